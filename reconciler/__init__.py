@@ -1,0 +1,1 @@
+"""One file, one command: a trained model on AWS."""

@@ -1,0 +1,70 @@
+"""Every error that reaches a user, and the exit code each ends with.
+
+    ReconcilerError              1   something of ours failed
+    ├── UserError                2   the input is wrong: fix it and run again
+    ├── AwsError                 1   AWS refused or broke (service, operation, code, request id)
+    │   ├── Denied               1   a permission is missing
+    │   └── Unreachable          1   no answer
+    ├── PlanDrift                1   the world moved between the plan and the act
+    ├── NotSettled               1   AWS took longer than the budget
+    ├── Locked                   1   another run holds the lock
+    └── Interrupted            130   Ctrl-C
+
+A task's own exit code is reported as it is. Each message says what, where, why and what next.
+"""
+
+from __future__ import annotations
+
+
+class ReconcilerError(Exception):
+    """Something of ours failed. `hint` says what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UserError(ReconcilerError):
+    """The input is wrong; nothing was touched."""
+
+    exit_code = 2
+
+
+class AwsError(ReconcilerError):
+    """AWS answered with an error that isn't handled."""
+
+    def __init__(
+        self, service: str, operation: str, code: str, message: str, *, request_id: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(f"{service}:{operation} failed: {code}: {message}", hint=hint)
+        self.service, self.operation, self.code, self.request_id = service, operation, code, request_id
+        self.reason = message
+
+
+class Denied(AwsError):
+    """A permission is missing."""
+
+
+class Unreachable(AwsError):
+    """AWS could not be reached, or hung up."""
+
+
+class PlanDrift(ReconcilerError):
+    """What is there isn't what the plan showed."""
+
+
+class NotSettled(ReconcilerError):
+    """AWS took longer than the budget of the wait."""
+
+
+class Locked(ReconcilerError):
+    """Another run holds the lock."""
+
+
+class Interrupted(ReconcilerError):
+    """Ctrl-C or SIGTERM."""
+
+    exit_code = 130

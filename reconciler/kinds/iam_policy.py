@@ -1,0 +1,91 @@
+"""Customer managed IAM policies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar
+
+from reconciler.aws import Aws
+from reconciler.canonical import Policy as Document
+from reconciler.canonical import PolicyDocument, policy
+from reconciler.kinds import tags
+from reconciler.spec import Changes, Grants, Immutable, Local, Observed, Spec, touches
+
+VERSIONS = 5  # that a policy may have
+
+
+class PolicySpec(Spec):
+    """A managed policy: its default version."""
+
+    kind: ClassVar[str] = "policy"
+
+    document: Annotated[PolicyDocument, Grants()] = Document()
+    description: Annotated[str, Immutable()] = ""
+    arn: Annotated[str, Local()] = ""
+
+
+class Policy:
+    """Reads and writes managed policies."""
+
+    spec: ClassVar[type[Spec]] = PolicySpec
+
+    def observe(self, aws: Aws, wants: Sequence[PolicySpec]) -> Mapping[str, Observed[PolicySpec]]:
+        """Two reads for each policy."""
+        found = aws.each(lambda want: self._read(aws, want), wants)
+        return {one.spec.name: one for one in found if one is not None}
+
+    def _read(self, aws: Aws, want: PolicySpec) -> Observed[PolicySpec] | None:
+        arn = want.arn or aws.arn("iam", f"policy/{want.name}")
+        found = aws.find("iam", "GetPolicy", PolicyArn=arn)
+        if found is None:
+            return None
+        live = found["Policy"]
+        version = aws.find("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=live["DefaultVersionId"])
+        if version is None:
+            return None
+        spec = PolicySpec(
+            name=live["PolicyName"],
+            document=policy(version["PolicyVersion"]["Document"]),
+            description=live.get("Description", ""),
+            arn=arn,
+            tags=tags.mapping(live.get("Tags")),
+        )
+        return Observed(spec, {"arn": arn})
+
+    def create(self, aws: Aws, want: PolicySpec) -> None:
+        """One call makes all of it."""
+        aws.call(
+            "iam",
+            "CreatePolicy",
+            PolicyName=want.name,
+            PolicyDocument=want.document.text(),
+            Tags=tags.pairs(want.tags),
+            **({"Description": want.description} if want.description else {}),
+        )
+
+    def update(self, aws: Aws, want: PolicySpec, seen: Observed[PolicySpec], changes: Changes) -> None:
+        """A new default version; the oldest other one goes when there are too many."""
+        arn = seen.attributes["arn"]
+        if touches(changes, "document"):
+            versions = list(aws.pages("iam", "ListPolicyVersions", "Versions", PolicyArn=arn))
+            spare = sorted((v for v in versions if not v["IsDefaultVersion"]), key=lambda v: int(v["VersionId"][1:]))
+            if len(versions) >= VERSIONS:
+                aws.find("iam", "DeletePolicyVersion", PolicyArn=arn, VersionId=spare[0]["VersionId"])
+            aws.call("iam", "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=want.document.text(), SetAsDefault=True)
+        if touches(changes, "tags"):
+            if gone := tags.removed(want.tags, seen.spec.tags):
+                aws.call("iam", "UntagPolicy", PolicyArn=arn, TagKeys=gone)
+            aws.call("iam", "TagPolicy", PolicyArn=arn, Tags=tags.pairs(want.tags))
+
+    def delete(self, aws: Aws, seen: Observed[PolicySpec]) -> None:
+        """A policy goes only when nobody has it and it has one version."""
+        arn = seen.attributes["arn"]
+        users = aws.find("iam", "ListEntitiesForPolicy", PolicyArn=arn) or {}
+        for role in users.get("PolicyRoles", ()):
+            aws.find("iam", "DetachRolePolicy", RoleName=role["RoleName"], PolicyArn=arn)
+        for user in users.get("PolicyUsers", ()):
+            aws.find("iam", "DetachUserPolicy", UserName=user["UserName"], PolicyArn=arn)
+        for version in aws.find_all("iam", "ListPolicyVersions", "Versions", PolicyArn=arn) or ():
+            if not version["IsDefaultVersion"]:
+                aws.find("iam", "DeletePolicyVersion", PolicyArn=arn, VersionId=version["VersionId"])
+        aws.find("iam", "DeletePolicy", PolicyArn=arn)

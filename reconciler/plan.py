@@ -1,0 +1,245 @@
+"""The plan: what has to be done so that what is there becomes what is wanted. Pure: no clock, no network.
+
+`make_plan` is the only place that decides. `plan` prints its value; `apply` prints it and executes that value.
+
+Whose is it? A resource is ours when it carries our ownership tag, or carries none and the record says that we made
+it (or were about to). Another's, or nobody's, of the right name: equal to what is wanted it is used as it is (`none`);
+different, the step is `adopt`, and held back unless adoption is asked for. Another deploy's is never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from reconciler.diff import diff
+from reconciler.graph import Graph, Node, references, resolve
+from reconciler.spec import OWNER_TAG, Address, Change, Changes, Observed, Ref, Spec
+
+
+class Action(StrEnum):
+    """What a step does."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    ADOPT = "adopt"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One resource and what is to be done with it.
+
+    want: the spec, with every known reference resolved; None for a deletion. seen: what is there, or None.
+    held: why `apply` doesn't do this step as things are; empty when it does.
+    note: what is worth knowing, such as that the resource isn't ours.
+    """
+
+    action: Action
+    address: Address
+    changes: Changes = ()
+    want: Spec | None = None
+    seen: Observed[Any] | None = None
+    needs: tuple[Address, ...] = ()
+    reason: str = ""
+    held: str = ""
+    note: str = ""
+
+    @property
+    def does(self) -> bool:
+        """Whether executing it changes anything."""
+        return self.action is not Action.NONE and not self.held
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps, in an order in which they can be done."""
+
+    deploy: str
+    steps: tuple[Step, ...]
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Steps counted by action; every action is there."""
+        return {action.value: sum(step.action is action for step in self.steps) for action in Action}
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """The steps that differ from what is there, done or held."""
+        return tuple(step for step in self.steps if step.action is not Action.NONE)
+
+    @property
+    def held(self) -> tuple[Step, ...]:
+        """The steps that `apply` would leave alone."""
+        return tuple(step for step in self.steps if step.held)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the one at the terminal allows.
+
+    adopt: take over what isn't ours. prune: delete what left the file. delete_data: also data and images.
+    targets: only these and what they need; None for all.
+    """
+
+    adopt: bool = False
+    prune: bool = False
+    delete_data: bool = False
+    targets: frozenset[Address] | None = None
+
+
+def make_plan(
+    deploy: str,
+    graph: Graph,
+    seen: Mapping[Address, Observed[Any]],
+    *,
+    recorded: frozenset[Address] = frozenset(),
+    options: Options = Options(),
+    ranks: Sequence[str] = (),
+) -> Plan:
+    """The plan that brings `seen` to `graph`.
+
+    recorded: what the record says this deploy made. ranks: kinds in the order in which they are made, for deletions.
+    """
+    wanted = graph.nodes.keys() if options.targets is None else graph.closure(options.targets)
+    known: dict[Ref, str] = {}
+    steps: list[Step] = []
+    for address, node in graph.nodes.items():
+        if address not in wanted:
+            continue
+        step = _wanted(deploy, node, seen.get(address), known, recorded, options)
+        steps.append(replace(step, needs=graph.needs[address]))
+        known |= _known_after(step)
+    if options.targets is None:
+        gone = [address for address in recorded if address not in graph.nodes and address in seen]
+        steps += deletions(deploy, [seen[address] for address in gone], recorded, options, ranks, left=True)
+    return Plan(deploy, tuple(steps))
+
+
+def plan_destroy(
+    deploy: str,
+    graph: Graph,
+    seen: Mapping[Address, Observed[Any]],
+    *,
+    recorded: frozenset[Address] = frozenset(),
+    options: Options = Options(),
+    ranks: Sequence[str] = (),
+) -> Plan:
+    """The plan that removes everything of this deploy, what it holds in data only if told so."""
+    protected = frozenset(address for address, node in graph.nodes.items() if node.protect)
+    found = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in seen]
+    return Plan(deploy, tuple(deletions(deploy, found, recorded, options, ranks, protected=protected)))
+
+
+def ours(deploy: str, observed: Observed[Any], recorded: Iterable[Address]) -> bool:
+    """Whether this deploy made it."""
+    return observed.owner == deploy or (observed.owner is None and observed.spec.address in recorded)
+
+
+def _wanted(
+    deploy: str, node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], recorded: frozenset[Address], options: Options
+) -> Step:
+    want = resolve(node.spec, known)
+    if seen is None:
+        return Step(Action.CREATE, want.address, diff_from_nothing(want), want)
+    changes = diff(want, seen.spec)
+    if not ours(deploy, seen, recorded):
+        return _foreign(deploy, want, seen, changes, options)
+    if not changes:
+        return Step(Action.NONE, want.address, (), want, seen)
+    fixed = [change.path for change in changes if change.replaces]
+    if not fixed:
+        return Step(Action.UPDATE, want.address, changes, want, seen)
+    step = Step(Action.REPLACE, want.address, changes, want, seen, reason=f"{_join(fixed)} can't change")
+    if node.protect:
+        return replace(step, held="protected by the file (`protect: true`)")
+    if want.data and not options.delete_data:
+        return replace(step, held="replacing it would delete data: pass --delete-data to allow it")
+    return step
+
+
+def _foreign(deploy: str, want: Spec, seen: Observed[Any], changes: Changes, options: Options) -> Step:
+    owner = f"deploy {seen.owner!r}" if seen.owner else "someone else"
+    real = tuple(change for change in changes if not _ownership(change))
+    if not real and not (options.adopt and seen.owner is None and changes):
+        return Step(Action.NONE, want.address, (), want, seen, note=f"made by {owner}, used as it is")
+    step = Step(Action.ADOPT, want.address, changes if options.adopt else real, want, seen, note=f"made by {owner}")
+    fixed = [change.path for change in real if change.replaces]
+    if seen.owner:
+        return replace(step, held=f"it belongs to {owner}: give it another name here, or remove it there")
+    if fixed:
+        return replace(step, held=f"{_join(fixed)} can't change, and what isn't ours isn't replaced: use another name")
+    return step if options.adopt else replace(step, held="pass --adopt to take it over and change it")
+
+
+def _ownership(change: Change) -> bool:
+    """Tags say whose a resource is and don't change what it does, so a foreign one may lack ours."""
+    return change.path == "tags" or change.path.startswith("tags.")
+
+
+def _known_after(step: Step) -> dict[Ref, str]:
+    """The attributes that are sure to be the same after this step."""
+    if step.seen is None or step.action in (Action.REPLACE, Action.CREATE):
+        return {}
+    volatile = step.seen.spec.volatile if step.changes else frozenset()
+    return {Ref(step.address, k): v for k, v in step.seen.attributes.items() if k not in volatile}
+
+
+def deletions(
+    deploy: str,
+    found: Sequence[Observed[Any]],
+    recorded: frozenset[Address],
+    options: Options,
+    ranks: Sequence[str],
+    *,
+    left: bool = False,
+    protected: frozenset[Address] = frozenset(),
+) -> list[Step]:
+    """Deletions of what is ours among `found`, in the reverse order of making.
+
+    left: these left the file, so that deleting them needs `prune`.
+    """
+    order = {kind: rank for rank, kind in enumerate(ranks)}
+    mine = [one for one in found if ours(deploy, one, recorded)]
+    mine.sort(key=lambda one: (-order.get(one.spec.kind, 0), one.spec.name))
+    steps: list[Step] = []
+    for one in mine:
+        address = one.spec.address
+        held = ""
+        if address in protected:
+            held = "protected by the file (`protect: true`)"
+        elif left and not options.prune:
+            held = "it left the file: pass --prune to delete it"
+        elif one.spec.data and not options.delete_data:
+            held = "it holds data: pass --delete-data to delete it"
+        after = tuple(s.address for s in steps if order.get(s.address.kind, 0) > order.get(address.kind, 0))
+        steps.append(Step(Action.DELETE, address, (), None, one, after, held=held))
+    return steps
+
+
+def diff_from_nothing(want: Spec) -> Changes:
+    """What a creation sets: each field that isn't at its empty value."""
+    empty = type(want).model_construct(**{
+        name: None for name in type(want).model_fields
+    })
+    return tuple(
+        replace(change, replaces=False, widens=False)
+        for change in diff(want, empty)
+        if change.path != "name" and change.after not in (None, [], {}, "", False)
+    )
+
+
+def unresolved(spec: Spec) -> tuple[Ref, ...]:
+    """References that aren't known yet."""
+    return tuple(references(spec))
+
+
+def _join(paths: Sequence[str]) -> str:
+    return " and ".join(dict.fromkeys(paths))
+
+
+__all__ = ["OWNER_TAG", "Action", "Options", "Plan", "Step", "deletions", "make_plan", "ours", "plan_destroy"]

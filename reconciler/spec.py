@@ -1,0 +1,132 @@
+"""What a resource should be (`Spec`), what is there (`Observed`), and how fields say what a change of them means.
+
+A spec is a frozen pydantic model with canonical field types (see `canonical`), so two specs that mean the same are
+equal. `name` identifies the resource within its kind: it is the name in AWS. No I/O here, and no boto3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+OWNER_TAG = "reconciler:deploy"
+
+
+class Address(NamedTuple):
+    """Kind and name: what identifies one resource of one account and region."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Immutable:
+    """Marks a field that AWS can't change: a difference replaces the resource."""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """Marks a field whose value is never shown."""
+
+
+@dataclass(frozen=True)
+class Grants:
+    """Marks a field in which anything extra that is found widens access."""
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """Marks a set that may hold more than is wanted, since others add to it too."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """Marks a field that says how to make the resource and isn't part of it: never compared."""
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A value that another resource has once it exists, such as a security group's id."""
+
+    address: Address
+    attribute: str
+
+    def __str__(self) -> str:
+        return f"(known once {self.address} exists)"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.is_instance_schema(cls, serialization=core_schema.to_string_ser_schema())
+
+
+class Value(BaseModel):
+    """A part of a spec: frozen, compared by value."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Spec(Value):
+    """What one resource should be.
+
+    `tags` holds all tags, the ownership tag included.
+    `data` kinds hold what can't be made again (objects, images): they are deleted only when told so.
+    `volatile` attributes are others after an update. Every field has a default, so that a name alone can be looked up.
+    """
+
+    kind: ClassVar[str]
+    data: ClassVar[bool] = False
+    volatile: ClassVar[frozenset[str]] = frozenset()
+
+    name: str
+    tags: dict[str, str] = {}
+
+    @property
+    def address(self) -> Address:
+        """Kind and name."""
+        return Address(self.kind, self.name)
+
+
+S = TypeVar("S", bound=Spec)
+
+
+@dataclass(frozen=True)
+class Observed(Generic[S]):
+    """What is there: the live state as the desired type, fully read.
+
+    attributes: what only AWS knows (`id`, `arn`, `digest`, `revision`), for `Ref`s and for deletion.
+    owner: the deploy whose ownership tag it carries, or None.
+    """
+
+    spec: S
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> str | None:
+        """The deploy that the ownership tag names."""
+        return self.spec.tags.get(OWNER_TAG)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field that differs. `before` and `after` are plain values ready to show; None is unset."""
+
+    path: str
+    before: Any
+    after: Any
+    replaces: bool = False
+    widens: bool = False
+
+
+Changes = tuple[Change, ...]
+
+
+def touches(changes: Changes, *fields: str) -> bool:
+    """Whether any change is in one of these top-level fields."""
+    return any(change.path.split(".")[0].split("[")[0] in fields for change in changes)
