@@ -1,0 +1,84 @@
+"""S3, EC2, Logs and ECR of moto put right where a difference to AWS matters here.
+
+Each touches one of moto's insides; tests/local/test_moto_insides.py fails when one of them changes its name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.ec2.exceptions import DependencyViolationError
+from moto.ec2.models import EC2Backend
+from moto.ecr.models import ecr_backends
+from moto.logs.exceptions import InvalidParameterException
+from moto.logs.models import LogsBackend
+from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
+
+RETENTION_DAYS = frozenset(
+    (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+)
+
+
+def install() -> None:
+    """Put all of it into moto."""
+    _new_buckets_are_private()
+    _security_groups_in_use_stay()
+    _retention_is_checked()
+
+
+def find_digest(account_id: str, region: str, repository: str, tag: str | None, digest: str | None) -> str | None:
+    """The digest of an image that ECR has under this tag or digest, or None."""
+    found = ecr_backends[account_id][region].repositories.get(repository)
+    for image in found.images if found is not None else ():
+        image_digest = str(image.get_image_digest())
+        if (digest is None or image_digest == digest) and (digest is not None or tag in image.image_tags):
+            return image_digest
+    return None
+
+
+def _aes256() -> dict[str, Any]:
+    return {
+        "Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"},
+    }
+
+
+def _new_buckets_are_private() -> None:
+    """Since 2023 a new bucket is encrypted with AES256 and blocks all public access."""
+    original: Any = FakeBucket.__init__
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self.encryption = _aes256()
+        self.public_access_block = PublicAccessBlock(True, True, True, True)
+
+    def delete_bucket_encryption(self: Any, bucket_name: str) -> None:
+        self.get_bucket(bucket_name).encryption = _aes256()
+
+    FakeBucket.__init__ = init  # type: ignore[method-assign]
+    S3Backend.delete_bucket_encryption = delete_bucket_encryption  # type: ignore[method-assign]
+
+
+def _security_groups_in_use_stay() -> None:
+    original: Any = EC2Backend._delete_security_group
+
+    def delete(self: Any, vpc_id: str | None, group_id: str) -> None:
+        if any(group_id in [group.id for group in eni.group_set] for eni in list(self.enis.values())):
+            raise DependencyViolationError(f"resource {group_id} has a dependent object")
+        original(self, vpc_id, group_id)
+
+    EC2Backend._delete_security_group = delete  # type: ignore[method-assign]
+
+
+def _retention_is_checked() -> None:
+    original: Any = LogsBackend.put_retention_policy
+
+    def put(self: Any, log_group_name: str, retention_in_days: str) -> Any:
+        if int(retention_in_days) not in RETENTION_DAYS:
+            raise InvalidParameterException(
+                constraint=f"Member must satisfy enum value set: {sorted(RETENTION_DAYS)}",
+                parameter="retentionInDays",
+                value=str(retention_in_days),
+            )
+        return original(self, log_group_name, retention_in_days)
+
+    LogsBackend.put_retention_policy = put  # type: ignore[method-assign]

@@ -1,0 +1,201 @@
+"""RunTask, DescribeTasks, ListTasks and StopTask of the embedded ECS, in place of moto's."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ecs.exceptions import EcsClientException, ECSException, InvalidParameterException
+from moto.ecs.models import EC2ContainerServiceBackend
+from moto.ecs.responses import EC2ContainerServiceResponse
+
+from reconciler.local.agent import Agent
+from reconciler.local.behaviour import Behaviour, quirks_of
+from reconciler.local.launch import read_launches
+from reconciler.local.network import attach_interface, check_network
+from reconciler.local.task import Launch, Task
+from reconciler.local.task_run import NO_CAPACITY
+
+MAX_TASKS = 100
+
+
+class ClientTokenReused(ECSException):
+    """The token of an earlier RunTask came with other parameters."""
+
+    code = "ConflictException"
+
+    def __init__(self, arns: list[str]) -> None:
+        super().__init__("The client token was used before with other parameters.")
+        self.resourceIds = arns
+
+
+class TaskOperations:
+    """The operations, each taking moto's response object of one request. Install with `install`."""
+
+    def __init__(self, agent: Agent, behaviour: Behaviour) -> None:
+        self._agent = agent
+        self._behaviour = behaviour
+        self._lock = threading.Lock()  # one RunTask at a time: two with the same token must launch once
+        self._tokens: dict[tuple[str, str, str, str], tuple[str, list[Task]]] = {}
+
+    def install(self) -> None:
+        """Put these operations into moto's ECS."""
+        for name in ("run_task", "describe_tasks", "list_tasks", "stop_task"):
+            setattr(EC2ContainerServiceResponse, name, _as_method(getattr(self, name)))
+
+    def reset(self) -> None:
+        """Forget the client tokens."""
+        with self._lock:
+            self._tokens.clear()
+
+    def run_task(self, request: EC2ContainerServiceResponse) -> ActionResult:
+        params = dict(request._get_params())
+        token = params.pop("clientToken", None)
+        backend = request.ecs_backend
+        launches = read_launches(backend, params)
+        for launch in launches:
+            check_network(launch)
+        asked = json.dumps(params, sort_keys=True, default=str)
+        key = (backend.account_id, backend.region_name, launches[0].cluster_name, str(token))
+        with self._lock:
+            if token and key in self._tokens:
+                before, known = self._tokens[key]
+                if before != asked:
+                    raise ClientTokenReused([task.arn for task in known])
+                return ActionResult({"tasks": [task.response() for task in known], "failures": []})
+            tasks: list[Task] = []
+            shown: list[dict[str, Any]] = []
+            failures: list[dict[str, str]] = []
+            for launch in launches:
+                facts = _facts(launch)
+                quirks = quirks_of(self._behaviour, facts)
+                refused = quirks.first("no-capacity")
+                if refused is not None and refused.get("when", "run") == "run":
+                    failures.append({"reason": str(refused.get("reason", NO_CAPACITY))})
+                    continue
+                task = Task(launch)
+                if launch.subnets:
+                    attach_interface(task)
+                backend.tasks.setdefault(launch.cluster_name, {})[task.arn] = task  # type: ignore[assignment]
+                tasks.append(task)
+                shown.append(task.response())  # before it moves: the caller sees PROVISIONING
+                self._agent.launch(task, quirks)
+            if token and tasks:
+                self._tokens[key] = (asked, tasks)
+        return ActionResult({"tasks": shown, "failures": failures})
+
+    def describe_tasks(self, request: EC2ContainerServiceResponse) -> ActionResult:
+        backend = request.ecs_backend
+        cluster = backend._get_cluster(request._get_param("cluster", "default"))
+        wanted = request._get_param("tasks", [])
+        if not wanted:
+            raise InvalidParameterException("Tasks cannot be empty.")
+        if len(wanted) > MAX_TASKS:
+            raise InvalidParameterException(f"Tasks cannot have more than {MAX_TASKS} elements.")
+        with_tags = "TAGS" in request._get_param("include", [])
+        tasks, failures = [], []
+        for name in wanted:
+            task = _find(backend, cluster.name, name)
+            if task is None or not self._agent.visible(task):
+                arn = name if name.startswith("arn:") else _task_arn(cluster.arn, cluster.name, name)
+                failures.append({"arn": arn, "reason": "MISSING"})
+                continue
+            shown = task.response()
+            if not with_tags:
+                shown.pop("tags")
+            tasks.append(shown)
+        return ActionResult({"tasks": tasks, "failures": failures})
+
+    def list_tasks(self, request: EC2ContainerServiceResponse) -> ActionResult:
+        backend = request.ecs_backend
+        cluster = backend._get_cluster(request._get_param("cluster", "default"))
+        family, started_by = request._get_param("family"), request._get_param("startedBy")
+        service, launch_type = request._get_param("serviceName"), request._get_param("launchType")
+        if started_by and (family or service or request._get_param("containerInstance")):
+            raise InvalidParameterException("When startedBy is specified, it must be the only filter.")
+        desired = request._get_param("desiredStatus") or "RUNNING"
+        arns = []
+        for task in self._live(backend, cluster.name):
+            launch = task.launch
+            if (
+                task.desired_status == desired
+                and (not family or launch.definition.family == family)
+                and (not started_by or launch.started_by == started_by)
+                and (not launch_type or launch.launch_type == launch_type)
+                and (not service or launch.group == f"service:{service.split('/')[-1]}")
+            ):
+                arns.append(task.arn)
+        size = min(request._get_int_param("maxResults") or MAX_TASKS, MAX_TASKS)
+        token = request._get_param("nextToken")
+        start = _token_number(token)
+        page: dict[str, Any] = {"taskArns": arns[start : start + size]}
+        if start + size < len(arns):
+            page["nextToken"] = f"page-{start + size}"
+        return ActionResult(page)
+
+    def stop_task(self, request: EC2ContainerServiceResponse) -> ActionResult:
+        backend = request.ecs_backend
+        cluster = backend._get_cluster(request._get_param("cluster", "default"))
+        task = _find(backend, cluster.name, request._get_param("task") or "")
+        if task is None:
+            raise InvalidParameterException("The referenced task was not found.")
+        self._agent.stop(task, "UserInitiated", request._get_param("reason") or "Task stopped by user")
+        return ActionResult({"task": task.response()})
+
+    def _live(self, backend: EC2ContainerServiceBackend, cluster_name: str) -> list[Task]:
+        """The cluster's tasks, those forgotten that ECS no longer knows."""
+        tasks = backend.tasks.get(cluster_name, {})
+        for arn, task in list(tasks.items()):
+            if isinstance(task, Task) and self._agent.expired(task):
+                self._agent.forget(task)
+                tasks.pop(arn, None)
+        return [task for task in list(tasks.values()) if isinstance(task, Task)]
+
+
+def live_tasks(backend: EC2ContainerServiceBackend, cluster_name: str) -> list[Task]:
+    """Tasks of a cluster that have not stopped."""
+    tasks = list(backend.tasks.get(cluster_name, {}).values())
+    return [task for task in tasks if isinstance(task, Task) and task.last_status != "STOPPED"]
+
+
+def _as_method(operation: Any) -> Any:
+    def method(self: EC2ContainerServiceResponse) -> ActionResult:
+        result: ActionResult = operation(self)
+        return result
+
+    return method
+
+
+def _find(backend: EC2ContainerServiceBackend, cluster_name: str, name: str) -> Task | None:
+    """A task by its ARN or id."""
+    task_id = name.split("/")[-1]
+    for arn, task in list(backend.tasks.get(cluster_name, {}).items()):
+        if arn.endswith(f"/{task_id}") and isinstance(task, Task):
+            return task
+    return None
+
+
+def _task_arn(cluster_arn: str, cluster_name: str, task_id: str) -> str:
+    return f"{cluster_arn.replace(':cluster/', ':task/').rpartition('/')[0]}/{cluster_name}/{task_id}"
+
+
+def _facts(launch: Launch) -> dict[str, str | None]:
+    return {
+        "cluster": launch.cluster_name,
+        "family": launch.definition.family,
+        "group": launch.group,
+        "startedBy": launch.started_by,
+        "capacityProvider": launch.capacity_provider,
+        "launchType": launch.launch_type,
+    }
+
+
+def _token_number(token: str | None) -> int:
+    if not token:
+        return 0
+    number = token.removeprefix("page-")
+    if not number.isdigit():
+        raise EcsClientException("The nextToken is invalid.")
+    return int(number)

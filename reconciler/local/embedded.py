@@ -1,0 +1,110 @@
+"""moto with our corrections, the ECS agent and the control endpoint: what the server answers with once it is loaded."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+gc.disable()  # moto makes very many objects while it loads, and none of them is garbage
+
+from moto.core import DEFAULT_ACCOUNT_ID  # noqa: E402
+from moto.moto_api._internal.models import moto_api_backend  # noqa: E402
+from moto.moto_server.werkzeug_app import (  # noqa: E402
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+
+from reconciler.local import corrections, ecs_control  # noqa: E402
+from reconciler.local.agent import Agent  # noqa: E402
+from reconciler.local.behaviour import Behaviour  # noqa: E402
+from reconciler.local.ecs_tasks import TaskOperations  # noqa: E402
+from reconciler.local.process_runner import ProcessRunner  # noqa: E402
+from reconciler.local.server import json_answer  # noqa: E402
+
+gc.freeze()
+gc.enable()
+
+MAX_CONTROL_BYTES = 2**20
+
+
+class RequestHandler(MotoRequestHandler):
+    """moto's handler with connections kept open and no line per request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        if type == "error":
+            super().log(type, message, *args)
+
+
+class Embedded:
+    """The embedded AWS as a WSGI application. There is one in a process, since moto's state is global."""
+
+    handler: ClassVar[type[MotoRequestHandler]] = RequestHandler
+
+    def __init__(self, home: Path, endpoint_url: str, identity: str) -> None:
+        self._home = home
+        self._identity = identity
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self.behaviour = Behaviour()
+        runner = ProcessRunner(home / "images", corrections.find_digest)
+        self.agent = Agent(home / "tasks", endpoint_url, runner)
+        self._operations = TaskOperations(self.agent, self.behaviour)
+        self._operations.install()
+        ecs_control.install()
+        corrections.install()
+
+    def warm(self) -> None:
+        """Do what the first request of a kind would otherwise wait for."""
+        from moto.backends import get_backend
+
+        for service, region in (("iam", "aws"), ("ec2", "us-east-1")):
+            get_backend(service)[DEFAULT_ACCOUNT_ID][region]  # type: ignore[call-overload]
+
+    def close(self) -> None:
+        """End the tasks that run."""
+        self.agent.kill_all()
+
+    def reset(self) -> None:
+        """Forget everything: tasks (ended first), resources, client tokens, rules, images."""
+        self.agent.kill_all()
+        self._operations.reset()
+        self.behaviour.replace([])
+        moto_api_backend.reset()
+        shutil.rmtree(self._home / "images", ignore_errors=True)
+        threading.Thread(target=self.warm, name="warm", daemon=True).start()
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
+        if environ["PATH_INFO"].startswith("/_reconciler/"):
+            return self._control(environ, start)
+        return self._moto(environ, start)
+
+    def _control(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        name = environ["PATH_INFO"].removeprefix("/_reconciler/")
+        method = environ["REQUEST_METHOD"]
+        body = environ["wsgi.input"].read(min(int(environ.get("CONTENT_LENGTH") or 0), MAX_CONTROL_BYTES))
+        if (name, method) == ("reset", "POST"):
+            if environ.get("HTTP_X_RECONCILER_IDENTITY") != self._identity:
+                return json_answer(start, "403 Forbidden", {"message": "reset needs the identity in server.json"})
+            self.reset()
+            return json_answer(start, "200 OK", {"reset": True})
+        if (name, method) == ("behaviour", "GET"):
+            return json_answer(start, "200 OK", self.behaviour.rules())
+        if (name, method) == ("behaviour", "POST"):
+            try:
+                self.behaviour.replace(json.loads(body))
+            except ValueError as error:
+                return json_answer(start, "400 Bad Request", {"message": str(error)})
+            return json_answer(start, "200 OK", self.behaviour.rules())
+        if (name, method) == ("tasks", "GET"):
+            return json_answer(start, "200 OK", {"running": self.agent.running()})
+        return json_answer(start, "404 Not Found", {"message": f"no {method} {environ['PATH_INFO']} here"})

@@ -1,0 +1,48 @@
+"""The sizes that Fargate has, and what RegisterTaskDefinition refuses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+GIB = 1024
+MEMORY_MIB: dict[int, tuple[int, ...]] = {
+    256: (512, 1 * GIB, 2 * GIB),
+    512: tuple(range(1 * GIB, 4 * GIB + 1, GIB)),
+    1024: tuple(range(2 * GIB, 8 * GIB + 1, GIB)),
+    2048: tuple(range(4 * GIB, 16 * GIB + 1, GIB)),
+    4096: tuple(range(8 * GIB, 30 * GIB + 1, GIB)),
+    8192: tuple(range(16 * GIB, 60 * GIB + 1, 4 * GIB)),
+    16384: tuple(range(32 * GIB, 120 * GIB + 1, 8 * GIB)),
+}
+"""CPU units to the memory sizes, in MiB, that go with them."""
+
+
+def units(value: object, one: int, names: str) -> int | None:
+    """"1024", "1 vCPU" or "2GB" as a whole number of units, where `one` of the named unit is so many; None if bad."""
+    match = re.fullmatch(rf"\s*(\d+|\d*\.\d+)\s*({names})?\s*", str(value), re.IGNORECASE)
+    if match is None:
+        return None
+    number = float(match[1]) * (one if match[2] else 1)
+    return int(number) if number == int(number) else None
+
+
+def check_fargate(cpu: object, memory: object, network_mode: object) -> tuple[int, int]:
+    """(CPU units, MiB) of a Fargate task definition. Raises ValueError with AWS's words for what is wrong."""
+    if cpu is None or memory is None:
+        raise ValueError(f"Fargate requires that '{'cpu' if cpu is None else 'memory'}' be defined at the task level.")
+    if network_mode != "awsvpc":
+        raise ValueError("Fargate only supports network mode 'awsvpc'.")
+    cpu_units, mib = units(cpu, 1024, "vcpu"), units(memory, 1024, "gb")
+    if cpu_units is None or mib is None or mib not in MEMORY_MIB.get(cpu_units, ()):
+        raise ValueError("No Fargate configuration exists for given values.")
+    return cpu_units, mib
+
+
+def check_containers(containers: list[dict[str, Any]], mib: int) -> None:
+    """Raises ValueError where a container asks for more memory than its task has."""
+    for container in containers:
+        if int(container.get("memory") or container.get("memoryReservation") or 0) > mib:
+            raise ValueError(
+                f"Invalid setting for container '{container.get('name')}'. 'memory' is larger than the task's memory."
+            )

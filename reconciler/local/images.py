@@ -1,0 +1,71 @@
+"""Process images: folders `images/<digest hex>/` that an image reference of a task definition is resolved to."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.local.runner import StartError
+
+ECR_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<repository>[^:@]+)"
+    r"(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+
+FindDigest = Callable[[str, str, str, str | None, str | None], str | None]
+"""(account id, region, repository, tag, digest) -> the digest that ECR has for it, or None."""
+
+
+@dataclass(frozen=True)
+class ProcessImage:
+    """A program's files and how to start it. Relative paths in `entry_point` and `command` start at `rootfs`."""
+
+    digest: str
+    rootfs: Path
+    entry_point: tuple[str, ...]
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def find_image(images: Path, reference: str, find_digest: FindDigest) -> ProcessImage:
+    """The image that a container definition names. Raises StartError (CannotPullContainerError)."""
+    match = ECR_IMAGE.fullmatch(reference)
+    if match is None:
+        raise _cannot_pull(reference, "the embedded AWS runs images of its own ECR only: not an ECR image reference")
+    tag = match["tag"] or (None if match["digest"] else "latest")
+    digest = find_digest(match["account"], match["region"], match["repository"], tag, match["digest"])
+    if digest is None:
+        raise _cannot_pull(reference, f"{reference}: not found")
+    folder = images / digest.removeprefix("sha256:")
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        return ProcessImage(
+            digest=digest,
+            rootfs=folder / "rootfs",
+            entry_point=tuple(map(str, config.get("entrypoint") or ())),
+            command=tuple(map(str, config.get("cmd") or ())),
+            environment={str(k): str(v) for k, v in (config.get("env") or {}).items()},
+        )
+    except FileNotFoundError:
+        raise _cannot_pull(reference, f"{digest}: the files of this image are not on this machine: not found") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise _cannot_pull(reference, f"the image in {folder} can't be read: {error}") from None
+
+
+def copy_rootfs(image: ProcessImage, target: Path) -> None:
+    """A fresh copy for one container, so that a task can't change the image. Raises StartError."""
+    try:
+        shutil.copytree(image.rootfs, target, symlinks=True)
+    except (OSError, shutil.Error) as error:
+        raise StartError("CannotPullContainerError", f"copying the image's files to {target} failed: {error}") from None
+
+
+def _cannot_pull(reference: str, why: str) -> StartError:
+    return StartError(
+        "CannotPullContainerError",
+        f"pull image manifest has been retried 1 time(s): failed to resolve ref {reference}: {why}",
+    )

@@ -1,0 +1,77 @@
+"""The elastic network interface of a task: made in moto's EC2, so that a security group in use can't be deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from typing import Any
+
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import ec2_backends
+from moto.ecs.exceptions import InvalidParameterException
+
+from reconciler.local.task import Launch, Task
+
+
+def check_network(launch: Launch) -> None:
+    """Raises InvalidParameterException for a subnet or security group that doesn't exist."""
+    backend = ec2_backends[launch.account_id][launch.region]
+    for subnet_id in launch.subnets:
+        try:
+            backend.get_subnet(subnet_id)
+        except EC2ClientError:
+            raise InvalidParameterException(
+                f"Error retrieving subnet information for [{subnet_id}]: The subnet ID '{subnet_id}' does not exist "
+                "(ErrorCode: InvalidSubnetID.NotFound)"
+            ) from None
+    for group_id in launch.security_groups:
+        if backend.get_security_group_from_id(group_id) is None:
+            raise InvalidParameterException(
+                f"Error retrieving security group information for [{group_id}]: The security group '{group_id}' does "
+                "not exist (ErrorCode: InvalidGroup.NotFound)"
+            )
+
+
+def attach_interface(task: Task) -> None:
+    """Give the task its interface; without security groups it gets the default one of the subnet's VPC."""
+    launch = task.launch
+    backend = ec2_backends[launch.account_id][launch.region]
+    subnet = backend.get_subnet(launch.subnets[0])
+    groups = launch.security_groups
+    if not groups:
+        default = backend.get_default_security_group(subnet.vpc_id)
+        groups = [default.id] if default is not None else []
+    interface = backend.create_network_interface(
+        subnet=subnet, private_ip_address=[], group_ids=groups, description=f"arn:aws:ecs:task {task.id}"
+    )
+    interface.status = "in-use"
+    details = {
+        "subnetId": subnet.id,
+        "networkInterfaceId": interface.id,
+        "macAddress": interface.mac_address,
+        "privateIPv4Address": interface.private_ip_address,
+    }
+    with task.changing():
+        task.availability_zone = subnet.availability_zone
+        task.attachment = {
+            "id": str(uuid.uuid4()),
+            "type": "ElasticNetworkInterface",
+            "status": "ATTACHED",
+            "details": [{"name": name, "value": value} for name, value in details.items()],
+        }
+
+
+def detach_interface(task: Task) -> None:
+    """Remove the task's interface from EC2."""
+    if task.attachment is None:
+        return
+    interface_id = _interface_id(task.attachment)
+    with contextlib.suppress(EC2ClientError):  # the embedded AWS was reset meanwhile
+        ec2_backends[task.launch.account_id][task.launch.region].delete_network_interface(interface_id)
+    with task.changing():
+        task.attachment = {**task.attachment, "status": "DELETED"}
+
+
+def _interface_id(attachment: dict[str, Any]) -> str:
+    details = {item["name"]: item["value"] for item in attachment["details"]}
+    return str(details["networkInterfaceId"])

@@ -1,0 +1,170 @@
+"""Runs a container as a process of this machine: its own session, folder and clean environment, no other isolation."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from reconciler.local.images import FindDigest, ProcessImage, copy_rootfs, find_image
+from reconciler.local.runner import ContainerSpec, Exit, Output, Running, StartError, TaskSpec
+
+SHIM = Path(__file__).with_name("shim.py")
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+READ_BYTES = 65536
+
+
+class ProcessRunner:
+    """See :class:`reconciler.local.runner.Runner`. `images` is the folder of process images."""
+
+    name = "process"
+
+    def __init__(self, images: Path, find_digest: FindDigest) -> None:
+        self._images = images
+        self._find_digest = find_digest
+
+    def pull(self, task: TaskSpec, container: ContainerSpec) -> str:
+        image = find_image(self._images, container.image, self._find_digest)
+        folder = task.folder / container.name
+        for name in ("home", "tmp"):
+            (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        copy_rootfs(image, folder / "rootfs")
+        return image.digest
+
+    def start(self, task: TaskSpec, container: ContainerSpec, output: Output) -> Running:
+        image = find_image(self._images, container.image, self._find_digest)
+        folder = task.folder / container.name
+        limit = container.memory_mib or task.memory_mib
+        return RunningProcess(
+            container.name,
+            {
+                "argv": _arguments(image, container),
+                "env": _environment(image, container, folder),
+                "cwd": str(_working_directory(folder / "rootfs", container)),
+                "memory_bytes": limit * 2**20 if limit else None,
+            },
+            output,
+        )
+
+    def remove(self, task: TaskSpec) -> None:
+        shutil.rmtree(task.folder, ignore_errors=True)
+
+
+class RunningProcess:
+    """A program under its shim. Raises StartError from the constructor when the program can't be started."""
+
+    def __init__(self, name: str, order: Mapping[str, object], output: Output) -> None:
+        report, report_in = os.pipe()
+        try:
+            self._shim = subprocess.Popen(
+                [sys.executable, "-I", str(SHIM), str(report_in)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                pass_fds=(report_in,),
+                start_new_session=True,
+                cwd="/",
+                bufsize=0,
+            )
+        except OSError as error:
+            os.close(report)
+            raise StartError("CannotStartContainerError", f"can't start a process: {error.strerror}") from None
+        finally:
+            os.close(report_in)
+        self._report = open(report, "rb")  # noqa: SIM115 - closed when the program has ended
+        self._orders = threading.Lock()
+        self._exit = Exit(137)
+        self._order(json.dumps(order).encode() + b"\n")
+        answer = _json_line(self._report.readline())
+        if "started" not in answer:
+            self._end_shim()
+            raise StartError("CannotStartContainerError", _why_not_started(order, answer))
+        self._reader = threading.Thread(target=self._read, args=(output,), name=f"output of {name}", daemon=True)
+        self._reader.start()
+
+    def wait(self) -> Exit:
+        self._reader.join()
+        return self._exit
+
+    def terminate(self) -> None:
+        self._order(b"T")
+
+    def kill(self) -> None:
+        self._order(b"K")
+
+    def _order(self, order: bytes) -> None:
+        assert self._shim.stdin is not None
+        with self._orders, contextlib.suppress(OSError, ValueError):  # it has ended: nothing to tell it
+            view = memoryview(order)
+            while view:
+                view = view[self._shim.stdin.write(view) or 0 :]
+
+    def _read(self, output: Output) -> None:
+        assert self._shim.stdout is not None
+        while chunk := os.read(self._shim.stdout.fileno(), READ_BYTES):
+            output(chunk)
+        answer = _json_line(self._report.readline())
+        if "code" in answer:  # else the shim itself was killed, and the program with it: 137
+            self._exit = Exit(int(str(answer["code"])), bool(answer.get("out_of_memory")))
+        self._end_shim()
+
+    def _end_shim(self) -> None:
+        with self._orders:
+            for pipe in (self._shim.stdin, self._shim.stdout, self._report):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+        self._shim.wait()
+
+
+def _json_line(line: bytes) -> dict[str, object]:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _why_not_started(order: Mapping[str, object], answer: Mapping[str, object]) -> str:
+    argv = order["argv"]
+    program = argv[0] if isinstance(argv, list) else argv
+    why = "executable file not found in $PATH" if answer.get("missing") else str(answer.get("error", "")).lower()
+    return (
+        "ResourceInitializationError: failed to create new container runtime task: failed to create shim task: "
+        f'OCI runtime create failed: runc create failed: unable to start container process: exec: "{program}": {why}'
+    )
+
+
+def _arguments(image: ProcessImage, container: ContainerSpec) -> list[str]:
+    """Entry point and command as Docker puts them together: a new entry point drops the image's command."""
+    if container.entry_point is not None:
+        argv = [*container.entry_point, *(container.command or ())]
+    else:
+        argv = [*image.entry_point, *(container.command if container.command is not None else image.command)]
+    if not argv:
+        raise StartError("CannotStartContainerError", "no command specified: neither the image nor the task has one")
+    return argv
+
+
+def _environment(image: ProcessImage, container: ContainerSpec, folder: Path) -> dict[str, str]:
+    """Nothing of this process's own environment: what the image and the task say, and the folders to use."""
+    given = {**image.environment, **container.environment}
+    path = [str(Path(sys.executable).parent), given.get("PATH", ""), SYSTEM_PATH]
+    return {
+        "LANG": "C.UTF-8",
+        **given,
+        "PATH": ":".join(part for part in path if part),  # `python` is the interpreter that runs this server
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+    }
+
+
+def _working_directory(rootfs: Path, container: ContainerSpec) -> Path:
+    """The rootfs; a `workingDirectory` that exists below it is used, as the image's own folders stand in for /."""
+    wanted = (rootfs / (container.working_directory or "").lstrip("/")).resolve()
+    return wanted if wanted.is_dir() and wanted.is_relative_to(rootfs.resolve()) else rootfs

@@ -1,0 +1,233 @@
+"""The process between the server and one container's process; runs alone, with nothing but the standard library.
+
+    python -I shim.py STATUS_FD     started by process_runner.py; reads its orders from standard input
+
+It starts the program in a session of its own, holds the whole tree of processes to the memory limit, and ends all
+of them when the program ends, when told to, and when the server goes away however abruptly (standard input closes).
+Signals and rlimits are set here, since doing that between fork and exec is not safe in a server full of threads.
+
+First line of standard input: JSON with argv, env, cwd, memory_bytes (or null). Then "T" (SIGTERM to the program) or
+"K" (SIGKILL to all). To STATUS_FD go two JSON lines: {"started": pid} or {"error": …, "missing": bool}, then
+{"code": 0-255, "out_of_memory": bool, "peak_bytes": int}.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+
+LINUX = sys.platform == "linux"
+CHECK_SECONDS = 0.05
+SCAN_SECONDS = 0.5
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def prctl(option: int, value: int) -> None:
+    if LINUX:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def children_of(parents: set[int]) -> set[int]:
+    """All descendants of `parents`, by one look at the process table."""
+    kids: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as stat:
+                ppid = int(stat.read().rpartition(b")")[2].split()[1])
+                kids.setdefault(ppid, []).append(int(name))
+    found: set[int] = set()
+    todo = list(parents)
+    while todo:
+        for kid in kids.get(todo.pop(), []):
+            if kid not in found:
+                found.add(kid)
+                todo.append(kid)
+    return found
+
+
+def resident(pid: int) -> int:
+    """Bytes in memory, an upper bound of what the process is charged for: cheap."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def charged(pid: int) -> int:
+    """Bytes that can't be given back, shared ones divided among their users: what a memory cgroup would hold."""
+    values: dict[bytes, int] = {}
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as rollup:
+            for line in rollup:
+                fields = line.split()
+                if line.startswith(b"Pss") and len(fields) == 3:
+                    values[fields[0]] = int(fields[1]) * 1024
+    except OSError:
+        return resident(pid)
+    if b"Pss_Anon:" in values:
+        return values[b"Pss_Anon:"] + values.get(b"Pss_Shmem:", 0)
+    return values.get(b"Pss:", 0)
+
+
+class Tree:
+    """The processes of one container."""
+
+    def __init__(self, main: int, limit: "int | None") -> None:
+        self.main, self.limit = main, limit
+        self.members = {main}
+        self.scanned = time.monotonic()
+        self.peak = 0
+
+    def over_limit(self) -> bool:
+        if not LINUX:
+            return self._over_limit_psutil()
+        now = time.monotonic()
+        if now - self.scanned >= SCAN_SECONDS:
+            self.members = children_of({os.getpid()})
+            self.scanned = now
+        used = sum(resident(pid) for pid in self.members)
+        if self.limit is not None and used > self.limit:
+            self.members = children_of({os.getpid()})
+            used = sum(charged(pid) for pid in self.members)
+        self.peak = max(self.peak, used)
+        return self.limit is not None and used > self.limit
+
+    def _over_limit_psutil(self) -> bool:
+        import psutil
+
+        used = 0
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                used += process.memory_info().rss
+        self.peak = max(self.peak, used)
+        return self.limit is not None and used > self.limit
+
+    def kill(self) -> None:
+        """SIGKILL to all, wherever they have moved to: a new session doesn't save a descendant."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.main, signal.SIGKILL)
+        for pid in children_of({os.getpid()}) if LINUX else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def run_program(spec: "dict[str, object]", errors: int) -> None:
+    """In the new process: become the program, or say why not."""
+    try:
+        os.setsid()
+        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: not even a killed shim leaves the program behind
+        for number in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(1, 2)
+        os.chdir(str(spec["cwd"]))
+        limit = spec["memory_bytes"]
+        if isinstance(limit, int) and LINUX:
+            # Only a backstop for what is faster than the checks: threads' stacks and arenas need room above the limit.
+            resource.setrlimit(resource.RLIMIT_DATA, (2 * limit + 2**30,) * 2)
+            with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+                score.write("500")
+        argv, env = list(map(str, spec["argv"])), dict(spec["env"])  # type: ignore[call-overload]
+        os.execvpe(argv[0], argv, env)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        os.write(errors, json.dumps({"error": error.strerror, "missing": missing}).encode() + b"\n")
+    finally:
+        os._exit(127)
+
+
+def reap(main: int) -> "tuple[int | None, bool]":
+    """(the program's wait status if it has ended, whether any process is left)."""
+    ended = None
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended, False
+        if pid == 0:
+            return ended, True
+        if pid == main:
+            ended = status
+
+
+def watch(tree: Tree, wake: int) -> "tuple[int, bool]":
+    """Until the program has ended and nothing of it is left: (exit code, ended for memory)."""
+    poll = select.poll()
+    poll.register(0, select.POLLIN | select.POLLHUP)
+    poll.register(wake, select.POLLIN)
+    out_of_memory = False
+    status: int | None = None
+    left = True
+    orders_open = True
+    while left or status is None:
+        ready = {fd for fd, _ in poll.poll(CHECK_SECONDS * 1000)}
+        if wake in ready:
+            os.read(wake, 4096)
+        if 0 in ready and orders_open:
+            orders = os.read(0, 4096)
+            if not orders:
+                orders_open = False
+                poll.unregister(0)
+            if not orders or b"K" in orders:
+                tree.kill()
+            elif b"T" in orders and status is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(tree.main, signal.SIGTERM)
+        if status is None and tree.over_limit():
+            out_of_memory = True
+            tree.kill()
+        ended, left = reap(tree.main)
+        status = ended if ended is not None else status
+        if status is not None and left:
+            tree.kill()
+            time.sleep(0.002)
+    code = os.waitstatus_to_exitcode(status)
+    return (137 if out_of_memory else 128 - code if code < 0 else code), out_of_memory
+
+
+def main() -> None:
+    report = int(sys.argv[1])
+    os.set_inheritable(report, False)
+    order = b""
+    while not order.endswith(b"\n"):  # no order follows before the answer to this one
+        part = os.read(0, 65536)
+        if not part:
+            return
+        order += part
+    spec = json.loads(order)
+    prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans of the program become ours, so none is lost
+    wake, wake_in = os.pipe()
+    os.set_blocking(wake_in, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
+    errors, errors_in = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        run_program(spec, errors_in)
+    os.close(errors_in)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)  # the program alone holds the output, so that it ends when the program's processes do
+    with open(errors, "rb") as pipe:
+        failed = pipe.read()
+    if failed:
+        os.waitpid(pid, 0)
+        os.write(report, failed)
+        return
+    os.write(report, json.dumps({"started": pid}).encode() + b"\n")
+    tree = Tree(pid, spec["memory_bytes"])
+    code, out_of_memory = watch(tree, wake)
+    result = {"code": code, "out_of_memory": out_of_memory, "peak_bytes": tree.peak}
+    os.write(report, json.dumps(result).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+"""One task from PROVISIONING to STOPPED: the part of the ECS agent that has a thread of its own for each task."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from reconciler.local.behaviour import Quirks
+from reconciler.local.runner import ContainerSpec, Exit, Runner, Running, StartError, TaskSpec
+from reconciler.local.secret_values import SecretReader
+from reconciler.local.task import ContainerState, Task
+from reconciler.local.task_log import LogWriter, open_stream
+from reconciler.local.task_spec import container_spec, task_spec
+
+OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+SPOT = "Your Spot Task was interrupted."
+
+
+class Stopped(Exception):
+    """The task was told to stop before it ran."""
+
+
+class TaskRun:
+    """Runs one task. `release` is called once, when its containers are gone and before it reads STOPPED."""
+
+    def __init__(
+        self,
+        task: Task,
+        quirks: Quirks,
+        runner: Runner,
+        secrets: SecretReader,
+        folder: Path,
+        endpoint_url: str,
+        release: Callable[[Task], None],
+    ) -> None:
+        self.task, self.quirks = task, quirks
+        self._runner, self._secrets, self._release = runner, secrets, release
+        self._spec: TaskSpec = task_spec(task, folder, endpoint_url, quirks)
+        self._events: queue.SimpleQueue[tuple[ContainerState, Exit] | None] = queue.SimpleQueue()
+        self._running: dict[str, Running] = {}
+        self._stop = threading.Event()
+        self._kill_now = threading.Event()
+        self._lines_left = int(quirks.number("spot-interruption", "after_lines", 0))
+        self._interruption: threading.Timer | None = None
+        if quirks.first("spot-interruption") and self._lines_left == 0:
+            seconds = quirks.number("spot-interruption", "after_seconds", 0)
+            self._interruption = threading.Timer(seconds, self.stop, ("SpotInterruption", SPOT))
+            self._interruption.daemon = True
+        self.thread = threading.Thread(target=self._run, name=f"task {task.id}", daemon=True)
+
+    def stop(self, code: str, reason: str) -> None:
+        """Have the task stopped (SIGTERM, after the stop timeout SIGKILL); does nothing when it already stops."""
+        if self._mark_stopping(code, reason):
+            self._stop.set()
+            self._events.put(None)
+
+    def kill(self) -> None:
+        """End the task at once."""
+        self._kill_now.set()
+        self.stop("UserInitiated", "The embedded AWS was stopped or reset.")
+        self._events.put(None)
+
+    def _mark_stopping(self, code: str, reason: str) -> bool:
+        with self.task.changing():
+            if self.task.desired_status == "STOPPED":
+                return False
+            self.task.desired_status = "STOPPED"
+            self.task.stop_code, self.task.stopped_reason = code, reason
+            self.task.stamp("stoppingAt")
+            return True
+
+    def _run(self) -> None:
+        task = self.task
+        try:
+            self._pause("PROVISIONING")
+            if (rule := self.quirks.first("no-capacity")) is not None:
+                raise StartError("", rule.get("reason", NO_CAPACITY))
+            task.move_to("PENDING", "connectivityAt")
+            self._pause("PENDING")
+            prepared = self._prepare()
+            self._supervise(prepared)
+        except Stopped:
+            pass
+        except StartError as error:
+            self._fail(error, None)
+        except Exception as error:  # an error of ours mustn't leave a task that never ends
+            self._fail(StartError("InternalError", f"{type(error).__name__}: {error}"), None)
+            raise
+        finally:
+            self._finish()
+
+    def _pause(self, state: str) -> None:
+        seconds = self.quirks.state_delay(state)
+        if self._stop.wait(seconds) if seconds else self._stop.is_set():
+            raise Stopped
+
+    def _prepare(self) -> dict[str, tuple[ContainerSpec, LogWriter]]:
+        """Secrets, log streams and images of all containers."""
+        task, launch = self.task, self.task.launch
+        broken = self.quirks.first("start-error")
+        task.stamp("pullStartedAt")
+        prepared = {}
+        for container in task.containers:
+            try:
+                if broken is not None:
+                    raise StartError(broken["code"], broken["message"])
+                values = self._secrets.read(container.definition.get("secrets") or [], launch.region)
+                spec = container_spec(task, container, values, self._spec.endpoint_url, self.quirks)
+                delay = self.quirks.number("log-delay", "seconds", 0)
+                log = open_stream(container.definition, task.id, launch.region, launch.account_id, delay)
+                digest = self._runner.pull(self._spec, spec)
+            except StartError as error:
+                self._fail(error, container)
+                raise Stopped from None
+            with task.changing():
+                container.image_digest = digest
+            prepared[container.name] = (spec, log)
+            if self._stop.is_set():
+                raise Stopped
+        task.stamp("pullStoppedAt")
+        return prepared
+
+    def _supervise(self, prepared: dict[str, tuple[ContainerSpec, LogWriter]]) -> None:
+        """Start the containers, each when what it depends on allows, and see them to their end."""
+        waiting = list(self.task.containers)
+        deadlines: dict[str, float] = {}
+        while True:
+            waiting = self._start_ready(waiting, prepared)
+            self._note_running(waiting)
+            if self._stop.is_set():
+                waiting = []
+                for name in self._running.keys() - deadlines.keys():
+                    deadlines[name] = time.monotonic() + prepared[name][0].stop_timeout
+                    self._running[name].terminate()
+            if not self._running and not waiting:
+                return
+            self._kill_late(deadlines)
+            self._next_event(deadlines)
+
+    def _start_ready(
+        self, waiting: list[ContainerState], prepared: dict[str, tuple[ContainerSpec, LogWriter]]
+    ) -> list[ContainerState]:
+        for container in list(waiting):
+            if self._stop.is_set():
+                return []
+            try:
+                if not self._may_start(container):
+                    continue
+                spec, log = prepared[container.name]
+                running = self._runner.start(self._spec, spec, self._counting(log.write))
+            except StartError as error:
+                self._fail(error, container)
+                return []
+            waiting.remove(container)
+            self._running[container.name] = running
+            with self.task.changing():
+                container.last_status, container.runtime_id = "RUNNING", f"{self.task.id}-{uuid.uuid4().int % 10**10}"
+            watcher = threading.Thread(
+                target=self._watch, args=(container, running, log), name=f"container {self.task.id}", daemon=True
+            )
+            watcher.start()
+        if waiting and not self._running:
+            self._fail(StartError("", "Task failed to start"), None)
+            return []
+        return waiting
+
+    def _may_start(self, container: ContainerState) -> bool:
+        """Whether `dependsOn` is met. Raises StartError when it never will be."""
+        states = {other.name: other for other in self.task.containers}
+        for dependency in container.definition.get("dependsOn") or []:
+            other, condition = states[dependency["containerName"]], dependency["condition"]
+            if condition == "SUCCESS" and other.exit_code not in (None, 0):
+                raise StartError("", f"dependency container {other.name} exited with exit code {other.exit_code}")
+            if condition in ("COMPLETE", "SUCCESS") and other.last_status != "STOPPED":
+                return False
+            if condition in ("START", "HEALTHY") and other.last_status == "PENDING":
+                return False
+        return True
+
+    def _note_running(self, waiting: list[ContainerState]) -> None:
+        task = self.task
+        if "startedAt" in task.times or not self._running or any(container.essential for container in waiting):
+            return
+        if self._stop.is_set():
+            return
+        task.move_to("RUNNING", "startedAt")
+        if self._interruption is not None:
+            self._interruption.start()
+
+    def _counting(self, write: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        """`write`, with the interruption that a rule asks for after so many lines."""
+        if self._lines_left == 0:
+            return write
+
+        def counting(chunk: bytes) -> None:
+            write(chunk)
+            before, self._lines_left = self._lines_left, self._lines_left - chunk.count(b"\n")
+            if before > 0 >= self._lines_left:
+                self.stop("SpotInterruption", SPOT)
+
+        return counting
+
+    def _watch(self, container: ContainerState, running: Running, log: LogWriter) -> None:
+        result = running.wait()
+        log.close()  # the last line is delivered before anyone can see the exit code
+        self._events.put((container, result))
+
+    def _kill_late(self, deadlines: dict[str, float]) -> None:
+        now = time.monotonic()
+        for name, running in self._running.items():
+            if self._kill_now.is_set() or deadlines.get(name, now + 1) <= now:
+                running.kill()
+                deadlines[name] = now + 60
+
+    def _next_event(self, deadlines: dict[str, float]) -> None:
+        due = [deadlines[name] for name in self._running if name in deadlines]
+        try:
+            event = self._events.get(timeout=max(0.0, min(due) - time.monotonic()) if due else None)
+        except queue.Empty:
+            return
+        if event is not None:
+            self._note_exit(*event)
+
+    def _note_exit(self, container: ContainerState, result: Exit) -> None:
+        task = self.task
+        with task.changing():
+            del self._running[container.name]
+            container.last_status = "STOPPED"
+            container.exit_code = None if self.quirks.first("no-exit-code") else result.code
+            container.reason = OUT_OF_MEMORY if result.out_of_memory else container.reason
+            others = any(c.last_status != "STOPPED" for c in task.containers)
+            if container.essential or not others:
+                self._mark_stopping("EssentialContainerExited", "Essential container in task exited")
+                self._stop.set()
+            if self._stop.is_set():
+                task.move_to("STOPPING" if self._running else "DEPROVISIONING")
+
+    def _fail(self, error: StartError, container: ContainerState | None) -> None:
+        """Have the task end as one that could not be started."""
+        text = str(error) if error.code else str(error).removeprefix(": ")
+        started_late = error.code == "CannotStartContainerError"
+        with self.task.changing():
+            self._mark_stopping("TaskFailedToStart", "Task failed to start" if started_late else text)
+            if container is not None:
+                container.reason = text
+        self._stop.set()
+
+    def _finish(self) -> None:
+        task = self.task
+        if self._interruption is not None:
+            self._interruption.cancel()
+        for running in self._running.values():  # only after an error of ours
+            running.kill()
+        with task.changing():
+            for container in task.containers:
+                container.last_status = "STOPPED"
+            task.move_to("DEPROVISIONING", "executionStoppedAt")
+        if not self._kill_now.is_set():
+            self._kill_now.wait(self.quirks.state_delay("DEPROVISIONING"))
+        self._runner.remove(self._spec)
+        self._release(task)
+        task.move_to("STOPPED", "stoppedAt")
+        task.finished.set()
