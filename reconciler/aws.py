@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 
 import tenacity
@@ -24,6 +24,7 @@ from reconciler.errors import AwsError, Denied, ReconcilerError, Unreachable, Us
 # Calls that make another thing each time: repeated only after a look at what is there.
 ONCE = ("RegisterTaskDefinition", "CreateAccessKey")
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Filter", "Lookup", "Simulate", "BatchCheck")
+TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
 CONNECTIONS = 32  # per client: the pool of connections that observe shares
 
 
@@ -144,6 +145,12 @@ def classify(service: str, operation: str, code: str, message: str) -> Rule:
     return Rule(Fault.OTHER, service, code)
 
 
+def partition(region: str) -> str:
+    """The partition of a region, by its prefix."""
+    prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b"}
+    return next((name for prefix, name in prefixes.items() if region.startswith(prefix)), "aws")
+
+
 class AlreadyThere(AwsError):
     """The resource exists: made by someone else, or by a call of ours whose answer was lost."""
 
@@ -232,7 +239,8 @@ class Aws:
         from botocore.config import Config
 
         config = Config(
-            retries={"total_max_attempts": 1},
+            # A transfer's calls aren't made by `call`, so botocore retries those.
+            retries={"total_max_attempts": 6 if service == TRANSFER else 1, "mode": "standard"},
             max_pool_connections=CONNECTIONS,
             connect_timeout=10,
             read_timeout=60,
@@ -242,7 +250,7 @@ class Aws:
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self._session.client(
-                    service, region_name=self.region, endpoint_url=self._endpoint_url, config=config
+                    service.removesuffix("-transfer"), region_name=self.region, endpoint_url=self._endpoint_url, config=config
                 )
             return self._clients[service]
 
@@ -316,6 +324,49 @@ class Aws:
             if not tokens or not all(following.values()):
                 return
             params |= following
+
+    def ensure(self, service: str, operation: str, /, **params: Any) -> None:
+        """The same, where that it is there already is as good."""
+        try:
+            self.call(service, operation, **params)
+        except AlreadyThere:
+            return
+
+    def transfer(self, method: str, /, **params: Any) -> None:
+        """An upload or download by boto3's transfer manager, which makes many calls of its own."""
+        from boto3.exceptions import S3UploadFailedError
+        from botocore import exceptions as botocore_errors
+
+        try:
+            getattr(self.client(TRANSFER), method)(**params)
+        except S3UploadFailedError as error:
+            raise Unreachable("s3", method, "upload failed", str(error), hint="run the command again") from None
+        except botocore_errors.ClientError as error:
+            raise _failed("s3", method, error.response)[1] from None
+        except botocore_errors.BotoCoreError as error:
+            raise Unreachable("s3", method, "connection lost", str(error), hint="run the command again") from None
+
+    def find_all(self, service: str, operation: str, key: str, /, **params: Any) -> list[Any] | None:
+        """All items of a paged answer, with None for what doesn't exist."""
+        try:
+            return list(self.pages(service, operation, key, **params))
+        except Gone:
+            return None
+
+    @cached_property
+    def account(self) -> str:
+        """The account's id."""
+        return str(self.call("sts", "GetCallerIdentity")["Account"])
+
+    @property
+    def partition(self) -> str:
+        """`aws`, or the name of the partition that this region is in."""
+        return partition(self.region)
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource of this account; IAM's have no region."""
+        region = "" if service == "iam" else self.region
+        return f"arn:{self.partition}:{service}:{region}:{self.account}:{resource}"
 
     def _once(self, service: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         from botocore import exceptions as botocore_errors

@@ -1,0 +1,140 @@
+"""EC2 security groups: rules in and out, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from reconciler.aws import Aws
+from reconciler.kinds import tags
+from reconciler.spec import Changes, Grants, Immutable, Observed, Spec, Value, touches
+
+ANY = "-1"  # every protocol, which has no ports
+BATCH = 200  # values that one filter takes
+
+
+class Rule(Value):
+    """One permission to or from one place: AWS merges and splits them, so they are compared one by one."""
+
+    protocol: str = ANY
+    from_port: int | None = None
+    to_port: int | None = None
+    place: str  # a CIDR, a prefix list's or a security group's id
+
+
+EVERYWHERE = Rule(place="0.0.0.0/0")
+
+
+class SecurityGroupSpec(Spec):
+    """A security group of one VPC. It owns its rules: one that isn't wanted is taken away."""
+
+    kind: ClassVar[str] = "security-group"
+
+    description: Annotated[str, Immutable()] = ""
+    vpc: Annotated[str, Immutable()] = ""
+    ingress: Annotated[tuple[Rule, ...], Grants()] = ()
+    egress: Annotated[tuple[Rule, ...], Grants()] = ()
+
+
+class SecurityGroup:
+    """Reads and writes security groups."""
+
+    spec: ClassVar[type[Spec]] = SecurityGroupSpec
+
+    def observe(self, aws: Aws, wants: Sequence[SecurityGroupSpec]) -> Mapping[str, Observed[SecurityGroupSpec]]:
+        """One read for two hundred groups of a VPC."""
+        found: dict[str, Observed[SecurityGroupSpec]] = {}
+        batches = [wants[i : i + BATCH] for i in range(0, len(wants), BATCH)]
+        for groups in aws.each(lambda batch: self._read(aws, batch), batches):
+            found |= groups
+        return found
+
+    def _read(self, aws: Aws, wants: Sequence[SecurityGroupSpec]) -> dict[str, Observed[SecurityGroupSpec]]:
+        filters = [{"Name": "group-name", "Values": [want.name for want in wants]}]
+        if vpcs := sorted({want.vpc for want in wants if want.vpc}):
+            filters.append({"Name": "vpc-id", "Values": vpcs})
+        groups = aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=filters)
+        return {g["GroupName"]: Observed(_spec(g), {"id": g["GroupId"]}) for g in groups}
+
+    def create(self, aws: Aws, want: SecurityGroupSpec) -> None:
+        """Make it; AWS gives it a rule that lets everything out."""
+        kind = {"ResourceType": "security-group", "Tags": tags.pairs(want.tags)}
+        aws.call(
+            "ec2",
+            "CreateSecurityGroup",
+            GroupName=want.name,
+            Description=want.description,
+            VpcId=want.vpc,
+            TagSpecifications=[kind],
+        )
+        made = self.observe(aws, [want]).get(want.name)
+        if made is not None:
+            self._rules(aws, want, made)
+
+    def update(
+        self, aws: Aws, want: SecurityGroupSpec, seen: Observed[SecurityGroupSpec], changes: Changes
+    ) -> None:
+        """Take away rules that aren't wanted before any is added."""
+        self._rules(aws, want, seen)
+        if touches(changes, "tags"):
+            group = [seen.attributes["id"]]
+            if gone := tags.removed(want.tags, seen.spec.tags):
+                aws.call("ec2", "DeleteTags", Resources=group, Tags=[{"Key": key} for key in gone])
+            aws.call("ec2", "CreateTags", Resources=group, Tags=tags.pairs(want.tags))
+
+    def delete(self, aws: Aws, seen: Observed[SecurityGroupSpec]) -> None:
+        """Remove it; while a stopping task's network interface still has it, that is waited for."""
+        aws.find("ec2", "DeleteSecurityGroup", GroupId=seen.attributes["id"])
+
+    def _rules(self, aws: Aws, want: SecurityGroupSpec, seen: Observed[SecurityGroupSpec]) -> None:
+        group, old = seen.attributes["id"], seen.spec
+        for ours, theirs, direction in ((want.ingress, old.ingress, "Ingress"), (want.egress, old.egress, "Egress")):
+            if extra := sorted(set(theirs) - set(ours), key=repr):
+                aws.find("ec2", f"RevokeSecurityGroup{direction}", GroupId=group, IpPermissions=_permissions(extra))
+            for rule in sorted(set(ours) - set(theirs), key=repr):
+                aws.ensure(
+                    "ec2", f"AuthorizeSecurityGroup{direction}", GroupId=group, IpPermissions=_permissions([rule])
+                )
+
+
+def _permissions(rules: Iterable[Rule]) -> list[dict[str, Any]]:
+    out = []
+    for rule in rules:
+        permission: dict[str, Any] = {"IpProtocol": rule.protocol}
+        if rule.protocol != ANY:
+            permission |= {"FromPort": rule.from_port, "ToPort": rule.to_port}
+        if rule.place.startswith("pl-"):
+            permission["PrefixListIds"] = [{"PrefixListId": rule.place}]
+        elif rule.place.startswith("sg-"):
+            permission["UserIdGroupPairs"] = [{"GroupId": rule.place}]
+        elif ":" in rule.place:
+            permission["Ipv6Ranges"] = [{"CidrIpv6": rule.place}]
+        else:
+            permission["IpRanges"] = [{"CidrIp": rule.place}]
+        out.append(permission)
+    return out
+
+
+def _rules(permissions: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
+    rules = []
+    for permission in permissions:
+        ports = {} if permission["IpProtocol"] == ANY else {
+            "from_port": permission.get("FromPort"), "to_port": permission.get("ToPort"),
+        }  # fmt: skip
+        places = [r["CidrIp"] for r in permission.get("IpRanges", ())]
+        places += [r["CidrIpv6"] for r in permission.get("Ipv6Ranges", ())]
+        places += [r["PrefixListId"] for r in permission.get("PrefixListIds", ())]
+        places += [r["GroupId"] for r in permission.get("UserIdGroupPairs", ())]
+        rules += [Rule(protocol=permission["IpProtocol"], place=place, **ports) for place in places]
+    return tuple(sorted(rules, key=repr))
+
+
+def _spec(live: Mapping[str, Any]) -> SecurityGroupSpec:
+    return SecurityGroupSpec(
+        name=live["GroupName"],
+        description=live.get("Description", ""),
+        vpc=live.get("VpcId", ""),
+        ingress=_rules(live.get("IpPermissions", ())),
+        egress=_rules(live.get("IpPermissionsEgress", ())),
+        tags=tags.mapping(live.get("Tags")),
+    )

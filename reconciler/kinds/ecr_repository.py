@@ -1,0 +1,129 @@
+"""ECR repositories: scanning, tag mutability, lifecycle, policy, tags."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from reconciler.aws import Aws
+from reconciler.canonical import Policy, PolicyDocument, policy
+from reconciler.kinds import tags
+from reconciler.spec import Changes, Grants, Immutable, Observed, Spec, touches
+
+
+class RepositorySpec(Spec):
+    """A repository. It owns its policy: one that isn't wanted is taken away."""
+
+    kind: ClassVar[str] = "repository"
+    data: ClassVar[bool] = True
+
+    policy: Annotated[PolicyDocument, Grants()] = Policy()
+    encryption: Annotated[str, Immutable()] = "AES256"
+    scan_on_push: bool = False
+    immutable_tags: bool = False
+    keep_images: int | None = None  # None keeps all
+    other_lifecycle: str = ""  # a lifecycle policy that says something else
+
+
+class Repository:
+    """Reads and writes repositories."""
+
+    spec: ClassVar[type[Spec]] = RepositorySpec
+
+    def observe(self, aws: Aws, wants: Sequence[RepositorySpec]) -> Mapping[str, Observed[RepositorySpec]]:
+        """Four reads for each: a batch of which one is missing fails whole, so they are asked for one by one."""
+        found = aws.each(lambda want: self._read(aws, want.name), wants)
+        return {one.spec.name: one for one in found if one is not None}
+
+    def _read(self, aws: Aws, name: str) -> Observed[RepositorySpec] | None:
+        arn = aws.arn("ecr", f"repository/{name}")
+        described, lifecycle, document, tagging = aws.together(
+            lambda: aws.find("ecr", "DescribeRepositories", repositoryNames=[name]),
+            lambda: aws.find("ecr", "GetLifecyclePolicy", repositoryName=name),
+            lambda: aws.find("ecr", "GetRepositoryPolicy", repositoryName=name),
+            lambda: aws.find("ecr", "ListTagsForResource", resourceArn=arn),
+        )
+        if not described or not described["repositories"]:
+            return None
+        live = described["repositories"][0]
+        keep, other = _lifecycle(lifecycle)
+        spec = RepositorySpec(
+            name=live["repositoryName"],
+            policy=policy(document["policyText"]) if document else Policy(),
+            encryption=live.get("encryptionConfiguration", {}).get("encryptionType", "AES256"),
+            scan_on_push=live.get("imageScanningConfiguration", {}).get("scanOnPush", False),
+            immutable_tags=live.get("imageTagMutability") == "IMMUTABLE",
+            keep_images=keep,
+            other_lifecycle=other,
+            tags=tags.mapping((tagging or {}).get("tags")),
+        )
+        return Observed(spec, {"arn": live["repositoryArn"], "uri": live["repositoryUri"]})
+
+    def create(self, aws: Aws, want: RepositorySpec) -> None:
+        """Make it, then its lifecycle and policy."""
+        aws.call(
+            "ecr",
+            "CreateRepository",
+            repositoryName=want.name,
+            tags=tags.pairs(want.tags),
+            imageTagMutability=_mutability(want),
+            imageScanningConfiguration={"scanOnPush": want.scan_on_push},
+            encryptionConfiguration={"encryptionType": want.encryption},
+        )
+        self._put(aws, want, RepositorySpec(name=want.name))
+
+    def update(self, aws: Aws, want: RepositorySpec, seen: Observed[RepositorySpec], changes: Changes) -> None:
+        """Put each part that differs."""
+        name: dict[str, Any] = {"repositoryName": want.name}
+        if touches(changes, "scan_on_push"):
+            scan = {"scanOnPush": want.scan_on_push}
+            aws.call("ecr", "PutImageScanningConfiguration", **name, imageScanningConfiguration=scan)
+        if touches(changes, "immutable_tags"):
+            aws.call("ecr", "PutImageTagMutability", **name, imageTagMutability=_mutability(want))
+        self._put(aws, want, seen.spec)
+        if touches(changes, "tags"):
+            arn = seen.attributes["arn"]
+            if gone := tags.removed(want.tags, seen.spec.tags):
+                aws.call("ecr", "UntagResource", resourceArn=arn, tagKeys=gone)
+            aws.call("ecr", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags))
+
+    def delete(self, aws: Aws, seen: Observed[RepositorySpec]) -> None:
+        """Remove it with its images."""
+        aws.find("ecr", "DeleteRepository", repositoryName=seen.spec.name, force=True)
+
+    def _put(self, aws: Aws, want: RepositorySpec, old: RepositorySpec) -> None:
+        name: dict[str, Any] = {"repositoryName": want.name}
+        if want.policy != old.policy:
+            if want.policy.statements:
+                aws.call("ecr", "SetRepositoryPolicy", **name, policyText=want.policy.text())
+            else:
+                aws.find("ecr", "DeleteRepositoryPolicy", **name)
+        if (want.keep_images, want.other_lifecycle) != (old.keep_images, old.other_lifecycle):
+            if want.keep_images:
+                text = json.dumps({"rules": [_keep(want.keep_images)]}, separators=(",", ":"))
+                aws.call("ecr", "PutLifecyclePolicy", **name, lifecyclePolicyText=text)
+            else:
+                aws.find("ecr", "DeleteLifecyclePolicy", **name)
+
+
+def _mutability(want: RepositorySpec) -> str:
+    return "IMMUTABLE" if want.immutable_tags else "MUTABLE"
+
+
+def _keep(images: int) -> dict[str, Any]:
+    selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": images}
+    return {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
+
+
+def _lifecycle(answer: Mapping[str, Any] | None) -> tuple[int | None, str]:
+    """(images kept, what else it says) of a lifecycle policy."""
+    if not answer:
+        return None, ""
+    rules = json.loads(answer["lifecyclePolicyText"]).get("rules", [])
+    bare = [{k: v for k, v in rule.items() if k != "description"} for rule in rules]
+    if len(bare) == 1:
+        count = bare[0].get("selection", {}).get("countNumber")
+        if isinstance(count, int) and bare[0] | {"rulePriority": 1} == _keep(count):
+            return count, ""
+    return None, json.dumps(sorted(bare, key=lambda rule: rule.get("rulePriority", 0)), sort_keys=True)

@@ -1,0 +1,109 @@
+"""ECS clusters: capacity providers, default strategy, Container Insights, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from reconciler.aws import Aws
+from reconciler.canonical import StringSet
+from reconciler.kinds import tags
+from reconciler.spec import Changes, Observed, Spec, Value, touches
+
+BATCH = 100  # clusters that one call describes
+
+
+class Weight(Value):
+    """One capacity provider of a strategy."""
+
+    provider: str
+    weight: int = 0
+    base: int = 0
+
+    @property
+    def identity(self) -> str:
+        """Paired by provider."""
+        return self.provider
+
+
+class ClusterSpec(Spec):
+    """A cluster."""
+
+    kind: ClassVar[str] = "cluster"
+
+    capacity_providers: StringSet = ()
+    default_strategy: tuple[Weight, ...] = ()
+    container_insights: bool = False
+
+
+class Cluster:
+    """Reads and writes clusters."""
+
+    spec: ClassVar[type[Spec]] = ClusterSpec
+
+    def observe(self, aws: Aws, wants: Sequence[ClusterSpec]) -> Mapping[str, Observed[ClusterSpec]]:
+        """One read for a hundred clusters. An INACTIVE one is absent: it was deleted."""
+        names = [want.name for want in wants]
+        batches = [names[i : i + BATCH] for i in range(0, len(names), BATCH)]
+        answers = aws.each(
+            lambda batch: aws.call("ecs", "DescribeClusters", clusters=batch, include=["TAGS", "SETTINGS"]), batches
+        )
+        live = [c for answer in answers for c in answer["clusters"] if c["status"] != "INACTIVE"]
+        return {c["clusterName"]: Observed(_spec(c), {"arn": c["clusterArn"]}) for c in live}
+
+    def create(self, aws: Aws, want: ClusterSpec) -> None:
+        """One call makes all of it. It is made only when absent: repeated, it would not say so."""
+        aws.call(
+            "ecs",
+            "CreateCluster",
+            clusterName=want.name,
+            capacityProviders=list(want.capacity_providers),
+            defaultCapacityProviderStrategy=_strategy(want),
+            settings=_settings(want),
+            tags=tags.pairs(want.tags, "key", "value"),
+        )
+
+    def update(self, aws: Aws, want: ClusterSpec, seen: Observed[ClusterSpec], changes: Changes) -> None:
+        """Put each part that differs."""
+        if touches(changes, "capacity_providers", "default_strategy"):
+            aws.call(
+                "ecs",
+                "PutClusterCapacityProviders",
+                cluster=want.name,
+                capacityProviders=list(want.capacity_providers),
+                defaultCapacityProviderStrategy=_strategy(want),
+            )
+        if touches(changes, "container_insights"):
+            aws.call("ecs", "UpdateClusterSettings", cluster=want.name, settings=_settings(want))
+        if touches(changes, "tags"):
+            arn = seen.attributes["arn"]
+            if gone := tags.removed(want.tags, seen.spec.tags):
+                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=gone)
+            aws.call("ecs", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags, "key", "value"))
+
+    def delete(self, aws: Aws, seen: Observed[ClusterSpec]) -> None:
+        """Remove it; a cluster with running tasks is waited for."""
+        aws.find("ecs", "DeleteCluster", cluster=seen.spec.name)
+
+
+def _strategy(want: ClusterSpec) -> list[dict[str, Any]]:
+    return [{"capacityProvider": w.provider, "weight": w.weight, "base": w.base} for w in want.default_strategy]
+
+
+def _settings(want: ClusterSpec) -> list[dict[str, str]]:
+    return [{"name": "containerInsights", "value": "enabled" if want.container_insights else "disabled"}]
+
+
+def _spec(live: Mapping[str, Any]) -> ClusterSpec:
+    strategy = [
+        Weight(provider=s["capacityProvider"], weight=s.get("weight", 0), base=s.get("base", 0))
+        for s in live.get("defaultCapacityProviderStrategy") or ()
+    ]
+    settings = {s["name"]: s["value"] for s in live.get("settings") or ()}
+    return ClusterSpec(
+        name=live["clusterName"],
+        capacity_providers=tuple(live.get("capacityProviders") or ()),
+        default_strategy=tuple(sorted(strategy, key=lambda w: w.provider)),
+        container_insights=settings.get("containerInsights") in ("enabled", "enhanced"),
+        tags=tags.mapping(live.get("tags"), "key", "value"),
+    )

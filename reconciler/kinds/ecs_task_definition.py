@@ -1,0 +1,116 @@
+"""ECS task definitions. AWS never changes one: an update registers the next revision of the family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from reconciler.aws import Aws
+from reconciler.canonical import Container, StringSet, container, definition
+from reconciler.kinds import tags
+from reconciler.spec import Changes, Observed, Spec
+
+KNOWN = {
+    "family", "cpu", "memory", "networkMode", "requiresCompatibilities", "executionRoleArn", "taskRoleArn",
+    "runtimePlatform", "ephemeralStorage", "containerDefinitions",
+}  # fmt: skip
+AWS_ADDS = {
+    "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt",
+    "registeredBy", "deregisteredAt", "placementConstraints",
+}  # fmt: skip
+
+
+class TaskDefinitionSpec(Spec):
+    """A family's newest active revision."""
+
+    kind: ClassVar[str] = "task-definition"
+    volatile: ClassVar[frozenset[str]] = frozenset({"arn", "revision"})
+
+    cpu: int = 0  # CPU units
+    memory: int = 0  # MiB
+    network_mode: str = "awsvpc"
+    compatibilities: StringSet = ("FARGATE",)
+    execution_role: str = ""  # ARN
+    task_role: str = ""  # ARN
+    cpu_architecture: str = "X86_64"
+    operating_system: str = "LINUX"
+    ephemeral_storage: int | None = None  # GiB
+    containers: tuple[Container, ...] = ()
+    extra: dict[str, Any] = {}  # what a revision of somebody else has besides
+
+
+class TaskDefinition:
+    """Reads and registers task definitions."""
+
+    spec: ClassVar[type[Spec]] = TaskDefinitionSpec
+
+    def observe(self, aws: Aws, wants: Sequence[TaskDefinitionSpec]) -> Mapping[str, Observed[TaskDefinitionSpec]]:
+        """One read for each family."""
+        found = aws.each(lambda want: self._read(aws, want.name), wants)
+        return {one.spec.name: one for one in found if one is not None}
+
+    def _read(self, aws: Aws, family: str) -> Observed[TaskDefinitionSpec] | None:
+        answer = aws.find("ecs", "DescribeTaskDefinition", taskDefinition=family, include=["TAGS"])
+        if answer is None or answer["taskDefinition"].get("status", "ACTIVE") != "ACTIVE":
+            return None
+        live = answer["taskDefinition"]
+        platform = live.get("runtimePlatform") or {}
+        extra = {k: v for k, v in live.items() if k not in KNOWN | AWS_ADDS and v not in (None, [], {}, "", False)}
+        spec = TaskDefinitionSpec(
+            name=live["family"],
+            cpu=int(live.get("cpu") or 0),
+            memory=int(live.get("memory") or 0),
+            network_mode=live.get("networkMode") or "",
+            compatibilities=tuple(live.get("requiresCompatibilities") or ()),
+            execution_role=live.get("executionRoleArn") or "",
+            task_role=live.get("taskRoleArn") or "",
+            cpu_architecture=platform.get("cpuArchitecture", "X86_64"),
+            operating_system=platform.get("operatingSystemFamily", "LINUX"),
+            ephemeral_storage=(live.get("ephemeralStorage") or {}).get("sizeInGiB"),
+            containers=tuple(sorted(map(container, live["containerDefinitions"]), key=lambda c: c.name)),
+            extra=extra,
+            tags=tags.mapping(answer.get("tags"), "key", "value"),
+        )
+        return Observed(spec, {"arn": live["taskDefinitionArn"], "revision": str(live["revision"])})
+
+    def create(self, aws: Aws, want: TaskDefinitionSpec) -> None:
+        """Register a revision."""
+        aws.call(
+            "ecs",
+            "RegisterTaskDefinition",
+            family=want.name,
+            cpu=str(want.cpu),
+            memory=str(want.memory),
+            networkMode=want.network_mode,
+            requiresCompatibilities=list(want.compatibilities),
+            executionRoleArn=want.execution_role,
+            taskRoleArn=want.task_role,
+            runtimePlatform={
+                "cpuArchitecture": want.cpu_architecture,
+                "operatingSystemFamily": want.operating_system,
+            },
+            containerDefinitions=[definition(one) for one in want.containers],
+            tags=tags.pairs(want.tags, "key", "value"),
+            **({"ephemeralStorage": {"sizeInGiB": want.ephemeral_storage}} if want.ephemeral_storage else {}),
+        )
+
+    def update(
+        self, aws: Aws, want: TaskDefinitionSpec, seen: Observed[TaskDefinitionSpec], changes: Changes
+    ) -> None:
+        """Register the next revision; tags alone are put on the one that is there."""
+        if all(change.path.split(".")[0] == "tags" for change in changes):
+            arn = seen.attributes["arn"]
+            if gone := tags.removed(want.tags, seen.spec.tags):
+                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=gone)
+            aws.call("ecs", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags, "key", "value"))
+        else:
+            self.create(aws, want)
+
+    def delete(self, aws: Aws, seen: Observed[TaskDefinitionSpec]) -> None:
+        """Deregister every active revision of the family."""
+        revisions = aws.pages(
+            "ecs", "ListTaskDefinitions", "taskDefinitionArns", familyPrefix=seen.spec.name, status="ACTIVE"
+        )
+        for arn in revisions:
+            if arn.rpartition("/")[2].rpartition(":")[0] == seen.spec.name:
+                aws.find("ecs", "DeregisterTaskDefinition", taskDefinition=arn)

@@ -1,0 +1,184 @@
+"""S3 buckets: versioning, encryption, public access, lifecycle, policy, ACL, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from reconciler.aws import Aws
+from reconciler.canonical import Policy, PolicyDocument, policy
+from reconciler.errors import AwsError, UserError
+from reconciler.kinds import tags
+from reconciler.spec import Changes, Grants, Immutable, Observed, Spec, Value, touches
+
+BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+class Expiry(Value):
+    """One lifecycle rule; days, or None."""
+
+    prefix: str = ""
+    expire_days: int | None = None
+    noncurrent_days: int | None = None
+    abort_upload_days: int | None = None
+    other: str = ""  # what such a rule of somebody else says besides
+
+    @property
+    def identity(self) -> str:
+        """Rules are paired by prefix."""
+        return self.prefix
+
+
+class BucketSpec(Spec):
+    """A bucket. It owns its policy and ACL: what isn't wanted is taken away."""
+
+    kind: ClassVar[str] = "bucket"
+    data: ClassVar[bool] = True
+
+    region: Annotated[str, Immutable()] = ""
+    public_access_block: Annotated[tuple[str, ...], Grants()] = ()  # which of BLOCKS are on
+    policy: Annotated[PolicyDocument, Grants()] = Policy()
+    grants: Annotated[tuple[str, ...], Grants()] = ()  # ACL grants to others than the owner, `PERMISSION grantee`
+    versioning: str = ""  # Enabled, Suspended, or empty for never enabled
+    encryption: str = ""  # AES256, aws:kms
+    kms_key: str = ""
+    lifecycle: tuple[Expiry, ...] = ()
+
+
+class Bucket:
+    """Reads and writes buckets."""
+
+    spec: ClassVar[type[Spec]] = BucketSpec
+
+    def observe(self, aws: Aws, wants: Sequence[BucketSpec]) -> Mapping[str, Observed[BucketSpec]]:
+        """Eight reads for each bucket."""
+        found = aws.each(lambda want: self._read(aws, want.name), wants)
+        return {one.spec.name: one for one in found if one is not None}
+
+    def _read(self, aws: Aws, name: str) -> Observed[BucketSpec] | None:
+        operations = (
+            "HeadBucket", "GetBucketVersioning", "GetBucketEncryption", "GetPublicAccessBlock",
+            "GetBucketLifecycleConfiguration", "GetBucketTagging", "GetBucketPolicy", "GetBucketAcl",
+        )  # fmt: skip
+        head, versioning, encryption, block, lifecycle, tagging, document, acl = aws.each(
+            lambda operation: aws.find("s3", operation, Bucket=name), operations
+        )
+        if head is None or versioning is None or acl is None:
+            return None
+        encrypted = _encryption(encryption)
+        blocked = (block or {}).get("PublicAccessBlockConfiguration", {})
+        spec = BucketSpec(
+            name=name,
+            region=head.get("BucketRegion") or aws.region,
+            public_access_block=tuple(one for one in BLOCKS if blocked.get(one)),
+            policy=policy(document["Policy"]) if document else Policy(),
+            grants=_grants(acl),
+            versioning=versioning.get("Status", ""),
+            encryption=encrypted.get("SSEAlgorithm", ""),
+            kms_key=encrypted.get("KMSMasterKeyID", ""),
+            lifecycle=tuple(sorted(map(_expiry, (lifecycle or {}).get("Rules", ())), key=Expiry.model_dump_json)),
+            tags=tags.mapping((tagging or {}).get("TagSet")),
+        )
+        return Observed(spec, {"arn": f"arn:{aws.partition}:s3:::{name}"})
+
+    def create(self, aws: Aws, want: BucketSpec) -> None:
+        """Make the bucket, close it, then the rest. us-east-1 is the one region that must not be named."""
+        place = {} if aws.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+        try:
+            aws.call("s3", "CreateBucket", Bucket=want.name, **place)
+        except AwsError as error:
+            if error.code == "BucketAlreadyExists":
+                raise UserError(
+                    f"the bucket name {want.name!r} is taken by another AWS account (names are unique in all of AWS)",
+                    hint="choose another name in deploy.yaml under data.bucket.name",
+                ) from None
+            raise
+        self._put(aws, want, BucketSpec(name=want.name))
+
+    def update(self, aws: Aws, want: BucketSpec, seen: Observed[BucketSpec], changes: Changes) -> None:
+        """Put each part that differs."""
+        self._put(aws, want, seen.spec)
+
+    def delete(self, aws: Aws, seen: Observed[BucketSpec]) -> None:
+        """Empty it, versions and unfinished uploads too, then remove it."""
+        name = seen.spec.name
+        for upload in aws.find_all("s3", "ListMultipartUploads", "Uploads", Bucket=name) or ():
+            aws.find("s3", "AbortMultipartUpload", Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
+        while (page := aws.find("s3", "ListObjectVersions", Bucket=name)) is not None:
+            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            if not found:
+                break
+            keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+            aws.call("s3", "DeleteObjects", Bucket=name, Delete={"Objects": keys, "Quiet": True})
+        aws.find("s3", "DeleteBucket", Bucket=name)
+
+    def _put(self, aws: Aws, want: BucketSpec, old: BucketSpec) -> None:
+        bucket: dict[str, Any] = {"Bucket": want.name}
+        if want.tags != old.tags:
+            aws.call("s3", "PutBucketTagging", **bucket, Tagging={"TagSet": tags.pairs(want.tags)})
+        if want.public_access_block != old.public_access_block:
+            block = {one: one in want.public_access_block for one in BLOCKS}
+            aws.call("s3", "PutPublicAccessBlock", **bucket, PublicAccessBlockConfiguration=block)
+        if want.policy != old.policy:
+            if want.policy.statements:
+                aws.call("s3", "PutBucketPolicy", **bucket, Policy=want.policy.text())
+            else:
+                aws.find("s3", "DeleteBucketPolicy", **bucket)
+        if want.grants != old.grants:
+            aws.call("s3", "PutBucketAcl", **bucket, ACL="private")
+        if want.versioning != old.versioning and (want.versioning or old.versioning):
+            status = want.versioning or "Suspended"
+            aws.call("s3", "PutBucketVersioning", **bucket, VersioningConfiguration={"Status": status})
+        if (want.encryption, want.kms_key) != (old.encryption, old.kms_key):
+            rule = {"SSEAlgorithm": want.encryption} | ({"KMSMasterKeyID": want.kms_key} if want.kms_key else {})
+            rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": rule, "BucketKeyEnabled": bool(want.kms_key)}]}
+            aws.call("s3", "PutBucketEncryption", **bucket, ServerSideEncryptionConfiguration=rules)
+        if want.lifecycle != old.lifecycle:
+            if want.lifecycle:
+                rules = {"Rules": [_rule(rule) for rule in want.lifecycle]}
+                aws.call("s3", "PutBucketLifecycleConfiguration", **bucket, LifecycleConfiguration=rules)
+            else:
+                aws.find("s3", "DeleteBucketLifecycle", **bucket)
+
+
+def _encryption(answer: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    rules = (answer or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
+    return rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
+
+
+def _grants(acl: Mapping[str, Any]) -> tuple[str, ...]:
+    owner = acl.get("Owner", {}).get("ID")
+    others = [g for g in acl.get("Grants", ()) if g["Grantee"].get("ID") != owner or g["Grantee"].get("URI")]
+    return tuple(sorted(f"{g['Permission']} {g['Grantee'].get('URI') or g['Grantee'].get('ID')}" for g in others))
+
+
+KNOWN_RULE = {"ID", "Prefix", "Filter", "Status", "Expiration", "NoncurrentVersionExpiration",
+              "AbortIncompleteMultipartUpload"}  # fmt: skip
+
+
+def _expiry(rule: Mapping[str, Any]) -> Expiry:
+    other = {k: v for k, v in rule.items() if k not in KNOWN_RULE}
+    if rule.get("Status") != "Enabled":
+        other["Status"] = rule.get("Status")
+    found = rule.get("Filter") or {}
+    if found.keys() - {"Prefix"}:
+        other["Filter"] = found
+    return Expiry(
+        prefix=found.get("Prefix") or rule.get("Prefix") or "",
+        expire_days=rule.get("Expiration", {}).get("Days"),
+        noncurrent_days=rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays"),
+        abort_upload_days=rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation"),
+        other=str(other) if other else "",
+    )
+
+
+def _rule(expiry: Expiry) -> dict[str, Any]:
+    rule: dict[str, Any] = {"ID": f"reconciler {expiry.prefix or '*'}", "Status": "Enabled"}
+    rule["Filter"] = {"Prefix": expiry.prefix}
+    if expiry.expire_days:
+        rule["Expiration"] = {"Days": expiry.expire_days}
+    if expiry.noncurrent_days:
+        rule["NoncurrentVersionExpiration"] = {"NoncurrentDays": expiry.noncurrent_days}
+    if expiry.abort_upload_days:
+        rule["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": expiry.abort_upload_days}
+    return rule

@@ -1,0 +1,124 @@
+"""S3 objects uploaded from files: skipped when the content is the same, replaced when it differs.
+
+The content's SHA-256 is kept with the object as metadata, since an ETag of a multipart upload is no checksum of the
+content. An object that somebody else uploaded is compared by S3's own SHA-256, or by its ETag where that is the MD5.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from reconciler.aws import Aws
+from reconciler.errors import UserError
+from reconciler.spec import OWNER_TAG, Changes, Local, Observed, Spec
+
+SHA256 = "sha256"  # metadata: the content's checksum
+OWNER = "reconciler-deploy"  # metadata: whose it is; an object's tags would cost a read of their own
+PART = 16 * 1024 * 1024  # bytes
+
+
+class ObjectSpec(Spec):
+    """An object, named BUCKET/KEY."""
+
+    kind: ClassVar[str] = "object"
+    data: ClassVar[bool] = True
+    volatile: ClassVar[frozenset[str]] = frozenset({"version"})
+
+    sha256: str = ""
+    size: int = 0  # bytes
+    file: Annotated[str, Local()] = ""
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Bucket and Key, as the API takes them."""
+        bucket, _, key = self.name.partition("/")
+        return {"Bucket": bucket, "Key": key}
+
+
+class Object:
+    """Reads and uploads objects. progress is told (name, bytes sent since, bytes in all)."""
+
+    spec: ClassVar[type[Spec]] = ObjectSpec
+
+    def __init__(self, progress: Callable[[str, int, int], None] = lambda name, sent, size: None) -> None:
+        self.progress = progress
+
+    def observe(self, aws: Aws, wants: Sequence[ObjectSpec]) -> Mapping[str, Observed[ObjectSpec]]:
+        """One read for each object."""
+        found = aws.each(lambda want: self._read(aws, want), wants)
+        return {one.spec.name: one for one in found if one is not None}
+
+    def _read(self, aws: Aws, want: ObjectSpec) -> Observed[ObjectSpec] | None:
+        head = aws.find("s3", "HeadObject", **want.place, ChecksumMode="ENABLED")
+        if head is None:
+            return None
+        metadata = head.get("Metadata", {})
+        owner = {OWNER_TAG: metadata[OWNER]} if OWNER in metadata else {}
+        spec = ObjectSpec(
+            name=want.name, sha256=_checksum(head, want), size=head["ContentLength"], file=want.file, tags=owner
+        )
+        return Observed(spec, {"version": head.get("VersionId", "")})
+
+    def create(self, aws: Aws, want: ObjectSpec) -> None:
+        """Upload the file, in parts when it is big. The file must still be what the plan saw."""
+        from boto3.s3.transfer import TransferConfig
+
+        path = Path(want.file)
+        digest, _ = checksums(want.file)
+        if digest != want.sha256:
+            raise UserError(f"{path.name} changed while it was being deployed", hint="run the command again")
+        aws.before_write()
+        metadata = {SHA256: want.sha256, OWNER: want.tags.get(OWNER_TAG, "")}
+        aws.transfer(
+            "upload_file",
+            Filename=want.file,
+            **want.place,
+            ExtraArgs={"Metadata": metadata, "ChecksumAlgorithm": "SHA256"},
+            Callback=lambda sent: self.progress(want.name, sent, want.size),
+            Config=TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=4),
+        )
+
+    def update(self, aws: Aws, want: ObjectSpec, seen: Observed[ObjectSpec], changes: Changes) -> None:
+        """Upload again; in a versioned bucket the old content stays as a version."""
+        self.create(aws, want)
+
+    def delete(self, aws: Aws, seen: Observed[ObjectSpec]) -> None:
+        """Delete it, in a versioned bucket with all its versions."""
+        place = seen.spec.place
+        versions = aws.find("s3", "ListObjectVersions", Bucket=place["Bucket"], Prefix=place["Key"]) or {}
+        for one in [*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())]:
+            if one["Key"] == place["Key"]:
+                aws.find("s3", "DeleteObject", **place, VersionId=one["VersionId"])
+
+
+def _checksum(head: Mapping[str, Any], want: ObjectSpec) -> str:
+    whole = head.get("ChecksumSHA256", "")
+    if whole and "-" not in whole and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
+        return base64.b64decode(whole).hex()
+    if stored := head.get("Metadata", {}).get(SHA256):
+        return str(stored)
+    etag = head["ETag"].strip('"')
+    if want.file and head["ContentLength"] == want.size and etag == checksums(want.file)[1]:
+        return want.sha256
+    return f"unknown (ETag {etag})"
+
+
+def checksums(file: str) -> tuple[str, str]:
+    """SHA-256 and MD5 of a file, in hex; read again only when its size or time has changed."""
+    stat = Path(file).stat()
+    return _checksums(file, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _checksums(file: str, size: int, modified: int) -> tuple[str, str]:
+    sha, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with Path(file).open("rb") as content:
+        while block := content.read(1 << 20):
+            sha.update(block)
+            md5.update(block)
+    return sha.hexdigest(), md5.hexdigest()

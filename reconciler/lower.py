@@ -1,0 +1,267 @@
+"""From what the file says to the resources that it means: `Deploy` and `Facts` to a `Graph`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.canonical import Container, policy
+from reconciler.ci_policy import ci_statements
+from reconciler.config import Deploy
+from reconciler.facts import Facts
+from reconciler.graph import Graph, Node
+from reconciler.kinds import (
+    BucketSpec, ClusterSpec, LogGroupSpec, ObjectSpec, OidcProviderSpec, PolicySpec, RepositorySpec, RoleSpec,
+    SecurityGroupSpec, TaskDefinitionSpec, UserSpec,
+)  # fmt: skip
+from reconciler.kinds.ec2_security_group import EVERYWHERE
+from reconciler.kinds.ecs_cluster import Weight
+from reconciler.kinds.iam_user import CURRENT
+from reconciler.kinds.s3_bucket import BLOCKS, Expiry
+from reconciler.spec import OWNER_TAG, Address, Ref, Spec
+
+GITHUB = "token.actions.githubusercontent.com"
+AUDIENCE = "sts.amazonaws.com"
+EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
+RUNS = "runs"  # where in the bucket runs are recorded and write to
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names and ARNs that follow from the file and the account."""
+
+    deploy: Deploy
+    facts: Facts
+
+    @property
+    def bucket(self) -> str:
+        """The bucket, with the account's id in it unless the file names it."""
+        return self.deploy.data.bucket.name or f"{self.deploy.name}-data-{self.facts.account}".lower()
+
+    @property
+    def repository(self) -> str:
+        """The ECR repository."""
+        return str(self.deploy.image.repository.name)
+
+    @property
+    def repository_uri(self) -> str:
+        """Where the repository is pushed to and pulled from."""
+        suffix = ".cn" if self.facts.partition == "aws-cn" else ""
+        return f"{self.facts.account}.dkr.ecr.{self.deploy.region}.amazonaws.com{suffix}/{self.repository}"
+
+    def iam(self, resource: str) -> str:
+        """An IAM ARN of the account."""
+        return f"arn:{self.facts.partition}:iam::{self.facts.account}:{resource}"
+
+    def s3(self, path: str = "") -> str:
+        """The bucket's ARN, or that of a path in it."""
+        return f"arn:{self.facts.partition}:s3:::{self.bucket}" + (f"/{path.lstrip('/')}" if path else "")
+
+    def arn(self, service: str, resource: str) -> str:
+        """An ARN of the account in the region."""
+        return f"arn:{self.facts.partition}:{service}:{self.deploy.region}:{self.facts.account}:{resource}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The file's tags and the one that says whose a resource is."""
+        return {**self.deploy.tags, OWNER_TAG: self.deploy.name}
+
+
+def lower(
+    deploy: Deploy, facts: Facts, objects: tuple[ObjectSpec, ...] = (), image: Spec | None = None, fallback: str = ""
+) -> Graph:
+    """All resources of a deploy.
+
+    objects: the files to upload, read. image: the image to build, or None; then the task definition names
+    `image.uri`, or `fallback` (what is there, or the tag `latest`).
+    """
+    names = Names(deploy, facts)
+    return Graph(
+        [
+            *_task_roles(names),
+            *_ci(names),
+            *_bucket(names, objects),
+            *_image(names, image),
+            *_run(names, image, fallback),
+        ]
+    )
+
+
+def _trust(principal: dict[str, Any], action: str = "sts:AssumeRole", **more: Any) -> Any:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": action, **more}
+    return policy({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def task_statements(names: Names) -> list[dict[str, Any]]:
+    """What the training program may do, as `read` and `write` say: these paths and nothing else."""
+    role = names.deploy.task.role
+    read, write = role.read or (), role.write or ()
+    statements: list[dict[str, Any]] = []
+    if read:
+        resources = [names.s3(path) for path in read]
+        statements.append({"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject", "Resource": resources})
+    if write:
+        actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
+        resources = [names.s3(path) for path in write]
+        statements.append({"Sid": "Write", "Effect": "Allow", "Action": actions, "Resource": resources})
+    if read or write:
+        # Listing lets a missing object be told from a forbidden one; only these paths are listed.
+        condition = {"StringLike": {"s3:prefix": sorted({*read, *write})}}
+        listing = {"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": names.s3()}
+        statements.append({**listing, "Condition": condition})
+    return statements
+
+
+def _task_roles(names: Names) -> Iterator[Node]:
+    task, tags = names.deploy.task, names.tags
+    trust = _trust({"Service": "ecs-tasks.amazonaws.com"})
+    managed = f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}"
+    inline = {"secrets": policy({"Version": "2012-10-17", "Statement": _secrets(names)})} if task.secrets else {}
+    yield Node(
+        RoleSpec(
+            name=str(task.execution_role.name), trust=trust, managed_policies=(managed,), inline_policies=inline, tags=tags
+        )
+    )
+    given = task.role.policy.model_dump(exclude_defaults=True, mode="json") if task.role.policy else None
+    statements = given["Statement"] if given else task_statements(names)
+    attached: tuple[str, ...] = ()
+    if statements:
+        document = policy({"Version": "2012-10-17", "Statement": statements})
+        arn = names.iam(f"policy/{task.role.policy_name}")
+        attached = (arn,)
+        yield Node(PolicySpec(name=str(task.role.policy_name), document=document, arn=arn, tags=tags))
+    role = RoleSpec(name=str(task.role.name), trust=trust, managed_policies=attached, tags=tags)
+    yield Node(role, tuple(Address("policy", str(task.role.policy_name)) for _ in attached))
+
+
+def _secrets(names: Names) -> list[dict[str, Any]]:
+    """What the execution role may read so that ECS can hand the secrets over."""
+    arns = sorted({":".join(arn.split(":")[:7]) for arn in names.deploy.task.secrets.values()})
+    parameters = [arn for arn in arns if ":ssm:" in arn]
+    secrets = [arn for arn in arns if ":secretsmanager:" in arn]
+    found = []
+    if parameters:
+        found.append({"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": parameters})
+    if secrets:
+        found.append({"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets})
+    return found
+
+
+def _ci(names: Names) -> Iterator[Node]:
+    ci, tags = names.deploy.ci, names.tags
+    if ci is None:
+        return
+    arn = names.iam(f"policy/{ci.policy_name}")
+    document = policy({"Version": "2012-10-17", "Statement": ci_statements(names)})
+    yield Node(PolicySpec(name=str(ci.policy_name), document=document, arn=arn, tags=tags))
+    needs = (Address("policy", str(ci.policy_name)),)
+    if ci.github:
+        yield Node(OidcProviderSpec(name=GITHUB, audiences=(AUDIENCE,), tags=tags))
+        subject = f"repo:{ci.github.repository}:ref:refs/heads/{ci.github.branch}"
+        condition = {"StringEquals": {f"{GITHUB}:aud": AUDIENCE, f"{GITHUB}:sub": subject}}
+        federated = {"Federated": names.iam(f"oidc-provider/{GITHUB}")}
+        trust = _trust(federated, "sts:AssumeRoleWithWebIdentity", Condition=condition)
+        role = RoleSpec(name=str(ci.github.role), trust=trust, managed_policies=(arn,), tags=tags)
+        yield Node(role, (*needs, Address("oidc-provider", GITHUB)))
+    if ci.user:
+        user = UserSpec(
+            name=str(ci.user.name),
+            managed_policies=(arn,),
+            access_keys=(CURRENT,) * ci.user.access_keys,
+            key_parameter=f"/reconciler/{names.deploy.name}/users/{ci.user.name}/access-key",
+            tags=tags,
+        )
+        yield Node(user, needs)
+
+
+def _bucket(names: Names, objects: tuple[ObjectSpec, ...]) -> Iterator[Node]:
+    bucket = names.deploy.data.bucket
+    rules = [Expiry(**rule.model_dump()) for rule in bucket.lifecycle]
+    spec = BucketSpec(
+        name=names.bucket,
+        region=names.deploy.region,
+        public_access_block=BLOCKS if bucket.block_public_access else (),
+        versioning="Enabled" if bucket.versioning else "",
+        encryption=bucket.encryption,
+        kms_key=bucket.kms_key or "",
+        lifecycle=tuple(sorted(rules, key=Expiry.model_dump_json)),
+        tags=names.tags,
+    )
+    yield Node(spec, protect=bucket.protect)
+    for one in objects:
+        yield Node(one, (spec.address,), protect=bucket.protect)
+
+
+def _image(names: Names, image: Spec | None) -> Iterator[Node]:
+    if names.deploy.image.uri:
+        return
+    repository = names.deploy.image.repository
+    spec = RepositorySpec(
+        name=names.repository,
+        scan_on_push=repository.scan_on_push,
+        immutable_tags=repository.immutable_tags,
+        keep_images=repository.keep_images,
+        tags=names.tags,
+    )
+    yield Node(spec, protect=repository.protect)
+    if image is not None:
+        yield Node(image, (spec.address,), protect=repository.protect)
+
+
+def environment(names: Names) -> dict[str, str]:
+    """The task's environment: the file's, and where its data is unless the file says so."""
+    found = {"AWS_DEFAULT_REGION": names.deploy.region, "S3_BUCKET": names.bucket}
+    if names.deploy.data.files:
+        found |= {"USE_S3": "true", "S3_KEY": str(names.deploy.data.files[0].key)}
+    return dict(sorted((found | names.deploy.task.environment).items()))
+
+
+def _run(names: Names, image: Spec | None, fallback: str) -> Iterator[Node]:
+    deploy, task, tags = names.deploy, names.deploy.task, names.tags
+    group, cluster = deploy.network.security_group, deploy.cluster
+    yield Node(LogGroupSpec(name=str(deploy.logs.group), retention_in_days=deploy.logs.retention_days, tags=tags))
+    yield Node(
+        SecurityGroupSpec(
+            name=str(group.name), description=str(group.description), vpc=names.facts.vpc, egress=(EVERYWHERE,), tags=tags
+        )
+    )
+    strategy = [Weight(provider=w.provider, weight=w.weight, base=w.base) for w in cluster.default_strategy]
+    yield Node(
+        ClusterSpec(
+            name=str(cluster.name),
+            capacity_providers=("FARGATE", "FARGATE_SPOT"),
+            default_strategy=tuple(sorted(strategy, key=lambda w: w.provider)),
+            container_insights=cluster.container_insights,
+            tags=tags,
+        )
+    )
+    container = Container(
+        name=task.container,
+        image=Ref(image.address, "uri") if image else deploy.image.uri or fallback or f"{names.repository_uri}:latest",
+        entrypoint=task.entrypoint,
+        command=task.command,
+        environment=environment(names),
+        secrets=dict(sorted(task.secrets.items())),
+        log_driver="awslogs",
+        log_options={
+            "awslogs-group": str(deploy.logs.group),
+            "awslogs-region": deploy.region,
+            "awslogs-stream-prefix": deploy.logs.stream_prefix,
+        },
+        stop_timeout=task.stop_timeout,
+    )
+    roles = (str(task.execution_role.name), str(task.role.name))
+    spec = TaskDefinitionSpec(
+        name=str(task.family),
+        cpu=task.cpu,
+        memory=task.memory,
+        execution_role=names.iam(f"role/{roles[0]}"),
+        task_role=names.iam(f"role/{roles[1]}"),
+        cpu_architecture=task.platform,
+        ephemeral_storage=task.ephemeral_storage,
+        containers=(container,),
+        tags=tags,
+    )
+    needs = [Address("role", role) for role in roles]
+    yield Node(spec, (*needs, Address("log-group", str(deploy.logs.group))))
