@@ -1,0 +1,190 @@
+"""What concerns several fields at once, and the files that deploy.yaml names. Single fields are valid by then."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path as FilePath
+
+from reconciler.config.fargate import check_size
+from reconciler.config.problems import Path, quoted, show_path
+from reconciler.config.schema import Deploy
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong at `path`, which also depends on the fields `uses`."""
+
+    path: Path
+    message: str
+    fix: str
+    uses: tuple[Path, ...] = ()
+
+
+def check(deploy: Deploy) -> Iterator[Problem]:
+    """What is wrong with a filled deploy beyond single fields."""
+    yield from _bucket(deploy)
+    yield from _image(deploy)
+    yield from _task(deploy)
+    yield from _environment(deploy)
+    yield from _capacity(deploy)
+    if deploy.ci and not (deploy.ci.github or deploy.ci.user):
+        yield Problem(("ci",), "ci names nobody", "add github: {repository: OWNER/NAME}, or user: {}")
+    yield from _names(deploy)
+
+
+def _bucket(deploy: Deploy) -> Iterator[Problem]:
+    bucket = deploy.data.bucket
+    at: Path = ("data", "bucket")
+    if bucket.kms_key and bucket.encryption != "aws:kms":
+        message = f"kms_key needs encryption: aws:kms, and it is {bucket.encryption}"
+        yield Problem((*at, "kms_key"), message, "write encryption: aws:kms", ((*at, "encryption"),))
+    for i, rule in enumerate(bucket.lifecycle):
+        if rule.expire_days is None and rule.noncurrent_days is None and rule.abort_upload_days is None:
+            fix = "add expire_days, noncurrent_days or abort_upload_days"
+            yield Problem((*at, "lifecycle", i), "this rule does nothing", fix)
+
+
+def _image(deploy: Deploy) -> Iterator[Problem]:
+    image = deploy.image
+    if image.uri is None and image.context is None:
+        yield Problem(
+            ("image", "context"), "there is neither a context nor a uri", "give one of them", (("image", "uri"),)
+        )
+    if image.repository.immutable_tags and "latest" in image.tags:
+        message = "the tag latest moves with each build, which immutable_tags refuses"
+        fix = "write tags: ['${git.sha}'], or leave immutable_tags out"
+        yield Problem(("image", "repository", "immutable_tags"), message, fix, (("image", "tags"),))
+    if image.fail_on and not image.repository.scan_on_push:
+        message = "fail_on needs the scan, which scan_on_push: false turns off"
+        yield Problem(("image", "fail_on"), message, "remove one of them", (("image", "repository", "scan_on_push"),))
+
+
+def _task(deploy: Deploy) -> Iterator[Problem]:
+    task = deploy.task
+    if wrong := check_size(task.cpu, task.memory):
+        yield Problem(("task", "memory"), *wrong, (("task", "cpu"),))
+    if task.role.policy is not None and (task.role.read is not None or task.role.write is not None):
+        other = "read" if task.role.read is not None else "write"
+        message = f"policy and {other} say the same thing twice"
+        yield Problem(("task", "role", "policy"), message, f"keep either policy or {other}", (("task", "role", other),))
+    for name in sorted(task.environment.keys() & task.secrets.keys()):
+        message = f"{name} is in environment too, and ECS refuses a variable that is given twice"
+        yield Problem(("task", "secrets", name), message, "keep one of them", (("task", "environment", name),))
+
+
+def _environment(deploy: Deploy) -> Iterator[Problem]:
+    """References from the task's variables to the bucket and its files."""
+    task, bucket = deploy.task, deploy.data.bucket.name
+    if task.environment.get("USE_S3", "true").lower() != "true" or task.role.policy is not None:
+        return
+    named, key = task.environment.get("S3_BUCKET"), task.environment.get("S3_KEY")
+    at: Path = ("task", "environment")
+    if named and bucket and named != bucket:
+        message = f"{quoted(named)} is not the bucket of this deploy, and the task may read no other"
+        yield Problem((*at, "S3_BUCKET"), message, f"write {bucket}, or leave it out", (("data", "bucket", "name"),))
+    read = task.role.read or ()
+    if key and read and not any(fnmatchcase(key, pattern) for pattern in read):
+        near = difflib.get_close_matches(key, read, 1, 0) or list(read)
+        message = f"{quoted(key)} is nothing that the task may read"
+        fix = f"write {near[0]}, or add it to data.files or task.role.read"
+        yield Problem((*at, "S3_KEY"), message, fix, (("task", "role", "read"), ("data", "files")))
+
+
+def _capacity(deploy: Deploy) -> Iterator[Problem]:
+    strategy = deploy.cluster.default_strategy
+    at: Path = ("cluster", "default_strategy")
+    providers = [s.provider for s in strategy]
+    for i, provider in enumerate(providers):
+        if provider in providers[:i]:
+            yield Problem((*at, i), f"{provider} is there twice", "keep one of them")
+    if sum(s.base > 0 for s in strategy) > 1:
+        yield Problem(at, "only one provider can have a base", "leave base out of the others")
+    if all(s.weight == 0 for s in strategy):
+        yield Problem(at, "every weight is 0, so no task could be placed", "give one provider a weight of 1")
+    for i, name in enumerate(deploy.run.capacity):
+        if name in deploy.run.capacity[:i]:
+            yield Problem(("run", "capacity", i), f"{name} is there twice", "keep one of them")
+
+
+def _names(deploy: Deploy) -> Iterator[Problem]:
+    """Two resources of one kind with one name. IAM's names don't differ by case alone."""
+    task, ci = deploy.task, deploy.ci
+    roles: list[tuple[Path, str | None]] = [
+        (("task", "execution_role", "name"), task.execution_role.name),
+        (("task", "role", "name"), task.role.name),
+        (("ci", "github", "role"), ci.github.role if ci and ci.github else None),
+    ]
+    policies: list[tuple[Path, str | None]] = [
+        (("task", "role", "policy_name"), task.role.policy_name),
+        (("ci", "policy_name"), ci.policy_name if ci else None),
+    ]
+    keys: list[tuple[Path, str | None]] = [
+        (("data", "files", i, "key"), f.key) for i, f in enumerate(deploy.data.files)
+    ]
+    tags: list[tuple[Path, str | None]] = [(("tags", key), key) for key in deploy.tags]
+    yield from _twice("role", roles, fold=True)
+    yield from _twice("policy", policies, fold=True)
+    yield from _twice("key", keys, fold=False)
+    yield from _twice("tag", tags, fold=True)
+
+
+def _twice(what: str, names: list[tuple[Path, str | None]], *, fold: bool) -> Iterator[Problem]:
+    first: dict[str, Path] = {}
+    for path, name in names:
+        if name is None:
+            continue
+        same = name.lower() if fold else name
+        if same in first:
+            message = f"the {what} {quoted(name)} is also that of {show_path(first[same])}"
+            case = ", and IAM doesn't tell upper from lower case" if fold and name != same else ""
+            yield Problem(
+                path, message + case, f"give each its own {what if what in ('key', 'tag') else 'name'}", (first[same],)
+            )
+        else:
+            first[same] = path
+
+
+def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
+    """The files that `deploy` names and that aren't there, looked for from `folder`."""
+    for i, data in enumerate(deploy.data.files):
+        path: Path = ("data", "files", i, "file")
+        if wrong := _not_a(folder / data.file, "file"):
+            yield Problem(path, f"{quoted(data.file)} {wrong}", _near(folder / data.file, data.file))
+    image = deploy.image
+    if image.context is None:
+        return
+    context = folder / image.context
+    if wrong := _not_a(context, "folder"):
+        yield Problem(("image", "context"), f"{quoted(image.context)} {wrong}", _near(context, image.context))
+    elif wrong := _not_a(context / image.dockerfile, "file"):
+        message = f"{quoted(image.dockerfile)} {wrong} (looked for in {quoted(image.context)})"
+        fix = _near(context / image.dockerfile, image.dockerfile)
+        yield Problem(("image", "dockerfile"), message, fix, (("image", "context"),))
+
+
+def _not_a(path: FilePath, what: str) -> str:
+    """Why `path` is no file (or folder) that can be used; empty if it is."""
+    try:
+        if not path.exists():
+            return "is not there"
+        if what == "file":
+            return "" if path.is_file() else "is not a file"
+        return "" if path.is_dir() else "is not a folder"
+    except (OSError, ValueError) as error:
+        return f"can't be looked at: {getattr(error, 'strerror', None) or error}"
+
+
+def _near(path: FilePath, written: str) -> str:
+    if written.startswith("~"):
+        return "~ is not expanded; write ${HOME}"
+    try:
+        names = [p.name for p in path.parent.iterdir()]
+    except (OSError, ValueError):
+        return "paths are relative to the folder of deploy.yaml"
+    near = difflib.get_close_matches(path.name, names, 1, 0.7)
+    if near:
+        return f"did you mean {written.removesuffix(path.name)}{near[0]}?"
+    return "paths are relative to the folder of deploy.yaml"

@@ -1,0 +1,268 @@
+"""A YAML file as plain values, and where in the file each of them stands.
+
+YAML 1.2's core schema, with yes/no/on/off as booleans too, since that is what most readers of YAML make of them.
+Scalars in fields that hold text keep the text as written; ${...} is expanded in values after parsing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from reconciler.config import fields
+from reconciler.config.expand import Expanded, ExpandError, expand
+from reconciler.config.problems import ConfigError, Path, printable, quoted, show_path
+
+_TAG = "tag:yaml.org,2002:"
+_MOST = 20_000  # values, after aliases: far more than any real file, and few enough for a hostile one to end at once
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # PyYAML's line breaks
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with our resolution of plain scalars; used to compose nodes only."""
+
+    yaml_implicit_resolvers: dict[str, list[Any]] = {}  # noqa: RUF012 - PyYAML's own way
+
+
+for _name, _pattern, _first in (
+    ("bool", r"yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF", "yYnNtTfFoO"),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.nan|\.NaN",
+        "-+0123456789.",
+    ),
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("merge", r"<<", "<"),
+):  # fmt: skip
+    Loader.add_implicit_resolver(
+        _TAG + _name, re.compile(f"^(?:{_pattern})$"), ["" if c == "\0" else c for c in _first]
+    )
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a key or value stands (from 0), how it reads in the file, and where its text came from."""
+
+    line: int
+    column: int
+    width: int
+    text: str
+    scalar: bool
+    expanded: Expanded | None = None
+
+
+@dataclass
+class Document:
+    """A file's values as `tree`, with the spots of keys and values by path, and what was wrong on the way."""
+
+    file: str
+    lines: list[str]
+    tree: Any = None
+    values: dict[Path, Spot] = field(default_factory=dict)
+    keys: dict[Path, Spot] = field(default_factory=dict)
+    errors: list[ConfigError] = field(default_factory=list)
+    broken: set[Path] = field(default_factory=set)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    def error(
+        self,
+        path: Path,
+        message: str,
+        fix: str,
+        *,
+        spot: Spot | None = None,
+        shown: Path | None = None,
+        broken: bool = True,
+    ) -> None:
+        """Note a problem at `path`; `shown` is the path to name if it isn't that.
+
+        `spot` is pointed at, or else what is nearest to `path`. `broken` says that there is no use in looking at the
+        value any further.
+        """
+        spot = spot or self.spot(path)
+        self.errors.append(
+            ConfigError(
+                file=self.file,
+                line=spot.line + 1,
+                column=spot.column + 1,
+                path=show_path(path if shown is None else shown),
+                value=self._masked(spot.text if spot.scalar else ""),
+                message=self._masked(message),
+                fix=self._masked(fix),
+                source=self.lines[spot.line] if spot.line < len(self.lines) else "",
+                width=spot.width,
+            )
+        )
+        if broken:
+            self.broken.add(path)
+
+    def spot(self, path: Path) -> Spot:
+        """The spot of the value at `path`, of its key if it is a list or mapping, or of the nearest thing above."""
+        for end in range(len(path), -1, -1):
+            value, key = self.values.get(path[:end]), self.keys.get(path[:end])
+            if value and value.scalar and value.text and end == len(path):
+                return value
+            if key or value:
+                return key or value or Spot(0, 0, 1, "", scalar=False)
+        return Spot(0, 0, 1, "", scalar=False)
+
+    def shown(self, path: Path, value: Any) -> str:
+        """`value` as a message may show it: as written, and never what came from a secret-looking variable."""
+        spot = self.values.get(path)
+        if spot and spot.expanded:
+            if spot.expanded.secrets:
+                return f"the value of {printable(spot.text)}"
+            return f"{quoted(spot.expanded.text)} (from {printable(spot.text)})"
+        if isinstance(value, str):
+            return quoted(value)
+        return printable(spot.text) if spot and spot.scalar else str(value)
+
+    def is_secret(self, path: Path) -> bool:
+        """Whether the value at `path` came from a secret-looking variable."""
+        spot = self.values.get(path)
+        return bool(spot and spot.expanded and spot.expanded.secrets)
+
+    def _masked(self, text: str) -> str:
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(secret, f"${{{self.secrets[secret]}}}")
+        return text
+
+
+def split(text: str) -> list[str]:
+    """The lines of `text` as PyYAML counts them."""
+    return _BREAK.split(text)
+
+
+class Builder:
+    """Makes the tree of a composed file, noting spots and problems in `document`."""
+
+    def __init__(self, document: Document, environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> None:
+        self.document = document
+        self._environ, self._git_sha = environ, git_sha
+        self._open: list[int] = []
+        self._count = 0
+
+    def build(self, node: yaml.Node, path: Path = ()) -> Any:
+        """The value of `node`. What is wrong is noted and becomes None."""
+        self._count += 1
+        if self._count > _MOST:
+            raise OverflowError
+        self.document.values[path] = self._spot(node)
+        if id(node) in self._open:
+            self.document.error(path, "this alias is inside of what it stands for", "write it out")
+            return None
+        self._open.append(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, path)
+            if isinstance(node, yaml.SequenceNode):
+                return [self.build(item, (*path, i)) for i, item in enumerate(node.value)]
+            assert isinstance(node, yaml.ScalarNode)
+            return self._scalar(node, path)
+        finally:
+            self._open.pop()
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        merged: list[yaml.MappingNode] = []
+        pairs: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            if key.tag == _TAG + "merge":
+                merged += self._merged(value, path)
+            elif not isinstance(key, yaml.ScalarNode):
+                self.document.error(path, "a key must be text", "write key: value", spot=self._spot(key), broken=False)
+            elif key.value in pairs:
+                first = pairs[key.value][0].start_mark.line + 1
+                message = f"{quoted(key.value)} is given twice, first on line {first}"
+                self.document.error((*path, key.value), message, "keep one of them", spot=self._spot(key), broken=False)
+            else:
+                pairs[key.value] = (key, value)
+        for other in merged:
+            for key, value in other.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag != _TAG + "merge":
+                    pairs.setdefault(key.value, (key, value))
+        tree = {}
+        for name, (key, value) in pairs.items():
+            here = (*path, name)
+            self.document.keys[here] = self._spot(key)
+            built = self.build(value, here)
+            if built is not None or not fields.may_be_empty(here):
+                tree[name] = built
+        return tree
+
+    def _merged(self, node: yaml.Node, path: Path) -> list[yaml.MappingNode]:
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        found = [n for n in nodes if isinstance(n, yaml.MappingNode)]
+        if len(found) != len(nodes):
+            message = "<< takes a mapping, or a list of them"
+            self.document.error(path, message, "write <<: *anchor", spot=self._spot(node), broken=False)
+        return found
+
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        try:
+            expanded = expand(node.value, self._environ, self._git_sha)
+        except ExpandError as error:
+            self.document.error(path, error.message, error.fix, spot=self._inside(node, error))
+            return None
+        text = expanded.text
+        if expanded.changed:
+            self._remember(node, path, expanded)
+        if found := _CONTROL.search(text):
+            message = f"this text holds the control character U+{ord(found[0]):04X}"
+            self.document.error(path, message, "remove it")
+            return None
+        kind = node.tag.removeprefix(_TAG)
+        if kind not in ("str", "null", "bool", "int", "float", "merge"):
+            self.document.error(path, f"the tag {quoted(node.tag)} is not supported", "write a plain value")
+            return None
+        if expanded.changed:
+            empty = not text and node.style is None and not (fields.as_written(path) and self._in_collection(path))
+            return None if empty else text
+        if kind == "null":
+            return None
+        return text if fields.as_written(path) else _plain(kind, text)
+
+    def _remember(self, node: yaml.ScalarNode, path: Path, expanded: Expanded) -> None:
+        """Note that the value came from variables, and which of its text must not be shown."""
+        self.document.values[path] = self._spot(node, expanded if "${" in node.value.replace("$${", "") else None)
+        for name, secret in expanded.secrets:
+            self.document.secrets.setdefault(secret, name)
+
+    @staticmethod
+    def _in_collection(path: Path) -> bool:
+        return fields.pattern(path)[0][-1:] in ((fields.ITEM,), (fields.KEY,))
+
+    def _spot(self, node: yaml.Node, expanded: Expanded | None = None) -> Spot:
+        start, end = node.start_mark, node.end_mark
+        scalar = isinstance(node, yaml.ScalarNode)
+        rest = len(self.document.lines[start.line]) if start.line < len(self.document.lines) else start.column
+        width = (end.column if end.line == start.line else rest) - start.column
+        return Spot(start.line, start.column, max(1, width), node.value if scalar else "", scalar, expanded)
+
+    def _inside(self, node: yaml.ScalarNode, error: ExpandError) -> Spot:
+        """The spot of the ${...} in a scalar, if it stands there as it reads."""
+        whole = self._spot(node)
+        token = node.value[error.start : error.end]
+        line = self.document.lines[whole.line] if whole.line < len(self.document.lines) else ""
+        column = line.find(token, whole.column)
+        if column < 0:
+            return whole
+        return Spot(whole.line, column, len(token), whole.text, scalar=True)
+
+
+def _plain(kind: str, text: str) -> Any:
+    try:
+        if kind == "bool":
+            return text.lower() in ("yes", "true", "on")
+        if kind == "int":
+            return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+        if kind == "float":
+            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    except ValueError:  # !!int abc, or more digits than Python converts
+        pass
+    return text

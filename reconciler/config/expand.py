@@ -1,0 +1,91 @@
+"""Values from the environment: ${NAME}, ${NAME:-default}, ${git.sha}; $${ stands for a literal ${. Nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from reconciler.config.problems import quoted
+
+_TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\})?")
+_INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|git\.sha)(?::-(.*))?", re.DOTALL)
+_SECRET = re.compile(
+    r"(?:^|_)(?:SECRETS?|TOKENS?|PASS(?:WORD|WD|PHRASE)?|PWD|CREDENTIALS?|AUTH|PRIVATE|API_?KEY|ACCESS_?KEY(?:_ID)?"
+    r"|SIGNING_?KEY|ENCRYPTION_?KEY|WEBHOOK|DSN|COOKIE|SESSION)(?:_|$)|PASSWORD|SECRET|APIKEY",
+    re.IGNORECASE,
+)
+
+
+class ExpandError(Exception):
+    """A ${...} that can't be expanded. `start` and `end` are offsets into the text."""
+
+    def __init__(self, message: str, fix: str, start: int, end: int) -> None:
+        super().__init__(message)
+        self.message, self.fix, self.start, self.end = message, fix, start, end
+
+
+@dataclass(frozen=True)
+class Expanded:
+    """A text after expansion; `secrets` are the values in it that came from secret-looking variables, by name."""
+
+    text: str
+    changed: bool
+    secrets: tuple[tuple[str, str], ...] = ()
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a variable of this name is likely to hold something that must not be shown."""
+    return _SECRET.search(name) is not None
+
+
+def expand(text: str, environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> Expanded:
+    """`text` with its ${...} replaced. Raises ExpandError."""
+    if "${" not in text:
+        return Expanded(text, changed=False)
+    parts: list[str] = []
+    secrets: list[tuple[str, str]] = []
+    at = 0
+    for match in _TOKEN.finditer(text):
+        parts.append(text[at : match.start()])
+        at = match.end()
+        if match[0] == "$${":
+            parts.append("${")
+            continue
+        name, value = _value(match, environ, git_sha)
+        parts.append(value)
+        if value and name in environ and looks_secret(name):
+            secrets.append((name, value))
+    parts.append(text[at:])
+    return Expanded("".join(parts), changed=True, secrets=tuple(secrets))
+
+
+def _value(match: re.Match[str], environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> tuple[str, str]:
+    start, end = match.span()
+    if match[2] is None:
+        if match.string[end : end + 2].startswith("{"):
+            raise ExpandError("one ${...} in another is not possible", "write it without the inner one", start, end)
+        raise ExpandError("${ without its }", "add the }, or write $${ for a literal ${", start, end)
+    inside = _INSIDE.fullmatch(match[1])
+    if inside is None:
+        raise ExpandError(f"{quoted(match[0])} is not known", _hint(match[1]), start, end)
+    name, default = inside[1], inside[2]
+    value = git_sha() if name == "git.sha" else environ.get(name)
+    if value or (value is not None and default is None):
+        return name, value
+    if default is not None:
+        return name, default
+    if name == "git.sha":
+        message = "git.sha is not known: this folder is in no git repository with a commit"
+        raise ExpandError(message, "commit first, or write ${git.sha:-none}", start, end)
+    message = f"the variable {name} is not defined"
+    raise ExpandError(message, f"set it (export {name}=...), or give a default: ${{{name}:-value}}", start, end)
+
+
+def _hint(inside: str) -> str:
+    match = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*):?[-=?+](.*)", inside, re.DOTALL)
+    if match:
+        return f"write ${{{match[1]}}} or ${{{match[1]}:-{match[2]}}}"
+    if re.fullmatch(r"(?i)git[._]?(sha|commit|rev|hash)", inside):
+        return "write ${git.sha}"
+    return "write ${NAME}, ${NAME:-default} or ${git.sha}; $${ stands for a literal ${"

@@ -1,0 +1,159 @@
+"""What pydantic found wrong, in the words of the file, with what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from reconciler.config import fields
+from reconciler.config.document import Document
+from reconciler.config.problems import Path, quoted
+
+_NOUNS = {"tuple_type": "a list", "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping"}
+
+
+def note(document: Document, error: Mapping[str, Any]) -> None:
+    """Add one of pydantic's errors to the document's, at its place."""
+    location: Path = tuple(error["loc"])
+    is_key = location[-1:] == ("[key]",)
+    if is_key:
+        location = location[:-1]
+    if error["type"] == "extra_forbidden":
+        _unknown(document, location)
+        return
+    if error["type"] == "missing":
+        _missing(document, location)
+        return
+    _, named = fields.pattern(location)
+    place = in_file(document, location)
+    spot = document.keys.get(place) if is_key else None
+    message, fix = _words(document, error, named, place, is_key=is_key)
+    document.error(place, message, fix, spot=spot, shown=named)
+
+
+def in_file(document: Document, location: Path) -> Path:
+    """The part of `location` that stands in the file, where a bare path may stand for a mapping or a list of one."""
+    path: Path = ()
+    for part in location:
+        if (*path, part) in document.values:
+            path = (*path, part)
+    return path
+
+
+def _unknown(document: Document, location: Path) -> None:
+    place = in_file(document, location)
+    parent, key = place[:-1], str(place[-1])
+    known = fields.keys_at(parent)
+    near = difflib.get_close_matches(key.lower().replace("-", "_"), known, 1, 0.6)
+    others = fields.places_of(key)
+    if near:
+        fix = f"did you mean {near[0]}?"
+    elif others:
+        fix = f"{key} belongs in {others[0].rpartition('.')[0] or 'the top level'}"
+    else:
+        fix = f"known here: {', '.join(known)}"
+    document.error(place, f"{quoted(key)} is not a known key", fix, spot=document.keys.get(place))
+
+
+def _missing(document: Document, location: Path) -> None:
+    place = in_file(document, location[:-1])
+    field = fields.info(location)
+    example = f" {_flow(field.examples[0])}" if field and field.examples else ""
+    _, named = fields.pattern(location)
+    spot = document.spot(place)
+    # The section that lacks something isn't broken as a whole, but nothing in it can be looked at without it.
+    document.error(
+        place or location, f"{location[-1]} is missing", f"add {location[-1]}:{example}", spot=spot, shown=named
+    )
+
+
+def _words(document: Document, error: Mapping[str, Any], named: Path, place: Path, *, is_key: bool) -> tuple[str, str]:
+    kind, context, value = error["type"], error.get("ctx", {}), error["input"]
+    shown = quoted(str(value)) if is_key else document.shown(place, value)
+    secret = document.is_secret(place)
+    if kind == "deploy":
+        fix = "" if secret and context["fix"].startswith("for instance") else context["fix"]
+        return context["text"].replace("{value}", shown), fix
+    if value is None:
+        return "nothing is given here", f"give a value{_such_as(named)}, or leave the key out"
+    if kind in _NOUNS:
+        return f"{_noun(value, shown)}, where {_NOUNS[kind]} is needed", _as_list_or_mapping(kind, value, named, secret)
+    if isinstance(value, dict | list):
+        return (
+            f"{_noun(value, shown)}, where a single value is needed",
+            f"write {_start(named)}: VALUE{_such_as(named)}",
+        )
+    if kind == "string_type":
+        what = "true or false" if isinstance(value, bool) else "a number"
+        return f"{shown} is {what} in YAML, where text is needed", f"quote it: {_start(named)}'{shown}'"
+    if kind.startswith("int_"):
+        return f"{shown} is not a whole number", f"write a number{_such_as(named)}"
+    if kind.startswith("bool_"):
+        return f"{shown} is neither true nor false", "write true or false"
+    if kind == "literal_error":
+        return _literal(shown, str(value), context["expected"], secret=secret)
+    if kind in ("greater_than_equal", "less_than_equal"):
+        return f"{shown} is out of range", f"write a number {_range(named)}"
+    if kind in ("too_short", "string_too_short"):
+        return "nothing is given here", f"give at least one{_such_as(named)}, or leave the key out"
+    if kind == "too_long":
+        return f"{context['actual_length']} are too many", f"keep at most {context['max_length']}"
+    return error["msg"], ""
+
+
+def _start(path: Path) -> str:
+    """How an entry at `path` begins: `key: `, or `- ` in a list."""
+    return f"{path[-1]}: " if path and isinstance(path[-1], str) else "- "
+
+
+def _noun(value: Any, shown: str) -> str:
+    return (
+        "this is a mapping"
+        if isinstance(value, dict)
+        else "this is a list"
+        if isinstance(value, list)
+        else f"{shown} is a single value"
+    )
+
+
+def _as_list_or_mapping(kind: str, value: Any, named: Path, secret: bool) -> str:
+    start = _start(named)
+    if _NOUNS[kind] == "a list" and isinstance(value, str) and not secret:
+        try:
+            words = shlex.split(value)
+        except ValueError:
+            words = [value]
+        return f"write {start}{_flow(words)}"
+    example = fields.info(named)
+    return f"write {start}{_flow(example.examples[0])}" if example and example.examples else ""
+
+
+def _literal(shown: str, value: str, expected: str, *, secret: bool) -> tuple[str, str]:
+    choices = [c.strip("'") for c in expected.replace(" or ", ", ").split(", ")]
+    by_case = {c.lower(): c for c in choices}
+    near = [] if secret else difflib.get_close_matches(value.lower(), by_case, 1, 0.7)
+    listed = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
+    return f"{shown} is not {listed}", f"did you mean {by_case[near[0]]}?" if near else f"use {listed}"
+
+
+def _range(named: Path) -> str:
+    low = high = None
+    field = fields.info(named)
+    for rule in field.metadata if field else ():
+        low, high = getattr(rule, "ge", low), getattr(rule, "le", high)
+    return f"from {low} to {high}" if high is not None else f"of at least {low}"
+
+
+def _such_as(named: Path) -> str:
+    field = fields.info(named)
+    return f", such as {_flow(field.examples[0])}" if field and field.examples else ""
+
+
+def _flow(value: Any) -> str:
+    """`value` as YAML on one line."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,103 @@
+"""The fields of the schema by their place in the file, read off the models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from reconciler.config.base import AsWritten, Section
+from reconciler.config.problems import Path
+from reconciler.config.schema import Deploy
+
+ITEM = "[]"  # stands for any index of a list
+KEY = "{}"  # stands for any key of a free mapping
+Pattern = tuple[str, ...]
+
+
+@cache
+def table() -> dict[Pattern, FieldInfo]:
+    """Every field by its pattern, in the order of the schema; what is in a list or mapping is under ITEM or KEY."""
+    return {at: field for at, field, _ in _walk(Deploy, ()) if field is not None}
+
+
+@cache
+def sections() -> dict[Pattern, type[Section]]:
+    """The model of each mapping whose keys are known, by its pattern; the whole file is under ()."""
+    return {at: model for at, _, model in _walk(Deploy, ()) if model is not None}
+
+
+def pattern(path: Path) -> tuple[Pattern, Path]:
+    """The pattern of the longest part of `path` that the schema has, and that part."""
+    known, real = table(), sections()
+    done: Pattern = ()
+    kept: list[str | int] = []
+    for part in path:
+        if done in real and isinstance(part, str) and (*done, part) in known:
+            done, kept = (*done, part), [*kept, part]
+        elif isinstance(part, int) and (*done, ITEM) in known:
+            done, kept = (*done, ITEM), [*kept, part]
+        elif isinstance(part, str) and (*done, KEY) in known:
+            done, kept = (*done, KEY), [*kept, part]
+    return done, tuple(kept)
+
+
+def info(path: Path) -> FieldInfo | None:
+    """The field at `path`, or that whose list or mapping it is in."""
+    return table().get(pattern(path)[0])
+
+
+def as_written(path: Path) -> bool:
+    """Whether scalars at `path` are text as they stand in the file."""
+    found, kept = pattern(path)
+    return kept == path and bool(found) and any(isinstance(m, AsWritten) for m in table()[found].metadata)
+
+
+def keys_at(path: Path) -> tuple[str, ...]:
+    """The keys that the mapping at `path` may have; empty if it has any, or isn't a mapping."""
+    found, kept = pattern(path)
+    model = sections().get(found) if kept == path else None
+    return tuple(model.model_fields) if model else ()
+
+
+def places_of(key: str) -> tuple[str, ...]:
+    """Where else the schema has `key`."""
+    return tuple(".".join(p) for p in table() if p[-1] == key and ITEM not in p and KEY not in p)
+
+
+def _walk(model: type[Section], at: Pattern) -> Iterator[tuple[Pattern, FieldInfo | None, type[Section] | None]]:
+    yield at, None, model
+    for name, field in model.model_fields.items():
+        yield (*at, name), field, None
+        for inner, section in _inside(field.annotation):
+            here = (*at, name, *inner)
+            if inner:
+                yield here, field, None
+            if section is not None:
+                yield from _walk(section, here)
+
+
+def may_be_empty(path: Path) -> bool:
+    """Whether `path` is a section, list or mapping that null can stand for, as when all in it is commented out."""
+    found, kept = pattern(path)
+    if kept != path or found not in table():
+        return False
+    holds = found in sections() or any((*found, step) in table() for step in (ITEM, KEY))
+    return holds and type(None) not in get_args(table()[found].annotation)
+
+
+def _inside(annotation: Any) -> Iterator[tuple[Pattern, type[Section] | None]]:
+    """The lists, mappings and sections in a type, by what leads to them."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield (), annotation
+        return
+    step: Pattern = {tuple: (ITEM,), dict: (KEY,)}.get(get_origin(annotation), ())
+    if step:
+        yield step, None
+    arguments = get_args(annotation)
+    for argument in arguments[1:] if step == (KEY,) else arguments:
+        if argument is not Ellipsis:
+            for inner, section in _inside(argument):
+                yield step + inner, section

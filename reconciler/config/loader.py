@@ -1,0 +1,118 @@
+"""From a deploy.yaml to a validated `Deploy`, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from reconciler.config import explain, fields, git
+from reconciler.config.checks import check, check_files
+from reconciler.config.document import Document
+from reconciler.config.problems import ConfigErrors
+from reconciler.config.problems import Path as Place
+from reconciler.config.reader import read
+from reconciler.config.schema import Deploy
+
+
+def load(
+    path: Path,
+    *,
+    environ: Mapping[str, str],
+    git_sha: Callable[[], str | None] | None = None,
+    files: bool = True,
+) -> Deploy:
+    """The deploy that the file at `path` describes, with every default filled in.
+
+    `environ` holds the variables for ${NAME}; `git_sha` gives ${git.sha} and is asked once, if at all (by default the
+    commit of the file's folder). `files=False` leaves out the look at whether data files and the build context exist.
+    Raises ConfigErrors with all that is wrong. Changes nothing.
+    """
+    folder = path.parent
+    known: list[str | None] = []
+
+    def sha() -> str | None:
+        if not known:
+            known.append(git_sha() if git_sha else git.commit(folder))
+        return known[0]
+
+    document = read(path, environ, sha)
+    deploy = _validate(document)
+    if deploy is not None:
+        problems = list(check(deploy))
+        if files:
+            problems += check_files(deploy, folder)
+        for problem in problems:
+            uses = [explain.in_file(document, p) for p in (problem.path, *problem.uses)]
+            if not any(_touches(document, place) for place in uses):
+                document.error(uses[0], problem.message, problem.fix, shown=problem.path, broken=False)
+        if not document.errors:
+            return deploy
+    raise ConfigErrors(sorted(dict.fromkeys(document.errors), key=lambda e: (e.line, e.column)))
+
+
+def _validate(document: Document) -> Deploy | None:
+    """The deploy without what is broken in it, so that the rest can be looked at too; None if nothing is left."""
+    for _ in range(5):
+        tree = _without(document.tree, document.broken)
+        try:
+            return Deploy.model_validate(tree).filled()
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+        found = _meant(found)
+        before = len(document.errors)
+        for one in found:
+            explain.note(document, one)
+        if len(document.errors) == before:
+            break
+    return None
+
+
+def _meant(found: list[ErrorDetails]) -> list[ErrorDetails]:
+    """One error for each place: of those that a field of several types gives, the one that went deepest."""
+    best: dict[Place, ErrorDetails] = {}
+    unions: set[Place] = set()
+    for one in found:
+        location: Place = one["loc"]
+        place = fields.pattern(location)[1]
+        if one["type"] in ("extra_forbidden", "missing") or location[-1] == "[key]":
+            place = location
+        elif place != location:
+            unions.add(place)
+        if place not in best or len(location) >= len(best[place]["loc"]):
+            best[place] = one
+    inner = {place[:end] for place in best for end in range(len(place))}
+    return [one for place, one in best.items() if place not in unions & inner]
+
+
+def _without(tree: Any, broken: set[Place]) -> Any:
+    """A copy of `tree` without the entries that `broken` paths are in; a list goes as a whole."""
+    drop = {_entry(path) for path in broken}
+
+    def copy(value: Any, path: Place) -> Any:
+        if isinstance(value, dict):
+            return {k: copy(v, (*path, k)) for k, v in value.items() if (*path, k) not in drop}
+        if isinstance(value, list):
+            return [copy(v, (*path, i)) for i, v in enumerate(value)]
+        return value
+
+    kept = copy(tree, ())
+    if ("name",) in drop:
+        kept["name"] = "placeholder"
+    return kept
+
+
+def _entry(path: Place) -> Place:
+    """`path` up to the last key of a mapping."""
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    return path
+
+
+def _touches(document: Document, place: Place) -> bool:
+    """Whether `place` is, is in, or holds something that was left out."""
+    entries = [_entry(b) for b in document.broken]
+    return any(place[: len(e)] == e or e[: len(place)] == place for e in entries if e)

@@ -1,0 +1,79 @@
+"""What is wrong with a file: each problem with its place, the value and the fix; all of them in one exception."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reconciler.errors import UserError
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class ConfigError:
+    """One problem. `line` and `column` count from 1; 0 means the file as a whole."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    value: str
+    message: str
+    fix: str
+    source: str = ""
+    width: int = 1
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        where = f"{self.path}: " if self.path else ""
+        lines = [f"{place}: {where}{self.message}"]
+        if self.source.strip():
+            lines += [f"    {line}" for line in _pointed(self.source, self.column - 1, self.width)]
+        if self.fix:
+            lines.append(f"    {self.fix}")
+        return "\n".join(lines)
+
+
+class ConfigErrors(UserError):  # noqa: N818 - it holds several ConfigError
+    """Everything that is wrong with one file. Exit code 2; nothing was touched."""
+
+    def __init__(self, errors: Iterable[ConfigError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(map(str, self.errors)))
+
+
+def show_path(path: Path) -> str:
+    """A path as people write it: data.files[1].key."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without anything that a terminal would act on."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text)
+
+
+def quoted(text: str, longest: int = 60) -> str:
+    """`text` in quotes, cut if it is long."""
+    text = printable(text)
+    return f"'{text if len(text) <= longest else text[: longest - 3] + '...'}'"
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal `text` takes."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _pointed(source: str, start: int, width: int, longest: int = 100) -> tuple[str, str]:
+    """The line without its indentation, cut around the place if it is long, and a line of ^ under the place."""
+    line = "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in source)
+    cut = min(len(line) - len(line.lstrip()), start)
+    if start + width - cut > longest:
+        cut = max(cut, start - 20)
+    text = line[cut : cut + longest].rstrip()
+    before, marked = line[cut:start], line[start : start + width]
+    return text, " " * _columns(before) + "^" * max(1, min(_columns(marked), longest - len(before)))

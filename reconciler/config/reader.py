@@ -1,0 +1,175 @@
+"""From a path to a composed YAML file; what makes a file unreadable as a whole ends here, with one problem."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import yaml
+
+from reconciler.config.document import Builder, Document, Loader, split
+from reconciler.config.problems import ConfigError, ConfigErrors, printable, quoted
+
+_LARGEST = 1 << 20  # bytes
+
+# PyYAML's words, what they mean, and what to do. The first that is found in the message counts.
+_SYNTAX = (
+    ("found character '\\t'", "a tab; YAML is indented with spaces only", "replace the tab with spaces"),
+    ("found character '", "a value can't begin with this character", "put the value in quotes"),
+    (
+        "mapping values are not allowed",
+        "a `:` where none can be",
+        "put text with `: ` in it in quotes, or check the indentation",
+    ),
+    (
+        "found undefined alias",
+        "this alias has no anchor",
+        "write &NAME before the value that it stands for, or quote text that begins with *",
+    ),
+    ("expected the node content", "a value is missing here", "give a value, or quote it if it begins with - : or ,"),
+    ("could not find expected ':'", "a `:` is missing after this key", "write key: value"),
+    ("while scanning a quoted scalar", "this quote is never closed", "add the closing quote"),
+    (
+        "while parsing a flow sequence",
+        "this list is not closed, or a comma is missing",
+        "write [a, b], with ${...} in quotes",
+    ),
+    (
+        "while parsing a flow mapping",
+        "this mapping is not closed, or a comma is missing",
+        "write {a: 1, b: 2}, with ${...} in quotes",
+    ),
+    (
+        "found unknown escape character",
+        "this escape is not known in double quotes",
+        "use single quotes, or write \\\\ for a backslash",
+    ),
+    ("but found another document", "a second document", "keep one document: remove the --- line and what follows"),
+    (
+        "while parsing a block mapping",
+        "this doesn't line up with the keys above",
+        "give keys of one mapping the same indentation",
+    ),
+    (
+        "while parsing a block collection",
+        "this doesn't line up with the list above",
+        "give all - of one list the same indentation",
+    ),
+    ("found a tab character", "a tab; YAML is indented with spaces only", "replace the tab with spaces"),
+)
+
+
+def read(path: Path, environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> Document:
+    """The values of the file at `path`, whose root is a mapping. Raises ConfigErrors if it can't be made sense of."""
+    file = printable(str(path))
+    text = _decode(_bytes(path, file), file)
+    document = Document(file, split(text))
+    try:
+        node = Loader(text).get_single_node()
+        if node is None:
+            _refuse(file, "the file is empty", "begin with a line such as: name: my-pipeline")
+        document.tree = Builder(document, environ, git_sha).build(node)
+    except yaml.reader.ReaderError as error:
+        _unprintable(document, text, error)
+    except yaml.MarkedYAMLError as error:
+        _syntax(document, error)
+    except (RecursionError, OverflowError):
+        _refuse(file, "the file is nested too deeply, or its aliases multiply", "write it out with less nesting")
+    except ValueError as error:  # PyYAML's own conversions, of a %YAML directive for instance
+        _refuse(file, f"the file is not YAML: {printable(str(error))}", "remove directives and tags")
+    if not isinstance(document.tree, dict):
+        if not document.errors:
+            what = "a list" if isinstance(document.tree, list) else "a single value"
+            document.error(
+                (), f"the file is {what}, where a mapping is needed", "begin with a line such as: name: my-pipeline"
+            )
+        raise ConfigErrors(document.errors)
+    return document
+
+
+def _refuse(file: str, message: str, fix: str) -> NoReturn:
+    raise ConfigErrors([ConfigError(file, 0, 0, "", "", message, fix)]) from None
+
+
+def _bytes(path: Path, file: str) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(_LARGEST + 1)
+    except FileNotFoundError:
+        _refuse(file, "there is no such file", _near(path))
+    except IsADirectoryError:
+        inside = path / "deploy.yaml"
+        _refuse(
+            file, "this is a folder", f"name the file in it: {inside if inside.is_file() else 'FOLDER/deploy.yaml'}"
+        )
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        _refuse(file, f"the file can't be read: {reason}", "check its name and who may read it")
+    if len(content) > _LARGEST:
+        _refuse(file, "the file has more than 1 MiB", "check that this is the right file")
+    return content
+
+
+def _near(path: Path) -> str:
+    try:
+        names = [p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")]
+    except OSError:
+        return "check the path"
+    near = difflib.get_close_matches(path.name, names, 1, 0.6) or sorted(names)[:1]
+    return f"did you mean {printable(str(path.with_name(near[0])))}?" if near else "write one, or check the path"
+
+
+def _decode(content: bytes, file: str) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        _refuse(file, "the file is UTF-16", "save it as UTF-8")
+    if b"\0" in content:
+        _refuse(file, "the file is binary", "check that this is the right file")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8", "replace")
+        lines = split(before)
+        byte = content[error.start]
+        rest = split(content[error.start :].decode("utf-8", "replace"))[0]
+        message = f"the byte 0x{byte:02x} is not UTF-8"
+        place = ConfigError(
+            file,
+            len(lines),
+            len(lines[-1]) + 1,
+            "",
+            f"0x{byte:02x}",
+            message,
+            "save the file as UTF-8",
+            lines[-1] + rest,
+        )
+        raise ConfigErrors([place]) from None
+
+
+def _unprintable(document: Document, text: str, error: yaml.reader.ReaderError) -> NoReturn:
+    before = split(text[: error.position])
+    line, column = len(before), len(before[-1]) + 1
+    code = error.character if isinstance(error.character, int) else ord(error.character)
+    message = f"the control character U+{code:04X} is not allowed in YAML"
+    source = document.lines[line - 1]
+    raise ConfigErrors([ConfigError(document.file, line, column, "", "", message, "remove it", source)]) from None
+
+
+def _syntax(document: Document, error: yaml.MarkedYAMLError) -> NoReturn:
+    said = f"{error.context or ''} {error.problem or ''}"
+    message, fix = next(
+        ((m, f) for words, m, f in _SYNTAX if words in said),
+        (printable(error.problem or "this is not YAML"), "check this line and the one above"),
+    )
+    # Of what was never closed, the beginning helps; of the rest, the place where the parser gave up.
+    opened = "never closed" in message or "not closed" in message
+    mark = (error.context_mark if opened else None) or error.problem_mark or error.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    source = document.lines[line] if line < len(document.lines) else ""
+    value = source[column : column + 1]
+    if "alias" in message:
+        value = source[column:].split()[0] if source[column:].split() else ""
+        message = f"{quoted(value)}: {message}"
+    place = ConfigError(document.file, line + 1, column + 1, "", value, message, fix, source, max(1, len(value)))
+    raise ConfigErrors([place]) from None

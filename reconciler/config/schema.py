@@ -1,0 +1,248 @@
+"""What a deploy.yaml may say: the models behind it, with every default.
+
+Each field carries its description and an example, which `show`, the JSON schema and the reference read. Defaults that
+follow from other fields (most names follow from `name`) are filled in by `Deploy.filled()`, so that `show` prints them
+all. What concerns several fields at once is in `checks`, so that one bad field doesn't hide it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field
+
+from reconciler.config import names
+from reconciler.config.base import AsWritten, Int, OneOrMore, Section
+from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository, _data
+from reconciler.config.task import ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
+
+__all__ = [
+    "Bucket",
+    "CapacityWeight",
+    "Ci",
+    "CiUser",
+    "Cluster",
+    "Data",
+    "DataFile",
+    "Deploy",
+    "ExecutionRole",
+    "GitHub",
+    "Image",
+    "LifecycleRule",
+    "Logs",
+    "Network",
+    "Policy",
+    "PolicyStatement",
+    "Repository",
+    "Run",
+    "Section",
+    "SecurityGroup",
+    "Task",
+    "TaskRole",
+]
+
+
+def _image(value: Any) -> Any:
+    """A bare text is the build context."""
+    return {"context": value} if isinstance(value, str) else value
+
+
+class CapacityWeight(Section):
+    """A capacity provider's part in the cluster's default strategy."""
+
+    provider: Literal["FARGATE", "FARGATE_SPOT"] = Field(
+        description="The capacity provider.", examples=["FARGATE_SPOT"]
+    )
+    weight: Int = Field(1, ge=0, le=1000, description="Its share of tasks.", examples=[4])
+    base: Int = Field(0, ge=0, le=100000, description="This many tasks go to it first.", examples=[1])
+
+
+class Cluster(Section):
+    """The ECS cluster."""
+
+    name: Annotated[str, names.ECS] | None = Field(None, description="Default: NAME.", examples=["my-cluster"])
+    default_strategy: tuple[CapacityWeight, ...] = Field(
+        (CapacityWeight(provider="FARGATE"),),
+        min_length=1,
+        description="How tasks are spread over capacity providers when a launch names none.",
+        examples=[[{"provider": "FARGATE_SPOT", "weight": 4}, {"provider": "FARGATE", "base": 1}]],
+    )
+    container_insights: bool = Field(False, description="CloudWatch Container Insights (costs extra).", examples=[True])
+
+
+class SecurityGroup(Section):
+    """The task's security group: no way in, everything out."""
+
+    name: Annotated[str, names.SECURITY_GROUP] | None = Field(None, description="Default: NAME.", examples=["my-tasks"])
+    description: Annotated[str, names.SECURITY_GROUP_TEXT] | None = Field(
+        None,
+        description="Can't be changed once made. Default: NAME tasks, egress only.",
+        examples=["Training tasks, egress only"],
+    )
+
+
+def _subnets(value: Any) -> Any:
+    """A bare subnet is a list of one."""
+    return [value] if isinstance(value, str) and value != "default" else value
+
+
+class Network(Section):
+    """Where the task runs."""
+
+    vpc: Annotated[str, names.VPC] = Field(
+        "default", description="`default`, or a VPC's id.", examples=["vpc-0123456789abcdef0"]
+    )
+    subnets: Annotated[
+        Literal["default"] | Annotated[tuple[Annotated[str, names.SUBNET], ...], Field(min_length=1)],
+        BeforeValidator(_subnets),
+    ] = Field(
+        "default",
+        description="`default` for all default subnets of the VPC, or subnet ids.",
+        examples=[["subnet-0123456789abcdef0"]],
+    )
+    security_group: SecurityGroup = Field(
+        SecurityGroup(), description="The security group.", examples=[{"name": "my-tasks"}]
+    )
+    public_ip: bool = Field(
+        True, description="Needed in a public subnet to reach ECR and S3 without a NAT gateway.", examples=[False]
+    )
+
+
+class GitHub(Section):
+    """GitHub Actions as the one who applies: a role that only this repository may assume, and no stored key."""
+
+    repository: Annotated[str, names.GITHUB] = Field(description="OWNER/NAME on GitHub.", examples=["owner/repository"])
+    branch: Annotated[str, names.BRANCH] = Field(
+        "main", description="Only workflows of this branch may assume the role.", examples=["production"]
+    )
+    role: Annotated[str, names.ROLE] | None = Field(None, description="Default: NAME-ci.", examples=["my-ci-role"])
+
+
+class CiUser(Section):
+    """An IAM user as the one who applies, for CI systems without OpenID Connect."""
+
+    name: Annotated[str, names.USER] | None = Field(None, description="Default: NAME-ci.", examples=["my-ci-user"])
+    access_keys: Int = Field(
+        0,
+        ge=0,
+        le=1,
+        description="1 makes an access key and stores it in an SSM SecureString, never in a log.",
+        examples=[1],
+    )
+
+
+class Ci(Section):
+    """Who may run `apply` in CI: `github` or `user`. Without this section nobody is set up."""
+
+    github: GitHub | None = Field(
+        None,
+        description="A GitHub OIDC provider and a role (recommended).",
+        examples=[{"repository": "owner/repository"}],
+    )
+    user: CiUser | None = Field(None, description="An IAM user.", examples=[{"name": "my-ci-user"}])
+    policy_name: Annotated[str, names.POLICY] | None = Field(
+        None, description="Default: NAME-ci-policy.", examples=["my-ci-policy"]
+    )
+
+
+class Run(Section):
+    """The training run that `apply` launches and watches."""
+
+    when: Literal["changed", "always", "never"] = Field(
+        "changed",
+        description="`changed`: when no run with the same image, data, command, environment and size succeeded.",
+        examples=["always"],
+    )
+    capacity: Annotated[tuple[Literal["FARGATE", "FARGATE_SPOT"], ...], OneOrMore] = Field(
+        ("FARGATE",),
+        min_length=1,
+        description="Capacity providers, in the order in which they are tried.",
+        examples=[["FARGATE_SPOT", "FARGATE"]],
+    )
+    results: str | None = Field(
+        "results",
+        min_length=1,
+        description="Copy what a run wrote to this folder, relative to the folder of deploy.yaml; null doesn't.",
+        examples=["output"],
+    )
+
+
+class Deploy(Section):
+    """Everything that one containerised training pipeline needs in AWS."""
+
+    name: Annotated[str, names.DEPLOY] = Field(
+        description="The deploy's name; other names follow from it.", examples=["my-pipeline"]
+    )
+    region: Annotated[str, names.REGION] = Field("us-east-1", description="The AWS region.", examples=["eu-central-1"])
+    account: Annotated[Annotated[str, names.ACCOUNT] | None, AsWritten()] = Field(
+        None, description="Refuse to work with credentials of any other account.", examples=["123456789012"]
+    )
+    tags: Annotated[dict[Annotated[str, names.TAG_KEY], Annotated[str, names.TAG_VALUE]], AsWritten()] = Field(
+        {}, max_length=40, description="Tags for everything that can be tagged.", examples=[{"team": "forecasting"}]
+    )
+    data: Annotated[Data, BeforeValidator(_data)] = Field(
+        Data(), description="The bucket and what is uploaded.", examples=["data/prices.csv"]
+    )
+    image: Annotated[Image, BeforeValidator(_image)] = Field(
+        Image(), description="The container image.", examples=["training"]
+    )
+    task: Task = Field(Task(), description="The task definition.", examples=[{"cpu": 4096, "memory": "8GB"}])
+    logs: Logs = Field(Logs(), description="The log group.", examples=[{"retention_days": 7}])
+    cluster: Cluster = Field(Cluster(), description="The cluster.", examples=[{"name": "my-cluster"}])
+    network: Network = Field(
+        Network(), description="VPC, subnets and security group.", examples=[{"vpc": "vpc-0123456789abcdef0"}]
+    )
+    ci: Ci | None = Field(
+        None, description="Who may run `apply` in CI.", examples=[{"github": {"repository": "owner/repository"}}]
+    )
+    run: Run = Field(Run(), description="The training run.", examples=[{"when": "always"}])
+
+    def filled(self) -> Deploy:
+        """This deploy with every default that follows from another field filled in, but for the bucket's name."""
+        n = self.name
+        data = self.data.model_copy(update={"files": tuple(f.filled() for f in self.data.files)})
+        family = self.task.family or n
+        image: dict[str, Any] = {"repository": _fill(self.image.repository, name=n)}
+        if self.image.uri is not None:
+            image["context"] = None
+        task = {
+            "family": family,
+            "execution_role": _fill(self.task.execution_role, name=f"{n}-task-execution-role"),
+            "role": self._role(data),
+        }
+        group = _fill(self.network.security_group, name=n, description=f"{n} tasks, egress only")
+        return self.model_copy(
+            update={
+                "data": data,
+                "image": self.image.model_copy(update=image),
+                "task": self.task.model_copy(update=task),
+                "logs": _fill(self.logs, group=f"/ecs/{family}"),
+                "cluster": _fill(self.cluster, name=n),
+                "network": self.network.model_copy(update={"security_group": group}),
+                "ci": self._ci(),
+            }
+        )
+
+    def _role(self, data: Data) -> TaskRole:
+        role = _fill(self.task.role, name=f"{self.name}-task-role", policy_name=f"{self.name}-task-policy")
+        if role.policy is not None:
+            return role
+        return _fill(role, read=tuple(f.key for f in data.files), write=("runs/*",))
+
+    def _ci(self) -> Ci | None:
+        if self.ci is None:
+            return None
+        ci = _fill(self.ci, policy_name=f"{self.name}-ci-policy")
+        return ci.model_copy(
+            update={
+                "github": ci.github and _fill(ci.github, role=f"{self.name}-ci"),
+                "user": ci.user and _fill(ci.user, name=f"{self.name}-ci"),
+            }
+        )
+
+
+S = TypeVar("S", bound=Section)
+
+
+def _fill(section: S, **defaults: Any) -> S:
+    return section.model_copy(update={k: v for k, v in defaults.items() if getattr(section, k) is None})

@@ -1,0 +1,47 @@
+"""A deploy as YAML, with every default written out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from reconciler.config.document import Loader
+from reconciler.config.schema import Deploy
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes whatever our loader, or any other reader of YAML, might not take for text."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()), *Loader.yaml_implicit_resolvers.get(first, ())]
+    for first in yaml.SafeDumper.yaml_implicit_resolvers.keys() | Loader.yaml_implicit_resolvers.keys()
+}
+
+
+def show(deploy: Deploy) -> str:
+    """YAML of `deploy` with every default filled in, in the order of the schema; `load` makes the same deploy of it."""
+    deploy = deploy.filled()
+    tree = _literal(deploy.model_dump(mode="json"))
+    text: str = yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31)
+    if deploy.data.bucket.name is None:
+        comment = f"  # {deploy.name}-data-{deploy.account or 'ACCOUNT'}"
+        start = "\ndata:\n  bucket:\n    name: null"
+        text = text.replace(start, start + comment, 1)
+    return text
+
+
+def _literal(value: Any) -> Any:
+    """`value` with each ${ written so that it isn't expanded."""
+    if isinstance(value, dict):
+        return {k: _literal(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_literal(v) for v in value]
+    return value.replace("${", "$${") if isinstance(value, str) else value

@@ -1,0 +1,144 @@
+"""The sections `data` and `image`: what is stored in S3 and in ECR."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from reconciler.config import names
+from reconciler.config.base import AsWritten, Int, OneOrMore, Section
+
+
+class LifecycleRule(Section):
+    """One rule that removes old objects of the bucket; it needs at least one of the numbers of days."""
+
+    prefix: str = Field("", description="Only objects whose key starts with this; empty for all.", examples=["runs/"])
+    expire_days: Int | None = Field(None, ge=1, description="Delete objects after this many days.", examples=[365])
+    noncurrent_days: Int | None = Field(
+        None, ge=1, description="Delete overwritten versions after this many days.", examples=[90]
+    )
+    abort_upload_days: Int | None = Field(
+        None, ge=1, description="Drop unfinished multipart uploads after this many days.", examples=[7]
+    )
+
+
+class Bucket(Section):
+    """The S3 bucket for data, results and the record of runs."""
+
+    name: Annotated[str, names.BUCKET] | None = Field(
+        None,
+        description="Unique in all of AWS. Default: NAME-data-ACCOUNT, known once the account is.",
+        examples=["my-pipeline-data"],
+    )
+    versioning: bool = Field(True, description="Keep overwritten objects as old versions.", examples=[False])
+    encryption: Literal["AES256", "aws:kms"] = Field(
+        "AES256", description="Default encryption of new objects.", examples=["aws:kms"]
+    )
+    kms_key: Annotated[str, names.KMS_KEY] | None = Field(
+        None,
+        description="ARN of the KMS key, with `encryption: aws:kms`; null for the key that AWS manages.",
+        examples=["arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
+    )
+    block_public_access: bool = Field(
+        True, description="Refuse public ACLs and public bucket policies.", examples=[True]
+    )
+    lifecycle: tuple[LifecycleRule, ...] = Field(
+        (LifecycleRule(abort_upload_days=7, noncurrent_days=90),),
+        description="Rules that remove what is old.",
+        examples=[[{"prefix": "runs/", "expire_days": 365}]],
+    )
+    protect: bool = Field(False, description="Refuse to delete the bucket.", examples=[True])
+
+
+def _one_file(value: Any) -> Any:
+    return {"file": value} if isinstance(value, str) else value
+
+
+class DataFile(Section):
+    """One file that is uploaded to the bucket. The path alone is enough."""
+
+    file: str = Field(
+        min_length=1, description="The file, relative to the folder of deploy.yaml.", examples=["data/prices.csv"]
+    )
+    key: Annotated[str, names.OBJECT_KEY] | None = Field(
+        None, description="Its key in the bucket. Default: data/FILE-NAME.", examples=["data/prices.csv"]
+    )
+
+    def filled(self) -> DataFile:
+        """This file with its key."""
+        return self.model_copy(update={"key": self.key or f"data/{PurePath(self.file).name}"})
+
+
+def _data(value: Any) -> Any:
+    """A bare path, or a list of them, is `files:`."""
+    return {"files": value} if isinstance(value, str | list) else value
+
+
+class Data(Section):
+    """The bucket and what is uploaded to it. A path, or a list of them, stands for `files`."""
+
+    bucket: Bucket = Field(Bucket(), description="The bucket.", examples=[{"name": "my-pipeline-data"}])
+    files: Annotated[tuple[Annotated[DataFile, BeforeValidator(_one_file)], ...], OneOrMore] = Field(
+        (),
+        description="Files to upload; the first is the training data (S3_KEY).",
+        examples=[["data/prices.csv"], [{"file": "data/prices.csv", "key": "data/2025/prices.csv"}]],
+    )
+
+
+class Repository(Section):
+    """The ECR repository that holds the image."""
+
+    name: Annotated[str, names.REPOSITORY] | None = Field(
+        None, description="Default: NAME.", examples=["team/my-pipeline"]
+    )
+    scan_on_push: bool = Field(True, description="Scan each pushed image for known vulnerabilities.", examples=[True])
+    immutable_tags: bool = Field(
+        False,
+        description="Refuse to move a tag to another image; needs `tags` without `latest`.",
+        examples=[True],
+    )
+    keep_images: Int | None = Field(
+        10, ge=1, le=1000, description="Keep the newest N images; null keeps all.", examples=[25]
+    )
+    protect: bool = Field(False, description="Refuse to delete the repository.", examples=[True])
+
+
+class Image(Section):
+    """The container image: built from a context, or one that exists. A path alone stands for `context`."""
+
+    context: str | None = Field(
+        ".",
+        min_length=1,
+        description="The folder that is sent to the build, relative to the folder of deploy.yaml; null with `uri`.",
+        examples=["training"],
+    )
+    dockerfile: str = Field(
+        "Dockerfile",
+        min_length=1,
+        description="The Dockerfile, relative to the context.",
+        examples=["docker/train.Dockerfile"],
+    )
+    target: str | None = Field(None, min_length=1, description="The build stage to stop at.", examples=["runtime"])
+    build_args: Annotated[dict[str, str], AsWritten()] = Field(
+        {},
+        description="Build arguments (ARG in the Dockerfile). Not for secrets: they stay in the image's history.",
+        examples=[{"PYTHON_VERSION": "3.12"}],
+    )
+    tags: Annotated[tuple[Annotated[str, names.IMAGE_TAG], ...], AsWritten(), OneOrMore] = Field(
+        ("latest",),
+        description="Tags to give the image, beside the one that names its inputs.",
+        examples=[["${git.sha}", "latest"]],
+    )
+    uri: Annotated[str, names.IMAGE_URI] | None = Field(
+        None,
+        description="Use this image as it is; nothing is built or pushed.",
+        examples=["123456789012.dkr.ecr.us-east-1.amazonaws.com/my-pipeline:2025-01"],
+    )
+    repository: Repository = Field(Repository(), description="The ECR repository.", examples=[{"keep_images": 25}])
+    fail_on: Literal["critical", "high"] | None = Field(
+        None,
+        description="Stop before the run when the scan finds vulnerabilities this severe or worse.",
+        examples=["critical"],
+    )

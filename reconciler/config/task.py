@@ -1,0 +1,134 @@
+"""The sections `task` and `logs`: the container, its size, its roles and its log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reconciler.config import names
+from reconciler.config.base import AsWritten, Int, OneOrMore, Section
+from reconciler.config.fargate import Cpu, Memory
+
+Words = Annotated[tuple[str, ...] | None, AsWritten()]
+Paths = Annotated[tuple[Annotated[str, names.BUCKET_PATH], ...], OneOrMore]
+
+
+class PolicyStatement(Section):
+    """One statement of a policy document, in IAM's own words."""
+
+    Sid: str | None = Field(None, description="A name for the statement.", examples=["ReadData"])
+    Effect: Literal["Allow", "Deny"] = Field(description="Allow or Deny.", examples=["Allow"])
+    Action: str | tuple[str, ...] = Field(
+        min_length=1, description="What it is about, with * for any.", examples=["s3:GetObject"]
+    )
+    Resource: str | tuple[str, ...] = Field(
+        min_length=1, description="ARNs, with * for any.", examples=["arn:aws:s3:::my-pipeline-data/data/*"]
+    )
+    Condition: dict[str, dict[str, str | bool | int | tuple[str, ...]]] = Field(
+        {},
+        description="Conditions, by operator and key.",
+        examples=[{"StringEquals": {"aws:RequestedRegion": "us-east-1"}}],
+    )
+
+
+class Policy(Section):
+    """A policy document, in IAM's own words."""
+
+    Version: Literal["2012-10-17"] = Field(
+        "2012-10-17", description="The policy language's version.", examples=["2012-10-17"]
+    )
+    Statement: tuple[PolicyStatement, ...] = Field(
+        min_length=1,
+        description="The statements.",
+        examples=[[{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::my-pipeline-data/*"}]],
+    )
+
+
+class TaskRole(Section):
+    """What the training program may do: paths of the bucket, or a policy document."""
+
+    name: Annotated[str, names.ROLE] | None = Field(
+        None, description="Default: NAME-task-role.", examples=["my-task-role"]
+    )
+    policy_name: Annotated[str, names.POLICY] | None = Field(
+        None, description="Default: NAME-task-policy.", examples=["my-task-policy"]
+    )
+    read: Paths | None = Field(
+        None,
+        description="Paths of the bucket that the program reads. Default: the keys of data.files.",
+        examples=[["data/*"]],
+    )
+    write: Paths | None = Field(
+        None, description="Paths of the bucket that the program writes. Default: runs/*.", examples=[["runs/*"]]
+    )
+    policy: Policy | None = Field(
+        None,
+        description="A policy document instead of `read` and `write`.",
+        examples=[
+            {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::my-pipeline-data/*"}]}
+        ],
+    )
+
+
+class ExecutionRole(Section):
+    """The role with which ECS pulls the image and writes the log."""
+
+    name: Annotated[str, names.ROLE] | None = Field(
+        None, description="Default: NAME-task-execution-role.", examples=["my-task-execution-role"]
+    )
+
+
+class Task(Section):
+    """The ECS task definition: one container on Fargate."""
+
+    family: Annotated[str, names.ECS] | None = Field(
+        None, description="The task definition's family. Default: NAME.", examples=["my-task"]
+    )
+    container: Annotated[str, names.ECS] = Field("main", description="The container's name.", examples=["training"])
+    cpu: Cpu = Field(
+        1024, description="CPU units (1024 is one vCPU), or text like `1 vCPU`.", examples=[4096, "4 vCPU"]
+    )
+    memory: Memory = Field(
+        2048, description="MiB, or text like `2GB`; which sizes there are depends on `cpu`.", examples=[8192, "8GB"]
+    )
+    platform: Literal["X86_64", "ARM64"] = Field(
+        "X86_64", description="The processor architecture.", examples=["ARM64"]
+    )
+    ephemeral_storage: Int | None = Field(
+        None, ge=21, le=200, description="Disk in GiB; null for Fargate's 20.", examples=[50]
+    )
+    entrypoint: Words = Field(None, description="Instead of the image's entry point.", examples=[["/usr/bin/env"]])
+    command: Words = Field(None, description="Instead of the image's command.", examples=[["python", "-m", "model"]])
+    environment: Annotated[dict[Annotated[str, names.ENV], str], AsWritten()] = Field(
+        {},
+        description="Environment variables, beside USE_S3, S3_BUCKET, S3_KEY and AWS_DEFAULT_REGION, which have "
+        "defaults. Not for secrets: whoever may see the task definition can read them.",
+        examples=[{"EPOCHS": "20"}],
+    )
+    secrets: dict[Annotated[str, names.ENV], Annotated[str, names.SECRET]] = Field(
+        {},
+        description="Environment variables from SSM parameters or Secrets Manager, each by ARN.",
+        examples=[{"API_TOKEN": "arn:aws:ssm:us-east-1:123456789012:parameter/my-pipeline/api-token"}],
+    )
+    stop_timeout: Int | None = Field(
+        None, ge=2, le=120, description="Seconds from SIGTERM to SIGKILL; null for ECS's 30.", examples=[120]
+    )
+    execution_role: ExecutionRole = Field(
+        ExecutionRole(), description="For ECS itself.", examples=[{"name": "my-task-execution-role"}]
+    )
+    role: TaskRole = Field(TaskRole(), description="For the program.", examples=[{"read": ["data/*"]}])
+
+
+class Logs(Section):
+    """The CloudWatch log group."""
+
+    group: Annotated[str, names.LOG_GROUP] | None = Field(
+        None, description="Default: /ecs/FAMILY.", examples=["/ecs/my-task"]
+    )
+    retention_days: Annotated[Int, names.RETENTION] | None = Field(
+        30, description="Delete log lines after this many days; null keeps them for ever.", examples=[7]
+    )
+    stream_prefix: Annotated[str, names.ECS] = Field(
+        "ecs", description="First part of a log stream's name.", examples=["training"]
+    )
