@@ -1,0 +1,211 @@
+"""The image as a kind of resource: identified by its repository, equal when the hash of its inputs is.
+
+The hash is kept as the tag `inputs-HASH`, so any machine finds the image that belongs to its files and builds nothing.
+The attribute `uri` names the image by digest.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from reconciler.aws import Aws
+from reconciler.errors import AwsError, PlanDrift, ReconcilerError
+from reconciler.image.engine import BuildRequest, Engine, Login, PushRequest, no_engine
+from reconciler.image.inputs import Inputs, changed_inputs, read_inputs
+from reconciler.image.manifest import get_manifest, put_manifest, record_annotation, record_of
+from reconciler.spec import AtLeast, Changes, Local, Observed, Spec, Value, touches
+
+INPUTS_TAG = "inputs-"
+PUSHED_TAG = "pushed-"  # what an engine pushes under, until the image has its manifest with the record
+UNKNOWN = "unknown"
+
+
+class Build(Value):
+    """How to make the image; of an image that is there, only the record of its inputs."""
+
+    context: str = ""
+    dockerfile: str = "Dockerfile"
+    target: str | None = None
+    build_args: dict[str, str] = Field({})
+    platform: str = "linux/amd64"
+    leave_out: tuple[str, ...] = ()
+    labels: dict[str, str] = Field({})
+    files: dict[str, str] = Field({})
+
+    def inputs(self) -> Inputs:
+        """Read the inputs again, now. Raises UserError."""
+        return read_inputs(
+            Path(self.context),
+            self.dockerfile,
+            target=self.target,
+            build_args=self.build_args,
+            platform=self.platform,
+            leave_out=self.leave_out,
+        )
+
+
+class ImageSpec(Spec):
+    """One image. `name` is the repository's; `inputs` the hash of all that goes into it."""
+
+    kind: ClassVar[str] = "image"
+    data: ClassVar[bool] = True
+    volatile: ClassVar[frozenset[str]] = frozenset({"digest", "uri"})
+    part_of: ClassVar[str] = "repository"
+
+    inputs: str = ""
+    tags_wanted: Annotated[tuple[str, ...], AtLeast()] = ()
+    build: Annotated[Build, Local()] = Build()
+
+    @property
+    def tag(self) -> str:
+        """The tag by which it is found."""
+        return INPUTS_TAG + self.inputs
+
+
+def changed_files(want: ImageSpec, seen: ImageSpec) -> tuple[str, ...]:
+    """What differs in the inputs, as `+ new`, `- gone`, `~ changed`; empty when the record of `seen` is unknown."""
+    return changed_inputs(seen.build.files, want.build.files) if seen.build.files else ()
+
+
+class ImageKind:
+    """See `reconciler.kinds.base.Kind`. engine: None when nothing has to be built, or none answers."""
+
+    spec: ClassVar[type[Spec]] = ImageSpec
+
+    def __init__(
+        self, engine: Engine | None, report: Callable[[str], None], *, missing: str = "none was found"
+    ) -> None:
+        self._engine = engine
+        self._report = report
+        self._missing = missing
+
+    def observe(self, aws: Aws, wants: Sequence[ImageSpec]) -> Mapping[str, Observed[ImageSpec]]:
+        """The image with the wanted inputs; else the newest, whose record says what has changed since."""
+        found: dict[str, Observed[ImageSpec]] = {}
+        for want in wants:
+            answer = aws.find("ecr", "DescribeImages", repositoryName=want.name, imageIds=[{"imageTag": want.tag}])
+            details = (answer or {}).get("imageDetails") or ()
+            if details:
+                found[want.name] = _observed(aws, want.name, details[0], want.inputs, {})
+                continue
+            newest = max(_ours(aws, want.name), key=_age, default=None)
+            if newest is not None:
+                record = record_of(get_manifest(aws, want.name, imageDigest=newest["imageDigest"]))
+                found[want.name] = _observed(aws, want.name, newest, _inputs_of(newest), record)
+        return found
+
+    def create(self, aws: Aws, want: ImageSpec) -> None:
+        """Build it unless the engine has it, push it, then tag it. Raises ReconcilerError."""
+        uri = repository_uri(aws, want.name)
+        manifest = get_manifest(aws, want.name, imageTag=want.tag)
+        if manifest is None:
+            digest = self._push(aws, want, uri)
+            manifest = get_manifest(aws, want.name, imageDigest=digest)
+            if manifest is None:
+                raise ReconcilerError(f"{uri}@{digest} was pushed and isn't in the repository", hint="run it again")
+            record = record_annotation(want.build.files)
+            if any(manifest.annotations.get(key) != value for key, value in record.items()):
+                manifest = manifest.annotated(record)
+            put_manifest(aws, want.name, manifest, want.tag)
+            self._drop_pushed(aws, want, keep=manifest.digest)
+        for tag in want.tags_wanted:
+            put_manifest(aws, want.name, manifest, tag)
+        self._report(f"image {uri}@{manifest.digest}, tagged {', '.join((want.tag, *want.tags_wanted))}")
+
+    def update(self, aws: Aws, want: ImageSpec, seen: Observed[ImageSpec], changes: Changes) -> None:
+        """Another image if its inputs changed, else only its tags. Raises ReconcilerError."""
+        if touches(changes, "inputs", "tags_wanted"):
+            self.create(aws, want)
+
+    def delete(self, aws: Aws, seen: Observed[ImageSpec]) -> None:
+        """Remove every image that was made by this kind; those that others pushed stay. Raises AwsError."""
+        name = seen.spec.name
+        digests = [{"imageDigest": image["imageDigest"]} for image in _ours(aws, name, INPUTS_TAG, PUSHED_TAG)]
+        for start in range(0, len(digests), 100):
+            aws.find("ecr", "BatchDeleteImage", repositoryName=name, imageIds=digests[start : start + 100])
+
+    def _push(self, aws: Aws, want: ImageSpec, uri: str) -> str:
+        engine = self._engine
+        if engine is None:
+            raise no_engine(self._missing)
+        inputs = want.build.inputs()
+        if inputs.hash != want.inputs:
+            changed = ", ".join(changed_inputs(want.build.files, inputs.record)[:5])
+            raise PlanDrift(f"what goes into the image changed since the plan: {changed}", hint="run it again")
+        cache = f"{uri}:{want.tags_wanted[0]}" if want.tags_wanted else None
+        request = BuildRequest(inputs, want.name, want.build.labels, cache, lambda: ecr_login(aws))
+        image = engine.find(request)
+        if image is None:
+            count, size = len(inputs.entries), inputs.size / 1e6
+            self._report(f"building the image with {engine.name}: {count} files, {size:.1f} MB of context")
+            image = engine.build(request, self._report)
+        else:
+            self._report(f"the image is built already ({engine.name})")
+        self._report(f"pushing to {uri}")
+        tag = PUSHED_TAG + want.inputs
+        push = PushRequest(want.name, uri, tag, record_annotation(inputs.record), lambda: ecr_login(aws))
+        return engine.push(image, push, self._report)
+
+    def _drop_pushed(self, aws: Aws, want: ImageSpec, keep: str) -> None:
+        """Remove the manifest that the engine pushed, if the one with the record is another."""
+        tag = PUSHED_TAG + want.inputs
+        manifest = get_manifest(aws, want.name, imageTag=tag)
+        if manifest is None:
+            return
+        ids = [{"imageTag": tag}] if manifest.digest == keep else [{"imageDigest": manifest.digest}]
+        try:
+            aws.find("ecr", "BatchDeleteImage", repositoryName=want.name, imageIds=ids)
+        except AwsError as error:
+            self._report(f"the tag {tag} is left in {want.name}: {error.reason}")
+
+
+def repository_uri(aws: Aws, name: str) -> str:
+    """registry/name of a repository that exists. Raises AwsError."""
+    found = aws.call("ecr", "DescribeRepositories", repositoryNames=[name])["repositories"][0]
+    return str(found["repositoryUri"])
+
+
+def ecr_login(aws: Aws) -> Login:
+    """A token for the account's registry, good for twelve hours. Raises AwsError."""
+    data = aws.call("ecr", "GetAuthorizationToken")["authorizationData"][0]
+    username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+    return Login(data["proxyEndpoint"].partition("://")[2].rstrip("/"), username, password)
+
+
+def _ours(aws: Aws, repository: str, *prefixes: str) -> Iterator[dict[str, Any]]:
+    """The images that carry a tag of ours, each once."""
+    try:
+        pages = aws.pages(
+            "ecr", "DescribeImages", "imageDetails", repositoryName=repository, filter={"tagStatus": "TAGGED"}
+        )
+        for image in pages:
+            if any(tag.startswith(prefixes or (INPUTS_TAG,)) for tag in image.get("imageTags", ())):
+                yield image
+    except AwsError as error:
+        if error.code != "RepositoryNotFoundException":
+            raise
+
+
+def _age(image: Mapping[str, Any]) -> tuple[bool, float]:
+    pushed = image.get("imagePushedAt")
+    return "latest" in image.get("imageTags", ()), pushed.timestamp() if pushed else 0.0
+
+
+def _inputs_of(image: Mapping[str, Any]) -> str:
+    tags = sorted(tag for tag in image.get("imageTags", ()) if tag.startswith(INPUTS_TAG))
+    return tags[0].removeprefix(INPUTS_TAG) if tags else UNKNOWN
+
+
+def _observed(
+    aws: Aws, name: str, image: Mapping[str, Any], inputs: str, record: dict[str, str]
+) -> Observed[ImageSpec]:
+    tags = tuple(sorted(tag for tag in image.get("imageTags", ()) if not tag.startswith((INPUTS_TAG, PUSHED_TAG))))
+    domain = "amazonaws.com.cn" if aws.region.startswith("cn-") else "amazonaws.com"
+    uri = f"{image['registryId']}.dkr.ecr.{aws.region}.{domain}/{name}@{image['imageDigest']}"
+    spec = ImageSpec(name=name, inputs=inputs, tags_wanted=tags, build=Build(files=record))
+    return Observed(spec, {"digest": image["imageDigest"], "uri": uri})

@@ -1,0 +1,111 @@
+"""The image's manifest in the repository, and the record of its inputs that it carries as an annotation.
+
+The hash of the inputs is a tag; the record (path -> short hash) is what lets a plan say which files changed. It is kept
+in the manifest itself: it comes and goes with the image, needs no other store, and is read with one call. Engines
+push manifests in Docker's format, which has no annotations: `annotated` gives the same image in OCI's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.aws import Aws
+from reconciler.errors import AwsError, ReconcilerError
+
+RECORD = "reconciler.inputs"
+RECORD_BYTES = 200_000  # a registry takes manifests up to 4 MiB; beyond this, folders stand for their files
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_TYPES = {
+    "application/vnd.docker.distribution.manifest.v2+json": OCI_MANIFEST,
+    "application/vnd.docker.distribution.manifest.list.v2+json": "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.container.image.v1+json": "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.image.rootfs.diff.tar": "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
+}
+READABLE = (OCI_MANIFEST, "application/vnd.oci.image.index.v1+json", *list(OCI_TYPES)[:2])
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest as its exact text, which is what the digest is of."""
+
+    text: str
+    media_type: str
+
+    @property
+    def digest(self) -> str:
+        """Its name in a registry: `sha256:…`."""
+        return "sha256:" + hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Its annotations; empty where there are none."""
+        found = json.loads(self.text).get("annotations")
+        return found if isinstance(found, dict) else {}
+
+    def annotated(self, annotations: Mapping[str, str]) -> Manifest:
+        """The same image with these annotations: same configuration, same layers, in OCI's format."""
+        document: dict[str, Any] = json.loads(self.text)
+        kind = OCI_TYPES.get(self.media_type, self.media_type)
+        document["mediaType"] = kind
+        for part in (document.get("config"), *document.get("layers", ())):
+            if isinstance(part, dict):
+                part["mediaType"] = OCI_TYPES.get(part.get("mediaType", ""), part.get("mediaType"))
+        document["annotations"] = {**(document.get("annotations") or {}), **annotations}
+        return Manifest(json.dumps(document, sort_keys=True, separators=(",", ":")), kind)
+
+
+def record_annotation(record: Mapping[str, str]) -> dict[str, str]:
+    """The annotation that holds a record of inputs; a very long record by folder."""
+    text = json.dumps(dict(record), sort_keys=True, separators=(",", ":"))
+    if len(text) > RECORD_BYTES:
+        folders: dict[str, str] = {}
+        for name, value in sorted(record.items()):
+            top = name.split("/")[0] + "/…" if "/" in name and not name.startswith("(") else name
+            folders[top] = hashlib.sha256(f"{folders.get(top, '')}{name}{value}".encode()).hexdigest()[:12]
+        text = json.dumps(folders, sort_keys=True, separators=(",", ":"))
+    return {RECORD: text}
+
+
+def record_of(manifest: Manifest | None) -> dict[str, str]:
+    """The record of inputs that a manifest carries; empty if it carries none that can be read."""
+    try:
+        found = json.loads(manifest.annotations[RECORD]) if manifest else {}
+    except (KeyError, ValueError):
+        return {}
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+def get_manifest(aws: Aws, repository: str, **image_id: str) -> Manifest | None:
+    """A manifest in ECR, by `imageTag` or `imageDigest`; None if there is none. Raises AwsError."""
+    answer = aws.find(
+        "ecr", "BatchGetImage", repositoryName=repository, imageIds=[image_id], acceptedMediaTypes=list(READABLE)
+    )
+    for image in (answer or {}).get("images", ()):
+        return Manifest(image["imageManifest"], image.get("imageManifestMediaType") or OCI_MANIFEST)
+    return None
+
+
+def put_manifest(aws: Aws, repository: str, manifest: Manifest, tag: str) -> None:
+    """Store a manifest under a tag, moving the tag if it was elsewhere. That it is so already is fine.
+
+    Raises ReconcilerError if the repository's tags are immutable and the tag is another image's; AwsError.
+    """
+    try:
+        aws.call(
+            "ecr", "PutImage", repositoryName=repository, imageTag=tag, imageManifest=manifest.text,
+            imageManifestMediaType=manifest.media_type, imageDigest=manifest.digest,
+        )  # fmt: skip
+    except AwsError as error:
+        if error.code not in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
+            raise
+        there = get_manifest(aws, repository, imageTag=tag)
+        if there is None or there.digest != manifest.digest:
+            raise ReconcilerError(
+                f"the tag {tag!r} of the repository {repository!r} belongs to another image and may not be moved",
+                hint="with image.repository.immutable_tags, leave tags that move (`latest`) out of image.tags",
+            ) from None

@@ -1,0 +1,100 @@
+"""From the `image:` of deploy.yaml to the spec: reads the inputs and the state of the git work tree."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.image.inputs import Inputs, read_inputs
+from reconciler.image.kind import Build, ImageSpec
+
+PLATFORMS = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
+
+
+@dataclass(frozen=True)
+class WorkTree:
+    """The git commit of a folder; `changed`: its files that differ from the commit, relative to it."""
+
+    commit: str
+    changed: tuple[str, ...]
+
+
+def work_tree(folder: Path) -> WorkTree | None:
+    """The state of the git work tree that a folder is in, or None without git, repository or commit."""
+    try:
+        answer = subprocess.run(
+            ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "-z", "--", "."],  # noqa: S607
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None
+    top = next((parent for parent in (folder.resolve(), *folder.resolve().parents) if (parent / ".git").exists()), None)
+    below = folder.resolve().relative_to(top).parts if top else ()
+    prefix = "/".join((*below, ""))  # git names files from the top of the work tree
+    commit, changed, fields = "", [], iter(answer.stdout.split("\0"))
+    for entry in fields:
+        if entry.startswith("# branch.oid "):
+            commit = entry.removeprefix("# branch.oid ")
+        elif entry[:2] in ("1 ", "u ", "2 ", "? "):
+            changed.append(entry.split(" ", {"1": 8, "2": 9, "u": 10, "?": 1}[entry[0]])[-1].removeprefix(prefix))
+            if entry.startswith("2 "):
+                next(fields, None)  # a rename is followed by the old name
+    return WorkTree(commit, tuple(changed)) if commit not in ("", "(initial)") else None
+
+
+def image_spec(
+    repository: str,
+    context: Path,
+    *,
+    dockerfile: str = "Dockerfile",
+    target: str | None = None,
+    build_args: Mapping[str, str] | None = None,
+    platform: str = "X86_64",
+    tags: Sequence[str] = ("latest",),
+    leave_out: Sequence[str] = (),
+) -> tuple[ImageSpec, tuple[str, ...]]:
+    """The spec of an image that is built, and the changed files of the work tree that go into it.
+
+    repository: its name; platform: as in `task.platform`; leave_out: paths of the context that never belong to it.
+    Where changed files go in, a tag that holds the commit gets `-dirty`. Raises UserError.
+    """
+    inputs = read_inputs(
+        context,
+        dockerfile,
+        target=target,
+        build_args=build_args,
+        platform=PLATFORMS[platform],
+        leave_out=leave_out,
+    )
+    tree = work_tree(context)
+    dirty: tuple[str, ...] = ()
+    labels = {}
+    if tree is not None:
+        dirty = tuple(name for name in tree.changed if _goes_in(name, inputs, dockerfile))
+        labels["org.opencontainers.image.revision"] = tree.commit + ("-dirty" if dirty else "")
+    wanted = tuple(dict.fromkeys(_dirty_tag(tag, tree, bool(dirty)) for tag in tags))
+    build = Build(
+        context=str(context), dockerfile=dockerfile, target=target, build_args=dict(build_args or {}),
+        platform=PLATFORMS[platform], leave_out=tuple(leave_out), labels=labels, files=dict(inputs.record),
+    )  # fmt: skip
+    return ImageSpec(name=repository, inputs=inputs.hash, tags_wanted=wanted, build=build), dirty
+
+
+def _goes_in(name: str, inputs: Inputs, dockerfile: str) -> bool:
+    """Whether a changed path of the context (a new folder ends in a slash; a removed file counts) is an input."""
+    if name.endswith("/"):
+        return any(entry.path.startswith(name) for entry in inputs.entries)
+    return name in (dockerfile, ".dockerignore") or not inputs.ignore.ignores(name)
+
+
+def _dirty_tag(tag: str, tree: WorkTree | None, dirty: bool) -> str:
+    """The tag, with `-dirty` if it names the commit (seven or more of its digits) and the tree isn't that commit."""
+    if tree is None or not dirty or tag.endswith("-dirty"):
+        return tag
+    return f"{tag}-dirty" if any(tree.commit[:n] in tag for n in (40, 12, 7)) else tag

@@ -1,0 +1,166 @@
+"""Images without a container engine: the context as the build would see it, in a folder, started as a process.
+
+"Building" copies the context as .dockerignore leaves it to HOME/images/<hex>/rootfs and writes config.json with what
+the Dockerfile says of ENTRYPOINT, CMD and ENV. "Pushing" puts a manifest into the embedded ECR whose digest is <hex>.
+
+What this isn't: nothing in the Dockerfile is run. RUN, USER, the base image and its packages don't exist, so the
+program finds the Python (or other tools) of this machine. COPY and ADD of the last stage from the context to a place
+below WORKDIR are followed; those from other stages, from addresses and to elsewhere are left out, with a word.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import posixpath
+import shutil
+import tempfile
+from pathlib import Path
+
+from reconciler.aws import Aws
+from reconciler.errors import ReconcilerError
+from reconciler.image.dockerfile import Instruction, Start, form, start_of, substitute
+from reconciler.image.engine import BuildRequest, Output, PushRequest
+from reconciler.image.inputs import Inputs, snapshot
+from reconciler.image.manifest import OCI_MANIFEST, Manifest, put_manifest, record_annotation
+
+
+class ProcessEngine:
+    """See `reconciler.image.engine.Engine`. home: the embedded AWS's folder; aws: the embedded AWS."""
+
+    name = "processes of this machine, no container engine answers"
+
+    def __init__(self, home: Path, aws: Aws) -> None:
+        self._images = home / "images"
+        self._aws = aws
+
+    def find(self, request: BuildRequest) -> str | None:
+        """The digest of the image with these inputs, if its folder is there."""
+        digest = _manifest(request.inputs).digest
+        return digest if self._folder(digest).is_dir() else None
+
+    def build(self, request: BuildRequest, output: Output) -> str:
+        """Make the image's folder, whole or not at all. Raises PlanDrift, ReconcilerError."""
+        manifest = _manifest(request.inputs)
+        folder = self._folder(manifest.digest)
+        self._images.mkdir(parents=True, exist_ok=True, mode=0o700)
+        unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=self._images))
+        try:
+            snapshot(request.inputs, unfinished / "context")
+            _lay_out(request.inputs, unfinished / "context", unfinished / "rootfs", output)
+            shutil.rmtree(unfinished / "context", ignore_errors=True)
+            (unfinished / "config.json").write_text(_config(request.inputs))
+            if not (_start(request.inputs).entrypoint or _start(request.inputs).command):
+                output(f"{request.inputs.dockerfile.name} has no ENTRYPOINT and no CMD: the task needs a command")
+            (unfinished / "manifest.json").write_text(manifest.text)
+            unfinished.chmod(0o755)
+            try:
+                unfinished.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another command has just made the same
+                    raise
+        except OSError as error:
+            raise ReconcilerError(f"the image can't be written to {self._images}: {error}") from None
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return manifest.digest
+
+    def push(self, image: str, request: PushRequest, output: Output) -> str:
+        """Register the folder's manifest in the embedded ECR."""
+        manifest = Manifest((self._folder(image) / "manifest.json").read_text(), OCI_MANIFEST)
+        put_manifest(self._aws, request.repository, manifest, request.tag)
+        return manifest.digest
+
+    def _folder(self, digest: str) -> Path:
+        return self._images / digest.removeprefix("sha256:")
+
+
+def _start(inputs: Inputs) -> Start:
+    return start_of(inputs.parsed, inputs.target)
+
+
+def _config(inputs: Inputs) -> str:
+    start = _start(inputs)
+    config = {
+        "entrypoint": list(start.entrypoint) if start.entrypoint else None,
+        "cmd": list(start.command) if start.command else None,
+        "env": dict(start.environment),
+        "workdir": start.workdir,
+    }
+    return json.dumps(config, sort_keys=True)
+
+
+def _manifest(inputs: Inputs) -> Manifest:
+    """A manifest that follows from the inputs alone, so that the same inputs have the same digest."""
+    config = _config(inputs).encode()
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": "sha256:" + hashlib.sha256(config).hexdigest(),
+            "size": len(config),
+        },
+        "layers": [],
+        "annotations": {
+            "reconciler.inputs-hash": inputs.hash,
+            "reconciler.made-by": "processes",
+            **record_annotation(inputs.record),
+        },
+    }
+    return Manifest(json.dumps(document, sort_keys=True, separators=(",", ":")), OCI_MANIFEST)
+
+
+def _lay_out(inputs: Inputs, context: Path, rootfs: Path, output: Output) -> None:
+    """Put the files where the last stages' COPYs put them, WORKDIR standing for the top of the image."""
+    top = _start(inputs).workdir
+    rootfs.mkdir(mode=0o755)
+    copied = False
+    for stage in inputs.parsed.line_of(inputs.target):
+        workdir = "/"
+        values = dict(stage.arguments)
+        for instruction in stage.instructions:
+            if instruction.name == "WORKDIR":
+                workdir = posixpath.normpath(posixpath.join(workdir, substitute(instruction.rest, values)))
+            elif instruction.name in ("COPY", "ADD"):
+                words = _copy_words(instruction, values)
+                target = posixpath.normpath(posixpath.join(workdir, words[-1])) if len(words) > 1 else ""
+                inside = posixpath.relpath(target, top) if target else ".."
+                sources = [match for word in words[:-1] for match in _matches(inputs, word)]
+                if "from" in instruction.flags or inside.startswith("..") or not sources:
+                    output(f"not followed without a container engine: {instruction.name} {instruction.rest}")
+                    continue
+                into_folder = words[-1].endswith("/") or words[-1] == "." or len(sources) > 1
+                for source in sources:
+                    _copy(context / source, rootfs / inside, into_folder=into_folder)
+                copied = True
+    if not copied:
+        shutil.copytree(context, rootfs, symlinks=True, dirs_exist_ok=True)
+
+
+def _copy_words(instruction: Instruction, values: dict[str, str]) -> list[str]:
+    text = substitute(instruction.rest, values)
+    return list(form(text) or text.split())
+
+
+def _matches(inputs: Inputs, word: str) -> list[str]:
+    """Paths of the context, files and folders, that a COPY's source names."""
+    wanted = posixpath.normpath(word.lstrip("/") or ".")
+    if wanted == ".":
+        return ["."]
+    paths = set()
+    for entry in inputs.entries:
+        parts = entry.path.split("/")
+        paths |= {"/".join(parts[: n + 1]) for n in range(len(parts))}
+    depth = wanted.count("/")
+    return sorted(path for path in paths if path.count("/") == depth and fnmatch.fnmatchcase(path, wanted))
+
+
+def _copy(source: Path, target: Path, *, into_folder: bool) -> None:
+    if source.is_dir() and not source.is_symlink():
+        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)  # COPY takes what is in a folder
+        return
+    target = target / source.name if into_folder or target.is_dir() else target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target, follow_symlinks=False)

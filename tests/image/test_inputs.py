@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import PlanDrift, UserError
+from reconciler.image.inputs import changed_inputs, read_inputs, snapshot
+from tests.image.conftest import copy
+
+
+def touch(folder: Path) -> None:
+    os.utime(folder / "app/__main__.py", (1, 1))
+
+
+def group_writable(folder: Path) -> None:
+    (folder / "app/__main__.py").chmod(0o664)
+
+
+def ignored_file(folder: Path) -> None:
+    (folder / "notes.txt").write_text("changed")
+
+
+def empty_folder(folder: Path) -> None:
+    (folder / "app/empty").mkdir()
+
+
+def bytecode(folder: Path) -> None:
+    (folder / "app/__pycache__").mkdir()
+    (folder / "app/__pycache__/x.pyc").write_bytes(b"x")
+
+
+@pytest.mark.parametrize("change", [touch, group_writable, ignored_file, empty_folder, bytecode])
+def test_what_does_not_go_in_does_not_count(context: Path, change: Callable[[Path], None]) -> None:
+    before = read_inputs(context)
+    change(context)
+    assert read_inputs(context).hash == before.hash
+
+
+def edit(folder: Path) -> None:
+    (folder / "app/__main__.py").write_text("print('other')\n")
+
+
+def executable(folder: Path) -> None:
+    (folder / "app/__main__.py").chmod(0o755)
+
+
+def new_file(folder: Path) -> None:
+    (folder / "app/new.py").write_text("")
+
+
+def link(folder: Path) -> None:
+    (folder / "app/link").symlink_to("__main__.py")
+
+
+def dockerfile(folder: Path) -> None:
+    (folder / "Dockerfile").write_text((folder / "Dockerfile").read_text() + "USER 1000\n")
+
+
+def let_in(folder: Path) -> None:
+    (folder / ".dockerignore").write_text("**/__pycache__\n")
+
+
+CHANGES = [
+    (edit, ("~ app/__main__.py",)),
+    (executable, ("~ app/__main__.py",)),
+    (new_file, ("+ app/new.py",)),
+    (link, ("+ app/link",)),
+    (dockerfile, ("~ Dockerfile",)),
+    (let_in, ("+ notes.txt",)),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), CHANGES)
+def test_what_goes_in_counts_and_is_named(context: Path, change: Callable[[Path], None], said: tuple[str, ...]) -> None:
+    before = read_inputs(context)
+    change(context)
+    after = read_inputs(context)
+    assert after.hash != before.hash
+    assert changed_inputs(before.record, after.record) == said
+
+
+def test_arguments_target_and_platform_count(context: Path) -> None:
+    text = "ARG BASE=python:3.13\nFROM $BASE AS one\nFROM one AS two\n"
+    (context / "Dockerfile").write_text(text)
+    plain = read_inputs(context)
+    found = {
+        plain.hash,
+        read_inputs(context, build_args={"BASE": "python:3.12"}).hash,
+        read_inputs(context, target="one").hash,
+        read_inputs(context, platform="linux/arm64").hash,
+    }
+    assert len(found) == 4
+    other = read_inputs(context, build_args={"BASE": "python:3.12"})
+    assert set(changed_inputs(plain.record, other.record)) == {
+        "- (base python:3.13)",
+        "+ (base python:3.12)",
+        "+ (build argument BASE)",
+    }
+
+
+def test_value_of_a_build_argument_is_not_in_the_record(context: Path) -> None:
+    record = read_inputs(context, build_args={"KEY": "hunter2"}).record
+    assert "hunter2" not in str(record)
+
+
+def test_same_in_another_place(context: Path, tmp_path: Path) -> None:
+    other = copy(context, tmp_path / "elsewhere")
+    assert read_inputs(other).hash == read_inputs(context).hash
+
+
+def test_own_ignore_file_of_a_dockerfile_wins(context: Path) -> None:
+    (context / "Dockerfile.dockerignore").write_text("app\n")
+    assert [entry.path for entry in read_inputs(context).entries] == ["Dockerfile", "notes.txt"]
+
+
+def test_without_ignore_file_git_and_environments_stay_out(context: Path) -> None:
+    (context / ".dockerignore").unlink()
+    for folder in (".git", ".venv", "app/__pycache__", "results"):
+        (context / folder).mkdir()
+        (context / folder / "x").write_text("x")
+    paths = [entry.path for entry in read_inputs(context, leave_out=("results",)).entries]
+    assert paths == ["Dockerfile", "app/__main__.py", "notes.txt"]
+
+
+def test_snapshot_is_what_was_hashed(context: Path, tmp_path: Path) -> None:
+    link(context)
+    executable(context)
+    inputs = read_inputs(context)
+    snapshot(inputs, tmp_path / "copy")
+    copied = tmp_path / "copy/app"
+    assert sorted(path.name for path in copied.iterdir()) == ["__main__.py", "link"]
+    assert (copied / "link").readlink() == Path("__main__.py")
+    assert (copied / "__main__.py").stat().st_mode & 0o777 == 0o755
+    assert (copied / "__main__.py").read_text() == "print('hello')\n"
+
+
+def test_change_under_way_is_noticed(context: Path, tmp_path: Path) -> None:
+    inputs = read_inputs(context)
+    edit(context)
+    with pytest.raises(PlanDrift, match=r"__main__\.py changed"):
+        snapshot(inputs, tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no FROM"),
+        ("RUN true\nFROM a", "Dockerfile:1: RUN before the first FROM"),
+        ("FROM $NOTHING", "Dockerfile:1: FROM"),
+        ("FROM a b", "Dockerfile:1: FROM a b"),
+    ],
+)
+def test_bad_dockerfile(context: Path, text: str, message: str) -> None:
+    (context / "Dockerfile").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_inputs(context)
+
+
+def test_missing_files(context: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"image\.context"):
+        read_inputs(tmp_path / "nothing")
+    with pytest.raises(UserError, match=r"image\.dockerfile"):
+        read_inputs(context, "Other")
+    with pytest.raises(UserError, match="no stage 'x'"):
+        read_inputs(context, target="x")

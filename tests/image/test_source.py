@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reconciler.image.source import image_spec, work_tree
+
+
+def git(folder: Path, *words: str) -> str:
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *words]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def commit(context: Path) -> str:
+    git(context, "init", "-q")
+    git(context, "add", ".")
+    git(context, "commit", "-q", "-m", "first")
+    return git(context, "rev-parse", "HEAD")
+
+
+def test_clean_tree(context: Path, commit: str) -> None:
+    spec, dirty = image_spec("trainer", context, tags=(commit, "latest"))
+    assert dirty == ()
+    assert spec.tags_wanted == (commit, "latest")
+    assert spec.build.labels == {"org.opencontainers.image.revision": commit}
+
+
+@pytest.mark.parametrize("length", [40, 12, 7])
+def test_dirty_tree_is_said_and_tagged(context: Path, commit: str, length: int) -> None:
+    (context / "app/__main__.py").write_text("changed")
+    (context / "app/new file.py").write_text("new")
+    spec, dirty = image_spec("trainer", context, tags=(commit[:length], f"v1-{commit[:length]}", "latest"))
+    assert set(dirty) == {"app/__main__.py", "app/new file.py"}
+    assert spec.tags_wanted == (f"{commit[:length]}-dirty", f"v1-{commit[:length]}-dirty", "latest")
+    assert spec.build.labels["org.opencontainers.image.revision"] == f"{commit}-dirty"
+
+
+def test_changes_that_do_not_go_in_are_not_dirt(context: Path, commit: str) -> None:
+    (context / "notes.txt").write_text("changed")
+    (context / "other").mkdir()
+    (context / "other/x").write_text("x")
+    assert image_spec("trainer", context, tags=(commit,))[0].tags_wanted == (commit,)
+
+
+def test_context_below_the_top_and_a_rename(context: Path, commit: str) -> None:
+    (context / "app/Dockerfile").write_text("FROM scratch\nCOPY . .\n")
+    git(context, "mv", "app/__main__.py", "app/main.py")
+    _, dirty = image_spec("trainer", context / "app")
+    assert set(dirty) == {"Dockerfile", "main.py"}
+
+
+def test_removed_file_is_dirt(context: Path, commit: str) -> None:
+    (context / "app/__main__.py").unlink()
+    (context / "app/other.py").write_text("")
+    assert "app/__main__.py" in image_spec("trainer", context)[1]
+
+
+def test_without_git_or_commit(context: Path) -> None:
+    assert work_tree(context) is None
+    git(context, "init", "-q")
+    assert work_tree(context) is None
+    spec, dirty = image_spec("trainer", context, tags=("latest",))
+    assert (dirty, spec.tags_wanted, spec.build.labels) == ((), ("latest",), {})
