@@ -79,9 +79,11 @@ class Quirks:
         self._rules = list(rules)
 
     def first(self, do: str) -> Rule | None:
+        """The first rule that does this, or None."""
         return next((rule for rule in self._rules if rule["do"] == do), None)
 
     def number(self, do: str, option: str, default: float) -> float:
+        """The option of the first rule that does this, or the default."""
         rule = self.first(do)
         return float(rule[option]) if rule is not None and option in rule else default
 

@@ -15,6 +15,8 @@ from reconciler.local.launch import FARGATE_PROVIDERS
 
 
 class ClusterContainsTasks(ECSException):
+    """DeleteCluster while tasks have not stopped."""
+
     code = "ClusterContainsTasksException"
 
     def __init__(self) -> None:

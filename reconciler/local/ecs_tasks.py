@@ -51,6 +51,7 @@ class TaskOperations:
             self._tokens.clear()
 
     def run_task(self, request: EC2ContainerServiceResponse) -> ActionResult:
+        """Launch tasks; the same client token launches once."""
         params = dict(request._get_params())
         token = params.pop("clientToken", None)
         backend = request.ecs_backend
@@ -87,6 +88,7 @@ class TaskOperations:
         return ActionResult({"tasks": shown, "failures": failures})
 
     def describe_tasks(self, request: EC2ContainerServiceResponse) -> ActionResult:
+        """Tasks as they are, and failures for those that ECS doesn't know."""
         backend = request.ecs_backend
         cluster = backend._get_cluster(request._get_param("cluster", "default"))
         wanted = request._get_param("tasks", [])
@@ -109,6 +111,7 @@ class TaskOperations:
         return ActionResult({"tasks": tasks, "failures": failures})
 
     def list_tasks(self, request: EC2ContainerServiceResponse) -> ActionResult:
+        """ARNs of tasks whose desired status is RUNNING unless another is asked for."""
         backend = request.ecs_backend
         cluster = backend._get_cluster(request._get_param("cluster", "default"))
         family, started_by = request._get_param("family"), request._get_param("startedBy")
@@ -136,6 +139,7 @@ class TaskOperations:
         return ActionResult(page)
 
     def stop_task(self, request: EC2ContainerServiceResponse) -> ActionResult:
+        """Begin to stop a task."""
         backend = request.ecs_backend
         cluster = backend._get_cluster(request._get_param("cluster", "default"))
         task = _find(backend, cluster.name, request._get_param("task") or "")
@@ -146,7 +150,7 @@ class TaskOperations:
 
     def _live(self, backend: EC2ContainerServiceBackend, cluster_name: str) -> list[Task]:
         """The cluster's tasks, those forgotten that ECS no longer knows."""
-        tasks = backend.tasks.get(cluster_name, {})
+        tasks: dict[str, Any] = backend.tasks.get(cluster_name, {})
         for arn, task in list(tasks.items()):
             if isinstance(task, Task) and self._agent.expired(task):
                 self._agent.forget(task)
@@ -156,7 +160,7 @@ class TaskOperations:
 
 def live_tasks(backend: EC2ContainerServiceBackend, cluster_name: str) -> list[Task]:
     """Tasks of a cluster that have not stopped."""
-    tasks = list(backend.tasks.get(cluster_name, {}).values())
+    tasks: list[object] = list(backend.tasks.get(cluster_name, {}).values())
     return [task for task in tasks if isinstance(task, Task) and task.last_status != "STOPPED"]
 
 

@@ -15,7 +15,7 @@ os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
 gc.disable()  # moto makes very many objects while it loads, and none of them is garbage
 
-from moto.core import DEFAULT_ACCOUNT_ID  # noqa: E402
+from moto.core.models import DEFAULT_ACCOUNT_ID  # noqa: E402
 from moto.moto_api._internal.models import moto_api_backend  # noqa: E402
 from moto.moto_server.werkzeug_app import (  # noqa: E402
     DomainDispatcherApplication,
@@ -27,6 +27,7 @@ from reconciler.local import corrections, ecs_control  # noqa: E402
 from reconciler.local.agent import Agent  # noqa: E402
 from reconciler.local.behaviour import Behaviour  # noqa: E402
 from reconciler.local.ecs_tasks import TaskOperations  # noqa: E402
+from reconciler.local.keep_alive import KeepAliveHandler  # noqa: E402
 from reconciler.local.process_runner import ProcessRunner  # noqa: E402
 from reconciler.local.server import json_answer  # noqa: E402
 
@@ -36,20 +37,14 @@ gc.enable()
 MAX_CONTROL_BYTES = 2**20
 
 
-class RequestHandler(MotoRequestHandler):
-    """moto's handler with connections kept open and no line per request."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        if type == "error":
-            super().log(type, message, *args)
+class RequestHandler(KeepAliveHandler, MotoRequestHandler):
+    """moto's way to read a request, with connections kept open."""
 
 
 class Embedded:
     """The embedded AWS as a WSGI application. There is one in a process, since moto's state is global."""
 
-    handler: ClassVar[type[MotoRequestHandler]] = RequestHandler
+    handler: ClassVar[type[KeepAliveHandler]] = RequestHandler
 
     def __init__(self, home: Path, endpoint_url: str, identity: str) -> None:
         self._home = home
@@ -84,6 +79,7 @@ class Embedded:
         threading.Thread(target=self.warm, name="warm", daemon=True).start()
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
+        """Answer a request."""
         if environ["PATH_INFO"].startswith("/_reconciler/"):
             return self._control(environ, start)
         return self._moto(environ, start)

@@ -19,7 +19,7 @@ MEMORY_MIB: dict[int, tuple[int, ...]] = {
 
 
 def units(value: object, one: int, names: str) -> int | None:
-    """"1024", "1 vCPU" or "2GB" as a whole number of units, where `one` of the named unit is so many; None if bad."""
+    """1024, "1 vCPU" or "2GB" as a whole number of units, of which the named unit has `one`; None if it is none."""
     match = re.fullmatch(rf"\s*(\d+|\d*\.\d+)\s*({names})?\s*", str(value), re.IGNORECASE)
     if match is None:
         return None

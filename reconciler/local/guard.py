@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]", "host.docker.internal")
@@ -37,7 +38,7 @@ def peer_user(environ: dict[str, Any]) -> int | None:
         return None
     ends = (int(environ.get("REMOTE_PORT") or 0), int(environ.get("SERVER_PORT") or 0))
     try:
-        with open("/proc/net/tcp") as table:
+        with Path("/proc/net/tcp").open() as table:
             for line in table:
                 fields = line.split()
                 if len(fields) > 7 and fields[1] == f"0100007F:{ends[0]:04X}" and fields[2].endswith(f":{ends[1]:04X}"):

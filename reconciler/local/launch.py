@@ -61,9 +61,7 @@ def _providers(cluster: Cluster, params: dict[str, Any], count: int) -> list[str
     """The capacity provider of each task; None with a launch type."""
     launch_type, strategy = params.get("launchType"), params.get("capacityProviderStrategy")
     if launch_type and strategy:
-        raise InvalidParameterException(
-            "Specify either Launch Type or Capacity Provider Strategy, but not both."
-        )
+        raise InvalidParameterException("Specify either Launch Type or Capacity Provider Strategy, but not both.")
     if launch_type == "FARGATE":
         return [None] * count
     if not launch_type:
@@ -84,7 +82,7 @@ def _spread(strategy: list[dict[str, Any]], count: int) -> list[str]:
         chosen += [item["capacityProvider"]] * min(int(item.get("base") or 0), count - len(chosen))
     weights = {item["capacityProvider"]: int(item.get("weight") or 0) for item in strategy}
     if not any(weights.values()):
-        weights = {name: 1 for name in list(weights)[:1]} if len(strategy) == 1 else weights
+        weights = dict.fromkeys(weights, 1) if len(strategy) == 1 else weights
     if len(chosen) < count and not any(weights.values()):
         raise InvalidParameterException("At least one capacity provider must have a weight greater than 0.")
     given = dict.fromkeys(weights, 0)

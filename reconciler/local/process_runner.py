@@ -30,6 +30,7 @@ class ProcessRunner:
         self._find_digest = find_digest
 
     def pull(self, task: TaskSpec, container: ContainerSpec) -> str:
+        """Copy the image's files into the task's folder."""
         image = find_image(self._images, container.image, self._find_digest)
         folder = task.folder / container.name
         for name in ("home", "tmp"):
@@ -38,6 +39,7 @@ class ProcessRunner:
         return image.digest
 
     def start(self, task: TaskSpec, container: ContainerSpec, output: Output) -> Running:
+        """Start the program in its folder."""
         image = find_image(self._images, container.image, self._find_digest)
         folder = task.folder / container.name
         limit = container.memory_mib or task.memory_mib
@@ -53,6 +55,7 @@ class ProcessRunner:
         )
 
     def remove(self, task: TaskSpec) -> None:
+        """Remove the task's folder."""
         shutil.rmtree(task.folder, ignore_errors=True)
 
 
@@ -62,7 +65,7 @@ class RunningProcess:
     def __init__(self, name: str, order: Mapping[str, object], output: Output) -> None:
         report, report_in = os.pipe()
         try:
-            self._shim = subprocess.Popen(
+            self._shim = subprocess.Popen(  # noqa: S603 - this very Python, with our own arguments
                 [sys.executable, "-I", str(SHIM), str(report_in)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -76,7 +79,7 @@ class RunningProcess:
             raise StartError("CannotStartContainerError", f"can't start a process: {error.strerror}") from None
         finally:
             os.close(report_in)
-        self._report = open(report, "rb")  # noqa: SIM115 - closed when the program has ended
+        self._report = os.fdopen(report, "rb")
         self._orders = threading.Lock()
         self._exit = Exit(137)
         self._order(json.dumps(order).encode() + b"\n")
@@ -88,13 +91,16 @@ class RunningProcess:
         self._reader.start()
 
     def wait(self) -> Exit:
+        """Block until the program and its children have ended and all output has been handed over."""
         self._reader.join()
         return self._exit
 
     def terminate(self) -> None:
+        """SIGTERM to the program itself, as `docker stop` does it."""
         self._order(b"T")
 
     def kill(self) -> None:
+        """SIGKILL to the program and all its descendants."""
         self._order(b"K")
 
     def _order(self, order: bytes) -> None:

@@ -50,7 +50,7 @@ class SecretReader:
     def _secrets_manager(self, source: str, region: str) -> str:
         parts = source.split(":")  # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME[:JSON-KEY:STAGE:VERSION]
         region = parts[3] or region
-        key, stage, version = (parts[7:10] + ["", "", ""])[:3]
+        key, stage, version = [*parts[7:10], "", "", ""][:3]
         options = {"SecretId": ":".join(parts[:7])}
         options |= ({"VersionStage": stage} if stage else {}) | ({"VersionId": version} if version else {})
         text = str(self._client("secretsmanager", region).get_secret_value(**options)["SecretString"])
@@ -72,7 +72,7 @@ class SecretReader:
                     region_name=region,
                     endpoint_url=self._endpoint_url,
                     aws_access_key_id="local",
-                    aws_secret_access_key="local",
+                    aws_secret_access_key="local",  # noqa: S106 - moto takes any
                 )
             return self._clients[service, region]
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from reconciler.local.guard import refusal
+from reconciler.local.keep_alive import KeepAliveHandler
 
 if TYPE_CHECKING:
     from reconciler.local.embedded import Embedded
@@ -65,6 +66,7 @@ class Server:
             self._embedded.close()
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Any:
+        """Answer a request, if it comes from where it may."""
         why = refusal(environ)
         if why is not None:
             return json_answer(start, "403 Forbidden", {"message": f"reconciler: {why}"})
@@ -80,23 +82,19 @@ class Server:
         return self._embedded(environ, start)
 
 
-class Handler(WSGIRequestHandler):
-    """Keeps connections open, logs no requests, and turns into moto's handler for what is moto's."""
+class Handler(KeepAliveHandler):
+    """Turns into moto's handler for what is moto's, so that the identity is told before moto is there."""
 
-    protocol_version = "HTTP/1.1"
     app: Server
 
     def make_environ(self) -> dict[str, Any]:
+        """The WSGI environment of a request; other requests than for the identity wait for moto here."""
         if type(self) is Handler and not self.path.startswith(IDENTITY_PATH):
             wanted = self.app.handler_class()
             if wanted is not Handler:
-                self.__class__ = wanted
+                self.__class__ = wanted  # type: ignore[assignment]  # a sibling with the same attributes
                 return self.make_environ()
         return super().make_environ()
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        if type == "error":
-            super().log(type, message, *args)
 
 
 def json_answer(start: StartResponse, status: str, value: object) -> list[bytes]:
@@ -109,12 +107,13 @@ def json_answer(start: StartResponse, status: str, value: object) -> list[bytes]
 def write_record(home: Path, record: dict[str, object]) -> None:
     """server.json, readable by this user only and never half written."""
     part = home / f"server.json.{os.getpid()}"
-    with open(part, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-        json.dump(record, file)
-    os.replace(part, home / "server.json")
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(record))
+    part.replace(home / "server.json")
 
 
 def main(home: Path) -> None:
+    """Serve until told to end."""
     os.umask(0o077)
     identity = os.environ.pop("RECONCILER_LOCAL_IDENTITY", None) or secrets.token_hex(16)
     app = Server(home, identity)
@@ -127,9 +126,7 @@ def main(home: Path) -> None:
         signal.signal(number, lambda *_: stopping.set())
     threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     threading.Thread(target=app.load, name="loading", daemon=True).start()
-    write_record(
-        home, {"pid": os.getpid(), "port": app.port, "identity": identity, "started_at": time.time()}
-    )
+    write_record(home, {"pid": os.getpid(), "port": app.port, "identity": identity, "started_at": time.time()})
     stopping.wait()
     app.close()
     (home / "server.json").unlink(missing_ok=True)

@@ -11,6 +11,9 @@ First line of standard input: JSON with argv, env, cwd, memory_bytes (or null). 
 {"code": 0-255, "out_of_memory": bool, "peak_bytes": int}.
 """
 
+# pathlib would take longer to import than all the rest:
+# ruff: noqa: PTH123, PTH208
+
 import contextlib
 import json
 import os
@@ -27,6 +30,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def prctl(option: int, value: int) -> None:
+    """Linux's prctl; nothing elsewhere."""
     if LINUX:
         import ctypes
 
@@ -86,6 +90,7 @@ class Tree:
         self.peak = 0
 
     def over_limit(self) -> bool:
+        """Whether the processes together hold more memory than they may."""
         if not LINUX:
             return self._over_limit_psutil()
         now = time.monotonic()
@@ -137,7 +142,7 @@ def run_program(spec: "dict[str, object]", errors: int) -> None:
             with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
                 score.write("500")
         argv, env = list(map(str, spec["argv"])), dict(spec["env"])  # type: ignore[call-overload]
-        os.execvpe(argv[0], argv, env)
+        os.execvpe(argv[0], argv, env)  # noqa: S606 - running a program is what this is for
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         os.write(errors, json.dumps({"error": error.strerror, "missing": missing}).encode() + b"\n")
@@ -195,6 +200,7 @@ def watch(tree: Tree, wake: int) -> "tuple[int, bool]":
 
 
 def main() -> None:
+    """Run one program."""
     report = int(sys.argv[1])
     os.set_inheritable(report, False)
     order = b""

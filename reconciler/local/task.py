@@ -24,10 +24,12 @@ class ContainerState:
 
     @property
     def name(self) -> str:
+        """The container's name in the task definition."""
         return str(self.definition["name"])
 
     @property
     def essential(self) -> bool:
+        """Whether the task ends with this container."""
         return bool(self.definition.get("essential", True))
 
 
@@ -65,9 +67,7 @@ class Task:
         partition = launch.cluster_arn.split(":")[1]
         self.arn = f"arn:{partition}:ecs:{launch.region}:{launch.account_id}:task/{launch.cluster_name}/{self.id}"
         self.containers = [
-            ContainerState(
-                definition, f"{self.arn.replace(':task/', ':container/')}/{uuid.uuid4()}"
-            )
+            ContainerState(definition, f"{self.arn.replace(':task/', ':container/')}/{uuid.uuid4()}")
             for definition in launch.definition.container_definitions
         ]
         self.tags = launch.tags
@@ -84,14 +84,17 @@ class Task:
 
     @property
     def task_arn(self) -> str:
+        """The ARN, by moto's name."""
         return self.arn
 
     @property
     def task_definition_arn(self) -> str:
+        """The ARN of the task definition."""
         return str(self.launch.definition.arn)
 
     @property
     def cluster_arn(self) -> str:
+        """The ARN of the cluster."""
         return self.launch.cluster_arn
 
     def changing(self) -> threading.RLock:
@@ -105,6 +108,7 @@ class Task:
             self.stamp(*stamps)
 
     def stamp(self, *stamps: str) -> None:
+        """Put the present moment into the timestamps named that have none yet."""
         with self._lock:
             now = datetime.now(UTC)
             for name in stamps:

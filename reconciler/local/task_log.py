@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -114,10 +115,8 @@ def open_stream(
     backend = logs_backends[account_id][options.get("awslogs-region") or region]
     stream = f"{prefix}/{definition['name']}/{task_id}"
     if str(options.get("awslogs-create-group", "")).lower() == "true" and group not in backend.groups:
-        try:
+        with contextlib.suppress(ResourceAlreadyExistsException):  # another task just did
             backend.create_log_group(group, {})
-        except ResourceAlreadyExistsException:
-            pass  # another task just did
     if group not in backend.groups:
         raise _bad_log(
             "create stream has been retried 1 times: failed to create Cloudwatch log stream: "

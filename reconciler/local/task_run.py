@@ -21,7 +21,7 @@ NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or i
 SPOT = "Your Spot Task was interrupted."
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818 - not an error
     """The task was told to stop before it ran."""
 
 
