@@ -1,0 +1,23 @@
+"""``python -m model``: see `model.cli`."""
+
+import os
+
+from model.stopping import begin_work, install
+
+install()
+# One BLAS thread: sums come out in one order whatever the machine, and the
+# threads that there are go to training whole models side by side.
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+
+def main() -> int:
+    """Import the program, which takes seconds, then run it."""
+    from model.cli import main as run
+
+    begin_work()
+    return run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

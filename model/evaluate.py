@@ -1,0 +1,146 @@
+"""Scores of the out-of-sample forecasts against every baseline, overall and per fold."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model import stats
+from model.bars import Array, Bars
+from model.stats import Estimate
+from model.targets import Targets
+from model.walkforward import Forecasts
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """One target against one baseline on one stretch of hours."""
+
+    target: str
+    baseline: str
+    measure: str
+    """What `model_loss` and `baseline_loss` are means of."""
+    model_loss: float
+    baseline_loss: float
+    skill: Estimate
+    """Share of the baseline's loss that the model saves."""
+    test: stats.DieboldMariano
+
+    @property
+    def verdict(self) -> str:
+        """``skill``, ``no skill`` or ``worse``, at 95 % in both the interval and the test."""
+        sure = math.isfinite(self.test.p_value) and self.test.p_value < 0.05
+        if sure and self.skill.low > 0:
+            return "skill"
+        return "worse" if sure and self.skill.high < 0 else "no skill"
+
+    def to_json(self) -> dict[str, Any]:
+        """For metrics.json."""
+        return {"target": self.target, "baseline": self.baseline, "measure": self.measure,
+                "model_loss": self.model_loss, "baseline_loss": self.baseline_loss, "skill": self.skill.to_json(),
+                "diebold_mariano": self.test.to_json(), "verdict": self.verdict}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """All scores of a stretch of hours (the whole test, or one fold)."""
+
+    hours: int
+    estimates: dict[str, Estimate]
+    comparisons: list[Comparison]
+
+    def to_json(self) -> dict[str, Any]:
+        """For metrics.json."""
+        return {"hours": self.hours, "estimates": {k: v.to_json() for k, v in self.estimates.items()},
+                "comparisons": [c.to_json() for c in self.comparisons]}
+
+
+def log_loss(up: Array, p: Array) -> Array:
+    """-ln of the probability given to what happened."""
+    p = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.asarray(-np.where(up > 0.5, np.log(p), np.log(1 - p)))
+
+
+def interval_score(ret: Array, lower: Array, upper: Array, coverage: float) -> Array:
+    """Winkler's score: the width, plus 2/alpha times the distance of what fell outside. Lower is better."""
+    alpha = 1 - coverage
+    return (upper - lower) + 2 / alpha * (np.maximum(lower - ret, 0) + np.maximum(ret - upper, 0))
+
+
+def qlike(lv: Array, forecast: Array) -> Array:
+    """QLIKE of a log variance forecast: exp(d) - d - 1 with d = actual - forecast."""
+    d = lv - forecast
+    return np.asarray(np.exp(d) - d - 1)
+
+
+def _compare(target: str, baseline: str, measure: str, loss: Array, other: Array, seed: int) -> Comparison:
+    good = np.isfinite(loss) & np.isfinite(other)
+    loss, other = loss[good], other[good]
+    if not len(loss):
+        nothing = Estimate(math.nan, math.nan, math.nan)
+        return Comparison(target, baseline, measure, math.nan, math.nan, nothing, stats.diebold_mariano(loss, other))
+    return Comparison(target, baseline, measure, float(loss.mean()), float(other.mean()),
+                      stats.skill(loss, other, seed), stats.diebold_mariano(loss, other))
+
+
+def score(bars: Bars, targets: Targets, f: Forecasts, rows: npt.NDArray[np.int64], coverage: float,
+          seed: int) -> Scores:
+    """Score the forecasts of `rows` (row numbers, in order)."""
+    r = rows
+    up, ret, lv = targets.up[r], targets.ret[r], targets.lv[r]
+    estimates: dict[str, Estimate] = {}
+    known = np.isfinite(up) & np.isfinite(f.p_up[r])
+    u, p = up[known], f.p_up[r][known]
+    estimates["direction_auc"] = stats.auc(u, p, seed)
+    estimates["direction_auc_logistic"] = stats.auc(u, f.p_logistic[r][known], seed)
+    estimates["direction_accuracy"] = stats.mean(((p > 0.5) == (u > 0.5)).astype(float), seed)
+    majority = (f.p_base[r][known] > 0.5) == (u > 0.5)
+    estimates["direction_base_rate_accuracy"] = stats.mean(majority.astype(float), seed)
+    inside = (ret >= f.lower[r]) & (ret <= f.upper[r])
+    base_inside = (ret >= f.base_lower[r]) & (ret <= f.base_upper[r])
+    for name, hit, low, high in (("price", inside, f.lower[r], f.upper[r]),
+                                 ("price_baseline", base_inside, f.base_lower[r], f.base_upper[r])):
+        good = np.isfinite(ret) & np.isfinite(low)
+        estimates[f"{name}_coverage"] = stats.mean(hit[good].astype(float), seed)
+        estimates[f"{name}_width"] = stats.mean((np.exp(high) - np.exp(low))[good], seed)
+    close = bars.close[r]
+    after = close * np.exp(ret)
+    point = close * np.exp(f.ret[r])
+    estimates["price_r2_of_levels"] = _r2(after, point, seed)
+    estimates["price_r2_of_persistence"] = _r2(after, close, seed)
+    compare = [
+        _compare("direction", "base rate", "log loss", log_loss(up, f.p_up[r]), log_loss(up, f.p_base[r]), seed),
+        _compare("direction", "logistic regression", "log loss", log_loss(up, f.p_up[r]),
+                 log_loss(up, f.p_logistic[r]), seed),
+        _compare("return", "zero", "squared error", (ret - f.ret[r]) ** 2, ret**2, seed),
+        _compare("volatility", "HAR", "squared error", (lv - f.lv[r]) ** 2, (lv - f.lv_har[r]) ** 2, seed),
+        _compare("volatility", "persistence", "squared error", (lv - f.lv[r]) ** 2,
+                 (lv - targets.lv_now[r]) ** 2, seed),
+        _compare("volatility", "HAR (QLIKE)", "QLIKE", qlike(lv, f.lv[r]), qlike(lv, f.lv_har[r]), seed),
+        _compare("price", "persistence", "squared error", (after - point) ** 2, (after - close) ** 2, seed),
+        _compare("price interval", "empirical interval", "interval score",
+                 interval_score(ret, f.lower[r], f.upper[r], coverage),
+                 interval_score(ret, f.base_lower[r], f.base_upper[r], coverage), seed),
+    ]
+    return Scores(len(r), estimates, compare)
+
+
+def _r2(actual: Array, forecast: Array, seed: int) -> Estimate:
+    good = np.isfinite(actual) & np.isfinite(forecast)
+    a, e = actual[good], forecast[good]
+    if not len(a):
+        return Estimate(math.nan, math.nan, math.nan)
+    return stats.skill((a - e) ** 2, (a - a.mean()) ** 2, seed)
+
+
+def flat(scores: Scores) -> dict[str, float]:
+    """One number a name, for the run record: estimates, and ``<target>_skill_vs_<baseline>``."""
+    found = {name: e.value for name, e in scores.estimates.items()}
+    for c in scores.comparisons:
+        key = f"{c.target}_skill_vs_{c.baseline}".replace(" ", "_").replace("(", "").replace(")", "").lower()
+        found[key] = c.skill.value
+    return {name: round(value, 6) for name, value in found.items() if math.isfinite(value)}

@@ -1,0 +1,39 @@
+"""How many processors this process may use, as the container's limits say."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from model.errors import InputError
+
+
+def threads(env: Mapping[str, str], cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """NTHREADS if set, else the processors left by the affinity mask and the cgroup's CPU limit.
+
+    Raises:
+        InputError: NTHREADS isn't a whole number of at least 1.
+    """
+    given = env.get("NTHREADS", "").strip()
+    if given:
+        if not given.isdecimal() or int(given) < 1:
+            raise InputError(f"NTHREADS is {given!r}: use a whole number of at least 1")
+        return int(given)
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(count, math.ceil(_quota(cgroup) or count)))
+
+
+def _quota(cgroup: Path) -> float | None:
+    """The CPU limit in processors; None without one. Reads cgroup v2, then v1."""
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        quota_us = int((cgroup / "cpu/cpu.cfs_quota_us").read_text())
+        return quota_us / int((cgroup / "cpu/cpu.cfs_period_us").read_text()) if quota_us > 0 else None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,77 @@
+"""The manifest: what a model was made of and what it needs. Its presence makes an output complete."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from typing import TYPE_CHECKING, Any
+
+import numpy
+import pandas
+import xgboost
+
+from model import __version__, features
+from model.errors import InputError
+from model.store import Output
+
+if TYPE_CHECKING:
+    from model.train import Run
+
+FORMAT = 1
+
+
+def versions() -> dict[str, str]:
+    """What the run was made with."""
+    return {"model": __version__, "python": platform.python_version(), "numpy": numpy.__version__,
+            "pandas": pandas.__version__, "xgboost": xgboost.__version__}
+
+
+def make(run: Run, out: Output) -> dict[str, Any]:
+    """The content of manifest.json for a run whose other files are in `out`."""
+    s = run.settings
+    return {
+        "format": FORMAT,
+        "run_id": s.run_id or None,
+        "code_version": s.code_version or None,
+        "created": run.created,
+        "versions": versions(),
+        "data": {"uri": s.data, "sha256": run.data.sha256, "rows": run.data.rows, "first": run.data.span[0],
+                 "last": run.data.span[1], "has_flow": bool(run.bars.flow), "repairs": run.data.repairs},
+        "features": {"fingerprint": features.fingerprint(run.features),
+                     "columns": [{"name": f.name, "formula": f.formula, "group": f.group} for f in run.features]},
+        "evaluation": {"folds": s.folds, "first_train": s.first_train, "embargo_hours": s.embargo,
+                       "coverage": s.coverage},
+        "parameters": {t: dataclasses.asdict(p) for t, p in s.params.items()},
+        "rounds": {t: {"folds": run.result.rounds[t], "final": m.rounds} for t, m in run.result.models.items()},
+        "seed": s.seed,
+        "price_interval": {"coverage": s.coverage, "lower_score": run.result.calibration[0],
+                           "upper_score": run.result.calibration[1]},
+        "models": {t: f"{t}.ubj" for t in run.result.models},
+        "files": dict(sorted(out.written.items())),
+        "seconds": run.seconds,
+    }
+
+
+def check(manifest: Any, source: str) -> dict[str, Any]:
+    """Hold a read manifest against this program.
+
+    Raises:
+        InputError: not a manifest, of another format, or of a model with other features than this
+            program computes.
+    """
+    if not isinstance(manifest, dict) or not {"format", "features", "models", "data"} <= manifest.keys():
+        raise InputError(f"{source} is not a manifest of this program")
+    if manifest["format"] != FORMAT:
+        raise InputError(f"{source} has format {manifest['format']!r}; this program reads {FORMAT}")
+    now = features.select(bool(manifest["data"].get("has_flow")))
+    theirs = [column["name"] for column in manifest["features"]["columns"]]
+    if theirs != features.names(now):
+        gone = sorted(set(theirs) ^ set(features.names(now)))
+        what = f"they differ in {', '.join(gone[:5])}" if gone else "their order differs"
+        raise InputError(f"{source}: the model was trained on other features than this program computes: {what}; "
+                         "train it again with this version, or predict with the version that made it")
+    if manifest["features"]["fingerprint"] != features.fingerprint(now):
+        raise InputError(f"{source}: the model's features have the same names but were computed by other code "
+                         f"(fingerprint {manifest['features']['fingerprint']}, here {features.fingerprint(now)}); "
+                         "train it again with this version, or predict with the version that made it")
+    return manifest

@@ -1,0 +1,166 @@
+"""Bringing rows into order: what is safe is repaired and counted, the rest is refused.
+
+Safe: order, repeated rows, a last hour that isn't over, High and Low swapped, an extreme
+that misses Open or Close by a rounding, hours that are missing (they stay missing).
+Not safe, so refused with line and reason: anything that would need a guess about a price.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+
+from model.bars import FLOW, PRICES, Array, Bars
+from model.errors import InputError
+
+HOUR = pd.Timedelta(hours=1)
+ROUNDING = 1e-4
+"""An extreme may miss Open or Close by this share of the price and is then widened."""
+MAX_MISSING = 0.2
+"""More missing hours than this share of the span is refused."""
+
+
+def _refuse(line: object, reason: str, more: int = 0) -> InputError:
+    also = f" (and {more} more like it)" if more > 0 else ""
+    return InputError(f"line {line}: {reason}{also}")
+
+
+def hours(rows: pd.DataFrame) -> None:
+    """Check that times are whole hours.
+
+    Raises:
+        InputError: they aren't, or the bars are of another length.
+    """
+    off = ((rows["time"].dt.minute != 0) | (rows["time"].dt.second != 0)).to_numpy()
+    if off.any():
+        line = rows.index[off][0]
+        if off.mean() > 0.5:
+            raise _refuse(line, f"{rows['time'][line]} is not a whole hour, nor are most: the bars must be hourly")
+        raise _refuse(line, f"{rows['time'][line]} is not a whole hour", int(off.sum()) - 1)
+    rows["time"] = rows["time"].dt.floor("h")
+    step = rows["time"].sort_values().drop_duplicates().diff().median()
+    if len(rows) > 2 and step != HOUR:
+        raise _refuse(rows.index[1], f"bars are {step} apart: hourly bars are needed")
+
+
+def order(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
+    """Sort by time and drop repeated hours; counts ``unordered`` and ``duplicates``.
+
+    Of two rows for an hour that agree on Open, the one that covers the other (higher high, lower
+    low, more volume) was written later and is kept.
+
+    Raises:
+        InputError: two rows for one hour contradict each other.
+    """
+    done["unordered"] = int((np.diff(rows["time"].to_numpy().astype(np.int64)) < 0).sum())
+    rows = rows.sort_values(["time", "volume"], kind="stable") if done["unordered"] or rows["time"].duplicated().any() \
+        else rows
+    done["duplicates"] = int(rows["time"].duplicated().sum())
+    rows = rows[~rows.duplicated(subset=["time", *PRICES, "volume"])]
+    twice = rows["time"].duplicated(keep=False)
+    for _, group in rows[twice].groupby("time"):
+        last = group.iloc[-1]
+        fits = ((group["open"] == last["open"]) & (group["high"] <= last["high"]) & (group["low"] >= last["low"])
+                & (group["volume"] <= last["volume"]))
+        same_volume = group["volume"] == last["volume"]
+        fits &= ~same_volume | (group["close"] == last["close"])
+        if not fits.all():
+            lines = " and ".join(str(line) for line in sorted(group.index)[:2])
+            raise InputError(f"lines {lines}: two different bars for {last['time']:%Y-%m-%d %H:%M} UTC; "
+                             "keep the right one")
+    return rows[~rows["time"].duplicated(keep="last")]
+
+
+def unfinished(rows: pd.DataFrame, now: dt.datetime, done: dict[str, int]) -> pd.DataFrame:
+    """Drop the last hour when it isn't over at `now` or its close time says so; counts ``partial_hour``.
+
+    Raises:
+        InputError: rows that start after `now`.
+    """
+    future = (rows["time"] > now).to_numpy()
+    if future.any():
+        line = rows.index[future][0]
+        raise _refuse(line, f"{rows['time'][line]} is in the future", int(future.sum()) - 1)
+    last = rows.iloc[-1]
+    partial = bool(last["time"] + HOUR > now)
+    if "close_time" in rows and pd.notna(last["close_time"]):
+        partial |= bool(last["close_time"] - last["time"] < HOUR - pd.Timedelta(seconds=2))
+    done["partial_hour"] = int(partial)
+    return rows.iloc[:-1] if partial else rows
+
+
+def prices(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
+    """Mend impossible bars where it is safe; counts ``swapped_high_low``, ``widened`` and ``incomplete``.
+
+    Raises:
+        InputError: a bar that can't be right (names line and reason), or too many incomplete ones.
+    """
+    rows = rows.copy()
+    incomplete = rows[list(PRICES)].isna().any(axis=1).to_numpy()
+    done["incomplete"] = int(incomplete.sum())
+    if incomplete.mean() > MAX_MISSING:
+        raise _refuse(rows.index[incomplete][0], f"{incomplete.mean():.0%} of all rows lack a price")
+    rows = rows[~incomplete]
+    o, h, low, c = (rows[name].to_numpy().copy() for name in PRICES)
+    volume = rows["volume"].to_numpy()
+    swap = (h < low) & (np.minimum(o, c) >= h) & (np.maximum(o, c) <= low)
+    h[swap], low[swap] = low[swap], h[swap]
+    top, bottom = np.maximum(o, c), np.minimum(o, c)
+    near = ((h < top) & (h >= top * (1 - ROUNDING))) | ((low > bottom) & (low <= bottom * (1 + ROUNDING)))
+    h = np.where(near & (h < top) & (h >= top * (1 - ROUNDING)), top, h)
+    low = np.where(near & (low > bottom) & (low <= bottom * (1 + ROUNDING)), bottom, low)
+    rows["high"], rows["low"] = h, low
+    done["swapped_high_low"], done["widened"] = int(swap.sum()), int(near.sum())
+    wrong = [
+        (~np.isfinite(rows[list(PRICES)].to_numpy()).all(axis=1) | np.isinf(volume), "a price or volume is infinite"),
+        ((rows[list(PRICES)] <= 0).to_numpy().any(axis=1), "a price is zero or negative"),
+        (volume < 0, "Volume is negative"),
+        (h < low, "High is below Low, and swapping them doesn't make the bar right"),
+        (h < top, "High is below Open or Close"),
+        (low > bottom, "Low is above Open or Close"),
+    ]
+    for bad, reason in wrong:
+        if bad.any():
+            line = rows.index[bad][0]
+            bar = ", ".join(f"{name} {rows[name][line]:g}" for name in (*PRICES, "volume"))
+            raise _refuse(line, f"{reason}: {bar}", int(bad.sum()) - 1)
+    return rows
+
+
+def to_bars(rows: pd.DataFrame, done: dict[str, int]) -> Bars:
+    """Rows on an unbroken hourly grid; counts ``missing_hours``, ``longest_gap`` and ``no_trade``.
+
+    An hour without trades (no volume and one price) carries no news: it becomes a missing hour.
+
+    Raises:
+        InputError: too much is missing.
+    """
+    still = ((rows["volume"] == 0) & (rows["high"] == rows["low"])).to_numpy()
+    done["no_trade"] = int(still.sum())
+    done["zero_volume"] = int((rows["volume"] == 0).sum()) - done["no_trade"]
+    done["missing_volume"] = int(rows["volume"].isna().sum())
+    rows = rows[~still]
+    if rows.empty:
+        raise InputError("no hour has any trades: every row has volume 0 and one price")
+    stamp = rows["time"].to_numpy().astype("datetime64[h]")
+    place = (stamp - stamp[0]).astype(np.int64)
+    size = int(place[-1]) + 1
+    gaps = np.diff(place) - 1
+    done["missing_hours"] = int(gaps.sum())
+    done["longest_gap"] = int(gaps.max(initial=0))
+    if done["missing_hours"] > MAX_MISSING * size:
+        line = rows.index[1:][gaps == gaps.max()][0]
+        raise _refuse(line, f"{done['missing_hours']} of {size} hours are missing, {done['longest_gap']} of them just "
+                      "before this line: too many to learn from")
+
+    def grid(name: str) -> Array:
+        values = np.full(size, np.nan)
+        values[place] = rows[name].to_numpy()
+        return values
+
+    flow = {name: grid(name) for name in FLOW} if all(name in rows for name in FLOW) else {}
+    time = stamp[0] + np.arange(size).astype("timedelta64[h]")
+    return Bars(time.astype("datetime64[s]"), grid("open"), grid("high"), grid("low"), grid("close"), grid("volume"),
+                flow)

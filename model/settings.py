@@ -1,0 +1,105 @@
+"""What the environment says a run should do."""
+
+from __future__ import annotations
+
+import dataclasses
+import zoneinfo
+from collections.abc import Mapping
+from pathlib import Path
+
+from model import limits, params
+from model.errors import InputError
+
+SAMPLE = "data/sample.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """One run's settings. See model/README.md for the variable behind each."""
+
+    data: str
+    output: str = "output"
+    run_id: str = ""
+    code_version: str = ""
+    seed: int = 7
+    threads: int = 1
+    folds: int = 6
+    first_train: float = 0.4
+    """Share of the bars that lies before the first test fold."""
+    embargo: int = 24
+    """Hours left out between a training period and what it is tested on."""
+    coverage: float = 0.9
+    """Nominal coverage of the price interval."""
+    timezone: str = "UTC"
+    """Zone of times in the data that name none."""
+    params: Mapping[str, params.Params] = dataclasses.field(default_factory=lambda: dict(params.DEFAULTS))
+
+
+def _number(env: Mapping[str, str], name: str, default: float, low: float, high: float, whole: bool) -> float:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high or (whole and value != int(value)):
+        kind = "a whole number" if whole else "a number"
+        raise InputError(f"{name} is {text!r}: use {kind} from {low:g} to {high:g}")
+    return value
+
+
+def data_uri(env: Mapping[str, str]) -> str:
+    """Where the data is: USE_S3 with S3_BUCKET and S3_KEY, else DATA_PATH, else the sample.
+
+    Raises:
+        InputError: the variables don't say.
+    """
+    use = env.get("USE_S3", "").strip().lower()
+    if use in ("1", "true", "yes", "on"):
+        bucket, key = env.get("S3_BUCKET", "").strip(), env.get("S3_KEY", "").strip()
+        missing = [name for name, value in (("S3_BUCKET", bucket), ("S3_KEY", key)) if not value]
+        if missing:
+            raise InputError(f"USE_S3 is {use}, but {' and '.join(missing)} is not set")
+        return f"s3://{bucket}/{key.lstrip('/')}"
+    if use not in ("", "0", "false", "no", "off"):
+        raise InputError(f"USE_S3 is {use!r}: use true or false")
+    path = env.get("DATA_PATH", "").strip()
+    if path:
+        return path
+    if Path(SAMPLE).is_file():
+        return SAMPLE
+    raise InputError("no data: set DATA_PATH to a CSV file, or USE_S3=true with S3_BUCKET and S3_KEY, "
+                     f"or make a synthetic one: python -m model sample {SAMPLE}")
+
+
+def zone(env: Mapping[str, str]) -> str:
+    """DATA_TIMEZONE, checked; UTC without it."""
+    name = env.get("DATA_TIMEZONE", "").strip() or "UTC"
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        raise InputError(f"DATA_TIMEZONE is {name!r}: not a time zone; use a name such as Europe/Zurich") from error
+    return name
+
+
+def load(env: Mapping[str, str]) -> Settings:
+    """Read and check all settings.
+
+    Raises:
+        InputError: the first variable that is wrong.
+    """
+    return Settings(
+        data=data_uri(env),
+        output=env.get("OUTPUT_URI", "").strip() or "output",
+        run_id=env.get("RUN_ID", "").strip(),
+        code_version=env.get("CODE_VERSION", "").strip(),
+        seed=int(_number(env, "SEED", 7, 0, 2**31 - 1, whole=True)),
+        threads=limits.threads(env),
+        folds=int(_number(env, "FOLDS", 6, 2, 60, whole=True)),
+        first_train=_number(env, "FIRST_TRAIN", 0.4, 0.1, 0.9, whole=False),
+        embargo=int(_number(env, "EMBARGO_HOURS", 24, 1, 10_000, whole=True)),
+        coverage=_number(env, "COVERAGE", 0.9, 0.5, 0.99, whole=False),
+        timezone=zone(env),
+        params=params.load(env),
+    )

@@ -1,0 +1,151 @@
+"""Scores with their uncertainty: block bootstrap intervals and the Diebold-Mariano test.
+
+Forecast errors of neighbouring hours depend on each other, so whole blocks of hours are
+drawn, and variances allow for autocorrelation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from model.bars import Array
+
+BLOCK = 72
+"""Hours in a bootstrap block."""
+WORK = 40_000_000
+"""Rows times resamples that an interval may cost; fewer resamples for very long series."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A score with the bounds of its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, float | None]:
+        """Plain numbers; None for what isn't a number."""
+        return {name: value if math.isfinite(value) else None for name, value in dataclasses.asdict(self).items()}
+
+
+def resamples(rows: int) -> int:
+    """How many bootstrap resamples are drawn for so many rows: 1,000, at least 100 for very many rows."""
+    return int(min(1000, max(100, WORK // max(rows, 1))))
+
+
+def _starts(rows: int, seed: int, draws: int, block: int) -> npt.NDArray[np.int64]:
+    blocks = max(1, math.ceil(rows / block))
+    return np.random.default_rng(seed).integers(0, rows, size=(draws, blocks))
+
+
+def _interval(value: float, draws: Array) -> Estimate:
+    good = draws[np.isfinite(draws)]
+    low, high = np.percentile(good, [2.5, 97.5]) if len(good) else (np.nan, np.nan)
+    return Estimate(float(value), float(low), float(high))
+
+
+def of_sums(parts: Array, score: Callable[[Array], Array], seed: int, block: int = BLOCK) -> Estimate:
+    """A score that is a function of sums over rows (a mean, a ratio of two losses).
+
+    Args:
+        parts: what is summed, shape (rows, k), no NaN.
+        score: from sums, shape (..., k), to scores, shape (...).
+        seed: of the resampling.
+        block: hours in a block.
+    """
+    rows = len(parts)
+    if rows == 0:
+        return Estimate(math.nan, math.nan, math.nan)
+    block = min(block, rows)
+    # Sums of a block from cumulative sums; blocks run around the end of the series.
+    wrapped = np.concatenate([np.zeros((1, parts.shape[1])), np.cumsum(np.concatenate([parts, parts[:block]]), axis=0)])
+    sums = wrapped[block:] - wrapped[:-block]
+    drawn = np.stack([sums[starts].sum(axis=0) for starts in _starts(rows, seed, resamples(rows), block)])
+    with np.errstate(all="ignore"):
+        return _interval(float(score(parts.sum(axis=0))), score(drawn))
+
+
+def skill(loss: Array, baseline: Array, seed: int) -> Estimate:
+    """1 - mean(loss) / mean(baseline): the share of the baseline's loss that is saved."""
+    return of_sums(np.column_stack([loss, baseline]), lambda s: 1 - s[..., 0] / s[..., 1], seed)
+
+
+def mean(values: Array, seed: int) -> Estimate:
+    """A mean."""
+    both = np.column_stack([values, np.ones(len(values))])
+    return of_sums(both, lambda s: s[..., 0] / s[..., 1], seed)
+
+
+def auc_value(labels: Array, scores: Array, weights: Array | None = None) -> float:
+    """Area under the ROC curve: the chance that a rise got a higher score than a fall, ties counting half."""
+    order = np.argsort(scores, kind="stable")
+    return _auc_sorted(labels[order], scores[order], None if weights is None else weights[order])
+
+
+def _auc_sorted(labels: Array, scores: Array, weights: Array | None) -> float:
+    w = np.ones(len(labels)) if weights is None else weights
+    up, down = w * labels, w * (1 - labels)
+    edge = np.flatnonzero(np.diff(scores, prepend=np.nan) != 0)
+    ups, downs = np.add.reduceat(up, edge), np.add.reduceat(down, edge)
+    below = np.cumsum(downs) - downs
+    total = ups.sum() * downs.sum()
+    return float((ups * (below + downs / 2)).sum() / total) if total > 0 else math.nan
+
+
+def auc(labels: Array, scores: Array, seed: int, block: int = BLOCK) -> Estimate:
+    """AUC with its block bootstrap interval."""
+    rows = len(labels)
+    if rows == 0:
+        return Estimate(math.nan, math.nan, math.nan)
+    block = min(block, rows)
+    order = np.argsort(scores, kind="stable")
+    sorted_labels, sorted_scores = labels[order], scores[order]
+    drawn = []
+    for starts in _starts(rows, seed, resamples(rows), block):
+        # How often each row is drawn: +1 at the start of a block, -1 behind its end.
+        steps = np.bincount(starts, minlength=2 * rows + 1) - np.bincount(starts + block, minlength=2 * rows + 1)
+        counts = np.cumsum(steps[: 2 * rows])
+        counts = (counts[:rows] + counts[rows:]).astype(np.float64)
+        drawn.append(_auc_sorted(sorted_labels, sorted_scores, counts[order]))
+    return _interval(_auc_sorted(sorted_labels, sorted_scores, None), np.asarray(drawn))
+
+
+@dataclasses.dataclass(frozen=True)
+class DieboldMariano:
+    """Test of equal expected loss. A positive statistic: the model's loss is lower than the baseline's."""
+
+    statistic: float
+    p_value: float
+
+    def to_json(self) -> dict[str, float | None]:
+        """Plain numbers; None where the test isn't defined."""
+        return {name: value if math.isfinite(value) else None for name, value in dataclasses.asdict(self).items()}
+
+
+def diebold_mariano(loss: Array, baseline: Array, lags: int | None = None) -> DieboldMariano:
+    """Two-sided test on ``baseline - loss`` with a Newey-West variance (Bartlett weights).
+
+    Args:
+        loss: the model's loss of each hour, shape (n,), no NaN.
+        baseline: the baseline's.
+        lags: autocovariances that count; n^(1/3) by default, at most a week.
+    """
+    d = baseline - loss
+    n = len(d)
+    if n < 10:
+        return DieboldMariano(math.nan, math.nan)
+    lags = min(168, round(n ** (1 / 3))) if lags is None else lags
+    e = d - d.mean()
+    variance = float(e @ e) / n
+    for k in range(1, lags + 1):
+        variance += 2 * (1 - k / (lags + 1)) * float(e[k:] @ e[:-k]) / n
+    if variance <= 0:
+        return DieboldMariano(math.nan, math.nan)
+    statistic = float(d.mean()) / math.sqrt(variance / n)
+    return DieboldMariano(statistic, math.erfc(abs(statistic) / math.sqrt(2)))

@@ -1,0 +1,169 @@
+"""Reading inputs and writing outputs, in S3 or in a folder.
+
+An output is complete when, and only when, it has a ``manifest.json``: an old one is
+removed first and the new one is written last, each file whole or not at all.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from model.errors import InputError, ModelError
+
+MANIFEST = "manifest.json"
+T = TypeVar("T")
+_TYPES = {".json": "application/json", ".html": "text/html; charset=utf-8", ".md": "text/markdown; charset=utf-8",
+          ".svg": "image/svg+xml", ".parquet": "application/vnd.apache.parquet"}
+
+
+def is_s3(uri: str) -> bool:
+    """True for ``s3://bucket/key``."""
+    return uri.startswith("s3://")
+
+
+def split_s3(uri: str) -> tuple[str, str]:
+    """``s3://bucket/a/b`` as ``("bucket", "a/b")``; the key may be empty."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not bucket:
+        raise InputError(f"{uri!r} names no bucket: write s3://bucket/key")
+    return bucket, key
+
+
+@functools.cache
+def client(service: str) -> Any:
+    """A boto3 client (AWS_ENDPOINT_URL and the usual credentials are honoured)."""
+    import boto3
+    from botocore.config import Config
+
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
+    session: Any = boto3.session.Session(region_name=region)
+    return session.client(service, config=Config(retries={"mode": "standard", "max_attempts": 5}))
+
+
+def call_aws(what: str, call: Callable[[], T]) -> T:
+    """Run an AWS call; say in one line what failed.
+
+    Raises:
+        InputError: the thing isn't there, or access or credentials are missing.
+        ModelError: anything else that AWS or the network answers.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+
+    try:
+        return call()
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code in ("404", "NoSuchKey", "NoSuchBucket", "ParameterNotFound", "NotFound"):
+            raise InputError(f"can't {what}: it isn't there ({code})") from error
+        if code in ("403", "AccessDenied", "AccessDeniedException"):
+            raise InputError(f"can't {what}: access denied ({code}); the task role needs the permission") from error
+        raise ModelError(f"can't {what}: {code}: {error.response.get('Error', {}).get('Message', '')}") from error
+    except NoCredentialsError as error:
+        raise InputError(f"can't {what}: no AWS credentials; give the task a role or set AWS_PROFILE") from error
+    except NoRegionError as error:
+        raise InputError(f"can't {what}: no AWS region; set AWS_REGION") from error
+    except BotoCoreError as error:
+        raise ModelError(f"can't {what}: {error}") from error
+
+
+@contextmanager
+def fetched(uri: str) -> Iterator[Path]:
+    """The file behind a path or S3 URI as a local path, for the time of the block.
+
+    Raises:
+        InputError: there is no such file or object.
+    """
+    if not is_s3(uri):
+        path = Path(uri)
+        if not path.is_file():
+            raise InputError(f"no data file at {uri}: check DATA_PATH, or set USE_S3=true with S3_BUCKET and S3_KEY")
+        yield path
+        return
+    bucket, key = split_s3(uri)
+    with tempfile.TemporaryDirectory(prefix="model-") as folder:
+        path = Path(folder) / (Path(key).name or "data")
+        call_aws(f"read {uri}", lambda: client("s3").download_file(bucket, key, str(path)))
+        yield path
+
+
+def read_bytes(uri: str) -> bytes:
+    """The whole of a small file.
+
+    Raises:
+        InputError: there is no such file or object.
+    """
+    if is_s3(uri):
+        bucket, key = split_s3(uri)
+        answer = call_aws(f"read {uri}", lambda: client("s3").get_object(Bucket=bucket, Key=key))
+        return bytes(answer["Body"].read())
+    try:
+        return Path(uri).read_bytes()
+    except OSError as error:
+        raise InputError(f"can't read {uri}: {error.strerror}") from error
+
+
+def join(base: str, name: str) -> str:
+    """A file's URI under a folder or prefix."""
+    return f"{base.rstrip('/')}/{name}"
+
+
+def sha256_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Output:
+    """Where a run's files go. Use `begin`, then `write` as often as needed, then `finish`."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/") or "."
+        self.written: dict[str, str] = {}
+        """Name to SHA-256 of what has been written so far."""
+
+    def begin(self) -> None:
+        """Make sure that the place can be written, and that nothing there looks complete.
+
+        Raises:
+            InputError: it can't be written.
+        """
+        if is_s3(self.uri):
+            bucket, key = split_s3(join(self.uri, MANIFEST))
+            call_aws(f"write {self.uri}", lambda: client("s3").delete_object(Bucket=bucket, Key=key))
+            return
+        folder = Path(self.uri)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / MANIFEST).unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"can't write to OUTPUT_URI {self.uri}: {error.strerror}") from error
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write one file, whole or not at all."""
+        if is_s3(self.uri):
+            bucket, key = split_s3(join(self.uri, name))
+            kind = _TYPES.get(Path(name).suffix, "application/octet-stream")
+            call_aws(f"write {join(self.uri, name)}", lambda: client("s3").put_object(
+                Bucket=bucket, Key=key, Body=content, ContentType=kind))
+        else:
+            path = Path(self.uri) / name
+            part = path.with_name(f".{path.name}.part")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part.write_bytes(content)
+                part.replace(path)
+            except OSError as error:
+                part.unlink(missing_ok=True)
+                raise ModelError(f"can't write {path}: {error.strerror}") from error
+        self.written[name] = hashlib.sha256(content).hexdigest()
+
+    def finish(self, manifest: bytes) -> None:
+        """Write the manifest, which makes the output complete."""
+        self.write(MANIFEST, manifest)
