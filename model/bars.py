@@ -39,8 +39,15 @@ class Bars:
 
     def map(self, change: Any) -> Bars:
         """The same bars with `change` applied to every array, time included."""
-        return Bars(change(self.time), change(self.open), change(self.high), change(self.low), change(self.close),
-                    change(self.volume), {name: change(values) for name, values in self.flow.items()})
+        return Bars(
+            change(self.time),
+            change(self.open),
+            change(self.high),
+            change(self.low),
+            change(self.close),
+            change(self.volume),
+            {name: change(values) for name, values in self.flow.items()},
+        )
 
     def slice(self, start: int, stop: int) -> Bars:
         """Bars `start` to `stop` (excluded), as views."""

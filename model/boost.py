@@ -34,35 +34,51 @@ class Fitted:
     booster: xgb.Booster
     start: Linear | None
     rounds: int
+    columns: npt.NDArray[np.int64]
+    """Which columns of the feature matrix the booster takes, in order."""
 
     def predict(self, features: Features, har: Array) -> Array:
         """Forecasts in the target's own unit of learning (probability, r/s, log variance), shape (n,)."""
-        matrix = xgb.DMatrix(features, base_margin=_margin(self.start, har), nthread=1)
-        return np.asarray(self.booster.predict(matrix), dtype=np.float64)
+        return np.asarray(self.booster.predict(self._matrix(features, har)), dtype=np.float64)
+
+    def _matrix(self, features: Features, har: Array) -> xgb.DMatrix:
+        return xgb.DMatrix(
+            features[:, self.columns],
+            base_margin=_margin(self.start, har),
+            nthread=1,
+            feature_names=self.booster.feature_names,
+        )
 
     def contributions(self, features: Features, har: Array) -> Array:
-        """SHAP values of each feature, shape (n, features + 1); the last column is the bias."""
-        matrix = xgb.DMatrix(features, base_margin=_margin(self.start, har), nthread=1)
-        return np.asarray(self.booster.predict(matrix, pred_contribs=True), dtype=np.float64)
+        """SHAP values of each of `columns`, shape (n, columns + 1); the last is the bias."""
+        return np.asarray(self.booster.predict(self._matrix(features, har), pred_contribs=True), dtype=np.float64)
 
     def save(self, names: Sequence[str]) -> bytes:
         """The model file, in XGBoost's UBJSON format, with the start as an attribute of the booster."""
-        self.booster.feature_names = list(names)
-        self.booster.set_attr(target=self.target, rounds=str(self.rounds),
-                              start=json.dumps(self.start.to_json()) if self.start else "")
+        self.booster.feature_names = [names[column] for column in self.columns]
+        self.booster.set_attr(
+            target=self.target, rounds=str(self.rounds), start=json.dumps(self.start.to_json()) if self.start else ""
+        )
         return bytes(self.booster.save_raw(raw_format="ubj"))
 
 
-def load(raw: bytes) -> Fitted:
-    """The inverse of `Fitted.save`."""
+def load(raw: bytes, names: Sequence[str]) -> Fitted:
+    """The inverse of `Fitted.save`, for a feature matrix with the columns `names`.
+
+    Raises:
+        ValueError: the booster takes a feature that isn't among `names`, or `raw` isn't a model.
+    """
     booster = xgb.Booster({"nthread": 1})
     booster.load_model(bytearray(raw))
     start = booster.attr("start")
-    booster_names = booster.feature_names
-    fitted = Fitted(str(booster.attr("target")), booster, Linear.from_json(json.loads(start)) if start else None,
-                    int(booster.attr("rounds") or 0))
-    booster.feature_names = booster_names
-    return fitted
+    columns = np.array([list(names).index(name) for name in booster.feature_names or []], dtype=np.int64)
+    return Fitted(
+        str(booster.attr("target")),
+        booster,
+        Linear.from_json(json.loads(start)) if start else None,
+        int(booster.attr("rounds") or 0),
+        columns,
+    )
 
 
 def _margin(start: Linear | None, har: Array) -> Array | None:
@@ -91,17 +107,43 @@ def _start(target: str, har: Array, y: Array) -> Linear | None:
     return linear.least_squares(har, y) if target == "volatility" else None
 
 
-def _train(target: str, params: Params, seed: int, parts: Sequence[xgb.DMatrix], rounds: int, base: float,
-           patience: int | None) -> xgb.Booster:
-    settings = {**params.booster(), "objective": OBJECTIVES[target], "eval_metric": _METRIC[target], "nthread": 1,
-                "seed": seed, "tree_method": "hist", "max_bin": 128, "base_score": base, "verbosity": 1}
-    return xgb.train(settings, parts[0], rounds, evals=[(part, "tail") for part in parts[1:]], verbose_eval=False,
-                     early_stopping_rounds=patience, callbacks=[_Cancel()])
+def _train(
+    target: str, params: Params, seed: int, parts: Sequence[xgb.DMatrix], rounds: int, base: float, patience: int | None
+) -> xgb.Booster:
+    settings = {
+        **params.booster(),
+        "objective": OBJECTIVES[target],
+        "eval_metric": _METRIC[target],
+        "nthread": 1,
+        "seed": seed,
+        "tree_method": "hist",
+        "max_bin": 128,
+        "base_score": base,
+        "verbosity": 1,
+    }
+    return xgb.train(
+        settings,
+        parts[0],
+        rounds,
+        evals=[(part, "tail") for part in parts[1:]],
+        verbose_eval=False,
+        early_stopping_rounds=patience,
+        callbacks=[_Cancel()],
+    )
 
 
-def fit(target: str, features: Features, targets: Targets, stop: int, embargo: int, params: Params, seed: int,
-        tail_forecast: bool = False) -> tuple[Fitted, Array | None]:
-    """Train on rows ``[0, stop)``.
+def fit(
+    target: str,
+    features: Features,
+    columns: npt.NDArray[np.int64],
+    targets: Targets,
+    stop: int,
+    embargo: int,
+    params: Params,
+    seed: int,
+    tail_forecast: bool = False,
+) -> tuple[Fitted, Array | None]:
+    """Train on rows ``[0, stop)`` and `columns` of the features.
 
     The number of rounds is chosen on the tail of the period with the head alone, then the
     booster is trained again on all of it.
@@ -122,8 +164,14 @@ def fit(target: str, features: Features, targets: Targets, stop: int, embargo: i
     everything = split.rows_between(0, stop, usable)
 
     def matrix(rows: npt.NDArray[np.int64], start: Linear | None, ref: xgb.DMatrix | None = None) -> xgb.DMatrix:
-        return xgb.QuantileDMatrix(features[rows], y[rows], base_margin=_margin(start, targets.har[rows]),
-                                   max_bin=128, nthread=1, ref=ref)
+        return xgb.QuantileDMatrix(
+            features[np.ix_(rows, columns)],
+            y[rows],
+            base_margin=_margin(start, targets.har[rows]),
+            max_bin=128,
+            nthread=1,
+            ref=ref,
+        )
 
     start = _start(target, targets.har[head], y[head])
     first = matrix(head, start)
@@ -133,7 +181,9 @@ def fit(target: str, features: Features, targets: Targets, stop: int, embargo: i
     forecast = None
     if tail_forecast:
         forecast = np.full(stop, np.nan)
-        forecast[late] = Fitted(target, early[:rounds], start, rounds).predict(features[late], targets.har[late])
+        forecast[late] = Fitted(target, early[:rounds], start, rounds, columns).predict(
+            features[late], targets.har[late]
+        )
     start = _start(target, targets.har[everything], y[everything])
     booster = _train(target, params, seed, [matrix(everything, start)], rounds, base, None)
-    return Fitted(target, booster, start, rounds), forecast
+    return Fitted(target, booster, start, rounds, columns), forecast

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,11 +14,24 @@ from model.errors import ModelError
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m model", description="Forecasts of the next hour. Without a command: train, "
-        "as the environment says (see model/README.md).")
+        prog="python -m model",
+        description="Forecasts of the next hour. Without a command: train, "
+        "as the environment says (see model/README.md).",
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("train", help="train, evaluate and write model and report to OUTPUT_URI (the default)")
+    sweep = commands.add_parser("sweep", help="choose hyperparameters on the data before the first test fold")
+    sweep.add_argument("--grid", help='JSON such as {"max_depth": [2, 3], "eta": [0.02, 0.05]}; random without it')
+    sweep.add_argument("--count", type=int, default=20, help="random candidates (default 20)")
+    sweep.add_argument("--targets", default="direction,return,volatility", help="which targets (default all)")
+    predict = commands.add_parser("predict", help="the next hour's forecast as JSON")
+    predict.add_argument("--model", required=True, metavar="URI", help="OUTPUT_URI of a training run")
+    predict.add_argument("--data", required=True, metavar="URI", help="a CSV file of hourly bars, local or in S3")
+    compare = commands.add_parser("compare", help="two training runs side by side")
+    compare.add_argument("a", metavar="A", help="OUTPUT_URI of a run")
+    compare.add_argument("b", metavar="B", help="OUTPUT_URI of another")
+    compare.add_argument("--json", action="store_true", help="as one JSON object")
     sample = commands.add_parser("sample", help="write a synthetic price file", add_help=False)
     sample.add_argument("rest", nargs=argparse.REMAINDER)
     return parser
@@ -28,10 +42,33 @@ def _run(given: argparse.Namespace) -> int:
         from model import sample
 
         return sample.main(given.rest)
+    if given.command == "predict":
+        from model import predict
+
+        _print(json.dumps(predict.forecast(given.model, given.data, settings.zone(os.environ)), indent=2))
+        return 0
+    if given.command == "compare":
+        from model import compare
+
+        result = compare.compare(given.a, given.b)
+        _print(json.dumps(result, indent=2) if given.json else compare.as_text(result))
+        return 0
+    if given.command == "sweep":
+        from model import sweep
+
+        sweep.sweep(
+            settings.load(os.environ), sweep.parse_targets(given.targets), sweep.parse_grid(given.grid), given.count
+        )
+        return 0
     from model.train import train
 
     train(settings.load(os.environ))
     return 0
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,8 +14,21 @@ import pandas as pd
 from model.errors import InputError
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "time": ("opentime", "time", "timestamp", "datetime", "date", "unix", "opentimestamp", "opentimeutc", "timeutc",
-             "dateutc", "datetimeutc", "starttime", "ts"),
+    "time": (
+        "opentime",
+        "time",
+        "timestamp",
+        "datetime",
+        "date",
+        "unix",
+        "opentimestamp",
+        "opentimeutc",
+        "timeutc",
+        "dateutc",
+        "datetimeutc",
+        "starttime",
+        "ts",
+    ),
     "open": ("open", "o", "openprice", "priceopen"),
     "high": ("high", "h", "highprice", "pricehigh", "max"),
     "low": ("low", "l", "lowprice", "pricelow", "min"),
@@ -23,14 +36,31 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "volume": ("volume", "v", "vol", "volumebtc", "basevolume", "baseassetvolume", "volumebase"),
     "close_time": ("closetime", "closetimestamp", "endtime"),
     "trades": ("numberoftrades", "trades", "tradecount", "count", "numtrades"),
-    "taker_base": ("takerbuybaseassetvolume", "takerbasevolume", "takerbuybasevolume", "takerbuybase",
-                   "takerbuyvolume"),
+    "taker_base": (
+        "takerbuybaseassetvolume",
+        "takerbasevolume",
+        "takerbuybasevolume",
+        "takerbuybase",
+        "takerbuyvolume",
+    ),
 }
 """Our name to the header names that mean it, in lower case without spaces and punctuation."""
 
 REQUIRED = ("time", "open", "high", "low", "close", "volume")
-KLINES = ("time", "open", "high", "low", "close", "volume", "close_time", "quote", "trades", "taker_base",
-          "taker_quote", "ignore")
+KLINES = (
+    "time",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "close_time",
+    "quote",
+    "trades",
+    "taker_base",
+    "taker_quote",
+    "ignore",
+)
 """Column order of exchange archives that come without a header line."""
 
 
@@ -54,8 +84,10 @@ def match(header: list[str]) -> dict[str, int]:
     if missing := [name for name in REQUIRED if name not in found]:
         near = difflib.get_close_matches(missing[0], [_plain(h) for h in header], n=1)
         hint = f" (is {near[0]!r} meant?)" if near else ""
-        raise InputError(f"line 1: no column for {', '.join(missing)}{hint}; the header is {', '.join(header)}. "
-                         "Wanted: Open time, Open, High, Low, Close, Volume")
+        raise InputError(
+            f"line 1: no column for {', '.join(missing)}{hint}; the header is {', '.join(header)}. "
+            "Wanted: Open time, Open, High, Low, Close, Volume"
+        )
     return found
 
 
@@ -104,10 +136,20 @@ def read(path: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     where = klines if headless else match(fields)
     try:
         with _open(path) as file:
-            raw = pd.read_csv(file, sep=separator, header=None, skiprows=0 if headless else 1,
-                              names=list(range(len(fields))), usecols=sorted(where.values()), encoding="utf-8-sig",
-                              dtype={where["time"]: str}, skip_blank_lines=False, low_memory=False,
-                              on_bad_lines="error", index_col=False)
+            raw = pd.read_csv(
+                file,
+                sep=separator,
+                header=None,
+                skiprows=0 if headless else 1,
+                names=list(range(len(fields))),
+                usecols=sorted(where.values()),
+                encoding="utf-8-sig",
+                dtype={where["time"]: str},
+                skip_blank_lines=False,
+                low_memory=False,
+                on_bad_lines="error",
+                index_col=False,
+            )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, OSError) as error:
         reason = re.sub(r"^Error tokenizing data\. C error: ", "", str(error)).strip()
         raise InputError(f"{path.name} can't be read as CSV: {reason}") from error
@@ -138,8 +180,10 @@ def numbers(values: pd.Series, name: str, header: str) -> pd.Series:
     bad = parsed.isna() & values.notna()
     if bad.any():
         line = values.index[bad.to_numpy()][0]
-        raise InputError(f"line {line}, column {header}: {values[line]!r} is not a number "
-                         f"({int(bad.sum())} such {'value' if bad.sum() == 1 else 'values'} in {name})")
+        raise InputError(
+            f"line {line}, column {header}: {values[line]!r} is not a number "
+            f"({int(bad.sum())} such {'value' if bad.sum() == 1 else 'values'} in {name})"
+        )
     return parsed
 
 
@@ -170,8 +214,10 @@ def times(values: pd.Series, zone: str, name: str = "Open time") -> pd.Series:
         try:
             local = naive.dt.tz_localize(zone).dt.tz_convert("UTC") if len(naive) else naive
         except ValueError as error:
-            raise InputError(f"column {name}: {error}: times without an offset can't be told apart when "
-                             "the clock is set back; give them an offset or use UTC") from error
+            raise InputError(
+                f"column {name}: {error}: times without an offset can't be told apart when "
+                "the clock is set back; give them an offset or use UTC"
+            ) from error
         for part in (with_offset, local):
             if len(part):
                 result[part.index] = part.dt.tz_localize(None).astype("datetime64[us]")

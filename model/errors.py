@@ -1,7 +1,7 @@
 """What can go wrong, and the exit code that says so.
 
-    ModelError (1)          failed for a reason that the message explains
-    └── InputError (2)      the data or the configuration is wrong; the user can fix it
+ModelError (1)          failed for a reason that the message explains
+└── InputError (2)      the data or the configuration is wrong; the user can fix it
 """
 
 from __future__ import annotations

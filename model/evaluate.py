@@ -40,9 +40,16 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """For metrics.json."""
-        return {"target": self.target, "baseline": self.baseline, "measure": self.measure,
-                "model_loss": self.model_loss, "baseline_loss": self.baseline_loss, "skill": self.skill.to_json(),
-                "diebold_mariano": self.test.to_json(), "verdict": self.verdict}
+        return {
+            "target": self.target,
+            "baseline": self.baseline,
+            "measure": self.measure,
+            "model_loss": self.model_loss,
+            "baseline_loss": self.baseline_loss,
+            "skill": self.skill.to_json(),
+            "diebold_mariano": self.test.to_json(),
+            "verdict": self.verdict,
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +62,11 @@ class Scores:
 
     def to_json(self) -> dict[str, Any]:
         """For metrics.json."""
-        return {"hours": self.hours, "estimates": {k: v.to_json() for k, v in self.estimates.items()},
-                "comparisons": [c.to_json() for c in self.comparisons]}
+        return {
+            "hours": self.hours,
+            "estimates": {k: v.to_json() for k, v in self.estimates.items()},
+            "comparisons": [c.to_json() for c in self.comparisons],
+        }
 
 
 def log_loss(up: Array, p: Array) -> Array:
@@ -83,12 +93,20 @@ def _compare(target: str, baseline: str, measure: str, loss: Array, other: Array
     if not len(loss):
         nothing = Estimate(math.nan, math.nan, math.nan)
         return Comparison(target, baseline, measure, math.nan, math.nan, nothing, stats.diebold_mariano(loss, other))
-    return Comparison(target, baseline, measure, float(loss.mean()), float(other.mean()),
-                      stats.skill(loss, other, seed), stats.diebold_mariano(loss, other))
+    return Comparison(
+        target,
+        baseline,
+        measure,
+        float(loss.mean()),
+        float(other.mean()),
+        stats.skill(loss, other, seed),
+        stats.diebold_mariano(loss, other),
+    )
 
 
-def score(bars: Bars, targets: Targets, f: Forecasts, rows: npt.NDArray[np.int64], coverage: float,
-          seed: int) -> Scores:
+def score(
+    bars: Bars, targets: Targets, f: Forecasts, rows: npt.NDArray[np.int64], coverage: float, seed: int
+) -> Scores:
     """Score the forecasts of `rows` (row numbers, in order)."""
     r = rows
     up, ret, lv = targets.up[r], targets.ret[r], targets.lv[r]
@@ -102,8 +120,10 @@ def score(bars: Bars, targets: Targets, f: Forecasts, rows: npt.NDArray[np.int64
     estimates["direction_base_rate_accuracy"] = stats.mean(majority.astype(float), seed)
     inside = (ret >= f.lower[r]) & (ret <= f.upper[r])
     base_inside = (ret >= f.base_lower[r]) & (ret <= f.base_upper[r])
-    for name, hit, low, high in (("price", inside, f.lower[r], f.upper[r]),
-                                 ("price_baseline", base_inside, f.base_lower[r], f.base_upper[r])):
+    for name, hit, low, high in (
+        ("price", inside, f.lower[r], f.upper[r]),
+        ("price_baseline", base_inside, f.base_lower[r], f.base_upper[r]),
+    ):
         good = np.isfinite(ret) & np.isfinite(low)
         estimates[f"{name}_coverage"] = stats.mean(hit[good].astype(float), seed)
         estimates[f"{name}_width"] = stats.mean((np.exp(high) - np.exp(low))[good], seed)
@@ -114,17 +134,24 @@ def score(bars: Bars, targets: Targets, f: Forecasts, rows: npt.NDArray[np.int64
     estimates["price_r2_of_persistence"] = _r2(after, close, seed)
     compare = [
         _compare("direction", "base rate", "log loss", log_loss(up, f.p_up[r]), log_loss(up, f.p_base[r]), seed),
-        _compare("direction", "logistic regression", "log loss", log_loss(up, f.p_up[r]),
-                 log_loss(up, f.p_logistic[r]), seed),
+        _compare(
+            "direction", "logistic regression", "log loss", log_loss(up, f.p_up[r]), log_loss(up, f.p_logistic[r]), seed
+        ),
         _compare("return", "zero", "squared error", (ret - f.ret[r]) ** 2, ret**2, seed),
         _compare("volatility", "HAR", "squared error", (lv - f.lv[r]) ** 2, (lv - f.lv_har[r]) ** 2, seed),
-        _compare("volatility", "persistence", "squared error", (lv - f.lv[r]) ** 2,
-                 (lv - targets.lv_now[r]) ** 2, seed),
+        _compare(
+            "volatility", "persistence", "squared error", (lv - f.lv[r]) ** 2, (lv - targets.lv_now[r]) ** 2, seed
+        ),
         _compare("volatility", "HAR (QLIKE)", "QLIKE", qlike(lv, f.lv[r]), qlike(lv, f.lv_har[r]), seed),
         _compare("price", "persistence", "squared error", (after - point) ** 2, (after - close) ** 2, seed),
-        _compare("price interval", "empirical interval", "interval score",
-                 interval_score(ret, f.lower[r], f.upper[r], coverage),
-                 interval_score(ret, f.base_lower[r], f.base_upper[r], coverage), seed),
+        _compare(
+            "price interval",
+            "empirical interval",
+            "interval score",
+            interval_score(ret, f.lower[r], f.upper[r], coverage),
+            interval_score(ret, f.base_lower[r], f.base_upper[r], coverage),
+            seed,
+        ),
     ]
     return Scores(len(r), estimates, compare)
 

@@ -36,14 +36,22 @@ class Linear:
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, exact."""
-        return {"mean": self.mean.tolist(), "std": self.std.tolist(), "weights": self.weights.tolist(),
-                "intercept": self.intercept}
+        return {
+            "mean": self.mean.tolist(),
+            "std": self.std.tolist(),
+            "weights": self.weights.tolist(),
+            "intercept": self.intercept,
+        }
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Linear:
         """The inverse of `to_json`."""
-        return cls(np.asarray(raw["mean"], float), np.asarray(raw["std"], float), np.asarray(raw["weights"], float),
-                   float(raw["intercept"]))
+        return cls(
+            np.asarray(raw["mean"], float),
+            np.asarray(raw["std"], float),
+            np.asarray(raw["weights"], float),
+            float(raw["intercept"]),
+        )
 
 
 def _standard(inputs: Matrix, mean: Array, std: Array) -> Array:

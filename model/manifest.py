@@ -22,8 +22,13 @@ FORMAT = 1
 
 def versions() -> dict[str, str]:
     """What the run was made with."""
-    return {"model": __version__, "python": platform.python_version(), "numpy": numpy.__version__,
-            "pandas": pandas.__version__, "xgboost": xgboost.__version__}
+    return {
+        "model": __version__,
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "pandas": pandas.__version__,
+        "xgboost": xgboost.__version__,
+    }
 
 
 def make(run: Run, out: Output) -> dict[str, Any]:
@@ -35,18 +40,35 @@ def make(run: Run, out: Output) -> dict[str, Any]:
         "code_version": s.code_version or None,
         "created": run.created,
         "versions": versions(),
-        "data": {"uri": s.data, "sha256": run.data.sha256, "rows": run.data.rows, "first": run.data.span[0],
-                 "last": run.data.span[1], "has_flow": bool(run.bars.flow), "repairs": run.data.repairs},
-        "features": {"fingerprint": features.fingerprint(run.features),
-                     "columns": [{"name": f.name, "formula": f.formula, "group": f.group} for f in run.features]},
-        "evaluation": {"folds": s.folds, "first_train": s.first_train, "embargo_hours": s.embargo,
-                       "coverage": s.coverage},
+        "data": {
+            "uri": s.data,
+            "sha256": run.data.sha256,
+            "rows": run.data.rows,
+            "first": run.data.span[0],
+            "last": run.data.span[1],
+            "has_flow": bool(run.bars.flow),
+            "repairs": run.data.repairs,
+        },
+        "features": {
+            "probe": features.probe(run.features),
+            "columns": [{"name": f.name, "formula": f.formula, "group": f.group} for f in run.features],
+        },
+        "evaluation": {
+            "folds": s.folds,
+            "first_train": s.first_train,
+            "embargo_hours": s.embargo,
+            "coverage": s.coverage,
+        },
         "parameters": {t: dataclasses.asdict(p) for t, p in s.params.items()},
         "rounds": {t: {"folds": run.result.rounds[t], "final": m.rounds} for t, m in run.result.models.items()},
         "seed": s.seed,
-        "price_interval": {"coverage": s.coverage, "lower_score": run.result.calibration[0],
-                           "upper_score": run.result.calibration[1]},
+        "price_interval": {
+            "coverage": s.coverage,
+            "lower_score": run.result.calibration[0],
+            "upper_score": run.result.calibration[1],
+        },
         "models": {t: f"{t}.ubj" for t in run.result.models},
+        "verdicts": {f"{c.target} against {c.baseline}": c.verdict for c in run.overall.comparisons},
         "files": dict(sorted(out.written.items())),
         "seconds": run.seconds,
     }
@@ -68,10 +90,14 @@ def check(manifest: Any, source: str) -> dict[str, Any]:
     if theirs != features.names(now):
         gone = sorted(set(theirs) ^ set(features.names(now)))
         what = f"they differ in {', '.join(gone[:5])}" if gone else "their order differs"
-        raise InputError(f"{source}: the model was trained on other features than this program computes: {what}; "
-                         "train it again with this version, or predict with the version that made it")
-    if manifest["features"]["fingerprint"] != features.fingerprint(now):
-        raise InputError(f"{source}: the model's features have the same names but were computed by other code "
-                         f"(fingerprint {manifest['features']['fingerprint']}, here {features.fingerprint(now)}); "
-                         "train it again with this version, or predict with the version that made it")
+        raise InputError(
+            f"{source}: the model was trained on other features than this program computes: {what}; "
+            "train it again with this version, or predict with the version that made it"
+        )
+    if other := features.differing(now, manifest["features"]["probe"]):
+        raise InputError(
+            f"{source}: this program computes {len(other)} of the model's features differently "
+            f"({', '.join(other[:5])}); train it again with this version, or predict with the version "
+            "that made it"
+        )
     return manifest

@@ -39,14 +39,25 @@ class Params:
 
     def booster(self) -> dict[str, float | int]:
         """The part that goes to XGBoost's training parameters."""
-        return {"max_depth": self.max_depth, "eta": self.eta, "subsample": self.subsample,
-                "colsample_bytree": self.colsample, "min_child_weight": self.min_child_weight,
-                "reg_lambda": self.reg_lambda}
+        return {
+            "max_depth": self.max_depth,
+            "eta": self.eta,
+            "subsample": self.subsample,
+            "colsample_bytree": self.colsample,
+            "min_child_weight": self.min_child_weight,
+            "reg_lambda": self.reg_lambda,
+        }
 
 
 _LIMITS: dict[str, tuple[float, float]] = {
-    "max_depth": (1, 16), "eta": (1e-4, 1), "subsample": (0.05, 1), "colsample": (0.05, 1),
-    "min_child_weight": (0, 1e9), "reg_lambda": (0, 1e9), "max_rounds": (1, 100_000), "patience": (1, 100_000),
+    "max_depth": (1, 16),
+    "eta": (1e-4, 1),
+    "subsample": (0.05, 1),
+    "colsample": (0.05, 1),
+    "min_child_weight": (0, 1e9),
+    "reg_lambda": (0, 1e9),
+    "max_rounds": (1, 100_000),
+    "patience": (1, 100_000),
 }
 _NAMES = tuple(field.name for field in dataclasses.fields(Params))
 
@@ -134,8 +145,12 @@ def _from_ssm(name: str) -> dict[str, Any]:
         if not isinstance(table, dict):
             raise InputError(f"PARAMS_SSM {name}: must hold an object, not {type(table).__name__}")
         return table
-    pages = store.call_aws(f"read SSM parameters below {name}", lambda: list(
-        ssm.get_paginator("get_parameters_by_path").paginate(Path=name, Recursive=True, WithDecryption=True)))
+    pages = store.call_aws(
+        f"read SSM parameters below {name}",
+        lambda: list(
+            ssm.get_paginator("get_parameters_by_path").paginate(Path=name, Recursive=True, WithDecryption=True)
+        ),
+    )
     table = {}
     for parameter in (p for page in pages for p in page["Parameters"]):
         *where, last = parameter["Name"].removeprefix(name).split("/")

@@ -34,25 +34,42 @@ def table(bars: Bars, targets: Targets, f: Forecasts) -> pd.DataFrame:
     def price(ret: Array) -> Array:
         return np.asarray(close * np.exp(ret[rows]))
 
-    return pd.DataFrame({
-        "hour": (bars.time[rows] + np.timedelta64(3600, "s")).astype("datetime64[us]"),
-        "fold": f.fold[rows].astype(np.int32),
-        "close": close,
-        "next_close": price(targets.ret),
-        "up": targets.up[rows], "p_up": f.p_up[rows], "p_up_logistic": f.p_logistic[rows], "base_rate": f.p_base[rows],
-        "ret": targets.ret[rows], "ret_forecast": f.ret[rows],
-        "lv": targets.lv[rows], "lv_forecast": f.lv[rows], "lv_har": f.lv_har[rows], "lv_persistence":
-            targets.lv_now[rows],
-        "forecast_price": price(f.ret), "lower_price": price(f.lower), "upper_price": price(f.upper),
-        "lower_price_baseline": price(f.base_lower), "upper_price_baseline": price(f.base_upper),
-    })
+    return pd.DataFrame(
+        {
+            "hour": (bars.time[rows] + np.timedelta64(3600, "s")).astype("datetime64[us]"),
+            "fold": f.fold[rows].astype(np.int32),
+            "close": close,
+            "next_close": price(targets.ret),
+            "up": targets.up[rows],
+            "p_up": f.p_up[rows],
+            "p_up_logistic": f.p_logistic[rows],
+            "base_rate": f.p_base[rows],
+            "ret": targets.ret[rows],
+            "ret_forecast": f.ret[rows],
+            "lv": targets.lv[rows],
+            "lv_forecast": f.lv[rows],
+            "lv_har": f.lv_har[rows],
+            "lv_persistence": targets.lv_now[rows],
+            "forecast_price": price(f.ret),
+            "lower_price": price(f.lower),
+            "upper_price": price(f.upper),
+            "lower_price_baseline": price(f.base_lower),
+            "upper_price_baseline": price(f.base_upper),
+        }
+    )
 
 
 def encode(rows: pd.DataFrame) -> bytes:
     """A Parquet file, compressed with zstd."""
     buffer = _Kept()
-    fastparquet.write("predictions.parquet", rows, compression="ZSTD", write_index=False,
-                      open_with=lambda *_: buffer, mkdirs=lambda *_: None)
+    fastparquet.write(
+        "predictions.parquet",
+        rows,
+        compression="ZSTD",
+        write_index=False,
+        open_with=lambda *_: buffer,
+        mkdirs=lambda *_: None,
+    )
     return buffer.getvalue()
 
 
@@ -62,6 +79,7 @@ def decode(raw: bytes, source: str) -> pd.DataFrame:
     Raises:
         InputError: `raw` isn't Parquet; names `source`.
     """
+
     def opened(*_: Any) -> io.BytesIO:
         return io.BytesIO(raw)
 

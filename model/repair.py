@@ -55,21 +55,29 @@ def order(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
         InputError: two rows for one hour contradict each other.
     """
     done["unordered"] = int((np.diff(rows["time"].to_numpy().astype(np.int64)) < 0).sum())
-    rows = rows.sort_values(["time", "volume"], kind="stable") if done["unordered"] or rows["time"].duplicated().any() \
+    rows = (
+        rows.sort_values(["time", "volume"], kind="stable")
+        if done["unordered"] or rows["time"].duplicated().any()
         else rows
+    )
     done["duplicates"] = int(rows["time"].duplicated().sum())
     rows = rows[~rows.duplicated(subset=["time", *PRICES, "volume"])]
     twice = rows["time"].duplicated(keep=False)
     for _, group in rows[twice].groupby("time"):
         last = group.iloc[-1]
-        fits = ((group["open"] == last["open"]) & (group["high"] <= last["high"]) & (group["low"] >= last["low"])
-                & (group["volume"] <= last["volume"]))
+        fits = (
+            (group["open"] == last["open"])
+            & (group["high"] <= last["high"])
+            & (group["low"] >= last["low"])
+            & (group["volume"] <= last["volume"])
+        )
         same_volume = group["volume"] == last["volume"]
         fits &= ~same_volume | (group["close"] == last["close"])
         if not fits.all():
             lines = " and ".join(str(line) for line in sorted(group.index)[:2])
-            raise InputError(f"lines {lines}: two different bars for {last['time']:%Y-%m-%d %H:%M} UTC; "
-                             "keep the right one")
+            raise InputError(
+                f"lines {lines}: two different bars for {last['time']:%Y-%m-%d %H:%M} UTC; keep the right one"
+            )
     return rows[~rows["time"].duplicated(keep="last")]
 
 
@@ -152,8 +160,11 @@ def to_bars(rows: pd.DataFrame, done: dict[str, int]) -> Bars:
     done["longest_gap"] = int(gaps.max(initial=0))
     if done["missing_hours"] > MAX_MISSING * size:
         line = rows.index[1:][gaps == gaps.max()][0]
-        raise _refuse(line, f"{done['missing_hours']} of {size} hours are missing, {done['longest_gap']} of them just "
-                      "before this line: too many to learn from")
+        raise _refuse(
+            line,
+            f"{done['missing_hours']} of {size} hours are missing, {done['longest_gap']} of them just "
+            "before this line: too many to learn from",
+        )
 
     def grid(name: str) -> Array:
         values = np.full(size, np.nan)
@@ -162,5 +173,6 @@ def to_bars(rows: pd.DataFrame, done: dict[str, int]) -> Bars:
 
     flow = {name: grid(name) for name in FLOW} if all(name in rows for name in FLOW) else {}
     time = stamp[0] + np.arange(size).astype("timedelta64[h]")
-    return Bars(time.astype("datetime64[s]"), grid("open"), grid("high"), grid("low"), grid("close"), grid("volume"),
-                flow)
+    return Bars(
+        time.astype("datetime64[s]"), grid("open"), grid("high"), grid("low"), grid("close"), grid("volume"), flow
+    )

@@ -47,8 +47,9 @@ def write(path: Path, rows: int, seed: int) -> None:
         raise InputError(f"can't write {path}: {error.strerror}") from error
 
 
-def _chunk(rng: np.random.Generator, hours: np.ndarray, log_price: float, slow: float, fast: float,
-           last: float) -> tuple[str, float, float, float, float]:
+def _chunk(
+    rng: np.random.Generator, hours: np.ndarray, log_price: float, slow: float, fast: float, last: float
+) -> tuple[str, float, float, float, float]:
     """The CSV lines of some hours, and the state after them."""
     n = len(hours)
     slow_noise, fast_noise = 0.03 * rng.standard_normal(n), 0.25 * rng.standard_normal(n)
@@ -73,8 +74,10 @@ def _chunk(rng: np.random.Generator, hours: np.ndarray, log_price: float, slow: 
     lows = np.minimum(np.exp(paths.min(axis=1)), opens)
     volume = 900 * (sigma / 0.004) ** 1.3 * np.exp(0.3 * rng.standard_normal(n))
     stamps = np.datetime_as_string(hours.astype("datetime64[s]"))
-    lines = [f"{s[:10]} {s[11:]},{o:.2f},{h:.2f},{low:.2f},{c:.2f},{v:.6f}\n"
-             for s, o, h, low, c, v in zip(stamps, opens, highs, lows, closes, volume, strict=True)]
+    lines = [
+        f"{s[:10]} {s[11:]},{o:.2f},{h:.2f},{low:.2f},{c:.2f},{v:.6f}\n"
+        for s, o, h, low, c, v in zip(stamps, opens, highs, lows, closes, volume, strict=True)
+    ]
     return "".join(lines), float(log_price), float(slow), float(fast), float(last)
 
 

@@ -46,5 +46,6 @@ def check(rows: pd.DataFrame) -> None:
         case = cases.iloc[0]
         where = f"line {case['index']}" if pd.notna(case["index"]) else "the file"
         more = f" ({len(cases) - 1} more)" if len(cases) > 1 else ""
-        raise InputError(f"{where}, column {case['column']}: {case['failure_case']!r} fails the check "
-                         f"{case['check']}{more}") from error
+        raise InputError(
+            f"{where}, column {case['column']}: {case['failure_case']!r} fails the check {case['check']}{more}"
+        ) from error

@@ -69,8 +69,10 @@ def data_uri(env: Mapping[str, str]) -> str:
         return path
     if Path(SAMPLE).is_file():
         return SAMPLE
-    raise InputError("no data: set DATA_PATH to a CSV file, or USE_S3=true with S3_BUCKET and S3_KEY, "
-                     f"or make a synthetic one: python -m model sample {SAMPLE}")
+    raise InputError(
+        "no data: set DATA_PATH to a CSV file, or USE_S3=true with S3_BUCKET and S3_KEY, "
+        f"or make a synthetic one: python -m model sample {SAMPLE}"
+    )
 
 
 def zone(env: Mapping[str, str]) -> str:

@@ -37,8 +37,10 @@ def walk_forward(rows: int, folds: int, first_train: float, embargo: int) -> lis
     made = [Fold(i, int(a) - embargo, int(a), int(b)) for i, (a, b) in enumerate(itertools.pairwise(edges))]
     if made[0].train_stop < MIN_TRAIN or any(f.test_stop - f.test_start < MIN_TEST for f in made):
         need = int(max((MIN_TRAIN + embargo) / first_train, MIN_TEST * folds / (1 - first_train))) + 1
-        raise InputError(f"{rows} hours are too few for {folds} folds with an embargo of {embargo} hours: "
-                         f"at least {need} are needed, or set FOLDS or EMBARGO_HOURS lower")
+        raise InputError(
+            f"{rows} hours are too few for {folds} folds with an embargo of {embargo} hours: "
+            f"at least {need} are needed, or set FOLDS or EMBARGO_HOURS lower"
+        )
     return made
 
 

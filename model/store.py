@@ -19,8 +19,13 @@ from model.errors import InputError, ModelError
 
 MANIFEST = "manifest.json"
 T = TypeVar("T")
-_TYPES = {".json": "application/json", ".html": "text/html; charset=utf-8", ".md": "text/markdown; charset=utf-8",
-          ".svg": "image/svg+xml", ".parquet": "application/vnd.apache.parquet"}
+_TYPES = {
+    ".json": "application/json",
+    ".html": "text/html; charset=utf-8",
+    ".md": "text/markdown; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".parquet": "application/vnd.apache.parquet",
+}
 
 
 def is_s3(uri: str) -> bool:
@@ -150,8 +155,10 @@ class Output:
         if is_s3(self.uri):
             bucket, key = split_s3(join(self.uri, name))
             kind = _TYPES.get(Path(name).suffix, "application/octet-stream")
-            call_aws(f"write {join(self.uri, name)}", lambda: client("s3").put_object(
-                Bucket=bucket, Key=key, Body=content, ContentType=kind))
+            call_aws(
+                f"write {join(self.uri, name)}",
+                lambda: client("s3").put_object(Bucket=bucket, Key=key, Body=content, ContentType=kind),
+            )
         else:
             path = Path(self.uri) / name
             part = path.with_name(f".{path.name}.part")

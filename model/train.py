@@ -78,13 +78,24 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
     stages = Stages()
     out = Output(settings.output)
     moment = now or dt.datetime.now(dt.UTC)
-    log.get().info("training begins", data=settings.data, output=settings.output, version=__version__,
-                   threads=settings.threads, seed=settings.seed, run_id=settings.run_id or None)
+    log.get().info(
+        "training begins",
+        data=settings.data,
+        output=settings.output,
+        version=__version__,
+        threads=settings.threads,
+        seed=settings.seed,
+        run_id=settings.run_id or None,
+    )
     with stages("data read and checked") as found:
         with store.fetched(settings.data) as path:
             loaded = data.load(path, settings.timezone, moment)
-        found |= {"rows": loaded.rows, "first": loaded.span[0], "last": loaded.span[1],
-                  **{name: count for name, count in loaded.repairs.items() if count}}
+        found |= {
+            "rows": loaded.rows,
+            "first": loaded.span[0],
+            "last": loaded.span[1],
+            **{name: count for name, count in loaded.repairs.items() if count},
+        }
     folds = split.walk_forward(len(loaded.bars), settings.folds, settings.first_train, settings.embargo)
     out.begin()
     with stages("features built") as found:
@@ -98,11 +109,31 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
     with stages("forecasts scored") as found:
         tested = np.flatnonzero(~np.isnan(result.forecasts.fold)).astype(np.int64)
         overall = evaluate.score(loaded.bars, labels, result.forecasts, tested, settings.coverage, settings.seed)
-        by_fold = [evaluate.score(loaded.bars, labels, result.forecasts, tested[result.forecasts.fold[tested] == k],
-                                  settings.coverage, settings.seed) for k in range(len(folds))]
+        by_fold = [
+            evaluate.score(
+                loaded.bars,
+                labels,
+                result.forecasts,
+                tested[result.forecasts.fold[tested] == k],
+                settings.coverage,
+                settings.seed,
+            )
+            for k in range(len(folds))
+        ]
         found |= {"hours": overall.hours}
-    run = Run(settings, loaded, chosen, matrix, labels, folds, result, overall, by_fold,
-              moment.strftime("%Y-%m-%dT%H:%M:%SZ"), stages.seconds)
+    run = Run(
+        settings,
+        loaded,
+        chosen,
+        matrix,
+        labels,
+        folds,
+        result,
+        overall,
+        by_fold,
+        moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        stages.seconds,
+    )
     with stages("results written") as found:
         write(run, out)
         found |= {"output": out.uri, "files": len(out.written)}
@@ -117,8 +148,14 @@ def _progress(settings: Settings, folds: int) -> walkforward.Progress:
     def report(target: str, fold: int, seconds: float, rounds: int) -> None:
         nonlocal count
         count += 1
-        log.get().info("trained", target=target, fold="final" if fold < 0 else fold + 1, rounds=rounds,
-                       seconds=round(seconds, 2), progress=f"{count}/{total}")
+        log.get().info(
+            "trained",
+            target=target,
+            fold="final" if fold < 0 else fold + 1,
+            rounds=rounds,
+            seconds=round(seconds, 2),
+            progress=f"{count}/{total}",
+        )
 
     return report
 
@@ -129,9 +166,16 @@ def metrics(run: Run) -> dict[str, Any]:
         "metrics": evaluate.flat(run.overall),
         "coverage_nominal": run.settings.coverage,
         "overall": run.overall.to_json(),
-        "folds": [{"fold": f.number + 1, "train_until": f"{run.bars.time[f.train_stop - 1]}Z",
-                   "test_from": f"{run.bars.time[f.test_start]}Z", "test_until": f"{run.bars.time[f.test_stop - 1]}Z",
-                   **s.to_json()} for f, s in zip(run.folds, run.by_fold, strict=True)],
+        "folds": [
+            {
+                "fold": f.number + 1,
+                "train_until": f"{run.bars.time[f.train_stop - 1]}Z",
+                "test_from": f"{run.bars.time[f.test_start]}Z",
+                "test_until": f"{run.bars.time[f.test_stop - 1]}Z",
+                **s.to_json(),
+            }
+            for f, s in zip(run.folds, run.by_fold, strict=True)
+        ],
     }
 
 
@@ -154,11 +198,24 @@ def _say(run: Run) -> None:
     e = run.overall.estimates
     auc = e["direction_auc"]
     for c in run.overall.comparisons:
-        log.get().info(f"result: {c.target}: {c.verdict}", against=c.baseline, saved=f"{c.skill.value:+.1%}",
-                       interval95=f"{c.skill.low:+.1%} to {c.skill.high:+.1%}", of=c.measure)
+        log.get().info(
+            f"result: {c.target}: {c.verdict}",
+            against=c.baseline,
+            saved=f"{c.skill.value:+.1%}",
+            interval95=f"{c.skill.low:+.1%} to {c.skill.high:+.1%}",
+            of=c.measure,
+        )
     cover = e["price_coverage"]
-    log.get().info("result: direction AUC", value=round(auc.value, 4), interval95=f"{auc.low:.4f} to {auc.high:.4f}",
-                   accuracy=round(e["direction_accuracy"].value, 4))
-    log.get().info("result: interval coverage", value=round(cover.value, 4), nominal=run.settings.coverage,
-                   interval95=f"{cover.low:.4f} to {cover.high:.4f}")
+    log.get().info(
+        "result: direction AUC",
+        value=round(auc.value, 4),
+        interval95=f"{auc.low:.4f} to {auc.high:.4f}",
+        accuracy=round(e["direction_accuracy"].value, 4),
+    )
+    log.get().info(
+        "result: interval coverage",
+        value=round(cover.value, 4),
+        nominal=run.settings.coverage,
+        interval95=f"{cover.low:.4f} to {cover.high:.4f}",
+    )
     log.get().info("done", output=run.settings.output, seconds=round(sum(run.seconds.values()), 1))

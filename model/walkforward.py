@@ -12,7 +12,7 @@ import numpy as np
 from model import boost, linear, stopping
 from model.bars import Array, Bars
 from model.conformal import quantiles
-from model.features.registry import Feature
+from model.features.registry import Feature, columns_for
 from model.params import TARGETS
 from model.settings import Settings
 from model.split import Fold, rows_between
@@ -66,8 +66,15 @@ Job = tuple[str, int, int]
 """Target, fold (-1: final), end of training."""
 
 
-def run(bars: Bars, features: Sequence[Feature], matrix: boost.Features, targets: Targets, folds: Sequence[Fold],
-        settings: Settings, progress: Progress) -> Result:
+def run(
+    bars: Bars,
+    features: Sequence[Feature],
+    matrix: boost.Features,
+    targets: Targets,
+    folds: Sequence[Fold],
+    settings: Settings,
+    progress: Progress,
+) -> Result:
     """Train all folds and the final models, and forecast every test fold.
 
     Raises:
@@ -82,8 +89,17 @@ def run(bars: Bars, features: Sequence[Feature], matrix: boost.Features, targets
     def work(job: Job) -> tuple[Job, boost.Fitted, Array | None, float]:
         target, number, stop = job
         began = time.perf_counter()
-        fitted, tail = boost.fit(target, matrix, targets, stop, settings.embargo, settings.params[target],
-                                 settings.seed, tail_forecast=number == 0 and target != "direction")
+        fitted, tail = boost.fit(
+            target,
+            matrix,
+            columns_for(target, features),
+            targets,
+            stop,
+            settings.embargo,
+            settings.params[target],
+            settings.seed,
+            tail_forecast=number == 0 and target != "direction",
+        )
         return job, fitted, tail, time.perf_counter() - began
 
     def collect(job: Job, fitted: boost.Fitted, tail: Array | None) -> None:

@@ -5,6 +5,19 @@ of them that no later row matters.
 """
 
 from model.features import calendar, flow, price, volatility, volume
-from model.features.registry import Feature, build, fingerprint, names, select
+from model.features.registry import Feature, build, columns_for, differing, names, probe, select
 
-__all__ = ["Feature", "build", "calendar", "fingerprint", "flow", "names", "price", "select", "volatility", "volume"]
+__all__ = [
+    "Feature",
+    "build",
+    "calendar",
+    "columns_for",
+    "differing",
+    "flow",
+    "names",
+    "price",
+    "probe",
+    "select",
+    "volatility",
+    "volume",
+]

@@ -41,3 +41,42 @@ def weekday(x: Series) -> Array:
 def weekend(x: Series) -> Array:
     """Whether stock exchanges are closed."""
     return (weekday(x) >= 5).astype(np.float64)
+
+
+@feature("hour_new_york", "hour of the day of t+1 in New York, 0..23", "calendar")
+def hour_new_york(x: Series) -> Array:
+    """Stock exchanges and news keep New York's clock, which shifts against UTC twice a year."""
+    return (_coming_hour(x) + _new_york_offset(x)) % 24
+
+
+@feature("hour_of_week_new_york", "24 weekday + hour of t+1 in New York, 0..167", "calendar")
+def hour_of_week_new_york(x: Series) -> Array:
+    """Where in the week, from Monday's midnight."""
+    local = _coming_hour(x) + _new_york_offset(x)
+    return (local // 24 + 3) % 7 * 24 + local % 24
+
+
+@feature("day_of_month", "day of the month of t+1, 1..31", "calendar")
+def day_of_month(x: Series) -> Array:
+    """News on jobs and prices comes in the first half of a month."""
+    coming = x.bars.time.astype("datetime64[h]") + np.timedelta64(1, "h")
+    day = coming.astype("datetime64[D]") - coming.astype("datetime64[M]").astype("datetime64[D]")
+    return np.asarray(day.astype(np.float64) + 1.0)
+
+
+def _new_york_offset(x: Series) -> Array:
+    """Hours to add to UTC: -4 from the second Sunday of March, 7:00 UTC, to the first of November, 6:00 UTC."""
+    hours = _coming_hour(x)
+    year = (x.bars.time + np.timedelta64(3600, "s")).astype("datetime64[Y]")
+    offset = np.full(len(hours), -5.0)
+    for each in np.unique(year):
+        march, november = each.astype("datetime64[M]") + 2, each.astype("datetime64[M]") + 10
+        begins = (_first_sunday(march) + 7) * 24 + 7
+        ends = _first_sunday(november) * 24 + 6
+        offset[(year == each) & (hours >= begins) & (hours < ends)] = -4.0
+    return offset
+
+
+def _first_sunday(month: np.datetime64) -> int:
+    first = int(month.astype("datetime64[D]").astype(np.int64))
+    return first + (6 - (first + 3) % 7)

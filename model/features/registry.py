@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -24,8 +22,6 @@ class Feature:
     formula: str
     group: str
     compute: Callable[[Series], Array]
-    source: str
-    """The code that computes it, for the fingerprint."""
     needs_flow: bool = False
 
 
@@ -41,7 +37,6 @@ def feature(
     """
 
     def register(compute: Compute) -> Compute:
-        source = inspect.getsource(compute)
         for window in windows if windows is not None else [None]:
             full = name.format(w=window)
             if full in _all:
@@ -50,7 +45,7 @@ def feature(
             def bound(series: Series, window: int | None = window) -> Array:
                 return compute(series) if window is None else compute(series, window)
 
-            _all[full] = Feature(full, formula.format(w=window), group, bound, source, needs_flow)
+            _all[full] = Feature(full, formula.format(w=window), group, bound, needs_flow)
         return compute
 
     return register
@@ -59,6 +54,15 @@ def feature(
 def select(has_flow: bool) -> list[Feature]:
     """All features that the data allows: those of the order flow need the full format."""
     return [f for f in _all.values() if has_flow or not f.needs_flow]
+
+
+LEFT_OUT = {"direction": ("calendar",), "return": ("calendar",), "volatility": ()}
+"""Groups of features that a target doesn't get: found useless on the data before the first test fold."""
+
+
+def columns_for(target: str, features: Sequence[Feature]) -> npt.NDArray[np.int64]:
+    """Which columns of the feature matrix `target` learns from."""
+    return np.array([i for i, f in enumerate(features) if f.group not in LEFT_OUT[target]], dtype=np.int64)
 
 
 def names(features: Sequence[Feature]) -> list[str]:
@@ -79,10 +83,34 @@ def build(bars: Bars, features: Sequence[Feature]) -> npt.NDArray[np.float32]:
     return matrix
 
 
-def fingerprint(features: Sequence[Feature]) -> str:
-    """Changes when a feature's name, formula or code changes, so that a model refuses other features."""
-    digest = hashlib.sha256()
-    for each in features:
-        digest.update(f"{each.name}\n{each.formula}\n{each.source}\n".encode())
-    digest.update(inspect.getsource(Series).encode())
-    return digest.hexdigest()[:16]
+def probe(features: Sequence[Feature]) -> list[float | None]:
+    """Each feature's value on a fixed stretch of made-up bars (None for NaN).
+
+    Kept with a model, it tells whether a program computes the same features as the one that
+    trained it, whatever their code looks like.
+    """
+    row = build(_probe_bars(), features)[-1]
+    return [None if np.isnan(value) else float(value) for value in row]
+
+
+def differing(features: Sequence[Feature], theirs: Sequence[float | None]) -> list[str]:
+    """Names of features whose probe isn't `theirs`, to four digits."""
+    return [
+        each.name
+        for each, ours, other in zip(features, probe(features), theirs, strict=True)
+        if (ours is None) != (other is None)
+        or (ours is not None and other is not None and not np.isclose(ours, other, rtol=1e-4, atol=1e-5))
+    ]
+
+
+def _probe_bars(hours: int = 800) -> Bars:
+    """Bars out of sines: no random numbers, so that they are the same everywhere."""
+    t = np.arange(hours, dtype=np.float64)
+    close = 30_000 * np.exp(0.02 * np.sin(t * 0.7) + 0.01 * np.sin(t * 2.3) + 0.05 * np.sin(t * 0.05))
+    first = np.concatenate([close[:1], close[:-1]])
+    high = np.maximum(first, close) * (1 + 0.002 * (1.5 + np.sin(t * 1.1)))
+    low = np.minimum(first, close) * (1 - 0.002 * (1.5 + np.cos(t * 1.7)))
+    volume = 1000 * (1.5 + np.sin(t * 0.9))
+    flow = {"trades": volume * (2 + np.cos(t * 0.3)), "taker_base": volume * (0.5 + 0.2 * np.sin(t * 1.9))}
+    start = np.datetime64("2024-05-03T00:00:00", "s")
+    return Bars(start + (t * 3600).astype("timedelta64[s]"), first, high, low, close, volume, flow)

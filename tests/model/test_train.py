@@ -29,7 +29,8 @@ def test_writes_everything_the_contract_names(finished: tuple[train.Run, Path]) 
     metrics = json.loads((out / "metrics.json").read_text())
     assert all(isinstance(value, float) for value in metrics["metrics"].values())
     assert metrics["metrics"]["direction_auc"] == pytest.approx(
-        metrics["overall"]["estimates"]["direction_auc"]["value"], abs=1e-6)
+        metrics["overall"]["estimates"]["direction_auc"]["value"], abs=1e-6
+    )
     assert len(metrics["folds"]) == 6
 
 
@@ -76,9 +77,7 @@ def test_same_in_same_out_with_any_number_of_threads(
         assert (tmp_path / name).read_bytes() == (first / name).read_bytes(), name
 
 
-def test_another_seed_gives_another_model(
-    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path
-) -> None:
+def test_another_seed_gives_another_model(finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path) -> None:
     _, first = finished
     train.train(quick(data=str(sample_csv), output=str(tmp_path), seed=8))
     assert (tmp_path / "volatility.ubj").read_bytes() != (first / "volatility.ubj").read_bytes()

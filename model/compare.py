@@ -1,0 +1,133 @@
+"""Two finished runs side by side: their numbers, and a paired test where they forecast the same hours."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from model import evaluate, parquet, stats, store
+from model.bars import Array
+from model.errors import InputError
+
+
+def read(uri: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Manifest and metrics of a run.
+
+    Raises:
+        InputError: the run isn't there, or isn't complete.
+    """
+    found = []
+    for name in (store.MANIFEST, "metrics.json"):
+        try:
+            content = json.loads(store.read_bytes(store.join(uri, name)))
+        except ValueError as error:
+            raise InputError(f"{store.join(uri, name)} is not valid JSON: {error}") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{store.join(uri, name)} is not of this program")
+        found.append(content)
+    return found[0], found[1]
+
+
+def compare(a: str, b: str) -> dict[str, Any]:
+    """What differs between two runs in input and in result.
+
+    Returns:
+        ``inputs`` (names with both values, where they differ), ``metrics`` (both values and the
+        difference), and ``paired``: for hours that both forecast, by how much B's loss is below
+        A's, with a confidence interval and a Diebold-Mariano test.
+
+    Raises:
+        InputError: a run isn't there, or isn't complete.
+    """
+    (manifest_a, metrics_a), (manifest_b, metrics_b) = read(a), read(b)
+    inputs: dict[str, list[Any]] = {}
+    for key in ("code_version", "seed", "data", "parameters", "evaluation", "versions"):
+        left, right = _flat(manifest_a.get(key), key), _flat(manifest_b.get(key), key)
+        inputs |= {
+            k: [left.get(k), right.get(k)] for k in sorted(left.keys() | right.keys()) if left.get(k) != right.get(k)
+        }
+    one, two = metrics_a.get("metrics", {}), metrics_b.get("metrics", {})
+    numbers = {
+        name: {
+            "a": one.get(name),
+            "b": two.get(name),
+            "difference": round(two[name] - one[name], 6) if name in one and name in two else None,
+        }
+        for name in sorted(one.keys() | two.keys())
+    }
+    return {"a": a, "b": b, "inputs": inputs, "metrics": numbers, "paired": _paired(a, b)}
+
+
+def _flat(value: Any, prefix: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {k: v for name, inner in value.items() for k, v in _flat(inner, f"{prefix}.{name}").items()}
+
+
+def _losses(rows: pd.DataFrame) -> dict[str, Array]:
+    def column(name: str) -> Array:
+        return np.asarray(rows[name].to_numpy(), dtype=np.float64)
+
+    return {
+        "direction": evaluate.log_loss(column("up"), column("p_up")),
+        "return": (column("ret") - column("ret_forecast")) ** 2,
+        "volatility": (column("lv") - column("lv_forecast")) ** 2,
+    }
+
+
+def _paired(a: str, b: str) -> dict[str, Any]:
+    left, right = (
+        parquet.decode(store.read_bytes(uri), uri).set_index("hour")
+        for uri in (store.join(a, "predictions.parquet"), store.join(b, "predictions.parquet"))
+    )
+    hours = left.index.intersection(right.index)
+    if not len(hours):
+        return {"hours": 0}
+    left, right = left.loc[hours], right.loc[hours]
+    if not np.allclose(left["close"], right["close"]):
+        return {"hours": 0, "note": "the runs forecast the same hours of different prices"}
+    found: dict[str, Any] = {"hours": len(hours)}
+    for (name, loss_a), loss_b in zip(_losses(left).items(), _losses(right).values(), strict=True):
+        good = np.isfinite(loss_a) & np.isfinite(loss_b)
+        skill = stats.skill(loss_b[good], loss_a[good], seed=0)
+        test = stats.diebold_mariano(loss_b[good], loss_a[good])
+        sure = test.p_value < 0.05 and (skill.low > 0 or skill.high < 0)
+        found[name] = {
+            "b_saves": skill.to_json(),
+            "diebold_mariano": test.to_json(),
+            "better": ("b" if skill.low > 0 else "a") if sure else "neither",
+        }
+    return found
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """The comparison for reading."""
+    lines = [f"A  {result['a']}", f"B  {result['b']}", ""]
+    if result["inputs"]:
+        lines.append("Inputs that differ")
+        lines += [f"  {name}: {_short(left)} -> {_short(right)}" for name, (left, right) in result["inputs"].items()]
+    else:
+        lines.append("Inputs: the same")
+    width = max(len(name) for name in result["metrics"]) if result["metrics"] else 0
+    lines += ["", f"{'':{width}}  {'A':>10}  {'B':>10}  {'B - A':>10}"]
+    for name, row in result["metrics"].items():
+        cells = (f"{v:>10.4f}" if isinstance(v, float | int) else f"{'-':>10}" for v in row.values())
+        lines.append(f"{name:{width}}  " + "  ".join(cells))
+    paired = result["paired"]
+    lines += ["", f"The same hours: {paired['hours']}" + (f" ({paired['note']})" if "note" in paired else "")]
+    for name in ("direction", "return", "volatility"):
+        if name in paired:
+            p = paired[name]
+            s = p["b_saves"]
+            span = f" (95 %: {s['low']:+.2%} to {s['high']:+.2%})" if None not in s.values() else ""
+            value = f"{s['value']:+.2%}" if s["value"] is not None else "nothing"
+            lines.append(f"  {name}: B saves {value}{span} of A's loss; better: {p['better']}")
+    return "\n".join(lines)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:16]}…"

@@ -1,0 +1,126 @@
+"""The next hour's forecast from a finished model and the newest data."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from model import boost, data, features, log, manifest, store, targets
+from model.bars import Bars
+from model.errors import InputError
+
+HISTORY = 1200
+"""Hours that are looked at: the longest window, and as much again for steady rolling sums."""
+
+
+def read_manifest(uri: str) -> dict[str, Any]:
+    """The manifest of an output, checked.
+
+    Raises:
+        InputError: it isn't there (the output isn't complete), or doesn't fit this program.
+    """
+    source = store.join(uri, store.MANIFEST)
+    try:
+        content = json.loads(store.read_bytes(source))
+    except ValueError as error:
+        raise InputError(f"{source} is not valid JSON: {error}") from error
+    return manifest.check(content, source)
+
+
+def read_models(uri: str, content: dict[str, Any]) -> dict[str, boost.Fitted]:
+    """The boosters of an output, by target.
+
+    Raises:
+        InputError: a file isn't the one that the manifest names, or was trained on other features.
+    """
+    names = [column["name"] for column in content["features"]["columns"]]
+    found = {}
+    for target, name in content["models"].items():
+        raw = store.read_bytes(store.join(uri, name))
+        if hashlib.sha256(raw).hexdigest() != content["files"].get(name):
+            raise InputError(
+                f"{store.join(uri, name)} is not the file that the manifest names (its checksum differs): "
+                "the output was changed or overwritten"
+            )
+        try:
+            found[target] = boost.load(raw, names)
+        except ValueError as error:
+            raise InputError(
+                f"{store.join(uri, name)} was trained on other features than the manifest names: {error}"
+            ) from error
+    return found
+
+
+def forecast(model_uri: str, data_uri: str, zone: str = "UTC", now: dt.datetime | None = None) -> dict[str, Any]:
+    """Forecast the hour that follows the last bar of the data.
+
+    Args:
+        model_uri: OUTPUT_URI of a training run.
+        data_uri: a CSV file of hourly bars, at least `targets.MINIMUM_HISTORY` hours.
+        zone: time zone of times that name none.
+        now: the present; by default the clock's.
+
+    Raises:
+        InputError: model, program and data don't fit together.
+    """
+    moment = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC)
+    content = read_manifest(model_uri)
+    models = read_models(model_uri, content)
+    with store.fetched(data_uri) as path:
+        loaded = data.load(path, zone, moment)
+    bars = loaded.bars
+    if len(bars) < targets.MINIMUM_HISTORY:
+        raise InputError(f"{data_uri} has {len(bars)} hours: the features need {targets.MINIMUM_HISTORY}")
+    has_flow = bool(content["data"].get("has_flow"))
+    if has_flow and not bars.flow:
+        raise InputError(
+            f"the model was trained on data with number of trades and taker buy volume, and {data_uri} "
+            "has neither; give it the full format, or train on the same columns"
+        )
+    return _forecast(models, content, bars.slice(max(0, len(bars) - HISTORY), len(bars)), has_flow, moment)
+
+
+def _forecast(
+    models: dict[str, boost.Fitted], content: dict[str, Any], bars: Bars, has_flow: bool, now: dt.datetime
+) -> dict[str, Any]:
+    chosen = features.select(has_flow)
+    matrix = features.build(bars, chosen)[-1:]
+    known = targets.make(bars)
+    har = known.har[-1:]
+    if not np.isfinite(har).all() or not np.isfinite(known.scale[-1]):
+        raise InputError(f"too much of the last week before {bars.time[-1]}Z is missing to forecast from")
+    p_up = float(models["direction"].predict(matrix, har)[0])
+    ret = float(models["return"].predict(matrix, har)[0] * known.scale[-1])
+    lv = float(models["volatility"].predict(matrix, har)[0])
+    sigma = float(np.exp(lv / 2))
+    interval = content["price_interval"]
+    price = float(bars.close[-1])
+    made_at = bars.time[-1] + np.timedelta64(1, "h")
+    age = (now.replace(tzinfo=None) - made_at.astype("datetime64[us]").item()).total_seconds() / 3600
+    if age > 1:
+        log.get().warning("the data is old: the forecast hour is over", hours=round(age, 1))
+    return {
+        "hour": f"{made_at}Z",
+        "hours_since": round(age, 2),
+        "last_price": price,
+        "direction": {"probability_up": round(p_up, 4)},
+        "return": {"forecast": round(ret, 6)},
+        "volatility": {"hourly": round(sigma, 6), "log_variance": round(lv, 4)},
+        "price": {
+            "forecast": round(price * float(np.exp(ret)), 2),
+            "lower": round(price * float(np.exp(ret + interval["lower_score"] * sigma)), 2),
+            "upper": round(price * float(np.exp(ret + interval["upper_score"] * sigma)), 2),
+            "coverage": interval["coverage"],
+        },
+        "model": {
+            "run_id": content["run_id"],
+            "code_version": content["code_version"],
+            "trained_until": content["data"]["last"],
+            "data_sha256": content["data"]["sha256"],
+        },
+        "verdicts": content.get("verdicts", {}),
+    }

@@ -1,0 +1,179 @@
+"""Choosing hyperparameters on the earliest part of the data, before the first test fold.
+
+Each candidate is scored by a walk-forward inside the first training period: the rows that the
+evaluation tests on are not in the data that a sweep is given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model import boost, data, evaluate, features, log, params, split, stopping, store, targets
+from model.bars import Bars
+from model.errors import InputError
+from model.params import TARGETS, Params
+from model.settings import Settings
+
+SPACE: dict[str, list[float]] = {
+    "max_depth": [2, 3, 4, 5, 6],
+    "eta": [0.01, 0.02, 0.03, 0.05],
+    "subsample": [0.5, 0.7, 0.9],
+    "colsample": [0.15, 0.3, 0.5],
+    "min_child_weight": [20, 50, 150, 400],
+    "reg_lambda": [1, 10, 50],
+}
+"""What a random sweep draws from."""
+INNER_FOLDS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """Hyperparameters that differ from the settings, and the loss per inner fold, by target."""
+
+    values: Mapping[str, float]
+    loss: dict[str, list[float]]
+
+
+def candidates(grid: Mapping[str, Sequence[float]] | None, count: int, seed: int) -> list[dict[str, float]]:
+    """The settings as they are, then every point of `grid`, or `count` random ones from `SPACE`.
+
+    Raises:
+        InputError: the grid has an unknown name or no values.
+    """
+    if grid is not None:
+        for name, values in grid.items():
+            if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+                raise InputError(f"--grid: {name} must have a list of values, not {values!r}")
+        points = itertools.product(*grid.values())
+        return [{}, *(dict(zip(grid, point, strict=True)) for point in points)]
+    rng = np.random.default_rng(seed)
+    return [{}, *({name: float(rng.choice(values)) for name, values in SPACE.items()} for _ in range(count))]
+
+
+def early_part(bars: Bars, settings: Settings) -> Bars:
+    """The bars before the embargo of the first test fold; a sweep gets nothing else."""
+    first = split.walk_forward(len(bars), settings.folds, settings.first_train, settings.embargo)[0]
+    return bars.slice(0, first.train_stop)
+
+
+def sweep(
+    settings: Settings,
+    names: Sequence[str],
+    grid: Mapping[str, Sequence[float]] | None,
+    count: int,
+    now: dt.datetime | None = None,
+) -> dict[str, Any]:
+    """Score candidates for the targets `names`; write ``sweep.json`` and ``best.json`` to the output.
+
+    Returns:
+        The content of sweep.json. best.json is a PARAMS_FILE.
+
+    Raises:
+        InputError: bad data, grid or settings.
+    """
+    tried = candidates(grid, count, settings.seed)
+    tables = [params.apply(settings.params, values, "--grid") for values in tried]
+    with store.fetched(settings.data) as path:
+        loaded = data.load(path, settings.timezone, now)
+    early = early_part(loaded.bars, settings)
+    chosen = features.select(bool(early.flow))
+    matrix, labels = features.build(early, chosen), targets.make(early)
+    folds = split.walk_forward(len(early), INNER_FOLDS, settings.first_train, settings.embargo)
+    log.get().info("sweep begins", candidates=len(tried), targets=", ".join(names), last_hour=f"{early.time[-1]}Z")
+
+    def work(job: tuple[int, str, split.Fold]) -> float:
+        number, target, fold = job
+        if stopping.requested():
+            return np.nan
+        return _loss(
+            target, matrix, features.columns_for(target, chosen), labels, fold, settings, tables[number][target]
+        )
+
+    out = store.Output(settings.output)
+    results = [Candidate(values, {name: [] for name in names}) for values in tried]
+    with ThreadPoolExecutor(max_workers=settings.threads) as pool:
+        for number, candidate in enumerate(results):
+            for name in names:
+                losses = list(pool.map(work, [(number, name, fold) for fold in folds]))
+                candidate.loss[name].extend(losses)
+            log.get().info(
+                "candidate scored",
+                progress=f"{number + 1}/{len(results)}",
+                **candidate.values,
+                **{name: round(float(np.mean(loss)), 6) for name, loss in candidate.loss.items()},
+            )
+    best = {name: min(results, key=lambda c: float(np.mean(c.loss[name]))) for name in names}
+    content = {
+        "data_sha256": loaded.sha256,
+        "first": f"{early.time[0]}Z",
+        "last": f"{early.time[-1]}Z",
+        "seed": settings.seed,
+        "inner_folds": INNER_FOLDS,
+        "candidates": [{"values": dict(c.values), "loss": c.loss} for c in results],
+        "best": {
+            name: dataclasses.asdict(params.apply(settings.params, c.values, "")[name]) for name, c in best.items()
+        },
+    }
+    out.write("sweep.json", (json.dumps(content, indent=2) + "\n").encode())
+    out.write("best.json", (json.dumps(content["best"], indent=2) + "\n").encode())
+    for name, candidate in best.items():
+        now_loss, best_loss = float(np.mean(results[0].loss[name])), float(np.mean(candidate.loss[name]))
+        log.get().info(
+            "best", target=name, loss=best_loss, saved=f"{1 - best_loss / now_loss:+.2%}", **candidate.values
+        )
+    return content
+
+
+def _loss(
+    target: str,
+    matrix: boost.Features,
+    columns: npt.NDArray[np.int64],
+    labels: targets.Targets,
+    fold: split.Fold,
+    settings: Settings,
+    wanted: Params,
+) -> float:
+    fitted, _ = boost.fit(target, matrix, columns, labels, fold.train_stop, settings.embargo, wanted, settings.seed)
+    rows = slice(fold.test_start, fold.test_stop)
+    y = boost.label(target, labels)[rows]
+    forecast = fitted.predict(matrix[rows], labels.har[rows])
+    loss = evaluate.log_loss(y, forecast) if target == "direction" else (y - forecast) ** 2
+    return float(np.nanmean(np.where(np.isfinite(y), loss, np.nan)))
+
+
+def parse_grid(text: str | None) -> dict[str, list[float]] | None:
+    """A grid from JSON such as ``{"max_depth": [2, 3], "eta": [0.02]}``.
+
+    Raises:
+        InputError: not such an object.
+    """
+    if text is None:
+        return None
+    try:
+        grid = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"--grid is not valid JSON: {error}") from error
+    if not isinstance(grid, dict) or not grid:
+        raise InputError('--grid must be an object such as {"max_depth": [2, 3]}')
+    return grid
+
+
+def parse_targets(text: str) -> list[str]:
+    """Target names from a list with commas.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in TARGETS]:
+        raise InputError(f"--targets: unknown {unknown[0]!r}; known: {', '.join(TARGETS)}")
+    return names
