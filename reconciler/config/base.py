@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
 class Section(BaseModel):
@@ -18,6 +18,20 @@ class Section(BaseModel):
 @dataclass(frozen=True)
 class AsWritten:
     """Marks a field whose scalars are text whatever YAML makes of them: 1.10 stays "1.10", true stays "true"."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        found: dict[str, Any] = _any_scalar(handler(schema))
+        return found
+
+
+def _any_scalar(schema: Any) -> Any:
+    """`schema` with numbers and booleans allowed wherever text is, but for the names of properties."""
+    if isinstance(schema, list):
+        return [_any_scalar(s) for s in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {k: v if k == "propertyNames" else _any_scalar(v) for k, v in schema.items()}
+    return inner | {"type": ["string", "number", "boolean"]} if schema.get("type") == "string" else inner
 
 
 def bad(message: str, fix: str = "") -> PydanticCustomError:
@@ -40,4 +54,13 @@ def _one(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-OneOrMore = BeforeValidator(_one)
+@dataclass(frozen=True)
+class OneOrMore:
+    """Marks a list for which a bare text stands for a list of one."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_one, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        found = handler(schema)
+        return {"anyOf": [found["items"], found]}

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path as FilePath
 
 from reconciler.config.fargate import check_size
-from reconciler.config.problems import Path, quoted, show_path
+from reconciler.config.names import OBJECT_KEY
+from reconciler.config.problems import Path, show_path
 from reconciler.config.schema import Deploy
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong at `path`, which also depends on the fields `uses`."""
+    """Something wrong at `path`, which also depends on the fields `uses`; {value} in the message is that at `path`."""
 
     path: Path
     message: str
@@ -45,6 +46,12 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
         if rule.expire_days is None and rule.noncurrent_days is None and rule.abort_upload_days is None:
             fix = "add expire_days, noncurrent_days or abort_upload_days"
             yield Problem((*at, "lifecycle", i), "this rule does nothing", fix)
+    for i, file in enumerate(deploy.data.files):
+        if reason := OBJECT_KEY.problem(file.key or ""):
+            message = f"the file's name makes no key in the bucket: {reason}"
+            yield Problem(
+                ("data", "files", i, "file"), message, "give it one with key:", (("data", "files", i, "key"),)
+            )
 
 
 def _image(deploy: Deploy) -> Iterator[Problem]:
@@ -53,6 +60,9 @@ def _image(deploy: Deploy) -> Iterator[Problem]:
         yield Problem(
             ("image", "context"), "there is neither a context nor a uri", "give one of them", (("image", "uri"),)
         )
+    if image.uri is not None and image.context is not None:
+        message = "uri names an image that exists, so there is nothing to build"
+        yield Problem(("image", "uri"), message, "keep either uri or context", (("image", "context"),))
     if image.repository.immutable_tags and "latest" in image.tags:
         message = "the tag latest moves with each build, which immutable_tags refuses"
         fix = "write tags: ['${git.sha}'], or leave immutable_tags out"
@@ -83,14 +93,20 @@ def _environment(deploy: Deploy) -> Iterator[Problem]:
     named, key = task.environment.get("S3_BUCKET"), task.environment.get("S3_KEY")
     at: Path = ("task", "environment")
     if named and bucket and named != bucket:
-        message = f"{quoted(named)} is not the bucket of this deploy, and the task may read no other"
+        message = "{value} is not the bucket of this deploy, and the task may read no other"
         yield Problem((*at, "S3_BUCKET"), message, f"write {bucket}, or leave it out", (("data", "bucket", "name"),))
     read = task.role.read or ()
-    if key and read and not any(fnmatchcase(key, pattern) for pattern in read):
+    if key and read and not any(_matches(key, pattern) for pattern in read):
         near = difflib.get_close_matches(key, read, 1, 0) or list(read)
-        message = f"{quoted(key)} is nothing that the task may read"
+        message = "{value} is nothing that the task may read"
         fix = f"write {near[0]}, or add it to data.files or task.role.read"
         yield Problem((*at, "S3_KEY"), message, fix, (("task", "role", "read"), ("data", "files")))
+
+
+def _matches(key: str, pattern: str) -> bool:
+    """Whether a policy with `pattern` is about `key`: only * and ? have a meaning."""
+    parts = {"*": ".*", "?": "."}
+    return re.fullmatch("".join(parts.get(c) or re.escape(c) for c in pattern), key, re.DOTALL) is not None
 
 
 def _capacity(deploy: Deploy) -> Iterator[Problem]:
@@ -124,11 +140,13 @@ def _names(deploy: Deploy) -> Iterator[Problem]:
     keys: list[tuple[Path, str | None]] = [
         (("data", "files", i, "key"), f.key) for i, f in enumerate(deploy.data.files)
     ]
-    tags: list[tuple[Path, str | None]] = [(("tags", key), key) for key in deploy.tags]
     yield from _twice("role", roles, fold=True)
     yield from _twice("policy", policies, fold=True)
     yield from _twice("key", keys, fold=False)
-    yield from _twice("tag", tags, fold=True)
+    for i, key in enumerate(deploy.tags):
+        if others := [k for k in list(deploy.tags)[:i] if k.lower() == key.lower()]:
+            message = f"IAM can't tell this tag from {others[0]}: it takes upper and lower case for the same"
+            yield Problem(("tags", key), message, "keep one of them", (("tags", others[0]),))
 
 
 def _twice(what: str, names: list[tuple[Path, str | None]], *, fold: bool) -> Iterator[Problem]:
@@ -138,10 +156,10 @@ def _twice(what: str, names: list[tuple[Path, str | None]], *, fold: bool) -> It
             continue
         same = name.lower() if fold else name
         if same in first:
-            message = f"the {what} {quoted(name)} is also that of {show_path(first[same])}"
-            case = ", and IAM doesn't tell upper from lower case" if fold and name != same else ""
+            message = f"the {what} {{value}} is also that of {show_path(first[same])}"
+            case = ": IAM takes upper and lower case for the same" if fold and name != same else ""
             yield Problem(
-                path, message + case, f"give each its own {what if what in ('key', 'tag') else 'name'}", (first[same],)
+                path, message + case, f"give each its own {what if what == 'key' else 'name'}", (first[same],)
             )
         else:
             first[same] = path
@@ -152,15 +170,15 @@ def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
     for i, data in enumerate(deploy.data.files):
         path: Path = ("data", "files", i, "file")
         if wrong := _not_a(folder / data.file, "file"):
-            yield Problem(path, f"{quoted(data.file)} {wrong}", _near(folder / data.file, data.file))
+            yield Problem(path, f"{{value}} {wrong}", _near(folder / data.file, data.file))
     image = deploy.image
     if image.context is None:
         return
     context = folder / image.context
     if wrong := _not_a(context, "folder"):
-        yield Problem(("image", "context"), f"{quoted(image.context)} {wrong}", _near(context, image.context))
+        yield Problem(("image", "context"), f"{{value}} {wrong}", _near(context, image.context))
     elif wrong := _not_a(context / image.dockerfile, "file"):
-        message = f"{quoted(image.dockerfile)} {wrong} (looked for in {quoted(image.context)})"
+        message = f"{{value}} {wrong} (looked for in the context)"
         fix = _near(context / image.dockerfile, image.dockerfile)
         yield Problem(("image", "dockerfile"), message, fix, (("image", "context"),))
 

@@ -1,6 +1,5 @@
 """A YAML file as plain values, and where in the file each of them stands.
 
-YAML 1.2's core schema, with yes/no/on/off as booleans too, since that is what most readers of YAML make of them.
 Scalars in fields that hold text keep the text as written; ${...} is expanded in values after parsing.
 """
 
@@ -16,33 +15,11 @@ import yaml
 from reconciler.config import fields
 from reconciler.config.expand import Expanded, ExpandError, expand
 from reconciler.config.problems import ConfigError, Path, printable, quoted, show_path
+from reconciler.config.resolve import TAG, plain
 
-_TAG = "tag:yaml.org,2002:"
 _MOST = 20_000  # values, after aliases: far more than any real file, and few enough for a hostile one to end at once
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # PyYAML's line breaks
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-
-
-class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with our resolution of plain scalars; used to compose nodes only."""
-
-    yaml_implicit_resolvers: dict[str, list[Any]] = {}  # noqa: RUF012 - PyYAML's own way
-
-
-for _name, _pattern, _first in (
-    ("bool", r"yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF", "yYnNtTfFoO"),
-    ("int", r"[-+]?(?:0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.nan|\.NaN",
-        "-+0123456789.",
-    ),
-    ("null", r"~|null|Null|NULL|", "~nN\0"),
-    ("merge", r"<<", "<"),
-):  # fmt: skip
-    Loader.add_implicit_resolver(
-        _TAG + _name, re.compile(f"^(?:{_pattern})$"), ["" if c == "\0" else c for c in _first]
-    )
 
 
 @dataclass(frozen=True)
@@ -129,8 +106,10 @@ class Document:
         return bool(spot and spot.expanded and spot.expanded.secrets)
 
     def _masked(self, text: str) -> str:
+        """`text` without secrets: messages avoid them already, and this makes sure of it."""
         for secret in sorted(self.secrets, key=len, reverse=True):
-            text = text.replace(secret, f"${{{self.secrets[secret]}}}")
+            for form in (secret, printable(secret)):
+                text = text.replace(form, f"${{{self.secrets[secret]}}}")
         return text
 
 
@@ -172,7 +151,7 @@ class Builder:
         merged: list[yaml.MappingNode] = []
         pairs: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         for key, value in node.value:
-            if key.tag == _TAG + "merge":
+            if key.tag == TAG + "merge":
                 merged += self._merged(value, path)
             elif not isinstance(key, yaml.ScalarNode):
                 self.document.error(path, "a key must be text", "write key: value", spot=self._spot(key), broken=False)
@@ -184,7 +163,7 @@ class Builder:
                 pairs[key.value] = (key, value)
         for other in merged:
             for key, value in other.value:
-                if isinstance(key, yaml.ScalarNode) and key.tag != _TAG + "merge":
+                if isinstance(key, yaml.ScalarNode) and key.tag != TAG + "merge":
                     pairs.setdefault(key.value, (key, value))
         tree = {}
         for name, (key, value) in pairs.items():
@@ -216,7 +195,7 @@ class Builder:
             message = f"this text holds the control character U+{ord(found[0]):04X}"
             self.document.error(path, message, "remove it")
             return None
-        kind = node.tag.removeprefix(_TAG)
+        kind = node.tag.removeprefix(TAG)
         if kind not in ("str", "null", "bool", "int", "float", "merge"):
             self.document.error(path, f"the tag {quoted(node.tag)} is not supported", "write a plain value")
             return None
@@ -225,7 +204,7 @@ class Builder:
             return None if empty else text
         if kind == "null":
             return None
-        return text if fields.as_written(path) else _plain(kind, text)
+        return text if fields.as_written(path) else plain(kind, text)
 
     def _remember(self, node: yaml.ScalarNode, path: Path, expanded: Expanded) -> None:
         """Note that the value came from variables, and which of its text must not be shown."""
@@ -253,16 +232,3 @@ class Builder:
         if column < 0:
             return whole
         return Spot(whole.line, column, len(token), whole.text, scalar=True)
-
-
-def _plain(kind: str, text: str) -> Any:
-    try:
-        if kind == "bool":
-            return text.lower() in ("yes", "true", "on")
-        if kind == "int":
-            return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
-        if kind == "float":
-            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-    except ValueError:  # !!int abc, or more digits than Python converts
-        pass
-    return text

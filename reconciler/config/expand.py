@@ -11,8 +11,8 @@ from reconciler.config.problems import quoted
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\})?")
 _INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|git\.sha)(?::-(.*))?", re.DOTALL)
 _SECRET = re.compile(
-    r"(?:^|_)(?:SECRETS?|TOKENS?|PASS(?:WORD|WD|PHRASE)?|PWD|CREDENTIALS?|AUTH|PRIVATE|API_?KEY|ACCESS_?KEY(?:_ID)?"
-    r"|SIGNING_?KEY|ENCRYPTION_?KEY|WEBHOOK|DSN|COOKIE|SESSION)(?:_|$)|PASSWORD|SECRET|APIKEY",
+    r"(?:^|_)(?:TOKENS?|PASS|PASSWD|PASSPHRASE|CREDENTIALS?|CREDS|AUTH|PRIVATE|KEYS?|WEBHOOK|DSN|COOKIE)(?:_|$)"
+    r"|_PWD(?:_|$)|PASSWORD|SECRET|APIKEY",
     re.IGNORECASE,
 )
 
@@ -36,7 +36,8 @@ class Expanded:
 
 def looks_secret(name: str) -> bool:
     """Whether a variable of this name is likely to hold something that must not be shown."""
-    return _SECRET.search(name) is not None
+    # S3_KEY and its like hold the name of an object.
+    return _SECRET.search(name) is not None and not name.upper().startswith("S3_")
 
 
 def expand(text: str, environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> Expanded:
@@ -65,7 +66,12 @@ def _value(match: re.Match[str], environ: Mapping[str, str], git_sha: Callable[[
     if match[2] is None:
         if match.string[end : end + 2].startswith("{"):
             raise ExpandError("one ${...} in another is not possible", "write it without the inner one", start, end)
-        raise ExpandError("${ without its }", "add the }, or write $${ for a literal ${", start, end)
+        raise ExpandError(
+            "${ without its }",
+            "add the }, quote the value if it holds # or :, or write $${ for a literal ${",
+            start,
+            end,
+        )
     inside = _INSIDE.fullmatch(match[1])
     if inside is None:
         raise ExpandError(f"{quoted(match[0])} is not known", _hint(match[1]), start, end)

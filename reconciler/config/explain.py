@@ -89,6 +89,10 @@ def _words(document: Document, error: Mapping[str, Any], named: Path, place: Pat
         )
     if kind == "string_type":
         what = "true or false" if isinstance(value, bool) else "a number"
+        rule = fields.rule(named)
+        if rule and rule.problem(shown):
+            better = rule.better(shown)
+            return f"{shown} is {what} in YAML, where text is needed", f"write {rule.what}{_for_instance(better)}"
         return f"{shown} is {what} in YAML, where text is needed", f"quote it: {_start(named)}'{shown}'"
     if kind.startswith("int_"):
         return f"{shown} is not a whole number", f"write a number{_such_as(named)}"
@@ -146,6 +150,10 @@ def _range(named: Path) -> str:
     for rule in field.metadata if field else ():
         low, high = getattr(rule, "ge", low), getattr(rule, "le", high)
     return f"from {low} to {high}" if high is not None else f"of at least {low}"
+
+
+def _for_instance(better: str | None) -> str:
+    return f", for instance {better}" if better else ""
 
 
 def _such_as(named: Path) -> str:

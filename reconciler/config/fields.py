@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from reconciler.config.base import AsWritten, Section
 from reconciler.config.problems import Path
+from reconciler.config.rule import Rule
 from reconciler.config.schema import Deploy
 
 ITEM = "[]"  # stands for any index of a list
@@ -47,6 +48,20 @@ def pattern(path: Path) -> tuple[Pattern, Path]:
 def info(path: Path) -> FieldInfo | None:
     """The field at `path`, or that whose list or mapping it is in."""
     return table().get(pattern(path)[0])
+
+
+def rule(path: Path) -> Rule | None:
+    """The rule for the text at `path`."""
+    field = info(path)
+    if field is None:
+        return None
+    return next((r for r in (*field.metadata, *_metadata(field.annotation)) if isinstance(r, Rule)), None)
+
+
+def _metadata(annotation: Any) -> Iterator[Any]:
+    yield from getattr(annotation, "__metadata__", ())
+    for argument in get_args(annotation):
+        yield from _metadata(argument)
 
 
 def as_written(path: Path) -> bool:

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.config import explain, fields, git
-from reconciler.config.checks import check, check_files
+from reconciler.config.base import Section
+from reconciler.config.checks import Problem, check, check_files
 from reconciler.config.document import Document
 from reconciler.config.problems import ConfigErrors
 from reconciler.config.problems import Path as Place
@@ -42,13 +43,8 @@ def load(
     document = read(path, environ, sha)
     deploy = _validate(document)
     if deploy is not None:
-        problems = list(check(deploy))
-        if files:
-            problems += check_files(deploy, folder)
-        for problem in problems:
-            uses = [explain.in_file(document, p) for p in (problem.path, *problem.uses)]
-            if not any(_touches(document, place) for place in uses):
-                document.error(uses[0], problem.message, problem.fix, shown=problem.path, broken=False)
+        for problem in [*check(deploy), *(check_files(deploy, folder) if files else ())]:
+            _note(document, deploy, problem)
         if not document.errors:
             return deploy
     raise ConfigErrors(sorted(dict.fromkeys(document.errors), key=lambda e: (e.line, e.column)))
@@ -63,11 +59,8 @@ def _validate(document: Document) -> Deploy | None:
         except ValidationError as error:
             found = error.errors(include_url=False)
         found = _meant(found)
-        before = len(document.errors)
         for one in found:
             explain.note(document, one)
-        if len(document.errors) == before:
-            break
     return None
 
 
@@ -86,6 +79,25 @@ def _meant(found: list[ErrorDetails]) -> list[ErrorDetails]:
             best[place] = one
     inner = {place[:end] for place in best for end in range(len(place))}
     return [one for place, one in best.items() if place not in unions & inner]
+
+
+def _note(document: Document, deploy: Deploy, problem: Problem) -> None:
+    """Add a problem of several fields, unless one of them is broken anyway, at the first of them that is given."""
+    fields_in_file = {path: explain.in_file(document, path) for path in (problem.path, *problem.uses)}
+    if any(_touches(document, place) for place in fields_in_file.values()):
+        return
+    given = [at for path, at in fields_in_file.items() if at == path or (at and document.values[at].scalar)]
+    place = given[0] if given else fields_in_file[problem.path]
+    shown = document.shown(fields_in_file[problem.path], _value(deploy, problem.path))
+    fix = "" if any(map(document.is_secret, fields_in_file.values())) else problem.fix
+    document.error(place, problem.message.replace("{value}", shown), fix, shown=problem.path, broken=False)
+
+
+def _value(deploy: Deploy, path: Place) -> Any:
+    value: Any = deploy
+    for part in path:
+        value = getattr(value, str(part)) if isinstance(value, Section) else value[part]
+    return value
 
 
 def _without(tree: Any, broken: set[Place]) -> Any:

@@ -6,70 +6,49 @@ rules. Where we are stricter than AWS, a comment says why.
 
 from __future__ import annotations
 
-import ipaddress
+import difflib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import AfterValidator
 
 from reconciler.config.base import bad
+from reconciler.config.bucket_names import BUCKET, BUCKET_PATH, OBJECT_KEY
 from reconciler.config.fargate import nearest
+from reconciler.config.rule import Check, Rule, like, only, plain
 
-Check = Callable[[str], str | None]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """An annotation that holds a text to a rule; `pattern` must also be a regular expression in JavaScript."""
-
-    what: str
-    rule: str
-    pattern: str
-    suggest: Check
-    longest: int = 0
-    also: Check = lambda _: None  # what a pattern can't say: gives the reason for which a text is refused
-
-    def problem(self, value: str) -> str | None:
-        """Why `value` is refused; None if it is right."""
-        if self.longest and len(value) > self.longest:
-            return f"it has {len(value)} characters, and at most {self.longest} are allowed"
-        if re.fullmatch(self.pattern, value, re.ASCII) is None:
-            return self.rule
-        return self.also(value)
-
-    def check(self, value: str) -> str:
-        """`value`; a PydanticCustomError with the rule and a suggestion if it is refused."""
-        reason = self.problem(value)
-        if reason is None:
-            return value
-        better = self.suggest(value)
-        fix = f"for instance {better}" if better and self.problem(better) is None and better != value else ""
-        raise bad(f"{{value}} is not {self.what}: {reason}", fix)
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self.check, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        limit = {"maxLength": self.longest} if self.longest else {}
-        return handler(schema) | {"pattern": f"^(?:{self.pattern})$"} | limit
-
-
-def _only(allowed: str, value: str, *, lower: bool = False, start: str = "x") -> str:
-    """`value` with what isn't in the character class `allowed` made a hyphen; `start` is what it may begin with."""
-    text = value.strip().lower() if lower else value.strip()
-    text = re.sub(f"[^{allowed}]+", "-", text).strip("-")
-    return text if re.match(r"[A-Za-z0-9]", text) else f"{start}-{text}".rstrip("-")
-
-
-def _like(allowed: str, longest: int, *, lower: bool = False) -> Check:
-    return lambda value: _only(allowed, value, lower=lower)[:longest].rstrip("-")
+__all__ = [
+    "ACCOUNT",
+    "BRANCH",
+    "BUCKET",
+    "BUCKET_PATH",
+    "DEPLOY",
+    "ECS",
+    "ENV",
+    "GITHUB",
+    "IMAGE_TAG",
+    "IMAGE_URI",
+    "KMS_KEY",
+    "LOG_GROUP",
+    "OBJECT_KEY",
+    "POLICY",
+    "REGION",
+    "REPOSITORY",
+    "RETENTION",
+    "RETENTION_DAYS",
+    "ROLE",
+    "SECRET",
+    "SECURITY_GROUP",
+    "SECURITY_GROUP_TEXT",
+    "SUBNET",
+    "TAG_KEY",
+    "TAG_VALUE",
+    "USER",
+    "VPC",
+]
 
 
 def _suggest_deploy(value: str) -> str:
-    text = re.sub(r"-{2,}", "-", _only("a-z0-9-", value, lower=True))
+    text = re.sub(r"-{2,}", "-", only("a-z0-9-", value.lower()))
     text = text if text[:1].isalpha() and not text.startswith("sg-") else f"ml-{text}"
     return text[:40].rstrip("-")
 
@@ -86,74 +65,11 @@ DEPLOY = Rule(
 )
 
 
-def _bucket(value: str) -> str | None:
-    if ".." in value:
-        return "two dots in a row are not allowed"
-    for prefix in ("xn--", "sthree-", "amzn-s3-demo-"):
-        if value.startswith(prefix):
-            return f"S3 keeps names beginning with {prefix} for itself"
-    for suffix in ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"):
-        if value.endswith(suffix):
-            return f"S3 keeps names ending in {suffix} for itself"
-    try:
-        ipaddress.IPv4Address(value)
-    except ValueError:
-        return None
-    return "it looks like an IP address"
-
-
-def _suggest_bucket(value: str) -> str:
-    text = value.strip().lower().removeprefix("s3://").removeprefix("arn:aws:s3:::").split("/")[0]
-    for prefix in ("xn--", "sthree-", "amzn-s3-demo-"):
-        text = text.removeprefix(prefix)
-    for suffix in ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"):
-        text = text.removesuffix(suffix)
-    text = re.sub(r"[^a-z0-9.-]+", "-", text).replace(".", "-").strip("-")
-    return (f"my-{text}-data" if len(text) < 3 else text)[:63].strip("-")
-
-
-BUCKET = Rule(
-    "a name for an S3 bucket",
-    "3 to 63 lower-case letters, digits, hyphens and dots, beginning and ending with a letter or digit",
-    r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
-    _suggest_bucket,
-    63,
-    _bucket,
-)
-
-
-def _path(value: str) -> str:
-    text = re.sub(r"^(?:s3://[^/]*|arn:aws:s3:::[^/]*)", "", value.strip()).lstrip("/")
-    return f"{text}*" if text.endswith("/") else text
-
-
-def _key_bytes(value: str) -> str | None:
-    size = len(value.encode("utf-8", "surrogatepass"))
-    return f"it has {size} bytes, and at most 1024 are allowed" if size > 1024 else None
-
-
-# Stricter than S3, which takes any text: a leading / or s3:// is always a mistake, . and .. break most tools, and
-# * ? ${ would mean something else in the policy that lets the task read this key.
-OBJECT_KEY = Rule(
-    "a key in the bucket",
-    "write it without s3://BUCKET/, without a / at either end, without . or .. between slashes, and without * ? ${",
-    r"(?!/|s3:|arn:)(?!(?:.*/)?\.{1,2}(?:/|$))(?!.*\$\{)[^*?\x00-\x1f\x7f]*[^*?/\x00-\x1f\x7f]",
-    lambda v: re.sub(r"[*?]|\$\{|(?<![^/])\.{1,2}(?:/|$)", "", _path(v)).rstrip("/"),
-    also=_key_bytes,
-)
-# A path that ends in / matches only the empty "folder" object, never what is in it.
-BUCKET_PATH = Rule(
-    "a path in the bucket",
-    "write it without s3://BUCKET/ and without a / at either end; * stands for anything",
-    r"(?!/|s3:|arn:)[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]",
-    lambda v: _path(v),
-    also=_key_bytes,
-)
 REPOSITORY = Rule(
     "a name for an ECR repository",
     "2 to 256 lower-case letters and digits, with single . _ or / or hyphens between them",
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*",
-    lambda v: re.sub(r"[^a-z0-9/]+", "-", v.strip().lower()).strip("-/")[:256],
+    lambda v: re.sub(r"/{2,}", "/", re.sub(r"[^a-z0-9/]+", "-", plain(v).lower())).strip("-/")[:256],
     256,
     lambda v: "it needs at least 2 characters" if len(v) < 2 else None,
 )
@@ -161,7 +77,7 @@ IMAGE_TAG = Rule(
     "an image tag",
     "at most 128 letters, digits, _ . and -, beginning with a letter, a digit or _",
     r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
-    _like("A-Za-z0-9_.-", 128),
+    like("A-Za-z0-9_.-", 128),
     128,
 )
 
@@ -187,7 +103,7 @@ def _iam(what: str, longest: int) -> Rule:
         what,
         f"1 to {longest} letters, digits and + = , . @ _ -",
         r"[A-Za-z0-9_+=,.@-]+",
-        lambda v: _only("A-Za-z0-9_+=,.@-", v.strip().rsplit("/", 1)[-1])[:longest].rstrip("-"),
+        lambda v: only("A-Za-z0-9_+=,.@-", v.rstrip("/").rsplit("/", 1)[-1])[:longest].rstrip("-"),
         longest,
     )
 
@@ -195,7 +111,7 @@ def _iam(what: str, longest: int) -> Rule:
 ROLE = _iam("a name for an IAM role", 64)
 USER = _iam("a name for an IAM user", 64)
 POLICY = _iam("a name for an IAM policy", 128)
-ECS = Rule("a name in ECS", "1 to 255 letters, digits, _ and -", r"[A-Za-z0-9_-]+", _like("A-Za-z0-9_-", 255), 255)
+ECS = Rule("a name in ECS", "1 to 255 letters, digits, _ and -", r"[A-Za-z0-9_-]+", like("A-Za-z0-9_-", 255), 255)
 # Narrower than POSIX's "anything but =": what shells and every language's libraries can read.
 ENV = Rule(
     "a name for an environment variable",
@@ -264,15 +180,18 @@ SUBNET = Rule(
     r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})",
     lambda v: v.strip().lower(),
 )
+
+
+def _suggest_github(value: str) -> str:
+    path = re.sub(r"^(?:https?://|git@|ssh://git@)?(?:www\.)?github\.com[:/]", "", value.strip())
+    return "/".join(path.split("/")[:2]).removesuffix(".git")
+
+
 GITHUB = Rule(
     "a repository on GitHub",
     "write OWNER/NAME",
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}",
-    lambda v: (
-        re.sub(r"^(?:https?://|git@|ssh://git@)?(?:www\.)?github\.com[:/]", "", v.strip())
-        .removesuffix("/")
-        .removesuffix(".git")
-    ),
+    _suggest_github,
 )
 # git-check-ref-format; * would also let every branch assume the role.
 BRANCH = Rule(
@@ -298,8 +217,6 @@ def _suggest_region(value: str) -> str | None:
     match = re.fullmatch(r"([a-z]{2})-?([a-z]+)-?([1-9])", text)
     if match is None:
         return "us-east-1"
-    import difflib
-
     near = difflib.get_close_matches(match[2], _DIRECTIONS.split("|"), 1)
     return f"{match[1]}-{near[0]}-{match[3]}" if near else "us-east-1"
 

@@ -9,8 +9,9 @@ from typing import NoReturn
 
 import yaml
 
-from reconciler.config.document import Builder, Document, Loader, split
+from reconciler.config.document import Builder, Document, split
 from reconciler.config.problems import ConfigError, ConfigErrors, printable, quoted
+from reconciler.config.resolve import Loader
 
 _LARGEST = 1 << 20  # bytes
 

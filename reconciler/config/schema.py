@@ -60,7 +60,9 @@ class CapacityWeight(Section):
 class Cluster(Section):
     """The ECS cluster."""
 
-    name: Annotated[str, names.ECS] | None = Field(None, description="Default: NAME.", examples=["my-cluster"])
+    name: Annotated[str, names.ECS] | None = Field(
+        None, description="The cluster's name. Default: NAME.", examples=["my-cluster"]
+    )
     default_strategy: tuple[CapacityWeight, ...] = Field(
         (CapacityWeight(provider="FARGATE"),),
         min_length=1,
@@ -73,12 +75,17 @@ class Cluster(Section):
 class SecurityGroup(Section):
     """The task's security group: no way in, everything out."""
 
-    name: Annotated[str, names.SECURITY_GROUP] | None = Field(None, description="Default: NAME.", examples=["my-tasks"])
+    name: Annotated[str, names.SECURITY_GROUP] | None = Field(
+        None, description="Its name. Default: NAME.", examples=["my-tasks"]
+    )
     description: Annotated[str, names.SECURITY_GROUP_TEXT] | None = Field(
         None,
-        description="Can't be changed once made. Default: NAME tasks, egress only.",
+        description="What it is for; can't be changed once made. Default: NAME tasks, egress only.",
         examples=["Training tasks, egress only"],
     )
+
+
+Subnet = Annotated[str, names.SUBNET]
 
 
 def _subnets(value: Any) -> Any:
@@ -93,8 +100,8 @@ class Network(Section):
         "default", description="`default`, or a VPC's id.", examples=["vpc-0123456789abcdef0"]
     )
     subnets: Annotated[
-        Literal["default"] | Annotated[tuple[Annotated[str, names.SUBNET], ...], Field(min_length=1)],
-        BeforeValidator(_subnets),
+        Literal["default"] | Annotated[tuple[Subnet, ...], Field(min_length=1)],
+        BeforeValidator(_subnets, json_schema_input_type=Literal["default"] | Subnet | tuple[Subnet, ...]),
     ] = Field(
         "default",
         description="`default` for all default subnets of the VPC, or subnet ids.",
@@ -115,13 +122,17 @@ class GitHub(Section):
     branch: Annotated[str, names.BRANCH] = Field(
         "main", description="Only workflows of this branch may assume the role.", examples=["production"]
     )
-    role: Annotated[str, names.ROLE] | None = Field(None, description="Default: NAME-ci.", examples=["my-ci-role"])
+    role: Annotated[str, names.ROLE] | None = Field(
+        None, description="The role's name. Default: NAME-ci.", examples=["my-ci-role"]
+    )
 
 
 class CiUser(Section):
     """An IAM user as the one who applies, for CI systems without OpenID Connect."""
 
-    name: Annotated[str, names.USER] | None = Field(None, description="Default: NAME-ci.", examples=["my-ci-user"])
+    name: Annotated[str, names.USER] | None = Field(
+        None, description="The user's name. Default: NAME-ci.", examples=["my-ci-user"]
+    )
     access_keys: Int = Field(
         0,
         ge=0,
@@ -141,7 +152,7 @@ class Ci(Section):
     )
     user: CiUser | None = Field(None, description="An IAM user.", examples=[{"name": "my-ci-user"}])
     policy_name: Annotated[str, names.POLICY] | None = Field(
-        None, description="Default: NAME-ci-policy.", examples=["my-ci-policy"]
+        None, description="The name of its policy. Default: NAME-ci-policy.", examples=["my-ci-policy"]
     )
 
 
@@ -153,7 +164,7 @@ class Run(Section):
         description="`changed`: when no run with the same image, data, command, environment and size succeeded.",
         examples=["always"],
     )
-    capacity: Annotated[tuple[Literal["FARGATE", "FARGATE_SPOT"], ...], OneOrMore] = Field(
+    capacity: Annotated[tuple[Literal["FARGATE", "FARGATE_SPOT"], ...], OneOrMore()] = Field(
         ("FARGATE",),
         min_length=1,
         description="Capacity providers, in the order in which they are tried.",
@@ -180,10 +191,10 @@ class Deploy(Section):
     tags: Annotated[dict[Annotated[str, names.TAG_KEY], Annotated[str, names.TAG_VALUE]], AsWritten()] = Field(
         {}, max_length=40, description="Tags for everything that can be tagged.", examples=[{"team": "forecasting"}]
     )
-    data: Annotated[Data, BeforeValidator(_data)] = Field(
-        Data(), description="The bucket and what is uploaded.", examples=["data/prices.csv"]
+    data: Annotated[Data, BeforeValidator(_data, json_schema_input_type=str | tuple[str | DataFile, ...] | Data)] = (
+        Field(Data(), description="The bucket and what is uploaded.", examples=["data/prices.csv"])
     )
-    image: Annotated[Image, BeforeValidator(_image)] = Field(
+    image: Annotated[Image, BeforeValidator(_image, json_schema_input_type=str | Image)] = Field(
         Image(), description="The container image.", examples=["training"]
     )
     task: Task = Field(Task(), description="The task definition.", examples=[{"cpu": 4096, "memory": "8GB"}])
@@ -203,7 +214,7 @@ class Deploy(Section):
         data = self.data.model_copy(update={"files": tuple(f.filled() for f in self.data.files)})
         family = self.task.family or n
         image: dict[str, Any] = {"repository": _fill(self.image.repository, name=n)}
-        if self.image.uri is not None:
+        if self.image.uri is not None and "context" not in self.image.model_fields_set:
             image["context"] = None
         task = {
             "family": family,

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from reconciler.config.document import Loader
+from reconciler.config.resolve import Loader
 from reconciler.config.schema import Deploy
 
 

@@ -29,7 +29,7 @@ class Bucket(Section):
 
     name: Annotated[str, names.BUCKET] | None = Field(
         None,
-        description="Unique in all of AWS. Default: NAME-data-ACCOUNT, known once the account is.",
+        description="The bucket's name, unique in all of AWS. Default: NAME-data-ACCOUNT.",
         examples=["my-pipeline-data"],
     )
     versioning: bool = Field(True, description="Keep overwritten objects as old versions.", examples=[False])
@@ -80,7 +80,9 @@ class Data(Section):
     """The bucket and what is uploaded to it. A path, or a list of them, stands for `files`."""
 
     bucket: Bucket = Field(Bucket(), description="The bucket.", examples=[{"name": "my-pipeline-data"}])
-    files: Annotated[tuple[Annotated[DataFile, BeforeValidator(_one_file)], ...], OneOrMore] = Field(
+    files: Annotated[
+        tuple[Annotated[DataFile, BeforeValidator(_one_file, json_schema_input_type=str | DataFile)], ...], OneOrMore()
+    ] = Field(
         (),
         description="Files to upload; the first is the training data (S3_KEY).",
         examples=[["data/prices.csv"], [{"file": "data/prices.csv", "key": "data/2025/prices.csv"}]],
@@ -91,7 +93,7 @@ class Repository(Section):
     """The ECR repository that holds the image."""
 
     name: Annotated[str, names.REPOSITORY] | None = Field(
-        None, description="Default: NAME.", examples=["team/my-pipeline"]
+        None, description="The repository's name. Default: NAME.", examples=["team/my-pipeline"]
     )
     scan_on_push: bool = Field(True, description="Scan each pushed image for known vulnerabilities.", examples=[True])
     immutable_tags: bool = Field(
@@ -126,7 +128,7 @@ class Image(Section):
         description="Build arguments (ARG in the Dockerfile). Not for secrets: they stay in the image's history.",
         examples=[{"PYTHON_VERSION": "3.12"}],
     )
-    tags: Annotated[tuple[Annotated[str, names.IMAGE_TAG], ...], AsWritten(), OneOrMore] = Field(
+    tags: Annotated[tuple[Annotated[str, names.IMAGE_TAG], ...], AsWritten(), OneOrMore()] = Field(
         ("latest",),
         description="Tags to give the image, beside the one that names its inputs.",
         examples=[["${git.sha}", "latest"]],

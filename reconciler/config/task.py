@@ -11,7 +11,7 @@ from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.config.fargate import Cpu, Memory
 
 Words = Annotated[tuple[str, ...] | None, AsWritten()]
-Paths = Annotated[tuple[Annotated[str, names.BUCKET_PATH], ...], OneOrMore]
+Paths = Annotated[tuple[Annotated[str, names.BUCKET_PATH], ...], OneOrMore()]
 
 
 class PolicyStatement(Section):
@@ -49,10 +49,10 @@ class TaskRole(Section):
     """What the training program may do: paths of the bucket, or a policy document."""
 
     name: Annotated[str, names.ROLE] | None = Field(
-        None, description="Default: NAME-task-role.", examples=["my-task-role"]
+        None, description="The role's name. Default: NAME-task-role.", examples=["my-task-role"]
     )
     policy_name: Annotated[str, names.POLICY] | None = Field(
-        None, description="Default: NAME-task-policy.", examples=["my-task-policy"]
+        None, description="The name of its policy. Default: NAME-task-policy.", examples=["my-task-policy"]
     )
     read: Paths | None = Field(
         None,
@@ -66,7 +66,11 @@ class TaskRole(Section):
         None,
         description="A policy document instead of `read` and `write`.",
         examples=[
-            {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::my-pipeline-data/*"}]}
+            {
+                "Statement": [
+                    {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::my-pipeline-data/*"}
+                ]
+            }
         ],
     )
 
@@ -75,7 +79,7 @@ class ExecutionRole(Section):
     """The role with which ECS pulls the image and writes the log."""
 
     name: Annotated[str, names.ROLE] | None = Field(
-        None, description="Default: NAME-task-execution-role.", examples=["my-task-execution-role"]
+        None, description="The role's name. Default: NAME-task-execution-role.", examples=["my-task-execution-role"]
     )
 
 
@@ -124,11 +128,11 @@ class Logs(Section):
     """The CloudWatch log group."""
 
     group: Annotated[str, names.LOG_GROUP] | None = Field(
-        None, description="Default: /ecs/FAMILY.", examples=["/ecs/my-task"]
+        None, description="The log group's name. Default: /ecs/FAMILY.", examples=["/ecs/my-task"]
     )
-    retention_days: Annotated[Int, names.RETENTION] | None = Field(
-        30, description="Delete log lines after this many days; null keeps them for ever.", examples=[7]
-    )
+    retention_days: (
+        Annotated[Int, names.RETENTION, Field(json_schema_extra={"enum": list(names.RETENTION_DAYS)})] | None
+    ) = Field(30, description="Delete log lines after this many days; null keeps them for ever.", examples=[7])
     stream_prefix: Annotated[str, names.ECS] = Field(
         "ecs", description="First part of a log stream's name.", examples=["training"]
     )
