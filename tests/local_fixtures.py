@@ -197,7 +197,9 @@ class EmbeddedAws:
 
     def lines(self, arn: str, container: str = "main") -> list[str]:
         """All lines of a container's log that are there now."""
-        logs, found, token = self.client("logs"), [], {}
+        logs = self.client("logs")
+        found: list[str] = []
+        token: dict[str, str] = {}
         stream = f"run/{container}/{arn.split('/')[-1]}"
         while True:
             page = logs.get_log_events(logGroupName="/tests", logStreamName=stream, startFromHead=True, **token)

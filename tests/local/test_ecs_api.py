@@ -33,7 +33,7 @@ def test_one_client_token_launches_once_even_when_used_by_many_at_the_same_time(
     with pytest.raises(ClientError) as caught:
         embedded_aws.run_task(family, clientToken=token, startedBy="another")
     assert caught.value.response["Error"]["Code"] == "ConflictException"
-    assert caught.value.response["resourceIds"] == [answers[0]["tasks"][0]["taskArn"]]
+    assert dict(caught.value.response)["resourceIds"] == [answers[0]["tasks"][0]["taskArn"]]
     assert embedded_aws.launch(family, clientToken=unique("token")) != answers[0]["tasks"][0]["taskArn"]
 
 
@@ -179,7 +179,8 @@ def test_fargate_sizes(embedded_aws: EmbeddedAws, cpu: str, memory: str, good: b
     }  # fmt: skip
     if good:
         definition = ecs.register_task_definition(**params)["taskDefinition"]
-        assert definition["cpu"].isdigit() and definition["memory"].isdigit()
+        assert definition["cpu"].isdigit()
+        assert definition["memory"].isdigit()
         assert definition["registeredAt"]
     else:
         assert error_of(ecs.register_task_definition, **params) == (

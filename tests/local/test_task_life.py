@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+from typing import Any
 
 import pytest
 
@@ -48,7 +50,7 @@ def test_states_pass_in_order_and_the_exit_code_comes_with_the_end(embedded_aws:
         state = (task["lastStatus"], task["containers"][0].get("exitCode"))
         if state not in seen:
             seen.append(state)
-        return state[0] == "STOPPED"
+        return bool(state[0] == "STOPPED")
 
     until(look, "the end of the task")
     assert seen == [("PROVISIONING", None), ("PENDING", None), ("RUNNING", None), ("DEPROVISIONING", 3), ("STOPPED", 3)]
@@ -106,7 +108,8 @@ def test_environment_is_clean_and_layered(embedded_aws: EmbeddedAws, monkeypatch
     ours = {"PATH", "HOME", "TMPDIR", "LANG", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     ours |= {"AWS_EC2_METADATA_DISABLED", "AWS_EXECUTION_ENV", "LC_CTYPE"}
     assert environment.keys() - expected.keys() <= ours
-    assert str(embedded_aws.home) in environment["HOME"] and str(embedded_aws.home) in folder
+    assert str(embedded_aws.home) in environment["HOME"]
+    assert str(embedded_aws.home) in folder
     assert executable.startswith(environment["PATH"].split(":")[0])
 
 
@@ -144,7 +147,7 @@ def test_a_task_can_not_change_its_image(embedded_aws: EmbeddedAws) -> None:
 def test_entry_point_and_command_are_put_together_as_docker_does(
     embedded_aws: EmbeddedAws,
     image: tuple[list[str], list[str]],
-    definition: dict[str, list[str]],
+    definition: dict[str, Any],
     override: dict[str, list[str]],
     expected: str,
 ) -> None:
@@ -202,7 +205,8 @@ def test_a_task_stopped_before_it_runs_has_no_exit_code(embedded_aws: EmbeddedAw
     embedded_aws.client("ecs").stop_task(cluster="tests", task=arn)
     task = embedded_aws.finished(arn)
     assert task["stopCode"] == "UserInitiated"
-    assert "exitCode" not in task["containers"][0] and "startedAt" not in task
+    assert "exitCode" not in task["containers"][0]
+    assert "startedAt" not in task
 
 
 def test_too_much_memory_is_ended_as_ecs_does_it(embedded_aws: EmbeddedAws) -> None:
@@ -243,6 +247,4 @@ def test_children_of_a_task_end_with_it(embedded_aws: EmbeddedAws) -> None:
     embedded_aws.finished(arn)
     pid = int(embedded_aws.lines(arn)[0])
     with pytest.raises(ProcessLookupError):
-        import os
-
         os.kill(pid, 0)

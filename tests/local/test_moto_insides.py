@@ -1,0 +1,83 @@
+"""The names inside moto that the embedded AWS relies on: this fails first when a new version changes one."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import inspect
+
+import pytest
+from moto.core.responses import ActionResult, BaseResponse
+from moto.ec2.models import EC2Backend, ec2_backends
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ecr.models import ECRBackend, Image, Repository
+from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
+from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.logs.models import LogGroup, LogsBackend, LogStream
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
+from werkzeug.serving import WSGIRequestHandler
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+
+
+def test_the_version_is_the_one_pinned() -> None:
+    assert importlib.metadata.version("moto").startswith("5.2.")
+
+
+@pytest.mark.parametrize(
+    ("owner", "names"),
+    [
+        (
+            EC2ContainerServiceResponse,
+            "run_task describe_tasks list_tasks stop_task create_cluster delete_cluster describe_clusters ecs_backend",
+        ),
+        (
+            EC2ContainerServiceResponse,
+            "put_cluster_capacity_providers register_task_definition deregister_task_definition",
+        ),
+        (BaseResponse, "_get_param _get_params _get_int_param"),
+        (ActionResult, "result"),
+        (EC2ContainerServiceBackend, "_get_cluster describe_task_definition _get_provider iter_tagged_resources"),
+        (EC2Backend, "get_subnet get_security_group_from_id get_default_security_group create_network_interface"),
+        (EC2Backend, "delete_network_interface _delete_security_group"),
+        (NetworkInterface, "group_set"),
+        (ECRBackend, "put_image"),
+        (Image, "get_image_digest"),
+        (LogsBackend, "create_log_group ensure_log_stream put_retention_policy"),
+        (LogStream, "put_log_events"),
+        (S3Backend, "delete_bucket_encryption"),
+        (WSGIRequestHandler, "make_environ run_wsgi connection_dropped"),
+        (MotoRequestHandler, "make_environ"),
+    ],
+)
+def test_names_are_there(owner: type, names: str) -> None:
+    assert [name for name in names.split() if not hasattr(owner, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (EC2ContainerServiceBackend.__init__, "tasks clusters"),
+        (Cluster.__init__, "capacity_providers default_capacity_provider_strategy running_tasks_count status arn name"),
+        (TaskDefinition.__init__, "container_definitions compatibilities network_mode ephemeral_storage cpu memory"),
+        (TaskDefinition.__init__, "runtime_platform status tags family arn"),
+        (Repository.__init__, "images"),
+        (Image.__init__, "image_tags"),
+        (LogGroup.__init__, "streams"),
+        (FakeBucket.__init__, "encryption public_access_block"),
+    ],
+)
+def test_attributes_are_set(function: object, names: str) -> None:
+    source = inspect.getsource(function)  # type: ignore[arg-type]
+    assert [name for name in names.split() if f"self.{name} =" not in source and f"self.{name}:" not in source] == []
+
+
+def test_signatures() -> None:
+    assert list(inspect.signature(PublicAccessBlock).parameters) == [
+        "block_public_acls",
+        "ignore_public_acls",
+        "block_public_policy",
+        "restrict_public_buckets",
+    ]
+    assert callable(DomainDispatcherApplication(create_backend_app))
+    assert ec2_backends[ACCOUNT][REGION].enis == {}
