@@ -84,6 +84,10 @@ class ImageKind:
         self._report = report
         self._missing = missing
 
+    def use(self, engine: Engine) -> None:
+        """Build with this engine: it is looked for only when something has to be built."""
+        self._engine = engine
+
     def observe(self, aws: Aws, wants: Sequence[ImageSpec]) -> Mapping[str, Observed[ImageSpec]]:
         """The image with the wanted inputs; else the newest, whose record says what has changed since."""
         found: dict[str, Observed[ImageSpec]] = {}
@@ -137,7 +141,8 @@ class ImageKind:
         if inputs.hash != want.inputs:
             changed = ", ".join(changed_inputs(want.build.files, inputs.record)[:5])
             raise PlanDrift(f"what goes into the image changed since the plan: {changed}", hint="run it again")
-        cache = f"{uri}:{want.tags_wanted[0]}" if want.tags_wanted else None
+        newest = max(_ours(aws, want.name), key=_age, default=None)
+        cache = f"{uri}:{INPUTS_TAG}{_inputs_of(newest)}" if newest else None
         request = BuildRequest(inputs, want.name, want.build.labels, cache, lambda: ecr_login(aws))
         image = engine.find(request)
         if image is None:

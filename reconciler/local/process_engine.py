@@ -29,7 +29,7 @@ from reconciler.image.manifest import OCI_MANIFEST, Manifest, put_manifest, reco
 class ProcessEngine:
     """See `reconciler.image.engine.Engine`. home: the embedded AWS's folder; aws: the embedded AWS."""
 
-    name = "processes of this machine, no container engine answers"
+    name = "processes of this machine, without a container engine"
 
     def __init__(self, home: Path, aws: Aws) -> None:
         self._images = home / "images"
@@ -38,7 +38,11 @@ class ProcessEngine:
     def find(self, request: BuildRequest) -> str | None:
         """The digest of the image with these inputs, if its folder is there."""
         digest = _manifest(request.inputs).digest
-        return digest if self._folder(digest).is_dir() else None
+        return digest if self.has(digest) else None
+
+    def has(self, digest: str) -> bool:
+        """Whether an image was made here."""
+        return (self._folder(digest) / "rootfs").is_dir()
 
     def build(self, request: BuildRequest, output: Output) -> str:
         """Make the image's folder, whole or not at all. Raises PlanDrift, ReconcilerError."""

@@ -1,0 +1,73 @@
+"""Running a program and showing what it says."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from reconciler.errors import ReconcilerError
+
+KEPT_LINES = 200
+
+
+def try_run(arguments: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """What a command printed, or None if it failed."""
+    try:
+        answer = _answer(arguments, environment)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout if answer.returncode == 0 else None
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    """What a command printed. Raises ReconcilerError with what it complained of."""
+    try:
+        answer = _answer(arguments, environment)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ReconcilerError(f"{' '.join(arguments[:2])} failed: {error}") from None
+    if answer.returncode != 0:
+        raise ReconcilerError(f"{' '.join(arguments[:2])} failed: {answer.stderr.strip() or 'it said nothing'}")
+    return answer.stdout
+
+
+def _answer(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603  the engine that was found on the PATH
+        list(arguments), env=dict(environment), capture_output=True, text=True, timeout=60
+    )
+
+
+def tell(
+    arguments: Sequence[str], environment: Mapping[str, str], output: Callable[[str], None]
+) -> tuple[int, list[str]]:
+    """Run a command, handing over each line as it comes. Returns its exit code and its last lines.
+
+    The command ends with us: interrupted, it is asked to end, and ended after ten seconds.
+    """
+    lines: deque[str] = deque(maxlen=KEPT_LINES)
+    process = subprocess.Popen(  # noqa: S603  the engine that was found on the PATH
+        list(arguments),
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert process.stdout is not None
+    try:
+        with process.stdout:
+            for raw in process.stdout:
+                line = raw.rstrip()
+                if line:
+                    lines.append(line)
+                    output(line)
+        return process.wait(), list(lines)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,216 @@
+"""Docker and Podman by their command lines, which know contexts, rootless set-ups and remote engines better than we do.
+
+BuildKit is used where there is one: `docker buildx`, or a client before 23, which has it built in; else the classic
+builder. Of several docker commands on the PATH, the one with the better builder is taken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconciler.errors import ReconcilerError
+from reconciler.image.command import run, tell, try_run
+from reconciler.image.engine import BuildRequest, Engine, Output, PushRequest, no_engine
+from reconciler.image.inputs import snapshot
+from reconciler.image.login import logged_in
+
+LOCAL = "reconciler.local"  # a registry that doesn't exist: images under it are never pulled or pushed by mistake
+DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+FINAL = re.compile(r"does not exist|is not authorized|immutable|name unknown|no such image|invalid reference", re.I)
+# BuildKit's names of its own steps and their parts; what takes time or goes wrong has other lines.
+NOISE = re.compile(r"#\d+ (?:sha256:|\[internal\]|transferring|DONE 0\.0s|writing image|naming to|exporting|preparing)")
+ATTEMPTS = 5
+LOOPBACK = ("127.", "localhost", "[::1]")
+
+
+@dataclass(frozen=True)
+class CommandLineEngine:
+    """See `reconciler.image.engine.Engine`. builder: buildx, buildkit, classic or podman."""
+
+    command: str
+    version: str
+    builder: str
+    environment: Mapping[str, str] = field(repr=False)
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def name(self) -> str:
+        """`Docker 28.2.2 (BuildKit)`."""
+        if self.builder == "podman":
+            return f"Podman {self.version}"
+        return f"Docker {self.version} ({'classic builder' if self.builder == 'classic' else 'BuildKit'})"
+
+    def find(self, request: BuildRequest) -> str | None:
+        """The id of the image that was tagged with these inputs."""
+        return self.image_id(self._tag(request))
+
+    def image_id(self, reference: str) -> str | None:
+        """The id of a local image, or None."""
+        found = self.inspect(reference)
+        return str(found["Id"]) if found else None
+
+    def inspect(self, reference: str) -> dict[str, Any] | None:
+        """What the engine knows of a local image, or None."""
+        answer = try_run([self.command, "image", "inspect", reference], self.environment)
+        found = json.loads(answer) if answer else []
+        return dict(found[0]) if found else None
+
+    def build(self, request: BuildRequest, output: Output) -> str:
+        """Build from a snapshot of the inputs. Raises ReconcilerError with the builder's last lines."""
+        tag = self._tag(request)
+        login = request.login() if request.cache and request.login and self.builder != "podman" else None
+        with (
+            tempfile.TemporaryDirectory(prefix="reconciler-build-") as folder,
+            logged_in(login, self.environment) as env,
+        ):
+            context, dockerfile = Path(folder, "context"), Path(folder, "Dockerfile")
+            snapshot(request.inputs, context)
+            dockerfile.write_bytes(request.inputs.dockerfile.read_bytes())
+            if self.builder == "classic":
+                env["DOCKER_BUILDKIT"] = "0"
+            elif self.builder == "buildkit":
+                env["DOCKER_BUILDKIT"] = "1"
+            arguments = self._build_arguments(request, tag, self._cache(request, env, output))
+            code, lines = tell(
+                [*arguments, "--file", str(dockerfile), str(context)],
+                env,
+                lambda line: None if NOISE.match(line) else output(line),
+            )
+        if code != 0:
+            raise ReconcilerError(
+                f"the image can't be built ({self.name}, exit code {code}): {_last_words(lines)}",
+                hint=f"see the lines above; the Dockerfile is {request.inputs.dockerfile}",
+            )
+        image = self.image_id(tag)
+        if image is None:
+            raise ReconcilerError(f"{self.name} built the image and doesn't have it as {tag}")
+        return image
+
+    def push(self, image: str, request: PushRequest, output: Output) -> str:
+        """Push under `request.tag`, again after a failure: layers that arrived aren't sent twice."""
+        reference = f"{request.uri}:{request.tag}"
+        run([self.command, "tag", image, reference], self.environment)
+        try:
+            for attempt in range(1, ATTEMPTS + 1):
+                with logged_in(request.login(), self.environment) as env:
+                    code, lines = tell(self._push_command(reference), env, output)
+                digest = DIGEST.findall("\n".join(lines))
+                if code == 0 and (digest or self.builder == "podman"):
+                    return digest[-1] if digest else self._podman_digest(reference)
+                last = _last_words(lines)
+                if FINAL.search(last) or attempt == ATTEMPTS:
+                    break
+                output(f"push failed ({last}); trying again with a new token ({attempt + 1} of {ATTEMPTS})")
+                self.sleep(2.0 ** (attempt - 1))
+        finally:
+            try_run([self.command, "image", "rm", reference], self.environment)  # only this name of the image
+        raise ReconcilerError(f"the image can't be pushed to {request.uri}: {last}", hint="run the same command again")
+
+    def _tag(self, request: BuildRequest) -> str:
+        return f"{LOCAL}/{request.repository}:inputs-{request.inputs.hash}"
+
+    def _build_arguments(self, request: BuildRequest, tag: str, cache: list[str]) -> list[str]:
+        inputs = request.inputs
+        start = {
+            "buildx": ["buildx", "build", "--load", "--provenance=false", "--progress=plain"],
+            "buildkit": ["build", "--progress=plain"],
+            "classic": ["build"],
+            "podman": ["build", "--format=docker"],
+        }[self.builder]
+        arguments = [self.command, *start, "--platform", inputs.platform, "--tag", tag, *cache]
+        if inputs.target:
+            arguments += ["--target", inputs.target]
+        for name, value in inputs.build_args.items():
+            arguments += ["--build-arg", f"{name}={value}"]
+        for name, value in request.labels.items():
+            arguments += ["--label", f"{name}={value}"]
+        return arguments
+
+    def _cache(self, request: BuildRequest, environment: Mapping[str, str], output: Output) -> list[str]:
+        """Options to reuse the layers of the image in the repository, and to leave what the next build needs."""
+        if self.builder in ("buildx", "buildkit"):
+            inline = ["--build-arg", "BUILDKIT_INLINE_CACHE=1"]
+            return [*inline, "--cache-from", request.cache] if request.cache else inline
+        if self.builder == "podman" or not request.cache:
+            return []
+        # The classic builder looks at nothing but --cache-from once it is given, so only where there is nothing else.
+        if try_run([self.command, "image", "ls", "--quiet", f"{LOCAL}/{request.repository}"], self.environment):
+            return []
+        output(f"looking for layers to reuse in {request.cache}")
+        code, _ = tell([self.command, "pull", "--quiet", request.cache], environment, lambda line: None)
+        return ["--cache-from", request.cache] if code == 0 else []
+
+    def _push_command(self, reference: str) -> list[str]:
+        plain_http = self.builder == "podman" and reference.startswith(LOOPBACK)
+        return [self.command, "push", *(["--tls-verify=false"] if plain_http else []), reference]
+
+    def _podman_digest(self, reference: str) -> str:
+        found = self.inspect(reference) or {}
+        for name in found.get("RepoDigests") or ():
+            if str(name).rpartition("@")[0] == reference.rpartition(":")[0]:
+                return str(name).rpartition("@")[2]
+        return str(found.get("Digest", ""))
+
+
+def find_engine(environment: Mapping[str, str] | None = None) -> Engine:
+    """The best container engine that answers. Raises UserError that says what was tried and how to go on."""
+    env = dict(os.environ if environment is None else environment)
+    engines, tried = [], []
+    for command in _commands(env):
+        engine, problem = _ask(command, env)
+        if engine is not None:
+            engines.append(engine)
+        else:
+            tried.append(f"{command}: {problem}")
+    if not engines:
+        raise no_engine("; ".join(tried) or "neither docker nor podman is on the PATH")
+    order = ("buildx", "buildkit", "classic", "podman")
+    return min(engines, key=lambda engine: order.index(engine.builder))
+
+
+def _commands(environment: Mapping[str, str]) -> list[str]:
+    folders = [Path(folder) for folder in environment.get("PATH", os.defpath).split(os.pathsep) if folder]
+    found = [folder / name for name in ("docker", "podman") for folder in folders]
+    return list(dict.fromkeys(str(path) for path in found if path.is_file() and os.access(path, os.X_OK)))
+
+
+def _ask(command: str, env: Mapping[str, str]) -> tuple[CommandLineEngine | None, str]:
+    """The engine behind a command, or why there is none."""
+    wanted = "{{.Client.Version}} {{.Server.Version}}"
+    podman = Path(command).name == "podman"
+    try:
+        answer = subprocess.run(  # noqa: S603  found on the PATH
+            [command, "version", "--format", "{{.Client.Version}}" if podman else wanted],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=15,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return None, str(error)
+    words = answer.stdout.split()
+    if answer.returncode != 0 or not words:
+        return None, _last_words(answer.stderr.splitlines()) or "no answer"
+    if podman or "podman" in answer.stderr.lower():
+        return CommandLineEngine(command, words[0], "podman", env), ""
+    if try_run([command, "buildx", "version"], env):
+        builder = "buildx"
+    else:
+        builder = "buildkit" if int(words[0].split(".")[0]) < 23 else "classic"
+    return CommandLineEngine(command, words[-1], builder, env), ""
+
+
+def _last_words(lines: list[str]) -> str:
+    """The last line that says something; builders end with a repetition of the command otherwise."""
+    said = [line.strip() for line in lines if line.strip() and not set(line.strip()) <= set("-=> ")]
+    errors = [line for line in said if re.search(r"error|denied|failed|cannot|unknown|refused", line, re.I)]
+    return (errors or said or ["it said nothing"])[-1]

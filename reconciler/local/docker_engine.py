@@ -1,0 +1,178 @@
+"""Which engine makes images for the embedded AWS, and Docker as one of them.
+
+A Docker engine on this machine builds for real. Its image goes to a local registry if RECONCILER_LOCAL_REGISTRY names
+one (such as 127.0.0.1:5001), and its manifest to the embedded ECR, which takes no layers: digest and tags agree.
+HOME/images/<hex>/docker.json tells the ECS agent which image of the engine a digest is. Without an engine, or when the
+base image can't be had, the image is made for processes instead, and the output says so.
+RECONCILER_LOCAL_ENGINE=docker or =process decides it beforehand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from reconciler.aws import Aws
+from reconciler.errors import ReconcilerError, UserError
+from reconciler.image.docker import CommandLineEngine, find_engine
+from reconciler.image.engine import BuildRequest, Engine, Output, PushRequest
+from reconciler.image.manifest import OCI_MANIFEST, READABLE, Manifest, put_manifest
+from reconciler.local.process_engine import ProcessEngine
+
+CHOICE = "RECONCILER_LOCAL_ENGINE"
+REGISTRY = "RECONCILER_LOCAL_REGISTRY"
+NO_BASE = re.compile(
+    r"pull access denied|failed to (?:resolve|do request|authorize)|manifest unknown|no such host|i/o timeout|"
+    r"connection refused|TLS handshake|x509|Client\.Timeout|error pulling image|toomanyrequests|dial tcp|lookup ",
+    re.IGNORECASE,
+)
+
+
+def local_engine(home: Path, aws: Aws, environment: Mapping[str, str] | None = None) -> Engine:
+    """The engine for the embedded AWS in `home`; its name says which it is. Raises UserError."""
+    env = dict(os.environ if environment is None else environment)
+    processes = ProcessEngine(home, aws)
+    choice = env.get(CHOICE, "")
+    if choice not in ("", "docker", "process"):
+        raise UserError(f"{CHOICE}={choice!r} means nothing", hint="set it to docker or process, or unset it")
+    if choice == "process":
+        return processes
+    docker = usable_docker(env)
+    if docker is None and choice == "docker":
+        raise UserError(f"{CHOICE}=docker, and no Docker engine on this machine answers", hint="start Docker")
+    if docker is None:
+        return processes
+    made = LocalDockerEngine(docker, home, aws, env.get(REGISTRY) or None)
+    return made if choice == "docker" else WithFallback(made, processes)
+
+
+def usable_docker(environment: Mapping[str, str]) -> CommandLineEngine | None:
+    """A Docker engine whose containers can reach a server on this machine's loopback: Linux, and not remote."""
+    host = environment.get("DOCKER_HOST", "unix://")
+    if sys.platform != "linux" or not host.startswith("unix://"):
+        return None
+    try:
+        found = find_engine(environment)
+    except UserError:
+        return None
+    return found if isinstance(found, CommandLineEngine) and found.builder != "podman" else None
+
+
+class LocalDockerEngine:
+    """See `reconciler.image.engine.Engine`. registry: host:port of a local registry, or None."""
+
+    def __init__(self, docker: CommandLineEngine, home: Path, aws: Aws, registry: str | None) -> None:
+        self._docker, self._images, self._aws, self._registry = docker, home / "images", aws, registry
+
+    @property
+    def name(self) -> str:
+        """What it is, and where images go."""
+        return f"{self._docker.name}, {f'registry {self._registry}' if self._registry else 'no local registry'}"
+
+    def find(self, request: BuildRequest) -> str | None:
+        """The id of the image with these inputs."""
+        return self._docker.find(request)
+
+    def build(self, request: BuildRequest, output: Output) -> str:
+        """Build with Docker. Raises ReconcilerError."""
+        return self._docker.build(replace(request, cache=None, login=None), output)
+
+    def push(self, image: str, request: PushRequest, output: Output) -> str:
+        """Push to the local registry if there is one, register in the embedded ECR. Raises ReconcilerError."""
+        known = {"image": image, "command": self._docker.command}
+        if self._registry:
+            uri = f"{self._registry}/{request.repository}"
+            digest = self._docker.push(image, replace(request, uri=uri), output)
+            manifest = self._with_annotations(request, digest)
+            known["reference"] = f"{uri}@{manifest.digest}"
+        else:
+            manifest = self._without_registry(image).annotated(request.annotations)
+        folder = self._images / manifest.digest.removeprefix("sha256:")
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f"docker.json.{os.getpid()}"
+        unfinished.write_text(json.dumps(known))
+        unfinished.replace(folder / "docker.json")
+        put_manifest(self._aws, request.repository, manifest, request.tag)
+        return manifest.digest
+
+    def _with_annotations(self, request: PushRequest, digest: str) -> Manifest:
+        """Give the registry the manifest with the record of inputs, as the image kind gives it to ECR."""
+        base = f"http://{self._registry}/v2/{request.repository}/manifests"
+        try:
+            asked = urllib.request.Request(f"{base}/{digest}", headers={"Accept": ", ".join(READABLE)})  # noqa: S310
+            with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310  http on loopback
+                found = Manifest(answer.read().decode(), answer.headers["Content-Type"])
+            manifest = found.annotated(request.annotations)
+            for name in (manifest.digest, request.tag.replace("pushed-", "inputs-")):
+                put = urllib.request.Request(  # noqa: S310
+                    f"{base}/{name}",
+                    data=manifest.text.encode(),
+                    method="PUT",
+                    headers={"Content-Type": manifest.media_type},
+                )
+                urllib.request.urlopen(put, timeout=30).close()  # noqa: S310
+        except (OSError, ValueError) as error:
+            raise ReconcilerError(f"the local registry {self._registry} doesn't do as it should: {error}") from None
+        return manifest
+
+    def _without_registry(self, image: str) -> Manifest:
+        """A manifest that names the image's configuration; its layers stay with the engine and aren't listed."""
+        found = self._docker.inspect(image) or {}
+        document = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": image,
+                "size": int(found.get("Size", 0)),
+            },
+            "layers": [],
+            "annotations": {"reconciler.made-by": "Docker, without a registry"},
+        }
+        return Manifest(json.dumps(document), OCI_MANIFEST)
+
+
+class WithFallback:
+    """Docker, and processes where Docker can't get the base image. See `reconciler.image.engine.Engine`."""
+
+    def __init__(self, docker: LocalDockerEngine, processes: ProcessEngine) -> None:
+        self._docker, self._processes = docker, processes
+
+    @property
+    def name(self) -> str:
+        """That of Docker, which is tried first."""
+        return self._docker.name
+
+    def find(self, request: BuildRequest) -> str | None:
+        """From Docker; an image for processes is made again in no time."""
+        return self._docker.find(request)
+
+    def build(self, request: BuildRequest, output: Output) -> str:
+        """With Docker, else for processes. Raises ReconcilerError."""
+        said: list[str] = []
+
+        def both(line: str) -> None:
+            said.append(line)
+            output(line)
+
+        try:
+            return self._docker.build(request, both)
+        except ReconcilerError as error:
+            if not NO_BASE.search("\n".join([*said[-20:], error.message])):
+                raise
+            output(
+                f"{self._docker.name} can't get the base image; the program runs as a process of this machine instead"
+            )
+            return self._processes.build(request, output)
+
+    def push(self, image: str, request: PushRequest, output: Output) -> str:
+        """To where it was built."""
+        mine = self._processes.has(image)
+        return (self._processes if mine else self._docker).push(image, request, output)
