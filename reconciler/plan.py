@@ -15,8 +15,8 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.diff import diff
-from reconciler.graph import Graph, Node, references, resolve
-from reconciler.spec import OWNER_TAG, Address, Change, Changes, Observed, Ref, Spec
+from reconciler.graph import Graph, Node, resolve
+from reconciler.spec import Address, Change, Changes, Observed, Ref, Spec
 
 
 class Action(StrEnum):
@@ -107,16 +107,17 @@ def make_plan(
     """
     wanted = graph.nodes.keys() if options.targets is None else graph.closure(options.targets)
     known: dict[Ref, str] = {}
+    mine = owned(deploy, graph, seen, recorded)
     steps: list[Step] = []
     for address, node in graph.nodes.items():
         if address not in wanted:
             continue
-        step = _wanted(deploy, node, seen.get(address), known, recorded, options)
+        step = _wanted(node, seen.get(address), known, address in mine, options)
         steps.append(replace(step, needs=graph.needs[address]))
         known |= _known_after(step)
     if options.targets is None:
         gone = [address for address in recorded if address not in graph.nodes and address in seen]
-        steps += deletions(deploy, [seen[address] for address in gone], recorded, options, ranks, left=True)
+        steps += deletions([seen[address] for address in gone if address in mine], options, ranks, left=True)
     return Plan(deploy, tuple(steps))
 
 
@@ -131,24 +132,40 @@ def plan_destroy(
 ) -> Plan:
     """The plan that removes everything of this deploy, what it holds in data only if told so."""
     protected = frozenset(address for address, node in graph.nodes.items() if node.protect)
-    found = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in seen]
-    return Plan(deploy, tuple(deletions(deploy, found, recorded, options, ranks, protected=protected)))
+    mine = owned(deploy, graph, seen, recorded)
+    found = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in mine]
+    return Plan(deploy, tuple(deletions(found, options, ranks, protected=protected)))
 
 
 def ours(deploy: str, observed: Observed[Any], recorded: Iterable[Address]) -> bool:
-    """Whether this deploy made it."""
+    """Whether this deploy made it, as far as its tag and the record say."""
     return observed.owner == deploy or (observed.owner is None and observed.spec.address in recorded)
 
 
+def owned(
+    deploy: str, graph: Graph, seen: Mapping[Address, Observed[Any]], recorded: Iterable[Address]
+) -> frozenset[Address]:
+    """What there is of this deploy: by tag, by the record, or as an untagged part of something of ours."""
+    mine: set[Address] = set()
+    for address in (*graph.nodes, *(a for a in seen if a not in graph.nodes)):
+        observed = seen.get(address)
+        if observed is None:
+            continue
+        parents = [need for need in graph.needs.get(address, ()) if need.kind == observed.spec.part_of]
+        if ours(deploy, observed, recorded) or (observed.owner is None and any(need in mine for need in parents)):
+            mine.add(address)
+    return frozenset(mine)
+
+
 def _wanted(
-    deploy: str, node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], recorded: frozenset[Address], options: Options
+    node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mine: bool, options: Options
 ) -> Step:
     want = resolve(node.spec, known)
     if seen is None:
         return Step(Action.CREATE, want.address, diff_from_nothing(want), want)
     changes = diff(want, seen.spec)
-    if not ours(deploy, seen, recorded):
-        return _foreign(deploy, want, seen, changes, options)
+    if not mine:
+        return _foreign(want, seen, changes, options)
     if not changes:
         return Step(Action.NONE, want.address, (), want, seen)
     fixed = [change.path for change in changes if change.replaces]
@@ -162,7 +179,7 @@ def _wanted(
     return step
 
 
-def _foreign(deploy: str, want: Spec, seen: Observed[Any], changes: Changes, options: Options) -> Step:
+def _foreign(want: Spec, seen: Observed[Any], changes: Changes, options: Options) -> Step:
     owner = f"deploy {seen.owner!r}" if seen.owner else "someone else"
     real = tuple(change for change in changes if not _ownership(change))
     if not real and not (options.adopt and seen.owner is None and changes):
@@ -190,24 +207,20 @@ def _known_after(step: Step) -> dict[Ref, str]:
 
 
 def deletions(
-    deploy: str,
-    found: Sequence[Observed[Any]],
-    recorded: frozenset[Address],
+    mine: Sequence[Observed[Any]],
     options: Options,
     ranks: Sequence[str],
     *,
     left: bool = False,
     protected: frozenset[Address] = frozenset(),
 ) -> list[Step]:
-    """Deletions of what is ours among `found`, in the reverse order of making.
+    """Deletions of what is ours, in the reverse order of making.
 
     left: these left the file, so that deleting them needs `prune`.
     """
     order = {kind: rank for rank, kind in enumerate(ranks)}
-    mine = [one for one in found if ours(deploy, one, recorded)]
-    mine.sort(key=lambda one: (-order.get(one.spec.kind, 0), one.spec.name))
     steps: list[Step] = []
-    for one in mine:
+    for one in sorted(mine, key=lambda one: (-order.get(one.spec.kind, 0), one.spec.name)):
         address = one.spec.address
         held = ""
         if address in protected:
@@ -222,24 +235,12 @@ def deletions(
 
 
 def diff_from_nothing(want: Spec) -> Changes:
-    """What a creation sets: each field that isn't at its empty value."""
-    empty = type(want).model_construct(**{
-        name: None for name in type(want).model_fields
-    })
-    return tuple(
-        replace(change, replaces=False, widens=False)
-        for change in diff(want, empty)
-        if change.path != "name" and change.after not in (None, [], {}, "", False)
-    )
-
-
-def unresolved(spec: Spec) -> tuple[Ref, ...]:
-    """References that aren't known yet."""
-    return tuple(references(spec))
+    """What a creation sets: each field that isn't at its default."""
+    fields = type(want).model_fields
+    set_here = [name for name, field in fields.items() if name != "name" and getattr(want, name) != field.get_default()]
+    empty = want.model_copy(update={name: None for name in set_here})
+    return tuple(replace(change, replaces=False, widens=False) for change in diff(want, empty))
 
 
 def _join(paths: Sequence[str]) -> str:
     return " and ".join(dict.fromkeys(paths))
-
-
-__all__ = ["OWNER_TAG", "Action", "Options", "Plan", "Step", "deletions", "make_plan", "ours", "plan_destroy"]

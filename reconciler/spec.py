@@ -77,12 +77,14 @@ class Spec(Value):
 
     `tags` holds all tags, the ownership tag included.
     `data` kinds hold what can't be made again (objects, images): they are deleted only when told so.
+    `part_of`: the kind that holds it; without a tag of its own it belongs to whoever owns that.
     `volatile` attributes are others after an update. Every field has a default, so that a name alone can be looked up.
     """
 
     kind: ClassVar[str]
     data: ClassVar[bool] = False
     volatile: ClassVar[frozenset[str]] = frozenset()
+    part_of: ClassVar[str] = ""
 
     name: str
     tags: dict[str, str] = {}

@@ -28,6 +28,7 @@ class ObjectSpec(Spec):
     kind: ClassVar[str] = "object"
     data: ClassVar[bool] = True
     volatile: ClassVar[frozenset[str]] = frozenset({"version"})
+    part_of: ClassVar[str] = "bucket"
 
     sha256: str = ""
     size: int = 0  # bytes

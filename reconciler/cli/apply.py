@@ -1,0 +1,181 @@
+"""`apply`: plan, execute that plan, launch the task, watch it, and exit with its exit code."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.aws import Aws
+from reconciler.cli.common import Target, deployment, plan_options, target
+from reconciler.cli.main import on_interrupt
+from reconciler.cli.render import plan_json, show_plan
+from reconciler.cli.steps import Steps, show_outcome
+from reconciler.cli.task import report, watch
+from reconciler.cli.terminal import Terminal
+from reconciler.config.git import commit
+from reconciler.deployment import Deployment, Seen
+from reconciler.errors import Interrupted, PlanDrift, ReconcilerError
+from reconciler.execute import Outcome, execute
+from reconciler.image.kind import ImageKind
+from reconciler.lock import Lock
+from reconciler.plan import Action, Options, Plan
+from reconciler.record import write_record
+from reconciler.run.job import Decision, decide, launch_of
+from reconciler.run.launch import new_run, start
+from reconciler.run.record import Run, Runs
+from reconciler.spec import Address
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Apply. Returns the task's exit code, or 0 when none was to run; 1 when a step failed or was held back."""
+    where = target(options)
+    on_interrupt(where.stop.set)
+    aws = where.aws(terminal)
+    apply = _Apply(where, aws, deployment(where, aws, terminal, options), options, terminal)
+    return apply.run()
+
+
+@dataclass
+class _Apply:
+    where: Target
+    aws: Aws
+    here: Deployment
+    options: Namespace
+    terminal: Terminal
+
+    def run(self) -> int:
+        """All of it."""
+        here, terminal = self.here, self.terminal
+        allowed = plan_options(self.options, list(here.graph.nodes))
+        runs = Runs(self.aws, here.names.bucket)
+        wants_run = not self.options.skip_run and allowed.targets is None
+        reads: list[Any] = [lambda: here.observe(allowed)]
+        if wants_run:
+            reads.append(lambda: decide(here, runs))
+        seen, *decided = self.aws.together(*reads)
+        decision: Decision | None = decided[0] if decided else None
+        plan = here.plan(seen, allowed)
+        terminal.say(f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {self.where.place}")
+        if here.dirty:
+            terminal.say(f"the image holds changes that aren't committed: {', '.join(here.dirty[:5])}")
+        show_plan(terminal, plan, verbose=self.options.verbose)
+        outcome, run = self._act(plan, seen, allowed, decision, runs)
+        show_outcome(terminal, outcome, self.command)
+        if self.where.stop.is_set():
+            raise Interrupted("interrupted", hint=f"what was done stays; to go on: {self.command}")
+        ended, code = None, 0 if outcome.ok else 1
+        if run is not None:
+            ended, code = watch(terminal, self.where, self.aws, here, runs, run)
+        elif decision is not None and outcome.ok:
+            terminal.say(f"Nothing to run: {decision.why}.")
+            ended = decision.run
+            if ended is not None:
+                report(terminal, self.where, here, ended)
+        if self.options.json:
+            terminal.json(_summary(plan, outcome, ended))
+        return code
+
+    def _act(
+        self, plan: Plan, seen: Seen, allowed: Options, decision: Decision | None, runs: Runs
+    ) -> tuple[Outcome, Run | None]:
+        """Under the lock: execute the plan, then launch."""
+        works = any(step.does for step in plan.steps)
+        launches = decision is not None and decision.action != "none"
+        if not works and not launches:
+            return self._nothing(plan, seen), None
+        lock = Lock(
+            self.where.aws(self.terminal),
+            self.here.deploy.name,
+            self.command,
+            wait=self.options.wait_for_lock,
+            on_wait=lambda holder: self.terminal.note(f"waiting for the lock, held by {holder}"),
+        )
+        with lock:
+            self.aws.before_write = lock.check
+            try:
+                outcome = self._execute(plan, allowed) if works else self._nothing(plan, seen)
+                run = self._launch(decision, outcome, runs) if launches and decision and outcome.ok else None
+            finally:
+                self.aws.before_write = lambda: None
+        return outcome, run
+
+    def _nothing(self, plan: Plan, seen: Seen) -> Outcome:
+        """What there is, when nothing has to be done or may be."""
+        outcome = Outcome(attributes={address: one.attributes for address, one in seen.resources.items()})
+        outcome.skipped = [(step, step.held) for step in plan.held if step.action is not Action.DELETE]
+        return outcome
+
+    def _execute(self, shown: Plan, allowed: Options) -> Outcome:
+        """Execute what was shown. What another apply did meanwhile makes it smaller; anything else stops it."""
+        seen = self.here.observe(allowed)
+        plan = self.here.plan(seen, allowed)
+        _no_larger(plan, shown)
+        if any(step.does and step.address.kind == "image" for step in plan.steps):
+            # Only now, so that an apply that builds nothing needs no engine.
+            image = self.here.kinds["image"]
+            assert isinstance(image, ImageKind)
+            image.use(self.where.engine(self.aws))
+        made = {s.address for s in plan.steps if s.does and s.action is not Action.DELETE}
+        kept = {a for a in seen.recorded if a in seen.resources or a in made}
+        if made - seen.recorded:
+            write_record(self.aws, self.here.deploy.name, kept | made)
+        self.terminal.say()
+        outcome = execute(
+            plan, self.aws, self.here.kinds, Steps(self.terminal), recorded=frozenset(kept | made), stop=self.where.stop
+        )
+        gone = {step.address for step in outcome.done if step.action is Action.DELETE}
+        if gone:
+            write_record(self.aws, self.here.deploy.name, (kept | made) - gone)
+        return outcome
+
+    def _launch(self, decision: Decision, outcome: Outcome, runs: Runs) -> Run:
+        """A new task, or the one that is under way."""
+        if self.where.stop.is_set():
+            raise Interrupted("interrupted before the launch", hint=f"to go on: {self.command}")
+        self.terminal.say()
+        attributes: dict[Address, Mapping[str, str]] = dict(outcome.attributes)
+        launch = launch_of(self.here, attributes, commit(self.where.base) or "")
+        if decision.action == "resume" and decision.run is not None:
+            self.terminal.say(f"Coming back to run {decision.run.id}")
+            run = decision.run
+        else:
+            run = new_run(runs, launch, decision.fingerprint, decision.inputs, self.aws.clock.now())
+            self.terminal.say(f"Run {run.id}: {decision.why}")
+        return run if run.task_arn else start(self.aws, runs, launch, run)
+
+    @property
+    def command(self) -> str:
+        """The command line, to say how to go on."""
+        return "python -m reconciler " + shlex.join(sys.argv[1:] or ["apply", os.fspath(self.where.file)])
+
+
+def _no_larger(plan: Plan, shown: Plan) -> None:
+    """Raises PlanDrift when a step would do more than was shown."""
+    before = {step.address: step for step in shown.steps}
+    for step in plan.steps:
+        known = before.get(step.address)
+        if not step.does or known == step:
+            continue
+        shown_changes = known.changes if known and known.does else ()
+        same = known is not None and step.action in (known.action, Action.UPDATE)
+        if not same or not all(change in shown_changes for change in step.changes):
+            raise PlanDrift(f"{step.address} changed since the plan was shown", hint="run the command again")
+
+
+def _summary(plan: Plan, outcome: Outcome, run: Run | None) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "plan": plan_json(plan),
+        "done": [str(step.address) for step in outcome.done],
+        "failed": [{"resource": str(step.address), "error": str(error)} for step, error in outcome.failed],
+        "not_tried": [{"resource": str(step.address), "because": because} for step, because in outcome.skipped],
+        "run": run.model_dump(mode="json") if run else None,
+    }
+
+
+__all__ = ["ReconcilerError", "run"]

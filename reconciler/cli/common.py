@@ -1,0 +1,176 @@
+"""What the commands share: the file, the way to AWS, the deployment, and what Ctrl-C does."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reconciler.aws import Aws, Waiting
+from reconciler.cli.terminal import Terminal
+from reconciler.config import Deploy, load
+from reconciler.deployment import Deployment, prepare
+from reconciler.errors import Interrupted, UserError
+from reconciler.image.engine import Engine
+from reconciler.image.kind import ImageKind
+from reconciler.kinds import Object
+from reconciler.plan import Options
+from reconciler.spec import Address
+
+
+class StoppableClock:
+    """Real time, in which a wait ends when the user interrupts."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self.stop = stop
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait. Raises Interrupted."""
+        if self.stop.wait(seconds):
+            raise Interrupted("interrupted")
+
+
+@dataclass
+class Target:
+    """Where a command works: the file, and how AWS is reached. `local`: the home of the embedded AWS, if it is that."""
+
+    deploy: Deploy
+    base: Path
+    file: Path
+    session: Any
+    endpoint: str | None
+    local: Path | None
+    verbose: bool
+    stop: threading.Event
+
+    def aws(self, terminal: Terminal, *, read_only: bool = False) -> Aws:
+        """A way to AWS."""
+        return Aws(
+            self.deploy.region,
+            session=self.session,
+            endpoint_url=self.endpoint,
+            read_only=read_only,
+            clock=StoppableClock(self.stop),
+            on_wait=lambda waiting: _tell(terminal, waiting),
+            on_call=_logger() if self.verbose else lambda service, operation, request_id: None,
+        )
+
+    def engine(self, aws: Aws) -> Engine:
+        """What builds images. Raises UserError when there is nothing that could."""
+        if self.local is not None:
+            from reconciler.local.process_engine import ProcessEngine
+
+            return ProcessEngine(self.local, aws)
+        from reconciler.image.docker import find_engine
+
+        return find_engine()
+
+    @property
+    def place(self) -> str:
+        """Where, for people."""
+        if self.local is not None:
+            return f"embedded AWS on this machine ({self.endpoint})"
+        return self.endpoint or "AWS"
+
+
+def local_home(file: Path) -> Path:
+    """Where the embedded AWS of a deploy.yaml lives."""
+    return file.resolve().parent / ".reconciler" / "local"
+
+
+def target(options: Namespace) -> Target:
+    """Read the file and find the way to AWS. Raises ConfigErrors, UserError."""
+    file = Path(options.file)
+    deploy = load(file, environ=os.environ)
+    session, home = None, None
+    endpoint = os.environ.get("AWS_ENDPOINT_URL") or None
+    if options.local:
+        from reconciler.local import LocalError, ensure_running
+
+        home = local_home(file)
+        try:
+            endpoint = ensure_running(home).endpoint_url
+        except LocalError as error:
+            raise UserError(str(error)) from None
+        import boto3
+
+        # Never the user's own credentials.
+        session = boto3.session.Session(aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106
+    return Target(
+        deploy, file.resolve().parent, file, session, endpoint, home, getattr(options, "verbose", False), threading.Event()
+    )
+
+
+def deployment(where: Target, aws: Aws, terminal: Terminal, options: Namespace, engine: Engine | None = None) -> Deployment:
+    """Read what the plan starts from."""
+    return prepare(
+        where.deploy,
+        aws,
+        where.base,
+        ImageKind(engine, lambda line: terminal.say(terminal.style(f"    image | {line}", "dim"))),
+        Object(progress=_Progress(terminal)),
+        skip_image=getattr(options, "skip_image", False),
+    )
+
+
+def plan_options(options: Namespace, graph_addresses: list[Address]) -> Options:
+    """What the command line allows. Raises UserError for a target that isn't in the file."""
+    targets = []
+    for text in getattr(options, "target", []):
+        kind, _, name = text.partition(".")
+        if Address(kind, name) not in graph_addresses:
+            import difflib
+
+            near = difflib.get_close_matches(text, [str(a) for a in graph_addresses], 3, 0.3)
+            raise UserError(f"--target {text}: no such resource in the file", hint=f"near: {', '.join(near)}" if near else "")
+        targets.append(Address(kind, name))
+    return Options(
+        adopt=getattr(options, "adopt", False),
+        prune=getattr(options, "prune", False),
+        delete_data=getattr(options, "delete_data", False),
+        targets=frozenset(targets) if targets else None,
+    )
+
+
+class _Progress:
+    """The progress of uploads, as a line that is drawn again."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.sent: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str, sent: int, size: int) -> None:
+        with self._lock:
+            self.sent[name] = self.sent.get(name, 0) + sent
+            share = min(self.sent[name] / max(size, 1), 1.0)
+        bar = "#" * int(share * 30)
+        key = name.partition("/")[2]
+        self.terminal.status("" if share >= 1 else f"  uploading {key} [{bar:<30}] {share:4.0%} of {size / 1e6:.1f} MB")
+
+
+def _tell(terminal: Terminal, waiting: Waiting) -> None:
+    if waiting.seconds > 2:
+        terminal.note(f"  waiting for {waiting.service}:{waiting.operation} ({waiting.code}), {waiting.seconds:.0f} s so far")
+
+
+def _logger() -> Any:
+    """Log each call as one line of JSON on standard error."""
+    import sys
+
+    import structlog
+
+    structlog.configure(
+        processors=[structlog.processors.TimeStamper("iso"), structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    log = structlog.get_logger()
+    return lambda service, operation, request_id: log.info("aws", service=service, operation=operation, request_id=request_id)

@@ -1,0 +1,61 @@
+"""`destroy`: take away what was made, in the reverse order, after showing it and asking."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from reconciler.cli.common import deployment, target
+from reconciler.cli.main import on_interrupt
+from reconciler.cli.render import plan_json, show_plan
+from reconciler.cli.steps import Steps, show_outcome
+from reconciler.cli.terminal import Terminal
+from reconciler.errors import Interrupted, UserError
+from reconciler.execute import execute
+from reconciler.lock import Lock
+from reconciler.plan import Options
+from reconciler.record import write_record
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Destroy. Returns 0, or 1 when a step failed."""
+    options.skip_image = True
+    where = target(options)
+    on_interrupt(where.stop.set)
+    aws = where.aws(terminal)
+    here = deployment(where, aws, terminal, options)
+    allowed = Options(delete_data=options.delete_data)
+    seen = here.observe(allowed)
+    plan = here.plan_destroy(seen, allowed)
+    terminal.say(f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}")
+    show_plan(terminal, plan)
+    doing = [step for step in plan.steps if step.does]
+    if not doing:
+        if options.json:
+            terminal.json(plan_json(plan))
+        return 0
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise UserError("destroy asks before it deletes, and there is nobody to ask", hint="pass --yes to delete")
+        answer = input(f"Delete these {len(doing)} resources of account {here.names.facts.account}? [y/N] ")
+        if answer.strip().lower() not in ("y", "yes"):
+            terminal.print("nothing was deleted")
+            return 1
+    command = f"python -m reconciler destroy {where.file}"
+    lock = Lock(where.aws(terminal), here.deploy.name, command, wait=options.wait_for_lock)
+    with lock:
+        aws.before_write = lock.check
+        outcome = execute(plan, aws, here.kinds, Steps(terminal), recorded=seen.recorded, stop=where.stop)
+        gone = {step.address for step in outcome.done}
+        left = {address for address in seen.recorded if address in seen.resources} - gone
+        if left != seen.recorded:
+            write_record(aws, here.deploy.name, left)
+        aws.before_write = lambda: None
+    show_outcome(terminal, outcome, command)
+    if where.stop.is_set():
+        raise Interrupted("interrupted", hint=f"what was deleted is gone; to go on: {command}")
+    if options.json:
+        terminal.json(plan_json(plan))
+    elif outcome.ok:
+        terminal.say(f"Destroyed {len(outcome.done)} resources.")
+    return 0 if outcome.ok else 1

@@ -1,0 +1,41 @@
+"""`local`: the embedded AWS behind --local."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from pathlib import Path
+
+from reconciler.cli.common import local_home
+from reconciler.cli.terminal import Terminal, seconds
+from reconciler.errors import ReconcilerError
+from reconciler.local import LocalError, reset, status, stop
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Say whether it runs, stop it, or make it forget everything."""
+    home = local_home(Path(options.file))
+    try:
+        return _run(options.action, home, terminal, options.json)
+    except LocalError as error:
+        raise ReconcilerError(str(error)) from None
+
+
+def _run(action: str, home: Path, terminal: Terminal, as_json: bool) -> int:
+    if action == "stop":
+        stopped = stop(home)
+        terminal.print("stopped; what was in it is gone" if stopped else "it wasn't running")
+    elif action == "reset":
+        running = status(home) is not None
+        reset(home)
+        terminal.print("reset: it is empty now" if running else "it wasn't running; it is empty now")
+    else:
+        found = status(home)
+        if as_json:
+            terminal.json({"running": found is not None, "endpoint_url": found and found.endpoint_url, "pid": found and found.pid})
+        elif found is None:
+            terminal.print("not running; `apply --local` starts it")
+        else:
+            age = seconds(time.time() - found.started_at)
+            terminal.print(f"running at {found.endpoint_url} (process {found.pid}, for {age}); tasks run as {found.runner}")
+    return 0

@@ -1,0 +1,148 @@
+"""The command line: what can be said, and which module does it.
+
+Nothing is imported here that `--help` doesn't need; each command's module is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+
+from reconciler.cli.terminal import Terminal
+from reconciler.errors import ReconcilerError
+
+EPILOG = """\
+exit codes: 0 done, 1 failed, 2 wrong input (nothing was touched), 130 interrupted;
+`apply` that ran a task exits with the task's exit code.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command. Returns its exit code; no error leaves as a traceback."""
+    options = parser().parse_args(arguments)
+    terminal = Terminal(quiet=getattr(options, "quiet", False), json=getattr(options, "json", False))
+    try:
+        command = import_module(f"reconciler.cli.{options.module}")
+        code = int(command.run(options, terminal))
+        sys.stdout.flush()
+        return code
+    except ReconcilerError as error:
+        terminal.error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        terminal.note("interrupted")
+        return 130
+    except BrokenPipeError:
+        # The reader went away, as `| head` does. Nothing more can be said, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:  # noqa: BLE001  the last resort, so that nobody sees a traceback
+        if os.environ.get("RECONCILER_DEBUG"):
+            raise
+        terminal.crash(error)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m reconciler",
+        description="One deploy.yaml, one command: a containerised training job on AWS.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    plan = _command(commands, "plan", "show what differs from the file; changes nothing")
+    _planning(plan)
+    plan.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when there are changes")
+
+    apply = _command(commands, "apply", "make it so: create what is missing, run the task, watch it")
+    _planning(apply)
+    apply.add_argument("--skip-run", action="store_true", help="don't launch the task")
+    apply.add_argument(
+        "--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help="wait while another apply holds the lock"
+    )
+
+    destroy = _command(commands, "destroy", "take away what was made; data and images only with --delete-data")
+    destroy.add_argument("--delete-data", action="store_true", help="also delete the bucket, its objects and images")
+    destroy.add_argument("--yes", action="store_true", help="don't ask")
+    destroy.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
+
+    _command(commands, "status", "what is there, in one screen")
+    _command(commands, "show", "print the file with every default filled in", aws=False)
+
+    local = commands.add_parser("local", help="the embedded AWS behind --local: status, stop, reset")
+    local.add_argument("action", choices=("status", "stop", "reset"))
+    local.add_argument("file", nargs="?", default="deploy.yaml", help="its deploy.yaml (default: %(default)s)")
+    local.add_argument("--json", action="store_true", help="print one JSON object")
+    local.set_defaults(module="local")
+
+    unlock = commands.add_parser("unlock", help="take the lock away from an apply that is gone for good")
+    _where(unlock)
+    unlock.set_defaults(module="unlock")
+    return top
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, *, aws: bool = True
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    _where(command, aws=aws)
+    command.set_defaults(module=name)
+    return command
+
+
+def _where(command: argparse.ArgumentParser, *, aws: bool = True) -> None:
+    command.add_argument("file", nargs="?", default="deploy.yaml", help="(default: %(default)s)")
+    if aws:
+        command.add_argument("--local", action="store_true", help="on this machine, with no AWS account")
+        command.add_argument("--json", action="store_true", help="print one JSON object")
+        command.add_argument("-q", "--quiet", action="store_true", help="print only errors and results")
+        command.add_argument("-v", "--verbose", action="store_true", help="log every AWS call on standard error")
+
+
+def _planning(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--skip-image", action="store_true", help="leave the image as it is")
+    command.add_argument("--adopt", action="store_true", help="take over resources of these names that aren't ours")
+    command.add_argument("--prune", action="store_true", help="delete what left the file")
+    command.add_argument("--delete-data", action="store_true", help="with --prune, also data and images")
+    command.add_argument(
+        "--target", action="append", default=[], metavar="KIND.NAME", help="only this and what it needs; may be repeated"
+    )
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *args: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            found = version("reconciler")
+        except PackageNotFoundError:
+            found = "(not installed)"
+        print(f"reconciler {found}")
+        parser.exit()
+
+
+def ignore_second(signum: int, frame: FrameType | None) -> None:
+    """A second Ctrl-C: leave at once. What was done is found by the next run."""
+    os.write(2, b"\ninterrupted again: leaving at once; run the command again to go on\n")
+    os._exit(130)
+
+
+def on_interrupt(first: object) -> None:
+    """Call `first` at the first SIGINT or SIGTERM; the second ends the process."""
+
+    def handler(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, ignore_second)
+        signal.signal(signal.SIGTERM, ignore_second)
+        first()  # type: ignore[operator]
+
+    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)

@@ -1,0 +1,17 @@
+"""`show`: print the file with every default filled in."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from reconciler.cli.terminal import Terminal
+from reconciler.config import load, show
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Print it."""
+    sys.stdout.write(show(load(Path(options.file), environ=os.environ)))
+    return 0

@@ -1,0 +1,58 @@
+"""`status`: what is there, in one screen. Reads only."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from datetime import UTC, datetime
+
+from reconciler.cli.common import deployment, target
+from reconciler.cli.render import GLYPHS, plan_json
+from reconciler.cli.terminal import Terminal, seconds
+from reconciler.lock import current_holder
+from reconciler.plan import Action, Step
+from reconciler.run.record import Run, Runs, State
+
+RUNS = 5
+WORDS = {Action.CREATE: "missing", Action.UPDATE: "differs", Action.REPLACE: "differs", Action.ADOPT: "differs, not ours",
+         Action.DELETE: "left the file", Action.NONE: "ok"}  # fmt: skip
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Print it."""
+    where = target(options)
+    aws = where.aws(terminal, read_only=True)
+    here = deployment(where, aws, terminal, options)
+    runs = Runs(aws, here.names.bucket)
+    seen, past, holder = aws.together(here.observe, runs.all, lambda: current_holder(aws, here.deploy.name))
+    plan = here.plan(seen)
+    if options.json:
+        terminal.json(
+            {"version": 1, "plan": plan_json(plan), "lock": str(holder) if holder else None,
+             "runs": [one.model_dump(mode="json") for one in past]}
+        )  # fmt: skip
+        return 0
+    terminal.print(f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}")
+    for step in plan.steps:
+        terminal.print(_resource(terminal, step))
+    if holder:
+        terminal.print(f"locked by {holder}")
+    terminal.print(f"runs: {len(past)}" + (f", the newest {RUNS}:" if len(past) > RUNS else ""))
+    for one in past[:RUNS]:
+        terminal.print(_run(terminal, one))
+    return 0
+
+
+def _resource(terminal: Terminal, step: Step) -> str:
+    colour = GLYPHS[step.action][1]
+    detail = "" if step.action in (Action.NONE, Action.CREATE) else ", ".join(c.path for c in step.changes[:3])
+    note = step.note or detail
+    state = terminal.style(f"{WORDS[step.action]:<18}", colour)
+    return f"  {state} {step.address.kind:<16} {step.address.name}" + (f"  ({note})" if note else "")
+
+
+def _run(terminal: Terminal, one: Run) -> str:
+    when = datetime.fromtimestamp(one.created, UTC).strftime("%Y-%m-%d %H:%M")
+    took = seconds(one.seconds) if one.seconds is not None else "-"
+    state = terminal.style(f"{one.state.value:<10}", "green" if one.state is State.SUCCEEDED else "yellow")
+    code = "-" if one.exit_code is None else str(one.exit_code)
+    return f"  {one.id:<26} {when} UTC  {state} exit {code:<4} {took}"

@@ -1,0 +1,64 @@
+"""Steps as they happen, and how it ended."""
+
+from __future__ import annotations
+
+import threading
+
+from reconciler.cli.render import glyph, label
+from reconciler.cli.terminal import Terminal, seconds
+from reconciler.errors import AwsError, ReconcilerError
+from reconciler.execute import Outcome
+from reconciler.plan import Step
+from reconciler.spec import Address
+
+
+class Steps:
+    """Prints each step when it is done, and at a terminal those under way."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self._under_way: dict[Address, None] = {}
+        self._lock = threading.Lock()
+
+    def started(self, step: Step) -> None:
+        """A step begins."""
+        self._show(step, add=True)
+
+    def done(self, step: Step, took: float) -> None:
+        """A step is done."""
+        self._show(step, add=False)
+        self.terminal.say(f"  {glyph(self.terminal, step.action)} {label(step)}  {self.terminal.style(seconds(took), 'dim')}")
+
+    def failed(self, step: Step, error: ReconcilerError, took: float) -> None:
+        """A step failed."""
+        self._show(step, add=False)
+        self.terminal.print(f"  {self.terminal.style('x', 'red')} {label(step)}  failed after {seconds(took)}: {error}")
+
+    def skipped(self, step: Step, because: str) -> None:
+        """A step wasn't tried."""
+
+    def _show(self, step: Step, *, add: bool) -> None:
+        with self._lock:
+            if add:
+                self._under_way[step.address] = None
+            else:
+                self._under_way.pop(step.address, None)
+            names = ", ".join(map(str, self._under_way))
+        self.terminal.status(f"  working on {names}" if names else "")
+
+
+def show_outcome(terminal: Terminal, outcome: Outcome, command: str) -> None:
+    """What was done, what failed and why, what wasn't tried, and how to go on."""
+    if outcome.ok:
+        return
+    terminal.print()
+    terminal.print(f"Done: {len(outcome.done)}. Failed: {len(outcome.failed)}. Not tried: {len(outcome.skipped)}.")
+    for step, error in outcome.failed:
+        terminal.print(f"  {terminal.style('failed', 'red')}     {step.address}: {error}")
+        if error.hint:
+            terminal.print(f"             {error.hint}")
+        if isinstance(error, AwsError) and error.request_id:
+            terminal.print(f"             AWS request id: {error.request_id}")
+    for step, because in outcome.skipped:
+        terminal.print(f"  not tried  {step.address}: {because}")
+    terminal.print(f"To go on: {command}")

@@ -1,0 +1,118 @@
+"""What is printed, and how: colours at a terminal, plain text in a pipe, one JSON object with --json.
+
+Results go to standard output, errors and what is only about the work to standard error when the output is JSON.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import os
+import sys
+import threading
+from typing import Any
+
+from reconciler.errors import AwsError, ReconcilerError
+
+STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35"}
+
+
+class Terminal:
+    """Prints whole lines, from any thread."""
+
+    def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
+        self.quiet, self.as_json = quiet, json
+        # With --json, standard output carries the object alone.
+        self.stream = sys.stderr if json else sys.stdout
+        self.live = self.stream.isatty() and os.environ.get("TERM") != "dumb"
+        self.colour = self.live and not os.environ.get("NO_COLOR")
+        self._lock = threading.Lock()
+        self._status = ""
+
+    def style(self, text: str, *names: str) -> str:
+        """The text in these styles, where colours are shown."""
+        if not self.colour or not names:
+            return text
+        return f"\x1b[{';'.join(STYLES[name] for name in names)}m{text}\x1b[0m"
+
+    def print(self, text: str = "") -> None:
+        """A line that matters even with --quiet."""
+        with self._lock:
+            self._clear()
+            self.stream.write(text + "\n")
+            self.stream.flush()
+            self._draw()
+
+    def say(self, text: str = "") -> None:
+        """A line about the work."""
+        if not self.quiet:
+            self.print(text)
+
+    def note(self, text: str) -> None:
+        """A line on standard error."""
+        with self._lock:
+            self._clear()
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+            self._draw()
+
+    def status(self, text: str) -> None:
+        """A line that the next one replaces; shown only at a terminal. Empty takes it away."""
+        if not self.live or self.quiet:
+            return
+        with self._lock:
+            self._clear()
+            self._status = text[: _width() - 1]
+            self._draw()
+
+    def json(self, value: Any) -> None:
+        """The one object of --json."""
+        sys.stdout.write(jsonlib.dumps(value, indent=2, default=str) + "\n")
+        sys.stdout.flush()
+
+    def error(self, error: ReconcilerError) -> None:
+        """What went wrong, and what to do."""
+        self.note(f"{self._red('error:')} {error}")
+        if error.hint:
+            self.note(f"  {error.hint}")
+        if isinstance(error, AwsError) and error.request_id:
+            self.note(f"  AWS request id: {error.request_id}")
+
+    def crash(self, error: Exception) -> None:
+        """An error that nobody foresaw."""
+        self.note(f"{self._red('error:')} unexpected {type(error).__name__}: {error}")
+        self.note("  this is a bug of ours; RECONCILER_DEBUG=1 shows where. Nothing is lost: run the command again.")
+
+    def _red(self, text: str) -> str:
+        return f"\x1b[31m{text}\x1b[0m" if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else text
+
+    def _clear(self) -> None:
+        if self._status:
+            self.stream.write("\r\x1b[K")
+
+    def _draw(self) -> None:
+        if self._status:
+            self.stream.write(self._status)
+            self.stream.flush()
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def seconds(value: float) -> str:
+    """A duration for people: `0.3 s`, `2 min 5 s`, `1 h 3 min`."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(value: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError

@@ -1,0 +1,20 @@
+"""`unlock`: take the lock away from an apply that is gone for good."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from reconciler.cli.common import target
+from reconciler.cli.terminal import Terminal
+from reconciler.lock import unlock
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Unlock and say who held it."""
+    where = target(options)
+    holder = unlock(where.aws(terminal), where.deploy.name)
+    if options.json:
+        terminal.json({"unlocked": holder is not None, "holder": str(holder) if holder else None})
+    else:
+        terminal.print(f"unlocked; it was held by {holder}" if holder else "it wasn't locked")
+    return 0

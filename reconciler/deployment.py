@@ -1,0 +1,151 @@
+"""One deploy in one account: reads what is there and plans. What `plan`, `apply`, `destroy` and `status` share.
+
+`prepare` reads what the plan starts from (account, network, checksums of the files, inputs of the image) all at once,
+`Deployment.observe` reads the live state of every resource all at once; nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from reconciler.aws import Aws
+from reconciler.config import Deploy
+from reconciler.facts import Facts, read_facts
+from reconciler.graph import Graph
+from reconciler.image.kind import ImageSpec
+from reconciler.image.source import image_spec
+from reconciler.kinds import KINDS, AnyKind, ObjectSpec, TaskDefinition, TaskDefinitionSpec
+from reconciler.kinds.s3_object import checksums
+from reconciler.lower import Names, lower
+from reconciler.plan import Options, Plan, make_plan, plan_destroy
+from reconciler.record import read_record
+from reconciler.spec import OWNER_TAG, Address, Observed
+
+IMAGE = "image"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What there is, and what the record says."""
+
+    resources: Mapping[Address, Observed[Any]]
+    recorded: frozenset[Address]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deploy with its facts, graph and kinds."""
+
+    deploy: Deploy
+    aws: Aws
+    names: Names
+    graph: Graph
+    kinds: dict[str, AnyKind]
+    objects: tuple[ObjectSpec, ...]
+    image: ImageSpec | None
+    dirty: tuple[str, ...] = field(default=())  # changed files of the work tree that go into the image
+
+    @property
+    def ranks(self) -> tuple[str, ...]:
+        """Kinds in the order in which they are made."""
+        order = list(self.kinds)
+        order.remove(IMAGE)
+        order.insert(order.index("repository") + 1, IMAGE)
+        return tuple(order)
+
+    def observe(self, options: Options = Options()) -> Seen:
+        """Read the record, then everything wanted or recorded, all kinds at once."""
+        wanted = self.graph.nodes.keys() if options.targets is None else self.graph.closure(options.targets)
+        with ThreadPoolExecutor(len(self.kinds) + 1) as pool:
+            record = pool.submit(read_record, self.aws, self.deploy.name)
+            found = dict(self._observe([self.graph.nodes[a].spec for a in self.graph.nodes if a in wanted], pool))
+            recorded = record.result()
+            # What left the file, which only the record knows of.
+            left = [self.kinds[a.kind].spec(name=a.name) for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds]
+            found |= dict(self._observe(left, pool))
+        return Seen(found, recorded)
+
+    def _observe(self, specs: Iterable[Any], pool: ThreadPoolExecutor) -> Iterable[tuple[Address, Observed[Any]]]:
+        by_kind: dict[str, list[Any]] = {}
+        for spec in specs:
+            by_kind.setdefault(spec.kind, []).append(spec)
+        reads = [pool.submit(self.kinds[kind].observe, self.aws, wants) for kind, wants in by_kind.items()]
+        return [(one.spec.address, one) for read in reads for one in read.result().values()]
+
+    def plan(self, seen: Seen, options: Options = Options()) -> Plan:
+        """The plan that makes what is there into what is wanted."""
+        return make_plan(
+            self.deploy.name, self.graph, seen.resources, recorded=seen.recorded, options=options, ranks=self.ranks
+        )
+
+    def plan_destroy(self, seen: Seen, options: Options = Options()) -> Plan:
+        """The plan that removes what is ours."""
+        return plan_destroy(
+            self.deploy.name, self.graph, seen.resources, recorded=seen.recorded, options=options, ranks=self.ranks
+        )
+
+
+def prepare(
+    deploy: Deploy, aws: Aws, base: Path, image_kind: AnyKind, object_kind: AnyKind, *, skip_image: bool = False
+) -> Deployment:
+    """Read what a plan starts from. base: the folder of deploy.yaml. Raises UserError, AwsError."""
+    build = deploy.image.uri is None and not skip_image
+    reads: list[Any] = [partial(read_facts, aws, deploy), partial(_checksums, deploy, base)]
+    if build:
+        reads.append(partial(_image, deploy, base))
+    if skip_image:
+        reads.append(partial(_present_image, aws, deploy))
+    facts, sums, *more = aws.together(*reads)
+    assert isinstance(facts, Facts)
+    names = Names(deploy, facts)
+    objects = tuple(
+        ObjectSpec(
+            name=f"{names.bucket}/{key}", sha256=sha, size=size, file=file, tags={OWNER_TAG: deploy.name}
+        )
+        for key, file, sha, size in sums
+    )
+    image, dirty = more[0] if build else (None, ())
+    graph = lower(deploy, facts, objects, image, fallback=more[0] if skip_image else "")
+    kinds: dict[str, AnyKind] = {kind.spec.kind: kind for kind in (*KINDS, image_kind, object_kind)}
+    return Deployment(deploy, aws, names, graph, kinds, objects, image, dirty)
+
+
+def _checksums(deploy: Deploy, base: Path) -> list[tuple[str, str, str, int]]:
+    """(key, file, SHA-256, size) of each file to upload."""
+    found = []
+    for one in deploy.data.files:
+        path = base / one.file
+        found.append((str(one.key), str(path), checksums(str(path))[0], path.stat().st_size))
+    return found
+
+
+def _image(deploy: Deploy, base: Path) -> tuple[ImageSpec, tuple[str, ...]]:
+    image = deploy.image
+    # What isn't part of the program: the data, which goes to the bucket, and what runs of ours leave behind.
+    leave_out = [one.file for one in deploy.data.files if not Path(one.file).is_absolute()]
+    leave_out += [".reconciler", *([deploy.run.results] if deploy.run.results else [])]
+    return image_spec(
+        str(image.repository.name),
+        base / (image.context or "."),
+        dockerfile=image.dockerfile,
+        target=image.target,
+        build_args=image.build_args,
+        platform=deploy.task.platform,
+        tags=image.tags,
+        leave_out=leave_out,
+    )
+
+
+def _present_image(aws: Aws, deploy: Deploy) -> str:
+    """The image of the task definition that is there."""
+    if deploy.image.uri:
+        return deploy.image.uri
+    family = str(deploy.task.family)
+    found = TaskDefinition().observe(aws, [TaskDefinitionSpec(name=family)]).get(family)
+    containers = found.spec.containers if found else ()
+    return next((str(c.image) for c in containers if c.name == deploy.task.container), "")

@@ -1,0 +1,39 @@
+"""What a run is made of, as one hash: two runs with the same fingerprint would compute the same. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.canonical import Container
+from reconciler.kinds import ObjectSpec, TaskDefinitionSpec
+
+
+def run_inputs(task: TaskDefinitionSpec, image: str, objects: Sequence[ObjectSpec]) -> dict[str, Any]:
+    """Image, data checksums, command, environment and size: what decides whether a run is another run.
+
+    image: what stands for its content, such as the hash of its inputs or a digest.
+    """
+    containers: dict[str, Any] = {}
+    for one in task.containers:
+        containers[one.name] = _container(one, image if one is task.containers[0] else str(one.image))
+    return {
+        "data": {one.name.partition("/")[2]: one.sha256 for one in sorted(objects, key=lambda o: o.name)},
+        "containers": containers,
+        "cpu": task.cpu,
+        "memory": task.memory,
+        "ephemeral_storage": task.ephemeral_storage,
+        "architecture": task.cpu_architecture,
+    }
+
+
+def _container(container: Container, image: str) -> dict[str, Any]:
+    found: Mapping[str, Any] = container.model_dump(mode="json", exclude={"name", "image", "log_driver", "log_options"})
+    return {"image": image, **{key: value for key, value in found.items() if value not in (None, {}, [])}}
+
+
+def fingerprint(inputs: Mapping[str, Any]) -> str:
+    """The SHA-256 of the inputs, as 64 hex digits."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

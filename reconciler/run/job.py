@@ -1,0 +1,85 @@
+"""Whether to launch, and what to make of the end: what `apply` does around a task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from reconciler.deployment import Deployment
+from reconciler.run.fingerprint import fingerprint, run_inputs
+from reconciler.run.launch import Launch
+from reconciler.run.record import Run, Runs, State
+from reconciler.run.watch import Verdict
+from reconciler.kinds import TaskDefinitionSpec
+from reconciler.spec import Address
+
+
+@dataclass(frozen=True)
+class Decision:
+    """launch: a new task. resume: watch one that is under way. none: nothing. `why` is for people."""
+
+    action: Literal["launch", "resume", "none"]
+    why: str
+    fingerprint: str
+    inputs: dict[str, Any]
+    run: Run | None = None
+
+
+def decide(here: Deployment, runs: Runs) -> Decision:
+    """What `run.when` and the record of runs say. Reads one object."""
+    address = Address("task-definition", str(here.deploy.task.family))
+    task = here.graph.nodes[address].spec
+    assert isinstance(task, TaskDefinitionSpec)
+    image = f"inputs:{here.image.inputs}" if here.image else str(task.containers[0].image)
+    inputs = run_inputs(task, image, here.objects)
+    mark = fingerprint(inputs)
+    when = here.deploy.run.when
+    if when == "never":
+        return Decision("none", "`run.when` is never", mark, inputs)
+    last = runs.latest(mark)
+    if last is not None and not last.state.over:
+        return Decision("resume", f"run {last.id} is under way", mark, inputs, last)
+    if when == "always":
+        return Decision("launch", "`run.when` is always", mark, inputs, last)
+    if last is None:
+        return Decision("launch", "no run with this image, data, command, environment and size", mark, inputs)
+    if last.state is State.SUCCEEDED:
+        return Decision("none", f"run {last.id} with the same inputs succeeded", mark, inputs, last)
+    return Decision("launch", f"run {last.id} with the same inputs {last.state.value}", mark, inputs, last)
+
+
+def launch_of(here: Deployment, attributes: dict[Address, Any], code_version: str) -> Launch:
+    """What the task is launched with, once its resources are there."""
+    deploy = here.deploy
+    group = attributes[Address("security-group", str(deploy.network.security_group.name))]
+    task = attributes[Address("task-definition", str(deploy.task.family))]
+    return Launch(
+        deploy=deploy.name,
+        cluster=str(deploy.cluster.name),
+        task_definition=task["arn"],
+        container=deploy.task.container,
+        subnets=here.names.facts.subnets,
+        security_group=group["id"],
+        public_ip=deploy.network.public_ip,
+        capacity=deploy.run.capacity,
+        log_group=str(deploy.logs.group),
+        environment={"CODE_VERSION": code_version} if code_version else {},
+    )
+
+
+def finish(runs: Runs, run: Run, verdict: Verdict) -> Run:
+    """Record how a run ended, with the metrics that its program wrote."""
+    run = run.model_copy(
+        update={
+            "state": verdict.state,
+            "exit_code": verdict.exit_code,
+            "reason": verdict.reason,
+            "stop_code": verdict.stop_code,
+            "started": verdict.started,
+            "stopped": verdict.stopped,
+        }
+    )
+    if verdict.state is State.SUCCEEDED:
+        run = run.model_copy(update={"metrics": runs.metrics(run)})
+    runs.put(run)
+    return run
