@@ -59,6 +59,8 @@ class ImageSpec(Spec):
 
     inputs: str = ""
     tags_wanted: Annotated[tuple[str, ...], AtLeast()] = ()
+    # Tags that name the commit: given when the image is made. A commit that changes no input is no difference.
+    tags_once: Annotated[tuple[str, ...], Local()] = ()
     build: Annotated[Build, Local()] = Build()
 
     @property
@@ -117,9 +119,10 @@ class ImageKind:
                 manifest = manifest.annotated(record)
             put_manifest(aws, want.name, manifest, want.tag)
             self._drop_pushed(aws, want, keep=manifest.digest)
-        for tag in want.tags_wanted:
+        tags = (*want.tags_wanted, *want.tags_once)
+        for tag in tags:
             put_manifest(aws, want.name, manifest, tag)
-        self._report(f"image {uri}@{manifest.digest}, tagged {', '.join((want.tag, *want.tags_wanted))}")
+        self._report(f"image {uri}@{manifest.digest}, tagged {', '.join((want.tag, *tags))}")
 
     def update(self, aws: Aws, want: ImageSpec, seen: Observed[ImageSpec], changes: Changes) -> None:
         """Another image if its inputs changed, else only its tags. Raises ReconcilerError."""

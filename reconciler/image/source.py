@@ -78,12 +78,14 @@ def image_spec(
     if tree is not None:
         dirty = tuple(name for name in tree.changed if _goes_in(name, inputs, dockerfile))
         labels["org.opencontainers.image.revision"] = tree.commit + ("-dirty" if dirty else "")
-    wanted = tuple(dict.fromkeys(_dirty_tag(tag, tree, bool(dirty)) for tag in tags))
+    named = tuple(dict.fromkeys(_dirty_tag(tag, tree, bool(dirty)) for tag in tags))
+    wanted = tuple(tag for tag in named if not _names_commit(tag, tree))
     build = Build(
         context=str(context), dockerfile=dockerfile, target=target, build_args=dict(build_args or {}),
         platform=PLATFORMS[platform], leave_out=tuple(leave_out), labels=labels, files=dict(inputs.record),
     )  # fmt: skip
-    return ImageSpec(name=repository, inputs=inputs.hash, tags_wanted=wanted, build=build), dirty
+    once = tuple(tag for tag in named if tag not in wanted)
+    return ImageSpec(name=repository, inputs=inputs.hash, tags_wanted=wanted, tags_once=once, build=build), dirty
 
 
 def _goes_in(name: str, inputs: Inputs, dockerfile: str) -> bool:
@@ -95,6 +97,10 @@ def _goes_in(name: str, inputs: Inputs, dockerfile: str) -> bool:
 
 def _dirty_tag(tag: str, tree: WorkTree | None, dirty: bool) -> str:
     """The tag, with `-dirty` if it names the commit (seven or more of its digits) and the tree isn't that commit."""
-    if tree is None or not dirty or tag.endswith("-dirty"):
+    if not dirty or tag.endswith("-dirty"):
         return tag
-    return f"{tag}-dirty" if any(tree.commit[:n] in tag for n in (40, 12, 7)) else tag
+    return f"{tag}-dirty" if _names_commit(tag, tree) else tag
+
+
+def _names_commit(tag: str, tree: WorkTree | None) -> bool:
+    return tree is not None and tree.commit[:7] in tag
