@@ -16,12 +16,16 @@ from reconciler.config.schema import Deploy
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong at `path`, which also depends on the fields `uses`; {value} in the message is that at `path`."""
+    """Something wrong at `path`, which also depends on the fields `uses`; {value} in the message is that at `path`.
+
+    `tells` says that the fix tells something about the fields' values.
+    """
 
     path: Path
     message: str
     fix: str
     uses: tuple[Path, ...] = ()
+    tells: bool = False
 
 
 def check(deploy: Deploy) -> Iterator[Problem]:
@@ -94,13 +98,15 @@ def _environment(deploy: Deploy) -> Iterator[Problem]:
     at: Path = ("task", "environment")
     if named and bucket and named != bucket:
         message = "{value} is not the bucket of this deploy, and the task may read no other"
-        yield Problem((*at, "S3_BUCKET"), message, f"write {bucket}, or leave it out", (("data", "bucket", "name"),))
+        yield Problem(
+            (*at, "S3_BUCKET"), message, f"write {bucket}, or leave it out", (("data", "bucket", "name"),), tells=True
+        )
     read = task.role.read or ()
     if key and read and not any(_matches(key, pattern) for pattern in read):
         near = difflib.get_close_matches(key, read, 1, 0) or list(read)
         message = "{value} is nothing that the task may read"
         fix = f"write {near[0]}, or add it to data.files or task.role.read"
-        yield Problem((*at, "S3_KEY"), message, fix, (("task", "role", "read"), ("data", "files")))
+        yield Problem((*at, "S3_KEY"), message, fix, (("task", "role", "read"), ("data", "files")), tells=True)
 
 
 def _matches(key: str, pattern: str) -> bool:
@@ -168,41 +174,43 @@ def _twice(what: str, names: list[tuple[Path, str | None]], *, fold: bool) -> It
 def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
     """The files that `deploy` names and that aren't there, looked for from `folder`."""
     for i, data in enumerate(deploy.data.files):
-        path: Path = ("data", "files", i, "file")
-        if wrong := _not_a(folder / data.file, "file"):
-            yield Problem(path, f"{{value}} {wrong}", _near(folder / data.file, data.file))
+        yield from _look(("data", "files", i, "file"), folder, data.file, "file")
     image = deploy.image
     if image.context is None:
         return
-    context = folder / image.context
-    if wrong := _not_a(context, "folder"):
-        yield Problem(("image", "context"), f"{{value}} {wrong}", _near(context, image.context))
-    elif wrong := _not_a(context / image.dockerfile, "file"):
-        message = f"{{value}} {wrong} (looked for in the context)"
-        fix = _near(context / image.dockerfile, image.dockerfile)
-        yield Problem(("image", "dockerfile"), message, fix, (("image", "context"),))
+    missing = list(_look(("image", "context"), folder, image.context, "folder"))
+    yield from missing
+    if not missing:
+        yield from _look(
+            ("image", "dockerfile"), folder / image.context, image.dockerfile, "file", ("image", "context")
+        )
 
 
-def _not_a(path: FilePath, what: str) -> str:
-    """Why `path` is no file (or folder) that can be used; empty if it is."""
+def _look(path: Path, base: FilePath, written: str, what: str, relative_to: Path = ()) -> Iterator[Problem]:
+    """A problem if `written`, relative to `base`, is no file (or folder) that can be used."""
+    uses = (relative_to,) if relative_to else ()
+    where = f"relative to {show_path(relative_to) or 'the folder of deploy.yaml'}"
+    found = base / written
     try:
-        if not path.exists():
-            return "is not there"
-        if what == "file":
-            return "" if path.is_file() else "is not a file"
-        return "" if path.is_dir() else "is not a folder"
+        if not found.exists():
+            yield Problem(
+                path, "{value} is not there", _near(found, written) or f"write the path {where}", uses, tells=True
+            )
+        elif what == "file" and not found.is_file():
+            yield Problem(path, "{value} is not a file", "name a file in it", uses)
+        elif what == "folder" and not found.is_dir():
+            yield Problem(path, "{value} is not a folder", "name the folder that it is in", uses)
     except (OSError, ValueError) as error:
-        return f"can't be looked at: {getattr(error, 'strerror', None) or error}"
+        reason = (error.strerror if isinstance(error, OSError) else None) or "no path"
+        yield Problem(path, f"{{value}} can't be looked at: {reason}", f"write a path {where}", uses)
 
 
-def _near(path: FilePath, written: str) -> str:
+def _near(path: FilePath, written: str) -> str | None:
     if written.startswith("~"):
         return "~ is not expanded; write ${HOME}"
     try:
         names = [p.name for p in path.parent.iterdir()]
     except (OSError, ValueError):
-        return "paths are relative to the folder of deploy.yaml"
+        return None
     near = difflib.get_close_matches(path.name, names, 1, 0.7)
-    if near:
-        return f"did you mean {written.removesuffix(path.name)}{near[0]}?"
-    return "paths are relative to the folder of deploy.yaml"
+    return f"did you mean {written.removesuffix(path.name)}{near[0]}?" if near else None

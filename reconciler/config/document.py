@@ -106,8 +106,11 @@ class Document:
         return bool(spot and spot.expanded and spot.expanded.secrets)
 
     def _masked(self, text: str) -> str:
-        """`text` without secrets: messages avoid them already, and this makes sure of it."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
+        """`text` without secrets: messages avoid them already, and this makes sure of it.
+
+        Short ones are left to the messages: they could be a part of any word, and masking would show which.
+        """
+        for secret in sorted((s for s in self.secrets if len(s) >= 8), key=len, reverse=True):
             for form in (secret, printable(secret)):
                 text = text.replace(form, f"${{{self.secrets[secret]}}}")
         return text
@@ -197,7 +200,9 @@ class Builder:
             return None
         kind = node.tag.removeprefix(TAG)
         if kind not in ("str", "null", "bool", "int", "float", "merge"):
-            self.document.error(path, f"the tag {quoted(node.tag)} is not supported", "write a plain value")
+            self.document.error(
+                path, f"the tag {quoted(node.tag.replace(TAG, '!!'))} is not supported", "write a plain value"
+            )
             return None
         if expanded.changed:
             empty = not text and node.style is None and not (fields.as_written(path) and self._in_collection(path))

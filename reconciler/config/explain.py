@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
@@ -48,21 +48,36 @@ def _unknown(document: Document, location: Path) -> None:
     place = in_file(document, location)
     parent, key = place[:-1], str(place[-1])
     known = fields.keys_at(parent)
-    near = difflib.get_close_matches(key.lower().replace("-", "_"), known, 1, 0.6)
+    near = _nearest(key, known)
     others = fields.places_of(key)
     if near:
-        fix = f"did you mean {near[0]}?"
+        fix = f"did you mean {near}?"
     elif others:
-        fix = f"{key} belongs in {others[0].rpartition('.')[0] or 'the top level'}"
+        fix = (
+            f"{key} belongs in {others[0].rpartition('.')[0]}"
+            if "." in others[0]
+            else f"{key} belongs at the top level"
+        )
     else:
         fix = f"known here: {', '.join(known)}"
     document.error(place, f"{quoted(key)} is not a known key", fix, spot=document.keys.get(place))
 
 
+def meant(document: Document, location: Path) -> Path:
+    """The place of the key that was probably meant by the unknown one at `location`."""
+    place = in_file(document, location)
+    return (*place[:-1], _nearest(str(place[-1]), fields.keys_at(place[:-1])) or "")
+
+
+def _nearest(key: str, known: tuple[str, ...]) -> str | None:
+    by_case = {k.lower(): k for k in known}
+    near = difflib.get_close_matches(key.lower().replace("-", "_"), by_case, 1, 0.6)
+    return by_case[near[0]] if near else None
+
+
 def _missing(document: Document, location: Path) -> None:
     place = in_file(document, location[:-1])
-    field = fields.info(location)
-    example = f" {_flow(field.examples[0])}" if field and field.examples else ""
+    example = f" {_flow(_example(location))}"
     _, named = fields.pattern(location)
     spot = document.spot(place)
     # The section that lacks something isn't broken as a whole, but nothing in it can be looked at without it.
@@ -76,17 +91,23 @@ def _words(document: Document, error: Mapping[str, Any], named: Path, place: Pat
     shown = quoted(str(value)) if is_key else document.shown(place, value)
     secret = document.is_secret(place)
     if kind == "deploy":
-        fix = "" if secret and context["fix"].startswith("for instance") else context["fix"]
+        fix = context["fix"]
+        if is_key:
+            fix = fix or "give it another name, or leave it out"
+        elif not fix or (secret and fix.startswith("for instance")):
+            fix = f"for instance {_flow(_example(named))}"
         return context["text"].replace("{value}", shown), fix
     if value is None:
-        return "nothing is given here", f"give a value{_such_as(named)}, or leave the key out"
+        return "nothing is given here", f"give a value{_such_as(named)}{_or_leave_out(named)}"
+    if kind in ("too_short", "string_too_short"):
+        what = "at least one" if kind == "too_short" else "a value"
+        return "nothing is given here", f"give {what}{_such_as(named)}{_or_leave_out(named)}"
+    if kind == "too_long":
+        return f"{len(value)} are too many", f"keep at most {context['max_length']}"
     if kind in _NOUNS:
         return f"{_noun(value, shown)}, where {_NOUNS[kind]} is needed", _as_list_or_mapping(kind, value, named, secret)
     if isinstance(value, dict | list):
-        return (
-            f"{_noun(value, shown)}, where a single value is needed",
-            f"write {_start(named)}: VALUE{_such_as(named)}",
-        )
+        return f"{_noun(value, shown)}, where a single value is needed", f"write {_start(named)}VALUE{_such_as(named)}"
     if kind == "string_type":
         what = "true or false" if isinstance(value, bool) else "a number"
         rule = fields.rule(named)
@@ -94,18 +115,14 @@ def _words(document: Document, error: Mapping[str, Any], named: Path, place: Pat
             better = rule.better(shown)
             return f"{shown} is {what} in YAML, where text is needed", f"write {rule.what}{_for_instance(better)}"
         return f"{shown} is {what} in YAML, where text is needed", f"quote it: {_start(named)}'{shown}'"
-    if kind.startswith("int_"):
+    if kind.startswith("int_") or kind == "finite_number":
         return f"{shown} is not a whole number", f"write a number{_such_as(named)}"
     if kind.startswith("bool_"):
         return f"{shown} is neither true nor false", "write true or false"
     if kind == "literal_error":
-        return _literal(shown, str(value), context["expected"], secret=secret)
+        return _literal(shown, str(value), context["expected"], named, secret=secret)
     if kind in ("greater_than_equal", "less_than_equal"):
         return f"{shown} is out of range", f"write a number {_range(named)}"
-    if kind in ("too_short", "string_too_short"):
-        return "nothing is given here", f"give at least one{_such_as(named)}, or leave the key out"
-    if kind == "too_long":
-        return f"{context['actual_length']} are too many", f"keep at most {context['max_length']}"
     return error["msg"], ""
 
 
@@ -132,16 +149,18 @@ def _as_list_or_mapping(kind: str, value: Any, named: Path, secret: bool) -> str
         except ValueError:
             words = [value]
         return f"write {start}{_flow(words)}"
-    example = fields.info(named)
-    return f"write {start}{_flow(example.examples[0])}" if example and example.examples else ""
+    example = _example(named)
+    return f"write {start}{_flow(example)}" if example is not None else ""
 
 
-def _literal(shown: str, value: str, expected: str, *, secret: bool) -> tuple[str, str]:
+def _literal(shown: str, value: str, expected: str, named: Path, *, secret: bool) -> tuple[str, str]:
     choices = [c.strip("'") for c in expected.replace(" or ", ", ").split(", ")]
     by_case = {c.lower(): c for c in choices}
+    field = fields.info(named)
+    null = ", or null for none" if field and type(None) in get_args(field.annotation) else ""
     near = [] if secret else difflib.get_close_matches(value.lower(), by_case, 1, 0.7)
     listed = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
-    return f"{shown} is not {listed}", f"did you mean {by_case[near[0]]}?" if near else f"use {listed}"
+    return f"{shown} is not {listed}", f"did you mean {by_case[near[0]]}?" if near else f"use {listed}{null}"
 
 
 def _range(named: Path) -> str:
@@ -156,9 +175,27 @@ def _for_instance(better: str | None) -> str:
     return f", for instance {better}" if better else ""
 
 
+def _or_leave_out(named: Path) -> str:
+    field = fields.table().get(fields.pattern(named)[0])
+    return "" if field and field.is_required() else ", or leave it out"
+
+
 def _such_as(named: Path) -> str:
-    field = fields.info(named)
-    return f", such as {_flow(field.examples[0])}" if field and field.examples else ""
+    found = _example(named)
+    return f", such as {_flow(found)}" if found is not None else ""
+
+
+def _example(named: Path) -> Any:
+    """The example of the field at `named`, or of one entry of it."""
+    pattern, _ = fields.pattern(named)
+    field = fields.table().get(pattern)
+    if field is None or not field.examples:
+        return None
+    if pattern[-1] == fields.ITEM and isinstance(field.examples[0], list):
+        return field.examples[0][0]
+    if pattern[-1] == fields.KEY and isinstance(field.examples[0], dict):
+        return next(iter(field.examples[0].values()))
+    return field.examples[0]
 
 
 def _flow(value: Any) -> str:

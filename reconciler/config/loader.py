@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,24 @@ def _validate(document: Document) -> Deploy | None:
         except ValidationError as error:
             found = error.errors(include_url=False)
         found = _meant(found)
+        before = frozenset(document.broken)
+        misspelt = {explain.meant(document, one["loc"]) for one in found if one["type"] == "extra_forbidden"}
         for one in found:
-            explain.note(document, one)
+            place = _given(document, one)
+            if _touches(before, place) or (one["type"] == "missing" and place in misspelt):
+                # It follows from another problem: then there is no looking at what holds it.
+                document.broken.add(_entry(place)[:-1])
+            else:
+                explain.note(document, one)
     return None
+
+
+def _given(document: Document, error: ErrorDetails) -> Place:
+    """The place in the file that an error is about; of a missing key, the place where it would be."""
+    location: Place = error["loc"]
+    if error["type"] == "missing":
+        return (*explain.in_file(document, location[:-1]), location[-1])
+    return explain.in_file(document, location)
 
 
 def _meant(found: list[ErrorDetails]) -> list[ErrorDetails]:
@@ -78,18 +93,20 @@ def _meant(found: list[ErrorDetails]) -> list[ErrorDetails]:
         if place not in best or len(location) >= len(best[place]["loc"]):
             best[place] = one
     inner = {place[:end] for place in best for end in range(len(place))}
-    return [one for place, one in best.items() if place not in unions & inner]
+    short = {place for place, one in best.items() if one["type"] == "too_short"}  # for its items being wrong
+    return [one for place, one in best.items() if place not in (unions | short) & inner]
 
 
 def _note(document: Document, deploy: Deploy, problem: Problem) -> None:
     """Add a problem of several fields, unless one of them is broken anyway, at the first of them that is given."""
     fields_in_file = {path: explain.in_file(document, path) for path in (problem.path, *problem.uses)}
-    if any(_touches(document, place) for place in fields_in_file.values()):
+    if any(_touches(document.broken, place) for place in fields_in_file.values()):
         return
     given = [at for path, at in fields_in_file.items() if at == path or (at and document.values[at].scalar)]
     place = given[0] if given else fields_in_file[problem.path]
     shown = document.shown(fields_in_file[problem.path], _value(deploy, problem.path))
-    fix = "" if any(map(document.is_secret, fields_in_file.values())) else problem.fix
+    hide = problem.tells and any(map(document.is_secret, fields_in_file.values()))
+    fix = f"change {shown}" if hide else problem.fix
     document.error(place, problem.message.replace("{value}", shown), fix, shown=problem.path, broken=False)
 
 
@@ -124,7 +141,7 @@ def _entry(path: Place) -> Place:
     return path
 
 
-def _touches(document: Document, place: Place) -> bool:
-    """Whether `place` is, is in, or holds something that was left out."""
-    entries = [_entry(b) for b in document.broken]
+def _touches(broken: Iterable[Place], place: Place) -> bool:
+    """Whether `place` is, is in, or holds something that is broken."""
+    entries = [_entry(b) for b in broken]
     return any(place[: len(e)] == e or e[: len(place)] == place for e in entries if e)

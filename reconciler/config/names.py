@@ -114,12 +114,12 @@ POLICY = _iam("a name for an IAM policy", 128)
 ECS = Rule("a name in ECS", "1 to 255 letters, digits, _ and -", r"[A-Za-z0-9_-]+", like("A-Za-z0-9_-", 255), 255)
 # Narrower than POSIX's "anything but =": what shells and every language's libraries can read.
 ENV = Rule(
-    "a name for an environment variable",
+    "an environment variable for the task",
     "letters, digits and _, not beginning with a digit",
     r"[A-Za-z_][A-Za-z0-9_]*",
     lambda v: re.sub(r"^(?=[0-9])", "_", re.sub(r"[^A-Za-z0-9_]+", "_", v.strip())),
     also=lambda v: (
-        "credentials don't belong here, where they can be read; the task role gives the program its own"
+        "leave credentials out, since they can be read here; the task role gives the program its own"
         if v in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         else None
     ),
@@ -217,7 +217,8 @@ def _suggest_region(value: str) -> str | None:
     match = re.fullmatch(r"([a-z]{2})-?([a-z]+)-?([1-9])", text)
     if match is None:
         return "us-east-1"
-    near = difflib.get_close_matches(match[2], _DIRECTIONS.split("|"), 1)
+    same_letters = [d for d in _DIRECTIONS.split("|") if sorted(d) == sorted(match[2])]
+    near = same_letters or difflib.get_close_matches(match[2], _DIRECTIONS.split("|"), 1)
     return f"{match[1]}-{near[0]}-{match[3]}" if near else "us-east-1"
 
 

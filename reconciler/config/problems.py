@@ -60,7 +60,8 @@ def printable(text: str) -> str:
 def quoted(text: str, longest: int = 60) -> str:
     """`text` in quotes, cut if it is long."""
     text = printable(text)
-    return f"'{text if len(text) <= longest else text[: longest - 3] + '...'}'"
+    mark = '"' if "'" in text else "'"
+    return f"{mark}{text if len(text) <= longest else text[: longest - 3] + '...'}{mark}"
 
 
 def _columns(text: str) -> int:

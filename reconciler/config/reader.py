@@ -18,47 +18,40 @@ _LARGEST = 1 << 20  # bytes
 # PyYAML's words, what they mean, and what to do. The first that is found in the message counts.
 _SYNTAX = (
     ("found character '\\t'", "a tab; YAML is indented with spaces only", "replace the tab with spaces"),
+    ("found a tab character", "a tab; YAML is indented with spaces only", "replace the tab with spaces"),
     ("found character '", "a value can't begin with this character", "put the value in quotes"),
     (
         "mapping values are not allowed",
         "a `:` where none can be",
-        "put text with `: ` in it in quotes, or check the indentation",
+        "quote text that holds `: `, or check the indentation",
     ),
-    (
-        "found undefined alias",
-        "this alias has no anchor",
-        "write &NAME before the value that it stands for, or quote text that begins with *",
-    ),
+    ("mapping keys are not allowed", "a `?` where none can be", "put the value in quotes"),
+    ("found undefined alias", "this alias has no anchor", "mark the value that it stands for with &NAME, or quote it"),
+    ("while scanning an alias", "this alias has no name", "put text that begins with * in quotes"),
     ("expected the node content", "a value is missing here", "give a value, or quote it if it begins with - : or ,"),
-    ("could not find expected ':'", "a `:` is missing after this key", "write key: value"),
+    ("could not find expected ':'", "a `:` is missing after this key", "write key: value, with a space between"),
     ("while scanning a quoted scalar", "this quote is never closed", "add the closing quote"),
     (
         "while parsing a flow sequence",
-        "this list is not closed, or a comma is missing",
+        "this list is not closed, or lacks a comma",
         "write [a, b], with ${...} in quotes",
     ),
     (
         "while parsing a flow mapping",
-        "this mapping is not closed, or a comma is missing",
-        "write {a: 1, b: 2}, with ${...} in quotes",
+        "this mapping is not closed, or lacks a comma",
+        "write {a: 1}, with ${...} in quotes",
     ),
     (
-        "found unknown escape character",
-        "this escape is not known in double quotes",
+        "found unknown escape",
+        "double quotes don't know this escape",
         "use single quotes, or write \\\\ for a backslash",
     ),
     ("but found another document", "a second document", "keep one document: remove the --- line and what follows"),
     (
-        "while parsing a block mapping",
-        "this doesn't line up with the keys above",
-        "give keys of one mapping the same indentation",
+        "while parsing a block",
+        "this doesn't line up with what is above",
+        "give what belongs together the same indentation",
     ),
-    (
-        "while parsing a block collection",
-        "this doesn't line up with the list above",
-        "give all - of one list the same indentation",
-    ),
-    ("found a tab character", "a tab; YAML is indented with spaces only", "replace the tab with spaces"),
 )
 
 
@@ -164,7 +157,7 @@ def _syntax(document: Document, error: yaml.MarkedYAMLError) -> NoReturn:
         (printable(error.problem or "this is not YAML"), "check this line and the one above"),
     )
     # Of what was never closed, the beginning helps; of the rest, the place where the parser gave up.
-    opened = "never closed" in message or "not closed" in message
+    opened = any(words in message for words in ("never closed", "not closed", "is missing after", "has no name"))
     mark = (error.context_mark if opened else None) or error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     source = document.lines[line] if line < len(document.lines) else ""

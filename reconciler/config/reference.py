@@ -49,6 +49,8 @@ Paths are relative to the folder of deploy.yaml.
 ## Fields
 """
 
+_WORDS = {"integer": "number", "boolean": "`true` or `false`", "null": "null"}
+
 
 def reference(schema: dict[str, Any]) -> str:
     """The reference as Markdown. `schema` is the published JSON schema."""
@@ -70,8 +72,10 @@ def _section(schema: dict[str, Any], at: fields.Pattern) -> str:
 def _row(schema: dict[str, Any], key: str, field: dict[str, Any], required: bool) -> str:
     types = list(dict.fromkeys(_types(schema, field)))
     kind = ", ".join(t for t in types if t != "null")
-    default = "**required**" if required else _default(field.get("default"))
-    cells = (f"`{key}`", kind, default, field["description"], _code(field["examples"][0]))
+    meaning, follows, default = field["description"].partition(" Default: ")
+    if not follows:
+        default = "**required**." if required else _default(field.get("default"))
+    cells = (f"`{key}`", kind, default.removesuffix("."), meaning, _code(field["examples"][0]))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
@@ -100,8 +104,4 @@ def _types(schema: dict[str, Any], field: dict[str, Any]) -> Iterator[str]:
     elif field.get("type") == "object":
         yield "mapping"
     else:
-        yield (
-            {"string": "text", "integer": "number", "boolean": "`true` or `false`"}.get(str(field.get("type")), "text")
-            if (field.get("type") != "null")
-            else "null"
-        )
+        yield _WORDS.get(str(field.get("type")), "text")
