@@ -57,7 +57,7 @@ class Fitted:
         """The model file, in XGBoost's UBJSON format, with the start as an attribute of the booster."""
         self.booster.feature_names = [names[column] for column in self.columns]
         self.booster.set_attr(
-            target=self.target, rounds=str(self.rounds), start=json.dumps(self.start.to_json()) if self.start else ""
+            target=self.target, rounds=str(self.rounds), start=json.dumps(self.start.to_json() if self.start else None)
         )
         return bytes(self.booster.save_raw(raw_format="ubj"))
 
@@ -70,12 +70,12 @@ def load(raw: bytes, names: Sequence[str]) -> Fitted:
     """
     booster = xgb.Booster({"nthread": 1})
     booster.load_model(bytearray(raw))
-    start = booster.attr("start")
+    start = json.loads(booster.attr("start") or "null")
     columns = np.array([list(names).index(name) for name in booster.feature_names or []], dtype=np.int64)
     return Fitted(
         str(booster.attr("target")),
         booster,
-        Linear.from_json(json.loads(start)) if start else None,
+        Linear.from_json(start) if start else None,
         int(booster.attr("rounds") or 0),
         columns,
     )

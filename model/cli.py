@@ -76,6 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         log.configure(os.environ)
+    except ModelError as error:
+        sys.stderr.write(f"ERROR: {error}\n")
+        return error.exit_code
+    try:
         return _run(given)
     except stopping.Stopped:
         log.get().warning("stopped by SIGTERM", note="no manifest.json was written: the output is not complete")

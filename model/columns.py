@@ -103,6 +103,8 @@ def _first_line(path: Path) -> str:
             line = file.readline(100_000).decode("utf-8-sig").strip()
     except (UnicodeDecodeError, OSError, EOFError) as error:
         raise InputError(f"{path.name} isn't a CSV file in UTF-8: {error}") from error
+    if "\0" in line:
+        raise InputError(f"{path.name} isn't a CSV file: it holds binary data")
     if not line:
         raise InputError(f"{path.name} is empty: no header line")
     return line
@@ -136,25 +138,27 @@ def read(path: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     where = klines if headless else match(fields)
     try:
         with _open(path) as file:
+            # All columns are read, since with a choice pandas cuts lines that are too long without a word.
             raw = pd.read_csv(
                 file,
                 sep=separator,
                 header=None,
                 skiprows=0 if headless else 1,
-                names=list(range(len(fields))),
-                usecols=sorted(where.values()),
                 encoding="utf-8-sig",
                 dtype={where["time"]: str},
                 skip_blank_lines=False,
                 low_memory=False,
-                on_bad_lines="error",
-                index_col=False,
             )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, OSError) as error:
+    except pd.errors.EmptyDataError as error:
+        raise InputError(f"{path.name} has a header and no rows") from error
+    except (pd.errors.ParserError, UnicodeDecodeError, EOFError, OSError) as error:
         reason = re.sub(r"^Error tokenizing data\. C error: ", "", str(error)).strip()
         raise InputError(f"{path.name} can't be read as CSV: {reason}") from error
+    first_row = 1 if headless else 2
+    if raw.shape[1] != len(fields):
+        raise InputError(f"line {first_row} has {raw.shape[1]} fields, the header has {len(fields)}")
     raw = raw.rename(columns={position: name for name, position in where.items()})[list(where)]
-    raw.index = pd.RangeIndex(1 if headless else 2, len(raw) + (1 if headless else 2))
+    raw.index = pd.RangeIndex(first_row, len(raw) + first_row)
     raw = raw.dropna(how="all")
     repairs = {"cut_last_line": 0}
     if len(raw) and raw.iloc[-1][list(REQUIRED)].isna().any() and _ends_within_line(path):
@@ -204,9 +208,9 @@ def times(values: pd.Series, zone: str, name: str = "Open time") -> pd.Series:
         micro = number[epoch]
         micro = np.where(micro < 1e11, micro * 1e6, np.where(micro < 1e14, micro * 1e3, micro))
         result[epoch] = micro.astype(np.int64).astype("datetime64[us]")
-    rest = text[~epoch]
+    rest = text[~epoch].str.replace(r"\s*UTC$", "Z", regex=True)
     if len(rest):
-        offset = rest.str.contains(r"(?:Z|UTC|[+-]\d{2}:?\d{2})$", regex=True)
+        offset = rest.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True)
         with_offset = pd.to_datetime(rest[offset], utc=True, errors="coerce", format="ISO8601")
         naive = pd.to_datetime(rest[~offset], errors="coerce", format="ISO8601")
         if naive.isna().any():
