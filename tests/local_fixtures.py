@@ -8,6 +8,7 @@ session, so a test takes names of its own (`unique`), and the rules it sets are 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import itertools
@@ -144,9 +145,25 @@ class EmbeddedAws:
             **more,
         }
 
+    def role(self, name: str, *statements: Mapping[str, object], managed: Sequence[str] = ()) -> str:
+        """The ARN of a role that tasks can take, with these statements and AWS managed policies; made if need be."""
+        iam = self.client("iam")
+        trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+            for policy in managed:
+                iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+            if statements:
+                document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+                iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=document)
+        return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
     def register(self, *containers: dict[str, Any], cpu: str = "256", memory: str = "512", **more: Any) -> str:
-        """Register a Fargate task definition of a new family; returns the family."""
+        """Register a Fargate task definition of a new family, with roles that may do everything; returns the family."""
         family = str(more.pop("family", None) or unique("family"))
+        if "executionRoleArn" not in more or "taskRoleArn" not in more:
+            everything = self.role("tests-everything", {"Effect": "Allow", "Action": "*", "Resource": "*"})
+            more = {"executionRoleArn": everything, "taskRoleArn": everything, **more}
         self.client("ecs").register_task_definition(
             family=family,
             requiresCompatibilities=["FARGATE"],

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.local.behaviour import Quirks
+from reconciler.local.identities import Identities
+from reconciler.local.network import detach_interface
 from reconciler.local.runner import Runner
 from reconciler.local.secret_values import SecretReader
 from reconciler.local.task import Task
@@ -21,8 +23,9 @@ KILL_SECONDS = 10.0
 class Agent:
     """Launches, stops and shows tasks. `tasks_folder` is emptied at the start and filled with one folder per task."""
 
-    def __init__(self, tasks_folder: Path, endpoint_url: str, runner: Runner) -> None:
+    def __init__(self, tasks_folder: Path, endpoint_url: str, runner: Runner, identities: Identities) -> None:
         self.runner = runner
+        self._identities = identities
         self._folder = tasks_folder
         self._endpoint_url = endpoint_url
         self._secrets = SecretReader(endpoint_url)
@@ -35,7 +38,14 @@ class Agent:
     def launch(self, task: Task, quirks: Quirks) -> None:
         """Run a task; returns at once."""
         run = TaskRun(
-            task, quirks, self.runner, self._secrets, self._folder / task.id, self._endpoint_url, self._release
+            task,
+            quirks,
+            self.runner,
+            self._secrets,
+            self._identities,
+            self._folder / task.id,
+            self._endpoint_url,
+            self._release,
         )
         with self._lock:
             self._runs[task.id] = run
@@ -94,8 +104,7 @@ class Agent:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _release(self, task: Task) -> None:
-        from reconciler.local.network import detach_interface
-
         detach_interface(task)
+        self._identities.revoke(task)
         with self._lock:
             self._runs.pop(task.id, None)

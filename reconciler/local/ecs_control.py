@@ -10,7 +10,7 @@ from moto.ecs.exceptions import EcsClientException, ECSException, InvalidParamet
 from moto.ecs.responses import EC2ContainerServiceResponse
 
 from reconciler.local.ecs_tasks import live_tasks
-from reconciler.local.fargate import check_containers, check_fargate
+from reconciler.local.fargate import check_containers, check_execution_role_given, check_fargate
 from reconciler.local.launch import FARGATE_PROVIDERS
 
 
@@ -101,6 +101,7 @@ def _register_task_definition(original: Any) -> Any:
                     self._get_param("cpu"), self._get_param("memory"), self._get_param("networkMode")
                 )
                 check_containers(containers, memory)
+                check_execution_role_given(containers, self._get_param("executionRoleArn"))
             except ValueError as error:
                 raise EcsClientException(str(error)) from None
             self.params["cpu"], self.params["memory"] = str(cpu), str(memory)  # "1 vCPU" is kept as 1024

@@ -23,12 +23,13 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
     create_backend_app,
 )
 
-from reconciler.local import corrections, ecs_control  # noqa: E402
+from reconciler.local import authorize, corrections, ecs_control  # noqa: E402
 from reconciler.local.agent import Agent  # noqa: E402
 from reconciler.local.behaviour import Behaviour  # noqa: E402
+from reconciler.local.docker_runner import LocalRunner  # noqa: E402
 from reconciler.local.ecs_tasks import TaskOperations  # noqa: E402
+from reconciler.local.identities import Identities, Identity  # noqa: E402
 from reconciler.local.keep_alive import KeepAliveHandler  # noqa: E402
-from reconciler.local.process_runner import ProcessRunner  # noqa: E402
 from reconciler.local.server import json_answer  # noqa: E402
 
 gc.freeze()
@@ -51,8 +52,10 @@ class Embedded:
         self._identity = identity
         self._moto = DomainDispatcherApplication(create_backend_app)
         self.behaviour = Behaviour()
-        runner = ProcessRunner(home / "images", corrections.find_digest)
-        self.agent = Agent(home / "tasks", endpoint_url, runner)
+        self._identities = Identities()
+        runner = LocalRunner(home / "images", corrections.find_digest)
+        self.agent = Agent(home / "tasks", endpoint_url, runner, self._identities)
+        self.runner_name = "process"  # until `warm` has asked: a Docker engine takes a while to answer
         self._operations = TaskOperations(self.agent, self.behaviour)
         self._operations.install()
         ecs_control.install()
@@ -62,6 +65,7 @@ class Embedded:
         """Do what the first request of a kind would otherwise wait for."""
         from moto.backends import get_backend
 
+        self.runner_name = self.agent.runner.name
         for service, region in (("iam", "aws"), ("ec2", "us-east-1")):
             get_backend(service)[DEFAULT_ACCOUNT_ID][region]  # type: ignore[call-overload]
 
@@ -82,7 +86,24 @@ class Embedded:
         """Answer a request."""
         if environ["PATH_INFO"].startswith("/_reconciler/"):
             return self._control(environ, start)
-        return self._moto(environ, start)
+        asking = authorize.who_asks(environ, self._identities)
+        if asking is None:
+            return self._moto(environ, start)
+        return self._for_task(environ, start, *asking)
+
+    def _for_task(self, environ: dict[str, Any], start: Callable[..., Any], identity: Identity, service: str) -> Any:
+        """Answer a request that a task makes with its role's credentials."""
+        refused = authorize.refuse(environ, identity, service)
+        if refused is None:
+            answered: list[Any] = []
+            parts = list(self._moto(environ, lambda *answer: answered.extend(answer)))
+            if service == "s3" and str(answered[0]).startswith("404"):
+                refused = authorize.hides_missing_key(environ, identity)
+            if refused is None:
+                start(*answered[:2])
+                return parts
+        start(refused.status, [("Content-Type", refused.content_type)])
+        return [refused.body]
 
     def _control(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         name = environ["PATH_INFO"].removeprefix("/_reconciler/")

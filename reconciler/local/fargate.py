@@ -39,6 +39,19 @@ def check_fargate(cpu: object, memory: object, network_mode: object) -> tuple[in
     return cpu_units, mib
 
 
+def check_execution_role_given(containers: list[dict[str, Any]], role_arn: str | None) -> None:
+    """Raises ValueError where ECS itself needs a role for a container and the task definition has none."""
+    for container in containers if not role_arn else ():
+        needs = [
+            ("log driver awslogs", (container.get("logConfiguration") or {}).get("logDriver") == "awslogs"),
+            ("ECR images", ".dkr.ecr." in str(container.get("image"))),
+            ("secrets", bool(container.get("secrets"))),
+        ]
+        for what, needed in needs:
+            if needed:
+                raise ValueError(f"Fargate requires task definition to have execution role ARN to support {what}.")
+
+
 def check_containers(containers: list[dict[str, Any]], mib: int) -> None:
     """Raises ValueError where a container asks for more memory than its task has."""
     for container in containers:

@@ -8,6 +8,7 @@ from moto.ecs.exceptions import EcsClientException, InvalidParameterException
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
 
 from reconciler.local.fargate import check_fargate
+from reconciler.local.identities import why_not_assumable
 from reconciler.local.task import Launch
 
 FARGATE_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
@@ -29,6 +30,7 @@ def read_launches(backend: EC2ContainerServiceBackend, params: dict[str, Any]) -
         raise InvalidParameterException(f"Count must be between 1 and {MAX_COUNT}.")
     providers = _providers(cluster, params, count)
     overrides = _overrides(definition, params.get("overrides") or {})
+    _check_roles(definition, overrides)
     network = (params.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
     if definition.network_mode == "awsvpc" and not network.get("subnets"):
         raise InvalidParameterException(
@@ -111,6 +113,14 @@ def _overrides(definition: TaskDefinition, overrides: dict[str, Any]) -> dict[st
     elif "FARGATE" not in (definition.compatibilities or []):
         raise EcsClientException("Task definition does not support launch_type FARGATE.")
     return overrides
+
+
+def _check_roles(definition: TaskDefinition, overrides: dict[str, Any]) -> None:
+    for override, attribute in (("taskRoleArn", "task_role_arn"), ("executionRoleArn", "execution_role_arn")):
+        role_arn = overrides.get(override) or getattr(definition, attribute, None)
+        why = why_not_assumable(role_arn) if role_arn else None
+        if why is not None:
+            raise EcsClientException(why)
 
 
 def _tags(definition: TaskDefinition, params: dict[str, Any]) -> list[dict[str, str]]:

@@ -73,7 +73,7 @@ class Server:
         if environ["PATH_INFO"] == IDENTITY_PATH:
             shown = {"identity": self.identity, "pid": os.getpid(), "runner": "process", "error": self._error}
             if self._embedded is not None:
-                shown["runner"] = self._embedded.agent.runner.name
+                shown["runner"] = self._embedded.runner_name
             return json_answer(start, "200 OK", shown)
         self._loaded.wait()
         if self._embedded is None:

@@ -94,6 +94,15 @@ class LogWriter:
             self._put(batch)
 
 
+def log_group_exists(definition: Mapping[str, Any], region: str, account_id: str) -> bool:
+    """Whether the log group of a container is there; True for one that has none."""
+    from moto.logs.models import logs_backends
+
+    options = (definition.get("logConfiguration") or {}).get("options") or {}
+    group = options.get("awslogs-group")
+    return not group or group in logs_backends[account_id][options.get("awslogs-region") or region].groups
+
+
 def open_stream(
     definition: Mapping[str, Any], task_id: str, region: str, account_id: str, delay: float = 0.0
 ) -> LogWriter:

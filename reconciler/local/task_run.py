@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.local.behaviour import Quirks
+from reconciler.local.execution_role import check_execution_role
+from reconciler.local.identities import Identities
 from reconciler.local.runner import ContainerSpec, Exit, Runner, Running, StartError, TaskSpec
 from reconciler.local.secret_values import SecretReader
 from reconciler.local.task import ContainerState, Task
-from reconciler.local.task_log import LogWriter, open_stream
-from reconciler.local.task_spec import container_spec, task_spec
+from reconciler.local.task_log import LogWriter, log_group_exists, open_stream
+from reconciler.local.task_spec import aws_environment, container_spec, task_spec
 
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
@@ -34,12 +36,13 @@ class TaskRun:
         quirks: Quirks,
         runner: Runner,
         secrets: SecretReader,
+        identities: Identities,
         folder: Path,
         endpoint_url: str,
         release: Callable[[Task], None],
     ) -> None:
         self.task, self.quirks = task, quirks
-        self._runner, self._secrets, self._release = runner, secrets, release
+        self._runner, self._secrets, self._identities, self._release = runner, secrets, identities, release
         self._spec: TaskSpec = task_spec(task, folder, endpoint_url, quirks)
         self._events: queue.SimpleQueue[tuple[ContainerState, Exit] | None] = queue.SimpleQueue()
         self._running: dict[str, Running] = {}
@@ -104,13 +107,16 @@ class TaskRun:
         task, launch = self.task, self.task.launch
         broken = self.quirks.first("start-error")
         task.stamp("pullStartedAt")
+        given = aws_environment(task, self._spec.endpoint_url) | self._identities.issue(task)
         prepared = {}
         for container in task.containers:
             try:
                 if broken is not None:
                     raise StartError(broken["code"], broken["message"])
+                exists = log_group_exists(container.definition, launch.region, launch.account_id)
+                check_execution_role(task, container.definition, exists)
                 values = self._secrets.read(container.definition.get("secrets") or [], launch.region)
-                spec = container_spec(task, container, values, self._spec.endpoint_url, self.quirks)
+                spec = container_spec(task, container, given, values, self.quirks)
                 delay = self.quirks.number("log-delay", "seconds", 0)
                 log = open_stream(container.definition, task.id, launch.region, launch.account_id, delay)
                 digest = self._runner.pull(self._spec, spec)

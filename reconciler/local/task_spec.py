@@ -31,9 +31,13 @@ def task_spec(task: Task, folder: Path, endpoint_url: str, quirks: Quirks) -> Ta
 
 
 def container_spec(
-    task: Task, container: ContainerState, secrets: Mapping[str, str], endpoint_url: str, quirks: Quirks
+    task: Task,
+    container: ContainerState,
+    given: Mapping[str, str],
+    secrets: Mapping[str, str],
+    quirks: Quirks,
 ) -> ContainerSpec:
-    """One container with its overrides. Later wins: ECS's variables, definition, secrets, override."""
+    """One container with its overrides. Later wins: what ECS gives, definition, secrets, override."""
     definition = container.definition
     overrides = task.launch.overrides.get("containerOverrides") or []
     override: dict[str, Any] = next((item for item in overrides if item.get("name") == container.name), {})
@@ -43,7 +47,7 @@ def container_spec(
     memory = None if limited else _whole(override.get("memory") or definition.get("memory"))
     timeout = definition.get("stopTimeout")
     environment = {
-        **aws_environment(task, endpoint_url),
+        **given,
         **_pairs(definition.get("environment")),
         **secrets,
         **_pairs(override.get("environment")),
@@ -62,13 +66,11 @@ def container_spec(
 
 
 def aws_environment(task: Task, endpoint_url: str) -> dict[str, str]:
-    """What leads an AWS SDK to the embedded AWS, in place of the container's credentials endpoint."""
+    """What leads an AWS SDK to the embedded AWS; the task role's credentials come on top."""
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_REGION": task.launch.region,
         "AWS_DEFAULT_REGION": task.launch.region,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
     }

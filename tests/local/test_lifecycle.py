@@ -21,7 +21,8 @@ from tests.local_fixtures import EmbeddedAws, until
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("RECONCILER_LOCAL_ENGINE", "process")  # whatever engine this machine has
     folder = tmp_path / "state" / "local"
     yield folder
     local.stop(folder)

@@ -1,0 +1,170 @@
+"""Holds what a task asks of the embedded AWS to its task role's policies, and answers refusals as AWS words them.
+
+Only requests with a running task's credentials are judged; whoever started the embedded AWS may do everything. S3
+is judged by bucket and key. For other services the resource isn't worked out, so only the action is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote
+from xml.sax.saxutils import escape
+
+from reconciler.local.iam_policy import ANY_RESOURCE
+from reconciler.local.identities import Identities, Identity, judge, refusal
+
+CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+IAM_PREFIX = {"monitoring": "cloudwatch", "email": "ses"}
+KEY_ACTIONS = {
+    "GET": {"uploadId": "ListMultipartUploadParts", "acl": "GetObjectAcl", "tagging": "GetObjectTagging",
+            "versionId": "GetObjectVersion", "": "GetObject"},
+    "HEAD": {"versionId": "GetObjectVersion", "": "GetObject"},
+    "PUT": {"acl": "PutObjectAcl", "tagging": "PutObjectTagging", "": "PutObject"},
+    "POST": {"uploads": "PutObject", "uploadId": "PutObject"},
+    "DELETE": {"uploadId": "AbortMultipartUpload", "versionId": "DeleteObjectVersion",
+               "tagging": "DeleteObjectTagging", "": "DeleteObject"},
+}  # fmt: skip
+BUCKET_ACTIONS = {
+    "GET": {"versions": "ListBucketVersions", "uploads": "ListBucketMultipartUploads", "location": "GetBucketLocation",
+            "versioning": "GetBucketVersioning", "policy": "GetBucketPolicy", "list-type": "ListBucket",
+            "prefix": "ListBucket", "": "ListBucket"},
+    "HEAD": {"": "ListBucket"},
+    "PUT": {"policy": "PutBucketPolicy", "acl": "PutBucketAcl", "versioning": "PutBucketVersioning",
+            "": "CreateBucket"},
+    "DELETE": {"policy": "DeleteBucketPolicy", "": "DeleteBucket"},
+}  # fmt: skip
+SUBRESOURCES = {
+    "acl", "tagging", "policy", "versioning", "versions", "uploads", "uploadId", "location", "encryption", "lifecycle",
+    "cors", "website", "logging", "notification", "publicAccessBlock", "ownershipControls", "delete", "restore",
+    "object-lock", "replication", "requestPayment", "accelerate", "inventory", "analytics", "metrics", "policyStatus",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One permission that a request needs."""
+
+    action: str
+    resource: str
+    context: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An answer in the service's own form: HTTP status line, content type and body."""
+
+    status: str
+    content_type: str
+    body: bytes
+
+
+def who_asks(environ: dict[str, Any], identities: Identities) -> tuple[Identity, str] | None:
+    """(the task's identity, the signing name of the service) for a request with a task's credentials."""
+    text = str(environ.get("HTTP_AUTHORIZATION", "")) or unquote(
+        str(environ.get("QUERY_STRING", "")).replace("X-Amz-Credential=", "Credential=")
+    )
+    match = CREDENTIAL.search(text)
+    identity = identities.find(match[1]) if match else None
+    return (identity, match[3]) if match and identity else None
+
+
+def refuse(environ: dict[str, Any], identity: Identity, service: str) -> Refused | None:
+    """The refusal of a request that the identity may not make, or None."""
+    for asked in needed(environ, service):
+        message = refusal(identity, asked.action, asked.resource, asked.context)
+        if message is not None:
+            return _answer(environ, service, message)
+    return None
+
+
+def hides_missing_key(environ: dict[str, Any], identity: Identity) -> Refused | None:
+    """S3 tells that a key isn't there only to who may list the bucket; the refusal for everyone else."""
+    bucket, key = _bucket_and_key(environ)
+    arn = f"arn:aws:s3:::{bucket}"
+    if not key or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        return None
+    if judge(identity, "s3:ListBucket", arn, {"s3:prefix": key}) == "allowed":
+        return None
+    why = f'User: {identity.arn} is not authorized to perform: s3:ListBucket on resource: "{arn}" because no '
+    return _answer(environ, "s3", why + "identity-based policy allows the s3:ListBucket action")
+
+
+def needed(environ: dict[str, Any], service: str) -> Iterator[Asked]:
+    """The permissions that a request needs; none where that can't be told."""
+    if service == "s3":
+        yield from _needed_s3(environ)
+        return
+    operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
+    if not operation and str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
+        operation = parse_qs(_body(environ).decode("utf-8", "replace")).get("Action", [""])[0]
+    if operation and (service, operation) != ("sts", "GetCallerIdentity"):
+        yield Asked(f"{IAM_PREFIX.get(service, service)}:{operation}", ANY_RESOURCE, {})
+
+
+def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:
+    bucket, key = _bucket_and_key(environ)
+    method = str(environ["REQUEST_METHOD"])
+    query = parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)
+    context = {"aws:securetransport": "true"}  # loopback stands in for TLS
+    if not bucket:
+        yield Asked("s3:ListAllMyBuckets", "*", context)
+        return
+    arn = f"arn:aws:s3:::{bucket}"
+    if method == "POST" and "delete" in query and not key:
+        for name in re.findall(rb"<Key>([^<]*)</Key>", _body(environ)):
+            yield Asked("s3:DeleteObject", f"{arn}/{name.decode('utf-8', 'replace')}", context)
+        return
+    actions = (KEY_ACTIONS if key else BUCKET_ACTIONS).get(method, {})
+    special = [name for name in query if name in actions] or [""]
+    if special == [""] and SUBRESOURCES & query.keys():
+        return  # something rarer: not judged
+    if not key:
+        context |= {f"s3:{name}": query[name][0] for name in ("prefix", "delimiter") if name in query}
+        context.setdefault("s3:prefix", "")
+    if special[0] in actions:
+        yield Asked(f"s3:{actions[special[0]]}", f"{arn}/{key}" if key else arn, context)
+    source = unquote(str(environ.get("HTTP_X_AMZ_COPY_SOURCE", ""))).split("?")[0].lstrip("/")
+    if source:
+        yield Asked("s3:GetObject", f"arn:aws:s3:::{source}", context)
+
+
+def _bucket_and_key(environ: dict[str, Any]) -> tuple[str, str]:
+    bucket, _, key = str(environ["PATH_INFO"]).lstrip("/").partition("/")
+    try:
+        return bucket, key.encode("latin-1").decode("utf-8")  # WSGI gives the path's bytes as Latin-1
+    except UnicodeError:
+        return bucket, key
+
+
+def _body(environ: dict[str, Any]) -> bytes:
+    """The request's body, left there for who comes next; keep_alive.py has read it into a file."""
+    stream = environ["wsgi.input"]
+    body = bytes(stream.read())
+    stream.seek(0)
+    return body
+
+
+def _answer(environ: dict[str, Any], service: str, message: str) -> Refused:
+    if service == "s3":
+        text = f"<Error><Code>AccessDenied</Code><Message>{escape(message)}</Message></Error>"
+        return Refused(
+            "403 Forbidden", "application/xml", b"" if environ["REQUEST_METHOD"] == "HEAD" else text.encode()
+        )
+    if "HTTP_X_AMZ_TARGET" in environ:
+        error = {"__type": "AccessDeniedException", "message": message, "Message": message}
+        return Refused("400 Bad Request", "application/x-amz-json-1.1", json.dumps(error).encode())
+    if service == "ec2":
+        text = (
+            "<Response><Errors><Error><Code>UnauthorizedOperation</Code>"
+            f"<Message>{escape(message)}</Message></Error></Errors></Response>"
+        )
+        return Refused("403 Forbidden", "text/xml", text.encode())
+    text = (
+        "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>"
+        f"<Message>{escape(message)}</Message></Error></ErrorResponse>"
+    )
+    return Refused("403 Forbidden", "text/xml", text.encode())

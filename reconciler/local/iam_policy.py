@@ -1,0 +1,104 @@
+"""Whether IAM policy documents allow an action: pure, and lenient where it doesn't understand a condition.
+
+A statement whose condition can't be judged here counts as matching when it allows and as not matching when it
+denies, so that the embedded AWS never refuses what AWS would have allowed.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
+
+Decision = Literal["allowed", "denied", "not allowed"]
+Document = Mapping[str, Any]
+Context = Mapping[str, str]
+
+ANY_RESOURCE = ""
+"""For a request whose resource isn't known: every statement's resource matches that allows, none that denies."""
+
+
+def decide(documents: Iterable[Document], action: str, resource: str, context: Context | None = None) -> Decision:
+    """Judge `action` ("s3:GetObject") on `resource` (an ARN, "*" or ANY_RESOURCE); a deny wins over an allow."""
+    decision: Decision = "not allowed"
+    for document in documents:
+        for statement in _list(document.get("Statement")):
+            allow = str(statement.get("Effect", "")).lower() == "allow"
+            if not (_names_action(statement, action) and _names_resource(statement, resource, allow)):
+                continue
+            if not _conditions_hold(statement.get("Condition") or {}, context or {}, unknown=allow):
+                continue
+            if not allow:
+                return "denied"
+            decision = "allowed"
+    return decision
+
+
+def names_principal(statement: Document, role_arn: str, account_id: str) -> bool:
+    """Whether a bucket policy's statement is about this role: all, the account, or the role itself."""
+    principal = statement.get("Principal")
+    if principal == "*":
+        return True
+    names = _list(principal.get("AWS")) if isinstance(principal, Mapping) else []
+    account = f":iam::{account_id}:root"
+    return any(name in ("*", account_id, role_arn) or str(name).endswith(account) for name in names)
+
+
+def _list(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+@functools.lru_cache(maxsize=2048)
+def _pattern(text: str, ignore_case: bool) -> re.Pattern[str]:
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in text)
+    return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+def _like(patterns: Any, value: str, ignore_case: bool = False) -> bool:
+    return any(_pattern(str(item), ignore_case).fullmatch(value) for item in _list(patterns))
+
+
+def _names_action(statement: Document, action: str) -> bool:
+    if "NotAction" in statement:
+        return not _like(statement["NotAction"], action, ignore_case=True)
+    return _like(statement.get("Action"), action, ignore_case=True)
+
+
+def _names_resource(statement: Document, resource: str, allow: bool) -> bool:
+    if resource == ANY_RESOURCE:
+        return allow or _like(statement.get("Resource"), "*")
+    if "NotResource" in statement:
+        return not _like(statement["NotResource"], resource)
+    return _like(statement.get("Resource"), resource)
+
+
+def _equal(wanted: Any, value: str) -> bool:
+    return value in [str(item) for item in _list(wanted)]
+
+
+def _equal_whatever_case(wanted: Any, value: str) -> bool:
+    return value.lower() in [str(item).lower() for item in _list(wanted)]
+
+
+OPERATORS: dict[str, Callable[[Any, str], bool]] = {
+    "StringEquals": _equal,
+    "StringNotEquals": lambda wanted, value: not _equal(wanted, value),
+    "StringEqualsIgnoreCase": _equal_whatever_case,
+    "StringLike": _like,
+    "StringNotLike": lambda wanted, value: not _like(wanted, value),
+    "ArnEquals": _like,
+    "ArnLike": _like,
+    "Bool": _equal_whatever_case,
+}
+
+
+def _conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Context, unknown: bool) -> bool:
+    for operator, keys in conditions.items():
+        judge = OPERATORS.get(operator.removesuffix("IfExists"))
+        for key, wanted in keys.items():
+            value = context.get(key.lower())
+            holds = unknown if judge is None or value is None else judge(wanted, value)
+            if not holds:
+                return False
+    return True

@@ -1,0 +1,173 @@
+"""The roles that tasks act as: temporary credentials of the task role, and what the roles' policies allow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import iam_backends
+from moto.sts.models import AssumedRole, sts_backends
+
+from reconciler.local.iam_policy import Context, Decision, Document, decide, names_principal
+from reconciler.local.task import Task
+
+SESSION_SECONDS = 6 * 3600
+PARTITION = "aws"
+SERVICE = "ecs-tasks.amazonaws.com"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A role as one task uses it."""
+
+    account_id: str
+    role_arn: str
+    session: str
+
+    @property
+    def arn(self) -> str:
+        """How AWS names it in a refusal."""
+        return f"arn:{PARTITION}:sts::{self.account_id}:assumed-role/{self.role_arn.split('/')[-1]}/{self.session}"
+
+
+def task_role(task: Task) -> str | None:
+    """The ARN of the role that the task's program acts as."""
+    given = task.launch.overrides.get("taskRoleArn") or getattr(task.launch.definition, "task_role_arn", None)
+    return str(given) if given else None
+
+
+def execution_role(task: Task) -> str | None:
+    """The ARN of the role with which ECS pulls the image, reads secrets and writes the log."""
+    given = task.launch.overrides.get("executionRoleArn") or getattr(task.launch.definition, "execution_role_arn", None)
+    return str(given) if given else None
+
+
+def why_not_assumable(role_arn: str) -> str | None:
+    """ECS's words for a role that it can't take for a task, or None."""
+    try:
+        role = iam_backends[role_arn.split(":")[4]][PARTITION].get_role_by_arn(role_arn)
+        trust = _document(role.assume_role_policy_document)
+    except (NotFoundException, IndexError):
+        trust = {}
+    statements = trust.get("Statement") or []
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal")
+        services = principal.get("Service") if isinstance(principal, Mapping) else None
+        if SERVICE in (services if isinstance(services, list) else [services]) and statement.get("Effect") == "Allow":
+            return None
+    return (
+        f"ECS was unable to assume the role '{role_arn}' that was provided for this task. Please verify that the role "
+        "being passed has the proper trust relationship and permissions and that your IAM user has permissions to "
+        "pass this role."
+    )
+
+
+def judge(identity: Identity, action: str, resource: str, context: Context | None = None) -> Decision:
+    """What the role's policies say now, together with the bucket's policy where the resource is in S3."""
+    mine = decide(_policies(identity), action, resource, context)
+    theirs = decide(_bucket_policy(identity, resource), action, resource, context)
+    if "denied" in (mine, theirs):
+        return "denied"
+    return "allowed" if "allowed" in (mine, theirs) else "not allowed"
+
+
+def refusal(identity: Identity, action: str, resource: str, context: Context | None = None) -> str | None:
+    """AWS's message when the role may not do this; None when it may."""
+    decision = judge(identity, action, resource, context)
+    if decision == "allowed":
+        return None
+    why = (
+        f"because no identity-based policy allows the {action} action"
+        if decision == "not allowed"
+        else "with an explicit deny in an identity-based or resource-based policy"
+    )
+    quoted = f'"{resource}"' if resource.startswith("arn:aws:s3:") else resource or "*"
+    return f"User: {identity.arn} is not authorized to perform: {action} on resource: {quoted} {why}"
+
+
+class Identities:
+    """The credentials that running tasks have. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, tuple[Identity, AssumedRole]] = {}
+        self._by_task: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def issue(self, task: Task) -> dict[str, str]:
+        """Environment variables with the task role's credentials; none for a task without a role."""
+        role_arn = task_role(task)
+        if role_arn is None:
+            return {}
+        account_id = role_arn.split(":")[4]
+        role = sts_backends[account_id][PARTITION].assume_role(
+            region_name=task.launch.region,
+            role_session_name=task.id,
+            role_arn=role_arn,
+            policy="",
+            duration=SESSION_SECONDS,
+            external_id="",
+        )
+        with self._lock:
+            self._by_key[role.access_key_id] = (Identity(account_id, role_arn, task.id), role)
+            self._by_task[task.id] = role.access_key_id
+        return {
+            "AWS_ACCESS_KEY_ID": role.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": role.secret_access_key,
+            "AWS_SESSION_TOKEN": role.session_token,
+        }
+
+    def revoke(self, task: Task) -> None:
+        """Take the task's credentials back."""
+        with self._lock:
+            key = self._by_task.pop(task.id, None)
+            identity, role = self._by_key.pop(key, (None, None)) if key else (None, None)
+        if identity is None or key is None:
+            return
+        with contextlib.suppress(ValueError):  # gone with a reset
+            sts_backends[identity.account_id][PARTITION].assumed_roles.remove(role)  # type: ignore[arg-type]
+        iam_backends[identity.account_id][PARTITION].access_keys.pop(key, None)
+
+    def find(self, access_key_id: str) -> Identity | None:
+        """Whose key this is, if a running task's."""
+        with self._lock:
+            found = self._by_key.get(access_key_id)
+        return found[0] if found else None
+
+
+def _document(text: Any) -> dict[str, Any]:
+    try:
+        value = json.loads(text) if isinstance(text, str) else text
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _policies(identity: Identity) -> Sequence[Document]:
+    try:
+        role = iam_backends[identity.account_id][PARTITION].get_role_by_arn(identity.role_arn)
+    except NotFoundException:
+        return []
+    texts = list(role.policies.values())
+    for policy in list(role.managed_policies.values()):
+        texts += [str(v.document) for v in policy.versions if v.version_id == policy.default_version_id]
+    return [_document(text) for text in texts]
+
+
+def _bucket_policy(identity: Identity, resource: str) -> list[Document]:
+    from moto.s3.models import s3_backends
+
+    if not resource.startswith("arn:aws:s3:::"):
+        return []
+    name = resource.removeprefix("arn:aws:s3:::").split("/")[0]
+    bucket = s3_backends[identity.account_id][PARTITION].buckets.get(name)
+    if bucket is None or not bucket.policy:
+        return []
+    statements = _document(bucket.policy.decode()).get("Statement") or []
+    statements = statements if isinstance(statements, list) else [statements]
+    mine = [item for item in statements if names_principal(item, identity.role_arn, identity.account_id)]
+    return [{"Statement": mine}]
