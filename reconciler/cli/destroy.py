@@ -28,7 +28,10 @@ def run(options: Namespace, terminal: Terminal) -> int:
     seen = here.observe(allowed)
     plan = here.plan_destroy(seen, allowed)
     terminal.say(f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}")
-    show_plan(terminal, plan)
+    if plan.steps:
+        show_plan(terminal, plan)
+    else:
+        terminal.say("Nothing to destroy: nothing of this deploy is there.")
     doing = [step for step in plan.steps if step.does]
     if not doing:
         if options.json:

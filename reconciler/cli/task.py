@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.aws import Aws
 from reconciler.cli.common import Target
+from reconciler.cli.loglines import readable
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.deployment import Deployment
 from reconciler.errors import Interrupted, ReconcilerError
@@ -33,6 +34,8 @@ class _Screen:
 
     def line(self, container: str, text: str, timestamp: float) -> None:
         """Show a log line."""
+        # For a person at a terminal a structured line is made readable; a pipe gets what the program wrote.
+        text = readable(text) if self.terminal.live else text
         shown = f"{container} | {text}" if self.several else f"| {text}"
         self.tail = [*self.tail[-TAIL + 1 :], shown]
         self.terminal.say(f"  {shown}")

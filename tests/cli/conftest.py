@@ -1,0 +1,89 @@
+"""A small project in a folder of its own, with an embedded AWS of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.main import main
+from reconciler.local import stop
+
+DEPLOY = """\
+name: tiny
+data: prices.csv
+image: .
+task:
+  cpu: 256
+  memory: 512
+logs:
+  retention_days: 1
+"""
+PROGRAM = """\
+import json, os, sys, urllib.request
+print("hello from the task", flush=True)
+import boto3
+bucket, _, prefix = os.environ["OUTPUT_URI"].removeprefix("s3://").partition("/")
+s3 = boto3.client("s3")
+rows = s3.get_object(Bucket=os.environ["S3_BUCKET"], Key=os.environ["S3_KEY"])["Body"].read().decode().splitlines()
+body = json.dumps({"metrics": {"rows": len(rows)}})
+s3.put_object(Bucket=bucket, Key=f"{prefix}/metrics.json", Body=body.encode())
+s3.put_object(Bucket=bucket, Key=f"{prefix}/report.html", Body=b"<p>report</p>")
+print(f"read {len(rows)} rows", flush=True)
+sys.exit(int(os.environ.get("EXIT", "0")))
+"""
+DOCKERFILE = """\
+FROM python:3.13-slim
+COPY train.py .
+CMD ["python", "train.py"]
+"""
+
+
+@dataclass
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Project:
+    """A folder with a deploy.yaml, a program and data."""
+
+    folder: Path
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the project."""
+        (self.folder / name).write_text(text)
+
+    def run(self, *arguments: str) -> Result:
+        """Run the command line in this process."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.chdir(self.folder):
+            try:
+                code = main(arguments)
+            except SystemExit as left:
+                code = left.code if isinstance(left.code, int) else 1
+        return Result(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    found = Project(tmp_path)
+    found.write("deploy.yaml", DEPLOY)
+    found.write("train.py", PROGRAM)
+    found.write("Dockerfile", DOCKERFILE)
+    found.write("prices.csv", "a,b\n1,2\n3,4\n")
+    # The tests here are about the commands; those with a container engine are in tests/image.
+    monkeypatch.setenv("RECONCILER_LOCAL_ENGINE", "process")
+    yield found
+    stop(tmp_path / ".reconciler" / "local")

@@ -1,0 +1,172 @@
+"""The whole job through the commands: real requests to the embedded AWS, a real process as the task."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import boto3
+from tests.cli.conftest import Project
+
+from reconciler.local import status
+
+
+def client(project: Project, service: str):  # type: ignore[no-untyped-def]
+    found = status(project.folder / ".reconciler" / "local")
+    assert found is not None
+    return boto3.client(
+        service, endpoint_url=found.endpoint_url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+
+
+def test_apply_runs_the_task_and_the_second_apply_does_nothing(project: Project) -> None:
+    first = project.run("apply", "--local")
+    assert first.code == 0, first.out + first.err
+    lines = first.out.splitlines()
+    assert "+ bucket           tiny-data-123456789012" in lines
+    assert "Plan: 11 to create." in lines
+    assert any(line.startswith("  + task-definition  tiny  ") and line.endswith(" s") for line in lines)
+    assert [line for line in lines if line.startswith("  | ")] == ["  | hello from the task", "  | read 3 rows"]
+    assert any(line.startswith("Run ") and line.endswith("exit code 0.") for line in lines)
+    assert any(line.split() == ["rows", "3"] for line in lines)
+    copied = next(line.split()[1] for line in lines if line.startswith("  copied"))
+    assert (project.folder / copied / "report.html").read_text() == "<p>report</p>"
+    assert f"  report   {copied}/report.html" in lines
+
+    tasks = client(project, "ecs").list_tasks(cluster="tiny", desiredStatus="STOPPED")["taskArns"]
+    started = time.monotonic()
+    again = subprocess.run(
+        [sys.executable, "-m", "reconciler", "apply", "--local"], cwd=project.folder, capture_output=True, text=True
+    )
+    assert time.monotonic() - started < 4, "two seconds, doubled for a machine that is busy with other tests"
+    assert again.returncode == 0, again.stderr
+    assert "Nothing to change: 11 resources are as the file says." in again.stdout
+    assert "Nothing to run: run " in again.stdout
+    assert client(project, "ecs").list_tasks(cluster="tiny", desiredStatus="STOPPED")["taskArns"] == tasks
+
+
+def test_a_failing_program_ends_apply_with_its_exit_code(project: Project) -> None:
+    project.write("deploy.yaml", (project.folder / "deploy.yaml").read_text() + "\n".join(["", ""]))
+    project.write("train.py", "import sys\nfor n in range(3): print('line', n)\nsys.exit(37)\n")
+    ended = project.run("apply", "--local")
+    assert ended.code == 37
+    assert "  | line 2" in ended.out
+    assert "failed" in ended.out
+    assert "exit code 37." in ended.out
+    # What failed is run again, since no run with these inputs succeeded.
+    again = project.run("apply", "--local")
+    assert again.code == 37
+    assert "with the same inputs failed" in again.out
+
+
+def test_a_quiet_apply_shows_the_last_lines_of_a_failure(project: Project) -> None:
+    project.write("train.py", "import sys\nfor n in range(30): print('line', n)\nsys.exit(5)\n")
+    ended = project.run("apply", "--local", "--quiet")
+    assert ended.code == 5
+    shown = [line for line in ended.out.splitlines() if line.startswith("  | ")]
+    assert shown == [f"  | line {n}" for n in range(10, 30)]
+
+
+def test_plan_changes_nothing(project: Project) -> None:
+    first = project.run("plan", "--local")
+    assert first.code == 0
+    assert "Plan: 11 to create." in first.out
+    assert project.run("plan", "--local", "--detailed-exitcode").code == 2
+    iam = client(project, "iam")
+    assert iam.list_roles()["Roles"] == []
+    assert client(project, "s3").list_buckets()["Buckets"] == []
+    assert client(project, "ssm").describe_parameters()["Parameters"] == []
+    assert not (project.folder / "results").exists()
+
+
+def test_plan_as_json(project: Project) -> None:
+    assert project.run("apply", "--local", "--skip-run", "--skip-image").code == 0
+    client(project, "logs").put_retention_policy(logGroupName="/ecs/tiny", retentionInDays=7)
+    planned = project.run("plan", "--local", "--skip-image", "--json")
+    found = json.loads(planned.out)
+    assert found["version"] == 1
+    assert found["summary"] == {"create": 0, "update": 1, "replace": 0, "delete": 0, "adopt": 0, "none": 9}
+    (step,) = [step for step in found["steps"] if step["action"] != "none"]
+    assert step == {
+        "action": "update",
+        "kind": "log-group",
+        "name": "/ecs/tiny",
+        "changes": [{"path": "retention_in_days", "from": 7, "to": 1}],
+    }
+
+
+def test_skip_image_and_skip_run_do_the_resources_alone(project: Project) -> None:
+    ended = project.run("apply", "--local", "--skip-image", "--skip-run")
+    assert ended.code == 0, ended.err
+    assert "image " not in ended.out
+    assert client(project, "ecs").list_tasks(cluster="tiny")["taskArns"] == []
+    assert project.run("plan", "--local", "--skip-image", "--detailed-exitcode").code == 0
+
+
+def test_a_changed_file_is_named_and_run(project: Project) -> None:
+    assert project.run("apply", "--local").code == 0
+    project.write("train.py", (project.folder / "train.py").read_text().replace("hello", "good morning"))
+    planned = project.run("plan", "--local")
+    assert "image changed: these files" in planned.out
+    assert "~ train.py" in planned.out
+    ended = project.run("apply", "--local")
+    assert ended.code == 0
+    assert "  | good morning from the task" in ended.out
+
+
+def test_destroy_keeps_data_unless_told(project: Project) -> None:
+    assert project.run("apply", "--local", "--skip-run").code == 0
+    unasked = project.run("destroy", "--local")
+    assert unasked.code == 2
+    assert "pass --yes" in unasked.err
+    assert project.run("destroy", "--local", "--yes").code == 0
+    s3 = client(project, "s3")
+    assert [b["Name"] for b in s3.list_buckets()["Buckets"]] == ["tiny-data-123456789012"]
+    assert client(project, "iam").list_roles()["Roles"] == []
+    assert project.run("destroy", "--local", "--yes", "--delete-data").code == 0
+    assert s3.list_buckets()["Buckets"] == []
+    assert client(project, "ecr").describe_repositories()["repositories"] == []
+    left = client(project, "ssm").describe_parameters()["Parameters"]
+    assert left == []
+    assert "Nothing to destroy" in project.run("destroy", "--local", "--yes").out
+
+
+def test_status_in_one_screen(project: Project) -> None:
+    assert project.run("apply", "--local").code == 0
+    shown = project.run("status", "--local")
+    assert shown.code == 0
+    lines = shown.out.splitlines()
+    assert len(lines) < 24
+    assert sum(line.startswith("  ok ") for line in lines) == 11
+    assert any("succeeded" in line and "exit 0" in line for line in lines)
+    found = json.loads(project.run("status", "--local", "--json").out)
+    assert found["runs"][0]["metrics"] == {"rows": 3.0}
+
+
+def test_a_bad_file_touches_nothing(project: Project) -> None:
+    project.write("deploy.yaml", "name: tiny\nregoin: us-east-1\ndata: missing.csv\n")
+    ended = project.run("apply", "--local")
+    assert ended.code == 2
+    assert "deploy.yaml:2:1" in ended.err
+    assert "region" in ended.err
+    assert "deploy.yaml:3:7" in ended.err
+    assert status(project.folder / ".reconciler" / "local") is None
+
+
+def test_show_fills_in_every_default(project: Project) -> None:
+    shown = project.run("show")
+    assert shown.code == 0
+    assert "retention_days: 1" in shown.out
+    assert "name: tiny-task-execution-role" in shown.out
+
+
+def test_local_status_stop_reset(project: Project) -> None:
+    assert "not running" in project.run("local", "status").out
+    assert project.run("apply", "--local", "--skip-run", "--skip-image").code == 0
+    assert "running at http://127.0.0.1:" in project.run("local", "status").out
+    assert "empty" in project.run("local", "reset").out
+    assert "Plan: 10 to create" in project.run("plan", "--local", "--skip-image").out
+    assert "stopped" in project.run("local", "stop").out
+    assert "wasn't running" in project.run("local", "stop").out
