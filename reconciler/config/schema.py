@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, Field
 
 from reconciler.config import names
-from reconciler.config.base import AsWritten, Int, OneOrMore, Section
+from reconciler.config.base import AsWritten, Int, Section
+from reconciler.config.run import Retry, Run
 from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository, _data
 from reconciler.config.task import ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
 
@@ -34,6 +35,7 @@ __all__ = [
     "Policy",
     "PolicyStatement",
     "Repository",
+    "Retry",
     "Run",
     "Section",
     "SecurityGroup",
@@ -153,28 +155,6 @@ class Ci(Section):
     user: CiUser | None = Field(None, description="An IAM user.", examples=[{"name": "my-ci-user"}])
     policy_name: Annotated[str, names.POLICY] | None = Field(
         None, description="The name of its policy. Default: NAME-ci-policy.", examples=["my-ci-policy"]
-    )
-
-
-class Run(Section):
-    """The training run that `apply` launches and watches."""
-
-    when: Literal["changed", "always", "never"] = Field(
-        "changed",
-        description="`changed`: when no run with the same image, data, command, environment and size succeeded.",
-        examples=["always"],
-    )
-    capacity: Annotated[tuple[Literal["FARGATE", "FARGATE_SPOT"], ...], OneOrMore()] = Field(
-        ("FARGATE",),
-        min_length=1,
-        description="Capacity providers, in the order in which they are tried.",
-        examples=[["FARGATE_SPOT", "FARGATE"]],
-    )
-    results: str | None = Field(
-        "results",
-        min_length=1,
-        description="Copy what a run wrote to this folder, relative to the folder of deploy.yaml; null doesn't.",
-        examples=["output"],
     )
 
 

@@ -1,0 +1,84 @@
+"""The `run:` section: when a task is launched, on what, how often again, and for how long."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from reconciler.config.base import Int, OneOrMore, Section, bad
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _duration(value: Any) -> Any:
+    """Seconds, of a number or of text such as `90m`."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise bad("{value} is not a duration", "write seconds, or text such as 90m, 2h or 1d")
+    match = re.fullmatch(r"\s*(\d+)\s*([smhd]?)\s*", str(value))
+    if match is None:
+        raise bad("{value} is not a duration", "write seconds, or text such as 90m, 2h or 1d")
+    return int(match[1]) * UNITS[match[2] or "s"]
+
+
+Duration = Annotated[int, BeforeValidator(_duration, json_schema_input_type=int | str)]
+
+
+class Retry(Section):
+    """How often a task is launched again, by what ended it. A retry is a new task of the same run."""
+
+    no_capacity: Int = Field(
+        2, ge=0, le=100, description="Times again on each capacity provider when it has no room.", examples=[5]
+    )
+    interruption: Int = Field(
+        2, ge=0, le=100, description="Times again on each capacity provider after a Spot interruption.", examples=[5]
+    )
+    error: Int = Field(0, ge=0, le=100, description="Times again after the program failed.", examples=[1])
+    exit_codes: tuple[Int, ...] = Field(
+        (), description="The exit codes that `error` is for; empty for every one but 0.", examples=[[75]]
+    )
+    backoff: Duration = Field(
+        10, ge=0, le=3600, description="The first pause before a retry; it doubles, up to five minutes.", examples=["30s"]
+    )
+    within: Duration | None = Field(
+        None, ge=1, description="No retry later than this after the first launch.", examples=["6h"]
+    )
+    max_cost: float | None = Field(
+        None, gt=0, description="No retry once the tasks of the run have cost this much, in US dollars.", examples=[5.0]
+    )
+
+
+class Run(Section):
+    """The training run that `apply` launches and watches."""
+
+    when: Literal["changed", "always", "never"] = Field(
+        "changed",
+        description="`changed`: when no run with the same image, data, command, environment and size succeeded.",
+        examples=["always"],
+    )
+    capacity: Annotated[tuple[Literal["FARGATE", "FARGATE_SPOT"], ...], OneOrMore()] = Field(
+        ("FARGATE",),
+        min_length=1,
+        description="Capacity providers, in the order in which they are tried.",
+        examples=[["FARGATE_SPOT", "FARGATE"]],
+    )
+    retry: Retry = Field(Retry(), description="How often again, and when not.", examples=[{"error": 1}])
+    max_duration: Duration | None = Field(
+        None,
+        ge=60,
+        le=14 * 86400,
+        description="Stop a task after this long, even when nobody watches any more.",
+        examples=["2h"],
+    )
+    on_interrupt: Literal["stop", "detach"] = Field(
+        "stop",
+        description="What Ctrl-C or a cancelled CI job does to the task where nobody can be asked.",
+        examples=["detach"],
+    )
+    results: str | None = Field(
+        "results",
+        min_length=1,
+        description="Copy what a run wrote to this folder, relative to the folder of deploy.yaml; null doesn't.",
+        examples=["output"],
+    )
