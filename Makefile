@@ -1,0 +1,67 @@
+# All that is needed is make and Python 3.11 or later: everything else goes into .venv, from locks with hashes.
+#
+#   make demo      train on this machine: no AWS account, no Docker needed; DATA_FILE=/path/to/prices.csv for real data
+#   make test      all tests
+#   make check     what CI runs: ruff, mypy, import-linter, hadolint, tests
+#   make fmt       format and fix
+#   make lock      renew the locks in requirements/
+#   make clean     stop the embedded AWS; remove .venv and whatever was made, but for results/
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+BIN := $(VENV)/bin
+UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check fmt lock clean
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(VENV)/demo $(if $(DATA_FILE),,data/sample.csv)
+	$(BIN)/python -m reconciler apply deploy.yaml --local
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile -rs $(PYTEST_ARGS)
+
+check: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if [ -x $(BIN)/hadolint ]; then echo hadolint Dockerfile; $(BIN)/hadolint Dockerfile; else echo "hadolint: skipped, it has no wheel for this platform"; fi
+	$(BIN)/python -m pytest -n 2 --dist loadfile -rs $(PYTEST_ARGS)
+
+fmt: $(VENV)/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# model.txt is what the image installs; demo.txt adds the reconciler and the embedded AWS; dev.txt the tools.
+lock: $(VENV)/dev
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['model'], sep='\n')" \
+		| $(UV_COMPILE) - --output-file requirements/model.txt
+	$(UV_COMPILE) pyproject.toml --extra local --extra model --constraint requirements/model.txt --output-file requirements/demo.txt
+	$(UV_COMPILE) pyproject.toml --all-extras --constraint requirements/demo.txt --output-file requirements/dev.txt
+
+clean:
+	@if [ -x $(BIN)/python ] && [ -d .reconciler ]; then $(BIN)/python -m reconciler local stop || true; fi
+	rm -rf $(VENV) .reconciler data/sample.csv output build dist *.egg-info .coverage* .hypothesis .*_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+data/sample.csv: | $(VENV)/demo
+	$(BIN)/python -m model.sample data/sample.csv
+
+$(VENV)/demo: requirements/demo.txt | $(BIN)/python
+	@echo 'installing requirements/demo.txt into $(VENV) (a minute or less)'
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/demo.txt
+	@touch $@
+
+$(VENV)/dev: requirements/dev.txt | $(BIN)/python
+	@echo 'installing requirements/dev.txt into $(VENV) (a minute or less)'
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else "Python 3.11 or later is needed, and $(PYTHON) is %d.%d: try make PYTHON=python3.13" % v[:2])'
+	@$(PYTHON) -m venv $(VENV) || { echo "no virtual environment could be made (on Debian and Ubuntu: apt install python3-venv)" >&2; rm -rf $(VENV); exit 1; }
