@@ -126,6 +126,7 @@ def _checksums(deploy: Deploy, base: Path) -> list[tuple[str, str, str, int]]:
 
 def _image(deploy: Deploy, base: Path) -> tuple[ImageSpec, tuple[str, ...]]:
     image = deploy.image
+    assert image.repository is not None, "filled in where something is built"
     # What isn't part of the program: the data, which goes to the bucket, and what runs of ours leave behind.
     leave_out = [one.file for one in deploy.data.files if not Path(one.file).is_absolute()]
     leave_out += [".reconciler", *([deploy.run.results] if deploy.run.results else [])]

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.canonical import Container, policy
+from reconciler.canonical import policy
 from reconciler.ci_policy import ci_statements
 from reconciler.config import Deploy
+from reconciler.container import Container
+from reconciler.config.schema import Policy
 from reconciler.facts import Facts
 from reconciler.graph import Graph, Node
 from reconciler.kinds import (
@@ -18,7 +20,8 @@ from reconciler.kinds import (
 from reconciler.kinds.ec2_security_group import EVERYWHERE
 from reconciler.kinds.ecs_cluster import Weight
 from reconciler.kinds.iam_user import CURRENT
-from reconciler.kinds.s3_bucket import BLOCKS, Expiry
+from reconciler.kinds.s3_bucket import BLOCKS
+from reconciler.kinds.s3_lifecycle import Expiry
 from reconciler.spec import OWNER_TAG, Address, Ref, Spec
 
 GITHUB = "token.actions.githubusercontent.com"
@@ -42,7 +45,8 @@ class Names:
     @property
     def repository(self) -> str:
         """The ECR repository."""
-        return str(self.deploy.image.repository.name)
+        repository = self.deploy.image.repository
+        return str(repository.name if repository else self.deploy.name)
 
     @property
     def repository_uri(self) -> str:
@@ -120,19 +124,27 @@ def _task_roles(names: Names) -> Iterator[Node]:
     inline = {"secrets": policy({"Version": "2012-10-17", "Statement": _secrets(names)})} if task.secrets else {}
     yield Node(
         RoleSpec(
-            name=str(task.execution_role.name), trust=trust, managed_policies=(managed,), inline_policies=inline, tags=tags
+            name=str(task.execution_role.name), trust=trust, description=task.execution_role.description,
+            managed_policies=(managed,), inline_policies=inline, tags=tags,
         )
     )
-    given = task.role.policy.model_dump(exclude_defaults=True, mode="json") if task.role.policy else None
-    statements = given["Statement"] if given else task_statements(names)
+    statements = _given(task.role.policy) if task.role.policy else task_statements(names)
     attached: tuple[str, ...] = ()
     if statements:
         document = policy({"Version": "2012-10-17", "Statement": statements})
         arn = names.iam(f"policy/{task.role.policy_name}")
         attached = (arn,)
         yield Node(PolicySpec(name=str(task.role.policy_name), document=document, arn=arn, tags=tags))
-    role = RoleSpec(name=str(task.role.name), trust=trust, managed_policies=attached, tags=tags)
+    role = RoleSpec(
+        name=str(task.role.name), trust=trust, description=task.role.description, managed_policies=attached, tags=tags
+    )
     yield Node(role, tuple(Address("policy", str(task.role.policy_name)) for _ in attached))
+
+
+def _given(document: Policy) -> list[dict[str, Any]]:
+    """The statements of a document in the file."""
+    statements: list[dict[str, Any]] = document.model_dump(exclude_defaults=True, mode="json")["Statement"]
+    return statements
 
 
 def _secrets(names: Names) -> list[dict[str, Any]]:
@@ -153,7 +165,8 @@ def _ci(names: Names) -> Iterator[Node]:
     if ci is None:
         return
     arn = names.iam(f"policy/{ci.policy_name}")
-    document = policy({"Version": "2012-10-17", "Statement": ci_statements(names)})
+    statements = _given(ci.policy) if ci.policy else ci_statements(names)
+    document = policy({"Version": "2012-10-17", "Statement": statements})
     yield Node(PolicySpec(name=str(ci.policy_name), document=document, arn=arn, tags=tags))
     needs = (Address("policy", str(ci.policy_name)),)
     if ci.github:
@@ -169,6 +182,7 @@ def _ci(names: Names) -> Iterator[Node]:
             name=str(ci.user.name),
             managed_policies=(arn,),
             access_keys=(CURRENT,) * ci.user.access_keys,
+            keep_keys=ci.user.keep_keys,
             key_parameter=f"/reconciler/{names.deploy.name}/users/{ci.user.name}/access-key",
             tags=tags,
         )
@@ -183,7 +197,7 @@ def _bucket(names: Names, objects: tuple[ObjectSpec, ...]) -> Iterator[Node]:
         region=names.deploy.region,
         public_access_block=BLOCKS if bucket.block_public_access else (),
         versioning="Enabled" if bucket.versioning else "",
-        encryption=bucket.encryption,
+        encryption=bucket.encryption or "",
         kms_key=bucket.kms_key or "",
         lifecycle=tuple(sorted(rules, key=Expiry.model_dump_json)),
         tags=names.tags,
@@ -194,13 +208,13 @@ def _bucket(names: Names, objects: tuple[ObjectSpec, ...]) -> Iterator[Node]:
 
 
 def _image(names: Names, image: Spec | None) -> Iterator[Node]:
-    if names.deploy.image.uri:
-        return
     repository = names.deploy.image.repository
+    if repository is None:  # `image.uri` alone
+        return
     spec = RepositorySpec(
         name=names.repository,
         scan_on_push=repository.scan_on_push,
-        immutable_tags=repository.immutable_tags,
+        tag_mutability="IMMUTABLE" if repository.immutable_tags else "MUTABLE",
         keep_images=repository.keep_images,
         tags=names.tags,
     )
@@ -232,7 +246,7 @@ def _run(names: Names, image: Spec | None, fallback: str) -> Iterator[Node]:
             name=str(cluster.name),
             capacity_providers=("FARGATE", "FARGATE_SPOT"),
             default_strategy=tuple(sorted(strategy, key=lambda w: w.provider)),
-            container_insights=cluster.container_insights,
+            container_insights="enabled" if cluster.container_insights else "disabled",
             tags=tags,
         )
     )
@@ -248,6 +262,7 @@ def _run(names: Names, image: Spec | None, fallback: str) -> Iterator[Node]:
             "awslogs-group": str(deploy.logs.group),
             "awslogs-region": deploy.region,
             "awslogs-stream-prefix": deploy.logs.stream_prefix,
+            **deploy.logs.options,
         },
         stop_timeout=task.stop_timeout,
     )

@@ -67,11 +67,12 @@ def _image(deploy: Deploy) -> Iterator[Problem]:
     if image.uri is not None and image.context is not None:
         message = "uri names an image that exists, so there is nothing to build"
         yield Problem(("image", "uri"), message, "keep either uri or context", (("image", "context"),))
-    if image.repository.immutable_tags and "latest" in image.tags:
+    repository = image.repository
+    if repository and repository.immutable_tags and "latest" in image.tags and image.uri is None:
         message = "the tag latest moves with each build, which immutable_tags refuses"
         fix = "write tags: ['${git.sha}'], or leave immutable_tags out"
         yield Problem(("image", "repository", "immutable_tags"), message, fix, (("image", "tags"),))
-    if image.fail_on and not image.repository.scan_on_push:
+    if image.fail_on and repository and not repository.scan_on_push:
         message = "fail_on needs the scan, which scan_on_push: false turns off"
         yield Problem(("image", "fail_on"), message, "remove one of them", (("image", "repository", "scan_on_push"),))
 

@@ -17,6 +17,7 @@ from reconciler.config.fargate import nearest
 from reconciler.config.rule import Check, Rule, like, only, plain
 
 __all__ = [
+    "ACCESS_KEY",
     "ACCOUNT",
     "BRANCH",
     "BUCKET",
@@ -111,6 +112,12 @@ def _iam(what: str, longest: int) -> Rule:
 ROLE = _iam("a name for an IAM role", 64)
 USER = _iam("a name for an IAM user", 64)
 POLICY = _iam("a name for an IAM policy", 128)
+ACCESS_KEY = Rule(
+    "the id of an access key",
+    "AKIA and 12 to 124 upper-case letters and digits (never the secret)",
+    r"AKIA[A-Z0-9]{12,124}",
+    lambda v: "AKIAIOSFODNN7EXAMPLE",
+)
 ECS = Rule("a name in ECS", "1 to 255 letters, digits, _ and -", r"[A-Za-z0-9_-]+", like("A-Za-z0-9_-", 255), 255)
 # Narrower than POSIX's "anything but =": what shells and every language's libraries can read.
 ENV = Rule(

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, Field
 
 from reconciler.config import names
-from reconciler.config.base import AsWritten, Int, Section
+from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.config.run import Retry, Run
 from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository, _data
 from reconciler.config.task import ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
@@ -142,6 +142,12 @@ class CiUser(Section):
         description="1 makes an access key and stores it in an SSM SecureString, never in a log.",
         examples=[1],
     )
+    keep_keys: Annotated[tuple[Annotated[str, names.ACCESS_KEY], ...], OneOrMore()] = Field(
+        (),
+        max_length=2,
+        description="Ids of access keys that were made elsewhere and stay; any other is deleted.",
+        examples=[["AKIAIOSFODNN7EXAMPLE"]],
+    )
 
 
 class Ci(Section):
@@ -155,6 +161,11 @@ class Ci(Section):
     user: CiUser | None = Field(None, description="An IAM user.", examples=[{"name": "my-ci-user"}])
     policy_name: Annotated[str, names.POLICY] | None = Field(
         None, description="The name of its policy. Default: NAME-ci-policy.", examples=["my-ci-policy"]
+    )
+    policy: Policy | None = Field(
+        None,
+        description="A policy document instead of what `apply` needs (docs/decisions/ci-permissions.md).",
+        examples=[{"Statement": [{"Effect": "Allow", "Action": "ecs:RunTask", "Resource": "*"}]}],
     )
 
 
@@ -193,7 +204,7 @@ class Deploy(Section):
         n = self.name
         data = self.data.model_copy(update={"files": tuple(f.filled() for f in self.data.files)})
         family = self.task.family or n
-        image: dict[str, Any] = {"repository": _fill(self.image.repository, name=n)}
+        image: dict[str, Any] = {"repository": self._repository()}
         if self.image.uri is not None and "context" not in self.image.model_fields_set:
             image["context"] = None
         task = {
@@ -213,6 +224,13 @@ class Deploy(Section):
                 "ci": self._ci(),
             }
         )
+
+    def _repository(self) -> Repository | None:
+        """With an image that exists there is none of ours, unless the file says so."""
+        if self.image.uri is None:
+            return _fill(self.image.repository or Repository(), name=self.name)
+        given = self.image.repository if "repository" in self.image.model_fields_set else None
+        return given and _fill(given, name=self.name)
 
     def _role(self, data: Data) -> TaskRole:
         role = _fill(self.task.role, name=f"{self.name}-task-role", policy_name=f"{self.name}-task-policy")

@@ -33,8 +33,10 @@ class Bucket(Section):
         examples=["my-pipeline-data"],
     )
     versioning: bool = Field(True, description="Keep overwritten objects as old versions.", examples=[False])
-    encryption: Literal["AES256", "aws:kms"] = Field(
-        "AES256", description="Default encryption of new objects.", examples=["aws:kms"]
+    encryption: Literal["AES256", "aws:kms"] | None = Field(
+        "AES256",
+        description="Default encryption of new objects; null sets none, so that S3 does as it does by itself.",
+        examples=["aws:kms"],
     )
     kms_key: Annotated[str, names.KMS_KEY] | None = Field(
         None,
@@ -138,7 +140,11 @@ class Image(Section):
         description="Use this image as it is; nothing is built or pushed.",
         examples=["123456789012.dkr.ecr.us-east-1.amazonaws.com/my-pipeline:2025-01"],
     )
-    repository: Repository = Field(Repository(), description="The ECR repository.", examples=[{"keep_images": 25}])
+    repository: Repository | None = Field(
+        Repository(),
+        description="The ECR repository. With `uri` there is none, unless it is given here.",
+        examples=[{"keep_images": 25}],
+    )
     fail_on: Literal["critical", "high"] | None = Field(
         None,
         description="Stop before the run when the scan finds vulnerabilities this severe or worse.",

@@ -62,6 +62,7 @@ class TaskRole(Section):
     write: Paths | None = Field(
         None, description="Paths of the bucket that the program writes. Default: runs/*.", examples=[["runs/*"]]
     )
+    description: str = Field("", max_length=1000, description="What the role is for.", examples=["Training"])
     policy: Policy | None = Field(
         None,
         description="A policy document instead of `read` and `write`.",
@@ -81,6 +82,7 @@ class ExecutionRole(Section):
     name: Annotated[str, names.ROLE] | None = Field(
         None, description="The role's name. Default: NAME-task-execution-role.", examples=["my-task-execution-role"]
     )
+    description: str = Field("", max_length=1000, description="What the role is for.", examples=["For ECS"])
 
 
 class Task(Section):
@@ -135,4 +137,9 @@ class Logs(Section):
     ) = Field(30, description="Delete log lines after this many days; null keeps them for ever.", examples=[7])
     stream_prefix: Annotated[str, names.ECS] = Field(
         "ecs", description="First part of a log stream's name.", examples=["training"]
+    )
+    options: Annotated[dict[str, str], AsWritten()] = Field(
+        {},
+        description="Further options of the awslogs driver.",
+        examples=[{"mode": "non-blocking", "max-buffer-size": "4m"}],
     )

@@ -11,7 +11,7 @@ from pydantic import Field
 from reconciler.aws import Aws
 from reconciler.canonical import PolicyDocument, StringSet, policy
 from reconciler.kinds import tags
-from reconciler.spec import Changes, Grants, Local, Observed, Spec, touches
+from reconciler.spec import Changes, Grants, Holds, Local, Observed, Spec, touches
 
 CURRENT = "current"  # stands for the one key whose secret is in `key_parameter`
 
@@ -19,14 +19,16 @@ CURRENT = "current"  # stands for the one key whose secret is in `key_parameter`
 class UserSpec(Spec):
     """A user. It owns its policies and keys: one that isn't wanted is taken away.
 
-    access_keys: `current` is the key that is stored in the SSM SecureString `key_parameter`; others by their id.
+    access_keys: `current` is the key that is stored in the SSM SecureString `key_parameter`; others by their id, but
+    for `keep_keys`, which the file says were made elsewhere.
     """
 
     kind: ClassVar[str] = "user"
 
-    managed_policies: Annotated[StringSet, Grants()] = ()  # ARNs
+    managed_policies: Annotated[StringSet, Grants(), Holds("policy", "arn")] = ()  # ARNs
     inline_policies: Annotated[dict[str, PolicyDocument], Grants()] = Field(default_factory=dict)
     access_keys: Annotated[StringSet, Grants()] = ()
+    keep_keys: Annotated[StringSet, Local()] = ()
     key_parameter: Annotated[str, Local()] = ""
 
 
@@ -53,7 +55,7 @@ class User:
             return None
         live = user["User"]
         documents = aws.each(lambda p: aws.call("iam", "GetUserPolicy", UserName=name, PolicyName=p), inline)
-        ids = [key["AccessKeyId"] for key in keys]
+        ids = [key["AccessKeyId"] for key in keys if key["AccessKeyId"] not in want.keep_keys]
         spec = UserSpec(
             name=live["UserName"],
             managed_policies=tuple(p["PolicyArn"] for p in attached),
@@ -90,6 +92,8 @@ class User:
     def delete(self, aws: Aws, seen: Observed[UserSpec]) -> None:
         """A user goes only without policies and keys."""
         self._remove(aws, UserSpec(name=seen.spec.name), seen)
+        for key in aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=seen.spec.name) or ():
+            aws.find("iam", "DeleteAccessKey", UserName=seen.spec.name, AccessKeyId=key["AccessKeyId"])
         aws.find("iam", "DeleteLoginProfile", UserName=seen.spec.name)
         aws.find("iam", "DeleteUser", UserName=seen.spec.name)
 

@@ -9,24 +9,10 @@ from reconciler.aws import Aws
 from reconciler.canonical import Policy, PolicyDocument, policy
 from reconciler.errors import AwsError, UserError
 from reconciler.kinds import tags
-from reconciler.spec import Changes, Grants, Immutable, Observed, Spec, Value, touches
+from reconciler.kinds.s3_lifecycle import Expiry, expiry, rules
+from reconciler.spec import Changes, Grants, Immutable, Observed, Restricts, Spec
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-
-
-class Expiry(Value):
-    """One lifecycle rule; days, or None."""
-
-    prefix: str = ""
-    expire_days: int | None = None
-    noncurrent_days: int | None = None
-    abort_upload_days: int | None = None
-    other: str = ""  # what such a rule of somebody else says besides
-
-    @property
-    def identity(self) -> str:
-        """Rules are paired by prefix."""
-        return self.prefix
 
 
 class BucketSpec(Spec):
@@ -36,7 +22,7 @@ class BucketSpec(Spec):
     data: ClassVar[bool] = True
 
     region: Annotated[str, Immutable()] = ""
-    public_access_block: Annotated[tuple[str, ...], Grants()] = ()  # which of BLOCKS are on
+    public_access_block: Annotated[tuple[str, ...], Restricts()] = ()  # which of BLOCKS are on
     policy: Annotated[PolicyDocument, Grants()] = Policy()
     grants: Annotated[tuple[str, ...], Grants()] = ()  # ACL grants to others than the owner, `PERMISSION grantee`
     versioning: str = ""  # Enabled, Suspended, or empty for never enabled
@@ -52,10 +38,11 @@ class Bucket:
 
     def observe(self, aws: Aws, wants: Sequence[BucketSpec]) -> Mapping[str, Observed[BucketSpec]]:
         """Eight reads for each bucket."""
-        found = aws.each(lambda want: self._read(aws, want.name), wants)
+        found = aws.each(lambda want: self._read(aws, want), wants)
         return {one.spec.name: one for one in found if one is not None}
 
-    def _read(self, aws: Aws, name: str) -> Observed[BucketSpec] | None:
+    def _read(self, aws: Aws, want: BucketSpec) -> Observed[BucketSpec] | None:
+        name = want.name
         operations = (
             "HeadBucket", "GetBucketVersioning", "GetBucketEncryption", "GetPublicAccessBlock",
             "GetBucketLifecycleConfiguration", "GetBucketTagging", "GetBucketPolicy", "GetBucketAcl",
@@ -66,6 +53,8 @@ class Bucket:
         if head is None or versioning is None or acl is None:
             return None
         encrypted = _encryption(encryption)
+        if not want.encryption and encrypted.get("SSEAlgorithm") == "AES256":
+            encrypted = {}  # what S3 does by itself where nothing is set
         blocked = (block or {}).get("PublicAccessBlockConfiguration", {})
         spec = BucketSpec(
             name=name,
@@ -76,7 +65,7 @@ class Bucket:
             versioning=versioning.get("Status", ""),
             encryption=encrypted.get("SSEAlgorithm", ""),
             kms_key=encrypted.get("KMSMasterKeyID", ""),
-            lifecycle=tuple(sorted(map(_expiry, (lifecycle or {}).get("Rules", ())), key=Expiry.model_dump_json)),
+            lifecycle=tuple(sorted(map(expiry, (lifecycle or {}).get("Rules", ())), key=Expiry.model_dump_json)),
             tags=tags.mapping((tagging or {}).get("TagSet")),
         )
         return Observed(spec, {"arn": f"arn:{aws.partition}:s3:::{name}"})
@@ -93,7 +82,8 @@ class Bucket:
                     hint="choose another name in deploy.yaml under data.bucket.name",
                 ) from None
             raise
-        self._put(aws, want, BucketSpec(name=want.name))
+        # AWS blocks public access to a new bucket by itself, so that leaving it open has to be said too.
+        self._put(aws, want, BucketSpec(name=want.name, public_access_block=() if want.public_access_block else BLOCKS))
 
     def update(self, aws: Aws, want: BucketSpec, seen: Observed[BucketSpec], changes: Changes) -> None:
         """Put each part that differs."""
@@ -130,13 +120,13 @@ class Bucket:
             status = want.versioning or "Suspended"
             aws.call("s3", "PutBucketVersioning", **bucket, VersioningConfiguration={"Status": status})
         if (want.encryption, want.kms_key) != (old.encryption, old.kms_key):
-            rule = {"SSEAlgorithm": want.encryption} | ({"KMSMasterKeyID": want.kms_key} if want.kms_key else {})
-            rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": rule, "BucketKeyEnabled": bool(want.kms_key)}]}
-            aws.call("s3", "PutBucketEncryption", **bucket, ServerSideEncryptionConfiguration=rules)
+            default = {"SSEAlgorithm": want.encryption} | ({"KMSMasterKeyID": want.kms_key} if want.kms_key else {})
+            rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": bool(want.kms_key)}
+            aws.call("s3", "PutBucketEncryption", **bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
         if want.lifecycle != old.lifecycle:
             if want.lifecycle:
-                rules = {"Rules": [_rule(rule) for rule in want.lifecycle]}
-                aws.call("s3", "PutBucketLifecycleConfiguration", **bucket, LifecycleConfiguration=rules)
+                configuration = {"Rules": rules(want.lifecycle)}
+                aws.call("s3", "PutBucketLifecycleConfiguration", **bucket, LifecycleConfiguration=configuration)
             else:
                 aws.find("s3", "DeleteBucketLifecycle", **bucket)
 
@@ -150,35 +140,3 @@ def _grants(acl: Mapping[str, Any]) -> tuple[str, ...]:
     owner = acl.get("Owner", {}).get("ID")
     others = [g for g in acl.get("Grants", ()) if g["Grantee"].get("ID") != owner or g["Grantee"].get("URI")]
     return tuple(sorted(f"{g['Permission']} {g['Grantee'].get('URI') or g['Grantee'].get('ID')}" for g in others))
-
-
-KNOWN_RULE = {"ID", "Prefix", "Filter", "Status", "Expiration", "NoncurrentVersionExpiration",
-              "AbortIncompleteMultipartUpload"}  # fmt: skip
-
-
-def _expiry(rule: Mapping[str, Any]) -> Expiry:
-    other = {k: v for k, v in rule.items() if k not in KNOWN_RULE}
-    if rule.get("Status") != "Enabled":
-        other["Status"] = rule.get("Status")
-    found = rule.get("Filter") or {}
-    if found.keys() - {"Prefix"}:
-        other["Filter"] = found
-    return Expiry(
-        prefix=found.get("Prefix") or rule.get("Prefix") or "",
-        expire_days=rule.get("Expiration", {}).get("Days"),
-        noncurrent_days=rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays"),
-        abort_upload_days=rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation"),
-        other=str(other) if other else "",
-    )
-
-
-def _rule(expiry: Expiry) -> dict[str, Any]:
-    rule: dict[str, Any] = {"ID": f"reconciler {expiry.prefix or '*'}", "Status": "Enabled"}
-    rule["Filter"] = {"Prefix": expiry.prefix}
-    if expiry.expire_days:
-        rule["Expiration"] = {"Days": expiry.expire_days}
-    if expiry.noncurrent_days:
-        rule["NoncurrentVersionExpiration"] = {"NoncurrentDays": expiry.noncurrent_days}
-    if expiry.abort_upload_days:
-        rule["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": expiry.abort_upload_days}
-    return rule
