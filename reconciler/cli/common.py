@@ -66,9 +66,9 @@ class Target:
     def engine(self, aws: Aws) -> Engine:
         """What builds images. Raises UserError when there is nothing that could."""
         if self.local is not None:
-            from reconciler.local.process_engine import ProcessEngine
+            from reconciler.local.docker_engine import local_engine
 
-            return ProcessEngine(self.local, aws)
+            return local_engine(self.local, aws)
         from reconciler.image.docker import find_engine
 
         return find_engine()
