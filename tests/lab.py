@@ -1,0 +1,251 @@
+"""A local AWS to measure and to break: the embedded AWS behind a wire that delays, counts, fails and kills.
+
+    python -m tests.lab PORT [--home DIR] [--latency MS] [--until-eof]     (PORT 0: any; it is printed)
+
+Any client uses it with AWS_ENDPOINT_URL=http://127.0.0.1:PORT; DIR/server.json makes it the `--local` of that home.
+Everything goes over real HTTP. Control requests are neither counted nor delayed:
+
+    GET  /__lab/log                  [{n, t, service, op, status, fault}]
+    GET  /__lab/count                {requests, max_in_flight, per_service: {service: max in flight}}
+    POST /__lab/reset                forget every resource, the log and the rules
+    POST /__lab/zero                 forget the log alone
+    POST /__lab/latency?ms=40        sleep this long before each answer
+    POST /__lab/rate?per_second=20   throttle what is more than this for a service; 0 for no limit
+    POST /__lab/ahead?seconds=61     AWS's clock (the Date of answers) is so far ahead
+    POST /__lab/release              let the requests go that `hold` keeps
+    POST /__lab/rules                a JSON list of rules, which replaces those before; the first that matches counts:
+        {"service": "iam", "op": "CreateRole",    "*" for any
+         "skip": 0, "times": 1,                   let so many through first, then hit so many; -1 for all
+         "do": ...}
+      error   answer with {"code", "message", "status"} in the service's own format, and do nothing
+      answer  answer with {"status", "type", "body"}, and do nothing
+      deny    SimulatePrincipalPolicy: all actions are allowed except {"actions": [...]}
+      reset   close the connection and do nothing
+      lose    do the work, then close the connection: the caller can't know that it was done
+      kill    do the work, then end the process {"pid"} with SIGKILL
+      hold    wait for /__lab/release, then go on
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import copy
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import parse_qs
+
+from werkzeug.serving import make_server
+
+from reconciler.local.server import Server, write_record
+from tests.lab_wire import THROTTLES, Environ, aws_error, form, operation, simulation
+
+Rule = dict[str, Any]
+Start = Callable[..., Any]
+
+
+class Lab:
+    """The WSGI application around the embedded AWS."""
+
+    def __init__(self, inner: Server, identity: str) -> None:
+        self.inner, self.identity = inner, identity
+        self.lock = threading.Lock()
+        self.released = threading.Event()
+        self.began = time.monotonic()
+        self.latency = self.rate = self.ahead = 0.0
+        self.rules: list[Rule] = []
+        self.tokens: dict[str, tuple[float, float]] = {}
+        self.log: list[dict[str, Any]] = []
+        self.in_flight: dict[str, int] = {}
+        self.most_in_flight: dict[str, int] = {}
+
+    def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path.startswith("/__lab/"):
+            return self._control(path.removeprefix("/__lab/"), environ, start)
+        if path.startswith("/_reconciler/"):
+            return self.inner(environ, start)  # type: ignore[no-any-return]
+        service, op = operation(environ)
+        rule, row = self._begin(service, op)
+        try:
+            if self.latency:
+                time.sleep(self.latency)
+            return self._answer(environ, start, service, rule, row)
+        finally:
+            with self.lock:
+                self.in_flight[service] -= 1
+
+    def _begin(self, service: str, op: str) -> tuple[Rule, dict[str, Any]]:
+        with self.lock:
+            rule = self._match(service, op) or self._throttle(service) or {"do": ""}
+            row = {
+                "n": len(self.log) + 1, "t": round(time.monotonic() - self.began, 4), "service": service, "op": op,
+                "status": None, "fault": rule["do"],
+            }  # fmt: skip
+            self.log.append(row)
+            self.in_flight[service] = self.in_flight.get(service, 0) + 1
+            for name, now in ((service, self.in_flight[service]), ("*", sum(self.in_flight.values()))):
+                self.most_in_flight[name] = max(self.most_in_flight.get(name, 0), now)
+        return rule, row
+
+    def _match(self, service: str, op: str) -> Rule | None:
+        for rule in self.rules:
+            if rule.get("service", "*") in ("*", service) and rule.get("op", "*") in ("*", op):
+                if rule.setdefault("skip", 0) > 0:
+                    rule["skip"] -= 1
+                elif rule.setdefault("times", 1) != 0:
+                    rule["times"] -= 1
+                    return rule
+        return None
+
+    def _throttle(self, service: str) -> Rule | None:
+        """A rule when the service's bucket, which holds one second's requests, is empty."""
+        if not self.rate:
+            return None
+        now = time.monotonic()
+        left, counted = self.tokens.get(service, (self.rate, now))
+        left = min(self.rate, left + (now - counted) * self.rate)
+        self.tokens[service] = (left - (left >= 1), now)
+        code, status = THROTTLES.get(service, ("ThrottlingException", 400))
+        return None if left >= 1 else {"do": "error", "code": code, "message": "Rate exceeded", "status": status}
+
+    def _answer(self, environ: Environ, start: Start, service: str, rule: Rule, row: dict[str, Any]) -> Iterable[bytes]:
+        request_id, do = f"lab-{row['n']:06d}", rule["do"]
+        if do == "hold":
+            self.released.wait(60)
+        if do in ("error", "answer", "deny"):
+            if do == "error":
+                code, message = rule.get("code", "InternalFailure"), rule.get("message", "injected by the lab")
+                line, headers, body = aws_error(service, code, message, rule.get("status", 400), request_id)
+            elif do == "answer":
+                line, body = f"{rule.get('status', 200)} -", str(rule["body"]).encode()
+                headers = {"Content-Type": rule.get("type", "text/xml"), "x-amzn-requestid": request_id}
+            else:
+                line, headers = "200 OK", {"Content-Type": "text/xml"}
+                body = simulation(form(environ), rule["actions"], request_id)
+            row["status"] = int(line[:3])
+            start(line, [*headers.items(), *self._date()])
+            return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+        if do == "reset":
+            return _hang_up(environ, start)
+
+        def note(line: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            row["status"] = int(line[:3])
+            kept = [(k, v) for k, v in headers if not (self.ahead and k.lower() == "date")]
+            return start(line, [*kept, *self._date()], *more)
+
+        body = b"".join(self.inner(environ, note))
+        if do in ("lose", "kill"):
+            if do == "kill":
+                os.kill(rule["pid"], signal.SIGKILL)
+            return _hang_up(environ, start)
+        return [body]
+
+    def _date(self) -> list[tuple[str, str]]:
+        return [("Date", formatdate(time.time() + self.ahead, usegmt=True))] if self.ahead else []
+
+    def _control(self, name: str, environ: Environ, start: Start) -> list[bytes]:
+        asked = {key: float(values[0]) for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+        out: object = {}
+        if name == "reset":
+            head = {"PATH_INFO": "/_reconciler/reset", "HTTP_X_RECONCILER_IDENTITY": self.identity}
+            b"".join(self.inner(environ | head, lambda *_: lambda data: None))
+        with self.lock:
+            if name == "log":
+                out = list(self.log)
+            elif name == "count":
+                most = {k: v for k, v in self.most_in_flight.items() if k != "*"}
+                total = self.most_in_flight.get("*", 0)
+                out = {"requests": len(self.log), "max_in_flight": total, "per_service": most}
+            elif name == "latency":
+                self.latency = asked["ms"] / 1000
+            elif name == "rate":
+                self.rate = asked["per_second"]
+                self.tokens.clear()
+            elif name == "ahead":
+                self.ahead = asked["seconds"]
+            elif name == "release":
+                self.released.set()
+            elif name == "rules":
+                self.rules = json.loads(environ["wsgi.input"].read())
+                self.released.clear()
+            elif name in ("zero", "reset"):
+                self.log = []
+                self.most_in_flight = {}
+                if name == "reset":
+                    self.released.set()
+                    self.rules, self.tokens, self.latency, self.rate, self.ahead = [], {}, 0.0, 0.0, 0.0
+        start("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(out).encode()]
+
+
+def _hang_up(environ: Environ, start: Start) -> list[bytes]:
+    with contextlib.suppress(OSError):  # the client may have gone first
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    start("500 Lost", [])  # goes nowhere
+    return [b""]
+
+
+def load_managed_policies_once() -> None:
+    """AWS's managed policies are 1,500 objects that moto makes again at each reset: copy those made before instead."""
+    from moto.iam import models
+
+    backend_class: Any = models.IAMBackend
+    load, kept = backend_class._init_aws_policies, list[Any]()
+
+    def copies(backend: Any) -> list[Any]:
+        if not kept:
+            kept.extend(load(backend))
+        return [copy.copy(policy) for policy in kept]
+
+    backend_class._init_aws_policies = copies
+
+
+def serve(port: int, home: Path, latency: float, *, until_eof: bool) -> None:
+    """Serve until SIGTERM or SIGINT, or until standard input closes."""
+    from reconciler.local.embedded import RequestHandler
+
+    load_managed_policies_once()
+    home.mkdir(parents=True, exist_ok=True)
+    identity = secrets.token_hex(16)
+    inner = Server(home, identity)
+    lab = Lab(inner, identity)
+    lab.latency = latency / 1000
+    server = make_server("127.0.0.1", port, lab, threaded=True, request_handler=RequestHandler)
+    server.daemon_threads = True  # type: ignore[attr-defined]
+    inner.port = server.server_port
+    inner.load()
+    write_record(home, {"pid": os.getpid(), "port": inner.port, "identity": identity, "started_at": time.time()})
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(f"http://127.0.0.1:{inner.port}", flush=True)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    if until_eof:
+        sys.stdin.read()
+        ended.set()
+    ended.wait()
+    inner.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("port", type=int)
+    parser.add_argument("--home", type=Path, help="its folder (default: one that is gone afterwards)")
+    parser.add_argument("--latency", type=float, default=0.0, metavar="MS")
+    parser.add_argument("--until-eof", action="store_true", help="end when standard input closes")
+    options = parser.parse_args()
+    with TemporaryDirectory(prefix="lab-") as folder:
+        serve(options.port, options.home or Path(folder), options.latency, until_eof=options.until_eof)
+    os._exit(0)  # threads of open connections have nothing left to do
