@@ -11,6 +11,7 @@ from pathlib import Path
 from reconciler.local.behaviour import Quirks
 from reconciler.local.identities import Identities
 from reconciler.local.network import detach_interface
+from reconciler.local.preparation import Preparer
 from reconciler.local.runner import Runner
 from reconciler.local.secret_values import SecretReader
 from reconciler.local.task import Task
@@ -25,10 +26,9 @@ class Agent:
 
     def __init__(self, tasks_folder: Path, endpoint_url: str, runner: Runner, identities: Identities) -> None:
         self.runner = runner
-        self._identities = identities
         self._folder = tasks_folder
         self._endpoint_url = endpoint_url
-        self._secrets = SecretReader(endpoint_url)
+        self._preparer = Preparer(runner, SecretReader(endpoint_url), identities)
         self._runs: dict[str, TaskRun] = {}
         self._quirks: dict[str, Quirks] = {}
         self._looks: dict[str, int] = {}
@@ -40,9 +40,7 @@ class Agent:
         run = TaskRun(
             task,
             quirks,
-            self.runner,
-            self._secrets,
-            self._identities,
+            self._preparer,
             self._folder / task.id,
             self._endpoint_url,
             self._release,
@@ -105,6 +103,5 @@ class Agent:
 
     def _release(self, task: Task) -> None:
         detach_interface(task)
-        self._identities.revoke(task)
         with self._lock:
             self._runs.pop(task.id, None)

@@ -6,17 +6,16 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reconciler.local.behaviour import Quirks
-from reconciler.local.execution_role import check_execution_role
-from reconciler.local.identities import Identities
-from reconciler.local.runner import ContainerSpec, Exit, Runner, Running, StartError, TaskSpec
-from reconciler.local.secret_values import SecretReader
+from reconciler.local.interruption import Interruption
+from reconciler.local.preparation import Prepared, Preparer
+from reconciler.local.runner import Exit, Running, StartError, TaskSpec
 from reconciler.local.task import ContainerState, Task
-from reconciler.local.task_log import LogWriter, log_group_exists, open_stream
-from reconciler.local.task_spec import aws_environment, container_spec, task_spec
+from reconciler.local.task_log import LogWriter
+from reconciler.local.task_spec import task_spec
 
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
@@ -27,6 +26,20 @@ class Stopped(Exception):  # noqa: N818 - not an error
     """The task was told to stop before it ran."""
 
 
+def may_start(container: ContainerState, containers: Sequence[ContainerState]) -> bool:
+    """Whether `dependsOn` is met. Raises StartError when it never will be."""
+    states = {other.name: other for other in containers}
+    for dependency in container.definition.get("dependsOn") or []:
+        other, condition = states[dependency["containerName"]], dependency["condition"]
+        if condition == "SUCCESS" and other.exit_code not in (None, 0):
+            raise StartError("", f"dependency container {other.name} exited with exit code {other.exit_code}")
+        if condition in ("COMPLETE", "SUCCESS") and other.last_status != "STOPPED":
+            return False
+        if condition in ("START", "HEALTHY") and other.last_status == "PENDING":
+            return False
+    return True
+
+
 class TaskRun:
     """Runs one task. `release` is called once, when its containers are gone and before it reads STOPPED."""
 
@@ -34,26 +47,20 @@ class TaskRun:
         self,
         task: Task,
         quirks: Quirks,
-        runner: Runner,
-        secrets: SecretReader,
-        identities: Identities,
+        preparer: Preparer,
         folder: Path,
         endpoint_url: str,
         release: Callable[[Task], None],
     ) -> None:
         self.task, self.quirks = task, quirks
-        self._runner, self._secrets, self._identities, self._release = runner, secrets, identities, release
+        self._preparer, self._release = preparer, release
         self._spec: TaskSpec = task_spec(task, folder, endpoint_url, quirks)
         self._events: queue.SimpleQueue[tuple[ContainerState, Exit] | None] = queue.SimpleQueue()
+        self._prepared: dict[str, Prepared] = {}
         self._running: dict[str, Running] = {}
         self._stop = threading.Event()
         self._kill_now = threading.Event()
-        self._lines_left = int(quirks.number("spot-interruption", "after_lines", 0))
-        self._interruption: threading.Timer | None = None
-        if quirks.first("spot-interruption") and self._lines_left == 0:
-            seconds = quirks.number("spot-interruption", "after_seconds", 0)
-            self._interruption = threading.Timer(seconds, self.stop, ("SpotInterruption", SPOT))
-            self._interruption.daemon = True
+        self._interruption = Interruption(quirks, lambda: self.stop("SpotInterruption", SPOT))
         self.thread = threading.Thread(target=self._run, name=f"task {task.id}", daemon=True)
 
     def stop(self, code: str, reason: str) -> None:
@@ -85,8 +92,8 @@ class TaskRun:
                 raise StartError("", rule.get("reason", NO_CAPACITY))
             task.move_to("PENDING", "connectivityAt")
             self._pause("PENDING")
-            prepared = self._prepare()
-            self._supervise(prepared)
+            self._prepare()
+            self._supervise()
         except Stopped:
             pass
         except StartError as error:
@@ -102,63 +109,52 @@ class TaskRun:
         if self._stop.wait(seconds) if seconds else self._stop.is_set():
             raise Stopped
 
-    def _prepare(self) -> dict[str, tuple[ContainerSpec, LogWriter]]:
+    def _prepare(self) -> None:
         """Secrets, log streams and images of all containers."""
-        task, launch = self.task, self.task.launch
-        broken = self.quirks.first("start-error")
+        task = self.task
         task.stamp("pullStartedAt")
-        given = aws_environment(task, self._spec.endpoint_url) | self._identities.issue(task)
-        prepared = {}
+        given = self._preparer.environment(task, self._spec.endpoint_url)
         for container in task.containers:
             try:
-                if broken is not None:
-                    raise StartError(broken["code"], broken["message"])
-                exists = log_group_exists(container.definition, launch.region, launch.account_id)
-                check_execution_role(task, container.definition, exists)
-                values = self._secrets.read(container.definition.get("secrets") or [], launch.region)
-                spec = container_spec(task, container, given, values, self.quirks)
-                delay = self.quirks.number("log-delay", "seconds", 0)
-                log = open_stream(container.definition, task.id, launch.region, launch.account_id, delay)
-                digest = self._runner.pull(self._spec, spec)
+                prepared = self._preparer.prepare(task, self._spec, container, given, self.quirks)
             except StartError as error:
                 self._fail(error, container)
                 raise Stopped from None
+            self._prepared[container.name] = prepared
             with task.changing():
-                container.image_digest = digest
-            prepared[container.name] = (spec, log)
+                container.image_digest = prepared.image_digest
             if self._stop.is_set():
                 raise Stopped
         task.stamp("pullStoppedAt")
-        return prepared
 
-    def _supervise(self, prepared: dict[str, tuple[ContainerSpec, LogWriter]]) -> None:
+    def _supervise(self) -> None:
         """Start the containers, each when what it depends on allows, and see them to their end."""
         waiting = list(self.task.containers)
         deadlines: dict[str, float] = {}
         while True:
-            waiting = self._start_ready(waiting, prepared)
+            waiting = self._start_ready(waiting)
             self._note_running(waiting)
             if self._stop.is_set():
                 waiting = []
                 for name in self._running.keys() - deadlines.keys():
-                    deadlines[name] = time.monotonic() + prepared[name][0].stop_timeout
+                    deadlines[name] = time.monotonic() + self._prepared[name].spec.stop_timeout
                     self._running[name].terminate()
             if not self._running and not waiting:
                 return
             self._kill_late(deadlines)
             self._next_event(deadlines)
 
-    def _start_ready(
-        self, waiting: list[ContainerState], prepared: dict[str, tuple[ContainerSpec, LogWriter]]
-    ) -> list[ContainerState]:
+    def _start_ready(self, waiting: list[ContainerState]) -> list[ContainerState]:
+        """Start the containers that may; returns those that still wait."""
         for container in list(waiting):
             if self._stop.is_set():
                 return []
             try:
-                if not self._may_start(container):
+                if not may_start(container, self.task.containers):
                     continue
-                spec, log = prepared[container.name]
-                running = self._runner.start(self._spec, spec, self._counting(log.write))
+                prepared = self._prepared[container.name]
+                output = self._interruption.counting(prepared.log.write)
+                running = self._preparer.runner.start(self._spec, prepared.spec, output)
             except StartError as error:
                 self._fail(error, container)
                 return []
@@ -167,26 +163,16 @@ class TaskRun:
             with self.task.changing():
                 container.last_status, container.runtime_id = "RUNNING", f"{self.task.id}-{uuid.uuid4().int % 10**10}"
             watcher = threading.Thread(
-                target=self._watch, args=(container, running, log), name=f"container {self.task.id}", daemon=True
+                target=self._watch,
+                args=(container, running, prepared.log),
+                name=f"container {self.task.id}",
+                daemon=True,
             )
             watcher.start()
         if waiting and not self._running:
             self._fail(StartError("", "Task failed to start"), None)
             return []
         return waiting
-
-    def _may_start(self, container: ContainerState) -> bool:
-        """Whether `dependsOn` is met. Raises StartError when it never will be."""
-        states = {other.name: other for other in self.task.containers}
-        for dependency in container.definition.get("dependsOn") or []:
-            other, condition = states[dependency["containerName"]], dependency["condition"]
-            if condition == "SUCCESS" and other.exit_code not in (None, 0):
-                raise StartError("", f"dependency container {other.name} exited with exit code {other.exit_code}")
-            if condition in ("COMPLETE", "SUCCESS") and other.last_status != "STOPPED":
-                return False
-            if condition in ("START", "HEALTHY") and other.last_status == "PENDING":
-                return False
-        return True
 
     def _note_running(self, waiting: list[ContainerState]) -> None:
         task = self.task
@@ -195,21 +181,7 @@ class TaskRun:
         if self._stop.is_set():
             return
         task.move_to("RUNNING", "startedAt")
-        if self._interruption is not None:
-            self._interruption.start()
-
-    def _counting(self, write: Callable[[bytes], None]) -> Callable[[bytes], None]:
-        """`write`, with the interruption that a rule asks for after so many lines."""
-        if self._lines_left == 0:
-            return write
-
-        def counting(chunk: bytes) -> None:
-            write(chunk)
-            before, self._lines_left = self._lines_left, self._lines_left - chunk.count(b"\n")
-            if before > 0 >= self._lines_left:
-                self.stop("SpotInterruption", SPOT)
-
-        return counting
+        self._interruption.running()
 
     def _watch(self, container: ContainerState, running: Running, log: LogWriter) -> None:
         result = running.wait()
@@ -258,8 +230,7 @@ class TaskRun:
 
     def _finish(self) -> None:
         task = self.task
-        if self._interruption is not None:
-            self._interruption.cancel()
+        self._interruption.cancel()
         for running in self._running.values():  # only after an error of ours
             running.kill()
         with task.changing():
@@ -268,7 +239,9 @@ class TaskRun:
             task.move_to("DEPROVISIONING", "executionStoppedAt")
         if not self._kill_now.is_set():
             self._kill_now.wait(self.quirks.state_delay("DEPROVISIONING"))
-        self._runner.remove(self._spec)
+        for prepared in self._prepared.values():
+            prepared.log.close()
+        self._preparer.clean_up(task, self._spec)
         self._release(task)
         task.move_to("STOPPED", "stoppedAt")
         task.finished.set()

@@ -172,9 +172,12 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(
         local.ensure_running(home)
 
 
-def test_a_server_that_ends_at_once_shows_the_end_of_its_log(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "_server_environment", lambda identity: {"PYTHONPATH": "/nowhere"})
-    with pytest.raises(local.LocalError, match=r"did not start(.|\n)*server.log(.|\n)*No module named"):
+def test_a_server_that_ends_at_once_shows_the_end_of_its_log(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "werkzeug.py").write_text("raise ImportError('broken on purpose')")
+    monkeypatch.setattr(lifecycle, "_server_environment", lambda identity: {"PYTHONPATH": str(tmp_path)})
+    with pytest.raises(local.LocalError, match=r"did not start(.|\n)*server.log(.|\n)*broken on purpose"):
         local.ensure_running(home)
 
 

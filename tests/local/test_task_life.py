@@ -105,7 +105,7 @@ def test_environment_is_clean_and_layered(embedded_aws: EmbeddedAws, monkeypatch
         "AWS_ENDPOINT_URL": embedded_aws.endpoint_url, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
     }  # fmt: skip
     assert {name: environment[name] for name in expected} == expected
-    ours = {"PATH", "HOME", "TMPDIR", "LANG", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    ours = {"PATH", "HOME", "TMPDIR", "LANG", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
     ours |= {"AWS_EC2_METADATA_DISABLED", "AWS_EXECUTION_ENV", "LC_CTYPE"}
     assert environment.keys() - expected.keys() <= ours
     assert str(embedded_aws.home) in environment["HOME"]
