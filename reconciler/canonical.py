@@ -1,8 +1,8 @@
 """Canonical forms: two ways to write the same thing become one value. Pure.
 
 Policy documents: statements, actions, resources and principals are sets; a lone value is a list of one; an account
-id as principal is that account's root; Effect is compared without case. Containers of a task definition: what AWS
-fills in by itself is left out, lists that are sets by name become mappings.
+id as principal is that account's root; `"*"` is every AWS principal; Effect, actions and condition keys are compared
+without case, and kept as they are written.
 Sources: IAM JSON policy grammar; terraform-provider-aws `container_definitions.go`; ecspresso `diff.go`.
 """
 
@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
-from reconciler.spec import Ref, Value
+from reconciler.spec import Conditions, Neutral, Restricts, Value
 
 Strings = tuple[str, ...]
 
@@ -32,6 +33,30 @@ def strings(value: Any) -> Strings:
 StringSet = Annotated[Strings, BeforeValidator(strings)]
 
 
+class Caseless(str):
+    """Text that IAM compares without case; it stays as it was written."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and self.casefold() == other.casefold()
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self.casefold())
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(cls, serialization=core_schema.to_string_ser_schema())
+
+
+def caseless(value: Any) -> tuple[Caseless, ...]:
+    """A set of such texts, sorted."""
+    return tuple(sorted({Caseless(one) for one in strings(value)}, key=str.casefold))
+
+
 def _principal(value: str, kind: str) -> str:
     return f"arn:aws:iam::{value}:root" if kind == "AWS" and re.fullmatch(r"\d{12}", value) else value
 
@@ -44,33 +69,45 @@ def _principals(value: Any) -> dict[str, Strings]:
     return {kind: strings([_principal(one, kind) for one in strings(who)]) for kind, who in sorted(value.items())}
 
 
-def _conditions(value: Any) -> dict[str, dict[str, Strings]]:
-    return {test: {k: strings(v) for k, v in sorted(keys.items())} for test, keys in sorted((value or {}).items())}
+def _conditions(value: Any) -> dict[str, dict[Caseless, Strings]]:
+    tests = sorted((value or {}).items())
+    return {test: {Caseless(k): strings(v) for k, v in sorted(keys.items())} for test, keys in tests}
 
 
 class Statement(Value):
     """One statement of a policy document."""
 
-    sid: str = ""
+    sid: Annotated[str, Neutral()] = ""
     effect: str
-    principals: dict[str, Strings] = {}
-    not_principals: dict[str, Strings] = {}
-    actions: Strings = ()
-    not_actions: Strings = ()
+    principals: dict[str, Strings] = Field({})
+    not_principals: Annotated[dict[str, Strings], Restricts()] = Field({})
+    actions: tuple[Caseless, ...] = ()
+    not_actions: Annotated[tuple[Caseless, ...], Restricts()] = ()
     resources: Strings = ()
-    not_resources: Strings = ()
-    conditions: dict[str, dict[str, Strings]] = {}
+    not_resources: Annotated[Strings, Restricts()] = ()
+    conditions: Annotated[dict[str, dict[Caseless, Strings]], Conditions()] = Field({})
 
     @property
     def identity(self) -> str:
         """What pairs two versions of one statement: its Sid, if it has one."""
         return self.sid
 
+    @property
+    def label(self) -> str:
+        """What a person knows it by."""
+        named = self.actions or self.not_actions
+        return self.sid or " ".join([self.effect, *named[:1]]) + (f" and {len(named) - 1} more" if named[1:] else "")
+
+    @property
+    def denies(self) -> bool:
+        """Whether it takes access away."""
+        return self.effect == "Deny"
+
 
 class Policy(Value):
     """A policy document: a set of statements."""
 
-    version: str = "2012-10-17"
+    version: Annotated[str, Neutral()] = "2012-10-17"
     statements: tuple[Statement, ...] = ()
 
     def document(self) -> dict[str, Any]:
@@ -106,116 +143,33 @@ def _shortest(value: Any) -> Any:
 
 
 def policy(document: Any) -> Policy:
-    """The canonical form of a policy document: JSON text (URL-encoded as IAM returns it, or plain), mapping or Policy."""
+    """The canonical form of a policy document: a mapping, or its JSON as text, plain or URL-encoded as IAM has it."""
     if isinstance(document, Policy):
         return document
     if isinstance(document, str):
         document = json.loads(unquote(document) if document.lstrip().startswith("%7B") else document)
     found = document.get("Statement", [])
-    statements = {
-        Statement(
-            sid=s.get("Sid", ""),
-            effect=str(s.get("Effect", "")).capitalize(),
-            principals=_principals(s.get("Principal")),
-            not_principals=_principals(s.get("NotPrincipal")),
-            actions=strings(s.get("Action")),
-            not_actions=strings(s.get("NotAction")),
-            resources=strings(s.get("Resource")),
-            not_resources=strings(s.get("NotResource")),
-            conditions=_conditions(s.get("Condition")),
-        ).model_dump_json(): s
-        for s in ([found] if isinstance(found, Mapping) else found)
-    }
-    return Policy(
-        version=document.get("Version", "2008-10-17"),
-        statements=tuple(Statement.model_validate_json(text) for text in sorted(statements)),
+    statements: list[Statement] = []
+    for one in [found] if isinstance(found, Mapping) else found:
+        statement = _statement(one)
+        if statement not in statements:
+            statements.append(statement)
+    statements.sort(key=lambda statement: statement.model_dump_json().casefold())
+    return Policy(version=document.get("Version", "2008-10-17"), statements=tuple(statements))
+
+
+def _statement(document: Mapping[str, Any]) -> Statement:
+    return Statement(
+        sid=document.get("Sid", ""),
+        effect=str(document.get("Effect", "")).capitalize(),
+        principals=_principals(document.get("Principal")),
+        not_principals=_principals(document.get("NotPrincipal")),
+        actions=caseless(document.get("Action")),
+        not_actions=caseless(document.get("NotAction")),
+        resources=strings(document.get("Resource")),
+        not_resources=strings(document.get("NotResource")),
+        conditions=_conditions(document.get("Condition")),
     )
 
 
 PolicyDocument = Annotated[Policy, BeforeValidator(policy)]
-
-
-class Container(Value):
-    """One container of a task definition, without what AWS fills in by itself."""
-
-    name: str
-    image: str | Annotated[Ref, PlainSerializer(str)]
-    essential: bool = True
-    entrypoint: Strings | None = None
-    command: Strings | None = None
-    environment: dict[str, str] = {}
-    secrets: dict[str, str] = {}
-    log_driver: str | None = None
-    log_options: dict[str, str] = {}
-    stop_timeout: int | None = None
-    extra: dict[str, Any] = {}
-
-    @property
-    def identity(self) -> str:
-        """Containers are paired by name."""
-        return self.name
-
-
-HEALTH_CHECK_DEFAULTS = {"interval": 30, "timeout": 5, "retries": 3, "startPeriod": 0}
-_CONTAINER_KNOWN = {
-    "name", "image", "essential", "entryPoint", "command", "environment", "secrets", "logConfiguration", "stopTimeout",
-}  # fmt: skip
-
-
-def container(definition: Mapping[str, Any]) -> Container:
-    """The canonical form of a container definition as the ECS API has it."""
-    log = definition.get("logConfiguration") or {}
-    extra = {key: _without_defaults(key, value) for key, value in definition.items() if key not in _CONTAINER_KNOWN}
-    secrets = {s["name"]: s["valueFrom"] for s in definition.get("secrets") or ()}
-    if log.get("secretOptions"):
-        extra["logSecretOptions"] = sorted(log["secretOptions"], key=lambda o: str(o["name"]))
-    return Container(
-        name=definition["name"],
-        image=definition["image"],
-        essential=definition.get("essential", True),
-        entrypoint=tuple(definition["entryPoint"]) if definition.get("entryPoint") else None,
-        command=tuple(definition["command"]) if definition.get("command") else None,
-        environment={e["name"]: e.get("value", "") for e in _by_name(definition.get("environment"))},
-        secrets=dict(sorted(secrets.items())),
-        log_driver=log.get("logDriver"),
-        log_options=dict(sorted((log.get("options") or {}).items())),
-        stop_timeout=definition.get("stopTimeout"),
-        extra=dict(sorted((k, v) for k, v in extra.items() if v not in (None, [], {}, "", 0, False))),
-    )
-
-
-def _by_name(items: Any) -> list[Any]:
-    return sorted(items or (), key=lambda item: str(item["name"]))
-
-
-def _without_defaults(key: str, value: Any) -> Any:
-    if key == "portMappings":
-        return sorted((_port(mapping) for mapping in value or ()), key=json.dumps)
-    if key == "healthCheck" and value:
-        return {k: v for k, v in value.items() if v != HEALTH_CHECK_DEFAULTS.get(k)}
-    return value
-
-
-def _port(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    port = {k: v for k, v in mapping.items() if not (k == "protocol" and v == "tcp")}
-    if port.get("hostPort") in (0, port.get("containerPort")):
-        port.pop("hostPort", None)
-    return port
-
-
-def definition(container: Container) -> dict[str, Any]:
-    """The ECS API's form of a container whose references are resolved."""
-    out: dict[str, Any] = {"name": container.name, "image": container.image, "essential": container.essential}
-    if container.entrypoint:
-        out["entryPoint"] = list(container.entrypoint)
-    if container.command:
-        out["command"] = list(container.command)
-    if container.environment:
-        out["environment"] = [{"name": k, "value": v} for k, v in sorted(container.environment.items())]
-    if container.secrets:
-        out["secrets"] = [{"name": k, "valueFrom": v} for k, v in sorted(container.secrets.items())]
-    if container.log_driver:
-        out["logConfiguration"] = {"logDriver": container.log_driver, "options": dict(container.log_options)}
-    if container.stop_timeout:
-        out["stopTimeout"] = container.stop_timeout
-    return out | dict(container.extra)

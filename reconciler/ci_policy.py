@@ -24,8 +24,9 @@ def ci_statements(names: Names) -> list[dict[str, Any]]:
     cluster, family = str(deploy.cluster.name), str(deploy.task.family)
     roles = [names.iam(f"role/{deploy.task.execution_role.name}"), names.iam(f"role/{deploy.task.role.name}")]
     group = names.arn("logs", f"log-group:{deploy.logs.group}")
+    revisions, tasks = names.arn("ecs", f"task-definition/{family}:*"), names.arn("ecs", f"task/{cluster}/*")
     in_cluster = {"ArnEquals": {"ecs:cluster": names.arn("ecs", f"cluster/{cluster}")}}
-    statements = [
+    return [
         _allow(
             "Registry",
             [
@@ -46,10 +47,10 @@ def ci_statements(names: Names) -> list[dict[str, Any]]:
             ],
             "*",
         ),
-        _allow("Revisions", ["ecs:RegisterTaskDefinition", "ecs:TagResource"], names.arn("ecs", f"task-definition/{family}:*")),
+        _allow("Revisions", ["ecs:RegisterTaskDefinition", "ecs:TagResource"], revisions),
         _allow("Cluster", ["ecs:DescribeClusters"], names.arn("ecs", f"cluster/{cluster}")),
-        _allow("Launch", ["ecs:RunTask"], names.arn("ecs", f"task-definition/{family}:*"), Condition=in_cluster),
-        _allow("Watch", ["ecs:DescribeTasks", "ecs:StopTask", "ecs:TagResource"], names.arn("ecs", f"task/{cluster}/*")),
+        _allow("Launch", ["ecs:RunTask"], revisions, Condition=in_cluster),
+        _allow("Watch", ["ecs:DescribeTasks", "ecs:StopTask", "ecs:TagResource"], tasks),
         _allow("Find", ["ecs:ListTasks"], "*", Condition=in_cluster),
         _allow(
             "PassRole", ["iam:PassRole"], roles,
@@ -78,11 +79,13 @@ def ci_statements(names: Names) -> list[dict[str, Any]]:
         ),
         _allow(
             "Record",
-            ["ssm:DeleteParameter", "ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm:PutParameter"],
+            [
+                "ssm:DeleteParameter", "ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath",
+                "ssm:PutParameter",
+            ],
             [names.arn("ssm", f"parameter/reconciler/{deploy.name}/{part}") for part in ("lock*", "record*")],
         ),
     ]  # fmt: skip
-    return statements
 
 
 def _identities(names: Names, roles: list[str]) -> list[str]:

@@ -9,13 +9,22 @@ from typing import Any
 from reconciler.canonical import policy
 from reconciler.ci_policy import ci_statements
 from reconciler.config import Deploy
-from reconciler.container import Container
 from reconciler.config.schema import Policy
+from reconciler.container import Container
 from reconciler.facts import Facts
 from reconciler.graph import Graph, Node
 from reconciler.kinds import (
-    BucketSpec, ClusterSpec, LogGroupSpec, ObjectSpec, OidcProviderSpec, PolicySpec, RepositorySpec, RoleSpec,
-    SecurityGroupSpec, TaskDefinitionSpec, UserSpec,
+    BucketSpec,
+    ClusterSpec,
+    LogGroupSpec,
+    ObjectSpec,
+    OidcProviderSpec,
+    PolicySpec,
+    RepositorySpec,
+    RoleSpec,
+    SecurityGroupSpec,
+    TaskDefinitionSpec,
+    UserSpec,
 )  # fmt: skip
 from reconciler.kinds.ec2_security_group import EVERYWHERE
 from reconciler.kinds.ecs_cluster import Weight
@@ -196,8 +205,8 @@ def _bucket(names: Names, objects: tuple[ObjectSpec, ...]) -> Iterator[Node]:
         name=names.bucket,
         region=names.deploy.region,
         public_access_block=BLOCKS if bucket.block_public_access else (),
-        versioning="Enabled" if bucket.versioning else "",
-        encryption=bucket.encryption or "",
+        versioning=bucket.versioning,
+        encryption=bucket.encryption or "AES256",
         kms_key=bucket.kms_key or "",
         lifecycle=tuple(sorted(rules, key=Expiry.model_dump_json)),
         tags=names.tags,
@@ -237,7 +246,8 @@ def _run(names: Names, image: Spec | None, fallback: str) -> Iterator[Node]:
     yield Node(LogGroupSpec(name=str(deploy.logs.group), retention_in_days=deploy.logs.retention_days, tags=tags))
     yield Node(
         SecurityGroupSpec(
-            name=str(group.name), description=str(group.description), vpc=names.facts.vpc, egress=(EVERYWHERE,), tags=tags
+            name=str(group.name), description=str(group.description), vpc=names.facts.vpc,
+            egress=(EVERYWHERE,), tags=tags,
         )
     )
     strategy = [Weight(provider=w.provider, weight=w.weight, base=w.base) for w in cluster.default_strategy]

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from reconciler.diff import diff
+from reconciler.diff import diff, whole
 from reconciler.graph import Graph, Node, resolve
-from reconciler.spec import Address, Change, Changes, Observed, Ref, Spec
+from reconciler.spec import Address, Change, Changes, Holds, Observed, Ref, Spec, top
 
 
 class Action(StrEnum):
@@ -107,17 +107,22 @@ def make_plan(
     """
     wanted = graph.nodes.keys() if options.targets is None else graph.closure(options.targets)
     known: dict[Ref, str] = {}
+    replaced: dict[Address, Observed[Any]] = {}
     mine = owned(deploy, graph, seen, recorded)
     steps: list[Step] = []
     for address, node in graph.nodes.items():
         if address not in wanted:
             continue
-        step = _wanted(node, seen.get(address), known, address in mine, options)
-        steps.append(replace(step, needs=graph.needs[address]))
+        gone = [replaced[need] for need in graph.needs[address] if need in replaced]
+        found = _left(node.spec, seen.get(address), gone)
+        step = replace(_wanted(node, found, known, address in mine, options), needs=graph.needs[address])
+        steps.append(step)
         known |= _known_after(step)
+        if step.action is Action.REPLACE and step.seen is not None and not step.held:
+            replaced[address] = step.seen
     if options.targets is None:
-        gone = [address for address in recorded if address not in graph.nodes and address in seen]
-        steps += deletions([seen[address] for address in gone if address in mine], options, ranks, left=True)
+        left = [seen[address] for address in sorted(recorded - graph.nodes.keys()) if address in mine]
+        steps += deletions(left, options, ranks, left=True)
     return Plan(deploy, tuple(steps))
 
 
@@ -162,7 +167,7 @@ def _wanted(
 ) -> Step:
     want = resolve(node.spec, known)
     if seen is None:
-        return Step(Action.CREATE, want.address, diff_from_nothing(want), want)
+        return Step(Action.CREATE, want.address, whole(want), want)
     changes = diff(want, seen.spec)
     if not mine:
         return _foreign(want, seen, changes, options)
@@ -177,6 +182,20 @@ def _wanted(
     if want.data and not options.delete_data:
         return replace(step, held="replacing it would delete data: pass --delete-data to allow it")
     return step
+
+
+def _left(want: Spec, seen: Observed[Any] | None, replaced: Sequence[Observed[Any]]) -> Observed[Any] | None:
+    """What is there once these have been deleted to be made anew: their parts go, and what names them loses that."""
+    if seen is None or any(one.spec.kind == want.part_of for one in replaced):
+        return None
+    spec = seen.spec
+    for name, field in type(spec).model_fields.items():
+        for mark in field.metadata:
+            if isinstance(mark, Holds):
+                gone = {one.attributes.get(mark.attribute) for one in replaced if one.spec.kind == mark.kind}
+                kept = tuple(value for value in getattr(spec, name) if value not in gone)
+                spec = spec.model_copy(update={name: kept})
+    return replace(seen, spec=spec)
 
 
 def _foreign(want: Spec, seen: Observed[Any], changes: Changes, options: Options) -> Step:
@@ -195,14 +214,16 @@ def _foreign(want: Spec, seen: Observed[Any], changes: Changes, options: Options
 
 def _ownership(change: Change) -> bool:
     """Tags say whose a resource is and don't change what it does, so a foreign one may lack ours."""
-    return change.path == "tags" or change.path.startswith("tags.")
+    return top(change.path) == "tags"
 
 
 def _known_after(step: Step) -> dict[Ref, str]:
     """The attributes that are sure to be the same after this step."""
-    if step.seen is None or step.action in (Action.REPLACE, Action.CREATE):
+    if step.seen is None or step.action is Action.REPLACE:
         return {}
-    volatile = step.seen.spec.volatile if step.changes else frozenset()
+    spec = step.seen.spec
+    stays = all(top(change.path) in spec.in_place for change in step.changes)
+    volatile = frozenset() if stays else spec.volatile
     return {Ref(step.address, k): v for k, v in step.seen.attributes.items() if k not in volatile}
 
 
@@ -234,13 +255,5 @@ def deletions(
     return steps
 
 
-def diff_from_nothing(want: Spec) -> Changes:
-    """What a creation sets: each field that isn't at its default."""
-    fields = type(want).model_fields
-    set_here = [name for name, field in fields.items() if name != "name" and getattr(want, name) != field.get_default()]
-    empty = want.model_copy(update={name: None for name in set_here})
-    return tuple(replace(change, replaces=False, widens=False) for change in diff(want, empty))
-
-
 def _join(paths: Sequence[str]) -> str:
-    return " and ".join(dict.fromkeys(paths))
+    return " and ".join(dict.fromkeys(top(path) for path in paths))

@@ -37,8 +37,36 @@ class Secret:
 
 
 @dataclass(frozen=True)
+class SecretsByName:
+    """Marks a mapping in which the values under names such as `DB_PASSWORD` are never shown."""
+
+
+@dataclass(frozen=True)
 class Grants:
     """Marks a field in which anything extra that is found widens access."""
+
+
+@dataclass(frozen=True)
+class Restricts:
+    """Marks a field of which anything that is missing widens access."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Marks a mapping of conditions: one that is missing widens access, one that differs may do so."""
+
+
+@dataclass(frozen=True)
+class Neutral:
+    """Marks a field that says nothing about access, in a part that does."""
+
+
+@dataclass(frozen=True)
+class Holds:
+    """Marks a set of values that name resources of another kind: a replaced one is no longer in it."""
+
+    kind: str
+    attribute: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +87,7 @@ class Ref:
     attribute: str
 
     def __str__(self) -> str:
-        return f"(known once {self.address} exists)"
+        return f"({self.attribute} of {self.address}, known once that is made)"
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -75,15 +103,18 @@ class Value(BaseModel):
 class Spec(Value):
     """What one resource should be.
 
-    `tags` holds all tags, the ownership tag included.
-    `data` kinds hold what can't be made again (objects, images): they are deleted only when told so.
-    `part_of`: the kind that holds it; without a tag of its own it belongs to whoever owns that.
-    `volatile` attributes are others after an update. Every field has a default, so that a name alone can be looked up.
+    name: in AWS. tags: all of them, the ownership tag included. Every field has a default, so that a name alone can
+    be looked up. What holds for the whole kind:
+
+    data: holds what can't be made again (objects, images), so it is deleted only when told so.
+    volatile: attributes that are others after an update; in_place: fields whose update leaves even those alone.
+    part_of: the kind that holds it; without a tag of its own it belongs to whoever owns that, and goes with it.
     """
 
     kind: ClassVar[str]
     data: ClassVar[bool] = False
     volatile: ClassVar[frozenset[str]] = frozenset()
+    in_place: ClassVar[frozenset[str]] = frozenset()
     part_of: ClassVar[str] = ""
 
     name: str
@@ -129,6 +160,11 @@ class Change:
 Changes = tuple[Change, ...]
 
 
+def top(path: str) -> str:
+    """The field of the spec that a change's path is in."""
+    return path.split(".")[0].split("[")[0]
+
+
 def touches(changes: Changes, *fields: str) -> bool:
-    """Whether any change is in one of these top-level fields."""
-    return any(change.path.split(".")[0].split("[")[0] in fields for change in changes)
+    """Whether any change is in one of these fields of the spec."""
+    return any(top(change.path) in fields for change in changes)

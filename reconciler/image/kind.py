@@ -55,6 +55,7 @@ class ImageSpec(Spec):
     kind: ClassVar[str] = "image"
     data: ClassVar[bool] = True
     volatile: ClassVar[frozenset[str]] = frozenset({"digest", "uri"})
+    in_place: ClassVar[frozenset[str]] = frozenset({"tags_wanted"})
     part_of: ClassVar[str] = "repository"
 
     inputs: str = ""

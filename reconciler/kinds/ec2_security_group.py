@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import Aws
 from reconciler.kinds import tags
-from reconciler.spec import Changes, Grants, Immutable, Observed, Spec, Value, touches
+from reconciler.spec import OWNER_TAG, Changes, Grants, Immutable, Observed, Spec, Value, touches
 
 ANY = "-1"  # every protocol, which has no ports
 BATCH = 200  # values that one filter takes
@@ -20,6 +20,14 @@ class Rule(Value):
     from_port: int | None = None
     to_port: int | None = None
     place: str  # a CIDR, a prefix list's or a security group's id
+
+    @property
+    def identity(self) -> str:
+        """All that it says, for a person."""
+        if self.protocol == ANY:
+            return self.place
+        ports = f"{self.from_port}" if self.from_port == self.to_port else f"{self.from_port}-{self.to_port}"
+        return f"{self.protocol} {ports} {self.place}"
 
 
 EVERYWHERE = Rule(place="0.0.0.0/0")
@@ -53,7 +61,9 @@ class SecurityGroup:
         filters = [{"Name": "group-name", "Values": [want.name for want in wants]}]
         if vpcs := sorted({want.vpc for want in wants if want.vpc}):
             filters.append({"Name": "vpc-id", "Values": vpcs})
-        groups = aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=filters)
+        groups = list(aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=filters))
+        # Two VPCs may have groups of one name; of one that left the file, the VPC isn't known any more.
+        groups.sort(key=lambda group: OWNER_TAG in tags.mapping(group.get("Tags")))
         return {g["GroupName"]: Observed(_spec(g), {"id": g["GroupId"]}) for g in groups}
 
     def create(self, aws: Aws, want: SecurityGroupSpec) -> None:

@@ -21,7 +21,7 @@ class RepositorySpec(Spec):
     policy: Annotated[PolicyDocument, Grants()] = Policy()
     encryption: Annotated[str, Immutable()] = "AES256"
     scan_on_push: bool = False
-    immutable_tags: bool = False
+    tag_mutability: str = "MUTABLE"
     keep_images: int | None = None  # None keeps all
     other_lifecycle: str = ""  # a lifecycle policy that says something else
 
@@ -53,7 +53,7 @@ class Repository:
             policy=policy(document["policyText"]) if document else Policy(),
             encryption=live.get("encryptionConfiguration", {}).get("encryptionType", "AES256"),
             scan_on_push=live.get("imageScanningConfiguration", {}).get("scanOnPush", False),
-            immutable_tags=live.get("imageTagMutability") == "IMMUTABLE",
+            tag_mutability=live.get("imageTagMutability", "MUTABLE"),
             keep_images=keep,
             other_lifecycle=other,
             tags=tags.mapping((tagging or {}).get("tags")),
@@ -67,7 +67,7 @@ class Repository:
             "CreateRepository",
             repositoryName=want.name,
             tags=tags.pairs(want.tags),
-            imageTagMutability=_mutability(want),
+            imageTagMutability=want.tag_mutability,
             imageScanningConfiguration={"scanOnPush": want.scan_on_push},
             encryptionConfiguration={"encryptionType": want.encryption},
         )
@@ -79,8 +79,8 @@ class Repository:
         if touches(changes, "scan_on_push"):
             scan = {"scanOnPush": want.scan_on_push}
             aws.call("ecr", "PutImageScanningConfiguration", **name, imageScanningConfiguration=scan)
-        if touches(changes, "immutable_tags"):
-            aws.call("ecr", "PutImageTagMutability", **name, imageTagMutability=_mutability(want))
+        if touches(changes, "tag_mutability"):
+            aws.call("ecr", "PutImageTagMutability", **name, imageTagMutability=want.tag_mutability)
         self._put(aws, want, seen.spec)
         if touches(changes, "tags"):
             arn = seen.attributes["arn"]
@@ -105,10 +105,6 @@ class Repository:
                 aws.call("ecr", "PutLifecyclePolicy", **name, lifecyclePolicyText=text)
             else:
                 aws.find("ecr", "DeleteLifecyclePolicy", **name)
-
-
-def _mutability(want: RepositorySpec) -> str:
-    return "IMMUTABLE" if want.immutable_tags else "MUTABLE"
 
 
 def _keep(images: int) -> dict[str, Any]:

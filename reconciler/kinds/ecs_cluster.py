@@ -33,7 +33,7 @@ class ClusterSpec(Spec):
 
     capacity_providers: StringSet = ()
     default_strategy: tuple[Weight, ...] = ()
-    container_insights: bool = False
+    container_insights: str = "disabled"  # enabled, disabled or enhanced
 
 
 class Cluster:
@@ -91,7 +91,7 @@ def _strategy(want: ClusterSpec) -> list[dict[str, Any]]:
 
 
 def _settings(want: ClusterSpec) -> list[dict[str, str]]:
-    return [{"name": "containerInsights", "value": "enabled" if want.container_insights else "disabled"}]
+    return [{"name": "containerInsights", "value": want.container_insights}]
 
 
 def _spec(live: Mapping[str, Any]) -> ClusterSpec:
@@ -104,6 +104,6 @@ def _spec(live: Mapping[str, Any]) -> ClusterSpec:
         name=live["clusterName"],
         capacity_providers=tuple(live.get("capacityProviders") or ()),
         default_strategy=tuple(sorted(strategy, key=lambda w: w.provider)),
-        container_insights=settings.get("containerInsights") in ("enabled", "enhanced"),
+        container_insights=settings.get("containerInsights", "disabled"),
         tags=tags.mapping(live.get("tags"), "key", "value"),
     )

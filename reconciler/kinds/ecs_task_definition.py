@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from reconciler.aws import Aws
-from reconciler.canonical import Container, StringSet, container, definition
+from reconciler.canonical import StringSet
+from reconciler.container import Container, container, definition, empty
 from reconciler.kinds import tags
-from reconciler.spec import Changes, Observed, Spec
+from reconciler.spec import Changes, Grants, Observed, SecretsByName, Spec, top
 
 KNOWN = {
     "family", "cpu", "memory", "networkMode", "requiresCompatibilities", "executionRoleArn", "taskRoleArn",
@@ -25,18 +28,19 @@ class TaskDefinitionSpec(Spec):
 
     kind: ClassVar[str] = "task-definition"
     volatile: ClassVar[frozenset[str]] = frozenset({"arn", "revision"})
+    in_place: ClassVar[frozenset[str]] = frozenset({"tags"})
 
     cpu: int = 0  # CPU units
     memory: int = 0  # MiB
     network_mode: str = "awsvpc"
     compatibilities: StringSet = ("FARGATE",)
-    execution_role: str = ""  # ARN
-    task_role: str = ""  # ARN
+    execution_role: Annotated[str, Grants()] = ""  # ARN
+    task_role: Annotated[str, Grants()] = ""  # ARN
     cpu_architecture: str = "X86_64"
     operating_system: str = "LINUX"
     ephemeral_storage: int | None = None  # GiB
     containers: tuple[Container, ...] = ()
-    extra: dict[str, Any] = {}  # what a revision of somebody else has besides
+    extra: Annotated[dict[str, Any], SecretsByName()] = Field({})  # what a revision of somebody else has besides
 
 
 class TaskDefinition:
@@ -55,7 +59,7 @@ class TaskDefinition:
             return None
         live = answer["taskDefinition"]
         platform = live.get("runtimePlatform") or {}
-        extra = {k: v for k, v in live.items() if k not in KNOWN | AWS_ADDS and v not in (None, [], {}, "", False)}
+        extra = {k: v for k, v in live.items() if k not in KNOWN | AWS_ADDS and not empty(v)}
         spec = TaskDefinitionSpec(
             name=live["family"],
             cpu=int(live.get("cpu") or 0),
@@ -98,7 +102,7 @@ class TaskDefinition:
         self, aws: Aws, want: TaskDefinitionSpec, seen: Observed[TaskDefinitionSpec], changes: Changes
     ) -> None:
         """Register the next revision; tags alone are put on the one that is there."""
-        if all(change.path.split(".")[0] == "tags" for change in changes):
+        if all(top(change.path) in want.in_place for change in changes):
             arn = seen.attributes["arn"]
             if gone := tags.removed(want.tags, seen.spec.tags):
                 aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=gone)

@@ -71,7 +71,8 @@ class Policy:
             spare = sorted((v for v in versions if not v["IsDefaultVersion"]), key=lambda v: int(v["VersionId"][1:]))
             if len(versions) >= VERSIONS:
                 aws.find("iam", "DeletePolicyVersion", PolicyArn=arn, VersionId=spare[0]["VersionId"])
-            aws.call("iam", "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=want.document.text(), SetAsDefault=True)
+            text = want.document.text()
+            aws.call("iam", "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=text, SetAsDefault=True)
         if touches(changes, "tags"):
             if gone := tags.removed(want.tags, seen.spec.tags):
                 aws.call("iam", "UntagPolicy", PolicyArn=arn, TagKeys=gone)

@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from reconciler.aws import Aws
-from reconciler.canonical import PolicyDocument, StringSet, policy
 from reconciler.canonical import Policy as Document
+from reconciler.canonical import PolicyDocument, StringSet, policy
 from reconciler.kinds import tags
-from reconciler.spec import Changes, Grants, Observed, Spec, touches
+from reconciler.spec import Changes, Grants, Holds, Observed, Spec, touches
 
 
 class RoleSpec(Spec):
@@ -22,7 +22,7 @@ class RoleSpec(Spec):
     trust: Annotated[PolicyDocument, Grants()] = Document()
     description: str = ""
     max_session_duration: int = 3600  # seconds
-    managed_policies: Annotated[StringSet, Grants()] = ()  # ARNs
+    managed_policies: Annotated[StringSet, Grants(), Holds("policy", "arn")] = ()  # ARNs
     inline_policies: Annotated[dict[str, PolicyDocument], Grants()] = Field(default_factory=dict)
 
 
@@ -37,11 +37,12 @@ class Role:
         return {one.spec.name: one for one in found if one is not None}
 
     def _read(self, aws: Aws, name: str) -> Observed[RoleSpec] | None:
-        role, attached, inline = aws.together(
+        found: list[Any] = aws.together(
             lambda: aws.find("iam", "GetRole", RoleName=name),
             lambda: aws.find_all("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=name),
             lambda: aws.find_all("iam", "ListRolePolicies", "PolicyNames", RoleName=name),
         )
+        role, attached, inline = found
         if role is None or attached is None or inline is None:
             return None
         live = role["Role"]

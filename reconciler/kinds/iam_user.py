@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -44,13 +44,14 @@ class User:
 
     def _read(self, aws: Aws, want: UserSpec) -> Observed[UserSpec] | None:
         name = want.name
-        user, attached, inline, keys, stored = aws.together(
+        found: list[Any] = aws.together(
             lambda: aws.find("iam", "GetUser", UserName=name),
             lambda: aws.find_all("iam", "ListAttachedUserPolicies", "AttachedPolicies", UserName=name),
             lambda: aws.find_all("iam", "ListUserPolicies", "PolicyNames", UserName=name),
             lambda: aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=name),
             lambda: self._stored(aws, want.key_parameter),
         )
+        user, attached, inline, keys, stored = found
         if user is None or attached is None or inline is None or keys is None:
             return None
         live = user["User"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from reconciler.aws import Aws
 from reconciler.kinds import tags
@@ -30,11 +30,12 @@ class LogGroup:
 
     def _read(self, aws: Aws, name: str) -> Observed[LogGroupSpec] | None:
         arn = aws.arn("logs", f"log-group:{name}")  # without the `:*` that DescribeLogGroups puts at its end
-        groups, tagging = aws.together(
+        found: list[Any] = aws.together(
             # The name is a prefix to the API, so longer names come too.
             lambda: list(aws.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=name)),
             lambda: aws.find("logs", "ListTagsForResource", resourceArn=arn),
         )
+        groups, tagging = found
         live = next((group for group in groups if group["logGroupName"] == name), None)
         if live is None:
             return None

@@ -25,8 +25,8 @@ class BucketSpec(Spec):
     public_access_block: Annotated[tuple[str, ...], Restricts()] = ()  # which of BLOCKS are on
     policy: Annotated[PolicyDocument, Grants()] = Policy()
     grants: Annotated[tuple[str, ...], Grants()] = ()  # ACL grants to others than the owner, `PERMISSION grantee`
-    versioning: str = ""  # Enabled, Suspended, or empty for never enabled
-    encryption: str = ""  # AES256, aws:kms
+    versioning: bool = False  # never enabled and suspended are the same: new content replaces the old
+    encryption: str = "AES256"  # or aws:kms; AWS encrypts with AES256 where nothing is said
     kms_key: str = ""
     lifecycle: tuple[Expiry, ...] = ()
 
@@ -62,8 +62,8 @@ class Bucket:
             public_access_block=tuple(one for one in BLOCKS if blocked.get(one)),
             policy=policy(document["Policy"]) if document else Policy(),
             grants=_grants(acl),
-            versioning=versioning.get("Status", ""),
-            encryption=encrypted.get("SSEAlgorithm", ""),
+            versioning=versioning.get("Status") == "Enabled",
+            encryption=encrypted.get("SSEAlgorithm", "AES256"),
             kms_key=encrypted.get("KMSMasterKeyID", ""),
             lifecycle=tuple(sorted(map(expiry, (lifecycle or {}).get("Rules", ())), key=Expiry.model_dump_json)),
             tags=tags.mapping((tagging or {}).get("TagSet")),
@@ -116,8 +116,8 @@ class Bucket:
                 aws.find("s3", "DeleteBucketPolicy", **bucket)
         if want.grants != old.grants:
             aws.call("s3", "PutBucketAcl", **bucket, ACL="private")
-        if want.versioning != old.versioning and (want.versioning or old.versioning):
-            status = want.versioning or "Suspended"
+        if want.versioning != old.versioning:
+            status = "Enabled" if want.versioning else "Suspended"
             aws.call("s3", "PutBucketVersioning", **bucket, VersioningConfiguration={"Status": status})
         if (want.encryption, want.kms_key) != (old.encryption, old.kms_key):
             default = {"SSEAlgorithm": want.encryption} | ({"KMSMasterKeyID": want.kms_key} if want.kms_key else {})

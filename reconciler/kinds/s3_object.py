@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+from pydantic import Field
+
 from reconciler.aws import Aws
 from reconciler.errors import UserError
 from reconciler.spec import OWNER_TAG, Changes, Local, Observed, Spec
@@ -30,6 +32,8 @@ class ObjectSpec(Spec):
     volatile: ClassVar[frozenset[str]] = frozenset({"version"})
     part_of: ClassVar[str] = "bucket"
 
+    # To be ours it needs no tag, being part of a bucket; giving one would mean to upload it again.
+    tags: Annotated[dict[str, str], Local()] = Field({})
     sha256: str = ""
     size: int = 0  # bytes
     file: Annotated[str, Local()] = ""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.canonical import Container
+from reconciler.container import Container
 from reconciler.kinds import ObjectSpec, TaskDefinitionSpec
 
 
