@@ -66,7 +66,9 @@ class Deployment:
             found = dict(self._observe([self.graph.nodes[a].spec for a in self.graph.nodes if a in wanted], pool))
             recorded = record.result()
             # What left the file, which only the record knows of.
-            left = [self.kinds[a.kind].spec(name=a.name) for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds]
+            left = [
+                self.kinds[a.kind].spec(name=a.name) for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds
+            ]
             found |= dict(self._observe(left, pool))
         return Seen(found, recorded)
 
@@ -104,9 +106,7 @@ def prepare(
     assert isinstance(facts, Facts)
     names = Names(deploy, facts)
     objects = tuple(
-        ObjectSpec(
-            name=f"{names.bucket}/{key}", sha256=sha, size=size, file=file, tags={OWNER_TAG: deploy.name}
-        )
+        ObjectSpec(name=f"{names.bucket}/{key}", sha256=sha, size=size, file=file, tags={OWNER_TAG: deploy.name})
         for key, file, sha, size in sums
     )
     image, dirty = more[0] if build else (None, ())

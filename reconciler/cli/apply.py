@@ -19,14 +19,14 @@ from reconciler.cli.task import report, watch
 from reconciler.cli.terminal import Terminal
 from reconciler.config.git import commit
 from reconciler.deployment import Deployment, Seen
-from reconciler.errors import Interrupted, PlanDrift, ReconcilerError
+from reconciler.errors import Interrupted, PlanDrift
 from reconciler.execute import Outcome, execute
 from reconciler.image.kind import ImageKind
 from reconciler.lock import Lock
 from reconciler.plan import Action, Options, Plan
 from reconciler.record import write_record
-from reconciler.run.job import Decision, decide, launch_of
-from reconciler.run.launch import new_run, start
+from reconciler.run.job import Decision, decide, launch_of, supervisor
+from reconciler.run.launch import Launch, new_run
 from reconciler.run.record import Run, Runs
 from reconciler.spec import Address
 
@@ -60,17 +60,20 @@ class _Apply:
         seen, *decided = self.aws.together(*reads)
         decision: Decision | None = decided[0] if decided else None
         plan = here.plan(seen, allowed)
-        terminal.say(f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {self.where.place}")
+        terminal.say(
+            f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {self.where.place}"
+        )
         if here.dirty:
             terminal.say(f"the image holds changes that aren't committed: {', '.join(here.dirty[:5])}")
         show_plan(terminal, plan, verbose=self.options.verbose)
-        outcome, run = self._act(plan, seen, allowed, decision, runs)
+        outcome, started = self._act(plan, seen, allowed, decision, runs)
         show_outcome(terminal, outcome, self.command)
         if self.where.stop.is_set():
             raise Interrupted("interrupted", hint=f"what was done stays; to go on: {self.command}")
         ended, code = None, 0 if outcome.ok else 1
-        if run is not None:
-            ended, code = watch(terminal, self.where, self.aws, here, runs, run)
+        if started is not None:
+            launch, run = started
+            ended, code = watch(terminal, self.where, here, runs, launch, run, self.options.on_interrupt)
         elif decision is not None and outcome.ok:
             terminal.say(f"Nothing to run: {decision.why}.")
             ended = decision.run
@@ -82,7 +85,7 @@ class _Apply:
 
     def _act(
         self, plan: Plan, seen: Seen, allowed: Options, decision: Decision | None, runs: Runs
-    ) -> tuple[Outcome, Run | None]:
+    ) -> tuple[Outcome, tuple[Launch, Run] | None]:
         """Under the lock: execute the plan, then launch."""
         works = any(step.does for step in plan.steps)
         launches = decision is not None and decision.action != "none"
@@ -99,10 +102,10 @@ class _Apply:
             self.aws.before_write = lock.check
             try:
                 outcome = self._execute(plan, allowed) if works else self._nothing(plan, seen)
-                run = self._launch(decision, outcome, runs) if launches and decision and outcome.ok else None
+                started = self._launch(decision, outcome, runs) if launches and decision and outcome.ok else None
             finally:
                 self.aws.before_write = lambda: None
-        return outcome, run
+        return outcome, started
 
     def _nothing(self, plan: Plan, seen: Seen) -> Outcome:
         """What there is, when nothing has to be done or may be."""
@@ -133,7 +136,7 @@ class _Apply:
             write_record(self.aws, self.here.deploy.name, (kept | made) - gone)
         return outcome
 
-    def _launch(self, decision: Decision, outcome: Outcome, runs: Runs) -> Run:
+    def _launch(self, decision: Decision, outcome: Outcome, runs: Runs) -> tuple[Launch, Run]:
         """A new task, or the one that is under way."""
         if self.where.stop.is_set():
             raise Interrupted("interrupted before the launch", hint=f"to go on: {self.command}")
@@ -146,7 +149,7 @@ class _Apply:
         else:
             run = new_run(runs, launch, decision.fingerprint, decision.inputs, self.aws.clock.now())
             self.terminal.say(f"Run {run.id}: {decision.why}")
-        return run if run.task_arn else start(self.aws, runs, launch, run)
+        return launch, supervisor(self.here, runs).start(launch, run)
 
     @property
     def command(self) -> str:
@@ -176,6 +179,3 @@ def _summary(plan: Plan, outcome: Outcome, run: Run | None) -> dict[str, Any]:
         "not_tried": [{"resource": str(step.address), "because": because} for step, because in outcome.skipped],
         "run": run.model_dump(mode="json") if run else None,
     }
-
-
-__all__ = ["ReconcilerError", "run"]

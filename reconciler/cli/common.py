@@ -105,11 +105,20 @@ def target(options: Namespace) -> Target:
         # Never the user's own credentials.
         session = boto3.session.Session(aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106
     return Target(
-        deploy, file.resolve().parent, file, session, endpoint, home, getattr(options, "verbose", False), threading.Event()
+        deploy,
+        file.resolve().parent,
+        file,
+        session,
+        endpoint,
+        home,
+        getattr(options, "verbose", False),
+        threading.Event(),
     )
 
 
-def deployment(where: Target, aws: Aws, terminal: Terminal, options: Namespace, engine: Engine | None = None) -> Deployment:
+def deployment(
+    where: Target, aws: Aws, terminal: Terminal, options: Namespace, engine: Engine | None = None
+) -> Deployment:
     """Read what the plan starts from."""
     return prepare(
         where.deploy,
@@ -130,7 +139,9 @@ def plan_options(options: Namespace, graph_addresses: list[Address]) -> Options:
             import difflib
 
             near = difflib.get_close_matches(text, [str(a) for a in graph_addresses], 3, 0.3)
-            raise UserError(f"--target {text}: no such resource in the file", hint=f"near: {', '.join(near)}" if near else "")
+            raise UserError(
+                f"--target {text}: no such resource in the file", hint=f"near: {', '.join(near)}" if near else ""
+            )
         targets.append(Address(kind, name))
     return Options(
         adopt=getattr(options, "adopt", False),
@@ -159,7 +170,9 @@ class _Progress:
 
 def _tell(terminal: Terminal, waiting: Waiting) -> None:
     if waiting.seconds > 2:
-        terminal.note(f"  waiting for {waiting.service}:{waiting.operation} ({waiting.code}), {waiting.seconds:.0f} s so far")
+        terminal.note(
+            f"  waiting for {waiting.service}:{waiting.operation} ({waiting.code}), {waiting.seconds:.0f} s so far"
+        )
 
 
 def _logger() -> Any:
@@ -173,4 +186,6 @@ def _logger() -> Any:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     log = structlog.get_logger()
-    return lambda service, operation, request_id: log.info("aws", service=service, operation=operation, request_id=request_id)
+    return lambda service, operation, request_id: log.info(
+        "aws", service=service, operation=operation, request_id=request_id
+    )

@@ -32,10 +32,14 @@ def _run(action: str, home: Path, terminal: Terminal, as_json: bool) -> int:
     else:
         found = status(home)
         if as_json:
-            terminal.json({"running": found is not None, "endpoint_url": found and found.endpoint_url, "pid": found and found.pid})
+            terminal.json(
+                {"running": found is not None, "endpoint_url": found and found.endpoint_url, "pid": found and found.pid}
+            )
         elif found is None:
             terminal.print("not running; `apply --local` starts it")
         else:
             age = seconds(time.time() - found.started_at)
-            terminal.print(f"running at {found.endpoint_url} (process {found.pid}, for {age}); tasks run as {found.runner}")
+            terminal.print(
+                f"running at {found.endpoint_url} (process {found.pid}, for {age}); tasks run as {found.runner}"
+            )
     return 0

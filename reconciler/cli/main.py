@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         # The reader went away, as `| head` does. Nothing more can be said, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except Exception as error:  # noqa: BLE001  the last resort, so that nobody sees a traceback
+    except Exception as error:
         if os.environ.get("RECONCILER_DEBUG"):
             raise
         terminal.crash(error)
@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
 
     apply = _command(commands, "apply", "make it so: create what is missing, run the task, watch it")
     _planning(apply)
+    apply.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help="what Ctrl-C does to the task")
     apply.add_argument("--skip-run", action="store_true", help="don't launch the task")
     apply.add_argument(
         "--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help="wait while another apply holds the lock"
@@ -114,7 +115,11 @@ def _planning(command: argparse.ArgumentParser) -> None:
     command.add_argument("--prune", action="store_true", help="delete what left the file")
     command.add_argument("--delete-data", action="store_true", help="with --prune, also data and images")
     command.add_argument(
-        "--target", action="append", default=[], metavar="KIND.NAME", help="only this and what it needs; may be repeated"
+        "--target",
+        action="append",
+        default=[],
+        metavar="KIND.NAME",
+        help="only this and what it needs; may be repeated",
     )
 
 

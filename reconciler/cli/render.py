@@ -86,7 +86,9 @@ def _change(terminal: Terminal, step: Step, change: Change) -> list[str]:
     before, after = _one_line(change.before), _one_line(change.after)
     if isinstance(step.want, ImageSpec) and step.seen is not None and change.path == "inputs":
         files = changed_files(step.want, step.seen.spec)
-        listed = [f"  {one}" for one in files[:LONGEST]] + ([f"  and {len(files) - LONGEST} more"] if len(files) > LONGEST else [])
+        listed = [f"  {one}" for one in files[:LONGEST]] + (
+            [f"  and {len(files) - LONGEST} more"] if len(files) > LONGEST else []
+        )
         return [f"{change.path}: {before} -> {after}", *(["image changed: these files", *listed] if files else [])]
     if len(before) + len(after) <= 2 * SHORT:
         return [f"{change.path}: {before} -> {after}{mark}"]

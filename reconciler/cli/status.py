@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from datetime import UTC, datetime
+from typing import Any
 
 from reconciler.cli.common import deployment, target
 from reconciler.cli.render import GLYPHS, plan_json
@@ -23,7 +24,8 @@ def run(options: Namespace, terminal: Terminal) -> int:
     aws = where.aws(terminal, read_only=True)
     here = deployment(where, aws, terminal, options)
     runs = Runs(aws, here.names.bucket)
-    seen, past, holder = aws.together(here.observe, runs.all, lambda: current_holder(aws, here.deploy.name))
+    read: list[Any] = [here.observe, runs.all, lambda: current_holder(aws, here.deploy.name)]
+    seen, past, holder = aws.together(*read)
     plan = here.plan(seen)
     if options.json:
         terminal.json(

@@ -27,7 +27,9 @@ class Steps:
     def done(self, step: Step, took: float) -> None:
         """A step is done."""
         self._show(step, add=False)
-        self.terminal.say(f"  {glyph(self.terminal, step.action)} {label(step)}  {self.terminal.style(seconds(took), 'dim')}")
+        self.terminal.say(
+            f"  {glyph(self.terminal, step.action)} {label(step)}  {self.terminal.style(seconds(took), 'dim')}"
+        )
 
     def failed(self, step: Step, error: ReconcilerError, took: float) -> None:
         """A step failed."""

@@ -1,8 +1,10 @@
-"""A task as it is watched: its states, its log lines, its end."""
+"""A task as it is watched: its states, its log lines, what Ctrl-C does to it, its end."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from reconciler.aws import Aws
@@ -11,95 +13,170 @@ from reconciler.cli.loglines import readable
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.deployment import Deployment
 from reconciler.errors import Interrupted, ReconcilerError
-from reconciler.run.job import finish
+from reconciler.run.job import supervisor
+from reconciler.run.launch import Launch
+from reconciler.run.links import log_link, task_link
 from reconciler.run.record import Run, Runs, State
 from reconciler.run.results import fetch
-from reconciler.run.watch import Watch
+from reconciler.run.retry import Again, Attempt
+from reconciler.run.supervise import Supervisor
 
-TAIL = 20  # log lines shown again when a task failed quietly
+TAIL = 20  # log lines shown again when a quiet run failed
+METRICS = 12  # shown at the end
 
 
-class _Screen:
-    def __init__(self, terminal: Terminal, aws: Aws) -> None:
-        self.terminal, self.aws = terminal, aws
-        self.started = aws.clock.now()
+class RunFailed(ReconcilerError):
+    """We failed while a task was under way: never to be taken for the task's own exit code."""
+
+    exit_code = 121
+
+
+class Screen:
+    """Shows a run as it goes."""
+
+    def __init__(self, terminal: Terminal, where: Target, aws: Aws, seer: Supervisor) -> None:
+        self.terminal, self.where, self.aws, self.seer = terminal, where, aws, seer
         self.tail: list[str] = []
         self.several = False
+        self._began = aws.clock.now()
+        self._state = ""
+
+    def launched(self, run: Run, attempt: Attempt) -> None:
+        """Say which task, with links into the console where there is one."""
+        self._began = attempt.launched
+        self.terminal.say(f"  task {attempt.task_arn} on {attempt.provider}")
+        if self.where.endpoint is None:
+            stream = f"{run.log_prefix}/{run.container}/{attempt.task_arn.rpartition('/')[2]}"
+            self.terminal.say(f"  {task_link(self.aws.region, run.cluster, attempt.task_arn)}")
+            self.terminal.say(f"  {log_link(self.aws.region, run.log_group, stream)}")
+
+    def retry(self, attempt: Attempt, following: Again) -> None:
+        """Say why another follows."""
+        pause = f" in {seconds(following.pause)}" if following.pause else ""
+        self.terminal.say(f"  {following.why}: launching again on {following.provider}{pause}")
 
     def state(self, task: Mapping[str, Any], state: str) -> None:
         """Say the new state."""
         self.several = len(task.get("containers", ())) > 1
-        after = seconds(self.aws.clock.now() - self.started)
-        self.terminal.say(self.terminal.style(f"  {state:<14} {after}", "dim"))
+        self._state = state
+        self.terminal.say(self.terminal.style(f"  {state:<14} {self._elapsed()}", "dim"))
 
     def line(self, container: str, text: str, timestamp: float) -> None:
-        """Show a log line."""
-        # For a person at a terminal a structured line is made readable; a pipe gets what the program wrote.
+        """Show a log line; for a person at a terminal a structured one is made readable."""
         text = readable(text) if self.terminal.live else text
         shown = f"{container} | {text}" if self.several else f"| {text}"
         self.tail = [*self.tail[-TAIL + 1 :], shown]
         self.terminal.say(f"  {shown}")
 
+    def tick(self) -> None:
+        """Keep the live line alive."""
+        cost = self.seer.cost(self.aws.clock.now() - self._began)
+        money = f", at most ${cost:.4f} so far" if cost is not None and self.where.endpoint is None else ""
+        self.terminal.status(f"  {self._state} for {self._elapsed()}{money}")
 
-def watch(terminal: Terminal, where: Target, aws: Aws, here: Deployment, runs: Runs, run: Run) -> tuple[Run, int]:
-    """Watch a run to its end, record it, copy its results. Returns the run and the exit code to end with."""
-    terminal.say(f"  task {run.task_arn}")
-    screen = _Screen(terminal, aws)
+    def _elapsed(self) -> str:
+        return seconds(self.aws.clock.now() - self._began)
+
+
+def watch(
+    terminal: Terminal, where: Target, here: Deployment, runs: Runs, launch: Launch, run: Run, on_interrupt: str = ""
+) -> tuple[Run, int]:
+    """See a started run through, copy its results, and report. Returns the run and the exit code to end with."""
+    seer = supervisor(here, runs)
+    screen = Screen(terminal, where, here.aws, seer)
     try:
-        verdict = Watch(aws, run, here.deploy.logs.stream_prefix, screen).follow()
+        run = seer.finish(launch, run, screen)
     except Interrupted:
-        raise Interrupted(
-            f"stopped watching; run {run.id} goes on",
-            hint=f"come back to it with the same `apply`; end it with: aws ecs stop-task --cluster {run.cluster} "
-            f"--task {run.task_arn}",
-        ) from None
-    run = finish(runs, run, verdict)
+        terminal.status("")
+        _interrupted(terminal, where, here, runs, run.id, on_interrupt)
+    except ReconcilerError as error:
+        terminal.status("")
+        raise RunFailed(f"lost sight of run {run.id}: {error}", hint=_come_back(where, run)) from None
+    terminal.status("")
     if run.state is not State.SUCCEEDED and terminal.quiet:
         for line in screen.tail:
             terminal.print(f"  {line}")
-    folder = here.deploy.run.results
-    if folder and run.state is State.SUCCEEDED:
-        try:
-            fetch(aws, runs, run, where.base / folder)
-        except (OSError, ReconcilerError) as error:
-            terminal.note(f"the results stay in {run.output}; copying them failed: {error}")
+    if run.state is State.SUCCEEDED:
+        copy_results(terminal, where, here, runs, run)
     report(terminal, where, here, run)
-    return run, _exit_code(run)
+    return run, exit_code(run)
 
 
-def _exit_code(run: Run) -> int:
-    """The task's own exit code; 1 where it has none, or was stopped while it said 0."""
+def exit_code(run: Run) -> int:
+    """What to end with: the task's own code, or a reserved one where it has none (see docs/exit-codes.md)."""
     if run.state is State.SUCCEEDED:
         return 0
-    return run.exit_code or 1
+    if run.state is State.STOPPED:
+        return 123
+    return run.exit_code or 122
+
+
+def copy_results(terminal: Terminal, where: Target, here: Deployment, runs: Runs, run: Run) -> None:
+    """Copy what the run wrote to `run.results`. That this fails is said, and doesn't fail the run."""
+    if here.deploy.run.results:
+        try:
+            fetch(here.aws, runs, run, where.base / here.deploy.run.results)
+        except (OSError, ReconcilerError) as error:
+            terminal.note(f"the results stay in {run.output}; copying them failed: {error}")
+
+
+def _interrupted(terminal: Terminal, where: Target, here: Deployment, runs: Runs, run_id: str, wanted: str) -> None:
+    """Stop the task or leave it: as asked for, as the person at the terminal says, or as the file does."""
+    where.stop.clear()  # the calls below may wait again; a second Ctrl-C still ends the process
+    run = runs.get(run_id)
+    choice = wanted or (_ask() if sys.stdin.isatty() and terminal.live else here.deploy.run.on_interrupt)
+    if run is None or choice == "detach" or not run.task_arn:
+        raise Interrupted(f"detached; run {run_id} goes on", hint=_come_back(where, run) if run else "")
+    here.aws.find("ecs", "StopTask", cluster=run.cluster, task=run.task_arn, reason="interrupted by the user")
+    raise Interrupted(f"run {run_id} is being stopped", hint=f"see how it ended: {_command(where, 'watch', run_id)}")
+
+
+def _ask() -> str:
+    try:
+        answer = input("\nStop the task, or leave it running? [S/l] ")
+    except EOFError:
+        return "stop"
+    return "detach" if answer.strip().lower() in ("l", "leave", "d", "detach") else "stop"
+
+
+def _come_back(where: Target, run: Run) -> str:
+    return f"come back to it: {_command(where, 'watch', run.id)}; end it: {_command(where, 'stop', run.id)}"
+
+
+def _command(where: Target, verb: str, run_id: str) -> str:
+    file = "" if where.file == Path("deploy.yaml") else f" --file {where.file}"
+    return f"python -m reconciler {verb} {run_id}{file}{' --local' if where.local else ''}"
 
 
 def report(terminal: Terminal, where: Target, here: Deployment, run: Run) -> None:
     """How a run ended and where its results are."""
     took = f" after {seconds(run.seconds)}" if run.seconds is not None else ""
     code = "no exit code" if run.exit_code is None else f"exit code {run.exit_code}"
-    colour = "green" if run.state is State.SUCCEEDED else "red"
-    terminal.print(terminal.style(f"Run {run.id} {run.state.value}{took}, {code}.", colour, "bold"))
-    if run.reason and run.state is not State.SUCCEEDED:
-        terminal.print(f"  reason   {run.reason}")
-    for name, value in sorted(run.metrics.items())[:12]:
-        terminal.say(f"  {name:<32} {value:.6g}")
-    if run.state is State.SUCCEEDED:
-        terminal.print(f"  results  {run.output}")
-        if here.deploy.run.results:
-            local = where.base / here.deploy.run.results / run.id
-            if local.is_dir():
-                terminal.print(f"  copied   {_relative(local)}")
-                pages = sorted(local.glob("*.html"))
-                if pages:
-                    terminal.print(f"  report   {_relative(pages[0])}")
-    else:
-        terminal.print(f"  log      {run.log_group}")
+    cost = f", at most ${run.cost:.4f}" if run.cost is not None and where.endpoint is None else ""
+    good = run.state is State.SUCCEEDED
+    terminal.print(
+        terminal.style(f"Run {run.id} {run.state.value}{took}, {code}{cost}.", "green" if good else "red", "bold")
+    )
+    if not good:
+        if run.reason:
+            terminal.print(f"  reason   {run.reason}")
+        terminal.print(f"  why      {_command(where, 'diagnose', run.id)}")
+        return
+    shown = sorted(run.metrics.items())
+    for name, value in shown[:METRICS]:
+        terminal.say(f"  {name:<40} {value:.6g}")
+    if len(shown) > METRICS:
+        terminal.say(f"  and {len(shown) - METRICS} more in metrics.json")
+    terminal.print(f"  results  {run.output}")
+    if here.deploy.run.results:
+        local = where.base / here.deploy.run.results / run.id
+        if local.is_dir():
+            terminal.print(f"  copied   {_relative(local)}")
+            for page in sorted(local.glob("*.html"))[:1]:
+                terminal.print(f"  report   {_relative(page)}")
 
 
-def _relative(path: Any) -> str:
-    from pathlib import Path
-
+def _relative(path: Path) -> str:
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Whether to launch, and what to make of the end: what `apply` does around a task."""
+"""Whether to launch, and with what: from the deployment and the record of runs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from reconciler.deployment import Deployment
+from reconciler.kinds import TaskDefinitionSpec
+from reconciler.prices import task_cost
 from reconciler.run.fingerprint import fingerprint, run_inputs
 from reconciler.run.launch import Launch
 from reconciler.run.record import Run, Runs, State
-from reconciler.run.watch import Verdict
-from reconciler.kinds import TaskDefinitionSpec
+from reconciler.run.supervise import Supervisor
 from reconciler.spec import Address
 
 
@@ -61,25 +62,17 @@ def launch_of(here: Deployment, attributes: dict[Address, Any], code_version: st
         subnets=here.names.facts.subnets,
         security_group=group["id"],
         public_ip=deploy.network.public_ip,
-        capacity=deploy.run.capacity,
         log_group=str(deploy.logs.group),
+        log_prefix=deploy.logs.stream_prefix,
         environment={"CODE_VERSION": code_version} if code_version else {},
     )
 
 
-def finish(runs: Runs, run: Run, verdict: Verdict) -> Run:
-    """Record how a run ended, with the metrics that its program wrote."""
-    run = run.model_copy(
-        update={
-            "state": verdict.state,
-            "exit_code": verdict.exit_code,
-            "reason": verdict.reason,
-            "stop_code": verdict.stop_code,
-            "started": verdict.started,
-            "stopped": verdict.stopped,
-        }
-    )
-    if verdict.state is State.SUCCEEDED:
-        run = run.model_copy(update={"metrics": runs.metrics(run)})
-    runs.put(run)
-    return run
+def supervisor(here: Deployment, runs: Runs) -> Supervisor:
+    """What sees the runs of a deployment through."""
+    task, region = here.deploy.task, here.deploy.region
+
+    def cost(seconds: float) -> float | None:
+        return task_cost(region, task.platform, task.cpu, task.memory, seconds, task.ephemeral_storage)
+
+    return Supervisor(here.aws, runs, here.deploy.run, cost)

@@ -1,7 +1,7 @@
 """Launch a task, once.
 
-The run is recorded before `RunTask` is called, and its id is `clientToken` and `startedBy`. A launch whose answer was
-lost, or whose caller was stopped, is found again by either and not made a second time.
+An attempt is recorded before `RunTask` is called, and its token is `clientToken` and `startedBy`. A launch whose
+answer was lost, or whose caller was stopped, is found again by either and not made a second time.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import Any
 from reconciler.aws import Aws
 from reconciler.errors import ReconcilerError
 from reconciler.run.record import Run, Runs, State, output_prefix
-from reconciler.spec import OWNER_TAG
+from reconciler.run.retry import NO_ROOM, Attempt, Event
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What a task is launched with. task_definition: ARN; environment: for this run alone."""
+    """What a task is launched with. task_definition: ARN; environment: for this run alone; cpu, memory: None for
+    those of the task definition (CPU units, MiB); command: None for its own.
+    """
 
     deploy: str
     cluster: str
@@ -28,13 +30,12 @@ class Launch:
     subnets: tuple[str, ...]
     security_group: str
     public_ip: bool
-    capacity: tuple[str, ...]
     log_group: str
+    log_prefix: str
     environment: Mapping[str, str]
-
-
-class NoCapacity(ReconcilerError):
-    """AWS has no room for the task now."""
+    cpu: int | None = None
+    memory: int | None = None
+    command: tuple[str, ...] | None = None
 
 
 def new_run(runs: Runs, launch: Launch, fingerprint: str, inputs: dict[str, Any], now: float) -> Run:
@@ -48,80 +49,89 @@ def new_run(runs: Runs, launch: Launch, fingerprint: str, inputs: dict[str, Any]
         inputs=inputs,
         output=f"s3://{runs.bucket}/{output_prefix(run_id)}",
         cluster=launch.cluster,
+        container=launch.container,
         task_definition=launch.task_definition,
-        capacity=launch.capacity[0],
         log_group=launch.log_group,
+        log_prefix=launch.log_prefix,
     )
 
 
-def start(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Run:
-    """Launch the run's task, unless it was launched already. Returns the run with its task.
+def start(aws: Aws, runs: Runs, launch: Launch, run: Run, provider: str) -> Run:
+    """Launch the run's next attempt, or find the one that was recorded and maybe launched.
 
-    Raises NoCapacity when no capacity provider has room; AwsError, ReconcilerError.
+    Returns the run with the attempt: with its task, or ended for want of capacity. Raises AwsError, ReconcilerError.
     """
-    runs.put(run)
-    arn = find_task(aws, run) or _run_task(aws, launch, run)
-    run = run.model_copy(update={"task_arn": arn, "state": State.RUNNING})
+    attempt = run.attempts[-1] if run.attempts and run.attempts[-1].event is None else None
+    if attempt is None:
+        number = len(run.attempts) + 1
+        attempt = Attempt(number=number, provider=provider, token=f"{run.id}-{number}", launched=aws.clock.now())
+        run = run.with_attempt(attempt)
+        runs.put(run)
+    arn = find_task(aws, run.cluster, attempt.token)
+    if arn is None:
+        arn, reason = _run_task(aws, launch, run, attempt)
+        if not arn:
+            ended = {"event": Event.NO_CAPACITY, "reason": reason}
+            return run.with_attempt(attempt.model_copy(update=ended))
+    run = run.with_attempt(attempt.model_copy(update={"task_arn": arn}))
+    run = run.model_copy(update={"state": State.RUNNING})
     runs.put(run)
     return run
 
 
-def find_task(aws: Aws, run: Run) -> str | None:
-    """The task of a run by its mark, running or stopped within the last hour or so."""
+def find_task(aws: Aws, cluster: str, token: str) -> str | None:
+    """The task of an attempt by its mark, running or stopped within the last hour or so."""
     for status in ("RUNNING", "STOPPED"):
-        found = aws.find(
-            "ecs", "ListTasks", cluster=run.cluster, startedBy=run.id, desiredStatus=status
-        )
+        found = aws.find("ecs", "ListTasks", cluster=cluster, startedBy=token, desiredStatus=status)
         if found and found["taskArns"]:
             return str(found["taskArns"][0])
     return None
 
 
-def _run_task(aws: Aws, launch: Launch, run: Run) -> str:
-    problem = ""
-    for provider in launch.capacity:
-        environment = dict(launch.environment) | {"OUTPUT_URI": run.output, "RUN_ID": run.id}
-        answer = aws.call(
-            "ecs",
-            "RunTask",
-            cluster=launch.cluster,
-            taskDefinition=launch.task_definition,
-            count=1,
-            capacityProviderStrategy=[{"capacityProvider": provider, "weight": 1}],
-            # Other parameters with the same token are refused, so each provider has its own.
-            clientToken=f"{run.id}-{provider}",
-            startedBy=run.id,
-            propagateTags="TASK_DEFINITION",
-            tags=[{"key": OWNER_TAG, "value": launch.deploy}, {"key": "reconciler:run", "value": run.id}],
-            networkConfiguration={
-                "awsvpcConfiguration": {
-                    "subnets": list(launch.subnets),
-                    "securityGroups": [launch.security_group],
-                    "assignPublicIp": "ENABLED" if launch.public_ip else "DISABLED",
-                }
-            },
-            overrides={
-                "containerOverrides": [
-                    {
-                        "name": launch.container,
-                        "environment": [{"name": k, "value": v} for k, v in sorted(environment.items())],
-                    }
-                ]
-            },
-        )
-        if answer.get("tasks"):
-            return str(answer["tasks"][0]["taskArn"])
-        failures = answer.get("failures") or [{}]
-        problem = failures[0].get("detail") or failures[0].get("reason") or "ECS started no task and gave no reason"
-        if not is_capacity(failures):
-            raise ReconcilerError(f"ECS launched nothing: {problem}", hint="run the command again")
-    raise NoCapacity(
-        f"no capacity for the task with {' or '.join(launch.capacity)}: {problem}",
-        hint="try again later, or name more in deploy.yaml under run.capacity",
+def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str, str]:
+    """(ARN, "") of the task, or ("", why) when there is no room for it."""
+    answer = aws.call(
+        "ecs",
+        "RunTask",
+        cluster=launch.cluster,
+        taskDefinition=launch.task_definition,
+        count=1,
+        capacityProviderStrategy=[{"capacityProvider": attempt.provider, "weight": 1}],
+        clientToken=attempt.token,
+        startedBy=attempt.token,
+        propagateTags="TASK_DEFINITION",
+        tags=[{"key": "reconciler:run", "value": run.id}],
+        networkConfiguration={
+            "awsvpcConfiguration": {
+                "subnets": list(launch.subnets),
+                "securityGroups": [launch.security_group],
+                "assignPublicIp": "ENABLED" if launch.public_ip else "DISABLED",
+            }
+        },
+        overrides=_overrides(launch, run),
+    )
+    if answer.get("tasks"):
+        return str(answer["tasks"][0]["taskArn"]), ""
+    failures = answer.get("failures") or [{}]
+    text = "; ".join(" ".join(filter(None, (f.get("reason"), f.get("detail")))) for f in failures)
+    if any(words in text.lower() for words in NO_ROOM):
+        return "", text
+    raise ReconcilerError(
+        f"ECS launched nothing: {text or 'it gave no reason'}", hint="nothing runs now; run the command again"
     )
 
 
-def is_capacity(failures: list[dict[str, Any]]) -> bool:
-    """Whether a launch failed for want of room."""
-    text = " ".join(f"{one.get('reason', '')} {one.get('detail', '')}" for one in failures)
-    return "RESOURCE:" in text or "Capacity is unavailable" in text
+def _overrides(launch: Launch, run: Run) -> dict[str, Any]:
+    environment = {**launch.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
+    container: dict[str, Any] = {
+        "name": launch.container,
+        "environment": [{"name": key, "value": value} for key, value in sorted(environment.items())],
+    }
+    if launch.command is not None:
+        container["command"] = list(launch.command)
+    overrides: dict[str, Any] = {"containerOverrides": [container]}
+    if launch.cpu is not None:
+        overrides["cpu"] = str(launch.cpu)
+    if launch.memory is not None:
+        overrides["memory"] = str(launch.memory)
+    return overrides

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reconciler.aws import Aws
 from reconciler.lower import RUNS
+from reconciler.run.retry import Attempt
 
 
 class State(StrEnum):
@@ -32,7 +33,11 @@ class State(StrEnum):
 
 
 class Run(BaseModel):
-    """One run. Times are seconds since the epoch; `token` makes a repeated launch the same launch."""
+    """One run: one or more attempts at the same work. Times are seconds since the epoch, cost is in US dollars.
+
+    output: the S3 URI that the program writes to. log_prefix: the first part of its log streams' names.
+    exit_code: of the last attempt, None when it never ran or ECS doesn't say.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -42,23 +47,33 @@ class Run(BaseModel):
     state: State
     created: float
     inputs: dict[str, Any]
-    output: str  # S3 URI that the program writes to
+    output: str
     cluster: str
+    container: str = ""
     task_definition: str = ""
-    capacity: str = ""
-    task_arn: str = ""
     log_group: str = ""
-    started: float | None = None
-    stopped: float | None = None
+    log_prefix: str = ""
+    attempts: tuple[Attempt, ...] = ()
     exit_code: int | None = None
     reason: str = ""
-    stop_code: str = ""
+    cost: float | None = None
     metrics: dict[str, float] = {}
 
     @property
+    def task_arn(self) -> str:
+        """The newest task; empty when none was launched."""
+        return self.attempts[-1].task_arn if self.attempts else ""
+
+    @property
     def seconds(self) -> float | None:
-        """How long the program ran."""
-        return None if self.started is None or self.stopped is None else self.stopped - self.started
+        """How long its programs ran, all attempts together."""
+        spans = [a.stopped - a.started for a in self.attempts if a.started is not None and a.stopped is not None]
+        return sum(spans) if spans else None
+
+    def with_attempt(self, attempt: Attempt) -> Run:
+        """This run with an attempt added, or replaced by its number."""
+        others = tuple(a for a in self.attempts if a.number != attempt.number)
+        return self.model_copy(update={"attempts": (*others, attempt)})
 
 
 class Runs:
@@ -79,9 +94,7 @@ class Runs:
         """Write a run, and that it is the newest with its fingerprint."""
         for key in (f"{RUNS}/{run.id}/run.json", f"{RUNS}/fingerprints/{run.fingerprint}.json"):
             body = run.model_dump_json(indent=2).encode()
-            self.aws.call(
-                "s3", "PutObject", Bucket=self.bucket, Key=key, Body=body, ContentType="application/json"
-            )
+            self.aws.call("s3", "PutObject", Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
 
     def all(self) -> list[Run]:
         """Every run, newest first."""

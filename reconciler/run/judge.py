@@ -1,0 +1,60 @@
+"""How a stopped task ended. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.run.retry import Event, event_of
+
+OVERDUE = "run.max_duration is over"  # the reason with which such a task is stopped
+KILLED = (137, 143)  # SIGKILL, SIGTERM: what ECS does to the containers that are left
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a task ended. exit_code: that of the essential container that ended it; None when ECS doesn't say, which is
+    a failure. started, stopped: seconds since the epoch.
+    """
+
+    event: Event
+    exit_code: int | None
+    reason: str
+    stop_code: str = ""
+    started: float | None = None
+    stopped: float | None = None
+    container: str = ""
+
+
+def judge(task: Mapping[str, Any], essential: Collection[str] = ()) -> Verdict:
+    """The verdict on a stopped task as DescribeTasks shows it. essential: names; empty when all containers are."""
+    containers = [c for c in task.get("containers") or () if not essential or c["name"] in essential]
+    culprit = _culprit(containers)
+    exit_code = culprit.get("exitCode") if culprit else None
+    reasons = [task.get("stoppedReason", ""), culprit.get("reason", "") if culprit else ""]
+    return Verdict(
+        event=event_of(task, exit_code, overdue=OVERDUE in task.get("stoppedReason", "")),
+        exit_code=exit_code,
+        reason="; ".join(dict.fromkeys(reason for reason in reasons if reason)),
+        stop_code=task.get("stopCode", ""),
+        started=_seconds(task.get("startedAt")),
+        stopped=_seconds(task.get("executionStoppedAt") or task.get("stoppedAt")),
+        container=culprit["name"] if culprit else "",
+    )
+
+
+def _culprit(containers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The container that ended the task, rather than one that ECS stopped because of it."""
+    by_itself = [c for c in containers if not _stopped_by_ecs(c)] or list(containers)
+    failed = [c for c in by_itself if c.get("exitCode") != 0]
+    known = [c for c in failed if c.get("exitCode") is not None]
+    return next(iter(known or failed or by_itself), None)
+
+
+def _stopped_by_ecs(container: Mapping[str, Any]) -> bool:
+    return container.get("exitCode") in KILLED and "outofmemory" not in container.get("reason", "").lower()
+
+
+def _seconds(moment: Any) -> float | None:
+    return None if moment is None else float(moment.timestamp())

@@ -1,0 +1,114 @@
+"""Whether a task is launched again, where and when: rules by what ended it. Pure.
+
+No room, or a Spot interruption: the same capacity provider again as often as the rule allows, then the next one.
+The program's own failure: again where it was, as often as `error` says. Everything else ends the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from reconciler.config.schema import Retry
+
+LONGEST = 300.0  # seconds of a pause
+
+
+class Event(StrEnum):
+    """What ended an attempt."""
+
+    SUCCESS = "success"
+    ERROR = "error"  # the program failed
+    NO_CAPACITY = "no-capacity"
+    INTERRUPTION = "interruption"  # Spot took the capacity back
+    NOT_STARTED = "not-started"  # the image, a secret, the network
+    STOPPED = "stopped"  # somebody stopped it
+    TIMEOUT = "timeout"  # `max_duration`
+    LOST = "lost"  # ECS doesn't know how it ended
+
+
+class Attempt(BaseModel):
+    """One task of a run. token: its clientToken and startedBy. Times are seconds since the epoch."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    number: int
+    provider: str
+    token: str
+    launched: float
+    task_arn: str = ""
+    event: Event | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    started: float | None = None
+    stopped: float | None = None
+
+
+@dataclass(frozen=True)
+class Again:
+    """Launch on `provider` after `pause` seconds."""
+
+    provider: str
+    pause: float
+    why: str
+
+
+def again(
+    rules: Retry, providers: Sequence[str], attempts: Sequence[Attempt], *, cost: float | None, now: float
+) -> Again | str:
+    """What follows the last attempt: another, or why there is none.
+
+    cost: of all attempts, in US dollars; None when unknown.
+    """
+    last = attempts[-1]
+    if last.event is Event.NO_CAPACITY or last.event is Event.INTERRUPTION:
+        allowed = rules.no_capacity if last.event is Event.NO_CAPACITY else rules.interruption
+        tried = sum(1 for a in attempts if a.provider == last.provider and a.event is last.event)
+        what = "no capacity" if last.event is Event.NO_CAPACITY else "Spot interruption"
+        provider = last.provider if tried <= allowed else _next(providers, last.provider)
+        if provider is None:
+            return f"{what} on {' and '.join(dict.fromkeys(a.provider for a in attempts))}, {len(attempts)} tries"
+    elif last.event is Event.ERROR:
+        what, provider = f"exit code {last.exit_code}", last.provider
+        tried = sum(1 for a in attempts if a.event is Event.ERROR)
+        if rules.exit_codes and last.exit_code not in rules.exit_codes:
+            return f"exit code {last.exit_code} isn't one that is retried"
+        if tried > rules.error:
+            return "" if rules.error == 0 else f"the program failed {tried} times"
+    else:
+        return ""
+    pause = min(rules.backoff * 2.0 ** (len(attempts) - 1), LONGEST)
+    if rules.within is not None and now + pause - attempts[0].launched > rules.within:
+        return f"{what}, and `run.retry.within` is over"
+    if rules.max_cost is not None and cost is not None and cost >= rules.max_cost:
+        return f"{what}, and the run has cost ${cost:.2f}, `run.retry.max_cost` is ${rules.max_cost:.2f}"
+    if provider != last.provider:
+        # Elsewhere there may be room at once.
+        return Again(provider, 0.0, f"{what} on {last.provider}")
+    return Again(provider, pause, what)
+
+
+def _next(providers: Sequence[str], last: str) -> str | None:
+    later = list(providers)[list(providers).index(last) + 1 :] if last in providers else []
+    return later[0] if later else None
+
+
+NO_ROOM = ("capacity is unavailable", "resource:", "capacity not available")
+
+
+def event_of(task: Mapping[str, Any], exit_code: int | None, *, overdue: bool = False) -> Event:
+    """What ended a stopped task. overdue: it ran past its `max_duration`."""
+    stop_code, reason = task.get("stopCode", ""), str(task.get("stoppedReason", "")).lower()
+    if stop_code in ("SpotInterruption", "TerminationNotice"):
+        return Event.INTERRUPTION
+    if stop_code == "UserInitiated":
+        return Event.TIMEOUT if overdue else Event.STOPPED
+    if stop_code == "TaskFailedToStart":
+        return Event.NO_CAPACITY if any(words in reason for words in NO_ROOM) else Event.NOT_STARTED
+    if exit_code is None:
+        return Event.LOST
+    return Event.SUCCESS if exit_code == 0 else Event.ERROR

@@ -1,0 +1,103 @@
+"""See a run through: launch, watch, and launch again as the rules allow, until it has ended.
+
+Every change is written to the record first, so that whoever comes next goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from reconciler.aws import Aws
+from reconciler.config.schema import Run as Rules
+from reconciler.run.launch import Launch, start
+from reconciler.run.logs import TaskLog
+from reconciler.run.record import Run, Runs, State
+from reconciler.run.retry import Again, Attempt, Event, again
+from reconciler.run.watch import Watch, Watcher
+
+STATES = {Event.SUCCESS: State.SUCCEEDED, Event.STOPPED: State.STOPPED}
+
+
+class Screen(Watcher, Protocol):
+    """Told also of attempts."""
+
+    def launched(self, run: Run, attempt: Attempt) -> None:
+        """A task was launched, or found again."""
+
+    def retry(self, attempt: Attempt, following: Again) -> None:
+        """An attempt has ended and another follows."""
+
+
+@dataclass
+class Supervisor:
+    """Sees runs of one deploy through. cost: US dollars of so many seconds of its task, None when unknown."""
+
+    aws: Aws
+    runs: Runs
+    rules: Rules
+    cost: Callable[[float], float | None]
+
+    def start(self, launch: Launch, run: Run) -> Run:
+        """Launch the run's first task, or find it."""
+        provider = run.attempts[-1].provider if run.attempts else self.rules.capacity[0]
+        return start(self.aws, self.runs, launch, run, provider)
+
+    def finish(self, launch: Launch, run: Run, screen: Screen) -> Run:
+        """Watch a started run to its end, with every retry. Raises AwsError; Interrupted from the clock."""
+        while True:
+            run = self._attempt(run, screen)
+            attempt = run.attempts[-1]
+            following = self._following(run)
+            if isinstance(following, str):
+                return self._end(run, attempt, following)
+            self.runs.put(run)
+            screen.retry(attempt, following)
+            self.aws.clock.sleep(following.pause)
+            run = start(self.aws, self.runs, launch, run, following.provider)
+
+    def _attempt(self, run: Run, screen: Screen) -> Run:
+        """Watch the newest attempt, unless it has ended already."""
+        attempt = run.attempts[-1]
+        if attempt.event is not None:
+            return run
+        screen.launched(run, attempt)
+        log = TaskLog(self.aws, run.log_group, run.log_prefix, attempt.task_arn)
+        verdict = Watch(self.aws, run.cluster, attempt.task_arn, log, screen, self.rules.max_duration).follow()
+        ended: Mapping[str, Any] = {
+            "event": verdict.event,
+            "exit_code": verdict.exit_code,
+            "reason": verdict.reason,
+            "started": verdict.started,
+            "stopped": verdict.stopped,
+        }
+        return run.with_attempt(attempt.model_copy(update=dict(ended)))
+
+    def _following(self, run: Run) -> Again | str:
+        if run.attempts[-1].event is Event.SUCCESS:
+            return ""
+        now = self.aws.clock.now()
+        return again(self.rules.retry, self.rules.capacity, run.attempts, cost=self.spent(run), now=now)
+
+    def spent(self, run: Run) -> float | None:
+        """What the run's tasks have cost so far."""
+        now = self.aws.clock.now()
+        spans = [(a.stopped or now) - (a.started or a.launched) for a in run.attempts if a.task_arn]
+        costs = [self.cost(seconds) for seconds in spans]
+        return None if any(cost is None for cost in costs) else sum(cost or 0.0 for cost in costs)
+
+    def _end(self, run: Run, attempt: Attempt, why: str) -> Run:
+        """Record the end, with the metrics that the program wrote."""
+        event = attempt.event or Event.LOST
+        update: dict[str, Any] = {
+            "state": STATES.get(event, State.FAILED),
+            "exit_code": attempt.exit_code,
+            "reason": "; ".join(filter(None, (attempt.reason, why))),
+            "cost": self.spent(run),
+        }
+        run = run.model_copy(update=update)
+        if event is Event.SUCCESS:
+            run = run.model_copy(update={"metrics": self.runs.metrics(run), "reason": ""})
+        self.runs.put(run)
+        return run
