@@ -27,6 +27,7 @@ from reconciler.record import read_record
 from reconciler.spec import OWNER_TAG, Address, Observed
 
 IMAGE = "image"
+NO_OPTIONS = Options()
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Deployment:
         order.insert(order.index("repository") + 1, IMAGE)
         return tuple(order)
 
-    def observe(self, options: Options = Options()) -> Seen:
+    def observe(self, options: Options = NO_OPTIONS) -> Seen:
         """Read the record, then everything wanted or recorded, all kinds at once."""
         wanted = self.graph.nodes.keys() if options.targets is None else self.graph.closure(options.targets)
         with ThreadPoolExecutor(len(self.kinds) + 1) as pool:
@@ -79,13 +80,13 @@ class Deployment:
         reads = [pool.submit(self.kinds[kind].observe, self.aws, wants) for kind, wants in by_kind.items()]
         return [(one.spec.address, one) for read in reads for one in read.result().values()]
 
-    def plan(self, seen: Seen, options: Options = Options()) -> Plan:
+    def plan(self, seen: Seen, options: Options = NO_OPTIONS) -> Plan:
         """The plan that makes what is there into what is wanted."""
         return make_plan(
             self.deploy.name, self.graph, seen.resources, recorded=seen.recorded, options=options, ranks=self.ranks
         )
 
-    def plan_destroy(self, seen: Seen, options: Options = Options()) -> Plan:
+    def plan_destroy(self, seen: Seen, options: Options = NO_OPTIONS) -> Plan:
         """The plan that removes what is ours."""
         return plan_destroy(
             self.deploy.name, self.graph, seen.resources, recorded=seen.recorded, options=options, ranks=self.ranks

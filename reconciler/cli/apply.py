@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws import Aws
-from reconciler.cli.common import Target, deployment, plan_options, target
+from reconciler.cli.common import Target, deployment, plan_options, target, where_line
 from reconciler.cli.main import on_interrupt
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.steps import Steps, show_outcome

@@ -124,7 +124,7 @@ def deployment(
         where.deploy,
         aws,
         where.base,
-        ImageKind(engine, lambda line: terminal.say(terminal.style(f"    image | {line}", "dim"))),
+        ImageKind(None, lambda line: terminal.say(terminal.style(f"    image | {line}", "dim"))),
         Object(progress=_Progress(terminal)),
         skip_image=getattr(options, "skip_image", False),
     )

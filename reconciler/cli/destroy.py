@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from reconciler.cli.common import deployment, target
+from reconciler.cli.common import deployment, target, where_line
 from reconciler.cli.main import on_interrupt
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.steps import Steps, show_outcome
@@ -27,7 +27,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     allowed = Options(delete_data=options.delete_data)
     seen = here.observe(allowed)
     plan = here.plan_destroy(seen, allowed)
-    terminal.say(f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}")
+    terminal.say(where_line(here, where))
     if plan.steps:
         show_plan(terminal, plan)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from reconciler.cli.common import deployment, plan_options, target
+from reconciler.cli.common import deployment, plan_options, target, where_line
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.terminal import Terminal
 
@@ -19,6 +19,6 @@ def run(options: Namespace, terminal: Terminal) -> int:
     if options.json:
         terminal.json(plan_json(plan))
     else:
-        terminal.say(f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}")
+        terminal.say(where_line(here, where))
         show_plan(terminal, plan, verbose=options.verbose)
     return 2 if options.detailed_exitcode and plan.changes else 0

@@ -15,7 +15,14 @@ GLYPHS = {
     Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.REPLACE: ("±", "magenta"),
     Action.DELETE: ("-", "red"), Action.ADOPT: (">", "blue"), Action.NONE: ("=", "dim"),
 }  # fmt: skip
-WORDS = {"create": "to create", "update": "to update", "replace": "to replace", "delete": "to delete", "adopt": "to adopt", "none": "as wanted"}  # fmt: skip
+WORDS = {
+    "create": "to create",
+    "update": "to update",
+    "replace": "to replace",
+    "delete": "to delete",
+    "adopt": "to adopt",
+    "none": "as wanted",
+}
 SHORT = 60  # characters of a value on one line
 LONGEST = 24  # lines of one value
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.cli.common import deployment, target
+from reconciler.cli.common import deployment, target, where_line
 from reconciler.cli.render import GLYPHS, plan_json
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.lock import current_holder
@@ -14,8 +14,14 @@ from reconciler.plan import Action, Step
 from reconciler.run.record import Run, Runs, State
 
 RUNS = 5
-WORDS = {Action.CREATE: "missing", Action.UPDATE: "differs", Action.REPLACE: "differs", Action.ADOPT: "differs, not ours",
-         Action.DELETE: "left the file", Action.NONE: "ok"}  # fmt: skip
+WORDS = {
+    Action.CREATE: "missing",
+    Action.UPDATE: "differs",
+    Action.REPLACE: "differs",
+    Action.ADOPT: "differs, not ours",
+    Action.DELETE: "left the file",
+    Action.NONE: "ok",
+}
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -33,7 +39,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
              "runs": [one.model_dump(mode="json") for one in past]}
         )  # fmt: skip
         return 0
-    terminal.print(f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}")
+    terminal.print(where_line(here, where))
     for step in plan.steps:
         terminal.print(_resource(terminal, step))
     if holder:

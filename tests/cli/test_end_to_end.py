@@ -8,17 +8,16 @@ import sys
 import time
 
 import boto3
-from tests.cli.conftest import Project
 
 from reconciler.local import status
+from tests.cli.conftest import Project
 
 
 def client(project: Project, service: str):  # type: ignore[no-untyped-def]
     found = status(project.folder / ".reconciler" / "local")
     assert found is not None
-    return boto3.client(
-        service, endpoint_url=found.endpoint_url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
-    )
+    session = boto3.session.Session("x", "x", region_name="us-east-1")
+    return session.client(service, endpoint_url=found.endpoint_url)
 
 
 def test_apply_runs_the_task_and_the_second_apply_does_nothing(project: Project) -> None:
