@@ -60,9 +60,7 @@ class _Apply:
         seen, *decided = self.aws.together(*reads)
         decision: Decision | None = decided[0] if decided else None
         plan = here.plan(seen, allowed)
-        terminal.say(
-            f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {self.where.place}"
-        )
+        terminal.say(where_line(here, self.where))
         if here.dirty:
             terminal.say(f"the image holds changes that aren't committed: {', '.join(here.dirty[:5])}")
         show_plan(terminal, plan, verbose=self.options.verbose)

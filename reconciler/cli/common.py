@@ -116,6 +116,11 @@ def target(options: Namespace) -> Target:
     )
 
 
+def where_line(here: Deployment, where: Target) -> str:
+    """Which deploy, in which account and region, reached how."""
+    return f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
+
+
 def deployment(
     where: Target, aws: Aws, terminal: Terminal, options: Namespace, engine: Engine | None = None
 ) -> Deployment:
