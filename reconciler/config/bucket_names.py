@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
 from reconciler.config.rule import Rule
@@ -17,11 +16,7 @@ def _bucket(value: str) -> str | None:
     for suffix in ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"):
         if value.endswith(suffix):
             return f"S3 keeps names ending in {suffix} for itself"
-    try:
-        ipaddress.IPv4Address(value)
-    except ValueError:
-        return None
-    return "it looks like an IP address"
+    return "it looks like an IP address" if re.fullmatch(r"(?:[0-9]+\.){3}[0-9]+", value) else None
 
 
 def _suggest_bucket(value: str) -> str:
@@ -37,7 +32,8 @@ def _suggest_bucket(value: str) -> str:
 BUCKET = Rule(
     "a name for an S3 bucket",
     "3 to 63 lower-case letters, digits, hyphens and dots, beginning and ending with a letter or digit",
-    r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+    r"(?!xn--|sthree-|amzn-s3-demo-)(?!.*\.\.)(?!.*(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$)"
+    r"(?!(?:[0-9]+\.){3}[0-9]+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
     _suggest_bucket,
     63,
     _bucket,

@@ -121,7 +121,9 @@ def _words(document: Document, error: Mapping[str, Any], named: Path, place: Pat
         return f"{shown} is neither true nor false", "write true or false"
     if kind == "literal_error":
         return _literal(shown, str(value), context["expected"], named, secret=secret)
-    if kind in ("greater_than_equal", "less_than_equal"):
+    if kind.startswith("float_"):
+        return f"{shown} is not a number", f"write a number{_such_as(named)}"
+    if kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
         return f"{shown} is out of range", f"write a number {_range(named)}"
     return error["msg"], ""
 
@@ -164,10 +166,12 @@ def _literal(shown: str, value: str, expected: str, named: Path, *, secret: bool
 
 
 def _range(named: Path) -> str:
-    low = high = None
+    low = high = above = None
     field = fields.info(named)
     for rule in field.metadata if field else ():
-        low, high = getattr(rule, "ge", low), getattr(rule, "le", high)
+        low, high, above = getattr(rule, "ge", low), getattr(rule, "le", high), getattr(rule, "gt", above)
+    if above is not None:
+        return f"above {above}"
     return f"from {low} to {high}" if high is not None else f"of at least {low}"
 
 

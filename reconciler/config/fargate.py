@@ -27,8 +27,8 @@ SIZES: dict[int, tuple[int, ...]] = {256: (512, 1024, 2048)} | {
 _MEMORIES = tuple(sorted({mib for row in SIZES.values() for mib in row}))
 
 _NUMBER = r"(\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})"
-_CPU = re.compile(_NUMBER + r"\s*(v?cpus?)?", re.IGNORECASE)
-_MEMORY = re.compile(_NUMBER + r"\s*([mg]i?b?)?", re.IGNORECASE)
+_CPU = re.compile(_NUMBER + r"\s*(v?cpus?)?", re.IGNORECASE | re.ASCII)
+_MEMORY = re.compile(_NUMBER + r"\s*([mg]i?b?)?", re.IGNORECASE | re.ASCII)
 
 
 def _amount(value: Any, pattern: re.Pattern[str], factor: int) -> float | None:

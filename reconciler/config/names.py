@@ -14,7 +14,7 @@ from pydantic import AfterValidator
 from reconciler.config.base import bad
 from reconciler.config.bucket_names import BUCKET, BUCKET_PATH, OBJECT_KEY
 from reconciler.config.fargate import nearest
-from reconciler.config.rule import Check, Rule, like, only, plain
+from reconciler.config.rule import Rule, like, only, plain
 
 __all__ = [
     "ACCESS_KEY",
@@ -59,7 +59,7 @@ def _suggest_deploy(value: str) -> str:
 DEPLOY = Rule(
     "a name for a deploy",
     "2 to 40 lower-case letters, digits and single hyphens, beginning with a letter and not with sg-",
-    r"(?!sg-)[a-z][a-z0-9]*(?:-[a-z0-9]+)*",
+    r"(?!sg-)(?=..)[a-z][a-z0-9]*(?:-[a-z0-9]+)*",
     _suggest_deploy,
     40,
     lambda v: "it needs at least 2 characters" if len(v) < 2 else None,
@@ -123,7 +123,7 @@ ECS = Rule("a name in ECS", "1 to 255 letters, digits, _ and -", r"[A-Za-z0-9_-]
 ENV = Rule(
     "an environment variable for the task",
     "letters, digits and _, not beginning with a digit",
-    r"[A-Za-z_][A-Za-z0-9_]*",
+    r"(?!AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)$)[A-Za-z_][A-Za-z0-9_]*",
     lambda v: re.sub(r"^(?=[0-9])", "_", re.sub(r"[^A-Za-z0-9_]+", "_", v.strip())),
     also=lambda v: (
         "leave credentials out, since they can be read here; the task role gives the program its own"
@@ -250,15 +250,12 @@ def _retention(days: int) -> int:
 RETENTION = AfterValidator(_retention)
 
 
-def _tag(longest: int) -> Check:
-    def check(value: str) -> str | None:
-        if any(not (c.isalnum() or c in " _.:/=+-@") for c in value):
-            return "only letters, digits, spaces and _ . : / = + - @ are allowed"
-        if value.lower().startswith(("aws:", "reconciler:")):
-            return "what begins with aws: or reconciler: is reserved"
-        return f"it has {len(value)} characters, and at most {longest} are allowed" if len(value) > longest else None
-
-    return check
+def _tag(value: str) -> str | None:
+    if any(not (c.isalnum() or c in " _.:/=+-@") for c in value):
+        return "only letters, digits, spaces and _ . : / = + - @ are allowed"
+    if value.lower().startswith(("aws:", "reconciler:")):
+        return "what begins with aws: or reconciler: is reserved"
+    return None
 
 
 def _suggest_tag(value: str) -> str:
@@ -266,5 +263,7 @@ def _suggest_tag(value: str) -> str:
     return "".join(c if c.isalnum() or c in " _.:/=+-@" else "-" for c in text)[:128]
 
 
-TAG_KEY = Rule("a key for a tag", "at least one character", r".+", _suggest_tag, also=_tag(128))
-TAG_VALUE = Rule("a value for a tag", "one line of text", r".*", _suggest_tag, also=_tag(256))
+_TAG_TEXT = r"(?:[A-Za-z0-9 _.:/=+@-]|[^\x00-\x7f])"
+_RESERVED = r"(?!(?:[aA][wW][sS]|[rR][eE][cC][oO][nN][cC][iI][lL][eE][rR]):)"
+TAG_KEY = Rule("a key for a tag", "at least one character", rf"{_RESERVED}{_TAG_TEXT}+", _suggest_tag, 128, _tag)
+TAG_VALUE = Rule("a value for a tag", "one line of text", rf"{_RESERVED}{_TAG_TEXT}*", _suggest_tag, 256, _tag)

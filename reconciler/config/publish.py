@@ -9,8 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
+from reconciler.config import fields
 from reconciler.config.reference import reference
 from reconciler.config.schema import Deploy
 
@@ -29,9 +31,22 @@ class _InOrder(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of deploy.yaml as it is written, so with ${...} wherever a value may be."""
-    schema: dict[str, Any] = _open(Deploy.model_json_schema(schema_generator=_InOrder))
+    schema: dict[str, Any] = Deploy.model_json_schema(schema_generator=_InOrder)
+    for at, model in fields.sections().items():
+        section = schema["$defs"][model.__name__] if at else schema
+        for name, field in model.model_fields.items():
+            _bound(section["properties"][name], field)
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "deploy.yaml"}
-    return head | {k: v for k, v in schema.items() if k != "title"}
+    return head | {k: v for k, v in _open(schema).items() if k != "title"}
+
+
+def _bound(schema: dict[str, Any], field: FieldInfo) -> None:
+    """Add a field's bounds, which pydantic leaves out where null is allowed too."""
+    bounds = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum"}
+    for one in schema.get("anyOf", [schema]):
+        if one.get("type") in ("integer", "number"):
+            for rule in field.metadata:
+                one.update({key: getattr(rule, name) for name, key in bounds.items() if hasattr(rule, name)})
 
 
 def _open(schema: Any) -> Any:
@@ -48,6 +63,9 @@ def _open(schema: Any) -> Any:
             opened[key] = {name: _open(inner) for name, inner in value.items()}
         elif key != "title":
             opened[key] = _open(value)
+    if "patternProperties" in opened:
+        # Pydantic's way to say what keys must be like; by itself it would let all others pass.
+        opened["additionalProperties"] = False
     return _with_variables(opened)
 
 

@@ -13,7 +13,7 @@ from reconciler.config.document import Builder, Document, split
 from reconciler.config.problems import ConfigError, ConfigErrors, printable, quoted
 from reconciler.config.resolve import Loader
 
-_LARGEST = 1 << 20  # bytes
+_LARGEST = 1 << 18  # bytes
 
 # PyYAML's words, what they mean, and what to do. The first that is found in the message counts.
 _SYNTAX = (
@@ -102,7 +102,7 @@ def _bytes(path: Path, file: str) -> bytes:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         _refuse(file, f"the file can't be read: {reason}", "check its name and who may read it")
     if len(content) > _LARGEST:
-        _refuse(file, "the file has more than 1 MiB", "check that this is the right file")
+        _refuse(file, "the file has more than 256 KiB", "check that this is the right file")
     return content
 
 

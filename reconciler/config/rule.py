@@ -25,15 +25,15 @@ class Rule:
     pattern: str
     suggest: Check
     longest: int = 0
-    also: Check = lambda _: None  # what a pattern can't say: gives the reason for which a text is refused
+    also: Check = lambda _: None  # a reason that says more than the rule, or what a pattern can't express
 
     def problem(self, value: str) -> str | None:
         """Why `value` is refused; None if it is right."""
         if self.longest and len(value) > self.longest:
             return f"it has {len(value)} characters, and at most {self.longest} are allowed"
-        if re.fullmatch(self.pattern, value, re.ASCII) is None:
-            return self.rule
-        return self.also(value)
+        if reason := self.also(value):
+            return reason
+        return None if re.fullmatch(self.pattern, value, re.ASCII) else self.rule
 
     def check(self, value: str) -> str:
         """`value`; a PydanticCustomError with the rule and a suggestion if it is refused."""

@@ -39,7 +39,11 @@ class Retry(Section):
         (), description="The exit codes that `error` is for; empty for every one but 0.", examples=[[75]]
     )
     backoff: Duration = Field(
-        10, ge=0, le=3600, description="The first pause before a retry; it doubles, up to five minutes.", examples=["30s"]
+        10,
+        ge=0,
+        le=3600,
+        description="The first pause before a retry; it doubles, up to five minutes.",
+        examples=["30s"],
     )
     within: Duration | None = Field(
         None, ge=1, description="No retry later than this after the first launch.", examples=["6h"]

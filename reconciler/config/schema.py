@@ -88,6 +88,7 @@ class SecurityGroup(Section):
 
 
 Subnet = Annotated[str, names.SUBNET]
+Subnets = Annotated[tuple[Subnet, ...], Field(min_length=1)]
 
 
 def _subnets(value: Any) -> Any:
@@ -102,8 +103,8 @@ class Network(Section):
         "default", description="`default`, or a VPC's id.", examples=["vpc-0123456789abcdef0"]
     )
     subnets: Annotated[
-        Literal["default"] | Annotated[tuple[Subnet, ...], Field(min_length=1)],
-        BeforeValidator(_subnets, json_schema_input_type=Literal["default"] | Subnet | tuple[Subnet, ...]),
+        Literal["default"] | Subnets,
+        BeforeValidator(_subnets, json_schema_input_type=Literal["default"] | Subnet | Subnets),
     ] = Field(
         "default",
         description="`default` for all default subnets of the VPC, or subnet ids.",
