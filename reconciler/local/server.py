@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 StartResponse = Callable[..., Any]
 IDENTITY_PATH = "/_reconciler/identity"
+CHECK_SECONDS = 2.0
 
 
 class Server:
@@ -112,6 +113,14 @@ def write_record(home: Path, record: dict[str, object]) -> None:
     part.replace(home / "server.json")
 
 
+def still_ours(home: Path, identity: str) -> bool:
+    """Whether the folder still names this server: else nobody can find it, and it had better end."""
+    try:
+        return bool(json.loads((home / "server.json").read_text())["identity"] == identity)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def main(home: Path) -> None:
     """Serve until told to end."""
     os.umask(0o077)
@@ -127,9 +136,11 @@ def main(home: Path) -> None:
     threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     threading.Thread(target=app.load, name="loading", daemon=True).start()
     write_record(home, {"pid": os.getpid(), "port": app.port, "identity": identity, "started_at": time.time()})
-    stopping.wait()
+    while still_ours(home, identity) and not stopping.wait(CHECK_SECONDS):
+        pass
     app.close()
-    (home / "server.json").unlink(missing_ok=True)
+    if still_ours(home, identity):
+        (home / "server.json").unlink(missing_ok=True)
     os._exit(0)  # threads of open connections have nothing left to do
 
 

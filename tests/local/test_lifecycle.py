@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -121,6 +122,15 @@ def test_nothing_is_left_when_the_server_is_killed_and_it_starts_again(home: Pat
     again = local.ensure_running(home)
     assert again.pid != embedded_aws.running.pid
     until(lambda: not (home / "tasks").exists(), "the removal of what the tasks left")
+
+
+def test_a_server_whose_folder_is_gone_ends(home: Path) -> None:
+    embedded_aws = EmbeddedAws(local.ensure_running(home))
+    sleeping_task(embedded_aws)
+    processes = [embedded_aws.running.pid, *descendants(embedded_aws.running.pid)]
+    shutil.rmtree(home)
+    until(lambda: not any(alive(pid) for pid in processes), "the end of the server that nobody can find any more")
+    assert local.status(home) is None
 
 
 def test_stop_ends_the_tasks_that_run(home: Path) -> None:
