@@ -125,7 +125,7 @@ def _words(document: Document, error: Mapping[str, Any], named: Path, place: Pat
         return f"{shown} is not a number", f"write a number{_such_as(named)}"
     if kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
         return f"{shown} is out of range", f"write a number {_range(named)}"
-    return error["msg"], ""
+    return f"{shown} is refused: {error['msg']}", f"give another value{_such_as(named)}"
 
 
 def _start(path: Path) -> str:

@@ -36,7 +36,7 @@ class ConfigError:
         return "\n".join(lines)
 
 
-class ConfigErrors(UserError):  # noqa: N818 - it holds several ConfigError
+class ConfigErrors(UserError):
     """Everything that is wrong with one file. Exit code 2; nothing was touched."""
 
     def __init__(self, errors: Iterable[ConfigError]) -> None:

@@ -22,7 +22,8 @@ def _duration(value: Any) -> Any:
     return int(match[1]) * UNITS[match[2] or "s"]
 
 
-Duration = Annotated[int, BeforeValidator(_duration, json_schema_input_type=int | str)]
+_Text = Annotated[str, Field(pattern=r"^\s*[0-9]+\s*[smhd]?\s*$")]
+Duration = Annotated[int, BeforeValidator(_duration, json_schema_input_type=int | _Text)]
 
 
 class Retry(Section):

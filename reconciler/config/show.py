@@ -10,17 +10,19 @@ from reconciler.config.resolve import Loader
 from reconciler.config.schema import Deploy
 
 
-class _Dumper(yaml.SafeDumper):
+class Dumper(yaml.SafeDumper):
     """Quotes whatever our loader, or any other reader of YAML, might not take for text."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Indent lists under their key, as people write them."""
         super().increase_indent(flow, False)
 
     def ignore_aliases(self, data: Any) -> bool:
+        """Write everything out, so that no anchor appears."""
         return True
 
 
-_Dumper.yaml_implicit_resolvers = {
+Dumper.yaml_implicit_resolvers = {
     first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()), *Loader.yaml_implicit_resolvers.get(first, ())]
     for first in yaml.SafeDumper.yaml_implicit_resolvers.keys() | Loader.yaml_implicit_resolvers.keys()
 }
@@ -30,7 +32,7 @@ def show(deploy: Deploy) -> str:
     """YAML of `deploy` with every default filled in, in the order of the schema; `load` makes the same deploy of it."""
     deploy = deploy.filled()
     tree = _literal(deploy.model_dump(mode="json"))
-    text: str = yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31)
+    text: str = yaml.dump(tree, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=2**31)
     if deploy.data.bucket.name is None:
         comment = f"  # {deploy.name}-data-{deploy.account or 'ACCOUNT'}"
         start = "\ndata:\n  bucket:\n    name: null"
