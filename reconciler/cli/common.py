@@ -86,24 +86,29 @@ def local_home(file: Path) -> Path:
     return file.resolve().parent / ".reconciler" / "local"
 
 
+def reach(file: Path, local: bool) -> tuple[Any, str | None, Path | None]:
+    """The way to AWS for a deploy.yaml: session and endpoint (None: boto3's own), home of the embedded AWS if local."""
+    if not local:
+        return None, os.environ.get("AWS_ENDPOINT_URL") or None, None
+    from reconciler.local import LocalError, ensure_running
+
+    home = local_home(file)
+    try:
+        endpoint = ensure_running(home).endpoint_url
+    except LocalError as error:
+        raise UserError(str(error)) from None
+    import boto3
+
+    # Never the user's own credentials.
+    session = boto3.session.Session(aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106
+    return session, endpoint, home
+
+
 def target(options: Namespace) -> Target:
     """Read the file and find the way to AWS. Raises ConfigErrors, UserError."""
     file = Path(options.file)
     deploy = load(file, environ=os.environ)
-    session, home = None, None
-    endpoint = os.environ.get("AWS_ENDPOINT_URL") or None
-    if options.local:
-        from reconciler.local import LocalError, ensure_running
-
-        home = local_home(file)
-        try:
-            endpoint = ensure_running(home).endpoint_url
-        except LocalError as error:
-            raise UserError(str(error)) from None
-        import boto3
-
-        # Never the user's own credentials.
-        session = boto3.session.Session(aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106
+    session, endpoint, home = reach(file, options.local)
     return Target(
         deploy,
         file.resolve().parent,
@@ -121,9 +126,7 @@ def where_line(here: Deployment, where: Target) -> str:
     return f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
 
 
-def deployment(
-    where: Target, aws: Aws, terminal: Terminal, options: Namespace, engine: Engine | None = None
-) -> Deployment:
+def deployment(where: Target, aws: Aws, terminal: Terminal, options: Namespace) -> Deployment:
     """Read what the plan starts from."""
     return prepare(
         where.deploy,

@@ -79,11 +79,27 @@ def parser() -> argparse.ArgumentParser:
     _command(commands, "status", "what is there, in one screen")
     _command(commands, "show", "print the file with every default filled in", aws=False)
 
+    _runs(commands)
+
     local = commands.add_parser("local", help="the embedded AWS behind --local: status, stop, reset")
     local.add_argument("action", choices=("status", "stop", "reset"))
     local.add_argument("file", nargs="?", default="deploy.yaml", help="its deploy.yaml (default: %(default)s)")
     local.add_argument("--json", action="store_true", help="print one JSON object")
     local.set_defaults(module="local")
+
+    bring = commands.add_parser("import", help="write the deploy.yaml of a deployment that was set up by hand")
+    bring.description = "Write the deploy.yaml of a deployment that was set up by hand. Changes nothing in AWS."
+    bring.add_argument("--prefix", required=True, metavar="P", help="the part that the names of the resources share")
+    bring.add_argument("--region", metavar="R", help="(default: AWS_REGION, else us-east-1)")
+    bring.add_argument(
+        "-o", "--out", default="deploy.yaml", metavar="FILE", help="never overwritten (default: %(default)s)"
+    )
+    bring.add_argument("--data", metavar="FILE", help="the training data, relative to the file's folder")
+    bring.add_argument(
+        "--take", action="append", default=[], metavar="KIND.NAME", help="this one, where several could be meant"
+    )
+    _reach(bring)
+    bring.set_defaults(module="import_")
 
     unlock = commands.add_parser("unlock", help="take the lock away from an apply that is gone for good")
     _where(unlock)
@@ -103,10 +119,42 @@ def _command(
 def _where(command: argparse.ArgumentParser, *, aws: bool = True) -> None:
     command.add_argument("file", nargs="?", default="deploy.yaml", help="(default: %(default)s)")
     if aws:
-        command.add_argument("--local", action="store_true", help="on this machine, with no AWS account")
-        command.add_argument("--json", action="store_true", help="print one JSON object")
-        command.add_argument("-q", "--quiet", action="store_true", help="print only errors and results")
-        command.add_argument("-v", "--verbose", action="store_true", help="log every AWS call on standard error")
+        _reach(command)
+
+
+def _reach(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--local", action="store_true", help="on this machine, with no AWS account")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument("-q", "--quiet", action="store_true", help="print only errors and results")
+    command.add_argument("-v", "--verbose", action="store_true", help="log every AWS call on standard error")
+
+
+def _runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands about runs, which name a run and not a file."""
+
+    def command(name: str, text: str, *, run: bool = True) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if run:
+            made.add_argument(
+                "run", nargs="?", default="", metavar="RUN", help="its id or a part of it (default: the newest)"
+            )
+        made.add_argument("--file", default="deploy.yaml", help="(default: %(default)s)")
+        _reach(made)
+        made.set_defaults(module=name)
+        return made
+
+    watch = command("watch", "come back to a run: its log, its end, its exit code")
+    watch.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help="what Ctrl-C does to the task")
+    logs = command("logs", "the log lines of a run")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until the task has stopped")
+    logs.add_argument("--since", default="", metavar="SPAN", help="only the last 10m, 2h or 1d")
+    logs.add_argument("--attempt", type=int, default=0, metavar="N", help="of this attempt (default: the newest)")
+    command("stop", "end a run's task")
+    command("diagnose", "why a run failed and what to do")
+    runs = command("runs", "list the runs, show one, compare two, or find the best by a metric", run=False)
+    runs.add_argument("verb", nargs="?", default="list", choices=("list", "show", "compare", "best"))
+    runs.add_argument("names", nargs="*", metavar="RUN|METRIC", help="one for show, two for compare, a metric for best")
+    runs.add_argument("--lowest", action="store_true", help="with best: the lowest is the best")
 
 
 def _planning(command: argparse.ArgumentParser) -> None:
