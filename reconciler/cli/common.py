@@ -178,9 +178,7 @@ class _Progress:
 
 def _tell(terminal: Terminal, waiting: Waiting) -> None:
     if waiting.seconds > 2:
-        terminal.note(
-            f"  waiting for {waiting.service}:{waiting.operation} ({waiting.code}), {waiting.seconds:.0f} s so far"
-        )
+        terminal.note(f"  {waiting}")
 
 
 def _logger() -> Any:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.cli.common import deployment, target, where_line
 from reconciler.cli.render import GLYPHS, plan_json
-from reconciler.cli.terminal import Terminal, seconds
+from reconciler.cli.runs import row
+from reconciler.cli.terminal import Terminal
 from reconciler.lock import current_holder
 from reconciler.plan import Action, Step
-from reconciler.run.record import Run, Runs, State
+from reconciler.run.record import Runs
 
 RUNS = 5
 WORDS = {
@@ -46,7 +46,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         terminal.print(f"locked by {holder}")
     terminal.print(f"runs: {len(past)}" + (f", the newest {RUNS}:" if len(past) > RUNS else ""))
     for one in past[:RUNS]:
-        terminal.print(_run(terminal, one))
+        terminal.print(row(terminal, one))
     return 0
 
 
@@ -56,11 +56,3 @@ def _resource(terminal: Terminal, step: Step) -> str:
     note = step.note or detail
     state = terminal.style(f"{WORDS[step.action]:<18}", colour)
     return f"  {state} {step.address.kind:<16} {step.address.name}" + (f"  ({note})" if note else "")
-
-
-def _run(terminal: Terminal, one: Run) -> str:
-    when = datetime.fromtimestamp(one.created, UTC).strftime("%Y-%m-%d %H:%M")
-    took = seconds(one.seconds) if one.seconds is not None else "-"
-    state = terminal.style(f"{one.state.value:<10}", "green" if one.state is State.SUCCEEDED else "yellow")
-    code = "-" if one.exit_code is None else str(one.exit_code)
-    return f"  {one.id:<26} {when} UTC  {state} exit {code:<4} {took}"

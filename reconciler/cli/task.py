@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.aws import Aws
 from reconciler.cli.common import Target
+from reconciler.cli.diagnose import diagnose, show
 from reconciler.cli.loglines import readable
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.deployment import Deployment
@@ -160,7 +161,7 @@ def report(terminal: Terminal, where: Target, here: Deployment, run: Run) -> Non
     if not good:
         if run.reason:
             terminal.print(f"  reason   {run.reason}")
-        terminal.print(f"  why      {_command(where, 'diagnose', run.id)}")
+        show(terminal, diagnose(here.aws, here.deploy, run))
         return
     shown = sorted(run.metrics.items())
     for name, value in shown[:METRICS]:

@@ -105,3 +105,16 @@ def check_size(cpu: int, memory: int) -> tuple[str, str] | None:
 def _or(words: Iterable[str]) -> str:
     *most, last = words
     return f"{', '.join(most)} or {last}" if most else last
+
+
+def next_size(cpu: int, memory: int) -> tuple[int, int]:
+    """The size to try when memory was too little: twice as much, with more CPU only where that is needed.
+
+    The same size when there is none larger.
+    """
+    for units in sorted(SIZES):
+        enough = [mib for mib in SIZES[units] if mib >= 2 * memory]
+        if units >= cpu and enough:
+            return units, enough[0]
+    top = max(SIZES)
+    return (top, SIZES[top][-1]) if memory < SIZES[top][-1] else (cpu, memory)

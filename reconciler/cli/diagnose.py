@@ -1,0 +1,76 @@
+"""`diagnose`: why a run failed and what to do."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import asdict
+
+from reconciler.aws import Aws
+from reconciler.cli.runs_common import past
+from reconciler.cli.terminal import Terminal
+from reconciler.config import Deploy
+from reconciler.errors import ReconcilerError
+from reconciler.run.case import Case, Diagnosis
+from reconciler.run.explain import explain
+from reconciler.run.logs import TaskLog
+from reconciler.run.record import Run, State
+from reconciler.run.retry import Event
+
+LINES = 200  # of the log's end that are looked at
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Say it."""
+    here = past(options, terminal)
+    found = here.find(options.run)
+    if found.state is State.SUCCEEDED or not found.state.over:
+        terminal.print(f"run {found.id} {'succeeded' if found.state.over else 'is not over'}")
+        return 0
+    diagnosis = diagnose(here.aws, here.where.deploy, found)
+    if options.json:
+        terminal.json({"version": 1, "run": found.id, **asdict(diagnosis)})
+    else:
+        terminal.print(f"Run {found.id} {found.state.value}.")
+        show(terminal, diagnosis)
+    return 0
+
+
+def diagnose(aws: Aws, deploy: Deploy, run: Run) -> Diagnosis:
+    """Why a run's last attempt failed, from what ECS said and the end of its log."""
+    task, last = deploy.task, run.attempts[-1] if run.attempts else None
+    lines: list[str] = []
+    if last is not None and last.task_arn:
+        log = TaskLog(aws, run.log_group, run.log_prefix, last.task_arn)
+        log.follow([run.container])
+        try:
+            log.read(lambda container, text, timestamp: lines.append(text))
+        except ReconcilerError:
+            lines = []  # what ECS says is still worth explaining
+    image = str(run.inputs.get("containers", {}).get(run.container, {}).get("image", ""))
+    case = Case(
+        event=(last.event if last else None) or Event.LOST,
+        exit_code=run.exit_code,
+        reason=last.reason if last else run.reason,
+        log=lines[-LINES:],
+        cpu=task.cpu,
+        memory=task.memory,
+        architecture=task.platform,
+        image=image,
+        task_role=str(task.role.name),
+        execution_role=str(task.execution_role.name),
+        log_group=run.log_group,
+    )
+    return explain(case)
+
+
+def show(terminal: Terminal, found: Diagnosis) -> None:
+    """Cause, evidence, fix, and the change to deploy.yaml."""
+    cause = found.cause if found.sure else f"{found.cause} (not sure)" if found.cause != "unknown" else "unknown"
+    terminal.print(f"  why      {terminal.style(cause, 'bold')}")
+    for line in found.evidence:
+        terminal.print(f"  found    {line}")
+    terminal.print(f"  fix      {found.fix}")
+    if found.change:
+        terminal.print("  in deploy.yaml:")
+        for line in found.change.splitlines():
+            terminal.print(f"      {line}")

@@ -1,0 +1,79 @@
+"""`import`: write the deploy.yaml of a deployment that was set up by hand. Reads AWS, and writes that one file."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from pathlib import Path
+
+from reconciler.aws import Aws
+from reconciler.cli.common import reach
+from reconciler.cli.terminal import Terminal
+from reconciler.config.names import REGION
+from reconciler.errors import UserError
+from reconciler.importer import Imported, import_deploy
+from reconciler.spec import Address
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Write the file. Returns 0; raises UserError when it is there already, or when nothing was found."""
+    out = Path(options.out)
+    if out.exists():
+        raise UserError(f"{out} is there already, and is never overwritten", hint="name another file: -o FILE")
+    session, endpoint, _ = reach(out, options.local)
+    region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    if problem := REGION.problem(region):
+        raise UserError(f"--region {region}: {problem}")
+    if not options.prefix.strip("-_./ "):
+        raise UserError("--prefix is empty", hint="give the part that the names of the resources share")
+    if options.data and not (out.parent / options.data).is_file():
+        raise UserError(f"--data {options.data}: there is no such file in the folder of {out}")
+    imported = import_deploy(
+        Aws(region, session=session, endpoint_url=endpoint, read_only=True),
+        options.prefix,
+        take=[_address(text) for text in options.take],
+        data=options.data,
+        base=out.parent,
+        environ=os.environ,
+        name=str(out),
+    )
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(imported.text)
+    except OSError as error:
+        raise UserError(f"{out} can't be written: {error.strerror}", hint="name another file: -o FILE") from None
+    _tell(terminal, imported, out, as_json=options.json)
+    return 0
+
+
+def _tell(terminal: Terminal, imported: Imported, out: Path, *, as_json: bool) -> None:
+    if as_json:
+        found = [{"kind": one.kind, "name": one.name} for one in imported.found]
+        terminal.json(
+            {
+                "version": 1,
+                "file": str(out),
+                "found": found,
+                "differences": imported.differences,
+                "notes": imported.notes,
+            }
+        )
+        return
+    for address in imported.found:
+        terminal.say(f"  {address.kind:<16} {address.name}")
+    for note in imported.notes:
+        terminal.print(f"note: {note}")
+    if imported.differences:
+        terminal.print(f"{out} can't say all of it, or some of it isn't there; `plan` shows:")
+        for line in imported.differences:
+            terminal.print(f"  {line}")
+    else:
+        terminal.say("its plan shows no differences")
+    terminal.print(f"wrote {out}: python -m reconciler plan {out}")
+
+
+def _address(text: str) -> Address:
+    kind, dot, name = text.partition(".")
+    if not (dot and name):
+        raise UserError(f"--take {text}: write KIND.NAME, such as cluster.my-cluster")
+    return Address(kind, name)

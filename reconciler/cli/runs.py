@@ -1,0 +1,121 @@
+"""`runs`: list them, show one, compare two, find the best by a metric."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.cli.runs_common import Past, past
+from reconciler.cli.terminal import Terminal, seconds
+from reconciler.errors import UserError
+from reconciler.run.record import Run, State
+
+METRICS = 3  # shown in the list
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Do what the words after `runs` say."""
+    here = past(options, terminal)
+    verb, names = options.verb, list(options.names)
+    wanted = {"list": 0, "show": (0, 1), "compare": 2, "best": 1}[verb]
+    if len(names) not in (wanted if isinstance(wanted, tuple) else (wanted,)):
+        raise UserError(
+            f"`runs {verb}` takes {wanted if isinstance(wanted, int) else 'at most one'} name(s), got {len(names)}",
+            hint="runs | runs show [RUN] | runs compare A B | runs best METRIC",
+        )
+    if verb == "list":
+        found = here.runs.all()
+        _list(terminal, found, options.json)
+    elif verb == "show":
+        _show(terminal, here.find(names[0] if names else ""), options.json)
+    elif verb == "compare":
+        _compare(terminal, here.find(names[0]), here.find(names[1]), options.json)
+    else:
+        _best(terminal, here, names[0], options)
+    return 0
+
+
+def _list(terminal: Terminal, found: list[Run], as_json: bool) -> None:
+    if as_json:
+        terminal.json({"version": 1, "runs": [one.model_dump(mode="json") for one in found]})
+        return
+    if not found:
+        terminal.print("no runs yet")
+    for one in found:
+        terminal.print(row(terminal, one))
+
+
+def row(terminal: Terminal, one: Run) -> str:
+    """One run on one line."""
+    when = datetime.fromtimestamp(one.created, UTC).strftime("%Y-%m-%d %H:%M")
+    took = seconds(one.seconds) if one.seconds is not None else "-"
+    colour = "green" if one.state is State.SUCCEEDED else "yellow"
+    code = "-" if one.exit_code is None else str(one.exit_code)
+    cost = f"${one.cost:.4f}" if one.cost is not None else "-"
+    metrics = " ".join(f"{k}={v:.4g}" for k, v in sorted(one.metrics.items())[:METRICS])
+    state = terminal.style(f"{one.state.value:<10}", colour)
+    return f"  {one.id:<26} {when} UTC  {state} exit {code:<4} {took:<12} {cost:<9} {metrics}".rstrip()
+
+
+def _show(terminal: Terminal, one: Run, as_json: bool) -> None:
+    if as_json:
+        terminal.json(one.model_dump(mode="json"))
+        return
+    terminal.print(row(terminal, one).strip())
+    for attempt in one.attempts:
+        end = attempt.event.value if attempt.event else "under way"
+        terminal.print(f"  attempt {attempt.number} on {attempt.provider}: {end}  {attempt.reason}  {attempt.task_arn}")
+    terminal.print(f"  output  {one.output}")
+    terminal.print("  inputs")
+    for path, value in flat(one.inputs):
+        terminal.print(f"    {path:<50} {value}")
+    terminal.print("  metrics")
+    for name, number in sorted(one.metrics.items()):
+        terminal.print(f"    {name:<50} {number:.6g}")
+
+
+def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf of nested mappings with its path."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from flat(part, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value
+
+
+def _compare(terminal: Terminal, a: Run, b: Run, as_json: bool) -> None:
+    inputs = _differences(dict(flat(a.inputs)), dict(flat(b.inputs)))
+    metrics = _differences(a.metrics, b.metrics)
+    if as_json:
+        terminal.json({"version": 1, "a": a.id, "b": b.id, "inputs": inputs, "metrics": metrics})
+        return
+    terminal.print(f"  {'':<50} {a.id:<28} {b.id}")
+    terminal.print("  inputs" if inputs else "  inputs: the same")
+    for path, (before, after) in inputs.items():
+        terminal.print(f"    {path:<48} {before!s:<28} {after}")
+    terminal.print("  metrics" if metrics else "  metrics: the same")
+    for name, (before, after) in metrics.items():
+        change = f"  ({after - before:+.4g})" if isinstance(before, float) and isinstance(after, float) else ""
+        terminal.print(f"    {name:<48} {_number(before):<28} {_number(after)}{change}")
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {key: (a.get(key, "-"), b.get(key, "-")) for key in sorted({*a, *b}) if a.get(key) != b.get(key)}
+
+
+def _best(terminal: Terminal, here: Past, metric: str, options: Namespace) -> None:
+    found = [one for one in here.runs.all() if metric in one.metrics]
+    if not found:
+        raise UserError(f"no run has the metric {metric!r}", hint="`runs show` lists the metrics of a run")
+    found.sort(key=lambda one: one.metrics[metric], reverse=not options.lowest)
+    if options.json:
+        terminal.json({"version": 1, "metric": metric, "runs": [one.model_dump(mode="json") for one in found]})
+        return
+    for one in found[:10]:
+        terminal.print(f"  {one.metrics[metric]:<14.6g} {one.id}  exit {one.exit_code}  {one.state.value}")

@@ -1,0 +1,22 @@
+"""`stop`: end a run's task."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from reconciler.cli.runs_common import past
+from reconciler.cli.terminal import Terminal
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Ask ECS to stop it: SIGTERM, and SIGKILL after the stop timeout."""
+    here = past(options, terminal, read_only=False)
+    found = here.find(options.run)
+    if found.state.over:
+        terminal.print(f"run {found.id} is over: {found.state.value}")
+    elif not found.task_arn:
+        terminal.print(f"run {found.id} has no task")
+    else:
+        here.aws.find("ecs", "StopTask", cluster=found.cluster, task=found.task_arn, reason="stopped by the user")
+        terminal.print(f"run {found.id} is being stopped; see how it ended: python -m reconciler watch {found.id}")
+    return 0

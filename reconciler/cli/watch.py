@@ -1,0 +1,45 @@
+"""`watch`: come back to a run. One that ended while nobody looked gives its log and its exit code."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from reconciler.cli.common import deployment, target
+from reconciler.cli.main import on_interrupt
+from reconciler.cli.runs_common import Past
+from reconciler.cli.task import copy_results, exit_code, report
+from reconciler.cli.task import watch as watch_task
+from reconciler.cli.terminal import Terminal
+from reconciler.errors import UserError
+from reconciler.run.job import launch_of
+from reconciler.run.record import Runs, State
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Watch it to its end. Returns its exit code."""
+    options.skip_image = True
+    where = target(options)
+    on_interrupt(where.stop.set)
+    here = deployment(where, where.aws(terminal), terminal, options)
+    runs = Runs(here.aws, here.names.bucket)
+    past = Past(where, here.aws, runs)
+    found = past.find(options.run)
+    if found.state.over:
+        past.log(found).read(lambda container, text, timestamp: terminal.say(f"  | {text}"))
+        if found.state is State.SUCCEEDED:
+            copy_results(terminal, where, here, runs, found)
+        report(terminal, where, here, found)
+        code = exit_code(found)
+    else:
+        seen = here.observe()
+        attributes = {address: one.attributes for address, one in seen.resources.items()}
+        try:
+            launch = launch_of(here, attributes, "")
+        except KeyError as missing:
+            raise UserError(f"{missing.args[0]} isn't there any more", hint="run `apply`") from None
+        if not found.attempts or (found.attempts[-1].event is None and not found.task_arn):
+            raise UserError(f"run {found.id} was never launched", hint="run `apply`: it launches it")
+        found, code = watch_task(terminal, where, here, runs, launch, found, options.on_interrupt)
+    if options.json:
+        terminal.json(found.model_dump(mode="json"))
+    return code

@@ -1,0 +1,170 @@
+"""Why a task that ran ended badly: stopped from outside, out of something, refused, or by its own failure. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.config.fargate import next_size
+from reconciler.run.case import Case, Diagnosis, Rule, find, no_route, said
+from reconciler.run.retry import Event
+
+
+def _memory(case: Case) -> Diagnosis | None:
+    by_ecs = said(r"OutOfMemory", case)
+    by_program = find(r"\bMemoryError\b|std::bad_alloc|Cannot allocate memory|Unable to allocate", case.log)
+    if not by_ecs and not (by_program and case.exit_code not in (0, None)):
+        return None
+    text = by_ecs or (by_program[1] if by_program else "")
+    cpu, memory = next_size(case.cpu, case.memory)
+    if (cpu, memory) == (case.cpu, case.memory):
+        return Diagnosis(f"out of memory: {case.memory} MiB, the most that Fargate has", (text,), "use less memory")
+    change = f"task:\n  cpu: {cpu}\n  memory: {memory}"
+    return Diagnosis(
+        f"out of memory: the task has {case.memory} MiB", (text,), f"the next size up has {memory} MiB", change
+    )
+
+
+def _spot(case: Case) -> Diagnosis | None:
+    if case.event is not Event.INTERRUPTION:
+        return None
+    return Diagnosis(
+        "Spot took the capacity back",
+        (case.reason or "stop code SpotInterruption",),
+        "fall back to on-demand capacity, or allow more retries under run.retry.interruption",
+        "run:\n  capacity: [FARGATE_SPOT, FARGATE]",
+    )
+
+
+def _timeout(case: Case) -> Diagnosis | None:
+    if case.event is not Event.TIMEOUT:
+        return None
+    return Diagnosis(
+        "it ran longer than run.max_duration allows", (case.reason,), "allow it longer, or give it more CPU",
+        "run:\n  max_duration: 4h",
+    )  # fmt: skip
+
+
+def _stopped(case: Case) -> Diagnosis | None:
+    if case.event is not Event.STOPPED:
+        return None
+    return Diagnosis(
+        "somebody stopped it", (case.reason or "stop code UserInitiated",), "run `apply` to launch it again"
+    )
+
+
+ACTION = re.compile(
+    r"not authorized to perform:?\s*(?P<action>[\w-]+:\w+)(?:\s+on resource:?\s*\"?(?P<resource>arn:[^\s\"']+))?",
+    re.IGNORECASE,
+)
+
+
+def _denied(case: Case) -> Diagnosis | None:
+    found = find(r"AccessDenied|Access Denied|not authorized to perform|Forbidden.*(Head|Get)Object|\(403\)", case.log)
+    if not found or case.event is Event.SUCCESS:
+        return None
+    evidence = found[1]
+    if match := ACTION.search(evidence):
+        action, resource = match["action"], match["resource"] or "the resource in the message"
+        change = ""
+        if action.lower() in ("s3:getobject", "s3:putobject") and ":::" in resource:
+            path = resource.partition(":::")[2].partition("/")[2]
+            change = f"task:\n  role:\n    {'read' if action.lower() == 's3:getobject' else 'write'}: [{path}]"
+        return Diagnosis(
+            f"{case.task_role} may not {action}",
+            (evidence,),
+            f"its policy lacks {action} on {resource}: add the path to the list that is there",
+            change,
+        )
+    return Diagnosis(
+        f"AWS refused something to {case.task_role}",
+        (evidence,),
+        "add what it needs under task.role: read and write are paths of the bucket, policy is a whole document",
+        sure=False,
+    )
+
+
+def _no_data(case: Case) -> Diagnosis | None:
+    found = find(
+        r"NoSuchKey|NoSuchBucket|The specified (key|bucket) does not exist|HeadObject.*Not Found|\(404\)", case.log
+    )
+    if not found or case.event is Event.SUCCESS:
+        return None
+    return Diagnosis(
+        "an object or bucket isn't there", (found[1],), "check S3_BUCKET, S3_KEY and data.files; run `apply`"
+    )
+
+
+def _disk(case: Case) -> Diagnosis | None:
+    found = find(r"No space left on device|ENOSPC|disk quota exceeded", case.log)
+    if not found:
+        return None
+    return Diagnosis("the disk is full", (found[1],), "give it a larger one", "task:\n  ephemeral_storage: 50")
+
+
+def _read_only(case: Case) -> Diagnosis | None:
+    found = find(r"Read-only file system", case.log)
+    return found and Diagnosis("the file system is read-only", (found[1],), "write to /tmp or to OUTPUT_URI")
+
+
+def _network(case: Case) -> Diagnosis | None:
+    pattern = (
+        r"Could not connect to the endpoint|ConnectTimeout|EndpointConnectionError|Temporary failure in name resolution"
+    )
+    found = find(pattern, case.log)
+    return no_route(found[1]) if found and case.exit_code != 0 else None
+
+
+def _module(case: Case) -> Diagnosis | None:
+    found = find(r"(?:ModuleNotFoundError|ImportError): .*", case.log)
+    fix = "add it to what the Dockerfile installs; `apply` builds the image again"
+    return found and Diagnosis("the image lacks a Python module", (found[1],), fix)
+
+
+def _crash(case: Case) -> Diagnosis | None:
+    if case.exit_code not in (134, 136, 139):
+        return None
+    names = {134: "aborted (SIGABRT)", 136: "an arithmetic error (SIGFPE)", 139: "a segmentation fault (SIGSEGV)"}
+    return Diagnosis(
+        f"the program ended by {names[case.exit_code]}",
+        (f"exit code {case.exit_code}", *case.log[-2:]),
+        "a library in native code failed: check its version and that the image is built for this architecture",
+    )
+
+
+def _exception(case: Case) -> Diagnosis | None:
+    """The program's own exception: the last line of a Python traceback, with where it was raised."""
+    start = max((i for i, line in enumerate(case.log) if "Traceback (most recent call last)" in line), default=None)
+    if start is None or case.exit_code == 0:
+        return None
+    after = case.log[start + 1 :]
+    raised = next(
+        (line for line in after if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt|Warning)?(:|$)", line)), ""
+    )
+    place = [line.strip() for line in after if line.strip().startswith('File "')]
+    if not raised:
+        return None
+    return Diagnosis(
+        f"the program failed: {raised.strip()}", (*place[-1:], raised.strip()), "correct the program or its input"
+    )
+
+
+def _killed(case: Case) -> Diagnosis | None:
+    if case.exit_code == 137:
+        fix = "most often that is memory: watch it, or give the task the next size up"
+        return Diagnosis("the program was killed (SIGKILL)", ("exit code 137", case.reason), fix, sure=False)
+    if case.exit_code == 143:
+        return Diagnosis("the program was asked to end (SIGTERM)", ("exit code 143", case.reason), "see who stopped it")
+    return None
+
+
+def _no_code(case: Case) -> Diagnosis | None:
+    if case.exit_code is not None or case.event is not Event.LOST:
+        return None
+    fix = "run `apply` to launch it again; the log may say how far it came"
+    return Diagnosis("ECS doesn't say how it ended", (case.reason or "no exit code",), fix, sure=False)
+
+
+END: tuple[Rule, ...] = (
+    _spot, _timeout, _stopped, _memory, _denied, _no_data, _disk, _read_only, _network, _module, _crash,
+    _exception, _killed, _no_code,
+)  # fmt: skip

@@ -1,0 +1,118 @@
+"""Why a task never started: its secrets, its log, its image, its command, room for it. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.run.case import Case, Diagnosis, Rule, find, no_route, said
+from reconciler.run.retry import Event
+
+
+def _secret(case: Case) -> Diagnosis | None:
+    text = said(r"ResourceInitializationError.*(secret|ssm|parameter)", case)
+    if not text:
+        return None
+    if re.search(r"AccessDenied|not authorized", text, re.IGNORECASE):
+        return Diagnosis(
+            "ECS may not read a secret of the task",
+            (text,),
+            f"{case.execution_role} needs ssm:GetParameters or secretsmanager:GetSecretValue on it (and kms:Decrypt "
+            "for a key of your own); `apply` writes this policy for the ARNs under task.secrets",
+        )
+    if re.search(r"timeout|timed out|dial tcp|connect", text, re.IGNORECASE):
+        return no_route(text)
+    return Diagnosis("a secret of the task can't be read", (text,), "check the ARNs under task.secrets in deploy.yaml")
+
+
+def _log_group(case: Case) -> Diagnosis | None:
+    text = said(r"(log group|log stream|awslogs|ResourceNotFoundException.*log)", case)
+    if not text or "ResourceInitializationError" not in text:
+        return None
+    if re.search(r"AccessDenied|not authorized", text, re.IGNORECASE):
+        return Diagnosis(
+            "ECS may not write the log",
+            (text,),
+            f"{case.execution_role} needs logs:CreateLogStream and logs:PutLogEvents: `apply` attaches the policy",
+        )
+    return Diagnosis(f"the log group {case.log_group} isn't there", (text,), "run `apply`: it makes the log group")
+
+
+def _image_missing(case: Case) -> Diagnosis | None:
+    text = said(r"CannotPull.*(not found|manifest unknown|does not exist|no such)", case)
+    if not text:
+        return None
+    fix = "run `apply` without --skip-image: it builds and pushes the image"
+    return Diagnosis(f"the image isn't there: {case.image}", (text,), fix)
+
+
+def _image_denied(case: Case) -> Diagnosis | None:
+    text = said(r"CannotPull.*(403|denied|not authorized|forbidden|no basic auth)", case)
+    if not text:
+        return None
+    return Diagnosis(
+        "ECS may not pull the image",
+        (text,),
+        f"{case.execution_role} needs the managed policy AmazonECSTaskExecutionRolePolicy (`apply` attaches it), and a "
+        "repository of another account must allow this one",
+    )
+
+
+def _image_platform(case: Case) -> Diagnosis | None:
+    found = find(
+        r"exec format error|does not match the (specified|host) platform|no matching manifest", [*case.log, case.reason]
+    )
+    if not found:
+        return None
+    other = "ARM64" if case.architecture == "X86_64" else "X86_64"
+    return Diagnosis(
+        f"the image isn't built for {case.architecture}",
+        (found[1],),
+        f"build it for {case.architecture} (`apply` does), or run it on {other}",
+        f"task:\n  platform: {other}",
+    )
+
+
+def _image_unreachable(case: Case) -> Diagnosis | None:
+    text = said(
+        r"(CannotPull|ResourceInitializationError).*(timeout|timed out|deadline exceeded|dial tcp|no route)", case
+    )
+    return no_route(text) if text else None
+
+
+def _image_other(case: Case) -> Diagnosis | None:
+    text = said(r"CannotPull", case)
+    fix = "check the image and the execution role"
+    return Diagnosis("the image can't be pulled", (text,), fix, sure=False) if text else None
+
+
+def _command(case: Case) -> Diagnosis | None:
+    pattern = r"executable file not found|CannotStartContainer|no such file or directory.*exec|: (command )?not found$"
+    text = said(pattern, case)
+    if not text and case.exit_code in (126, 127):
+        found = find(pattern + r"|permission denied", case.log)
+        text = found[1] if found else f"exit code {case.exit_code}, which a shell gives for a command that it can't run"
+    if not text:
+        return None
+    return Diagnosis(
+        "the command isn't in the image, or can't be executed",
+        (text,),
+        "correct the command",
+        "task:\n  command: [python, -m, model]",
+    )
+
+
+def _capacity(case: Case) -> Diagnosis | None:
+    if case.event is not Event.NO_CAPACITY:
+        return None
+    return Diagnosis(
+        "Fargate has no room for the task now",
+        (case.reason or "no capacity",),
+        "try again later, name another capacity provider, or more subnets in other availability zones",
+        "run:\n  capacity: [FARGATE_SPOT, FARGATE]",
+    )
+
+
+START: tuple[Rule, ...] = (
+    _secret, _log_group, _image_missing, _image_denied, _image_platform, _image_unreachable, _image_other, _command,
+    _capacity,
+)  # fmt: skip
