@@ -19,7 +19,7 @@ from typing import Any
 
 from reconciler.errors import ReconcilerError
 from reconciler.image.command import run, tell, try_run
-from reconciler.image.engine import BuildRequest, Engine, Output, PushRequest, no_engine
+from reconciler.image.engine import BuildRequest, Output, PushRequest, no_engine
 from reconciler.image.inputs import snapshot
 from reconciler.image.login import logged_in
 
@@ -101,11 +101,12 @@ class CommandLineEngine:
         run([self.command, "tag", image, reference], self.environment)
         try:
             for attempt in range(1, ATTEMPTS + 1):
-                with logged_in(request.login(), self.environment) as env:
-                    code, lines = tell(self._push_command(reference), env, output)
-                digest = DIGEST.findall("\n".join(lines))
-                if code == 0 and (digest or self.builder == "podman"):
-                    return digest[-1] if digest else self._podman_digest(reference)
+                with logged_in(request.login(), self.environment) as env, tempfile.NamedTemporaryFile() as written:
+                    code, lines = tell(self._push_command(reference, written.name), env, output)
+                    said = [*lines, f"digest: {written.read().decode()}"]
+                digest = DIGEST.findall("\n".join(said))
+                if code == 0 and digest:
+                    return str(digest[-1])
                 last = _last_words(lines)
                 if FINAL.search(last) or attempt == ATTEMPTS:
                     break
@@ -149,32 +150,33 @@ class CommandLineEngine:
         code, _ = tell([self.command, "pull", "--quiet", request.cache], environment, lambda line: None)
         return ["--cache-from", request.cache] if code == 0 else []
 
-    def _push_command(self, reference: str) -> list[str]:
-        plain_http = self.builder == "podman" and reference.startswith(LOOPBACK)
-        return [self.command, "push", *(["--tls-verify=false"] if plain_http else []), reference]
-
-    def _podman_digest(self, reference: str) -> str:
-        found = self.inspect(reference) or {}
-        for name in found.get("RepoDigests") or ():
-            if str(name).rpartition("@")[0] == reference.rpartition(":")[0]:
-                return str(name).rpartition("@")[2]
-        return str(found.get("Digest", ""))
+    def _push_command(self, reference: str, digest_file: str) -> list[str]:
+        if self.builder != "podman":
+            return [self.command, "push", reference]  # says the digest
+        plain_http = ["--tls-verify=false"] if reference.startswith(LOOPBACK) else []
+        return [self.command, "push", *plain_http, "--digestfile", digest_file, reference]
 
 
-def find_engine(environment: Mapping[str, str] | None = None) -> Engine:
+def find_engine(environment: Mapping[str, str] | None = None) -> CommandLineEngine:
     """The best container engine that answers. Raises UserError that says what was tried and how to go on."""
-    env = dict(os.environ if environment is None else environment)
-    engines, tried = [], []
-    for command in _commands(env):
-        engine, problem = _ask(command, env)
-        if engine is not None:
-            engines.append(engine)
-        else:
-            tried.append(f"{command}: {problem}")
+    tried: list[str] = []
+    engines = all_engines(os.environ if environment is None else environment, tried)
     if not engines:
         raise no_engine("; ".join(tried) or "neither docker nor podman is on the PATH")
     order = ("buildx", "buildkit", "classic", "podman")
     return min(engines, key=lambda engine: order.index(engine.builder))
+
+
+def all_engines(environment: Mapping[str, str], tried: list[str] | None = None) -> list[CommandLineEngine]:
+    """Every engine on the PATH that answers; `tried` gets the others, each with why not."""
+    env, engines = dict(environment), []
+    for command in _commands(env):
+        engine, problem = _ask(command, env)
+        if engine is not None:
+            engines.append(engine)
+        elif tried is not None:
+            tried.append(f"{command}: {problem}")
+    return engines
 
 
 def _commands(environment: Mapping[str, str]) -> list[str]:

@@ -62,7 +62,7 @@ def usable_docker(environment: Mapping[str, str]) -> CommandLineEngine | None:
         found = find_engine(environment)
     except UserError:
         return None
-    return found if isinstance(found, CommandLineEngine) and found.builder != "podman" else None
+    return found if found.builder != "podman" else None
 
 
 class LocalDockerEngine:

@@ -9,32 +9,34 @@ import subprocess
 import tarfile
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reconciler.errors import ReconcilerError
-from reconciler.image.docker import find_engine
+from reconciler.image.docker import CommandLineEngine, all_engines, find_engine
 from reconciler.image.engine import Login, PushRequest
 from reconciler.image.login import logged_in
-from reconciler.local.docker_engine import usable_docker
 from tests.image.guarded_registry import GuardedRegistry
 
 REGISTRY = os.environ.get("RECONCILER_TEST_REGISTRY", "")
-DOCKER = usable_docker(os.environ)
-needs_docker = [
-    pytest.mark.skipif(DOCKER is None, reason="no Docker engine on this machine answers"),
-    pytest.mark.skipif(not REGISTRY, reason="RECONCILER_TEST_REGISTRY names no registry"),
-]
-
-
-def docker(*words: str, data: bytes = b"") -> str:
-    assert DOCKER is not None
-    return subprocess.run([DOCKER.command, *words], input=data, check=True, capture_output=True).stdout.decode().strip()
+FOUND = {engine.name.split()[0].lower(): engine for engine in all_engines(os.environ)}
 
 
 @pytest.fixture
-def image() -> Iterator[str]:
+def engine(request: pytest.FixtureRequest) -> CommandLineEngine:
+    """Docker, or the engine that a test is parametrised with."""
+    name = getattr(request, "param", "docker")
+    if not REGISTRY:
+        pytest.skip("RECONCILER_TEST_REGISTRY names no registry")
+    if name not in FOUND:
+        pytest.skip(f"no {name} on this machine answers")
+    return replace(FOUND[name], sleep=lambda seconds: None)
+
+
+@pytest.fixture
+def image(engine: CommandLineEngine) -> Iterator[str]:
     """A tiny image that no registry has."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as writer:
@@ -42,9 +44,13 @@ def image() -> Iterator[str]:
         entry = tarfile.TarInfo("file")
         entry.size = len(content)
         writer.addfile(entry, io.BytesIO(content))
-    made = docker("import", "-", data=tar.getvalue())
+    command = [engine.command, "import", "-"]
+    made = subprocess.run(command, input=tar.getvalue(), check=True, capture_output=True).stdout.decode().split()[-1]
     yield made
-    docker("image", "rm", "--force", made)
+    subprocess.run([engine.command, "image", "rm", "--force", made], check=True, capture_output=True)
+
+
+both = pytest.mark.parametrize("engine", ["docker", "podman"], indirect=True)
 
 
 @pytest.fixture
@@ -71,77 +77,75 @@ def request(tokens: Tokens) -> PushRequest:
     return PushRequest("pushed", f"{tokens.registry.address}/pushed-{uuid.uuid4().hex[:8]}", "pushed-1", {}, tokens)
 
 
-def push(image: str, order: PushRequest, said: list[str]) -> str:
-    assert DOCKER is not None
-    engine = type(DOCKER)(
-        DOCKER.command, DOCKER.version, DOCKER.builder, DOCKER.environment, sleep=lambda seconds: None
-    )
-    return engine.push(image, order, said.append)
+@both
+def test_pushed_with_a_token_that_nothing_shows(
+    engine: CommandLineEngine, image: str, registry: GuardedRegistry
+) -> None:
+    tokens, said, seen = Tokens(registry), list[str](), list[str]()
+
+    def look(method: str, path: str) -> None:
+        """While the push is under way: the token in no process's arguments or environment, and in no file."""
+        secret = tokens.given[-1].encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            for name in ("cmdline", "environ"):
+                try:
+                    found = (process / name).read_bytes()
+                except OSError:
+                    continue
+                if secret in found:
+                    seen.append(f"{process / name}")
+        for place in (Path("/dev/shm"), Path(os.environ.get("TMPDIR", "/tmp"))):
+            for folder in place.glob("reconciler-*"):
+                seen.extend(str(f) for f in folder.rglob("*") if f.is_file() and secret in f.read_bytes())
+
+    registry.before = look
+    digest = engine.push(image, request(tokens), said.append)
+    assert digest.startswith("sha256:")
+    assert any(method == "PUT" and "/manifests/" in path for method, path in registry.asked)
+    assert seen == []
+    assert not any(tokens.given[0] in line for line in said)
+    assert not list(Path("/dev/shm").glob("reconciler-*/config.json"))
 
 
-class TestWithDocker:
-    pytestmark = needs_docker
+@both
+def test_token_that_expires_in_a_push_is_replaced(
+    engine: CommandLineEngine, image: str, registry: GuardedRegistry
+) -> None:
+    tokens, said = Tokens(registry), list[str]()
 
-    def test_pushed_with_a_token_that_nothing_shows(self, image: str, registry: GuardedRegistry) -> None:
-        tokens, said, seen = Tokens(registry), list[str](), list[str]()
+    def expire(method: str, path: str) -> None:
+        if method == "PUT" and "/uploads/" in path and len(tokens.given) == 1:
+            registry.passwords = set()
 
-        def look(method: str, path: str) -> None:
-            """While the push is under way: the token in no process's arguments or environment, and in no file."""
-            secret = tokens.given[-1].encode()
-            for process in Path("/proc").glob("[0-9]*"):
-                for name in ("cmdline", "environ"):
-                    try:
-                        found = (process / name).read_bytes()
-                    except OSError:
-                        continue
-                    if secret in found:
-                        seen.append(f"{process / name}")
-            for place in (Path("/dev/shm"), Path(os.environ.get("TMPDIR", "/tmp"))):
-                for folder in place.glob("reconciler-*"):
-                    seen.extend(str(f) for f in folder.rglob("*") if f.is_file() and secret in f.read_bytes())
+    registry.before = expire
+    assert engine.push(image, request(tokens), said.append).startswith("sha256:")
+    assert len(tokens.given) == 2
+    assert [line for line in said if "trying again" in line]
 
-        registry.before = look
-        digest = push(image, request(tokens), said)
-        assert digest.startswith("sha256:")
-        assert any(method == "PUT" and "/manifests/" in path for method, path in registry.asked)
-        assert seen == []
-        assert not any(tokens.given[0] in line for line in said)
-        assert not list(Path("/dev/shm").glob("reconciler-*/config.json"))
 
-    def test_token_that_expires_in_a_push_is_replaced(self, image: str, registry: GuardedRegistry) -> None:
-        tokens, said = Tokens(registry), list[str]()
+def test_push_goes_on_where_it_broke(engine: CommandLineEngine, image: str, registry: GuardedRegistry) -> None:
+    tokens, said, broken = Tokens(registry), list[str](), list[str]()
 
-        def expire(method: str, path: str) -> None:
-            if method == "PUT" and "/uploads/" in path and len(tokens.given) == 1:
-                registry.passwords = set()
+    def fail(method: str, path: str) -> int | None:
+        if method == "PUT" and "/manifests/" in path and len(broken) < 2:
+            broken.append(path)
+            return 503
+        return None
 
-        registry.before = expire
-        assert push(image, request(tokens), said).startswith("sha256:")
-        assert len(tokens.given) == 2
-        assert [line for line in said if "trying again" in line]
+    registry.before = fail
+    engine.push(image, request(tokens), said.append)
+    assert len(broken) == 2
+    uploads = [path for method, path in registry.asked if method == "PUT" and "/uploads/" in path]
+    assert len(uploads) == 2  # one layer, one configuration, each sent once
+    assert any("Layer already exists" in line for line in said)
 
-    def test_push_goes_on_where_it_broke(self, image: str, registry: GuardedRegistry) -> None:
-        tokens, said, broken = Tokens(registry), list[str](), list[str]()
 
-        def fail(method: str, path: str) -> int | None:
-            if method == "PUT" and "/manifests/" in path and len(broken) < 2:
-                broken.append(path)
-                return 503
-            return None
-
-        registry.before = fail
-        push(image, request(tokens), said)
-        assert len(broken) == 2
-        uploads = [path for method, path in registry.asked if method == "PUT" and "/uploads/" in path]
-        assert len(uploads) == 2  # one layer, one configuration, each sent once
-        assert any("Layer already exists" in line for line in said)
-
-    def test_push_that_never_works_says_why(self, image: str, registry: GuardedRegistry) -> None:
-        tokens = Tokens(registry)
-        registry.before = lambda method, path: 503 if "/manifests/" in path else None
-        with pytest.raises(ReconcilerError, match="can't be pushed to"):
-            push(image, request(tokens), [])
-        assert len(tokens.given) == 5
+def test_push_that_never_works_says_why(engine: CommandLineEngine, image: str, registry: GuardedRegistry) -> None:
+    tokens = Tokens(registry)
+    registry.before = lambda method, path: 503 if "/manifests/" in path else None
+    with pytest.raises(ReconcilerError, match="can't be pushed to"):
+        engine.push(image, request(tokens), print)
+    assert len(tokens.given) == 5
 
 
 def ask(environment: dict[str, str], action: str, server: str) -> subprocess.CompletedProcess[str]:
