@@ -145,10 +145,16 @@ class EmbeddedAws:
             **more,
         }
 
-    def role(self, name: str, *statements: Mapping[str, object], managed: Sequence[str] = ()) -> str:
-        """The ARN of a role that tasks can take, with these statements and AWS managed policies; made if need be."""
+    def role(
+        self,
+        name: str,
+        *statements: Mapping[str, object],
+        managed: Sequence[str] = (),
+        service: str = "ecs-tasks.amazonaws.com",
+    ) -> str:
+        """The ARN of a role for tasks or a service, with these statements and AWS managed policies; made if need be."""
         iam = self.client("iam")
-        trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
         with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
             for policy in managed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,8 +25,16 @@ KILL_SECONDS = 10.0
 class Agent:
     """Launches, stops and shows tasks. `tasks_folder` is emptied at the start and filled with one folder per task."""
 
-    def __init__(self, tasks_folder: Path, endpoint_url: str, runner: Runner, identities: Identities) -> None:
+    def __init__(
+        self,
+        tasks_folder: Path,
+        endpoint_url: str,
+        runner: Runner,
+        identities: Identities,
+        changed: Callable[[Task], None],
+    ) -> None:
         self.runner = runner
+        self._changed = changed
         self._folder = tasks_folder
         self._endpoint_url = endpoint_url
         self._preparer = Preparer(runner, SecretReader(endpoint_url), identities)
@@ -44,6 +53,7 @@ class Agent:
             self._folder / task.id,
             self._endpoint_url,
             self._release,
+            self._changed,
         )
         with self._lock:
             self._runs[task.id] = run

@@ -23,14 +23,17 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
     create_backend_app,
 )
 
-from reconciler.local import authorize, corrections, ecs_control  # noqa: E402
+from reconciler.local import authorize, corrections, ecs_control, task_events  # noqa: E402
 from reconciler.local.agent import Agent  # noqa: E402
 from reconciler.local.behaviour import Behaviour  # noqa: E402
 from reconciler.local.docker_runner import LocalRunner  # noqa: E402
 from reconciler.local.ecs_tasks import TaskOperations  # noqa: E402
 from reconciler.local.identities import Identities, Identity  # noqa: E402
 from reconciler.local.keep_alive import KeepAliveHandler  # noqa: E402
+from reconciler.local.schedules import Schedules  # noqa: E402
 from reconciler.local.server import json_answer  # noqa: E402
+from reconciler.local.task import Task  # noqa: E402
+from reconciler.local.task_events import TaskEvents  # noqa: E402
 
 gc.freeze()
 gc.enable()
@@ -54,12 +57,19 @@ class Embedded:
         self.behaviour = Behaviour()
         self._identities = Identities()
         runner = LocalRunner(home / "images", corrections.find_digest)
-        self.agent = Agent(home / "tasks", endpoint_url, runner, self._identities)
+        self._events = TaskEvents()
+        self._schedules = Schedules(endpoint_url)
+        self.agent = Agent(home / "tasks", endpoint_url, runner, self._identities, self._task_changed)
         self.runner_name = "process"  # until `warm` has asked: a Docker engine takes a while to answer
         self._operations = TaskOperations(self.agent, self.behaviour)
         self._operations.install()
         ecs_control.install()
         corrections.install()
+        task_events.install()
+        self._schedules.start()
+
+    def _task_changed(self, task: Task) -> None:
+        self._events.put(task.launch.account_id, task.launch.region, task.response())
 
     def warm(self) -> None:
         """Do what the first request of a kind would otherwise wait for."""
@@ -71,6 +81,7 @@ class Embedded:
 
     def close(self) -> None:
         """End the tasks that run."""
+        self._schedules.close()
         self.agent.kill_all()
 
     def reset(self) -> None:
@@ -122,6 +133,10 @@ class Embedded:
             except ValueError as error:
                 return json_answer(start, "400 Bad Request", {"message": str(error)})
             return json_answer(start, "200 OK", self.behaviour.rules())
+        if name.startswith("schedules/") and method == "POST":
+            group, _, schedule = name.removeprefix("schedules/").rpartition("/")
+            fired = self._schedules.fire(schedule, group or "default")
+            return json_answer(start, "200 OK" if fired else "404 Not Found", {"fired": fired})
         if (name, method) == ("tasks", "GET"):
             return json_answer(start, "200 OK", {"running": self.agent.running()})
         return json_answer(start, "404 Not Found", {"message": f"no {method} {environ['PATH_INFO']} here"})

@@ -47,8 +47,8 @@ def execution_role(task: Task) -> str | None:
     return str(given) if given else None
 
 
-def why_not_assumable(role_arn: str) -> str | None:
-    """ECS's words for a role that it can't take for a task, or None."""
+def why_not_assumable(role_arn: str, service: str = SERVICE) -> str | None:
+    """ECS's words for a role that it (or another service) can't take, or None."""
     try:
         role = iam_backends[role_arn.split(":")[4]][PARTITION].get_role_by_arn(role_arn)
         trust = _document(role.assume_role_policy_document)
@@ -58,7 +58,7 @@ def why_not_assumable(role_arn: str) -> str | None:
     for statement in statements if isinstance(statements, list) else [statements]:
         principal = statement.get("Principal")
         services = principal.get("Service") if isinstance(principal, Mapping) else None
-        if SERVICE in (services if isinstance(services, list) else [services]) and statement.get("Effect") == "Allow":
+        if service in (services if isinstance(services, list) else [services]) and statement.get("Effect") == "Allow":
             return None
     return (
         f"ECS was unable to assume the role '{role_arn}' that was provided for this task. Please verify that the role "

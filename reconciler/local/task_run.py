@@ -22,7 +22,7 @@ NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or i
 SPOT = "Your Spot Task was interrupted."
 
 
-class Stopped(Exception):  # noqa: N818 - not an error
+class Stopped(Exception):
     """The task was told to stop before it ran."""
 
 
@@ -41,7 +41,10 @@ def may_start(container: ContainerState, containers: Sequence[ContainerState]) -
 
 
 class TaskRun:
-    """Runs one task. `release` is called once, when its containers are gone and before it reads STOPPED."""
+    """Runs one task. `release` is called once, when its containers are gone and before it reads STOPPED.
+
+    `changed` is called after each change of its status, perhaps with the task's lock held: it must not wait.
+    """
 
     def __init__(
         self,
@@ -51,9 +54,10 @@ class TaskRun:
         folder: Path,
         endpoint_url: str,
         release: Callable[[Task], None],
+        changed: Callable[[Task], None],
     ) -> None:
         self.task, self.quirks = task, quirks
-        self._preparer, self._release = preparer, release
+        self._preparer, self._release, self._changed = preparer, release, changed
         self._spec: TaskSpec = task_spec(task, folder, endpoint_url, quirks)
         self._events: queue.SimpleQueue[tuple[ContainerState, Exit] | None] = queue.SimpleQueue()
         self._prepared: dict[str, Prepared] = {}
@@ -84,13 +88,16 @@ class TaskRun:
             self.task.stamp("stoppingAt")
             return True
 
+    def _move(self, status: str, *stamps: str) -> None:
+        self.task.move_to(status, *stamps)
+        self._changed(self.task)
+
     def _run(self) -> None:
-        task = self.task
         try:
             self._pause("PROVISIONING")
             if (rule := self.quirks.first("no-capacity")) is not None:
                 raise StartError("", rule.get("reason", NO_CAPACITY))
-            task.move_to("PENDING", "connectivityAt")
+            self._move("PENDING", "connectivityAt")
             self._pause("PENDING")
             self._prepare()
             self._supervise()
@@ -180,7 +187,7 @@ class TaskRun:
             return
         if self._stop.is_set():
             return
-        task.move_to("RUNNING", "startedAt")
+        self._move("RUNNING", "startedAt")
         self._interruption.running()
 
     def _watch(self, container: ContainerState, running: Running, log: LogWriter) -> None:
@@ -216,7 +223,7 @@ class TaskRun:
                 self._mark_stopping("EssentialContainerExited", "Essential container in task exited")
                 self._stop.set()
             if self._stop.is_set():
-                task.move_to("STOPPING" if self._running else "DEPROVISIONING")
+                self._move("STOPPING" if self._running else "DEPROVISIONING")
 
     def _fail(self, error: StartError, container: ContainerState | None) -> None:
         """Have the task end as one that could not be started."""
@@ -236,12 +243,12 @@ class TaskRun:
         with task.changing():
             for container in task.containers:
                 container.last_status = "STOPPED"
-            task.move_to("DEPROVISIONING", "executionStoppedAt")
+            self._move("DEPROVISIONING", "executionStoppedAt")
         if not self._kill_now.is_set():
             self._kill_now.wait(self.quirks.state_delay("DEPROVISIONING"))
         for prepared in self._prepared.values():
             prepared.log.close()
         self._preparer.clean_up(task, self._spec)
         self._release(task)
-        task.move_to("STOPPED", "stoppedAt")
+        self._move("STOPPED", "stoppedAt")
         task.finished.set()

@@ -12,9 +12,15 @@ from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ecr.models import ECRBackend, Image, Repository
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
 from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.events.models import EventPattern, EventsBackend, Rule
+from moto.events.utils import EventTemplateParser
+from moto.iam.models import IAMBackend, Policy, Role
 from moto.logs.models import LogGroup, LogsBackend, LogStream
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
+from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, ScheduleGroup
+from moto.sns.models import SNSBackend, Topic
+from moto.sts.models import AssumedRole, STSBackend
 from werkzeug.serving import WSGIRequestHandler
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -46,6 +52,12 @@ def test_the_version_is_the_one_pinned() -> None:
         (LogsBackend, "create_log_group ensure_log_stream put_retention_policy"),
         (LogStream, "put_log_events"),
         (S3Backend, "delete_bucket_encryption"),
+        (IAMBackend, "get_role_by_arn"),
+        (STSBackend, "assume_role"),
+        (Rule, "send_to_targets"),
+        (EventPattern, "get_pattern matches_event"),
+        (EventTemplateParser, "parse"),
+        (Topic, "publish"),
         (WSGIRequestHandler, "make_environ run_wsgi connection_dropped"),
         (MotoRequestHandler, "make_environ"),
     ],
@@ -64,6 +76,17 @@ def test_names_are_there(owner: type, names: str) -> None:
         (Repository.__init__, "images"),
         (Image.__init__, "image_tags"),
         (LogGroup.__init__, "streams"),
+        (Role.__init__, "policies managed_policies assume_role_policy_document"),
+        (Policy.__init__, "versions default_version_id"),
+        (STSBackend.__init__, "assumed_roles"),
+        (AssumedRole.__init__, "access_key_id secret_access_key session_token"),
+        (EventBridgeSchedulerBackend.__init__, "schedule_groups"),
+        (ScheduleGroup.__init__, "schedules"),
+        (Schedule.__init__, "schedule_expression schedule_expression_timezone action_after_completion target state"),
+        (Schedule.__init__, "name group_name arn"),
+        (EventsBackend.__init__, "event_buses"),
+        (Rule.__init__, "targets state event_pattern name"),
+        (SNSBackend.__init__, "topics"),
         (FakeBucket.__init__, "encryption public_access_block"),
     ],
 )

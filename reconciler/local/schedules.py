@@ -1,0 +1,172 @@
+"""EventBridge Scheduler of the embedded AWS: schedules whose time has come call ECS for real, as their role.
+
+Targets are an ECS cluster (RunTask) and the universal target, any API call (arn:aws:scheduler:::aws-sdk:ecs:stopTask).
+A call that fails isn't retried; it goes to the dead-letter queue, if there is one, and to the server's log.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, scheduler_backends
+
+from reconciler.local.identities import Identity, refusal, why_not_assumable
+from reconciler.local.schedule_times import AT, is_due
+
+TICK_SECONDS = 0.5
+SERVICE = "scheduler.amazonaws.com"
+UNIVERSAL = "arn:aws:scheduler:::aws-sdk:"
+
+
+class ScheduleFailed(Exception):
+    """A schedule's target can't be called; the text says why."""
+
+
+class Schedules:
+    """Looks for due schedules in a thread of its own, from `start` to `close`."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        self._endpoint_url = endpoint_url
+        self._looked: dict[str, datetime] = {}
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End; a call under way may go on."""
+        self._closing.set()
+
+    def fire(self, name: str, group: str = "default") -> bool:
+        """Call a schedule's target now, whatever its time. False if there is no such schedule."""
+        for backend, schedule in _all():
+            if (schedule.name, schedule.group_name or "default") == (name, group):
+                self._call(backend, schedule)
+                return True
+        return False
+
+    def _run(self) -> None:
+        while not self._closing.wait(TICK_SECONDS):
+            try:
+                self.look(datetime.now(UTC))
+            except Exception as error:  # a schedule that moto took but that makes no sense mustn't end the thread
+                print(f"schedules: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - the server's log
+
+    def look(self, now: datetime) -> None:
+        """Call the targets of the schedules that are due."""
+        known = set()
+        for backend, schedule in _all():
+            key = f"{schedule.arn} {schedule.last_modified_date}"
+            known.add(key)
+            created = datetime.fromtimestamp(float(schedule.last_modified_date), UTC)
+            since = self._looked.get(key, created)
+            if schedule.state != "ENABLED":
+                self._looked[key] = now
+                continue
+            if not is_due(schedule.schedule_expression, schedule.schedule_expression_timezone, since, now):
+                self._looked.setdefault(key, since)
+                continue
+            self._looked[key] = now
+            self._call(backend, schedule)
+            if schedule.action_after_completion == "DELETE" and AT.fullmatch(schedule.schedule_expression):
+                backend.schedule_groups[schedule.group_name or "default"].schedules.pop(schedule.name, None)
+        for key in self._looked.keys() - known:
+            del self._looked[key]
+
+    def _call(self, backend: EventBridgeSchedulerBackend, schedule: Schedule) -> None:
+        target = schedule.target
+        try:
+            service, operation, params = _request(schedule)
+            _check_role(backend, schedule, f"{service}:{operation}")
+            client = self._client(service, backend.region_name)
+            client._make_api_call(operation, _with_api_names(client, operation, params))
+        except (ClientError, BotoCoreError, ScheduleFailed, ValueError, KeyError) as error:
+            print(f"schedule {schedule.name}: {error}", file=sys.stderr)  # noqa: T201 - the server's log
+            queue = (target.get("DeadLetterConfig") or {}).get("Arn")
+            if queue:
+                self._dead_letter(queue, schedule, str(error))
+
+    def _dead_letter(self, queue: str, schedule: Schedule, why: str) -> None:
+        _, _, _, region, _, name = queue.split(":", 5)
+        sqs = self._client("sqs", region)
+        attributes = {
+            "ERROR_MESSAGE": {"DataType": "String", "StringValue": why},
+            "SCHEDULE_ARN": {"DataType": "String", "StringValue": schedule.arn},
+            "TARGET_ARN": {"DataType": "String", "StringValue": schedule.target["Arn"]},
+        }
+        try:
+            url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+            body = schedule.target.get("Input") or "{}"
+            sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
+        except (ClientError, BotoCoreError) as error:
+            print(f"schedule {schedule.name}: dead-letter queue: {error}", file=sys.stderr)  # noqa: T201
+
+    def _client(self, service: str, region: str) -> Any:
+        import boto3
+
+        return boto3.session.Session().client(
+            service,  # type: ignore[call-overload]
+            region_name=region,
+            endpoint_url=self._endpoint_url,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",  # noqa: S106 - moto takes any
+        )
+
+
+def _all() -> Iterator[tuple[EventBridgeSchedulerBackend, Schedule]]:
+    for account in list(scheduler_backends.values()):
+        for backend in list(account.values()):
+            for group in list(backend.schedule_groups.values()):
+                for schedule in list(group.schedules.values()):
+                    yield backend, schedule
+
+
+def _request(schedule: Schedule) -> tuple[str, str, dict[str, Any]]:
+    """(service, operation, parameters) of a schedule's call."""
+    target = schedule.target
+    arn = str(target["Arn"])
+    given = json.loads(target.get("Input") or "{}")
+    if arn.startswith(UNIVERSAL):
+        service, _, action = arn.removeprefix(UNIVERSAL).partition(":")
+        return service, action[:1].upper() + action[1:], given
+    if ":ecs:" in arn and ":cluster/" in arn and target.get("EcsParameters"):
+        params = dict(target["EcsParameters"])
+        params["TaskDefinition"] = params.pop("TaskDefinitionArn")
+        params["Count"] = params.pop("TaskCount", 1)
+        params |= {"Cluster": arn, "StartedBy": f"chronos-schedule/{schedule.name}"[:128]}
+        return "ecs", "RunTask", params | ({"Overrides": given} if given else {})
+    raise ScheduleFailed(f"the target {arn} is not one that the embedded AWS calls")
+
+
+def _check_role(backend: EventBridgeSchedulerBackend, schedule: Schedule, action: str) -> None:
+    role = str(schedule.target.get("RoleArn", ""))
+    if why_not_assumable(role, SERVICE):
+        raise ScheduleFailed("The execution role you provide must allow AWS EventBridge Scheduler to assume the role.")
+    message = refusal(Identity(backend.account_id, role, schedule.name), action, "")
+    if message:
+        raise ScheduleFailed(message)
+
+
+def _with_api_names(client: Any, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Parameters spelt as the API spells them, whatever the case of their first letters."""
+
+    def convert(value: Any, shape: Any) -> Any:
+        if shape.type_name == "structure" and isinstance(value, dict):
+            members = {name.lower(): name for name in shape.members}
+            named = {members.get(key.lower(), key): item for key, item in value.items()}
+            return {k: convert(v, shape.members[k]) if k in shape.members else v for k, v in named.items()}
+        if shape.type_name == "list" and isinstance(value, list):
+            return [convert(item, shape.member) for item in value]
+        return value
+
+    shape = client.meta.service_model.operation_model(operation).input_shape
+    converted: dict[str, Any] = convert(params, shape)
+    return converted

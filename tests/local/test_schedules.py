@@ -1,0 +1,168 @@
+"""Schedules and events that work without anybody watching."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from reconciler.local.schedule_times import is_due
+from tests.local_fixtures import ACCOUNT, REGION, EmbeddedAws, unique, until
+
+NOON = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)  # a Wednesday
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("expression", "zone", "since", "now", "expected"),
+    [
+        ("at(2026-03-04T12:00:00)", "UTC", NOON - MINUTE, NOON, True),
+        ("at(2026-03-04T12:00:00)", "UTC", NOON, NOON + MINUTE, False),
+        ("at(2026-03-04T12:00:00)", "UTC", NOON - 2 * MINUTE, NOON - MINUTE, False),
+        ("at(2026-03-04T07:00:00)", "America/New_York", NOON - MINUTE, NOON, True),
+        ("at(2026-03-04T12:00:00)", "Not/There", NOON - MINUTE, NOON, True),
+        ("rate(5 minutes)", "UTC", NOON - 5 * MINUTE, NOON, True),
+        ("rate(5 minutes)", "UTC", NOON - 4 * MINUTE, NOON, False),
+        ("rate(1 day)", "UTC", NOON - timedelta(days=1), NOON, True),
+        ("cron(0 12 * * ? *)", "UTC", NOON - MINUTE, NOON, True),
+        ("cron(0 12 * * ? *)", "UTC", NOON, NOON + MINUTE, False),
+        ("cron(0 7 ? * MON-FRI 2026)", "America/New_York", NOON - MINUTE, NOON, True),
+        ("cron(0 12 ? * SUN,SAT *)", "UTC", NOON - MINUTE, NOON, False),
+        ("cron(*/15 0/6 4 MAR ? *)", "UTC", NOON - MINUTE, NOON, True),
+        ("cron(10/15 * * * ? *)", "UTC", NOON - MINUTE, NOON, False),
+        ("cron(0 12 L * ? *)", "UTC", NOON - MINUTE, NOON, False),
+        ("cron(0 12 * *)", "UTC", NOON - MINUTE, NOON, False),
+        ("whenever", "UTC", NOON - MINUTE, NOON, False),
+    ],
+)
+def test_when_an_expression_is_due(expression: str, zone: str, since: datetime, now: datetime, expected: bool) -> None:
+    assert is_due(expression, zone, since, now) is expected
+
+
+def scheduler_role(embedded_aws: EmbeddedAws, *actions: str) -> str:
+    return embedded_aws.role(
+        unique("scheduler"), {"Effect": "Allow", "Action": actions, "Resource": "*"}, service="scheduler.amazonaws.com"
+    )
+
+
+def create(embedded_aws: EmbeddedAws, target: dict[str, Any], expression: str, **more: Any) -> str:
+    name = unique("schedule")
+    embedded_aws.client("scheduler").create_schedule(
+        Name=name, ScheduleExpression=expression, FlexibleTimeWindow={"Mode": "OFF"}, Target=target, **more
+    )
+    return name
+
+
+def names(embedded_aws: EmbeddedAws) -> list[str]:
+    return [schedule["Name"] for schedule in embedded_aws.client("scheduler").list_schedules()["Schedules"]]
+
+
+def stop_target(embedded_aws: EmbeddedAws, arn: str, role: str) -> dict[str, Any]:
+    order = {"Cluster": "tests", "Task": arn, "Reason": "its deadline"}
+    return {"Arn": "arn:aws:scheduler:::aws-sdk:ecs:stopTask", "RoleArn": role, "Input": json.dumps(order)}
+
+
+def test_a_one_time_schedule_stops_a_task_and_deletes_itself(embedded_aws: EmbeddedAws) -> None:
+    arn = embedded_aws.launch_python("import time; time.sleep(60)")
+    target = stop_target(embedded_aws, arn, scheduler_role(embedded_aws, "ecs:StopTask"))
+    when = (datetime.now(UTC) + timedelta(seconds=2)).strftime("at(%Y-%m-%dT%H:%M:%S)")
+    name = create(embedded_aws, target, when, ActionAfterCompletion="DELETE")
+    assert name in names(embedded_aws)
+    task = embedded_aws.finished(arn)
+    assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "its deadline")
+    until(lambda: name not in names(embedded_aws), "the schedule's deletion")
+
+
+def test_a_schedule_runs_a_task(embedded_aws: EmbeddedAws) -> None:
+    family = embedded_aws.register(
+        embedded_aws.container(embedded_aws.python_image("import os; print(os.environ['A'])"))
+    )
+    cluster = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{embedded_aws.cluster()}"
+    network = {"awsvpcConfiguration": {"Subnets": [embedded_aws.subnet()], "AssignPublicIp": "ENABLED"}}
+    override = {"containerOverrides": [{"name": "main", "environment": [{"name": "A", "value": "by schedule"}]}]}
+    target = {
+        "Arn": cluster,
+        "RoleArn": scheduler_role(embedded_aws, "ecs:RunTask", "iam:PassRole"),
+        "EcsParameters": {"TaskDefinitionArn": family, "LaunchType": "FARGATE", "NetworkConfiguration": network},
+        "Input": json.dumps(override),
+    }
+    name = create(embedded_aws, target, "cron(0 4 * * ? *)", ScheduleExpressionTimezone="Europe/Berlin")
+    assert embedded_aws.control("POST", f"schedules/{name}") == (200, {"fired": True})
+    ecs = embedded_aws.client("ecs")
+
+    def launched() -> list[str]:
+        found = [
+            ecs.list_tasks(cluster="tests", family=family, desiredStatus=s)["taskArns"] for s in ("RUNNING", "STOPPED")
+        ]
+        return [arn for arns in found for arn in arns]
+
+    arn = until(launched, "the task of the schedule")[0]
+    assert embedded_aws.finished(arn)["startedBy"] == f"chronos-schedule/{name}"
+    assert embedded_aws.lines(arn) == ["by schedule"]
+    assert embedded_aws.control("POST", "schedules/nothing") == (404, {"fired": False})
+
+
+def test_a_schedule_whose_role_may_not_goes_to_the_dead_letter_queue(embedded_aws: EmbeddedAws) -> None:
+    sqs = embedded_aws.client("sqs")
+    url = sqs.create_queue(QueueName=unique("dead"))["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    for role, words in (
+        (scheduler_role(embedded_aws, "ecs:RunTask"), "not authorized to perform: ecs:StopTask"),
+        ("arn:aws:iam::123456789012:role/nobody", "must allow AWS EventBridge Scheduler to assume the role"),
+    ):
+        target = stop_target(embedded_aws, "x", role) | {"DeadLetterConfig": {"Arn": queue}}
+        name = create(embedded_aws, target, "rate(1 day)")
+        embedded_aws.control("POST", f"schedules/{name}")
+        message = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"][0]
+        assert words in message["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def topic_with_queue(embedded_aws: EmbeddedAws, may_publish: bool) -> tuple[str, str]:
+    """(ARN of a topic, URL of a queue that gets its messages)."""
+    sns, sqs = embedded_aws.client("sns"), embedded_aws.client("sqs")
+    topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
+    if may_publish:
+        allow = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": topic,
+        }
+        sns.set_topic_attributes(
+            TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps({"Statement": [allow]})
+        )
+    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RawMessageDelivery": "true"})
+    return topic, url
+
+
+def test_a_rule_on_stopped_tasks_sends_to_the_topic_that_lets_it(embedded_aws: EmbeddedAws) -> None:
+    events, sqs = embedded_aws.client("events"), embedded_aws.client("sqs")
+    family = embedded_aws.register(embedded_aws.container(embedded_aws.python_image("raise SystemExit(4)")))
+    open_topic, open_queue = topic_with_queue(embedded_aws, may_publish=True)
+    closed_topic, closed_queue = topic_with_queue(embedded_aws, may_publish=False)
+    pattern = {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": {"lastStatus": ["STOPPED"], "group": [f"family:{family}"]},
+    }
+    rule = unique("rule")
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": closed_topic}, {"Id": "2", "Arn": open_topic}])
+    other = embedded_aws.launch_python("pass")
+    arn = embedded_aws.launch(family)
+    embedded_aws.finished(other)
+    embedded_aws.finished(arn)
+    messages = until(lambda: sqs.receive_message(QueueUrl=open_queue).get("Messages"), "the event")
+    event = json.loads(messages[0]["Body"])
+    assert (event["detail-type"], event["source"], event["resources"]) == ("ECS Task State Change", "aws.ecs", [arn])
+    assert event["detail"]["containers"][0]["exitCode"] == 4
+    assert event["detail"]["stopCode"] == "EssentialContainerExited"
+    assert "Messages" not in sqs.receive_message(QueueUrl=open_queue)
+    assert "Messages" not in sqs.receive_message(QueueUrl=closed_queue)
+    events.remove_targets(Rule=rule, Ids=["1", "2"])
+    events.delete_rule(Name=rule)
