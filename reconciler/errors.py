@@ -4,6 +4,8 @@
     ├── UserError                2   the input is wrong: fix it and run again
     ├── AwsError                 1   AWS refused or broke (service, operation, code, request id)
     │   ├── Denied               1   a permission is missing
+    │   ├── AlreadyThere         1   it exists
+    │   ├── Gone                 1   it doesn't exist
     │   └── Unreachable          1   no answer
     ├── PlanDrift                1   the world moved between the plan and the act
     ├── NotSettled               1   AWS took longer than the budget
@@ -48,8 +50,16 @@ class Denied(AwsError):
     """A permission is missing."""
 
 
+class AlreadyThere(AwsError):
+    """The resource exists: made by someone else, or by a call of ours whose answer was lost."""
+
+
+class Gone(AwsError):
+    """The resource doesn't exist."""
+
+
 class Unreachable(AwsError):
-    """AWS could not be reached, or hung up."""
+    """AWS could not be reached, or hung up, so that nobody knows whether it did what was asked."""
 
 
 class PlanDrift(ReconcilerError):

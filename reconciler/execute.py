@@ -1,29 +1,27 @@
-"""Execute a plan: each step as soon as what it needs is done, several at once, each until AWS shows it as wanted.
+"""Execute a plan: each step as soon as what it needs is done, several at once. `reconciler.act` does one step.
 
-A step acts, then settles: it observes until no difference is left. What is there after a lost answer or a crash is
-finished, never made a second time. If the world moved, so that a step would have to do more than the plan showed, it
-stops with PlanDrift. A failed step holds back only the steps that need it.
+A failed step holds back only the steps that need it. When it is interrupted, the steps under way end, and no further
+one starts.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from reconciler.aws import AlreadyThere, Aws
-from reconciler.diff import diff
-from reconciler.errors import Interrupted, NotSettled, PlanDrift, ReconcilerError, Unreachable
+from reconciler.act import Actor
+from reconciler.aws import Aws
+from reconciler.errors import Interrupted, ReconcilerError
 from reconciler.graph import references, resolve
 from reconciler.kinds.base import AnyKind
-from reconciler.plan import Action, Plan, Step, ours
-from reconciler.spec import Address, Observed, Ref, Spec
+from reconciler.plan import Action, Plan, Step
+from reconciler.spec import Address, Observed, Ref
 
 WORKERS = 16
-SETTLE = 120.0  # seconds until what was done must show
-UNSURE = 3  # tries of a call whose answer was lost
 
 
 class Listener(Protocol):
@@ -81,8 +79,8 @@ class _Execution:
         recorded: frozenset[Address],
         stop: threading.Event,
     ) -> None:
-        self.plan, self.aws, self.kinds, self.listener = plan, aws, kinds, listener
-        self.recorded, self.stop = recorded, stop
+        self.plan, self.aws, self.listener, self.stop = plan, aws, listener, stop
+        self.actor = Actor(aws, kinds, plan.deploy, recorded, stop)
         self.outcome = Outcome()
         self.known: dict[Ref, str] = {}
 
@@ -148,6 +146,13 @@ class _Execution:
         elif isinstance(error, ReconcilerError):
             self.outcome.failed.append((step, error))
             self.listener.failed(step, error, seconds)
+        elif isinstance(error, Exception) and not os.environ.get("RECONCILER_DEBUG"):
+            # A mistake of ours in one kind must not hide what became of the other steps.
+            ours = ReconcilerError(
+                f"unexpected {type(error).__name__}: {error}", hint="this is a bug of ours; RECONCILER_DEBUG=1 shows where"
+            )
+            self.outcome.failed.append((step, ours))
+            self.listener.failed(step, ours, seconds)
         else:
             raise error
 
@@ -157,102 +162,15 @@ class _Execution:
         self.known |= {Ref(address, name): value for name, value in observed.attributes.items()}
 
     def _act(self, step: Step) -> Observed[Any] | None:
-        kind = self.kinds[step.address.kind]
         if step.action is Action.DELETE:
             assert step.seen is not None
-            return self._delete(kind, step.seen)
+            self.actor.delete(step.seen)
+            return None
         assert step.want is not None
         want = resolve(step.want, self.known)
         if left := list(references(want)):
             raise ReconcilerError(f"{step.address} needs {left[0].address}'s {left[0].attribute}, which isn't known")
         if step.action is Action.REPLACE:
             assert step.seen is not None
-            self._delete(kind, step.seen)
-        if step.action in (Action.CREATE, Action.REPLACE):
-            return self._create(kind, step, want)
-        assert step.seen is not None
-        return self._update(kind, step, want, step.seen)
-
-    def _create(self, kind: AnyKind, step: Step, want: Spec) -> Observed[Any]:
-        for attempt in range(1, UNSURE + 1):
-            try:
-                kind.create(self.aws, want)
-            except (AlreadyThere, Unreachable) as error:
-                # Made by an earlier call of ours whose answer was lost, half made, or by somebody else: look.
-                there = self._look(kind, want)
-                if there is not None:
-                    return self._finish(kind, step, want, there)
-                if attempt == UNSURE:
-                    raise
-                if isinstance(error, AlreadyThere):
-                    self._pause(attempt)
-                continue
-            return self._settle(kind, step, want)
-        raise AssertionError("unreachable")
-
-    def _finish(self, kind: AnyKind, step: Step, want: Spec, there: Observed[Any]) -> Observed[Any]:
-        """Complete what is there, if it is ours and needs no more than the plan showed."""
-        changes = diff(want, there.spec)
-        if not ours(self.plan.deploy, there, self.recorded):
-            if not [change for change in changes if not change.path.startswith("tags")]:
-                return there
-            raise PlanDrift(f"{step.address} appeared meanwhile, made by someone else", hint="run `plan` again")
-        if fixed := [change.path for change in changes if change.replaces]:
-            raise PlanDrift(f"{step.address} appeared meanwhile with another {fixed[0]}", hint="run `plan` again")
-        return self._update(kind, step, want, there)
-
-    def _update(self, kind: AnyKind, step: Step, want: Spec, seen: Observed[Any]) -> Observed[Any]:
-        changes = diff(want, seen.spec)
-        for attempt in range(1, UNSURE + 1):
-            if not changes:
-                return seen
-            try:
-                kind.update(self.aws, want, seen, changes)
-                break
-            except Unreachable:
-                there = self._look(kind, want)
-                if attempt == UNSURE or there is None:
-                    raise
-                seen, changes = there, diff(want, there.spec)
-        return self._settle(kind, step, want)
-
-    def _settle(self, kind: AnyKind, step: Step, want: Spec) -> Observed[Any]:
-        """Observe until it is as wanted. What doesn't become so is put once more, then given up."""
-        started, attempt, again = self.aws.clock.now(), 0, False
-        while True:
-            there = self._look(kind, want)
-            changes = diff(want, there.spec) if there is not None else ()
-            if there is not None and not changes:
-                return there
-            waited = self.aws.clock.now() - started
-            if waited >= SETTLE:
-                what = f"still has another {changes[0].path}" if changes else "doesn't show"
-                raise NotSettled(f"{step.address} {what} {waited:.0f} s after it was written", hint="run it again")
-            if there is not None and waited >= SETTLE / 12 and not again:
-                again = True
-                kind.update(self.aws, want, there, changes)
-            attempt += 1
-            self._pause(attempt)
-
-    def _delete(self, kind: AnyKind, seen: Observed[Any]) -> None:
-        for attempt in range(1, UNSURE + 1):
-            try:
-                kind.delete(self.aws, seen)
-                break
-            except Unreachable:
-                if attempt == UNSURE:
-                    raise
-        started, tries = self.aws.clock.now(), 0
-        while self._look(kind, seen.spec) is not None:
-            if self.aws.clock.now() - started >= SETTLE:
-                raise NotSettled(f"{seen.spec.address} is still there after its deletion", hint="run it again")
-            tries += 1
-            self._pause(tries)
-
-    def _look(self, kind: AnyKind, want: Spec) -> Observed[Any] | None:
-        return kind.observe(self.aws, [want]).get(want.name)
-
-    def _pause(self, attempt: int) -> None:
-        if self.stop.is_set():
-            raise Interrupted("interrupted while waiting for AWS")
-        self.aws.clock.sleep(min(0.05 * 2**attempt, 5.0))
+            self.actor.delete(step.seen)
+        return self.actor.make(want, None if step.action in (Action.CREATE, Action.REPLACE) else step.seen)

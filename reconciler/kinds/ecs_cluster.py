@@ -49,7 +49,7 @@ class Cluster:
             lambda batch: aws.call("ecs", "DescribeClusters", clusters=batch, include=["TAGS", "SETTINGS"]), batches
         )
         live = [c for answer in answers for c in answer["clusters"] if c["status"] != "INACTIVE"]
-        return {c["clusterName"]: Observed(_spec(c), {"arn": c["clusterArn"]}) for c in live}
+        return {c["clusterName"]: Observed(_spec(c), {"arn": c["clusterArn"], "status": c["status"]}) for c in live}
 
     def create(self, aws: Aws, want: ClusterSpec) -> None:
         """One call makes all of it. It is made only when absent: repeated, it would not say so."""

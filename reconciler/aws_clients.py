@@ -1,0 +1,74 @@
+"""boto3's clients, one for each service, made when they are first used and shared by all threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
+CONNECTIONS = 32  # that are open at a time, and so requests in flight
+
+
+class Clients:
+    """The clients of one region. before_write: called before each write of the transfer manager."""
+
+    def __init__(
+        self, region: str, session: Any, endpoint_url: str | None, is_write: Callable[[str], bool],
+        before_write: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._region, self._session, self._endpoint_url = region, session, endpoint_url
+        self._is_write, self._before_write = is_write, before_write
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def get(self, service: str) -> Any:
+        """The client of a service. Sessions aren't thread-safe, so clients are made one after another."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make(service)
+            return self._clients[service]
+
+    def _make(self, service: str) -> Any:
+        if self._session is None:
+            import boto3  # takes 0.2 s, so only when AWS is used
+
+            self._session = boto3.session.Session()
+        from botocore.config import Config
+
+        config = Config(
+            # A transfer's calls aren't made one by one by `Aws.call`, so botocore retries those.
+            retries={"total_max_attempts": 6 if service == TRANSFER else 1, "mode": "standard"},
+            max_pool_connections=CONNECTIONS,
+            connect_timeout=10,
+            read_timeout=60,
+            s3={"addressing_style": "path"} if self._endpoint_url else None,
+            user_agent_extra="reconciler",
+        )
+        name = service.removesuffix("-transfer")
+        client = self._session.client(name, region_name=self._region, endpoint_url=self._endpoint_url, config=config)
+        if service == TRANSFER:
+            client.meta.events.register("before-call.s3", self._check)
+        return client
+
+    def _check(self, model: Any, **others: Any) -> None:
+        if self._is_write(model.name):
+            self._before_write()
+
+
+def method_of(operation: str) -> str:
+    """boto3's name of an operation."""
+    from botocore import xform_name
+
+    return str(xform_name(operation))
+
+
+def paging(client: Any, operation: str) -> list[tuple[str, str]]:
+    """(input token, output token) pairs of a paged operation, from botocore's own tables."""
+    if not client.can_paginate(method_of(operation)):
+        return []
+    config = client.get_paginator(method_of(operation))._pagination_cfg
+    ours, theirs = config["input_token"], config["output_token"]
+    if isinstance(ours, str):
+        ours, theirs = [ours], [theirs]
+    return [(one, str(other).split(" || ")[0]) for one, other in zip(ours, theirs, strict=True)]

@@ -1,0 +1,177 @@
+"""What AWS's error codes mean, in one table. Pure: nothing here calls AWS.
+
+A code is matched before a message, and a message only where the code says too little. The first rule that matches
+counts, so what is special stands before what is general. docs/decisions/aws-errors.md says why each is as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+
+class Fault(Enum):
+    """What an error means for the caller."""
+
+    NOT_YET = "not yet"  # eventual consistency or a state in between: try again within the budget
+    THROTTLED = "throttled"  # slow down and try again
+    BROKEN = "broken"  # AWS failed, or the answer was lost: try again, briefly
+    ALREADY_THERE = "already there"
+    GONE = "gone"
+    DENIED = "denied"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An error that means the same wherever these match.
+
+    operations: the beginnings of those that it holds for; empty for all. text: a part of the message, without case.
+    fresh: only while something that this run made a short time ago is named by the call.
+    budget: seconds that NOT_YET, THROTTLED or BROKEN may last. hint: what the user can do.
+    """
+
+    fault: Fault
+    service: str
+    code: str
+    operations: tuple[str, ...] = ()
+    text: str = ""
+    fresh: bool = False
+    budget: float = 120.0
+    hint: str = ""
+
+
+BUSY = 600.0  # seconds for what AWS takes minutes for: a cluster's change, a task's network interface
+PASS = ("RegisterTaskDefinition", "RunTask", "CreateSchedule", "UpdateSchedule")  # calls that hand a role over
+ABSENT_S3 = (
+    "NoSuchBucket", "NoSuchKey", "404", "NotFound", "NoSuchLifecycleConfiguration", "NoSuchTagSet",
+    "NoSuchPublicAccessBlockConfiguration", "ServerSideEncryptionConfigurationNotFoundError", "NoSuchBucketPolicy",
+    "NoSuchUpload", "OwnershipControlsNotFoundError", "NoSuchVersion",
+)  # fmt: skip
+ABSENT_ECR = (
+    "RepositoryNotFoundException", "LifecyclePolicyNotFoundException", "RepositoryPolicyNotFoundException",
+    "ImageNotFoundException", "ScanNotFoundException",
+)  # fmt: skip
+CLUSTER_IN_USE = (
+    "ResourceInUseException", "UpdateInProgressException", "ClusterContainsTasksException",
+    "ClusterContainsServicesException", "ClusterContainsContainerInstancesException",
+)  # fmt: skip
+FOREIGN_BUCKET = (
+    "the bucket of this name may belong to another account: names are unique in all of AWS, so choose another under "
+    "data.bucket.name; if it is yours, you may not see it"
+)
+ELSEWHERE = "the bucket is in another region: choose another name under data.bucket.name, or set `region` to its region"
+
+RULES = (
+    # IAM: a principal, role or version that was made a moment ago isn't seen everywhere yet.
+    Rule(Fault.NOT_YET, "iam", "MalformedPolicyDocument", text="invalid principal",
+         hint="does the principal that the policy names exist?"),
+    Rule(Fault.NOT_YET, "iam", "ConcurrentModification"),
+    Rule(Fault.NOT_YET, "iam", "EntityTemporarilyUnmodifiable"),
+    Rule(Fault.NOT_YET, "iam", "NoSuchEntity", ("Attach", "Put", "Tag", "Update", "Add", "Create"), fresh=True),
+    Rule(Fault.NOT_YET, "iam", "DeleteConflict", ("Delete",), budget=30.0, hint="something still uses it"),
+    Rule(Fault.ALREADY_THERE, "iam", "EntityAlreadyExists"),
+    Rule(Fault.GONE, "iam", "NoSuchEntity"),
+    # S3
+    Rule(Fault.NOT_YET, "s3", "OperationAborted", budget=300.0),
+    Rule(Fault.NOT_YET, "s3", "MalformedPolicy", text="invalid principal"),
+    Rule(Fault.NOT_YET, "s3", "NoSuchBucket", ("Put", "CreateMultipartUpload", "upload"), fresh=True),
+    Rule(Fault.ALREADY_THERE, "s3", "BucketAlreadyOwnedByYou"),
+    Rule(Fault.DENIED, "s3", "403", ("HeadBucket",), hint=FOREIGN_BUCKET),
+    Rule(Fault.OTHER, "s3", "301", hint=ELSEWHERE),
+    Rule(Fault.OTHER, "s3", "PermanentRedirect", hint=ELSEWHERE),
+    Rule(Fault.OTHER, "s3", "BucketNotEmpty", hint="something still writes into it: stop that and run it again"),
+    *(Rule(Fault.GONE, "s3", code) for code in ABSENT_S3),
+    # ECR
+    Rule(Fault.ALREADY_THERE, "ecr", "RepositoryAlreadyExistsException"),
+    *(Rule(Fault.GONE, "ecr", code) for code in ABSENT_ECR),
+    # ECS
+    Rule(Fault.NOT_YET, "ecs", "InvalidParameterException", text="service linked role"),
+    Rule(Fault.NOT_YET, "ecs", "ClientException", text="was not active", budget=BUSY),
+    Rule(Fault.NOT_YET, "ecs", "ClientException", text="role is not valid", fresh=True),
+    Rule(Fault.NOT_YET, "ecs", "ClientException", text="unable to assume the role", fresh=True),
+    Rule(Fault.NOT_YET, "ecs", "AccessDeniedException", PASS, text="iam:passrole", fresh=True),
+    # Another's revision may be just what was to be registered: look before making one more.
+    Rule(Fault.ALREADY_THERE, "ecs", "ClientException", ("RegisterTaskDefinition",), text="too many concurrent"),
+    *(Rule(Fault.NOT_YET, "ecs", code, budget=BUSY) for code in CLUSTER_IN_USE),
+    Rule(Fault.GONE, "ecs", "ClusterNotFoundException"),
+    Rule(Fault.GONE, "ecs", "ClientException", ("DescribeTaskDefinition",), text="unable to describe task definition"),
+    Rule(Fault.GONE, "ecs", "ResourceNotFoundException"),
+    # CloudWatch Logs
+    Rule(Fault.NOT_YET, "logs", "OperationAbortedException"),
+    Rule(Fault.NOT_YET, "logs", "ResourceNotFoundException", ("Put", "Tag"), fresh=True),
+    Rule(Fault.ALREADY_THERE, "logs", "ResourceAlreadyExistsException"),
+    Rule(Fault.GONE, "logs", "ResourceNotFoundException"),
+    # EC2
+    Rule(Fault.NOT_YET, "ec2", "DependencyViolation", ("DeleteSecurityGroup",), budget=BUSY,
+         hint="a task or network interface still has the group"),
+    Rule(Fault.NOT_YET, "ec2", "InvalidGroup.InUse", ("DeleteSecurityGroup",), budget=BUSY),
+    Rule(Fault.NOT_YET, "ec2", "InvalidGroup.NotFound", ("Authorize", "Revoke", "CreateTags"), fresh=True),
+    Rule(Fault.ALREADY_THERE, "ec2", "InvalidGroup.Duplicate"),
+    Rule(Fault.ALREADY_THERE, "ec2", "InvalidPermission.Duplicate"),
+    Rule(Fault.GONE, "ec2", "InvalidGroup.NotFound"),
+    Rule(Fault.GONE, "ec2", "InvalidGroupId.Malformed"),
+    Rule(Fault.GONE, "ec2", "InvalidPermission.NotFound"),
+    # SSM
+    Rule(Fault.ALREADY_THERE, "ssm", "ParameterAlreadyExists"),
+    Rule(Fault.GONE, "ssm", "ParameterNotFound"),
+    Rule(Fault.NOT_YET, "ssm", "TooManyUpdates"),
+    # EventBridge Scheduler, DynamoDB
+    Rule(Fault.NOT_YET, "scheduler", "ValidationException", text="to assume the role", fresh=True),
+    Rule(Fault.NOT_YET, "scheduler", "ConflictException", ("Update", "Delete")),
+    Rule(Fault.ALREADY_THERE, "scheduler", "ConflictException", ("Create",)),
+    Rule(Fault.GONE, "scheduler", "ResourceNotFoundException"),
+    Rule(Fault.ALREADY_THERE, "dynamodb", "ResourceInUseException", ("CreateTable",)),
+    Rule(Fault.NOT_YET, "dynamodb", "ResourceInUseException"),
+    Rule(Fault.NOT_YET, "dynamodb", "LimitExceededException", text="simultaneously"),
+    Rule(Fault.GONE, "dynamodb", "ResourceNotFoundException"),
+)  # fmt: skip
+
+THROTTLING = {
+    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
+    "RequestLimitExceeded", "TooManyRequestsException", "SlowDown", "BandwidthLimitExceeded", "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException", "EC2ThrottledException",
+}  # fmt: skip
+BROKEN = {
+    "InternalError", "InternalFailure", "InternalServerError", "InternalServiceError", "InternalServiceException",
+    "ServiceFailure", "ServiceUnavailable", "ServiceUnavailableException", "ServerException", "RequestTimeout",
+    "RequestTimeoutException", "500", "502", "503", "504",
+}  # fmt: skip
+DENIED = {
+    "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError",
+    "AuthorizationErrorException", "UnauthorizedAccess", "403", "Forbidden", "AllAccessDisabled",
+}  # fmt: skip
+CREDENTIALS = {
+    "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "SignatureDoesNotMatch", "ExpiredToken",
+    "ExpiredTokenException", "InvalidAccessKeyId", "RequestExpired", "IncompleteSignature", "InvalidToken",
+    "MissingAuthenticationToken", "InvalidSignatureException",
+}  # fmt: skip
+QUOTA = {
+    "LimitExceeded", "LimitExceededException", "ServiceQuotaExceededException", "ResourceLimitExceeded",
+    "ResourceLimitExceededException", "SecurityGroupLimitExceeded", "RulesPerSecurityGroupLimitExceeded",
+    "TooManyBuckets", "ParameterLimitExceeded",
+}  # fmt: skip
+HINTS = {
+    **dict.fromkeys(CREDENTIALS, "the credentials are wrong or have expired: run `aws configure` or `aws sso login`"),
+    **dict.fromkeys(QUOTA, "a quota of the account is used up: delete what isn't needed, or ask for more"),
+    **dict.fromkeys(("RequestTimeTooSkewed", "RequestInTheFuture"), "the clock of this machine is wrong: set it"),
+    "OptInRequired": "the account isn't signed up for this service or region: enable it in the AWS console",
+}  # fmt: skip
+
+
+def classify(service: str, operation: str, code: str, message: str, *, fresh: bool = False) -> Rule:
+    """What an error means. fresh: whether the call names something that this run made a short time ago."""
+    for rule in RULES:
+        if rule.service == service and rule.code == code and (fresh or not rule.fresh):
+            if rule.operations and not operation.startswith(rule.operations):
+                continue
+            if rule.text in message.lower():
+                return rule
+    plain = Rule(Fault.OTHER, service, code, hint=HINTS.get(code, ""))
+    if code in THROTTLING:
+        return replace(plain, fault=Fault.THROTTLED, budget=300.0)
+    if code in BROKEN:
+        return replace(plain, fault=Fault.BROKEN, budget=30.0, hint="AWS had a failure: run the command again")
+    if code in DENIED:
+        return replace(plain, fault=Fault.DENIED)
+    return plain

@@ -1,0 +1,73 @@
+"""One failed attempt of a call: botocore's exceptions turned into ours, with the rule that says what to do next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.aws_errors import Fault, Rule, classify
+from reconciler.errors import AlreadyThere, AwsError, Denied, Gone, ReconcilerError, Unreachable, UserError
+from reconciler.iam_actions import action_of
+
+NOT_SENT = "unreachable"  # the code of an error that came before anything was sent
+TYPES: dict[Fault, type[AwsError]] = {
+    Fault.ALREADY_THERE: AlreadyThere, Fault.GONE: Gone, Fault.DENIED: Denied, Fault.BROKEN: Unreachable,
+}  # fmt: skip
+DENIAL = re.compile(r"not authorized to perform:? (\S+?)(?: on resource:? (\S+?))?(?:\s|$)", re.IGNORECASE)
+
+
+class Failed(Exception):
+    """One attempt failed; carries what the next step is decided by. Never leaves `reconciler.aws`."""
+
+    def __init__(self, rule: Rule, error: AwsError) -> None:
+        super().__init__(error.message)
+        self.rule, self.error = rule, error
+
+
+def failed(service: str, operation: str, region: str, error: Exception, *, fresh: bool) -> Failed | ReconcilerError:
+    """What an exception of botocore's means: an attempt that may be repeated, or the end."""
+    from botocore import exceptions as botocore
+
+    if isinstance(error, botocore.ClientError):
+        return answered(service, operation, error.response, fresh=fresh)
+    if isinstance(error, botocore.NoCredentialsError | botocore.PartialCredentialsError):
+        return UserError(
+            f"no AWS credentials: {error}",
+            hint="run `aws configure` or `aws sso login`, set AWS_PROFILE, or try it without an account: --local",
+        )
+    if isinstance(error, botocore.EndpointConnectionError | botocore.ConnectTimeoutError):
+        # Nobody answers at this address: worth a few tries, not half a minute.
+        hint = f"is {region!r} a region, and is the network there?"
+        unreachable = Unreachable(service, operation, NOT_SENT, str(error), hint=hint)
+        return Failed(Rule(Fault.BROKEN, service, "", budget=5.0), unreachable)
+    if isinstance(error, botocore.HTTPClientError):
+        lost = Unreachable(service, operation, "connection lost", str(error), hint="run the command again")
+        return Failed(Rule(Fault.BROKEN, service, "", budget=30.0), lost)
+    if isinstance(error, botocore.ParamValidationError):
+        return ReconcilerError(f"{service}:{operation}: {error}")
+    return UserError(f"{service}:{operation}: {error}", hint="check AWS_PROFILE and ~/.aws/config")
+
+
+def answered(service: str, operation: str, response: Mapping[str, Any], *, fresh: bool) -> Failed:
+    """An error that AWS answered with."""
+    problem = response.get("Error", {})
+    code, message = str(problem.get("Code", "")), str(problem.get("Message", ""))
+    request_id = response.get("ResponseMetadata", {}).get("RequestId", "")
+    rule = classify(service, operation, code, message, fresh=fresh)
+    hint = rule.hint
+    if rule.fault is Fault.DENIED and not hint:
+        hint = _permission(service, operation, message)
+    elif rule.fault is Fault.NOT_YET:
+        stayed = f"it stayed so for {rule.budget:.0f} s: run the command again"
+        hint = f"{hint}; {stayed}" if hint else stayed
+    error = TYPES.get(rule.fault, AwsError)
+    return Failed(rule, error(service, operation, code, message, request_id=request_id, hint=hint))
+
+
+def _permission(service: str, operation: str, message: str) -> str:
+    """The missing permission, as AWS's message names it, else as it follows from the operation."""
+    found = DENIAL.search(message)
+    action = found.group(1) if found else action_of(service, operation)
+    resource = found.group(2) if found and found.group(2) else ""
+    return f"allow {action}{f' on {resource}' if resource else ''} to whoever runs this"
