@@ -62,10 +62,7 @@ def widens(sense: Sense, want: Any, seen: Any) -> bool:
             return _extra(want, seen)
         case Sense.LESS:
             return _extra(seen, want)
-        case Sense.LESS_OR_OTHER:
-            return want not in EMPTY
-        case Sense.MORE_OR_OTHER:
-            return seen not in EMPTY
+    return (want if sense is Sense.LESS_OR_OTHER else seen) not in EMPTY
 
 
 def _extra(base: Any, other: Any) -> bool:

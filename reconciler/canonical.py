@@ -95,8 +95,11 @@ class Statement(Value):
     @property
     def label(self) -> str:
         """What a person knows it by."""
+        if self.sid:
+            return self.sid
         named = self.actions or self.not_actions
-        return self.sid or " ".join([self.effect, *named[:1]]) + (f" and {len(named) - 1} more" if named[1:] else "")
+        words = [self.effect, *(["all but"] if self.not_actions else []), *named[:1]]
+        return " ".join([*words, *([f"and {len(named) - 1} more"] if named[1:] else [])])
 
     @property
     def denies(self) -> bool:
@@ -137,17 +140,23 @@ def _statement_document(statement: Statement) -> dict[str, Any]:
 
 
 def _shortest(value: Any) -> Any:
+    """Plain values; a list of one is that one."""
     if isinstance(value, dict):
-        return {k: _shortest(v) for k, v in value.items()}
-    return value[0] if len(value) == 1 else list(value)
+        return {str(key): _shortest(part) for key, part in value.items()}
+    return str(value[0]) if len(value) == 1 else [str(one) for one in value]
 
 
 def policy(document: Any) -> Policy:
-    """The canonical form of a policy document: a mapping, or its JSON as text, plain or URL-encoded as IAM has it."""
+    """The canonical form of a policy document: a mapping, or its JSON as text, plain or URL-encoded as IAM has it.
+
+    Its canonical form, as a Policy or dumped, is taken as it is.
+    """
     if isinstance(document, Policy):
         return document
     if isinstance(document, str):
         document = json.loads(unquote(document) if document.lstrip().startswith("%7B") else document)
+    if "statements" in document:
+        return Policy.model_validate(document)
     found = document.get("Statement", [])
     statements: list[Statement] = []
     for one in [found] if isinstance(found, Mapping) else found:

@@ -50,7 +50,7 @@ class _Way:
 
     def item(self, value: Value) -> _Way:
         """The way into an item of a list: what denies turns the sense round."""
-        return replace(self, sense=self.sense.turned) if getattr(value, "denies", False) else self
+        return replace(self, sense=self.sense.turned) if _denies(value) else self
 
 
 def looks_secret(name: str) -> bool:
@@ -86,7 +86,7 @@ def _model(path: str, want: Value, seen: Value, way: _Way) -> Iterator[Change]:
 
 
 def _value(path: str, want: Any, seen: Any, way: _Way) -> Iterator[Change]:
-    if want == seen and type(want) is type(seen):
+    if want == seen:
         return
     if way.at_least and isinstance(seen, tuple):
         if missing := [item for item in want if item not in seen]:
@@ -124,8 +124,12 @@ def _models(path: str, want: tuple[Value, ...], seen: tuple[Value, ...], way: _W
 def _twin(item: Value, missing: list[Value], extra: list[Value]) -> Value | None:
     """The other version of an item: the one with its identity, or without any the only one that is left."""
     identity = _identity(item)
-    alike = [other for other in extra if _identity(other) == identity]
+    alike = [other for other in extra if _identity(other) == identity and _denies(other) is _denies(item)]
     return alike[0] if alike and (identity or len(missing) == len(extra) == 1) else None
+
+
+def _denies(item: Value) -> bool:
+    return bool(getattr(item, "denies", False))
 
 
 def _identity(item: Value) -> str:

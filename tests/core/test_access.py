@@ -1,0 +1,146 @@
+"""What widens access: in the abstract, and in policy documents with every part of a statement."""
+
+# ruff: noqa: E501  (tables of cases read best in whole lines)
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.access import Sense, sense_of, widens
+from reconciler.canonical import policy
+from reconciler.diff import diff
+from reconciler.spec import Conditions, Grants, Immutable, Neutral, Restricts
+from tests.core.things import thing
+
+N, M, L, LO, MO = Sense.NONE, Sense.MORE, Sense.LESS, Sense.LESS_OR_OTHER, Sense.MORE_OR_OTHER
+
+
+@pytest.mark.parametrize(
+    ("marks", "around", "sense"),
+    [
+        ([], N, N), ([], M, M), ([], L, L), ([Immutable()], M, M), ([Grants()], N, M), ([Grants()], L, M),
+        ([Immutable(), Grants()], N, M), ([Restricts()], N, L), ([Restricts()], M, L), ([Restricts()], L, M),
+        ([Neutral()], M, N), ([Neutral()], N, N), ([Conditions()], M, LO), ([Conditions()], L, MO), ([Conditions()], N, N),
+    ],
+)  # fmt: skip
+def test_the_sense_of_a_field(marks: list[Any], around: Sense, sense: Sense) -> None:
+    assert sense_of(marks, around) is sense
+
+
+@pytest.mark.parametrize(("one", "other"), [(N, N), (M, L), (LO, MO)])
+def test_what_denies_turns_the_sense(one: Sense, other: Sense) -> None:
+    assert one.turned is other
+    assert other.turned is one
+
+
+@pytest.mark.parametrize(
+    ("sense", "want", "seen", "expected"),
+    [
+        (N, (), ("a",), False), (N, "a", "b", False),
+        (M, (), ("a",), True), (M, ("a",), (), False), (M, ("a",), ("b",), True), (M, ("a", "b"), ("a",), False),
+        (M, None, ("a",), True), (M, ("a",), None, False), (M, "", "a", True), (M, "a", "", False), (M, "a", "b", True),
+        (M, None, {"a": 1}, True), (M, {"a": 1}, None, False),
+        (L, (), ("a",), False), (L, ("a",), (), True), (L, ("a",), ("b",), True), (L, ("a", "b"), ("a",), True),
+        (L, ("a",), None, True), (L, None, ("a",), False),
+        (LO, ("a",), None, True), (LO, None, ("a",), False), (LO, ("a",), ("a", "b"), True), (LO, ("a", "b"), ("a",), True),
+        (MO, ("a",), None, False), (MO, None, ("a",), True), (MO, ("a",), ("a", "b"), True), (MO, ("a", "b"), ("a",), True),
+    ],
+)  # fmt: skip
+def test_widens(sense: Sense, want: Any, seen: Any, expected: bool) -> None:
+    assert widens(sense, want, seen) is expected
+
+
+BASE = {
+    "Sid": "A", "Effect": "Allow", "Principal": {"AWS": "x"}, "Action": "s3:GetObject", "Resource": "r",
+    "Condition": {"StringEquals": {"k": "v"}},
+}  # fmt: skip
+NOTS = {"Sid": "A", "Effect": "Allow", "NotPrincipal": {"AWS": "x"}, "NotAction": "s3:GetObject", "NotResource": "r"}
+WIDER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("an action", BASE, {"Action": ["s3:GetObject", "s3:PutObject"]}),
+    ("another action", BASE, {"Action": "s3:*"}),
+    ("a resource", BASE, {"Resource": ["r", "s"]}),
+    ("a principal", BASE, {"Principal": {"AWS": ["x", "y"]}}),
+    ("a sort of principal", BASE, {"Principal": {"AWS": "x", "Service": "y"}}),
+    ("everybody", BASE, {"Principal": "*"}),
+    ("no condition", BASE, {"Condition": {}}),
+    ("a condition's other value", BASE, {"Condition": {"StringEquals": {"k": "w"}}}),
+    ("a condition's further value", BASE, {"Condition": {"StringEquals": {"k": ["v", "w"]}}}),
+    ("a condition's other test", BASE, {"Condition": {"StringLike": {"k": "v"}}}),
+    ("no exception of an action", NOTS, {"NotAction": "s3:PutObject"}),
+    ("no exception of a resource", NOTS, {"NotResource": "s"}),
+    ("no exception of a principal", NOTS, {"NotPrincipal": {"AWS": "y"}}),
+]
+NARROWER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("an action less", BASE | {"Action": ["a:A", "a:B"]}, {"Action": "a:A"}),
+    ("a resource less", BASE | {"Resource": ["r", "s"]}, {"Resource": "r"}),
+    ("a condition more", BASE, {"Condition": {"StringEquals": {"k": "v", "l": "w"}}}),
+    ("an exception more", NOTS, {"NotAction": ["s3:GetObject", "s3:PutObject"]}),
+    ("a resource's exception more", NOTS, {"NotResource": ["r", "s"]}),
+]
+
+
+def found(want: Any, seen: Any) -> bool:
+    """Whether a change of the statements widens."""
+    documents = [policy({"Version": "2012-10-17", "Statement": one}) for one in (want, seen)]
+    changes = diff(thing(document=documents[0]), thing(document=documents[1]))
+    assert changes
+    return any(change.widens for change in changes)
+
+
+@pytest.mark.parametrize(("base", "change"), [case[1:] for case in WIDER], ids=[case[0] for case in WIDER])
+def test_what_widens_a_statement_that_allows(base: dict[str, Any], change: dict[str, Any]) -> None:
+    assert found(base, base | change)
+
+
+@pytest.mark.parametrize(("base", "change"), [case[1:] for case in NARROWER], ids=[case[0] for case in NARROWER])
+def test_what_narrows_a_statement_that_allows(base: dict[str, Any], change: dict[str, Any]) -> None:
+    assert not found(base, base | change)
+
+
+@pytest.mark.parametrize(("base", "change"), [case[1:] for case in NARROWER], ids=[case[0] for case in NARROWER])
+def test_the_same_widens_a_statement_that_denies(base: dict[str, Any], change: dict[str, Any]) -> None:
+    deny = base | {"Effect": "Deny"}
+    assert found(deny, deny | change)
+
+
+@pytest.mark.parametrize(
+    ("want", "seen", "expected"),
+    [
+        ([BASE], [BASE, BASE | {"Sid": "B"}], True),
+        ([BASE, BASE | {"Sid": "B"}], [BASE], False),
+        ([BASE], [BASE, BASE | {"Sid": "B", "Effect": "Deny"}], False),
+        ([BASE, BASE | {"Sid": "B", "Effect": "Deny"}], [BASE], True),
+        ([BASE | {"Effect": "Deny"}], [BASE], True),
+        ([BASE], [BASE | {"Effect": "Deny"}], False),
+        ([], [BASE], True),
+        ([BASE], [], False),
+    ],
+    ids=["allow more", "allow less", "deny more", "deny less", "deny to allow", "allow to deny", "any", "none"],
+)
+def test_statements(want: Any, seen: Any, expected: bool) -> None:
+    assert found(want, seen) is expected
+
+
+def test_a_version_or_a_name_widens_nothing() -> None:
+    changes = diff(
+        thing(document=policy({"Version": "2012-10-17", "Statement": BASE})),
+        thing(document=policy({"Version": "2008-10-17", "Statement": BASE})),
+    )
+    assert [(change.path, change.widens) for change in changes] == [("document.version", False)]
+
+
+def test_a_document_that_is_not_about_access_widens_nothing() -> None:
+    (change,) = diff(thing(), thing(about=policy({"Version": "2012-10-17", "Statement": BASE})))
+    assert (change.path, change.widens) == ("about.statements[A]", False)
+
+
+def test_the_widening_change_comes_first() -> None:
+    changes = diff(thing(size=1, allowed=("a",)), thing(size=2, allowed=("a", "b")))
+    assert [(change.path, change.widens) for change in changes] == [("allowed", True), ("size", False)]
+
+
+@pytest.mark.parametrize(("want", "seen", "expected"), [((), ("a",), False), (("a",), (), True), (("a", "b"), ("a",), True)])
+def test_less_of_what_restricts_widens(want: tuple[str, ...], seen: tuple[str, ...], expected: bool) -> None:
+    (change,) = diff(thing(blocked=want), thing(blocked=seen))
+    assert change.widens is expected

@@ -1,0 +1,115 @@
+"""Small specs to test the core with: every mark once, and nothing of AWS."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from reconciler.canonical import Policy, PolicyDocument, StringSet
+from reconciler.graph import Graph, Node
+from reconciler.spec import (
+    OWNER_TAG,
+    Address,
+    AtLeast,
+    Grants,
+    Holds,
+    Immutable,
+    Local,
+    Observed,
+    Ref,
+    Restricts,
+    Secret,
+    SecretsByName,
+    Spec,
+    Value,
+)
+
+ME = "mine"
+OWNED = {OWNER_TAG: ME}
+
+
+class Part(Value):
+    """Paired by name."""
+
+    name: str
+    size: int = 0
+    password: Annotated[str, Secret()] = ""
+
+    @property
+    def identity(self) -> str:
+        return self.name
+
+
+class Loose(Value):
+    """Paired with nothing but the only other one."""
+
+    text: str = ""
+    size: int = 0
+
+
+class Thing(Spec):
+    """A spec with a field of every sort."""
+
+    kind: ClassVar[str] = "thing"
+    volatile: ClassVar[frozenset[str]] = frozenset({"revision"})
+    in_place: ClassVar[frozenset[str]] = frozenset({"tags"})
+
+    size: int = 0
+    text: str = ""
+    shape: Annotated[str, Immutable()] = ""
+    place: Annotated[str, Immutable()] = ""
+    colour: str | Ref = ""
+    words: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    loose: tuple[Loose, ...] = ()
+    options: Annotated[dict[str, Any], SecretsByName()] = Field({})
+    plain: dict[str, Any] = Field({})
+    key: Annotated[str, Secret()] = ""
+    audiences: Annotated[tuple[str, ...], AtLeast()] = ()
+    allowed: Annotated[tuple[str, ...], Grants()] = ()
+    blocked: Annotated[tuple[str, ...], Restricts()] = ()
+    holds: Annotated[StringSet, Holds("box", "arn")] = ()
+    document: Annotated[PolicyDocument, Grants()] = Policy()
+    about: PolicyDocument = Policy()
+    file: Annotated[str, Local()] = ""
+
+
+class Box(Spec):
+    """Holds data; content goes with it."""
+
+    kind: ClassVar[str] = "box"
+    data: ClassVar[bool] = True
+
+    shape: Annotated[str, Immutable()] = ""
+
+
+class Content(Spec):
+    """Part of a box."""
+
+    kind: ClassVar[str] = "content"
+    data: ClassVar[bool] = True
+    part_of: ClassVar[str] = "box"
+
+    text: str = ""
+
+
+def thing(name: str = "a", **fields: Any) -> Thing:
+    """A thing of ours."""
+    return Thing(name=name, **{"tags": OWNED} | fields)
+
+
+def seen(spec: Spec, **attributes: str) -> Observed[Any]:
+    """It is there just like that."""
+    return Observed(spec, attributes)
+
+
+def graph(*nodes: Spec | Node) -> Graph:
+    """A graph of specs."""
+    return Graph(node if isinstance(node, Node) else Node(node) for node in nodes)
+
+
+def there(*found: Observed[Any] | Spec) -> dict[Address, Observed[Any]]:
+    """What is there, by address."""
+    both = [one if isinstance(one, Observed) else Observed(one) for one in found]
+    return {one.spec.address: one for one in both}
