@@ -149,7 +149,7 @@ class _Execution:
         elif isinstance(error, Exception) and not os.environ.get("RECONCILER_DEBUG"):
             # A mistake of ours in one kind must not hide what became of the other steps.
             ours = ReconcilerError(
-                f"unexpected {type(error).__name__}: {error}", hint="this is a bug of ours; RECONCILER_DEBUG=1 shows where"
+                f"unexpected {type(error).__name__}: {error}", hint="a bug of ours; RECONCILER_DEBUG=1 shows where"
             )
             self.outcome.failed.append((step, ours))
             self.listener.failed(step, ours, seconds)
