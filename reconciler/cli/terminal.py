@@ -70,8 +70,9 @@ class Terminal:
         sys.stdout.flush()
 
     def error(self, error: ReconcilerError) -> None:
-        """What went wrong, and what to do."""
-        self.note(f"{self._red('error:')} {error}")
+        """What went wrong, and what to do. Errors of a file begin with their place, so that editors can jump to it."""
+        placed = getattr(error, "errors", ())
+        self.note(str(error) if placed else f"{self._red('error:')} {error}")
         if error.hint:
             self.note(f"  {error.hint}")
         if isinstance(error, AwsError) and error.request_id:
