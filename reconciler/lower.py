@@ -133,8 +133,12 @@ def _task_roles(names: Names) -> Iterator[Node]:
     inline = {"secrets": policy({"Version": "2012-10-17", "Statement": _secrets(names)})} if task.secrets else {}
     yield Node(
         RoleSpec(
-            name=str(task.execution_role.name), trust=trust, description=task.execution_role.description,
-            managed_policies=(managed,), inline_policies=inline, tags=tags,
+            name=str(task.execution_role.name),
+            trust=trust,
+            description=task.execution_role.description,
+            managed_policies=(managed,),
+            inline_policies=inline,
+            tags=tags,
         )
     )
     statements = _given(task.role.policy) if task.role.policy else task_statements(names)
@@ -206,7 +210,7 @@ def _bucket(names: Names, objects: tuple[ObjectSpec, ...]) -> Iterator[Node]:
         region=names.deploy.region,
         public_access_block=BLOCKS if bucket.block_public_access else (),
         versioning=bucket.versioning,
-        encryption=bucket.encryption or "AES256",
+        encryption=bucket.encryption,
         kms_key=bucket.kms_key or "",
         lifecycle=tuple(sorted(rules, key=Expiry.model_dump_json)),
         tags=names.tags,
@@ -246,8 +250,11 @@ def _run(names: Names, image: Spec | None, fallback: str) -> Iterator[Node]:
     yield Node(LogGroupSpec(name=str(deploy.logs.group), retention_in_days=deploy.logs.retention_days, tags=tags))
     yield Node(
         SecurityGroupSpec(
-            name=str(group.name), description=str(group.description), vpc=names.facts.vpc,
-            egress=(EVERYWHERE,), tags=tags,
+            name=str(group.name),
+            description=str(group.description),
+            vpc=names.facts.vpc,
+            egress=(EVERYWHERE,),
+            tags=tags,
         )
     )
     strategy = [Weight(provider=w.provider, weight=w.weight, base=w.base) for w in cluster.default_strategy]

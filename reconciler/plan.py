@@ -92,13 +92,16 @@ class Options:
     targets: frozenset[Address] | None = None
 
 
+DEFAULT = Options()
+
+
 def make_plan(
     deploy: str,
     graph: Graph,
     seen: Mapping[Address, Observed[Any]],
     *,
     recorded: frozenset[Address] = frozenset(),
-    options: Options = Options(),
+    options: Options = DEFAULT,
     ranks: Sequence[str] = (),
 ) -> Plan:
     """The plan that brings `seen` to `graph`.
@@ -132,7 +135,7 @@ def plan_destroy(
     seen: Mapping[Address, Observed[Any]],
     *,
     recorded: frozenset[Address] = frozenset(),
-    options: Options = Options(),
+    options: Options = DEFAULT,
     ranks: Sequence[str] = (),
 ) -> Plan:
     """The plan that removes everything of this deploy, what it holds in data only if told so."""
@@ -162,9 +165,7 @@ def owned(
     return frozenset(mine)
 
 
-def _wanted(
-    node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mine: bool, options: Options
-) -> Step:
+def _wanted(node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mine: bool, options: Options) -> Step:
     want = resolve(node.spec, known)
     if seen is None:
         return Step(Action.CREATE, want.address, whole(want), want)

@@ -81,9 +81,7 @@ class SecurityGroup:
         if made is not None:
             self._rules(aws, want, made)
 
-    def update(
-        self, aws: Aws, want: SecurityGroupSpec, seen: Observed[SecurityGroupSpec], changes: Changes
-    ) -> None:
+    def update(self, aws: Aws, want: SecurityGroupSpec, seen: Observed[SecurityGroupSpec], changes: Changes) -> None:
         """Take away rules that aren't wanted before any is added."""
         self._rules(aws, want, seen)
         if touches(changes, "tags"):

@@ -98,9 +98,7 @@ class TaskDefinition:
             **({"ephemeralStorage": {"sizeInGiB": want.ephemeral_storage}} if want.ephemeral_storage else {}),
         )
 
-    def update(
-        self, aws: Aws, want: TaskDefinitionSpec, seen: Observed[TaskDefinitionSpec], changes: Changes
-    ) -> None:
+    def update(self, aws: Aws, want: TaskDefinitionSpec, seen: Observed[TaskDefinitionSpec], changes: Changes) -> None:
         """Register the next revision; tags alone are put on the one that is there."""
         if all(top(change.path) in want.in_place for change in changes):
             arn = seen.attributes["arn"]

@@ -51,9 +51,7 @@ class OidcProvider:
             Tags=tags.pairs(want.tags),
         )
 
-    def update(
-        self, aws: Aws, want: OidcProviderSpec, seen: Observed[OidcProviderSpec], changes: Changes
-    ) -> None:
+    def update(self, aws: Aws, want: OidcProviderSpec, seen: Observed[OidcProviderSpec], changes: Changes) -> None:
         """Add what is missing."""
         arn = seen.attributes["arn"]
         for audience in sorted(set(want.audiences) - set(seen.spec.audiences)):

@@ -38,11 +38,10 @@ class Bucket:
 
     def observe(self, aws: Aws, wants: Sequence[BucketSpec]) -> Mapping[str, Observed[BucketSpec]]:
         """Eight reads for each bucket."""
-        found = aws.each(lambda want: self._read(aws, want), wants)
+        found = aws.each(lambda want: self._read(aws, want.name), wants)
         return {one.spec.name: one for one in found if one is not None}
 
-    def _read(self, aws: Aws, want: BucketSpec) -> Observed[BucketSpec] | None:
-        name = want.name
+    def _read(self, aws: Aws, name: str) -> Observed[BucketSpec] | None:
         operations = (
             "HeadBucket", "GetBucketVersioning", "GetBucketEncryption", "GetPublicAccessBlock",
             "GetBucketLifecycleConfiguration", "GetBucketTagging", "GetBucketPolicy", "GetBucketAcl",
@@ -53,8 +52,6 @@ class Bucket:
         if head is None or versioning is None or acl is None:
             return None
         encrypted = _encryption(encryption)
-        if not want.encryption and encrypted.get("SSEAlgorithm") == "AES256":
-            encrypted = {}  # what S3 does by itself where nothing is set
         blocked = (block or {}).get("PublicAccessBlockConfiguration", {})
         spec = BucketSpec(
             name=name,

@@ -140,7 +140,9 @@ def test_the_widening_change_comes_first() -> None:
     assert [(change.path, change.widens) for change in changes] == [("allowed", True), ("size", False)]
 
 
-@pytest.mark.parametrize(("want", "seen", "expected"), [((), ("a",), False), (("a",), (), True), (("a", "b"), ("a",), True)])
+@pytest.mark.parametrize(
+    ("want", "seen", "expected"), [((), ("a",), False), (("a",), (), True), (("a", "b"), ("a",), True)]
+)
 def test_less_of_what_restricts_widens(want: tuple[str, ...], seen: tuple[str, ...], expected: bool) -> None:
     (change,) = diff(thing(blocked=want), thing(blocked=seen))
     assert change.widens is expected

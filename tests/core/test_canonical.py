@@ -170,7 +170,7 @@ def test_strings(value: Any, expected: tuple[str, ...]) -> None:
 
 def test_caseless() -> None:
     assert Caseless("a:B") == "A:b" == Caseless("a:b")
-    assert not Caseless("a") != "A"
+    assert (Caseless("a") != "A") is False
     assert Caseless("a") != "b"
     assert Caseless("a") != 1
     assert hash(Caseless("a:B")) == hash(Caseless("A:b"))

@@ -90,7 +90,9 @@ def test_a_difference(one: dict[str, Any], other: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "parts", [part for case in SAME + OTHER for part in case[1:]], ids=[f"{case[0]} {n}" for case in SAME + OTHER for n in "12"]
+    "parts",
+    [part for case in SAME + OTHER for part in case[1:]],
+    ids=[f"{case[0]} {n}" for case in SAME + OTHER for n in "12"],
 )
 def test_what_is_registered_reads_back_equal(parts: dict[str, Any]) -> None:
     found = made(**parts)

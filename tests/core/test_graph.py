@@ -21,7 +21,10 @@ def address(name: str) -> Address:
 
 def test_what_is_needed_comes_first() -> None:
     found = graph(
-        Node(thing("c"), needs=(address("b"),)), thing("a", colour=ref("c")), thing("b"), Node(Box(name="z"), (address("a"),))
+        Node(thing("c"), needs=(address("b"),)),
+        thing("a", colour=ref("c")),
+        thing("b"),
+        Node(Box(name="z"), (address("a"),)),
     )
     assert [one.name for one in found.nodes] == ["b", "c", "a", "z"]
     assert found.needs == {
@@ -31,7 +34,8 @@ def test_what_is_needed_comes_first() -> None:
 
 def test_a_need_is_listed_once_and_only_if_it_is_there() -> None:
     found = graph(
-        Node(thing("a", colour=ref("b"), options={"x": ref("b", "id")}), needs=(address("b"), address("gone"))), thing("b")
+        Node(thing("a", colour=ref("b"), options={"x": ref("b", "id")}), needs=(address("b"), address("gone"))),
+        thing("b"),
     )
     assert found.needs[address("a")] == (address("b"),)
 
@@ -57,7 +61,8 @@ def test_a_cycle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("targets", "expected"), [([], ""), (["a"], "a"), (["b"], "ab"), (["d"], "abd"), (["b", "c"], "abc"), (["b", "b"], "ab")]
+    ("targets", "expected"),
+    [([], ""), (["a"], "a"), (["b"], "ab"), (["d"], "abd"), (["b", "c"], "abc"), (["b", "b"], "ab")],
 )
 def test_closure(targets: list[str], expected: str) -> None:
     found = graph(

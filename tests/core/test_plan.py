@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.graph import Node
-from reconciler.plan import Action, Options, Plan, Step, deletions, make_plan, ours, owned, plan_destroy
+from reconciler.plan import DEFAULT, Action, Options, Plan, Step, deletions, make_plan, ours, owned, plan_destroy
 from reconciler.spec import OWNER_TAG, Address, Change, Observed, Ref, Spec
 from tests.core.things import ME, OWNED, Box, Content, Thing, graph, seen, there, thing
 
@@ -15,7 +15,7 @@ ADOPT, PRUNE, DATA = Options(adopt=True), Options(prune=True), Options(delete_da
 
 
 def plan(*nodes: Spec | Node, found: dict[Address, Observed[Spec]] | None = None, recorded: set[Address] | None = None,
-         options: Options = Options()) -> Plan:  # fmt: skip
+         options: Options = DEFAULT) -> Plan:  # fmt: skip
     return make_plan(
         ME, graph(*nodes), found or {}, recorded=frozenset(recorded or ()), options=options, ranks=RANKS
     )  # fmt: skip
@@ -30,25 +30,25 @@ def only(found: Plan) -> Step:
 # changes, and what reason, held and note begin with.
 W = thing(size=1)
 CASES: list[tuple[str, Spec, Spec | None, bool, Options, str, list[str], str, str, str]] = [
-    ("absent", W, None, False, Options(), "create", ["tags", "size"], "", "", ""),
-    ("absent, recorded", W, None, True, Options(), "create", ["tags", "size"], "", "", ""),
-    ("as wanted", W, W, False, Options(), "none", [], "", "", ""),
-    ("differs", W, thing(size=2), False, Options(), "update", ["size"], "", "", ""),
-    ("differs, untagged, recorded", W, Thing(name="a", size=2), True, Options(), "update",
+    ("absent", W, None, False, DEFAULT, "create", ["tags", "size"], "", "", ""),
+    ("absent, recorded", W, None, True, DEFAULT, "create", ["tags", "size"], "", "", ""),
+    ("as wanted", W, W, False, DEFAULT, "none", [], "", "", ""),
+    ("differs", W, thing(size=2), False, DEFAULT, "update", ["size"], "", "", ""),
+    ("differs, untagged, recorded", W, Thing(name="a", size=2), True, DEFAULT, "update",
      ["tags.reconciler:deploy", "size"], "", "", ""),
-    ("tag is gone, recorded", W, Thing(name="a", size=1), True, Options(), "update", ["tags.reconciler:deploy"], "", "", ""),
-    ("immutable", thing(shape="x"), thing(shape="y"), False, Options(), "replace", ["shape"], "shape can't change", "", ""),
-    ("two immutable", thing(shape="x", place="x", size=1), thing(shape="y", place="y"), False, Options(), "replace",
+    ("tag is gone, recorded", W, Thing(name="a", size=1), True, DEFAULT, "update", ["tags.reconciler:deploy"], "", "", ""),
+    ("immutable", thing(shape="x"), thing(shape="y"), False, DEFAULT, "replace", ["shape"], "shape can't change", "", ""),
+    ("two immutable", thing(shape="x", place="x", size=1), thing(shape="y", place="y"), False, DEFAULT, "replace",
      ["size", "shape", "place"], "shape and place can't change", "", ""),
-    ("immutable, holds data", Box(name="a", shape="x", tags=OWNED), Box(name="a", tags=OWNED), False, Options(), "replace",
+    ("immutable, holds data", Box(name="a", shape="x", tags=OWNED), Box(name="a", tags=OWNED), False, DEFAULT, "replace",
      ["shape"], "shape can't change", "replacing it would delete data", ""),
     ("immutable, data may go", Box(name="a", shape="x", tags=OWNED), Box(name="a", tags=OWNED), False, DATA, "replace",
      ["shape"], "shape can't change", "", ""),
     # somebody else's
-    ("nobody's, as wanted", W, Thing(name="a", size=1), False, Options(), "none", [], "", "", "made by someone else, used as it is"),
-    ("nobody's, other tags", W, Thing(name="a", size=1, tags={"x": "y"}), False, Options(), "none", [], "", "",
+    ("nobody's, as wanted", W, Thing(name="a", size=1), False, DEFAULT, "none", [], "", "", "made by someone else, used as it is"),
+    ("nobody's, other tags", W, Thing(name="a", size=1, tags={"x": "y"}), False, DEFAULT, "none", [], "", "",
      "made by someone else, used as it is"),
-    ("nobody's, differs", W, Thing(name="a", size=2), False, Options(), "adopt", ["size"], "", "pass --adopt",
+    ("nobody's, differs", W, Thing(name="a", size=2), False, DEFAULT, "adopt", ["size"], "", "pass --adopt",
      "made by someone else"),
     ("nobody's, differs, adopted", W, Thing(name="a", size=2), False, ADOPT, "adopt", ["tags.reconciler:deploy", "size"], "", "",
      "made by someone else"),
@@ -56,17 +56,17 @@ CASES: list[tuple[str, Spec, Spec | None, bool, Options, str, list[str], str, st
      "made by someone else"),
     ("nobody's, without tags, adopted", Box(name="a"), Box(name="a"), False, ADOPT, "none", [], "", "",
      "made by someone else, used as it is"),
-    ("nobody's, immutable", thing(shape="x"), Thing(name="a"), False, Options(), "adopt", ["shape"], "",
+    ("nobody's, immutable", thing(shape="x"), Thing(name="a"), False, DEFAULT, "adopt", ["shape"], "",
      "shape can't change, and what isn't ours isn't replaced", "made by someone else"),
     ("nobody's, immutable, adopted", thing(shape="x"), Thing(name="a"), False, ADOPT, "adopt",
      ["tags.reconciler:deploy", "shape"], "", "shape can't change, and what isn't ours isn't replaced", "made by someone else"),
-    ("another's, as wanted", W, thing(size=1, tags=OTHERS), False, Options(), "none", [], "", "", "made by deploy 'other', used"),
+    ("another's, as wanted", W, thing(size=1, tags=OTHERS), False, DEFAULT, "none", [], "", "", "made by deploy 'other', used"),
     ("another's, as wanted, adopted", W, thing(size=1, tags=OTHERS), False, ADOPT, "none", [], "", "", "made by deploy 'other', used"),
-    ("another's, differs", W, thing(size=2, tags=OTHERS), False, Options(), "adopt", ["size"], "",
+    ("another's, differs", W, thing(size=2, tags=OTHERS), False, DEFAULT, "adopt", ["size"], "",
      "it belongs to deploy 'other'", "made by deploy 'other'"),
     ("another's, differs, adopted", W, thing(size=2, tags=OTHERS), False, ADOPT, "adopt", ["tags.reconciler:deploy", "size"],
      "", "it belongs to deploy 'other'", "made by deploy 'other'"),
-    ("another's, recorded", W, thing(size=2, tags=OTHERS), True, Options(), "adopt", ["size"], "",
+    ("another's, recorded", W, thing(size=2, tags=OTHERS), True, DEFAULT, "adopt", ["size"], "",
      "it belongs to deploy 'other'", "made by deploy 'other'"),
 ]  # fmt: skip
 
@@ -112,11 +112,11 @@ LATER = Ref(A, "revision")
 @pytest.mark.parametrize(
     ("first", "found", "options", "colour"),
     [
-        (thing(), None, Options(), str(REF)),
-        (thing(), thing(), Options(), "ARN"),
-        (thing(size=1), thing(size=2), Options(), "ARN"),
-        (thing(shape="x"), thing(), Options(), str(REF)),
-        (thing(size=1), Thing(name="a"), Options(), "ARN"),
+        (thing(), None, DEFAULT, str(REF)),
+        (thing(), thing(), DEFAULT, "ARN"),
+        (thing(size=1), thing(size=2), DEFAULT, "ARN"),
+        (thing(shape="x"), thing(), DEFAULT, str(REF)),
+        (thing(size=1), Thing(name="a"), DEFAULT, "ARN"),
         (thing(size=1), Thing(name="a"), ADOPT, "ARN"),
     ],
     ids=["created", "as it is", "updated", "replaced", "held", "adopted"],
@@ -204,7 +204,9 @@ def test_what_left_the_file_is_shown_and_kept() -> None:
     ids=["pruned", "never ours", "untagged", "another's", "data", "data too", "only data", "not the target"],
 )
 def test_pruning(left: Spec, recorded: bool, options: Options, steps: list[str]) -> None:
-    found = plan(thing("a"), found=there(thing("a"), left), recorded={left.address} if recorded else set(), options=options)
+    found = plan(
+        thing("a"), found=there(thing("a"), left), recorded={left.address} if recorded else set(), options=options
+    )
     assert [step.held.split(":")[0] for step in found.changes] == steps
 
 
@@ -220,7 +222,7 @@ def test_targets_and_what_they_need() -> None:
 
 # Deleting everything.
 def destroy(*nodes: Spec | Node, found: dict[Address, Observed[Spec]], recorded: set[Address] | None = None,
-            options: Options = Options()) -> Plan:  # fmt: skip
+            options: Options = DEFAULT) -> Plan:  # fmt: skip
     return plan_destroy(ME, graph(*nodes), found, recorded=frozenset(recorded or ()), options=options, ranks=RANKS)
 
 
@@ -253,7 +255,9 @@ def test_destroy_keeps_what_is_protected() -> None:
 def test_destroy_leaves_others_alone() -> None:
     nodes = (thing("a"), thing("b"), thing("c"), thing("d"))
     found = destroy(
-        *nodes, found=there(thing("a"), Thing(name="b"), thing("c", tags=OTHERS), Thing(name="d")), recorded={Address("thing", "d")}
+        *nodes,
+        found=there(thing("a"), Thing(name="b"), thing("c", tags=OTHERS), Thing(name="d")),
+        recorded={Address("thing", "d")},
     )
     assert [step.address.name for step in found.steps] == ["a", "d"]
 
@@ -288,7 +292,9 @@ BARE = Content(name="a/c")
         (Box(name="a", tags=OTHERS), BARE, []),
     ],
 )
-def test_an_untagged_part_belongs_to_whoever_owns_what_it_is_part_of(box: Box, content: Content, expected: list[str]) -> None:
+def test_an_untagged_part_belongs_to_whoever_owns_what_it_is_part_of(
+    box: Box, content: Content, expected: list[str]
+) -> None:
     nodes = graph(BOX, Node(INSIDE, (BOX.address,)))
     assert sorted(map(str, owned(ME, nodes, there(box, content), ()))) == expected
 

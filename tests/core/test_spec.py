@@ -32,7 +32,8 @@ def test_a_spec_is_frozen_and_refuses_what_it_does_not_know() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "owner"), [({}, None), ({"a": "b"}, None), ({"reconciler:deploy": "x"}, "x"), ({"Reconciler:deploy": "x"}, None)]
+    ("tags", "owner"),
+    [({}, None), ({"a": "b"}, None), ({"reconciler:deploy": "x"}, "x"), ({"Reconciler:deploy": "x"}, None)],
 )
 def test_the_owner_is_what_the_tag_says(tags: dict[str, str], owner: str | None) -> None:
     assert Observed(Thing(name="a", tags=tags)).owner == owner
