@@ -33,10 +33,8 @@ class Bucket(Section):
         examples=["my-pipeline-data"],
     )
     versioning: bool = Field(True, description="Keep overwritten objects as old versions.", examples=[False])
-    encryption: Literal["AES256", "aws:kms"] | None = Field(
-        "AES256",
-        description="Default encryption of new objects; null sets none, so that S3 does as it does by itself.",
-        examples=["aws:kms"],
+    encryption: Literal["AES256", "aws:kms"] = Field(
+        "AES256", description="Default encryption of new objects.", examples=["aws:kms"]
     )
     kms_key: Annotated[str, names.KMS_KEY] | None = Field(
         None,

@@ -1,0 +1,143 @@
+"""From a deployment that was set up by hand to a deploy.yaml whose plan shows no differences.
+
+    found.py    what there is, by a part of its names and by what refers to what
+    tree.py     what deploy.yaml says about it
+    writer.py   as YAML, with comments
+
+What deploy.yaml can't say isn't guessed: the file that was made is planned against what is there, and whatever still
+differs is named in the file and to the one who asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from reconciler.aws import Aws
+from reconciler.config import Deploy
+from reconciler.config.problems import show_path
+from reconciler.deployment import Deployment
+from reconciler.facts import read_facts
+from reconciler.image.kind import ImageKind
+from reconciler.importer.found import Finder, Found
+from reconciler.importer.tree import Tree, tree_of
+from reconciler.importer.writer import Variable, write
+from reconciler.kinds import KINDS, ObjectSpec
+from reconciler.kinds.s3_object import checksums
+from reconciler.lower import Names, lower
+from reconciler.plan import Action, Plan, Step
+from reconciler.spec import OWNER_TAG, Address
+
+SHORT = 80  # characters of a value in a line about a difference
+
+
+@dataclass(frozen=True)
+class Imported:
+    """text: the deploy.yaml. found: what it describes. differences: what its plan would still show, a line each.
+
+    notes: what to know besides.
+    """
+
+    text: str
+    found: tuple[Address, ...]
+    differences: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def import_deploy(
+    aws: Aws,
+    prefix: str,
+    *,
+    take: Collection[Address] = (),
+    data: str | None = None,
+    base: Path = Path(),
+    environ: Mapping[str, str],
+    name: str = "deploy.yaml",
+) -> Imported:
+    """Describe what has the prefix in its names. Reads only.
+
+    take: which to take where there are several; data: the local copy of the training data, relative to `base`;
+    environ: values for variables that stand in the file; name: of the file, for what it says about itself.
+    Raises UserError, AwsError.
+    """
+    found = Finder(aws, prefix, take).find()
+    tree = tree_of(found, prefix, data)
+    deploy = _valid(tree, environ)
+    file = data or environ.get("DATA_FILE")
+    plan = _plan(deploy, aws, found, base / file if file else None)
+    differences = [line for step in plan.changes for line in _lines(step)]
+    header = [
+        f"Imported from account {found.account}, {found.region}: what was set up under names with {prefix!r}.",
+        f"`python -m reconciler plan {name}` compares it with what is there; docs/deploy-yaml.md explains each field.",
+        "Until `apply --adopt` marks them as this deploy's, resources are used as they are and never changed.",
+    ]
+    if differences:
+        header += ["", "What this file can't say, or what isn't there; the plan shows it:"]
+        header += [f"  {line}" for line in differences]
+    text = write(tree.values, tree.comments, header)
+    return Imported(text, tuple(spec.address for spec in found.specs), tuple(differences), tuple(tree.notes))
+
+
+def _valid(tree: Tree, environ: Mapping[str, str]) -> Deploy:
+    """The deploy that the tree describes. What deploy.yaml doesn't allow is taken out of the tree, with a note."""
+    while True:
+        try:
+            return Deploy.model_validate(_expanded(tree.values, environ)).filled()
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            path = _take_out(tree.values, first["loc"])
+            tree.notes.append(f"left out, since deploy.yaml can't have it: {show_path(path)} ({first['msg']})")
+
+
+def _expanded(value: Any, environ: Mapping[str, str]) -> Any:
+    if isinstance(value, Variable):
+        return environ.get(value[2:-1]) or "unknown"
+    if isinstance(value, dict):
+        return {key: _expanded(part, environ) for key, part in value.items()}
+    return [_expanded(part, environ) for part in value] if isinstance(value, list) else value
+
+
+def _take_out(tree: dict[str, Any], location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Remove what is at a place, or what holds it. A policy goes as a whole: a part of one means something else."""
+    if "policy" in location:
+        location = location[: location.index("policy") + 1]
+    holder: Any = tree
+    path: list[str | int] = []
+    for part in location:
+        inner = holder[path[-1]] if path else holder
+        if not (isinstance(inner, dict) and part in inner) and not (isinstance(inner, list) and isinstance(part, int)):
+            break
+        holder, path = inner, [*path, part]
+    if not path:
+        raise AssertionError(f"deploy.yaml can't be made: {show_path(location)}")
+    del holder[path[-1]]
+    return tuple(path)
+
+
+def _plan(deploy: Deploy, aws: Aws, found: Found, data: Path | None) -> Plan:
+    facts = read_facts(aws, deploy)
+    names = Names(deploy, facts)
+    objects: tuple[ObjectSpec, ...] = ()
+    if found.key and data is not None and data.is_file():
+        spec = ObjectSpec(name=f"{names.bucket}/{found.key}", file=str(data), sha256=checksums(str(data))[0],
+                          size=data.stat().st_size, tags={OWNER_TAG: deploy.name})  # fmt: skip
+        objects = (spec,)
+    kinds: dict[str, Any] = {kind.spec.kind: kind for kind in (*KINDS, ImageKind(None, lambda line: None))}
+    here = Deployment(deploy, aws, names, lower(deploy, facts, objects), kinds, objects, None)
+    return here.plan(here.observe())
+
+
+def _lines(step: Step) -> list[str]:
+    if step.action is Action.CREATE:
+        return [f"{step.address} isn't there"]
+    return [f"{step.address}: {change.path} is {_shown(change.before)}" for change in step.changes]
+
+
+def _shown(value: Any) -> str:
+    text = "unset" if value in (None, "", [], {}) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= SHORT else text[: SHORT - 3] + "..."

@@ -1,0 +1,205 @@
+"""What there is of a deployment that was set up by hand: found by a part of its names, and by what refers to what.
+
+The task definition leads: it names its roles, its log group, its bucket (S3_BUCKET) and its image's repository. What
+it doesn't name is looked for by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.aws import Aws
+from reconciler.container import Container
+from reconciler.errors import UserError
+from reconciler.inventory import names
+from reconciler.kinds import (
+    KINDS,
+    BucketSpec,
+    ClusterSpec,
+    LogGroupSpec,
+    OidcProviderSpec,
+    PolicySpec,
+    RepositorySpec,
+    RoleSpec,
+    SecurityGroupSpec,
+    TaskDefinitionSpec,
+    UserSpec,
+)
+from reconciler.lower import EXECUTION_POLICY, GITHUB
+from reconciler.spec import Address, Spec
+
+LISTED = ("role", "user", "bucket", "repository", "log-group", "security-group", "cluster", "task-definition")
+_KINDS = {kind.spec.kind: kind for kind in KINDS}
+
+
+@dataclass
+class Found:
+    """The parts of one deployment; None for what isn't there. other_objects: keys in the bucket beside `key`'s."""
+
+    account: str
+    region: str
+    vpc: str = "default"
+    subnets: tuple[str, ...] = ()
+    task: TaskDefinitionSpec | None = None
+    execution_role: RoleSpec | None = None
+    task_role: RoleSpec | None = None
+    task_policy: PolicySpec | None = None
+    ci_role: RoleSpec | None = None
+    user: UserSpec | None = None
+    ci_policy: PolicySpec | None = None
+    provider: OidcProviderSpec | None = None
+    bucket: BucketSpec | None = None
+    key: str = ""
+    other_objects: int = 0
+    repository: RepositorySpec | None = None
+    log_group: LogGroupSpec | None = None
+    security_group: SecurityGroupSpec | None = None
+    cluster: ClusterSpec | None = None
+
+    @property
+    def specs(self) -> list[Spec]:
+        """All that was found."""
+        return [part for part in vars(self).values() if isinstance(part, Spec)]
+
+    @property
+    def container(self) -> Container | None:
+        """The container that trains: the essential one."""
+        containers = self.task.containers if self.task else ()
+        return next((one for one in containers if one.essential), None)
+
+
+def belongs(name: str, prefix: str) -> bool:
+    """Whether a name has the prefix at its beginning or after a separator: `/ecs/p2-x` and `ci-p2` have `p2`."""
+    return re.search(rf"(^|[^A-Za-z0-9]){re.escape(prefix)}($|[^A-Za-z0-9])", name) is not None
+
+
+class Finder:
+    """Finds one deployment. take: which to take of a kind where there are several."""
+
+    def __init__(self, aws: Aws, prefix: str, take: Collection[Address] = ()) -> None:
+        self.aws, self.prefix = aws, prefix
+        self.take = {address.kind: address.name for address in take}
+        self.candidates: dict[str, list[str]] = {}
+        self.found = Found(aws.account, aws.region)
+
+    def find(self) -> Found:
+        """All of it. Raises UserError when there is nothing, or when several could be meant; AwsError."""
+        listed = self.aws.each(lambda kind: names(self.aws, kind), LISTED)
+        self.candidates = {
+            kind: [name for name in all_of_kind if belongs(name, self.prefix)]
+            for kind, all_of_kind in zip(LISTED, listed, strict=True)
+        }
+        for kind, name in self.take.items():
+            if name not in dict(zip(LISTED, listed, strict=True)).get(kind, ()):
+                raise UserError(f"--take {kind}.{name}: there is no such resource in account {self.found.account}")
+        if not any(self.candidates.values()) and not self.take:
+            raise UserError(
+                f"account {self.found.account} has nothing in {self.aws.region} with {self.prefix!r} in its name",
+                hint="check --prefix and --region, and whose credentials these are (AWS_PROFILE)",
+            )
+        self._task()
+        self._storage()
+        self._network()
+        self._ci()
+        return self.found
+
+    def _task(self) -> None:
+        found = self.found
+        found.task = self._one(TaskDefinitionSpec)
+        roles = {name: self._observe(RoleSpec(name=name)) for name in self._task_roles()}
+        found.execution_role = roles.get(_last(found.task.execution_role)) if found.task else None
+        found.task_role = roles.get(_last(found.task.task_role)) if found.task else None
+        if found.task is None:
+            for role in filter(None, roles.values()):
+                if "ecs-tasks.amazonaws.com" not in role.trust.text():
+                    continue
+                executes = any(arn.endswith(EXECUTION_POLICY) for arn in role.managed_policies)
+                found.execution_role, found.task_role = (
+                    (role, found.task_role) if executes else (found.execution_role, role)
+                )
+        found.task_policy = self._policy(found.task_role)
+        container = found.container
+        group = container.log_options.get("awslogs-group", "") if container else ""
+        found.log_group = self._observe(LogGroupSpec(name=group)) if group else self._one(LogGroupSpec)
+        found.cluster = self._one(ClusterSpec)
+
+    def _task_roles(self) -> Iterable[str]:
+        task = self.found.task
+        if task is None:
+            return self.candidates["role"]
+        return {_last(arn) for arn in (task.execution_role, task.task_role) if arn}
+
+    def _storage(self) -> None:
+        found, container = self.found, self.found.container
+        environment = container.environment if container else {}
+        bucket = environment.get("S3_BUCKET", "")
+        found.bucket = (self._observe(BucketSpec(name=bucket)) if bucket else None) or self._one(BucketSpec)
+        if found.bucket:
+            pages = self.aws.call("s3", "ListObjectsV2", Bucket=found.bucket.name)
+            keys = [one["Key"] for one in pages.get("Contents", ())]
+            wanted = environment.get("S3_KEY", "")
+            there = wanted and self.aws.find("s3", "HeadObject", Bucket=found.bucket.name, Key=wanted)
+            found.key = wanted if there else ""
+            found.other_objects = len([key for key in keys if key != found.key])
+        registry = f"{found.account}.dkr.ecr.{found.region}."
+        image = str(container.image) if container else ""
+        if image.startswith(registry):
+            name = re.split(r"[@:]", image.partition("/")[2])[0]
+            found.repository = self._observe(RepositorySpec(name=name))
+        found.repository = found.repository or self._one(RepositorySpec)
+
+    def _network(self) -> None:
+        found, aws = self.found, self.aws
+        group = found.security_group = self._one(SecurityGroupSpec)
+        default = aws.call("ec2", "DescribeVpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+        if group and group.vpc and group.vpc not in [vpc["VpcId"] for vpc in default]:
+            found.vpc = group.vpc
+            here = [{"Name": "vpc-id", "Values": [group.vpc]}]
+            subnets = aws.pages("ec2", "DescribeSubnets", "Subnets", Filters=here)
+            found.subnets = tuple(sorted(str(one["SubnetId"]) for one in subnets))
+
+    def _ci(self) -> None:
+        found = self.found
+        found.user = self._one(UserSpec)
+        taken = {role.name for role in (found.execution_role, found.task_role) if role}
+        roles = [self._observe(RoleSpec(name=name)) for name in self.candidates["role"] if name not in taken]
+        github = [role for role in roles if role and f"/{GITHUB}" in role.trust.text()]
+        found.ci_role = self._pick("role", github)
+        found.ci_policy = self._policy(found.ci_role) or self._policy(found.user)
+        if found.ci_role:
+            found.provider = self._observe(OidcProviderSpec(name=GITHUB))
+
+    def _policy(self, holder: RoleSpec | UserSpec | None) -> PolicySpec | None:
+        """The policy of the account that is attached to a role or user; of several, one of our name."""
+        own = f":{self.found.account}:policy/"
+        attached = [arn for arn in holder.managed_policies if own in arn] if holder else []
+        attached.sort(key=lambda arn: not belongs(_last(arn), self.prefix))
+        return self._observe(PolicySpec(name=_last(attached[0]), arn=attached[0])) if attached else None
+
+    def _one(self, spec: type[Spec]) -> Any:
+        """The one of a kind with such a name, or None. Raises UserError for several."""
+        kind = spec.kind
+        name = self.take.get(kind)
+        found = [self._observe(spec(name=one)) for one in ([name] if name else self.candidates[kind])]
+        return self._pick(kind, [one for one in found if one is not None])
+
+    def _pick(self, kind: str, found: list[Any]) -> Any:
+        taken = [one for one in found if one.name == self.take.get(kind)]
+        if len(taken or found) <= 1:
+            return next(iter(taken or found), None)
+        listed = ", ".join(one.name for one in found)
+        raise UserError(
+            f"several resources of the kind {kind} have {self.prefix!r} in their name: {listed}",
+            hint=f"say which one: --take {kind}.{found[0].name}",
+        )
+
+    def _observe(self, want: Any) -> Any:
+        one = _KINDS[want.kind].observe(self.aws, [want]).get(want.name)
+        return one.spec if one else None
+
+
+def _last(arn: str) -> str:
+    return arn.rpartition("/")[2]

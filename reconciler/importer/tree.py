@@ -1,0 +1,215 @@
+"""From what was found to the tree of a deploy.yaml, with comments. What is at its default is left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from reconciler.config.names import DEPLOY
+from reconciler.diff import looks_secret
+from reconciler.importer.found import Found
+from reconciler.importer.writer import Path, Variable
+from reconciler.kinds import PolicySpec, RoleSpec
+from reconciler.lower import GITHUB
+from reconciler.spec import OWNER_TAG
+
+LOG_OPTIONS = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix")
+SUBJECT = f"{GITHUB}:sub"
+PAGE = 1000  # keys that one listing gives
+
+
+@dataclass
+class Tree:
+    """values: what deploy.yaml says. comments: by the path of the key that they stand behind. notes: what to know."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    comments: dict[Path, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def tree_of(found: Found, prefix: str, data: str | None) -> Tree:
+    """The tree. data: the local file with the training data, as deploy.yaml is to name it; None for ${DATA_FILE}."""
+    tree = Tree()
+    name, tags = _name(found, prefix), _tags(found, tree)
+    sections: dict[str, Any] = {
+        "name": name,
+        "region": found.region,
+        "account": found.account,
+        "tags": tags,
+        "data": _data(found, tree, data),
+        "image": _image(found, tree),
+        "task": _task(found, tree),
+        "logs": _logs(found),
+        "cluster": _cluster(found),
+        "network": _network(found),
+        "ci": _ci(found, tree),
+    }
+    tree.values = {key: value for key, value in sections.items() if value}
+    tree.comments[("account",)] = "refuse to work with credentials of any other account"
+    return tree
+
+
+def _name(found: Found, prefix: str) -> str:
+    """The deploy that the resources say they belong to, or a name made of the prefix."""
+    owners = {spec.tags.get(OWNER_TAG) for spec in found.specs} - {None}
+    name = str(owners.pop()) if len(owners) == 1 else prefix.strip("-_./ ")
+    return name if DEPLOY.problem(name) is None else str(DEPLOY.better(name) or "imported")
+
+
+def _tags(found: Found, tree: Tree) -> dict[str, str]:
+    """The tags that everything has. Those of some only are named, since adoption would take them away."""
+    tagged = [spec for spec in found.specs if spec.kind != "oidc-provider"]
+    each = [{k: v for k, v in spec.tags.items() if not k.startswith("reconciler:")} for spec in tagged]
+    common = dict(set.intersection(*(set(tags.items()) for tags in each))) if each else {}
+    for spec, tags in zip(tagged, each, strict=True):
+        if extra := ", ".join(sorted(tags.keys() - common.keys())):
+            tree.notes.append(f"{spec.address} has tags of its own, which `apply --adopt` would take away: {extra}")
+    return dict(sorted(common.items()))
+
+
+def _data(found: Found, tree: Tree, data: str | None) -> dict[str, Any]:
+    section: dict[str, Any] = {}
+    if bucket := found.bucket:
+        section["bucket"] = {
+            "name": bucket.name,
+            "versioning": bucket.versioning,
+            **({"encryption": bucket.encryption} if bucket.encryption != "AES256" else {}),
+            **({"kms_key": bucket.kms_key} if bucket.kms_key else {}),
+            **({} if bucket.public_access_block else {"block_public_access": False}),
+            "lifecycle": [
+                {k: v for k, v in rule.model_dump(exclude={"other"}).items() if v not in (None, "")}
+                for rule in bucket.lifecycle
+            ],
+        }
+        tree.comments[("data", "bucket", "block_public_access")] = "as found; true is safer"
+        if found.other_objects:
+            count = str(found.other_objects) if found.other_objects < PAGE - 1 else "very many"
+            tree.notes.append(f"bucket {bucket.name} has {count} other objects, which stay as they are")
+    if found.key:
+        section["files"] = [{"file": data or Variable("${DATA_FILE}"), "key": found.key}]
+        if data is None:
+            name = PurePath(found.key).name
+            tree.notes.append(f"where {name} is here isn't known: set DATA_FILE to it, or write it to data.files")
+    return section
+
+
+def _image(found: Found, tree: Tree) -> dict[str, Any]:
+    section: dict[str, Any] = {}
+    container, repository = found.container, found.repository
+    if container:
+        section["uri"] = str(container.image)
+        tree.comments[("image", "uri")] = "as found; to build it here, write instead  context: ."
+    if repository:
+        section["repository"] = {
+            "name": repository.name,
+            "scan_on_push": repository.scan_on_push,
+            **({"immutable_tags": True} if repository.tag_mutability == "IMMUTABLE" else {}),
+            "keep_images": repository.keep_images,
+        }
+        if repository.keep_images is None:
+            tree.comments[("image", "repository", "keep_images")] = "keeps all"
+    return section
+
+
+def _task(found: Found, tree: Tree) -> dict[str, Any]:
+    section: dict[str, Any] = {}
+    if task := found.task:
+        section |= {"family": task.name}
+    if container := found.container:
+        section["container"] = container.name
+    if task:
+        section |= {"cpu": task.cpu, "memory": task.memory}
+        section |= {"platform": task.cpu_architecture} if task.cpu_architecture != "X86_64" else {}
+        section |= {"ephemeral_storage": task.ephemeral_storage} if task.ephemeral_storage else {}
+    if container:
+        section |= {"entrypoint": list(container.entrypoint)} if container.entrypoint else {}
+        section |= {"command": list(container.command)} if container.command else {}
+        section["environment"] = {k: _variable(k, v, tree) for k, v in container.environment.items()}
+        section |= {"secrets": dict(container.secrets)} if container.secrets else {}
+        section |= {"stop_timeout": container.stop_timeout} if container.stop_timeout else {}
+    if role := found.execution_role:
+        section["execution_role"] = _named(role)
+    if role := found.task_role:
+        own = _named(role)
+        if policy := found.task_policy:
+            own |= {"policy_name": policy.name, "policy": _document(policy)}
+            tree.comments[("task", "role", "policy")] = "as found; `read:` and `write:` of paths allow less"
+        else:
+            own |= {"read": [], "write": []}
+        section["role"] = own
+    return section
+
+
+def _named(role: RoleSpec) -> dict[str, Any]:
+    return {"name": role.name} | ({"description": role.description} if role.description else {})
+
+
+def _variable(name: str, value: str, tree: Tree) -> str:
+    """A variable's value; one that looks like a secret is left in the environment, never written to a file."""
+    if not value or not looks_secret(name):
+        return value
+    tree.comments[("task", "environment", name)] = "looks like a secret: better under `secrets:`, by ARN"
+    tree.notes.append(f"task.environment.{name} looks like a secret, so its value isn't written: set ${name} to it")
+    return Variable(f"${{{name}}}")
+
+
+def _document(policy: PolicySpec) -> dict[str, Any]:
+    document = policy.document.document()
+    return {"Statement": document["Statement"]} if document["Version"] == "2012-10-17" else document
+
+
+def _logs(found: Found) -> dict[str, Any]:
+    section: dict[str, Any] = {}
+    if group := found.log_group:
+        section = {"group": group.name, "retention_days": group.retention_in_days}
+    if container := found.container:
+        prefix = container.log_options.get("awslogs-stream-prefix", "ecs")
+        section |= {"stream_prefix": prefix} if prefix != "ecs" else {}
+        options = {k: v for k, v in container.log_options.items() if k not in LOG_OPTIONS}
+        section |= {"options": options} if options else {}
+    return section
+
+
+def _cluster(found: Found) -> dict[str, Any]:
+    cluster = found.cluster
+    if cluster is None:
+        return {}
+    strategy: list[dict[str, Any]] = [
+        {"provider": w.provider, "weight": w.weight} | ({"base": w.base} if w.base else {})
+        for w in cluster.default_strategy
+    ]
+    default = strategy in ([], [{"provider": "FARGATE", "weight": 1}])
+    return {
+        "name": cluster.name,
+        **({} if default else {"default_strategy": strategy}),
+        **({"container_insights": True} if cluster.container_insights == "enabled" else {}),
+    }
+
+
+def _network(found: Found) -> dict[str, Any]:
+    section: dict[str, Any] = {}
+    if found.vpc != "default":
+        section = {"vpc": found.vpc, "subnets": list(found.subnets)}
+    if group := found.security_group:
+        section["security_group"] = {"name": group.name, "description": group.description}
+    return section
+
+
+def _ci(found: Found, tree: Tree) -> dict[str, Any]:
+    section: dict[str, Any] = {}
+    if policy := found.ci_policy:
+        section |= {"policy_name": policy.name, "policy": _document(policy)}
+        tree.comments[("ci", "policy")] = "as found; without it, what `apply` needs on each push and no more"
+    if user := found.user:
+        section["user"] = {"name": user.name} | ({"keep_keys": list(user.access_keys)} if user.access_keys else {})
+        tree.comments[("ci", "user")] = "`github:` needs no stored key"
+    if role := found.ci_role:
+        tests = [test for statement in role.trust.statements for test in statement.conditions.values()]
+        subjects = [one for test in tests for key, values in test.items() if key == SUBJECT for one in values]
+        repository, _, branch = (subjects[0] if subjects else "").removeprefix("repo:").partition(":ref:refs/heads/")
+        if repository and branch:
+            section["github"] = {"repository": repository, "branch": branch, "role": role.name}
+        else:
+            tree.notes.append(f"{role.address} trusts something else than one branch of one repository: left out")
+    return section if "user" in section or "github" in section else {}
