@@ -87,6 +87,9 @@ def parser() -> argparse.ArgumentParser:
     local.add_argument("--json", action="store_true", help="print one JSON object")
     local.set_defaults(module="local")
 
+    recover = _command(commands, "recover", "make the record of what this deploy owns anew, from its tags")
+    recover.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
+
     bring = commands.add_parser("import", help="write the deploy.yaml of a deployment that was set up by hand")
     bring.description = "Write the deploy.yaml of a deployment that was set up by hand. Changes nothing in AWS."
     bring.add_argument("--prefix", required=True, metavar="P", help="the part that the names of the resources share")
