@@ -1,0 +1,60 @@
+"""`recover`: make the record of what this deploy owns anew from the ownership tags."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Container
+
+from reconciler.cli.common import deployment, target
+from reconciler.cli.main import on_interrupt
+from reconciler.cli.terminal import Terminal
+from reconciler.lock import Lock
+from reconciler.record import write_record
+from reconciler.recover import Recovered, recover
+from reconciler.spec import Address
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Write the record and say what changed in it. Returns 0; 1 when a kind couldn't be read."""
+    options.skip_image = True
+    where = target(options)
+    on_interrupt(where.stop.set)
+    aws = where.aws(terminal)
+    here = deployment(where, aws, terminal, options)
+    terminal.say(f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}")
+    command = f"python -m reconciler recover {where.file}"
+    with Lock(where.aws(terminal), here.deploy.name, command, wait=options.wait_for_lock) as lock:
+        aws.before_write = lock.check
+        try:
+            found = recover(here)
+            if found.new or found.dropped:
+                write_record(aws, here.deploy.name, found.record)
+        finally:
+            aws.before_write = lambda: None
+    _tell(terminal, found, here.graph.nodes.keys(), as_json=options.json)
+    return 1 if found.unread else 0
+
+
+def _tell(terminal: Terminal, found: Recovered, in_file: Container[Address], *, as_json: bool) -> None:
+    if as_json:
+        terminal.json(
+            {
+                "version": 1,
+                "record": [str(address) for address in sorted(found.record)],
+                "new": [str(address) for address in sorted(found.new)],
+                "dropped": {str(address): why for address, why in found.dropped.items()},
+                "unread": found.unread,
+            }
+        )
+        return
+    for address in sorted(found.record):
+        new = "  new to the record" if address in found.new else ""
+        left = "" if address in in_file else "  not in the file"
+        terminal.say(f"  {address.kind:<16} {address.name}{new}{left}")
+    for address, why in found.dropped.items():
+        terminal.say(f"- {address.kind:<16} {address.name}  dropped: {why}")
+    for kind, why in found.unread.items():
+        terminal.note(f"resources of the kind {kind} couldn't be listed: {why}; what the record says of them stays")
+    count, new, gone = len(found.record), len(found.new), len(found.dropped)
+    change = f"{new} new, {gone} dropped" if new or gone else "as it was"
+    terminal.print(f"The record names {count} resources: {change}.")
