@@ -98,6 +98,10 @@ class _Apply:
         )
         with lock:
             self.aws.before_write = lock.check
+            if launches:
+                # Another apply may have launched it while this one waited.
+                decision = decide(self.here, runs)
+                launches = decision.action != "none"
             try:
                 outcome = self._execute(plan, allowed) if works else self._nothing(plan, seen)
                 started = self._launch(decision, outcome, runs) if launches and decision and outcome.ok else None

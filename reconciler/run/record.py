@@ -91,8 +91,13 @@ class Runs:
         return self._get(f"{RUNS}/{run_id}/run.json")
 
     def put(self, run: Run) -> None:
-        """Write a run, and that it is the newest with its fingerprint."""
-        for key in (f"{RUNS}/{run.id}/run.json", f"{RUNS}/fingerprints/{run.fingerprint}.json"):
+        """Write a run, and that it is the newest with its fingerprint.
+
+        The fingerprint's, by which the next apply comes back to the run, is written first and, at the end, last: a
+        run that was stopped between the two is never left behind half written.
+        """
+        keys = (f"{RUNS}/fingerprints/{run.fingerprint}.json", f"{RUNS}/{run.id}/run.json")
+        for key in reversed(keys) if run.state.over else keys:
             body = run.model_dump_json(indent=2).encode()
             self.aws.call("s3", "PutObject", Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
 
