@@ -26,8 +26,12 @@ from reconciler.image.login import logged_in
 LOCAL = "reconciler.local"  # a registry that doesn't exist: images under it are never pulled or pushed by mistake
 DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 FINAL = re.compile(r"does not exist|is not authorized|immutable|name unknown|no such image|invalid reference", re.I)
-# BuildKit's names of its own steps and their parts; what takes time or goes wrong has other lines.
-NOISE = re.compile(r"#\d+ (?:sha256:|\[internal\]|transferring|DONE 0\.0s|writing image|naming to|exporting|preparing)")
+# BuildKit's names of its own steps and their parts, and layers that wait for their turn: what takes time or goes wrong
+# has other lines.
+NOISE = re.compile(
+    r"#\d+ (?:sha256:|\[internal\]|transferring|DONE 0\.|writing image|naming to|exporting|preparing)|"
+    r"[0-9a-f]{12}: (?:Preparing|Waiting)$"
+)
 ATTEMPTS = 5
 LOOPBACK = ("127.", "localhost", "[::1]")
 
@@ -80,11 +84,7 @@ class CommandLineEngine:
             elif self.builder == "buildkit":
                 env["DOCKER_BUILDKIT"] = "1"
             arguments = self._build_arguments(request, tag, self._cache(request, env, output))
-            code, lines = tell(
-                [*arguments, "--file", str(dockerfile), str(context)],
-                env,
-                lambda line: None if NOISE.match(line) else output(line),
-            )
+            code, lines = tell([*arguments, "--file", str(dockerfile), str(context)], env, _without_noise(output))
         if code != 0:
             raise ReconcilerError(
                 f"the image can't be built ({self.name}, exit code {code}): {_last_words(lines)}",
@@ -102,7 +102,7 @@ class CommandLineEngine:
         try:
             for attempt in range(1, ATTEMPTS + 1):
                 with logged_in(request.login(), self.environment) as env, tempfile.NamedTemporaryFile() as written:
-                    code, lines = tell(self._push_command(reference, written.name), env, output)
+                    code, lines = tell(self._push_command(reference, written.name), env, _without_noise(output))
                     said = [*lines, f"digest: {written.read().decode()}"]
                 digest = DIGEST.findall("\n".join(said))
                 if code == 0 and digest:
@@ -209,6 +209,10 @@ def _ask(command: str, env: Mapping[str, str]) -> tuple[CommandLineEngine | None
     else:
         builder = "buildkit" if int(words[0].split(".")[0]) < 23 else "classic"
     return CommandLineEngine(command, words[-1], builder, env), ""
+
+
+def _without_noise(output: Output) -> Output:
+    return lambda line: None if NOISE.match(line) else output(line)
 
 
 def _last_words(lines: list[str]) -> str:
