@@ -48,9 +48,8 @@ def _tell(terminal: Terminal, found: Recovered, in_file: Container[Address], *, 
         )
         return
     for address in sorted(found.record):
-        new = "  new to the record" if address in found.new else ""
-        left = "" if address in in_file else "  not in the file"
-        terminal.say(f"  {address.kind:<16} {address.name}{new}{left}")
+        remarks = ["new to the record"] * (address in found.new) + ["not in the file"] * (address not in in_file)
+        terminal.say(f"  {address.kind:<16} {address.name}" + (f"  ({', '.join(remarks)})" if remarks else ""))
     for address, why in found.dropped.items():
         terminal.say(f"- {address.kind:<16} {address.name}  dropped: {why}")
     for kind, why in found.unread.items():
