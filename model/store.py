@@ -125,6 +125,10 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+UNFINISHED = b'{"complete": false}\n'
+"""The manifest of a run that hasn't ended: it lacks everything that a reader asks for."""
+
+
 class Output:
     """Where a run's files go. Use `begin`, then `write` as often as needed, then `finish`."""
 
@@ -141,7 +145,11 @@ class Output:
         """
         if is_s3(self.uri):
             bucket, key = split_s3(join(self.uri, MANIFEST))
-            call_aws(f"write {self.uri}", lambda: client("s3").delete_object(Bucket=bucket, Key=key))
+            # Overwritten and not deleted: who may write here need not be allowed to delete.
+            call_aws(
+                f"write {self.uri}",
+                lambda: client("s3").put_object(Bucket=bucket, Key=key, Body=UNFINISHED, ContentType="application/json"),
+            )
             return
         folder = Path(self.uri)
         try:
