@@ -6,7 +6,6 @@ uses the quantiles of the last `WINDOW` scores that are known at the end of hour
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from model.bars import Array
@@ -19,12 +18,10 @@ def quantiles(scores: Array, coverage: float, window: int = WINDOW) -> tuple[Arr
     """Lower and upper quantile for each row from the scores of the rows before it, shape (n,) each.
 
     Row t's own score becomes known at the end of hour t+1, so it is left out. The levels have
-    the finite-sample correction of split conformal prediction. NaN until `MIN_SCORES` are known.
+    the finite-sample correction of split conformal prediction for a full window; it is the same
+    for every row, since a level that depended on how many scores there will be would know the
+    future. NaN until `MIN_SCORES` are known.
     """
-    known = pd.Series(scores).shift(1)
-    rolling = known.rolling(window, min_periods=min(MIN_SCORES, window))
-    half = (1 - coverage) / 2
-    count = known.notna().rolling(window, min_periods=1).sum().to_numpy()
-    size = float(np.median(count[count >= min(MIN_SCORES, window)])) if len(count) else float(window)
-    level = min(1.0, (1 - half) * (size + 1) / size) if size > 0 else 1 - half
+    rolling = pd.Series(scores).shift(1).rolling(window, min_periods=min(MIN_SCORES, window))
+    level = min(1.0, (1 + coverage) / 2 * (window + 1) / window)
     return rolling.quantile(1 - level).to_numpy(), rolling.quantile(level).to_numpy()

@@ -15,6 +15,9 @@ from model.stats import Estimate
 from model.targets import Targets
 from model.walkforward import Forecasts
 
+SLIGHT = 0.005
+"""A saving below this share, however sure, is called slight."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
@@ -32,10 +35,10 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """``skill``, ``no skill`` or ``worse``, at 95 % in both the interval and the test."""
+        """``skill``, ``slight skill``, ``no skill`` or ``worse``, at 95 % in both the interval and the test."""
         sure = math.isfinite(self.test.p_value) and self.test.p_value < 0.05
         if sure and self.skill.low > 0:
-            return "skill"
+            return "skill" if self.skill.value >= SLIGHT else "slight skill"
         return "worse" if sure and self.skill.high < 0 else "no skill"
 
     def to_json(self) -> dict[str, Any]:

@@ -61,6 +61,7 @@ def make(run: Run, out: Output) -> dict[str, Any]:
         },
         "parameters": {t: dataclasses.asdict(p) for t, p in s.params.items()},
         "rounds": {t: {"folds": run.result.rounds[t], "final": m.rounds} for t, m in run.result.models.items()},
+        "importance": {t: {name: round(value, 6) for name, value in found[:20]} for t, found in run.shap.items()},
         "seed": s.seed,
         "price_interval": {
             "coverage": s.coverage,

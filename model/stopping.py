@@ -35,8 +35,12 @@ def _handle(_signum: int, _frame: FrameType | None) -> None:
 
 
 def install() -> None:
-    """Take over SIGTERM. Call it before importing anything heavy."""
+    """Take over SIGTERM. Call it before importing anything heavy.
+
+    In the image the signal is blocked until here (see the Dockerfile): one that came earlier arrives now.
+    """
     signal.signal(signal.SIGTERM, _handle)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def begin_work() -> None:

@@ -148,7 +148,9 @@ class Output:
             # Overwritten and not deleted: who may write here need not be allowed to delete.
             call_aws(
                 f"write {self.uri}",
-                lambda: client("s3").put_object(Bucket=bucket, Key=key, Body=UNFINISHED, ContentType="application/json"),
+                lambda: client("s3").put_object(
+                    Bucket=bucket, Key=key, Body=UNFINISHED, ContentType="application/json"
+                ),
             )
             return
         folder = Path(self.uri)

@@ -12,7 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from model import __version__, data, evaluate, features, log, manifest, parquet, split, store, targets, walkforward
+from model import (
+    __version__,
+    data,
+    evaluate,
+    features,
+    log,
+    manifest,
+    parquet,
+    report,
+    split,
+    store,
+    targets,
+    walkforward,
+)
 from model.bars import Bars
 from model.data import Data
 from model.evaluate import Scores
@@ -39,6 +52,8 @@ class Run:
     by_fold: list[Scores]
     created: str
     seconds: dict[str, float]
+    shap: dict[str, list[tuple[str, float]]]
+    """For each target its features and their mean absolute SHAP values, largest first."""
 
     @property
     def bars(self) -> Bars:
@@ -121,19 +136,10 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
             for k in range(len(folds))
         ]
         found |= {"hours": overall.hours}
-    run = Run(
-        settings,
-        loaded,
-        chosen,
-        matrix,
-        labels,
-        folds,
-        result,
-        overall,
-        by_fold,
-        moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        stages.seconds,
-    )
+    created = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    run = Run(settings, loaded, chosen, matrix, labels, folds, result, overall, by_fold, created, stages.seconds, {})
+    with stages("forecasts explained"):
+        run.shap |= {target: report.mean_abs(run, target) for target in result.models}
     with stages("results written") as found:
         write(run, out)
         found |= {"output": out.uri, "files": len(out.written)}
@@ -190,6 +196,10 @@ def write(run: Run, out: Output) -> None:
         out.write(f"{target}.ubj", fitted.save(features.names(run.features)))
     out.write("metrics.json", to_bytes(metrics(run)))
     out.write("predictions.parquet", parquet.encode(parquet.table(run.bars, run.targets, run.result.forecasts)))
+    for name, drawn in report.standalone(run).items():
+        out.write(name, drawn)
+    out.write("model-card.md", report.card(run))
+    out.write("report.html", report.page(run))
     out.finish(to_bytes(manifest.make(run, out)))
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -22,7 +23,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing
 FAST = {"FOLDS": "2", "HP_MAX_ROUNDS": "20", "HP_PATIENCE": "5", "NTHREADS": "2"}
 
 
-def start(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.Popen[str]:
+def start(*arguments: str, cwd: Any = None, **env: str) -> subprocess.Popen[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "HP_", "MLFLOW"))}
     clean["PYTHONPATH"] = str(Path(__file__).parents[2])
     return subprocess.Popen(
@@ -35,7 +36,7 @@ def start(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.Po
     )
 
 
-def run(*arguments: str, cwd: Path | None = None, **env: str) -> tuple[int, str, str]:
+def run(*arguments: str, cwd: Any = None, **env: str) -> tuple[int, str, str]:
     with start(*arguments, cwd=cwd, **env) as process:
         out, err = process.communicate(timeout=120)
     return process.returncode, out, err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def hour(i: int) -> str:
 
 
 def price(i: int) -> float:
-    return round(50_000 + 300 * np.sin(i / 7.0) + i, 2)
+    return round(50_000 + 300 * math.sin(i / 7.0) + i, 2)
 
 
 def line(i: int, **other: object) -> str:

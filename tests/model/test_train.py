@@ -23,7 +23,9 @@ def test_writes_everything_the_contract_names(finished: tuple[train.Run, Path]) 
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["run_id"] == "r-1"
     assert manifest["code_version"] == "abc"
-    assert set(manifest["files"]) == {p.name for p in out.iterdir()} - {"manifest.json"}
+    assert set(manifest["files"]) == {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()} - {
+        "manifest.json"
+    }
     for name, checksum in manifest["files"].items():
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == checksum
     metrics = json.loads((out / "metrics.json").read_text())

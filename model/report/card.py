@@ -1,0 +1,75 @@
+"""The model card: what the model is, what it may be used for, how well it does, in Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.report import words
+
+if TYPE_CHECKING:
+    from model.train import Run
+
+MODEL = (
+    "Three XGBoost models (`direction.ubj`, `return.ubj`, `volatility.ubj`), each a forecast of the hour that follows",
+    "the last bar: the probability of a rise, the log return in units of the week's hourly volatility, and the log",
+    "Garman-Klass variance (trees on top of a HAR regression, kept in the file as the attribute `start`). The price",
+    "interval is the return forecast plus conformal quantiles times the forecast volatility.",
+)
+USE = (
+    "For sizing risk over the next hour, and as a worked example of an honest evaluation. Not for trading on the",
+    "direction or the return: no cost of trading is counted, and what skill there is in direction may vanish, as skill",
+    "that others can see does. It knows only this market's past bars: no news, no order book, no other markets.",
+)
+
+
+def card(run: Run) -> bytes:
+    """The model card of a run."""
+    s = run.settings
+    tested = f"Walk-forward, {len(run.folds)} folds, {run.overall.hours:,} hours, embargo of {s.embargo} hours."
+    auc, cover = run.overall.estimates["direction_auc"], run.overall.estimates["price_coverage"]
+    inside = f"{words.percent(s.coverage, 0)} interval: {words.percent(cover.value, 2)} of prices inside"
+    lines = [
+        "# Model card: forecasts of the next hour",
+        "",
+        words.lead(run),
+        "",
+        "## The model",
+        "",
+        *MODEL,
+        "",
+        f"- Data: `{words.source(run)}`, {run.data.rows:,} rows, {run.data.span[0]} to {run.data.span[1]}",
+        f"- SHA-256 of the data: `{run.data.sha256}`",
+        f"- Run: {s.run_id or 'not named'}; code: {s.code_version or 'not named'}; seed {s.seed}; made {run.created}",
+        f"- Features: {len(run.features)}, listed with formulas in `manifest.json` and `report.html`",
+        "",
+        "## How well it does",
+        "",
+        f"{tested} 95 % intervals by block bootstrap, p by the Diebold-Mariano test.",
+        "",
+        "| target | against | measure | saved | 95 % | p | verdict |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for c in run.overall.comparisons:
+        lines.append(
+            f"| {c.target} | {c.baseline} | {c.measure} | {words.signed(c.skill.value, 2)} | "
+            f"{words.percent(c.skill.low, 2)} to {words.percent(c.skill.high, 2)} | {words.p_value(c.test.p_value)} | "
+            f"{c.verdict} |"
+        )
+    lines += [
+        "",
+        f"Direction AUC {auc.value:.4f} (95 %: {auc.low:.4f} to {auc.high:.4f}); {inside} ({words.bounds(cover, 2)}).",
+        "",
+        words.trend(run),
+        "",
+        words.levels(run),
+        "",
+        "## What it is for, and what it isn't",
+        "",
+        *USE,
+        "",
+        "## Data that was mended or left out",
+        "",
+        *([f"- {line}" for line in words.repairs(run)] or ["Nothing."]),
+        "",
+    ]
+    return "\n".join(lines).encode()

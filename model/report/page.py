@@ -1,0 +1,129 @@
+"""The report: one HTML file with everything in it, for a browser without a network."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from model.report import words
+from model.report.parts import area, baselines, cards, details, dot, figure, line, pair
+from model.report.style import page_css
+
+if TYPE_CHECKING:
+    from model.train import Run
+
+BAND = (
+    "The band is made at the start of each hour. It is narrow where the volatility forecast is low and wide where it "
+    "is high; the dashed one, from past returns alone, keeps its width."
+)
+SAVED = (
+    "Saved is the share of the baseline's loss that the model saves, with a block bootstrap interval; p is from a "
+    "two-sided Diebold-Mariano test. Skill means that both agree at 95 %; slight skill is a saving below half a per "
+    "cent."
+)
+DIRECTION = (
+    "Share of hours that rose, by tenth of the forecast probability, with 95 % intervals. On the diagonal, the "
+    "probabilities can be believed."
+)
+
+
+def _top(run: Run) -> str:
+    s = run.settings
+    parts = [
+        words.source(run),
+        f"run {s.run_id}" if s.run_id else "",
+        f"code {s.code_version}" if s.code_version else "",
+        f"made {run.created}",
+    ]
+    meta = " · ".join(escape(part) for part in parts if part)
+    lead = f'<p class="lead">{escape(words.lead(run))}</p>'
+    return f'<h1>Forecasts of the next hour</h1><p class="meta">{meta}</p>{lead}{cards(run)}'
+
+
+def _price(run: Run) -> str:
+    nominal = words.percent(run.settings.coverage, 0)
+    key = (
+        line("actual", "price that came"),
+        area("band", f"{nominal} interval, forecast an hour before"),
+        line("edge", "interval from past returns"),
+        dot("miss", "outside"),
+    )
+    drawn = figure(run, "price", "The last test days", BAND, key)
+    return f"<h2>The price with its interval</h2><p>{escape(words.levels(run))}</p>{drawn}"
+
+
+def _volatility(run: Run) -> str:
+    key = (line("thin", "came"), line("model", "model"), line("other", "HAR"))
+    caption = "Square root of the Garman-Klass variance of each hour, in per cent of the price."
+    drawn = figure(run, "volatility", "Hourly volatility, the last test days", caption, key)
+    return f"<h2>Volatility against what came</h2>{drawn}"
+
+
+def _folds(run: Run) -> str:
+    key = (dot("dot", "model, with 95 % interval"), dot("dot2", "logistic regression"))
+    nominal = words.percent(run.settings.coverage, 0)
+    text = f"{words.trend(run)} Each fold is trained on all that came before it, and tested on what follows."
+    first = pair(
+        figure(run, "auc_by_fold", "Direction: AUC", key=key, half=True),
+        figure(run, "volatility_by_fold", "Volatility: squared error saved against HAR", key=key[:1], half=True),
+    )
+    second = pair(
+        figure(run, "return_by_fold", "Return: squared error saved against zero", half=True),
+        figure(run, "coverage_by_fold", f"Interval: coverage, nominal {nominal}", half=True),
+    )
+    return f"<h2>Skill by fold</h2><p>{escape(text.strip())}</p>{first}{second}"
+
+
+def _calibration(run: Run) -> str:
+    volatility = "Volatility that came (geometric mean), by fifteenth of the forecast; logarithmic scales."
+    both = pair(
+        figure(run, "direction_calibration", "Direction", DIRECTION, half=True),
+        figure(run, "volatility_calibration", "Volatility", volatility, half=True),
+    )
+    return f"<h2>Calibration</h2>{both}"
+
+
+def _importance(run: Run) -> str:
+    odds = "Mean absolute SHAP value, in log-odds, over the last test hours."
+    beyond = "Mean absolute SHAP value, in log variance: what the trees add to the HAR forecast that they start from."
+    both = pair(
+        figure(run, "importance_direction", "Direction", odds, half=True),
+        figure(run, "importance_volatility", "Volatility, beyond HAR", beyond, half=True),
+    )
+    return f"<h2>What the forecasts rest on</h2>{both}"
+
+
+def _method(run: Run) -> str:
+    s = run.settings
+    first, last = run.bars.time[run.folds[0].test_start], run.bars.time[run.folds[-1].test_stop - 1]
+    text = (
+        f"Walk-forward over {run.overall.hours:,} hours from {first}Z to {last}Z: {len(run.folds)} folds, refitted, "
+        f"an embargo of {s.embargo} hours before each. Boosting stops early on the tail of the training period. The "
+        "defaults of the hyperparameters were chosen on data before the first test fold."
+    )
+    key = (area("bar2", "trained on"), area("bar", "tested on"))
+    drawn = figure(run, "walk_forward", "Folds", key=key)
+    return f"<h2>How it was tested</h2><p>{escape(text)}</p>{drawn}"
+
+
+def page(run: Run) -> bytes:
+    """The finished report."""
+    body = (
+        _top(run),
+        _price(run),
+        _volatility(run),
+        f"<h2>Against every baseline</h2><p>{escape(SAVED)}</p>{baselines(run)}",
+        _folds(run),
+        _calibration(run),
+        _importance(run),
+        _method(run),
+        details(run),
+        "<footer>A forecast of prices is no advice to trade. Costs of trading are not counted here.</footer>",
+    )
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><title>Forecasts of the next hour</title>'
+        f"<style>{page_css()}</style>"
+    )
+    html = f'<!doctype html><html lang="en"><head>{head}</head><body><main>{"".join(body)}</main></body></html>\n'
+    return html.encode()
