@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import Any
 
 from reconciler.cli.terminal import Terminal
@@ -24,7 +25,8 @@ WORDS = {
     "none": "as wanted",
 }
 SHORT = 60  # characters of a value on one line
-LONGEST = 24  # lines of one value
+LONGEST = 24  # items of one value
+WIDTH = 110  # characters of a line of details
 
 
 def glyph(terminal: Terminal, action: Action) -> str:
@@ -68,12 +70,11 @@ def _details(terminal: Terminal, step: Step, verbose: bool) -> list[str]:
     else:
         for change in step.changes:
             lines += _change(terminal, step, change)
-    if step.note:
-        lines.append(terminal.style(step.note, "dim"))
     if step.reason:
         lines.append(f"replaced, since {step.reason}")
-    if step.held:
-        lines.append(terminal.style("held back: ", "yellow") + step.held)
+    held = terminal.style("held back: ", "yellow") + step.held if step.held else ""
+    if rest := "; ".join(filter(None, (step.note, held))):
+        lines.append(rest)
     return lines
 
 
@@ -81,42 +82,72 @@ def _brief(step: Step) -> str:
     """A creation's plain values on one line."""
     parts = []
     for change in step.changes:
-        text = _one_line(change.after)
+        text = value_text(change.after)
         if change.path != "tags" and len(text) <= SHORT:
             parts.append(f"{change.path}: {text}")
     line = ", ".join(parts)
-    return line if len(line) <= 110 else line[:107] + "..."
+    return line if len(line) <= WIDTH else line[: WIDTH - 3] + "..."
 
 
 def _change(terminal: Terminal, step: Step, change: Change) -> list[str]:
     mark = terminal.style("  widens access", "red", "bold") if change.widens else ""
-    before, after = _one_line(change.before), _one_line(change.after)
+    before, after = value_text(change.before), value_text(change.after)
     if isinstance(step.want, ImageSpec) and step.seen is not None and change.path == "inputs":
         files = changed_files(step.want, step.seen.spec)
-        listed = [f"  {one}" for one in files[:LONGEST]] + (
-            [f"  and {len(files) - LONGEST} more"] if len(files) > LONGEST else []
-        )
+        listed = [f"  {one}" for one in files[:LONGEST]]
+        if len(files) > LONGEST:
+            listed.append(f"  and {len(files) - LONGEST} more")
         return [f"{change.path}: {before} -> {after}", *(["image changed: these files", *listed] if files else [])]
-    if len(before) + len(after) <= 2 * SHORT:
+    if len(before) + len(after) + len(change.path) <= WIDTH and not _statement(change.before or change.after):
         return [f"{change.path}: {before} -> {after}{mark}"]
     lines = [f"{change.path}:{mark}"]
-    lines += [terminal.style(f"  - {line}", "red") for line in _lines(change.before)]
-    return lines + [terminal.style(f"  + {line}", "green") for line in _lines(change.after)]
+    lines += [terminal.style(line, "red") for line in _lines(change.before, "-")]
+    return lines + [terminal.style(line, "green") for line in _lines(change.after, "+")]
 
 
-def _one_line(value: Any) -> str:
-    if value in (None, "", [], {}):
-        return "(none)"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _lines(value: Any) -> list[str]:
+def _lines(value: Any, sign: str) -> list[str]:
+    """A long value, an item a line, behind a sign."""
     if value in (None, "", [], {}):
         return []
+    items = value if isinstance(value, list) else value.splitlines() if isinstance(value, str) else [value]
+    lines = []
+    for item in items[:LONGEST]:
+        wrapped = textwrap.wrap(value_text(item), WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
+        lines += [f"  {sign} {wrapped[0]}", *(f"      {line}" for line in wrapped[1:])]
+    return lines + ([f"  {sign} and {len(items) - LONGEST} more"] if len(items) > LONGEST else [])
+
+
+def value_text(value: Any) -> str:
+    """A value on one line; a policy statement in words."""
+    if value in (None, "", [], {}):
+        return "(none)"
     if isinstance(value, str):
-        return value.splitlines()
-    lines = json.dumps(value, indent=2, ensure_ascii=False).splitlines()
-    return lines if len(lines) <= LONGEST else [*lines[:LONGEST], f"... {len(lines) - LONGEST} more lines"]
+        return value
+    return _statement(value) or json.dumps(value, ensure_ascii=False)
+
+
+def _statement(value: Any) -> str:
+    """`Allow s3:GetObject on arn:… if StringLike s3:prefix is data/*`; empty for what is no statement."""
+    if not isinstance(value, dict) or "effect" not in value:
+        return ""
+    parts = [value["effect"]]
+    for key, word in (
+        ("actions", ""),
+        ("not_actions", "all but"),
+        ("resources", "on"),
+        ("not_resources", "on all but"),
+    ):
+        if value.get(key):
+            parts += filter(None, (word, ", ".join(value[key])))
+    for key, word in (("principals", "to"), ("not_principals", "to all but")):
+        who = [f"{kind} {name}" for kind, names in value.get(key, {}).items() for name in names]
+        parts += [word, ", ".join(who)] if who else []
+    tests = [
+        f"{test} {key} is {' or '.join(values)}"
+        for test, keys in value.get("conditions", {}).items()
+        for key, values in keys.items()
+    ]
+    return " ".join(parts + (["if", " and ".join(tests)] if tests else []))
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
