@@ -64,9 +64,7 @@ def _pairs(service: str, operation: str, key: str, items: str) -> Callable[[Aws,
     return read
 
 
-def _by_arn(
-    service: str, operation: str, key: str, items: str, resource: str
-) -> Callable[[Aws, str], str | None]:
+def _by_arn(service: str, operation: str, key: str, items: str, resource: str) -> Callable[[Aws, str], str | None]:
     read = _pairs(service, operation, key, items)
     return lambda aws, name: read(aws, aws.arn(service, resource.format(name)))
 

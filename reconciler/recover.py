@@ -100,5 +100,3 @@ def _why(address: Address, observed: Observed[Any] | None) -> str:
     if observed is None:
         return "it isn't there any more"
     return f"it belongs to deploy {observed.owner!r}" if observed.owner else "it isn't ours"
-
-

@@ -14,6 +14,7 @@ from reconciler.aws import Aws
 from reconciler.cli.common import Target, deployment, plan_options, target, where_line
 from reconciler.cli.main import on_interrupt
 from reconciler.cli.render import plan_json, show_plan
+from reconciler.cli.saved import SavedPlan
 from reconciler.cli.steps import Steps, show_outcome
 from reconciler.cli.task import report, watch
 from reconciler.cli.terminal import Terminal
@@ -33,10 +34,14 @@ from reconciler.spec import Address
 
 def run(options: Namespace, terminal: Terminal) -> int:
     """Apply. Returns the task's exit code, or 0 when none was to run; 1 when a step failed or was held back."""
+    saved = SavedPlan.of(options)
     where = target(options)
     on_interrupt(where.stop.set)
     aws = where.aws(terminal)
-    apply = _Apply(where, aws, deployment(where, aws, terminal, options), options, terminal)
+    here = deployment(where, aws, terminal, options)
+    if saved:
+        saved.check_place(here)
+    apply = _Apply(where, aws, here, options, terminal, saved)
     return apply.run()
 
 
@@ -47,6 +52,7 @@ class _Apply:
     here: Deployment
     options: Namespace
     terminal: Terminal
+    saved: SavedPlan | None = None
 
     def run(self) -> int:
         """All of it."""
@@ -64,6 +70,8 @@ class _Apply:
         if here.dirty:
             terminal.say(f"the image holds changes that aren't committed: {', '.join(here.dirty[:5])}")
         show_plan(terminal, plan, verbose=self.options.verbose)
+        if self.saved:
+            self.saved.check(terminal, plan, here)
         outcome, started = self._act(plan, seen, allowed, decision, runs)
         show_outcome(terminal, outcome, self.command)
         if self.where.stop.is_set():

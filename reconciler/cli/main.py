@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
     plan = _command(commands, "plan", "show what differs from the file; changes nothing")
     _planning(plan)
+    plan.add_argument("--out", metavar="FILE", help="save the plan, for `apply FILE`")
     plan.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when there are changes")
 
     apply = _command(commands, "apply", "make it so: create what is missing, run the task, watch it")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
+from pathlib import Path
 
-from reconciler.cli.common import deployment, plan_options, target, where_line
+from reconciler import planfile
+from reconciler.cli.common import Target, deployment, plan_options, target, where_line
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.terminal import Terminal
+from reconciler.deployment import Deployment
+from reconciler.plan import Options, Plan
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -21,4 +26,23 @@ def run(options: Namespace, terminal: Terminal) -> int:
     else:
         terminal.say(where_line(here, where))
         show_plan(terminal, plan, verbose=options.verbose)
+    if options.out:
+        _save(Path(options.out), plan, allowed, here, where, options)
+        local = " --local" if options.local else ""
+        terminal.say(f"saved; to do exactly this: python -m reconciler apply {options.out}{local}")
     return 2 if options.detailed_exitcode and plan.changes else 0
+
+
+def _save(out: Path, plan: Plan, allowed: Options, here: Deployment, where: Target, options: Namespace) -> None:
+    saved = planfile.new(
+        plan,
+        plan_json(plan),
+        here.deploy,
+        here.graph,
+        file=os.path.relpath(where.file.resolve(), out.resolve().parent),
+        account=here.names.facts.account,
+        local=options.local,
+        options=allowed,
+        skip_image=options.skip_image,
+    )
+    planfile.write(out, saved)
