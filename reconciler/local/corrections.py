@@ -11,7 +11,7 @@ from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models import EC2Backend
 from moto.ecr.models import ecr_backends
 from moto.logs.exceptions import InvalidParameterException
-from moto.logs.models import LogsBackend
+from moto.logs.models import LogsBackend, LogStream
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 
 RETENTION_DAYS = frozenset(
@@ -19,11 +19,35 @@ RETENTION_DAYS = frozenset(
 )
 
 
+PAGE_BYTES = 2**20
+EVENT_OVERHEAD = 26
+
+
 def install() -> None:
     """Put all of it into moto."""
     _new_buckets_are_private()
     _security_groups_in_use_stay()
     _retention_is_checked()
+    _log_pages_end_at_one_megabyte()
+
+
+def _log_pages_end_at_one_megabyte() -> None:
+    """GetLogEvents from the head gives at most 1 MB, and the token for the rest; moto gives it all."""
+    original: Any = LogStream.get_log_events
+
+    def get(self: Any, start_time: Any, end_time: Any, limit: Any, next_token: str | None, start_from_head: Any) -> Any:
+        events, backward, forward = original(self, start_time, end_time, limit, next_token, start_from_head)
+        if not (str(next_token).startswith("f/") or (next_token is None and start_from_head)):
+            return events, backward, forward
+        size = 0
+        for number, event in enumerate(events):
+            size += len(event["message"].encode()) + EVENT_OVERHEAD
+            if size > PAGE_BYTES and number > 0:
+                last = int(str(forward)[2:]) - (len(events) - number)  # the token is the number of the last event
+                return events[:number], backward, f"f/{last:056d}"
+        return events, backward, forward
+
+    LogStream.get_log_events = get  # type: ignore[method-assign]
 
 
 def find_digest(account_id: str, region: str, repository: str, tag: str | None, digest: str | None) -> str | None:

@@ -164,11 +164,13 @@ def run_program(spec: "dict[str, object]", errors: int) -> None:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(1, 2)
+        os.umask(0o022)  # a container's, not the server's
         os.chdir(str(spec["cwd"]))
         limit = spec["memory_bytes"]
         if isinstance(limit, int) and LINUX:
-            # Only a backstop for what is faster than the checks: threads' stacks and arenas need room above the limit.
-            resource.setrlimit(resource.RLIMIT_DATA, (2 * limit + 2**30,) * 2)
+            # Only a backstop for what is faster than the checks: stacks and buffers of threads need room beyond.
+            room = 2 * limit + 2**30 + 2**26 * (os.cpu_count() or 1)
+            resource.setrlimit(resource.RLIMIT_DATA, (room, room))
             with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
                 score.write("500")
         argv, env = list(map(str, spec["argv"])), dict(spec["env"])  # type: ignore[call-overload]

@@ -50,7 +50,7 @@ def test_the_version_is_the_one_pinned() -> None:
         (ECRBackend, "put_image"),
         (Image, "get_image_digest"),
         (LogsBackend, "create_log_group ensure_log_stream put_retention_policy"),
-        (LogStream, "put_log_events"),
+        (LogStream, "put_log_events get_log_events"),
         (S3Backend, "delete_bucket_encryption"),
         (IAMBackend, "get_role_by_arn"),
         (STSBackend, "assume_role"),

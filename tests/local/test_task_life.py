@@ -56,6 +56,33 @@ def test_states_pass_in_order_and_the_exit_code_comes_with_the_end(embedded_aws:
     assert seen == [("PROVISIONING", None), ("PENDING", None), ("RUNNING", None), ("DEPROVISIONING", 3), ("STOPPED", 3)]
 
 
+def test_no_look_at_a_task_sees_half_a_change(embedded_aws: EmbeddedAws) -> None:
+    image = embedded_aws.put_image({}, cmd=["sh", "-c", "echo said; exit 6"])
+    family = embedded_aws.register(embedded_aws.container(image))
+    arns = [task["taskArn"] for task in embedded_aws.run_task(family, count=10)["tasks"]]
+    ecs = embedded_aws.client("ecs")
+    wrong: list[object] = []
+
+    def look() -> bool:
+        tasks = ecs.describe_tasks(cluster="tests", tasks=arns)["tasks"]
+        for task in tasks:
+            container = task["containers"][0]
+            over = task["lastStatus"] in ("DEPROVISIONING", "STOPPED")
+            consistent = [
+                ("exitCode" in container) == over == (container["lastStatus"] == "STOPPED"),
+                ("stopCode" in task) == (task["desiredStatus"] == "STOPPED") == ("stoppingAt" in task),
+                ("startedAt" in task) == (task["lastStatus"] == "RUNNING" or over),
+                ("stoppedAt" in task) == (task["lastStatus"] == "STOPPED"),
+                not over or embedded_aws.lines(task["taskArn"]) == ["said"],
+            ]
+            if not all(consistent):
+                wrong.append((consistent, task))
+        return all(task["lastStatus"] == "STOPPED" for task in tasks)
+
+    until(look, "the end of all tasks")
+    assert wrong == []
+
+
 def test_run_task_answers_provisioning_with_everything_it_was_given(embedded_aws: EmbeddedAws) -> None:
     family = embedded_aws.register(embedded_aws.container(embedded_aws.python_image("pass")))
     overrides = {

@@ -52,6 +52,15 @@ def test_nothing_is_lost_or_changed_however_the_bytes_come(text: str, step: int,
     assert all(0 < len(piece.encode()) <= size for piece in pieces)
 
 
+def test_many_bytes_come_in_pages_of_a_megabyte(embedded_aws: EmbeddedAws) -> None:
+    arn = embedded_aws.launch_python("for n in range(300): print(n, 'x' * 10000)")
+    embedded_aws.finished(arn)
+    logs, stream = embedded_aws.client("logs"), f"run/main/{arn.split('/')[-1]}"
+    page = logs.get_log_events(logGroupName="/tests", logStreamName=stream, startFromHead=True)
+    assert 50 < len(page["events"]) < 110
+    assert [line.split()[0] for line in embedded_aws.lines(arn)] == [str(n) for n in range(300)]
+
+
 def test_lines_come_while_the_program_runs(embedded_aws: EmbeddedAws) -> None:
     arn = embedded_aws.launch_python(
         "import sys; print('first', flush=True); print('second', file=sys.stderr, flush=True)\n"
