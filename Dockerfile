@@ -33,5 +33,6 @@ USER 10001:10001
 HEALTHCHECK --interval=60s --timeout=5s --start-period=10s --retries=3 \
     CMD ["sh", "-c", "now=$(cut -d' ' -f14-17 /proc/1/stat); was=$(cat /tmp/.health 2>/dev/null); \
          echo \"$now\" >/tmp/.health; [ \"$now\" != \"$was\" ]"]
-# In exec form the program is process 1 and gets SIGTERM itself; `model` handles it before it imports anything heavy.
-ENTRYPOINT ["python", "-m", "model"]
+# In exec form the program is process 1 and gets SIGTERM itself. As process 1 it would lose one that comes before it has
+# a handler, while Python starts; blocked, the signal waits until `model` asks for it, before it imports anything heavy.
+ENTRYPOINT ["env", "--block-signal=TERM", "python", "-m", "model"]

@@ -4,8 +4,9 @@
 the Dockerfile says of ENTRYPOINT, CMD and ENV. "Pushing" puts a manifest into the embedded ECR whose digest is <hex>.
 
 What this isn't: nothing in the Dockerfile is run. RUN, USER, the base image and its packages don't exist, so the
-program finds the Python (or other tools) of this machine. COPY and ADD of the last stage from the context to a place
-below WORKDIR are followed; those from other stages, from addresses and to elsewhere are left out, with a word.
+program finds the Python (or other tools) of this machine. An init program before it (tini) is left out. COPY and ADD of
+the last stage from the context to a place below WORKDIR are followed; those from other stages, from addresses and to
+elsewhere are left out, with a word.
 """
 
 from __future__ import annotations
@@ -84,10 +85,21 @@ def _start(inputs: Inputs) -> Start:
     return start_of(inputs.parsed, inputs.target)
 
 
+def _without_init(words: tuple[str, ...]) -> list[str]:
+    """The program itself, without what only serves process 1 of a container: tini, dumb-init, env --block-signal."""
+    rest = list(words)
+    name = posixpath.basename(rest[0]) if rest else ""
+    if name in ("tini", "tini-static", "dumb-init", "catatonit"):
+        return rest[rest.index("--") + 1 :] if "--" in rest else [w for w in rest[1:] if not w.startswith("-")]
+    if name == "env" and len(rest) > 1 and rest[1].startswith("--block-signal"):
+        return rest[2:]
+    return rest
+
+
 def _config(inputs: Inputs) -> str:
     start = _start(inputs)
     config = {
-        "entrypoint": list(start.entrypoint) if start.entrypoint else None,
+        "entrypoint": _without_init(start.entrypoint) if start.entrypoint else None,
         "cmd": list(start.command) if start.command else None,
         "env": dict(start.environment),
         "workdir": start.workdir,

@@ -147,3 +147,23 @@ def test_copy_is_followed_below_workdir(aws: Aws, kind: ImageKind, context: Path
         "not followed without a container engine: COPY /y /y",
         "not followed without a container engine: COPY src /elsewhere",
     ]
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "program"),
+    [
+        (["tini", "--", "python", "x.py"], ["python", "x.py"]),
+        (["/usr/bin/tini", "-g", "--", "python"], ["python"]),
+        (["dumb-init", "python", "x.py"], ["python", "x.py"]),
+        (["env", "--block-signal=TERM", "python", "-m", "model"], ["python", "-m", "model"]),
+        (["env", "A=1", "python"], ["env", "A=1", "python"]),
+        (["python", "--", "x"], ["python", "--", "x"]),
+    ],
+)
+def test_init_programs_are_left_out(
+    aws: Aws, kind: ImageKind, context: Path, tmp_path: Path, entrypoint: list[str], program: list[str]
+) -> None:
+    (context / "Dockerfile").write_text(f"FROM scratch\nCOPY app ./app\nENTRYPOINT {json.dumps(entrypoint)}\n")
+    kind.create(aws, spec(context))
+    (config,) = (tmp_path / "home/images").glob("*/config.json")
+    assert json.loads(config.read_text())["entrypoint"] == program
