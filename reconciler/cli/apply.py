@@ -12,9 +12,9 @@ from typing import Any
 
 from reconciler.aws import Aws
 from reconciler.cli.common import Target, deployment, plan_options, target, where_line
-from reconciler.cli.main import on_interrupt
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.saved import SavedPlan
+from reconciler.cli.signals import on_interrupt
 from reconciler.cli.steps import Steps, show_outcome
 from reconciler.cli.task import report, watch
 from reconciler.cli.terminal import Terminal

@@ -6,8 +6,8 @@ import sys
 from argparse import Namespace
 
 from reconciler.cli.common import deployment, target, where_line
-from reconciler.cli.main import on_interrupt
 from reconciler.cli.render import plan_json, show_plan
+from reconciler.cli.signals import on_interrupt
 from reconciler.cli.steps import Steps, show_outcome
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import Interrupted, UserError

@@ -6,8 +6,8 @@ import re
 from argparse import Namespace
 
 from reconciler.cli.loglines import readable
-from reconciler.cli.main import on_interrupt
 from reconciler.cli.runs_common import past
+from reconciler.cli.signals import on_interrupt
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import UserError
 from reconciler.run.watch import QUIET, SLOW

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
 
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import ReconcilerError
@@ -185,21 +183,3 @@ class _Version(argparse.Action):
             found = "(not installed)"
         print(f"reconciler {found}")
         parser.exit()
-
-
-def ignore_second(signum: int, frame: FrameType | None) -> None:
-    """A second Ctrl-C: leave at once. What was done is found by the next run."""
-    os.write(2, b"\ninterrupted again: leaving at once; run the command again to go on\n")
-    os._exit(130)
-
-
-def on_interrupt(first: object) -> None:
-    """Call `first` at the first SIGINT or SIGTERM; the second ends the process."""
-
-    def handler(signum: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, ignore_second)
-        signal.signal(signal.SIGTERM, ignore_second)
-        first()  # type: ignore[operator]
-
-    signal.signal(signal.SIGINT, handler)
-    signal.signal(signal.SIGTERM, handler)

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Container
 
 from reconciler.cli.common import deployment, target
-from reconciler.cli.main import on_interrupt
+from reconciler.cli.signals import on_interrupt
 from reconciler.cli.terminal import Terminal
 from reconciler.lock import Lock
 from reconciler.record import write_record

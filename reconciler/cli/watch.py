@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from reconciler.cli.common import deployment, target
-from reconciler.cli.main import on_interrupt
 from reconciler.cli.runs_common import Past
+from reconciler.cli.signals import on_interrupt
 from reconciler.cli.task import copy_results, exit_code, report
 from reconciler.cli.task import watch as watch_task
 from reconciler.cli.terminal import Terminal
