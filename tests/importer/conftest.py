@@ -1,0 +1,1 @@
+from tests.planfile.project import project as project

@@ -1,0 +1,105 @@
+"""A project whose AWS is the session's lab, and its command line run in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cli.main import main
+from tests.lab_client import LabHandle
+
+DEPLOY = """\
+name: tiny
+data: prices.csv
+image:
+  uri: python:3.13-slim
+  repository: {keep_images: 5}
+task:
+  cpu: 256
+  memory: 512
+  environment: {EPOCHS: 3, API_TOKEN: hunter2}
+logs: {retention_days: 7}
+ci: {user: {}}
+run: {when: never}
+"""
+
+
+@dataclass
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The object on standard output."""
+        return json.loads(self.out)
+
+
+@dataclass
+class Project:
+    """A folder with a deploy.yaml and data."""
+
+    folder: Path
+    lab: LabHandle
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project."""
+        (self.folder / name).write_text(text)
+        return self.folder / name
+
+    def change(self, old: str, new: str) -> None:
+        """Change deploy.yaml."""
+        text = (self.folder / "deploy.yaml").read_text()
+        assert old in text
+        self.write("deploy.yaml", text.replace(old, new))
+
+    def run(self, *arguments: str) -> Result:
+        """Run a command."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.chdir(self.folder):
+            try:
+                code = main(arguments)
+            except SystemExit as left:
+                code = left.code if isinstance(left.code, int) else 1
+        assert "Traceback" not in err.getvalue()
+        return Result(code, out.getvalue(), err.getvalue())
+
+    def ok(self, *arguments: str) -> Result:
+        """Run a command that has to succeed."""
+        found = self.run(*arguments)
+        assert found.code == 0, found.out + found.err
+        return found
+
+    def plan(self, *arguments: str) -> dict[str, dict[str, Any]]:
+        """The steps of a plan by address."""
+        steps = self.ok("plan", "--json", *arguments).json["steps"]
+        return {f"{step['kind']}.{step['name']}": step for step in steps}
+
+    def todo(self, *arguments: str) -> dict[str, str]:
+        """The actions of a plan by address, without those that do nothing."""
+        return {a: step["action"] for a, step in self.plan(*arguments).items() if step["action"] != "none"}
+
+
+@pytest.fixture
+def project(lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """An empty AWS and a small project."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in lab.environment.items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    found = Project(tmp_path, lab)
+    found.write("deploy.yaml", DEPLOY)
+    found.write("prices.csv", "a,b\n1,2\n3,4\n")
+    yield found
