@@ -56,17 +56,16 @@ class EmbeddedAws:
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
-        """A boto3 client that tries once."""
+        """A boto3 client that may do everything and tries once."""
         if service not in self._clients:
-            self._clients[service] = boto3.session.Session().client(
-                service,  # type: ignore[call-overload]
-                region_name=REGION,
-                endpoint_url=self.endpoint_url,
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
-                config=Config(retries={"total_max_attempts": 1}, max_pool_connections=32),
-            )
+            self._clients[service] = self.new_client(service, aws_access_key_id="test", aws_secret_access_key="test")
         return self._clients[service]
+
+    def new_client(self, service: str, **credentials: str) -> Any:
+        """A boto3 client with these credentials that tries once."""
+        session: Any = boto3.session.Session()
+        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=32)
+        return session.client(service, region_name=REGION, endpoint_url=self.endpoint_url, config=config, **credentials)
 
     def control(self, method: str, name: str, body: object = None, **headers: str) -> tuple[int, Any]:
         """(status, JSON answer) of the control endpoint."""

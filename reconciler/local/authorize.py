@@ -1,7 +1,9 @@
-"""Holds what a task asks of the embedded AWS to its task role's policies, and answers refusals as AWS words them.
+"""Holds requests with credentials of the embedded IAM to their policies, and answers refusals as AWS words them.
 
-Only requests with a running task's credentials are judged; whoever started the embedded AWS may do everything. S3
-is judged by bucket and key. For other services the resource isn't worked out, so only the action is.
+That is what tasks ask, as their task role, and users and assumed roles, such as the one for CI. Every other access
+key belongs to whoever started the embedded AWS and may do everything. S3 is judged by bucket and key, a task
+definition's roles by iam:PassRole. Otherwise the resource isn't worked out and only the action is judged, and
+services with neither a target header nor an Action, such as EventBridge Scheduler, aren't judged.
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ class Refused:
 
 
 def who_asks(environ: dict[str, Any], identities: Identities) -> tuple[Identity, str] | None:
-    """(the task's identity, the signing name of the service) for a request with a task's credentials."""
+    """(identity, signing name of the service) for a request with credentials of the embedded IAM."""
     text = str(environ.get("HTTP_AUTHORIZATION", "")) or unquote(
         str(environ.get("QUERY_STRING", "")).replace("X-Amz-Credential=", "Credential=")
     )
@@ -101,8 +103,13 @@ def needed(environ: dict[str, Any], service: str) -> Iterator[Asked]:
     operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
     if not operation and str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
         operation = parse_qs(_body(environ).decode("utf-8", "replace")).get("Action", [""])[0]
-    if operation and (service, operation) != ("sts", "GetCallerIdentity"):
-        yield Asked(f"{IAM_PREFIX.get(service, service)}:{operation}", ANY_RESOURCE, {})
+    if not operation or service == "sts":  # sts: whose trust policy decides
+        return
+    yield Asked(f"{IAM_PREFIX.get(service, service)}:{operation}", ANY_RESOURCE, {})
+    if (service, operation) == ("ecs", "RegisterTaskDefinition"):
+        body = json.loads(_body(environ) or b"{}")
+        for role in {body.get("executionRoleArn"), body.get("taskRoleArn")} - {None, ""}:
+            yield Asked("iam:PassRole", str(role), {"iam:passedtoservice": "ecs-tasks.amazonaws.com"})
 
 
 def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:

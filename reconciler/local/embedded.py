@@ -100,10 +100,10 @@ class Embedded:
         asking = authorize.who_asks(environ, self._identities)
         if asking is None:
             return self._moto(environ, start)
-        return self._for_task(environ, start, *asking)
+        return self._as_identity(environ, start, *asking)
 
-    def _for_task(self, environ: dict[str, Any], start: Callable[..., Any], identity: Identity, service: str) -> Any:
-        """Answer a request that a task makes with its role's credentials."""
+    def _as_identity(self, environ: dict[str, Any], start: Callable[..., Any], identity: Identity, service: str) -> Any:
+        """Answer a request that a task, a user or an assumed role makes."""
         refused = authorize.refuse(environ, identity, service)
         if refused is None:
             answered: list[Any] = []

@@ -1,4 +1,4 @@
-"""The roles that tasks act as: temporary credentials of the task role, and what the roles' policies allow."""
+"""Who makes a request with credentials of the embedded IAM, what their policies allow, and the keys that tasks get."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ SERVICE = "ecs-tasks.amazonaws.com"
 
 @dataclass(frozen=True)
 class Identity:
-    """A role as one task uses it."""
+    """A role in one session, such as a task, or a user, whose `session` is empty."""
 
     account_id: str
-    role_arn: str
+    principal_arn: str
     session: str
 
     @property
     def arn(self) -> str:
         """How AWS names it in a refusal."""
-        return f"arn:{PARTITION}:sts::{self.account_id}:assumed-role/{self.role_arn.split('/')[-1]}/{self.session}"
+        if not self.session:
+            return self.principal_arn
+        return f"arn:{PARTITION}:sts::{self.account_id}:assumed-role/{self.principal_arn.split('/')[-1]}/{self.session}"
 
 
 def task_role(task: Task) -> str | None:
@@ -133,10 +135,18 @@ class Identities:
         iam_backends[identity.account_id][PARTITION].access_keys.pop(key, None)
 
     def find(self, access_key_id: str) -> Identity | None:
-        """Whose key this is, if a running task's."""
+        """Whose key this is; None for a key that the embedded IAM didn't make, whose holder may do everything."""
         with self._lock:
             found = self._by_key.get(access_key_id)
-        return found[0] if found else None
+        if found:
+            return found[0]
+        for account_id, account in list(iam_backends.items()):
+            key = account[PARTITION].access_keys.get(access_key_id)
+            if key is not None and key.role_arn:
+                return Identity(account_id, key.role_arn, "session")
+            if key is not None and key.user_name:
+                return Identity(account_id, account[PARTITION].get_user(key.user_name).arn, "")
+        return None
 
 
 def _document(text: Any) -> dict[str, Any]:
@@ -148,13 +158,21 @@ def _document(text: Any) -> dict[str, Any]:
 
 
 def _policies(identity: Identity) -> Sequence[Document]:
+    iam = iam_backends[identity.account_id][PARTITION]
+    holders: list[Any]
     try:
-        role = iam_backends[identity.account_id][PARTITION].get_role_by_arn(identity.role_arn)
+        if identity.session:
+            holders = [iam.get_role_by_arn(identity.principal_arn)]
+        else:
+            name = identity.principal_arn.split("/")[-1]
+            holders = [iam.get_user(name), *iam.get_groups_for_user(name)]
     except NotFoundException:
         return []
-    texts = list(role.policies.values())
-    for policy in list(role.managed_policies.values()):
-        texts += [str(v.document) for v in policy.versions if v.version_id == policy.default_version_id]
+    texts: list[str] = []
+    for holder in holders:
+        texts += list(holder.policies.values())
+        for policy in list(holder.managed_policies.values()):
+            texts += [str(v.document) for v in policy.versions if v.version_id == policy.default_version_id]
     return [_document(text) for text in texts]
 
 
@@ -169,5 +187,5 @@ def _bucket_policy(identity: Identity, resource: str) -> list[Document]:
         return []
     statements = _document(bucket.policy.decode()).get("Statement") or []
     statements = statements if isinstance(statements, list) else [statements]
-    mine = [item for item in statements if names_principal(item, identity.role_arn, identity.account_id)]
+    mine = [item for item in statements if names_principal(item, identity.principal_arn, identity.account_id)]
     return [{"Statement": mine}]

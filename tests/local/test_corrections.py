@@ -36,6 +36,23 @@ def test_a_retention_that_aws_does_not_have(embedded_aws: EmbeddedAws) -> None:
         logs.put_retention_policy(logGroupName=group, retentionInDays=10)
 
 
+def test_the_audiences_of_an_oidc_provider(embedded_aws: EmbeddedAws) -> None:
+    iam = embedded_aws.client("iam")
+    url = f"https://{unique('oidc')}.example.com"
+    arn = iam.create_open_id_connect_provider(Url=url, ClientIDList=["one"])["OpenIDConnectProviderArn"]
+
+    def audiences() -> list[str]:
+        return sorted(iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)["ClientIDList"])
+
+    iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="two")
+    iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="two")
+    assert audiences() == ["one", "two"]
+    iam.remove_client_id_from_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="one")
+    assert audiences() == ["two"]
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn + "x", ClientID="two")
+
+
 def test_the_managed_policy_of_the_guide_is_there(embedded_aws: EmbeddedAws) -> None:
     arn = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
     assert embedded_aws.client("iam").get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]

@@ -210,3 +210,42 @@ def test_fargate_needs_an_execution_role_for_ecr_images(embedded_aws: EmbeddedAw
             family=unique("family"), requiresCompatibilities=["FARGATE"], networkMode="awsvpc", cpu="256", memory="512",
             containerDefinitions=[{"name": "c", "image": f"123456789012.dkr.ecr.{REGION}.amazonaws.com/r:1"}],
         )  # fmt: skip
+
+
+def test_users_and_assumed_roles_are_held_to_their_policies(embedded_aws: EmbeddedAws) -> None:
+    iam, sts = embedded_aws.client("iam"), embedded_aws.client("sts")
+    task_role = embedded_aws.role(unique("task-role"))
+    allow: list[dict[str, object]] = [
+        {"Effect": "Allow", "Action": ["ecs:*", "ecr:Describe*"], "Resource": "*"},
+        {"Effect": "Allow", "Action": "iam:PassRole", "Resource": task_role},
+    ]
+    name = unique("ci-user")
+    iam.create_user(UserName=name)
+    iam.put_user_policy(
+        UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": allow})
+    )
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    user = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    role = sts.assume_role(RoleArn=embedded_aws.role(unique("ci"), *allow), RoleSessionName="session")["Credentials"]
+    session = {
+        "aws_access_key_id": role["AccessKeyId"],
+        "aws_secret_access_key": role["SecretAccessKey"],
+        "aws_session_token": role["SessionToken"],
+    }
+    for keys in (user, session):
+
+        def client(service: str, keys: dict[str, str] = keys) -> Any:
+            return embedded_aws.new_client(service, **keys)
+
+        client("ecr").describe_repositories()
+        for call, words in (
+            (client("ecr").create_repository, "ecr:CreateRepository"),
+            (client("iam").list_roles, "iam:ListRoles"),
+            (client("ec2").describe_vpcs, "ec2:DescribeVpcs"),
+        ):
+            with pytest.raises(ClientError, match=f"is not authorized to perform: {words}"):
+                call(**({"repositoryName": unique("repo")} if "Repository" in words else {}))
+        definition = {"family": unique("family"), "containerDefinitions": [{"name": "c", "image": "i", "memory": 64}]}
+        client("ecs").register_task_definition(taskRoleArn=task_role, **definition)
+        with pytest.raises(ClientError, match="is not authorized to perform: iam:PassRole on resource: arn:"):
+            client("ecs").register_task_definition(taskRoleArn=task_role + "-other", **definition)
