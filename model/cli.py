@@ -60,9 +60,9 @@ def _run(given: argparse.Namespace) -> int:
             settings.load(os.environ), sweep.parse_targets(given.targets), sweep.parse_grid(given.grid), given.count
         )
         return 0
-    from model.train import train
+    from model.train import train_tracked
 
-    train(settings.load(os.environ))
+    train_tracked(settings.load(os.environ), os.environ)
     return 0
 
 

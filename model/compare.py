@@ -25,8 +25,8 @@ def read(uri: str) -> tuple[dict[str, Any], dict[str, Any]]:
             content = json.loads(store.read_bytes(store.join(uri, name)))
         except ValueError as error:
             raise InputError(f"{store.join(uri, name)} is not valid JSON: {error}") from error
-        if not isinstance(content, dict):
-            raise InputError(f"{store.join(uri, name)} is not of this program")
+        if not isinstance(content, dict) or content.get("complete") is False:
+            raise InputError(f"{store.join(uri, name)} is not of a complete run")
         found.append(content)
     return found[0], found[1]
 

@@ -36,6 +36,7 @@ def make(run: Run, out: Output) -> dict[str, Any]:
     s = run.settings
     return {
         "format": FORMAT,
+        "complete": True,
         "run_id": s.run_id or None,
         "code_version": s.code_version or None,
         "created": run.created,
@@ -82,6 +83,8 @@ def check(manifest: Any, source: str) -> dict[str, Any]:
         InputError: not a manifest, of another format, or of a model with other features than this
             program computes.
     """
+    if isinstance(manifest, dict) and manifest.get("complete") is False:
+        raise InputError(f"{source} says that the run isn't complete: it is still going on, or it failed")
     if not isinstance(manifest, dict) or not {"format", "features", "models", "data"} <= manifest.keys():
         raise InputError(f"{source} is not a manifest of this program")
     if manifest["format"] != FORMAT:

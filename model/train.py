@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -18,12 +14,14 @@ from model import (
     evaluate,
     features,
     log,
-    manifest,
-    parquet,
+    outputs,
+    progress,
     report,
     split,
+    stopping,
     store,
     targets,
+    tracking,
     walkforward,
 )
 from model.bars import Bars
@@ -61,24 +59,6 @@ class Run:
         return self.data.bars
 
 
-class Stages:
-    """Logs each stage as it begins and keeps its time."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.current = ""
-
-    @contextmanager
-    def __call__(self, name: str, **values: Any) -> Iterator[dict[str, Any]]:
-        """Time a stage; values put into the yielded dict are logged at its end."""
-        self.current = name
-        found: dict[str, Any] = dict(values)
-        began = time.perf_counter()
-        yield found
-        self.seconds[name] = round(time.perf_counter() - began, 3)
-        log.get().info(name, seconds=self.seconds[name], **found)
-
-
 def train(settings: Settings, now: dt.datetime | None = None) -> Run:
     """Train, evaluate and write everything to ``settings.output``; the manifest comes last.
 
@@ -90,7 +70,7 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
         InputError: data or configuration can't be used.
         ModelError: S3 or the disk fails.
     """
-    stages = Stages()
+    stages = progress.Stages()
     out = Output(settings.output)
     moment = now or dt.datetime.now(dt.UTC)
     log.get().info(
@@ -119,7 +99,9 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
         labels = targets.make(loaded.bars)
         found |= {"features": len(chosen), "hours": len(loaded.bars)}
     with stages("models trained") as found:
-        result = walkforward.run(loaded.bars, chosen, matrix, labels, folds, settings, _progress(settings, len(folds)))
+        result = walkforward.run(
+            loaded.bars, chosen, matrix, labels, folds, settings, progress.boosters(3 * (len(folds) + 1))
+        )
         found |= {"boosters": 3 * (len(folds) + 1)}
     with stages("forecasts scored") as found:
         tested = np.flatnonzero(~np.isnan(result.forecasts.fold)).astype(np.int64)
@@ -141,91 +123,30 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
     with stages("forecasts explained"):
         run.shap |= {target: report.mean_abs(run, target) for target in result.models}
     with stages("results written") as found:
-        write(run, out)
+        outputs.write(run, out)
         found |= {"output": out.uri, "files": len(out.written)}
-    _say(run)
+    progress.result(run)
     return run
 
 
-def _progress(settings: Settings, folds: int) -> walkforward.Progress:
-    total = 3 * (folds + 1)
-    count = 0
+def train_tracked(settings: Settings, env: Mapping[str, str]) -> Run:
+    """`train`, tracked in MLflow when MLFLOW_TRACKING_URI is set.
 
-    def report(target: str, fold: int, seconds: float, rounds: int) -> None:
-        nonlocal count
-        count += 1
-        log.get().info(
-            "trained",
-            target=target,
-            fold="final" if fold < 0 else fold + 1,
-            rounds=rounds,
-            seconds=round(seconds, 2),
-            progress=f"{count}/{total}",
-        )
-
-    return report
-
-
-def metrics(run: Run) -> dict[str, Any]:
-    """The content of metrics.json; its ``metrics`` is flat, a number a name."""
-    return {
-        "metrics": evaluate.flat(run.overall),
-        "coverage_nominal": run.settings.coverage,
-        "overall": run.overall.to_json(),
-        "folds": [
-            {
-                "fold": f.number + 1,
-                "train_until": f"{run.bars.time[f.train_stop - 1]}Z",
-                "test_from": f"{run.bars.time[f.test_start]}Z",
-                "test_until": f"{run.bars.time[f.test_stop - 1]}Z",
-                **s.to_json(),
-            }
-            for f, s in zip(run.folds, run.by_fold, strict=True)
-        ],
-    }
-
-
-def to_bytes(content: object) -> bytes:
-    """JSON with an end of line; NaN isn't JSON and is refused."""
-    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
-
-
-def write(run: Run, out: Output) -> None:
-    """Write every output file, the manifest last."""
-    for target, fitted in run.result.models.items():
-        out.write(f"{target}.ubj", fitted.save(features.names(run.features)))
-    out.write("metrics.json", to_bytes(metrics(run)))
-    out.write("predictions.parquet", parquet.encode(parquet.table(run.bars, run.targets, run.result.forecasts)))
-    for name, drawn in report.standalone(run).items():
-        out.write(name, drawn)
-    out.write("model-card.md", report.card(run))
-    out.write("report.html", report.page(run))
-    out.finish(to_bytes(manifest.make(run, out)))
-
-
-def _say(run: Run) -> None:
-    """The last lines: what was found, plainly."""
-    e = run.overall.estimates
-    auc = e["direction_auc"]
-    for c in run.overall.comparisons:
-        log.get().info(
-            f"result: {c.target}: {c.verdict}",
-            against=c.baseline,
-            saved=f"{c.skill.value:+.1%}",
-            interval95=f"{c.skill.low:+.1%} to {c.skill.high:+.1%}",
-            of=c.measure,
-        )
-    cover = e["price_coverage"]
-    log.get().info(
-        "result: direction AUC",
-        value=round(auc.value, 4),
-        interval95=f"{auc.low:.4f} to {auc.high:.4f}",
-        accuracy=round(e["direction_accuracy"].value, 4),
-    )
-    log.get().info(
-        "result: interval coverage",
-        value=round(cover.value, 4),
-        nominal=run.settings.coverage,
-        interval95=f"{cover.low:.4f} to {cover.high:.4f}",
-    )
-    log.get().info("done", output=run.settings.output, seconds=round(sum(run.seconds.values()), 1))
+    Raises:
+        InputError, ModelError: as `train`; the MLflow run is then closed as failed.
+    """
+    tags = {"run_id": settings.run_id, "code_version": settings.code_version, "mlflow.source.name": "python -m model"}
+    tracked = tracking.open_run(env, settings.run_id or "train", tags)
+    if tracked is None:
+        return train(settings)
+    try:
+        run = train(settings)
+    except stopping.Stopped:
+        tracking.abandon(tracked, "KILLED")
+        raise
+    except BaseException:
+        tracking.abandon(tracked, "FAILED")
+        raise
+    files = {name: store.read_bytes(store.join(settings.output, name)) for name in outputs.TRACKED}
+    tracking.finish(tracked, outputs.tracked_params(run), outputs.tracked_metrics(run), files)
+    return run

@@ -1,0 +1,81 @@
+"""What a run writes: models, metrics, predictions, reports, and the manifest last."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from model import evaluate, features, manifest, parquet, report, store
+from model.params import TARGETS
+from model.store import Output
+
+if TYPE_CHECKING:
+    from model.train import Run
+
+
+def metrics(run: Run) -> dict[str, Any]:
+    """The content of metrics.json; its ``metrics`` is flat, a number a name."""
+    return {
+        "metrics": evaluate.flat(run.overall),
+        "coverage_nominal": run.settings.coverage,
+        "overall": run.overall.to_json(),
+        "folds": [
+            {
+                "fold": f.number + 1,
+                "train_until": f"{run.bars.time[f.train_stop - 1]}Z",
+                "test_from": f"{run.bars.time[f.test_start]}Z",
+                "test_until": f"{run.bars.time[f.test_stop - 1]}Z",
+                **s.to_json(),
+            }
+            for f, s in zip(run.folds, run.by_fold, strict=True)
+        ],
+    }
+
+
+def to_bytes(content: object) -> bytes:
+    """JSON with an end of line; NaN isn't JSON and is refused."""
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
+
+
+def write(run: Run, out: Output) -> None:
+    """Write every output file, the manifest last."""
+    for target, fitted in run.result.models.items():
+        out.write(f"{target}.ubj", fitted.save(features.names(run.features)))
+    out.write("metrics.json", to_bytes(metrics(run)))
+    out.write("predictions.parquet", parquet.encode(parquet.table(run.bars, run.targets, run.result.forecasts)))
+    for name, drawn in report.standalone(run).items():
+        out.write(name, drawn)
+    out.write("model-card.md", report.card(run))
+    out.write("report.html", report.page(run))
+    out.finish(to_bytes(manifest.make(run, out)))
+
+
+TRACKED = ("report.html", "model-card.md", "metrics.json", store.MANIFEST, *(f"{target}.ubj" for target in TARGETS))
+"""Files that go to MLflow as artifacts."""
+
+
+def tracked_params(run: Run) -> dict[str, object]:
+    """What MLflow shows as parameters."""
+    s = run.settings
+    shown: dict[str, object] = {
+        "data": s.data,
+        "data_sha256": run.data.sha256,
+        "seed": s.seed,
+        "folds": s.folds,
+        "first_train": s.first_train,
+        "embargo_hours": s.embargo,
+        "coverage": s.coverage,
+        "output": s.output,
+    }
+    for target, params in s.params.items():
+        shown |= {f"{target}.{name}": value for name, value in dataclasses.asdict(params).items()}
+    return shown
+
+
+def tracked_metrics(run: Run) -> list[tuple[str, float, int]]:
+    """What MLflow shows as metrics: overall as they are, each fold's as ``fold_...`` with the fold as step."""
+    found = [(name, value, 0) for name, value in evaluate.flat(run.overall).items()]
+    for number, scores in enumerate(run.by_fold, start=1):
+        found += [(f"fold_{name}", value, number) for name, value in evaluate.flat(scores).items()]
+    return found
