@@ -11,10 +11,10 @@ from reconciler.errors import ReconcilerError
 KEPT_LINES = 200
 
 
-def try_run(arguments: Sequence[str], environment: Mapping[str, str]) -> str | None:
+def try_run(arguments: Sequence[str], environment: Mapping[str, str], seconds: float = 60) -> str | None:
     """What a command printed, or None if it failed."""
     try:
-        answer = _answer(arguments, environment)
+        answer = _answer(arguments, environment, seconds)
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout if answer.returncode == 0 else None
@@ -23,7 +23,7 @@ def try_run(arguments: Sequence[str], environment: Mapping[str, str]) -> str | N
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     """What a command printed. Raises ReconcilerError with what it complained of."""
     try:
-        answer = _answer(arguments, environment)
+        answer = _answer(arguments, environment, 60)
     except (OSError, subprocess.SubprocessError) as error:
         raise ReconcilerError(f"{' '.join(arguments[:2])} failed: {error}") from None
     if answer.returncode != 0:
@@ -31,9 +31,11 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     return answer.stdout
 
 
-def _answer(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def _answer(
+    arguments: Sequence[str], environment: Mapping[str, str], seconds: float
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603  the engine that was found on the PATH
-        list(arguments), env=dict(environment), capture_output=True, text=True, timeout=60
+        list(arguments), env=dict(environment), capture_output=True, text=True, timeout=seconds
     )
 
 

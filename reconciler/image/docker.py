@@ -117,7 +117,8 @@ class CommandLineEngine:
         raise ReconcilerError(f"the image can't be pushed to {request.uri}: {last}", hint="run the same command again")
 
     def _tag(self, request: BuildRequest) -> str:
-        return f"{LOCAL}/{request.repository}:inputs-{request.inputs.hash}"
+        base = f"-{request.base}" if request.base else ""
+        return f"{LOCAL}/{request.repository}:inputs-{request.inputs.hash}{base}"
 
     def _build_arguments(self, request: BuildRequest, tag: str, cache: list[str]) -> list[str]:
         inputs = request.inputs

@@ -23,13 +23,17 @@ class Login:
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What to build. repository: the name that it will have there; cache: an image whose layers may be reused."""
+    """What to build. repository: the name that it will have there; cache: an image whose layers may be reused.
+
+    base: which base image the engine has, where that isn't pinned (see `reconciler.image.base`).
+    """
 
     inputs: Inputs
     repository: str
     labels: Mapping[str, str] = field(default_factory=dict)
     cache: str | None = None
     login: Callable[[], Login] | None = None
+    base: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from reconciler.aws import Aws
 from reconciler.errors import AwsError, PlanDrift, ReconcilerError
+from reconciler.image.base import BASE_TAG, base_here, base_tag, is_newer
 from reconciler.image.engine import BuildRequest, Engine, Login, PushRequest, no_engine
 from reconciler.image.inputs import Inputs, changed_inputs, read_inputs
 from reconciler.image.manifest import get_manifest, put_manifest, record_annotation, record_of
@@ -22,6 +23,7 @@ from reconciler.spec import AtLeast, Changes, Local, Observed, Spec, Value, touc
 
 INPUTS_TAG = "inputs-"
 PUSHED_TAG = "pushed-"  # what an engine pushes under, until the image has its manifest with the record
+OWN_TAGS = (INPUTS_TAG, PUSHED_TAG, BASE_TAG)
 UNKNOWN = "unknown"
 
 
@@ -35,6 +37,8 @@ class Build(Value):
     platform: str = "linux/amd64"
     leave_out: tuple[str, ...] = ()
     labels: dict[str, str] = Field({})
+    follow_base: bool = True
+    base: str = ""
     files: dict[str, str] = Field({})
 
     def inputs(self) -> Inputs:
@@ -58,6 +62,7 @@ class ImageSpec(Spec):
     in_place: ClassVar[frozenset[str]] = frozenset({"tags_wanted"})
     part_of: ClassVar[str] = "repository"
 
+    tags: Annotated[dict[str, str], Local()] = Field({})  # images have none of their own
     inputs: str = ""
     tags_wanted: Annotated[tuple[str, ...], AtLeast()] = ()
     # Tags that name the commit: given when the image is made. A commit that changes no input is no difference.
@@ -95,10 +100,10 @@ class ImageKind:
         """The image with the wanted inputs; else the newest, whose record says what has changed since."""
         found: dict[str, Observed[ImageSpec]] = {}
         for want in wants:
-            answer = aws.find("ecr", "DescribeImages", repositoryName=want.name, imageIds=[{"imageTag": want.tag}])
-            details = (answer or {}).get("imageDetails") or ()
-            if details:
-                found[want.name] = _observed(aws, want.name, details[0], want.inputs, {})
+            image = _image_of(aws, want)
+            if image is not None:
+                older = " on an older base" if _on_older_base(want, image) else ""
+                found[want.name] = _observed(aws, want.name, image, want.inputs + older, {})
                 continue
             newest = max(_ours(aws, want.name), key=_age, default=None)
             if newest is not None:
@@ -109,15 +114,19 @@ class ImageKind:
     def create(self, aws: Aws, want: ImageSpec) -> None:
         """Build it unless the engine has it, push it, then tag it. Raises ReconcilerError."""
         uri = repository_uri(aws, want.name)
-        manifest = get_manifest(aws, want.name, imageTag=want.tag)
+        image = _image_of(aws, want)
+        there = image is not None and not _on_older_base(want, image)
+        manifest = get_manifest(aws, want.name, imageTag=want.tag) if there else None
         if manifest is None:
-            digest = self._push(aws, want, uri)
+            digest, base = self._push(aws, want, uri)
             manifest = get_manifest(aws, want.name, imageDigest=digest)
             if manifest is None:
                 raise ReconcilerError(f"{uri}@{digest} was pushed and isn't in the repository", hint="run it again")
             record = record_annotation(want.build.files)
             if any(manifest.annotations.get(key) != value for key, value in record.items()):
                 manifest = manifest.annotated(record)
+            if base:
+                put_manifest(aws, want.name, manifest, base_tag(want.inputs, base))
             put_manifest(aws, want.name, manifest, want.tag)
             self._drop_pushed(aws, want, keep=manifest.digest)
         tags = (*want.tags_wanted, *want.tags_once)
@@ -133,11 +142,12 @@ class ImageKind:
     def delete(self, aws: Aws, seen: Observed[ImageSpec]) -> None:
         """Remove every image that was made by this kind; those that others pushed stay. Raises AwsError."""
         name = seen.spec.name
-        digests = [{"imageDigest": image["imageDigest"]} for image in _ours(aws, name, INPUTS_TAG, PUSHED_TAG)]
+        digests = [{"imageDigest": image["imageDigest"]} for image in _ours(aws, name, *OWN_TAGS)]
         for start in range(0, len(digests), 100):
             aws.find("ecr", "BatchDeleteImage", repositoryName=name, imageIds=digests[start : start + 100])
 
-    def _push(self, aws: Aws, want: ImageSpec, uri: str) -> str:
+    def _push(self, aws: Aws, want: ImageSpec, uri: str) -> tuple[str, str]:
+        """The digest of what was pushed, and what it was built on."""
         engine = self._engine
         if engine is None:
             raise no_engine(self._missing)
@@ -147,7 +157,7 @@ class ImageKind:
             raise PlanDrift(f"what goes into the image changed since the plan: {changed}", hint="run it again")
         newest = max(_ours(aws, want.name), key=_age, default=None)
         cache = f"{uri}:{INPUTS_TAG}{_inputs_of(newest)}" if newest else None
-        request = BuildRequest(inputs, want.name, want.build.labels, cache, lambda: ecr_login(aws))
+        request = BuildRequest(inputs, want.name, want.build.labels, cache, lambda: ecr_login(aws), want.build.base)
         image = engine.find(request)
         if image is None:
             count, size = len(inputs.entries), inputs.size / 1e6
@@ -158,7 +168,9 @@ class ImageKind:
         self._report(f"pushing to {uri}")
         tag = PUSHED_TAG + want.inputs
         push = PushRequest(want.name, uri, tag, record_annotation(inputs.record), lambda: ecr_login(aws))
-        return engine.push(image, push, self._report)
+        digest = engine.push(image, push, self._report)
+        # What is known now: a base that wasn't here before the build may be here after it.
+        return digest, base_here(inputs.parsed.bases(inputs.target)) if want.build.follow_base else ""
 
     def _drop_pushed(self, aws: Aws, want: ImageSpec, keep: str) -> None:
         """Remove the manifest that the engine pushed, if the one with the record is another."""
@@ -184,6 +196,16 @@ def ecr_login(aws: Aws) -> Login:
     data = aws.call("ecr", "GetAuthorizationToken")["authorizationData"][0]
     username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
     return Login(data["proxyEndpoint"].partition("://")[2].rstrip("/"), username, password)
+
+
+def _image_of(aws: Aws, want: ImageSpec) -> dict[str, Any] | None:
+    """What the repository has under the tag of the wanted inputs."""
+    answer = aws.find("ecr", "DescribeImages", repositoryName=want.name, imageIds=[{"imageTag": want.tag}])
+    return next(iter((answer or {}).get("imageDetails") or ()), None)
+
+
+def _on_older_base(want: ImageSpec, image: Mapping[str, Any]) -> bool:
+    return is_newer(want.build.base, want.inputs, image.get("imageTags", ()))
 
 
 def _ours(aws: Aws, repository: str, *prefixes: str) -> Iterator[dict[str, Any]]:
@@ -213,7 +235,7 @@ def _inputs_of(image: Mapping[str, Any]) -> str:
 def _observed(
     aws: Aws, name: str, image: Mapping[str, Any], inputs: str, record: dict[str, str]
 ) -> Observed[ImageSpec]:
-    tags = tuple(sorted(tag for tag in image.get("imageTags", ()) if not tag.startswith((INPUTS_TAG, PUSHED_TAG))))
+    tags = tuple(sorted(tag for tag in image.get("imageTags", ()) if not tag.startswith(OWN_TAGS)))
     domain = "amazonaws.com.cn" if aws.region.startswith("cn-") else "amazonaws.com"
     uri = f"{image['registryId']}.dkr.ecr.{aws.region}.{domain}/{name}@{image['imageDigest']}"
     spec = ImageSpec(name=name, inputs=inputs, tags_wanted=tags, build=Build(files=record))

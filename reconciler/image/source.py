@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.image.base import base_here
 from reconciler.image.inputs import Inputs, read_inputs
 from reconciler.image.kind import Build, ImageSpec
 
@@ -58,11 +59,14 @@ def image_spec(
     platform: str = "X86_64",
     tags: Sequence[str] = ("latest",),
     leave_out: Sequence[str] = (),
+    follow_base: bool = True,
 ) -> tuple[ImageSpec, tuple[str, ...]]:
     """The spec of an image that is built, and the changed files of the work tree that go into it.
 
     repository: its name; platform: as in `task.platform`; leave_out: paths of the context that never belong to it.
-    Where changed files go in, a tag that holds the commit gets `-dirty`. Raises UserError.
+    follow_base: whether a newer base image on this machine is a change; not where tags are immutable, since the one
+    of the inputs would have to move. Where changed files go in, a tag that holds the commit gets `-dirty`.
+    Raises UserError.
     """
     inputs = read_inputs(
         context,
@@ -83,6 +87,7 @@ def image_spec(
     build = Build(
         context=str(context), dockerfile=dockerfile, target=target, build_args=dict(build_args or {}),
         platform=PLATFORMS[platform], leave_out=tuple(leave_out), labels=labels, files=dict(inputs.record),
+        follow_base=follow_base, base=base_here(inputs.parsed.bases(target)) if follow_base else "",
     )  # fmt: skip
     once = tuple(tag for tag in named if tag not in wanted)
     return ImageSpec(name=repository, inputs=inputs.hash, tags_wanted=wanted, tags_once=once, build=build), dirty

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from reconciler.aws import Aws
+from reconciler.image.docker import CommandLineEngine
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +54,12 @@ def images(aws: Aws, repository: str = "trainer") -> list[dict[str, Any]]:
 def copy(context: Path, target: Path) -> Path:
     shutil.copytree(context, target, symlinks=True)
     return target
+
+
+def remove_images(engine: CommandLineEngine | None, label: str) -> None:
+    """Remove the images of an engine that carry a label."""
+    assert engine is not None
+    listing = [engine.command, "image", "ls", "--quiet", "--filter", f"label={label}"]
+    found = set(subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split())
+    if found:
+        subprocess.run([engine.command, "image", "rm", "--force", *found], check=True, capture_output=True)

@@ -20,12 +20,13 @@ import pytest
 from reconciler.aws import Aws
 from reconciler.diff import diff
 from reconciler.errors import ReconcilerError
+from reconciler.image.base import base_tag
 from reconciler.image.kind import ImageKind, ImageSpec, changed_files
 from reconciler.image.source import image_spec
 from reconciler.local.docker_engine import local_engine, usable_docker
 from reconciler.local.docker_runner import LocalRunner, remove_leftovers
 from reconciler.local.runner import ContainerSpec, Exit, StartError, TaskSpec
-from tests.image.conftest import images
+from tests.image.conftest import images, remove_images
 
 BASE = os.environ.get("RECONCILER_TEST_BASE", "")
 REGISTRY = os.environ.get("RECONCILER_TEST_REGISTRY", "")
@@ -52,20 +53,15 @@ if what == "sleep":
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "project"
+    folder, mark = tmp_path / "project", uuid.uuid4()
     (folder / "app").mkdir(parents=True)
     (folder / "app/__main__.py").write_text(PROGRAM)
     (folder / "Dockerfile").write_text(
-        f"FROM {BASE}\nRUN echo {uuid.uuid4()} > /unique && sleep 0.2\nWORKDIR /srv\nCOPY app ./app\n"
+        f"FROM {BASE}\nLABEL test={mark}\nRUN echo {mark} > /unique && sleep 0.2\nWORKDIR /srv\nCOPY app ./app\n"
         'ENTRYPOINT ["python", "-m", "app"]\n'
     )
     yield folder
-    assert DOCKER is not None
-    found = subprocess.run(
-        [DOCKER.command, "image", "ls", "--quiet", "reconciler.local/trainer"], capture_output=True, text=True
-    ).stdout.split()
-    if found:
-        subprocess.run([DOCKER.command, "image", "rm", "--force", *set(found)], capture_output=True)
+    remove_images(DOCKER, f"test={mark}")
 
 
 class Case:
@@ -124,7 +120,9 @@ def test_built_pushed_found_changed(aws: Aws, project: Path, tmp_path: Path) -> 
         assert json.load(answer)["annotations"]
     want = image_spec("trainer", project)[0]
     assert diff(want, case.see(want).spec) == ()
-    assert sorted(tag for image in images(aws) for tag in image["imageTags"]) == sorted([want.tag, "latest"])
+    assert sorted(tag for image in images(aws) for tag in image["imageTags"]) == sorted(
+        [want.tag, "latest", base_tag(want.inputs, want.build.base)]
+    )
     said = len(case.said)
     (project / "app/new.py").write_text("")
     changed = image_spec("trainer", project)[0]
