@@ -71,8 +71,9 @@ def ci_statements(names: Names) -> list[dict[str, Any]]:
             "Identities",
             [
                 "iam:GetOpenIDConnectProvider", "iam:GetPolicy", "iam:GetPolicyVersion", "iam:GetRole",
-                "iam:GetRolePolicy", "iam:GetUser", "iam:GetUserPolicy", "iam:ListAccessKeys",
-                "iam:ListAttachedRolePolicies", "iam:ListAttachedUserPolicies", "iam:ListRolePolicies",
+                "iam:GetLoginProfile", "iam:GetRolePolicy", "iam:GetUser", "iam:GetUserPolicy", "iam:ListAccessKeys",
+                "iam:ListAttachedRolePolicies", "iam:ListAttachedUserPolicies", "iam:ListGroupsForUser",
+                "iam:ListRolePolicies",
                 "iam:ListUserPolicies",
             ],
             _identities(names, roles),

@@ -59,12 +59,9 @@ class SecurityGroup:
 
     def _read(self, aws: Aws, wants: Sequence[SecurityGroupSpec]) -> dict[str, Observed[SecurityGroupSpec]]:
         filters = [{"Name": "group-name", "Values": [want.name for want in wants]}]
-        if vpcs := sorted({want.vpc for want in wants if want.vpc}):
-            filters.append({"Name": "vpc-id", "Values": vpcs})
-        groups = list(aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=filters))
-        # Two VPCs may have groups of one name; of one that left the file, the VPC isn't known any more.
-        groups.sort(key=lambda group: OWNER_TAG in tags.mapping(group.get("Tags")))
-        return {g["GroupName"]: Observed(_spec(g), {"id": g["GroupId"]}) for g in groups}
+        groups = [_spec(live) for live in aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=filters)]
+        chosen = {want.name: _choose(want, [g for g in groups if g.spec.name == want.name]) for want in wants}
+        return {name: found for name, found in chosen.items() if found is not None}
 
     def create(self, aws: Aws, want: SecurityGroupSpec) -> None:
         """Make it; AWS gives it a rule that lets everything out."""
@@ -137,8 +134,22 @@ def _rules(permissions: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
     return tuple(sorted(rules, key=repr))
 
 
-def _spec(live: Mapping[str, Any]) -> SecurityGroupSpec:
-    return SecurityGroupSpec(
+def _choose(
+    want: SecurityGroupSpec, found: Sequence[Observed[SecurityGroupSpec]]
+) -> Observed[SecurityGroupSpec] | None:
+    """The group of this name: each VPC may have one. Another VPC's is meant only if it has the same owner.
+
+    Of a group that left the file the VPC isn't known; then one that a deploy made comes before others.
+    """
+    here = [one for one in found if one.spec.vpc == want.vpc]
+    owner = want.tags.get(OWNER_TAG)
+    if not want.vpc:
+        here = sorted(found, key=lambda one: one.owner is None)
+    return next(iter((*here, *(one for one in found if owner and one.owner == owner))), None)
+
+
+def _spec(live: Mapping[str, Any]) -> Observed[SecurityGroupSpec]:
+    spec = SecurityGroupSpec(
         name=live["GroupName"],
         description=live.get("Description", ""),
         vpc=live.get("VpcId", ""),
@@ -146,3 +157,4 @@ def _spec(live: Mapping[str, Any]) -> SecurityGroupSpec:
         egress=_rules(live.get("IpPermissionsEgress", ())),
         tags=tags.mapping(live.get("Tags")),
     )
+    return Observed(spec, {"id": live["GroupId"]})

@@ -74,7 +74,7 @@ class Cluster:
                 defaultCapacityProviderStrategy=_strategy(want),
             )
         if touches(changes, "container_insights"):
-            aws.call("ecs", "UpdateClusterSettings", cluster=want.name, settings=_settings(want))
+            aws.call("ecs", "UpdateCluster", cluster=want.name, settings=_settings(want))
         if touches(changes, "tags"):
             arn = seen.attributes["arn"]
             if gone := tags.removed(want.tags, seen.spec.tags):

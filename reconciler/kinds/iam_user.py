@@ -1,4 +1,4 @@
-"""IAM users for CI systems that can't use OpenID Connect: policies, access keys, tags."""
+"""IAM users for CI systems that can't use OpenID Connect: policies, groups, access keys, tags."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
-
 from reconciler.aws import Aws
-from reconciler.canonical import PolicyDocument, StringSet, policy
-from reconciler.kinds import tags
-from reconciler.spec import Changes, Grants, Holds, Local, Observed, Spec, touches
+from reconciler.canonical import StringSet
+from reconciler.kinds import iam_permissions, tags
+from reconciler.kinds.iam_permissions import IdentitySpec
+from reconciler.spec import Changes, Grants, Local, Observed, Spec, touches
 
 CURRENT = "current"  # stands for the one key whose secret is in `key_parameter`
 
 
-class UserSpec(Spec):
-    """A user. It owns its policies and keys: one that isn't wanted is taken away.
+class UserSpec(IdentitySpec):
+    """A user. It owns its policies, groups and keys: one that isn't wanted is taken away.
 
     access_keys: `current` is the key that is stored in the SSM SecureString `key_parameter`; others by their id, but
     for `keep_keys`, which the file says were made elsewhere.
@@ -25,9 +24,9 @@ class UserSpec(Spec):
 
     kind: ClassVar[str] = "user"
 
-    managed_policies: Annotated[StringSet, Grants(), Holds("policy", "arn")] = ()  # ARNs
-    inline_policies: Annotated[dict[str, PolicyDocument], Grants()] = Field(default_factory=dict)
+    groups: Annotated[StringSet, Grants()] = ()
     access_keys: Annotated[StringSet, Grants()] = ()
+    console_password: Annotated[bool, Grants()] = False  # never made here, only taken away
     keep_keys: Annotated[StringSet, Local()] = ()
     key_parameter: Annotated[str, Local()] = ""
 
@@ -38,32 +37,33 @@ class User:
     spec: ClassVar[type[Spec]] = UserSpec
 
     def observe(self, aws: Aws, wants: Sequence[UserSpec]) -> Mapping[str, Observed[UserSpec]]:
-        """Four reads for each user, and one for each inline policy."""
+        """Seven reads for each user, and one for each inline policy."""
         found = aws.each(lambda want: self._read(aws, want), wants)
         return {one.spec.name: one for one in found if one is not None}
 
     def _read(self, aws: Aws, want: UserSpec) -> Observed[UserSpec] | None:
         name = want.name
-        found: list[Any] = aws.together(
-            lambda: aws.find("iam", "GetUser", UserName=name),
-            lambda: aws.find_all("iam", "ListAttachedUserPolicies", "AttachedPolicies", UserName=name),
-            lambda: aws.find_all("iam", "ListUserPolicies", "PolicyNames", UserName=name),
+        reads: list[Any] = aws.together(
+            lambda: iam_permissions.read(aws, "User", name),
+            lambda: aws.find_all("iam", "ListGroupsForUser", "Groups", UserName=name),
             lambda: aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=name),
+            lambda: aws.find("iam", "GetLoginProfile", UserName=name),
             lambda: self._stored(aws, want.key_parameter),
         )
-        user, attached, inline, keys, stored = found
-        if user is None or attached is None or inline is None or keys is None:
+        found, groups, keys, password, stored = reads
+        if found is None or groups is None or keys is None:
             return None
-        live = user["User"]
-        documents = aws.each(lambda p: aws.call("iam", "GetUserPolicy", UserName=name, PolicyName=p), inline)
+        live = found.pop("live")
         ids = [key["AccessKeyId"] for key in keys if key["AccessKeyId"] not in want.keep_keys]
         spec = UserSpec(
             name=live["UserName"],
-            managed_policies=tuple(p["PolicyArn"] for p in attached),
-            inline_policies={d["PolicyName"]: policy(d["PolicyDocument"]) for d in documents},
+            groups=tuple(group["GroupName"] for group in groups),
             access_keys=tuple(CURRENT if one == stored else one for one in ids),
+            console_password=password is not None,
+            keep_keys=want.keep_keys,
             key_parameter=want.key_parameter,
             tags=tags.mapping(live.get("Tags")),
+            **found,
         )
         return Observed(spec, {"arn": live["Arn"]} | ({"current_key": stored} if stored in ids else {}))
 
@@ -91,20 +91,17 @@ class User:
             aws.call("iam", "TagUser", UserName=want.name, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[UserSpec]) -> None:
-        """A user goes only without policies and keys."""
-        self._remove(aws, UserSpec(name=seen.spec.name), seen)
-        for key in aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=seen.spec.name) or ():
-            aws.find("iam", "DeleteAccessKey", UserName=seen.spec.name, AccessKeyId=key["AccessKeyId"])
-        aws.find("iam", "DeleteLoginProfile", UserName=seen.spec.name)
-        aws.find("iam", "DeleteUser", UserName=seen.spec.name)
+        """A user goes only without policies, groups, password and keys."""
+        name = seen.spec.name
+        self._remove(aws, UserSpec(name=name), seen)
+        for key in aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=name) or ():
+            aws.find("iam", "DeleteAccessKey", UserName=name, AccessKeyId=key["AccessKeyId"])
+        aws.find("iam", "DeleteUser", UserName=name)
 
     def _add(self, aws: Aws, want: UserSpec, old: UserSpec) -> None:
-        for arn in sorted(set(want.managed_policies) - set(old.managed_policies)):
-            aws.call("iam", "AttachUserPolicy", UserName=want.name, PolicyArn=arn)
-        for name, document in sorted(want.inline_policies.items()):
-            if old.inline_policies.get(name) != document:
-                text = document.text()
-                aws.call("iam", "PutUserPolicy", UserName=want.name, PolicyName=name, PolicyDocument=text)
+        iam_permissions.add(aws, "User", want, old)
+        for group in sorted(set(want.groups) - set(old.groups)):
+            aws.call("iam", "AddUserToGroup", UserName=want.name, GroupName=group)
         if CURRENT in want.access_keys and CURRENT not in old.access_keys:
             key = aws.call("iam", "CreateAccessKey", UserName=want.name)["AccessKey"]
             secret = {"AccessKeyId": key["AccessKeyId"], "SecretAccessKey": key["SecretAccessKey"]}
@@ -120,7 +117,8 @@ class User:
             aws.find("iam", "DeleteAccessKey", UserName=name, AccessKeyId=real)
             if key == CURRENT:
                 aws.find("ssm", "DeleteParameter", Name=old.key_parameter)
-        for arn in sorted(set(old.managed_policies) - set(want.managed_policies)):
-            aws.find("iam", "DetachUserPolicy", UserName=name, PolicyArn=arn)
-        for inline in sorted(old.inline_policies.keys() - want.inline_policies.keys()):
-            aws.find("iam", "DeleteUserPolicy", UserName=name, PolicyName=inline)
+        if old.console_password:
+            aws.find("iam", "DeleteLoginProfile", UserName=name)
+        for group in sorted(set(old.groups) - set(want.groups)):
+            aws.find("iam", "RemoveUserFromGroup", UserName=name, GroupName=group)
+        iam_permissions.remove(aws, "User", want, old)

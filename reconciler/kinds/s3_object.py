@@ -67,7 +67,7 @@ class Object:
         spec = ObjectSpec(
             name=want.name, sha256=_checksum(head, want), size=head["ContentLength"], file=want.file, tags=owner
         )
-        return Observed(spec, {"version": head.get("VersionId", "")})
+        return Observed(spec, {"version": head["VersionId"]} if head.get("VersionId") else {})
 
     def create(self, aws: Aws, want: ObjectSpec) -> None:
         """Upload the file, in parts when it is big. The file must still be what the plan saw."""

@@ -1,4 +1,4 @@
-"""S3, EC2, Logs and ECR of moto put right where a difference to AWS matters here.
+"""S3, EC2, Logs, ECR and IAM of moto put right where a difference to AWS matters here.
 
 Each touches one of moto's insides; tests/local/test_moto_insides.py fails when one of them changes its name.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from moto.core.responses import EmptyResult
 from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models import EC2Backend
 from moto.ecr.models import ecr_backends
+from moto.iam.responses import IamResponse
 from moto.logs.exceptions import InvalidParameterException
 from moto.logs.models import LogsBackend, LogStream
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
@@ -29,6 +31,7 @@ def install() -> None:
     _security_groups_in_use_stay()
     _retention_is_checked()
     _log_pages_end_at_one_megabyte()
+    _oidc_audiences_change()
 
 
 def _log_pages_end_at_one_megabyte() -> None:
@@ -106,3 +109,17 @@ def _retention_is_checked() -> None:
         return original(self, log_group_name, retention_in_days)
 
     LogsBackend.put_retention_policy = put  # type: ignore[method-assign]
+
+
+def _oidc_audiences_change() -> None:
+    """moto knows an OpenID Connect provider's audiences, and not the two operations that change them."""
+
+    def change(self: Any, add: bool) -> EmptyResult:
+        provider = self.backend.get_open_id_connect_provider(self._get_param("OpenIDConnectProviderArn"))
+        audience = self._get_param("ClientID")
+        kept = [one for one in provider.client_id_list if one != audience]
+        provider.client_id_list = [*kept, audience] if add else kept
+        return EmptyResult()
+
+    for name, add in (("add_client_id_to", True), ("remove_client_id_from", False)):
+        setattr(IamResponse, f"{name}_open_id_connect_provider", lambda self, add=add: change(self, add))

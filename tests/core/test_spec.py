@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (tables of cases read best in whole lines)
 from __future__ import annotations
 
 import pytest

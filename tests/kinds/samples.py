@@ -1,0 +1,323 @@
+"""For every kind: a sample of it, another value for each of its fields, and what others may do to it.
+
+A new kind isn't done until it has one here; `test_contract.py` holds every kind against the contract with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconciler.canonical import policy
+from reconciler.container import Container
+from reconciler.image.kind import ImageKind
+from reconciler.image.source import image_spec
+from reconciler.kinds import KINDS, AnyKind
+from reconciler.kinds.ec2_security_group import EVERYWHERE, Rule
+from reconciler.kinds.ecs_cluster import Weight
+from reconciler.kinds.iam_user import CURRENT
+from reconciler.kinds.s3_bucket import BLOCKS
+from reconciler.kinds.s3_lifecycle import Expiry
+from reconciler.kinds.s3_object import checksums
+from reconciler.local.process_engine import ProcessEngine
+from reconciler.spec import OWNER_TAG, Spec
+from tests.lab_client import ACCOUNT, REGION, LabHandle
+
+TAGS = {OWNER_TAG: "sample", "team": "one"}
+OTHER_TAGS = {OWNER_TAG: "sample", "team": "two", "more": "x"}
+READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+EXECUTION = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+
+
+def document(action: str = "s3:GetObject", resource: str = "arn:aws:s3:::sample/*", **more: Any) -> Any:
+    return policy(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource, **more}],
+        }
+    )
+
+
+def trust(service: str) -> Any:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return policy({"Version": "2012-10-17", "Statement": statement})
+
+
+Outside = Callable[[LabHandle], None]
+
+
+@dataclass
+class Sample:
+    """base: the resource as first wanted. changes: another value for each field that can be wanted otherwise.
+
+    A value that is a mapping with the field's own name in it brings along what else has to change with it.
+    outside: what others do to a field that a kind only ever puts right.
+    alone: changes that don't go with the others.
+    """
+
+    kind: AnyKind
+    base: Spec
+    changes: dict[str, Any]
+    outside: Mapping[str, Outside] = field(default_factory=dict)
+    alone: frozenset[str] = frozenset()
+
+    def changed(self, *names: str) -> Spec:
+        """The sample with other values in these fields."""
+        spec = self.base
+        for name in names:
+            value = self.changes[name]
+            together = isinstance(value, dict) and name in value
+            spec = spec.model_copy(update=value if together else {name: value})
+        return spec
+
+
+# Changes that roles and users share.
+IDENTITY = {
+    "managed_policies": (READ_ONLY,),
+    "inline_policies": {"one": document("s3:PutObject"), "three": document()},
+    "tags": OTHER_TAGS,
+}
+
+
+def sample(name: str, lab: LabHandle, folder: Path) -> Sample:
+    """The sample of a kind; what it needs besides is made."""
+    kinds: dict[str, AnyKind] = {kind.spec.kind: kind for kind in KINDS}
+    made = SAMPLES[name](lab, folder)
+    kind = made.pop("kind", None) or kinds[name]
+    spec = kind.spec(**{"name": "sample", "tags": TAGS} | made["base"])
+    return Sample(kind, spec, made["changes"], made.get("outside", {}), frozenset(made.get("alone", ())))
+
+
+def oidc_provider(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    return {
+        "base": {"name": "token.example.com", "audiences": ("one",)},
+        "changes": {"audiences": ("one", "two"), "tags": OTHER_TAGS},
+    }
+
+
+def iam_policy(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    return {
+        "base": {"document": document(), "description": "a"},
+        "changes": {"document": document("s3:*"), "description": "b", "tags": OTHER_TAGS},
+    }
+
+
+def role(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    return {
+        "base": {
+            "trust": trust("ecs-tasks.amazonaws.com"),
+            "managed_policies": (EXECUTION,),
+            "inline_policies": {"one": document(), "two": document()},
+        },
+        "changes": {
+            "trust": trust("scheduler.amazonaws.com"),
+            "description": "for training",
+            "boundary": READ_ONLY,
+            "max_session_duration": 7200,
+            **IDENTITY,
+        },
+    }
+
+
+def user(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    iam = lab.client("iam")
+    for group in ("one", "two"):
+        iam.create_group(GroupName=group)
+    return {
+        "base": {
+            "managed_policies": (EXECUTION,),
+            "inline_policies": {"one": document(), "two": document()},
+            "groups": ("one",),
+            "key_parameter": "/sample/key",
+        },
+        "changes": {"access_keys": (CURRENT,), "groups": ("two",), **IDENTITY},
+        "outside": {
+            "access_keys": lambda lab: iam.create_access_key(UserName="sample"),
+            "console_password": lambda lab: iam.create_login_profile(UserName="sample", Password="S3cret-enough!"),
+        },
+    }
+
+
+def bucket(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    public = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::sample/*"}
+
+    def grant(lab: LabHandle) -> None:
+        lab.client("s3").put_bucket_acl(Bucket="sample", ACL="public-read")
+
+    return {
+        "base": {
+            "region": REGION,
+            "public_access_block": BLOCKS,
+            "versioning": True,
+            "lifecycle": (Expiry(noncurrent_days=90, abort_upload_days=7), Expiry(prefix="runs/", expire_days=365)),
+        },
+        "changes": {
+            "region": "eu-central-1",
+            "public_access_block": BLOCKS[:2],
+            "policy": policy({"Version": "2012-10-17", "Statement": public}),
+            "versioning": False,
+            "encryption": "aws:kms",
+            "kms_key": KEY,
+            "lifecycle": (Expiry(prefix="runs/", expire_days=30), Expiry(prefix="runs/", noncurrent_days=3)),
+            "tags": OTHER_TAGS,
+        },
+        "outside": {"grants": grant},
+    }
+
+
+def s3_object(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    lab.client("s3").create_bucket(Bucket="sample")
+    files = [folder / name for name in ("one.csv", "two.csv")]
+    files[0].write_text("a,b\n1,2\n")
+    files[1].write_text("a,b\n1,2\n3,4\n")
+    one, two = ({"file": str(path), "sha256": checksums(str(path))[0], "size": path.stat().st_size} for path in files)
+    return {"base": {"name": "sample/data/one.csv", **one}, "changes": {"sha256": two, "size": two}}
+
+
+def image(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    lab.client("ecr").create_repository(repositoryName="sample")
+    specs = []
+    for number in ("one", "two"):
+        context = folder / number
+        context.mkdir()
+        (context / "Dockerfile").write_text('FROM scratch\nCOPY main.py .\nCMD ["python", "main.py"]\n')
+        (context / "main.py").write_text(f"print('{number}')\n")
+        specs.append(image_spec("sample", context, tags=("latest",))[0])
+    one, two = ({"inputs": spec.inputs, "tags_wanted": spec.tags_wanted, "build": spec.build} for spec in specs)
+    return {
+        "kind": ImageKind(ProcessEngine(folder / "home", lab.aws()), lambda line: None),
+        "base": one,
+        "changes": {"inputs": two, "tags_wanted": ("latest", "v2")},
+    }
+
+
+def repository(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    def lifecycle(lab: LabHandle) -> None:
+        rule = {
+            "rulePriority": 1,
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": 3,
+            },
+            "action": {"type": "expire"},
+        }
+        text = json.dumps({"rules": [rule]})
+        lab.client("ecr").put_lifecycle_policy(repositoryName="sample", lifecyclePolicyText=text)
+
+    pull = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "ecr:BatchGetImage"}
+    return {
+        "base": {"scan_on_push": True, "keep_images": 10},
+        "changes": {
+            "policy": policy({"Version": "2012-10-17", "Statement": pull}),
+            "encryption": "KMS",
+            "scan_on_push": False,
+            "tag_mutability": "IMMUTABLE",
+            "keep_images": 3,
+            "tags": OTHER_TAGS,
+        },
+        "outside": {"other_lifecycle": lifecycle},
+    }
+
+
+def log_group(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    return {
+        "base": {"name": "/ecs/sample", "retention_in_days": 7},
+        "changes": {"retention_in_days": None, "tags": OTHER_TAGS},
+    }
+
+
+def security_group(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    vpc = lab.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    places = ("10.0.0.0/8", "::/0", "10.1.0.0/16")
+    ssh = tuple(Rule(protocol="tcp", from_port=22, to_port=22, place=place) for place in places)
+    return {
+        "base": {"description": "a", "vpc": vpc, "egress": (EVERYWHERE,)},
+        "changes": {
+            "description": "b",
+            "vpc": lab.client("ec2").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"],
+            "ingress": tuple(sorted(ssh, key=repr)),
+            "egress": (Rule(protocol="udp", from_port=100, to_port=200, place="10.0.0.0/8"),),
+            "tags": OTHER_TAGS,
+        },
+    }
+
+
+def cluster(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    return {
+        "base": {
+            "capacity_providers": ("FARGATE", "FARGATE_SPOT"),
+            "default_strategy": (Weight(provider="FARGATE", weight=1),),
+        },
+        "changes": {
+            "capacity_providers": ("FARGATE",),
+            "default_strategy": (Weight(provider="FARGATE", base=1, weight=2),),
+            "container_insights": "enabled",
+            "tags": OTHER_TAGS,
+        },
+    }
+
+
+def task_definition(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    roles = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("one", "two")]
+    for name in ("one", "two"):
+        lab.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("ecs-tasks.amazonaws.com").text())
+
+    def volume(lab: LabHandle) -> None:
+        lab.client("ecs").register_task_definition(
+            family="sample",
+            containerDefinitions=[{"name": "main", "image": "x", "memory": 128}],
+            volumes=[{"name": "scratch"}],
+            tags=[{"key": key, "value": value} for key, value in TAGS.items()],
+        )
+
+    full = Container(
+        name="main", image="repo@sha256:1", entrypoint=("python",), command=("-m", "model"), environment={"B": "2"},
+        secrets={"S": f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/s"}, log_driver="awslogs",
+        log_options={"awslogs-group": "g", "awslogs-region": REGION, "awslogs-stream-prefix": "p"}, stop_timeout=60,
+    )  # fmt: skip
+    return {
+        "base": {
+            "cpu": 1024,
+            "memory": 2048,
+            "execution_role": roles[0],
+            "task_role": roles[0],
+            "containers": (full,),
+        },
+        "changes": {
+            "cpu": 512,
+            "memory": 4096,
+            "network_mode": {"network_mode": "bridge", "compatibilities": ("EC2",)},
+            "compatibilities": ("EC2", "FARGATE"),
+            "execution_role": roles[1],
+            "task_role": roles[1],
+            "cpu_architecture": "ARM64",
+            "operating_system": "WINDOWS_SERVER_2022_CORE",
+            "ephemeral_storage": 50,
+            "containers": (Container(name="main", image="b"), Container(name="side", image="x", essential=False)),
+            "tags": OTHER_TAGS,
+        },
+        "alone": {"network_mode"},  # Fargate has but one
+        "outside": {"extra": volume},
+    }
+
+
+SAMPLES: dict[str, Callable[[LabHandle, Path], dict[str, Any]]] = {
+    "oidc-provider": oidc_provider,
+    "policy": iam_policy,
+    "role": role,
+    "user": user,
+    "bucket": bucket,
+    "object": s3_object,
+    "repository": repository,
+    "image": image,
+    "log-group": log_group,
+    "security-group": security_group,
+    "cluster": cluster,
+    "task-definition": task_definition,
+}
