@@ -201,6 +201,7 @@ class Aws:
 
         pace = self._paces.setdefault(service, Pace())
         if delay := pace.delay(self.clock.now()):
+            self.on_wait(Waiting(f"{service}, which asked for fewer calls", delay))
             self.clock.sleep(delay)
         if _writes(operation):
             if self.read_only:

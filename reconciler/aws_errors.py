@@ -143,7 +143,7 @@ DENIED = {
 }  # fmt: skip
 CREDENTIALS = {
     "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "SignatureDoesNotMatch", "ExpiredToken",
-    "ExpiredTokenException", "InvalidAccessKeyId", "RequestExpired", "IncompleteSignature", "InvalidToken",
+    "ExpiredTokenException", "InvalidAccessKeyId", "IncompleteSignature", "InvalidToken",
     "MissingAuthenticationToken", "InvalidSignatureException",
 }  # fmt: skip
 QUOTA = {
@@ -151,10 +151,11 @@ QUOTA = {
     "ResourceLimitExceededException", "SecurityGroupLimitExceeded", "RulesPerSecurityGroupLimitExceeded",
     "TooManyBuckets", "ParameterLimitExceeded",
 }  # fmt: skip
+CLOCK = "the clock of this machine is wrong: set it"
 HINTS = {
     **dict.fromkeys(CREDENTIALS, "the credentials are wrong or have expired: run `aws configure` or `aws sso login`"),
     **dict.fromkeys(QUOTA, "a quota of the account is used up: delete what isn't needed, or ask for more"),
-    **dict.fromkeys(("RequestTimeTooSkewed", "RequestInTheFuture"), "the clock of this machine is wrong: set it"),
+    **dict.fromkeys(("RequestTimeTooSkewed", "RequestInTheFuture", "RequestExpired"), CLOCK),
     "OptInRequired": "the account isn't signed up for this service or region: enable it in the AWS console",
 }  # fmt: skip
 
@@ -167,7 +168,8 @@ def classify(service: str, operation: str, code: str, message: str, *, fresh: bo
                 continue
             if rule.text in message.lower():
                 return rule
-    plain = Rule(Fault.OTHER, service, code, hint=HINTS.get(code, ""))
+    late = any(words in message.lower() for words in ("signature expired", "signature not yet current"))
+    plain = Rule(Fault.OTHER, service, code, hint=CLOCK if late else HINTS.get(code, ""))
     if code in THROTTLING:
         return replace(plain, fault=Fault.THROTTLED, budget=300.0)
     if code in BROKEN:

@@ -61,6 +61,7 @@ def answered(service: str, operation: str, response: Mapping[str, Any], *, fresh
     elif rule.fault is Fault.NOT_YET:
         stayed = f"it stayed so for {rule.budget:.0f} s: run the command again"
         hint = f"{hint}; {stayed}" if hint else stayed
+    hint = hint or "AWS's message says why; put it right and run the command again"
     error = TYPES.get(rule.fault, AwsError)
     return Failed(rule, error(service, operation, code, message, request_id=request_id, hint=hint))
 

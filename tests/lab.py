@@ -17,7 +17,7 @@ Everything goes over real HTTP. Control requests are neither counted nor delayed
         {"service": "iam", "op": "CreateRole",    "*" for any
          "skip": 0, "times": 1,                   let so many through first, then hit so many; -1 for all
          "do": ...}
-      error   answer with {"code", "message", "status"} in the service's own format, and do nothing
+      error   answer with {"code", "message", "status", "headers"} in the service's own format, and do nothing
       answer  answer with {"status", "type", "body"}, and do nothing
       deny    SimulatePrincipalPolicy: all actions are allowed except {"actions": [...]}
       reset   close the connection and do nothing
@@ -128,6 +128,7 @@ class Lab:
             if do == "error":
                 code, message = rule.get("code", "InternalFailure"), rule.get("message", "injected by the lab")
                 line, headers, body = aws_error(service, code, message, rule.get("status", 400), request_id)
+                headers |= rule.get("headers", {})
             elif do == "answer":
                 line, body = f"{rule.get('status', 200)} -", str(rule["body"]).encode()
                 headers = {"Content-Type": rule.get("type", "text/xml"), "x-amzn-requestid": request_id}

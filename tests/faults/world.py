@@ -1,0 +1,106 @@
+"""A small deploy in the lab, planned and executed in this process through the same functions as the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from reconciler.aws import Aws, Waiting
+from reconciler.config import load
+from reconciler.deployment import Deployment, prepare
+from reconciler.errors import ReconcilerError
+from reconciler.execute import Outcome, execute
+from reconciler.image.kind import ImageKind
+from reconciler.kinds import Object
+from reconciler.plan import Action, Options, Plan, Step
+from reconciler.record import write_record
+from reconciler.spec import Address
+from tests.lab_client import LabHandle, SkippingClock
+
+DEPLOY = """\
+name: demo
+data: prices.csv
+image: app
+task: {command: ["true"]}
+ci: {github: {repository: owner/demo}, user: {name: demo-ci-user, access_keys: 1}}
+"""
+
+class Quiet:
+    """A listener that says nothing."""
+
+    def started(self, step: Step) -> None:
+        """A step begins."""
+
+    def done(self, step: Step, seconds: float) -> None:
+        """A step is done."""
+
+    def failed(self, step: Step, error: ReconcilerError, seconds: float) -> None:
+        """A step failed."""
+
+    def skipped(self, step: Step, because: str) -> None:
+        """A step wasn't tried."""
+
+
+class World:
+    """The deploy, and what it takes to plan, apply and destroy it without the command line."""
+
+    def __init__(self, lab: LabHandle, folder: Path) -> None:
+        self.lab, self.folder = lab, folder
+        self.clock = SkippingClock()
+        self.waits: list[Waiting] = []
+        (folder / "app").mkdir()
+        (folder / "app" / "Dockerfile").write_text("FROM scratch\n")
+        (folder / "prices.csv").write_text("time,close\n1,2\n")
+        (folder / "deploy.yaml").write_text(DEPLOY)
+        self.deploy = load(folder / "deploy.yaml", environ={})
+
+    def aws(self) -> Aws:
+        """A way to the lab, as a new process would have."""
+        return self.lab.aws(clock=self.clock, on_wait=self.waits.append)
+
+    def here(self) -> Deployment:
+        """The deploy, read anew."""
+        return prepare(self.deploy, self.aws(), self.folder, ImageKind(None, print), Object(), skip_image=True)
+
+    def plan(self, kinds: Iterable[str] = ()) -> Plan:
+        """The plan for these kinds, or all."""
+        here = self.here()
+        options = Options(targets=targets(here, kinds))
+        return here.plan(here.observe(options), options)
+
+    def apply(self, kinds: Iterable[str] = ()) -> Outcome:
+        """Plan, record, execute."""
+        here = self.here()
+        options = Options(targets=targets(here, kinds))
+        seen = here.observe(options)
+        plan = here.plan(seen, options)
+        recorded = seen.recorded | {step.address for step in plan.steps if step.does}
+        if recorded != seen.recorded:
+            write_record(here.aws, "demo", recorded)
+        return execute(plan, here.aws, here.kinds, Quiet(), recorded=recorded)
+
+    def destroy(self) -> Outcome:
+        """Take everything away."""
+        here = self.here()
+        options = Options(delete_data=True)
+        seen = here.observe(options)
+        return execute(here.plan_destroy(seen, options), here.aws, here.kinds, Quiet(), recorded=seen.recorded)
+
+    def waited(self) -> float:
+        """Seconds that were skipped."""
+        return self.clock.skipped
+
+
+def targets(here: Deployment, kinds: Iterable[str]) -> frozenset[Address] | None:
+    """The addresses of the deploy of these kinds, or with these names; None for all."""
+    wanted = set(kinds)
+    if not wanted:
+        return None
+    found = [a for a in here.graph.nodes if a.kind in wanted or a.name in wanted]
+    assert found, f"no {wanted} in the deploy"
+    return frozenset(found)
+
+
+def differs(plan: Plan) -> list[str]:
+    """What a plan would do."""
+    return [f"{step.action} {step.address}" for step in plan.steps if step.action is not Action.NONE]
