@@ -20,6 +20,7 @@ from reconciler.local.identities import Identity, refusal, why_not_assumable
 from reconciler.local.schedule_times import AT, is_due
 
 TICK_SECONDS = 0.5
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 SERVICE = "scheduler.amazonaws.com"
 UNIVERSAL = "arn:aws:scheduler:::aws-sdk:"
 
@@ -66,8 +67,9 @@ class Schedules:
         for backend, schedule in _all():
             key = f"{schedule.arn} {schedule.last_modified_date}"
             known.add(key)
-            created = datetime.fromtimestamp(float(schedule.last_modified_date), UTC)
-            since = self._looked.get(key, created)
+            once = AT.fullmatch(schedule.schedule_expression)
+            changed = datetime.fromtimestamp(float(schedule.last_modified_date), UTC)
+            since = self._looked.get(key, EVER if once else changed)  # a moment already past when it was set counts
             if schedule.state != "ENABLED":
                 self._looked[key] = now
                 continue
@@ -76,7 +78,7 @@ class Schedules:
                 continue
             self._looked[key] = now
             self._call(backend, schedule)
-            if schedule.action_after_completion == "DELETE" and AT.fullmatch(schedule.schedule_expression):
+            if schedule.action_after_completion == "DELETE" and once:
                 backend.schedule_groups[schedule.group_name or "default"].schedules.pop(schedule.name, None)
         for key in self._looked.keys() - known:
             del self._looked[key]

@@ -75,6 +75,20 @@ def test_a_one_time_schedule_stops_a_task_and_deletes_itself(embedded_aws: Embed
     until(lambda: name not in names(embedded_aws), "the schedule's deletion")
 
 
+def test_a_moment_already_past_counts_once(embedded_aws: EmbeddedAws) -> None:
+    sqs = embedded_aws.client("sqs")
+    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
+    role = scheduler_role(embedded_aws, "sqs:SendMessage")
+    order = json.dumps({"QueueUrl": url, "MessageBody": "now"})
+    target = {"Arn": "arn:aws:scheduler:::aws-sdk:sqs:sendMessage", "RoleArn": role, "Input": order}
+    name = create(embedded_aws, target, "at(2001-02-03T04:05:06)")
+    until(lambda: sqs.receive_message(QueueUrl=url).get("Messages"), "the message")
+    later = create(embedded_aws, target, "at(2001-02-03T04:05:06)", ActionAfterCompletion="DELETE")
+    until(lambda: later not in names(embedded_aws), "two more looks at the schedules")
+    assert len(sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]) == 1  # of the later one
+    assert name in names(embedded_aws)
+
+
 def test_a_schedule_runs_a_task(embedded_aws: EmbeddedAws) -> None:
     family = embedded_aws.register(
         embedded_aws.container(embedded_aws.python_image("import os; print(os.environ['A'])"))
