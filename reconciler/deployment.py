@@ -140,6 +140,7 @@ def _image(deploy: Deploy, base: Path) -> tuple[ImageSpec, tuple[str, ...]]:
         platform=deploy.task.platform,
         tags=image.tags,
         leave_out=leave_out,
+        follow_base=not image.repository.immutable_tags,
     )
 
 

@@ -22,14 +22,15 @@ from reconciler.config.git import commit
 from reconciler.deployment import Deployment, Seen
 from reconciler.errors import Interrupted, PlanDrift
 from reconciler.execute import Outcome, execute
-from reconciler.image.kind import ImageKind
+from reconciler.image.kind import ImageKind, ImageSpec
+from reconciler.image.scan import check
 from reconciler.lock import Lock
-from reconciler.plan import Action, Options, Plan
+from reconciler.plan import Action, Options, Plan, Step
 from reconciler.record import write_record
 from reconciler.run.job import Decision, decide, launch_of, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.record import Run, Runs
-from reconciler.spec import Address
+from reconciler.spec import Address, touches
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -128,7 +129,7 @@ class _Apply:
         seen = self.here.observe(allowed)
         plan = self.here.plan(seen, allowed)
         _no_larger(plan, shown)
-        if any(step.does and step.address.kind == "image" for step in plan.steps):
+        if any(_builds(step) for step in plan.steps):
             # Only now, so that an apply that builds nothing needs no engine.
             image = self.here.kinds["image"]
             assert isinstance(image, ImageKind)
@@ -157,14 +158,27 @@ class _Apply:
             self.terminal.say(f"Coming back to run {decision.run.id}")
             run = decision.run
         else:
+            self._check_scan(attributes)
             run = new_run(runs, launch, decision.fingerprint, decision.inputs, self.aws.clock.now())
             self.terminal.say(f"Run {run.id}: {decision.why}")
         return launch, supervisor(self.here, runs).start(launch, run)
+
+    def _check_scan(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
+        """Say what the scanner found in an image of ours. Raises ReconcilerError if that forbids the launch."""
+        image = self.here.image
+        if image is not None and (digest := attributes.get(image.address, {}).get("digest")):
+            check(self.aws, image.name, digest, self.here.deploy.image.fail_on, self.terminal.say)
 
     @property
     def command(self) -> str:
         """The command line, to say how to go on."""
         return "python -m reconciler " + shlex.join(sys.argv[1:] or ["apply", os.fspath(self.where.file)])
+
+
+def _builds(step: Step) -> bool:
+    """Whether a step makes an image; tagging one that is there takes no engine."""
+    made = step.action in (Action.CREATE, Action.REPLACE) or touches(step.changes, "inputs")
+    return step.does and made and step.address.kind == ImageSpec.kind
 
 
 def _no_larger(plan: Plan, shown: Plan) -> None:
