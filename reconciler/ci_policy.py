@@ -8,10 +8,9 @@ where the API has no resource to name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from reconciler.lower import Names
+from reconciler.resource_names import Names
 
 
 def _allow(sid: str, actions: list[str], resources: list[str] | str, **more: Any) -> dict[str, Any]:
@@ -86,12 +85,33 @@ def ci_statements(names: Names) -> list[dict[str, Any]]:
             ],
             [names.arn("ssm", f"parameter/reconciler/{deploy.name}/{part}") for part in ("lock*", "record*")],
         ),
+        *_deadline(names),
+    ]  # fmt: skip
+
+
+def _deadline(names: Names) -> list[dict[str, Any]]:
+    """Schedules that stop a task when `run.max_duration` is over."""
+    if names.deploy.run.max_duration is None:
+        return []
+    role, prefix = names.iam(f"role/{names.stop_role}"), f"{names.deploy.name[:30]}-"
+    return [
+        _allow(
+            "Deadline",
+            ["scheduler:CreateSchedule", "scheduler:DeleteSchedule", "scheduler:UpdateSchedule"],
+            names.arn("scheduler", f"schedule/default/{prefix}*"),
+        ),
+        _allow(
+            "PassStopRole", ["iam:PassRole"], [role],
+            Condition={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+        ),
     ]  # fmt: skip
 
 
 def _identities(names: Names, roles: list[str]) -> list[str]:
     deploy, ci = names.deploy, names.deploy.ci
     found = [*roles, names.iam(f"policy/{deploy.task.role.policy_name}")]
+    if deploy.run.max_duration is not None:
+        found.append(names.iam(f"role/{names.stop_role}"))
     if ci is not None:
         found.append(names.iam(f"policy/{ci.policy_name}"))
         if ci.github:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.canonical import policy
@@ -31,54 +30,13 @@ from reconciler.kinds.ecs_cluster import Weight
 from reconciler.kinds.iam_user import CURRENT
 from reconciler.kinds.s3_bucket import BLOCKS
 from reconciler.kinds.s3_lifecycle import Expiry
-from reconciler.spec import OWNER_TAG, Address, Ref, Spec
+from reconciler.resource_names import RUNS as RUNS
+from reconciler.resource_names import Names as Names
+from reconciler.spec import Address, Ref, Spec
 
 GITHUB = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
 EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
-RUNS = "runs"  # where in the bucket runs are recorded and write to
-
-
-@dataclass(frozen=True)
-class Names:
-    """The names and ARNs that follow from the file and the account."""
-
-    deploy: Deploy
-    facts: Facts
-
-    @property
-    def bucket(self) -> str:
-        """The bucket, with the account's id in it unless the file names it."""
-        return self.deploy.data.bucket.name or f"{self.deploy.name}-data-{self.facts.account}".lower()
-
-    @property
-    def repository(self) -> str:
-        """The ECR repository."""
-        repository = self.deploy.image.repository
-        return str(repository.name if repository else self.deploy.name)
-
-    @property
-    def repository_uri(self) -> str:
-        """Where the repository is pushed to and pulled from."""
-        suffix = ".cn" if self.facts.partition == "aws-cn" else ""
-        return f"{self.facts.account}.dkr.ecr.{self.deploy.region}.amazonaws.com{suffix}/{self.repository}"
-
-    def iam(self, resource: str) -> str:
-        """An IAM ARN of the account."""
-        return f"arn:{self.facts.partition}:iam::{self.facts.account}:{resource}"
-
-    def s3(self, path: str = "") -> str:
-        """The bucket's ARN, or that of a path in it."""
-        return f"arn:{self.facts.partition}:s3:::{self.bucket}" + (f"/{path.lstrip('/')}" if path else "")
-
-    def arn(self, service: str, resource: str) -> str:
-        """An ARN of the account in the region."""
-        return f"arn:{self.facts.partition}:{service}:{self.deploy.region}:{self.facts.account}:{resource}"
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """The file's tags and the one that says whose a resource is."""
-        return {**self.deploy.tags, OWNER_TAG: self.deploy.name}
 
 
 def lower(
@@ -93,6 +51,7 @@ def lower(
     return Graph(
         [
             *_task_roles(names),
+            *_stop_role(names),
             *_ci(names),
             *_bucket(names, objects),
             *_image(names, image),
@@ -152,6 +111,25 @@ def _task_roles(names: Names) -> Iterator[Node]:
         name=str(task.role.name), trust=trust, description=task.role.description, managed_policies=attached, tags=tags
     )
     yield Node(role, tuple(Address("policy", str(task.role.policy_name)) for _ in attached))
+
+
+def _stop_role(names: Names) -> Iterator[Node]:
+    """What may stop the tasks of this cluster, and nothing else, for this account's schedules."""
+    if names.deploy.run.max_duration is None:
+        return
+    condition = {"StringEquals": {"aws:SourceAccount": names.facts.account}}
+    statement = {
+        "Effect": "Allow", "Action": "ecs:StopTask", "Resource": names.arn("ecs", f"task/{names.deploy.cluster.name}/*")
+    }  # fmt: skip
+    yield Node(
+        RoleSpec(
+            name=names.stop_role,
+            trust=_trust({"Service": "scheduler.amazonaws.com"}, Condition=condition),
+            description="Stops a task when run.max_duration is over",
+            inline_policies={"stop": policy({"Version": "2012-10-17", "Statement": [statement]})},
+            tags=names.tags,
+        )
+    )
 
 
 def _given(document: Policy) -> list[dict[str, Any]]:

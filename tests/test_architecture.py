@@ -1,0 +1,90 @@
+"""Rules about the code itself that import-linter (pyproject.toml) can't say."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.kinds import KINDS
+from reconciler.spec import Spec
+
+ROOT = Path(__file__).resolve().parents[1]
+KIND_FILES = sorted((ROOT / "reconciler" / "kinds").glob("*.py"))
+OURS = sorted((ROOT / "reconciler").rglob("*.py"))
+PURE = ("access", "canonical", "container", "diff", "graph", "plan", "spec")
+
+
+def names(path: Path) -> set[str]:
+    """Every name, attribute and imported module in a file."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            module = getattr(node, "module", None) or ""
+            found |= set(module.split(".")) | {part for alias in node.names for part in alias.name.split(".")}
+    return found
+
+
+@pytest.mark.parametrize("path", KIND_FILES, ids=lambda path: path.stem)
+def test_kinds_neither_wait_nor_retry_nor_log_nor_page(path: Path) -> None:
+    """`Aws` does all of that, by its tables."""
+    forbidden = {
+        "sleep", "time", "tenacity", "ClientError", "BotoCoreError", "logging", "structlog", "print", "get_paginator",
+        "get_waiter", "paginate", "NextToken", "nextToken", "Marker", "client", "datetime", "random", "environ",
+    }  # fmt: skip
+    assert names(path) & forbidden == set()
+
+
+def test_the_rule_above_can_fail(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("import time\nfrom botocore.exceptions import ClientError\nx.get_paginator('y')\n")
+    assert names(bad) >= {"time", "ClientError", "get_paginator"}
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in OURS if not {"cli", "local"} & set(p.parts)], ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_only_the_command_line_prints(path: Path) -> None:
+    assert path.name in {"publish.py", "__main__.py"} or "print" not in names(path)
+
+
+def test_every_kind_is_listed_and_has_a_file() -> None:
+    defined = {
+        node.name
+        for path in KIND_FILES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+        and {"observe", "create", "update", "delete"}
+        <= {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+    }
+    assert defined - {"Kind"} == {type(kind).__name__ for kind in KINDS}
+    assert len({kind.spec.kind for kind in KINDS}) == len(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.spec.kind)
+def test_a_name_alone_makes_a_spec(kind: object) -> None:
+    spec: type[Spec] = kind.spec  # type: ignore[attr-defined]
+    assert spec(name="x").address == (spec.kind, "x")
+    assert spec.in_place <= spec.model_fields.keys()
+
+
+def test_the_core_loads_nothing_that_does_io() -> None:
+    imports = ", ".join(f"reconciler.{name}" for name in PURE)
+    heavy = "{'boto3', 'botocore', 'subprocess', 'urllib3', 'yaml', 'reconciler.aws'}"
+    code = f"import sys, pydantic; before = set(sys.modules); import {imports}; found = set(sys.modules) - before"
+    code += f"; print(sorted(found & {heavy}))"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_stay_short(path: Path) -> None:
+    most = 165 if path.parent.name == "kinds" else 300
+    assert len(path.read_text().splitlines()) <= most
