@@ -15,9 +15,7 @@ DATA = b"Open time,Open,High,Low,Close,Volume\n" + b"2024-01-01 00:00:00,1,2,0.5
 OBJECTS = [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]
 TRUST = {
     "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    ],
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 
 
@@ -115,6 +113,4 @@ def network(logs: Any, ec2: Any) -> None:
     logs.create_log_group(logGroupName=LOG_GROUP)
     logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=7)
     vpc = ec2.describe_vpcs(Filters=[{"Name": "isDefault", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
-    ec2.create_security_group(
-        GroupName=GROUP, Description="Security group for AIG130 P2 ML ECS tasks", VpcId=vpc
-    )
+    ec2.create_security_group(GroupName=GROUP, Description="Security group for AIG130 P2 ML ECS tasks", VpcId=vpc)

@@ -6,11 +6,11 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from reconciler.cli.main import main
@@ -91,15 +91,22 @@ class Project:
         return {a: step["action"] for a, step in self.plan(*arguments).items() if step["action"] != "none"}
 
 
-@pytest.fixture
-def project(lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """An empty AWS and a small project."""
+def use(lab: LabHandle, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A folder whose commands reach the lab."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in lab.environment.items():
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
-    found = Project(tmp_path, lab)
+    # One session for all commands: each new one reads botocore's service models again, for half a second.
+    monkeypatch.setattr(boto3.session, "Session", lambda **credentials: lab.session)
+    return Project(folder, lab)
+
+
+@pytest.fixture
+def project(lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """An empty AWS and a small project."""
+    found = use(lab, tmp_path, monkeypatch)
     found.write("deploy.yaml", DEPLOY)
     found.write("prices.csv", "a,b\n1,2\n3,4\n")
-    yield found
+    return found

@@ -1,0 +1,175 @@
+"""`import` of other deployments: what deploy.yaml can't say, what could be meant twice, what must not be written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.importer import guide
+from tests.planfile.project import DEPLOY, Project
+
+Client = Callable[[str], Any]
+
+
+def inline_policy(client: Client) -> None:
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": statement}
+    client("iam").put_role_policy(RoleName=guide.TASK_ROLE, PolicyName="more", PolicyDocument=json.dumps(document))
+
+
+def second_policy(client: Client) -> None:
+    client("iam").attach_role_policy(RoleName=guide.TASK_ROLE, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+
+
+def way_in(client: Client) -> None:
+    ec2 = client("ec2")
+    group = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [guide.GROUP]}])["SecurityGroups"]
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.authorize_security_group_ingress(GroupId=group[0]["GroupId"], IpPermissions=[rule])
+
+
+def two_containers(client: Client) -> None:
+    definition = guide.task_definition("123456789012")
+    definition["containerDefinitions"].append({"name": "side", "image": "busybox", "essential": False})
+    client("ecs").register_task_definition(**definition)
+
+
+def reversed_policy(client: Client) -> None:
+    document = {"Statement": [{"Effect": "Deny", "NotAction": "s3:*", "Resource": "*"}], "Version": "2012-10-17"}
+    arn = f"arn:aws:iam::123456789012:policy/{guide.P}-s3-access-policy"
+    client("iam").create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(document), SetAsDefault=True)
+
+
+def no_log_group(client: Client) -> None:
+    client("logs").delete_log_group(logGroupName=guide.LOG_GROUP)
+
+
+UNSAID = [
+    (inline_policy, f"role.{guide.TASK_ROLE}: inline_policies.more"),
+    (second_policy, f"role.{guide.TASK_ROLE}: managed_policies"),
+    (way_in, f"security-group.{guide.GROUP}: ingress"),
+    (two_containers, f"task-definition.{guide.FAMILY}: containers[side]"),
+    (reversed_policy, f"policy.{guide.P}-s3-access-policy: document"),
+    (no_log_group, f"log-group.{guide.LOG_GROUP} isn't there"),
+]
+
+
+def test_what_it_cannot_say_is_said(by_hand: Project) -> None:
+    for change, _ in UNSAID:
+        change(by_hand.lab.client)
+    done = by_hand.ok("import", "--prefix", guide.P, "--data", "btc.csv")
+    text = (by_hand.folder / "deploy.yaml").read_text()
+    header = [one[4:] for one in text.splitlines() if one.startswith("#   ")]
+    for _, line in UNSAID:
+        assert any(one.startswith(line) for one in header), (line, header)
+    assert all(f"  {one}\n" in done.out for one in header)
+    # The lines are about those resources of which the plan shows a difference, and no others.
+    assert {one.partition(": ")[0].removesuffix(" isn't there") for one in header} == set(by_hand.todo())
+
+
+def test_adoption_changes_tags_alone(by_hand: Project) -> None:
+    by_hand.ok("import", "--prefix", guide.P, "--data", "btc.csv")
+    keys = by_hand.lab.client("iam").list_access_keys(UserName=guide.USER)["AccessKeyMetadata"]
+    steps = [step for step in by_hand.plan("--adopt").values() if step["action"] != "none"]
+    assert {step["action"] for step in steps} == {"adopt"}
+    assert {change["path"] for step in steps for change in step["changes"]} == {"tags.reconciler:deploy"}
+    assert len(steps) >= 11
+    by_hand.ok("apply", "--adopt", "--skip-run")
+    assert by_hand.todo() == {}
+    assert by_hand.todo("--adopt") == {}
+    revisions = by_hand.lab.client("ecs").list_task_definitions(familyPrefix=guide.FAMILY)["taskDefinitionArns"]
+    assert len(revisions) == 1, "tags need no new revision"
+    assert by_hand.lab.client("iam").list_access_keys(UserName=guide.USER)["AccessKeyMetadata"] == keys
+
+
+def test_other_values_of_the_guides_fields(by_hand: Project) -> None:
+    client = by_hand.lab.client
+    definition = guide.task_definition("123456789012") | {"cpu": "4096", "memory": "8192"}
+    definition |= {"runtimePlatform": {"cpuArchitecture": "ARM64"}, "ephemeralStorage": {"sizeInGiB": 40}}
+    container = definition["containerDefinitions"][0]
+    container |= {"command": ["python", "-m", "train", "${HOME}: # x"], "entryPoint": ["env"], "stopTimeout": 90}
+    variables = {"NOTE": 'a "b" ${X}: # c', "YES": "yes", "ONE": "1.10"}
+    container["environment"] += [{"name": name, "value": value} for name, value in variables.items()]
+    container["logConfiguration"]["options"]["awslogs-stream-prefix"] = "train"
+    client("ecs").register_task_definition(**definition)
+    client("ecs").update_cluster(
+        cluster=guide.CLUSTER, settings=[{"name": "containerInsights", "value": "enabled"}]
+    )
+    spot = [{"capacityProvider": "FARGATE_SPOT", "weight": 4}, {"capacityProvider": "FARGATE", "weight": 1, "base": 1}]
+    client("ecs").put_cluster_capacity_providers(
+        cluster=guide.CLUSTER, capacityProviders=["FARGATE", "FARGATE_SPOT"], defaultCapacityProviderStrategy=spot
+    )
+    client("logs").delete_retention_policy(logGroupName=guide.LOG_GROUP)
+    client("iam").update_role(RoleName=guide.TASK_ROLE, Description="For training: #1", MaxSessionDuration=3600)
+    client("ecr").put_image_tag_mutability(repositoryName=guide.REPOSITORY, imageTagMutability="IMMUTABLE")
+    rules = [{"ID": "old", "Status": "Enabled", "Filter": {"Prefix": "runs/"}, "Expiration": {"Days": 9}}]
+    client("s3").put_bucket_lifecycle_configuration(Bucket=guide.BUCKET, LifecycleConfiguration={"Rules": rules})
+    client("s3").delete_public_access_block(Bucket=guide.BUCKET)
+    done = by_hand.ok("import", "--prefix", guide.P, "--data", "btc.csv")
+    assert "its plan shows no differences" in done.out
+    assert by_hand.todo() == {}
+
+
+def test_what_we_made_ourselves_comes_back(project: Project) -> None:
+    project.write("deploy.yaml", DEPLOY.replace("ci: {user: {}}", "ci: {github: {repository: o/n, branch: next}}"))
+    project.change("logs:", "tags: {team: forecasting}\nlogs:")
+    project.ok("apply")
+    project.lab.client("s3").put_object(Bucket="tiny-data-123456789012", Key="other", Body=b"x")
+    (project.folder / "deploy.yaml").rename(project.folder / "lost.yaml")
+    done = project.run("import", "--prefix", "tiny", "--data", "prices.csv")
+    text = (project.folder / "deploy.yaml").read_text()
+    assert "API_TOKEN: ${API_TOKEN} # looks like a secret" in text
+    assert "hunter2" not in text + done.out + done.err
+    assert "bucket tiny-data-123456789012 has 1 other objects" in done.out
+    assert "team: forecasting" in text
+    assert "branch: next" in text
+
+
+def test_what_we_made_ourselves_comes_back_without_differences(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("deploy.yaml", DEPLOY.replace("ci: {user: {}}", "ci: {github: {repository: o/n, branch: next}}"))
+    project.ok("apply")
+    (project.folder / "deploy.yaml").rename(project.folder / "lost.yaml")
+    monkeypatch.setenv("API_TOKEN", "hunter2")
+    project.ok("import", "--prefix", "tiny", "--data", "prices.csv")
+    assert project.todo("--prune") == {}, "it is this deploy's again: nothing has left the file"
+    # The provider is no part of the prefix, and is found by the role that trusts it.
+    assert "oidc-provider.token.actions.githubusercontent.com" in project.plan()
+
+
+def test_several_could_be_meant(by_hand: Project) -> None:
+    by_hand.lab.client("ecs").create_cluster(clusterName=f"{guide.P}-other")
+    several = by_hand.run("import", "--prefix", guide.P)
+    assert several.code == 2
+    assert f"{guide.CLUSTER}, {guide.P}-other" in several.err
+    assert f"--take cluster.{guide.CLUSTER}" in several.err
+    assert not (by_hand.folder / "deploy.yaml").exists()
+    by_hand.ok("import", "--prefix", guide.P, "--data", "btc.csv", "--take", f"cluster.{guide.CLUSTER}")
+    assert by_hand.todo() == {}
+
+
+def test_without_a_task_definition(by_hand: Project) -> None:
+    ecs = by_hand.lab.client("ecs")
+    for arn in ecs.list_task_definitions(familyPrefix=guide.FAMILY)["taskDefinitionArns"]:
+        ecs.deregister_task_definition(taskDefinition=arn)
+    by_hand.write("Dockerfile", "FROM scratch\n")
+    done = by_hand.ok("import", "--prefix", guide.P)
+    text = (by_hand.folder / "deploy.yaml").read_text()
+    for name in (guide.EXECUTION_ROLE, guide.TASK_ROLE, guide.BUCKET, guide.REPOSITORY, guide.LOG_GROUP, guide.CLUSTER):
+        assert f": {name}\n" in text
+    assert "isn't there" in done.out
+    todo = by_hand.todo("--skip-image")
+    assert {a for a, action in todo.items() if action == "create"} == {f"task-definition.{guide.P}"}
+
+
+def test_a_permission_is_missing(by_hand: Project) -> None:
+    by_hand.lab.rules({"service": "ecs", "op": "ListClusters", "do": "error", "code": "AccessDeniedException",
+                       "message": "no", "status": 400, "times": -1})  # fmt: skip
+    denied = by_hand.run("import", "--prefix", guide.P)
+    assert denied.code == 1
+    assert "ecs:ListClusters" in denied.err
+    assert not (by_hand.folder / "deploy.yaml").exists()

@@ -1,0 +1,126 @@
+"""`recover`: losing the record loses nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.lock import Lock
+from reconciler.record import read_record, write_record
+from reconciler.spec import Address
+from tests.planfile.project import DEPLOY, Project
+
+GITHUB = "github: {repository: o/n}"
+TWO = DEPLOY.replace("data: prices.csv", "data: [prices.csv, more.csv]").replace("user: {}", "user: {}, " + GITHUB)
+LEFT = {  # what TWO has and DEPLOY hasn't
+    "object.tiny-data-123456789012/data/more.csv", "role.tiny-ci", "oidc-provider.token.actions.githubusercontent.com",
+}  # fmt: skip
+
+
+@pytest.fixture
+def applied(project: Project) -> Project:
+    """A deployment whose record is lost, and whose file has lost some of it."""
+    project.write("more.csv", "a\n1\n")
+    project.write("deploy.yaml", TWO)
+    project.ok("apply")
+    write_record(project.lab.aws(), "tiny", [])
+    project.write("deploy.yaml", DEPLOY)
+    return project
+
+
+def record(project: Project, deploy: str = "tiny") -> set[str]:
+    return {str(address) for address in read_record(project.lab.aws(), deploy)}
+
+
+def test_what_left_the_file_is_found_again(applied: Project) -> None:
+    assert not LEFT & applied.plan("--prune", "--delete-data").keys(), "without the record nothing of it is known"
+    done = applied.ok("recover")
+    for address in LEFT:
+        kind, _, name = address.partition(".")
+        assert f"{kind:<16} {name}  (new to the record, not in the file)" in done.out
+    todo = applied.todo("--prune", "--delete-data")
+    assert {address for address, action in todo.items() if action == "delete"} == LEFT
+    assert applied.plan("--prune")["object.tiny-data-123456789012/data/more.csv"]["held"].startswith("it holds data")
+    applied.ok("apply", "--prune", "--delete-data")
+    assert applied.todo("--prune", "--delete-data") == {}
+    assert record(applied) == set(applied.plan())
+
+
+def test_it_is_the_record_that_was_there(applied: Project) -> None:
+    applied.write("deploy.yaml", TWO)
+    applied.ok("recover")
+    recovered = record(applied)
+    assert recovered == set(applied.plan())
+    again = applied.ok("recover", "--json").json
+    assert again == {"version": 1, "record": sorted(recovered), "new": [], "dropped": {}, "unread": {}}
+
+
+def test_nothing_but_the_record_is_written(applied: Project) -> None:
+    applied.lab.zero()
+    applied.ok("recover")
+    reads = ("Get", "List", "Describe", "Head")
+    writes = {(row["service"], row["op"]) for row in applied.lab.log() if not row["op"].startswith(reads)}
+    assert writes == {("ssm", "PutParameter"), ("ssm", "DeleteParameter")}, "the lock and the record"
+
+
+def test_what_is_gone_or_another_deploys_is_dropped(applied: Project) -> None:
+    applied.ok("recover")
+    iam = applied.lab.client("iam")
+    iam.tag_role(RoleName="tiny-ci", Tags=[{"Key": "reconciler:deploy", "Value": "other"}])
+    iam.delete_open_id_connect_provider(
+        OpenIDConnectProviderArn="arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+    )
+    dropped = applied.ok("recover", "--json").json["dropped"]
+    assert dropped == {
+        "role.tiny-ci": "it belongs to deploy 'other'",
+        "oidc-provider.token.actions.githubusercontent.com": "it isn't there any more",
+    }
+    assert record(applied).isdisjoint(dropped)
+
+
+def test_another_deploys_resources_stay_its_own(applied: Project) -> None:
+    applied.write("other.yaml", TWO.replace("name: tiny", "name: other"))
+    applied.ok("apply", "other.yaml")
+    applied.ok("recover")
+    provider = "oidc-provider.token.actions.githubusercontent.com"
+    assert provider in record(applied)
+    assert not any("other" in address for address in record(applied))
+    write_record(applied.lab.aws(), "other", [])
+    applied.ok("recover", "other.yaml")
+    assert provider not in record(applied, "other"), "an account has one, and it was made by the first"
+    assert not any("tiny" in address for address in record(applied, "other"))
+
+
+def test_a_resource_that_lost_its_tag_stays_in_the_record(applied: Project) -> None:
+    applied.ok("recover")
+    applied.lab.client("iam").untag_role(RoleName="tiny-ci", TagKeys=["reconciler:deploy"])
+    applied.ok("recover")
+    assert "role.tiny-ci" in record(applied)
+
+
+def test_what_may_not_be_listed_stays_as_it_was(applied: Project) -> None:
+    applied.ok("recover")
+    before = record(applied)
+    applied.lab.rules({"service": "iam", "op": "ListRoles", "do": "error", "code": "AccessDenied", "message": "no",
+                       "status": 403, "times": -1})  # fmt: skip
+    found = applied.run("recover")
+    assert found.code == 1
+    assert "role couldn't be listed: iam:ListRoles is denied" in found.err
+    assert record(applied) == before
+
+
+def test_not_while_an_apply_is_under_way(applied: Project) -> None:
+    with Lock(applied.lab.aws(), "tiny", "apply"):
+        found = applied.run("recover")
+    assert found.code == 1
+    assert "is locked by" in found.err
+    assert record(applied) == set()
+
+
+def test_images_are_found_in_our_repository(project: Project) -> None:
+    project.ok("apply")
+    manifest = '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json"}'
+    project.lab.client("ecr").put_image(repositoryName="tiny", imageManifest=manifest, imageTag="inputs-0123")
+    write_record(project.lab.aws(), "tiny", [Address("role", "gone")])
+    found = project.ok("recover", "--json").json
+    assert "image.tiny" in found["new"]
+    assert found["dropped"] == {"role.gone": "it isn't there any more"}
