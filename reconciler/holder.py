@@ -1,0 +1,71 @@
+"""Who holds a lock, as it is written down and read back."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+TTL = 60.0  # seconds that a lock lasts after its last renewal
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock. since, expires: seconds since the epoch, by AWS's clock."""
+
+    id: str = ""
+    who: str = "somebody"
+    host: str = "?"
+    pid: int = 0
+    command: str = "?"
+    since: float = 0.0
+    expires: float = 0.0
+
+    def __str__(self) -> str:
+        since = datetime.fromtimestamp(self.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return f"{self.who} on {self.host} (process {self.pid}, `{self.command}`), since {since}"
+
+    def until(self, expires: float) -> str:
+        """What is written down, with this end."""
+        return json.dumps(asdict(replace(self, expires=expires)))
+
+    @property
+    def died_here(self) -> bool:
+        """Whether it was a process of this machine that is gone."""
+        if self.host != socket.gethostname() or self.pid <= 0:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
+def this_process(id_: str, command: str, since: float) -> Holder:
+    """This process as a holder."""
+    try:
+        who = os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):
+        who = "somebody"
+    return Holder(id_, who, socket.gethostname(), os.getpid(), command, since)
+
+
+def read_holder(parameter: Mapping[str, Any]) -> Holder:
+    """The holder that an SSM parameter names; of one that can't be read, what SSM knows of it."""
+    written = parameter["LastModifiedDate"].timestamp() if "LastModifiedDate" in parameter else 0.0
+    unknown = Holder(since=written, expires=written + TTL)
+    try:
+        found = {**asdict(unknown), **json.loads(parameter["Value"])}
+        return Holder(
+            str(found["id"]), str(found["who"]), str(found["host"]), int(found["pid"]), str(found["command"]),
+            float(found["since"]), float(found["expires"]),
+        )  # fmt: skip
+    except (ValueError, TypeError):
+        return unknown
