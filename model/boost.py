@@ -23,6 +23,7 @@ from model.targets import Targets
 
 Features = npt.NDArray[np.float32]
 OBJECTIVES = {"direction": "binary:logistic", "return": "reg:squarederror", "volatility": "reg:squarederror"}
+MAX_BIN = 64
 _METRIC = {"direction": "logloss", "return": "rmse", "volatility": "rmse"}
 
 
@@ -117,7 +118,7 @@ def _train(
         "nthread": 1,
         "seed": seed,
         "tree_method": "hist",
-        "max_bin": 128,
+        "max_bin": MAX_BIN,
         "base_score": base,
         "verbosity": 1,
     }
@@ -168,7 +169,7 @@ def fit(
             features[np.ix_(rows, columns)],
             y[rows],
             base_margin=_margin(start, targets.har[rows]),
-            max_bin=128,
+            max_bin=MAX_BIN,
             nthread=1,
             ref=ref,
         )

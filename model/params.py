@@ -34,7 +34,7 @@ class Params:
     min_child_weight: float = 50.0
     reg_lambda: float = 10.0
     max_rounds: int = 600
-    patience: int = 60
+    patience: int = 50
     """Early stopping: rounds without a better score on the tail of the training period."""
 
     def booster(self) -> dict[str, float | int]:
@@ -64,8 +64,8 @@ _NAMES = tuple(field.name for field in dataclasses.fields(Params))
 # Chosen on the data before the first test fold (2021-04 to 2023-02); the choice matters
 # little there, so of equals the one that trains fastest.
 DEFAULTS: dict[str, Params] = {
-    "direction": Params(max_depth=4, eta=0.02, colsample=0.2),
-    "return": Params(max_depth=2, eta=0.03, colsample=0.2, min_child_weight=400),
+    "direction": Params(max_depth=4),
+    "return": Params(max_depth=2, colsample=0.3, min_child_weight=400),
     "volatility": Params(max_depth=6, eta=0.04, subsample=0.4, colsample=0.25),
 }
 

@@ -137,13 +137,13 @@ def run(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    _baselines(matrix, targets, folds, result.forecasts)
+    _baselines(matrix[:, columns_for("direction", features)], targets, folds, result.forecasts)
     _intervals(result, targets, scored, settings.coverage)
     return result
 
 
 def _baselines(matrix: boost.Features, targets: Targets, folds: Sequence[Fold], f: Forecasts) -> None:
-    """Fit HAR, logistic regression and the base rate on each fold's training period."""
+    """Fit HAR, logistic regression (on the inputs of direction) and the base rate on each training period."""
     known = np.isfinite(targets.up) & np.isfinite(matrix).any(axis=1)
     har_known = np.isfinite(targets.lv) & np.isfinite(targets.har).all(axis=1)
     for fold in folds:

@@ -56,8 +56,12 @@ def select(has_flow: bool) -> list[Feature]:
     return [f for f in _all.values() if has_flow or not f.needs_flow]
 
 
-LEFT_OUT = {"direction": ("calendar",), "return": ("calendar",), "volatility": ()}
-"""Groups of features that a target doesn't get: found useless on the data before the first test fold."""
+LEFT_OUT = {
+    "direction": ("calendar", "volatility", "volume"),
+    "return": ("calendar", "volatility", "volume"),
+    "volatility": (),
+}
+"""Groups that a target doesn't get: on the data before the first test fold they brought nothing but time."""
 
 
 def columns_for(target: str, features: Sequence[Feature]) -> npt.NDArray[np.int64]:

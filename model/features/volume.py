@@ -27,13 +27,13 @@ def coming(x: Series, w: int) -> Array:
     return x.mean_of_lags(x.log_volume, [24 * k - 1 for k in range(1, w + 1)]) - x.rolling("mean", "log_volume", 168)
 
 
-@feature("signed_volume_{w}", "sum(sign(r) V) / sum(V), {w} hours", "volume", windows=(3, 24))
+@feature("signed_volume_{w}", "sum(sign(r) V) / sum(V), {w} hours", "pressure", windows=(3, 24))
 def signed(x: Series, w: int) -> Array:
     """Volume of rising less that of falling hours."""
     return x.mean_of(np.sign(x.ret) * x.bars.volume, w) / x.rolling("mean", "volume", w)
 
 
-@feature("money_flow_{w}", "sum(((2C-H-L)/(H-L)) V) / sum(V), {w} hours", "volume", windows=(6, 24))
+@feature("money_flow_{w}", "sum(((2C-H-L)/(H-L)) V) / sum(V), {w} hours", "pressure", windows=(6, 24))
 def money_flow(x: Series, w: int) -> Array:
     """Volume weighted by where each hour closed in its range."""
     b = x.bars

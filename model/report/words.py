@@ -67,6 +67,7 @@ def _direction(run: Run) -> Card:
     auc = e["direction_auc"]
     beside = {
         "skill": "Logistic regression on the same inputs does less well.",
+        "slight skill": "Logistic regression on the same inputs does nearly as well.",
         "no skill": "Logistic regression on the same inputs does as well.",
         "worse": "Logistic regression on the same inputs does better.",
     }[logistic.verdict]

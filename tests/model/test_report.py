@@ -113,6 +113,24 @@ def test_numbers_for_reading(value: float, text: str) -> None:
     assert words.number(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "p", "verdict"), [(0.1, 0.001, "skill"), (0.001, 0.001, "slight skill"), (0.1, 0.4, "no skill"),
+                                (-0.1, 0.001, "worse"), (float("nan"), float("nan"), "no skill")]
+)  # fmt: skip
+def test_every_verdict_can_be_told(finished: tuple[train.Run, Path], value: float, p: float, verdict: str) -> None:
+    import dataclasses
+
+    from model.stats import DieboldMariano, Estimate
+
+    run, _ = finished
+    skill = Estimate(value, value - abs(value) / 2, value + abs(value) / 2)
+    told = [dataclasses.replace(c, skill=skill, test=DieboldMariano(1.0, p)) for c in run.overall.comparisons]
+    other = dataclasses.replace(run, overall=dataclasses.replace(run.overall, comparisons=told))
+    assert {c.verdict for c in told} == {verdict}
+    assert f">{verdict}<".encode() in report.page(other)
+    assert verdict in report.card(other).decode()
+
+
 def test_a_run_without_skill_is_told_as_one(finished: tuple[train.Run, Path]) -> None:
     import dataclasses
 

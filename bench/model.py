@@ -1,0 +1,189 @@
+"""Time and memory of each stage of the training program, and how they grow with the rows.
+
+    python bench/model.py                     the issue's size (70,000 rows, five folds) and 10 k to 100 k
+    python bench/model.py --rows 10000 100000 1000000 10000000
+    python bench/model.py --json out.json
+
+Every size runs in a process of its own, so that its peak memory is its own. Sizes above
+`--train-rows` measure reading, features and scoring; training them is left to the smaller
+sizes (it grows in step with the rows) unless --train-rows allows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+ISSUE_ROWS, ISSUE_SECONDS, ISSUE_MB = 70_000, 90.0, 1500
+
+
+class Memory:
+    """The most resident memory that this process has while a stage runs, sampled every 20 ms."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    @staticmethod
+    def now() -> int:
+        """Resident memory in MB."""
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") // 2**20
+
+    def _watch(self) -> None:
+        while not self._end.wait(0.02):
+            self.peak = max(self.peak, self.now())
+
+    def __enter__(self) -> Memory:
+        self.peak = self.now()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+        self.peak = max(self.peak, self.now())
+
+
+def measure(path: Path, rows: int, folds: int, train: bool) -> dict[str, Any]:
+    """Run the stages on a file; a dict of stage to seconds and peak MB."""
+    began = time.perf_counter()
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = "1"
+    sys.path.insert(0, str(ROOT))
+    import numpy as np
+
+    from model import data, evaluate, features, limits, log, outputs, report, split, store, targets, walkforward
+    from model import train as training
+    from model.settings import Settings
+
+    log.configure({"LOG_FORMAT": "plain"})
+    found: dict[str, Any] = {"rows": rows, "stages": {}}
+
+    def stage(name: str, work: Any) -> Any:
+        start = time.perf_counter()
+        with Memory() as memory:
+            result = work()
+        found["stages"][name] = {"seconds": round(time.perf_counter() - start, 3), "mb": memory.peak}
+        print(f"{rows:>12,} {name:<12} {time.perf_counter() - start:>9.2f} s {memory.peak:>7,} MB", file=sys.stderr)
+        return result
+
+    found["stages"]["import"] = {"seconds": round(time.perf_counter() - began, 3), "mb": Memory.now()}
+    settings = Settings(data=str(path), folds=folds, threads=limits.threads(os.environ))
+    loaded = stage("read", lambda: data.load(path))
+    bars = loaded.bars
+    chosen = features.select(bool(bars.flow))
+    matrix = stage("features", lambda: features.build(bars, chosen))
+    labels = stage("targets", lambda: targets.make(bars))
+    parts = split.walk_forward(len(bars), folds, settings.first_train, settings.embargo)
+    if train:
+        result = stage("train", lambda: walkforward.run(bars, chosen, matrix, labels, parts, settings, lambda *_: None))
+    else:
+        result = walkforward.Result(_stand_in(labels, parts), {}, {}, (np.nan, np.nan))
+
+    def score() -> tuple[Any, list[Any]]:
+        fold = result.forecasts.fold
+        ranges = [np.flatnonzero(~np.isnan(fold)), *(np.flatnonzero(fold == k) for k in range(folds))]
+        overall, *each = (
+            evaluate.score(bars, labels, result.forecasts, rows_, settings.coverage, settings.seed) for rows_ in ranges
+        )
+        return overall, each
+
+    overall, each = stage("score", score)
+    if train:
+        run = training.Run(settings, loaded, chosen, matrix, labels, parts, result, overall, each, "", {}, {})
+        run.shap |= stage("explain", lambda: {t: report.mean_abs(run, t) for t in result.models})
+        with tempfile.TemporaryDirectory() as folder:
+            stage("write", lambda: outputs.write(run, store.Output(folder)))
+    found["seconds"] = round(time.perf_counter() - began, 2)
+    found["mb"] = max(s["mb"] for s in found["stages"].values())
+    return found
+
+
+def _stand_in(labels: Any, parts: Any) -> Any:
+    """Forecasts that cost nothing to make, to measure the scoring of very many rows."""
+    import numpy as np
+
+    from model.conformal import quantiles
+    from model.walkforward import Forecasts
+
+    rows = len(labels.ret)
+    f = Forecasts.empty(rows)
+    rng = np.random.default_rng(0)
+    low, high = quantiles(labels.ret, 0.9)
+    for fold in parts:
+        f.fold[fold.test_start : fold.test_stop] = fold.number
+    tested = ~np.isnan(f.fold)
+    values = {
+        "p_up": rng.uniform(0.4, 0.6, rows), "p_logistic": rng.uniform(0.4, 0.6, rows), "p_base": np.full(rows, 0.5),
+        "ret": np.zeros(rows), "lv": labels.lv_now, "lv_har": labels.lv_now, "lower": low, "upper": high,
+        "base_lower": low, "base_upper": high,
+    }  # fmt: skip
+    for name, made in values.items():
+        getattr(f, name)[tested] = made[tested]
+    return f
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Seconds and MB by stage and size."""
+    names = list(dict.fromkeys(name for r in results for name in r["stages"]))
+    lines = [f"{'stage':<12}" + "".join(f"{r['rows']:>22,}" for r in results)]
+    for name in [*names, "all"]:
+        cells = []
+        for r in results:
+            s = r["stages"].get(name) if name != "all" else r
+            cells.append(f"{s['seconds']:>11.2f} s{s['mb']:>6,} MB" if s else f"{'-':>22}")
+        lines.append(f"{name:<12}" + "".join(f"{c:>22}" for c in cells))
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run the benchmark. Exit code 1 if the issue's size takes more than its limits."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 30_000, ISSUE_ROWS, 100_000])
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--train-rows", type=int, default=200_000, help="largest size that is trained on")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--one", nargs=2, metavar=("FILE", "ROWS"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        rows = int(given.one[1])
+        print(json.dumps(measure(Path(given.one[0]), rows, given.folds, rows <= given.train_rows)))
+        return 0
+    results = []
+    with tempfile.TemporaryDirectory(prefix="bench-model-") as folder:
+        sys.path.insert(0, str(ROOT))
+        from model import sample
+
+        for rows in given.rows:
+            path = Path(folder) / "hours.csv"
+            sample.write(path, rows, 7)
+            command = [sys.executable, __file__, "--one", str(path), str(rows), "--folds", str(given.folds)]
+            command += ["--train-rows", str(given.train_rows)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+            results.append(json.loads(done.stdout))
+    print(table(results))
+    if given.json:
+        content = {"processors": os.cpu_count(), "load": os.getloadavg()[0], "results": results}
+        given.json.write_text(json.dumps(content, indent=2) + "\n")
+    issue = next((r for r in results if r["rows"] == ISSUE_ROWS), None)
+    if issue:
+        kept = issue["seconds"] <= ISSUE_SECONDS and issue["mb"] <= ISSUE_MB
+        print(f"\n{ISSUE_ROWS:,} rows, {given.folds} folds: {issue['seconds']} s (at most {ISSUE_SECONDS:g}), "
+              f"{issue['mb']:,} MB (at most {ISSUE_MB:,}): {'kept' if kept else 'NOT kept'}")  # fmt: skip
+        return 0 if kept else 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
