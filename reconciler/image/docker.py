@@ -144,8 +144,11 @@ class CommandLineEngine:
             return [*inline, "--cache-from", request.cache] if request.cache else inline
         if self.builder == "podman" or not request.cache:
             return []
-        # The classic builder looks at nothing but --cache-from once it is given, so only where there is nothing else.
-        if try_run([self.command, "image", "ls", "--quiet", f"{LOCAL}/{request.repository}"], self.environment):
+        # The classic builder looks at nothing but --cache-from once it is given, so only where there is nothing else;
+        # and an image doesn't hold the layers of earlier stages, which take the time where there are any.
+        if len(request.inputs.parsed.stages) > 1 or try_run(
+            [self.command, "image", "ls", "--quiet", f"{LOCAL}/{request.repository}"], self.environment
+        ):
             return []
         output(f"looking for layers to reuse in {request.cache}")
         code, _ = tell([self.command, "pull", "--quiet", request.cache], environment, lambda line: None)
@@ -183,7 +186,8 @@ def all_engines(environment: Mapping[str, str], tried: list[str] | None = None) 
 def _commands(environment: Mapping[str, str]) -> list[str]:
     folders = [Path(folder) for folder in environment.get("PATH", os.defpath).split(os.pathsep) if folder]
     found = [folder / name for name in ("docker", "podman") for folder in folders]
-    return list(dict.fromkeys(str(path) for path in found if path.is_file() and os.access(path, os.X_OK)))
+    there = [path for path in found if path.is_file() and os.access(path, os.X_OK)]
+    return [str(path) for path in {path.resolve(): path for path in reversed(there)}.values()][::-1]  # each once
 
 
 def _ask(command: str, env: Mapping[str, str]) -> tuple[CommandLineEngine | None, str]:
