@@ -16,8 +16,9 @@ from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.saved import SavedPlan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.steps import Steps, show_outcome
-from reconciler.cli.task import report, watch
 from reconciler.cli.terminal import Terminal
+from reconciler.cli.verdict import NOT_LAUNCHED, verdict
+from reconciler.cli.work import Work, work_of
 from reconciler.config.git import commit
 from reconciler.deployment import Deployment, Seen
 from reconciler.errors import Interrupted, PlanDrift
@@ -27,14 +28,12 @@ from reconciler.image.scan import check
 from reconciler.lock import Lock
 from reconciler.plan import Action, Options, Plan, Step
 from reconciler.record import write_record
-from reconciler.run.job import Decision, decide, launch_of, supervisor
-from reconciler.run.launch import Launch, new_run
-from reconciler.run.record import Run, Runs
+from reconciler.run.job import launch_of
 from reconciler.spec import Address, touches
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
-    """Apply. Returns the task's exit code, or 0 when none was to run; 1 when a step failed or was held back."""
+    """Apply. Returns the task's exit code, or 0 when none was to run; 120 when a step failed or was held back."""
     saved = SavedPlan.of(options)
     where = target(options)
     on_interrupt(where.stop.set)
@@ -59,13 +58,12 @@ class _Apply:
         """All of it."""
         here, terminal = self.here, self.terminal
         allowed = plan_options(self.options, list(here.graph.nodes))
-        runs = Runs(self.aws, here.names.bucket)
-        wants_run = not self.options.skip_run and allowed.targets is None
+        wanted = not self.options.skip_run and allowed.targets is None
+        work = work_of(self.where, here, self.options, terminal) if wanted else None
         reads: list[Any] = [lambda: here.observe(allowed)]
-        if wants_run:
-            reads.append(lambda: decide(here, runs))
-        seen, *decided = self.aws.together(*reads)
-        decision: Decision | None = decided[0] if decided else None
+        if work is not None:
+            reads.append(work.decide)
+        seen = self.aws.together(*reads)[0]
         plan = here.plan(seen, allowed)
         terminal.say(where_line(here, self.where))
         if here.dirty:
@@ -73,31 +71,22 @@ class _Apply:
         show_plan(terminal, plan, verbose=self.options.verbose)
         if self.saved:
             self.saved.check(terminal, plan, here)
-        outcome, started = self._act(plan, seen, allowed, decision, runs)
+        outcome = self._act(plan, seen, allowed, work)
         show_outcome(terminal, outcome, self.command)
         if self.where.stop.is_set():
             raise Interrupted("interrupted", hint=f"what was done stays; to go on: {self.command}")
-        ended, code = None, 0 if outcome.ok else 1
-        if started is not None:
-            launch, run = started
-            ended, code = watch(terminal, self.where, here, runs, launch, run, self.options.on_interrupt)
-        elif decision is not None and outcome.ok:
-            terminal.say(f"Nothing to run: {decision.why}.")
-            ended = decision.run
-            if ended is not None:
-                report(terminal, self.where, here, ended)
+        code = 0 if outcome.ok else NOT_LAUNCHED
+        if work is not None and outcome.ok:
+            code = work.finish()
         if self.options.json:
-            terminal.json(_summary(plan, outcome, ended))
+            terminal.json(_summary(plan, outcome, work, code))
         return code
 
-    def _act(
-        self, plan: Plan, seen: Seen, allowed: Options, decision: Decision | None, runs: Runs
-    ) -> tuple[Outcome, tuple[Launch, Run] | None]:
+    def _act(self, plan: Plan, seen: Seen, allowed: Options, work: Work | None) -> Outcome:
         """Under the lock: execute the plan, then launch."""
         works = any(step.does for step in plan.steps)
-        launches = decision is not None and decision.action != "none"
-        if not works and not launches:
-            return self._nothing(plan, seen), None
+        if not works and not (work is not None and work.launches):
+            return self._nothing(plan, seen)
         lock = Lock(
             self.where.aws(self.terminal),
             self.here.deploy.name,
@@ -107,16 +96,15 @@ class _Apply:
         )
         with lock:
             self.aws.before_write = lock.check
-            if launches:
-                # Another apply may have launched it while this one waited.
-                decision = decide(self.here, runs)
-                launches = decision.action != "none"
+            if work is not None and work.launches:
+                work.decide()  # another apply may have launched it while this one waited
             try:
                 outcome = self._execute(plan, allowed) if works else self._nothing(plan, seen)
-                started = self._launch(decision, outcome, runs) if launches and decision and outcome.ok else None
+                if work is not None and work.launches and outcome.ok:
+                    self._launch(work, outcome)
             finally:
                 self.aws.before_write = lambda: None
-        return outcome, started
+        return outcome
 
     def _nothing(self, plan: Plan, seen: Seen) -> Outcome:
         """What there is, when nothing has to be done or may be."""
@@ -147,21 +135,14 @@ class _Apply:
             write_record(self.aws, self.here.deploy.name, (kept | made) - gone)
         return outcome
 
-    def _launch(self, decision: Decision, outcome: Outcome, runs: Runs) -> tuple[Launch, Run]:
+    def _launch(self, work: Work, outcome: Outcome) -> None:
         """A new task, or the one that is under way."""
         if self.where.stop.is_set():
             raise Interrupted("interrupted before the launch", hint=f"to go on: {self.command}")
         self.terminal.say()
         attributes: dict[Address, Mapping[str, str]] = dict(outcome.attributes)
         launch = launch_of(self.here, attributes, commit(self.where.base) or "")
-        if decision.action == "resume" and decision.run is not None:
-            self.terminal.say(f"Coming back to run {decision.run.id}")
-            run = decision.run
-        else:
-            self._check_scan(attributes)
-            run = new_run(runs, launch, decision.fingerprint, decision.inputs, self.aws.clock.now())
-            self.terminal.say(f"Run {run.id}: {decision.why}")
-        return launch, supervisor(self.here, runs).start(launch, run)
+        work.start(launch, lambda: self._check_scan(attributes))
 
     def _check_scan(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
         """Say what the scanner found in an image of ours. Raises ReconcilerError if that forbids the launch."""
@@ -194,12 +175,12 @@ def _no_larger(plan: Plan, shown: Plan) -> None:
             raise PlanDrift(f"{step.address} changed since the plan was shown", hint="run the command again")
 
 
-def _summary(plan: Plan, outcome: Outcome, run: Run | None) -> dict[str, Any]:
+def _summary(plan: Plan, outcome: Outcome, work: Work | None, code: int) -> dict[str, Any]:
     return {
         "version": 1,
         "plan": plan_json(plan),
         "done": [str(step.address) for step in outcome.done],
         "failed": [{"resource": str(step.address), "error": str(error)} for step, error in outcome.failed],
         "not_tried": [{"resource": str(step.address), "because": because} for step, because in outcome.skipped],
-        "run": run.model_dump(mode="json") if run else None,
+        **(work.json(code) if work is not None else {"verdict": verdict(None, code), "run": None}),
     }

@@ -43,7 +43,7 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run) -> Diagnosis:
         log = TaskLog(aws, run.log_group, run.log_prefix, last.task_arn)
         log.follow([run.container])
         try:
-            log.read(lambda container, text, timestamp: lines.append(text))
+            lines = log.tail(LINES)
         except ReconcilerError:
             lines = []  # what ECS says is still worth explaining
     image = str(run.inputs.get("containers", {}).get(run.container, {}).get("image", ""))
@@ -51,10 +51,10 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run) -> Diagnosis:
         event=(last.event if last else None) or Event.LOST,
         exit_code=run.exit_code,
         reason=last.reason if last else run.reason,
-        log=lines[-LINES:],
-        cpu=task.cpu,
-        memory=task.memory,
-        architecture=task.platform,
+        log=lines,
+        cpu=int(run.inputs.get("cpu", task.cpu)),
+        memory=int(run.inputs.get("memory", task.memory)),
+        architecture=str(run.inputs.get("architecture", task.platform)),
         image=image,
         task_role=str(task.role.name),
         execution_role=str(task.execution_role.name),

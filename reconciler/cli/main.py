@@ -16,7 +16,7 @@ from reconciler.errors import ReconcilerError
 
 EPILOG = """\
 exit codes: 0 done, 1 failed, 2 wrong input (nothing was touched), 130 interrupted;
-`apply` that ran a task exits with the task's exit code.
+`apply` and `watch` exit with the task's exit code, or with 119 to 124 for what isn't the task's doing.
 """
 
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         return code
     except ReconcilerError as error:
         terminal.error(error)
-        return error.exit_code
+        return _failed(options, terminal, error.exit_code, str(error))
     except KeyboardInterrupt:
         terminal.note("interrupted")
         return 130
@@ -43,7 +43,19 @@ def main(arguments: Sequence[str]) -> int:
         if os.environ.get("RECONCILER_DEBUG"):
             raise
         terminal.crash(error)
-        return 1
+        return _failed(options, terminal, 1, f"unexpected {type(error).__name__}: {error}")
+
+
+def _failed(options: argparse.Namespace, terminal: Terminal, code: int, message: str) -> int:
+    """The exit code of a command that didn't do its work: never one that a task could have ended with."""
+    if options.module not in ("apply", "watch"):
+        return code
+    from reconciler.cli.verdict import failure, ours
+
+    code = ours(options.module, code)
+    if terminal.as_json:
+        terminal.json(failure(code, message))
+    return code
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     _planning(apply)
     apply.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help="what Ctrl-C does to the task")
     apply.add_argument("--skip-run", action="store_true", help="don't launch the task")
+    _this_run(apply)
     apply.add_argument(
         "--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help="wait while another apply holds the lock"
     )
@@ -157,6 +170,20 @@ def _runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     runs.add_argument("verb", nargs="?", default="list", choices=("list", "show", "compare", "best"))
     runs.add_argument("names", nargs="*", metavar="RUN|METRIC", help="one for show, two for compare, a metric for best")
     runs.add_argument("--lowest", action="store_true", help="with best: the lowest is the best")
+
+
+def _this_run(apply: argparse.ArgumentParser) -> None:
+    """What is different for this run alone."""
+    group = apply.add_argument_group("for this run alone")
+    group.add_argument(
+        "--env", action="append", default=[], metavar="NAME=VALUE", help="a variable of the task; may be repeated"
+    )
+    group.add_argument("--cpu", default="", metavar="UNITS", help="CPU units, or text like '4 vCPU'")
+    group.add_argument("--memory", default="", metavar="MIB", help="MiB, or text like 8GB")
+    group.add_argument("--command", nargs=argparse.REMAINDER, metavar="WORD", help="last: the container's command")
+    group.add_argument(
+        "--count", type=int, metavar="N", help="so many tasks of the same; each gets RUN_INDEX and RUN_COUNT"
+    )
 
 
 def _planning(command: argparse.ArgumentParser) -> None:

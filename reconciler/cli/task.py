@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 from reconciler.aws import Aws
 from reconciler.cli.common import Target
 from reconciler.cli.diagnose import diagnose, show
+from reconciler.cli.interrupt import choose, come_back, command
 from reconciler.cli.loglines import readable
 from reconciler.cli.terminal import Terminal, seconds
+from reconciler.cli.verdict import RESERVED_BY_US, RunFailed, exit_code
 from reconciler.deployment import Deployment
 from reconciler.errors import Interrupted, ReconcilerError
 from reconciler.run.job import supervisor
@@ -26,12 +27,6 @@ TAIL = 20  # log lines shown again when a quiet run failed
 METRICS = 12  # shown at the end
 
 
-class RunFailed(ReconcilerError):
-    """We failed while a task was under way: never to be taken for the task's own exit code."""
-
-    exit_code = 121
-
-
 class Screen:
     """Shows a run as it goes."""
 
@@ -41,10 +36,11 @@ class Screen:
         self.several = False
         self._began = aws.clock.now()
         self._state = ""
+        self.run: Run | None = None
 
     def launched(self, run: Run, attempt: Attempt) -> None:
         """Say which task, with links into the console where there is one."""
-        self._began = attempt.launched
+        self._began, self.run = attempt.launched, run
         self.terminal.say(f"  task {attempt.task_arn} on {attempt.provider}")
         if self.where.endpoint is None:
             stream = f"{run.log_prefix}/{run.container}/{attempt.task_arn.rpartition('/')[2]}"
@@ -69,9 +65,13 @@ class Screen:
         self.tail = [*self.tail[-TAIL + 1 :], shown]
         self.terminal.say(f"  {shown}")
 
+    def trouble(self, text: str) -> None:
+        """Say what can't be seen."""
+        self.terminal.note(f"  {text}")
+
     def tick(self) -> None:
         """Keep the live line alive."""
-        cost = self.seer.cost(self.aws.clock.now() - self._began)
+        cost = self.seer.cost(self.run, self.aws.clock.now() - self._began) if self.run else None
         money = f", at most ${cost:.4f} so far" if cost is not None and self.where.endpoint is None else ""
         self.terminal.status(f"  {self._state} for {self._elapsed()}{money}")
 
@@ -92,7 +92,7 @@ def watch(
         _interrupted(terminal, where, here, runs, run.id, on_interrupt)
     except ReconcilerError as error:
         terminal.status("")
-        raise RunFailed(f"lost sight of run {run.id}: {error}", hint=_come_back(where, run)) from None
+        raise RunFailed(f"lost sight of run {run.id}: {error}", hint=come_back(where, run)) from None
     terminal.status("")
     if run.state is not State.SUCCEEDED and terminal.quiet:
         for line in screen.tail:
@@ -101,15 +101,6 @@ def watch(
         copy_results(terminal, where, here, runs, run)
     report(terminal, where, here, run)
     return run, exit_code(run)
-
-
-def exit_code(run: Run) -> int:
-    """What to end with: the task's own code, or a reserved one where it has none (see docs/exit-codes.md)."""
-    if run.state is State.SUCCEEDED:
-        return 0
-    if run.state is State.STOPPED:
-        return 123
-    return run.exit_code or 122
 
 
 def copy_results(terminal: Terminal, where: Target, here: Deployment, runs: Runs, run: Run) -> None:
@@ -122,37 +113,21 @@ def copy_results(terminal: Terminal, where: Target, here: Deployment, runs: Runs
 
 
 def _interrupted(terminal: Terminal, where: Target, here: Deployment, runs: Runs, run_id: str, wanted: str) -> None:
-    """Stop the task or leave it: as asked for, as the person at the terminal says, or as the file does."""
-    where.stop.clear()  # the calls below may wait again; a second Ctrl-C still ends the process
+    """Stop the task or leave it."""
+    choice = choose(where, here, terminal, wanted)
     run = runs.get(run_id)
-    choice = wanted or (_ask() if sys.stdin.isatty() and terminal.live else here.deploy.run.on_interrupt)
     if run is None or choice == "detach" or not run.task_arn:
-        raise Interrupted(f"detached; run {run_id} goes on", hint=_come_back(where, run) if run else "")
+        raise Interrupted(f"detached; run {run_id} goes on", hint=come_back(where, run) if run else "")
     here.aws.find("ecs", "StopTask", cluster=run.cluster, task=run.task_arn, reason="interrupted by the user")
-    raise Interrupted(f"run {run_id} is being stopped", hint=f"see how it ended: {_command(where, 'watch', run_id)}")
-
-
-def _ask() -> str:
-    try:
-        answer = input("\nStop the task, or leave it running? [S/l] ")
-    except EOFError:
-        return "stop"
-    return "detach" if answer.strip().lower() in ("l", "leave", "d", "detach") else "stop"
-
-
-def _come_back(where: Target, run: Run) -> str:
-    return f"come back to it: {_command(where, 'watch', run.id)}; end it: {_command(where, 'stop', run.id)}"
-
-
-def _command(where: Target, verb: str, run_id: str) -> str:
-    file = "" if where.file == Path("deploy.yaml") else f" --file {where.file}"
-    return f"python -m reconciler {verb} {run_id}{file}{' --local' if where.local else ''}"
+    raise Interrupted(f"run {run_id} is being stopped", hint=f"see how it ended: {command(where, 'watch', run_id)}")
 
 
 def report(terminal: Terminal, where: Target, here: Deployment, run: Run) -> None:
     """How a run ended and where its results are."""
     took = f" after {seconds(run.seconds)}" if run.seconds is not None else ""
     code = "no exit code" if run.exit_code is None else f"exit code {run.exit_code}"
+    if run.exit_code not in (None, 0) and run.state is State.FAILED and exit_code(run) == RESERVED_BY_US:
+        code += f" (reserved: this command ends with {RESERVED_BY_US})"
     cost = f", at most ${run.cost:.4f}" if run.cost is not None and where.endpoint is None else ""
     good = run.state is State.SUCCEEDED
     terminal.print(

@@ -7,9 +7,10 @@ from argparse import Namespace
 from reconciler.cli.common import deployment, target
 from reconciler.cli.runs_common import Past
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.task import copy_results, exit_code, report
+from reconciler.cli.task import copy_results, report
 from reconciler.cli.task import watch as watch_task
 from reconciler.cli.terminal import Terminal
+from reconciler.cli.verdict import exit_code, verdict
 from reconciler.errors import UserError
 from reconciler.run.job import launch_of
 from reconciler.run.record import Runs, State
@@ -41,5 +42,5 @@ def run(options: Namespace, terminal: Terminal) -> int:
             raise UserError(f"run {found.id} was never launched", hint="run `apply`: it launches it")
         found, code = watch_task(terminal, where, here, runs, launch, found, options.on_interrupt)
     if options.json:
-        terminal.json(found.model_dump(mode="json"))
+        terminal.json({"version": 1, "verdict": verdict(found, code), "run": found.model_dump(mode="json")})
     return code

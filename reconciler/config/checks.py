@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     yield from _task(deploy)
     yield from _environment(deploy)
     yield from _capacity(deploy)
+    yield from _sweep(deploy)
     if deploy.ci and not (deploy.ci.github or deploy.ci.user):
         yield Problem(("ci",), "ci names nobody", "add github: {repository: OWNER/NAME}, or user: {}")
     yield from _names(deploy)
@@ -130,6 +132,30 @@ def _capacity(deploy: Deploy) -> Iterator[Problem]:
     for i, name in enumerate(deploy.run.capacity):
         if name in deploy.run.capacity[:i]:
             yield Problem(("run", "capacity", i), f"{name} is there twice", "keep one of them")
+
+
+def _sweep(deploy: Deploy) -> Iterator[Problem]:
+    sweep = deploy.run.sweep
+    at: Path = ("run", "sweep")
+    if sweep is None:
+        return
+    if not (sweep.grid or sweep.list or sweep.random):
+        yield Problem(at, "there is nothing to combine", "add grid, list or random")
+    if sweep.random is None:
+        return
+    if not (sweep.random.ranges or sweep.random.choices):
+        yield Problem((*at, "random"), "there is nothing to draw", "add ranges or choices")
+    for name, one in sweep.random.ranges.items():
+        where: Path = (*at, "random", "ranges", name)
+        if one.min > one.max:
+            message = f"min is {one.min:g}, which is more than max"
+            yield Problem((*where, "max"), message, "exchange them", ((*where, "min"),))
+        elif one.log and one.min <= 0:
+            message = "log: true needs numbers above 0"
+            yield Problem((*where, "min"), message, "write a min above 0", ((*where, "log"),))
+        elif one.integer and math.ceil(one.min) > one.max:
+            message = "there is no whole number between min and max"
+            yield Problem((*where, "max"), message, "write a larger max", ((*where, "min"), (*where, "integer")))
 
 
 def _names(deploy: Deploy) -> Iterator[Problem]:

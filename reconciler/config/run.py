@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from reconciler.config.base import Int, OneOrMore, Section, bad
+from reconciler.config.sweep import Sweep
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -80,6 +81,11 @@ class Run(Section):
         "stop",
         description="What Ctrl-C or a cancelled CI job does to the task where nobody can be asked.",
         examples=["detach"],
+    )
+    sweep: Sweep | None = Field(
+        None,
+        description="One task for each combination of parameters instead of one task.",
+        examples=[{"grid": {"MAX_DEPTH": [3, 5, 7], "ETA": [0.1, 0.3]}, "metric": "rmse"}],
     )
     results: str | None = Field(
         "results",

@@ -15,6 +15,7 @@ from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.config.run import Retry, Run
 from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository, _data
+from reconciler.config.sweep import RandomSweep, Range, Sweep
 from reconciler.config.task import ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
 
 __all__ = [
@@ -34,11 +35,14 @@ __all__ = [
     "Network",
     "Policy",
     "PolicyStatement",
+    "RandomSweep",
+    "Range",
     "Repository",
     "Retry",
     "Run",
     "Section",
     "SecurityGroup",
+    "Sweep",
     "Task",
     "TaskRole",
 ]

@@ -8,11 +8,15 @@ from typing import Any, Literal
 from reconciler.deployment import Deployment
 from reconciler.kinds import TaskDefinitionSpec
 from reconciler.prices import task_cost
+from reconciler.run.deadline import Deadline
 from reconciler.run.fingerprint import fingerprint, run_inputs
 from reconciler.run.launch import Launch
+from reconciler.run.overrides import Overrides
 from reconciler.run.record import Run, Runs, State
 from reconciler.run.supervise import Supervisor
 from reconciler.spec import Address
+
+NONE = Overrides()
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,18 @@ class Decision:
     run: Run | None = None
 
 
-def decide(here: Deployment, runs: Runs) -> Decision:
-    """What `run.when` and the record of runs say. Reads one object."""
+def inputs_of(here: Deployment, overrides: Overrides = NONE) -> dict[str, Any]:
+    """What a run of this deployment is made of."""
     address = Address("task-definition", str(here.deploy.task.family))
     task = here.graph.nodes[address].spec
     assert isinstance(task, TaskDefinitionSpec)
     image = f"inputs:{here.image.inputs}" if here.image else str(task.containers[0].image)
-    inputs = run_inputs(task, image, here.objects)
+    return overrides.onto(run_inputs(task, image, here.objects), here.deploy.task.container)
+
+
+def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decision:
+    """What `run.when` and the record of runs say. Reads one object."""
+    inputs = inputs_of(here, overrides)
     mark = fingerprint(inputs)
     when = here.deploy.run.when
     if when == "never":
@@ -65,14 +74,27 @@ def launch_of(here: Deployment, attributes: dict[Address, Any], code_version: st
         log_group=str(deploy.logs.group),
         log_prefix=deploy.logs.stream_prefix,
         environment={"CODE_VERSION": code_version} if code_version else {},
+        deadline=deadline_of(here),
     )
+
+
+def deadline_of(here: Deployment) -> Deadline | None:
+    """What keeps `run.max_duration` when nobody watches; None without one."""
+    seconds, names = here.deploy.run.max_duration, here.names
+    if seconds is None:
+        return None
+    return Deadline(here.deploy.name, str(here.deploy.cluster.name), names.iam(f"role/{names.stop_role}"), seconds)
 
 
 def supervisor(here: Deployment, runs: Runs) -> Supervisor:
     """What sees the runs of a deployment through."""
-    task, region = here.deploy.task, here.deploy.region
+    region = here.deploy.region
 
-    def cost(seconds: float) -> float | None:
-        return task_cost(region, task.platform, task.cpu, task.memory, seconds, task.ephemeral_storage)
+    def cost(run: Run, seconds: float) -> float | None:
+        sizes = run.inputs.get("cpu"), run.inputs.get("memory")
+        if not isinstance(sizes[0], int) or not isinstance(sizes[1], int):
+            return None
+        architecture = str(run.inputs.get("architecture", "X86_64"))
+        return task_cost(region, architecture, sizes[0], sizes[1], seconds, run.inputs.get("ephemeral_storage"))
 
     return Supervisor(here.aws, runs, here.deploy.run, cost)

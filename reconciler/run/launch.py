@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws import Aws
-from reconciler.errors import ReconcilerError
+from reconciler.errors import AwsError, ReconcilerError
+from reconciler.run.deadline import Deadline
+from reconciler.run.overrides import Overrides
 from reconciler.run.record import Run, Runs, State, output_prefix
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What a task is launched with. task_definition: ARN; environment: for this run alone; cpu, memory: None for
-    those of the task definition (CPU units, MiB); command: None for its own.
-    """
+    """What every task of a deploy is launched with. task_definition: ARN; environment: beside that of the run."""
 
     deploy: str
     cluster: str
@@ -33,14 +33,27 @@ class Launch:
     log_group: str
     log_prefix: str
     environment: Mapping[str, str]
-    cpu: int | None = None
-    memory: int | None = None
-    command: tuple[str, ...] | None = None
+    deadline: Deadline | None = None
 
 
-def new_run(runs: Runs, launch: Launch, fingerprint: str, inputs: dict[str, Any], now: float) -> Run:
-    """A run that isn't launched yet. Its id is its time and the start of its fingerprint."""
+def new_run(
+    runs: Runs,
+    launch: Launch,
+    fingerprint: str,
+    inputs: dict[str, Any],
+    now: float,
+    overrides: Overrides = Overrides(),  # noqa: B008  frozen
+    *,
+    before: str = "",
+    sweep: str = "",
+) -> Run:
+    """A run that isn't launched yet. Its id is its time and the start of its fingerprint.
+
+    before: the id of the run before with this fingerprint; sweep: the id of the sweep that it is part of.
+    """
     run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{fingerprint[:8]}"
+    if before.startswith(run_id):
+        run_id = f"{run_id}-{int(before.removeprefix(run_id).lstrip('-') or 1) + 1}"  # two within a second
     return Run(
         id=run_id,
         fingerprint=fingerprint,
@@ -53,6 +66,8 @@ def new_run(runs: Runs, launch: Launch, fingerprint: str, inputs: dict[str, Any]
         task_definition=launch.task_definition,
         log_group=launch.log_group,
         log_prefix=launch.log_prefix,
+        overrides=overrides,
+        sweep=sweep,
     )
 
 
@@ -62,17 +77,27 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, provider: str) -> Run:
     Returns the run with the attempt: with its task, or ended for want of capacity. Raises AwsError, ReconcilerError.
     """
     attempt = run.attempts[-1] if run.attempts and run.attempts[-1].event is None else None
+    if attempt is not None and attempt.task_arn:
+        return run
+    arn = None
     if attempt is None:
         number = len(run.attempts) + 1
         attempt = Attempt(number=number, provider=provider, token=f"{run.id}-{number}", launched=aws.clock.now())
         run = run.with_attempt(attempt)
         runs.put(run)
-    arn = find_task(aws, run.cluster, attempt.token)
+    else:
+        arn = find_task(aws, run.cluster, attempt.token)
+    if launch.deadline:
+        launch.deadline.make(aws, attempt)
     if arn is None:
         arn, reason = _run_task(aws, launch, run, attempt)
         if not arn:
+            if launch.deadline:
+                launch.deadline.remove(aws, attempt)
             ended = {"event": Event.NO_CAPACITY, "reason": reason}
             return run.with_attempt(attempt.model_copy(update=ended))
+    if launch.deadline:
+        launch.deadline.aim(aws, attempt, arn)
     run = run.with_attempt(attempt.model_copy(update={"task_arn": arn}))
     run = run.model_copy(update={"state": State.RUNNING})
     runs.put(run)
@@ -90,26 +115,33 @@ def find_task(aws: Aws, cluster: str, token: str) -> str | None:
 
 def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str, str]:
     """(ARN, "") of the task, or ("", why) when there is no room for it."""
-    answer = aws.call(
-        "ecs",
-        "RunTask",
-        cluster=launch.cluster,
-        taskDefinition=launch.task_definition,
-        count=1,
-        capacityProviderStrategy=[{"capacityProvider": attempt.provider, "weight": 1}],
-        clientToken=attempt.token,
-        startedBy=attempt.token,
-        propagateTags="TASK_DEFINITION",
-        tags=[{"key": "reconciler:run", "value": run.id}],
-        networkConfiguration={
-            "awsvpcConfiguration": {
-                "subnets": list(launch.subnets),
-                "securityGroups": [launch.security_group],
-                "assignPublicIp": "ENABLED" if launch.public_ip else "DISABLED",
-            }
-        },
-        overrides=_overrides(launch, run),
-    )
+    try:
+        answer = aws.call(
+            "ecs",
+            "RunTask",
+            cluster=launch.cluster,
+            taskDefinition=launch.task_definition,
+            count=1,
+            capacityProviderStrategy=[{"capacityProvider": attempt.provider, "weight": 1}],
+            clientToken=attempt.token,
+            startedBy=attempt.token,
+            propagateTags="TASK_DEFINITION",
+            tags=[{"key": "reconciler:run", "value": run.id}],
+            networkConfiguration={
+                "awsvpcConfiguration": {
+                    "subnets": list(launch.subnets),
+                    "securityGroups": [launch.security_group],
+                    "assignPublicIp": "ENABLED" if launch.public_ip else "DISABLED",
+                }
+            },
+            overrides=_overrides(launch, run),
+        )
+    except AwsError as error:
+        # Launched before, with something else that differs: this token's task is this attempt's.
+        arn = find_task(aws, run.cluster, attempt.token) if error.code == "ConflictException" else None
+        if arn is None:
+            raise
+        return arn, ""
     if answer.get("tasks"):
         return str(answer["tasks"][0]["taskArn"]), ""
     failures = answer.get("failures") or [{}]
@@ -122,16 +154,17 @@ def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str
 
 
 def _overrides(launch: Launch, run: Run) -> dict[str, Any]:
-    environment = {**launch.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
+    given = run.overrides
+    environment = {**launch.environment, **given.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
     container: dict[str, Any] = {
         "name": launch.container,
         "environment": [{"name": key, "value": value} for key, value in sorted(environment.items())],
     }
-    if launch.command is not None:
-        container["command"] = list(launch.command)
+    if given.command is not None:
+        container["command"] = list(given.command)
     overrides: dict[str, Any] = {"containerOverrides": [container]}
-    if launch.cpu is not None:
-        overrides["cpu"] = str(launch.cpu)
-    if launch.memory is not None:
-        overrides["memory"] = str(launch.memory)
+    if given.cpu is not None:
+        overrides["cpu"] = str(given.cpu)
+    if given.memory is not None:
+        overrides["memory"] = str(given.memory)
     return overrides

@@ -22,12 +22,18 @@ class Stream:
 
 
 class TaskLog:
-    """Reads the streams of one task, `PREFIX/CONTAINER/TASK-ID`, on from where it was."""
+    """Reads the streams of one task, `PREFIX/CONTAINER/TASK-ID`, on from where it was.
+
+    late: the most seconds that a line has been seen to take from being written to being stored. closed: it can't be
+    read, and isn't tried again.
+    """
 
     def __init__(self, aws: Aws, group: str, prefix: str, task_arn: str) -> None:
         self.aws, self.group, self.prefix = aws, group, prefix
         self.task_id = task_arn.rpartition("/")[2]
         self.streams: dict[str, Stream] = {}
+        self.late = 0.0
+        self.closed = False
 
     def follow(self, containers: Iterable[str]) -> None:
         """Read these containers' streams too."""
@@ -40,14 +46,24 @@ class TaskLog:
         return sum(stream.seen for stream in self.streams.values())
 
     def read(self, line: Line, *, since: float | None = None) -> int:
-        """Hand on what is new, and say how many lines that was. since: leave out what is older."""
+        """Hand on what is new, and say how many lines that was. since: leave out what is older. Raises AwsError."""
         new = 0
-        for stream in self.streams.values():
+        for stream in () if self.closed else self.streams.values():
             for event in self._events(stream, since):
+                self.late = max(self.late, (event.get("ingestionTime", 0) - event["timestamp"]) / 1000)
                 line(stream.container, event["message"], event["timestamp"] / 1000)
                 stream.seen += 1
                 new += 1
         return new
+
+    def tail(self, count: int) -> list[str]:
+        """The last lines of all streams, at most `count`, without handing any on. Raises AwsError."""
+        found: list[tuple[int, str]] = []
+        for stream in self.streams.values():
+            params: dict[str, Any] = {"logGroupName": self.group, "logStreamName": stream.name}
+            page = self.aws.find("logs", "GetLogEvents", startFromHead=False, limit=count, **params)
+            found += [(event["timestamp"], event["message"]) for event in (page or {}).get("events", ())]
+        return [message for _, message in sorted(found, key=lambda one: one[0])][-count:]
 
     def _events(self, stream: Stream, since: float | None) -> Iterator[Mapping[str, Any]]:
         """New lines. The end is the page whose token is the one that was asked with: an empty page isn't."""
@@ -66,6 +82,7 @@ class TaskLog:
                 )
             except Gone:
                 return  # the stream appears with its first line
+            # Only when all of a page is handed on does the next begin: an interruption loses no line.
             yield from page["events"]
             token = page["nextForwardToken"]
             if token == stream.token:

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reconciler.aws import Aws
 from reconciler.lower import RUNS
-from reconciler.run.retry import Attempt
+from reconciler.run.overrides import Overrides
+from reconciler.run.retry import Attempt, Event
 
 
 class State(StrEnum):
@@ -36,7 +37,7 @@ class Run(BaseModel):
     """One run: one or more attempts at the same work. Times are seconds since the epoch, cost is in US dollars.
 
     output: the S3 URI that the program writes to. log_prefix: the first part of its log streams' names.
-    exit_code: of the last attempt, None when it never ran or ECS doesn't say.
+    exit_code: of the last attempt, None when it never ran or ECS doesn't say. sweep: the id of the sweep it is part of.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -58,11 +59,18 @@ class Run(BaseModel):
     reason: str = ""
     cost: float | None = None
     metrics: dict[str, float] = {}
+    overrides: Overrides = Overrides()
+    sweep: str = ""
 
     @property
     def task_arn(self) -> str:
         """The newest task; empty when none was launched."""
         return self.attempts[-1].task_arn if self.attempts else ""
+
+    @property
+    def event(self) -> Event:
+        """What ended the last attempt; LOST when nothing did."""
+        return (self.attempts[-1].event if self.attempts else None) or Event.LOST
 
     @property
     def seconds(self) -> float | None:

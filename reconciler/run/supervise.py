@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from reconciler.aws import Aws
 from reconciler.config.schema import Run as Rules
+from reconciler.run.judge import Verdict
 from reconciler.run.launch import Launch, start
 from reconciler.run.logs import TaskLog
 from reconciler.run.record import Run, Runs, State
@@ -32,12 +33,12 @@ class Screen(Watcher, Protocol):
 
 @dataclass
 class Supervisor:
-    """Sees runs of one deploy through. cost: US dollars of so many seconds of its task, None when unknown."""
+    """Sees runs of one deploy through. cost: US dollars of so many seconds of a run's task, None when unknown."""
 
     aws: Aws
     runs: Runs
     rules: Rules
-    cost: Callable[[float], float | None]
+    cost: Callable[[Run, float], float | None]
 
     def start(self, launch: Launch, run: Run) -> Run:
         """Launch the run's first task, or find it."""
@@ -47,24 +48,33 @@ class Supervisor:
     def finish(self, launch: Launch, run: Run, screen: Screen) -> Run:
         """Watch a started run to its end, with every retry. Raises AwsError; Interrupted from the clock."""
         while True:
-            run = self._attempt(run, screen)
-            attempt = run.attempts[-1]
-            following = self._following(run)
+            run = self._attempt(launch, run, screen)
+            following = self.following(run)
             if isinstance(following, str):
-                return self._end(run, attempt, following)
+                return self.end(run, following)
             self.runs.put(run)
-            screen.retry(attempt, following)
+            screen.retry(run.attempts[-1], following)
             self.aws.clock.sleep(following.pause)
             run = start(self.aws, self.runs, launch, run, following.provider)
 
-    def _attempt(self, run: Run, screen: Screen) -> Run:
+    def _attempt(self, launch: Launch, run: Run, screen: Screen) -> Run:
         """Watch the newest attempt, unless it has ended already."""
         attempt = run.attempts[-1]
         if attempt.event is not None:
             return run
         screen.launched(run, attempt)
         log = TaskLog(self.aws, run.log_group, run.log_prefix, attempt.task_arn)
-        verdict = Watch(self.aws, run.cluster, attempt.task_arn, log, screen, self.rules.max_duration).follow()
+        log.follow([run.container])
+        watch = Watch(
+            self.aws, run.cluster, attempt.task_arn, log, screen, self.rules.max_duration, launched=attempt.launched
+        )
+        return self.ended(launch, run, watch.follow())
+
+    def ended(self, launch: Launch, run: Run, verdict: Verdict) -> Run:
+        """The run with the end of its newest attempt, whose deadline is taken away."""
+        attempt = run.attempts[-1]
+        if launch.deadline:
+            launch.deadline.remove(self.aws, attempt)
         ended: Mapping[str, Any] = {
             "event": verdict.event,
             "exit_code": verdict.exit_code,
@@ -74,7 +84,8 @@ class Supervisor:
         }
         return run.with_attempt(attempt.model_copy(update=dict(ended)))
 
-    def _following(self, run: Run) -> Again | str:
+    def following(self, run: Run) -> Again | str:
+        """What comes after an attempt that has ended: another, or why there is none."""
         if run.attempts[-1].event is Event.SUCCESS:
             return ""
         now = self.aws.clock.now()
@@ -84,12 +95,12 @@ class Supervisor:
         """What the run's tasks have cost so far."""
         now = self.aws.clock.now()
         spans = [(a.stopped or now) - (a.started or a.launched) for a in run.attempts if a.task_arn]
-        costs = [self.cost(seconds) for seconds in spans]
+        costs = [self.cost(run, seconds) for seconds in spans]
         return None if any(cost is None for cost in costs) else sum(cost or 0.0 for cost in costs)
 
-    def _end(self, run: Run, attempt: Attempt, why: str) -> Run:
+    def end(self, run: Run, why: str) -> Run:
         """Record the end, with the metrics that the program wrote."""
-        event = attempt.event or Event.LOST
+        attempt, event = run.attempts[-1], run.event
         update: dict[str, Any] = {
             "state": STATES.get(event, State.FAILED),
             "exit_code": attempt.exit_code,

@@ -1,7 +1,8 @@
 """Watch one task to its end: its states, its log lines once and in order, how it ended.
 
-CloudWatch shows lines some time after they were written, so after the task has stopped the log is read until nothing
-new came for a while: `QUIET` seconds, longer when a task failed without a word.
+CloudWatch shows lines some time after they were written, so after the task has stopped the log is read on for as long
+as lines have been seen to be late, and until no new ones come (`Drain`). ECS may not know a task that was launched a
+moment ago, and a connection may break for a while: neither ends the watch.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reconciler.aws import Aws
+from reconciler.errors import Denied, Unreachable
 from reconciler.run.judge import OVERDUE, Verdict, judge
 from reconciler.run.logs import TaskLog
 from reconciler.run.retry import Event
 
-POLL = 0.4  # seconds between looks, growing to
-SLOW = 3.0
-QUIET = 0.8  # seconds without a new line after the end
-SILENT = 5.0  # the same, when the task failed and hasn't written a line
-MISSING = 60.0  # seconds for which a task just launched may be unknown to ECS
+POLL = 0.1  # seconds between looks while something changes, growing to
+SLOW = 0.4
+QUIET = 0.3  # seconds without a new line after the end, at least
+SILENT = 5.0  # the same, when the task hasn't written a line
+LATEST = 30.0  # lines later than this aren't waited for
+MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
+OUTAGE = 900.0  # seconds for which AWS may be out of reach
 
 
 class Watcher(Protocol):
@@ -34,10 +38,13 @@ class Watcher(Protocol):
     def tick(self) -> None:
         """Time goes by."""
 
+    def trouble(self, text: str) -> None:
+        """Something can't be seen for now, or at all."""
+
 
 @dataclass
 class Watch:
-    """Watches one task. max_duration: seconds after which it is stopped."""
+    """Watches one task. max_duration: seconds after which it is stopped; launched: seconds since the epoch."""
 
     aws: Aws
     cluster: str
@@ -45,37 +52,65 @@ class Watch:
     log: TaskLog
     watcher: Watcher
     max_duration: int | None = None
+    launched: float = 0.0
 
     def follow(self) -> Verdict:
         """Watch to the end. Raises AwsError; Interrupted from the clock."""
-        pause, launched, state, stopped = POLL, self.aws.clock.now(), "", False
+        clock, pause, state, stopped = self.aws.clock, POLL, "", False
+        alive = known = max(self.launched, 0.0)  # when it was last seen with its program, or at all
         while True:
-            task = self._describe()
+            looked = clock.now()
+            task = self._look()
             if task is None:
-                if not state and self.aws.clock.now() - launched < MISSING:
-                    self.aws.clock.sleep(POLL)
+                if clock.now() - known < MISSING:
+                    clock.sleep(SLOW)
                     continue
                 return self._vanished()
+            known = clock.now()
             if task["lastStatus"] != state:
                 state, pause = task["lastStatus"], POLL
                 self.watcher.state(task, state)
             self.log.follow(c["name"] for c in task.get("containers", ()))
-            new = self.log.read(self.watcher.line)
             if state == "STOPPED":
-                verdict = judge(task, self._essential(task))
-                self._drain(failed=verdict.event is not Event.SUCCESS)
-                return verdict
+                self._drain(task, alive)
+                return judge(task, self._essential(task))
+            if state not in ("DEPROVISIONING", "STOPPING", "DEACTIVATING"):
+                alive = looked
+            new = self._read()
             if not stopped and self._overdue(task):
                 stopped = True
                 self.aws.find("ecs", "StopTask", cluster=self.cluster, task=self.task_arn, reason=OVERDUE)
             self.watcher.tick()
             pause = POLL if new else min(pause * 1.3, SLOW)
-            self.aws.clock.sleep(pause)
+            clock.sleep(pause)
 
-    def _describe(self) -> Mapping[str, Any] | None:
-        answer = self.aws.find("ecs", "DescribeTasks", cluster=self.cluster, tasks=[self.task_arn])
-        tasks = (answer or {}).get("tasks") or ()
-        return tasks[0] if tasks else None
+    def _look(self) -> Mapping[str, Any] | None:
+        """The task; None when ECS doesn't know it. Waits while AWS can't be reached. Raises AwsError."""
+        began, told = self.aws.clock.now(), False
+        while True:
+            try:
+                answer = self.aws.find("ecs", "DescribeTasks", cluster=self.cluster, tasks=[self.task_arn])
+            except Unreachable as error:
+                if self.aws.clock.now() - began > OUTAGE:
+                    raise
+                if not told:
+                    self.watcher.trouble(f"AWS can't be reached, the task goes on without us: {error.reason}")
+                    told = True
+                self.aws.clock.sleep(SLOW)
+                continue
+            tasks = (answer or {}).get("tasks") or ()
+            return tasks[0] if tasks else None
+
+    def _read(self) -> int:
+        """Hand on new lines. That the log can't be read now, or may not be, is said once and no reason to stop."""
+        try:
+            return self.log.read(self.watcher.line)
+        except Unreachable:
+            return 0  # the next look says more
+        except Denied as error:
+            self.log.closed = True
+            self.watcher.trouble(f"the log can't be shown: {error}")
+            return 0
 
     def _overdue(self, task: Mapping[str, Any]) -> bool:
         started = task.get("startedAt")
@@ -93,13 +128,32 @@ class Watch:
 
     def _vanished(self) -> Verdict:
         """ECS forgets a stopped task after about an hour; its log is still there."""
-        self.log.read(self.watcher.line)
+        self._read()
         return Verdict(Event.LOST, None, "ECS doesn't know this task any more: it ended over an hour ago")
 
-    def _drain(self, *, failed: bool) -> None:
-        """Read on until nothing new came for a while."""
-        quiet, since = SILENT if failed and not self.log.seen else QUIET, self.aws.clock.now()
-        while self.aws.clock.now() - since < quiet:
-            self.aws.clock.sleep(0.2)
-            if self.log.read(self.watcher.line):
-                since, quiet = self.aws.clock.now(), QUIET
+    def _drain(self, task: Mapping[str, Any], alive: float) -> None:
+        """Read on for as long as late lines may come. alive: when the program was last seen running."""
+        clock = self.aws.clock
+        ended = _seconds(task.get("executionStoppedAt") or task.get("stoppedAt")) or alive
+        ran = task.get("startedAt") is not None
+        # Their clock may be behind ours: the program can't have ended before it was last seen running. It may be
+        # ahead, too.
+        ended = min(max(ended, alive), clock.now())
+        self._read()
+        last = clock.now()
+        while not self.log.closed:
+            now = clock.now()
+            late = min(1.5 * self.log.late, LATEST) + QUIET
+            if not self.log.seen and ran:
+                late = SILENT
+            if now - ended >= late and now - last >= min(QUIET, late) / 2:
+                return
+            clock.sleep(0.1)
+            if self._read():
+                last = clock.now()
+                # New lines may have more behind them.
+                ended = max(ended, last - late + QUIET)
+
+
+def _seconds(moment: Any) -> float | None:
+    return None if moment is None else float(moment.timestamp())

@@ -1,0 +1,39 @@
+"""What Ctrl-C, or a cancelled CI job, does to tasks under way: stop them, or leave them and say how to come back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from reconciler.cli.common import Target
+from reconciler.cli.terminal import Terminal
+from reconciler.deployment import Deployment
+from reconciler.run.record import Run
+
+
+def choose(where: Target, here: Deployment, terminal: Terminal, wanted: str) -> str:
+    """`stop` or `detach`: as asked for, as the person at the terminal says, or as the file does."""
+    where.stop.clear()  # the calls that follow may wait again; a second Ctrl-C still ends the process
+    return wanted or (_ask() if sys.stdin.isatty() and terminal.live else here.deploy.run.on_interrupt)
+
+
+def _ask() -> str:
+    try:
+        answer = input("\nStop what runs, or leave it running? [S/l] ")
+    except EOFError:
+        return "stop"
+    return "detach" if answer.strip().lower() in ("l", "leave", "d", "detach") else "stop"
+
+
+def come_back(where: Target, run: Run | None = None) -> str:
+    """How to come back to a run, or to all of them."""
+    if run is None:
+        return f"see them: {command(where, 'runs', '')}"
+    return f"come back to it: {command(where, 'watch', run.id)}; end it: {command(where, 'stop', run.id)}"
+
+
+def command(where: Target, verb: str, run_id: str) -> str:
+    """A command line about a run."""
+    file = "" if where.file == Path("deploy.yaml") else f" --file {where.file}"
+    name = f" {run_id}" if run_id else ""
+    return f"python -m reconciler {verb}{name}{file}{' --local' if where.local else ''}"

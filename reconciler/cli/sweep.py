@@ -1,0 +1,173 @@
+"""A sweep as it is run and shown: one live line at a terminal, a line for each run that ends, a table at the end."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from reconciler.cli.common import Target
+from reconciler.cli.interrupt import choose, come_back
+from reconciler.cli.terminal import Terminal, seconds
+from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
+from reconciler.config.sweep import Sweep
+from reconciler.deployment import Deployment
+from reconciler.errors import Interrupted, ReconcilerError
+from reconciler.run.fingerprint import fingerprint
+from reconciler.run.fleet import Fleet
+from reconciler.run.job import Decision, decide, supervisor
+from reconciler.run.launch import Launch, new_run
+from reconciler.run.overrides import Overrides
+from reconciler.run.record import Run, Runs, State
+from reconciler.run.sweep import label
+
+
+class SweepWork:
+    """See reconciler.cli.work.Work. found: the combinations; sweep: its section, None for --count."""
+
+    def __init__(
+        self,
+        where: Target,
+        here: Deployment,
+        runs: Runs,
+        terminal: Terminal,
+        options: Namespace,
+        overrides: Overrides,
+        found: Sequence[dict[str, str]],
+        max_parallel: int,
+        sweep: Sweep | None,
+    ) -> None:
+        self.where, self.here, self.runs, self.terminal, self.options = where, here, runs, terminal, options
+        self.found = [overrides.with_environment(one) for one in found]
+        self.names = {name for one in found for name in one}
+        self.max_parallel, self.sweep = max_parallel, sweep
+        self.id = f"sweep-{fingerprint({'combinations': list(found), 'overrides': overrides.model_dump()})[:8]}"
+        self.decisions: list[Decision] = []
+        self.launch: Launch | None = None
+        self.todo: list[Run] = []
+        self.all: list[Run] = []
+
+    def decide(self) -> None:
+        """Read each combination's newest run."""
+        self.decisions = self.here.aws.each(lambda one: decide(self.here, self.runs, one), self.found)
+
+    @property
+    def launches(self) -> bool:
+        """Whether some combination has no good run yet."""
+        return any(decision.action != "none" for decision in self.decisions)
+
+    def start(self, launch: Launch, check: Callable[[], None]) -> None:
+        """Write down every run that is to be: what launches them comes after the lock."""
+        self.launch, now = launch, self.here.aws.clock.now()
+        if any(decision.action == "launch" for decision in self.decisions):
+            check()
+
+        def make(decision: Decision, overrides: Overrides) -> Run:
+            if decision.action == "resume" and decision.run is not None:
+                return decision.run
+            before = decision.run.id if decision.run else ""
+            run = new_run(
+                self.runs, launch, decision.fingerprint, decision.inputs, now, overrides, before=before, sweep=self.id
+            )
+            self.runs.put(run)
+            return run
+
+        wanted = [pair for pair in zip(self.decisions, self.found, strict=True) if pair[0].action != "none"]
+        self.todo = self.here.aws.each(lambda pair: make(*pair), wanted)
+        resumed = sum(decision.action == "resume" for decision in self.decisions)
+        done = len(self.decisions) - len(wanted)
+        self.terminal.say(
+            f"Sweep {self.id}: {len(self.decisions)} combinations, {done} done before, {resumed} under way, "
+            f"{len(wanted) - resumed} to launch, at most {self.max_parallel} at once"
+        )
+
+    def finish(self) -> int:
+        """Run what is left, then show all."""
+        ended: dict[str, Run] = {}
+        if self.launch is not None and self.todo:
+            screen = Screen(self.terminal, len(self.todo), self.name)
+            fleet = Fleet(supervisor(self.here, self.runs), self.launch, self.max_parallel, screen)
+            try:
+                ended = {run.fingerprint: run for run in fleet.work(self.todo)}
+            except Interrupted:
+                self.terminal.status("")
+                self._interrupted(fleet)
+            except ReconcilerError as error:
+                self.terminal.status("")
+                hint = "what runs goes on; run the same command again to go on with what is missing"
+                raise RunFailed(f"lost sight of {self.id}: {error}", hint=hint) from None
+            self.terminal.status("")
+        else:
+            self.terminal.say("Nothing to run: every combination has a run that succeeded.")
+        found = [ended.get(d.fingerprint) or d.run for d in self.decisions]
+        self.all = [run for run in found if run is not None]
+        show_table(self.terminal, self.all, self.name, self.sweep)
+        return 0 if len(self.all) == len(found) and all(r.state is State.SUCCEEDED for r in self.all) else SOME_FAILED
+
+    def name(self, run: Run) -> str:
+        """A run's combination, for people."""
+        return label({k: v for k, v in run.overrides.environment.items() if k in self.names})
+
+    def json(self, code: int) -> dict[str, Any]:
+        """See Work."""
+        runs = [{"verdict": verdict(run, code), **run.model_dump(mode="json")} for run in self.all]
+        counts = dict(Counter(run.state.value for run in self.all))
+        result = "some-failed" if code == SOME_FAILED else "succeeded" if self.todo else "nothing-to-run"
+        found = {"result": result, "exit_code": code, "task_exit_code": None}
+        return {"verdict": found, "sweep": {"id": self.id, "counts": counts, "runs": runs}}
+
+    def _interrupted(self, fleet: Fleet) -> None:
+        """Stop what runs, or leave it; what isn't launched yet stays so."""
+        choice = choose(self.where, self.here, self.terminal, self.options.on_interrupt)
+        rest = f"run the same command again to go on with what is missing; {come_back(self.where)}"
+        if choice == "detach":
+            raise Interrupted(f"detached; {len(fleet.active)} tasks of {self.id} go on", hint=rest)
+        count = fleet.stop()
+        raise Interrupted(f"{count} tasks of {self.id} are being stopped", hint=rest)
+
+
+class Screen:
+    """Shows the runs of a fleet as they change."""
+
+    def __init__(self, terminal: Terminal, total: int, name: Callable[[Run], str]) -> None:
+        self.terminal, self.total, self.name = terminal, total, name
+        self.over = 0
+        self.counts: Counter[str] = Counter()
+
+    def changed(self, run: Run) -> None:
+        """One line for a run that has ended, or is tried again."""
+        if run.state.over:
+            self.over += 1
+            self.counts[run.state.value] += 1
+            colour = "green" if run.state is State.SUCCEEDED else "red"
+            took = f"{seconds(run.seconds)}" if run.seconds is not None else "-"
+            code = "no exit code" if run.exit_code is None else f"exit {run.exit_code}"
+            text = f"  [{self.over}/{self.total}] {self.name(run)}  {run.state.value}, {code}, {took}  {run.id}"
+            self.terminal.say(self.terminal.style(text, colour) if run.state is not State.SUCCEEDED else text)
+        elif run.attempts and run.attempts[-1].event is not None:
+            last = run.attempts[-1]
+            self.terminal.say(f"  {self.name(run)}: {last.event} on {last.provider}: launching again")
+
+    def tick(self, waiting: int, active: int) -> None:
+        """The live line."""
+        ended = ", ".join(f"{count} {state}" for state, count in sorted(self.counts.items())) or "none over"
+        self.terminal.status(f"  {active} running, {waiting} waiting, {ended}")
+
+
+def show_table(terminal: Terminal, runs: Sequence[Run], name: Callable[[Run], str], sweep: Sweep | None) -> None:
+    """All runs of a sweep, the best first where there is a metric; those without it last."""
+    metric = sweep.metric if sweep else None
+    ordered = list(runs)
+    if metric is not None and sweep is not None:
+        sign = 1.0 if sweep.goal == "min" else -1.0
+        ordered.sort(key=lambda run: (metric not in run.metrics, sign * run.metrics.get(metric, 0.0)))
+    width = max([len(name(run)) for run in ordered] + [10])
+    terminal.print(f"  {'combination':<{width}}  {'state':<10} {'exit':<5} {'time':<10} {metric or ''}".rstrip())
+    for run in ordered:
+        took = seconds(run.seconds) if run.seconds is not None else "-"
+        code = "-" if run.exit_code is None else str(run.exit_code)
+        value = f"{run.metrics[metric]:.6g}" if metric and metric in run.metrics else ""
+        terminal.print(f"  {name(run):<{width}}  {run.state.value:<10} {code:<5} {took:<10} {value}".rstrip())
+    counts = Counter(run.state.value for run in runs)
+    terminal.print("  " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))

@@ -1,0 +1,75 @@
+"""How a run ended, as the exit code of the command and as `verdict` in its JSON. docs/exit-codes.md is the table. Pure.
+
+A task's own code is the command's code. The codes that we end with ourselves are never a task's: a task that ends
+with one of them is told by a code of its own (RESERVED_BY_US), and its real one is in the output.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.errors import ReconcilerError
+from reconciler.run.record import Run, State
+from reconciler.run.retry import Event
+
+RESERVED_BY_US = 119  # the task failed with a code that is one of ours
+NOT_LAUNCHED = 120  # we failed, and no task was launched
+LOST_SIGHT = 121  # we failed while a task was under way
+NO_CODE = 122  # the program never ran, or ECS gives no exit code
+STOPPED = 123  # stopped by somebody, or by `run.max_duration`
+SOME_FAILED = 124  # some runs of a sweep failed
+WRONG_INPUT, INTERRUPTED, PIPE = 2, 130, 141
+OURS = frozenset(
+    {WRONG_INPUT, RESERVED_BY_US, NOT_LAUNCHED, LOST_SIGHT, NO_CODE, STOPPED, SOME_FAILED, INTERRUPTED, PIPE}
+)
+
+STOPS = (Event.STOPPED, Event.TIMEOUT)
+NAMES = {
+    Event.SUCCESS: "succeeded",
+    Event.ERROR: "task-failed",
+    Event.NO_CAPACITY: "no-capacity",
+    Event.INTERRUPTION: "interrupted-by-spot",
+    Event.NOT_STARTED: "not-started",
+    Event.STOPPED: "stopped",
+    Event.TIMEOUT: "timeout",
+    Event.LOST: "lost",
+}
+FAILURES = {
+    1: "tool-failed", NOT_LAUNCHED: "tool-failed", LOST_SIGHT: "lost-sight", WRONG_INPUT: "wrong-input",
+    INTERRUPTED: "interrupted", PIPE: "interrupted",
+}  # fmt: skip
+
+
+class RunFailed(ReconcilerError):
+    """We failed while a task was under way: never to be taken for the task's own exit code."""
+
+    exit_code = LOST_SIGHT
+
+
+def exit_code(run: Run) -> int:
+    """What to end with after a run that is over."""
+    if run.state is State.SUCCEEDED:
+        return 0
+    if run.event in STOPS:
+        return STOPPED
+    if not run.exit_code:
+        return NO_CODE
+    return RESERVED_BY_US if run.exit_code in OURS else run.exit_code
+
+
+def verdict(run: Run | None, code: int) -> dict[str, Any]:
+    """`result`, the command's `exit_code`, and the task's own as `task_exit_code`. run: None when there was none."""
+    if run is None or not run.state.over:
+        result = "nothing-to-run" if code == 0 else FAILURES.get(code, "tool-failed")
+        return {"result": result, "exit_code": code, "task_exit_code": None}
+    return {"result": NAMES[run.event], "exit_code": code, "task_exit_code": run.exit_code}
+
+
+def failure(code: int, message: str) -> dict[str, Any]:
+    """The object that a command prints with --json when it ends without having done its work."""
+    return {"version": 1, "verdict": verdict(None, code), "error": message}
+
+
+def ours(module: str, code: int) -> int:
+    """A failure's exit code: those that may end with a task's code have another for it than 1."""
+    return NOT_LAUNCHED if code == 1 and module in ("apply", "watch") else code

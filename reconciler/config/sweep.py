@@ -1,0 +1,58 @@
+"""The `run.sweep` section: one task for each combination of parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reconciler.config import names
+from reconciler.config.base import AsWritten, Int, Section
+
+Name = Annotated[str, names.ENV]
+Values = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Range(Section):
+    """A number between two others."""
+
+    min: float = Field(description="The least.", examples=[0.01])
+    max: float = Field(description="The most.", examples=[0.3])
+    log: bool = Field(False, description="Evenly by its logarithm.", examples=[True])
+    integer: bool = Field(False, description="A whole number.", examples=[True])
+
+
+class RandomSweep(Section):
+    """Combinations drawn at random; the same seed draws the same."""
+
+    count: Int = Field(ge=1, le=1000, description="How many.", examples=[20])
+    seed: Int = Field(0, ge=0, description="Where the random numbers start.", examples=[7])
+    ranges: dict[Name, Range] = Field(
+        {},
+        description="For each environment variable the numbers to draw from.",
+        examples=[{"ETA": {"min": 0.01, "max": 0.3, "log": True}}],
+    )
+    choices: Annotated[dict[Name, Values], AsWritten()] = Field(
+        {}, description="For each environment variable the values to draw from.", examples=[{"MAX_DEPTH": [3, 5, 7]}]
+    )
+
+
+class Sweep(Section):
+    """One task for each combination: those of `grid`, of `list` and of `random` together."""
+
+    grid: Annotated[dict[Name, Values], AsWritten()] = Field(
+        {},
+        description="Values for each environment variable; every combination of them is a task.",
+        examples=[{"MAX_DEPTH": [3, 5, 7], "ETA": [0.1, 0.3]}],
+    )
+    list: Annotated[tuple[dict[Name, str], ...], AsWritten()] = Field(
+        (), description="Combinations, one by one.", examples=[[{"MAX_DEPTH": 3, "ETA": 0.1}]]
+    )
+    random: RandomSweep | None = Field(
+        None, description="Combinations drawn at random.", examples=[{"count": 20, "choices": {"ETA": [0.1, 0.3]}}]
+    )
+    max_parallel: Int = Field(10, ge=1, le=1000, description="No more tasks than this at once.", examples=[20])
+    metric: str | None = Field(
+        None, min_length=1, description="The metric by which the table is sorted.", examples=["rmse"]
+    )
+    goal: Literal["min", "max"] = Field("min", description="Whether less or more of it is better.", examples=["max"])

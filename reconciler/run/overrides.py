@@ -1,0 +1,79 @@
+"""What is different for one run: variables, size and command given on the command line or by a sweep. Pure."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from reconciler.config.fargate import SIZES, check_size
+from reconciler.errors import UserError
+
+OURS = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Overrides(BaseModel):
+    """cpu: CPU units, memory: MiB, command: words; None for those of the task definition."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    environment: dict[str, str] = {}
+    cpu: int | None = None
+    memory: int | None = None
+    command: tuple[str, ...] | None = None
+
+    def onto(self, inputs: Mapping[str, Any], container: str) -> dict[str, Any]:
+        """The inputs of a run with these in place, so that they are part of its fingerprint."""
+        changed = copy.deepcopy(dict(inputs))
+        one = changed["containers"][container]
+        if self.environment:
+            one["environment"] = dict(sorted({**one.get("environment", {}), **self.environment}.items()))
+        if self.command is not None:
+            one["command"] = list(self.command)
+        changed |= {key: value for key, value in (("cpu", self.cpu), ("memory", self.memory)) if value is not None}
+        return changed
+
+    def with_environment(self, environment: Mapping[str, str]) -> Overrides:
+        """These and more variables."""
+        return self.model_copy(update={"environment": {**self.environment, **environment}})
+
+
+def parse(env: Sequence[str], cpu: str, memory: str, command: Sequence[str] | None, size: tuple[int, int]) -> Overrides:
+    """From the words of the command line. size: CPU units and MiB of the file. Raises UserError."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from reconciler.config.fargate import Cpu, Memory
+
+    environment = {}
+    for text in env:
+        name, equals, value = text.partition("=")
+        if not equals or not NAME.fullmatch(name):
+            raise UserError(f"--env {name}: not NAME=VALUE", hint="write for instance --env EPOCHS=20")
+        if name in OURS:
+            raise UserError(f"--env {name}: each run gets its own {name}", hint="leave it out")
+        environment[name] = value
+    found: dict[str, int] = {}
+    for option, text, kind in (("cpu", cpu, Cpu), ("memory", memory, Memory)):
+        if text:
+            try:
+                found[option] = TypeAdapter(kind).validate_python(text)
+            except ValidationError as error:
+                raise UserError(
+                    f"--{option} {text}: not a size that Fargate has",
+                    hint=_sizes(option, found.get("cpu", size[0])),
+                ) from error
+    if found:
+        units, mib = found.get("cpu", size[0]), found.get("memory", size[1])
+        if wrong := check_size(units, mib):
+            raise UserError(f"--cpu {units} --memory {mib}: Fargate has no such size", hint=wrong[1])
+    given = tuple(command) if command else None
+    return Overrides(environment=environment, cpu=found.get("cpu"), memory=found.get("memory"), command=given)
+
+
+def _sizes(option: str, cpu: int) -> str:
+    sizes = SIZES if option == "cpu" else SIZES[cpu]
+    return f"one of {', '.join(map(str, sizes))}"
