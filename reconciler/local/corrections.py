@@ -5,6 +5,7 @@ Each touches one of moto's insides; tests/local/test_moto_insides.py fails when 
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from moto.core.responses import EmptyResult
@@ -32,6 +33,19 @@ def install() -> None:
     _retention_is_checked()
     _log_pages_end_at_one_megabyte()
     _oidc_audiences_change()
+    _iam_answers_one_at_a_time()
+
+
+def _iam_answers_one_at_a_time() -> None:
+    """moto's IAM walks over all policies while another thread adds one, and ends with RuntimeError."""
+    original: Any = IamResponse._dispatch
+    lock = threading.Lock()
+
+    def dispatch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return original(self, *args, **kwargs)
+
+    IamResponse._dispatch = dispatch  # type: ignore[method-assign]
 
 
 def _log_pages_end_at_one_megabyte() -> None:

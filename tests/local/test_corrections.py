@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -56,3 +59,15 @@ def test_the_audiences_of_an_oidc_provider(embedded_aws: EmbeddedAws) -> None:
 def test_the_managed_policy_of_the_guide_is_there(embedded_aws: EmbeddedAws) -> None:
     arn = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
     assert embedded_aws.client("iam").get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+
+
+def test_policies_made_and_attached_at_once(embedded_aws: EmbeddedAws) -> None:
+    iam, name = embedded_aws.client("iam"), unique("role")
+    document = json.dumps({"Version": "2012-10-17", "Statement": []})
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    managed = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    with ThreadPoolExecutor(8) as pool:
+        made = [pool.submit(iam.create_policy, PolicyName=unique("p"), PolicyDocument=document) for _ in range(40)]
+        attached = [pool.submit(iam.attach_role_policy, RoleName=name, PolicyArn=managed) for _ in range(40)]
+        for answer in (*made, *attached):
+            answer.result()

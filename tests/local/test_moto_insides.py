@@ -15,6 +15,7 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.events.models import EventPattern, EventsBackend, Rule
 from moto.events.utils import EventTemplateParser
 from moto.iam.models import IAMBackend, Policy, Role
+from moto.iam.responses import IamResponse
 from moto.logs.models import LogGroup, LogsBackend, LogStream
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
@@ -53,6 +54,7 @@ def test_the_version_is_the_one_pinned() -> None:
         (LogStream, "put_log_events get_log_events"),
         (S3Backend, "delete_bucket_encryption"),
         (IAMBackend, "get_role_by_arn"),
+        (IamResponse, "_dispatch"),
         (STSBackend, "assume_role"),
         (Rule, "send_to_targets"),
         (EventPattern, "get_pattern matches_event"),
