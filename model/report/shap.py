@@ -12,7 +12,7 @@ from model.report.svg import Plot
 if TYPE_CHECKING:
     from model.train import Run
 
-HOURS = 2000
+HOURS = 1000
 
 
 def mean_abs(run: Run, target: str) -> list[tuple[str, float]]:

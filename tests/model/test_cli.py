@@ -306,3 +306,25 @@ def test_compare(finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: P
     same = compare.compare(str(one), str(one))
     assert same["inputs"] == {}
     assert same["paired"]["return"]["b_saves"]["value"] == 0
+
+
+def test_hyperparameters_from_one_ssm_parameter(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from model import params, store
+    from model.errors import InputError
+
+    for name, value in aws.items():
+        monkeypatch.setenv(name, value)
+    store.client.cache_clear()
+    ssm = _client(aws, "ssm")
+    try:
+        value = '{"eta": 0.5, "return": {"max_depth": 1}}'
+        ssm.put_parameter(Name="/one", Value=value, Type="SecureString")  # type: ignore[attr-defined]
+        ssm.put_parameter(Name="/bad", Value="eta: 1", Type="String")  # type: ignore[attr-defined]
+        found = params.load({"PARAMS_SSM": "/one"})
+        assert (found["volatility"].eta, found["return"].max_depth) == (0.5, 1)
+        with pytest.raises(InputError, match="PARAMS_SSM /bad: not valid JSON"):
+            params.load({"PARAMS_SSM": "/bad"})
+        with pytest.raises(InputError, match="can't read SSM parameter /gone: it isn't there"):
+            params.load({"PARAMS_SSM": "/gone"})
+    finally:
+        store.client.cache_clear()
