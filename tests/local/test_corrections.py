@@ -63,8 +63,10 @@ def test_the_managed_policy_of_the_guide_is_there(embedded_aws: EmbeddedAws) -> 
 
 def test_policies_made_and_attached_at_once(embedded_aws: EmbeddedAws) -> None:
     iam, name = embedded_aws.client("iam"), unique("role")
-    document = json.dumps({"Version": "2012-10-17", "Statement": []})
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust}))
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
     managed = "arn:aws:iam::aws:policy/ReadOnlyAccess"
     with ThreadPoolExecutor(8) as pool:
         made = [pool.submit(iam.create_policy, PolicyName=unique("p"), PolicyDocument=document) for _ in range(40)]
