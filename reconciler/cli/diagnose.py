@@ -46,7 +46,7 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run) -> Diagnosis:
             lines = log.tail(LINES)
         except ReconcilerError:
             lines = []  # what ECS says is still worth explaining
-    image = str(run.inputs.get("containers", {}).get(run.container, {}).get("image", ""))
+    inputs = run.inputs.get("containers", {}).get(run.container, {})
     case = Case(
         event=(last.event if last else None) or Event.LOST,
         exit_code=run.exit_code,
@@ -55,12 +55,20 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run) -> Diagnosis:
         cpu=int(run.inputs.get("cpu", task.cpu)),
         memory=int(run.inputs.get("memory", task.memory)),
         architecture=str(run.inputs.get("architecture", task.platform)),
-        image=image,
+        image=image_name(deploy, str(inputs.get("image", ""))),
         task_role=str(task.role.name),
         execution_role=str(task.execution_role.name),
         log_group=run.log_group,
+        max_duration=deploy.run.max_duration,
+        data=str(inputs.get("environment", {}).get("S3_KEY", "")),
     )
     return explain(case)
+
+
+def image_name(deploy: Deploy, recorded: str) -> str:
+    """How people call the image: the record holds the hash of its inputs where it was built here."""
+    repository = deploy.image.repository
+    return str(repository.name) if recorded.startswith("inputs:") and repository else recorded
 
 
 def show(terminal: Terminal, found: Diagnosis) -> None:

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 
 from reconciler.run.retry import Event
 
+TRACEBACK = "Traceback (most recent call last)"
+CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
+
 
 @dataclass(frozen=True)
 class Case:
-    """What is known of an ended task. log: its last lines; cpu: CPU units; memory: MiB; image: as it was launched."""
+    """What is known of an ended task. log: its last lines; cpu: CPU units; memory: MiB; image: as it was launched;
+    max_duration: seconds; data: the key of the bucket that the program was to read.
+    """
 
     event: Event
     exit_code: int | None
@@ -24,6 +29,22 @@ class Case:
     task_role: str
     execution_role: str
     log_group: str
+    max_duration: int | None = None
+    data: str = ""
+
+    @property
+    def telling(self) -> Sequence[str]:
+        """The lines that tell of the end: from the last traceback on, with those it came from; all without one.
+
+        What a program met and got over before that isn't why it failed.
+        """
+        starts = [i for i, line in enumerate(self.log) if TRACEBACK in line]
+        if not starts:
+            return self.log
+        first = starts.pop()
+        while starts and any(line.startswith(CHAINED) for line in self.log[starts[-1] : first]):
+            first = starts.pop()
+        return self.log[first:]
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from reconciler.config.fargate import next_size
-from reconciler.run.case import Case, Diagnosis, Rule, find, no_route, said
+from reconciler.run.case import TRACEBACK, Case, Diagnosis, Rule, find, no_route, said
 from reconciler.run.retry import Event
 
 
 def _memory(case: Case) -> Diagnosis | None:
     by_ecs = said(r"OutOfMemory", case)
-    by_program = find(r"\bMemoryError\b|std::bad_alloc|Cannot allocate memory|Unable to allocate", case.log)
+    by_program = find(r"\bMemoryError\b|std::bad_alloc|Cannot allocate memory|Unable to allocate", case.telling)
     if not by_ecs and not (by_program and case.exit_code not in (0, None)):
         return None
     text = by_ecs or (by_program[1] if by_program else "")
@@ -38,10 +38,14 @@ def _spot(case: Case) -> Diagnosis | None:
 def _timeout(case: Case) -> Diagnosis | None:
     if case.event is not Event.TIMEOUT:
         return None
+    longer = f"run:\n  max_duration: {2 * case.max_duration}" if case.max_duration else ""
+    limit = f" of {case.max_duration} s" if case.max_duration else ""
     return Diagnosis(
-        "it ran longer than run.max_duration allows", (case.reason,), "allow it longer, or give it more CPU",
-        "run:\n  max_duration: 4h",
-    )  # fmt: skip
+        f"it ran longer than its run.max_duration{limit}",
+        (case.reason,),
+        "allow it longer, or give it more CPU",
+        longer,
+    )
 
 
 def _stopped(case: Case) -> Diagnosis | None:
@@ -58,36 +62,49 @@ ACTION = re.compile(
 )
 
 
+OPERATION = re.compile(r"when calling the (?P<operation>\w+) operation")
+ACTIONS = {
+    "HeadObject": "s3:GetObject", "GetObject": "s3:GetObject", "PutObject": "s3:PutObject",
+    "CreateMultipartUpload": "s3:PutObject", "UploadPart": "s3:PutObject", "ListObjectsV2": "s3:ListBucket",
+    "ListObjects": "s3:ListBucket", "HeadBucket": "s3:ListBucket", "DeleteObject": "s3:DeleteObject",
+}  # fmt: skip
+LISTS = {"s3:getobject": "read", "s3:putobject": "write"}
+
+
 def _denied(case: Case) -> Diagnosis | None:
-    found = find(r"AccessDenied|Access Denied|not authorized to perform|Forbidden.*(Head|Get)Object|\(403\)", case.log)
-    if not found or case.event is Event.SUCCESS:
+    pattern = r"AccessDenied|Access Denied|not authorized to perform|Forbidden.*(Head|Get)Object|\(403\)"
+    found = find(pattern, case.telling)
+    if not found or case.exit_code == 0:
         return None
     evidence = found[1]
+    action, resource = "", ""
     if match := ACTION.search(evidence):
-        action, resource = match["action"], match["resource"] or "the resource in the message"
-        change = ""
-        if action.lower() in ("s3:getobject", "s3:putobject") and ":::" in resource:
-            path = resource.partition(":::")[2].partition("/")[2]
-            change = f"task:\n  role:\n    {'read' if action.lower() == 's3:getobject' else 'write'}: [{path}]"
+        action, resource = match["action"], match["resource"] or ""
+    elif match := OPERATION.search(evidence):
+        action = ACTIONS.get(match["operation"], "")
+    if not action:
         return Diagnosis(
-            f"{case.task_role} may not {action}",
+            f"AWS refused something to {case.task_role}",
             (evidence,),
-            f"its policy lacks {action} on {resource}: add the path to the list that is there",
-            change,
+            "add what it needs under task.role: read and write are paths of the bucket, policy is a whole document",
+            sure=False,
         )
-    return Diagnosis(
-        f"AWS refused something to {case.task_role}",
-        (evidence,),
-        "add what it needs under task.role: read and write are paths of the bucket, policy is a whole document",
-        sure=False,
-    )
+    section = LISTS.get(action.lower(), "")
+    path = resource.partition(":::")[2].partition("/")[2] or (case.data if section == "read" else "")
+    if section and path:
+        change = f"task:\n  role:\n    {section}: [{path}]"
+        fix = f"a statement that allows {action} on {resource or path}: add the path to the list that is there"
+    else:
+        change = ""
+        fix = f"a statement that allows {action} on {resource or 'what it asked for'}: under task.role"
+    return Diagnosis(f"{case.task_role} may not {action}", (evidence,), f"its policy lacks {fix}", change)
 
 
 def _no_data(case: Case) -> Diagnosis | None:
     found = find(
-        r"NoSuchKey|NoSuchBucket|The specified (key|bucket) does not exist|HeadObject.*Not Found|\(404\)", case.log
+        r"NoSuchKey|NoSuchBucket|The specified (key|bucket) does not exist|HeadObject.*Not Found|\(404\)", case.telling
     )
-    if not found or case.event is Event.SUCCESS:
+    if not found or case.exit_code == 0:
         return None
     return Diagnosis(
         "an object or bucket isn't there", (found[1],), "check S3_BUCKET, S3_KEY and data.files; run `apply`"
@@ -95,14 +112,14 @@ def _no_data(case: Case) -> Diagnosis | None:
 
 
 def _disk(case: Case) -> Diagnosis | None:
-    found = find(r"No space left on device|ENOSPC|disk quota exceeded", case.log)
+    found = find(r"No space left on device|ENOSPC|disk quota exceeded", case.telling)
     if not found:
         return None
     return Diagnosis("the disk is full", (found[1],), "give it a larger one", "task:\n  ephemeral_storage: 50")
 
 
 def _read_only(case: Case) -> Diagnosis | None:
-    found = find(r"Read-only file system", case.log)
+    found = find(r"Read-only file system", case.telling)
     return found and Diagnosis("the file system is read-only", (found[1],), "write to /tmp or to OUTPUT_URI")
 
 
@@ -110,12 +127,12 @@ def _network(case: Case) -> Diagnosis | None:
     pattern = (
         r"Could not connect to the endpoint|ConnectTimeout|EndpointConnectionError|Temporary failure in name resolution"
     )
-    found = find(pattern, case.log)
+    found = find(pattern, case.telling)
     return no_route(found[1]) if found and case.exit_code != 0 else None
 
 
 def _module(case: Case) -> Diagnosis | None:
-    found = find(r"(?:ModuleNotFoundError|ImportError): .*", case.log)
+    found = find(r"(?:ModuleNotFoundError|ImportError): .*", case.telling)
     fix = "add it to what the Dockerfile installs; `apply` builds the image again"
     return found and Diagnosis("the image lacks a Python module", (found[1],), fix)
 
@@ -133,13 +150,12 @@ def _crash(case: Case) -> Diagnosis | None:
 
 def _exception(case: Case) -> Diagnosis | None:
     """The program's own exception: the last line of a Python traceback, with where it was raised."""
-    start = max((i for i, line in enumerate(case.log) if "Traceback (most recent call last)" in line), default=None)
+    start = max((i for i, line in enumerate(case.log) if TRACEBACK in line), default=None)
     if start is None or case.exit_code == 0:
         return None
     after = case.log[start + 1 :]
-    raised = next(
-        (line for line in after if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt|Warning)?(:|$)", line)), ""
-    )
+    # The first line that isn't indented says what was raised; carets and source lines are indented.
+    raised = next((line for line in after if re.match(r"[A-Za-z_][\w.]*(:|$)", line)), "")
     place = [line.strip() for line in after if line.strip().startswith('File "')]
     if not raised:
         return None

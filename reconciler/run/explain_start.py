@@ -7,9 +7,12 @@ import re
 from reconciler.run.case import Case, Diagnosis, Rule, find, no_route, said
 from reconciler.run.retry import Event
 
+NO_ANSWER = r"timeout|timed out|deadline exceeded|dial tcp|no route|connection refused"
+
 
 def _secret(case: Case) -> Diagnosis | None:
-    text = said(r"ResourceInitializationError.*(secret|ssm|parameter)", case)
+    # Every failure of this step speaks of "secrets or registry auth".
+    text = said(r"ResourceInitializationError.*(secrets? from|retrieve secret|invalid ?parameters?|ssm|asm)", case)
     if not text:
         return None
     if re.search(r"AccessDenied|not authorized", text, re.IGNORECASE):
@@ -19,7 +22,7 @@ def _secret(case: Case) -> Diagnosis | None:
             f"{case.execution_role} needs ssm:GetParameters or secretsmanager:GetSecretValue on it (and kms:Decrypt "
             "for a key of your own); `apply` writes this policy for the ARNs under task.secrets",
         )
-    if re.search(r"timeout|timed out|dial tcp|connect", text, re.IGNORECASE):
+    if re.search(NO_ANSWER, text, re.IGNORECASE):
         return no_route(text)
     return Diagnosis("a secret of the task can't be read", (text,), "check the ARNs under task.secrets in deploy.yaml")
 
@@ -34,6 +37,10 @@ def _log_group(case: Case) -> Diagnosis | None:
             (text,),
             f"{case.execution_role} needs logs:CreateLogStream and logs:PutLogEvents: `apply` attaches the policy",
         )
+    if re.search(NO_ANSWER, text, re.IGNORECASE):
+        return no_route(text)
+    if not re.search(r"does not exist|ResourceNotFound", text, re.IGNORECASE):
+        return Diagnosis("ECS can't write the log", (text,), "check the section logs in deploy.yaml", sure=False)
     return Diagnosis(f"the log group {case.log_group} isn't there", (text,), "run `apply`: it makes the log group")
 
 
@@ -42,11 +49,14 @@ def _image_missing(case: Case) -> Diagnosis | None:
     if not text:
         return None
     fix = "run `apply` without --skip-image: it builds and pushes the image"
+    if "may require" in text:
+        fix += f"; if it is there, {case.execution_role} may not pull it"
+        return Diagnosis(f"the image isn't there, or ECS may not pull it: {case.image}", (text,), fix, sure=False)
     return Diagnosis(f"the image isn't there: {case.image}", (text,), fix)
 
 
 def _image_denied(case: Case) -> Diagnosis | None:
-    text = said(r"CannotPull.*(403|denied|not authorized|forbidden|no basic auth)", case)
+    text = said(r"(CannotPull|registry auth).*(403|denied|not authorized|forbidden|no basic auth)", case)
     if not text:
         return None
     return Diagnosis(
@@ -59,7 +69,9 @@ def _image_denied(case: Case) -> Diagnosis | None:
 
 def _image_platform(case: Case) -> Diagnosis | None:
     found = find(
-        r"exec format error|does not match the (specified|host) platform|no matching manifest", [*case.log, case.reason]
+        r"exec format error|does not match the (specified|host) platform|no matching manifest"
+        r"|descriptor matching platform",
+        [*case.log, case.reason],
     )
     if not found:
         return None
@@ -73,10 +85,26 @@ def _image_platform(case: Case) -> Diagnosis | None:
 
 
 def _image_unreachable(case: Case) -> Diagnosis | None:
-    text = said(
-        r"(CannotPull|ResourceInitializationError).*(timeout|timed out|deadline exceeded|dial tcp|no route)", case
-    )
+    text = said(rf"(CannotPull|ResourceInitializationError).*({NO_ANSWER})", case)
     return no_route(text) if text else None
+
+
+def _image_limited(case: Case) -> Diagnosis | None:
+    text = said(r"toomanyrequests|pull rate limit", case)
+    fix = "wait and run `apply` again, or take the base image from public.ecr.aws, which has a higher limit"
+    return Diagnosis("the registry allows no more pulls for now", (text,), fix) if text else None
+
+
+def _image_large(case: Case) -> Diagnosis | None:
+    text = said(r"CannotPull.*no space left on device", case)
+    change = "task:\n  ephemeral_storage: 50"
+    return Diagnosis("the image is larger than the task's disk", (text,), "give it more", change) if text else None
+
+
+def _interface(case: Case) -> Diagnosis | None:
+    text = said(r"network interface provisioning", case)
+    fix = "run `apply` again; if it stays so, the subnet may have no free addresses"
+    return Diagnosis("ECS could not make the task's network interface in time", (text,), fix) if text else None
 
 
 def _image_other(case: Case) -> Diagnosis | None:
@@ -113,6 +141,6 @@ def _capacity(case: Case) -> Diagnosis | None:
 
 
 START: tuple[Rule, ...] = (
-    _secret, _log_group, _image_missing, _image_denied, _image_platform, _image_unreachable, _image_other, _command,
-    _capacity,
+    _secret, _log_group, _image_large, _image_limited, _image_missing, _image_denied, _image_platform,
+    _image_unreachable, _interface, _image_other, _command, _capacity,
 )  # fmt: skip

@@ -35,7 +35,7 @@ def inputs_of(here: Deployment, overrides: Overrides = NONE) -> dict[str, Any]:
     address = Address("task-definition", str(here.deploy.task.family))
     task = here.graph.nodes[address].spec
     assert isinstance(task, TaskDefinitionSpec)
-    image = f"inputs:{here.image.inputs}" if here.image else str(task.containers[0].image)
+    image = here.image_mark or str(task.containers[0].image)
     return overrides.onto(run_inputs(task, image, here.objects), here.deploy.task.container)
 
 

@@ -1,0 +1,170 @@
+# ruff: noqa: E501  the texts are as AWS writes them
+"""Why a task failed: every rule, with the texts that ECS, S3 and Python write, and what isn't known stays unknown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.run.explain import explain
+from reconciler.run.retry import Event
+from tests.run.samples import case
+
+NOT_STARTED: dict[str, Any] = {"event": Event.NOT_STARTED, "exit_code": None}
+PULL = "CannotPullContainerError: "
+INIT = "ResourceInitializationError: "
+AUTH = INIT + "unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve "
+LOGS = INIT + "failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log "
+SHIM = "CannotStartContainerError: ResourceInitializationError: failed to create new container runtime task: "
+DENIED = "botocore.exceptions.ClientError: An error occurred (AccessDenied) when calling the GetObject operation: "
+USER = "User: arn:aws:sts::123456789012:assumed-role/my-task-role/0a1b is not authorized to perform: "
+TRACE = "Traceback (most recent call last):"
+FILE = '  File "/app/train.py", line 3, in <module>'
+
+# reason or log, the cause (a part of it), sure, and a part of the change to deploy.yaml
+STARTS = [
+    (PULL + "pull image manifest has been retried 5 time(s): failed to resolve ref docker.io/library/a:b: "
+     "docker.io/library/a:b: not found", "the image isn't there", True, ""),
+    (PULL + "Error response from daemon: manifest for x:y not found: manifest unknown", "the image isn't there", True,
+     ""),
+    (PULL + "Error response from daemon: pull access denied for x, repository does not exist or may require "
+     "'docker login': denied", "isn't there, or ECS may not pull it", False, ""),
+    (PULL + "inspect image has been retried 5 time(s): httpReaderSeeker: failed open: unexpected status code "
+     "https://registry/v2/x: 403 Forbidden", "ECS may not pull the image", True, ""),
+    (AUTH + "ecr registry auth: service call has been retried 1 time(s): AccessDeniedException: User: … is not "
+     "authorized to perform: ecr:GetAuthorizationToken on resource: *", "ECS may not pull the image", True, ""),
+    (AUTH + 'ecr registry auth: service call has been retried 3 time(s): RequestError: send request failed caused by: '
+     'Post "https://api.ecr.us-east-1.amazonaws.com/": dial tcp 52.46.1.1:443: i/o timeout', "no route to AWS", True,
+     "public_ip: true"),
+    (PULL + "ref pull has been retried 5 time(s): failed to copy: httpReadSeeker: failed open: failed to do request: "
+     'Get "https://prod-us-east-1-starport-layer-bucket.s3.us-east-1.amazonaws.com/x": dial tcp: i/o timeout',
+     "no route to AWS", True, "public_ip: true"),
+    (PULL + "toomanyrequests: You have reached your pull rate limit.", "no more pulls", True, ""),
+    (PULL + "failed to extract layer: write /x: no space left on device", "larger than the task's disk", True,
+     "ephemeral_storage"),
+    (PULL + "image Manifest does not contain descriptor matching platform 'linux/amd64'", "isn't built for X86_64",
+     True, "platform: ARM64"),
+    (PULL + "something that nobody has seen", "the image can't be pulled", False, ""),
+    (AUTH + "secret from asm: service call has been retried 1 time(s): AccessDeniedException: User: … is not authorized "
+     "to perform: secretsmanager:GetSecretValue", "may not read a secret", True, ""),
+    (AUTH + "secrets from ssm: service call has been retried 1 time(s): invalid parameters: /a/b",
+     "a secret of the task can't be read", True, ""),
+    (AUTH + "secret from asm: service call has been retried 5 time(s): failed to fetch secret: i/o timeout",
+     "no route to AWS", True, "public_ip"),
+    (LOGS + "stream: ResourceNotFoundException: The specified log group does not exist. : exit status 1",
+     "the log group /ecs/my-task isn't there", True, ""),
+    (LOGS + "stream: AccessDeniedException: User: … is not authorized to perform: logs:CreateLogStream",
+     "ECS may not write the log", True, ""),
+    (LOGS + "stream: RequestError: send request failed: dial tcp 1.2.3.4:443: i/o timeout", "no route to AWS", True,
+     "public_ip"),
+    (INIT + "failed to validate logger args: the log option awslogs-stream-prefix is missing", "can't write the log",
+     False, ""),
+    (SHIM + 'failed to create shim task: OCI runtime create failed: exec: "pyhton": executable file not found in '
+     "$PATH: unknown", "the command isn't in the image", True, "command:"),
+    (SHIM + "OCI runtime create failed: exec /app/train: exec format error", "isn't built for X86_64", True,
+     "platform: ARM64"),
+    ("Timeout waiting for network interface provisioning to complete.", "network interface", True, ""),
+]  # fmt: skip
+
+ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
+    ("OOM by ECS", {"exit_code": 137, "reason": "Essential container in task exited; OutOfMemoryError: Container killed "
+     "due to memory usage"}, "out of memory: the task has 2048 MiB", True, "memory: 4096"),
+    ("OOM by numpy", {"log": [TRACE, FILE, ("numpy._core._exceptions._ArrayMemoryError: Unable to allocate 8.00 GiB for "
+     "an array with shape (1073741824,)")]}, "out of memory", True, "memory: 4096"),
+    ("OOM at the top", {"exit_code": 137, "reason": "OutOfMemoryError", "cpu": 16384, "memory": 122880},
+     "the most that Fargate has", True, ""),
+    ("Spot", {"event": Event.INTERRUPTION, "exit_code": 143, "reason": "Your Spot Task was interrupted."},
+     "Spot took the capacity back", True, "FARGATE_SPOT, FARGATE"),
+    ("no room", {"event": Event.NO_CAPACITY, "exit_code": None, "reason": "Capacity is unavailable at this time."},
+     "Fargate has no room", True, "capacity"),
+    ("timeout", {"event": Event.TIMEOUT, "exit_code": 143, "reason": "run.max_duration is over", "max_duration": 60},
+     "longer than its run.max_duration of 60 s", True, "max_duration: 120"),
+    ("stopped", {"event": Event.STOPPED, "exit_code": 143, "reason": "stopped by the user"}, "somebody stopped it",
+     True, ""),
+    ("S3 get", {"log": [TRACE, FILE, DENIED + USER + "s3:GetObject on resource: \"arn:aws:s3:::b/data/x.csv\" because "
+     "no identity-based policy allows the s3:GetObject action"]}, "my-task-role may not s3:GetObject", True,
+     "read: [data/x.csv]"),
+    ("S3 put", {"log": [DENIED.replace("GetObject", "PutObject") + USER + "s3:PutObject on resource: "
+     "\"arn:aws:s3:::b/out/m.json\" because no identity-based policy"]}, "may not s3:PutObject", True,
+     "write: [out/m.json]"),
+    ("S3 head", {"log": [("botocore.exceptions.ClientError: An error occurred (403) when calling the HeadObject "
+     "operation: Forbidden")], "data": "data/x.csv"}, "my-task-role may not s3:GetObject", True, "read: [data/x.csv]"),
+    ("another service", {"log": ["An error occurred (AccessDeniedException) when calling the Query operation: " + USER +
+     "dynamodb:Query on resource: arn:aws:dynamodb:us-east-1:1:table/t"]}, "my-task-role may not dynamodb:Query", True,
+     ""),
+    ("some refusal", {"log": ["Access Denied"]}, "AWS refused something", False, ""),
+    ("no such key", {"log": [("botocore.errorfactory.NoSuchKey: An error occurred (NoSuchKey) when calling the GetObject "
+     "operation: The specified key does not exist.")]}, "an object or bucket isn't there", True, ""),
+    ("disk", {"log": ["OSError: [Errno 28] No space left on device: '/tmp/x'"]}, "the disk is full", True,
+     "ephemeral_storage: 50"),
+    ("read-only", {"log": ["OSError: [Errno 30] Read-only file system: '/app/x'"]}, "read-only", True, ""),
+    ("no network", {"log": ['botocore.exceptions.EndpointConnectionError: Could not connect to the endpoint URL: "…"']},
+     "no route to AWS", True, "public_ip"),
+    ("a module", {"log": [TRACE, FILE, "ModuleNotFoundError: No module named 'xgboost'"]}, "lacks a Python module", True,
+     ""),
+    ("a command in a shell", {"exit_code": 127, "log": ["/bin/sh: 1: pyhton: not found"]}, "the command isn't in", True,
+     "command"),
+    ("not executable", {"exit_code": 126, "log": []}, "the command isn't in", True, "command"),
+    ("another processor", {"exit_code": 255, "log": ["exec /usr/local/bin/python: exec format error"]},
+     "isn't built for X86_64", True, "ARM64"),
+    ("segmentation fault", {"exit_code": 139, "log": ["training"]}, "segmentation fault", True, ""),
+    ("aborted", {"exit_code": 134, "log": []}, "SIGABRT", True, ""),
+    ("an exception", {"log": ["start", TRACE, FILE, "    f()", "    ^^^", "ValueError: no rows after 2024"]},
+     "the program failed: ValueError: no rows after 2024", True, ""),
+    ("an exception without a text", {"log": [TRACE, FILE, "AssertionError"]}, "AssertionError", True, ""),
+    ("killed", {"exit_code": 137, "log": ["training"]}, "was killed (SIGKILL)", False, ""),
+    ("asked to end", {"exit_code": 143, "log": []}, "asked to end (SIGTERM)", True, ""),
+    ("no code", {"event": Event.LOST, "exit_code": None, "reason": ""}, "ECS doesn't say how it ended", False, ""),
+    ("got over a refusal", {"log": ["warning: AccessDenied, going on without a cache", TRACE, FILE, "KeyError: 'Close'"]},
+     "the program failed: KeyError: 'Close'", True, ""),
+    ("the first of a chain", {"log": [TRACE, FILE, DENIED + USER + "s3:GetObject on resource: \"arn:aws:s3:::b/k\"", "",
+     "During handling of the above exception, another exception occurred:", "", TRACE, FILE, "RuntimeError: no data"]},
+     "may not s3:GetObject", True, "read: [k]"),
+    ("a bad line of data", {"exit_code": 3, "log": ["row 5: not a number"]}, "unknown", False, ""),
+    ("nothing", {"log": []}, "unknown", False, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "cause", "sure", "change"), STARTS)
+def test_a_task_that_never_started(reason: str, cause: str, sure: bool, change: str) -> None:
+    found = explain(case(**NOT_STARTED, reason=reason))
+    assert cause in found.cause
+    assert (found.sure, bool(found.change)) == (sure, bool(change))
+    assert change in found.change
+    assert found.evidence == (reason,)
+    assert found.fix
+
+
+@pytest.mark.parametrize(("known", "cause", "sure", "change"), [one[1:] for one in ENDS], ids=[one[0] for one in ENDS])
+def test_a_task_that_ran(known: dict[str, Any], cause: str, sure: bool, change: str) -> None:
+    found = explain(case(**known))
+    assert cause in found.cause
+    assert (found.sure, bool(found.change)) == (sure, bool(change)), found
+    assert change in found.change
+    assert found.fix
+    assert found.evidence
+    # Evidence is quoted, never made up.
+    texts = [*known.get("log", ()), known.get("reason", ""), "exit code", "stop code", "no exit code"]
+    assert all(
+        any(text and (text.strip() in line or line in text) for text in texts) for line in found.evidence if line
+    )
+
+
+def test_unknown_shows_what_there_is() -> None:
+    found = explain(case(exit_code=3, reason="Essential container in task exited", log=[f"line {n}" for n in range(9)]))
+    assert found.cause == "unknown"
+    assert found.evidence == (
+        "exit code: 3", "Essential container in task exited", *(f"line {n}" for n in range(4, 9))
+    )  # fmt: skip
+
+
+def test_a_change_is_a_part_of_deploy_yaml() -> None:
+    import yaml
+
+    from reconciler.config.schema import Deploy
+
+    changes = [explain(case(**NOT_STARTED, reason=one[0])).change for one in STARTS]
+    changes += [explain(case(**one[1])).change for one in ENDS]
+    for change in filter(None, changes):
+        Deploy.model_validate({"name": "my-pipeline", **yaml.safe_load(change)})

@@ -1,0 +1,52 @@
+"""Whose exit code it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.run.judge import OVERDUE, judge
+from reconciler.run.retry import Event
+from tests.run.samples import container, task
+
+OOM = "OutOfMemoryError: Container killed due to memory usage"
+CASES: list[tuple[str, list[dict[str, Any]], tuple[str, ...], tuple[int | None, Event, str]]] = [
+    ("one, good", [container(code=0)], (), (0, Event.SUCCESS, "main")),
+    ("one, bad", [container(code=37)], (), (37, Event.ERROR, "main")),
+    ("no code is a failure", [container(code=None)], (), (None, Event.LOST, "main")),
+    ("no containers", [], (), (None, Event.LOST, "")),
+    ("killed by itself", [container(code=137, reason=OOM)], (), (137, Event.ERROR, "main")),
+    ("SIGTERM by itself", [container(code=143)], (), (143, Event.ERROR, "main")),
+    ("the sidecar was stopped by ECS", [container("main", 5), container("side", 143)], (), (5, Event.ERROR, "main")),
+    ("a good end, the sidecar killed", [container("side", 137), container("main", 0)], (), (0, Event.SUCCESS, "main")),
+    ("not essential", [container("side", 1), container("main", 0)], ("main",), (0, Event.SUCCESS, "main")),
+    ("the sidecar that ended it", [container("main", 143), container("side", 3)], (), (3, Event.ERROR, "side")),
+    ("out of memory beside one stopped", [container("main", 143), container("side", 137, OOM)], (),
+     (137, Event.ERROR, "side")),
+    ("both failed: one that has a code", [container("main", None), container("side", 2)], (), (2, Event.ERROR, "side")),
+    ("not one has a code", [container("main", None), container("side", None)], (), (None, Event.LOST, "main")),
+    ("not one essential is known", [container("main", 0), container("side", None)], (), (None, Event.LOST, "side")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("containers", "essential", "wanted"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_the_container_that_ended_it(
+    containers: list[dict[str, Any]], essential: tuple[str, ...], wanted: tuple[int | None, Event, str]
+) -> None:
+    found = judge(task(*containers), essential)
+    assert (found.exit_code, found.event, found.container) == wanted
+
+
+def test_reasons_are_said_once() -> None:
+    found = judge(task(container(code=137, reason=OOM), reason="Essential container in task exited"))
+    assert found.reason == f"Essential container in task exited; {OOM}"
+    failed = judge(task(container(code=None, reason="no"), code="TaskFailedToStart", reason="no"))
+    assert failed.reason == "no"
+
+
+def test_times_and_the_deadline() -> None:
+    found = judge(task(container(code=143), code="UserInitiated", reason=f"Task stopped: {OVERDUE}"))
+    assert found.event is Event.TIMEOUT
+    assert found.started is not None
+    assert found.stopped == found.started + 60
