@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from reconciler.aws import Aws
 from reconciler.config import Deploy
 from reconciler.facts import Facts, read_facts
 from reconciler.graph import Graph
-from reconciler.image.kind import ImageSpec
+from reconciler.image.kind import ImageSpec, inputs_of_digest
 from reconciler.image.source import image_spec
 from reconciler.kinds import KINDS, AnyKind, ObjectSpec, TaskDefinition, TaskDefinitionSpec
 from reconciler.kinds.s3_object import checksums
@@ -32,10 +32,16 @@ NO_OPTIONS = Options()
 
 @dataclass(frozen=True)
 class Seen:
-    """What there is, and what the record says."""
+    """What there is, and what the record says. looked_at: what was read, there or not."""
 
     resources: Mapping[Address, Observed[Any]]
     recorded: frozenset[Address]
+    looked_at: frozenset[Address] = frozenset()
+
+    @property
+    def kept(self) -> frozenset[Address]:
+        """The record without what is known to be gone."""
+        return frozenset(a for a in self.recorded if a in self.resources or a not in self.looked_at)
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,9 @@ class Deployment:
     kinds: dict[str, AnyKind]
     objects: tuple[ObjectSpec, ...]
     image: ImageSpec | None
-    dirty: tuple[str, ...] = field(default=())  # changed files of the work tree that go into the image
+    dirty: tuple[str, ...] = ()  # changed files of the work tree that go into the image
+    image_mark: str = ""  # what stands for the image's content in a run's fingerprint
+    left_alone: frozenset[str] = frozenset()  # kinds that are neither changed nor missed
 
     @property
     def ranks(self) -> tuple[str, ...]:
@@ -67,11 +75,9 @@ class Deployment:
             found = dict(self._observe([self.graph.nodes[a].spec for a in self.graph.nodes if a in wanted], pool))
             recorded = record.result()
             # What left the file, which only the record knows of.
-            left = [
-                self.kinds[a.kind].spec(name=a.name) for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds
-            ]
-            found |= dict(self._observe(left, pool))
-        return Seen(found, recorded)
+            gone = [a for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds.keys() - self.left_alone]
+            found |= dict(self._observe([self.kinds[a.kind].spec(name=a.name) for a in gone], pool))
+        return Seen(found, recorded, frozenset((*wanted, *gone)))
 
     def _observe(self, specs: Iterable[Any], pool: ThreadPoolExecutor) -> Iterable[tuple[Address, Observed[Any]]]:
         by_kind: dict[str, list[Any]] = {}
@@ -94,9 +100,18 @@ class Deployment:
 
 
 def prepare(
-    deploy: Deploy, aws: Aws, base: Path, image_kind: AnyKind, object_kind: AnyKind, *, skip_image: bool = False
+    deploy: Deploy,
+    aws: Aws,
+    base: Path,
+    image_kind: AnyKind,
+    object_kind: AnyKind,
+    *,
+    skip_image: bool = False,
+    removing: bool = False,
 ) -> Deployment:
-    """Read what a plan starts from. base: the folder of deploy.yaml. Raises UserError, AwsError."""
+    """Read what a plan starts from. base: the folder of deploy.yaml; skip_image: leave the image as it is, unless
+    everything is to be removed. Raises UserError, AwsError.
+    """
     build = deploy.image.uri is None and not skip_image
     reads: list[Any] = [partial(read_facts, aws, deploy), partial(_checksums, deploy, base)]
     if build:
@@ -111,9 +126,12 @@ def prepare(
         for key, file, sha, size in sums
     )
     image, dirty = more[0] if build else (None, ())
-    graph = lower(deploy, facts, objects, image, fallback=more[0] if skip_image else "")
+    present, mark = more[0] if skip_image else ("", "")
+    graph = lower(deploy, facts, objects, image, fallback=present)
     kinds: dict[str, AnyKind] = {kind.spec.kind: kind for kind in (*KINDS, image_kind, object_kind)}
-    return Deployment(deploy, aws, names, graph, kinds, objects, image, dirty)
+    mark = inputs_mark(image.inputs) if image else mark or deploy.image.uri or ""
+    left_alone = frozenset({IMAGE}) if skip_image and not removing else frozenset[str]()
+    return Deployment(deploy, aws, names, graph, kinds, objects, image, dirty, mark, left_alone)
 
 
 def _checksums(deploy: Deploy, base: Path) -> list[tuple[str, str, str, int]]:
@@ -144,11 +162,18 @@ def _image(deploy: Deploy, base: Path) -> tuple[ImageSpec, tuple[str, ...]]:
     )
 
 
-def _present_image(aws: Aws, deploy: Deploy) -> str:
-    """The image of the task definition that is there."""
+def _present_image(aws: Aws, deploy: Deploy) -> tuple[str, str]:
+    """(URI, what stands for its content) of the image in the task definition that is there; empty without one."""
     if deploy.image.uri:
-        return deploy.image.uri
+        return deploy.image.uri, deploy.image.uri
     family = str(deploy.task.family)
     found = TaskDefinition().observe(aws, [TaskDefinitionSpec(name=family)]).get(family)
     containers = found.spec.containers if found else ()
-    return next((str(c.image) for c in containers if c.name == deploy.task.container), "")
+    uri = next((str(c.image) for c in containers if c.name == deploy.task.container), "")
+    inputs = inputs_of_digest(aws, str(deploy.image.repository and deploy.image.repository.name), uri)
+    return uri, inputs_mark(inputs) if inputs else uri
+
+
+def inputs_mark(inputs: str) -> str:
+    """What stands for the content of an image that was built from these inputs."""
+    return f"inputs:{inputs}"

@@ -123,7 +123,7 @@ class _Apply:
             assert isinstance(image, ImageKind)
             image.use(self.where.engine(self.aws))
         made = {s.address for s in plan.steps if s.does and s.action is not Action.DELETE}
-        kept = {a for a in seen.recorded if a in seen.resources or a in made}
+        kept = set(seen.kept | (seen.recorded & made))
         if made - seen.recorded:
             write_record(self.aws, self.here.deploy.name, kept | made)
         self.terminal.say()

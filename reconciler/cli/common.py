@@ -126,7 +126,9 @@ def where_line(here: Deployment, where: Target) -> str:
     return f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
 
 
-def deployment(where: Target, aws: Aws, terminal: Terminal, options: Namespace) -> Deployment:
+def deployment(
+    where: Target, aws: Aws, terminal: Terminal, options: Namespace, *, removing: bool = False
+) -> Deployment:
     """Read what the plan starts from."""
     return prepare(
         where.deploy,
@@ -135,6 +137,7 @@ def deployment(where: Target, aws: Aws, terminal: Terminal, options: Namespace) 
         ImageKind(None, lambda line: terminal.say(terminal.style(f"    image | {line}", "dim"))),
         Object(progress=_Progress(terminal)),
         skip_image=getattr(options, "skip_image", False),
+        removing=removing,
     )
 
 

@@ -23,7 +23,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     where = target(options)
     on_interrupt(where.stop.set)
     aws = where.aws(terminal)
-    here = deployment(where, aws, terminal, options)
+    here = deployment(where, aws, terminal, options, removing=True)
     allowed = Options(delete_data=options.delete_data)
     seen = here.observe(allowed)
     plan = here.plan_destroy(seen, allowed)
@@ -50,7 +50,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         aws.before_write = lock.check
         outcome = execute(plan, aws, here.kinds, Steps(terminal), recorded=seen.recorded, stop=where.stop)
         gone = {step.address for step in outcome.done}
-        left = {address for address in seen.recorded if address in seen.resources} - gone
+        left = seen.kept - gone
         if left != seen.recorded:
             write_record(aws, here.deploy.name, left)
         aws.before_write = lambda: None

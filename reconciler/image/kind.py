@@ -185,6 +185,17 @@ class ImageKind:
             self._report(f"the tag {tag} is left in {want.name}: {error.reason}")
 
 
+def inputs_of_digest(aws: Aws, repository: str, uri: str) -> str:
+    """The hash of the inputs of the image that `uri` names by digest; empty when that isn't known."""
+    digest = uri.partition("@")[2]
+    if not digest:
+        return ""
+    found = aws.find("ecr", "DescribeImages", repositoryName=repository, imageIds=[{"imageDigest": digest}])
+    images = (found or {}).get("imageDetails") or [{}]
+    inputs = _inputs_of(images[0])
+    return "" if inputs == UNKNOWN else inputs
+
+
 def repository_uri(aws: Aws, name: str) -> str:
     """registry/name of a repository that exists. Raises AwsError."""
     found = aws.call("ecr", "DescribeRepositories", repositoryNames=[name])["repositories"][0]

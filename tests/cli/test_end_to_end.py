@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from typing import Any
 
 import boto3
 
@@ -13,10 +14,10 @@ from reconciler.local import status
 from tests.cli.conftest import Project
 
 
-def client(project: Project, service: str):  # type: ignore[no-untyped-def]
+def client(project: Project, service: str) -> Any:
     found = status(project.folder / ".reconciler" / "local")
     assert found is not None
-    session = boto3.session.Session("x", "x", region_name="us-east-1")
+    session: Any = boto3.session.Session("x", "x", region_name="us-east-1")
     return session.client(service, endpoint_url=found.endpoint_url)
 
 
@@ -102,6 +103,22 @@ def test_skip_image_and_skip_run_do_the_resources_alone(project: Project) -> Non
     assert "image " not in ended.out
     assert client(project, "ecs").list_tasks(cluster="tiny")["taskArns"] == []
     assert project.run("plan", "--local", "--skip-image", "--detailed-exitcode").code == 0
+
+
+def test_an_apply_that_skips_the_image_leaves_it_and_runs_nothing_again(project: Project) -> None:
+    assert project.run("apply", "--local").code == 0
+    ended = project.run("apply", "--local", "--skip-image")
+    assert ended.code == 0, ended.err
+    assert "Nothing to change: 10 resources are as the file says." in ended.out
+    assert "Nothing to run: run " in ended.out
+    # A change of something else keeps the image in the record, so that it isn't forgotten.
+    project.write("deploy.yaml", (project.folder / "deploy.yaml").read_text().replace("days: 1", "days: 3"))
+    assert project.run("apply", "--local", "--skip-image").code == 0
+    assert project.run("apply", "--local", "--target", "log-group./ecs/tiny").code == 0
+    record = client(project, "ssm").get_parameters_by_path(Path="/reconciler/tiny/record")["Parameters"]
+    lines = "".join(one["Value"] for one in record).splitlines()
+    assert len(lines) == 11
+    assert "image tiny" in lines
 
 
 def test_a_changed_file_is_named_and_run(project: Project) -> None:
