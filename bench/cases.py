@@ -1,0 +1,159 @@
+"""The comparisons. Each starts the labs that it needs, and measures its subjects by turns."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.lab import ROOT, Lab
+from bench.measure import Sample, Subject, by_turns, process
+from bench.subjects import Ours, Terraform, bare, guide_script, terraform_folder
+from bench.targets import BARE, OURS, TERRAFORM
+
+Results = dict[str, dict[str, list[Sample]]]
+GUIDE = "the guide's script"
+
+
+@dataclass
+class Bench:
+    """folder: a temporary one. data: the file to upload. latency: milliseconds of each request.
+
+    rounds: of each comparison; half as many of those that take long. notes: why something wasn't measured.
+    """
+
+    folder: Path
+    data: Path
+    latency: float
+    rounds: int
+    say: Callable[[str], None]
+    results: Results = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def few(self) -> int:
+        """Rounds of what takes long."""
+        return max(1, self.rounds // 2)
+
+    def compare(self, name: str, subjects: dict[str, Subject], rounds: int | None = None) -> None:
+        """Measure by turns."""
+        self.say(f"{name} ...")
+        self.results[name] = by_turns(subjects, rounds or self.rounds, self.say)
+
+    @contextlib.contextmanager
+    def labs(self, *names: str) -> Iterator[list[Lab]]:
+        """Labs of these names, without latency as yet."""
+        with contextlib.ExitStack() as stack:
+            yield [stack.enter_context(Lab(self.folder / f"{name}-lab")) for name in names]
+
+    def note(self, text: str) -> None:
+        """Say once why something is missing."""
+        if text not in self.notes:
+            self.notes.append(text)
+            self.say(text)
+
+
+def starts(bench: Bench) -> None:
+    """What needs no AWS."""
+    with bench.labs("starts") as (lab,):
+        ours = Ours(bench.folder / "starts", lab, bench.data)
+        bench.compare("--help", {OURS: lambda: ours.run("--help", aws=False)}, 2 * bench.rounds)
+        bench.compare("--version", {OURS: lambda: ours.run("--version", aws=False)}, 2 * bench.rounds)
+        bad: Subject = lambda: ours.run("plan", "bad.yaml", codes=(2,), aws=False)  # noqa: E731
+        bench.compare("a bad file", {OURS: bad}, 2 * bench.rounds)
+
+
+def guide_size(bench: Bench) -> None:
+    """The guide's 18 resources: plan and apply with no changes, apply from nothing, destroy."""
+    source, why = terraform_folder("RECONCILER_BENCH_TERRAFORM")
+    if source is None:
+        bench.note(f"Terraform isn't measured with 18 resources: {why}")
+    with bench.labs("ours", "terraform") as (lab, other):
+        ours = Ours(bench.folder / "ours", lab, bench.data)
+        ours.lab_latency = bench.latency
+        ours.apply()
+        peer = None
+        if source is not None:
+            peer = Terraform(source, bench.folder / "terraform", other, {"data_file": str(bench.data)})
+            peer.apply()
+        for one in (lab, other):
+            one.latency(bench.latency)
+        peers: dict[str, Subject] = {TERRAFORM: peer.plan} if peer else {}
+        bench.compare("plan, no changes, 18", {OURS: ours.plan, BARE: lambda: bare(lab), **peers})
+        peers = {TERRAFORM: peer.apply} if peer else {}
+        bench.compare("apply, no changes, 18", {OURS: ours.apply, **peers})
+        if peer is not None:
+            peer.destroy()
+        _from_nothing(bench, ours, peer, other)
+
+
+def _from_nothing(bench: Bench, ours: Ours, peer: Terraform | None, spare: Lab) -> None:
+    """Apply from nothing and destroy, each by turns; what one makes the other takes away."""
+    script, why = guide_script()
+    made: dict[str, Subject] = {OURS: ours.apply_from_nothing}
+    if peer is not None:
+        made[TERRAFORM] = peer.apply
+    found: Results = {"apply from nothing, 18": {}, "destroy, 18": {}}
+    bench.say("apply from nothing and destroy ...")
+    gone: dict[str, Subject] = {OURS: ours.destroy} | ({TERRAFORM: peer.destroy} if peer else {})
+    for _ in range(bench.few):
+        for name, subjects in (("apply from nothing, 18", made), ("destroy, 18", gone)):
+            for who, samples in by_turns(subjects, 1, bench.say).items():
+                found[name].setdefault(who, []).extend(samples)
+        if script is not None:
+            spare.reset()
+            spare.latency(bench.latency)
+            # One of its steps fails, as it does on AWS, and the script goes on.
+            sample = process(["bash", str(script), str(bench.data)], bench.folder, spare)
+            found["apply from nothing, 18"].setdefault(GUIDE, []).append(sample)
+    if script is None:
+        bench.note(f"the guide's script isn't measured: {why}")
+    bench.results |= found
+
+
+def scaled(bench: Bench, count: int) -> None:
+    """Plan with no changes of `count` of each of six kinds; the first apply is measured too, once, without latency."""
+    total = 6 * count
+    source, why = terraform_folder("RECONCILER_BENCH_TERRAFORM_X20")
+    if source is None:
+        bench.note(f"Terraform isn't measured with {total} resources: {why}")
+    with bench.labs(f"ours-{total}", f"terraform-{total}") as (lab, other):
+        ours = Ours(bench.folder / f"ours-{total}", lab, bench.data)
+        bench.say(f"making {total} resources ...")
+        _driver(ours, "apply", count)
+        peer = None
+        if source is not None:
+            peer = Terraform(source, bench.folder / f"terraform-{total}", other, {"n": str(count)})
+            peer.apply()
+        for one in (lab, other):
+            one.latency(bench.latency)
+        peers: dict[str, Subject] = {TERRAFORM: peer.plan} if peer else {}
+        rounds = bench.rounds if count < 100 else bench.few
+        bench.compare(f"plan, no changes, {total}", {OURS: lambda: _driver(ours, "plan", count), **peers}, rounds)
+
+
+def throttled(bench: Bench, count: int = 20, per_second: float = 20.0) -> None:
+    """Apply of 120 from nothing, with and without a limit of requests per second and service."""
+    total = 6 * count
+    with bench.labs("free", "limited") as (free, limited):
+        limits = {"no limit": (free, 0.0), f"{per_second:g} a second": (limited, per_second)}
+        subjects: dict[str, Subject] = {}
+        for number, (name, (lab, rate)) in enumerate(limits.items()):
+            ours = Ours(bench.folder / f"throttled-{number}", lab, bench.data)
+
+            def run(ours: Ours = ours, lab: Lab = lab, rate: float = rate) -> Sample:
+                lab.reset()
+                lab.latency(bench.latency)
+                lab.rate(rate)
+                return _driver(ours, "apply", count)
+
+            subjects[name] = run
+        bench.compare(f"apply from nothing, {total}", subjects, 1)
+
+
+def _driver(ours: Ours, verb: str, count: int) -> Sample:
+    command = [sys.executable, "-m", "bench.scale", verb, str(count)]
+    return process(command, ours.folder, ours.lab, env={"PYTHONPATH": os.fspath(ROOT)})

@@ -1,0 +1,77 @@
+"""A local AWS of its own for each subject: `tests.lab`, a process reached over HTTP, with latency and counts."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+class Lab:
+    """A running lab, as a context manager. latency: milliseconds before each answer."""
+
+    def __init__(self, home: Path, latency: float = 0.0) -> None:
+        command = [sys.executable, "-m", "tests.lab", "0", "--home", str(home), "--until-eof"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().strip()
+        if not self.url:
+            raise RuntimeError("the lab did not start; its error stands above")
+        self.reset()
+        self.latency(latency)
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate(timeout=20)  # closes its standard input
+
+    def _control(self, method: str, name: str) -> Any:
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=120)
+        try:
+            connection.request(method, f"/__lab/{name}")
+            return json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+
+    def reset(self) -> None:
+        """Forget every resource, the log, the latency and the rate."""
+        self._control("POST", "reset")
+
+    def zero(self) -> None:
+        """Forget the log."""
+        self._control("POST", "zero")
+
+    def latency(self, milliseconds: float) -> None:
+        """Sleep so long before each answer."""
+        self._control("POST", f"latency?ms={milliseconds}")
+
+    def rate(self, per_second: float) -> None:
+        """Throttle what is more than this for a service; 0 for no limit."""
+        self._control("POST", f"rate?per_second={per_second}")
+
+    def log(self) -> list[dict[str, Any]]:
+        """The requests so far, in order: n, t (seconds), service, op, status, fault."""
+        return list(self._control("GET", "log"))
+
+    @property
+    def requests(self) -> int:
+        """How many there were since the log was forgotten."""
+        return int(self._control("GET", "count")["requests"])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a process that is to use it, with nothing of the user's own AWS settings."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        more = {"AWS_ENDPOINT_URL": self.url, "AWS_EC2_METADATA_DISABLED": "true", "PYTHONPATH": str(ROOT)}
+        return kept | KEYS | more

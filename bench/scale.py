@@ -1,0 +1,114 @@
+"""A deploy of any size: COUNT each of six kinds, built in code, then the same observe, plan, execute and print.
+
+    python -m bench.scale plan|apply COUNT      in the folder of a deploy.yaml, with AWS_ENDPOINT_URL set
+
+It exits with 1 when something is left undone, and `plan` with 2 when there are changes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from reconciler.aws import Aws
+from reconciler.canonical import policy
+from reconciler.cli.render import show_plan
+from reconciler.cli.steps import Steps, show_outcome
+from reconciler.cli.terminal import Terminal
+from reconciler.config import Deploy, load
+from reconciler.container import Container
+from reconciler.deployment import Deployment
+from reconciler.execute import execute
+from reconciler.facts import read_facts
+from reconciler.graph import Graph, Node
+from reconciler.image.kind import ImageKind
+from reconciler.kinds import (
+    KINDS,
+    BucketSpec,
+    LogGroupSpec,
+    PolicySpec,
+    RepositorySpec,
+    RoleSpec,
+    TaskDefinitionSpec,
+)
+from reconciler.kinds.s3_bucket import BLOCKS
+from reconciler.lock import Lock
+from reconciler.plan import Action
+from reconciler.record import write_record
+from reconciler.resource_names import Names
+
+TRUST = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+
+
+def nodes(names: Names, count: int) -> Iterator[Node]:
+    """The nodes: what Terraform is given as `terraform-x20`, with our tags and the policies attached."""
+    tags = names.tags
+    for key in (f"p{number:02d}" for number in range(count)):
+        arn, bucket = names.iam(f"policy/s3-access-{key}"), f"ml-data-{key}"
+        yield Node(BucketSpec(name=bucket, region=names.deploy.region, public_access_block=BLOCKS, tags=tags))
+        resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+        access = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": resources}
+        document = policy({"Version": "2012-10-17", "Statement": [access]})
+        yield Node(PolicySpec(name=f"s3-access-{key}", document=document, arn=arn, tags=tags))
+        role = RoleSpec(
+            name=f"task-role-{key}",
+            trust=policy({"Version": "2012-10-17", "Statement": [TRUST]}),
+            managed_policies=(arn,),
+            tags=tags,
+        )
+        yield Node(role, (PolicySpec(name=f"s3-access-{key}").address,))
+        yield Node(LogGroupSpec(name=f"/ecs/{key}", retention_in_days=7, tags=tags))
+        yield Node(RepositorySpec(name=f"ml-{key}", scan_on_push=True, tags=tags))
+        container = Container(
+            name="c",
+            image=f"{names.facts.account}.dkr.ecr.{names.deploy.region}.amazonaws.com/ml-{key}:latest",
+            environment={"S3_BUCKET": bucket},
+            log_driver="awslogs",
+            log_options={
+                "awslogs-group": f"/ecs/{key}", "awslogs-region": names.deploy.region, "awslogs-stream-prefix": "ecs"
+            },
+        )  # fmt: skip
+        definition = TaskDefinitionSpec(
+            name=f"ml-{key}",
+            cpu=1024,
+            memory=2048,
+            execution_role=names.iam(f"role/{role.name}"),
+            task_role=names.iam(f"role/{role.name}"),
+            containers=(container,),
+            tags=tags,
+        )
+        yield Node(definition, (role.address,))
+
+
+def deployment(aws: Aws, deploy: Deploy, count: int) -> Deployment:
+    """A deploy of `count` of each, ready to observe."""
+    names = Names(deploy, read_facts(aws, deploy))
+    kinds = {kind.spec.kind: kind for kind in (*KINDS, ImageKind(None, lambda line: None))}
+    return Deployment(deploy, aws, names, Graph(nodes(names, count)), kinds, (), None)
+
+
+def main(verb: str, count: int) -> int:
+    """Plan, or plan and do it."""
+    deploy = load(Path("deploy.yaml"), environ=os.environ)
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    aws = Aws(deploy.region, endpoint_url=endpoint, read_only=verb == "plan")
+    here, terminal = deployment(aws, deploy, count), Terminal()
+    seen = here.observe()
+    plan = here.plan(seen)
+    show_plan(terminal, plan)
+    if verb == "plan":
+        return 2 if plan.changes else 0
+    with Lock(Aws(deploy.region, endpoint_url=endpoint), deploy.name, "bench") as lock:
+        aws.before_write = lock.check
+        made = frozenset(step.address for step in plan.steps if step.does and step.action is not Action.DELETE)
+        write_record(aws, deploy.name, made | seen.recorded)
+        outcome = execute(plan, aws, here.kinds, Steps(terminal), recorded=made | seen.recorded)
+        aws.before_write = lambda: None
+    show_outcome(terminal, outcome, "bench")
+    return 0 if outcome.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

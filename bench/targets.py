@@ -1,0 +1,82 @@
+"""What is to be reached, and whether it was: one line for each number of the table in docs/performance.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.measure import Sample
+from bench.table import ratios
+
+Found = Mapping[str, Sequence[Sample]]
+OURS, TERRAFORM, BARE = "reconciler", "terraform", "bare script"
+
+
+@dataclass(frozen=True)
+class Target:
+    """measure: `terraform` and `bare` are ratios of wall times, in which a larger and a smaller one is better.
+
+    case: the comparison; must, aim: the bounds of the measured number.
+    """
+
+    case: str
+    measure: str
+    must: float
+    aim: float
+
+    def value(self, found: Found) -> float | None:
+        """The measured number, or None when it wasn't measured."""
+        ours = found.get(OURS)
+        if not ours:
+            return None
+        peer = {"terraform": TERRAFORM, "bare": BARE}.get(self.measure)
+        if peer is not None:
+            if not found.get(peer):
+                return None
+            # How many times faster than Terraform; how many times the bare script's time.
+            return median(ratios(found[peer], ours)) if peer == TERRAFORM else median(ratios(ours, found[peer]))
+        if self.measure == "requests":
+            return float(max(sample.requests for sample in ours))
+        if self.measure == "memory":
+            return max(sample.memory for sample in ours)
+        return median(sample.wall for sample in ours)
+
+    def reached(self, value: float, bound: float) -> bool:
+        """Whether the number is as good as the bound."""
+        return value >= bound if self.measure == "terraform" else value <= bound
+
+    def line(self, found: Found) -> tuple[str, ...]:
+        """(case, what, measured, must, aim, how it ended)."""
+        words = {
+            "terraform": "times faster than Terraform", "bare": "times the bare script", "requests": "requests",
+            "memory": "MB", "seconds": "seconds",
+        }  # fmt: skip
+        value = self.value(found)
+        if value is None:
+            return (self.case, words[self.measure], "-", f"{self.must:g}", f"{self.aim:g}", "not measured")
+        end = (
+            "aim reached"
+            if self.reached(value, self.aim)
+            else "must reached"
+            if self.reached(value, self.must)
+            else "MISSED"
+        )
+        shown = f"{value:.0f}" if self.measure in ("requests", "memory") else f"{value:.2f}"
+        return (self.case, words[self.measure], shown, f"{self.must:g}", f"{self.aim:g}", end)
+
+
+HEAD = ("", "", "measured", "must", "aim", "")
+TARGETS = (
+    Target("plan, no changes, 18", "terraform", 15, 18),
+    Target("plan, no changes, 18", "requests", 40, 30),
+    Target("plan, no changes, 18", "bare", 1.5, 1.2),
+    Target("apply from nothing, 18", "terraform", 8, 15),
+    Target("plan, no changes, 120", "terraform", 5, 8),
+    Target("plan, no changes, 120", "requests", 300, 200),
+    Target("plan, no changes, 1200", "terraform", 2, 4),
+    Target("plan, no changes, 1200", "memory", 300, 200),
+    Target("--help", "seconds", 0.2, 0.1),
+    Target("--version", "seconds", 0.2, 0.1),
+    Target("a bad file", "seconds", 0.2, 0.1),
+)
