@@ -74,14 +74,23 @@ def names(features: Sequence[Feature]) -> list[str]:
     return [f.name for f in features]
 
 
-def build(bars: Bars, features: Sequence[Feature]) -> npt.NDArray[np.float32]:
+LOOKBACK = 1440
+"""Hours before a chunk that are computed with it: twice the longest window."""
+CHUNK = 250_000
+"""Hours that are computed together, so that memory for intermediate series stays bounded."""
+
+
+def build(bars: Bars, features: Sequence[Feature], chunk: int = CHUNK) -> npt.NDArray[np.float32]:
     """The feature matrix, shape (hours, features); NaN where the history is too short or missing."""
-    series = Series(bars)
     matrix = np.empty((len(bars), len(features)), dtype=np.float32)
-    with np.errstate(all="ignore"):
-        for column, each in enumerate(features):
-            values = each.compute(series)
-            matrix[:, column] = np.where(np.isfinite(values), values, np.nan)
+    for start in range(0, len(bars), chunk):
+        before = max(0, start - LOOKBACK)
+        stop = min(start + chunk, len(bars))
+        series = Series(bars.slice(before, stop))
+        with np.errstate(all="ignore"):
+            for column, each in enumerate(features):
+                values = each.compute(series)[start - before :]
+                matrix[start:stop, column] = np.where(np.isfinite(values), values, np.nan)
     # An hour without a bar has no forecast, so it needs no features either.
     matrix[np.isnan(bars.close)] = np.nan
     return matrix

@@ -77,6 +77,22 @@ def test_every_feature_is_documented_and_says_something(full: Bars, feature: Fea
         assert not np.array_equal(values, build(scrambled_after(full, 1000, 3), [feature])[:, 0], equal_nan=True)
 
 
+def test_chunks_give_the_same_features(full: Bars) -> None:
+    whole, parts = build(full, FEATURES), build(full, FEATURES, chunk=1500)
+    assert np.array_equal(np.isnan(whole), np.isnan(parts))
+    assert np.allclose(whole, parts, rtol=1e-4, atol=1e-5, equal_nan=True)
+    assert leaks_in_chunks(full) == set()
+
+
+def leaks_in_chunks(bars: Bars) -> set[str]:
+    """As `leaks`, with chunks so short that a cut falls into a later one."""
+    row = 2200
+    until = build(bars, FEATURES, chunk=1500)[: row + 1]
+    other = build(scrambled_after(bars, row, 1), FEATURES, chunk=1500)[: row + 1]
+    same = (until == other) | (np.isnan(until) & np.isnan(other))
+    return {FEATURES[column].name for column in np.flatnonzero(~same.all(axis=0))}
+
+
 def _cheat(name: str, compute: object) -> Feature:
     return Feature(name, "a cheat", "cheat", compute)  # type: ignore[arg-type]
 
