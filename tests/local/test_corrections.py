@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 from botocore.exceptions import ClientError
 
@@ -59,17 +56,3 @@ def test_the_audiences_of_an_oidc_provider(embedded_aws: EmbeddedAws) -> None:
 def test_the_managed_policy_of_the_guide_is_there(embedded_aws: EmbeddedAws) -> None:
     arn = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
     assert embedded_aws.client("iam").get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-
-
-def test_policies_made_and_attached_at_once(embedded_aws: EmbeddedAws) -> None:
-    iam, name = embedded_aws.client("iam"), unique("role")
-    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust}))
-    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
-    managed = "arn:aws:iam::aws:policy/ReadOnlyAccess"
-    with ThreadPoolExecutor(8) as pool:
-        made = [pool.submit(iam.create_policy, PolicyName=unique("p"), PolicyDocument=document) for _ in range(40)]
-        attached = [pool.submit(iam.attach_role_policy, RoleName=name, PolicyArn=managed) for _ in range(40)]
-        for answer in (*made, *attached):
-            answer.result()
