@@ -117,6 +117,7 @@ class ImageKind:
         image = _image_of(aws, want)
         there = image is not None and not _on_older_base(want, image)
         manifest = get_manifest(aws, want.name, imageTag=want.tag) if there else None
+        tags = [*want.tags_wanted, *want.tags_once]
         if manifest is None:
             digest, base = self._push(aws, want, uri)
             manifest = get_manifest(aws, want.name, imageDigest=digest)
@@ -125,13 +126,18 @@ class ImageKind:
             record = record_annotation(want.build.files)
             if any(manifest.annotations.get(key) != value for key, value in record.items()):
                 manifest = manifest.annotated(record)
-            if base:
-                put_manifest(aws, want.name, manifest, base_tag(want.inputs, base))
+            others = [*tags, *([base_tag(want.inputs, base)] if base else [])]
+            # The tag by which it is found comes last, so that an image that has it is complete wherever this stops.
+            for tag in others:
+                put_manifest(aws, want.name, manifest, tag)
+            if others:
+                self._drop_pushed(aws, want, keep=manifest.digest)
             put_manifest(aws, want.name, manifest, want.tag)
-            self._drop_pushed(aws, want, keep=manifest.digest)
-        tags = (*want.tags_wanted, *want.tags_once)
-        for tag in tags:
-            put_manifest(aws, want.name, manifest, tag)
+            if not others:  # one that has no tag at all would be gone
+                self._drop_pushed(aws, want, keep=manifest.digest)
+        else:
+            for tag in tags:
+                put_manifest(aws, want.name, manifest, tag)
         self._report(f"image {uri}@{manifest.digest}, tagged {', '.join((want.tag, *tags))}")
 
     def update(self, aws: Aws, want: ImageSpec, seen: Observed[ImageSpec], changes: Changes) -> None:

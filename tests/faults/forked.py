@@ -1,0 +1,129 @@
+"""Commands of ours in processes of their own, forked from this one, which has everything loaded already.
+
+A command that is started anew loads for half a second; a fork is there at once. Only time is another in it: what it
+sleeps it skips. Everything else is the real command line against the lab over HTTP.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from reconciler.errors import Interrupted
+from tests.lab_client import CREDENTIALS, REGION, LabHandle, SkippingClock
+
+SERVICES = ("sts", "iam", "s3", "ecr", "ecs", "logs", "ec2", "ssm")
+COMMANDS = ("main", "apply", "destroy", "plan", "task")
+HANGS = 60.0  # seconds after which a command is taken for stuck
+
+
+class StoppableSkipping(SkippingClock):
+    """The clock of a command, without the waiting."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__(step=0.03)
+        self.stop = stop
+
+    def sleep(self, seconds: float) -> None:
+        """Skip. Raises Interrupted."""
+        if self.stop.is_set():
+            raise Interrupted("interrupted")
+        super().sleep(5 * min(seconds, 5.0))  # so that waiting for the end of a log takes few looks
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended. code: its exit code, or minus the signal."""
+
+    code: int
+    output: str
+    seconds: float
+
+
+def warm() -> None:
+    """Load what commands load, so that forks have it."""
+    from botocore.loaders import Loader
+
+    for name in COMMANDS:
+        importlib.import_module(f"reconciler.cli.{name}")
+    importlib.import_module("reconciler.local.docker_engine")
+    importlib.import_module("reconciler.local.process_engine")
+    importlib.import_module("boto3.s3.transfer")
+    # What botocore reads from its files is kept by the class, so that every session has it.
+    for name in ("load_service_model", "load_data", "load_data_with_path", "determine_latest_version"):
+        _keep(Loader, name)
+    session = boto3.session.Session(**CREDENTIALS)  # type: ignore[arg-type]
+    for service in SERVICES:
+        session.client(service, region_name=REGION)  # type: ignore[call-overload]
+
+
+def _keep(loader: Any, name: str) -> None:
+    load, known = getattr(loader, name), dict[str, Any]()
+
+    def kept(self: object, *args: object, **more: object) -> Any:
+        key = repr((args, more))
+        if key not in known:
+            known[key] = load(self, *args, **more)
+        return known[key]
+
+    setattr(loader, name, kept)
+
+
+def run(lab: LabHandle, folder: Path, arguments: Sequence[str], *, kill_after: int = 0) -> Ended:
+    """Run a command in `folder`; kill_after: end it when so many of its requests were done, before it hears of it."""
+    output = folder / "output.txt"
+    waiting, go = os.pipe()
+    began = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        _child(lab, folder, arguments, output, waiting)
+    os.close(waiting)
+    if kill_after:
+        lab.rules({"do": "kill", "pid": pid, "skip": kill_after - 1})
+    os.write(go, b".")
+    os.close(go)
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            break
+        if time.monotonic() - began > HANGS:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.002)
+    return Ended(os.waitstatus_to_exitcode(status), output.read_text(errors="replace"), time.monotonic() - began)
+
+
+def _child(lab: LabHandle, folder: Path, arguments: Sequence[str], output: Path, waiting: int) -> None:
+    code = 99
+    try:
+        descriptor = os.open(output, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        sys.stdout = os.fdopen(1, "w")
+        sys.stderr = os.fdopen(2, "w")
+        os.chdir(folder)
+        environment = lab.environment
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv = ["reconciler", *arguments]
+        from reconciler.cli import common
+        from reconciler.cli.main import main
+
+        common.StoppableClock = StoppableSkipping  # type: ignore[misc, assignment]
+        os.read(waiting, 1)
+        code = main(arguments)
+        sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)

@@ -1,0 +1,129 @@
+"""Stop a command after each of its calls, or lose the answer to each, and see that the end is the same. One worker.
+
+A point is the n-th request of a command. The worker has a lab and a folder of its own and takes every `step`-th point.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from reconciler.holder import TTL
+from tests.faults import forked
+from tests.faults.account import account
+from tests.lab_client import LabHandle
+
+DEPLOY = """\
+name: demo
+data: prices.csv
+image: app
+ci: {user: {name: demo-ci, access_keys: 1}}
+"""
+APPLY = ("apply", "--local")
+PREPARE = ("apply", "--local", "--skip-run")
+DESTROY = ("destroy", "--local", "--yes", "--delete-data")
+Command = Literal["apply", "destroy"]
+Fault = Literal["kill", "lose"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """How it ended. problem: empty when as it should be."""
+
+    n: int
+    op: str
+    problem: str
+    output: str = ""
+
+
+class Worker:
+    """A lab, a folder with a deploy, and what the account is to be in the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "app").mkdir(parents=True)
+        (folder / "app" / "Dockerfile").write_text('FROM scratch\nCMD ["echo", "trained"]\n')
+        (folder / "prices.csv").write_text("time,close\n1,2\n")
+        (folder / "deploy.yaml").write_text(DEPLOY)
+        os.environ["RECONCILER_LOCAL_ENGINE"] = "process"
+        self.lab = LabHandle(folder / ".reconciler" / "local")
+
+    def points(self, command: Command, fault: Fault, first: int, step: int) -> Iterator[Point]:
+        """Every `step`-th point from `first` on, until the command ends before it is reached."""
+        self._prepare(command)
+        self._run(command)
+        expected = account(self.lab)
+        n = first
+        while True:
+            self._prepare(command)
+            point = self._kill(command, n, expected) if fault == "kill" else self._lose(command, n, expected)
+            if point is None:
+                return
+            yield point
+            n += step
+
+    def _prepare(self, command: Command) -> None:
+        self.lab.reset()
+        if command == "destroy":
+            ended = forked.run(self.lab, self.folder, PREPARE)
+            assert ended.code == 0, ended.output
+            self.lab.zero()
+
+    def _run(self, command: Command, kill_after: int = 0) -> forked.Ended:
+        return forked.run(self.lab, self.folder, APPLY if command == "apply" else DESTROY, kill_after=kill_after)
+
+    def _kill(self, command: Command, n: int, expected: dict[str, Any]) -> Point | None:
+        first = self._run(command, kill_after=n)
+        if first.code == 0:
+            return None
+        op = self._op(n)
+        if first.code != -signal.SIGKILL:
+            return Point(n, op, f"ended with {first.code} before it was stopped", first.output)
+        self.lab.rules()
+        self.lab.ahead(TTL + 5)  # the dead one's lock has ended
+        second = self._run(command)
+        if second.code != 0:
+            return Point(n, op, f"the next one ended with {second.code}", second.output)
+        return Point(n, op, difference(expected, account(self.lab)), second.output)
+
+    def _lose(self, command: Command, n: int, expected: dict[str, Any]) -> Point | None:
+        self.lab.rules({"do": "lose", "skip": n - 1})
+        ended = self._run(command)
+        lost = [row for row in self.lab.log() if row["fault"] == "lose"]
+        if not lost:
+            return None
+        self.lab.rules()
+        problem = f"ended with {ended.code}" if ended.code else difference(expected, account(self.lab))
+        return Point(n, lost[0]["op"], problem, ended.output)
+
+    def _op(self, n: int) -> str:
+        return next((str(row["op"]) for row in self.lab.log() if row["fault"] == "kill"), f"request {n}")
+
+
+def difference(expected: Any, found: Any, path: str = "") -> str:
+    """Where two accounts differ first; empty for nowhere."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in sorted(expected.keys() | found.keys()):
+            if where := difference(expected.get(key), found.get(key), f"{path}.{key}"):
+                return where
+        return ""
+    return "" if expected == found else f"{path.lstrip('.')}: {found!r} instead of {expected!r}"
+
+
+def work(folder: Path, command: Command, fault: Fault, first: int, step: int, report: Path) -> None:
+    """Do a worker's points and write what came of them to `report`, a JSON object a line."""
+    forked.warm()
+    worker = Worker(folder)
+    try:
+        with report.open("w") as lines:
+            for point in worker.points(command, fault, first, step):
+                lines.write(json.dumps(asdict(point)) + "\n")
+                lines.flush()
+            lines.write(json.dumps({"end": True}) + "\n")
+    finally:
+        worker.lab.close()
