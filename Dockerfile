@@ -7,7 +7,7 @@ COPY requirements/model.txt /tmp/model.txt
 # Only wheels, so no compiler; only what the lock has the hashes of. Left out after that: the packages' own tests, and
 # boto3's descriptions of the 400 AWS services that the program doesn't use (25 MB).
 RUN python -m venv --without-pip /opt/model \
- && python -m pip --python /opt/model/bin/python install --no-cache-dir --only-binary :all: --require-hashes \
+ && python -m pip --python /opt/model/bin/python install --quiet --no-cache-dir --only-binary :all: --require-hashes \
       --requirement /tmp/model.txt \
  && find /opt/model -type d -name tests -prune -exec rm -r {} + \
  && find /opt/model/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \

@@ -88,7 +88,7 @@ class CommandLineEngine:
         if code != 0:
             raise ReconcilerError(
                 f"the image can't be built ({self.name}, exit code {code}): {_last_words(lines)}",
-                hint=f"see the lines above; the Dockerfile is {request.inputs.dockerfile}",
+                hint=_hint(request, lines),
             )
         image = self.image_id(tag)
         if image is None:
@@ -214,6 +214,15 @@ def _ask(command: str, env: Mapping[str, str]) -> tuple[CommandLineEngine | None
     else:
         builder = "buildkit" if int(words[0].split(".")[0]) < 23 else "classic"
     return CommandLineEngine(command, words[-1], builder, env), ""
+
+
+def _hint(request: BuildRequest, lines: list[str]) -> str:
+    if any("exec format error" in line for line in lines):
+        return (
+            f"this machine can't run programs for {request.inputs.platform}: set task.platform to its own, build on "
+            "such a machine, or install emulation (docker run --privileged --rm tonistiigi/binfmt --install all)"
+        )
+    return f"see the lines above; the Dockerfile is {request.inputs.dockerfile}"
 
 
 def _without_noise(output: Output) -> Output:
