@@ -4,18 +4,20 @@
 #   make test      all tests
 #   make check     what CI runs: ruff, mypy, import-linter, hadolint, tests
 #   make fmt       format and fix
+#   make bench     measure; Terraform and the guide's script too, when the environment says where they are
 #   make lock      renew the locks in requirements/
 #   make clean     stop the embedded AWS; remove .venv and whatever was made, but for results/
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 BIN := $(VENV)/bin
 UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check fmt lock clean
+.PHONY: help demo test check fmt lock clean bench
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -36,6 +38,9 @@ check: $(VENV)/dev
 fmt: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/dev
+	$(BIN)/python -m bench $(BENCH_ARGS)
 
 # model.txt is what the image installs; demo.txt adds the reconciler and the embedded AWS; dev.txt the tools.
 lock: $(VENV)/dev

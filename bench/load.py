@@ -1,0 +1,99 @@
+"""Load: many plans in a row, many at once, and what they leave behind.
+
+    python -m bench.load ROW ONCE [PROCESSES]      in the folder of a deploy.yaml, with AWS_ENDPOINT_URL set
+
+ROW plans one after another and ONCE at the same time in this process, each with a way to AWS of its own, then
+PROCESSES commands at the same time. Prints threads, open files and memory before and after as one JSON object.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from reconciler.aws import Aws
+from reconciler.config import load
+from reconciler.deployment import prepare
+from reconciler.image.kind import ImageKind
+from reconciler.kinds import Object
+
+WARM = 20  # plans until everything is loaded and every cache is full
+
+
+@dataclass(frozen=True)
+class Held:
+    """What this process holds. memory: MB resident. files: open ones, sockets too."""
+
+    threads: int
+    files: int
+    memory: float
+
+    @staticmethod
+    def now() -> Held:
+        """After everything that is garbage is gone."""
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        files = len(list(Path("/proc/self/fd").iterdir()))
+        return Held(threading.active_count(), files, round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1))
+
+
+def plan() -> int:
+    """One plan, as the command makes it. Returns how many steps would change something."""
+    file = Path("deploy.yaml")
+    deploy = load(file, environ=os.environ)
+    with Aws(deploy.region, endpoint_url=os.environ["AWS_ENDPOINT_URL"], read_only=True) as aws:
+        image = ImageKind(None, lambda line: None)
+        here = prepare(deploy, aws, file.resolve().parent, image, Object(), skip_image=True)
+        return len(here.plan(here.observe()).changes)
+
+
+def row(count: int) -> list[Held]:
+    """Plans one after another; what is held after the first ones, and then after each tenth of them."""
+    for _ in range(min(WARM, count)):
+        plan()
+    held = [Held.now()]
+    for number in range(1, count + 1):
+        plan()
+        if number % max(1, count // 10) == 0:
+            held.append(Held.now())
+    return held
+
+
+def at_once(count: int) -> list[Held]:
+    """Plans at the same time; what is held before and after."""
+    before = Held.now()
+    with ThreadPoolExecutor(count) as pool:
+        for changes in pool.map(lambda _: plan(), range(count)):
+            assert changes == 0, "a plan under load saw something else than one without"
+    return [before, Held.now()]
+
+
+def processes(count: int) -> list[int]:
+    """Commands at the same time; their exit codes."""
+    command = [sys.executable, "-m", "reconciler", "plan", "--skip-image", "--detailed-exitcode", "--quiet"]
+    running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(count)]
+    return [one.wait() for one in running]
+
+
+def main(in_row: int, once: int, commands: int) -> dict[str, object]:
+    """All of it."""
+    began = time.perf_counter()
+    found: dict[str, object] = {"row": [asdict(held) for held in row(in_row)]}
+    found["seconds of a plan in a row"] = round((time.perf_counter() - began) / (in_row + min(WARM, in_row)), 3)
+    began = time.perf_counter()
+    found["at once"] = [asdict(held) for held in at_once(once)]
+    found["seconds of all at once"] = round(time.perf_counter() - began, 1)
+    found["exit codes"] = processes(commands)
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)))

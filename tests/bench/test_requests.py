@@ -1,0 +1,61 @@
+"""The number of requests of each command on the committed deploy.yaml, by operation: exact, so that none comes unseen.
+
+After a change that is meant: RECONCILER_BENCH_WRITE=1 python -m pytest tests/bench/test_requests.py, and look at what
+git shows of requests.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bench.subjects import deploy_file
+from tests.lab_client import ROOT, LabHandle
+from tests.planfile.project import Project, use
+
+GOLDEN = Path(__file__).with_name("requests.json")
+COMMANDS = {
+    "plan of nothing": ("plan", "--skip-image"),
+    "apply from nothing": ("apply", "--skip-image", "--skip-run"),
+    "plan, no changes": ("plan", "--skip-image"),
+    "apply, no changes": ("apply", "--skip-image", "--skip-run"),
+    "destroy": ("destroy", "--yes", "--delete-data"),
+}
+
+
+@pytest.fixture
+def project(lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    found = use(lab, tmp_path, monkeypatch)
+    shutil.copy(ROOT / "Dockerfile", tmp_path)
+    (tmp_path / "data").mkdir()
+    found.write("data/sample.csv", "Open time,Open\n2018-01-01 00:00:00,1\n")
+    return found
+
+
+def requests(lab: LabHandle) -> dict[str, int]:
+    """Requests by operation, without the looks at the lock, of which a slow machine makes more."""
+    counted = Counter(f"{row['service']}:{row['op']}" for row in lab.log())
+    del counted["ssm:GetParametersByPath"]
+    return dict(sorted(counted.items()))
+
+
+@pytest.mark.parametrize("name", ["deploy.yaml", "with a user for CI"])
+def test_no_request_is_made_unseen(name: str, project: Project, lab: LabHandle) -> None:
+    project.write("deploy.yaml", (ROOT / "deploy.yaml").read_text() if name == "deploy.yaml" else deploy_file())
+    found = {}
+    for command, arguments in COMMANDS.items():
+        lab.zero()
+        project.ok(*arguments)
+        found[command] = requests(lab)
+    golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
+    if os.environ.get("RECONCILER_BENCH_WRITE"):
+        sums = {command: sum(counts.values()) for command, counts in found.items()}
+        GOLDEN.write_text(json.dumps(golden | {name: {"sums": sums} | found}, indent=1) + "\n")
+        pytest.skip("written anew")
+    del golden[name]["sums"]
+    assert found == golden[name]
