@@ -1,4 +1,4 @@
-"""The commands: ``python -m model [train | predict | compare | sweep | sample]``."""
+"""The commands: ``python -m model [train | predict | check | compare | sweep | sample]``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser("predict", help="the next hour's forecast as JSON")
     predict.add_argument("--model", required=True, metavar="URI", help="OUTPUT_URI of a training run")
     predict.add_argument("--data", required=True, metavar="URI", help="a CSV file of hourly bars, local or in S3")
+    check = commands.add_parser("check", help="how a finished model does on later hours than it was trained on")
+    check.add_argument("--model", required=True, metavar="URI", help="OUTPUT_URI of a training run")
+    check.add_argument("--data", required=True, metavar="URI", help="bars that reach beyond the data of that run")
+    check.add_argument("--json", action="store_true", help="as one JSON object")
     compare = commands.add_parser("compare", help="two training runs side by side")
     compare.add_argument("a", metavar="A", help="OUTPUT_URI of a run")
     compare.add_argument("b", metavar="B", help="OUTPUT_URI of another")
@@ -46,6 +50,12 @@ def _run(given: argparse.Namespace) -> int:
         from model import predict
 
         _print(json.dumps(predict.forecast(given.model, given.data, settings.zone(os.environ)), indent=2))
+        return 0
+    if given.command == "check":
+        from model import later
+
+        scores = later.check(given.model, given.data, settings.zone(os.environ))
+        _print(json.dumps(scores, indent=2) if given.json else later.as_text(scores))
         return 0
     if given.command == "compare":
         from model import compare

@@ -69,6 +69,10 @@ def make(run: Run, out: Output) -> dict[str, Any]:
             "lower_score": run.result.calibration[0],
             "upper_score": run.result.calibration[1],
         },
+        "baselines": {
+            "base_rate": run.result.base_rate,
+            "logistic": run.result.logistic.to_json() if run.result.logistic else None,
+        },
         "models": {t: f"{t}.ubj" for t in run.result.models},
         "verdicts": {f"{c.target} against {c.baseline}": c.verdict for c in run.overall.comparisons},
         "files": dict(sorted(out.written.items())),

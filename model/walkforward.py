@@ -60,6 +60,10 @@ class Result:
     """Boosting rounds of each fold, by target."""
     calibration: tuple[float, float]
     """The scores' quantiles after the last bar, for the next forecast."""
+    base_rate: float = np.nan
+    """Share of rises in all of the data: the simplest forecast of direction."""
+    logistic: linear.Linear | None = None
+    """Logistic regression on the inputs of direction, fitted on all of the data."""
 
 
 Job = tuple[str, int, int]
@@ -137,13 +141,14 @@ def run(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    _baselines(matrix[:, columns_for("direction", features)], targets, folds, result.forecasts)
+    _baselines(matrix[:, columns_for("direction", features)], targets, folds, result)
     _intervals(result, targets, scored, settings.coverage)
     return result
 
 
-def _baselines(matrix: boost.Features, targets: Targets, folds: Sequence[Fold], f: Forecasts) -> None:
-    """Fit HAR, logistic regression (on the inputs of direction) and the base rate on each training period."""
+def _baselines(matrix: boost.Features, targets: Targets, folds: Sequence[Fold], result: Result) -> None:
+    """Fit HAR, and logistic regression and the base rate on the inputs of direction, as each booster is fitted."""
+    f = result.forecasts
     known = np.isfinite(targets.up) & np.isfinite(matrix).any(axis=1)
     har_known = np.isfinite(targets.lv) & np.isfinite(targets.har).all(axis=1)
     for fold in folds:
@@ -154,6 +159,9 @@ def _baselines(matrix: boost.Features, targets: Targets, folds: Sequence[Fold], 
         f.p_base[test] = up.mean()
         rows = rows_between(0, fold.train_stop, har_known)
         f.lv_har[test] = linear.least_squares(targets.har[rows], targets.lv[rows]).predict(targets.har[test])
+    rows = rows_between(0, len(known), known)
+    result.base_rate = float(targets.up[rows].mean())
+    result.logistic = linear.logistic(matrix[rows], targets.up[rows])
 
 
 def _intervals(result: Result, targets: Targets, scored: tuple[Array, Array], coverage: float) -> None:

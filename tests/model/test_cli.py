@@ -1,25 +1,20 @@
-"""The program as a process: exit codes, messages, logs, SIGTERM, S3."""
+"""The program as a process: exit codes, messages, logs, SIGTERM."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
-from model import sample, train
+from model import sample
 
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
 FAST = {"FOLDS": "2", "HP_MAX_ROUNDS": "20", "HP_PATIENCE": "5", "NTHREADS": "2"}
 
 
@@ -165,166 +160,3 @@ def test_sigterm_in_the_middle_of_training_ends_cleanly(tmp_path: Path) -> None:
     assert json.loads(err.splitlines()[-1])["event"] == "stopped by SIGTERM"
     assert "Traceback" not in err
     assert not (out / "manifest.json").exists()
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[dict[str, str]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    try:
-        yield {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", **CREDENTIALS}
-    finally:
-        server.stop()
-
-
-def _client(aws: dict[str, str], service: str) -> object:
-    session = boto3.session.Session("testing", "testing", region_name="us-east-1")
-    return session.client(service, endpoint_url=aws["AWS_ENDPOINT_URL"])  # type: ignore[call-overload]
-
-
-def test_from_s3_to_s3_with_hyperparameters_from_ssm(aws: dict[str, str], sample_csv: Path) -> None:
-    s3, ssm = _client(aws, "s3"), _client(aws, "ssm")
-    s3.create_bucket(Bucket="lake")  # type: ignore[attr-defined]
-    s3.upload_file(str(sample_csv), "lake", "data/hours.csv")  # type: ignore[attr-defined]
-    for name, value in (("max_depth", "2"), ("volatility/eta", "0.2")):
-        ssm.put_parameter(Name=f"/m/{name}", Value=value, Type="String")  # type: ignore[attr-defined]
-    code, _, err = run(
-        USE_S3="true", S3_BUCKET="lake", S3_KEY="data/hours.csv", OUTPUT_URI="s3://lake/runs/1/", PARAMS_SSM="/m/",
-        **FAST, **aws,
-    )  # fmt: skip
-    assert code == 0, err
-    keys = {o["Key"] for o in s3.list_objects_v2(Bucket="lake", Prefix="runs/1/")["Contents"]}  # type: ignore[attr-defined]
-    assert {"runs/1/manifest.json", "runs/1/metrics.json", "runs/1/volatility.ubj"} <= keys
-    manifest = json.load(s3.get_object(Bucket="lake", Key="runs/1/manifest.json")["Body"])  # type: ignore[attr-defined]
-    assert manifest["parameters"]["direction"]["max_depth"] == 2
-    assert manifest["parameters"]["volatility"]["eta"] == 0.2
-    assert manifest["data"]["uri"] == "s3://lake/data/hours.csv"
-    # the same run again: the manifest went first and came last
-    code, out, err = run("predict", "--model", "s3://lake/runs/1", "--data", "s3://lake/data/hours.csv", **aws)
-    assert code == 0, err
-    assert 0 < json.loads(out)["direction"]["probability_up"] < 1
-
-
-@pytest.mark.parametrize(
-    ("env", "message"),
-    [
-        ({"S3_BUCKET": "none", "S3_KEY": "x.csv"}, "can't read s3://none/x.csv: it isn't there"),
-        ({"S3_BUCKET": "lake", "S3_KEY": "x.csv"}, "can't read s3://lake/x.csv: it isn't there"),
-        ({"S3_BUCKET": "lake", "S3_KEY": "data/hours.csv", "PARAMS_SSM": "/none/"}, "no parameters below /none/"),
-        ({"S3_BUCKET": "lake", "S3_KEY": "data/hours.csv", "OUTPUT_URI": "s3://none/o"}, "can't write s3://none/o"),
-    ],
-)
-def test_what_is_missing_in_aws_is_named(
-    aws: dict[str, str], sample_csv: Path, env: dict[str, str], message: str
-) -> None:
-    s3 = _client(aws, "s3")
-    s3.create_bucket(Bucket="lake")  # type: ignore[attr-defined]
-    s3.upload_file(str(sample_csv), "lake", "data/hours.csv")  # type: ignore[attr-defined]
-    code, _, err = run(**({"USE_S3": "true", "OUTPUT_URI": "s3://lake/o"} | env | aws))
-    assert code == 2, err
-    assert message in json.loads(err.splitlines()[-1])["event"]
-    assert "Traceback" not in err
-
-
-def test_predict_refuses_what_does_not_match(
-    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path
-) -> None:
-    import datetime as dt
-    import shutil
-
-    from model import predict
-    from model.errors import InputError
-
-    _, out = finished
-    now = dt.datetime(2025, 7, 1, 0, 5, tzinfo=dt.UTC)
-    made = predict.forecast(str(out), str(sample_csv), now=now)
-    assert made["hour"] == "2025-07-01T00:00:00Z"
-    assert made["price"]["lower"] < made["price"]["forecast"] < made["price"]["upper"]
-    assert made["model"]["run_id"] == "r-1"
-
-    def broken(name: str, change: object) -> str:
-        copy = tmp_path / name
-        shutil.copytree(out, copy)
-        manifest = json.loads((copy / "manifest.json").read_text())
-        change(copy, manifest)  # type: ignore[operator]
-        (copy / "manifest.json").write_text(json.dumps(manifest))
-        return str(copy)
-
-    def refused(uri: str, message: str, data: Path = sample_csv) -> None:
-        with pytest.raises(InputError, match=message):
-            predict.forecast(uri, str(data), now=now)
-
-    columns = "features"
-    refused(broken("a", lambda _, m: m[columns]["columns"].pop()), "other features than this program computes")
-    refused(broken("b", lambda _, m: m[columns]["probe"].__setitem__(7, 123.0)), "computes 1 of the model's features")
-    refused(broken("c", lambda c, _: (c / "return.ubj").write_bytes(b"x")), "not the file that the manifest names")
-    refused(broken("d", lambda _, m: m.__setitem__("format", 99)), "has format 99")
-    refused(str(tmp_path / "nothing"), "can't read")
-    short = tmp_path / "short.csv"
-    sample.write(short, 400, 1)
-    refused(str(out), "the features need 720", short)
-
-
-def test_predict_knows_nothing_but_the_data_it_is_given(
-    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path
-) -> None:
-    """The forecast from a file that ends at an hour is that of the walk-forward's features at that hour."""
-    import numpy as np
-
-    from model import predict
-
-    run_, out = finished
-    lines = sample_csv.read_text().splitlines()
-    cut = tmp_path / "cut.csv"
-    cut.write_text("\n".join(lines[:2501]) + "\n")
-    made = predict.forecast(str(out), str(cut))
-    row = slice(2499, 2500)
-    model = run_.result.models["direction"]
-    expected = float(model.predict(run_.matrix[row], run_.targets.har[row])[0])
-    assert made["direction"]["probability_up"] == pytest.approx(expected, abs=2e-4)
-    assert np.isclose(made["last_price"], run_.bars.close[2499])
-
-
-def test_compare(finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path) -> None:
-    from model import compare
-    from tests.model.conftest import quick
-
-    _, one = finished
-    two = tmp_path / "two"
-    train.train(quick(data=str(sample_csv), output=str(two), seed=99))
-    found = compare.compare(str(one), str(two))
-    assert found["inputs"]["seed"] == [7, 99]
-    assert found["metrics"]["direction_auc"]["difference"] == pytest.approx(
-        found["metrics"]["direction_auc"]["b"] - found["metrics"]["direction_auc"]["a"], abs=1e-5
-    )
-    assert found["paired"]["hours"] == 1800
-    assert found["paired"]["volatility"]["better"] == "neither"
-    assert "B saves" in compare.as_text(found)
-    same = compare.compare(str(one), str(one))
-    assert same["inputs"] == {}
-    assert same["paired"]["return"]["b_saves"]["value"] == 0
-
-
-def test_hyperparameters_from_one_ssm_parameter(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from model import params, store
-    from model.errors import InputError
-
-    for name, value in aws.items():
-        monkeypatch.setenv(name, value)
-    store.client.cache_clear()
-    ssm = _client(aws, "ssm")
-    try:
-        value = '{"eta": 0.5, "return": {"max_depth": 1}}'
-        ssm.put_parameter(Name="/one", Value=value, Type="SecureString")  # type: ignore[attr-defined]
-        ssm.put_parameter(Name="/bad", Value="eta: 1", Type="String")  # type: ignore[attr-defined]
-        found = params.load({"PARAMS_SSM": "/one"})
-        assert (found["volatility"].eta, found["return"].max_depth) == (0.5, 1)
-        with pytest.raises(InputError, match="PARAMS_SSM /bad: not valid JSON"):
-            params.load({"PARAMS_SSM": "/bad"})
-        with pytest.raises(InputError, match="can't read SSM parameter /gone: it isn't there"):
-            params.load({"PARAMS_SSM": "/gone"})
-    finally:
-        store.client.cache_clear()

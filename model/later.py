@@ -1,0 +1,110 @@
+"""How a finished model does on hours that came after its training: does it still hold up?"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+
+from model import boost, data, evaluate, features, linear, predict, store, targets
+from model.bars import Bars
+from model.conformal import quantiles
+from model.errors import InputError
+from model.walkforward import Forecasts
+
+MINIMUM = 100
+SEED = 0
+
+
+def check(model_uri: str, data_uri: str, zone: str = "UTC", now: dt.datetime | None = None) -> dict[str, Any]:
+    """Score the model of a run on every hour after the last one that it was trained on.
+
+    Nothing is fitted: models, HAR, logistic regression, base rate and the quantiles of the
+    interval are those of the run. Only the empirical interval, a baseline, follows the new data.
+
+    Args:
+        model_uri: OUTPUT_URI of a training run.
+        data_uri: bars that reach beyond its data, with `targets.MINIMUM_HISTORY` hours before.
+        zone: time zone of times that name none.
+        now: the present; by default the clock's.
+
+    Returns:
+        ``first``, ``last`` and the scores as in metrics.json.
+
+    Raises:
+        InputError: model, program and data don't fit together, or there are too few later hours.
+    """
+    content = predict.read_manifest(model_uri)
+    models = predict.read_models(model_uri, content)
+    with store.fetched(data_uri) as path:
+        loaded = data.load(path, zone, now)
+    bars = loaded.bars
+    if content["data"].get("has_flow") and not bars.flow:
+        raise InputError(f"the model was trained on data with order flow, and {data_uri} has none")
+    trained = np.datetime64(content["data"]["last"].removesuffix("Z"))
+    rows = np.flatnonzero(bars.time >= trained).astype(np.int64)
+    rows = rows[(rows >= targets.MINIMUM_HISTORY) & (rows < len(bars) - 1)]
+    if len(rows) < MINIMUM:
+        raise InputError(
+            f"{data_uri} has {len(rows)} hours after {trained}Z, where the model's data ends, with "
+            f"{targets.MINIMUM_HISTORY} hours of history: at least {MINIMUM} are needed"
+        )
+    coverage = float(content["price_interval"]["coverage"])
+    labels = targets.make(bars)
+    made = _forecasts(models, content, bars, labels, rows, coverage)
+    scores = evaluate.score(bars, labels, made, rows, coverage, SEED)
+    return {
+        "first": f"{bars.time[rows[0]] + np.timedelta64(1, 'h')}Z",
+        "last": f"{bars.time[rows[-1]] + np.timedelta64(1, 'h')}Z",
+        "coverage_nominal": coverage,
+        "metrics": evaluate.flat(scores),
+        **scores.to_json(),
+    }
+
+
+def _forecasts(
+    models: dict[str, boost.Fitted], content: dict[str, Any], bars: Bars, labels: targets.Targets, rows: Any,
+    coverage: float,
+) -> Forecasts:  # fmt: skip
+    matrix = features.build(bars, features.select(bool(content["data"].get("has_flow"))))
+    usable = rows[np.isfinite(labels.har[rows]).all(axis=1)]
+    part, har = matrix[usable], labels.har[usable]
+    f = Forecasts.empty(len(bars))
+    f.fold[usable] = 0
+    f.p_up[usable] = models["direction"].predict(part, har)
+    f.ret[usable] = models["return"].predict(part, har) * labels.scale[usable]
+    f.lv[usable] = models["volatility"].predict(part, har)
+    start = models["volatility"].start
+    if start is not None:
+        f.lv_har[usable] = start.predict(har)
+    baselines = content["baselines"]
+    f.p_base[usable] = baselines["base_rate"]
+    if baselines["logistic"]:
+        logistic = linear.Linear.from_json(baselines["logistic"])
+        f.p_logistic[usable] = linear.sigmoid(logistic.predict(part[:, models["direction"].columns]))
+    sigma, interval = np.exp(f.lv / 2), content["price_interval"]
+    f.lower, f.upper = f.ret + interval["lower_score"] * sigma, f.ret + interval["upper_score"] * sigma
+    f.base_lower, f.base_upper = quantiles(labels.ret, coverage)
+    return f
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """The scores for reading."""
+    lines = [f"{result['hours']:,} hours, {result['first']} to {result['last']}, none of them trained on", ""]
+    for c in result["comparisons"]:
+        s, p = c["skill"], c["diebold_mariano"]["p_value"]
+        if s["value"] is None:
+            continue
+        span = f"{s['low']:+.2%} to {s['high']:+.2%}"
+        lines.append(
+            f"{c['target']:<15} {c['baseline']:<20} {c['verdict']:<13} saved {s['value']:+.2%} ({span}), p {p:.3f}"
+        )
+    auc, cover = result["estimates"]["direction_auc"], result["estimates"]["price_coverage"]
+    nominal = result["coverage_nominal"]
+    lines += [
+        "",
+        f"direction AUC {auc['value']:.4f} ({auc['low']:.4f} to {auc['high']:.4f})",
+        f"interval coverage {cover['value']:.4f} ({cover['low']:.4f} to {cover['high']:.4f}), nominal {nominal}",
+    ]
+    return "\n".join(lines)

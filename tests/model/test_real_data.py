@@ -1,0 +1,31 @@
+"""The figures that are claimed, on real data: BTC_DATA=/path/to/hourly.csv (2021-04 to 2025-12, or more)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from model import limits, train
+from model.settings import Settings
+
+DATA = os.environ.get("BTC_DATA", "")
+
+
+@pytest.mark.skipif(not DATA, reason="real data isn't in the project: set BTC_DATA to an hourly BTC file")
+def test_the_claims_hold_on_real_data(tmp_path: Path) -> None:
+    run = train.train(Settings(data=DATA, output=str(tmp_path), threads=limits.threads(os.environ)))
+    e = run.overall.estimates
+    by = {(c.target, c.baseline): c for c in run.overall.comparisons}
+    assert len(run.folds) >= 5
+    assert e["direction_auc"].value >= 0.545
+    assert e["direction_auc"].low > 0.5
+    assert by["direction", "base rate"].verdict == "skill"
+    assert by["volatility", "HAR"].skill.value >= 0.15
+    assert by["volatility", "HAR"].verdict == "skill"
+    assert by["volatility", "persistence"].verdict == "skill"
+    assert abs(e["price_coverage"].value - run.settings.coverage) <= 0.01
+    assert by["price interval", "empirical interval"].verdict == "skill"
+    assert by["return", "zero"].skill.value < 0.01  # whoever finds more has a leak
+    assert by["price", "persistence"].skill.value < 0.01

@@ -1,0 +1,104 @@
+"""Using a finished model: predict, check, compare."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import compare, data, later, predict, sample, train
+from model.errors import InputError
+from tests.model.conftest import quick
+
+
+def test_predict_refuses_what_does_not_match(
+    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path
+) -> None:
+    _, out = finished
+    now = dt.datetime(2025, 7, 1, 0, 5, tzinfo=dt.UTC)
+    made = predict.forecast(str(out), str(sample_csv), now=now)
+    assert made["hour"] == "2025-07-01T00:00:00Z"
+    assert made["price"]["lower"] < made["price"]["forecast"] < made["price"]["upper"]
+    assert made["model"]["run_id"] == "r-1"
+
+    def broken(name: str, change: object) -> str:
+        copy = tmp_path / name
+        shutil.copytree(out, copy)
+        manifest = json.loads((copy / "manifest.json").read_text())
+        change(copy, manifest)  # type: ignore[operator]
+        (copy / "manifest.json").write_text(json.dumps(manifest))
+        return str(copy)
+
+    def refused(uri: str, message: str, data: Path = sample_csv) -> None:
+        with pytest.raises(InputError, match=message):
+            predict.forecast(uri, str(data), now=now)
+
+    columns = "features"
+    refused(broken("a", lambda _, m: m[columns]["columns"].pop()), "other features than this program computes")
+    refused(broken("b", lambda _, m: m[columns]["probe"].__setitem__(7, 123.0)), "computes 1 of the model's features")
+    refused(broken("c", lambda c, _: (c / "return.ubj").write_bytes(b"x")), "not the file that the manifest names")
+    refused(broken("d", lambda _, m: m.__setitem__("format", 99)), "has format 99")
+    refused(str(tmp_path / "nothing"), "can't read")
+    short = tmp_path / "short.csv"
+    sample.write(short, 400, 1)
+    refused(str(out), "the features need 720", short)
+
+
+def test_predict_knows_nothing_but_the_data_it_is_given(
+    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path
+) -> None:
+    """The forecast from a file that ends at an hour is that of the walk-forward's features at that hour."""
+    run_, out = finished
+    lines = sample_csv.read_text().splitlines()
+    cut = tmp_path / "cut.csv"
+    cut.write_text("\n".join(lines[:2501]) + "\n")
+    made = predict.forecast(str(out), str(cut))
+    row = slice(2499, 2500)
+    model = run_.result.models["direction"]
+    expected = float(model.predict(run_.matrix[row], run_.targets.har[row])[0])
+    assert made["direction"]["probability_up"] == pytest.approx(expected, abs=2e-4)
+    assert np.isclose(made["last_price"], run_.bars.close[2499])
+
+
+def test_compare(finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path) -> None:
+    _, one = finished
+    two = tmp_path / "two"
+    train.train(quick(data=str(sample_csv), output=str(two), seed=99))
+    found = compare.compare(str(one), str(two))
+    assert found["inputs"]["seed"] == [7, 99]
+    assert found["metrics"]["direction_auc"]["difference"] == pytest.approx(
+        found["metrics"]["direction_auc"]["b"] - found["metrics"]["direction_auc"]["a"], abs=1e-5
+    )
+    assert found["paired"]["hours"] == 1800
+    assert found["paired"]["volatility"]["better"] == "neither"
+    assert "B saves" in compare.as_text(found)
+    same = compare.compare(str(one), str(one))
+    assert same["inputs"] == {}
+    assert same["paired"]["return"]["b_saves"]["value"] == 0
+
+
+def test_check_scores_later_hours_only(sample_csv: Path, tmp_path: Path) -> None:
+    lines = sample_csv.read_text().splitlines(keepends=True)
+    early = tmp_path / "early.csv"
+    early.write_text("".join(lines[:2401]))
+    out = tmp_path / "o"
+    run = train.train(quick(data=str(early), output=str(out)))
+    found = later.check(str(out), str(sample_csv))
+    assert found["first"] == str(run.bars.time[-1] + np.timedelta64(3600, "s")) + "Z"
+    assert found["hours"] == 3000 - 2400
+    by = {(c["target"], c["baseline"]): c for c in found["comparisons"]}
+    assert by["volatility", "HAR"]["verdict"] == "skill"
+    assert by["direction", "logistic regression"]["skill"]["value"] is not None
+    assert abs(found["estimates"]["price_coverage"]["value"] - 0.9) < 0.05
+    assert "none of them trained on" in later.as_text(found)
+    # the first of its forecasts is the one that predict makes at that time
+    made = predict.forecast(str(out), str(early))
+    bars = data.load(sample_csv).bars
+    assert made["hour"] == found["first"]
+    assert made["last_price"] == bars.close[2399]
+    with pytest.raises(InputError, match="at least 100 are needed"):
+        later.check(str(out), str(early))
