@@ -146,7 +146,7 @@ def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str
         return str(answer["tasks"][0]["taskArn"]), ""
     failures = answer.get("failures") or [{}]
     text = "; ".join(" ".join(filter(None, (f.get("reason"), f.get("detail")))) for f in failures)
-    if any(words in text.lower() for words in NO_ROOM):
+    if NO_ROOM.search(text):
         return "", text
     raise ReconcilerError(
         f"ECS launched nothing: {text or 'it gave no reason'}", hint="nothing runs now; run the command again"

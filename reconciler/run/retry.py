@@ -6,6 +6,7 @@ The program's own failure: again where it was, as often as `error` says. Everyth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -97,18 +98,19 @@ def _next(providers: Sequence[str], last: str) -> str | None:
     return later[0] if later else None
 
 
-NO_ROOM = ("capacity is unavailable", "resource:", "capacity not available")
+# RESOURCE:MEMORY and the like; "on resource: arn:…" is a refusal.
+NO_ROOM = re.compile(r"(?i:capacity is unavailable|capacity not available)|RESOURCE:")
 
 
 def event_of(task: Mapping[str, Any], exit_code: int | None, *, overdue: bool = False) -> Event:
     """What ended a stopped task. overdue: it ran past its `max_duration`."""
-    stop_code, reason = task.get("stopCode", ""), str(task.get("stoppedReason", "")).lower()
+    stop_code, reason = task.get("stopCode", ""), str(task.get("stoppedReason", ""))
     if stop_code in ("SpotInterruption", "TerminationNotice"):
         return Event.INTERRUPTION
     if stop_code == "UserInitiated":
         return Event.TIMEOUT if overdue else Event.STOPPED
     if stop_code == "TaskFailedToStart":
-        return Event.NO_CAPACITY if any(words in reason for words in NO_ROOM) else Event.NOT_STARTED
+        return Event.NO_CAPACITY if NO_ROOM.search(reason) else Event.NOT_STARTED
     if exit_code is None:
         return Event.LOST
     return Event.SUCCESS if exit_code == 0 else Event.ERROR

@@ -77,6 +77,7 @@ def test_a_cost_that_is_unknown_stops_nothing() -> None:
         ("TaskFailedToStart", "CannotPullContainerError: …: not found", None, False, Event.NOT_STARTED),
         ("TaskFailedToStart", "Capacity is unavailable at this time.", None, False, Event.NO_CAPACITY),
         ("TaskFailedToStart", "RESOURCE:MEMORY", None, False, Event.NO_CAPACITY),
+        ("TaskFailedToStart", "not authorized to perform: x on resource: *", None, False, Event.NOT_STARTED),
     ],
 )
 def test_what_ended_it(code: str, reason: str, exit_code: int | None, overdue: bool, wanted: Event) -> None:

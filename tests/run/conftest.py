@@ -1,0 +1,198 @@
+"""One project for a module's tests, with an embedded AWS of its own: each test writes its program and applies it."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from reconciler.local import status, stop
+from tests.cli.conftest import Project, Result
+
+GOLDEN = Path(__file__).with_name("golden")
+ROOT = Path(__file__).parents[2]
+DEPLOY = """\
+name: tiny
+data: prices.csv
+image: .
+task:
+  cpu: 256
+  memory: 512
+"""
+DOCKERFILE = 'FROM python:3.13-slim\nCOPY train.py .\nCMD ["python", "train.py"]\n'
+
+
+def until(look: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+    """The first true value that `look` gives; fails when none came in time."""
+    deadline = time.monotonic() + seconds
+    while not (value := look()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds:g} s in vain for {what}; last seen: {value!r}")
+        time.sleep(0.03)
+    return value
+
+
+class Lane(Project):
+    """A project whose resources are there."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._clients: dict[str, Any] = {}
+
+    def program(self, source: str, *, deploy: str = "", dockerfile: str = DOCKERFILE) -> None:
+        """Write what the task runs. deploy: what is added to deploy.yaml."""
+        self.write("train.py", source)
+        self.write("deploy.yaml", DEPLOY + deploy)
+        self.write("Dockerfile", dockerfile)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client."""
+        if service not in self._clients:
+            session: Any = boto3.session.Session("x", "x", region_name="us-east-1")
+            self._clients[service] = session.client(service, endpoint_url=self.endpoint)
+        return self._clients[service]
+
+    @property
+    def endpoint(self) -> str:
+        """Where the embedded AWS is."""
+        found = status(self.folder / ".reconciler" / "local")
+        assert found is not None
+        return found.endpoint_url
+
+    def control(self, method: str, path: str, body: object = None) -> Any:
+        """A control request to the embedded AWS."""
+        connection = http.client.HTTPConnection(self.endpoint.removeprefix("http://"), timeout=30)
+        connection.request(method, f"/_reconciler/{path}", json.dumps(body), {"Content-Type": "text/json"})
+        response = connection.getresponse()
+        answer = response.read()
+        connection.close()
+        assert response.status == 200, answer
+        return json.loads(answer)
+
+    def behave(self, *rules: dict[str, Any]) -> None:
+        """Ask for trouble."""
+        self.control("POST", "behaviour", list(rules))
+
+    def tasks(self, state: str = "") -> list[Any]:
+        """The tasks in a state, or all."""
+        ecs = self.client("ecs")
+        arns = [
+            arn
+            for desired in ("RUNNING", "STOPPED")
+            for page in ecs.get_paginator("list_tasks").paginate(cluster="tiny", desiredStatus=desired)
+            for arn in page["taskArns"]
+        ]
+        found = [
+            task
+            for first in range(0, len(arns), 100)
+            for task in ecs.describe_tasks(cluster="tiny", tasks=arns[first : first + 100])["tasks"]
+        ]
+        return [task for task in found if state in ("", task["lastStatus"])]
+
+    def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
+        """Run the command line as a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "reconciler", *arguments],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **more,
+        )
+
+    @contextlib.contextmanager
+    def meanwhile(self, action: Callable[[Any], None], state: str = "PROVISIONING") -> Iterator[None]:
+        """Do something once a new task is in this state, while the test goes on."""
+        before = {task["taskArn"] for task in self.tasks()}
+
+        def wait() -> None:
+            def look() -> Any:
+                return next((t for t in self.tasks(state) if t["taskArn"] not in before), None)
+
+            action(until(look, f"a new task that is {state}"))
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        yield
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
+    """The module's project."""
+    found = Lane(tmp_path_factory.mktemp("project"))
+    found.program("print('first')")
+    found.write("prices.csv", "a,b\n1,2\n3,4\n")
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
+    os.environ["RECONCILER_LOCAL_ENGINE"] = "process"
+    try:
+        made = found.run("apply", "--local", "--skip-run")
+        assert made.code == 0, made.err
+        yield found
+    finally:
+        stop(found.folder / ".reconciler" / "local")
+        os.environ.pop("RECONCILER_LOCAL_ENGINE")
+        os.environ.update(kept)
+
+
+@pytest.fixture
+def lane(shared: Lane) -> Iterator[Lane]:
+    """The module's project, with nothing left of the test before."""
+    shutil.rmtree(shared.folder / "results", ignore_errors=True)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield shared
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    shared.behave()
+    for task in shared.tasks("RUNNING"):
+        shared.client("ecs").stop_task(cluster="tiny", task=task["taskArn"])
+
+
+STATES = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED")
+
+
+def normal(text: str) -> str:
+    """The output from the run on, without what differs each time. States are seen or not: they are left out."""
+    lines = text.splitlines()
+    first = next((i for i, line in enumerate(lines) if line.startswith(("Run ", "Coming back", "Nothing to"))), 0)
+    # The inside of a traceback is Python's and the libraries', and differs from version to version.
+    kept = [line for line in lines[first:] if not line.strip().startswith(STATES) and not line.startswith("  |  ")]
+    text = "\n".join(kept) + "\n"
+    for pattern, instead in (
+        (r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?", "RUN"),
+        (r"\b[0-9a-f]{32}\b", "TASK"),
+        (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
+        (r"0x[0-9a-f]{8,}", "0xADDRESS"),
+        (r"\d+ min \d+ s|\d+\.\d+ s\b", "TIME s"),
+        (r'File "[^"]*/(?=[^/"]+")', 'File "'),
+        (r"http://127.0.0.1:\d+", "ENDPOINT"),
+    ):
+        text = re.sub(pattern, instead, text)
+    return text
+
+
+def golden(name: str, found: Result) -> None:
+    """Compare with the file of this name; UPDATE_GOLDEN=1 writes it."""
+    path, text = GOLDEN / f"{name}.txt", normal(found.out)
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    wanted = path.read_text() if path.exists() else ""
+    differs = list(difflib.unified_diff(wanted.splitlines(), text.splitlines(), "wanted", "found", lineterm=""))
+    assert not differs, "\n".join(differs)
