@@ -72,7 +72,7 @@ class SecurityGroup:
             GroupName=want.name,
             Description=want.description,
             VpcId=want.vpc,
-            TagSpecifications=[kind],
+            **({"TagSpecifications": [kind]} if want.tags else {}),
         )
         made = self.observe(aws, [want]).get(want.name)
         if made is not None:

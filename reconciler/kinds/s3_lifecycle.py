@@ -21,7 +21,7 @@ class Expiry(Value):
     @property
     def identity(self) -> str:
         """Rules are paired by prefix."""
-        return self.prefix
+        return self.prefix or "*"
 
 
 _WHERE = {"ID", "Prefix", "Filter", "Status"}

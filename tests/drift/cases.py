@@ -1,0 +1,349 @@
+"""What others may do to a deployment behind the tool's back: each through the AWS API, as a person or a script would."""
+
+# ruff: noqa: E501  (tables of cases read best in whole lines)
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.lab_client import ACCOUNT, LabHandle
+
+P = "aig130-p2"
+TASK_ROLE, EXECUTION_ROLE, CI_ROLE = f"{P}-ecs-task-role", f"{P}-ecs-task-execution-role", f"{P}-github-actions"
+POLICY, CI_POLICY, USER = f"{P}-s3-access-policy", f"{P}-github-actions-policy", f"{P}-ci"
+BUCKET, KEY = f"{P}-ml-data-bucket", "data/btc_1h_data_2018_to_2025.csv"
+REPOSITORY, GROUP, CLUSTER = f"{P}-ml-pipeline-ecr", f"{P}-ml-sg", f"{P}-ml-cluster"
+FAMILY, LOGS = f"{P}-ml-task", f"/ecs/{P}-ml-task"
+OIDC = "token.actions.githubusercontent.com"
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+OWNER = "reconciler:deploy"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """do: makes it. path: of the change that the plan has to show; empty for what has to be made again.
+
+    also: other resources that are to be touched to repair it. overwrites: a field that the same call sets.
+    """
+
+    name: str
+    address: str
+    path: str
+    do: Callable[[LabHandle], Any]
+    widens: bool = False
+    also: tuple[str, ...] = ()
+    overwrites: str = ""
+
+    @property
+    def fields(self) -> set[str]:
+        """The fields of the resource that are changed."""
+        return {self.path.split(".")[0].split("[")[0], self.overwrites} - {""}
+
+
+def arn(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:{name}"
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **one} for one in statements]})
+
+
+def everything() -> str:
+    return document({"Action": "*", "Resource": "*"})
+
+
+def trust(principal: dict[str, Any], action: str = "sts:AssumeRole", **more: Any) -> str:
+    return document({"Principal": principal, "Action": action, **more})
+
+
+def github(**conditions: Any) -> str:
+    federated = {"Federated": arn(f"oidc-provider/{OIDC}")}
+    return trust(federated, "sts:AssumeRoleWithWebIdentity", Condition=conditions)
+
+
+def default_version(lab: LabHandle, text: str) -> None:
+    iam, policy = lab.client("iam"), arn(f"policy/{POLICY}")
+    versions = iam.list_policy_versions(PolicyArn=policy)["Versions"]
+    if len(versions) == 5:
+        spare = next(one for one in versions if not one["IsDefaultVersion"])
+        iam.delete_policy_version(PolicyArn=policy, VersionId=spare["VersionId"])
+    iam.create_policy_version(PolicyArn=policy, PolicyDocument=text, SetAsDefault=True)
+
+
+def version_of(lab: LabHandle) -> dict[str, Any]:
+    iam, policy = lab.client("iam"), arn(f"policy/{POLICY}")
+    version = iam.get_policy(PolicyArn=policy)["Policy"]["DefaultVersionId"]
+    found = iam.get_policy_version(PolicyArn=policy, VersionId=version)["PolicyVersion"]["Document"]
+    return dict(found)
+
+
+def change_statement(lab: LabHandle, sid: str, **parts: Any) -> None:
+    found = version_of(lab)
+    for one in found["Statement"]:
+        if one["Sid"] == sid:
+            one.update(parts)
+    default_version(lab, json.dumps(found))
+
+
+def drop_condition(lab: LabHandle) -> None:
+    found = version_of(lab)
+    for one in found["Statement"]:
+        one.pop("Condition", None)
+    default_version(lab, json.dumps(found))
+
+
+def delete_role(lab: LabHandle, name: str) -> None:
+    iam = lab.client("iam")
+    for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=name, PolicyArn=one["PolicyArn"])
+    iam.delete_role(RoleName=name)
+
+
+def delete_policy(lab: LabHandle) -> None:
+    iam, policy = lab.client("iam"), arn(f"policy/{POLICY}")
+    iam.detach_role_policy(RoleName=TASK_ROLE, PolicyArn=policy)
+    for one in iam.list_policy_versions(PolicyArn=policy)["Versions"]:
+        if not one["IsDefaultVersion"]:
+            iam.delete_policy_version(PolicyArn=policy, VersionId=one["VersionId"])
+    iam.delete_policy(PolicyArn=policy)
+
+
+def keys(lab: LabHandle) -> list[str]:
+    return [one["AccessKeyId"] for one in lab.client("iam").list_access_keys(UserName=USER)["AccessKeyMetadata"]]
+
+
+def group_with_admin(lab: LabHandle) -> None:
+    iam = lab.client("iam")
+    iam.create_group(GroupName="admins")
+    iam.attach_group_policy(GroupName="admins", PolicyArn=ADMIN)
+    iam.add_user_to_group(GroupName="admins", UserName=USER)
+
+
+def delete_user(lab: LabHandle) -> None:
+    iam = lab.client("iam")
+    for key in keys(lab):
+        iam.delete_access_key(UserName=USER, AccessKeyId=key)
+    for one in iam.list_attached_user_policies(UserName=USER)["AttachedPolicies"]:
+        iam.detach_user_policy(UserName=USER, PolicyArn=one["PolicyArn"])
+    iam.delete_user(UserName=USER)
+
+
+def public_bucket(lab: LabHandle) -> None:
+    s3 = lab.client("s3")
+    s3.delete_public_access_block(Bucket=BUCKET)
+    everybody = {"Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=document(everybody))
+
+
+def encrypt(lab: LabHandle) -> None:
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    lab.client("s3").put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
+
+
+def lifecycle(lab: LabHandle) -> None:
+    rule = {"ID": "all", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}
+    lab.client("s3").put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": [rule]})
+
+
+def group_id(lab: LabHandle) -> str:
+    filters = [{"Name": "group-name", "Values": [GROUP]}]
+    return str(lab.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"][0]["GroupId"])
+
+
+def rule(lab: LabHandle, what: str, **places: Any) -> None:
+    permission = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, **places}
+    getattr(lab.client("ec2"), what)(GroupId=group_id(lab), IpPermissions=[permission])
+
+
+def no_egress(lab: LabHandle) -> None:
+    everywhere = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    lab.client("ec2").revoke_security_group_egress(GroupId=group_id(lab), IpPermissions=[everywhere])
+
+
+def public_repository(lab: LabHandle) -> None:
+    text = document({"Principal": "*", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]})
+    lab.client("ecr").set_repository_policy(repositoryName=REPOSITORY, policyText=text)
+
+
+def delete_images(lab: LabHandle) -> None:
+    ecr = lab.client("ecr")
+    found = ecr.describe_images(repositoryName=REPOSITORY)["imageDetails"]
+    ecr.batch_delete_image(repositoryName=REPOSITORY, imageIds=[{"imageDigest": one["imageDigest"]} for one in found])
+
+
+def move_latest(lab: LabHandle) -> None:
+    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {"size": 1}}
+    lab.client("ecr").put_image(repositoryName=REPOSITORY, imageManifest=json.dumps(manifest), imageTag="latest")
+
+
+def register(lab: LabHandle, **parts: Any) -> None:
+    """The next revision, made from the last one as one does by hand: without its tags."""
+    ecs = lab.client("ecs")
+    found = ecs.describe_task_definition(taskDefinition=FAMILY)["taskDefinition"]
+    keep = (
+        "family", "cpu", "memory", "networkMode", "requiresCompatibilities", "executionRoleArn", "taskRoleArn",
+        "containerDefinitions",
+    )  # fmt: skip
+    ecs.register_task_definition(**{key: found[key] for key in keep if key in found} | parts)
+
+
+def container(lab: LabHandle, **parts: Any) -> list[dict[str, Any]]:
+    found = lab.client("ecs").describe_task_definition(taskDefinition=FAMILY)["taskDefinition"]["containerDefinitions"]
+    return [{**found[0], **parts}]
+
+
+def deregister(lab: LabHandle) -> None:
+    ecs = lab.client("ecs")
+    for one in ecs.list_task_definitions(familyPrefix=FAMILY)["taskDefinitionArns"]:
+        ecs.deregister_task_definition(taskDefinition=one)
+
+
+def revision(lab: LabHandle) -> str:
+    return str(lab.client("ecs").describe_task_definition(taskDefinition=FAMILY)["taskDefinition"]["taskDefinitionArn"])
+
+
+def providers(lab: LabHandle, names: list[str], **strategy: Any) -> None:
+    lab.client("ecs").put_cluster_capacity_providers(
+        cluster=CLUSTER, capacityProviders=names, defaultCapacityProviderStrategy=[strategy]
+    )
+
+
+# fmt: off
+def drifts() -> Iterator[Drift]:
+    def iam(name: str, **params: Any) -> Callable[[LabHandle], Any]:
+        return lambda lab: getattr(lab.client("iam"), name)(**params)
+
+    def s3(name: str, **params: Any) -> Callable[[LabHandle], Any]:
+        return lambda lab: getattr(lab.client("s3"), name)(Bucket=BUCKET, **params)
+
+    def ecr(name: str, **params: Any) -> Callable[[LabHandle], Any]:
+        return lambda lab: getattr(lab.client("ecr"), name)(repositoryName=REPOSITORY, **params)
+
+    def logs(name: str, **params: Any) -> Callable[[LabHandle], Any]:
+        return lambda lab: getattr(lab.client("logs"), name)(**params)
+
+    task, ci, execution = (f"role.{name}" for name in (TASK_ROLE, CI_ROLE, EXECUTION_ROLE))
+    policy, user, bucket = f"policy.{POLICY}", f"user.{USER}", f"bucket.{BUCKET}"
+    oidc, data, repository = f"oidc-provider.{OIDC}", f"object.{BUCKET}/{KEY}", f"repository.{REPOSITORY}"
+    image, group, cluster = f"image.{REPOSITORY}", f"security-group.{GROUP}", f"cluster.{CLUSTER}"
+    definition, log = f"task-definition.{FAMILY}", f"log-group.{LOGS}"
+
+    # Roles
+    yield Drift("inline policy", task, "inline_policies.more",
+                iam("put_role_policy", RoleName=TASK_ROLE, PolicyName="more", PolicyDocument=everything()), widens=True)
+    yield Drift("attached policy", task, "managed_policies",
+                iam("attach_role_policy", RoleName=TASK_ROLE, PolicyArn=ADMIN), widens=True)
+    yield Drift("detached policy", execution, "managed_policies", iam(
+        "detach_role_policy", RoleName=EXECUTION_ROLE,
+        PolicyArn="arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"))
+    yield Drift("trusts everybody", task, "trust.statements", iam(
+        "update_assume_role_policy", RoleName=TASK_ROLE,
+        PolicyDocument=trust({"Service": "ecs-tasks.amazonaws.com", "AWS": "*"})), widens=True)
+    yield Drift("trusts another service", execution, "trust.statements", iam(
+        "update_assume_role_policy", RoleName=EXECUTION_ROLE, PolicyDocument=trust({"Service": "ec2.amazonaws.com"})),
+        widens=True)
+    yield Drift("every branch may assume it", ci, "trust.statements", iam(
+        "update_assume_role_policy", RoleName=CI_ROLE, PolicyDocument=github(
+            StringEquals={f"{OIDC}:aud": "sts.amazonaws.com"}, StringLike={f"{OIDC}:sub": "repo:owner/aig130project2:*"})),
+        widens=True)
+    yield Drift("every repository may assume it", ci, "trust.statements", iam(
+        "update_assume_role_policy", RoleName=CI_ROLE,
+        PolicyDocument=github(StringEquals={f"{OIDC}:aud": "sts.amazonaws.com"})), widens=True)
+    yield Drift("description", task, "description", iam("update_role", RoleName=TASK_ROLE, Description="mine now"))
+    yield Drift("longer sessions", ci, "max_session_duration",
+                iam("update_role", RoleName=CI_ROLE, MaxSessionDuration=43200))
+    yield Drift("boundary", execution, "boundary", iam(
+        "put_role_permissions_boundary", RoleName=EXECUTION_ROLE, PermissionsBoundary=arn(f"policy/{POLICY}")))
+    yield Drift("ownership tag of a role", task, f"tags.{OWNER}", iam("untag_role", RoleName=TASK_ROLE, TagKeys=[OWNER]))
+    yield Drift("a tag more", ci, "tags.owner",
+                iam("tag_role", RoleName=CI_ROLE, Tags=[{"Key": "owner", "Value": "somebody"}]))
+    yield Drift("role deleted", execution, "", lambda lab: delete_role(lab, EXECUTION_ROLE))
+    # Policies
+    yield Drift("policy allows everything", policy, "document.statements",
+                lambda lab: default_version(lab, everything()), widens=True)
+    yield Drift("a statement's further action", policy, "document.statements[Read].actions",
+                lambda lab: change_statement(lab, "Read", Action=["s3:GetObject", "s3:DeleteObject"]), widens=True)
+    yield Drift("a statement's other resource", policy, "document.statements[Write].resources",
+                lambda lab: change_statement(lab, "Write", Resource=f"arn:aws:s3:::{BUCKET}/*"), widens=True)
+    yield Drift("a condition gone", policy, "document.statements[List].conditions", drop_condition, widens=True)
+    yield Drift("a statement now denies", policy, "document.statements[Read]",
+                lambda lab: change_statement(lab, "Read", Effect="Deny"))
+    yield Drift("ownership tag of a policy", policy, f"tags.{OWNER}",
+                iam("untag_policy", PolicyArn=arn(f"policy/{POLICY}"), TagKeys=[OWNER]))
+    yield Drift("policy deleted", policy, "", delete_policy, also=(task,))
+    # The CI's user and identity provider
+    yield Drift("second access key", user, "access_keys", iam("create_access_key", UserName=USER), widens=True)
+    yield Drift("the access key gone", user, "access_keys", lambda lab: lab.client("iam").delete_access_key(
+        UserName=USER, AccessKeyId=keys(lab)[0]))
+    yield Drift("user's inline policy", user, "inline_policies.more",
+                iam("put_user_policy", UserName=USER, PolicyName="more", PolicyDocument=everything()), widens=True)
+    yield Drift("user's attached policy", user, "managed_policies",
+                iam("attach_user_policy", UserName=USER, PolicyArn=ADMIN), widens=True)
+    yield Drift("user in a group", user, "groups", group_with_admin, widens=True)
+    yield Drift("user's password", user, "console_password",
+                iam("create_login_profile", UserName=USER, Password="S3cret-enough!"), widens=True)
+    yield Drift("user deleted", user, "", delete_user)
+    yield Drift("audience removed", oidc, "audiences", iam(
+        "remove_client_id_from_open_id_connect_provider", OpenIDConnectProviderArn=arn(f"oidc-provider/{OIDC}"),
+        ClientID="sts.amazonaws.com"))
+    yield Drift("provider deleted", oidc, "",
+                iam("delete_open_id_connect_provider", OpenIDConnectProviderArn=arn(f"oidc-provider/{OIDC}")))
+    # The bucket and its objects
+    yield Drift("public bucket policy", bucket, "policy.statements", public_bucket, widens=True)
+    yield Drift("public ACL", bucket, "grants", s3("put_bucket_acl", ACL="public-read"), widens=True)
+    yield Drift("public access block gone", bucket, "public_access_block", s3("delete_public_access_block"), widens=True)
+    yield Drift("versioning suspended", bucket, "versioning",
+                s3("put_bucket_versioning", VersioningConfiguration={"Status": "Suspended"}))
+    yield Drift("other encryption", bucket, "encryption", encrypt)
+    yield Drift("lifecycle that deletes all", bucket, "lifecycle", lifecycle)
+    yield Drift("lifecycle gone", bucket, "lifecycle", s3("delete_bucket_lifecycle"))
+    yield Drift("bucket's tags gone", bucket, f"tags.{OWNER}", s3("delete_bucket_tagging"))
+    yield Drift("object overwritten", data, "sha256", s3("put_object", Key=KEY, Body=b"a,b\n"))
+    yield Drift("object deleted", data, "", s3("delete_object", Key=KEY))
+    # The repository and the image
+    yield Drift("latest is another image", image, "tags_wanted", move_latest)
+    yield Drift("public repository", repository, "policy.statements", public_repository, widens=True)
+    yield Drift("scan on push off", repository, "scan_on_push",
+                ecr("put_image_scanning_configuration", imageScanningConfiguration={"scanOnPush": False}))
+    yield Drift("tags can't move", repository, "tag_mutability",
+                ecr("put_image_tag_mutability", imageTagMutability="IMMUTABLE"))
+    yield Drift("images kept for ever", repository, "keep_images", ecr("delete_lifecycle_policy"))
+    yield Drift("image deleted", image, "", delete_images, also=(definition,))
+    # Logs
+    yield Drift("log kept longer", log, "retention_in_days",
+                logs("put_retention_policy", logGroupName=LOGS, retentionInDays=365))
+    yield Drift("log kept for ever", log, "retention_in_days", logs("delete_retention_policy", logGroupName=LOGS))
+    yield Drift("ownership tag of a log group", log, f"tags.{OWNER}",
+                logs("untag_log_group", logGroupName=LOGS, tags=[OWNER]))
+    yield Drift("log group deleted", log, "", logs("delete_log_group", logGroupName=LOGS))
+    # The network
+    yield Drift("ssh from everywhere", group, "ingress[tcp 22 0.0.0.0/0]", lambda lab: rule(
+        lab, "authorize_security_group_ingress", IpRanges=[{"CidrIp": "0.0.0.0/0"}]), widens=True)
+    yield Drift("ssh from everywhere by IPv6", group, "ingress[tcp 22 ::/0]", lambda lab: rule(
+        lab, "authorize_security_group_ingress", Ipv6Ranges=[{"CidrIpv6": "::/0"}]), widens=True)
+    yield Drift("another way out", group, "egress[tcp 22 10.0.0.0/8]", lambda lab: rule(
+        lab, "authorize_security_group_egress", IpRanges=[{"CidrIp": "10.0.0.0/8"}]), widens=True)
+    yield Drift("no way out", group, "egress[0.0.0.0/0]", no_egress)
+    yield Drift("security group deleted", group, "",
+                lambda lab: lab.client("ec2").delete_security_group(GroupId=group_id(lab)))
+    # ECS
+    yield Drift("no Spot", cluster, "capacity_providers",
+                lambda lab: providers(lab, ["FARGATE"], capacityProvider="FARGATE", weight=1))
+    yield Drift("Spot by default", cluster, "default_strategy[FARGATE_SPOT]", lambda lab: providers(
+        lab, ["FARGATE", "FARGATE_SPOT"], capacityProvider="FARGATE_SPOT", weight=1), overwrites="capacity_providers")
+    yield Drift("dearer metrics", cluster, "container_insights", lambda lab: lab.client("ecs").update_cluster(
+        cluster=CLUSTER, settings=[{"name": "containerInsights", "value": "enhanced"}]))
+    yield Drift("cluster deleted", cluster, "", lambda lab: lab.client("ecs").delete_cluster(cluster=CLUSTER))
+    yield Drift("a revision with another image", definition, "containers[ml-pipeline-container].image",
+                lambda lab: register(lab, containerDefinitions=container(lab, image="somebody/miner:latest")))
+    yield Drift("a revision with another role", definition, "task_role",
+                lambda lab: register(lab, taskRoleArn=arn(f"role/{CI_ROLE}")), widens=True)
+    yield Drift("a revision with a secret variable", definition, "containers[ml-pipeline-container].environment.DB_PASSWORD",
+                lambda lab: register(lab, containerDefinitions=container(
+                    lab, environment=[{"name": "DB_PASSWORD", "value": "hunter2"}])))
+    yield Drift("a smaller revision", definition, "memory", lambda lab: register(lab, cpu="512", memory="1024"))
+    yield Drift("a revision's tag", definition, f"tags.{OWNER}", lambda lab: lab.client("ecs").untag_resource(
+        resourceArn=revision(lab), tagKeys=[OWNER]))
+    yield Drift("all revisions deregistered", definition, "", deregister)

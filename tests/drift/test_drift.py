@@ -1,0 +1,149 @@
+"""Drift: everything that others do to the guide's deployment is seen by `plan`, repaired by `apply`, and then gone.
+
+The drifts of a round are made at once, then planned, repaired and planned again; those that would hide each other (the
+same field of the same resource, or a resource that is deleted) are in different rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.drift.cases import USER, Drift, drifts
+from tests.lab_client import LabHandle
+from tests.planfile.project import Project, Result, use
+
+ROOT = Path(__file__).resolve().parents[2]
+DRIFTS = list(drifts())
+
+
+def rounds() -> list[list[Drift]]:
+    """The drifts in as few rounds as it takes."""
+    found: list[list[Drift]] = []
+    for one in DRIFTS:
+        for others in found:
+            same = [other for other in others if one.address in (other.address, *other.also)]
+            touched = [other for other in others if other.address in one.also]
+            if not touched and all(one.path and other.path and not one.fields & other.fields for other in same):
+                others.append(one)
+                break
+        else:
+            found.append([one])
+    return found
+
+
+ROUNDS = rounds()
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round showed. before, after: steps by address. text: the plan as a person sees it."""
+
+    before: dict[str, dict[str, Any]]
+    text: str
+    applied: Result
+    after: dict[str, dict[str, Any]]
+
+
+class Deployment:
+    """The guide's deployment in a folder of its own."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._rounds: dict[int, Round | Exception] = {}
+
+    def steps(self) -> dict[str, dict[str, Any]]:
+        return self.project.plan("--local")
+
+    def round(self, number: int) -> Round:
+        """How a round went, which happens once. Rounds go in their order."""
+        for each in range(number + 1):
+            if each not in self._rounds:
+                try:
+                    self._rounds[each] = self._round(each)
+                except Exception as error:  # so that it isn't tried again for each of its drifts
+                    self._rounds[each] = error
+        found = self._rounds[number]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _round(self, number: int) -> Round:
+        for one in ROUNDS[number]:
+            one.do(self.project.lab)
+        before, text = self.steps(), self.project.ok("plan", "--local").out
+        applied = self.project.run("apply", "--local", "--skip-run")
+        return Round(before, text, applied, self.steps())
+
+
+@pytest.fixture(scope="module")
+def deployment(lab_session: LabHandle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    lab_session.reset()
+    folder = tmp_path_factory.mktemp("guide")
+    with pytest.MonkeyPatch.context() as patch:
+        project = use(lab_session, folder, patch)
+        patch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")  # nothing is built here that needs an engine
+        wanted = yaml.safe_load((ROOT / "deploy.yaml").read_text())
+        wanted["ci"]["user"] = {"name": USER, "access_keys": 1}
+        project.write("deploy.yaml", yaml.safe_dump(wanted))
+        (folder / "data").mkdir()
+        project.write("data/sample.csv", "Open time,Open,High,Low,Close,Volume\n")
+        project.write("Dockerfile", 'FROM scratch\nCOPY main.py .\nCMD ["python", "main.py"]\n')
+        project.write("main.py", "print('hello')\n")
+        (folder / ".reconciler").mkdir()
+        (folder / ".reconciler" / "local").symlink_to(lab_session.home)  # so that --local is the lab
+        project.ok("apply", "--local", "--skip-run")
+        yield Deployment(project)
+
+
+CASES = [pytest.param(one, number, id=one.name) for number, several in enumerate(ROUNDS) for one in several]
+
+
+def test_there_is_nothing_to_do_at_first(deployment: Deployment) -> None:
+    assert {step["action"] for step in deployment.steps().values()} == {"none"}
+
+
+@pytest.mark.parametrize(("drift", "number"), CASES)
+def test_drift(drift: Drift, number: int, deployment: Deployment) -> None:
+    result = deployment.round(number)
+    step = result.before[drift.address]
+    if drift.path:
+        assert step["action"] == "update"
+        shown = [change for change in step["changes"] if change["path"].startswith(drift.path)]
+        assert shown, step["changes"]
+        assert any(change.get("widens", False) for change in shown) is drift.widens
+    else:
+        assert step["action"] == "create"
+    assert result.applied.code == 0, result.applied.out + result.applied.err
+    assert result.after[drift.address]["action"] == "none"
+
+
+@pytest.mark.parametrize("number", range(len(ROUNDS)))
+def test_nothing_else_is_shown_and_widened_access_comes_first(number: int, deployment: Deployment) -> None:
+    result = deployment.round(number)
+    drifted = {address for one in ROUNDS[number] for address in (one.address, *one.also)}
+    changed = {address: step for address, step in result.before.items() if step["action"] != "none"}
+    assert set(changed) == drifted
+    widened = {address for address, step in changed.items() if any(c.get("widens") for c in step["changes"])}
+    listed = [line.split(maxsplit=2) for line in result.text.splitlines() if line[:1] in "+~±->" and line[1:2] == " "]
+    order = [f"{kind}.{name}" for _, kind, name in listed]
+    assert set(order) == drifted
+    assert set(order[: len(widened)]) == widened
+    assert result.text.count("widens access") >= len(widened)
+    assert {step["action"] for step in result.after.values()} == {"none"}
+
+
+def test_a_secret_that_somebody_put_there_is_not_shown(deployment: Deployment) -> None:
+    for number in range(len(ROUNDS)):
+        result = deployment.round(number)
+        assert "hunter2" not in str(result)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len({one.name for one in DRIFTS}) == len(DRIFTS) >= 60
+    assert sum(one.widens for one in DRIFTS) >= 20
