@@ -87,6 +87,11 @@ class Lock:
         with contextlib.suppress(ReconcilerError):
             self._drop_mine(_read(self.aws, self.deploy)[0])
 
+    def left_behind(self) -> bool:
+        """Whether there is a lock of somebody that has ended and was not taken away."""
+        slots, now = _read(self.aws, self.deploy)
+        return bool(slots) and all(slot.holder.expires <= now for slot in slots)
+
     def check(self) -> None:
         """Make sure that the lock is still held, renewing it when its end is near. Raises Locked, AwsError."""
         with self._busy:

@@ -230,14 +230,15 @@ def serve(port: int, home: Path, latency: float, *, until_eof: bool) -> None:
     write_record(home, {"pid": os.getpid(), "port": inner.port, "identity": identity, "started_at": time.time()})
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{inner.port}", flush=True)
-    ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    if until_eof:
-        sys.stdin.read()
-        ended.set()
-    ended.wait()
-    inner.close()
+        signal.signal(number, lambda *_: sys.exit())
+    try:
+        if until_eof:
+            sys.stdin.read()
+        else:
+            threading.Event().wait()
+    finally:
+        inner.close()
 
 
 if __name__ == "__main__":
@@ -247,6 +248,6 @@ if __name__ == "__main__":
     parser.add_argument("--latency", type=float, default=0.0, metavar="MS")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input closes")
     options = parser.parse_args()
-    with TemporaryDirectory(prefix="lab-") as folder:
+    with TemporaryDirectory(prefix="lab-") as folder, contextlib.suppress(SystemExit):
         serve(options.port, options.home or Path(folder), options.latency, until_eof=options.until_eof)
     os._exit(0)  # threads of open connections have nothing left to do

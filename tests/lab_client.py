@@ -45,7 +45,8 @@ class LabHandle:
 
     def close(self) -> None:
         """End it."""
-        self._process.communicate(timeout=20)  # closes its standard input
+        self._process.terminate()
+        self._process.communicate(timeout=20)
 
     def control(self, method: str, name: str, body: object = None) -> Any:
         """The JSON answer of a control request."""

@@ -71,6 +71,8 @@ class _Apply:
         show_plan(terminal, plan, verbose=self.options.verbose)
         if self.saved:
             self.saved.check(terminal, plan, here)
+        if self.where.stop.is_set():
+            raise Interrupted("interrupted before anything was changed")
         outcome = self._act(plan, seen, allowed, work)
         show_outcome(terminal, outcome, self.command)
         if self.where.stop.is_set():

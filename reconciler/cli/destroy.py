@@ -13,7 +13,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.errors import Interrupted, UserError
 from reconciler.execute import execute
 from reconciler.lock import Lock
-from reconciler.plan import Options
+from reconciler.plan import Options, Plan
 from reconciler.record import write_record
 
 
@@ -33,7 +33,15 @@ def run(options: Namespace, terminal: Terminal) -> int:
     else:
         terminal.say("Nothing to destroy: nothing of this deploy is there.")
     doing = [step for step in plan.steps if step.does]
+    command = f"python -m reconciler destroy {where.file}"
+    lock = Lock(where.aws(terminal), here.deploy.name, command, wait=options.wait_for_lock)
     if not doing:
+        # What an earlier one left that was stopped after its last deletion.
+        if seen.kept != seen.recorded or lock.left_behind():
+            with lock:
+                aws.before_write = lock.check
+                write_record(aws, here.deploy.name, seen.kept)
+                aws.before_write = lambda: None
         if options.json:
             terminal.json(plan_json(plan))
         return 0
@@ -44,10 +52,15 @@ def run(options: Namespace, terminal: Terminal) -> int:
         if answer.strip().lower() not in ("y", "yes"):
             terminal.print("nothing was deleted")
             return 1
-    command = f"python -m reconciler destroy {where.file}"
-    lock = Lock(where.aws(terminal), here.deploy.name, command, wait=options.wait_for_lock)
+    if where.stop.is_set():
+        raise Interrupted("interrupted before anything was deleted")
     with lock:
         aws.before_write = lock.check
+        # Only what was shown, and of that what is still there and still ours.
+        seen = here.observe(allowed)
+        shown = {step.address for step in doing}
+        now = here.plan_destroy(seen, allowed)
+        plan = Plan(now.deploy, tuple(step for step in now.steps if step.address in shown))
         outcome = execute(plan, aws, here.kinds, Steps(terminal), recorded=seen.recorded, stop=where.stop)
         gone = {step.address for step in outcome.done}
         left = seen.kept - gone

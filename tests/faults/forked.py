@@ -7,6 +7,7 @@ sleeps it skips. Everything else is the real command line against the lab over H
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import signal
 import sys
@@ -26,6 +27,9 @@ from tests.lab_client import CREDENTIALS, REGION, LabHandle, SkippingClock
 SERVICES = ("sts", "iam", "s3", "ecr", "ecs", "logs", "ec2", "ssm")
 COMMANDS = ("main", "apply", "destroy", "plan", "task")
 HANGS = 60.0  # seconds after which a command is taken for stuck
+
+
+_numbers = itertools.count(1)
 
 
 class StoppableSkipping(SkippingClock):
@@ -80,27 +84,46 @@ def _keep(loader: Any, name: str) -> None:
     setattr(loader, name, kept)
 
 
+class Command:
+    """A command that runs."""
+
+    def __init__(self, lab: LabHandle, folder: Path, arguments: Sequence[str], *, kill_after: int = 0) -> None:
+        self._output = folder / f"output-{next(_numbers)}.txt"
+        self._began = time.monotonic()
+        waiting, go = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _child(lab, folder, arguments, self._output, waiting)
+        os.close(waiting)
+        if kill_after:
+            lab.rules({"do": "kill", "pid": self.pid, "skip": kill_after - 1})
+        os.write(go, b".")
+        os.close(go)
+
+    def ended(self) -> Ended | None:
+        """How it ended, if it did."""
+        done, status = os.waitpid(self.pid, os.WNOHANG)
+        if not done:
+            return None
+        text = self._output.read_text(errors="replace")
+        return Ended(os.waitstatus_to_exitcode(status), text, time.monotonic() - self._began)
+
+    def wait(self) -> Ended:
+        """Its end. One that hangs is killed."""
+        while (ended := self.ended()) is None:
+            if time.monotonic() - self._began > HANGS:
+                os.kill(self.pid, signal.SIGKILL)
+            time.sleep(0.002)
+        return ended
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+
 def run(lab: LabHandle, folder: Path, arguments: Sequence[str], *, kill_after: int = 0) -> Ended:
     """Run a command in `folder`; kill_after: end it when so many of its requests were done, before it hears of it."""
-    output = folder / "output.txt"
-    waiting, go = os.pipe()
-    began = time.monotonic()
-    pid = os.fork()
-    if pid == 0:
-        _child(lab, folder, arguments, output, waiting)
-    os.close(waiting)
-    if kill_after:
-        lab.rules({"do": "kill", "pid": pid, "skip": kill_after - 1})
-    os.write(go, b".")
-    os.close(go)
-    while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            break
-        if time.monotonic() - began > HANGS:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.002)
-    return Ended(os.waitstatus_to_exitcode(status), output.read_text(errors="replace"), time.monotonic() - began)
+    return Command(lab, folder, arguments, kill_after=kill_after).wait()
 
 
 def _child(lab: LabHandle, folder: Path, arguments: Sequence[str], output: Path, waiting: int) -> None:
