@@ -72,7 +72,8 @@ def again(
         what = "no capacity" if last.event is Event.NO_CAPACITY else "Spot interruption"
         provider = last.provider if tried <= allowed else _next(providers, last.provider)
         if provider is None:
-            return f"{what} on {' and '.join(dict.fromkeys(a.provider for a in attempts))}, {len(attempts)} tries"
+            places = " and ".join(dict.fromkeys(a.provider for a in attempts))
+            return f"{what} on {places}" + (f", {len(attempts)} tries" if len(attempts) > 1 else "")
     elif last.event is Event.ERROR:
         what, provider = f"exit code {last.exit_code}", last.provider
         tried = sum(1 for a in attempts if a.event is Event.ERROR)
