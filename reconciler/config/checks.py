@@ -12,6 +12,7 @@ from pathlib import Path as FilePath
 from reconciler.config.fargate import check_size
 from reconciler.config.names import OBJECT_KEY
 from reconciler.config.problems import Path, show_path
+from reconciler.config.regions import known_regions
 from reconciler.config.schema import Deploy
 
 
@@ -31,6 +32,7 @@ class Problem:
 
 def check(deploy: Deploy) -> Iterator[Problem]:
     """What is wrong with a filled deploy beyond single fields."""
+    yield from _region(deploy)
     yield from _bucket(deploy)
     yield from _image(deploy)
     yield from _task(deploy)
@@ -40,6 +42,14 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     if deploy.ci and not (deploy.ci.github or deploy.ci.user):
         yield Problem(("ci",), "ci names nobody", "add github: {repository: OWNER/NAME}, or user: {}")
     yield from _names(deploy)
+
+
+def _region(deploy: Deploy) -> Iterator[Problem]:
+    regions = known_regions()
+    if regions and deploy.region not in regions:
+        near = difflib.get_close_matches(deploy.region, sorted(regions), 3, 0.6) or ["us-east-1"]
+        fix = f"use {' or '.join(near)}; for a region that opened since, upgrade botocore"
+        yield Problem(("region",), "{value} is not a region of AWS", fix, tells=True)
 
 
 def _bucket(deploy: Deploy) -> Iterator[Problem]:

@@ -122,6 +122,7 @@ def test_what_loads_is_valid(text: str, tmp_path: Path) -> None:
 def test_what_is_bad_by_itself_is_seen_by_the_editor() -> None:
     """Names, types and unknown keys; what concerns several fields is beyond a schema of this kind."""
     unseen = {"account with too few digits", "empty path", "duration below the least", "duration of very many digits"}
+    unseen |= {"region that there is none of"}  # the list is botocore's, which the schema hasn't
     for case in cases():
         if case.table in ("names", "types") and case.name not in unseen:
             assert not valid(case.text), case.name
