@@ -125,7 +125,7 @@ def make_plan(
             replaced[address] = step.seen
     if options.targets is None:
         left = [seen[address] for address in sorted(recorded - graph.nodes.keys()) if address in mine]
-        steps += deletions(left, options, ranks, left=True)
+        steps += deletions(left, options, ranks, left=True, protected=_protected(graph))
     return Plan(deploy, tuple(steps))
 
 
@@ -139,10 +139,13 @@ def plan_destroy(
     ranks: Sequence[str] = (),
 ) -> Plan:
     """The plan that removes everything of this deploy, what it holds in data only if told so."""
-    protected = frozenset(address for address, node in graph.nodes.items() if node.protect)
     mine = owned(deploy, graph, seen, recorded)
     found = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in mine]
-    return Plan(deploy, tuple(deletions(found, options, ranks, protected=protected)))
+    return Plan(deploy, tuple(deletions(found, options, ranks, protected=_protected(graph))))
+
+
+def _protected(graph: Graph) -> frozenset[Address]:
+    return frozenset(address for address, node in graph.nodes.items() if node.protect)
 
 
 def ours(deploy: str, observed: Observed[Any], recorded: Iterable[Address]) -> bool:
@@ -245,7 +248,7 @@ def deletions(
     for one in sorted(mine, key=lambda one: (-order.get(one.spec.kind, 0), one.spec.name)):
         address = one.spec.address
         held = ""
-        if address in protected:
+        if _is_in(protected, one.spec):
             held = "protected by the file (`protect: true`)"
         elif left and not options.prune:
             held = "it left the file: pass --prune to delete it"
@@ -254,6 +257,12 @@ def deletions(
         after = tuple(s.address for s in steps if order.get(s.address.kind, 0) > order.get(address.kind, 0))
         steps.append(Step(Action.DELETE, address, (), None, one, after, held=held))
     return steps
+
+
+def _is_in(protected: frozenset[Address], spec: Spec) -> bool:
+    """Whether it is protected, or a part of what is: an image of a repository, an object BUCKET/KEY."""
+    holders = {spec.name, spec.name.partition("/")[0]}
+    return spec.address in protected or any(Address(spec.part_of, name) in protected for name in holders)
 
 
 def _join(paths: Sequence[str]) -> str:

@@ -252,6 +252,23 @@ def test_destroy_keeps_what_is_protected() -> None:
     assert only(found).held == "protected by the file (`protect: true`)"
 
 
+# What is in something protected: a part is named like what holds it, or after it and a slash.
+@pytest.mark.parametrize(
+    ("box", "content", "held"), [("a", "a", True), ("a", "a/c", True), ("a", "a/c/d", True), ("a/b", "a/b", True),
+                                 ("b", "a/c", False), ("c", "a/c", False), ("a", "ab/c", False)],
+)  # fmt: skip
+def test_what_is_in_something_protected_stays(box: str, content: str, held: bool) -> None:
+    holder, inside = Box(name=box, tags=OWNED), Content(name=content, tags=OWNED)
+    found, recorded = there(holder, inside), {inside.address}
+    expected = "protected by the file (`protect: true`)" if held else ""
+    destroyed = destroy(Node(holder, protect=True), found=found, recorded=recorded, options=DATA)
+    assert [step.held for step in destroyed.steps if step.address == inside.address] == [expected]
+    pruned = plan(Node(holder, protect=True), found=found, recorded=recorded, options=Options(prune=True, delete_data=True))
+    assert [step.held for step in pruned.steps if step.address == inside.address] == [expected]
+    loose = plan(holder, found=found, recorded=recorded, options=Options(prune=True, delete_data=True))
+    assert [step.held for step in loose.steps if step.address == inside.address] == [""]
+
+
 def test_destroy_leaves_others_alone() -> None:
     nodes = (thing("a"), thing("b"), thing("c"), thing("d"))
     found = destroy(
