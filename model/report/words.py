@@ -71,6 +71,8 @@ def _direction(run: Run) -> Card:
         "no skill": "Logistic regression on the same inputs does as well.",
         "worse": "Logistic regression on the same inputs does better.",
     }[logistic.verdict]
+    if c.verdict == "no skill" and auc.low > 0.5:
+        beside = f"It ranks better than chance, but its probabilities are no better than the base rate. {beside}"
     text = (
         f"AUC, where a coin has 0.5. The side it calls is right in {percent(e['direction_accuracy'].value)} of hours; "
         f"always calling the more frequent side in {percent(e['direction_base_rate_accuracy'].value)}. {beside}"
