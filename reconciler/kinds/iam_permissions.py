@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -36,6 +37,17 @@ def read(aws: Aws, who: Who, name: str) -> dict[str, Any] | None:
         "live": live,
         "managed_policies": tuple(one["PolicyArn"] for one in attached),
         "inline_policies": {one["PolicyName"]: policy(one["PolicyDocument"]) for one in documents},
+    }
+
+
+def permissions(who: Who, details: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of what `iam_account` has read, whose `live` is the details."""
+    return {
+        "live": details,
+        "managed_policies": tuple(one["PolicyArn"] for one in details["AttachedManagedPolicies"]),
+        "inline_policies": {
+            one["PolicyName"]: policy(one["PolicyDocument"]) for one in details.get(f"{who}PolicyList", ())
+        },
     }
 
 

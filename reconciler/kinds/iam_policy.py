@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import Aws
 from reconciler.canonical import Policy as Document
 from reconciler.canonical import PolicyDocument, policy
 from reconciler.kinds import tags
+from reconciler.kinds.iam_account import read_account
 from reconciler.spec import Changes, Grants, Immutable, Local, Observed, Spec, touches
 
 VERSIONS = 5  # that a policy may have
@@ -30,22 +31,28 @@ class Policy:
     spec: ClassVar[type[Spec]] = PolicySpec
 
     def observe(self, aws: Aws, wants: Sequence[PolicySpec]) -> Mapping[str, Observed[PolicySpec]]:
-        """Two reads for each policy."""
+        """Two reads for each policy; one where the account's details have the version, which never changes."""
         found = aws.each(lambda want: self._read(aws, want), wants)
         return {one.spec.name: one for one in found if one is not None}
 
     def _read(self, aws: Aws, want: PolicySpec) -> Observed[PolicySpec] | None:
         arn = want.arn or aws.arn("iam", f"policy/{want.name}")
-        found = aws.find("iam", "GetPolicy", PolicyArn=arn)
+        reads: list[Any] = aws.together(
+            lambda: aws.find("iam", "GetPolicy", PolicyArn=arn), lambda: read_account(aws).documents
+        )
+        found, documents = reads
         if found is None:
             return None
         live = found["Policy"]
-        version = aws.find("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=live["DefaultVersionId"])
-        if version is None:
-            return None
+        document = documents.get((arn, live["DefaultVersionId"]))
+        if document is None:
+            version = aws.find("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=live["DefaultVersionId"])
+            if version is None:
+                return None
+            document = version["PolicyVersion"]["Document"]
         spec = PolicySpec(
             name=live["PolicyName"],
-            document=policy(version["PolicyVersion"]["Document"]),
+            document=policy(document),
             description=live.get("Description", ""),
             arn=arn,
             tags=tags.mapping(live.get("Tags")),
@@ -81,11 +88,9 @@ class Policy:
     def delete(self, aws: Aws, seen: Observed[PolicySpec]) -> None:
         """A policy goes only when nobody has it and it has one version."""
         arn = seen.attributes["arn"]
-        users = aws.find("iam", "ListEntitiesForPolicy", PolicyArn=arn) or {}
-        for role in users.get("PolicyRoles", ()):
-            aws.find("iam", "DetachRolePolicy", RoleName=role["RoleName"], PolicyArn=arn)
-        for user in users.get("PolicyUsers", ()):
-            aws.find("iam", "DetachUserPolicy", UserName=user["UserName"], PolicyArn=arn)
+        for who in ("Role", "User", "Group"):
+            for one in aws.find_all("iam", "ListEntitiesForPolicy", f"Policy{who}s", PolicyArn=arn) or ():
+                aws.find("iam", f"Detach{who}Policy", **{f"{who}Name": one[f"{who}Name"]}, PolicyArn=arn)
         for version in aws.find_all("iam", "ListPolicyVersions", "Versions", PolicyArn=arn) or ():
             if not version["IsDefaultVersion"]:
                 aws.find("iam", "DeletePolicyVersion", PolicyArn=arn, VersionId=version["VersionId"])

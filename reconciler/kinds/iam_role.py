@@ -9,6 +9,7 @@ from reconciler.aws import Aws
 from reconciler.canonical import Policy as Document
 from reconciler.canonical import PolicyDocument, policy
 from reconciler.kinds import iam_permissions, tags
+from reconciler.kinds.iam_account import read_account
 from reconciler.kinds.iam_permissions import IdentitySpec
 from reconciler.spec import Changes, Grants, Observed, Restricts, Spec, touches
 
@@ -30,25 +31,19 @@ class Role:
     spec: ClassVar[type[Spec]] = RoleSpec
 
     def observe(self, aws: Aws, wants: Sequence[RoleSpec]) -> Mapping[str, Observed[RoleSpec]]:
-        """Three reads for each role, and one for each inline policy."""
-        found = aws.each(lambda want: self._read(aws, want.name), wants)
+        """Three reads for each role, and one for each inline policy; none for what the account's details answer."""
+        known = read_account(aws).roles
+        found = aws.each(lambda want: self._known(known, want) or self._read(aws, want.name), wants)
         return {one.spec.name: one for one in found if one is not None}
+
+    def _known(self, known: Mapping[str, Mapping[str, Any]], want: RoleSpec) -> Observed[RoleSpec] | None:
+        details = known.get(want.name)
+        seen = _spec(iam_permissions.permissions("Role", details)) if details else None
+        return seen if seen and seen.spec == want else None
 
     def _read(self, aws: Aws, name: str) -> Observed[RoleSpec] | None:
         found = iam_permissions.read(aws, "Role", name)
-        if found is None:
-            return None
-        live = found.pop("live")
-        spec = RoleSpec(
-            name=live["RoleName"],
-            trust=policy(live["AssumeRolePolicyDocument"]),
-            description=live.get("Description", ""),
-            max_session_duration=live.get("MaxSessionDuration", 3600),
-            boundary=live.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
-            tags=tags.mapping(live.get("Tags")),
-            **found,
-        )
-        return Observed(spec, {"arn": live["Arn"]})
+        return _spec(found) if found else None
 
     def create(self, aws: Aws, want: RoleSpec) -> None:
         """Make the role with its tags, then its policies."""
@@ -91,3 +86,17 @@ class Role:
             profile = one["InstanceProfileName"]
             aws.find("iam", "RemoveRoleFromInstanceProfile", RoleName=name, InstanceProfileName=profile)
         aws.find("iam", "DeleteRole", RoleName=name)
+
+
+def _spec(found: dict[str, Any]) -> Observed[RoleSpec]:
+    live = found.pop("live")
+    spec = RoleSpec(
+        name=live["RoleName"],
+        trust=policy(live["AssumeRolePolicyDocument"]),
+        description=live.get("Description", ""),
+        max_session_duration=live.get("MaxSessionDuration", 3600),
+        boundary=live.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
+        tags=tags.mapping(live.get("Tags")),
+        **found,
+    )
+    return Observed(spec, {"arn": live["Arn"]})

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 from reconciler.aws import Aws
 from reconciler.canonical import StringSet
 from reconciler.kinds import iam_permissions, tags
+from reconciler.kinds.iam_account import read_account
 from reconciler.kinds.iam_permissions import IdentitySpec
 from reconciler.spec import Changes, Grants, Local, Observed, Spec, touches
 
@@ -37,27 +38,46 @@ class User:
     spec: ClassVar[type[Spec]] = UserSpec
 
     def observe(self, aws: Aws, wants: Sequence[UserSpec]) -> Mapping[str, Observed[UserSpec]]:
-        """Seven reads for each user, and one for each inline policy."""
-        found = aws.each(lambda want: self._read(aws, want), wants)
+        """Six reads for each user, and one for each inline policy; two for what the account's details answer."""
+        known = read_account(aws).users
+        found = aws.each(lambda want: self._known(aws, known, want) or self._read(aws, want), wants)
         return {one.spec.name: one for one in found if one is not None}
 
+    def _known(
+        self, aws: Aws, known: Mapping[str, Mapping[str, Any]], want: UserSpec
+    ) -> Observed[UserSpec] | None:  # fmt: skip
+        if (details := known.get(want.name)) is None:
+            return None
+        found = iam_permissions.permissions("User", details)
+        seen = self._with_keys(aws, want, found, details.get("GroupList", ()))
+        return seen if seen and seen.spec == want else None
+
     def _read(self, aws: Aws, want: UserSpec) -> Observed[UserSpec] | None:
-        name = want.name
         reads: list[Any] = aws.together(
-            lambda: iam_permissions.read(aws, "User", name),
-            lambda: aws.find_all("iam", "ListGroupsForUser", "Groups", UserName=name),
-            lambda: aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=name),
-            lambda: aws.find("iam", "GetLoginProfile", UserName=name),
-            lambda: self._stored(aws, want.key_parameter),
+            lambda: iam_permissions.read(aws, "User", want.name),
+            lambda: aws.find_all("iam", "ListGroupsForUser", "Groups", UserName=want.name),
         )
-        found, groups, keys, password, stored = reads
-        if found is None or groups is None or keys is None:
+        found, groups = reads
+        if found is None or groups is None:
+            return None
+        return self._with_keys(aws, want, found, [group["GroupName"] for group in groups])
+
+    def _with_keys(
+        self, aws: Aws, want: UserSpec, found: dict[str, Any], groups: Sequence[str]
+    ) -> Observed[UserSpec] | None:  # fmt: skip
+        reads: list[Any] = aws.together(
+            lambda: aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=want.name),
+            lambda: aws.find("iam", "GetLoginProfile", UserName=want.name),
+        )
+        keys, password = reads
+        if keys is None:
             return None
         live = found.pop("live")
         ids = [key["AccessKeyId"] for key in keys if key["AccessKeyId"] not in want.keep_keys]
+        stored = self._stored(aws, want.key_parameter) if ids else ""
         spec = UserSpec(
             name=live["UserName"],
-            groups=tuple(group["GroupName"] for group in groups),
+            groups=tuple(groups),
             access_keys=tuple(CURRENT if one == stored else one for one in ids),
             console_password=password is not None,
             keep_keys=want.keep_keys,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os.path import commonprefix
 from typing import Any, ClassVar
 
 from reconciler.aws import Aws
 from reconciler.kinds import tags
 from reconciler.spec import Changes, Observed, Spec, touches
+
+PAGE = 50  # groups that one answer has
 
 
 class LogGroupSpec(Spec):
@@ -24,25 +27,37 @@ class LogGroup:
     spec: ClassVar[type[Spec]] = LogGroupSpec
 
     def observe(self, aws: Aws, wants: Sequence[LogGroupSpec]) -> Mapping[str, Observed[LogGroupSpec]]:
-        """Two reads for each."""
-        found = aws.each(lambda want: self._read(aws, want.name), wants)
-        return {one.spec.name: one for one in found if one is not None}
+        """One read for each, and one for each or, where that is less, one for fifty whose names begin alike."""
+        names = [want.name for want in wants]
+        reads: list[Any] = aws.together(
+            lambda: self._describe(aws, names), lambda: aws.each(lambda name: self._tags(aws, name), names)
+        )
+        live, tagging = reads
+        specs = [
+            LogGroupSpec(name=name, retention_in_days=live[name].get("retentionInDays"), tags=found)
+            for name, found in zip(names, tagging, strict=True)
+            if name in live
+        ]
+        return {spec.name: Observed(spec, {"arn": _arn(aws, spec.name)}) for spec in specs}
 
-    def _read(self, aws: Aws, name: str) -> Observed[LogGroupSpec] | None:
-        arn = aws.arn("logs", f"log-group:{name}")  # without the `:*` that DescribeLogGroups puts at its end
-        found: list[Any] = aws.together(
-            # The name is a prefix to the API, so longer names come too.
-            lambda: list(aws.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=name)),
-            lambda: aws.find("logs", "ListTagsForResource", resourceArn=arn),
-        )
-        groups, tagging = found
-        live = next((group for group in groups if group["logGroupName"] == name), None)
-        if live is None:
-            return None
-        spec = LogGroupSpec(
-            name=name, retention_in_days=live.get("retentionInDays"), tags=tags.mapping(_pairs(tagging))
-        )
-        return Observed(spec, {"arn": arn})
+    def _describe(self, aws: Aws, names: Sequence[str]) -> dict[str, Any]:
+        """Groups by name. To the API a name is a prefix, so longer names come too: no more than are worth it."""
+        found: dict[str, Any] = {}
+        pages = aws.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=commonprefix(list(names)))
+        most = PAGE * len(names) if len(names) > 1 else None
+        for number, group in enumerate(pages):
+            if len(names) > 1 and number == most:
+                more = aws.each(lambda name: self._describe(aws, [name]), [one for one in names if one not in found])
+                return found | {name: one for part in more for name, one in part.items()}
+            if group["logGroupName"] in names:
+                found[group["logGroupName"]] = group
+                if len(found) == len(names):
+                    break
+        return found
+
+    def _tags(self, aws: Aws, name: str) -> dict[str, str]:
+        answer = aws.find("logs", "ListTagsForResource", resourceArn=_arn(aws, name))
+        return tags.mapping(_pairs(answer))
 
     def create(self, aws: Aws, want: LogGroupSpec) -> None:
         """Make it, then its retention."""
@@ -70,6 +85,11 @@ class LogGroup:
             aws.call("logs", "PutRetentionPolicy", logGroupName=want.name, retentionInDays=days)
         else:
             aws.find("logs", "DeleteRetentionPolicy", logGroupName=want.name)
+
+
+def _arn(aws: Aws, name: str) -> str:
+    """Without the `:*` that DescribeLogGroups puts at its end."""
+    return aws.arn("logs", f"log-group:{name}")
 
 
 def _pairs(answer: Mapping[str, Mapping[str, str]] | None) -> list[dict[str, str]]:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.drift.cases import USER, Drift, drifts
+from tests.guide_project import guide_project
 from tests.lab_client import LabHandle
-from tests.planfile.project import Project, Result, use
+from tests.planfile.project import Project, Result
 
-ROOT = Path(__file__).resolve().parents[2]
 DRIFTS = list(drifts())
 
 
@@ -86,17 +84,7 @@ def deployment(lab_session: LabHandle, tmp_path_factory: pytest.TempPathFactory)
     lab_session.reset()
     folder = tmp_path_factory.mktemp("guide")
     with pytest.MonkeyPatch.context() as patch:
-        project = use(lab_session, folder, patch)
-        patch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")  # nothing is built here that needs an engine
-        wanted = yaml.safe_load((ROOT / "deploy.yaml").read_text())
-        wanted["ci"]["user"] = {"name": USER, "access_keys": 1}
-        project.write("deploy.yaml", yaml.safe_dump(wanted))
-        (folder / "data").mkdir()
-        project.write("data/sample.csv", "Open time,Open,High,Low,Close,Volume\n")
-        project.write("Dockerfile", 'FROM scratch\nCOPY main.py .\nCMD ["python", "main.py"]\n')
-        project.write("main.py", "print('hello')\n")
-        (folder / ".reconciler").mkdir()
-        (folder / ".reconciler" / "local").symlink_to(lab_session.home)  # so that --local is the lab
+        project = guide_project(lab_session, folder, patch, user={"name": USER, "access_keys": 1})
         project.ok("apply", "--local", "--skip-run")
         yield Deployment(project)
 

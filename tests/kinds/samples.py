@@ -100,9 +100,21 @@ def oidc_provider(lab: LabHandle, folder: Path) -> dict[str, Any]:
 
 
 def iam_policy(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    iam, arn = lab.client("iam"), f"arn:aws:iam::{ACCOUNT}:policy/sample"
+    iam.create_role(RoleName="one", AssumeRolePolicyDocument=trust("ecs-tasks.amazonaws.com").text())
+    iam.create_user(UserName="one")
+    iam.create_group(GroupName="one")
+
+    def version_and_users(lab: LabHandle) -> None:
+        iam.create_policy_version(PolicyArn=arn, PolicyDocument=document("s3:Put*").text(), SetAsDefault=True)
+        iam.attach_role_policy(RoleName="one", PolicyArn=arn)
+        iam.attach_user_policy(UserName="one", PolicyArn=arn)
+        iam.attach_group_policy(GroupName="one", PolicyArn=arn)
+
     return {
         "base": {"document": document(), "description": "a"},
         "changes": {"document": document("s3:*"), "description": "b", "tags": OTHER_TAGS},
+        "outside": {"document": version_and_users},
     }
 
 

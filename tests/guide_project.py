@@ -1,0 +1,32 @@
+"""The committed deploy.yaml in a folder of its own, with a small program and data, against the session's lab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.importer import guide
+from tests.lab_client import LabHandle
+from tests.planfile.project import Project, use
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def guide_project(lab: LabHandle, folder: Path, patch: pytest.MonkeyPatch, **ci: Any) -> Project:
+    """The project. ci: what its `ci:` section has besides. Commands with `--local` reach the lab."""
+    project = use(lab, folder, patch)
+    patch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")  # nothing is built here that needs an engine
+    patch.delenv("DATA_FILE", raising=False)
+    wanted = yaml.safe_load((ROOT / "deploy.yaml").read_text())
+    wanted["ci"] |= ci
+    project.write("deploy.yaml", yaml.safe_dump(wanted))
+    (folder / "data").mkdir()
+    (folder / "data" / "sample.csv").write_bytes(guide.DATA)
+    project.write("Dockerfile", 'FROM scratch\nCOPY main.py .\nCMD ["python", "main.py"]\n')
+    project.write("main.py", "print('hello')\n")
+    (folder / ".reconciler").mkdir()
+    (folder / ".reconciler" / "local").symlink_to(lab.home)
+    return project
