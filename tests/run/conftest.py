@@ -179,6 +179,7 @@ def normal(text: str) -> str:
         (r"\b[0-9a-f]{32}\b", "TASK"),
         (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
         (r"0x[0-9a-f]{8,}", "0xADDRESS"),
+        (r"(\d+ min \d+ s|\d+\.\d+ s) {2,}", "TIME s  "),
         (r"\d+ min \d+ s|\d+\.\d+ s\b", "TIME s"),
         (r'File "[^"]*/(?=[^/"]+")', 'File "'),
         (r"http://127.0.0.1:\d+", "ENDPOINT"),

@@ -33,8 +33,8 @@ PROGRAMS: list[tuple[str, str, str, str, int, str]] = [
     ("killed", "import os, signal\nprint('training', flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n", "",
      DOCKERFILE, 137, "the program was killed (SIGKILL) (not sure)"),
     ("disk-full", HELLO + "open('/dev/full', 'w').write('x' * 10**5)\n", "", DOCKERFILE, 1, "the disk is full"),
-    ("no-network", "import boto3\nfrom botocore.config import Config\n"
-     "once = Config(retries={'total_max_attempts': 1})\n"
+    ("no-network", "import boto3\nfrom botocore.config import Config\n" +
+     "once = Config(retries={'total_max_attempts': 1})\n" +
      "boto3.client('s3', endpoint_url='http://127.0.0.1:9', config=once).list_buckets()\n", "", DOCKERFILE, 1,
      "the task's subnet has no route to AWS"),
     ("secret", HELLO, "  secrets:\n    TOKEN: arn:aws:ssm:us-east-1:123456789012:parameter/not/there\n", DOCKERFILE,
@@ -111,7 +111,7 @@ def test_what_is_taken_away_while_the_task_starts(
     ("name", "rule", "capacity", "code", "why"),
     [
         ("no-capacity", {"do": "no-capacity", "times": -1}, "[FARGATE_SPOT, FARGATE]", 122, "Fargate has no room"),
-        ("no-capacity-late", {"do": "no-capacity", "when": "start", "times": -1}, "[FARGATE]", 122, "Fargate has no room"),
+        ("no-capacity-late", {"do": "no-capacity", "when": "start"}, "[FARGATE]", 122, "Fargate has no room"),
         ("spot", {"do": "spot-interruption", "after_lines": 1}, "[FARGATE_SPOT]", 143, "Spot took the capacity back"),
     ],
 )  # fmt: skip

@@ -123,7 +123,7 @@ def test_interrupted(lane: Lane, number: signal.Signals, choice: str) -> None:
         pass
     began = time.monotonic()
     ours.send_signal(number)
-    out, err = ours.communicate(timeout=10)
+    _, err = ours.communicate(timeout=10)
     assert ours.returncode == 130
     assert time.monotonic() - began < 8
     run_id = records(lane)[0]["id"]

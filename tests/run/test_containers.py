@@ -1,0 +1,83 @@
+"""Tasks of several containers: each line says whose it is, and the code is that of the one that ended the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from reconciler.aws import Aws
+from reconciler.run.logs import TaskLog
+from reconciler.run.retry import Event
+from reconciler.run.watch import Watch
+from tests.local_fixtures import REGION, EmbeddedAws
+from tests.local_fixtures import embedded_aws as embedded_aws
+from tests.local_fixtures import embedded_aws_session as embedded_aws_session
+
+
+class Notes:
+    """A watcher that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[str]] = {}
+        self.states: list[str] = []
+
+    def state(self, task: Mapping[str, Any], state: str) -> None:
+        self.states.append(state)
+
+    def line(self, container: str, text: str, timestamp: float) -> None:
+        self.lines.setdefault(container, []).append(text)
+
+    def tick(self) -> None: ...
+
+    def trouble(self, text: str) -> None:
+        pytest.fail(text)
+
+
+def follow(embedded: EmbeddedAws, *containers: dict[str, Any], **more: Any) -> tuple[Any, Notes]:
+    import boto3
+
+    arn = embedded.launch(embedded.register(*containers))
+    session: Any = boto3.session.Session("x", "x")
+    aws, notes = Aws(REGION, session=session, endpoint_url=embedded.endpoint_url), Notes()
+    return Watch(aws, "tests", arn, TaskLog(aws, "/tests", "run", arn), notes, **more).follow(), notes
+
+
+MAIN = "import sys, time\nprint('training', flush=True)\ntime.sleep(0.5)\nprint('trained')\nsys.exit({code})\n"
+SIDE = "import time\nprint('ready', flush=True)\ntime.sleep(30)\n"
+
+
+@pytest.mark.parametrize("code", [0, 37])
+def test_the_sidecar_is_stopped_with_the_program(embedded_aws: EmbeddedAws, code: int) -> None:
+    side = embedded_aws.container(embedded_aws.python_image(SIDE), "side")
+    main = embedded_aws.container(embedded_aws.python_image(MAIN.format(code=code)), "main")
+    verdict, notes = follow(embedded_aws, side, main)
+    assert (verdict.exit_code, verdict.container) == (code, "main")
+    assert verdict.event is (Event.ERROR if code else Event.SUCCESS)
+    assert notes.lines == {"main": ["training", "trained"], "side": ["ready"]}
+
+
+def test_a_sidecar_that_fails_without_being_essential(embedded_aws: EmbeddedAws) -> None:
+    side = embedded_aws.container(
+        embedded_aws.python_image("print('no')\nraise SystemExit(9)\n"), "side", essential=False
+    )
+    main = embedded_aws.container(embedded_aws.python_image(MAIN.format(code=0)), "main")
+    verdict, notes = follow(embedded_aws, side, main)
+    assert (verdict.exit_code, verdict.container, verdict.event) == (0, "main", Event.SUCCESS)
+    assert notes.lines["side"] == ["no"]
+
+
+def test_a_sidecar_that_ends_the_task(embedded_aws: EmbeddedAws) -> None:
+    side = embedded_aws.container(embedded_aws.python_image("print('broken')\nraise SystemExit(9)\n"), "side")
+    main = embedded_aws.container(embedded_aws.python_image(SIDE), "main")
+    verdict, _ = follow(embedded_aws, main, side)
+    assert (verdict.exit_code, verdict.container, verdict.event) == (9, "side", Event.ERROR)
+
+
+def test_a_task_that_runs_too_long_is_stopped_by_whoever_watches(embedded_aws: EmbeddedAws) -> None:
+    main = embedded_aws.container(embedded_aws.python_image(SIDE), "main")
+    verdict, notes = follow(embedded_aws, main, max_duration=1)
+    assert verdict.event is Event.TIMEOUT
+    assert notes.lines == {"main": ["ready"]}
+    assert notes.states[-1] == "STOPPED"

@@ -1,0 +1,99 @@
+"""Sweeps: a task for each combination, some failing by intent; what is missing is run by the next apply, nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+from tests.run.conftest import Lane, golden, until
+
+COUNT = int(os.environ.get("SWEEP", "20"))
+PROGRAM = """\
+import json, os, sys, boto3
+n = int(os.environ["N"])
+print("n is", n, flush=True)
+if n % 5 == 4 and not os.environ.get("MEND"):
+    sys.exit(40 + n % 7)
+bucket, _, prefix = os.environ["OUTPUT_URI"].removeprefix("s3://").partition("/")
+body = json.dumps({"metrics": {"loss": (n - 7) ** 2}})
+boto3.client("s3").put_object(Bucket=bucket, Key=f"{prefix}/metrics.json", Body=body.encode())
+"""
+SWEEP = f"run:\n  sweep:\n    grid: {{N: {list(range(COUNT))}}}\n    max_parallel: 6\n    metric: loss\n"
+
+
+def test_a_sweep_and_its_going_on(lane: Lane) -> None:
+    lane.program(PROGRAM, deploy=SWEEP)
+    ours = lane.start("apply", "--local", "--on-interrupt", "stop")
+    assert ours.stdout is not None
+    seen = []
+    while sum("succeeded" in line for line in seen) < 3:
+        seen.append(ours.stdout.readline())
+    ours.send_signal(signal.SIGINT)
+    rest = ours.stdout.read()
+    assert ours.wait(10) == 130, rest
+    assert ours.stderr is not None
+    assert "are being stopped" in ours.stderr.read()
+    before = len(lane.tasks())
+    assert before < COUNT
+    until(lambda: not lane.tasks("RUNNING"), "the end of those under way")
+
+    ended = lane.run("apply", "--local", "--json")
+    assert ended.code == 124, ended.err
+    told = json.loads(ended.out)
+    failing = [n for n in range(COUNT) if n % 5 == 4]
+    runs = {int(one["overrides"]["environment"]["N"]): one for one in told["sweep"]["runs"]}
+    assert sorted(runs) == list(range(COUNT))
+    for n, one in runs.items():
+        # One that was stopped in the first round is told so in this one, and is not good.
+        if one["state"] == "stopped":
+            continue
+        wanted = (None, {"loss": float((n - 7) ** 2)}) if n not in failing else (40 + n % 7, {})
+        assert (one["exit_code"] or None, one["metrics"]) == wanted
+        assert one["state"] == ("failed" if n in failing else "succeeded")
+
+    # What was stopped is run now, and so is what failed; the rest isn't.
+    again = lane.run("apply", "--local")
+    missing = [n for n, one in runs.items() if one["state"] != "succeeded"]
+    assert f"{COUNT - len(missing)} done before, 0 under way, {len(missing)} to launch" in again.out
+    assert again.code == 124
+    if COUNT == 20:
+        golden("sweep", type(again)(again.code, again.out[again.out.index("  combination") :], ""))
+    before = len(lane.tasks())
+    third = lane.run("apply", "--local")
+    assert len(lane.tasks()) == before + len(failing), third.out
+    assert third.code == 124
+    best = lane.run("runs", "best", "loss", "--lowest", "--local").out.splitlines()
+    assert best[0].split()[0] == "0"
+    assert [float(line.split()[0]) for line in best] == sorted((n - 7) ** 2 for n in range(COUNT) if n not in failing)[
+        :10
+    ]
+
+
+def test_never_more_at_once_than_allowed(lane: Lane) -> None:
+    lane.program("import time\nprint('begun', flush=True)\ntime.sleep(0.5)\n", deploy=SWEEP.replace(": 6", ": 3"))
+    lane.behave({"do": "no-capacity", "times": 2}, {"do": "spot-interruption", "times": 1})
+    lane.write(
+        "deploy.yaml",
+        (lane.folder / "deploy.yaml").read_text() + "  retry: {no_capacity: 3, interruption: 3, backoff: 0}\n",
+    )
+    ours = lane.start("apply", "--local")
+    most = 0
+    while ours.poll() is None:
+        most = max(most, len(lane.tasks("RUNNING")) + len(lane.tasks("PENDING")))
+    assert ours.stdout is not None
+    out = ours.stdout.read()
+    assert ours.returncode == 0, out
+    assert 1 < most <= 3
+    assert f"  {COUNT} succeeded\n" in out
+    assert "launching again" in out
+
+
+def test_copies(lane: Lane) -> None:
+    lane.program("import os\nprint(os.environ['RUN_INDEX'], 'of', os.environ['RUN_COUNT'])\n")
+    ended = lane.run("apply", "--local", "--count", "3")
+    assert ended.code == 0, ended.out + ended.err
+    assert "  3 succeeded\n" in ended.out
+    again = lane.run("apply", "--local", "--count", "3")
+    assert "Nothing to run: every combination has a run that succeeded." in again.out
+    assert lane.run("apply", "--local", "--count", "0").code == 2
