@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
-from model import linear, stats
+from model import evaluate, linear, stats
 from model.conformal import quantiles
 
 
@@ -77,6 +79,15 @@ def test_least_squares_and_logistic_against_scikit_learn() -> None:
     z = (x - x.mean(0)) / x.std(0)
     theirs = sklearn.LogisticRegression(C=1 / 50, tol=1e-10).fit(z, up).predict_proba(z)[:, 1]
     assert linear.sigmoid(linear.logistic(x, up, penalty=50).predict(x)) == pytest.approx(theirs, abs=1e-4)
+
+
+def test_a_score_without_any_hours_is_none_in_json() -> None:
+    nothing = np.full(50, np.nan)
+    found = evaluate.Scores(0, {}, [evaluate._compare("return", "zero", "squared error", nothing, nothing, 1)])
+    raw = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    (only,) = raw["comparisons"]
+    assert (only["model_loss"], only["skill"]["value"], only["verdict"]) == (None, None, "no skill")
+    assert evaluate.flat(found) == {}
 
 
 def test_conformal_quantiles_cover_and_use_known_scores_only() -> None:
