@@ -20,7 +20,7 @@ from reconciler.run.retry import Event
 POLL = 0.1  # seconds between looks while something changes, growing to
 SLOW = 0.4
 QUIET = 0.3  # seconds without a new line after the end, at least
-SILENT = 5.0  # the same, when the task hasn't written a line
+SILENT = 8.0  # the same, when the task hasn't written a line
 LATEST = 30.0  # lines later than this aren't waited for
 MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
 OUTAGE = 900.0  # seconds for which AWS may be out of reach

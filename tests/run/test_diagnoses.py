@@ -11,6 +11,13 @@ from tests.run.conftest import DOCKERFILE, Lane, golden
 
 HELLO = "print('hello', flush=True)\n"
 S3 = "import boto3, os\ns3 = boto3.client('s3')\nbucket = os.environ['S3_BUCKET']\n"
+NO_NETWORK = """\
+import boto3
+from botocore.config import Config
+
+once = Config(retries={"total_max_attempts": 1})
+boto3.client("s3", endpoint_url="http://127.0.0.1:9", config=once).list_buckets()
+"""
 PROGRAMS: list[tuple[str, str, str, str, int, str]] = [
     # name, program, more of deploy.yaml, Dockerfile, exit code, the diagnosis
     ("s3-denied", S3 + "s3.get_object(Bucket=bucket, Key='private/key.csv')\n", "", DOCKERFILE, 1,
@@ -33,10 +40,7 @@ PROGRAMS: list[tuple[str, str, str, str, int, str]] = [
     ("killed", "import os, signal\nprint('training', flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n", "",
      DOCKERFILE, 137, "the program was killed (SIGKILL) (not sure)"),
     ("disk-full", HELLO + "open('/dev/full', 'w').write('x' * 10**5)\n", "", DOCKERFILE, 1, "the disk is full"),
-    ("no-network", "import boto3\nfrom botocore.config import Config\n" +
-     "once = Config(retries={'total_max_attempts': 1})\n" +
-     "boto3.client('s3', endpoint_url='http://127.0.0.1:9', config=once).list_buckets()\n", "", DOCKERFILE, 1,
-     "the task's subnet has no route to AWS"),
+    ("no-network", NO_NETWORK, "", DOCKERFILE, 1, "the task's subnet has no route to AWS"),
     ("secret", HELLO, "  secrets:\n    TOKEN: arn:aws:ssm:us-east-1:123456789012:parameter/not/there\n", DOCKERFILE,
      122, "a secret of the task can't be read"),
     ("unknown", "print('row 5 is no number')\nraise SystemExit(3)\n", "", DOCKERFILE, 3, "unknown"),
@@ -78,10 +82,6 @@ def _forget_image(lane: Lane) -> Callable[[Any], None]:
 
 def _forget_log(lane: Lane) -> Callable[[Any], None]:
     return lambda task: lane.client("logs").delete_log_group(logGroupName="/ecs/tiny")
-
-
-def _stop(lane: Lane) -> Callable[[Any], None]:
-    return lambda task: lane.run("stop", "--local")
 
 
 SURROUNDINGS: list[tuple[str, Callable[[Lane], Callable[[Any], None]], int, str]] = [

@@ -72,7 +72,7 @@ def test_a_detach_in_the_middle(throttled: tuple[Lane, LabHandle]) -> None:
     lane.behave({"do": "log-delay", "seconds": 0.5})
     ours = lane.start("apply", "--local", "--on-interrupt", "detach")
     assert ours.stdout is not None
-    lines = []
+    lines: list[str] = []
     while len(shown("".join(lines))) < 100:
         lines.append(ours.stdout.readline())
     ours.send_signal(signal.SIGINT)

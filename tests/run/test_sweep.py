@@ -26,7 +26,7 @@ def test_a_sweep_and_its_going_on(lane: Lane) -> None:
     lane.program(PROGRAM, deploy=SWEEP)
     ours = lane.start("apply", "--local", "--on-interrupt", "stop")
     assert ours.stdout is not None
-    seen = []
+    seen: list[str] = []
     while sum("succeeded" in line for line in seen) < 3:
         seen.append(ours.stdout.readline())
     ours.send_signal(signal.SIGINT)
