@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler import permissions
 from reconciler.aws import Aws
 from reconciler.cli.common import Target, deployment, plan_options, target, where_line
 from reconciler.cli.render import plan_json, show_plan
@@ -73,6 +74,7 @@ class _Apply:
             self.saved.check(terminal, plan, here)
         if self.where.stop.is_set():
             raise Interrupted("interrupted before anything was changed")
+        permissions.check(self.aws, plan, here.names if work is not None and work.launches else None)
         outcome = self._act(plan, seen, allowed, work)
         show_outcome(terminal, outcome, self.command)
         if self.where.stop.is_set():

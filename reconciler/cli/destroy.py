@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
+from reconciler import permissions
 from reconciler.cli.common import deployment, target, where_line
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
@@ -54,6 +55,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
             return 1
     if where.stop.is_set():
         raise Interrupted("interrupted before anything was deleted")
+    permissions.check(aws, plan)
     with lock:
         aws.before_write = lock.check
         # Only what was shown, and of that what is still there and still ours.
