@@ -16,7 +16,13 @@ from tests.run.conftest import Lane
 
 COUNT = int(os.environ.get("SOAK", "40"))
 LINES = 20
-PROGRAM = f"import os, sys\nn = int(os.environ['N'])\nfor i in range({LINES}):\n    print(n, i)\nsys.exit(n % 3 and 30 + n % 3)\n"
+PROGRAM = f"""\
+import os, sys
+n = int(os.environ["N"])
+for i in range({LINES}):
+    print(n, i)
+sys.exit(n % 3 and 30 + n % 3)
+"""
 
 
 def test_soak(lane: Lane) -> None:

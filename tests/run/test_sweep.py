@@ -1,4 +1,4 @@
-"""Sweeps: a task for each combination, some failing by intent; what is missing is run by the next apply, nothing else."""
+"""Sweeps: a task for each combination, some failing by intent; the next apply runs what is missing, nothing else."""
 
 from __future__ import annotations
 
