@@ -139,3 +139,21 @@ def test_losing_sight_is_no_code_of_the_task(throttled: tuple[Lane, LabHandle], 
     assert "lost sight of run" in ended.err
     assert "come back to it: python -m reconciler watch" in ended.err
     assert lane.run("watch", "--local").code == 0
+
+
+def test_a_new_role_that_the_scheduler_does_not_know_yet(throttled: tuple[Lane, LabHandle]) -> None:
+    lane, lab = throttled
+    lane.program("print('in time')\n", deploy="run:\n  max_duration: 1h\n")
+    message = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
+    lab.rules(
+        {"service": "scheduler", "do": "error", "times": 2, "code": "ValidationException",
+         "message": message},
+        {"service": "scheduler", "do": "lose", "skip": 1},
+    )  # fmt: skip
+    lab.zero()
+    ended = lane.run("apply", "--local")
+    lab.rules()
+    assert ended.code == 0, ended.err
+    asked = [(row["op"].partition(" ")[0], row["fault"]) for row in lab.log("scheduler")]
+    assert asked[:4] == [("POST", "error"), ("POST", "error"), ("POST", ""), ("PUT", "lose")]
+    assert lane.client("scheduler").list_schedules()["Schedules"] == []
