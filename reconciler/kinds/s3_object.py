@@ -102,12 +102,12 @@ class Object:
 
 
 def _checksum(head: Mapping[str, Any], want: ObjectSpec) -> str:
+    etag = head["ETag"].strip('"')
     whole = head.get("ChecksumSHA256", "")
-    if whole and "-" not in whole and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
+    if whole and "-" not in etag:  # of an object uploaded in parts it is a checksum of the parts' checksums
         return base64.b64decode(whole).hex()
     if stored := head.get("Metadata", {}).get(SHA256):
         return str(stored)
-    etag = head["ETag"].strip('"')
     if want.file and head["ContentLength"] == want.size and etag == checksums(want.file)[1]:
         return want.sha256
     return f"unknown (ETag {etag})"

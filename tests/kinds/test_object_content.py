@@ -1,0 +1,67 @@
+"""Whether an object holds a file: by S3's checksum, our own, or an ETag that is an MD5; else it isn't known."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from reconciler.diff import diff
+from reconciler.kinds import Object, ObjectSpec
+from reconciler.kinds.s3_object import PART, checksums
+from reconciler.spec import OWNER_TAG
+from tests.lab_client import LabHandle
+
+BUCKET = "content-of-objects"
+
+
+@pytest.fixture
+def want(lab: LabHandle, tmp_path: Path) -> ObjectSpec:
+    lab.client("s3").create_bucket(Bucket=BUCKET)
+    file = tmp_path / "data.bin"
+    # Two parts and a bit, which no MD5 and no SHA-256 of S3's covers as a whole.
+    file.write_bytes(hashlib.sha256(b"seed").digest() * ((2 * PART + 1000) // 32))
+    return spec_of(file)
+
+
+def spec_of(file: Path) -> ObjectSpec:
+    return ObjectSpec(
+        name=f"{BUCKET}/data.bin",
+        sha256=checksums(str(file))[0],
+        size=file.stat().st_size,
+        file=str(file),
+        tags={OWNER_TAG: "x"},
+    )
+
+
+def test_a_big_file_goes_in_parts_and_is_no_difference(lab: LabHandle, want: ObjectSpec) -> None:
+    sent: list[int] = []
+    kind, aws = Object(progress=lambda name, bytes_sent, size: sent.append(bytes_sent)), lab.aws()
+    kind.create(aws, want)
+    assert sum(sent) == want.size
+    assert lab.client("s3").head_object(Bucket=BUCKET, Key="data.bin")["ETag"].endswith('-3"')
+    assert diff(want, kind.observe(aws, [want])[want.name].spec) == ()
+
+
+def test_the_same_size_with_other_content_is_a_difference(lab: LabHandle, want: ObjectSpec) -> None:
+    kind, aws = Object(), lab.aws()
+    kind.create(aws, want)
+    lab.client("s3").put_object(Bucket=BUCKET, Key="data.bin", Body=b"x" * want.size)
+    changed = {change.path for change in diff(want, kind.observe(aws, [want])[want.name].spec)}
+    assert "sha256" in changed
+
+
+@pytest.mark.parametrize("checksum", [True, False], ids=["with a checksum", "by its ETag"])
+def test_what_somebody_else_uploaded_is_recognised(lab: LabHandle, tmp_path: Path, checksum: bool) -> None:
+    lab.client("s3").create_bucket(Bucket=BUCKET)
+    file = tmp_path / "small.bin"
+    file.write_bytes(b"content")
+    digest = base64.b64encode(hashlib.sha256(b"content").digest()).decode()
+    extra = {"ChecksumSHA256": digest} if checksum else {}
+    lab.client("s3").put_object(Bucket=BUCKET, Key="data.bin", Body=b"content", **extra)
+    want = spec_of(file)
+    seen = Object().observe(lab.aws(), [want])[want.name].spec
+    assert seen.sha256 == want.sha256
+    assert seen.tags == {}
