@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 
 from reconciler.cli.main import main
@@ -100,6 +101,7 @@ def use(lab: LabHandle, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Projec
             monkeypatch.setenv(name, value)
     # One session for all commands: each new one reads botocore's service models again, for half a second.
     monkeypatch.setattr(boto3.session, "Session", lambda **credentials: lab.session)
+    monkeypatch.setattr(botocore.session, "get_session", lambda: lab.session._session)
     return Project(folder, lab)
 
 
