@@ -61,10 +61,12 @@ def _roles(lab: LabHandle) -> dict[str, Any]:
 
 
 def _policies(lab: LabHandle) -> dict[str, Any]:
-    return {
-        p["PolicyName"]: [p["DefaultVersionId"], p["AttachmentCount"]]
-        for p in _all(lab, "iam", "list_policies", "Policies", Scope="Local")
-    }
+    # Not AttachmentCount, which the server counts up when a policy is attached again; roles and users say who has it.
+    found = {}
+    for one in _all(lab, "iam", "list_policies", "Policies", Scope="Local"):
+        versions = _all(lab, "iam", "list_policy_versions", "Versions", PolicyArn=one["Arn"])
+        found[one["PolicyName"]] = [one["DefaultVersionId"], sorted(version["VersionId"] for version in versions)]
+    return found
 
 
 def _users(lab: LabHandle) -> dict[str, Any]:
