@@ -6,6 +6,7 @@ from argparse import Namespace
 
 from reconciler.cli.runs_common import past
 from reconciler.cli.terminal import Terminal
+from reconciler.run.record import State
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -14,8 +15,10 @@ def run(options: Namespace, terminal: Terminal) -> int:
     found = here.find(options.run)
     if found.state.over:
         terminal.print(f"run {found.id} is over: {found.state.value}")
-    elif not found.task_arn:
-        terminal.print(f"run {found.id} has no task")
+    elif not found.attempts or found.attempts[-1].event is not None or not found.task_arn:
+        # Nothing runs: it waits to be launched, perhaps again.
+        here.runs.put(found.model_copy(update={"state": State.STOPPED, "reason": "stopped by the user"}))
+        terminal.print(f"run {found.id} is stopped; it had no task under way")
     else:
         here.aws.find("ecs", "StopTask", cluster=found.cluster, task=found.task_arn, reason="stopped by the user")
         terminal.print(f"run {found.id} is being stopped; see how it ended: python -m reconciler watch {found.id}")

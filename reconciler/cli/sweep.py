@@ -1,4 +1,4 @@
-"""A sweep as it is run and shown: one live line at a terminal, a line for each run that ends, a table at the end."""
+"""A sweep as it is run and shown: a live table at a terminal, a line for each run that ends, a table at the end."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class SweepWork:
         """Run what is left, then show all."""
         ended: dict[str, Run] = {}
         if self.launch is not None and self.todo:
-            screen = Screen(self.terminal, len(self.todo), self.name)
+            screen = Screen(self.terminal, len(self.todo), self.name, self.here.aws.clock.now)
             fleet = Fleet(supervisor(self.here, self.runs), self.launch, self.max_parallel, screen)
             try:
                 ended = {run.fingerprint: run for run in fleet.work(self.todo)}
@@ -130,8 +130,8 @@ class SweepWork:
 class Screen:
     """Shows the runs of a fleet as they change."""
 
-    def __init__(self, terminal: Terminal, total: int, name: Callable[[Run], str]) -> None:
-        self.terminal, self.total, self.name = terminal, total, name
+    def __init__(self, terminal: Terminal, total: int, name: Callable[[Run], str], now: Callable[[], float]) -> None:
+        self.terminal, self.total, self.name, self.now = terminal, total, name, now
         self.over = 0
         self.counts: Counter[str] = Counter()
 
@@ -149,10 +149,15 @@ class Screen:
             last = run.attempts[-1]
             self.terminal.say(f"  {self.name(run)}: {last.event} on {last.provider}: launching again")
 
-    def tick(self, waiting: int, active: int) -> None:
-        """The live line."""
+    def tick(self, waiting: int, active: Sequence[Run]) -> None:
+        """The live table: how many, and what each task under way is."""
         ended = ", ".join(f"{count} {state}" for state, count in sorted(self.counts.items())) or "none over"
-        self.terminal.status(f"  {active} running, {waiting} waiting, {ended}")
+        now = self.now()
+        rows = [
+            f"    {self.name(run)}  {run.attempts[-1].provider}  {seconds(now - run.attempts[-1].launched)}"
+            for run in sorted(active, key=lambda run: run.attempts[-1].launched)
+        ]
+        self.terminal.status("\n".join([f"  {len(active)} running, {waiting} waiting, {ended}", *rows]))
 
 
 def show_table(terminal: Terminal, runs: Sequence[Run], name: Callable[[Run], str], sweep: Sweep | None) -> None:

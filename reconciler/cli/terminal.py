@@ -56,12 +56,16 @@ class Terminal:
             self._draw()
 
     def status(self, text: str) -> None:
-        """A line that the next one replaces; shown only at a terminal. Empty takes it away."""
+        """Lines that the next ones replace; shown only at a terminal. Empty takes them away."""
         if not self.live or self.quiet:
             return
+        columns, rows = _size()
+        lines = [line[: columns - 1] for line in text.splitlines()]
+        if len(lines) > max(rows - 2, 1):
+            lines = [*lines[: max(rows - 3, 1)], f"  and {len(lines) - max(rows - 3, 1)} more"]
         with self._lock:
             self._clear()
-            self._status = text[: _width() - 1]
+            self._status = "\n".join(lines)
             self._draw()
 
     def json(self, value: Any) -> None:
@@ -88,7 +92,8 @@ class Terminal:
 
     def _clear(self) -> None:
         if self._status:
-            self.stream.write("\r\x1b[K")
+            above = self._status.count("\n")
+            self.stream.write("\r" + (f"\x1b[{above}A\x1b[J" if above else "\x1b[K"))
 
     def _draw(self) -> None:
         if self._status:
@@ -96,10 +101,11 @@ class Terminal:
             self.stream.flush()
 
 
-def _width() -> int:
+def _size() -> tuple[int, int]:
+    """Columns and rows of the terminal."""
     import shutil
 
-    return shutil.get_terminal_size((80, 24)).columns
+    return shutil.get_terminal_size((80, 24))
 
 
 def seconds(value: float) -> str:

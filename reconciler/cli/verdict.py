@@ -50,7 +50,7 @@ def exit_code(run: Run) -> int:
     """What to end with after a run that is over."""
     if run.state is State.SUCCEEDED:
         return 0
-    if run.event in STOPS:
+    if run.state is State.STOPPED or run.event in STOPS:
         return STOPPED
     if not run.exit_code:
         return NO_CODE
@@ -62,7 +62,8 @@ def verdict(run: Run | None, code: int) -> dict[str, Any]:
     if run is None or not run.state.over:
         result = "nothing-to-run" if code == 0 else FAILURES.get(code, "tool-failed")
         return {"result": result, "exit_code": code, "task_exit_code": None}
-    return {"result": NAMES[run.event], "exit_code": code, "task_exit_code": run.exit_code}
+    result = "stopped" if run.state is State.STOPPED else NAMES[run.event]
+    return {"result": result, "exit_code": code, "task_exit_code": run.exit_code}
 
 
 def failure(code: int, message: str) -> dict[str, Any]:

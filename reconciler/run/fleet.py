@@ -30,8 +30,8 @@ class FleetScreen(Protocol):
     def changed(self, run: Run) -> None:
         """A run is in another state."""
 
-    def tick(self, waiting: int, active: int) -> None:
-        """Time goes by."""
+    def tick(self, waiting: int, active: Sequence[Run]) -> None:
+        """Time goes by. waiting: so many aren't launched yet; active: those that are under way."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Fleet:
         while self._queue or self._later or self.active:
             self._start_some()
             self._look()
-            self.screen.tick(len(self._queue) + len(self._later), len(self.active))
+            self.screen.tick(len(self._queue) + len(self._later), list(self.active.values()))
             if self._queue or self._later or self.active:
                 self.aws.clock.sleep(TICK)
         return [self.over[run.id] for run in runs]

@@ -55,6 +55,9 @@ class Supervisor:
             self.runs.put(run)
             screen.retry(run.attempts[-1], following)
             self.aws.clock.sleep(following.pause)
+            known = self.runs.get(run.id)
+            if known is not None and known.state.over:
+                return known  # ended by somebody while it waited
             run = start(self.aws, self.runs, launch, run, following.provider)
 
     def _attempt(self, launch: Launch, run: Run, screen: Screen) -> Run:

@@ -162,6 +162,7 @@ def lane(shared: Lane) -> Iterator[Lane]:
     shared.behave()
     for task in shared.tasks("RUNNING"):
         shared.client("ecs").stop_task(cluster="tiny", task=task["taskArn"])
+    until(lambda: len(shared.tasks("STOPPED")) == len(shared.tasks()), "the end of what this test left")
 
 
 STATES = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED")

@@ -96,7 +96,9 @@ def test_what_is_taken_away_while_the_task_starts(
     lane: Lane, name: str, breaks: Callable[[Lane], Callable[[Any], None]], code: int, why: str
 ) -> None:
     lane.program(f"print('{name}')\n")
-    lane.behave({"do": "state-delay", "state": "PROVISIONING", "seconds": 2.0})
+    lane.behave({"do": "state-delay", "state": "PROVISIONING", "seconds": 3.0})
+    for service in ("ecs", "ecr", "iam", "logs"):
+        lane.client(service)  # made now, to be quick then
     with lane.meanwhile(breaks(lane)):
         ended = lane.run("apply", "--local")
     assert ended.code == code, ended.out + ended.err
@@ -105,6 +107,18 @@ def test_what_is_taken_away_while_the_task_starts(
     lane.behave()
     # The next apply puts right what was taken away, and runs it.
     assert lane.run("apply", "--local").code == 0
+
+
+def test_an_image_for_another_processor(lane: Lane) -> None:
+    elf = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xff\x00" + bytes(200)  # for a machine that nobody has
+    (lane.folder / "prog").write_bytes(elf)
+    (lane.folder / "prog").chmod(0o755)
+    lane.program("", dockerfile='FROM scratch\nCOPY prog .\nCMD ["./prog"]\n')
+    ended = lane.run("apply", "--local")
+    (lane.folder / "prog").unlink()
+    assert ended.code == 122, ended.out
+    assert "  why      the image isn't built for X86_64\n" in ended.out
+    golden("architecture", ended)
 
 
 @pytest.mark.parametrize(

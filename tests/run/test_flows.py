@@ -86,7 +86,6 @@ def schedules(lane: Lane) -> list[str]:
 def test_max_duration_holds_when_nobody_watches(lane: Lane) -> None:
     lane.program(f"{SLEEPS}# deadline\n", deploy="run:\n  max_duration: 60\n")
     ours = lane.start("apply", "--local", "--on-interrupt", "detach")
-    until(lambda: lane.tasks("RUNNING"), "a running task")
     (name,) = until(lambda: schedules(lane), "a schedule")
     schedule = lane.client("scheduler").get_schedule(Name=name)
     (task,) = until(lambda: lane.tasks("RUNNING"), "a running task")
@@ -146,8 +145,9 @@ def test_a_task_that_ended_while_nobody_looked(lane: Lane) -> None:
         "import time\nprint('begun', flush=True)\ntime.sleep(1.5)\nprint('ended')\n# nobody\nraise SystemExit(37)\n"
     )
     ours = lane.start("apply", "--local", "--on-interrupt", "detach")
-    until(lambda: lane.tasks("RUNNING"), "a running task")
-    until(lambda: records(lane)[0]["attempts"][-1]["task_arn"], "its record")
+    assert ours.stdout is not None
+    while "begun" not in ours.stdout.readline():
+        pass
     ours.send_signal(signal.SIGTERM)
     assert ours.wait(10) == 130
     until(lambda: not lane.tasks("RUNNING"), "its end")
@@ -233,3 +233,15 @@ def test_looking_back(lane: Lane) -> None:
     shown = lane.run("runs", "show", run_id, "--local").out
     assert "attempt 1 on FARGATE: success" in shown
     assert lane.run("stop", run_id, "--local").out == f"run {run_id} is over: succeeded\n"
+
+
+def test_a_run_that_waits_for_its_retry_can_be_stopped(lane: Lane) -> None:
+    lane.program("print('once')\nraise SystemExit(75)\n", deploy="run:\n  retry: {error: 1, backoff: 4s}\n")
+    ours = lane.start("apply", "--local")
+    assert ours.stdout is not None
+    while "launching again" not in ours.stdout.readline():
+        pass
+    count = len(lane.tasks())
+    assert "had no task under way" in lane.run("stop", "--local").out
+    assert ours.wait(20) == 123, ours.stdout.read()
+    assert len(lane.tasks()) == count
