@@ -11,9 +11,10 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
+from types import TracebackType
 from typing import Any, TypeVar
 
 import tenacity
@@ -22,8 +23,9 @@ from reconciler.aws_clients import CONNECTIONS, TRANSFER, Clients, method_of, pa
 from reconciler.aws_errors import Fault
 from reconciler.aws_failures import NOT_SENT, Failed, failed
 from reconciler.clock import Clock, SystemClock
-from reconciler.errors import AlreadyThere, Gone, ReconcilerError
+from reconciler.errors import AlreadyThere, Denied, Gone, ReconcilerError
 from reconciler.pace import Pace
+from reconciler.together import Shared, Together
 
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Filter", "Lookup", "Simulate", "BatchCheck")
 # Calls that make another thing each time, or harm what they made (CreateBucket in us-east-1 resets its ACL): when the
@@ -52,7 +54,10 @@ class Waiting:
 
 
 class Aws:
-    """AWS for one account, region and purpose. Safe to use from many threads."""
+    """AWS for one account, region and purpose. Safe to use from many threads.
+
+    As a context manager, or with `close`, it leaves no thread and no connection behind.
+    """
 
     def __init__(
         self,
@@ -73,10 +78,27 @@ class Aws:
         self.on_wait = on_wait
         self.on_call = on_call
         self._clients = Clients(region, session, endpoint_url, _writes, lambda: self.before_write())
+        self.shared = Shared()
+        self._together = Together(CONNECTIONS)
+        self._account: Future[str] | None = None
+        self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
         self._transfers = threading.BoundedSemaphore(TRANSFERS)
         self._paces: dict[str, Pace] = {}
         self._made: dict[str, float] = {}  # names that this run made, and when
+
+    def __enter__(self) -> Aws:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End its threads and close its connections. Another call opens them again."""
+        self._together.close()
+        self._clients.close()
 
     def client(self, service: str) -> Any:
         """The one boto3 client of a service. For transfers; everything else uses `call`."""
@@ -96,6 +118,13 @@ class Aws:
         try:
             return self.call(service, operation, **params)
         except Gone:
+            return None
+
+    def allowed(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
+        """The same, with None where the caller may not do it."""
+        try:
+            return self.call(service, operation, **params)
+        except Denied:
             return None
 
     def ensure(self, service: str, operation: str, /, **params: Any) -> None:
@@ -124,15 +153,15 @@ class Aws:
             return None
 
     def together(self, *reads: Callable[[], T]) -> list[T]:
-        """Run these at the same time; their results in order. The first error is raised."""
-        if len(reads) == 1:
-            return [reads[0]()]
-        with ThreadPoolExecutor(max(1, min(len(reads), CONNECTIONS))) as pool:
-            futures = [pool.submit(read) for read in reads]
-            return [future.result() for future in futures]
+        """Run these at the same time; their results in order. An error is raised once none is under way any more."""
+        return self._together.run(reads)
+
+    def start(self, read: Callable[[], T]) -> Future[T]:
+        """Run one meanwhile."""
+        return self._together.start(read)
 
     def each(self, read: Callable[[I], T], items: Iterable[I]) -> list[T]:
-        """Run `read` for each item at the same time; the results in order. The first error is raised."""
+        """Run `read` for each item at the same time; the results in order. An error is raised as above."""
         return self.together(*[partial(read, item) for item in items])
 
     def transfer(self, method: str, /, **params: Any) -> None:
@@ -154,10 +183,19 @@ class Aws:
 
         self._repeat("s3", method, move)
 
-    @cached_property
+    @property
     def account(self) -> str:
-        """The account's id."""
-        return str(self.call("sts", "GetCallerIdentity")["Account"])
+        """The account's id, read once."""
+        with self._lock:
+            mine = self._account is None
+            found = self._account = self._account or Future()
+        if mine:
+            try:
+                found.set_result(str(self.call("sts", "GetCallerIdentity")["Account"]))
+            except BaseException as error:
+                self._account = None
+                found.set_exception(error)
+        return found.result()
 
     @property
     def partition(self) -> str:
@@ -234,14 +272,22 @@ class Aws:
         """Whether a call names something that this run made a short time ago, by name or in an ARN."""
         since = self.clock.now() - FRESH
         made = [name for name, when in list(self._made.items()) if when >= since]
-        values = [part for value in params.values() for part in (value if isinstance(value, list) else [value])]
-        return any(name in value for value in values if isinstance(value, str) for name in made)
+        return any(name in value for value in _texts(params) for name in made)
 
 
 def partition(region: str) -> str:
     """The partition of a region, by its prefix."""
     prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b"}
     return next((name for prefix, name in prefixes.items() if region.startswith(prefix)), "aws")
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in parameters, however deep: a schedule names its role inside its target."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(part)
 
 
 def _writes(operation: str) -> bool:

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from reconciler.spec import OWNER_TAG, Address, Observed
 
 IMAGE = "image"
 NO_OPTIONS = Options()
+MANY = 8  # resources from which on what one answer has for several of them is worth asking for
+SERVICES = ("iam", "ssm", "s3", "ecs", "ecr", "logs")  # that a plan asks besides those of `Facts`
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,19 @@ class Deployment:
     objects: tuple[ObjectSpec, ...]
     image: ImageSpec | None
     dirty: tuple[str, ...] = ()  # changed files of the work tree that go into the image
-    image_mark: str = ""  # what stands for the image's content in a run's fingerprint
+    present_image: str = ""  # URI of the image that the file or, with --skip-image, the task definition names
     left_alone: frozenset[str] = frozenset()  # kinds that are neither changed nor missed
+    early: dict[Address, Observed[Any]] = field(default_factory=dict)  # what `prepare` had to read already
+
+    @cached_property
+    def image_mark(self) -> str:
+        """What stands for the image's content in a run's fingerprint; one read for an image that isn't built here."""
+        if self.image is not None:
+            return inputs_mark(self.image.inputs)
+        if self.deploy.image.uri:
+            return self.deploy.image.uri
+        inputs = inputs_of_digest(self.aws, self.names.repository, self.present_image)
+        return inputs_mark(inputs) if inputs else self.present_image
 
     @property
     def ranks(self) -> tuple[str, ...]:
@@ -70,21 +83,25 @@ class Deployment:
     def observe(self, options: Options = NO_OPTIONS) -> Seen:
         """Read the record, then everything wanted or recorded, all kinds at once."""
         wanted = self.graph.nodes.keys() if options.targets is None else self.graph.closure(options.targets)
-        with ThreadPoolExecutor(len(self.kinds) + 1) as pool:
-            record = pool.submit(read_record, self.aws, self.deploy.name)
-            found = dict(self._observe([self.graph.nodes[a].spec for a in self.graph.nodes if a in wanted], pool))
-            recorded = record.result()
-            # What left the file, which only the record knows of.
-            gone = [a for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds.keys() - self.left_alone]
-            found |= dict(self._observe([self.kinds[a.kind].spec(name=a.name) for a in gone], pool))
+        specs = [node.spec for address, node in self.graph.nodes.items() if address in wanted]
+        # What `prepare` has read counts for the first look only: later ones are there to see what has changed.
+        found = {spec.address: seen for spec in specs if (seen := self.early.pop(spec.address, None))}
+        reads: list[Any] = [partial(read_record, self.aws, self.deploy.name)]
+        reads += self._reads(spec for spec in specs if spec.address not in found)
+        with self.aws.shared if len(specs) >= MANY else nullcontext():
+            recorded, *kinds = self.aws.together(*reads)
+        # What left the file, which only the record knows of.
+        gone = [a for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds.keys() - self.left_alone]
+        kinds += self.aws.together(*self._reads(self.kinds[a.kind].spec(name=a.name) for a in gone))
+        found |= {one.spec.address: one for kind in kinds for one in kind.values()}
         return Seen(found, recorded, frozenset((*wanted, *gone)))
 
-    def _observe(self, specs: Iterable[Any], pool: ThreadPoolExecutor) -> Iterable[tuple[Address, Observed[Any]]]:
+    def _reads(self, specs: Iterable[Any]) -> list[Callable[[], Mapping[str, Observed[Any]]]]:
+        """One for each kind, of all its resources."""
         by_kind: dict[str, list[Any]] = {}
         for spec in specs:
             by_kind.setdefault(spec.kind, []).append(spec)
-        reads = [pool.submit(self.kinds[kind].observe, self.aws, wants) for kind, wants in by_kind.items()]
-        return [(one.spec.address, one) for read in reads for one in read.result().values()]
+        return [partial(self.kinds[kind].observe, self.aws, wants) for kind, wants in by_kind.items()]
 
     def plan(self, seen: Seen, options: Options = NO_OPTIONS) -> Plan:
         """The plan that makes what is there into what is wanted."""
@@ -117,8 +134,8 @@ def prepare(
     if build:
         reads.append(partial(_image, deploy, base))
     if skip_image:
-        reads.append(partial(_present_image, aws, deploy))
-    facts, sums, *more = aws.together(*reads)
+        reads.append(partial(_present, aws, deploy))
+    facts, sums, *more = aws.together(*reads, *(partial(aws.client, service) for service in SERVICES))
     assert isinstance(facts, Facts)
     names = Names(deploy, facts)
     objects = tuple(
@@ -126,12 +143,12 @@ def prepare(
         for key, file, sha, size in sums
     )
     image, dirty = more[0] if build else (None, ())
-    present, mark = more[0] if skip_image else ("", "")
+    early = {more[0].spec.address: more[0]} if skip_image and more[0] else {}
+    present = deploy.image.uri or next((_image_of(deploy, one) for one in early.values()), "")
     graph = lower(deploy, facts, objects, image, fallback=present)
     kinds: dict[str, AnyKind] = {kind.spec.kind: kind for kind in (*KINDS, image_kind, object_kind)}
-    mark = inputs_mark(image.inputs) if image else mark or deploy.image.uri or ""
     left_alone = frozenset({IMAGE}) if skip_image and not removing else frozenset[str]()
-    return Deployment(deploy, aws, names, graph, kinds, objects, image, dirty, mark, left_alone)
+    return Deployment(deploy, aws, names, graph, kinds, objects, image, dirty, present, left_alone, early)
 
 
 def _checksums(deploy: Deploy, base: Path) -> list[tuple[str, str, str, int]]:
@@ -162,16 +179,15 @@ def _image(deploy: Deploy, base: Path) -> tuple[ImageSpec, tuple[str, ...]]:
     )
 
 
-def _present_image(aws: Aws, deploy: Deploy) -> tuple[str, str]:
-    """(URI, what stands for its content) of the image in the task definition that is there; empty without one."""
-    if deploy.image.uri:
-        return deploy.image.uri, deploy.image.uri
+def _present(aws: Aws, deploy: Deploy) -> Observed[TaskDefinitionSpec] | None:
+    """The task definition that is there."""
     family = str(deploy.task.family)
-    found = TaskDefinition().observe(aws, [TaskDefinitionSpec(name=family)]).get(family)
-    containers = found.spec.containers if found else ()
-    uri = next((str(c.image) for c in containers if c.name == deploy.task.container), "")
-    inputs = inputs_of_digest(aws, str(deploy.image.repository and deploy.image.repository.name), uri)
-    return uri, inputs_mark(inputs) if inputs else uri
+    return TaskDefinition().observe(aws, [TaskDefinitionSpec(name=family)]).get(family)
+
+
+def _image_of(deploy: Deploy, found: Observed[TaskDefinitionSpec]) -> str:
+    """The image that a task definition names."""
+    return next((str(c.image) for c in found.spec.containers if c.name == deploy.task.container), "")
 
 
 def inputs_mark(inputs: str) -> str:

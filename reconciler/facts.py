@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from reconciler.aws import Aws
 from reconciler.config import Deploy
+from reconciler.config.schema import Network
 from reconciler.errors import UserError
+
+GIVEN = ""  # the VPC of a subnet that the file names
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,17 @@ class Facts:
 def read_facts(aws: Aws, deploy: Deploy) -> Facts:
     """Read them. Raises UserError when the account isn't the file's, or the network isn't there."""
     network = deploy.network
-    account, vpc = aws.together(lambda: aws.account, partial(_vpc, aws, network.vpc))
+    reads: list[Any] = [lambda: aws.account, partial(_vpc, aws, network.vpc), partial(_subnets, aws, network)]
+    account, vpc, subnets = aws.together(*reads)
     if deploy.account and deploy.account != account:
         raise UserError(
             f"these credentials are of account {account}, and deploy.yaml says `account: {deploy.account}`",
             hint="use the credentials of that account (AWS_PROFILE), or change the file",
         )
-    return Facts(account, aws.partition, vpc, _subnets(aws, vpc, network.subnets))
+    mine = tuple(sorted(subnet for subnet, its_vpc in subnets if its_vpc in (vpc, GIVEN)))
+    if not mine:
+        raise UserError(f"{vpc} has no default subnets", hint="name some in deploy.yaml under network.subnets")
+    return Facts(account, aws.partition, vpc, mine if isinstance(network.subnets, str) else network.subnets)
 
 
 def _vpc(aws: Aws, wanted: str) -> str:
@@ -45,12 +53,15 @@ def _vpc(aws: Aws, wanted: str) -> str:
     return str(found[0]["VpcId"])
 
 
-def _subnets(aws: Aws, vpc: str, wanted: tuple[str, ...] | str) -> tuple[str, ...]:
-    if not isinstance(wanted, str):
-        return wanted
-    filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "default-for-az", "Values": ["true"]}]
+def _subnets(aws: Aws, network: Network) -> list[tuple[str, str]]:
+    """(id, VPC) of the subnets that the file names, or of those that may be the default ones of its VPC.
+
+    An account has one default VPC in a region, so that it needn't be known before its subnets are asked for.
+    """
+    if not isinstance(network.subnets, str):
+        return [(subnet, GIVEN) for subnet in network.subnets]
+    filters = [{"Name": "default-for-az", "Values": ["true"]}]
+    if network.vpc != "default":
+        filters.append({"Name": "vpc-id", "Values": [network.vpc]})
     found = aws.pages("ec2", "DescribeSubnets", "Subnets", Filters=filters)
-    subnets = tuple(sorted(str(one["SubnetId"]) for one in found))
-    if not subnets:
-        raise UserError(f"{vpc} has no default subnets", hint="name some in deploy.yaml under network.subnets")
-    return subnets
+    return [(str(one["SubnetId"]), str(one["VpcId"])) for one in found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from reconciler.aws import Aws
 from reconciler.canonical import Policy as Document
@@ -37,14 +37,11 @@ class Policy:
 
     def _read(self, aws: Aws, want: PolicySpec) -> Observed[PolicySpec] | None:
         arn = want.arn or aws.arn("iam", f"policy/{want.name}")
-        reads: list[Any] = aws.together(
-            lambda: aws.find("iam", "GetPolicy", PolicyArn=arn), lambda: read_account(aws).documents
-        )
-        found, documents = reads
+        found = aws.find("iam", "GetPolicy", PolicyArn=arn)
         if found is None:
             return None
         live = found["Policy"]
-        document = documents.get((arn, live["DefaultVersionId"]))
+        document = read_account(aws).documents.get((arn, live["DefaultVersionId"]))
         if document is None:
             version = aws.find("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=live["DefaultVersionId"])
             if version is None:

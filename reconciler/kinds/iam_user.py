@@ -39,32 +39,29 @@ class User:
 
     def observe(self, aws: Aws, wants: Sequence[UserSpec]) -> Mapping[str, Observed[UserSpec]]:
         """Six reads for each user, and one for each inline policy; two for what the account's details answer."""
-        known = read_account(aws).users
-        found = aws.each(lambda want: self._known(aws, known, want) or self._read(aws, want), wants)
+        found = aws.each(lambda want: self._read(aws, want), wants)
         return {one.spec.name: one for one in found if one is not None}
 
-    def _known(
-        self, aws: Aws, known: Mapping[str, Mapping[str, Any]], want: UserSpec
-    ) -> Observed[UserSpec] | None:  # fmt: skip
-        if (details := known.get(want.name)) is None:
-            return None
-        found = iam_permissions.permissions("User", details)
-        seen = self._with_keys(aws, want, found, details.get("GroupList", ()))
-        return seen if seen and seen.spec == want else None
-
     def _read(self, aws: Aws, want: UserSpec) -> Observed[UserSpec] | None:
+        both: list[Any] = aws.together(lambda: self._keys(aws, want), lambda: read_account(aws).users.get(want.name))
+        keys, details = both
+        if keys is None:
+            return None
+        if details is not None:
+            known = _spec(want, iam_permissions.permissions("User", details), details.get("GroupList", ()), *keys)
+            if known.spec == want:
+                return known
         reads: list[Any] = aws.together(
             lambda: iam_permissions.read(aws, "User", want.name),
             lambda: aws.find_all("iam", "ListGroupsForUser", "Groups", UserName=want.name),
         )
-        found, groups = reads
-        if found is None or groups is None:
+        found, listed = reads
+        if found is None or listed is None:
             return None
-        return self._with_keys(aws, want, found, [group["GroupName"] for group in groups])
+        return _spec(want, found, [group["GroupName"] for group in listed], *keys)
 
-    def _with_keys(
-        self, aws: Aws, want: UserSpec, found: dict[str, Any], groups: Sequence[str]
-    ) -> Observed[UserSpec] | None:  # fmt: skip
+    def _keys(self, aws: Aws, want: UserSpec) -> tuple[list[str], str, bool] | None:
+        """(ids of the keys that the file doesn't know, the id of the one that is stored, whether a password is set)."""
         reads: list[Any] = aws.together(
             lambda: aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=want.name),
             lambda: aws.find("iam", "GetLoginProfile", UserName=want.name),
@@ -72,20 +69,8 @@ class User:
         keys, password = reads
         if keys is None:
             return None
-        live = found.pop("live")
         ids = [key["AccessKeyId"] for key in keys if key["AccessKeyId"] not in want.keep_keys]
-        stored = self._stored(aws, want.key_parameter) if ids else ""
-        spec = UserSpec(
-            name=live["UserName"],
-            groups=tuple(groups),
-            access_keys=tuple(CURRENT if one == stored else one for one in ids),
-            console_password=password is not None,
-            keep_keys=want.keep_keys,
-            key_parameter=want.key_parameter,
-            tags=tags.mapping(live.get("Tags")),
-            **found,
-        )
-        return Observed(spec, {"arn": live["Arn"]} | ({"current_key": stored} if stored in ids else {}))
+        return ids, self._stored(aws, want.key_parameter) if ids else "", password is not None
 
     @staticmethod
     def _stored(aws: Aws, parameter: str) -> str:
@@ -142,3 +127,20 @@ class User:
         for group in sorted(set(old.groups) - set(want.groups)):
             aws.find("iam", "RemoveUserFromGroup", UserName=name, GroupName=group)
         iam_permissions.remove(aws, "User", want, old)
+
+
+def _spec(
+    want: UserSpec, found: dict[str, Any], groups: Sequence[str], ids: Sequence[str], stored: str, password: bool
+) -> Observed[UserSpec]:
+    live = found.pop("live")
+    spec = UserSpec(
+        name=live["UserName"],
+        groups=tuple(groups),
+        access_keys=tuple(CURRENT if one == stored else one for one in ids),
+        console_password=password,
+        keep_keys=want.keep_keys,
+        key_parameter=want.key_parameter,
+        tags=tags.mapping(live.get("Tags")),
+        **found,
+    )
+    return Observed(spec, {"arn": live["Arn"]} | ({"current_key": stored} if stored in ids else {}))

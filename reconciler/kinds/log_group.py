@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from os.path import commonprefix
 from typing import Any, ClassVar
 
@@ -41,18 +42,21 @@ class LogGroup:
         return {spec.name: Observed(spec, {"arn": _arn(aws, spec.name)}) for spec in specs}
 
     def _describe(self, aws: Aws, names: Sequence[str]) -> dict[str, Any]:
-        """Groups by name. To the API a name is a prefix, so longer names come too: no more than are worth it."""
+        """Groups by name. To the API a name is a prefix, so that one answer may have many, and others between them."""
         found: dict[str, Any] = {}
-        pages = aws.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=commonprefix(list(names)))
-        most = PAGE * len(names) if len(names) > 1 else None
-        for number, group in enumerate(pages):
-            if len(names) > 1 and number == most:
-                more = aws.each(lambda name: self._describe(aws, [name]), [one for one in names if one not in found])
-                return found | {name: one for part in more for name, one in part.items()}
-            if group["logGroupName"] in names:
-                found[group["logGroupName"]] = group
+        alike = commonprefix(list(names))  # noqa: RUF071  character by character, as the API does
+        if alike:
+            groups = aws.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=alike)
+            # A second page's worth of others, and asking by name is faster.
+            for group in groups if len(names) == 1 else islice(groups, len(names) + PAGE):
+                if group["logGroupName"] in names:
+                    found[group["logGroupName"]] = group
                 if len(found) == len(names):
                     break
+        missing = [name for name in names if name not in found]
+        if missing and len(names) > 1:
+            for one in aws.each(lambda name: self._describe(aws, [name]), missing):
+                found |= one
         return found
 
     def _tags(self, aws: Aws, name: str) -> dict[str, str]:
