@@ -7,7 +7,7 @@ A field either isn't about access, or more in it means more access (actions that
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
+from enum import Enum, auto
 from typing import Any
 
 from reconciler.spec import Conditions, Grants, Neutral, Restricts
@@ -16,11 +16,11 @@ from reconciler.spec import Conditions, Grants, Neutral, Restricts
 class Sense(Enum):
     """What a part of a spec says about access."""
 
-    NONE = "nothing"
-    MORE = "more is wider"
-    LESS = "less is wider"
-    LESS_OR_OTHER = "less is wider, and something else may be"
-    MORE_OR_OTHER = "more is wider, and something else may be"
+    NONE = auto()
+    MORE = auto()  # more is wider
+    LESS = auto()  # less is wider
+    LESS_OR_OTHER = auto()  # less is wider, and something else may be
+    MORE_OR_OTHER = auto()
 
     @property
     def turned(self) -> Sense:

@@ -12,7 +12,7 @@ def pairs(tags: Mapping[str, str], key: str = "Key", value: str = "Value") -> li
 
 def mapping(found: Iterable[Mapping[str, str]] | None, key: str = "Key", value: str = "Value") -> dict[str, str]:
     """The mapping of a list that an API gave, without AWS's own tags."""
-    return {t[key]: t[value] for t in found or () if not t[key].startswith("aws:")}
+    return {t[key]: t.get(value, "") for t in found or () if not t[key].startswith("aws:")}
 
 
 def removed(want: Mapping[str, str], seen: Mapping[str, str]) -> list[str]:

@@ -263,7 +263,9 @@ def test_what_is_in_something_protected_stays(box: str, content: str, held: bool
     expected = "protected by the file (`protect: true`)" if held else ""
     destroyed = destroy(Node(holder, protect=True), found=found, recorded=recorded, options=DATA)
     assert [step.held for step in destroyed.steps if step.address == inside.address] == [expected]
-    pruned = plan(Node(holder, protect=True), found=found, recorded=recorded, options=Options(prune=True, delete_data=True))
+    pruned = plan(
+        Node(holder, protect=True), found=found, recorded=recorded, options=Options(prune=True, delete_data=True)
+    )
     assert [step.held for step in pruned.steps if step.address == inside.address] == [expected]
     loose = plan(holder, found=found, recorded=recorded, options=Options(prune=True, delete_data=True))
     assert [step.held for step in loose.steps if step.address == inside.address] == [""]
