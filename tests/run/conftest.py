@@ -171,7 +171,7 @@ STATES = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "S
 def normal(text: str) -> str:
     """The output from the run on, without what differs each time. States are seen or not: they are left out."""
     lines = text.splitlines()
-    first = next((i for i, line in enumerate(lines) if line.startswith(("Run ", "Coming back", "Nothing to"))), 0)
+    first = next((i for i, line in enumerate(lines) if line.startswith(("Run ", "Coming back", "Nothing to run"))), 0)
     # The inside of a traceback is Python's and the libraries', and differs from version to version.
     kept = [line for line in lines[first:] if not line.strip().startswith(STATES) and not line.startswith("  |  ")]
     text = "\n".join(kept) + "\n"
