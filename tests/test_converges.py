@@ -1,5 +1,6 @@
 """Whatever the file says and whatever is there: apply, then the plan is empty, and a second apply writes nothing."""
 
+# ruff: noqa: E501  (strategies read best in whole lines)
 from __future__ import annotations
 
 import itertools
@@ -133,7 +134,7 @@ def spoil(lab: LabHandle, name: str) -> None:
     iam.attach_role_policy(RoleName=role, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
 
 
-starts = st.one_of(
+starts: st.SearchStrategy[Any] = st.one_of(
     st.just([]),
     st.lists(st.sampled_from(BY_HAND), min_size=1, max_size=3, unique=True),
     st.tuples(st.just("deploy"), deploys),

@@ -18,12 +18,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("spec", "canonical", "container", "access", "diff", "graph", "plan")
@@ -54,7 +55,7 @@ def mutants(tree: ast.Module) -> Iterator[tuple[int, str, ast.Module]]:
         if id(node) in docstrings or id(node) in annotations:
             continue
         for what, change in changes(node):
-            other = copy.deepcopy(tree)
+            other: Any = copy.deepcopy(tree)
             twin = next(one for index, one in enumerate(ast.walk(other)) if index == number)
             new = change(copy.deepcopy(node))
             if isinstance(twin, ast.stmt | ast.expr) and type(new) is type(twin):
@@ -75,7 +76,7 @@ class _Swap(ast.NodeTransformer):
         return node
 
 
-def changes(node: ast.AST) -> Iterator[tuple[str, object]]:
+def changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], ast.AST]]]:
     """What can be changed in a node."""
     if isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARE:
         other = COMPARE[type(node.ops[0])]
@@ -132,14 +133,14 @@ def _test(node: ast.If | ast.While, value: bool) -> ast.AST:
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Gives the mutant when its module is imported."""
 
-    def __init__(self, name: str, code: object) -> None:
+    def __init__(self, name: str, code: CodeType) -> None:
         self.name, self.code = name, code
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         return importlib.util.spec_from_loader(name, self) if name == self.name else None
 
     def exec_module(self, module: ModuleType) -> None:
-        exec(self.code, module.__dict__)  # type: ignore[call-overload]
+        exec(self.code, module.__dict__)
 
 
 def survives(name: str, tree: ast.Module) -> bool:
