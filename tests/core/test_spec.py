@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import is_dataclass
+from types import ModuleType
+
 import pytest
 from pydantic import ValidationError
 
+from reconciler import diff, graph, plan, spec
 from reconciler.spec import Address, Change, Observed, Ref, Spec, top, touches
 from tests.core.things import Thing, thing
 
@@ -36,6 +40,13 @@ def test_a_spec_is_frozen_and_refuses_what_it_does_not_know() -> None:
 )
 def test_the_owner_is_what_the_tag_says(tags: dict[str, str], owner: str | None) -> None:
     assert Observed(Thing(name="a", tags=tags)).owner == owner
+
+
+@pytest.mark.parametrize("module", [spec, graph, plan, diff])
+def test_values_cannot_be_changed(module: ModuleType) -> None:
+    found = [one for one in vars(module).values() if is_dataclass(one) and one.__module__ == module.__name__]
+    assert found
+    assert all(one.__dataclass_params__.frozen for one in found)  # type: ignore[union-attr]
 
 
 def test_defaults_of_a_kind() -> None:
