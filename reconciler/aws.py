@@ -29,8 +29,8 @@ from reconciler.together import Shared, Together
 
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Filter", "Lookup", "Simulate", "BatchCheck")
 # Calls that make another thing each time, or harm what they made (CreateBucket in us-east-1 resets its ACL): when the
-# answer is lost they aren't repeated before somebody has looked.
-ONCE = ("Create", "Register")
+# answer is lost they aren't repeated before somebody has looked. A second upload is a second version of the object.
+ONCE = ("Create", "Register", "upload")
 NAMES = (
     "RoleName", "PolicyName", "UserName", "Bucket", "repositoryName", "logGroupName", "GroupName", "clusterName",
     "Name",

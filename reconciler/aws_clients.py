@@ -66,6 +66,8 @@ class Clients:
         )  # fmt: skip
         if service == TRANSFER:
             client.meta.events.register("before-call.s3", self._check)
+            for operation in ("PutObject", "CompleteMultipartUpload"):
+                client.meta.events.register_first(f"needs-retry.s3.{operation}", _not_again)
         return client
 
     def _maker(self, service: str) -> Any:
@@ -80,6 +82,12 @@ class Clients:
     def _check(self, model: Any, **others: Any) -> None:
         if self._is_write(model.name):
             self._before_write()
+
+
+def _not_again(caught_exception: Exception | None, **others: Any) -> None:
+    """Called before botocore repeats what makes an object: after a lost answer, look first whether it is there."""
+    if caught_exception is not None:
+        raise caught_exception
 
 
 def method_of(operation: str) -> str:

@@ -52,7 +52,7 @@ S3 = (
         fails="another region",
         wait=(0, 0),
     ),
-    Case("an upload's answer is lost", ("object",), (lose("s3", "PutObject"),)),
+    Case("an upload's answer is lost", ("object",), (lose("s3", "PutObject"),), calls={"PutObject": 1}),
     Case(
         "S3 is slowed down", ("bucket",), (error("s3", "*", "SlowDown", "Please reduce your request rate.", 10, 503),)
     ),
