@@ -8,7 +8,6 @@ means is in `aws_errors`.
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -21,7 +20,7 @@ import tenacity
 
 from reconciler.aws_clients import CONNECTIONS, TRANSFER, Clients, method_of, paging
 from reconciler.aws_errors import Fault
-from reconciler.aws_failures import NOT_SENT, Failed, failed
+from reconciler.aws_failures import NOT_SENT, Failed, failed, failure_of, pause
 from reconciler.clock import Clock, SystemClock
 from reconciler.errors import AlreadyThere, Denied, Gone, ReconcilerError
 from reconciler.pace import Pace
@@ -218,13 +217,13 @@ class Aws:
             return error.rule.fault in (Fault.NOT_YET, Fault.THROTTLED)
 
         def tell(state: tenacity.RetryCallState) -> None:
-            what = f"{service}:{operation} ({_failure(state).error.code})"
+            what = f"{service}:{operation} ({failure_of(state).error.code})"
             self.on_wait(Waiting(what, self.clock.now() - started))
 
         retrying = tenacity.Retrying(
             sleep=self.clock.sleep,
-            wait=_pause,
-            stop=lambda state: self.clock.now() - started >= _failure(state).rule.budget,
+            wait=pause,
+            stop=lambda state: self.clock.now() - started >= failure_of(state).rule.budget,
             retry=tenacity.retry_if_exception(again),
             before_sleep=tell,
             reraise=True,
@@ -292,19 +291,6 @@ def _texts(value: object) -> Iterator[str]:
 
 def _writes(operation: str) -> bool:
     return not operation.startswith(READS)
-
-
-def _failure(state: tenacity.RetryCallState) -> Failed:
-    failure = state.outcome.exception() if state.outcome else None
-    assert isinstance(failure, Failed)
-    return failure
-
-
-def _pause(state: tenacity.RetryCallState) -> float:
-    """Seconds before the next attempt: longer each time, and not the same for all who wait."""
-    longest = 20.0 if _failure(state).rule.fault is Fault.THROTTLED else 5.0
-    growing: float = 0.2 * 2.0 ** min(state.attempt_number, 7)
-    return min(growing, longest) * (0.5 + random.random() / 2)  # noqa: S311  no secret
 
 
 __all__ = ["AlreadyThere", "Aws", "Clock", "Gone", "SystemClock", "Waiting", "partition"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Mapping
 from typing import Any
+
+import tenacity
 
 from reconciler.aws_errors import Fault, Rule, classify
 from reconciler.errors import AlreadyThere, AwsError, Denied, Gone, ReconcilerError, Unreachable, UserError
@@ -72,3 +75,17 @@ def _permission(service: str, operation: str, message: str) -> str:
     action = found.group(1) if found else action_of(service, operation)
     resource = found.group(2) if found and found.group(2) else ""
     return f"allow {action}{f' on {resource}' if resource else ''} to whoever runs this"
+
+
+def failure_of(state: tenacity.RetryCallState) -> Failed:
+    """The failure of the attempt that was just made."""
+    failure = state.outcome.exception() if state.outcome else None
+    assert isinstance(failure, Failed)
+    return failure
+
+
+def pause(state: tenacity.RetryCallState) -> float:
+    """Seconds before the next attempt: longer each time, and not the same for all who wait."""
+    longest = 20.0 if failure_of(state).rule.fault is Fault.THROTTLED else 5.0
+    growing: float = 0.2 * 2.0 ** min(state.attempt_number, 7)
+    return min(growing, longest) * (0.5 + random.random() / 2)  # noqa: S311  no secret

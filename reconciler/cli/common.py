@@ -107,7 +107,7 @@ def reach(file: Path, local: bool) -> tuple[Any, str | None, Path | None]:
 def target(options: Namespace) -> Target:
     """Read the file and find the way to AWS. Raises ConfigErrors, UserError."""
     file = Path(options.file)
-    deploy = load(file, environ=os.environ)
+    deploy = getattr(options, "deploy", None) or load(file, environ=os.environ)
     session, endpoint, home = reach(file, options.local)
     return Target(
         deploy,

@@ -6,14 +6,17 @@ Nothing is imported here that `--help` doesn't need; each command's module is im
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import ReconcilerError
 
+READ = {"plan", "apply", "destroy", "status", "recover", "watch", "logs", "stop", "diagnose", "runs"}  # read the file
 EPILOG = """\
 exit codes: 0 done, 1 failed, 2 wrong input (nothing was touched), 130 interrupted;
 `apply` and `watch` exit with the task's exit code, or with 119 to 124 for what isn't the task's doing.
@@ -25,6 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     terminal = Terminal(quiet=getattr(options, "quiet", False), json=getattr(options, "json", False))
     try:
+        _read_first(options)
         command = import_module(f"reconciler.cli.{options.module}")
         code = int(command.run(options, terminal))
         sys.stdout.flush()
@@ -56,6 +60,22 @@ def _failed(options: argparse.Namespace, terminal: Terminal, code: int, message:
     if terminal.as_json:
         terminal.json(failure(code, message))
     return code
+
+
+def _read_first(options: argparse.Namespace) -> None:
+    """Read deploy.yaml before anything is imported that only its deployment needs: what is wrong in it is told at once.
+
+    Not what may be a saved plan, which is JSON. Raises ConfigErrors.
+    """
+    if options.module not in READ:
+        return
+    file = Path(options.file)
+    with contextlib.suppress(OSError), file.open("rb") as content:
+        if content.read(64).lstrip().startswith(b"{"):
+            return
+    from reconciler.config import load
+
+    options.deploy = load(file, environ=os.environ)
 
 
 def parser() -> argparse.ArgumentParser:
