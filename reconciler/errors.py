@@ -12,7 +12,8 @@
     ├── Locked                   1   another run holds the lock
     └── Interrupted            130   Ctrl-C
 
-A task's own exit code is reported as it is. Each message says what, where, why and what next.
+`apply` and `watch`, which end with a task's own exit code, use reserved codes instead of 1: see docs/exit-codes.md.
+Each message says what, where, why and what next.
 """
 
 from __future__ import annotations
