@@ -10,6 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
+SERVICES = (
+    "cloudwatch", "ec2", "ecr", "ecs", "events", "iam", "logs", "s3", "scheduler", "secretsmanager", "sns", "sqs",
+    "ssm", "sts",
+)  # fmt: skip
+EC2 = (
+    "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "CreateSecurityGroup", "CreateTags",
+    "DeleteSecurityGroup", "DeleteTags", "DescribeNetworkInterfaces", "DescribeRouteTables", "DescribeSecurityGroups",
+    "DescribeSubnets", "DescribeVpcEndpoints", "DescribeVpcs", "RevokeSecurityGroupEgress",
+    "RevokeSecurityGroupIngress",
+)  # fmt: skip
 CONNECTIONS = 32  # that are open at a time, and so requests in flight
 
 
@@ -46,9 +56,7 @@ class Clients:
 
     def _make(self, service: str) -> Any:
         if self._session is None:
-            from botocore.session import get_session  # takes 0.1 s, so only when AWS is used
-
-            self._session = get_session()
+            self._session = new_session()
         from botocore.config import Config
 
         config = Config(
@@ -88,6 +96,39 @@ def _not_again(caught_exception: Exception | None, **others: Any) -> None:
     """Called before botocore repeats what makes an object: after a lost answer, look first whether it is there."""
     if caught_exception is not None:
         raise caught_exception
+
+
+def new_session(*keys: str) -> Any:
+    """A session of botocore's: with this access key and secret, or what the environment says."""
+    from botocore.session import get_session  # takes 0.1 s, so only when AWS is used
+
+    session = get_session()
+    session.register_component("data_loader", _loader(session))
+    if keys:
+        session.set_credentials(*keys)
+    return session
+
+
+def _loader(session: Any) -> Any:
+    """botocore's loader of service models, without what a few known services don't need.
+
+    It would look at the folders of all 400 services to know that ours is one of them.
+    """
+    from botocore.loaders import Loader
+
+    class Known(Loader):
+        def list_available_services(self, type_name: str) -> list[str]:
+            return list(SERVICES)
+
+        def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+            model = super().load_service_model(service_name, type_name, api_version)
+            if (service_name, type_name) == ("ec2", "service-2"):
+                # 13 of 780 operations: the others would be made into methods.
+                model = {**model, "operations": {name: model["operations"][name] for name in EC2}}
+            return model
+
+    default = session.get_component("data_loader")
+    return Known(extra_search_paths=default.search_paths)
 
 
 def method_of(operation: str) -> str:

@@ -29,7 +29,7 @@ from reconciler.spec import OWNER_TAG, Address, Observed
 IMAGE = "image"
 NO_OPTIONS = Options()
 MANY = 8  # resources from which on what one answer has for several of them is worth asking for
-SERVICES = ("iam", "ssm", "s3", "ecs", "ecr", "logs")  # that a plan asks besides those of `Facts`
+SERVICES = ("sts", "ec2", "ecs", "iam", "s3", "ssm", "ecr", "logs")  # that a plan asks, in the order of its questions
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,10 @@ def prepare(
         reads.append(partial(_image, deploy, base))
     if skip_image:
         reads.append(partial(_present, aws, deploy))
-    facts, sums, *more = aws.together(*reads, *(partial(aws.client, service) for service in SERVICES))
+    # Making a client takes the processor as long as an answer takes to come, so the others are made meanwhile.
+    ready = aws.start(lambda: [aws.client(service) for service in SERVICES])
+    facts, sums, *more = aws.together(*reads)
+    ready.result()
     assert isinstance(facts, Facts)
     names = Names(deploy, facts)
     objects = tuple(

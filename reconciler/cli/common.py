@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reconciler import aws_clients
 from reconciler.aws import Aws, Waiting
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy, load
@@ -87,7 +88,7 @@ def local_home(file: Path) -> Path:
 
 
 def reach(file: Path, local: bool) -> tuple[Any, str | None, Path | None]:
-    """The way to AWS for a deploy.yaml: session and endpoint (None: boto3's own), home of the embedded AWS if local."""
+    """The way to AWS of a deploy.yaml: session and endpoint (None: botocore's own), the embedded AWS's home if local."""
     if not local:
         return None, os.environ.get("AWS_ENDPOINT_URL") or None, None
     from reconciler.local import LocalError, ensure_running
@@ -97,11 +98,8 @@ def reach(file: Path, local: bool) -> tuple[Any, str | None, Path | None]:
         endpoint = ensure_running(home).endpoint_url
     except LocalError as error:
         raise UserError(str(error)) from None
-    import boto3
-
     # Never the user's own credentials.
-    session = boto3.session.Session(aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106
-    return session, endpoint, home
+    return aws_clients.new_session("local", "local"), endpoint, home
 
 
 def target(options: Namespace) -> Target:

@@ -6,7 +6,6 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from reconciler import planfile
 from reconciler.cli.common import Target, deployment, plan_options, target, where_line
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.terminal import Terminal
@@ -34,6 +33,8 @@ def run(options: Namespace, terminal: Terminal) -> int:
 
 
 def _save(out: Path, plan: Plan, allowed: Options, here: Deployment, where: Target, options: Namespace) -> None:
+    from reconciler import planfile
+
     saved = planfile.new(
         plan,
         plan_json(plan),

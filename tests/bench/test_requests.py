@@ -59,3 +59,22 @@ def test_no_request_is_made_unseen(name: str, project: Project, lab: LabHandle) 
         pytest.skip("written anew")
     del golden[name]["sums"]
     assert found == golden[name]
+
+
+def test_the_models_that_are_cut_have_all_that_is_called(lab: LabHandle) -> None:
+    """The clients of the command line know fewer operations than AWS has: every one in our code has to be there."""
+    import re
+
+    from reconciler.aws_clients import SERVICES, method_of, new_session
+
+    session = new_session("x", "x")
+    text = "\n".join(path.read_text() for path in (ROOT / "reconciler").rglob("*.py") if "local" not in path.parts)
+    call = r'\.(?:call|find|find_all|pages|ensure|allowed)\(\s*"(\w+)",\s*f?"([A-Z]\w+)'
+    named = set(re.findall(call, text))
+    assert len(named) > 50
+    for service in sorted({service for service, _ in named if service in SERVICES}):
+        client = session.create_client(service, region_name="us-east-1", endpoint_url=lab.url)
+        for operation in sorted(operation for owner, operation in named if owner == service):
+            stem = method_of(operation)
+            assert any(name.startswith(stem) for name in dir(client)), f"{service}:{operation}"
+    assert {service for service, _ in named} <= set(SERVICES)

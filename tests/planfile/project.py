@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import botocore.session
 import pytest
 
+from reconciler import aws_clients
 from reconciler.cli.main import main
 from tests.lab_client import LabHandle
 
@@ -100,7 +100,7 @@ def use(lab: LabHandle, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Projec
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
     # One session for all commands: each new one reads botocore's service models again, for half a second.
-    monkeypatch.setattr(boto3.session, "Session", lambda **credentials: lab.session)
+    monkeypatch.setattr(aws_clients, "new_session", lambda *keys: lab.session)
     monkeypatch.setattr(botocore.session, "get_session", lambda: lab.session._session)
     return Project(folder, lab)
 
