@@ -88,7 +88,7 @@ def local_home(file: Path) -> Path:
 
 
 def reach(file: Path, local: bool) -> tuple[Any, str | None, Path | None]:
-    """The way to AWS of a deploy.yaml: session and endpoint (None: botocore's own), the embedded AWS's home if local."""
+    """The way to AWS of a deploy.yaml: session and endpoint (None: botocore's own), home of the embedded AWS."""
     if not local:
         return None, os.environ.get("AWS_ENDPOINT_URL") or None, None
     from reconciler.local import LocalError, ensure_running
