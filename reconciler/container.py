@@ -73,7 +73,7 @@ def empty(value: Any) -> bool:
     """Whether AWS means nothing by it: what is unset comes back as null, an empty list, 0 or false."""
     if isinstance(value, Mapping):
         return all(empty(part) for part in value.values())
-    return value is None or value in ("", 0) or (isinstance(value, list | tuple) and not value)
+    return not value
 
 
 def _own(key: str, value: Any) -> Any:

@@ -88,7 +88,7 @@ def _model(path: str, want: Value, seen: Value, way: _Way) -> Iterator[Change]:
 def _value(path: str, want: Any, seen: Any, way: _Way) -> Iterator[Change]:
     if want == seen:
         return
-    if way.at_least and isinstance(seen, tuple):
+    if way.at_least:
         if missing := [item for item in want if item not in seen]:
             yield _change(path, (*seen, *missing), seen, way)
     elif isinstance(want, Value) and type(want) is type(seen):

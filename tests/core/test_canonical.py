@@ -148,6 +148,7 @@ def test_every_part_of_a_statement_is_kept() -> None:
 
 
 def test_an_empty_document() -> None:
+    assert policy({"Statement": {}}).statements == (Statement(effect=""),)
     assert policy({"Version": "2012-10-17"}) == Policy()
     assert policy({}) == Policy(version="2008-10-17")
     assert Policy().document() == {"Version": "2012-10-17", "Statement": []}
@@ -185,6 +186,7 @@ def test_caseless() -> None:
         (Statement(effect="Allow"), "", "Allow", False),
         (Statement(effect="Deny", actions=caseless("a:B")), "", "Deny a:B", True),
         (Statement(effect="Allow", actions=caseless(["a:B", "a:C", "a:D"])), "", "Allow a:B and 2 more", False),
+        (Statement(effect="Allow", actions=caseless(["a:B", "a:C"])), "", "Allow a:B and 1 more", False),
         (Statement(effect="Allow", not_actions=caseless("a:B")), "", "Allow all but a:B", False),
         (Statement(effect="Allow", sid="Read", actions=caseless("a:B")), "Read", "Read", False),
     ],

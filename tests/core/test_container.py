@@ -64,6 +64,7 @@ OTHER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("an empty word", {"command": [""]}, {}),
     ("order of the entry point", {"entryPoint": ["a", "b"]}, {"entryPoint": ["b", "a"]}),
     ("a variable", {"environment": [{"name": "A", "value": "1"}]}, {}),
+    ("a variable's value", {"environment": [{"name": "A", "value": "1"}]}, {"environment": [{"name": "A", "value": "2"}]}),
     ("a secret", {"secrets": [{"name": "A", "valueFrom": "1"}]}, {}),
     ("protocol udp", {"portMappings": [PORT]}, {"portMappings": [{**PORT, "protocol": "udp"}]}),
     ("another host port", {"portMappings": [PORT]}, {"portMappings": [{**PORT, "hostPort": 8080}]}),
@@ -122,6 +123,17 @@ def test_the_definition_that_is_registered() -> None:
         "cpu": 10,
     }
     assert full.identity == "main"
+
+
+def test_what_has_a_field_is_nothing_extra() -> None:
+    found = container(
+        {
+            "name": "main", "image": "i", "essential": False, "entryPoint": ["a"], "command": ["b"], "stopTimeout": 30,
+            "environment": [{"name": "A", "value": "1"}], "secrets": [{"name": "S", "valueFrom": "arn"}], **logs(),
+        }
+    )  # fmt: skip
+    assert found.extra == {}
+    assert container({"name": "main", "image": "i", "cpu": 5, "links": ["x"]}).extra == {"cpu": 5, "links": ["x"]}
 
 
 def test_the_smallest_definition() -> None:

@@ -31,6 +31,17 @@ CASES: list[Case] = [
     ("two fields, in their order", {"size": 1, "text": "b"}, {"size": 2, "text": "a"}, [C("size", 2, 1), C("text", "a", "b")]),
     ("immutable", {"shape": "round"}, {"shape": "square"}, [C("shape", "square", "round", replaces=True)]),
     ("list of words", {"words": ("a", "b")}, {"words": ("b", "a")}, [C("words", ["b", "a"], ["a", "b"])]),
+    ("words to none", {"words": ()}, {"words": ("a",)}, [C("words", ["a"], [])]),
+    ("none to words", {"words": ("a",)}, {"words": ()}, [C("words", [], ["a"])]),
+    ("a model where none was", {"plain": {"a": Part(name="b")}}, {}, [C("plain.a", None, {"name": "b", "size": 0})]),
+    ("models where none were", {"plain": {"a": (Part(name="b"),)}}, {}, [C("plain.a[b]", None, {"name": "b", "size": 0})]),
+    ("models to none", {}, {"plain": {"a": (Part(name="b"),)}}, [C("plain.a[b]", {"name": "b", "size": 0}, None)]),
+    ("immutable part", {"fixed": (Part(name="a", size=1),)}, {"fixed": (Part(name="a", size=2),)},
+     [C("fixed[a].size", 2, 1, replaces=True)]),
+    ("secret parts", {"vault": (Part(name="a", size=1),)}, {"vault": (Part(name="a", size=2),)}, [C("vault[a].size", MASK, MASK)]),
+    ("secret by name in a part", {"named": (Part(name="a", env={"TOKEN": "n"}),)}, {"named": (Part(name="a", env={"TOKEN": "o"}),)},
+     [C("named[a].env.TOKEN", MASK, MASK)]),
+    ("a rule more", {}, {"rules": (Loose(text="a"),)}, [C("rules[]", {"text": "a", "size": 0}, None, widens=True)]),
     ("reference", {"colour": REF}, {"colour": "red"}, [C("colour", "red", str(REF))]),
     ("the same reference", {"colour": REF}, {"colour": REF}, []),
     ("text like a reference", {"colour": REF}, {"colour": str(REF)}, [C("colour", str(REF), str(REF))]),
@@ -105,7 +116,10 @@ def test_diff(want: dict[str, Any], seen: dict[str, Any], expected: list[Change]
 @pytest.mark.parametrize("fields", [case[n] for case in CASES for n in (1, 2)])
 def test_nothing_differs_from_itself(fields: dict[str, Any]) -> None:
     assert diff(thing(**fields), thing(**fields)) == ()
-    assert diff(thing(**fields), Thing.model_validate(thing(**fields).model_dump())) == () or "colour" in fields
+    assert (
+        diff(thing(**fields), Thing.model_validate(thing(**fields).model_dump())) == ()
+        or {"colour", "plain"} & fields.keys()
+    )
 
 
 def test_what_a_creation_sets_is_shown_by_field() -> None:
@@ -127,6 +141,10 @@ def test_what_a_creation_sets_is_shown_by_field() -> None:
             "statements": [{"effect": "Allow", "actions": ["s3:GetObject"], "resources": ["r"]}],
         }),
     ]  # fmt: skip
+
+
+def test_what_stands_for_a_secret() -> None:
+    assert MASK == "(hidden)"
 
 
 def test_a_creation_with_nothing_said_sets_nothing() -> None:

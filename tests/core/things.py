@@ -35,6 +35,7 @@ class Part(Value):
     name: str
     size: int = 0
     password: Annotated[str, Secret()] = ""
+    env: dict[str, str] = Field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -73,6 +74,11 @@ class Thing(Spec):
     document: Annotated[PolicyDocument, Grants()] = Policy()
     about: PolicyDocument = Policy()
     file: Annotated[str, Local()] = ""
+    fixed: Annotated[tuple[Part, ...], Immutable()] = ()
+    vault: Annotated[tuple[Part, ...], Secret()] = ()
+    named: Annotated[tuple[Part, ...], SecretsByName()] = ()
+    rules: Annotated[tuple[Loose, ...], Grants()] = ()
+    made: dict[str, str] = Field(default_factory=dict)
 
 
 class Box(Spec):
