@@ -21,7 +21,7 @@ SIZES = [(256, 512), (256, 2048), (1024, 2048), (1024, 8192), (4096, 8192), (819
 SECRET = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/token"
 KMS = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 words = st.sampled_from(["a", "b c", "x=1", "é", "--flag", "{}", "$HOME", "0", "true"])
-texts = st.dictionaries(st.sampled_from(["A", "B", "LONG_NAME", "S3_KEY", "DB_PASSWORD"]), words, max_size=3)
+texts = st.dictionaries(st.sampled_from(["A", "B", "LONG_NAME", "DB_PASSWORD"]), words, max_size=3)
 paths = st.lists(st.sampled_from(["data/*", "runs/*", "data/one.csv", "*"]), max_size=2, unique=True)
 
 
