@@ -95,7 +95,10 @@ class LabHandle:
         if service not in self._clients:
             config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
             self._clients[service] = self.session.client(
-                service, region_name=REGION, endpoint_url=self.url, config=config  # type: ignore[call-overload]
+                service,
+                region_name=REGION,
+                endpoint_url=self.url,
+                config=config,  # type: ignore[call-overload]
             )
         return self._clients[service]
 

@@ -92,9 +92,7 @@ def _buckets(lab: LabHandle) -> dict[str, Any]:
         runs = [v["Key"] for v in keys if v["IsLatest"] and v["Key"].endswith("run.json")]
         found[name] = {
             "versioning": _maybe(lab, "s3", "get_bucket_versioning", "Status", Bucket=name),
-            "encryption": _maybe(
-                lab, "s3", "get_bucket_encryption", "ServerSideEncryptionConfiguration", Bucket=name
-            ),
+            "encryption": _maybe(lab, "s3", "get_bucket_encryption", "ServerSideEncryptionConfiguration", Bucket=name),
             "closed": _maybe(lab, "s3", "get_public_access_block", "PublicAccessBlockConfiguration", Bucket=name),
             "lifecycle": _maybe(lab, "s3", "get_bucket_lifecycle_configuration", "Rules", Bucket=name),
             "tags": _tags(_maybe(lab, "s3", "get_bucket_tagging", "TagSet", Bucket=name)),

@@ -25,6 +25,7 @@ task: {command: ["true"]}
 ci: {github: {repository: owner/demo}, user: {name: demo-ci-user, access_keys: 1}}
 """
 
+
 class Quiet:
     """A listener that says nothing."""
 

@@ -95,9 +95,7 @@ def test_other_values_of_the_guides_fields(by_hand: Project) -> None:
     container["environment"] += [{"name": name, "value": value} for name, value in variables.items()]
     container["logConfiguration"]["options"]["awslogs-stream-prefix"] = "train"
     client("ecs").register_task_definition(**definition)
-    client("ecs").update_cluster(
-        cluster=guide.CLUSTER, settings=[{"name": "containerInsights", "value": "enabled"}]
-    )
+    client("ecs").update_cluster(cluster=guide.CLUSTER, settings=[{"name": "containerInsights", "value": "enabled"}])
     spot = [{"capacityProvider": "FARGATE_SPOT", "weight": 4}, {"capacityProvider": "FARGATE", "weight": 1, "base": 1}]
     client("ecs").put_cluster_capacity_providers(
         cluster=guide.CLUSTER, capacityProviders=["FARGATE", "FARGATE_SPOT"], defaultCapacityProviderStrategy=spot
