@@ -30,6 +30,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "120": partial(cases.scaled, count=20),
     "1200": partial(cases.scaled, count=200),
     "throttled": cases.throttled,
+    "load": cases.load,
 }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -152,6 +154,25 @@ def throttled(bench: Bench, count: int = 20, per_second: float = 20.0) -> None:
 
             subjects[name] = run
         bench.compare(f"apply from nothing, {total}", subjects, 1)
+
+
+def load(bench: Bench, row: int = 1000, once: int = 100, commands: int = 12) -> None:
+    """Plans in a row, at once and as processes, and what they leave behind."""
+    with bench.labs("load") as (lab,):
+        ours = Ours(bench.folder / "load", lab, bench.data)
+        ours.apply()
+        bench.say(f"{row} plans in a row, {once} at once, {commands} commands at once ...")
+        command = [sys.executable, "-m", "bench.load", str(row), str(once), str(commands)]
+        ended = subprocess.run(
+            command, cwd=ours.folder, env=lab.environment, capture_output=True, text=True, check=True
+        )
+        found = json.loads(ended.stdout)
+        for name, plans in (("row", row), ("at once", once)):
+            first, last = found[name][0], found[name][-1]
+            held = ", ".join(f"{what} {first[what]:g} -> {last[what]:g}" for what in ("threads", "files", "memory"))
+            bench.notes.append(f"load, {plans} plans {'in a row' if name == 'row' else 'at once'}: {held} MB")
+        codes = found["exit codes"]
+        bench.notes.append(f"load, {commands} commands at once: {codes.count(0)} of {len(codes)} ended as they should")
 
 
 def _driver(ours: Ours, verb: str, count: int) -> Sample:

@@ -2,8 +2,8 @@
 
     python -m bench.load ROW ONCE [PROCESSES]      in the folder of a deploy.yaml, with AWS_ENDPOINT_URL set
 
-ROW plans one after another and ONCE at the same time in this process, each with a way to AWS of its own, then
-PROCESSES commands at the same time. Prints threads, open files and memory before and after as one JSON object.
+ROW plans one after another, each with a way to AWS of its own, then ONCE at the same time over one, in this process;
+then PROCESSES commands at the same time. Prints threads, open files and memory before and after as one JSON object.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reconciler.aws import Aws
-from reconciler.config import load
+from reconciler.config import Deploy, load
 from reconciler.deployment import prepare
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import Object
@@ -45,13 +46,20 @@ class Held:
         return Held(threading.active_count(), files, round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1))
 
 
-def plan() -> int:
+FILE = Path("deploy.yaml")
+
+
+def way(deploy: Deploy) -> Aws:
+    """A way to AWS."""
+    return Aws(deploy.region, endpoint_url=os.environ["AWS_ENDPOINT_URL"], read_only=True)
+
+
+def plan(aws: Aws | None = None) -> int:
     """One plan, as the command makes it. Returns how many steps would change something."""
-    file = Path("deploy.yaml")
-    deploy = load(file, environ=os.environ)
-    with Aws(deploy.region, endpoint_url=os.environ["AWS_ENDPOINT_URL"], read_only=True) as aws:
+    deploy = load(FILE, environ=os.environ)
+    with nullcontext(aws) if aws else way(deploy) as reached:
         image = ImageKind(None, lambda line: None)
-        here = prepare(deploy, aws, file.resolve().parent, image, Object(), skip_image=True)
+        here = prepare(deploy, reached, FILE.resolve().parent, image, Object(), skip_image=True)
         return len(here.plan(here.observe()).changes)
 
 
@@ -70,8 +78,8 @@ def row(count: int) -> list[Held]:
 def at_once(count: int) -> list[Held]:
     """Plans at the same time; what is held before and after."""
     before = Held.now()
-    with ThreadPoolExecutor(count) as pool:
-        for changes in pool.map(lambda _: plan(), range(count)):
+    with way(load(FILE, environ=os.environ)) as aws, ThreadPoolExecutor(count) as pool:
+        for changes in pool.map(lambda _: plan(aws), range(count)):
             assert changes == 0, "a plan under load saw something else than one without"
     return [before, Held.now()]
 

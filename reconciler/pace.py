@@ -11,7 +11,7 @@ import threading
 
 SLOWEST = 5.0  # seconds between two calls, at most
 FIRST = 0.05  # seconds between two calls after the first throttled one
-EASE = 0.97  # of the interval is left after each call that succeeds
+EASE = 0.9  # of the interval is left after each call that succeeds
 FREE = 0.005  # an interval below this is none
 
 
