@@ -116,7 +116,7 @@ def _loader(session: Any) -> Any:
     """
     from botocore.loaders import Loader
 
-    class Known(Loader):
+    class Known(Loader):  # type: ignore[misc]  # botocore publishes no types
         def list_available_services(self, type_name: str) -> list[str]:
             return list(SERVICES)
 

@@ -41,7 +41,7 @@ class LabHandle:
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
         assert self.url, "the lab did not start"
-        self.session = boto3.session.Session(**CREDENTIALS)  # type: ignore[arg-type]
+        self.session = boto3.session.Session(**CREDENTIALS)
 
     def close(self) -> None:
         """End it."""
@@ -98,7 +98,7 @@ class LabHandle:
                 service,
                 region_name=REGION,
                 endpoint_url=self.url,
-                config=config,  # type: ignore[call-overload]
+                config=config,
             )
         return self._clients[service]
 

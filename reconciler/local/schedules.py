@@ -115,7 +115,7 @@ class Schedules:
         import boto3
 
         return boto3.session.Session().client(
-            service,  # type: ignore[call-overload]
+            service,
             region_name=region,
             endpoint_url=self._endpoint_url,
             aws_access_key_id="local",

@@ -68,7 +68,7 @@ class SecretReader:
         with self._lock:
             if (service, region) not in self._clients:
                 self._clients[service, region] = boto3.session.Session().client(
-                    service,  # type: ignore[call-overload]
+                    service,
                     region_name=region,
                     endpoint_url=self._endpoint_url,
                     aws_access_key_id="local",

@@ -67,9 +67,9 @@ def warm() -> None:
     # What botocore reads from its files is kept by the class, so that every session has it.
     for name in ("load_service_model", "load_data", "load_data_with_path", "determine_latest_version"):
         _keep(Loader, name)
-    session = boto3.session.Session(**CREDENTIALS)  # type: ignore[arg-type]
+    session = boto3.session.Session(**CREDENTIALS)
     for service in SERVICES:
-        session.client(service, region_name=REGION)  # type: ignore[call-overload]
+        session.client(service, region_name=REGION)
 
 
 def _keep(loader: Any, name: str) -> None:

@@ -31,7 +31,7 @@ def aws() -> Iterator[dict[str, str]]:
 
 def _client(aws: dict[str, str], service: str) -> object:
     session = boto3.session.Session("testing", "testing", region_name="us-east-1")
-    return session.client(service, endpoint_url=aws["AWS_ENDPOINT_URL"])  # type: ignore[call-overload]
+    return session.client(service, endpoint_url=aws["AWS_ENDPOINT_URL"])
 
 
 def test_from_s3_to_s3_with_hyperparameters_from_ssm(aws: dict[str, str], sample_csv: Path) -> None:
