@@ -55,7 +55,10 @@ def main() -> int:
         say = (lambda line: print(line, file=sys.stderr, flush=True)) if options.verbose else _brief
         bench = Bench(folder, _data(options.data, folder), options.latency, options.rounds, say)
         for part in options.only:
-            PARTS[part](bench)
+            try:
+                PARTS[part](bench)
+            except RuntimeError as error:  # the other parts are still worth their time
+                bench.note(f"{part}: failed: {error}")
     report = _report(bench)
     print(report)
     write(options.out, bench, report)

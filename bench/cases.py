@@ -106,11 +106,11 @@ def _from_nothing(bench: Bench, ours: Ours, peer: Terraform | None, spare: Lab) 
             for who, samples in by_turns(subjects, 1, bench.say).items():
                 found[name].setdefault(who, []).extend(samples)
         if script is not None:
-            spare.reset()
-            spare.latency(bench.latency)
             # One of its steps fails, as it does on AWS, and the script goes on.
             sample = process(["bash", str(script), str(bench.data)], bench.folder, spare)
             found["apply from nothing, 18"].setdefault(GUIDE, []).append(sample)
+            spare.reset()
+            spare.latency(bench.latency)
     if script is None:
         bench.note(f"the guide's script isn't measured: {why}")
     bench.results |= found

@@ -11,8 +11,6 @@ def main() -> int:
     """Run the command line and return its exit code."""
     # Service models are very many objects and none is garbage: looking through them takes longer than a plan's reads.
     gc.set_threshold(100_000, 50, 100)
-    # A thread that only hands a request over must not wait long for one that computes.
-    sys.setswitchinterval(0.001)
     # pydantic would look through every installed package for plugins.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from reconciler.cli.main import main as run
