@@ -111,7 +111,7 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], ast.AST]]]:
         yield f"{node.value} -> {node.value + 1}", lambda n: ast.Constant(n.value + 1)
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield f"{node.value!r} -> other text", lambda n: ast.Constant(n.value + "XX")
-    elif isinstance(node, ast.Return) and not (isinstance(node.value, ast.Constant) and node.value.value is None):
+    elif isinstance(node, ast.Return) and getattr(node.value, "value", node.value) is not None:
         yield "returns None", lambda n: ast.Return(ast.Constant(None))
     elif isinstance(node, ast.comprehension) and node.ifs:
         yield "every item", lambda n: ast.comprehension(n.target, n.iter, [], n.is_async)
