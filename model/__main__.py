@@ -2,7 +2,7 @@
 
 import os
 
-from model.stopping import begin_work, install
+from model.stopping import EXIT_CODE, Stopped, begin_work, install
 
 install()
 # One BLAS thread: sums come out in one order whatever the machine, and the
@@ -15,8 +15,11 @@ def main() -> int:
     """Import the program, which takes seconds, then run it."""
     from model.cli import main as run
 
-    begin_work()
-    return run()
+    try:
+        begin_work()
+        return run()
+    except Stopped:  # before or after the part of `run` that handles it
+        return EXIT_CODE
 
 
 if __name__ == "__main__":

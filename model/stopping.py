@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from types import FrameType
 
@@ -27,8 +26,8 @@ def _handle(_signum: int, _frame: FrameType | None) -> None:
     first = not _requested.is_set()
     _requested.set()
     if not _working:
-        sys.stderr.write('{"event": "stopped by SIGTERM before any work", "level": "warning"}\n')
-        sys.stderr.flush()
+        # Straight to the descriptor: `sys.stderr` may be in the middle of a write, and refuses another.
+        os.write(2, b'{"event": "stopped by SIGTERM before any work", "level": "warning"}\n')
         os._exit(EXIT_CODE)
     if first:  # a second SIGTERM must not interrupt the clean end
         raise Stopped

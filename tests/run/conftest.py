@@ -180,6 +180,8 @@ def normal(text: str) -> str:
         (r"\b[0-9a-f]{32}\b", "TASK"),
         (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
         (r"0x[0-9a-f]{8,}", "0xADDRESS"),
+        # A task that is ended in its first moments may have no start that ECS knows.
+        (r" after (\d+ min \d+ s|\d+\.\d+ s)(?=, exit code 143)", ""),
         (r"(\d+ min \d+ s|\d+\.\d+ s) {2,}", "TIME s  "),
         (r"\d+ min \d+ s|\d+\.\d+ s\b", "TIME s"),
         (r'File "[^"]*/(?=[^/"]+")', 'File "'),
