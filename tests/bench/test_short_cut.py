@@ -1,0 +1,70 @@
+"""The account's details save requests and decide nothing: without the permission, or in a big account, same plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bench.subjects import deploy_file
+from tests.bench.test_requests import project as project
+from tests.lab_client import LabHandle
+from tests.planfile.project import Project
+
+ROLE = "aig130-p2-ecs-task-role"
+DETAILS = ("GetAccountAuthorizationDetails", "ListRoles")
+CUT = (
+    '<GetAccountAuthorizationDetailsResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
+    "<GetAccountAuthorizationDetailsResult><IsTruncated>true</IsTruncated><Marker>m</Marker>"
+    "<RoleDetailList/><UserDetailList/><GroupDetailList/><Policies/></GetAccountAuthorizationDetailsResult>"
+    "</GetAccountAuthorizationDetailsResponse>"
+)
+
+
+def denied(lab: LabHandle) -> None:
+    error = {"service": "iam", "times": -1, "do": "error", "code": "AccessDenied", "status": 403}
+    lab.rules(*({**error, "op": op, "message": f"not authorized to perform: iam:{op}"} for op in DETAILS))
+
+
+def too_big(lab: LabHandle) -> None:
+    lab.rules({"service": "iam", "op": DETAILS[0], "times": -1, "do": "answer", "body": CUT})
+
+
+def inline(lab: LabHandle) -> None:
+    text = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+    lab.client("iam").put_role_policy(RoleName=ROLE, PolicyName="more", PolicyDocument=text)
+
+
+def gone(lab: LabHandle) -> None:
+    lab.client("iam").detach_user_policy(
+        UserName="github-actions-aig130-p2",
+        PolicyArn="arn:aws:iam::123456789012:policy/aig130-p2-github-actions-policy",
+    )
+
+
+def nothing(lab: LabHandle) -> None:
+    pass
+
+
+def plan(project: Project) -> Any:
+    return project.ok("plan", "--skip-image", "--json").json
+
+
+@pytest.mark.parametrize("change", [nothing, inline, gone])
+def test_the_plan_is_the_same_without_them(
+    change: Callable[[LabHandle], None], project: Project, lab: LabHandle
+) -> None:
+    project.write("deploy.yaml", deploy_file())
+    project.ok("apply", "--skip-image", "--skip-run")
+    change(lab)
+    lab.zero()
+    usual, asked = plan(project), len(lab.log())
+    assert (usual["summary"]["update"] > 0) == (change is not nothing)
+    for without in (denied, too_big):
+        without(lab)
+        lab.zero()
+        assert plan(project) == usual, without.__name__
+        assert 0 < len(lab.log()) - asked <= 12
+        lab.rules()
