@@ -16,10 +16,11 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 
 
 class Lab:
-    """A running lab, as a context manager. latency: milliseconds before each answer."""
+    """A running lab, as a context manager. latency: milliseconds before each answer. plain: moto as it is."""
 
-    def __init__(self, home: Path, latency: float = 0.0) -> None:
-        command = [sys.executable, "-m", "tests.lab", "0", "--home", str(home), "--until-eof"]
+    def __init__(self, home: Path, latency: float = 0.0, *, plain: bool = False) -> None:
+        module = "bench.plain_lab" if plain else "tests.lab"
+        command = [sys.executable, "-m", module, "0", "--home", str(home), "--until-eof"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
