@@ -194,8 +194,9 @@ def test_a_program_ended_by_a_signal_exits_with_128_and_its_number(embedded_aws:
 
 def test_stop_task_sends_sigterm_and_says_who(embedded_aws: EmbeddedAws) -> None:
     arn = embedded_aws.launch_python(
-        "import signal, sys, time\n"
-        "def end(*_):\n    print('told to end', flush=True)\n    sys.exit(9)\n"
+        # Not `print` in the handler: the signal may come in the middle of the other one.
+        "import os, signal, sys, time\n"
+        "def end(*_):\n    os.write(1, b'told to end\\n')\n    sys.exit(9)\n"
         "signal.signal(signal.SIGTERM, end)\nprint('ready', flush=True)\ntime.sleep(60)\n"
     )
     until(lambda: embedded_aws.describe(arn)["lastStatus"] == "RUNNING" and embedded_aws.lines(arn), "its first line")
