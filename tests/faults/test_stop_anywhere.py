@@ -1,7 +1,7 @@
 """Stopped anywhere, it converges: after each single call of apply and destroy, and with each call's answer lost.
 
 Two workers, each a process with a lab of its own, share the points, about one a second. Every third point of apply
-is done, and every eighth of destroy; STOP_ANYWHERE=1 does every point of both (ten minutes), STOP_ANYWHERE=9 every ninth.
+is done, and every eighth of destroy; STOP_ANYWHERE=1 does every point of both, which takes ten minutes.
 """
 
 from __future__ import annotations
