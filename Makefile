@@ -17,6 +17,8 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-versi
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 # What an editable install does, without fetching a build tool that no lock names.
 LINK := $(BIN)/python -c "import os, pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'reconciler.pth').write_text(os.getcwd())"
+# As pip does for what it installs: PYTHONDONTWRITEBYTECODE would have each start compile this project's modules again.
+COMPILE := $(BIN)/python -m compileall -q reconciler model
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Stopping anywhere forks a process for each point, so it runs in small processes of its own.
@@ -72,12 +74,14 @@ $(VENV)/demo: requirements/demo.txt | $(BIN)/python
 	@echo 'installing requirements/demo.txt into $(VENV) (a minute or less)'
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/demo.txt
 	@$(LINK)
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/dev: requirements/dev.txt | $(BIN)/python
 	@echo 'installing requirements/dev.txt into $(VENV) (a minute or less)'
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
 	@$(LINK)
+	@$(COMPILE)
 	@touch $@
 
 $(BIN)/python:

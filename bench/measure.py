@@ -42,6 +42,7 @@ def process(
     if lab is not None:
         lab.zero()
     environment = {**(lab.environment if lab else os.environ), **(env or {})}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's Python compiles a module once, not at each start
     with tempfile.TemporaryFile() as output:
         began = time.perf_counter()
         running = subprocess.Popen(command, cwd=cwd, env=environment, stdout=output, stderr=subprocess.STDOUT)
