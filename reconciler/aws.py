@@ -20,7 +20,7 @@ import tenacity
 
 from reconciler.aws_clients import CONNECTIONS, TRANSFER, Clients, method_of, paging
 from reconciler.aws_errors import Fault
-from reconciler.aws_failures import NOT_SENT, Failed, failed, failure_of, pause
+from reconciler.aws_failures import NOT_SENT, Call, Failed, failed, failure_of, pause
 from reconciler.clock import Clock, SystemClock
 from reconciler.errors import AlreadyThere, Denied, Gone, ReconcilerError
 from reconciler.pace import Pace
@@ -68,7 +68,7 @@ class Aws:
         clock: Clock | None = None,
         before_write: Callable[[], None] = lambda: None,
         on_wait: Callable[[Waiting], None] = lambda waiting: None,
-        on_call: Callable[[str, str, str], None] = lambda service, operation, request_id: None,
+        on_call: Callable[[Call], None] = lambda call: None,
     ) -> None:
         self.region = region
         self.read_only = read_only
@@ -256,11 +256,15 @@ class Aws:
             failure = failed(service, operation, self.region, error, fresh=self._fresh(params))
             if isinstance(failure, Failed) and failure.rule.fault is Fault.THROTTLED:
                 pace.throttled(began, self.clock.now())
+            told = failure.error if isinstance(failure, Failed) else None
+            code, request_id = (told.code, told.request_id) if told else (type(error).__name__, "")
+            self.on_call(Call(service, operation, request_id, self.clock.now() - began, code))
             raise failure from None
         pace.succeeded()
         if operation.startswith("Create"):
             self._remember(answer)
-        self.on_call(service, operation, answer.get("ResponseMetadata", {}).get("RequestId", ""))
+        request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
+        self.on_call(Call(service, operation, request_id, self.clock.now() - began))
         return answer
 
     def _remember(self, made: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import tenacity
@@ -18,6 +19,17 @@ TYPES: dict[Fault, type[AwsError]] = {
     Fault.ALREADY_THERE: AlreadyThere, Fault.GONE: Gone, Fault.DENIED: Denied, Fault.BROKEN: Unreachable,
 }  # fmt: skip
 DENIAL = re.compile(r"not authorized to perform:? (\S+?)(?: on resource:? (\S+?))?(?:\s|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One attempt of a call, told to the listener after it. error: AWS's code, empty when it was answered."""
+
+    service: str
+    operation: str
+    request_id: str
+    seconds: float
+    error: str = ""
 
 
 class Failed(Exception):

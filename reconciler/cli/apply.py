@@ -16,7 +16,7 @@ from reconciler.cli.common import Target, deployment, plan_options, target, wher
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.saved import SavedPlan
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.steps import Steps, show_outcome
+from reconciler.cli.steps import Steps, outcome_json, show_outcome
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import NOT_LAUNCHED, verdict
 from reconciler.cli.work import Work, work_of
@@ -183,8 +183,6 @@ def _summary(plan: Plan, outcome: Outcome, work: Work | None, code: int) -> dict
     return {
         "version": 1,
         "plan": plan_json(plan),
-        "done": [str(step.address) for step in outcome.done],
-        "failed": [{"resource": str(step.address), "error": str(error)} for step, error in outcome.failed],
-        "not_tried": [{"resource": str(step.address), "because": because} for step, because in outcome.skipped],
+        **outcome_json(outcome),
         **(work.json(code) if work is not None else {"verdict": verdict(None, code), "run": None}),
     }

@@ -49,7 +49,6 @@ class Target:
     session: Any
     endpoint: str | None
     local: Path | None
-    verbose: bool
     stop: threading.Event
 
     def aws(self, terminal: Terminal, *, read_only: bool = False) -> Aws:
@@ -60,8 +59,8 @@ class Target:
             endpoint_url=self.endpoint,
             read_only=read_only,
             clock=StoppableClock(self.stop),
-            on_wait=lambda waiting: _tell(terminal, waiting),
-            on_call=_logger() if self.verbose else lambda service, operation, request_id: None,
+            on_wait=terminal.log.waiting if terminal.log else lambda waiting: _tell(terminal, waiting),
+            on_call=terminal.log.call if terminal.log else lambda call: None,
         )
 
     def engine(self, aws: Aws) -> Engine:
@@ -114,7 +113,6 @@ def target(options: Namespace) -> Target:
         session,
         endpoint,
         home,
-        getattr(options, "verbose", False),
         threading.Event(),
     )
 
@@ -180,19 +178,3 @@ class _Progress:
 def _tell(terminal: Terminal, waiting: Waiting) -> None:
     if waiting.seconds > 2:
         terminal.note(f"  {waiting}")
-
-
-def _logger() -> Any:
-    """Log each call as one line of JSON on standard error."""
-    import sys
-
-    import structlog
-
-    structlog.configure(
-        processors=[structlog.processors.TimeStamper("iso"), structlog.processors.JSONRenderer()],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    log = structlog.get_logger()
-    return lambda service, operation, request_id: log.info(
-        "aws", service=service, operation=operation, request_id=request_id
-    )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from typing import Any
 
 from reconciler import permissions
 from reconciler.cli.common import deployment, target, where_line
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.steps import Steps, show_outcome
+from reconciler.cli.steps import Steps, outcome_json, show_outcome
 from reconciler.cli.terminal import Terminal
-from reconciler.errors import Interrupted, UserError
-from reconciler.execute import execute
+from reconciler.errors import Interrupted, ReconcilerError, UserError
+from reconciler.execute import Outcome, execute
 from reconciler.lock import Lock
 from reconciler.plan import Options, Plan
 from reconciler.record import write_record
@@ -44,15 +45,13 @@ def run(options: Namespace, terminal: Terminal) -> int:
                 write_record(aws, here.deploy.name, seen.kept)
                 aws.before_write = lambda: None
         if options.json:
-            terminal.json(plan_json(plan))
+            terminal.json(_summary(plan, Outcome()))
         return 0
     if not options.yes:
-        if not sys.stdin.isatty():
+        if terminal.as_json or not sys.stdin.isatty():
             raise UserError("destroy asks before it deletes, and there is nobody to ask", hint="pass --yes to delete")
-        answer = input(f"Delete these {len(doing)} resources of account {here.names.facts.account}? [y/N] ")
-        if answer.strip().lower() not in ("y", "yes"):
-            terminal.print("nothing was deleted")
-            return 1
+        if not _sure(terminal, f"Delete these {len(doing)} resources of account {here.names.facts.account}? [y/N] "):
+            raise ReconcilerError("nothing was deleted")
     if where.stop.is_set():
         raise Interrupted("interrupted before anything was deleted")
     permissions.check(aws, plan)
@@ -73,7 +72,18 @@ def run(options: Namespace, terminal: Terminal) -> int:
     if where.stop.is_set():
         raise Interrupted("interrupted", hint=f"what was deleted is gone; to go on: {command}")
     if options.json:
-        terminal.json(plan_json(plan))
+        terminal.json(_summary(plan, outcome))
     elif outcome.ok:
         terminal.say(f"Destroyed {len(outcome.done)} resources.")
     return 0 if outcome.ok else 1
+
+
+def _sure(terminal: Terminal, question: str) -> bool:
+    try:
+        return terminal.ask(question).lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _summary(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+    return {"version": 1, "plan": plan_json(plan), **outcome_json(outcome)}

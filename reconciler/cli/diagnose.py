@@ -24,11 +24,14 @@ def run(options: Namespace, terminal: Terminal) -> int:
     here = past(options, terminal)
     found = here.find(options.run)
     if found.state is State.SUCCEEDED or not found.state.over:
-        terminal.print(f"run {found.id} {'succeeded' if found.state.over else 'is not over'}")
+        if options.json:
+            terminal.json({"version": 1, "run": found.id, "state": found.state.value, "cause": None})
+        else:
+            terminal.print(f"run {found.id} {'succeeded' if found.state.over else 'is not over'}")
         return 0
     diagnosis = diagnose(here.aws, here.where.deploy, found)
     if options.json:
-        terminal.json({"version": 1, "run": found.id, **asdict(diagnosis)})
+        terminal.json({"version": 1, "run": found.id, "state": found.state.value, **asdict(diagnosis)})
     else:
         terminal.print(f"Run {found.id} {found.state.value}.")
         show(terminal, diagnosis)
@@ -74,10 +77,12 @@ def image_name(deploy: Deploy, recorded: str) -> str:
 def show(terminal: Terminal, found: Diagnosis) -> None:
     """Cause, evidence, fix, and the change to deploy.yaml."""
     cause = found.cause if found.sure else f"{found.cause} (not sure)" if found.cause != "unknown" else "unknown"
-    terminal.print(f"  why      {terminal.style(cause, 'bold')}")
+    terminal.print(
+        "  why      " + terminal.style(terminal.fold("  why      ", cause).removeprefix("  why      "), "bold")
+    )
     for line in found.evidence:
-        terminal.print(f"  found    {line}")
-    terminal.print(f"  fix      {found.fix}")
+        terminal.print(terminal.fold("  found    ", line))
+    terminal.print(terminal.fold("  fix      ", found.fix))
     if found.change:
         terminal.print("  in deploy.yaml:")
         for line in found.change.splitlines():

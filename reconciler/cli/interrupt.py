@@ -14,15 +14,15 @@ from reconciler.run.record import Run
 def choose(where: Target, here: Deployment, terminal: Terminal, wanted: str) -> str:
     """`stop` or `detach`: as asked for, as the person at the terminal says, or as the file does."""
     where.stop.clear()  # the calls that follow may wait again; a second Ctrl-C still ends the process
-    return wanted or (_ask() if sys.stdin.isatty() and terminal.live else here.deploy.run.on_interrupt)
+    return wanted or (_ask(terminal) if sys.stdin.isatty() and terminal.live else here.deploy.run.on_interrupt)
 
 
-def _ask() -> str:
+def _ask(terminal: Terminal) -> str:
     try:
-        answer = input("\nStop what runs, or leave it running? [S/l] ")
+        answer = terminal.ask("\nStop what runs, or leave it running? [S/l] ")
     except EOFError:
         return "stop"
-    return "detach" if answer.strip().lower() in ("l", "leave", "d", "detach") else "stop"
+    return "detach" if answer.lower() in ("l", "leave", "d", "detach") else "stop"
 
 
 def come_back(where: Target, run: Run | None = None) -> str:

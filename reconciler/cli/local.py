@@ -24,17 +24,22 @@ def run(options: Namespace, terminal: Terminal) -> int:
 def _run(action: str, home: Path, terminal: Terminal, as_json: bool) -> int:
     if action == "stop":
         stopped = stop(home)
+        if as_json:
+            terminal.json({"version": 1, "action": action, "was_running": stopped})
+            return 0
         terminal.print("stopped; what was in it is gone" if stopped else "it wasn't running")
     elif action == "reset":
         running = status(home) is not None
         reset(home)
+        if as_json:
+            terminal.json({"version": 1, "action": action, "was_running": running})
+            return 0
         terminal.print("reset: it is empty now" if running else "it wasn't running; it is empty now")
     else:
         found = status(home)
         if as_json:
-            terminal.json(
-                {"running": found is not None, "endpoint_url": found and found.endpoint_url, "pid": found and found.pid}
-            )
+            where = {"endpoint_url": found and found.endpoint_url, "pid": found and found.pid}
+            terminal.json({"version": 1, "action": action, "running": found is not None, **where})
         elif found is None:
             terminal.print("not running; `apply --local` starts it")
         else:

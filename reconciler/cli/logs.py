@@ -21,8 +21,14 @@ def run(options: Namespace, terminal: Terminal) -> int:
     since = _since(options.since, here.aws.clock.now())
     found = here.find(options.run)
     log = here.log(found, options.attempt)
-    show = readable if terminal.live else str
-    printed = log.read(lambda container, text, timestamp: terminal.print(show(text)), since=since)
+
+    def show(container: str, text: str, timestamp: float) -> None:
+        if options.json:
+            terminal.json_line({"container": container, "text": text, "timestamp": timestamp})
+        else:
+            terminal.print(readable(text) if terminal.live else text)
+
+    printed = log.read(show, since=since)
     if not options.follow:
         if not printed:
             terminal.note(f"run {found.id} has no log lines{' since then' if since else ' yet'}")
@@ -35,7 +41,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         tasks = (answer or {}).get("tasks") or [{"lastStatus": "STOPPED"}]
         pause = 0.4 if tasks[0]["lastStatus"] == "STOPPED" else min(SLOW, 1.0)
         here.aws.clock.sleep(pause)
-        new = log.read(lambda container, text, timestamp: terminal.print(show(text)), since=since)
+        new = log.read(show, since=since)
         quiet = quiet + pause if tasks[0]["lastStatus"] == "STOPPED" and not new else 0.0
     return 0
 

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from reconciler import __version__
+from reconciler.cli.parser import Parser
 from reconciler.cli.terminal import Terminal
-from reconciler.errors import ReconcilerError
+from reconciler.errors import Interrupted, ReconcilerError
 
 READ = {"plan", "apply", "destroy", "status", "recover", "watch", "logs", "stop", "diagnose", "runs"}  # read the file
 EPILOG = """\
@@ -25,20 +27,27 @@ exit codes: 0 done, 1 failed, 2 wrong input (nothing was touched), 130 interrupt
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command. Returns its exit code; no error leaves as a traceback."""
-    options = parser().parse_args(arguments)
-    terminal = Terminal(quiet=getattr(options, "quiet", False), json=getattr(options, "json", False))
+    terminal = Terminal(json="--json" in arguments)
+    module = ""
     try:
+        options = parser().parse_args(arguments)
+        module = options.module
+        terminal = Terminal(quiet=options.quiet, json=options.json, verbose=options.verbose)
+        if terminal.log:
+            terminal.log.command(module.rstrip("_"), __version__)
         _read_first(options)
-        command = import_module(f"reconciler.cli.{options.module}")
+        command = import_module(f"reconciler.cli.{module}")
         code = int(command.run(options, terminal))
         sys.stdout.flush()
+        if terminal.log:
+            terminal.log.ended(code)
         return code
     except ReconcilerError as error:
         terminal.error(error)
-        return _failed(options, terminal, error.exit_code, str(error))
+        return _failed(module, terminal, error.exit_code, error)
     except KeyboardInterrupt:
         terminal.note("interrupted")
-        return 130
+        return _failed(module, terminal, 130, Interrupted("interrupted"))
     except BrokenPipeError:
         # The reader went away, as `| head` does. Nothing more can be said, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -47,18 +56,18 @@ def main(arguments: Sequence[str]) -> int:
         if os.environ.get("RECONCILER_DEBUG"):
             raise
         terminal.crash(error)
-        return _failed(options, terminal, 1, f"unexpected {type(error).__name__}: {error}")
+        return _failed(module, terminal, 1, ReconcilerError(f"unexpected {type(error).__name__}: {error}"))
 
 
-def _failed(options: argparse.Namespace, terminal: Terminal, code: int, message: str) -> int:
+def _failed(module: str, terminal: Terminal, code: int, error: ReconcilerError) -> int:
     """The exit code of a command that didn't do its work: never one that a task could have ended with."""
-    if options.module not in ("apply", "watch"):
-        return code
-    from reconciler.cli.verdict import failure, ours
+    from reconciler.cli.verdict import ENDS_AS_THE_TASK, failure, ours
 
-    code = ours(options.module, code)
-    if terminal.as_json:
-        terminal.json(failure(code, message))
+    code = ours(module, code)
+    if terminal.as_json and not terminal.told:
+        terminal.json(failure(code, error, verdict_too=module in ENDS_AS_THE_TASK))
+    if terminal.log:
+        terminal.log.ended(code)
     return code
 
 
@@ -78,15 +87,16 @@ def _read_first(options: argparse.Namespace) -> None:
     options.deploy = load(file, environ=os.environ)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "") -> Parser:
     """The whole command line."""
-    top = argparse.ArgumentParser(
-        prog="python -m reconciler",
+    installed = os.path.basename(sys.argv[0]) == "reconciler"  # noqa: PTH119  pathlib isn't needed for anything here
+    top = Parser(
+        prog=prog or ("reconciler" if installed else "python -m reconciler"),
         description="One deploy.yaml, one command: a containerised training job on AWS.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and the commit")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
     plan = _command(commands, "plan", "show what differs from the file; changes nothing")
@@ -111,12 +121,20 @@ def parser() -> argparse.ArgumentParser:
     _command(commands, "status", "what is there, in one screen")
     _command(commands, "show", "print the file with every default filled in", aws=False)
 
+    completion = commands.add_parser(
+        "completion", help="print a script with which a shell completes commands and options"
+    )
+    completion.description = "Print a script with which a shell completes the installed `reconciler` command."
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    _output(completion)
+    completion.set_defaults(module="completion")
+
     _runs(commands)
 
     local = commands.add_parser("local", help="the embedded AWS behind --local: status, stop, reset")
     local.add_argument("action", choices=("status", "stop", "reset"))
     local.add_argument("file", nargs="?", default="deploy.yaml", help="its deploy.yaml (default: %(default)s)")
-    local.add_argument("--json", action="store_true", help="print one JSON object")
+    _output(local)
     local.set_defaults(module="local")
 
     recover = _command(commands, "recover", "make the record of what this deploy owns anew, from its tags")
@@ -143,7 +161,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, *, aws: bool = True
+    commands: argparse._SubParsersAction[Parser], name: str, text: str, *, aws: bool = True
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     _where(command, aws=aws)
@@ -155,16 +173,25 @@ def _where(command: argparse.ArgumentParser, *, aws: bool = True) -> None:
     command.add_argument("file", nargs="?", default="deploy.yaml", help="(default: %(default)s)")
     if aws:
         _reach(command)
+    else:
+        _output(command)
 
 
 def _reach(command: argparse.ArgumentParser) -> None:
     command.add_argument("--local", action="store_true", help="on this machine, with no AWS account")
+    _output(command)
+
+
+def _output(command: argparse.ArgumentParser) -> None:
+    """What every command can say about what it prints."""
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.add_argument("-q", "--quiet", action="store_true", help="print only errors and results")
-    command.add_argument("-v", "--verbose", action="store_true", help="log every AWS call on standard error")
+    command.add_argument(
+        "-v", "--verbose", action="store_true", help="log every AWS call, as JSON on standard error; more details"
+    )
 
 
-def _runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _runs(commands: argparse._SubParsersAction[Parser]) -> None:
     """The commands about runs, which name a run and not a file."""
 
     def command(name: str, text: str, *, run: bool = True) -> argparse.ArgumentParser:
@@ -222,11 +249,7 @@ def _planning(command: argparse.ArgumentParser) -> None:
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *args: object) -> None:
-        from importlib.metadata import PackageNotFoundError, version
+        from reconciler.version import version
 
-        try:
-            found = version("reconciler")
-        except PackageNotFoundError:
-            found = "(not installed)"
-        print(f"reconciler {found}")
+        print(f"reconciler {version()}")
         parser.exit()

@@ -20,13 +20,14 @@ def run(options: Namespace, terminal: Terminal) -> int:
     here = deployment(where, aws, terminal, options)
     allowed = plan_options(options, list(here.graph.nodes))
     plan = here.plan(here.observe(allowed), allowed)
-    if options.json:
-        terminal.json(plan_json(plan))
-    else:
+    if not options.json:
         terminal.say(where_line(here, where))
         show_plan(terminal, plan, verbose=options.verbose)
     if options.out:
         _save(Path(options.out), plan, allowed, here, where, options)
+    if options.json:
+        terminal.json(plan_json(plan))
+    elif options.out:
         local = " --local" if options.local else ""
         terminal.say(f"saved; to do exactly this: python -m reconciler apply {options.out}{local}")
     return 2 if options.detailed_exitcode and plan.changes else 0

@@ -26,7 +26,7 @@ WORDS = {
 }
 SHORT = 60  # characters of a value on one line
 LONGEST = 24  # items of one value
-WIDTH = 110  # characters of a line of details
+INDENT = 4  # of the details under a resource
 
 
 def glyph(terminal: Terminal, action: Action) -> str:
@@ -65,20 +65,20 @@ def summary(plan: Plan) -> str:
 def _details(terminal: Terminal, step: Step, verbose: bool) -> list[str]:
     lines = []
     if step.action is Action.CREATE and not verbose:
-        if brief := _brief(step):
+        if brief := _brief(step, terminal.width - INDENT):
             lines.append(terminal.style(brief, "dim"))
     else:
         for change in step.changes:
             lines += _change(terminal, step, change)
     if step.reason:
         lines.append(f"replaced, since {step.reason}")
-    held = terminal.style("held back: ", "yellow") + step.held if step.held else ""
-    if rest := "; ".join(filter(None, (step.note, held))):
-        lines.append(rest)
+    if rest := "; ".join(filter(None, (step.note, f"held back: {step.held}" if step.held else ""))):
+        folded = terminal.fold(" " * INDENT, rest)[INDENT:]
+        lines.append(folded.replace("held back:", terminal.style("held back:", "yellow", "bold")))
     return lines
 
 
-def _brief(step: Step) -> str:
+def _brief(step: Step, width: int) -> str:
     """A creation's plain values on one line."""
     parts = []
     for change in step.changes:
@@ -86,33 +86,34 @@ def _brief(step: Step) -> str:
         if change.path != "tags" and len(text) <= SHORT:
             parts.append(f"{change.path}: {text}")
     line = ", ".join(parts)
-    return line if len(line) <= WIDTH else line[: WIDTH - 3] + "..."
+    return line if len(line) <= width else line[: width - 3] + "..."
 
 
 def _change(terminal: Terminal, step: Step, change: Change) -> list[str]:
     mark = terminal.style("  widens access", "red", "bold") if change.widens else ""
     before, after = value_text(change.before), value_text(change.after)
+    width = terminal.width - INDENT - len("  widens access") - 6
     if isinstance(step.want, ImageSpec) and step.seen is not None and change.path == "inputs":
         files = changed_files(step.want, step.seen.spec)
         listed = [f"  {one}" for one in files[:LONGEST]]
         if len(files) > LONGEST:
             listed.append(f"  and {len(files) - LONGEST} more")
         return [f"{change.path}: {before} -> {after}", *(["image changed: these files", *listed] if files else [])]
-    if len(before) + len(after) + len(change.path) <= WIDTH and not _statement(change.before or change.after):
+    if len(before) + len(after) + len(change.path) <= width and not _statement(change.before or change.after):
         return [f"{change.path}: {before} -> {after}{mark}"]
     lines = [f"{change.path}:{mark}"]
-    lines += [terminal.style(line, "red") for line in _lines(change.before, "-")]
-    return lines + [terminal.style(line, "green") for line in _lines(change.after, "+")]
+    lines += [terminal.style(line, "red") for line in _lines(change.before, "-", width)]
+    return lines + [terminal.style(line, "green") for line in _lines(change.after, "+", width)]
 
 
-def _lines(value: Any, sign: str) -> list[str]:
+def _lines(value: Any, sign: str, width: int) -> list[str]:
     """A long value, an item a line, behind a sign."""
     if value in (None, "", [], {}):
         return []
     items = value if isinstance(value, list) else value.splitlines() if isinstance(value, str) else [value]
     lines = []
     for item in items[:LONGEST]:
-        wrapped = textwrap.wrap(value_text(item), WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
+        wrapped = textwrap.wrap(value_text(item), width, break_long_words=False, break_on_hyphens=False) or [""]
         lines += [f"  {sign} {wrapped[0]}", *(f"      {line}" for line in wrapped[1:])]
     return lines + ([f"  {sign} and {len(items) - LONGEST} more"] if len(items) > LONGEST else [])
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.cli.runs_common import Past, past
-from reconciler.cli.terminal import Terminal, seconds
+from reconciler.cli.terminal import WIDE, Terminal, seconds
 from reconciler.errors import UserError
 from reconciler.run.record import Run, State
 
@@ -48,20 +48,23 @@ def _list(terminal: Terminal, found: list[Run], as_json: bool) -> None:
 
 
 def row(terminal: Terminal, one: Run) -> str:
-    """One run on one line."""
+    """One run on one line; at a narrow terminal without what its id says too."""
     when = datetime.fromtimestamp(one.created, UTC).strftime("%Y-%m-%d %H:%M")
     took = seconds(one.seconds) if one.seconds is not None else "-"
     colour = "green" if one.state is State.SUCCEEDED else "yellow"
     code = "-" if one.exit_code is None else str(one.exit_code)
     cost = f"${one.cost:.4f}" if one.cost is not None else "-"
-    metrics = " ".join(f"{k}={v:.4g}" for k, v in sorted(one.metrics.items())[:METRICS])
+    shown = [f"{k}={v:.4g}" for k, v in sorted(one.metrics.items())]
+    metrics = " ".join(shown[:METRICS])
     state = terminal.style(f"{one.state.value:<10}", colour)
+    if terminal.width < WIDE:
+        return f"  {one.id:<24}  {state} exit {code:<4} {took:<12} {cost:<9} {' '.join(shown[:1])}".rstrip()
     return f"  {one.id:<26} {when} UTC  {state} exit {code:<4} {took:<12} {cost:<9} {metrics}".rstrip()
 
 
 def _show(terminal: Terminal, one: Run, as_json: bool) -> None:
     if as_json:
-        terminal.json(one.model_dump(mode="json"))
+        terminal.json({"version": 1, "run": one.model_dump(mode="json")})
         return
     terminal.print(row(terminal, one).strip())
     for attempt in one.attempts:
@@ -91,14 +94,15 @@ def _compare(terminal: Terminal, a: Run, b: Run, as_json: bool) -> None:
     if as_json:
         terminal.json({"version": 1, "a": a.id, "b": b.id, "inputs": inputs, "metrics": metrics})
         return
-    terminal.print(f"  {'':<50} {a.id:<28} {b.id}")
+    first, second = (24, 24) if terminal.width < WIDE else (48, 28)
+    terminal.print(f"    {'':<{first}} {a.id:<{second}} {b.id}")
     terminal.print("  inputs" if inputs else "  inputs: the same")
     for path, (before, after) in inputs.items():
-        terminal.print(f"    {path:<48} {before!s:<28} {after}")
+        terminal.print(f"    {path:<{first}} {before!s:<{second}} {after}")
     terminal.print("  metrics" if metrics else "  metrics: the same")
     for name, (before, after) in metrics.items():
         change = f"  ({after - before:+.4g})" if isinstance(before, float) and isinstance(after, float) else ""
-        terminal.print(f"    {name:<48} {_number(before):<28} {_number(after)}{change}")
+        terminal.print(f"    {name:<{first}} {_number(before):<{second}} {_number(after)}{change}")
 
 
 def _number(value: Any) -> str:

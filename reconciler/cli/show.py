@@ -13,5 +13,9 @@ from reconciler.config import load, show
 
 def run(options: Namespace, terminal: Terminal) -> int:
     """Print it."""
-    sys.stdout.write(show(load(Path(options.file), environ=os.environ)))
+    deploy = load(Path(options.file), environ=os.environ)
+    if options.json:
+        terminal.json(deploy.filled().model_dump(mode="json"))
+    else:
+        sys.stdout.write(show(deploy))
     return 0

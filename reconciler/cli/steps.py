@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from reconciler.cli.render import glyph, label
 from reconciler.cli.terminal import Terminal, seconds
@@ -34,7 +35,8 @@ class Steps:
     def failed(self, step: Step, error: ReconcilerError, took: float) -> None:
         """A step failed."""
         self._show(step, add=False)
-        self.terminal.print(f"  {self.terminal.style('x', 'red')} {label(step)}  failed after {seconds(took)}: {error}")
+        text = self.terminal.fold("    ", f"{label(step)}  failed after {seconds(took)}: {error}")
+        self.terminal.print(f"  {self.terminal.style('x', 'red', 'bold')} {text[4:]}")
 
     def skipped(self, step: Step, because: str) -> None:
         """A step wasn't tried."""
@@ -56,11 +58,21 @@ def show_outcome(terminal: Terminal, outcome: Outcome, command: str) -> None:
     terminal.print()
     terminal.print(f"Done: {len(outcome.done)}. Failed: {len(outcome.failed)}. Not tried: {len(outcome.skipped)}.")
     for step, error in outcome.failed:
-        terminal.print(f"  {terminal.style('failed', 'red')}     {step.address}: {error}")
+        text = terminal.fold(" " * 13, f"{step.address}: {error}")
+        terminal.print(f"  {terminal.style('failed', 'red', 'bold')}     {text[13:]}")
         if error.hint:
-            terminal.print(f"             {error.hint}")
+            terminal.print(terminal.fold(" " * 13, error.hint))
         if isinstance(error, AwsError) and error.request_id:
             terminal.print(f"             AWS request id: {error.request_id}")
     for step, because in outcome.skipped:
-        terminal.print(f"  not tried  {step.address}: {because}")
+        terminal.print(terminal.fold("  not tried  ", f"{step.address}: {because}"))
     terminal.print(f"To go on: {command}")
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """The same for --json."""
+    return {
+        "done": [str(step.address) for step in outcome.done],
+        "failed": [{"resource": str(step.address), "error": str(error)} for step, error in outcome.failed],
+        "not_tried": [{"resource": str(step.address), "because": because} for step, because in outcome.skipped],
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from reconciler.cli.interrupt import command
 from reconciler.cli.runs_common import past
 from reconciler.cli.terminal import Terminal
 from reconciler.run.record import State
@@ -13,13 +14,19 @@ def run(options: Namespace, terminal: Terminal) -> int:
     """Ask ECS to stop it: SIGTERM, and SIGKILL after the stop timeout."""
     here = past(options, terminal, read_only=False)
     found = here.find(options.run)
+    result = "is-over"
     if found.state.over:
-        terminal.print(f"run {found.id} is over: {found.state.value}")
+        text = f"run {found.id} is over: {found.state.value}"
     elif not found.attempts or found.attempts[-1].event is not None or not found.task_arn:
         # Nothing runs: it waits to be launched, perhaps again.
         here.runs.put(found.model_copy(update={"state": State.STOPPED, "reason": "stopped by the user"}))
-        terminal.print(f"run {found.id} is stopped; it had no task under way")
+        result, text = "stopped", f"run {found.id} is stopped; it had no task under way"
     else:
         here.aws.find("ecs", "StopTask", cluster=found.cluster, task=found.task_arn, reason="stopped by the user")
-        terminal.print(f"run {found.id} is being stopped; see how it ended: python -m reconciler watch {found.id}")
+        result = "is-being-stopped"
+        text = f"run {found.id} is being stopped; see how it ended: {command(here.where, 'watch', found.id)}"
+    if options.json:
+        terminal.json({"version": 1, "run": found.id, "result": result, "task_arn": found.task_arn or None})
+    else:
+        terminal.print(text)
     return 0

@@ -135,7 +135,7 @@ def report(terminal: Terminal, where: Target, here: Deployment, run: Run) -> Non
     )
     if not good:
         if run.reason:
-            terminal.print(f"  reason   {run.reason}")
+            terminal.print(terminal.fold("  reason   ", run.reason))
         show(terminal, diagnose(here.aws, here.deploy, run))
         return
     shown = sorted(run.metrics.items())

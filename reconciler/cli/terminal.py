@@ -9,30 +9,54 @@ import json as jsonlib
 import os
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from reconciler.cli.style import codes, coloured
 from reconciler.errors import AwsError, ReconcilerError
 
-STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35"}
+if TYPE_CHECKING:
+    from reconciler.cli.log import Log
+
+WIDE = 110  # columns of a line of details where there is no terminal
 
 
 class Terminal:
     """Prints whole lines, from any thread."""
 
-    def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
-        self.quiet, self.as_json = quiet, json
+    log: Log | None = None  # with --verbose
+
+    def __init__(self, *, quiet: bool = False, json: bool = False, verbose: bool = False) -> None:
+        self.quiet, self.as_json, self.told = quiet, json, False
         # With --json, standard output carries the object alone.
         self.stream = sys.stderr if json else sys.stdout
         self.live = self.stream.isatty() and os.environ.get("TERM") != "dumb"
-        self.colour = self.live and not os.environ.get("NO_COLOR")
+        self.colour = coloured(os.environ, terminal=self.stream.isatty())
+        self._codes = codes(os.environ)
         self._lock = threading.Lock()
         self._status = ""
+        if verbose:
+            from reconciler.cli.log import Log
+
+            self.log = Log(self.note)
 
     def style(self, text: str, *names: str) -> str:
         """The text in these styles, where colours are shown."""
-        if not self.colour or not names:
-            return text
-        return f"\x1b[{';'.join(STYLES[name] for name in names)}m{text}\x1b[0m"
+        return self._styled(text, *names) if self.colour and names else text
+
+    @property
+    def width(self) -> int:
+        """Columns that a line may have: the terminal's, so that it breaks between words; plenty in a pipe."""
+        return max(_size()[0], 40) if self.live else WIDE
+
+    def fold(self, head: str, text: str) -> str:
+        """`head` and `text`; at a terminal broken between words, and going on under the beginning of the text."""
+        if not self.live:
+            return head + text
+        import textwrap
+
+        room = max(self.width - 1 - len(head), 30)
+        lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
+        return head + ("\n" + " " * len(head)).join(lines)
 
     def print(self, text: str = "") -> None:
         """A line that matters even with --quiet."""
@@ -70,15 +94,23 @@ class Terminal:
 
     def json(self, value: Any) -> None:
         """The one object of --json."""
+        self.told = True
         sys.stdout.write(jsonlib.dumps(value, indent=2, default=str) + "\n")
+        sys.stdout.flush()
+
+    def json_line(self, value: Any) -> None:
+        """One of several objects of --json, on a line of its own."""
+        sys.stdout.write(jsonlib.dumps(value, ensure_ascii=False) + "\n")
         sys.stdout.flush()
 
     def error(self, error: ReconcilerError) -> None:
         """What went wrong, and what to do. Errors of a file begin with their place, so that editors can jump to it."""
         placed = getattr(error, "errors", ())
-        self.note(str(error) if placed else f"{self._red('error:')} {error}")
+        self.note(
+            str(error) if placed else self._red("error:") + self.fold("error: ", str(error)).removeprefix("error:")
+        )
         if error.hint:
-            self.note(f"  {error.hint}")
+            self.note(self.fold("  ", error.hint))
         if isinstance(error, AwsError) and error.request_id:
             self.note(f"  AWS request id: {error.request_id}")
 
@@ -87,8 +119,23 @@ class Terminal:
         self.note(f"{self._red('error:')} unexpected {type(error).__name__}: {error}")
         self.note("  this is a bug of ours; RECONCILER_DEBUG=1 shows where. Nothing is lost: run the command again.")
 
+    def ask(self, question: str) -> str:
+        """What the person at the terminal answers. Raises EOFError."""
+        with self._lock:
+            self._clear()
+            self._status = ""
+            self.stream.write(question)
+            self.stream.flush()
+        answer = sys.stdin.readline()
+        if not answer:
+            raise EOFError
+        return answer.strip()
+
     def _red(self, text: str) -> str:
-        return f"\x1b[31m{text}\x1b[0m" if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else text
+        return self._styled(text, "red", "bold") if coloured(os.environ, terminal=sys.stderr.isatty()) else text
+
+    def _styled(self, text: str, *names: str) -> str:
+        return f"\x1b[{';'.join(self._codes[name] for name in names)}m{text}\x1b[0m"
 
     def _clear(self) -> None:
         if self._status:

@@ -14,7 +14,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     where = target(options)
     holder = unlock(where.aws(terminal), where.deploy.name)
     if options.json:
-        terminal.json({"unlocked": holder is not None, "holder": str(holder) if holder else None})
+        terminal.json({"version": 1, "unlocked": holder is not None, "holder": str(holder) if holder else None})
     else:
         terminal.print(f"unlocked; it was held by {holder}" if holder else "it wasn't locked")
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import AwsError, ReconcilerError
 from reconciler.run.record import Run, State
 from reconciler.run.retry import Event
 
@@ -23,6 +23,7 @@ OURS = frozenset(
     {WRONG_INPUT, RESERVED_BY_US, NOT_LAUNCHED, LOST_SIGHT, NO_CODE, STOPPED, SOME_FAILED, INTERRUPTED, PIPE}
 )
 
+ENDS_AS_THE_TASK = ("apply", "watch")
 STOPS = (Event.STOPPED, Event.TIMEOUT)
 NAMES = {
     Event.SUCCESS: "succeeded",
@@ -66,11 +67,20 @@ def verdict(run: Run | None, code: int) -> dict[str, Any]:
     return {"result": result, "exit_code": code, "task_exit_code": run.exit_code}
 
 
-def failure(code: int, message: str) -> dict[str, Any]:
+def failure(code: int, error: ReconcilerError, *, verdict_too: bool = False) -> dict[str, Any]:
     """The object that a command prints with --json when it ends without having done its work."""
-    return {"version": 1, "verdict": verdict(None, code), "error": message}
+    found: dict[str, Any] = {"version": 1, "error": str(error), "exit_code": code}
+    if error.hint:
+        found["hint"] = error.hint
+    if isinstance(error, AwsError):
+        found["aws"] = {"service": error.service, "operation": error.operation, "code": error.code}
+        found["aws"]["request_id"] = error.request_id
+    if problems := getattr(error, "errors", ()):
+        keys = ("file", "line", "column", "path", "message", "fix")
+        found["problems"] = [{key: getattr(one, key) for key in keys} for one in problems]
+    return {**found, "verdict": verdict(None, code)} if verdict_too else found
 
 
 def ours(module: str, code: int) -> int:
     """A failure's exit code: those that may end with a task's code have another for it than 1."""
-    return NOT_LAUNCHED if code == 1 and module in ("apply", "watch") else code
+    return NOT_LAUNCHED if code == 1 and module in ENDS_AS_THE_TASK else code

@@ -1,0 +1,282 @@
+"""The form of what each command prints with --json, as JSON schemas. Used to publish them, never by a command.
+
+`python -m reconciler.cli.publish` writes them to reconciler/cli/schemas/ and explains them in docs/json.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from reconciler.cli.verdict import FAILURES, NAMES
+from reconciler.run.record import Run, State
+
+Schema = dict[str, Any]
+PLAN = Path(__file__).with_name("plan.schema.json")
+
+
+def text(about: str = "") -> Schema:
+    """A string."""
+    return {"type": "string", **({"description": about} if about else {})}
+
+
+def number(about: str = "", kind: str = "number") -> Schema:
+    """A number."""
+    return {"type": kind, **({"description": about} if about else {})}
+
+
+def yes_no(about: str) -> Schema:
+    """A boolean."""
+    return {"type": "boolean", "description": about}
+
+
+def some(items: Schema, about: str) -> Schema:
+    """A list."""
+    return {"type": "array", "items": items, "description": about}
+
+
+def texts(about: str) -> Schema:
+    """An object whose values are strings."""
+    return {"type": "object", "additionalProperties": text(), "description": about}
+
+
+def one_of(words: list[str], about: str = "") -> Schema:
+    """One of these words."""
+    return {"enum": words, **({"description": about} if about else {})}
+
+
+def or_null(schema: Schema, about: str) -> Schema:
+    """It, or null."""
+    return {"anyOf": [schema, {"type": "null"}], "description": about}
+
+
+def ref(name: str, about: str = "") -> Schema:
+    """One of the shared shapes."""
+    return {"$ref": f"#/$defs/{name}", **({"description": about} if about else {})}
+
+
+def shape(about: str, keys: Mapping[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
+    """An object with these keys."""
+    required = [key for key in keys if key not in optional]
+    return {"type": "object", "description": about, "required": required, "properties": dict(keys)}
+
+
+def answer(about: str, keys: Mapping[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
+    """What a command prints: its format's version first."""
+    return shape(
+        about, {"version": {"const": 1, "description": "the version of this format"}, **keys}, optional=optional
+    )
+
+
+OUTCOME: dict[str, Schema] = {
+    "done": some(text(), "the addresses (`KIND.NAME`) of the steps that were done"),
+    "failed": some(shape("", {"resource": text("its address"), "error": text("why")}), "the steps that failed"),
+    "not_tried": some(shape("", {"resource": text("its address"), "because": text("why")}), "those that weren't tried"),
+}
+RESULTS = sorted({*NAMES.values(), *FAILURES.values(), "nothing-to-run", "some-failed", "stopped"})
+VERDICT = shape(
+    "How it ended, see exit-codes.md.",
+    {
+        "result": one_of(RESULTS),
+        "exit_code": number("the command's", "integer"),
+        "task_exit_code": or_null(number(kind="integer"), "the program's own"),
+    },
+)
+SWEEP = shape(
+    "All runs of a sweep or of `--count`.",
+    {
+        "id": text(),
+        "counts": {"type": "object", "additionalProperties": number(kind="integer"), "description": "runs by state"},
+        "runs": some({"allOf": [ref("run")]}, "each with its own `verdict` besides"),
+    },
+)
+DIFFERENCES: Schema = {"type": "object", "additionalProperties": {"type": "array", "minItems": 2, "maxItems": 2}}
+PROBLEM = shape(
+    "",
+    {"file": text(), "line": number("from 1; 0 for the whole file", "integer"), "column": number(kind="integer"),
+     "path": text("such as `task.cpu`"), "message": text(), "fix": text()},
+)  # fmt: skip
+
+ERROR = answer(
+    "What any command prints with --json when it ends without having done its work.",
+    {
+        "error": text("what, where and why"),
+        "exit_code": number("the command's", "integer"),
+        "hint": text("what next"),
+        "problems": some(PROBLEM, "all that is wrong with the file"),
+        "aws": shape(
+            "AWS's answer, if that was it",
+            {"service": text(), "operation": text(), "code": text(), "request_id": text("for AWS's support")},
+        ),
+        "verdict": ref("verdict", "of `apply` and `watch` only"),
+    },
+    optional=("hint", "problems", "aws", "verdict"),
+)
+RUN_ID = text("the run's id")
+LOCAL_ANSWERS = [
+    answer(
+        "`local status`",
+        {
+            "action": {"const": "status"},
+            "running": yes_no("whether the embedded AWS runs"),
+            "endpoint_url": or_null(text(), "where"),
+            "pid": or_null(number(kind="integer"), "its process"),
+        },
+    ),
+    answer("`local stop` and `local reset`", {"action": one_of(["stop", "reset"]), "was_running": yes_no("until now")}),
+]
+RUNS_ANSWERS = [
+    answer("`runs`", {"runs": some(ref("run"), "the newest first")}),
+    answer("`runs show`", {"run": ref("run")}),
+    answer(
+        "`runs compare A B`",
+        {"a": RUN_ID, "b": RUN_ID, "inputs": {**DIFFERENCES, "description": "path: [of a, of b], where they differ"},
+         "metrics": {**DIFFERENCES, "description": "the same of the metrics"}},
+    ),
+    answer("`runs best METRIC`", {"metric": text(), "runs": some(ref("run"), "those that have it, the best first")}),
+]  # fmt: skip
+COMMANDS: dict[str, list[Schema]] = {
+    "apply": [
+        answer(
+            "What was done, and how the run ended.",
+            {"plan": ref("plan"), **OUTCOME, "verdict": ref("verdict"),
+             "run": or_null(ref("run"), "the run that this is about, if there is one; not with a sweep"),
+             "sweep": ref("sweep", "with a sweep")},
+            optional=("run", "sweep"),
+        )
+    ],
+    "completion": [answer("The script.", {"shell": one_of(["bash", "zsh", "fish"]), "script": text()})],
+    "destroy": [answer("What was deleted.", {"plan": ref("plan"), **OUTCOME})],
+    "diagnose": [
+        answer(
+            "Why a run failed.",
+            {
+                "run": RUN_ID,
+                "state": one_of([state.value for state in State]),
+                "cause": or_null(text(), "in a line; null when the run didn't fail"),
+                "evidence": some(text(), "quoted from ECS or the log"),
+                "fix": text("what to do"),
+                "change": text("to deploy.yaml, if that is it"),
+                "sure": yes_no("whether the evidence leaves no doubt"),
+            },
+            optional=("evidence", "fix", "change", "sure"),
+        )
+    ],
+    "import": [
+        answer(
+            "What was found and written.",
+            {
+                "file": text("the deploy.yaml that was written"),
+                "found": some(shape("", {"kind": text(), "name": text()}), "what it describes"),
+                "differences": some(text(), "what its plan would still show"),
+                "notes": some(text(), "what to know besides"),
+            },
+        )
+    ],
+    "local": LOCAL_ANSWERS,
+    "logs": [
+        shape(
+            "One object for each line, on a line of its own (JSON Lines), as it comes.",
+            {"container": text(), "text": text(), "timestamp": number("seconds since the epoch")},
+        )
+    ],
+    "recover": [
+        answer(
+            "The record that was written.",
+            {
+                "record": some(text(), "the addresses of this deploy's resources"),
+                "new": some(text(), "those that the record before didn't have"),
+                "dropped": texts("address: why it was dropped"),
+                "unread": texts("kind: why it wasn't listed"),
+            },
+        )
+    ],
+    "runs": RUNS_ANSWERS,
+    "status": [
+        answer(
+            "What is there.",
+            {
+                "plan": ref("plan"),
+                "lock": or_null(text(), "who holds it"),
+                "runs": some(ref("run"), "the newest first"),
+            },
+        )
+    ],
+    "stop": [
+        answer(
+            "What became of it.",
+            {
+                "run": RUN_ID,
+                "result": one_of(["is-over", "stopped", "is-being-stopped"]),
+                "task_arn": or_null(text(), "the task that was stopped"),
+            },
+        )
+    ],
+    "unlock": [answer("Who held it.", {"unlocked": yes_no("whether it was locked"), "holder": or_null(text(), "who")})],
+    "watch": [answer("How the run ended.", {"verdict": ref("verdict"), "run": ref("run")})],
+}  # fmt: skip
+# Their formats have files of their own: docs/plan-json.md, and deploy.yaml itself.
+ELSEWHERE = {"plan": "reconciler/cli/plan.schema.json", "show": "reconciler/config/deploy.schema.json"}
+
+
+def shared() -> dict[str, Schema]:
+    """The shapes that several commands print, by name, without what only they need."""
+    return {"verdict": VERDICT, "sweep": SWEEP, "run": _run()}
+
+
+def schema(command: str) -> Schema:
+    """The JSON schema (draft 2020-12) of a command's object, or of `error`. Raises KeyError."""
+    answers = [ERROR] if command == "error" else COMMANDS[command]
+    found: Schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"What `reconciler {command} --json` prints, version 1"
+        if command != "error"
+        else "A failed command, version 1",
+    }
+    found |= answers[0] if len(answers) == 1 else {"anyOf": answers}
+    plan = json.loads(PLAN.read_text(encoding="utf-8"))
+    inner = plan.pop("$defs")
+    everything = {**shared(), **_run_parts(), **inner, "plan": {k: v for k, v in plan.items() if k != "$schema"}}
+    needed: dict[str, Schema] = {}
+    _collect(found, everything, needed)
+    return found | ({"$defs": needed} if needed else {})
+
+
+def _collect(part: Any, everything: dict[str, Schema], needed: dict[str, Schema]) -> None:
+    """Add to `needed` what `part` refers to, and what that refers to."""
+    if isinstance(part, list):
+        for item in part:
+            _collect(item, everything, needed)
+    elif isinstance(part, dict):
+        name = str(part.get("$ref", "")).removeprefix("#/$defs/")
+        if name and name not in needed:
+            needed[name] = everything[name]
+            _collect(everything[name], everything, needed)
+        for value in part.values():
+            _collect(value, everything, needed)
+
+
+def _run() -> Schema:
+    found = _record()
+    found.pop("$defs")
+    return found | {"description": "One run, as docs/runs.md explains it. Times are seconds since the epoch."}
+
+
+def _run_parts() -> dict[str, Schema]:
+    parts: dict[str, Schema] = _record()["$defs"]
+    return parts
+
+
+def _record() -> Schema:
+    found: Schema = _untitled(Run.model_json_schema(mode="serialization"))
+    return found
+
+
+def _untitled(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_untitled(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    return {k: _untitled(v) for k, v in part.items() if not (k == "title" and isinstance(v, str))}

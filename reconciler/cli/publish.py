@@ -1,0 +1,147 @@
+"""What is made from the command line itself: the JSON schemas, and docs/commands.md and docs/json.md.
+
+python -m reconciler.cli.publish
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reconciler.cli import json_formats
+from reconciler.cli.completion import Argument, Command, described
+
+SCHEMAS = Path(__file__).with_name("schemas")
+DOCS = Path(__file__).parents[2] / "docs"
+MADE = "<!-- Made by `python -m reconciler.cli.publish`. -->"
+
+
+def commands_page() -> str:
+    """docs/commands.md."""
+    found = list(described("python -m reconciler"))
+    shared = {one.flags: one for one in found[0].arguments if one.flags}
+    shared = {flags: one for flags, one in shared.items() if sum(flags in _flags(c) for c in found) > len(found) - 4}
+    lines = [
+        "# Commands",
+        "",
+        MADE,
+        "",
+        "`python -m reconciler COMMAND`, or `reconciler COMMAND` where it is installed.",
+        "",
+    ]
+    lines += ["| | |", "|---|---|", *(f"| [`{c.name}`](#{c.name}) | {_cell(c.help)} |" for c in found), ""]
+    lines += ["Exit codes: [exit-codes.md](exit-codes.md). What `--json` prints: [json.md](json.md).", ""]
+    lines += ["## Every command", "", *_table(list(shared.values())), ""]
+    for command in found:
+        own = [one for one in command.arguments if one.flags not in shared]
+        words = " ".join(_usage(one) for one in own if not one.flags)
+        lines += [f"## {command.name}", "", f"    python -m reconciler {command.name} {words}".rstrip(), ""]
+        lines += [f"{command.about}", "", *(_table(own) if own else []), *([""] if own else [])]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _flags(command: Command) -> list[tuple[str, ...]]:
+    return [one.flags for one in command.arguments]
+
+
+def _usage(one: Argument) -> str:
+    name = "|".join(one.choices) or one.metavar
+    return name if one.required else f"[{name}]"
+
+
+def _table(arguments: list[Argument]) -> list[str]:
+    rows = ["| | |", "|---|---|"]
+    for one in arguments:
+        name = ", ".join(f"`{flag}`" for flag in one.flags) or f"`{one.metavar}`"
+        if one.flags and one.takes:
+            name += " " + (", ".join(f"`{choice}`" for choice in one.choices) or f"`{one.metavar}`")
+        elif not one.flags and one.choices:
+            name = ", ".join(f"`{choice}`" for choice in one.choices)
+        rows.append(f"| {_cell(name)} | {_cell(one.help)} |")
+    return rows
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+JSON_INTRO = f"""\
+# JSON
+
+{MADE}
+
+Every command takes `--json`. It then prints one object on standard output, and everything else on standard error, in
+every case: when it couldn't do its work, that of [a failure](#a-failure). (`logs` prints one object for each line.)
+`--json` never asks anything: `destroy` wants `--yes`.
+
+The schemas (draft 2020-12) come with the package: `importlib.resources.files("reconciler.cli") / "schemas"` has
+`COMMAND.schema.json` and `error.schema.json`. A format's `version` is raised when a key goes, changes its type or its
+meaning; further keys may come within a version, so readers should pass over what they don't know.
+
+`plan` has [a page of its own](plan-json.md); `show` prints deploy.yaml with every default, in the form that
+`reconciler/config/deploy.schema.json` describes.
+"""
+
+
+def json_page() -> str:
+    """docs/json.md."""
+    parts = [JSON_INTRO, "## A failure\n", *_shape(json_formats.ERROR)]
+    for command, answers in json_formats.COMMANDS.items():
+        parts.append(f"## {command}\n")
+        for answer in answers:
+            parts += _shape(answer)
+    for name, shape in json_formats.shared().items():
+        parts += [f"## The shape `{name}`\n", *_shape(shape)]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _shape(schema: dict[str, Any]) -> list[str]:
+    rows = "\n".join(_rows(schema, ""))
+    return [f"{schema['description']}\n", f"| key | type | meaning |\n|---|---|---|\n{rows}\n"]
+
+
+def _rows(schema: dict[str, Any], before: str) -> Iterator[str]:
+    for key, value in schema["properties"].items():
+        seldom = "" if key in schema.get("required", ()) or "default" in value else ", only if so"
+        yield f"| `{before}{key}` | {_cell(_type(value))}{seldom} | {_cell(value.get('description', ''))} |"
+        inner = value.get("items", value)
+        if inner.get("properties"):
+            yield from _rows(inner, f"{before}{key}{'[]' if inner is not value else ''}.")
+
+
+def _type(value: dict[str, Any]) -> str:
+    if "allOf" in value:
+        return _type(value["allOf"][0])
+    if "$ref" in value:
+        name = value["$ref"].rpartition("/")[2]
+        page = {"plan": "plan-json.md"}.get(name, f"#the-shape-{name}")
+        return f"[`{name}`]({page})" if name in ("plan", *json_formats.shared()) else f"`{name}`"
+    if "anyOf" in value:
+        return " or ".join(_type(one) for one in value["anyOf"])
+    if "const" in value:
+        return f"`{json.dumps(value['const'])}`"
+    if "enum" in value:
+        return ", ".join(f"`{word}`" for word in value["enum"])
+    if value["type"] == "array":
+        return f"list of {_type(value['items'])}" if "items" in value else "list"
+    return {"string": "text", "integer": "integer"}.get(value["type"], value["type"])
+
+
+def files() -> dict[Path, str]:
+    """Every file that is made, with its text."""
+    names = [*json_formats.COMMANDS, "error"]
+    made = {SCHEMAS / f"{name}.schema.json": json.dumps(json_formats.schema(name), indent=2) + "\n" for name in names}
+    return made | {DOCS / "commands.md": commands_page(), DOCS / "json.md": json_page()}
+
+
+def main() -> None:
+    """Write the files."""
+    for path, text in files().items():
+        if path.parent.is_dir():
+            path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

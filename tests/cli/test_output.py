@@ -1,0 +1,237 @@
+"""Colours, widths, quiet and verbose, wrong command lines, completion in real shells."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.main import main
+from reconciler.cli.style import COLOURS, codes, coloured
+from reconciler.cli.terminal import Terminal
+from tests.cli.conftest import Project
+
+ROOT = Path(__file__).parents[2]
+ON = [
+    ({}, True, True), ({}, False, False), ({"TERM": "dumb"}, True, False), ({"NO_COLOR": "1"}, True, False),
+    ({"NO_COLOR": ""}, True, True), ({"FORCE_COLOR": "1"}, False, True), ({"FORCE_COLOR": "0"}, True, False),
+    ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("environ", "terminal", "expected"), ON)
+def test_when_there_are_colours(environ: dict[str, str], terminal: bool, expected: bool) -> None:
+    assert coloured(environ, terminal=terminal) is expected
+
+
+def rgb(number: int) -> tuple[int, int, int]:
+    """What the number of a colour stands for, in any terminal with 256."""
+    if number >= 232:
+        return (8 + 10 * (number - 232),) * 3
+    steps = (0, 95, 135, 175, 215, 255)
+    return steps[(number - 16) // 36], steps[(number - 16) // 6 % 6], steps[(number - 16) % 6]
+
+
+def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    """As WCAG 2 defines it."""
+
+    def light(colour: tuple[int, ...]) -> float:
+        parts = [v / 255 / 12.92 if v / 255 <= 0.03928 else ((v / 255 + 0.055) / 1.055) ** 2.4 for v in colour]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", COLOURS)
+def test_every_colour_can_be_read_on_light_and_on_dark(name: str) -> None:
+    assert contrast(rgb(COLOURS[name]), (255, 255, 255)) >= 4
+    assert contrast(rgb(COLOURS[name]), (0, 0, 0)) >= 4
+
+
+def test_an_old_terminal_gets_its_sixteen() -> None:
+    assert codes({"TERM": "xterm"})["red"] == "31"
+    assert codes({"TERM": "xterm-256color"})["red"] == "38;5;161"
+
+
+def show(folder: Path, *arguments: str, columns: int = 80, **environment: str) -> str:
+    """What a command shows at a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": str(columns)} | environment
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reconciler", *arguments],
+        cwd=folder,
+        env=environ,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    text = b""
+    while select.select([ours], [], [], 30)[0]:
+        try:
+            text += os.read(ours, 65536)
+        except OSError:
+            break
+    process.wait(10)
+    os.close(ours)
+    return text.decode().replace("\r\n", "\n")
+
+
+def plain(text: str) -> list[str]:
+    return re.sub(r"\x1b\[[\d;]*[mKJA]", "", text).splitlines()
+
+
+def test_at_a_terminal_of_80_columns_no_word_is_broken(project: Project) -> None:
+    shown = show(project.folder, "plan", "--local")
+    assert "\x1b[38;5;28m+\x1b[0m bucket" in shown
+    assert "Plan: 11 to create." in shown
+    assert [line for line in plain(shown) if len(line) > 80] == [plain(shown)[0]]  # which names where AWS is
+    assert "\x1b" not in show(project.folder, "plan", "--local", NO_COLOR="1")
+    bad = show(project.folder, "plan", "none.yaml", "--local")
+    assert max(map(len, plain(bad))) <= 80
+
+
+def test_a_pipe_has_no_colours_but_for_who_asks(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b" not in project.run("plan", "--local").out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[38;5;28m+\x1b[0m bucket" in project.run("plan", "--local").out
+    assert "\x1b" not in project.run("plan", "--local", "--json").out
+
+
+def test_quiet_says_only_results_and_errors(project: Project) -> None:
+    assert project.run("plan", "--local", "--quiet").out == ""
+    ended = project.run("plan", "none.yaml", "--quiet")
+    assert ended.err.startswith("none.yaml: there is no such file")
+
+
+def test_verbose_logs_every_call_with_its_request_id(project: Project) -> None:
+    ended = project.run("plan", "--local", "--verbose", "--json")
+    events = [json.loads(line) for line in ended.err.splitlines()]
+    assert (events[0]["event"], events[0]["command"]) == ("command", "plan")
+    assert (events[-1]["event"], events[-1]["exit_code"]) == ("ended", 0)
+    calls = [one for one in events if one["event"] == "aws"]
+    assert {"CreateRole", "PutObject"} & {one["operation"] for one in calls} == set()
+    assert all(one["request_id"] and one["seconds"] >= 0 and one["timestamp"] for one in calls)
+    refused = [one for one in calls if one.get("error")]
+    assert {one["level"] for one in refused} == {"warning"}
+    assert any(one["error"] == "404" or "NotFound" in one["error"] for one in refused)
+    assert json.loads(ended.out)["deploy"] == "tiny"
+
+
+def test_text_is_folded_only_at_a_terminal() -> None:
+    terminal = Terminal()
+    assert not terminal.live
+    assert terminal.fold("  fix  ", "word " * 40).count("\n") == 0
+    terminal.live = True
+    lines = terminal.fold("  fix  ", "word " * 40).splitlines()
+    assert len(lines) > 1
+    assert all(line.startswith("       word") for line in lines[1:])
+
+
+WRONG = [
+    (["aply"], "there is no command 'aply'", "did you mean apply"),
+    (["apply", "--tagret", "x"], "there is no argument --tagret", "did you mean --target"),
+    (["runs", "bset"], "verb: 'bset'", "did you mean best"),
+    (["local", "xyz"], "action: 'xyz'", "choose from status, stop, reset"),
+    (["import"], "the following arguments are required: --prefix", "see python -m reconciler import --help"),
+    ([], "the following arguments are required: COMMAND", "see python -m reconciler --help"),
+    (["plan", "--out"], "argument --out: expected one argument", "see python -m reconciler plan --help"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "what", "hint"), WRONG, ids=str)
+def test_a_wrong_command_line_says_what_is_right(
+    arguments: list[str], what: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert what in told
+    assert hint in told
+
+
+def script(shell: str, folder: Path) -> Path:
+    out = io.StringIO()
+    sys.stdout, kept = out, sys.stdout
+    try:
+        assert main(["completion", shell]) == 0
+    finally:
+        sys.stdout = kept
+    path = folder / f"completion.{shell}"
+    path.write_text(out.getvalue())
+    return path
+
+
+COMPLETED = [
+    (("pl",), {"plan"}),
+    (("apply", "--on-interrupt", ""), {"stop", "detach"}),
+    (("runs", "be"), {"best"}),
+    (("plan", "--det"), {"--detailed-exitcode"}),
+    (("local", "s"), {"status", "stop"}),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), COMPLETED, ids=str)
+def test_bash_completes(words: tuple[str, ...], expected: set[str], tmp_path: Path) -> None:
+    if not shutil.which("bash"):
+        pytest.skip("no bash here")
+    asked = " ".join(f"'{word}'" for word in ("reconciler", *words))
+    code = f"source {script('bash', tmp_path)}; COMP_WORDS=({asked}); COMP_CWORD={len(words)}; _reconciler; "
+    code += 'echo "${COMPREPLY[@]}"'
+    done = subprocess.run(["bash", "-euc", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == expected
+
+
+@pytest.mark.parametrize(("words", "expected"), COMPLETED, ids=str)
+def test_fish_completes(words: tuple[str, ...], expected: set[str], tmp_path: Path) -> None:
+    if not shutil.which("fish"):
+        pytest.skip("no fish here")
+    code = f"source {script('fish', tmp_path)}; complete -C 'reconciler {' '.join(words)}'"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    assert {line.split("\t")[0] for line in done.stdout.splitlines()} == expected
+
+
+def test_zsh_completes(tmp_path: Path) -> None:
+    if not shutil.which("zsh"):
+        pytest.skip("no zsh here")
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "TERM": "dumb", "PS1": "> ", "HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        ["zsh", "-f", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, env=environ, cwd=tmp_path
+    )
+    os.close(theirs)
+    shown = ""
+
+    def until(pattern: str) -> None:
+        nonlocal shown
+        end = time.monotonic() + 15
+        while not re.search(pattern, shown):
+            assert time.monotonic() < end, f"waited in vain for {pattern}: {shown}"
+            if select.select([ours], [], [], 0.1)[0]:
+                shown += os.read(ours, 65536).decode("utf-8", "replace")
+
+    os.write(ours, f"autoload -Uz compinit; compinit -D -u; source {script('zsh', tmp_path)}; echo rea''dy\n".encode())
+    until(r"\nready")
+    os.write(ours, b"reconciler pl\t")
+    until(r"reconciler plan ")
+    os.write(ours, b"--det\t")
+    until(r"--detailed-exitcode")
+    process.kill()
+    process.wait()
+    os.close(ours)
