@@ -66,7 +66,7 @@ class _Apply:
             reads.append(work.decide)
         seen = self.aws.together(*reads)[0]
         plan = here.plan(seen, allowed)
-        terminal.say(where_line(here, self.where))
+        terminal.say(terminal.fold("", where_line(here, self.where)))
         if here.dirty:
             terminal.say(f"the image holds changes that aren't committed: {', '.join(here.dirty[:5])}")
         show_plan(terminal, plan, verbose=self.options.verbose)

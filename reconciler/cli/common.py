@@ -130,7 +130,7 @@ def deployment(
         where.deploy,
         aws,
         where.base,
-        ImageKind(None, lambda line: terminal.say(terminal.style(f"    image | {line}", "dim"))),
+        ImageKind(None, lambda line: terminal.say(terminal.style(terminal.fold("    image | ", line), "dim"))),
         Object(progress=_Progress(terminal)),
         skip_image=getattr(options, "skip_image", False),
         removing=removing,

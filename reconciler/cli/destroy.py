@@ -29,7 +29,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     allowed = Options(delete_data=options.delete_data)
     seen = here.observe(allowed)
     plan = here.plan_destroy(seen, allowed)
-    terminal.say(where_line(here, where))
+    terminal.say(terminal.fold("", where_line(here, where)))
     if plan.steps:
         show_plan(terminal, plan)
     else:

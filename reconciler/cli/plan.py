@@ -21,7 +21,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     allowed = plan_options(options, list(here.graph.nodes))
     plan = here.plan(here.observe(allowed), allowed)
     if not options.json:
-        terminal.say(where_line(here, where))
+        terminal.say(terminal.fold("", where_line(here, where)))
         show_plan(terminal, plan, verbose=options.verbose)
     if options.out:
         _save(Path(options.out), plan, allowed, here, where, options)

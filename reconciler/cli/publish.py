@@ -126,7 +126,7 @@ def _type(value: dict[str, Any]) -> str:
         return ", ".join(f"`{word}`" for word in value["enum"])
     if value["type"] == "array":
         return f"list of {_type(value['items'])}" if "items" in value else "list"
-    return {"string": "text", "integer": "integer"}.get(value["type"], value["type"])
+    return "text" if value["type"] == "string" else str(value["type"])
 
 
 def files() -> dict[Path, str]:

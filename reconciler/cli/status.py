@@ -39,7 +39,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
              "runs": [one.model_dump(mode="json") for one in past]}
         )  # fmt: skip
         return 0
-    terminal.print(where_line(here, where))
+    terminal.print(terminal.fold("", where_line(here, where)))
     for step in plan.steps:
         terminal.print(_resource(terminal, step))
     if holder:

@@ -61,7 +61,8 @@ class Screen:
     def line(self, container: str, text: str, timestamp: float) -> None:
         """Show a log line; for a person at a terminal a structured one is made readable."""
         text = readable(text) if self.terminal.live else text
-        shown = f"{container} | {text}" if self.several else f"| {text}"
+        head = f"  {container} | " if self.several else "  | "
+        shown = self.terminal.fold(head, text)[2:]
         self.tail = [*self.tail[-TAIL + 1 :], shown]
         self.terminal.say(f"  {shown}")
 

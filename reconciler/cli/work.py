@@ -89,7 +89,7 @@ class SingleWork:
             before = decision.run.id if decision.run else ""
             now = self.here.aws.clock.now()
             run = new_run(self.runs, launch, decision.fingerprint, decision.inputs, now, self.overrides, before=before)
-            self.terminal.say(f"Run {run.id}: {decision.why}")
+            self.terminal.say(self.terminal.fold("", f"Run {run.id}: {decision.why}"))
         self.run = supervisor(self.here, self.runs).start(launch, run)
 
     def finish(self) -> int:
@@ -100,7 +100,7 @@ class SingleWork:
             )
             return code
         if self.decision is not None:
-            self.terminal.say(f"Nothing to run: {self.decision.why}.")
+            self.terminal.say(self.terminal.fold("", f"Nothing to run: {self.decision.why}."))
             if self.decision.run is not None:
                 report(self.terminal, self.where, self.here, self.decision.run)
         return 0

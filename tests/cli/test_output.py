@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ import pytest
 from reconciler.cli.main import main
 from reconciler.cli.style import COLOURS, codes, coloured
 from reconciler.cli.terminal import Terminal
-from tests.cli.conftest import Project
+from reconciler.local import stop
+from tests.cli.conftest import DEPLOY, DOCKERFILE, PROGRAM, Project
 
 ROOT = Path(__file__).parents[2]
 ON = [
@@ -88,41 +90,54 @@ def show(folder: Path, *arguments: str, columns: int = 80, **environment: str) -
     return text.decode().replace("\r\n", "\n")
 
 
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project of which nothing is there yet."""
+    found = Project(tmp_path_factory.mktemp("output"))
+    found.write("deploy.yaml", DEPLOY)
+    found.write("train.py", PROGRAM)
+    found.write("Dockerfile", DOCKERFILE)
+    found.write("prices.csv", "a\n1\n")
+    yield found
+    stop(found.folder / ".reconciler" / "local")
+
+
 def plain(text: str) -> list[str]:
     return re.sub(r"\x1b\[[\d;]*[mKJA]", "", text).splitlines()
 
 
-def test_at_a_terminal_of_80_columns_no_word_is_broken(project: Project) -> None:
-    shown = show(project.folder, "plan", "--local")
+def test_at_a_terminal_of_80_columns_no_word_is_broken(here: Project) -> None:
+    shown = show(here.folder, "plan", "--local")
     assert "\x1b[38;5;28m+\x1b[0m bucket" in shown
     assert "Plan: 11 to create." in shown
-    assert [line for line in plain(shown) if len(line) > 80] == [plain(shown)[0]]  # which names where AWS is
-    assert "\x1b" not in show(project.folder, "plan", "--local", NO_COLOR="1")
-    bad = show(project.folder, "plan", "none.yaml", "--local")
+    assert [line for line in plain(shown) if len(line) > 80] == []
+    assert "\x1b" not in show(here.folder, "plan", "--local", NO_COLOR="1")
+    bad = show(here.folder, "plan", "none.yaml", "--local")
     assert max(map(len, plain(bad))) <= 80
 
 
-def test_a_pipe_has_no_colours_but_for_who_asks(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "\x1b" not in project.run("plan", "--local").out
+def test_a_pipe_has_no_colours_but_for_who_asks(here: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b" not in here.run("plan", "--local").out
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert "\x1b[38;5;28m+\x1b[0m bucket" in project.run("plan", "--local").out
-    assert "\x1b" not in project.run("plan", "--local", "--json").out
+    assert "\x1b[38;5;28m+\x1b[0m bucket" in here.run("plan", "--local").out
+    assert "\x1b" not in here.run("plan", "--local", "--json").out
 
 
-def test_quiet_says_only_results_and_errors(project: Project) -> None:
-    assert project.run("plan", "--local", "--quiet").out == ""
-    ended = project.run("plan", "none.yaml", "--quiet")
+def test_quiet_says_only_results_and_errors(here: Project) -> None:
+    assert here.run("plan", "--local", "--quiet").out == ""
+    ended = here.run("plan", "none.yaml", "--quiet")
     assert ended.err.startswith("none.yaml: there is no such file")
 
 
-def test_verbose_logs_every_call_with_its_request_id(project: Project) -> None:
-    ended = project.run("plan", "--local", "--verbose", "--json")
+def test_verbose_logs_every_call_with_its_request_id(here: Project) -> None:
+    ended = here.run("plan", "--local", "--verbose", "--json")
     events = [json.loads(line) for line in ended.err.splitlines()]
     assert (events[0]["event"], events[0]["command"]) == ("command", "plan")
     assert (events[-1]["event"], events[-1]["exit_code"]) == ("ended", 0)
     calls = [one for one in events if one["event"] == "aws"]
     assert {"CreateRole", "PutObject"} & {one["operation"] for one in calls} == set()
-    assert all(one["request_id"] and one["seconds"] >= 0 and one["timestamp"] for one in calls)
+    assert all(one["seconds"] >= 0 and one["timestamp"] for one in calls)
+    assert all(one["request_id"] for one in calls if not one.get("error"))
     refused = [one for one in calls if one.get("error")]
     assert {one["level"] for one in refused} == {"warning"}
     assert any(one["error"] == "404" or "NotFound" in one["error"] for one in refused)
