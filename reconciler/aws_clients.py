@@ -10,16 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
-SERVICES = (
-    "cloudwatch", "ec2", "ecr", "ecs", "events", "iam", "logs", "s3", "scheduler", "secretsmanager", "sns", "sqs",
-    "ssm", "sts",
-)  # fmt: skip
-EC2 = (
-    "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "CreateSecurityGroup", "CreateTags",
-    "DeleteSecurityGroup", "DeleteTags", "DescribeNetworkInterfaces", "DescribeRouteTables", "DescribeSecurityGroups",
-    "DescribeSubnets", "DescribeVpcEndpoints", "DescribeVpcs", "RevokeSecurityGroupEgress",
-    "RevokeSecurityGroupIngress",
-)  # fmt: skip
 CONNECTIONS = 32  # that are open at a time, and so requests in flight
 
 
@@ -102,33 +92,14 @@ def new_session(*keys: str) -> Any:
     """A session of botocore's: with this access key and secret, or what the environment says."""
     from botocore.session import get_session  # takes 0.1 s, so only when AWS is used
 
+    from reconciler.service_models import Models, cache_folder
+
     session = get_session()
-    session.register_component("data_loader", _loader(session))
+    default = session.get_component("data_loader")
+    session.register_component("data_loader", Models(default.search_paths, cache_folder()))
     if keys:
         session.set_credentials(*keys)
     return session
-
-
-def _loader(session: Any) -> Any:
-    """botocore's loader of service models, without what a few known services don't need.
-
-    It would look at the folders of all 400 services to know that ours is one of them.
-    """
-    from botocore.loaders import Loader
-
-    class Known(Loader):  # type: ignore[misc]  # botocore publishes no types
-        def list_available_services(self, type_name: str) -> list[str]:
-            return list(SERVICES)
-
-        def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
-            model = super().load_service_model(service_name, type_name, api_version)
-            if (service_name, type_name) == ("ec2", "service-2"):
-                # 13 of 780 operations: the others would be made into methods.
-                model = {**model, "operations": {name: model["operations"][name] for name in EC2}}
-            return model
-
-    default = session.get_component("data_loader")
-    return Known(extra_search_paths=default.search_paths)
 
 
 def method_of(operation: str) -> str:

@@ -1,0 +1,147 @@
+"""botocore's service models, without what a few known operations don't need.
+
+Of the time of a plan with no changes a fifth went into reading them: a megabyte of documentation, 830 operations of EC2
+and the endpoints of 400 services. What is left of each is kept in the user's cache folder for the next start; a cache
+that can't be written or read costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from botocore import __version__
+from botocore.exceptions import DataNotFoundError
+from botocore.loaders import Loader
+
+FORM = "1"  # of what is kept; changes whenever `without_rest` or `only_known` do
+SERVICES = (
+    "cloudwatch", "ec2", "ecr", "ecs", "events", "iam", "logs", "s3", "scheduler", "secretsmanager", "sns", "sqs",
+    "ssm", "sts",
+)  # fmt: skip
+EC2 = (
+    "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "CreateSecurityGroup", "CreateTags",
+    "DeleteSecurityGroup", "DeleteTags", "DescribeNetworkInterfaces", "DescribeRouteTables", "DescribeSecurityGroups",
+    "DescribeSubnets", "DescribeVpcEndpoints", "DescribeVpcs", "RevokeSecurityGroupEgress",
+    "RevokeSecurityGroupIngress",
+)  # fmt: skip
+
+
+class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
+    """botocore's loader of models. cache: the folder for what is kept, or None."""
+
+    def __init__(self, search_paths: list[str], cache: Path | None) -> None:
+        super().__init__(extra_search_paths=search_paths)
+        self._kept = cache
+        self._small_ones: dict[str, Any] = {}
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """The known ones: botocore would look at the folders of all 400 to know that ours is one of them."""
+        return list(SERVICES)
+
+    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+        """As botocore's."""
+        load = super().load_service_model
+        if type_name != "service-2":
+            return load(service_name, type_name, api_version)
+        operations = EC2 if service_name == "ec2" else None
+        return self._small(
+            f"{service_name}-{api_version}",
+            lambda: without_rest(load(service_name, type_name, api_version), operations),
+        )
+
+    def load_data_with_path(self, name: str) -> Any:
+        """As botocore's. The path is that of the whole file."""
+        load = super().load_data_with_path
+        if name != "endpoints":
+            return load(name)
+        path = next(iter(self._potential_locations(name)), None)
+        if path is None:
+            raise DataNotFoundError(data_path=name)
+        return self._small(name, lambda: only_known(load(name)[0])), path
+
+    def _small(self, name: str, make: Callable[[], Any]) -> Any:
+        """What is kept under this name, or else what `make` gives, kept for the next time."""
+        if (known := self._small_ones.get(name)) is None:
+            known = self._small_ones[name] = self._read(name, make)
+        return known
+
+    def _read(self, name: str, make: Callable[[], Any]) -> Any:
+        if self._kept is None:
+            return make()
+        # A folder of models that the user added (AWS_DATA_PATH) makes another one.
+        paths = sha256("\n".join((FORM, __version__, *SERVICES, *EC2, *self.search_paths)).encode()).hexdigest()[:16]
+        file = self._kept / paths / f"{name}.json"
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads(file.read_bytes())
+        found = make()
+        self._cache.clear()  # of the whole ones
+        with contextlib.suppress(OSError):
+            _write(file, json.dumps(found, separators=(",", ":")))
+        return found
+
+
+def without_rest(model: dict[str, Any], operations: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """A service model without documentation, of these operations and their shapes only, or of all when it is None."""
+    shapes: dict[str, Any] = model["shapes"]
+    kept = {name: model["operations"][name] for name in operations} if operations else model["operations"]
+    if operations:
+        shapes = {name: shapes[name] for name in sorted(_reached(list(kept.values()), shapes))}
+    small: dict[str, Any] = _silent({**model, "operations": kept, "shapes": shapes})
+    return small
+
+
+def only_known(endpoints: dict[str, Any]) -> dict[str, Any]:
+    """The table of endpoints with the known services only."""
+    partitions = [
+        {**one, "services": {name: held for name, held in one["services"].items() if name in SERVICES}}
+        for one in endpoints["partitions"]
+    ]
+    return {**endpoints, "partitions": partitions}
+
+
+def cache_folder() -> Path | None:
+    """Where programs of this user keep what they can make again; None when there is no such place."""
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reconciler" / "models"
+    return None
+
+
+def _reached(start: list[Any], shapes: dict[str, Any]) -> set[str]:
+    """The names of all shapes that these parts of a model refer to."""
+    found: set[str] = set()
+    left = list(start)
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            name = part.get("shape")
+            if isinstance(name, str) and name not in found:
+                found.add(name)
+                left.append(shapes[name])
+            left.extend(part.values())
+        elif isinstance(part, list):
+            left.extend(part)
+    return found
+
+
+def _silent(part: Any) -> Any:
+    """A copy with empty texts of documentation; a member that is called so is a mapping."""
+    if isinstance(part, dict):
+        return {k: "" if k == "documentation" and isinstance(v, str) else _silent(v) for k, v in part.items()}
+    return [_silent(one) for one in part] if isinstance(part, list) else part
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all, whoever else writes it at the same time. Raises OSError."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf8")
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""The service models without what isn't needed: what is called is the same, and nothing depends on what is kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.session import get_session
+
+from reconciler.service_models import EC2, SERVICES, Models, cache_folder
+
+REGIONS = ("us-east-1", "eu-central-1", "ca-west-1", "us-gov-west-1", "cn-north-1")
+
+
+def session(cache: Path | None) -> Any:
+    """A session with small models."""
+    found = get_session()
+    paths = found.get_component("data_loader").search_paths
+    found.register_component("data_loader", Models(paths, cache))
+    found.set_credentials("x", "x")
+    return found
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A cache in which everything is."""
+    first = session(tmp_path)
+    for service in SERVICES:
+        first.create_client(service, region_name="us-east-1")
+    assert len(list(tmp_path.rglob("*.json"))) == len(SERVICES) + 1
+    return tmp_path
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_client_is_the_same_with_small_models(region: str, kept: Path) -> None:
+    whole, small = get_session(), session(kept)
+    whole.set_credentials("x", "x")
+    for service in SERVICES:
+        one = whole.create_client(service, region_name=region).meta
+        other = small.create_client(service, region_name=region).meta
+        assert other.endpoint_url == one.endpoint_url
+        assert other.service_model.signing_name == one.service_model.signing_name
+        for name in EC2 if service == "ec2" else one.service_model.operation_names:
+            for side in ("input_shape", "output_shape"):
+                ours, theirs = (getattr(meta.service_model.operation_model(name), side) for meta in (other, one))
+                assert (ours and list(ours.members.items()).__repr__()) == (
+                    theirs and list(theirs.members.items()).__repr__()
+                )
+
+
+def test_what_is_kept_is_a_fraction(kept: Path) -> None:
+    sizes = {file.stem: file.stat().st_size for file in kept.rglob("*.json")}
+    assert sum(sizes.values()) < 2_500_000, sizes
+    assert sizes["ec2-latest"] < 100_000
+    assert all('"documentation":"<' not in file.read_text() for file in kept.rglob("*.json"))
+
+
+@pytest.mark.parametrize("broken", ["", "{", "\0"])
+def test_a_broken_file_is_made_anew(broken: str, kept: Path) -> None:
+    file = next(kept.rglob("iam-latest.json"))
+    file.write_text(broken)
+    assert "GetRole" in session(kept).create_client("iam", region_name="us-east-1").meta.service_model.operation_names
+    assert "GetRole" in json.loads(file.read_text())["operations"]
+    assert len(list(kept.rglob("iam-latest*"))) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_no_matter(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file, where a folder should be")
+    assert session(tmp_path / "cache").create_client("iam", region_name="us-east-1").meta.endpoint_url
+    assert session(None).create_client("iam", region_name="us-east-1").meta.endpoint_url
+
+
+def test_it_is_kept_where_caches_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/c")
+    assert cache_folder() == Path("/c/reconciler/models")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/h")
+    assert cache_folder() == Path("/h/.cache/reconciler/models")
