@@ -12,6 +12,8 @@ from typing import Any
 
 from reconciler.resource_names import Names
 
+READS = ("BatchGet", "Describe", "Get", "List")  # how actions that change nothing begin
+
 
 def _allow(sid: str, actions: list[str], resources: list[str] | str, **more: Any) -> dict[str, Any]:
     return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources, **more}
@@ -89,6 +91,17 @@ def ci_statements(names: Names) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def plan_statements(names: Names) -> list[dict[str, Any]]:
+    """What `plan` needs in a pull request: the reads of the above, and of objects only what is uploaded."""
+    found = []
+    for one in ci_statements(names):
+        if actions := [action for action in one["Action"] if action.partition(":")[2].startswith(READS)]:
+            found.append({**one, "Action": actions})
+        if one["Sid"] == "Objects":
+            found[-1]["Resource"] = [names.s3(str(file.key)) for file in names.deploy.data.files] or names.s3("data/*")
+    return found
+
+
 def _deadline(names: Names) -> list[dict[str, Any]]:
     """Schedules that stop a task when `run.max_duration` is over."""
     if names.deploy.run.max_duration is None:
@@ -116,6 +129,8 @@ def _identities(names: Names, roles: list[str]) -> list[str]:
         found.append(names.iam(f"policy/{ci.policy_name}"))
         if ci.github:
             found.append(names.iam(f"role/{ci.github.role}"))
+            if ci.github.pull_requests:
+                found += [names.iam(f"{kind}/{ci.github.plan_role}") for kind in ("role", "policy")]
             found.append(names.iam("oidc-provider/token.actions.githubusercontent.com"))
         if ci.user:
             found.append(names.iam(f"user/{ci.user.name}"))

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.canonical import policy
-from reconciler.ci_policy import ci_statements
 from reconciler.config import Deploy
-from reconciler.config.schema import Policy
 from reconciler.container import Container
 from reconciler.facts import Facts
 from reconciler.graph import Graph, Node
@@ -17,25 +15,21 @@ from reconciler.kinds import (
     ClusterSpec,
     LogGroupSpec,
     ObjectSpec,
-    OidcProviderSpec,
     PolicySpec,
     RepositorySpec,
     RoleSpec,
     SecurityGroupSpec,
     TaskDefinitionSpec,
-    UserSpec,
 )  # fmt: skip
 from reconciler.kinds.ec2_security_group import EVERYWHERE
 from reconciler.kinds.ecs_cluster import Weight
-from reconciler.kinds.iam_user import CURRENT
 from reconciler.kinds.s3_bucket import BLOCKS
 from reconciler.kinds.s3_lifecycle import Expiry
+from reconciler.lower_ci import ci_nodes, given, trust
 from reconciler.resource_names import RUNS as RUNS
 from reconciler.resource_names import Names as Names
 from reconciler.spec import Address, Ref, Spec
 
-GITHUB = "token.actions.githubusercontent.com"
-AUDIENCE = "sts.amazonaws.com"
 EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
 
 
@@ -52,17 +46,12 @@ def lower(
         [
             *_task_roles(names),
             *_stop_role(names),
-            *_ci(names),
+            *ci_nodes(names),
             *_bucket(names, objects),
             *_image(names, image),
             *_run(names, image, fallback),
         ]
     )
-
-
-def _trust(principal: dict[str, Any], action: str = "sts:AssumeRole", **more: Any) -> Any:
-    statement = {"Effect": "Allow", "Principal": principal, "Action": action, **more}
-    return policy({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def task_statements(names: Names) -> list[dict[str, Any]]:
@@ -87,20 +76,20 @@ def task_statements(names: Names) -> list[dict[str, Any]]:
 
 def _task_roles(names: Names) -> Iterator[Node]:
     task, tags = names.deploy.task, names.tags
-    trust = _trust({"Service": "ecs-tasks.amazonaws.com"})
+    ours = trust({"Service": "ecs-tasks.amazonaws.com"})
     managed = f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}"
     inline = {"secrets": policy({"Version": "2012-10-17", "Statement": _secrets(names)})} if task.secrets else {}
     yield Node(
         RoleSpec(
             name=str(task.execution_role.name),
-            trust=trust,
+            trust=ours,
             description=task.execution_role.description,
             managed_policies=(managed,),
             inline_policies=inline,
             tags=tags,
         )
     )
-    statements = _given(task.role.policy) if task.role.policy else task_statements(names)
+    statements = given(task.role.policy) if task.role.policy else task_statements(names)
     attached: tuple[str, ...] = ()
     if statements:
         document = policy({"Version": "2012-10-17", "Statement": statements})
@@ -108,7 +97,7 @@ def _task_roles(names: Names) -> Iterator[Node]:
         attached = (arn,)
         yield Node(PolicySpec(name=str(task.role.policy_name), document=document, arn=arn, tags=tags))
     role = RoleSpec(
-        name=str(task.role.name), trust=trust, description=task.role.description, managed_policies=attached, tags=tags
+        name=str(task.role.name), trust=ours, description=task.role.description, managed_policies=attached, tags=tags
     )
     yield Node(role, tuple(Address("policy", str(task.role.policy_name)) for _ in attached))
 
@@ -124,18 +113,12 @@ def _stop_role(names: Names) -> Iterator[Node]:
     yield Node(
         RoleSpec(
             name=names.stop_role,
-            trust=_trust({"Service": "scheduler.amazonaws.com"}, Condition=condition),
+            trust=trust({"Service": "scheduler.amazonaws.com"}, Condition=condition),
             description="Stops a task when run.max_duration is over",
             inline_policies={"stop": policy({"Version": "2012-10-17", "Statement": [statement]})},
             tags=names.tags,
         )
     )
-
-
-def _given(document: Policy) -> list[dict[str, Any]]:
-    """The statements of a document in the file."""
-    statements: list[dict[str, Any]] = document.model_dump(exclude_defaults=True, mode="json")["Statement"]
-    return statements
 
 
 def _secrets(names: Names) -> list[dict[str, Any]]:
@@ -149,35 +132,6 @@ def _secrets(names: Names) -> list[dict[str, Any]]:
     if secrets:
         found.append({"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets})
     return found
-
-
-def _ci(names: Names) -> Iterator[Node]:
-    ci, tags = names.deploy.ci, names.tags
-    if ci is None:
-        return
-    arn = names.iam(f"policy/{ci.policy_name}")
-    statements = _given(ci.policy) if ci.policy else ci_statements(names)
-    document = policy({"Version": "2012-10-17", "Statement": statements})
-    yield Node(PolicySpec(name=str(ci.policy_name), document=document, arn=arn, tags=tags))
-    needs = (Address("policy", str(ci.policy_name)),)
-    if ci.github:
-        yield Node(OidcProviderSpec(name=GITHUB, audiences=(AUDIENCE,), tags=tags))
-        subject = f"repo:{ci.github.repository}:ref:refs/heads/{ci.github.branch}"
-        condition = {"StringEquals": {f"{GITHUB}:aud": AUDIENCE, f"{GITHUB}:sub": subject}}
-        federated = {"Federated": names.iam(f"oidc-provider/{GITHUB}")}
-        trust = _trust(federated, "sts:AssumeRoleWithWebIdentity", Condition=condition)
-        role = RoleSpec(name=str(ci.github.role), trust=trust, managed_policies=(arn,), tags=tags)
-        yield Node(role, (*needs, Address("oidc-provider", GITHUB)))
-    if ci.user:
-        user = UserSpec(
-            name=str(ci.user.name),
-            managed_policies=(arn,),
-            access_keys=(CURRENT,) * ci.user.access_keys,
-            keep_keys=ci.user.keep_keys,
-            key_parameter=f"/reconciler/{names.deploy.name}/users/{ci.user.name}/access-key",
-            tags=tags,
-        )
-        yield Node(user, needs)
 
 
 def _bucket(names: Names, objects: tuple[ObjectSpec, ...]) -> Iterator[Node]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler import permissions
 from reconciler.aws import Aws
+from reconciler.cli import github
 from reconciler.cli.common import Target, deployment, plan_options, target, where_line
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.saved import SavedPlan
@@ -82,8 +83,10 @@ class _Apply:
         code = 0 if outcome.ok else NOT_LAUNCHED
         if work is not None and outcome.ok:
             code = work.finish()
+        found = _summary(plan, outcome, work, code)
+        github.applied(terminal, here, self.where, outcome, found)
         if self.options.json:
-            terminal.json(_summary(plan, outcome, work, code))
+            terminal.json(found)
         return code
 
     def _act(self, plan: Plan, seen: Seen, allowed: Options, work: Work | None) -> Outcome:

@@ -6,68 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reconciler.cli.json_shapes import Schema, answer, number, one_of, or_null, ref, shape, some, text, texts, yes_no
 from reconciler.cli.verdict import FAILURES, NAMES
 from reconciler.run.record import Run, State
 
-Schema = dict[str, Any]
 PLAN = Path(__file__).with_name("plan.schema.json")
-
-
-def text(about: str = "") -> Schema:
-    """A string."""
-    return {"type": "string", **({"description": about} if about else {})}
-
-
-def number(about: str = "", kind: str = "number") -> Schema:
-    """A number."""
-    return {"type": kind, **({"description": about} if about else {})}
-
-
-def yes_no(about: str) -> Schema:
-    """A boolean."""
-    return {"type": "boolean", "description": about}
-
-
-def some(items: Schema, about: str) -> Schema:
-    """A list."""
-    return {"type": "array", "items": items, "description": about}
-
-
-def texts(about: str) -> Schema:
-    """An object whose values are strings."""
-    return {"type": "object", "additionalProperties": text(), "description": about}
-
-
-def one_of(words: list[str], about: str = "") -> Schema:
-    """One of these words."""
-    return {"enum": words, **({"description": about} if about else {})}
-
-
-def or_null(schema: Schema, about: str) -> Schema:
-    """It, or null."""
-    return {"anyOf": [schema, {"type": "null"}], "description": about}
-
-
-def ref(name: str, about: str = "") -> Schema:
-    """One of the shared shapes."""
-    return {"$ref": f"#/$defs/{name}", **({"description": about} if about else {})}
-
-
-def shape(about: str, keys: Mapping[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
-    """An object with these keys."""
-    required = [key for key in keys if key not in optional]
-    return {"type": "object", "description": about, "required": required, "properties": dict(keys)}
-
-
-def answer(about: str, keys: Mapping[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
-    """What a command prints: its format's version first."""
-    return shape(
-        about, {"version": {"const": 1, "description": "the version of this format"}, **keys}, optional=optional
-    )
 
 
 OUTCOME: dict[str, Schema] = {
@@ -137,6 +83,11 @@ RUNS_ANSWERS = [
     ),
     answer("`runs best METRIC`", {"metric": text(), "runs": some(ref("run"), "those that have it, the best first")}),
 ]  # fmt: skip
+DOLLARS = or_null(number(), "null when a price isn't known")
+SUMS: dict[str, Schema] = {
+    "total": DOLLARS,
+    "lines": some(shape("", {"what": text(), "sum": text("the arithmetic"), "dollars": DOLLARS}), "what is paid for"),
+}
 COMMANDS: dict[str, list[Schema]] = {
     "apply": [
         answer(
@@ -148,6 +99,25 @@ COMMANDS: dict[str, list[Schema]] = {
         )
     ],
     "completion": [answer("The script.", {"shell": one_of(["bash", "zsh", "fish"]), "script": text()})],
+    "cost": [
+        answer(
+            "What a run and a month cost, in US dollars.",
+            {
+                "deploy": text("the deploy's name"),
+                "region": text(),
+                "prices": shape(
+                    "The table of prices.", {"date": text("when it was made"), "sources": texts("its pages")}
+                ),
+                "assumed": {
+                    "type": "object",
+                    "additionalProperties": shape("", {"value": number(), "source": text("where it is from")}),
+                    "description": "`minutes` of a run, `image_gb` in ECR, `log_mb` a task",
+                },
+                "run": shape("A run.", SUMS),
+                "month": shape("A month.", {"runs": number("runs in it"), **SUMS}),
+            },
+        )
+    ],
     "destroy": [answer("What was deleted.", {"plan": ref("plan"), **OUTCOME})],
     "diagnose": [
         answer(
@@ -171,6 +141,16 @@ COMMANDS: dict[str, list[Schema]] = {
                 "file": text("the deploy.yaml that was written"),
                 "found": some(shape("", {"kind": text(), "name": text()}), "what it describes"),
                 "differences": some(text(), "what its plan would still show"),
+                "notes": some(text(), "what to know besides"),
+            },
+        )
+    ],
+    "init": [
+        answer(
+            "What was written.",
+            {
+                "wrote": some(text(), "new files, relative to the folder"),
+                "left": some(text(), "files that were there already and are as they were"),
                 "notes": some(text(), "what to know besides"),
             },
         )

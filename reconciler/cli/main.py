@@ -14,11 +14,14 @@ from importlib import import_module
 from pathlib import Path
 
 from reconciler import __version__
+from reconciler.cli import first
 from reconciler.cli.parser import Parser
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import Interrupted, ReconcilerError
 
-READ = {"plan", "apply", "destroy", "status", "recover", "watch", "logs", "stop", "diagnose", "runs"}  # read the file
+READ = {
+    "plan", "apply", "destroy", "status", "recover", "watch", "logs", "stop", "diagnose", "runs", "cost",
+}  # read the file  # fmt: skip
 EPILOG = """\
 exit codes: 0 done, 1 failed, 2 wrong input (nothing was touched), 130 interrupted;
 `apply` and `watch` exit with the task's exit code, or with 119 to 124 for what isn't the task's doing.
@@ -44,6 +47,10 @@ def main(arguments: Sequence[str]) -> int:
         return code
     except ReconcilerError as error:
         terminal.error(error)
+        if module in ("plan", "apply") and os.environ.get("GITHUB_ACTIONS") == "true":
+            from reconciler.cli import github
+
+            github.failed(terminal, module, error)
         return _failed(module, terminal, error.exit_code, error)
     except KeyboardInterrupt:
         terminal.note("interrupted")
@@ -99,8 +106,14 @@ def parser(prog: str = "") -> Parser:
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and the commit")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
+    text = "write the first files of a project: deploy.yaml, a workflow for GitHub Actions, .dockerignore"
+    init = commands.add_parser("init", help=text, description=text[0].upper() + text[1:] + ". Never overwrites one.")
+    first.init(init)
+    _output(init)
+
     plan = _command(commands, "plan", "show what differs from the file; changes nothing")
     _planning(plan)
+    plan.add_argument("--markdown", action="store_true", help="print it as Markdown, for a comment or a page")
     plan.add_argument("--out", metavar="FILE", help="save the plan, for `apply FILE`")
     plan.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when there are changes")
 
@@ -128,6 +141,8 @@ def parser(prog: str = "") -> Parser:
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     _output(completion)
     completion.set_defaults(module="completion")
+
+    first.cost(_command(commands, "cost", "what a run and a month cost, with the sums"))
 
     _runs(commands)
 

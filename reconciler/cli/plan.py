@@ -9,6 +9,7 @@ from pathlib import Path
 from reconciler.cli.common import Target, deployment, plan_options, target, where_line
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.terminal import Terminal
+from reconciler.cost import in_a_line
 from reconciler.deployment import Deployment
 from reconciler.plan import Options, Plan
 
@@ -20,9 +21,18 @@ def run(options: Namespace, terminal: Terminal) -> int:
     here = deployment(where, aws, terminal, options)
     allowed = plan_options(options, list(here.graph.nodes))
     plan = here.plan(here.observe(allowed), allowed)
-    if not options.json:
+    for_github = os.environ.get("GITHUB_ACTIONS") == "true"
+    text = _markdown(plan, where_line(here, where), in_a_line(here.deploy)) if options.markdown or for_github else ""
+    if options.markdown and not options.json:
+        terminal.print(text)
+    elif not options.json:
         terminal.say(terminal.fold("", where_line(here, where)))
         show_plan(terminal, plan, verbose=options.verbose)
+        terminal.say(terminal.fold("", in_a_line(here.deploy)))
+    if for_github:
+        from reconciler.cli import github
+
+        github.plan(terminal, text, plan)
     if options.out:
         _save(Path(options.out), plan, allowed, here, where, options)
     if options.json:
@@ -31,6 +41,12 @@ def run(options: Namespace, terminal: Terminal) -> int:
         local = " --local" if options.local else ""
         terminal.say(f"saved; to do exactly this: python -m reconciler apply {options.out}{local}")
     return 2 if options.detailed_exitcode and plan.changes else 0
+
+
+def _markdown(plan: Plan, place: str, cost: str) -> str:
+    from reconciler.cli import markdown
+
+    return markdown.plan(plan, place, cost)
 
 
 def _save(out: Path, plan: Plan, allowed: Options, here: Deployment, where: Target, options: Namespace) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.aws import Aws
+from reconciler.cli import github
 from reconciler.cli.common import Target
 from reconciler.cli.diagnose import diagnose, show
 from reconciler.cli.interrupt import choose, come_back, command
@@ -41,6 +42,7 @@ class Screen:
     def launched(self, run: Run, attempt: Attempt) -> None:
         """Say which task, with links into the console where there is one."""
         self._began, self.run = attempt.launched, run
+        github.launched(self.terminal, run)
         self.terminal.say(f"  task {attempt.task_arn} on {attempt.provider}")
         if self.where.endpoint is None:
             stream = f"{run.log_prefix}/{run.container}/{attempt.task_arn.rpartition('/')[2]}"

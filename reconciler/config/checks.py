@@ -171,14 +171,17 @@ def _sweep(deploy: Deploy) -> Iterator[Problem]:
 def _names(deploy: Deploy) -> Iterator[Problem]:
     """Two resources of one kind with one name. IAM's names don't differ by case alone."""
     task, ci = deploy.task, deploy.ci
+    plans = ci.github.plan_role if ci and ci.github and ci.github.pull_requests else None
     roles: list[tuple[Path, str | None]] = [
         (("task", "execution_role", "name"), task.execution_role.name),
         (("task", "role", "name"), task.role.name),
         (("ci", "github", "role"), ci.github.role if ci and ci.github else None),
+        (("ci", "github", "plan_role"), plans),
     ]
     policies: list[tuple[Path, str | None]] = [
         (("task", "role", "policy_name"), task.role.policy_name),
         (("ci", "policy_name"), ci.policy_name if ci else None),
+        (("ci", "github", "plan_role"), plans),
     ]
     keys: list[tuple[Path, str | None]] = [
         (("data", "files", i, "key"), f.key) for i, f in enumerate(deploy.data.files)

@@ -132,6 +132,16 @@ class GitHub(Section):
     role: Annotated[str, names.ROLE] | None = Field(
         None, description="The role's name. Default: NAME-ci.", examples=["my-ci-role"]
     )
+    pull_requests: bool = Field(
+        False,
+        description="Also a role that only reads, for `plan` in the repository's own pull requests.",
+        examples=[True],
+    )
+    plan_role: Annotated[str, names.ROLE] | None = Field(
+        None,
+        description="The name of that role; its policy is called the same. Default: NAME-ci-plan.",
+        examples=["my-ci-plan-role"],
+    )
 
 
 class CiUser(Section):
@@ -249,7 +259,7 @@ class Deploy(Section):
         ci = _fill(self.ci, policy_name=f"{self.name}-ci-policy")
         return ci.model_copy(
             update={
-                "github": ci.github and _fill(ci.github, role=f"{self.name}-ci"),
+                "github": ci.github and _fill(ci.github, role=f"{self.name}-ci", plan_role=f"{self.name}-ci-plan"),
                 "user": ci.user and _fill(ci.user, name=f"{self.name}-ci"),
             }
         )

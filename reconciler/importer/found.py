@@ -28,7 +28,8 @@ from reconciler.kinds import (
     TaskDefinitionSpec,
     UserSpec,
 )
-from reconciler.lower import EXECUTION_POLICY, GITHUB
+from reconciler.lower import EXECUTION_POLICY
+from reconciler.lower_ci import GITHUB
 from reconciler.spec import Address, Spec
 
 LISTED = ("role", "user", "bucket", "repository", "log-group", "security-group", "cluster", "task-definition")

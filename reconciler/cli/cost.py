@@ -1,0 +1,125 @@
+"""`cost`: what a run and a month cost, with the arithmetic, by a dated table of list prices."""
+
+from __future__ import annotations
+
+import statistics
+from argparse import Namespace
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler import prices
+from reconciler.cli.common import Target, target
+from reconciler.cli.runs_common import past
+from reconciler.cli.terminal import Terminal, seconds
+from reconciler.cost import GB, Amounts, Line, month_lines, run_lines, tasks, total
+from reconciler.errors import ReconcilerError, UserError
+from reconciler.run.record import State
+
+MINUTES, IMAGE, LOG = 10.0, 0.5, 1.0  # assumed: minutes, GB, MB
+LAST = 10  # runs whose median is taken
+
+
+@dataclass(frozen=True)
+class Known:
+    """A number and where it is from."""
+
+    value: float
+    source: str
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Print it. Reads the record of runs and the size of the image, when AWS can be asked; changes nothing."""
+    for name in ("minutes", "runs_per_month", "image_gb", "log_mb"):
+        if (given := getattr(options, name)) is not None and not 0 <= given < 1e9:
+            raise UserError(f"--{name.replace('_', '-')} {given:g}: write a number of at least 0")
+    where = target(options)
+    span, image, note = _look(options, terminal, where)
+    deploy = where.deploy
+    files = [where.base / one.file for one in deploy.data.files]
+    amounts = Amounts(
+        seconds=span.value * 60,
+        runs=options.runs_per_month or 0.0,
+        image=image.value,
+        data=sum(path.stat().st_size for path in files) / GB,
+        log=(LOG if options.log_mb is None else options.log_mb) / 1024,
+    )
+    once, month = run_lines(deploy, amounts), month_lines(deploy, amounts)
+    log = Known(amounts.log * 1024, "assumed" if options.log_mb is None else "given")
+    if options.json:
+        terminal.json(_json(where, once, month, {"minutes": span, "image_gb": image, "log_mb": log}, options))
+        return 0
+    task = deploy.task
+    terminal.print(
+        f"{deploy.name}: {deploy.region}, {task.platform}, {task.cpu / 1024:g} vCPU, {task.memory / 1024:g} GB"
+    )
+    terminal.print(f"US dollars, list prices of {prices.DATE}, without free tiers and taxes")
+    if note:
+        terminal.note(f"note: {note}")
+    many = f" of {tasks(deploy)} tasks," if tasks(deploy) > 1 else ","
+    terminal.print(f"\nA run{many} {seconds(amounts.seconds)} ({span.source})")
+    _table(terminal, once, "a run")
+    often = f"{amounts.runs:g} runs" if amounts.runs else "no run (--runs-per-month N)"
+    terminal.print(f"\nA month with {often}; image {image.source}, log {log.source}")
+    _table(terminal, month, "a month")
+    if "FARGATE_SPOT" in deploy.run.capacity:
+        terminal.print(
+            "\nA task on Spot is counted at the on-demand price; Spot's own changes, and is up to 70 % less."
+        )
+    if total(once) is None:
+        terminal.print(
+            f"\nNo sum: the table has no price of {deploy.region} for some of it; see {prices.SOURCES['fargate']}"
+        )
+    return 0
+
+
+def _look(options: Namespace, terminal: Terminal, where: Target) -> tuple[Known, Known, str]:
+    """How long a run is and how large the images are: as given, as it was, or assumed. And why AWS wasn't asked."""
+    span = None if options.minutes is None else Known(options.minutes, "given")
+    image = None if options.image_gb is None else Known(options.image_gb, "given")
+    note = ""
+    if (span is None or image is None) and not options.offline:
+        options.deploy = where.deploy
+        try:
+            here = past(options, terminal)
+            if span is None:
+                good = [r.seconds for r in here.runs.all() if r.state is State.SUCCEEDED and r.seconds is not None]
+                if good := good[:LAST]:
+                    span = Known(statistics.median(good) / 60, f"the median of the last {len(good)} good runs")
+            repository = where.deploy.image.repository
+            if image is None and repository is not None:
+                found = here.aws.find_all("ecr", "DescribeImages", "imageDetails", repositoryName=str(repository.name))
+                if sizes := [int(one.get("imageSizeInBytes", 0)) for one in found or ()]:
+                    image = Known(sum(sizes) / GB, f"as it is ({len(sizes)} kept)")
+        except ReconcilerError as error:
+            note = f"AWS can't be asked, so what it knows is assumed: {error}"
+    # Without max_duration in between: how long a run may take says little about how long it takes.
+    return span or Known(MINUTES, "assumed; --minutes N"), image or Known(IMAGE, "assumed"), note
+
+
+def _table(terminal: Terminal, lines: list[Line], name: str) -> None:
+    for line in lines:
+        amount = "?" if line.dollars is None else f"${line.dollars:.6f}"
+        terminal.print(f"  {line.what:<14} {line.sum:<44} {amount:>12}")
+    whole = total(lines)
+    amount = "unknown" if whole is None else f"${whole:.4f}"
+    terminal.print(terminal.style(f"  {name:<14} {'':<44} {amount:>12}", "bold"))
+
+
+def _json(
+    where: Target, once: list[Line], month: list[Line], known: dict[str, Known], options: Namespace
+) -> dict[str, Any]:
+    def table(lines: list[Line]) -> dict[str, Any]:
+        return {
+            "total": total(lines),
+            "lines": [{"what": line.what, "sum": line.sum, "dollars": line.dollars} for line in lines],
+        }
+
+    return {
+        "version": 1,
+        "deploy": where.deploy.name,
+        "region": where.deploy.region,
+        "prices": {"date": prices.DATE, "sources": prices.SOURCES},
+        "assumed": {name: {"value": one.value, "source": one.source} for name, one in known.items()},
+        "run": table(once),
+        "month": {"runs": options.runs_per_month or 0.0} | table(month),
+    }

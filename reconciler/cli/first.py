@@ -1,0 +1,28 @@
+"""What can be said to the commands that come first: `init` and `cost`."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def init(command: argparse.ArgumentParser) -> None:
+    """The arguments of `init`."""
+    command.add_argument("folder", nargs="?", default=".", help="(default: this one)")
+    command.add_argument("--name", metavar="N", help="(default: from the folder's)")
+    command.add_argument("--data", metavar="FILE", help="the data to train on (default: the only data file there is)")
+    command.add_argument("--region", metavar="R", help="(default: as the AWS CLI has it, else us-east-1)")
+    command.add_argument("--account", metavar="ID", help="refuse credentials of any other")
+    command.add_argument("--image", metavar="URI", help="an image that exists, instead of a Dockerfile")
+    command.add_argument("--github", metavar="OWNER/NAME", help="(default: the remote `origin`)")
+    command.add_argument("--install", metavar="REQUIREMENT", help="what pip installs in the workflow to have this tool")
+    command.add_argument("-y", "--yes", action="store_true", help="don't ask")
+    command.set_defaults(module="init")
+
+
+def cost(command: argparse.ArgumentParser) -> None:
+    """The arguments of `cost`."""
+    command.add_argument("--minutes", type=float, metavar="N", help="of a run (default: as the last were, else 10)")
+    command.add_argument("--runs-per-month", type=float, metavar="N", help="(default: none)")
+    command.add_argument("--image-gb", type=float, metavar="N", help="in ECR (default: as it is, else 0.5)")
+    command.add_argument("--log-mb", type=float, metavar="N", help="that a task writes (default: 1)")
+    command.add_argument("--offline", action="store_true", help="ask nothing of AWS")

@@ -1,0 +1,95 @@
+"""What GitHub Actions shows and hands on: a job's summary as Markdown, and a step's outputs.
+
+Used by itself where `GITHUB_ACTIONS` is true; each step names its own files in GITHUB_STEP_SUMMARY and GITHUB_OUTPUT.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from reconciler.cli import markdown
+from reconciler.cli.common import Target
+from reconciler.cli.terminal import Terminal
+from reconciler.deployment import Deployment
+from reconciler.errors import ReconcilerError
+from reconciler.execute import Outcome
+from reconciler.image.kind import ImageSpec
+from reconciler.plan import Plan
+from reconciler.run.record import Run, Runs
+
+HISTORY = 20  # runs whose metrics are drawn
+
+
+def active() -> bool:
+    """Whether this is a step of a workflow."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def plan(terminal: Terminal, text: str, found: Plan) -> None:
+    """The plan's Markdown as summary; `changes` says whether there are any."""
+    if active():
+        _summary(terminal, text)
+        _outputs(terminal, {"changes": "true" if found.changes else "false"})
+
+
+def launched(terminal: Terminal, run: Run) -> None:
+    """The run and its task as outputs as soon as there is a task: a job that is cancelled has them too."""
+    if active():
+        _outputs(terminal, {"run-id": run.id, "task-arn": run.task_arn})
+
+
+def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcome, found: Mapping[str, Any]) -> None:
+    """How an apply ended. found: `verdict`, and `run` or `sweep`, as `apply --json` prints them."""
+    if not active():
+        return
+    digest = _digest(outcome)
+    run = Run.model_validate(found["run"]) if found.get("run") else None
+    verdict = found["verdict"]
+    outputs = {"result": verdict["result"], "exit-code": str(verdict["exit_code"]), "image-digest": digest}
+    if run is not None:
+        outputs |= {"run-id": run.id, "task-arn": run.task_arn, "results": run.output}
+    _outputs(terminal, outputs)
+    linked = where.endpoint is None
+    if run is None:
+        _summary(terminal, markdown.ended(here.deploy.name, found))
+        return
+    try:
+        past = Runs(here.aws, here.names.bucket).all()[:HISTORY]
+    except ReconcilerError:
+        past = []  # the picture of earlier runs is an extra
+    image = f"{here.names.repository_uri}@{digest}" if digest else here.present_image
+    _summary(terminal, markdown.run(run, verdict, here.aws.region, image, past[::-1], linked=linked))
+
+
+def failed(terminal: Terminal, name: str, error: ReconcilerError) -> None:
+    """Why an apply or a plan ended without having done its work."""
+    if active():
+        _summary(terminal, markdown.failed(name, error))
+
+
+def _digest(outcome: Outcome) -> str:
+    images = [found for address, found in outcome.attributes.items() if address.kind == ImageSpec.kind]
+    return str(images[0].get("digest", "")) if images else ""
+
+
+def _summary(terminal: Terminal, text: str) -> None:
+    _append(terminal, "GITHUB_STEP_SUMMARY", text + "\n")
+
+
+def _outputs(terminal: Terminal, values: Mapping[str, str]) -> None:
+    """One line each. None of our values has a line break; one would be another output."""
+    lines = (f"{name}={' '.join(value.split())}\n" for name, value in values.items())
+    _append(terminal, "GITHUB_OUTPUT", "".join(lines))
+
+
+def _append(terminal: Terminal, variable: str, text: str) -> None:
+    if not (path := os.environ.get(variable)):
+        return
+    try:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        terminal.note(f"{variable} can't be written: {error.strerror}")

@@ -1,0 +1,75 @@
+"""Who may run `plan` and `apply` in CI: the `ci:` section as roles, policies and a user. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.canonical import policy
+from reconciler.ci_policy import ci_statements, plan_statements
+from reconciler.config.schema import Policy
+from reconciler.graph import Node
+from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec, UserSpec
+from reconciler.kinds.iam_user import CURRENT
+from reconciler.resource_names import Names
+from reconciler.spec import Address
+
+GITHUB = "token.actions.githubusercontent.com"
+AUDIENCE = "sts.amazonaws.com"
+
+
+def trust(principal: dict[str, Any], action: str = "sts:AssumeRole", **more: Any) -> Any:
+    """A trust policy of one statement."""
+    statement = {"Effect": "Allow", "Principal": principal, "Action": action, **more}
+    return policy({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def given(document: Policy) -> list[dict[str, Any]]:
+    """The statements of a document in the file."""
+    statements: list[dict[str, Any]] = document.model_dump(exclude_defaults=True, mode="json")["Statement"]
+    return statements
+
+
+def _github(names: Names, subject: str) -> Any:
+    """The trust in workflows of GitHub that this subject names."""
+    condition = {"StringEquals": {f"{GITHUB}:aud": AUDIENCE, f"{GITHUB}:sub": subject}}
+    federated = {"Federated": names.iam(f"oidc-provider/{GITHUB}")}
+    return trust(federated, "sts:AssumeRoleWithWebIdentity", Condition=condition)
+
+
+def ci_nodes(names: Names) -> Iterator[Node]:
+    """The policies, roles, provider and user; nothing without a `ci:` section."""
+    ci, tags = names.deploy.ci, names.tags
+    if ci is None:
+        return
+    arn = names.iam(f"policy/{ci.policy_name}")
+    statements = given(ci.policy) if ci.policy else ci_statements(names)
+    document = policy({"Version": "2012-10-17", "Statement": statements})
+    yield Node(PolicySpec(name=str(ci.policy_name), document=document, arn=arn, tags=tags))
+    needs = (Address("policy", str(ci.policy_name)),)
+    if ci.github:
+        yield Node(OidcProviderSpec(name=GITHUB, audiences=(AUDIENCE,), tags=tags))
+        provider, repository = Address("oidc-provider", GITHUB), ci.github.repository
+        who = _github(names, f"repo:{repository}:ref:refs/heads/{ci.github.branch}")
+        yield Node(
+            RoleSpec(name=str(ci.github.role), trust=who, managed_policies=(arn,), tags=tags), (*needs, provider)
+        )
+        if ci.github.pull_requests:
+            # A role of its own: who proposes a change may see what it would do, and do nothing.
+            name = str(ci.github.plan_role)
+            reads = names.iam(f"policy/{name}")
+            document = policy({"Version": "2012-10-17", "Statement": plan_statements(names)})
+            yield Node(PolicySpec(name=name, document=document, arn=reads, tags=tags))
+            who = _github(names, f"repo:{repository}:pull_request")
+            role = RoleSpec(name=name, trust=who, managed_policies=(reads,), tags=tags)
+            yield Node(role, (Address("policy", name), provider))
+    if ci.user:
+        user = UserSpec(
+            name=str(ci.user.name),
+            managed_policies=(arn,),
+            access_keys=(CURRENT,) * ci.user.access_keys,
+            keep_keys=ci.user.keep_keys,
+            key_parameter=f"/reconciler/{names.deploy.name}/users/{ci.user.name}/access-key",
+            tags=tags,
+        )
+        yield Node(user, needs)

@@ -1,0 +1,128 @@
+"""The text of a project's first files. Pure, but for the template beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+WORKFLOW = Path(__file__).with_name("workflow.yml")
+SCHEMA = "deploy.schema.json"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the files say. data: empty for none. image: a folder with a Dockerfile, or empty with `uri`."""
+
+    name: str
+    region: str
+    account: str = ""
+    data: str = ""
+    image: str = "."
+    uri: str = ""
+    repository: str = ""
+    branch: str = "main"
+
+
+def deploy_yaml(answers: Answers) -> str:
+    """deploy.yaml: what was asked for, and what is worth knowing early."""
+    account = f'account: "{answers.account}"' if answers.account else '# account: "123456789012"'
+    data = _scalar(answers.data) if answers.data else ""
+    parts = [
+        f"# yaml-language-server: $schema={SCHEMA}",
+        "#",
+        "# One training pipeline in AWS. What isn't said here has a default: `python -m reconciler show` prints all.",
+        "# ${NAME} and ${NAME:-default} are environment variables, ${git.sha} is the commit.",
+        "",
+        f"name: {answers.name} # other names follow from it",
+        f"region: {answers.region}",
+        f"{account} # refuse to work with credentials of any other account",
+        "",
+        f"data: {data} # uploaded; the program finds it at s3://$S3_BUCKET/$S3_KEY"
+        if data
+        else "# data: data/prices.csv # is uploaded; the program finds it at s3://$S3_BUCKET/$S3_KEY",
+        f"image: {_scalar(answers.image)} # the folder with the Dockerfile"
+        if not answers.uri
+        else f"image: {{uri: {_scalar(answers.uri)}}} # used as it is; nothing is built",
+        "",
+        "task:",
+        "  cpu: 1 vCPU",
+        "  memory: 2GB",
+        "  # environment: {EPOCHS: 20} # not for secrets, which go under `secrets:` by ARN",
+        "",
+        "run: # launched when the image, the data, the command, the environment or the size changed",
+        "  max_duration: 2h # a task is stopped after this long, even when nobody watches any more",
+    ]
+    if answers.repository:
+        branch = "" if answers.branch == "main" else f"\n    branch: {_scalar(answers.branch)}"
+        parts += [
+            "",
+            "ci: # GitHub Actions of this repository: `apply` on the branch, `plan` in pull requests; no stored key",
+            "  github:",
+            f"    repository: {answers.repository}{branch}",
+            "    pull_requests: true",
+        ]
+    return "\n".join(parts) + "\n"
+
+
+def dockerignore(data: str, dockerfile: str) -> str:
+    """.dockerignore of a build context. data: a file in it, which is left out unless the Dockerfile copies it."""
+    lines = [
+        "# What the image isn't made from: a change of these builds nothing.",
+        ".git", ".github", ".reconciler", ".venv", "venv", "**/__pycache__", "**/*.pyc", ".*_cache", "results",
+        "output", "deploy.yaml", SCHEMA, "*.md",
+    ]  # fmt: skip
+    if data and not copies(dockerfile, data):
+        lines.append(data)
+    return "\n".join(lines) + "\n"
+
+
+def copies(dockerfile: str, path: str) -> bool:
+    """Whether a Dockerfile names the file or its folder in a COPY or ADD of its own; `COPY . .` doesn't count."""
+    top = {path, PurePosixPath(path).parts[0], str(PurePosixPath(path).parent)} - {"."}
+    for line in re.findall(r"(?im)^\s*(?:COPY|ADD)\s+(.*)$", dockerfile):
+        words = {word.strip("\"',[]").removeprefix("./").rstrip("/") for word in line.split()[:-1]}
+        if words & top:
+            return True
+    return False
+
+
+def dockerfile(program: str, requirements: str) -> str:
+    """A Dockerfile for a Python program with its requirements."""
+    install = {
+        "requirements.txt": "COPY requirements.txt .\nRUN python -m pip install --no-cache-dir -r requirements.txt\n",
+        "pyproject.toml": "COPY . .\nRUN python -m pip install --no-cache-dir .\n",
+    }.get(requirements, "")
+    return (
+        "FROM python:3.13-slim\n"
+        "ENV HOME=/tmp PYTHONUNBUFFERED=1\n"
+        "WORKDIR /app\n"
+        f"{install}"
+        "COPY . .\n"
+        "# No name and no home of its own: it reads and writes in S3, and in /tmp.\n"
+        "USER 10001:10001\n"
+        f'CMD ["python", "{program}"]\n'
+    )
+
+
+def workflow(answers: Answers, *, file: str, install: str, results: str, arm: bool) -> str:
+    """The GitHub Actions workflow. file, results: relative to the repository. install: what pip installs, or empty."""
+    values = {
+        "NAME": answers.name,
+        "BRANCH": answers.branch,
+        "REGION": answers.region,
+        "FILE": file,
+        "ARGUMENTS": file if re.fullmatch(r"[A-Za-z0-9_./-]+", file) else json.dumps(file),
+        "INSTALL": json.dumps(install) if install else "${{ vars.RECONCILER }}",
+        "RUNNER": "ubuntu-24.04-arm" if arm else "ubuntu-24.04",
+        "RESULTS": results,
+    }
+    return re.sub(r"<<([A-Z]+)>>", lambda match: values[match[1]], WORKFLOW.read_text(encoding="utf-8"))
+
+
+def _scalar(text: str) -> str:
+    """`text` as a YAML scalar, in quotes where it needs them."""
+    return (
+        text if re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_./@:-]*(?<!:)", text) else json.dumps(text, ensure_ascii=False)
+    )

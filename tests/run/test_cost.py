@@ -1,0 +1,137 @@
+"""What a run and a month cost: sums by hand, prices that aren't known, and the command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reconciler import prices
+from reconciler.config import Deploy, load
+from reconciler.cost import Amounts, in_a_line, month_lines, run_lines, total
+from tests.cli.conftest import Project
+from tests.cli.conftest import project as project
+from tests.cli.test_json import holds
+
+DOCS = Path(__file__).parents[2] / "docs" / "cost.md"
+GUIDE = "name: guide\nregion: us-east-1\nimage: {uri: x}\ntask: {cpu: 1024, memory: 2048}\nlogs: {retention_days: 7}\n"
+
+
+def deploy(tmp_path: Path, text: str) -> Deploy:
+    (tmp_path / "deploy.yaml").write_text(text)
+    return load(tmp_path / "deploy.yaml", environ={}, files=False)
+
+
+def dollars(tmp_path: Path, text: str, amounts: Amounts) -> dict[str, float | None]:
+    found = deploy(tmp_path, text)
+    return {line.what: line.dollars for line in [*run_lines(found, amounts), *month_lines(found, amounts)]}
+
+
+def test_the_guides_example(tmp_path: Path) -> None:
+    amounts = Amounts(seconds=600, runs=30, image=0.5, data=50 / 1024, log=5 / 30)
+    found = dollars(tmp_path, GUIDE, amounts)
+    by_hand = {
+        "vCPU": 1 * (10 / 60) * 0.04048, "memory": 2 * (10 / 60) * 0.004445, "public IPv4": (10 / 60) * 0.005,
+        "log taken in": 5 / 30 * 0.50, "image in ECR": 0.5 * 0.10, "data in S3": 50 / 1024 * 0.023,
+        "log kept": 5 * 7 / 30 * 0.03,
+    }  # fmt: skip
+    assert {name: found[name] for name in by_hand} == pytest.approx(by_hand)
+    fargate = 30 * (by_hand["vCPU"] + by_hand["memory"])
+    assert fargate == pytest.approx(0.2469, abs=5e-5)
+    assert fargate < 2.00 / 8, "the guide says $2.00"
+    whole = total(month_lines(deploy(tmp_path, GUIDE), amounts))
+    assert whole == pytest.approx(30 * sum(list(by_hand.values())[:4]) + sum(list(by_hand.values())[4:]))
+
+    # The page says the same.
+    text = DOCS.read_text(encoding="utf-8")
+    rows = {
+        name: float(amount) for name, amount in re.findall(r"^\| ([a-zA-Z][^|]*?) \|.*?\| \$([\d.]+) \|", text, re.M)
+    }
+    times = {"image": 1, "data": 1, "log kept": 1}
+    names = {"image": "image in ECR", "data": "data in S3"}
+    assert rows == pytest.approx(
+        {name: times.get(name, 30) * by_hand[names.get(name, name)] for name in rows}, abs=5.1e-5
+    )
+    assert len(rows) == 7
+    assert f"**${whole:.2f}**" in text
+    small = total(month_lines(deploy(tmp_path, GUIDE), Amounts(600, 30, 0.5, 50 / 1024, 1 / 1024)))
+    assert f"the month is **${small:.2f}**" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "hourly"),
+    [
+        ("", 3600, 0.04048 + 2 * 0.004445),
+        ("region: eu-central-1\n", 3600, 0.04656 + 2 * 0.00511),
+        ("region: ap-northeast-1\ntask: {cpu: 4096, memory: 8192}\n", 3600, 4 * 0.05056 + 8 * 0.00553),
+        ("task: {platform: ARM64}\n", 3600, 0.03238 + 2 * 0.00356),
+        ("task: {ephemeral_storage: 50}\n", 3600, 0.04048 + 2 * 0.004445 + 30 * 0.000111),
+        ("run: {capacity: FARGATE_SPOT}\n", 3600, 0.04048 + 2 * 0.004445),
+        ("", 5, (0.04048 + 2 * 0.004445) / 60),  # one minute is the least
+        ("run: {sweep: {grid: {A: [1, 2, 3]}}}\n", 3600, 3 * (0.04048 + 2 * 0.004445)),
+    ],
+)
+def test_a_run_by_region_architecture_size_and_number(tmp_path: Path, text: str, seconds: float, hourly: float) -> None:
+    found = deploy(tmp_path, f"name: ok\nimage: {{uri: x}}\nnetwork: {{public_ip: false}}\n{text}")
+    assert total(run_lines(found, Amounts(seconds, 0, 0, 0, 0))) == pytest.approx(hourly)
+    if not found.run.sweep:
+        task = found.task
+        one = prices.task_cost(found.region, task.platform, task.cpu, task.memory, seconds, task.ephemeral_storage)
+        assert one == pytest.approx(hourly)
+
+
+def test_what_is_not_in_the_table_is_not_guessed(tmp_path: Path) -> None:
+    nowhere = deploy(tmp_path, "name: ok\nregion: af-south-1\nimage: {uri: x}\n")
+    lines = run_lines(nowhere, Amounts(600, 30, 0.5, 1, 1))
+    assert [line.dollars for line in lines] == [None] * 4
+    assert all(line.sum.endswith("unknown price") for line in lines)
+    assert total(month_lines(nowhere, Amounts(600, 30, 0.5, 1, 1))) is None
+    assert prices.task_cost("af-south-1", "X86_64", 1024, 2048, 60) is None
+    # Of a region whose prices are known, one that isn't spoils the sum and nothing else.
+    disk = run_lines(
+        deploy(tmp_path, "name: ok\nregion: eu-west-1\ntask: {ephemeral_storage: 30}\n"), Amounts(60, 0, 0, 0, 0)
+    )
+    assert [line.what for line in disk if line.dollars is None] == ["disk"]
+    assert "has no prices of af-south-1" in in_a_line(nowhere)
+
+
+def test_the_line_in_the_plan(tmp_path: Path) -> None:
+    text = "name: ok\nimage: {uri: x}\nnetwork: {public_ip: false}\n"
+    assert in_a_line(deploy(tmp_path, text)) == "Cost: a run is $0.0494 an hour. `cost` shows the sums."
+    limited = in_a_line(deploy(tmp_path, text + "run: {max_duration: 30m, capacity: FARGATE_SPOT}\n"))
+    assert limited == (
+        "Cost: a run is $0.0494 an hour, at most $0.0247 until run.max_duration; Spot is less. `cost` shows the sums."
+    )
+
+
+def test_the_command_without_aws(project: Project) -> None:
+    shown = project.run("cost", "--offline", "--runs-per-month", "30")
+    assert shown.code == 0, shown.err
+    assert all(len(line) <= 80 for line in shown.out.splitlines())
+    assert "A run, 10 min 0 s (assumed; --minutes N)" in shown.out
+    found = holds("cost", project.run("cost", "--offline", "--minutes", "6", "--json").out)
+    assert found["run"]["lines"][0] == {
+        "what": "vCPU", "sum": "0.25 x 0.1 h x $0.04048", "dollars": pytest.approx(0.001012),
+    }  # fmt: skip
+    assert found["prices"]["date"] == prices.DATE
+    wrong = project.run("cost", "--offline", "--minutes", "-1")
+    assert wrong.code == 2
+    assert "--minutes -1" in wrong.err
+
+
+def test_the_command_knows_what_was(project: Project) -> None:
+    assert project.run("apply", "--local").code == 0
+    shown = project.run("cost", "--local").out
+    assert "(the median of the last 1 good runs)" in shown
+    assert "image as it is (1 kept)" in shown
+
+
+def test_no_credentials_are_no_error(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    shown = project.run("cost")
+    assert shown.code == 0
+    assert "AWS can't be asked" in shown.err
+    assert "assumed" in shown.out

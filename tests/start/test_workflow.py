@@ -1,0 +1,200 @@
+"""The workflow that `init` writes: what linters say of it, and its shell steps run as a runner does, in an AWS."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+
+from reconciler.local import status
+from tests.cli.conftest import PROGRAM, Project
+from tests.lab_client import ROOT, until
+
+ENDLESS = "import time\nprint('at work', flush=True)\nwhile True: time.sleep(0.1)\n"
+CANCEL = 7.5  # seconds from a runner's SIGINT to its SIGTERM
+
+
+class Runner:
+    """Runs the steps of a job as GitHub's runner does: a script in a file, `bash -e`, files for what it says."""
+
+    def __init__(self, project: Project, job: str) -> None:
+        self.project = project
+        workflow = yaml.safe_load((project.folder / ".github" / "workflows" / "pipeline.yml").read_text())
+        self.steps = {step["name"]: step for step in workflow["jobs"][job]["steps"] if "run" in step}
+        self.home = project.folder / ".reconciler" / "runner"  # no part of the image
+        self.home.mkdir(exist_ok=True)
+        self.output, self.summary = self.home / "output.txt", self.home / "summary.md"
+        self.output.touch()
+        self.summary.touch()
+        found = status(project.folder / ".reconciler" / "local")
+        assert found is not None
+        self.url = found.endpoint_url
+
+    def start(self, name: str) -> subprocess.Popen[str]:
+        """Start a step. Only what the runner's own files and the credentials are is in its environment."""
+        script = self.home / "step.sh"
+        script.write_text(self.steps[name]["run"])
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
+            "HOME": str(self.project.folder), "CI": "true", "GITHUB_ACTIONS": "true",
+            "GITHUB_OUTPUT": str(self.output), "GITHUB_STEP_SUMMARY": str(self.summary),
+            "AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1", "RECONCILER": str(ROOT),
+        }  # fmt: skip
+        return subprocess.Popen(
+            ["bash", "-e", str(script)], cwd=self.project.folder, env=environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def run(self, name: str) -> tuple[int, str]:
+        """Run a step to its end: exit code and log."""
+        step = self.start(name)
+        log, _ = step.communicate(timeout=60)
+        return step.returncode, log
+
+    def outputs(self) -> dict[str, str]:
+        """The outputs so far; of one that is given twice, the last counts."""
+        return dict(line.split("=", 1) for line in self.output.read_text().splitlines())
+
+    def client(self, service: str) -> Any:
+        """A client of the same AWS."""
+        session: Any = boto3.session.Session("x", "x", region_name="us-east-1")
+        return session.client(service, endpoint_url=self.url)
+
+
+def made(project: Project, program: str = PROGRAM) -> None:
+    """A project as `init` makes it, its image and resources made by a person, as is said in the workflow."""
+    (project.folder / "deploy.yaml").unlink()
+    project.write("train.py", program)
+    assert project.run("init", "--name", "tiny", "--github", "owner/tiny").code == 0
+    ended = project.run("apply", "--local", "--skip-run")
+    assert ended.code == 0, ended.out + ended.err
+
+
+def test_the_plan_and_the_apply_of_a_workflow(project: Project) -> None:
+    made(project)
+    plan = Runner(project, "plan")
+    code, log = plan.run("Plan")
+    assert code == 0, log
+    assert plan.outputs() == {"changes": "false"}
+    assert plan.summary.read_text().startswith("### Nothing to change: ")
+
+    apply = Runner(project, "apply")
+    code, log = apply.run("Apply")
+    assert code == 0, log
+    assert "  | hello from the task" in log
+    outputs, summary = apply.outputs(), apply.summary.read_text()
+    task = apply.client("ecs").describe_tasks(cluster="tiny", tasks=[outputs["task-arn"]])["tasks"][0]
+    assert task["lastStatus"] == "STOPPED"
+    (image,) = apply.client("ecr").describe_images(repositoryName="tiny")["imageDetails"]
+    assert outputs["image-digest"] == image["imageDigest"]
+    assert (outputs["result"], outputs["exit-code"]) == ("succeeded", "0")
+    assert outputs["results"] == f"s3://tiny-data-123456789012/runs/{outputs['run-id']}/output"
+    assert f"### ✅ Run `{outputs['run-id']}` succeeded" in summary
+    assert f"`{outputs['task-arn']}`" in summary
+    assert "| `rows` | 3 |" in summary
+    assert (project.folder / "results" / outputs["run-id"] / "report.html").is_file(), "the artifact's content"
+
+    # A change: shown in the plan, then another run, whose metrics are drawn over those before.
+    project.write("prices.csv", "a,b\n1,2\n3,4\n5,6\n")
+    assert Runner(project, "plan").run("Plan")[0] == 0
+    assert "```diff\n" in plan.summary.read_text()
+    assert apply.outputs()["changes"] == "true"
+    assert apply.run("Apply")[0] == 0
+    assert apply.outputs()["run-id"] != outputs["run-id"]
+    chart = re.search(
+        r"```mermaid\nxychart-beta\n    title \"rows\"\n.*\n    line \[3, 4\]\n```", apply.summary.read_text()
+    )
+    assert chart
+
+    # A program that fails fails the job, with its code.
+    path = project.folder / "deploy.yaml"
+    path.write_text(path.read_text().replace("# environment: {EPOCHS: 20}", "environment: {EXIT: 37}"))
+    assert apply.run("Apply")[0] == 37
+    assert (apply.outputs()["result"], apply.outputs()["exit-code"]) == ("task-failed", "37")
+    assert "### ❌ Run" in apply.summary.read_text()
+
+
+def test_an_error_is_in_the_summary(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.folder / "summary.md"))
+    project.write("deploy.yaml", "name: tiny\nregoin: us-east-1\n")
+    assert project.run("plan").code == 2
+    assert "did you mean region?" in (project.folder / "summary.md").read_text()
+
+
+def test_a_cancelled_job_leaves_or_stops_its_task(project: Project) -> None:
+    made(project, ENDLESS)
+    apply = Runner(project, "apply")
+    ecs = apply.client("ecs")
+    path = project.folder / "deploy.yaml"
+
+    def state(arn: str) -> str:
+        return str(ecs.describe_tasks(cluster="tiny", tasks=[arn])["tasks"][0]["lastStatus"])
+
+    arns = []
+    for word, said in (("detach", "goes on"), ("stop", "is being stopped")):  # the second comes back to the first's run
+        path.write_text(path.read_text().replace("run: #", f"run:\n  on_interrupt: {word} #"))
+        apply.output.write_text("")
+        step = apply.start("Apply")
+        arns.append(until(lambda: apply.outputs().get("task-arn", ""), "the task to be told"))
+        until(lambda: state(arns[-1]) == "RUNNING", "the task to run")
+        step.send_signal(signal.SIGINT)  # to the step's own process, as the runner does
+        log, _ = step.communicate(timeout=CANCEL)
+        assert step.returncode == 130, log
+        assert said in log
+        assert apply.outputs()["run-id"] in apply.summary.read_text()
+        if word == "detach":
+            assert state(arns[-1]) == "RUNNING"
+            path.write_text(path.read_text().replace("run:\n  on_interrupt: detach #", "run: #"))
+    assert arns[0] == arns[1]
+    until(lambda: state(arns[0]) == "STOPPED", "the task to stop")
+
+
+@pytest.fixture
+def workflow(project: Project) -> Path:
+    (project.folder / "deploy.yaml").unlink()
+    assert project.run("init", "--name", "tiny", "--github", "owner/tiny").code == 0
+    return project.folder / ".github" / "workflows" / "pipeline.yml"
+
+
+def test_zizmor_finds_nothing(workflow: Path) -> None:
+    zizmor = shutil.which("zizmor", path=str(Path(sys.executable).parent)) or shutil.which("zizmor")
+    if zizmor is None:
+        pytest.skip("zizmor isn't installed")
+    command = [zizmor, "--offline", "--no-progress", "--persona=pedantic", str(workflow)]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+    workflow.write_text(workflow.read_text().replace('"${RECONCILER', '"${{ github.head_ref }}${RECONCILER'))
+    assert subprocess.run(command, capture_output=True).returncode != 0
+
+
+def test_actionlint_finds_nothing(workflow: Path) -> None:
+    actionlint = shutil.which("actionlint")
+    if actionlint is None:
+        pytest.skip("actionlint isn't installed: its packages fetch a program when they are installed")
+    found = subprocess.run([actionlint, str(workflow)], capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+
+
+def test_actions_are_pinned_and_rights_are_the_least(workflow: Path) -> None:
+    text = workflow.read_text()
+    assert "<<" not in text
+    uses = re.findall(r"uses: (\S+)(.*)", text)
+    assert len(uses) == 7
+    for action, comment in uses:
+        assert re.fullmatch(r"[a-z-]+/[a-z-]+@[0-9a-f]{40}", action)
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment)
+    found = yaml.safe_load(text)
+    assert found["permissions"] == {}
+    assert [job["permissions"] for job in found["jobs"].values()] == [{"contents": "read", "id-token": "write"}] * 2
+    assert found["jobs"]["apply"]["concurrency"] == {"group": "apply-tiny", "cancel-in-progress": False}
