@@ -51,7 +51,7 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
             return load(service_name, type_name, api_version)
         operations = EC2 if service_name == "ec2" else None
         return self._small(
-            f"{service_name}-{api_version}",
+            f"{service_name}-{api_version or 'latest'}",
             lambda: without_rest(load(service_name, type_name, api_version), operations),
         )
 
