@@ -116,11 +116,25 @@ RULES = (
     Rule(Fault.ALREADY_THERE, "ssm", "ParameterAlreadyExists"),
     Rule(Fault.GONE, "ssm", "ParameterNotFound"),
     Rule(Fault.NOT_YET, "ssm", "TooManyUpdates"),
-    # EventBridge Scheduler, DynamoDB
+    # EventBridge Scheduler
     Rule(Fault.NOT_YET, "scheduler", "ValidationException", text="to assume the role", fresh=True),
     Rule(Fault.NOT_YET, "scheduler", "ConflictException", ("Update", "Delete")),
     Rule(Fault.ALREADY_THERE, "scheduler", "ConflictException", ("Create",)),
     Rule(Fault.GONE, "scheduler", "ResourceNotFoundException"),
+    # SNS, SQS, EventBridge
+    Rule(Fault.NOT_YET, "sns", "ConcurrentAccess"),
+    Rule(Fault.GONE, "sns", "NotFound"),
+    Rule(Fault.GONE, "sns", "ResourceNotFound"),
+    Rule(Fault.NOT_YET, "sqs", "AWS.SimpleQueueService.QueueDeletedRecently"),
+    Rule(Fault.NOT_YET, "sqs", "QueueDeletedRecently"),
+    Rule(Fault.ALREADY_THERE, "sqs", "QueueAlreadyExists"),
+    Rule(Fault.ALREADY_THERE, "sqs", "QueueNameExists"),
+    Rule(Fault.GONE, "sqs", "AWS.SimpleQueueService.NonExistentQueue"),
+    Rule(Fault.GONE, "sqs", "QueueDoesNotExist"),
+    Rule(Fault.NOT_YET, "events", "ConcurrentModificationException"),
+    Rule(Fault.GONE, "events", "ResourceNotFoundException"),
+    # Secrets Manager, DynamoDB
+    Rule(Fault.GONE, "secretsmanager", "ResourceNotFoundException"),
     Rule(Fault.ALREADY_THERE, "dynamodb", "ResourceInUseException", ("CreateTable",)),
     Rule(Fault.NOT_YET, "dynamodb", "ResourceInUseException"),
     Rule(Fault.NOT_YET, "dynamodb", "LimitExceededException", text="simultaneously"),

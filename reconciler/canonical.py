@@ -33,6 +33,19 @@ def strings(value: Any) -> Strings:
 StringSet = Annotated[Strings, BeforeValidator(strings)]
 
 
+def json_text(value: Any) -> Any:
+    """JSON with its keys sorted and nothing between them; text that is no JSON stays as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.dumps(json.loads(value), sort_keys=True, separators=(",", ":"))
+    except ValueError:
+        return value
+
+
+JsonText = Annotated[str, BeforeValidator(json_text)]
+
+
 class Caseless(str):
     """Text that IAM compares without case; it stays as it was written."""
 

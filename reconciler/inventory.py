@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from reconciler.aws import Aws
-from reconciler.kinds import Cluster, ClusterSpec, tags
+from reconciler.kinds import Cluster, ClusterSpec, Queue, Schedule, tags
 from reconciler.spec import OWNER_TAG
 
 # Roles that AWS makes and keeps for itself.
@@ -47,6 +47,10 @@ NAMES: Mapping[str, Callable[[Aws], list[str]]] = {
     "log-group": _named("logs", "DescribeLogGroups", "logGroups", "logGroupName"),
     "security-group": _named("ec2", "DescribeSecurityGroups", "SecurityGroups", "GroupName"),
     "cluster": _clusters,
+    "queue": lambda aws: [url.rpartition("/")[2] for url in aws.pages("sqs", "ListQueues", "QueueUrls")],
+    "schedule": _named("scheduler", "ListSchedules", "Schedules", "Name", GroupName="default"),
+    "topic": lambda aws: [one["TopicArn"].rpartition(":")[2] for one in aws.pages("sns", "ListTopics", "Topics")],
+    "rule": _named("events", "ListRules", "Rules", "Name"),
     "task-definition": lambda aws: list(aws.pages("ecs", "ListTaskDefinitionFamilies", "families", status="ACTIVE")),
 }
 
@@ -90,6 +94,8 @@ _OWNER: Mapping[str, Callable[[Aws, str], str | None]] = {
     "repository": _by_arn("ecr", "ListTagsForResource", "resourceArn", "tags", "repository/{}"),
     "log-group": _log_group,
     "task-definition": _family,
+    "topic": _by_arn("sns", "ListTagsForResource", "ResourceArn", "Tags", "{}"),
+    "rule": _by_arn("events", "ListTagsForResource", "ResourceARN", "Tags", "rule/{}"),
 }
 
 
@@ -108,6 +114,10 @@ def owned(aws: Aws, kind: str, deploy: str) -> list[str]:
         owner = _pairs("iam", "ListPolicyTags", "PolicyArn", "Tags")
         owners = aws.each(lambda arn: owner(aws, arn), listed.values())
         return sorted(name for name, found_owner in zip(listed, owners, strict=True) if found_owner == deploy)
+    if kind in ("queue", "schedule"):
+        one: Any = Queue() if kind == "queue" else Schedule()
+        seen = one.observe(aws, [one.spec(name=name) for name in names(aws, kind)])
+        return sorted(name for name, found_one in seen.items() if found_one.owner == deploy)
     listed_names = names(aws, kind)
     owners = aws.each(partial(_OWNER[kind], aws), listed_names)
     return sorted(name for name, found_owner in zip(listed_names, owners, strict=True) if found_owner == deploy)

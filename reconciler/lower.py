@@ -26,6 +26,7 @@ from reconciler.kinds.ecs_cluster import Weight
 from reconciler.kinds.s3_bucket import BLOCKS
 from reconciler.kinds.s3_lifecycle import Expiry
 from reconciler.lower_ci import ci_nodes, given, trust
+from reconciler.lower_events import scheduler_role, unattended
 from reconciler.resource_names import RUNS as RUNS
 from reconciler.resource_names import Names as Names
 from reconciler.spec import Address, Ref, Spec
@@ -50,6 +51,7 @@ def lower(
             *_bucket(names, objects),
             *_image(names, image),
             *_run(names, image, fallback),
+            *unattended(names),
         ]
     )
 
@@ -103,22 +105,12 @@ def _task_roles(names: Names) -> Iterator[Node]:
 
 
 def _stop_role(names: Names) -> Iterator[Node]:
-    """What may stop the tasks of this cluster, and nothing else, for this account's schedules."""
-    if names.deploy.run.max_duration is None:
-        return
-    condition = {"StringEquals": {"aws:SourceAccount": names.facts.account}}
-    statement = {
-        "Effect": "Allow", "Action": "ecs:StopTask", "Resource": names.arn("ecs", f"task/{names.deploy.cluster.name}/*")
-    }  # fmt: skip
-    yield Node(
-        RoleSpec(
-            name=names.stop_role,
-            trust=trust({"Service": "scheduler.amazonaws.com"}, Condition=condition),
-            description="Stops a task when run.max_duration is over",
-            inline_policies={"stop": policy({"Version": "2012-10-17", "Statement": [statement]})},
-            tags=names.tags,
-        )
-    )
+    """What may stop the tasks of this cluster, and nothing else."""
+    if names.deploy.run.max_duration is not None:
+        tasks = names.arn("ecs", f"task/{names.deploy.cluster.name}/*")
+        statement = {"Effect": "Allow", "Action": "ecs:StopTask", "Resource": tasks}
+        what = "Stops a task when run.max_duration is over"
+        yield scheduler_role(names, names.stop_role, what, "stop", [statement])
 
 
 def _secrets(names: Names) -> list[dict[str, Any]]:

@@ -109,6 +109,24 @@ NEEDS: dict[str, Needs] = {
         ("ecs:RegisterTaskDefinition", "ecs:TagResource"), ("ecs:DeregisterTaskDefinition",),
         fields={"": ("ecs:RegisterTaskDefinition",), "tags": ("ecs:TagResource", "ecs:UntagResource")},
     ),
+    "queue": Needs(
+        ("sqs:CreateQueue", "sqs:TagQueue"), ("sqs:DeleteQueue",),
+        fields={"tags": ("sqs:TagQueue", "sqs:UntagQueue"), "": ("sqs:SetQueueAttributes",)},
+    ),
+    "schedule": Needs(
+        ("scheduler:CreateSchedule",), ("scheduler:DeleteSchedule",), fields={"": ("scheduler:UpdateSchedule",)}
+    ),
+    "topic": Needs(
+        ("sns:CreateTopic", "sns:TagResource"), ("sns:DeleteTopic",), set={"subscriptions": ("sns:Subscribe",)},
+        fields={"subscriptions": ("sns:Unsubscribe",), "tags": ("sns:TagResource", "sns:UntagResource"),
+                "": ("sns:SetTopicAttributes",)},
+    ),
+    "rule": Needs(
+        ("events:PutRule", "events:TagResource"), ("events:DeleteRule", "events:RemoveTargets"),
+        set={"targets": ("events:PutTargets",)},
+        fields={"targets": ("events:RemoveTargets",), "tags": ("events:TagResource", "events:UntagResource"),
+                "": ("events:PutRule",)},
+    ),
 }  # fmt: skip
 
 
@@ -146,6 +164,8 @@ def resource(address: Address, aws: Aws) -> str:
         "repository": ("ecr", f"repository/{name}"), "image": ("ecr", f"repository/{name}"),
         "log-group": ("logs", f"log-group:{name}:*"), "security-group": ("ec2", "security-group/*"),
         "cluster": ("ecs", f"cluster/{name}"), "task-definition": ("ecs", f"task-definition/{name}:*"),
+        "queue": ("sqs", name), "topic": ("sns", name), "rule": ("events", f"rule/{name}"),
+        "schedule": ("scheduler", f"schedule/default/{name}"),
     }  # fmt: skip
     return aws.arn(*paths[kind])
 

@@ -53,6 +53,32 @@ class Names:
         return f"{self.deploy.name}-stop-role"
 
     @property
+    def schedule(self) -> str:
+        """The schedule that starts runs, and the group by which ECS knows the tasks that it started."""
+        schedule = self.deploy.schedule
+        return str(schedule.name if schedule else f"{self.deploy.name}-schedule")
+
+    @property
+    def schedule_role(self) -> str:
+        """The role with which EventBridge Scheduler starts them."""
+        return f"{self.deploy.name}-schedule-role"
+
+    @property
+    def dead_letters(self) -> str:
+        """The queue that gets the launches that failed."""
+        return f"{self.deploy.name}-schedule-dead-letters"
+
+    @property
+    def topic(self) -> str:
+        """The ARN of the topic that tells how runs end."""
+        notify = self.deploy.notify
+        return self.arn("sns", str(notify.topic if notify else f"{self.deploy.name}-runs"))
+
+    def rule(self, result: str) -> str:
+        """The rule that tells of scheduled runs that end with `success` or `failure`."""
+        return f"{self.deploy.name}-schedule-{result}"
+
+    @property
     def tags(self) -> dict[str, str]:
         """The file's tags and the one that says whose a resource is."""
         return {**self.deploy.tags, OWNER_TAG: self.deploy.name}

@@ -26,7 +26,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
             hint="runs | runs show [RUN] | runs compare A B | runs best METRIC",
         )
     if verb == "list":
-        found = here.runs.all()
+        found = here.all()
         _list(terminal, found, options.json)
     elif verb == "show":
         _show(terminal, here.find(names[0] if names else ""), options.json)
@@ -114,7 +114,7 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[
 
 
 def _best(terminal: Terminal, here: Past, metric: str, options: Namespace) -> None:
-    found = [one for one in here.runs.all() if metric in one.metrics]
+    found = [one for one in here.all() if metric in one.metrics]
     if not found:
         raise UserError(f"no run has the metric {metric!r}", hint="`runs show` lists the metrics of a run")
     found.sort(key=lambda one: one.metrics[metric], reverse=not options.lowest)

@@ -13,6 +13,7 @@ from reconciler.facts import Facts
 from reconciler.lower import Names
 from reconciler.run.logs import TaskLog
 from reconciler.run.record import Run, Runs
+from reconciler.run.scheduled import scheduled_runs
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,23 @@ class Past:
         """The run with this id, or whose id ends or begins like this; the newest for no id. Raises UserError."""
         if run_id and (exact := self.runs.get(run_id)) is not None:
             return exact
-        found = [run for run in self.runs.all() if not run_id or run_id in run.id]
+        found = [run for run in self.all() if not run_id or run_id in run.id or run.task_arn.endswith(f"/{run_id}")]
         if len(found) > 1 and run_id:
             raise UserError(f"{run_id} means several runs: {', '.join(run.id for run in found[:5])}")
         if not found:
             what = f"there is no run {run_id}" if run_id else "there is no run yet"
             raise UserError(what, hint="`python -m reconciler runs` lists them; `apply` launches one")
         return found[0]
+
+    def all(self) -> list[Run]:
+        """Every run, newest first: the recorded ones, and those of the schedule that ECS still knows."""
+        recorded, scheduled = self.aws.together(
+            self.runs.all, lambda: scheduled_runs(self.aws, self.where.deploy, self.runs)
+        )
+        over = {run.id for run in recorded if run.state.over}
+        newer = [run for run in scheduled if run.id not in over]
+        kept = [run for run in recorded if run.id not in {one.id for one in newer}]
+        return sorted([*kept, *newer], key=lambda run: run.created, reverse=True)
 
     def log(self, run: Run, number: int = 0) -> TaskLog:
         """The log of a run's newest attempt, or of that with this number."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.cli.common import Target
 from reconciler.cli.interrupt import choose, come_back
+from reconciler.cli.task import notifier
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
 from reconciler.config.sweep import Sweep
@@ -18,6 +19,7 @@ from reconciler.run.fingerprint import fingerprint
 from reconciler.run.fleet import Fleet
 from reconciler.run.job import Decision, decide, supervisor
 from reconciler.run.launch import Launch, new_run
+from reconciler.run.notify import of_sweep
 from reconciler.run.overrides import Overrides
 from reconciler.run.record import Run, Runs, State
 from reconciler.run.sweep import label
@@ -98,6 +100,8 @@ class SweepWork:
                 hint = "what runs goes on; run the same command again to go on with what is missing"
                 raise RunFailed(f"lost sight of {self.id}: {error}", hint=hint) from None
             self.terminal.status("")
+            message = of_sweep(self.here.deploy.name, self.id, list(ended.values()), self.name)
+            notifier(self.terminal, self.here).tell(message)
         else:
             self.terminal.say("Nothing to run: every combination has a run that succeeded.")
         found = [ended.get(d.fingerprint) or d.run for d in self.decisions]

@@ -19,6 +19,7 @@ from reconciler.errors import Interrupted, ReconcilerError
 from reconciler.run.job import supervisor
 from reconciler.run.launch import Launch
 from reconciler.run.links import log_link, task_link
+from reconciler.run.notify import Notifier, of_run
 from reconciler.run.record import Run, Runs, State
 from reconciler.run.results import fetch
 from reconciler.run.retry import Again, Attempt
@@ -97,6 +98,7 @@ def watch(
         terminal.status("")
         raise RunFailed(f"lost sight of run {run.id}: {error}", hint=come_back(where, run)) from None
     terminal.status("")
+    notifier(terminal, here).tell(of_run(here.deploy.name, run))
     if run.state is not State.SUCCEEDED and terminal.quiet:
         for line in screen.tail:
             terminal.print(f"  {line}")
@@ -104,6 +106,11 @@ def watch(
         copy_results(terminal, where, here, runs, run)
     report(terminal, where, here, run)
     return run, exit_code(run)
+
+
+def notifier(terminal: Terminal, here: Deployment) -> Notifier:
+    """What tells those who want to hear how runs end."""
+    return Notifier(here.aws, here.names, terminal.note)
 
 
 def copy_results(terminal: Terminal, where: Target, here: Deployment, runs: Runs, run: Run) -> None:

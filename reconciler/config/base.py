@@ -24,6 +24,11 @@ class AsWritten:
         return found
 
 
+@dataclass(frozen=True)
+class Unshown:
+    """Marks a field where somebody may have written a secret by mistake: what looks like a URL there isn't shown."""
+
+
 def _any_scalar(schema: Any) -> Any:
     """`schema` with numbers and booleans allowed wherever text is, but for the names of properties."""
     if isinstance(schema, list):

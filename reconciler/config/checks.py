@@ -6,28 +6,15 @@ import difflib
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path as FilePath
 
 from reconciler.config.fargate import check_size
 from reconciler.config.names import OBJECT_KEY
 from reconciler.config.problems import Path, show_path
+from reconciler.config.problems import Problem as Problem
 from reconciler.config.regions import known_regions
 from reconciler.config.schema import Deploy
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong at `path`, which also depends on the fields `uses`; {value} in the message is that at `path`.
-
-    `tells` says that the fix tells something about the fields' values.
-    """
-
-    path: Path
-    message: str
-    fix: str
-    uses: tuple[Path, ...] = ()
-    tells: bool = False
+from reconciler.config.unattended_checks import check_unattended
 
 
 def check(deploy: Deploy) -> Iterator[Problem]:
@@ -39,6 +26,7 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     yield from _environment(deploy)
     yield from _capacity(deploy)
     yield from _sweep(deploy)
+    yield from check_unattended(deploy)
     if deploy.ci and not (deploy.ci.github or deploy.ci.user):
         yield Problem(("ci",), "ci names nobody", "add github: {repository: OWNER/NAME}, or user: {}")
     yield from _names(deploy)

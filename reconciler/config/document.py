@@ -46,6 +46,7 @@ class Document:
     errors: list[ConfigError] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
     secrets: dict[str, str] = field(default_factory=dict)
+    unshown: set[int] = field(default_factory=set)  # lines with a URL that isn't to be shown
 
     def error(
         self,
@@ -69,10 +70,10 @@ class Document:
                 line=spot.line + 1,
                 column=spot.column + 1,
                 path=show_path(path if shown is None else shown),
-                value=self._masked(spot.text if spot.scalar else ""),
+                value=self._masked(spot.text if spot.scalar and not self._unshown(spot) else ""),
                 message=self._masked(message),
                 fix=self._masked(fix),
-                source=self.lines[spot.line] if spot.line < len(self.lines) else "",
+                source=self.lines[spot.line] if spot.line < len(self.lines) and spot.line not in self.unshown else "",
                 width=spot.width,
             )
         )
@@ -92,6 +93,8 @@ class Document:
     def shown(self, path: Path, value: Any) -> str:
         """`value` as a message may show it: as written, and never what came from a secret-looking variable."""
         spot = self.values.get(path)
+        if spot and self._unshown(spot):
+            return "this text"
         if spot and spot.expanded:
             if spot.expanded.secrets:
                 return f"the value of {printable(spot.text)}"
@@ -103,7 +106,10 @@ class Document:
     def is_secret(self, path: Path) -> bool:
         """Whether the value at `path` came from a secret-looking variable."""
         spot = self.values.get(path)
-        return bool(spot and spot.expanded and spot.expanded.secrets)
+        return bool(spot and (self._unshown(spot) or (spot.expanded and spot.expanded.secrets)))
+
+    def _unshown(self, spot: Spot) -> bool:
+        return spot.line in self.unshown and "://" in spot.text
 
     def _masked(self, text: str) -> str:
         """`text` without secrets: messages avoid them already, and this makes sure of it.
@@ -186,6 +192,8 @@ class Builder:
         return found
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        if "://" in node.value and fields.unshown(path):
+            self.document.unshown |= set(range(node.start_mark.line, node.end_mark.line + 1))
         try:
             expanded = expand(node.value, self._environ, self._git_sha)
         except ExpandError as error:

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from reconciler.config.base import AsWritten, Section
+from reconciler.config.base import AsWritten, Section, Unshown
 from reconciler.config.problems import Path
 from reconciler.config.rule import Rule
 from reconciler.config.schema import Deploy
@@ -68,6 +68,13 @@ def as_written(path: Path) -> bool:
     """Whether scalars at `path` are text as they stand in the file."""
     found, kept = pattern(path)
     return kept == path and bool(found) and any(isinstance(m, AsWritten) for m in table()[found].metadata)
+
+
+def unshown(path: Path) -> bool:
+    """Whether a URL at `path`, or below it, isn't to be shown."""
+    found, _ = pattern(path)
+    ends = (found[:end] for end in range(1, len(found) + 1))
+    return any(isinstance(mark, Unshown) for end in ends if end in table() for mark in table()[end].metadata)
 
 
 def keys_at(path: Path) -> tuple[str, ...]:

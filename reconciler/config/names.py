@@ -13,6 +13,7 @@ from pydantic import AfterValidator
 
 from reconciler.config.base import bad
 from reconciler.config.bucket_names import BUCKET, BUCKET_PATH, OBJECT_KEY
+from reconciler.config.event_names import EMAIL, EXPRESSION, SCHEDULE, SUBSCRIBER, TOPIC, WEBHOOK
 from reconciler.config.fargate import nearest
 from reconciler.config.rule import Rule, like, only, plain
 
@@ -24,7 +25,9 @@ __all__ = [
     "BUCKET_PATH",
     "DEPLOY",
     "ECS",
+    "EMAIL",
     "ENV",
+    "EXPRESSION",
     "GITHUB",
     "IMAGE_TAG",
     "IMAGE_URI",
@@ -37,14 +40,18 @@ __all__ = [
     "RETENTION",
     "RETENTION_DAYS",
     "ROLE",
+    "SCHEDULE",
     "SECRET",
     "SECURITY_GROUP",
     "SECURITY_GROUP_TEXT",
     "SUBNET",
+    "SUBSCRIBER",
     "TAG_KEY",
     "TAG_VALUE",
+    "TOPIC",
     "USER",
     "VPC",
+    "WEBHOOK",
 ]
 
 

@@ -36,6 +36,20 @@ class ConfigError:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong at `path`, which also depends on the fields `uses`; {value} in the message is that at `path`.
+
+    `tells` says that the fix tells something about the fields' values.
+    """
+
+    path: Path
+    message: str
+    fix: str
+    uses: tuple[Path, ...] = ()
+    tells: bool = False
+
+
 class ConfigErrors(UserError):
     """Everything that is wrong with one file. Exit code 2; nothing was touched."""
 

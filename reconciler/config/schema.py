@@ -17,6 +17,7 @@ from reconciler.config.run import Retry, Run
 from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository, _data
 from reconciler.config.sweep import RandomSweep, Range, Sweep
 from reconciler.config.task import ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
+from reconciler.config.unattended import Notify, Schedule, Webhook
 
 __all__ = [
     "Bucket",
@@ -33,6 +34,7 @@ __all__ = [
     "LifecycleRule",
     "Logs",
     "Network",
+    "Notify",
     "Policy",
     "PolicyStatement",
     "RandomSweep",
@@ -40,11 +42,13 @@ __all__ = [
     "Repository",
     "Retry",
     "Run",
+    "Schedule",
     "Section",
     "SecurityGroup",
     "Sweep",
     "Task",
     "TaskRole",
+    "Webhook",
 ]
 
 
@@ -213,6 +217,12 @@ class Deploy(Section):
         None, description="Who may run `apply` in CI.", examples=[{"github": {"repository": "owner/repository"}}]
     )
     run: Run = Field(Run(), description="The training run.", examples=[{"when": "always"}])
+    schedule: Schedule | None = Field(
+        None, description="Runs that AWS starts by itself.", examples=[{"when": "cron(0 6 * * ? *)"}]
+    )
+    notify: Notify | None = Field(
+        None, description="Who is told how runs end.", examples=[{"email": ["team@example.com"]}]
+    )
 
     def filled(self) -> Deploy:
         """This deploy with every default that follows from another field filled in, but for the bucket's name."""
@@ -237,6 +247,8 @@ class Deploy(Section):
                 "cluster": _fill(self.cluster, name=n),
                 "network": self.network.model_copy(update={"security_group": group}),
                 "ci": self._ci(),
+                "schedule": self.schedule and _fill(self.schedule, name=f"{n}-schedule"),
+                "notify": self.notify and _fill(self.notify, topic=f"{n}-runs"),
             }
         )
 

@@ -7,6 +7,7 @@ from reconciler.kinds.ec2_security_group import SecurityGroup, SecurityGroupSpec
 from reconciler.kinds.ecr_repository import Repository, RepositorySpec
 from reconciler.kinds.ecs_cluster import Cluster, ClusterSpec
 from reconciler.kinds.ecs_task_definition import TaskDefinition, TaskDefinitionSpec
+from reconciler.kinds.events_rule import Rule, RuleSpec
 from reconciler.kinds.iam_oidc_provider import OidcProvider, OidcProviderSpec
 from reconciler.kinds.iam_policy import Policy, PolicySpec
 from reconciler.kinds.iam_role import Role, RoleSpec
@@ -14,15 +15,19 @@ from reconciler.kinds.iam_user import User, UserSpec
 from reconciler.kinds.log_group import LogGroup, LogGroupSpec
 from reconciler.kinds.s3_bucket import Bucket, BucketSpec
 from reconciler.kinds.s3_object import Object, ObjectSpec
+from reconciler.kinds.scheduler_schedule import Schedule, ScheduleSpec
+from reconciler.kinds.sns_topic import Topic, TopicSpec
+from reconciler.kinds.sqs_queue import Queue, QueueSpec
 
 KINDS: tuple[AnyKind, ...] = (
     OidcProvider(), Policy(), Role(), User(), Bucket(), Object(), Repository(), LogGroup(), SecurityGroup(),
-    Cluster(), TaskDefinition(),
+    Cluster(), TaskDefinition(), Queue(), Schedule(), Topic(), Rule(),
 )  # fmt: skip
 
 __all__ = [
     "KINDS", "AnyKind", "Bucket", "BucketSpec", "Cluster", "ClusterSpec", "Kind", "LogGroup", "LogGroupSpec",
-    "Object", "ObjectSpec", "OidcProvider", "OidcProviderSpec", "Policy", "PolicySpec", "Repository",
-    "RepositorySpec", "Role", "RoleSpec", "SecurityGroup", "SecurityGroupSpec", "TaskDefinition",
-    "TaskDefinitionSpec", "User", "UserSpec",
+    "Object", "ObjectSpec", "OidcProvider", "OidcProviderSpec", "Policy", "PolicySpec", "Queue", "QueueSpec",
+    "Repository", "RepositorySpec", "Role", "RoleSpec", "Rule", "RuleSpec", "Schedule", "ScheduleSpec",
+    "SecurityGroup", "SecurityGroupSpec", "TaskDefinition", "TaskDefinitionSpec", "Topic", "TopicSpec", "User",
+    "UserSpec",
 ]  # fmt: skip

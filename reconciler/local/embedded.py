@@ -23,7 +23,7 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
     create_backend_app,
 )
 
-from reconciler.local import authorize, corrections, ecs_control, task_events  # noqa: E402
+from reconciler.local import authorize, corrections, ecs_control, rules  # noqa: E402
 from reconciler.local.agent import Agent  # noqa: E402
 from reconciler.local.behaviour import Behaviour  # noqa: E402
 from reconciler.local.docker_runner import LocalRunner  # noqa: E402
@@ -65,7 +65,7 @@ class Embedded:
         self._operations.install()
         ecs_control.install()
         corrections.install()
-        task_events.install()
+        rules.install()
         self._schedules.start()
 
     def _task_changed(self, task: Task) -> None:

@@ -7,6 +7,7 @@ A call that fails isn't retried; it goes to the dead-letter queue, if there is o
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from moto.core.exceptions import ServiceException
+from moto.ecs.models import ecs_backends
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, scheduler_backends
 
 from reconciler.local.identities import Identity, refusal, why_not_assumable
@@ -87,18 +90,25 @@ class Schedules:
         target = schedule.target
         try:
             service, operation, params = _request(schedule)
-            _check_role(backend, schedule, f"{service}:{operation}")
+            _check_role(backend, schedule, f"{service}:{operation}", params)
             client = self._client(service, backend.region_name)
             client._make_api_call(operation, _with_api_names(client, operation, params))
-        except (ClientError, BotoCoreError, ScheduleFailed, ValueError, KeyError) as error:
+        except (ClientError, BotoCoreError, ScheduleFailed, ServiceException, ValueError, KeyError) as error:
             print(f"schedule {schedule.name}: {error}", file=sys.stderr)  # noqa: T201 - the server's log
             queue = (target.get("DeadLetterConfig") or {}).get("Arn")
             if queue:
-                self._dead_letter(queue, schedule, str(error))
+                self._dead_letter(backend, queue, schedule, str(error))
 
-    def _dead_letter(self, queue: str, schedule: Schedule, why: str) -> None:
+    def _dead_letter(self, backend: EventBridgeSchedulerBackend, queue: str, schedule: Schedule, why: str) -> None:
         _, _, _, region, _, name = queue.split(":", 5)
         sqs = self._client("sqs", region)
+        role = str(schedule.target.get("RoleArn", ""))
+        # Scheduler sends as the schedule's own role, which therefore has to be there and allowed to.
+        if why_not_assumable(role, SERVICE) or refusal(
+            Identity(backend.account_id, role, schedule.name), "sqs:SendMessage", queue
+        ):
+            print(f"schedule {schedule.name}: its role may not send to the dead-letter queue", file=sys.stderr)  # noqa: T201
+            return
         attributes = {
             "ERROR_MESSAGE": {"DataType": "String", "StringValue": why},
             "SCHEDULE_ARN": {"DataType": "String", "StringValue": schedule.arn},
@@ -135,7 +145,7 @@ def _request(schedule: Schedule) -> tuple[str, str, dict[str, Any]]:
     """(service, operation, parameters) of a schedule's call."""
     target = schedule.target
     arn = str(target["Arn"])
-    given = json.loads(target.get("Input") or "{}")
+    given = json.loads(_with_context(target.get("Input") or "{}", schedule))
     if arn.startswith(UNIVERSAL):
         service, _, action = arn.removeprefix(UNIVERSAL).partition(":")
         return service, action[:1].upper() + action[1:], given
@@ -148,13 +158,44 @@ def _request(schedule: Schedule) -> tuple[str, str, dict[str, Any]]:
     raise ScheduleFailed(f"the target {arn} is not one that the embedded AWS calls")
 
 
-def _check_role(backend: EventBridgeSchedulerBackend, schedule: Schedule, action: str) -> None:
+def _with_context(text: str, schedule: Schedule) -> str:
+    """The input with Scheduler's context attributes, such as <aws.scheduler.execution-id>, filled in."""
+    values = {
+        "schedule-arn": str(schedule.arn),
+        "scheduled-time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "execution-id": secrets.token_hex(8),
+        "attempt-number": "1",
+    }
+    for name, value in values.items():
+        text = text.replace(f"<aws.scheduler.{name}>", value)
+    return text
+
+
+def _check_role(backend: EventBridgeSchedulerBackend, schedule: Schedule, action: str, params: dict[str, Any]) -> None:
     role = str(schedule.target.get("RoleArn", ""))
     if why_not_assumable(role, SERVICE):
         raise ScheduleFailed("The execution role you provide must allow AWS EventBridge Scheduler to assume the role.")
-    message = refusal(Identity(backend.account_id, role, schedule.name), action, "")
-    if message:
-        raise ScheduleFailed(message)
+    asked: list[tuple[str, str, dict[str, str]]] = [(action, "", {})]
+    if action == "ecs:RunTask":
+        asked = list(_asked(backend, params))
+    for one in asked:
+        message = refusal(Identity(backend.account_id, role, schedule.name), *one)
+        if message:
+            raise ScheduleFailed(message)
+
+
+def _asked(backend: EventBridgeSchedulerBackend, params: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """(action, resource, context) of what RunTask needs: the launch, the roles handed over, the task's tags."""
+    definition = ecs_backends[backend.account_id][backend.region_name].describe_task_definition(
+        params["TaskDefinition"]
+    )
+    yield "ecs:RunTask", str(definition.arn), {"ecs:cluster": params["Cluster"]}
+    roles = {getattr(definition, name, None) for name in ("execution_role_arn", "task_role_arn")}
+    for role in roles - {None, ""}:
+        yield "iam:PassRole", str(role), {"iam:passedtoservice": "ecs-tasks.amazonaws.com"}
+    if params.get("PropagateTags") or params.get("Tags"):
+        task = f"{params['Cluster'].replace(':cluster/', ':task/')}/new"
+        yield "ecs:TagResource", task, {"ecs:createaction": "RunTask"}
 
 
 def _with_api_names(client: Any, operation: str, params: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Run(BaseModel):
 
     output: the S3 URI that the program writes to. log_prefix: the first part of its log streams' names.
     exit_code: of the last attempt, None when it never ran or ECS doesn't say. sweep: the id of the sweep it is part of.
+    schedule: the name of the schedule that started it; such a run has no fingerprint.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -61,6 +62,7 @@ class Run(BaseModel):
     metrics: dict[str, float] = {}
     overrides: Overrides = Overrides()
     sweep: str = ""
+    schedule: str = ""
 
     @property
     def task_arn(self) -> str:
@@ -104,7 +106,8 @@ class Runs:
         The fingerprint's, by which the next apply comes back to the run, is written first and, at the end, last: a
         run that was stopped between the two is never left behind half written.
         """
-        keys = (f"{RUNS}/fingerprints/{run.fingerprint}.json", f"{RUNS}/{run.id}/run.json")
+        keys: tuple[str, ...] = (f"{RUNS}/fingerprints/{run.fingerprint}.json", f"{RUNS}/{run.id}/run.json")
+        keys = keys if run.fingerprint else keys[1:]
         for key in reversed(keys) if run.state.over else keys:
             body = run.model_dump_json(indent=2).encode()
             self.aws.call("s3", "PutObject", Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")

@@ -52,6 +52,16 @@ GOOD = {
     "REGION": ["us-east-1", "eu-central-2", "ap-southeast-7", "us-gov-west-1", "cn-north-1", "mx-central-1",
                "eusc-de-east-1"],
     "ACCOUNT": ["123456789012", "000000000000"],
+    "EXPRESSION": [
+        "rate(1 day)", "rate(15 minutes)", "cron(0 6 * * ? *)", "cron(0/15 8-17 ? * MON-FRI *)", "cron(0 0 L * ? *)",
+        "cron(0 9 ? * 2#1 *)", "cron(30 4 1,15 JAN-MAR ? 2026-2030)",
+    ],
+    "SCHEDULE": ["my-schedule", "a.b_c", "a" * 64],
+    "TOPIC": ["my-topic_1", "a" * 256],
+    "EMAIL": ["a@example.com", "first.last+tag@sub.example.co.uk"],
+    "SUBSCRIBER": ["arn:aws:sqs:us-east-1:123456789012:q", "arn:aws-cn:lambda:cn-north-1:123456789012:function:f:1"],
+    "WEBHOOK": ["arn:aws:ssm:us-east-1:123456789012:parameter/a/b",
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf:url::"],
     "TAG_KEY": ["team", "a b_.:/=+-@", "größe", "x" * 128],
     "TAG_VALUE": ["", "1.10", "x" * 256],
 }  # fmt: skip
@@ -82,6 +92,16 @@ BAD = {
     "BRANCH": ["", "*", "a b", "a..b", "refs/heads/a", "a/", "/a", "a.lock", "-a", "a~1", "a\\b"],
     "REGION": ["", "us-east", "us-east-1a", "US-EAST-1", "useast1", "us-esat-1", "us-east-0", "global"],
     "ACCOUNT": ["", "12345678901", "1234567890123", "1234-5678-9012", "\u0661" * 12],
+    "EXPRESSION": [
+        "", "daily", "0 6 * * *", "rate(0 days)", "rate(1.5 hours)", "at(2026-01-01T00:00:00)", "cron(0 6 * * *)",
+        "cron(0 6 * * * *)", "cron(0 6 ? * ? *)", "cron(60 6 * * ? *)", "cron(0 24 * * ? *)", "cron(0 6 ? * 0 *)",
+        "cron(0 6 * * ? 1969)", "cron(0/0 6 * * ? *)", "cron(a 6 * * ? *)",
+    ],
+    "SCHEDULE": ["", "a b", "a/b", "a" * 65],
+    "TOPIC": ["", "a.fifo", "a b", "a" * 257],
+    "EMAIL": ["", "a", "a@b", "@example.com", "a b@example.com", "a@example.com, b@example.com"],
+    "SUBSCRIBER": ["", "https://example.com", "q", "arn:aws:sns:us-east-1:123456789012:t"],
+    "WEBHOOK": ["", "https://hooks.slack.com/services/T0/B0/x", "/my/parameter"],
     "TAG_KEY": ["", "aws:x", "AWS:x", "reconciler:deploy", "a&b", "x" * 129, "a\nb"],
     "TAG_VALUE": ["a&b", "x" * 257, "a\nb"],
 }  # fmt: skip

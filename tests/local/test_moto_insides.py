@@ -13,7 +13,6 @@ from moto.ecr.models import ECRBackend, Image, Repository
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.events.models import EventPattern, EventsBackend, Rule
-from moto.events.utils import EventTemplateParser
 from moto.iam.models import IAMBackend, Policy, Role
 from moto.iam.responses import IamResponse
 from moto.logs.models import LogGroup, LogsBackend, LogStream
@@ -21,6 +20,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, ScheduleGroup
 from moto.sns.models import SNSBackend, Topic
+from moto.sns.responses import SNSResponse
 from moto.sts.models import AssumedRole, STSBackend
 from werkzeug.serving import WSGIRequestHandler
 
@@ -57,8 +57,9 @@ def test_the_version_is_the_one_pinned() -> None:
         (IamResponse, "_dispatch"),
         (STSBackend, "assume_role"),
         (Rule, "send_to_targets"),
-        (EventPattern, "get_pattern matches_event"),
-        (EventTemplateParser, "parse"),
+        (EventPattern, "get_pattern matches_event _flatten_dict"),
+        (SNSBackend, "subscribe _find_subscription"),
+        (SNSResponse, "list_subscriptions_by_topic confirm_subscription"),
         (Topic, "publish"),
         (WSGIRequestHandler, "make_environ run_wsgi connection_dropped"),
         (MotoRequestHandler, "make_environ"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.local.rules import fill
 from reconciler.local.schedule_times import is_due
 from tests.local_fixtures import ACCOUNT, REGION, EmbeddedAws, unique, until
 
@@ -123,18 +124,57 @@ def test_a_schedule_whose_role_may_not_goes_to_the_dead_letter_queue(embedded_aw
     url = sqs.create_queue(QueueName=unique("dead"))["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     for role, words in (
-        (scheduler_role(embedded_aws, "ecs:RunTask"), "not authorized to perform: ecs:StopTask"),
-        ("arn:aws:iam::123456789012:role/nobody", "must allow AWS EventBridge Scheduler to assume the role"),
+        (scheduler_role(embedded_aws, "ecs:RunTask", "sqs:SendMessage"), "not authorized to perform: ecs:StopTask"),
+        # It sends as the schedule's role, so that has to be allowed to.
+        (scheduler_role(embedded_aws, "ecs:RunTask"), ""),
+        ("arn:aws:iam::123456789012:role/nobody", ""),
     ):
         target = stop_target(embedded_aws, "x", role) | {"DeadLetterConfig": {"Arn": queue}}
         name = create(embedded_aws, target, "rate(1 day)")
         embedded_aws.control("POST", f"schedules/{name}")
-        message = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"][0]
-        assert words in message["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
-        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        found = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages", [])
+        assert len(found) == bool(words)
+        for message in found:
+            assert words in message["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
-def topic_with_queue(embedded_aws: EmbeddedAws, may_publish: bool) -> tuple[str, str]:
+def task_target(embedded_aws: EmbeddedAws, family: str, role: str) -> dict[str, Any]:
+    """A schedule's target that runs a task."""
+    network = {"awsvpcConfiguration": {"Subnets": [embedded_aws.subnet()], "AssignPublicIp": "ENABLED"}}
+    return {
+        "Arn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{embedded_aws.cluster()}",
+        "RoleArn": role,
+        "EcsParameters": {"TaskDefinitionArn": family, "LaunchType": "FARGATE", "NetworkConfiguration": network},
+    }
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ({"Condition": {"ArnEquals": {"ecs:cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/other"}}}, "RunTask"),
+        ({"Resource": "arn:aws:ecs:us-east-1:123456789012:task-definition/other:*"}, "ecs:RunTask"),
+        ({"Action": "ecs:RunTask"}, "iam:PassRole"),
+    ],
+)
+def test_a_schedules_role_is_held_to_cluster_definition_and_the_roles_it_hands_over(
+    embedded_aws: EmbeddedAws, statement: dict[str, Any], words: str
+) -> None:
+    sqs = embedded_aws.client("sqs")
+    url = sqs.create_queue(QueueName=unique("dead"))["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    family = embedded_aws.register(embedded_aws.container(embedded_aws.python_image("pass")))
+    everything = {"Effect": "Allow", "Action": ["ecs:RunTask", "iam:PassRole"], "Resource": "*"}
+    send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue}
+    role = embedded_aws.role(unique("scheduler"), everything | statement, send, service="scheduler.amazonaws.com")
+    target = task_target(embedded_aws, family, role) | {"DeadLetterConfig": {"Arn": queue}}
+    name = create(embedded_aws, target, "rate(1 day)")
+    embedded_aws.control("POST", f"schedules/{name}")
+    (message,) = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
+    assert words in message["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+
+
+def topic_with_queue(embedded_aws: EmbeddedAws, may_publish: str) -> tuple[str, str]:
     """(ARN of a topic, URL of a queue that gets its messages)."""
     sns, sqs = embedded_aws.client("sns"), embedded_aws.client("sqs")
     topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
@@ -144,6 +184,7 @@ def topic_with_queue(embedded_aws: EmbeddedAws, may_publish: bool) -> tuple[str,
             "Principal": {"Service": "events.amazonaws.com"},
             "Action": "sns:Publish",
             "Resource": topic,
+            "Condition": {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{may_publish}"}},
         }
         sns.set_topic_attributes(
             TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps({"Statement": [allow]})
@@ -157,14 +198,14 @@ def topic_with_queue(embedded_aws: EmbeddedAws, may_publish: bool) -> tuple[str,
 def test_a_rule_on_stopped_tasks_sends_to_the_topic_that_lets_it(embedded_aws: EmbeddedAws) -> None:
     events, sqs = embedded_aws.client("events"), embedded_aws.client("sqs")
     family = embedded_aws.register(embedded_aws.container(embedded_aws.python_image("raise SystemExit(4)")))
-    open_topic, open_queue = topic_with_queue(embedded_aws, may_publish=True)
-    closed_topic, closed_queue = topic_with_queue(embedded_aws, may_publish=False)
+    rule = unique("rule")
+    open_topic, open_queue = topic_with_queue(embedded_aws, may_publish=rule)
+    closed_topic, closed_queue = topic_with_queue(embedded_aws, may_publish="another-rule")
     pattern = {
         "source": ["aws.ecs"],
         "detail-type": ["ECS Task State Change"],
-        "detail": {"lastStatus": ["STOPPED"], "group": [f"family:{family}"]},
+        "detail": {"lastStatus": ["STOPPED"], "group": [f"family:{family}"], "containers": {"exitCode": [4]}},
     }
-    rule = unique("rule")
     events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
     events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": closed_topic}, {"Id": "2", "Arn": open_topic}])
     other = embedded_aws.launch_python("pass")
@@ -180,3 +221,37 @@ def test_a_rule_on_stopped_tasks_sends_to_the_topic_that_lets_it(embedded_aws: E
     assert "Messages" not in sqs.receive_message(QueueUrl=closed_queue)
     events.remove_targets(Rule=rule, Ids=["1", "2"])
     events.delete_rule(Name=rule)
+
+
+EVENT = {"detail": {"taskArn": "arn:x", "reason": 'a "quoted" one', "containers": [{"exitCode": 3}]}}
+
+
+@pytest.mark.parametrize(
+    ("template", "filled"),
+    [
+        ('{"task": <task>, "code": <code>}', '{"task": "arn:x", "code": 3}'),
+        ('{"why": <why>}', '{"why": "a \\"quoted\\" one"}'),
+        ('"task <task> ended with <code>"', '"task arn:x ended with 3"'),
+        ('"<none> and <nothing>"', '" and "'),
+    ],
+)
+def test_an_input_template(template: str, filled: str) -> None:
+    paths = {"task": "$.detail.taskArn", "why": "$.detail.reason", "code": "$.detail.containers[0].exitCode",
+             "none": "$.detail.none"}  # fmt: skip
+    assert fill(template, paths, EVENT) == filled
+
+
+def test_an_input_template_that_makes_no_json_delivers_nothing() -> None:
+    with pytest.raises(ValueError):
+        fill('"<why>"', {"why": "$.detail.reason"}, EVENT)
+
+
+def test_an_address_gets_nothing_until_it_is_confirmed(embedded_aws: EmbeddedAws) -> None:
+    sns = embedded_aws.client("sns")
+    topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="a@example.com")
+    (one,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert (one["SubscriptionArn"], one["Endpoint"]) == ("PendingConfirmation", "a@example.com")
+    arn = sns.confirm_subscription(TopicArn=topic, Token="a@example.com")["SubscriptionArn"]
+    (one,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert one["SubscriptionArn"] == arn

@@ -1,0 +1,81 @@
+"""The sections `notify` and `schedule`: who is told how runs end, and runs that nobody starts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from reconciler.config import names
+from reconciler.config.base import Int, OneOrMore, Section, Unshown
+from reconciler.config.run import Duration
+
+
+def _webhook(value: Any) -> Any:
+    """A bare text is the ARN that the URL is behind."""
+    return {"url_from": value} if isinstance(value, str) else value
+
+
+class Webhook(Section):
+    """A URL that gets a POST. Whoever knows the URL may write there, so it isn't in this file but in a secret."""
+
+    url_from: Annotated[str, names.WEBHOOK, Unshown()] = Field(
+        description="ARN of the SSM parameter or Secrets Manager secret that holds the URL.",
+        examples=["arn:aws:ssm:us-east-1:123456789012:parameter/my-pipeline/webhook"],
+    )
+    format: Literal["slack", "json"] = Field(
+        "slack", description="`slack`: one text, as Slack and its like take it. `json`: all that is known.",
+        examples=["json"],
+    )  # fmt: skip
+
+
+class Notify(Section):
+    """Who is told how runs end, once for each run (docs/decisions/notify.md)."""
+
+    on: Literal["failure", "success", "both"] = Field("both", description="Which ends are told.", examples=["failure"])
+    email: Annotated[tuple[Annotated[str, names.EMAIL], ...], OneOrMore()] = Field(
+        (),
+        description="E-mail addresses; each has to confirm once, by the link in a mail that AWS sends.",
+        examples=[["team@example.com"]],
+    )
+    subscribers: Annotated[tuple[Annotated[str, names.SUBSCRIBER], ...], OneOrMore()] = Field(
+        (),
+        description="ARNs of SQS queues and Lambda functions that get the same messages.",
+        examples=[["arn:aws:sqs:us-east-1:123456789012:ended-runs"]],
+    )
+    webhook: Annotated[
+        Webhook | None, BeforeValidator(_webhook, json_schema_input_type=str | Webhook | None), Unshown()
+    ] = Field(
+        None,
+        description="A Slack or other webhook; a bare ARN is its `url_from`.",
+        examples=[{"url_from": "arn:aws:ssm:us-east-1:123456789012:parameter/my-pipeline/webhook"}],
+    )
+    topic: Annotated[str, names.TOPIC] | None = Field(
+        None, description="The SNS topic's name. Default: NAME-runs.", examples=["my-topic"]
+    )
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """`PROTOCOL ENDPOINT` of each that SNS sends to."""
+        others = (f"{'lambda' if ':lambda:' in arn else 'sqs'} {arn}" for arn in self.subscribers)
+        return (*(f"email {address}" for address in self.email), *others)
+
+
+class Schedule(Section):
+    """Runs that AWS starts by itself. `run.retry` and `run.max_duration` don't hold for them."""
+
+    when: Annotated[str, names.EXPRESSION] = Field(
+        description="`rate(1 day)`, or `cron(MINUTE HOUR DAY MONTH WEEKDAY YEAR)`.", examples=["cron(0 6 * * ? *)"]
+    )
+    timezone: str = Field("UTC", min_length=1, description="In which `cron` is meant.", examples=["America/Toronto"])
+    enabled: bool = Field(True, description="false keeps the schedule and starts nothing.", examples=[False])
+    window: Duration = Field(
+        0, ge=0, le=86400, description="Start at any moment within this, in whole minutes.", examples=["15m"]
+    )
+    retries: Int = Field(3, ge=0, le=185, description="Times again when a launch fails.", examples=[10])
+    give_up: Duration = Field(
+        3600, ge=60, le=86400, description="No retry later than this after the time of the launch.", examples=["2h"]
+    )
+    name: Annotated[str, names.SCHEDULE] | None = Field(
+        None, description="The schedule's name. Default: NAME-schedule.", examples=["my-schedule"]
+    )

@@ -1,0 +1,45 @@
+"""What concerns several fields of `notify` and `schedule`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from zoneinfo import available_timezones
+
+from reconciler.config.problems import Path, Problem
+from reconciler.config.schema import Deploy
+
+
+def check_unattended(deploy: Deploy) -> Iterator[Problem]:
+    """What is wrong with them."""
+    yield from _schedule(deploy)
+    notify = deploy.notify
+    if notify is None:
+        return
+    at: Path = ("notify",)
+    if not (notify.email or notify.subscribers or notify.webhook):
+        yield Problem(at, "notify tells nobody", "add email, subscribers or webhook")
+    for name, given in (("email", notify.email), ("subscribers", notify.subscribers)):
+        for i, one in enumerate(given):
+            if one in given[:i]:
+                yield Problem((*at, name, i), "{value} is there twice", "keep one of them")
+    if notify.webhook:
+        region = notify.webhook.url_from.split(":")[3]
+        if region != deploy.region:
+            message = f"the secret is in {region}, and the deploy in {deploy.region}"
+            fix = f"store the URL in {deploy.region} too"
+            yield Problem((*at, "webhook", "url_from"), message, fix, (("region",),), tells=True)
+
+
+def _schedule(deploy: Deploy) -> Iterator[Problem]:
+    schedule = deploy.schedule
+    if schedule is None:
+        return
+    zones = available_timezones()
+    if zones and schedule.timezone not in zones:
+        by_case = {zone.lower(): zone for zone in zones}
+        near = difflib.get_close_matches(schedule.timezone.lower(), sorted(by_case), 2, 0.6)
+        fix = f"use {' or '.join(by_case[one] for one in near) or 'UTC'}"
+        yield Problem(("schedule", "timezone"), "{value} is not a time zone", fix, tells=True)
+    if schedule.window % 60:
+        yield Problem(("schedule", "window"), "Scheduler has windows of whole minutes", "write for instance 15m")

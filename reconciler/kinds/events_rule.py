@@ -1,0 +1,142 @@
+"""EventBridge rules of the default bus, with their targets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from reconciler.aws import Aws
+from reconciler.canonical import JsonText
+from reconciler.errors import AwsError
+from reconciler.kinds import tags
+from reconciler.spec import Changes, Grants, Observed, Spec, Value, touches
+
+
+class RuleTarget(Value):
+    """Where events go, and what of them: `template` with the parts of the event that `paths` names."""
+
+    id: str
+    arn: str
+    paths: dict[str, str] = Field({})
+    template: str = ""
+    other: JsonText = ""  # everything else that it has
+
+    @property
+    def identity(self) -> str:
+        """Paired by id."""
+        return self.id
+
+
+class RuleSpec(Spec):
+    """A rule. It owns its targets: what isn't wanted is taken away."""
+
+    kind: ClassVar[str] = "rule"
+
+    pattern: JsonText = ""
+    state: str = "ENABLED"
+    description: str = ""
+    targets: Annotated[tuple[RuleTarget, ...], Grants()] = ()
+    expression: str = ""  # of a rule that fires by time
+    role: Annotated[str, Grants()] = ""
+
+
+class Rule:
+    """Reads and writes rules."""
+
+    spec: ClassVar[type[Spec]] = RuleSpec
+
+    def observe(self, aws: Aws, wants: Sequence[RuleSpec]) -> Mapping[str, Observed[RuleSpec]]:
+        """Three reads for each."""
+        found = aws.each(lambda want: self._read(aws, want.name), wants)
+        return {one.spec.name: one for one in found if one is not None}
+
+    def _read(self, aws: Aws, name: str) -> Observed[RuleSpec] | None:
+        arn = aws.arn("events", f"rule/{name}")
+        reads: list[Any] = aws.together(
+            lambda: aws.find("events", "DescribeRule", Name=name),
+            lambda: aws.find_all("events", "ListTargetsByRule", "Targets", Rule=name),
+            lambda: aws.find("events", "ListTagsForResource", ResourceARN=arn),
+        )
+        live, targets, tagging = reads
+        if live is None:
+            return None
+        spec = RuleSpec(
+            name=name,
+            pattern=live.get("EventPattern") or "",
+            state=live["State"],
+            description=live.get("Description") or "",
+            targets=tuple(sorted((_target(one) for one in targets or ()), key=lambda one: one.id)),
+            expression=live.get("ScheduleExpression") or "",
+            role=live.get("RoleArn") or "",
+            tags=tags.mapping((tagging or {}).get("Tags")),
+        )
+        return Observed(spec, {"arn": arn})
+
+    def create(self, aws: Aws, want: RuleSpec) -> None:
+        """Make it with its tags, then its targets."""
+        aws.call("events", "PutRule", **_rule(want), Tags=tags.pairs(want.tags))
+        _put(aws, want.name, want.targets)
+
+    def update(self, aws: Aws, want: RuleSpec, seen: Observed[RuleSpec], changes: Changes) -> None:
+        """Take away the targets that aren't wanted before anything is put."""
+        gone = {one.id for one in seen.spec.targets} - {one.id for one in want.targets}
+        _remove(aws, want.name, sorted(gone))
+        if touches(changes, "pattern", "state", "description", "expression", "role"):
+            aws.call("events", "PutRule", **_rule(want))
+        _put(aws, want.name, [one for one in want.targets if one not in seen.spec.targets])
+        if touches(changes, "tags"):
+            arn = seen.attributes["arn"]
+            if missing := tags.removed(want.tags, seen.spec.tags):
+                aws.call("events", "UntagResource", ResourceARN=arn, TagKeys=missing)
+            aws.call("events", "TagResource", ResourceARN=arn, Tags=tags.pairs(want.tags))
+
+    def delete(self, aws: Aws, seen: Observed[RuleSpec]) -> None:
+        """A rule goes only without targets."""
+        name = seen.spec.name
+        found = aws.find_all("events", "ListTargetsByRule", "Targets", Rule=name) or ()
+        _remove(aws, name, [one["Id"] for one in found])
+        aws.find("events", "DeleteRule", Name=name)
+
+
+def _rule(want: RuleSpec) -> dict[str, Any]:
+    parts = {
+        "EventPattern": want.pattern, "ScheduleExpression": want.expression, "RoleArn": want.role,
+        "Description": want.description,
+    }  # fmt: skip
+    return {"Name": want.name, "State": want.state, **{key: value for key, value in parts.items() if value}}
+
+
+def _target(live: Mapping[str, Any]) -> RuleTarget:
+    transformer = live.get("InputTransformer") or {}
+    rest = {key: value for key, value in live.items() if key not in ("Id", "Arn", "InputTransformer")}
+    return RuleTarget(
+        id=live["Id"],
+        arn=live["Arn"],
+        paths=transformer.get("InputPathsMap") or {},
+        template=transformer.get("InputTemplate", ""),
+        other=json.dumps(rest) if rest else "",
+    )
+
+
+def _put(aws: Aws, rule: str, targets: Iterable[RuleTarget]) -> None:
+    entries = []
+    for one in targets:
+        transformer = {"InputPathsMap": one.paths, "InputTemplate": one.template}
+        rest = json.loads(one.other or "{}")
+        entries.append({"Id": one.id, "Arn": one.arn, **({"InputTransformer": transformer} if one.template else rest)})
+    if entries:
+        _whole("PutTargets", aws.call("events", "PutTargets", Rule=rule, Targets=entries))
+
+
+def _remove(aws: Aws, rule: str, ids: Sequence[str]) -> None:
+    if ids:
+        _whole("RemoveTargets", aws.find("events", "RemoveTargets", Rule=rule, Ids=list(ids)) or {})
+
+
+def _whole(operation: str, answer: Mapping[str, Any]) -> None:
+    """An answer of 200 may say that some of it wasn't done. Raises AwsError."""
+    for one in answer.get("FailedEntries") or ():
+        raise AwsError("events", operation, one.get("ErrorCode", ""), one.get("ErrorMessage", ""))

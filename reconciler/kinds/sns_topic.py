@@ -1,0 +1,120 @@
+"""SNS topics: who may publish, who is subscribed, encryption, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from reconciler.aws import Aws
+from reconciler.canonical import Policy, PolicyDocument, StringSet, policy
+from reconciler.kinds import tags
+from reconciler.spec import Changes, Grants, Observed, Spec, touches
+
+PENDING, DELETED = "PendingConfirmation", "Deleted"  # in the place of a subscription's ARN
+DEFAULT = "__default_statement_ID"  # the Sid of what a new topic allows its own account
+ACTIONS = (
+    "GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic", "Subscribe",
+    "ListSubscriptionsByTopic", "Publish",
+)  # fmt: skip
+
+
+class TopicSpec(Spec):
+    """A topic. It owns its policy and its subscriptions: what isn't wanted is taken away."""
+
+    kind: ClassVar[str] = "topic"
+
+    policy: Annotated[PolicyDocument, Grants()] = Policy()  # empty is what SNS gives a new topic: its own account
+    subscriptions: Annotated[StringSet, Grants()] = ()  # `PROTOCOL ENDPOINT`
+    kms_key: str = ""
+
+
+class Topic:
+    """Reads and writes topics."""
+
+    spec: ClassVar[type[Spec]] = TopicSpec
+
+    def observe(self, aws: Aws, wants: Sequence[TopicSpec]) -> Mapping[str, Observed[TopicSpec]]:
+        """Three reads for each."""
+        found = aws.each(lambda want: self._read(aws, want), wants)
+        return {one.spec.name: one for one in found if one is not None}
+
+    def _read(self, aws: Aws, want: TopicSpec) -> Observed[TopicSpec] | None:
+        arn = aws.arn("sns", want.name)
+        reads: list[Any] = aws.together(
+            lambda: aws.find("sns", "GetTopicAttributes", TopicArn=arn),
+            lambda: _subscriptions(aws, arn),
+            lambda: aws.find("sns", "ListTagsForResource", ResourceArn=arn),
+        )
+        live, subscribed, tagging = reads
+        if live is None:
+            return None
+        # One that waits for its confirmation counts as there where it is wanted. Elsewhere it gets nothing, can't be
+        # taken away and goes by itself after two days: no difference that an apply could repair.
+        there = (text for text, its_arn in subscribed.items() if its_arn != PENDING or text in want.subscriptions)
+        spec = TopicSpec(
+            name=want.name,
+            policy=_without_default(policy(live["Attributes"].get("Policy") or "{}"), aws.account),
+            subscriptions=tuple(there),
+            kms_key=live["Attributes"].get("KmsMasterKeyId", ""),
+            tags=tags.mapping((tagging or {}).get("Tags")),
+        )
+        return Observed(spec, {"arn": arn})
+
+    def create(self, aws: Aws, want: TopicSpec) -> None:
+        """Make it with its policy, then its subscriptions. It is made only when absent: repeated, it wouldn't say."""
+        attributes = {"KmsMasterKeyId": want.kms_key} if want.kms_key else {}
+        if want.policy.statements:
+            attributes["Policy"] = want.policy.text()
+        aws.call("sns", "CreateTopic", Name=want.name, Attributes=attributes, Tags=tags.pairs(want.tags))
+        _subscribe(aws, aws.arn("sns", want.name), want.subscriptions)
+
+    def update(self, aws: Aws, want: TopicSpec, seen: Observed[TopicSpec], changes: Changes) -> None:
+        """Take away who isn't wanted before anything is added."""
+        arn, old = seen.attributes["arn"], seen.spec
+        if touches(changes, "subscriptions"):
+            for text, its_arn in _subscriptions(aws, arn).items():
+                if text not in want.subscriptions and its_arn != PENDING:
+                    aws.find("sns", "Unsubscribe", SubscriptionArn=its_arn)
+        values = {"Policy": _text(want, aws, arn), "KmsMasterKeyId": want.kms_key}
+        for field, name in (("policy", "Policy"), ("kms_key", "KmsMasterKeyId")):
+            if touches(changes, field):
+                aws.call("sns", "SetTopicAttributes", TopicArn=arn, AttributeName=name, AttributeValue=values[name])
+        _subscribe(aws, arn, sorted(set(want.subscriptions) - set(old.subscriptions)))
+        if touches(changes, "tags"):
+            if gone := tags.removed(want.tags, old.tags):
+                aws.call("sns", "UntagResource", ResourceArn=arn, TagKeys=gone)
+            aws.call("sns", "TagResource", ResourceArn=arn, Tags=tags.pairs(want.tags))
+
+    def delete(self, aws: Aws, seen: Observed[TopicSpec]) -> None:
+        """Its subscriptions go with it."""
+        aws.find("sns", "DeleteTopic", TopicArn=seen.attributes["arn"])
+
+
+def _subscriptions(aws: Aws, arn: str) -> dict[str, str]:
+    """`PROTOCOL ENDPOINT` to the subscription's ARN."""
+    found = aws.find_all("sns", "ListSubscriptionsByTopic", "Subscriptions", TopicArn=arn) or ()
+    there = (one for one in found if one["SubscriptionArn"] != DELETED)
+    return {f"{one['Protocol']} {one['Endpoint']}": one["SubscriptionArn"] for one in there}
+
+
+def _subscribe(aws: Aws, arn: str, wanted: Iterable[str]) -> None:
+    for text in wanted:
+        protocol, endpoint = text.split(" ", 1)
+        aws.call("sns", "Subscribe", TopicArn=arn, Protocol=protocol, Endpoint=endpoint, ReturnSubscriptionArn=True)
+
+
+def _without_default(found: Policy, account: str) -> Policy:
+    """Without what every new topic has: that its own account may use it."""
+    mine = policy({"Statement": {"Condition": {"StringEquals": {"AWS:SourceOwner": account}}}}).statements[0].conditions
+    kept = tuple(s for s in found.statements if s.sid != DEFAULT or s.conditions != mine)
+    return Policy(version=found.version, statements=kept) if kept else Policy()
+
+
+def _text(want: TopicSpec, aws: Aws, arn: str) -> str:
+    """The policy as SNS takes it."""
+    if want.policy.statements:
+        return want.policy.text()
+    own = {"Sid": DEFAULT, "Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": arn,
+           "Action": [f"SNS:{action}" for action in ACTIONS],
+           "Condition": {"StringEquals": {"AWS:SourceOwner": aws.account}}}  # fmt: skip
+    return policy({"Version": "2008-10-17", "Statement": [own]}).text()

@@ -1,0 +1,90 @@
+"""SQS queues: how long messages stay, who may send, encryption, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from reconciler.aws import Aws
+from reconciler.canonical import Policy, PolicyDocument, policy
+from reconciler.kinds import tags
+from reconciler.spec import Changes, Grants, Observed, Restricts, Spec, touches
+
+SQS = "SSE-SQS"  # encrypted with a key of SQS's own, as every new queue is
+
+
+class QueueSpec(Spec):
+    """A standard queue. It owns its policy: one that isn't wanted is taken away."""
+
+    kind: ClassVar[str] = "queue"
+
+    retention: int = 345600  # seconds
+    policy: Annotated[PolicyDocument, Grants()] = Policy()
+    encryption: Annotated[str, Restricts()] = SQS  # or a KMS key's id; empty for none
+
+
+class Queue:
+    """Reads and writes queues."""
+
+    spec: ClassVar[type[Spec]] = QueueSpec
+
+    def observe(self, aws: Aws, wants: Sequence[QueueSpec]) -> Mapping[str, Observed[QueueSpec]]:
+        """Three reads for each."""
+        found = aws.each(lambda want: self._read(aws, want.name), wants)
+        return {one.spec.name: one for one in found if one is not None}
+
+    def _read(self, aws: Aws, name: str) -> Observed[QueueSpec] | None:
+        found = aws.find("sqs", "GetQueueUrl", QueueName=name)
+        if found is None:
+            return None
+        url = found["QueueUrl"]
+        reads: list[Any] = aws.together(
+            lambda: aws.find("sqs", "GetQueueAttributes", QueueUrl=url, AttributeNames=["All"]),
+            lambda: aws.find("sqs", "ListQueueTags", QueueUrl=url),
+        )
+        if reads[0] is None:
+            return None
+        live = reads[0]["Attributes"]
+        own = SQS if live.get("SqsManagedSseEnabled", "true").lower() == "true" else ""
+        spec = QueueSpec(
+            name=name,
+            retention=int(live["MessageRetentionPeriod"]),
+            policy=policy(live["Policy"]) if live.get("Policy") else Policy(),
+            encryption=live.get("KmsMasterKeyId") or own,
+            tags=(reads[1] or {}).get("Tags") or {},
+        )
+        return Observed(spec, {"arn": live["QueueArn"], "url": url})
+
+    def create(self, aws: Aws, want: QueueSpec) -> None:
+        """One call makes all of it."""
+        attributes = {"MessageRetentionPeriod": str(want.retention), **_encryption(want)}
+        if want.policy.statements:
+            attributes["Policy"] = want.policy.text()
+        aws.call("sqs", "CreateQueue", QueueName=want.name, Attributes=attributes, tags=dict(want.tags))
+
+    def update(self, aws: Aws, want: QueueSpec, seen: Observed[QueueSpec], changes: Changes) -> None:
+        """Put what differs."""
+        url = seen.attributes["url"]
+        attributes: dict[str, str] = {}
+        if touches(changes, "retention"):
+            attributes["MessageRetentionPeriod"] = str(want.retention)
+        if touches(changes, "policy"):
+            attributes["Policy"] = want.policy.text() if want.policy.statements else ""
+        if touches(changes, "encryption"):
+            attributes |= {"KmsMasterKeyId": "", **_encryption(want)}
+        if attributes:
+            aws.call("sqs", "SetQueueAttributes", QueueUrl=url, Attributes=attributes)
+        if touches(changes, "tags"):
+            if gone := tags.removed(want.tags, seen.spec.tags):
+                aws.call("sqs", "UntagQueue", QueueUrl=url, TagKeys=gone)
+            aws.call("sqs", "TagQueue", QueueUrl=url, Tags=dict(want.tags))
+
+    def delete(self, aws: Aws, seen: Observed[QueueSpec]) -> None:
+        """Remove it with the messages in it. AWS makes no other of its name for a minute."""
+        aws.find("sqs", "DeleteQueue", QueueUrl=seen.attributes["url"])
+
+
+def _encryption(want: QueueSpec) -> dict[str, str]:
+    if want.encryption in (SQS, ""):
+        return {"SqsManagedSseEnabled": "true" if want.encryption else "false"}
+    return {"KmsMasterKeyId": want.encryption}

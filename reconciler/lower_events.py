@@ -1,0 +1,162 @@
+"""What works when nobody watches: the schedule that starts runs, and the rules and the topic that tell of them. Pure.
+
+Who tells of which run: docs/decisions/notify.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from reconciler.canonical import policy
+from reconciler.config.schema import Notify, Schedule
+from reconciler.graph import Node
+from reconciler.kinds import QueueSpec, RoleSpec, RuleSpec, ScheduleSpec, TopicSpec
+from reconciler.kinds.events_rule import RuleTarget
+from reconciler.resource_names import RUNS, Names
+from reconciler.spec import OWNER_TAG, Address, Ref
+
+SCHEDULER = "scheduler.amazonaws.com"
+KEPT = 14 * 86400  # seconds for which a launch that failed is kept: as long as SQS keeps anything
+EXECUTION = "<aws.scheduler.execution-id>"  # Scheduler puts the id of each launch in its place
+SCHEDULED = "scheduled-"  # how the ids of scheduled runs begin
+
+
+def scheduler_role(
+    names: Names, name: str, description: str, policy_name: str, statements: Sequence[dict[str, Any]]
+) -> Node:
+    """A role for this account's schedules, which may do this and nothing else."""
+    condition = {"StringEquals": {"aws:SourceAccount": names.facts.account}}
+    trust = {"Effect": "Allow", "Principal": {"Service": SCHEDULER}, "Action": "sts:AssumeRole", "Condition": condition}
+    document = {"Version": "2012-10-17", "Statement": list(statements)}
+    spec = RoleSpec(
+        name=name,
+        trust=policy({"Version": "2012-10-17", "Statement": [trust]}),
+        description=description,
+        inline_policies={policy_name: policy(document)},
+        tags=names.tags,
+    )
+    return Node(spec)
+
+
+def unattended(names: Names) -> Iterator[Node]:
+    """All of it."""
+    deploy = names.deploy
+    if deploy.schedule:
+        yield from _schedule(names, deploy.schedule)
+    if deploy.notify and deploy.notify.subscriptions:
+        yield from _notify(names, deploy.notify, told=deploy.schedule is not None)
+
+
+def _schedule(names: Names, schedule: Schedule) -> Iterator[Node]:
+    deploy, task = names.deploy, names.deploy.task
+    dead = names.arn("sqs", names.dead_letters)
+    cluster = names.arn("ecs", f"cluster/{deploy.cluster.name}")
+    family = names.arn("ecs", f"task-definition/{task.family}")
+    roles = [names.iam(f"role/{role.name}") for role in (task.execution_role, task.role)]
+    statements: list[dict[str, Any]] = [
+        {"Sid": "Launch", "Effect": "Allow", "Action": "ecs:RunTask", "Resource": [family, f"{family}:*"],
+         "Condition": {"ArnEquals": {"ecs:cluster": cluster}}},
+        {"Sid": "PassRole", "Effect": "Allow", "Action": "iam:PassRole", "Resource": roles,
+         "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}},
+        {"Sid": "Tag", "Effect": "Allow", "Action": "ecs:TagResource",
+         "Resource": names.arn("ecs", f"task/{deploy.cluster.name}/*"),
+         "Condition": {"StringEquals": {"ecs:CreateAction": "RunTask"}}},
+        {"Sid": "DeadLetters", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": dead},
+    ]  # fmt: skip
+    yield Node(QueueSpec(name=names.dead_letters, retention=KEPT, tags=names.tags))
+    yield scheduler_role(names, names.schedule_role, "Starts the scheduled runs", "launch", statements)
+    group = Address("security-group", str(deploy.network.security_group.name))
+    run_id = f"{SCHEDULED}{EXECUTION}"
+    given = {"RUN_ID": run_id, "OUTPUT_URI": f"s3://{names.bucket}/{RUNS}/{run_id}/output"}
+    container = {
+        "name": task.container,
+        "environment": [{"name": key, "value": value} for key, value in sorted(given.items())],
+    }
+    spec = ScheduleSpec(
+        name=names.schedule,
+        expression=schedule.when,
+        timezone=schedule.timezone,
+        state="ENABLED" if schedule.enabled else "DISABLED",
+        window=schedule.window // 60,
+        role=names.iam(f"role/{names.schedule_role}"),
+        cluster=cluster,
+        task_definition=family,
+        capacity=(f"{deploy.run.capacity[0]} 1 0",),
+        subnets=names.facts.subnets,
+        security_groups=(Ref(group, "id"),),
+        public_ip=deploy.network.public_ip,
+        group=names.schedule,
+        propagate_tags="TASK_DEFINITION",
+        input=json.dumps({"containerOverrides": [container]}),
+        retries=schedule.retries,
+        max_age=schedule.give_up,
+        dead_letters=dead,
+        tags={OWNER_TAG: deploy.name},
+    )
+    needs = (
+        Address("queue", names.dead_letters), Address("role", names.schedule_role), group,
+        Address("cluster", str(deploy.cluster.name)), Address("task-definition", str(task.family)),
+    )  # fmt: skip
+    yield Node(spec, needs)
+
+
+def _notify(names: Names, notify: Notify, *, told: bool) -> Iterator[Node]:
+    """The topic and, where a schedule starts runs, the rules that tell of them."""
+    results = [result for result in ("success", "failure") if notify.on in (result, "both")] if told else []
+    rules = {result: names.rule(result) for result in results}
+    allow = {
+        "Sid": "Rules", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish",
+        "Resource": names.topic,
+        "Condition": {"ArnEquals": {"aws:SourceArn": [names.arn("events", f"rule/{name}") for name in rules.values()]}},
+    }  # fmt: skip
+    topic = Address("topic", str(notify.topic))
+    yield Node(
+        TopicSpec(
+            name=topic.name,
+            policy=policy({"Version": "2012-10-17", "Statement": [allow]} if rules else {"Version": "2012-10-17"}),
+            subscriptions=notify.subscriptions,
+            tags=names.tags,
+        )
+    )
+    for result, name in rules.items():
+        spec = RuleSpec(
+            name=name,
+            pattern=json.dumps(pattern(names, result)),
+            description=f"Tells of scheduled runs of {names.deploy.name} that end with {result}",
+            targets=(_target(names, result),),
+            tags=names.tags,
+        )
+        yield Node(spec, (topic,))
+
+
+def pattern(names: Names, result: str) -> dict[str, Any]:
+    """The events of scheduled tasks that end like this: with exit code 0, or with another or none."""
+    code: list[Any] = [0] if result == "success" else [{"anything-but": [0]}, {"exists": False}]
+    return {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": {
+            "clusterArn": [names.arn("ecs", f"cluster/{names.deploy.cluster.name}")],
+            "lastStatus": ["STOPPED"],
+            "group": [names.schedule],
+            "containers": {"exitCode": code},
+        },
+    }
+
+
+def _target(names: Names, result: str) -> RuleTarget:
+    """What is sent: JSON, since only there EventBridge quotes what it fills in."""
+    said = "succeeded" if result == "success" else "failed"
+    text = {"message": f"{names.deploy.name}: a scheduled run {said}", "deploy": names.deploy.name, "result": said}
+    paths = {
+        "task": "$.detail.taskArn", "code": "$.detail.stopCode", "reason": "$.detail.stoppedReason",
+        "stopped": "$.detail.stoppedAt", "containers": "$.detail.containers",
+    }  # fmt: skip
+    fields = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in text.items()]
+    fields += [f'"{key}": <{name}>' for key, name in (
+        ("task", "task"), ("stop_code", "code"), ("reason", "reason"), ("stopped", "stopped"),
+        ("containers", "containers"),
+    )]  # fmt: skip
+    return RuleTarget(id="topic", arn=names.topic, paths=paths, template="{" + ", ".join(fields) + "}")
