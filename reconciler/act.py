@@ -18,7 +18,8 @@ from reconciler.plan import ours
 from reconciler.spec import Address, Observed, Spec
 
 SETTLE = 120.0  # seconds until what was done must show
-SLOW = {"cluster": 600.0, "security-group": 600.0}  # the same, for kinds that AWS takes minutes for
+SLOW = {"cluster": 600.0, "security-group": 600.0, "service": 900.0}  # the same, for kinds that AWS takes minutes for
+TRY_AGAIN = "see the log of its tasks, mend the program or the file, and run the command again"
 AGAIN = 10.0  # seconds after which what doesn't show is put once more
 UNSURE = 30.0  # seconds in which a call whose answer was lost, or that says "it exists", is looked into and repeated
 
@@ -95,24 +96,32 @@ class Actor:
 
     def _settle(self, kind: AnyKind, want: Spec) -> Observed[Any]:
         """Observe until it is as wanted. What doesn't become so is put once more, then given up."""
-        started, attempt, again = self.aws.clock.now(), 0, False
+        started, attempt, again, was = self.aws.clock.now(), 0, False, False
         while True:
             there = self._look(kind, want)
             changes = diff(want, there.spec) if there is not None else ()
+            progress = there.attributes.get("progress", "") if there is not None else ""
             if there is not None and not changes and _ready(there):
                 return there
+            if was and changes and progress:
+                # A deployment that failed: AWS went back from it, or gave it up.
+                back = f"{changes[0].path}: {changes[0].before}"
+                raise NotSettled(f"{want.address} failed ({back}): {progress}", hint=TRY_AGAIN)
+            was = was or (there is not None and not changes)
             waited = self.aws.clock.now() - started
             if waited >= SLOW.get(want.kind, SETTLE):
                 what = "doesn't show" if there is None else "isn't ready"
                 what = f"still has another {changes[0].path}" if changes else what
+                progress = f" ({progress})" if progress else ""
                 raise NotSettled(
-                    f"{want.address} {what} {waited:.0f} s after it was written", hint="run the command again"
+                    f"{want.address} {what} {waited:.0f} s after it was written{progress}", hint="run the command again"
                 )
             if there is not None and changes and waited >= AGAIN and not again:
                 again = True
                 kind.update(self.aws, want, there, changes)
             attempt += 1
-            self._pause(attempt, f"{want.address} to show as it was written", started)
+            what = f"({progress})" if progress else "to show as it was written"
+            self._pause(attempt, f"{want.address} {what}", started)
 
     def _look(self, kind: AnyKind, want: Spec) -> Observed[Any] | None:
         return kind.observe(self.aws, [want]).get(want.name)

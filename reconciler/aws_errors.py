@@ -94,6 +94,10 @@ RULES = (
     # Another's revision may be just what was to be registered: look before making one more.
     Rule(Fault.ALREADY_THERE, "ecs", "ClientException", ("RegisterTaskDefinition",), text="too many concurrent"),
     *(Rule(Fault.NOT_YET, "ecs", code, budget=BUSY) for code in CLUSTER_IN_USE),
+    Rule(Fault.NOT_YET, "ecs", "InvalidParameterException", ("CreateService",), text="still draining", budget=BUSY),
+    Rule(Fault.ALREADY_THERE, "ecs", "InvalidParameterException", ("CreateService",), text="not idempotent"),
+    Rule(Fault.GONE, "ecs", "ServiceNotFoundException"),
+    Rule(Fault.GONE, "ecs", "ServiceNotActiveException"),
     Rule(Fault.GONE, "ecs", "ClusterNotFoundException"),
     Rule(Fault.GONE, "ecs", "ClientException", ("DescribeTaskDefinition",), text="unable to describe task definition"),
     Rule(Fault.GONE, "ecs", "ResourceNotFoundException"),

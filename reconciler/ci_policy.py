@@ -88,6 +88,7 @@ def ci_statements(names: Names) -> list[dict[str, Any]]:
             [names.arn("ssm", f"parameter/reconciler/{deploy.name}/{part}") for part in ("lock*", "record*")],
         ),
         *_deadline(names),
+        *_sections(names),
     ]  # fmt: skip
 
 
@@ -99,6 +100,19 @@ def plan_statements(names: Names) -> list[dict[str, Any]]:
             found.append({**one, "Action": actions})
         if one["Sid"] == "Objects":
             found[-1]["Resource"] = [names.s3(str(file.key)) for file in names.deploy.data.files] or names.s3("data/*")
+    return found
+
+
+def _sections(names: Names) -> list[dict[str, Any]]:
+    """Reading the parameters of the file, looking for its capacity providers, and deploying to its service."""
+    deploy, found = names.deploy, []
+    if parameters := [names.arn("ssm", f"parameter{one.name}") for one in deploy.parameters.values()]:
+        found.append(_allow("Parameters", ["ssm:GetParameters", "ssm:ListTagsForResource"], parameters))
+    if own := [names.arn("ecs", f"capacity-provider/{name}") for name in deploy.own_providers]:
+        found.append(_allow("Capacity", ["ecs:DescribeCapacityProviders"], own))
+    if deploy.service:
+        service = names.arn("ecs", f"service/{deploy.cluster.name}/{deploy.service.name}")
+        found.append(_allow("Service", ["ecs:DescribeServices", "ecs:UpdateService"], service))
     return found
 
 

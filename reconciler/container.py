@@ -25,7 +25,7 @@ class Container(Value):
     essential: bool = True
     entrypoint: Strings | None = None
     command: Strings | None = None
-    environment: Annotated[dict[str, str], SecretsByName()] = Field({})
+    environment: Annotated[dict[str, str | Annotated[Ref, PlainSerializer(str)]], SecretsByName()] = Field({})
     secrets: dict[str, str] = Field({})
     log_driver: str | None = None
     log_options: Annotated[dict[str, str], SecretsByName()] = Field({})

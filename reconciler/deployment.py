@@ -16,6 +16,7 @@ from typing import Any
 from reconciler.aws import Aws
 from reconciler.config import Deploy
 from reconciler.facts import Facts, read_facts
+from reconciler.given import Given, read_given
 from reconciler.graph import Graph
 from reconciler.image.kind import ImageSpec, inputs_of_digest
 from reconciler.image.source import image_spec
@@ -61,6 +62,7 @@ class Deployment:
     present_image: str = ""  # URI of the image that the file or, with --skip-image, the task definition names
     left_alone: frozenset[str] = frozenset()  # kinds that are neither changed nor missed
     early: dict[Address, Observed[Any]] = field(default_factory=dict)  # what `prepare` had to read already
+    given: Given = field(default_factory=Given)
 
     @cached_property
     def image_mark(self) -> str:
@@ -125,21 +127,26 @@ def prepare(
     *,
     skip_image: bool = False,
     removing: bool = False,
+    checking: bool = False,
 ) -> Deployment:
     """Read what a plan starts from. base: the folder of deploy.yaml; skip_image: leave the image as it is, unless
-    everything is to be removed. Raises UserError, AwsError.
+    everything is to be removed. checking: raise for what has to be there and isn't. Raises UserError, AwsError.
     """
     build = deploy.image.uri is None and not skip_image
-    reads: list[Any] = [partial(read_facts, aws, deploy), partial(_checksums, deploy, base)]
+    reads: list[Any] = [
+        partial(read_facts, aws, deploy), partial(_checksums, deploy, base), partial(read_given, aws, deploy)
+    ]  # fmt: skip
     if build:
         reads.append(partial(_image, deploy, base))
     if skip_image:
         reads.append(partial(_present, aws, deploy))
     # Making a client takes the processor as long as an answer takes to come, so the others are made meanwhile.
     ready = aws.start(lambda: [aws.client(service) for service in SERVICES])
-    facts, sums, *more = aws.together(*reads)
+    facts, sums, given, *more = aws.together(*reads)
     ready.result()
     assert isinstance(facts, Facts)
+    if checking:
+        given.check(deploy)
     names = Names(deploy, facts)
     objects = tuple(
         ObjectSpec(name=f"{names.bucket}/{key}", sha256=sha, size=size, file=file, tags={OWNER_TAG: deploy.name})
@@ -148,10 +155,11 @@ def prepare(
     image, dirty = more[0] if build else (None, ())
     early = {more[0].spec.address: more[0]} if skip_image and more[0] else {}
     present = deploy.image.uri or next((_image_of(deploy, one) for one in early.values()), "")
-    graph = lower(deploy, facts, objects, image, fallback=present)
+    values = {variable: given.value(one) for variable, one in deploy.parameters.items()}
+    graph = lower(deploy, facts, objects, image, fallback=present, values=values)
     kinds: dict[str, AnyKind] = {kind.spec.kind: kind for kind in (*KINDS, image_kind, object_kind)}
     left_alone = frozenset({IMAGE}) if skip_image and not removing else frozenset[str]()
-    return Deployment(deploy, aws, names, graph, kinds, objects, image, dirty, present, left_alone, early)
+    return Deployment(deploy, aws, names, graph, kinds, objects, image, dirty, present, left_alone, early, given)
 
 
 def _checksums(deploy: Deploy, base: Path) -> list[tuple[str, str, str, int]]:

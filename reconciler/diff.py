@@ -1,7 +1,7 @@
 """The one diff: what has to change so that `seen` becomes `want`. Pure, and the same for every kind.
 
 Nested models are walked field by field; mappings key by key; lists of models are sets, paired by their identity
-(a statement's Sid, a container's name). Fields marked `Local` aren't compared; secrets aren't shown.
+(a statement's Sid, a container's name). Fields marked `Local` or `Initial` aren't compared; secrets aren't shown.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.access import EMPTY, Sense, sense_of, widens
-from reconciler.spec import AtLeast, Change, Changes, Immutable, Local, Ref, Secret, SecretsByName, Spec, Value
+from reconciler.spec import AtLeast, Change, Changes, Immutable, Initial, Local, Ref, Secret, SecretsByName, Spec, Value
 
 MASK = "(hidden)"
 SECRET_NAME = re.compile(
@@ -80,7 +80,7 @@ def _local(marks: list[Any]) -> bool:
 
 def _model(path: str, want: Value, seen: Value, way: _Way) -> Iterator[Change]:
     for name, field in type(want).model_fields.items():
-        if not _local(field.metadata):
+        if not any(isinstance(mark, Local | Initial) for mark in field.metadata):
             here = f"{path}.{name}" if path else name
             yield from _value(here, getattr(want, name), getattr(seen, name), way.into(field.metadata))
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from reconciler.aws import Aws
-from reconciler.kinds import Cluster, ClusterSpec, Queue, Schedule, tags
+from reconciler.kinds import AnyKind, Cluster, Queue, Schedule, Service, tags
 from reconciler.spec import OWNER_TAG
 
 # Roles that AWS makes and keeps for itself.
@@ -33,6 +33,11 @@ def _clusters(aws: Aws) -> list[str]:
     return [arn.rpartition("/")[2] for arn in aws.pages("ecs", "ListClusters", "clusterArns")]
 
 
+def _services(aws: Aws) -> list[str]:
+    found = aws.each(lambda c: list(aws.pages("ecs", "ListServices", "serviceArns", cluster=c)), _clusters(aws))
+    return ["/".join(arn.rsplit("/", 2)[-2:]) for arns in found for arn in arns]
+
+
 def _named(service: str, operation: str, items: str, name: str, **parameters: Any) -> Callable[[Aws], list[str]]:
     return lambda aws: [one[name] for one in aws.pages(service, operation, items, **parameters)]
 
@@ -46,11 +51,13 @@ NAMES: Mapping[str, Callable[[Aws], list[str]]] = {
     "repository": _named("ecr", "DescribeRepositories", "repositories", "repositoryName"),
     "log-group": _named("logs", "DescribeLogGroups", "logGroups", "logGroupName"),
     "security-group": _named("ec2", "DescribeSecurityGroups", "SecurityGroups", "GroupName"),
+    "parameter": _named("ssm", "DescribeParameters", "Parameters", "Name"),
     "cluster": _clusters,
     "queue": lambda aws: [url.rpartition("/")[2] for url in aws.pages("sqs", "ListQueues", "QueueUrls")],
     "schedule": _named("scheduler", "ListSchedules", "Schedules", "Name", GroupName="default"),
     "topic": lambda aws: [one["TopicArn"].rpartition(":")[2] for one in aws.pages("sns", "ListTopics", "Topics")],
     "rule": _named("events", "ListRules", "Rules", "Name"),
+    "service": _services,
     "task-definition": lambda aws: list(aws.pages("ecs", "ListTaskDefinitionFamilies", "families", status="ACTIVE")),
 }
 
@@ -99,15 +106,22 @@ _OWNER: Mapping[str, Callable[[Aws, str], str | None]] = {
 }
 
 
+READ_AT_ONCE: Mapping[str, AnyKind] = {"cluster": Cluster(), "service": Service()}
+
+
 def owned(aws: Aws, kind: str, deploy: str) -> list[str]:
     """The names of the resources of a kind that carry the deploy's ownership tag, sorted. Raises AwsError."""
     if kind == "security-group":
         mine = [{"Name": f"tag:{OWNER_TAG}", "Values": [deploy]}]
         found = aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=mine)
         return sorted({group["GroupName"] for group in found})
-    if kind == "cluster":
-        clusters = Cluster().observe(aws, [ClusterSpec(name=name) for name in names(aws, kind)])
-        return sorted(name for name, cluster in clusters.items() if cluster.owner == deploy)
+    if kind == "parameter":
+        tagged = [{"Key": f"tag:{OWNER_TAG}", "Option": "Equals", "Values": [deploy]}]
+        found = aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=tagged)
+        return sorted(one["Name"] for one in found)
+    if kind in ("cluster", "service"):
+        live = READ_AT_ONCE[kind].observe(aws, [READ_AT_ONCE[kind].spec(name=name) for name in names(aws, kind)])
+        return sorted(name for name, one in live.items() if one.owner == deploy)
     if kind == "policy":
         # By the ARN that the listing gives, since a policy may have a path.
         listed = {one["PolicyName"]: one["Arn"] for one in aws.pages("iam", "ListPolicies", "Policies", Scope="Local")}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.canonical import policy
 from reconciler.config import Deploy
+from reconciler.config.service import FARGATE
 from reconciler.container import Container
 from reconciler.facts import Facts
 from reconciler.graph import Graph, Node
@@ -22,11 +24,13 @@ from reconciler.kinds import (
     TaskDefinitionSpec,
 )  # fmt: skip
 from reconciler.kinds.ec2_security_group import EVERYWHERE
-from reconciler.kinds.ecs_cluster import Weight
 from reconciler.kinds.s3_bucket import BLOCKS
 from reconciler.kinds.s3_lifecycle import Expiry
+from reconciler.kinds.weights import Weight
 from reconciler.lower_ci import ci_nodes, given, trust
 from reconciler.lower_events import scheduler_role, unattended
+from reconciler.lower_parameters import needs, parameters, secret_statements, secrets, variables
+from reconciler.lower_service import launch_types, requirements, service
 from reconciler.resource_names import RUNS as RUNS
 from reconciler.resource_names import Names as Names
 from reconciler.spec import Address, Ref, Spec
@@ -35,12 +39,17 @@ EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
 
 
 def lower(
-    deploy: Deploy, facts: Facts, objects: tuple[ObjectSpec, ...] = (), image: Spec | None = None, fallback: str = ""
+    deploy: Deploy,
+    facts: Facts,
+    objects: tuple[ObjectSpec, ...] = (),
+    image: Spec | None = None,
+    fallback: str = "",
+    values: Mapping[str, str] = MappingProxyType({}),
 ) -> Graph:
     """All resources of a deploy.
 
     objects: the files to upload, read. image: the image to build, or None; then the task definition names
-    `image.uri`, or `fallback` (what is there, or the tag `latest`).
+    `image.uri`, or `fallback` (what is there, or the tag `latest`). values: of parameters that the file has none for.
     """
     names = Names(deploy, facts)
     return Graph(
@@ -50,7 +59,9 @@ def lower(
             *ci_nodes(names),
             *_bucket(names, objects),
             *_image(names, image),
-            *_run(names, image, fallback),
+            *parameters(names),
+            *_run(names, image, fallback, values),
+            *service(names),
             *unattended(names),
         ]
     )
@@ -80,7 +91,8 @@ def _task_roles(names: Names) -> Iterator[Node]:
     task, tags = names.deploy.task, names.tags
     ours = trust({"Service": "ecs-tasks.amazonaws.com"})
     managed = f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}"
-    inline = {"secrets": policy({"Version": "2012-10-17", "Statement": _secrets(names)})} if task.secrets else {}
+    readable = secret_statements(names)
+    inline = {"secrets": policy({"Version": "2012-10-17", "Statement": readable})} if readable else {}
     yield Node(
         RoleSpec(
             name=str(task.execution_role.name),
@@ -111,19 +123,6 @@ def _stop_role(names: Names) -> Iterator[Node]:
         statement = {"Effect": "Allow", "Action": "ecs:StopTask", "Resource": tasks}
         what = "Stops a task when run.max_duration is over"
         yield scheduler_role(names, names.stop_role, what, "stop", [statement])
-
-
-def _secrets(names: Names) -> list[dict[str, Any]]:
-    """What the execution role may read so that ECS can hand the secrets over."""
-    arns = sorted({":".join(arn.split(":")[:7]) for arn in names.deploy.task.secrets.values()})
-    parameters = [arn for arn in arns if ":ssm:" in arn]
-    secrets = [arn for arn in arns if ":secretsmanager:" in arn]
-    found = []
-    if parameters:
-        found.append({"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": parameters})
-    if secrets:
-        found.append({"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets})
-    return found
 
 
 def _bucket(names: Names, objects: tuple[ObjectSpec, ...]) -> Iterator[Node]:
@@ -160,15 +159,16 @@ def _image(names: Names, image: Spec | None) -> Iterator[Node]:
         yield Node(image, (spec.address,), protect=repository.protect)
 
 
-def environment(names: Names) -> dict[str, str]:
+def environment(names: Names, values: Mapping[str, str] = MappingProxyType({})) -> dict[str, str | Ref]:
     """The task's environment: the file's, and where its data is unless the file says so."""
-    found = {"AWS_DEFAULT_REGION": names.deploy.region, "S3_BUCKET": names.bucket}
+    found: dict[str, str | Ref] = {"AWS_DEFAULT_REGION": names.deploy.region, "S3_BUCKET": names.bucket}
     if names.deploy.data.files:
         found |= {"USE_S3": "true", "S3_KEY": str(names.deploy.data.files[0].key)}
-    return dict(sorted((found | names.deploy.task.environment).items()))
+    found |= {**names.deploy.task.environment, **variables(names, values)}
+    return {name: found[name] for name in sorted(found.keys() - secrets(names).keys())}
 
 
-def _run(names: Names, image: Spec | None, fallback: str) -> Iterator[Node]:
+def _run(names: Names, image: Spec | None, fallback: str, values: Mapping[str, str]) -> Iterator[Node]:
     deploy, task, tags = names.deploy, names.deploy.task, names.tags
     group, cluster = deploy.network.security_group, deploy.cluster
     yield Node(LogGroupSpec(name=str(deploy.logs.group), retention_in_days=deploy.logs.retention_days, tags=tags))
@@ -185,7 +185,7 @@ def _run(names: Names, image: Spec | None, fallback: str) -> Iterator[Node]:
     yield Node(
         ClusterSpec(
             name=str(cluster.name),
-            capacity_providers=("FARGATE", "FARGATE_SPOT"),
+            capacity_providers=(*FARGATE, *deploy.own_providers),
             default_strategy=tuple(sorted(strategy, key=lambda w: w.provider)),
             container_insights="enabled" if cluster.container_insights else "disabled",
             tags=tags,
@@ -196,8 +196,8 @@ def _run(names: Names, image: Spec | None, fallback: str) -> Iterator[Node]:
         image=Ref(image.address, "uri") if image else deploy.image.uri or fallback or f"{names.repository_uri}:latest",
         entrypoint=task.entrypoint,
         command=task.command,
-        environment=environment(names),
-        secrets=dict(sorted(task.secrets.items())),
+        environment=environment(names, values),
+        secrets=secrets(names),
         log_driver="awslogs",
         log_options={
             "awslogs-group": str(deploy.logs.group),
@@ -206,12 +206,14 @@ def _run(names: Names, image: Spec | None, fallback: str) -> Iterator[Node]:
             **deploy.logs.options,
         },
         stop_timeout=task.stop_timeout,
+        extra=requirements(names),
     )
     roles = (str(task.execution_role.name), str(task.role.name))
     spec = TaskDefinitionSpec(
         name=str(task.family),
         cpu=task.cpu,
         memory=task.memory,
+        compatibilities=launch_types(names),
         execution_role=names.iam(f"role/{roles[0]}"),
         task_role=names.iam(f"role/{roles[1]}"),
         cpu_architecture=task.platform,
@@ -219,5 +221,5 @@ def _run(names: Names, image: Spec | None, fallback: str) -> Iterator[Node]:
         containers=(container,),
         tags=tags,
     )
-    needs = [Address("role", role) for role in roles]
-    yield Node(spec, (*needs, Address("log-group", str(deploy.logs.group))))
+    roles_and_log = (*(Address("role", role) for role in roles), Address("log-group", str(deploy.logs.group)))
+    yield Node(spec, (*roles_and_log, *needs(names)))

@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler.canonical import policy
 from reconciler.config.schema import Notify, Schedule
+from reconciler.config.service import FARGATE
 from reconciler.graph import Node
 from reconciler.kinds import QueueSpec, RoleSpec, RuleSpec, ScheduleSpec, TopicSpec
 from reconciler.kinds.events_rule import RuleTarget
@@ -86,7 +87,7 @@ def _schedule(names: Names, schedule: Schedule) -> Iterator[Node]:
         capacity=(f"{deploy.run.capacity[0]} 1 0",),
         subnets=names.facts.subnets,
         security_groups=(Ref(group, "id"),),
-        public_ip=deploy.network.public_ip,
+        public_ip=deploy.network.public_ip and deploy.run.capacity[0] in FARGATE,
         group=names.schedule,
         propagate_tags="TASK_DEFINITION",
         input=json.dumps({"containerOverrides": [container]}),

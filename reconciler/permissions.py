@@ -99,11 +99,19 @@ NEEDS: dict[str, Needs] = {
                 "egress": ("ec2:AuthorizeSecurityGroupEgress", "ec2:RevokeSecurityGroupEgress"),
                 "tags": ("ec2:CreateTags", "ec2:DeleteTags")},
     ),
+    "parameter": Needs(
+        ("ssm:PutParameter", "ssm:AddTagsToResource"), ("ssm:DeleteParameter",),
+        fields={"tags": ("ssm:AddTagsToResource", "ssm:RemoveTagsFromResource")},
+    ),
     "cluster": Needs(
         ("ecs:CreateCluster", "ecs:TagResource"), ("ecs:DeleteCluster",),
         fields={"capacity_providers": ("ecs:PutClusterCapacityProviders",),
                 "default_strategy": ("ecs:PutClusterCapacityProviders",), "container_insights": ("ecs:UpdateCluster",),
                 "tags": ("ecs:TagResource", "ecs:UntagResource")},
+    ),
+    "service": Needs(
+        ("ecs:CreateService", "ecs:TagResource"), ("ecs:UpdateService", "ecs:DeleteService"),
+        fields={"": ("ecs:UpdateService",), "tags": ("ecs:TagResource", "ecs:UntagResource")},
     ),
     "task-definition": Needs(
         ("ecs:RegisterTaskDefinition", "ecs:TagResource"), ("ecs:DeregisterTaskDefinition",),
@@ -163,6 +171,8 @@ def resource(address: Address, aws: Aws) -> str:
         "role": ("iam", f"role/{name}"), "user": ("iam", f"user/{name}"),
         "repository": ("ecr", f"repository/{name}"), "image": ("ecr", f"repository/{name}"),
         "log-group": ("logs", f"log-group:{name}:*"), "security-group": ("ec2", "security-group/*"),
+        "parameter": ("ssm", f"parameter{name}"),
+        "service": ("ecs", f"service/{name}"),
         "cluster": ("ecs", f"cluster/{name}"), "task-definition": ("ecs", f"task-definition/{name}:*"),
         "queue": ("sqs", name), "topic": ("sns", name), "rule": ("events", f"rule/{name}"),
         "schedule": ("scheduler", f"schedule/default/{name}"),

@@ -176,10 +176,10 @@ def _wanted(node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mi
     if not mine:
         return _foreign(want, seen, changes, options)
     if not changes:
-        return Step(Action.NONE, want.address, (), want, seen)
+        return Step(Action.NONE, want.address, (), want, seen, note=seen.note)
     fixed = [change.path for change in changes if change.replaces]
     if not fixed:
-        return Step(Action.UPDATE, want.address, changes, want, seen)
+        return Step(Action.UPDATE, want.address, changes, want, seen, note=seen.note)
     step = Step(Action.REPLACE, want.address, changes, want, seen, reason=f"{_join(fixed)} can't change")
     if node.protect:
         return replace(step, held="protected by the file (`protect: true`)")
@@ -206,7 +206,8 @@ def _foreign(want: Spec, seen: Observed[Any], changes: Changes, options: Options
     owner = f"deploy {seen.owner!r}" if seen.owner else "someone else"
     real = tuple(change for change in changes if not _ownership(change))
     if not real and not (options.adopt and seen.owner is None and changes):
-        return Step(Action.NONE, want.address, (), want, seen, note=f"made by {owner}, used as it is")
+        note = "; ".join(filter(None, (f"made by {owner}, used as it is", seen.note)))
+        return Step(Action.NONE, want.address, (), want, seen, note=note)
     step = Step(Action.ADOPT, want.address, changes if options.adopt else real, want, seen, note=f"made by {owner}")
     fixed = [change.path for change in real if change.replaces]
     if seen.owner:

@@ -80,6 +80,11 @@ class Local:
 
 
 @dataclass(frozen=True)
+class Initial:
+    """Marks a field that is set when the resource is made and is its own from then on: shown, never compared."""
+
+
+@dataclass(frozen=True)
 class Ref:
     """A value that another resource has once it exists, such as a security group's id."""
 
@@ -134,11 +139,12 @@ class Observed(Generic[S]):
     """What is there: the live state as the desired type, fully read.
 
     attributes: what only AWS knows (`id`, `arn`, `digest`, `revision`), for `Ref`s and for deletion.
-    owner: the deploy whose ownership tag it carries, or None.
+    note: what is worth knowing of it and is no difference. owner: the deploy whose ownership tag it carries, or None.
     """
 
     spec: S
     attributes: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def owner(self) -> str | None:

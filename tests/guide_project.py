@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from tests.planfile.project import Project, use
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def guide_project(lab: LabHandle, folder: Path, patch: pytest.MonkeyPatch, **ci: Any) -> Project:
-    """The project. ci: what its `ci:` section has besides. Commands with `--local` reach the lab."""
+def guide_project(
+    lab: LabHandle, folder: Path, patch: pytest.MonkeyPatch, more: Mapping[str, Any] | None = None, **ci: Any
+) -> Project:
+    """The project. more: further sections; ci: what its `ci:` section has besides. `--local` reaches the lab."""
     project = use(lab, folder, patch)
     patch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")  # nothing is built here that needs an engine
     patch.delenv("DATA_FILE", raising=False)
     wanted = yaml.safe_load((ROOT / "deploy.yaml").read_text())
     wanted["ci"] |= ci
+    wanted |= more or {}
     project.write("deploy.yaml", yaml.safe_dump(wanted))
     (folder / "data").mkdir()
     (folder / "data" / "sample.csv").write_bytes(guide.DATA)

@@ -134,6 +134,7 @@ def deployment(
         Object(progress=_Progress(terminal)),
         skip_image=getattr(options, "skip_image", False),
         removing=removing,
+        checking=options.module in ("plan", "apply"),
     )
 
 

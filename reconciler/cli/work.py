@@ -44,6 +44,12 @@ def work_of(where: Target, here: Deployment, options: Namespace, terminal: Termi
     """What the file and the command line ask for. Raises UserError."""
     task, runs = here.deploy.task, Runs(here.aws, here.names.bucket)
     overrides = parse(options.env, options.cpu, options.memory, options.command, (task.cpu, task.memory))
+    secret = {name for name, one in here.deploy.parameters.items() if one.give_as == "secret"} | task.secrets.keys()
+    if taken := sorted(secret & overrides.environment.keys()):
+        raise UserError(
+            f"--env {taken[0]}: it is given to the task as a secret, and ECS takes the secret's value",
+            hint=f"write in deploy.yaml parameters: {{{taken[0]}: {{give_as: environment, …}}}}",
+        )
     sweep = here.deploy.run.sweep
     if options.count is not None and not 1 <= options.count <= 100:
         raise UserError(f"--count {options.count}: from 1 to 100")

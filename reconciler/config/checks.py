@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
+from reconciler.config.checks_task import check_task
 from reconciler.config.fargate import check_size
 from reconciler.config.names import OBJECT_KEY
 from reconciler.config.problems import Path, show_path
@@ -25,6 +26,7 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     yield from _task(deploy)
     yield from _environment(deploy)
     yield from _capacity(deploy)
+    yield from check_task(deploy)
     yield from _sweep(deploy)
     yield from check_unattended(deploy)
     if deploy.ci and not (deploy.ci.github or deploy.ci.user):

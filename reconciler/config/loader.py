@@ -11,9 +11,9 @@ from pydantic_core import ErrorDetails
 
 from reconciler.config import explain, fields, git
 from reconciler.config.base import Section
-from reconciler.config.checks import Problem, check, check_files
+from reconciler.config.checks import check, check_files
 from reconciler.config.document import Document
-from reconciler.config.problems import ConfigErrors
+from reconciler.config.problems import ConfigErrors, Problem
 from reconciler.config.problems import Path as Place
 from reconciler.config.reader import read
 from reconciler.config.schema import Deploy

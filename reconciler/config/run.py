@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from reconciler.config.base import Int, OneOrMore, Section, bad
+from reconciler.config.service import Provider
 from reconciler.config.sweep import Sweep
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -60,13 +61,14 @@ class Run(Section):
 
     when: Literal["changed", "always", "never"] = Field(
         "changed",
-        description="`changed`: when no run with the same image, data, command, environment and size succeeded.",
+        description="`changed`: when no run with the same image, data, command, environment and size succeeded. "
+        "Default: `never` with a service.",
         examples=["always"],
     )
-    capacity: Annotated[tuple[Literal["FARGATE", "FARGATE_SPOT"], ...], OneOrMore()] = Field(
+    capacity: Annotated[tuple[Provider, ...], OneOrMore()] = Field(
         ("FARGATE",),
         min_length=1,
-        description="Capacity providers, in the order in which they are tried.",
+        description="Capacity providers, in the order in which they are tried: Fargate's, or yours by name.",
         examples=[["FARGATE_SPOT", "FARGATE"]],
     )
     retry: Retry = Field(Retry(), description="How often again, and when not.", examples=[{"error": 1}])

@@ -7,13 +7,17 @@ all. What concerns several fields at once is in `checks`, so that one bad field 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field
 
 from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
+from reconciler.config.parameters import Parameter, Parameters
+from reconciler.config.parameters import filled as filled_parameters
+from reconciler.config.place import CapacityWeight, Cluster, Network, SecurityGroup
 from reconciler.config.run import Retry, Run
+from reconciler.config.service import Service, on_ec2
 from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository, _data
 from reconciler.config.sweep import RandomSweep, Range, Sweep
 from reconciler.config.task import ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
@@ -35,6 +39,7 @@ __all__ = [
     "Logs",
     "Network",
     "Notify",
+    "Parameter",
     "Policy",
     "PolicyStatement",
     "RandomSweep",
@@ -45,6 +50,7 @@ __all__ = [
     "Schedule",
     "Section",
     "SecurityGroup",
+    "Service",
     "Sweep",
     "Task",
     "TaskRole",
@@ -55,75 +61,6 @@ __all__ = [
 def _image(value: Any) -> Any:
     """A bare text is the build context."""
     return {"context": value} if isinstance(value, str) else value
-
-
-class CapacityWeight(Section):
-    """A capacity provider's part in the cluster's default strategy."""
-
-    provider: Literal["FARGATE", "FARGATE_SPOT"] = Field(
-        description="The capacity provider.", examples=["FARGATE_SPOT"]
-    )
-    weight: Int = Field(1, ge=0, le=1000, description="Its share of tasks.", examples=[4])
-    base: Int = Field(0, ge=0, le=100000, description="This many tasks go to it first.", examples=[1])
-
-
-class Cluster(Section):
-    """The ECS cluster."""
-
-    name: Annotated[str, names.ECS] | None = Field(
-        None, description="The cluster's name. Default: NAME.", examples=["my-cluster"]
-    )
-    default_strategy: tuple[CapacityWeight, ...] = Field(
-        (CapacityWeight(provider="FARGATE"),),
-        min_length=1,
-        description="How tasks are spread over capacity providers when a launch names none.",
-        examples=[[{"provider": "FARGATE_SPOT", "weight": 4}, {"provider": "FARGATE", "base": 1}]],
-    )
-    container_insights: bool = Field(False, description="CloudWatch Container Insights (costs extra).", examples=[True])
-
-
-class SecurityGroup(Section):
-    """The task's security group: no way in, everything out."""
-
-    name: Annotated[str, names.SECURITY_GROUP] | None = Field(
-        None, description="Its name. Default: NAME.", examples=["my-tasks"]
-    )
-    description: Annotated[str, names.SECURITY_GROUP_TEXT] | None = Field(
-        None,
-        description="What it is for; can't be changed once made. Default: NAME tasks, egress only.",
-        examples=["Training tasks, egress only"],
-    )
-
-
-Subnet = Annotated[str, names.SUBNET]
-Subnets = Annotated[tuple[Subnet, ...], Field(min_length=1)]
-
-
-def _subnets(value: Any) -> Any:
-    """A bare subnet is a list of one."""
-    return [value] if isinstance(value, str) and value != "default" else value
-
-
-class Network(Section):
-    """Where the task runs."""
-
-    vpc: Annotated[str, names.VPC] = Field(
-        "default", description="`default`, or a VPC's id.", examples=["vpc-0123456789abcdef0"]
-    )
-    subnets: Annotated[
-        Literal["default"] | Subnets,
-        BeforeValidator(_subnets, json_schema_input_type=Literal["default"] | Subnet | Subnets),
-    ] = Field(
-        "default",
-        description="`default` for all default subnets of the VPC, or subnet ids.",
-        examples=[["subnet-0123456789abcdef0"]],
-    )
-    security_group: SecurityGroup = Field(
-        SecurityGroup(), description="The security group.", examples=[{"name": "my-tasks"}]
-    )
-    public_ip: bool = Field(
-        True, description="Needed in a public subnet to reach ECR and S3 without a NAT gateway.", examples=[False]
-    )
 
 
 class GitHub(Section):
@@ -208,6 +145,11 @@ class Deploy(Section):
         Image(), description="The container image.", examples=["training"]
     )
     task: Task = Field(Task(), description="The task definition.", examples=[{"cpu": 4096, "memory": "8GB"}])
+    parameters: Parameters = Field(
+        {},
+        description="Hyperparameters in SSM Parameter Store, by the name of their environment variable.",
+        examples=[{"ETA": 0.1, "API_TOKEN": {"secure": True}}],
+    )
     logs: Logs = Field(Logs(), description="The log group.", examples=[{"retention_days": 7}])
     cluster: Cluster = Field(Cluster(), description="The cluster.", examples=[{"name": "my-cluster"}])
     network: Network = Field(
@@ -222,6 +164,9 @@ class Deploy(Section):
     )
     notify: Notify | None = Field(
         None, description="Who is told how runs end.", examples=[{"email": ["team@example.com"]}]
+    )
+    service: Service | None = Field(
+        None, description="An ECS service, which keeps tasks running.", examples=[{"desired_count": 1}]
     )
 
     def filled(self) -> Deploy:
@@ -249,8 +194,24 @@ class Deploy(Section):
                 "ci": self._ci(),
                 "schedule": self.schedule and _fill(self.schedule, name=f"{n}-schedule"),
                 "notify": self.notify and _fill(self.notify, topic=f"{n}-runs"),
+                "parameters": filled_parameters(self.parameters, n),
+                **self._service(),
             }
         )
+
+    @property
+    def own_providers(self) -> tuple[str, ...]:
+        """The capacity providers that it names and that aren't Fargate's."""
+        service = (self.service.capacity,) if self.service and self.service.capacity else ()
+        return tuple(dict.fromkeys(on_ec2((*self.run.capacity, *service))))
+
+    def _service(self) -> dict[str, Any]:
+        """A service keeps its tasks running, so that nothing is launched beside it unless the file says so."""
+        if self.service is None:
+            return {}
+        quiet = {} if "when" in self.run.model_fields_set else {"when": "never"}
+        service = _fill(self.service, name=self.name, capacity=self.run.capacity[0])
+        return {"service": service, "run": self.run.model_copy(update=quiet)}
 
     def _repository(self) -> Repository | None:
         """With an image that exists there is none of ours, unless the file says so."""

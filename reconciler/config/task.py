@@ -86,7 +86,7 @@ class ExecutionRole(Section):
 
 
 class Task(Section):
-    """The ECS task definition: one container on Fargate."""
+    """The ECS task definition: one container on Fargate, or on instances of yours."""
 
     family: Annotated[str, names.ECS] | None = Field(
         None, description="The task definition's family. Default: NAME.", examples=["my-task"]
@@ -97,6 +97,13 @@ class Task(Section):
     )
     memory: Memory = Field(
         2048, description="MiB, or text like `2GB`; which sizes there are depends on `cpu`.", examples=[8192, "8GB"]
+    )
+    gpu: Int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="GPUs; needs a capacity provider of yours in run.capacity, since Fargate has none.",
+        examples=[1],
     )
     platform: Literal["X86_64", "ARM64"] = Field(
         "X86_64", description="The processor architecture.", examples=["ARM64"]

@@ -141,7 +141,7 @@ class Finder:
         if found.bucket:
             pages = self.aws.call("s3", "ListObjectsV2", Bucket=found.bucket.name)
             keys = [one["Key"] for one in pages.get("Contents", ())]
-            wanted = environment.get("S3_KEY", "")
+            wanted = str(environment.get("S3_KEY", ""))
             there = wanted and self.aws.find("s3", "HeadObject", Bucket=found.bucket.name, Key=wanted)
             found.key = wanted if there else ""
             found.other_objects = len([key for key in keys if key != found.key])

@@ -125,7 +125,7 @@ def _task(found: Found, tree: Tree) -> dict[str, Any]:
     if container:
         section |= {"entrypoint": list(container.entrypoint)} if container.entrypoint else {}
         section |= {"command": list(container.command)} if container.command else {}
-        section["environment"] = {k: _variable(k, v, tree) for k, v in container.environment.items()}
+        section["environment"] = {k: _variable(k, str(v), tree) for k, v in container.environment.items()}
         section |= {"secrets": dict(container.secrets)} if container.secrets else {}
         section |= {"stop_timeout": container.stop_timeout} if container.stop_timeout else {}
     if role := found.execution_role:

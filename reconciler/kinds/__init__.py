@@ -6,6 +6,7 @@ from reconciler.kinds.base import AnyKind, Kind
 from reconciler.kinds.ec2_security_group import SecurityGroup, SecurityGroupSpec
 from reconciler.kinds.ecr_repository import Repository, RepositorySpec
 from reconciler.kinds.ecs_cluster import Cluster, ClusterSpec
+from reconciler.kinds.ecs_service import Service, ServiceSpec
 from reconciler.kinds.ecs_task_definition import TaskDefinition, TaskDefinitionSpec
 from reconciler.kinds.events_rule import Rule, RuleSpec
 from reconciler.kinds.iam_oidc_provider import OidcProvider, OidcProviderSpec
@@ -18,16 +19,17 @@ from reconciler.kinds.s3_object import Object, ObjectSpec
 from reconciler.kinds.scheduler_schedule import Schedule, ScheduleSpec
 from reconciler.kinds.sns_topic import Topic, TopicSpec
 from reconciler.kinds.sqs_queue import Queue, QueueSpec
+from reconciler.kinds.ssm_parameter import Parameter, ParameterSpec
 
 KINDS: tuple[AnyKind, ...] = (
     OidcProvider(), Policy(), Role(), User(), Bucket(), Object(), Repository(), LogGroup(), SecurityGroup(),
-    Cluster(), TaskDefinition(), Queue(), Schedule(), Topic(), Rule(),
+    Parameter(), Cluster(), TaskDefinition(), Service(), Queue(), Schedule(), Topic(), Rule(),
 )  # fmt: skip
 
 __all__ = [
     "KINDS", "AnyKind", "Bucket", "BucketSpec", "Cluster", "ClusterSpec", "Kind", "LogGroup", "LogGroupSpec",
-    "Object", "ObjectSpec", "OidcProvider", "OidcProviderSpec", "Policy", "PolicySpec", "Queue", "QueueSpec",
-    "Repository", "RepositorySpec", "Role", "RoleSpec", "Rule", "RuleSpec", "Schedule", "ScheduleSpec",
-    "SecurityGroup", "SecurityGroupSpec", "TaskDefinition", "TaskDefinitionSpec", "Topic", "TopicSpec", "User",
-    "UserSpec",
+    "Object", "ObjectSpec", "OidcProvider", "OidcProviderSpec", "Parameter", "ParameterSpec", "Policy", "PolicySpec",
+    "Queue", "QueueSpec", "Repository", "RepositorySpec", "Role", "RoleSpec", "Rule", "RuleSpec", "Schedule",
+    "ScheduleSpec", "SecurityGroup", "SecurityGroupSpec", "Service", "ServiceSpec", "TaskDefinition", "TaskDefinitionSpec",
+    "Topic", "TopicSpec", "User", "UserSpec",
 ]  # fmt: skip

@@ -8,22 +8,10 @@ from typing import Any, ClassVar
 from reconciler.aws import Aws
 from reconciler.canonical import StringSet
 from reconciler.kinds import tags
-from reconciler.spec import Changes, Observed, Spec, Value, touches
+from reconciler.kinds.weights import Weight, strategy, weights
+from reconciler.spec import Changes, Observed, Spec, touches
 
 BATCH = 100  # clusters that one call describes
-
-
-class Weight(Value):
-    """One capacity provider of a strategy."""
-
-    provider: str
-    weight: int = 0
-    base: int = 0
-
-    @property
-    def identity(self) -> str:
-        """Paired by provider."""
-        return self.provider
 
 
 class ClusterSpec(Spec):
@@ -58,7 +46,7 @@ class Cluster:
             "CreateCluster",
             clusterName=want.name,
             capacityProviders=list(want.capacity_providers),
-            defaultCapacityProviderStrategy=_strategy(want),
+            defaultCapacityProviderStrategy=strategy(want.default_strategy),
             settings=_settings(want),
             tags=tags.pairs(want.tags, "key", "value"),
         )
@@ -71,7 +59,7 @@ class Cluster:
                 "PutClusterCapacityProviders",
                 cluster=want.name,
                 capacityProviders=list(want.capacity_providers),
-                defaultCapacityProviderStrategy=_strategy(want),
+                defaultCapacityProviderStrategy=strategy(want.default_strategy),
             )
         if touches(changes, "container_insights"):
             aws.call("ecs", "UpdateCluster", cluster=want.name, settings=_settings(want))
@@ -86,24 +74,16 @@ class Cluster:
         aws.find("ecs", "DeleteCluster", cluster=seen.spec.name)
 
 
-def _strategy(want: ClusterSpec) -> list[dict[str, Any]]:
-    return [{"capacityProvider": w.provider, "weight": w.weight, "base": w.base} for w in want.default_strategy]
-
-
 def _settings(want: ClusterSpec) -> list[dict[str, str]]:
     return [{"name": "containerInsights", "value": want.container_insights}]
 
 
 def _spec(live: Mapping[str, Any]) -> ClusterSpec:
-    strategy = [
-        Weight(provider=s["capacityProvider"], weight=s.get("weight", 0), base=s.get("base", 0))
-        for s in live.get("defaultCapacityProviderStrategy") or ()
-    ]
     settings = {s["name"]: s["value"] for s in live.get("settings") or ()}
     return ClusterSpec(
         name=live["clusterName"],
         capacity_providers=tuple(live.get("capacityProviders") or ()),
-        default_strategy=tuple(sorted(strategy, key=lambda w: w.provider)),
+        default_strategy=weights(live.get("defaultCapacityProviderStrategy")),
         container_insights=settings.get("containerInsights", "disabled"),
         tags=tags.mapping(live.get("tags"), "key", "value"),
     )

@@ -9,6 +9,7 @@ from moto.core.responses import ActionResult
 from moto.ecs.exceptions import EcsClientException, ECSException, InvalidParameterException
 from moto.ecs.responses import EC2ContainerServiceResponse
 
+from reconciler.local.ecs_services import live_services
 from reconciler.local.ecs_tasks import live_tasks
 from reconciler.local.fargate import check_containers, check_execution_role_given, check_fargate
 from reconciler.local.launch import FARGATE_PROVIDERS
@@ -21,6 +22,15 @@ class ClusterContainsTasks(ECSException):
 
     def __init__(self) -> None:
         super().__init__("The Cluster cannot be deleted while Tasks are active.")
+
+
+class ClusterContainsServices(ECSException):
+    """DeleteCluster while services are there."""
+
+    code = "ClusterContainsServicesException"
+
+    def __init__(self) -> None:
+        super().__init__("The Cluster cannot be deleted while Services are active.")
 
 
 def install() -> None:
@@ -51,6 +61,8 @@ def _create_cluster(original: Any) -> Any:
 def _delete_cluster(original: Any) -> Any:
     def delete_cluster(self: EC2ContainerServiceResponse) -> Any:
         cluster = self.ecs_backend._get_cluster(self._get_param("cluster"))
+        if live_services(self.ecs_backend, cluster.name):
+            raise ClusterContainsServices
         if live_tasks(self.ecs_backend, cluster.name):
             raise ClusterContainsTasks
         return original(self)

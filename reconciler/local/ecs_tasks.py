@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -13,12 +14,13 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 
 from reconciler.local.agent import Agent
 from reconciler.local.behaviour import Behaviour, quirks_of
-from reconciler.local.launch import read_launches
+from reconciler.local.launch import needs_gpu, read_launches
 from reconciler.local.network import attach_interface, check_network
 from reconciler.local.task import Launch, Task
 from reconciler.local.task_run import NO_CAPACITY
 
 MAX_TASKS = 100
+NO_GPU, NO_INSTANCE = "RESOURCE:GPU", "RESOURCE:CPU"  # there are no instances here
 
 
 class ClientTokenReused(ECSException):
@@ -70,22 +72,39 @@ class TaskOperations:
             shown: list[dict[str, Any]] = []
             failures: list[dict[str, str]] = []
             for launch in launches:
-                facts = _facts(launch)
-                quirks = quirks_of(self._behaviour, facts)
-                refused = quirks.first("no-capacity")
-                if refused is not None and refused.get("when", "run") == "run":
-                    failures.append({"reason": str(refused.get("reason", NO_CAPACITY))})
-                    continue
-                task = Task(launch)
-                if launch.subnets:
-                    attach_interface(task)
-                backend.tasks.setdefault(launch.cluster_name, {})[task.arn] = task  # type: ignore[assignment]
-                tasks.append(task)
-                shown.append(task.response())  # before it moves: the caller sees PROVISIONING
-                self._agent.launch(task, quirks)
+                began = self.begin(backend, launch, shown.append)
+                if isinstance(began, str):
+                    failures.append({"reason": began})
+                else:
+                    tasks.append(began)
             if token and tasks:
                 self._tokens[key] = (asked, tasks)
         return ActionResult({"tasks": shown, "failures": failures})
+
+    def begin(
+        self,
+        backend: EC2ContainerServiceBackend,
+        launch: Launch,
+        show: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> Task | str:
+        """Begin one task, or say why there is no room for it. show: gets it as it is before it moves."""
+        quirks = quirks_of(self._behaviour, _facts(launch))
+        refused = quirks.first("no-capacity")
+        if refused is not None and refused.get("when", "run") == "run":
+            return str(refused.get("reason", NO_CAPACITY))
+        if launch.launch_type == "EC2":
+            return NO_GPU if needs_gpu(launch) else NO_INSTANCE
+        task = Task(launch)
+        if launch.subnets:
+            attach_interface(task)
+        backend.tasks.setdefault(launch.cluster_name, {})[task.arn] = task  # type: ignore[assignment]
+        show(task.response())  # PROVISIONING
+        self._agent.launch(task, quirks)
+        return task
+
+    def stop(self, task: Task, code: str, reason: str) -> None:
+        """Have a task stopped."""
+        self._agent.stop(task, code, reason)
 
     def describe_tasks(self, request: EC2ContainerServiceResponse) -> ActionResult:
         """Tasks as they are, and failures for those that ECS doesn't know."""

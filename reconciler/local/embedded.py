@@ -27,6 +27,7 @@ from reconciler.local import authorize, corrections, ecs_control, rules  # noqa:
 from reconciler.local.agent import Agent  # noqa: E402
 from reconciler.local.behaviour import Behaviour  # noqa: E402
 from reconciler.local.docker_runner import LocalRunner  # noqa: E402
+from reconciler.local.ecs_services import ServiceOperations  # noqa: E402
 from reconciler.local.ecs_tasks import TaskOperations  # noqa: E402
 from reconciler.local.identities import Identities, Identity  # noqa: E402
 from reconciler.local.keep_alive import KeepAliveHandler  # noqa: E402
@@ -63,6 +64,8 @@ class Embedded:
         self.runner_name = "process"  # until `warm` has asked: a Docker engine takes a while to answer
         self._operations = TaskOperations(self.agent, self.behaviour)
         self._operations.install()
+        self._service_operations = ServiceOperations(self._operations)
+        self._service_operations.install()
         ecs_control.install()
         corrections.install()
         rules.install()
@@ -82,10 +85,12 @@ class Embedded:
     def close(self) -> None:
         """End the tasks that run."""
         self._schedules.close()
+        self._service_operations.services.reset()
         self.agent.kill_all()
 
     def reset(self) -> None:
         """Forget everything: tasks (ended first), resources, client tokens, rules, images."""
+        self._service_operations.services.reset()
         self.agent.kill_all()
         self._operations.reset()
         self.behaviour.replace([])

@@ -16,8 +16,10 @@ PLATFORM_VERSION = "1.4.0"
 MAX_COUNT = 10
 
 
-def read_launches(backend: EC2ContainerServiceBackend, params: dict[str, Any]) -> list[Launch]:
-    """One Launch for each task of the request's `count`. Raises moto's ECS exceptions."""
+def read_launches(
+    backend: EC2ContainerServiceBackend, params: dict[str, Any], *, with_roles: bool = True
+) -> list[Launch]:
+    """One Launch for each task of the request's `count`. with_roles: check them too. Raises moto's ECS exceptions."""
     cluster = backend._get_cluster(params.get("cluster") or "default")
     if cluster.status != "ACTIVE":
         raise InvalidParameterException("The referenced cluster was inactive.")
@@ -29,9 +31,12 @@ def read_launches(backend: EC2ContainerServiceBackend, params: dict[str, Any]) -
     if not 1 <= count <= MAX_COUNT:
         raise InvalidParameterException(f"Count must be between 1 and {MAX_COUNT}.")
     providers = _providers(cluster, params, count)
-    overrides = _overrides(definition, params.get("overrides") or {})
-    _check_roles(definition, overrides)
+    overrides = _overrides(definition, params.get("overrides") or {}, {_launch_type(name) for name in providers})
+    if with_roles:
+        _check_roles(definition, overrides)
     network = (params.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+    if network.get("assignPublicIp") == "ENABLED" and "EC2" in {_launch_type(name) for name in providers}:
+        raise InvalidParameterException("Assign public IP is not supported for this launch type.")
     if definition.network_mode == "awsvpc" and not network.get("subnets"):
         raise InvalidParameterException(
             "Network Configuration must be provided when networkMode 'awsvpc' is specified."
@@ -47,9 +52,9 @@ def read_launches(backend: EC2ContainerServiceBackend, params: dict[str, Any]) -
             group=params.get("group") or f"family:{definition.family}",
             started_by=params.get("startedBy"),
             tags=_tags(definition, params),
-            launch_type="FARGATE",
+            launch_type=_launch_type(provider),
             capacity_provider=provider,
-            platform_version=_platform(params.get("platformVersion")),
+            platform_version=_platform(params.get("platformVersion")) if _launch_type(provider) == "FARGATE" else None,
             subnets=list(network.get("subnets") or []),
             security_groups=list(network.get("securityGroups") or []),
             assign_public_ip=network.get("assignPublicIp") == "ENABLED",
@@ -72,7 +77,7 @@ def _providers(cluster: Cluster, params: dict[str, Any], count: int) -> list[str
         raise InvalidParameterException("No Container Instances were found in your cluster.")
     for item in strategy:
         name = item["capacityProvider"]
-        if name not in FARGATE_PROVIDERS or name not in (cluster.capacity_providers or []):
+        if name not in (cluster.capacity_providers or []):
             raise InvalidParameterException(f"The specified capacity provider '{name}' was not found.")
     return list(_spread(strategy, count))
 
@@ -95,13 +100,25 @@ def _spread(strategy: list[dict[str, Any]], count: int) -> list[str]:
     return chosen
 
 
-def _overrides(definition: TaskDefinition, overrides: dict[str, Any]) -> dict[str, Any]:
+def _launch_type(provider: str | None) -> str:
+    return "FARGATE" if provider is None or provider in FARGATE_PROVIDERS else "EC2"
+
+
+def needs_gpu(launch: Launch) -> bool:
+    """Whether a container of the task definition asks for one."""
+    wanted = [c.get("resourceRequirements") or [] for c in launch.definition.container_definitions]
+    return any(one.get("type") == "GPU" for each in wanted for one in each)
+
+
+def _overrides(definition: TaskDefinition, overrides: dict[str, Any], launch_types: set[str]) -> dict[str, Any]:
     names = {container["name"] for container in definition.container_definitions}
     for item in overrides.get("containerOverrides") or []:
         if item.get("name") not in names:
             raise InvalidParameterException(
                 f"Override for container named {item.get('name')} is not a container in the TaskDefinition."
             )
+    for launch_type in sorted(launch_types - set(definition.compatibilities or [])):
+        raise EcsClientException(f"Task definition does not support launch_type {launch_type}.")
     if "FARGATE" in (definition.compatibilities or []) and (overrides.get("cpu") or overrides.get("memory")):
         try:
             cpu, memory = check_fargate(
@@ -110,8 +127,6 @@ def _overrides(definition: TaskDefinition, overrides: dict[str, Any]) -> dict[st
         except ValueError as error:
             raise EcsClientException(str(error)) from None
         overrides = {**overrides, "cpu": str(cpu), "memory": str(memory)}
-    elif "FARGATE" not in (definition.compatibilities or []):
-        raise EcsClientException("Task definition does not support launch_type FARGATE.")
     return overrides
 
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.container import Container
 from reconciler.kinds import ObjectSpec, TaskDefinitionSpec
+from reconciler.spec import Ref
+
+NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
 
-def run_inputs(task: TaskDefinitionSpec, image: str, objects: Sequence[ObjectSpec]) -> dict[str, Any]:
-    """Image, data checksums, command, environment and size: what decides whether a run is another run.
+def run_inputs(
+    task: TaskDefinitionSpec, image: str, objects: Sequence[ObjectSpec], parameters: Mapping[str, str] = NO_PARAMETERS
+) -> dict[str, Any]:
+    """Image, data checksums, command, environment, parameters and size: what decides whether a run is another run.
 
-    image: what stands for its content, such as the hash of its inputs or a digest.
+    image: what stands for its content, such as the hash of its inputs or a digest. parameters: what stands for each
+    one's value.
     """
     containers: dict[str, Any] = {}
     for one in task.containers:
@@ -22,6 +29,7 @@ def run_inputs(task: TaskDefinitionSpec, image: str, objects: Sequence[ObjectSpe
     return {
         "data": {one.name.partition("/")[2]: one.sha256 for one in sorted(objects, key=lambda o: o.name)},
         "containers": containers,
+        **({"parameters": dict(parameters)} if parameters else {}),
         "cpu": task.cpu,
         "memory": task.memory,
         "ephemeral_storage": task.ephemeral_storage,
@@ -30,6 +38,9 @@ def run_inputs(task: TaskDefinitionSpec, image: str, objects: Sequence[ObjectSpe
 
 
 def _container(container: Container, image: str) -> dict[str, Any]:
+    # A variable that refers to a parameter is in `parameters`, with its value.
+    plain = {name: value for name, value in container.environment.items() if not isinstance(value, Ref)}
+    container = container.model_copy(update={"environment": plain})
     found: Mapping[str, Any] = container.model_dump(mode="json", exclude={"name", "image", "log_driver", "log_options"})
     return {"image": image, **{key: value for key, value in found.items() if value not in (None, {}, [])}}
 

@@ -36,7 +36,8 @@ def inputs_of(here: Deployment, overrides: Overrides = NONE) -> dict[str, Any]:
     task = here.graph.nodes[address].spec
     assert isinstance(task, TaskDefinitionSpec)
     image = here.image_mark or str(task.containers[0].image)
-    return overrides.onto(run_inputs(task, image, here.objects), here.deploy.task.container)
+    inputs = run_inputs(task, image, here.objects, here.given.marks(here.deploy))
+    return overrides.onto(inputs, here.deploy.task.container)
 
 
 def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decision:

@@ -32,6 +32,8 @@ class Overrides(BaseModel):
         one = changed["containers"][container]
         if self.environment:
             one["environment"] = dict(sorted({**one.get("environment", {}), **self.environment}.items()))
+            kept = {k: v for k, v in changed.pop("parameters", {}).items() if k not in self.environment}
+            changed |= {"parameters": kept} if kept else {}
         if self.command is not None:
             one["command"] = list(self.command)
         changed |= {key: value for key, value in (("cpu", self.cpu), ("memory", self.memory)) if value is not None}

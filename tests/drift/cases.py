@@ -16,6 +16,8 @@ POLICY, CI_POLICY, USER = f"{P}-s3-access-policy", f"{P}-github-actions-policy",
 BUCKET, KEY = f"{P}-ml-data-bucket", "data/btc_1h_data_2018_to_2025.csv"
 REPOSITORY, GROUP, CLUSTER = f"{P}-ml-pipeline-ecr", f"{P}-ml-sg", f"{P}-ml-cluster"
 FAMILY, LOGS = f"{P}-ml-task", f"/ecs/{P}-ml-task"
+ETA, SERVICE = f"/{P}/ETA", f"{P}-ml-service"
+SECTIONS = {"parameters": {"ETA": 0.1}, "service": {"name": SERVICE, "desired_count": 0}}
 OIDC = "token.actions.githubusercontent.com"
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 OWNER = "reconciler:deploy"
@@ -98,6 +100,8 @@ def delete_role(lab: LabHandle, name: str) -> None:
     iam = lab.client("iam")
     for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
         iam.detach_role_policy(RoleName=name, PolicyArn=one["PolicyArn"])
+    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
     iam.delete_role(RoleName=name)
 
 
@@ -210,6 +214,30 @@ def providers(lab: LabHandle, names: list[str], **strategy: Any) -> None:
     )
 
 
+def service(lab: LabHandle, **parts: Any) -> None:
+    lab.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, **parts)
+
+
+def delete_service(lab: LabHandle) -> None:
+    lab.client("ecs").delete_service(cluster=CLUSTER, service=SERVICE, force=True)
+
+
+def delete_cluster(lab: LabHandle) -> None:
+    delete_service(lab)
+    lab.client("ecs").delete_cluster(cluster=CLUSTER)
+
+
+def other_network(lab: LabHandle) -> None:
+    group = lab.client("ec2").describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}])
+    subnet = lab.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    there = {
+        "subnets": [subnet],
+        "securityGroups": [group["SecurityGroups"][0]["GroupId"]],
+        "assignPublicIp": "ENABLED",
+    }
+    service(lab, networkConfiguration={"awsvpcConfiguration": there})
+
+
 # fmt: off
 def drifts() -> Iterator[Drift]:
     def iam(name: str, **params: Any) -> Callable[[LabHandle], Any]:
@@ -228,6 +256,7 @@ def drifts() -> Iterator[Drift]:
     policy, user, bucket = f"policy.{POLICY}", f"user.{USER}", f"bucket.{BUCKET}"
     oidc, data, repository = f"oidc-provider.{OIDC}", f"object.{BUCKET}/{KEY}", f"repository.{REPOSITORY}"
     image, group, cluster = f"image.{REPOSITORY}", f"security-group.{GROUP}", f"cluster.{CLUSTER}"
+    kept, parameter = f"service.{CLUSTER}/{SERVICE}", f"parameter.{ETA}"
     definition, log = f"task-definition.{FAMILY}", f"log-group.{LOGS}"
 
     # Roles
@@ -310,7 +339,7 @@ def drifts() -> Iterator[Drift]:
     yield Drift("tags can't move", repository, "tag_mutability",
                 ecr("put_image_tag_mutability", imageTagMutability="IMMUTABLE"))
     yield Drift("images kept for ever", repository, "keep_images", ecr("delete_lifecycle_policy"))
-    yield Drift("image deleted", image, "", delete_images, also=(definition,))
+    yield Drift("image deleted", image, "", delete_images, also=(definition, kept))
     # Logs
     yield Drift("log kept longer", log, "retention_in_days",
                 logs("put_retention_policy", logGroupName=LOGS, retentionInDays=365))
@@ -327,7 +356,7 @@ def drifts() -> Iterator[Drift]:
         lab, "authorize_security_group_egress", IpRanges=[{"CidrIp": "10.0.0.0/8"}]), widens=True)
     yield Drift("no way out", group, "egress[0.0.0.0/0]", no_egress)
     yield Drift("security group deleted", group, "",
-                lambda lab: lab.client("ec2").delete_security_group(GroupId=group_id(lab)))
+                lambda lab: lab.client("ec2").delete_security_group(GroupId=group_id(lab)), also=(kept,))
     # ECS
     yield Drift("no Spot", cluster, "capacity_providers",
                 lambda lab: providers(lab, ["FARGATE"], capacityProvider="FARGATE", weight=1))
@@ -335,15 +364,30 @@ def drifts() -> Iterator[Drift]:
         lab, ["FARGATE", "FARGATE_SPOT"], capacityProvider="FARGATE_SPOT", weight=1), overwrites="capacity_providers")
     yield Drift("dearer metrics", cluster, "container_insights", lambda lab: lab.client("ecs").update_cluster(
         cluster=CLUSTER, settings=[{"name": "containerInsights", "value": "enhanced"}]))
-    yield Drift("cluster deleted", cluster, "", lambda lab: lab.client("ecs").delete_cluster(cluster=CLUSTER))
+    yield Drift("cluster deleted", cluster, "", delete_cluster, also=(kept,))
     yield Drift("a revision with another image", definition, "containers[ml-pipeline-container].image",
-                lambda lab: register(lab, containerDefinitions=container(lab, image="somebody/miner:latest")))
+                lambda lab: register(lab, containerDefinitions=container(lab, image="somebody/miner:latest")), also=(kept,))
     yield Drift("a revision with another role", definition, "task_role",
-                lambda lab: register(lab, taskRoleArn=arn(f"role/{CI_ROLE}")), widens=True)
+                lambda lab: register(lab, taskRoleArn=arn(f"role/{CI_ROLE}")), widens=True, also=(kept,))
     yield Drift("a revision with a secret variable", definition, "containers[ml-pipeline-container].environment.DB_PASSWORD",
                 lambda lab: register(lab, containerDefinitions=container(
-                    lab, environment=[{"name": "DB_PASSWORD", "value": "hunter2"}])))
-    yield Drift("a smaller revision", definition, "memory", lambda lab: register(lab, cpu="512", memory="1024"))
+                    lab, environment=[{"name": "DB_PASSWORD", "value": "hunter2"}])), also=(kept,))
+    yield Drift("a smaller revision", definition, "memory", lambda lab: register(lab, cpu="512", memory="1024"), also=(kept,))
     yield Drift("a revision's tag", definition, f"tags.{OWNER}", lambda lab: lab.client("ecs").untag_resource(
         resourceArn=revision(lab), tagKeys=[OWNER]))
-    yield Drift("all revisions deregistered", definition, "", deregister)
+    yield Drift("all revisions deregistered", definition, "", deregister, also=(kept,))
+    # The service and the parameters
+    yield Drift("more tasks", kept, "desired_count", lambda lab: service(lab, desiredCount=1))
+    yield Drift("no circuit breaker", kept, "circuit_breaker", lambda lab: service(
+        lab, deploymentConfiguration={"deploymentCircuitBreaker": {"enable": False, "rollback": False}}))
+    yield Drift("an older revision is kept running", kept, "task_definition", lambda lab: service(
+        lab, taskDefinition=f"{FAMILY}:1"))
+    yield Drift("a shell in its tasks", kept, "execute_command", lambda lab: service(
+        lab, enableExecuteCommand=True), widens=True)
+    yield Drift("another security group", kept, "security_groups", other_network, overwrites="subnets")
+    yield Drift("ownership tag of the service", kept, f"tags.{OWNER}", lambda lab: lab.client("ecs").untag_resource(
+        resourceArn=f"arn:aws:ecs:us-east-1:{ACCOUNT}:service/{CLUSTER}/{SERVICE}", tagKeys=[OWNER]))
+    yield Drift("service deleted", kept, "", delete_service)
+    yield Drift("ownership tag of a parameter", parameter, f"tags.{OWNER}", lambda lab: lab.client(
+        "ssm").remove_tags_from_resource(ResourceType="Parameter", ResourceId=ETA, TagKeys=[OWNER]))
+    yield Drift("parameter deleted", parameter, "", lambda lab: lab.client("ssm").delete_parameter(Name=ETA))

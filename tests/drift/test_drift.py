@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.drift.cases import USER, Drift, drifts
+from tests.drift.cases import SECTIONS, USER, Drift, drifts
 from tests.guide_project import guide_project
 from tests.lab_client import LabHandle
 from tests.planfile.project import Project, Result
@@ -84,7 +84,7 @@ def deployment(lab_session: LabHandle, tmp_path_factory: pytest.TempPathFactory)
     lab_session.reset()
     folder = tmp_path_factory.mktemp("guide")
     with pytest.MonkeyPatch.context() as patch:
-        project = guide_project(lab_session, folder, patch, user={"name": USER, "access_keys": 1})
+        project = guide_project(lab_session, folder, patch, SECTIONS, user={"name": USER, "access_keys": 1})
         project.ok("apply", "--local", "--skip-run")
         yield Deployment(project)
 

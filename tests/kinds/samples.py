@@ -17,12 +17,12 @@ from reconciler.image.kind import ImageKind
 from reconciler.image.source import image_spec
 from reconciler.kinds import KINDS, AnyKind
 from reconciler.kinds.ec2_security_group import EVERYWHERE, Rule
-from reconciler.kinds.ecs_cluster import Weight
 from reconciler.kinds.events_rule import RuleTarget
 from reconciler.kinds.iam_user import CURRENT
 from reconciler.kinds.s3_bucket import BLOCKS
 from reconciler.kinds.s3_lifecycle import Expiry
 from reconciler.kinds.s3_object import checksums
+from reconciler.kinds.weights import Weight
 from reconciler.local.process_engine import ProcessEngine
 from reconciler.spec import OWNER_TAG, Spec
 from tests.lab_client import ACCOUNT, REGION, LabHandle
@@ -261,6 +261,10 @@ def security_group(lab: LabHandle, folder: Path) -> dict[str, Any]:
     }
 
 
+def parameter(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    return {"base": {"name": "/sample/ETA", "initial": {"ETA": "0.1"}}, "changes": {"tags": OTHER_TAGS}}
+
+
 def cluster(lab: LabHandle, folder: Path) -> dict[str, Any]:
     return {
         "base": {
@@ -412,6 +416,45 @@ def schedule(lab: LabHandle, folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def service(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    ecs, ec2, vpc = lab.client("ecs"), lab.client("ec2"), lab.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    ecs.create_cluster(clusterName="sample", capacityProviders=["FARGATE", "FARGATE_SPOT"])
+    lab.client("iam").create_role(RoleName="one", AssumeRolePolicyDocument=trust("ecs-tasks.amazonaws.com").text())
+    revisions, groups = [], []
+    for name in ("one", "two"):
+        answer = ecs.register_task_definition(
+            family=name, cpu="256", memory="512", networkMode="awsvpc", requiresCompatibilities=["FARGATE"],
+            executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/one", containerDefinitions=[{"name": "main", "image": "x"}],
+        )  # fmt: skip
+        revisions.append(answer["taskDefinition"]["taskDefinitionArn"])
+        groups.append(ec2.create_security_group(GroupName=f"s-{name}", Description="x", VpcId=vpc)["GroupId"])
+    subnets = sorted(subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"])
+    return {
+        "base": {
+            "name": "sample/sample",
+            "task_definition": revisions[0],
+            "circuit_breaker": "rollback",
+            "capacity": (Weight(provider="FARGATE", weight=1),),
+            "subnets": tuple(subnets[:2]),
+            "security_groups": (groups[0],),
+            "public_ip": True,
+        },
+        "changes": {
+            "desired_count": 1,
+            "task_definition": revisions[1],
+            "circuit_breaker": "disabled",
+            "minimum_healthy": 50,
+            "maximum": 150,
+            "capacity": (Weight(provider="FARGATE", weight=1), Weight(provider="FARGATE_SPOT", weight=4)),
+            "subnets": tuple(subnets[1:3]),
+            "security_groups": tuple(sorted(groups)),
+            "public_ip": False,
+            "execute_command": True,
+            "tags": OTHER_TAGS,
+        },
+    }
+
+
 SAMPLES: dict[str, Callable[[LabHandle, Path], dict[str, Any]]] = {
     "oidc-provider": oidc_provider,
     "policy": iam_policy,
@@ -423,8 +466,10 @@ SAMPLES: dict[str, Callable[[LabHandle, Path], dict[str, Any]]] = {
     "image": image,
     "log-group": log_group,
     "security-group": security_group,
+    "parameter": parameter,
     "cluster": cluster,
     "task-definition": task_definition,
+    "service": service,
     "queue": queue,
     "schedule": schedule,
     "topic": topic,

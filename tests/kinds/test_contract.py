@@ -15,7 +15,7 @@ from reconciler.aws import Aws
 from reconciler.diff import diff
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import KINDS
-from reconciler.spec import Immutable, Local, Observed, Spec, top
+from reconciler.spec import Immutable, Initial, Local, Observed, Spec, top
 from tests.kinds.samples import SAMPLES, Sample, sample
 from tests.lab_client import LabHandle
 
@@ -41,7 +41,7 @@ def compared(spec: type[Spec]) -> set[str]:
     return {
         name
         for name, field in spec.model_fields.items()
-        if name != "name" and not any(isinstance(mark, Local) for mark in field.metadata)
+        if name != "name" and not any(isinstance(mark, Local | Initial) for mark in field.metadata)
     }
 
 

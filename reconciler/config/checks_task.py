@@ -1,0 +1,78 @@
+"""What concerns several fields at once: the parameters, the service, and where the task runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.config.problems import Path, Problem, show_path
+from reconciler.config.schema import Deploy
+from reconciler.config.service import on_ec2
+
+EACH_RUN = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
+
+
+def check_task(deploy: Deploy) -> Iterator[Problem]:
+    """What is wrong with a filled deploy in these sections."""
+    yield from _parameters(deploy)
+    yield from _swept(deploy)
+    yield from _capacity(deploy)
+
+
+def _parameters(deploy: Deploy) -> Iterator[Problem]:
+    task, names = deploy.task, dict[str, str]()
+    for variable, one in deploy.parameters.items():
+        at: Path = ("parameters", variable)
+        for section in ("environment", "secrets"):
+            if variable in getattr(task, section):
+                message = f"{variable} is in task.{section} too, and ECS refuses a variable that is given twice"
+                yield Problem(at, message, "keep one of them", (("task", section, variable),))
+        if variable in EACH_RUN:
+            yield Problem(at, f"each run gets its own {variable}", "give it another name")
+        if one.secure and one.value is not None:
+            make = f"aws ssm put-parameter --type SecureString --name {one.name} --value …"
+            fix = f"leave it out, and make it once: {make}"
+            yield Problem((*at, "secure"), "the value of a secret isn't for this file", fix, ((*at, "value"),))
+        if one.secure and one.give_as == "environment":
+            message = "whoever may see the task definition could read the secret"
+            yield Problem((*at, "give_as"), message, "write give_as: secret", ((*at, "secure"),))
+        if one.kms_key and not one.secure:
+            yield Problem((*at, "kms_key"), "kms_key is for a SecureString", "add secure: true", ((*at, "secure"),))
+        if first := names.get(str(one.name)):
+            message = f"the parameter {one.name} is also that of {show_path(('parameters', first))}"
+            yield Problem((*at, "name"), message, "give each its own name", (("parameters", first, "name"),))
+        names.setdefault(str(one.name), variable)
+
+
+def _swept(deploy: Deploy) -> Iterator[Problem]:
+    """A sweep's variables are overrides of a launch, and ECS puts secrets over those."""
+    sweep = deploy.run.sweep
+    if sweep is None:
+        return
+    drawn = (*sweep.grid, *(key for one in sweep.list for key in one))
+    drawn += (*sweep.random.ranges, *sweep.random.choices) if sweep.random else ()
+    for variable in dict.fromkeys(drawn):
+        if variable in deploy.task.secrets:
+            message = f"run.sweep sets {variable} too, and ECS would take the secret's value"
+            yield Problem(("task", "secrets", variable), message, "remove one of them", (("run", "sweep"),))
+        elif variable in deploy.parameters and deploy.parameters[variable].give_as == "secret":
+            message = f"run.sweep sets {variable} too, and ECS would take the parameter's value"
+            fix = "write give_as: environment, which a sweep replaces"
+            yield Problem(("parameters", variable), message, fix, (("run", "sweep"),))
+
+
+def _capacity(deploy: Deploy) -> Iterator[Problem]:
+    task, run, service = deploy.task, deploy.run, deploy.service
+    places: list[tuple[Path, str]] = [(("run", "capacity", i), name) for i, name in enumerate(run.capacity)]
+    if service is not None and service.capacity is not None:
+        places.append((("service", "capacity"), service.capacity))
+    elsewhere = [name for _, name in places if on_ec2((name,))]
+    if task.gpu is not None:
+        for at, name in places:
+            if name not in elsewhere:
+                message = f"Fargate has no GPUs, and {show_path(at)} is {name}"
+                fix = "name an ECS capacity provider of yours with GPU instances: run: {capacity: [my-gpu-provider]}"
+                yield Problem(("task", "gpu"), message, fix, (at,))
+                return
+    if elsewhere and task.ephemeral_storage is not None:
+        message = f"only Fargate has ephemeral storage, and {elsewhere[0]} is a capacity provider of yours"
+        yield Problem(("task", "ephemeral_storage"), message, "leave it out", (("run", "capacity"),))

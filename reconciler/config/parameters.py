@@ -1,0 +1,86 @@
+"""The section `parameters`: hyperparameters in SSM Parameter Store, each given to the task as a variable."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from reconciler.config import names
+from reconciler.config.base import AsWritten, Section
+from reconciler.config.rule import Rule
+
+LONGEST = 4096  # characters that a standard parameter holds
+
+
+def _suggest(value: str) -> str:
+    path = "/" + re.sub(r"/{2,}", "/", re.sub(r"[^A-Za-z0-9_.\/-]+", "-", value)).strip("/-")
+    return f"/my{path}" if re.match(r"/(?:aws|ssm|reconciler)", path, re.IGNORECASE) else path
+
+
+PARAMETER = Rule(
+    "a name for an SSM parameter",
+    "a path of letters, digits, _ . and - that begins with / but not with /aws, /ssm or /reconciler/",
+    r"(?!/(?:[aA][wW][sS]|[sS][sS][mM]|reconciler/))(?:/[A-Za-z0-9_.-]+){1,15}",
+    _suggest,
+    1000,
+)
+
+
+class Parameter(Section):
+    """One hyperparameter, under the name of its environment variable. A value alone stands for `value`."""
+
+    value: Annotated[
+        Annotated[str, Field(min_length=1, max_length=LONGEST)] | None,
+        AsWritten(),
+    ] = Field(
+        None,
+        description="The value that it is made with where it isn't there yet. Without one it must be there.",
+        examples=[0.05],
+    )
+    name: Annotated[str, PARAMETER] | None = Field(
+        None, description="Its name in Parameter Store. Default: /NAME/VARIABLE.", examples=["/shared/learning-rate"]
+    )
+    give_as: Literal["secret", "environment"] = Field(
+        "secret",
+        description="`secret`: ECS reads it when a task starts. `environment`: it is written into the task definition.",
+        examples=["environment"],
+    )
+    secure: bool = Field(
+        False,
+        description="A SecureString, which must be there: it is neither made nor read here.",
+        examples=[True],
+    )
+    kms_key: Annotated[str, names.KMS_KEY] | None = Field(
+        None,
+        description="ARN of the KMS key of a SecureString, so that ECS may decrypt with it; null for AWS's own key.",
+        examples=["arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
+    )
+
+
+def _one(value: Any) -> Any:
+    """A bare value is `value:`."""
+    return {"value": value} if isinstance(value, str) else value
+
+
+Parameters = Annotated[
+    dict[
+        Annotated[str, names.ENV],
+        Annotated[
+            Parameter,
+            BeforeValidator(
+                _one, json_schema_input_type=Annotated[str, Field(min_length=1, max_length=LONGEST)] | Parameter
+            ),
+        ],
+    ],
+    AsWritten(),
+]
+
+
+def filled(parameters: dict[str, Parameter], deploy: str) -> dict[str, Parameter]:
+    """These with their names."""
+    return {
+        variable: one if one.name else one.model_copy(update={"name": f"/{deploy}/{variable}"})
+        for variable, one in parameters.items()
+    }

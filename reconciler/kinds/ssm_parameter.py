@@ -1,0 +1,89 @@
+"""SSM parameters that hold hyperparameters: made with a first value, which is never put again, and tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from reconciler.aws import Aws
+from reconciler.diff import looks_secret
+from reconciler.kinds import tags
+from reconciler.spec import Changes, Initial, Observed, SecretsByName, Spec
+
+BATCH = 10  # parameters that one call reads
+SECURE = "SecureString"
+
+
+class ParameterSpec(Spec):
+    """A parameter. initial: the value to make it with, under the name of its variable; whoever wants another changes
+    it in AWS.
+    """
+
+    kind: ClassVar[str] = "parameter"
+
+    initial: Annotated[dict[str, str], Initial(), SecretsByName()] = Field({})
+
+
+def read_parameters(aws: Aws, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Parameters by name, as GetParameters gives them: Type, Version, Value (never that of a SecureString)."""
+    batches = [list(names[i : i + BATCH]) for i in range(0, len(names), BATCH)]
+    answers = aws.each(lambda batch: aws.call("ssm", "GetParameters", Names=batch, WithDecryption=False), batches)
+    found = {one["Name"]: one for answer in answers for one in answer["Parameters"]}
+    # Without decryption it is the encrypted text, which is of no use to anyone.
+    return {n: {k: v for k, v in one.items() if (k, one["Type"]) != ("Value", SECURE)} for n, one in found.items()}
+
+
+class Parameter:
+    """Reads and writes SSM parameters."""
+
+    spec: ClassVar[type[Spec]] = ParameterSpec
+
+    def observe(self, aws: Aws, wants: Sequence[ParameterSpec]) -> Mapping[str, Observed[ParameterSpec]]:
+        """One read for ten parameters, and one for the tags of each."""
+        found = read_parameters(aws, [want.name for want in wants])
+        live = [want for want in wants if want.name in found]
+        tagging = aws.each(lambda want: self._tags(aws, want.name), live)
+        return {
+            want.name: _observed(aws, want, found[want.name], owned) for want, owned in zip(live, tagging, strict=True)
+        }
+
+    def _tags(self, aws: Aws, name: str) -> dict[str, str]:
+        answer = aws.find("ssm", "ListTagsForResource", ResourceType="Parameter", ResourceId=name)
+        return tags.mapping((answer or {}).get("TagList"))
+
+    def create(self, aws: Aws, want: ParameterSpec) -> None:
+        """One call, which is refused when it is there already."""
+        value = next(iter(want.initial.values()))
+        aws.call("ssm", "PutParameter", Name=want.name, Value=value, Type="String", Tags=tags.pairs(want.tags))
+
+    def update(self, aws: Aws, want: ParameterSpec, seen: Observed[ParameterSpec], changes: Changes) -> None:
+        """Only its tags are ours to change."""
+        place = {"ResourceType": "Parameter", "ResourceId": want.name}
+        if gone := tags.removed(want.tags, seen.spec.tags):
+            aws.call("ssm", "RemoveTagsFromResource", **place, TagKeys=gone)
+        aws.call("ssm", "AddTagsToResource", **place, Tags=tags.pairs(want.tags))
+
+    def delete(self, aws: Aws, seen: Observed[ParameterSpec]) -> None:
+        """One call."""
+        aws.find("ssm", "DeleteParameter", Name=seen.spec.name)
+
+
+def _observed(aws: Aws, want: ParameterSpec, live: Mapping[str, Any], owned: dict[str, str]) -> Observed[ParameterSpec]:
+    attributes = {"arn": aws.arn("ssm", f"parameter{want.name}"), "version": str(live["Version"])}
+    if "Value" in live:
+        attributes["value"] = live["Value"]
+    spec = ParameterSpec(name=want.name, tags=owned)
+    return Observed(spec, attributes, _note(want, live))
+
+
+def _note(want: ParameterSpec, live: Mapping[str, Any]) -> str:
+    """That the value isn't the file's, which is as it may be."""
+    for variable, first in want.initial.items():
+        if live.get("Value") == first:
+            continue
+        if "Value" not in live or looks_secret(variable):
+            return f"its value in AWS (version {live['Version']}) counts; the file's is only its first"
+        return f"{live['Value']} in AWS (version {live['Version']}) counts; the file's {first} is only its first value"
+    return ""

@@ -1,0 +1,34 @@
+"""Capacity provider strategies, which clusters have as a default and services of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.spec import Value
+
+
+class Weight(Value):
+    """One capacity provider of a strategy."""
+
+    provider: str
+    weight: int = 0
+    base: int = 0
+
+    @property
+    def identity(self) -> str:
+        """Paired by provider."""
+        return self.provider
+
+
+def weights(strategy: Iterable[Mapping[str, Any]] | None) -> tuple[Weight, ...]:
+    """A strategy as the ECS API has it, in the desired form."""
+    found = [
+        Weight(provider=s["capacityProvider"], weight=s.get("weight", 0), base=s.get("base", 0)) for s in strategy or ()
+    ]
+    return tuple(sorted(found, key=lambda w: w.provider))
+
+
+def strategy(wanted: Iterable[Weight]) -> list[dict[str, Any]]:
+    """A strategy as the ECS API takes it."""
+    return [{"capacityProvider": w.provider, "weight": w.weight, "base": w.base} for w in wanted]

@@ -1,0 +1,73 @@
+"""What `parameters` and `task.secrets` mean: what to make, the container's variables, what ECS may read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.graph import Node
+from reconciler.kinds import ParameterSpec
+from reconciler.resource_names import Names
+from reconciler.spec import Address, Ref
+
+
+def parameters(names: Names) -> Iterator[Node]:
+    """Those that the file has a value for; the others are taken as they are."""
+    for variable, one in names.deploy.parameters.items():
+        if one.value is not None:
+            yield Node(ParameterSpec(name=str(one.name), initial={variable: one.value}, tags=names.tags))
+
+
+def arn_of(names: Names, parameter: str) -> str:
+    """The ARN of a parameter whose name begins with a slash."""
+    return names.arn("ssm", f"parameter{parameter}")
+
+
+def secrets(names: Names) -> dict[str, str]:
+    """The container's variables that ECS reads when a task starts, by ARN."""
+    found = {v: arn_of(names, str(one.name)) for v, one in _given_as(names, "secret")}
+    return dict(sorted((names.deploy.task.secrets | found).items()))
+
+
+def variables(names: Names, values: Mapping[str, str]) -> dict[str, str | Ref]:
+    """The container's variables that are written into the task definition. values: of those that the file has none
+    for.
+    """
+    found: dict[str, str | Ref] = {}
+    for variable, one in _given_as(names, "environment"):
+        address = Address("parameter", str(one.name))
+        found[variable] = values.get(variable, "") if one.value is None else Ref(address, "value")
+    return found
+
+
+def _given_as(names: Names, how: str) -> Iterator[tuple[str, Any]]:
+    return ((v, one) for v, one in names.deploy.parameters.items() if one.give_as == how)
+
+
+def needs(names: Names) -> list[Address]:
+    """What has to be there before a task is started with it."""
+    return [node.spec.address for node in parameters(names)]
+
+
+def secret_statements(names: Names) -> list[dict[str, Any]]:
+    """What the execution role may read so that ECS can hand the secrets over: these, and nothing else."""
+    arns = sorted({":".join(arn.split(":")[:7]) for arn in secrets(names).values()})
+    keys = sorted({one.kms_key for _, one in _given_as(names, "secret") if one.kms_key})
+    wanted = {
+        "ssm:GetParameters": [arn for arn in arns if ":ssm:" in arn],
+        "secretsmanager:GetSecretValue": [arn for arn in arns if ":secretsmanager:" in arn],
+    }
+    found = [_allow(action, resources) for action, resources in wanted.items() if resources]
+    own = [key for key in keys if ":alias/" not in key]
+    aliases = [key.partition(":alias/")[2] for key in keys if ":alias/" in key]
+    if own:
+        found.append(_allow("kms:Decrypt", own))
+    if aliases:
+        # A policy can't name a key by its alias but in a condition.
+        condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [f"alias/{alias}" for alias in aliases]}}
+        found.append(_allow("kms:Decrypt", [names.arn("kms", "key/*")]) | {"Condition": condition})
+    return found
+
+
+def _allow(action: str, resources: list[str]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resources}

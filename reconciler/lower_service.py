@@ -1,0 +1,49 @@
+"""What `service` and the capacity providers of the file mean. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.config.service import FARGATE
+from reconciler.graph import Node
+from reconciler.kinds import ServiceSpec
+from reconciler.kinds.weights import Weight
+from reconciler.resource_names import Names
+from reconciler.spec import Address, Ref
+
+
+def service(names: Names) -> Iterator[Node]:
+    """The service, where the file has one."""
+    deploy, wanted = names.deploy, names.deploy.service
+    if wanted is None:
+        return
+    group = Address("security-group", str(deploy.network.security_group.name))
+    provider = str(wanted.capacity)
+    spec = ServiceSpec(
+        name=f"{deploy.cluster.name}/{wanted.name}",
+        desired_count=wanted.desired_count,
+        task_definition=Ref(Address("task-definition", str(deploy.task.family)), "arn"),
+        circuit_breaker="rollback" if wanted.circuit_breaker else "disabled",
+        capacity=(Weight(provider=provider, weight=1),),
+        subnets=names.facts.subnets,
+        security_groups=(Ref(group, "id"),),
+        # Instances of yours have the subnet's addresses or none: ECS gives a public one on Fargate only.
+        public_ip=deploy.network.public_ip and provider in FARGATE,
+        tags=names.tags,
+    )
+    yield Node(spec, (Address("cluster", str(deploy.cluster.name)),))
+
+
+def launch_types(names: Names) -> tuple[str, ...]:
+    """What the task definition has to be good for."""
+    own = names.deploy.own_providers
+    service = names.deploy.service
+    used = (*names.deploy.run.capacity, *([str(service.capacity)] if service else []))
+    return tuple(sorted({"EC2" if one in own else "FARGATE" for one in used}))
+
+
+def requirements(names: Names) -> dict[str, Any]:
+    """What the container needs besides, as the ECS API has it."""
+    gpus = names.deploy.task.gpu
+    return {"resourceRequirements": [{"type": "GPU", "value": str(gpus)}]} if gpus else {}
