@@ -30,6 +30,6 @@ __all__ = [
     "KINDS", "AnyKind", "Bucket", "BucketSpec", "Cluster", "ClusterSpec", "Kind", "LogGroup", "LogGroupSpec",
     "Object", "ObjectSpec", "OidcProvider", "OidcProviderSpec", "Parameter", "ParameterSpec", "Policy", "PolicySpec",
     "Queue", "QueueSpec", "Repository", "RepositorySpec", "Role", "RoleSpec", "Rule", "RuleSpec", "Schedule",
-    "ScheduleSpec", "SecurityGroup", "SecurityGroupSpec", "Service", "ServiceSpec", "TaskDefinition", "TaskDefinitionSpec",
-    "Topic", "TopicSpec", "User", "UserSpec",
+    "ScheduleSpec", "SecurityGroup", "SecurityGroupSpec", "Service", "ServiceSpec", "TaskDefinition",
+    "TaskDefinitionSpec", "Topic", "TopicSpec", "User", "UserSpec",
 ]  # fmt: skip
