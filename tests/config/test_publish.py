@@ -93,6 +93,8 @@ def test_every_example_is_right(pattern: tuple[str, ...], tmp_path: Path) -> Non
         tree = _place(pattern[:-1], {**BESIDE.get(named, {}), pattern[-1]: example})
         if pattern[-1] == "immutable_tags":
             tree["image"]["tags"] = ["v1"]
+        if pattern[-1] == "gpu":
+            tree["run"] = {"capacity": "my-gpu-provider"}
         path = tmp_path / "deploy.yaml"
         path.write_text(yaml.safe_dump({"name": "ok"} | tree))
         try:
