@@ -15,7 +15,7 @@ from typing import Any
 
 from reconciler.aws import Aws
 from reconciler.config import Deploy
-from reconciler.facts import Facts, read_facts
+from reconciler.facts import Facts, check_account, read_facts
 from reconciler.given import Given, read_given
 from reconciler.graph import Graph
 from reconciler.image.kind import ImageSpec, inputs_of_digest
@@ -132,6 +132,7 @@ def prepare(
     """Read what a plan starts from. base: the folder of deploy.yaml; skip_image: leave the image as it is, unless
     everything is to be removed. checking: raise for what has to be there and isn't. Raises UserError, AwsError.
     """
+    check_account(aws, deploy)
     build = deploy.image.uri is None and not skip_image
     reads: list[Any] = [
         partial(read_facts, aws, deploy), partial(_checksums, deploy, base), partial(read_given, aws, deploy)

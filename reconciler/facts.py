@@ -24,16 +24,21 @@ class Facts:
     subnets: tuple[str, ...]
 
 
+def check_account(aws: Aws, deploy: Deploy) -> None:
+    """Raises UserError when the credentials aren't those of the account that the file names. Asks nothing else."""
+    if deploy.account and deploy.account != aws.account:
+        raise UserError(
+            f"these credentials are of account {aws.account}, and deploy.yaml says `account: {deploy.account}`",
+            hint="use the credentials of that account (AWS_PROFILE), or change the file",
+        )
+
+
 def read_facts(aws: Aws, deploy: Deploy) -> Facts:
     """Read them. Raises UserError when the account isn't the file's, or the network isn't there."""
+    check_account(aws, deploy)
     network = deploy.network
     reads: list[Any] = [lambda: aws.account, partial(_vpc, aws, network.vpc), partial(_subnets, aws, network)]
     account, vpc, subnets = aws.together(*reads)
-    if deploy.account and deploy.account != account:
-        raise UserError(
-            f"these credentials are of account {account}, and deploy.yaml says `account: {deploy.account}`",
-            hint="use the credentials of that account (AWS_PROFILE), or change the file",
-        )
     mine = tuple(sorted(subnet for subnet, its_vpc in subnets if its_vpc in (vpc, GIVEN)))
     if not mine:
         raise UserError(f"{vpc} has no default subnets", hint="name some in deploy.yaml under network.subnets")

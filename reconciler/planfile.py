@@ -54,6 +54,7 @@ class PlanFile(BaseModel):
     account: str
     region: str
     local: bool
+    environment: str = ""
     options: Allowed
     salt: str
     content: str
@@ -73,6 +74,7 @@ def new(
     local: bool,
     options: Options,
     skip_image: bool,
+    environment: str = "",
 ) -> PlanFile:
     """A plan file. shown: the plan as `plan --json` prints it. file: deploy.yaml, relative to the plan file."""
     salt = secrets.token_hex(16)
@@ -84,6 +86,7 @@ def new(
         account=account,
         region=deploy.region,
         local=local,
+        environment=environment,
         options=Allowed(
             adopt=options.adopt,
             prune=options.prune,

@@ -50,6 +50,7 @@ class Target:
     endpoint: str | None
     local: Path | None
     stop: threading.Event
+    environment: str = ""  # of the file's, the one that was chosen
 
     def aws(self, terminal: Terminal, *, read_only: bool = False) -> Aws:
         """A way to AWS."""
@@ -104,7 +105,8 @@ def reach(file: Path, local: bool) -> tuple[Any, str | None, Path | None]:
 def target(options: Namespace) -> Target:
     """Read the file and find the way to AWS. Raises ConfigErrors, UserError."""
     file = Path(options.file)
-    deploy = getattr(options, "deploy", None) or load(file, environ=os.environ)
+    environment = getattr(options, "environment", "")
+    deploy = getattr(options, "deploy", None) or load(file, environ=os.environ, environment=environment)
     session, endpoint, home = reach(file, options.local)
     return Target(
         deploy,
@@ -114,12 +116,14 @@ def target(options: Namespace) -> Target:
         endpoint,
         home,
         threading.Event(),
+        environment,
     )
 
 
 def where_line(here: Deployment, where: Target) -> str:
     """Which deploy, in which account and region, reached how."""
-    return f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
+    chosen = f" (environment {where.environment})" if where.environment else ""
+    return f"{here.deploy.name}{chosen}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
 
 
 def deployment(

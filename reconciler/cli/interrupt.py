@@ -35,5 +35,6 @@ def come_back(where: Target, run: Run | None = None) -> str:
 def command(where: Target, verb: str, run_id: str) -> str:
     """A command line about a run."""
     file = "" if where.file == Path("deploy.yaml") else f" --file {where.file}"
+    file += f" --env {where.environment}" if where.environment else ""
     name = f" {run_id}" if run_id else ""
     return f"python -m reconciler {verb}{name}{file}{' --local' if where.local else ''}"

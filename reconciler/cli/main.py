@@ -15,6 +15,7 @@ from pathlib import Path
 
 from reconciler import __version__
 from reconciler.cli import first
+from reconciler.cli.first import choose_environment
 from reconciler.cli.parser import Parser
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import Interrupted, ReconcilerError
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         terminal = Terminal(quiet=options.quiet, json=options.json, verbose=options.verbose)
         if terminal.log:
             terminal.log.command(module.rstrip("_"), __version__)
+        choose_environment(options)
         _read_first(options)
         command = import_module(f"reconciler.cli.{module}")
         code = int(command.run(options, terminal))
@@ -91,7 +93,7 @@ def _read_first(options: argparse.Namespace) -> None:
             return
     from reconciler.config import load
 
-    options.deploy = load(file, environ=os.environ)
+    options.deploy = load(file, environ=os.environ, environment=options.environment)
 
 
 def parser(prog: str = "") -> Parser:
@@ -179,17 +181,30 @@ def _command(
     commands: argparse._SubParsersAction[Parser], name: str, text: str, *, aws: bool = True
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    _where(command, aws=aws)
+    _where(command, aws=aws, variables=name == "apply")
     command.set_defaults(module=name)
     return command
 
 
-def _where(command: argparse.ArgumentParser, *, aws: bool = True) -> None:
+def _where(command: argparse.ArgumentParser, *, aws: bool = True, variables: bool = False) -> None:
     command.add_argument("file", nargs="?", default="deploy.yaml", help="(default: %(default)s)")
+    if variables:
+        command.add_argument(
+            "--env", action="append", default=[], metavar="NAME|NAME=VALUE",
+            help="which of the file's environments; with =, a variable of the task for this run alone; may be repeated",
+        )  # fmt: skip
+    else:
+        _environment(command)
     if aws:
         _reach(command)
     else:
         _output(command)
+
+
+def _environment(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--env", action="append", default=[], metavar="NAME", help="which of the file's environments, such as prod"
+    )
 
 
 def _reach(command: argparse.ArgumentParser) -> None:
@@ -216,6 +231,7 @@ def _runs(commands: argparse._SubParsersAction[Parser]) -> None:
                 "run", nargs="?", default="", metavar="RUN", help="its id or a part of it (default: the newest)"
             )
         made.add_argument("--file", default="deploy.yaml", help="(default: %(default)s)")
+        _environment(made)
         _reach(made)
         made.set_defaults(module=name)
         return made
@@ -237,9 +253,6 @@ def _runs(commands: argparse._SubParsersAction[Parser]) -> None:
 def _this_run(apply: argparse.ArgumentParser) -> None:
     """What is different for this run alone."""
     group = apply.add_argument_group("for this run alone")
-    group.add_argument(
-        "--env", action="append", default=[], metavar="NAME=VALUE", help="a variable of the task; may be repeated"
-    )
     group.add_argument("--cpu", default="", metavar="UNITS", help="CPU units, or text like '4 vCPU'")
     group.add_argument("--memory", default="", metavar="MIB", help="MiB, or text like 8GB")
     group.add_argument("--command", nargs=argparse.REMAINDER, metavar="WORD", help="last: the container's command")

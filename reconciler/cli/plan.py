@@ -62,5 +62,6 @@ def _save(out: Path, plan: Plan, allowed: Options, here: Deployment, where: Targ
         local=options.local,
         options=allowed,
         skip_image=options.skip_image,
+        environment=options.environment,
     )
     planfile.write(out, saved)

@@ -9,7 +9,7 @@ from reconciler.aws import Aws
 from reconciler.cli.common import Target, target
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import UserError
-from reconciler.facts import Facts
+from reconciler.facts import Facts, check_account
 from reconciler.lower import Names
 from reconciler.run.logs import TaskLog
 from reconciler.run.record import Run, Runs
@@ -60,6 +60,7 @@ def past(options: Namespace, terminal: Terminal, *, read_only: bool = True) -> P
     """The runs of the file's deploy."""
     where = target(options)
     aws = where.aws(terminal, read_only=read_only)
+    check_account(aws, where.deploy)
     # The bucket's name may hold the account's id; nothing else of the account matters here.
     account = "" if where.deploy.data.bucket.name else aws.account
     names = Names(where.deploy, Facts(account, aws.partition, "", ()))

@@ -39,6 +39,10 @@ class SavedPlan:
         if options.local != plan.local:
             where = "with --local" if plan.local else "without --local"
             raise UserError(f"{path} was made {where}, and is to be applied so too")
+        if options.environment not in ("", plan.environment):
+            made = f"for the environment {plan.environment}" if plan.environment else "without an environment"
+            raise UserError(f"{path} was made {made}, and this is --env {options.environment}", hint="leave it out")
+        options.environment = plan.environment
         file = path.parent / plan.file
         if not file.is_file():
             raise UserError(f"{path} belongs to {plan.file}, which isn't there from where the plan file is")

@@ -13,7 +13,7 @@ from reconciler.config import load, show
 
 def run(options: Namespace, terminal: Terminal) -> int:
     """Print it."""
-    deploy = load(Path(options.file), environ=os.environ)
+    deploy = load(Path(options.file), environ=os.environ, environment=options.environment)
     if options.json:
         terminal.json(deploy.filled().model_dump(mode="json"))
     else:

@@ -6,13 +6,16 @@ from argparse import Namespace
 
 from reconciler.cli.common import target
 from reconciler.cli.terminal import Terminal
+from reconciler.facts import check_account
 from reconciler.lock import unlock
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
     """Unlock and say who held it."""
     where = target(options)
-    holder = unlock(where.aws(terminal), where.deploy.name)
+    aws = where.aws(terminal)
+    check_account(aws, where.deploy)
+    holder = unlock(aws, where.deploy.name)
     if options.json:
         terminal.json({"version": 1, "unlocked": holder is not None, "holder": str(holder) if holder else None})
     else:

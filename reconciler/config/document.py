@@ -47,6 +47,8 @@ class Document:
     broken: set[Path] = field(default_factory=set)
     secrets: dict[str, str] = field(default_factory=dict)
     unshown: set[int] = field(default_factory=set)  # lines with a URL that isn't to be shown
+    origins: dict[Path, Path] = field(default_factory=dict)  # where values stand that an environment gave
+    named: Spot | None = None  # the environment's key
 
     def error(
         self,
@@ -69,7 +71,7 @@ class Document:
                 file=self.file,
                 line=spot.line + 1,
                 column=spot.column + 1,
-                path=show_path(path if shown is None else shown),
+                path=show_path(self._origin(path if shown is None else shown)),
                 value=self._masked(spot.text if spot.scalar and not self._unshown(spot) else ""),
                 message=self._masked(message),
                 fix=self._masked(fix),
@@ -79,6 +81,12 @@ class Document:
         )
         if broken:
             self.broken.add(path)
+
+    def _origin(self, path: Path) -> Path:
+        for end in range(len(path), 0, -1):
+            if found := self.origins.get(path[:end]):
+                return found + path[end:]
+        return path
 
     def spot(self, path: Path) -> Spot:
         """The spot of the value at `path`, of its key if it is a list or mapping, or of the nearest thing above."""
@@ -179,7 +187,7 @@ class Builder:
             here = (*path, name)
             self.document.keys[here] = self._spot(key)
             built = self.build(value, here)
-            if built is not None or not fields.may_be_empty(here):
+            if built is not None or not fields.may_be_empty(fields.plain(here)):
                 tree[name] = built
         return tree
 
@@ -192,7 +200,7 @@ class Builder:
         return found
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
-        if "://" in node.value and fields.unshown(path):
+        if "://" in node.value and fields.unshown(fields.plain(path)):
             self.document.unshown |= set(range(node.start_mark.line, node.end_mark.line + 1))
         try:
             expanded = expand(node.value, self._environ, self._git_sha)
@@ -213,11 +221,12 @@ class Builder:
             )
             return None
         if expanded.changed:
-            empty = not text and node.style is None and not (fields.as_written(path) and self._in_collection(path))
+            at = fields.plain(path)
+            empty = not text and node.style is None and not (fields.as_written(at) and self._in_collection(at))
             return None if empty else text
         if kind == "null":
             return None
-        return text if fields.as_written(path) else plain(kind, text)
+        return text if fields.as_written(fields.plain(path)) else plain(kind, text)
 
     def _remember(self, node: yaml.ScalarNode, path: Path, expanded: Expanded) -> None:
         """Note that the value came from variables, and which of its text must not be shown."""

@@ -15,6 +15,7 @@ from reconciler.config.schema import Deploy
 
 ITEM = "[]"  # stands for any index of a list
 KEY = "{}"  # stands for any key of a free mapping
+OVERLAYS = "environments"
 Pattern = tuple[str, ...]
 
 
@@ -28,6 +29,11 @@ def table() -> dict[Pattern, FieldInfo]:
 def sections() -> dict[Pattern, type[Section]]:
     """The model of each mapping whose keys are known, by its pattern; the whole file is under ()."""
     return {at: model for at, _, model in _walk(Deploy, ()) if model is not None}
+
+
+def plain(path: Path) -> Path:
+    """The place that a place in an environment is laid over; any other as it is."""
+    return path[2:] if path[:1] == (OVERLAYS,) and len(path) > 2 else path
 
 
 def pattern(path: Path) -> tuple[Pattern, Path]:
@@ -104,7 +110,7 @@ def _walk(model: type[Section], at: Pattern) -> Iterator[tuple[Pattern, FieldInf
 def may_be_empty(path: Path) -> bool:
     """Whether `path` is a section, list or mapping that null can stand for, as when all in it is commented out."""
     found, kept = pattern(path)
-    if kept != path or found not in table():
+    if kept != path or found not in table() or path[:-1] == (OVERLAYS,):
         return False
     holds = found in sections() or any((*found, step) in table() for step in (ITEM, KEY))
     return holds and type(None) not in get_args(table()[found].annotation)

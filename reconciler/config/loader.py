@@ -3,51 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.config import explain, fields, git
+from reconciler.config import environments, explain, fields, git
 from reconciler.config.base import Section
 from reconciler.config.checks import check, check_files
 from reconciler.config.document import Document
-from reconciler.config.problems import ConfigErrors, Problem
+from reconciler.config.problems import ConfigError, ConfigErrors, Problem, quoted, show_path
 from reconciler.config.problems import Path as Place
 from reconciler.config.reader import read
 from reconciler.config.schema import Deploy
 
 
 def load(
-    path: Path,
+    path: FilePath,
     *,
     environ: Mapping[str, str],
     git_sha: Callable[[], str | None] | None = None,
     files: bool = True,
+    environment: str = "",
 ) -> Deploy:
     """The deploy that the file at `path` describes, with every default filled in.
 
     `environ` holds the variables for ${NAME}; `git_sha` gives ${git.sha} and is asked once, if at all (by default the
     commit of the file's folder). `files=False` leaves out the look at whether data files and the build context exist.
-    Raises ConfigErrors with all that is wrong. Changes nothing.
+    `environment` names one of the file's. Raises ConfigErrors with all that is wrong. Changes nothing.
     """
     folder = path.parent
-    known: list[str | None] = []
+    asked: list[str | None] = []
 
     def sha() -> str | None:
-        if not known:
-            known.append(git_sha() if git_sha else git.commit(folder))
-        return known[0]
+        if not asked:
+            asked.append(git_sha() if git_sha else git.commit(folder))
+        return asked[0]
 
     document = read(path, environ, sha)
+    known = environments.names(document)
+    environments.choose(document, known, environment)
+    if not known:
+        document.tree.pop(fields.OVERLAYS, None)
+        deploy, errors = _whole(document, folder if files else None), document.errors
+    else:
+        deploy, errors = _environments(document, known, environment, folder if files else None)
+    if deploy is not None and not errors:
+        return deploy
+    raise ConfigErrors(sorted(dict.fromkeys(errors), key=lambda e: (e.line, e.column)))
+
+
+def _whole(document: Document, folder: FilePath | None) -> Deploy | None:
+    """The deploy, all of whose problems are then in the document. folder: where to look for its files, if at all."""
     deploy = _validate(document)
     if deploy is not None:
-        for problem in [*check(deploy), *(check_files(deploy, folder) if files else ())]:
+        for problem in [*check(deploy), *(check_files(deploy, folder) if folder else ())]:
             _note(document, deploy, problem)
-        if not document.errors:
-            return deploy
-    raise ConfigErrors(sorted(dict.fromkeys(document.errors), key=lambda e: (e.line, e.column)))
+    return deploy
+
+
+def _environments(
+    document: Document, known: Iterable[str], wanted: str, folder: FilePath | None
+) -> tuple[Deploy | None, list[ConfigError]]:
+    """The deploy in the wanted environment, and what is wrong in any of them."""
+    chosen: Deploy | None = None
+    errors: list[ConfigError] = []
+    before: list[tuple[str, Deploy]] = []
+    for name in known:
+        made = environments.overlaid(document, name)
+        start = len(made.errors)
+        environments.pinned(made, name)
+        deploy = _whole(made, folder if name == wanted else None)
+        if deploy is not None:
+            for other, one in before:
+                for path, what, shared in environments.collisions(one, deploy):
+                    message = f"the {what} {quoted(shared)} is also that of the environment {other}"
+                    fix = f"give each its own, or leave it out: {show_path(('environments', name, *path))}"
+                    made.error(explain.in_file(made, path), message, fix, shown=path, broken=False)
+            before.append((name, deploy))
+        # What only another environment lacks, such as a variable, is nothing to stop for; what is wrong in it is.
+        errors += made.errors if name == wanted else made.errors[start:]
+        chosen = deploy if name == wanted else chosen
+    return chosen, errors
 
 
 def _validate(document: Document) -> Deploy | None:

@@ -27,6 +27,7 @@ __all__ = [
     "ECS",
     "EMAIL",
     "ENV",
+    "ENVIRONMENT",
     "EXPRESSION",
     "GITHUB",
     "IMAGE_TAG",
@@ -73,6 +74,13 @@ DEPLOY = Rule(
 )
 
 
+ENVIRONMENT = Rule(
+    "a name for an environment",
+    "1 to 16 lower-case letters, digits and single hyphens, beginning with a letter",
+    r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*",
+    lambda v: re.sub(r"-{2,}", "-", only("a-z0-9-", v.lower())).lstrip("0123456789-")[:16].rstrip("-"),
+    16,
+)
 REPOSITORY = Rule(
     "a name for an ECR repository",
     "2 to 256 lower-case letters and digits, with single . _ or / or hyphens between them",

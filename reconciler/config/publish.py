@@ -36,6 +36,10 @@ def json_schema() -> dict[str, Any]:
         section = schema["$defs"][model.__name__] if at else schema
         for name, field in model.model_fields.items():
             _bound(section["properties"][name], field)
+    overlays = schema["properties"][fields.OVERLAYS]["patternProperties"]
+    inside = {name: found for name, found in schema["properties"].items() if name != fields.OVERLAYS}
+    for pattern in overlays:
+        overlays[pattern] = {"type": ["object", "null"], "properties": inside, "additionalProperties": False}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "deploy.yaml"}
     return head | {k: v for k, v in _open(schema).items() if k != "title"}
 

@@ -168,6 +168,12 @@ class Deploy(Section):
     service: Service | None = Field(
         None, description="An ECS service, which keeps tasks running.", examples=[{"desired_count": 1}]
     )
+    environments: dict[Annotated[str, names.ENVIRONMENT], dict[str, Any]] = Field(
+        {},
+        description="What differs in each, chosen with `--env`; NAME then ends with the environment's. "
+        "docs/environments.md explains it.",
+        examples=[{"dev": {"task": {"cpu": 256, "memory": 512}}, "prod": {"account": "123456789012"}}],
+    )
 
     def filled(self) -> Deploy:
         """This deploy with every default that follows from another field filled in, but for the bucket's name."""

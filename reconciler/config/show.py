@@ -31,7 +31,7 @@ Dumper.yaml_implicit_resolvers = {
 def show(deploy: Deploy) -> str:
     """YAML of `deploy` with every default filled in, in the order of the schema; `load` makes the same deploy of it."""
     deploy = deploy.filled()
-    tree = _literal(deploy.model_dump(mode="json"))
+    tree = _literal(deploy.model_dump(mode="json", exclude={"environments"}))  # what is shown is one of them
     text: str = yaml.dump(tree, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=2**31)
     if deploy.data.bucket.name is None:
         comment = f"  # {deploy.name}-data-{deploy.account or 'ACCOUNT'}"

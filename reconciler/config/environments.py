@@ -1,0 +1,155 @@
+"""`environments:` in deploy.yaml: each of them is laid over the rest of the file before anything is validated.
+
+Every environment is checked whenever the file is read, whichever is chosen; a place in the file stays the place where
+the value stands, whether that is in the environment or in the rest.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.config.document import Document
+from reconciler.config.fields import OVERLAYS
+from reconciler.config.names import ENVIRONMENT
+from reconciler.config.problems import ConfigErrors, Path, quoted
+from reconciler.config.schema import Deploy
+
+PINNED = ("prod", "production")  # must name their account
+SHORT = {"data": "files", "image": "context"}  # sections for which a plain value may stand
+
+
+def names(document: Document) -> tuple[str, ...]:
+    """The environments of a file. Raises ConfigErrors when they aren't mappings with right names."""
+    found = document.tree.get(OVERLAYS)
+    if found is None:
+        return ()
+    wrong = len(document.errors)
+    if not isinstance(found, dict):
+        document.error((OVERLAYS,), "environments must be a mapping", "write environments: {dev: {...}, prod: {...}}")
+        raise ConfigErrors(document.errors)
+    for name, overlay in found.items():
+        here: Path = (OVERLAYS, name)
+        if problem := ENVIRONMENT.problem(name):
+            better = ENVIRONMENT.better(name)
+            fix = f"for instance {better}" if better else "write a short name, such as dev"
+            spot = document.keys.get(here)
+            document.error(here, f"{quoted(name)} is not a name for an environment: {problem}", fix, spot=spot)
+        elif not isinstance(overlay, dict) and overlay is not None:
+            document.error(here, "an environment must be a mapping", f"write {name}: {{region: eu-central-1}}")
+        elif OVERLAYS in (overlay or {}):
+            document.error((*here, OVERLAYS), "an environment has none of its own", "move it one level up")
+    if len(document.errors) > wrong:
+        raise ConfigErrors(document.errors)
+    return tuple(found)
+
+
+def choose(document: Document, known: tuple[str, ...], wanted: str) -> None:
+    """Raises ConfigErrors when `wanted` isn't one of the environments, or none is chosen where there are some."""
+    listed = ", ".join(known)
+    if wanted in known or not (wanted or known):
+        return
+    if not known:
+        message = f"--env {wanted}: this file has no environments"
+        fix = "leave it out; a variable of the task is --env NAME=VALUE"
+    elif not wanted:
+        message, fix = f"this file has several environments: {listed}", f"choose one: --env {known[0]}"
+    else:
+        near = difflib.get_close_matches(wanted, known, 1, 0.6)
+        message = f"--env {wanted}: the environments are {listed}"
+        fix = f"did you mean --env {near[0]}?" if near else f"choose one: --env {known[0]}"
+    document.error((OVERLAYS,), message, fix, spot=document.keys.get((OVERLAYS,)), shown=())
+    raise ConfigErrors(document.errors)
+
+
+def overlaid(document: Document, name: str) -> Document:
+    """The file as it is in this environment."""
+    prefix: Path = (OVERLAYS, name)
+    tree = {key: copy.deepcopy(value) for key, value in document.tree.items() if key != OVERLAYS}
+    others = f"{OVERLAYS}."
+    made = Document(
+        document.file,
+        document.lines,
+        tree,
+        {path: spot for path, spot in document.values.items() if path[:1] != (OVERLAYS,)},
+        {path: spot for path, spot in document.keys.items() if path[:1] != (OVERLAYS,)},
+        [e for e in document.errors if not e.path.startswith(others) or e.path.startswith(f"{others}{name}.")],
+        {path for path in document.broken if path[:1] != (OVERLAYS,)},
+        document.secrets,
+        document.unshown,
+    )
+    made.broken |= {path[2:] for path in document.broken if path[:2] == prefix and len(path) > 2}
+    made.named = document.keys.get(prefix)
+    given = document.tree[OVERLAYS][name] or {}
+    _lay(made, document, tree, given, (), prefix)
+    if "name" not in given and isinstance(tree.get("name"), str):
+        tree["name"] = f"{tree['name']}-{name}"
+    return made
+
+
+def pinned(made: Document, name: str) -> None:
+    """Note that a production without an account would work with any credentials."""
+    if name in PINNED and made.tree.get("account") is None and ("account",) not in made.broken:
+        message = f"the environment {name} needs account:, so that credentials of any other are refused"
+        fix = 'write account: "123456789012" in it (aws sts get-caller-identity shows yours)'
+        at: Path = (OVERLAYS, name)
+        made.error(at, message, fix, spot=made.named, broken=False)
+
+
+def _lay(
+    made: Document, source: Document, base: dict[str, Any], over: Mapping[str, Any], at: Path, prefix: Path
+) -> None:
+    """Lay `over` over `base`: mappings key by key, anything else as a whole; and the places with it."""
+    for key, value in over.items():
+        here = (*at, key)
+        old = base.get(key)
+        if isinstance(value, dict) and key in SHORT and not at and isinstance(old, str | list):
+            old = base[key] = {SHORT[key]: old}
+        if isinstance(value, dict) and isinstance(old, dict):
+            _lay(made, source, old, value, here, prefix)
+            continue
+        base[key] = copy.deepcopy(value)
+        for spots in (made.values, made.keys):
+            for path in [path for path in spots if path[: len(here)] == here]:
+                del spots[path]
+        for spots, found in ((made.values, source.values), (made.keys, source.keys)):
+            spots |= {path[2:]: spot for path, spot in found.items() if path[: len(here) + 2] == (*prefix, *here)}
+        made.origins[here] = (*prefix, *here)
+
+
+def collisions(first: Deploy, second: Deploy) -> Iterator[tuple[Path, str, str]]:
+    """(path, what, name) of what both would be, where the two may be in one account and region.
+
+    The names must differ that would be one resource: those of a bucket everywhere, those of IAM in an account.
+    """
+    account = not (first.account and second.account) or first.account == second.account
+    region = account and first.region == second.region
+    if region and first.name == second.name:
+        yield ("name",), "deploy", second.name  # and all that follows from it
+        return
+    known = {(what, path): name for path, what, name, _ in _named(first)}
+    for path, what, name, scope in _named(second):
+        if name and known.get((what, path)) == name and {"world": True, "account": account, "region": region}[scope]:
+            yield path, what, name
+
+
+def _named(deploy: Deploy) -> Iterator[tuple[Path, str, str | None, str]]:
+    task, image, ci = deploy.task, deploy.image, deploy.ci
+    yield ("data", "bucket", "name"), "bucket", deploy.data.bucket.name, "world"
+    yield ("task", "execution_role", "name"), "role", task.execution_role.name, "account"
+    yield ("task", "role", "name"), "role", task.role.name, "account"
+    yield ("task", "role", "policy_name"), "policy", task.role.policy_name, "account"
+    if ci:
+        yield ("ci", "policy_name"), "policy", ci.policy_name, "account"
+        yield ("ci", "github", "role"), "role", ci.github.role if ci.github else None, "account"
+        yield ("ci", "user", "name"), "user", ci.user.name if ci.user else None, "account"
+    repository = image.repository.name if image.repository else None
+    yield ("image", "repository", "name"), "repository", repository, "region"
+    yield ("task", "family"), "task definition", task.family, "region"
+    yield ("logs", "group"), "log group", deploy.logs.group, "region"
+    yield ("cluster", "name"), "cluster", deploy.cluster.name, "region"
+    yield ("network", "security_group", "name"), "security group", deploy.network.security_group.name, "region"
+    yield ("notify", "topic"), "topic", deploy.notify.topic if deploy.notify else None, "region"
+    yield ("schedule", "name"), "schedule", deploy.schedule.name if deploy.schedule else None, "region"
