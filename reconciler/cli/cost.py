@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from argparse import Namespace
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler import prices
 from reconciler.cli.common import Target, target
 from reconciler.cli.runs_common import past
 from reconciler.cli.terminal import Terminal, seconds
-from reconciler.cost import GB, Amounts, Line, month_lines, run_lines, tasks, total
+from reconciler.cost import DAYS, GB, Amounts, Line, month_lines, run_lines, tasks, total
 from reconciler.errors import ReconcilerError, UserError
 from reconciler.run.record import State
 
@@ -35,10 +37,11 @@ def run(options: Namespace, terminal: Terminal) -> int:
     where = target(options)
     span, image, note = _look(options, terminal, where)
     deploy = where.deploy
+    often = _often(options, where)
     files = [where.base / one.file for one in deploy.data.files]
     amounts = Amounts(
         seconds=span.value * 60,
-        runs=options.runs_per_month or 0.0,
+        runs=often.value,
         image=image.value,
         data=sum(path.stat().st_size for path in files) / GB,
         log=(LOG if options.log_mb is None else options.log_mb) / 1024,
@@ -46,7 +49,9 @@ def run(options: Namespace, terminal: Terminal) -> int:
     once, month = run_lines(deploy, amounts), month_lines(deploy, amounts)
     log = Known(amounts.log * 1024, "assumed" if options.log_mb is None else "given")
     if options.json:
-        terminal.json(_json(where, once, month, {"minutes": span, "image_gb": image, "log_mb": log}, options))
+        terminal.json(
+            _json(where, once, month, {"minutes": span, "runs_per_month": often, "image_gb": image, "log_mb": log})
+        )
         return 0
     task = deploy.task
     terminal.print(
@@ -58,8 +63,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     many = f" of {tasks(deploy)} tasks," if tasks(deploy) > 1 else ","
     terminal.print(f"\nA run{many} {seconds(amounts.seconds)} ({span.source})")
     _table(terminal, once, "a run")
-    often = f"{amounts.runs:g} runs" if amounts.runs else "no run (--runs-per-month N)"
-    terminal.print(f"\nA month with {often}; image {image.source}, log {log.source}")
+    terminal.print(f"\nA month with {often.value:g} runs ({often.source}); image {image.source}, log {log.source}")
     _table(terminal, month, "a month")
     if "FARGATE_SPOT" in deploy.run.capacity:
         terminal.print(
@@ -96,6 +100,35 @@ def _look(options: Namespace, terminal: Terminal, where: Target) -> tuple[Known,
     return span or Known(MINUTES, "assumed; --minutes N"), image or Known(IMAGE, "assumed"), note
 
 
+def _often(options: Namespace, where: Target) -> Known:
+    """Runs a month: as given, or as the schedule has them."""
+    if options.runs_per_month is not None:
+        return Known(options.runs_per_month, "given")
+    schedule = where.deploy.schedule
+    if schedule is None or not schedule.enabled:
+        return Known(0.0, "--runs-per-month N")
+    found = a_month(schedule.when)
+    return Known(
+        found or 0.0, "schedule" if found is not None else f"{schedule.when} isn't understood: --runs-per-month N"
+    )
+
+
+def a_month(expression: str) -> float | None:
+    """How often a schedule is due in 30 days, on average over 2026 for `cron`; None for what isn't understood."""
+    from reconciler.local.schedule_times import CRON, RATE, cron_matches
+
+    if match := RATE.fullmatch(expression):
+        return DAYS * {"minute": 1440, "hour": 24, "day": 1}[match[2]] / int(match[1])
+    match = CRON.fullmatch(expression)
+    fields = match[1].upper().split() if match else []
+    if len(fields) != 6 or re.search(r"[LW#]", re.sub(r"JUL|WED", "", " ".join(fields[2:5]))):
+        return None
+    begin, times = datetime(2026, 1, 1, tzinfo=UTC), " ".join(fields[:2])
+    days = sum(cron_matches(f"0 0 {' '.join(fields[2:])}", begin + timedelta(days=n)) for n in range(365))
+    daily = sum(cron_matches(f"{times} * * ? *", begin + timedelta(minutes=n)) for n in range(1440))
+    return days * daily / 365 * DAYS
+
+
 def _table(terminal: Terminal, lines: list[Line], name: str) -> None:
     for line in lines:
         amount = "?" if line.dollars is None else f"${line.dollars:.6f}"
@@ -105,9 +138,7 @@ def _table(terminal: Terminal, lines: list[Line], name: str) -> None:
     terminal.print(terminal.style(f"  {name:<14} {'':<44} {amount:>12}", "bold"))
 
 
-def _json(
-    where: Target, once: list[Line], month: list[Line], known: dict[str, Known], options: Namespace
-) -> dict[str, Any]:
+def _json(where: Target, once: list[Line], month: list[Line], known: dict[str, Known]) -> dict[str, Any]:
     def table(lines: list[Line]) -> dict[str, Any]:
         return {
             "total": total(lines),
@@ -121,5 +152,5 @@ def _json(
         "prices": {"date": prices.DATE, "sources": prices.SOURCES},
         "assumed": {name: {"value": one.value, "source": one.source} for name, one in known.items()},
         "run": table(once),
-        "month": {"runs": options.runs_per_month or 0.0} | table(month),
+        "month": {"runs": known["runs_per_month"].value} | table(month),
     }

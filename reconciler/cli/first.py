@@ -24,7 +24,7 @@ def init(command: argparse.ArgumentParser) -> None:
 def cost(command: argparse.ArgumentParser) -> None:
     """The arguments of `cost`."""
     command.add_argument("--minutes", type=float, metavar="N", help="of a run (default: as the last were, else 10)")
-    command.add_argument("--runs-per-month", type=float, metavar="N", help="(default: none)")
+    command.add_argument("--runs-per-month", type=float, metavar="N", help="(default: as the file's schedule)")
     command.add_argument("--image-gb", type=float, metavar="N", help="in ECR (default: as it is, else 0.5)")
     command.add_argument("--log-mb", type=float, metavar="N", help="that a task writes (default: 1)")
     command.add_argument("--offline", action="store_true", help="ask nothing of AWS")

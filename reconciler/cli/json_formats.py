@@ -111,7 +111,7 @@ COMMANDS: dict[str, list[Schema]] = {
                 "assumed": {
                     "type": "object",
                     "additionalProperties": shape("", {"value": number(), "source": text("where it is from")}),
-                    "description": "`minutes` of a run, `image_gb` in ECR, `log_mb` a task",
+                    "description": "`minutes` of a run, `runs_per_month`, `image_gb` in ECR, `log_mb` a task",
                 },
                 "run": shape("A run.", SUMS),
                 "month": shape("A month.", {"runs": number("runs in it"), **SUMS}),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import prices
+from reconciler.cli.cost import a_month
 from reconciler.config import Deploy, load
 from reconciler.cost import Amounts, in_a_line, month_lines, run_lines, total
 from tests.cli.conftest import Project
@@ -135,3 +136,21 @@ def test_no_credentials_are_no_error(project: Project, monkeypatch: pytest.Monke
     assert shown.code == 0
     assert "AWS can't be asked" in shown.err
     assert "assumed" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("expression", "runs"),
+    [
+        ("rate(1 day)", 30), ("rate(6 hours)", 120), ("rate(30 minutes)", 1440),
+        ("cron(0 2 * * ? *)", 30), ("cron(0,30 2-4 * * ? *)", 180), ("cron(0 6 ? * MON-FRI *)", 261 / 365 * 30),
+        ("cron(0 6 1 * ? *)", 12 / 365 * 30), ("cron(0 6 L * ? *)", None), ("cron(0 6 ? * 6#3 *)", None), ("x", None),
+    ],
+)  # fmt: skip
+def test_runs_in_a_month(expression: str, runs: float | None) -> None:
+    assert a_month(expression) == (pytest.approx(runs) if runs is not None else None)
+
+
+def test_the_schedule_says_how_often(project: Project) -> None:
+    path = project.folder / "deploy.yaml"
+    path.write_text(path.read_text() + "schedule: {when: rate(1 day)}\n")
+    assert "A month with 30 runs (schedule);" in project.run("cost", "--offline").out
