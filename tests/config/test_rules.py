@@ -52,6 +52,7 @@ GOOD = {
     "REGION": ["us-east-1", "eu-central-2", "ap-southeast-7", "us-gov-west-1", "cn-north-1", "mx-central-1",
                "eusc-de-east-1"],
     "ACCOUNT": ["123456789012", "000000000000"],
+    "ENVIRONMENT": ["dev", "prod", "eu-1", "a" * 16],
     "EXPRESSION": [
         "rate(1 day)", "rate(15 minutes)", "cron(0 6 * * ? *)", "cron(0/15 8-17 ? * MON-FRI *)", "cron(0 0 L * ? *)",
         "cron(0 9 ? * 2#1 *)", "cron(30 4 1,15 JAN-MAR ? 2026-2030)",
@@ -92,6 +93,7 @@ BAD = {
     "BRANCH": ["", "*", "a b", "a..b", "refs/heads/a", "a/", "/a", "a.lock", "-a", "a~1", "a\\b"],
     "REGION": ["", "us-east", "us-east-1a", "US-EAST-1", "useast1", "us-esat-1", "us-east-0", "global"],
     "ACCOUNT": ["", "12345678901", "1234567890123", "1234-5678-9012", "\u0661" * 12],
+    "ENVIRONMENT": ["", "Dev", "1a", "a_b", "a--b", "a-", "a" * 17],
     "EXPRESSION": [
         "", "daily", "0 6 * * *", "rate(0 days)", "rate(1.5 hours)", "at(2026-01-01T00:00:00)", "cron(0 6 * * *)",
         "cron(0 6 * * * *)", "cron(0 6 ? * ? *)", "cron(60 6 * * ? *)", "cron(0 24 * * ? *)", "cron(0 6 ? * 0 *)",
