@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from reconciler import prices
 from reconciler.config import Deploy
+from reconciler.config.service import on_ec2
 from reconciler.run.sweep import combinations
 
 GB = 2**30  # bytes: what AWS bills as a GB
@@ -43,24 +44,31 @@ def tasks(deploy: Deploy) -> int:
 
 def run_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
     """A run."""
-    task, region = deploy.task, deploy.region
     hours = max(amounts.seconds, prices.LEAST) / 3600
-    cpu, memory = prices.FARGATE.get(region, {}).get(task.platform, (None, None))
-    times = f"{tasks(deploy)} tasks x " if tasks(deploy) > 1 else ""
-    many, span = tasks(deploy), f"{hours:.4g} h"
+    lines = _task_lines(deploy, tasks(deploy), hours, deploy.run.capacity[0])
+    logs, log = prices.LOGS.get(deploy.region), amounts.log * tasks(deploy)
+    shown = f"${logs[0]:g}" if logs else "unknown price"
+    return [*lines, Line("log taken in", f"{log:.4g} GB x {shown}", log * logs[0] if logs else None)]
 
-    def line(what: str, amount: float, unit: str, price: float | None, *, hourly: bool = True) -> Line:
+
+def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[Line]:
+    """So many tasks for so long."""
+    if on_ec2((provider,)):
+        return [Line("instances", f"{provider}: yours, at EC2's price", None)]
+    task, region = deploy.task, deploy.region
+    cpu, memory = prices.FARGATE.get(region, {}).get(task.platform, (None, None))
+    times, span = f"{many} tasks x " if many > 1 else "", f"{hours:.4g} h"
+
+    def line(what: str, amount: float, unit: str, price: float | None) -> Line:
         shown = "unknown price" if price is None else f"${price:g}"
-        text = f"{times}{amount:.4g}{unit}{f' x {span}' if hourly else ''} x {shown}"
-        return Line(what, text, None if price is None else many * amount * (hours if hourly else 1) * price)
+        text = f"{times}{amount:.4g}{unit} x {span} x {shown}"
+        return Line(what, text, None if price is None else many * amount * hours * price)
 
     lines = [line("vCPU", task.cpu / 1024, "", cpu), line("memory", task.memory / 1024, " GB", memory)]
     if (more := (task.ephemeral_storage or 0) - prices.FREE_STORAGE) > 0:
         lines.append(line("disk", more, " GB", prices.STORAGE.get(region)))
     if deploy.network.public_ip:
         lines.append(line("public IPv4", 1, "", prices.IPV4.get(region)))
-    logs = prices.LOGS.get(region)
-    lines.append(line("log taken in", amounts.log, " GB", logs[0] if logs else None, hourly=False))
     return lines
 
 
@@ -72,6 +80,11 @@ def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
     kept = min(deploy.logs.retention_days or DAYS, DAYS) / DAYS  # of a month's log there is so much at a time
     log = amounts.log * amounts.runs * tasks(deploy) * kept
     lines = [Line("runs", f"{amounts.runs:g} x {shown}", None if one is None else amounts.runs * one)]
+    if (service := deploy.service) is not None and service.desired_count:
+        kept_running = _task_lines(deploy, service.desired_count, DAYS * 24, str(service.capacity))
+        whole = total(kept_running)
+        text = f"{service.desired_count} x {DAYS * 24} h"
+        lines.append(Line("service", text if whole is not None else f"{text}, unknown price", whole))
     for what, size, price in (
         ("image in ECR", amounts.image, prices.ECR.get(deploy.region)),
         ("data in S3", amounts.data, prices.S3.get(deploy.region)),
@@ -90,7 +103,9 @@ def total(lines: Sequence[Line]) -> float | None:
 
 def in_a_line(deploy: Deploy) -> str:
     """What a run costs at most, for the plan: by the hour, and until `run.max_duration`."""
-    hour = total(run_lines(deploy, Amounts(3600, 0, 0, 0, 0)))
+    if on_ec2(deploy.run.capacity[:1]):
+        return f"Cost: a run is on instances of yours ({deploy.run.capacity[0]}), at EC2's price."
+    hour = total(_task_lines(deploy, tasks(deploy), 1.0, deploy.run.capacity[0]))
     if hour is None:
         return f"Cost: the table of {prices.DATE} has no prices of {deploy.region} for {deploy.task.platform}."
     spot = "; Spot is less" if "FARGATE_SPOT" in deploy.run.capacity else ""

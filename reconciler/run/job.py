@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from reconciler.config.service import on_ec2
 from reconciler.deployment import Deployment
 from reconciler.kinds import TaskDefinitionSpec
 from reconciler.prices import task_cost
@@ -95,6 +96,8 @@ def supervisor(here: Deployment, runs: Runs) -> Supervisor:
         sizes = run.inputs.get("cpu"), run.inputs.get("memory")
         if not isinstance(sizes[0], int) or not isinstance(sizes[1], int):
             return None
+        if on_ec2(tuple(attempt.provider for attempt in run.attempts)):
+            return None  # instances of the user's own, whose price isn't Fargate's
         architecture = str(run.inputs.get("architecture", "X86_64"))
         return task_cost(region, architecture, sizes[0], sizes[1], seconds, run.inputs.get("ephemeral_storage"))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from reconciler.aws import Aws
 from reconciler.config import Deploy
+from reconciler.config.service import on_ec2
 from reconciler.lower_events import SCHEDULED
 from reconciler.prices import task_cost
 from reconciler.run.judge import judge
@@ -79,6 +80,7 @@ def _run(deploy: Deploy, bucket: str, task: Mapping[str, Any]) -> Run:
     run = run.with_attempt(attempt)
     state = STATES.get(ended.event, State.FAILED)
     seconds = (ended.stopped or 0.0) - (ended.started or ended.stopped or 0.0)
-    cost = task_cost(deploy.region, deploy.task.platform, cpu, memory, seconds, disk)
+    fargate = not on_ec2((attempt.provider,))
+    cost = task_cost(deploy.region, deploy.task.platform, cpu, memory, seconds, disk) if fargate else None
     reason = "" if state is State.SUCCEEDED else ended.reason
     return run.model_copy(update={"state": state, "exit_code": ended.exit_code, "reason": reason, "cost": cost})

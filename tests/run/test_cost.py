@@ -154,3 +154,15 @@ def test_the_schedule_says_how_often(project: Project) -> None:
     path = project.folder / "deploy.yaml"
     path.write_text(path.read_text() + "schedule: {when: rate(1 day)}\n")
     assert "A month with 30 runs (schedule);" in project.run("cost", "--offline").out
+
+
+def test_instances_of_ones_own_have_no_price_here(tmp_path: Path) -> None:
+    own = deploy(tmp_path, "name: ok\nimage: {uri: x}\ntask: {gpu: 1}\nrun: {capacity: my-gpus}\n")
+    assert total(run_lines(own, Amounts(600, 0, 0, 0, 0))) is None
+    assert in_a_line(own) == "Cost: a run is on instances of yours (my-gpus), at EC2's price."
+
+
+def test_a_service_costs_all_month(tmp_path: Path) -> None:
+    kept = "network: {public_ip: false}\nservice: {desired_count: 2}\nimage: {uri: x}\n"
+    found = dollars(tmp_path, f"name: ok\n{kept}", Amounts(600, 0, 0, 0, 0))
+    assert found["service"] == pytest.approx(2 * 720 * (0.04048 + 2 * 0.004445))
