@@ -55,6 +55,8 @@ class Waiting:
 class Aws:
     """AWS for one account, region and purpose. Safe to use from many threads.
 
+    patience: seconds for a connection and for an answer; 0 for what a deployment has.
+
     As a context manager, or with `close`, it leaves no thread and no connection behind.
     """
 
@@ -65,6 +67,7 @@ class Aws:
         session: Any = None,
         endpoint_url: str | None = None,
         read_only: bool = False,
+        patience: float = 0.0,
         clock: Clock | None = None,
         before_write: Callable[[], None] = lambda: None,
         on_wait: Callable[[Waiting], None] = lambda waiting: None,
@@ -76,7 +79,7 @@ class Aws:
         self.before_write = before_write
         self.on_wait = on_wait
         self.on_call = on_call
-        self._clients = Clients(region, session, endpoint_url, _writes, lambda: self.before_write())
+        self._clients = Clients(region, session, endpoint_url, _writes, lambda: self.before_write(), patience)
         self.shared = Shared()
         self._together = Together(CONNECTIONS)
         self._account: Future[str] | None = None

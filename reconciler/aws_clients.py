@@ -21,8 +21,9 @@ class Clients:
 
     def __init__(
         self, region: str, session: Any, endpoint_url: str | None, is_write: Callable[[str], bool],
-        before_write: Callable[[], None],
+        before_write: Callable[[], None], patience: float = 0.0,
     ) -> None:  # fmt: skip
+        self._patience = patience
         self._region, self._session, self._endpoint_url = region, session, endpoint_url
         self._is_write, self._before_write = is_write, before_write
         self._clients: dict[str, Any] = {}
@@ -53,8 +54,8 @@ class Clients:
             # A transfer's calls aren't made one by one by `Aws.call`, so botocore retries those.
             retries={"total_max_attempts": 6 if service == TRANSFER else 1, "mode": "standard"},
             max_pool_connections=CONNECTIONS,
-            connect_timeout=10,
-            read_timeout=60,
+            connect_timeout=self._patience or 10,
+            read_timeout=self._patience or 60,
             s3={"addressing_style": "path"} if self._endpoint_url else None,
             user_agent_extra="reconciler",
         )

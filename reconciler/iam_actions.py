@@ -1,6 +1,9 @@
-"""The IAM action that an API operation needs: mostly `service:Operation`, but not in S3. Pure."""
+"""The IAM actions that an API operation needs: mostly `service:Operation`, but not in S3, and some need more. Pure."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 S3 = {
     "HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket", "ListObjectVersions": "ListBucketVersions",
@@ -14,8 +17,41 @@ S3 = {
     "CreateMultipartUpload": "PutObject", "UploadPart": "PutObject", "CompleteMultipartUpload": "PutObject",
     "upload_file": "PutObject", "DeleteObjects": "DeleteObject",
 }  # fmt: skip
+SERVICES = {"s3-transfer": "s3", "service-quotas": "servicequotas"}  # clients whose IAM prefix is another
+# What a parameter of an operation needs besides.
+WITH: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = {
+    ("iam", "CreateOpenIDConnectProvider"): {"Tags": ("iam:TagOpenIDConnectProvider",)},
+    ("iam", "CreatePolicy"): {"Tags": ("iam:TagPolicy",)},
+    ("iam", "CreateRole"): {"Tags": ("iam:TagRole",)},
+    ("iam", "CreateUser"): {"Tags": ("iam:TagUser",)},
+    ("ecr", "CreateRepository"): {"tags": ("ecr:TagResource",)},
+    ("logs", "CreateLogGroup"): {"tags": ("logs:TagResource",)},
+    ("ec2", "CreateSecurityGroup"): {"TagSpecifications": ("ec2:CreateTags",)},
+    ("ecs", "CreateCluster"): {"tags": ("ecs:TagResource",)},
+    ("ecs", "RegisterTaskDefinition"): {
+        "tags": ("ecs:TagResource",), "taskRoleArn": ("iam:PassRole",), "executionRoleArn": ("iam:PassRole",)},
+    ("ecs", "RunTask"): {"tags": ("ecs:TagResource",), "taskDefinition": ("iam:PassRole",)},
+    ("ecs", "CreateService"): {"tags": ("ecs:TagResource",)},
+    ("ssm", "PutParameter"): {"Tags": ("ssm:AddTagsToResource",)},
+    ("sqs", "CreateQueue"): {"tags": ("sqs:TagQueue",)},
+    ("sns", "CreateTopic"): {"Tags": ("sns:TagResource",)},
+    ("events", "PutRule"): {"Tags": ("events:TagResource",)},
+    ("scheduler", "CreateSchedule"): {"Target": ("iam:PassRole",)},
+    ("scheduler", "UpdateSchedule"): {"Target": ("iam:PassRole",)},
+    ("s3", "DeleteObject"): {"VersionId": ("s3:DeleteObjectVersion",)},
+    ("s3", "DeleteObjects"): {"Delete": ("s3:DeleteObjectVersion",)},
+    ("s3", "CreateMultipartUpload"): {"Bucket": ("s3:AbortMultipartUpload",)},  # when it is given up
+}  # fmt: skip
 
 
 def action_of(service: str, operation: str) -> str:
     """`service:Action`, as a policy statement names it."""
+    service = SERVICES.get(service, service)
     return f"{service}:{S3.get(operation, operation) if service == 's3' else operation}"
+
+
+def actions_of(service: str, operation: str, params: Mapping[str, Any]) -> frozenset[str]:
+    """Every action that a call needs: its own, and what its parameters ask for besides."""
+    more = WITH.get((SERVICES.get(service, service), operation), {})
+    also = {action for name, actions in more.items() if params.get(name) for action in actions}
+    return frozenset({action_of(service, operation), *also})

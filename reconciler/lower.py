@@ -52,19 +52,12 @@ def lower(
     `image.uri`, or `fallback` (what is there, or the tag `latest`). values: of parameters that the file has none for.
     """
     names = Names(deploy, facts)
-    return Graph(
-        [
-            *_task_roles(names),
-            *_stop_role(names),
-            *ci_nodes(names),
-            *_bucket(names, objects),
-            *_image(names, image),
-            *parameters(names),
-            *_run(names, image, fallback, values),
-            *service(names),
-            *unattended(names),
-        ]
-    )
+    roles = [*_task_roles(names), *_stop_role(names)]
+    rest = [
+        *_bucket(names, objects), *_image(names, image), *parameters(names), *_run(names, image, fallback, values),
+        *service(names), *unattended(names),
+    ]  # fmt: skip
+    return Graph([*roles, *ci_nodes(names, [node.spec for node in (*roles, *rest)]), *rest])
 
 
 def task_statements(names: Names) -> list[dict[str, Any]]:

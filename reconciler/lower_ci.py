@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reconciler.canonical import policy
 from reconciler.ci_policy import ci_statements, plan_statements
-from reconciler.config.schema import Policy
+from reconciler.config.schema import Ci, Policy
 from reconciler.graph import Node
 from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec, UserSpec
 from reconciler.kinds.iam_user import CURRENT
 from reconciler.resource_names import Names
-from reconciler.spec import Address
+from reconciler.spec import Address, Spec
 
 GITHUB = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
@@ -37,15 +38,31 @@ def _github(names: Names, subject: str) -> Any:
     return trust(federated, "sts:AssumeRoleWithWebIdentity", Condition=condition)
 
 
-def ci_nodes(names: Names) -> Iterator[Node]:
-    """The policies, roles, provider and user; nothing without a `ci:` section."""
-    ci, tags = names.deploy.ci, names.tags
+def ci_nodes(names: Names, others: Sequence[Spec]) -> Iterator[Node]:
+    """The policies, roles, provider and user; nothing without a `ci:` section.
+
+    others: all other resources of the deploy, which the policies let CI read, like these.
+    """
+    ci = names.deploy.ci
     if ci is None:
         return
+    nodes = list(_bare(names, ci))
+    specs = [*others, *(node.spec for node in nodes)]
+    own = given(ci.policy) if ci.policy else ci_statements(names, specs)
+    for node in nodes:
+        if isinstance(node.spec, PolicySpec):
+            statements = own if node.spec.name == ci.policy_name else plan_statements(names, specs)
+            document = policy({"Version": "2012-10-17", "Statement": statements})
+            yield replace(node, spec=node.spec.model_copy(update={"document": document}))
+        else:
+            yield node
+
+
+def _bare(names: Names, ci: Ci) -> Iterator[Node]:
+    """The same, with nothing in the policies yet."""
+    tags = names.tags
     arn = names.iam(f"policy/{ci.policy_name}")
-    statements = given(ci.policy) if ci.policy else ci_statements(names)
-    document = policy({"Version": "2012-10-17", "Statement": statements})
-    yield Node(PolicySpec(name=str(ci.policy_name), document=document, arn=arn, tags=tags))
+    yield Node(PolicySpec(name=str(ci.policy_name), arn=arn, tags=tags))
     needs = (Address("policy", str(ci.policy_name)),)
     if ci.github:
         yield Node(OidcProviderSpec(name=GITHUB, audiences=(AUDIENCE,), tags=tags))
@@ -58,8 +75,7 @@ def ci_nodes(names: Names) -> Iterator[Node]:
             # A role of its own: who proposes a change may see what it would do, and do nothing.
             name = str(ci.github.plan_role)
             reads = names.iam(f"policy/{name}")
-            document = policy({"Version": "2012-10-17", "Statement": plan_statements(names)})
-            yield Node(PolicySpec(name=name, document=document, arn=reads, tags=tags))
+            yield Node(PolicySpec(name=name, arn=reads, tags=tags))
             who = _github(names, f"repo:{repository}:pull_request")
             role = RoleSpec(name=name, trust=who, managed_policies=(reads,), tags=tags)
             yield Node(role, (Address("policy", name), provider))

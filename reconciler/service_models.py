@@ -21,8 +21,8 @@ from botocore.loaders import Loader
 
 FORM = "1"  # of what is kept; changes whenever `without_rest` or `only_known` do
 SERVICES = (
-    "cloudwatch", "ec2", "ecr", "ecs", "events", "iam", "logs", "s3", "scheduler", "secretsmanager", "sns", "sqs",
-    "ssm", "sts",
+    "cloudwatch", "ec2", "ecr", "ecs", "events", "iam", "logs", "s3", "scheduler", "secretsmanager", "service-quotas",
+    "sns", "sqs", "ssm", "sts",
 )  # fmt: skip
 EC2 = (
     "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "CreateSecurityGroup", "CreateTags",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler import permissions
+from reconciler import preflight
 from reconciler.aws import Aws
 from reconciler.cli import github
 from reconciler.cli.common import Target, deployment, plan_options, target, where_line
@@ -75,7 +75,7 @@ class _Apply:
             self.saved.check(terminal, plan, here)
         if self.where.stop.is_set():
             raise Interrupted("interrupted before anything was changed")
-        permissions.check(self.aws, plan, here.names if work is not None and work.launches else None)
+        preflight.check(self.aws, plan, here.names if work is not None and work.launches else None)
         outcome = self._act(plan, seen, allowed, work)
         show_outcome(terminal, outcome, self.command)
         if self.where.stop.is_set():

@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from typing import Any
 
-from reconciler import permissions
+from reconciler import preflight
 from reconciler.cli.common import deployment, target, where_line
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
@@ -54,7 +54,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
             raise ReconcilerError("nothing was deleted")
     if where.stop.is_set():
         raise Interrupted("interrupted before anything was deleted")
-    permissions.check(aws, plan)
+    preflight.check(aws, plan)
     with lock:
         aws.before_write = lock.check
         # Only what was shown, and of that what is still there and still ours.

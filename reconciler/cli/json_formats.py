@@ -9,7 +9,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reconciler.cli.json_shapes import Schema, answer, number, one_of, or_null, ref, shape, some, text, texts, yes_no
+from reconciler.cli.json_shapes import (
+    FINDING,
+    FINDINGS,
+    Schema,
+    answer,
+    number,
+    one_of,
+    or_null,
+    ref,
+    shape,
+    some,
+    text,
+    texts,
+    yes_no,
+)  # fmt: skip
 from reconciler.cli.verdict import FAILURES, NAMES
 from reconciler.run.record import Run, State
 
@@ -88,6 +102,11 @@ SUMS: dict[str, Schema] = {
     "total": DOLLARS,
     "lines": some(shape("", {"what": text(), "sum": text("the arithmetic"), "dollars": DOLLARS}), "what is paid for"),
 }
+IAM_POLICY = shape(
+    "", {"name": text("what it may be called"), "characters": number("as IAM counts them", "integer"),
+         "document": {"type": "object", "description": "the policy"}}
+)  # fmt: skip
+WIDE = shape("", {"why": text(), "actions": some(text(), "`ACTION on RESOURCE`")})
 COMMANDS: dict[str, list[Schema]] = {
     "apply": [
         answer(
@@ -134,6 +153,7 @@ COMMANDS: dict[str, list[Schema]] = {
             optional=("evidence", "fix", "change", "sure"),
         )
     ],
+    "doctor": [answer("What a deployment needs of this machine.", FINDINGS)],
     "import": [
         answer(
             "What was found and written.",
@@ -160,6 +180,23 @@ COMMANDS: dict[str, list[Schema]] = {
         shape(
             "One object for each line, on a line of its own (JSON Lines), as it comes.",
             {"container": text(), "text": text(), "timestamp": number("seconds since the epoch")},
+        )
+    ],
+    "permissions": [
+        answer(
+            "The smallest policies, by command.",
+            {
+                "deploy": text("the deploy's name"),
+                "account": text("its id"),
+                "region": text(),
+                "commands": {
+                    "type": "object",
+                    "additionalProperties": shape("", {"policies": some(IAM_POLICY, "all of them are needed"),
+                                                       "wide": some(WIDE, "what isn't named to its end")}),
+                    "description": "by `plan`, `apply`, `run`, `destroy`; with --for, one of them",
+                },
+                "no_permission_needed": some(text(), "calls that AWS allows everybody"),
+            },
         )
     ],
     "recover": [
@@ -203,7 +240,7 @@ ELSEWHERE = {"plan": "reconciler/cli/plan.schema.json", "show": "reconciler/conf
 
 def shared() -> dict[str, Schema]:
     """The shapes that several commands print, by name, without what only they need."""
-    return {"verdict": VERDICT, "sweep": SWEEP, "run": _run()}
+    return {"verdict": VERDICT, "sweep": SWEEP, "run": _run(), "finding": FINDING}
 
 
 def schema(command: str) -> Schema:

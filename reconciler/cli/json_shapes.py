@@ -59,3 +59,18 @@ def answer(about: str, keys: Mapping[str, Schema], *, optional: tuple[str, ...] 
     return shape(
         about, {"version": {"const": 1, "description": "the version of this format"}, **keys}, optional=optional
     )
+
+
+FINDING = shape(
+    "One check, and its parts.",
+    {
+        "check": text("what was looked at"),
+        "state": one_of(["OK", "NG", "SKIP"], "NG: no good; SKIP: it can't be told, or isn't asked for"),
+        "says": text("what was found"),
+        "fix": text("what to do, of an NG"),
+        "inside": some(ref("finding"), "its parts"),
+    },
+)
+FINDINGS: dict[str, Schema] = {
+    "ok": yes_no("whether nothing is NG"), "checks": some(ref("finding"), "in the order in which they matter"),
+}  # fmt: skip

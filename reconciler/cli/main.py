@@ -22,6 +22,7 @@ from reconciler.errors import Interrupted, ReconcilerError
 
 READ = {
     "plan", "apply", "destroy", "status", "recover", "watch", "logs", "stop", "diagnose", "runs", "cost",
+    "permissions", "verify",
 }  # read the file  # fmt: skip
 EPILOG = """\
 exit codes: 0 done, 1 failed, 2 wrong input (nothing was touched), 130 interrupted;
@@ -134,6 +135,12 @@ def parser(prog: str = "") -> Parser:
     destroy.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
 
     _command(commands, "status", "what is there, in one screen")
+    _command(commands, "doctor", "check what a deployment needs: credentials, region, Docker, git, clock", aws=False)
+
+    needs = _command(commands, "permissions", "print the smallest IAM policies with which the commands work")
+    needs.add_argument("--for", dest="for_", choices=("plan", "apply", "run", "destroy"), help="only what this needs")
+    needs.add_argument("--delete-data", action="store_true", help="let destroy delete data and images too")
+
     _command(commands, "show", "print the file with every default filled in", aws=False)
 
     completion = commands.add_parser(

@@ -1,9 +1,9 @@
 """Holds requests with credentials of the embedded IAM to their policies, and answers refusals as AWS words them.
 
 That is what tasks ask, as their task role, and users and assumed roles, such as the one for CI. Every other access
-key belongs to whoever started the embedded AWS and may do everything. S3 is judged by bucket and key, a task
-definition's roles by iam:PassRole. Otherwise the resource isn't worked out and only the action is judged, and
-services with neither a target header nor an Action, such as EventBridge Scheduler, aren't judged.
+key belongs to whoever started the embedded AWS and may do everything. S3 is judged by bucket and key, roles that are
+handed on by iam:PassRole, the services of a deploy by the resources that `resources` works out, others by the action
+alone. Services with neither a target header nor an Action, but for EventBridge Scheduler, aren't judged.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
-from reconciler.local.iam_policy import ANY_RESOURCE
+from reconciler.local import resources
 from reconciler.local.identities import Identities, Identity, judge, refusal
+from reconciler.local.resources import Place
 
 CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+SCHEDULER_VERBS = {"POST": "Create", "PUT": "Update", "DELETE": "Delete", "GET": "Get"}
 IAM_PREFIX = {"monitoring": "cloudwatch", "email": "ses"}
 KEY_ACTIONS = {
     "GET": {"uploadId": "ListMultipartUploadParts", "acl": "GetObjectAcl", "tagging": "GetObjectTagging",
@@ -33,11 +35,16 @@ KEY_ACTIONS = {
 BUCKET_ACTIONS = {
     "GET": {"versions": "ListBucketVersions", "uploads": "ListBucketMultipartUploads", "location": "GetBucketLocation",
             "versioning": "GetBucketVersioning", "policy": "GetBucketPolicy", "list-type": "ListBucket",
-            "prefix": "ListBucket", "": "ListBucket"},
+            "prefix": "ListBucket", "tagging": "GetBucketTagging", "encryption": "GetEncryptionConfiguration",
+            "lifecycle": "GetLifecycleConfiguration", "publicAccessBlock": "GetBucketPublicAccessBlock",
+            "acl": "GetBucketAcl", "": "ListBucket"},
     "HEAD": {"": "ListBucket"},
     "PUT": {"policy": "PutBucketPolicy", "acl": "PutBucketAcl", "versioning": "PutBucketVersioning",
+            "tagging": "PutBucketTagging", "encryption": "PutEncryptionConfiguration",
+            "lifecycle": "PutLifecycleConfiguration", "publicAccessBlock": "PutBucketPublicAccessBlock",
             "": "CreateBucket"},
-    "DELETE": {"policy": "DeleteBucketPolicy", "": "DeleteBucket"},
+    "DELETE": {"policy": "DeleteBucketPolicy", "lifecycle": "PutLifecycleConfiguration",
+               "publicAccessBlock": "PutBucketPublicAccessBlock", "": "DeleteBucket"},
 }  # fmt: skip
 SUBRESOURCES = {
     "acl", "tagging", "policy", "versioning", "versions", "uploads", "uploadId", "location", "encryption", "lifecycle",
@@ -76,7 +83,7 @@ def who_asks(environ: dict[str, Any], identities: Identities) -> tuple[Identity,
 
 def refuse(environ: dict[str, Any], identity: Identity, service: str) -> Refused | None:
     """The refusal of a request that the identity may not make, or None."""
-    for asked in needed(environ, service):
+    for asked in needed(environ, service, identity.account_id):
         message = refusal(identity, asked.action, asked.resource, asked.context)
         if message is not None:
             return _answer(environ, service, message)
@@ -95,21 +102,39 @@ def hides_missing_key(environ: dict[str, Any], identity: Identity) -> Refused | 
     return _answer(environ, "s3", why + "identity-based policy allows the s3:ListBucket action")
 
 
-def needed(environ: dict[str, Any], service: str) -> Iterator[Asked]:
+def needed(environ: dict[str, Any], service: str, account: str) -> Iterator[Asked]:
     """The permissions that a request needs; none where that can't be told."""
     if service == "s3":
         yield from _needed_s3(environ)
         return
-    operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
-    if not operation and str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
-        operation = parse_qs(_body(environ).decode("utf-8", "replace")).get("Action", [""])[0]
+    operation, params = _operation(environ, service)
     if not operation or service == "sts":  # sts: whose trust policy decides
         return
-    yield Asked(f"{IAM_PREFIX.get(service, service)}:{operation}", ANY_RESOURCE, {})
-    if (service, operation) == ("ecs", "RegisterTaskDefinition"):
+    place = Place(account, _region(environ))
+    for one in resources.wanted(IAM_PREFIX.get(service, service), operation, params, place):
+        yield Asked(one.action, one.resource, {**one.context, "aws:requestedregion": place.region})
+
+
+def _operation(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any]]:
+    """The API's name of an operation and its parameters; empty where a request doesn't name it."""
+    if operation := str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]:
         body = json.loads(_body(environ) or b"{}")
-        for role in {body.get("executionRoleArn"), body.get("taskRoleArn")} - {None, ""}:
-            yield Asked("iam:PassRole", str(role), {"iam:passedtoservice": "ecs-tasks.amazonaws.com"})
+        return operation, body if isinstance(body, dict) else {}
+    if str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
+        form = {key: values[0] for key, values in parse_qs(_body(environ).decode("utf-8", "replace")).items()}
+        return form.get("Action", ""), form
+    path = str(environ["PATH_INFO"]).strip("/").split("/")
+    verb = SCHEDULER_VERBS.get(str(environ["REQUEST_METHOD"]), "")
+    if service == "scheduler" and len(path) == 2 and path[0] == "schedules" and verb:
+        body = json.loads(_body(environ) or b"{}")
+        group = parse_qs(str(environ.get("QUERY_STRING", ""))).get("groupName", ["default"])[0]
+        return f"{verb}Schedule", {"GroupName": group, **body, "Name": path[1]}
+    return "", {}
+
+
+def _region(environ: dict[str, Any]) -> str:
+    match = CREDENTIAL.search(str(environ.get("HTTP_AUTHORIZATION", "")))
+    return match[2] if match else ""
 
 
 def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:
@@ -122,8 +147,10 @@ def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:
         return
     arn = f"arn:aws:s3:::{bucket}"
     if method == "POST" and "delete" in query and not key:
+        versions = b"<VersionId>" in _body(environ)
         for name in re.findall(rb"<Key>([^<]*)</Key>", _body(environ)):
-            yield Asked("s3:DeleteObject", f"{arn}/{name.decode('utf-8', 'replace')}", context)
+            for action in ("s3:DeleteObject", *(("s3:DeleteObjectVersion",) if versions else ())):
+                yield Asked(action, f"{arn}/{name.decode('utf-8', 'replace')}", context)
         return
     actions = (KEY_ACTIONS if key else BUCKET_ACTIONS).get(method, {})
     special = [name for name in query if name in actions] or [""]

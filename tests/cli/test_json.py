@@ -76,11 +76,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 READS = [
     ("plan", "--local"), ("show",), ("status", "--local"), ("watch", "--local"), ("diagnose", "--local"),
     ("stop", "--local"), ("runs", "--local"), ("runs", "show", "--local"), ("runs", "best", "rows", "--local"),
-    ("local", "status"), ("recover", "--local"), ("unlock", "--local"), ("completion", "zsh"),
+    ("permissions", "--local"), ("local", "status"), ("recover", "--local"), ("unlock", "--local"),
+    ("completion", "zsh"),
 ]  # fmt: skip
 CHANGES = {"apply", "destroy", "import", "logs", "local"}  # tested below
 # Commands whose own tests hold them to their schema.
-ELSEWHERE = {"init", "cost"}
+ELSEWHERE = {"init", "cost", "doctor"}
 
 
 def test_every_command_is_here_and_has_a_schema() -> None:

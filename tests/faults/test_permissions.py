@@ -11,8 +11,9 @@ from reconciler import permissions
 from reconciler.aws import READS
 from reconciler.iam_actions import action_of
 from reconciler.kinds import KINDS
-from reconciler.permissions import MissingPermissions, check, of_plan, principal, statements
+from reconciler.permissions import statements
 from reconciler.plan import Options, Plan
+from reconciler.preflight import MissingPermissions, check, of_plan, principal
 from tests.faults.case import error
 from tests.faults.changes import CHANGES
 from tests.faults.world import World

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from reconciler.ci_policy import ci_statements
 from reconciler.config.schema import Deploy
 from reconciler.facts import Facts
-from reconciler.kinds import RoleSpec
-from reconciler.lower import Names, lower
+from reconciler.kinds import PolicySpec, RoleSpec
+from reconciler.lower import lower
 from reconciler.run.deadline import schedule_name, schedule_prefix
 from reconciler.spec import Address
 
@@ -33,13 +33,21 @@ def test_a_role_that_may_stop_these_tasks_and_nothing_else() -> None:
     assert '"aws:SourceAccount":"123456789012"' in role.trust.text().replace(": ", ":")
 
 
+def ci_policy(**run: object) -> list[dict[str, Any]]:
+    spec = lower(deploy(**run), FACTS).nodes[Address("policy", "tiny-ci-policy")].spec
+    assert isinstance(spec, PolicySpec)
+    found: list[dict[str, Any]] = json.loads(spec.document.text())["Statement"]
+    return found
+
+
 def test_ci_may_make_these_schedules_only_where_there_is_a_deadline() -> None:
-    without = json.dumps(ci_statements(Names(deploy(), FACTS)))
-    assert "scheduler" not in without
-    found = {one["Sid"]: one for one in ci_statements(Names(deploy(max_duration="2h"), FACTS))}
-    assert found["Deadline"]["Resource"] == "arn:aws:scheduler:us-east-1:123456789012:schedule/default/tiny-*"
-    assert found["PassStopRole"]["Resource"] == ["arn:aws:iam::123456789012:role/tiny-stop-role"]
-    assert found["PassStopRole"]["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+    assert "scheduler" not in json.dumps(ci_policy())
+    found = [one for one in ci_policy(max_duration="2h") if "scheduler" in json.dumps(one)]
+    handed, made = sorted(found, key=lambda one: "Condition" not in one)
+    assert sorted(made["Action"]) == [f"scheduler:{verb}Schedule" for verb in ("Create", "Delete", "Update")]
+    assert made["Resource"] == "arn:aws:scheduler:us-east-1:123456789012:schedule/default/tiny-*"
+    assert (handed["Action"], handed["Resource"]) == ("iam:PassRole", "arn:aws:iam::123456789012:role/tiny-stop-role")
+    assert handed["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
 
 
 def test_names_fit() -> None:

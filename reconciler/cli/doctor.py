@@ -1,0 +1,67 @@
+"""`doctor`: whether this machine has what a deployment needs, and what to do where it hasn't."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from reconciler import doctor
+from reconciler.aws import Aws
+from reconciler.aws_clients import new_session
+from reconciler.cli.findings import as_json, counts, show, summary
+from reconciler.cli.terminal import Terminal
+from reconciler.config import Deploy
+from reconciler.findings import Finding, State, skip
+
+VERSION = 1  # of the JSON format
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Look at everything. Returns 0, or 1 when something is wrong."""
+    found = examine(Path(options.file))
+    if options.json:
+        terminal.json({"version": VERSION, "ok": not counts(found)[State.NG], "checks": as_json(found)})
+    else:
+        show(terminal, found)
+        terminal.say(summary(found))
+    return 1 if counts(found)[State.NG] else 0
+
+
+def examine(file: Path) -> list[Finding]:
+    """All checks, in the order in which a deployment needs them."""
+    known, deploy = doctor.deploy_file(file, os.environ)
+    with ThreadPoolExecutor(1) as pool:
+        engine = pool.submit(doctor.engine, os.environ, deploy)  # which takes its time
+        session = new_session()
+        where, region = doctor.region(session, deploy)
+        found = [doctor.python(), doctor.git(file), known, where]
+        found += _aws(session, region, file, deploy)
+        found.insert(2, engine.result())
+    return found
+
+
+def _aws(session: Any, region: str, file: Path, deploy: Deploy | None) -> list[Finding]:
+    """What only AWS can tell."""
+    found = [doctor.credentials(session)]
+    there = found[0].state is not State.NG
+    endpoint = os.environ.get("AWS_ENDPOINT_URL") or None
+    with Aws(
+        region, session=session, endpoint_url=endpoint, read_only=True, patience=doctor.PATIENCE, clock=doctor.Once()
+    ) as aws:
+        who = ""
+        if there:
+            one, who = doctor.account(aws, deploy)
+            found.append(one)
+        else:
+            found.append(skip("account", "no credentials"))
+        found.append(doctor.clock(doctor.address(session, region, endpoint)))
+        if deploy is None:
+            found.append(skip("permissions to plan", "no file says what a plan would read"))
+        elif not who:
+            found.append(skip("permissions to plan", "AWS doesn't say who asks"))
+        else:
+            found.append(doctor.permissions(aws, deploy, file.resolve().parent, who))
+    return found

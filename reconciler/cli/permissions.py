@@ -1,0 +1,127 @@
+"""`permissions`: the smallest IAM policies with which the commands work for this file."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import Namespace
+from collections.abc import Iterable
+from typing import Any
+
+from reconciler import aws, policies
+from reconciler.cli.common import target
+from reconciler.cli.terminal import Terminal
+from reconciler.errors import UserError
+from reconciler.facts import Facts
+from reconciler.permission_parts import COMMANDS, FREE
+from reconciler.permissions import ANYWHERE, ONLY_ANYWHERE
+from reconciler.policies import Grant
+from reconciler.resource_names import Names
+from reconciler.wanted import resources
+
+VERSION = 1  # of the JSON format
+ALL_OF_A_TYPE = re.compile(r":(group|role|user|instance-profile|security-group|vpc|key)/\*$")
+WHY = "AWS looks at no single resource there"
+WHY_MANY = {
+    "ecs:ListTasks": "AWS knows container instances there, not tasks; only this cluster's",
+    "vpc/*": "the default VPC, whose id the file doesn't say",
+    "ec2": "only AWS knows the group's id; only groups with this deploy's tag, or made with it",
+    "iam:Detach": "whoever has the policy attached when it is deleted; only this policy",
+    "iam:RemoveRoleFromInstanceProfile": "whichever profile somebody put the role into",
+    "iam:RemoveUserFromGroup": "whichever group somebody put the user into",
+    "kms": "IAM knows keys by their ids, and the file names an alias; only that alias's",
+}
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Print them. Returns 0."""
+    where = target(options)
+    deploy = where.deploy
+    account = deploy.account or _account(where.aws(terminal, read_only=True))
+    vpc = "" if deploy.network.vpc == "default" else deploy.network.vpc
+    names = Names(deploy, Facts(account, aws.partition(deploy.region), vpc, ()))
+    specs = resources(names)
+    wanted = [options.for_] if options.for_ else list(COMMANDS)
+    grants = {one: policies.for_command(one, names, specs, delete_data=options.delete_data) for one in wanted}
+    made = {command: policies.documents(policies.statements(found, names)) for command, found in grants.items()}
+    if options.json:
+        terminal.json(_object(names, made, grants))
+    else:
+        _show(terminal, names, made, grants, alone=bool(options.for_))
+    return 0
+
+
+def _account(here: aws.Aws) -> str:
+    try:
+        return here.account
+    except UserError as error:
+        hint = f"{error.hint}; or write `account:` into deploy.yaml, then nothing is asked"
+        raise UserError(f"whose account is it? {error.message}", hint=hint) from None
+
+
+def wide(grants: Iterable[Grant]) -> dict[str, list[str]]:
+    """The actions whose resource isn't named to its end, by why."""
+    found: dict[str, list[str]] = {}
+    for one in sorted(grants):
+        if one.action in ONLY_ANYWHERE:
+            found.setdefault(WHY, []).append(f"{one.action} on *")
+        elif one.resource == ANYWHERE or (one.resource.endswith((":security-group/*", "/*")) and _whole(one.resource)):
+            why = next((text for start, text in WHY_MANY.items() if one.action.startswith(start)), "")
+            found.setdefault(why, []).append(f"{one.action} on {one.resource.rpartition(':')[2]}")
+    return {why: sorted(set(actions)) for why, actions in found.items() if why}
+
+
+def _whole(resource: str) -> bool:
+    """Whether an ARN names all resources of its type."""
+    return resource.rpartition(":")[2].count("/") == 1 and not resource.startswith("arn:aws:s3")
+
+
+def _object(names: Names, made: dict[str, list[dict[str, Any]]], grants: dict[str, set[Grant]]) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "deploy": names.deploy.name,
+        "account": names.facts.account,
+        "region": names.deploy.region,
+        "commands": {
+            command: {
+                "policies": [
+                    {"name": name, "characters": policies.characters(document), "document": document}
+                    for name, document in zip(_names(names, command, documents), documents, strict=True)
+                ],
+                "wide": [{"why": why, "actions": actions} for why, actions in wide(grants[command]).items()],
+            }
+            for command, documents in made.items()
+        },
+        "no_permission_needed": sorted(FREE),
+    }
+
+
+def _names(names: Names, command: str, documents: list[dict[str, Any]]) -> list[str]:
+    """What the policies may be called."""
+    base = f"{names.deploy.name}-{command}"
+    return [base] if len(documents) == 1 else [f"{base}-{number}" for number in range(1, len(documents) + 1)]
+
+
+def _show(
+    terminal: Terminal,
+    names: Names,
+    made: dict[str, list[dict[str, Any]]],
+    grants: dict[str, set[Grant]],
+    *,
+    alone: bool,
+) -> None:
+    """Policies on standard output; with `--for`, nothing else is on it."""
+    say = terminal.note if alone else terminal.say
+    say(f"{names.deploy.name}: account {names.facts.account}, {names.deploy.region}")
+    for command, documents in made.items():
+        for name, document in zip(_names(names, command, documents), documents, strict=True):
+            size = policies.characters(document)
+            say(terminal.style(f"\n{name}: {size:,} of the {policies.LIMIT:,} characters of a managed policy", "bold"))
+            terminal.print(json.dumps(document, indent=2))
+    say("")
+    for why, actions in wide({one for found in grants.values() for one in found}).items():
+        say(f"{why}:")
+        for action in actions:
+            say(f"  {action}")
+    if any(len(documents) > 1 for documents in made.values()):
+        say("Where a command has several policies, it needs all of them: they are split to fit into IAM's limit.")

@@ -1,0 +1,217 @@
+"""Which resources AWS looks at when it judges a request, as far as that is known here: the ARNs and the conditions.
+
+What isn't in the tables is judged by its action alone (ANY_RESOURCE), so that nothing is refused that AWS would allow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from moto.backends import get_backend
+
+from reconciler.local.iam_policy import ANY_RESOURCE
+
+Params = Mapping[str, Any]
+
+
+class Place(NamedTuple):
+    """Whose request it is, and where."""
+
+    account: str
+    region: str
+
+    def arn(self, service: str, resource: str) -> str:
+        """An ARN there; IAM's have no region."""
+        return f"arn:aws:{service}:{'' if service == 'iam' else self.region}:{self.account}:{resource}"
+
+
+class Wanted(NamedTuple):
+    """One permission: action, ARN, conditions that are known."""
+
+    action: str
+    resource: str
+    context: dict[str, str] = {}  # noqa: RUF012  never changed
+
+
+IAM_NAMES = (
+    ("OpenIDConnectProviderArn", "{}"), ("InstanceProfileName", "instance-profile/{}"), ("GroupName", "group/{}"),
+    ("RoleName", "role/{}"), ("UserName", "user/{}"), ("PolicyArn", "{}"), ("PolicyName", "policy/{}"),
+)  # fmt: skip
+TASK_CALLS = ("DescribeTasks", "StopTask")
+ECS_ANYWHERE = (
+    "DescribeTaskDefinition",
+    "DeregisterTaskDefinition",
+    "ListTaskDefinitions",
+    "ListTaskDefinitionFamilies",
+)
+TAG_CALLS = ("TagResource", "UntagResource", "ListTagsForResource")
+
+
+def wanted(service: str, operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    """What a request needs. params: its body, by the API's names."""
+    table: dict[str, Callable[[str, Params, Place], Iterator[Wanted]]] = {
+        "iam": _iam, "ecr": _ecr, "ecs": _ecs, "logs": _logs, "ssm": _ssm, "ec2": _ec2, "scheduler": _scheduler,
+    }  # fmt: skip
+    if service in table:
+        yield from table[service](operation, params, place)
+    else:
+        yield Wanted(f"{service}:{operation}", ANY_RESOURCE)
+
+
+def _iam(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    action, context = f"iam:{operation}", {}
+    if operation.startswith(("Attach", "Detach")):
+        context = {"iam:policyarn": str(params.get("PolicyArn", ""))}
+    if operation == "CreateOpenIDConnectProvider":
+        host = str(params.get("Url", "")).partition("://")[2]
+        yield Wanted(action, place.arn("iam", f"oidc-provider/{host}"))
+        return
+    for name, template in IAM_NAMES:
+        if value := params.get(name):
+            there = template.format(value)
+            yield Wanted(action, there if there.startswith("arn:") else _with_path(there, place), context)
+            break
+    else:
+        yield Wanted(action, "*" if operation.startswith(("List", "GetAccount")) else ANY_RESOURCE)
+    if operation.startswith("Create") and any(key.startswith("Tags.") for key in params):
+        kind = operation.removeprefix("Create")
+        yield Wanted(f"iam:Tag{kind}", _with_path(f"{kind.lower()}/{params.get(f'{kind}Name')}", place))
+
+
+def _with_path(resource: str, place: Place) -> str:
+    """The ARN of what is there, which may have a path."""
+    kind, _, name = resource.partition("/")
+    with contextlib.suppress(Exception):
+        iam = _moto("iam", place)
+        if kind in ("role", "user"):
+            return str((iam.get_role(name) if kind == "role" else iam.get_user(name)).arn)
+    return place.arn("iam", resource)
+
+
+def _moto(service: str, place: Place) -> Any:
+    backends: Any = get_backend(service)  # type: ignore[call-overload]
+    return backends[place.account]["aws" if service == "iam" else place.region]
+
+
+def _ecr(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    names = params.get("repositoryNames") or [params.get("repositoryName") or "*"]
+    if operation == "GetAuthorizationToken":
+        yield Wanted(f"ecr:{operation}", "*")
+    elif operation in TAG_CALLS:
+        yield Wanted(f"ecr:{operation}", str(params.get("resourceArn", ANY_RESOURCE)))
+    else:
+        for name in names:
+            yield Wanted(f"ecr:{operation}", place.arn("ecr", f"repository/{name}"))
+    if operation == "CreateRepository" and params.get("tags"):
+        yield Wanted("ecr:TagResource", place.arn("ecr", f"repository/{names[0]}"))
+
+
+def _ecs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    action, made = f"ecs:{operation}", ""
+    cluster = str(params.get("cluster") or params.get("clusterName") or "default").rpartition("/")[2]
+    context = {"ecs:cluster": place.arn("ecs", f"cluster/{cluster}")}
+    if operation in ECS_ANYWHERE:
+        yield Wanted(action, "*")
+    elif operation == "ListTasks":
+        yield Wanted(action, "*", context)
+    elif operation in TAG_CALLS:
+        yield Wanted(action, str(params.get("resourceArn", ANY_RESOURCE)))
+    elif operation == "DescribeClusters":
+        for one in params.get("clusters") or ["default"]:
+            yield Wanted(action, place.arn("ecs", f"cluster/{str(one).rpartition('/')[2]}"))
+    elif operation in TASK_CALLS:
+        for one in params.get("tasks") or [params.get("task")]:
+            yield Wanted(action, place.arn("ecs", f"task/{cluster}/{str(one).rpartition('/')[2]}"), context)
+    elif operation == "RegisterTaskDefinition":
+        made = place.arn("ecs", f"task-definition/{params.get('family')}:*")
+        yield Wanted(action, made)
+        yield from _passed([params.get("executionRoleArn"), params.get("taskRoleArn")], "ecs-tasks")
+    elif operation == "RunTask":
+        family = str(params.get("taskDefinition")).rpartition("/")[2]
+        yield Wanted(action, place.arn("ecs", f"task-definition/{family}{'' if ':' in family else ':*'}"), context)
+        yield from _passed(_roles_of(family, place), "ecs-tasks")
+        made = place.arn("ecs", f"task/{cluster}/*")
+    elif "Cluster" in operation:
+        made = context["ecs:cluster"]
+        yield Wanted(action, made)
+    else:
+        yield Wanted(action, ANY_RESOURCE)
+    if made and params.get("tags"):
+        yield Wanted("ecs:TagResource", made, {"ecs:createaction": operation})
+
+
+def _roles_of(family: str, place: Place) -> list[Any]:
+    with contextlib.suppress(Exception):
+        definition = _moto("ecs", place).describe_task_definition(family)
+        return [definition.execution_role_arn, definition.task_role_arn]
+    return []
+
+
+def _passed(roles: list[Any], service: str) -> Iterator[Wanted]:
+    for role in sorted({str(one) for one in roles if one}):
+        yield Wanted("iam:PassRole", role, {"iam:passedtoservice": f"{service}.amazonaws.com"})
+
+
+def _logs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    action, group = f"logs:{operation}", params.get("logGroupName") or ""
+    if operation == "DescribeLogGroups":
+        yield Wanted(action, place.arn("logs", "log-group::log-stream:"))
+    elif operation in TAG_CALLS:
+        yield Wanted(action, str(params.get("resourceArn", ANY_RESOURCE)))
+    elif group:
+        yield Wanted(action, place.arn("logs", f"log-group:{group}:log-stream:{params.get('logStreamName') or ''}"))
+    else:
+        yield Wanted(action, ANY_RESOURCE)
+    if operation == "CreateLogGroup" and params.get("tags"):
+        yield Wanted("logs:TagResource", place.arn("logs", f"log-group:{group}"))
+
+
+def _ssm(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    names = params.get("Names") or [params.get("Name") or params.get("Path")]
+    if operation == "DescribeParameters":
+        yield Wanted(f"ssm:{operation}", "*")
+        return
+    for name in names:
+        known = place.arn("ssm", f"parameter/{str(name).lstrip('/')}")
+        yield Wanted(f"ssm:{operation}", ANY_RESOURCE if not name else name if name.startswith("arn:") else known)
+
+
+def _ec2(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    action = f"ec2:{operation}"
+    if operation.startswith("Describe"):
+        yield Wanted(action, "*")
+        return
+    if operation == "CreateSecurityGroup":
+        tags = _tags(params, "TagSpecification.1.Tag.")
+        group = place.arn("ec2", "security-group/new")
+        yield Wanted(action, group, {f"aws:requesttag/{key}".lower(): value for key, value in tags.items()})
+        yield Wanted(action, place.arn("ec2", f"vpc/{params.get('VpcId', '*')}"))
+        if tags:
+            yield Wanted("ec2:CreateTags", group, {"ec2:createaction": operation})
+        return
+    groups = [str(v) for k, v in params.items() if k == "GroupId" or k.startswith("ResourceId.")]
+    if not groups or not all(one.startswith("sg-") for one in groups):
+        yield Wanted(action, ANY_RESOURCE)
+    for one in groups:
+        yield Wanted(action, place.arn("ec2", f"security-group/{one}"), _group_tags(one, place))
+
+
+def _tags(params: Params, prefix: str) -> dict[str, str]:
+    found = {k.removeprefix(prefix): str(v) for k, v in params.items() if k.startswith(prefix)}
+    return {v: found.get(k.replace("Key", "Value"), "") for k, v in found.items() if k.endswith("Key")}
+
+
+def _group_tags(group: str, place: Place) -> dict[str, str]:
+    with contextlib.suppress(Exception):
+        tags = _moto("ec2", place).describe_tags({"resource-id": [group]})
+        return {f"aws:resourcetag/{tag['key']}".lower(): str(tag["value"]) for tag in tags}
+    return {}
+
+
+def _scheduler(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    group, name = params.get("GroupName") or "default", params.get("Name") or "*"
+    yield Wanted(f"scheduler:{operation}", place.arn("scheduler", f"schedule/{group}/{name}"))
+    if role := (params.get("Target") or {}).get("RoleArn"):
+        yield from _passed([role], "scheduler")

@@ -1,0 +1,154 @@
+"""What is asked of AWS besides the kinds of resources: the lock, the record, the network, the launch and its watch.
+
+Declared once, like the kinds in `permissions`; who reads it is said there. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.config import Deploy
+from reconciler.permissions import ANYWHERE, REGISTRY
+
+PLAN, APPLY, RUN, DESTROY = COMMANDS = ("plan", "apply", "run", "destroy")
+LAUNCHES = (APPLY, RUN)
+Condition = Mapping[str, Mapping[str, Any]]
+
+LOCK = "ssm:parameter/reconciler/{deploy}/lock*"
+RECORD = "ssm:parameter/reconciler/{deploy}/record*"
+REVISIONS, TASKS = "ecs:task-definition/{family}:*", "ecs:task/{cluster}/*"
+ROLES = ("iam:role/{execution_role}", "iam:role/{task_role}")
+IN_CLUSTER = {"ArnEquals": {"ecs:cluster": "{cluster_arn}"}}
+SERVICE_ROLE = "iam:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
+
+
+def passed_to(service: str) -> Condition:
+    """That a role is handed to this service and no other."""
+    return {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What some modules ask of AWS for these commands.
+
+    when: for which files; on: as in `permissions.Needs`, or from the file.
+    """
+
+    modules: tuple[str, ...]
+    commands: tuple[str, ...]
+    actions: tuple[str, ...]
+    on: tuple[str, ...] | Callable[[Deploy], tuple[str, ...]] = (ANYWHERE,)
+    condition: Condition = field(default_factory=dict)
+    when: Callable[[Deploy], bool] = lambda deploy: True
+
+
+WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.scheduled", "cli.task", "cli.stop", "cli.logs")
+RECORDS = ("run.record", "run.results")
+
+
+def _deadline(deploy: Deploy) -> bool:
+    return deploy.run.max_duration is not None
+
+
+def _builds(deploy: Deploy) -> bool:
+    return deploy.image.uri is None
+
+
+def _serves(deploy: Deploy) -> bool:
+    return deploy.service is not None
+
+
+def _tells(deploy: Deploy) -> bool:
+    return deploy.notify is not None
+
+
+def webhook(deploy: Deploy) -> str:
+    """The ARN of what holds the URL that is told of runs; empty without one."""
+    found = deploy.notify.webhook if deploy.notify else None
+    return ":".join(found.url_from.split(":")[:7]) if found else ""
+
+
+def _key(deploy: Deploy) -> bool:
+    return deploy.data.bucket.kms_key is not None
+
+
+PARTS: tuple[Part, ...] = (
+    Part(("facts",), COMMANDS, ("ec2:DescribeVpcs",), when=lambda deploy: deploy.network.vpc == "default"),
+    Part(("facts",), COMMANDS, ("ec2:DescribeSubnets",), when=lambda deploy: isinstance(deploy.network.subnets, str)),
+    Part(("kinds.ssm_parameter",), COMMANDS, ("ssm:GetParameters",),
+         lambda deploy: tuple(f"ssm:parameter{one.name}" for one in deploy.parameters.values())),
+    Part(("given",), COMMANDS, ("ecs:DescribeCapacityProviders",),
+         lambda deploy: tuple(f"ecs:capacity-provider/{name}" for name in deploy.own_providers)),
+    Part(("record",), COMMANDS, ("ssm:GetParametersByPath",), (RECORD,)),
+    Part(("record",), (APPLY, DESTROY), ("ssm:PutParameter", "ssm:DeleteParameter"), (RECORD,)),
+    Part(
+        ("lock",), (APPLY, RUN, DESTROY), ("ssm:GetParametersByPath", "ssm:PutParameter", "ssm:DeleteParameter"),
+        (LOCK,),
+    ),
+    Part(("kinds.ecs_task_definition",), (APPLY,), ("iam:PassRole",), ROLES, passed_to("ecs-tasks")),
+    # The first cluster of an account: ECS has IAM make the role with which it attaches network interfaces.
+    Part((), (APPLY,), ("iam:CreateServiceLinkedRole",), (SERVICE_ROLE,),
+         {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}}),
+    Part(("image.scan",), LAUNCHES, ("ecr:DescribeImageScanFindings",), ("ecr:repository/{repository}",), when=_builds),
+    Part(("run.launch",), LAUNCHES, ("ecs:RunTask",), (REVISIONS,), IN_CLUSTER),
+    Part(("run.launch",), LAUNCHES, ("iam:PassRole",), ROLES, passed_to("ecs-tasks")),
+    Part(("run.launch",), LAUNCHES, ("ecs:TagResource",), (TASKS,), {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
+    Part(WATCHERS, LAUNCHES, ("ecs:ListTasks",), condition=IN_CLUSTER),
+    Part(WATCHERS, LAUNCHES, ("ecs:DescribeTasks", "ecs:StopTask"), (TASKS,)),
+    Part(WATCHERS, LAUNCHES, ("ecs:DescribeTaskDefinition",)),
+    Part(("run.logs",), LAUNCHES, ("logs:GetLogEvents",), ("logs:log-group:{group}:log-stream:*",)),
+    Part(RECORDS, LAUNCHES, ("s3:GetObject", "s3:PutObject"), ("s3:{bucket}/{runs}/*",)),
+    Part(RECORDS, LAUNCHES, ("s3:ListBucket",), ("s3:{bucket}",)),
+    Part(
+        ("run.deadline",), LAUNCHES,
+        ("scheduler:CreateSchedule", "scheduler:UpdateSchedule", "scheduler:DeleteSchedule"),
+        ("scheduler:schedule/default/{prefix}*",), when=_deadline,
+    ),
+    Part(("run.deadline",), LAUNCHES, ("iam:PassRole",), ("iam:role/{stop_role}",), passed_to("scheduler"),
+         when=_deadline),
+    Part(("kinds.scheduler_schedule",), (APPLY,), ("iam:PassRole",), ("iam:role/{schedule_role}",),
+         passed_to("scheduler"), when=lambda deploy: deploy.schedule is not None),
+    Part(("kinds.service_progress",), (APPLY,), ("ecs:ListTasks",), condition=IN_CLUSTER, when=_serves),
+    Part(("kinds.service_progress",), (APPLY,), ("ecs:DescribeTasks",), (TASKS,), when=_serves),
+    Part(("run.notify",), LAUNCHES, ("s3:PutObject",), ("s3:{bucket}/{runs}/*",), when=_tells),
+    Part(("run.notify",), LAUNCHES, ("sns:Publish",), ("{topic}",),
+         when=lambda deploy: bool(deploy.notify and deploy.notify.subscriptions)),
+    Part(("run.webhook",), LAUNCHES, ("ssm:GetParameter",), ("{webhook}",), when=lambda d: ":ssm:" in webhook(d)),
+    Part(("run.webhook",), LAUNCHES, ("secretsmanager:GetSecretValue",), ("{webhook}",),
+         when=lambda deploy: ":secretsmanager:" in webhook(deploy)),
+    # S3 uses the bucket's key on behalf of whoever writes and reads.
+    Part((), LAUNCHES, ("kms:GenerateDataKey", "kms:Decrypt"), ("{kms_key}",),
+         {"StringEquals": {"kms:ViaService": "s3.{region}.amazonaws.com"}}, when=_key),
+)  # fmt: skip
+
+# Other commands, which read more than one deploy has.
+OTHERS: tuple[Part, ...] = (
+    Part(
+        ("inventory", "recover", "importer.found", "importer"), (),
+        (
+            "iam:ListOpenIDConnectProviders", "iam:ListOpenIDConnectProviderTags", "iam:ListPolicies",
+            "iam:ListPolicyTags", "iam:ListRoles", "iam:ListRoleTags", "iam:ListUsers", "iam:ListUserTags",
+            "s3:ListAllMyBuckets", "s3:GetBucketTagging", "s3:ListBucket", "s3:GetObject", "ecr:DescribeRepositories",
+            "ecr:ListTagsForResource", "logs:DescribeLogGroups", "logs:ListTagsForResource",
+            "ec2:DescribeSecurityGroups", "ec2:DescribeVpcs", "ec2:DescribeSubnets", "ecs:ListClusters",
+            "ecs:ListTaskDefinitionFamilies", "ecs:DescribeTaskDefinition", "ecs:ListServices", "events:ListRules",
+            "events:ListTagsForResource", "scheduler:ListSchedules", "sns:ListTopics", "sns:ListTagsForResource",
+            "sqs:ListQueues", "sqs:ListQueueTags", "ssm:DescribeParameters",
+        ),
+    ),
+)  # fmt: skip
+# What is tried and done without where it is refused, so that no policy of ours has it; and what needs no permission.
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "kinds.iam_account": ("iam:GetAccountAuthorizationDetails", "iam:ListRoles"),
+    "preflight": ("iam:SimulatePrincipalPolicy",),
+}
+FREE = frozenset({"sts:GetCallerIdentity"})
+# What AWS asks for and no call of ours shows, each with when.
+UNSEEN: dict[str, str] = {
+    **dict.fromkeys(REGISTRY, "asked by the registry when an engine pushes and pulls"),
+    "iam:CreateServiceLinkedRole": "asked by ECS for the first cluster of an account",
+    "kms:GenerateDataKey": "asked by S3 for a bucket with a key of its own",
+    "kms:Decrypt": "asked by S3 for a bucket with a key of its own",
+}

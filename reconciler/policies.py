@@ -1,0 +1,201 @@
+"""The smallest IAM policies for a deploy: what `permissions` prints, and the CI's policy. Pure.
+
+They follow from the declarations (`permissions`, `permission_parts`) and from the resources of the deploy: only kinds
+that the file has, and of what a field needs only what this file sets or what may have to be put right.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from reconciler.permission_parts import APPLY, COMMANDS, DESTROY, PARTS, Condition, Part, webhook
+from reconciler.permissions import ANYWHERE, NEEDS, ONLY_ANYWHERE, Needs, arn, templates
+from reconciler.resource_names import RUNS, Names
+from reconciler.spec import OWNER_TAG, Spec
+
+LIMIT = 6144  # characters of a managed policy; IAM doesn't count white space
+EMPTY: tuple[Any, ...] = (None, (), {}, "", False)
+
+
+class Grant(NamedTuple):
+    """One action on one resource. condition: as JSON, or empty."""
+
+    action: str
+    resource: str
+    condition: str = ""
+
+
+def for_command(command: str, names: Names, specs: Iterable[Spec], *, delete_data: bool = False) -> set[Grant]:
+    """What one of COMMANDS needs. delete_data: let `destroy` delete buckets, objects, repositories and images too."""
+    assert command in COMMANDS
+    found: set[Grant] = set()
+    for spec in specs:
+        actions = set(NEEDS[spec.kind].read)
+        if command == APPLY:
+            actions |= to_make(spec)
+        if command == DESTROY and (delete_data or not spec.data):
+            actions |= set(NEEDS[spec.kind].delete)
+        found |= of_kind(spec, actions, names)
+    return found | {one for part in PARTS if command in part.commands for one in of_part(part, names)}
+
+
+def to_make(spec: Spec) -> set[str]:
+    """What making a resource and putting any difference right needs."""
+    needs = NEEDS[spec.kind]
+    found = {*needs.create, *needs.fields.get("", ())}
+    for name in needs.set.keys() | needs.fields.keys():
+        # What adds is needed where there is something to add; what takes away, for what others may have added.
+        if name not in needs.fields or not _empty(spec, name):
+            found |= set(needs.set.get(name, ()))
+        found |= set(needs.fields.get(name, ()))
+    return found
+
+
+def _empty(spec: Spec, name: str) -> bool:
+    """Whether a field asks for nothing."""
+    value = getattr(spec, name, None)
+    return value in EMPTY or value == type(spec).model_fields[name].get_default(call_default_factory=True)
+
+
+def of_kind(spec: Spec, actions: Iterable[str], names: Names) -> set[Grant]:
+    """These actions on this resource."""
+    return {
+        Grant(action, _arn(one, names), _condition(_conditions(action, spec, names), names))
+        for action in actions
+        for one in templates(action, spec.address, names.deploy.name)
+    } | _at_creation(actions, names)
+
+
+def of_part(part: Part, names: Names) -> set[Grant]:
+    """A part's actions; none where the file doesn't have what it is about."""
+    if not part.when(names.deploy):
+        return set()
+    on = part.on(names.deploy) if callable(part.on) else part.on
+    resources = [one.format_map(_values(names)) for one in on]
+    condition = dict(part.condition)
+    if any(":alias/" in one for one in resources):  # IAM knows keys by their ids only
+        condition["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": [one.rpartition(":")[2] for one in resources]}
+        resources = [one.rpartition(":")[0] + ":key/*" for one in resources]
+    return {
+        Grant(action, _arn(one, names), _condition(condition, names)) for action in part.actions for one in resources
+    }
+
+
+def _at_creation(actions: Iterable[str], names: Names) -> set[Grant]:
+    """A security group is made in a VPC, and tagged before it has a tag by which it could be told."""
+    if "ec2:CreateSecurityGroup" not in actions:
+        return set()
+    vpc, group = names.facts.vpc or "*", _arn("ec2:security-group/*", names)
+    making = {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}
+    return {
+        Grant("ec2:CreateSecurityGroup", _arn(f"ec2:vpc/{vpc}", names)),
+        Grant("ec2:CreateTags", group, _condition(making, names)),
+    }
+
+
+def _conditions(action: str, spec: Spec, names: Names) -> Condition:
+    """What narrows an action further than its resource does."""
+    if action == "ec2:CreateSecurityGroup":
+        return {"StringEquals": {f"aws:RequestTag/{OWNER_TAG}": names.deploy.name}}
+    if action.startswith("ec2:") and action not in ONLY_ANYWHERE:
+        return {"StringEquals": {f"aws:ResourceTag/{OWNER_TAG}": names.deploy.name}}
+    if action in ("iam:AttachRolePolicy", "iam:AttachUserPolicy"):
+        return {"ArnEquals": {"iam:PolicyARN": sorted(getattr(spec, "managed_policies", ()))}}
+    if spec.kind == "policy" and action.startswith("iam:Detach"):
+        return {"ArnEquals": {"iam:PolicyARN": getattr(spec, "arn", "")}}
+    return {}
+
+
+def _values(names: Names) -> dict[str, str]:
+    deploy = names.deploy
+    return {
+        "deploy": deploy.name, "region": deploy.region, "bucket": names.bucket, "repository": names.repository,
+        "runs": RUNS, "cluster": str(deploy.cluster.name), "family": str(deploy.task.family),
+        "group": str(deploy.logs.group), "execution_role": str(deploy.task.execution_role.name),
+        "task_role": str(deploy.task.role.name), "stop_role": names.stop_role, "prefix": f"{deploy.name[:30]}-",
+        "cluster_arn": names.arn("ecs", f"cluster/{deploy.cluster.name}"),
+        "kms_key": deploy.data.bucket.kms_key or "", "schedule_role": names.schedule_role, "topic": names.topic,
+        "webhook": webhook(deploy),
+    }  # fmt: skip
+
+
+def _arn(resource: str, names: Names) -> str:
+    if resource == ANYWHERE or resource.startswith("arn:"):
+        return resource
+    return arn(resource, names.facts.partition, names.deploy.region, names.facts.account)
+
+
+def _condition(condition: Condition, names: Names) -> str:
+    if not condition:
+        return ""
+    values = _values(names)
+
+    def filled(value: Any) -> Any:
+        return value.format_map(values) if isinstance(value, str) else [filled(one) for one in value]
+
+    return json.dumps(
+        {operator: {key: filled(value) for key, value in keys.items()} for operator, keys in condition.items()},
+        sort_keys=True,
+    )
+
+
+def statements(grants: Iterable[Grant], names: Names) -> list[dict[str, Any]]:
+    """As few statements as say this: those with the same resources together; what is on `*` only in the region."""
+    region = json.dumps({"StringEquals": {"aws:RequestedRegion": names.deploy.region}})
+    places: dict[tuple[str, str], set[str]] = {}
+    for one in grants:
+        condition = one.condition or (region if one.resource == ANYWHERE else "")
+        places.setdefault((one.action, condition), set()).add(one.resource)
+    grouped: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for (action, condition), resources in sorted(places.items()):
+        if ANYWHERE in resources:
+            resources = {ANYWHERE}
+        grouped.setdefault((tuple(sorted(resources)), condition), []).append(action)
+    return [
+        {"Effect": "Allow", "Action": _one(actions), "Resource": _one(list(resources))}
+        | ({"Condition": json.loads(condition)} if condition else {})
+        for (resources, condition), actions in sorted(grouped.items(), key=lambda item: (item[1], item[0]))
+    ]
+
+
+def _one(values: list[str]) -> list[str] | str:
+    return values[0] if len(values) == 1 else values
+
+
+def characters(document: Mapping[str, Any]) -> int:
+    """As IAM counts them."""
+    return len(json.dumps(document, separators=(",", ":")))
+
+
+def documents(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """These statements as policies that each fit into a managed policy, as few as need be."""
+    filled: list[list[Mapping[str, Any]]] = []
+    small = [part for one in found for part in _halves(one)]
+    for one in sorted(small, key=lambda statement: characters({"s": statement}), reverse=True):
+        for policy in filled:
+            if characters(_document([*policy, one])) <= LIMIT:
+                policy.append(one)
+                break
+        else:
+            filled.append([one])
+    return [_document(sorted(policy, key=lambda one: json.dumps(one["Action"]))) for policy in filled]
+
+
+def _document(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": parts}
+
+
+def _halves(statement: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A statement that is too long for a policy of its own, in two with half of the resources each, and so on."""
+    resources = statement["Resource"]
+    if characters(_document([statement])) <= LIMIT or len(resources) < 2 or isinstance(resources, str):
+        yield statement
+        return
+    middle = len(resources) // 2
+    yield from _halves({**statement, "Resource": resources[:middle]})
+    yield from _halves({**statement, "Resource": resources[middle:]})
+
+
+__all__ = ["COMMANDS", "LIMIT", "Grant", "Needs", "characters", "documents", "for_command", "statements"]

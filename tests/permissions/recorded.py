@@ -1,0 +1,117 @@
+"""What the suite's calls to AWS need, recorded, and held against what is declared.
+
+Every call that this code makes in a test's process is seen where botocore gets its parameters. Whose call it is tells
+the stack: the kind or the module below `reconciler` that asked for it. Workers of xdist hand what they saw on to the
+main process, which checks at the end: nothing undeclared was called, and, after a whole run, all that is declared was.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+from typing import Any
+
+from reconciler.iam_actions import actions_of
+from reconciler.image.kind import ImageKind
+from reconciler.kinds import KINDS
+from reconciler.permission_parts import FREE, OPTIONAL, OTHERS, PARTS, UNSEEN
+from reconciler.permissions import NEEDS
+
+WAYS = {"aws", "aws_clients", "aws_failures", "together", "kinds.tags"}  # through which others call
+OF_IMAGE = {"image.manifest", "image.login", "image.source", "image.base"}
+PLACE = "reconciler/permission_parts.py"
+VERBS = ("create", "update", "delete")
+Seen = tuple[str, str, str]  # owner (a kind, or a module below reconciler), verb, action
+
+OWNERS = {
+    type(kind).__module__.removeprefix("reconciler."): kind.spec.kind for kind in (*KINDS, ImageKind(None, print))
+}
+ADD = {
+    "read": "`read=`", "create": "its creation, or `set`", "update": "`set` or `fields`, under the changed field",
+    "delete": "its deletion",
+}  # fmt: skip
+
+
+class Recorder:
+    """Collects what the calls of one process need."""
+
+    def __init__(self) -> None:
+        self.seen: set[Seen] = set()
+
+    def watch(self, client: Any, service: str) -> None:
+        """See every call of a client of ours."""
+
+        def called(params: dict[str, Any], model: Any, **others: Any) -> None:
+            owner, verb = asker(sys._getframe(1))
+            if owner:
+                self.seen |= {(owner, verb, action) for action in actions_of(service, model.name, params)}
+
+        client.meta.events.register("before-parameter-build.*.*", called)
+
+
+def asker(frame: FrameType | None) -> tuple[str, str]:
+    """(owner, verb) of the call that this frame belongs to; no owner for a call that a test makes itself."""
+    owner, verb = "", "read"
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        name = module.removeprefix("reconciler.")
+        if module.startswith("reconciler.") and name not in WAYS and not name.startswith("local"):
+            if name == "kinds.iam_permissions":  # shared by two kinds
+                who = frame.f_locals.get("who")
+                owner = owner or {"Role": "role", "User": "user"}.get(str(who), "")
+            owner = owner or OWNERS.get(name, "image" if name in OF_IMAGE else name)
+            if frame.f_code.co_name in VERBS and name in OWNERS:
+                verb = frame.f_code.co_name
+        frame = frame.f_back
+    return owner, verb
+
+
+def declared(owner: str, verb: str) -> set[str]:
+    """The actions that this owner may ask for."""
+    found = set(FREE) | set(OPTIONAL.get(owner, ()))
+    found |= {a for part in (*PARTS, *OTHERS) if owner in _owners(part.modules) for a in part.actions}
+    if needs := NEEDS.get(owner):
+        found |= set(needs.read)
+        if verb == "delete":
+            found |= set(needs.delete)
+        if verb in ("create", "update"):
+            found |= needs.changing()
+        if verb == "create" or owner == "image":  # whose update is a creation
+            found |= set(needs.create)
+    return found
+
+
+def undeclared(seen: set[Seen]) -> list[str]:
+    """What was called and isn't declared: one line for each, which says where to add it."""
+    found = []
+    for owner, verb, action in sorted(seen):
+        if action in declared(owner, verb):
+            continue
+        if owner in OWNERS.values():
+            where = f'add it to NEEDS["{owner}"] in reconciler/permissions.py: {ADD[verb]}'
+        else:
+            where = f'add a Part(("{owner}",), …) to PARTS (to OTHERS, if no policy needs it) in {PLACE}'
+        found.append(f"{owner} ({verb}) calls what needs {action}, which is declared nowhere: {where}")
+    return found
+
+
+def unused(seen: set[Seen]) -> list[str]:
+    """What is declared and was never called."""
+    called = {(owner, action) for owner, _, action in seen}
+    found = []
+    for kind, needs in NEEDS.items():
+        for action in sorted({*needs.read, *needs.create, *needs.delete, *needs.changing()}):
+            if action not in UNSEEN and (kind, action) not in called:
+                found.append(f'NEEDS["{kind}"] in reconciler/permissions.py has {action}, and no test has it call that')
+    for part in (*PARTS, *OTHERS):
+        owners = _owners(part.modules)
+        for action in part.actions:
+            if action not in UNSEEN and not any((owner, action) in called for owner in owners):
+                found.append(f"the part of {', '.join(owners)} in reconciler/permission_parts.py has {action}, unused")
+    for owner, actions in OPTIONAL.items():
+        found += [f"OPTIONAL[{owner!r}] has {one}, unused" for one in actions if (owner, one) not in called]
+    return found
+
+
+def _owners(modules: tuple[str, ...]) -> list[str]:
+    return [OWNERS.get(module, module) for module in modules]

@@ -1,0 +1,166 @@
+"""Each command with nothing but its printed policy, held to it by the embedded AWS's IAM.
+
+That judges resources and the conditions it knows (docs/permissions.md says which). moto's own enforcement can't be
+used: it judges almost every service's calls as if they were about `*`, which no policy here names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from reconciler import local
+from tests.cli.conftest import DOCKERFILE, PROGRAM, Project, Result
+from tests.local_fixtures import EmbeddedAws
+
+DEPLOY = """\
+name: tiny
+data: prices.csv
+image: .
+task: {cpu: 256, memory: 512}
+logs: {retention_days: 1}
+ci: {github: {repository: owner/tiny}, user: {access_keys: 1}}
+run: {max_duration: 10m}
+"""
+
+
+class Held:
+    """A project whose commands run as an IAM user with the policies that a test gives it."""
+
+    def __init__(self, project: Project, aws: EmbeddedAws, patch: pytest.MonkeyPatch) -> None:
+        self.project, self.aws = project, aws
+        iam = aws.client("iam")
+        iam.create_user(UserName="held")
+        key = iam.create_access_key(UserName="held")["AccessKey"]
+        # One session for all commands: each new one reads botocore's service models again, for half a second.
+        session: Any = boto3.session.Session(key["AccessKeyId"], key["SecretAccessKey"])
+        patch.setattr("reconciler.aws_clients.new_session", lambda *keys: session)
+
+    def policies(self, command: str, *more: str) -> list[dict[str, Any]]:
+        """What `permissions` prints for a command."""
+        found = self.project.run("permissions", "--local", "--for", command, "--json", *more)
+        assert found.code == 0, found.err
+        made: list[dict[str, Any]] = json.loads(found.out)["commands"][command]["policies"]
+        return [one["document"] for one in made]
+
+    def give(self, documents: list[dict[str, Any]]) -> None:
+        """Have the user hold these, and nothing else."""
+        iam = self.aws.client("iam")
+        for name in iam.list_user_policies(UserName="held")["PolicyNames"]:
+            iam.delete_user_policy(UserName="held", PolicyName=name)
+        for number, document in enumerate(documents):
+            iam.put_user_policy(UserName="held", PolicyName=str(number), PolicyDocument=json.dumps(document))
+
+    def run(self, *arguments: str) -> Result:
+        """A command with `--local`."""
+        return self.project.run(*arguments, "--local")
+
+
+@pytest.fixture
+def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    monkeypatch.setenv("RECONCILER_LOCAL_ENGINE", "process")
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    project = Project(tmp_path)
+    project.write("deploy.yaml", DEPLOY)
+    project.write("train.py", PROGRAM)
+    project.write("Dockerfile", DOCKERFILE)
+    project.write("prices.csv", "a,b\n1,2\n3,4\n")
+    home = tmp_path / ".reconciler" / "local"
+    try:
+        yield Held(project, EmbeddedAws(local.ensure_running(home)), monkeypatch)
+    finally:
+        local.stop(home)
+
+
+def without(documents: list[dict[str, Any]], action: str) -> list[dict[str, Any]]:
+    """The policies with this action taken away."""
+    found: list[dict[str, Any]] = json.loads(json.dumps(documents))
+    for document in found:
+        for statement in document["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            statement["Action"] = [one for one in actions if one != action]
+        document["Statement"] = [one for one in document["Statement"] if one["Action"]]
+    assert found != documents
+    return found
+
+
+def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(held: Held) -> None:
+    held.give([])
+    nothing = held.run("plan")
+    assert nothing.code == 1
+    assert "is not authorized to perform" in nothing.err
+
+    # plan, from nothing; what it may not do it doesn't.
+    plan = held.policies("plan")
+    held.give(plan)
+    first = held.run("plan")
+    assert first.code == 0, first.err
+    assert "to create" in first.out
+    refused = held.run("apply", "--skip-run")
+    assert refused.code == 120
+    assert "ssm:GetParametersByPath" in refused.err  # of the lock
+    held.give(without(plan, "s3:GetBucketAcl"))
+    held.aws.client("s3").create_bucket(Bucket="tiny-data-123456789012")
+    assert "s3:GetBucketAcl" in held.run("plan").err
+    held.aws.client("s3").delete_bucket(Bucket="tiny-data-123456789012")
+
+    # apply: everything, and the run.
+    apply = held.policies("apply")
+    held.give(without(apply, "iam:CreateRole"))
+    stopped = held.run("apply", "--skip-run")
+    assert stopped.code == 120
+    assert "iam:CreateRole" in stopped.err + stopped.out
+    held.give(apply)
+    done = held.run("apply")
+    assert done.code == 0, done.out + done.err
+    assert "| read 3 rows" in done.out
+    held.give(plan)
+    assert "Nothing to change" in held.run("plan").out
+
+    # A run of what is there, which can't change it.
+    run = held.policies("run")
+    held.give(without(run, "ecs:RunTask"))
+    missing = held.run("apply", "--env", "ROUND=1")
+    assert missing.code == 120
+    assert "ecs:RunTask" in missing.err
+    held.give(run)
+    again = held.run("apply", "--env", "ROUND=2")
+    assert again.code == 0, again.out + again.err
+    assert "| read 3 rows" in again.out
+    held.project.write("deploy.yaml", DEPLOY.replace("days: 1", "days: 3"))
+    assert "logs:PutRetentionPolicy" in held.run("apply").out
+    held.project.write("deploy.yaml", DEPLOY)
+
+    # CI: the same, and new code.
+    ci = held.aws.client("iam").get_policy_version(
+        PolicyArn="arn:aws:iam::123456789012:policy/tiny-ci-policy", VersionId="v1"
+    )["PolicyVersion"]["Document"]
+    held.give([ci])
+    held.project.write("train.py", PROGRAM.replace("hello", "good morning"))
+    held.project.write("prices.csv", "a,b\n1,2\n")
+    pushed = held.run("apply")
+    assert pushed.code == 0, pushed.out + pushed.err
+    assert "| good morning from the task" in pushed.out
+
+    # destroy: not the data unless asked for.
+    destroy = held.policies("destroy")
+    assert "s3:DeleteBucket" not in json.dumps(destroy)
+    held.give(without(destroy, "iam:DeleteRole"))
+    kept = held.run("destroy", "--yes")
+    assert kept.code == 1
+    assert "iam:DeleteRole" in kept.err + kept.out
+    held.give(destroy)
+    gone = held.run("destroy", "--yes")
+    assert gone.code == 0, gone.out + gone.err
+    data = held.policies("destroy", "--delete-data")
+    held.give(data)
+    all_gone = held.run("destroy", "--yes", "--delete-data")
+    assert all_gone.code == 0, all_gone.out + all_gone.err
+    assert held.aws.client("s3").list_buckets()["Buckets"] == []
+    assert held.aws.client("iam").list_roles()["Roles"] == []

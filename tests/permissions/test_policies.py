@@ -1,0 +1,171 @@
+"""What the policies say, held against AWS's Service Authorization Reference as policy_sentry has it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from reconciler import policies
+from reconciler.config.schema import Deploy
+from reconciler.facts import Facts
+from reconciler.kinds import KINDS, ObjectSpec
+from reconciler.permission_parts import COMMANDS, OPTIONAL, OTHERS, PARTS
+from reconciler.permissions import ANYWHERE, NEEDS, ONLY_ANYWHERE
+from reconciler.policies import Grant
+from reconciler.resource_names import Names
+from reconciler.wanted import resources
+from tests.planfile.project import Project
+from tests.planfile.project import project as project
+
+KEY = "arn:aws:kms:us-east-1:123456789012:alias/mine"
+EVERYTHING = {
+    "name": "tiny",
+    "data": {"bucket": {"encryption": "aws:kms", "kms_key": KEY}, "files": [{"file": "d.csv", "key": "data/d.csv"}]},
+    "image": ".",
+    "ci": {"github": {"repository": "owner/tiny"}, "user": {"access_keys": 1}},
+    "run": {"max_duration": "2h"},
+    "service": {},
+    "parameters": {"EPOCHS": "3"},
+    "schedule": {"when": "rate(1 day)"},
+    "notify": {"email": "me@example.com", "webhook": "arn:aws:ssm:us-east-1:123456789012:parameter/tiny/hook"},
+}
+SMALL = {"name": "tiny", "image": {"uri": "python:3.13-slim"}}
+GLOBAL = ("aws:",)  # condition keys that every action has, or as its tags say
+
+
+def names_of(file: dict[str, Any], vpc: str = "vpc-1") -> Names:
+    return Names(Deploy.model_validate(file).filled(), Facts("123456789012", "aws", vpc, ()))
+
+
+def grants(file: dict[str, Any], command: str, **options: Any) -> set[Grant]:
+    names = names_of(file)
+    return policies.for_command(command, names, resources(names), **options)
+
+
+def rows(action: str) -> list[dict[str, Any]]:
+    """What AWS says of an action: one row for each type of resource."""
+    pytest.importorskip("policy_sentry", reason="in requirements/dev.txt")
+    from policy_sentry.querying.actions import get_action_data
+
+    service, _, name = action.partition(":")
+    found = get_action_data(service, name)
+    assert found, f"AWS knows no {action}"
+    return list(found[service])
+
+
+def declared() -> set[str]:
+    """Every action in the tables."""
+    kinds = {a for n in NEEDS.values() for a in (*n.read, *n.create, *n.delete, *n.changing())}
+    return kinds | {a for part in (*PARTS, *OTHERS) for a in part.actions} | {a for v in OPTIONAL.values() for a in v}
+
+
+@pytest.mark.parametrize("action", sorted(declared()))
+def test_every_declared_action_is_one_of_awss(action: str) -> None:
+    assert {row["action"] for row in rows(action)} == {action}
+
+
+def test_what_is_said_to_be_allowed_on_everything_only_is() -> None:
+    ours = {a for n in NEEDS.values() for a in (*n.read, *n.create, *n.delete, *n.changing())}
+    ours |= {a for part in PARTS for a in part.actions}
+    assert {a for a in ours if {row["resource_arn_format"] for row in rows(a)} == {"*"}} == ONLY_ANYWHERE
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_statement_is_one_that_aws_understands(command: str) -> None:
+    for one in grants(EVERYTHING, command, delete_data=True):
+        known = rows(one.action)
+        if one.resource == ANYWHERE:
+            assert one.action in ONLY_ANYWHERE or (one.action, "ecs:cluster" in one.condition) == (
+                "ecs:ListTasks",
+                True,
+            )
+        else:
+            forms = [re.sub(r"\\\$\\\{\w+\\\}", ".*", re.escape(row["resource_arn_format"])) for row in known]
+            assert any(re.fullmatch(form, one.resource) for form in forms if form != r"\*"), one
+        keys = {key.partition("/")[0].partition("$")[0] for row in known for key in row["condition_keys"]}
+        for asked in (key for part in (json.loads(one.condition) if one.condition else {}).values() for key in part):
+            assert asked.startswith(GLOBAL) or asked in keys, one
+
+
+def test_nothing_is_wider_than_its_reason() -> None:
+    from reconciler.cli.permissions import wide
+
+    found = {g for command in COMMANDS for g in grants(EVERYTHING, command, delete_data=True)}
+    explained = {line for lines in wide(found).values() for line in lines}
+    for one in found:
+        if one.resource == ANYWHERE or re.search(
+            r":(group|role|user|instance-profile|security-group|vpc|key)/\*$", one.resource
+        ):
+            assert f"{one.action} on {one.resource.rpartition(':')[2]}" in explained
+    assert not [g for g in found if "*" in g.action]
+
+
+def test_a_policy_has_only_what_the_file_is_about() -> None:
+    everything, small = (json.dumps(sorted(grants(file, "apply"))) for file in (EVERYTHING, SMALL))
+    for part in ("oidc-provider", "iam:CreateUser", "scheduler:", "kms:", "s3:AbortMultipartUpload", 'ecr:PutImage"'):
+        assert part in everything
+        assert part not in small
+    # Nothing of what only a deletion needs, nor what this file never sets.
+    for action in (
+        "iam:DeleteRole",
+        "s3:DeleteBucket",
+        "iam:AddUserToGroup",
+        "s3:PutBucketPolicy",
+        "iam:PutRolePolicy",
+    ):
+        assert not [g for g in grants(SMALL, "apply") if g.action == action]
+    # plan reads.
+    verbs = {g.action.partition(":")[2] for g in grants(EVERYTHING, "plan")}
+    assert all(verb.startswith(("Get", "List", "Describe", "BatchGet")) for verb in verbs)
+    # destroy keeps data unless it is asked for.
+    kept, gone = ({g.action for g in grants(EVERYTHING, "destroy", delete_data=data)} for data in (False, True))
+    assert {"s3:DeleteBucket", "s3:DeleteObjectVersion", "ecr:DeleteRepository"} <= gone - kept
+
+
+def test_a_long_policy_is_split_to_fit() -> None:
+    names = names_of(EVERYTHING)
+    specs = [ObjectSpec(name=f"bucket/{'x' * 40}/{number}") for number in range(300)]
+    made = policies.documents(policies.statements(policies.for_command("apply", names, specs), names))
+    assert len(made) > 3
+    assert all(policies.characters(one) <= policies.LIMIT for one in made)
+    allowed = {
+        r
+        for one in made
+        for s in one["Statement"]
+        for r in (s["Resource"] if isinstance(s["Resource"], list) else [s["Resource"]])
+    }
+    assert {f"arn:aws:s3:::{spec.name}" for spec in specs} <= allowed
+
+
+def test_every_kind_is_declared_with_its_resources() -> None:
+    for kind in (*(kind.spec.kind for kind in KINDS), "image"):
+        needs = NEEDS[kind]
+        assert needs.read, f'say in NEEDS["{kind}"] in reconciler/permissions.py what reading it needs: `read=`'
+        assert needs.on, (
+            f'say in NEEDS["{kind}"] in reconciler/permissions.py which resources its actions are on: `on=`'
+        )
+
+
+def test_the_command(project: Project) -> None:
+    alone = project.ok("permissions", "--for", "plan")
+    document = json.loads(alone.out)  # nothing else on standard output
+    assert document["Version"] == "2012-10-17"
+    assert "tiny-plan: " in alone.err
+    assert "AWS looks at no single resource there:\n  ec2:DescribeSecurityGroups on *" in alone.err
+    found = project.ok("permissions", "--json").json
+    assert list(found["commands"]) == ["plan", "apply", "run", "destroy"]
+    assert found["commands"]["plan"]["policies"] == [
+        {"name": "tiny-plan", "characters": policies.characters(document), "document": document}
+    ]
+    text = project.ok("permissions").out
+    assert "tiny-apply-1: " in text
+    assert max(map(len, text.splitlines())) <= 130
+    # No account has to be asked for that the file names.
+    project.change("name: tiny", 'name: tiny\naccount: "999999999999"')
+    project.lab.zero()
+    assert "arn:aws:iam::999999999999:role/tiny-task-role" in project.ok("permissions", "--for", "plan").out
+    assert project.lab.log() == []
+    assert project.run("permissions", "--for", "planning").code == 2
