@@ -55,9 +55,7 @@ class Waiting:
 class Aws:
     """AWS for one account, region and purpose. Safe to use from many threads.
 
-    patience: seconds for a connection and for an answer; 0 for what a deployment has.
-
-    As a context manager, or with `close`, it leaves no thread and no connection behind.
+    As a context manager, or with `close`, it leaves no thread and no connection behind. patience: seconds for an answer.
     """
 
     def __init__(
