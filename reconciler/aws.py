@@ -55,7 +55,7 @@ class Waiting:
 class Aws:
     """AWS for one account, region and purpose. Safe to use from many threads.
 
-    As a context manager, or with `close`, it leaves no thread and no connection behind. patience: seconds for an answer.
+    As a context manager, or with `close`, it leaves no thread and no connection. patience: seconds for an answer.
     """
 
     def __init__(
@@ -63,14 +63,12 @@ class Aws:
         region: str,
         *,
         session: Any = None,
-        endpoint_url: str | None = None,
-        read_only: bool = False,
-        patience: float = 0.0,
+        endpoint_url: str | None = None, read_only: bool = False, patience: float = 0.0,
         clock: Clock | None = None,
         before_write: Callable[[], None] = lambda: None,
         on_wait: Callable[[Waiting], None] = lambda waiting: None,
         on_call: Callable[[Call], None] = lambda call: None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.region = region
         self.read_only = read_only
         self.clock = clock or SystemClock()
