@@ -12,13 +12,14 @@ from typing import Any
 
 from reconciler.cli import markdown
 from reconciler.cli.common import Target
+from reconciler.cli.diagnose import diagnose
 from reconciler.cli.terminal import Terminal
 from reconciler.deployment import Deployment
 from reconciler.errors import ReconcilerError
 from reconciler.execute import Outcome
 from reconciler.image.kind import ImageSpec
 from reconciler.plan import Plan
-from reconciler.run.record import Run, Runs
+from reconciler.run.record import Run, Runs, State
 
 HISTORY = 20  # runs whose metrics are drawn
 
@@ -60,8 +61,11 @@ def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcom
         past = Runs(here.aws, here.names.bucket).all()[:HISTORY]
     except ReconcilerError:
         past = []  # the picture of earlier runs is an extra
+    why = None
+    if run.state.over and run.state is not State.SUCCEEDED:
+        why = diagnose(here.aws, here.deploy, run)
     image = f"{here.names.repository_uri}@{digest}" if digest else here.present_image
-    _summary(terminal, markdown.run(run, verdict, here.aws.region, image, past[::-1], linked=linked))
+    _summary(terminal, markdown.run(run, verdict, here.aws.region, image, past[::-1], why, linked=linked))
 
 
 def failed(terminal: Terminal, name: str, error: ReconcilerError) -> None:

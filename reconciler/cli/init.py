@@ -221,8 +221,8 @@ def _workflow(options: Namespace, deploy: Deploy, answers: Answers, found: Found
     install = options.install or _install(found.root)
     if not install:
         done.notes.append(
-            "the workflow installs what the repository's variable RECONCILER names, such as git+https://…@COMMIT "
-            "(not `reconciler` alone: on PyPI that is another project)"
+            "the workflow installs what the repository's variable RECONCILER names (not `reconciler` alone: on PyPI "
+            "that is another project); gh variable set RECONCILER --body git+https://…@COMMIT"
         )
     text = files.workflow(
         answers,
@@ -262,7 +262,7 @@ def _tell(
     for name in done.left:
         terminal.print(f"left alone  {name}")
     for note in done.notes:
-        terminal.print(f"note: {note}")
+        terminal.print(terminal.fold("note: ", note))
     where = "" if options.folder == "." else f" {folder / 'deploy.yaml'}"
     terminal.say("\nNext:")
     terminal.say(f"  python -m reconciler apply{where} --local   the whole job on this machine, no AWS account needed")

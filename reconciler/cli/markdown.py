@@ -14,6 +14,7 @@ from reconciler.cli.render import show_plan, summary
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.errors import ReconcilerError
 from reconciler.plan import Plan
+from reconciler.run.case import Diagnosis
 from reconciler.run.links import log_link, task_link
 from reconciler.run.record import Run
 
@@ -41,7 +42,14 @@ def plan(found: Plan, place: str, cost: str = "") -> str:
 
 
 def run(
-    one: Run, verdict: Mapping[str, Any], region: str, image: str, past: Sequence[Run], *, linked: bool = True
+    one: Run,
+    verdict: Mapping[str, Any],
+    region: str,
+    image: str,
+    past: Sequence[Run],
+    why: Diagnosis | None = None,
+    *,
+    linked: bool = True,
 ) -> str:
     """How a run ended. past: earlier runs and this one, the oldest first. linked: whether the console knows it."""
     sign = {"succeeded": "✅", "nothing-to-run": "✅"}.get(str(verdict["result"]), "❌")
@@ -54,6 +62,8 @@ def run(
     rows = {
         "Result": escape(f"{one.state.value}, {code}"),
         "Reason": escape(one.reason),
+        "Why": escape(why.cause if why.sure or why.cause == "unknown" else f"{why.cause} (not sure)") if why else "",
+        "Fix": escape(why.fix) if why else "",
         "Took": seconds(one.seconds) if one.seconds is not None else "",
         "Cost": f"at most ${one.cost:.4f}" if one.cost is not None and linked else "",
         "Task": task if one.task_arn else "",
@@ -65,6 +75,8 @@ def run(
     else:
         title = f"### {sign} Run {code_span(one.id)} {one.state.value}"
     parts = [title, table(("", ""), [(name, value) for name, value in rows.items() if value])]
+    if why and why.change:
+        parts.append(f"In deploy.yaml:\n\n{block(why.change, 'yaml')}")
     if one.metrics:
         shown = sorted(one.metrics.items())
         rest = f"\n\nand {len(shown) - METRICS} more in metrics.json" if len(shown) > METRICS else ""

@@ -71,7 +71,7 @@ def dockerignore(data: str, dockerfile: str) -> str:
     lines = [
         "# What the image isn't made from: a change of these builds nothing.",
         ".git", ".github", ".reconciler", ".venv", "venv", "**/__pycache__", "**/*.pyc", ".*_cache", "results",
-        "output", "deploy.yaml", SCHEMA, "*.md",
+        "output", "deploy.yaml", SCHEMA,
     ]  # fmt: skip
     if data and not copies(dockerfile, data):
         lines.append(data)
@@ -89,17 +89,18 @@ def copies(dockerfile: str, path: str) -> bool:
 
 
 def dockerfile(program: str, requirements: str) -> str:
-    """A Dockerfile for a Python program with its requirements."""
+    """A Dockerfile for a Python program with its requirements, which come first, since they change least."""
     install = {
-        "requirements.txt": "COPY requirements.txt .\nRUN python -m pip install --no-cache-dir -r requirements.txt\n",
+        "requirements.txt": "COPY requirements.txt .\n"
+        "RUN python -m pip install --no-cache-dir -r requirements.txt\n"
+        "COPY . .\n",
         "pyproject.toml": "COPY . .\nRUN python -m pip install --no-cache-dir .\n",
-    }.get(requirements, "")
+    }.get(requirements, "COPY . .\n")
     return (
         "FROM python:3.13-slim\n"
         "ENV HOME=/tmp PYTHONUNBUFFERED=1\n"
         "WORKDIR /app\n"
         f"{install}"
-        "COPY . .\n"
         "# No name and no home of its own: it reads and writes in S3, and in /tmp.\n"
         "USER 10001:10001\n"
         f'CMD ["python", "{program}"]\n'

@@ -177,3 +177,11 @@ def test_data_far_down_and_hidden_is_not_found(tmp_path: Path) -> None:
 )
 def test_data_that_a_dockerfile_copies(line: str, copied: bool) -> None:
     assert files.copies(f"FROM x\n{line}\n", "data/prices.csv") is copied
+
+
+@pytest.mark.parametrize("requirements", ["", "requirements.txt", "pyproject.toml"])
+def test_a_dockerfile_copies_all_once(requirements: str) -> None:
+    text = files.dockerfile("train.py", requirements)
+    assert text.count("COPY . .") == 1
+    assert ("pip install" in text) is bool(requirements)
+    assert text.endswith('CMD ["python", "train.py"]\n')

@@ -122,6 +122,7 @@ def test_the_plan_and_the_apply_of_a_workflow(project: Project) -> None:
     assert apply.run("Apply")[0] == 37
     assert (apply.outputs()["result"], apply.outputs()["exit-code"]) == ("task-failed", "37")
     assert "### ❌ Run" in apply.summary.read_text()
+    assert "| Fix | " in apply.summary.read_text()
 
 
 def test_an_error_is_in_the_summary(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

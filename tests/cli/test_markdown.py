@@ -1,0 +1,84 @@
+"""Markdown of plans and runs: what programs and files give can't become anything else on the page."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.cli import markdown
+from reconciler.errors import UserError
+from reconciler.run.record import Run, State
+from reconciler.run.retry import Attempt, Event
+
+
+def ended(name: str, metrics: dict[str, float], reason: str = "") -> Run:
+    attempt = Attempt(number=1, provider="FARGATE", token="t", launched=0.0,
+                      task_arn="arn:aws:ecs:us-east-1:1:task/c/abc", event=Event.SUCCESS,
+                      exit_code=0, started=1.0, stopped=66.0)  # fmt: skip
+    return Run(id=name, fingerprint="f", state=State.SUCCEEDED, created=0.0, inputs={}, output="s3://b/runs/x/output",
+               cluster="c", container="main", log_group="/ecs/c", log_prefix="ecs", attempts=(attempt,), exit_code=0,
+               reason=reason, cost=0.0123, metrics=metrics)  # fmt: skip
+
+
+SUCCEEDED = {"result": "succeeded", "exit_code": 0, "task_exit_code": 0}
+
+
+def test_a_run() -> None:
+    text = markdown.run(ended("20260101-a", {"rmse": 0.25}), SUCCEEDED, "us-east-1", "repo@sha256:1", [])
+    assert text.startswith("### ✅ Run `20260101-a` succeeded\n\n|  |  |\n| --- | --- |\n")
+    assert "| Took | 1 min 5 s |" in text
+    assert "| Cost | at most $0.0123 |" in text
+    assert "[console](https://us-east-1.console.aws.amazon.com/ecs/v2/clusters/c/tasks/abc?region=us-east-1)" in text
+    assert "| Image | `repo@sha256:1` |" in text
+    assert "| `rmse` | 0.25 |" in text
+    assert "xychart" not in text
+
+
+def test_what_a_program_gives_stays_what_it_is() -> None:
+    name, reason = "a|b`c", "<script>alert(1)</script> | @somebody [x](http://y) `z`\n# head"
+    text = markdown.run(ended("r", {name: 1.0}, reason), SUCCEEDED, "us-east-1", "", [])
+    assert "| ``a\\|b`c`` | 1 |" in text
+    assert "<script" not in text.replace("\\<", "")
+    assert "@somebody" not in text
+    assert "](http://y" not in text.replace("\\]", "")
+    assert not [line for line in text.splitlines() if line.startswith("# ")]
+
+
+def test_charts_of_what_changed_over_the_runs() -> None:
+    past = [
+        ended(f"run-{n:08}", {"rmse": 1.0 / (n + 1), "rows": 3.0, **({"new": 1.0} if n == 2 else {})}) for n in range(3)
+    ]
+    found = markdown.plots(past[-1], past)
+    assert found[0] == "#### Over the last runs"
+    chart = (
+        '```mermaid\nxychart-beta\n    title "rmse"\n    x-axis ["00000000", "00000001", "00000002"]\n'
+        "    line [1, 0.5, 0.333333]\n```"
+    )
+    assert found[1:] == [chart], "neither what is always the same nor what there is once"
+    many = [ended(f"run-{n}", {f"m{k}": n * k + 1.0 for k in range(1, 9)}) for n in range(2)]
+    assert len(markdown.plots(many[-1], many)) == 1 + markdown.PLOTS
+
+
+def test_a_sweep_and_nothing() -> None:
+    one = ended("r1", {"rmse": 0.5}).model_dump(mode="json")
+    one["overrides"] = {"environment": {"ETA": "0.1"}}
+    found = {"verdict": {"result": "some-failed", "exit_code": 124},
+             "sweep": {"id": "s1", "counts": {"succeeded": 1, "failed": 1}, "runs": [one]}}  # fmt: skip
+    assert markdown.ended("tiny", found) == (
+        "### ❌ s1: 1 failed, 1 succeeded\n\n| Run | Combination | End | Metrics |\n| --- | --- | --- | --- |\n"
+        "| `r1` | ETA=0.1 | succeeded, exit code 0 | rmse=0.5 |\n"
+    )
+    done = {"verdict": {"result": "nothing-to-run", "exit_code": 0}}
+    assert markdown.ended("tiny", done) == "### ✅ `tiny`: nothing-to-run, no run\n"
+
+
+@pytest.mark.parametrize("inside", ["plain", "``` fence", "````` longer"])
+def test_a_block_ends_where_it_should(inside: str) -> None:
+    first, *middle, last = markdown.block(inside, "text").splitlines()
+    assert middle == [inside]
+    assert first == f"{last}text"
+    assert last not in inside
+
+
+def test_an_error() -> None:
+    text = markdown.failed("plan", UserError("it is wrong", hint="write it right"))
+    assert text == "### ❌ `plan`\n\n```text\nit is wrong\nwrite it right\n```\n"
