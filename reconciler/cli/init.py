@@ -82,7 +82,7 @@ def _deploy(
 ) -> tuple[Deploy | None, Answers]:
     """What is there, or the answers for what is to be written."""
     if file.exists():
-        deploy = load(file, environ=os.environ, files=False)
+        deploy = load(file, environ=os.environ, files=False, environment=options.environment)
         github = deploy.ci.github if deploy.ci else None
         return deploy, Answers(
             deploy.name,
@@ -90,6 +90,8 @@ def _deploy(
             repository=github.repository if github else "",
             branch=github.branch if github else found.branch,
         )
+    if options.environment:
+        raise UserError(f"--env {options.environment}: there is no deploy.yaml here yet", hint="leave it out")
     data = _data(options, folder, found, done)
     image, uri = _image(options, found)
     asked = Answers(
@@ -228,6 +230,7 @@ def _workflow(options: Namespace, deploy: Deploy, answers: Answers, found: Found
         answers,
         file=Path(os.path.relpath(here / "deploy.yaml", found.root)).as_posix(),
         install=install,
+        environment=options.environment,
         results=Path(os.path.relpath(here / (deploy.run.results or "results"), found.root)).as_posix(),
         arm=deploy.task.platform == "ARM64",
     )
@@ -264,6 +267,7 @@ def _tell(
     for note in done.notes:
         terminal.print(terminal.fold("note: ", note))
     where = "" if options.folder == "." else f" {folder / 'deploy.yaml'}"
+    where += f" --env {options.environment}" if options.environment else ""
     terminal.say("\nNext:")
     terminal.say(f"  python -m reconciler apply{where} --local   the whole job on this machine, no AWS account needed")
     terminal.say(f"  python -m reconciler plan{where}            what there would be in AWS; only reads")

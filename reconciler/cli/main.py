@@ -112,6 +112,7 @@ def parser(prog: str = "") -> Parser:
     text = "write the first files of a project: deploy.yaml, a workflow for GitHub Actions, .dockerignore"
     init = commands.add_parser("init", help=text, description=text[0].upper() + text[1:] + ". Never overwrites one.")
     first.init(init)
+    _environment(init)
     _output(init)
 
     plan = _command(commands, "plan", "show what differs from the file; changes nothing")

@@ -107,14 +107,15 @@ def dockerfile(program: str, requirements: str) -> str:
     )
 
 
-def workflow(answers: Answers, *, file: str, install: str, results: str, arm: bool) -> str:
+def workflow(answers: Answers, *, file: str, install: str, results: str, arm: bool, environment: str = "") -> str:
     """The GitHub Actions workflow. file, results: relative to the repository. install: what pip installs, or empty."""
+    chosen = f" --env {environment}" if environment else ""
     values = {
         "NAME": answers.name,
         "BRANCH": answers.branch,
         "REGION": answers.region,
         "FILE": file,
-        "ARGUMENTS": file if re.fullmatch(r"[A-Za-z0-9_./-]+", file) else json.dumps(file),
+        "ARGUMENTS": (file if re.fullmatch(r"[A-Za-z0-9_./-]+", file) else json.dumps(file)) + chosen,
         "INSTALL": json.dumps(install) if install else "${{ vars.RECONCILER }}",
         "RUNNER": "ubuntu-24.04-arm" if arm else "ubuntu-24.04",
         "RESULTS": results,

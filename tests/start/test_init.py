@@ -185,3 +185,19 @@ def test_a_dockerfile_copies_all_once(requirements: str) -> None:
     assert text.count("COPY . .") == 1
     assert ("pip install" in text) is bool(requirements)
     assert text.endswith('CMD ["python", "train.py"]\n')
+
+
+def test_the_workflow_of_an_environment(fresh: Project) -> None:
+    fresh.write("Dockerfile", "FROM python:3.13-slim\n")
+    assert "there is no deploy.yaml here yet" in fresh.run("init", "--env", "prod").err
+    ci = "{github: {repository: owner/name, pull_requests: true}}"
+    prod = f'{{account: "123456789012", region: eu-west-1, ci: {ci}}}'
+    fresh.write("deploy.yaml", f"name: tiny\nenvironments:\n  dev: {{}}\n  prod: {prod}\n")
+    assert "choose one: --env dev" in fresh.run("init").err
+    ended = fresh.run("init", "--env", "prod")
+    assert ended.code == 0, ended.err
+    assert "AWS_ROLE_ARN --body arn:aws:iam::123456789012:role/tiny-prod-ci\n" in ended.out
+    workflow = (fresh.folder / ".github" / "workflows" / "pipeline.yml").read_text()
+    assert "run: exec python -m reconciler apply deploy.yaml --env prod --wait-for-lock 600" in workflow
+    assert "group: apply-tiny-prod" in workflow
+    assert "aws-region: eu-west-1" in workflow
