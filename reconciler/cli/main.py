@@ -246,6 +246,7 @@ def _runs(commands: argparse._SubParsersAction[Parser]) -> None:
 
     watch = command("watch", "come back to a run: its log, its end, its exit code")
     watch.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help="what Ctrl-C does to the task")
+    watch.add_argument("--from-start", action="store_true", help="also the lines that were shown before")
     logs = command("logs", "the log lines of a run")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the task has stopped")
     logs.add_argument("--since", default="", metavar="SPAN", help="only the last 10m, 2h or 1d")

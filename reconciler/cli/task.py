@@ -12,6 +12,7 @@ from reconciler.cli.common import Target
 from reconciler.cli.diagnose import diagnose, show
 from reconciler.cli.interrupt import choose, come_back, command
 from reconciler.cli.loglines import readable
+from reconciler.cli.shown import Shown
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.verdict import RESERVED_BY_US, RunFailed, exit_code
 from reconciler.deployment import Deployment
@@ -19,6 +20,7 @@ from reconciler.errors import Interrupted, ReconcilerError
 from reconciler.run.job import supervisor
 from reconciler.run.launch import Launch
 from reconciler.run.links import log_link, task_link
+from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
 from reconciler.run.record import Run, Runs, State
 from reconciler.run.results import fetch
@@ -32,13 +34,15 @@ METRICS = 12  # shown at the end
 class Screen:
     """Shows a run as it goes."""
 
-    def __init__(self, terminal: Terminal, where: Target, aws: Aws, seer: Supervisor) -> None:
+    def __init__(self, terminal: Terminal, where: Target, aws: Aws, seer: Supervisor, from_start: bool = False) -> None:
         self.terminal, self.where, self.aws, self.seer = terminal, where, aws, seer
         self.tail: list[str] = []
         self.several = False
         self._began = aws.clock.now()
         self._state = ""
         self.run: Run | None = None
+        self.log: TaskLog | None = None
+        self.from_start = from_start
 
     def launched(self, run: Run, attempt: Attempt) -> None:
         """Say which task, with links into the console where there is one."""
@@ -49,6 +53,17 @@ class Screen:
             stream = f"{run.log_prefix}/{run.container}/{attempt.task_arn.rpartition('/')[2]}"
             self.terminal.say(f"  {task_link(self.aws.region, run.cluster, attempt.task_arn)}")
             self.terminal.say(f"  {log_link(self.aws.region, run.log_group, stream)}")
+
+    def reads(self, log: TaskLog) -> None:
+        """Go on after the lines that were shown before."""
+        self.log = log
+        if self.run is not None and not self.from_start:
+            say_shown(self.terminal, self.where, self.run, Shown(self.where.base, self.run.id).resume(log))
+
+    def keep(self) -> None:
+        """Remember what was shown, for whoever comes back."""
+        if self.run is not None and self.log is not None and not self.terminal.quiet:
+            Shown(self.where.base, self.run.id).keep(self.log)
 
     def retry(self, attempt: Attempt, following: Again) -> None:
         """Say why another follows."""
@@ -62,7 +77,9 @@ class Screen:
         self.terminal.say(self.terminal.style(f"  {state:<14} {self._elapsed()}", "dim"))
 
     def line(self, container: str, text: str, timestamp: float) -> None:
-        """Show a log line; for a person at a terminal a structured one is made readable."""
+        """Show a log line; for a person at a terminal a structured one is made readable. Raises Interrupted."""
+        if self.where.stop.is_set():
+            raise Interrupted("interrupted")  # not after a page of ten thousand lines
         text = readable(text) if self.terminal.live else text
         head = f"  {container} | " if self.several else "  | "
         shown = self.terminal.fold(head, text)[2:]
@@ -84,20 +101,34 @@ class Screen:
 
 
 def watch(
-    terminal: Terminal, where: Target, here: Deployment, runs: Runs, launch: Launch, run: Run, on_interrupt: str = ""
+    terminal: Terminal,
+    where: Target,
+    here: Deployment,
+    runs: Runs,
+    launch: Launch,
+    run: Run,
+    on_interrupt: str = "",
+    *,
+    from_start: bool = False,
 ) -> tuple[Run, int]:
-    """See a started run through, copy its results, and report. Returns the run and the exit code to end with."""
+    """See a started run through, copy its results, and report. Returns the run and the exit code to end with.
+
+    from_start: show the log from its beginning, what was shown before included.
+    """
     seer = supervisor(here, runs)
-    screen = Screen(terminal, where, here.aws, seer)
+    screen = Screen(terminal, where, here.aws, seer, from_start)
     try:
         run = seer.finish(launch, run, screen)
     except Interrupted:
+        screen.keep()
         terminal.status("")
         _interrupted(terminal, where, here, runs, run.id, on_interrupt)
     except ReconcilerError as error:
+        screen.keep()
         terminal.status("")
         raise RunFailed(f"lost sight of run {run.id}: {error}", hint=come_back(where, run)) from None
     terminal.status("")
+    Shown(where.base, run.id).forget()
     notifier(terminal, here).tell(of_run(here.deploy.name, run))
     if run.state is not State.SUCCEEDED and terminal.quiet:
         for line in screen.tail:
@@ -106,6 +137,13 @@ def watch(
         copy_results(terminal, where, here, runs, run)
     report(terminal, where, here, run)
     return run, exit_code(run)
+
+
+def say_shown(terminal: Terminal, where: Target, run: Run, count: int) -> None:
+    """That lines were shown before, and where they are."""
+    if count:
+        lines = "1 line was" if count == 1 else f"{count:,} lines were"
+        terminal.say(terminal.style(f"  ({lines} shown before: {command(where, 'logs', run.id)})", "dim"))
 
 
 def notifier(terminal: Terminal, here: Deployment) -> Notifier:

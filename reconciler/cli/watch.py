@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from reconciler.cli.common import deployment, target
 from reconciler.cli.runs_common import Past
+from reconciler.cli.shown import Shown
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.task import copy_results, report
+from reconciler.cli.task import copy_results, report, say_shown
 from reconciler.cli.task import watch as watch_task
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import exit_code, verdict
@@ -29,7 +30,11 @@ def run(options: Namespace, terminal: Terminal) -> int:
     past = Past(where, here.aws, runs)
     found = past.find(options.run)
     if found.state.over:
-        past.log(found).read(lambda container, text, timestamp: terminal.say(f"  | {text}"))
+        log, shown = past.log(found), Shown(where.base, found.id)
+        if not options.from_start:
+            say_shown(terminal, where, found, shown.resume(log))
+        log.read(lambda container, text, timestamp: terminal.say(f"  | {text}"))
+        shown.forget()
         if found.schedule:
             runs.put(found)  # ECS forgets it within the hour
         if found.state is State.SUCCEEDED:
@@ -47,7 +52,9 @@ def run(options: Namespace, terminal: Terminal) -> int:
             raise UserError(f"run {found.id} was never launched", hint="run `apply`: it launches it")
         if found.schedule:
             here = _once(here, found)
-        found, code = watch_task(terminal, where, here, runs, launch, found, options.on_interrupt)
+        found, code = watch_task(
+            terminal, where, here, runs, launch, found, options.on_interrupt, from_start=options.from_start
+        )
     if options.json:
         terminal.json({"version": 1, "verdict": verdict(found, code), "run": found.model_dump(mode="json")})
     return code

@@ -132,6 +132,9 @@ def _command(case: Case) -> Diagnosis | None:
 def _capacity(case: Case) -> Diagnosis | None:
     if case.event is not Event.NO_CAPACITY:
         return None
+    if "RESOURCE:GPU" in case.reason:
+        fix = "its Auto Scaling group needs instances with a free GPU: look at its limits"
+        return Diagnosis("no instance of the capacity provider has a free GPU", (case.reason,), fix)
     return Diagnosis(
         "Fargate has no room for the task now",
         (case.reason or "no capacity",),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws import Aws
+from reconciler.config.service import FARGATE
 from reconciler.errors import AwsError, ReconcilerError
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import Overrides
@@ -131,7 +132,8 @@ def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str
                 "awsvpcConfiguration": {
                     "subnets": list(launch.subnets),
                     "securityGroups": [launch.security_group],
-                    "assignPublicIp": "ENABLED" if launch.public_ip else "DISABLED",
+                    # Instances of one's own can't give a task a public address.
+                    "assignPublicIp": "ENABLED" if launch.public_ip and attempt.provider in FARGATE else "DISABLED",
                 }
             },
             overrides=_overrides(launch, run),

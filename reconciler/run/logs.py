@@ -19,6 +19,7 @@ class Stream:
     name: str
     token: str = ""
     seen: int = 0
+    skip: int = 0  # lines at its beginning that aren't handed on
 
 
 class TaskLog:
@@ -33,12 +34,20 @@ class TaskLog:
         self.task_id = task_arn.rpartition("/")[2]
         self.streams: dict[str, Stream] = {}
         self.late = 0.0
+        self._skip: Mapping[str, int] = {}
         self.closed = False
 
     def follow(self, containers: Iterable[str]) -> None:
         """Read these containers' streams too."""
         for name in containers:
-            self.streams.setdefault(name, Stream(name, f"{self.prefix}/{name}/{self.task_id}"))
+            stream = Stream(name, f"{self.prefix}/{name}/{self.task_id}", skip=self._skip.get(name, 0))
+            self.streams.setdefault(name, stream)
+
+    def resume(self, skip: Mapping[str, int]) -> None:
+        """Leave out so many lines of these containers' streams: they were shown before. To be called first."""
+        self._skip = skip
+        for name, stream in self.streams.items():
+            stream.skip = skip.get(name, 0)
 
     @property
     def seen(self) -> int:
@@ -51,7 +60,8 @@ class TaskLog:
         for stream in () if self.closed else self.streams.values():
             for event in self._events(stream, since):
                 self.late = max(self.late, (event.get("ingestionTime", 0) - event["timestamp"]) / 1000)
-                line(stream.container, event["message"], event["timestamp"] / 1000)
+                if stream.seen >= stream.skip:
+                    line(stream.container, event["message"], event["timestamp"] / 1000)
                 stream.seen += 1
                 new += 1
         return new

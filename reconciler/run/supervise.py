@@ -27,6 +27,9 @@ class Screen(Watcher, Protocol):
     def launched(self, run: Run, attempt: Attempt) -> None:
         """A task was launched, or found again."""
 
+    def reads(self, log: TaskLog) -> None:
+        """This log is about to be read."""
+
     def retry(self, attempt: Attempt, following: Again) -> None:
         """An attempt has ended and another follows."""
 
@@ -67,6 +70,7 @@ class Supervisor:
             return run
         screen.launched(run, attempt)
         log = TaskLog(self.aws, run.log_group, run.log_prefix, attempt.task_arn)
+        screen.reads(log)
         log.follow([run.container])
         watch = Watch(
             self.aws, run.cluster, attempt.task_arn, log, screen, self.rules.max_duration, launched=attempt.launched

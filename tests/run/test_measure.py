@@ -40,12 +40,9 @@ def shown(out: str) -> list[str]:
     return [line.removeprefix("  | ") for line in out.splitlines() if line.startswith("  | ")]
 
 
-@pytest.mark.parametrize("seconds", [0, 1.5])
-def test_ten_thousand_lines_and_exit_37(throttled: tuple[Lane, LabHandle], seconds: float) -> None:
+def test_ten_thousand_lines_and_exit_37(throttled: tuple[Lane, LabHandle]) -> None:
     lane, lab = throttled
-    lane.program(f"{BURST}sys.exit(37)  # late {seconds}\n")
-    if seconds:
-        lane.behave({"do": "log-delay", "seconds": seconds})
+    lane.program(f"{BURST}sys.exit(37)\n")
     lab.control("POST", "rate?per_second=6")
     try:
         ended = lane.run("apply", "--local")
@@ -56,35 +53,47 @@ def test_ten_thousand_lines_and_exit_37(throttled: tuple[Lane, LabHandle], secon
     assert any(row["fault"] for row in lab.log()), "it was throttled"
 
 
-def test_a_detach_in_the_middle(throttled: tuple[Lane, LabHandle]) -> None:
-    """`watch` shows all of it, and what was shown before is its beginning."""
+def test_the_measure(throttled: tuple[Lane, LabHandle]) -> None:
+    """All of it at once: 10,000 lines and exit 37 in one moment, lines that come late, throttling, and a detach in the
+    middle. What was shown before and after it is everything, in order, once; and 37 comes out.
+    """
     lane, lab = throttled
-    half = LINES // 2
-    lane.program(
-        "import sys, time\n"
-        f"for n in range({LINES}):\n"
-        "    sys.stdout.write(f'line {n}\\n')\n"
-        f"    if n == {half}:\n"
-        "        sys.stdout.flush()\n"
-        "        time.sleep(4)\n"
-        "sys.exit(37)\n"
-    )
-    lane.behave({"do": "log-delay", "seconds": 0.5})
+    lane.program(f"{BURST}sys.exit(37)  # all at once\n")
+    lane.behave({"do": "log-delay", "seconds": 1.5})
+    lab.control("POST", "rate?per_second=6")
+    lab.zero()
+    try:
+        ours = lane.start("apply", "--local", "--on-interrupt", "detach")
+        assert ours.stdout is not None
+        lines: list[str] = []
+        while len(shown("".join(lines))) < 100:
+            lines.append(ours.stdout.readline())
+        ours.send_signal(signal.SIGINT)
+        before = shown("".join(lines) + ours.stdout.read())
+        assert ours.wait(20) == 130
+        back = lane.run("watch", "--local")
+    finally:
+        lab.control("POST", "rate?per_second=0")
+    assert 100 <= len(before) < LINES, "in the middle"
+    assert back.code == 37, back.err
+    assert before + shown(back.out) == WANTED
+    assert f"  ({len(before):,} lines were shown before: python -m reconciler logs " in back.out
+    assert any(row["fault"] for row in lab.log()), "it was throttled"
+    # Its end was shown: the next look is one back, at all of it.
+    assert shown(lane.run("watch", "--local").out) == WANTED
+
+
+def test_all_of_it_again_when_asked(throttled: tuple[Lane, LabHandle]) -> None:
+    lane, _ = throttled
+    lane.program("import time\nprint('one', flush=True)\ntime.sleep(3)\nprint('two')\nraise SystemExit(4)\n")
     ours = lane.start("apply", "--local", "--on-interrupt", "detach")
     assert ours.stdout is not None
-    lines: list[str] = []
-    while len(shown("".join(lines))) < 100:
-        lines.append(ours.stdout.readline())
+    while "| one" not in ours.stdout.readline():
+        pass
     ours.send_signal(signal.SIGINT)
-    before = shown("".join(lines) + ours.stdout.read())
     assert ours.wait(10) == 130
-    assert before == WANTED[: len(before)]
-    assert len(before) <= half + 1
-    lab.control("POST", "rate?per_second=8")
-    ended = lane.run("watch", "--local")
-    lab.control("POST", "rate?per_second=0")
-    assert ended.code == 37
-    assert shown(ended.out) == WANTED
+    ended = lane.run("watch", "--local", "--from-start")
+    assert (ended.code, shown(ended.out)) == (4, ["one", "two"])
 
 
 def test_lines_late_after_a_quiet_time(throttled: tuple[Lane, LabHandle]) -> None:

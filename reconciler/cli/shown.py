@@ -1,0 +1,48 @@
+"""How far the log of a run was shown in this folder, so that whoever comes back sees the rest, and each line once.
+
+It is kept under `.reconciler/shown` when a watch ends before its run does. Without it, and on another machine, the log
+is shown from its beginning: a line may then be shown twice, and none is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from reconciler.run.logs import TaskLog
+
+
+class Shown:
+    """The lines that were shown of one run's tasks."""
+
+    def __init__(self, base: Path, run_id: str) -> None:
+        self._file = base / ".reconciler" / "shown" / f"{run_id}.json"
+
+    def resume(self, log: TaskLog) -> int:
+        """Have the log go on after what was shown of it. Returns how many lines that was."""
+        lines = self._read().get(log.task_id, {})
+        log.resume(lines)
+        return sum(lines.values())
+
+    def keep(self, log: TaskLog) -> None:
+        """Remember how far the log was shown. A folder that can't be written costs the lines being shown again."""
+        lines = {name: max(one.seen, one.skip) for name, one in log.streams.items()}
+        text = json.dumps(self._read() | {log.task_id: lines})
+        part = self._file.with_suffix(".part")
+        with contextlib.suppress(OSError):
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(text)
+            part.replace(self._file)
+
+    def forget(self) -> None:
+        """The end was shown: the next look is one back, from the beginning."""
+        with contextlib.suppress(OSError):
+            self._file.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, dict[str, int]]:
+        try:
+            found = json.loads(self._file.read_text())
+            return {task: {str(k): int(v) for k, v in lines.items()} for task, lines in found.items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
