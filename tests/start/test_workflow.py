@@ -45,7 +45,7 @@ class Runner:
         script.write_text(self.steps[name]["run"])
         environment = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
-            "HOME": str(self.project.folder), "CI": "true", "GITHUB_ACTIONS": "true",
+            "HOME": str(self.home), "CI": "true", "GITHUB_ACTIONS": "true",
             "GITHUB_OUTPUT": str(self.output), "GITHUB_STEP_SUMMARY": str(self.summary),
             "AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": "us-east-1", "RECONCILER": str(ROOT),
