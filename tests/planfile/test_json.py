@@ -19,7 +19,15 @@ from tests.planfile.project import DEPLOY, Project
 SCHEMA: dict[str, Any] = json.loads((files("reconciler.cli") / "plan.schema.json").read_text(encoding="utf-8"))
 DOCS = (Path(__file__).parents[2] / "docs" / "plan-json.md").read_text(encoding="utf-8")
 ALL = {kind.spec.kind for kind in KINDS} | {ImageKind.spec.kind}
-FULL = DEPLOY.replace("user: {}", "user: {access_keys: 1}, github: {repository: o/n}")
+FULL = (
+    DEPLOY.replace("user: {}", "user: {access_keys: 1}, github: {repository: o/n}")
+    + """\
+parameters: {ETA: 0.1}
+service: {desired_count: 0}
+notify: {email: [a@example.com]}
+schedule: {when: rate(1 day)}
+"""
+)
 
 
 def checked(project: Project, *arguments: str) -> dict[str, dict[str, Any]]:

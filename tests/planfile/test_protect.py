@@ -41,7 +41,7 @@ def test_destroy_leaves_it(protected: Project) -> None:
     assert "protected by the file (`protect: true`)" in done.out
     steps = {
         f"{s['kind']}.{s['name']}": s
-        for s in protected.run("destroy", "--yes", "--delete-data", "--json").json["steps"]
+        for s in protected.run("destroy", "--yes", "--delete-data", "--json").json["plan"]["steps"]
     }
     assert steps.keys() == {
         f"bucket.{BUCKET}", f"object.{BUCKET}/data/prices.csv", f"object.{BUCKET}/data/more.csv", "repository.tiny",
