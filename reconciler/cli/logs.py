@@ -4,45 +4,58 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
 
 from reconciler.cli.loglines import readable
 from reconciler.cli.runs_common import past
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import UserError
-from reconciler.run.watch import QUIET, SLOW
+from reconciler.run.watch import Watch
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+class _Lines:
+    """Prints the lines that a watch sees."""
+
+    def __init__(self, terminal: Terminal, as_json: bool) -> None:
+        self.terminal, self.as_json, self.several = terminal, as_json, False
+
+    def line(self, container: str, text: str, timestamp: float) -> None:
+        """A line, with its container's name where there are several."""
+        if self.as_json:
+            self.terminal.json_line({"container": container, "text": text, "timestamp": timestamp})
+        else:
+            shown = readable(text) if self.terminal.live else text
+            self.terminal.print(f"{container} | {shown}" if self.several else shown)
+
+    def state(self, task: Mapping[str, Any], state: str) -> None:
+        """Only whether there are several."""
+        self.several = len(task.get("containers", ())) > 1
+
+    def tick(self) -> None:
+        """Nothing is shown of time."""
+
+    def trouble(self, text: str) -> None:
+        """Say what can't be seen."""
+        self.terminal.note(text)
+
+
 def run(options: Namespace, terminal: Terminal) -> int:
-    """Print them; with --follow until the task has stopped."""
+    """Print them; with --follow until the task has stopped and its last lines have come."""
     here = past(options, terminal)
     since = _since(options.since, here.aws.clock.now())
     found = here.find(options.run)
-    log = here.log(found, options.attempt)
-
-    def show(container: str, text: str, timestamp: float) -> None:
-        if options.json:
-            terminal.json_line({"container": container, "text": text, "timestamp": timestamp})
-        else:
-            terminal.print(readable(text) if terminal.live else text)
-
-    printed = log.read(show, since=since)
-    if not options.follow:
-        if not printed:
-            terminal.note(f"run {found.id} has no log lines{' since then' if since else ' yet'}")
-        return 0
-    on_interrupt(here.where.stop.set)
-    arn = f"{log.task_id}"
-    quiet = 0.0
-    while quiet < QUIET:
-        answer = here.aws.find("ecs", "DescribeTasks", cluster=found.cluster, tasks=[arn])
-        tasks = (answer or {}).get("tasks") or [{"lastStatus": "STOPPED"}]
-        pause = 0.4 if tasks[0]["lastStatus"] == "STOPPED" else min(SLOW, 1.0)
-        here.aws.clock.sleep(pause)
-        new = log.read(show, since=since)
-        quiet = quiet + pause if tasks[0]["lastStatus"] == "STOPPED" and not new else 0.0
+    log, lines = here.log(found, options.attempt), _Lines(terminal, options.json)
+    log.since = since
+    if options.follow:
+        on_interrupt(here.where.stop.set)
+        attempt = next(one for one in reversed(found.attempts) if one.task_arn and options.attempt in (0, one.number))
+        Watch(here.aws, found.cluster, attempt.task_arn, log, lines, launched=attempt.launched).follow()
+    elif not log.read(lines.line):
+        terminal.note(f"run {found.id} has no log lines{' since then' if since else ' yet'}")
     return 0
 
 

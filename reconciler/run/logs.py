@@ -34,6 +34,7 @@ class TaskLog:
         self.task_id = task_arn.rpartition("/")[2]
         self.streams: dict[str, Stream] = {}
         self.late = 0.0
+        self.since: float | None = None  # seconds since the epoch; older lines are left out
         self._skip: Mapping[str, int] = {}
         self.closed = False
 
@@ -54,11 +55,11 @@ class TaskLog:
         """Lines read so far."""
         return sum(stream.seen for stream in self.streams.values())
 
-    def read(self, line: Line, *, since: float | None = None) -> int:
-        """Hand on what is new, and say how many lines that was. since: leave out what is older. Raises AwsError."""
+    def read(self, line: Line) -> int:
+        """Hand on what is new, and say how many lines that was. Raises AwsError."""
         new = 0
         for stream in () if self.closed else self.streams.values():
-            for event in self._events(stream, since):
+            for event in self._events(stream):
                 self.late = max(self.late, (event.get("ingestionTime", 0) - event["timestamp"]) / 1000)
                 if stream.seen >= stream.skip:
                     line(stream.container, event["message"], event["timestamp"] / 1000)
@@ -75,12 +76,12 @@ class TaskLog:
             found += [(event["timestamp"], event["message"]) for event in (page or {}).get("events", ())]
         return [message for _, message in sorted(found, key=lambda one: one[0])][-count:]
 
-    def _events(self, stream: Stream, since: float | None) -> Iterator[Mapping[str, Any]]:
+    def _events(self, stream: Stream) -> Iterator[Mapping[str, Any]]:
         """New lines. The end is the page whose token is the one that was asked with: an empty page isn't."""
         while True:
             params: dict[str, Any] = {"nextToken": stream.token} if stream.token else {}
-            if since is not None:
-                params["startTime"] = int(since * 1000)
+            if self.since is not None:
+                params["startTime"] = int(self.since * 1000)
             try:
                 page = self.aws.call(
                     "logs",

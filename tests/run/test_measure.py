@@ -40,19 +40,6 @@ def shown(out: str) -> list[str]:
     return [line.removeprefix("  | ") for line in out.splitlines() if line.startswith("  | ")]
 
 
-def test_ten_thousand_lines_and_exit_37(throttled: tuple[Lane, LabHandle]) -> None:
-    lane, lab = throttled
-    lane.program(f"{BURST}sys.exit(37)\n")
-    lab.control("POST", "rate?per_second=6")
-    try:
-        ended = lane.run("apply", "--local")
-    finally:
-        lab.control("POST", "rate?per_second=0")
-    assert ended.code == 37, ended.err
-    assert shown(ended.out) == WANTED
-    assert any(row["fault"] for row in lab.log()), "it was throttled"
-
-
 def test_the_measure(throttled: tuple[Lane, LabHandle]) -> None:
     """All of it at once: 10,000 lines and exit 37 in one moment, lines that come late, throttling, and a detach in the
     middle. What was shown before and after it is everything, in order, once; and 37 comes out.
@@ -104,6 +91,16 @@ def test_lines_late_after_a_quiet_time(throttled: tuple[Lane, LabHandle]) -> Non
     ended = lane.run("apply", "--local")
     assert ended.code == 5
     assert shown(ended.out) == ["first", "last"]
+
+
+def test_a_followed_log_has_late_lines_too(throttled: tuple[Lane, LabHandle]) -> None:
+    lane, _ = throttled
+    lane.program("import time\nprint('first', flush=True)\ntime.sleep(1.5)\nprint('last')\n# followed\n")
+    lane.behave({"do": "log-delay", "seconds": 1})
+    ours = lane.start("apply", "--local")
+    until(lambda: lane.run("logs", "--local").out == "first\n", "its first line")
+    assert lane.run("logs", "-f", "--local").out == "first\nlast\n"
+    assert ours.wait(20) == 0
 
 
 def test_a_wire_that_breaks_loses_no_line(throttled: tuple[Lane, LabHandle]) -> None:
