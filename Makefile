@@ -4,6 +4,8 @@
 #   make test      all tests
 #   make check     what CI runs: ruff, mypy, import-linter, hadolint, tests
 #   make fmt       format and fix
+#   make dist      the wheel and the source distribution, in dist/
+#   make docs      the site of the documentation, in build/site
 #   make bench     measure; Terraform and the guide's script too, when the environment says where they are
 #   make lock      renew the locks in requirements/
 #   make clean     stop the embedded AWS; remove .venv and whatever was made, but for results/
@@ -30,7 +32,7 @@ $(BIN)/python -m pytest -n 2 --dist loadfile -rs --ignore $(STOPPING) $(PYTEST_A
 $(BIN)/python -m pytest -rs $(STOPPING)
 endef
 
-.PHONY: help demo test check fmt lock clean bench
+.PHONY: help demo test check fmt docs dist lock clean bench
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -52,6 +54,16 @@ fmt: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+dist: $(VENV)/dev
+	rm -rf dist build/lib build/bdist.*
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python -c "from setuptools.build_meta import build_sdist; build_sdist('dist')" >/dev/null
+	@ls dist
+
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo 'build/site/index.html'
+
 bench: $(VENV)/dev
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
@@ -60,7 +72,9 @@ lock: $(VENV)/dev
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['model'], sep='\n')" \
 		| $(UV_COMPILE) - --output-file requirements/model.txt
 	$(UV_COMPILE) pyproject.toml --extra local --extra model --constraint requirements/model.txt --output-file requirements/demo.txt
-	$(UV_COMPILE) pyproject.toml --all-extras --constraint requirements/demo.txt --output-file requirements/dev.txt
+	$(UV_COMPILE) pyproject.toml --extra local --extra model --extra dev --constraint requirements/demo.txt --output-file requirements/dev.txt
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" \
+		| $(UV_COMPILE) - --constraint requirements/dev.txt --output-file requirements/docs.txt
 
 clean:
 	@if [ -x $(BIN)/python ] && [ -d .reconciler ]; then $(BIN)/python -m reconciler local stop || true; fi
@@ -82,6 +96,11 @@ $(VENV)/dev: requirements/dev.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
 	@$(LINK)
 	@$(COMPILE)
+	@touch $@
+
+$(VENV)/docs: requirements/docs.txt | $(BIN)/python
+	@echo 'installing requirements/docs.txt into $(VENV)'
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/docs.txt
 	@touch $@
 
 $(BIN)/python:

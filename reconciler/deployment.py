@@ -128,9 +128,11 @@ def prepare(
     skip_image: bool = False,
     removing: bool = False,
     checking: bool = False,
+    plan_file: Path | None = None,
 ) -> Deployment:
     """Read what a plan starts from. base: the folder of deploy.yaml; skip_image: leave the image as it is, unless
-    everything is to be removed. checking: raise for what has to be there and isn't. Raises UserError, AwsError.
+    everything is to be removed. checking: raise for what has to be there and isn't; plan_file: never a part of the
+    image. Raises UserError, AwsError.
     """
     check_account(aws, deploy)
     build = deploy.image.uri is None and not skip_image
@@ -138,7 +140,7 @@ def prepare(
         partial(read_facts, aws, deploy), partial(_checksums, deploy, base), partial(read_given, aws, deploy)
     ]  # fmt: skip
     if build:
-        reads.append(partial(_image, deploy, base))
+        reads.append(partial(_image, deploy, base, plan_file))
     if skip_image:
         reads.append(partial(_present, aws, deploy))
     # Making a client takes the processor as long as an answer takes to come, so the others are made meanwhile.
@@ -172,12 +174,15 @@ def _checksums(deploy: Deploy, base: Path) -> list[tuple[str, str, str, int]]:
     return found
 
 
-def _image(deploy: Deploy, base: Path) -> tuple[ImageSpec, tuple[str, ...]]:
+def _image(deploy: Deploy, base: Path, plan_file: Path | None) -> tuple[ImageSpec, tuple[str, ...]]:
     image = deploy.image
     assert image.repository is not None, "filled in where something is built"
     # What isn't part of the program: the data, which goes to the bucket, and what runs of ours leave behind.
     leave_out = [one.file for one in deploy.data.files if not Path(one.file).is_absolute()]
     leave_out += [".reconciler", *([deploy.run.results] if deploy.run.results else [])]
+    context = (base / (image.context or ".")).resolve()
+    if plan_file is not None and plan_file.resolve().is_relative_to(context):
+        leave_out.append(plan_file.resolve().relative_to(context).as_posix())
     return image_spec(
         str(image.repository.name),
         base / (image.context or "."),

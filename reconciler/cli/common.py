@@ -139,6 +139,7 @@ def deployment(
         skip_image=getattr(options, "skip_image", False),
         removing=removing,
         checking=options.module in ("plan", "apply"),
+        plan_file=Path(out) if (out := getattr(options, "out", None)) else None,
     )
 
 

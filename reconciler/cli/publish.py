@@ -37,7 +37,7 @@ def commands_page() -> str:
     for command in found:
         own = [one for one in command.arguments if one.flags not in shared]
         words = " ".join(_usage(one) for one in own if not one.flags)
-        lines += [f"## {command.name}", "", f"    python -m reconciler {command.name} {words}".rstrip(), ""]
+        lines += [f"## {command.name}", "", f"    reconciler {command.name} {words}".rstrip(), ""]
         lines += [f"{command.about}", "", *(_table(own) if own else []), *([""] if own else [])]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -31,7 +31,9 @@ def run(options: Namespace, terminal: Terminal) -> int:
                 write_record(aws, here.deploy.name, found.record)
         finally:
             aws.before_write = lambda: None
-    _tell(terminal, found, here.graph.nodes.keys(), as_json=options.json)
+    # The image is left alone here, and so isn't in the graph.
+    wanted = {address for address in found.record if address in here.graph.nodes or address.kind in here.left_alone}
+    _tell(terminal, found, wanted, as_json=options.json)
     return 1 if found.unread else 0
 
 

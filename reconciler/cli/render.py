@@ -56,7 +56,9 @@ def show_plan(terminal: Terminal, plan: Plan, *, verbose: bool = False) -> None:
 def summary(plan: Plan) -> str:
     """One line: how many of each action."""
     if not plan.changes:
-        return f"Nothing to change: {len(plan.steps)} resources are as the file says."
+        count = len(plan.steps)
+        what = "the one resource is" if count == 1 else f"{count} resources are"
+        return f"Nothing to change: {what} as the file says."
     counts = ", ".join(f"{count} {WORDS[action]}" for action, count in plan.summary.items() if count)
     held = f"; {len(plan.held)} of them held back" if plan.held else ""
     return f"Plan: {counts}{held}."

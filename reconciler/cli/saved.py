@@ -46,7 +46,7 @@ class SavedPlan:
         file = path.parent / plan.file
         if not file.is_file():
             raise UserError(f"{path} belongs to {plan.file}, which isn't there from where the plan file is")
-        options.file = str(file)
+        options.file, options.out = str(file), str(path)
         for name in OPTIONS:
             setattr(options, name, getattr(plan.options, name))
         return cls(path, plan)

@@ -1,0 +1,98 @@
+"""Runs the console blocks of a page: our commands in this process, any other in bash. Compares what they print."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.cli.main import main
+
+OURS = ("python -m reconciler ", "reconciler ")
+SAME = [  # what differs from run to run
+    (r"\b\d+ min \d+ s\b|\b\d+(?:\.\d+)? s\b", "N s"),
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+    (r"process \d+", "process N"),
+    (r'"pid": \d+', '"pid": N'),
+    (r"\d{8}-\d{6}-[0-9a-f]{8}", "RUN"),
+    (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?(?:\.\d+Z?)?", "WHEN"),
+    (r"\b\d{10}\.\d+\b", "WHEN"),
+    (r"\b[0-9a-f]{64}\b", "HASH"),
+    (r"\b[0-9a-f]{32}\b", "ID"),
+    (r"\b[0-9a-f]{16}\b", "HASH"),
+    (r"\b(?:sg|subnet|vpc)-[0-9a-f]+\b", "ID"),
+    (r"commit [0-9a-f]{12}(?:-dirty)?", "commit COMMIT"),
+    (r" +", " "),
+]
+
+
+@dataclass
+class Ended:
+    """How a command ended; out is what it printed on both streams."""
+
+    code: int
+    out: list[str]
+
+
+class Console:
+    """A person's shell, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.code = folder, 0
+
+    def run(self, command: str) -> Ended:
+        """Type a command."""
+        if command == "echo $?":
+            return Ended(0, [str(self.code)])
+        plain = command.replace("\\\n", "")
+        ours = next((start for start in OURS if plain.startswith(start)), "")
+        if ours and not re.search(r"[|<>&$]", plain):
+            ended = self._main(shlex.split(plain, comments=True)[len(ours.split()) :])
+        else:
+            done = subprocess.run(
+                ["bash", "-c", command], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            ended = Ended(done.returncode, done.stdout.splitlines())
+        self.code = ended.code
+        return ended
+
+    def _main(self, arguments: list[str]) -> Ended:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out), contextlib.chdir(self.folder):
+            try:
+                code = main(arguments)
+            except SystemExit as left:
+                code = left.code if isinstance(left.code, int) else 1
+        assert "Traceback" not in out.getvalue()
+        return Ended(code, out.getvalue().splitlines())
+
+
+def normal(line: str) -> str:
+    """The line without what differs from run to run."""
+    for pattern, stands_for in SAME:
+        line = re.sub(pattern, stands_for, line)
+    return line.strip()
+
+
+def same(expected: list[str], found: list[str]) -> bool:
+    """Whether the output is as the page has it. A line `…` stands for any lines, one that ends with it for any end."""
+    parts = []
+    for line in expected:
+        if line.strip() == "…":
+            parts.append(r"(?:.*\n)*?")
+        elif line.endswith("…"):
+            parts.append(re.escape(normal(line[:-1])) + r".*\n")
+        else:
+            parts.append(re.escape(normal(line)) + r"\n")
+    return re.fullmatch("".join(parts), "".join(f"{normal(line)}\n" for line in found)) is not None
+
+
+def environment() -> dict[str, str]:
+    """The environment of a person with nothing set for us."""
+    ours = ("AWS_", "RECONCILER_", "GITHUB_", "CI", "NO_COLOR", "FORCE_COLOR", "DATA_FILE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

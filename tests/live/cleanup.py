@@ -1,0 +1,201 @@
+"""Everything in an account whose name begins with a prefix: listed, and deleted whatever state it is in.
+
+It knows nothing of the program under test and shares no code with it, so that it works when that doesn't.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+Client = Callable[[str], Any]
+Found = tuple[str, Callable[[], Any]]  # what it is, and what deletes it
+GONE = ("NotFound", "NoSuch", "NonExistent", "ResourceNotFound")
+
+
+def pages(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
+    """All items of a list."""
+    for page in client.get_paginator(operation).paginate(**arguments):
+        yield from page[key]
+
+
+def schedules(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("scheduler")
+    for one in pages(api, "list_schedules", "Schedules"):
+        if one["Name"].startswith(prefix):
+            arguments = {"Name": one["Name"], "GroupName": one["GroupName"]}
+            yield f"schedule {one['GroupName']}/{one['Name']}", partial(api.delete_schedule, **arguments)
+
+
+def rules(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("events")
+
+    def delete(name: str) -> None:
+        targets = [one["Id"] for one in api.list_targets_by_rule(Rule=name)["Targets"]]
+        if targets:
+            api.remove_targets(Rule=name, Ids=targets)
+        api.delete_rule(Name=name)
+
+    for one in api.list_rules(NamePrefix=prefix)["Rules"]:
+        yield f"rule {one['Name']}", partial(delete, one["Name"])
+
+
+def topics(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("sns")
+    for one in pages(api, "list_topics", "Topics"):
+        if one["TopicArn"].rpartition(":")[2].startswith(prefix):
+            yield f"topic {one['TopicArn']}", partial(api.delete_topic, TopicArn=one["TopicArn"])
+
+
+def clusters(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("ecs")
+
+    def delete(name: str) -> None:
+        for arn in api.list_services(cluster=name)["serviceArns"]:
+            api.delete_service(cluster=name, service=arn, force=True)
+        tasks = api.list_tasks(cluster=name)["taskArns"]
+        for arn in tasks:
+            api.stop_task(cluster=name, task=arn, reason="end of a test")
+        if tasks:
+            api.get_waiter("tasks_stopped").wait(cluster=name, tasks=tasks)
+        api.delete_cluster(cluster=name)
+
+    arns = list(pages(api, "list_clusters", "clusterArns"))
+    for start in range(0, len(arns), 100):
+        for one in api.describe_clusters(clusters=arns[start : start + 100])["clusters"]:
+            if one["clusterName"].startswith(prefix) and one["status"] != "INACTIVE":
+                yield f"cluster {one['clusterName']}", partial(delete, one["clusterName"])
+
+
+def task_definitions(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("ecs")
+    for family in pages(api, "list_task_definition_families", "families", familyPrefix=prefix, status="ACTIVE"):
+        for arn in pages(api, "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status="ACTIVE"):
+            yield f"task definition {arn}", partial(api.deregister_task_definition, taskDefinition=arn)
+
+
+def security_groups(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("ec2")
+    for one in pages(api, "describe_security_groups", "SecurityGroups"):
+        if one["GroupName"].startswith(prefix):
+            yield f"security group {one['GroupName']}", partial(api.delete_security_group, GroupId=one["GroupId"])
+
+
+def log_groups(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("logs")
+    for start in (prefix, f"/ecs/{prefix}"):
+        for one in pages(api, "describe_log_groups", "logGroups", logGroupNamePrefix=start):
+            yield f"log group {one['logGroupName']}", partial(api.delete_log_group, logGroupName=one["logGroupName"])
+
+
+def repositories(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("ecr")
+    for one in pages(api, "describe_repositories", "repositories"):
+        name = one["repositoryName"]
+        if name.startswith(prefix):
+            yield f"repository {name}", partial(api.delete_repository, repositoryName=name, force=True)
+
+
+def buckets(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("s3")
+
+    def delete(name: str) -> None:
+        for page in api.get_paginator("list_object_versions").paginate(Bucket=name):
+            keys = [
+                {"Key": one["Key"], "VersionId": one["VersionId"]}
+                for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+            ]
+            if keys:
+                api.delete_objects(Bucket=name, Delete={"Objects": keys})
+        api.delete_bucket(Bucket=name)
+
+    for one in api.list_buckets()["Buckets"]:
+        if one["Name"].startswith(prefix):
+            yield f"bucket {one['Name']}", partial(delete, one["Name"])
+
+
+def parameters(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("ssm")
+    for one in pages(api, "describe_parameters", "Parameters"):
+        if one["Name"].startswith((f"/reconciler/{prefix}", f"/{prefix}")):
+            yield f"parameter {one['Name']}", partial(api.delete_parameter, Name=one["Name"])
+
+
+def users(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("iam")
+
+    def delete(name: str) -> None:
+        who = {"UserName": name}
+        for key in api.list_access_keys(**who)["AccessKeyMetadata"]:
+            api.delete_access_key(AccessKeyId=key["AccessKeyId"], **who)
+        for policy in api.list_attached_user_policies(**who)["AttachedPolicies"]:
+            api.detach_user_policy(PolicyArn=policy["PolicyArn"], **who)
+        for policy in api.list_user_policies(**who)["PolicyNames"]:
+            api.delete_user_policy(PolicyName=policy, **who)
+        api.delete_user(**who)
+
+    for one in pages(api, "list_users", "Users"):
+        if one["UserName"].startswith(prefix):
+            yield f"user {one['UserName']}", partial(delete, one["UserName"])
+
+
+def roles(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("iam")
+
+    def delete(name: str) -> None:
+        who = {"RoleName": name}
+        for policy in api.list_attached_role_policies(**who)["AttachedPolicies"]:
+            api.detach_role_policy(PolicyArn=policy["PolicyArn"], **who)
+        for policy in api.list_role_policies(**who)["PolicyNames"]:
+            api.delete_role_policy(PolicyName=policy, **who)
+        api.delete_role(**who)
+
+    for one in pages(api, "list_roles", "Roles"):
+        if one["RoleName"].startswith(prefix):
+            yield f"role {one['RoleName']}", partial(delete, one["RoleName"])
+
+
+def policies(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("iam")
+
+    def delete(arn: str) -> None:
+        for version in api.list_policy_versions(PolicyArn=arn)["Versions"]:
+            if not version["IsDefaultVersion"]:
+                api.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
+        api.delete_policy(PolicyArn=arn)
+
+    for one in pages(api, "list_policies", "Policies", Scope="Local"):
+        if one["PolicyName"].startswith(prefix):
+            yield f"policy {one['PolicyName']}", partial(delete, one["Arn"])
+
+
+# In this order each can be deleted: what uses comes before what is used.
+FINDERS = (
+    schedules, rules, topics, clusters, task_definitions, security_groups, log_groups, repositories, buckets,
+    parameters, users, roles, policies,
+)  # fmt: skip
+
+
+def clean(client: Client, prefix: str) -> list[str]:
+    """Delete it all; whatever fails, the rest is done. Returns what is left and why. prefix: 8 characters or more."""
+    assert len(prefix) >= 8, "too little to tell what is ours"
+    for _ in range(2):  # what was in use the first time
+        failed: dict[str, str] = {}
+        left: list[str] = []
+        for finder in FINDERS:
+            try:
+                for what, delete in list(finder(client, prefix)):
+                    try:
+                        delete()
+                    except (ClientError, BotoCoreError) as error:
+                        if not any(word in str(error) for word in GONE):
+                            failed[what] = str(error)
+            except (ClientError, BotoCoreError) as error:
+                left.append(f"{finder.__name__}: couldn't be listed: {error}")
+        left += [f"{what}: {error}" for what, error in failed.items()]
+        if not left:
+            break
+    return left
