@@ -19,7 +19,7 @@ GONE = ("NotFound", "NoSuch", "NonExistent", "ResourceNotFound")
 def pages(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
     """All items of a list."""
     for page in client.get_paginator(operation).paginate(**arguments):
-        yield from page[key]
+        yield from page.get(key, ())
 
 
 def schedules(client: Client, prefix: str) -> Iterator[Found]:
@@ -48,6 +48,12 @@ def topics(client: Client, prefix: str) -> Iterator[Found]:
     for one in pages(api, "list_topics", "Topics"):
         if one["TopicArn"].rpartition(":")[2].startswith(prefix):
             yield f"topic {one['TopicArn']}", partial(api.delete_topic, TopicArn=one["TopicArn"])
+
+
+def queues(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("sqs")
+    for url in pages(api, "list_queues", "QueueUrls", QueueNamePrefix=prefix):
+        yield f"queue {url.rpartition('/')[2]}", partial(api.delete_queue, QueueUrl=url)
 
 
 def clusters(client: Client, prefix: str) -> Iterator[Found]:
@@ -174,7 +180,7 @@ def policies(client: Client, prefix: str) -> Iterator[Found]:
 
 # In this order each can be deleted: what uses comes before what is used.
 FINDERS = (
-    schedules, rules, topics, clusters, task_definitions, security_groups, log_groups, repositories, buckets,
+    schedules, rules, topics, queues, clusters, task_definitions, security_groups, log_groups, repositories, buckets,
     parameters, users, roles, policies,
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from reconciler.act import Actor
-from reconciler.canonical import policy
+from reconciler.canonical import Policy, policy
 from reconciler.container import Container
 from reconciler.diff import diff
 from reconciler.kinds import KINDS
@@ -30,6 +30,7 @@ LEFT_OUT = {
     "oidc-provider": "there is one for each host in an account, and this account's own may be in use",
     "user": "its access keys are credentials that would leave the account",
     "image": "the main job pushes one",
+    "schedule": "it needs a role, a cluster and a task that it could launch, which cost something",
 }
 EXECUTION = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
 Made = tuple[dict[str, Any], dict[str, Any]]
@@ -105,10 +106,29 @@ def a_task_definition(account: Account, folder: Path) -> Made:
     return base, {"memory": 1024}
 
 
+def a_queue(account: Account, folder: Path) -> Made:
+    return {"retention": 1209600}, {"retention": 3600}
+
+
+def a_topic(account: Account, folder: Path) -> Made:
+    arn = f"arn:aws:sns:{account.region}:{account.number}:{account.prefix}"
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": arn,
+    }
+    return {"policy": policy({"Version": "2012-10-17", "Statement": allow})}, {"policy": Policy()}
+
+
+def a_rule(account: Account, folder: Path) -> Made:
+    return {"pattern": '{"source": ["rlive.nothing"]}'}, {"state": "DISABLED", "description": "a test"}
+
+
 SAMPLES: dict[str, Callable[[Account, Path], Made]] = {
     "policy": a_policy, "role": a_role, "bucket": a_bucket, "object": an_object, "repository": a_repository,
     "log-group": a_log_group, "security-group": a_security_group, "cluster": a_cluster,
-    "task-definition": a_task_definition,
+    "task-definition": a_task_definition, "queue": a_queue, "topic": a_topic, "rule": a_rule,
 }  # fmt: skip
 
 

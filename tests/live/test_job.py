@@ -36,7 +36,8 @@ def test_the_main_job(account: Account, project: Path) -> None:
     account.budget.check(MINUTES)
     planned = account.command(project, "plan", "--json")
     assert planned.returncode == 0, planned.stderr
-    assert json.loads(planned.stdout)["summary"]["create"] == 11
+    summary = json.loads(planned.stdout)["summary"]
+    assert summary["create"] == sum(summary.values()) > 10
     applied = account.command(project, "apply", "--json")
     assert applied.returncode == 0, applied.stderr
     found = json.loads(applied.stdout)

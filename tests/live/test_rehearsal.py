@@ -15,13 +15,15 @@ from tests.live.cleanup import FINDERS, clean
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "rlive-rehearsal"
+SUITE = ("tests/live/test_contract.py", "tests/live/test_job.py")
+ALLOW = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'
 TRUST = '{"Version": "2012-10-17", "Statement": []}'
 
 
 @pytest.mark.skipif(bool(MODE), reason="this is it")
 def test_it_runs_and_leaves_nothing() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/live"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUITE],
         cwd=ROOT, env={**os.environ, "RECONCILER_LIVE": "rehearsal"}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
@@ -32,10 +34,10 @@ def test_it_runs_and_leaves_nothing() -> None:
 def make(lab: LabHandle, prefix: str) -> None:
     """One of everything, with what is in the way of its deletion."""
     iam, s3, ecs = lab.client("iam"), lab.client("s3"), lab.client("ecs")
-    arn = iam.create_policy(PolicyName=f"{prefix}-policy", PolicyDocument=TRUST)["Policy"]["Arn"]
+    arn = iam.create_policy(PolicyName=f"{prefix}-policy", PolicyDocument=ALLOW)["Policy"]["Arn"]
     iam.create_role(RoleName=f"{prefix}-role", AssumeRolePolicyDocument=TRUST)
     iam.attach_role_policy(RoleName=f"{prefix}-role", PolicyArn=arn)
-    iam.put_role_policy(RoleName=f"{prefix}-role", PolicyName="inline", PolicyDocument=TRUST)
+    iam.put_role_policy(RoleName=f"{prefix}-role", PolicyName="inline", PolicyDocument=ALLOW)
     iam.create_user(UserName=f"{prefix}-user")
     iam.create_access_key(UserName=f"{prefix}-user")
     s3.create_bucket(Bucket=f"{prefix}-bucket")
@@ -51,6 +53,7 @@ def make(lab: LabHandle, prefix: str) -> None:
     lab.client("ec2").create_security_group(GroupName=f"{prefix}-group", Description="a", VpcId=vpc)
     lab.client("ssm").put_parameter(Name=f"/reconciler/{prefix}/record", Value="a", Type="String")
     lab.client("events").put_rule(Name=f"{prefix}-rule", ScheduleExpression="rate(1 day)")
+    lab.client("sqs").create_queue(QueueName=f"{prefix}-queue")
     topic = lab.client("sns").create_topic(Name=f"{prefix}-topic")["TopicArn"]
     lab.client("events").put_targets(Rule=f"{prefix}-rule", Targets=[{"Id": "1", "Arn": topic}])
     target = {"Arn": topic, "RoleArn": "arn:aws:iam::123456789012:role/x"}
