@@ -27,13 +27,13 @@ class Parser(argparse.ArgumentParser):
             action = next((one for one in self._actions if _is(one, message)), None)
             choices = [str(choice) for choice in (action.choices if action else None) or ()]
             what = "there is no command" if action is not None and action.metavar == "COMMAND" else f"{_name(action)}:"
-            near = _near(wrong[1], choices) or f"choose from {', '.join(choices)}"
+            near = _near(wrong[1], choices) or f"choose from {', '.join(choices)};"
             message = f"{what} {wrong[1]!r}"
         elif unknown := re.search(r"unrecognized arguments: (\S+)", message):
             parser = next((found for name, found in commands(self) if name in self.given), self)
             near = _near(unknown[1].partition("=")[0], list(parser._option_string_actions))
             message = f"there is no argument {unknown[1]}"
-        raise UserError(message, hint=f"{near}; see {parser.prog} --help".lstrip("; "))
+        raise UserError(message, hint=f"{near} see {parser.prog} --help".lstrip())
 
 
 def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, Parser]]:
@@ -55,4 +55,4 @@ def _near(word: str, choices: list[str]) -> str:
     import difflib
 
     found = difflib.get_close_matches(word, choices, 1, 0.5)
-    return f"did you mean {found[0]}" if found else ""
+    return f"did you mean {found[0]}?" if found else ""

@@ -171,7 +171,7 @@ def show_table(terminal: Terminal, runs: Sequence[Run], name: Callable[[Run], st
     if metric is not None and sweep is not None:
         sign = 1.0 if sweep.goal == "min" else -1.0
         ordered.sort(key=lambda run: (metric not in run.metrics, sign * run.metrics.get(metric, 0.0)))
-    width = max([len(name(run)) for run in ordered] + [10])
+    width = max([len(name(run)) for run in ordered] + [len("combination")])
     terminal.print(f"  {'combination':<{width}}  {'state':<10} {'exit':<5} {'time':<10} {metric or ''}".rstrip())
     for run in ordered:
         took = seconds(run.seconds) if run.seconds is not None else "-"

@@ -27,6 +27,7 @@ SAME = [  # what differs from run to run
     (r"\b[0-9a-f]{16}\b", "HASH"),
     (r"\b(?:sg|subnet|vpc)-[0-9a-f]+\b", "ID"),
     (r"commit [0-9a-f]{12}(?:-dirty)?", "commit COMMIT"),
+    (r'"/[^" ]*/train\.py"', '"PATH/train.py"'),
     (r" +", " "),
 ]
 

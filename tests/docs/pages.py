@@ -13,7 +13,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\S*)(.*)$")
 NOT_RUN = re.compile(r"^<!-- not run: (.*) -->$")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
-MENTION = re.compile(r"python -m reconciler((?: [^\s`|;,)…#]+)*)")
+MENTION = re.compile(r"python -m reconciler((?: [^\s`|;,)…#>&]+)*)")
 
 
 @dataclass

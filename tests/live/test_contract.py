@@ -30,6 +30,7 @@ LEFT_OUT = {
     "oidc-provider": "there is one for each host in an account, and this account's own may be in use",
     "user": "its access keys are credentials that would leave the account",
     "image": "the main job pushes one",
+    "service": "it runs a task for as long as it is there, which costs something",
     "schedule": "it needs a role, a cluster and a task that it could launch, which cost something",
 }
 EXECUTION = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
@@ -106,6 +107,11 @@ def a_task_definition(account: Account, folder: Path) -> Made:
     return base, {"memory": 1024}
 
 
+def a_parameter(account: Account, folder: Path) -> Made:
+    tags = {OWNER_TAG: account.prefix, "more": "x"}
+    return {"name": f"/{account.prefix}/ETA", "initial": {"ETA": "0.1"}}, {"tags": tags}
+
+
 def a_queue(account: Account, folder: Path) -> Made:
     return {"retention": 1209600}, {"retention": 3600}
 
@@ -128,7 +134,7 @@ def a_rule(account: Account, folder: Path) -> Made:
 SAMPLES: dict[str, Callable[[Account, Path], Made]] = {
     "policy": a_policy, "role": a_role, "bucket": a_bucket, "object": an_object, "repository": a_repository,
     "log-group": a_log_group, "security-group": a_security_group, "cluster": a_cluster,
-    "task-definition": a_task_definition, "queue": a_queue, "topic": a_topic, "rule": a_rule,
+    "task-definition": a_task_definition, "parameter": a_parameter, "queue": a_queue, "topic": a_topic, "rule": a_rule,
 }  # fmt: skip
 
 
