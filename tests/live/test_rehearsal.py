@@ -21,9 +21,9 @@ TRUST = '{"Version": "2012-10-17", "Statement": []}'
 
 
 @pytest.mark.skipif(bool(MODE), reason="this is it")
-def test_it_runs_and_leaves_nothing() -> None:
+def test_it_runs_and_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUITE],
+        [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={tmp_path}", *SUITE],
         cwd=ROOT, env={**os.environ, "RECONCILER_LIVE": "rehearsal"}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
