@@ -18,10 +18,10 @@ from reconciler.container import Container
 from reconciler.diff import diff
 from reconciler.kinds import KINDS
 from reconciler.kinds.ec2_security_group import EVERYWHERE, Rule
-from reconciler.kinds.ecs_cluster import Weight
 from reconciler.kinds.s3_bucket import BLOCKS
 from reconciler.kinds.s3_lifecycle import Expiry
 from reconciler.kinds.s3_object import checksums
+from reconciler.kinds.weights import Weight
 from reconciler.spec import OWNER_TAG, Spec
 from tests.live.account import STOP, Account
 
