@@ -24,7 +24,7 @@ ENVIRON = {"DATA_FILE": "data.csv"}
 
 def pieces(text: str) -> list[str]:
     """The YAML of a page: fenced blocks, indented ones and `key: {...}` in a line, if it speaks of our keys."""
-    fenced = re.findall(r"^[ ]*```ya?ml\n(.*?)^[ ]*```", text, re.DOTALL | re.MULTILINE)
+    fenced = re.findall(r"^[ ]*```ya?ml[^\n]*\n(.*?)^[ ]*```", text, re.DOTALL | re.MULTILINE)
     rest = re.sub(r"^[ ]*```.*?^[ ]*```", "", text, flags=re.DOTALL | re.MULTILINE)
     indented = re.findall(r"(?:^[ ]{4,}[a-z]\w*:.*\n(?:(?:[ ]{4,}\S.*)?\n)*)", rest, re.MULTILINE)
     inline = [" ".join(found.split()) for found in re.findall(r"`([a-z]\w*:\s+[{\[][^`]*[}\]])`", rest)]
