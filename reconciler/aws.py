@@ -234,6 +234,7 @@ class Aws:
 
     def _once(self, service: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         pace = self._paces.setdefault(service, Pace())
         if delay := pace.delay(self.clock.now()):
@@ -251,7 +252,7 @@ class Aws:
         try:
             with self._slots:
                 answer: dict[str, Any] = method(**params)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = failed(service, operation, self.region, error, fresh=self._fresh(params))
             if isinstance(failure, Failed) and failure.rule.fault is Fault.THROTTLED:
                 pace.throttled(began, self.clock.now())

@@ -43,6 +43,7 @@ class Failed(Exception):
 def failed(service: str, operation: str, region: str, error: Exception, *, fresh: bool) -> Failed | ReconcilerError:
     """What an exception of botocore's means: an attempt that may be repeated, or the end."""
     from botocore import exceptions as botocore
+    from botocore.parsers import ResponseParserError
 
     if isinstance(error, botocore.ClientError):
         return answered(service, operation, error.response, fresh=fresh)
@@ -59,6 +60,10 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
     if isinstance(error, botocore.HTTPClientError):
         lost = Unreachable(service, operation, "connection lost", str(error), hint="run the command again")
         return Failed(Rule(Fault.BROKEN, service, "", budget=30.0), lost)
+    if isinstance(error, ResponseParserError):
+        # What isn't AWS's own: a proxy's page, say.
+        strange = Unreachable(service, operation, "no answer of AWS's", str(error)[:200], hint="run the command again")
+        return Failed(Rule(Fault.BROKEN, service, "", budget=30.0), strange)
     if isinstance(error, botocore.ParamValidationError):
         return ReconcilerError(f"{service}:{operation}: {error}")
     return UserError(f"{service}:{operation}: {error}", hint="check AWS_PROFILE and ~/.aws/config")

@@ -13,6 +13,7 @@ from reconciler.config import Deploy
 from reconciler.permissions import ANYWHERE, REGISTRY
 
 PLAN, APPLY, RUN, DESTROY = COMMANDS = ("plan", "apply", "run", "destroy")
+VERIFY = "verify"
 LAUNCHES = (APPLY, RUN)
 Condition = Mapping[str, Mapping[str, Any]]
 
@@ -54,6 +55,11 @@ def _deadline(deploy: Deploy) -> bool:
 
 def _builds(deploy: Deploy) -> bool:
     return deploy.image.uri is None
+
+
+def _secrets(deploy: Deploy) -> str:
+    own = [":ssm:" for one in deploy.parameters.values() if one.give_as == "secret"]
+    return " ".join((*deploy.task.secrets.values(), *own))
 
 
 def _serves(deploy: Deploy) -> bool:
@@ -118,6 +124,13 @@ PARTS: tuple[Part, ...] = (
     Part(("run.webhook",), LAUNCHES, ("ssm:GetParameter",), ("{webhook}",), when=lambda d: ":ssm:" in webhook(d)),
     Part(("run.webhook",), LAUNCHES, ("secretsmanager:GetSecretValue",), ("{webhook}",),
          when=lambda deploy: ":secretsmanager:" in webhook(deploy)),
+    Part(("verify.network",), (VERIFY,),
+         ("ec2:DescribeSubnets", "ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints")),
+    Part(("verify.image",), (VERIFY,), ("ecr:DescribeImages",), ("ecr:repository/{repository}",)),
+    Part(("verify.things",), (VERIFY,), ("servicequotas:GetServiceQuota",), ("servicequotas:fargate/*",)),
+    Part(("verify.things",), (VERIFY,), ("ssm:DescribeParameters",), when=lambda deploy: ":ssm:" in _secrets(deploy)),
+    Part(("verify.things",), (VERIFY,), ("secretsmanager:DescribeSecret",), lambda deploy: tuple(
+        ":".join(arn.split(":")[:7]) for arn in deploy.task.secrets.values() if ":secretsmanager:" in arn)),
     # S3 uses the bucket's key on behalf of whoever writes and reads.
     Part((), LAUNCHES, ("kms:GenerateDataKey", "kms:Decrypt"), ("{kms_key}",),
          {"StringEquals": {"kms:ViaService": "s3.{region}.amazonaws.com"}}, when=_key),

@@ -39,9 +39,9 @@ class Needs:
 
 # What AWS allows on `*` only: it looks at no single resource there (Service Authorization Reference).
 ONLY_ANYWHERE = frozenset({
-    "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs", "ecr:GetAuthorizationToken",
-    "ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions", "logs:DescribeLogGroups",
-    "sns:Unsubscribe", "ssm:DescribeParameters",
+    "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeVpcs", "ecr:GetAuthorizationToken", "ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition",
+    "ecs:ListTaskDefinitions", "logs:DescribeLogGroups", "sns:Unsubscribe", "ssm:DescribeParameters",
 })  # fmt: skip
 UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload")
 # The registry asks for these when an engine pushes to it and pulls layers to build on.

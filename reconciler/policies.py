@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from reconciler.permission_parts import APPLY, COMMANDS, DESTROY, PARTS, Condition, Part, webhook
+from reconciler.permission_parts import APPLY, COMMANDS, DESTROY, PARTS, PLAN, VERIFY, Condition, Part, webhook
 from reconciler.permissions import ANYWHERE, NEEDS, ONLY_ANYWHERE, Needs, arn, templates
 from reconciler.resource_names import RUNS, Names
 from reconciler.spec import OWNER_TAG, Spec
@@ -28,8 +28,9 @@ class Grant(NamedTuple):
 
 
 def for_command(command: str, names: Names, specs: Iterable[Spec], *, delete_data: bool = False) -> set[Grant]:
-    """What one of COMMANDS needs. delete_data: let `destroy` delete buckets, objects, repositories and images too."""
-    assert command in COMMANDS
+    """What one of COMMANDS, or `verify`, needs. delete_data: let `destroy` delete data and images too."""
+    assert command in (*COMMANDS, VERIFY)
+    parts = {command, PLAN} if command == VERIFY else {command}
     found: set[Grant] = set()
     for spec in specs:
         actions = set(NEEDS[spec.kind].read)
@@ -38,7 +39,7 @@ def for_command(command: str, names: Names, specs: Iterable[Spec], *, delete_dat
         if command == DESTROY and (delete_data or not spec.data):
             actions |= set(NEEDS[spec.kind].delete)
         found |= of_kind(spec, actions, names)
-    return found | {one for part in PARTS if command in part.commands for one in of_part(part, names)}
+    return found | {one for part in PARTS if parts & {*part.commands} for one in of_part(part, names)}
 
 
 def to_make(spec: Spec) -> set[str]:

@@ -232,6 +232,7 @@ COMMANDS: dict[str, list[Schema]] = {
         )
     ],
     "unlock": [answer("Who held it.", {"unlocked": yes_no("whether it was locked"), "holder": or_null(text(), "who")})],
+    "verify": [answer("What was looked at in the account.", FINDINGS)],
     "watch": [answer("How the run ended.", {"verdict": ref("verdict"), "run": ref("run")})],
 }  # fmt: skip
 # Their formats have files of their own: docs/plan-json.md, and deploy.yaml itself.

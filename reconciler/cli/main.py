@@ -24,6 +24,7 @@ READ = {
     "plan", "apply", "destroy", "status", "recover", "watch", "logs", "stop", "diagnose", "runs", "cost",
     "permissions", "verify",
 }  # read the file  # fmt: skip
+FOR = ("plan", "apply", "run", "destroy", "verify")
 EPILOG = """\
 exit codes: 0 done, 1 failed, 2 wrong input (nothing was touched), 130 interrupted;
 `apply` and `watch` exit with the task's exit code, or with 119 to 124 for what isn't the task's doing.
@@ -138,8 +139,10 @@ def parser(prog: str = "") -> Parser:
     _command(commands, "status", "what is there, in one screen")
     _command(commands, "doctor", "check what a deployment needs: credentials, region, Docker, git, clock", aws=False)
 
+    _command(commands, "verify", "check in the live account that a run finds what it needs; changes nothing")
+
     needs = _command(commands, "permissions", "print the smallest IAM policies with which the commands work")
-    needs.add_argument("--for", dest="for_", choices=("plan", "apply", "run", "destroy"), help="only what this needs")
+    needs.add_argument("--for", dest="for_", choices=FOR, help="only what this needs")
     needs.add_argument("--delete-data", action="store_true", help="let destroy delete data and images too")
 
     _command(commands, "show", "print the file with every default filled in", aws=False)

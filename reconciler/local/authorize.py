@@ -81,6 +81,14 @@ def who_asks(environ: dict[str, Any], identities: Identities) -> tuple[Identity,
     return (identity, match[3]) if match and identity else None
 
 
+def no_simulator(environ: dict[str, Any]) -> Refused | None:
+    """The refusal of what asks IAM's policy simulator, which moto lacks."""
+    form = str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded")
+    if form and b"Action=SimulatePrincipalPolicy" in _body(environ):
+        return _answer(environ, "iam", "the embedded AWS has no policy simulator")
+    return None
+
+
 def refuse(environ: dict[str, Any], identity: Identity, service: str) -> Refused | None:
     """The refusal of a request that the identity may not make, or None."""
     for asked in needed(environ, service, identity.account_id):

@@ -34,6 +34,22 @@ def install() -> None:
     _log_pages_end_at_one_megabyte()
     _oidc_audiences_change()
     _iam_answers_one_at_a_time()
+    _default_vpcs_have_a_way_out()
+
+
+def _default_vpcs_have_a_way_out() -> None:
+    """The default VPC has an internet gateway, to which its main route table leads."""
+    original: Any = EC2Backend.create_default_vpc
+
+    def create(self: Any, *args: Any, **kwargs: Any) -> Any:
+        vpc = original(self, *args, **kwargs)
+        gateway = self.create_internet_gateway()
+        self.attach_internet_gateway(gateway.id, vpc.id)
+        for table in self.describe_route_tables(filters={"vpc-id": [vpc.id], "association.main": ["true"]}):
+            self.create_route(table.id, "0.0.0.0/0", gateway_id=gateway.id)
+        return vpc
+
+    EC2Backend.create_default_vpc = create  # type: ignore[method-assign]
 
 
 def _iam_answers_one_at_a_time() -> None:

@@ -102,6 +102,9 @@ class Embedded:
         """Answer a request."""
         if environ["PATH_INFO"].startswith("/_reconciler/"):
             return self._control(environ, start)
+        if (refused := authorize.no_simulator(environ)) is not None:
+            start(refused.status, [("Content-Type", refused.content_type)])
+            return [refused.body]
         asking = authorize.who_asks(environ, self._identities)
         if asking is None:
             return self._moto(environ, start)

@@ -13,7 +13,7 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from moto.sts.models import AssumedRole, sts_backends
 
-from reconciler.local.iam_policy import Context, Decision, Document, decide, names_principal
+from reconciler.iam_judge import Context, Decision, Document, decide, names_principal
 from reconciler.local.task import Task
 
 SESSION_SECONDS = 6 * 3600

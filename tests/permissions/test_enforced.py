@@ -122,6 +122,11 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     assert "| read 3 rows" in done.out
     held.give(plan)
     assert "Nothing to change" in held.run("plan").out
+    assert "not permitted" in held.run("verify").out
+    held.give(held.policies("verify"))
+    verified = held.run("verify")
+    assert verified.code == 0, verified.out
+    assert "not permitted" not in verified.out
 
     # A run of what is there, which can't change it.
     run = held.policies("run")

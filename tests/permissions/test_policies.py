@@ -12,7 +12,7 @@ from reconciler import policies
 from reconciler.config.schema import Deploy
 from reconciler.facts import Facts
 from reconciler.kinds import KINDS, ObjectSpec
-from reconciler.permission_parts import COMMANDS, OPTIONAL, OTHERS, PARTS
+from reconciler.permission_parts import COMMANDS, OPTIONAL, OTHERS, PARTS, VERIFY
 from reconciler.permissions import ANYWHERE, NEEDS, ONLY_ANYWHERE
 from reconciler.policies import Grant
 from reconciler.resource_names import Names
@@ -73,7 +73,7 @@ def test_what_is_said_to_be_allowed_on_everything_only_is() -> None:
     assert {a for a in ours if {row["resource_arn_format"] for row in rows(a)} == {"*"}} == ONLY_ANYWHERE
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, VERIFY])
 def test_every_statement_is_one_that_aws_understands(command: str) -> None:
     for one in grants(EVERYTHING, command, delete_data=True):
         known = rows(one.action)

@@ -1,7 +1,7 @@
 """Whether IAM policy documents allow an action: pure, and lenient where it doesn't understand a condition.
 
 A statement whose condition can't be judged here counts as matching when it allows and as not matching when it
-denies, so that the embedded AWS never refuses what AWS would have allowed.
+denies, so that nothing is refused that AWS would have allowed.
 """
 
 from __future__ import annotations

@@ -1,0 +1,35 @@
+"""`verify`: whether what a run needs is there and works together, in the live account. Reads only."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from reconciler import aws as aws_module
+from reconciler import verify
+from reconciler.cli.common import target
+from reconciler.cli.findings import as_json, counts, show, summary
+from reconciler.cli.terminal import Terminal
+from reconciler.facts import Facts, check_account
+from reconciler.findings import State
+from reconciler.resource_names import Names
+from reconciler.verify.live import Live
+
+VERSION = 1  # of the JSON format
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Look at everything. Returns 0, or 1 when something is NG."""
+    where = target(options)
+    deploy = where.deploy
+    with where.aws(terminal, read_only=True) as aws:
+        check_account(aws, deploy)
+        vpc = "" if deploy.network.vpc == "default" else deploy.network.vpc
+        names = Names(deploy, Facts(aws.account, aws_module.partition(deploy.region), vpc, ()))
+        terminal.say(f"{deploy.name}: account {aws.account}, {deploy.region}, {where.place}")
+        found = verify.examine(Live(aws, deploy, names, where.base))
+    if options.json:
+        terminal.json({"version": VERSION, "ok": not counts(found)[State.NG], "checks": as_json(found)})
+    else:
+        show(terminal, found)
+        terminal.say(summary(found))
+    return 1 if counts(found)[State.NG] else 0
