@@ -6,8 +6,11 @@ boto3 itself is loaded for transfers only: with what it brings it costs as much 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from reconciler.errors import UserError
 
 TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
 CONNECTIONS = 32  # that are open at a time, and so requests in flight
@@ -60,9 +63,10 @@ class Clients:
             user_agent_extra="reconciler",
         )
         name = service.removesuffix("-transfer")
-        client = self._maker(service)(
-            name, region_name=self._region, endpoint_url=self._endpoint_url, config=config
-        )  # fmt: skip
+        with understood():
+            client = self._maker(service)(
+                name, region_name=self._region, endpoint_url=self._endpoint_url, config=config
+            )
         if service == TRANSFER:
             client.meta.events.register("before-call.s3", self._check)
             for operation in ("PutObject", "CompleteMultipartUpload"):
@@ -89,6 +93,17 @@ def _not_again(caught_exception: Exception | None, **others: Any) -> None:
         raise caught_exception
 
 
+@contextmanager
+def understood() -> Iterator[None]:
+    """What is wrong with AWS's configuration on this machine is the user's to put right. Raises UserError."""
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        yield
+    except BotoCoreError as error:
+        raise UserError(f"AWS's configuration: {error}", hint="check AWS_PROFILE and ~/.aws/config") from None
+
+
 def new_session(*keys: str) -> Any:
     """A session of botocore's: with this access key and secret, or what the environment says."""
     from botocore.session import get_session  # takes 0.1 s, so only when AWS is used
@@ -96,8 +111,9 @@ def new_session(*keys: str) -> Any:
     from reconciler.service_models import Models, cache_folder
 
     session = get_session()
-    default = session.get_component("data_loader")
-    session.register_component("data_loader", Models(default.search_paths, cache_folder()))
+    with understood():
+        default = session.get_component("data_loader")
+        session.register_component("data_loader", Models(default.search_paths, cache_folder()))
     if keys:
         session.set_credentials(*keys)
     return session

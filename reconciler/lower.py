@@ -31,11 +31,10 @@ from reconciler.lower_ci import ci_nodes, given, trust
 from reconciler.lower_events import scheduler_role, unattended
 from reconciler.lower_parameters import needs, parameters, secret_statements, secrets, variables
 from reconciler.lower_service import launch_types, requirements, service
+from reconciler.policies import EXECUTION_POLICY as EXECUTION_POLICY
 from reconciler.resource_names import RUNS as RUNS
 from reconciler.resource_names import Names as Names
 from reconciler.spec import Address, Ref, Spec
-
-EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
 
 
 def lower(

@@ -126,6 +126,7 @@ PARTS: tuple[Part, ...] = (
          when=lambda deploy: ":secretsmanager:" in webhook(deploy)),
     Part(("verify.network",), (VERIFY,),
          ("ec2:DescribeSubnets", "ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints")),
+    Part(("kinds.iam_policy",), (VERIFY,), ("iam:GetPolicy", "iam:GetPolicyVersion"), ("{execution_policy}",)),
     Part(("verify.image",), (VERIFY,), ("ecr:DescribeImages",), ("ecr:repository/{repository}",)),
     Part(("verify.things",), (VERIFY,), ("servicequotas:GetServiceQuota",), ("servicequotas:fargate/*",)),
     Part(("verify.things",), (VERIFY,), ("ssm:DescribeParameters",), when=lambda deploy: ":ssm:" in _secrets(deploy)),

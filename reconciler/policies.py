@@ -16,6 +16,7 @@ from reconciler.resource_names import RUNS, Names
 from reconciler.spec import OWNER_TAG, Spec
 
 LIMIT = 6144  # characters of a managed policy; IAM doesn't count white space
+EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
 EMPTY: tuple[Any, ...] = (None, (), {}, "", False)
 
 
@@ -119,6 +120,7 @@ def _values(names: Names) -> dict[str, str]:
         "cluster_arn": names.arn("ecs", f"cluster/{deploy.cluster.name}"),
         "kms_key": deploy.data.bucket.kms_key or "", "schedule_role": names.schedule_role, "topic": names.topic,
         "webhook": webhook(deploy),
+        "execution_policy": f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}",
     }  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from reconciler.aws_clients import new_session
 from reconciler.cli.findings import as_json, counts, show, summary
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
-from reconciler.findings import Finding, State, skip
+from reconciler.errors import UserError
+from reconciler.findings import Finding, State, ng, skip
 
 VERSION = 1  # of the JSON format
 
@@ -35,10 +36,14 @@ def examine(file: Path) -> list[Finding]:
     known, deploy = doctor.deploy_file(file, os.environ)
     with ThreadPoolExecutor(1) as pool:
         engine = pool.submit(doctor.engine, os.environ, deploy)  # which takes its time
-        session = new_session()
-        where, region = doctor.region(session, deploy)
-        found = [doctor.python(), doctor.git(file), known, where]
-        found += _aws(session, region, file, deploy)
+        found = [doctor.python(), doctor.git(file), known]
+        try:
+            session = new_session()
+        except UserError as error:
+            found.append(ng("credentials", error.message, error.hint))
+        else:
+            where, region = doctor.region(session, deploy)
+            found += [where, *_aws(session, region, file, deploy)]
         found.insert(2, engine.result())
     return found
 

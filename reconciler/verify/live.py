@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from reconciler.aws import Aws
 from reconciler.config import Deploy
-from reconciler.errors import AwsError
+from reconciler.errors import AwsError, Denied
 from reconciler.findings import Finding, ng, ok, skip
 from reconciler.iam_judge import decide
 from reconciler.kinds import Policy as PolicyKind
@@ -48,17 +49,15 @@ def may(live: Live, what: str, role: str, wanted: dict[str, set[str]], fix: str)
         missing = denied(live.aws, arn, wanted, must=True)
         how = "says IAM's simulator"
     except AwsError:
-        found = live.role(role)
-        if found is None:
-            return ng(what, f"there is no role {role}", f"{APPLY} makes it")
-        if found.spec.boundary:
-            return skip(what, f"{role} has a permissions boundary, and IAM's simulator may not be asked")
-        arns = found.spec.managed_policies
-        specs = [PolicySpec(name=one.rpartition("/")[2], arn=one) for one in arns]
-        read = PolicyKind().observe(live.aws, specs)
-        documents = [one.text() for one in found.spec.inline_policies.values()]
-        documents += [one.spec.document.text() for one in read.values()]
-        missing = _by_reading(documents, wanted)
+        try:
+            found = live.role(role)
+            if found is None:
+                return ng(what, f"there is no role {role}", f"{APPLY} makes it")
+            if found.spec.boundary:
+                return skip(what, f"{role} has a permissions boundary, and IAM's simulator may not be asked")
+            missing = _by_reading(_documents(live, found.spec), wanted)
+        except Denied as error:
+            return skip(what, f"{error.hint} to check it")
         how = "read from its policies"
     if missing:
         lacks = "; ".join(f"{', '.join(sorted(actions))} on {where}" for where, actions in sorted(missing.items()))
@@ -66,8 +65,14 @@ def may(live: Live, what: str, role: str, wanted: dict[str, set[str]], fix: str)
     return ok(what, f"{role} may, {how}")
 
 
-def _by_reading(documents: list[str], wanted: dict[str, set[str]]) -> dict[str, set[str]]:
-    read = [json.loads(text) for text in documents]
+def _documents(live: Live, role: RoleSpec) -> list[Any]:
+    specs = [PolicySpec(name=one.rpartition("/")[2], arn=one) for one in role.managed_policies]
+    attached = PolicyKind().observe(live.aws, specs)
+    texts = [one.text() for one in role.inline_policies.values()]
+    return [json.loads(text) for text in (*texts, *(one.spec.document.text() for one in attached.values()))]
+
+
+def _by_reading(read: list[Any], wanted: dict[str, set[str]]) -> dict[str, set[str]]:
     lacks = {
         where: {action for action in actions if decide(read, action, where) != "allowed"}
         for where, actions in wanted.items()

@@ -107,6 +107,12 @@ OURS: dict[str, Break] = {
 }
 
 
+# At once, so that it doesn't take long: those that don't hide each other.
+HIDES = "the task definition is deregistered"
+REST = [name for name in OURS if name != HIDES]
+ROUNDS = [REST[::2], REST[1::2], [HIDES]]
+
+
 def quota(value: float) -> dict[str, object]:
     """Service Quotas' answer."""
     body = f'{{"Quota": {{"Value": {value}}}}}'
@@ -163,13 +169,14 @@ def test_verify(project: Project, lab: LabHandle) -> None:
     assert project.ok("verify", "--local", "--quiet").out == ""
 
     seen = []
-    for name, spoil in OURS.items():
-        spoil(lab)
+    for names in ROUNDS:
+        for name in names:
+            OURS[name](lab)
         found = project.run("verify", "--local")
-        assert found.code == 1, name
-        seen.append(f"# {name}\n{wrong(tidy(found.out), 'NG')}")
+        assert found.code == 1, names
+        seen.append(f"# {'; '.join(names)}\n{wrong(tidy(found.out), 'NG')}")
         project.ok("apply", "--local", "--skip-run")
-        assert project.run("verify", "--local").code == 0, name
+        assert project.run("verify", "--local").code == 0, names
     for name, rules in ANSWERS.items():
         lab.rules(*rules)
         found = project.run("verify", "--local")
