@@ -69,6 +69,7 @@ ci = st.one_of(
     st.fixed_dictionaries({"github": st.fixed_dictionaries({"repository": st.sampled_from(["o/r", "o/other"])})}),
     st.fixed_dictionaries({"user": some(access_keys=st.integers(0, 1))}),
 )
+values = st.sampled_from([0.1, "x y", {"value": 3, "give_as": "environment"}, {"value": 4, "name": "/NAME/other"}])
 strategy = st.sampled_from([["FARGATE"], ["FARGATE_SPOT"], ["FARGATE", "FARGATE_SPOT"]]).map(
     lambda names: [{"provider": name, "weight": number} for number, name in enumerate(names, 1)]
 )
@@ -81,6 +82,8 @@ deploys = st.fixed_dictionaries(
         "cluster": some(container_insights=st.booleans(), default_strategy=strategy),
         "network": some(security_group=some(description=st.sampled_from(["one", "two"]))),
         "ci": ci,
+        "parameters": st.dictionaries(st.sampled_from(["ETA", "MAX_TOKENS"]), values, max_size=2),
+        "service": some(desired_count=st.just(0), circuit_breaker=st.booleans()).map(lambda s: {"desired_count": 0} | s),
     },
 )  # fmt: skip
 
@@ -127,6 +130,8 @@ BY_HAND = [other_role, other_logs, other_cluster, other_bucket, other_repository
 def spoil(lab: LabHandle, name: str) -> None:
     """Take some of a deploy away, and change some."""
     ecs, logs = lab.client("ecs"), lab.client("logs")
+    for service in ecs.list_services(cluster=name)["serviceArns"]:
+        ecs.delete_service(cluster=name, service=service, force=True)
     ecs.delete_cluster(cluster=name)
     logs.delete_log_group(logGroupName=f"/ecs/{name}")
     iam, role = lab.client("iam"), f"{name}-task-execution-role"

@@ -13,6 +13,7 @@ from reconciler.run.fingerprint import fingerprint, run_inputs
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.overrides import Overrides, parse
 from reconciler.run.record import Runs
+from reconciler.spec import Address, Ref
 
 IMAGE = "inputs:abc"
 DATA = (ObjectSpec(name="bucket/data/a.csv", sha256="1" * 64), ObjectSpec(name="bucket/data/b.csv", sha256="2" * 64))
@@ -65,6 +66,17 @@ def test_another_run(other: str) -> None:
 )
 def test_the_same_run(same: str) -> None:
     assert same == BASE
+
+
+def test_a_parameters_value_is_part_of_it() -> None:
+    given = Container(name="main", image="x", environment={"A": "1", "P": Ref(Address("parameter", "/t/P"), "value")})
+    task = spec().model_copy(update={"containers": (given,)})
+    one = run_inputs(task, IMAGE, DATA, {"P": "0.1"})
+    assert one["containers"]["main"]["environment"] == {"A": "1"}, "it stands among the parameters"
+    assert fingerprint(one) != fingerprint(run_inputs(task, IMAGE, DATA, {"P": "0.2"}))
+    # What is overridden doesn't count.
+    same = [Overrides(environment={"P": "9"}).onto(run_inputs(task, IMAGE, DATA, {"P": p}), "main") for p in "12"]
+    assert same[0] == same[1]
 
 
 def test_overrides_are_part_of_it() -> None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 
+from reconciler.config.schema import Deploy
+from reconciler.facts import Facts
+from reconciler.given import Given
+from reconciler.lower_parameters import secret_statements
+from reconciler.resource_names import Names
 from tests.run.conftest import Lane
 
 PROGRAM = "import os\nprint(os.environ['ETA'], os.environ['EPOCHS'], len(os.environ['API_TOKEN']))\n"
@@ -18,6 +23,32 @@ ARN = "arn:aws:ssm:us-east-1:123456789012:parameter/tiny"
 
 def put(lane: Lane, name: str, value: str, kind: str = "String") -> None:
     lane.client("ssm").put_parameter(Name=f"/tiny/{name}", Value=value, Type=kind, Overwrite=True)
+
+
+def test_what_ecs_may_read_and_decrypt() -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:"
+    parameters = {
+        "A": {"value": "1"}, "B": {"value": "2", "give_as": "environment"}, "C": {"secure": True},
+        "D": {"secure": True, "kms_key": f"{key}key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"},
+        "E": {"secure": True, "kms_key": f"{key}alias/mine"},
+    }  # fmt: skip
+    deploy = Deploy.model_validate({"name": "tiny", "image": {"uri": "x"}, "parameters": parameters}).filled()
+    found = secret_statements(Names(deploy, Facts("123456789012", "aws", "vpc-1", ("subnet-1",))))
+    read, decrypt, by_alias = found
+    assert (read["Action"], read["Resource"]) == ("ssm:GetParameters", [f"{ARN}/{name}" for name in "ACDE"])
+    assert (decrypt["Action"], decrypt["Resource"]) == ("kms:Decrypt", [parameters["D"]["kms_key"]])
+    assert by_alias["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": ["alias/mine"]}}
+
+
+def test_marks_of_values() -> None:
+    parameters = {"ETA": "0.1", "TOKEN": "x", "SECRET": {"secure": True}}
+    deploy = Deploy.model_validate({"name": "tiny", "image": {"uri": "x"}, "parameters": parameters}).filled()
+    live = {"/tiny/SECRET": {"Type": "SecureString", "Version": 3, "LastModifiedDate": "then"}}
+    marks = Given(live).marks(deploy)
+    assert marks["ETA"] == "0.1", "made with it"
+    assert marks["SECRET"] == "version 3 of then"
+    assert "x" != marks["TOKEN"] == Given(live | {"/tiny/TOKEN": {"Value": "x"}}).marks(deploy)["TOKEN"]
+    assert Given({"/tiny/ETA": {"Value": "0.3"}}).marks(deploy)["ETA"] == "0.3"
 
 
 def test_a_parameter_that_has_to_be_there_is_asked_for_before_anything_is_made(lane: Lane) -> None:
