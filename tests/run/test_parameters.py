@@ -27,7 +27,7 @@ def put(lane: Lane, name: str, value: str, kind: str = "String") -> None:
 
 def test_what_ecs_may_read_and_decrypt() -> None:
     key = "arn:aws:kms:us-east-1:123456789012:"
-    parameters = {
+    parameters: dict[str, dict[str, object]] = {
         "A": {"value": "1"}, "B": {"value": "2", "give_as": "environment"}, "C": {"secure": True},
         "D": {"secure": True, "kms_key": f"{key}key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"},
         "E": {"secure": True, "kms_key": f"{key}alias/mine"},
