@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.run.conftest import Lane
+from tests.run.conftest import Lane, golden
 
 DEPLOY = "  gpu: 1\nrun: {capacity: my-gpu-provider, retry: {no_capacity: 0}}\n"
 
@@ -37,6 +37,7 @@ def test_a_gpu(lane: Lane) -> None:
     assert ended.code == 122, ended.out + ended.err
     assert "no capacity on my-gpu-provider" in ended.out
     assert "  found    RESOURCE:GPU\n" in ended.out
+    golden("gpu", ended)
     definition = lane.client("ecs").describe_task_definition(taskDefinition="tiny")["taskDefinition"]
     assert definition["requiresCompatibilities"] == ["EC2"]
     assert definition["networkMode"] == "awsvpc"

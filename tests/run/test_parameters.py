@@ -9,7 +9,7 @@ from reconciler.facts import Facts
 from reconciler.given import Given
 from reconciler.lower_parameters import secret_statements
 from reconciler.resource_names import Names
-from tests.run.conftest import Lane
+from tests.run.conftest import Lane, golden
 
 PROGRAM = "import os\nprint(os.environ['ETA'], os.environ['EPOCHS'], len(os.environ['API_TOKEN']))\n"
 DEPLOY = """\
@@ -83,6 +83,7 @@ def test_what_aws_has_counts(lane: Lane) -> None:
     assert "Nothing to change" in plan
     changed = lane.run("apply", "--local")
     assert "  | 0.3 20 7\n" in changed.out, "never overwritten, and run again"
+    golden("parameters", changed)
     put(lane, "EPOCHS", "30")
     assert "environment.EPOCHS: 20 -> 30" in lane.run("plan", "--local").out
     assert "  | 0.3 30 7\n" in lane.run("apply", "--local").out
