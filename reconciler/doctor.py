@@ -121,12 +121,12 @@ def engine(environ: Mapping[str, str], deploy: Deploy | None) -> Finding:
     return ng("Docker or Podman", "neither docker nor podman is on the PATH", fix)
 
 
-def deploy_file(file: Path, environ: Mapping[str, str]) -> tuple[Finding, Deploy | None]:
+def deploy_file(file: Path, environ: Mapping[str, str], environment: str = "") -> tuple[Finding, Deploy | None]:
     """The file, and what it says when it can be read."""
     if not file.exists():
         return skip(str(file), "not there; `python -m reconciler init` writes one"), None
     try:
-        found = load(file, environ=environ)
+        found = load(file, environ=environ, environment=environment)
     except ConfigErrors as error:
         count = len(error.errors)
         says = f"{count} problem{'s' if count > 1 else ''}; the first: {str(error).splitlines()[0]}"

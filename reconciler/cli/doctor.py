@@ -22,7 +22,7 @@ VERSION = 1  # of the JSON format
 
 def run(options: Namespace, terminal: Terminal) -> int:
     """Look at everything. Returns 0, or 1 when something is wrong."""
-    found = examine(Path(options.file))
+    found = examine(Path(options.file), options.environment)
     if options.json:
         terminal.json({"version": VERSION, "ok": not counts(found)[State.NG], "checks": as_json(found)})
     else:
@@ -31,9 +31,9 @@ def run(options: Namespace, terminal: Terminal) -> int:
     return 1 if counts(found)[State.NG] else 0
 
 
-def examine(file: Path) -> list[Finding]:
+def examine(file: Path, environment: str = "") -> list[Finding]:
     """All checks, in the order in which a deployment needs them."""
-    known, deploy = doctor.deploy_file(file, os.environ)
+    known, deploy = doctor.deploy_file(file, os.environ, environment)
     with ThreadPoolExecutor(1) as pool:
         engine = pool.submit(doctor.engine, os.environ, deploy)  # which takes its time
         found = [doctor.python(), doctor.git(file), known]

@@ -25,6 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     Clients._make = made  # type: ignore[method-assign]  # the same, watched
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """A worker of xdist is done: take over what it saw."""
     RECORDER.seen |= {tuple(one) for one in getattr(node, "workeroutput", {}).get("seen", ())}
