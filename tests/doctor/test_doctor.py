@@ -120,8 +120,8 @@ def test_credentials(machine: Machine, lab: LabHandle) -> None:
 def test_the_account_and_the_file(machine: Machine) -> None:
     (machine.folder / "deploy.yaml").write_text(DEPLOY + 'account: "999999999999"\n')
     assert "and the file says 999999999999\n      fix: use the credentials of that account" in machine.line("account")
-    (machine.folder / "deploy.yaml").write_text(DEPLOY + "environments: {prod: {region: eu-west-1}}\n")
-    assert "OK    region: eu-west-1, as the file says" in machine.doctor("--env", "prod")[1]
+    (machine.folder / "deploy.yaml").write_text(DEPLOY + "environments: {eu: {region: eu-west-1}}\n")
+    assert "OK    region: eu-west-1, as the file says" in machine.doctor("--env", "eu")[1]
     (machine.folder / "deploy.yaml").write_text("name: tiny\nnmae: x\n")
     assert machine.line("deploy.yaml").startswith("NG    deploy.yaml: ")
     (machine.folder / "deploy.yaml").unlink()
