@@ -162,6 +162,10 @@ FREE = frozenset({"sts:GetCallerIdentity"})
 # What AWS asks for and no call of ours shows, each with when.
 UNSEEN: dict[str, str] = {
     **dict.fromkeys(REGISTRY, "asked by the registry when an engine pushes and pulls"),
+    "ecr:DeleteLifecyclePolicy": "only where somebody made a lifecycle policy and the file keeps all images",
+    "ecr:GetAuthorizationToken": "asked for an engine's login, where there is an engine",
+    "s3:AbortMultipartUpload": "asked when an upload in parts is given up",
+    "iam:RemoveRoleFromInstanceProfile": "only for a role that somebody put into an instance profile",
     "iam:CreateServiceLinkedRole": "asked by ECS for the first cluster of an account",
     "kms:GenerateDataKey": "asked by S3 for a bucket with a key of its own",
     "kms:Decrypt": "asked by S3 for a bucket with a key of its own",

@@ -120,7 +120,7 @@ NEEDS: dict[str, Needs] = {
         elsewhere={"s3:ListBucketVersions": ("s3:{bucket}",)},
     ),
     "repository": Needs(
-        ("ecr:CreateRepository", "ecr:TagResource"), ("ecr:DeleteRepository", "ecr:BatchDeleteImage"),
+        ("ecr:CreateRepository", "ecr:TagResource"), ("ecr:DeleteRepository",),
         set={"policy": ("ecr:SetRepositoryPolicy",), "keep_images": ("ecr:PutLifecyclePolicy",)},
         fields={"policy": ("ecr:DeleteRepositoryPolicy",), "keep_images": ("ecr:DeleteLifecyclePolicy",),
                 "other_lifecycle": ("ecr:PutLifecyclePolicy", "ecr:DeleteLifecyclePolicy"),

@@ -236,6 +236,14 @@ def test_the_ways_out_of_a_subnet(project: Project, lab: LabHandle) -> None:
     assert place.look(public_ip=True) == f"through {gateway}, with a public address"
 
 
+def test_a_secret_of_secrets_manager(project: Project, lab: LabHandle) -> None:
+    arn = lab.client("secretsmanager").create_secret(Name="tiny/key", SecretString="hush")["ARN"]
+    project.write("deploy.yaml", yaml.safe_dump({**FILE, "task": {"secrets": {"KEY": arn}}}))
+    assert "  OK    KEY: there\n" in project.run("verify", "--local").out
+    lab.client("secretsmanager").delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    assert f"  NG    KEY: nothing is at {arn}\n" in project.run("verify", "--local").out
+
+
 def test_another_account_is_refused(project: Project) -> None:
     project.write("deploy.yaml", yaml.safe_dump({**FILE, "account": "999999999999"}))
     found = project.run("verify", "--local")
