@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 BIN := $(VENV)/bin
 UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+	--no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links
 # What an editable install does, without fetching a build tool that no lock names.
 LINK := $(BIN)/python -c "import os, pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'reconciler.pth').write_text(os.getcwd())"
 # As pip does for what it installs: PYTHONDONTWRITEBYTECODE would have each start compile this project's modules again.

@@ -139,6 +139,7 @@ PARTS: tuple[Part, ...] = (
 
 # Other commands, which read more than one deploy has.
 OTHERS: tuple[Part, ...] = (
+    Part(("cli.cost",), (), ("ecr:DescribeImages",)),
     Part(
         ("inventory", "recover", "importer.found", "importer"), (),
         (

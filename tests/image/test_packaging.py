@@ -16,22 +16,26 @@ import pytest
 from reconciler.image.inputs import read_inputs
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("model", "demo", "dev")
+LOCKS = ("model", "demo", "dev", "docs")
+NESTED = LOCKS[:3]  # each holds the one before; docs is installed beside dev
+
+
+def text(lock: str) -> str:
+    return (ROOT / "requirements" / f"{lock}.txt").read_text()
 
 
 def names(lock: str) -> set[str]:
-    text = (ROOT / "requirements" / f"{lock}.txt").read_text()
-    return set(re.findall(r"^([a-z0-9_.-]+)(?:\[.*?\])?==", text, re.MULTILINE))
+    return set(re.findall(r"^([a-z0-9_.-]+)(?:\[.*?\])?==", text(lock), re.MULTILINE))
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_lock_has_hashes_and_names_no_index(lock: str) -> None:
-    text = (ROOT / "requirements" / f"{lock}.txt").read_text()
-    assert "://" not in text
-    assert "index" not in text.replace("importlib", "")
-    blocks = re.split(r"\n(?=\S)", text.strip())
+    found = text(lock)
+    assert "://" not in found
+    assert "index" not in found.replace("importlib", "")
+    blocks = re.split(r"\n(?=\S)", found.strip())
     assert all("--hash=sha256:" in block for block in blocks)
-    assert all(re.match(r"[a-z0-9_.-]+==\S+", block) for block in blocks)
+    assert all(re.match(r"[a-z0-9_.-]+(\[[a-z,]+\])?==\S+", block) for block in blocks)
 
 
 def test_locks_agree_and_hold_what_is_declared() -> None:
@@ -40,15 +44,17 @@ def test_locks_agree_and_hold_what_is_declared() -> None:
     declared = {
         "model": extras["model"],
         "demo": [*project["dependencies"], *extras["model"], *extras["local"]],
-        "dev": [*project["dependencies"], *(item for extra in extras.values() for item in extra)],
+        "dev": [*project["dependencies"], *(item for name in ("model", "local", "dev") for item in extras[name])],
+        "docs": extras["docs"],
     }
+    assert extras.keys() == {"model", "local", "dev", "docs"}
     for lock, wanted in declared.items():
         found = {re.split(r"[\[<>=~!; ]", item)[0].lower().replace("_", "-") for item in wanted}
         assert found <= names(lock), f"requirements/{lock}.txt is behind pyproject.toml: run `make lock`"
     assert names("model") <= names("demo") <= names("dev")
     lines = [
-        set(re.findall(r"^[a-z0-9_.-]+==[^\\\n]*", (ROOT / f"requirements/{lock}.txt").read_text(), re.MULTILINE))
-        for lock in LOCKS
+        set(re.findall(r"^[a-z0-9_.-]+(?:\[.*?\])?==[^\\\n]*", text(lock), re.MULTILINE))
+        for lock in NESTED
     ]
     versions = [{line.split(";")[0].strip() for line in found} for found in lines]
     assert versions[0] <= versions[1] <= versions[2]
