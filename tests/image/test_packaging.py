@@ -52,10 +52,7 @@ def test_locks_agree_and_hold_what_is_declared() -> None:
         found = {re.split(r"[\[<>=~!; ]", item)[0].lower().replace("_", "-") for item in wanted}
         assert found <= names(lock), f"requirements/{lock}.txt is behind pyproject.toml: run `make lock`"
     assert names("model") <= names("demo") <= names("dev")
-    lines = [
-        set(re.findall(r"^[a-z0-9_.-]+(?:\[.*?\])?==[^\\\n]*", text(lock), re.MULTILINE))
-        for lock in NESTED
-    ]
+    lines = [set(re.findall(r"^[a-z0-9_.-]+(?:\[.*?\])?==[^\\\n]*", text(lock), re.MULTILINE)) for lock in NESTED]
     versions = [{line.split(";")[0].strip() for line in found} for found in lines]
     assert versions[0] <= versions[1] <= versions[2]
 
