@@ -20,7 +20,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.config import Deploy, load
 from reconciler.deployment import prepare
 from reconciler.image.kind import ImageKind

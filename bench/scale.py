@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.canonical import policy
 from reconciler.cli.render import show_plan
 from reconciler.cli.steps import Steps, show_outcome

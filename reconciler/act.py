@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.aws import AlreadyThere, Aws, Waiting
+from reconciler.aws.calls import AlreadyThere, Aws, Waiting
 from reconciler.diff import diff
 from reconciler.errors import Interrupted, NotSettled, PlanDrift, Unreachable
 from reconciler.kinds.base import AnyKind

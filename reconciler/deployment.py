@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
 from reconciler.facts import Facts, check_account, read_facts
 from reconciler.given import Given, read_given

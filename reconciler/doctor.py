@@ -20,8 +20,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from reconciler.aws import Aws
-from reconciler.aws_errors import CREDENTIALS
+from reconciler.aws.calls import Aws
+from reconciler.aws.errors import CREDENTIALS
 from reconciler.config import ConfigErrors, Deploy, load
 from reconciler.errors import AwsError, Denied, ReconcilerError, Unreachable, UserError
 from reconciler.findings import Finding, ng, ok, skip
@@ -229,9 +229,9 @@ def clock(where: str) -> Finding:
 def permissions(aws: Aws, deploy: Deploy, base: Path, who: str) -> Finding:
     """Whether `plan` may read all that it has to: by IAM's simulator, or else by reading it."""
     from reconciler.facts import Facts
-    from reconciler.permission_parts import PLAN
-    from reconciler.policies import for_command
-    from reconciler.preflight import denied, principal
+    from reconciler.permissions.parts import PLAN
+    from reconciler.permissions.policies import for_command
+    from reconciler.permissions.preflight import denied, principal
     from reconciler.resource_names import Names
     from reconciler.wanted import resources
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from reconciler.act import Actor
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.errors import Interrupted, ReconcilerError
 from reconciler.graph import references, resolve
 from reconciler.kinds.base import AnyKind

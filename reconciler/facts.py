@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
 from reconciler.config.schema import Network
 from reconciler.errors import UserError

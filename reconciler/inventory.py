@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.kinds import AnyKind, Cluster, Queue, Schedule, Service, tags
 from reconciler.spec import OWNER_TAG
 

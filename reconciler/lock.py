@@ -19,7 +19,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from reconciler.aws import AlreadyThere, Aws
+from reconciler.aws.calls import AlreadyThere, Aws
 from reconciler.errors import Locked, ReconcilerError
 from reconciler.holder import TTL, Holder, read_holder, this_process
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.spec import Address
 
 LIMIT = 4000  # characters that one standard parameter holds, with room to spare

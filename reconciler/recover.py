@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.deployment import Deployment
 from reconciler.errors import Denied
 from reconciler.image.kind import ImageSpec

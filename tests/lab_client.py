@@ -19,7 +19,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from reconciler.aws import Aws, Waiting
+from reconciler.aws.calls import Aws, Waiting
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler import preflight
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.cli import github
 from reconciler.cli.common import Target, deployment, plan_options, target, where_line
 from reconciler.cli.render import plan_json, show_plan
@@ -28,6 +27,7 @@ from reconciler.execute import Outcome, execute
 from reconciler.image.kind import ImageKind, ImageSpec
 from reconciler.image.scan import check
 from reconciler.lock import Lock
+from reconciler.permissions import preflight
 from reconciler.plan import Action, Options, Plan, Step
 from reconciler.record import write_record
 from reconciler.run.job import launch_of

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconciler import aws_clients
-from reconciler.aws import Aws, Waiting
+from reconciler.aws import clients
+from reconciler.aws.calls import Aws, Waiting
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy, load
 from reconciler.deployment import Deployment, prepare
@@ -99,7 +99,7 @@ def reach(file: Path, local: bool) -> tuple[Any, str | None, Path | None]:
     except LocalError as error:
         raise UserError(str(error)) from None
     # Never the user's own credentials.
-    return aws_clients.new_session("local", "local"), endpoint, home
+    return clients.new_session("local", "local"), endpoint, home
 
 
 def target(options: Namespace) -> Target:

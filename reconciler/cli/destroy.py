@@ -6,7 +6,6 @@ import sys
 from argparse import Namespace
 from typing import Any
 
-from reconciler import preflight
 from reconciler.cli.common import deployment, target, where_line
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
@@ -15,6 +14,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.errors import Interrupted, ReconcilerError, UserError
 from reconciler.execute import Outcome, execute
 from reconciler.lock import Lock
+from reconciler.permissions import preflight
 from reconciler.plan import Options, Plan
 from reconciler.record import write_record
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.cli.runs_common import past
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import doctor
-from reconciler.aws import Aws
-from reconciler.aws_clients import new_session
+from reconciler.aws.calls import Aws
+from reconciler.aws.clients import new_session
 from reconciler.cli.findings import as_json, counts, show, summary
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy

@@ -6,7 +6,7 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.cli.common import reach
 from reconciler.cli.terminal import Terminal
 from reconciler.config.names import REGION

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import structlog
 
-from reconciler.aws import Waiting
-from reconciler.aws_failures import Call
+from reconciler.aws.calls import Waiting
+from reconciler.aws.failures import Call
 
 
 class Log:

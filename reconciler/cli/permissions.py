@@ -8,14 +8,15 @@ from argparse import Namespace
 from collections.abc import Iterable
 from typing import Any
 
-from reconciler import aws, policies
+from reconciler.aws import calls
 from reconciler.cli.common import target
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import UserError
 from reconciler.facts import Facts
-from reconciler.permission_parts import COMMANDS, FREE
-from reconciler.permissions import ANYWHERE, ONLY_ANYWHERE
-from reconciler.policies import Grant
+from reconciler.permissions import policies
+from reconciler.permissions.needs import ANYWHERE, ONLY_ANYWHERE
+from reconciler.permissions.parts import COMMANDS, FREE
+from reconciler.permissions.policies import Grant
 from reconciler.resource_names import Names
 from reconciler.wanted import resources
 
@@ -39,7 +40,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     deploy = where.deploy
     account = deploy.account or _account(where.aws(terminal, read_only=True))
     vpc = "" if deploy.network.vpc == "default" else deploy.network.vpc
-    names = Names(deploy, Facts(account, aws.partition(deploy.region), vpc, ()))
+    names = Names(deploy, Facts(account, calls.partition(deploy.region), vpc, ()))
     specs = resources(names)
     wanted = [options.for_] if options.for_ else list(COMMANDS)
     grants = {one: policies.for_command(one, names, specs, delete_data=options.delete_data) for one in wanted}
@@ -51,7 +52,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def _account(here: aws.Aws) -> str:
+def _account(here: calls.Aws) -> str:
     try:
         return here.account
     except UserError as error:

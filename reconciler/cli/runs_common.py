@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import dataclass
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.cli.common import Target, target
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import UserError

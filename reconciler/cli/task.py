@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.cli import github
 from reconciler.cli.common import Target
 from reconciler.cli.diagnose import diagnose, show

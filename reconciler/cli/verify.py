@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from reconciler import aws as aws_module
 from reconciler import verify
+from reconciler.aws.calls import partition
 from reconciler.cli.common import target
 from reconciler.cli.findings import as_json, counts, show, summary
 from reconciler.cli.terminal import Terminal
@@ -24,7 +24,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     with where.aws(terminal, read_only=True) as aws:
         check_account(aws, deploy)
         vpc = "" if deploy.network.vpc == "default" else deploy.network.vpc
-        names = Names(deploy, Facts(aws.account, aws_module.partition(deploy.region), vpc, ()))
+        names = Names(deploy, Facts(aws.account, partition(deploy.region), vpc, ()))
         terminal.say(f"{deploy.name}: account {aws.account}, {deploy.region}, {where.place}")
         found = verify.examine(Live(aws, deploy, names, where.base))
     if options.json:

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
 from reconciler.config.problems import show_path
 from reconciler.deployment import Deployment

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.container import Container
 from reconciler.errors import UserError
 from reconciler.inventory import names
@@ -29,7 +29,7 @@ from reconciler.kinds import (
     UserSpec,
 )
 from reconciler.lower import EXECUTION_POLICY
-from reconciler.lower_ci import GITHUB
+from reconciler.lower.ci import GITHUB
 from reconciler.spec import Address, Spec
 
 LISTED = ("role", "user", "bucket", "repository", "log-group", "security-group", "cluster", "task-definition")

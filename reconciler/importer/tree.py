@@ -11,7 +11,7 @@ from reconciler.diff import looks_secret
 from reconciler.importer.found import Found
 from reconciler.importer.writer import Path, Variable
 from reconciler.kinds import PolicySpec, RoleSpec
-from reconciler.lower_ci import GITHUB
+from reconciler.lower.ci import GITHUB
 from reconciler.spec import OWNER_TAG
 
 LOG_OPTIONS = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix")

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.spec import Changes, Observed, Spec
 
 S = TypeVar("S", bound=Spec)

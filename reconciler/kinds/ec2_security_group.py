@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.kinds import tags
 from reconciler.spec import OWNER_TAG, Changes, Grants, Immutable, Observed, Spec, Value, touches
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.canonical import Policy, PolicyDocument, policy
 from reconciler.kinds import tags
 from reconciler.spec import Changes, Grants, Immutable, Observed, Spec, touches

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.canonical import StringSet
 from reconciler.container import Container, container, definition, empty
 from reconciler.kinds import tags

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.canonical import JsonText
 from reconciler.errors import AwsError
 from reconciler.kinds import tags

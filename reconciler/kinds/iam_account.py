@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 
 ITEMS = 300  # an account with more is read by name: its pages would come one after another
 KINDS = ("Role", "User", "LocalManagedPolicy")

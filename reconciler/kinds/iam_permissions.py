@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.canonical import PolicyDocument, StringSet, policy
 from reconciler.spec import Grants, Holds, Spec
 

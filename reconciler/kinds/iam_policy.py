@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.canonical import Policy as Document
 from reconciler.canonical import PolicyDocument, policy
 from reconciler.kinds import tags

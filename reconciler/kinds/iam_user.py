@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.canonical import StringSet
 from reconciler.kinds import iam_permissions, tags
 from reconciler.kinds.iam_account import read_account

@@ -7,7 +7,7 @@ from itertools import islice
 from os.path import commonprefix
 from typing import Any, ClassVar
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.kinds import tags
 from reconciler.spec import Changes, Observed, Spec, touches
 

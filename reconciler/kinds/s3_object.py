@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.errors import UserError
 from reconciler.spec import OWNER_TAG, Changes, Local, Observed, Spec
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.canonical import JsonText, StringSet
 from reconciler.spec import Changes, Grants, Observed, Ref, Spec
 

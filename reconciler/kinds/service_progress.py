@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 
 BAD = re.compile("fail|unable|roll")  # what an event of a service that isn't well says
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.canonical import Policy, PolicyDocument, policy
 from reconciler.kinds import tags
 from reconciler.spec import Changes, Grants, Observed, Restricts, Spec, touches

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.diff import looks_secret
 from reconciler.kinds import tags
 from reconciler.spec import Changes, Initial, Observed, SecretsByName, Spec

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.errors import ReconcilerError, UserError
 from reconciler.image.docker import CommandLineEngine, find_engine
 from reconciler.image.engine import BuildRequest, Engine, Output, PushRequest

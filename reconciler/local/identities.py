@@ -13,8 +13,8 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from moto.sts.models import AssumedRole, sts_backends
 
-from reconciler.iam_judge import Context, Decision, Document, decide, names_principal
 from reconciler.local.task import Task
+from reconciler.permissions.judge import Context, Decision, Document, decide, names_principal
 
 SESSION_SECONDS = 6 * 3600
 PARTITION = "aws"

@@ -19,7 +19,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.errors import ReconcilerError
 from reconciler.image.dockerfile import Instruction, Start, form, start_of, substitute
 from reconciler.image.engine import BuildRequest, Output, PushRequest

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from moto.backends import get_backend
 
-from reconciler.iam_judge import ANY_RESOURCE
+from reconciler.permissions.judge import ANY_RESOURCE
 
 Params = Mapping[str, Any]
 

@@ -18,7 +18,7 @@ from moto.events.models import EventPattern, Rule
 from moto.sns.models import SNSBackend, Subscription, sns_backends
 from moto.sns.responses import SNSResponse
 
-from reconciler.iam_judge import decide
+from reconciler.permissions.judge import decide
 
 PENDING = "PendingConfirmation"
 VARIABLE = re.compile(r"<([\w.-]+)>")

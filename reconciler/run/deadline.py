@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.run.judge import OVERDUE
 from reconciler.run.retry import Attempt
 

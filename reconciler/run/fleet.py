@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.run.judge import OVERDUE, Verdict, judge
 from reconciler.run.launch import Launch, start
 from reconciler.run.record import Run

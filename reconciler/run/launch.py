@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.config.service import FARGATE
 from reconciler.errors import AwsError, ReconcilerError
 from reconciler.run.deadline import Deadline

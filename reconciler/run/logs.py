@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.aws import Aws, Gone
+from reconciler.aws.calls import Aws, Gone
 
 Line = Callable[[str, str, float], None]  # container, text, seconds since the epoch
 

@@ -1,7 +1,7 @@
 """Tell how a run ended, once: to the SNS topic and to the webhook.
 
 Whoever sees a run through tells of it, and of two that do only the one whose mark in the bucket is the first. Scheduled
-runs are told of by EventBridge's rules (reconciler/lower_events.py), so only the webhook, which no rule can reach
+runs are told of by EventBridge's rules (reconciler/lower/events.py), so only the webhook, which no rule can reach
 without knowing its URL, hears of those from us. docs/decisions/notify.md.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.config.schema import Notify
 from reconciler.errors import AwsError, ReconcilerError
 from reconciler.lower import RUNS, Names

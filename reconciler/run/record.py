@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.lower import RUNS
 from reconciler.run.overrides import Overrides
 from reconciler.run.retry import Attempt, Event

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.run.record import Run, Runs, output_prefix
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
 from reconciler.config.service import on_ec2
-from reconciler.lower_events import SCHEDULED
+from reconciler.lower.events import SCHEDULED
 from reconciler.prices import task_cost
 from reconciler.run.judge import judge
 from reconciler.run.record import Run, Runs, State, output_prefix

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.config.schema import Run as Rules
 from reconciler.run.judge import Verdict
 from reconciler.run.launch import Launch, start

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.errors import Denied, Unreachable
 from reconciler.run.judge import OVERDUE, Verdict, judge
 from reconciler.run.logs import TaskLog

@@ -15,7 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import tenacity
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.clock import Clock
 from reconciler.errors import ReconcilerError
 

@@ -8,14 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
 from reconciler.errors import AwsError, Denied
 from reconciler.findings import Finding, ng, ok, skip
-from reconciler.iam_judge import decide
 from reconciler.kinds import Policy as PolicyKind
 from reconciler.kinds import PolicySpec, Role, RoleSpec, TaskDefinition, TaskDefinitionSpec
-from reconciler.preflight import denied
+from reconciler.permissions.judge import decide
+from reconciler.permissions.preflight import denied
 from reconciler.resource_names import Names
 from reconciler.spec import Observed
 

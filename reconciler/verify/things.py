@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.errors import AwsError, Denied
 from reconciler.findings import Finding, group, ng, ok, skip
 from reconciler.kinds import Cluster, ClusterSpec, LogGroup, LogGroupSpec, Object, ObjectSpec
 from reconciler.kinds.s3_object import checksums
-from reconciler.lower_parameters import secrets as secrets_of
+from reconciler.lower.parameters import secrets as secrets_of
 from reconciler.verify.live import APPLY, Live, may
 
 VCPUS = {"FARGATE": ("L-3032A538", "on demand"), "FARGATE_SPOT": ("L-36FBB829", "Spot")}  # quotas of Fargate

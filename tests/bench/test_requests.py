@@ -65,8 +65,8 @@ def test_the_models_that_are_cut_have_all_that_is_called(lab: LabHandle) -> None
     """The clients of the command line know fewer operations than AWS has: every one in our code has to be there."""
     import re
 
-    from reconciler.aws_clients import method_of, new_session
-    from reconciler.service_models import SERVICES
+    from reconciler.aws.clients import method_of, new_session
+    from reconciler.aws.service_models import SERVICES
 
     session = new_session("x", "x")
     text = "\n".join(path.read_text() for path in (ROOT / "reconciler").rglob("*.py") if "local" not in path.parts)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.session import get_session
 
-from reconciler.service_models import EC2, SERVICES, Models, cache_folder
+from reconciler.aws.service_models import EC2, SERVICES, Models, cache_folder
 
 REGIONS = ("us-east-1", "eu-central-1", "ca-west-1", "us-gov-west-1", "cn-north-1")
 

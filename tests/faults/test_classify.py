@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.aws_errors import BROKEN, DENIED, QUOTA, RULES, THROTTLING, Fault, classify
-from reconciler.iam_actions import action_of
+from reconciler.aws.errors import BROKEN, DENIED, QUOTA, RULES, THROTTLING, Fault, classify
+from reconciler.aws.iam_actions import action_of
 
 ROWS = [
     # service, operation, code, message, fresh, fault, budget

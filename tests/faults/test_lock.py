@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import lock as locks
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.errors import Locked
 from reconciler.holder import TTL, Holder
 from reconciler.lock import Lock, current_holder, unlock
@@ -232,7 +232,7 @@ def test_one_of_many_threads_at_a_time(lab: LabHandle) -> None:
 PROCESS = """
 import sys
 from pathlib import Path
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.lock import Lock
 from tests.lab_client import SkippingClock
 counter = Path(sys.argv[1])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from reconciler.aws_clients import CONNECTIONS
+from reconciler.aws.clients import CONNECTIONS
+from reconciler.aws.pace import FIRST, SLOWEST, Pace
 from reconciler.clock import SystemClock
-from reconciler.pace import FIRST, SLOWEST, Pace
 from tests.lab_client import LabHandle, SkippingClock
 
 

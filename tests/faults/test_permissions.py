@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import permissions
-from reconciler.aws import READS
-from reconciler.iam_actions import action_of
+from reconciler.aws.calls import READS
+from reconciler.aws.iam_actions import action_of
 from reconciler.kinds import KINDS
-from reconciler.permissions import statements
+from reconciler.permissions import needs
+from reconciler.permissions.needs import statements
+from reconciler.permissions.preflight import MissingPermissions, check, of_plan, principal
 from reconciler.plan import Options, Plan
-from reconciler.preflight import MissingPermissions, check, of_plan, principal
 from tests.faults.case import error
 from tests.faults.changes import CHANGES
 from tests.faults.world import World
@@ -38,7 +38,7 @@ def plan_of(world: World) -> Plan:
 
 
 def test_every_kind_says_what_it_needs() -> None:
-    assert {kind.spec.kind for kind in KINDS} <= permissions.NEEDS.keys()
+    assert {kind.spec.kind for kind in KINDS} <= needs.NEEDS.keys()
 
 
 @pytest.mark.parametrize("change", [None, *CHANGES], ids=lambda change: str(change or "nothing there"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from reconciler.aws import Aws, Waiting
+from reconciler.aws.calls import Aws, Waiting
 from reconciler.config import load
 from reconciler.deployment import Deployment, prepare
 from reconciler.errors import ReconcilerError

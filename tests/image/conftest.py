@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.image.docker import CommandLineEngine
 
 

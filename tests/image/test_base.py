@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.diff import diff
 from reconciler.image.base import base_here, base_tag, is_newer
 from reconciler.image.kind import ImageKind

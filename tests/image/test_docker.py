@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.diff import diff
 from reconciler.errors import ReconcilerError
 from reconciler.image.base import base_tag

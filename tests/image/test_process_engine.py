@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.diff import diff
 from reconciler.errors import PlanDrift, UserError
 from reconciler.image.kind import ImageKind, ImageSpec, changed_files

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.errors import ReconcilerError
 from reconciler.image.scan import PAUSE_SECONDS, check, look
 

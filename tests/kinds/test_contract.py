@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.diff import diff
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import KINDS

@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 import pytest
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.local import ensure_running
 from tests.live.cleanup import clean
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from reconciler.iam_judge import ANY_RESOURCE, decide
+from reconciler.permissions.judge import ANY_RESOURCE, decide
 from tests.local_fixtures import REGION, EmbeddedAws, unique
 
 ALLOW = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/raw/*"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.aws_clients import Clients
+from reconciler.aws.clients import Clients
 from tests.permissions.recorded import Recorder, undeclared, unused
 
 RECORDER = Recorder()

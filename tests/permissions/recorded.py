@@ -11,16 +11,16 @@ import sys
 from types import FrameType
 from typing import Any
 
-from reconciler.aws_clients import TRANSFER
-from reconciler.iam_actions import actions_of
+from reconciler.aws.clients import TRANSFER
+from reconciler.aws.iam_actions import actions_of
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import KINDS
-from reconciler.permission_parts import FREE, OPTIONAL, OTHERS, PARTS, UNSEEN
-from reconciler.permissions import NEEDS
+from reconciler.permissions.needs import NEEDS
+from reconciler.permissions.parts import FREE, OPTIONAL, OTHERS, PARTS, UNSEEN
 
-WAYS = {"aws", "aws_clients", "aws_failures", "together", "kinds.tags"}  # through which others call
+WAYS = {"aws.calls", "aws.clients", "aws.failures", "aws.together", "kinds.tags"}  # through which others call
 OF_IMAGE = {"image.manifest", "image.login", "image.source", "image.base"}
-PLACE = "reconciler/permission_parts.py"
+PLACE = "reconciler/permissions/parts.py"
 READING = ("GetObject", "HeadObject")
 VERBS = ("create", "update", "delete")
 Seen = tuple[str, str, str]  # owner (a kind, or a module below reconciler), verb, action
@@ -94,7 +94,7 @@ def undeclared(seen: set[Seen]) -> list[str]:
         if action in declared(owner, verb):
             continue
         if owner in OWNERS.values():
-            where = f'add it to NEEDS["{owner}"] in reconciler/permissions.py: {ADD[verb]}'
+            where = f'add it to NEEDS["{owner}"] in reconciler/permissions/needs.py: {ADD[verb]}'
         else:
             where = f'add a Part(("{owner}",), …) to PARTS (to OTHERS, if no policy needs it) in {PLACE}'
         found.append(f"{owner} ({verb}) calls what needs {action}, which is declared nowhere: {where}")
@@ -108,12 +108,14 @@ def unused(seen: set[Seen]) -> list[str]:
     for kind, needs in NEEDS.items():
         for action in sorted({*needs.read, *needs.create, *needs.delete, *needs.changing()}):
             if action not in UNSEEN and (kind, action) not in called:
-                found.append(f'NEEDS["{kind}"] in reconciler/permissions.py has {action}, and no test has it call that')
+                found.append(
+                    f'NEEDS["{kind}"] in reconciler/permissions/needs.py has {action}, and no test has it call that'
+                )
     for part in PARTS:  # no policy is made of OTHERS
         owners = _owners(part.modules)
         for action in part.actions:
             if action not in UNSEEN and not any((owner, action) in called for owner in owners):
-                found.append(f"the part of {', '.join(owners)} in reconciler/permission_parts.py has {action}, unused")
+                found.append(f"the part of {', '.join(owners)} in reconciler/permissions/parts.py has {action}, unused")
     for owner, actions in OPTIONAL.items():
         found += [f"OPTIONAL[{owner!r}] has {one}, unused" for one in actions if (owner, one) not in called]
     return found

@@ -39,7 +39,7 @@ class Held:
         key = iam.create_access_key(UserName="held")["AccessKey"]
         # One session for all commands: each new one reads botocore's service models again, for half a second.
         session: Any = boto3.session.Session(key["AccessKeyId"], key["SecretAccessKey"])
-        patch.setattr("reconciler.aws_clients.new_session", lambda *keys: session)
+        patch.setattr("reconciler.aws.clients.new_session", lambda *keys: session)
 
     def policies(self, command: str, *more: str) -> list[dict[str, Any]]:
         """What `permissions` prints for a command."""

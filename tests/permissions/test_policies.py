@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from reconciler import policies
 from reconciler.config.schema import Deploy
 from reconciler.facts import Facts
 from reconciler.kinds import KINDS, ObjectSpec
-from reconciler.permission_parts import COMMANDS, OPTIONAL, OTHERS, PARTS, VERIFY
-from reconciler.permissions import ANYWHERE, NEEDS, ONLY_ANYWHERE
-from reconciler.policies import Grant
+from reconciler.permissions import policies
+from reconciler.permissions.needs import ANYWHERE, NEEDS, ONLY_ANYWHERE
+from reconciler.permissions.parts import COMMANDS, OPTIONAL, OTHERS, PARTS, VERIFY
+from reconciler.permissions.policies import Grant
 from reconciler.resource_names import Names
 from reconciler.wanted import resources
 from tests.planfile.project import Project
@@ -143,9 +143,9 @@ def test_a_long_policy_is_split_to_fit() -> None:
 def test_every_kind_is_declared_with_its_resources() -> None:
     for kind in (*(kind.spec.kind for kind in KINDS), "image"):
         needs = NEEDS[kind]
-        assert needs.read, f'say in NEEDS["{kind}"] in reconciler/permissions.py what reading it needs: `read=`'
+        assert needs.read, f'say in NEEDS["{kind}"] in reconciler/permissions/needs.py what reading it needs: `read=`'
         assert needs.on, (
-            f'say in NEEDS["{kind}"] in reconciler/permissions.py which resources its actions are on: `on=`'
+            f'say in NEEDS["{kind}"] in reconciler/permissions/needs.py which resources its actions are on: `on=`'
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from reconciler import aws_clients
+from reconciler.aws import clients
 from reconciler.cli.main import main
 from tests.lab_client import LabHandle
 
@@ -100,7 +100,7 @@ def use(lab: LabHandle, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Projec
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
     # One session for all commands: each new one reads botocore's service models again, for half a second.
-    monkeypatch.setattr(aws_clients, "new_session", lambda *keys: lab.session)
+    monkeypatch.setattr(clients, "new_session", lambda *keys: lab.session)
     monkeypatch.setattr(botocore.session, "get_session", lambda: lab.session._session)
     return Project(folder, lab)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.run.logs import TaskLog
 from reconciler.run.retry import Event
 from reconciler.run.watch import Watch

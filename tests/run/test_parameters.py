@@ -7,7 +7,7 @@ import json
 from reconciler.config.schema import Deploy
 from reconciler.facts import Facts
 from reconciler.given import Given
-from reconciler.lower_parameters import secret_statements
+from reconciler.lower.parameters import secret_statements
 from reconciler.resource_names import Names
 from tests.run.conftest import Lane, golden
 

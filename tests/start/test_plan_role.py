@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.aws import READS
-from reconciler.ci_policy import plan_statements
+from reconciler.aws.calls import READS
 from reconciler.config import load
 from reconciler.facts import Facts
 from reconciler.kinds import RoleSpec
+from reconciler.permissions.ci import plan_statements
 from reconciler.resource_names import Names
 from reconciler.wanted import resources
 from tests.lab_client import LabHandle

@@ -1,6 +1,6 @@
 """The smallest IAM policies for a deploy: what `permissions` prints, and the CI's policy. Pure.
 
-They follow from the declarations (`permissions`, `permission_parts`) and from the resources of the deploy: only kinds
+They follow from the declarations (`needs`, `parts`) and from the resources of the deploy: only kinds
 that the file has, and of what a field needs only what this file sets or what may have to be put right.
 """
 
@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from reconciler.permission_parts import APPLY, COMMANDS, DESTROY, PARTS, PLAN, VERIFY, Condition, Part, webhook
-from reconciler.permissions import ANYWHERE, NEEDS, ONLY_ANYWHERE, Needs, arn, templates
+from reconciler.permissions.needs import ANYWHERE, NEEDS, ONLY_ANYWHERE, Needs, arn, templates
+from reconciler.permissions.parts import APPLY, COMMANDS, DESTROY, PARTS, PLAN, VERIFY, Condition, Part, webhook
 from reconciler.resource_names import RUNS, Names
 from reconciler.spec import OWNER_TAG, Spec
 

@@ -27,11 +27,11 @@ from reconciler.kinds.ec2_security_group import EVERYWHERE
 from reconciler.kinds.s3_bucket import BLOCKS
 from reconciler.kinds.s3_lifecycle import Expiry
 from reconciler.kinds.weights import Weight
-from reconciler.lower_ci import ci_nodes, given, trust
-from reconciler.lower_events import scheduler_role, unattended
-from reconciler.lower_parameters import needs, parameters, secret_statements, secrets, variables
-from reconciler.lower_service import launch_types, requirements, service
-from reconciler.policies import EXECUTION_POLICY as EXECUTION_POLICY
+from reconciler.lower.ci import ci_nodes, given, trust
+from reconciler.lower.events import scheduler_role, unattended
+from reconciler.lower.parameters import needs, parameters, secret_statements, secrets, variables
+from reconciler.lower.service import launch_types, requirements, service
+from reconciler.permissions.policies import EXECUTION_POLICY as EXECUTION_POLICY
 from reconciler.resource_names import RUNS as RUNS
 from reconciler.resource_names import Names as Names
 from reconciler.spec import Address, Ref, Spec

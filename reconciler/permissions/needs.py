@@ -3,7 +3,7 @@
 Everything that has to know it reads this table: the check before the first write (`preflight`), the policies that
 `permissions` prints and the CI's policy (`policies`), and the test that records every call the suite makes and fails
 for one that isn't declared here and for a declaration that nothing uses (tests/permissions). What is asked besides the
-kinds is in `permission_parts`. Pure.
+kinds is in `parts`. Pure.
 """
 
 from __future__ import annotations

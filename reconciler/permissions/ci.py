@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from reconciler import policies
-from reconciler.permission_parts import APPLY, PARTS, PLAN, RUN
-from reconciler.permissions import NEEDS
-from reconciler.policies import Grant
+from reconciler.permissions import policies
+from reconciler.permissions.needs import NEEDS
+from reconciler.permissions.parts import APPLY, PARTS, PLAN, RUN
+from reconciler.permissions.policies import Grant
 from reconciler.resource_names import Names
 from reconciler.spec import Spec
 

@@ -108,7 +108,7 @@ def new_session(*keys: str) -> Any:
     """A session of botocore's: with this access key and secret, or what the environment says."""
     from botocore.session import get_session  # takes 0.1 s, so only when AWS is used
 
-    from reconciler.service_models import Models, cache_folder
+    from reconciler.aws.service_models import Models, cache_folder
 
     session = get_session()
     with understood():

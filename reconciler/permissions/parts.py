@@ -1,6 +1,6 @@
 """What is asked of AWS besides the kinds of resources: the lock, the record, the network, the launch and its watch.
 
-Declared once, like the kinds in `permissions`; who reads it is said there. Pure.
+Declared once, like the kinds in `needs`; who reads it is said there. Pure.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.config import Deploy
-from reconciler.permissions import ANYWHERE, REGISTRY
+from reconciler.permissions.needs import ANYWHERE, REGISTRY
 
 PLAN, APPLY, RUN, DESTROY = COMMANDS = ("plan", "apply", "run", "destroy")
 VERIFY = "verify"
@@ -34,7 +34,7 @@ def passed_to(service: str) -> Condition:
 class Part:
     """What some modules ask of AWS for these commands.
 
-    when: for which files; on: as in `permissions.Needs`, or from the file.
+    when: for which files; on: as in `needs.Needs`, or from the file.
     """
 
     modules: tuple[str, ...]
@@ -157,7 +157,7 @@ OTHERS: tuple[Part, ...] = (
 # What is tried and done without where it is refused, so that no policy of ours has it; and what needs no permission.
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "kinds.iam_account": ("iam:GetAccountAuthorizationDetails", "iam:ListRoles"),
-    "preflight": ("iam:SimulatePrincipalPolicy",),
+    "permissions.preflight": ("iam:SimulatePrincipalPolicy",),
 }
 FREE = frozenset({"sts:GetCallerIdentity"})
 # What AWS asks for and no call of ours shows, each with when.

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.canonical import policy
-from reconciler.ci_policy import ci_statements, plan_statements
 from reconciler.config.schema import Ci, Policy
 from reconciler.graph import Node
 from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec, UserSpec
 from reconciler.kinds.iam_user import CURRENT
+from reconciler.permissions.ci import ci_statements, plan_statements
 from reconciler.resource_names import Names
 from reconciler.spec import Address, Spec
 

@@ -3,7 +3,7 @@
 `Aws.call` is the only way in. It knows from the operation's name whether it reads or writes, so that a plan's `Aws`
 refuses to write, and an apply's checks before each write that the lock is still held. botocore's own retries are
 off: they retry what must not be retried (a real `LimitExceededException`) and leave out what must. What an error
-means is in `aws_errors`.
+means is in `errors`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 
 import tenacity
 
-from reconciler.aws_clients import CONNECTIONS, TRANSFER, Clients, method_of, paging
-from reconciler.aws_errors import Fault
-from reconciler.aws_failures import NOT_SENT, Call, Failed, failed, failure_of, pause
+from reconciler.aws.clients import CONNECTIONS, TRANSFER, Clients, method_of, paging
+from reconciler.aws.errors import Fault
+from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, pause
+from reconciler.aws.pace import Pace
+from reconciler.aws.together import Shared, Together
 from reconciler.clock import Clock, SystemClock
 from reconciler.errors import AlreadyThere, Denied, Gone, ReconcilerError
-from reconciler.pace import Pace
-from reconciler.together import Shared, Together
 
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Filter", "Lookup", "Simulate", "BatchCheck")
 # Calls that make another thing each time, or harm what they made (CreateBucket in us-east-1 resets its ACL): when the
@@ -103,7 +103,7 @@ class Aws:
         return self._clients.get(service)
 
     def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
-        """Make one API call, repeated as `aws_errors` says.
+        """Make one API call, repeated as `errors` says.
 
         operation: the API's name of it, such as `CreateRole`; params: its parameters.
         Raises AlreadyThere, Gone, Denied, Unreachable, AwsError; UserError for missing credentials; what

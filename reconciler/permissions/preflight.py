@@ -11,9 +11,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
-from reconciler.aws import Aws
+from reconciler.aws.calls import Aws
 from reconciler.errors import AwsError, ReconcilerError
-from reconciler.permissions import ANYWHERE, NEEDS, arn, for_changes, statements, templates
+from reconciler.permissions.needs import ANYWHERE, NEEDS, arn, for_changes, statements, templates
 from reconciler.plan import Action, Plan, Step
 from reconciler.resource_names import RUNS, Names
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import tenacity
 
-from reconciler.aws_errors import Fault, Rule, classify
+from reconciler.aws.errors import Fault, Rule, classify
+from reconciler.aws.iam_actions import action_of
 from reconciler.errors import AlreadyThere, AwsError, Denied, Gone, ReconcilerError, Unreachable, UserError
-from reconciler.iam_actions import action_of
 
 NOT_SENT = "unreachable"  # the code of an error that came before anything was sent
 TYPES: dict[Fault, type[AwsError]] = {
