@@ -15,6 +15,7 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
+from reconciler.errors import UserError
 from reconciler.facts import Facts, check_account, read_facts
 from reconciler.given import Given, read_given
 from reconciler.graph import Graph
@@ -170,7 +171,12 @@ def _checksums(deploy: Deploy, base: Path) -> list[tuple[str, str, str, int]]:
     found = []
     for one in deploy.data.files:
         path = base / one.file
-        found.append((str(one.key), str(path), checksums(str(path))[0], path.stat().st_size))
+        try:
+            found.append((str(one.key), str(path), checksums(str(path))[0], path.stat().st_size))
+        except OSError as error:
+            raise UserError(
+                f"data: {str(path)!r} can't be read: {error.strerror}", hint="allow reading it, or name another file"
+            ) from None
     return found
 
 

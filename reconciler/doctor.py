@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -89,7 +90,9 @@ def python() -> Finding:
 
 def git(file: Path) -> Finding:
     """git, which says the commit where a file asks for `${git.sha}`."""
-    asks = file.is_file() and "${git." in file.read_text(encoding="utf-8", errors="replace")
+    asks = False
+    with suppress(OSError):  # what the check of the file says
+        asks = "${git." in file.read_text(encoding="utf-8", errors="replace")
     if shutil.which("git") is None:
         problem = "isn't installed"
         return ng("git", problem, "install git") if asks else skip("git", f"{problem}, and nothing here asks for it")

@@ -102,13 +102,26 @@ def new(
     return made.model_copy(update={"checksum": _checksum(made.model_dump(mode="json"))})
 
 
+def check(path: Path) -> None:
+    """Raises UserError when no plan can be written there. A file that isn't a plan is never overwritten."""
+    hint = "name another file with --out"
+    try:
+        if path.exists() and not path.is_file():  # a device would be replaced
+            raise UserError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}", hint=hint)
+        if not path.parent.is_dir():
+            raise UserError(f"{path}: there is no folder {path.parent}", hint=hint)
+        if path.exists() and path.stat().st_size and not _is_plan(path.read_text(encoding="utf-8", errors="replace")):
+            raise UserError(f"{path} is there already and is no plan file", hint=hint)
+    except OSError as error:
+        raise UserError(f"{path} can't be written: {error.strerror}", hint=hint) from None
+
+
 def write(path: Path, plan: PlanFile) -> None:
-    """Write it, readable by its owner alone. Raises UserError; a file that isn't a plan is never overwritten."""
+    """Write it, readable by its owner alone. Raises UserError, as `check` does."""
+    check(path)
     text = json.dumps(plan.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        if path.exists() and path.stat().st_size and not _is_plan(path.read_text(encoding="utf-8", errors="replace")):
-            raise UserError(f"{path} is there already and is no plan file", hint="name another file with --out")
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
             out.write(text)
         beside.replace(path)

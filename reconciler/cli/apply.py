@@ -13,6 +13,7 @@ from typing import Any
 from reconciler.aws.calls import Aws
 from reconciler.cli import github
 from reconciler.cli.common import Target, deployment, plan_options, target, where_line
+from reconciler.cli.program import program
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.saved import SavedPlan
 from reconciler.cli.signals import on_interrupt
@@ -160,7 +161,7 @@ class _Apply:
     @property
     def command(self) -> str:
         """The command line, to say how to go on."""
-        return "python -m reconciler " + shlex.join(sys.argv[1:] or ["apply", os.fspath(self.where.file)])
+        return f"{program()} " + shlex.join(sys.argv[1:] or ["apply", os.fspath(self.where.file)])
 
 
 def _builds(step: Step) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from reconciler.cli.program import typed
 from reconciler.cli.terminal import Terminal
 from reconciler.findings import Finding, State
 
@@ -18,10 +19,10 @@ def show(terminal: Terminal, findings: Iterable[Finding], depth: int = 0) -> Non
         mark = terminal.style(f"{one.state.value:<4}", COLOURS[one.state])
         blanks = "  " * depth
         head = f"{blanks}{one.state.value:<4}  "
-        text = f"{one.what}: {one.says}" if one.says else one.what
+        text = typed(f"{one.what}: {one.says}" if one.says else one.what)
         write(terminal.fold(head, text).replace(head, f"{blanks}{mark}  ", 1))
         if one.state is State.NG and one.fix:
-            write(terminal.fold(f"{blanks}      fix: ", one.fix))
+            write(terminal.fold(f"{blanks}      fix: ", typed(one.fix)))
         show(terminal, one.inside, depth + 1)
 
 

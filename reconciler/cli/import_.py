@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reconciler.aws.calls import Aws
 from reconciler.cli.common import reach
+from reconciler.cli.program import program
 from reconciler.cli.terminal import Terminal
 from reconciler.config.names import REGION
 from reconciler.errors import UserError
@@ -69,7 +70,7 @@ def _tell(terminal: Terminal, imported: Imported, out: Path, *, as_json: bool) -
             terminal.print(f"  {line}")
     else:
         terminal.say("its plan shows no differences")
-    terminal.print(f"wrote {out}: python -m reconciler plan {out}")
+    terminal.print(f"wrote {out}: {program()} plan {out}")
 
 
 def _address(text: str) -> Address:

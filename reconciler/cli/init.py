@@ -12,6 +12,7 @@ from configparser import Error as ConfigParserError
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.cli.program import program
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy, load
 from reconciler.config import names as rules
@@ -269,9 +270,9 @@ def _tell(
     where = "" if options.folder == "." else f" {folder / 'deploy.yaml'}"
     where += f" --env {options.environment}" if options.environment else ""
     terminal.say("\nNext:")
-    terminal.say(f"  python -m reconciler apply{where} --local   the whole job on this machine, no AWS account needed")
-    terminal.say(f"  python -m reconciler plan{where}            what there would be in AWS; only reads")
-    terminal.say(f"  python -m reconciler apply{where}           make it and run it")
+    terminal.say(f"  {program()} apply{where} --local   the whole job on this machine, no AWS account needed")
+    terminal.say(f"  {program()} plan{where}            what there would be in AWS; only reads")
+    terminal.say(f"  {program()} apply{where}           make it and run it")
     github = deploy.ci.github if deploy.ci else None
     if github and answers.repository:
         account = deploy.account or "ACCOUNT"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from reconciler.cli.common import Target
+from reconciler.cli.program import program
 from reconciler.cli.terminal import Terminal
 from reconciler.deployment import Deployment
 from reconciler.run.record import Run
@@ -37,4 +38,4 @@ def command(where: Target, verb: str, run_id: str) -> str:
     file = "" if where.file == Path("deploy.yaml") else f" --file {where.file}"
     file += f" --env {where.environment}" if where.environment else ""
     name = f" {run_id}" if run_id else ""
-    return f"python -m reconciler {verb}{name}{file}{' --local' if where.local else ''}"
+    return f"{program()} {verb}{name}{file}{' --local' if where.local else ''}"

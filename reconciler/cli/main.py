@@ -17,6 +17,8 @@ from reconciler import __version__
 from reconciler.cli import first
 from reconciler.cli.first import choose_environment
 from reconciler.cli.parser import Parser
+from reconciler.cli.program import program
+from reconciler.cli.system import excuse, flushed, open_streams, silence
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import Interrupted, ReconcilerError
 
@@ -33,10 +35,14 @@ exit codes: 0 done, 1 failed, 2 wrong input (nothing was touched), 130 interrupt
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command. Returns its exit code; no error leaves as a traceback."""
+    open_streams()
     terminal = Terminal(json="--json" in arguments)
     module = ""
     try:
-        options = parser().parse_args(arguments)
+        try:
+            options = parser().parse_args(arguments)
+        except SystemExit as left:  # what --help and --version end with
+            return 1 if flushed(sys.stdout) else int(left.code or 0)
         module = options.module
         terminal = Terminal(quiet=options.quiet, json=options.json, verbose=options.verbose)
         if terminal.log:
@@ -45,29 +51,41 @@ def main(arguments: Sequence[str]) -> int:
         _read_first(options)
         command = import_module(f"reconciler.cli.{module}")
         code = int(command.run(options, terminal))
-        sys.stdout.flush()
+        if terminal.lost and module not in ("apply", "watch"):  # whose exit code is the task's
+            code = code or 1
         if terminal.log:
             terminal.log.ended(code)
         return code
     except ReconcilerError as error:
-        terminal.error(error)
-        if module in ("plan", "apply") and os.environ.get("GITHUB_ACTIONS") == "true":
-            from reconciler.cli import github
-
-            github.failed(terminal, module, error)
-        return _failed(module, terminal, error.exit_code, error)
+        return _told(module, terminal, error)
     except KeyboardInterrupt:
         terminal.note("interrupted")
         return _failed(module, terminal, 130, Interrupted("interrupted"))
     except BrokenPipeError:
         # The reader went away, as `| head` does. Nothing more can be said, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return 141
     except Exception as error:
         if os.environ.get("RECONCILER_DEBUG"):
             raise
+        if known := excuse(error):
+            return _told(module, terminal, known, bare=isinstance(error, ModuleNotFoundError))
         terminal.crash(error)
         return _failed(module, terminal, 1, ReconcilerError(f"unexpected {type(error).__name__}: {error}"))
+
+
+def _told(module: str, terminal: Terminal, error: ReconcilerError, *, bare: bool = False) -> int:
+    """Say what went wrong. Returns the exit code. bare: nothing more can be imported."""
+    terminal.error(error)
+    if bare:
+        if terminal.as_json:
+            terminal.json({"version": 1, "error": str(error), "exit_code": error.exit_code, "hint": error.hint})
+        return error.exit_code
+    if module in ("plan", "apply") and os.environ.get("GITHUB_ACTIONS") == "true":
+        from reconciler.cli import github
+
+        github.failed(terminal, module, error)
+    return _failed(module, terminal, error.exit_code, error)
 
 
 def _failed(module: str, terminal: Terminal, code: int, error: ReconcilerError) -> int:
@@ -100,9 +118,8 @@ def _read_first(options: argparse.Namespace) -> None:
 
 def parser(prog: str = "") -> Parser:
     """The whole command line."""
-    installed = os.path.basename(sys.argv[0]) == "reconciler"  # noqa: PTH119  pathlib isn't needed for anything here
     top = Parser(
-        prog=prog or ("reconciler" if installed else "python -m reconciler"),
+        prog=prog or program(),
         description="One deploy.yaml, one command: a containerised training job on AWS.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

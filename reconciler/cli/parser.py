@@ -33,6 +33,8 @@ class Parser(argparse.ArgumentParser):
             parser = next((found for name, found in commands(self) if name in self.given), self)
             near = _near(unknown[1].partition("=")[0], list(parser._option_string_actions))
             message = f"there is no argument {unknown[1]}"
+        elif message.endswith("required: COMMAND"):
+            raise UserError("which command?", hint=f"begin with {self.prog} init; all of them: {self.prog} --help")
         raise UserError(message, hint=f"{near} see {parser.prog} --help".lstrip())
 
 

@@ -6,7 +6,9 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
+from reconciler import planfile
 from reconciler.cli.common import Target, deployment, plan_options, target, where_line
+from reconciler.cli.program import program
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.terminal import Terminal
 from reconciler.cost import in_a_line
@@ -17,6 +19,8 @@ from reconciler.plan import Options, Plan
 def run(options: Namespace, terminal: Terminal) -> int:
     """Print the plan. Returns 0, or with --detailed-exitcode 2 when there are changes."""
     where = target(options)
+    if options.out:
+        planfile.check(Path(options.out))
     aws = where.aws(terminal, read_only=True)
     here = deployment(where, aws, terminal, options)
     allowed = plan_options(options, list(here.graph.nodes))
@@ -39,7 +43,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         terminal.json(plan_json(plan))
     elif options.out:
         local = " --local" if options.local else ""
-        terminal.say(f"saved; to do exactly this: python -m reconciler apply {options.out}{local}")
+        terminal.say(f"saved; to do exactly this: {program()} apply {options.out}{local}")
     return 2 if options.detailed_exitcode and plan.changes else 0
 
 
@@ -50,8 +54,6 @@ def _markdown(plan: Plan, place: str, cost: str) -> str:
 
 
 def _save(out: Path, plan: Plan, allowed: Options, here: Deployment, where: Target, options: Namespace) -> None:
-    from reconciler import planfile
-
     saved = planfile.new(
         plan,
         plan_json(plan),

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Container
 
 from reconciler.cli.common import deployment, target
+from reconciler.cli.program import program
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.terminal import Terminal
 from reconciler.lock import Lock
@@ -22,7 +23,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     aws = where.aws(terminal)
     here = deployment(where, aws, terminal, options)
     terminal.say(f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}")
-    command = f"python -m reconciler recover {where.file}"
+    command = f"{program()} recover {where.file}"
     with Lock(where.aws(terminal), here.deploy.name, command, wait=options.wait_for_lock) as lock:
         aws.before_write = lock.check
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -17,5 +16,5 @@ def run(options: Namespace, terminal: Terminal) -> int:
     if options.json:
         terminal.json(deploy.filled().model_dump(mode="json"))
     else:
-        sys.stdout.write(show(deploy))
+        terminal.print(show(deploy).rstrip("\n"))
     return 0

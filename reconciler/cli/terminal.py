@@ -9,9 +9,11 @@ import json as jsonlib
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from reconciler.cli.program import typed
 from reconciler.cli.style import codes, coloured
+from reconciler.cli.system import silence
 from reconciler.errors import AwsError, ReconcilerError
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ class Terminal:
 
     def __init__(self, *, quiet: bool = False, json: bool = False, verbose: bool = False) -> None:
         self.quiet, self.as_json, self.told = quiet, json, False
+        self.lost = ""  # why what was printed got lost
         # With --json, standard output carries the object alone.
         self.stream = sys.stderr if json else sys.stdout
         self.live = self.stream.isatty() and os.environ.get("TERM") != "dumb"
@@ -62,8 +65,7 @@ class Terminal:
         """A line that matters even with --quiet."""
         with self._lock:
             self._clear()
-            self.stream.write(text + "\n")
-            self.stream.flush()
+            self._put(self.stream, text + "\n")
             self._draw()
 
     def say(self, text: str = "") -> None:
@@ -75,8 +77,7 @@ class Terminal:
         """A line on standard error."""
         with self._lock:
             self._clear()
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
+            self._put(sys.stderr, text + "\n")
             self._draw()
 
     def status(self, text: str) -> None:
@@ -95,13 +96,11 @@ class Terminal:
     def json(self, value: Any) -> None:
         """The one object of --json."""
         self.told = True
-        sys.stdout.write(jsonlib.dumps(value, indent=2, default=str) + "\n")
-        sys.stdout.flush()
+        self._put(sys.stdout, jsonlib.dumps(value, indent=2, default=str) + "\n")
 
     def json_line(self, value: Any) -> None:
         """One of several objects of --json, on a line of its own."""
-        sys.stdout.write(jsonlib.dumps(value, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        self._put(sys.stdout, jsonlib.dumps(value, ensure_ascii=False) + "\n")
 
     def error(self, error: ReconcilerError) -> None:
         """What went wrong, and what to do. Errors of a file begin with their place, so that editors can jump to it."""
@@ -110,7 +109,7 @@ class Terminal:
             str(error) if placed else self._red("error:") + self.fold("error: ", str(error)).removeprefix("error:")
         )
         if error.hint:
-            self.note(self.fold("  ", error.hint))
+            self.note(self.fold("  ", typed(error.hint)))
         if isinstance(error, AwsError) and error.request_id:
             self.note(f"  AWS request id: {error.request_id}")
 
@@ -140,12 +139,24 @@ class Terminal:
     def _clear(self) -> None:
         if self._status:
             above = self._status.count("\n")
-            self.stream.write("\r" + (f"\x1b[{above}A\x1b[J" if above else "\x1b[K"))
+            self._put(self.stream, "\r" + (f"\x1b[{above}A\x1b[J" if above else "\x1b[K"))
 
     def _draw(self) -> None:
         if self._status:
-            self.stream.write(self._status)
-            self.stream.flush()
+            self._put(self.stream, self._status)
+
+    def _put(self, stream: TextIO, text: str) -> None:
+        """Write it. That a disk is full is said once, and the work, which costs money, goes on without being seen."""
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) and stream is sys.stdout:
+                raise  # as `| head` does: nobody wants the rest
+            self.lost = error.strerror or str(error)
+            silence(stream)
+            if stream is sys.stdout:
+                self._put(sys.stderr, f"{self._red('error:')} standard output can't be written: {self.lost}\n")
 
 
 def _size() -> tuple[int, int]:

@@ -154,7 +154,8 @@ def _dockerfile_text(path: Path) -> str:
             hint="write one, set image.dockerfile, name an image that exists in image.uri, or use --skip-image",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"image.dockerfile: {str(path)!r} can't be read: {error}") from None
+        why = getattr(error, "strerror", "") or error
+        raise UserError(f"image.dockerfile: {str(path)!r} can't be read: {why}") from None
 
 
 def _has_ignore(context: Path, dockerfile: Path) -> bool:

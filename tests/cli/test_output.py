@@ -144,6 +144,16 @@ def test_verbose_logs_every_call_with_its_request_id(here: Project) -> None:
     assert json.loads(ended.out)["deploy"] == "tiny"
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here that not even root can read")
+def test_data_that_cannot_be_read(here: Project) -> None:
+    here.write("unreadable.yaml", "name: tiny\nimage: {uri: nginx}\ndata: /proc/self/mem\n")
+    ended = here.run("plan", "unreadable.yaml", "--local")
+    assert ended.code == 2
+    assert ended.err == (
+        "error: data: '/proc/self/mem' can't be read: Input/output error\n  allow reading it, or name another file\n"
+    )
+
+
 def test_text_is_folded_only_at_a_terminal() -> None:
     terminal = Terminal()
     assert not terminal.live
@@ -160,7 +170,7 @@ WRONG = [
     (["runs", "bset"], "verb: 'bset'", "did you mean best"),
     (["local", "xyz"], "action: 'xyz'", "choose from status, stop, reset"),
     (["import"], "the following arguments are required: --prefix", "see python -m reconciler import --help"),
-    ([], "the following arguments are required: COMMAND", "see python -m reconciler --help"),
+    ([], "which command?", "begin with python -m reconciler init; all of them: python -m reconciler --help"),
     (["plan", "--out"], "argument --out: expected one argument", "see python -m reconciler plan --help"),
 ]
 

@@ -125,6 +125,9 @@ def test_the_account_and_the_file(machine: Machine) -> None:
     (machine.folder / "deploy.yaml").write_text("name: tiny\nnmae: x\n")
     assert machine.line("deploy.yaml").startswith("NG    deploy.yaml: ")
     (machine.folder / "deploy.yaml").unlink()
+    (machine.folder / "deploy.yaml").symlink_to("/proc/self/mem")  # which not even root can read
+    assert "the file can't be read" in machine.line("deploy.yaml")
+    (machine.folder / "deploy.yaml").unlink()
     assert machine.line("deploy.yaml").startswith("SKIP  deploy.yaml: not there")
     assert machine.line("region").startswith("NG    region: none is set\n      fix: set AWS_REGION")
     assert machine.line("region", AWS_DEFAULT_REGION="eu-west-1").startswith("OK    region: eu-west-1")

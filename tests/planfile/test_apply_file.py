@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -265,7 +266,9 @@ def test_it_overwrites_plans_and_nothing_else(planned: Project) -> None:
     assert (planned.folder / "deploy.yaml").read_text() == before
     refused = planned.run("plan", "--out", "no/such/folder.json")
     assert refused.code == 2
-    assert "can't be written" in refused.err
+    assert "there is no folder no/such" in refused.err
+    assert "/dev/null is no regular file" in planned.run("plan", "--out", "/dev/null").err
+    assert Path("/dev/null").is_char_device()
     assert sorted(path.name for path in planned.folder.iterdir()) == ["deploy.yaml", "plan.json", "prices.csv"]
 
 

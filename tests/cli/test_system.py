@@ -1,0 +1,111 @@
+"""What this machine refuses, and how the program was called: one clear message, the right exit code, no traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.main import main
+from reconciler.cli.program import program, typed
+from reconciler.cli.system import excuse
+
+ROOT = Path(__file__).parents[2]
+FULL = Path("/dev/full")
+
+
+def shell(command: str, folder: Path, *options: str) -> tuple[int, str, str]:
+    """How a command line ends in a shell, where `r` is the program: exit code, standard output and error."""
+    python = " ".join([sys.executable, *options, "-m", "reconciler"])
+    text = f'r() {{ {python} "$@"; }}; {command}'
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", text], cwd=folder, env=environ, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "deploy.yaml").write_text("name: tiny\nimage: {uri: nginx}\n")
+    return tmp_path
+
+
+@pytest.mark.skipif(not FULL.is_char_device(), reason="no /dev/full here")
+@pytest.mark.parametrize("command", ["show", "show --json", "completion bash"])
+def test_a_full_disk_is_said_and_no_success(command: str, folder: Path) -> None:
+    code, _, err = shell(f"r {command} >{FULL}", folder)
+    assert (code, err) == (1, "error: standard output can't be written: No space left on device\n")
+    assert shell(f"r {command} >{FULL} 2>&1", folder)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("r show >&-", 0), ("r show <&- 2>&-", 0), ("r --version >&-", 0), ("r none >&- 2>&-", 2),
+        ("r --help | true; exit ${PIPESTATUS[0]}", 0), ("r none 2>&1 | true; exit ${PIPESTATUS[0]}", 2),
+    ],
+)  # fmt: skip
+def test_nobody_has_to_listen(command: str, code: int, folder: Path) -> None:
+    ended, _, err = shell(command, folder)
+    assert (ended, err) == (code, "")
+
+
+def test_who_stops_reading_ends_it(folder: Path) -> None:
+    ended, _, err = shell("r show | true; exit ${PIPESTATUS[0]}", folder)
+    assert (ended, err) == (141, "")
+
+
+def test_characters_that_an_output_lacks_are_no_error(folder: Path) -> None:
+    (folder / "deploy.yaml").write_text("name: tiny\nimage: {uri: nginx}\ntags: {who: Zoë}\n")
+    code, out, _ = shell("PYTHONIOENCODING=ascii r show", folder)
+    assert code == 0
+    assert "who: Zo?" in out
+
+
+def test_a_python_without_the_packages(folder: Path) -> None:
+    hint = "in a checkout: `make demo`, then .venv/bin/python -m reconciler; else pip install '.[local]' there"
+    code, out, err = shell("r plan", folder, "-S")
+    what, line = err.splitlines()
+    assert what.startswith("error: pydantic isn't installed in the Python that runs this, /")
+    assert (code, out, line) == (2, "", f"  {hint}")
+    told = json.loads(shell("r plan --json", folder, "-S")[1])
+    assert (told["version"], told["exit_code"], told["hint"]) == (1, 2, hint)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "results/a"), "results/a: Permission denied"),
+        (OSError(28, "No space left on device", b"bytes"), "the operating system refused something: No space left"),
+        (OSError(18, "Invalid cross-device link", "a", None, "b"), "a to b: Invalid cross-device link"),
+        (ModuleNotFoundError("no", name="yaml.nodes"), "yaml.nodes isn't installed"),
+        (ModuleNotFoundError("no", name="reconciler.plna"), None),  # which is a bug of ours
+        (OSError("cannot read"), None),
+        (ValueError("x"), None),
+    ],
+)
+def test_whose_fault_an_error_is(error: Exception, said: str | None) -> None:
+    found = excuse(error)
+    assert (found is None) if said is None else (found is not None and str(found).startswith(said))
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ("/home/me/.local/bin/reconciler", "reconciler"), ("reconciler", "reconciler"),
+        ("C:/bin/reconciler.exe", "reconciler"), ("/x/reconciler/__main__.py", "python -m reconciler"),
+    ],
+)  # fmt: skip
+def test_what_to_type_is_what_was_typed(
+    argv: str, expected: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [argv])
+    assert program() == expected
+    assert typed("run `python -m reconciler plan`") == f"run `{expected} plan`"
+    assert main(["init", str(folder)]) == 0
+    assert f"\n  {expected} plan {folder / 'deploy.yaml'} " in capsys.readouterr().out
+    assert main([]) == 2
+    assert f"begin with {expected} init; all of them: {expected} --help" in capsys.readouterr().err
