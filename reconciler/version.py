@@ -25,7 +25,7 @@ def _built() -> str:
 def _checkout() -> str:
     if not (PACKAGE.parent / ".git").exists():
         return ""
-    from reconciler.config.git import commit
+    from reconciler.git import commit
 
     return commit(PACKAGE.parent) or ""
 

@@ -13,18 +13,19 @@ from typing import Any
 from reconciler.aws.calls import Aws
 from reconciler.cli import github
 from reconciler.cli.common import Target, deployment, plan_options, target, where_line
+from reconciler.cli.failure import NOT_LAUNCHED
 from reconciler.cli.program import program
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.saved import SavedPlan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.steps import Steps, outcome_json, show_outcome
 from reconciler.cli.terminal import Terminal
-from reconciler.cli.verdict import NOT_LAUNCHED, verdict
+from reconciler.cli.verdict import verdict
 from reconciler.cli.work import Work, work_of
-from reconciler.config.git import commit
 from reconciler.deployment import Deployment, Seen
 from reconciler.errors import Interrupted, PlanDrift
 from reconciler.execute import Outcome, execute
+from reconciler.git import commit
 from reconciler.image.kind import ImageKind, ImageSpec
 from reconciler.image.scan import check
 from reconciler.lock import Lock

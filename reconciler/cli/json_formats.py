@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from reconciler.cli.failure import FAILURES
 from reconciler.cli.json_shapes import (
     FINDING,
     FINDINGS,
@@ -24,7 +25,7 @@ from reconciler.cli.json_shapes import (
     texts,
     yes_no,
 )  # fmt: skip
-from reconciler.cli.verdict import FAILURES, NAMES
+from reconciler.cli.verdict import NAMES
 from reconciler.run.record import Run, State
 
 PLAN = Path(__file__).with_name("plan.schema.json")

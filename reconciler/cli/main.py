@@ -90,7 +90,7 @@ def _told(module: str, terminal: Terminal, error: ReconcilerError, *, bare: bool
 
 def _failed(module: str, terminal: Terminal, code: int, error: ReconcilerError) -> int:
     """The exit code of a command that didn't do its work: never one that a task could have ended with."""
-    from reconciler.cli.verdict import ENDS_AS_THE_TASK, failure, ours
+    from reconciler.cli.failure import ENDS_AS_THE_TASK, failure, ours
 
     code = ours(module, code)
     if terminal.as_json and not terminal.told:

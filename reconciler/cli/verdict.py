@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.errors import AwsError, ReconcilerError
+from reconciler.cli.failure import INTERRUPTED, LOST_SIGHT, NOT_LAUNCHED, PIPE, WRONG_INPUT, without_run
+from reconciler.errors import ReconcilerError
 from reconciler.run.record import Run, State
 from reconciler.run.retry import Event
 
 RESERVED_BY_US = 119  # the task failed with a code that is one of ours
-NOT_LAUNCHED = 120  # we failed, and no task was launched
-LOST_SIGHT = 121  # we failed while a task was under way
 NO_CODE = 122  # the program never ran, or ECS gives no exit code
 STOPPED = 123  # stopped by somebody, or by `run.max_duration`
 SOME_FAILED = 124  # some runs of a sweep failed
-WRONG_INPUT, INTERRUPTED, PIPE = 2, 130, 141
 OURS = frozenset(
     {WRONG_INPUT, RESERVED_BY_US, NOT_LAUNCHED, LOST_SIGHT, NO_CODE, STOPPED, SOME_FAILED, INTERRUPTED, PIPE}
 )
 
-ENDS_AS_THE_TASK = ("apply", "watch")
 STOPS = (Event.STOPPED, Event.TIMEOUT)
 NAMES = {
     Event.SUCCESS: "succeeded",
@@ -35,10 +32,6 @@ NAMES = {
     Event.TIMEOUT: "timeout",
     Event.LOST: "lost",
 }
-FAILURES = {
-    1: "tool-failed", NOT_LAUNCHED: "tool-failed", LOST_SIGHT: "lost-sight", WRONG_INPUT: "wrong-input",
-    INTERRUPTED: "interrupted", PIPE: "interrupted",
-}  # fmt: skip
 
 
 class RunFailed(ReconcilerError):
@@ -61,26 +54,6 @@ def exit_code(run: Run) -> int:
 def verdict(run: Run | None, code: int) -> dict[str, Any]:
     """`result`, the command's `exit_code`, and the task's own as `task_exit_code`. run: None when there was none."""
     if run is None or not run.state.over:
-        result = "nothing-to-run" if code == 0 else FAILURES.get(code, "tool-failed")
-        return {"result": result, "exit_code": code, "task_exit_code": None}
+        return without_run(code)
     result = "stopped" if run.state is State.STOPPED else NAMES[run.event]
     return {"result": result, "exit_code": code, "task_exit_code": run.exit_code}
-
-
-def failure(code: int, error: ReconcilerError, *, verdict_too: bool = False) -> dict[str, Any]:
-    """The object that a command prints with --json when it ends without having done its work."""
-    found: dict[str, Any] = {"version": 1, "error": str(error), "exit_code": code}
-    if error.hint:
-        found["hint"] = error.hint
-    if isinstance(error, AwsError):
-        found["aws"] = {"service": error.service, "operation": error.operation, "code": error.code}
-        found["aws"]["request_id"] = error.request_id
-    if problems := getattr(error, "errors", ()):
-        keys = ("file", "line", "column", "path", "message", "fix")
-        found["problems"] = [{key: getattr(one, key) for key in keys} for one in problems]
-    return {**found, "verdict": verdict(None, code)} if verdict_too else found
-
-
-def ours(module: str, code: int) -> int:
-    """A failure's exit code: those that may end with a task's code have another for it than 1."""
-    return NOT_LAUNCHED if code == 1 and module in ENDS_AS_THE_TASK else code

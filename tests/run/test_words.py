@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from reconciler.cli import runs as runs_command
+from reconciler.cli.failure import ours
 from reconciler.cli.loglines import readable
 from reconciler.cli.runs import flat, row
 from reconciler.cli.terminal import Terminal
-from reconciler.cli.verdict import OURS, exit_code, ours, verdict
+from reconciler.cli.verdict import OURS, exit_code, verdict
 from reconciler.config.sweep import Sweep
 from reconciler.prices import task_cost
 from reconciler.run.links import console, log_link, task_link
