@@ -134,7 +134,7 @@ class Aws:
 
     def pages(self, service: str, operation: str, key: str, /, **params: Any) -> Iterator[Any]:
         """All items under `key` of a paged answer."""
-        tokens = paging(self.client(service), operation)
+        tokens = paging(self._clients.get(service, operation), operation)
         while True:
             answer = self.call(service, operation, **params)
             yield from answer.get(key) or ()
@@ -247,7 +247,7 @@ class Aws:
         if operation.startswith("Create"):
             # Before the call: if its answer is lost, it may have been made.
             self._remember(params)
-        method = getattr(self.client(service), method_of(operation))
+        method = getattr(self._clients.get(service, operation), method_of(operation))
         began = self.clock.now()
         try:
             with self._slots:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from reconciler import __version__
 from reconciler.errors import UserError
 
 TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
@@ -30,27 +31,33 @@ class Clients:
         self._region, self._session, self._endpoint_url = region, session, endpoint_url
         self._is_write, self._before_write = is_write, before_write
         self._clients: dict[str, Any] = {}
+        self._replaced: list[Any] = []
         self._lock = threading.Lock()
 
-    def get(self, service: str) -> Any:
-        """The client of a service. Sessions aren't thread-safe, so clients are made one after another."""
-        if (client := self._clients.get(service)) is not None:
+    def get(self, service: str, operation: str = "") -> Any:
+        """The client of a service, which has this operation. Sessions aren't thread-safe, so they are made by turns."""
+        if (client := self._clients.get(service)) is not None and _has(client, operation):
             return client
         with self._lock:
             if service not in self._clients:
+                self._clients[service] = self._make(service)
+            if not _has(self._clients[service], operation):
+                self._replaced.append(self._clients[service])  # another thread may be using it
+                self._session.get_component("data_loader").whole.add(service)
                 self._clients[service] = self._make(service)
             return self._clients[service]
 
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
-            clients, self._clients = self._clients, {}
-        for client in clients.values():
+            clients, self._clients, self._replaced = [*self._clients.values(), *self._replaced], {}, []
+        for client in clients:
             client.close()
 
     def _make(self, service: str) -> Any:
         if self._session is None:
             self._session = new_session()
+        from botocore import __version__ as botocore_version
         from botocore.config import Config
 
         config = Config(
@@ -60,7 +67,8 @@ class Clients:
             connect_timeout=self._patience or 10,
             read_timeout=self._patience or 60,
             s3={"addressing_style": "path"} if self._endpoint_url else None,
-            user_agent_extra="reconciler",
+            # Said as a whole, since botocore would put its own together anew, twice for each request.
+            user_agent=f"reconciler/{__version__} Botocore/{botocore_version}",
         )
         name = service.removesuffix("-transfer")
         with understood():
@@ -117,6 +125,10 @@ def new_session(*keys: str) -> Any:
     if keys:
         session.set_credentials(*keys)
     return session
+
+
+def _has(client: Any, operation: str) -> bool:
+    return not operation or hasattr(client, method_of(operation))
 
 
 def method_of(operation: str) -> str:

@@ -2,7 +2,8 @@
 
 Of the time of a plan with no changes a fifth went into reading them: a megabyte of documentation, 830 operations of EC2
 and the endpoints of 400 services. What is left of each is kept in the user's cache folder for the next start; a cache
-that can't be written or read costs time and nothing else.
+that can't be written or read costs time and nothing else. A client has a method for each operation of its model, so
+that a small model is made into a client sooner too.
 """
 
 from __future__ import annotations
@@ -19,26 +20,70 @@ from botocore import __version__
 from botocore.exceptions import DataNotFoundError
 from botocore.loaders import Loader
 
-FORM = "1"  # of what is kept; changes whenever `without_rest` or `only_known` do
+FORM = "2"  # of what is kept; changes whenever `without_rest` or `only_known` do
 SERVICES = (
     "cloudwatch", "ec2", "ecr", "ecs", "events", "iam", "logs", "s3", "scheduler", "secretsmanager", "service-quotas",
     "sns", "sqs", "ssm", "sts",
 )  # fmt: skip
-EC2 = (
-    "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "CreateSecurityGroup", "CreateTags",
-    "DeleteSecurityGroup", "DeleteTags", "DescribeNetworkInterfaces", "DescribeRouteTables", "DescribeSecurityGroups",
-    "DescribeSubnets", "DescribeVpcEndpoints", "DescribeVpcs", "RevokeSecurityGroupEgress",
-    "RevokeSecurityGroupIngress",
-)  # fmt: skip
+# The operations that the usual commands call. Others work too: the first one makes the client anew, of the whole model.
+USUAL = {
+    "ec2": (
+        "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "CreateSecurityGroup", "CreateTags",
+        "DeleteSecurityGroup", "DeleteTags", "DescribeNetworkInterfaces", "DescribeRouteTables",
+        "DescribeSecurityGroups", "DescribeSubnets", "DescribeVpcEndpoints", "DescribeVpcs",
+        "RevokeSecurityGroupEgress", "RevokeSecurityGroupIngress",
+    ),
+    "ecr": (
+        "BatchGetImage", "CreateRepository", "DeleteRepository", "DescribeImageScanFindings", "DescribeImages",
+        "DescribeRepositories", "GetAuthorizationToken", "GetLifecyclePolicy", "GetRepositoryPolicy",
+        "ListTagsForResource", "PutLifecyclePolicy", "TagResource", "UntagResource",
+    ),
+    "ecs": (
+        "CreateCluster", "DeleteCluster", "DeregisterTaskDefinition", "DescribeClusters", "DescribeServices",
+        "DescribeTaskDefinition", "DescribeTasks", "ListTaskDefinitions", "ListTasks", "RegisterTaskDefinition",
+        "RunTask", "StopTask", "TagResource", "UntagResource",
+    ),
+    "iam": (
+        "AttachRolePolicy", "AttachUserPolicy", "CreateOpenIDConnectProvider", "CreatePolicy", "CreatePolicyVersion",
+        "CreateRole", "CreateUser", "DeleteAccessKey", "DeleteOpenIDConnectProvider", "DeletePolicy",
+        "DeletePolicyVersion", "DeleteRole", "DeleteRolePolicy", "DeleteUser", "DetachRolePolicy", "DetachUserPolicy",
+        "GetAccountAuthorizationDetails", "GetLoginProfile", "GetOpenIDConnectProvider", "GetPolicy",
+        "GetPolicyVersion", "GetRole", "GetRolePolicy", "GetUser", "GetUserPolicy", "ListAccessKeys",
+        "ListAttachedRolePolicies", "ListAttachedUserPolicies", "ListEntitiesForPolicy", "ListGroupsForUser",
+        "ListInstanceProfilesForRole", "ListPolicyVersions", "ListRolePolicies", "ListRoles", "ListUserPolicies",
+        "PutRolePolicy", "TagPolicy", "TagRole", "TagUser", "UntagPolicy", "UntagRole", "UntagUser",
+        "UpdateAssumeRolePolicy", "UpdateRole",
+    ),
+    "logs": (
+        "CreateLogGroup", "DeleteLogGroup", "DescribeLogGroups", "GetLogEvents", "ListTagsForResource",
+        "PutRetentionPolicy", "TagResource", "UntagResource",
+    ),
+    "s3": (
+        "AbortMultipartUpload", "CompleteMultipartUpload", "CreateBucket", "CreateMultipartUpload", "DeleteBucket",
+        "DeleteObject", "DeleteObjects", "GetBucketAcl", "GetBucketEncryption", "GetBucketLifecycleConfiguration",
+        "GetBucketPolicy", "GetBucketTagging", "GetBucketVersioning", "GetObject", "GetPublicAccessBlock",
+        "HeadBucket", "HeadObject", "ListBuckets", "ListMultipartUploads", "ListObjectVersions", "ListObjectsV2",
+        "PutBucketLifecycleConfiguration", "PutBucketTagging", "PutBucketVersioning", "PutObject",
+        "PutPublicAccessBlock", "UploadPart",
+    ),
+    "ssm": (
+        "AddTagsToResource", "DeleteParameter", "GetParameter", "GetParameters", "GetParametersByPath",
+        "ListTagsForResource", "PutParameter", "RemoveTagsFromResource",
+    ),
+}  # fmt: skip
 
 
 class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
-    """botocore's loader of models. cache: the folder for what is kept, or None."""
+    """botocore's loader of models. cache: the folder for what is kept, or None.
+
+    whole: the services whose model is to have all operations.
+    """
 
     def __init__(self, search_paths: list[str], cache: Path | None) -> None:
         super().__init__(extra_search_paths=search_paths)
         self._kept = cache
         self._small_ones: dict[str, Any] = {}
+        self.whole: set[str] = set()
 
     def list_available_services(self, type_name: str) -> list[str]:
         """The known ones: botocore would look at the folders of all 400 to know that ours is one of them."""
@@ -49,9 +94,9 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
         load = super().load_service_model
         if type_name != "service-2":
             return load(service_name, type_name, api_version)
-        operations = EC2 if service_name == "ec2" else None
+        operations = None if service_name in self.whole else USUAL.get(service_name)
         return self._small(
-            f"{service_name}-{api_version or 'latest'}",
+            f"{service_name}-{api_version or 'latest'}{'-usual' if operations else ''}",
             lambda: without_rest(load(service_name, type_name, api_version), operations),
         )
 
@@ -75,7 +120,9 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
         if self._kept is None:
             return make()
         # A folder of models that the user added (AWS_DATA_PATH) makes another one.
-        paths = sha256("\n".join((FORM, __version__, *SERVICES, *EC2, *self.search_paths)).encode()).hexdigest()[:16]
+        paths = sha256(
+            "\n".join((FORM, __version__, repr((SERVICES, USUAL)), *self.search_paths)).encode()
+        ).hexdigest()[:16]
         file = self._kept / paths / f"{name}.json"
         with contextlib.suppress(OSError, ValueError):
             return json.loads(file.read_bytes())

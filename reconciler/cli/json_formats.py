@@ -30,7 +30,6 @@ from reconciler.run.record import Run, State
 
 PLAN = Path(__file__).with_name("plan.schema.json")
 
-
 OUTCOME: dict[str, Schema] = {
     "done": some(text(), "the addresses (`KIND.NAME`) of the steps that were done"),
     "failed": some(shape("", {"resource": text("its address"), "error": text("why")}), "the steps that failed"),
