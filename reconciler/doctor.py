@@ -184,7 +184,7 @@ def account(aws: Aws, deploy: Deploy | None) -> tuple[Finding, str]:
     try:
         answer = aws.call("sts", "GetCallerIdentity")
     except Unreachable as error:
-        return ng("account", f"AWS doesn't answer: {error.reason}", NETWORK), ""
+        return ng("account", f"AWS doesn't answer: {error.reason}", error.hint or NETWORK), ""
     except AwsError as error:
         wrong = error.code in CREDENTIALS
         return ng("account", f"AWS refuses the credentials: {error.reason}" if wrong else str(error), error.hint), ""

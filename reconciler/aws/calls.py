@@ -168,11 +168,12 @@ class Aws:
         def move() -> dict[str, Any]:
             from boto3.exceptions import S3UploadFailedError
             from botocore.exceptions import BotoCoreError, ClientError
+            from botocore.parsers import ResponseParserError
 
             try:
                 with self._transfers:
                     getattr(self.client(TRANSFER), method)(**params)
-            except (S3UploadFailedError, ClientError, BotoCoreError) as error:
+            except (S3UploadFailedError, ClientError, BotoCoreError, ResponseParserError) as error:
                 # boto3 puts the error's text into one of its own, from which the code can't be told.
                 cause = error.__context__ if isinstance(error, S3UploadFailedError) else error
                 known = cause if isinstance(cause, Exception) else error

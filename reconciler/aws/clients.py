@@ -60,6 +60,8 @@ class Clients:
         from botocore import __version__ as botocore_version
         from botocore.config import Config
 
+        from reconciler.aws.foreign import refuse
+
         config = Config(
             # A transfer's calls aren't made one by one by `Aws.call`, so botocore retries those.
             retries={"total_max_attempts": 6 if service == TRANSFER else 1, "mode": "standard"},
@@ -75,6 +77,7 @@ class Clients:
             client = self._maker(service)(
                 name, region_name=self._region, endpoint_url=self._endpoint_url, config=config
             )
+        client.meta.events.register("before-parse", refuse)
         if service == TRANSFER:
             client.meta.events.register("before-call.s3", self._check)
             for operation in ("PutObject", "CompleteMultipartUpload"):

@@ -14,6 +14,7 @@ from reconciler.aws.errors import Fault, Rule, classify
 from reconciler.aws.iam_actions import action_of
 from reconciler.errors import AlreadyThere, AwsError, Denied, Gone, ReconcilerError, Unreachable, UserError
 
+SHORT = 5.0  # seconds for what won't get better by waiting
 NOT_SENT = "unreachable"  # the code of an error that came before anything was sent
 TYPES: dict[Fault, type[AwsError]] = {
     Fault.ALREADY_THERE: AlreadyThere, Fault.GONE: Gone, Fault.DENIED: Denied, Fault.BROKEN: Unreachable,
@@ -45,6 +46,8 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
     from botocore import exceptions as botocore
     from botocore.parsers import ResponseParserError
 
+    from reconciler.aws.foreign import HINT, Foreign
+
     if isinstance(error, botocore.ClientError):
         return answered(service, operation, error.response, fresh=fresh)
     if isinstance(error, botocore.NoCredentialsError | botocore.PartialCredentialsError):
@@ -52,11 +55,13 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
             f"no AWS credentials: {error}",
             hint="run `aws configure` or `aws sso login`, set AWS_PROFILE, or try it without an account: --local",
         )
-    if isinstance(error, botocore.EndpointConnectionError | botocore.ConnectTimeoutError):
-        # Nobody answers at this address: worth a few tries, not half a minute.
-        hint = f"is {region!r} a region, and is the network there?"
-        unreachable = Unreachable(service, operation, NOT_SENT, str(error), hint=hint)
-        return Failed(Rule(Fault.BROKEN, service, "", budget=5.0), unreachable)
+    if isinstance(error, botocore.ConnectionError):
+        # Nobody answers at this address, or not who should: worth a few tries, not half a minute.
+        unreachable = Unreachable(service, operation, NOT_SENT, str(error), hint=_no_way(error, region))
+        return Failed(Rule(Fault.BROKEN, service, "", budget=SHORT), unreachable)
+    if isinstance(error, Foreign):
+        foreign = Unreachable(service, operation, "not AWS's answer", str(error), hint=HINT)
+        return Failed(Rule(Fault.BROKEN, service, "", budget=SHORT), foreign)
     if isinstance(error, botocore.HTTPClientError):
         lost = Unreachable(service, operation, "connection lost", str(error), hint="run the command again")
         return Failed(Rule(Fault.BROKEN, service, "", budget=30.0), lost)
@@ -67,6 +72,21 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
     if isinstance(error, botocore.ParamValidationError):
         return ReconcilerError(f"{service}:{operation}: {error}")
     return UserError(f"{service}:{operation}: {error}", hint="check AWS_PROFILE and ~/.aws/config")
+
+
+def _no_way(error: Exception, region: str) -> str:
+    """What to look at when there is no way to AWS."""
+    from botocore import exceptions as botocore
+
+    from reconciler.aws.foreign import HINT_TLS
+
+    if isinstance(error, botocore.ProxyConnectionError):
+        return "that is the proxy of HTTPS_PROXY: is it right, and is it there?"
+    if isinstance(error, botocore.SSLError):
+        return HINT_TLS
+    if not any(name in str(error) for name in (".amazonaws.com", ".api.aws")):
+        return "is something there to answer? AWS_ENDPOINT_URL, or ~/.aws/config, says to ask there instead of AWS"
+    return f"is {region!r} a region, and is the network there?"
 
 
 def answered(service: str, operation: str, response: Mapping[str, Any], *, fresh: bool) -> Failed:

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class Target:
             endpoint_url=self.endpoint,
             read_only=read_only,
             clock=StoppableClock(self.stop),
-            on_wait=terminal.log.waiting if terminal.log else lambda waiting: _tell(terminal, waiting),
+            on_wait=terminal.log.waiting if terminal.log else Patience(terminal).tell,
             on_call=terminal.log.call if terminal.log else lambda call: None,
         )
 
@@ -181,6 +182,20 @@ class _Progress:
         self.terminal.status("" if share >= 1 else f"  uploading {key} [{bar:<30}] {share:4.0%} of {size / 1e6:.1f} MB")
 
 
-def _tell(terminal: Terminal, waiting: Waiting) -> None:
-    if waiting.seconds > 2:
-        terminal.note(f"  {waiting}")
+class Patience:
+    """Says what is waited for, now and then: many calls may wait for the same."""
+
+    EVERY = 5.0  # seconds
+
+    def __init__(self, terminal: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
+        self._terminal, self._clock = terminal, clock
+        self._last = -self.EVERY
+        self._lock = threading.Lock()
+
+    def tell(self, waiting: Waiting) -> None:
+        """Say it, unless something was said a moment ago."""
+        with self._lock:
+            if waiting.seconds <= 2 or self._clock() - self._last < self.EVERY:
+                return
+            self._last = self._clock()
+        self._terminal.note(f"  {waiting}")
