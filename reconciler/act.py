@@ -49,7 +49,7 @@ class Actor:
                     kind.create(self.aws, want)
                 elif changes := diff(want, seen.spec):
                     kind.update(self.aws, want, seen, changes)
-                return self._settle(kind, want)
+                return self._settle(kind, want, seen)
             except (AlreadyThere, Unreachable):
                 # Made by an earlier call of ours whose answer was lost, half made, or by somebody else: look.
                 if self.aws.clock.now() - started >= UNSURE:
@@ -94,8 +94,9 @@ class Actor:
             raise PlanDrift(f"{want.address} appeared meanwhile with another {fixed[0]}", hint="run `plan` again")
         return True
 
-    def _settle(self, kind: AnyKind, want: Spec) -> Observed[Any]:
+    def _settle(self, kind: AnyKind, want: Spec, seen: Observed[Any] | None) -> Observed[Any]:
         """Observe until it is as wanted. What doesn't become so is put once more, then given up."""
+        earlier = seen.attributes.get("failure", "") if seen is not None else ""
         started, attempt, again, was = self.aws.clock.now(), 0, False, False
         while True:
             there = self._look(kind, want)
@@ -103,13 +104,15 @@ class Actor:
             progress = there.attributes.get("progress", "") if there is not None else ""
             if there is not None and not changes and _ready(there):
                 return there
-            if was and changes and progress:
-                # A deployment that failed: AWS went back from it, or gave it up.
+            failure = there.attributes.get("failure", "") if there is not None else ""
+            if changes and (failure != earlier or (was and progress)):
+                # A deployment that failed: AWS went back from it, or gave it up. That may have been between two looks.
                 back = f"{changes[0].path}: {changes[0].before}"
-                raise NotSettled(f"{want.address} failed ({back}): {progress}", hint=TRY_AGAIN)
+                raise NotSettled(f"{want.address} failed ({back}): {progress or failure}", hint=TRY_AGAIN)
             was = was or (there is not None and not changes)
             waited = self.aws.clock.now() - started
-            if waited >= SLOW.get(want.kind, SETTLE):
+            done = there is not None and _ready(there)  # AWS has ended its work, and it isn't as wanted
+            if waited >= (SETTLE if done else SLOW.get(want.kind, SETTLE)):
                 what = "doesn't show" if there is None else "isn't ready"
                 what = f"still has another {changes[0].path}" if changes else what
                 progress = f" ({progress})" if progress else ""

@@ -10,7 +10,7 @@ from pydantic import PlainSerializer
 from reconciler.aws.calls import Aws
 from reconciler.canonical import StringSet
 from reconciler.kinds import tags
-from reconciler.kinds.service_progress import primary, progress
+from reconciler.kinds.service_progress import last_failure, primary, progress
 from reconciler.kinds.weights import Weight, strategy, weights
 from reconciler.spec import Changes, Grants, Observed, Ref, Spec, touches
 
@@ -84,6 +84,8 @@ class Service:
             tags=tags.mapping(live.get("tags"), "key", "value"),
         )
         attributes = {"arn": live["serviceArn"]}
+        if failure := last_failure(live):
+            attributes["failure"] = failure
         if going := progress(aws, spec.place, live):
             attributes |= {"status": "DEPLOYING", "progress": going}
         return Observed(spec, attributes, going)

@@ -30,6 +30,12 @@ def primary(live: Mapping[str, Any]) -> Mapping[str, Any]:
     return next((one for one in live.get("deployments") or () if one["status"] == "PRIMARY"), {})
 
 
+def last_failure(live: Mapping[str, Any]) -> str:
+    """What ECS says of the last deployment that failed, which it names; empty for none."""
+    said = (event["message"] for event in live.get("events") or ())
+    return next((message for message in said if "deployment failed" in message), "")
+
+
 def _why(aws: Aws, place: Mapping[str, str], live: Mapping[str, Any]) -> str:
     """How the last of its tasks ended, and what ECS says."""
     listed = {"cluster": place["cluster"], "serviceName": place["service"], "desiredStatus": "STOPPED"}

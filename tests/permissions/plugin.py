@@ -41,9 +41,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     problems = undeclared(RECORDER.seen)
     if _whole(config) and session.testsfailed == 0:
         problems += unused(RECORDER.seen)
-    elif config.getoption("last_failed", False) and config.cache is not None:
+    elif _again(config) and config.cache is not None:
         problems += config.cache.get(CACHE, [])  # running the failed tests again doesn't put these right
-    if config.cache is not None and not config.getoption("last_failed", False):
+    if config.cache is not None and not _again(config):
         config.cache.set(CACHE, problems)
     if problems:
         reporter = config.pluginmanager.get_plugin("terminalreporter")
@@ -56,5 +56,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _whole(config: pytest.Config) -> bool:
     """Whether all tests of the suite were asked for."""
-    chosen = [config.getoption(name, None) for name in ("keyword", "markexpr", "last_failed", "deselect", "maxfail")]
+    chosen = [config.getoption(name) for name in ("keyword", "markexpr", "lf", "deselect", "maxfail")]
     return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not any(chosen)
+
+
+def _again(config: pytest.Config) -> bool:
+    """Whether only those are run that failed the last time."""
+    return bool(config.getoption("lf"))

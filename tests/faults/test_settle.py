@@ -1,0 +1,103 @@
+"""When a write is through, has failed, or is given up: what is observed after it, as scripts of a service."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, cast
+
+import pytest
+
+from reconciler.act import Actor
+from reconciler.aws.calls import Aws, Waiting
+from reconciler.errors import NotSettled
+from reconciler.kinds.ecs_service import ServiceSpec
+from reconciler.spec import Changes, Observed, Spec
+from tests.lab_client import SkippingClock
+
+OLD, NEW = ServiceSpec(name="c/s", task_definition="td:1"), ServiceSpec(name="c/s", task_definition="td:2")
+EVENT = "(service s) (deployment ecs-svc/{}) deployment failed: tasks failed to start."
+FIRST, SECOND = EVENT.format(1), EVENT.format(2)
+Seen = Observed[ServiceSpec]
+
+
+def seen(spec: ServiceSpec, failure: str = "", progress: str = "") -> Seen:
+    going = {"status": "DEPLOYING", "progress": progress} if progress else {}
+    return Observed(spec, {"arn": "arn:aws:ecs:s", "failure": failure, **going})
+
+
+class Scripted:
+    """A kind whose observations are given; the last one stays."""
+
+    spec: ClassVar[type[Spec]] = ServiceSpec
+
+    def __init__(self, looks: Sequence[Seen | None]) -> None:
+        self.looks, self.writes = list(looks), 0
+
+    def observe(self, aws: Aws, wants: Sequence[ServiceSpec]) -> Mapping[str, Seen]:
+        one = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        return {} if one is None else {one.spec.name: one}
+
+    def create(self, aws: Aws, want: ServiceSpec) -> None:
+        self.writes += 1
+
+    def update(self, aws: Aws, want: ServiceSpec, seen: Seen, changes: Changes) -> None:
+        self.writes += 1
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        raise AssertionError
+
+
+class Place:
+    """As much of `Aws` as waiting takes."""
+
+    def __init__(self) -> None:
+        self.clock = SkippingClock()
+        self.on_wait: Callable[[Waiting], None] = lambda waiting: None
+
+
+def settle(before: Seen | None, *looks: Seen | None) -> tuple[Scripted, float, Any]:
+    """The kind, the seconds that it took, and what came of it: an observation or an error."""
+    kind, place = Scripted(looks), Place()
+    actor = Actor(cast(Aws, place), {"service": cast(Any, kind)}, "d", frozenset(), threading.Event())
+    began = place.clock.now()
+    try:
+        found: Any = actor.make(NEW, before)
+    except NotSettled as error:
+        found = error
+    return kind, place.clock.now() - began, found
+
+
+THROUGH = [
+    pytest.param(seen(OLD), [seen(NEW)], 1, id="at once"),
+    pytest.param(None, [None, None, seen(NEW)], 1, id="not seen at first"),
+    pytest.param(seen(OLD), [seen(OLD), seen(NEW, progress="0 of 2"), seen(NEW)], 1, id="an old answer, then progress"),
+    pytest.param(seen(OLD, FIRST), [seen(OLD, FIRST), seen(NEW, FIRST)], 1, id="an earlier failure is past"),
+    pytest.param(seen(OLD), [*[seen(NEW, progress="0 of 2")] * 100, seen(NEW)], 1, id="minutes of progress"),
+    pytest.param(seen(OLD), [*[seen(OLD)] * 8, seen(NEW)], 2, id="lost, and put again"),
+]
+
+
+@pytest.mark.parametrize(("before", "looks", "writes"), THROUGH)
+def test_it_shows(before: Seen | None, looks: list[Seen | None], writes: int) -> None:
+    kind, _, found = settle(before, *looks)
+    assert (found, kind.writes) == (seen(NEW, found.attributes["failure"]), writes)
+
+
+FAILED = [
+    pytest.param(seen(OLD), [seen(OLD, FIRST)], FIRST, 1, id="failed and rolled back before the first look"),
+    pytest.param(seen(OLD, FIRST), [seen(NEW, FIRST, "0 of 2"), seen(OLD, SECOND)], SECOND, 1, id="between two looks"),
+    pytest.param(seen(OLD), [seen(NEW, "", "0 of 2"), seen(OLD, "", "1 of 2")], "1 of 2", 1, id="on the way back"),
+    pytest.param(seen(OLD), [seen(OLD)], "still has another task_definition", 200, id="steady and never as wanted"),
+    pytest.param(seen(OLD), [seen(NEW, "", "0 of 2")], "isn't ready 9", 1000, id="never ready"),
+    pytest.param(None, [None], "doesn't show 9", 1000, id="never there"),
+]
+
+
+@pytest.mark.parametrize(("before", "looks", "says", "within"), FAILED)
+def test_it_fails(before: Seen | None, looks: list[Seen | None], says: str, within: float) -> None:
+    _, seconds, found = settle(before, *looks)
+    assert isinstance(found, NotSettled)
+    assert says in str(found)
+    assert "service.c/s" in str(found)
+    assert seconds < within
