@@ -1,12 +1,13 @@
 """Each command with nothing but its printed policy, held to it by the embedded AWS's IAM.
 
-That judges resources and the conditions it knows (docs/permissions.md says which). moto's own enforcement can't be
-used: it judges almost every service's calls as if they were about `*`, which no policy here names.
+That judges resources and the conditions it knows (docs/permissions.md says which). moto's own enforcement is a second
+opinion about the actions alone: it judges almost every service's calls as if they were about `*`.
 """
 
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,37 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     assert all_gone.code == 0, all_gone.out + all_gone.err
     assert held.aws.client("s3").list_buckets()["Buckets"] == []
     assert held.aws.client("iam").list_roles()["Roles"] == []
+
+
+# What moto asks for and AWS doesn't have: HeadBucket needs s3:ListBucket.
+MOTOS_OWN = {"Effect": "Allow", "Action": "s3:HeadBucket", "Resource": "*"}
+
+
+def test_apply_works_under_motos_own_enforcement(held: Held) -> None:
+    # Without max_duration: moto reckons another signature for the scheduler's DELETE than botocore, and than AWS.
+    held.project.write("deploy.yaml", DEPLOY.replace("run: {max_duration: 10m}\n", ""))
+    printed = held.policies("apply")
+    everywhere = json.loads(json.dumps(printed))
+    for document in everywhere:
+        for statement in document["Statement"]:
+            statement["Resource"] = "*"
+    everywhere[0]["Statement"].append(MOTOS_OWN)
+
+    def judged(documents: list[dict[str, Any]]) -> Result:
+        """An apply, with moto judging each call."""
+        held.give(documents)
+        for unjudged in (b"0", b"inf"):  # so many calls, from now on
+            url = f"{held.aws.endpoint_url}/moto-api/reset-auth"
+            asked = urllib.request.Request(url, data=unjudged, headers={"Content-Type": "text/plain"})
+            with urllib.request.urlopen(asked) as answer:
+                assert json.load(answer)["status"] == "ok"
+            if unjudged == b"0":
+                ended = held.run("apply")
+        return ended
+
+    refused = judged(without(everywhere, "ecs:RegisterTaskDefinition"))
+    assert refused.code == 120
+    assert "is not authorized to perform: ecs:RegisterTaskDefinition" in refused.out + refused.err
+    done = judged(everywhere)
+    assert done.code == 0, done.out + done.err
+    assert "| read 3 rows" in done.out
