@@ -38,6 +38,11 @@ class Runner:
         found = status(project.folder / ".reconciler" / "local")
         assert found is not None
         self.url = found.endpoint_url
+        # What the step before has become: the role of this job, with its permissions and no others.
+        role = f"arn:aws:iam::123456789012:role/tiny-ci{'-plan' if job == 'plan' else ''}"
+        self.credentials: dict[str, str] = self.client("sts").assume_role_with_web_identity(
+            RoleArn=role, RoleSessionName="runner", WebIdentityToken="token"
+        )["Credentials"]
 
     def start(self, name: str) -> subprocess.Popen[str]:
         """Start a step. Only what the runner's own files and the credentials are is in its environment."""
@@ -47,8 +52,10 @@ class Runner:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
             "HOME": str(self.home), "CI": "true", "GITHUB_ACTIONS": "true",
             "GITHUB_OUTPUT": str(self.output), "GITHUB_STEP_SUMMARY": str(self.summary),
-            "AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1", "RECONCILER": str(ROOT),
+            "AWS_ENDPOINT_URL": self.url, "AWS_REGION": "us-east-1", "RECONCILER": "",
+            "AWS_ACCESS_KEY_ID": self.credentials["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": self.credentials["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": self.credentials["SessionToken"],
         }  # fmt: skip
         return subprocess.Popen(
             ["bash", "-e", str(script)], cwd=self.project.folder, env=environment, text=True,
@@ -83,6 +90,8 @@ def made(project: Project, program: str = PROGRAM) -> None:
 def test_the_plan_and_the_apply_of_a_workflow(project: Project) -> None:
     made(project)
     plan = Runner(project, "plan")
+    code, log = plan.run("Install")
+    assert (code, "RECONCILER: is empty: set the repository variable of this name" in log) == (1, True)
     code, log = plan.run("Plan")
     assert code == 0, log
     assert plan.outputs() == {"changes": "false"}
