@@ -238,9 +238,7 @@ class Aws:
         from botocore.parsers import ResponseParserError
 
         pace = self._paces.setdefault(service, Pace())
-        if delay := pace.delay(self.clock.now()):
-            self.on_wait(Waiting(f"{service}, which asked for fewer calls", delay))
-            self.clock.sleep(delay)
+        self._wait_for(pace, service)
         if _writes(operation):
             if self.read_only:
                 raise ReconcilerError(f"a read-only command tried to call {service}:{operation}; please report this")
@@ -261,12 +259,19 @@ class Aws:
             code, request_id = (told.code, told.request_id) if told else (type(error).__name__, "")
             self.on_call(Call(service, operation, request_id, self.clock.now() - began, code))
             raise failure from None
-        pace.succeeded()
         if operation.startswith("Create"):
             self._remember(answer)
         request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
         self.on_call(Call(service, operation, request_id, self.clock.now() - began))
         return answer
+
+    def _wait_for(self, pace: Pace, service: str) -> None:
+        told = False
+        while delay := pace.delay(self.clock.now()):
+            if not told:
+                self.on_wait(Waiting(f"{service}, which asked for fewer calls", delay))
+                told = True
+            self.clock.sleep(delay)
 
     def _remember(self, made: Mapping[str, Any]) -> None:
         now = self.clock.now()
