@@ -1,7 +1,6 @@
 """One XGBoost model for one target: early stopping on the tail of its training period, then a refit.
 
-Every booster is trained with one thread. Threads train different boosters side by side, so
-that a model file is the same to the byte however many threads there are.
+A booster starts from a linear forecast where there is a good one, and learns what that leaves.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +15,16 @@ import xgboost as xgb
 
 from model import linear, split, stopping
 from model.bars import Array
+from model.engine import Engine, InMemory, Part
 from model.linear import Linear
 from model.params import Params
+from model.rows import Features, Numbers, Rows, present
 from model.targets import Targets
 
-Features = npt.NDArray[np.float32]
 OBJECTIVES = {"direction": "binary:logistic", "return": "reg:squarederror", "volatility": "reg:squarederror"}
-MAX_BIN = 64
 _METRIC = {"direction": "logloss", "return": "rmse", "volatility": "rmse"}
+HALF = 0.5
+"""Direction starts from logistic regression's log-odds times this."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,24 +35,39 @@ class Fitted:
     booster: xgb.Booster
     start: Linear | None
     rounds: int
-    columns: npt.NDArray[np.int64]
+    columns: Numbers
     """Which columns of the feature matrix the booster takes, in order."""
 
     def predict(self, features: Features, har: Array) -> Array:
-        """Forecasts in the target's own unit of learning (probability, r/s, log variance), shape (n,)."""
-        return np.asarray(self.booster.predict(self._matrix(features, har)), dtype=np.float64)
+        """Forecasts in the target's own unit of learning (probability, r/s, log variance), shape (n,).
 
-    def _matrix(self, features: Features, har: Array) -> xgb.DMatrix:
-        return xgb.DMatrix(
-            features[:, self.columns],
-            base_margin=_margin(self.start, har),
-            nthread=1,
-            feature_names=self.booster.feature_names,
-        )
+        Args:
+            features: the whole feature matrix, or some of its rows, with every column.
+            har: the regressors of HAR for the same rows.
+        """
+        return self.predict_rows(Rows(features, np.arange(len(features)), self.columns), har)
+
+    def predict_rows(self, rows: Rows, har: Array) -> Array:
+        """The same for `rows`, a block at a time; `har` has shape (len(rows), 3)."""
+        made = [self.booster.predict(self._matrix(block, har[part])) for part, block in rows.blocks()]
+        return np.concatenate(made).astype(np.float64) if made else np.empty(0)
+
+    def _matrix(self, inputs: Features, har: Array) -> xgb.DMatrix:
+        margin = _margin(self.target, self.start, inputs, har)
+        return xgb.DMatrix(inputs, base_margin=margin, nthread=1, feature_names=self.booster.feature_names)
 
     def contributions(self, features: Features, har: Array) -> Array:
-        """SHAP values of each of `columns`, shape (n, columns + 1); the last is the bias."""
-        return np.asarray(self.booster.predict(self._matrix(features, har), pred_contribs=True), dtype=np.float64)
+        """SHAP values of each of `columns`, shape (n, columns + 1); the last is the bias.
+
+        A start from the same inputs (direction's) is spread over them; one from HAR is in the bias.
+        """
+        inputs = np.ascontiguousarray(features[:, self.columns])
+        found = np.asarray(self.booster.predict(self._matrix(inputs, har), pred_contribs=True), dtype=np.float64)
+        if self.start is not None and self.target == "direction":
+            terms = self.start.terms(inputs)
+            found[:, :-1] += terms
+            found[:, -1] -= terms.sum(axis=1)
+        return found
 
     def save(self, names: Sequence[str]) -> bytes:
         """The model file, in XGBoost's UBJSON format, with the start as an attribute of the booster."""
@@ -82,8 +97,17 @@ def load(raw: bytes, names: Sequence[str]) -> Fitted:
     )
 
 
-def _margin(start: Linear | None, har: Array) -> Array | None:
-    return None if start is None else np.nan_to_num(start.predict(har))
+def _margin(target: str, start: Linear | None, inputs: Features | Rows, har: Array) -> Array | None:
+    if start is None:
+        return None
+    return np.nan_to_num(start.predict(har if target == "volatility" else inputs))
+
+
+def _start(target: str, inputs: Rows, har: Array, y: Array) -> Linear | None:
+    """Volatility starts from HAR; direction half way to logistic regression, which trees alone only come near to."""
+    if target == "volatility":
+        return linear.least_squares(har, y)
+    return linear.logistic(inputs, y).times(HALF) if target == "direction" else None
 
 
 def label(target: str, targets: Targets) -> Array:
@@ -96,53 +120,25 @@ def label(target: str, targets: Targets) -> Array:
         return np.clip(targets.ret / targets.scale, -5, 5)
 
 
-class _Cancel(xgb.callback.TrainingCallback):
-    """Ends training when SIGTERM has come."""
-
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        return stopping.requested()
-
-
-def _start(target: str, har: Array, y: Array) -> Linear | None:
-    """Volatility starts from HAR, so that the trees learn only what HAR leaves."""
-    return linear.least_squares(har, y) if target == "volatility" else None
-
-
-def _train(
-    target: str, params: Params, seed: int, parts: Sequence[xgb.DMatrix], rounds: int, base: float, patience: int | None
-) -> xgb.Booster:
-    settings = {
-        **params.booster(),
-        "objective": OBJECTIVES[target],
-        "eval_metric": _METRIC[target],
-        "nthread": 1,
-        "seed": seed,
-        "tree_method": "hist",
-        "max_bin": MAX_BIN,
-        "base_score": base,
-        "verbosity": 1,
-    }
-    return xgb.train(
-        settings,
-        parts[0],
-        rounds,
-        evals=[(part, "tail") for part in parts[1:]],
-        verbose_eval=False,
-        early_stopping_rounds=patience,
-        callbacks=[_Cancel()],
-    )
+def weights(numbers: Numbers, stop: int, half_life: float) -> Array | None:
+    """How much the rows `numbers` of a training period ``[0, stop)`` count, 1 on average; None: all the same."""
+    if not half_life or not len(numbers):
+        return None
+    found = 0.5 ** ((stop - numbers) / half_life)
+    return np.asarray(found / found.mean())
 
 
 def fit(
     target: str,
     features: Features,
-    columns: npt.NDArray[np.int64],
+    columns: Numbers,
     targets: Targets,
     stop: int,
     embargo: int,
     params: Params,
     seed: int,
     tail_forecast: bool = False,
+    engine: Engine | None = None,
 ) -> tuple[Fitted, Array | None]:
     """Train on rows ``[0, stop)`` and `columns` of the features.
 
@@ -153,38 +149,44 @@ def fit(
         The model and, if `tail_forecast`, the head's forecasts of the rows of the tail
         (shape (stop,), NaN before the tail): out of sample, for calibration.
     """
-    y = label(target, targets)
-    usable = np.isfinite(y) & np.isfinite(features).any(axis=1)
-    if target != "direction":
-        usable &= np.isfinite(targets.scale)
-    if target == "volatility":
-        usable &= np.isfinite(targets.har).all(axis=1)
+    engine = engine or InMemory()
+    y, usable = label(target, targets), _usable(target, features, targets)
     head_stop, tail_start = split.tail(stop, embargo)
-    head = split.rows_between(0, head_stop, usable)
-    late = split.rows_between(tail_start, stop, usable)
-    everything = split.rows_between(0, stop, usable)
+    settings = {
+        **params.booster(),
+        "objective": OBJECTIVES[target],
+        "eval_metric": _METRIC[target],
+        "seed": seed,
+        "tree_method": "hist",
+        "base_score": 0.5 if target == "direction" else 0.0,
+        "verbosity": 1,
+    }
 
-    def matrix(rows: npt.NDArray[np.int64], start: Linear | None, ref: xgb.DMatrix | None = None) -> xgb.DMatrix:
-        return xgb.QuantileDMatrix(
-            features[np.ix_(rows, columns)],
-            y[rows],
-            base_margin=_margin(start, targets.har[rows]),
-            max_bin=MAX_BIN,
-            nthread=1,
-            ref=ref,
-        )
+    def part(numbers: Numbers, start: Linear | None, until: int) -> Part:
+        rows, har = Rows(features, numbers, columns), targets.har[numbers]
+        weight = weights(numbers, until, params.half_life)
+        return Part(rows, y[numbers], weight, _margin(target, start, rows, har))
 
-    start = _start(target, targets.har[head], y[head])
-    first = matrix(head, start)
-    base = 0.5 if target == "direction" else 0.0
-    early = _train(target, params, seed, [first, matrix(late, start, first)], params.max_rounds, base, params.patience)
+    head, late = split.rows_between(0, head_stop, usable), split.rows_between(tail_start, stop, usable)
+    start = _start(target, Rows(features, head, columns), targets.har[head], y[head])
+    parts = [part(head, start, head_stop), dataclasses.replace(part(late, start, stop), weight=None)]
+    early = engine.train(settings, parts, params.max_rounds, params.patience)
     rounds = early.best_iteration + 1 if not stopping.requested() else 1
     forecast = None
     if tail_forecast:
         forecast = np.full(stop, np.nan)
-        forecast[late] = Fitted(target, early[:rounds], start, rounds, columns).predict(
-            features[late], targets.har[late]
-        )
-    start = _start(target, targets.har[everything], y[everything])
-    booster = _train(target, params, seed, [matrix(everything, start)], rounds, base, None)
+        fitted = Fitted(target, early[:rounds], start, rounds, columns)
+        forecast[late] = fitted.predict_rows(Rows(features, late, columns), targets.har[late])
+    everything = split.rows_between(0, stop, usable)
+    start = _start(target, Rows(features, everything, columns), targets.har[everything], y[everything])
+    booster = engine.train(settings, [part(everything, start, stop)], rounds, None)
     return Fitted(target, booster, start, rounds, columns), forecast
+
+
+def _usable(target: str, features: Features, targets: Targets) -> npt.NDArray[np.bool_]:
+    usable = np.isfinite(label(target, targets)) & present(features)
+    if target != "direction":
+        usable &= np.isfinite(targets.scale)
+    if target == "volatility":
+        usable &= np.isfinite(targets.har).all(axis=1)
+    return np.asarray(usable)

@@ -6,16 +6,20 @@ They are the baselines (HAR, logistic regression) and the start that boosting co
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model.bars import Array
+from model.rows import BLOCK, Rows
 
 Matrix = npt.NDArray[np.floating[Any]]
 CLIP = 4.0
 """Standardised inputs are cut at this many standard deviations."""
+KEPT = 30_000_000
+"""Numbers (240 MB) up to which standardised inputs are kept between the steps of a fit, not made again for each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +31,23 @@ class Linear:
     weights: Array
     intercept: float
 
-    def predict(self, inputs: Matrix) -> Array:
+    def predict(self, inputs: Matrix | Rows) -> Array:
         """The linear score of each row, shape (n,). Rows with every input missing give NaN."""
-        missing = np.isnan(inputs)
-        scores: Array = self.intercept + np.einsum("ij,j->i", _standard(inputs, self.mean, self.std), self.weights)
-        scores[missing.all(axis=1)] = np.nan
+        scores = np.empty(len(inputs))
+        for part, block in _blocks(inputs):
+            # einsum and not BLAS, whose sum for a row may depend on how many rows come after it.
+            z = _standard(block, self.mean, self.std)
+            scores[part] = self.intercept + np.einsum("ij,j->i", z, self.weights)
+            scores[part][np.isnan(block).all(axis=1)] = np.nan
         return scores
+
+    def terms(self, inputs: Matrix) -> Array:
+        """What each input adds to the score of each row, shape (n, p)."""
+        return _standard(inputs, self.mean, self.std) * self.weights
+
+    def times(self, factor: float) -> Linear:
+        """The one whose score is `factor` times this one's."""
+        return dataclasses.replace(self, weights=self.weights * factor, intercept=self.intercept * factor)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, exact."""
@@ -54,46 +69,89 @@ class Linear:
         )
 
 
+def _blocks(inputs: Matrix | Rows) -> Iterator[tuple[slice, Matrix]]:
+    if isinstance(inputs, Rows):
+        yield from inputs.blocks()
+        return
+    for start in range(0, len(inputs), BLOCK):
+        part = slice(start, min(start + BLOCK, len(inputs)))
+        yield part, inputs[part]
+
+
 def _standard(inputs: Matrix, mean: Array, std: Array) -> Array:
-    return np.nan_to_num(np.clip((inputs.astype(np.float64) - mean) / std, -CLIP, CLIP))
+    z = inputs.astype(np.float64)
+    z -= mean
+    z /= std
+    return np.nan_to_num(np.clip(z, -CLIP, CLIP, out=z), copy=False)
 
 
-def _moments(inputs: Matrix) -> tuple[Array, Array]:
-    mean = np.nan_to_num(np.nanmean(inputs, axis=0, dtype=np.float64))
-    std = np.nan_to_num(np.nanstd(inputs, axis=0, dtype=np.float64))
-    return mean, np.where(std > 0, std, 1.0)
+def _moments(inputs: Matrix | Rows) -> tuple[Array, Array]:
+    """Mean and standard deviation of each column over the rows that have it (0 and 1 without any)."""
+    total: Any = 0.0
+    count: Any = 0
+    for _, block in _blocks(inputs):
+        total = total + np.nansum(block, axis=0, dtype=np.float64)
+        count = count + np.isfinite(block).sum(axis=0)
+    mean = total / np.maximum(count, 1)
+    squares: Any = 0.0
+    for _, block in _blocks(inputs):
+        squares = squares + np.nansum((block.astype(np.float64) - mean) ** 2, axis=0)
+    std = np.sqrt(squares / np.maximum(count, 1))
+    return np.asarray(mean), np.asarray(np.where(std > 0, std, 1.0))
 
 
-def least_squares(inputs: Matrix, labels: Array, penalty: float = 0.0) -> Linear:
-    """Ridge regression; the intercept isn't penalised. `inputs` (n, p), `labels` (n,) without NaN.
+class _Standardised:
+    """Blocks of standardised inputs with a first column of ones; kept if they are few, else made each time."""
 
-    Uses einsum and not BLAS for the sums over rows, whose order then doesn't depend on threads.
-    """
-    mean, std = _moments(inputs)
-    z = _standard(inputs, mean, std)
-    centre, offset = labels.mean(), z.mean(axis=0)
-    z -= offset
-    gram = np.einsum("ij,ik->jk", z, z) + (penalty + 1e-9 * len(z)) * np.eye(z.shape[1])
-    weights = np.linalg.solve(gram, np.einsum("ij,i->j", z, labels - centre))
-    return Linear(mean, std, weights, float(centre - offset @ weights))
+    def __init__(self, inputs: Matrix | Rows, width: int) -> None:
+        self.inputs = inputs
+        self.mean, self.std = _moments(inputs)
+        self._kept = list(self._made()) if len(inputs) * width <= KEPT else None
+
+    def _made(self) -> Iterator[tuple[slice, Array]]:
+        for part, block in _blocks(self.inputs):
+            yield part, np.column_stack([np.ones(len(block)), _standard(block, self.mean, self.std)])
+
+    def __iter__(self) -> Iterator[tuple[slice, Array]]:
+        return iter(self._kept) if self._kept is not None else self._made()
 
 
-def logistic(inputs: Matrix, labels: Array, penalty: float = 3000.0, steps: int = 12) -> Linear:
-    """Logistic regression by Newton's method; its score is a log-odds. `labels` are 0 or 1."""
-    mean, std = _moments(inputs)
-    z = np.column_stack([np.ones(len(inputs)), _standard(inputs, mean, std)])
-    ridge = np.full(z.shape[1], penalty)
+def _width(inputs: Matrix | Rows) -> int:
+    return len(inputs.columns) if isinstance(inputs, Rows) else inputs.shape[1]
+
+
+def least_squares(inputs: Matrix | Rows, labels: Array, penalty: float = 0.0) -> Linear:
+    """Ridge regression; the intercept isn't penalised. `inputs` (n, p), `labels` (n,) without NaN."""
+    width = _width(inputs)
+    z = _Standardised(inputs, width)
+    gram, moment = np.zeros((width + 1, width + 1)), np.zeros(width + 1)
+    for part, block in z:
+        gram += block.T @ block
+        moment += block.T @ labels[part]
+    ridge = np.full(width + 1, penalty + 1e-9 * len(labels))
     ridge[0] = 0.0
-    weights = np.zeros(z.shape[1])
+    weights = np.asarray(np.linalg.solve(gram + np.diag(ridge), moment), dtype=np.float64)
+    return Linear(z.mean, z.std, weights[1:], float(weights[0]))
+
+
+def logistic(inputs: Matrix | Rows, labels: Array, penalty: float = 3000.0, steps: int = 12) -> Linear:
+    """Logistic regression by Newton's method; its score is a log-odds. `labels` are 0 or 1."""
+    width = _width(inputs)
+    z = _Standardised(inputs, width)
+    ridge = np.full(width + 1, penalty)
+    ridge[0] = 0.0
+    weights = np.zeros(width + 1)
     for _ in range(steps):
-        p = sigmoid(z @ weights)
-        gradient = z.T @ (p - labels) + ridge * weights
-        hessian = (z * (p * (1 - p))[:, None]).T @ z + np.diag(ridge + 1e-9 * len(z))
+        gradient, hessian = ridge * weights, np.diag(ridge + 1e-9 * len(labels))
+        for part, block in z:
+            p = sigmoid(block @ weights)
+            gradient += block.T @ (p - labels[part])
+            hessian += (block * (p * (1 - p))[:, None]).T @ block
         step = np.linalg.solve(hessian, gradient)
         weights = weights - step
         if np.abs(step).max() < 1e-8:
             break
-    return Linear(mean, std, weights[1:], float(weights[0]))
+    return Linear(z.mean, z.std, weights[1:], float(weights[0]))
 
 
 def sigmoid(score: Array) -> Array:

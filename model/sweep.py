@@ -21,6 +21,7 @@ from model import boost, data, evaluate, features, log, params, split, stopping,
 from model.bars import Bars
 from model.errors import InputError
 from model.params import TARGETS, Params
+from model.rows import Features
 from model.settings import Settings
 
 SPACE: dict[str, list[float]] = {
@@ -30,6 +31,7 @@ SPACE: dict[str, list[float]] = {
     "colsample": [0.15, 0.3, 0.5],
     "min_child_weight": [20, 50, 150, 400],
     "reg_lambda": [1, 10, 50],
+    "half_life": [0, 4380, 8760, 17520],
 }
 """What a random sweep draws from."""
 INNER_FOLDS = 3
@@ -135,7 +137,7 @@ def sweep(
 
 def _loss(
     target: str,
-    matrix: boost.Features,
+    matrix: Features,
     columns: npt.NDArray[np.int64],
     labels: targets.Targets,
     fold: split.Fold,

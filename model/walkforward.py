@@ -12,8 +12,10 @@ import numpy as np
 from model import boost, linear, stopping
 from model.bars import Array, Bars
 from model.conformal import quantiles
+from model.engine import Engine, InMemory
 from model.features.registry import Feature, columns_for
 from model.params import TARGETS
+from model.rows import Features, Numbers, Rows, present
 from model.settings import Settings
 from model.split import Fold, rows_between
 from model.targets import Targets
@@ -73,17 +75,21 @@ Job = tuple[str, int, int]
 def run(
     bars: Bars,
     features: Sequence[Feature],
-    matrix: boost.Features,
+    matrix: Features,
     targets: Targets,
     folds: Sequence[Fold],
     settings: Settings,
     progress: Progress,
+    engine: Engine | None = None,
 ) -> Result:
     """Train all folds and the final models, and forecast every test fold.
+
+    Boosters are trained side by side in threads, one thread each, if the engine (by default memory) allows it.
 
     Raises:
         Stopped: SIGTERM came; running boosters end at their next round.
     """
+    engine = engine or InMemory()
     jobs: list[Job] = [(target, -1, len(bars)) for target in TARGETS]
     jobs += [(target, fold.number, fold.train_stop) for fold in reversed(folds) for target in TARGETS]
     result = Result(Forecasts.empty(len(bars)), {}, {t: [0] * len(folds) for t in TARGETS}, (np.nan, np.nan))
@@ -103,6 +109,7 @@ def run(
             settings.params[target],
             settings.seed,
             tail_forecast=number == 0 and target != "direction",
+            engine=engine,
         )
         return job, fitted, tail, time.perf_counter() - began
 
@@ -114,7 +121,7 @@ def run(
         fold = folds[number]
         result.rounds[target][number] = fitted.rounds
         rows = rows_between(fold.test_start, fold.test_stop, har_ok)
-        forecast = fitted.predict(matrix[rows], targets.har[rows])
+        forecast = fitted.predict_rows(Rows(matrix, rows, fitted.columns), targets.har[rows])
         f = result.forecasts
         if target == "direction":
             f.p_up[rows] = forecast
@@ -127,7 +134,7 @@ def run(
             kept = tail * targets.scale[: len(tail)] if target == "return" else tail
             scored[0 if target == "return" else 1][: len(tail)] = kept
 
-    with ThreadPoolExecutor(max_workers=settings.threads) as pool:
+    with ThreadPoolExecutor(max_workers=settings.threads if engine.side_by_side else 1) as pool:
         waiting = {pool.submit(work, job) for job in jobs}
         try:
             while waiting:
@@ -139,29 +146,32 @@ def run(
                     collect(job, fitted, tail)
                     progress(job[0], job[1], seconds, fitted.rounds)
         except BaseException:
+            engine.close()
             pool.shutdown(cancel_futures=True)
             raise
-    _baselines(matrix[:, columns_for("direction", features)], targets, folds, result)
+    _baselines(matrix, columns_for("direction", features), targets, folds, result)
     _intervals(result, targets, scored, settings.coverage)
     return result
 
 
-def _baselines(matrix: boost.Features, targets: Targets, folds: Sequence[Fold], result: Result) -> None:
+def _baselines(matrix: Features, columns: Numbers, targets: Targets, folds: Sequence[Fold], result: Result) -> None:
     """Fit HAR, and logistic regression and the base rate on the inputs of direction, as each booster is fitted."""
     f = result.forecasts
-    known = np.isfinite(targets.up) & np.isfinite(matrix).any(axis=1)
+    known = np.isfinite(targets.up) & present(matrix)
     har_known = np.isfinite(targets.lv) & np.isfinite(targets.har).all(axis=1)
+
+    def logistic(stop: int) -> tuple[linear.Linear, float]:
+        rows = rows_between(0, stop, known)
+        up = targets.up[rows]
+        return linear.logistic(Rows(matrix, rows, columns), up), float(up.mean())
+
     for fold in folds:
         test = slice(fold.test_start, fold.test_stop)
-        rows = rows_between(0, fold.train_stop, known)
-        up = targets.up[rows]
-        f.p_logistic[test] = linear.sigmoid(linear.logistic(matrix[rows], up).predict(matrix[test]))
-        f.p_base[test] = up.mean()
+        fitted, f.p_base[test] = logistic(fold.train_stop)
+        f.p_logistic[test] = linear.sigmoid(fitted.predict(Rows(matrix, np.arange(test.start, test.stop), columns)))
         rows = rows_between(0, fold.train_stop, har_known)
         f.lv_har[test] = linear.least_squares(targets.har[rows], targets.lv[rows]).predict(targets.har[test])
-    rows = rows_between(0, len(known), known)
-    result.base_rate = float(targets.up[rows].mean())
-    result.logistic = linear.logistic(matrix[rows], targets.up[rows])
+    result.logistic, result.base_rate = logistic(len(known))
 
 
 def _intervals(result: Result, targets: Targets, scored: tuple[Array, Array], coverage: float) -> None:

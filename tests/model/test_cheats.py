@@ -16,6 +16,7 @@ import pytest
 from model import boost, conformal, features, split, targets, walkforward
 from model.bars import Array, Bars
 from model.features.registry import Feature
+from model.rows import Features
 from model.walkforward import Forecasts
 from tests.model.conftest import quick
 from tests.model.test_leak import scrambled_after
@@ -56,7 +57,7 @@ def without_tail(monkeypatch: pytest.MonkeyPatch, stop: Callable[[int, int], int
     honest = boost.fit
 
     def fit(
-        target: str, matrix: boost.Features, columns: Rows, labels: targets.Targets, end: int, *rest: Any, **_: Any
+        target: str, matrix: Features, columns: Rows, labels: targets.Targets, end: int, *rest: Any, **_: Any
     ) -> tuple[boost.Fitted, Array | None]:
         return honest(target, matrix, columns, labels, stop(end, len(matrix)), *rest)
 

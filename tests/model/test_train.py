@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import parquet, sample, store, train
+from model import boost, parquet, sample, store, train
 from model.errors import InputError
 from tests.model.conftest import quick
 
@@ -77,6 +77,24 @@ def test_same_in_same_out_with_any_number_of_threads(
     train.train(quick(data=str(sample_csv), output=str(tmp_path), threads=threads))
     for name in ("direction.ubj", "return.ubj", "volatility.ubj", "metrics.json", "predictions.parquet"):
         assert (tmp_path / name).read_bytes() == (first / name).read_bytes(), name
+
+
+def test_shap_values_add_up_to_the_forecast(finished: tuple[train.Run, Path]) -> None:
+    run, _ = finished
+    rows = slice(2000, 2050)
+    for target, link in (("direction", lambda p: np.log(p / (1 - p))), ("volatility", lambda v: v)):
+        model = run.result.models[target]
+        found = model.contributions(run.matrix[rows], run.targets.har[rows])
+        assert found.shape == (50, len(model.columns) + 1)
+        assert np.allclose(found.sum(axis=1), link(model.predict(run.matrix[rows], run.targets.har[rows])), atol=1e-4)
+
+
+def test_a_year_ago_counts_half() -> None:
+    found = boost.weights(np.arange(0, 20_000), 20_000, 8760.0)
+    assert found is not None
+    assert found.mean() == pytest.approx(1)
+    assert found[10_000] / found[10_000 + 8760] == pytest.approx(0.5)
+    assert boost.weights(np.arange(10), 10, 0.0) is None
 
 
 def test_another_seed_gives_another_model(finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path) -> None:
