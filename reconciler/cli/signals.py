@@ -1,25 +1,36 @@
-"""What Ctrl-C and SIGTERM do: the first asks to stop, the second stops."""
+"""What Ctrl-C and SIGTERM do: the first asks to stop, the second stops.
+
+A cancelled CI job sends SIGINT, SIGTERM some seconds later, and SIGKILL ten seconds after the first. There, SIGTERM
+after SIGINT is nobody's impatience but a part of the notice: what has been begun, such as stopping the task, goes on.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType
 
 
 def _leave(signum: int, frame: FrameType | None) -> None:
-    """A second Ctrl-C: leave at once. What was done is found by the next run."""
-    os.write(2, b"\ninterrupted again: leaving at once; run the command again to go on\n")
+    """Ctrl-C again: leave at once. What was done is found by the next run."""
+    os.write(2, b"\ninterrupted again: leaving at once; what runs in AWS goes on, run the command again to go on\n")
     os._exit(130)
 
 
+def _late(signum: int, frame: FrameType | None) -> None:
+    """SIGTERM after SIGINT: go on with the end; once more, and leave."""
+    signal.signal(signum, _leave)
+
+
 def on_interrupt(first: Callable[[], object]) -> None:
-    """Call `first` at the first SIGINT or SIGTERM; the second ends the process."""
+    """Call `first` at the first SIGINT or SIGTERM; the second ends the process, but for SIGTERM after SIGINT in CI."""
 
     def handler(signum: int, frame: FrameType | None) -> None:
+        in_ci = signum == signal.SIGINT and not sys.stdin.isatty()
         signal.signal(signal.SIGINT, _leave)
-        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGTERM, _late if in_ci else _leave)
         first()
 
     signal.signal(signal.SIGINT, handler)

@@ -11,10 +11,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, TextIO
 
-from reconciler.cli.program import typed
+from reconciler.cli.program import program, typed
 from reconciler.cli.style import codes, coloured
 from reconciler.cli.system import silence
-from reconciler.errors import AwsError, ReconcilerError
+from reconciler.errors import AwsError, Interrupted, ReconcilerError
 
 if TYPE_CHECKING:
     from reconciler.cli.log import Log
@@ -32,7 +32,8 @@ class Terminal:
         self.lost = ""  # why what was printed got lost
         # With --json, standard output carries the object alone.
         self.stream = sys.stderr if json else sys.stdout
-        self.live = self.stream.isatty() and os.environ.get("TERM") != "dumb"
+        # CI may give a terminal that nobody sits at: lines that are drawn again only fill its log.
+        self.live = self.stream.isatty() and os.environ.get("TERM") != "dumb" and not in_ci()
         self.colour = coloured(os.environ, terminal=self.stream.isatty())
         self._codes = codes(os.environ)
         self._lock = threading.Lock()
@@ -104,12 +105,15 @@ class Terminal:
 
     def error(self, error: ReconcilerError) -> None:
         """What went wrong, and what to do. Errors of a file begin with their place, so that editors can jump to it."""
-        placed = getattr(error, "errors", ())
-        self.note(
-            str(error) if placed else self._red("error:") + self.fold("error: ", str(error)).removeprefix("error:")
-        )
-        if error.hint:
-            self.note(self.fold("  ", typed(error.hint)))
+        if getattr(error, "errors", ()):
+            self.note(str(error))
+        elif isinstance(error, Interrupted):  # as the user wanted it
+            self.note(self.fold("", str(error)))
+        else:
+            self.note(self._red("error:") + self.fold("error: ", str(error)).removeprefix("error:"))
+        for line in typed(error.hint).splitlines():
+            # A command stays on one line, to be copied.
+            self.note(f"  {line}" if f"{program()} " in line else self.fold("  ", line))
         if isinstance(error, AwsError) and error.request_id:
             self.note(f"  AWS request id: {error.request_id}")
 
@@ -157,6 +161,11 @@ class Terminal:
             silence(stream)
             if stream is sys.stdout:
                 self._put(sys.stderr, f"{self._red('error:')} standard output can't be written: {self.lost}\n")
+
+
+def in_ci() -> bool:
+    """Whether this is a CI job, as nearly all of them say with CI=true."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
 def _size() -> tuple[int, int]:
