@@ -73,7 +73,7 @@ class Schedules:
             once = AT.fullmatch(schedule.schedule_expression)
             changed = datetime.fromtimestamp(float(schedule.last_modified_date), UTC)
             since = self._looked.get(key, EVER if once else changed)  # a moment already past when it was set counts
-            if schedule.state != "ENABLED":
+            if schedule.state not in (None, "ENABLED"):  # an update without it, for moto, leaves none
                 self._looked[key] = now
                 continue
             if not is_due(schedule.schedule_expression, schedule.schedule_expression_timezone, since, now):
