@@ -131,6 +131,13 @@ def deployment(
     where: Target, aws: Aws, terminal: Terminal, options: Namespace, *, removing: bool = False
 ) -> Deployment:
     """Read what the plan starts from."""
+    checking = options.module in ("plan", "apply")
+    notify = where.deploy.notify
+    if checking and where.deploy.schedule and notify and not notify.subscriptions:
+        terminal.note(
+            "nobody is told how the schedule's runs end: they have no watcher who could call notify.webhook; "
+            "add notify.email or notify.subscribers, which AWS itself sends to"
+        )
     return prepare(
         where.deploy,
         aws,
@@ -139,7 +146,7 @@ def deployment(
         Object(progress=_Progress(terminal)),
         skip_image=getattr(options, "skip_image", False),
         removing=removing,
-        checking=options.module in ("plan", "apply"),
+        checking=checking,
         plan_file=Path(out) if (out := getattr(options, "out", None)) else None,
     )
 

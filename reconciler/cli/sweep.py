@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from reconciler.cli.common import Target
-from reconciler.cli.interrupt import choose, come_back
+from reconciler.cli.interrupt import choose, come_back, command
 from reconciler.cli.task import notifier
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
@@ -61,7 +61,13 @@ class SweepWork:
 
     def start(self, launch: Launch, check: Callable[[], None]) -> None:
         """Write down every run that is to be: what launches them comes after the lock."""
-        self.launch, now = launch, self.here.aws.clock.now()
+        self.launch = launch
+        if stopping := [d.run for d in self.decisions if d.run is not None and d.run.state is State.STOPPING]:
+            self.terminal.say(f"Waiting for the end of {len(stopping)} tasks that were stopped")
+            seer = supervisor(self.here, self.runs)
+            self.here.aws.each(lambda run: seer.settle(launch, run), stopping)
+            self.decide()
+        now = self.here.aws.clock.now()
         if any(decision.action == "launch" for decision in self.decisions):
             check()
 
@@ -77,11 +83,11 @@ class SweepWork:
 
         wanted = [pair for pair in zip(self.decisions, self.found, strict=True) if pair[0].action != "none"]
         self.todo = self.here.aws.each(lambda pair: make(*pair), wanted)
-        resumed = sum(decision.action == "resume" for decision in self.decisions)
-        done = len(self.decisions) - len(wanted)
+        # One that was written down and never launched is still to be launched.
+        under_way = sum(d.action == "resume" and d.run is not None and bool(d.run.task_arn) for d in self.decisions)
         self.terminal.say(
-            f"Sweep {self.id}: {len(self.decisions)} combinations, {done} done before, {resumed} under way, "
-            f"{len(wanted) - resumed} to launch, at most {self.max_parallel} at once"
+            f"Sweep {self.id}: {len(self.decisions)} combinations, {len(self.decisions) - len(wanted)} done before, "
+            f"{under_way} under way, {len(wanted) - under_way} to launch, at most {self.max_parallel} at once"
         )
 
     def finish(self) -> int:
@@ -107,6 +113,8 @@ class SweepWork:
         found = [ended.get(d.fingerprint) or d.run for d in self.decisions]
         self.all = [run for run in found if run is not None]
         show_table(self.terminal, self.all, self.name, self.sweep)
+        if failed := [run for run in self.all if run.state is State.FAILED]:
+            self.terminal.print(f"  why, for instance: {command(self.where, 'diagnose', failed[0].id)}")
         return 0 if len(self.all) == len(found) and all(r.state is State.SUCCEEDED for r in self.all) else SOME_FAILED
 
     def name(self, run: Run) -> str:
@@ -124,7 +132,7 @@ class SweepWork:
     def _interrupted(self, fleet: Fleet) -> None:
         """Stop what runs, or leave it; what isn't launched yet stays so."""
         choice = choose(self.where, self.here, self.terminal, self.options.on_interrupt)
-        rest = f"run the same command again to go on with what is missing; {come_back(self.where)}"
+        rest = f"run the same command again to go on with what is missing\n{come_back(self.where)}"
         if choice == "detach":
             raise Interrupted(f"detached; {len(fleet.active)} tasks of {self.id} go on", hint=rest)
         count = fleet.stop()
@@ -163,6 +171,10 @@ class Screen:
         ]
         self.terminal.status("\n".join([f"  {len(active)} running, {waiting} waiting, {ended}", *rows]))
 
+    def trouble(self, text: str) -> None:
+        """Say what can't be seen."""
+        self.terminal.note(f"  {text}")
+
 
 def show_table(terminal: Terminal, runs: Sequence[Run], name: Callable[[Run], str], sweep: Sweep | None) -> None:
     """All runs of a sweep, the best first where there is a metric; those without it last."""
@@ -177,6 +189,7 @@ def show_table(terminal: Terminal, runs: Sequence[Run], name: Callable[[Run], st
         took = seconds(run.seconds) if run.seconds is not None else "-"
         code = "-" if run.exit_code is None else str(run.exit_code)
         value = f"{run.metrics[metric]:.6g}" if metric and metric in run.metrics else ""
-        terminal.print(f"  {name(run):<{width}}  {run.state.value:<10} {code:<5} {took:<10} {value}".rstrip())
+        line = f"  {name(run):<{width}}  {run.state.value:<10} {code:<5} {took:<10} {value}".rstrip()
+        terminal.print(line if run.state is State.SUCCEEDED else f"{line:<{width + 31}} {run.id}")
     counts = Counter(run.state.value for run in runs)
     terminal.print("  " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))

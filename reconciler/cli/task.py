@@ -17,8 +17,9 @@ from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.verdict import RESERVED_BY_US, RunFailed, exit_code
 from reconciler.deployment import Deployment
 from reconciler.errors import Interrupted, ReconcilerError
+from reconciler.run.case import Diagnosis
 from reconciler.run.job import supervisor
-from reconciler.run.launch import Launch
+from reconciler.run.launch import Launch, stop_task
 from reconciler.run.links import log_link, task_link
 from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
@@ -74,6 +75,7 @@ class Screen:
         """Say the new state."""
         self.several = len(task.get("containers", ())) > 1
         self._state = state
+        self.tick()
         self.terminal.say(self.terminal.style(f"  {state:<14} {self._elapsed()}", "dim"))
 
     def line(self, container: str, text: str, timestamp: float) -> None:
@@ -92,9 +94,12 @@ class Screen:
 
     def tick(self) -> None:
         """Keep the live line alive."""
-        cost = self.seer.cost(self.run, self.aws.clock.now() - self._began) if self.run else None
-        money = f", at most ${cost:.4f} so far" if cost is not None and self.where.endpoint is None else ""
-        self.terminal.status(f"  {self._state} for {self._elapsed()}{money}")
+        if not self.terminal.live:
+            return
+        cost = self.seer.spent(self.run) if self.run else None
+        place = "" if self.where.endpoint is None else "on Fargate "
+        money = f", {place}at most ${cost:.4f} so far" if cost is not None else ""
+        self.terminal.status(f"  {self._state}  {self._elapsed()}{money}")
 
     def _elapsed(self) -> str:
         return seconds(self.aws.clock.now() - self._began)
@@ -129,13 +134,14 @@ def watch(
         raise RunFailed(f"lost sight of run {run.id}: {error}", hint=come_back(where, run)) from None
     terminal.status("")
     Shown(where.base, run.id).forget()
-    notifier(terminal, here).tell(of_run(here.deploy.name, run))
+    why = None if run.state is State.SUCCEEDED else diagnose(here.aws, here.deploy, run)
+    notifier(terminal, here).tell(of_run(here.deploy.name, run, why))
     if run.state is not State.SUCCEEDED and terminal.quiet:
         for line in screen.tail:
             terminal.print(f"  {line}")
     if run.state is State.SUCCEEDED:
         copy_results(terminal, where, here, runs, run)
-    report(terminal, where, here, run)
+    report(terminal, where, here, run, why)
     return run, exit_code(run)
 
 
@@ -166,12 +172,12 @@ def _interrupted(terminal: Terminal, where: Target, here: Deployment, runs: Runs
     run = runs.get(run_id)
     if run is None or choice == "detach" or not run.task_arn:
         raise Interrupted(f"detached; run {run_id} goes on", hint=come_back(where, run) if run else "")
-    here.aws.find("ecs", "StopTask", cluster=run.cluster, task=run.task_arn, reason="interrupted by the user")
+    stop_task(here.aws, runs, run, "interrupted by the user")
     raise Interrupted(f"run {run_id} is being stopped", hint=f"see how it ended: {command(where, 'watch', run_id)}")
 
 
-def report(terminal: Terminal, where: Target, here: Deployment, run: Run) -> None:
-    """How a run ended and where its results are."""
+def report(terminal: Terminal, where: Target, here: Deployment, run: Run, why: Diagnosis | None = None) -> None:
+    """How a run ended and where its results are. why: it failed, if that is known already."""
     took = f" after {seconds(run.seconds)}" if run.seconds is not None else ""
     code = "no exit code" if run.exit_code is None else f"exit code {run.exit_code}"
     if run.exit_code not in (None, 0) and run.state is State.FAILED and exit_code(run) == RESERVED_BY_US:
@@ -184,7 +190,7 @@ def report(terminal: Terminal, where: Target, here: Deployment, run: Run) -> Non
     if not good:
         if run.reason:
             terminal.print(terminal.fold("  reason   ", run.reason))
-        show(terminal, diagnose(here.aws, here.deploy, run))
+        show(terminal, why or diagnose(here.aws, here.deploy, run))
         return
     shown = sorted(run.metrics.items())
     for name, value in shown[:METRICS]:

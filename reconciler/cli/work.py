@@ -16,7 +16,7 @@ from reconciler.errors import UserError
 from reconciler.run.job import Decision, decide, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.overrides import Overrides, parse
-from reconciler.run.record import Run, Runs
+from reconciler.run.record import Run, Runs, State
 from reconciler.run.sweep import combinations, copies
 
 
@@ -84,6 +84,13 @@ class SingleWork:
 
     def start(self, launch: Launch, check: Callable[[], None]) -> None:
         """See Work."""
+        last = self.decision.run if self.decision else None
+        if last is not None and last.state is State.STOPPING:
+            self.terminal.say(f"Waiting for the end of run {last.id}, which was stopped")
+            supervisor(self.here, self.runs).settle(launch, last)
+            self.decide()
+            if not self.launches:
+                return  # it had succeeded before it could be stopped
         decision = self.decision
         assert decision is not None
         self.launch = launch

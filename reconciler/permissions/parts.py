@@ -45,7 +45,7 @@ class Part:
     when: Callable[[Deploy], bool] = lambda deploy: True
 
 
-WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.scheduled", "cli.task", "cli.stop", "cli.logs")
+WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.scheduled")
 RECORDS = ("run.record", "run.results")
 
 

@@ -8,20 +8,29 @@ from reconciler.config.fargate import next_size
 from reconciler.run.case import TRACEBACK, Case, Diagnosis, Rule, find, no_route, said
 from reconciler.run.retry import Event
 
+UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0**2}  # in MiB
+
 
 def _memory(case: Case) -> Diagnosis | None:
+    """Killed at the limit, which therefore was its peak; or refused a piece, whose size numpy tells."""
     by_ecs = said(r"OutOfMemory", case)
     by_program = find(r"\bMemoryError\b|std::bad_alloc|Cannot allocate memory|Unable to allocate", case.telling)
     if not by_ecs and not (by_program and case.exit_code not in (0, None)):
         return None
     text = by_ecs or (by_program[1] if by_program else "")
-    cpu, memory = next_size(case.cpu, case.memory)
-    if (cpu, memory) == (case.cpu, case.memory):
-        return Diagnosis(f"out of memory: {case.memory} MiB, the most that Fargate has", (text,), "use less memory")
+    cause, least, up = f"out of memory: its peak reached the {case.memory} MiB that the task has", case.memory, "up"
+    if not by_ecs:
+        cause = f"out of memory: it needs more than the {case.memory} MiB that the task has"
+        if asked := re.search(r"Unable to allocate ([\d.]+) ([KMGT]iB)", text):
+            least = max(least, int(float(asked[1]) * UNITS[asked[2]]))
+            up = f"that holds the {asked[1]} {asked[2]} which it asked for at once" if least > case.memory else "up"
+    cpu, memory = size = next_size(case.cpu, case.memory)
+    while memory <= least and next_size(*size) != size:
+        cpu, memory = size = next_size(*size)
+    if memory <= least:
+        return Diagnosis(f"{cause}, and Fargate has no size that is enough", (text,), "use less memory")
     change = f"task:\n  cpu: {cpu}\n  memory: {memory}"
-    return Diagnosis(
-        f"out of memory: the task has {case.memory} MiB", (text,), f"the next size up has {memory} MiB", change
-    )
+    return Diagnosis(cause, (text,), f"the next size {up} has {memory} MiB", change)
 
 
 def _spot(case: Case) -> Diagnosis | None:

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
 from reconciler.run.judge import OVERDUE, Verdict, judge
-from reconciler.run.launch import Launch, start
+from reconciler.run.launch import Launch, start, stop_task
 from reconciler.run.record import Run
 from reconciler.run.retry import Event
 from reconciler.run.supervise import Supervisor
-from reconciler.run.watch import MISSING
+from reconciler.run.watch import MISSING, describe
 
 TICK = 0.5  # seconds between looks
 RATE = 20  # launches a second: what ECS allows for Fargate
@@ -32,6 +32,9 @@ class FleetScreen(Protocol):
 
     def tick(self, waiting: int, active: Sequence[Run]) -> None:
         """Time goes by. waiting: so many aren't launched yet; active: those that are under way."""
+
+    def trouble(self, text: str) -> None:
+        """Something can't be seen for now."""
 
 
 @dataclass
@@ -116,8 +119,7 @@ class Fleet:
     def _describe(self) -> Iterator[Mapping[str, Any]]:
         arns = [run.task_arn for run in self.active.values()]
         for first in range(0, len(arns), AT_ONCE):
-            params = {"cluster": self.launch.cluster, "tasks": arns[first : first + AT_ONCE]}
-            yield from (self.aws.find("ecs", "DescribeTasks", **params) or {}).get("tasks", ())
+            yield from describe(self.aws, self.launch.cluster, arns[first : first + AT_ONCE], self.screen.trouble)
 
     def _verdict(self, run: Run, task: Mapping[str, Any] | None) -> Verdict | None:
         """How a run's task ended; None while it hasn't."""
@@ -150,10 +152,5 @@ class Fleet:
     def stop(self) -> int:
         """Stop every task that is under way. Returns how many. Raises AwsError."""
         stopped = list(self.active.values())
-        self.aws.each(
-            lambda run: self.aws.find(
-                "ecs", "StopTask", cluster=run.cluster, task=run.task_arn, reason="interrupted by the user"
-            ),
-            stopped,
-        )
+        self.aws.each(lambda run: stop_task(self.aws, self.seer.runs, run, "interrupted by the user"), stopped)
         return len(stopped)

@@ -49,6 +49,8 @@ def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decisio
     if when == "never":
         return Decision("none", "`run.when` is never", mark, inputs)
     last = runs.latest(mark)
+    if last is not None and last.state is State.STOPPING:
+        return Decision("launch", f"run {last.id} with the same inputs was stopped", mark, inputs, last)
     if last is not None and not last.state.over:
         return Decision("resume", f"run {last.id} is under way", mark, inputs, last)
     if when == "always":

@@ -114,6 +114,12 @@ def find_task(aws: Aws, cluster: str, token: str) -> str | None:
     return None
 
 
+def stop_task(aws: Aws, runs: Runs, run: Run, reason: str) -> None:
+    """Have a run's task stopped: SIGTERM, and SIGKILL after the stop timeout. Recorded first. Raises AwsError."""
+    runs.put(run.model_copy(update={"state": State.STOPPING}))
+    aws.find("ecs", "StopTask", cluster=run.cluster, task=run.task_arn, reason=reason)
+
+
 def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str, str]:
     """(ARN, "") of the task, or ("", why) when there is no room for it."""
     try:

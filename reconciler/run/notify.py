@@ -16,6 +16,7 @@ from reconciler.aws.calls import Aws
 from reconciler.config.schema import Notify
 from reconciler.errors import AwsError, ReconcilerError
 from reconciler.lower import RUNS, Names
+from reconciler.run.case import Diagnosis
 from reconciler.run.record import Run, State
 from reconciler.run.webhook import post, read_url
 
@@ -95,8 +96,8 @@ class Notifier:
         post(url, {"text": message.text} if slack else {**message.facts, "message": message.subject}, self.aws.clock)
 
 
-def of_run(deploy: str, run: Run) -> Message:
-    """What is told of a run that is over."""
+def of_run(deploy: str, run: Run, why: Diagnosis | None = None) -> Message:
+    """What is told of a run that is over. why: it failed."""
     good = run.state is State.SUCCEEDED
     code = "without an exit code" if run.exit_code is None else f"with exit code {run.exit_code}"
     subject = f"{deploy}: run {run.id} {run.state.value} {code}"
@@ -117,7 +118,10 @@ def of_run(deploy: str, run: Run) -> Message:
     if run.metrics:
         lines += [f"{name} = {value:.6g}" for name, value in sorted(run.metrics.items())[:METRICS]]
         facts["metrics"] = run.metrics
-    lines.append(f"results: {run.output}" if good else f"why: python -m reconciler diagnose {run.id}")
+    if why is not None:
+        lines += [f"why: {why.cause}", f"fix: {why.fix}"]
+        facts["cause"] = why.cause
+    lines.append(f"results: {run.output}" if good else f"more: python -m reconciler diagnose {run.id}")
     return Message(run.id, good, subject, "\n".join(lines), facts, scheduled=bool(run.schedule))
 
 

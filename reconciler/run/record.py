@@ -23,6 +23,7 @@ class State(StrEnum):
 
     LAUNCHING = "launching"
     RUNNING = "running"
+    STOPPING = "stopping"  # somebody here had its task stopped, and nobody has seen its end
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     STOPPED = "stopped"

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 from reconciler.aws.calls import Aws
 from reconciler.config.schema import Run as Rules
 from reconciler.run.judge import Verdict
-from reconciler.run.launch import Launch, start
+from reconciler.run.launch import Launch, start, stop_task
 from reconciler.run.logs import TaskLog
 from reconciler.run.record import Run, Runs, State
 from reconciler.run.retry import Again, Attempt, Event, again
-from reconciler.run.watch import Watch, Watcher
+from reconciler.run.watch import Silent, Watch, Watcher
 
 STATES = {Event.SUCCESS: State.SUCCEEDED, Event.STOPPED: State.STOPPED}
 
@@ -77,6 +77,16 @@ class Supervisor:
         )
         return self.ended(launch, run, watch.follow())
 
+    def settle(self, launch: Launch, run: Run) -> Run:
+        """Wait for the end of a task that was stopped, and record it. Raises AwsError; Interrupted from the clock."""
+        attempt = run.attempts[-1]
+        log = TaskLog(self.aws, run.log_group, run.log_prefix, attempt.task_arn)
+        log.closed = True  # nobody is shown it
+        # Once more: who had it stopped may have been stopped before saying so to ECS.
+        stop_task(self.aws, self.runs, run, "stopped by the user")
+        watch = Watch(self.aws, run.cluster, attempt.task_arn, log, Silent(), launched=attempt.launched)
+        return self.end(self.ended(launch, run, watch.follow()), "")
+
     def ended(self, launch: Launch, run: Run, verdict: Verdict) -> Run:
         """The run with the end of its newest attempt, whose deadline is taken away."""
         attempt = run.attempts[-1]
@@ -101,7 +111,10 @@ class Supervisor:
     def spent(self, run: Run) -> float | None:
         """What the run's tasks have cost so far."""
         now = self.aws.clock.now()
-        spans = [(a.stopped or now) - (a.started or a.launched) for a in run.attempts if a.task_arn]
+        launched = [a for a in run.attempts if a.task_arn]
+        if any(a.event is Event.LOST and a.stopped is None for a in launched):
+            return None  # nobody knows when it ended
+        spans = [(a.stopped or now) - (a.started or a.launched) for a in launched]
         costs = [self.cost(run, seconds) for seconds in spans]
         return None if any(cost is None for cost in costs) else sum(cost or 0.0 for cost in costs)
 

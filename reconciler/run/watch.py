@@ -7,7 +7,7 @@ moment ago, and a connection may break for a while: neither ends the watch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,6 +40,39 @@ class Watcher(Protocol):
 
     def trouble(self, text: str) -> None:
         """Something can't be seen for now, or at all."""
+
+
+class Silent:
+    """A watcher that says nothing."""
+
+    def state(self, task: Mapping[str, Any], state: str) -> None:
+        """Nothing."""
+
+    def line(self, container: str, text: str, timestamp: float) -> None:
+        """Nothing."""
+
+    def tick(self) -> None:
+        """Nothing."""
+
+    def trouble(self, text: str) -> None:
+        """Nothing."""
+
+
+def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str], None]) -> list[Mapping[str, Any]]:
+    """Those of these tasks, at most a hundred, that ECS knows. Waits while AWS can't be reached. Raises AwsError."""
+    began, told = aws.clock.now(), False
+    while True:
+        try:
+            answer = aws.find("ecs", "DescribeTasks", cluster=cluster, tasks=list(arns))
+        except Unreachable as error:
+            if aws.clock.now() - began > OUTAGE:
+                raise
+            if not told:
+                trouble(f"AWS can't be reached, what runs goes on without us: {error.reason}")
+                told = True
+            aws.clock.sleep(SLOW)
+        else:
+            return list((answer or {}).get("tasks") or ())
 
 
 @dataclass
@@ -86,20 +119,7 @@ class Watch:
 
     def _look(self) -> Mapping[str, Any] | None:
         """The task; None when ECS doesn't know it. Waits while AWS can't be reached. Raises AwsError."""
-        began, told = self.aws.clock.now(), False
-        while True:
-            try:
-                answer = self.aws.find("ecs", "DescribeTasks", cluster=self.cluster, tasks=[self.task_arn])
-            except Unreachable as error:
-                if self.aws.clock.now() - began > OUTAGE:
-                    raise
-                if not told:
-                    self.watcher.trouble(f"AWS can't be reached, the task goes on without us: {error.reason}")
-                    told = True
-                self.aws.clock.sleep(SLOW)
-                continue
-            tasks = (answer or {}).get("tasks") or ()
-            return tasks[0] if tasks else None
+        return next(iter(describe(self.aws, self.cluster, [self.task_arn], self.watcher.trouble)), None)
 
     def _read(self) -> int:
         """Hand on new lines. That the log can't be read now, or may not be, is said once and no reason to stop."""

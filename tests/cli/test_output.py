@@ -69,7 +69,11 @@ def test_an_old_terminal_gets_its_sixteen() -> None:
 def show(folder: Path, *arguments: str, columns: int = 80, **environment: str) -> str:
     """What a command shows at a terminal of so many columns."""
     ours, theirs = pty.openpty()
-    environ = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": str(columns)} | environment
+    environ = (
+        os.environ
+        | {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": str(columns), "CI": ""}
+        | environment
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "reconciler", *arguments],
         cwd=folder,

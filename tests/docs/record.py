@@ -30,7 +30,7 @@ def record(folder: Path) -> list[Line]:
     """Run the command at a terminal: each line with the seconds after which it was there."""
     ours, theirs = pty.openpty()
     environ = os.environ | {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": "50", "PYTHONPATH": str(ROOT)}
-    environ["RECONCILER_LOCAL_ENGINE"] = "process"
+    environ |= {"RECONCILER_LOCAL_ENGINE": "process", "CI": ""}
     command = [sys.executable, "-m", "reconciler", *COMMAND]
     process = subprocess.Popen(command, cwd=folder, env=environ, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)

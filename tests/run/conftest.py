@@ -1,4 +1,4 @@
-"""One project for a module's tests, with an embedded AWS of its own: each test writes its program and applies it."""
+"""One project for all tests here, with an embedded AWS of its own: each test writes its program and applies it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ import pytest
 from reconciler.local import status, stop
 from tests.cli.conftest import Project, Result
 
+BUCKET = "tiny-data-123456789012"
 GOLDEN = Path(__file__).with_name("golden")
 ROOT = Path(__file__).parents[2]
 DEPLOY = """\
@@ -35,6 +36,9 @@ task:
   memory: 512
 """
 DOCKERFILE = 'FROM python:3.13-slim\nCOPY train.py .\nCMD ["python", "train.py"]\n'
+
+
+SLEEPS = "import time\nprint('begun', flush=True)\ntime.sleep(60)\n"
 
 
 def until(look: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
@@ -88,12 +92,20 @@ class Lane(Project):
         """Ask for trouble."""
         self.control("POST", "behaviour", list(rules))
 
+    def recorded(self, change: Callable[[dict[str, Any]], None]) -> str:
+        """Change the record of the newest run, as time or another version may have. Returns the run's id."""
+        found: dict[str, Any] = json.loads(self.run("runs", "--local", "--json").out)["runs"][0]
+        change(found)
+        for key in (f"runs/{found['id']}/run.json", f"runs/fingerprints/{found['fingerprint']}.json"):
+            self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(found).encode())
+        return str(found["id"])
+
     def tasks(self, state: str = "") -> list[Any]:
         """The tasks in a state, or all."""
         ecs = self.client("ecs")
         arns = [
             arn
-            for desired in ("RUNNING", "STOPPED")
+            for desired in (("RUNNING",) if state == "RUNNING" else ("RUNNING", "STOPPED"))
             for page in ecs.get_paginator("list_tasks").paginate(cluster="tiny", desiredStatus=desired)
             for arn in page["taskArns"]
         ]
@@ -133,27 +145,40 @@ class Lane(Project):
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
-    """The module's project."""
+def records(lane: Lane) -> list[Any]:
+    """The runs, newest first."""
+    found: list[Any] = json.loads(lane.run("runs", "--local", "--json").out)["runs"]
+    return found
+
+
+@pytest.fixture(scope="session")
+def project_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
+    """One project, whose resources the first module that asks for it makes."""
     found = Lane(tmp_path_factory.mktemp("project"))
     found.program("print('first')")
     found.write("prices.csv", "a,b\n1,2\n3,4\n")
+    yield found
+    stop(found.folder / ".reconciler" / "local")
+
+
+@pytest.fixture(scope="module")
+def shared(project_of_all: Lane) -> Iterator[Lane]:
+    """The project, while tasks are processes and nothing of the user's leads elsewhere."""
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
     os.environ["RECONCILER_LOCAL_ENGINE"] = "process"
     try:
-        made = found.run("apply", "--local", "--skip-run")
+        project_of_all.program("print('first')")
+        made = project_of_all.run("apply", "--local", "--skip-run", "--prune")
         assert made.code == 0, made.err
-        yield found
+        yield project_of_all
     finally:
-        stop(found.folder / ".reconciler" / "local")
         os.environ.pop("RECONCILER_LOCAL_ENGINE")
         os.environ.update(kept)
 
 
 @pytest.fixture
 def lane(shared: Lane) -> Iterator[Lane]:
-    """The module's project, with nothing left of the test before."""
+    """The project, with nothing left of the test before."""
     shutil.rmtree(shared.folder / "results", ignore_errors=True)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield shared
@@ -162,7 +187,12 @@ def lane(shared: Lane) -> Iterator[Lane]:
     shared.behave()
     for task in shared.tasks("RUNNING"):
         shared.client("ecs").stop_task(cluster="tiny", task=task["taskArn"])
-    until(lambda: len(shared.tasks("STOPPED")) == len(shared.tasks()), "the end of what this test left")
+    until(lambda: not shared.tasks("RUNNING"), "the end of what this test left")
+    s3 = shared.client("s3")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="runs/"):
+        keys = [{"Key": one["Key"]} for one in page.get("Contents", ())]
+        if keys:
+            s3.delete_objects(Bucket=BUCKET, Delete={"Objects": keys})
 
 
 STATES = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED")
@@ -171,13 +201,14 @@ STATES = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "S
 def normal(text: str) -> str:
     """The output from the run on, without what differs each time. States are seen or not: they are left out."""
     lines = text.splitlines()
-    first = next((i for i, line in enumerate(lines) if line.startswith(("Run ", "Coming back", "Nothing to run"))), 0)
+    begins = ("Run ", "Coming back", "Nothing to run", "Waiting for the end", "  task arn:", "  (", "  | ")
+    first = next((i for i, line in enumerate(lines) if line.startswith(begins)), 0)
     # The inside of a traceback is Python's and the libraries', and differs from version to version.
     kept = [line for line in lines[first:] if not line.strip().startswith(STATES) and not line.startswith("  |  ")]
     text = "\n".join(kept) + "\n"
     for pattern, instead in (
         (r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?", "RUN"),
-        (r"\b[0-9a-f]{32}\b", "TASK"),
+        (r"(?<![0-9a-f])[0-9a-f]{32}\b", "TASK"),
         (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
         (r"0x[0-9a-f]{8,}", "0xADDRESS"),
         # A task that is ended in its first moments may have no start that ECS knows.

@@ -1,8 +1,9 @@
-"""The deadline's role and permissions: what they allow, and nothing more."""
+"""The deadline: it holds when nobody watches; what its role and CI may do for it, and nothing more."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from reconciler.config.schema import Deploy
@@ -11,6 +12,7 @@ from reconciler.kinds import PolicySpec, RoleSpec
 from reconciler.lower import lower
 from reconciler.run.deadline import schedule_name, schedule_prefix
 from reconciler.spec import Address
+from tests.run.conftest import SLEEPS, Lane, golden, until
 
 FACTS = Facts("123456789012", "aws", "vpc-1", ("subnet-1",))
 
@@ -55,3 +57,39 @@ def test_names_fit() -> None:
     name = schedule_name(longest, "20260101-000000-aaaaaaaa-99-100")
     assert len(name) <= 64
     assert name.startswith(schedule_prefix(longest))
+
+
+def schedules(lane: Lane) -> list[str]:
+    found = lane.client("scheduler").list_schedules()["Schedules"]
+    return [one["Name"] for one in found]
+
+
+def test_max_duration_holds_when_nobody_watches(lane: Lane) -> None:
+    lane.program(f"{SLEEPS}# deadline\n", deploy="run:\n  max_duration: 60\n")
+    ours = lane.start("apply", "--local", "--on-interrupt", "detach")
+    (name,) = until(lambda: schedules(lane), "a schedule")
+    schedule = lane.client("scheduler").get_schedule(Name=name)
+    (task,) = until(lambda: lane.tasks("RUNNING"), "a running task")
+    wanted = {"Cluster": "tiny", "Task": task["taskArn"], "Reason": "run.max_duration is over"}
+    until(lambda: json.loads(lane.client("scheduler").get_schedule(Name=name)["Target"]["Input"]) == wanted, "its task")
+    assert schedule["ActionAfterCompletion"] == "DELETE"
+    assert schedule["Target"]["RoleArn"].endswith(":role/tiny-stop-role")
+    assert re.fullmatch(r"at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)", schedule["ScheduleExpression"])
+    ours.kill()  # not even a word of good-bye
+    ours.wait()
+    # Its time has come: the scheduler calls StopTask, as the role that may do nothing else, and deletes the schedule.
+    due = {key: schedule[key] for key in ("Name", "FlexibleTimeWindow", "ActionAfterCompletion")}
+    target = lane.client("scheduler").get_schedule(Name=name)["Target"]
+    lane.client("scheduler").update_schedule(**due, Target=target, ScheduleExpression="at(2001-02-03T04:05:06)")
+    until(lambda: not lane.tasks("RUNNING"), "its end")
+    until(lambda: not schedules(lane), "the schedule's end")
+    ended = lane.run("watch", "--local")
+    assert ended.code == 123, ended.out + ended.err
+    assert "  why      it ran longer than its run.max_duration of 60 s\n" in ended.out
+    golden("max-duration", ended)
+
+
+def test_a_run_that_ends_in_time_leaves_no_schedule(lane: Lane) -> None:
+    lane.program("print('quick')\n", deploy="run:\n  max_duration: 1h\n")
+    assert lane.run("apply", "--local").code == 0
+    assert schedules(lane) == []

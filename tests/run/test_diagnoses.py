@@ -27,7 +27,7 @@ PROGRAMS: list[tuple[str, str, str, str, int, str]] = [
     ("s3-missing", S3 + "s3.get_object(Bucket=bucket, Key='runs/nothing.csv')\n",
      "  role:\n    read: [prices.csv, runs/*]\n", DOCKERFILE, 1, "an object or bucket isn't there"),
     ("out-of-memory", HELLO + "held = bytearray(800 * 2**20)\nimport time\ntime.sleep(20)\n", "", DOCKERFILE, 137,
-     "out of memory: the task has 512 MiB"),
+     "out of memory: its peak reached the 512 MiB that the task has"),
     ("exception", HELLO + "def train(rows):\n    raise ValueError(f'no rows after {rows}')\n\ntrain(2024)\n", "",
      DOCKERFILE, 1, "the program failed: ValueError: no rows after 2024"),
     ("module", "import nothing_of_this_name\n", "", DOCKERFILE, 1, "the image lacks a Python module"),

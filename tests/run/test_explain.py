@@ -69,11 +69,11 @@ STARTS = [
 
 ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
     ("OOM by ECS", {"exit_code": 137, "reason": "Essential container in task exited; OutOfMemoryError: Container killed "
-     "due to memory usage"}, "out of memory: the task has 2048 MiB", True, "memory: 4096"),
+     "due to memory usage"}, "out of memory: its peak reached the 2048 MiB", True, "memory: 4096"),
     ("OOM by numpy", {"log": [TRACE, FILE, ("numpy._core._exceptions._ArrayMemoryError: Unable to allocate 8.00 GiB for "
-     "an array with shape (1073741824,)")]}, "out of memory", True, "memory: 4096"),
+     "an array with shape (1073741824,)")]}, "out of memory: it needs more than the 2048 MiB", True, "memory: 16384"),
     ("OOM at the top", {"exit_code": 137, "reason": "OutOfMemoryError", "cpu": 16384, "memory": 122880},
-     "the most that Fargate has", True, ""),
+     "Fargate has no size that is enough", True, ""),
     ("Spot", {"event": Event.INTERRUPTION, "exit_code": 143, "reason": "Your Spot Task was interrupted."},
      "Spot took the capacity back", True, "FARGATE_SPOT, FARGATE"),
     ("no room", {"event": Event.NO_CAPACITY, "exit_code": None, "reason": "Capacity is unavailable at this time."},

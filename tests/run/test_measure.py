@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,6 +135,44 @@ def test_the_watch_goes_on_without_the_right_to_read_the_log(throttled: tuple[La
     assert until(lambda: lane.run("logs", "--local").out == "unseen\n", "its log")
 
 
+def interrupted_while_it_is_stopped(lane: Lane, lab: LabHandle, second: signal.Signals) -> tuple[int, str]:
+    """SIGINT, and another signal while ECS hasn't answered to StopTask. Returns the code and standard error."""
+    lane.program(f"import time\nprint('begun', flush=True)\ntime.sleep(60)\n# {second}\n")
+    lab.zero()
+    lab.rules({"service": "ecs", "op": "StopTask", "do": "hold"})
+    ours = lane.start("apply", "--local")
+    assert ours.stdout is not None
+    while "| begun" not in ours.stdout.readline():
+        pass
+    ours.send_signal(signal.SIGINT)
+    lab.seen("StopTask")
+    ours.send_signal(second)
+    if second is signal.SIGINT:
+        ours.wait(5)
+    lab.release()
+    lab.rules()
+    return ours.wait(10), ours.communicate()[1]
+
+
+def test_a_cancelled_ci_job_has_its_task_stopped(throttled: tuple[Lane, LabHandle]) -> None:
+    """SIGINT, then SIGTERM within its ten seconds: what was begun with the first goes on."""
+    lane, lab = throttled
+    code, err = interrupted_while_it_is_stopped(lane, lab, signal.SIGTERM)
+    assert code == 130
+    assert re.fullmatch(
+        r"run (\S+) is being stopped\n  see how it ended: python -m reconciler watch \1 --local\n", err
+    ), err
+    assert lane.run("watch", "--local").code == 123
+
+
+def test_ctrl_c_twice_leaves_at_once(throttled: tuple[Lane, LabHandle]) -> None:
+    lane, lab = throttled
+    code, err = interrupted_while_it_is_stopped(lane, lab, signal.SIGINT)
+    assert code == 130
+    assert err == "\ninterrupted again: leaving at once; what runs in AWS goes on, run the command again to go on\n"
+    assert lane.run("watch", "--local").code == 123
+
+
 def test_losing_sight_is_no_code_of_the_task(throttled: tuple[Lane, LabHandle], tmp_path: Path) -> None:
     lane, lab = throttled
     lane.program("import time\nprint('begun', flush=True)\ntime.sleep(1)\n# sight\n")
@@ -160,6 +199,8 @@ def test_a_new_role_that_the_scheduler_does_not_know_yet(throttled: tuple[Lane, 
     ended = lane.run("apply", "--local")
     lab.rules()
     assert ended.code == 0, ended.err
+    ops = [row["op"].partition(" ")[0] for row in lab.log() if row["service"] == "scheduler" or row["op"] == "RunTask"]
+    assert ops.index("RunTask") == 3, "made before the launch"
     asked = [(row["op"].partition(" ")[0], row["fault"]) for row in lab.log("scheduler")]
     assert asked[:4] == [("POST", "error"), ("POST", "error"), ("POST", ""), ("PUT", "lose")]
     assert lane.client("scheduler").list_schedules()["Schedules"] == []

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+from typing import Any
 
-from tests.run.conftest import Lane, golden, until
+from tests.run.conftest import Lane, golden
 
 COUNT = int(os.environ.get("SWEEP", "20"))
 PROGRAM = """\
@@ -22,8 +23,15 @@ boto3.client("s3").put_object(Bucket=bucket, Key=f"{prefix}/metrics.json", Body=
 SWEEP = f"run:\n  sweep:\n    grid: {{N: {list(range(COUNT))}}}\n    max_parallel: 6\n    metric: loss\n"
 
 
+def runs_of(lane: Lane) -> dict[int, Any]:
+    """The newest run of each combination, by its N."""
+    found: list[Any] = json.loads(lane.run("runs", "--local", "--json").out)["runs"]
+    return {int(one["overrides"]["environment"]["N"]): one for one in reversed(found) if one["sweep"]}
+
+
 def test_a_sweep_and_its_going_on(lane: Lane) -> None:
     lane.program(PROGRAM, deploy=SWEEP)
+    known = len(lane.tasks())
     ours = lane.start("apply", "--local", "--on-interrupt", "stop")
     assert ours.stdout is not None
     seen: list[str] = []
@@ -33,36 +41,33 @@ def test_a_sweep_and_its_going_on(lane: Lane) -> None:
     rest = ours.stdout.read()
     assert ours.wait(10) == 130, rest
     assert ours.stderr is not None
-    assert "are being stopped" in ours.stderr.read()
+    assert "are being stopped\n" in ours.stderr.read()
     before = len(lane.tasks())
-    assert before < COUNT
-    until(lambda: not lane.tasks("RUNNING"), "the end of those under way")
+    assert before - known < COUNT
+    done = sum(one["state"] == "succeeded" for one in runs_of(lane).values())
+    assert 3 <= done < COUNT
 
-    ended = lane.run("apply", "--local", "--json")
-    assert ended.code == 124, ended.err
-    told = json.loads(ended.out)
+    # Whatever didn't succeed is run now, also what was stopped; the rest isn't.
+    ended = lane.run("apply", "--local")
+    assert ended.code == 124, ended.out + ended.err
+    assert f"{COUNT} combinations, {done} done before, 0 under way, {COUNT - done} to launch" in ended.out
     failing = [n for n in range(COUNT) if n % 5 == 4]
-    runs = {int(one["overrides"]["environment"]["N"]): one for one in told["sweep"]["runs"]}
+    assert len(lane.tasks()) <= before + COUNT - done
+    runs = runs_of(lane)
     assert sorted(runs) == list(range(COUNT))
     for n, one in runs.items():
-        # One that was stopped in the first round is told so in this one, and is not good.
-        if one["state"] == "stopped":
-            continue
-        wanted = (None, {"loss": float((n - 7) ** 2)}) if n not in failing else (40 + n % 7, {})
-        assert (one["exit_code"] or None, one["metrics"]) == wanted
-        assert one["state"] == ("failed" if n in failing else "succeeded")
-
-    # What was stopped is run now, and so is what failed; the rest isn't.
-    again = lane.run("apply", "--local")
-    missing = [n for n, one in runs.items() if one["state"] != "succeeded"]
-    assert f"{COUNT - len(missing)} done before, 0 under way, {len(missing)} to launch" in again.out
-    assert again.code == 124
+        wanted = ("succeeded", 0, {"loss": float((n - 7) ** 2)}) if n not in failing else ("failed", 40 + n % 7, {})
+        assert (one["state"], one["exit_code"], one["metrics"]) == wanted
     if COUNT == 20:
-        golden("sweep", type(again)(again.code, again.out[again.out.index("  combination") :], ""))
+        golden("sweep", type(ended)(ended.code, ended.out[ended.out.index("  combination") :], ""))
+
     before = len(lane.tasks())
-    third = lane.run("apply", "--local")
-    assert len(lane.tasks()) == before + len(failing), third.out
+    third = lane.run("apply", "--local", "--json")
     assert third.code == 124
+    assert len(lane.tasks()) == before + len(failing)
+    told = json.loads(third.out)
+    assert told["verdict"] == {"result": "some-failed", "exit_code": 124, "task_exit_code": None}
+    assert told["sweep"]["counts"] == {"succeeded": COUNT - len(failing), "failed": len(failing)}
     best = lane.run("runs", "best", "loss", "--lowest", "--local").out.splitlines()
     assert best[0].split()[0] == "0"
     assert [float(line.split()[0]) for line in best] == sorted((n - 7) ** 2 for n in range(COUNT) if n not in failing)[

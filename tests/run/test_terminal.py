@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from tests.run.conftest import ROOT, Lane, until
+from tests.cli.conftest import Result
+from tests.run.conftest import ROOT, Lane, golden, until
 
 SLEEPS = 'import time\nprint(\'{"event": "begun", "rows": 3, "level": "info"}\', flush=True)\ntime.sleep(60)\n'
 
@@ -20,9 +21,9 @@ SLEEPS = 'import time\nprint(\'{"event": "begun", "rows": 3, "level": "info"}\',
 class Screen:
     """A process at a terminal of 100 columns."""
 
-    def __init__(self, lane: Lane, *arguments: str) -> None:
+    def __init__(self, lane: Lane, *arguments: str, **more: str) -> None:
         ours, theirs = pty.openpty()
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100", "CI": ""} | more
         self.process = subprocess.Popen(
             [sys.executable, "-m", "reconciler", *arguments],
             cwd=lane.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
@@ -41,6 +42,12 @@ class Screen:
                 break
             self.text += data.decode("utf-8", "replace")
         return self.text
+
+    @property
+    def lasting(self) -> str:
+        """What stays on the screen: without the lines that were drawn over, and without colours."""
+        text = re.sub(r"[^\n]*\r(\x1b\[\d+A)?\x1b\[[JK]", "", self.text.replace("\r\n", "\n"))
+        return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
     def see(self, pattern: str) -> None:
         """Wait until this is shown."""
@@ -65,11 +72,12 @@ def test_ctrl_c_asks(lane: Lane, answer: str, stops: bool) -> None:
     lane.program(f"{SLEEPS}# {answer}\n")
     screen = Screen(lane, "apply", "--local")
     screen.see(r"\| begun  rows=3")  # a structured line, made readable
-    screen.see(r"RUNNING for \d+\.\d s")  # the live line
+    screen.see(r"\r\x1b\[K  RUNNING  \d+\.\d s, on Fargate at most \$0\.0002 so far")  # the live line
     screen.process.send_signal(2)
     screen.see(r"Stop what runs, or leave it running\? \[S/l\] ")
     screen.type(f"{answer}\n")
     assert screen.end() == 130, screen.text
+    golden("terminal-" + ("stop" if stops else "leave"), Result(130, screen.lasting, ""))
     if stops:
         assert "is being stopped" in screen.text
         until(lambda: not lane.tasks("RUNNING"), "the end of the task")
@@ -89,3 +97,27 @@ def test_the_live_line_of_a_sweep(lane: Lane) -> None:
     screen.see(r"[12] running, \d waiting")
     assert screen.end() == 0, screen.text
     assert "3 succeeded" in screen.text
+
+
+def test_as_on_aws(lane: Lane) -> None:
+    """Where the way to AWS is botocore's own: links into the console at once, and what it costs."""
+    lane.program(f"{SLEEPS.replace('60', '2')}# links\n")
+    assert lane.run("apply", "--local", "--skip-run").code == 0
+    services = ("ECR", "ECS", "EC2", "IAM", "CLOUDWATCH_LOGS", "S3", "SSM", "STS")
+    ours = {f"AWS_ENDPOINT_URL_{name}": lane.endpoint for name in services}
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    screen = Screen(lane, "apply", **ours, **keys)
+    screen.see(r"  RUNNING  \d+\.\d s, at most \$0\.0002 so far")
+    assert screen.end() == 0, screen.text
+    golden("on-aws", Result(0, screen.lasting, ""))
+
+
+def test_in_ci_nothing_is_drawn_again_and_nobody_is_asked(lane: Lane) -> None:
+    """Some CI systems give a terminal, at which nobody sits."""
+    lane.program(f"{SLEEPS}# in ci\n")
+    screen = Screen(lane, "apply", "--local", CI="true")
+    screen.see("begun")
+    screen.process.send_signal(2)
+    assert screen.end() == 130, screen.text
+    assert "\r" not in screen.text.replace("\r\n", "\n")
+    assert "is being stopped" in screen.text

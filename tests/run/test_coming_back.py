@@ -1,0 +1,136 @@
+"""Leaving a run and coming back to it: interruptions, runs that ended meanwhile, stops, old logs; real processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.run.conftest import SLEEPS, Lane, golden, records, until
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("choice", ["stop", "detach"])
+def test_interrupted(lane: Lane, number: signal.Signals, choice: str) -> None:
+    lane.program(f"{SLEEPS}# {number} {choice}\n")
+    ours = lane.start("apply", "--local", "--on-interrupt", choice)
+    (task,) = until(lambda: lane.tasks("RUNNING"), "a running task")
+    assert ours.stdout is not None
+    while "begun" not in ours.stdout.readline():
+        pass
+    began = time.monotonic()
+    ours.send_signal(number)
+    _, err = ours.communicate(timeout=10)
+    assert ours.returncode == 130
+    assert time.monotonic() - began < 8
+    run_id = records(lane)[0]["id"]
+    if choice == "detach":
+        assert f"detached; run {run_id} goes on" in err
+        assert f"python -m reconciler watch {run_id} --local" in err
+        assert [one["taskArn"] for one in lane.tasks("RUNNING")] == [task["taskArn"]]
+        assert lane.run("stop", "--local").code == 0
+    else:
+        assert f"run {run_id} is being stopped" in err
+    ended = lane.run("watch", "--local")
+    assert ended.code == 123
+    assert "  why      somebody stopped it\n" in ended.out
+    if number is signal.SIGINT:
+        golden(f"interrupted-{choice}", ended)
+
+
+def test_a_task_that_ended_while_nobody_looked(lane: Lane) -> None:
+    lane.program(
+        "import time\nprint('begun', flush=True)\ntime.sleep(1.5)\nprint('ended')\n# nobody\nraise SystemExit(37)\n"
+    )
+    ours = lane.start("apply", "--local", "--on-interrupt", "detach")
+    assert ours.stdout is not None
+    while "begun" not in ours.stdout.readline():
+        pass
+    ours.send_signal(signal.SIGTERM)
+    assert ours.wait(10) == 130
+    until(lambda: not lane.tasks("RUNNING"), "its end")
+    count = len(lane.tasks())
+    back = lane.run("apply", "--local")
+    assert back.code == 37, back.out + back.err
+    golden("came-back", back)
+    assert len(lane.tasks()) == count, "looked at, not launched again"
+    watched = lane.run("watch", "--local")
+    assert watched.code == 37
+    assert [line for line in watched.out.splitlines() if line.startswith("  | ")] == ["  | begun", "  | ended"]
+    told = json.loads(lane.run("watch", "--local", "--json").out)
+    assert told["verdict"] == {"result": "task-failed", "exit_code": 37, "task_exit_code": 37}
+
+
+def test_a_task_that_ecs_has_forgotten(lane: Lane) -> None:
+    """It ended over an hour ago, and the watch was killed: its log is there, and nobody knows how it ended."""
+    lane.program("import time\nprint('begun', flush=True)\ntime.sleep(1)\nprint('ended')\n# forgotten\n")
+    lane.behave({"do": "expire", "seconds": 0.1})
+    before = len(lane.tasks())
+    ours = lane.start("apply", "--local")
+    assert ours.stdout is not None
+    while "begun" not in ours.stdout.readline():
+        pass
+    ours.kill()
+    ours.wait()
+    until(lambda: len(lane.tasks()) == before, "its being forgotten")
+    run_id = lane.recorded(lambda run: run["attempts"][0].update(launched=time.time() - 7200))
+    ended = lane.run("watch", "--local")
+    assert ended.code == 122
+    golden("forgotten", ended)
+    (row, *_) = lane.run("runs", "--local").out.splitlines()
+    assert row.split() == [run_id, *row.split()[1:4], "failed", "exit", "-", "-", "-"], "no cost that nobody knows"
+    assert lane.run("apply", "--local").code == 0, "launched again"
+
+
+def test_after_a_stop_apply_launches_anew(lane: Lane, tmp_path: Path) -> None:
+    """It waits for the end of what was stopped, which here doesn't heed SIGTERM."""
+    lane.program(
+        "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"first = not os.path.exists('{tmp_path}/began')\nopen('{tmp_path}/began', 'w')\n"
+        "print('first' if first else 'second', flush=True)\ntime.sleep(60 * first)\n",
+    )
+    lane.behave({"do": "stop-timeout", "seconds": 1.5})
+    ours = lane.start("apply", "--local")
+    assert ours.stdout is not None
+    while "| first" not in ours.stdout.readline():
+        pass
+    ours.send_signal(signal.SIGINT)
+    assert ours.wait(10) == 130
+    assert records(lane)[0]["state"] == "stopping"
+    again = lane.run("apply", "--local")
+    assert again.code == 0, again.out + again.err
+    golden("after-a-stop", again)
+    assert [(one["state"], one["exit_code"]) for one in records(lane)[:2]] == [("succeeded", 0), ("stopped", 137)]
+
+
+def test_looking_back(lane: Lane) -> None:
+    lane.program("print('first line')\nprint('second line')\n# back\n")
+    assert lane.run("apply", "--local").code == 0
+    run_id = records(lane)[0]["id"]
+    assert lane.run("logs", run_id, "--local").out.splitlines() == ["first line", "second line"]
+    assert lane.run("logs", "-f", run_id, "--local").out.splitlines() == ["first line", "second line"]
+    stream = f"ecs/main/{records(lane)[0]['attempts'][0]['task_arn'].rpartition('/')[2]}"
+    old = [{"timestamp": int((time.time() - 7200) * 1000), "message": "an old line"}]
+    lane.client("logs").put_log_events(logGroupName="/ecs/tiny", logStreamName=stream, logEvents=old)
+    assert lane.run("logs", run_id, "--local").out.splitlines() == ["an old line", "first line", "second line"]
+    assert lane.run("logs", run_id, "--since", "1h", "--local").out.splitlines() == ["first line", "second line"]
+    assert lane.run("logs", run_id, "--since", "0s", "--local").err == f"run {run_id} has no log lines since then\n"
+    assert lane.run("logs", run_id, "--since", "soon", "--local").code == 2
+    shown = lane.run("runs", "show", run_id, "--local").out
+    assert "attempt 1 on FARGATE: success" in shown
+    assert lane.run("stop", run_id, "--local").out == f"run {run_id} is over: succeeded\n"
+
+
+def test_a_run_that_waits_for_its_retry_can_be_stopped(lane: Lane) -> None:
+    lane.program("print('once')\nraise SystemExit(75)\n", deploy="run:\n  retry: {error: 1, backoff: 4s}\n")
+    ours = lane.start("apply", "--local")
+    assert ours.stdout is not None
+    while "launching again" not in ours.stdout.readline():
+        pass
+    count = len(lane.tasks())
+    assert "had no task under way" in lane.run("stop", "--local").out
+    assert ours.wait(20) == 123, ours.stdout.read()
+    assert len(lane.tasks()) == count
