@@ -21,11 +21,13 @@ data: data/prices.csv
 image: .
 ```
 
-`python -m reconciler show deploy.yaml` prints a file with every default filled in. With this first line, editors that
-know the YAML language server (VS Code with the YAML extension, JetBrains) complete and check the file:
+`python -m reconciler show deploy.yaml` prints a file with every default filled in. `python -m reconciler init` writes
+the file's JSON schema beside it, as `deploy.schema.json` (delete it and run `init` again to have that of a newer version).
+With this first line, editors that know the YAML language server (VS Code with the YAML extension, JetBrains) complete and
+check the file:
 
 ```yaml
-# yaml-language-server: $schema=reconciler/config/deploy.schema.json
+# yaml-language-server: $schema=deploy.schema.json
 ```
 
 ## Values from the environment
