@@ -63,7 +63,7 @@ def _tell(terminal: Terminal, imported: Imported, out: Path, *, as_json: bool) -
     for address in imported.found:
         terminal.say(f"  {address.kind:<16} {address.name}")
     for note in imported.notes:
-        terminal.print(f"note: {note}")
+        terminal.print(terminal.fold("note: ", note))
     if imported.differences:
         terminal.print(f"{out} can't say all of it, or some of it isn't there; `plan` shows:")
         for line in imported.differences:

@@ -44,7 +44,6 @@ def _run(action: str, home: Path, terminal: Terminal, as_json: bool) -> int:
             terminal.print("not running; `apply --local` starts it")
         else:
             age = seconds(time.time() - found.started_at)
-            terminal.print(
-                f"running at {found.endpoint_url} (process {found.pid}, for {age}); tasks run as {found.runner}"
-            )
+            text = f"running at {found.endpoint_url} (process {found.pid}, for {age}); tasks run as {found.runner}"
+            terminal.print(terminal.fold("", text))
     return 0

@@ -121,7 +121,7 @@ def _show(
             terminal.print(json.dumps(document, indent=2))
     say("")
     for why, actions in wide({one for found in grants.values() for one in found}).items():
-        say(f"{why}:")
+        say(terminal.fold("", f"{why}:"))
         for action in actions:
             say(f"  {action}")
     if any(len(documents) > 1 for documents in made.values()):

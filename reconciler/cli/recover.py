@@ -22,7 +22,8 @@ def run(options: Namespace, terminal: Terminal) -> int:
     on_interrupt(where.stop.set)
     aws = where.aws(terminal)
     here = deployment(where, aws, terminal, options)
-    terminal.say(f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}")
+    place = f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
+    terminal.say(terminal.fold("", place))
     command = f"{program()} recover {where.file}"
     with Lock(where.aws(terminal), here.deploy.name, command, wait=options.wait_for_lock) as lock:
         aws.before_write = lock.check

@@ -13,6 +13,7 @@ from reconciler.errors import UserError
 from reconciler.run.record import Run, State
 
 METRICS = 3  # shown in the list
+NARROW = 70  # columns of its line before the metrics, at a terminal
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -58,7 +59,8 @@ def row(terminal: Terminal, one: Run) -> str:
     metrics = " ".join(shown[:METRICS])
     state = terminal.style(f"{one.state.value:<10}", colour)
     if terminal.width < WIDE:
-        return f"  {one.id:<24}  {state} exit {code:<4} {took:<12} {cost:<9} {' '.join(shown[:1])}".rstrip()
+        metric = next((text for text in shown[:1] if len(text) <= terminal.width - NARROW), "")
+        return f"  {one.id:<24}  {state} exit {code:<4} {took:<10} {cost:<8} {metric}".rstrip()
     return f"  {one.id:<26} {when} UTC  {state} exit {code:<4} {took:<12} {cost:<9} {metrics}".rstrip()
 
 

@@ -128,6 +128,9 @@ def watch(
         screen.keep()
         terminal.status("")
         _interrupted(terminal, where, here, runs, run.id, on_interrupt)
+    except BrokenPipeError:
+        terminal.note(f"nobody reads the output any more; run {run.id} goes on\n{come_back(where, run)}")
+        raise
     except ReconcilerError as error:
         screen.keep()
         terminal.status("")
@@ -193,8 +196,9 @@ def report(terminal: Terminal, where: Target, here: Deployment, run: Run, why: D
         show(terminal, why or diagnose(here.aws, here.deploy, run))
         return
     shown = sorted(run.metrics.items())
+    width = max([40, *(len(name) for name, _ in shown[:METRICS])])
     for name, value in shown[:METRICS]:
-        terminal.say(f"  {name:<40} {value:.6g}")
+        terminal.say(f"  {name:<{width}} {value:.6g}")
     if len(shown) > METRICS:
         terminal.say(f"  and {len(shown) - METRICS} more in metrics.json")
     terminal.print(f"  results  {run.output}")

@@ -25,7 +25,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         check_account(aws, deploy)
         vpc = "" if deploy.network.vpc == "default" else deploy.network.vpc
         names = Names(deploy, Facts(aws.account, partition(deploy.region), vpc, ()))
-        terminal.say(f"{deploy.name}: account {aws.account}, {deploy.region}, {where.place}")
+        terminal.say(terminal.fold("", f"{deploy.name}: account {aws.account}, {deploy.region}, {where.place}"))
         found = verify.examine(Live(aws, deploy, names, where.base))
     if options.json:
         terminal.json({"version": VERSION, "ok": not counts(found)[State.NG], "checks": as_json(found)})

@@ -22,9 +22,9 @@ image: .
 ```
 
 `python -m reconciler show deploy.yaml` prints a file with every default filled in. `python -m reconciler init` writes
-the file's JSON schema beside it, as `deploy.schema.json` (delete it and run `init` again to have that of a newer version).
-With this first line, editors that know the YAML language server (VS Code with the YAML extension, JetBrains) complete and
-check the file:
+the file's JSON schema beside it, as `deploy.schema.json` (delete it and run `init` again for that of a newer version).
+With this first line, editors that know the YAML language server (VS Code with the YAML extension, JetBrains) complete
+and check the file:
 
 ```yaml
 # yaml-language-server: $schema=deploy.schema.json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -45,6 +46,26 @@ def test_apply_runs_the_task_and_the_second_apply_does_nothing(project: Project)
     assert "Nothing to change: 11 resources are as the file says." in again.stdout
     assert "Nothing to run: run " in again.stdout
     assert client(project, "ecs").list_tasks(cluster="tiny", desiredStatus="STOPPED")["taskArns"] == tasks
+
+
+def test_a_reader_that_goes_away_hears_of_the_task(project: Project) -> None:
+    project.write("train.py", "import time\nfor n in range(600):\n    print(n, flush=True)\n    time.sleep(0.05)\n")
+    command = [sys.executable, "-m", "reconciler", "apply", "--local"]
+    apply = subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert apply.stdout is not None
+    assert apply.stderr is not None
+    for line in apply.stdout:
+        if line.startswith("  | "):
+            break
+    apply.stdout.close()
+    assert apply.wait(20) == 141
+    told = apply.stderr.read()
+    apply.stderr.close()
+    (task,) = client(project, "ecs").list_tasks(cluster="tiny", desiredStatus="RUNNING")["taskArns"]
+    run = re.search(r"run (\S+) goes on\ncome back to it: python -m reconciler watch \1 --local", told)
+    assert run is not None, told
+    assert project.run("stop", run[1], "--local").code == 0
+    assert client(project, "ecs").describe_tasks(cluster="tiny", tasks=[task])["tasks"][0]["desiredStatus"] == "STOPPED"
 
 
 def test_a_failing_program_ends_apply_with_its_exit_code(project: Project) -> None:
