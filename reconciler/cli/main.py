@@ -28,8 +28,9 @@ READ = {
 }  # read the file  # fmt: skip
 FOR = ("plan", "apply", "run", "destroy", "verify")
 EPILOG = """\
-exit codes: 0 done, 1 failed, 2 wrong input (nothing was touched), 130 interrupted;
-`apply` and `watch` exit with the task's exit code, or with 119 to 124 for what isn't the task's doing.
+exit codes: 0 done, 1 failed, 2 wrong input (nothing was touched),
+130 interrupted; `apply` and `watch` exit with the task's exit code,
+or with 119 to 124 for what isn't the task's doing.
 """
 
 

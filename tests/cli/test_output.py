@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.main import main
+from reconciler.cli.main import main, parser
+from reconciler.cli.parser import commands
 from reconciler.cli.style import COLOURS, codes, coloured
 from reconciler.cli.terminal import Terminal
 from reconciler.local import stop
@@ -116,8 +117,16 @@ def test_at_a_terminal_of_80_columns_no_word_is_broken(here: Project) -> None:
     assert "Plan: 11 to create." in shown
     assert [line for line in plain(shown) if len(line) > 80] == []
     assert "\x1b" not in show(here.folder, "plan", "--local", NO_COLOR="1")
-    bad = show(here.folder, "plan", "none.yaml", "--local")
-    assert max(map(len, plain(bad))) <= 80
+    for command in (["plan", "none.yaml"], ["verify"], ["local", "status"]):
+        told = show(here.folder, *command, *([] if command[0] == "local" else ["--local"]))
+        assert max(map(len, plain(told))) <= 80, told
+
+
+def test_every_help_fits_into_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    top = parser("python -m reconciler")
+    for name, one in [("", top), *commands(top)]:
+        assert [line for line in one.format_help().splitlines() if len(line) > 80] == [], name
 
 
 def test_a_pipe_has_no_colours_but_for_who_asks(here: Project, monkeypatch: pytest.MonkeyPatch) -> None:
