@@ -13,10 +13,13 @@ def main() -> int:
     gc.set_threshold(100_000, 50, 100)
     # pydantic would look through every installed package for plugins.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from reconciler.cli.main import main as run
-
     try:
+        from reconciler.cli.main import main as run
+
         return run(sys.argv[1:])
+    except KeyboardInterrupt:  # while it was being loaded, or at its very end
+        sys.stderr.write("interrupted\n")
+        return 130
     finally:
         # The interpreter would look through all of it once more at its end, for 0.2 s, before the system takes it back.
         gc.freeze()

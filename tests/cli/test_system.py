@@ -65,6 +65,23 @@ def test_characters_that_an_output_lacks_are_no_error(folder: Path) -> None:
     assert "who: Zo?" in out
 
 
+LOADING = """\
+import sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "reconciler.cli.parser":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder())
+from reconciler.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_it_is_loaded() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADING], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
 def test_a_python_without_the_packages(folder: Path) -> None:
     hint = "in a checkout: `make demo`, then .venv/bin/python -m reconciler; else pip install '.[local]' there"
     code, out, err = shell("r plan", folder, "-S")
