@@ -182,7 +182,7 @@ class EmbeddedAws:
 
     def run_task(self, family: str, **more: Any) -> Any:
         """RunTask's answer."""
-        network = {"awsvpcConfiguration": {"subnets": [self.subnet()]}}
+        network = {"awsvpcConfiguration": {"subnets": [self.subnet()], "assignPublicIp": "ENABLED"}}
         if "capacityProviderStrategy" not in more:
             more.setdefault("launchType", "FARGATE")
         more.setdefault("networkConfiguration", network)

@@ -10,6 +10,8 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 from moto.ecs.exceptions import InvalidParameterException
 
+from reconciler.local.execution_role import REGISTRY_AUTH
+from reconciler.local.runner import StartError
 from reconciler.local.task import Launch, Task
 
 
@@ -30,6 +32,29 @@ def check_network(launch: Launch) -> None:
                 f"Error retrieving security group information for [{group_id}]: The security group '{group_id}' does "
                 "not exist (ErrorCode: InvalidGroup.NotFound)"
             )
+
+
+def check_way_out(task: Task) -> None:
+    """Raises StartError where a task on Fargate can't reach AWS: there is no route, or one that takes an address."""
+    launch = task.launch
+    if launch.launch_type != "FARGATE":
+        return
+    backend = ec2_backends[launch.account_id][launch.region]
+    subnet = backend.get_subnet(launch.subnets[0])
+    tables = backend.describe_route_tables(filters={"association.subnet-id": [subnet.id]})
+    tables = tables or backend.describe_route_tables(filters={"vpc-id": [subnet.vpc_id], "association.main": ["true"]})
+    ways = [route for table in tables for route in table.routes if route.destination_cidr_block == "0.0.0.0/0"]
+    # An internet gateway takes only what has a public address.
+    if any(route.gateway is None or launch.assign_public_ip for route in ways):
+        return
+    if any(one.vpc_id == subnet.vpc_id for one in backend.vpc_end_points.values()):
+        return  # which of them it needs isn't looked at
+    host = f"https://api.ecr.{launch.region}.amazonaws.com/"
+    raise StartError(
+        "ResourceInitializationError",
+        f"{REGISTRY_AUTH} ecr registry auth: service call has been retried 3 time(s): RequestError: send request "
+        f'failed caused by: Post "{host}": dial tcp: i/o timeout. Please check your task network configuration.',
+    )
 
 
 def attach_interface(task: Task) -> None:

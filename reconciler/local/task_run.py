@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reconciler.local.behaviour import Quirks
 from reconciler.local.interruption import Interruption
+from reconciler.local.network import check_way_out
 from reconciler.local.preparation import Prepared, Preparer
 from reconciler.local.runner import Exit, Running, StartError, TaskSpec
 from reconciler.local.task import ContainerState, Task
@@ -119,6 +120,7 @@ class TaskRun:
     def _prepare(self) -> None:
         """Secrets, log streams and images of all containers."""
         task = self.task
+        check_way_out(task)
         task.stamp("pullStartedAt")
         given = self._preparer.environment(task, self._spec.endpoint_url)
         for container in task.containers:

@@ -60,9 +60,11 @@ def _timeout(case: Case) -> Diagnosis | None:
 def _stopped(case: Case) -> Diagnosis | None:
     if case.event is not Event.STOPPED:
         return None
-    return Diagnosis(
-        "somebody stopped it", (case.reason or "stop code UserInitiated",), "run `apply` to launch it again"
-    )
+    cause, fix = "somebody stopped it", "run `apply` to launch it again"
+    if case.exit_code == 137:
+        cause += ", and it was killed, since it didn't end by itself"
+        fix += "; a program that handles SIGTERM can save what it has"
+    return Diagnosis(cause, (case.reason or "stop code UserInitiated",), fix)
 
 
 ACTION = re.compile(

@@ -47,7 +47,7 @@ def test_capacity_providers(embedded_aws: EmbeddedAws) -> None:
     names = [task["capacityProviderName"] for task in tasks]
     assert (names[0], names.count("FARGATE"), names.count("FARGATE_SPOT")) == ("FARGATE", 2, 3)
     cluster, subnet = unique("cluster"), embedded_aws.subnet()
-    network = {"awsvpcConfiguration": {"subnets": [subnet]}}
+    network = {"awsvpcConfiguration": {"subnets": [subnet], "assignPublicIp": "ENABLED"}}
     ecs.create_cluster(clusterName=cluster)
     bare = {"cluster": cluster, "taskDefinition": family, "networkConfiguration": network}
     assert error_of(ecs.run_task, **bare) == (
@@ -86,7 +86,13 @@ def test_network_is_checked_and_security_groups_may_be_left_out(embedded_aws: Em
 def test_a_security_group_in_use_can_not_be_deleted(embedded_aws: EmbeddedAws) -> None:
     ec2 = embedded_aws.client("ec2")
     group = ec2.create_security_group(GroupName=unique("group"), Description="d")["GroupId"]
-    network = {"awsvpcConfiguration": {"subnets": [embedded_aws.subnet()], "securityGroups": [group]}}
+    network = {
+        "awsvpcConfiguration": {
+            "subnets": [embedded_aws.subnet()],
+            "securityGroups": [group],
+            "assignPublicIp": "ENABLED",
+        }
+    }
     arn = embedded_aws.launch(sleeping(embedded_aws), networkConfiguration=network)
     assert error_of(ec2.delete_security_group, GroupId=group)[0] == "DependencyViolation"
     embedded_aws.client("ecs").stop_task(cluster="tests", task=arn)
@@ -99,7 +105,7 @@ def test_clusters_keep_what_they_have_and_are_not_deleted_with_tasks(embedded_aw
     ecs.create_cluster(clusterName=name, capacityProviders=["FARGATE"], tags=[{"key": "a", "value": "b"}])
     again = ecs.create_cluster(clusterName=name)["cluster"]
     assert (again["capacityProviders"], again["tags"]) == (["FARGATE"], [{"key": "a", "value": "b"}])
-    network = {"awsvpcConfiguration": {"subnets": [embedded_aws.subnet()]}}
+    network = {"awsvpcConfiguration": {"subnets": [embedded_aws.subnet()], "assignPublicIp": "ENABLED"}}
     arn = ecs.run_task(
         cluster=name, taskDefinition=sleeping(embedded_aws), launchType="FARGATE", networkConfiguration=network
     )["tasks"][0]["taskArn"]

@@ -48,6 +48,7 @@ def test_the_version_is_the_one_pinned() -> None:
         (EC2Backend, "get_subnet get_security_group_from_id get_default_security_group create_network_interface"),
         (EC2Backend, "delete_network_interface _delete_security_group"),
         (EC2Backend, "create_default_vpc create_internet_gateway attach_internet_gateway create_route"),
+        (EC2Backend, "describe_route_tables"),
         (NetworkInterface, "group_set"),
         (ECRBackend, "put_image"),
         (Image, "get_image_digest"),

@@ -43,6 +43,7 @@ PROGRAMS: list[tuple[str, str, str, str, int, str]] = [
     ("no-network", NO_NETWORK, "", DOCKERFILE, 1, "the task's subnet has no route to AWS"),
     ("secret", HELLO, "  secrets:\n    TOKEN: arn:aws:ssm:us-east-1:123456789012:parameter/not/there\n", DOCKERFILE,
      122, "a secret of the task can't be read"),
+    ("no-route", HELLO, "network:\n  public_ip: false\n", DOCKERFILE, 122, "the task's subnet has no route to AWS"),
     ("unknown", "print('row 5 is no number')\nraise SystemExit(3)\n", "", DOCKERFILE, 3, "unknown"),
     ("reserved-code", "print('bad data')\nraise SystemExit(2)\n", "", DOCKERFILE, 119, "unknown"),
 ]  # fmt: skip

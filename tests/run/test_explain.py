@@ -82,6 +82,8 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
      "longer than its run.max_duration of 60 s", True, "max_duration: 120"),
     ("stopped", {"event": Event.STOPPED, "exit_code": 143, "reason": "stopped by the user"}, "somebody stopped it",
      True, ""),
+    ("stopped and deaf", {"event": Event.STOPPED, "exit_code": 137, "reason": "stopped by the user"}, "it was killed",
+     True, ""),
     ("S3 get", {"log": [TRACE, FILE, DENIED + USER + "s3:GetObject on resource: \"arn:aws:s3:::b/data/x.csv\" because "
      "no identity-based policy allows the s3:GetObject action"]}, "my-task-role may not s3:GetObject", True,
      "read: [data/x.csv]"),
