@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from reconciler import __version__
-from reconciler.errors import UserError
+from reconciler.aws.failures import of_configuration
 
 TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
 CONNECTIONS = 32  # that are open at a time, and so requests in flight
@@ -112,7 +112,7 @@ def understood() -> Iterator[None]:
     try:
         yield
     except BotoCoreError as error:
-        raise UserError(f"AWS's configuration: {error}", hint="check AWS_PROFILE and ~/.aws/config") from None
+        raise of_configuration(error, "AWS's configuration") from None
 
 
 def new_session(*keys: str) -> Any:

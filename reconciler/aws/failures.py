@@ -71,7 +71,22 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
         return Failed(Rule(Fault.BROKEN, service, "", budget=30.0), strange)
     if isinstance(error, botocore.ParamValidationError):
         return ReconcilerError(f"{service}:{operation}: {error}")
-    return UserError(f"{service}:{operation}: {error}", hint="check AWS_PROFILE and ~/.aws/config")
+    return of_configuration(error, f"{service}:{operation}")
+
+
+def of_configuration(error: Exception, where: str) -> UserError:
+    """What keeps a client from being made, or a call from being signed. where: it happened."""
+    from botocore import exceptions as botocore
+
+    login = getattr(botocore, "LoginError", botocore.SSOError)  # which botocore has since 1.41
+    if isinstance(error, botocore.SSOError | botocore.TokenRetrievalError | login):
+        command = "aws sso login" if not isinstance(error, login) or login is botocore.SSOError else "aws login"
+        return UserError(
+            f"no AWS credentials: {error}", hint=f"run `{command}` for the same AWS_PROFILE, then this again"
+        )
+    if isinstance(error, botocore.CredentialRetrievalError):
+        return UserError(f"no AWS credentials: {error}".rstrip(": "), hint="check AWS_PROFILE and ~/.aws/config")
+    return UserError(f"{where}: {error}", hint="check AWS_PROFILE and ~/.aws/config")
 
 
 def _no_way(error: Exception, region: str) -> str:

@@ -25,6 +25,9 @@ SERVICES = (
     "cloudwatch", "ec2", "ecr", "ecs", "events", "iam", "logs", "s3", "scheduler", "secretsmanager", "service-quotas",
     "sns", "sqs", "ssm", "sts",
 )  # fmt: skip
+# What botocore itself asks for credentials, besides `sts`: `aws sso login`, `aws login`.
+FOR_CREDENTIALS = ("signin", "sso", "sso-oidc")
+KNOWN = (*SERVICES, *FOR_CREDENTIALS)
 # The operations that the usual commands call. Others work too: the first one makes the client anew, of the whole model.
 USUAL = {
     "ec2": (
@@ -87,7 +90,7 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
 
     def list_available_services(self, type_name: str) -> list[str]:
         """The known ones: botocore would look at the folders of all 400 to know that ours is one of them."""
-        return list(SERVICES)
+        return list(KNOWN)
 
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
         """As botocore's."""
@@ -120,9 +123,9 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
         if self._kept is None:
             return make()
         # A folder of models that the user added (AWS_DATA_PATH) makes another one.
-        paths = sha256(
-            "\n".join((FORM, __version__, repr((SERVICES, USUAL)), *self.search_paths)).encode()
-        ).hexdigest()[:16]
+        paths = sha256("\n".join((FORM, __version__, repr((KNOWN, USUAL)), *self.search_paths)).encode()).hexdigest()[
+            :16
+        ]
         file = self._kept / paths / f"{name}.json"
         with contextlib.suppress(OSError, ValueError):
             return json.loads(file.read_bytes())
@@ -146,7 +149,7 @@ def without_rest(model: dict[str, Any], operations: tuple[str, ...] | None = Non
 def only_known(endpoints: dict[str, Any]) -> dict[str, Any]:
     """The table of endpoints with the known services only."""
     partitions = [
-        {**one, "services": {name: held for name, held in one["services"].items() if name in SERVICES}}
+        {**one, "services": {name: held for name, held in one["services"].items() if name in KNOWN}}
         for one in endpoints["partitions"]
     ]
     return {**endpoints, "partitions": partitions}
