@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
@@ -20,6 +20,15 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 KEYS = frozenset(Deploy.model_fields)
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 ENVIRON = {"DATA_FILE": "data.csv"}
+
+
+class Editor(yaml.SafeLoader):
+    """Reads YAML 1.2, as editors do: `on` is a text there, and so is the key of `notify`."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [one for one in known if first in "tTfF" or not one[0].endswith(":bool")]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def pieces(text: str) -> list[str]:
@@ -62,5 +71,7 @@ def test_it_is_right(page: str, piece: str, tmp_path: Path) -> None:
             load(path, environ=ENVIRON, git_sha=lambda: "0" * 40, files=False, environment=environment)
         except ConfigErrors as errors:
             pytest.fail(f"{page}: {errors}")
-    found = [f"{'.'.join(map(str, e.absolute_path))}: {e.message}" for e in VALIDATOR.iter_errors(yaml.safe_load(text))]
+    found = [
+        f"{'.'.join(map(str, e.absolute_path))}: {e.message}" for e in VALIDATOR.iter_errors(yaml.load(text, Editor))
+    ]
     assert not found, page

@@ -173,7 +173,7 @@ def deploys(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(deploys())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_show_loses_nothing(tree: dict[str, Any]) -> None:
     deploy = Deploy.model_validate(tree).filled()
     text = show(deploy)
