@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
@@ -25,10 +25,11 @@ ENVIRON = {"DATA_FILE": "data.csv"}
 class Editor(yaml.SafeLoader):
     """Reads YAML 1.2, as editors do: `on` is a text there, and so is the key of `notify`."""
 
-    yaml_implicit_resolvers: ClassVar = {
-        first: [one for one in known if first in "tTfF" or not one[0].endswith(":bool")]
-        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+
+Editor.yaml_implicit_resolvers = {
+    first: [one for one in known if first in "tTfF" or not one[0].endswith(":bool")]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def pieces(text: str) -> list[str]:
