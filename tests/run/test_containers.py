@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from reconciler.aws.calls import Aws
+from reconciler.cli.common import Target
+from reconciler.cli.task import Screen
+from reconciler.cli.terminal import Terminal
+from reconciler.config.schema import Deploy
 from reconciler.run.logs import TaskLog
+from reconciler.run.record import Runs
 from reconciler.run.retry import Event
+from reconciler.run.supervise import Supervisor
 from reconciler.run.watch import Watch
 from tests.local_fixtures import REGION, EmbeddedAws
 from tests.local_fixtures import embedded_aws as embedded_aws
@@ -35,13 +45,14 @@ class Notes:
         pytest.fail(text)
 
 
-def follow(embedded: EmbeddedAws, *containers: dict[str, Any], **more: Any) -> tuple[Any, Notes]:
-    import boto3
-
+def follow(
+    embedded: EmbeddedAws, *containers: dict[str, Any], watcher: Callable[[Aws], Screen] | None = None, **more: Any
+) -> tuple[Any, Notes]:
     arn = embedded.launch(embedded.register(*containers))
     session: Any = boto3.session.Session("x", "x")
     aws, notes = Aws(REGION, session=session, endpoint_url=embedded.endpoint_url), Notes()
-    return Watch(aws, "tests", arn, TaskLog(aws, "/tests", "run", arn), notes, **more).follow(), notes
+    told = watcher(aws) if watcher else notes
+    return Watch(aws, "tests", arn, TaskLog(aws, "/tests", "run", arn), told, **more).follow(), notes
 
 
 MAIN = "import sys, time\nprint('training', flush=True)\ntime.sleep(0.5)\nprint('trained')\nsys.exit({code})\n"
@@ -81,3 +92,21 @@ def test_a_task_that_runs_too_long_is_stopped_by_whoever_watches(embedded_aws: E
     assert verdict.event is Event.TIMEOUT
     assert notes.lines == {"main": ["ready"]}
     assert notes.states[-1] == "STOPPED"
+
+
+def test_each_line_says_whose_it_is(embedded_aws: EmbeddedAws) -> None:
+    side = embedded_aws.container(embedded_aws.python_image(SIDE), "side")
+    main = embedded_aws.container(embedded_aws.python_image(MAIN.format(code=0)), "main")
+    terminal, stream = Terminal(), io.StringIO()
+    terminal.stream = stream
+    deploy = Deploy.model_validate({"name": "tests", "image": {"uri": "x"}}).filled()
+
+    def screen(aws: Aws) -> Screen:
+        place = Path("deploy.yaml")
+        where = Target(deploy, place.parent, place, None, embedded_aws.endpoint_url, None, threading.Event())
+        return Screen(terminal, where, aws, Supervisor(aws, Runs(aws, "none"), deploy.run, lambda run, seconds: None))
+
+    verdict, _ = follow(embedded_aws, main, side, watcher=screen)
+    assert verdict.exit_code == 0
+    lines = [line.strip() for line in stream.getvalue().splitlines() if " | " in line]
+    assert sorted(lines) == ["main | trained", "main | training", "side | ready"]

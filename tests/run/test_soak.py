@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from bisect import bisect_left
 
 import psutil
 
 from reconciler.local import status
+from reconciler.run.fleet import RATE
 from tests.run.conftest import Lane
 
 COUNT = int(os.environ.get("SOAK", "40"))
@@ -36,6 +38,9 @@ def test_soak(lane: Lane) -> None:
     took = time.monotonic() - began
     runs = {int(one["overrides"]["environment"]["N"]): one for one in json.loads(ended.out)["sweep"]["runs"]}
     assert sorted(runs) == list(range(COUNT))
+    launched = sorted(one["attempts"][0]["launched"] for one in runs.values())
+    # Two batches a second; the third of a moment later may have begun.
+    assert max(bisect_left(launched, at + 1) - n for n, at in enumerate(launched)) <= 1.5 * RATE
     logs = lane.client("logs")
     for n, one in runs.items():
         assert one["exit_code"] == (30 + n % 3 if n % 3 else 0)
