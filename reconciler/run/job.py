@@ -49,9 +49,7 @@ def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decisio
     if when == "never":
         return Decision("none", "`run.when` is never", mark, inputs)
     last = runs.latest(mark)
-    if last is not None and last.state is State.STOPPING:
-        return Decision("launch", f"run {last.id} with the same inputs was stopped", mark, inputs, last)
-    if last is not None and not last.state.over:
+    if last is not None and not last.state.over and last.state is not State.STOPPING:
         return Decision("resume", f"run {last.id} is under way", mark, inputs, last)
     if when == "always":
         return Decision("launch", "`run.when` is always", mark, inputs, last)
@@ -59,7 +57,8 @@ def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decisio
         return Decision("launch", "no run with this image, data, command, environment and size", mark, inputs)
     if last.state is State.SUCCEEDED:
         return Decision("none", f"run {last.id} with the same inputs succeeded", mark, inputs, last)
-    return Decision("launch", f"run {last.id} with the same inputs {last.state.value}", mark, inputs, last)
+    how = "was stopped" if last.state in (State.STOPPED, State.STOPPING) else last.state.value
+    return Decision("launch", f"run {last.id} with the same inputs {how}", mark, inputs, last)
 
 
 def launch_of(here: Deployment, attributes: dict[Address, Any], code_version: str) -> Launch:

@@ -15,7 +15,7 @@ from reconciler import local
 from tests.local.test_lifecycle import descendants
 from tests.local_fixtures import EmbeddedAws, until
 
-TASKS = int(os.environ.get("RECONCILER_SOAK_TASKS", "40"))
+TASKS = int(os.environ.get("RECONCILER_SOAK_TASKS", "20"))
 AT_ONCE = 10
 PROGRAM = """
 import os, sys

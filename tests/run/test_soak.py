@@ -16,7 +16,7 @@ from reconciler.local import status
 from reconciler.run.fleet import RATE
 from tests.run.conftest import Lane
 
-COUNT = int(os.environ.get("SOAK", "40"))
+COUNT = int(os.environ.get("SOAK", "100"))
 LINES = 20
 PROGRAM = f"""\
 import os, sys
@@ -38,6 +38,9 @@ def test_soak(lane: Lane) -> None:
     took = time.monotonic() - began
     runs = {int(one["overrides"]["environment"]["N"]): one for one in json.loads(ended.out)["sweep"]["runs"]}
     assert sorted(runs) == list(range(COUNT))
+    table = [line.split() for line in ended.err.splitlines() if line.startswith("  N=")]
+    wanted = [["succeeded", "0"] if n % 3 == 0 else ["failed", str(30 + n % 3)] for n in range(COUNT)]
+    assert [(row[0], row[1:3]) for row in table] == [(f"N={n}", wanted[n]) for n in range(COUNT)]
     launched = sorted(one["attempts"][0]["launched"] for one in runs.values())
     # Two batches a second; the third of a moment later may have begun.
     assert max(bisect_left(launched, at + 1) - n for n, at in enumerate(launched)) <= 1.5 * RATE
