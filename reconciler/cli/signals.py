@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+received: list[int] = []  # since `on_interrupt`
+
 
 def _leave(signum: int, frame: FrameType | None) -> None:
     """Ctrl-C again: leave at once. What was done is found by the next run."""
@@ -28,10 +30,12 @@ def on_interrupt(first: Callable[[], object]) -> None:
     """Call `first` at the first SIGINT or SIGTERM; the second ends the process, but for SIGTERM after SIGINT in CI."""
 
     def handler(signum: int, frame: FrameType | None) -> None:
+        received.append(signum)
         in_ci = signum == signal.SIGINT and not sys.stdin.isatty()
         signal.signal(signal.SIGINT, _leave)
         signal.signal(signal.SIGTERM, _late if in_ci else _leave)
         first()
 
+    received.clear()
     signal.signal(signal.SIGINT, handler)
     signal.signal(signal.SIGTERM, handler)

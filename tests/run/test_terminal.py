@@ -112,12 +112,14 @@ def test_as_on_aws(lane: Lane) -> None:
     golden("on-aws", Result(0, screen.lasting, ""))
 
 
-def test_in_ci_nothing_is_drawn_again_and_nobody_is_asked(lane: Lane) -> None:
-    """Some CI systems give a terminal, at which nobody sits."""
-    lane.program(f"{SLEEPS}# in ci\n")
-    screen = Screen(lane, "apply", "--local", CI="true")
+@pytest.mark.parametrize(("ci", "number"), [("true", 2), ("", 15)])
+def test_nobody_is_asked_in_ci_and_by_sigterm(lane: Lane, ci: str, number: int) -> None:
+    """Some CI systems give a terminal, at which nobody sits; and whoever sends SIGTERM may sit elsewhere."""
+    lane.program(f"{SLEEPS}# in ci: {ci}\n")
+    screen = Screen(lane, "apply", "--local", CI=ci)
     screen.see("begun")
-    screen.process.send_signal(2)
+    screen.process.send_signal(number)
     assert screen.end() == 130, screen.text
-    assert "\r" not in screen.text.replace("\r\n", "\n")
     assert "is being stopped" in screen.text
+    if ci:
+        assert "\r" not in screen.text.replace("\r\n", "\n"), "nothing is drawn over"
