@@ -138,7 +138,7 @@ def _child(lab: LabHandle, folder: Path, arguments: Sequence[str], output: Path,
         environment = lab.environment
         os.environ.clear()
         os.environ.update(environment)
-        sys.argv = ["reconciler", *arguments]
+        sys.argv = ["__main__.py", *arguments]  # as `python -m reconciler` has it
         from reconciler.cli import common
         from reconciler.cli.main import main
 
