@@ -77,10 +77,7 @@ def guide_size(bench: Bench) -> None:
         ours = Ours(bench.folder / "ours", lab, bench.data)
         ours.lab_latency = bench.latency
         ours.apply()
-        peer = None
-        if source is not None:
-            peer = Terraform(source, bench.folder / "terraform", other, {"data_file": str(bench.data)})
-            peer.apply()
+        peer = _terraform(bench, source, "terraform", other, {"data_file": str(bench.data)})
         for one in (lab, other):
             one.latency(bench.latency)
         peers: dict[str, Subject] = {TERRAFORM: peer.plan} if peer else {}
@@ -90,6 +87,20 @@ def guide_size(bench: Bench) -> None:
         if peer is not None:
             peer.destroy()
         _from_nothing(bench, ours, peer, other)
+
+
+def _terraform(bench: Bench, source: Path | None, name: str, lab: Lab, variables: dict[str, str]) -> Terraform | None:
+    """Terraform with everything made, or None: without it ours are still worth measuring."""
+    if source is None:
+        return None
+    bench.say(f"terraform makes the same ({name}) ...")
+    try:
+        peer = Terraform(source, bench.folder / name, lab, variables)
+        peer.apply()
+    except RuntimeError as error:
+        bench.note(f"Terraform isn't measured ({name}): {error}")
+        return None
+    return peer
 
 
 def _from_nothing(bench: Bench, ours: Ours, peer: Terraform | None, spare: Lab) -> None:
@@ -130,10 +141,7 @@ def scaled(bench: Bench, count: int) -> None:
         bench.say(f"making {total} resources ...")
         _driver(ours, "apply", count, codes=(0, 1))  # moto isn't safe to use from many threads
         _driver(ours, "apply", count)
-        peer = None
-        if source is not None:
-            peer = Terraform(source, bench.folder / f"terraform-{total}", other, {"n": str(count)})
-            peer.apply()
+        peer = _terraform(bench, source, f"terraform-{total}", other, {"n": str(count)})
         for one in (lab, other):
             one.latency(bench.latency)
         peers: dict[str, Subject] = {TERRAFORM: peer.plan} if peer else {}
