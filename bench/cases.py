@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.lab import ROOT, Lab
 from bench.measure import Sample, Subject, by_turns, process
 from bench.subjects import Ours, Terraform, bare, guide_script, terraform_folder
-from bench.targets import BARE, OURS, TERRAFORM
+from bench.targets import BARE, FREE, LIMITED, OURS, TERRAFORM
 
 Results = dict[str, dict[str, list[Sample]]]
 GUIDE = "the guide's script"
@@ -110,10 +110,10 @@ def _from_nothing(bench: Bench, ours: Ours, peer: Terraform | None, spare: Lab) 
     if peer is not None:
         made[TERRAFORM] = peer.apply
     found: Results = {"apply from nothing, 18": {}, "destroy, 18": {}}
-    bench.say("apply from nothing and destroy ...")
     gone: dict[str, Subject] = {OURS: ours.destroy} | ({TERRAFORM: peer.destroy} if peer else {})
-    for _ in range(bench.few):
+    for number in range(1, bench.few + 1):
         for name, subjects in (("apply from nothing, 18", made), ("destroy, 18", gone)):
+            bench.say(f"{name}, {number} of {bench.few} ...")
             for who, samples in by_turns(subjects, 1, bench.say).items():
                 found[name].setdefault(who, []).extend(samples)
         if script is not None:
@@ -153,7 +153,7 @@ def throttled(bench: Bench, count: int = 20, per_second: float = 20.0) -> None:
     """Apply of 120 from nothing, with and without a limit of requests per second and service."""
     total = 6 * count
     with bench.labs("free", "limited") as (free, limited):
-        limits = {"no limit": (free, 0.0), f"{per_second:g} a second": (limited, per_second)}
+        limits = {FREE: (free, 0.0), LIMITED: (limited, per_second)}
         subjects: dict[str, Subject] = {}
         for number, (name, (lab, rate)) in enumerate(limits.items()):
             ours = Ours(bench.folder / f"throttled-{number}", lab, bench.data)
@@ -176,8 +176,10 @@ def load(bench: Bench, row: int = 1000, once: int = 100, commands: int = 12) -> 
         bench.say(f"{row} plans in a row, {once} at once, {commands} commands at once ...")
         command = [sys.executable, "-m", "bench.load", str(row), str(once), str(commands)]
         ended = subprocess.run(
-            command, cwd=ours.folder, env=lab.environment, capture_output=True, text=True, check=True
+            command, cwd=ours.folder, env=lab.environment, capture_output=True, text=True, check=False
         )
+        if ended.returncode:
+            raise RuntimeError(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stderr[-3000:]}")
         found = json.loads(ended.stdout)
         for name, plans in (("row", row), ("at once", once)):
             first, last = found[name][0], found[name][-1]

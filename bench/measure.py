@@ -60,11 +60,11 @@ def process(
 def by_turns(
     subjects: Mapping[str, Subject], rounds: int, say: Callable[[str], None] = lambda line: None
 ) -> dict[str, list[Sample]]:
-    """A B C, A B C, ...: the samples of each subject, in the order of the rounds."""
+    """A B C, A B C, ...: the samples of each subject, in the order of the rounds. say: told each round."""
     found: dict[str, list[Sample]] = {name: [] for name in subjects}
     for number in range(1, rounds + 1):
         for name, subject in subjects.items():
-            sample = subject()
-            found[name].append(sample)
-            say(f"  {number}/{rounds} {name}: {sample.wall:.2f} s, {sample.requests} requests")
+            found[name].append(subject())
+        walls = ", ".join(f"{name} {samples[-1].wall:.2f} s" for name, samples in found.items())
+        say(f"  {number}/{rounds}  {walls}")
     return found

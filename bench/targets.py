@@ -11,13 +11,18 @@ from bench.table import ratios
 
 Found = Mapping[str, Sequence[Sample]]
 OURS, TERRAFORM, BARE = "reconciler", "terraform", "bare script"
+FREE, LIMITED = "reconciler, no limit", "reconciler, 20 a second"
+WORDS = {
+    "terraform": "times faster than Terraform", "bare": "times the bare script", "requests": "requests",
+    "memory": "MB", "seconds": "seconds", "throttled": "times the requests when throttled",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Target:
     """measure: `terraform` and `bare` are ratios of wall times, in which a larger and a smaller one is better.
 
-    case: the comparison; must, aim: the bounds of the measured number.
+    `throttled` is a ratio of requests. case: the comparison; must, aim: the bounds of the measured number.
     """
 
     case: str
@@ -27,6 +32,9 @@ class Target:
 
     def value(self, found: Found) -> float | None:
         """The measured number, or None when it wasn't measured."""
+        if self.measure == "throttled":
+            limited, free = found.get(LIMITED), found.get(FREE)
+            return max(s.requests for s in limited) / min(s.requests for s in free) if limited and free else None
         ours = found.get(OURS)
         if not ours:
             return None
@@ -48,13 +56,9 @@ class Target:
 
     def line(self, found: Found) -> tuple[str, ...]:
         """(case, what, measured, must, aim, how it ended)."""
-        words = {
-            "terraform": "times faster than Terraform", "bare": "times the bare script", "requests": "requests",
-            "memory": "MB", "seconds": "seconds",
-        }  # fmt: skip
         value = self.value(found)
         if value is None:
-            return (self.case, words[self.measure], "-", f"{self.must:g}", f"{self.aim:g}", "not measured")
+            return (self.case, WORDS[self.measure], "-", f"{self.must:g}", f"{self.aim:g}", "not measured")
         end = (
             "aim reached"
             if self.reached(value, self.aim)
@@ -63,7 +67,7 @@ class Target:
             else "MISSED"
         )
         shown = f"{value:.0f}" if self.measure in ("requests", "memory") else f"{value:.2f}"
-        return (self.case, words[self.measure], shown, f"{self.must:g}", f"{self.aim:g}", end)
+        return (self.case, WORDS[self.measure], shown, f"{self.must:g}", f"{self.aim:g}", end)
 
 
 HEAD = ("", "", "measured", "must", "aim", "")
@@ -76,6 +80,7 @@ TARGETS = (
     Target("plan, no changes, 120", "requests", 300, 200),
     Target("plan, no changes, 1200", "terraform", 2, 4),
     Target("plan, no changes, 1200", "memory", 300, 200),
+    Target("apply from nothing, 120", "throttled", 1.5, 1.5),
     Target("--help", "seconds", 0.2, 0.1),
     Target("--version", "seconds", 0.2, 0.1),
     Target("a bad file", "seconds", 0.2, 0.1),
