@@ -53,7 +53,7 @@ def main() -> int:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    _say("about 6 minutes for ours alone, 20 with Terraform; leave the machine to it")
+    _say("about 6 minutes for ours alone, 12 with Terraform; leave the machine to it")
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         bench = Bench(folder, _data(options.data, folder), options.latency, options.rounds, _say)
