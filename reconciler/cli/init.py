@@ -12,6 +12,7 @@ from configparser import Error as ConfigParserError
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.cli import questions
 from reconciler.cli.program import program
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy, load
@@ -71,6 +72,10 @@ def run(options: Namespace, terminal: Terminal) -> int:
     if start:
         done.write(folder / "Dockerfile", start, folder)
         done.notes.append(f"the Dockerfile starts {found.program}: look whether that is the program")
+        if not found.requirements:
+            done.notes.append(
+                "it installs nothing besides: write a requirements.txt, and a line for it in the Dockerfile"
+            )
     if deploy.image.context is not None:
         _dockerignore(deploy, folder, done)
     _workflow(options, deploy, answers, found, folder, done)
@@ -106,7 +111,7 @@ def _deploy(
         branch=found.branch,
     )
     if sys.stdin.isatty() and terminal.live and not options.yes:
-        asked = _ask(terminal, asked, options)
+        asked = questions.ask(terminal, folder, asked, options)
     for option, rule, value in (
         ("--name", rules.DEPLOY, asked.name),
         ("--region", rules.REGION, asked.region),
@@ -129,29 +134,6 @@ def _valid(option: str, rule: Rule, value: str) -> None:
     if value and (problem := rule.problem(value)):
         better = rule.better(value)
         raise UserError(f"{option} {value}: {problem}", hint=f"for instance {better}" if better else "")
-
-
-def _ask(terminal: Terminal, answers: Answers, options: Namespace) -> Answers:
-    """The few questions, each with what was found as the answer to Enter."""
-
-    def ask(what: str, default: str, given: object) -> str:
-        if given:
-            return default
-        try:
-            return terminal.ask(f"{what} [{default or 'none'}]: ") or default
-        except EOFError:
-            return default
-
-    return Answers(
-        name=ask("Name", answers.name, options.name),
-        region=ask("AWS region", answers.region, options.region),
-        account=answers.account,
-        data=ask("Data file", answers.data, options.data),
-        image=answers.image,
-        uri=answers.uri,
-        repository=ask("GitHub repository, OWNER/NAME", answers.repository, options.github),
-        branch=answers.branch,
-    )
 
 
 def _data(options: Namespace, folder: Path, found: Found, done: Written) -> str:
@@ -270,7 +252,7 @@ def _tell(
     where = "" if options.folder == "." else f" {folder / 'deploy.yaml'}"
     where += f" --env {options.environment}" if options.environment else ""
     terminal.say("\nNext:")
-    terminal.say(f"  {program()} apply{where} --local   the whole job on this machine, no AWS account needed")
+    terminal.say(f"  {program()} apply{where} --local   the whole job on this machine, without AWS")
     terminal.say(f"  {program()} plan{where}            what there would be in AWS; only reads")
     terminal.say(f"  {program()} apply{where}           make it and run it")
     github = deploy.ci.github if deploy.ci else None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from reconciler.start import files
 from reconciler.start.look import github_repository, look
 from tests.cli.conftest import Project
 from tests.cli.test_json import holds
+from tests.lab_client import ROOT
 
 
 @pytest.fixture
@@ -201,3 +206,33 @@ def test_the_workflow_of_an_environment(fresh: Project) -> None:
     assert "run: exec python -m reconciler apply deploy.yaml --env prod --wait-for-lock 600" in workflow
     assert "group: apply-tiny-prod" in workflow
     assert "aws-region: eu-west-1" in workflow
+
+
+def test_a_wrong_answer_is_asked_for_again(fresh: Project) -> None:
+    fresh.write("train.py", "")
+    fresh.write("prices.csv", "")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "reconciler", "init"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80"}
+    environ.pop("CI", None)
+    process = subprocess.Popen(
+        command, cwd=fresh.folder, env=environ, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
+    )
+    os.close(theirs)
+    os.write(ours, b"My Prices\nprices\nmars\n\nno.csv\n\nnobody\nme/prices\n")
+    shown = ""
+    with contextlib.suppress(OSError):  # how a pty says that nothing more comes
+        while part := os.read(ours, 4096):
+            shown += part.decode()
+    os.close(ours)
+    assert process.wait(10) == 0, shown
+    assert "2 to 40 lower-case letters, digits and single hyphens" in shown
+    assert "regions are written like" in shown
+    assert "there is no such file in" in shown
+    assert "OWNER/NAME [none]: " in shown
+    assert "it installs nothing besides: write a requirements.txt" in " ".join(shown.split())
+    deploy = load(fresh.folder / "deploy.yaml", environ={})
+    assert (deploy.name, deploy.region, str(deploy.data.files[0].file)) == ("prices", "us-east-1", "prices.csv")
+    assert deploy.ci is not None
+    assert deploy.ci.github is not None
+    assert deploy.ci.github.repository == "me/prices"
