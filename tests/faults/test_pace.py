@@ -95,8 +95,8 @@ def test_it_finds_the_rate_of_a_service(calls: int, limit: float, burst: float, 
 
 
 def test_many_calls_get_through_a_rate_limit_without_multiplying(lab: LabHandle) -> None:
-    """150 reads of a service that takes 40 a second, in real time."""
-    names = [f"role-{n}" for n in range(150)]
+    """120 reads of a service that takes 40 a second, in real time."""
+    names = [f"role-{n}" for n in range(120)]
     aws = lab.aws(clock=SystemClock())
     aws.find("iam", "GetRole", RoleName="first")
     lab.zero()
@@ -106,9 +106,9 @@ def test_many_calls_get_through_a_rate_limit_without_multiplying(lab: LabHandle)
     took = time.monotonic() - began
     rows = lab.log("iam", "GetRole")
     throttled = [row for row in rows if row["fault"]]
-    assert found == [None] * 150
+    assert found == [None] * len(names)
     assert throttled, "nothing was throttled"
-    assert len(rows) < 2 * len(names), f"{len(rows)} requests for {len(names)} reads"
+    assert len(rows) < 1.5 * len(names), f"{len(rows)} requests for {len(names)} reads"
     print(f"{len(names)} reads at 40/s: {len(rows)} requests, {len(throttled)} throttled, {took:.1f} s")
 
 
