@@ -23,6 +23,8 @@ from reconciler.kinds import Object
 from reconciler.plan import Options
 from reconciler.spec import Address
 
+EMBEDDED = "123456789012"  # the account of the embedded AWS, which has no other
+
 
 class StoppableClock:
     """Real time, in which a wait ends when the user interrupts."""
@@ -108,6 +110,11 @@ def target(options: Namespace) -> Target:
     file = Path(options.file)
     environment = getattr(options, "environment", "")
     deploy = getattr(options, "deploy", None) or load(file, environ=os.environ, environment=environment)
+    if options.local and deploy.account not in ("", None, EMBEDDED):
+        raise UserError(
+            f"--local: the embedded AWS is account {EMBEDDED}, and {file} says `account: {deploy.account}`",
+            hint="try it in an environment without `account:`, or without that line",
+        )
     session, endpoint, home = reach(file, options.local)
     return Target(
         deploy,

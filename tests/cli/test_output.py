@@ -157,6 +157,15 @@ def test_verbose_logs_every_call_with_its_request_id(here: Project) -> None:
     assert json.loads(ended.out)["deploy"] == "tiny"
 
 
+def test_the_embedded_aws_is_one_account(here: Project) -> None:
+    here.write("pinned.yaml", 'name: tiny\naccount: "999999999999"\nimage: {uri: nginx}\n')
+    ended = here.run("plan", "pinned.yaml", "--local")
+    assert ended.code == 2
+    assert "the embedded AWS is account 123456789012, and pinned.yaml says `account: 999999999999`" in ended.err
+    here.write("pinned.yaml", 'name: tiny\naccount: "123456789012"\nimage: {uri: nginx}\n')
+    assert here.run("plan", "pinned.yaml", "--local").code == 0
+
+
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here that not even root can read")
 def test_data_that_cannot_be_read(here: Project) -> None:
     here.write("unreadable.yaml", "name: tiny\nimage: {uri: nginx}\ndata: /proc/self/mem\n")
