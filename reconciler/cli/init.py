@@ -218,6 +218,7 @@ def _workflow(options: Namespace, deploy: Deploy, answers: Answers, found: Found
         arm=deploy.task.platform == "ARM64",
     )
     done.write(found.root / WORKFLOW, text, here)
+    done.write(here / ".gitignore", files.gitignore(deploy.run.results or ""), here)
 
 
 def _install(root: Path) -> str:

@@ -111,6 +111,8 @@ def _make_home(home: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         home.chmod(0o700)
+        if not (ignore := home / ".gitignore").exists():
+            ignore.write_text("*\n", encoding="utf-8")  # so that `git add .` takes none of it
     except OSError as error:
         raise LocalError(f"The embedded AWS can't use the folder {home}: {error.strerror}.") from None
     return home

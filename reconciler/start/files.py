@@ -70,12 +70,18 @@ def dockerignore(data: str, dockerfile: str) -> str:
     """.dockerignore of a build context. data: a file in it, which is left out unless the Dockerfile copies it."""
     lines = [
         "# What the image isn't made from: a change of these builds nothing.",
-        ".git", ".github", ".reconciler", ".venv", "venv", "**/__pycache__", "**/*.pyc", ".*_cache", "results",
-        "output", "deploy.yaml", SCHEMA,
+        ".git", ".gitignore", ".github", ".reconciler", ".venv", "venv", "**/__pycache__", "**/*.pyc", ".*_cache",
+        "results", "output", "deploy.yaml", SCHEMA,
     ]  # fmt: skip
     if data and not copies(dockerfile, data):
         lines.append(data)
     return "\n".join(lines) + "\n"
+
+
+def gitignore(results: str) -> str:
+    """.gitignore of a project. results: the folder that runs are copied to, or empty."""
+    lines = ["# What runs and Python leave behind.", ".reconciler/", *([f"{results}/"] if results else [])]
+    return "\n".join([*lines, ".venv/", "__pycache__/"]) + "\n"
 
 
 def copies(dockerfile: str, path: str) -> bool:

@@ -50,7 +50,10 @@ def test_a_program_and_data_are_enough(fresh: Project, tmp_path: Path) -> None:
     fresh.write("requirements.txt", "")
     ended = fresh.run("init")
     assert ended.code == 0, ended.err
-    new = {"deploy.yaml", "deploy.schema.json", "Dockerfile", ".dockerignore", ".github/workflows/pipeline.yml"}
+    new = {
+        "deploy.yaml", "deploy.schema.json", "Dockerfile", ".dockerignore", ".gitignore",
+        ".github/workflows/pipeline.yml",
+    }  # fmt: skip
     assert listed(fresh.folder) == new | {"data/prices.csv", "train.py", "requirements.txt"}
     deploy = load(fresh.folder / "deploy.yaml", environ={})
     assert (deploy.name, deploy.region, deploy.data.files[0].file) == ("my-project", "eu-central-1", "data/prices.csv")
@@ -66,6 +69,14 @@ def test_a_program_and_data_are_enough(fresh: Project, tmp_path: Path) -> None:
     planned = fresh.run("plan", "--local")
     assert planned.code == 0, planned.err
     assert "held back" not in planned.out
+    (fresh.folder / "results").mkdir()
+    (fresh.folder / "results" / "metrics.json").touch()
+    git(fresh.folder, "add", ".")  # as the README has it: nothing that runs leave behind is in it
+    staged = subprocess.run(["git", "-C", str(fresh.folder), "ls-files"], capture_output=True, text=True, check=True)
+    assert set(staged.stdout.split()) == new | {"data/prices.csv", "train.py", "requirements.txt"}
+    (fresh.folder / ".gitignore").write_text("")  # whoever has one of his own
+    status = ["git", "-C", str(fresh.folder), "status", "--porcelain", "--untracked-files=all", ".reconciler"]
+    assert subprocess.run(status, capture_output=True, text=True, check=True).stdout == ""
     fresh.run("local", "stop")
 
 
