@@ -13,6 +13,7 @@ Everything goes over real HTTP. Control requests are neither counted nor delayed
     POST /__lab/rate?per_second=20   throttle what is more than this for a service; 0 for no limit
     POST /__lab/ahead?seconds=61     AWS's clock (the Date of answers) is so far ahead
     POST /__lab/release              let the requests go that `hold` keeps
+    POST /__lab/keep, /__lab/back    keep what there is, and go back to it: see tests/lab_kept.py
     POST /__lab/rules                a JSON list of rules, which replaces those before; the first that matches counts:
         {"service": "iam", "op": "CreateRole",    "*" for any
          "skip": 0, "times": 1,                   let so many through first, then hit so many; -1 for all
@@ -49,6 +50,7 @@ from urllib.parse import parse_qs
 from werkzeug.serving import make_server
 
 from reconciler.local.server import Server, write_record
+from tests.lab_kept import Keeper, end_with_input
 from tests.lab_wire import THROTTLES, Environ, aws_error, form, operation, simulation
 
 Rule = dict[str, Any]
@@ -60,6 +62,7 @@ class Lab:
 
     def __init__(self, inner: Server, identity: str) -> None:
         self.inner, self.identity = inner, identity
+        self.keeper: Keeper | None = None
         self.lock = threading.Lock()
         self.released = threading.Event()
         self.began = time.monotonic()
@@ -159,6 +162,9 @@ class Lab:
     def _control(self, name: str, environ: Environ, start: Start) -> list[bytes]:
         asked = {key: float(values[0]) for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
         out: object = {}
+        if name in ("keep", "back"):
+            assert self.keeper is not None
+            getattr(self.keeper, name)()
         if name == "reset":
             head = {"PATH_INFO": "/_reconciler/reset", "HTTP_X_RECONCILER_IDENTITY": self.identity}
             b"".join(self.inner(environ | head, lambda *_: lambda data: None))
@@ -227,16 +233,20 @@ def serve(port: int, home: Path, latency: float, *, until_eof: bool) -> None:
     server.daemon_threads = True  # type: ignore[attr-defined]
     inner.port = server.server_port
     inner.load()
-    write_record(home, {"pid": os.getpid(), "port": inner.port, "identity": identity, "started_at": time.time()})
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def record() -> None:
+        write_record(home, {"pid": os.getpid(), "port": inner.port, "identity": identity, "started_at": time.time()})
+        if until_eof:
+            end_with_input()
+
+    record()
+    lab.keeper = Keeper(server, home, record)
+    lab.keeper.start()
     print(f"http://127.0.0.1:{inner.port}", flush=True)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())
     try:
-        if until_eof:
-            sys.stdin.read()
-        else:
-            threading.Event().wait()
+        lab.keeper.wait()
     finally:
         inner.close()
 

@@ -5,6 +5,7 @@ The server is one process for the whole session, reached over HTTP only, which e
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -60,6 +61,17 @@ class LabHandle:
     def reset(self) -> None:
         """Forget every resource, the log and the rules."""
         self.control("POST", "reset")
+
+    def keep(self) -> None:
+        """Keep what there is, to go `back` to it."""
+        for client in self._clients.values():
+            client.close()
+        self.control("POST", "keep")
+
+    def back(self) -> None:
+        """Forget all that happened since `keep`, the log and the rules too."""
+        with contextlib.suppress(ConnectionError, http.client.HTTPException):
+            self.control("POST", "back")
 
     def zero(self) -> None:
         """Forget the log."""

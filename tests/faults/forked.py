@@ -6,6 +6,7 @@ sleeps it skips. Everything else is the real command line against the lab over H
 
 from __future__ import annotations
 
+import gc
 import importlib
 import itertools
 import os
@@ -19,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-
+from reconciler.aws_clients import TRANSFER, Clients, new_session
 from reconciler.errors import Interrupted
-from tests.lab_client import CREDENTIALS, REGION, LabHandle, SkippingClock
+from tests.lab_client import REGION, LabHandle, SkippingClock
 
 SERVICES = ("sts", "iam", "s3", "ecr", "ecs", "logs", "ec2", "ssm")
 COMMANDS = ("main", "apply", "destroy", "plan", "task")
@@ -67,9 +67,22 @@ def warm() -> None:
     # What botocore reads from its files is kept by the class, so that every session has it.
     for name in ("load_service_model", "load_data", "load_data_with_path", "determine_latest_version"):
         _keep(Loader, name)
-    session = boto3.session.Session(**CREDENTIALS)
-    for service in SERVICES:
-        session.client(service, region_name=REGION)
+    _keep_clients()
+    gc.collect()
+    gc.freeze()  # so that a fork shares the memory until it changes something
+
+
+def _keep_clients() -> None:
+    """Clients are the same for every command, and take longer to make than its calls. Not that for transfers."""
+    make, known = Clients._make, dict[tuple[str, str | None], Any]()
+
+    def kept(self: Clients, service: str) -> Any:
+        key = (service, self._endpoint_url)
+        if service == TRANSFER or key not in known:
+            known[key] = make(self, service)
+        return known[key]
+
+    Clients._make = kept  # type: ignore[method-assign]
 
 
 def _keep(loader: Any, name: str) -> None:
@@ -82,6 +95,14 @@ def _keep(loader: Any, name: str) -> None:
         return known[key]
 
     setattr(loader, name, kept)
+
+
+def warm_clients(lab: LabHandle) -> None:
+    """Make the clients that commands use with this lab."""
+    clients = Clients(REGION, new_session("local", "local"), lab.url, lambda name: False, lambda: None)
+    for service in SERVICES:
+        clients.get(service)
+    gc.freeze()
 
 
 class Command:

@@ -46,33 +46,41 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.end = 0  # the first point that the command didn't reach
         (folder / "app").mkdir(parents=True)
         (folder / "app" / "Dockerfile").write_text('FROM scratch\nCMD ["echo", "trained"]\n')
         (folder / "prices.csv").write_text("time,close\n1,2\n")
         (folder / "deploy.yaml").write_text(DEPLOY)
         os.environ["RECONCILER_LOCAL_ENGINE"] = "process"
         self.lab = LabHandle(folder / ".reconciler" / "local")
+        forked.warm_clients(self.lab)
 
     def points(self, command: Command, fault: Fault, first: int, step: int) -> Iterator[Point]:
         """Every `step`-th point from `first` on, until the command ends before it is reached."""
         self._prepare(command)
-        self._run(command)
+        assert not (ended := self._run(command)).code, ended.output
         expected = account(self.lab)
         n = first
         while True:
-            self._prepare(command)
+            self.lab.back()
             point = self._kill(command, n, expected) if fault == "kill" else self._lose(command, n, expected)
             if point is None:
-                return
+                break
             yield point
             n += step
+        self.end = n
 
     def _prepare(self, command: Command) -> None:
+        """Keep what the command starts from: nothing, or all that an apply and its run leave."""
+        for one in ("apply", "destroy"):  # so that the server, too, has loaded all that it needs
+            assert not (ended := self._run(one)).code, ended.output
+            account(self.lab)
         self.lab.reset()
         if command == "destroy":
-            ended = forked.run(self.lab, self.folder, PREPARE)
-            assert ended.code == 0, ended.output
-            self.lab.zero()
+            self._run("apply")
+        account(self.lab)
+        self.lab.zero()
+        self.lab.keep()
 
     def _run(self, command: Command, kill_after: int = 0) -> forked.Ended:
         return forked.run(self.lab, self.folder, APPLY if command == "apply" else DESTROY, kill_after=kill_after)
@@ -124,6 +132,6 @@ def work(folder: Path, command: Command, fault: Fault, first: int, step: int, re
             for point in worker.points(command, fault, first, step):
                 lines.write(json.dumps(asdict(point)) + "\n")
                 lines.flush()
-            lines.write(json.dumps({"end": True}) + "\n")
+            lines.write(json.dumps({"end": worker.end}) + "\n")
     finally:
         worker.lab.close()

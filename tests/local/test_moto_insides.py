@@ -6,6 +6,8 @@ import importlib.metadata
 import inspect
 
 import pytest
+from moto import backends
+from moto.core import responses
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
@@ -44,6 +46,8 @@ def test_the_version_is_the_one_pinned() -> None:
         ),
         (BaseResponse, "_get_param _get_params _get_int_param"),
         (ActionResult, "result"),
+        (backends, "list_of_moto_modules"),
+        (responses, "method_names_from_class"),
         (EC2ContainerServiceBackend, "_get_cluster describe_task_definition _get_provider iter_tagged_resources"),
         (EC2Backend, "get_subnet get_security_group_from_id get_default_security_group create_network_interface"),
         (EC2Backend, "delete_network_interface _delete_security_group"),
