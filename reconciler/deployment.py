@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
-from reconciler.errors import UserError
+from reconciler.errors import Denied, UserError
 from reconciler.facts import Facts, check_account, read_facts
 from reconciler.given import Given, read_given
 from reconciler.graph import Graph
@@ -24,6 +24,7 @@ from reconciler.image.source import image_spec
 from reconciler.kinds import KINDS, AnyKind, ObjectSpec, TaskDefinition, TaskDefinitionSpec
 from reconciler.kinds.s3_object import checksums
 from reconciler.lower import Names, lower
+from reconciler.permissions.parts import PLAN
 from reconciler.plan import Options, Plan, make_plan, plan_destroy
 from reconciler.record import read_record
 from reconciler.spec import OWNER_TAG, Address, Observed
@@ -64,6 +65,7 @@ class Deployment:
     left_alone: frozenset[str] = frozenset()  # kinds that are neither changed nor missed
     early: dict[Address, Observed[Any]] = field(default_factory=dict)  # what `prepare` had to read already
     given: Given = field(default_factory=Given)
+    command: str = PLAN
 
     @cached_property
     def image_mark(self) -> str:
@@ -84,7 +86,11 @@ class Deployment:
         return tuple(order)
 
     def observe(self, options: Options = NO_OPTIONS) -> Seen:
-        """Read the record, then everything wanted or recorded, all kinds at once."""
+        """Read the record, then all that is wanted or recorded, all at once. Raises MissingPermissions, AwsError."""
+        with all_that_is_missing(self.aws, self.deploy, self.command):
+            return self._observe(options)
+
+    def _observe(self, options: Options) -> Seen:
         wanted = self.graph.nodes.keys() if options.targets is None else self.graph.closure(options.targets)
         specs = [node.spec for address, node in self.graph.nodes.items() if address in wanted]
         # What `prepare` has read counts for the first look only: later ones are there to see what has changed.
@@ -130,10 +136,11 @@ def prepare(
     removing: bool = False,
     checking: bool = False,
     plan_file: Path | None = None,
+    command: str = PLAN,
 ) -> Deployment:
     """Read what a plan starts from. base: the folder of deploy.yaml; skip_image: leave the image as it is, unless
     everything is to be removed. checking: raise for what has to be there and isn't; plan_file: never a part of the
-    image. Raises UserError, AwsError.
+    image; command: what it is for, to say what that may not read. Raises UserError, MissingPermissions, AwsError.
     """
     check_account(aws, deploy)
     build = deploy.image.uri is None and not skip_image
@@ -146,7 +153,8 @@ def prepare(
         reads.append(partial(_present, aws, deploy))
     # Making a client takes the processor as long as an answer takes to come, so the others are made meanwhile.
     ready = aws.start(lambda: [aws.client(service) for service in SERVICES])
-    facts, sums, given, *more = aws.together(*reads)
+    with all_that_is_missing(aws, deploy, command):
+        facts, sums, given, *more = aws.together(*reads)
     ready.result()
     assert isinstance(facts, Facts)
     if checking:
@@ -163,7 +171,20 @@ def prepare(
     graph = lower(deploy, facts, objects, image, fallback=present, values=values)
     kinds: dict[str, AnyKind] = {kind.spec.kind: kind for kind in (*KINDS, image_kind, object_kind)}
     left_alone = frozenset({IMAGE}) if skip_image and not removing else frozenset[str]()
-    return Deployment(deploy, aws, names, graph, kinds, objects, image, dirty, present, left_alone, early, given)
+    return Deployment(
+        deploy, aws, names, graph, kinds, objects, image, dirty, present, left_alone, early, given, command
+    )
+
+
+@contextmanager
+def all_that_is_missing(aws: Aws, deploy: Deploy, command: str) -> Iterator[None]:
+    """When something may not be read, say what else may not. Raises MissingPermissions, Denied."""
+    try:
+        yield
+    except Denied as error:
+        from reconciler.missing import explain
+
+        raise explain(aws, deploy, command, error) from None
 
 
 def _checksums(deploy: Deploy, base: Path) -> list[tuple[str, str, str, int]]:

@@ -7,6 +7,7 @@
     │   ├── AlreadyThere         1   it exists
     │   ├── Gone                 1   it doesn't exist
     │   └── Unreachable          1   no answer
+    ├── MissingPermissions       1   permissions are missing: all of them, told before anything was changed
     ├── PlanDrift                1   the world moved between the plan and the act
     ├── NotSettled               1   AWS took longer than the budget
     ├── Locked                   1   another run holds the lock
@@ -49,6 +50,10 @@ class AwsError(ReconcilerError):
 
 class Denied(AwsError):
     """A permission is missing."""
+
+
+class MissingPermissions(ReconcilerError):
+    """Permissions are missing; nothing was changed. The hint is the policy to add."""
 
 
 class AlreadyThere(AwsError):

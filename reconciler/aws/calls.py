@@ -8,6 +8,7 @@ means is in `errors`.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -97,6 +98,12 @@ class Aws:
         """End its threads and close its connections. Another call opens them again."""
         self._together.close()
         self._clients.close()
+
+    def told(self, on_call: Callable[[Call], None]) -> Aws:
+        """The same way to AWS, whose calls are told to this listener."""
+        other = copy.copy(self)
+        other.on_call = on_call
+        return other
 
     def client(self, service: str) -> Any:
         """The one boto3 client of a service. For transfers; everything else uses `call`."""

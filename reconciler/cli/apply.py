@@ -22,7 +22,7 @@ from reconciler.cli.steps import Steps, outcome_json, show_outcome
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
 from reconciler.cli.work import Work, work_of
-from reconciler.deployment import Deployment, Seen
+from reconciler.deployment import Deployment, Seen, all_that_is_missing
 from reconciler.errors import Interrupted, PlanDrift
 from reconciler.execute import Outcome, execute
 from reconciler.git import commit
@@ -67,7 +67,8 @@ class _Apply:
         reads: list[Any] = [lambda: here.observe(allowed)]
         if work is not None:
             reads.append(work.decide)
-        seen = self.aws.together(*reads)[0]
+        with all_that_is_missing(self.aws, here.deploy, here.command):
+            seen = self.aws.together(*reads)[0]
         plan = here.plan(seen, allowed)
         terminal.say(terminal.fold("", where_line(here, self.where)))
         if here.dirty:

@@ -151,6 +151,7 @@ def deployment(
         removing=removing,
         checking=checking,
         plan_file=Path(out) if (out := getattr(options, "out", None)) else None,
+        command=options.module,
     )
 
 

@@ -140,6 +140,7 @@ PARTS: tuple[Part, ...] = (
 # Other commands, which read more than one deploy has.
 OTHERS: tuple[Part, ...] = (
     Part(("cli.cost",), (), ("ecr:DescribeImages",)),
+    Part(("missing",), (), ("s3:GetObject",)),  # whether a run's record may be read
     Part(
         ("inventory", "recover", "importer.found", "importer"), (),
         (

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from reconciler.aws.calls import Aws
-from reconciler.errors import AwsError, ReconcilerError
+from reconciler.errors import AwsError, MissingPermissions
 from reconciler.permissions.needs import ANYWHERE, NEEDS, arn, for_changes, statements, templates
 from reconciler.plan import Action, Plan, Step
 from reconciler.resource_names import RUNS, Names
@@ -20,10 +20,6 @@ from reconciler.resource_names import RUNS, Names
 PRINCIPAL = re.compile(r"^arn:([\w-]+):(iam|sts)::(\d{12}):(user|role|assumed-role)/(.+)$")
 PASSED_TO = {"ContextKeyName": "iam:PassedToService", "ContextKeyValues": ["ecs-tasks.amazonaws.com"],
              "ContextKeyType": "string"}  # fmt: skip
-
-
-class MissingPermissions(ReconcilerError):
-    """Permissions that the plan needs are missing; nothing was changed."""
 
 
 def needed(step: Step) -> set[str]:
@@ -142,5 +138,6 @@ def _denied(aws: Aws, who: str, actions: Iterable[str], arns: list[str]) -> list
         for result in each:
             refused = result["EvalResourceDecision"] != "allowed" and not result.get("MissingContextValues")
             where = str(result["EvalResourceName"])
-            found += [(where if where in arns else arns[0], str(one["EvalActionName"]))] if refused else []
+            for each_arn in ([where] if where in arns else arns) if refused else ():
+                found.append((each_arn, str(one["EvalActionName"])))
     return found

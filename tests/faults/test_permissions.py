@@ -9,10 +9,11 @@ import pytest
 
 from reconciler.aws.calls import READS
 from reconciler.aws.iam_actions import action_of
+from reconciler.errors import MissingPermissions
 from reconciler.kinds import KINDS
 from reconciler.permissions import needs
 from reconciler.permissions.needs import statements
-from reconciler.permissions.preflight import MissingPermissions, check, of_plan, principal
+from reconciler.permissions.preflight import check, of_plan, principal
 from reconciler.plan import Options, Plan
 from tests.faults.case import error
 from tests.faults.changes import CHANGES

@@ -59,9 +59,11 @@ class World:
         """A way to the lab, as a new process would have."""
         return self.lab.aws(clock=self.clock, on_wait=self.waits.append)
 
-    def here(self) -> Deployment:
+    def here(self, command: str = "plan") -> Deployment:
         """The deploy, read anew."""
-        return prepare(self.deploy, self.aws(), self.folder, ImageKind(None, print), Object(), skip_image=True)
+        return prepare(
+            self.deploy, self.aws(), self.folder, ImageKind(None, print), Object(), skip_image=True, command=command
+        )
 
     def plan(self, kinds: Iterable[str] = ()) -> Plan:
         """The plan for these kinds, or all."""
