@@ -55,7 +55,7 @@ def explain(aws: Aws, deploy: Deploy, command: str, first: Denied) -> Reconciler
         for action in denied | (one.needs.keys() - answered if denied else set()):
             for where in one.needs.get(action) or one.more.get(action) or (ANYWHERE,):
                 found.setdefault(where, set()).add(action)
-    if not found:
+    if not found or (first.operation == "HeadBucket" and refused == {"s3:ListBucket"}):
         return first
     caller = str(aws.call("sts", "GetCallerIdentity")["Arn"])
     who = preflight.principal(caller) or caller

@@ -19,7 +19,7 @@ Everything goes over real HTTP. Control requests are neither counted nor delayed
          "skip": 0, "times": 1,                   let so many through first, then hit so many; -1 for all
          "do": ...}
       error   answer with {"code", "message", "status", "headers"} in the service's own format, and do nothing
-      answer  answer with {"status", "type", "body"}, and do nothing
+      answer  answer with {"status", "type", "body"}, and do nothing; with {"foreign": true} as no AWS would
       deny    SimulatePrincipalPolicy: all actions are allowed except {"actions": [...]}
       reset   close the connection and do nothing
       lose    do the work, then close the connection: the caller can't know that it was done
@@ -134,7 +134,8 @@ class Lab:
                 headers |= rule.get("headers", {})
             elif do == "answer":
                 line, body = f"{rule.get('status', 200)} -", str(rule["body"]).encode()
-                headers = {"Content-Type": rule.get("type", "text/xml"), "x-amzn-requestid": request_id}
+                headers = {"Content-Type": rule.get("type", "text/xml")}
+                headers |= {} if rule.get("foreign") else {"x-amzn-requestid": request_id}
             else:
                 line, headers = "200 OK", {"Content-Type": "text/xml"}
                 body = simulation(form(environ), rule["actions"], request_id)

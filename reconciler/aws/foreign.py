@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.parsers import ResponseParserError
@@ -28,11 +30,32 @@ def refuse(response_dict: dict[str, Any], **others: Any) -> None:
     """
     status = int(response_dict["status_code"])
     headers = {str(name).lower(): str(value) for name, value in response_dict["headers"].items()}
-    if status > 500 or any(name in headers for name in REQUEST_IDS):
+    body, model = response_dict.get("body"), others.get("operation_model")
+    protocol = str(model.service_model.metadata.get("protocol", "")) if model is not None else ""
+    named = any(name in headers for name in REQUEST_IDS)
+    if isinstance(body, bytes) and not speaks(protocol, status, headers, body, named=named):
+        raise Foreign(f"HTTP {status} {_text(body)}".rstrip())
+    if status > 500 or named:
         return
     page = headers.get("content-type", "").startswith("text/html")
     if page or 300 <= status < 400 or status == 407:
         raise Foreign(f"HTTP {status} {_text(response_dict.get('body'))}".rstrip())
+
+
+def speaks(protocol: str, status: int, headers: Mapping[str, str], body: bytes, *, named: bool) -> bool:
+    """Whether an answer has the form of its protocol. named: it has the id of the request, so it is AWS's."""
+    if "json" not in protocol:
+        return named or status > 500 or not body.strip() or body.lstrip().startswith(b"<")
+    if not body:
+        return named or status > 500
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return named or status > 500
+    if not isinstance(found, dict):
+        return False  # which botocore can't read, whoever says it
+    errors = found.keys() & {"__type", "code", "Code"} or "x-amzn-errortype" in headers
+    return named or status < 400 or status > 500 or bool(errors)
 
 
 def _text(body: object) -> str:

@@ -13,6 +13,7 @@ from reconciler.kinds.iam_account import read_account
 from reconciler.kinds.iam_permissions import IdentitySpec
 from reconciler.spec import Changes, Grants, Local, Observed, Spec, touches
 
+KEY_PARAMETER = "/reconciler/{deploy}/users/{name}/access-key"
 CURRENT = "current"  # stands for the one key whose secret is in `key_parameter`
 
 
@@ -96,8 +97,10 @@ class User:
             aws.call("iam", "TagUser", UserName=want.name, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[UserSpec]) -> None:
-        """A user goes only without policies, groups, password and keys."""
+        """A user goes only without policies, groups, password and keys; the stored secret goes with it."""
         name = seen.spec.name
+        if seen.owner is not None:  # of a user that left the file only its tag says where the secret is
+            aws.find("ssm", "DeleteParameter", Name=KEY_PARAMETER.format(deploy=seen.owner, name=name))
         self._remove(aws, UserSpec(name=name), seen)
         for key in aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=name) or ():
             aws.find("iam", "DeleteAccessKey", UserName=name, AccessKeyId=key["AccessKeyId"])
@@ -119,9 +122,9 @@ class User:
         old, name = seen.spec, seen.spec.name
         for key in sorted(set(old.access_keys) - set(want.access_keys)):
             real = seen.attributes["current_key"] if key == CURRENT else key
-            aws.find("iam", "DeleteAccessKey", UserName=name, AccessKeyId=real)
-            if key == CURRENT:
+            if key == CURRENT:  # first: a secret without its key would be found by nobody, a key without its secret is
                 aws.find("ssm", "DeleteParameter", Name=old.key_parameter)
+            aws.find("iam", "DeleteAccessKey", UserName=name, AccessKeyId=real)
         if old.console_password:
             aws.find("iam", "DeleteLoginProfile", UserName=name)
         for group in sorted(set(old.groups) - set(want.groups)):

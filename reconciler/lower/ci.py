@@ -10,7 +10,7 @@ from reconciler.canonical import policy
 from reconciler.config.schema import Ci, Policy
 from reconciler.graph import Node
 from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec, UserSpec
-from reconciler.kinds.iam_user import CURRENT
+from reconciler.kinds.iam_user import CURRENT, KEY_PARAMETER
 from reconciler.permissions.ci import ci_statements, plan_statements
 from reconciler.resource_names import Names
 from reconciler.spec import Address, Spec
@@ -85,7 +85,7 @@ def _bare(names: Names, ci: Ci) -> Iterator[Node]:
             managed_policies=(arn,),
             access_keys=(CURRENT,) * ci.user.access_keys,
             keep_keys=ci.user.keep_keys,
-            key_parameter=f"/reconciler/{names.deploy.name}/users/{ci.user.name}/access-key",
+            key_parameter=KEY_PARAMETER.format(deploy=names.deploy.name, name=ci.user.name),
             tags=tags,
         )
         yield Node(user, needs)

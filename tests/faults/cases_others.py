@@ -74,7 +74,7 @@ OTHERS = (
         (),
         (error("ec2", "DescribeSecurityGroups", "UnauthorizedOperation", "You are not authorized", EVER, 403),),
         act="plan",
-        fails="UnauthorizedOperation.*allow ec2:DescribeSecurityGroups",
+        fails="denied ec2:DescribeSecurityGroups.*add this policy",
         wait=(0, 0),
     ),
     Case(
@@ -82,7 +82,7 @@ OTHERS = (
         (),
         (error("s3", "GetBucketEncryption", "AccessDenied", "Access Denied", EVER, 403),),
         act="plan",
-        fails="allow s3:GetEncryptionConfiguration",
+        fails="denied s3:GetEncryptionConfiguration.*add this policy",
         wait=(0, 0),
     ),
     Case("parameters are updated too often", ("log-group",), (error("ssm", "PutParameter", "TooManyUpdates"),)),

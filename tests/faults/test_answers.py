@@ -1,0 +1,91 @@
+"""What answers in AWS's place without being a page (see test_foreign.py for those) isn't taken for AWS's word either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.aws.foreign import speaks
+from reconciler.errors import Denied, Unreachable
+from tests.faults.world import World, differs
+from tests.lab_client import LabHandle
+
+PAGES = {
+    "text": ("text/plain", "access denied"),
+    "list": ("application/json", "[]"),
+    "json": ("application/json", "{}"),
+}
+READS: dict[str, dict[str, Any]] = {
+    "iam GetRole": {"RoleName": "x"}, "s3 GetBucketTagging": {"Bucket": "b"}, "ec2 DescribeVpcs": {},
+    "ecs DescribeClusters": {}, "ssm GetParametersByPath": {"Path": "/x"}, "logs DescribeLogGroups": {},
+}  # fmt: skip
+WRITES: dict[str, dict[str, Any]] = {
+    "iam CreateRole": {"RoleName": "x", "AssumeRolePolicyDocument": "{}"}, "s3 CreateBucket": {"Bucket": "b"},
+    "logs CreateLogGroup": {"logGroupName": "x"},
+}  # fmt: skip
+
+
+def foreign(call: str, status: int, page: str, times: int = -1) -> dict[str, Any]:
+    (service, op), (kind, body) = call.split(), PAGES[page]
+    return {"service": service, "op": op, "do": "answer", "status": status, "type": kind, "body": body,
+            "foreign": True, "times": times}  # fmt: skip
+
+
+@pytest.mark.parametrize("page", ["text", "list"])
+@pytest.mark.parametrize("status", [200, 403, 404, 407])
+def test_it_is_no_answer(lab: LabHandle, status: int, page: str) -> None:
+    """Neither nothing, nor "not there", nor "denied"; what reads is repeated, what makes something isn't."""
+    for call, params in {**READS, **WRITES}.items():
+        service, op = call.split()
+        lab.rules(foreign(call, status, page))
+        lab.zero()
+        with pytest.raises(Unreachable, match="not AWS's answer") as caught:
+            lab.aws().call(service, op, **params)
+        assert "HTTPS_PROXY" in caught.value.hint
+        assert len(lab.log()) == 1 if call in WRITES else len(lab.log()) > 2
+
+
+def test_for_a_moment_it_does_no_harm(lab: LabHandle, tmp_path: Path) -> None:
+    world = World(lab, tmp_path)
+    calls = ("s3 HeadBucket", "iam GetRole", "ecs RegisterTaskDefinition", "s3 PutObject", "logs CreateLogGroup")
+    lab.rules(*(foreign(call, 502, page, times=1) for call in calls for page in PAGES))
+    assert world.apply().ok
+    assert [row["op"] for row in lab.log() if row["fault"]] != []
+    assert differs(world.plan()) == []
+
+
+def test_an_answer_of_awss_with_the_same_status_is_believed(lab: LabHandle) -> None:
+    lab.rules({"service": "ecs", "op": "DescribeClusters", "do": "error", "code": "AccessDeniedException", "times": -1})
+    with pytest.raises(Denied):
+        lab.aws().call("ecs", "DescribeClusters")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "status", "named", "headers", "body", "awss"),
+    [
+        ("json", 200, True, {}, b"", True),
+        ("json", 200, True, {}, b"{}", True),
+        ("json", 200, False, {}, b"", False),
+        ("json", 200, False, {}, b'{"clusters": []}', True),
+        ("json", 400, False, {}, b'{"__type": "AccessDeniedException"}', True),
+        ("rest-json", 400, False, {"x-amzn-errortype": "ConflictException"}, b"{}", True),
+        ("json", 403, False, {}, b'{"message": "Forbidden"}', False),
+        ("json", 403, True, {}, b'{"message": "Forbidden"}', True),
+        ("json", 503, False, {}, b'{"message": "busy"}', True),  # tried again, whoever said it
+        ("json", 503, False, {}, b"busy", True),
+        ("json", 503, False, {}, b"", True),
+        ("json", 503, True, {}, b"[]", False),
+        ("json", 200, False, {}, b"busy", False),
+        ("query", 200, False, {}, b" <GetRoleResponse/>", True),
+        ("query", 403, False, {}, b"denied", False),
+        ("query", 403, True, {}, b"denied", True),
+        ("ec2", 503, False, {}, b"busy", True),
+        ("rest-xml", 404, False, {}, b"", True),  # to a HEAD: nothing tells it from AWS's
+    ],
+)
+def test_what_has_the_form(
+    protocol: str, status: int, named: bool, headers: dict[str, str], body: bytes, awss: bool
+) -> None:
+    assert speaks(protocol, status, headers, body, named=named) is awss
