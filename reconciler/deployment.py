@@ -101,7 +101,9 @@ class Deployment:
             recorded, *kinds = self.aws.together(*reads)
         # What left the file, which only the record knows of.
         gone = [a for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds.keys() - self.left_alone]
-        kinds += self.aws.together(*self._reads(self.kinds[a.kind].spec(name=a.name) for a in gone))
+        kinds += self.aws.together(
+            *self._reads(self.kinds[a.kind].spec(name=a.name, tags={OWNER_TAG: self.deploy.name}) for a in gone)
+        )
         found |= {one.spec.address: one for kind in kinds for one in kind.values()}
         return Seen(found, recorded, frozenset((*wanted, *gone)))
 

@@ -12,11 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.diff import diff, whole
 from reconciler.graph import Graph, Node, resolve
 from reconciler.spec import Address, Change, Changes, Holds, Observed, Ref, Spec, top
+
+BY_FILE = "protected by the file (`protect: true`)"
+BY_TAG = "protected by its tag reconciler:protect: write `protect: false`, run `apply`, then it can be deleted"
 
 
 class Action(StrEnum):
@@ -125,7 +129,7 @@ def make_plan(
             replaced[address] = step.seen
     if options.targets is None:
         left = [seen[address] for address in sorted(recorded - graph.nodes.keys()) if address in mine]
-        steps += deletions(left, options, ranks, left=True, protected=_protected(graph))
+        steps += deletions(left, options, ranks, left=True, protected=_protected(graph, seen))
     return Plan(deploy, tuple(steps))
 
 
@@ -141,11 +145,13 @@ def plan_destroy(
     """The plan that removes everything of this deploy, what it holds in data only if told so."""
     mine = owned(deploy, graph, seen, recorded)
     found = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in mine]
-    return Plan(deploy, tuple(deletions(found, options, ranks, protected=_protected(graph))))
+    return Plan(deploy, tuple(deletions(found, options, ranks, protected=_protected(graph, seen))))
 
 
-def _protected(graph: Graph) -> frozenset[Address]:
-    return frozenset(address for address, node in graph.nodes.items() if node.protect)
+def _protected(graph: Graph, seen: Mapping[Address, Observed[Any]]) -> Mapping[Address, str]:
+    """What isn't deleted, each with why: the file says so, or said so, of which the tag is left."""
+    tagged = {address: BY_TAG for address, one in seen.items() if one.protected}
+    return tagged | {address: BY_FILE for address, node in graph.nodes.items() if node.protect}
 
 
 def ours(deploy: str, observed: Observed[Any], recorded: Iterable[Address]) -> bool:
@@ -181,8 +187,8 @@ def _wanted(node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mi
     if not fixed:
         return Step(Action.UPDATE, want.address, changes, want, seen, note=seen.note)
     step = Step(Action.REPLACE, want.address, changes, want, seen, reason=f"{_join(fixed)} can't change")
-    if node.protect:
-        return replace(step, held="protected by the file (`protect: true`)")
+    if node.protect or seen.protected:
+        return replace(step, held=BY_FILE if node.protect else BY_TAG)
     if want.data and not options.delete_data:
         return replace(step, held="replacing it would delete data: pass --delete-data to allow it")
     return step
@@ -238,7 +244,7 @@ def deletions(
     ranks: Sequence[str],
     *,
     left: bool = False,
-    protected: frozenset[Address] = frozenset(),
+    protected: Mapping[Address, str] = MappingProxyType({}),
 ) -> list[Step]:
     """Deletions of what is ours, in the reverse order of making.
 
@@ -249,8 +255,8 @@ def deletions(
     for one in sorted(mine, key=lambda one: (-order.get(one.spec.kind, 0), one.spec.name)):
         address = one.spec.address
         held = ""
-        if _is_in(protected, one.spec):
-            held = "protected by the file (`protect: true`)"
+        if why := _in(protected, one.spec):
+            held = why
         elif left and not options.prune:
             held = "it left the file: pass --prune to delete it"
         elif one.spec.data and not options.delete_data:
@@ -260,10 +266,10 @@ def deletions(
     return steps
 
 
-def _is_in(protected: frozenset[Address], spec: Spec) -> bool:
-    """Whether it is protected, or a part of what is: an image of a repository, an object BUCKET/KEY."""
-    holders = {spec.name, spec.name.partition("/")[0]}
-    return spec.address in protected or any(Address(spec.part_of, name) in protected for name in holders)
+def _in(protected: Mapping[Address, str], spec: Spec) -> str:
+    """Why it is protected, or is a part of what is: an image of a repository, an object BUCKET/KEY. Empty if not."""
+    holders = (Address(spec.part_of, name) for name in (spec.name, spec.name.partition("/")[0]))
+    return next((protected[one] for one in (spec.address, *holders) if one in protected), "")
 
 
 def _join(paths: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 OWNER_TAG = "reconciler:deploy"
+PROTECT_TAG = "reconciler:protect"
 
 
 class Address(NamedTuple):
@@ -145,6 +146,11 @@ class Observed(Generic[S]):
     spec: S
     attributes: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+
+    @property
+    def protected(self) -> bool:
+        """Whether its tag says that it isn't to be deleted, whatever the file says by now."""
+        return PROTECT_TAG in self.spec.tags
 
     @property
     def owner(self) -> str | None:

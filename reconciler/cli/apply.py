@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +9,8 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.cli import github
-from reconciler.cli.common import Target, deployment, plan_options, target, where_line
+from reconciler.cli.common import Target, command_line, deployment, plan_options, target, where_line
 from reconciler.cli.failure import NOT_LAUNCHED
-from reconciler.cli.program import program
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.saved import SavedPlan
 from reconciler.cli.signals import on_interrupt
@@ -163,7 +159,7 @@ class _Apply:
     @property
     def command(self) -> str:
         """The command line, to say how to go on."""
-        return f"{program()} " + shlex.join(sys.argv[1:] or ["apply", os.fspath(self.where.file)])
+        return command_line()
 
 
 def _builds(step: Step) -> bool:

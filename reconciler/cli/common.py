@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 import threading
 import time
 from argparse import Namespace
@@ -13,6 +15,7 @@ from typing import Any
 
 from reconciler.aws import clients
 from reconciler.aws.calls import Aws, Waiting
+from reconciler.cli.program import program
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy, load
 from reconciler.deployment import Deployment, prepare
@@ -126,6 +129,11 @@ def target(options: Namespace) -> Target:
         threading.Event(),
         environment,
     )
+
+
+def command_line() -> str:
+    """The command as it was typed, to say how to go on."""
+    return f"{program()} " + shlex.join(sys.argv[1:])
 
 
 def where_line(here: Deployment, where: Target) -> str:

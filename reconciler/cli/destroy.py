@@ -6,8 +6,7 @@ import sys
 from argparse import Namespace
 from typing import Any
 
-from reconciler.cli.common import deployment, target, where_line
-from reconciler.cli.program import program
+from reconciler.cli.common import command_line, deployment, target, where_line
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.steps import Steps, outcome_json, show_outcome
@@ -36,7 +35,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     else:
         terminal.say("Nothing to destroy: nothing of this deploy is there.")
     doing = [step for step in plan.steps if step.does]
-    command = f"{program()} destroy {where.file}"
+    command = command_line()
     lock = Lock(where.aws(terminal), here.deploy.name, command, wait=options.wait_for_lock)
     if not doing:
         # What an earlier one left that was stopped after its last deletion.

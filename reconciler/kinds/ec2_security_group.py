@@ -139,12 +139,13 @@ def _choose(
 ) -> Observed[SecurityGroupSpec] | None:
     """The group of this name: each VPC may have one. Another VPC's is meant only if it has the same owner.
 
-    Of a group that left the file the VPC isn't known; then one that a deploy made comes before others.
+    Of a group that left the file the VPC isn't known; then the deploy's own comes before one without an owner, and
+    that before another deploy's.
     """
     here = [one for one in found if one.spec.vpc == want.vpc]
     owner = want.tags.get(OWNER_TAG)
     if not want.vpc:
-        here = sorted(found, key=lambda one: one.owner is None)
+        here = sorted(found, key=lambda one: (one.owner != owner, (one.owner is not None) == (owner is not None)))
     return next(iter((*here, *(one for one in found if owner and one.owner == owner))), None)
 
 

@@ -99,7 +99,8 @@ class User:
     def delete(self, aws: Aws, seen: Observed[UserSpec]) -> None:
         """A user goes only without policies, groups, password and keys; the stored secret goes with it."""
         name = seen.spec.name
-        if seen.owner is not None:  # of a user that left the file only its tag says where the secret is
+        if seen.owner is not None and CURRENT not in seen.spec.access_keys:
+            # Its key is gone already; or it left the file, and only its tag says where the secret is.
             aws.find("ssm", "DeleteParameter", Name=KEY_PARAMETER.format(deploy=seen.owner, name=name))
         self._remove(aws, UserSpec(name=name), seen)
         for key in aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=name) or ():

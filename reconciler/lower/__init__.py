@@ -34,7 +34,7 @@ from reconciler.lower.service import launch_types, requirements, service
 from reconciler.permissions.policies import EXECUTION_POLICY as EXECUTION_POLICY
 from reconciler.resource_names import RUNS as RUNS
 from reconciler.resource_names import Names as Names
-from reconciler.spec import Address, Ref, Spec
+from reconciler.spec import PROTECT_TAG, Address, Ref, Spec
 
 
 def lower(
@@ -128,11 +128,16 @@ def _bucket(names: Names, objects: tuple[ObjectSpec, ...]) -> Iterator[Node]:
         encryption=bucket.encryption,
         kms_key=bucket.kms_key or "",
         lifecycle=tuple(sorted(rules, key=Expiry.model_dump_json)),
-        tags=names.tags,
+        tags=names.tags | protection(bucket.protect),
     )
     yield Node(spec, protect=bucket.protect)
     for one in objects:
         yield Node(one, (spec.address,), protect=bucket.protect)
+
+
+def protection(protect: bool) -> dict[str, str]:
+    """The tag that keeps a resource when `protect: true`, or all of the resource, has left the file."""
+    return {PROTECT_TAG: "true"} if protect else {}
 
 
 def _image(names: Names, image: Spec | None) -> Iterator[Node]:
@@ -144,7 +149,7 @@ def _image(names: Names, image: Spec | None) -> Iterator[Node]:
         scan_on_push=repository.scan_on_push,
         tag_mutability="IMMUTABLE" if repository.immutable_tags else "MUTABLE",
         keep_images=repository.keep_images,
-        tags=names.tags,
+        tags=names.tags | protection(repository.protect),
     )
     yield Node(spec, protect=repository.protect)
     if image is not None:

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconciler.aws_clients import TRANSFER, Clients, new_session
-
+from reconciler.aws.clients import TRANSFER, Clients, new_session
 from reconciler.errors import Interrupted
 from tests.lab_client import REGION, LabHandle, SkippingClock
 

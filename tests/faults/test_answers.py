@@ -1,4 +1,4 @@
-"""What answers in AWS's place without being a page (see test_foreign.py for those) isn't taken for AWS's word either."""
+"""What answers in AWS's place without being a page (for those see test_foreign.py) isn't taken for its word either."""
 
 from __future__ import annotations
 

@@ -63,9 +63,32 @@ def test_replacing_it_is_refused(protected: Project) -> None:
 
 def test_without_protection_it_goes(protected: Project) -> None:
     protected.change("protect: true", "protect: false")
+    protected.ok("apply")
     protected.ok("destroy", "--yes", "--delete-data")
     assert protected.lab.client("s3").list_buckets()["Buckets"] == []
     assert protected.lab.client("ecr").describe_repositories()["repositories"] == []
+
+
+@pytest.mark.parametrize("instead", ["protect: false", ""])
+def test_it_doesnt_end_when_it_leaves_the_file(protected: Project, instead: str) -> None:
+    """Else one edit that goes unnoticed, and a destroy, lose the data: the resource itself carries it as a tag."""
+    before = there(protected)
+    protected.change(", protect: true}", f", {instead}}}")
+    protected.change("bucket: {protect: true}", f"bucket: {{{instead}}}")
+    plan = protected.plan()
+    assert plan["repository.tiny"]["action"] == plan[f"bucket.{BUCKET}"]["action"] == "update"
+    done = protected.run("destroy", "--yes", "--delete-data")
+    assert there(protected) == before
+    assert "protected by its tag reconciler:protect: write `protect: false`, run `apply`" in done.out
+
+
+def test_it_doesnt_end_when_the_resource_leaves_the_file(protected: Project) -> None:
+    before = there(protected)
+    protected.change("  repository: {keep_images: 5, protect: true}\n", "")
+    step = protected.plan("--prune", "--delete-data")["repository.tiny"]
+    assert step["held"].startswith("protected by its tag")
+    protected.run("apply", "--prune", "--delete-data")
+    assert there(protected) == before
 
 
 @pytest.fixture
