@@ -53,7 +53,11 @@ class Denied(AwsError):
 
 
 class MissingPermissions(ReconcilerError):
-    """Permissions are missing; nothing was changed. The hint is the policy to add."""
+    """Permissions are missing; nothing was changed. hint: the policy to add. first: what AWS denied, or None."""
+
+    def __init__(self, message: str, *, hint: str = "", first: AwsError | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.first = first
 
 
 class AlreadyThere(AwsError):
@@ -66,6 +70,11 @@ class Gone(AwsError):
 
 class Unreachable(AwsError):
     """AWS could not be reached, or hung up, so that nobody knows whether it did what was asked."""
+
+
+def from_aws(error: ReconcilerError) -> AwsError | None:
+    """AWS's own error, if that is what it is or comes from."""
+    return error if isinstance(error, AwsError) else getattr(error, "first", None)
 
 
 class PlanDrift(ReconcilerError):

@@ -71,7 +71,7 @@ def explain(aws: Aws, deploy: Deploy, command: str, first: Denied) -> Reconciler
         hint += f"\nall that it needs: python -m reconciler permissions --for {command}"
     if EXPLICIT in first.reason:
         hint = f"AWS names an explicit deny, which no policy that allows can lift: {first.reason}\n{hint}"
-    return MissingPermissions(f"{what}; nothing was changed", hint=hint)
+    return MissingPermissions(f"{what}; nothing was changed", hint=hint, first=first)
 
 
 def readings(names: Names, command: str) -> list[Reading]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.errors import AwsError, ReconcilerError
+from reconciler.errors import ReconcilerError, from_aws
 
 NOT_LAUNCHED = 120  # we failed, and no task was launched
 LOST_SIGHT = 121  # we failed while a task was under way
@@ -28,9 +28,9 @@ def failure(code: int, error: ReconcilerError, *, verdict_too: bool = False) -> 
     found: dict[str, Any] = {"version": 1, "error": str(error), "exit_code": code}
     if error.hint:
         found["hint"] = error.hint
-    if isinstance(error, AwsError):
-        found["aws"] = {"service": error.service, "operation": error.operation, "code": error.code}
-        found["aws"]["request_id"] = error.request_id
+    if aws := from_aws(error):
+        found["aws"] = {"service": aws.service, "operation": aws.operation, "code": aws.code}
+        found["aws"]["request_id"] = aws.request_id
     if problems := getattr(error, "errors", ()):
         keys = ("file", "line", "column", "path", "message", "fix")
         found["problems"] = [{key: getattr(one, key) for key in keys} for one in problems]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from reconciler.cli.program import program, typed
 from reconciler.cli.style import codes, coloured
 from reconciler.cli.system import silence
-from reconciler.errors import AwsError, Interrupted, ReconcilerError
+from reconciler.errors import Interrupted, ReconcilerError, from_aws
 
 if TYPE_CHECKING:
     from reconciler.cli.log import Log
@@ -114,8 +114,8 @@ class Terminal:
         for line in typed(error.hint).splitlines():
             # A command stays on one line, to be copied.
             self.note(f"  {line}" if f"{program()} " in line else self.fold("  ", line))
-        if isinstance(error, AwsError) and error.request_id:
-            self.note(f"  AWS request id: {error.request_id}")
+        if (aws := from_aws(error)) and aws.request_id:
+            self.note(f"  AWS request id: {aws.request_id}")
 
     def crash(self, error: Exception) -> None:
         """An error that nobody foresaw."""

@@ -78,7 +78,8 @@ def _keep_clients() -> None:
 
     def kept(self: Clients, service: str) -> Any:
         key = (service, self._endpoint_url)
-        if service == TRANSFER or key not in known:
+        anew = service in self._clients  # that one hasn't all operations
+        if service == TRANSFER or anew or key not in known:
             known[key] = make(self, service)
         return known[key]
 
@@ -99,7 +100,9 @@ def _keep(loader: Any, name: str) -> None:
 
 def warm_clients(lab: LabHandle) -> None:
     """Make the clients that commands use with this lab."""
-    clients = Clients(REGION, new_session("local", "local"), lab.url, lambda name: False, lambda: None)
+    session = new_session("local", "local")
+    session.get_component("data_loader").whole.update(SERVICES)
+    clients = Clients(REGION, session, lab.url, lambda name: False, lambda: None)
     for service in SERVICES:
         clients.get(service)
     gc.freeze()
