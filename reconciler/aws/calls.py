@@ -22,6 +22,7 @@ import tenacity
 from reconciler.aws.clients import CONNECTIONS, TRANSFER, Clients, method_of, paging
 from reconciler.aws.errors import Fault
 from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, pause
+from reconciler.aws.fresh import Fresh
 from reconciler.aws.pace import Pace
 from reconciler.aws.together import Shared, Together
 from reconciler.clock import Clock, SystemClock
@@ -31,11 +32,6 @@ READS = ("Get", "List", "Describe", "Head", "BatchGet", "Filter", "Lookup", "Sim
 # Calls that make another thing each time, or harm what they made (CreateBucket in us-east-1 resets its ACL): when the
 # answer is lost they aren't repeated before somebody has looked. A second upload is a second version of the object.
 ONCE = ("Create", "Register", "upload")
-NAMES = (
-    "RoleName", "PolicyName", "UserName", "Bucket", "repositoryName", "logGroupName", "GroupName", "clusterName",
-    "Name",
-)  # fmt: skip
-FRESH = 300.0  # seconds for which what this run made may not be seen everywhere
 TRANSFERS = 4  # at a time, each over a few connections
 
 T = TypeVar("T")
@@ -84,7 +80,7 @@ class Aws:
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
         self._transfers = threading.BoundedSemaphore(TRANSFERS)
         self._paces: dict[str, Pace] = {}
-        self._made: dict[str, float] = {}  # names that this run made, and when
+        self._made = Fresh()
 
     def __enter__(self) -> Aws:
         return self
@@ -184,7 +180,9 @@ class Aws:
                 # boto3 puts the error's text into one of its own, from which the code can't be told.
                 cause = error.__context__ if isinstance(error, S3UploadFailedError) else error
                 known = cause if isinstance(cause, Exception) else error
-                raise failed("s3", method, self.region, known, fresh=self._fresh(params)) from None
+                raise failed(
+                    "s3", method, self.region, known, fresh=self._made.names(params, self.clock.now())
+                ) from None
             return {}
 
         self._repeat("s3", method, move)
@@ -252,14 +250,14 @@ class Aws:
             self.before_write()
         if operation.startswith("Create"):
             # Before the call: if its answer is lost, it may have been made.
-            self._remember(params)
+            self._made.add(params, self.clock.now())
         method = getattr(self._clients.get(service, operation), method_of(operation))
         began = self.clock.now()
         try:
             with self._slots:
                 answer: dict[str, Any] = method(**params)
         except (ClientError, BotoCoreError, ResponseParserError) as error:
-            failure = failed(service, operation, self.region, error, fresh=self._fresh(params))
+            failure = failed(service, operation, self.region, error, fresh=self._made.names(params, self.clock.now()))
             if isinstance(failure, Failed) and failure.rule.fault is Fault.THROTTLED:
                 pace.throttled(began, self.clock.now())
             told = failure.error if isinstance(failure, Failed) else None
@@ -267,7 +265,7 @@ class Aws:
             self.on_call(Call(service, operation, request_id, self.clock.now() - began, code))
             raise failure from None
         if operation.startswith("Create"):
-            self._remember(answer)
+            self._made.add(answer, self.clock.now())
         request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
         self.on_call(Call(service, operation, request_id, self.clock.now() - began))
         return answer
@@ -280,30 +278,11 @@ class Aws:
                 told = True
             self.clock.sleep(delay)
 
-    def _remember(self, made: Mapping[str, Any]) -> None:
-        now = self.clock.now()
-        self._made |= {str(made[key]): now for key in (*NAMES, "GroupId") if isinstance(made.get(key), str)}
-
-    def _fresh(self, params: Mapping[str, Any]) -> bool:
-        """Whether a call names something that this run made a short time ago, by name or in an ARN."""
-        since = self.clock.now() - FRESH
-        made = [name for name, when in list(self._made.items()) if when >= since]
-        return any(name in value for value in _texts(params) for name in made)
-
 
 def partition(region: str) -> str:
     """The partition of a region, by its prefix."""
     prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b"}
     return next((name for prefix, name in prefixes.items() if region.startswith(prefix)), "aws")
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Every text in parameters, however deep: a schedule names its role inside its target."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list | tuple):
-        for part in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts(part)
 
 
 def _writes(operation: str) -> bool:

@@ -1,0 +1,37 @@
+"""What this run made a short time ago, which may not be seen everywhere yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+NAMES = (
+    "RoleName", "PolicyName", "UserName", "Bucket", "repositoryName", "logGroupName", "GroupName", "clusterName",
+    "Name",
+)  # fmt: skip
+SECONDS = 300.0  # for which something is fresh
+
+
+class Fresh:
+    """The names, and when they were made. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, float] = {}
+
+    def add(self, made: Mapping[str, Any], now: float) -> None:
+        """Note what the parameters of a creation, or the answer to it, name."""
+        self._made |= {str(made[key]): now for key in (*NAMES, "GroupId") if isinstance(made.get(key), str)}
+
+    def names(self, params: Mapping[str, Any], now: float) -> bool:
+        """Whether a call names something that is fresh, by name or in an ARN."""
+        made = [name for name, when in list(self._made.items()) if when >= now - SECONDS]
+        return any(name in value for value in _texts(params) for name in made)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in parameters, however deep: a schedule names its role inside its target."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(part)
