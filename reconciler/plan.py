@@ -20,7 +20,7 @@ from reconciler.graph import Graph, Node, resolve
 from reconciler.spec import Address, Change, Changes, Holds, Observed, Ref, Spec, top
 
 BY_FILE = "protected by the file (`protect: true`)"
-BY_TAG = "protected by its tag reconciler:protect: write `protect: false`, run `apply`, then it can be deleted"
+BY_TAG = "protected by its tag reconciler:protect; with `protect: false` in the file `apply --target {}` takes that away"
 
 
 class Action(StrEnum):
@@ -150,7 +150,7 @@ def plan_destroy(
 
 def _protected(graph: Graph, seen: Mapping[Address, Observed[Any]]) -> Mapping[Address, str]:
     """What isn't deleted, each with why: the file says so, or said so, of which the tag is left."""
-    tagged = {address: BY_TAG for address, one in seen.items() if one.protected}
+    tagged = {address: BY_TAG.format(address) for address, one in seen.items() if one.protected}
     return tagged | {address: BY_FILE for address, node in graph.nodes.items() if node.protect}
 
 
@@ -188,7 +188,7 @@ def _wanted(node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mi
         return Step(Action.UPDATE, want.address, changes, want, seen, note=seen.note)
     step = Step(Action.REPLACE, want.address, changes, want, seen, reason=f"{_join(fixed)} can't change")
     if node.protect or seen.protected:
-        return replace(step, held=BY_FILE if node.protect else BY_TAG)
+        return replace(step, held=BY_FILE if node.protect else BY_TAG.format(want.address))
     if want.data and not options.delete_data:
         return replace(step, held="replacing it would delete data: pass --delete-data to allow it")
     return step

@@ -79,7 +79,13 @@ def test_it_doesnt_end_when_it_leaves_the_file(protected: Project, instead: str)
     assert plan["repository.tiny"]["action"] == plan[f"bucket.{BUCKET}"]["action"] == "update"
     done = protected.run("destroy", "--yes", "--delete-data")
     assert there(protected) == before
-    assert "protected by its tag reconciler:protect: write `protect: false`, run `apply`" in done.out
+    assert "with `protect: false` in the file `apply --target repository.tiny` takes that away" in " ".join(
+        done.out.split()
+    )
+    protected.ok("apply", "--target", "repository.tiny")
+    protected.run("destroy", "--yes", "--delete-data")
+    assert protected.lab.client("ecr").describe_repositories()["repositories"] == []
+    assert "bucket." in protected.run("destroy", "--yes", "--delete-data").out
 
 
 def test_it_doesnt_end_when_the_resource_leaves_the_file(protected: Project) -> None:
