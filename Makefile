@@ -25,10 +25,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Stopping anywhere forks a process for each point, so it runs in small processes of its own.
 STOPPING := tests/faults/test_stop_anywhere.py
+# The pure core has to be covered whole, each branch, by its own tests: three seconds.
 # What fails beside other tests is run once more, alone: many of them time real processes.
 define TESTS
 $(BIN)/python -m pytest -n 2 --dist loadfile -rs --ignore $(STOPPING) $(PYTEST_ARGS) || \
 	{ echo 'run again, alone:'; $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --ignore $(STOPPING) $(PYTEST_ARGS); }
+$(BIN)/python -m pytest -q tests/core --cov --cov-config=tests/core/coverage.ini
 $(BIN)/python -m pytest -rs $(STOPPING)
 endef
 

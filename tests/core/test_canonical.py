@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from reconciler.canonical import Caseless, Policy, Statement, caseless, policy, strings
+from reconciler.canonical import Caseless, Policy, Statement, caseless, json_text, policy, strings
 
 
 def document(version: str | None = "2012-10-17", **parts: Any) -> dict[str, Any]:
@@ -193,3 +193,18 @@ def test_caseless() -> None:
 )
 def test_what_a_statement_is_known_by(statement: Statement, identity: str, label: str, denies: bool) -> None:
     assert (statement.identity, statement.label, statement.denies) == (identity, label, denies)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ('{"b": [1, 2],\n "a": null}', '{"a":null,"b":[1,2]}'),
+        ('"text"', '"text"'),
+        ("{not json", "{not json"),
+        ("", ""),
+        (None, None),
+        ({"b": 1}, {"b": 1}),
+    ],
+)
+def test_json_text(written: object, kept: object) -> None:
+    assert json_text(written) == kept
