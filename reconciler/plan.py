@@ -20,7 +20,7 @@ from reconciler.graph import Graph, Node, resolve
 from reconciler.spec import Address, Change, Changes, Holds, Observed, Ref, Spec, top
 
 BY_FILE = "protected by the file (`protect: true`)"
-BY_TAG = "protected by its tag reconciler:protect; with `protect: false` in the file `apply --target {}` takes that away"
+BY_TAG = "protected by its tag reconciler:protect; `protect: false` and `apply --target {}` take that away"
 
 
 class Action(StrEnum):

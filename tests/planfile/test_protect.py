@@ -79,9 +79,7 @@ def test_it_doesnt_end_when_it_leaves_the_file(protected: Project, instead: str)
     assert plan["repository.tiny"]["action"] == plan[f"bucket.{BUCKET}"]["action"] == "update"
     done = protected.run("destroy", "--yes", "--delete-data")
     assert there(protected) == before
-    assert "with `protect: false` in the file `apply --target repository.tiny` takes that away" in " ".join(
-        done.out.split()
-    )
+    assert "`protect: false` and `apply --target repository.tiny` take that away" in " ".join(done.out.split())
     protected.ok("apply", "--target", "repository.tiny")
     protected.run("destroy", "--yes", "--delete-data")
     assert protected.lab.client("ecr").describe_repositories()["repositories"] == []
