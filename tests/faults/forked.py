@@ -30,6 +30,7 @@ HANGS = 60.0  # seconds after which a command is taken for stuck
 
 
 _numbers = itertools.count(1)
+_made: dict[tuple[str, str | None], Any] = {}  # clients by service and endpoint
 
 
 class StoppableSkipping(SkippingClock):
@@ -67,23 +68,8 @@ def warm() -> None:
     # What botocore reads from its files is kept by the class, so that every session has it.
     for name in ("load_service_model", "load_data", "load_data_with_path", "determine_latest_version"):
         _keep(Loader, name)
-    _keep_clients()
     gc.collect()
     gc.freeze()  # so that a fork shares the memory until it changes something
-
-
-def _keep_clients() -> None:
-    """Clients are the same for every command, and take longer to make than its calls. Not that for transfers."""
-    make, known = Clients._make, dict[tuple[str, str | None], Any]()
-
-    def kept(self: Clients, service: str) -> Any:
-        key = (service, self._endpoint_url)
-        anew = service in self._clients  # that one hasn't all operations
-        if service == TRANSFER or anew or key not in known:
-            known[key] = make(self, service)
-        return known[key]
-
-    Clients._make = kept  # type: ignore[method-assign]
 
 
 def _keep(loader: Any, name: str) -> None:
@@ -99,13 +85,23 @@ def _keep(loader: Any, name: str) -> None:
 
 
 def warm_clients(lab: LabHandle) -> None:
-    """Make the clients that commands use with this lab."""
+    """Make the clients that commands use with this lab, which takes longer than their calls. Not that for transfers."""
     session = new_session("local", "local")
     session.get_component("data_loader").whole.update(SERVICES)
     clients = Clients(REGION, session, lab.url, lambda name: False, lambda: None)
-    for service in SERVICES:
-        clients.get(service)
+    _made.update({(service, lab.url): clients.get(service) for service in SERVICES})
     gc.freeze()
+
+
+def _use_made_clients() -> None:
+    """In a fork alone: other tests of this process make their own."""
+    make = Clients._make
+
+    def kept(self: Clients, service: str) -> Any:
+        found = None if service == TRANSFER else _made.get((service, self._endpoint_url))
+        return found or make(self, service)
+
+    Clients._make = kept  # type: ignore[method-assign]
 
 
 class Command:
@@ -166,6 +162,7 @@ def _child(lab: LabHandle, folder: Path, arguments: Sequence[str], output: Path,
         from reconciler.cli import common
         from reconciler.cli.main import main
 
+        _use_made_clients()
         common.StoppableClock = StoppableSkipping  # type: ignore[misc, assignment]
         os.read(waiting, 1)
         code = main(arguments)
