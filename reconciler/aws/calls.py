@@ -243,7 +243,8 @@ class Aws:
         from botocore.parsers import ResponseParserError
 
         pace = self._paces.setdefault(service, Pace())
-        self._wait_for(pace, service)
+        asked = f"{service}, which asked for fewer calls"
+        pace.wait(self.clock, lambda seconds: self.on_wait(Waiting(asked, seconds)))
         if _writes(operation):
             if self.read_only:
                 raise ReconcilerError(f"a read-only command tried to call {service}:{operation}; please report this")
@@ -269,14 +270,6 @@ class Aws:
         request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
         self.on_call(Call(service, operation, request_id, self.clock.now() - began))
         return answer
-
-    def _wait_for(self, pace: Pace, service: str) -> None:
-        told = False
-        while delay := pace.delay(self.clock.now()):
-            if not told:
-                self.on_wait(Waiting(f"{service}, which asked for fewer calls", delay))
-                told = True
-            self.clock.sleep(delay)
 
 
 def partition(region: str) -> str:

@@ -10,6 +10,9 @@ say nothing new.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+
+from reconciler.clock import Clock
 
 FIRST = 20.0  # calls per second after the first throttled one
 LEAST = 0.2  # calls per second
@@ -42,6 +45,15 @@ class Pace:
                 return self._next - now
             self._next = now + 1 / self.rate
             return 0.0
+
+    def wait(self, clock: Clock, tell: Callable[[float], None]) -> None:
+        """Wait until a call may start. tell: told once, if it has to wait at all, the seconds of the first pause."""
+        told = False
+        while pause := self.delay(clock.now()):
+            if not told:
+                tell(pause)
+                told = True
+            clock.sleep(pause)
 
     def throttled(self, began: float, now: float) -> None:
         """A call that began at `began` was throttled."""
