@@ -3,7 +3,9 @@
 ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build
-COPY requirements/model.txt /tmp/model.txt
+# `dask` to train over several machines, too.
+ARG REQUIREMENTS=model
+COPY requirements/${REQUIREMENTS}.txt /tmp/model.txt
 # Only wheels, so no compiler; only what the lock has the hashes of. Left out after that: the packages' own tests, and
 # boto3's descriptions of the 400 AWS services that the program doesn't use (25 MB).
 RUN python -m venv --without-pip /opt/model \

@@ -69,12 +69,15 @@ docs: $(VENV)/docs
 bench: $(VENV)/dev
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-# model.txt is what the image installs; demo.txt adds the reconciler and the embedded AWS; dev.txt the tools.
+# model.txt is what the image installs; demo.txt adds the reconciler and the embedded AWS; dev.txt the tools. dask.txt is
+# what the image installs when it is built with REQUIREMENTS=dask.
 lock: $(VENV)/dev
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['model'], sep='\n')" \
 		| $(UV_COMPILE) - --output-file requirements/model.txt
 	$(UV_COMPILE) pyproject.toml --extra local --extra model --constraint requirements/model.txt --output-file requirements/demo.txt
 	$(UV_COMPILE) pyproject.toml --extra local --extra model --extra dev --constraint requirements/demo.txt --output-file requirements/dev.txt
+	$(BIN)/python -c "import tomllib; e = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; print(*e['model'], *e['dask'], sep='\n')" \
+		| $(UV_COMPILE) - --constraint requirements/dev.txt --output-file requirements/dask.txt
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" \
 		| $(UV_COMPILE) - --constraint requirements/dev.txt --output-file requirements/docs.txt
 

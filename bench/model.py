@@ -4,14 +4,16 @@
     python bench/model.py --rows 10000 100000 1000000 10000000
     python bench/model.py --json out.json
 
-Every size runs in a process of its own, so that its peak memory is its own. Sizes above
-`--train-rows` measure reading, features and scoring; training them is left to the smaller
-sizes (it grows in step with the rows) unless --train-rows allows it.
+Every size runs in a process of its own, so that its peak memory is its own. Above
+`--train-rows`, where training whole would take long, one booster of the last fold is trained
+for ten rounds ("ten rounds"), and scoring gets forecasts that cost nothing to make. With
+MEMORY_LIMIT_MB what doesn't fit goes by way of the disk, as in the program.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import subprocess
@@ -63,7 +65,21 @@ def measure(path: Path, rows: int, folds: int, train: bool) -> dict[str, Any]:
     sys.path.insert(0, str(ROOT))
     import numpy as np
 
-    from model import data, evaluate, features, limits, log, outputs, report, split, store, targets, walkforward
+    from model import (
+        boost,
+        data,
+        evaluate,
+        features,
+        limits,
+        log,
+        outputs,
+        place,
+        report,
+        split,
+        store,
+        targets,
+        walkforward,
+    )
     from model import train as training
     from model.settings import Settings
 
@@ -76,7 +92,8 @@ def measure(path: Path, rows: int, folds: int, train: bool) -> dict[str, Any]:
             result = work()
         found["stages"][name] = {"seconds": round(time.perf_counter() - start, 3), "mb": memory.peak}
         found["stages"][name]["cpu"] = round(time.process_time() - cpu, 3)
-        print(f"{rows:>12,} {name:<12} {time.perf_counter() - start:>9.2f} s {memory.peak:>7,} MB", file=sys.stderr)
+        s = found["stages"][name]
+        print(f"{rows:>12,} {name:<12} {s['seconds']:>9.2f} s {s['cpu']:>8.2f} cpu {s['mb']:>7,} MB", file=sys.stderr)
         return result
 
     found["stages"]["import"] = {
@@ -88,28 +105,42 @@ def measure(path: Path, rows: int, folds: int, train: bool) -> dict[str, Any]:
     loaded = stage("read", lambda: data.load(path))
     bars = loaded.bars
     chosen = features.select(bool(bars.flow))
-    matrix = stage("features", lambda: features.build(bars, chosen))
-    labels = stage("targets", lambda: targets.make(bars))
-    parts = split.walk_forward(len(bars), folds, settings.first_train, settings.embargo)
-    if train:
-        result = stage("train", lambda: walkforward.run(bars, chosen, matrix, labels, parts, settings, lambda *_: None))
-    else:
-        result = walkforward.Result(_stand_in(labels, parts), {}, {}, (np.nan, np.nan))
+    with place.choose(len(bars), len(chosen), limits.memory(os.environ), "") as (engine, into):
+        found["from_disk"] = into is not None
+        matrix = stage("features", lambda: features.build(bars, chosen, into=into))
+        labels = stage("targets", lambda: targets.make(bars))
+        parts = split.walk_forward(len(bars), folds, settings.first_train, settings.embargo)
+        if train:
+            result = stage(
+                "train",
+                lambda: walkforward.run(bars, chosen, matrix, labels, parts, settings, lambda *_: None, engine),
+            )
+        else:
+            result = walkforward.Result(_stand_in(labels, parts), {}, {}, (np.nan, np.nan))
 
-    def score() -> tuple[Any, list[Any]]:
-        fold = result.forecasts.fold
-        ranges = [np.flatnonzero(~np.isnan(fold)), *(np.flatnonzero(fold == k) for k in range(folds))]
-        overall, *each = (
-            evaluate.score(bars, labels, result.forecasts, rows_, settings.coverage, settings.seed) for rows_ in ranges
-        )
-        return overall, each
+        def score() -> tuple[Any, list[Any]]:
+            fold = result.forecasts.fold
+            ranges = [np.flatnonzero(~np.isnan(fold)), *(np.flatnonzero(fold == k) for k in range(folds))]
+            overall, *each = (
+                evaluate.score(bars, labels, result.forecasts, rows_, settings.coverage, settings.seed)
+                for rows_ in ranges
+            )
+            return overall, each
 
-    overall, each = stage("score", score)
-    if train:
-        run = training.Run(settings, loaded, chosen, matrix, labels, parts, result, overall, each, "", {}, {})
-        run.shap |= stage("explain", lambda: {t: report.mean_abs(run, t) for t in result.models})
-        with tempfile.TemporaryDirectory() as folder:
-            stage("write", lambda: outputs.write(run, store.Output(folder)))
+        overall, each = stage("score", score)
+        if train:
+            run = training.Run(settings, loaded, chosen, matrix, labels, parts, result, overall, each, "", {}, {})
+            run.shap |= stage("explain", lambda: {t: report.mean_abs(run, t) for t in result.models})
+            with tempfile.TemporaryDirectory() as folder:
+                stage("write", lambda: outputs.write(run, store.Output(folder)))
+        else:
+            few = dataclasses.replace(settings.params["volatility"], max_rounds=10, patience=10)
+            columns = features.columns_for("volatility", chosen)
+            stop = parts[-1].train_stop
+            stage(
+                "ten rounds",
+                lambda: boost.fit("volatility", matrix, columns, labels, stop, 24, few, 7, engine=engine),
+            )
     found["seconds"] = round(time.perf_counter() - began, 2)
     found["cpu"] = round(time.process_time(), 2)
     found["mb"] = max(s["mb"] for s in found["stages"].values())

@@ -1,14 +1,8 @@
 """``python -m model``: see `model.cli`."""
 
-import os
-
 from model.stopping import EXIT_CODE, Stopped, begin_work, install
 
 install()
-# One BLAS thread: sums come out in one order whatever the machine, and the
-# threads that there are go to training whole models side by side.
-for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
 
 
 def main() -> int:

@@ -1,17 +1,21 @@
-"""Reading a CSV file of bars: which column is which, and numbers and times out of text."""
+"""Reading a CSV file of bars: which column is which."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import gzip
 import re
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import numpy as np
 import pandas as pd
 
+from model import texts
 from model.errors import InputError
+
+# Texts are read alike whether or not pyarrow is installed, as it is where Dask trains.
+pd.set_option("mode.string_storage", "python")
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "time": (
@@ -46,6 +50,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Our name to the header names that mean it, in lower case without spaces and punctuation."""
 
+CHUNK = 500_000
+"""Lines that are read at once."""
 REQUIRED = ("time", "open", "high", "low", "close", "volume")
 KLINES = (
     "time",
@@ -121,14 +127,15 @@ def _ends_within_line(path: Path) -> bool:
         return size > 0 and file.read(1) != b"\n"
 
 
-def read(path: Path) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The file's known columns under our names; `time` still as it was written.
+def read(path: Path, zone: str = "UTC", chunk: int = CHUNK) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The file's known columns under our names, times in UTC, all others as float64.
 
     The frame's index is the line number in the file. Also returns the repairs: a last line
-    that was cut in the middle is dropped (``cut_last_line``).
+    that was cut in the middle is dropped (``cut_last_line``). The file is read `chunk` lines at
+    a time, so that its texts are never all in memory.
 
     Raises:
-        InputError: not a readable CSV file, a missing column, a value that isn't a number.
+        InputError: not a readable CSV file, a missing column, a value that isn't a number or a time.
     """
     first = _first_line(path)
     separator = max(",;\t|", key=first.count)
@@ -136,10 +143,14 @@ def read(path: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     headless = all(re.fullmatch(r"[-+0-9.eE:T Z]+", field) for field in fields[:6]) and len(fields) >= 6
     klines = {name: i for i, name in enumerate(KLINES[: len(fields)]) if name in ALIASES}
     where = klines if headless else match(fields)
+    titles = {name: name if headless else fields[position] for name, position in where.items()}
+    done: list[pd.DataFrame] = []
+    waiting: pd.DataFrame | None = None
     try:
-        with _open(path) as file:
+        with (
+            _open(path) as file,
             # All columns are read, since with a choice pandas cuts lines that are too long without a word.
-            raw = pd.read_csv(
+            pd.read_csv(
                 file,
                 sep=separator,
                 header=None,
@@ -148,84 +159,59 @@ def read(path: Path) -> tuple[pd.DataFrame, dict[str, int]]:
                 dtype={where["time"]: str},
                 skip_blank_lines=False,
                 low_memory=False,
-            )
+                chunksize=chunk,
+            ) as chunks,
+        ):
+            for raw in chunks:
+                if waiting is not None:
+                    done.append(_values(waiting, titles, zone))
+                waiting = _named(raw, where, 1 if headless else 2, len(fields))
     except pd.errors.EmptyDataError as error:
         raise InputError(f"{path.name} has a header and no rows") from error
     except (pd.errors.ParserError, UnicodeDecodeError, EOFError, OSError) as error:
         reason = re.sub(r"^Error tokenizing data\. C error: ", "", str(error)).strip()
         raise InputError(f"{path.name} can't be read as CSV: {reason}") from error
-    first_row = 1 if headless else 2
-    if raw.shape[1] != len(fields):
-        raise InputError(f"line {first_row} has {raw.shape[1]} fields, the header has {len(fields)}")
-    raw = raw.rename(columns={position: name for name, position in where.items()})[list(where)]
-    raw.index = pd.RangeIndex(first_row, len(raw) + first_row)
-    raw = raw.dropna(how="all")
     repairs = {"cut_last_line": 0}
-    if len(raw) and raw.iloc[-1][list(REQUIRED)].isna().any() and _ends_within_line(path):
-        raw = raw.iloc[:-1]
-        repairs["cut_last_line"] = 1
-    if raw.empty:
+    if waiting is not None and len(waiting):
+        if waiting.iloc[-1][list(REQUIRED)].isna().any() and _ends_within_line(path):
+            waiting = waiting.iloc[:-1]
+            repairs["cut_last_line"] = 1
+        done.append(_values(waiting, titles, zone))
+    rows = pd.concat(done) if len(done) > 1 else done[0] if done else None
+    if rows is None or rows.empty:
         raise InputError(f"{path.name} has a header and no rows")
+    return rows, repairs
+
+
+def _named(raw: pd.DataFrame, where: dict[str, int], first_row: int, width: int) -> pd.DataFrame:
+    """The known columns of a piece of the file under our names, its rows numbered as lines."""
+    if raw.shape[1] != width:
+        raise InputError(f"line {first_row} has {raw.shape[1]} fields, the header has {width}")
+    raw = raw.rename(columns={position: name for name, position in where.items()})[list(where)]
+    raw.index = pd.RangeIndex(raw.index.start + first_row, raw.index.stop + first_row)
+    return raw.dropna(how="all")
+
+
+def _values(raw: pd.DataFrame, titles: dict[str, str], zone: str) -> pd.DataFrame:
+    """Texts as times and numbers."""
+    made = {"time": texts.times(raw["time"], zone)}
     for name in raw.columns:
-        if name not in ("time", "close_time"):
-            raw[name] = numbers(raw[name], name, fields[where[name]] if not headless else name)
-    return raw, repairs
+        if name == "close_time":
+            made[name] = _last_close_time(made["time"], raw[name], zone)
+        elif name != "time":
+            made[name] = texts.numbers(raw[name], name, titles[name])
+    return pd.DataFrame(made, index=raw.index)
 
 
-def numbers(values: pd.Series, name: str, header: str) -> pd.Series:
-    """A column as float64.
+def _last_close_time(time: pd.Series, values: pd.Series, zone: str) -> pd.Series:
+    """The close time of the latest row, NaT for the others.
 
-    Raises:
-        InputError: a value isn't a number; names its line.
+    Close times only say whether the last bar is whole, so a strange one is no reason to refuse.
     """
-    if values.dtype.kind in "fiub":
-        return values.astype(np.float64)
-    parsed = pd.to_numeric(values, errors="coerce").astype(np.float64)
-    bad = parsed.isna() & values.notna()
-    if bad.any():
-        line = values.index[bad.to_numpy()][0]
-        raise InputError(
-            f"line {line}, column {header}: {values[line]!r} is not a number "
-            f"({int(bad.sum())} such {'value' if bad.sum() == 1 else 'values'} in {name})"
-        )
-    return parsed
-
-
-def times(values: pd.Series, zone: str, name: str = "Open time") -> pd.Series:
-    """Texts as times in UTC (no zone attached): ISO 8601 with or without an offset, or s, ms or µs since 1970.
-
-    Times without an offset are taken to be in `zone`. Exchange archives went from ms to µs
-    within one file, so the unit is decided value by value.
-
-    Raises:
-        InputError: a value that is none of these; names its line.
-    """
-    text = values.astype(str).str.strip()
-    number = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
-    epoch = np.isfinite(number) & (np.abs(number) > 1e8)
     result = pd.Series(pd.NaT, index=values.index, dtype="datetime64[us]")
-    if epoch.any():
-        micro = number[epoch]
-        micro = np.where(micro < 1e11, micro * 1e6, np.where(micro < 1e14, micro * 1e3, micro))
-        result[epoch] = micro.astype(np.int64).astype("datetime64[us]")
-    rest = text[~epoch].str.replace(r"\s*UTC$", "Z", regex=True)
-    if len(rest):
-        offset = rest.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True)
-        with_offset = pd.to_datetime(rest[offset], utc=True, errors="coerce", format="ISO8601")
-        naive = pd.to_datetime(rest[~offset], errors="coerce", format="ISO8601")
-        if naive.isna().any():
-            naive = naive.fillna(pd.to_datetime(rest[~offset], errors="coerce", format="mixed"))
-        try:
-            local = naive.dt.tz_localize(zone).dt.tz_convert("UTC") if len(naive) else naive
-        except ValueError as error:
-            raise InputError(
-                f"column {name}: {error}: times without an offset can't be told apart when "
-                "the clock is set back; give them an offset or use UTC"
-            ) from error
-        for part in (with_offset, local):
-            if len(part):
-                result[part.index] = part.dt.tz_localize(None).astype("datetime64[us]")
-    if result.isna().any():
-        line = result.index[result.isna().to_numpy()][0]
-        raise InputError(f"line {line}, column {name}: {values[line]!r} is not a time")
+    if len(time):
+        at = int(time.to_numpy().argmax())
+        last = values.iloc[[at]].astype(str).str.removesuffix(".0")
+        with contextlib.suppress(InputError):
+            result.iloc[at] = texts.times(last, zone, "Close time").iloc[0]
     return result

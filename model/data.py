@@ -6,8 +6,6 @@ import dataclasses
 import datetime as dt
 from pathlib import Path
 
-import pandas as pd
-
 from model import columns, repair, schema
 from model.bars import Bars
 from model.errors import InputError
@@ -44,11 +42,8 @@ def load(path: Path, zone: str = "UTC", now: dt.datetime | None = None) -> Data:
     Raises:
         InputError: with line and reason, when a repair wouldn't be safe.
     """
-    raw, done = columns.read(path)
-    rows = raw.copy()
-    rows["time"] = columns.times(raw["time"], zone)
-    if "close_time" in rows:
-        rows["close_time"] = _close_times(raw["close_time"], zone)
+    rows, done = columns.read(path, zone)
+    read = len(rows)
     if rows["volume"].isna().any() and rows["volume"].isna().mean() > repair.MAX_MISSING:
         raise InputError(f"line {rows.index[rows['volume'].isna()][0]}: most rows lack a volume")
     repair.hours(rows)
@@ -58,15 +53,4 @@ def load(path: Path, zone: str = "UTC", now: dt.datetime | None = None) -> Data:
         raise InputError(f"{path.name} has {len(rows)} usable rows: at least {MIN_ROWS} hours are needed")
     rows = repair.prices(rows, done)
     schema.check(rows)
-    return Data(repair.to_bars(rows, done), sha256_file(path), len(raw), done)
-
-
-def _close_times(values: pd.Series, zone: str) -> pd.Series:
-    """Close times only say whether the last bar is whole, so a strange one is no reason to refuse."""
-    last = values.iloc[[-1]]
-    result = pd.Series(pd.NaT, index=values.index, dtype="datetime64[us]")
-    try:
-        result.iloc[-1] = columns.times(last.astype(str).str.removesuffix(".0"), zone, "Close time").iloc[0]
-    except InputError:
-        return result
-    return result
+    return Data(repair.to_bars(rows, done), sha256_file(path), read, done)

@@ -1,4 +1,4 @@
-"""How many processors this process may use, as the container's limits say."""
+"""How many processors and how much memory this process may use, as the container's limits say."""
 
 from __future__ import annotations
 
@@ -37,3 +37,23 @@ def _quota(cgroup: Path) -> float | None:
         return quota_us / int((cgroup / "cpu/cpu.cfs_period_us").read_text()) if quota_us > 0 else None
     except (OSError, ValueError):
         return None
+
+
+def memory(env: Mapping[str, str], cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """MEMORY_LIMIT_MB if set, else the cgroup's limit or the machine's memory, whichever is less, in bytes.
+
+    Raises:
+        InputError: MEMORY_LIMIT_MB isn't a whole number of at least 1.
+    """
+    given = env.get("MEMORY_LIMIT_MB", "").strip()
+    if given:
+        if not given.isdecimal() or int(given) < 1:
+            raise InputError(f"MEMORY_LIMIT_MB is {given!r}: use a whole number of at least 1")
+        return int(given) * 2**20
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup v2, then v1
+        try:
+            found.append(int((cgroup / name).read_text()))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return min(found)

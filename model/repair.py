@@ -61,6 +61,8 @@ def order(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
         else rows
     )
     done["duplicates"] = int(rows["time"].duplicated().sum())
+    if not done["duplicates"]:
+        return rows
     rows = rows[~rows.duplicated(subset=["time", *PRICES, "volume"])]
     twice = rows["time"].duplicated(keep=False)
     for _, group in rows[twice].groupby("time"):

@@ -23,6 +23,10 @@ class Settings:
     code_version: str = ""
     seed: int = 7
     threads: int = 1
+    memory: int = 0
+    """Bytes that the process may use; 0: no limit. With more data than that, training goes by way of the disk."""
+    scheduler: str = ""
+    """Address of a Dask scheduler whose workers train; empty: this process does."""
     folds: int = 6
     first_train: float = 0.4
     """Share of the bars that lies before the first test fold."""
@@ -98,6 +102,8 @@ def load(env: Mapping[str, str]) -> Settings:
         code_version=env.get("CODE_VERSION", "").strip(),
         seed=int(_number(env, "SEED", 7, 0, 2**31 - 1, whole=True)),
         threads=limits.threads(env),
+        memory=limits.memory(env),
+        scheduler=env.get("DASK_SCHEDULER_ADDRESS", "").strip(),
         folds=int(_number(env, "FOLDS", 6, 2, 60, whole=True)),
         first_train=_number(env, "FIRST_TRAIN", 0.4, 0.1, 0.9, whole=False),
         embargo=int(_number(env, "EMBARGO_HOURS", 24, 1, 10_000, whole=True)),

@@ -82,20 +82,39 @@ def mean(values: Array, seed: int) -> Estimate:
     return of_sums(both, lambda s: s[..., 0] / s[..., 1], seed)
 
 
-def auc_value(labels: Array, scores: Array, weights: Array | None = None) -> float:
+class _Ranks:
+    """Rows sorted by score, ready for the AUC of any weights."""
+
+    def __init__(self, labels: Array, scores: Array) -> None:
+        self.order = np.argsort(scores, kind="stable").astype(np.int32)
+        self.labels, ranked = labels[self.order], scores[self.order]
+        edge = np.flatnonzero(np.diff(ranked, prepend=np.nan) != 0)
+        self.edge = edge if len(edge) < len(ranked) else None
+        """Where each group of equal scores begins; None if no two are equal."""
+
+    def auc(self, times: npt.NDArray[np.int16]) -> float:
+        """Area under the ROC curve with each row so many times, in the rows' own order."""
+        w = np.take(times, self.order).astype(np.float64)
+        up = w * self.labels
+        down = w - up
+        if self.edge is not None:
+            up, down = np.add.reduceat(up, self.edge), np.add.reduceat(down, self.edge)
+        below = np.cumsum(down)
+        total = up.sum() * below[-1]
+        below -= down / 2
+        return float(up @ below / total) if total > 0 else math.nan
+
+
+def auc_value(labels: Array, scores: Array) -> float:
     """Area under the ROC curve: the chance that a rise got a higher score than a fall, ties counting half."""
-    order = np.argsort(scores, kind="stable")
-    return _auc_sorted(labels[order], scores[order], None if weights is None else weights[order])
+    return _Ranks(labels, scores).auc(np.ones(len(labels), dtype=np.int16))
 
 
-def _auc_sorted(labels: Array, scores: Array, weights: Array | None) -> float:
-    w = np.ones(len(labels)) if weights is None else weights
-    up, down = w * labels, w * (1 - labels)
-    edge = np.flatnonzero(np.diff(scores, prepend=np.nan) != 0)
-    ups, downs = np.add.reduceat(up, edge), np.add.reduceat(down, edge)
-    below = np.cumsum(downs) - downs
-    total = ups.sum() * downs.sum()
-    return float((ups * (below + downs / 2)).sum() / total) if total > 0 else math.nan
+def _times_drawn(starts: npt.NDArray[np.int64], rows: int, block: int) -> npt.NDArray[np.int16]:
+    """How often each row is in one of the blocks that begin at `starts` and run around the end of the series."""
+    ends = starts + block
+    steps = np.bincount(starts, minlength=rows) - np.bincount(ends % rows, minlength=rows)
+    return np.asarray(np.cumsum(steps) + (ends >= rows).sum(), dtype=np.int16)
 
 
 def auc(labels: Array, scores: Array, seed: int, block: int = BLOCK) -> Estimate:
@@ -104,16 +123,9 @@ def auc(labels: Array, scores: Array, seed: int, block: int = BLOCK) -> Estimate
     if rows == 0:
         return Estimate(math.nan, math.nan, math.nan)
     block = min(block, rows)
-    order = np.argsort(scores, kind="stable")
-    sorted_labels, sorted_scores = labels[order], scores[order]
-    drawn = []
-    for starts in _starts(rows, seed, resamples(rows), block):
-        # How often each row is drawn: +1 at the start of a block, -1 behind its end.
-        steps = np.bincount(starts, minlength=2 * rows + 1) - np.bincount(starts + block, minlength=2 * rows + 1)
-        counts = np.cumsum(steps[: 2 * rows])
-        counts = (counts[:rows] + counts[rows:]).astype(np.float64)
-        drawn.append(_auc_sorted(sorted_labels, sorted_scores, counts[order]))
-    return _interval(_auc_sorted(sorted_labels, sorted_scores, None), np.asarray(drawn))
+    ranks = _Ranks(labels, scores)
+    drawn = [ranks.auc(_times_drawn(starts, rows, block)) for starts in _starts(rows, seed, resamples(rows), block)]
+    return _interval(ranks.auc(np.ones(rows, dtype=np.int16)), np.asarray(drawn))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,10 +153,11 @@ def diebold_mariano(loss: Array, baseline: Array, lags: int | None = None) -> Di
     if n < 10:
         return DieboldMariano(math.nan, math.nan)
     lags = min(168, round(n ** (1 / 3))) if lags is None else lags
-    e = d - d.mean()
-    variance = float(e @ e) / n
-    for k in range(1, lags + 1):
-        variance += 2 * (1 - k / (lags + 1)) * float(e[k:] @ e[:-k]) / n
+    # Bartlett's weighted sum of autocovariances is the mean square of the sums of all windows of lags + 1 hours,
+    # those that reach beyond an end of the series included.
+    sums = np.cumsum(np.concatenate([np.zeros(lags + 1), d - d.mean(), np.zeros(lags)]))
+    windows = sums[lags + 1 :] - sums[: -lags - 1]
+    variance = float(windows @ windows) / ((lags + 1) * n)
     if variance <= 0:
         return DieboldMariano(math.nan, math.nan)
     statistic = float(d.mean()) / math.sqrt(variance / n)

@@ -15,6 +15,7 @@ from model import (
     features,
     log,
     outputs,
+    place,
     progress,
     report,
     split,
@@ -26,8 +27,10 @@ from model import (
 )
 from model.bars import Bars
 from model.data import Data
+from model.engine import Engine
 from model.evaluate import Scores
 from model.features import Feature
+from model.rows import Features
 from model.settings import Settings
 from model.split import Fold
 from model.store import Output
@@ -92,15 +95,31 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
             **{name: count for name, count in loaded.repairs.items() if count},
         }
     folds = split.walk_forward(len(loaded.bars), settings.folds, settings.first_train, settings.embargo)
+    chosen = features.select(bool(loaded.bars.flow))
+    with place.choose(len(loaded.bars), len(chosen), settings.memory, settings.scheduler) as (engine, into):
+        return _work(settings, loaded, folds, chosen, into, engine, out, stages, moment)
+
+
+def _work(
+    settings: Settings,
+    loaded: Data,
+    folds: list[Fold],
+    chosen: list[Feature],
+    into: Features | None,
+    engine: Engine,
+    out: Output,
+    stages: progress.Stages,
+    moment: dt.datetime,
+) -> Run:
+    """From features to outputs; `into` is where the matrix goes if not into memory."""
     out.begin()
     with stages("features built") as found:
-        chosen = features.select(bool(loaded.bars.flow))
-        matrix = features.build(loaded.bars, chosen)
+        matrix = features.build(loaded.bars, chosen, into=into)
         labels = targets.make(loaded.bars)
         found |= {"features": len(chosen), "hours": len(loaded.bars)}
     with stages("models trained") as found:
         result = walkforward.run(
-            loaded.bars, chosen, matrix, labels, folds, settings, progress.boosters(3 * (len(folds) + 1))
+            loaded.bars, chosen, matrix, labels, folds, settings, progress.boosters(3 * (len(folds) + 1)), engine
         )
         found |= {"boosters": 3 * (len(folds) + 1)}
     with stages("forecasts scored") as found:

@@ -1,0 +1,121 @@
+"""Training over several machines with Dask, when DASK_SCHEDULER_ADDRESS is set."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+
+from model import stopping
+from model.engine import MAX_BIN, Part
+from model.errors import InputError, ModelError
+
+WAIT = 30
+"""Seconds for the scheduler to answer, and for it to have a worker."""
+BLOCK = 250_000
+
+
+class OnCluster:
+    """Every booster is trained by all workers, each with its share of the rows in its own memory."""
+
+    side_by_side = False
+
+    def __init__(self, address: str, wait: float = WAIT) -> None:
+        """Connect.
+
+        Raises:
+            InputError: Dask isn't installed, nothing answers at `address`, or it has no worker.
+        """
+        try:
+            import distributed
+        except ImportError as error:
+            raise InputError(
+                "DASK_SCHEDULER_ADDRESS is set, but Dask is not installed: pip install 'dask[dataframe]' distributed, "
+                "or build the image with REQUIREMENTS=dask"
+            ) from error
+        try:
+            connect: Any = distributed.Client
+            self.client = connect(address, timeout=wait)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise InputError(
+                f"DASK_SCHEDULER_ADDRESS is {address!r}: no scheduler answers there within {wait:g} s. Is it running, "
+                "and does the security group let this task reach it?"
+            ) from error
+        try:
+            self.client.wait_for_workers(1, timeout=wait)
+        except TimeoutError as error:
+            self.close()
+            raise InputError(f"the Dask scheduler at {address} has no workers: start some, then run again") from error
+
+    @property
+    def workers(self) -> list[str]:
+        """Addresses of the workers, in order."""
+        return sorted(self.client.scheduler_info(n_workers=-1)["workers"])
+
+    def train(self, settings: dict[str, Any], parts: Sequence[Part], rounds: int, patience: int | None) -> xgb.Booster:
+        """See `Engine`.
+
+        Raises:
+            ModelError: a worker failed, or none is left.
+        """
+        from xgboost import dask as over
+
+        if stopping.requested():
+            raise stopping.Stopped
+        try:
+            made: list[Any] = []
+            for part in parts:
+                made.append(
+                    over.DaskQuantileDMatrix(
+                        self.client, **self._sent(part), max_bin=MAX_BIN, ref=made[0] if made else None
+                    )
+                )
+            trained = over.train(
+                self.client,
+                settings | {"max_bin": MAX_BIN},
+                made[0],
+                rounds,
+                evals=[(matrix, "tail") for matrix in made[1:]],
+                verbose_eval=False,
+                early_stopping_rounds=patience,
+            )
+        except Exception as error:  # Dask and XGBoost raise many kinds for a worker that is gone
+            if stopping.requested():
+                raise stopping.Stopped from error
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ModelError(f"training on the Dask workers failed: {reason}") from error
+        booster: xgb.Booster = trained["booster"]
+        booster.set_param({"nthread": 1})
+        return booster
+
+    def _sent(self, part: Part) -> dict[str, Any]:
+        """The part as Dask arrays, a block at a time to the workers in turn, so that each has as many rows."""
+        import dask.array
+
+        da: Any = dask.array
+        workers = self.workers
+        size = max(1, min(BLOCK, -(-len(part.rows) // len(workers))))
+        turn = itertools.cycle(workers)
+        pieces: dict[str, list[Any]] = {"data": [], "label": [], "weight": [], "base_margin": []}
+        for where, block in part.rows.blocks(size):
+            worker = next(turn)
+            found: dict[str, Any] = {
+                "data": block,
+                "label": part.label,
+                "weight": part.weight,
+                "base_margin": part.margin,
+            }
+            for name, values in found.items():
+                if values is None:
+                    continue
+                values = block if name == "data" else np.asarray(values[where], dtype=np.float32)
+                future = self.client.scatter(values, workers=[worker], hash=False)
+                pieces[name].append(da.from_delayed(future, values.shape, values.dtype))
+        return {name: da.concatenate(arrays) for name, arrays in pieces.items() if arrays}
+
+    def close(self) -> None:
+        """See `Engine`: what waits for the workers ends with an error."""
+        self.client.close(timeout=5)
