@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import data
+from model import columns, data
 from model.data import Data
 from model.errors import InputError
 
@@ -191,6 +191,27 @@ def test_a_last_hour_that_is_not_over_is_dropped(load: Load) -> None:
     found = load(good(), now=now)
     assert found.repairs["partial_hour"] == 1
     assert len(found.bars) == ROWS - 1
+
+
+def test_pieces_give_what_the_whole_file_does(tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    lines = [HEADER + ",Close time", *(f"{line(i)},{hour(i)[:-5]}59:59" for i in range(ROWS))]
+    lines[40] = lines[40].replace(" ", "T", 1)  # one time in another form
+    path.write_text("\n".join(lines) + "\n2024-03-13 12")
+    whole, pieces = columns.read(path), columns.read(path, chunk=64)
+    assert whole[0].drop(columns="close_time").equals(pieces[0].drop(columns="close_time"))
+    assert list(pieces[0].index) == list(range(2, ROWS + 2))
+    assert whole[1] == pieces[1] == {"cut_last_line": 1}
+    path.write_text("\n".join([*lines[:200], lines[200].replace(",", ",x", 1), *lines[201:]]))
+    with pytest.raises(InputError, match=r"line 201, column Open: 'x.*' is not a number"):
+        columns.read(path, chunk=64)
+
+
+def test_the_newest_row_first_and_not_over(load: Load) -> None:
+    rows = [f"{line(i)},{hour(i)[:-5]}{59 if i < ROWS - 1 else 17}:59" for i in range(ROWS)]
+    made = load([HEADER + ",Close time", *reversed(rows)])
+    assert made.repairs["partial_hour"] == 1
+    assert len(made.bars) == ROWS - 1
 
 
 def test_a_last_hour_whose_close_time_is_early_is_dropped(load: Load) -> None:
