@@ -65,7 +65,7 @@ def script(shell: str) -> str:
 
 def described(prog: str) -> Iterator[Command]:
     """Every command of the parser."""
-    from reconciler.cli.main import parser
+    from reconciler.cli.arguments import parser
 
     top = parser(prog)
     said = {

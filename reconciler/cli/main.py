@@ -1,4 +1,4 @@
-"""The command line: what can be said, and which module does it.
+"""One command, from its words to its exit code. No error leaves as a traceback.
 
 Nothing is imported here that `--help` doesn't need; each command's module is imported when it is called.
 """
@@ -14,10 +14,8 @@ from importlib import import_module
 from pathlib import Path
 
 from reconciler import __version__
-from reconciler.cli import first
+from reconciler.cli.arguments import parser
 from reconciler.cli.first import choose_environment
-from reconciler.cli.parser import Parser
-from reconciler.cli.program import program
 from reconciler.cli.system import excuse, flushed, open_streams, silence
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import Interrupted, ReconcilerError
@@ -26,12 +24,6 @@ READ = {
     "plan", "apply", "destroy", "status", "recover", "watch", "logs", "stop", "diagnose", "runs", "cost",
     "permissions", "verify",
 }  # read the file  # fmt: skip
-FOR = ("plan", "apply", "run", "destroy", "verify")
-EPILOG = """\
-exit codes: 0 done, 1 failed, 2 wrong input (nothing was touched),
-130 interrupted; `apply` and `watch` exit with the task's exit code,
-or with 119 to 124 for what isn't the task's doing.
-"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -115,199 +107,3 @@ def _read_first(options: argparse.Namespace) -> None:
     from reconciler.config import load
 
     options.deploy = load(file, environ=os.environ, environment=options.environment)
-
-
-def parser(prog: str = "") -> Parser:
-    """The whole command line."""
-    top = Parser(
-        prog=prog or program(),
-        description="One deploy.yaml, one command: a containerised training job on AWS.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    top.add_argument("--version", action=_Version, nargs=0, help="print the version and the commit")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
-
-    text = "write the first files of a project: deploy.yaml, a workflow for GitHub Actions, .dockerignore"
-    init = commands.add_parser("init", help=text, description=text[0].upper() + text[1:] + ". Never overwrites one.")
-    first.init(init)
-    _environment(init)
-    _output(init)
-
-    plan = _command(commands, "plan", "show what differs from the file; changes nothing")
-    _planning(plan)
-    plan.add_argument("--markdown", action="store_true", help="print it as Markdown, for a comment or a page")
-    plan.add_argument("--out", metavar="FILE", help="save the plan, for `apply FILE`")
-    plan.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when there are changes")
-
-    apply = _command(commands, "apply", "make it so: create what is missing, run the task, watch it")
-    _planning(apply)
-    apply.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help="what Ctrl-C does to the task")
-    apply.add_argument("--skip-run", action="store_true", help="don't launch the task")
-    _this_run(apply)
-    apply.add_argument(
-        "--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help="wait while another apply holds the lock"
-    )
-
-    destroy = _command(commands, "destroy", "take away what was made; data and images only with --delete-data")
-    destroy.add_argument("--delete-data", action="store_true", help="also delete the bucket, its objects and images")
-    destroy.add_argument("--yes", action="store_true", help="don't ask")
-    destroy.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
-
-    _command(commands, "status", "what is there, in one screen")
-    _command(commands, "doctor", "check what a deployment needs: credentials, region, Docker, git, clock", aws=False)
-
-    _command(commands, "verify", "check in the live account that a run finds what it needs; changes nothing")
-
-    needs = _command(commands, "permissions", "print the smallest IAM policies with which the commands work")
-    needs.add_argument("--for", dest="for_", choices=FOR, help="only what this needs")
-    needs.add_argument("--delete-data", action="store_true", help="let destroy delete data and images too")
-
-    _command(commands, "show", "print the file with every default filled in", aws=False)
-
-    completion = commands.add_parser(
-        "completion", help="print a script with which a shell completes commands and options"
-    )
-    completion.description = "Print a script with which a shell completes the installed `reconciler` command."
-    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
-    _output(completion)
-    completion.set_defaults(module="completion")
-
-    first.cost(_command(commands, "cost", "what a run and a month cost, with the sums"))
-
-    _runs(commands)
-
-    local = commands.add_parser("local", help="the embedded AWS behind --local: status, stop, reset")
-    local.add_argument("action", choices=("status", "stop", "reset"))
-    local.add_argument("file", nargs="?", default="deploy.yaml", help="its deploy.yaml (default: %(default)s)")
-    _output(local)
-    local.set_defaults(module="local")
-
-    recover = _command(commands, "recover", "make the record of what this deploy owns anew, from its tags")
-    recover.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
-
-    bring = commands.add_parser("import", help="write the deploy.yaml of a deployment that was set up by hand")
-    bring.description = "Write the deploy.yaml of a deployment that was set up by hand. Changes nothing in AWS."
-    bring.add_argument("--prefix", required=True, metavar="P", help="the part that the names of the resources share")
-    bring.add_argument("--region", metavar="R", help="(default: AWS_REGION, else us-east-1)")
-    bring.add_argument(
-        "-o", "--out", default="deploy.yaml", metavar="FILE", help="never overwritten (default: %(default)s)"
-    )
-    bring.add_argument("--data", metavar="FILE", help="the training data, relative to the file's folder")
-    bring.add_argument(
-        "--take", action="append", default=[], metavar="KIND.NAME", help="this one, where several could be meant"
-    )
-    _reach(bring)
-    bring.set_defaults(module="import_")
-
-    unlock = commands.add_parser("unlock", help="take the lock away from an apply that is gone for good")
-    _where(unlock)
-    unlock.set_defaults(module="unlock")
-    return top
-
-
-def _command(
-    commands: argparse._SubParsersAction[Parser], name: str, text: str, *, aws: bool = True
-) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    _where(command, aws=aws, variables=name == "apply")
-    command.set_defaults(module=name)
-    return command
-
-
-def _where(command: argparse.ArgumentParser, *, aws: bool = True, variables: bool = False) -> None:
-    command.add_argument("file", nargs="?", default="deploy.yaml", help="(default: %(default)s)")
-    if variables:
-        command.add_argument(
-            "--env", action="append", default=[], metavar="NAME|NAME=VALUE",
-            help="which of the file's environments; with =, a variable of the task for this run alone; may be repeated",
-        )  # fmt: skip
-    else:
-        _environment(command)
-    if aws:
-        _reach(command)
-    else:
-        _output(command)
-
-
-def _environment(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--env", action="append", default=[], metavar="NAME", help="which of the file's environments, such as prod"
-    )
-
-
-def _reach(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--local", action="store_true", help="on this machine, with no AWS account")
-    _output(command)
-
-
-def _output(command: argparse.ArgumentParser) -> None:
-    """What every command can say about what it prints."""
-    command.add_argument("--json", action="store_true", help="print one JSON object")
-    command.add_argument("-q", "--quiet", action="store_true", help="print only errors and results")
-    command.add_argument(
-        "-v", "--verbose", action="store_true", help="log every AWS call, as JSON on standard error; more details"
-    )
-
-
-def _runs(commands: argparse._SubParsersAction[Parser]) -> None:
-    """The commands about runs, which name a run and not a file."""
-
-    def command(name: str, text: str, *, run: bool = True) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        if run:
-            made.add_argument(
-                "run", nargs="?", default="", metavar="RUN", help="its id or a part of it (default: the newest)"
-            )
-        made.add_argument("--file", default="deploy.yaml", help="(default: %(default)s)")
-        _environment(made)
-        _reach(made)
-        made.set_defaults(module=name)
-        return made
-
-    watch = command("watch", "come back to a run: its log, its end, its exit code")
-    watch.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help="what Ctrl-C does to the task")
-    watch.add_argument("--from-start", action="store_true", help="also the lines that were shown before")
-    logs = command("logs", "the log lines of a run")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on until the task has stopped")
-    logs.add_argument("--since", default="", metavar="SPAN", help="only the last 10m, 2h or 1d")
-    logs.add_argument("--attempt", type=int, default=0, metavar="N", help="of this attempt (default: the newest)")
-    command("stop", "end a run's task")
-    command("diagnose", "why a run failed and what to do")
-    runs = command("runs", "list the runs, show one, compare two, or find the best by a metric", run=False)
-    runs.add_argument("verb", nargs="?", default="list", choices=("list", "show", "compare", "best"))
-    runs.add_argument("names", nargs="*", metavar="RUN|METRIC", help="one for show, two for compare, a metric for best")
-    runs.add_argument("--lowest", action="store_true", help="with best: the lowest is the best")
-
-
-def _this_run(apply: argparse.ArgumentParser) -> None:
-    """What is different for this run alone."""
-    group = apply.add_argument_group("for this run alone")
-    group.add_argument("--cpu", default="", metavar="UNITS", help="CPU units, or text like '4 vCPU'")
-    group.add_argument("--memory", default="", metavar="MIB", help="MiB, or text like 8GB")
-    group.add_argument("--command", nargs=argparse.REMAINDER, metavar="WORD", help="last: the container's command")
-    group.add_argument(
-        "--count", type=int, metavar="N", help="so many tasks of the same; each gets RUN_INDEX and RUN_COUNT"
-    )
-
-
-def _planning(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--skip-image", action="store_true", help="leave the image as it is")
-    command.add_argument("--adopt", action="store_true", help="take over resources of these names that aren't ours")
-    command.add_argument("--prune", action="store_true", help="delete what left the file")
-    command.add_argument("--delete-data", action="store_true", help="with --prune, also data and images")
-    command.add_argument(
-        "--target",
-        action="append",
-        default=[],
-        metavar="KIND.NAME",
-        help="only this and what it needs; may be repeated",
-    )
-
-
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *args: object) -> None:
-        from reconciler.version import version
-
-        print(f"reconciler {version()}")
-        parser.exit()

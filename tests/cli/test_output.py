@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.main import main, parser
+from reconciler.cli.arguments import parser
+from reconciler.cli.main import main
 from reconciler.cli.parser import commands
 from reconciler.cli.style import COLOURS, codes, coloured
 from reconciler.cli.terminal import Terminal

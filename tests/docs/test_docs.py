@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reconciler.cli.main import parser
+from reconciler.cli.arguments import parser
 from reconciler.errors import UserError
 from reconciler.local import ensure_running, stop
 from tests.docs.console import Console, environment, normal, same
