@@ -70,7 +70,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
 # model.txt is what the image installs; demo.txt adds the reconciler and the embedded AWS; dev.txt the tools. dask.txt is
-# what the image installs when it is built with REQUIREMENTS=dask.
+# what the image installs when it is built with REQUIREMENTS=dask. mlflow.txt is a server that tests track to.
 lock: $(VENV)/dev
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['model'], sep='\n')" \
 		| $(UV_COMPILE) - --output-file requirements/model.txt
@@ -80,6 +80,7 @@ lock: $(VENV)/dev
 		| $(UV_COMPILE) - --constraint requirements/dev.txt --output-file requirements/dask.txt
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" \
 		| $(UV_COMPILE) - --constraint requirements/dev.txt --output-file requirements/docs.txt
+	echo 'mlflow>=3' | $(UV_COMPILE) - --output-file requirements/mlflow.txt
 
 clean:
 	@if [ -x $(BIN)/python ] && [ -d .reconciler ]; then $(BIN)/python -m reconciler local stop || true; fi
@@ -106,6 +107,13 @@ $(VENV)/dev: requirements/dev.txt | $(BIN)/python
 $(VENV)/docs: requirements/docs.txt | $(BIN)/python
 	@echo 'installing requirements/docs.txt into $(VENV)'
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/docs.txt
+	@touch $@
+
+# An environment of its own, since it wants other versions. The tests find it with MLFLOW_BIN=.venv/mlflow/bin/mlflow.
+$(VENV)/mlflow: requirements/mlflow.txt | $(VENV)/dev
+	@echo 'installing requirements/mlflow.txt into $@'
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $@
+	@$(BIN)/uv pip install --quiet --python $@ --require-hashes --requirement requirements/mlflow.txt
 	@touch $@
 
 $(BIN)/python:

@@ -1,7 +1,7 @@
 """Tracking against a real MLflow server on SQLite, if there is one; and what happens without.
 
-The server is the `mlflow` command on the PATH, or the one that MLFLOW_BIN names (a virtual
-environment of its own is best: it brings some 600 MB of packages).
+The server is the `mlflow` command on the PATH, or the one that MLFLOW_BIN names: `make .venv/mlflow` makes an
+environment of its own for it, since it brings some 600 MB of packages and other versions of them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     command = [
-        MLFLOW, "server", "--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--serve-artifacts",
+        str(Path(MLFLOW).absolute()), "server", "--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--serve-artifacts",
         "--artifacts-destination", str(home / "artifacts"), "--host", "127.0.0.1",
         "--port", str(port), "--workers", "1",
     ]  # fmt: skip
