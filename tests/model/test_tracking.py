@@ -34,10 +34,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
+    program = str(Path(MLFLOW).absolute())
     command = [
-        str(Path(MLFLOW).absolute()), "server", "--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--serve-artifacts",
-        "--artifacts-destination", str(home / "artifacts"), "--host", "127.0.0.1",
-        "--port", str(port), "--workers", "1",
+        program, "server", "--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--serve-artifacts",
+        "--artifacts-destination", str(home / "artifacts"), "--host", "127.0.0.1", "--port", str(port),
+        "--workers", "1",
     ]  # fmt: skip
     log = (home / "log").open("w")
     with subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=home, start_new_session=True) as process:
