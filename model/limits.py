@@ -16,13 +16,18 @@ def threads(env: Mapping[str, str], cgroup: Path = Path("/sys/fs/cgroup")) -> in
     Raises:
         InputError: NTHREADS isn't a whole number of at least 1.
     """
-    given = env.get("NTHREADS", "").strip()
-    if given:
-        if not given.isdecimal() or int(given) < 1:
-            raise InputError(f"NTHREADS is {given!r}: use a whole number of at least 1")
-        return int(given)
+    if given := _given(env, "NTHREADS"):
+        return given
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(count, math.ceil(_quota(cgroup) or count)))
+
+
+def _given(env: Mapping[str, str], name: str) -> int:
+    """What a variable says; 0 if it isn't set."""
+    text = env.get(name, "").strip()
+    if text and (not text.isdecimal() or int(text) < 1):
+        raise InputError(f"{name} is {text!r}: use a whole number of at least 1")
+    return int(text or 0)
 
 
 def _quota(cgroup: Path) -> float | None:
@@ -45,11 +50,8 @@ def memory(env: Mapping[str, str], cgroup: Path = Path("/sys/fs/cgroup")) -> int
     Raises:
         InputError: MEMORY_LIMIT_MB isn't a whole number of at least 1.
     """
-    given = env.get("MEMORY_LIMIT_MB", "").strip()
-    if given:
-        if not given.isdecimal() or int(given) < 1:
-            raise InputError(f"MEMORY_LIMIT_MB is {given!r}: use a whole number of at least 1")
-        return int(given) * 2**20
+    if given := _given(env, "MEMORY_LIMIT_MB"):
+        return given * 2**20
     found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup v2, then v1
         try:

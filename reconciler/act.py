@@ -101,11 +101,11 @@ class Actor:
         while True:
             there = self._look(kind, want)
             changes = diff(want, there.spec) if there is not None else ()
-            progress = there.attributes.get("progress", "") if there is not None else ""
             if there is not None and not changes and _ready(there):
                 return there
-            failure = there.attributes.get("failure", "") if there is not None else ""
-            if changes and (failure != earlier or (was and progress)):
+            shown = there.attributes if there is not None else {}
+            progress, failure = shown.get("progress", ""), shown.get("failure", "")
+            if changes and ((failure and failure != earlier) or (was and progress)):
                 # A deployment that failed: AWS went back from it, or gave it up. That may have been between two looks.
                 back = f"{changes[0].path}: {changes[0].before}"
                 raise NotSettled(f"{want.address} failed ({back}): {progress or failure}", hint=TRY_AGAIN)

@@ -33,13 +33,10 @@ def refuse(response_dict: dict[str, Any], **others: Any) -> None:
     body, model = response_dict.get("body"), others.get("operation_model")
     protocol = str(model.service_model.metadata.get("protocol", "")) if model is not None else ""
     named = any(name in headers for name in REQUEST_IDS)
-    if isinstance(body, bytes) and not speaks(protocol, status, headers, body, named=named):
+    page = headers.get("content-type", "").startswith("text/html") or 300 <= status < 400 or status == 407
+    unread = isinstance(body, bytes) and not speaks(protocol, status, headers, body, named=named)
+    if unread or (page and not named and status <= 500):
         raise Foreign(f"HTTP {status} {_text(body)}".rstrip())
-    if status > 500 or named:
-        return
-    page = headers.get("content-type", "").startswith("text/html")
-    if page or 300 <= status < 400 or status == 407:
-        raise Foreign(f"HTTP {status} {_text(response_dict.get('body'))}".rstrip())
 
 
 def speaks(protocol: str, status: int, headers: Mapping[str, str], body: bytes, *, named: bool) -> bool:

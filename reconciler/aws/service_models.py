@@ -123,9 +123,8 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
         if self._kept is None:
             return make()
         # A folder of models that the user added (AWS_DATA_PATH) makes another one.
-        paths = sha256("\n".join((FORM, __version__, repr((KNOWN, USUAL)), *self.search_paths)).encode()).hexdigest()[
-            :16
-        ]
+        parts = (FORM, __version__, repr((KNOWN, USUAL)), *self.search_paths)
+        paths = sha256("\n".join(parts).encode()).hexdigest()[:16]
         file = self._kept / paths / f"{name}.json"
         with contextlib.suppress(OSError, ValueError):
             return json.loads(file.read_bytes())

@@ -76,9 +76,9 @@ class _Apply:
             raise Interrupted("interrupted before anything was changed")
         preflight.check(self.aws, plan, here.names if work is not None and work.launches else None)
         outcome = self._act(plan, seen, allowed, work)
-        show_outcome(terminal, outcome, self.command)
+        show_outcome(terminal, outcome, command_line())
         if self.where.stop.is_set():
-            raise Interrupted("interrupted", hint=f"what was done stays; to go on: {self.command}")
+            raise Interrupted("interrupted", hint=f"what was done stays; to go on: {command_line()}")
         code = 0 if outcome.ok else NOT_LAUNCHED
         if work is not None and outcome.ok:
             code = work.finish()
@@ -96,7 +96,7 @@ class _Apply:
         lock = Lock(
             self.where.aws(self.terminal),
             self.here.deploy.name,
-            self.command,
+            command_line(),
             wait=self.options.wait_for_lock,
             on_wait=lambda holder: self.terminal.note(f"waiting for the lock, held by {holder}"),
         )
@@ -144,7 +144,7 @@ class _Apply:
     def _launch(self, work: Work, outcome: Outcome) -> None:
         """A new task, or the one that is under way."""
         if self.where.stop.is_set():
-            raise Interrupted("interrupted before the launch", hint=f"to go on: {self.command}")
+            raise Interrupted("interrupted before the launch", hint=f"to go on: {command_line()}")
         self.terminal.say()
         attributes: dict[Address, Mapping[str, str]] = dict(outcome.attributes)
         launch = launch_of(self.here, attributes, commit(self.where.base) or "")
@@ -155,11 +155,6 @@ class _Apply:
         image = self.here.image
         if image is not None and (digest := attributes.get(image.address, {}).get("digest")):
             check(self.aws, image.name, digest, self.here.deploy.image.fail_on, self.terminal.say)
-
-    @property
-    def command(self) -> str:
-        """The command line, to say how to go on."""
-        return command_line()
 
 
 def _builds(step: Step) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from typing import Any
 
@@ -10,7 +9,7 @@ from reconciler.cli.common import command_line, deployment, target, where_line
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.steps import Steps, outcome_json, show_outcome
-from reconciler.cli.terminal import Terminal
+from reconciler.cli.terminal import Terminal, attended
 from reconciler.errors import Interrupted, ReconcilerError, UserError
 from reconciler.execute import Outcome, execute
 from reconciler.lock import Lock
@@ -48,7 +47,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
             terminal.json(_summary(plan, Outcome()))
         return 0
     if not options.yes:
-        if terminal.as_json or not sys.stdin.isatty():
+        if terminal.as_json or not attended():
             raise UserError("destroy asks before it deletes, and there is nobody to ask", hint="pass --yes to delete")
         if not _sure(terminal, f"Delete these {len(doing)} resources of account {here.names.facts.account}? [y/N] "):
             raise ReconcilerError("nothing was deleted")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 from argparse import Namespace
 from configparser import ConfigParser
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from reconciler.cli import questions
 from reconciler.cli.program import program
-from reconciler.cli.terminal import Terminal
+from reconciler.cli.terminal import Terminal, attended
 from reconciler.config import Deploy, load
 from reconciler.config import names as rules
 from reconciler.config.publish import SCHEMA
@@ -110,7 +109,7 @@ def _deploy(
         repository=options.github or found.repository,
         branch=found.branch,
     )
-    if sys.stdin.isatty() and terminal.live and not options.yes:
+    if attended() and terminal.live and not options.yes:
         asked = questions.ask(terminal, folder, asked, options)
     for option, rule, value in (
         ("--name", rules.DEPLOY, asked.name),

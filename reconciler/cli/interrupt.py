@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
 
 from reconciler.cli.common import Target
 from reconciler.cli.program import program
 from reconciler.cli.signals import received
-from reconciler.cli.terminal import Terminal
+from reconciler.cli.terminal import Terminal, attended
 from reconciler.deployment import Deployment
 from reconciler.run.record import Run
 
@@ -18,7 +17,7 @@ def choose(where: Target, here: Deployment, terminal: Terminal, wanted: str) -> 
     """`stop` or `detach`: as asked for, as the person at the terminal says, or as the file does."""
     where.stop.clear()  # the calls that follow may wait again; a second Ctrl-C still ends the process
     # Whoever sends SIGTERM needn't be the one at the terminal.
-    asks = sys.stdin.isatty() and terminal.live and signal.SIGTERM not in received
+    asks = attended() and terminal.live and signal.SIGTERM not in received
     return wanted or (_ask(terminal) if asks else here.deploy.run.on_interrupt)
 
 

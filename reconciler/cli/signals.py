@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from types import FrameType
+
+from reconciler.cli.terminal import attended
 
 received: list[int] = []  # since `on_interrupt`
 
@@ -31,9 +32,9 @@ def on_interrupt(first: Callable[[], object]) -> None:
 
     def handler(signum: int, frame: FrameType | None) -> None:
         received.append(signum)
-        in_ci = signum == signal.SIGINT and not sys.stdin.isatty()
+        notice = signum == signal.SIGINT and not attended()
         signal.signal(signal.SIGINT, _leave)
-        signal.signal(signal.SIGTERM, _late if in_ci else _leave)
+        signal.signal(signal.SIGTERM, _late if notice else _leave)
         first()
 
     received.clear()

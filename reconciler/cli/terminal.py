@@ -168,6 +168,11 @@ def in_ci() -> bool:
     return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
+def attended() -> bool:
+    """Whether somebody sits at the keyboard, who can be asked and may lose patience. CI may give a terminal too."""
+    return sys.stdin.isatty() and not in_ci()
+
+
 def _size() -> tuple[int, int]:
     """Columns and rows of the terminal."""
     import shutil

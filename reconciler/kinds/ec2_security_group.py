@@ -145,7 +145,7 @@ def _choose(
     here = [one for one in found if one.spec.vpc == want.vpc]
     owner = want.tags.get(OWNER_TAG)
     if not want.vpc:
-        here = sorted(found, key=lambda one: (one.owner != owner, (one.owner is not None) == (owner is not None)))
+        here = sorted(found, key=lambda one: (one.owner != owner, one.owner is not None))
     return next(iter((*here, *(one for one in found if owner and one.owner == owner))), None)
 
 

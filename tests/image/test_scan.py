@@ -1,4 +1,4 @@
-"""Scan findings, against ECR as moto has it where it can, and against prepared answers where it can't."""
+"""Scan findings: ECR as moto has it where it can, and prepared answers on the wire where it can't."""
 
 from __future__ import annotations
 
@@ -6,85 +6,71 @@ import json
 from typing import Any
 
 import pytest
-from botocore.stub import Stubber
 
 from reconciler.aws.calls import Aws
 from reconciler.errors import ReconcilerError
 from reconciler.image.scan import PAUSE_SECONDS, check, look
+from tests.lab_client import LabHandle, SkippingClock
 
 DIGEST = "sha256:" + "1" * 64
+RULE = {"service": "ecr", "op": "DescribeImageScanFindings"}
+Answer = tuple[str, dict[str, int]] | None  # the scan's status and what it found; None is no scan
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
-
-
-def answers(aws: Aws, *found: tuple[str, dict[str, int]] | None) -> Stubber:
-    """Have ECR's scan answer with these, one after another; None is no scan."""
-    stub = Stubber(aws.client("ecr"))
+def asking(lab: LabHandle, *found: Answer) -> tuple[Aws, SkippingClock]:
+    """A way to an ECR whose scan answers with these, one after another, and its clock."""
+    rules: list[dict[str, Any]] = []
     for one in found:
         if one is None:
-            stub.add_client_error("describe_image_scan_findings", "ScanNotFoundException")
+            rules.append(RULE | {"do": "error", "code": "ScanNotFoundException"})
         else:
-            body: dict[str, Any] = {
-                "imageScanStatus": {"status": one[0]},
-                "imageScanFindings": {"findingSeverityCounts": one[1]},
-            }
-            stub.add_response("describe_image_scan_findings", body)
-    stub.activate()
-    return stub
+            body = {"imageScanStatus": {"status": one[0]}, "imageScanFindings": {"findingSeverityCounts": one[1]}}
+            rules.append(RULE | {"do": "answer", "type": "application/x-amz-json-1.1", "body": json.dumps(body)})
+    lab.rules(*rules)
+    clock = SkippingClock()
+    return lab.aws(clock=clock), clock
 
 
-@pytest.fixture
-def timed(aws: Aws) -> Aws:
-    aws.clock = Clock()
-    return aws
+def asked(lab: LabHandle) -> int:
+    return sum(row["op"] == RULE["op"] for row in lab.log())
 
 
-def test_it_waits_for_the_scan_and_passes(timed: Aws) -> None:
+def test_it_waits_for_the_scan_and_passes(lab: LabHandle) -> None:
     said: list[str] = []
-    with answers(timed, None, ("PENDING", {}), ("IN_PROGRESS", {}), ("COMPLETE", {"HIGH": 2, "LOW": 1})) as stub:
-        check(timed, "trainer", DIGEST, "critical", said.append)
-        stub.assert_no_pending_responses()
-    assert timed.clock.now() == 3 * PAUSE_SECONDS
+    aws, clock = asking(lab, None, ("PENDING", {}), ("IN_PROGRESS", {}), ("COMPLETE", {"HIGH": 2, "LOW": 1}))
+    check(aws, "trainer", DIGEST, "critical", said.append)
+    assert (asked(lab), clock.waits) == (4, [PAUSE_SECONDS] * 3)
     assert said == [f"waiting for the scan of trainer@{DIGEST}", "vulnerabilities: 2 high, 1 low"]
 
 
 @pytest.mark.parametrize(("fail_on", "count"), [("critical", 1), ("high", 3)])
-def test_severe_findings_forbid_the_image(timed: Aws, fail_on: Any, count: int) -> None:
-    with (
-        answers(timed, ("COMPLETE", {"CRITICAL": 1, "HIGH": 2})),
-        pytest.raises(ReconcilerError, match=f"has {count} vulnerabilities of severity {fail_on}") as error,
-    ):
-        check(timed, "trainer", DIGEST, fail_on, print)
+def test_severe_findings_forbid_the_image(lab: LabHandle, fail_on: Any, count: int) -> None:
+    aws, _ = asking(lab, ("COMPLETE", {"CRITICAL": 1, "HIGH": 2}))
+    with pytest.raises(ReconcilerError, match=f"has {count} vulnerabilities of severity {fail_on}") as error:
+        check(aws, "trainer", DIGEST, fail_on, print)
     assert "describe-image-scan-findings" in error.value.hint
 
 
 @pytest.mark.parametrize("status", ["FAILED", "UNSUPPORTED_IMAGE"])
-def test_an_image_that_can_not_be_scanned_does_not_pass(timed: Aws, status: str) -> None:
-    with answers(timed, (status, {})), pytest.raises(ReconcilerError, match=rf"no finished scan \({status}\)"):
-        check(timed, "trainer", DIGEST, "high", print)
+def test_an_image_that_can_not_be_scanned_does_not_pass(lab: LabHandle, status: str) -> None:
+    aws, _ = asking(lab, (status, {}))
+    with pytest.raises(ReconcilerError, match=rf"no finished scan \({status}\)"):
+        check(aws, "trainer", DIGEST, "high", print)
 
 
-def test_without_a_scan_it_says_what_to_set(timed: Aws) -> None:
-    with answers(timed, *[None] * 12), pytest.raises(ReconcilerError) as error:
-        check(timed, "trainer", DIGEST, "high", print)
+def test_without_a_scan_it_says_what_to_set(lab: LabHandle) -> None:
+    aws, _ = asking(lab, *[None] * 12)
+    with pytest.raises(ReconcilerError) as error:
+        check(aws, "trainer", DIGEST, "high", print)
     assert "scan_on_push" in error.value.hint
 
 
-def test_without_fail_on_nothing_is_waited_for(timed: Aws) -> None:
+def test_without_fail_on_nothing_is_waited_for(lab: LabHandle) -> None:
     said: list[str] = []
-    with answers(timed, ("IN_PROGRESS", {}), None):
-        check(timed, "trainer", DIGEST, None, said.append)
-        check(timed, "trainer", DIGEST, None, said.append)
-    assert timed.clock.now() == 0
+    aws, clock = asking(lab, ("IN_PROGRESS", {}), None)
+    check(aws, "trainer", DIGEST, None, said.append)
+    check(aws, "trainer", DIGEST, None, said.append)
+    assert (asked(lab), clock.waits) == (2, [])
     assert said == ["vulnerabilities: the scan is under way"]
 
 
