@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 from collections.abc import Iterator
@@ -135,12 +136,14 @@ def test_the_watch_goes_on_without_the_right_to_read_the_log(throttled: tuple[La
     assert until(lambda: lane.run("logs", "--local").out == "unseen\n", "its log")
 
 
-def interrupted_while_it_is_stopped(lane: Lane, lab: LabHandle, second: signal.Signals) -> tuple[int, str]:
+def interrupted_while_it_is_stopped(
+    lane: Lane, lab: LabHandle, second: signal.Signals, stdin: int | None = None
+) -> tuple[int, str]:
     """SIGINT, and another signal while ECS hasn't answered to StopTask. Returns the code and standard error."""
-    lane.program(f"import time\nprint('begun', flush=True)\ntime.sleep(60)\n# {second}\n")
+    lane.program(f"import time\nprint('begun', flush=True)\ntime.sleep(60)\n# {second}, {stdin}\n")
     lab.zero()
     lab.rules({"service": "ecs", "op": "StopTask", "do": "hold"})
-    ours = lane.start("apply", "--local")
+    ours = lane.start("apply", "--local", stdin=stdin)
     assert ours.stdout is not None
     while "| begun" not in ours.stdout.readline():
         pass
@@ -154,10 +157,17 @@ def interrupted_while_it_is_stopped(lane: Lane, lab: LabHandle, second: signal.S
     return ours.wait(10), ours.communicate()[1]
 
 
-def test_a_cancelled_ci_job_has_its_task_stopped(throttled: tuple[Lane, LabHandle]) -> None:
-    """SIGINT, then SIGTERM within its ten seconds: what was begun with the first goes on."""
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_cancelled_ci_job_has_its_task_stopped(
+    throttled: tuple[Lane, LabHandle], terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGINT, then SIGTERM within its ten seconds: what was begun with the first goes on. CI may give a terminal."""
     lane, lab = throttled
-    code, err = interrupted_while_it_is_stopped(lane, lab, signal.SIGTERM)
+    monkeypatch.setenv("CI", "true")
+    ours, theirs = pty.openpty()
+    code, err = interrupted_while_it_is_stopped(lane, lab, signal.SIGTERM, theirs if terminal else None)
+    os.close(ours)
+    os.close(theirs)
     assert code == 130
     assert re.fullmatch(
         r"run (\S+) is being stopped\n  see how it ended: python -m reconciler watch \1 --local\n", err
