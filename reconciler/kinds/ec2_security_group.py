@@ -1,36 +1,16 @@
-"""EC2 security groups: rules in and out, tags."""
+"""EC2 security groups: rules in and out, tags. How EC2 writes rules is in `ec2_rules`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws.calls import Aws
 from reconciler.kinds import tags
-from reconciler.spec import OWNER_TAG, Changes, Grants, Immutable, Observed, Spec, Value, touches
+from reconciler.kinds.ec2_rules import Rule, permissions, rules
+from reconciler.spec import OWNER_TAG, Changes, Grants, Immutable, Observed, Spec, touches
 
-ANY = "-1"  # every protocol, which has no ports
 BATCH = 200  # values that one filter takes
-
-
-class Rule(Value):
-    """One permission to or from one place: AWS merges and splits them, so they are compared one by one."""
-
-    protocol: str = ANY
-    from_port: int | None = None
-    to_port: int | None = None
-    place: str  # a CIDR, a prefix list's or a security group's id
-
-    @property
-    def identity(self) -> str:
-        """All that it says, for a person."""
-        if self.protocol == ANY:
-            return self.place
-        ports = f"{self.from_port}" if self.from_port == self.to_port else f"{self.from_port}-{self.to_port}"
-        return f"{self.protocol} {ports} {self.place}"
-
-
-EVERYWHERE = Rule(place="0.0.0.0/0")
 
 
 class SecurityGroupSpec(Spec):
@@ -95,43 +75,11 @@ class SecurityGroup:
         group, old = seen.attributes["id"], seen.spec
         for ours, theirs, direction in ((want.ingress, old.ingress, "Ingress"), (want.egress, old.egress, "Egress")):
             if extra := sorted(set(theirs) - set(ours), key=repr):
-                aws.find("ec2", f"RevokeSecurityGroup{direction}", GroupId=group, IpPermissions=_permissions(extra))
+                aws.find("ec2", f"RevokeSecurityGroup{direction}", GroupId=group, IpPermissions=permissions(extra))
             for rule in sorted(set(ours) - set(theirs), key=repr):
                 aws.ensure(
-                    "ec2", f"AuthorizeSecurityGroup{direction}", GroupId=group, IpPermissions=_permissions([rule])
+                    "ec2", f"AuthorizeSecurityGroup{direction}", GroupId=group, IpPermissions=permissions([rule])
                 )
-
-
-def _permissions(rules: Iterable[Rule]) -> list[dict[str, Any]]:
-    out = []
-    for rule in rules:
-        permission: dict[str, Any] = {"IpProtocol": rule.protocol}
-        if rule.protocol != ANY:
-            permission |= {"FromPort": rule.from_port, "ToPort": rule.to_port}
-        if rule.place.startswith("pl-"):
-            permission["PrefixListIds"] = [{"PrefixListId": rule.place}]
-        elif rule.place.startswith("sg-"):
-            permission["UserIdGroupPairs"] = [{"GroupId": rule.place}]
-        elif ":" in rule.place:
-            permission["Ipv6Ranges"] = [{"CidrIpv6": rule.place}]
-        else:
-            permission["IpRanges"] = [{"CidrIp": rule.place}]
-        out.append(permission)
-    return out
-
-
-def _rules(permissions: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
-    rules = []
-    for permission in permissions:
-        ports = {} if permission["IpProtocol"] == ANY else {
-            "from_port": permission.get("FromPort"), "to_port": permission.get("ToPort"),
-        }  # fmt: skip
-        places = [r["CidrIp"] for r in permission.get("IpRanges", ())]
-        places += [r["CidrIpv6"] for r in permission.get("Ipv6Ranges", ())]
-        places += [r["PrefixListId"] for r in permission.get("PrefixListIds", ())]
-        places += [r["GroupId"] for r in permission.get("UserIdGroupPairs", ())]
-        rules += [Rule(protocol=permission["IpProtocol"], place=place, **ports) for place in places]
-    return tuple(sorted(rules, key=repr))
 
 
 def _choose(
@@ -154,8 +102,8 @@ def _spec(live: Mapping[str, Any]) -> Observed[SecurityGroupSpec]:
         name=live["GroupName"],
         description=live.get("Description", ""),
         vpc=live.get("VpcId", ""),
-        ingress=_rules(live.get("IpPermissions", ())),
-        egress=_rules(live.get("IpPermissionsEgress", ())),
+        ingress=rules(live.get("IpPermissions", ())),
+        egress=rules(live.get("IpPermissionsEgress", ())),
         tags=tags.mapping(live.get("Tags")),
     )
     return Observed(spec, {"id": live["GroupId"]})

@@ -23,7 +23,7 @@ from reconciler.kinds import (
     SecurityGroupSpec,
     TaskDefinitionSpec,
 )  # fmt: skip
-from reconciler.kinds.ec2_security_group import EVERYWHERE
+from reconciler.kinds.ec2_rules import EVERYWHERE
 from reconciler.kinds.s3_bucket import BLOCKS
 from reconciler.kinds.s3_lifecycle import Expiry
 from reconciler.kinds.weights import Weight

@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.facts import read_facts
 from reconciler.findings import Finding, group, ng, ok, skip
 from reconciler.kinds import SecurityGroup, SecurityGroupSpec
-from reconciler.kinds.ec2_security_group import ANY, Rule
+from reconciler.kinds.ec2_rules import ANY, Rule
 from reconciler.verify.live import APPLY, Live
 
 INTERFACES = ("ecr.api", "ecr.dkr", "logs")  # services that an endpoint of their own can reach

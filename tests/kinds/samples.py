@@ -16,7 +16,7 @@ from reconciler.container import Container
 from reconciler.image.kind import ImageKind
 from reconciler.image.source import image_spec
 from reconciler.kinds import KINDS, AnyKind
-from reconciler.kinds.ec2_security_group import EVERYWHERE, Rule
+from reconciler.kinds.ec2_rules import EVERYWHERE, Rule
 from reconciler.kinds.events_rule import RuleTarget
 from reconciler.kinds.iam_user import CURRENT
 from reconciler.kinds.s3_bucket import BLOCKS

@@ -17,7 +17,7 @@ from reconciler.canonical import Policy, policy
 from reconciler.container import Container
 from reconciler.diff import diff
 from reconciler.kinds import KINDS
-from reconciler.kinds.ec2_security_group import EVERYWHERE, Rule
+from reconciler.kinds.ec2_rules import EVERYWHERE, Rule
 from reconciler.kinds.s3_bucket import BLOCKS
 from reconciler.kinds.s3_lifecycle import Expiry
 from reconciler.kinds.s3_object import checksums
