@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.drift.cases import SECTIONS, USER, Drift, drifts
+from tests.drift.cases import Drift, drifts
+from tests.drift.changes import SECTIONS, USER
 from tests.guide_project import guide_project
 from tests.lab_client import LabHandle
 from tests.planfile.project import Project, Result

@@ -16,7 +16,8 @@ from reconciler.diff import diff
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import KINDS
 from reconciler.spec import Immutable, Initial, Local, Observed, Spec, top
-from tests.kinds.samples import SAMPLES, Sample, sample
+from tests.kinds.sample import Sample
+from tests.kinds.samples import SAMPLES, sample
 from tests.lab_client import LabHandle
 
 

@@ -1,0 +1,31 @@
+"""Plans of things, and what their tests share."""
+
+from __future__ import annotations
+
+from reconciler.graph import Node
+from reconciler.plan import DEFAULT, Options, Plan, Step, make_plan, plan_destroy
+from reconciler.spec import OWNER_TAG, Address, Observed, Spec
+from tests.core.things import ME, OWNED, Box, Content, graph
+
+A, B = Address("thing", "a"), Address("thing", "b")
+RANKS = ("box", "content", "thing")
+OTHERS = {OWNER_TAG: "other"}
+ADOPT, PRUNE, DATA = Options(adopt=True), Options(prune=True), Options(delete_data=True)
+BOX, INSIDE = Box(name="a", shape="x", tags=OWNED), Content(name="a/c", text="t", tags=OWNED)
+
+
+def plan(*nodes: Spec | Node, found: dict[Address, Observed[Spec]] | None = None, recorded: set[Address] | None = None,
+         options: Options = DEFAULT) -> Plan:  # fmt: skip
+    return make_plan(
+        ME, graph(*nodes), found or {}, recorded=frozenset(recorded or ()), options=options, ranks=RANKS
+    )  # fmt: skip
+
+
+def only(found: Plan) -> Step:
+    (step,) = found.steps
+    return step
+
+
+def destroy(*nodes: Spec | Node, found: dict[Address, Observed[Spec]], recorded: set[Address] | None = None,
+            options: Options = DEFAULT) -> Plan:  # fmt: skip
+    return plan_destroy(ME, graph(*nodes), found, recorded=frozenset(recorded or ()), options=options, ranks=RANKS)

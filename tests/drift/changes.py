@@ -1,0 +1,214 @@
+"""What others do to the guide's deployment, each through the AWS API. `cases` says what the plan has to show of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.lab_client import ACCOUNT, LabHandle
+
+P = "aig130-p2"
+TASK_ROLE, EXECUTION_ROLE, CI_ROLE = f"{P}-ecs-task-role", f"{P}-ecs-task-execution-role", f"{P}-github-actions"
+POLICY, CI_POLICY, USER = f"{P}-s3-access-policy", f"{P}-github-actions-policy", f"{P}-ci"
+BUCKET, KEY = f"{P}-ml-data-bucket", "data/btc_1h_data_2018_to_2025.csv"
+REPOSITORY, GROUP, CLUSTER = f"{P}-ml-pipeline-ecr", f"{P}-ml-sg", f"{P}-ml-cluster"
+FAMILY, LOGS = f"{P}-ml-task", f"/ecs/{P}-ml-task"
+ETA, SERVICE = f"/{P}/ETA", f"{P}-ml-service"
+SECTIONS = {"parameters": {"ETA": 0.1}, "service": {"name": SERVICE, "desired_count": 0}}
+OIDC = "token.actions.githubusercontent.com"
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+OWNER = "reconciler:deploy"
+
+
+def arn(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:{name}"
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **one} for one in statements]})
+
+
+def everything() -> str:
+    return document({"Action": "*", "Resource": "*"})
+
+
+def trust(principal: dict[str, Any], action: str = "sts:AssumeRole", **more: Any) -> str:
+    return document({"Principal": principal, "Action": action, **more})
+
+
+def github(**conditions: Any) -> str:
+    federated = {"Federated": arn(f"oidc-provider/{OIDC}")}
+    return trust(federated, "sts:AssumeRoleWithWebIdentity", Condition=conditions)
+
+
+def default_version(lab: LabHandle, text: str) -> None:
+    iam, policy = lab.client("iam"), arn(f"policy/{POLICY}")
+    versions = iam.list_policy_versions(PolicyArn=policy)["Versions"]
+    if len(versions) == 5:
+        spare = next(one for one in versions if not one["IsDefaultVersion"])
+        iam.delete_policy_version(PolicyArn=policy, VersionId=spare["VersionId"])
+    iam.create_policy_version(PolicyArn=policy, PolicyDocument=text, SetAsDefault=True)
+
+
+def version_of(lab: LabHandle) -> dict[str, Any]:
+    iam, policy = lab.client("iam"), arn(f"policy/{POLICY}")
+    version = iam.get_policy(PolicyArn=policy)["Policy"]["DefaultVersionId"]
+    found = iam.get_policy_version(PolicyArn=policy, VersionId=version)["PolicyVersion"]["Document"]
+    return dict(found)
+
+
+def change_statement(lab: LabHandle, sid: str, **parts: Any) -> None:
+    found = version_of(lab)
+    for one in found["Statement"]:
+        if one["Sid"] == sid:
+            one.update(parts)
+    default_version(lab, json.dumps(found))
+
+
+def drop_condition(lab: LabHandle) -> None:
+    found = version_of(lab)
+    for one in found["Statement"]:
+        one.pop("Condition", None)
+    default_version(lab, json.dumps(found))
+
+
+def delete_role(lab: LabHandle, name: str) -> None:
+    iam = lab.client("iam")
+    for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=name, PolicyArn=one["PolicyArn"])
+    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    iam.delete_role(RoleName=name)
+
+
+def delete_policy(lab: LabHandle) -> None:
+    iam, policy = lab.client("iam"), arn(f"policy/{POLICY}")
+    iam.detach_role_policy(RoleName=TASK_ROLE, PolicyArn=policy)
+    for one in iam.list_policy_versions(PolicyArn=policy)["Versions"]:
+        if not one["IsDefaultVersion"]:
+            iam.delete_policy_version(PolicyArn=policy, VersionId=one["VersionId"])
+    iam.delete_policy(PolicyArn=policy)
+
+
+def keys(lab: LabHandle) -> list[str]:
+    return [one["AccessKeyId"] for one in lab.client("iam").list_access_keys(UserName=USER)["AccessKeyMetadata"]]
+
+
+def group_with_admin(lab: LabHandle) -> None:
+    iam = lab.client("iam")
+    iam.create_group(GroupName="admins")
+    iam.attach_group_policy(GroupName="admins", PolicyArn=ADMIN)
+    iam.add_user_to_group(GroupName="admins", UserName=USER)
+
+
+def delete_user(lab: LabHandle) -> None:
+    iam = lab.client("iam")
+    for key in keys(lab):
+        iam.delete_access_key(UserName=USER, AccessKeyId=key)
+    for one in iam.list_attached_user_policies(UserName=USER)["AttachedPolicies"]:
+        iam.detach_user_policy(UserName=USER, PolicyArn=one["PolicyArn"])
+    iam.delete_user(UserName=USER)
+
+
+def public_bucket(lab: LabHandle) -> None:
+    s3 = lab.client("s3")
+    s3.delete_public_access_block(Bucket=BUCKET)
+    everybody = {"Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=document(everybody))
+
+
+def encrypt(lab: LabHandle) -> None:
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    lab.client("s3").put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
+
+
+def lifecycle(lab: LabHandle) -> None:
+    rule = {"ID": "all", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}
+    lab.client("s3").put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": [rule]})
+
+
+def group_id(lab: LabHandle) -> str:
+    filters = [{"Name": "group-name", "Values": [GROUP]}]
+    return str(lab.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"][0]["GroupId"])
+
+
+def rule(lab: LabHandle, what: str, **places: Any) -> None:
+    permission = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, **places}
+    getattr(lab.client("ec2"), what)(GroupId=group_id(lab), IpPermissions=[permission])
+
+
+def no_egress(lab: LabHandle) -> None:
+    everywhere = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    lab.client("ec2").revoke_security_group_egress(GroupId=group_id(lab), IpPermissions=[everywhere])
+
+
+def public_repository(lab: LabHandle) -> None:
+    text = document({"Principal": "*", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]})
+    lab.client("ecr").set_repository_policy(repositoryName=REPOSITORY, policyText=text)
+
+
+def delete_images(lab: LabHandle) -> None:
+    ecr = lab.client("ecr")
+    found = ecr.describe_images(repositoryName=REPOSITORY)["imageDetails"]
+    ecr.batch_delete_image(repositoryName=REPOSITORY, imageIds=[{"imageDigest": one["imageDigest"]} for one in found])
+
+
+def move_latest(lab: LabHandle) -> None:
+    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {"size": 1}}
+    lab.client("ecr").put_image(repositoryName=REPOSITORY, imageManifest=json.dumps(manifest), imageTag="latest")
+
+
+def register(lab: LabHandle, **parts: Any) -> None:
+    """The next revision, made from the last one as one does by hand: without its tags."""
+    ecs = lab.client("ecs")
+    found = ecs.describe_task_definition(taskDefinition=FAMILY)["taskDefinition"]
+    keep = (
+        "family", "cpu", "memory", "networkMode", "requiresCompatibilities", "executionRoleArn", "taskRoleArn",
+        "containerDefinitions",
+    )  # fmt: skip
+    ecs.register_task_definition(**{key: found[key] for key in keep if key in found} | parts)
+
+
+def container(lab: LabHandle, **parts: Any) -> list[dict[str, Any]]:
+    found = lab.client("ecs").describe_task_definition(taskDefinition=FAMILY)["taskDefinition"]["containerDefinitions"]
+    return [{**found[0], **parts}]
+
+
+def deregister(lab: LabHandle) -> None:
+    ecs = lab.client("ecs")
+    for one in ecs.list_task_definitions(familyPrefix=FAMILY)["taskDefinitionArns"]:
+        ecs.deregister_task_definition(taskDefinition=one)
+
+
+def revision(lab: LabHandle) -> str:
+    return str(lab.client("ecs").describe_task_definition(taskDefinition=FAMILY)["taskDefinition"]["taskDefinitionArn"])
+
+
+def providers(lab: LabHandle, names: list[str], **strategy: Any) -> None:
+    lab.client("ecs").put_cluster_capacity_providers(
+        cluster=CLUSTER, capacityProviders=names, defaultCapacityProviderStrategy=[strategy]
+    )
+
+
+def service(lab: LabHandle, **parts: Any) -> None:
+    lab.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, **parts)
+
+
+def delete_service(lab: LabHandle) -> None:
+    lab.client("ecs").delete_service(cluster=CLUSTER, service=SERVICE, force=True)
+
+
+def delete_cluster(lab: LabHandle) -> None:
+    delete_service(lab)
+    lab.client("ecs").delete_cluster(cluster=CLUSTER)
+
+
+def other_network(lab: LabHandle) -> None:
+    group = lab.client("ec2").describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}])
+    subnet = lab.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    there = {
+        "subnets": [subnet],
+        "securityGroups": [group["SecurityGroups"][0]["GroupId"]],
+        "assignPublicIp": "ENABLED",
+    }
+    service(lab, networkConfiguration={"awsvpcConfiguration": there})

@@ -1,0 +1,126 @@
+"""Samples of what a task runs in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reconciler.container import Container
+from reconciler.kinds.ec2_rules import EVERYWHERE, Rule
+from reconciler.kinds.weights import Weight
+from tests.kinds.sample import OTHER_TAGS, TAGS, trust
+from tests.lab_client import ACCOUNT, REGION, LabHandle
+
+
+def security_group(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    vpc = lab.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    places = ("10.0.0.0/8", "::/0", "10.1.0.0/16")
+    ssh = tuple(Rule(protocol="tcp", from_port=22, to_port=22, place=place) for place in places)
+    return {
+        "base": {"description": "a", "vpc": vpc, "egress": (EVERYWHERE,)},
+        "changes": {
+            "description": "b",
+            "vpc": lab.client("ec2").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"],
+            "ingress": tuple(sorted(ssh, key=repr)),
+            "egress": (Rule(protocol="udp", from_port=100, to_port=200, place="10.0.0.0/8"),),
+            "tags": OTHER_TAGS,
+        },
+    }
+
+
+def cluster(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    return {
+        "base": {
+            "capacity_providers": ("FARGATE", "FARGATE_SPOT"),
+            "default_strategy": (Weight(provider="FARGATE", weight=1),),
+        },
+        "changes": {
+            "capacity_providers": ("FARGATE",),
+            "default_strategy": (Weight(provider="FARGATE", base=1, weight=2),),
+            "container_insights": "enabled",
+            "tags": OTHER_TAGS,
+        },
+    }
+
+
+def task_definition(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    roles = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("one", "two")]
+    for name in ("one", "two"):
+        lab.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("ecs-tasks.amazonaws.com").text())
+
+    def volume(lab: LabHandle) -> None:
+        lab.client("ecs").register_task_definition(
+            family="sample",
+            containerDefinitions=[{"name": "main", "image": "x", "memory": 128}],
+            volumes=[{"name": "scratch"}],
+            tags=[{"key": key, "value": value} for key, value in TAGS.items()],
+        )
+
+    full = Container(
+        name="main", image="repo@sha256:1", entrypoint=("python",), command=("-m", "model"), environment={"B": "2"},
+        secrets={"S": f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/s"}, log_driver="awslogs",
+        log_options={"awslogs-group": "g", "awslogs-region": REGION, "awslogs-stream-prefix": "p"}, stop_timeout=60,
+    )  # fmt: skip
+    return {
+        "base": {
+            "cpu": 1024,
+            "memory": 2048,
+            "execution_role": roles[0],
+            "task_role": roles[0],
+            "containers": (full,),
+        },
+        "changes": {
+            "cpu": 512,
+            "memory": 4096,
+            "network_mode": {"network_mode": "bridge", "compatibilities": ("EC2",)},
+            "compatibilities": ("EC2", "FARGATE"),
+            "execution_role": roles[1],
+            "task_role": roles[1],
+            "cpu_architecture": "ARM64",
+            "operating_system": "WINDOWS_SERVER_2022_CORE",
+            "ephemeral_storage": 50,
+            "containers": (Container(name="main", image="b"), Container(name="side", image="x", essential=False)),
+            "tags": OTHER_TAGS,
+        },
+        "alone": {"network_mode"},  # Fargate has but one
+        "outside": {"extra": volume},
+    }
+
+
+def service(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    ecs, ec2, vpc = lab.client("ecs"), lab.client("ec2"), lab.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    ecs.create_cluster(clusterName="sample", capacityProviders=["FARGATE", "FARGATE_SPOT"])
+    lab.client("iam").create_role(RoleName="one", AssumeRolePolicyDocument=trust("ecs-tasks.amazonaws.com").text())
+    revisions, groups = [], []
+    for name in ("one", "two"):
+        answer = ecs.register_task_definition(
+            family=name, cpu="256", memory="512", networkMode="awsvpc", requiresCompatibilities=["FARGATE"],
+            executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/one", containerDefinitions=[{"name": "main", "image": "x"}],
+        )  # fmt: skip
+        revisions.append(answer["taskDefinition"]["taskDefinitionArn"])
+        groups.append(ec2.create_security_group(GroupName=f"s-{name}", Description="x", VpcId=vpc)["GroupId"])
+    subnets = sorted(subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"])
+    return {
+        "base": {
+            "name": "sample/sample",
+            "task_definition": revisions[0],
+            "circuit_breaker": "rollback",
+            "capacity": (Weight(provider="FARGATE", weight=1),),
+            "subnets": tuple(subnets[:2]),
+            "security_groups": (groups[0],),
+            "public_ip": True,
+        },
+        "changes": {
+            "desired_count": 1,
+            "task_definition": revisions[1],
+            "circuit_breaker": "disabled",
+            "minimum_healthy": 50,
+            "maximum": 150,
+            "capacity": (Weight(provider="FARGATE", weight=1), Weight(provider="FARGATE_SPOT", weight=4)),
+            "subnets": tuple(subnets[1:3]),
+            "security_groups": tuple(sorted(groups)),
+            "public_ip": False,
+            "execute_command": True,
+            "tags": OTHER_TAGS,
+        },
+    }

@@ -1,0 +1,103 @@
+"""Samples of what works when nobody watches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reconciler.canonical import Policy, policy
+from reconciler.kinds.events_rule import RuleTarget
+from tests.kinds.sample import KEY, OTHER_TAGS
+from tests.lab_client import ACCOUNT, REGION, LabHandle
+
+
+def topic(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:sample"
+    queues = [f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}" for name in ("one", "two")]
+    for name in ("one", "two"):
+        lab.client("sqs").create_queue(QueueName=name)
+
+    def publish(service: str) -> Any:
+        allow = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sns:Publish", "Resource": arn}
+        return policy({"Version": "2012-10-17", "Statement": allow})
+
+    return {
+        "base": {
+            "policy": publish("events.amazonaws.com"),
+            "subscriptions": ("email one@example.com", f"sqs {queues[0]}"),
+        },
+        "changes": {
+            "policy": Policy(),
+            "subscriptions": ("email one@example.com", "email two@example.com", f"sqs {queues[1]}"),
+            "kms_key": KEY,
+            "tags": OTHER_TAGS,
+        },
+        "outside": {
+            "subscriptions": lambda lab: lab.client("sns").subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queues[1]),
+        },
+    }
+
+
+def queue(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    send = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+    return {
+        "base": {"retention": 1209600},
+        "changes": {
+            "retention": 60,
+            "policy": policy({"Version": "2012-10-17", "Statement": send}),
+            "encryption": KEY,
+            "tags": OTHER_TAGS,
+        },
+    }
+
+
+def events_rule(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    one, two = (f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}" for name in ("one", "two"))
+    target = RuleTarget(id="one", arn=one, paths={"task": "$.detail.taskArn"}, template='{"task": <task>}')
+
+    def more(lab: LabHandle) -> None:
+        lab.client("events").put_targets(Rule="sample", Targets=[{"Id": "more", "Arn": two, "Input": '"x"'}])
+
+    return {
+        "base": {"pattern": '{"source": ["aws.ecs"]}', "targets": (target,)},
+        "changes": {
+            "pattern": '{"detail":{"a":[1]},"source":["aws.ecr"]}',
+            "state": "DISABLED",
+            "description": "tells",
+            "targets": (target.model_copy(update={"arn": two, "template": "", "paths": {}}),),
+            "expression": "rate(1 day)",
+            "role": f"arn:aws:iam::{ACCOUNT}:role/one",
+            "tags": OTHER_TAGS,
+        },
+        "outside": {"targets": more},
+    }
+
+
+def schedule(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    roles = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("one", "two")]
+    arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
+
+    def longer(lab: LabHandle) -> None:
+        scheduler = lab.client("scheduler")
+        found = scheduler.get_schedule(Name="sample")
+        keep = ("Name", "ScheduleExpression", "ScheduleExpressionTimezone", "FlexibleTimeWindow", "Description")
+        target = found["Target"]
+        target["EcsParameters"] |= {"EnableExecuteCommand": True, "TaskCount": 3}
+        scheduler.update_schedule(**{key: found[key] for key in keep}, Target=target, EndDate=2000000000)
+
+    return {
+        "base": {
+            "expression": "cron(0 4 * * ? *)", "role": roles[0], "cluster": f"{arn}:cluster/one",
+            "task_definition": f"{arn}:task-definition/one", "capacity": ("FARGATE 1 0",), "subnets": ("subnet-1",),
+            "security_groups": ("sg-1",), "public_ip": True, "group": "one",
+        },
+        "changes": {
+            "expression": "rate(1 day)", "timezone": "Europe/Berlin", "state": "DISABLED", "window": 15,
+            "role": roles[1], "cluster": f"{arn}:cluster/two", "task_definition": f"{arn}:task-definition/two:3",
+            "capacity": ("FARGATE_SPOT 1 0", "FARGATE 2 1"), "subnets": ("subnet-1", "subnet-2"),
+            "security_groups": ("sg-2", "sg-3"), "public_ip": False, "group": "two",
+            "propagate_tags": "TASK_DEFINITION", "input": '{"cpu":"256"}', "retries": 3, "max_age": 3600,
+            "dead_letters": f"arn:aws:sqs:{REGION}:{ACCOUNT}:one", "tags": OTHER_TAGS,
+        },
+        "outside": {"other": longer},
+    }  # fmt: skip

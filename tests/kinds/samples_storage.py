@@ -1,0 +1,111 @@
+"""Samples of what keeps data, images, logs and parameters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from reconciler.canonical import policy
+from reconciler.image.kind import ImageKind
+from reconciler.image.source import image_spec
+from reconciler.kinds.s3_bucket import BLOCKS
+from reconciler.kinds.s3_lifecycle import Expiry
+from reconciler.kinds.s3_object import checksums
+from reconciler.local.process_engine import ProcessEngine
+from tests.kinds.sample import KEY, OTHER_TAGS
+from tests.lab_client import ACCOUNT, REGION, LabHandle
+
+
+def bucket(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    public = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::sample/*"}
+
+    def grant(lab: LabHandle) -> None:
+        lab.client("s3").put_bucket_acl(Bucket="sample", ACL="public-read")
+
+    return {
+        "base": {
+            "region": REGION,
+            "public_access_block": BLOCKS,
+            "versioning": True,
+            "lifecycle": (Expiry(noncurrent_days=90, abort_upload_days=7), Expiry(prefix="runs/", expire_days=365)),
+        },
+        "changes": {
+            "region": "eu-central-1",
+            "public_access_block": BLOCKS[:2],
+            "policy": policy({"Version": "2012-10-17", "Statement": public}),
+            "versioning": False,
+            "encryption": "aws:kms",
+            "kms_key": KEY,
+            "lifecycle": (Expiry(prefix="runs/", expire_days=30), Expiry(prefix="runs/", noncurrent_days=3)),
+            "tags": OTHER_TAGS,
+        },
+        "outside": {"grants": grant},
+    }
+
+
+def s3_object(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    lab.client("s3").create_bucket(Bucket="sample")
+    files = [folder / name for name in ("one.csv", "two.csv")]
+    files[0].write_text("a,b\n1,2\n")
+    files[1].write_text("a,b\n1,2\n3,4\n")
+    one, two = ({"file": str(path), "sha256": checksums(str(path))[0], "size": path.stat().st_size} for path in files)
+    return {"base": {"name": "sample/data/one.csv", **one}, "changes": {"sha256": two, "size": two}}
+
+
+def image(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    lab.client("ecr").create_repository(repositoryName="sample")
+    specs = []
+    for number in ("one", "two"):
+        context = folder / number
+        context.mkdir()
+        (context / "Dockerfile").write_text('FROM scratch\nCOPY main.py .\nCMD ["python", "main.py"]\n')
+        (context / "main.py").write_text(f"print('{number}')\n")
+        specs.append(image_spec("sample", context, tags=("latest",))[0])
+    one, two = ({"inputs": spec.inputs, "tags_wanted": spec.tags_wanted, "build": spec.build} for spec in specs)
+    return {
+        "kind": ImageKind(ProcessEngine(folder / "home", lab.aws()), lambda line: None),
+        "base": one,
+        "changes": {"inputs": two, "tags_wanted": ("latest", "v2")},
+    }
+
+
+def repository(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    def lifecycle(lab: LabHandle) -> None:
+        rule = {
+            "rulePriority": 1,
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": 3,
+            },
+            "action": {"type": "expire"},
+        }
+        text = json.dumps({"rules": [rule]})
+        lab.client("ecr").put_lifecycle_policy(repositoryName="sample", lifecyclePolicyText=text)
+
+    pull = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "ecr:BatchGetImage"}
+    return {
+        "base": {"scan_on_push": True, "keep_images": 10},
+        "changes": {
+            "policy": policy({"Version": "2012-10-17", "Statement": pull}),
+            "encryption": "KMS",
+            "scan_on_push": False,
+            "tag_mutability": "IMMUTABLE",
+            "keep_images": 3,
+            "tags": OTHER_TAGS,
+        },
+        "outside": {"other_lifecycle": lifecycle},
+    }
+
+
+def log_group(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    return {
+        "base": {"name": "/ecs/sample", "retention_in_days": 7},
+        "changes": {"retention_in_days": None, "tags": OTHER_TAGS},
+    }
+
+
+def parameter(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    return {"base": {"name": "/sample/ETA", "initial": {"ETA": "0.1"}}, "changes": {"tags": OTHER_TAGS}}
