@@ -105,11 +105,6 @@ class _Ranks:
         return float(up @ below / total) if total > 0 else math.nan
 
 
-def auc_value(labels: Array, scores: Array) -> float:
-    """Area under the ROC curve: the chance that a rise got a higher score than a fall, ties counting half."""
-    return _Ranks(labels, scores).auc(np.ones(len(labels), dtype=np.int16))
-
-
 def _times_drawn(starts: npt.NDArray[np.int64], rows: int, block: int) -> npt.NDArray[np.int16]:
     """How often each row is in one of the blocks that begin at `starts` and run around the end of the series."""
     ends = starts + block
@@ -118,7 +113,10 @@ def _times_drawn(starts: npt.NDArray[np.int64], rows: int, block: int) -> npt.ND
 
 
 def auc(labels: Array, scores: Array, seed: int, block: int = BLOCK) -> Estimate:
-    """AUC with its block bootstrap interval."""
+    """Area under the ROC curve, with its block bootstrap interval.
+
+    It is the chance that a rise got a higher score than a fall, ties counting half; no number without both.
+    """
     rows = len(labels)
     if rows == 0:
         return Estimate(math.nan, math.nan, math.nan)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from argparse import Namespace
 from collections.abc import Iterable
 from typing import Any
@@ -21,7 +20,6 @@ from reconciler.resource_names import Names
 from reconciler.wanted import resources
 
 VERSION = 1  # of the JSON format
-ALL_OF_A_TYPE = re.compile(r":(group|role|user|instance-profile|security-group|vpc|key)/\*$")
 WHY = "AWS looks at no single resource there"
 WHY_MANY = {
     "ecs:ListTasks": "AWS knows container instances there, not tasks; only this cluster's",

@@ -17,11 +17,11 @@ def test_auc_is_the_share_of_pairs_in_order(seed: int) -> None:
     y = rng.integers(0, 2, 60).astype(float)
     score = np.round(rng.standard_normal(60) + 0.5 * y, 1)  # with ties
     pairs = [(a > b) + 0.5 * (a == b) for a in score[y == 1] for b in score[y == 0]]
-    assert stats.auc_value(y, score) == pytest.approx(np.mean(pairs))
+    assert stats.auc(y, score, seed).value == pytest.approx(np.mean(pairs))
 
 
 def test_auc_of_one_class_is_no_number() -> None:
-    assert np.isnan(stats.auc_value(np.ones(5), np.arange(5.0)))
+    assert np.isnan(stats.auc(np.ones(5), np.arange(5.0), 0).value)
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:
