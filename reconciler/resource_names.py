@@ -79,6 +79,21 @@ class Names:
         return f"{self.deploy.name}-schedule-{result}"
 
     @property
+    def watcher(self) -> str:
+        """The Lambda function that watches scheduled runs."""
+        return f"{self.deploy.name}-schedule-watcher"
+
+    @property
+    def watcher_role(self) -> str:
+        """The role with which it runs."""
+        return f"{self.deploy.name}-schedule-watcher-role"
+
+    @property
+    def watcher_log(self) -> str:
+        """The log group that Lambda gives it."""
+        return f"/aws/lambda/{self.watcher}"
+
+    @property
     def tags(self) -> dict[str, str]:
         """The file's tags and the one that says whose a resource is."""
         return {**self.deploy.tags, OWNER_TAG: self.deploy.name}
