@@ -56,6 +56,7 @@ NAMES: Mapping[str, Callable[[Aws], list[str]]] = {
     "queue": lambda aws: [url.rpartition("/")[2] for url in aws.pages("sqs", "ListQueues", "QueueUrls")],
     "schedule": _named("scheduler", "ListSchedules", "Schedules", "Name", GroupName="default"),
     "topic": lambda aws: [one["TopicArn"].rpartition(":")[2] for one in aws.pages("sns", "ListTopics", "Topics")],
+    "function": _named("lambda", "ListFunctions", "Functions", "FunctionName"),
     "rule": _named("events", "ListRules", "Rules", "Name"),
     "service": _services,
     "task-definition": lambda aws: list(aws.pages("ecs", "ListTaskDefinitionFamilies", "families", status="ACTIVE")),
@@ -86,6 +87,12 @@ def _log_group(aws: Aws, name: str) -> str | None:
     return str(owner) if owner else None
 
 
+def _function(aws: Aws, name: str) -> str | None:
+    answer = aws.find("lambda", "ListTags", Resource=aws.arn("lambda", f"function:{name}")) or {}
+    owner = answer.get("Tags", {}).get(OWNER_TAG)
+    return str(owner) if owner else None
+
+
 def _family(aws: Aws, name: str) -> str | None:
     answer = aws.find("ecs", "DescribeTaskDefinition", taskDefinition=name, include=["TAGS"]) or {}
     return tags.mapping(answer.get("tags"), "key", "value").get(OWNER_TAG)
@@ -102,6 +109,7 @@ _OWNER: Mapping[str, Callable[[Aws, str], str | None]] = {
     "log-group": _log_group,
     "task-definition": _family,
     "topic": _by_arn("sns", "ListTagsForResource", "ResourceArn", "Tags", "{}"),
+    "function": _function,
     "rule": _by_arn("events", "ListTagsForResource", "ResourceARN", "Tags", "rule/{}"),
 }
 

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
+from reconciler.local import rest
+
 Environ = dict[str, Any]
 
 FORM_SERVICES = {"iam", "sts", "ec2", "sns"}  # form-encoded requests, XML answers
@@ -53,7 +55,7 @@ def operation(environ: Environ) -> tuple[str, str]:
         return service, form(environ).get("Action", "?")
     if service == "s3":
         return service, s3_operation(method, path, environ.get("QUERY_STRING", ""))
-    return service, f"{method} {path}"
+    return service, rest.operation(service, method, path)[0] or f"{method} {path}"
 
 
 def s3_operation(method: str, path: str, query: str) -> str:

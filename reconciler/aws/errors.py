@@ -125,6 +125,16 @@ RULES = (
     Rule(Fault.NOT_YET, "scheduler", "ConflictException", ("Update", "Delete")),
     Rule(Fault.ALREADY_THERE, "scheduler", "ConflictException", ("Create",)),
     Rule(Fault.GONE, "scheduler", "ResourceNotFoundException"),
+    # Lambda: it tries a role before it takes it, and one update at a time.
+    Rule(Fault.NOT_YET, "lambda", "InvalidParameterValueException", text="cannot be assumed by lambda",
+         hint="does the role's trust policy name lambda.amazonaws.com?"),
+    Rule(Fault.NOT_YET, "lambda", "InvalidParameterValueException", text="execution role does not have permissions",
+         hint="does the role allow what the function is to do with it?"),
+    Rule(Fault.NOT_YET, "lambda", "InvalidParameterValueException", text="key is invalid for creategrant", fresh=True),
+    Rule(Fault.ALREADY_THERE, "lambda", "ResourceConflictException", ("Create", "Add"), text="already exist"),
+    Rule(Fault.NOT_YET, "lambda", "ResourceConflictException", budget=BUSY),
+    Rule(Fault.NOT_YET, "lambda", "ResourceNotFoundException", ("Add", "Update", "Tag"), fresh=True),
+    Rule(Fault.GONE, "lambda", "ResourceNotFoundException"),
     # SNS, SQS, EventBridge
     Rule(Fault.NOT_YET, "sns", "ConcurrentAccess"),
     Rule(Fault.GONE, "sns", "NotFound"),
@@ -152,8 +162,8 @@ THROTTLING = {
 }  # fmt: skip
 BROKEN = {
     "InternalError", "InternalFailure", "InternalServerError", "InternalServiceError", "InternalServiceException",
-    "ServiceFailure", "ServiceUnavailable", "ServiceUnavailableException", "ServerException", "RequestTimeout",
-    "RequestTimeoutException", "500", "502", "503", "504",
+    "ServiceException", "ServiceFailure", "ServiceUnavailable", "ServiceUnavailableException", "ServerException",
+    "RequestTimeout", "RequestTimeoutException", "500", "502", "503", "504",
 }  # fmt: skip
 DENIED = {
     "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError",
@@ -167,7 +177,7 @@ CREDENTIALS = {
 QUOTA = {
     "LimitExceeded", "LimitExceededException", "ServiceQuotaExceededException", "ResourceLimitExceeded",
     "ResourceLimitExceededException", "SecurityGroupLimitExceeded", "RulesPerSecurityGroupLimitExceeded",
-    "TooManyBuckets", "ParameterLimitExceeded",
+    "TooManyBuckets", "ParameterLimitExceeded", "CodeStorageExceededException",
 }  # fmt: skip
 CLOCK = "the clock of this machine is wrong: set it"
 HINTS = {

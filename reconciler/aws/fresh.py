@@ -7,7 +7,7 @@ from typing import Any
 
 NAMES = (
     "RoleName", "PolicyName", "UserName", "Bucket", "repositoryName", "logGroupName", "GroupName", "clusterName",
-    "Name",
+    "FunctionName", "Name",
 )  # fmt: skip
 SECONDS = 300.0  # for which something is fresh
 

@@ -38,6 +38,9 @@ WITH: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = {
     ("events", "PutRule"): {"Tags": ("events:TagResource",)},
     ("scheduler", "CreateSchedule"): {"Target": ("iam:PassRole",)},
     ("scheduler", "UpdateSchedule"): {"Target": ("iam:PassRole",)},
+    ("lambda", "CreateFunction"): {"Tags": ("lambda:TagResource",), "Role": ("iam:PassRole",)},
+    ("lambda", "UpdateFunctionConfiguration"): {"Role": ("iam:PassRole",)},
+    ("lambda", "GetFunction"): {"FunctionName": ("lambda:ListTags",)},  # without it the answer has no tags
     ("s3", "DeleteObject"): {"VersionId": ("s3:DeleteObjectVersion",)},
     ("s3", "DeleteObjects"): {"Delete": ("s3:DeleteObjectVersion",)},
     ("s3", "CreateMultipartUpload"): {"Bucket": ("s3:AbortMultipartUpload",)},  # when it is given up

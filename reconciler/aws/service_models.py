@@ -22,8 +22,8 @@ from botocore.loaders import Loader
 
 FORM = "2"  # of what is kept; changes whenever `without_rest` or `only_known` do
 SERVICES = (
-    "cloudwatch", "ec2", "ecr", "ecs", "events", "iam", "logs", "s3", "scheduler", "secretsmanager", "service-quotas",
-    "sns", "sqs", "ssm", "sts",
+    "cloudwatch", "ec2", "ecr", "ecs", "events", "iam", "lambda", "logs", "s3", "scheduler", "secretsmanager",
+    "service-quotas", "sns", "sqs", "ssm", "sts",
 )  # fmt: skip
 # What botocore itself asks for credentials, besides `sts`: `aws sso login`, `aws login`.
 FOR_CREDENTIALS = ("signin", "sso", "sso-oidc")
@@ -56,6 +56,10 @@ USUAL = {
         "ListInstanceProfilesForRole", "ListPolicyVersions", "ListRolePolicies", "ListRoles", "ListUserPolicies",
         "PutRolePolicy", "TagPolicy", "TagRole", "TagUser", "UntagPolicy", "UntagRole", "UntagUser",
         "UpdateAssumeRolePolicy", "UpdateRole",
+    ),
+    "lambda": (
+        "AddPermission", "CreateFunction", "DeleteFunction", "DeleteFunctionConcurrency", "GetFunction", "GetPolicy",
+        "RemovePermission", "TagResource", "UntagResource", "UpdateFunctionCode", "UpdateFunctionConfiguration",
     ),
     "logs": (
         "CreateLogGroup", "DeleteLogGroup", "DescribeLogGroups", "GetLogEvents", "ListTagsForResource",

@@ -13,6 +13,7 @@ from reconciler.kinds.iam_oidc_provider import OidcProvider, OidcProviderSpec
 from reconciler.kinds.iam_policy import Policy, PolicySpec
 from reconciler.kinds.iam_role import Role, RoleSpec
 from reconciler.kinds.iam_user import User, UserSpec
+from reconciler.kinds.lambda_function import Function, FunctionSpec
 from reconciler.kinds.log_group import LogGroup, LogGroupSpec
 from reconciler.kinds.s3_bucket import Bucket, BucketSpec
 from reconciler.kinds.s3_object import Object, ObjectSpec
@@ -23,13 +24,13 @@ from reconciler.kinds.ssm_parameter import Parameter, ParameterSpec
 
 KINDS: tuple[AnyKind, ...] = (
     OidcProvider(), Policy(), Role(), User(), Bucket(), Object(), Repository(), LogGroup(), SecurityGroup(),
-    Parameter(), Cluster(), TaskDefinition(), Service(), Queue(), Schedule(), Topic(), Rule(),
+    Parameter(), Cluster(), TaskDefinition(), Service(), Queue(), Schedule(), Topic(), Function(), Rule(),
 )  # fmt: skip
 
 __all__ = [
-    "KINDS", "AnyKind", "Bucket", "BucketSpec", "Cluster", "ClusterSpec", "Kind", "LogGroup", "LogGroupSpec",
-    "Object", "ObjectSpec", "OidcProvider", "OidcProviderSpec", "Parameter", "ParameterSpec", "Policy", "PolicySpec",
-    "Queue", "QueueSpec", "Repository", "RepositorySpec", "Role", "RoleSpec", "Rule", "RuleSpec", "Schedule",
-    "ScheduleSpec", "SecurityGroup", "SecurityGroupSpec", "Service", "ServiceSpec", "TaskDefinition",
-    "TaskDefinitionSpec", "Topic", "TopicSpec", "User", "UserSpec",
+    "KINDS", "AnyKind", "Bucket", "BucketSpec", "Cluster", "ClusterSpec", "Function", "FunctionSpec", "Kind",
+    "LogGroup", "LogGroupSpec", "Object", "ObjectSpec", "OidcProvider", "OidcProviderSpec", "Parameter",
+    "ParameterSpec", "Policy", "PolicySpec", "Queue", "QueueSpec", "Repository", "RepositorySpec", "Role",
+    "RoleSpec", "Rule", "RuleSpec", "Schedule", "ScheduleSpec", "SecurityGroup", "SecurityGroupSpec", "Service",
+    "ServiceSpec", "TaskDefinition", "TaskDefinitionSpec", "Topic", "TopicSpec", "User", "UserSpec",
 ]  # fmt: skip

@@ -1,17 +1,31 @@
-"""Lambda functions whose code is the archive of `reconciler.bundle`."""
+"""Lambda functions whose code is the archive of `reconciler.bundle`, and who may call them."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from reconciler import bundle
+from reconciler.aws.calls import Aws
 from reconciler.canonical import JsonText, StringSet
-from reconciler.spec import Grants, SecretsByName, Spec
+from reconciler.errors import AwsError
+from reconciler.kinds import tags
+from reconciler.kinds.lambda_invokers import allow, disallow, invoker
+from reconciler.spec import Changes, Grants, Observed, SecretsByName, Spec, top, touches
+
+# What AWS fills in, with which whatever else others set is put right. The log group has the function's name.
+DEFAULTS: dict[str, Any] = {
+    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []}, "FileSystemConfigs": [], "KMSKeyArn": "",
+    "TracingConfig": {"Mode": "PassThrough"}, "EphemeralStorage": {"Size": 512}, "SnapStart": {"ApplyOn": "None"},
+}  # fmt: skip
+ARCHITECTURES = ["x86_64"]
 
 
 class FunctionSpec(Spec):
-    """A function, and who may call it. It owns its resource policy: a statement that isn't wanted is taken away."""
+    """A function. It owns its resource policy: a statement that isn't wanted is taken away."""
 
     kind: ClassVar[str] = "function"
 
@@ -23,6 +37,108 @@ class FunctionSpec(Spec):
     memory: int = 128  # MiB
     description: str = ""
     environment: Annotated[dict[str, str], SecretsByName()] = Field({})
-    dead_letters: str = ""  # ARN of the queue that gets what it failed at
+    dead_letters: str = ""  # ARN of the queue that gets the events at which it failed
     invokers: Annotated[StringSet, Grants()] = ()  # `SERVICE SOURCE_ARN`, or a statement of another form, as JSON
-    other: Annotated[JsonText, Grants()] = ""  # everything else that it has
+    layers: Annotated[tuple[str, ...], Grants()] = ()  # ARNs of others' code that runs with its role
+    other: JsonText = ""  # everything else that it has
+
+
+class Function:
+    """Reads and writes functions."""
+
+    spec: ClassVar[type[Spec]] = FunctionSpec
+
+    def observe(self, aws: Aws, wants: Sequence[FunctionSpec]) -> Mapping[str, Observed[FunctionSpec]]:
+        """Two reads for each."""
+        found = aws.each(lambda want: self._read(aws, want.name), wants)
+        return {one.spec.name: one for one in found if one is not None}
+
+    def _read(self, aws: Aws, name: str) -> Observed[FunctionSpec] | None:
+        reads: list[Any] = aws.together(
+            lambda: aws.find("lambda", "GetFunction", FunctionName=name),
+            lambda: aws.find("lambda", "GetPolicy", FunctionName=name),
+        )
+        if reads[0] is None:
+            return None
+        if refused := reads[0].get("TagsError"):  # without them it would pass for somebody else's
+            raise AwsError("lambda", "ListTags", refused["ErrorCode"], refused["Message"])
+        live, arn = reads[0]["Configuration"], reads[0]["Configuration"]["FunctionArn"]
+        statements = json.loads((reads[1] or {}).get("Policy") or "{}").get("Statement", ())
+        other = _other(live) | (reads[0].get("Concurrency") or {})
+        spec = FunctionSpec(
+            name=name,
+            code=live["CodeSha256"],
+            runtime=live.get("Runtime") or "",
+            handler=live.get("Handler") or "",
+            role=live["Role"],
+            timeout=live["Timeout"],
+            memory=live["MemorySize"],
+            description=live.get("Description") or "",
+            environment=(live.get("Environment") or {}).get("Variables") or {},
+            dead_letters=(live.get("DeadLetterConfig") or {}).get("TargetArn") or "",
+            invokers=[invoker(one, arn) for one in statements],
+            layers=tuple(one["Arn"] for one in live.get("Layers") or ()),
+            other=json.dumps(other) if other else "",
+            tags={key: value for key, value in (reads[0].get("Tags") or {}).items() if not key.startswith("aws:")},
+        )
+        failed = "Failed" in (live.get("State"), live.get("LastUpdateStatus"))
+        why = live.get("StateReason") or live.get("LastUpdateStatusReason") or "AWS doesn't say why"
+        return Observed(spec, {"arn": arn}, f"it has failed: {why}" if failed else "")
+
+    def create(self, aws: Aws, want: FunctionSpec) -> None:
+        """Make it with its tags, then let others call it."""
+        code = {"ZipFile": bundle.archive()}
+        aws.call("lambda", "CreateFunction", **_request(want), Code=code, Tags=dict(want.tags), Publish=False)
+        allow(aws, want.name, want.invokers)
+
+    def update(self, aws: Aws, want: FunctionSpec, seen: Observed[FunctionSpec], changes: Changes) -> None:
+        """Take away who isn't to call it before anything is put; one call for the code, one for what it runs with."""
+        name, other = want.name, json.loads(seen.spec.other or "{}")
+        disallow(aws, name, {*seen.spec.invokers} - {*want.invokers})
+        if touches(changes, "code") or "Architectures" in other:
+            code = {"ZipFile": bundle.archive(), "Architectures": ARCHITECTURES}
+            aws.call("lambda", "UpdateFunctionCode", FunctionName=name, **code)
+        if {top(change.path) for change in changes} - {"code", "invokers", "tags"}:
+            back = {key: _defaults(name)[key] for key in other.keys() & _defaults(name).keys()}
+            emptied = {
+                **({} if want.environment else {"Environment": {"Variables": {}}}),
+                **({} if want.dead_letters else {"DeadLetterConfig": {"TargetArn": ""}}),
+                **({"Layers": []} if seen.spec.layers else {}),
+            }
+            aws.call("lambda", "UpdateFunctionConfiguration", **_request(want), **emptied, **back)
+        if "ReservedConcurrentExecutions" in other:
+            aws.find("lambda", "DeleteFunctionConcurrency", FunctionName=name)
+        if touches(changes, "tags"):
+            arn = seen.attributes["arn"]
+            if missing := tags.removed(want.tags, seen.spec.tags):
+                aws.call("lambda", "UntagResource", Resource=arn, TagKeys=missing)
+            aws.call("lambda", "TagResource", Resource=arn, Tags=dict(want.tags))
+        allow(aws, name, {*want.invokers} - {*seen.spec.invokers})
+
+    def delete(self, aws: Aws, seen: Observed[FunctionSpec]) -> None:
+        """One call; its resource policy goes with it."""
+        aws.find("lambda", "DeleteFunction", FunctionName=seen.spec.name)
+
+
+def _request(want: FunctionSpec) -> dict[str, Any]:
+    return {
+        "FunctionName": want.name, "Runtime": want.runtime, "Handler": want.handler, "Role": want.role,
+        "Timeout": want.timeout, "MemorySize": want.memory, "Description": want.description,
+        **({"Environment": {"Variables": want.environment}} if want.environment else {}),
+        **({"DeadLetterConfig": {"TargetArn": want.dead_letters}} if want.dead_letters else {}),
+    }  # fmt: skip
+
+
+def _defaults(name: str) -> dict[str, Any]:
+    return {**DEFAULTS, "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}"}}
+
+
+def _other(live: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for key, usual in {**_defaults(live["FunctionName"]), "Architectures": ARCHITECTURES}.items():
+        value = live.get(key) or usual
+        if isinstance(usual, dict):  # without what AWS adds to it, such as the id of the VPC
+            value = {name: value.get(name, default) for name, default in usual.items()}
+        if value != usual:
+            found[key] = value
+    return found

@@ -3,7 +3,7 @@
 That is what tasks ask, as their task role, and users and assumed roles, such as the one for CI. Every other access
 key belongs to whoever started the embedded AWS and may do everything. S3 is judged by bucket and key, roles that are
 handed on by iam:PassRole, the services of a deploy by the resources that `resources` works out, others by the action
-alone. Services with neither a target header nor an Action, but for EventBridge Scheduler, aren't judged.
+alone. Services with neither a target header nor an Action, but for those in `rest`, aren't judged.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
-from reconciler.local import resources
+from reconciler.local import resources, rest
 from reconciler.local.identities import Identities, Identity, judge, refusal
 from reconciler.local.resources import Place
 
 CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
-SCHEDULER_VERBS = {"POST": "Create", "PUT": "Update", "DELETE": "Delete", "GET": "Get"}
 IAM_PREFIX = {"monitoring": "cloudwatch", "email": "ses"}
 KEY_ACTIONS = {
     "GET": {"uploadId": "ListMultipartUploadParts", "acl": "GetObjectAcl", "tagging": "GetObjectTagging",
@@ -131,13 +130,8 @@ def _operation(environ: dict[str, Any], service: str) -> tuple[str, dict[str, An
     if str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
         form = {key: values[0] for key, values in parse_qs(_body(environ).decode("utf-8", "replace")).items()}
         return form.get("Action", ""), form
-    path = str(environ["PATH_INFO"]).strip("/").split("/")
-    verb = SCHEDULER_VERBS.get(str(environ["REQUEST_METHOD"]), "")
-    if service == "scheduler" and len(path) == 2 and path[0] == "schedules" and verb:
-        body = json.loads(_body(environ) or b"{}")
-        group = parse_qs(str(environ.get("QUERY_STRING", ""))).get("groupName", ["default"])[0]
-        return f"{verb}Schedule", {"GroupName": group, **body, "Name": path[1]}
-    return "", {}
+    method, path, query = (str(environ.get(name, "")) for name in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING"))
+    return rest.operation(service, method, path, query, _body(environ))
 
 
 def _region(environ: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""S3, EC2, Logs, ECR and IAM of moto put right where a difference to AWS matters here.
+"""S3, EC2, Logs, ECR, IAM and Lambda (`lambda_corrections`) of moto put right where a difference to AWS matters here.
 
 Each touches one of moto's insides; tests/local/test_moto_insides.py fails when one of them changes its name.
 """
@@ -21,6 +21,8 @@ from moto.logs.exceptions import InvalidParameterException
 from moto.logs.models import LogsBackend, LogStream
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 
+from reconciler.local import lambda_corrections
+
 RETENTION_DAYS = frozenset(
     (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 )
@@ -40,6 +42,7 @@ def install() -> None:
     _iam_answers_one_at_a_time()
     _default_vpcs_have_a_way_out()
     _its_own_code_is_looked_at_once()
+    lambda_corrections.install()
 
 
 def _its_own_code_is_looked_at_once() -> None:

@@ -53,6 +53,7 @@ def wanted(service: str, operation: str, params: Params, place: Place) -> Iterat
     """What a request needs. params: its body, by the API's names."""
     table: dict[str, Callable[[str, Params, Place], Iterator[Wanted]]] = {
         "iam": _iam, "ecr": _ecr, "ecs": _ecs, "logs": _logs, "ssm": _ssm, "ec2": _ec2, "scheduler": _scheduler,
+        "lambda": _lambda,
     }  # fmt: skip
     if service in table:
         yield from table[service](operation, params, place)
@@ -215,3 +216,16 @@ def _scheduler(operation: str, params: Params, place: Place) -> Iterator[Wanted]
     yield Wanted(f"scheduler:{operation}", place.arn("scheduler", f"schedule/{group}/{name}"))
     if role := (params.get("Target") or {}).get("RoleArn"):
         yield from _passed([role], "scheduler")
+
+
+def _lambda(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    action = f"lambda:{operation}"
+    if operation == "ListFunctions":
+        yield Wanted(action, "*")
+        return
+    arn = str(params.get("Resource") or params.get("FunctionName"))
+    arn = arn if arn.startswith("arn:") else place.arn("lambda", f"function:{arn}")
+    yield Wanted(action, arn)
+    if operation == "CreateFunction" and params.get("Tags"):
+        yield Wanted("lambda:TagResource", arn)
+    yield from _passed([params.get("Role")], "lambda")

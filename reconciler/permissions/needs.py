@@ -191,6 +191,15 @@ NEEDS: dict[str, Needs] = {
         read=("sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:ListTagsForResource"),
         on=("sns:{name}",),
     ),
+    "function": Needs(
+        ("lambda:CreateFunction", "lambda:TagResource"), ("lambda:DeleteFunction",),
+        set={"invokers": ("lambda:AddPermission",)},
+        fields={"invokers": ("lambda:RemovePermission",), "code": ("lambda:UpdateFunctionCode",),
+                "other": ("lambda:UpdateFunctionConfiguration", "lambda:UpdateFunctionCode",
+                          "lambda:DeleteFunctionConcurrency"),
+                "tags": ("lambda:TagResource", "lambda:UntagResource"), "": ("lambda:UpdateFunctionConfiguration",)},
+        read=("lambda:GetFunction", "lambda:GetPolicy", "lambda:ListTags"), on=("lambda:function:{name}",),
+    ),
     "rule": Needs(
         ("events:PutRule", "events:TagResource"),
         ("events:DeleteRule", "events:ListTargetsByRule", "events:RemoveTargets"),

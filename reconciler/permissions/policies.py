@@ -119,7 +119,7 @@ def _values(names: Names) -> dict[str, str]:
         "task_role": str(deploy.task.role.name), "stop_role": names.stop_role, "prefix": f"{deploy.name[:30]}-",
         "cluster_arn": names.arn("ecs", f"cluster/{deploy.cluster.name}"),
         "kms_key": deploy.data.bucket.kms_key or "", "schedule_role": names.schedule_role, "topic": names.topic,
-        "webhook": webhook(deploy),
+        "watcher_role": names.watcher_role, "webhook": webhook(deploy),
         "execution_policy": f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}",
     }  # fmt: skip
 

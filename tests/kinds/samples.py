@@ -12,7 +12,7 @@ from typing import Any
 from reconciler.kinds import KINDS, AnyKind
 from tests.kinds.sample import TAGS, Sample
 from tests.kinds.samples_ecs import cluster, security_group, service, task_definition
-from tests.kinds.samples_events import events_rule, queue, schedule, topic
+from tests.kinds.samples_events import events_rule, function, queue, schedule, topic
 from tests.kinds.samples_iam import iam_policy, oidc_provider, role, user
 from tests.kinds.samples_storage import bucket, image, log_group, parameter, repository, s3_object
 from tests.lab_client import LabHandle
@@ -35,6 +35,7 @@ SAMPLES: dict[str, Callable[[LabHandle, Path], dict[str, Any]]] = {
     "queue": queue,
     "schedule": schedule,
     "topic": topic,
+    "function": function,
     "rule": events_rule,
 }
 

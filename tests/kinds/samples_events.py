@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
+from reconciler import bundle
 from reconciler.canonical import Policy, policy
 from reconciler.kinds.events_rule import RuleTarget
-from tests.kinds.sample import KEY, OTHER_TAGS
+from tests.kinds.sample import KEY, OTHER_TAGS, trust
 from tests.lab_client import ACCOUNT, REGION, LabHandle
 
 
@@ -101,3 +104,59 @@ def schedule(lab: LabHandle, folder: Path) -> dict[str, Any]:
         },
         "outside": {"other": longer},
     }  # fmt: skip
+
+
+def a_zip(text: str = "def handle(event, context): pass") -> bytes:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as file:
+        file.writestr("other.py", text)
+    return whole.getvalue()
+
+
+def function(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    roles = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("one", "two")]
+    rules = [f"events.amazonaws.com arn:aws:events:{REGION}:{ACCOUNT}:rule/{name}" for name in ("a", "b", "c")]
+    for name in ("one", "two"):
+        document = trust("lambda.amazonaws.com").text()
+        lab.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    api = lab.client("lambda")
+    layer = api.publish_layer_version(LayerName="more", Content={"ZipFile": a_zip()})["LayerVersionArn"]
+
+    def other_code(lab: LabHandle) -> None:
+        lab.client("lambda").update_function_code(FunctionName="sample", ZipFile=a_zip())
+
+    def everybody(lab: LabHandle) -> None:
+        which = {"FunctionName": "sample", "Action": "lambda:InvokeFunction"}
+        lab.client("lambda").add_permission(**which, StatementId="mine", Principal="*")
+        service, _, source = rules[0].partition(" ")
+        lab.client("lambda").add_permission(**which, StatementId="same", Principal=service, SourceArn=source)
+
+    def layers(lab: LabHandle) -> None:
+        lab.client("lambda").update_function_configuration(FunctionName="sample", Layers=[layer])
+
+    def other(lab: LabHandle) -> None:
+        api = lab.client("lambda")
+        api.update_function_code(FunctionName="sample", ZipFile=bundle.archive(), Architectures=["arm64"])
+        api.put_function_concurrency(FunctionName="sample", ReservedConcurrentExecutions=1)
+        api.update_function_configuration(
+            FunctionName="sample", TracingConfig={"Mode": "Active"}, EphemeralStorage={"Size": 1024}, KMSKeyArn=KEY,
+            VpcConfig={"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
+            FileSystemConfigs=[{"Arn": FILES, "LocalMountPath": "/mnt/a"}], SnapStart={"ApplyOn": "PublishedVersions"},
+            LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "ERROR", "LogGroup": "elsewhere"},
+        )  # fmt: skip
+
+    return {
+        "base": {
+            "code": bundle.code_sha256(), "runtime": bundle.RUNTIME, "handler": bundle.HANDLER, "role": roles[0],
+            "environment": {"DEPLOY": "one", "MORE": "x"}, "invokers": rules[:2], "timeout": 60,
+        },
+        "changes": {
+            "runtime": "python3.12", "handler": "other.handle", "role": roles[1], "timeout": 3, "memory": 256,
+            "description": "watches", "environment": {"DEPLOY": "two"},
+            "dead_letters": f"arn:aws:sqs:{REGION}:{ACCOUNT}:one", "invokers": tuple(rules[1:]), "tags": OTHER_TAGS,
+        },
+        "outside": {"code": other_code, "invokers": everybody, "layers": layers, "other": other},
+    }  # fmt: skip
+
+
+FILES = f"arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:access-point/fsap-0123456789abcdef0"

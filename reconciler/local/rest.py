@@ -1,0 +1,46 @@
+"""Which operation a request of a REST API is, where neither a header nor the body names it: Scheduler's and Lambda's.
+
+Pure. Only the operations that deploys use are known.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+NAME = r"(?P<{}>[^/]+)"
+SCHEDULE, FUNCTION = f"/schedules/{NAME.format('Name')}", f"/2015-03-31/functions/{NAME.format('FunctionName')}"
+CONCURRENCY = f"/20[0-9-]+/functions/{NAME.format('FunctionName')}/concurrency"
+TAGS = f"/2017-03-31/tags/{NAME.format('Resource')}"
+# By service: method, path, operation.
+OPERATIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
+    "scheduler": tuple(
+        (method, SCHEDULE, f"{verb}Schedule")
+        for method, verb in (("POST", "Create"), ("PUT", "Update"), ("DELETE", "Delete"), ("GET", "Get"))
+    ),
+    "lambda": (
+        ("GET", "/2015-03-31/functions/?", "ListFunctions"), ("POST", "/2015-03-31/functions", "CreateFunction"),
+        ("GET", FUNCTION, "GetFunction"), ("DELETE", FUNCTION, "DeleteFunction"),
+        ("PUT", f"{FUNCTION}/code", "UpdateFunctionCode"),
+        ("PUT", f"{FUNCTION}/configuration", "UpdateFunctionConfiguration"),
+        ("GET", f"{FUNCTION}/policy", "GetPolicy"), ("POST", f"{FUNCTION}/policy", "AddPermission"),
+        ("DELETE", f"{FUNCTION}/policy/{NAME.format('StatementId')}", "RemovePermission"),
+        ("DELETE", CONCURRENCY, "DeleteFunctionConcurrency"),
+        ("POST", f"{FUNCTION}/invocations", "InvokeFunction"),
+        ("GET", TAGS, "ListTags"), ("POST", TAGS, "TagResource"), ("DELETE", TAGS, "UntagResource"),
+    ),
+}  # fmt: skip
+
+
+def operation(service: str, method: str, path: str, query: str = "", body: bytes = b"") -> tuple[str, dict[str, Any]]:
+    """The API's name of an operation and its parameters; an empty name for an unknown one. path: may be encoded."""
+    for known, pattern, name in OPERATIONS.get(service, ()):
+        match = re.fullmatch(pattern, path) if method == known else None
+        if match is not None:
+            given = json.loads(body or b"{}") if body.startswith(b"{") else {}
+            asked = {"GroupName": parse_qs(query).get("groupName", ["default"])[0]} if service == "scheduler" else {}
+            return name, {**asked, **given, **{key: unquote(value) for key, value in match.groupdict().items()}}
+    return "", {}
