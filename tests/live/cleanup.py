@@ -43,6 +43,13 @@ def rules(client: Client, prefix: str) -> Iterator[Found]:
         yield f"rule {one['Name']}", partial(delete, one["Name"])
 
 
+def functions(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("lambda")
+    for one in pages(api, "list_functions", "Functions"):
+        if one["FunctionName"].startswith(prefix):
+            yield f"function {one['FunctionName']}", partial(api.delete_function, FunctionName=one["FunctionName"])
+
+
 def topics(client: Client, prefix: str) -> Iterator[Found]:
     api = client("sns")
     for one in pages(api, "list_topics", "Topics"):
@@ -92,7 +99,7 @@ def security_groups(client: Client, prefix: str) -> Iterator[Found]:
 
 def log_groups(client: Client, prefix: str) -> Iterator[Found]:
     api = client("logs")
-    for start in (prefix, f"/ecs/{prefix}"):
+    for start in (prefix, f"/ecs/{prefix}", f"/aws/lambda/{prefix}"):
         for one in pages(api, "describe_log_groups", "logGroups", logGroupNamePrefix=start):
             yield f"log group {one['logGroupName']}", partial(api.delete_log_group, logGroupName=one["logGroupName"])
 
@@ -180,8 +187,8 @@ def policies(client: Client, prefix: str) -> Iterator[Found]:
 
 # In this order each can be deleted: what uses comes before what is used.
 FINDERS = (
-    schedules, rules, topics, queues, clusters, task_definitions, security_groups, log_groups, repositories, buckets,
-    parameters, users, roles, policies,
+    schedules, rules, functions, topics, queues, clusters, task_definitions, security_groups, log_groups, repositories,
+    buckets, parameters, users, roles, policies,
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from reconciler import bundle
 from reconciler.act import Actor
 from reconciler.canonical import Policy, policy
 from reconciler.container import Container
@@ -131,10 +132,25 @@ def a_rule(account: Account, folder: Path) -> Made:
     return {"pattern": '{"source": ["rlive.nothing"]}'}, {"state": "DISABLED", "description": "a test"}
 
 
+def a_function(account: Account, folder: Path) -> Made:
+    """One that nobody calls."""
+    name = f"{account.prefix}-function"
+    document = trust("lambda.amazonaws.com").text()
+    role = account.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    rules = [f"events.amazonaws.com arn:aws:events:{account.region}:{account.number}:rule/{n}" for n in ("one", "two")]
+    base = {
+        "code": bundle.code_sha256(), "runtime": bundle.RUNTIME, "handler": bundle.HANDLER, "role": role,
+        "environment": {"DEPLOY": "one"}, "invokers": rules[:1],
+    }  # fmt: skip
+    tags = {OWNER_TAG: account.prefix, "more": "x"}
+    return base, {"timeout": 60, "environment": {}, "invokers": tuple(rules[1:]), "tags": tags}
+
+
 SAMPLES: dict[str, Callable[[Account, Path], Made]] = {
     "policy": a_policy, "role": a_role, "bucket": a_bucket, "object": an_object, "repository": a_repository,
     "log-group": a_log_group, "security-group": a_security_group, "cluster": a_cluster,
     "task-definition": a_task_definition, "parameter": a_parameter, "queue": a_queue, "topic": a_topic, "rule": a_rule,
+    "function": a_function,
 }  # fmt: skip
 
 

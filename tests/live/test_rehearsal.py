@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import bundle
 from tests.lab_client import LabHandle
 from tests.live.account import MODE, Budget
 from tests.live.cleanup import FINDERS, clean
@@ -17,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "rlive-rehearsal"
 SUITE = ("tests/live/test_contract.py", "tests/live/test_job.py")
 ALLOW = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'
-TRUST = '{"Version": "2012-10-17", "Statement": []}'
+LAMBDA = '{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}'
+TRUST = f'{{"Version": "2012-10-17", "Statement": [{LAMBDA}]}}'
 
 
 @pytest.mark.skipif(bool(MODE), reason="this is it")
@@ -56,6 +58,11 @@ def make(lab: LabHandle, prefix: str) -> None:
     lab.client("sqs").create_queue(QueueName=f"{prefix}-queue")
     topic = lab.client("sns").create_topic(Name=f"{prefix}-topic")["TopicArn"]
     lab.client("events").put_targets(Rule=f"{prefix}-rule", Targets=[{"Id": "1", "Arn": topic}])
+    role = iam.get_role(RoleName=f"{prefix}-role")["Role"]["Arn"]
+    lab.client("lambda").create_function(
+        FunctionName=f"{prefix}-function", Role=role, Code={"ZipFile": bundle.archive()}, Runtime=bundle.RUNTIME,
+        Handler=bundle.HANDLER,
+    )  # fmt: skip
     target = {"Arn": topic, "RoleArn": "arn:aws:iam::123456789012:role/x"}
     window = {"Mode": "OFF"}
     lab.client("scheduler").create_schedule(

@@ -18,14 +18,8 @@ from reconciler.kinds import KINDS
 from reconciler.permissions.needs import NEEDS
 from reconciler.permissions.parts import FREE, OPTIONAL, OTHERS, PARTS, UNSEEN
 
-WAYS = {
-    "aws.calls",
-    "aws.clients",
-    "aws.failures",
-    "aws.together",
-    "kinds.lambda_invokers",
-    "kinds.tags",
-}  # through which others call
+# Through which others call.
+WAYS = {"aws.calls", "aws.clients", "aws.failures", "aws.together", "kinds.lambda_invokers", "kinds.tags"}
 OF_IMAGE = {"image.manifest", "image.login", "image.source", "image.base"}
 PLACE = "reconciler/permissions/parts.py"
 READING = ("GetObject", "HeadObject")
