@@ -81,9 +81,8 @@ class Function:
             other=json.dumps(other) if other else "",
             tags={key: value for key, value in (reads[0].get("Tags") or {}).items() if not key.startswith("aws:")},
         )
-        failed = "Failed" in (live.get("State"), live.get("LastUpdateStatus"))
-        why = live.get("StateReason") or live.get("LastUpdateStatusReason") or "AWS doesn't say why"
-        return Observed(spec, {"arn": arn}, f"it has failed: {why}" if failed else "")
+        state = _state(live)
+        return Observed(spec, {"arn": arn, **state}, state.get("progress", ""))
 
     def create(self, aws: Aws, want: FunctionSpec) -> None:
         """Make it with its tags, then let others call it."""
@@ -127,6 +126,15 @@ def _request(want: FunctionSpec) -> dict[str, Any]:
         **({"Environment": {"Variables": want.environment}} if want.environment else {}),
         **({"DeadLetterConfig": {"TargetArn": want.dead_letters}} if want.dead_letters else {}),
     }  # fmt: skip
+
+
+def _state(live: Mapping[str, Any]) -> dict[str, str]:
+    """What AWS is still at with it, or has failed at."""
+    states = (live.get("State"), live.get("LastUpdateStatus"))
+    if "Failed" in states:
+        why = live.get("StateReason") or live.get("LastUpdateStatusReason") or "AWS doesn't say why"
+        return {"status": "FAILED", "progress": f"it has failed: {why}"}
+    return {"status": "PENDING"} if {"Pending", "InProgress"} & {*states} else {}
 
 
 def _defaults(name: str) -> dict[str, Any]:

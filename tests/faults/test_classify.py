@@ -7,6 +7,35 @@ import pytest
 from reconciler.aws.errors import BROKEN, DENIED, QUOTA, RULES, THROTTLING, Fault, classify
 from reconciler.aws.iam_actions import action_of
 
+INVALID, CONFLICT = "InvalidParameterValueException", "ResourceConflictException"
+ABSENT = "ResourceNotFoundException"
+ASSUME = "function cannot be assumed by Lambda."
+SEND = "execution role does not have permissions to call SendMessage on SQS"
+NOW = "The operation cannot be performed at this time."
+LAMBDA = [
+    ("lambda", "CreateFunction", INVALID, f"The role defined for the {ASSUME}", False, Fault.NOT_YET, 120),
+    ("lambda", "CreateFunction", INVALID, f"The provided {SEND}", False, Fault.NOT_YET, 120),
+    ("lambda", "CreateFunction", INVALID, "KMS key is invalid for CreateGrant", True, Fault.NOT_YET, 120),
+    ("lambda", "CreateFunction", INVALID, "Unzipped size must be smaller", True, Fault.OTHER, 120),
+    ("lambda", "CreateFunction", CONFLICT, "Function already exist: f", False, Fault.ALREADY_THERE, 120),
+    (
+        "lambda",
+        "AddPermission",
+        CONFLICT,
+        "The statement id (x) provided already exists.",
+        False,
+        Fault.ALREADY_THERE,
+        120,
+    ),
+    ("lambda", "AddPermission", CONFLICT, f"{NOW} in the following state: Pending", False, Fault.NOT_YET, 600),
+    ("lambda", "UpdateFunctionCode", CONFLICT, f"{NOW} An update is in progress", False, Fault.NOT_YET, 600),
+    ("lambda", "AddPermission", ABSENT, "Function not found: ...", True, Fault.NOT_YET, 120),
+    ("lambda", "AddPermission", ABSENT, "Function not found: ...", False, Fault.GONE, 120),
+    ("lambda", "GetPolicy", ABSENT, "", True, Fault.GONE, 120),
+    ("lambda", "CreateFunction", "TooManyRequestsException", "Rate exceeded", False, Fault.THROTTLED, 300),
+    ("lambda", "GetFunction", "ServiceException", "", False, Fault.BROKEN, 30),
+    ("lambda", "UpdateFunctionCode", "CodeStorageExceededException", "", False, Fault.OTHER, 120),
+]
 ROWS = [
     # service, operation, code, message, fresh, fault, budget
     ("iam", "CreateRole", "MalformedPolicyDocument", "Invalid principal in policy: ...", False, Fault.NOT_YET, 120),
@@ -83,6 +112,7 @@ ROWS = [
         Fault.NOT_YET,
         120,
     ),
+    *LAMBDA,
     ("ssm", "PutParameter", "ParameterAlreadyExists", "", False, Fault.ALREADY_THERE, 120),
     ("ssm", "PutParameter", "TooManyUpdates", "", False, Fault.NOT_YET, 120),
     ("dynamodb", "UpdateTable", "ResourceInUseException", "", False, Fault.NOT_YET, 120),

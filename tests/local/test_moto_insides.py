@@ -7,6 +7,8 @@ import inspect
 
 import pytest
 from moto import backends
+from moto.awslambda.models import LambdaBackend, LambdaFunction
+from moto.awslambda.policy import Policy as FunctionPolicy
 from moto.core import responses
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models import EC2Backend, ec2_backends
@@ -61,6 +63,9 @@ def test_the_version_is_the_one_pinned() -> None:
         (S3Backend, "delete_bucket_encryption"),
         (IAMBackend, "get_role_by_arn"),
         (IamResponse, "_dispatch"),
+        (LambdaBackend, "create_function update_function_configuration"),
+        (LambdaFunction, "get_configuration update_configuration update_function_code architectures"),
+        (FunctionPolicy, "add_statement"),
         (STSBackend, "assume_role"),
         (Rule, "send_to_targets"),
         (EventPattern, "get_pattern matches_event _flatten_dict"),
@@ -87,6 +92,7 @@ def test_names_are_there(owner: type, names: str) -> None:
         (LogGroup.__init__, "streams"),
         (Role.__init__, "policies managed_policies assume_role_policy_document"),
         (Policy.__init__, "versions default_version_id"),
+        (FunctionPolicy.__init__, "statements"),
         (STSBackend.__init__, "assumed_roles"),
         (AssumedRole.__init__, "access_key_id secret_access_key session_token"),
         (EventBridgeSchedulerBackend.__init__, "schedule_groups"),
