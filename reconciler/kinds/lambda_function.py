@@ -11,12 +11,12 @@ from pydantic import Field
 from reconciler import bundle
 from reconciler.aws.calls import Aws
 from reconciler.canonical import JsonText, StringSet
-from reconciler.errors import AwsError
+from reconciler.errors import Denied
 from reconciler.kinds import tags
 from reconciler.kinds.lambda_invokers import allow, disallow, invoker
 from reconciler.spec import Changes, Grants, Observed, SecretsByName, Spec, top, touches
 
-# What AWS fills in, with which whatever else others set is put right. The log group has the function's name.
+# What AWS fills in, and with which it is put right; the log group has the function's name.
 DEFAULTS: dict[str, Any] = {
     "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []}, "FileSystemConfigs": [], "KMSKeyArn": "",
     "TracingConfig": {"Mode": "PassThrough"}, "EphemeralStorage": {"Size": 512}, "SnapStart": {"ApplyOn": "None"},
@@ -54,15 +54,15 @@ class Function:
         return {one.spec.name: one for one in found if one is not None}
 
     def _read(self, aws: Aws, name: str) -> Observed[FunctionSpec] | None:
-        reads: list[Any] = aws.together(
-            lambda: aws.find("lambda", "GetFunction", FunctionName=name),
-            lambda: aws.find("lambda", "GetPolicy", FunctionName=name),
+        reads = aws.each(
+            lambda operation: aws.find("lambda", operation, FunctionName=name), ("GetFunction", "GetPolicy")
         )
         if reads[0] is None:
             return None
-        if refused := reads[0].get("TagsError"):  # without them it would pass for somebody else's
-            raise AwsError("lambda", "ListTags", refused["ErrorCode"], refused["Message"])
         live, arn = reads[0]["Configuration"], reads[0]["Configuration"]["FunctionArn"]
+        if refused := reads[0].get("TagsError"):  # without tags it would pass for somebody else's
+            hint = f"allow lambda:ListTags on {arn} to whoever runs this"
+            raise Denied("lambda", "ListTags", refused["ErrorCode"], refused["Message"], hint=hint)
         statements = json.loads((reads[1] or {}).get("Policy") or "{}").get("Statement", ())
         other = _other(live) | (reads[0].get("Concurrency") or {})
         spec = FunctionSpec(
@@ -81,13 +81,12 @@ class Function:
             other=json.dumps(other) if other else "",
             tags={key: value for key, value in (reads[0].get("Tags") or {}).items() if not key.startswith("aws:")},
         )
-        state = _state(live)
-        return Observed(spec, {"arn": arn, **state}, state.get("progress", ""))
+        return Observed(spec, {"arn": arn, **(state := _state(live))}, state.get("progress", ""))
 
     def create(self, aws: Aws, want: FunctionSpec) -> None:
         """Make it with its tags, then let others call it."""
-        code = {"ZipFile": bundle.archive()}
-        aws.call("lambda", "CreateFunction", **_request(want), Code=code, Tags=dict(want.tags), Publish=False)
+        what = {"Code": {"ZipFile": bundle.archive()}, "Tags": dict(want.tags), "Publish": False}
+        aws.call("lambda", "CreateFunction", **_request(want), **what)
         allow(aws, want.name, want.invokers)
 
     def update(self, aws: Aws, want: FunctionSpec, seen: Observed[FunctionSpec], changes: Changes) -> None:
@@ -95,10 +94,10 @@ class Function:
         name, other = want.name, json.loads(seen.spec.other or "{}")
         disallow(aws, name, {*seen.spec.invokers} - {*want.invokers})
         if touches(changes, "code") or "Architectures" in other:
-            code = {"ZipFile": bundle.archive(), "Architectures": ARCHITECTURES}
-            aws.call("lambda", "UpdateFunctionCode", FunctionName=name, **code)
+            what = {"ZipFile": bundle.archive(), "Architectures": ARCHITECTURES}
+            aws.call("lambda", "UpdateFunctionCode", FunctionName=name, **what)
         if {top(change.path) for change in changes} - {"code", "invokers", "tags"}:
-            back = {key: _defaults(name)[key] for key in other.keys() & _defaults(name).keys()}
+            back = {key: value for key, value in _defaults(name).items() if key in other}
             emptied = {
                 **({} if want.environment else {"Environment": {"Variables": {}}}),
                 **({} if want.dead_letters else {"DeadLetterConfig": {"TargetArn": ""}}),
@@ -108,10 +107,9 @@ class Function:
         if "ReservedConcurrentExecutions" in other:
             aws.find("lambda", "DeleteFunctionConcurrency", FunctionName=name)
         if touches(changes, "tags"):
-            arn = seen.attributes["arn"]
             if missing := tags.removed(want.tags, seen.spec.tags):
-                aws.call("lambda", "UntagResource", Resource=arn, TagKeys=missing)
-            aws.call("lambda", "TagResource", Resource=arn, Tags=dict(want.tags))
+                aws.call("lambda", "UntagResource", Resource=seen.attributes["arn"], TagKeys=missing)
+            aws.call("lambda", "TagResource", Resource=seen.attributes["arn"], Tags=dict(want.tags))
         allow(aws, name, {*want.invokers} - {*seen.spec.invokers})
 
     def delete(self, aws: Aws, seen: Observed[FunctionSpec]) -> None:
@@ -130,11 +128,11 @@ def _request(want: FunctionSpec) -> dict[str, Any]:
 
 def _state(live: Mapping[str, Any]) -> dict[str, str]:
     """What AWS is still at with it, or has failed at."""
-    states = (live.get("State"), live.get("LastUpdateStatus"))
+    states = {live.get("State"), live.get("LastUpdateStatus")}
     if "Failed" in states:
         why = live.get("StateReason") or live.get("LastUpdateStatusReason") or "AWS doesn't say why"
         return {"status": "FAILED", "progress": f"it has failed: {why}"}
-    return {"status": "PENDING"} if {"Pending", "InProgress"} & {*states} else {}
+    return {"status": "PENDING"} if {"Pending", "InProgress"} & states else {}
 
 
 def _defaults(name: str) -> dict[str, Any]:
