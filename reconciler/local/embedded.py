@@ -29,6 +29,7 @@ from reconciler.local.behaviour import Behaviour  # noqa: E402
 from reconciler.local.docker_runner import LocalRunner  # noqa: E402
 from reconciler.local.ecs_services import ServiceOperations  # noqa: E402
 from reconciler.local.ecs_tasks import TaskOperations  # noqa: E402
+from reconciler.local.functions import Functions  # noqa: E402
 from reconciler.local.identities import Identities, Identity  # noqa: E402
 from reconciler.local.keep_alive import KeepAliveHandler  # noqa: E402
 from reconciler.local.schedules import Schedules  # noqa: E402
@@ -60,6 +61,7 @@ class Embedded:
         runner = LocalRunner(home / "images", corrections.find_digest)
         self._events = TaskEvents()
         self._schedules = Schedules(endpoint_url)
+        self._functions = Functions(home / "functions", endpoint_url, self._identities)
         self.agent = Agent(home / "tasks", endpoint_url, runner, self._identities, self._task_changed)
         self.runner_name = "process"  # until `warm` has asked: a Docker engine takes a while to answer
         self._operations = TaskOperations(self.agent, self.behaviour)
@@ -68,7 +70,7 @@ class Embedded:
         self._service_operations.install()
         ecs_control.install()
         corrections.install()
-        rules.install()
+        rules.install(self._functions)
         self._schedules.start()
 
     def _task_changed(self, task: Task) -> None:
@@ -85,11 +87,13 @@ class Embedded:
     def close(self) -> None:
         """End the tasks that run."""
         self._schedules.close()
+        self._functions.stop()
         self._service_operations.services.reset()
         self.agent.kill_all()
 
     def reset(self) -> None:
         """Forget everything: tasks (ended first), resources, client tokens, rules, images."""
+        self._functions.stop()
         self._service_operations.services.reset()
         self.agent.kill_all()
         self._operations.reset()

@@ -93,40 +93,42 @@ def refusal(identity: Identity, action: str, resource: str, context: Context | N
 
 
 class Identities:
-    """The credentials that running tasks have. Safe for many threads."""
+    """The credentials that running tasks and functions have. Safe for many threads."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, tuple[Identity, AssumedRole]] = {}
-        self._by_task: dict[str, str] = {}
+        self._by_session: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def issue(self, task: Task) -> dict[str, str]:
         """Environment variables with the task role's credentials; none for a task without a role."""
         role_arn = task_role(task)
-        if role_arn is None:
-            return {}
+        return self.assume(role_arn, task.id) if role_arn else {}
+
+    def assume(self, role_arn: str, session: str) -> dict[str, str]:
+        """Environment variables with a role's credentials, until `release`."""
         account_id = role_arn.split(":")[4]
         role = sts_backends[account_id][PARTITION].assume_role(
-            region_name=task.launch.region,
-            role_session_name=task.id,
+            region_name="us-east-1",
+            role_session_name=session,
             role_arn=role_arn,
             policy="",
             duration=SESSION_SECONDS,
             external_id="",
         )
         with self._lock:
-            self._by_key[role.access_key_id] = (Identity(account_id, role_arn, task.id), role)
-            self._by_task[task.id] = role.access_key_id
+            self._by_key[role.access_key_id] = (Identity(account_id, role_arn, session), role)
+            self._by_session[session] = role.access_key_id
         return {
             "AWS_ACCESS_KEY_ID": role.access_key_id,
             "AWS_SECRET_ACCESS_KEY": role.secret_access_key,
             "AWS_SESSION_TOKEN": role.session_token,
         }
 
-    def revoke(self, task: Task) -> None:
-        """Take the task's credentials back."""
+    def release(self, session: str) -> None:
+        """Take its credentials back."""
         with self._lock:
-            key = self._by_task.pop(task.id, None)
+            key = self._by_session.pop(session, None)
             identity, role = self._by_key.pop(key, (None, None)) if key else (None, None)
         if identity is None or key is None:
             return

@@ -59,4 +59,4 @@ class Preparer:
     def clean_up(self, task: Task, spec: TaskSpec) -> None:
         """Remove what is left of a task that has ended, its credentials included."""
         self.runner.remove(spec)
-        self._identities.revoke(task)
+        self._identities.release(task.id)

@@ -1,115 +1,49 @@
 """EventBridge's rules and SNS's subscriptions, put right where moto's differ from AWS's in what matters here.
 
-Rules send to SNS topics whose policy lets this very rule, leave alone what is disabled, look into lists of objects
-(`detail.containers.exitCode`), and fill in an input template as EventBridge does. An e-mail address stays unconfirmed
-until ConfirmSubscription is called; since nobody reads mails here, its token is the address.
+Rules call functions whose policy lets this very rule, and leave alone what is disabled. An e-mail address stays
+unconfirmed until ConfirmSubscription is called; since nobody reads mails here, its token is the address.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.events.models import EventPattern, Rule
-from moto.sns.models import SNSBackend, Subscription, sns_backends
+from moto.events.models import Rule
+from moto.sns.models import SNSBackend, Subscription
 from moto.sns.responses import SNSResponse
 
-from reconciler.permissions.judge import decide
+from reconciler.local.functions import Functions
 
 PENDING = "PendingConfirmation"
-VARIABLE = re.compile(r"<([\w.-]+)>")
 
 
-def install() -> None:
+def install(functions: Functions) -> None:
     """Put all of it into moto."""
-    _rules_send_to_topics()
-    _patterns_look_into_lists()
+    _rules_call_functions(functions)
     _addresses_are_confirmed()
 
 
-def _rules_send_to_topics() -> None:
+def _rules_call_functions(functions: Functions) -> None:
     original: Any = Rule.send_to_targets
 
     def send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:
         pattern = self.event_pattern
         if self.state != "ENABLED" or not pattern.get_pattern() or not pattern.matches_event(original_event):
             return
-        targets = self.targets
-        for target in targets:
-            if target["Arn"].split(":")[2] == "sns":
-                _send_to_topic(self, target, original_event)
-        others = [target for target in targets if target["Arn"].split(":")[2] != "sns"]
+        rule, others = str(self.arn), []
+        for target in self.targets:
+            if target["Arn"].split(":")[2] != "lambda":
+                others.append(target)
+            elif why := functions.call(str(target["Arn"]), original_event, rule):
+                print(f"rule {self.name}: {why}", file=sys.stderr)  # noqa: T201 - the server's log
         if others:
             twin = object.__new__(type(self))
             twin.__dict__.update(self.__dict__, targets=others)
             original(twin, original_event, transform_input)
 
     Rule.send_to_targets = send_to_targets  # type: ignore[method-assign]
-
-
-def _send_to_topic(rule: Any, target: dict[str, Any], event: Any) -> None:
-    arn = str(target["Arn"])
-    topic = sns_backends[arn.split(":")[4]][arn.split(":")[3]].topics.get(arn)
-    if topic is None or not _may_publish(topic.policy, str(rule.arn), arn):
-        why = "is not there" if topic is None else "has no policy that lets events.amazonaws.com publish"
-        print(f"rule {rule.name}: the topic {arn} {why}", file=sys.stderr)  # noqa: T201 - the server's log
-        return
-    message = json.dumps(event)
-    if "Input" in target:
-        message = str(target["Input"])
-    elif transformer := target.get("InputTransformer"):
-        message = fill(transformer["InputTemplate"], transformer.get("InputPathsMap") or {}, event)
-    topic.publish(message)
-
-
-def fill(template: str, paths: Mapping[str, str], event: Mapping[str, Any]) -> str:
-    """An input template with its variables filled in: as JSON, or inside of quotes as text.
-
-    Raises ValueError when that makes no JSON, as EventBridge then delivers nothing.
-    """
-    from jsonpath_ng.ext.parser import parse
-
-    def value(match: re.Match[str]) -> str:
-        found = parse(paths[match[1]]).find(event) if match[1] in paths else []
-        inside = template[: match.start()].replace('\\"', "").count('"') % 2 == 1
-        if not found:
-            return ""
-        return str(found[0].value) if inside else json.dumps(found[0].value)
-
-    filled = VARIABLE.sub(value, template)
-    json.loads(filled)
-    return filled
-
-
-def _may_publish(policy: Any, rule: str, topic: str) -> bool:
-    document = json.loads(policy) if isinstance(policy, str) else policy
-    statements = (document or {}).get("Statement") or []
-    mine = []
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal")
-        services = principal.get("Service") if isinstance(principal, dict) else None
-        if "events.amazonaws.com" in (services if isinstance(services, list) else [services]):
-            mine.append(statement)
-    return decide([{"Statement": mine}], "sns:Publish", topic, {"aws:sourcearn": rule}) == "allowed"
-
-
-def _patterns_look_into_lists() -> None:
-    original: Any = EventPattern._flatten_dict
-
-    def flatten(node: Any, prefix: str = "", result: dict[str, Any] | None = None) -> dict[str, Any]:
-        found: dict[str, Any] = original(node, prefix, result)
-        for key, value in list(found.items()):
-            if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-                for item in value:
-                    for name, part in original(item, key).items():
-                        found.setdefault(name, []).append(part)
-        return found
-
-    EventPattern._flatten_dict = staticmethod(flatten)  # type: ignore[method-assign]
 
 
 def _addresses_are_confirmed() -> None:

@@ -19,6 +19,7 @@ from moto.core.exceptions import ServiceException
 from moto.ecs.models import ecs_backends
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, scheduler_backends
 
+from reconciler.local.clients import client
 from reconciler.local.identities import Identity, refusal, why_not_assumable
 from reconciler.local.schedule_times import AT, is_due
 
@@ -91,8 +92,8 @@ class Schedules:
         try:
             service, operation, params = _request(schedule)
             _check_role(backend, schedule, f"{service}:{operation}", params)
-            client = self._client(service, backend.region_name)
-            client._make_api_call(operation, _with_api_names(client, operation, params))
+            api = client(service, backend.region_name, self._endpoint_url)
+            api._make_api_call(operation, _with_api_names(api, operation, params))
         except (ClientError, BotoCoreError, ScheduleFailed, ServiceException, ValueError, KeyError) as error:
             print(f"schedule {schedule.name}: {error}", file=sys.stderr)  # noqa: T201 - the server's log
             queue = (target.get("DeadLetterConfig") or {}).get("Arn")
@@ -101,7 +102,7 @@ class Schedules:
 
     def _dead_letter(self, backend: EventBridgeSchedulerBackend, queue: str, schedule: Schedule, why: str) -> None:
         _, _, _, region, _, name = queue.split(":", 5)
-        sqs = self._client("sqs", region)
+        sqs = client("sqs", region, self._endpoint_url)
         role = str(schedule.target.get("RoleArn", ""))
         # Scheduler sends as the schedule's own role, which therefore has to be there and allowed to.
         if why_not_assumable(role, SERVICE) or refusal(
@@ -120,17 +121,6 @@ class Schedules:
             sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
         except (ClientError, BotoCoreError) as error:
             print(f"schedule {schedule.name}: dead-letter queue: {error}", file=sys.stderr)  # noqa: T201
-
-    def _client(self, service: str, region: str) -> Any:
-        import boto3
-
-        return boto3.session.Session().client(
-            service,
-            region_name=region,
-            endpoint_url=self._endpoint_url,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - moto takes any
-        )
 
 
 def _all() -> Iterator[tuple[EventBridgeSchedulerBackend, Schedule]]:

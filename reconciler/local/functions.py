@@ -1,0 +1,160 @@
+"""AWS Lambda of the embedded AWS, as far as EventBridge calls it: a function runs as a process, as its own role.
+
+It is called without waiting, as EventBridge does it: again at once, twice, when it fails (AWS waits a minute, then
+two), and what then failed goes to its dead-letter queue. What it prints is in its log group.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import uuid
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from moto.awslambda.models import LambdaFunction, lambda_backends
+from moto.logs.models import logs_backends
+
+from reconciler.local.clients import client
+from reconciler.local.identities import Identities, Identity, refusal, why_not_assumable
+
+SERVICE = "lambda.amazonaws.com"
+TRIES = 3
+BOOT = """\
+import importlib, json, sys
+sys.path.insert(0, sys.argv[1])
+module, _, name = sys.argv[2].rpartition(".")
+getattr(importlib.import_module(module), name)(json.load(sys.stdin), None)
+"""
+
+
+class Functions:
+    """Runs functions. home: where their files are while they run."""
+
+    def __init__(self, home: Path, endpoint_url: str, identities: Identities) -> None:
+        self._home, self._endpoint_url, self._identities = home, endpoint_url, identities
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def call(self, arn: str, event: dict[str, Any], source: str) -> str:
+        """Have a function called with an event, for the rule `source`. Returns why not, or nothing."""
+        function: LambdaFunction | None = lambda_backends[arn.split(":")[4]][arn.split(":")[3]].get_function_by_arn(arn)
+        if function is None:
+            return f"the function {arn} is not there"
+        if not _may_call(function, source):
+            return f"the function {arn} has no policy that lets {source} call it"
+        threading.Thread(target=self._see_through, args=(function, event), name=arn, daemon=True).start()
+        return ""
+
+    def stop(self) -> None:
+        """Kill what runs."""
+        for process in list(self._running):
+            process.kill()
+
+    def _see_through(self, function: LambdaFunction, event: dict[str, Any]) -> None:
+        why = ""
+        for _ in range(TRIES):
+            why = self._run(function, event)
+            if not why:
+                return
+            print(f"function {function.function_name}: {why}", file=sys.stderr)  # noqa: T201 - the server's log
+        self._dead_letter(function, event, why)
+
+    def _run(self, function: LambdaFunction, event: dict[str, Any]) -> str:
+        """Run it once. Returns why it failed, or nothing."""
+        if why := why_not_assumable(str(function.role), SERVICE):
+            return why
+        request = str(uuid.uuid4())
+        folder = self._home / request
+        try:
+            zipfile.ZipFile(io.BytesIO(function.code_bytes)).extractall(folder)
+            began = time.time()
+            output, code = self._process(function, event, folder, request)
+            _log(function, request, output, began)
+            lines = output.decode("utf-8", "replace").strip().splitlines()
+            return "" if code == 0 else lines[-1] if lines else f"it ended with {code}"
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _process(
+        self, function: LambdaFunction, event: dict[str, Any], folder: Path, request: str
+    ) -> tuple[bytes, int]:
+        """(what it printed, exit code)."""
+        environment = {
+            "PATH": os.environ.get("PATH", ""),
+            "HOME": str(folder),
+            "AWS_REGION": function.region,
+            "AWS_DEFAULT_REGION": function.region,
+            "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
+            "AWS_ENDPOINT_URL": self._endpoint_url,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+            **self._identities.assume(str(function.role), request),
+            **function.environment_vars,
+        }
+        try:
+            process = subprocess.Popen(  # noqa: S603 - this very Python, with our own arguments
+                [sys.executable, "-c", BOOT, str(folder), str(function.handler)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=folder,
+                start_new_session=True,
+            )  # fmt: skip
+            self._running.add(process)
+            try:
+                output, _ = process.communicate(json.dumps(event).encode(), timeout=int(function.timeout))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                output, _ = process.communicate()
+                output += f"Task timed out after {function.timeout} seconds".encode()
+            finally:
+                self._running.discard(process)
+        finally:
+            self._identities.release(request)
+        return output, process.returncode
+
+    def _dead_letter(self, function: LambdaFunction, event: dict[str, Any], why: str) -> None:
+        """Send it as the function's role, if that may."""
+        queue = str(function.get_configuration().get("DeadLetterConfig", {}).get("TargetArn", ""))
+        if not queue or refusal(_identity(function), "sqs:SendMessage", queue):
+            return
+        sqs = client("sqs", queue.split(":")[3], self._endpoint_url)
+        attributes = {"ErrorMessage": {"DataType": "String", "StringValue": why or "it gave no reason"}}
+        try:
+            url = sqs.get_queue_url(QueueName=queue.split(":")[5])["QueueUrl"]
+            sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event), MessageAttributes=attributes)
+        except (ClientError, BotoCoreError) as error:
+            print(f"function {function.function_name}: dead-letter queue: {error}", file=sys.stderr)  # noqa: T201
+
+
+def _may_call(function: LambdaFunction, rule: str) -> bool:
+    """Whether a statement of its policy lets EventBridge call it for this rule, or for all."""
+    for statement in function.policy.statements:
+        source = (statement.get("Condition") or {}).get("ArnLike", {}).get("AWS:SourceArn", rule)
+        if statement["Principal"] == {"Service": "events.amazonaws.com"} and source == rule:
+            return True
+    return False
+
+
+def _log(function: LambdaFunction, request: str, output: bytes, began: float) -> None:
+    """Into its log group, if that is there and its role may."""
+    backend, group = logs_backends[function.account_id][function.region], str(function.logs_group_name)
+    stream = f"{time.strftime('%Y/%m/%d', time.gmtime(began))}/[$LATEST]{request.replace('-', '')}"
+    where = f"arn:aws:logs:{function.region}:{function.account_id}:log-group:{group}:log-stream:{stream}"
+    if group not in backend.groups or refusal(_identity(function), "logs:PutLogEvents", where):
+        return
+    with contextlib.suppress(Exception):  # the group is deleted at this moment
+        backend.create_log_stream(group, stream)
+        lines = output.decode("utf-8", "replace").splitlines() or ["(it printed nothing)"]
+        moment = int(began * 1000)
+        backend.put_log_events(group, stream, [{"timestamp": moment, "message": line} for line in lines])
+
+
+def _identity(function: LambdaFunction) -> Identity:
+    return Identity(str(function.account_id), str(function.role), str(function.function_name))
