@@ -16,7 +16,9 @@ from pathlib import Path
 HANDLER = "reconciler.watcher.handler.handle"
 RUNTIME = "python3.13"
 MODULES = (
-    "__init__", "errors", "prices", "run/__init__", "run/judge", "run/retry", "watcher/__init__", "watcher/handler",
+    "__init__", "errors", "keys", "prices", "watched",
+    *(f"run/{one}" for one in ("__init__", "hook", "judge", "message", "retry", "stop_schedule", "tasks")),
+    *(f"watcher/{one}" for one in ("__init__", "aws", "handler", "record", "retry", "tell")),
 )  # fmt: skip
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with
 

@@ -21,12 +21,13 @@ from reconciler.errors import Denied, MissingPermissions, ReconcilerError
 from reconciler.facts import Facts, read_facts
 from reconciler.given import read_given
 from reconciler.image.kind import ImageKind
+from reconciler.keys import RUNS
 from reconciler.kinds import KINDS, Object
 from reconciler.permissions import policies, preflight
 from reconciler.permissions.needs import ANYWHERE, NEEDS, statements
 from reconciler.permissions.parts import APPLY, COMMANDS, OPTIONAL, PARTS, PLAN, RUN
 from reconciler.record import read_record
-from reconciler.resource_names import RUNS, Names
+from reconciler.resource_names import Names
 from reconciler.wanted import resources
 
 ALWAYS_TRIED = frozenset(action for actions in OPTIONAL.values() for action in actions)

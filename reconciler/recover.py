@@ -16,8 +16,8 @@ from reconciler.deployment import Deployment
 from reconciler.errors import Denied
 from reconciler.image.kind import ImageSpec
 from reconciler.inventory import NAMES, owned
+from reconciler.keys import RUNS
 from reconciler.kinds import ObjectSpec
-from reconciler.lower import RUNS
 from reconciler.plan import owned as owned_here
 from reconciler.record import read_record
 from reconciler.spec import Address, Observed

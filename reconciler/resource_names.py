@@ -8,8 +8,6 @@ from reconciler.config import Deploy
 from reconciler.facts import Facts
 from reconciler.spec import OWNER_TAG
 
-RUNS = "runs"  # where in the bucket runs are recorded and write to
-
 
 @dataclass(frozen=True)
 class Names:
@@ -74,9 +72,10 @@ class Names:
         notify = self.deploy.notify
         return self.arn("sns", str(notify.topic if notify else f"{self.deploy.name}-runs"))
 
-    def rule(self, result: str) -> str:
-        """The rule that tells of scheduled runs that end with `success` or `failure`."""
-        return f"{self.deploy.name}-schedule-{result}"
+    @property
+    def watcher_rule(self) -> str:
+        """The rule that calls it when a task of the schedule runs or has ended."""
+        return f"{self.deploy.name}-schedule-tasks"
 
     @property
     def watcher(self) -> str:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,8 +147,6 @@ def deployment(
 ) -> Deployment:
     """Read what the plan starts from."""
     checking = options.module in ("plan", "apply")
-    for text in _without_a_watcher(where.deploy) if checking else ():
-        terminal.note(terminal.fold("note: ", text))
     return prepare(
         where.deploy,
         aws,
@@ -161,17 +159,6 @@ def deployment(
         plan_file=Path(out) if (out := getattr(options, "out", None)) else None,
         command=options.module,
     )
-
-
-def _without_a_watcher(deploy: Deploy) -> Iterator[str]:
-    """What the file asks for and the schedule's runs don't get."""
-    if deploy.schedule and deploy.notify and not deploy.notify.subscriptions:
-        yield (
-            "nobody is told how the schedule's runs end: they have no watcher who could call notify.webhook; "
-            "add notify.email or notify.subscribers, which AWS itself sends to"
-        )
-    if deploy.schedule and deploy.run.max_duration:
-        yield "the schedule's runs may take longer than run.max_duration: it holds for those that `apply` launches"
 
 
 def plan_options(options: Namespace, graph_addresses: list[Address]) -> Options:

@@ -13,7 +13,7 @@ from reconciler.facts import Facts, check_account
 from reconciler.lower import Names
 from reconciler.run.logs import TaskLog
 from reconciler.run.record import Run, Runs
-from reconciler.run.scheduled import scheduled_runs
+from reconciler.run.scheduled import with_scheduled
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Past:
 
     where: Target
     aws: Aws
+    names: Names
     runs: Runs
 
     def find(self, run_id: str) -> Run:
@@ -38,13 +39,8 @@ class Past:
 
     def all(self) -> list[Run]:
         """Every run, newest first: the recorded ones, and those of the schedule that ECS still knows."""
-        recorded, scheduled = self.aws.together(
-            self.runs.all, lambda: scheduled_runs(self.aws, self.where.deploy, self.runs)
-        )
-        over = {run.id for run in recorded if run.state.over}
-        newer = [run for run in scheduled if run.id not in over]
-        kept = [run for run in recorded if run.id not in {one.id for one in newer}]
-        return sorted([*kept, *newer], key=lambda run: run.created, reverse=True)
+        found = with_scheduled(self.aws, self.names, self.runs)
+        return sorted(found, key=lambda run: run.created, reverse=True)
 
     def log(self, run: Run, number: int = 0) -> TaskLog:
         """The log of a run's newest attempt, or of that with this number."""
@@ -64,4 +60,4 @@ def past(options: Namespace, terminal: Terminal, *, read_only: bool = True) -> P
     # The bucket's name may hold the account's id; nothing else of the account matters here.
     account = "" if where.deploy.data.bucket.name else aws.account
     names = Names(where.deploy, Facts(account, aws.partition, "", ()))
-    return Past(where, aws, Runs(aws, names.bucket))
+    return Past(where, aws, names, Runs(aws, names.bucket))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import replace
 
 from reconciler.cli.common import deployment, target
 from reconciler.cli.runs_common import Past
@@ -13,11 +12,9 @@ from reconciler.cli.task import copy_results, report, say_shown
 from reconciler.cli.task import watch as watch_task
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import exit_code, verdict
-from reconciler.config.schema import Retry
-from reconciler.deployment import Deployment
 from reconciler.errors import UserError
 from reconciler.run.job import launch_of
-from reconciler.run.record import Run, Runs, State
+from reconciler.run.record import Runs, State
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -27,7 +24,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     on_interrupt(where.stop.set)
     here = deployment(where, where.aws(terminal), terminal, options)
     runs = Runs(here.aws, here.names.bucket)
-    past = Past(where, here.aws, runs)
+    past = Past(where, here.aws, here.names, runs)
     found = past.find(options.run)
     if found.state.over:
         log, shown = past.log(found), Shown(where.base, found.id)
@@ -36,7 +33,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         log.read(lambda container, text, timestamp: terminal.say(f"  | {text}"))
         shown.forget()
         if found.schedule:
-            runs.put(found)  # ECS forgets it within the hour
+            runs.put(found)  # ECS forgets it within the hour; it is there already unless the function failed
         if found.state is State.SUCCEEDED:
             copy_results(terminal, where, here, runs, found)
         report(terminal, where, here, found)
@@ -50,19 +47,9 @@ def run(options: Namespace, terminal: Terminal) -> int:
             raise UserError(f"{missing.args[0]} isn't there any more", hint="run `apply`") from None
         if not found.attempts or (found.attempts[-1].event is None and not found.task_arn):
             raise UserError(f"run {found.id} was never launched", hint="run `apply`: it launches it")
-        if found.schedule:
-            here = _once(here, found)
         found, code = watch_task(
             terminal, where, here, runs, launch, found, options.on_interrupt, from_start=options.from_start
         )
     if options.json:
         terminal.json({"version": 1, "verdict": verdict(found, code), "run": found.model_dump(mode="json")})
     return code
-
-
-def _once(here: Deployment, run: Run) -> Deployment:
-    """The deployment without retries: a scheduled run isn't launched again because somebody looks at it."""
-    never = here.deploy.run.model_copy(
-        update={"retry": Retry(no_capacity=0, interruption=0), "capacity": (run.attempts[-1].provider,)}
-    )
-    return replace(here, deploy=here.deploy.model_copy(update={"run": never}))

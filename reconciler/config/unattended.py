@@ -62,7 +62,7 @@ class Notify(Section):
 
 
 class Schedule(Section):
-    """Runs that AWS starts by itself. `run.retry` and `run.max_duration` don't hold for them."""
+    """Runs that AWS starts by itself, and a function that watches them."""
 
     when: Annotated[str, names.EXPRESSION] = Field(
         description="`rate(1 day)`, or `cron(MINUTE HOUR DAY MONTH WEEKDAY YEAR)`.", examples=["cron(0 6 * * ? *)"]

@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
-
 from reconciler.aws.calls import Aws
 from reconciler.canonical import JsonText
 from reconciler.errors import AwsError
@@ -16,13 +14,11 @@ from reconciler.spec import Changes, Grants, Observed, Spec, Value, touches
 
 
 class RuleTarget(Value):
-    """Where events go, and what of them: `template` with the parts of the event that `paths` names."""
+    """Where events go."""
 
     id: str
     arn: str
-    paths: dict[str, str] = Field({})
-    template: str = ""
-    other: JsonText = ""  # everything else that it has
+    other: JsonText = ""  # everything else that it has: what is made of an event, for instance
 
     @property
     def identity(self) -> str:
@@ -110,23 +106,12 @@ def _rule(want: RuleSpec) -> dict[str, Any]:
 
 
 def _target(live: Mapping[str, Any]) -> RuleTarget:
-    transformer = live.get("InputTransformer") or {}
-    rest = {key: value for key, value in live.items() if key not in ("Id", "Arn", "InputTransformer")}
-    return RuleTarget(
-        id=live["Id"],
-        arn=live["Arn"],
-        paths=transformer.get("InputPathsMap") or {},
-        template=transformer.get("InputTemplate", ""),
-        other=json.dumps(rest) if rest else "",
-    )
+    rest = {key: value for key, value in live.items() if key not in ("Id", "Arn")}
+    return RuleTarget(id=live["Id"], arn=live["Arn"], other=json.dumps(rest) if rest else "")
 
 
 def _put(aws: Aws, rule: str, targets: Iterable[RuleTarget]) -> None:
-    entries = []
-    for one in targets:
-        transformer = {"InputPathsMap": one.paths, "InputTemplate": one.template}
-        rest = json.loads(one.other or "{}")
-        entries.append({"Id": one.id, "Arn": one.arn, **({"InputTransformer": transformer} if one.template else rest)})
+    entries = [{"Id": one.id, "Arn": one.arn, **json.loads(one.other or "{}")} for one in targets]
     if entries:
         _whole("PutTargets", aws.call("events", "PutTargets", Rule=rule, Targets=entries))
 

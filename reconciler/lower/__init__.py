@@ -32,7 +32,6 @@ from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.parameters import needs, parameters, secret_statements, secrets, variables
 from reconciler.lower.service import launch_types, requirements, service
 from reconciler.permissions.policies import EXECUTION_POLICY as EXECUTION_POLICY
-from reconciler.resource_names import RUNS as RUNS
 from reconciler.resource_names import Names as Names
 from reconciler.spec import PROTECT_TAG, Address, Ref, Spec
 

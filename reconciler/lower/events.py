@@ -1,4 +1,4 @@
-"""What works when nobody watches: the schedule that starts runs, and the rules and the topic that tell of them. Pure.
+"""What works when nobody is there: the schedule that starts runs, and the topic that tells of them. Pure.
 
 Who tells of which run: docs/decisions/notify.md.
 """
@@ -13,15 +13,15 @@ from reconciler.canonical import policy
 from reconciler.config.schema import Notify, Schedule
 from reconciler.config.service import FARGATE
 from reconciler.graph import Node
-from reconciler.kinds import QueueSpec, RoleSpec, RuleSpec, ScheduleSpec, TopicSpec
-from reconciler.kinds.events_rule import RuleTarget
-from reconciler.resource_names import RUNS, Names
+from reconciler.keys import SCHEDULED, output_prefix
+from reconciler.kinds import QueueSpec, RoleSpec, ScheduleSpec, TopicSpec
+from reconciler.lower.watcher import watcher
+from reconciler.resource_names import Names
 from reconciler.spec import OWNER_TAG, Address, Ref
 
 SCHEDULER = "scheduler.amazonaws.com"
 KEPT = 14 * 86400  # seconds for which a launch that failed is kept: as long as SQS keeps anything
 EXECUTION = "<aws.scheduler.execution-id>"  # Scheduler puts the id of each launch in its place
-SCHEDULED = "scheduled-"  # how the ids of scheduled runs begin
 
 
 def scheduler_role(
@@ -46,8 +46,9 @@ def unattended(names: Names) -> Iterator[Node]:
     deploy = names.deploy
     if deploy.schedule:
         yield from _schedule(names, deploy.schedule)
+        yield from watcher(names)
     if deploy.notify and deploy.notify.subscriptions:
-        yield from _notify(names, deploy.notify, told=deploy.schedule is not None)
+        yield _topic(names, deploy.notify)
 
 
 def _schedule(names: Names, schedule: Schedule) -> Iterator[Node]:
@@ -70,7 +71,7 @@ def _schedule(names: Names, schedule: Schedule) -> Iterator[Node]:
     yield scheduler_role(names, names.schedule_role, "Starts the scheduled runs", "launch", statements)
     group = Address("security-group", str(deploy.network.security_group.name))
     run_id = f"{SCHEDULED}{EXECUTION}"
-    given = {"RUN_ID": run_id, "OUTPUT_URI": f"s3://{names.bucket}/{RUNS}/{run_id}/output"}
+    given = {"RUN_ID": run_id, "OUTPUT_URI": f"s3://{names.bucket}/{output_prefix(run_id)}"}
     container = {
         "name": task.container,
         "environment": [{"name": key, "value": value} for key, value in sorted(given.items())],
@@ -103,61 +104,7 @@ def _schedule(names: Names, schedule: Schedule) -> Iterator[Node]:
     yield Node(spec, needs)
 
 
-def _notify(names: Names, notify: Notify, *, told: bool) -> Iterator[Node]:
-    """The topic and, where a schedule starts runs, the rules that tell of them."""
-    results = [result for result in ("success", "failure") if notify.on in (result, "both")] if told else []
-    rules = {result: names.rule(result) for result in results}
-    allow = {
-        "Sid": "Rules", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish",
-        "Resource": names.topic,
-        "Condition": {"ArnEquals": {"aws:SourceArn": [names.arn("events", f"rule/{name}") for name in rules.values()]}},
-    }  # fmt: skip
-    topic = Address("topic", str(notify.topic))
-    yield Node(
-        TopicSpec(
-            name=topic.name,
-            policy=policy({"Version": "2012-10-17", "Statement": [allow]} if rules else {"Version": "2012-10-17"}),
-            subscriptions=notify.subscriptions,
-            tags=names.tags,
-        )
-    )
-    for result, name in rules.items():
-        spec = RuleSpec(
-            name=name,
-            pattern=json.dumps(pattern(names, result)),
-            description=f"Tells of scheduled runs of {names.deploy.name} that end with {result}",
-            targets=(_target(names, result),),
-            tags=names.tags,
-        )
-        yield Node(spec, (topic,))
-
-
-def pattern(names: Names, result: str) -> dict[str, Any]:
-    """The events of scheduled tasks that end like this: with exit code 0, or with another or none."""
-    code: list[Any] = [0] if result == "success" else [{"anything-but": [0]}, {"exists": False}]
-    return {
-        "source": ["aws.ecs"],
-        "detail-type": ["ECS Task State Change"],
-        "detail": {
-            "clusterArn": [names.arn("ecs", f"cluster/{names.deploy.cluster.name}")],
-            "lastStatus": ["STOPPED"],
-            "group": [names.schedule],
-            "containers": {"exitCode": code},
-        },
-    }
-
-
-def _target(names: Names, result: str) -> RuleTarget:
-    """What is sent: JSON, since only there EventBridge quotes what it fills in."""
-    said = "succeeded" if result == "success" else "failed"
-    text = {"message": f"{names.deploy.name}: a scheduled run {said}", "deploy": names.deploy.name, "result": said}
-    paths = {
-        "task": "$.detail.taskArn", "code": "$.detail.stopCode", "reason": "$.detail.stoppedReason",
-        "stopped": "$.detail.stoppedAt", "containers": "$.detail.containers",
-    }  # fmt: skip
-    fields = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in text.items()]
-    fields += [f'"{key}": <{name}>' for key, name in (
-        ("task", "task"), ("stop_code", "code"), ("reason", "reason"), ("stopped", "stopped"),
-        ("containers", "containers"),
-    )]  # fmt: skip
-    return RuleTarget(id="topic", arn=names.topic, paths=paths, template="{" + ", ".join(fields) + "}")
+def _topic(names: Names, notify: Notify) -> Node:
+    """Only this account, as SNS has it by itself, may publish there."""
+    spec = TopicSpec(name=str(notify.topic), subscriptions=notify.subscriptions, tags=names.tags)
+    return Node(spec)

@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from reconciler.keys import RUNS, schedule_prefix
 from reconciler.permissions.needs import ANYWHERE, NEEDS, ONLY_ANYWHERE, Needs, arn, templates
 from reconciler.permissions.parts import APPLY, COMMANDS, DESTROY, PARTS, PLAN, VERIFY, Condition, Part, webhook
-from reconciler.resource_names import RUNS, Names
+from reconciler.resource_names import Names
 from reconciler.spec import OWNER_TAG, Spec
 
 LIMIT = 6144  # characters of a managed policy; IAM doesn't count white space
@@ -116,7 +117,7 @@ def _values(names: Names) -> dict[str, str]:
         "deploy": deploy.name, "region": deploy.region, "bucket": names.bucket, "repository": names.repository,
         "runs": RUNS, "cluster": str(deploy.cluster.name), "family": str(deploy.task.family),
         "group": str(deploy.logs.group), "execution_role": str(deploy.task.execution_role.name),
-        "task_role": str(deploy.task.role.name), "stop_role": names.stop_role, "prefix": f"{deploy.name[:30]}-",
+        "task_role": str(deploy.task.role.name), "stop_role": names.stop_role, "prefix": schedule_prefix(deploy.name),
         "cluster_arn": names.arn("ecs", f"cluster/{deploy.cluster.name}"),
         "kms_key": deploy.data.bucket.kms_key or "", "schedule_role": names.schedule_role, "topic": names.topic,
         "watcher_role": names.watcher_role, "webhook": webhook(deploy),

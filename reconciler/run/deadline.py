@@ -7,18 +7,15 @@ a launcher that dies in the moment between the two leaves a task without its dea
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.run.judge import OVERDUE
-from reconciler.run.retry import Attempt
+from reconciler.run.attempt import Attempt
+from reconciler.run.stop_schedule import schedule_name, stop_schedule
 
 SLACK = 60.0  # seconds for the start: max_duration counts from when the program runs
 NOT_YET = "not-launched-yet"
-UNIVERSAL = "aws-sdk:ecs:stopTask"
 
 
 @dataclass(frozen=True)
@@ -43,28 +40,12 @@ class Deadline:
         aws.find("scheduler", "DeleteSchedule", Name=schedule_name(self.deploy, attempt.token))
 
     def _schedule(self, aws: Aws, attempt: Attempt, task: str) -> dict[str, Any]:
-        at = datetime.fromtimestamp(attempt.launched + self.seconds + SLACK, UTC)
-        return {
-            "Name": schedule_name(self.deploy, attempt.token),
-            "ScheduleExpression": f"at({at:%Y-%m-%dT%H:%M:%S})",
-            "ScheduleExpressionTimezone": "UTC",
-            "FlexibleTimeWindow": {"Mode": "OFF"},
-            "ActionAfterCompletion": "DELETE",
-            "Description": f"Stops a task of {self.deploy} when run.max_duration is over",
-            "Target": {
-                "Arn": f"arn:{aws.partition}:scheduler:::{UNIVERSAL}",
-                "RoleArn": self.role,
-                "Input": json.dumps({"Cluster": self.cluster, "Task": task, "Reason": OVERDUE}),
-                "RetryPolicy": {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600},
-            },
-        }
-
-
-def schedule_prefix(deploy: str) -> str:
-    """How the names of a deploy's schedules begin."""
-    return f"{deploy[:30]}-"
-
-
-def schedule_name(deploy: str, token: str) -> str:
-    """An attempt's schedule; at most 64 characters."""
-    return f"{schedule_prefix(deploy)}{token}"
+        return stop_schedule(
+            deploy=self.deploy,
+            token=attempt.token,
+            at=attempt.launched + self.seconds + SLACK,
+            partition=aws.partition,
+            role=self.role,
+            cluster=self.cluster,
+            task=task,
+        )

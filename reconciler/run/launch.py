@@ -14,10 +14,12 @@ from typing import Any
 from reconciler.aws.calls import Aws
 from reconciler.config.service import FARGATE
 from reconciler.errors import AwsError, ReconcilerError
+from reconciler.keys import output_prefix
+from reconciler.run.attempt import Attempt
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import Overrides
-from reconciler.run.record import Run, Runs, State, output_prefix
-from reconciler.run.retry import NO_ROOM, Attempt, Event
+from reconciler.run.record import Run, Runs, State
+from reconciler.run.retry import NO_ROOM, Event
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str
                 }
             },
             overrides=_overrides(launch, run),
+            **({"group": run.schedule} if run.schedule else {}),  # by which EventBridge's rule knows it
         )
     except AwsError as error:
         # Launched before, with something else that differs: this token's task is this attempt's.

@@ -1,39 +1,24 @@
 """Tell how a run ended, once: to the SNS topic and to the webhook.
 
-Whoever sees a run through tells of it, and of two that do only the one whose mark in the bucket is the first. Scheduled
-runs are told of by EventBridge's rules (reconciler/lower/events.py), so only the webhook, which no rule can reach
-without knowing its URL, hears of those from us. docs/decisions/notify.md.
+Whoever sees a run through tells of it, and of several that do only the one whose mark in the bucket is the first. For
+scheduled runs one of them is the function of reconciler/watcher. docs/decisions/notify.md.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.config.schema import Notify
 from reconciler.errors import AwsError, ReconcilerError
-from reconciler.lower import RUNS, Names
+from reconciler.keys import told_key
+from reconciler.lower import Names
 from reconciler.run.case import Diagnosis
+from reconciler.run.message import Ended, Message, of_ended
 from reconciler.run.record import Run, State
 from reconciler.run.webhook import post, read_url
-
-SUBJECT = 100  # characters that SNS takes
-METRICS = 12
-
-
-@dataclass(frozen=True)
-class Message:
-    """What is told. mark: the id under which it is told once; text: for people; facts: for programs."""
-
-    mark: str
-    good: bool
-    subject: str
-    text: str
-    facts: Mapping[str, Any]
-    scheduled: bool = False
 
 
 @dataclass
@@ -47,10 +32,7 @@ class Notifier:
     def tell(self, message: Message) -> None:
         """Send it to everyone who wants to hear of such an end. That this fails is said, and raises nothing of ours."""
         notify = self.names.deploy.notify
-        if notify is None or notify.on not in ("both", "success" if message.good else "failure"):
-            return
-        to_topic = bool(notify.subscriptions) and not message.scheduled
-        if not to_topic and notify.webhook is None:
+        if notify is None or not message.wanted(notify.on):
             return
         try:
             if not self._first(message):
@@ -58,14 +40,14 @@ class Notifier:
         except ReconcilerError as error:
             self.trouble(f"nobody was told of the end: {error}")
             return
-        if to_topic:
+        if notify.subscriptions:
             self._try(lambda: self._publish(message), "by SNS")
         if notify.webhook is not None:
             self._try(lambda: self._post(notify, message), "by the webhook")
 
     def _first(self, message: Message) -> bool:
         """Leave the mark; False if it is there. Written before anything is sent: at most once is what is promised."""
-        key = f"{RUNS}/{message.mark}/notified.json"
+        key = told_key(message.mark)
         body = json.dumps({"at": self.aws.clock.now(), "subject": message.subject}).encode()
         place = {"Bucket": self.names.bucket, "Key": key}
         try:
@@ -83,46 +65,24 @@ class Notifier:
             self.trouble(f"nobody was told of the end {how}: {error}")
 
     def _publish(self, message: Message) -> None:
-        whole = json.dumps({**message.facts, "message": message.subject})
-        self.aws.call(
-            "sns", "Publish", TopicArn=self.names.topic, Subject=_plain(message.subject)[:SUBJECT],
-            MessageStructure="json", Message=json.dumps({"default": whole, "email": message.text}),
-        )  # fmt: skip
+        self.aws.call("sns", "Publish", TopicArn=self.names.topic, **message.for_topic())
 
     def _post(self, notify: Notify, message: Message) -> None:
         assert notify.webhook is not None
         url = read_url(self.aws, notify.webhook.url_from)
-        slack = notify.webhook.format == "slack"
-        post(url, {"text": message.text} if slack else {**message.facts, "message": message.subject}, self.aws.clock)
+        post(url, message.for_webhook(notify.webhook.format), self.aws.clock)
 
 
 def of_run(deploy: str, run: Run, why: Diagnosis | None = None) -> Message:
     """What is told of a run that is over. why: it failed."""
-    good = run.state is State.SUCCEEDED
-    code = "without an exit code" if run.exit_code is None else f"with exit code {run.exit_code}"
-    subject = f"{deploy}: run {run.id} {run.state.value} {code}"
-    lines = [subject]
-    facts: dict[str, Any] = {
-        "deploy": deploy, "run": run.id, "result": run.state.value, "exit_code": run.exit_code, "output": run.output,
-        "task": run.task_arn,
-    }  # fmt: skip
-    if run.seconds is not None:
-        lines.append(f"ran for {run.seconds:.0f} s")
-        facts["seconds"] = round(run.seconds, 1)
-    if run.cost is not None:
-        lines.append(f"cost at most ${run.cost:.4f}")
-        facts["cost"] = run.cost
-    if run.reason:
-        lines.append(f"reason: {run.reason}")
-        facts["reason"] = run.reason
-    if run.metrics:
-        lines += [f"{name} = {value:.6g}" for name, value in sorted(run.metrics.items())[:METRICS]]
-        facts["metrics"] = run.metrics
-    if why is not None:
-        lines += [f"why: {why.cause}", f"fix: {why.fix}"]
-        facts["cause"] = why.cause
-    lines.append(f"results: {run.output}" if good else f"more: python -m reconciler diagnose {run.id}")
-    return Message(run.id, good, subject, "\n".join(lines), facts, scheduled=bool(run.schedule))
+    cause, fix = (why.cause, why.fix) if why else ("", "")
+    return of_ended(
+        deploy,
+        Ended(
+            id=run.id, state=run.state.value, exit_code=run.exit_code, output=run.output, task=run.task_arn,
+            seconds=run.seconds, cost=run.cost, reason=run.reason, metrics=run.metrics, cause=cause, fix=fix,
+        ),
+    )  # fmt: skip
 
 
 def of_sweep(deploy: str, sweep: str, ended: Sequence[Run], name: Callable[[Run], str]) -> Message:
@@ -138,8 +98,3 @@ def of_sweep(deploy: str, sweep: str, ended: Sequence[Run], name: Callable[[Run]
     }  # fmt: skip
     # The same runs are told of once, however many see them through.
     return Message(min(run.id for run in ended), not failed, subject, "\n".join(lines), facts)
-
-
-def _plain(text: str) -> str:
-    """As SNS takes a subject: ASCII on one line."""
-    return " ".join(text.encode("ascii", "replace").decode().split())

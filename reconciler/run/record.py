@@ -6,16 +6,17 @@ written whole by one PutObject, so a crash leaves the old one or the new one.
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reconciler.aws.calls import Aws
-from reconciler.lower import RUNS
+from reconciler.keys import RUNS, output_prefix, record_key
+from reconciler.run.attempt import Attempt
 from reconciler.run.overrides import Overrides
-from reconciler.run.retry import Attempt, Event
+from reconciler.run.retry import Event
+from reconciler.run.tasks import metrics_in
 
 
 class State(StrEnum):
@@ -99,7 +100,7 @@ class Runs:
 
     def get(self, run_id: str) -> Run | None:
         """One run."""
-        return self._get(f"{RUNS}/{run_id}/run.json")
+        return self._get(record_key(run_id))
 
     def put(self, run: Run) -> None:
         """Write a run, and that it is the newest with its fingerprint.
@@ -107,7 +108,7 @@ class Runs:
         The fingerprint's, by which the next apply comes back to the run, is written first and, at the end, last: a
         run that was stopped between the two is never left behind half written.
         """
-        keys: tuple[str, ...] = (f"{RUNS}/fingerprints/{run.fingerprint}.json", f"{RUNS}/{run.id}/run.json")
+        keys: tuple[str, ...] = (f"{RUNS}/fingerprints/{run.fingerprint}.json", record_key(run.id))
         keys = keys if run.fingerprint else keys[1:]
         for key in reversed(keys) if run.state.over else keys:
             body = run.model_dump_json(indent=2).encode()
@@ -125,15 +126,7 @@ class Runs:
     def metrics(self, run: Run) -> dict[str, float]:
         """The numbers that the program wrote to `metrics.json` in its output; empty without one."""
         answer = self.aws.find("s3", "GetObject", Bucket=self.bucket, Key=f"{output_prefix(run.id)}/metrics.json")
-        if answer is None:
-            return {}
-        try:
-            written = json.loads(answer["Body"].read())
-        except (ValueError, UnicodeDecodeError):
-            return {}
-        found = written.get("metrics", written) if isinstance(written, dict) else {}
-        numbers = {k: v for k, v in found.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-        return {key: float(value) for key, value in numbers.items()}
+        return metrics_in(answer["Body"].read()) if answer else {}
 
     def _get(self, key: str) -> Run | None:
         answer = self.aws.find("s3", "GetObject", Bucket=self.bucket, Key=key)
@@ -143,8 +136,3 @@ class Runs:
             return Run.model_validate_json(answer["Body"].read())
         except ValidationError:
             return None  # of another version, or not ours: as if it weren't there
-
-
-def output_prefix(run_id: str) -> str:
-    """Where in the bucket the program of a run writes."""
-    return f"{RUNS}/{run_id}/output"

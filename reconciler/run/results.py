@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from reconciler.aws.calls import Aws
-from reconciler.run.record import Run, Runs, output_prefix
+from reconciler.keys import output_prefix
+from reconciler.run.record import Run, Runs
 
 
 def fetch(aws: Aws, runs: Runs, run: Run, folder: Path) -> list[Path]:

@@ -10,11 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict
-
-from reconciler.config.schema import Retry
+from typing import Any, Protocol
 
 LONGEST = 300.0  # seconds of a pause
 
@@ -32,21 +28,36 @@ class Event(StrEnum):
     LOST = "lost"  # ECS doesn't know how it ended
 
 
-class Attempt(BaseModel):
-    """One task of a run. token: its clientToken and startedBy. Times are seconds since the epoch."""
+class Rules(Protocol):
+    """How often again, as `run.retry` says. backoff, within: seconds; max_cost: US dollars."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    @property
+    def no_capacity(self) -> int: ...  # noqa: D102
+    @property
+    def interruption(self) -> int: ...  # noqa: D102
+    @property
+    def error(self) -> int: ...  # noqa: D102
+    @property
+    def exit_codes(self) -> Sequence[int]: ...  # noqa: D102
+    @property
+    def backoff(self) -> float: ...  # noqa: D102
+    @property
+    def within(self) -> float | None: ...  # noqa: D102
+    @property
+    def max_cost(self) -> float | None: ...  # noqa: D102
 
-    number: int
-    provider: str
-    token: str
-    launched: float
-    task_arn: str = ""
-    event: Event | None = None
-    exit_code: int | None = None
-    reason: str = ""
-    started: float | None = None
-    stopped: float | None = None
+
+class Tried(Protocol):
+    """An attempt that was made. launched: seconds since the epoch."""
+
+    @property
+    def provider(self) -> str: ...  # noqa: D102
+    @property
+    def launched(self) -> float: ...  # noqa: D102
+    @property
+    def event(self) -> Event | None: ...  # noqa: D102
+    @property
+    def exit_code(self) -> int | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ class Again:
 
 
 def again(
-    rules: Retry, providers: Sequence[str], attempts: Sequence[Attempt], *, cost: float | None, now: float
+    rules: Rules, providers: Sequence[str], attempts: Sequence[Tried], *, cost: float | None, now: float
 ) -> Again | str:
     """What follows the last attempt: another, or why there is none.
 

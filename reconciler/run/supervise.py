@@ -11,11 +11,12 @@ from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
 from reconciler.config.schema import Run as Rules
+from reconciler.run.attempt import Attempt
 from reconciler.run.judge import Verdict
 from reconciler.run.launch import Launch, start, stop_task
 from reconciler.run.logs import TaskLog
 from reconciler.run.record import Run, Runs, State
-from reconciler.run.retry import Again, Attempt, Event, again
+from reconciler.run.retry import Again, Event, again
 from reconciler.run.watch import Silent, Watch, Watcher
 
 STATES = {Event.SUCCESS: State.SUCCEEDED, Event.STOPPED: State.STOPPED}
@@ -61,6 +62,8 @@ class Supervisor:
             known = self.runs.get(run.id)
             if known is not None and known.state.over:
                 return known  # ended by somebody while it waited
+            if known is not None and known.state is State.STOPPING:
+                return self.end(run, "stopped by the user", State.STOPPED)
             run = start(self.aws, self.runs, launch, run, following.provider)
 
     def _attempt(self, launch: Launch, run: Run, screen: Screen) -> Run:
@@ -118,11 +121,11 @@ class Supervisor:
         costs = [self.cost(run, seconds) for seconds in spans]
         return None if any(cost is None for cost in costs) else sum(cost or 0.0 for cost in costs)
 
-    def end(self, run: Run, why: str) -> Run:
-        """Record the end, with the metrics that the program wrote."""
+    def end(self, run: Run, why: str, state: State | None = None) -> Run:
+        """Record the end, with the metrics that the program wrote. state: unless it is what the last attempt says."""
         attempt, event = run.attempts[-1], run.event
         update: dict[str, Any] = {
-            "state": STATES.get(event, State.FAILED),
+            "state": state or STATES.get(event, State.FAILED),
             "exit_code": attempt.exit_code,
             "reason": "; ".join(filter(None, (attempt.reason, why))),
             "cost": self.spent(run),

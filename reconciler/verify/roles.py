@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from reconciler.findings import Finding, group, ng, ok
-from reconciler.resource_names import RUNS
+from reconciler.keys import RUNS
 from reconciler.verify.live import APPLY, Live, may
 
 SERVICE = "ecs-tasks.amazonaws.com"

@@ -6,8 +6,9 @@ import pytest
 
 from reconciler.cli import markdown
 from reconciler.errors import UserError
+from reconciler.run.attempt import Attempt
 from reconciler.run.record import Run, State
-from reconciler.run.retry import Attempt, Event
+from reconciler.run.retry import Event
 
 
 def ended(name: str, metrics: dict[str, float], reason: str = "") -> Run:

@@ -56,7 +56,7 @@ def queue(lab: LabHandle, folder: Path) -> dict[str, Any]:
 
 def events_rule(lab: LabHandle, folder: Path) -> dict[str, Any]:
     one, two = (f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}" for name in ("one", "two"))
-    target = RuleTarget(id="one", arn=one, paths={"task": "$.detail.taskArn"}, template='{"task": <task>}')
+    target = RuleTarget(id="one", arn=one)
 
     def more(lab: LabHandle) -> None:
         lab.client("events").put_targets(Rule="sample", Targets=[{"Id": "more", "Arn": two, "Input": '"x"'}])
@@ -67,7 +67,7 @@ def events_rule(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "pattern": '{"detail":{"a":[1]},"source":["aws.ecr"]}',
             "state": "DISABLED",
             "description": "tells",
-            "targets": (target.model_copy(update={"arn": two, "template": "", "paths": {}}),),
+            "targets": (target.model_copy(update={"arn": two}),),
             "expression": "rate(1 day)",
             "role": f"arn:aws:iam::{ACCOUNT}:role/one",
             "tags": OTHER_TAGS,

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from reconciler.local.rules import fill
 from reconciler.local.schedule_times import is_due
 from tests.local_fixtures import ACCOUNT, REGION, EmbeddedAws, unique, until
 
@@ -172,78 +171,6 @@ def test_a_schedules_role_is_held_to_cluster_definition_and_the_roles_it_hands_o
     embedded_aws.control("POST", f"schedules/{name}")
     (message,) = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
     assert words in message["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
-
-
-def topic_with_queue(embedded_aws: EmbeddedAws, may_publish: str) -> tuple[str, str]:
-    """(ARN of a topic, URL of a queue that gets its messages)."""
-    sns, sqs = embedded_aws.client("sns"), embedded_aws.client("sqs")
-    topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
-    if may_publish:
-        allow = {
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sns:Publish",
-            "Resource": topic,
-            "Condition": {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{may_publish}"}},
-        }
-        sns.set_topic_attributes(
-            TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps({"Statement": [allow]})
-        )
-    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
-    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RawMessageDelivery": "true"})
-    return topic, url
-
-
-def test_a_rule_on_stopped_tasks_sends_to_the_topic_that_lets_it(embedded_aws: EmbeddedAws) -> None:
-    events, sqs = embedded_aws.client("events"), embedded_aws.client("sqs")
-    family = embedded_aws.register(embedded_aws.container(embedded_aws.python_image("raise SystemExit(4)")))
-    rule = unique("rule")
-    open_topic, open_queue = topic_with_queue(embedded_aws, may_publish=rule)
-    closed_topic, closed_queue = topic_with_queue(embedded_aws, may_publish="another-rule")
-    pattern = {
-        "source": ["aws.ecs"],
-        "detail-type": ["ECS Task State Change"],
-        "detail": {"lastStatus": ["STOPPED"], "group": [f"family:{family}"], "containers": {"exitCode": [4]}},
-    }
-    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
-    events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": closed_topic}, {"Id": "2", "Arn": open_topic}])
-    other = embedded_aws.launch_python("pass")
-    arn = embedded_aws.launch(family)
-    embedded_aws.finished(other)
-    embedded_aws.finished(arn)
-    messages = until(lambda: sqs.receive_message(QueueUrl=open_queue).get("Messages"), "the event")
-    event = json.loads(messages[0]["Body"])
-    assert (event["detail-type"], event["source"], event["resources"]) == ("ECS Task State Change", "aws.ecs", [arn])
-    assert event["detail"]["containers"][0]["exitCode"] == 4
-    assert event["detail"]["stopCode"] == "EssentialContainerExited"
-    assert "Messages" not in sqs.receive_message(QueueUrl=open_queue)
-    assert "Messages" not in sqs.receive_message(QueueUrl=closed_queue)
-    events.remove_targets(Rule=rule, Ids=["1", "2"])
-    events.delete_rule(Name=rule)
-
-
-EVENT = {"detail": {"taskArn": "arn:x", "reason": 'a "quoted" one', "containers": [{"exitCode": 3}]}}
-
-
-@pytest.mark.parametrize(
-    ("template", "filled"),
-    [
-        ('{"task": <task>, "code": <code>}', '{"task": "arn:x", "code": 3}'),
-        ('{"why": <why>}', '{"why": "a \\"quoted\\" one"}'),
-        ('"task <task> ended with <code>"', '"task arn:x ended with 3"'),
-        ('"<none> and <nothing>"', '" and "'),
-    ],
-)
-def test_an_input_template(template: str, filled: str) -> None:
-    paths = {"task": "$.detail.taskArn", "why": "$.detail.reason", "code": "$.detail.containers[0].exitCode",
-             "none": "$.detail.none"}  # fmt: skip
-    assert fill(template, paths, EVENT) == filled
-
-
-def test_an_input_template_that_makes_no_json_delivers_nothing() -> None:
-    with pytest.raises(ValueError):
-        fill('"<why>"', {"why": "$.detail.reason"}, EVENT)
 
 
 def test_an_address_gets_nothing_until_it_is_confirmed(embedded_aws: EmbeddedAws) -> None:

@@ -63,7 +63,7 @@ def test_creations_with_what_is_not_known_yet(project: Project) -> None:
     project.write("Dockerfile", "FROM scratch\nCOPY prices.csv .\n")
     steps = checked(project)
     assert {step["action"] for step in steps.values()} == {"create"}
-    assert {step["kind"] for step in steps.values()} == ALL - {"function"}  # until a schedule has one
+    assert {step["kind"] for step in steps.values()} == ALL
     text = json.dumps(steps["task-definition.tiny"])
     assert "(uri of image.tiny, known once that is made)" in text
     assert "(hidden)" in text

@@ -16,13 +16,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
 from reconciler.local import status, stop
 from tests.cli.conftest import Project, Result
+
+if TYPE_CHECKING:
+    from tests.run.ears import Ears
 
 BUCKET = "tiny-data-123456789012"
 GOLDEN = Path(__file__).with_name("golden")
@@ -231,3 +234,14 @@ def golden(name: str, found: Result) -> None:
     wanted = path.read_text() if path.exists() else ""
     differs = list(difflib.unified_diff(wanted.splitlines(), text.splitlines(), "wanted", "found", lineterm=""))
     assert not differs, "\n".join(differs)
+
+
+@pytest.fixture
+def ears(lane: Lane) -> Iterator[Ears]:
+    """Those who are told, and what the file says of them is gone afterwards."""
+    from tests.run.ears import Ears
+
+    with Ears(lane) as found:
+        yield found
+    lane.program("print('none')\n")
+    assert lane.run("apply", "--local", "--skip-run", "--prune").code == 0

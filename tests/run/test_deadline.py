@@ -8,9 +8,10 @@ from typing import Any
 
 from reconciler.config.schema import Deploy
 from reconciler.facts import Facts
+from reconciler.keys import schedule_prefix
 from reconciler.kinds import PolicySpec, RoleSpec
 from reconciler.lower import lower
-from reconciler.run.deadline import schedule_name, schedule_prefix
+from reconciler.run.stop_schedule import schedule_name
 from reconciler.spec import Address
 from tests.run.conftest import SLEEPS, Lane, golden, until
 

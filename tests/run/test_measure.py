@@ -212,5 +212,6 @@ def test_a_new_role_that_the_scheduler_does_not_know_yet(throttled: tuple[Lane, 
     ops = [row["op"].partition(" ")[0] for row in lab.log() if row["service"] == "scheduler" or row["op"] == "RunTask"]
     assert ops.index("RunTask") == 3, "made before the launch"
     asked = [(row["op"].partition(" ")[0], row["fault"]) for row in lab.log("scheduler")]
-    assert asked[:4] == [("POST", "error"), ("POST", "error"), ("POST", ""), ("PUT", "lose")]
+    create, update = "CreateSchedule", "UpdateSchedule"
+    assert asked[:4] == [(create, "error"), (create, "error"), (create, ""), (update, "lose")]
     assert lane.client("scheduler").list_schedules()["Schedules"] == []

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from reconciler.run.webhook import NotSent, read_url
+from reconciler.run.hook import NotSent
+from reconciler.run.webhook import read_url
 from tests.lab_client import ACCOUNT, REGION, LabHandle
 
 URL = "https://hooks.example.com/services/T0/hunter2"

@@ -1,0 +1,174 @@
+"""The function that watches the runs of the schedule, and what it may do. Pure.
+
+What it does: reconciler/watcher. Who tells of which run: docs/decisions/notify.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.bundle import HANDLER, RUNTIME, code_sha256
+from reconciler.canonical import policy
+from reconciler.graph import Node
+from reconciler.keys import RUNS, SCHEDULED, schedule_prefix
+from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
+from reconciler.kinds.events_rule import RuleTarget
+from reconciler.kinds.lambda_function import FunctionSpec
+from reconciler.resource_names import Names
+from reconciler.spec import Address
+from reconciler.watched import VARIABLE, Retry, Tell, Watched
+
+LAMBDA, EVENTS = "lambda.amazonaws.com", "events.amazonaws.com"
+LONGEST = 900  # seconds: what Lambda allows; most is the pause before a retry
+MEMORY = 256  # MiB
+
+
+def watcher(names: Names) -> Iterator[Node]:
+    """The function, its role, its log, and the rule that calls it."""
+    deploy = names.deploy
+    rule = names.arn("events", f"rule/{names.watcher_rule}")
+    log, role = Address("log-group", names.watcher_log), Address("role", names.watcher_role)
+    function, dead = Address("function", names.watcher), Address("queue", names.dead_letters)
+    yield Node(LogGroupSpec(name=log.name, retention_in_days=deploy.logs.retention_days, tags=names.tags))
+    trust = {"Effect": "Allow", "Principal": {"Service": LAMBDA}, "Action": "sts:AssumeRole"}
+    yield Node(
+        RoleSpec(
+            name=role.name,
+            trust=policy({"Version": "2012-10-17", "Statement": [trust]}),
+            description="Watches the scheduled runs",
+            inline_policies={"watch": policy({"Version": "2012-10-17", "Statement": statements(names)})},
+            tags=names.tags,
+        )
+    )
+    spec = FunctionSpec(
+        name=function.name,
+        code=code_sha256(),
+        runtime=RUNTIME,
+        handler=HANDLER,
+        role=names.iam(f"role/{role.name}"),
+        timeout=LONGEST,
+        memory=MEMORY,
+        description=f"Watches the scheduled runs of {deploy.name}",
+        environment={VARIABLE: watched(names).text()},
+        dead_letters=names.arn("sqs", dead.name),
+        invokers=(f"{EVENTS} {rule}",),
+        tags=names.tags,
+    )
+    yield Node(spec, (log, role, dead))
+    changes = RuleSpec(
+        name=names.watcher_rule,
+        pattern=json.dumps(pattern(names)),
+        description=f"Tells {function.name} of the tasks that the schedule started",
+        targets=(RuleTarget(id="watcher", arn=names.arn("lambda", f"function:{function.name}")),),
+        tags=names.tags,
+    )
+    yield Node(changes, (function,))
+
+
+def watched(names: Names) -> Watched:
+    """What the function is told."""
+    deploy, run = names.deploy, names.deploy.run
+    notify = deploy.notify
+    tell = None
+    if notify:
+        hook = notify.webhook
+        tell = Tell(
+            on=notify.on,
+            topic=names.topic if notify.subscriptions else "",
+            webhook=hook.url_from if hook else "",
+            form=hook.format if hook else "",
+        )
+    return Watched(
+        deploy=deploy.name,
+        partition=names.facts.partition,
+        region=deploy.region,
+        bucket=names.bucket,
+        cluster=str(deploy.cluster.name),
+        container=deploy.task.container,
+        log_group=str(deploy.logs.group),
+        log_prefix=deploy.logs.stream_prefix,
+        schedule=names.schedule,
+        architecture=deploy.task.platform,
+        disk=deploy.task.ephemeral_storage,
+        capacity=run.capacity,
+        retry=Retry(**{name: getattr(run.retry, name) for name in Retry.__dataclass_fields__}),
+        max_duration=run.max_duration,
+        stop_role=names.iam(f"role/{names.stop_role}"),
+        tell=tell,
+    )
+
+
+def pattern(names: Names) -> dict[str, Any]:
+    """The events of the schedule's tasks that it wants to hear of."""
+    return {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": {
+            "clusterArn": [names.arn("ecs", f"cluster/{names.deploy.cluster.name}")],
+            "lastStatus": ["RUNNING", "STOPPED"],
+            "group": [names.schedule],
+        },
+    }
+
+
+def statements(names: Names) -> list[dict[str, Any]]:
+    """What the function may do, and nothing else."""
+    deploy, task = names.deploy, names.deploy.task
+    cluster = names.arn("ecs", f"cluster/{deploy.cluster.name}")
+    family, tasks = (
+        names.arn("ecs", one) for one in (f"task-definition/{task.family}", f"task/{deploy.cluster.name}/*")
+    )
+    schedules, roles = "schedule/default", [names.iam(f"role/{role.name}") for role in (task.execution_role, task.role)]
+    runs = f"{RUNS}/{SCHEDULED}*"
+    in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
+    found = [
+        _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"],
+               names.arn("logs", f"log-group:{names.watcher_log}:log-stream:*")),
+        _allow("Record", ["s3:GetObject", "s3:PutObject"], names.s3(runs)),
+        # So that S3 tells a record that isn't there from one that it may not read.
+        _allow("List", "s3:ListBucket", names.s3(), {"StringLike": {"s3:prefix": runs}}),
+        _allow("See", "ecs:DescribeTasks", tasks, in_cluster),
+        _allow("Find", "ecs:ListTasks", "*", in_cluster),
+        _allow("Launch", "ecs:RunTask", [family, f"{family}:*"], in_cluster),
+        _allow("PassRole", "iam:PassRole", roles, _passed_to("ecs-tasks")),
+        _allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
+        _allow("Schedule", "scheduler:GetSchedule", names.arn("scheduler", f"{schedules}/{names.schedule}")),
+        _allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
+    ]  # fmt: skip
+    return [*found, *_deadline(names), *_tell(names), *_key(names)]
+
+
+def _deadline(names: Names) -> Iterator[dict[str, Any]]:
+    if names.deploy.run.max_duration is not None:
+        made = names.arn("scheduler", f"schedule/default/{schedule_prefix(names.deploy.name)}*")
+        yield _allow("Deadline", ["scheduler:CreateSchedule", "scheduler:DeleteSchedule"], made)
+        role = names.iam(f"role/{names.stop_role}")
+        yield _allow("PassStopRole", "iam:PassRole", role, _passed_to("scheduler"))
+
+
+def _tell(names: Names) -> Iterator[dict[str, Any]]:
+    notify = names.deploy.notify
+    if notify and notify.subscriptions:
+        yield _allow("Tell", "sns:Publish", names.topic)
+    if notify and notify.webhook:
+        source = notify.webhook.url_from
+        action = "ssm:GetParameter" if ":ssm:" in source else "secretsmanager:GetSecretValue"
+        yield _allow("Webhook", action, ":".join(source.split(":")[:7]))
+
+
+def _key(names: Names) -> Iterator[dict[str, Any]]:
+    key = names.deploy.data.bucket.kms_key
+    if key:
+        by_s3 = {"StringEquals": {"kms:ViaService": f"s3.{names.deploy.region}.amazonaws.com"}}
+        yield _allow("Key", ["kms:GenerateDataKey", "kms:Decrypt"], key, by_s3)
+
+
+def _passed_to(service: str) -> dict[str, Any]:
+    return {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
+
+
+def _allow(sid: str, action: Any, resource: Any, condition: dict[str, Any] | None = None) -> dict[str, Any]:
+    found = {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
+    return found | {"Condition": condition} if condition else found

@@ -1,0 +1,46 @@
+"""The one-time schedule that stops a task when `run.max_duration` is over, as EventBridge Scheduler takes it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.keys import schedule_prefix
+from reconciler.run.judge import OVERDUE
+
+UNIVERSAL = "aws-sdk:ecs:stopTask"
+LONGEST = 64  # characters of a schedule's name
+
+
+def stop_schedule(
+    *, deploy: str, token: str, at: float, partition: str, role: str, cluster: str, task: str
+) -> dict[str, Any]:
+    """The parameters of CreateSchedule and UpdateSchedule.
+
+    token: that of the attempt; at: seconds since the epoch; role: ARN of what stops it; task: its ARN.
+    """
+    when = datetime.fromtimestamp(at, UTC)
+    return {
+        "Name": schedule_name(deploy, token),
+        "ScheduleExpression": f"at({when:%Y-%m-%dT%H:%M:%S})",
+        "ScheduleExpressionTimezone": "UTC",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "ActionAfterCompletion": "DELETE",
+        "Description": f"Stops a task of {deploy} when run.max_duration is over",
+        "Target": {
+            "Arn": f"arn:{partition}:scheduler:::{UNIVERSAL}",
+            "RoleArn": role,
+            "Input": json.dumps({"Cluster": cluster, "Task": task, "Reason": OVERDUE}),
+            "RetryPolicy": {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600},
+        },
+    }
+
+
+def schedule_name(deploy: str, token: str) -> str:
+    """An attempt's schedule; at most 64 characters."""
+    name = f"{schedule_prefix(deploy)}{token}"
+    if len(name) <= LONGEST:
+        return name
+    return f"{schedule_prefix(deploy)}{hashlib.sha256(token.encode()).hexdigest()[:32]}"

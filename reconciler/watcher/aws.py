@@ -1,0 +1,45 @@
+"""Calls to AWS with nothing but boto3, which Lambda has."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+ABSENT = ("NoSuchKey", "404", "ResourceNotFoundException", "ParameterNotFound")
+THERE = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409", "ConflictException")
+
+
+@cache
+def _client(service: str) -> Any:
+    return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": 8}))
+
+
+def call(service: str, operation: str, **params: Any) -> dict[str, Any]:
+    """One call. operation: the API's name of it. Raises ClientError, BotoCoreError."""
+    answer: dict[str, Any] = getattr(_client(service), xform_name(operation))(**params)
+    return answer
+
+
+def find(service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+    """The same, with None for what doesn't exist."""
+    try:
+        return call(service, operation, **params)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ABSENT:
+            return None
+        raise
+
+
+def there(service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+    """The same for what makes something, with None for what is there already."""
+    try:
+        return call(service, operation, **params)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in THERE:
+            return None
+        raise

@@ -1,0 +1,191 @@
+"""Runs that a schedule starts and nobody watches: the function that does, as a process with its role's permissions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.run.conftest import BUCKET, SLEEPS, Lane, records, until
+from tests.run.ears import NOTIFY, SCHEDULE, Ears
+
+PROGRAM = """\
+import json, os
+from urllib.parse import urlsplit
+import boto3
+print('begun', os.environ['RUN_ID'])
+where = urlsplit(os.environ['OUTPUT_URI'])
+key = where.path.lstrip('/') + '/metrics.json'
+boto3.client('s3').put_object(Bucket=where.netloc, Key=key, Body=json.dumps({'rmse': 0.5}).encode())
+raise SystemExit(%s)
+"""
+FAILS = "import time\nprint('begun', flush=True)\ntime.sleep(1)\nraise SystemExit(3)\n"
+NAME = "tiny-schedule-watcher"
+
+
+def fire(lane: Lane) -> None:
+    """The schedule's time has come."""
+    lane.control("POST", "schedules/default/tiny-schedule")
+
+
+def told(lane: Lane, ears: Ears) -> Any:
+    """What the topic and the webhook tell of a run of the schedule that is started now."""
+    fire(lane)
+    (found,) = until(ears.sns, "the message about it")
+    return found
+
+
+def made(lane: Lane, program: str, deploy: str) -> None:
+    lane.program(program, deploy=deploy)
+    found = lane.run("apply", "--local", "--skip-run")
+    assert found.code == 0, found.out + found.err
+    assert "note: " not in found.err
+
+
+def function_log(lane: Lane) -> str:
+    """What the function has printed."""
+    logs, group = lane.client("logs"), f"/aws/lambda/{NAME}"
+    streams = [one["logStreamName"] for one in logs.describe_log_streams(logGroupName=group)["logStreams"]]
+    events = [logs.get_log_events(logGroupName=group, logStreamName=one)["events"] for one in streams]
+    return "\n".join(event["message"] for some in events for event in some)
+
+
+def test_it_is_recorded_and_told_of(lane: Lane, ears: Ears) -> None:
+    made(lane, PROGRAM % 0, NOTIFY + SCHEDULE)
+    schedule = lane.client("scheduler").get_schedule(Name="tiny-schedule")
+    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"]) == (
+        "cron(0 6 * * ? *)", "Europe/Berlin",
+    )  # fmt: skip
+    assert schedule["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 3}
+
+    found = told(lane, ears)
+    assert (found["result"], found["exit_code"], found["metrics"]) == ("succeeded", 0, {"rmse": 0.5})
+    assert found["message"] == f"tiny: run {found['run']} succeeded with exit code 0"
+    assert found["run"].startswith("scheduled-")
+    (text,) = until(ears.webhook, "the webhook's")
+    assert text["text"].splitlines()[0] == found["message"]
+    assert "rmse = 0.5" in text["text"]
+    # ECS forgets the task; the record, the log and the exit code stay.
+    recorded = json.loads(
+        lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{found['run']}/run.json")["Body"].read()
+    )
+    assert (recorded["state"], recorded["metrics"], recorded["cost"] > 0) == ("succeeded", {"rmse": 0.5}, True)
+    run = records(lane)[0]
+    assert run == recorded | {"overrides": run["overrides"]}
+    task = found["task"].rpartition("/")[2]
+    assert lane.run("logs", task, "--local").out == f"begun {found['run']}\n"
+    assert lane.run("watch", task, "--local").code == 0
+    # Its URL is a secret: not in the function's settings, its log, nor in what is shown of it.
+    settings = json.dumps(lane.client("lambda").get_function(FunctionName=NAME)["Configuration"])
+    assert "hunter2" not in settings + function_log(lane) + lane.run("plan", "--local", "--verbose").err
+    assert found["run"] in function_log(lane)
+
+    made(lane, PROGRAM % 7, NOTIFY + SCHEDULE)
+    found = told(lane, ears)
+    assert (found["result"], found["exit_code"], found["reason"]) == ("failed", 7, "Essential container in task exited")
+    assert lane.run("watch", found["run"], "--local").code == 7
+    # One that never starts has no exit code at all.
+    lane.behave({"do": "start-error", "code": "CannotPullContainerError", "message": "x: not found"})
+    found = told(lane, ears)
+    assert (found["result"], found["exit_code"], found["reason"]) == (
+        "failed", None, "CannotPullContainerError: x: not found",
+    )  # fmt: skip
+    assert lane.run("watch", "--local").code == 122
+    assert len(until(lambda: len(ears.hook.got) == 2 and ears.webhook(), "both of the webhook's")) == 2
+    assert ears.sns() == []
+
+    # A run that somebody starts isn't the schedule's: it is told of once, by whoever watches.
+    assert lane.run("apply", "--local").code == 7
+    assert [one["run"].startswith("scheduled-") for one in ears.sns()] == [False]
+    assert len(ears.webhook()) == 1
+
+
+def test_it_is_launched_again_as_the_rules_say(lane: Lane, ears: Ears) -> None:
+    rules = "run: {capacity: [FARGATE_SPOT, FARGATE], retry: {interruption: 1, error: 1, backoff: 0}}\n"
+    made(lane, FAILS, NOTIFY + SCHEDULE + rules)
+    # Twice interrupted on Spot, then no room there either way; on demand the program fails, twice.
+    lane.behave({"do": "spot-interruption", "after_lines": 1, "capacityProvider": "FARGATE_SPOT", "times": -1})
+    found = told(lane, ears)
+    assert (found["result"], found["exit_code"], found["reason"]) == (
+        "failed", 3, "Essential container in task exited; the program failed 2 times",
+    )  # fmt: skip
+    run = records(lane)[0]
+    assert [(one["number"], one["provider"], one["event"]) for one in run["attempts"]] == [
+        (1, "FARGATE_SPOT", "interruption"), (2, "FARGATE_SPOT", "interruption"), (3, "FARGATE", "error"),
+        (4, "FARGATE", "error"),
+    ]  # fmt: skip
+    assert len({one["task_arn"] for one in run["attempts"]}) == 4
+    assert {task["group"] for task in lane.tasks()} >= {"tiny-schedule"}
+    assert [one["startedBy"] for one in lane.tasks() if one["taskArn"] == run["attempts"][3]["task_arn"]] == [
+        f"{run['id']}-4"
+    ]
+    assert (ears.sns(), len(until(ears.webhook, "the webhook's"))) == ([], 1), "told once"
+
+
+def test_who_watches_and_the_function_get_the_same_tasks(lane: Lane, ears: Ears) -> None:
+    rules = "run: {retry: {error: 2, backoff: 0}}\n"
+    made(lane, FAILS, NOTIFY + SCHEDULE + rules)
+    before, seen = len(lane.tasks()), function_log(lane).count('"STOPPED"')
+    fire(lane)
+    until(lambda: lane.tasks("RUNNING"), "a task")
+    watching = lane.run("watch", "--local")
+    assert watching.code == 3, watching.out + watching.err
+    assert watching.out.count("| begun") == 3
+    assert len(lane.tasks()) - before == 3
+    (found,) = until(ears.sns, "the message about it")
+    assert (found["exit_code"], found["reason"]) == (
+        3,
+        "Essential container in task exited; the program failed 3 times",
+    )
+    until(lambda: function_log(lane).count('"STOPPED"') - seen == 3, "the function's last word")
+    run = records(lane)[0]
+    assert [one["number"] for one in run["attempts"]] == [1, 2, 3]
+    assert run["state"] == "failed"
+    assert (ears.sns(), len(until(ears.webhook, "the webhook's"))) == ([], 1), "told once"
+
+
+def test_its_deadline_holds(lane: Lane, ears: Ears) -> None:
+    made(lane, SLEEPS, NOTIFY + SCHEDULE + "run: {max_duration: 1h}\n")
+    scheduler = lane.client("scheduler")
+
+    def deadlines() -> list[str]:
+        names = [one["Name"] for one in scheduler.list_schedules()["Schedules"]]
+        return [one for one in names if one != "tiny-schedule"]
+
+    fire(lane)
+    (name,) = until(deadlines, "its deadline")
+    schedule = scheduler.get_schedule(Name=name)
+    task = until(lambda: lane.tasks("RUNNING"), "a task")[0]
+    order = {"Cluster": "tiny", "Task": task["taskArn"], "Reason": "run.max_duration is over"}
+    assert json.loads(schedule["Target"]["Input"]) == order
+    assert schedule["ActionAfterCompletion"] == "DELETE"
+    assert schedule["Target"]["RoleArn"].endswith(":role/tiny-stop-role")
+    due = {key: schedule[key] for key in ("Name", "FlexibleTimeWindow", "ActionAfterCompletion", "Target")}
+    scheduler.update_schedule(**due, ScheduleExpression="at(2001-02-03T04:05:06)")
+    (found,) = until(ears.sns, "the message about it")
+    assert (found["result"], found["reason"]) == ("failed", "run.max_duration is over")
+    assert deadlines() == []
+    assert lane.run("watch", "--local").code == 123
+    # One that ends in time leaves none.
+    fire(lane)
+    until(deadlines, "the deadline of the next")
+    assert lane.run("stop", "--local").code == 0
+    (found,) = until(ears.sns, "the message about it")
+    assert (found["result"], found["reason"]) == ("stopped", "stopped by the user")
+    assert deadlines() == []
+
+
+def test_what_the_function_fails_at_is_a_dead_letter(lane: Lane, ears: Ears) -> None:
+    made(lane, "print('begun')\n", NOTIFY + SCHEDULE)
+    iam, where = lane.client("iam"), {"RoleName": f"{NAME}-role", "PolicyName": "watch"}
+    policy = json.dumps(iam.get_role_policy(**where)["PolicyDocument"])
+    iam.put_role_policy(**where, PolicyDocument=policy.replace("s3:PutObject", "s3:PutObjectAcl"))
+    fire(lane)
+    queue = ears.sqs.get_queue_url(QueueName="tiny-schedule-dead-letters")["QueueUrl"]
+    asked = {"QueueUrl": queue, "MessageAttributeNames": ["All"]}
+    (letter,) = until(lambda: ears.sqs.receive_message(**asked).get("Messages"), "a letter")
+    assert json.loads(letter["Body"])["detail"]["lastStatus"] == "STOPPED"
+    assert "AccessDenied" in letter["MessageAttributes"]["ErrorMessage"]["StringValue"]
+    assert (ears.sns(), ears.webhook()) == ([], [])
+    # Until somebody looks, ECS tells how it ended; whoever comes to it tells of it and records it.
+    assert "succeeded  exit 0" in lane.run("runs", "--local").out
+    assert f"~ role             {NAME}-role" in lane.run("plan", "--local").out

@@ -1,0 +1,142 @@
+"""The function that watches scheduled runs, called again, called late, and stopped after any call: in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from reconciler.watcher import aws
+from reconciler.watcher.handler import handle
+from tests.run.conftest import BUCKET, Lane, records, until
+from tests.run.ears import NOTIFY, SCHEDULE, Ears
+from tests.run.test_scheduled import NAME, fire, made
+
+RULES = "run: {capacity: [FARGATE_SPOT, FARGATE], retry: {interruption: 0, no_capacity: 0, error: 1, backoff: 0}}\n"
+TWICE = "Essential container in task exited; the program failed 2 times"
+
+
+class Stopped(BaseException):
+    """Lambda ends the function here."""
+
+
+class Function:
+    """The function, which EventBridge doesn't call. calls: to AWS, so far; stop: after which it is stopped."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane, self.calls, self.stop = lane, 0, 0
+        lane.client("events").disable_rule(Name="tiny-schedule-tasks")
+
+    def count(self, **more: Any) -> None:
+        self.calls += 1
+        if self.calls == self.stop:
+            raise Stopped
+
+    def ended(self, task: Any) -> None:
+        """EventBridge calls it with the end of a task; Lambda calls it again when it was stopped."""
+        detail = json.loads(json.dumps(task, default=lambda moment: moment.isoformat()))
+        try:
+            handle({"detail": detail}, None)
+        except Stopped:
+            handle({"detail": detail}, None)
+
+    def task(self, number: int) -> Any:
+        """The task of this attempt of the newest run, once it has ended."""
+        arn = records(self.lane)[0]["attempts"][number - 1]["task_arn"]
+        return until(lambda: [one for one in self.lane.tasks("STOPPED") if one["taskArn"] == arn], "its end")[0]
+
+    def launched(self) -> Any:
+        """The task that the schedule launches now, once it has ended."""
+        before = {one["taskArn"] for one in self.lane.tasks()}
+        fire(self.lane)
+        return until(lambda: [one for one in self.lane.tasks("STOPPED") if one["taskArn"] not in before], "its end")[0]
+
+
+@pytest.fixture
+def function(lane: Lane, ears: Ears, monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
+    made(lane, "print('begun')\nraise SystemExit(3)\n", NOTIFY + SCHEDULE + RULES)
+    found, client = Function(lane), aws._client.__wrapped__
+
+    def counted(service: str) -> Any:
+        if service not in clients:
+            clients[service] = client(service)
+            clients[service].meta.events.register("after-call", found.count)
+        return clients[service]
+
+    clients: dict[str, Any] = {}
+    settings = lane.client("lambda").get_function(FunctionName=NAME)["Configuration"]["Environment"]["Variables"]
+    where = {"AWS_ENDPOINT_URL": lane.endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
+    with monkeypatch.context() as patched:
+        patched.setattr(aws, "_client", counted)
+        for name, value in {**settings, **where, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}.items():
+            patched.setenv(name, value)
+        for service in ("ecs", "s3", "scheduler", "sns", "ssm"):
+            counted(service)
+        for name in where:
+            patched.delenv(name)
+        yield found
+
+
+def test_the_same_event_again_and_again(lane: Lane, ears: Ears, function: Function) -> None:
+    first = function.launched()
+    count = len(lane.tasks())
+    function.ended(first)
+    function.ended(first)
+    second = function.task(2)
+    function.ended(first)  # long after
+    assert (ears.sns(), len(lane.tasks()) - count) == ([], 1)
+    for task in (second, second, first):
+        function.ended(task)
+    (told,) = ears.sns()
+    assert (told["result"], told["reason"]) == ("failed", TWICE)
+    assert (len(lane.tasks()) - count, len(ears.webhook())) == (1, 1)
+    assert [one["exit_code"] for one in records(lane)[0]["attempts"]] == [3, 3]
+
+
+def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, function: Function) -> None:
+    first = function.launched()
+    function.ended(first)
+    second, count = function.task(2), len(lane.tasks())
+    run = records(lane)[0]["id"]
+    function.calls = 0
+    for stop in range(1, 100):
+        for name in ("run.json", "notified.json"):
+            lane.client("s3").delete_object(Bucket=BUCKET, Key=f"runs/{run}/{name}")
+        function.calls, function.stop = 0, stop
+        function.ended(first)
+        function.ended(second)
+        answer = lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{run}/run.json")
+        recorded = json.loads(answer["Body"].read())
+        tasks = [one["task_arn"] for one in recorded["attempts"]]
+        assert tasks == [first["taskArn"], second["taskArn"]], "the token gives the same task again"
+        assert (recorded["state"], recorded["exit_code"], recorded["reason"]) == ("failed", 3, TWICE)
+        told = len(ears.sns()), len(ears.webhook())
+        assert max(told) <= 1, "at most once"
+        if function.calls < stop:
+            assert told == (1, 1)
+            break
+    assert stop > 12
+    assert len(lane.tasks()) == count
+
+
+def test_no_room_for_the_next(lane: Lane, ears: Ears, function: Function) -> None:
+    lane.behave(
+        {"do": "spot-interruption", "after_lines": 1, "capacityProvider": "FARGATE_SPOT"},
+        {"do": "no-capacity", "capacityProvider": "FARGATE"},
+    )
+    function.ended(function.launched())
+    (told,) = ears.sns()
+    assert (told["result"], told["exit_code"]) == ("failed", None)
+    assert told["reason"].endswith("no capacity on FARGATE_SPOT and FARGATE, 2 tries")
+    assert [one["event"] for one in records(lane)[0]["attempts"]] == ["interruption", "no-capacity"]
+
+
+def test_what_ecs_has_forgotten_is_told_by_the_event(lane: Lane, ears: Ears, function: Function) -> None:
+    lane.behave({"do": "expire", "seconds": 2})
+    task = function.launched()
+    until(lambda: task["taskArn"] not in {one["taskArn"] for one in lane.tasks()}, "that ECS forgets it")
+    function.ended(task)
+    assert records(lane)[0]["attempts"][0]["exit_code"] == 3
+    assert len(records(lane)[0]["attempts"]) == 2
