@@ -18,7 +18,7 @@ RUNTIME = "python3.13"
 MODULES = (
     "__init__", "errors", "keys", "prices", "watched",
     *(f"run/{one}" for one in ("__init__", "hook", "judge", "message", "retry", "stop_schedule", "tasks")),
-    *(f"watcher/{one}" for one in ("__init__", "aws", "handler", "record", "retry", "tell")),
+    *(f"watcher/{one}" for one in ("__init__", "aws", "handler", "launch", "record", "see", "tell")),
 )  # fmt: skip
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 VARIABLE = "WATCHED"  # of the environment
+GROUP = "SECURITY_GROUP"  # the same: its id, which is known once it is made
+LAUNCH = "launch"  # in what the schedule calls it with: the time for which it was due
 
 
 @dataclass(frozen=True)
@@ -37,19 +39,29 @@ class Tell:
 
 @dataclass(frozen=True)
 class Watched:
-    """The scheduled runs of one deploy. disk: GiB, None for the usual; max_duration: seconds; stop_role: ARN."""
+    """The scheduled runs of one deploy.
+
+    family: ARN of the task definition, without a revision: the newest; cpu: CPU units; memory: MiB; disk: GiB, None for
+    the usual; retries: times again when a launch fails; max_duration: seconds; stop_role: ARN.
+    """
 
     deploy: str
     partition: str
     region: str
     bucket: str
     cluster: str
+    family: str
+    subnets: tuple[str, ...]
+    public_ip: bool
+    cpu: int
+    memory: int
     container: str
     log_group: str
     log_prefix: str
     schedule: str
     architecture: str
     disk: int | None
+    retries: int
     capacity: tuple[str, ...]
     retry: Retry
     max_duration: int | None
@@ -66,4 +78,5 @@ class Watched:
         found: dict[str, Any] = json.loads(text)
         retry = found["retry"] | {"exit_codes": tuple(found["retry"]["exit_codes"])}
         tell = Tell(**found["tell"]) if found["tell"] else None
-        return cls(**found | {"capacity": tuple(found["capacity"]), "retry": Retry(**retry), "tell": tell})
+        lists = {name: tuple(found[name]) for name in ("capacity", "subnets")}
+        return cls(**found | lists | {"retry": Retry(**retry), "tell": tell})

@@ -13,7 +13,6 @@ from reconciler.facts import Facts, check_account
 from reconciler.lower import Names
 from reconciler.run.logs import TaskLog
 from reconciler.run.record import Run, Runs
-from reconciler.run.scheduled import with_scheduled
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,6 @@ class Past:
 
     where: Target
     aws: Aws
-    names: Names
     runs: Runs
 
     def find(self, run_id: str) -> Run:
@@ -38,9 +36,8 @@ class Past:
         return found[0]
 
     def all(self) -> list[Run]:
-        """Every run, newest first: the recorded ones, and those of the schedule that ECS still knows."""
-        found = with_scheduled(self.aws, self.names, self.runs)
-        return sorted(found, key=lambda run: run.created, reverse=True)
+        """Every run, newest first."""
+        return self.runs.all()
 
     def log(self, run: Run, number: int = 0) -> TaskLog:
         """The log of a run's newest attempt, or of that with this number."""
@@ -60,4 +57,4 @@ def past(options: Namespace, terminal: Terminal, *, read_only: bool = True) -> P
     # The bucket's name may hold the account's id; nothing else of the account matters here.
     account = "" if where.deploy.data.bucket.name else aws.account
     names = Names(where.deploy, Facts(account, aws.partition, "", ()))
-    return Past(where, aws, names, Runs(aws, names.bucket))
+    return Past(where, aws, Runs(aws, names.bucket))

@@ -24,16 +24,15 @@ def run(options: Namespace, terminal: Terminal) -> int:
     on_interrupt(where.stop.set)
     here = deployment(where, where.aws(terminal), terminal, options)
     runs = Runs(here.aws, here.names.bucket)
-    past = Past(where, here.aws, here.names, runs)
+    past = Past(where, here.aws, runs)
     found = past.find(options.run)
     if found.state.over:
-        log, shown = past.log(found), Shown(where.base, found.id)
-        if not options.from_start:
-            say_shown(terminal, where, found, shown.resume(log))
-        log.read(lambda container, text, timestamp: terminal.say(f"  | {text}"))
-        shown.forget()
-        if found.schedule:
-            runs.put(found)  # ECS forgets it within the hour; it is there already unless the function failed
+        if found.task_arn:
+            log, shown = past.log(found), Shown(where.base, found.id)
+            if not options.from_start:
+                say_shown(terminal, where, found, shown.resume(log))
+            log.read(lambda container, text, timestamp: terminal.say(f"  | {text}"))
+            shown.forget()
         if found.state is State.SUCCEEDED:
             copy_results(terminal, where, here, runs, found)
         report(terminal, where, here, found)
@@ -46,7 +45,8 @@ def run(options: Namespace, terminal: Terminal) -> int:
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} isn't there any more", hint="run `apply`") from None
         if not found.attempts or (found.attempts[-1].event is None and not found.task_arn):
-            raise UserError(f"run {found.id} was never launched", hint="run `apply`: it launches it")
+            hint = "its function launches it" if found.schedule else "run `apply`: it launches it"
+            raise UserError(f"run {found.id} isn't launched", hint=hint)
         found, code = watch_task(
             terminal, where, here, runs, launch, found, options.on_interrupt, from_start=options.from_start
         )

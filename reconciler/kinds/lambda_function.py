@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from reconciler import bundle
 from reconciler.aws.calls import Aws
@@ -14,7 +14,7 @@ from reconciler.canonical import JsonText, StringSet
 from reconciler.errors import Denied
 from reconciler.kinds import tags
 from reconciler.kinds.lambda_invokers import allow, disallow, invoker
-from reconciler.spec import Changes, Grants, Observed, SecretsByName, Spec, top, touches
+from reconciler.spec import Changes, Grants, Observed, Ref, SecretsByName, Spec, top, touches
 
 # What AWS fills in, and with which it is put right; the log group has the function's name.
 DEFAULTS: dict[str, Any] = {
@@ -36,7 +36,7 @@ class FunctionSpec(Spec):
     timeout: int = 3  # seconds
     memory: int = 128  # MiB
     description: str = ""
-    environment: Annotated[dict[str, str], SecretsByName()] = Field({})
+    environment: Annotated[dict[str, str | Annotated[Ref, PlainSerializer(str)]], SecretsByName()] = Field({})
     dead_letters: str = ""  # ARN of the queue that gets the events at which it failed
     invokers: Annotated[StringSet, Grants()] = ()  # `SERVICE SOURCE_ARN`, or a statement of another form, as JSON
     layers: Annotated[tuple[str, ...], Grants()] = ()  # ARNs of others' code that runs with its role

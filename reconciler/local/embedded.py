@@ -60,8 +60,8 @@ class Embedded:
         self._identities = Identities()
         runner = LocalRunner(home / "images", corrections.find_digest)
         self._events = TaskEvents()
-        self._schedules = Schedules(endpoint_url)
         self._functions = Functions(home / "functions", endpoint_url, self._identities)
+        self._schedules = Schedules(endpoint_url, self._functions)
         self.agent = Agent(home / "tasks", endpoint_url, runner, self._identities, self._task_changed)
         self.runner_name = "process"  # until `warm` has asked: a Docker engine takes a while to answer
         self._operations = TaskOperations(self.agent, self.behaviour)

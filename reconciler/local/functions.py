@@ -1,6 +1,6 @@
-"""AWS Lambda of the embedded AWS, as far as EventBridge calls it: a function runs as a process, as its own role.
+"""AWS Lambda of the embedded AWS, as far as EventBridge and its Scheduler call it: a process, with its role.
 
-It is called without waiting, as EventBridge does it: again at once, twice, when it fails (AWS waits a minute, then
+It is called without waiting, as they do it: again at once, twice, when it fails (AWS waits a minute, then
 two), and what then failed goes to its dead-letter queue. What it prints is in its log group.
 """
 
@@ -44,13 +44,13 @@ class Functions:
         self._home, self._endpoint_url, self._identities = home, endpoint_url, identities
         self._running: set[subprocess.Popen[bytes]] = set()
 
-    def call(self, arn: str, event: dict[str, Any], source: str) -> str:
-        """Have a function called with an event, for the rule `source`. Returns why not, or nothing."""
+    def call(self, arn: str, event: dict[str, Any], rule: str = "") -> str:
+        """Have a function called with an event, for a rule where it is one that does. Returns why not, or nothing."""
         function: LambdaFunction | None = lambda_backends[arn.split(":")[4]][arn.split(":")[3]].get_function_by_arn(arn)
         if function is None:
             return f"the function {arn} is not there"
-        if not _may_call(function, source):
-            return f"the function {arn} has no policy that lets {source} call it"
+        if rule and not _may_call(function, rule):
+            return f"the function {arn} has no policy that lets {rule} call it"
         threading.Thread(target=self._see_through, args=(function, event), name=arn, daemon=True).start()
         return ""
 

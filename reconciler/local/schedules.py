@@ -1,6 +1,7 @@
 """EventBridge Scheduler of the embedded AWS: schedules whose time has come call ECS for real, as their role.
 
-Targets are an ECS cluster (RunTask) and the universal target, any API call (arn:aws:scheduler:::aws-sdk:ecs:stopTask).
+Targets are a function, an ECS cluster (RunTask) and the universal target, any API call
+(arn:aws:scheduler:::aws-sdk:ecs:stopTask).
 A call that fails isn't retried; it goes to the dead-letter queue, if there is one, and to the server's log.
 """
 
@@ -20,6 +21,7 @@ from moto.ecs.models import ecs_backends
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, scheduler_backends
 
 from reconciler.local.clients import client
+from reconciler.local.functions import Functions
 from reconciler.local.identities import Identity, refusal, why_not_assumable
 from reconciler.local.schedule_times import AT, is_due
 
@@ -36,8 +38,8 @@ class ScheduleFailed(Exception):
 class Schedules:
     """Looks for due schedules in a thread of its own, from `start` to `close`."""
 
-    def __init__(self, endpoint_url: str) -> None:
-        self._endpoint_url = endpoint_url
+    def __init__(self, endpoint_url: str, functions: Functions) -> None:
+        self._endpoint_url, self._functions = endpoint_url, functions
         self._looked: dict[str, datetime] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
@@ -90,6 +92,9 @@ class Schedules:
     def _call(self, backend: EventBridgeSchedulerBackend, schedule: Schedule) -> None:
         target = schedule.target
         try:
+            if ":lambda:" in str(target["Arn"]):
+                self._call_function(backend, schedule)
+                return
             service, operation, params = _request(schedule)
             _check_role(backend, schedule, f"{service}:{operation}", params)
             api = client(service, backend.region_name, self._endpoint_url)
@@ -99,6 +104,13 @@ class Schedules:
             queue = (target.get("DeadLetterConfig") or {}).get("Arn")
             if queue:
                 self._dead_letter(backend, queue, schedule, str(error))
+
+    def _call_function(self, backend: EventBridgeSchedulerBackend, schedule: Schedule) -> None:
+        arn = str(schedule.target["Arn"])
+        _check_role(backend, schedule, "lambda:InvokeFunction", {}, arn)
+        event = json.loads(_with_context(schedule.target.get("Input") or "{}", schedule))
+        if why := self._functions.call(arn, event):
+            raise ScheduleFailed(why)
 
     def _dead_letter(self, backend: EventBridgeSchedulerBackend, queue: str, schedule: Schedule, why: str) -> None:
         _, _, _, region, _, name = queue.split(":", 5)
@@ -161,11 +173,13 @@ def _with_context(text: str, schedule: Schedule) -> str:
     return text
 
 
-def _check_role(backend: EventBridgeSchedulerBackend, schedule: Schedule, action: str, params: dict[str, Any]) -> None:
+def _check_role(
+    backend: EventBridgeSchedulerBackend, schedule: Schedule, action: str, params: dict[str, Any], resource: str = ""
+) -> None:
     role = str(schedule.target.get("RoleArn", ""))
     if why_not_assumable(role, SERVICE):
         raise ScheduleFailed("The execution role you provide must allow AWS EventBridge Scheduler to assume the role.")
-    asked: list[tuple[str, str, dict[str, str]]] = [(action, "", {})]
+    asked: list[tuple[str, str, dict[str, str]]] = [(action, resource, {})]
     if action == "ecs:RunTask":
         asked = list(_asked(backend, params))
     for one in asked:

@@ -11,17 +11,16 @@ from typing import Any
 
 from reconciler.canonical import policy
 from reconciler.config.schema import Notify, Schedule
-from reconciler.config.service import FARGATE
 from reconciler.graph import Node
-from reconciler.keys import SCHEDULED, output_prefix
 from reconciler.kinds import QueueSpec, RoleSpec, ScheduleSpec, TopicSpec
 from reconciler.lower.watcher import watcher
 from reconciler.resource_names import Names
-from reconciler.spec import OWNER_TAG, Address, Ref
+from reconciler.spec import OWNER_TAG, Address
+from reconciler.watched import LAUNCH
 
 SCHEDULER = "scheduler.amazonaws.com"
 KEPT = 14 * 86400  # seconds for which a launch that failed is kept: as long as SQS keeps anything
-EXECUTION = "<aws.scheduler.execution-id>"  # Scheduler puts the id of each launch in its place
+TIME = "<aws.scheduler.scheduled-time>"  # Scheduler puts it in its place, the same each time that it tries
 
 
 def scheduler_role(
@@ -52,30 +51,13 @@ def unattended(names: Names) -> Iterator[Node]:
 
 
 def _schedule(names: Names, schedule: Schedule) -> Iterator[Node]:
-    deploy, task = names.deploy, names.deploy.task
-    dead = names.arn("sqs", names.dead_letters)
-    cluster = names.arn("ecs", f"cluster/{deploy.cluster.name}")
-    family = names.arn("ecs", f"task-definition/{task.family}")
-    roles = [names.iam(f"role/{role.name}") for role in (task.execution_role, task.role)]
+    dead, function = names.arn("sqs", names.dead_letters), names.arn("lambda", f"function:{names.watcher}")
     statements: list[dict[str, Any]] = [
-        {"Sid": "Launch", "Effect": "Allow", "Action": "ecs:RunTask", "Resource": [family, f"{family}:*"],
-         "Condition": {"ArnEquals": {"ecs:cluster": cluster}}},
-        {"Sid": "PassRole", "Effect": "Allow", "Action": "iam:PassRole", "Resource": roles,
-         "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}},
-        {"Sid": "Tag", "Effect": "Allow", "Action": "ecs:TagResource",
-         "Resource": names.arn("ecs", f"task/{deploy.cluster.name}/*"),
-         "Condition": {"StringEquals": {"ecs:CreateAction": "RunTask"}}},
+        {"Sid": "Call", "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function},
         {"Sid": "DeadLetters", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": dead},
-    ]  # fmt: skip
+    ]
     yield Node(QueueSpec(name=names.dead_letters, retention=KEPT, tags=names.tags))
     yield scheduler_role(names, names.schedule_role, "Starts the scheduled runs", "launch", statements)
-    group = Address("security-group", str(deploy.network.security_group.name))
-    run_id = f"{SCHEDULED}{EXECUTION}"
-    given = {"RUN_ID": run_id, "OUTPUT_URI": f"s3://{names.bucket}/{output_prefix(run_id)}"}
-    container = {
-        "name": task.container,
-        "environment": [{"name": key, "value": value} for key, value in sorted(given.items())],
-    }
     spec = ScheduleSpec(
         name=names.schedule,
         expression=schedule.when,
@@ -83,25 +65,15 @@ def _schedule(names: Names, schedule: Schedule) -> Iterator[Node]:
         state="ENABLED" if schedule.enabled else "DISABLED",
         window=schedule.window // 60,
         role=names.iam(f"role/{names.schedule_role}"),
-        cluster=cluster,
-        task_definition=family,
-        capacity=(f"{deploy.run.capacity[0]} 1 0",),
-        subnets=names.facts.subnets,
-        security_groups=(Ref(group, "id"),),
-        public_ip=deploy.network.public_ip and deploy.run.capacity[0] in FARGATE,
-        group=names.schedule,
-        propagate_tags="TASK_DEFINITION",
-        input=json.dumps({"containerOverrides": [container]}),
+        target=function,
+        input=json.dumps({LAUNCH: TIME}),
         retries=schedule.retries,
         max_age=schedule.give_up,
         dead_letters=dead,
-        tags={OWNER_TAG: deploy.name},
+        tags={OWNER_TAG: names.deploy.name},
     )
-    needs = (
-        Address("queue", names.dead_letters), Address("role", names.schedule_role), group,
-        Address("cluster", str(deploy.cluster.name)), Address("task-definition", str(task.family)),
-    )  # fmt: skip
-    yield Node(spec, needs)
+    needs = Address("queue", names.dead_letters), Address("role", names.schedule_role)
+    yield Node(spec, (*needs, Address("function", names.watcher)))
 
 
 def _topic(names: Names, notify: Notify) -> Node:

@@ -17,8 +17,8 @@ from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
 from reconciler.kinds.lambda_function import FunctionSpec
 from reconciler.resource_names import Names
-from reconciler.spec import Address
-from reconciler.watched import VARIABLE, Retry, Tell, Watched
+from reconciler.spec import Address, Ref
+from reconciler.watched import GROUP, VARIABLE, Retry, Tell, Watched
 
 LAMBDA, EVENTS = "lambda.amazonaws.com", "events.amazonaws.com"
 LONGEST = 900  # seconds: what Lambda allows; most is the pause before a retry
@@ -31,6 +31,7 @@ def watcher(names: Names) -> Iterator[Node]:
     rule = names.arn("events", f"rule/{names.watcher_rule}")
     log, role = Address("log-group", names.watcher_log), Address("role", names.watcher_role)
     function, dead = Address("function", names.watcher), Address("queue", names.dead_letters)
+    group = Address("security-group", str(deploy.network.security_group.name))
     yield Node(LogGroupSpec(name=log.name, retention_in_days=deploy.logs.retention_days, tags=names.tags))
     trust = {"Effect": "Allow", "Principal": {"Service": LAMBDA}, "Action": "sts:AssumeRole"}
     yield Node(
@@ -51,16 +52,17 @@ def watcher(names: Names) -> Iterator[Node]:
         timeout=LONGEST,
         memory=MEMORY,
         description=f"Watches the scheduled runs of {deploy.name}",
-        environment={VARIABLE: watched(names).text()},
+        environment={VARIABLE: watched(names).text(), GROUP: Ref(group, "id")},
         dead_letters=names.arn("sqs", dead.name),
         invokers=(f"{EVENTS} {rule}",),
         tags=names.tags,
     )
-    yield Node(spec, (log, role, dead))
+    parts = Address("cluster", str(deploy.cluster.name)), Address("task-definition", str(deploy.task.family))
+    yield Node(spec, (log, role, dead, group, *parts))
     changes = RuleSpec(
         name=names.watcher_rule,
         pattern=json.dumps(pattern(names)),
-        description=f"Tells {function.name} of the tasks that the schedule started",
+        description=f"Tells {function.name} of the ends of the schedule's tasks",
         targets=(RuleTarget(id="watcher", arn=names.arn("lambda", f"function:{function.name}")),),
         tags=names.tags,
     )
@@ -86,12 +88,18 @@ def watched(names: Names) -> Watched:
         region=deploy.region,
         bucket=names.bucket,
         cluster=str(deploy.cluster.name),
+        family=names.arn("ecs", f"task-definition/{deploy.task.family}"),
+        subnets=names.facts.subnets,
+        public_ip=deploy.network.public_ip,
+        cpu=deploy.task.cpu,
+        memory=deploy.task.memory,
         container=deploy.task.container,
         log_group=str(deploy.logs.group),
         log_prefix=deploy.logs.stream_prefix,
         schedule=names.schedule,
         architecture=deploy.task.platform,
         disk=deploy.task.ephemeral_storage,
+        retries=deploy.schedule.retries if deploy.schedule else 0,
         capacity=run.capacity,
         retry=Retry(**{name: getattr(run.retry, name) for name in Retry.__dataclass_fields__}),
         max_duration=run.max_duration,
@@ -101,13 +109,13 @@ def watched(names: Names) -> Watched:
 
 
 def pattern(names: Names) -> dict[str, Any]:
-    """The events of the schedule's tasks that it wants to hear of."""
+    """The ends of the schedule's tasks."""
     return {
         "source": ["aws.ecs"],
         "detail-type": ["ECS Task State Change"],
         "detail": {
             "clusterArn": [names.arn("ecs", f"cluster/{names.deploy.cluster.name}")],
-            "lastStatus": ["RUNNING", "STOPPED"],
+            "lastStatus": ["STOPPED"],
             "group": [names.schedule],
         },
     }
@@ -118,9 +126,10 @@ def statements(names: Names) -> list[dict[str, Any]]:
     deploy, task = names.deploy, names.deploy.task
     cluster = names.arn("ecs", f"cluster/{deploy.cluster.name}")
     family, tasks = (
-        names.arn("ecs", one) for one in (f"task-definition/{task.family}", f"task/{deploy.cluster.name}/*")
+        names.arn("ecs", f"task-definition/{task.family}"),
+        names.arn("ecs", f"task/{deploy.cluster.name}/*"),
     )
-    schedules, roles = "schedule/default", [names.iam(f"role/{role.name}") for role in (task.execution_role, task.role)]
+    roles = [names.iam(f"role/{role.name}") for role in (task.execution_role, task.role)]
     runs = f"{RUNS}/{SCHEDULED}*"
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
     found = [
@@ -134,7 +143,6 @@ def statements(names: Names) -> list[dict[str, Any]]:
         _allow("Launch", "ecs:RunTask", [family, f"{family}:*"], in_cluster),
         _allow("PassRole", "iam:PassRole", roles, _passed_to("ecs-tasks")),
         _allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
-        _allow("Schedule", "scheduler:GetSchedule", names.arn("scheduler", f"{schedules}/{names.schedule}")),
         _allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
     ]  # fmt: skip
     return [*found, *_deadline(names), *_tell(names), *_key(names)]
@@ -142,8 +150,8 @@ def statements(names: Names) -> list[dict[str, Any]]:
 
 def _deadline(names: Names) -> Iterator[dict[str, Any]]:
     if names.deploy.run.max_duration is not None:
-        made = names.arn("scheduler", f"schedule/default/{schedule_prefix(names.deploy.name)}*")
-        yield _allow("Deadline", ["scheduler:CreateSchedule", "scheduler:DeleteSchedule"], made)
+        made = names.arn("scheduler", f"schedule/default/{schedule_prefix(names.deploy.name)}{SCHEDULED}*")
+        yield _allow("Deadline", [f"scheduler:{verb}Schedule" for verb in ("Create", "Update", "Delete")], made)
         role = names.iam(f"role/{names.stop_role}")
         yield _allow("PassStopRole", "iam:PassRole", role, _passed_to("scheduler"))
 

@@ -45,7 +45,7 @@ class Part:
     when: Callable[[Deploy], bool] = lambda deploy: True
 
 
-WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.scheduled")
+WATCHERS = ("run.launch", "run.watch", "run.fleet")
 RECORDS = ("run.record", "run.results")
 
 

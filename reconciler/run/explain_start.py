@@ -143,7 +143,19 @@ def _capacity(case: Case) -> Diagnosis | None:
     )
 
 
+def _refused(case: Case) -> Diagnosis | None:
+    """A launch of the schedule's function, which can't tell anybody but by the record."""
+    text = said(r"calling the (RunTask|CreateSchedule) operation|ECS launched nothing", case)
+    if not text or case.event is not Event.NOT_STARTED:
+        return None
+    if re.search(r"AccessDenied|not authorized", text, re.IGNORECASE):
+        fix = "run `apply`: it gives its role the policy that it needs"
+        return Diagnosis("the schedule's function may not launch the task", (text,), fix)
+    fix = "run `plan`: it shows what isn't as the file has it; then `apply`, which launches the same task"
+    return Diagnosis("ECS refused to launch the task", (text,), fix)
+
+
 START: tuple[Rule, ...] = (
-    _secret, _log_group, _image_large, _image_limited, _image_missing, _image_denied, _image_platform,
+    _refused, _secret, _log_group, _image_large, _image_limited, _image_missing, _image_denied, _image_platform,
     _image_unreachable, _interface, _image_other, _command, _capacity,
 )  # fmt: skip

@@ -1,13 +1,14 @@
-"""From ECS's tasks to the record of their run: scheduled runs, which nobody here launched. Pure.
+"""The record of a scheduled run, as the function that watches it writes it (reconciler/watcher). Pure.
 
-The function that watches them writes it (reconciler/watcher), so it is a mapping as the record holds it, in JSON's
-types, and needs nothing but Python's own library.
+It is what `reconciler.run.record.Run` reads, in JSON's types, and needs nothing but Python's own library.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.keys import SCHEDULED, output_prefix
@@ -22,81 +23,68 @@ STATES = {Event.SUCCESS: "succeeded", Event.STOPPED: "stopped"}
 Record = dict[str, Any]
 
 
-def environment_of(task: Mapping[str, Any]) -> dict[str, str]:
-    """The variables that a task was launched with, beside its definition's."""
-    overrides = (task.get("overrides") or {}).get("containerOverrides") or ()
-    return {one["name"]: one["value"] for each in overrides for one in each.get("environment") or ()}
+def scheduled_id(watched: Watched, due: str) -> str:
+    """The id of the run that was due at this time, as Scheduler writes it: the same whenever it is called for that.
 
-
-def run_id_of(task: Mapping[str, Any]) -> str:
-    """The id of the run that a scheduled task belongs to."""
-    return environment_of(task).get("RUN_ID") or f"{SCHEDULED}{task['taskArn'].rpartition('/')[2][:16]}"
-
-
-def number_of(task: Mapping[str, Any]) -> int:
-    """Which attempt a task is: the schedule launches the first, and later ones carry it in their mark."""
-    run_id, _, number = str(task.get("startedBy") or "").rpartition("-")
-    return int(number) if run_id == run_id_of(task) and number.isdigit() else 1
-
-
-def attempt_of(task: Mapping[str, Any], container: str) -> Record:
-    """One attempt of a run, as DescribeTasks shows its task."""
-    number = number_of(task)
-    found: Record = {
-        "number": number,
-        "provider": task.get("capacityProviderName") or task.get("launchType") or "",
-        "token": f"{run_id_of(task)}-{number}",
-        "launched": task["createdAt"].timestamp(),
-        "task_arn": task["taskArn"],
-        "event": None,
-        "exit_code": None,
-        "reason": "",
-        "started": None,
-        "stopped": None,
-    }
-    if task["lastStatus"] == "STOPPED":
-        ended = judge(task, (container,))
-        found |= {
-            "event": ended.event.value, "exit_code": ended.exit_code, "reason": ended.reason,
-            "started": ended.started, "stopped": ended.stopped,
-        }  # fmt: skip
-    return found
-
-
-def run_of(watched: Watched, task: Mapping[str, Any], before: Sequence[Record] = ()) -> Record:
-    """The run whose newest attempt is this task. before: its attempts until then.
-
-    Once that has ended it is over, unless somebody launches another.
+    ECS takes a token once in an account, so it is another than that of a deploy with the same times.
+    Raises ValueError for what isn't a time.
     """
-    run_id, attempt = run_id_of(task), attempt_of(task, watched.container)
-    attempts = [*(one for one in before if one["number"] < attempt["number"]), attempt]
-    given = environment_of(task)
-    event = attempt["event"]
+    moment = datetime.fromisoformat(due).astimezone(UTC)
+    whose = hashlib.sha256(f"{watched.deploy} {watched.schedule}".encode()).hexdigest()
+    return f"{SCHEDULED}{moment:%Y%m%d-%H%M%S}-{whose[:8]}"
+
+
+def new_run(watched: Watched, run_id: str, now: float) -> Record:
+    """A run with an attempt that isn't launched yet. now: seconds since the epoch."""
     run: Record = {
         "version": 1,
         "id": run_id,
         "fingerprint": "",
-        "state": "running" if event is None else STATES.get(Event(event), "failed"),
-        "created": attempts[0]["launched"],
+        "state": "launching",
+        "created": now,
         "inputs": {
-            "cpu": int(task["cpu"]), "memory": int(task["memory"]), "architecture": watched.architecture,
+            "cpu": watched.cpu, "memory": watched.memory, "architecture": watched.architecture,
             "ephemeral_storage": watched.disk,
         },
-        "output": given.get("OUTPUT_URI") or f"s3://{watched.bucket}/{output_prefix(run_id)}",
+        "output": f"s3://{watched.bucket}/{output_prefix(run_id)}",
         "cluster": watched.cluster,
         "container": watched.container,
-        "task_definition": task["taskDefinitionArn"],
+        "task_definition": watched.family,
         "log_group": watched.log_group,
         "log_prefix": watched.log_prefix,
-        "attempts": attempts,
-        "exit_code": attempt["exit_code"],
-        "reason": "" if event == Event.SUCCESS else attempt["reason"],
+        "attempts": [],
+        "exit_code": None,
+        "reason": "",
         "cost": None,
         "metrics": {},
         "sweep": "",
         "schedule": watched.schedule,
     }  # fmt: skip
-    return run if event is None else run | {"cost": cost_of(watched, run)}
+    return with_attempt(run, watched.capacity[0], now)
+
+
+def with_attempt(run: Record, provider: str, now: float) -> Record:
+    """The run with one more attempt, which isn't launched yet."""
+    number = len(run["attempts"]) + 1
+    attempt = {
+        "number": number, "provider": provider, "token": f"{run['id']}-{number}", "launched": now, "task_arn": "",
+        "event": None, "exit_code": None, "reason": "", "started": None, "stopped": None,
+    }  # fmt: skip
+    return run | {"attempts": [*run["attempts"], attempt]}
+
+
+def changed(run: Record, number: int, what: Mapping[str, Any]) -> Record:
+    """The run with something else in the attempt of this number."""
+    return run | {"attempts": [one | what if one["number"] == number else one for one in run["attempts"]]}
+
+
+def end_of(task: Mapping[str, Any], container: str) -> Record:
+    """What an attempt has once its task has stopped, as DescribeTasks shows it."""
+    ended = judge(task, (container,))
+    return {
+        "task_arn": task["taskArn"], "event": ended.event.value, "exit_code": ended.exit_code, "reason": ended.reason,
+        "started": ended.started, "stopped": ended.stopped,
+    }  # fmt: skip
 
 
 def cost_of(watched: Watched, run: Record) -> float | None:

@@ -78,31 +78,23 @@ def events_rule(lab: LabHandle, folder: Path) -> dict[str, Any]:
 
 def schedule(lab: LabHandle, folder: Path) -> dict[str, Any]:
     roles = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("one", "two")]
-    arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
+    functions = [f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}" for name in ("one", "two")]
 
-    def longer(lab: LabHandle) -> None:
+    def ending(lab: LabHandle) -> None:
         scheduler = lab.client("scheduler")
         found = scheduler.get_schedule(Name="sample")
         keep = ("Name", "ScheduleExpression", "ScheduleExpressionTimezone", "FlexibleTimeWindow", "Description")
-        target = found["Target"]
-        target["EcsParameters"] |= {"EnableExecuteCommand": True, "TaskCount": 3}
+        target = found["Target"] | {"SqsParameters": {"MessageGroupId": "x"}}
         scheduler.update_schedule(**{key: found[key] for key in keep}, Target=target, EndDate=2000000000)
 
     return {
-        "base": {
-            "expression": "cron(0 4 * * ? *)", "role": roles[0], "cluster": f"{arn}:cluster/one",
-            "task_definition": f"{arn}:task-definition/one", "capacity": ("FARGATE 1 0",), "subnets": ("subnet-1",),
-            "security_groups": ("sg-1",), "public_ip": True, "group": "one",
-        },
+        "base": {"expression": "cron(0 4 * * ? *)", "role": roles[0], "target": functions[0]},
         "changes": {
             "expression": "rate(1 day)", "timezone": "Europe/Berlin", "state": "DISABLED", "window": 15,
-            "role": roles[1], "cluster": f"{arn}:cluster/two", "task_definition": f"{arn}:task-definition/two:3",
-            "capacity": ("FARGATE_SPOT 1 0", "FARGATE 2 1"), "subnets": ("subnet-1", "subnet-2"),
-            "security_groups": ("sg-2", "sg-3"), "public_ip": False, "group": "two",
-            "propagate_tags": "TASK_DEFINITION", "input": '{"cpu":"256"}', "retries": 3, "max_age": 3600,
+            "role": roles[1], "target": functions[1], "input": '{"launch":"now"}', "retries": 3, "max_age": 3600,
             "dead_letters": f"arn:aws:sqs:{REGION}:{ACCOUNT}:one", "tags": OTHER_TAGS,
         },
-        "outside": {"other": longer},
+        "outside": {"other": ending},
     }  # fmt: skip
 
 

@@ -40,6 +40,11 @@ STARTS = [
     (PULL + "ref pull has been retried 5 time(s): failed to copy: httpReadSeeker: failed open: failed to do request: "
      'Get "https://prod-us-east-1-starport-layer-bucket.s3.us-east-1.amazonaws.com/x": dial tcp: i/o timeout',
      "no route to AWS", True, "public_ip: true"),
+    ("An error occurred (AccessDeniedException) when calling the RunTask operation: " + USER + "ecs:RunTask on resource: x",
+     "the schedule's function may not launch the task", True, ""),
+    ("An error occurred (ClientException) when calling the RunTask operation: TaskDefinition is inactive",
+     "ECS refused to launch the task", True, ""),
+    ("ECS launched nothing: it gave no reason", "ECS refused to launch the task", True, ""),
     (PULL + "toomanyrequests: You have reached your pull rate limit.", "no more pulls", True, ""),
     (PULL + "failed to extract layer: write /x: no space left on device", "larger than the task's disk", True,
      "ephemeral_storage"),

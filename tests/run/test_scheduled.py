@@ -100,23 +100,26 @@ def test_it_is_recorded_and_told_of(lane: Lane, ears: Ears) -> None:
 
 
 def test_it_is_launched_again_as_the_rules_say(lane: Lane, ears: Ears) -> None:
-    rules = "run: {capacity: [FARGATE_SPOT, FARGATE], retry: {interruption: 1, error: 1, backoff: 0}}\n"
+    rules = "run: {capacity: [FARGATE_SPOT, FARGATE], retry: {no_capacity: 1, interruption: 1, error: 1, backoff: 0}}\n"
     made(lane, FAILS, NOTIFY + SCHEDULE + rules)
-    # Twice interrupted on Spot, then no room there either way; on demand the program fails, twice.
-    lane.behave({"do": "spot-interruption", "after_lines": 1, "capacityProvider": "FARGATE_SPOT", "times": -1})
+    # No room on Spot, once when it is launched; twice interrupted there; on demand the program fails, twice.
+    lane.behave(
+        {"do": "no-capacity", "capacityProvider": "FARGATE_SPOT"},
+        {"do": "spot-interruption", "after_lines": 1, "capacityProvider": "FARGATE_SPOT", "times": -1},
+    )
     found = told(lane, ears)
     assert (found["result"], found["exit_code"], found["reason"]) == (
         "failed", 3, "Essential container in task exited; the program failed 2 times",
     )  # fmt: skip
     run = records(lane)[0]
     assert [(one["number"], one["provider"], one["event"]) for one in run["attempts"]] == [
-        (1, "FARGATE_SPOT", "interruption"), (2, "FARGATE_SPOT", "interruption"), (3, "FARGATE", "error"),
-        (4, "FARGATE", "error"),
+        (1, "FARGATE_SPOT", "no-capacity"), (2, "FARGATE_SPOT", "interruption"), (3, "FARGATE_SPOT", "interruption"),
+        (4, "FARGATE", "error"), (5, "FARGATE", "error"),
     ]  # fmt: skip
-    assert len({one["task_arn"] for one in run["attempts"]}) == 4
+    assert len({one["task_arn"] for one in run["attempts"]}) == 5
     assert {task["group"] for task in lane.tasks()} >= {"tiny-schedule"}
-    assert [one["startedBy"] for one in lane.tasks() if one["taskArn"] == run["attempts"][3]["task_arn"]] == [
-        f"{run['id']}-4"
+    assert [one["startedBy"] for one in lane.tasks() if one["taskArn"] == run["attempts"][4]["task_arn"]] == [
+        f"{run['id']}-5"
     ]
     assert (ears.sns(), len(until(ears.webhook, "the webhook's"))) == ([], 1), "told once"
 
@@ -151,12 +154,15 @@ def test_its_deadline_holds(lane: Lane, ears: Ears) -> None:
         names = [one["Name"] for one in scheduler.list_schedules()["Schedules"]]
         return [one for one in names if one != "tiny-schedule"]
 
+    def aimed(name: str) -> Any:
+        return json.loads(scheduler.get_schedule(Name=name)["Target"]["Input"])
+
     fire(lane)
     (name,) = until(deadlines, "its deadline")
-    schedule = scheduler.get_schedule(Name=name)
-    task = until(lambda: lane.tasks("RUNNING"), "a task")[0]
+    (task,) = until(lambda: lane.tasks("RUNNING"), "a task")
     order = {"Cluster": "tiny", "Task": task["taskArn"], "Reason": "run.max_duration is over"}
-    assert json.loads(schedule["Target"]["Input"]) == order
+    until(lambda: aimed(name) == order, "that it is aimed at the task")
+    schedule = scheduler.get_schedule(Name=name)
     assert schedule["ActionAfterCompletion"] == "DELETE"
     assert schedule["Target"]["RoleArn"].endswith(":role/tiny-stop-role")
     due = {key: schedule[key] for key in ("Name", "FlexibleTimeWindow", "ActionAfterCompletion", "Target")}
@@ -176,16 +182,34 @@ def test_its_deadline_holds(lane: Lane, ears: Ears) -> None:
 
 def test_what_the_function_fails_at_is_a_dead_letter(lane: Lane, ears: Ears) -> None:
     made(lane, "print('begun')\n", NOTIFY + SCHEDULE)
-    iam, where = lane.client("iam"), {"RoleName": f"{NAME}-role", "PolicyName": "watch"}
-    policy = json.dumps(iam.get_role_policy(**where)["PolicyDocument"])
-    iam.put_role_policy(**where, PolicyDocument=policy.replace("s3:PutObject", "s3:PutObjectAcl"))
+    before = len(lane.tasks())
+    without(lane, "s3:PutObject")
     fire(lane)
     queue = ears.sqs.get_queue_url(QueueName="tiny-schedule-dead-letters")["QueueUrl"]
     asked = {"QueueUrl": queue, "MessageAttributeNames": ["All"]}
     (letter,) = until(lambda: ears.sqs.receive_message(**asked).get("Messages"), "a letter")
-    assert json.loads(letter["Body"])["detail"]["lastStatus"] == "STOPPED"
+    assert json.loads(letter["Body"])["launch"].startswith("20")
     assert "AccessDenied" in letter["MessageAttributes"]["ErrorMessage"]["StringValue"]
-    assert (ears.sns(), ears.webhook()) == ([], [])
-    # Until somebody looks, ECS tells how it ended; whoever comes to it tells of it and records it.
-    assert "succeeded  exit 0" in lane.run("runs", "--local").out
+    assert (ears.sns(), ears.webhook(), len(lane.tasks()) - before) == ([], [], 0), "not launched without a record"
+    # It is drift, which the next apply puts right.
     assert f"~ role             {NAME}-role" in lane.run("plan", "--local").out
+
+
+def test_a_launch_that_is_refused_is_told_of(lane: Lane, ears: Ears) -> None:
+    made(lane, "print('begun')\n", NOTIFY + SCHEDULE.replace("when", "retries: 0, when"))
+    without(lane, "ecs:RunTask")
+    found = told(lane, ears)
+    assert (found["result"], found["exit_code"]) == ("failed", None)
+    assert "is not authorized to perform: ecs:RunTask" in found["reason"]
+    watched = lane.run("watch", "--local")
+    assert watched.code == 122, watched.out + watched.err
+    assert "why      the schedule's function may not launch the task" in watched.out
+    assert "not-started" in lane.run("runs", "show", found["run"], "--local").out
+
+
+def without(lane: Lane, action: str) -> None:
+    """The function's role isn't allowed to do this any more."""
+    iam, where = lane.client("iam"), {"RoleName": f"{NAME}-role", "PolicyName": "watch"}
+    policy = json.dumps(iam.get_role_policy(**where)["PolicyDocument"])
+    assert f'"{action}"' in policy
+    iam.put_role_policy(**where, PolicyDocument=policy.replace(f'"{action}"', '"s3:GetBucketLocation"'))

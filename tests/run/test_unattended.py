@@ -65,19 +65,22 @@ def test_only_failures_and_what_cannot_be_sent(lane: Lane, ears: Ears) -> None:
     assert "hunter2" not in lost.out + lost.err + lane.run("plan", "--local", "--verbose").err
 
 
-def test_a_launch_of_the_schedule_that_fails_is_a_dead_letter(lane: Lane, ears: Ears) -> None:
+def test_a_schedule_that_may_not_call_its_function_is_a_dead_letter(lane: Lane, ears: Ears) -> None:
     lane.program("print('never')\n", deploy=SCHEDULE)
     assert lane.run("apply", "--local", "--skip-run").code == 0
     iam = lane.client("iam")
     policy = json.dumps(iam.get_role_policy(RoleName="tiny-schedule-role", PolicyName="launch")["PolicyDocument"])
-    broken = policy.replace("ecs:RunTask", "ecs:StopTask")
+    broken = policy.replace("lambda:InvokeFunction", "lambda:GetFunction")
     iam.put_role_policy(RoleName="tiny-schedule-role", PolicyName="launch", PolicyDocument=broken)
     lane.control("POST", "schedules/default/tiny-schedule")
     queue = ears.sqs.get_queue_url(QueueName="tiny-schedule-dead-letters")["QueueUrl"]
     (letter,) = until(
         lambda: ears.sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"]).get("Messages"), "a letter"
     )
-    assert "is not authorized to perform: ecs:RunTask" in letter["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+    assert (
+        "is not authorized to perform: lambda:InvokeFunction"
+        in letter["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+    )
     # It is drift, which the next apply puts right.
     assert "~ role             tiny-schedule-role" in lane.run("plan", "--local").out
 

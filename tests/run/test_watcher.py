@@ -14,7 +14,12 @@ from tests.run.conftest import BUCKET, Lane, records, until
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
 from tests.run.test_scheduled import NAME, fire, made
 
-RULES = "run: {capacity: [FARGATE_SPOT, FARGATE], retry: {interruption: 0, no_capacity: 0, error: 1, backoff: 0}}\n"
+RULES = """\
+run:
+  capacity: [FARGATE_SPOT, FARGATE]
+  retry: {interruption: 0, no_capacity: 0, error: 1, backoff: 0}
+  max_duration: 1h
+"""
 TWICE = "Essential container in task exited; the program failed 2 times"
 
 
@@ -34,13 +39,20 @@ class Function:
         if self.calls == self.stop:
             raise Stopped
 
-    def ended(self, task: Any) -> None:
-        """EventBridge calls it with the end of a task; Lambda calls it again when it was stopped."""
-        detail = json.loads(json.dumps(task, default=lambda moment: moment.isoformat()))
+    def called(self, event: Any) -> None:
+        """Lambda calls it, and calls it again when it was stopped."""
         try:
-            handle({"detail": detail}, None)
+            handle(event, None)
         except Stopped:
-            handle({"detail": detail}, None)
+            handle(event, None)
+
+    def due(self, when: str) -> None:
+        """Scheduler calls it."""
+        self.called({"launch": when})
+
+    def ended(self, task: Any) -> None:
+        """EventBridge calls it with the end of a task."""
+        self.called({"detail": json.loads(json.dumps(task, default=lambda moment: moment.isoformat()))})
 
     def task(self, number: int) -> Any:
         """The task of this attempt of the newest run, once it has ended."""
@@ -96,15 +108,17 @@ def test_the_same_event_again_and_again(lane: Lane, ears: Ears, function: Functi
 
 
 def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, function: Function) -> None:
-    first = function.launched()
+    when = "2026-01-02T03:04:05Z"
+    function.due(when)
+    first = function.task(1)
     function.ended(first)
     second, count = function.task(2), len(lane.tasks())
     run = records(lane)[0]["id"]
-    function.calls = 0
     for stop in range(1, 100):
         for name in ("run.json", "notified.json"):
             lane.client("s3").delete_object(Bucket=BUCKET, Key=f"runs/{run}/{name}")
         function.calls, function.stop = 0, stop
+        function.due(when)
         function.ended(first)
         function.ended(second)
         answer = lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{run}/run.json")
@@ -117,8 +131,14 @@ def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, functio
         if function.calls < stop:
             assert told == (1, 1)
             break
-    assert stop > 12
+    assert stop > 20
     assert len(lane.tasks()) == count
+    assert deadlines(lane) == []
+
+
+def deadlines(lane: Lane) -> list[str]:
+    names = [one["Name"] for one in lane.client("scheduler").list_schedules()["Schedules"]]
+    return [one for one in names if one != "tiny-schedule"]
 
 
 def test_no_room_for_the_next(lane: Lane, ears: Ears, function: Function) -> None:

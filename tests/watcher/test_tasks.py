@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,16 @@ from reconciler.lower.watcher import watched
 from reconciler.prices import task_cost
 from reconciler.run.record import Run, State
 from reconciler.run.retry import Event
-from reconciler.run.tasks import metrics_in, number_of, run_id_of, run_of, seconds_of
+from reconciler.run.tasks import (
+    changed,
+    cost_of,
+    end_of,
+    metrics_in,
+    new_run,
+    scheduled_id,
+    seconds_of,
+    with_attempt,
+)  # fmt: skip
 from reconciler.watched import Watched
 
 ARN = "arn:aws:ecs:us-east-1:123456789012:task/tiny/0123456789abcdef0123456789abcdef"
@@ -44,69 +54,74 @@ def task(code: int | None = 0, **more: Any) -> dict[str, Any]:
     } | more  # fmt: skip
 
 
-COST = task_cost("us-east-1", "X86_64", 256, 512, 120)
+COST = task_cost("us-east-1", "X86_64", 256, 512, 120) or 0.0
 
 
 @pytest.mark.parametrize(
-    ("seen", "state", "event", "code", "reason", "cost"),
+    ("seen", "event", "code", "reason", "started"),
     [
-        (task(), State.SUCCEEDED, Event.SUCCESS, 0, "", COST),
-        (task(7), State.FAILED, Event.ERROR, 7, "Essential container in task exited", COST),
-        (task(None), State.FAILED, Event.LOST, None, "Essential container in task exited", COST),
-        (task(143, stopCode="UserInitiated", stoppedReason="by me"), State.STOPPED, Event.STOPPED, 143, "by me", COST),
-        (task(143, stopCode="UserInitiated", stoppedReason="run.max_duration is over"), State.FAILED, Event.TIMEOUT,
-         143, "run.max_duration is over", COST),
-        (task(None, stopCode="TaskFailedToStart", stoppedReason="no image", startedAt=None), State.FAILED,
-         Event.NOT_STARTED, None, "no image", task_cost("us-east-1", "X86_64", 256, 512, 0)),
-        (task(lastStatus="RUNNING", stoppedAt=None), State.RUNNING, None, None, "", None),
-        (task(capacityProviderName="mine"), State.SUCCEEDED, Event.SUCCESS, 0, "", None),
+        (task(), "success", 0, "Essential container in task exited", True),
+        (task(7), "error", 7, "Essential container in task exited", True),
+        (task(None), "lost", None, "Essential container in task exited", True),
+        (task(143, stopCode="UserInitiated", stoppedReason="by me"), "stopped", 143, "by me", True),
+        (task(143, stopCode="UserInitiated", stoppedReason="run.max_duration is over"), "timeout", 143,
+         "run.max_duration is over", True),
+        (task(None, stopCode="TaskFailedToStart", stoppedReason="no image", startedAt=None), "not-started", None,
+         "no image", False),
+        (task(None, stopCode="SpotInterruption", stoppedReason="taken"), "interruption", None, "taken", True),
     ],
 )  # fmt: skip
-def test_the_run_of_a_task(
-    seen: dict[str, Any], state: State, event: Event | None, code: int | None, reason: str, cost: float | None
-) -> None:
-    found = Run.model_validate(run_of(settings(), seen))
-    (attempt,) = found.attempts
-    assert (found.state, attempt.event, found.exit_code, found.reason, found.cost) == (state, event, code, reason, cost)
-    assert (found.id, found.output, found.fingerprint, found.schedule) == (
-        "scheduled-1",
-        "s3://b/out",
-        "",
-        "tiny-schedule",
-    )
-    assert (attempt.number, attempt.token, attempt.launched) == (1, "scheduled-1-1", seen["createdAt"].timestamp())
-    # What the record keeps is what was put there.
-    assert found.model_dump(mode="json", exclude={"overrides"}) == run_of(settings(), seen)
+def test_the_end_of_a_task(seen: dict[str, Any], event: str, code: int | None, reason: str, started: bool) -> None:
+    found = end_of(seen, CONTAINER)
+    assert (found["event"], found["exit_code"], found["reason"]) == (event, code, reason)
+    assert (found["started"] is not None, found["stopped"]) == (started, seen["stoppedAt"].timestamp())
 
 
-def test_attempts_come_together() -> None:
-    first = run_of(settings(), task(None, stopCode="SpotInterruption", capacityProviderName="FARGATE_SPOT"))
-    again = task(startedBy="scheduled-1-2", createdAt=datetime(2026, 1, 1, 0, 5, tzinfo=UTC))
-    both = run_of(settings(), again, first["attempts"])
-    assert [(one["number"], one["token"], one["event"]) for one in both["attempts"]] == [
-        (1, "scheduled-1-1", "interruption"), (2, "scheduled-1-2", "success"),
+def test_what_is_written_is_what_the_record_reads() -> None:
+    told = settings(run={"capacity": ["FARGATE_SPOT", "FARGATE"]})
+    run = new_run(told, "scheduled-1", 5.0)
+    assert [(one["number"], one["token"], one["provider"]) for one in run["attempts"]] == [
+        (1, "scheduled-1-1", "FARGATE_SPOT")
+    ]
+    run = changed(run, 1, end_of(task(None, stopCode="SpotInterruption"), CONTAINER))
+    run = changed(with_attempt(run, "FARGATE", 9.0), 2, end_of(task(3), CONTAINER)) | {"state": "failed"}
+    found = Run.model_validate(run)
+    assert [(one.number, one.token, one.event, one.launched) for one in found.attempts] == [
+        (1, "scheduled-1-1", Event.INTERRUPTION, 5.0), (2, "scheduled-1-2", Event.ERROR, 9.0),
     ]  # fmt: skip
-    assert (both["created"], both["state"], seconds_of(both)) == (first["created"], "succeeded", 240.0)
-    assert both["cost"] == pytest.approx(2 * (COST or 0))
-    # Seen once more, it is no third.
-    assert run_of(settings(), again, both["attempts"])["attempts"] == both["attempts"]
+    assert (found.state, found.schedule, found.task_arn) == (State.FAILED, "tiny-schedule", ARN)
+    assert found.model_dump(mode="json", exclude={"overrides"}) == run
+    assert (found.seconds, seconds_of(run)) == (240.0, 240.0)
 
 
 @pytest.mark.parametrize(
-    ("more", "run_id", "number"),
+    ("attempts", "cost"),
     [
-        ({}, "scheduled-1", 1),
-        ({"startedBy": None}, "scheduled-1", 1),
-        ({"startedBy": "scheduled-1-12"}, "scheduled-1", 12),
-        ({"startedBy": "scheduled-2-3"}, "scheduled-1", 1),
-        ({"startedBy": "scheduled-1-x"}, "scheduled-1", 1),
-        ({"overrides": {}}, "scheduled-0123456789abcdef", 1),
-        ({"overrides": None, "startedBy": "scheduled-0123456789abcdef-2"}, "scheduled-0123456789abcdef", 2),
+        ([{}], COST),
+        ([{}, {}], 2 * COST),
+        ([{}, {"task_arn": "", "stopped": None}], COST),
+        ([{"provider": "mine"}], None),
+        ([{"stopped": None}], None),
+        ([{"started": None}], task_cost("us-east-1", "X86_64", 256, 512, 0)),
+        ([], 0.0),
     ],
 )
-def test_which_run_and_which_attempt(more: dict[str, Any], run_id: str, number: int) -> None:
-    seen = task(**more)
-    assert (run_id_of(seen), number_of(seen)) == (run_id, number)
+def test_what_it_costs(attempts: list[dict[str, Any]], cost: float | None) -> None:
+    usual = {"task_arn": ARN, "provider": "FARGATE", "started": 60.0, "stopped": 180.0}
+    run = new_run(settings(task={"cpu": 256, "memory": 512}), "scheduled-1", 0.0)
+    run["attempts"] = [usual | one for one in attempts]
+    assert cost_of(settings(), run) == (None if cost is None else pytest.approx(cost))
+    assert cost_of(settings(region="eu-north-1"), run) in (None, 0.0), "not known there"
+
+
+def test_the_id_of_a_run_is_that_of_its_time_and_schedule() -> None:
+    found = scheduled_id(settings(), "2026-03-22T18:59:43Z")
+    assert re.fullmatch(r"scheduled-20260322-185943-[0-9a-f]{8}", found)
+    assert scheduled_id(settings(), "2026-03-22T19:59:43+01:00") == found
+    others = {"name": "other"}, {"schedule": {"when": "rate(1 day)", "name": "another"}}
+    assert len({found, *(scheduled_id(settings(**one), "2026-03-22T18:59:43Z") for one in others)}) == 3
+    with pytest.raises(ValueError):
+        scheduled_id(settings(), "now")
 
 
 @pytest.mark.parametrize(
