@@ -1,4 +1,4 @@
-"""The code of the function that watches scheduled runs: a zip archive of the few modules of this package that it needs.
+"""The code of the function that launches and watches scheduled runs: an archive of the modules that it needs.
 
 They need nothing but Python's own library and boto3, which Lambda has (tests/watcher/test_bundle.py holds them to it),
 so nothing is installed or built. The archive is the same, byte for byte, wherever and whenever it is made.

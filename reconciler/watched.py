@@ -1,4 +1,4 @@
-"""What the function that watches scheduled runs (reconciler/watcher) is told: JSON in its environment. Pure."""
+"""What the function of the schedule (reconciler/watcher) is told: JSON in its environment. Pure."""
 
 from __future__ import annotations
 

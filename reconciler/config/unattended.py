@@ -62,7 +62,7 @@ class Notify(Section):
 
 
 class Schedule(Section):
-    """Runs that AWS starts by itself, and a function that watches them."""
+    """Runs that AWS starts by itself, by a function that launches and watches them (docs/decisions/notify.md)."""
 
     when: Annotated[str, names.EXPRESSION] = Field(
         description="`rate(1 day)`, or `cron(MINUTE HOUR DAY MONTH WEEKDAY YEAR)`.", examples=["cron(0 6 * * ? *)"]
@@ -72,9 +72,15 @@ class Schedule(Section):
     window: Duration = Field(
         0, ge=0, le=86400, description="Start at any moment within this, in whole minutes.", examples=["15m"]
     )
-    retries: Int = Field(3, ge=0, le=185, description="Times again when a launch fails.", examples=[10])
+    retries: Int = Field(
+        3, ge=0, le=185, description="Times again when a launch fails, or the function can't be called.", examples=[10]
+    )
     give_up: Duration = Field(
-        3600, ge=60, le=86400, description="No retry later than this after the time of the launch.", examples=["2h"]
+        3600,
+        ge=60,
+        le=86400,
+        description="The function isn't called later than this after the time of the launch.",
+        examples=["2h"],
     )
     name: Annotated[str, names.SCHEDULE] | None = Field(
         None, description="The schedule's name. Default: NAME-schedule.", examples=["my-schedule"]

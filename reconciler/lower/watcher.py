@@ -1,4 +1,4 @@
-"""The function that watches the runs of the schedule, and what it may do. Pure.
+"""The function that launches and watches the runs of the schedule, and what it may do. Pure.
 
 What it does: reconciler/watcher. Who tells of which run: docs/decisions/notify.md.
 """

@@ -1,1 +1,1 @@
-"""What runs as a Lambda function in the user's account, and watches the runs that the schedule starts."""
+"""What runs as a Lambda function in the user's account, and launches and watches the runs of the schedule."""
