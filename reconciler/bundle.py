@@ -16,9 +16,10 @@ from pathlib import Path
 HANDLER = "reconciler.watcher.handler.handle"
 RUNTIME = "python3.13"
 MODULES = (
-    "__init__", "errors", "keys", "prices", "watched",
-    *(f"run/{one}" for one in ("__init__", "hook", "judge", "message", "retry", "stop_schedule", "tasks")),
-    *(f"watcher/{one}" for one in ("__init__", "aws", "handler", "launch", "record", "see", "tell")),
+    "__init__", "errors", "keys", "prices", "sizes", "watched",
+    *(f"run/{one}" for one in ("__init__", "case", "explain", "explain_end", "explain_start", "hook", "judge")),
+    *(f"run/{one}" for one in ("message", "retry", "stop_schedule", "tasks")),
+    *(f"watcher/{one}" for one in ("__init__", "aws", "handler", "launch", "record", "see", "tell", "why")),
 )  # fmt: skip
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with
 

@@ -42,7 +42,8 @@ class Watched:
     """The scheduled runs of one deploy.
 
     family: ARN of the task definition, without a revision: the newest; cpu: CPU units; memory: MiB; disk: GiB, None for
-    the usual; retries: times again when a launch fails; max_duration: seconds; stop_role: ARN.
+    the usual; retries: times again when a launch fails; max_duration: seconds; stop_role: ARN; image: as people call
+    it; task_role, execution_role: names; data: the key of what the program reads.
     """
 
     deploy: str
@@ -58,6 +59,10 @@ class Watched:
     container: str
     log_group: str
     log_prefix: str
+    image: str
+    task_role: str
+    execution_role: str
+    data: str
     schedule: str
     architecture: str
     disk: int | None

@@ -11,19 +11,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from reconciler.config.base import bad
+from reconciler.sizes import SIZES
 
-# CPU units to MiB: first, last, step. 256 units have no even step.
-_RANGES = {
-    512: (1024, 4096, 1024),
-    1024: (2048, 8192, 1024),
-    2048: (4096, 16384, 1024),
-    4096: (8192, 30720, 1024),
-    8192: (16384, 61440, 4096),
-    16384: (32768, 122880, 8192),
-}
-SIZES: dict[int, tuple[int, ...]] = {256: (512, 1024, 2048)} | {
-    cpu: tuple(range(first, last + 1, step)) for cpu, (first, last, step) in _RANGES.items()
-}
 _MEMORIES = tuple(sorted({mib for row in SIZES.values() for mib in row}))
 
 _NUMBER = r"(\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})"
@@ -105,16 +94,3 @@ def check_size(cpu: int, memory: int) -> tuple[str, str] | None:
 def _or(words: Iterable[str]) -> str:
     *most, last = words
     return f"{', '.join(most)} or {last}" if most else last
-
-
-def next_size(cpu: int, memory: int) -> tuple[int, int]:
-    """The size to try when memory was too little: twice as much, with more CPU only where that is needed.
-
-    The same size when there is none larger.
-    """
-    for units in sorted(SIZES):
-        enough = [mib for mib in SIZES[units] if mib >= 2 * memory]
-        if units >= cpu and enough:
-            return units, enough[0]
-    top = max(SIZES)
-    return (top, SIZES[top][-1]) if memory < SIZES[top][-1] else (cpu, memory)

@@ -96,6 +96,10 @@ def watched(names: Names) -> Watched:
         container=deploy.task.container,
         log_group=str(deploy.logs.group),
         log_prefix=deploy.logs.stream_prefix,
+        image=deploy.image.uri or names.repository,
+        task_role=str(deploy.task.role.name),
+        execution_role=str(deploy.task.execution_role.name),
+        data=str(deploy.data.files[0].key) if deploy.data.files else "",
         schedule=names.schedule,
         architecture=deploy.task.platform,
         disk=deploy.task.ephemeral_storage,
@@ -135,6 +139,7 @@ def statements(names: Names) -> list[dict[str, Any]]:
     found = [
         _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"],
                names.arn("logs", f"log-group:{names.watcher_log}:log-stream:*")),
+        _allow("Explain", "logs:GetLogEvents", names.arn("logs", f"log-group:{deploy.logs.group}:log-stream:*")),
         _allow("Record", ["s3:GetObject", "s3:PutObject"], names.s3(runs)),
         # So that S3 tells a record that isn't there from one that it may not read.
         _allow("List", "s3:ListBucket", names.s3(), {"StringLike": {"s3:prefix": runs}}),

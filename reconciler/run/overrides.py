@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from reconciler.config.fargate import SIZES, check_size
+from reconciler.config.fargate import check_size
 from reconciler.errors import UserError
+from reconciler.sizes import SIZES
 
 OURS = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

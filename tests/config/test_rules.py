@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.config import names
-from reconciler.config.fargate import SIZES, check_size, nearest
+from reconciler.config.fargate import check_size, nearest
 from reconciler.config.rule import Rule
+from reconciler.sizes import SIZES
 
 GOOD = {
     "DEPLOY": ["ab", "aig130-p2", "a" * 40],
