@@ -190,9 +190,10 @@ def _answer(environ: dict[str, Any], service: str, message: str) -> Refused:
         return Refused(
             "403 Forbidden", "application/xml", b"" if environ["REQUEST_METHOD"] == "HEAD" else text.encode()
         )
-    if "HTTP_X_AMZ_TARGET" in environ:
+    if "HTTP_X_AMZ_TARGET" in environ or service in rest.OPERATIONS:
         error = {"__type": "AccessDeniedException", "message": message, "Message": message}
-        return Refused("400 Bad Request", "application/x-amz-json-1.1", json.dumps(error).encode())
+        status = "403 Forbidden" if service in rest.OPERATIONS else "400 Bad Request"
+        return Refused(status, "application/x-amz-json-1.1", json.dumps(error).encode())
     if service == "ec2":
         text = (
             "<Response><Errors><Error><Code>UnauthorizedOperation</Code>"

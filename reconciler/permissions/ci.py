@@ -19,7 +19,7 @@ from reconciler.resource_names import Names
 from reconciler.spec import Spec
 
 WRITTEN = ("image", "object", "task-definition")  # kinds that a push changes
-PARTS_WRITTEN = ("record", "kinds.ecs_task_definition", "kinds.service_progress")
+PARTS_WRITTEN = ("record", "kinds.ecs_task_definition", "kinds.service_progress", "kinds.lambda_function")
 MANY = 20  # files from which on they are named together, to fit into one policy
 
 
@@ -36,6 +36,9 @@ def ci_statements(names: Names, specs: Iterable[Spec]) -> list[dict[str, Any]]:
             found |= policies.of_kind(spec, policies.to_make(spec), names)
         if spec.kind == "service":  # to deploy what was pushed, not to make one
             found |= policies.of_kind(spec, NEEDS["service"].fields[""], names)
+        if spec.kind == "function":  # it is told of the task's size and the like
+            fields = NEEDS["function"].fields
+            found |= policies.of_kind(spec, {*fields["code"], *fields[""]}, names)
     for part in PARTS:
         if APPLY in part.commands and part.modules and part.modules[0] in PARTS_WRITTEN:
             found |= policies.of_part(part, names)

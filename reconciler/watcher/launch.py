@@ -18,7 +18,7 @@ from reconciler.watcher.record import OVER, put, read
 SLACK = 60.0  # seconds for the start: max_duration counts from when the program runs
 NOT_YET = "not-launched-yet"
 PAUSE, LONGEST = 10.0, 120.0  # seconds before a launch is tried again; it doubles, up to
-ENOUGH = 600.0  # seconds after which it isn't: Lambda gives a function 900
+ENOUGH = 480.0  # seconds after which it isn't: Lambda gives a function 900
 
 
 class NotLaunched(Exception):

@@ -28,6 +28,7 @@ logs: {retention_days: 1}
 ci: {github: {repository: owner/tiny}, user: {access_keys: 1}}
 run: {max_duration: 10m}
 """
+SCHEDULE = "schedule: {when: rate(1 day)}\nnotify: {email: a@example.com}\n"
 
 
 ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -71,7 +72,7 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     project = Project(tmp_path)
-    project.write("deploy.yaml", DEPLOY)
+    project.write("deploy.yaml", DEPLOY + SCHEDULE)
     project.write("train.py", PROGRAM)
     project.write("Dockerfile", DOCKERFILE)
     project.write("prices.csv", "a,b\n1,2\n3,4\n")
@@ -158,11 +159,11 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     again = held.run("apply", "--env", "ROUND=2")
     assert again.code == 0, again.out + again.err
     assert "| read 3 rows" in again.out
-    held.project.write("deploy.yaml", DEPLOY.replace("days: 1", "days: 3"))
+    held.project.write("deploy.yaml", (DEPLOY + SCHEDULE).replace("days: 1", "days: 3"))
     assert "logs:PutRetentionPolicy" in held.run("apply").out
-    held.project.write("deploy.yaml", DEPLOY)
 
-    # CI: the same, and new code.
+    # CI: the same, and new code, of another size.
+    held.project.write("deploy.yaml", (DEPLOY + SCHEDULE).replace("memory: 512", "memory: 1024"))
     ci = held.aws.client("iam").get_policy_version(
         PolicyArn="arn:aws:iam::123456789012:policy/tiny-ci-policy", VersionId="v1"
     )["PolicyVersion"]["Document"]
