@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.cli.runs_common import Past, past
 from reconciler.cli.terminal import WIDE, Terminal, seconds
 from reconciler.errors import UserError
+from reconciler.run.ends import with_ends
 from reconciler.run.record import Run, State
 
 METRICS = 3  # shown in the list
@@ -27,10 +28,13 @@ def run(options: Namespace, terminal: Terminal) -> int:
             hint="runs | runs show [RUN] | runs compare A B | runs best METRIC",
         )
     if verb == "list":
-        found = here.all()
+        found, unseen = with_ends(here.aws, here.all())
         _list(terminal, found, options.json)
+        say_unseen(terminal, unseen)
     elif verb == "show":
-        _show(terminal, here.find(names[0] if names else ""), options.json)
+        (one, *_), unseen = with_ends(here.aws, [here.find(names[0] if names else "")])
+        _show(terminal, one, options.json)
+        say_unseen(terminal, unseen)
     elif verb == "compare":
         _compare(terminal, here.find(names[0]), here.find(names[1]), options.json)
     else:
@@ -46,6 +50,13 @@ def _list(terminal: Terminal, found: list[Run], as_json: bool) -> None:
         terminal.print("no runs yet")
     for one in found:
         terminal.print(row(terminal, one))
+
+
+def say_unseen(terminal: Terminal, unseen: Sequence[str]) -> None:
+    """That nobody has recorded how these ended."""
+    if unseen:
+        what = f"run {unseen[0]}" if len(unseen) == 1 else f"{len(unseen)} runs"
+        terminal.note(f"{what} ended with nobody watching; `watch` shows and records it")
 
 
 def row(terminal: Terminal, one: Run) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 from reconciler.cli.common import deployment, target, where_line
 from reconciler.cli.render import GLYPHS, plan_json
-from reconciler.cli.runs import row
+from reconciler.cli.runs import row, say_unseen
 from reconciler.cli.terminal import Terminal
 from reconciler.lock import current_holder
 from reconciler.plan import Action, Step
+from reconciler.run.ends import with_ends
 from reconciler.run.record import Runs
 
 RUNS = 5
@@ -30,8 +31,8 @@ def run(options: Namespace, terminal: Terminal) -> int:
     aws = where.aws(terminal, read_only=True)
     here = deployment(where, aws, terminal, options)
     runs = Runs(aws, here.names.bucket)
-    read: list[Any] = [here.observe, runs.all, lambda: current_holder(aws, here.deploy.name)]
-    seen, past, holder = aws.together(*read)
+    read: list[Any] = [here.observe, lambda: with_ends(aws, runs.all()), lambda: current_holder(aws, here.deploy.name)]
+    seen, (past, unseen), holder = aws.together(*read)
     plan = here.plan(seen)
     if options.json:
         terminal.json(
@@ -47,6 +48,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     terminal.print(f"runs: {len(past)}" + (f", the newest {RUNS}:" if len(past) > RUNS else ""))
     for one in past[:RUNS]:
         terminal.print(row(terminal, one))
+    say_unseen(terminal, unseen)
     return 0
 
 

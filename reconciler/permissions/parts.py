@@ -45,7 +45,7 @@ class Part:
     when: Callable[[Deploy], bool] = lambda deploy: True
 
 
-WATCHERS = ("run.launch", "run.watch", "run.fleet")
+WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.ends")
 RECORDS = ("run.record", "run.results")
 
 

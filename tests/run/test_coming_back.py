@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.conftest import SLEEPS, Lane, golden, records, until
+from tests.run.conftest import BUCKET, SLEEPS, Lane, golden, records, until
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -53,8 +53,18 @@ def test_a_task_that_ended_while_nobody_looked(lane: Lane) -> None:
     assert ours.wait(10) == 130
     until(lambda: not lane.tasks("RUNNING"), "its end")
     count = len(lane.tasks())
+    # The list says how it ended, and that this isn't recorded.
+    for command in ("runs", "status", "runs show"):
+        listed = lane.run(*command.split(), "--local")
+        assert "failed     exit 37" in listed.out, command
+        assert "ended with nobody watching; `watch` shows and records it" in listed.err
+    newest = records(lane)[0]
+    assert newest["state"] == "failed"
+    kept = lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{newest['id']}/run.json")["Body"].read()
+    assert json.loads(kept)["state"] == "running"
     back = lane.run("apply", "--local")
     assert back.code == 37, back.out + back.err
+    assert lane.run("runs", "--local").err == ""
     golden("came-back", back)
     assert len(lane.tasks()) == count, "looked at, not launched again"
     watched = lane.run("watch", "--local")
