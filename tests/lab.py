@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import copy
 import json
 import os
 import secrets
@@ -206,16 +205,24 @@ def _hang_up(environ: Environ, start: Start) -> list[bytes]:
 
 
 def load_managed_policies_once() -> None:
-    """AWS's managed policies are 1,500 objects that moto makes again at each reset: copy those made before instead."""
+    """AWS's managed policies are 1,500 objects that moto makes again at each reset: copy those made before instead.
+
+    Not with copy.copy, which also enters each into the list of models of moto's dashboard.
+    """
     from moto.iam import models
 
     backend_class: Any = models.IAMBackend
     load, kept = backend_class._init_aws_policies, list[Any]()
 
+    def copied(policy: Any) -> Any:
+        one = object.__new__(type(policy))
+        one.__dict__.update(policy.__dict__)
+        return one
+
     def copies(backend: Any) -> list[Any]:
         if not kept:
             kept.extend(load(backend))
-        return [copy.copy(policy) for policy in kept]
+        return [copied(policy) for policy in kept]
 
     backend_class._init_aws_policies = copies
 

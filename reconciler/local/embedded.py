@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # 1,300 objects at each start and reset, which no task needs
 gc.disable()  # moto makes very many objects while it loads, and none of them is garbage
 
 from moto.core.models import DEFAULT_ACCOUNT_ID  # noqa: E402
