@@ -21,6 +21,7 @@ import pytest
 from botocore.config import Config
 
 from reconciler.aws.calls import Aws, Waiting
+from reconciler.aws.clients import new_session
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -34,6 +35,7 @@ class LabHandle:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.given: list[Aws] = []  # to be closed by the test that asked for them
         self._clients: dict[str, Any] = {}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.lab", "0", "--home", str(home), "--until-eof"],
@@ -117,7 +119,9 @@ class LabHandle:
     def aws(self, **options: Any) -> Aws:
         """Our own way to it, with a clock that doesn't wait."""
         options.setdefault("clock", SkippingClock())
-        return Aws(REGION, session=self.session, endpoint_url=self.url, **options)
+        aws = Aws(REGION, session=new_session(*CREDENTIALS.values()), endpoint_url=self.url, **options)
+        self.given.append(aws)
+        return aws
 
     @property
     def environment(self) -> dict[str, str]:
@@ -168,10 +172,13 @@ def lab_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHandle]
 
 
 @pytest.fixture
-def lab(lab_session: LabHandle) -> LabHandle:
+def lab(lab_session: LabHandle) -> Iterator[LabHandle]:
     """The session's lab, empty."""
     lab_session.reset()
-    return lab_session
+    lab_session.given = []
+    yield lab_session
+    for aws in lab_session.given:
+        aws.close()
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ class World:
         self.lab, self.folder = lab, folder
         self.clock = SkippingClock()
         self.waits: list[Waiting] = []
+        self._aws: Aws | None = None
         (folder / "app").mkdir()
         (folder / "app" / "Dockerfile").write_text("FROM scratch\n")
         (folder / "prices.csv").write_text("time,close\n1,2\n")
@@ -56,8 +57,11 @@ class World:
         self.deploy = load(folder / "deploy.yaml", environ={})
 
     def aws(self) -> Aws:
-        """A way to the lab, as a new process would have."""
-        return self.lab.aws(clock=self.clock, on_wait=self.waits.append)
+        """A way to the lab, as a new process would have. The one before is closed."""
+        if self._aws is not None:
+            self._aws.close()
+        self._aws = self.lab.aws(clock=self.clock, on_wait=self.waits.append)
+        return self._aws
 
     def here(self, command: str = "plan") -> Deployment:
         """The deploy, read anew."""

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import pytest
 
-from reconciler.aws import clients
 from reconciler.cli.main import main
 from tests.lab_client import LabHandle
 
@@ -99,9 +97,6 @@ def use(lab: LabHandle, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Projec
     for name, value in lab.environment.items():
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
-    # One session for all commands: each new one reads botocore's service models again, for half a second.
-    monkeypatch.setattr(clients, "new_session", lambda *keys: lab.session)
-    monkeypatch.setattr(botocore.session, "get_session", lambda: lab.session._session)
     return Project(folder, lab)
 
 

@@ -1,0 +1,98 @@
+"""The pytest plugin that keeps clients for the next test: to make those of a command takes longer than its calls.
+
+A client that its owner has closed is given to the next who asks for the same: service, region, endpoint and static
+credentials. None is shared by two at a time. Not kept: clients for transfers, which have their owner's hooks, and
+those whose credentials come from elsewhere. A command that ran in this process closes its clients when it ends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+from botocore.credentials import Credentials
+
+from reconciler.aws import clients
+from reconciler.aws.clients import TRANSFER, Clients
+from reconciler.cli import main as command_line
+
+_of_command: ContextVar[list[Clients] | None] = ContextVar("of_command", default=None)
+_free: defaultdict[object, list[Any]] = defaultdict(list)
+_keys: dict[int, tuple[object, Any]] = {}  # (key, client) by the client's identity
+_elsewhere: set[int] = set()  # S3's clients that were told of a bucket's region, which they remember
+
+
+def _closes(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str]], int]:
+    def command(arguments: Sequence[str]) -> int:
+        owners: list[Clients] = []
+        token = _of_command.set(owners)
+        try:
+            return main(arguments)
+        finally:
+            _of_command.reset(token)
+            for owner in owners:
+                owner.close()
+
+    return command
+
+
+command_line.main = _closes(command_line.main)  # type: ignore[assignment]  # at once, since the tests' modules take it from there
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the clients that are made from now on."""
+    begin, make, close = Clients.__init__, Clients._make, Clients.close
+
+    def begun(self: Clients, *args: Any, **more: Any) -> None:
+        begin(self, *args, **more)
+        if (owners := _of_command.get()) is not None:
+            owners.append(self)
+
+    def made(self: Clients, service: str) -> Any:
+        key = _key(self, service)
+        if key is None:
+            return make(self, service)
+        if _free[key]:
+            return _free[key].pop()
+        client = make(self, service)
+        _keys[id(client)] = (key, client)
+        if service == "s3":
+            client.meta.events.register("needs-retry.s3", lambda **said: _note(client, **said))
+        return client
+
+    def closed(self: Clients) -> None:
+        held = [*self._clients.values(), *self._replaced]
+        close(self)
+        for client in held:
+            if id(client) in _keys and id(client) not in _elsewhere:
+                _free[_keys[id(client)][0]].append(client)
+
+    Clients.__init__, Clients._make, Clients.close = begun, made, closed  # type: ignore[method-assign]
+
+
+def _note(client: Any, response: Any = None, **others: Any) -> None:
+    if response is not None and response[0].status_code in (301, 307, 400):
+        _elsewhere.add(id(client))
+
+
+def _key(owner: Clients, service: str) -> object:
+    """What clients have in common that are the same; None for one that isn't kept."""
+    if service == TRANSFER or owner._endpoint_url is None:
+        return None
+    if owner._session is None:
+        if "AWS_ACCESS_KEY_ID" not in os.environ or "AWS_PROFILE" in os.environ:
+            return None
+        owner._session = clients.new_session()
+        owner._session.get_credentials()
+    session = getattr(owner._session, "_session", owner._session)  # boto3's has one of botocore's
+    if type(keys := session._credentials) is not Credentials:
+        return None
+    environment = sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_") or k == "HOME")
+    whole = service in getattr(session.get_component("data_loader"), "whole", ())
+    who = (keys.access_key, keys.secret_key, keys.token, session is owner._session, environment)
+    return repr((service, owner._region, owner._endpoint_url, owner._patience, whole, who))
