@@ -40,7 +40,8 @@ def _closes(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str]], i
     return command
 
 
-command_line.main = _closes(command_line.main)  # type: ignore[assignment]  # at once, since the tests' modules take it from there
+# At once, since the tests' modules take it from there.
+command_line.main = _closes(command_line.main)  # type: ignore[assignment]
 
 
 @pytest.hookimpl(trylast=True)

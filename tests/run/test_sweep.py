@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from typing import Any
 
 from tests.run.conftest import Lane, golden
 
 COUNT = int(os.environ.get("SWEEP", "20"))
 PROGRAM = """\
-import json, os, sys, boto3
+import json, os, sys
 n = int(os.environ["N"])
 print("n is", n, flush=True)
 if n % 5 == 4 and not os.environ.get("MEND"):
     sys.exit(40 + n % 7)
+import boto3
 bucket, _, prefix = os.environ["OUTPUT_URI"].removeprefix("s3://").partition("/")
 body = json.dumps({"metrics": {"loss": (n - 7) ** 2}})
 boto3.client("s3").put_object(Bucket=bucket, Key=f"{prefix}/metrics.json", Body=body.encode())
@@ -86,6 +88,7 @@ def test_never_more_at_once_than_allowed(lane: Lane) -> None:
     most = 0
     while ours.poll() is None:
         most = max(most, len(lane.tasks("RUNNING")) + len(lane.tasks("PENDING")))
+        time.sleep(0.05)  # a tenth of a task's life
     assert ours.stdout is not None
     out = ours.stdout.read()
     assert ours.returncode == 0, out
