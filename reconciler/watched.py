@@ -41,7 +41,7 @@ class Tell:
 class Watched:
     """The scheduled runs of one deploy.
 
-    family: ARN of the task definition, without a revision: the newest; cpu: CPU units; memory: MiB; disk: GiB, None for
+    family: of the task definition, whose newest revision is launched; cpu: CPU units; memory: MiB; disk: GiB, None for
     the usual; retries: times again when a launch fails; max_duration: seconds; stop_role: ARN; image: as people call
     it; task_role, execution_role: names; data: the key of what the program reads.
     """

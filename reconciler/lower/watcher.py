@@ -88,7 +88,7 @@ def watched(names: Names) -> Watched:
         region=deploy.region,
         bucket=names.bucket,
         cluster=str(deploy.cluster.name),
-        family=names.arn("ecs", f"task-definition/{deploy.task.family}"),
+        family=str(deploy.task.family),
         subnets=names.facts.subnets,
         public_ip=deploy.network.public_ip,
         cpu=deploy.task.cpu,
