@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,23 @@ class Screen:
         return seconds(self.aws.clock.now() - self._began)
 
 
+@dataclass
+class End:
+    """The end of a run: tells of it. told: the run that was told of; why: it failed."""
+
+    terminal: Terminal
+    here: Deployment
+    told: Run | None = None
+    why: Diagnosis | None = None
+
+    def tell(self, run: Run) -> None:
+        """Tell those who want to hear of it."""
+        self.terminal.status("")
+        self.told = run
+        self.why = None if run.state is State.SUCCEEDED else diagnose(self.here.aws, self.here.deploy, run)
+        notifier(self.terminal, self.here).tell(of_run(self.here.deploy.name, run, self.why))
+
+
 def watch(
     terminal: Terminal,
     where: Target,
@@ -121,7 +139,8 @@ def watch(
 
     from_start: show the log from its beginning, what was shown before included.
     """
-    seer = supervisor(here, runs)
+    seer, end = supervisor(here, runs), End(terminal, here)
+    seer.before_end = end.tell
     screen = Screen(terminal, where, here.aws, seer, from_start)
     try:
         run = seer.finish(launch, run, screen)
@@ -138,8 +157,9 @@ def watch(
         raise RunFailed(f"lost sight of run {run.id}: {error}", hint=come_back(where, run)) from None
     terminal.status("")
     Shown(where.base, run.id).forget()
-    why = None if run.state is State.SUCCEEDED else diagnose(here.aws, here.deploy, run)
-    notifier(terminal, here).tell(of_run(here.deploy.name, run, why))
+    if end.told is None:
+        end.tell(run)  # somebody else has ended it
+    why = end.why
     if run.state is not State.SUCCEEDED and terminal.quiet:
         for line in screen.tail:
             terminal.print(f"  {line}")

@@ -37,12 +37,17 @@ class Screen(Watcher, Protocol):
 
 @dataclass
 class Supervisor:
-    """Sees runs of one deploy through. cost: US dollars of so many seconds of a run's task, None when unknown."""
+    """Sees runs of one deploy through. cost: US dollars of so many seconds of a run's task, None when unknown.
+
+    before_end: told of a run that is over before that is recorded: whoever comes after a stop between the two comes
+    back to the run, and tells of it too.
+    """
 
     aws: Aws
     runs: Runs
     rules: Rules
     cost: Callable[[Run, float], float | None]
+    before_end: Callable[[Run], None] = lambda run: None
 
     def start(self, launch: Launch, run: Run) -> Run:
         """Launch the run's first task, or find it."""
@@ -133,5 +138,6 @@ class Supervisor:
         run = run.model_copy(update=update)
         if event is Event.SUCCESS:
             run = run.model_copy(update={"metrics": self.runs.metrics(run), "reason": ""})
+        self.before_end(run)
         self.runs.put(run)
         return run
