@@ -129,9 +129,9 @@ class Aws:
             return None
 
     def ensure(self, service: str, operation: str, /, **params: Any) -> None:
-        """The same, where that it is there already is as good."""
+        """The same, where that it is there already is as good: so when the answer is lost it is made again."""
         try:
-            self.call(service, operation, **params)
+            self._repeat(service, operation, partial(self._once, service, operation, params), twice=True)
         except AlreadyThere:
             return
 
@@ -211,14 +211,17 @@ class Aws:
         region = "" if service == "iam" else self.region
         return f"arn:{self.partition}:{service}:{region}:{self.account}:{resource}"
 
-    def _repeat(self, service: str, operation: str, attempt: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _repeat(
+        self, service: str, operation: str, attempt: Callable[[], dict[str, Any]], *, twice: bool = False
+    ) -> dict[str, Any]:
+        """twice: that it is made a second time does no harm, whatever it is."""
         started = self.clock.now()
 
         def again(error: BaseException) -> bool:
             if not isinstance(error, Failed):
                 return False
             if error.rule.fault is Fault.BROKEN:
-                return error.error.code == NOT_SENT or not operation.startswith(ONCE)
+                return twice or error.error.code == NOT_SENT or not operation.startswith(ONCE)
             return error.rule.fault in (Fault.NOT_YET, Fault.THROTTLED)
 
         def tell(state: tenacity.RetryCallState) -> None:

@@ -203,6 +203,7 @@ def test_a_new_role_that_the_scheduler_does_not_know_yet(throttled: tuple[Lane, 
     lab.rules(
         {"service": "scheduler", "do": "error", "times": 2, "code": "ValidationException",
          "message": message},
+        {"service": "scheduler", "do": "lose"},
         {"service": "scheduler", "do": "lose", "skip": 1},
     )  # fmt: skip
     lab.zero()
@@ -210,8 +211,8 @@ def test_a_new_role_that_the_scheduler_does_not_know_yet(throttled: tuple[Lane, 
     lab.rules()
     assert ended.code == 0, ended.err
     ops = [row["op"].partition(" ")[0] for row in lab.log() if row["service"] == "scheduler" or row["op"] == "RunTask"]
-    assert ops.index("RunTask") == 3, "made before the launch"
+    assert ops.index("RunTask") == 4, "made before the launch"
     asked = [(row["op"].partition(" ")[0], row["fault"]) for row in lab.log("scheduler")]
     create, update = "CreateSchedule", "UpdateSchedule"
-    assert asked[:4] == [(create, "error"), (create, "error"), (create, ""), (update, "lose")]
+    assert asked[:5] == [(create, "error"), (create, "error"), (create, "lose"), (create, ""), (update, "lose")]
     assert lane.client("scheduler").list_schedules()["Schedules"] == []
