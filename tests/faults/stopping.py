@@ -11,7 +11,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from reconciler.holder import TTL
 from tests.faults import forked
@@ -29,6 +29,8 @@ PREPARE = ("apply", "--local", "--skip-run")
 DESTROY = ("destroy", "--local", "--yes", "--delete-data")
 Command = Literal["apply", "destroy"]
 Fault = Literal["kill", "lose"]
+COMMANDS: tuple[Command, ...] = get_args(Command)
+FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,6 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.end = 0  # the first point that the command didn't reach
         (folder / "app").mkdir(parents=True)
         (folder / "app" / "Dockerfile").write_text('FROM scratch\nCMD ["echo", "trained"]\n')
         (folder / "prices.csv").write_text("time,close\n1,2\n")
@@ -54,27 +55,28 @@ class Worker:
         os.environ["RECONCILER_LOCAL_ENGINE"] = "process"
         self.lab = LabHandle(folder / ".reconciler" / "local")
         forked.warm_clients(self.lab)
+        for one in COMMANDS:  # so that the server, too, has loaded all that it needs
+            assert not (ended := self._run(one)).code, ended.output
+            account(self.lab)
 
-    def points(self, command: Command, fault: Fault, first: int, step: int) -> Iterator[Point]:
-        """Every `step`-th point from `first` on, until the command ends before it is reached."""
-        self._prepare(command)
-        assert not (ended := self._run(command)).code, ended.output
-        expected = account(self.lab)
-        n = first
-        while True:
-            self.lab.back()
-            point = self._kill(command, n, expected) if fault == "kill" else self._lose(command, n, expected)
-            if point is None:
-                break
-            yield point
-            n += step
-        self.end = n
+    def points(self, first: int, step: int) -> Iterator[tuple[Command, Fault, Point | int]]:
+        """Every `step`-th point from `first` on, of each command with each fault; last the first that isn't reached."""
+        for command in COMMANDS:
+            self._prepare(command)
+            assert not (ended := self._run(command)).code, ended.output
+            expected = account(self.lab)
+            for fault in FAULTS:
+                hit, n = self._kill if fault == "kill" else self._lose, first
+                while True:
+                    self.lab.back()
+                    if (point := hit(command, n, expected)) is None:
+                        break
+                    yield command, fault, point
+                    n += step
+                yield command, fault, n
 
     def _prepare(self, command: Command) -> None:
         """Keep what the command starts from: nothing, or all that an apply and its run leave."""
-        for one in ("apply", "destroy"):  # so that the server, too, has loaded all that it needs
-            assert not (ended := self._run(one)).code, ended.output
-            account(self.lab)
         self.lab.reset()
         if command == "destroy":
             self._run("apply")
@@ -123,15 +125,15 @@ def difference(expected: Any, found: Any, path: str = "") -> str:
     return "" if expected == found else f"{path.lstrip('.')}: {found!r} instead of {expected!r}"
 
 
-def work(folder: Path, command: Command, fault: Fault, first: int, step: int, report: Path) -> None:
+def work(folder: Path, first: int, step: int, report: Path) -> None:
     """Do a worker's points and write what came of them to `report`, a JSON object a line."""
     forked.warm()
     worker = Worker(folder)
     try:
         with report.open("w") as lines:
-            for point in worker.points(command, fault, first, step):
-                lines.write(json.dumps(asdict(point)) + "\n")
+            for command, fault, found in worker.points(first, step):
+                what = asdict(found) if isinstance(found, Point) else {"end": found}
+                lines.write(json.dumps({"command": command, "fault": fault, **what}) + "\n")
                 lines.flush()
-            lines.write(json.dumps({"end": worker.end}) + "\n")
     finally:
         worker.lab.close()
