@@ -1,7 +1,9 @@
 """AWS Lambda of the embedded AWS, as far as EventBridge and its Scheduler call it: a process, with its role.
 
 It is called without waiting, as they do it: again at once, twice, when it fails (AWS waits a minute, then
-two), and what then failed goes to its dead-letter queue. What it prints is in its log group.
+two), and what then failed goes to its dead-letter queue. What it prints is in its log group. It has its time limit, but
+neither AWS's Python nor its memory limit, and each call is a new process, where AWS keeps one for the next call. It ends
+with the server, even when that is killed.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from reconciler.local.identities import Identities, Identity, refusal, why_not_a
 SERVICE = "lambda.amazonaws.com"
 TRIES = 3
 BOOT = """\
-import importlib, json, sys
+import importlib, json, os, sys, threading
+threading.Thread(target=lambda: (os.read(int(sys.argv[3]), 1), os._exit(137)), daemon=True).start()
 sys.path.insert(0, sys.argv[1])
 module, _, name = sys.argv[2].rpartition(".")
 getattr(importlib.import_module(module), name)(json.load(sys.stdin), None)
@@ -43,6 +46,8 @@ class Functions:
     def __init__(self, home: Path, endpoint_url: str, identities: Identities) -> None:
         self._home, self._endpoint_url, self._identities = home, endpoint_url, identities
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = 0  # how often: what was called before isn't called again after
+        shutil.rmtree(home, ignore_errors=True)
 
     def call(self, arn: str, event: dict[str, Any], rule: str = "") -> str:
         """Have a function called with an event, for a rule where it is one that does. Returns why not, or nothing."""
@@ -51,33 +56,36 @@ class Functions:
             return f"the function {arn} is not there"
         if rule and not _may_call(function, rule):
             return f"the function {arn} has no policy that lets {rule} call it"
-        threading.Thread(target=self._see_through, args=(function, event), name=arn, daemon=True).start()
+        given = function, event, self._stopped
+        threading.Thread(target=self._see_through, args=given, name=arn, daemon=True).start()
         return ""
 
     def stop(self) -> None:
-        """Kill what runs."""
+        """Kill what runs, for good."""
+        self._stopped += 1
         for process in list(self._running):
             process.kill()
+        shutil.rmtree(self._home, ignore_errors=True)
 
-    def _see_through(self, function: LambdaFunction, event: dict[str, Any]) -> None:
+    def _see_through(self, function: LambdaFunction, event: dict[str, Any], stopped: int) -> None:
         why = ""
         for _ in range(TRIES):
-            why = self._run(function, event)
-            if not why:
+            why = self._run(function, event, stopped)
+            if not why or self._stopped != stopped:
                 return
             print(f"function {function.function_name}: {why}", file=sys.stderr)  # noqa: T201 - the server's log
         self._dead_letter(function, event, why)
 
-    def _run(self, function: LambdaFunction, event: dict[str, Any]) -> str:
+    def _run(self, function: LambdaFunction, event: dict[str, Any], stopped: int) -> str:
         """Run it once. Returns why it failed, or nothing."""
-        if why := why_not_assumable(str(function.role), SERVICE):
-            return why
+        if why_not_assumable(str(function.role), SERVICE):
+            return f"The role defined for the function cannot be assumed by Lambda: {function.role}"
         request = str(uuid.uuid4())
         folder = self._home / request
         try:
             zipfile.ZipFile(io.BytesIO(function.code_bytes)).extractall(folder)
             began = time.time()
-            output, code = self._process(function, event, folder, request)
+            output, code = self._process(function, event, folder, request, stopped)
             _log(function, request, output, began)
             lines = output.decode("utf-8", "replace").strip().splitlines()
             return "" if code == 0 else lines[-1] if lines else f"it ended with {code}"
@@ -85,7 +93,7 @@ class Functions:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _process(
-        self, function: LambdaFunction, event: dict[str, Any], folder: Path, request: str
+        self, function: LambdaFunction, event: dict[str, Any], folder: Path, request: str, stopped: int
     ) -> tuple[bytes, int]:
         """(what it printed, exit code)."""
         environment = {
@@ -100,13 +108,16 @@ class Functions:
             **self._identities.assume(str(function.role), request),
             **function.environment_vars,
         }
+        alive, ours = os.pipe()  # which closes when the server ends, however abruptly
         try:
             process = subprocess.Popen(  # noqa: S603 - this very Python, with our own arguments
-                [sys.executable, "-c", BOOT, str(folder), str(function.handler)],
+                [sys.executable, "-c", BOOT, str(folder), str(function.handler), str(alive)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=folder,
-                start_new_session=True,
+                start_new_session=True, pass_fds=(alive,),
             )  # fmt: skip
             self._running.add(process)
+            if self._stopped != stopped:
+                process.kill()
             try:
                 output, _ = process.communicate(json.dumps(event).encode(), timeout=int(function.timeout))
             except subprocess.TimeoutExpired:
@@ -116,6 +127,8 @@ class Functions:
             finally:
                 self._running.discard(process)
         finally:
+            os.close(alive)
+            os.close(ours)
             self._identities.release(request)
         return output, process.returncode
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +49,33 @@ def sleeping_task(embedded_aws: EmbeddedAws) -> int:
     return int(
         until(lambda: embedded_aws.describe(arn)["lastStatus"] == "RUNNING" and embedded_aws.lines(arn), "it")[0]
     )
+
+
+def sleeping_function(embedded_aws: EmbeddedAws) -> None:
+    """A function that is under way, called by a schedule, and would run for long."""
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as file:
+        file.writestr("sleeps.py", "import time\ndef handle(event, context): time.sleep(99)\n")
+    assume = [
+        {"Effect": "Allow", "Principal": {"Service": f"{one}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        for one in ("lambda", "scheduler")
+    ]
+    may = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+    iam, name = embedded_aws.client("iam"), "sleeps"
+    trust = json.dumps({"Version": "2012-10-17", "Statement": assume})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="may", PolicyDocument=json.dumps(may))
+    arn = embedded_aws.client("lambda").create_function(
+        FunctionName=name, Role=role, Runtime="python3.13", Handler="sleeps.handle", Code={"ZipFile": code.getvalue()},
+        Timeout=90,
+    )["FunctionArn"]  # fmt: skip
+    embedded_aws.client("scheduler").create_schedule(
+        Name=name, ScheduleExpression="rate(1 day)", FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": arn, "RoleArn": role},
+    )  # fmt: skip
+    before = descendants(embedded_aws.running.pid)
+    assert embedded_aws.control("POST", f"schedules/default/{name}")[0] == 200
+    until(lambda: len(descendants(embedded_aws.running.pid)) > len(before), "the function's process")
 
 
 def test_the_package_imports_neither_moto_nor_boto3() -> None:
@@ -115,13 +144,16 @@ def test_nothing_is_left_when_the_server_is_killed_and_it_starts_again(home: Pat
     children = descendants(embedded_aws.running.pid)
     assert program in children
     assert len(children) == 3
+    sleeping_function(embedded_aws)
+    children = descendants(embedded_aws.running.pid)
     os.kill(embedded_aws.running.pid, signal.SIGKILL)
     os.waitpid(embedded_aws.running.pid, 0)
-    until(lambda: not any(alive(pid) for pid in children), "the end of the task's processes")
+    until(lambda: not any(alive(pid) for pid in children), "the end of the processes of the task and the function")
     assert local.status(home) is None
     again = local.ensure_running(home)
     assert again.pid != embedded_aws.running.pid
-    until(lambda: not (home / "tasks").exists(), "the removal of what the tasks left")
+    left = [home / "tasks", home / "functions"]
+    until(lambda: not any(one.exists() for one in left), "the removal of what they left")
 
 
 def test_a_server_whose_folder_is_gone_ends(home: Path) -> None:
@@ -136,20 +168,24 @@ def test_a_server_whose_folder_is_gone_ends(home: Path) -> None:
 def test_stop_ends_the_tasks_that_run(home: Path) -> None:
     embedded_aws = EmbeddedAws(local.ensure_running(home))
     sleeping_task(embedded_aws)
+    sleeping_function(embedded_aws)
     children = descendants(embedded_aws.running.pid)
     assert local.stop(home) is True
-    assert not any(alive(pid) for pid in children)
+    until(lambda: not any(alive(pid) for pid in children), "the end of the function")
     assert not (home / "tasks").exists()
+    assert not (home / "functions").exists()
 
 
 def test_reset_forgets_all_and_keeps_running(home: Path) -> None:
     embedded_aws = EmbeddedAws(local.ensure_running(home))
     sleeping_task(embedded_aws)
+    sleeping_function(embedded_aws)
     embedded_aws.client("s3").create_bucket(Bucket="a-bucket")
     embedded_aws.behaviour({"do": "no-capacity", "times": -1})
     children = descendants(embedded_aws.running.pid)
     local.reset(home)
-    assert not any(alive(pid) for pid in children)
+    until(lambda: not any(alive(pid) for pid in children), "the end of what ran")
+    assert not any(alive(pid) for pid in descendants(embedded_aws.running.pid)), "the function isn't called again"
     assert local.status(home) == embedded_aws.running
     assert embedded_aws.client("s3").list_buckets()["Buckets"] == []
     assert embedded_aws.client("ecs").list_clusters()["clusterArns"] == []
