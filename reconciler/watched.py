@@ -9,6 +9,8 @@ from typing import Any
 VARIABLE = "WATCHED"  # of the environment
 GROUP = "SECURITY_GROUP"  # the same: its id, which is known once it is made
 LAUNCH = "launch"  # in what the schedule calls it with: the time for which it was due
+AGAIN = "again"  # the same after a pause: the token of the attempt before it
+PROVIDER = "provider"  # and where it goes on
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ class Watched:
     """The scheduled runs of one deploy.
 
     family: of the task definition, whose newest revision is launched; cpu: CPU units; memory: MiB; disk: GiB, None for
-    the usual; retries: times again when a launch fails; max_duration: seconds; stop_role: ARN; image: as people call
-    it; task_role, execution_role: names; data: the key of what the program reads.
+    the usual; retries: times again when a launch fails; max_duration: seconds; stop_role, call_role: ARNs of what stops
+    tasks and of what calls the function; function, dead_letters: ARNs of itself and of the queue for what fails; image:
+    as people call it; task_role, execution_role: names; data: the key of what the program reads.
     """
 
     deploy: str
@@ -71,6 +74,9 @@ class Watched:
     retry: Retry
     max_duration: int | None
     stop_role: str
+    function: str
+    call_role: str
+    dead_letters: str
     tell: Tell | None
 
     def text(self) -> str:

@@ -41,6 +41,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
 def diagnose(aws: Aws, deploy: Deploy, run: Run) -> Diagnosis:
     """Why a run's last attempt failed, from what ECS said and the end of its log."""
     task, last = deploy.task, run.attempts[-1] if run.attempts else None
+    stopped = run.state is State.STOPPED  # which may have been between two attempts
     lines: list[str] = []
     if last is not None and last.task_arn:
         log = TaskLog(aws, run.log_group, run.log_prefix, last.task_arn)
@@ -51,9 +52,9 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run) -> Diagnosis:
             lines = []  # what ECS says is still worth explaining
     inputs = run.inputs.get("containers", {}).get(run.container, {})
     case = Case(
-        event=(last.event if last else None) or Event.LOST,
+        event=Event.STOPPED if stopped else run.event,
         exit_code=run.exit_code,
-        reason=last.reason if last else run.reason,
+        reason=last.reason if last and not stopped else run.reason,
         log=lines,
         cpu=int(run.inputs.get("cpu", task.cpu)),
         memory=int(run.inputs.get("memory", task.memory)),

@@ -1,9 +1,9 @@
 """AWS Lambda of the embedded AWS, as far as EventBridge and its Scheduler call it: a process, with its role.
 
-It is called without waiting, as they do it: again at once, twice, when it fails (AWS waits a minute, then
-two), and what then failed goes to its dead-letter queue. What it prints is in its log group. It has its time limit, but
-neither AWS's Python nor its memory limit, and each call is a new process, where AWS keeps one for the next call. It ends
-with the server, even when that is killed.
+It is called without waiting, as they do it: again at once, twice, when it fails (AWS waits a minute, then two),
+and what then failed goes to its dead-letter queue. What it prints is in its log group. It has its time limit, but not
+AWS's Python nor a limit of memory, and each call is a new process, where AWS keeps one for the next call. It ends with
+the server, even when that is killed.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from reconciler.spec import Address, Ref
 from reconciler.watched import GROUP, VARIABLE, Retry, Tell, Watched
 
 LAMBDA, EVENTS = "lambda.amazonaws.com", "events.amazonaws.com"
-LONGEST = 900  # seconds: what Lambda allows; most is the pause before a retry
+LONGEST = 900  # seconds: what Lambda allows; a launch that is refused is tried again for most of it
 MEMORY = 256  # MiB
 
 
@@ -108,6 +108,9 @@ def watched(names: Names) -> Watched:
         retry=Retry(**{name: getattr(run.retry, name) for name in Retry.__dataclass_fields__}),
         max_duration=run.max_duration,
         stop_role=names.iam(f"role/{names.stop_role}"),
+        function=names.arn("lambda", f"function:{names.watcher}"),
+        call_role=names.iam(f"role/{names.schedule_role}"),
+        dead_letters=names.arn("sqs", names.dead_letters),
         tell=tell,
     )
 
@@ -150,15 +153,18 @@ def statements(names: Names) -> list[dict[str, Any]]:
         _allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
         _allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
     ]  # fmt: skip
-    return [*found, *_deadline(names), *_tell(names), *_key(names)]
+    return [*found, *_schedules(names), *_tell(names), *_key(names)]
 
 
-def _deadline(names: Names) -> Iterator[dict[str, Any]]:
+def _schedules(names: Names) -> Iterator[dict[str, Any]]:
+    """Those with which it is called after a pause, and those that stop tasks at their deadline."""
+    made = names.arn("scheduler", f"schedule/default/{schedule_prefix(names.deploy.name)}{SCHEDULED}*")
+    roles, verbs = [names.schedule_role], ["Create"]
     if names.deploy.run.max_duration is not None:
-        made = names.arn("scheduler", f"schedule/default/{schedule_prefix(names.deploy.name)}{SCHEDULED}*")
-        yield _allow("Deadline", [f"scheduler:{verb}Schedule" for verb in ("Create", "Update", "Delete")], made)
-        role = names.iam(f"role/{names.stop_role}")
-        yield _allow("PassStopRole", "iam:PassRole", role, _passed_to("scheduler"))
+        roles, verbs = [*roles, names.stop_role], [*verbs, "Update", "Delete"]
+    yield _allow("Schedules", [f"scheduler:{verb}Schedule" for verb in verbs], made)
+    passed = [names.iam(f"role/{role}") for role in roles]
+    yield _allow("PassToScheduler", "iam:PassRole", passed, _passed_to("scheduler"))
 
 
 def _tell(names: Names) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.keys import schedule_prefix
+from reconciler.keys import SCHEDULED, schedule_prefix
 from reconciler.run.judge import OVERDUE
 
 UNIVERSAL = "aws-sdk:ecs:stopTask"
@@ -43,4 +43,6 @@ def schedule_name(deploy: str, token: str) -> str:
     name = f"{schedule_prefix(deploy)}{token}"
     if len(name) <= LONGEST:
         return name
-    return f"{schedule_prefix(deploy)}{hashlib.sha256(token.encode()).hexdigest()[:32]}"
+    # The function of the schedule may touch only those that begin like this.
+    kind = SCHEDULED if token.startswith(SCHEDULED) else ""
+    return f"{schedule_prefix(deploy)}{kind}{hashlib.sha256(token.encode()).hexdigest()[: 32 - len(kind)]}"

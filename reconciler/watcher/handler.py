@@ -1,9 +1,9 @@
 """Starts and watches the runs of the schedule: their launch, deadline, retries and record, and who is told of the end.
 
-Scheduler calls it when a run is due, EventBridge when a task of one has ended, each at least once; everything that it
-does may be done again. It decides by the same rules as `apply` (`again`, `judge`), writes the same record, and launches
-with the same tokens, so that a `watch` at the same time gets the same tasks, and whoever of the two is first tells of
-the end.
+Scheduler calls it when a run is due or goes on after a pause, EventBridge when a task of one has ended, each at least
+once; everything that it does may be done again. It decides by the same rules as `apply` (`again`, `judge`), writes the
+same record, and launches with the same tokens, so that a `watch` at the same time gets the same tasks, and whoever of
+the two is first tells of the end.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 
 from reconciler.run.stop_schedule import schedule_name
 from reconciler.run.tasks import Record, changed, end_of, new_run, scheduled_id
-from reconciler.watched import LAUNCH, VARIABLE, Watched
+from reconciler.watched import AGAIN, LAUNCH, PROVIDER, VARIABLE, Watched
 from reconciler.watcher.aws import find
-from reconciler.watcher.record import OVER, over, put, read
-from reconciler.watcher.see import see_through
+from reconciler.watcher.record import OVER, over, put_first, read
+from reconciler.watcher.see import after_pause, see_through
 from reconciler.watcher.tell import tell
 
 MOMENTS = ("createdAt", "startedAt", "stoppingAt", "stoppedAt", "executionStoppedAt")
@@ -29,7 +29,12 @@ MOMENTS = ("createdAt", "startedAt", "stoppingAt", "stoppedAt", "executionStoppe
 def handle(event: Mapping[str, Any], context: object) -> None:
     """Called by Lambda. Whatever it raises makes Lambda call it again, twice, and then is a dead letter."""
     watched = Watched.read(os.environ[VARIABLE])
-    ended = _due(watched, str(event[LAUNCH])) if LAUNCH in event else _ended(watched, event["detail"])
+    if LAUNCH in event:
+        ended = _due(watched, str(event[LAUNCH]))
+    elif AGAIN in event:
+        ended = _again(watched, str(event[AGAIN]), str(event[PROVIDER]))
+    else:
+        ended = _ended(watched, event["detail"])
     if ended is not None:
         tell(watched, ended)
 
@@ -39,12 +44,19 @@ def _due(watched: Watched, due: str) -> Record | None:
     run_id = scheduled_id(watched, due)
     print(json.dumps({"run": run_id, "due": due}))
     run = read(watched, run_id)
-    if run is None:
-        run = new_run(watched, run_id, time.time())
-        put(watched, run)  # before the launch, so that it is found again by its token
+    if run is None:  # recorded before the launch, so that it is found again by its token
+        run = put_first(watched, new_run(watched, run_id, time.time()))
     if run["state"] in OVER:
         return run
     return None if run["attempts"][-1]["task_arn"] else see_through(watched, run)
+
+
+def _again(watched: Watched, token: str, provider: str) -> Record | None:
+    """Launch a run again after the pause behind the attempt with this token. Returns it if it is over."""
+    run_id, _, number = token.rpartition("-")
+    print(json.dumps({"run": run_id, "after": int(number), "provider": provider}))
+    run = after_pause(watched, run_id, int(number), provider)
+    return see_through(watched, run) if run else None
 
 
 def _ended(watched: Watched, detail: Mapping[str, Any]) -> Record | None:

@@ -25,13 +25,26 @@ class NotLaunched(Exception):
     """ECS launched nothing; the text says why."""
 
 
+class Stopped(Exception):
+    """Somebody has stopped the run while its launch was tried again and again. run: as it is recorded."""
+
+    def __init__(self, run: Record) -> None:
+        super().__init__(run["id"])
+        self.run = run
+
+
 def launch(watched: Watched, run: Record) -> Record:
-    """The run whose newest attempt has a task, or has ended: there is no room, or ECS refuses. Raises ClientError."""
+    """The run whose newest attempt has a task, or has ended: there is no room, or ECS refuses; or which is over, since
+    somebody stopped it. Raises ClientError.
+    """
     number = run["attempts"][-1]["number"]
     try:
         task, why = _launched(watched, run)
     except (ClientError, BotoCoreError, NotLaunched) as error:
         return _failed(watched, run, Event.NOT_STARTED, str(error))
+    except Stopped as stopped:
+        _failed(watched, run, Event.STOPPED, "")
+        return stopped.run
     if task is None:
         return _failed(watched, run, Event.NO_CAPACITY, why)
     made = {"state": "running", "task_definition": task["taskDefinitionArn"]}
@@ -66,6 +79,9 @@ def _launched(watched: Watched, run: Record) -> tuple[Any, str]:
                 raise
             print(f"launching {run['id']} failed, again in {pause:.0f} s: {error}")
         time.sleep(pause)
+        known = read(watched, run["id"])
+        if known and known["state"] in OVER:
+            raise Stopped(known)
         number += 1
 
 

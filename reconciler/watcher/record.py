@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from reconciler.keys import output_prefix, record_key
 from reconciler.run.retry import Event
 from reconciler.run.tasks import STATES, Record, cost_of, metrics_in
 from reconciler.watched import Watched
-from reconciler.watcher.aws import call, find
+from reconciler.watcher.aws import call, find, there
 
 OVER = ("succeeded", "failed", "stopped")
 
@@ -22,9 +23,19 @@ def read(watched: Watched, run_id: str) -> Record | None:
 
 def put(watched: Watched, run: Record) -> None:
     """Write it."""
+    call("s3", "PutObject", **_object(watched, run))
+
+
+def put_first(watched: Watched, run: Record) -> Record:
+    """Write it unless there is one. Returns the one that is there then."""
+    there("s3", "PutObject", **_object(watched, run), IfNoneMatch="*")
+    return read(watched, run["id"]) or run
+
+
+def _object(watched: Watched, run: Record) -> dict[str, Any]:
     body = json.dumps(run, indent=2).encode()
     place = {"Bucket": watched.bucket, "Key": record_key(run["id"])}
-    call("s3", "PutObject", **place, Body=body, ContentType="application/json")
+    return {**place, "Body": body, "ContentType": "application/json"}
 
 
 def over(watched: Watched, run: Record, why: str, state: str = "") -> Record:

@@ -16,11 +16,11 @@ LINES = 200  # of the log's end that are looked at
 
 def why(watched: Watched, run: Record) -> Diagnosis:
     """Why its last attempt failed."""
-    last = run["attempts"][-1]
+    last, stopped = run["attempts"][-1], run["state"] == "stopped"  # which may have been between two attempts
     case = Case(
-        event=Event(last["event"]),
+        event=Event.STOPPED if stopped else Event(last["event"] or Event.LOST),
         exit_code=run["exit_code"],
-        reason=last["reason"],
+        reason=run["reason"] if stopped else last["reason"],
         log=_tail(watched, last["task_arn"]),
         cpu=watched.cpu,
         memory=watched.memory,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from reconciler.watcher import aws
+from reconciler.watcher import aws, launch
 from reconciler.watcher.handler import handle
 from tests.run.conftest import BUCKET, Lane, records, until
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
@@ -23,6 +25,15 @@ run:
 TWICE = "Essential container in task exited; the program failed 2 times"
 
 
+class Clock:
+    """Time that passes, but for sleep."""
+
+    monotonic, time = staticmethod(time.monotonic), staticmethod(time.time)
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self.sleep = sleep
+
+
 class Stopped(BaseException):
     """Lambda ends the function here."""
 
@@ -33,6 +44,17 @@ class Function:
     def __init__(self, lane: Lane) -> None:
         self.lane, self.calls, self.stop = lane, 0, 0
         lane.client("events").disable_rule(Name="tiny-schedule-tasks")
+
+    def settings(self) -> dict[str, str]:
+        """What it is told."""
+        live = self.lane.client("lambda").get_function(FunctionName=NAME)["Configuration"]
+        told: dict[str, str] = live["Environment"]["Variables"]
+        return told
+
+    def set(self) -> None:
+        """It is told what the file says by now, and still not called."""
+        os.environ |= self.settings()
+        self.lane.client("events").disable_rule(Name="tiny-schedule-tasks")
 
     def count(self, **more: Any) -> None:
         self.calls += 1
@@ -70,6 +92,8 @@ class Function:
 def function(lane: Lane, ears: Ears, monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
     made(lane, "print('begun')\nraise SystemExit(3)\n", NOTIFY + SCHEDULE + RULES)
     found, client = Function(lane), aws._client.__wrapped__
+    for name in deadlines(lane):  # of the test before, which didn't see all tasks to their end
+        lane.client("scheduler").delete_schedule(Name=name)
 
     def counted(service: str) -> Any:
         if service not in clients:
@@ -78,13 +102,17 @@ def function(lane: Lane, ears: Ears, monkeypatch: pytest.MonkeyPatch) -> Iterato
         return clients[service]
 
     clients: dict[str, Any] = {}
-    settings = lane.client("lambda").get_function(FunctionName=NAME)["Configuration"]["Environment"]["Variables"]
     where = {"AWS_ENDPOINT_URL": lane.endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
     with monkeypatch.context() as patched:
         patched.setattr(aws, "_client", counted)
-        for name, value in {**settings, **where, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}.items():
+        for name, value in {
+            **found.settings(),
+            **where,
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
+        }.items():
             patched.setenv(name, value)
-        for service in ("ecs", "s3", "scheduler", "sns", "ssm"):
+        for service in ("ecs", "logs", "s3", "scheduler", "sns", "ssm"):
             counted(service)
         for name in where:
             patched.delenv(name)
@@ -160,3 +188,66 @@ def test_what_ecs_has_forgotten_is_told_by_the_event(lane: Lane, ears: Ears, fun
     function.ended(task)
     assert records(lane)[0]["attempts"][0]["exit_code"] == 3
     assert len(records(lane)[0]["attempts"]) == 2
+
+
+def test_a_long_pause_is_not_slept(lane: Lane, ears: Ears, function: Function) -> None:
+    made(lane, "print('begun')\nraise SystemExit(3)\n", NOTIFY + SCHEDULE + RULES.replace("backoff: 0", "backoff: 2m"))
+    function.set()
+    first, scheduler = function.launched(), lane.client("scheduler")
+    for _ in range(2):
+        function.ended(first)
+    (name,) = deadlines(lane)
+    token = records(lane)[0]["attempts"][0]["token"]
+    assert name == f"tiny-{token}-again"
+    schedule = scheduler.get_schedule(Name=name)
+    assert (schedule["ActionAfterCompletion"], schedule["Target"]["RoleArn"].rpartition("/")[2]) == (
+        "DELETE", "tiny-schedule-role",
+    )  # fmt: skip
+    assert json.loads(schedule["Target"]["Input"]) == {"again": token, "provider": "FARGATE_SPOT"}
+    assert len(records(lane)[0]["attempts"]) == 1
+    # Its time comes. The role of the schedule calls the function, which launches it again.
+    due = {key: schedule[key] for key in ("Name", "FlexibleTimeWindow", "ActionAfterCompletion", "Target")}
+    scheduler.update_schedule(**due, ScheduleExpression="at(2001-02-03T04:05:06)")
+    until(lambda: len(records(lane)[0]["attempts"]) == 2 and records(lane)[0]["attempts"][1]["task_arn"], "the next")
+    again = json.loads(schedule["Target"]["Input"])
+    function.called(again)  # late, and a second time
+    function.ended(function.task(2))
+    function.called(again)
+    (told,) = ears.sns()
+    assert (told["result"], told["reason"], len(records(lane)[0]["attempts"])) == ("failed", TWICE, 2)
+    assert deadlines(lane) == []
+
+
+def test_stopped_in_a_pause(lane: Lane, ears: Ears, function: Function) -> None:
+    made(lane, "print('begun')\nraise SystemExit(3)\n", NOTIFY + SCHEDULE + RULES.replace("backoff: 0", "backoff: 2m"))
+    function.set()
+    function.ended(function.launched())
+    assert "it had no task under way" in lane.run("stop", "--local").out
+    function.called({"again": records(lane)[0]["attempts"][0]["token"], "provider": "FARGATE_SPOT"})
+    (told,) = ears.sns()
+    assert (told["result"], told["reason"], told["cause"]) == ("stopped", "stopped by the user", "somebody stopped it")
+    assert len(records(lane)[0]["attempts"]) == 1
+    assert "why      somebody stopped it" in lane.run("diagnose", "--local").out
+    assert lane.run("watch", "--local").code == 123
+    for name in deadlines(lane):
+        lane.client("scheduler").delete_schedule(Name=name)
+
+
+def test_stopped_while_its_launch_is_tried_again(
+    lane: Lane, ears: Ears, function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(seconds: float) -> None:
+        assert lane.run("stop", "--local").code == 0
+        monkeypatch.setattr(launch, "PAUSE", 0.0)
+
+    # No subnet of that name: ECS refuses the launch.
+    watched = json.loads(os.environ["WATCHED"])
+    monkeypatch.setenv("WATCHED", json.dumps(watched | {"subnets": ["subnet-00000000"]}))
+    count = len(lane.tasks())
+    with monkeypatch.context() as patched:
+        patched.setattr(launch, "time", Clock(stop))
+        function.due("2026-02-03T04:05:06Z")
+    assert len(lane.tasks()) == count
+    (told,) = ears.sns()
+    assert (told["result"], told["reason"]) == ("stopped", "stopped by the user")
+    assert deadlines(lane) == []
