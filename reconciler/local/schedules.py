@@ -12,7 +12,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -164,13 +164,20 @@ def _with_context(text: str, schedule: Schedule) -> str:
     """The input with Scheduler's context attributes, such as <aws.scheduler.execution-id>, filled in."""
     values = {
         "schedule-arn": str(schedule.arn),
-        "scheduled-time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "scheduled-time": _scheduled_time(str(schedule.arn)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "execution-id": secrets.token_hex(8),
         "attempt-number": "1",
     }
     for name, value in values.items():
         text = text.replace(f"<aws.scheduler.{name}>", value)
     return text
+
+
+def _scheduled_time(arn: str, last: dict[str, datetime] = {}) -> datetime:  # noqa: B006  what was given so far
+    """Now, and another second each time: a schedule is never due twice at the same time, however often it is called."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    last[arn] = max(now, last.get(arn, EVER) + timedelta(seconds=1))
+    return last[arn]
 
 
 def _check_role(
