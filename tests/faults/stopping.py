@@ -58,6 +58,7 @@ class Worker:
         for one in COMMANDS:  # so that the server, too, has loaded all that it needs
             assert not (ended := self._run(one)).code, ended.output
             account(self.lab)
+        self.lab.reset()
 
     def points(self, first: int, step: int) -> Iterator[tuple[Command, Fault, Point | int]]:
         """Every `step`-th point from `first` on, of each command with each fault; last the first that isn't reached."""
