@@ -9,16 +9,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import zipfile
 from functools import cache
 from pathlib import Path
 
 HANDLER = "reconciler.watcher.handler.handle"
 RUNTIME = "python3.13"
 MODULES = (
-    "__init__", "errors", "keys", "prices", "sizes", "watched",
+    "__init__", "errors", "keys", "prices", "fargate", "watched",
     *(f"run/{one}" for one in ("__init__", "case", "explain", "explain_end", "explain_start", "hook", "judge")),
-    *(f"run/{one}" for one in ("message", "retry", "stop_schedule", "tasks")),
+    *(f"run/{one}" for one in ("message", "retry", "run_task", "state", "stop_schedule", "tasks")),
     *(f"watcher/{one}" for one in ("__init__", "aws", "handler", "launch", "record", "see", "tell", "why")),
 )  # fmt: skip
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with
@@ -27,6 +26,8 @@ ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with
 @cache
 def archive() -> bytes:
     """The zip archive. Not compressed, since that depends on the zlib at hand."""
+    import zipfile  # which only who has a schedule waits for
+
     here, whole = Path(__file__).parent, io.BytesIO()
     with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as file:
         for module in MODULES:

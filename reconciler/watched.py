@@ -1,13 +1,13 @@
-"""What the function of the schedule (reconciler/watcher) is told: JSON in its environment. Pure."""
+"""What the function of the schedule (reconciler/watcher) is told: variables of its environment. Pure."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-VARIABLE = "WATCHED"  # of the environment
-GROUP = "SECURITY_GROUP"  # the same: its id, which is known once it is made
+GROUP = "SECURITY_GROUP"  # one more variable: its id, which is known once it is made
 LAUNCH = "launch"  # in what the schedule calls it with: the time for which it was due
 AGAIN = "again"  # the same after a pause: the token of the attempt before it
 PROVIDER = "provider"  # and where it goes on
@@ -79,15 +79,23 @@ class Watched:
     dead_letters: str
     tell: Tell | None
 
-    def text(self) -> str:
-        """As JSON."""
-        return json.dumps(asdict(self), sort_keys=True)
+    def variables(self) -> dict[str, str]:
+        """One for each, so that a plan shows which of them changes: a text as it is, everything else as JSON."""
+        values = {name: _plain(value) for name, value in vars(self).items()}
+        return {name.upper(): v if isinstance(v, str) else json.dumps(v) for name, v in values.items()}
 
     @classmethod
-    def read(cls, text: str) -> Watched:
-        """From JSON. Raises ValueError, TypeError for anything that `text` didn't write."""
-        found: dict[str, Any] = json.loads(text)
-        retry = found["retry"] | {"exit_codes": tuple(found["retry"]["exit_codes"])}
+    def read(cls, environ: Mapping[str, str]) -> Watched:
+        """From such variables. Raises KeyError, ValueError, TypeError for any that `variables` didn't make."""
+        found: dict[str, Any] = {}
+        for field in fields(cls):
+            text = environ[field.name.upper()]
+            found[field.name] = text if field.type == "str" else json.loads(text)
+        retry = Retry(**found["retry"] | {"exit_codes": tuple(found["retry"]["exit_codes"])})
         tell = Tell(**found["tell"]) if found["tell"] else None
         lists = {name: tuple(found[name]) for name in ("capacity", "subnets")}
-        return cls(**found | lists | {"retry": Retry(**retry), "tell": tell})
+        return cls(**found | lists | {"retry": retry, "tell": tell})
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if isinstance(value, Retry | Tell) else value

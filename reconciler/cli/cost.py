@@ -15,7 +15,7 @@ from reconciler.cli.runs_common import past
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cost import DAYS, GB, Amounts, Line, month_lines, run_lines, tasks, total
 from reconciler.errors import ReconcilerError, UserError
-from reconciler.run.record import State
+from reconciler.run.state import State
 
 MINUTES, IMAGE, LOG = 10.0, 0.5, 1.0  # assumed: minutes, GB, MB
 LAST = 10  # runs whose median is taken

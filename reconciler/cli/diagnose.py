@@ -13,8 +13,9 @@ from reconciler.errors import ReconcilerError
 from reconciler.run.case import Case, Diagnosis
 from reconciler.run.explain import explain
 from reconciler.run.logs import TaskLog
-from reconciler.run.record import Run, State
+from reconciler.run.record import Run
 from reconciler.run.retry import Event
+from reconciler.run.state import State
 
 LINES = 200  # of the log's end that are looked at
 

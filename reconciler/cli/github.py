@@ -19,7 +19,8 @@ from reconciler.errors import ReconcilerError
 from reconciler.execute import Outcome
 from reconciler.image.kind import ImageSpec
 from reconciler.plan import Plan
-from reconciler.run.record import Run, Runs, State
+from reconciler.run.record import Run, Runs
+from reconciler.run.state import State
 
 HISTORY = 20  # runs whose metrics are drawn
 

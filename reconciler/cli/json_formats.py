@@ -26,7 +26,8 @@ from reconciler.cli.json_shapes import (
     yes_no,
 )  # fmt: skip
 from reconciler.cli.verdict import NAMES
-from reconciler.run.record import Run, State
+from reconciler.run.record import Run
+from reconciler.run.state import State
 
 PLAN = Path(__file__).with_name("plan.schema.json")
 
@@ -38,12 +39,9 @@ OUTCOME: dict[str, Schema] = {
 RESULTS = sorted({*NAMES.values(), *FAILURES.values(), "nothing-to-run", "some-failed", "stopped"})
 VERDICT = shape(
     "How it ended, see exit-codes.md.",
-    {
-        "result": one_of(RESULTS),
-        "exit_code": number("the command's", "integer"),
-        "task_exit_code": or_null(number(kind="integer"), "the program's own"),
-    },
-)
+    {"result": one_of(RESULTS), "exit_code": number("the command's", "integer"),
+     "task_exit_code": or_null(number(kind="integer"), "the program's own")},
+)  # fmt: skip
 SWEEP = shape(
     "All runs of a sweep or of `--count`.",
     {

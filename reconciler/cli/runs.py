@@ -11,7 +11,8 @@ from reconciler.cli.runs_common import Past, past
 from reconciler.cli.terminal import WIDE, Terminal, seconds
 from reconciler.errors import UserError
 from reconciler.run.ends import with_ends
-from reconciler.run.record import Run, State
+from reconciler.run.record import Run
+from reconciler.run.state import State
 
 METRICS = 3  # shown in the list
 NARROW = 70  # columns of its line before the metrics, at a terminal
@@ -28,7 +29,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
             hint="runs | runs show [RUN] | runs compare A B | runs best METRIC",
         )
     if verb == "list":
-        found, unseen = with_ends(here.aws, here.all())
+        found, unseen = with_ends(here.aws, here.runs.all())
         _list(terminal, found, options.json)
         say_unseen(terminal, unseen)
     elif verb == "show":
@@ -49,7 +50,7 @@ def _list(terminal: Terminal, found: list[Run], as_json: bool) -> None:
     if not found:
         terminal.print("no runs yet")
     for one in found:
-        terminal.print(row(terminal, one))
+        terminal.print(row(terminal, one, id_width(found)))
 
 
 def say_unseen(terminal: Terminal, unseen: Sequence[str]) -> None:
@@ -59,8 +60,13 @@ def say_unseen(terminal: Terminal, unseen: Sequence[str]) -> None:
         terminal.note(f"{what} ended with nobody watching; `watch` shows and records it")
 
 
-def row(terminal: Terminal, one: Run) -> str:
-    """One run on one line; at a narrow terminal without what its id says too."""
+def id_width(found: Sequence[Run]) -> int:
+    """Columns for the ids of these: those of scheduled runs are longer than others."""
+    return max([26, *(len(one.id) for one in found)])
+
+
+def row(terminal: Terminal, one: Run, width: int = 0) -> str:
+    """One run on one line; at a narrow terminal without what its id says too. width: of the id's column."""
     when = datetime.fromtimestamp(one.created, UTC).strftime("%Y-%m-%d %H:%M")
     took = seconds(one.seconds) if one.seconds is not None else "-"
     colour = "green" if one.state is State.SUCCEEDED else "yellow"
@@ -72,7 +78,7 @@ def row(terminal: Terminal, one: Run) -> str:
     if terminal.width < WIDE:
         metric = next((text for text in shown[:1] if len(text) <= terminal.width - NARROW), "")
         return f"  {one.id:<24}  {state} exit {code:<4} {took:<10} {cost:<8} {metric}".rstrip()
-    return f"  {one.id:<26} {when} UTC  {state} exit {code:<4} {took:<12} {cost:<9} {metrics}".rstrip()
+    return f"  {one.id:<{width}} {when} UTC  {state} exit {code:<4} {took:<12} {cost:<9} {metrics}".rstrip()
 
 
 def _show(terminal: Terminal, one: Run, as_json: bool) -> None:
@@ -127,7 +133,7 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[
 
 
 def _best(terminal: Terminal, here: Past, metric: str, options: Namespace) -> None:
-    found = [one for one in here.all() if metric in one.metrics]
+    found = [one for one in here.runs.all() if metric in one.metrics]
     if not found:
         raise UserError(f"no run has the metric {metric!r}", hint="`runs show` lists the metrics of a run")
     found.sort(key=lambda one: one.metrics[metric], reverse=not options.lowest)

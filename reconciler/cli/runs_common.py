@@ -27,17 +27,15 @@ class Past:
         """The run with this id, or whose id ends or begins like this; the newest for no id. Raises UserError."""
         if run_id and (exact := self.runs.get(run_id)) is not None:
             return exact
-        found = [run for run in self.all() if not run_id or run_id in run.id or run.task_arn.endswith(f"/{run_id}")]
+        found = [
+            run for run in self.runs.all() if not run_id or run_id in run.id or run.task_arn.endswith(f"/{run_id}")
+        ]
         if len(found) > 1 and run_id:
             raise UserError(f"{run_id} means several runs: {', '.join(run.id for run in found[:5])}")
         if not found:
             what = f"there is no run {run_id}" if run_id else "there is no run yet"
             raise UserError(what, hint="`python -m reconciler runs` lists them; `apply` launches one")
         return found[0]
-
-    def all(self) -> list[Run]:
-        """Every run, newest first."""
-        return self.runs.all()
 
     def log(self, run: Run, number: int = 0) -> TaskLog:
         """The log of a run's newest attempt, or of that with this number."""

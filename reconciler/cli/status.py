@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.cli.common import deployment, target, where_line
 from reconciler.cli.render import GLYPHS, plan_json
-from reconciler.cli.runs import row, say_unseen
+from reconciler.cli.runs import id_width, row, say_unseen
 from reconciler.cli.terminal import Terminal
 from reconciler.lock import current_holder
 from reconciler.plan import Action, Step
@@ -47,7 +47,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         terminal.print(f"locked by {holder}")
     terminal.print(f"runs: {len(past)}" + (f", the newest {RUNS}:" if len(past) > RUNS else ""))
     for one in past[:RUNS]:
-        terminal.print(row(terminal, one))
+        terminal.print(row(terminal, one, id_width(past)))
     say_unseen(terminal, unseen)
     return 0
 

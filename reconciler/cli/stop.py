@@ -8,7 +8,7 @@ from reconciler.cli.interrupt import command
 from reconciler.cli.runs_common import past
 from reconciler.cli.terminal import Terminal
 from reconciler.run.launch import stop_task
-from reconciler.run.record import State
+from reconciler.run.state import State
 
 
 def run(options: Namespace, terminal: Terminal) -> int:

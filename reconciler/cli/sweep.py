@@ -21,7 +21,8 @@ from reconciler.run.job import Decision, decide, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.notify import of_sweep
 from reconciler.run.overrides import Overrides
-from reconciler.run.record import Run, Runs, State
+from reconciler.run.record import Run, Runs
+from reconciler.run.state import State
 from reconciler.run.sweep import label
 
 

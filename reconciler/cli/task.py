@@ -18,16 +18,16 @@ from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.verdict import RESERVED_BY_US, RunFailed, exit_code
 from reconciler.deployment import Deployment
 from reconciler.errors import Interrupted, ReconcilerError
-from reconciler.run.attempt import Attempt
 from reconciler.run.case import Diagnosis
 from reconciler.run.job import supervisor
 from reconciler.run.launch import Launch, stop_task
 from reconciler.run.links import log_link, task_link
 from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
-from reconciler.run.record import Run, Runs, State
+from reconciler.run.record import Run, Runs
 from reconciler.run.results import fetch
-from reconciler.run.retry import Again
+from reconciler.run.retry import Again, Attempt
+from reconciler.run.state import State
 from reconciler.run.supervise import Supervisor
 
 TAIL = 20  # log lines shown again when a quiet run failed

@@ -14,7 +14,8 @@ from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import exit_code, verdict
 from reconciler.errors import UserError
 from reconciler.run.job import launch_of
-from reconciler.run.record import Runs, State
+from reconciler.run.record import Runs
+from reconciler.run.state import State
 
 
 def run(options: Namespace, terminal: Terminal) -> int:

@@ -16,7 +16,8 @@ from reconciler.errors import UserError
 from reconciler.run.job import Decision, decide, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.overrides import Overrides, parse
-from reconciler.run.record import Run, Runs, State
+from reconciler.run.record import Run, Runs
+from reconciler.run.state import State
 from reconciler.run.sweep import combinations, copies
 
 

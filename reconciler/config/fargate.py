@@ -11,7 +11,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from reconciler.config.base import bad
-from reconciler.sizes import SIZES
+from reconciler.fargate import SIZES
 
 _MEMORIES = tuple(sorted({mib for row in SIZES.values() for mib in row}))
 

@@ -62,7 +62,7 @@ def _suggest_deploy(value: str) -> str:
     return text[:40].rstrip("-")
 
 
-# Stricter than any single service: every default name is made from it, the longest being NAME-task-execution-role
+# Stricter than any single service: every default name is made from it, the longest being NAME-schedule-watcher-role
 # (64 for a role), NAME-data-ACCOUNT (63 and lower case for a bucket); a security group may not start with sg-.
 DEPLOY = Rule(
     "a name for a deploy",

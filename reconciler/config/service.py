@@ -10,8 +10,7 @@ from pydantic import Field
 from reconciler.config import names
 from reconciler.config.base import Int, Section
 from reconciler.config.rule import Rule, only
-
-FARGATE = ("FARGATE", "FARGATE_SPOT")
+from reconciler.fargate import FARGATE
 
 
 def _suggest(value: str) -> str:

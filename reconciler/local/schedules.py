@@ -41,6 +41,7 @@ class Schedules:
     def __init__(self, endpoint_url: str, functions: Functions) -> None:
         self._endpoint_url, self._functions = endpoint_url, functions
         self._looked: dict[str, datetime] = {}
+        self._due: dict[str, datetime] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
 
@@ -90,12 +91,14 @@ class Schedules:
             del self._looked[key]
 
     def _call(self, backend: EventBridgeSchedulerBackend, schedule: Schedule) -> None:
-        target = schedule.target
+        target, arn, now = schedule.target, str(schedule.arn), datetime.now(UTC).replace(microsecond=0)
+        # A schedule is never due twice at the same time, however often it is called.
+        due = self._due[arn] = max(now, self._due.get(arn, EVER) + timedelta(seconds=1))
         try:
             if ":lambda:" in str(target["Arn"]):
-                self._call_function(backend, schedule)
+                self._call_function(backend, schedule, due)
                 return
-            service, operation, params = _request(schedule)
+            service, operation, params = _request(schedule, due)
             _check_role(backend, schedule, f"{service}:{operation}", params)
             api = client(service, backend.region_name, self._endpoint_url)
             api._make_api_call(operation, _with_api_names(api, operation, params))
@@ -105,10 +108,10 @@ class Schedules:
             if queue:
                 self._dead_letter(backend, queue, schedule, str(error))
 
-    def _call_function(self, backend: EventBridgeSchedulerBackend, schedule: Schedule) -> None:
+    def _call_function(self, backend: EventBridgeSchedulerBackend, schedule: Schedule, due: datetime) -> None:
         arn = str(schedule.target["Arn"])
         _check_role(backend, schedule, "lambda:InvokeFunction", {}, arn)
-        event = json.loads(_with_context(schedule.target.get("Input") or "{}", schedule))
+        event = json.loads(_with_context(schedule.target.get("Input") or "{}", schedule, due))
         if why := self._functions.call(arn, event):
             raise ScheduleFailed(why)
 
@@ -143,11 +146,11 @@ def _all() -> Iterator[tuple[EventBridgeSchedulerBackend, Schedule]]:
                     yield backend, schedule
 
 
-def _request(schedule: Schedule) -> tuple[str, str, dict[str, Any]]:
+def _request(schedule: Schedule, due: datetime) -> tuple[str, str, dict[str, Any]]:
     """(service, operation, parameters) of a schedule's call."""
     target = schedule.target
     arn = str(target["Arn"])
-    given = json.loads(_with_context(target.get("Input") or "{}", schedule))
+    given = json.loads(_with_context(target.get("Input") or "{}", schedule, due))
     if arn.startswith(UNIVERSAL):
         service, _, action = arn.removeprefix(UNIVERSAL).partition(":")
         return service, action[:1].upper() + action[1:], given
@@ -160,24 +163,17 @@ def _request(schedule: Schedule) -> tuple[str, str, dict[str, Any]]:
     raise ScheduleFailed(f"the target {arn} is not one that the embedded AWS calls")
 
 
-def _with_context(text: str, schedule: Schedule) -> str:
+def _with_context(text: str, schedule: Schedule, due: datetime) -> str:
     """The input with Scheduler's context attributes, such as <aws.scheduler.execution-id>, filled in."""
     values = {
         "schedule-arn": str(schedule.arn),
-        "scheduled-time": _scheduled_time(str(schedule.arn)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "scheduled-time": due.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "execution-id": secrets.token_hex(8),
         "attempt-number": "1",
     }
     for name, value in values.items():
         text = text.replace(f"<aws.scheduler.{name}>", value)
     return text
-
-
-def _scheduled_time(arn: str, last: dict[str, datetime] = {}) -> datetime:  # noqa: B006  what was given so far
-    """Now, and another second each time: a schedule is never due twice at the same time, however often it is called."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    last[arn] = max(now, last.get(arn, EVER) + timedelta(seconds=1))
-    return last[arn]
 
 
 def _check_role(

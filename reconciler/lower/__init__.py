@@ -8,9 +8,9 @@ from typing import Any
 
 from reconciler.canonical import policy
 from reconciler.config import Deploy
-from reconciler.config.service import FARGATE
 from reconciler.container import Container
 from reconciler.facts import Facts
+from reconciler.fargate import FARGATE
 from reconciler.graph import Graph, Node
 from reconciler.kinds import (
     BucketSpec,

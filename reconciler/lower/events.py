@@ -13,6 +13,7 @@ from reconciler.canonical import policy
 from reconciler.config.schema import Notify, Schedule
 from reconciler.graph import Node
 from reconciler.kinds import QueueSpec, RoleSpec, ScheduleSpec, TopicSpec
+from reconciler.lower.ci import trust
 from reconciler.lower.watcher import watcher
 from reconciler.resource_names import Names
 from reconciler.spec import OWNER_TAG, Address
@@ -28,11 +29,10 @@ def scheduler_role(
 ) -> Node:
     """A role for this account's schedules, which may do this and nothing else."""
     condition = {"StringEquals": {"aws:SourceAccount": names.facts.account}}
-    trust = {"Effect": "Allow", "Principal": {"Service": SCHEDULER}, "Action": "sts:AssumeRole", "Condition": condition}
     document = {"Version": "2012-10-17", "Statement": list(statements)}
     spec = RoleSpec(
         name=name,
-        trust=policy({"Version": "2012-10-17", "Statement": [trust]}),
+        trust=trust({"Service": SCHEDULER}, Condition=condition),
         description=description,
         inline_policies={policy_name: policy(document)},
         tags=names.tags,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.config.service import FARGATE
+from reconciler.fargate import FARGATE
 from reconciler.graph import Node
 from reconciler.kinds import ServiceSpec
 from reconciler.kinds.weights import Weight

@@ -16,9 +16,11 @@ from reconciler.keys import RUNS, SCHEDULED, schedule_prefix
 from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
 from reconciler.kinds.lambda_function import FunctionSpec
+from reconciler.lower.ci import trust
+from reconciler.permissions.parts import Condition, passed_to, webhook
 from reconciler.resource_names import Names
 from reconciler.spec import Address, Ref
-from reconciler.watched import GROUP, VARIABLE, Retry, Tell, Watched
+from reconciler.watched import GROUP, Retry, Tell, Watched
 
 LAMBDA, EVENTS = "lambda.amazonaws.com", "events.amazonaws.com"
 LONGEST = 900  # seconds: what Lambda allows; a launch that is refused is tried again for most of it
@@ -33,11 +35,10 @@ def watcher(names: Names) -> Iterator[Node]:
     function, dead = Address("function", names.watcher), Address("queue", names.dead_letters)
     group = Address("security-group", str(deploy.network.security_group.name))
     yield Node(LogGroupSpec(name=log.name, retention_in_days=deploy.logs.retention_days, tags=names.tags))
-    trust = {"Effect": "Allow", "Principal": {"Service": LAMBDA}, "Action": "sts:AssumeRole"}
     yield Node(
         RoleSpec(
             name=role.name,
-            trust=policy({"Version": "2012-10-17", "Statement": [trust]}),
+            trust=trust({"Service": LAMBDA}),
             description="Watches the scheduled runs",
             inline_policies={"watch": policy({"Version": "2012-10-17", "Statement": statements(names)})},
             tags=names.tags,
@@ -52,7 +53,7 @@ def watcher(names: Names) -> Iterator[Node]:
         timeout=LONGEST,
         memory=MEMORY,
         description=f"Watches the scheduled runs of {deploy.name}",
-        environment={VARIABLE: watched(names).text(), GROUP: Ref(group, "id")},
+        environment={**watched(names).variables(), GROUP: Ref(group, "id")},
         dead_letters=names.arn("sqs", dead.name),
         invokers=(f"{EVENTS} {rule}",),
         tags=names.tags,
@@ -105,7 +106,7 @@ def watched(names: Names) -> Watched:
         disk=deploy.task.ephemeral_storage,
         retries=deploy.schedule.retries if deploy.schedule else 0,
         capacity=run.capacity,
-        retry=Retry(**{name: getattr(run.retry, name) for name in Retry.__dataclass_fields__}),
+        retry=Retry(**run.retry.model_dump()),
         max_duration=run.max_duration,
         stop_role=names.iam(f"role/{names.stop_role}"),
         function=names.arn("lambda", f"function:{names.watcher}"),
@@ -132,10 +133,8 @@ def statements(names: Names) -> list[dict[str, Any]]:
     """What the function may do, and nothing else."""
     deploy, task = names.deploy, names.deploy.task
     cluster = names.arn("ecs", f"cluster/{deploy.cluster.name}")
-    family, tasks = (
-        names.arn("ecs", f"task-definition/{task.family}"),
-        names.arn("ecs", f"task/{deploy.cluster.name}/*"),
-    )
+    family = names.arn("ecs", f"task-definition/{task.family}")
+    tasks = names.arn("ecs", f"task/{deploy.cluster.name}/*")
     roles = [names.iam(f"role/{role.name}") for role in (task.execution_role, task.role)]
     runs = f"{RUNS}/{SCHEDULED}*"
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
@@ -149,7 +148,7 @@ def statements(names: Names) -> list[dict[str, Any]]:
         _allow("See", "ecs:DescribeTasks", tasks, in_cluster),
         _allow("Find", "ecs:ListTasks", "*", in_cluster),
         _allow("Launch", "ecs:RunTask", [family, f"{family}:*"], in_cluster),
-        _allow("PassRole", "iam:PassRole", roles, _passed_to("ecs-tasks")),
+        _allow("PassRole", "iam:PassRole", roles, passed_to("ecs-tasks")),
         _allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
         _allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
     ]  # fmt: skip
@@ -164,17 +163,16 @@ def _schedules(names: Names) -> Iterator[dict[str, Any]]:
         roles, verbs = [*roles, names.stop_role], [*verbs, "Update", "Delete"]
     yield _allow("Schedules", [f"scheduler:{verb}Schedule" for verb in verbs], made)
     passed = [names.iam(f"role/{role}") for role in roles]
-    yield _allow("PassToScheduler", "iam:PassRole", passed, _passed_to("scheduler"))
+    yield _allow("PassToScheduler", "iam:PassRole", passed, passed_to("scheduler"))
 
 
 def _tell(names: Names) -> Iterator[dict[str, Any]]:
     notify = names.deploy.notify
     if notify and notify.subscriptions:
         yield _allow("Tell", "sns:Publish", names.topic)
-    if notify and notify.webhook:
-        source = notify.webhook.url_from
+    if source := webhook(names.deploy):
         action = "ssm:GetParameter" if ":ssm:" in source else "secretsmanager:GetSecretValue"
-        yield _allow("Webhook", action, ":".join(source.split(":")[:7]))
+        yield _allow("Webhook", action, source)
 
 
 def _key(names: Names) -> Iterator[dict[str, Any]]:
@@ -184,10 +182,6 @@ def _key(names: Names) -> Iterator[dict[str, Any]]:
         yield _allow("Key", ["kms:GenerateDataKey", "kms:Decrypt"], key, by_s3)
 
 
-def _passed_to(service: str) -> dict[str, Any]:
-    return {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
-
-
-def _allow(sid: str, action: Any, resource: Any, condition: dict[str, Any] | None = None) -> dict[str, Any]:
+def _allow(sid: str, action: Any, resource: Any, condition: Condition | None = None) -> dict[str, Any]:
     found = {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
     return found | {"Condition": condition} if condition else found

@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.run.attempt import Attempt
-from reconciler.run.stop_schedule import schedule_name, stop_schedule
-
-SLACK = 60.0  # seconds for the start: max_duration counts from when the program runs
-NOT_YET = "not-launched-yet"
+from reconciler.run.retry import Attempt
+from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
 
 
 @dataclass(frozen=True)
@@ -41,11 +38,6 @@ class Deadline:
 
     def _schedule(self, aws: Aws, attempt: Attempt, task: str) -> dict[str, Any]:
         return stop_schedule(
-            deploy=self.deploy,
-            token=attempt.token,
-            at=attempt.launched + self.seconds + SLACK,
-            partition=aws.partition,
-            role=self.role,
+            attempt, self.seconds, task, deploy=self.deploy, partition=aws.partition, role=self.role,
             cluster=self.cluster,
-            task=task,
-        )
+        )  # fmt: skip

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby
 
 from reconciler.aws.calls import Aws
 from reconciler.errors import Denied
 from reconciler.run.judge import judge
-from reconciler.run.record import Run, State
-from reconciler.run.supervise import STATES
-
-AT_ONCE = 100  # tasks that DescribeTasks takes
+from reconciler.run.record import Run
+from reconciler.run.state import state_after
+from reconciler.run.watch import AT_ONCE
 
 
 def with_ends(aws: Aws, runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
@@ -19,34 +18,29 @@ def with_ends(aws: Aws, runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
 
     Nothing is recorded. Where ECS may not be asked they are as they were recorded. Raises AwsError.
     """
-    open_ones = [run for run in runs if not run.state.over and run.task_arn and run.attempts[-1].event is None]
-    batches = [
-        (cluster, some[first : first + AT_ONCE])
-        for cluster, group in groupby(sorted(open_ones, key=lambda run: run.cluster), lambda run: run.cluster)
-        for some in [list(group)]
-        for first in range(0, len(some), AT_ONCE)
-    ]
+    by_cluster: defaultdict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        if _under_way(run):
+            by_cluster[run.cluster].append(run.task_arn)
+    batches = [(c, arns[n : n + AT_ONCE]) for c, arns in by_cluster.items() for n in range(0, len(arns), AT_ONCE)]
     try:
-        found = aws.each(lambda batch: _ended(aws, *batch), batches)
+        answers = aws.each(lambda batch: aws.find("ecs", "DescribeTasks", cluster=batch[0], tasks=batch[1]), batches)
     except Denied:
         return list(runs), []
-    ended = {run.id: run for some in found for run in some}
-    return [ended.get(run.id, run) for run in runs], [run.id for run in runs if run.id in ended]
-
-
-def _ended(aws: Aws, cluster: str, runs: Sequence[Run]) -> list[Run]:
-    """Those of these runs whose task has stopped."""
-    answer = aws.find("ecs", "DescribeTasks", cluster=cluster, tasks=[run.task_arn for run in runs])
-    stopped = {task["taskArn"]: task for task in (answer or {}).get("tasks") or () if task["lastStatus"] == "STOPPED"}
-    found = []
+    tasks = {task["taskArn"]: task for answer in answers for task in (answer or {}).get("tasks") or ()}
+    seen, ended = [], []
     for run in runs:
-        if run.task_arn in stopped:
-            end = judge(stopped[run.task_arn], (run.container,))
-            attempt = run.attempts[-1].model_copy(
-                update={"event": end.event, "exit_code": end.exit_code, "reason": end.reason,
-                        "started": end.started, "stopped": end.stopped}
-            )  # fmt: skip
-            state = STATES.get(end.event, State.FAILED)
-            update = {"state": state, "exit_code": end.exit_code, "reason": end.reason}
-            found.append(run.with_attempt(attempt).model_copy(update=update))
-    return found
+        task = tasks.get(run.task_arn)
+        if task is None or task["lastStatus"] != "STOPPED" or not _under_way(run):
+            seen.append(run)
+            continue
+        end = judge(task, (run.container,))
+        update = {"state": state_after(end.event), "exit_code": end.exit_code, "reason": end.reason}
+        seen.append(run.with_attempt(end.ends(run.attempts[-1])).model_copy(update=update))
+        ended.append(run.id)
+    return seen, ended
+
+
+def _under_way(run: Run) -> bool:
+    """Whether its task runs, as far as is recorded."""
+    return not run.state.over and bool(run.task_arn) and run.attempts[-1].event is None

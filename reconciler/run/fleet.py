@@ -17,11 +17,10 @@ from reconciler.run.launch import Launch, start, stop_task
 from reconciler.run.record import Run
 from reconciler.run.retry import Event
 from reconciler.run.supervise import Supervisor
-from reconciler.run.watch import MISSING, describe
+from reconciler.run.watch import AT_ONCE, MISSING, describe
 
 TICK = 0.5  # seconds between looks
 RATE = 20  # launches a second: what ECS allows for Fargate
-AT_ONCE = 100  # tasks that DescribeTasks takes
 
 
 class FleetScreen(Protocol):

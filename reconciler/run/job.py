@@ -13,7 +13,8 @@ from reconciler.run.deadline import Deadline
 from reconciler.run.fingerprint import fingerprint, run_inputs
 from reconciler.run.launch import Launch
 from reconciler.run.overrides import Overrides
-from reconciler.run.record import Run, Runs, State
+from reconciler.run.record import Run, Runs
+from reconciler.run.state import State
 from reconciler.run.supervise import Supervisor
 from reconciler.spec import Address
 

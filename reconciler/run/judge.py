@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.run.retry import Event, event_of
+from reconciler.run.retry import Attempt, Event, event_of
 
 OVERDUE = "run.max_duration is over"  # the reason with which such a task is stopped
 KILLED = (137, 143)  # SIGKILL, SIGTERM: what ECS does to the containers that are left
@@ -25,6 +25,13 @@ class Verdict:
     started: float | None = None
     stopped: float | None = None
     container: str = ""
+
+    def ends(self, attempt: Attempt) -> Attempt:
+        """The attempt whose task ended so."""
+        return replace(
+            attempt, event=self.event, exit_code=self.exit_code, reason=self.reason, started=self.started,
+            stopped=self.stopped,
+        )  # fmt: skip
 
 
 def judge(task: Mapping[str, Any], essential: Collection[str] = ()) -> Verdict:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.config.service import FARGATE
 from reconciler.errors import AwsError, ReconcilerError
 from reconciler.keys import output_prefix
-from reconciler.run.attempt import Attempt
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import Overrides
-from reconciler.run.record import Run, Runs, State
-from reconciler.run.retry import NO_ROOM, Event
+from reconciler.run.record import Run, Runs
+from reconciler.run.retry import NO_ROOM, Attempt, Event
+from reconciler.run.run_task import STATUSES, container, run_task, why_none
+from reconciler.run.state import State
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,10 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, provider: str) -> Run:
         if not arn:
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
-            ended = {"event": Event.NO_CAPACITY, "reason": reason}
-            return run.with_attempt(attempt.model_copy(update=ended))
+            return run.with_attempt(replace(attempt, event=Event.NO_CAPACITY, reason=reason))
     if launch.deadline:
         launch.deadline.aim(aws, attempt, arn)
-    run = run.with_attempt(attempt.model_copy(update={"task_arn": arn}))
+    run = run.with_attempt(replace(attempt, task_arn=arn))
     run = run.model_copy(update={"state": State.RUNNING})
     runs.put(run)
     return run
@@ -109,7 +108,7 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, provider: str) -> Run:
 
 def find_task(aws: Aws, cluster: str, token: str) -> str | None:
     """The task of an attempt by its mark, running or stopped within the last hour or so."""
-    for status in ("RUNNING", "STOPPED"):
+    for status in STATUSES:
         found = aws.find("ecs", "ListTasks", cluster=cluster, startedBy=token, desiredStatus=status)
         if found and found["taskArns"]:
             return str(found["taskArns"][0])
@@ -125,28 +124,7 @@ def stop_task(aws: Aws, runs: Runs, run: Run, reason: str) -> None:
 def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str, str]:
     """(ARN, "") of the task, or ("", why) when there is no room for it."""
     try:
-        answer = aws.call(
-            "ecs",
-            "RunTask",
-            cluster=launch.cluster,
-            taskDefinition=launch.task_definition,
-            count=1,
-            capacityProviderStrategy=[{"capacityProvider": attempt.provider, "weight": 1}],
-            clientToken=attempt.token,
-            startedBy=attempt.token,
-            propagateTags="TASK_DEFINITION",
-            tags=[{"key": "reconciler:run", "value": run.id}],
-            networkConfiguration={
-                "awsvpcConfiguration": {
-                    "subnets": list(launch.subnets),
-                    "securityGroups": [launch.security_group],
-                    # Instances of one's own can't give a task a public address.
-                    "assignPublicIp": "ENABLED" if launch.public_ip and attempt.provider in FARGATE else "DISABLED",
-                }
-            },
-            overrides=_overrides(launch, run),
-            **({"group": run.schedule} if run.schedule else {}),  # by which EventBridge's rule knows it
-        )
+        answer = aws.call("ecs", "RunTask", **_request(launch, run, attempt))
     except AwsError as error:
         # Launched before, with something else that differs: this token's task is this attempt's.
         arn = find_task(aws, run.cluster, attempt.token) if error.code == "ConflictException" else None
@@ -155,8 +133,7 @@ def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str
         return arn, ""
     if answer.get("tasks"):
         return str(answer["tasks"][0]["taskArn"]), ""
-    failures = answer.get("failures") or [{}]
-    text = "; ".join(" ".join(filter(None, (f.get("reason"), f.get("detail")))) for f in failures)
+    text = why_none(answer)
     if NO_ROOM.search(text):
         return "", text
     raise ReconcilerError(
@@ -164,18 +141,16 @@ def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str
     )
 
 
-def _overrides(launch: Launch, run: Run) -> dict[str, Any]:
+def _request(launch: Launch, run: Run, attempt: Attempt) -> dict[str, Any]:
     given = run.overrides
-    environment = {**launch.environment, **given.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
-    container: dict[str, Any] = {
-        "name": launch.container,
-        "environment": [{"name": key, "value": value} for key, value in sorted(environment.items())],
+    variables = {**launch.environment, **given.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
+    command = {} if given.command is None else {"command": list(given.command)}
+    sizes = {"cpu": given.cpu, "memory": given.memory}
+    overrides = {
+        "containerOverrides": [container(launch.container, variables) | command],
+        **{name: str(size) for name, size in sizes.items() if size is not None},
     }
-    if given.command is not None:
-        container["command"] = list(given.command)
-    overrides: dict[str, Any] = {"containerOverrides": [container]}
-    if given.cpu is not None:
-        overrides["cpu"] = str(given.cpu)
-    if given.memory is not None:
-        overrides["memory"] = str(given.memory)
-    return overrides
+    return run_task(
+        attempt, run.id, run.schedule, overrides, cluster=launch.cluster, task_definition=launch.task_definition,
+        subnets=launch.subnets, security_group=launch.security_group, public_ip=launch.public_ip,
+    )  # fmt: skip

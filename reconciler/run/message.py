@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.run.state import State
+
 SUBJECT = 100  # characters that SNS takes
 METRICS = 12
-SUCCEEDED = "succeeded"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Ended:
 
 def of_ended(deploy: str, run: Ended) -> Message:
     """What is told of it."""
-    good = run.state == SUCCEEDED
+    good = run.state == State.SUCCEEDED
     code = "without an exit code" if run.exit_code is None else f"with exit code {run.exit_code}"
     subject = f"{deploy}: run {run.id} {run.state} {code}"
     lines = [subject]

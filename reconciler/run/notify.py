@@ -17,7 +17,8 @@ from reconciler.keys import told_key
 from reconciler.lower import Names
 from reconciler.run.case import Diagnosis
 from reconciler.run.message import Ended, Message, of_ended
-from reconciler.run.record import Run, State
+from reconciler.run.record import Run
+from reconciler.run.state import State
 from reconciler.run.webhook import post, read_url
 
 

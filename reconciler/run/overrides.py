@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from reconciler.config.fargate import check_size
 from reconciler.errors import UserError
-from reconciler.sizes import SIZES
+from reconciler.fargate import SIZES
 
 OURS = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

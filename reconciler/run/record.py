@@ -6,33 +6,16 @@ written whole by one PutObject, so a crash leaves the old one or the new one.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reconciler.aws.calls import Aws
 from reconciler.keys import RUNS, output_prefix, record_key
-from reconciler.run.attempt import Attempt
 from reconciler.run.overrides import Overrides
-from reconciler.run.retry import Event
+from reconciler.run.retry import Attempt, Event, ran_for
+from reconciler.run.state import State
 from reconciler.run.tasks import metrics_in
-
-
-class State(StrEnum):
-    """How far a run is."""
-
-    LAUNCHING = "launching"
-    RUNNING = "running"
-    STOPPING = "stopping"  # somebody here had its task stopped, and nobody has seen its end
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended."""
-        return self in (State.SUCCEEDED, State.FAILED, State.STOPPED)
 
 
 class Run(BaseModel):
@@ -79,8 +62,7 @@ class Run(BaseModel):
     @property
     def seconds(self) -> float | None:
         """How long its programs ran, all attempts together."""
-        spans = [a.stopped - a.started for a in self.attempts if a.started is not None and a.stopped is not None]
-        return sum(spans) if spans else None
+        return ran_for(self.attempts)
 
     def with_attempt(self, attempt: Attempt) -> Run:
         """This run with an attempt added, or replaced by its number."""

@@ -1,4 +1,4 @@
-"""Whether a task is launched again, where and when: rules by what ended it. Pure.
+"""The tries at a run, and whether another follows, where and when: rules by what ended the last. Pure.
 
 No room, or a Spot interruption: the same capacity provider again as often as the rule allows, then the next one.
 The program's own failure: again where it was, as often as `error` says. Everything else ends the run.
@@ -7,10 +7,12 @@ The program's own failure: again where it was, as often as `error` says. Everyth
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
+
+from reconciler.watched import Retry
 
 LONGEST = 300.0  # seconds of a pause
 
@@ -28,36 +30,20 @@ class Event(StrEnum):
     LOST = "lost"  # ECS doesn't know how it ended
 
 
-class Rules(Protocol):
-    """How often again, as `run.retry` says. backoff, within: seconds; max_cost: US dollars."""
+@dataclass(frozen=True)
+class Attempt:
+    """One task of a run. token: its clientToken and startedBy. Times are seconds since the epoch."""
 
-    @property
-    def no_capacity(self) -> int: ...  # noqa: D102
-    @property
-    def interruption(self) -> int: ...  # noqa: D102
-    @property
-    def error(self) -> int: ...  # noqa: D102
-    @property
-    def exit_codes(self) -> Sequence[int]: ...  # noqa: D102
-    @property
-    def backoff(self) -> float: ...  # noqa: D102
-    @property
-    def within(self) -> float | None: ...  # noqa: D102
-    @property
-    def max_cost(self) -> float | None: ...  # noqa: D102
-
-
-class Tried(Protocol):
-    """An attempt that was made. launched: seconds since the epoch."""
-
-    @property
-    def provider(self) -> str: ...  # noqa: D102
-    @property
-    def launched(self) -> float: ...  # noqa: D102
-    @property
-    def event(self) -> Event | None: ...  # noqa: D102
-    @property
-    def exit_code(self) -> int | None: ...  # noqa: D102
+    number: int
+    provider: str
+    token: str
+    launched: float
+    task_arn: str = ""
+    event: Event | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    started: float | None = None
+    stopped: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +56,7 @@ class Again:
 
 
 def again(
-    rules: Rules, providers: Sequence[str], attempts: Sequence[Tried], *, cost: float | None, now: float
+    rules: Retry, providers: Sequence[str], attempts: Sequence[Attempt], *, cost: float | None, now: float
 ) -> Again | str:
     """What follows the last attempt: another, or why there is none.
 
@@ -112,6 +98,21 @@ def _next(providers: Sequence[str], last: str) -> str | None:
 
 def _dollars(cost: float) -> str:
     return f"${cost:.2f}" if cost >= 1 else f"${cost:.4f}"
+
+
+def ran_for(attempts: Sequence[Attempt]) -> float | None:
+    """Seconds for which their programs ran, all together; None where none did."""
+    spans = [a.stopped - a.started for a in attempts if a.started is not None and a.stopped is not None]
+    return sum(spans) if spans else None
+
+
+def spent(attempts: Sequence[Attempt], cost: Callable[[float], float | None], now: float) -> float | None:
+    """US dollars for their tasks so far; None where that isn't known. cost: of so many seconds of a task."""
+    launched = [a for a in attempts if a.task_arn]
+    if any(a.event is Event.LOST and a.stopped is None for a in launched):
+        return None  # nobody knows when it ended
+    costs = [cost((a.stopped or now) - (a.started or a.launched)) for a in launched]
+    return None if any(one is None for one in costs) else sum(one or 0.0 for one in costs)
 
 
 # RESOURCE:MEMORY and the like; "on resource: arn:…" is a refusal.

@@ -9,21 +9,24 @@ from typing import Any
 
 from reconciler.keys import SCHEDULED, schedule_prefix
 from reconciler.run.judge import OVERDUE
+from reconciler.run.retry import Attempt
 
+SLACK = 60.0  # seconds for the start: max_duration counts from when the program runs
+NOT_YET = "not-launched-yet"
 UNIVERSAL = "aws-sdk:ecs:stopTask"
 LONGEST = 64  # characters of a schedule's name
 
 
 def stop_schedule(
-    *, deploy: str, token: str, at: float, partition: str, role: str, cluster: str, task: str
+    attempt: Attempt, seconds: int, task: str, *, deploy: str, partition: str, role: str, cluster: str
 ) -> dict[str, Any]:
     """The parameters of CreateSchedule and UpdateSchedule.
 
-    token: that of the attempt; at: seconds since the epoch; role: ARN of what stops it; task: its ARN.
+    seconds: max_duration; task: its ARN, or NOT_YET; role: ARN of what stops it.
     """
-    when = datetime.fromtimestamp(at, UTC)
+    when = datetime.fromtimestamp(attempt.launched + seconds + SLACK, UTC)
     return {
-        "Name": schedule_name(deploy, token),
+        "Name": schedule_name(deploy, attempt.token),
         "ScheduleExpression": f"at({when:%Y-%m-%dT%H:%M:%S})",
         "ScheduleExpressionTimezone": "UTC",
         "FlexibleTimeWindow": {"Mode": "OFF"},

@@ -5,21 +5,20 @@ Every change is written to the record first, so that whoever comes next goes on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
 from reconciler.config.schema import Run as Rules
-from reconciler.run.attempt import Attempt
 from reconciler.run.judge import Verdict
 from reconciler.run.launch import Launch, start, stop_task
 from reconciler.run.logs import TaskLog
-from reconciler.run.record import Run, Runs, State
-from reconciler.run.retry import Again, Event, again
+from reconciler.run.record import Run, Runs
+from reconciler.run.retry import Again, Attempt, Event, again, spent
+from reconciler.run.state import State, state_after
 from reconciler.run.watch import Silent, Watch, Watcher
-
-STATES = {Event.SUCCESS: State.SUCCEEDED, Event.STOPPED: State.STOPPED}
+from reconciler.watched import Retry
 
 
 class Screen(Watcher, Protocol):
@@ -56,30 +55,43 @@ class Supervisor:
 
     def finish(self, launch: Launch, run: Run, screen: Screen) -> Run:
         """Watch a started run to its end, with every retry. Raises AwsError; Interrupted from the clock."""
+        shown = run.attempts[-1].number if run.attempts[-1].event else 0
         while True:
-            run = self._attempt(launch, run, screen)
+            run = self._attempt(launch, run, screen, shown)
+            shown = run.attempts[-1].number
+            if run.state.over:
+                return run  # somebody else has ended it
             following = self.following(run)
             if isinstance(following, str):
                 return self.end(run, following)
-            self.runs.put(run)
-            screen.retry(run.attempts[-1], following)
-            self.aws.clock.sleep(following.pause)
-            known = self.runs.get(run.id)
-            if known is not None and known.state.over:
-                return known  # ended by somebody while it waited
-            if known is not None and known.state is State.STOPPING:
+            known = self._further(run)
+            if known is run:
+                self.runs.put(run)
+                screen.retry(run.attempts[-1], following)
+                self.aws.clock.sleep(following.pause)
+                known = self._further(run)
+            if known.state is State.STOPPING:
                 return self.end(run, "stopped by the user", State.STOPPED)
-            run = start(self.aws, self.runs, launch, run, following.provider)
+            run = start(self.aws, self.runs, launch, run, following.provider) if known is run else known
 
-    def _attempt(self, launch: Launch, run: Run, screen: Screen) -> Run:
-        """Watch the newest attempt, unless it has ended already."""
+    def _further(self, run: Run) -> Run:
+        """Of the run and its record, the one that has got further: others may see it through as well."""
+        known = self.runs.get(run.id) or run
+        further = known.state.over or known.state is State.STOPPING or len(known.attempts) > len(run.attempts)
+        return known if further else run
+
+    def _attempt(self, launch: Launch, run: Run, screen: Screen, shown: int) -> Run:
+        """Watch the newest attempt. One that has ended already is shown, unless its number is `shown`."""
         attempt = run.attempts[-1]
-        if attempt.event is not None:
+        if not attempt.task_arn or attempt.number == shown:
             return run
         screen.launched(run, attempt)
         log = TaskLog(self.aws, run.log_group, run.log_prefix, attempt.task_arn)
         screen.reads(log)
         log.follow([run.container])
+        if attempt.event is not None:
+            log.read(screen.line)
+            return run
         watch = Watch(
             self.aws, run.cluster, attempt.task_arn, log, screen, self.rules.max_duration, launched=attempt.launched
         )
@@ -100,37 +112,25 @@ class Supervisor:
         attempt = run.attempts[-1]
         if launch.deadline:
             launch.deadline.remove(self.aws, attempt)
-        ended: Mapping[str, Any] = {
-            "event": verdict.event,
-            "exit_code": verdict.exit_code,
-            "reason": verdict.reason,
-            "started": verdict.started,
-            "stopped": verdict.stopped,
-        }
-        return run.with_attempt(attempt.model_copy(update=dict(ended)))
+        return run.with_attempt(verdict.ends(attempt))
 
     def following(self, run: Run) -> Again | str:
         """What comes after an attempt that has ended: another, or why there is none."""
         if run.attempts[-1].event is Event.SUCCESS:
             return ""
         now = self.aws.clock.now()
-        return again(self.rules.retry, self.rules.capacity, run.attempts, cost=self.spent(run), now=now)
+        rules = Retry(**self.rules.retry.model_dump())
+        return again(rules, self.rules.capacity, run.attempts, cost=self.spent(run), now=now)
 
     def spent(self, run: Run) -> float | None:
         """What the run's tasks have cost so far."""
-        now = self.aws.clock.now()
-        launched = [a for a in run.attempts if a.task_arn]
-        if any(a.event is Event.LOST and a.stopped is None for a in launched):
-            return None  # nobody knows when it ended
-        spans = [(a.stopped or now) - (a.started or a.launched) for a in launched]
-        costs = [self.cost(run, seconds) for seconds in spans]
-        return None if any(cost is None for cost in costs) else sum(cost or 0.0 for cost in costs)
+        return spent(run.attempts, lambda seconds: self.cost(run, seconds), self.aws.clock.now())
 
     def end(self, run: Run, why: str, state: State | None = None) -> Run:
         """Record the end, with the metrics that the program wrote. state: unless it is what the last attempt says."""
         attempt, event = run.attempts[-1], run.event
         update: dict[str, Any] = {
-            "state": state or STATES.get(event, State.FAILED),
+            "state": state or state_after(event),
             "exit_code": attempt.exit_code,
             "reason": "; ".join(filter(None, (attempt.reason, why))),
             "cost": self.spent(run),

@@ -1,26 +1,24 @@
 """The record of a scheduled run, as the function that watches it writes it (reconciler/watcher). Pure.
 
-It is what `reconciler.run.record.Run` reads, in JSON's types, and needs nothing but Python's own library.
+It is what `reconciler.run.record.Run` reads, and needs nothing but Python's own library.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.fargate import FARGATE
 from reconciler.keys import SCHEDULED, output_prefix
 from reconciler.prices import task_cost
-from reconciler.run.judge import judge
-from reconciler.run.retry import Event
+from reconciler.run.retry import Attempt, Event, spent
+from reconciler.run.state import State
 from reconciler.watched import Watched
 
-FARGATE = ("FARGATE", "FARGATE_SPOT")
-STATES = {Event.SUCCESS: "succeeded", Event.STOPPED: "stopped"}
-
-Record = dict[str, Any]
+Record = dict[str, Any]  # `attempts` are a list of Attempt
 
 
 def scheduled_id(watched: Watched, due: str) -> str:
@@ -40,7 +38,7 @@ def new_run(watched: Watched, run_id: str, now: float) -> Record:
         "version": 1,
         "id": run_id,
         "fingerprint": "",
-        "state": "launching",
+        "state": State.LAUNCHING,
         "created": now,
         "inputs": {
             "cpu": watched.cpu, "memory": watched.memory, "architecture": watched.architecture,
@@ -66,48 +64,38 @@ def new_run(watched: Watched, run_id: str, now: float) -> Record:
 def with_attempt(run: Record, provider: str, now: float) -> Record:
     """The run with one more attempt, which isn't launched yet."""
     number = len(run["attempts"]) + 1
-    attempt = {
-        "number": number, "provider": provider, "token": f"{run['id']}-{number}", "launched": now, "task_arn": "",
-        "event": None, "exit_code": None, "reason": "", "started": None, "stopped": None,
-    }  # fmt: skip
+    attempt = Attempt(number=number, provider=provider, token=f"{run['id']}-{number}", launched=now)
     return run | {"attempts": [*run["attempts"], attempt]}
 
 
-def changed(run: Record, number: int, what: Mapping[str, Any]) -> Record:
-    """The run with something else in the attempt of this number."""
-    return run | {"attempts": [one | what if one["number"] == number else one for one in run["attempts"]]}
+def changed(run: Record, attempt: Attempt) -> Record:
+    """The run with this attempt in the place of that with its number."""
+    return run | {"attempts": [attempt if one.number == attempt.number else one for one in run["attempts"]]}
 
 
-def end_of(task: Mapping[str, Any], container: str) -> Record:
-    """What an attempt has once its task has stopped, as DescribeTasks shows it."""
-    ended = judge(task, (container,))
-    return {
-        "task_arn": task["taskArn"], "event": ended.event.value, "exit_code": ended.exit_code, "reason": ended.reason,
-        "started": ended.started, "stopped": ended.stopped,
-    }  # fmt: skip
+def cost_of(watched: Watched, run: Record, now: float) -> float | None:
+    """What the tasks of a run have cost so far, in US dollars; None where that isn't known."""
+    if any(one.provider not in FARGATE for one in run["attempts"]):
+        return None
 
-
-def cost_of(watched: Watched, run: Record) -> float | None:
-    """What the ended tasks of a run have cost, in US dollars; None where that isn't known."""
-    total = 0.0
-    for one in run["attempts"]:
-        if not one["task_arn"]:
-            continue
-        if one["provider"] not in FARGATE or one["stopped"] is None:
-            return None
-        seconds = one["stopped"] - (one["started"] or one["stopped"])
+    def cost(seconds: float) -> float | None:
         sizes = run["inputs"]["cpu"], run["inputs"]["memory"]
-        cost = task_cost(watched.region, watched.architecture, *sizes, seconds, watched.disk)
-        if cost is None:
-            return None
-        total += cost
-    return total
+        return task_cost(watched.region, watched.architecture, *sizes, seconds, watched.disk)
+
+    return spent(run["attempts"], cost, now)
 
 
-def seconds_of(run: Record) -> float | None:
-    """How long its programs ran, all attempts together."""
-    both = [one for one in run["attempts"] if one["started"] is not None and one["stopped"] is not None]
-    return sum(one["stopped"] - one["started"] for one in both) if both else None
+def to_json(run: Record) -> str:
+    """As the record holds it."""
+    return json.dumps(run, default=asdict, indent=2)
+
+
+def from_json(text: bytes) -> Record:
+    """What the record holds."""
+    run: Record = json.loads(text)
+    known = {field.name for field in fields(Attempt)}
+    given = [{key: value for key, value in one.items() if key in known} for one in run["attempts"]]
+    return run | {"attempts": [Attempt(**one | {"event": one["event"] and Event(one["event"])}) for one in given]}
 
 
 def metrics_in(text: bytes) -> dict[str, float]:

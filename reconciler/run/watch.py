@@ -23,6 +23,7 @@ QUIET = 0.3  # seconds without a new line after the end, at least
 SILENT = 8.0  # the same, when the task hasn't written a line
 LATEST = 30.0  # lines later than this aren't waited for
 MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
+AT_ONCE = 100  # tasks that DescribeTasks takes
 OUTAGE = 900.0  # seconds for which AWS may be out of reach
 
 

@@ -12,14 +12,17 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from reconciler.run.judge import judge
+from reconciler.run.state import State
 from reconciler.run.stop_schedule import schedule_name
-from reconciler.run.tasks import Record, changed, end_of, new_run, scheduled_id
-from reconciler.watched import AGAIN, LAUNCH, PROVIDER, VARIABLE, Watched
+from reconciler.run.tasks import Record, changed, new_run, scheduled_id
+from reconciler.watched import AGAIN, LAUNCH, PROVIDER, Watched
 from reconciler.watcher.aws import find
-from reconciler.watcher.record import OVER, over, put_first, read
+from reconciler.watcher.record import is_over, over, put_first, read
 from reconciler.watcher.see import after_pause, see_through
 from reconciler.watcher.tell import tell
 
@@ -28,7 +31,7 @@ MOMENTS = ("createdAt", "startedAt", "stoppingAt", "stoppedAt", "executionStoppe
 
 def handle(event: Mapping[str, Any], context: object) -> None:
     """Called by Lambda. Whatever it raises makes Lambda call it again, twice, and then is a dead letter."""
-    watched = Watched.read(os.environ[VARIABLE])
+    watched = Watched.read(os.environ)
     if LAUNCH in event:
         ended = _due(watched, str(event[LAUNCH]))
     elif AGAIN in event:
@@ -46,9 +49,9 @@ def _due(watched: Watched, due: str) -> Record | None:
     run = read(watched, run_id)
     if run is None:  # recorded before the launch, so that it is found again by its token
         run = put_first(watched, new_run(watched, run_id, time.time()))
-    if run["state"] in OVER:
+    if is_over(run):
         return run
-    return None if run["attempts"][-1]["task_arn"] else see_through(watched, run)
+    return None if run["attempts"][-1].task_arn else see_through(watched, run)
 
 
 def _again(watched: Watched, token: str, provider: str) -> Record | None:
@@ -62,21 +65,24 @@ def _again(watched: Watched, token: str, provider: str) -> Record | None:
 def _ended(watched: Watched, detail: Mapping[str, Any]) -> Record | None:
     """Record the end of a task, and launch another if the rules say so. Returns the run if it is over."""
     token = str(detail.get("startedBy") or "")
-    run_id, _, number = token.rpartition("-")
+    run_id = token.rpartition("-")[0]
     print(json.dumps({"run": run_id, "task": detail["taskArn"], "status": detail["lastStatus"]}))
-    run = read(watched, run_id) if number.isdigit() else None
+    run = read(watched, run_id) if run_id else None
     if run is None:
         print(f"nobody recorded a run with the token {token}")
         return None
     if watched.max_duration is not None:
         find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, token))
-    if run["state"] in OVER:
+    if is_over(run):
         return run
-    run = changed(run, int(number), end_of(_task(watched, detail), watched.container))
+    end = judge(_task(watched, detail), (watched.container,))
+    for attempt in run["attempts"]:
+        if attempt.token == token:
+            run = changed(run, replace(end.ends(attempt), task_arn=detail["taskArn"]))
     newest = run["attempts"][-1]
-    if newest["event"] is None and newest["task_arn"]:
+    if newest.event is None and newest.task_arn:
         return None  # called a second time: another task is under way
-    return over(watched, run, "") if run["state"] == "stopping" else see_through(watched, run)
+    return over(watched, run, "") if run["state"] == State.STOPPING else see_through(watched, run)
 
 
 def _task(watched: Watched, detail: Mapping[str, Any]) -> Mapping[str, Any]:

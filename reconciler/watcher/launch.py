@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reconciler.run.retry import NO_ROOM, Event
-from reconciler.run.stop_schedule import schedule_name, stop_schedule
-from reconciler.run.tasks import FARGATE, Record, changed
+from reconciler.keys import output_prefix
+from reconciler.run.retry import NO_ROOM, Attempt, Event
+from reconciler.run.run_task import STATUSES, container, run_task, why_none
+from reconciler.run.state import State
+from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
+from reconciler.run.tasks import Record, changed
 from reconciler.watched import GROUP, Watched
 from reconciler.watcher.aws import call, find, there
-from reconciler.watcher.record import OVER, put, read
+from reconciler.watcher.record import is_over, put, read
 
-SLACK = 60.0  # seconds for the start: max_duration counts from when the program runs
-NOT_YET = "not-launched-yet"
 PAUSE, LONGEST = 10.0, 120.0  # seconds before a launch is tried again; it doubles, up to
 ENOUGH = 480.0  # seconds after which it isn't: Lambda gives a function 900
 
@@ -37,109 +39,82 @@ def launch(watched: Watched, run: Record) -> Record:
     """The run whose newest attempt has a task, or has ended: there is no room, or ECS refuses; or which is over, since
     somebody stopped it. Raises ClientError.
     """
-    number = run["attempts"][-1]["number"]
+    attempt: Attempt = run["attempts"][-1]
     try:
-        task, why = _launched(watched, run)
+        task, why = _launched(watched, run["id"], attempt)
     except (ClientError, BotoCoreError, NotLaunched) as error:
-        return _failed(watched, run, Event.NOT_STARTED, str(error))
+        _no_deadline(watched, attempt)
+        return changed(run, replace(attempt, event=Event.NOT_STARTED, reason=str(error)))
     except Stopped as stopped:
-        _failed(watched, run, Event.STOPPED, "")
+        _no_deadline(watched, attempt)
         return stopped.run
     if task is None:
-        return _failed(watched, run, Event.NO_CAPACITY, why)
-    made = {"state": "running", "task_definition": task["taskDefinitionArn"]}
-    run = changed(run, number, {"task_arn": task["taskArn"]}) | made
+        _no_deadline(watched, attempt)
+        return changed(run, replace(attempt, event=Event.NO_CAPACITY, reason=why))
     if watched.max_duration is not None:
-        find("scheduler", "UpdateSchedule", **_deadline(watched, watched.max_duration, run, task["taskArn"]))
+        find("scheduler", "UpdateSchedule", **_deadline(watched, watched.max_duration, attempt, task["taskArn"]))
+    made = {"state": State.RUNNING, "task_definition": task["taskDefinitionArn"]}
+    run = changed(run, replace(attempt, task_arn=task["taskArn"])) | made
     # A short task may have ended by now, and another call of the function have recorded that.
     known = read(watched, run["id"])
-    if known is None or (known["state"] not in OVER and known["attempts"][number - 1]["event"] is None):
+    if known is None or not (is_over(known) or known["attempts"][attempt.number - 1].event):
         put(watched, run)
     return run
 
 
-def _failed(watched: Watched, run: Record, event: Event, why: str) -> Record:
-    attempt = run["attempts"][-1]
-    if watched.max_duration is not None:
-        find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, attempt["token"]))
-    return changed(run, attempt["number"], {"event": event.value, "reason": why})
-
-
-def _launched(watched: Watched, run: Record) -> tuple[Any, str]:
+def _launched(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str]:
     """(task, "") or, when there is no room for it, (None, why). Tried again as `schedule.retries` says."""
     began, number = time.monotonic(), 0
     while True:
         try:
             if watched.max_duration is not None:
-                there("scheduler", "CreateSchedule", **_deadline(watched, watched.max_duration, run, NOT_YET))
-            return _run_task(watched, run)
+                there("scheduler", "CreateSchedule", **_deadline(watched, watched.max_duration, attempt, NOT_YET))
+            return _run_task(watched, run_id, attempt)
         except (ClientError, BotoCoreError, NotLaunched) as error:
             pause = min(PAUSE * 2**number, LONGEST)
             if number == watched.retries or time.monotonic() - began + pause > ENOUGH:
                 raise
-            print(f"launching {run['id']} failed, again in {pause:.0f} s: {error}")
+            print(f"launching {run_id} failed, again in {pause:.0f} s: {error}")
         time.sleep(pause)
-        known = read(watched, run["id"])
-        if known and known["state"] in OVER:
+        known = read(watched, run_id)
+        if known and is_over(known):
             raise Stopped(known)
         number += 1
 
 
-def _deadline(watched: Watched, seconds: int, run: Record, task: str) -> dict[str, Any]:
+def _deadline(watched: Watched, seconds: int, attempt: Attempt, task: str) -> dict[str, Any]:
     """The schedule that stops the task when `run.max_duration` is over, whoever is there then."""
-    attempt = run["attempts"][-1]
     return stop_schedule(
-        deploy=watched.deploy,
-        token=attempt["token"],
-        at=attempt["launched"] + seconds + SLACK,
-        partition=watched.partition,
-        role=watched.stop_role,
+        attempt, seconds, task, deploy=watched.deploy, partition=watched.partition, role=watched.stop_role,
         cluster=watched.cluster,
-        task=task,
-    )
+    )  # fmt: skip
 
 
-def _run_task(watched: Watched, run: Record) -> tuple[Any, str]:
-    attempt = run["attempts"][-1]
-    public = watched.public_ip and attempt["provider"] in FARGATE
-    given = {"OUTPUT_URI": run["output"], "RUN_ID": run["id"]}
-    answer = there(
-        "ecs",
-        "RunTask",
-        cluster=watched.cluster,
-        taskDefinition=watched.family,
-        count=1,
-        capacityProviderStrategy=[{"capacityProvider": attempt["provider"], "weight": 1}],
-        clientToken=attempt["token"],
-        startedBy=attempt["token"],
-        group=watched.schedule,  # by which EventBridge's rule knows it
-        propagateTags="TASK_DEFINITION",
-        tags=[{"key": "reconciler:run", "value": run["id"]}],
-        networkConfiguration={
-            "awsvpcConfiguration": {
-                "subnets": list(watched.subnets),
-                "securityGroups": [os.environ[GROUP]],
-                "assignPublicIp": "ENABLED" if public else "DISABLED",
-            }
-        },
-        overrides={
-            "containerOverrides": [
-                {"name": watched.container, "environment": [{"name": k, "value": v} for k, v in given.items()]}
-            ]
-        },
-    )
+def _no_deadline(watched: Watched, attempt: Attempt) -> None:
+    if watched.max_duration is not None:
+        find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, attempt.token))
+
+
+def _run_task(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str]:
+    given = {"OUTPUT_URI": f"s3://{watched.bucket}/{output_prefix(run_id)}", "RUN_ID": run_id}
+    overrides = {"containerOverrides": [container(watched.container, given)]}
+    request = run_task(
+        attempt, run_id, watched.schedule, overrides, cluster=watched.cluster, task_definition=watched.family,
+        subnets=watched.subnets, security_group=os.environ[GROUP], public_ip=watched.public_ip,
+    )  # fmt: skip
+    answer = there("ecs", "RunTask", **request)
     if answer is None:  # launched before, with something else that differs
-        return _find(watched, attempt["token"]), ""
+        return _find(watched, attempt.token), ""
     if answer["tasks"]:
         return answer["tasks"][0], ""
-    text = "; ".join(" ".join(filter(None, (f.get("reason"), f.get("detail")))) for f in answer["failures"])
+    text = why_none(answer)
     if NO_ROOM.search(text):
         return None, text
     raise NotLaunched(f"ECS launched nothing: {text or 'it gave no reason'}")
 
 
 def _find(watched: Watched, token: str) -> Any:
-    for status in ("RUNNING", "STOPPED"):
+    for status in STATUSES:
         arns = call("ecs", "ListTasks", cluster=watched.cluster, startedBy=token, desiredStatus=status)["taskArns"]
         for task in call("ecs", "DescribeTasks", cluster=watched.cluster, tasks=arns)["tasks"] if arns else ():
             return task

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import time
 from typing import Any
 
 from reconciler.keys import output_prefix, record_key
-from reconciler.run.retry import Event
-from reconciler.run.tasks import STATES, Record, cost_of, metrics_in
+from reconciler.run.retry import Attempt, Event
+from reconciler.run.state import State, state_after
+from reconciler.run.tasks import Record, cost_of, from_json, metrics_in, to_json
 from reconciler.watched import Watched
 from reconciler.watcher.aws import call, find, there
-
-OVER = ("succeeded", "failed", "stopped")
 
 
 def read(watched: Watched, run_id: str) -> Record | None:
     """The record of a run that has one."""
     answer = find("s3", "GetObject", Bucket=watched.bucket, Key=record_key(run_id))
-    found: Record | None = json.loads(answer["Body"].read()) if answer else None
-    return found if found and found["attempts"] else None
+    return from_json(answer["Body"].read()) if answer else None
+
+
+def is_over(run: Record) -> bool:
+    """Whether it has ended."""
+    return State(run["state"]).over
 
 
 def put(watched: Watched, run: Record) -> None:
@@ -33,24 +36,23 @@ def put_first(watched: Watched, run: Record) -> Record:
 
 
 def _object(watched: Watched, run: Record) -> dict[str, Any]:
-    body = json.dumps(run, indent=2).encode()
     place = {"Bucket": watched.bucket, "Key": record_key(run["id"])}
-    return {**place, "Body": body, "ContentType": "application/json"}
+    return {**place, "Body": to_json(run).encode(), "ContentType": "application/json"}
 
 
-def over(watched: Watched, run: Record, why: str, state: str = "") -> Record:
+def over(watched: Watched, run: Record, why: str, state: State | None = None) -> Record:
     """Record a run's end, with what it cost and the metrics that the program wrote.
 
     why: nothing follows; state: unless it is what the last attempt says.
     """
-    attempt = run["attempts"][-1]
-    state = state or STATES.get(Event(attempt["event"]), "failed")
-    run = run | {"state": state, "exit_code": attempt["exit_code"], "cost": cost_of(watched, run)}
-    if run["state"] == "succeeded":
+    last: Attempt = run["attempts"][-1]
+    state = state or state_after(last.event or Event.LOST)
+    run = run | {"state": state, "exit_code": last.exit_code, "cost": cost_of(watched, run, time.time())}
+    if state is State.SUCCEEDED:
         place = {"Bucket": watched.bucket, "Key": f"{output_prefix(run['id'])}/metrics.json"}
         answer = find("s3", "GetObject", **place)
         run |= {"metrics": metrics_in(answer["Body"].read()) if answer else {}, "reason": ""}
     else:
-        run |= {"reason": "; ".join(filter(None, (attempt["reason"], why)))}
+        run |= {"reason": "; ".join(filter(None, (last.reason, why)))}
     put(watched, run)
     return run

@@ -9,8 +9,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from reconciler.keys import told_key
 from reconciler.run.hook import PAUSE, TRIES, NotSent, TryAgain, question, send, url_in
-from reconciler.run.message import SUCCEEDED, Ended, Message, of_ended
-from reconciler.run.tasks import Record, seconds_of
+from reconciler.run.message import Ended, Message, of_ended
+from reconciler.run.retry import ran_for
+from reconciler.run.state import State
+from reconciler.run.tasks import Record
 from reconciler.watched import Tell, Watched
 from reconciler.watcher.aws import call, find, there
 from reconciler.watcher.why import why
@@ -18,16 +20,18 @@ from reconciler.watcher.why import why
 
 def tell(watched: Watched, run: Record) -> None:
     """Send it to everyone who wants to hear of such an end. What can't be sent is said in the function's log."""
-    known = why(watched, run) if run["state"] != SUCCEEDED else None
+    if watched.tell is None:
+        return
+    known = why(watched, run) if run["state"] != State.SUCCEEDED else None
     message = of_ended(
         watched.deploy,
         Ended(
             id=run["id"], state=run["state"], exit_code=run["exit_code"], output=run["output"],
-            task=run["attempts"][-1]["task_arn"], seconds=seconds_of(run), cost=run["cost"], reason=run["reason"],
+            task=run["attempts"][-1].task_arn, seconds=ran_for(run["attempts"]), cost=run["cost"], reason=run["reason"],
             metrics=run["metrics"], cause=known.cause if known else "", fix=known.fix if known else "",
         ),
     )  # fmt: skip
-    if watched.tell is None or not message.wanted(watched.tell.on) or not _first(watched, message):
+    if not message.wanted(watched.tell.on) or not _first(watched, message):
         return
     if watched.tell.topic:
         try:

@@ -7,6 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from reconciler.run.case import Case, Diagnosis
 from reconciler.run.explain import explain
 from reconciler.run.retry import Event
+from reconciler.run.state import State
 from reconciler.run.tasks import Record
 from reconciler.watched import Watched
 from reconciler.watcher.aws import find
@@ -16,12 +17,12 @@ LINES = 200  # of the log's end that are looked at
 
 def why(watched: Watched, run: Record) -> Diagnosis:
     """Why its last attempt failed."""
-    last, stopped = run["attempts"][-1], run["state"] == "stopped"  # which may have been between two attempts
+    last, stopped = run["attempts"][-1], run["state"] == State.STOPPED  # which may have been between two attempts
     case = Case(
-        event=Event.STOPPED if stopped else Event(last["event"] or Event.LOST),
+        event=Event.STOPPED if stopped else last.event or Event.LOST,
         exit_code=run["exit_code"],
-        reason=run["reason"] if stopped else last["reason"],
-        log=_tail(watched, last["task_arn"]),
+        reason=run["reason"] if stopped else last.reason,
+        log=_tail(watched, last.task_arn),
         cpu=watched.cpu,
         memory=watched.memory,
         architecture=watched.architecture,

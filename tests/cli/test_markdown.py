@@ -6,9 +6,9 @@ import pytest
 
 from reconciler.cli import markdown
 from reconciler.errors import UserError
-from reconciler.run.attempt import Attempt
-from reconciler.run.record import Run, State
-from reconciler.run.retry import Event
+from reconciler.run.record import Run
+from reconciler.run.retry import Attempt, Event
+from reconciler.run.state import State
 
 
 def ended(name: str, metrics: dict[str, float], reason: str = "") -> Run:

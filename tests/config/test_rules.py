@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler.config import names
 from reconciler.config.fargate import check_size, nearest
 from reconciler.config.rule import Rule
-from reconciler.sizes import SIZES
+from reconciler.fargate import SIZES
 
 GOOD = {
     "DEPLOY": ["ab", "aig130-p2", "a" * 40],

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.run.attempt import Attempt
 from reconciler.run.case import Case
-from reconciler.run.record import Run, State
-from reconciler.run.retry import Event
+from reconciler.run.record import Run
+from reconciler.run.retry import Attempt, Event
+from reconciler.run.state import State
 
 
 def container(name: str = "main", code: int | None = 0, reason: str = "") -> dict[str, Any]:

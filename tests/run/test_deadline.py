@@ -58,6 +58,12 @@ def test_names_fit() -> None:
     name = schedule_name(longest, "20260101-000000-aaaaaaaa-99-100")
     assert len(name) <= 64
     assert name.startswith(schedule_prefix(longest))
+    # The role of the schedule's function may touch only what begins so.
+    for length in (1, 26, 27, 28, 30, 31, 40):
+        deploy = "a" * length
+        found = [schedule_name(deploy, f"scheduled-20260101-000000-aaaaaaaa-{end}") for end in ("1", "100", "1-again")]
+        assert all(one.startswith(f"{schedule_prefix(deploy)}scheduled-") and len(one) <= 64 for one in found)
+        assert len(set(found)) == 3
 
 
 def schedules(lane: Lane) -> list[str]:

@@ -14,8 +14,9 @@ from reconciler.config.schema import Run as Rules
 from reconciler.errors import Unreachable
 from reconciler.run.fleet import Fleet
 from reconciler.run.launch import Launch, new_run
-from reconciler.run.record import Run, Runs, State
+from reconciler.run.record import Run, Runs
 from reconciler.run.retry import Event
+from reconciler.run.state import State
 from reconciler.run.supervise import Supervisor
 from reconciler.run.watch import OUTAGE, describe
 from tests.lab_client import SkippingClock

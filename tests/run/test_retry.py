@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.config.schema import Retry
+from reconciler.config import schema
 from reconciler.run.retry import LONGEST, Again, Event, again, event_of
+from reconciler.watched import Retry
 from tests.run.samples import attempt, task
 
 BOTH = ("FARGATE_SPOT", "FARGATE")
@@ -43,12 +44,17 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, ...], list[Any], Any]] = [
 ]  # fmt: skip
 
 
+def retry(**rules: Any) -> Retry:
+    """The rules of a file that says this of them."""
+    return Retry(**schema.Retry(**rules).model_dump())
+
+
 @pytest.mark.parametrize(
     ("rules", "providers", "attempts", "wanted"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
 )
 def test_what_follows(rules: dict[str, Any], providers: tuple[str, ...], attempts: list[Any], wanted: Any) -> None:
     made = [attempt(n, Event(event), provider) for n, (event, provider) in enumerate(attempts, 1)]
-    found = again(Retry(**rules), providers, made, cost=2.0, now=101.0)
+    found = again(retry(**rules), providers, made, cost=2.0, now=101.0)
     if isinstance(wanted, str):
         assert isinstance(found, str)
         assert wanted in found
@@ -59,7 +65,7 @@ def test_what_follows(rules: dict[str, Any], providers: tuple[str, ...], attempt
 
 
 def test_a_cost_that_is_unknown_stops_nothing() -> None:
-    assert isinstance(again(Retry(error=1, max_cost=0.01), BOTH, [attempt()], cost=None, now=0.0), Again)
+    assert isinstance(again(retry(error=1, max_cost=0.01), BOTH, [attempt()], cost=None, now=0.0), Again)
 
 
 @pytest.mark.parametrize(

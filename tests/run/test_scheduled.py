@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.run.conftest import BUCKET, SLEEPS, Lane, records, until
+from tests.run.conftest import BUCKET, SLEEPS, Lane, golden, records, until
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
 
 PROGRAM = """\
@@ -93,7 +93,9 @@ def test_it_is_recorded_and_told_of(lane: Lane, ears: Ears) -> None:
     assert found["cause"] == "the program failed: ValueError: no rows"
     (text,) = until(ears.webhook, "the webhook's")
     assert "why: the program failed: ValueError: no rows\nfix: correct the program or its input\n" in text["text"]
-    assert lane.run("watch", found["run"], "--local").code == 7
+    watched = lane.run("watch", found["run"], "--local")
+    assert watched.code == 7
+    golden("scheduled", watched)
     # One that never starts has no exit code at all.
     lane.behave({"do": "start-error", "code": "CannotPullContainerError", "message": "x: not found"})
     found = told(lane, ears)

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.run.tasks import from_json, new_run
+from reconciler.watched import Watched
 from reconciler.watcher import aws, launch
 from reconciler.watcher.handler import handle
+from reconciler.watcher.record import put_first
 from tests.run.conftest import BUCKET, Lane, records, until
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
 from tests.run.test_scheduled import NAME, fire, made
@@ -92,8 +95,6 @@ class Function:
 def function(lane: Lane, ears: Ears, monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
     made(lane, "print('begun')\nraise SystemExit(3)\n", NOTIFY + SCHEDULE + RULES)
     found, client = Function(lane), aws._client.__wrapped__
-    for name in deadlines(lane):  # of the test before, which didn't see all tasks to their end
-        lane.client("scheduler").delete_schedule(Name=name)
 
     def counted(service: str) -> Any:
         if service not in clients:
@@ -117,6 +118,8 @@ def function(lane: Lane, ears: Ears, monkeypatch: pytest.MonkeyPatch) -> Iterato
         for name in where:
             patched.delenv(name)
         yield found
+    for name in deadlines(lane):  # not all tasks are seen to their end
+        lane.client("scheduler").delete_schedule(Name=name)
 
 
 def test_the_same_event_again_and_again(lane: Lane, ears: Ears, function: Function) -> None:
@@ -241,8 +244,7 @@ def test_stopped_while_its_launch_is_tried_again(
         monkeypatch.setattr(launch, "PAUSE", 0.0)
 
     # No subnet of that name: ECS refuses the launch.
-    watched = json.loads(os.environ["WATCHED"])
-    monkeypatch.setenv("WATCHED", json.dumps(watched | {"subnets": ["subnet-00000000"]}))
+    monkeypatch.setenv("SUBNETS", '["subnet-00000000"]')
     count = len(lane.tasks())
     with monkeypatch.context() as patched:
         patched.setattr(launch, "time", Clock(stop))
@@ -251,3 +253,16 @@ def test_stopped_while_its_launch_is_tried_again(
     (told,) = ears.sns()
     assert (told["result"], told["reason"]) == ("stopped", "stopped by the user")
     assert deadlines(lane) == []
+
+
+def test_a_second_first_call_overwrites_no_record(lane: Lane, function: Function) -> None:
+    function.due("2026-04-05T06:07:08Z")
+    told, run_id = Watched.read(os.environ), records(lane)[0]["id"]
+
+    def kept() -> bytes:
+        body: bytes = lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{run_id}/run.json")["Body"].read()
+        return body
+
+    before = kept()
+    assert put_first(told, new_run(told, run_id, 0.0)) == from_json(before)
+    assert kept() == before

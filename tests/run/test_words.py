@@ -16,8 +16,9 @@ from reconciler.cli.verdict import OURS, exit_code, verdict
 from reconciler.config.sweep import Sweep
 from reconciler.prices import task_cost
 from reconciler.run.links import console, log_link, task_link
-from reconciler.run.record import Run, State
+from reconciler.run.record import Run
 from reconciler.run.retry import Event
+from reconciler.run.state import State
 from reconciler.run.sweep import combinations, copies
 from tests.run.samples import attempt, run
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,16 +15,18 @@ from reconciler.facts import Facts
 from reconciler.lower import Names
 from reconciler.lower.watcher import watched
 from reconciler.prices import task_cost
-from reconciler.run.record import Run, State
-from reconciler.run.retry import Event
+from reconciler.run.judge import judge
+from reconciler.run.record import Run
+from reconciler.run.retry import Attempt, Event
+from reconciler.run.state import State
 from reconciler.run.tasks import (
     changed,
     cost_of,
-    end_of,
+    from_json,
     metrics_in,
     new_run,
     scheduled_id,
-    seconds_of,
+    to_json,
     with_attempt,
 )  # fmt: skip
 from reconciler.watched import Watched
@@ -57,41 +61,27 @@ def task(code: int | None = 0, **more: Any) -> dict[str, Any]:
 COST = task_cost("us-east-1", "X86_64", 256, 512, 120) or 0.0
 
 
-@pytest.mark.parametrize(
-    ("seen", "event", "code", "reason", "started"),
-    [
-        (task(), "success", 0, "Essential container in task exited", True),
-        (task(7), "error", 7, "Essential container in task exited", True),
-        (task(None), "lost", None, "Essential container in task exited", True),
-        (task(143, stopCode="UserInitiated", stoppedReason="by me"), "stopped", 143, "by me", True),
-        (task(143, stopCode="UserInitiated", stoppedReason="run.max_duration is over"), "timeout", 143,
-         "run.max_duration is over", True),
-        (task(None, stopCode="TaskFailedToStart", stoppedReason="no image", startedAt=None), "not-started", None,
-         "no image", False),
-        (task(None, stopCode="SpotInterruption", stoppedReason="taken"), "interruption", None, "taken", True),
-    ],
-)  # fmt: skip
-def test_the_end_of_a_task(seen: dict[str, Any], event: str, code: int | None, reason: str, started: bool) -> None:
-    found = end_of(seen, CONTAINER)
-    assert (found["event"], found["exit_code"], found["reason"]) == (event, code, reason)
-    assert (found["started"] is not None, found["stopped"]) == (started, seen["stoppedAt"].timestamp())
+def ended(run: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+    """The run whose newest attempt is this task."""
+    end = judge(seen, (CONTAINER,)).ends(run["attempts"][-1])
+    return changed(run, replace(end, task_arn=seen["taskArn"]))
 
 
 def test_what_is_written_is_what_the_record_reads() -> None:
     told = settings(run={"capacity": ["FARGATE_SPOT", "FARGATE"]})
     run = new_run(told, "scheduled-1", 5.0)
-    assert [(one["number"], one["token"], one["provider"]) for one in run["attempts"]] == [
-        (1, "scheduled-1-1", "FARGATE_SPOT")
-    ]
-    run = changed(run, 1, end_of(task(None, stopCode="SpotInterruption"), CONTAINER))
-    run = changed(with_attempt(run, "FARGATE", 9.0), 2, end_of(task(3), CONTAINER)) | {"state": "failed"}
-    found = Run.model_validate(run)
+    assert run["attempts"] == [Attempt(1, "FARGATE_SPOT", "scheduled-1-1", 5.0)]
+    run = ended(run, task(None, stopCode="SpotInterruption"))
+    run = ended(with_attempt(run, "FARGATE", 9.0), task(3)) | {"state": "failed"}
+    assert from_json(to_json(run).encode()) == run
+    found = Run.model_validate_json(to_json(run))
     assert [(one.number, one.token, one.event, one.launched) for one in found.attempts] == [
         (1, "scheduled-1-1", Event.INTERRUPTION, 5.0), (2, "scheduled-1-2", Event.ERROR, 9.0),
     ]  # fmt: skip
     assert (found.state, found.schedule, found.task_arn) == (State.FAILED, "tiny-schedule", ARN)
-    assert found.model_dump(mode="json", exclude={"overrides"}) == run
-    assert (found.seconds, seconds_of(run)) == (240.0, 240.0)
+    assert found.model_dump(mode="json", exclude={"overrides"}) == json.loads(to_json(run))
+    assert from_json(found.model_dump_json().encode()) == run | {"overrides": found.overrides.model_dump(mode="json")}
+    assert found.seconds == 240.0
 
 
 @pytest.mark.parametrize(
@@ -101,17 +91,18 @@ def test_what_is_written_is_what_the_record_reads() -> None:
         ([{}, {}], 2 * COST),
         ([{}, {"task_arn": "", "stopped": None}], COST),
         ([{"provider": "mine"}], None),
-        ([{"stopped": None}], None),
-        ([{"started": None}], task_cost("us-east-1", "X86_64", 256, 512, 0)),
+        ([{"stopped": None, "event": Event.LOST}], None),
+        ([{"stopped": None}], COST / 2),  # so far: the other minute is to come
+        ([{"started": None}], task_cost("us-east-1", "X86_64", 256, 512, 180)),  # it was there, and never ran
         ([], 0.0),
     ],
 )
 def test_what_it_costs(attempts: list[dict[str, Any]], cost: float | None) -> None:
-    usual = {"task_arn": ARN, "provider": "FARGATE", "started": 60.0, "stopped": 180.0}
+    usual: dict[str, Any] = {"task_arn": ARN, "provider": "FARGATE", "started": 60.0, "stopped": 180.0}
     run = new_run(settings(task={"cpu": 256, "memory": 512}), "scheduled-1", 0.0)
-    run["attempts"] = [usual | one for one in attempts]
-    assert cost_of(settings(), run) == (None if cost is None else pytest.approx(cost))
-    assert cost_of(settings(region="eu-north-1"), run) in (None, 0.0), "not known there"
+    run["attempts"] = [Attempt(number=1, token="t", launched=0.0, **usual | one) for one in attempts]
+    assert cost_of(settings(), run, 120.0) == (None if cost is None else pytest.approx(cost))
+    assert cost_of(settings(region="eu-north-1"), run, 120.0) in (None, 0.0), "not known there"
 
 
 def test_the_id_of_a_run_is_that_of_its_time_and_schedule() -> None:
@@ -151,5 +142,7 @@ def test_metrics(text: bytes, found: dict[str, float]) -> None:
 )  # fmt: skip
 def test_what_the_function_is_told_comes_back_from_its_text(more: dict[str, Any]) -> None:
     told = settings(**more)
-    assert Watched.read(told.text()) == told
-    assert len(told.text()) < 3000, "Lambda takes 4 KB"
+    variables = told.variables()
+    assert Watched.read(variables) == told
+    assert all(isinstance(value, str) for value in variables.values())
+    assert len(json.dumps(variables)) < 3000, "Lambda takes 4 KB"

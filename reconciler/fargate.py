@@ -1,6 +1,8 @@
-"""The sizes that Fargate has. Pure."""
+"""What Fargate has: capacity providers and sizes. Pure."""
 
 from __future__ import annotations
+
+FARGATE = ("FARGATE", "FARGATE_SPOT")
 
 # CPU units to MiB: first, last, step. 256 units have no even step.
 _RANGES = {
