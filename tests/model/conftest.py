@@ -9,7 +9,9 @@ import pytest
 
 from model import data, sample, settings, train
 from model.bars import Bars
+from model.data import Data
 from model.params import DEFAULTS
+from tests.model.lines import Load
 
 QUICK = {t: dataclasses.replace(params, max_rounds=60, patience=15, eta=0.1) for t, params in DEFAULTS.items()}
 
@@ -37,3 +39,15 @@ def finished(sample_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
     out = tmp_path_factory.mktemp("run") / "out"
     run = train.train(quick(data=str(sample_csv), output=str(out), run_id="r-1", code_version="abc"))
     return run, out
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Reads a file of these lines."""
+
+    def read(lines: list[str], end: str = "\n", **given: object) -> Data:
+        path = tmp_path / "bars.csv"
+        path.write_text("\n".join(lines) + end)
+        return data.load(path, **given)  # type: ignore[arg-type]
+
+    return read
