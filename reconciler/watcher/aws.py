@@ -27,19 +27,18 @@ def call(service: str, operation: str, **params: Any) -> dict[str, Any]:
 
 def find(service: str, operation: str, **params: Any) -> dict[str, Any] | None:
     """The same, with None for what doesn't exist."""
-    try:
-        return call(service, operation, **params)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ABSENT:
-            return None
-        raise
+    return _unless(ABSENT, service, operation, params)
 
 
 def there(service: str, operation: str, **params: Any) -> dict[str, Any] | None:
     """The same for what makes something, with None for what is there already."""
+    return _unless(THERE, service, operation, params)
+
+
+def _unless(codes: tuple[str, ...], service: str, operation: str, params: dict[str, Any]) -> dict[str, Any] | None:
     try:
         return call(service, operation, **params)
     except ClientError as error:
-        if error.response["Error"]["Code"] in THERE:
+        if error.response["Error"]["Code"] in codes:
             return None
         raise
