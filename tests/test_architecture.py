@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,14 @@ def test_the_core_loads_nothing_that_does_io() -> None:
     assert found.stdout.strip() == "[]"
 
 
+def functions(path: Path) -> Iterator[ast.FunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            yield node
+
+
 @pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_stay_short(path: Path) -> None:
-    most = 150 if path.parent.name == "kinds" else 300
-    assert len(path.read_text().splitlines()) <= most
+def test_functions_stay_short(path: Path) -> None:
+    """A file is as long as its subject. A function fits on a screen."""
+    long = [node.name for node in functions(path) if (node.end_lineno or 0) - node.lineno > 60]
+    assert long == []
