@@ -27,6 +27,15 @@ def parser(prog: str = "") -> Parser:
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and the commit")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
+    _resources(commands)
+    _account(commands)
+    _runs(commands)
+    _importing(commands)
+    return top
+
+
+def _resources(commands: argparse._SubParsersAction[Parser]) -> None:
+    """The commands that make resources and take them away."""
     text = "write the first files of a project: deploy.yaml, a workflow for GitHub Actions, .dockerignore"
     init = commands.add_parser("init", help=text, description=text[0].upper() + text[1:] + ". Never overwrites one.")
     first.init(init)
@@ -53,6 +62,9 @@ def parser(prog: str = "") -> Parser:
     destroy.add_argument("--yes", action="store_true", help="don't ask")
     destroy.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
 
+
+def _account(commands: argparse._SubParsersAction[Parser]) -> None:
+    """The commands that tell what is there, what is needed and what it costs."""
     _command(commands, "status", "what is there, in one screen")
     _command(commands, "doctor", "check what a deployment needs: credentials, region, Docker, git, clock", aws=False)
 
@@ -74,14 +86,15 @@ def parser(prog: str = "") -> Parser:
 
     first.cost(_command(commands, "cost", "what a run and a month cost, with the sums"))
 
-    _runs(commands)
-
     local = commands.add_parser("local", help="the embedded AWS behind --local: status, stop, reset")
     local.add_argument("action", choices=("status", "stop", "reset"))
     local.add_argument("file", nargs="?", default="deploy.yaml", help="its deploy.yaml (default: %(default)s)")
     _output(local)
     local.set_defaults(module="local")
 
+
+def _importing(commands: argparse._SubParsersAction[Parser]) -> None:
+    """The commands that put right what this program keeps, or write the file from an account."""
     recover = _command(commands, "recover", "make the record of what this deploy owns anew, from its tags")
     recover.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
 
@@ -102,7 +115,6 @@ def parser(prog: str = "") -> Parser:
     unlock = commands.add_parser("unlock", help="take the lock away from an apply that is gone for good")
     _where(unlock)
     unlock.set_defaults(module="unlock")
-    return top
 
 
 def _command(
