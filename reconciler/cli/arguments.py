@@ -86,15 +86,15 @@ def _account(commands: argparse._SubParsersAction[Parser]) -> None:
 
     first.cost(_command(commands, "cost", "what a run and a month cost, with the sums"))
 
+
+def _importing(commands: argparse._SubParsersAction[Parser]) -> None:
+    """The commands that put right what this program keeps, or write the file from an account."""
     local = commands.add_parser("local", help="the embedded AWS behind --local: status, stop, reset")
     local.add_argument("action", choices=("status", "stop", "reset"))
     local.add_argument("file", nargs="?", default="deploy.yaml", help="its deploy.yaml (default: %(default)s)")
     _output(local)
     local.set_defaults(module="local")
 
-
-def _importing(commands: argparse._SubParsersAction[Parser]) -> None:
-    """The commands that put right what this program keeps, or write the file from an account."""
     recover = _command(commands, "recover", "make the record of what this deploy owns anew, from its tags")
     recover.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
 
