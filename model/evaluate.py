@@ -73,9 +73,9 @@ class Scores:
 
 
 def log_loss(up: Array, p: Array) -> Array:
-    """-ln of the probability given to what happened."""
+    """-ln of the probability given to what happened: `up` 1 or 0. NaN where `up` or `p` is missing."""
     p = np.clip(p, 1e-6, 1 - 1e-6)
-    return np.asarray(-np.where(up > 0.5, np.log(p), np.log(1 - p)))
+    return np.asarray(np.where(np.isnan(up), np.nan, -np.where(up > 0.5, np.log(p), np.log(1 - p))))
 
 
 def interval_score(ret: Array, lower: Array, upper: Array, coverage: float) -> Array:
@@ -114,20 +114,19 @@ def score(
     r = rows
     up, ret, lv = targets.up[r], targets.ret[r], targets.lv[r]
     estimates: dict[str, Estimate] = {}
-    known = np.isfinite(up) & np.isfinite(f.p_up[r])
-    u, p = up[known], f.p_up[r][known]
-    estimates["direction_auc"] = stats.auc(u, p, seed)
-    estimates["direction_auc_logistic"] = stats.auc(u, f.p_logistic[r][known], seed)
-    estimates["direction_accuracy"] = stats.mean(((p > 0.5) == (u > 0.5)).astype(float), seed)
-    majority = (f.p_base[r][known] > 0.5) == (u > 0.5)
-    estimates["direction_base_rate_accuracy"] = stats.mean(majority.astype(float), seed)
+    for name, p in (("direction_auc", f.p_up[r]), ("direction_auc_logistic", f.p_logistic[r])):
+        known = np.isfinite(up) & np.isfinite(p)
+        estimates[name] = stats.auc(up[known], p[known], seed)
+    for name, p in (("direction_accuracy", f.p_up[r]), ("direction_base_rate_accuracy", f.p_base[r])):
+        known = np.isfinite(up) & np.isfinite(p)
+        estimates[name] = stats.mean(((p > 0.5) == (up > 0.5))[known].astype(float), seed)
     inside = (ret >= f.lower[r]) & (ret <= f.upper[r])
     base_inside = (ret >= f.base_lower[r]) & (ret <= f.base_upper[r])
     for name, hit, low, high in (
         ("price", inside, f.lower[r], f.upper[r]),
         ("price_baseline", base_inside, f.base_lower[r], f.base_upper[r]),
     ):
-        good = np.isfinite(ret) & np.isfinite(low)
+        good = np.isfinite(ret) & np.isfinite(low) & np.isfinite(high)
         estimates[f"{name}_coverage"] = stats.mean(hit[good].astype(float), seed)
         estimates[f"{name}_width"] = stats.mean((np.exp(high) - np.exp(low))[good], seed)
     close = bars.close[r]

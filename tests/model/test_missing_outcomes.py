@@ -1,0 +1,125 @@
+"""An hour whose outcome isn't known counts in no metric."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model import compare, evaluate, parquet
+from model.bars import Array, Bars
+from model.evaluate import Scores
+from model.targets import Targets
+from model.walkforward import Forecasts
+
+N = 400
+
+
+def made(rng: np.random.Generator) -> tuple[Bars, Targets, Forecasts]:
+    """Outcomes and forecasts that have something to do with each other."""
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, N)))
+    time = np.datetime64("2024-01-01T00:00:00") + np.arange(N).astype("timedelta64[h]").astype("timedelta64[s]")
+    bars = Bars(time, close, close * 1.01, close * 0.99, close, np.ones(N))
+    ret = rng.normal(0, 0.01, N)
+    lv = rng.normal(-9, 1, N)
+    targets = Targets((ret > 0).astype(float), ret, lv, np.full(N, 0.01), lv + rng.normal(0, 1, N), np.zeros((N, 3)))
+    f = Forecasts.empty(N)
+    f.fold[:] = 0
+    f.p_up, f.p_logistic = np.clip(0.5 + ret * 10 + rng.normal(0, 0.1, N), 0.05, 0.95), rng.uniform(0.3, 0.7, N)
+    f.p_base[:] = 0.52
+    f.ret, f.lv, f.lv_har = ret * 0.1, lv + rng.normal(0, 0.5, N), lv + rng.normal(0, 0.9, N)
+    f.lower, f.upper, f.base_lower, f.base_upper = (np.full(N, x) for x in (-0.015, 0.016, -0.02, 0.02))
+    return bars, targets, f
+
+
+def scored(bars: Bars, targets: Targets, f: Forecasts) -> Scores:
+    return evaluate.score(bars, targets, f, np.arange(len(bars)), 0.9, 3)
+
+
+def without(rows: Array, bars: Bars, targets: Targets, f: Forecasts) -> tuple[Bars, Targets, Forecasts]:
+    """The same without some rows altogether."""
+    keep = ~rows
+
+    def cut(thing: object) -> dict[str, Array]:
+        return {x.name: getattr(thing, x.name)[keep] for x in dataclasses.fields(thing)}  # type: ignore[arg-type]
+
+    return bars.map(lambda values: values[keep]), Targets(**cut(targets)), Forecasts(**cut(f))
+
+
+@pytest.mark.parametrize(
+    "missing", ["up", "ret", "lv", "p_up", "p_logistic", "p_base", "lv_har", "upper", "base_lower"]
+)
+def test_every_metric_is_that_of_the_hours_with_an_outcome(missing: str) -> None:
+    rng = np.random.default_rng(5)
+    bars, targets, f = made(rng)
+    gone = rng.uniform(size=N) < 0.3
+    where = targets if hasattr(targets, missing) else f
+    values = getattr(where, missing).copy()
+    values[gone] = np.nan
+    holed = dataclasses.replace(where, **{missing: values})  # type: ignore[type-var]
+    found = scored(bars, *((holed, f) if where is targets else (targets, holed)))  # type: ignore[arg-type]
+    whole, cut = scored(bars, targets, f), scored(*without(gone, bars, targets, f))
+    left_out = 0
+    for name, estimate in found.estimates.items():
+        assert estimate in (whole.estimates[name], cut.estimates[name]), name
+        left_out += estimate == cut.estimates[name]
+    for mine, all_rows, kept in zip(found.comparisons, whole.comparisons, cut.comparisons, strict=True):
+        name = f"{mine.target} against {mine.baseline}"
+        assert mine.skill in (all_rows.skill, kept.skill), name
+        assert mine.model_loss in (all_rows.model_loss, kept.model_loss), name
+        left_out += mine.skill == kept.skill
+    assert left_out  # the missing one matters to some metric
+
+
+USES = {
+    "up": {"direction against base rate", "direction against logistic regression"},
+    "ret": {
+        "return against zero",
+        "price against persistence",
+        "price interval against empirical interval",
+    },
+    "lv": {"volatility against HAR", "volatility against persistence", "volatility against HAR (QLIKE)"},
+}
+
+
+@pytest.mark.parametrize("missing", USES)
+def test_no_outcome_at_all_is_no_number(missing: str) -> None:
+    bars, targets, f = made(np.random.default_rng(6))
+    found = scored(bars, dataclasses.replace(targets, **{missing: np.full(N, np.nan)}), f)
+    nothing = {f"{c.target} against {c.baseline}" for c in found.comparisons if np.isnan(c.model_loss)}
+    assert nothing == USES[missing]
+    assert {c.verdict for c in found.comparisons if np.isnan(c.model_loss)} == {"no skill"}
+
+
+def written(folder: Path, p_up: Array, up: Array) -> str:
+    folder.mkdir()
+    rng = np.random.default_rng(9)
+    rows = pd.DataFrame(
+        {
+            "hour": pd.date_range("2024-01-01", periods=N, freq="h").astype("datetime64[us]"),
+            "close": np.full(N, 100.0),
+            "up": up,
+            "p_up": p_up,
+            **{name: rng.normal(size=N) for name in ("ret", "ret_forecast", "lv", "lv_forecast")},
+        }
+    )
+    (folder / "predictions.parquet").write_bytes(parquet.encode(rows))
+    (folder / "manifest.json").write_text(json.dumps({"complete": True}))
+    (folder / "metrics.json").write_text(json.dumps({"metrics": {}}))
+    return str(folder)
+
+
+def test_compare_leaves_hours_without_an_outcome_out(tmp_path: Path) -> None:
+    """B leans to falls in the hours without an outcome, and is the same in all others."""
+    rng = np.random.default_rng(8)
+    up = (rng.uniform(size=N) < 0.5).astype(float)
+    up[rng.uniform(size=N) < 0.4] = np.nan
+    p = rng.uniform(0.4, 0.6, N)
+    lean = np.where(np.isnan(up), 0.05, p)
+    found = compare.compare(written(tmp_path / "a", p, up), written(tmp_path / "b", lean, up))["paired"]["direction"]
+    assert found["b_saves"]["value"] == 0
+    assert found["better"] == "neither"
