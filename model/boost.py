@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
 
-from model import linear, split, stopping
+from model import linear, split, stopping, ubjson
 from model.bars import Array
 from model.engine import Engine, InMemory, Part
 from model.linear import Linear
 from model.params import Params
 from model.rows import Features, Numbers, Rows, present
 from model.targets import Targets
+from model.ubjson import Unreadable
 
 OBJECTIVES = {"direction": "binary:logistic", "return": "reg:squarederror", "volatility": "reg:squarederror"}
 _METRIC = {"direction": "logloss", "return": "rmse", "volatility": "rmse"}
@@ -78,14 +80,25 @@ class Fitted:
         return bytes(self.booster.save_raw(raw_format="ubj"))
 
 
+def _first_line(message: str) -> str:
+    """XGBoost's message without time, source line and stack."""
+    line = message.strip().splitlines()[0] if message.strip() else ""
+    return re.sub(r"^(\[[\d:]+\]\s*)?(\S+\.(cc|cu|h):\d+:\s*)?", "", line)
+
+
 def load(raw: bytes, names: Sequence[str]) -> Fitted:
     """The inverse of `Fitted.save`, for a feature matrix with the columns `names`.
 
     Raises:
-        ValueError: the booster takes a feature that isn't among `names`, or `raw` isn't a model.
+        ValueError: the booster takes a feature that isn't among `names`.
+        Unreadable: this XGBoost can't read `raw`.
     """
+    ubjson.check(raw)
     booster = xgb.Booster({"nthread": 1})
-    booster.load_model(bytearray(raw))
+    try:
+        booster.load_model(bytearray(raw))
+    except xgb.core.XGBoostError as error:  # a text of many lines, with a stack
+        raise Unreadable(_first_line(str(error))) from error
     start = json.loads(booster.attr("start") or "null")
     columns = np.array([list(names).index(name) for name in booster.feature_names or []], dtype=np.int64)
     return Fitted(

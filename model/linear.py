@@ -120,6 +120,14 @@ def _width(inputs: Matrix | Rows) -> int:
     return len(inputs.columns) if isinstance(inputs, Rows) else inputs.shape[1]
 
 
+def _solve(matrix: Array, right: Array) -> Array:
+    """The solution, or the shortest of the best ones where there is none or many (constant inputs, no rows)."""
+    try:
+        return np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.lstsq(matrix, right)[0], dtype=np.float64)
+
+
 def least_squares(inputs: Matrix | Rows, labels: Array, penalty: float = 0.0) -> Linear:
     """Ridge regression; the intercept isn't penalised. `inputs` (n, p), `labels` (n,) without NaN."""
     width = _width(inputs)
@@ -130,7 +138,7 @@ def least_squares(inputs: Matrix | Rows, labels: Array, penalty: float = 0.0) ->
         moment += block.T @ labels[part]
     ridge = np.full(width + 1, penalty + 1e-9 * len(labels))
     ridge[0] = 0.0
-    weights = np.asarray(np.linalg.solve(gram + np.diag(ridge), moment), dtype=np.float64)
+    weights = _solve(gram + np.diag(ridge), moment)
     return Linear(z.mean, z.std, weights[1:], float(weights[0]))
 
 
@@ -147,7 +155,7 @@ def logistic(inputs: Matrix | Rows, labels: Array, penalty: float = 3000.0, step
             p = sigmoid(block @ weights)
             gradient += block.T @ (p - labels[part])
             hessian += (block * (p * (1 - p))[:, None]).T @ block
-        step = np.linalg.solve(hessian, gradient)
+        step = _solve(hessian, gradient)
         weights = weights - step
         if np.abs(step).max() < 1e-8:
             break

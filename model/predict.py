@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import math
 from typing import Any
 
 import numpy as np
 
-from model import boost, data, features, log, manifest, store, targets
+from model import boost, data, features, log, manifest, store, targets, ubjson
 from model.bars import Bars
 from model.errors import InputError
 
@@ -48,6 +49,12 @@ def read_models(uri: str, content: dict[str, Any]) -> dict[str, boost.Fitted]:
             )
         try:
             found[target] = boost.load(raw, names)
+        except ubjson.Unreadable as error:
+            made_by = content.get("versions", {}).get("xgboost") or ubjson.made_by(raw)
+            raise InputError(
+                f"{store.join(uri, name)} can't be read by this XGBoost ({manifest.versions()['xgboost']}): {error}; "
+                + (f"it was made by {made_by}" if made_by else "nothing says by which version it was made")
+            ) from error
         except ValueError as error:
             raise InputError(
                 f"{store.join(uri, name)} was trained on other features than the manifest names: {error}"
@@ -84,6 +91,11 @@ def forecast(model_uri: str, data_uri: str, zone: str = "UTC", now: dt.datetime 
     return _forecast(models, content, bars.slice(max(0, len(bars) - HISTORY), len(bars)), has_flow, moment)
 
 
+def _price(value: float) -> float:
+    """A price to the cent, or to seven digits if that is more: prices may be 1e-8."""
+    return round(value, max(2, 6 - math.floor(math.log10(value))))
+
+
 def _forecast(
     models: dict[str, boost.Fitted], content: dict[str, Any], bars: Bars, has_flow: bool, now: dt.datetime
 ) -> dict[str, Any]:
@@ -111,9 +123,9 @@ def _forecast(
         "return": {"forecast": round(ret, 6)},
         "volatility": {"hourly": round(sigma, 6), "log_variance": round(lv, 4)},
         "price": {
-            "forecast": round(price * float(np.exp(ret)), 2),
-            "lower": round(price * float(np.exp(ret + interval["lower_score"] * sigma)), 2),
-            "upper": round(price * float(np.exp(ret + interval["upper_score"] * sigma)), 2),
+            "forecast": _price(price * float(np.exp(ret))),
+            "lower": _price(price * float(np.exp(ret + interval["lower_score"] * sigma))),
+            "upper": _price(price * float(np.exp(ret + interval["upper_score"] * sigma))),
             "coverage": interval["coverage"],
         },
         "model": {

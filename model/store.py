@@ -19,6 +19,8 @@ from model.errors import InputError, ModelError
 
 MANIFEST = "manifest.json"
 T = TypeVar("T")
+FOLDERS = ("plots",)
+"""Folders within an output."""
 _TYPES = {
     ".json": "application/json",
     ".html": "text/html; charset=utf-8",
@@ -125,6 +127,12 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _try_writing(folder: Path) -> None:
+    """See that a file can be made and taken away again in an existing folder, before hours are spent."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".model-"):
+        pass
+
+
 UNFINISHED = b'{"complete": false}\n'
 """The manifest of a run that hasn't ended: it lacks everything that a reader asks for."""
 
@@ -156,9 +164,11 @@ class Output:
         folder = Path(self.uri)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            for inner in (folder, *(folder / name for name in FOLDERS if (folder / name).exists())):
+                _try_writing(inner)
             (folder / MANIFEST).unlink(missing_ok=True)
         except OSError as error:
-            raise InputError(f"can't write to OUTPUT_URI {self.uri}: {error.strerror}") from error
+            raise InputError(f"can't write to OUTPUT_URI {error.filename or self.uri}: {error.strerror}") from error
 
     def write(self, name: str, content: bytes) -> None:
         """Write one file, whole or not at all."""
