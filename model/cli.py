@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from model import __version__, log, settings, stopping
+from model import __version__, log, settings, stopping, store
 from model.errors import ModelError
 
 
@@ -92,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given)
     except stopping.Stopped:
-        log.get().warning("stopped by SIGTERM", note="no manifest.json was written: the output is not complete")
+        out = store.Output.latest
+        log.get().warning("stopped by SIGTERM", note=out.standing() if out else "nothing had been written or removed")
         return stopping.EXIT_CODE
     except ModelError as error:
         log.get().error(str(error))

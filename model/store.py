@@ -140,10 +140,24 @@ UNFINISHED = b'{"complete": false}\n'
 class Output:
     """Where a run's files go. Use `begin`, then `write` as often as needed, then `finish`."""
 
+    latest: Output | None = None
+    """The one that was begun last."""
+
     def __init__(self, uri: str) -> None:
         self.uri = uri.rstrip("/") or "."
         self.written: dict[str, str] = {}
         """Name to SHA-256 of what has been written so far."""
+        self.begun = False
+        """An earlier manifest is gone."""
+
+    def standing(self) -> str:
+        """What is there, in a sentence, for whoever stopped the run."""
+        if MANIFEST in self.written:
+            return f"{self.uri} is complete: all {len(self.written)} files and the manifest were written"
+        files = f"files of this run: {', '.join(self.written)}" if self.written else "no file of this run"
+        if not self.begun:
+            return f"in {self.uri}: {files}"
+        return f"{self.uri} is not complete, it has no valid manifest.json; {files}; others are of an earlier run"
 
     def begin(self) -> None:
         """Make sure that the place can be written, and that nothing there looks complete.
@@ -151,6 +165,8 @@ class Output:
         Raises:
             InputError: it can't be written.
         """
+        self.prepare()
+        self.begun = True
         if is_s3(self.uri):
             bucket, key = split_s3(join(self.uri, MANIFEST))
             # Overwritten and not deleted: who may write here need not be allowed to delete.
@@ -161,12 +177,25 @@ class Output:
                 ),
             )
             return
+        try:
+            (Path(self.uri) / MANIFEST).unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"can't write to OUTPUT_URI {self.uri}: {error.strerror}") from error
+
+    def prepare(self) -> None:
+        """Make a folder if there is none, and see that it can be written; an object store only shows when it is.
+
+        Raises:
+            InputError: it can't be written.
+        """
+        Output.latest = self
+        if is_s3(self.uri):
+            return
         folder = Path(self.uri)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for inner in (folder, *(folder / name for name in FOLDERS if (folder / name).exists())):
                 _try_writing(inner)
-            (folder / MANIFEST).unlink(missing_ok=True)
         except OSError as error:
             raise InputError(f"can't write to OUTPUT_URI {error.filename or self.uri}: {error.strerror}") from error
 

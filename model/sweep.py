@@ -86,6 +86,8 @@ def sweep(
     tables = [params.apply(settings.params, values, "--grid") for values in tried]
     with store.fetched(settings.data) as path:
         loaded = data.load(path, settings.timezone, now)
+    out = store.Output(settings.output)
+    out.prepare()
     early = early_part(loaded.bars, settings)
     chosen = features.select(bool(early.flow))
     matrix, labels = features.build(early, chosen), targets.make(early)
@@ -100,7 +102,6 @@ def sweep(
             target, matrix, features.columns_for(target, chosen), labels, fold, settings, tables[number][target]
         )
 
-    out = store.Output(settings.output)
     results = [Candidate(values, {name: [] for name in names}) for values in tried]
     with ThreadPoolExecutor(max_workers=settings.threads) as pool:
         for number, candidate in enumerate(results):

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -40,7 +41,7 @@ def scored(bars: Bars, targets: Targets, f: Forecasts) -> Scores:
     return evaluate.score(bars, targets, f, np.arange(len(bars)), 0.9, 3)
 
 
-def without(rows: Array, bars: Bars, targets: Targets, f: Forecasts) -> tuple[Bars, Targets, Forecasts]:
+def without(rows: npt.NDArray[np.bool_], bars: Bars, targets: Targets, f: Forecasts) -> tuple[Bars, Targets, Forecasts]:
     """The same without some rows altogether."""
     keep = ~rows
 
@@ -57,11 +58,12 @@ def test_every_metric_is_that_of_the_hours_with_an_outcome(missing: str) -> None
     rng = np.random.default_rng(5)
     bars, targets, f = made(rng)
     gone = rng.uniform(size=N) < 0.3
-    where = targets if hasattr(targets, missing) else f
-    values = getattr(where, missing).copy()
+    values = getattr(targets if hasattr(targets, missing) else f, missing).copy()
     values[gone] = np.nan
-    holed = dataclasses.replace(where, **{missing: values})  # type: ignore[type-var]
-    found = scored(bars, *((holed, f) if where is targets else (targets, holed)))  # type: ignore[arg-type]
+    if hasattr(targets, missing):
+        found = scored(bars, dataclasses.replace(targets, **{missing: values}), f)
+    else:
+        found = scored(bars, targets, dataclasses.replace(f, **{missing: values}))
     whole, cut = scored(bars, targets, f), scored(*without(gone, bars, targets, f))
     left_out = 0
     for name, estimate in found.estimates.items():
