@@ -1,171 +1,344 @@
-"""What a Dockerfile says, as far as it is needed without building it: its base images and how its image is started."""
+"""What a Dockerfile says, as far as it is needed without building it: its base images and how its image is started.
+
+Held against BuildKit's own parser: what that takes is taken, and read as it reads it. What only the builder can judge
+(an instruction that it doesn't know, a flag) is left to it.
+"""
 
 from __future__ import annotations
 
 import json
 import posixpath
 import re
-import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.errors import UserError
+from reconciler.image.dockerfile_words import (
+    SPACE,
+    Budget,
+    Heredoc,
+    Lexer,
+    WordError,
+    heredocs,
+    split_flags,
+    split_words,
+)
 
-VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?:(:?[-+])([^}]*))?\})")
-HEREDOC = re.compile(r"<<-?\s*[\"']?(\w+)[\"']?")
+DIRECTIVE = re.compile(r"#[ \t\v\f\r]*([A-Za-z][A-Za-z0-9]*)[ \t\v\f\r]*=(.*)", re.DOTALL)
+DIRECTIVES = ("syntax", "check", "escape")
+WITH_HEREDOCS = ("RUN", "COPY", "ADD")
+STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction with its flags (`--from=…`) taken off. `rest` is the text after them."""
+    """One instruction with its flags (`--from=…`) taken off. `rest` is the text after them. mounts: of `--mount`.
+    heredocs: the here-documents that it names. escape: the escape character of the file.
+    """
 
     line: int
     name: str
     flags: Mapping[str, str]
     rest: str
+    mounts: tuple[str, ...] = ()
+    heredocs: tuple[Heredoc, ...] = ()
+    escape: str = "\\"
 
 
 @dataclass
 class Stage:
-    """One FROM and what follows it. `base` has its build arguments filled in."""
+    """One FROM and what follows it. `base` has its build arguments filled in; parent: the number of the stage that it
+    is, if it is one.
+    """
 
     name: str
     base: str
     platform: str
+    parent: int | None = None
     instructions: list[Instruction] = field(default_factory=list)
-    arguments: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """An instruction as a build comes to it. stage: the number of its stage. values: all variables before it;
+    environment: those of ENV, which end up in the image, and grow as the build goes on.
+    """
+
+    stage: int
+    instruction: Instruction
+    values: Mapping[str, str]
+    environment: Mapping[str, str]
+    filler: Filler
+
+    def fill(self, text: str) -> str:
+        """The text with its quotes taken off and its variables filled in. Raises UserError with the line."""
+        return self.filler(self.instruction, text, self.values)
+
+    def words(self) -> tuple[str, ...]:
+        """The words of a COPY or ADD, in either form, filled in. Raises UserError."""
+        words = form(self.instruction.rest)
+        return tuple(self.fill(word) for word in (words or self.instruction.rest.split()))
 
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """The stages of a Dockerfile, in order."""
+    """The stages of a Dockerfile, in order. outer: the ARGs before the first. given: the build arguments."""
 
     stages: tuple[Stage, ...]
+    outer: Mapping[str, str]
+    given: Mapping[str, str]
+    source: str
 
-    def stage(self, target: str | None) -> Stage:
-        """The stage that a build ends with. Raises UserError."""
+    def number(self, target: str | None) -> int:
+        """The number of the stage that a build ends with. Raises UserError."""
         if target is None:
-            return self.stages[-1]
-        for number, stage in enumerate(self.stages):
-            if target.lower() == stage.name.lower() or target == str(number):
-                return stage
-        names = ", ".join(stage.name for stage in self.stages if stage.name) or "none has a name"
-        raise UserError(f"image.target: the Dockerfile has no stage {target!r}", hint=f"its stages: {names}")
+            return len(self.stages) - 1
+        names = {stage.name: number for number, stage in enumerate(self.stages) if stage.name}
+        if (found := names.get(target.lower())) is not None:
+            return found
+        if target.isascii() and target.isdigit() and int(target[:9]) < len(self.stages):
+            return int(target[:9])
+        listed = ", ".join(names) or "none has a name"
+        raise UserError(f"image.target: the Dockerfile has no stage {target!r}", hint=f"its stages: {listed}")
 
     def bases(self, target: str | None) -> tuple[str, ...]:
         """The images from elsewhere that a build of `target` may start from or copy from, sorted."""
-        last = self.stages.index(self.stage(target))
-        known = {stage.name.lower() for stage in self.stages if stage.name} | {str(n) for n in range(len(self.stages))}
-        found = {stage.base for stage in self.stages[: last + 1]}
-        for stage in self.stages[: last + 1]:
-            found |= {i.flags["from"] for i in stage.instructions if i.name == "COPY" and "from" in i.flags}
-        return tuple(sorted(name for name in found if name.lower() not in known and name != "scratch"))
+        stages = self.stages[: self.number(target) + 1]
+        known = {stage.name for stage in self.stages} | {str(n) for n in range(len(self.stages))} | {"scratch"}
+        found = {stage.base for stage in stages if stage.parent is None}
+        for stage in stages:
+            for one in stage.instructions:
+                found |= {one.flags["from"]} if one.name in ("COPY", "ADD") and one.flags.get("from") else set()
+                found |= {name for mount in one.mounts if (name := _mounted(mount))}
+        return tuple(sorted(name for name in found if name.lower() not in known))
 
-    def line_of(self, target: str | None) -> tuple[Stage, ...]:
-        """A stage and those it is built on, the first base first."""
-        stage = self.stage(target)
-        earlier = self.stages[: self.stages.index(stage)]
-        for other in reversed(earlier):
-            if other.name and other.name.lower() == stage.base.lower():
-                return (*Dockerfile((*earlier, stage)).line_of(other.name), stage)
-        return (stage,)
+    def steps(self, target: str | None) -> Iterator[Step]:
+        """The instructions of a stage and of those that it is built on, the first base first. Raises UserError."""
+        line: list[int] = []
+        following: int | None = self.number(target)
+        while following is not None:
+            line.append(following)
+            following = self.stages[following].parent
+        # What came last counts, of ENV and ARG alike, and a stage has what the one that it is built on had.
+        environment: dict[str, str] = {}
+        values: dict[str, str] = {}
+        fill = Filler(self.source)
+        for number in reversed(line):
+            for instruction in self.stages[number].instructions:
+                yield Step(number, instruction, values, environment, fill)
+                if instruction.name == "ARG":
+                    self._argue(instruction, fill, values)
+                elif instruction.name == "ENV":
+                    found = _env(instruction, fill, values)
+                    environment |= found
+                    values |= found
+
+    def _argue(self, instruction: Instruction, fill: Filler, values: dict[str, str]) -> None:
+        for word in split_words(instruction.rest, instruction.escape):
+            key, given, default = word.partition("=")
+            if key in self.given:
+                values[key] = self.given[key]
+            elif given:
+                values[key] = fill(instruction, default, values)
+            elif key in self.outer:
+                values[key] = self.outer[key]
 
 
-def parse_dockerfile(text: str, arguments: Mapping[str, str], source: str = "Dockerfile") -> Dockerfile:
-    """Read a Dockerfile. arguments: the build arguments given. Raises UserError with the line."""
+class Filler:
+    """Fills variables in, and counts what they make. strict: what has to be set must be known here."""
+
+    def __init__(self, source: str, *, strict: bool = False) -> None:
+        self.source, self.strict, self.budget = source, strict, Budget()
+
+    def __call__(self, instruction: Instruction, text: str, values: Mapping[str, str]) -> str:
+        """The text with its quotes taken off and its variables filled in. Raises UserError with the line."""
+        try:
+            return Lexer(text, values, self.budget, instruction.escape, strict=self.strict).read()
+        except WordError as error:
+            raise _refused(self.source, instruction, str(error)) from None
+
+
+def _refused(source: str, instruction: Instruction, why: str) -> UserError:
+    shown = f"{instruction.name} {instruction.rest}"
+    shown = shown if len(shown) <= SHOWN else shown[:SHOWN] + "…"
+    return UserError(f"{source}:{instruction.line}: {shown}: {why}", hint="correct this line of the Dockerfile")
+
+
+def _mounted(mount: str) -> str:
+    """The image that a `--mount` names; empty for a stage, a variable or none."""
+    for part in mount.split(","):
+        key, _, value = part.partition("=")
+        if key.strip().lower() == "from":
+            return "" if "$" in value else value
+    return ""
+
+
+SHOWN = 200  # characters of an instruction that a message quotes
+SYSTEMS = ("PLATFORM", "OS", "ARCH", "VARIANT")
+
+
+def _platforms(platform: str) -> dict[str, str]:
+    """What BuildKit sets before the first FROM."""
+    system, _, rest = platform.partition("/")
+    architecture, _, variant = rest.partition("/")
+    parts = zip(SYSTEMS, (platform, system, architecture, variant), strict=True)
+    return {f"{side}{name}": value for name, value in parts for side in ("TARGET", "BUILD")}
+
+
+def parse_dockerfile(
+    text: str, arguments: Mapping[str, str], source: str = "Dockerfile", *, platform: str = "linux/amd64"
+) -> Dockerfile:
+    """Read a Dockerfile. arguments: the build arguments given; platform: what is built for. Raises UserError with the
+    line.
+    """
     stages: list[Stage] = []
-    outer: dict[str, str] = {}
-    for instruction in instructions(text):
+    names: dict[str, int] = {}
+    outer = _platforms(platform)
+    fill = Filler(source, strict=True)
+    for instruction in instructions(text, source):
         if instruction.name == "FROM":
-            words = substitute(instruction.rest, outer).split()
-            if len(words) not in (1, 3) or (len(words) == 3 and words[1].lower() != "as"):
-                raise UserError(
-                    f"{source}:{instruction.line}: FROM {instruction.rest}: this names no base image",
-                    hint="write FROM image [AS name], and give each ARG in it a default or a value in image.build_args",
-                )
-            name = words[2] if len(words) == 3 else ""
-            stages.append(Stage(name, words[0], instruction.flags.get("platform", "")))
-        elif instruction.name == "ARG":
-            scope = stages[-1].arguments if stages else outer
-            for word in _words(instruction.rest):
-                key, given, default = word.partition("=")
-                if key in arguments:
-                    scope[key] = arguments[key]
-                elif given:
-                    scope[key] = substitute(default, scope)
-                elif stages and key in outer:
-                    scope[key] = outer[key]
+            stages.append(_stage(instruction, fill, outer, names))
+            if stages[-1].name:
+                names[stages[-1].name] = len(stages) - 1
         elif stages:
             stages[-1].instructions.append(instruction)
+        elif instruction.name == "ARG":
+            for word in split_words(instruction.rest, instruction.escape):
+                key, given, default = word.partition("=")
+                if key in arguments:
+                    outer[key] = arguments[key]
+                elif given:
+                    outer[key] = fill(instruction, default, outer)
         else:
             raise UserError(f"{source}:{instruction.line}: {instruction.name} before the first FROM")
     if not stages:
         raise UserError(f"{source} has no FROM", hint="a Dockerfile begins with FROM and a base image")
-    return Dockerfile(tuple(stages))
+    return Dockerfile(tuple(stages), outer, dict(arguments), source)
 
 
-def instructions(text: str) -> Iterator[Instruction]:
-    """The instructions of a Dockerfile: comments gone, continued lines joined, here-documents skipped."""
-    escape = "`" if re.match(r"(?:\s*#.*\n)*\s*#\s*escape\s*=\s*`", text, re.IGNORECASE) else "\\"
-    lines = iter(enumerate(text.splitlines(), start=1))
-    for number, raw in lines:
-        line = raw.strip()
-        if not line or line.startswith("#"):
+def _stage(instruction: Instruction, fill: Filler, outer: Mapping[str, str], names: Mapping[str, int]) -> Stage:
+    words = instruction.rest.split()
+    named = len(words) == 3 and words[1].lower() == "as"
+    base = fill(instruction, words[0], outer) if len(words) == 1 or named else ""
+    name = words[2].lower() if named else ""
+    if not base or len(base.split()) != 1 or (name and not STAGE_NAME.fullmatch(name)):
+        why = f"{words[2]!r} isn't a name for a stage" if base and named else "this names no base image"
+        raise UserError(
+            f"{fill.source}:{instruction.line}: FROM {instruction.rest[:SHOWN]}: {why}",
+            hint="write FROM image [AS name], and give each ARG in it a default or a value in image.build_args",
+        )
+    platform = fill(instruction, instruction.flags.get("platform", ""), outer)
+    return Stage(name, base, platform, names.get(base.lower()))
+
+
+def instructions(text: str, source: str = "Dockerfile") -> Iterator[Instruction]:
+    """The instructions of a Dockerfile: comments gone, continued lines joined, here-documents taken off.
+
+    Raises UserError for a here-document without an end and a directive that Docker refuses.
+    """
+    escape = _escape(text, source)
+    rows = [row.rstrip("\r") for row in text.removeprefix("\ufeff").split("\n")]
+    at = 0
+    while at < len(rows):
+        number = at + 1
+        more, line = _continued(rows[at].lstrip(SPACE), escape)
+        at += 1
+        if line.startswith("#") or (not line and not more):
             continue
-        while line.endswith(escape):
-            following = next(lines, None)
-            if following is None:
-                break
-            more = following[1].strip()
-            if more.startswith("#") or not more:
-                continue
-            line = line[:-1] + " " + more
-        here = HEREDOC.findall(line) if line.split(None, 1)[0].upper() in ("RUN", "COPY", "ADD") else []
-        for end in here:
-            for _, body in lines:
-                if body.strip() == end:
-                    break
-        name, _, rest = line.partition(" ")
-        flags, rest = _flags(rest.strip())
-        yield Instruction(number, name.upper(), flags, rest)
+        parts = [line]
+        while more and at < len(rows):
+            row = rows[at]
+            at += 1
+            if (bare := row.strip(SPACE)) and not bare.startswith("#"):
+                more, line = _continued(row, escape)
+                parts.append(line)
+        if not (line := "".join(parts).strip(SPACE)):
+            continue
+        instruction = _instruction(number, line, escape)
+        found: list[Heredoc] = []
+        for one in _named(instruction, line):
+            end = _end(rows, at, one)
+            if end == len(rows):
+                raise _refused(source, instruction, f"the here-document {one.name!r} has no end")
+            found.append(replace(one, content="".join(f"{row}\n" for row in rows[at:end])))
+            at = end + 1
+        yield replace(instruction, heredocs=tuple(found)) if found else instruction
 
 
-def _flags(text: str) -> tuple[dict[str, str], str]:
-    flags: dict[str, str] = {}
-    while match := re.match(r"--([\w-]+)(?:=(\S+))?\s*", text):
-        flags[match[1]] = match[2] or ""
-        text = text[match.end() :]
-    return flags, text
+def _continued(row: str, escape: str) -> tuple[bool, str]:
+    """Whether a line goes on in the next, and the line without the sign of it."""
+    if row.startswith("#"):
+        return False, row
+    bare = row.rstrip(" \t")
+    if bare.endswith(escape) and not bare.endswith(escape * 2):
+        return True, bare[:-1]
+    return False, row
 
 
-def substitute(text: str, values: Mapping[str, str]) -> str:
-    """Fill in $NAME, ${NAME}, ${NAME:-default} and ${NAME:+other}; unknown names become empty, as in Docker."""
+def _escape(text: str, source: str) -> str:
+    """The escape character: that of a directive `# escape=` before all else."""
+    seen: dict[str, str] = {}
+    at, text = 0, text.removeprefix("\ufeff")
+    while at < len(text):
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        match = DIRECTIVE.match(text[at:end].lstrip(SPACE))
+        if match is None or (name := match[1].lower()) not in DIRECTIVES or not match[2].strip(SPACE):
+            break
+        if name in seen:
+            raise UserError(f"{source}: the directive {name!r} is there twice", hint="keep one of them")
+        seen[name] = match[2].strip(SPACE)
+        at = end + 1
+    if (found := seen.get("escape", "\\")) not in ("\\", "`"):
+        raise UserError(f"{source}: # escape={found[:SHOWN]} is neither \\ nor `", hint="write one of them")
+    return found
 
-    def one(match: re.Match[str]) -> str:
-        if match[0].startswith("\\"):
-            return "$"
-        value = values.get(match[1] or match[2])
-        operator, other = match[3] or "", match[4] or ""
-        there = value is not None and (value != "" or not operator.startswith(":"))
-        if operator.endswith("+"):
-            return substitute(other, values) if there else ""
-        return value if there and value is not None else substitute(other, values)
 
-    return VARIABLE.sub(one, text)
+def _instruction(number: int, line: str, escape: str) -> Instruction:
+    name, rest = _first(line)
+    words, rest = split_flags(rest, escape)
+    flags = dict(_flag(word) for word in words)
+    mounts = tuple(value for key, value in map(_flag, words) if key == "mount")
+    return Instruction(number, name.upper(), flags, rest.strip(SPACE), mounts, escape=escape)
 
 
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
+def _first(line: str) -> tuple[str, str]:
+    """A line's first word and what follows it."""
+    found = re.split(r"[\t\v\f\r ]+", line, maxsplit=1)
+    return found[0], found[1] if len(found) > 1 else ""
+
+
+def _flag(word: str) -> tuple[str, str]:
+    key, _, value = word.removeprefix("--").partition("=")
+    return key, value
+
+
+def _named(instruction: Instruction, line: str) -> list[Heredoc]:
+    """The here-documents of an instruction, or of the one after ONBUILD; none in JSON form."""
+    inner = instruction
+    if instruction.name == "ONBUILD" and instruction.rest:
+        inner = _instruction(instruction.line, instruction.rest, instruction.escape)
+    if inner.name not in WITH_HEREDOCS or "<<" not in line or form(inner.rest) is not None:
+        return []
+    return heredocs(line)
+
+
+def _end(rows: list[str], at: int, one: Heredoc) -> int:
+    """The number of the line that ends a here-document; the number of all lines if none does."""
+    while at < len(rows):
+        if (rows[at].lstrip("\t") if one.chomp else rows[at]) == one.name:
+            break
+        at += 1
+    return at
 
 
 def form(text: str) -> tuple[str, ...] | None:
     """The words of an instruction in JSON form, or None if it is in shell form."""
+    if not text.startswith("["):
+        return None
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = json.loads(text, parse_int=float)
+    except (ValueError, RecursionError):
         return None
     return tuple(value) if isinstance(value, list) and all(isinstance(word, str) for word in value) else None
 
@@ -184,34 +357,36 @@ def start_of(dockerfile: Dockerfile, target: str | None) -> Start:
     """ENTRYPOINT, CMD, ENV and WORKDIR of the image, through the stages that it is built on."""
     entrypoint: tuple[str, ...] | None = None
     command: tuple[str, ...] | None = None
-    environment: dict[str, str] = {}
+    environment: Mapping[str, str] = {}
     workdir = "/"
     shell: tuple[str, ...] = ("/bin/sh", "-c")
-    for stage in dockerfile.line_of(target):
-        own_command = False
-        for instruction in stage.instructions:
-            values = {**stage.arguments, **environment}
-            text = instruction.rest
-            if instruction.name == "ENV":
-                environment |= _env(text, values)
-            elif instruction.name == "WORKDIR":
-                workdir = posixpath.normpath(posixpath.join(workdir, substitute(text, values)))
-            elif instruction.name == "SHELL":
-                shell = form(text) or shell
-            elif instruction.name == "ENTRYPOINT":
-                words = form(text)
-                entrypoint = words if words is not None else (*shell, text)
-                command = command if own_command else None  # as in Docker: it drops the command of the stage before
-            elif instruction.name == "CMD":
-                words = form(text)
-                command = words if words is not None else (*shell, text)
-                own_command = True
-    return Start(entrypoint or None, command or None, environment, workdir)
+    own_command: int | None = None  # the stage whose CMD it is
+    for step in dockerfile.steps(target):
+        name, text = step.instruction.name, step.instruction.rest
+        if name == "WORKDIR":
+            workdir = posixpath.normpath(posixpath.join(workdir, step.fill(text)))
+        elif name == "SHELL":
+            shell = form(text) or shell
+        elif name in ("ENTRYPOINT", "CMD"):
+            words = form(text)
+            words = words if words is not None else (*shell, text)
+            if name == "CMD":
+                command, own_command = words, step.stage
+            else:
+                entrypoint = words
+                command = command if own_command == step.stage else None  # as in Docker: it drops an earlier stage's
+        environment = step.environment
+    return Start(entrypoint or None, command or None, dict(environment), workdir)
 
 
-def _env(text: str, values: Mapping[str, str]) -> dict[str, str]:
-    first = text.split(None, 1)
-    if first and "=" not in first[0]:  # the old form: ENV NAME any text
-        return {first[0]: substitute(first[1] if len(first) > 1 else "", values)}
-    pairs = (word.partition("=") for word in _words(text))
-    return {key: substitute(value, values) for key, _, value in pairs}
+def _env(instruction: Instruction, fill: Filler, values: Mapping[str, str]) -> dict[str, str]:
+    """What an ENV sets. All of it is filled in from what was before the instruction."""
+    words = split_words(instruction.rest, instruction.escape)
+    if words and "=" not in words[0]:  # the old form: ENV NAME any text
+        pairs = [_first(instruction.rest)]
+    else:
+        for word in words:
+            if "=" not in word:
+                raise _refused(fill.source, instruction, f"{word[:SHOWN]!r} has no =")
+        pairs = [(key, value) for key, _, value in (word.partition("=") for word in words)]
+    return {fill(instruction, key, values): fill(instruction, value, values) for key, value in pairs}

@@ -6,9 +6,11 @@ at a slash, `**` doesn't, `!` takes a path back, the last pattern that matches a
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.errors import UserError
@@ -19,7 +21,7 @@ class Pattern:
     """One line: a path it matches is left out, or taken back if `exception`."""
 
     text: str
-    regex: re.Pattern[str]
+    matcher: Matcher
     exception: bool
 
 
@@ -32,11 +34,9 @@ class Ignore:
 
     def ignores(self, path: str) -> bool:
         """Whether a path, relative to the context and with slashes, is left out."""
-        parts = path.split("/")
-        upward = ["/".join(parts[: n + 1]) for n in range(len(parts))]
         ignored = False
         for pattern in self.patterns:
-            if pattern.exception == ignored and any(pattern.regex.fullmatch(part) for part in upward):
+            if pattern.exception == ignored and pattern.matcher.matches(path):
                 ignored = not pattern.exception
         return ignored
 
@@ -52,11 +52,11 @@ def read_ignore(context: Path, dockerfile: Path) -> Ignore:
     """
     for path in (dockerfile.with_name(dockerfile.name + ".dockerignore"), context / ".dockerignore"):
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = os.fsdecode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} can't be read: {error}") from None
+        except OSError as error:
+            raise UserError(f"{path} can't be read: {error.strerror}") from None
         return parse_ignore(text, str(path))
     return Ignore(())
 
@@ -64,7 +64,7 @@ def read_ignore(context: Path, dockerfile: Path) -> Ignore:
 def parse_ignore(text: str, source: str = ".dockerignore") -> Ignore:
     """The patterns in a text. Raises UserError."""
     patterns = []
-    for number, raw in enumerate(text.splitlines(), start=1):
+    for number, raw in enumerate(text.split("\n"), start=1):
         line = raw.strip()
         if raw.startswith("#") or not line:
             continue
@@ -74,8 +74,12 @@ def parse_ignore(text: str, source: str = ".dockerignore") -> Ignore:
             raise UserError(f"{source}:{number}: `!` without a pattern", hint="name the path that is to be taken back")
         line = posixpath.normpath(line.replace("//", "/")) if line else line
         line = line.removeprefix("/") if len(line) > 1 else line
+        if len(line) > LONGEST:
+            raise UserError(
+                f"{source}:{number}: a pattern of more than {LONGEST} characters", hint="no path is as long as that"
+            )
         try:
-            patterns.append(Pattern(line, re.compile(_regex(line), re.DOTALL), exception))
+            patterns.append(Pattern(line, Matcher(_tokens(line)), exception))
         except (re.error, IndexError):
             raise UserError(
                 f"{source}:{number}: {raw.strip()!r} isn't a pattern", hint="check its [ ] and \\"
@@ -83,32 +87,99 @@ def parse_ignore(text: str, source: str = ".dockerignore") -> Ignore:
     return Ignore(tuple(patterns))
 
 
-def _regex(pattern: str) -> str:
-    out, i = "", 0
+STAR, DEEP, FOLDERS, INSIDE = "*", "**", "**/", "**/…"  # the last: in one of the folders that `**/` stands for
+LONGEST = 4096  # characters of a pattern, as of a path on Linux
+KEPT = 4096  # steps that a matcher remembers
+
+
+@dataclass(frozen=True)
+class Token:
+    """A part of a pattern: one of the signs above, or one character that `one` matches."""
+
+    sign: str = ""
+    one: re.Pattern[str] | None = None
+
+
+@dataclass
+class Matcher:
+    """A pattern as an automaton that has all its ways at once, so that each character of a path is looked at once.
+
+    A state is a set of places in the pattern, as bits. What a character makes of a state is remembered.
+    """
+
+    tokens: tuple[Token, ...]
+    known: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    def matches(self, path: str) -> bool:
+        """Whether the pattern matches the path or one of the folders that it is in."""
+        last, state = 1 << len(self.tokens), self._free(1)
+        for char in path:
+            if char == "/" and state & last:
+                return True
+            following = self.known.get((state, char))
+            if following is None:
+                following = self._step(state, char)
+            if not (state := following):
+                return False
+        return bool(state & last)
+
+    def _step(self, state: int, char: str) -> int:
+        found = 0
+        for place, token in enumerate(self.tokens):
+            if not state >> place & 1:
+                continue
+            if token.one is not None:
+                found |= 2 << place if token.one.fullmatch(char) else 0
+            elif token.sign == INSIDE:
+                found |= 1 << place | (2 << place if char == "/" else 0)
+            elif token.sign == DEEP or (token.sign == STAR and char != "/"):
+                found |= 1 << place
+        if len(self.known) >= KEPT:
+            self.known.clear()
+        found = self.known[state, char] = self._free(found)
+        return found
+
+    def _free(self, state: int) -> int:
+        """The state with the places that are reached without a character."""
+        for place, token in enumerate(self.tokens):
+            if state >> place & 1:
+                state |= 2 << place if token.sign in (STAR, DEEP) else 6 << place if token.sign == FOLDERS else 0
+        return state
+
+
+ANY = Token(one=re.compile("[^/]", re.DOTALL))
+
+
+def _tokens(pattern: str) -> tuple[Token, ...]:
+    """Raises re.error, IndexError for what Docker refuses."""
+    out: list[Token] = []
+    i = 0
     while i < len(pattern):
         char = pattern[i]
+        if pattern[i : i + 2] == "**":
+            i += 3 if pattern[i + 2 : i + 3] == "/" else 2
+            # At the end `**` is everything below; elsewhere any number of whole folders, none included.
+            out += [Token(DEEP)] if i >= len(pattern) else [Token(FOLDERS), Token(INSIDE)]
+            continue
         if char == "*":
-            if pattern[i : i + 2] == "**":
-                i += 2
-                if pattern[i : i + 1] == "/":
-                    i += 1
-                # At the end `**` is everything below; elsewhere any number of whole folders, none included.
-                out += ".*" if i >= len(pattern) else "(?:.*/)?"
-                continue
-            out += "[^/]*"
+            out.append(Token(STAR))
         elif char == "?":
-            out += "[^/]"
-        elif char == "\\":
-            i += 1
-            out += re.escape(pattern[i])
+            out.append(ANY)
         elif char == "[":
-            end = pattern.index("]", i + 2) if "]" in pattern[i + 2 :] else -1
+            end = pattern.find("]", i + 2)
             if end < 0:
                 raise IndexError("unclosed [")
-            inside = pattern[i + 1 : end].replace("\\", "\\\\").replace("[", "\\[")
-            out += f"[{inside}]"
+            out.append(_class(pattern[i + 1 : end]))
             i = end
         else:
-            out += re.escape(char)
+            i += char == "\\"
+            out.append(Token(one=re.compile(re.escape(pattern[i]))))
         i += 1
-    return out
+    return tuple(out)
+
+
+def _class(inside: str) -> Token:
+    inside = inside.replace("\\", "\\\\").replace("[", "\\[")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what Python may once read as a difference of sets
+        return Token(one=re.compile(f"[{inside}]", re.DOTALL))

@@ -36,6 +36,11 @@ class Entry:
     sha256: str
     size: int
 
+    @property
+    def name(self) -> str:
+        """Its path as UTF-8, whatever the locale; bytes that aren't UTF-8 as Python keeps them."""
+        return os.fsencode(self.path).decode("utf-8", "surrogateescape")
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -77,13 +82,13 @@ def read_inputs(
     args = dict(build_args or {})
     path = context / dockerfile
     text = _dockerfile_text(path)
-    parsed = parse_dockerfile(text, args, str(path))
-    parsed.stage(target)
+    parsed = parse_dockerfile(text, args, str(path), platform=platform)
+    parsed.number(target)
     ignore = _with(read_ignore(context, path) if _has_ignore(context, path) else None, leave_out)
     entries = tuple(sorted(_walk(context, ignore), key=lambda entry: entry.path))
-    full = {entry.path: f"{entry.kind} {entry.sha256}" for entry in entries}
-    full["Dockerfile" if dockerfile == "Dockerfile" else dockerfile] = "file " + _sha(text.encode())
-    full |= {f"(build argument {name})": _sha(value.encode()) for name, value in args.items()}
+    full = {entry.name: f"{entry.kind} {entry.sha256}" for entry in entries}
+    full[dockerfile] = "file " + _sha(_bytes(text))
+    full |= {f"(build argument {name})": _sha(_bytes(value)) for name, value in args.items()}
     full["(platform)"] = platform
     if target:
         full["(target)"] = target
@@ -91,9 +96,14 @@ def read_inputs(
     lines = "\n".join(f"{name}\0{value}" for name, value in sorted(full.items()))
     return Inputs(
         context, path, target, args, platform, parsed, ignore, entries,
-        hash=_sha(f"{VERSION}\n{lines}".encode())[:HASH_DIGITS],
-        record={name: _sha(value.encode())[:FILE_DIGITS] for name, value in sorted(full.items())},
+        hash=_sha(_bytes(f"{VERSION}\n{lines}"))[:HASH_DIGITS],
+        record={shown(name): _sha(_bytes(value))[:FILE_DIGITS] for name, value in sorted(full.items())},
     )  # fmt: skip
+
+
+def shown(name: str) -> str:
+    """A name for people and for JSON: bytes that aren't UTF-8 as `\\xe9`."""
+    return _bytes(name).decode("utf-8", "backslashreplace")
 
 
 def changed_inputs(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
@@ -147,15 +157,14 @@ def _copy(source: Path, target: Path) -> str:
 
 def _dockerfile_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8", "surrogateescape")  # Docker asks of no comment that it is UTF-8
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"image.dockerfile: there is no {str(path)!r}",
             hint="write one, set image.dockerfile, name an image that exists in image.uri, or use --skip-image",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", "") or error
-        raise UserError(f"image.dockerfile: {str(path)!r} can't be read: {why}") from None
+    except OSError as error:
+        raise UserError(f"image.dockerfile: {str(path)!r} can't be read: {error.strerror}") from None
 
 
 def _has_ignore(context: Path, dockerfile: Path) -> bool:
@@ -210,6 +219,10 @@ def _entry(file: Path, path: str) -> Entry | None:
             f"image.context: {str(file)!r} can't be read: {error.strerror}",
             hint="allow reading it, or list it in .dockerignore",
         ) from None
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _sha(data: bytes) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from reconciler.aws.calls import Aws
 from reconciler.errors import ReconcilerError
-from reconciler.image.dockerfile import Instruction, Start, form, start_of, substitute
+from reconciler.image.dockerfile import Start, start_of
 from reconciler.image.engine import BuildRequest, Output, PushRequest
 from reconciler.image.inputs import Inputs, snapshot
 from reconciler.image.manifest import OCI_MANIFEST, Manifest, put_manifest, record_annotation
@@ -133,31 +133,25 @@ def _lay_out(inputs: Inputs, context: Path, rootfs: Path, output: Output) -> Non
     top = _start(inputs).workdir
     rootfs.mkdir(mode=0o755)
     copied = False
-    for stage in inputs.parsed.line_of(inputs.target):
-        workdir = "/"
-        values = dict(stage.arguments)
-        for instruction in stage.instructions:
-            if instruction.name == "WORKDIR":
-                workdir = posixpath.normpath(posixpath.join(workdir, substitute(instruction.rest, values)))
-            elif instruction.name in ("COPY", "ADD"):
-                words = _copy_words(instruction, values)
-                target = posixpath.normpath(posixpath.join(workdir, words[-1])) if len(words) > 1 else ""
-                inside = posixpath.relpath(target, top) if target else ".."
-                sources = [match for word in words[:-1] for match in _matches(inputs, word)]
-                if "from" in instruction.flags or inside.startswith("..") or not sources:
-                    output(f"not followed without a container engine: {instruction.name} {instruction.rest}")
-                    continue
-                into_folder = words[-1].endswith("/") or words[-1] == "." or len(sources) > 1
-                for source in sources:
-                    _copy(context / source, rootfs / inside, into_folder=into_folder)
-                copied = True
+    workdir = "/"
+    for step in inputs.parsed.steps(inputs.target):
+        instruction = step.instruction
+        if instruction.name == "WORKDIR":
+            workdir = posixpath.normpath(posixpath.join(workdir, step.fill(instruction.rest)))
+        elif instruction.name in ("COPY", "ADD"):
+            words = step.words()
+            target = posixpath.normpath(posixpath.join(workdir, words[-1])) if len(words) > 1 else ""
+            inside = posixpath.relpath(target, top) if target else ".."
+            sources = [match for word in words[:-1] for match in _matches(inputs, word)]
+            if "from" in instruction.flags or inside.startswith("..") or not sources or instruction.heredocs:
+                output(f"not followed without a container engine: {instruction.name} {instruction.rest}")
+                continue
+            into_folder = words[-1].endswith("/") or words[-1] == "." or len(sources) > 1
+            for source in sources:
+                _copy(context / source, rootfs / inside, into_folder=into_folder)
+            copied = True
     if not copied:
         shutil.copytree(context, rootfs, symlinks=True, dirs_exist_ok=True)
-
-
-def _copy_words(instruction: Instruction, values: dict[str, str]) -> list[str]:
-    text = substitute(instruction.rest, values)
-    return list(form(text) or text.split())
 
 
 def _matches(inputs: Inputs, word: str) -> list[str]:

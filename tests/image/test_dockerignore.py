@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from reconciler.errors import UserError
-from reconciler.image.dockerignore import parse_ignore
+from reconciler.image.dockerignore import parse_ignore, read_ignore
+from tests.work import assert_linear, processor
 
 # (.dockerignore, path, left out?): from Docker's documentation and from building with Docker.
 CASES = [
@@ -50,6 +55,23 @@ CASES = [
     (".", "a", False),
     ("a/../b", "b", True),
     ("\ufeffa", "\ufeffa", True),
+    ("a**b", "ab", True),
+    ("a**b", "ax/y/b", True),
+    ("a**b", "axb", False),
+    ("a**/b", "ax/b", True),
+    ("**/**/b", "b", True),
+    ("**/a*b*/c", "x/a/ab1/c/d", True),
+    ("**/a*b*/c", "x/a/b/c", False),
+    ("**/a/**/b", "x/a/y/a/z/b/file", True),
+    ("**/a/**/b", "b/a", False),
+    ("a/**/b/**/c", "a/c/b/c", True),
+    ("a/**/b/**/c", "a/c/b", False),
+    ("*a*b", "bab", True),
+    ("*a*b", "baba", False),
+    ("x[!]a]", "x!", False),
+    ("[a-]", "-", True),
+    ("a\r\nb\r", "b", True),
+    ("a\u2028b", "b", False),
 ]
 
 
@@ -67,3 +89,42 @@ def test_bad_pattern_names_its_line(text: str) -> None:
 def test_folder_is_pruned_only_if_nothing_in_it_can_come_back() -> None:
     assert parse_ignore("big").prunes("big")
     assert not parse_ignore("big\n!big/small").prunes("big")
+
+
+# (a pattern, what a path repeats): each has many ways to match and none that does.
+MANY_WAYS = [
+    ("**/a/" * 6 + "b", "a/"),
+    ("**/a/" * 200 + "b", "a/"),
+    ("*a" * 30 + "b", "a"),
+    ("a**" * 30 + "b", "a"),
+    ("**" * 50 + "b", "a/"),
+    ("*/**/" * 20 + "b", "a/"),
+    ("[ab]*" * 20 + "c", "ab"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "part"), MANY_WAYS)
+def test_work_grows_as_the_path_does(pattern: str, part: str) -> None:
+    ignore = parse_ignore(pattern)
+
+    def work(size: int) -> Callable[[], object]:
+        path = part * size + "c/x"
+        return lambda: ignore.ignores(path)
+
+    assert_linear(work, 40)
+
+
+def test_many_files_take_a_moment() -> None:
+    ignore = parse_ignore("\n".join(["**/__pycache__", "**/*.pyc", ".git", "docs/**/*.md", "*.csv", "**/a/**/b"]))
+    paths = [f"package{i % 100}/part{i % 7}/module_{i}.py" for i in range(20_000)]
+    assert processor(lambda: [ignore.ignores(path) for path in paths]) < 10
+
+
+def test_pattern_longer_than_any_path_is_refused() -> None:
+    with pytest.raises(UserError, match=r"\.dockerignore:2: .*4096"):
+        parse_ignore("a\n" + "[a]" * 100_000)
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / ".dockerignore").write_bytes(b"\xef\xbb\xbfcaf\xe9\n# na\xefve\n")
+    assert read_ignore(tmp_path, tmp_path / "Dockerfile").ignores(os.fsdecode(b"caf\xe9"))
