@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import platform
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from reconciler import git as commands
 from reconciler.aws.calls import Aws
 from reconciler.aws.errors import CREDENTIALS
 from reconciler.config import ConfigErrors, Deploy, load
@@ -97,14 +97,13 @@ def git(file: Path) -> Finding:
         problem = "isn't installed"
         return ng("git", problem, "install git") if asks else skip("git", f"{problem}, and nothing here asks for it")
     folder = file.resolve().parent
-    command = ["git", "-C", str(folder if folder.is_dir() else Path.cwd()), "rev-parse", "--short", "HEAD"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=LONG)  # noqa: S603  found on the PATH
-    except (OSError, subprocess.SubprocessError) as error:
-        return ng("git", f"doesn't answer: {error}", "look at `git --version`")
-    if answer.returncode != 0:
+        head = commands.run(folder if folder.is_dir() else Path.cwd(), "rev-parse", "--short", "HEAD")
+    except commands.NoCommit:
         return ok("git", "there; this folder has no commit" + (", so ${git.sha} is unset" if asks else ""))
-    return ok("git", f"at commit {answer.stdout.strip()}")
+    except commands.NoAnswer as error:
+        return ng("git", error.message, error.fix)
+    return ok("git", f"at commit {head.strip()}")
 
 
 def engine(environ: Mapping[str, str], deploy: Deploy | None) -> Finding:

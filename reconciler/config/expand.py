@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from reconciler import git
 from reconciler.config.problems import quoted
 
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\})?")
@@ -76,14 +77,17 @@ def _value(match: re.Match[str], environ: Mapping[str, str], git_sha: Callable[[
     if inside is None:
         raise ExpandError(f"{quoted(match[0])} is not known", _hint(match[1]), start, end)
     name, default = inside[1], inside[2]
-    value = git_sha() if name == "git.sha" else environ.get(name)
+    why: git.NoAnswer = git.NoCommit("this folder is in no git repository with a commit", "commit first")
+    try:
+        value = git_sha() if name == "git.sha" else environ.get(name)
+    except git.NoAnswer as error:
+        value, why = None, error
     if value or (value is not None and default is None):
         return name, value
     if default is not None:
         return name, default
     if name == "git.sha":
-        message = "git.sha is not known: this folder is in no git repository with a commit"
-        raise ExpandError(message, "commit first, or write ${git.sha:-none}", start, end)
+        raise ExpandError(f"git.sha is not known: {why.message}", f"{why.fix}, or write ${{git.sha:-none}}", start, end)
     message = f"the variable {name} is not defined"
     raise ExpandError(message, f"set it (export {name}=...), or give a default: ${{{name}:-value}}", start, end)
 

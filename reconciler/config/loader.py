@@ -35,11 +35,16 @@ def load(
     `environment` names one of the file's. Raises ConfigErrors with all that is wrong. Changes nothing.
     """
     folder = path.parent
-    asked: list[str | None] = []
+    asked: list[str | git.NoAnswer | None] = []
 
     def sha() -> str | None:
         if not asked:
-            asked.append(git_sha() if git_sha else git.commit(folder))
+            try:
+                asked.append(git_sha() if git_sha else git.commit(folder))
+            except git.NoAnswer as error:
+                asked.append(error)
+        if isinstance(asked[0], git.NoAnswer):
+            raise asked[0]
         return asked[0]
 
     document = read(path, environ, sha)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler import git
 from reconciler.image.base import base_here
-from reconciler.image.inputs import Inputs, read_inputs
+from reconciler.image.inputs import Inputs, read_inputs, shown
 from reconciler.image.kind import Build, ImageSpec
 
 PLATFORMS = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
@@ -25,20 +25,13 @@ class WorkTree:
 def work_tree(folder: Path) -> WorkTree | None:
     """The state of the git work tree that a folder is in, or None without git, repository or commit."""
     try:
-        answer = subprocess.run(
-            ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "-z", "--", "."],  # noqa: S607
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        answer = git.run(folder, "status", "--porcelain=v2", "--branch", "-z", "--", ".")
+    except git.NoAnswer:
         return None
     top = next((parent for parent in (folder.resolve(), *folder.resolve().parents) if (parent / ".git").exists()), None)
     below = folder.resolve().relative_to(top).parts if top else ()
     prefix = "/".join((*below, ""))  # git names files from the top of the work tree
-    commit, changed, fields = "", [], iter(answer.stdout.split("\0"))
+    commit, changed, fields = "", [], iter(answer.split("\0"))
     for entry in fields:
         if entry.startswith("# branch.oid "):
             commit = entry.removeprefix("# branch.oid ")
@@ -90,7 +83,8 @@ def image_spec(
         follow_base=follow_base, base=base_here(inputs.parsed.bases(target)) if follow_base else "",
     )  # fmt: skip
     once = tuple(tag for tag in named if tag not in wanted)
-    return ImageSpec(name=repository, inputs=inputs.hash, tags_wanted=wanted, tags_once=once, build=build), dirty
+    spec = ImageSpec(name=repository, inputs=inputs.hash, tags_wanted=wanted, tags_once=once, build=build)
+    return spec, tuple(map(shown, dirty))
 
 
 def _goes_in(name: str, inputs: Inputs, dockerfile: str) -> bool:

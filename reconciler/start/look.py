@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from reconciler import git
 
 DATA = (".csv", ".csv.gz", ".parquet", ".feather", ".jsonl", ".ndjson")
 PROGRAMS = ("train.py", "main.py", "app.py", "run.py")
@@ -72,9 +73,7 @@ def _walk(folder: Path, deep: int) -> Iterator[Path]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=False)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
+        return git.run(folder, *arguments).strip()
+    except git.NoAnswer:
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -174,7 +174,8 @@ def test_bases_as_docker_reads_them(text: str, bases: tuple[str, ...]) -> None:
 
 def test_stages_pass_on_what_they_set() -> None:
     parsed = parse_dockerfile(
-        'FROM a AS one\nENV A=1\nWORKDIR /x\nCMD ["c"]\nFROM one AS one\nWORKDIR $A\nARG C=2\nFROM one\nENV B=$A$C\nWORKDIR y\n',
+        'FROM a AS one\nENV A=1\nWORKDIR /x\nCMD ["c"]\n'
+        "FROM one AS one\nWORKDIR $A\nARG C=2\nFROM one\nENV B=$A$C\nWORKDIR y\n",
         {},
     )
     found = start_of(parsed, None)

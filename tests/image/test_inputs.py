@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.errors import PlanDrift, UserError
 from reconciler.image.inputs import changed_inputs, read_inputs, snapshot
+from reconciler.image.manifest import record_annotation
 from tests.image.conftest import copy
 
 
@@ -166,3 +167,34 @@ def test_missing_files(context: Path, tmp_path: Path) -> None:
         read_inputs(context, "Other")
     with pytest.raises(UserError, match="no stage 'x'"):
         read_inputs(context, target="x")
+
+
+def test_names_that_are_no_text_go_in(context: Path, tmp_path: Path) -> None:
+    before = read_inputs(context)
+    (context / "app" / os.fsdecode(b"caf\xe9")).write_text("1")
+    with (context / "Dockerfile").open("ab") as file:
+        file.write(b"# na\xefve\nCOPY app/caf\xe9 .\n")
+    (context / "app/link").symlink_to(os.fsdecode(b"caf\xe9"))
+    after = read_inputs(context)
+    said = changed_inputs(before.record, after.record)
+    assert said == ("~ Dockerfile", "+ app/caf\\xe9", "+ app/link")
+    assert record_annotation(after.record)
+    snapshot(after, tmp_path / "copy")
+    assert (tmp_path / "copy/app" / os.fsdecode(b"caf\xe9")).read_text() == "1"
+
+
+def test_another_name_that_is_no_text_counts(context: Path) -> None:
+    hashes = set()
+    for name in (b"caf\xe9", b"caf\xe8", b"caf\\xe9"):
+        (context / "app" / os.fsdecode(name)).write_text("1")
+        hashes.add(read_inputs(context).hash)
+        (context / "app" / os.fsdecode(name)).unlink()
+    assert len(hashes) == 3
+
+
+def test_line_ends_of_a_dockerfile_count(context: Path) -> None:
+    before = read_inputs(context)
+    (context / "Dockerfile").write_bytes((context / "Dockerfile").read_bytes().replace(b"\n", b"\r\n"))
+    after = read_inputs(context)
+    assert after.hash != before.hash
+    assert after.parsed.bases(None) == before.parsed.bases(None)
