@@ -220,5 +220,5 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *args: object) -> None:
         from reconciler.version import version
 
-        print(f"reconciler {version()}")
+        print(f"reconciler {version()}", flush=True)
         parser.exit()

@@ -83,7 +83,8 @@ def described(prog: str) -> Iterator[Command]:
 def _argument(action: argparse.Action) -> Argument:
     choices = tuple(map(str, action.choices or ()))
     metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
-    required = action.required and (not action.option_strings or action.nargs != 0)
+    # Not action.required of a positional: whether `*` is required differs between versions of Python.
+    required = action.required if action.option_strings else action.nargs not in ("?", "*")
     text = (action.help or "").replace("%(default)s", str(action.default))
     file = action.dest in FILES and not choices
     return Argument(required, tuple(action.option_strings), text, choices, action.nargs != 0, file, metavar)

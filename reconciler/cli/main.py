@@ -16,7 +16,7 @@ from pathlib import Path
 from reconciler import __version__
 from reconciler.cli.arguments import parser
 from reconciler.cli.first import choose_environment
-from reconciler.cli.system import excuse, flushed, open_streams, silence
+from reconciler.cli.system import excuse, open_streams, silence
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import Interrupted, ReconcilerError
 
@@ -35,7 +35,14 @@ def main(arguments: Sequence[str]) -> int:
         try:
             options = parser().parse_args(arguments)
         except SystemExit as left:  # what --help and --version end with
-            return 1 if flushed(sys.stdout) else int(left.code or 0)
+            return int(left.code or 0)
+        except BrokenPipeError:  # --help and --version were done; nobody has to read to the end
+            silence(sys.stdout)
+            return 0
+        except OSError as error:
+            silence(sys.stdout)
+            why = error.strerror or str(error)
+            return _told(module, terminal, ReconcilerError(f"standard output can't be written: {why}"))
         module = options.module
         terminal = Terminal(quiet=options.quiet, json=options.json, verbose=options.verbose)
         if terminal.log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -19,6 +20,10 @@ class Parser(argparse.ArgumentParser):
         """As argparse does it."""
         self.given = list(args or ())
         return super().parse_known_args(args, namespace)
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help. Raises OSError where it can't be written, which argparse's own keeps to itself."""
+        print(self.format_help(), end="", file=file or sys.stdout, flush=True)
 
     def error(self, message: str) -> NoReturn:
         """Raises UserError, with what was probably meant."""

@@ -24,16 +24,6 @@ def open_streams() -> None:
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
 
 
-def flushed(stream: TextIO) -> str:
-    """Why what was written to a stream can't get there; empty when it did. Then nothing more goes there."""
-    try:
-        stream.flush()
-    except OSError as error:
-        silence(stream)
-        return error.strerror or str(error)
-    return ""
-
-
 def silence(stream: TextIO) -> None:
     """Have what is written to a stream go nowhere, so that it fails no more, not even when the process ends."""
     with suppress(OSError):

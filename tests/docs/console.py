@@ -72,6 +72,10 @@ class Console:
         return Ended(code, out.getvalue().splitlines())
 
 
+# Where a traceback points at, which versions of Python mark each in their own way, or not at all.
+MARKS = re.compile(r"\s*(\|\s+)?[\^~]+\s*")
+
+
 def normal(line: str) -> str:
     """The line without what differs from run to run."""
     for pattern, stands_for in SAME:
@@ -81,6 +85,7 @@ def normal(line: str) -> str:
 
 def same(expected: list[str], found: list[str]) -> bool:
     """Whether the output is as the page has it. A line `…` stands for any lines, one that ends with it for any end."""
+    expected, found = ([line for line in lines if not MARKS.fullmatch(line)] for lines in (expected, found))
     parts = []
     for line in expected:
         if line.strip() == "…":

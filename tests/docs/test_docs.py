@@ -182,3 +182,18 @@ d…
     assert list(mentions("run `python -m reconciler plan --out FILE`, then")) == ["plan --out FILE"]
     assert slug("`plan --json`".replace("`", "")) == "plan---json"
     assert Console(tmp_path).run("exit 3").code == 3
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "alike"),
+    [
+        (["a", "    ^^^^", "b"], ["a", "b"], True),  # a version of Python that marks nothing
+        (["  | x = f(a)", "  |     ~^^^"], ["  | x = f(a)", "  |     ^^^^"], True),
+        (["a", "…", "c"], ["a", "b", "    ~~~~^^^", "c"], True),
+        (["a"], ["a", "^ not a mark"], False),
+        (["a ^"], ["a"], False),
+        (["took 1.5 s"], ["took 12 min 3 s"], True),
+    ],
+)
+def test_what_differs_from_run_to_run_is_no_difference(expected: list[str], found: list[str], alike: bool) -> None:
+    assert same(expected, found) is alike

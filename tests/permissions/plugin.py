@@ -56,10 +56,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _whole(config: pytest.Config) -> bool:
     """Whether all tests of the suite were asked for."""
-    chosen = [config.getoption(name) for name in ("keyword", "markexpr", "lf", "deselect", "maxfail")]
+    chosen = [config.getoption(name, None) for name in ("keyword", "markexpr", "lf", "deselect", "maxfail")]
     return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not any(chosen)
 
 
 def _again(config: pytest.Config) -> bool:
     """Whether only those are run that failed the last time."""
-    return bool(config.getoption("lf"))
+    return bool(config.getoption("lf", False))
