@@ -22,7 +22,7 @@ from pathlib import Path
 
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy, load
-from reconciler.deployment import prepare
+from reconciler.engine.deployment import prepare
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import Object
 

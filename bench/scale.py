@@ -13,16 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import policy
 from reconciler.cli.render import show_plan
-from reconciler.cli.steps import Steps, show_outcome
+from reconciler.cli.step_output import Steps, show_outcome
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy, load
-from reconciler.container import Container
-from reconciler.deployment import Deployment
-from reconciler.execute import execute
-from reconciler.facts import read_facts
-from reconciler.graph import Graph, Node
+from reconciler.config.resource_names import Names
+from reconciler.core.canonical import policy
+from reconciler.core.container import Container
+from reconciler.core.graph import Graph, Node
+from reconciler.core.plan import Action
+from reconciler.engine.deployment import Deployment
+from reconciler.engine.execute import execute
+from reconciler.engine.lock import Lock
+from reconciler.engine.ownership_record import write_record
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import (
     KINDS,
@@ -34,10 +37,7 @@ from reconciler.kinds import (
     TaskDefinitionSpec,
 )
 from reconciler.kinds.s3_bucket import BLOCKS
-from reconciler.lock import Lock
-from reconciler.plan import Action
-from reconciler.record import write_record
-from reconciler.resource_names import Names
+from reconciler.lower.account import read_facts
 
 TRUST = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.engine.project import Project, use
 from tests.importer import guide
 from tests.lab_client import LabHandle
-from tests.planfile.project import Project, use
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -14,8 +14,8 @@ import yaml
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from tests.engine.project import Project, use
 from tests.lab_client import ACCOUNT, REGION, LabHandle
-from tests.planfile.project import Project, use
 
 SIZES = [(256, 512), (256, 2048), (1024, 2048), (1024, 8192), (4096, 8192), (8192, 16384)]
 SECRET = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/token"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.engine.project import Project
 from tests.guide_project import guide_project
 from tests.importer import guide
 from tests.lab_client import LabHandle
-from tests.planfile.project import Project
 
 POLICY, CI_POLICY = f"policy.{guide.P}-s3-access-policy", f"policy.{guide.P}-github-actions-policy"
 BUCKET, REPOSITORY = f"bucket.{guide.BUCKET}", f"repository.{guide.REPOSITORY}"

@@ -25,8 +25,8 @@ from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, 
 from reconciler.aws.fresh import Fresh
 from reconciler.aws.pace import Pace
 from reconciler.aws.together import Shared, Together
-from reconciler.clock import Clock, SystemClock
-from reconciler.errors import AlreadyThere, Denied, Gone, ReconcilerError
+from reconciler.core.clock import Clock, SystemClock
+from reconciler.core.errors import AlreadyThere, Denied, Gone, ReconcilerError
 
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Filter", "Lookup", "Simulate", "BatchCheck")
 # Calls that make another thing each time, or harm what they made (CreateBucket in us-east-1 resets its ACL): when the

@@ -12,7 +12,7 @@ import tenacity
 
 from reconciler.aws.errors import Fault, Rule, classify
 from reconciler.aws.iam_actions import action_of
-from reconciler.errors import AlreadyThere, AwsError, Denied, Gone, ReconcilerError, Unreachable, UserError
+from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, ReconcilerError, Unreachable, UserError
 
 SHORT = 5.0  # seconds for what won't get better by waiting
 NOT_SENT = "unreachable"  # the code of an error that came before anything was sent

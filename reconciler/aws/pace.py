@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from reconciler.clock import Clock
+from reconciler.core.clock import Clock
 
 FIRST = 20.0  # calls per second after the first throttled one
 LEAST = 0.2  # calls per second

@@ -9,27 +9,27 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.cli import github
-from reconciler.cli.common import Target, command_line, deployment, plan_options, target, where_line
 from reconciler.cli.failure import NOT_LAUNCHED
 from reconciler.cli.render import plan_json, show_plan
-from reconciler.cli.saved import SavedPlan
+from reconciler.cli.run_work import Work, work_of
+from reconciler.cli.saved_plan import SavedPlan
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.steps import Steps, outcome_json, show_outcome
+from reconciler.cli.step_output import Steps, outcome_json, show_outcome
+from reconciler.cli.target import Target, command_line, deployment, plan_options, target, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
-from reconciler.cli.work import Work, work_of
-from reconciler.deployment import Deployment, Seen, all_that_is_missing
-from reconciler.errors import Interrupted, PlanDrift
-from reconciler.execute import Outcome, execute
-from reconciler.git import commit
+from reconciler.core.errors import Interrupted, PlanDrift
+from reconciler.core.plan import Action, Options, Plan, Step
+from reconciler.core.spec import Address, touches
+from reconciler.engine.deployment import Deployment, Seen, all_that_is_missing
+from reconciler.engine.execute import Outcome, execute
+from reconciler.engine.lock import Lock
+from reconciler.engine.ownership_record import write_record
 from reconciler.image.kind import ImageKind, ImageSpec
 from reconciler.image.scan import check
-from reconciler.lock import Lock
 from reconciler.permissions import preflight
-from reconciler.plan import Action, Options, Plan, Step
-from reconciler.record import write_record
 from reconciler.run.job import launch_of
-from reconciler.spec import Address, touches
+from reconciler.version import commit
 
 
 def run(options: Namespace, terminal: Terminal) -> int:

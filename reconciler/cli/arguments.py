@@ -6,7 +6,7 @@ import argparse
 
 from reconciler.cli import first
 from reconciler.cli.parser import Parser
-from reconciler.cli.program import program
+from reconciler.cli.program_name import program
 
 FOR = ("plan", "apply", "run", "destroy", "verify")
 EPILOG = """\

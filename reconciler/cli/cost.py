@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconciler import prices
-from reconciler.cli.common import Target, target
-from reconciler.cli.runs_common import past
+from reconciler.cli.past_runs import past
+from reconciler.cli.target import Target, target
 from reconciler.cli.terminal import Terminal, seconds
-from reconciler.cost import DAYS, GB, Amounts, Line, month_lines, run_lines, tasks, total
-from reconciler.errors import ReconcilerError, UserError
+from reconciler.core import prices
+from reconciler.core.errors import ReconcilerError, UserError
+from reconciler.run.cost import DAYS, GB, Amounts, Line, month_lines, run_lines, tasks, total
 from reconciler.run.state import State
 
 MINUTES, IMAGE, LOG = 10.0, 0.5, 1.0  # assumed: minutes, GB, MB

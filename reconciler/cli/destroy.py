@@ -5,17 +5,17 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from reconciler.cli.common import command_line, deployment, target, where_line
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.steps import Steps, outcome_json, show_outcome
+from reconciler.cli.step_output import Steps, outcome_json, show_outcome
+from reconciler.cli.target import command_line, deployment, target, where_line
 from reconciler.cli.terminal import Terminal, attended
-from reconciler.errors import Interrupted, ReconcilerError, UserError
-from reconciler.execute import Outcome, execute
-from reconciler.lock import Lock
+from reconciler.core.errors import Interrupted, ReconcilerError, UserError
+from reconciler.core.plan import Options, Plan
+from reconciler.engine.execute import Outcome, execute
+from reconciler.engine.lock import Lock
+from reconciler.engine.ownership_record import write_record
 from reconciler.permissions import preflight
-from reconciler.plan import Options, Plan
-from reconciler.record import write_record
 
 
 def run(options: Namespace, terminal: Terminal) -> int:

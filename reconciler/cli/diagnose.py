@@ -6,15 +6,15 @@ from argparse import Namespace
 from dataclasses import asdict
 
 from reconciler.aws.calls import Aws
-from reconciler.cli.runs_common import past
+from reconciler.cli.past_runs import past
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
-from reconciler.errors import ReconcilerError
-from reconciler.run.case import Case, Diagnosis
+from reconciler.core.errors import ReconcilerError
+from reconciler.run.diagnosis import Case, Diagnosis
 from reconciler.run.explain import explain
 from reconciler.run.logs import TaskLog
-from reconciler.run.record import Run
 from reconciler.run.retry import Event
+from reconciler.run.run_record import Run
 from reconciler.run.state import State
 
 LINES = 200  # of the log's end that are looked at

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from reconciler import doctor
 from reconciler.aws.calls import Aws
 from reconciler.aws.clients import new_session
+from reconciler.checks import doctor
+from reconciler.checks.findings import Finding, State, ng, skip
 from reconciler.cli.findings import as_json, counts, show, summary
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
-from reconciler.errors import UserError
-from reconciler.findings import Finding, State, ng, skip
+from reconciler.core.errors import UserError
 
 VERSION = 1  # of the JSON format
 

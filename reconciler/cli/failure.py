@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.errors import ReconcilerError, from_aws
+from reconciler.core.errors import ReconcilerError, from_aws
 
 NOT_LAUNCHED = 120  # we failed, and no task was launched
 LOST_SIGHT = 121  # we failed while a task was under way

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from reconciler.cli.program import typed
+from reconciler.checks.findings import Finding, State
+from reconciler.cli.program_name import typed
 from reconciler.cli.terminal import Terminal
-from reconciler.findings import Finding, State
 
 COLOURS = {State.OK: "green", State.NG: "red", State.SKIP: "dim"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
 
 
 def init(command: argparse.ArgumentParser) -> None:

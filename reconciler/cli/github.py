@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.cli import markdown
-from reconciler.cli.common import Target
 from reconciler.cli.diagnose import diagnose
+from reconciler.cli.target import Target
 from reconciler.cli.terminal import Terminal
-from reconciler.deployment import Deployment
-from reconciler.errors import ReconcilerError
-from reconciler.execute import Outcome
+from reconciler.core.errors import ReconcilerError
+from reconciler.core.plan import Plan
+from reconciler.engine.deployment import Deployment
+from reconciler.engine.execute import Outcome
 from reconciler.image.kind import ImageSpec
-from reconciler.plan import Plan
-from reconciler.run.record import Run, Runs
+from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State
 
 HISTORY = 20  # runs whose metrics are drawn

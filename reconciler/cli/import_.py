@@ -7,13 +7,13 @@ from argparse import Namespace
 from pathlib import Path
 
 from reconciler.aws.calls import Aws
-from reconciler.cli.common import reach
-from reconciler.cli.program import program
+from reconciler.cli.program_name import program
+from reconciler.cli.target import reach
 from reconciler.cli.terminal import Terminal
 from reconciler.config.names import REGION
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
+from reconciler.core.spec import Address
 from reconciler.importer import Imported, import_deploy
-from reconciler.spec import Address
 
 
 def run(options: Namespace, terminal: Terminal) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from reconciler.cli.common import Target
-from reconciler.cli.program import program
+from reconciler.cli.program_name import program
 from reconciler.cli.signals import received
+from reconciler.cli.target import Target
 from reconciler.cli.terminal import Terminal, attended
-from reconciler.deployment import Deployment
-from reconciler.run.record import Run
+from reconciler.engine.deployment import Deployment
+from reconciler.run.run_record import Run
 
 
 def choose(where: Target, here: Deployment, terminal: Terminal, wanted: str) -> str:

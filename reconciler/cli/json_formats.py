@@ -26,7 +26,7 @@ from reconciler.cli.json_shapes import (
     yes_no,
 )  # fmt: skip
 from reconciler.cli.verdict import NAMES
-from reconciler.run.record import Run
+from reconciler.run.run_record import Run
 from reconciler.run.state import State
 
 PLAN = Path(__file__).with_name("plan.schema.json")

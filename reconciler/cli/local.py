@@ -6,9 +6,9 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
-from reconciler.cli.common import local_home
+from reconciler.cli.target import local_home
 from reconciler.cli.terminal import Terminal, seconds
-from reconciler.errors import ReconcilerError
+from reconciler.core.errors import ReconcilerError
 from reconciler.local import LocalError, reset, status, stop
 
 

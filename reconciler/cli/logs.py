@@ -7,11 +7,11 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.cli.loglines import readable
-from reconciler.cli.runs_common import past
+from reconciler.cli.log_lines import readable
+from reconciler.cli.past_runs import past
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.terminal import Terminal
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
 from reconciler.run.watch import Watch
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -16,9 +16,9 @@ from pathlib import Path
 from reconciler import __version__
 from reconciler.cli.arguments import parser
 from reconciler.cli.first import choose_environment
-from reconciler.cli.system import excuse, open_streams, silence
+from reconciler.cli.os_errors import excuse, open_streams, silence
 from reconciler.cli.terminal import Terminal
-from reconciler.errors import Interrupted, ReconcilerError
+from reconciler.core.errors import Interrupted, ReconcilerError
 
 READ = {
     "plan", "apply", "destroy", "status", "recover", "watch", "logs", "stop", "diagnose", "runs", "cost",

@@ -12,11 +12,11 @@ from typing import Any
 
 from reconciler.cli.render import show_plan, summary
 from reconciler.cli.terminal import Terminal, seconds
-from reconciler.errors import ReconcilerError
-from reconciler.plan import Plan
-from reconciler.run.case import Diagnosis
-from reconciler.run.links import log_link, task_link
-from reconciler.run.record import Run
+from reconciler.core.errors import ReconcilerError
+from reconciler.core.plan import Plan
+from reconciler.run.console_links import log_link, task_link
+from reconciler.run.diagnosis import Diagnosis
+from reconciler.run.run_record import Run
 
 LONGEST = 60_000  # characters of a plan: a comment on GitHub has 65,536
 PLOTS = 4  # metrics that are drawn

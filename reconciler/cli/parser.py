@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):

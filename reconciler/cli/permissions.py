@@ -8,16 +8,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from reconciler.aws import calls
-from reconciler.cli.common import target
+from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
-from reconciler.errors import UserError
-from reconciler.facts import Facts
+from reconciler.config.resource_names import Facts, Names
+from reconciler.core.errors import UserError
+from reconciler.lower.from_file import resources
 from reconciler.permissions import policies
 from reconciler.permissions.needs import ANYWHERE, ONLY_ANYWHERE
 from reconciler.permissions.parts import COMMANDS, FREE
 from reconciler.permissions.policies import Grant
-from reconciler.resource_names import Names
-from reconciler.wanted import resources
 
 VERSION = 1  # of the JSON format
 WHY = "AWS looks at no single resource there"

@@ -6,14 +6,14 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from reconciler import planfile
-from reconciler.cli.common import Target, deployment, plan_options, target, where_line
-from reconciler.cli.program import program
+from reconciler.cli.program_name import program
 from reconciler.cli.render import plan_json, show_plan
+from reconciler.cli.target import Target, deployment, plan_options, target, where_line
 from reconciler.cli.terminal import Terminal
-from reconciler.cost import in_a_line
-from reconciler.deployment import Deployment
-from reconciler.plan import Options, Plan
+from reconciler.core.plan import Options, Plan
+from reconciler.engine import plan_file as planfile
+from reconciler.engine.deployment import Deployment
+from reconciler.run.cost import in_a_line
 
 
 def run(options: Namespace, terminal: Terminal) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Container
 
-from reconciler.cli.common import deployment, target
-from reconciler.cli.program import program
+from reconciler.cli.program_name import program
 from reconciler.cli.signals import on_interrupt
+from reconciler.cli.target import deployment, target
 from reconciler.cli.terminal import Terminal
-from reconciler.lock import Lock
-from reconciler.record import write_record
-from reconciler.recover import Recovered, recover
-from reconciler.spec import Address
+from reconciler.core.spec import Address
+from reconciler.engine.lock import Lock
+from reconciler.engine.ownership_record import write_record
+from reconciler.importer.recover import Recovered, recover
 
 
 def run(options: Namespace, terminal: Terminal) -> int:

@@ -7,9 +7,9 @@ import textwrap
 from typing import Any
 
 from reconciler.cli.terminal import Terminal
+from reconciler.core.plan import Action, Plan, Step
+from reconciler.core.spec import Change
 from reconciler.image.kind import ImageSpec, changed_files
-from reconciler.plan import Action, Plan, Step
-from reconciler.spec import Change
 
 VERSION = 1  # of the JSON format, see docs/plan-json.md
 GLYPHS = {

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.cli.runs_common import Past, past
+from reconciler.cli.past_runs import Past, past
 from reconciler.cli.terminal import WIDE, Terminal, seconds
-from reconciler.errors import UserError
-from reconciler.run.ends import with_ends
-from reconciler.run.record import Run
+from reconciler.core.errors import UserError
+from reconciler.run.run_record import Run
 from reconciler.run.state import State
+from reconciler.run.unwatched_ends import with_ends
 
 METRICS = 3  # shown in the list
 NARROW = 70  # columns of its line before the metrics, at a terminal

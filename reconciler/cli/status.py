@@ -5,14 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from reconciler.cli.common import deployment, target, where_line
 from reconciler.cli.render import GLYPHS, plan_json
 from reconciler.cli.runs import id_width, row, say_unseen
+from reconciler.cli.target import deployment, target, where_line
 from reconciler.cli.terminal import Terminal
-from reconciler.lock import current_holder
-from reconciler.plan import Action, Step
-from reconciler.run.ends import with_ends
-from reconciler.run.record import Runs
+from reconciler.core.plan import Action, Step
+from reconciler.engine.lock import current_holder
+from reconciler.run.run_record import Runs
+from reconciler.run.unwatched_ends import with_ends
 
 RUNS = 5
 WORDS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from reconciler.cli.interrupt import command
-from reconciler.cli.runs_common import past
+from reconciler.cli.past_runs import past
 from reconciler.cli.terminal import Terminal
 from reconciler.run.launch import stop_task
 from reconciler.run.state import State

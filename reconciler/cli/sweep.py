@@ -7,27 +7,27 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from reconciler.cli.common import Target
 from reconciler.cli.interrupt import choose, come_back, command
+from reconciler.cli.target import Target
 from reconciler.cli.task import notifier
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
 from reconciler.config.sweep import Sweep
-from reconciler.deployment import Deployment
-from reconciler.errors import Interrupted, ReconcilerError
+from reconciler.core.errors import Interrupted, ReconcilerError
+from reconciler.engine.deployment import Deployment
 from reconciler.run.fingerprint import fingerprint
 from reconciler.run.fleet import Fleet
 from reconciler.run.job import Decision, decide, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.notify import of_sweep
 from reconciler.run.overrides import Overrides
-from reconciler.run.record import Run, Runs
+from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State
 from reconciler.run.sweep import label
 
 
 class SweepWork:
-    """See reconciler.cli.work.Work. found: the combinations; sweep: its section, None for --count."""
+    """See reconciler.cli.run_work.Work. found: the combinations; sweep: its section, None for --count."""
 
     def __init__(
         self,

@@ -9,24 +9,24 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.cli import github
-from reconciler.cli.common import Target
 from reconciler.cli.diagnose import diagnose, show
 from reconciler.cli.interrupt import choose, come_back, command
-from reconciler.cli.loglines import readable
-from reconciler.cli.shown import Shown
+from reconciler.cli.log_lines import readable
+from reconciler.cli.log_position import Shown
+from reconciler.cli.target import Target
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.verdict import RESERVED_BY_US, RunFailed, exit_code
-from reconciler.deployment import Deployment
-from reconciler.errors import Interrupted, ReconcilerError
-from reconciler.run.case import Diagnosis
+from reconciler.core.errors import Interrupted, ReconcilerError
+from reconciler.engine.deployment import Deployment
+from reconciler.run.console_links import log_link, task_link
+from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.job import supervisor
 from reconciler.run.launch import Launch, stop_task
-from reconciler.run.links import log_link, task_link
 from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
-from reconciler.run.record import Run, Runs
 from reconciler.run.results import fetch
 from reconciler.run.retry import Again, Attempt
+from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State
 from reconciler.run.supervise import Supervisor
 

@@ -11,10 +11,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, TextIO
 
-from reconciler.cli.program import program, typed
+from reconciler.cli.os_errors import silence
+from reconciler.cli.program_name import program, typed
 from reconciler.cli.style import codes, coloured
-from reconciler.cli.system import silence
-from reconciler.errors import Interrupted, ReconcilerError, from_aws
+from reconciler.core.errors import Interrupted, ReconcilerError, from_aws
 
 if TYPE_CHECKING:
     from reconciler.cli.log import Log

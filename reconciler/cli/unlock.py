@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from reconciler.cli.common import target
+from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
-from reconciler.facts import check_account
-from reconciler.lock import unlock
+from reconciler.engine.lock import unlock
+from reconciler.lower.account import check_account
 
 
 def run(options: Namespace, terminal: Terminal) -> int:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.cli.failure import INTERRUPTED, LOST_SIGHT, NOT_LAUNCHED, PIPE, WRONG_INPUT, without_run
-from reconciler.errors import ReconcilerError
-from reconciler.run.record import Run
+from reconciler.core.errors import ReconcilerError
 from reconciler.run.retry import Event
+from reconciler.run.run_record import Run
 from reconciler.run.state import State
 
 RESERVED_BY_US = 119  # the task failed with a code that is one of ours

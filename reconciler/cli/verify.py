@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from reconciler import verify
 from reconciler.aws.calls import partition
-from reconciler.cli.common import target
+from reconciler.checks import verify
+from reconciler.checks.findings import State
+from reconciler.checks.verify.live import Live
 from reconciler.cli.findings import as_json, counts, show, summary
+from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
-from reconciler.facts import Facts, check_account
-from reconciler.findings import State
-from reconciler.resource_names import Names
-from reconciler.verify.live import Live
+from reconciler.config.resource_names import Facts, Names
+from reconciler.lower.account import check_account
 
 VERSION = 1  # of the JSON format
 

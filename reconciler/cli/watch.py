@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from reconciler.cli.common import deployment, target
-from reconciler.cli.runs_common import Past
-from reconciler.cli.shown import Shown
+from reconciler.cli.log_position import Shown
+from reconciler.cli.past_runs import Past
 from reconciler.cli.signals import on_interrupt
+from reconciler.cli.target import deployment, target
 from reconciler.cli.task import copy_results, report, say_shown
 from reconciler.cli.task import watch as watch_task
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import exit_code, verdict
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
 from reconciler.run.job import launch_of
-from reconciler.run.record import Runs
+from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 
 

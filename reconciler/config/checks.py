@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from reconciler.config.checks_task import check_task
-from reconciler.config.fargate import check_size
 from reconciler.config.names import OBJECT_KEY
 from reconciler.config.problems import Path, show_path
 from reconciler.config.problems import Problem as Problem
 from reconciler.config.regions import known_regions
 from reconciler.config.schema import Deploy
+from reconciler.config.task_size import check_size
 from reconciler.config.unattended_checks import check_unattended
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from reconciler import git
+from reconciler import version as git
 from reconciler.config.problems import quoted
 
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\})?")

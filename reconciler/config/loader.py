@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler import git
+from reconciler import version as git
 from reconciler.config import environments, explain, fields
 from reconciler.config.base import Section
 from reconciler.config.checks import check, check_files

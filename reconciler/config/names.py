@@ -14,8 +14,8 @@ from pydantic import AfterValidator
 from reconciler.config.base import bad
 from reconciler.config.bucket_names import BUCKET, BUCKET_PATH, OBJECT_KEY
 from reconciler.config.event_names import EMAIL, EXPRESSION, SCHEDULE, SUBSCRIBER, TOPIC, WEBHOOK
-from reconciler.config.fargate import nearest
 from reconciler.config.rule import Rule, like, only, plain
+from reconciler.config.task_size import nearest
 
 __all__ = [
     "ACCESS_KEY",

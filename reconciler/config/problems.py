@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
 
 Path = tuple[str | int, ...]
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from reconciler.config import names
 from reconciler.config.base import Int, Section
 from reconciler.config.rule import Rule, only
-from reconciler.fargate import FARGATE
+from reconciler.core.fargate import FARGATE
 
 
 def _suggest(value: str) -> str:

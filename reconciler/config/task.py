@@ -8,7 +8,7 @@ from pydantic import Field
 
 from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
-from reconciler.config.fargate import Cpu, Memory
+from reconciler.config.task_size import Cpu, Memory
 
 Words = Annotated[tuple[str, ...] | None, AsWritten()]
 Paths = Annotated[tuple[Annotated[str, names.BUCKET_PATH], ...], OneOrMore()]

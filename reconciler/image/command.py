@@ -6,7 +6,7 @@ import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from reconciler.errors import ReconcilerError
+from reconciler.core.errors import ReconcilerError
 
 KEPT_LINES = 200
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler.errors import ReconcilerError
+from reconciler.core.errors import ReconcilerError
 from reconciler.image.command import run, tell, try_run
 from reconciler.image.engine import BuildRequest, Output, PushRequest, no_engine
 from reconciler.image.inputs import snapshot

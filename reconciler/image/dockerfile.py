@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
 from reconciler.image.dockerfile_words import (
     SPACE,
     Budget,

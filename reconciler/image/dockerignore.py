@@ -13,7 +13,7 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
 from reconciler.image.inputs import Inputs
 
 Output = Callable[[str], None]

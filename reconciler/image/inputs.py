@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.errors import PlanDrift, UserError
+from reconciler.core.errors import PlanDrift, UserError
 from reconciler.image.dockerfile import Dockerfile, parse_dockerfile
 from reconciler.image.dockerignore import Ignore, parse_ignore, read_ignore
 

@@ -14,12 +14,12 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
-from reconciler.errors import AwsError, PlanDrift, ReconcilerError
+from reconciler.core.errors import AwsError, PlanDrift, ReconcilerError
+from reconciler.core.spec import AtLeast, Changes, Local, Observed, Spec, Value, touches
 from reconciler.image.base import BASE_TAG, base_here, base_tag, is_newer
 from reconciler.image.engine import BuildRequest, Engine, Login, PushRequest, no_engine
 from reconciler.image.inputs import Inputs, changed_inputs, read_inputs
 from reconciler.image.manifest import get_manifest, put_manifest, record_annotation, record_of
-from reconciler.spec import AtLeast, Changes, Local, Observed, Spec, Value, touches
 
 INPUTS_TAG = "inputs-"
 PUSHED_TAG = "pushed-"  # what an engine pushes under, until the image has its manifest with the record

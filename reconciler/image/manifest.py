@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.errors import AwsError, ReconcilerError
+from reconciler.core.errors import AwsError, ReconcilerError
 
 RECORD = "reconciler.inputs"
 RECORD_BYTES = 200_000  # a registry takes manifests up to 4 MiB; beyond this, folders stand for their files

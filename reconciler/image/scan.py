@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reconciler.aws.calls import Aws
-from reconciler.errors import ReconcilerError
+from reconciler.core.errors import ReconcilerError
 
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED")
 UNDER_WAY = ("IN_PROGRESS", "PENDING")

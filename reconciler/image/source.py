@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler import git
+from reconciler import version as git
 from reconciler.image.base import base_here
 from reconciler.image.inputs import Inputs, read_inputs, shown
 from reconciler.image.kind import Build, ImageSpec

@@ -20,8 +20,9 @@ from pydantic import ValidationError
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
 from reconciler.config.problems import show_path
-from reconciler.deployment import Deployment
-from reconciler.facts import read_facts
+from reconciler.core.plan import Action, Plan, Step
+from reconciler.core.spec import OWNER_TAG, Address
+from reconciler.engine.deployment import Deployment
 from reconciler.image.kind import ImageKind
 from reconciler.importer.found import Finder, Found
 from reconciler.importer.tree import Tree, tree_of
@@ -29,8 +30,7 @@ from reconciler.importer.writer import Variable, write
 from reconciler.kinds import KINDS, ObjectSpec
 from reconciler.kinds.s3_object import checksums
 from reconciler.lower import Names, lower
-from reconciler.plan import Action, Plan, Step
-from reconciler.spec import OWNER_TAG, Address
+from reconciler.lower.account import read_facts
 
 SHORT = 80  # characters of a value in a line about a difference
 

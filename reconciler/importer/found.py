@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.container import Container
-from reconciler.errors import UserError
-from reconciler.inventory import names
+from reconciler.core.container import Container
+from reconciler.core.errors import UserError
+from reconciler.core.spec import Address, Spec
+from reconciler.importer.inventory import names
 from reconciler.kinds import (
     KINDS,
     BucketSpec,
@@ -30,7 +31,6 @@ from reconciler.kinds import (
 )
 from reconciler.lower import EXECUTION_POLICY
 from reconciler.lower.ci import GITHUB
-from reconciler.spec import Address, Spec
 
 LISTED = ("role", "user", "bucket", "repository", "log-group", "security-group", "cluster", "task-definition")
 _KINDS = {kind.spec.kind: kind for kind in KINDS}

@@ -7,12 +7,12 @@ from pathlib import PurePath
 from typing import Any
 
 from reconciler.config.names import DEPLOY
-from reconciler.diff import looks_secret
+from reconciler.core.diff import looks_secret
+from reconciler.core.spec import OWNER_TAG
 from reconciler.importer.found import Found
 from reconciler.importer.writer import Path, Variable
 from reconciler.kinds import PolicySpec, RoleSpec
 from reconciler.lower.ci import GITHUB
-from reconciler.spec import OWNER_TAG
 
 LOG_OPTIONS = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix")
 SUBJECT = f"{GITHUB}:sub"

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from reconciler.aws.calls import Aws
-from reconciler.spec import Changes, Observed, Spec
+from reconciler.core.spec import Changes, Observed, Spec
 
 S = TypeVar("S", bound=Spec)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reconciler.spec import Value
+from reconciler.core.spec import Value
 
 ANY = "-1"  # every protocol, which has no ports
 

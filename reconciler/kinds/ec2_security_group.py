@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws.calls import Aws
+from reconciler.core.spec import OWNER_TAG, Changes, Grants, Immutable, Observed, Spec, touches
 from reconciler.kinds import tags
 from reconciler.kinds.ec2_rules import Rule, permissions, rules
-from reconciler.spec import OWNER_TAG, Changes, Grants, Immutable, Observed, Spec, touches
 
 BATCH = 200  # values that one filter takes
 

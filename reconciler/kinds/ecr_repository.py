@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import Policy, PolicyDocument, policy
+from reconciler.core.canonical import Policy, PolicyDocument, policy
+from reconciler.core.spec import Changes, Grants, Immutable, Observed, Spec, touches
 from reconciler.kinds import tags
-from reconciler.spec import Changes, Grants, Immutable, Observed, Spec, touches
 
 BATCH = 100  # repositories that one call describes
 

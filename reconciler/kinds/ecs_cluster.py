@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import StringSet
+from reconciler.core.canonical import StringSet
+from reconciler.core.spec import Changes, Observed, Spec, touches
 from reconciler.kinds import tags
 from reconciler.kinds.weights import Weight, strategy, weights
-from reconciler.spec import Changes, Observed, Spec, touches
 
 BATCH = 100  # clusters that one call describes
 

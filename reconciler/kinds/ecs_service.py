@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import PlainSerializer
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import StringSet
+from reconciler.core.canonical import StringSet
+from reconciler.core.spec import Changes, Grants, Observed, Ref, Spec, touches
 from reconciler.kinds import tags
 from reconciler.kinds.service_progress import last_failure, primary, progress
 from reconciler.kinds.weights import Weight, strategy, weights
-from reconciler.spec import Changes, Grants, Observed, Ref, Spec, touches
 
 BATCH = 10  # services that one call describes
 FAILED = " (its deployment failed)"  # so that it is a difference, and tried again

@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import StringSet
-from reconciler.container import Container, container, definition, empty
+from reconciler.core.canonical import StringSet
+from reconciler.core.container import Container, container, definition, empty
+from reconciler.core.spec import Changes, Grants, Observed, SecretsByName, Spec, top
 from reconciler.kinds import tags
-from reconciler.spec import Changes, Grants, Observed, SecretsByName, Spec, top
 
 KNOWN = {
     "family", "cpu", "memory", "networkMode", "requiresCompatibilities", "executionRoleArn", "taskRoleArn",

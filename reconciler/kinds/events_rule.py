@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import JsonText
-from reconciler.errors import AwsError
+from reconciler.core.canonical import JsonText
+from reconciler.core.errors import AwsError
+from reconciler.core.spec import Changes, Grants, Observed, Spec, Value, touches
 from reconciler.kinds import tags
-from reconciler.spec import Changes, Grants, Observed, Spec, Value, touches
 
 
 class RuleTarget(Value):

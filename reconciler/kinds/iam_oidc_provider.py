@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import StringSet
+from reconciler.core.canonical import StringSet
+from reconciler.core.spec import AtLeast, Changes, Observed, Spec, touches
 from reconciler.kinds import tags
-from reconciler.spec import AtLeast, Changes, Observed, Spec, touches
 
 
 class OidcProviderSpec(Spec):

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import PolicyDocument, StringSet, policy
-from reconciler.spec import Grants, Holds, Spec
+from reconciler.core.canonical import PolicyDocument, StringSet, policy
+from reconciler.core.spec import Grants, Holds, Spec
 
 Who = Literal["Role", "User"]
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import Policy as Document
-from reconciler.canonical import PolicyDocument, policy
+from reconciler.core.canonical import Policy as Document
+from reconciler.core.canonical import PolicyDocument, policy
+from reconciler.core.spec import Changes, Grants, Immutable, Local, Observed, Spec, touches
 from reconciler.kinds import tags
 from reconciler.kinds.iam_account import read_account
-from reconciler.spec import Changes, Grants, Immutable, Local, Observed, Spec, touches
 
 VERSIONS = 5  # that a policy may have
 

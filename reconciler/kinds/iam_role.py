@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import Policy as Document
-from reconciler.canonical import PolicyDocument, policy
+from reconciler.core.canonical import Policy as Document
+from reconciler.core.canonical import PolicyDocument, policy
+from reconciler.core.spec import Changes, Grants, Observed, Restricts, Spec, touches
 from reconciler.kinds import iam_permissions, tags
 from reconciler.kinds.iam_account import read_account
 from reconciler.kinds.iam_permissions import IdentitySpec
-from reconciler.spec import Changes, Grants, Observed, Restricts, Spec, touches
 
 
 class RoleSpec(IdentitySpec):

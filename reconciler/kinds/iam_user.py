@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import StringSet
+from reconciler.core.canonical import StringSet
+from reconciler.core.spec import Changes, Grants, Local, Observed, Spec, touches
 from reconciler.kinds import iam_permissions, tags
 from reconciler.kinds.iam_account import read_account
 from reconciler.kinds.iam_permissions import IdentitySpec
-from reconciler.spec import Changes, Grants, Local, Observed, Spec, touches
 
 KEY_PARAMETER = "/reconciler/{deploy}/users/{name}/access-key"
 CURRENT = "current"  # stands for the one key whose secret is in `key_parameter`

@@ -1,4 +1,4 @@
-"""Lambda functions whose code is the archive of `reconciler.bundle`, and who may call them."""
+"""Lambda functions whose code is the archive of `reconciler.kinds.function_code`, and who may call them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainSerializer
 
-from reconciler import bundle
 from reconciler.aws.calls import Aws
-from reconciler.canonical import JsonText, StringSet
-from reconciler.errors import Denied
+from reconciler.core.canonical import JsonText, StringSet
+from reconciler.core.errors import Denied
+from reconciler.core.spec import Changes, Grants, Observed, Ref, SecretsByName, Spec, top, touches
+from reconciler.kinds import function_code as bundle
 from reconciler.kinds import tags
 from reconciler.kinds.lambda_invokers import allow, disallow, invoker
-from reconciler.spec import Changes, Grants, Observed, Ref, SecretsByName, Spec, top, touches
 
 # What AWS fills in, and with which it is put right; the log group has the function's name.
 DEFAULTS: dict[str, Any] = {

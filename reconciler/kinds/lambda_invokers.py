@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import json_text
+from reconciler.core.canonical import json_text
 
 ACTION = "lambda:InvokeFunction"
 

@@ -8,8 +8,8 @@ from os.path import commonprefix
 from typing import Any, ClassVar
 
 from reconciler.aws.calls import Aws
+from reconciler.core.spec import Changes, Observed, Spec, touches
 from reconciler.kinds import tags
-from reconciler.spec import Changes, Observed, Spec, touches
 
 PAGE = 50  # groups that one answer has
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import Policy, PolicyDocument, policy
-from reconciler.errors import AwsError, UserError
+from reconciler.core.canonical import Policy, PolicyDocument, policy
+from reconciler.core.errors import AwsError, UserError
+from reconciler.core.spec import Changes, Grants, Immutable, Observed, Restricts, Spec
 from reconciler.kinds import tags
 from reconciler.kinds.s3_lifecycle import Expiry, expiry, rules
-from reconciler.spec import Changes, Grants, Immutable, Observed, Restricts, Spec
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.spec import Value
+from reconciler.core.spec import Value
 
 
 class Expiry(Value):

@@ -16,8 +16,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
-from reconciler.errors import UserError
-from reconciler.spec import OWNER_TAG, Changes, Local, Observed, Spec
+from reconciler.core.errors import UserError
+from reconciler.core.spec import OWNER_TAG, Changes, Local, Observed, Spec
 
 SHA256 = "sha256"  # metadata: the content's checksum
 OWNER = "reconciler-deploy"  # metadata: whose it is; an object's tags would cost a read of their own

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import JsonText
-from reconciler.spec import Changes, Grants, Observed, Spec
+from reconciler.core.canonical import JsonText
+from reconciler.core.spec import Changes, Grants, Observed, Spec
 
 BETWEEN = "; "  # two tags in the description
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws.calls import Aws
-from reconciler.canonical import Policy, PolicyDocument, policy
+from reconciler.core.canonical import Policy, PolicyDocument, policy
+from reconciler.core.spec import Changes, Grants, Observed, Restricts, Spec, touches
 from reconciler.kinds import tags
-from reconciler.spec import Changes, Grants, Observed, Restricts, Spec, touches
 
 SQS = "SSE-SQS"  # encrypted with a key of SQS's own, as every new queue is
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
-from reconciler.diff import looks_secret
+from reconciler.core.diff import looks_secret
+from reconciler.core.spec import Changes, Initial, Observed, SecretsByName, Spec
 from reconciler.kinds import tags
-from reconciler.spec import Changes, Initial, Observed, SecretsByName, Spec
 
 BATCH = 10  # parameters that one call reads
 SECURE = "SecureString"

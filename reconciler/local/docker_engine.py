@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reconciler.aws.calls import Aws
-from reconciler.errors import ReconcilerError, UserError
+from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.image.docker import CommandLineEngine, find_engine
 from reconciler.image.engine import BuildRequest, Engine, Output, PushRequest
 from reconciler.image.manifest import OCI_MANIFEST, READABLE, Manifest, put_manifest

@@ -11,8 +11,8 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 
 from reconciler.local.ecs_services import live_services
 from reconciler.local.ecs_tasks import live_tasks
-from reconciler.local.fargate import check_containers, check_execution_role_given, check_fargate
-from reconciler.local.launch import FARGATE_PROVIDERS
+from reconciler.local.fargate_rules import check_containers, check_execution_role_given, check_fargate
+from reconciler.local.task_request import FARGATE_PROVIDERS
 
 
 class ClusterContainsTasks(ECSException):

@@ -9,10 +9,10 @@ from moto.ecs.exceptions import ECSException, InvalidParameterException
 from moto.ecs.responses import EC2ContainerServiceResponse
 
 from reconciler.local.ecs_tasks import TaskOperations
-from reconciler.local.launch import read_launches
 from reconciler.local.network import check_network
 from reconciler.local.services import Deployment, Service, Services
 from reconciler.local.task import Task
+from reconciler.local.task_request import read_launches
 
 SETTINGS = (
     "taskDefinition", "desiredCount", "launchType", "capacityProviderStrategy", "platformVersion",

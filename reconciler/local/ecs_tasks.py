@@ -14,9 +14,9 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 
 from reconciler.local.agent import Agent
 from reconciler.local.behaviour import Behaviour, quirks_of
-from reconciler.local.launch import needs_gpu, read_launches
 from reconciler.local.network import attach_interface, check_network
 from reconciler.local.task import Launch, Task
+from reconciler.local.task_request import needs_gpu, read_launches
 from reconciler.local.task_run import NO_CAPACITY
 
 MAX_TASKS = 100

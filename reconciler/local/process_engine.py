@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 from reconciler.aws.calls import Aws
-from reconciler.errors import ReconcilerError
+from reconciler.core.errors import ReconcilerError
 from reconciler.image.dockerfile import Start, start_of
 from reconciler.image.engine import BuildRequest, Output, PushRequest
 from reconciler.image.inputs import Inputs, snapshot

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.canonical import policy
 from reconciler.config import Deploy
-from reconciler.container import Container
-from reconciler.facts import Facts
-from reconciler.fargate import FARGATE
-from reconciler.graph import Graph, Node
+from reconciler.config.resource_names import Facts
+from reconciler.config.resource_names import Names as Names
+from reconciler.core.canonical import policy
+from reconciler.core.container import Container
+from reconciler.core.fargate import FARGATE
+from reconciler.core.graph import Graph, Node
+from reconciler.core.spec import PROTECT_TAG, Address, Ref, Spec
 from reconciler.kinds import (
     BucketSpec,
     ClusterSpec,
@@ -32,8 +34,6 @@ from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.parameters import needs, parameters, secret_statements, secrets, variables
 from reconciler.lower.service import launch_types, requirements, service
 from reconciler.permissions.policies import EXECUTION_POLICY as EXECUTION_POLICY
-from reconciler.resource_names import Names as Names
-from reconciler.spec import PROTECT_TAG, Address, Ref, Spec
 
 
 def lower(

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.canonical import policy
+from reconciler.config.resource_names import Names
 from reconciler.config.schema import Ci, Policy
-from reconciler.graph import Node
+from reconciler.core.canonical import policy
+from reconciler.core.graph import Node
+from reconciler.core.spec import Address, Spec
 from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec, UserSpec
 from reconciler.kinds.iam_user import CURRENT, KEY_PARAMETER
 from reconciler.permissions.ci import ci_statements, plan_statements
-from reconciler.resource_names import Names
-from reconciler.spec import Address, Spec
 
 GITHUB = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"

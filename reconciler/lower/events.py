@@ -9,15 +9,15 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reconciler.canonical import policy
+from reconciler.config.resource_names import Names
 from reconciler.config.schema import Notify, Schedule
-from reconciler.graph import Node
+from reconciler.core.canonical import policy
+from reconciler.core.function_settings import LAUNCH
+from reconciler.core.graph import Node
+from reconciler.core.spec import OWNER_TAG, Address
 from reconciler.kinds import QueueSpec, RoleSpec, ScheduleSpec, TopicSpec
 from reconciler.lower.ci import trust
-from reconciler.lower.watcher import watcher
-from reconciler.resource_names import Names
-from reconciler.spec import OWNER_TAG, Address
-from reconciler.watched import LAUNCH
+from reconciler.lower.scheduled_function import watcher
 
 SCHEDULER = "scheduler.amazonaws.com"
 KEPT = 14 * 86400  # seconds for which a launch that failed is kept: as long as SQS keeps anything

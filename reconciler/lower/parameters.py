@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.graph import Node
+from reconciler.config.resource_names import Names
+from reconciler.core.graph import Node
+from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ParameterSpec
-from reconciler.resource_names import Names
-from reconciler.spec import Address, Ref
 
 
 def parameters(names: Names) -> Iterator[Node]:

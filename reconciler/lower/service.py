@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.fargate import FARGATE
-from reconciler.graph import Node
+from reconciler.config.resource_names import Names
+from reconciler.core.fargate import FARGATE
+from reconciler.core.graph import Node
+from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ServiceSpec
 from reconciler.kinds.weights import Weight
-from reconciler.resource_names import Names
-from reconciler.spec import Address, Ref
 
 
 def service(names: Names) -> Iterator[Node]:

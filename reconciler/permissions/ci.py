@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from reconciler.config.resource_names import Names
+from reconciler.core.spec import Spec
 from reconciler.permissions import policies
 from reconciler.permissions.needs import NEEDS
 from reconciler.permissions.parts import APPLY, PARTS, PLAN, RUN
 from reconciler.permissions.policies import Grant
-from reconciler.resource_names import Names
-from reconciler.spec import Spec
 
 WRITTEN = ("image", "object", "task-definition")  # kinds that a push changes
 PARTS_WRITTEN = ("record", "kinds.ecs_task_definition", "kinds.service_progress", "kinds.lambda_function")

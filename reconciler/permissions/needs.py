@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.spec import Address, Changes, top
+from reconciler.core.spec import Address, Changes, top
 
 ANYWHERE = "*"
 

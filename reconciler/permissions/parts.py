@@ -45,8 +45,8 @@ class Part:
     when: Callable[[Deploy], bool] = lambda deploy: True
 
 
-WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.ends")
-RECORDS = ("run.record", "run.results")
+WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.unwatched_ends")
+RECORDS = ("run.run_record", "run.results")
 
 
 def _deadline(deploy: Deploy) -> bool:
@@ -81,16 +81,16 @@ def _key(deploy: Deploy) -> bool:
 
 
 PARTS: tuple[Part, ...] = (
-    Part(("facts",), COMMANDS, ("ec2:DescribeVpcs",), when=lambda deploy: deploy.network.vpc == "default"),
-    Part(("facts",), COMMANDS, ("ec2:DescribeSubnets",), when=lambda deploy: isinstance(deploy.network.subnets, str)),
+    Part(("lower.account",), COMMANDS, ("ec2:DescribeVpcs",), when=lambda deploy: deploy.network.vpc == "default"),
+    Part(("lower.account",), COMMANDS, ("ec2:DescribeSubnets",), when=lambda d: isinstance(d.network.subnets, str)),
     Part(("kinds.ssm_parameter",), COMMANDS, ("ssm:GetParameters",),
          lambda deploy: tuple(f"ssm:parameter{one.name}" for one in deploy.parameters.values())),
-    Part(("given",), COMMANDS, ("ecs:DescribeCapacityProviders",),
+    Part(("lower.existing",), COMMANDS, ("ecs:DescribeCapacityProviders",),
          lambda deploy: tuple(f"ecs:capacity-provider/{name}" for name in deploy.own_providers)),
-    Part(("record",), COMMANDS, ("ssm:GetParametersByPath",), (RECORD,)),
-    Part(("record",), (APPLY, DESTROY), ("ssm:PutParameter", "ssm:DeleteParameter"), (RECORD,)),
+    Part(("engine.ownership_record",), COMMANDS, ("ssm:GetParametersByPath",), (RECORD,)),
+    Part(("engine.ownership_record",), (APPLY, DESTROY), ("ssm:PutParameter", "ssm:DeleteParameter"), (RECORD,)),
     Part(
-        ("lock",), (APPLY, RUN, DESTROY), ("ssm:GetParametersByPath", "ssm:PutParameter", "ssm:DeleteParameter"),
+        ("engine.lock",), (APPLY, RUN, DESTROY), ("ssm:GetParametersByPath", "ssm:PutParameter", "ssm:DeleteParameter"),
         (LOCK,),
     ),
     Part(("kinds.ecs_task_definition",), (APPLY,), ("iam:PassRole",), ROLES, passed_to("ecs-tasks")),
@@ -126,13 +126,13 @@ PARTS: tuple[Part, ...] = (
     Part(("run.webhook",), LAUNCHES, ("ssm:GetParameter",), ("{webhook}",), when=lambda d: ":ssm:" in webhook(d)),
     Part(("run.webhook",), LAUNCHES, ("secretsmanager:GetSecretValue",), ("{webhook}",),
          when=lambda deploy: ":secretsmanager:" in webhook(deploy)),
-    Part(("verify.network",), (VERIFY,),
+    Part(("checks.verify.network",), (VERIFY,),
          ("ec2:DescribeSubnets", "ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints")),
     Part(("kinds.iam_policy",), (VERIFY,), ("iam:GetPolicy", "iam:GetPolicyVersion"), ("{execution_policy}",)),
-    Part(("verify.image",), (VERIFY,), ("ecr:DescribeImages",), ("ecr:repository/{repository}",)),
-    Part(("verify.things",), (VERIFY,), ("servicequotas:GetServiceQuota",), ("servicequotas:fargate/*",)),
-    Part(("verify.things",), (VERIFY,), ("ssm:DescribeParameters",), when=lambda deploy: ":ssm:" in _secrets(deploy)),
-    Part(("verify.things",), (VERIFY,), ("secretsmanager:DescribeSecret",), lambda deploy: tuple(
+    Part(("checks.verify.image",), (VERIFY,), ("ecr:DescribeImages",), ("ecr:repository/{repository}",)),
+    Part(("checks.verify.things",), (VERIFY,), ("servicequotas:GetServiceQuota",), ("servicequotas:fargate/*",)),
+    Part(("checks.verify.things",), (VERIFY,), ("ssm:DescribeParameters",), when=lambda d: ":ssm:" in _secrets(d)),
+    Part(("checks.verify.things",), (VERIFY,), ("secretsmanager:DescribeSecret",), lambda deploy: tuple(
         ":".join(arn.split(":")[:7]) for arn in deploy.task.secrets.values() if ":secretsmanager:" in arn)),
     # S3 uses the bucket's key on behalf of whoever writes and reads.
     Part((), LAUNCHES, ("kms:GenerateDataKey", "kms:Decrypt"), ("{kms_key}",),
@@ -142,9 +142,9 @@ PARTS: tuple[Part, ...] = (
 # Other commands, which read more than one deploy has.
 OTHERS: tuple[Part, ...] = (
     Part(("cli.cost",), (), ("ecr:DescribeImages",)),
-    Part(("missing",), (), ("s3:GetObject",)),  # whether a run's record may be read
+    Part(("engine.missing_permissions",), (), ("s3:GetObject",)),  # whether a run's record may be read
     Part(
-        ("inventory", "recover", "importer.found", "importer"), (),
+        ("importer.inventory", "importer.recover", "importer.found", "importer"), (),
         (
             "iam:ListOpenIDConnectProviders", "iam:ListOpenIDConnectProviderTags", "iam:ListPolicies",
             "iam:ListPolicyTags", "iam:ListRoles", "iam:ListRoleTags", "iam:ListUsers", "iam:ListUserTags",

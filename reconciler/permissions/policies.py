@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from reconciler.keys import RUNS, schedule_prefix
+from reconciler.config.resource_names import Names
+from reconciler.core.run_paths import RUNS, schedule_prefix
+from reconciler.core.spec import OWNER_TAG, Spec
 from reconciler.permissions.needs import ANYWHERE, NEEDS, ONLY_ANYWHERE, Needs, arn, templates
 from reconciler.permissions.parts import APPLY, COMMANDS, DESTROY, PARTS, PLAN, VERIFY, Condition, Part, webhook
-from reconciler.resource_names import Names
-from reconciler.spec import OWNER_TAG, Spec
 
 LIMIT = 6144  # characters of a managed policy; IAM doesn't count white space
 EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"

@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterable, Mapping
 
 from reconciler.aws.calls import Aws
-from reconciler.errors import AwsError, MissingPermissions
-from reconciler.keys import RUNS
+from reconciler.config.resource_names import Names
+from reconciler.core.errors import AwsError, MissingPermissions
+from reconciler.core.plan import Action, Plan, Step
+from reconciler.core.run_paths import RUNS
 from reconciler.permissions.needs import ANYWHERE, NEEDS, arn, for_changes, statements, templates
-from reconciler.plan import Action, Plan, Step
-from reconciler.resource_names import Names
 
 PRINCIPAL = re.compile(r"^arn:([\w-]+):(iam|sts)::(\d{12}):(user|role|assumed-role)/(.+)$")
 PASSED_TO = {"ContextKeyName": "iam:PassedToService", "ContextKeyValues": ["ecs-tasks.amazonaws.com"],

@@ -6,7 +6,7 @@ does, the cause is said to be unknown, with what there is.
 
 from __future__ import annotations
 
-from reconciler.run.case import Case, Diagnosis
+from reconciler.run.diagnosis import Case, Diagnosis
 from reconciler.run.explain_end import END
 from reconciler.run.explain_start import START
 

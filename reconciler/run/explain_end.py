@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from reconciler.fargate import next_size
-from reconciler.run.case import TRACEBACK, Case, Diagnosis, Rule, find, no_route, said
+from reconciler.core.fargate import next_size
+from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, find, no_route, said
 from reconciler.run.retry import Event
 
 UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0**2}  # in MiB

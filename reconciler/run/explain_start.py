@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reconciler.run.case import Case, Diagnosis, Rule, find, no_route, said
+from reconciler.run.diagnosis import Case, Diagnosis, Rule, find, no_route, said
 from reconciler.run.retry import Event
 
 NO_ANSWER = r"timeout|timed out|deadline exceeded|dial tcp|no route|connection refused"

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.container import Container
+from reconciler.core.container import Container
+from reconciler.core.spec import Ref
 from reconciler.kinds import ObjectSpec, TaskDefinitionSpec
-from reconciler.spec import Ref
 
 NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 

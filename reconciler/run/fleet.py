@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
-from reconciler.run.judge import OVERDUE, Verdict, judge
 from reconciler.run.launch import Launch, start, stop_task
-from reconciler.run.record import Run
 from reconciler.run.retry import Event
+from reconciler.run.run_record import Run
 from reconciler.run.supervise import Supervisor
+from reconciler.run.verdict import OVERDUE, Verdict, judge
 from reconciler.run.watch import AT_ONCE, MISSING, describe
 
 TICK = 0.5  # seconds between looks

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from reconciler.config.service import on_ec2
-from reconciler.deployment import Deployment
+from reconciler.core.prices import task_cost
+from reconciler.core.spec import Address
+from reconciler.engine.deployment import Deployment
 from reconciler.kinds import TaskDefinitionSpec
-from reconciler.prices import task_cost
 from reconciler.run.deadline import Deadline
 from reconciler.run.fingerprint import fingerprint, run_inputs
 from reconciler.run.launch import Launch
 from reconciler.run.overrides import Overrides
-from reconciler.run.record import Run, Runs
+from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State
 from reconciler.run.supervise import Supervisor
-from reconciler.spec import Address
 
 NONE = Overrides()
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.errors import AwsError, ReconcilerError
-from reconciler.keys import output_prefix
+from reconciler.core.errors import AwsError, ReconcilerError
+from reconciler.core.run_paths import output_prefix
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import Overrides
-from reconciler.run.record import Run, Runs
 from reconciler.run.retry import NO_ROOM, Attempt, Event
+from reconciler.run.run_record import Run, Runs
 from reconciler.run.run_task import STATUSES, container, run_task, why_none
 from reconciler.run.state import State
 

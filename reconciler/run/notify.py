@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 from reconciler.aws.calls import Aws
 from reconciler.config.schema import Notify
-from reconciler.errors import AwsError, ReconcilerError
-from reconciler.keys import told_key
+from reconciler.core.errors import AwsError, ReconcilerError
+from reconciler.core.run_paths import told_key
 from reconciler.lower import Names
-from reconciler.run.case import Diagnosis
+from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.message import Ended, Message, of_ended
-from reconciler.run.record import Run
+from reconciler.run.run_record import Run
 from reconciler.run.state import State
 from reconciler.run.webhook import post, read_url
 

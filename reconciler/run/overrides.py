@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from reconciler.config.fargate import check_size
-from reconciler.errors import UserError
-from reconciler.fargate import SIZES
+from reconciler.config.task_size import check_size
+from reconciler.core.errors import UserError
+from reconciler.core.fargate import SIZES
 
 OURS = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -49,7 +49,7 @@ def parse(env: Sequence[str], cpu: str, memory: str, command: Sequence[str] | No
     """From the words of the command line. size: CPU units and MiB of the file. Raises UserError."""
     from pydantic import TypeAdapter, ValidationError
 
-    from reconciler.config.fargate import Cpu, Memory
+    from reconciler.config.task_size import Cpu, Memory
 
     environment = {}
     for text in env:

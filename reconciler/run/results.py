@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from reconciler.aws.calls import Aws
-from reconciler.keys import output_prefix
-from reconciler.run.record import Run, Runs
+from reconciler.core.run_paths import output_prefix
+from reconciler.run.run_record import Run, Runs
 
 
 def fetch(aws: Aws, runs: Runs, run: Run, folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from reconciler.watched import Retry
+from reconciler.core.function_settings import Retry
 
 LONGEST = 300.0  # seconds of a pause
 

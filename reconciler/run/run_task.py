@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.fargate import FARGATE
+from reconciler.core.fargate import FARGATE
 from reconciler.run.retry import Attempt
 
 STATUSES = ("RUNNING", "STOPPED")  # ListTasks asks for one at a time

@@ -7,9 +7,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.keys import SCHEDULED, schedule_prefix
-from reconciler.run.judge import OVERDUE
+from reconciler.core.run_paths import SCHEDULED, schedule_prefix
 from reconciler.run.retry import Attempt
+from reconciler.run.verdict import OVERDUE
 
 SLACK = 60.0  # seconds for the start: max_duration counts from when the program runs
 NOT_YET = "not-launched-yet"

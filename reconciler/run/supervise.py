@@ -11,14 +11,14 @@ from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
 from reconciler.config.schema import Run as Rules
-from reconciler.run.judge import Verdict
+from reconciler.core.function_settings import Retry
 from reconciler.run.launch import Launch, start, stop_task
 from reconciler.run.logs import TaskLog
-from reconciler.run.record import Run, Runs
 from reconciler.run.retry import Again, Attempt, Event, again, spent
+from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State, state_after
+from reconciler.run.verdict import Verdict
 from reconciler.run.watch import Silent, Watch, Watcher
-from reconciler.watched import Retry
 
 
 class Screen(Watcher, Protocol):

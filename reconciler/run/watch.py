@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
-from reconciler.errors import Denied, Unreachable
-from reconciler.run.judge import OVERDUE, Verdict, judge
+from reconciler.core.errors import Denied, Unreachable
 from reconciler.run.logs import TaskLog
 from reconciler.run.retry import Event
+from reconciler.run.verdict import OVERDUE, Verdict, judge
 
 POLL = 0.1  # seconds between looks while something changes, growing to
 SLOW = 0.4

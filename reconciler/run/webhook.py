@@ -5,8 +5,8 @@ from __future__ import annotations
 import tenacity
 
 from reconciler.aws.calls import Aws
-from reconciler.clock import Clock
-from reconciler.run.hook import PAUSE, TRIES, TryAgain, question, send, url_in
+from reconciler.core.clock import Clock
+from reconciler.run.webhook_request import PAUSE, TRIES, TryAgain, question, send, url_in
 
 
 def read_url(aws: Aws, source: str) -> str:

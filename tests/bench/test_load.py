@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from tests.bench.test_requests import project as project
+from tests.engine.project import Project
 from tests.lab_client import ROOT, LabHandle
-from tests.planfile.project import Project
 
 ROW, ONCE, COMMANDS, GROWTH = 10, 10, 2, 60.0  # MB that fragments of the heap may take
 

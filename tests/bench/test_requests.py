@@ -18,8 +18,8 @@ import pytest
 from bench.subjects import deploy_file
 from reconciler.aws.clients import Clients, method_of, new_session
 from reconciler.aws.service_models import SERVICES
+from tests.engine.project import Project, use
 from tests.lab_client import ROOT, LabHandle
-from tests.planfile.project import Project, use
 
 GOLDEN = Path(__file__).with_name("requests.json")
 COMMANDS = {

@@ -10,8 +10,8 @@ import pytest
 
 from bench.subjects import deploy_file
 from tests.bench.test_requests import project as project
+from tests.engine.project import Project
 from tests.lab_client import LabHandle
-from tests.planfile.project import Project
 
 ROLE = "aig130-p2-ecs-task-role"
 DETAILS = ("GetAccountAuthorizationDetails", "ListRoles")

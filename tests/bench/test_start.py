@@ -16,7 +16,7 @@ AWS = {
     "botocore",
     "moto",
     "reconciler.aws.calls",
-    "reconciler.deployment",
+    "reconciler.engine.deployment",
     "reconciler.kinds",
     "reconciler.run",
 }

@@ -17,9 +17,9 @@ from reconciler.cli import json_formats, publish
 from reconciler.cli.completion import described
 from reconciler.local import stop
 from tests.cli.conftest import DEPLOY, DOCKERFILE, PROGRAM, Project
+from tests.engine.project import DEPLOY as LAB_DEPLOY
+from tests.engine.project import use
 from tests.lab_client import LabHandle
-from tests.planfile.project import DEPLOY as LAB_DEPLOY
-from tests.planfile.project import use
 
 OWN = {"plan": ("reconciler.cli", "plan.schema.json"), "show": ("reconciler.config", "deploy.schema.json")}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reconciler.cli import markdown
-from reconciler.errors import UserError
-from reconciler.run.record import Run
+from reconciler.core.errors import UserError
 from reconciler.run.retry import Attempt, Event
+from reconciler.run.run_record import Run
 from reconciler.run.state import State
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.main import main
-from reconciler.cli.program import program, typed
-from reconciler.cli.system import excuse
+from reconciler.cli.os_errors import excuse
+from reconciler.cli.program_name import program, typed
 
 ROOT = Path(__file__).parents[2]
 FULL = Path("/dev/full")

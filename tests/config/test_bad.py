@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.config import ConfigErrors, load
 from reconciler.config.expand import looks_secret
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
 from tests.config.cases import Case, cases, message
 
 CASES = cases()

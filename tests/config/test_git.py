@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import git
+from reconciler import version as git
 from reconciler.image.source import work_tree
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from reconciler.config import ConfigErrors, Deploy, load, show
 from reconciler.config import fields as schema_fields
 from reconciler.config.names import RETENTION_DAYS
-from reconciler.fargate import SIZES
+from reconciler.core.fargate import SIZES
 
 ENVIRON = {"NAME": "ok", "EMPTY": "", "API_TOKEN": "s3cr3t-value", "ODD": "a: [b\n'\"#${x}"}
 

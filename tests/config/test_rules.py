@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.config import names
-from reconciler.config.fargate import check_size, nearest
 from reconciler.config.rule import Rule
-from reconciler.fargate import SIZES
+from reconciler.config.task_size import check_size, nearest
+from reconciler.core.fargate import SIZES
 
 GOOD = {
     "DEPLOY": ["ab", "aig130-p2", "a" * 40],

@@ -180,11 +180,11 @@ def main() -> int:
 
     started, total, unexplained = time.monotonic(), 0, 0
     for module in options.modules:
-        path = ROOT / "reconciler" / f"{module}.py"
+        path = ROOT / "reconciler" / "core" / f"{module}.py"
         lines = path.read_text().splitlines()
         found = list(mutants(ast.parse(path.read_text())))
         with ThreadPoolExecutor(options.jobs) as pool:
-            alive = list(pool.map(lambda one: survives(f"reconciler.{module}", one[2]), found))  # noqa: B023
+            alive = list(pool.map(lambda one: survives(f"reconciler.core.{module}", one[2]), found))  # noqa: B023
         total += len(found)
         for (line, what, _), survived in zip(found, alive, strict=True):
             if survived:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from reconciler.graph import Node
-from reconciler.plan import DEFAULT, Options, Plan, Step, make_plan, plan_destroy
-from reconciler.spec import OWNER_TAG, Address, Observed, Spec
+from reconciler.core.graph import Node
+from reconciler.core.plan import DEFAULT, Options, Plan, Step, make_plan, plan_destroy
+from reconciler.core.spec import OWNER_TAG, Address, Observed, Spec
 from tests.core.things import ME, OWNED, Box, Content, graph
 
 A, B = Address("thing", "a"), Address("thing", "b")

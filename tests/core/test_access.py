@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.access import Sense, sense_of, widens
-from reconciler.canonical import policy
-from reconciler.diff import diff
-from reconciler.spec import Conditions, Grants, Immutable, Neutral, Restricts
+from reconciler.core.access import Sense, sense_of, widens
+from reconciler.core.canonical import policy
+from reconciler.core.diff import diff
+from reconciler.core.spec import Conditions, Grants, Immutable, Neutral, Restricts
 from tests.core.things import thing
 
 N, M, L, LO, MO = Sense.NONE, Sense.MORE, Sense.LESS, Sense.LESS_OR_OTHER, Sense.MORE_OR_OTHER

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from reconciler.canonical import Caseless, Policy, Statement, caseless, json_text, policy, strings
+from reconciler.core.canonical import Caseless, Policy, Statement, caseless, json_text, policy, strings
 
 
 def document(version: str | None = "2012-10-17", **parts: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.container import Container, container, definition, empty
-from reconciler.spec import Address, Ref
+from reconciler.core.container import Container, container, definition, empty
+from reconciler.core.spec import Address, Ref
 
 
 def made(**parts: Any) -> Container:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.canonical import policy
-from reconciler.diff import MASK, diff, looks_secret, whole
-from reconciler.spec import Address, Change, Ref
+from reconciler.core.canonical import policy
+from reconciler.core.diff import MASK, diff, looks_secret, whole
+from reconciler.core.spec import Address, Change, Ref
 from tests.core.things import OWNED, Loose, Part, Thing, thing
 
 REF = Ref(Address("image", "repo"), "uri")

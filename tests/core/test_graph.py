@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.graph import Graph, Node, references, resolve
-from reconciler.spec import Address, Ref
+from reconciler.core.graph import Graph, Node, references, resolve
+from reconciler.core.spec import Address, Ref
 from tests.core.things import Box, Content, Part, graph, thing
 
 

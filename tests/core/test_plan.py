@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.graph import Node
-from reconciler.plan import DEFAULT, Action, Options, deletions, ours, owned
-from reconciler.spec import Change, Ref, Spec
+from reconciler.core.graph import Node
+from reconciler.core.plan import DEFAULT, Action, Options, deletions, ours, owned
+from reconciler.core.spec import Change, Ref, Spec
 from tests.core.plans import ADOPT, BOX, DATA, INSIDE, OTHERS, PRUNE, A, B, only, plan
 from tests.core.things import ME, OWNED, Box, Content, Thing, graph, seen, there, thing
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.graph import Node
-from reconciler.plan import Options
-from reconciler.spec import Address
+from reconciler.core.graph import Node
+from reconciler.core.plan import Options
+from reconciler.core.spec import Address
 from tests.core.plans import BOX, DATA, INSIDE, OTHERS, A, destroy, only, plan
 from tests.core.things import OWNED, Box, Content, Thing, there, thing
 

@@ -6,8 +6,8 @@ from types import ModuleType
 import pytest
 from pydantic import ValidationError
 
-from reconciler import diff, graph, plan, spec
-from reconciler.spec import Address, Change, Observed, Ref, Spec, top, touches
+from reconciler.core import diff, graph, plan, spec
+from reconciler.core.spec import Address, Change, Observed, Ref, Spec, top, touches
 from tests.core.things import Thing, thing
 
 

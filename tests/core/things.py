@@ -6,9 +6,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from reconciler.canonical import Policy, PolicyDocument, StringSet
-from reconciler.graph import Graph, Node
-from reconciler.spec import (
+from reconciler.core.canonical import Policy, PolicyDocument, StringSet
+from reconciler.core.graph import Graph, Node
+from reconciler.core.spec import (
     OWNER_TAG,
     Address,
     AtLeast,

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from reconciler.cli.arguments import parser
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
 from reconciler.local import ensure_running, stop
 from tests.docs.console import Console, environment, normal, same
 from tests.docs.pages import NOT_RUN, PAGES, ROOT, Block, anchors, blocks, exchanges, links, mentions, slug

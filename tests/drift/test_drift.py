@@ -14,9 +14,9 @@ import pytest
 
 from tests.drift.cases import Drift, drifts
 from tests.drift.changes import SECTIONS, USER
+from tests.engine.project import Project, Result
 from tests.guide_project import guide_project
 from tests.lab_client import LabHandle
-from tests.planfile.project import Project, Result
 
 DRIFTS = list(drifts())
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from reconciler import bundle
-from reconciler.plan import Action
-from reconciler.spec import OWNER_TAG, Address
+from reconciler.core.plan import Action
+from reconciler.core.spec import OWNER_TAG, Address
+from reconciler.kinds import function_code as bundle
 from tests.drift.changes import trust
 from tests.faults.small import Small
 from tests.faults.test_function import NAME, ROLE, small

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.aws.clients import TRANSFER, Clients, new_session
-from reconciler.errors import Interrupted
+from reconciler.core.errors import Interrupted
 from tests.lab_client import REGION, LabHandle, SkippingClock
 
 SERVICES = ("sts", "iam", "s3", "ecr", "ecs", "logs", "ec2", "ssm")
@@ -159,7 +159,7 @@ def _child(lab: LabHandle, folder: Path, arguments: Sequence[str], output: Path,
         os.environ.clear()
         os.environ.update(environment)
         sys.argv = ["__main__.py", *arguments]  # as `python -m reconciler` has it
-        from reconciler.cli import common
+        from reconciler.cli import target as common
         from reconciler.cli.main import main
 
         _use_made_clients()

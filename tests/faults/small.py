@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from reconciler.aws.calls import Aws, Waiting
-from reconciler.execute import Outcome, execute
-from reconciler.graph import Graph, Node
+from reconciler.core.graph import Graph, Node
+from reconciler.core.plan import Plan, make_plan, plan_destroy
+from reconciler.core.spec import Address, Observed
+from reconciler.engine.execute import Outcome, execute
 from reconciler.kinds import KINDS, AnyKind
-from reconciler.plan import Plan, make_plan, plan_destroy
-from reconciler.spec import Address, Observed
 from tests.faults.world import Quiet
 from tests.lab_client import LabHandle, SkippingClock
 

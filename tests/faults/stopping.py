@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from reconciler.holder import TTL
+from reconciler.engine.lock_holder import TTL
 from tests.faults import forked
 from tests.faults.account import account
 from tests.lab_client import LabHandle

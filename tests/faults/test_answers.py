@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.aws.foreign import speaks
-from reconciler.errors import Denied, Unreachable
+from reconciler.core.errors import Denied, Unreachable
 from tests.faults.world import World, differs
 from tests.lab_client import LabHandle
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import AwsError, ReconcilerError
+from reconciler.core.errors import AwsError, ReconcilerError
 from tests.faults.case import Case
 from tests.faults.cases import CASES
 from tests.faults.changes import CHANGES

@@ -13,10 +13,10 @@ import pytest
 from reconciler.aws import clients
 from reconciler.aws.calls import Aws, Waiting
 from reconciler.aws.foreign import HINT, HINT_TLS, Foreign, refuse
-from reconciler.cli.common import Patience
+from reconciler.checks.doctor import Once
+from reconciler.cli.target import Patience
 from reconciler.cli.terminal import Terminal
-from reconciler.doctor import Once
-from reconciler.errors import Unreachable
+from reconciler.core.errors import Unreachable
 
 PAGE = b"<html><head><title>x</title><style>p {}</style></head><body><h1>Access blocked\x1b[2J</h1> <p>by us</p></body>"
 SAYS = "(Access blocked [2J by us)"

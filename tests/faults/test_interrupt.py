@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.holder import TTL
+from reconciler.engine.lock_holder import TTL
 from tests.faults import forked
 from tests.faults.account import account
 from tests.faults.case import EVER, error

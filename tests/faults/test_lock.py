@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import lock as locks
 from reconciler.aws.calls import Aws
-from reconciler.errors import Locked
-from reconciler.holder import TTL, Holder
-from reconciler.lock import Lock, current_holder, unlock
+from reconciler.core.errors import Locked
+from reconciler.engine import lock as locks
+from reconciler.engine.lock import Lock, current_holder, unlock
+from reconciler.engine.lock_holder import TTL, Holder
 from tests.lab_client import ROOT, LabHandle, SkippingClock, until
 
 PATH = "/reconciler/demo/lock"
@@ -233,7 +233,7 @@ PROCESS = """
 import sys
 from pathlib import Path
 from reconciler.aws.calls import Aws
-from reconciler.lock import Lock
+from reconciler.engine.lock import Lock
 from tests.lab_client import SkippingClock
 counter = Path(sys.argv[1])
 for _ in range(8):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.aws.calls import READS
-from reconciler.errors import Denied, MissingPermissions, ReconcilerError
+from reconciler.core.errors import Denied, MissingPermissions, ReconcilerError
 from tests.faults.case import error
 from tests.faults.test_permissions import IS_ME, USER, simulate
 from tests.faults.world import World

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.aws.clients import CONNECTIONS
 from reconciler.aws.pace import FIRST, LEAST, LESS, Pace
-from reconciler.clock import SystemClock
+from reconciler.core.clock import SystemClock
 from tests.lab_client import LabHandle, SkippingClock
 
 

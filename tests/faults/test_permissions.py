@@ -9,12 +9,12 @@ import pytest
 
 from reconciler.aws.calls import READS
 from reconciler.aws.iam_actions import action_of
-from reconciler.errors import MissingPermissions
+from reconciler.core.errors import MissingPermissions
+from reconciler.core.plan import Options, Plan
 from reconciler.kinds import KINDS
 from reconciler.permissions import needs
 from reconciler.permissions.needs import statements
 from reconciler.permissions.preflight import check, of_plan, principal
-from reconciler.plan import Options, Plan
 from tests.faults.case import error
 from tests.faults.changes import CHANGES
 from tests.faults.world import World

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from reconciler.act import Actor
 from reconciler.aws.calls import Aws, Waiting
-from reconciler.errors import NotSettled
+from reconciler.core.errors import NotSettled
+from reconciler.core.spec import Changes, Observed, Spec
+from reconciler.engine.act import Actor
 from reconciler.kinds.ecs_service import ServiceSpec
-from reconciler.spec import Changes, Observed, Spec
 from tests.lab_client import SkippingClock
 
 OLD, NEW = ServiceSpec(name="c/s", task_definition="td:1"), ServiceSpec(name="c/s", task_definition="td:2")

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from reconciler.aws.calls import Aws, Waiting
 from reconciler.config import load
-from reconciler.deployment import Deployment, prepare
-from reconciler.errors import ReconcilerError
-from reconciler.execute import Outcome, execute
+from reconciler.core.errors import ReconcilerError
+from reconciler.core.plan import Action, Options, Plan, Step
+from reconciler.core.spec import Address
+from reconciler.engine.deployment import Deployment, prepare
+from reconciler.engine.execute import Outcome, execute
+from reconciler.engine.ownership_record import write_record
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import Object
-from reconciler.plan import Action, Options, Plan, Step
-from reconciler.record import write_record
-from reconciler.spec import Address
 from tests.lab_client import LabHandle, SkippingClock
 
 DEPLOY = """\

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.diff import diff
+from reconciler.core.diff import diff
 from reconciler.image.base import base_here, base_tag, is_newer
 from reconciler.image.kind import ImageKind
 from reconciler.image.source import image_spec

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.diff import diff
-from reconciler.errors import ReconcilerError
+from reconciler.core.diff import diff
+from reconciler.core.errors import ReconcilerError
 from reconciler.image.base import base_tag
 from reconciler.image.kind import ImageKind, ImageSpec, changed_files
 from reconciler.image.source import image_spec

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
 from reconciler.image.dockerfile import form, parse_dockerfile, start_of
 from tests.work import assert_linear, processor
 

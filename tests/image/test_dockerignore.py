@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import UserError
+from reconciler.core.errors import UserError
 from reconciler.image.dockerignore import parse_ignore, read_ignore
 from tests.work import assert_linear, processor
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import PlanDrift, UserError
+from reconciler.core.errors import PlanDrift, UserError
 from reconciler.image.inputs import changed_inputs, read_inputs, snapshot
 from reconciler.image.manifest import record_annotation
 from tests.image.conftest import copy

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.diff import diff
-from reconciler.errors import PlanDrift, UserError
+from reconciler.core.diff import diff
+from reconciler.core.errors import PlanDrift, UserError
+from reconciler.core.spec import Observed
 from reconciler.image.kind import ImageKind, ImageSpec, changed_files
 from reconciler.image.source import image_spec
 from reconciler.local.process_engine import ProcessEngine
-from reconciler.spec import Observed
 from tests.image.conftest import images
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import ReconcilerError
+from reconciler.core.errors import ReconcilerError
 from reconciler.image.docker import CommandLineEngine, all_engines, find_engine
 from reconciler.image.engine import Login, PushRequest
 from reconciler.image.login import logged_in

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.errors import ReconcilerError
+from reconciler.core.errors import ReconcilerError
 from reconciler.image.scan import PAUSE_SECONDS, check, look
 from tests.lab_client import LabHandle, SkippingClock
 

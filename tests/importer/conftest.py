@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.project import Project, use
+from tests.engine.project import project as project
 from tests.importer import guide
 from tests.lab_client import LabHandle
-from tests.planfile.project import Project, use
-from tests.planfile.project import project as project
 
 
 def _make(lab: LabHandle) -> LabHandle:

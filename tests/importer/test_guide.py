@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.config import load
+from tests.engine.project import Project
 from tests.importer import guide
-from tests.planfile.project import Project
 
 
 def test_its_plan_shows_no_differences(read_only: Project) -> None:

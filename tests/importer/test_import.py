@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.engine.project import DEPLOY, Project
 from tests.importer import guide
-from tests.planfile.project import DEPLOY, Project
 
 Client = Callable[[str], Any]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.lock import Lock
-from reconciler.record import read_record, write_record
-from reconciler.spec import Address
-from tests.planfile.project import DEPLOY, Project
+from reconciler.core.spec import Address
+from reconciler.engine.lock import Lock
+from reconciler.engine.ownership_record import read_record, write_record
+from tests.engine.project import DEPLOY, Project
 
 GITHUB = "github: {repository: o/n}"
 TWO = DEPLOY.replace("data: prices.csv", "data: [prices.csv, more.csv]").replace("user: {}", "user: {}, " + GITHUB)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.canonical import policy
+from reconciler.core.canonical import policy
+from reconciler.core.spec import OWNER_TAG, Spec
 from reconciler.kinds import AnyKind
-from reconciler.spec import OWNER_TAG, Spec
 from tests.lab_client import ACCOUNT, REGION, LabHandle
 
 TAGS = {OWNER_TAG: "sample", "team": "one"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from reconciler.container import Container
+from reconciler.core.container import Container
 from reconciler.kinds.ec2_rules import EVERYWHERE, Rule
 from reconciler.kinds.weights import Weight
 from tests.kinds.sample import OTHER_TAGS, TAGS, trust

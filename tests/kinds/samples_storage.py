@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reconciler.canonical import policy
+from reconciler.core.canonical import policy
 from reconciler.image.kind import ImageKind
 from reconciler.image.source import image_spec
 from reconciler.kinds.s3_bucket import BLOCKS

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.diff import diff
+from reconciler.core.diff import diff
+from reconciler.core.spec import Immutable, Initial, Local, Observed, Spec, top
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import KINDS
-from reconciler.spec import Immutable, Initial, Local, Observed, Spec, top
 from tests.kinds.sample import Sample
 from tests.kinds.samples import SAMPLES, sample
 from tests.lab_client import LabHandle

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.diff import diff
+from reconciler.core.diff import diff
+from reconciler.core.spec import OWNER_TAG
 from reconciler.kinds import Object, ObjectSpec
 from reconciler.kinds.s3_object import PART, checksums
-from reconciler.spec import OWNER_TAG
 from tests.lab_client import LabHandle
 
 BUCKET = "content-of-objects"

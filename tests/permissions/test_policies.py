@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 
+from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
-from reconciler.facts import Facts
 from reconciler.kinds import KINDS, ObjectSpec
+from reconciler.lower.from_file import resources
 from reconciler.permissions import policies
 from reconciler.permissions.needs import ANYWHERE, NEEDS, ONLY_ANYWHERE
 from reconciler.permissions.parts import COMMANDS, OPTIONAL, OTHERS, PARTS, VERIFY
 from reconciler.permissions.policies import Grant
-from reconciler.resource_names import Names
-from reconciler.wanted import resources
-from tests.planfile.project import Project
-from tests.planfile.project import project as project
+from tests.engine.project import Project
+from tests.engine.project import project as project
 
 KEY = "arn:aws:kms:us-east-1:123456789012:alias/mine"
 EVERYTHING = {

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.run.case import Case
-from reconciler.run.record import Run
+from reconciler.run.diagnosis import Case
 from reconciler.run.retry import Attempt, Event
+from reconciler.run.run_record import Run
 from reconciler.run.state import State
 
 

@@ -12,13 +12,13 @@ import boto3
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.cli.common import Target
+from reconciler.cli.target import Target
 from reconciler.cli.task import Screen
 from reconciler.cli.terminal import Terminal
 from reconciler.config.schema import Deploy
 from reconciler.run.logs import TaskLog
-from reconciler.run.record import Runs
 from reconciler.run.retry import Event
+from reconciler.run.run_record import Runs
 from reconciler.run.supervise import Supervisor
 from reconciler.run.watch import Watch
 from tests.local_fixtures import REGION, EmbeddedAws

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import prices
 from reconciler.cli.cost import a_month
 from reconciler.config import Deploy, load
-from reconciler.cost import Amounts, in_a_line, month_lines, run_lines, total
+from reconciler.core import prices
+from reconciler.run.cost import Amounts, in_a_line, month_lines, run_lines, total
 from tests.cli.conftest import Project
 from tests.cli.conftest import project as project
 from tests.cli.test_json import holds

@@ -6,13 +6,13 @@ import json
 import re
 from typing import Any
 
+from reconciler.config.resource_names import Facts
 from reconciler.config.schema import Deploy
-from reconciler.facts import Facts
-from reconciler.keys import schedule_prefix
+from reconciler.core.run_paths import schedule_prefix
+from reconciler.core.spec import Address
 from reconciler.kinds import PolicySpec, RoleSpec
 from reconciler.lower import lower
 from reconciler.run.stop_schedule import schedule_name
-from reconciler.spec import Address
 from tests.run.conftest import SLEEPS, Lane, golden, until
 
 FACTS = Facts("123456789012", "aws", "vpc-1", ("subnet-1",))

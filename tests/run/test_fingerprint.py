@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.container import Container
-from reconciler.errors import UserError
+from reconciler.core.container import Container
+from reconciler.core.errors import UserError
+from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ObjectSpec, TaskDefinitionSpec
 from reconciler.run.fingerprint import fingerprint, run_inputs
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.overrides import Overrides, parse
-from reconciler.run.record import Runs
-from reconciler.spec import Address, Ref
+from reconciler.run.run_record import Runs
 
 IMAGE = "inputs:abc"
 DATA = (ObjectSpec(name="bucket/data/a.csv", sha256="1" * 64), ObjectSpec(name="bucket/data/b.csv", sha256="2" * 64))

@@ -11,11 +11,11 @@ import pytest
 
 from reconciler.aws.calls import Aws
 from reconciler.config.schema import Run as Rules
-from reconciler.errors import Unreachable
+from reconciler.core.errors import Unreachable
 from reconciler.run.fleet import Fleet
 from reconciler.run.launch import Launch, new_run
-from reconciler.run.record import Run, Runs
 from reconciler.run.retry import Event
+from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State
 from reconciler.run.supervise import Supervisor
 from reconciler.run.watch import OUTAGE, describe

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.run.judge import OVERDUE, judge
 from reconciler.run.retry import Event
+from reconciler.run.verdict import OVERDUE, judge
 from tests.run.samples import container, task
 
 OOM = "OutOfMemoryError: Container killed due to memory usage"

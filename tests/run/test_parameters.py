@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 
+from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
-from reconciler.facts import Facts
-from reconciler.given import Given
+from reconciler.lower.existing import Given
 from reconciler.lower.parameters import secret_statements
-from reconciler.resource_names import Names
 from tests.run.conftest import Lane, golden
 
 PROGRAM = "import os\nprint(os.environ['ETA'], os.environ['EPOCHS'], len(os.environ['API_TOKEN']))\n"

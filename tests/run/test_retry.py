@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from reconciler.config import schema
+from reconciler.core.function_settings import Retry
 from reconciler.run.retry import LONGEST, Again, Event, again, event_of
-from reconciler.watched import Retry
 from tests.run.samples import attempt, task
 
 BOTH = ("FARGATE_SPOT", "FARGATE")

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.run.tasks import from_json, new_run
-from reconciler.watched import Watched
-from reconciler.watcher import aws, launch
-from reconciler.watcher.handler import handle
-from reconciler.watcher.record import put_first
+from reconciler.core.function_settings import Watched
+from reconciler.run.scheduled_record import from_json, new_run
+from reconciler.scheduled import aws, launch
+from reconciler.scheduled.handler import handle
+from reconciler.scheduled.record import put_first
 from tests.run.conftest import BUCKET, Lane, records, until
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
 from tests.run.test_scheduled import NAME, fire, made

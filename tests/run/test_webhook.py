@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from reconciler.run.hook import NotSent
 from reconciler.run.webhook import read_url
+from reconciler.run.webhook_request import NotSent
 from tests.lab_client import ACCOUNT, REGION, LabHandle
 
 URL = "https://hooks.example.com/services/T0/hunter2"

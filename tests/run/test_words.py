@@ -9,15 +9,15 @@ import pytest
 
 from reconciler.cli import runs as runs_command
 from reconciler.cli.failure import ours
-from reconciler.cli.loglines import readable
+from reconciler.cli.log_lines import readable
 from reconciler.cli.runs import flat, row
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import OURS, exit_code, verdict
 from reconciler.config.sweep import Sweep
-from reconciler.prices import task_cost
-from reconciler.run.links import console, log_link, task_link
-from reconciler.run.record import Run
+from reconciler.core.prices import task_cost
+from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.retry import Event
+from reconciler.run.run_record import Run
 from reconciler.run.state import State
 from reconciler.run.sweep import combinations, copies
 from tests.run.samples import attempt, run
@@ -115,7 +115,7 @@ def test_exit_codes_and_verdicts(known: dict[str, Any], code: int, result: str) 
 
 
 def test_a_failure_of_ours_is_never_a_tasks_code() -> None:
-    from reconciler.errors import Interrupted, Locked, PlanDrift, ReconcilerError, UserError
+    from reconciler.core.errors import Interrupted, Locked, PlanDrift, ReconcilerError, UserError
 
     tasks = {exit_code(ended({"state": "failed", "exit_code": code, "event": "error"})) for code in range(1, 256)}
     errors = (ReconcilerError, UserError, PlanDrift, Locked, Interrupted)

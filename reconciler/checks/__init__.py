@@ -1,0 +1,1 @@
+"""`doctor` and `verify`: whether this machine and the account have what a run needs."""

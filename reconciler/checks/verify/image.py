@@ -1,0 +1,42 @@
+"""The image: whether what the task definition names is in the repository, and the execution role may pull it."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.checks.findings import Finding, group, ng, ok, skip
+from reconciler.checks.verify.live import APPLY, Live, may
+
+ECR = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[\w-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)"
+    r"(?:@(?P<digest>sha256:[0-9a-f]{64})|:(?P<tag>[\w.-]+))?$"
+)
+
+
+def check(live: Live) -> Finding:
+    """All of it."""
+    task = live.task
+    uri = next((str(c.image) for c in task.spec.containers if c.name == live.deploy.task.container), "") if task else ""
+    if not uri:
+        return group("image", skip("named", "no task definition names one yet"))
+    match = ECR.match(uri)
+    if match is None:
+        return group("image", skip("in the registry", f"{uri} isn't in ECR: whether it can be pulled shows in a run"))
+    account, region, name = match["account"], match["region"], match["name"]
+    if (account, region) != (live.names.facts.account, live.deploy.region):
+        there = skip("in the repository", f"{name} is of account {account} in {region}")
+    else:
+        there = _there(live, name, match["digest"], match["tag"] or "latest", uri)
+    repository = f"arn:{live.names.facts.partition}:ecr:{region}:{account}:repository/{name}"
+    wanted = {"*": {"ecr:GetAuthorizationToken"}, repository: {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}}
+    pulled = may(live, "pullable", str(live.deploy.task.execution_role.name), wanted, f"{APPLY} attaches what it needs")
+    return group("image", there, pulled)
+
+
+def _there(live: Live, name: str, digest: str | None, tag: str, uri: str) -> Finding:
+    wanted = {"imageDigest": digest} if digest else {"imageTag": tag}
+    answer = live.aws.find("ecr", "DescribeImages", repositoryName=name, imageIds=[wanted])
+    found = (answer or {}).get("imageDetails")
+    if not found:
+        return ng("in the repository", f"{uri} isn't there", f"{APPLY} builds and pushes it")
+    return ok("in the repository", f"{name}@{found[0]['imageDigest'][:19]}")

@@ -1,0 +1,80 @@
+"""What the checks look at: the deploy and its live resources, each read once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from reconciler.aws.calls import Aws
+from reconciler.checks.findings import Finding, ng, ok, skip
+from reconciler.config import Deploy
+from reconciler.config.resource_names import Names
+from reconciler.core.errors import AwsError, Denied
+from reconciler.core.spec import Observed
+from reconciler.kinds import Policy as PolicyKind
+from reconciler.kinds import PolicySpec, Role, RoleSpec, TaskDefinition, TaskDefinitionSpec
+from reconciler.permissions.judge import decide
+from reconciler.permissions.preflight import denied
+
+APPLY = "python -m reconciler apply"
+
+
+@dataclass(frozen=True)
+class Live:
+    """base: the folder of deploy.yaml."""
+
+    aws: Aws
+    deploy: Deploy
+    names: Names
+    base: Path
+
+    @cached_property
+    def task(self) -> Observed[TaskDefinitionSpec] | None:
+        """The newest active revision."""
+        family = str(self.deploy.task.family)
+        return TaskDefinition().observe(self.aws, [TaskDefinitionSpec(name=family)]).get(family)
+
+    def role(self, name: str) -> Observed[RoleSpec] | None:
+        """A role."""
+        return Role().observe(self.aws, [RoleSpec(name=name)]).get(name)
+
+
+def may(live: Live, what: str, role: str, wanted: dict[str, set[str]], fix: str) -> Finding:
+    """Whether a role may do all of this (actions by ARN): by IAM's simulator, or else by its policies as they read."""
+    arn = live.names.iam(f"role/{role}")
+    try:
+        missing = denied(live.aws, arn, wanted, must=True)
+        how = "says IAM's simulator"
+    except AwsError:
+        try:
+            found = live.role(role)
+            if found is None:
+                return ng(what, f"there is no role {role}", f"{APPLY} makes it")
+            if found.spec.boundary:
+                return skip(what, f"{role} has a permissions boundary, and IAM's simulator may not be asked")
+            missing = _by_reading(_documents(live, found.spec), wanted)
+        except Denied as error:
+            return skip(what, f"{error.hint} to check it")
+        how = "read from its policies"
+    if missing:
+        lacks = "; ".join(f"{', '.join(sorted(actions))} on {where}" for where, actions in sorted(missing.items()))
+        return ng(what, f"{role} lacks {lacks} ({how})", fix)
+    return ok(what, f"{role} may, {how}")
+
+
+def _documents(live: Live, role: RoleSpec) -> list[Any]:
+    specs = [PolicySpec(name=one.rpartition("/")[2], arn=one) for one in role.managed_policies]
+    attached = PolicyKind().observe(live.aws, specs)
+    texts = [one.text() for one in role.inline_policies.values()]
+    return [json.loads(text) for text in (*texts, *(one.spec.document.text() for one in attached.values()))]
+
+
+def _by_reading(read: list[Any], wanted: dict[str, set[str]]) -> dict[str, set[str]]:
+    lacks = {
+        where: {action for action in actions if decide(read, action, where) != "allowed"}
+        for where, actions in wanted.items()
+    }
+    return {where: actions for where, actions in lacks.items() if actions}

@@ -1,0 +1,117 @@
+"""The network: from each subnet there is a way to ECR, S3 and CloudWatch Logs, and the security group lets it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from reconciler.checks.findings import Finding, group, ng, ok, skip
+from reconciler.checks.verify.live import APPLY, Live
+from reconciler.kinds import SecurityGroup, SecurityGroupSpec
+from reconciler.kinds.ec2_rules import ANY, Rule
+from reconciler.lower.account import read_facts
+
+INTERFACES = ("ecr.api", "ecr.dkr", "logs")  # services that an endpoint of their own can reach
+HTTPS = 443
+Route = Mapping[str, Any]
+
+
+def check(live: Live) -> Finding:
+    """All of it. Raises UserError when there is no such network."""
+    facts = read_facts(live.aws, live.deploy)
+    reads: list[Any] = live.aws.together(
+        lambda: list(live.aws.pages("ec2", "DescribeSubnets", "Subnets", SubnetIds=list(facts.subnets))),
+        lambda: SecurityGroup().observe(
+            live.aws, [SecurityGroupSpec(name=str(live.deploy.network.security_group.name), vpc=facts.vpc)]
+        ),
+    )
+    subnets, groups = reads
+    vpcs = sorted({str(one["VpcId"]) for one in subnets})
+    mine = [{"Name": "vpc-id", "Values": vpcs}]
+    tables = list(live.aws.pages("ec2", "DescribeRouteTables", "RouteTables", Filters=mine))
+    endpoints = list(live.aws.pages("ec2", "DescribeVpcEndpoints", "VpcEndpoints", Filters=mine))
+    inside = [_subnet(live, one, tables, endpoints) for one in sorted(subnets, key=lambda one: str(one["SubnetId"]))]
+    return group("network", *inside, _group(live, [one.spec for one in groups.values()]))
+
+
+def table_of(subnet: Mapping[str, Any], tables: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The route table of a subnet: its own, or the main one of its VPC."""
+    main = None
+    for table in tables:
+        for one in table.get("Associations", ()):
+            if one.get("SubnetId") == subnet["SubnetId"]:
+                return table
+            if one.get("Main") and table.get("VpcId") == subnet["VpcId"]:
+                main = table
+    return main
+
+
+def way_out(routes: Iterable[Route]) -> tuple[str, str]:
+    """(target, state) of the route to everywhere; empty for none."""
+    for route in routes:
+        if route.get("DestinationCidrBlock") == "0.0.0.0/0":
+            kinds = ("NatGatewayId", "TransitGatewayId", "NetworkInterfaceId", "InstanceId", "GatewayId")
+            target = next((str(route[kind]) for kind in kinds if route.get(kind)), "somewhere")
+            return target, str(route.get("State", "active"))
+    return "", ""
+
+
+def _subnet(live: Live, subnet: Any, tables: Sequence[Any], endpoints: Sequence[Any]) -> Finding:
+    what = f"{subnet['SubnetId']} ({subnet['AvailabilityZone']})"
+    table = table_of(subnet, tables)
+    if table is None:
+        return skip(what, "AWS shows no route table of it")
+    target, state = way_out(table.get("Routes", ()))
+    if target and state != "active":
+        return ng(
+            what, f"its route to everywhere leads to {target}, which is {state}", "put the route right, or remove it"
+        )
+    if target.startswith("igw-"):
+        if live.deploy.network.public_ip:
+            return ok(what, f"through {target}, with a public address")
+        lacking = _lacking(live, subnet, str(table["RouteTableId"]), endpoints)
+        if lacking:
+            fix = "network.public_ip: true in deploy.yaml; or a subnet with a NAT gateway, or VPC endpoints"
+            return ng(what, f"{target} is for public addresses, and network.public_ip is false", fix)
+        return ok(what, "through VPC endpoints")
+    if target:
+        return ok(what, f"through {target}")
+    lacking = _lacking(live, subnet, str(table["RouteTableId"]), endpoints)
+    if lacking:
+        fix = "add a route to a NAT or internet gateway, or these VPC endpoints, or name other subnets"
+        return ng(what, f"no route out, and no VPC endpoint for {', '.join(lacking)}", fix)
+    return ok(what, "through VPC endpoints")
+
+
+def _lacking(live: Live, subnet: Any, table: str, endpoints: Sequence[Any]) -> list[str]:
+    """The services for which neither the VPC nor the route table has an endpoint."""
+    found = set()
+    for one in endpoints:
+        if str(one.get("State", "available")).lower() != "available" or one.get("VpcId") != subnet["VpcId"]:
+            continue
+        service = str(one["ServiceName"]).partition(f".{live.deploy.region}.")[2]
+        if one.get("VpcEndpointType") != "Gateway" or table in one.get("RouteTableIds", ()):
+            found.add(service)
+    return [one for one in (*INTERFACES, "s3") if one not in found]
+
+
+def _group(live: Live, groups: Sequence[SecurityGroupSpec]) -> Finding:
+    name = str(live.deploy.network.security_group.name)
+    if not groups:
+        return ng("security group", f"there is none named {name}", f"{APPLY} makes it")
+    rules = groups[0].egress
+    if any(lets_https_out(rule) for rule in rules):
+        return ok("security group", f"{name} lets HTTPS out")
+    if rules:
+        return skip("security group", f"{name} lets out to {', '.join(rule.identity for rule in rules)} only")
+    return ng("security group", f"{name} lets nothing out", f"{APPLY} puts its rules right")
+
+
+def lets_https_out(rule: Rule) -> bool:
+    """Whether a rule lets HTTPS out to everywhere."""
+    if rule.place != "0.0.0.0/0":
+        return False
+    if rule.protocol == ANY:
+        return True
+    low, high = rule.from_port, rule.to_port
+    return rule.protocol in ("tcp", "6") and low is not None and high is not None and low <= HTTPS <= high

@@ -1,0 +1,44 @@
+"""The roles: there, assumable by ECS, and the program's may read its data and write its results."""
+
+from __future__ import annotations
+
+import json
+
+from reconciler.checks.findings import Finding, group, ng, ok
+from reconciler.checks.verify.live import APPLY, Live, may
+from reconciler.core.run_paths import RUNS
+
+SERVICE = "ecs-tasks.amazonaws.com"
+
+
+def check(live: Live) -> Finding:
+    """All of it."""
+    task, names = live.deploy.task, live.names
+    own = str(task.role.name)
+    wanted = {names.s3(str(one.key)): {"s3:GetObject"} for one in live.deploy.data.files}
+    wanted[names.s3(f"{RUNS}/ID/output/metrics.json")] = {"s3:PutObject"}
+    fix = f"{APPLY} puts its policy right; task.role.read and .write in deploy.yaml say what is in it"
+    return group(
+        "roles",
+        _assumable(live, "execution role", str(task.execution_role.name)),
+        _assumable(live, "task role", own),
+        may(live, "task role reads the data and writes runs", own, wanted, fix),
+    )
+
+
+def _assumable(live: Live, what: str, name: str) -> Finding:
+    found = live.role(name)
+    if found is None:
+        return ng(what, f"there is no role {name}", f"{APPLY} makes it")
+    statements = json.loads(found.spec.trust.text())["Statement"]
+    for one in statements if isinstance(statements, list) else [statements]:
+        principal = one.get("Principal")
+        services = principal.get("Service", []) if isinstance(principal, dict) else []
+        actions = one.get("Action", [])
+        if (
+            one.get("Effect") == "Allow"
+            and SERVICE in (services if isinstance(services, list) else [services])
+            and "sts:AssumeRole" in (actions if isinstance(actions, list) else [actions])
+        ):
+            return ok(what, f"{name} trusts {SERVICE}")
+    return ng(what, f"{name} doesn't trust {SERVICE}", f"{APPLY} puts its trust policy right")

@@ -1,0 +1,157 @@
+"""The task definition, the data, the log, the cluster, secrets and quotas."""
+
+from __future__ import annotations
+
+from reconciler.aws.calls import Aws
+from reconciler.checks.findings import Finding, group, ng, ok, skip
+from reconciler.checks.verify.live import APPLY, Live, may
+from reconciler.core.errors import AwsError, Denied
+from reconciler.kinds import Cluster, ClusterSpec, LogGroup, LogGroupSpec, Object, ObjectSpec
+from reconciler.kinds.s3_object import checksums
+from reconciler.lower.parameters import secrets as secrets_of
+
+VCPUS = {"FARGATE": ("L-3032A538", "on demand"), "FARGATE_SPOT": ("L-36FBB829", "Spot")}  # quotas of Fargate
+
+
+def task_definition(live: Live) -> Finding:
+    """Active, with the file's roles and size."""
+    what, task, wanted = "task definition", live.task, live.deploy.task
+    if task is None:
+        return group(what, ng("active", f"{wanted.family} has no active revision", f"{APPLY} registers one"))
+    spec, names = task.spec, live.names
+    family = ok("active", f"{spec.name}:{task.attributes['revision']}")
+    expected = {
+        "cpu": (spec.cpu, wanted.cpu), "memory": (spec.memory, wanted.memory),
+        "execution role": (spec.execution_role, names.iam(f"role/{wanted.execution_role.name}")),
+        "task role": (spec.task_role, names.iam(f"role/{wanted.role.name}")),
+    }  # fmt: skip
+    container = next((c for c in spec.containers if c.name == wanted.container), None)
+    if container is None:
+        return group(
+            what, family, ng("container", f"it has none named {wanted.container}", f"{APPLY} registers another")
+        )
+    if live.deploy.image.uri is not None:
+        expected["image"] = (str(container.image), live.deploy.image.uri)
+    wrong = [f"{name} is {there}, not {here}" for name, (there, here) in expected.items() if there != here]
+    if wrong:
+        return group(what, family, ng("as the file says", "; ".join(wrong), f"{APPLY} registers the next revision"))
+    return group(what, family, ok("as the file says", "image, roles and size"))
+
+
+def data(live: Live) -> Finding:
+    """Each file of the file: in the bucket, with the checksum that the one here has."""
+    files = live.deploy.data.files
+    if not files:
+        return group("data", skip("files", "deploy.yaml names none"))
+    wants = []
+    for one in files:
+        path, name = live.base / one.file, f"{live.names.bucket}/{one.key}"
+        here = path.is_file()
+        size = path.stat().st_size if here else 0
+        wants.append(ObjectSpec(name=name, file=str(path) if here else "", sha256=_sum(str(path), here), size=size))
+    found = Object().observe(live.aws, wants)
+    inside = []
+    for want in wants:
+        what, there = f"s3://{want.name}", found.get(want.name)
+        if there is None:
+            inside.append(ng(what, "isn't there", f"{APPLY} uploads it"))
+        elif not want.sha256:
+            inside.append(ok(what, f"{there.spec.size:,} bytes; its file isn't here to compare"))
+        elif there.spec.sha256 != want.sha256:
+            inside.append(ng(what, "has other content than the file here", f"{APPLY} uploads it again"))
+        else:
+            inside.append(ok(what, f"SHA-256 {want.sha256[:12]}, as the file here"))
+    return group("data", *inside)
+
+
+def _sum(file: str, here: bool) -> str:
+    return checksums(file)[0] if here else ""
+
+
+def log(live: Live) -> Finding:
+    """The group is there, and the execution role may write to it."""
+    name = str(live.deploy.logs.group)
+    there = LogGroup().observe(live.aws, [LogGroupSpec(name=name)])
+    stream = live.names.arn("logs", f"log-group:{name}:log-stream:{live.deploy.logs.stream_prefix}/main/id")
+    wanted = {stream: {"logs:CreateLogStream", "logs:PutLogEvents"}}
+    role = str(live.deploy.task.execution_role.name)
+    return group(
+        "log",
+        ok("group", name) if name in there else ng("group", f"there is no log group {name}", f"{APPLY} makes it"),
+        may(live, "writable", role, wanted, f"{APPLY} attaches what it needs"),
+    )
+
+
+def cluster(live: Live) -> Finding:
+    """There and active."""
+    name = str(live.deploy.cluster.name)
+    found = Cluster().observe(live.aws, [ClusterSpec(name=name)]).get(name)
+    if found is None:
+        return group("cluster", ng("active", f"there is no cluster {name}", f"{APPLY} makes it"))
+    status = found.attributes["status"]
+    good = status == "ACTIVE"
+    return group("cluster", ok("active", name) if good else ng("active", f"{name} is {status}", f"wait, or {APPLY}"))
+
+
+def secrets(live: Live) -> Finding:
+    """Each is there, and the execution role may read it. None is read here."""
+    found = secrets_of(live.names)
+    if not found:
+        return group("secrets", skip("secrets", "deploy.yaml names none"))
+    inside = [_there(live.aws, variable, arn) for variable, arn in found.items()]
+    wanted: dict[str, set[str]] = {}
+    for arn in found.values():
+        action = "ssm:GetParameters" if ":ssm:" in arn else "secretsmanager:GetSecretValue"
+        wanted.setdefault(":".join(arn.split(":")[:7]), set()).add(action)
+    role = str(live.deploy.task.execution_role.name)
+    return group("secrets", *inside, may(live, "readable", role, wanted, f"{APPLY} lets it read them"))
+
+
+def _there(aws: Aws, variable: str, arn: str) -> Finding:
+    what, parts = f"{variable}", arn.split(":")
+    try:
+        if parts[2] == "ssm":
+            name = "/" + parts[5].removeprefix("parameter/")
+            filters = [{"Key": "Name", "Option": "Equals", "Values": [name, name.lstrip("/")]}]
+            found = list(aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=filters))
+            make = f"aws ssm put-parameter --name {name} --type SecureString --value …"
+        else:
+            answer = aws.find("secretsmanager", "DescribeSecret", SecretId=":".join(parts[:7]))
+            found = [answer] if answer and not answer.get("DeletedDate") else []
+            make = "make it with: aws secretsmanager create-secret"
+    except Denied as error:
+        return skip(what, f"{error.hint} to see whether it is there")
+    return ok(what, "there") if found else ng(what, f"nothing is at {arn}", make)
+
+
+def quotas(live: Live) -> Finding:
+    """As many vCPUs of Fargate at a time as the file asks for."""
+    deploy = live.deploy
+    sweep = deploy.run.sweep
+    tasks = sweep.max_parallel if sweep is not None else 1
+    needed = deploy.task.cpu / 1024 * tasks
+    inside = []
+    for provider in dict.fromkeys(deploy.run.capacity):
+        if provider not in VCPUS:
+            inside.append(skip(provider, "its instances decide"))
+            continue
+        code, how = VCPUS[provider]
+        inside.append(_quota(live.aws, f"Fargate vCPUs {how}", code, needed, deploy.region))
+    return group("quotas", *inside)
+
+
+def _quota(aws: Aws, what: str, code: str, needed: float, region: str) -> Finding:
+    try:
+        answer = aws.find("service-quotas", "GetServiceQuota", ServiceCode="fargate", QuotaCode=code)
+    except Denied as error:
+        return skip(what, f"{error.hint} to see the quota")
+    except AwsError as error:
+        return skip(what, f"AWS doesn't say: {error.code}")
+    if answer is None:
+        return skip(what, "AWS doesn't say what the quota is")
+    value = float(answer["Quota"]["Value"])
+    if value < needed:
+        fix = f"aws service-quotas request-service-quota-increase --service-code fargate --quota-code {code} "
+        fix += f"--desired-value {needed:g} --region {region}; or a smaller task, or fewer at a time"
+        return ng(what, f"{value:g} may run at a time, and a run needs {needed:g}", fix)
+    return ok(what, f"{value:g} may run at a time, a run needs {needed:g}")

@@ -1,0 +1,266 @@
+"""`init`: the first files of a project, from what is in the folder. Never overwrites one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from argparse import Namespace
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.cli.init import files, questions
+from reconciler.cli.init.files import Answers
+from reconciler.cli.init.look import Found, look
+from reconciler.cli.program_name import program
+from reconciler.cli.terminal import Terminal, attended
+from reconciler.config import Deploy, load
+from reconciler.config import names as rules
+from reconciler.config.publish import SCHEMA
+from reconciler.config.rule import Rule
+from reconciler.core.errors import UserError
+
+MARK = "-m reconciler"  # in a workflow that runs this program
+WORKFLOW = Path(".github", "workflows", "pipeline.yml")
+
+
+@dataclass
+class Written:
+    """What was written, what was there already, and what there is to say of it."""
+
+    wrote: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def write(self, path: Path, text: str, folder: Path) -> None:
+        """Write a new file. Raises UserError when that can't be done."""
+        name = os.path.relpath(path, folder)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            self.left.append(name)
+        except OSError as error:
+            raise UserError(f"{name} can't be written: {error.strerror}") from None
+        else:
+            self.wrote.append(name)
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    """Write what is missing. Returns 0; raises UserError before anything is written when something is wrong."""
+    folder = Path(options.folder)
+    if not folder.is_dir():
+        raise UserError(f"{options.folder}: there is no such folder", hint="make it, or leave it out for this one")
+    found = look(folder.resolve())
+    file = folder / "deploy.yaml"
+    done = Written()
+    deploy, answers = _deploy(options, terminal, folder, file, found, done)
+    if found.dockerfiles or answers.uri or deploy is not None:
+        start = ""
+    else:
+        start = files.dockerfile(found.program, found.requirements)
+    text = files.deploy_yaml(answers)
+    if deploy is None:
+        deploy = _check(text)
+    done.write(file, text, folder)
+    done.write(folder / files.SCHEMA, SCHEMA.read_text(encoding="utf-8"), folder)
+    if start:
+        done.write(folder / "Dockerfile", start, folder)
+        done.notes.append(f"the Dockerfile starts {found.program}: look whether that is the program")
+        if not found.requirements:
+            done.notes.append(
+                "it installs nothing besides: write a requirements.txt, and a line for it in the Dockerfile"
+            )
+    if deploy.image.context is not None:
+        _dockerignore(deploy, folder, done)
+    _workflow(options, deploy, answers, found, folder, done)
+    _tell(terminal, options, folder, deploy, answers, done)
+    return 0
+
+
+def _deploy(
+    options: Namespace, terminal: Terminal, folder: Path, file: Path, found: Found, done: Written
+) -> tuple[Deploy | None, Answers]:
+    """What is there, or the answers for what is to be written."""
+    if file.exists():
+        deploy = load(file, environ=os.environ, files=False, environment=options.environment)
+        github = deploy.ci.github if deploy.ci else None
+        return deploy, Answers(
+            deploy.name,
+            deploy.region,
+            repository=github.repository if github else "",
+            branch=github.branch if github else found.branch,
+        )
+    if options.environment:
+        raise UserError(f"--env {options.environment}: there is no deploy.yaml here yet", hint="leave it out")
+    data = _data(options, folder, found, done)
+    image, uri = _image(options, found)
+    asked = Answers(
+        name=options.name or _name(folder.resolve().name),
+        region=options.region or _region(),
+        account=options.account or "",
+        data=data,
+        image=image,
+        uri=uri,
+        repository=options.github or found.repository,
+        branch=found.branch,
+    )
+    if attended() and terminal.live and not options.yes:
+        asked = questions.ask(terminal, folder, asked, options)
+    for option, rule, value in (
+        ("--name", rules.DEPLOY, asked.name),
+        ("--region", rules.REGION, asked.region),
+        ("--account", rules.ACCOUNT, asked.account),
+        ("--github", rules.GITHUB, asked.repository),
+        ("--image", rules.IMAGE_URI, asked.uri),
+    ):
+        _valid(option, rule, value)
+    if asked.data and not (folder / asked.data).is_file():
+        raise UserError(f"--data {asked.data}: there is no such file in {folder}")
+    return None, asked
+
+
+def _name(folder: str) -> str:
+    near = rules.DEPLOY.suggest(folder) or ""
+    return near if near and not rules.DEPLOY.problem(near) else "my-pipeline"
+
+
+def _valid(option: str, rule: Rule, value: str) -> None:
+    if value and (problem := rule.problem(value)):
+        better = rule.better(value)
+        raise UserError(f"{option} {value}: {problem}", hint=f"for instance {better}" if better else "")
+
+
+def _data(options: Namespace, folder: Path, found: Found, done: Written) -> str:
+    """The file that was named, or the only one that looks like data."""
+    if options.data:
+        return Path(os.path.relpath(options.data, folder)).as_posix() if (Path(options.data)).exists() else options.data
+    if len(found.data) > 1:
+        some = ", ".join(found.data[:4]) + (", …" if len(found.data) > 4 else "")
+        done.notes.append(f"several files could be the data ({some}): name one in deploy.yaml, or with --data")
+        return ""
+    return found.data[0] if found.data else ""
+
+
+def _image(options: Namespace, found: Found) -> tuple[str, str]:
+    """The build context, or the image that is there. Raises UserError when there is neither."""
+    if options.image:
+        return "", str(options.image)
+    if found.dockerfiles:
+        return found.dockerfiles[0].rpartition("/")[0] or ".", ""
+    if found.program:
+        return ".", ""
+    raise UserError(
+        "there is no Dockerfile here, and no Python program to write one for (train.py, main.py, app.py, run.py)",
+        hint="write a Dockerfile, or name an image that exists: --image URI",
+    )
+
+
+def _region() -> str:
+    """As the AWS CLI has it."""
+    if found := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
+        return found
+    profile = os.environ.get("AWS_PROFILE", "default")
+    config = ConfigParser(interpolation=None)
+    try:
+        config.read(Path(os.environ.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser(), encoding="utf-8")
+    except (ConfigParserError, OSError, UnicodeDecodeError):
+        return "us-east-1"
+    section = profile if profile == "default" else f"profile {profile}"
+    return config.get(section, "region", fallback="us-east-1")
+
+
+def _check(text: str) -> Deploy:
+    """The deploy that the new file will be. Raises ConfigErrors."""
+    with tempfile.TemporaryDirectory() as beside:
+        path = Path(beside, "deploy.yaml")
+        path.write_text(text, encoding="utf-8")
+        return load(path, environ=os.environ, git_sha=lambda: None, files=False)
+
+
+def _dockerignore(deploy: Deploy, folder: Path, done: Written) -> None:
+    context = folder / str(deploy.image.context)
+    file = context / deploy.image.dockerfile
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    inside = [os.path.relpath(folder / one.file, context) for one in deploy.data.files]
+    data = next((Path(path).as_posix() for path in inside if not path.startswith("..")), "")
+    done.write(context / ".dockerignore", files.dockerignore(data, text), folder)
+
+
+def _workflow(options: Namespace, deploy: Deploy, answers: Answers, found: Found, folder: Path, done: Written) -> None:
+    if not answers.repository:
+        done.notes.append("no GitHub repository is known, so no workflow was written: --github OWNER/NAME")
+        return
+    here = folder.resolve()
+    there = [
+        p for p in sorted((found.root / WORKFLOW.parent).glob("*.y*ml")) if MARK in p.read_text("utf-8", "replace")
+    ]
+    if there:
+        done.left += [os.path.relpath(path, here) for path in there]
+        return
+    install = options.install or _install(found.root)
+    if not install:
+        done.notes.append(
+            "the workflow installs what the repository's variable RECONCILER names (not `reconciler` alone: on PyPI "
+            "that is another project); gh variable set RECONCILER --body git+https://…@COMMIT"
+        )
+    text = files.workflow(
+        answers,
+        file=Path(os.path.relpath(here / "deploy.yaml", found.root)).as_posix(),
+        install=install,
+        environment=options.environment,
+        results=Path(os.path.relpath(here / (deploy.run.results or "results"), found.root)).as_posix(),
+        arm=deploy.task.platform == "ARM64",
+    )
+    done.write(found.root / WORKFLOW, text, here)
+    done.write(here / ".gitignore", files.gitignore(deploy.run.results or ""), here)
+
+
+def _install(root: Path) -> str:
+    """What pip would install to have this program again; empty when that can't be told from how it was installed.
+
+    Never by its name alone: on PyPI that name is another project's.
+    """
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    if (root / "reconciler" / "__main__.py").is_file():
+        return "."
+    try:
+        origin = json.loads(distribution("reconciler").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return ""
+    vcs = origin.get("vcs_info") or {}
+    return f"reconciler @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}" if vcs.get("commit_id") else ""
+
+
+def _tell(
+    terminal: Terminal, options: Namespace, folder: Path, deploy: Deploy, answers: Answers, done: Written
+) -> None:
+    if options.json:
+        terminal.json({"version": 1, "wrote": done.wrote, "left": done.left, "notes": done.notes})
+        return
+    for name in done.wrote:
+        terminal.print(f"wrote       {name}")
+    for name in done.left:
+        terminal.print(f"left alone  {name}")
+    for note in done.notes:
+        terminal.print(terminal.fold("note: ", note))
+    where = "" if options.folder == "." else f" {folder / 'deploy.yaml'}"
+    where += f" --env {options.environment}" if options.environment else ""
+    terminal.say("\nNext:")
+    terminal.say(f"  {program()} apply{where} --local   the whole job on this machine, without AWS")
+    terminal.say(f"  {program()} plan{where}            what there would be in AWS; only reads")
+    terminal.say(f"  {program()} apply{where}           make it and run it")
+    github = deploy.ci.github if deploy.ci else None
+    if github and answers.repository:
+        account = deploy.account or "ACCOUNT"
+        terminal.say("\nThen, for GitHub Actions, once:")
+        for variable, role, is_there in (
+            ("AWS_ROLE_ARN", github.role, True),
+            ("AWS_PLAN_ROLE_ARN", github.plan_role, github.pull_requests),
+        ):
+            if is_there:
+                terminal.say(f"  gh variable set {variable} --body arn:aws:iam::{account}:role/{role}")

@@ -1,0 +1,41 @@
+"""The few questions of `init` at a terminal, each with what was found as the answer to Enter."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from reconciler.cli.init.files import Answers
+from reconciler.cli.terminal import Terminal
+from reconciler.config import names as rules
+
+
+def ask(terminal: Terminal, folder: Path, answers: Answers, options: Namespace) -> Answers:
+    """The answers. Enter gives what was found, and so does the end of the input; a wrong one is asked for again."""
+
+    def one(what: str, default: str, given: object, problem: Callable[[str], str | None]) -> str:
+        if given:
+            return default
+        try:
+            while True:
+                answer = terminal.ask(f"{what} [{default or 'none'}]: ") or default
+                if not answer or not (wrong := problem(answer)):
+                    return answer
+                terminal.note(terminal.fold("  ", wrong))
+        except EOFError:
+            return default
+
+    def file(name: str) -> str | None:
+        return None if (folder / name).is_file() else f"there is no such file in {folder.resolve()}"
+
+    return Answers(
+        name=one("Name", answers.name, options.name, rules.DEPLOY.problem),
+        region=one("AWS region", answers.region, options.region, rules.REGION.problem),
+        account=answers.account,
+        data=one("Data file", answers.data, options.data, file),
+        image=answers.image,
+        uri=answers.uri,
+        repository=one("GitHub repository, OWNER/NAME", answers.repository, options.github, rules.GITHUB.problem),
+        branch=answers.branch,
+    )

@@ -1,0 +1,44 @@
+"""What this machine refuses: a full disk, a file that may not be read, an output that is gone, a package that isn't
+installed. None of it is a bug. Imports only the standard library, since that may be all there is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+from reconciler.core.errors import ReconcilerError, UserError
+
+NEEDED = {"boto3", "botocore", "pydantic", "pydantic_core", "s3transfer", "structlog", "tenacity", "urllib3", "yaml"}
+
+
+def open_streams() -> None:
+    """Have all three standard streams, whatever was closed by whoever called; none refuses a character it lacks."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # In this order, so that each takes the number of what was closed, and nothing else comes to have it.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  for the process's life
+    with suppress(AttributeError):  # what stands in for it in a test
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+
+def silence(stream: TextIO) -> None:
+    """Have what is written to a stream go nowhere, so that it fails no more, not even when the process ends."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def excuse(error: Exception) -> ReconcilerError | None:
+    """The error for a person, where the machine is to blame and not this program."""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in NEEDED:
+        return UserError(
+            f"{error.name} isn't installed in the Python that runs this, {sys.executable}",
+            hint="in a checkout: `make demo`, then .venv/bin/python -m reconciler; else pip install '.[local]' there",
+        )
+    if isinstance(error, OSError) and error.strerror:
+        names = [str(name) for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
+        what = " to ".join(names) or "the operating system refused something"
+        return ReconcilerError(f"{what}: {error.strerror}", hint="put that right and run the command again")
+    return None

@@ -1,0 +1,59 @@
+"""What the commands about runs share: the file, the record of runs, and which run is meant."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+
+from reconciler.aws.calls import Aws
+from reconciler.cli.target import Target, target
+from reconciler.cli.terminal import Terminal
+from reconciler.config.resource_names import Facts
+from reconciler.core.errors import UserError
+from reconciler.lower import Names
+from reconciler.lower.account import check_account
+from reconciler.run.logs import TaskLog
+from reconciler.run.run_record import Run, Runs
+
+
+@dataclass(frozen=True)
+class Past:
+    """The runs of one deploy."""
+
+    where: Target
+    aws: Aws
+    runs: Runs
+
+    def find(self, run_id: str) -> Run:
+        """The run with this id, or whose id ends or begins like this; the newest for no id. Raises UserError."""
+        if run_id and (exact := self.runs.get(run_id)) is not None:
+            return exact
+        found = [
+            run for run in self.runs.all() if not run_id or run_id in run.id or run.task_arn.endswith(f"/{run_id}")
+        ]
+        if len(found) > 1 and run_id:
+            raise UserError(f"{run_id} means several runs: {', '.join(run.id for run in found[:5])}")
+        if not found:
+            what = f"there is no run {run_id}" if run_id else "there is no run yet"
+            raise UserError(what, hint="`python -m reconciler runs` lists them; `apply` launches one")
+        return found[0]
+
+    def log(self, run: Run, number: int = 0) -> TaskLog:
+        """The log of a run's newest attempt, or of that with this number."""
+        arns = [a.task_arn for a in run.attempts if a.task_arn and number in (0, a.number)]
+        if not arns:
+            raise UserError(f"run {run.id} has no task: nothing was launched")
+        log = TaskLog(self.aws, run.log_group, run.log_prefix, arns[-1])
+        log.follow([run.container])
+        return log
+
+
+def past(options: Namespace, terminal: Terminal, *, read_only: bool = True) -> Past:
+    """The runs of the file's deploy."""
+    where = target(options)
+    aws = where.aws(terminal, read_only=read_only)
+    check_account(aws, where.deploy)
+    # The bucket's name may hold the account's id; nothing else of the account matters here.
+    account = "" if where.deploy.data.bucket.name else aws.account
+    names = Names(where.deploy, Facts(account, aws.partition, "", ()))
+    return Past(where, aws, Runs(aws, names.bucket))

@@ -1,0 +1,126 @@
+"""What `apply` runs once the resources are there: one task, or one for each combination of a sweep; or nothing."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from reconciler.cli.sweep import SweepWork
+from reconciler.cli.target import Target
+from reconciler.cli.task import report, watch
+from reconciler.cli.terminal import Terminal
+from reconciler.cli.verdict import verdict
+from reconciler.core.errors import UserError
+from reconciler.engine.deployment import Deployment
+from reconciler.run.job import Decision, decide, supervisor
+from reconciler.run.launch import Launch, new_run
+from reconciler.run.overrides import Overrides, parse
+from reconciler.run.run_record import Run, Runs
+from reconciler.run.state import State
+from reconciler.run.sweep import combinations, copies
+
+
+class Work(Protocol):
+    """Something to run. `decide` and `start` are called under the lock, `decide` also before it."""
+
+    def decide(self) -> None:
+        """Read from the record of runs what is left to do. Raises AwsError."""
+
+    @property
+    def launches(self) -> bool:
+        """Whether there is something to launch, or to come back to."""
+
+    def start(self, launch: Launch, check: Callable[[], None]) -> None:
+        """Launch it, or write down that it is to be launched. check: raises before something new is launched."""
+
+    def finish(self) -> int:
+        """See it through, or say why there is nothing to do. Returns the exit code."""
+
+    def json(self, code: int) -> dict[str, Any]:
+        """How it ended."""
+
+
+def work_of(where: Target, here: Deployment, options: Namespace, terminal: Terminal) -> Work:
+    """What the file and the command line ask for. Raises UserError."""
+    task, runs = here.deploy.task, Runs(here.aws, here.names.bucket)
+    overrides = parse(options.env, options.cpu, options.memory, options.command, (task.cpu, task.memory))
+    secret = {name for name, one in here.deploy.parameters.items() if one.give_as == "secret"} | task.secrets.keys()
+    if taken := sorted(secret & overrides.environment.keys()):
+        raise UserError(
+            f"--env {taken[0]}: it is given to the task as a secret, and ECS takes the secret's value",
+            hint=f"write in deploy.yaml parameters: {{{taken[0]}: {{give_as: environment, …}}}}",
+        )
+    sweep = here.deploy.run.sweep
+    if options.count is not None and not 1 <= options.count <= 100:
+        raise UserError(f"--count {options.count}: from 1 to 100")
+    if options.count is not None:
+        return SweepWork(where, here, runs, terminal, options, overrides, copies(options.count), options.count, None)
+    if sweep is not None:
+        found = combinations(sweep)
+        return SweepWork(where, here, runs, terminal, options, overrides, found, sweep.max_parallel, sweep)
+    return SingleWork(where, here, runs, terminal, options, overrides)
+
+
+class SingleWork:
+    """One task."""
+
+    def __init__(
+        self, where: Target, here: Deployment, runs: Runs, terminal: Terminal, options: Namespace, overrides: Overrides
+    ) -> None:
+        self.where, self.here, self.runs, self.terminal = where, here, runs, terminal
+        self.options, self.overrides = options, overrides
+        self.decision: Decision | None = None
+        self.launch: Launch | None = None
+        self.run: Run | None = None
+
+    def decide(self) -> None:
+        """See Work."""
+        self.decision = decide(self.here, self.runs, self.overrides)
+
+    @property
+    def launches(self) -> bool:
+        """See Work."""
+        return self.decision is not None and self.decision.action != "none"
+
+    def start(self, launch: Launch, check: Callable[[], None]) -> None:
+        """See Work."""
+        last = self.decision.run if self.decision else None
+        if last is not None and last.state is State.STOPPING:
+            self.terminal.say(f"Waiting for the end of run {last.id}, which was stopped")
+            supervisor(self.here, self.runs).settle(launch, last)
+            self.decide()
+            if not self.launches:
+                return  # it had succeeded before it could be stopped
+        decision = self.decision
+        assert decision is not None
+        self.launch = launch
+        if decision.action == "resume" and decision.run is not None:
+            self.terminal.say(f"Coming back to run {decision.run.id}")
+            run = decision.run
+        else:
+            check()
+            before = decision.run.id if decision.run else ""
+            now = self.here.aws.clock.now()
+            run = new_run(self.runs, launch, decision.fingerprint, decision.inputs, now, self.overrides, before=before)
+            self.terminal.say(self.terminal.fold("", f"Run {run.id}: {decision.why}"))
+        self.run = supervisor(self.here, self.runs).start(launch, run)
+
+    def finish(self) -> int:
+        """See Work."""
+        if self.run is not None and self.launch is not None:
+            self.run, code = watch(
+                self.terminal, self.where, self.here, self.runs, self.launch, self.run, self.options.on_interrupt
+            )
+            return code
+        if self.decision is not None:
+            self.terminal.say(self.terminal.fold("", f"Nothing to run: {self.decision.why}."))
+            if self.decision.run is not None:
+                report(self.terminal, self.where, self.here, self.decision.run)
+        return 0
+
+    def json(self, code: int) -> dict[str, Any]:
+        """See Work."""
+        last = self.run or (self.decision.run if self.decision else None)
+        # What ran before doesn't say how this command ended.
+        return {"verdict": verdict(self.run, code), "run": last.model_dump(mode="json") if last else None}

@@ -1,0 +1,66 @@
+"""`apply FILE` with a plan that `plan --out FILE` saved."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.cli.terminal import Terminal
+from reconciler.core.errors import PlanDrift, UserError
+from reconciler.core.plan import Plan
+from reconciler.engine import plan_file as planfile
+from reconciler.engine.deployment import Deployment
+from reconciler.engine.plan_moved import moved
+
+OPTIONS = ("adopt", "prune", "delete_data", "skip_image", "target")
+
+
+@dataclass(frozen=True)
+class SavedPlan:
+    """A plan file and where it was read from."""
+
+    path: Path
+    plan: planfile.PlanFile
+
+    @classmethod
+    def of(cls, options: Namespace) -> SavedPlan | None:
+        """The plan in the file that the command names, whose options become the command's; None for a deploy.yaml.
+
+        Raises UserError.
+        """
+        path = Path(options.file)
+        plan = planfile.read(path)
+        if plan is None:
+            return None
+        if given := [name for name in OPTIONS if getattr(options, name)]:
+            named = "--" + given[0].replace("_", "-")
+            raise UserError(f"{named} belongs to the plan: {path} was made with what it says", hint=planfile.AGAIN)
+        if options.local != plan.local:
+            where = "with --local" if plan.local else "without --local"
+            raise UserError(f"{path} was made {where}, and is to be applied so too")
+        if options.environment not in ("", plan.environment):
+            made = f"for the environment {plan.environment}" if plan.environment else "without an environment"
+            raise UserError(f"{path} was made {made}, and this is --env {options.environment}", hint="leave it out")
+        options.environment = plan.environment
+        file = path.parent / plan.file
+        if not file.is_file():
+            raise UserError(f"{path} belongs to {plan.file}, which isn't there from where the plan file is")
+        options.file, options.out = str(file), str(path)
+        for name in OPTIONS:
+            setattr(options, name, getattr(plan.options, name))
+        return cls(path, plan)
+
+    def check_place(self, here: Deployment) -> None:
+        """Raises UserError when it was made for another account or region."""
+        planfile.check_place(self.path, self.plan, account=here.names.facts.account, region=here.deploy.region)
+
+    def check(self, terminal: Terminal, plan: Plan, here: Deployment) -> None:
+        """Raises PlanDrift when `plan`, made now, does more than was saved."""
+        lines = moved(self.plan, plan, here.deploy, here.graph)
+        if not lines:
+            return
+        for line in lines:
+            terminal.print(f"moved: {line}")
+        what = "1 thing" if len(lines) == 1 else f"{len(lines)} things"
+        raise PlanDrift(f"{what} moved since {self.path} was made; nothing was done", hint=planfile.AGAIN)

@@ -1,0 +1,218 @@
+"""What the commands share: the file, the way to AWS, the deployment, and what Ctrl-C does."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reconciler.aws import clients
+from reconciler.aws.calls import Aws, Waiting
+from reconciler.cli.program_name import program
+from reconciler.cli.terminal import Terminal
+from reconciler.config import Deploy, load
+from reconciler.core.errors import Interrupted, UserError
+from reconciler.core.plan import Options
+from reconciler.core.spec import Address
+from reconciler.engine.deployment import Deployment, prepare
+from reconciler.image.engine import Engine
+from reconciler.image.kind import ImageKind
+from reconciler.kinds import Object
+
+EMBEDDED = "123456789012"  # the account of the embedded AWS, which has no other
+
+
+class StoppableClock:
+    """Real time, in which a wait ends when the user interrupts."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self.stop = stop
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait. Raises Interrupted."""
+        if self.stop.wait(seconds):
+            raise Interrupted("interrupted")
+
+
+@dataclass
+class Target:
+    """Where a command works: the file, and how AWS is reached. `local`: the home of the embedded AWS, if it is that."""
+
+    deploy: Deploy
+    base: Path
+    file: Path
+    session: Any
+    endpoint: str | None
+    local: Path | None
+    stop: threading.Event
+    environment: str = ""  # of the file's, the one that was chosen
+
+    def aws(self, terminal: Terminal, *, read_only: bool = False) -> Aws:
+        """A way to AWS."""
+        return Aws(
+            self.deploy.region,
+            session=self.session,
+            endpoint_url=self.endpoint,
+            read_only=read_only,
+            clock=StoppableClock(self.stop),
+            on_wait=terminal.log.waiting if terminal.log else Patience(terminal).tell,
+            on_call=terminal.log.call if terminal.log else lambda call: None,
+        )
+
+    def engine(self, aws: Aws) -> Engine:
+        """What builds images. Raises UserError when there is nothing that could."""
+        if self.local is not None:
+            from reconciler.local.docker_engine import local_engine
+
+            return local_engine(self.local, aws)
+        from reconciler.image.docker import find_engine
+
+        return find_engine()
+
+    @property
+    def place(self) -> str:
+        """Where, for people."""
+        if self.local is not None:
+            return f"embedded AWS on this machine ({self.endpoint})"
+        return self.endpoint or "AWS"
+
+
+def local_home(file: Path) -> Path:
+    """Where the embedded AWS of a deploy.yaml lives."""
+    return file.resolve().parent / ".reconciler" / "local"
+
+
+def reach(file: Path, local: bool) -> tuple[Any, str | None, Path | None]:
+    """The way to AWS of a deploy.yaml: session and endpoint (None: botocore's own), home of the embedded AWS."""
+    if not local:
+        return None, os.environ.get("AWS_ENDPOINT_URL") or None, None
+    from reconciler.local import LocalError, ensure_running
+
+    home = local_home(file)
+    try:
+        endpoint = ensure_running(home).endpoint_url
+    except LocalError as error:
+        raise UserError(str(error)) from None
+    # Never the user's own credentials.
+    return clients.new_session("local", "local"), endpoint, home
+
+
+def target(options: Namespace) -> Target:
+    """Read the file and find the way to AWS. Raises ConfigErrors, UserError."""
+    file = Path(options.file)
+    environment = getattr(options, "environment", "")
+    deploy = getattr(options, "deploy", None) or load(file, environ=os.environ, environment=environment)
+    if options.local and deploy.account not in ("", None, EMBEDDED):
+        raise UserError(
+            f"--local: the embedded AWS is account {EMBEDDED}, and {file} says `account: {deploy.account}`",
+            hint="try it in an environment without `account:`, or without that line",
+        )
+    session, endpoint, home = reach(file, options.local)
+    return Target(
+        deploy,
+        file.resolve().parent,
+        file,
+        session,
+        endpoint,
+        home,
+        threading.Event(),
+        environment,
+    )
+
+
+def command_line() -> str:
+    """The command as it was typed, to say how to go on."""
+    return f"{program()} " + shlex.join(sys.argv[1:])
+
+
+def where_line(here: Deployment, where: Target) -> str:
+    """Which deploy, in which account and region, reached how."""
+    chosen = f" (environment {where.environment})" if where.environment else ""
+    return f"{here.deploy.name}{chosen}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
+
+
+def deployment(
+    where: Target, aws: Aws, terminal: Terminal, options: Namespace, *, removing: bool = False
+) -> Deployment:
+    """Read what the plan starts from."""
+    checking = options.module in ("plan", "apply")
+    return prepare(
+        where.deploy,
+        aws,
+        where.base,
+        ImageKind(None, lambda line: terminal.say(terminal.style(terminal.fold("    image | ", line), "dim"))),
+        Object(progress=_Progress(terminal)),
+        skip_image=getattr(options, "skip_image", False),
+        removing=removing,
+        checking=checking,
+        plan_file=Path(out) if (out := getattr(options, "out", None)) else None,
+        command=options.module,
+    )
+
+
+def plan_options(options: Namespace, graph_addresses: list[Address]) -> Options:
+    """What the command line allows. Raises UserError for a target that isn't in the file."""
+    targets = []
+    for text in getattr(options, "target", []):
+        kind, _, name = text.partition(".")
+        if Address(kind, name) not in graph_addresses:
+            import difflib
+
+            near = difflib.get_close_matches(text, [str(a) for a in graph_addresses], 3, 0.3)
+            raise UserError(
+                f"--target {text}: no such resource in the file", hint=f"near: {', '.join(near)}" if near else ""
+            )
+        targets.append(Address(kind, name))
+    return Options(
+        adopt=getattr(options, "adopt", False),
+        prune=getattr(options, "prune", False),
+        delete_data=getattr(options, "delete_data", False),
+        targets=frozenset(targets) if targets else None,
+    )
+
+
+class _Progress:
+    """The progress of uploads, as a line that is drawn again."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.sent: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str, sent: int, size: int) -> None:
+        with self._lock:
+            self.sent[name] = self.sent.get(name, 0) + sent
+            share = min(self.sent[name] / max(size, 1), 1.0)
+        bar = "#" * int(share * 30)
+        key = name.partition("/")[2]
+        self.terminal.status("" if share >= 1 else f"  uploading {key} [{bar:<30}] {share:4.0%} of {size / 1e6:.1f} MB")
+
+
+class Patience:
+    """Says what is waited for, now and then: many calls may wait for the same."""
+
+    EVERY = 5.0  # seconds
+
+    def __init__(self, terminal: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
+        self._terminal, self._clock = terminal, clock
+        self._last = -self.EVERY
+        self._lock = threading.Lock()
+
+    def tell(self, waiting: Waiting) -> None:
+        """Say it, unless something was said a moment ago."""
+        with self._lock:
+            if waiting.seconds <= 2 or self._clock() - self._last < self.EVERY:
+                return
+            self._last = self._clock()
+        self._terminal.note(f"  {waiting}")

@@ -1,0 +1,1 @@
+"""The pure core: resources as values, their differences, the plan. No I/O."""

@@ -1,0 +1,170 @@
+"""The one diff: what has to change so that `seen` becomes `want`. Pure, and the same for every kind.
+
+Nested models are walked field by field; mappings key by key; lists of models are sets, paired by their identity
+(a statement's Sid, a container's name). Fields marked `Local` or `Initial` aren't compared; secrets aren't shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.core.access import EMPTY, Sense, sense_of, widens
+from reconciler.core.spec import (
+    AtLeast,
+    Change,
+    Changes,
+    Immutable,
+    Initial,
+    Local,
+    Ref,
+    Secret,
+    SecretsByName,
+    Spec,
+    Value,
+)
+
+MASK = "(hidden)"
+SECRET_NAME = re.compile(
+    r"PASSWORD|SECRET|APIKEY|_PWD(_|$)"
+    r"|(^|[_-])(TOKENS?|PASS|PASSWD|PASSPHRASE|CREDENTIALS?|CREDS|AUTH|PRIVATE|KEYS?|WEBHOOK|DSN|COOKIE)([_-]|$)",
+    re.IGNORECASE,
+)
+NOT_SECRET = re.compile(r"S3_", re.IGNORECASE)  # S3_KEY and its like name an object
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How to look at a part of a spec, from the marks of the fields that lead to it."""
+
+    sense: Sense = Sense.NONE
+    replaces: bool = False
+    at_least: bool = False
+    hide: bool = False
+    hide_by_name: bool = False
+
+    def into(self, marks: list[Any]) -> _Way:
+        """The way into a field with these marks."""
+        kinds = {type(mark) for mark in marks}
+        return _Way(
+            sense_of(marks, self.sense),
+            self.replaces or Immutable in kinds,
+            AtLeast in kinds,
+            self.hide or Secret in kinds,
+            self.hide_by_name or SecretsByName in kinds,
+        )
+
+    def key(self, name: str) -> _Way:
+        """The way to the value under a key."""
+        return replace(self, hide=self.hide or (self.hide_by_name and looks_secret(name)))
+
+    def item(self, value: Value) -> _Way:
+        """The way into an item of a list: what denies turns the sense round."""
+        return replace(self, sense=self.sense.turned) if _denies(value) else self
+
+
+def looks_secret(name: str) -> bool:
+    """Whether what has this name is likely to be something that must not be shown."""
+    return SECRET_NAME.search(name) is not None and NOT_SECRET.match(name) is None
+
+
+def diff(want: Spec, seen: Spec) -> Changes:
+    """The changes that make `seen` into `want`, those that take back a widened access first."""
+    changes = list(_model("", want, seen, _Way()))
+    return tuple(sorted(changes, key=lambda change: not change.widens))
+
+
+def whole(want: Spec) -> Changes:
+    """What the making of a resource sets: each field that isn't at its default, as one change."""
+    found = []
+    for name, field in type(want).model_fields.items():
+        value, way = getattr(want, name), _Way().into(field.metadata)
+        if name != "name" and not _local(field.metadata) and value != field.get_default(call_default_factory=True):
+            found.append(Change(name, None, _shown(value, way)))
+    return tuple(found)
+
+
+def _local(marks: list[Any]) -> bool:
+    return any(isinstance(mark, Local) for mark in marks)
+
+
+def _model(path: str, want: Value, seen: Value, way: _Way) -> Iterator[Change]:
+    for name, field in type(want).model_fields.items():
+        if not any(isinstance(mark, Local | Initial) for mark in field.metadata):
+            here = f"{path}.{name}" if path else name
+            yield from _value(here, getattr(want, name), getattr(seen, name), way.into(field.metadata))
+
+
+def _value(path: str, want: Any, seen: Any, way: _Way) -> Iterator[Change]:
+    if want == seen:
+        return
+    if way.at_least:
+        if missing := [item for item in want if item not in seen]:
+            yield _change(path, (*seen, *missing), seen, way)
+    elif isinstance(want, Value) and type(want) is type(seen):
+        yield from _model(path, want, seen, way)
+    elif isinstance(want, dict) and isinstance(seen, dict):
+        for key in sorted({*want, *seen}):
+            yield from _value(f"{path}.{key}", want.get(key), seen.get(key), way.key(key))
+    elif _holds_models(want) or _holds_models(seen):
+        yield from _models(path, want or (), seen or (), way)
+    else:
+        yield _change(path, want, seen, way)
+
+
+def _holds_models(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value) and all(isinstance(item, Value) for item in value)
+
+
+def _models(path: str, want: tuple[Value, ...], seen: tuple[Value, ...], way: _Way) -> Iterator[Change]:
+    missing = [item for item in want if item not in seen]
+    extra = [item for item in seen if item not in want]
+    for item in sorted(missing, key=lambda item: not _identity(item)):
+        twin = _twin(item, missing, extra)
+        if twin is not None:
+            missing.remove(item)
+            extra.remove(twin)
+            yield from _model(f"{path}[{_label(item)}]", item, twin, way.item(twin))
+    for item in extra:
+        yield _change(f"{path}[{_label(item)}]", None, item, way.item(item))
+    for item in missing:
+        yield _change(f"{path}[{_label(item)}]", item, None, way.item(item))
+
+
+def _twin(item: Value, missing: list[Value], extra: list[Value]) -> Value | None:
+    """The other version of an item: the one with its identity, or without any the only one that is left."""
+    identity = _identity(item)
+    alike = [other for other in extra if _identity(other) == identity and _denies(other) is _denies(item)]
+    return alike[0] if alike and (identity or len(missing) == len(extra) == 1) else None
+
+
+def _denies(item: Value) -> bool:
+    return bool(getattr(item, "denies", False))
+
+
+def _identity(item: Value) -> str:
+    return str(getattr(item, "identity", ""))
+
+
+def _label(item: Value) -> str:
+    return str(getattr(item, "label", "")) or _identity(item)
+
+
+def _change(path: str, want: Any, seen: Any, way: _Way) -> Change:
+    wide = widens(way.sense, want, seen)
+    return Change(path, _shown(seen, way), _shown(want, way), way.replaces, wide)
+
+
+def _shown(value: Any, way: _Way) -> Any:
+    if way.hide and value not in EMPTY:
+        return MASK
+    if isinstance(value, Ref):
+        return str(value)
+    if isinstance(value, Value):
+        ways = {name: way.into(field.metadata) for name, field in type(value).model_fields.items()}
+        return {name: _shown(part, ways[name]) for name in ways if (part := getattr(value, name)) not in EMPTY}
+    if isinstance(value, Mapping):
+        return {key: _shown(part, way.key(key)) for key, part in value.items()}
+    return [_shown(part, way) for part in value] if isinstance(value, tuple | list) else value

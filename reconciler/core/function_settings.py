@@ -1,0 +1,101 @@
+"""What the function of the schedule (reconciler/scheduled) is told: variables of its environment. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+GROUP = "SECURITY_GROUP"  # one more variable: its id, which is known once it is made
+LAUNCH = "launch"  # in what the schedule calls it with: the time for which it was due
+AGAIN = "again"  # the same after a pause: the token of the attempt before it
+PROVIDER = "provider"  # and where it goes on
+
+
+@dataclass(frozen=True)
+class Retry:
+    """`run.retry`."""
+
+    no_capacity: int
+    interruption: int
+    error: int
+    exit_codes: tuple[int, ...]
+    backoff: float
+    within: float | None
+    max_cost: float | None
+
+
+@dataclass(frozen=True)
+class Tell:
+    """`notify`. topic: its ARN, empty when nobody is subscribed; webhook: ARN of what holds the URL, empty without one.
+
+    form: as the webhook wants it.
+    """
+
+    on: str
+    topic: str
+    webhook: str
+    form: str
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The scheduled runs of one deploy.
+
+    family: of the task definition, whose newest revision is launched; cpu: CPU units; memory: MiB; disk: GiB, None for
+    the usual; retries: times again when a launch fails; max_duration: seconds; stop_role, call_role: ARNs of what stops
+    tasks and of what calls the function; function, dead_letters: ARNs of itself and of the queue for what fails; image:
+    as people call it; task_role, execution_role: names; data: the key of what the program reads.
+    """
+
+    deploy: str
+    partition: str
+    region: str
+    bucket: str
+    cluster: str
+    family: str
+    subnets: tuple[str, ...]
+    public_ip: bool
+    cpu: int
+    memory: int
+    container: str
+    log_group: str
+    log_prefix: str
+    image: str
+    task_role: str
+    execution_role: str
+    data: str
+    schedule: str
+    architecture: str
+    disk: int | None
+    retries: int
+    capacity: tuple[str, ...]
+    retry: Retry
+    max_duration: int | None
+    stop_role: str
+    function: str
+    call_role: str
+    dead_letters: str
+    tell: Tell | None
+
+    def variables(self) -> dict[str, str]:
+        """One for each, so that a plan shows which of them changes: a text as it is, everything else as JSON."""
+        values = {name: _plain(value) for name, value in vars(self).items()}
+        return {name.upper(): v if isinstance(v, str) else json.dumps(v) for name, v in values.items()}
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Watched:
+        """From such variables. Raises KeyError, ValueError, TypeError for any that `variables` didn't make."""
+        found: dict[str, Any] = {}
+        for field in fields(cls):
+            text = environ[field.name.upper()]
+            found[field.name] = text if field.type == "str" else json.loads(text)
+        retry = Retry(**found["retry"] | {"exit_codes": tuple(found["retry"]["exit_codes"])})
+        tell = Tell(**found["tell"]) if found["tell"] else None
+        lists = {name: tuple(found[name]) for name in ("capacity", "subnets")}
+        return cls(**found | lists | {"retry": retry, "tell": tell})
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if isinstance(value, Retry | Tell) else value

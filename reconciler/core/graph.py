@@ -1,0 +1,88 @@
+"""The resources that one deploy wants, and what needs what. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from typing import Any, TypeVar
+
+from reconciler.core.spec import Address, Ref, Spec, Value
+
+S = TypeVar("S", bound=Spec)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One wanted resource, and the resources that must be there before it."""
+
+    spec: Spec
+    needs: tuple[Address, ...] = ()
+    protect: bool = False
+
+
+class Graph:
+    """Wanted resources by address, in an order in which they can be made."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        """Raises ValueError for two nodes with one address; graphlib.CycleError for a cycle."""
+        found: dict[Address, Node] = {}
+        for node in nodes:
+            if node.spec.address in found:
+                raise ValueError(f"two resources are {node.spec.address}")
+            found[node.spec.address] = node
+        self.needs: dict[Address, tuple[Address, ...]] = {
+            address: tuple(
+                dict.fromkeys(n for n in (*node.needs, *(r.address for r in references(node.spec))) if n in found)
+            )
+            for address, node in found.items()
+        }
+        order = TopologicalSorter(self.needs).static_order()
+        self.nodes: dict[Address, Node] = {address: found[address] for address in order}
+
+    def closure(self, targets: Iterable[Address]) -> frozenset[Address]:
+        """These resources and everything that they need."""
+        todo, done = list(targets), set[Address]()
+        while todo:
+            address = todo.pop()
+            if address not in done:
+                done.add(address)
+                todo.extend(self.needs[address])
+        return frozenset(done)
+
+
+def references(value: Any) -> Iterator[Ref]:
+    """Every reference inside a value."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, Value):
+        for name in type(value).model_fields:
+            yield from references(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from references(part)
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from references(part)
+
+
+def resolve(spec: S, known: Mapping[Ref, str]) -> S:
+    """The spec with each known reference replaced by its value."""
+    resolved: S = _resolve(spec, known)
+    return resolved
+
+
+def _resolve(value: Any, known: Mapping[Ref, str]) -> Any:
+    if isinstance(value, Ref):
+        return known.get(value, value)
+    if isinstance(value, Value):
+        parts = {name: getattr(value, name) for name in type(value).model_fields}
+        changed = {name: new for name, part in parts.items() if (new := _resolve(part, known)) is not part}
+        return value.model_copy(update=changed) if changed else value
+    if isinstance(value, Mapping):
+        mapping = {key: _resolve(part, known) for key, part in value.items()}
+        return mapping if any(mapping[key] is not value[key] for key in mapping) else value
+    if isinstance(value, tuple):
+        items = tuple(_resolve(part, known) for part in value)
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    return value

@@ -1,0 +1,276 @@
+"""The plan: what has to be done so that what is there becomes what is wanted. Pure: no clock, no network.
+
+`make_plan` is the only place that decides. `plan` prints its value; `apply` prints it and executes that value.
+
+Whose is it? A resource is ours when it carries our ownership tag, or carries none and the record says that we made
+it (or were about to). Another's, or nobody's, of the right name: equal to what is wanted it is used as it is (`none`);
+different, the step is `adopt`, and held back unless adoption is asked for. Another deploy's is never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.core.diff import diff, whole
+from reconciler.core.graph import Graph, Node, resolve
+from reconciler.core.spec import Address, Change, Changes, Holds, Observed, Ref, Spec, top
+
+BY_FILE = "protected by the file (`protect: true`)"
+BY_TAG = "protected by its tag reconciler:protect; `protect: false` and `apply --target {}` take that away"
+
+
+class Action(StrEnum):
+    """What a step does."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    ADOPT = "adopt"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One resource and what is to be done with it.
+
+    want: the spec, with every known reference resolved; None for a deletion. seen: what is there, or None.
+    held: why `apply` doesn't do this step as things are; empty when it does.
+    note: what is worth knowing, such as that the resource isn't ours.
+    """
+
+    action: Action
+    address: Address
+    changes: Changes = ()
+    want: Spec | None = None
+    seen: Observed[Any] | None = None
+    needs: tuple[Address, ...] = ()
+    reason: str = ""
+    held: str = ""
+    note: str = ""
+
+    @property
+    def does(self) -> bool:
+        """Whether executing it changes anything."""
+        return self.action is not Action.NONE and not self.held
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps, in an order in which they can be done."""
+
+    deploy: str
+    steps: tuple[Step, ...]
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Steps counted by action; every action is there."""
+        return {action.value: sum(step.action is action for step in self.steps) for action in Action}
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """The steps that differ from what is there, done or held."""
+        return tuple(step for step in self.steps if step.action is not Action.NONE)
+
+    @property
+    def held(self) -> tuple[Step, ...]:
+        """The steps that `apply` would leave alone."""
+        return tuple(step for step in self.steps if step.held)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the one at the terminal allows.
+
+    adopt: take over what isn't ours. prune: delete what left the file. delete_data: also data and images.
+    targets: only these and what they need; None for all.
+    """
+
+    adopt: bool = False
+    prune: bool = False
+    delete_data: bool = False
+    targets: frozenset[Address] | None = None
+
+
+DEFAULT = Options()
+
+
+def make_plan(
+    deploy: str,
+    graph: Graph,
+    seen: Mapping[Address, Observed[Any]],
+    *,
+    recorded: frozenset[Address] = frozenset(),
+    options: Options = DEFAULT,
+    ranks: Sequence[str] = (),
+) -> Plan:
+    """The plan that brings `seen` to `graph`.
+
+    recorded: what the record says this deploy made. ranks: kinds in the order in which they are made, for deletions.
+    """
+    wanted = graph.nodes.keys() if options.targets is None else graph.closure(options.targets)
+    known: dict[Ref, str] = {}
+    replaced: dict[Address, Observed[Any]] = {}
+    mine = owned(deploy, graph, seen, recorded)
+    steps: list[Step] = []
+    for address, node in graph.nodes.items():
+        if address not in wanted:
+            continue
+        gone = [replaced[need] for need in graph.needs[address] if need in replaced]
+        found = _left(node.spec, seen.get(address), gone)
+        step = replace(_wanted(node, found, known, address in mine, options), needs=graph.needs[address])
+        steps.append(step)
+        known |= _known_after(step)
+        if step.action is Action.REPLACE and step.seen is not None and not step.held:
+            replaced[address] = step.seen
+    if options.targets is None:
+        left = [seen[address] for address in sorted(recorded - graph.nodes.keys()) if address in mine]
+        steps += deletions(left, options, ranks, left=True, protected=_protected(graph, seen))
+    return Plan(deploy, tuple(steps))
+
+
+def plan_destroy(
+    deploy: str,
+    graph: Graph,
+    seen: Mapping[Address, Observed[Any]],
+    *,
+    recorded: frozenset[Address] = frozenset(),
+    options: Options = DEFAULT,
+    ranks: Sequence[str] = (),
+) -> Plan:
+    """The plan that removes everything of this deploy, what it holds in data only if told so."""
+    mine = owned(deploy, graph, seen, recorded)
+    found = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in mine]
+    return Plan(deploy, tuple(deletions(found, options, ranks, protected=_protected(graph, seen))))
+
+
+def _protected(graph: Graph, seen: Mapping[Address, Observed[Any]]) -> Mapping[Address, str]:
+    """What isn't deleted, each with why: the file says so, or said so, of which the tag is left."""
+    tagged = {address: BY_TAG.format(address) for address, one in seen.items() if one.protected}
+    return tagged | {address: BY_FILE for address, node in graph.nodes.items() if node.protect}
+
+
+def ours(deploy: str, observed: Observed[Any], recorded: Iterable[Address]) -> bool:
+    """Whether this deploy made it, as far as its tag and the record say."""
+    return observed.owner == deploy or (observed.owner is None and observed.spec.address in recorded)
+
+
+def owned(
+    deploy: str, graph: Graph, seen: Mapping[Address, Observed[Any]], recorded: Iterable[Address]
+) -> frozenset[Address]:
+    """What there is of this deploy: by tag, by the record, or as an untagged part of something of ours."""
+    mine: set[Address] = set()
+    for address in (*graph.nodes, *(a for a in seen if a not in graph.nodes)):
+        observed = seen.get(address)
+        if observed is None:
+            continue
+        parents = [need for need in graph.needs.get(address, ()) if need.kind == observed.spec.part_of]
+        if ours(deploy, observed, recorded) or (observed.owner is None and any(need in mine for need in parents)):
+            mine.add(address)
+    return frozenset(mine)
+
+
+def _wanted(node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mine: bool, options: Options) -> Step:
+    want = resolve(node.spec, known)
+    if seen is None:
+        return Step(Action.CREATE, want.address, whole(want), want)
+    changes = diff(want, seen.spec)
+    if not mine:
+        return _foreign(want, seen, changes, options)
+    if not changes:
+        return Step(Action.NONE, want.address, (), want, seen, note=seen.note)
+    fixed = [change.path for change in changes if change.replaces]
+    if not fixed:
+        return Step(Action.UPDATE, want.address, changes, want, seen, note=seen.note)
+    step = Step(Action.REPLACE, want.address, changes, want, seen, reason=f"{_join(fixed)} can't change")
+    if node.protect or seen.protected:
+        return replace(step, held=BY_FILE if node.protect else BY_TAG.format(want.address))
+    if want.data and not options.delete_data:
+        return replace(step, held="replacing it would delete data: pass --delete-data to allow it")
+    return step
+
+
+def _left(want: Spec, seen: Observed[Any] | None, replaced: Sequence[Observed[Any]]) -> Observed[Any] | None:
+    """What is there once these have been deleted to be made anew: their parts go, and what names them loses that."""
+    if seen is None or any(one.spec.kind == want.part_of for one in replaced):
+        return None
+    spec = seen.spec
+    for name, field in type(spec).model_fields.items():
+        for mark in field.metadata:
+            if isinstance(mark, Holds):
+                gone = {one.attributes.get(mark.attribute) for one in replaced if one.spec.kind == mark.kind}
+                kept = tuple(value for value in getattr(spec, name) if value not in gone)
+                spec = spec.model_copy(update={name: kept})
+    return replace(seen, spec=spec)
+
+
+def _foreign(want: Spec, seen: Observed[Any], changes: Changes, options: Options) -> Step:
+    owner = f"deploy {seen.owner!r}" if seen.owner else "someone else"
+    real = tuple(change for change in changes if not _ownership(change))
+    if not real and not (options.adopt and seen.owner is None and changes):
+        note = "; ".join(filter(None, (f"made by {owner}, used as it is", seen.note)))
+        return Step(Action.NONE, want.address, (), want, seen, note=note)
+    step = Step(Action.ADOPT, want.address, changes if options.adopt else real, want, seen, note=f"made by {owner}")
+    fixed = [change.path for change in real if change.replaces]
+    if seen.owner:
+        return replace(step, held=f"it belongs to {owner}: give it another name here, or remove it there")
+    if fixed:
+        return replace(step, held=f"{_join(fixed)} can't change, and what isn't ours isn't replaced: use another name")
+    return step if options.adopt else replace(step, held="pass --adopt to take it over and change it")
+
+
+def _ownership(change: Change) -> bool:
+    """Tags say whose a resource is and don't change what it does, so a foreign one may lack ours."""
+    return top(change.path) == "tags"
+
+
+def _known_after(step: Step) -> dict[Ref, str]:
+    """The attributes that are sure to be the same after this step."""
+    if step.seen is None or step.action is Action.REPLACE:
+        return {}
+    spec = step.seen.spec
+    stays = all(top(change.path) in spec.in_place for change in step.changes)
+    volatile = frozenset() if stays else spec.volatile
+    return {Ref(step.address, k): v for k, v in step.seen.attributes.items() if k not in volatile}
+
+
+def deletions(
+    mine: Sequence[Observed[Any]],
+    options: Options,
+    ranks: Sequence[str],
+    *,
+    left: bool = False,
+    protected: Mapping[Address, str] = MappingProxyType({}),
+) -> list[Step]:
+    """Deletions of what is ours, in the reverse order of making.
+
+    left: these left the file, so that deleting them needs `prune`.
+    """
+    order = {kind: rank for rank, kind in enumerate(ranks)}
+    steps: list[Step] = []
+    for one in sorted(mine, key=lambda one: (-order.get(one.spec.kind, 0), one.spec.name)):
+        address = one.spec.address
+        held = ""
+        if why := _in(protected, one.spec):
+            held = why
+        elif left and not options.prune:
+            held = "it left the file: pass --prune to delete it"
+        elif one.spec.data and not options.delete_data:
+            held = "it holds data: pass --delete-data to delete it"
+        after = tuple(s.address for s in steps if order.get(s.address.kind, 0) > order.get(address.kind, 0))
+        steps.append(Step(Action.DELETE, address, (), None, one, after, held=held))
+    return steps
+
+
+def _in(protected: Mapping[Address, str], spec: Spec) -> str:
+    """Why it is protected, or is a part of what is: an image of a repository, an object BUCKET/KEY. Empty if not."""
+    holders = (Address(spec.part_of, name) for name in (spec.name, spec.name.partition("/")[0]))
+    return next((protected[one] for one in (spec.address, *holders) if one in protected), "")
+
+
+def _join(paths: Sequence[str]) -> str:
+    return " and ".join(dict.fromkeys(top(path) for path in paths))

@@ -1,0 +1,142 @@
+"""Make or delete one resource, and see it through: act, then observe until AWS shows no difference.
+
+What is there after a lost answer or a crash is finished, never made a second time. If the world moved, so that more
+would have to be done than the plan showed, it stops with PlanDrift.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.aws.calls import AlreadyThere, Aws, Waiting
+from reconciler.core.diff import diff
+from reconciler.core.errors import Interrupted, NotSettled, PlanDrift, Unreachable
+from reconciler.core.plan import ours
+from reconciler.core.spec import Address, Observed, Spec
+from reconciler.kinds.base import AnyKind
+
+SETTLE = 120.0  # seconds until what was done must show
+SLOW = {"cluster": 600.0, "security-group": 600.0, "service": 900.0}  # the same, for kinds that AWS takes minutes for
+TRY_AGAIN = "see the log of its tasks, mend the program or the file, and run the command again"
+AGAIN = 10.0  # seconds after which what doesn't show is put once more
+UNSURE = 30.0  # seconds in which a call whose answer was lost, or that says "it exists", is looked into and repeated
+
+
+class Actor:
+    """Acts on resources of one deploy. recorded: what the record says this deploy made. stop: set to leave off."""
+
+    def __init__(
+        self,
+        aws: Aws,
+        kinds: Mapping[str, AnyKind],
+        deploy: str,
+        recorded: frozenset[Address],
+        stop: threading.Event,
+    ) -> None:
+        self.aws, self.kinds, self.deploy, self.recorded, self.stop = aws, kinds, deploy, recorded, stop
+
+    def make(self, want: Spec, seen: Observed[Any] | None) -> Observed[Any]:
+        """Create it or, from what is there, update it, and again after each answer that leaves a doubt.
+
+        Raises AwsError, PlanDrift, NotSettled, Interrupted.
+        """
+        kind, started, attempt = self.kinds[want.kind], self.aws.clock.now(), 0
+        while True:
+            try:
+                if seen is None:
+                    kind.create(self.aws, want)
+                elif changes := diff(want, seen.spec):
+                    kind.update(self.aws, want, seen, changes)
+                return self._settle(kind, want, seen)
+            except (AlreadyThere, Unreachable):
+                # Made by an earlier call of ours whose answer was lost, half made, or by somebody else: look.
+                if self.aws.clock.now() - started >= UNSURE:
+                    raise
+                attempt += 1
+                self._pause(attempt, f"{want.address}, after an answer that leaves a doubt", started)
+                there = self._look(kind, want)
+                if there is None and seen is not None:
+                    raise
+                if there is not None and seen is None and not self._is_ours(want, there):
+                    return there
+                seen = there
+
+    def delete(self, seen: Observed[Any]) -> None:
+        """Delete it, and wait until it is gone. Raises AwsError, NotSettled, Interrupted."""
+        kind, address = self.kinds[seen.spec.kind], seen.spec.address
+        started, attempt = self.aws.clock.now(), 0
+        while True:
+            try:
+                kind.delete(self.aws, seen)
+                break
+            except Unreachable:
+                if self.aws.clock.now() - started >= UNSURE:
+                    raise
+                attempt += 1
+                self._pause(attempt, f"{address}, after an answer that leaves a doubt", started)
+        started, attempt = self.aws.clock.now(), 0
+        while self._look(kind, seen.spec) is not None:
+            if self.aws.clock.now() - started >= SLOW.get(address.kind, SETTLE):
+                raise NotSettled(f"{address} is still there after its deletion", hint="run the command again")
+            attempt += 1
+            self._pause(attempt, f"{address} to be gone", started)
+
+    def _is_ours(self, want: Spec, there: Observed[Any]) -> bool:
+        """Whether what appeared is ours to finish; False if it is another's and as wanted. Raises PlanDrift."""
+        changes = diff(want, there.spec)
+        if not ours(self.deploy, there, self.recorded):
+            if [change for change in changes if not change.path.startswith("tags")]:
+                raise PlanDrift(f"{want.address} appeared meanwhile, made by someone else", hint="run `plan` again")
+            return False
+        if fixed := [change.path for change in changes if change.replaces]:
+            raise PlanDrift(f"{want.address} appeared meanwhile with another {fixed[0]}", hint="run `plan` again")
+        return True
+
+    def _settle(self, kind: AnyKind, want: Spec, seen: Observed[Any] | None) -> Observed[Any]:
+        """Observe until it is as wanted. What doesn't become so is put once more, then given up."""
+        earlier = seen.attributes.get("failure", "") if seen is not None else ""
+        started, attempt, again, was = self.aws.clock.now(), 0, False, False
+        while True:
+            there = self._look(kind, want)
+            changes = diff(want, there.spec) if there is not None else ()
+            if there is not None and not changes and _ready(there):
+                return there
+            shown = there.attributes if there is not None else {}
+            progress, failure = shown.get("progress", ""), shown.get("failure", "")
+            if changes and ((failure and failure != earlier) or (was and progress)):
+                # A deployment that failed: AWS went back from it, or gave it up. That may have been between two looks.
+                back = f"{changes[0].path}: {changes[0].before}"
+                raise NotSettled(f"{want.address} failed ({back}): {progress or failure}", hint=TRY_AGAIN)
+            was = was or (there is not None and not changes)
+            waited = self.aws.clock.now() - started
+            done = there is not None and _ready(there)  # AWS has ended its work, and it isn't as wanted
+            if waited >= (SETTLE if done else SLOW.get(want.kind, SETTLE)):
+                what = "doesn't show" if there is None else "isn't ready"
+                what = f"still has another {changes[0].path}" if changes else what
+                progress = f" ({progress})" if progress else ""
+                raise NotSettled(
+                    f"{want.address} {what} {waited:.0f} s after it was written{progress}", hint="run the command again"
+                )
+            if there is not None and changes and waited >= AGAIN and not again:
+                again = True
+                kind.update(self.aws, want, there, changes)
+            attempt += 1
+            what = f"({progress})" if progress else "to show as it was written"
+            self._pause(attempt, f"{want.address} {what}", started)
+
+    def _look(self, kind: AnyKind, want: Spec) -> Observed[Any] | None:
+        return kind.observe(self.aws, [want]).get(want.name)
+
+    def _pause(self, attempt: int, what: str, started: float) -> None:
+        if self.stop.is_set():
+            raise Interrupted("interrupted while waiting for AWS")
+        self.aws.on_wait(Waiting(what, self.aws.clock.now() - started))
+        self.aws.clock.sleep(min(0.05 * 2**attempt, 5.0))
+
+
+def _ready(there: Observed[Any]) -> bool:
+    """Whether AWS is done with it: a cluster may be PROVISIONING; a new role's ARN may read AROA… for a moment."""
+    status, arn = there.attributes.get("status", "ACTIVE"), there.attributes.get("arn", "arn:")
+    return status == "ACTIVE" and arn.startswith("arn:")

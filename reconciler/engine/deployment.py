@@ -1,0 +1,242 @@
+"""One deploy in one account: reads what is there and plans. What `plan`, `apply`, `destroy` and `status` share.
+
+`prepare` reads what the plan starts from (account, network, checksums of the files, inputs of the image) all at once,
+`Deployment.observe` reads the live state of every resource all at once; nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from reconciler.aws.calls import Aws
+from reconciler.config import Deploy
+from reconciler.config.resource_names import Facts
+from reconciler.core.errors import Denied, UserError
+from reconciler.core.graph import Graph
+from reconciler.core.plan import Options, Plan, make_plan, plan_destroy
+from reconciler.core.spec import OWNER_TAG, Address, Observed
+from reconciler.engine.ownership_record import read_record
+from reconciler.image.kind import ImageSpec, inputs_of_digest
+from reconciler.image.source import image_spec
+from reconciler.kinds import KINDS, AnyKind, ObjectSpec, TaskDefinition, TaskDefinitionSpec
+from reconciler.kinds.s3_object import checksums
+from reconciler.lower import Names, lower
+from reconciler.lower.account import check_account, read_facts
+from reconciler.lower.existing import Given, read_given
+from reconciler.permissions.parts import PLAN
+
+IMAGE = "image"
+NO_OPTIONS = Options()
+MANY = 8  # resources from which on what one answer has for several of them is worth asking for
+SERVICES = ("sts", "ec2", "ecs", "iam", "s3", "ssm", "ecr", "logs")  # that a plan asks, in the order of its questions
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What there is, and what the record says. looked_at: what was read, there or not."""
+
+    resources: Mapping[Address, Observed[Any]]
+    recorded: frozenset[Address]
+    looked_at: frozenset[Address] = frozenset()
+
+    @property
+    def kept(self) -> frozenset[Address]:
+        """The record without what is known to be gone."""
+        return frozenset(a for a in self.recorded if a in self.resources or a not in self.looked_at)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deploy with its facts, graph and kinds."""
+
+    deploy: Deploy
+    aws: Aws
+    names: Names
+    graph: Graph
+    kinds: dict[str, AnyKind]
+    objects: tuple[ObjectSpec, ...]
+    image: ImageSpec | None
+    dirty: tuple[str, ...] = ()  # changed files of the work tree that go into the image
+    present_image: str = ""  # URI of the image that the file or, with --skip-image, the task definition names
+    left_alone: frozenset[str] = frozenset()  # kinds that are neither changed nor missed
+    early: dict[Address, Observed[Any]] = field(default_factory=dict)  # what `prepare` had to read already
+    given: Given = field(default_factory=Given)
+    command: str = PLAN
+
+    @cached_property
+    def image_mark(self) -> str:
+        """What stands for the image's content in a run's fingerprint; one read for an image that isn't built here."""
+        if self.image is not None:
+            return inputs_mark(self.image.inputs)
+        if self.deploy.image.uri:
+            return self.deploy.image.uri
+        inputs = inputs_of_digest(self.aws, self.names.repository, self.present_image)
+        return inputs_mark(inputs) if inputs else self.present_image
+
+    @property
+    def ranks(self) -> tuple[str, ...]:
+        """Kinds in the order in which they are made."""
+        order = list(self.kinds)
+        order.remove(IMAGE)
+        order.insert(order.index("repository") + 1, IMAGE)
+        return tuple(order)
+
+    def observe(self, options: Options = NO_OPTIONS) -> Seen:
+        """Read the record, then all that is wanted or recorded, all at once. Raises MissingPermissions, AwsError."""
+        with all_that_is_missing(self.aws, self.deploy, self.command):
+            return self._observe(options)
+
+    def _observe(self, options: Options) -> Seen:
+        wanted = self.graph.nodes.keys() if options.targets is None else self.graph.closure(options.targets)
+        specs = [node.spec for address, node in self.graph.nodes.items() if address in wanted]
+        # What `prepare` has read counts for the first look only: later ones are there to see what has changed.
+        found = {spec.address: seen for spec in specs if (seen := self.early.pop(spec.address, None))}
+        reads: list[Any] = [partial(read_record, self.aws, self.deploy.name)]
+        reads += self._reads(spec for spec in specs if spec.address not in found)
+        with self.aws.shared if len(specs) >= MANY else nullcontext():
+            recorded, *kinds = self.aws.together(*reads)
+        # What left the file, which only the record knows of.
+        gone = [a for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds.keys() - self.left_alone]
+        kinds += self.aws.together(
+            *self._reads(self.kinds[a.kind].spec(name=a.name, tags={OWNER_TAG: self.deploy.name}) for a in gone)
+        )
+        found |= {one.spec.address: one for kind in kinds for one in kind.values()}
+        return Seen(found, recorded, frozenset((*wanted, *gone)))
+
+    def _reads(self, specs: Iterable[Any]) -> list[Callable[[], Mapping[str, Observed[Any]]]]:
+        """One for each kind, of all its resources."""
+        by_kind: dict[str, list[Any]] = {}
+        for spec in specs:
+            by_kind.setdefault(spec.kind, []).append(spec)
+        return [partial(self.kinds[kind].observe, self.aws, wants) for kind, wants in by_kind.items()]
+
+    def plan(self, seen: Seen, options: Options = NO_OPTIONS) -> Plan:
+        """The plan that makes what is there into what is wanted."""
+        return make_plan(
+            self.deploy.name, self.graph, seen.resources, recorded=seen.recorded, options=options, ranks=self.ranks
+        )
+
+    def plan_destroy(self, seen: Seen, options: Options = NO_OPTIONS) -> Plan:
+        """The plan that removes what is ours."""
+        return plan_destroy(
+            self.deploy.name, self.graph, seen.resources, recorded=seen.recorded, options=options, ranks=self.ranks
+        )
+
+
+def prepare(
+    deploy: Deploy,
+    aws: Aws,
+    base: Path,
+    image_kind: AnyKind,
+    object_kind: AnyKind,
+    *,
+    skip_image: bool = False,
+    removing: bool = False,
+    checking: bool = False,
+    plan_file: Path | None = None,
+    command: str = PLAN,
+) -> Deployment:
+    """Read what a plan starts from. base: the folder of deploy.yaml; skip_image: leave the image as it is, unless
+    everything is to be removed. checking: raise for what has to be there and isn't; plan_file: never a part of the
+    image; command: what it is for, to say what that may not read. Raises UserError, MissingPermissions, AwsError.
+    """
+    check_account(aws, deploy)
+    build = deploy.image.uri is None and not skip_image
+    reads: list[Any] = [
+        partial(read_facts, aws, deploy), partial(_checksums, deploy, base), partial(read_given, aws, deploy)
+    ]  # fmt: skip
+    if build:
+        reads.append(partial(_image, deploy, base, plan_file))
+    if skip_image:
+        reads.append(partial(_present, aws, deploy))
+    # Making a client takes the processor as long as an answer takes to come, so the others are made meanwhile.
+    ready = aws.start(lambda: [aws.client(service) for service in SERVICES])
+    with all_that_is_missing(aws, deploy, command):
+        facts, sums, given, *more = aws.together(*reads)
+    ready.result()
+    assert isinstance(facts, Facts)
+    if checking:
+        given.check(deploy)
+    names = Names(deploy, facts)
+    objects = tuple(
+        ObjectSpec(name=f"{names.bucket}/{key}", sha256=sha, size=size, file=file, tags={OWNER_TAG: deploy.name})
+        for key, file, sha, size in sums
+    )
+    image, dirty = more[0] if build else (None, ())
+    early = {more[0].spec.address: more[0]} if skip_image and more[0] else {}
+    present = deploy.image.uri or next((_image_of(deploy, one) for one in early.values()), "")
+    values = {variable: given.value(one) for variable, one in deploy.parameters.items()}
+    graph = lower(deploy, facts, objects, image, fallback=present, values=values)
+    kinds: dict[str, AnyKind] = {kind.spec.kind: kind for kind in (*KINDS, image_kind, object_kind)}
+    left_alone = frozenset({IMAGE}) if skip_image and not removing else frozenset[str]()
+    return Deployment(
+        deploy, aws, names, graph, kinds, objects, image, dirty, present, left_alone, early, given, command
+    )
+
+
+@contextmanager
+def all_that_is_missing(aws: Aws, deploy: Deploy, command: str) -> Iterator[None]:
+    """When something may not be read, say what else may not. Raises MissingPermissions, Denied."""
+    try:
+        yield
+    except Denied as error:
+        from reconciler.engine.missing_permissions import explain
+
+        raise explain(aws, deploy, command, error) from None
+
+
+def _checksums(deploy: Deploy, base: Path) -> list[tuple[str, str, str, int]]:
+    """(key, file, SHA-256, size) of each file to upload."""
+    found = []
+    for one in deploy.data.files:
+        path = base / one.file
+        try:
+            found.append((str(one.key), str(path), checksums(str(path))[0], path.stat().st_size))
+        except OSError as error:
+            raise UserError(
+                f"data: {str(path)!r} can't be read: {error.strerror}", hint="allow reading it, or name another file"
+            ) from None
+    return found
+
+
+def _image(deploy: Deploy, base: Path, plan_file: Path | None) -> tuple[ImageSpec, tuple[str, ...]]:
+    image = deploy.image
+    assert image.repository is not None, "filled in where something is built"
+    # What isn't part of the program: the data, which goes to the bucket, and what runs of ours leave behind.
+    leave_out = [one.file for one in deploy.data.files if not Path(one.file).is_absolute()]
+    leave_out += [".reconciler", *([deploy.run.results] if deploy.run.results else [])]
+    context = (base / (image.context or ".")).resolve()
+    if plan_file is not None and plan_file.resolve().is_relative_to(context):
+        leave_out.append(plan_file.resolve().relative_to(context).as_posix())
+    return image_spec(
+        str(image.repository.name),
+        base / (image.context or "."),
+        dockerfile=image.dockerfile,
+        target=image.target,
+        build_args=image.build_args,
+        platform=deploy.task.platform,
+        tags=image.tags,
+        leave_out=leave_out,
+        follow_base=not image.repository.immutable_tags,
+    )
+
+
+def _present(aws: Aws, deploy: Deploy) -> Observed[TaskDefinitionSpec] | None:
+    """The task definition that is there."""
+    family = str(deploy.task.family)
+    return TaskDefinition().observe(aws, [TaskDefinitionSpec(name=family)]).get(family)
+
+
+def _image_of(deploy: Deploy, found: Observed[TaskDefinitionSpec]) -> str:
+    """The image that a task definition names."""
+    return next((str(c.image) for c in found.spec.containers if c.name == deploy.task.container), "")
+
+
+def inputs_mark(inputs: str) -> str:
+    """What stands for the content of an image that was built from these inputs."""
+    return f"inputs:{inputs}"

@@ -1,0 +1,214 @@
+"""A lock that keeps two applies of one deploy apart. It needs nothing to exist before it.
+
+A lock is a chain of SSM parameters `/reconciler/NAME/lock/N`. Each is made with `Overwrite=False`, which only one of
+two can do, and is never changed: it names its holder and its end. The highest number holds. To renew is to make the
+next number and delete one's last. When a holder dies its end comes, and whoever makes the next number holds.
+
+A holder is fenced: before a write it makes sure, at most `FRESH` seconds ago, that the highest number is its own, that
+its end is at least `MARGIN` away, and that there is no other's lock that hasn't ended. Otherwise it stops. What AWS
+can't do is refuse a single write that is under way when its holder is cut off for longer than `MARGIN`. Time is AWS's
+own (the answers' Date), so the clocks of two machines may differ. docs/decisions/lock.md says why it is so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+from reconciler.aws.calls import AlreadyThere, Aws
+from reconciler.core.errors import Locked, ReconcilerError
+from reconciler.engine.lock_holder import TTL, Holder, read_holder, this_process
+
+RENEW = 15.0  # seconds between renewals
+MARGIN = 20.0  # seconds before its end at which a holder no longer writes
+FRESH = 1.0  # seconds for which "still ours" is believed
+LOOK = 1.0  # seconds between two looks while waiting
+
+
+class Slot(NamedTuple):
+    """One number of the chain."""
+
+    number: int
+    holder: Holder
+
+
+def current_holder(aws: Aws, deploy: str) -> Holder | None:
+    """Who holds the lock now; None for nobody, or for one that has ended. Raises AwsError."""
+    slots, now = _read(aws, deploy)
+    return next((slot.holder for slot in slots[-1:] if slot.holder.expires > now), None)
+
+
+def unlock(aws: Aws, deploy: str) -> Holder | None:
+    """Take the lock away from whoever holds it, who stops before the next write. Returns who that was."""
+    slots, _ = _read(aws, deploy)
+    for slot in slots:
+        _drop(aws, deploy, slot.number)
+    return slots[-1].holder if slots else None
+
+
+class Lock:
+    """The lock of one deploy, as a context manager. Raises Locked when it is held and `wait` seconds are over.
+
+    A holder of this machine that is gone is waited for in any case, since its lock ends soon. on_wait is told the
+    holder once when there is one. The Aws given here is used for the lock alone: it must not be the one whose writes
+    the lock guards. Give `check` to that one as `before_write`.
+    """
+
+    def __init__(
+        self,
+        aws: Aws,
+        deploy: str,
+        command: str,
+        *,
+        wait: float = 0.0,
+        on_wait: Callable[[Holder], None] = lambda holder: None,
+    ) -> None:
+        self.aws, self.deploy, self.wait, self.on_wait = aws, deploy, wait, on_wait
+        self.me = this_process(uuid.uuid4().hex, command, 0.0)
+        self._number = 0
+        self._checked = float("-inf")
+        self._released = threading.Event()
+        self._busy = threading.Lock()
+        self._thread = threading.Thread(target=self._keep, name="lock", daemon=True)
+
+    def __enter__(self) -> Lock:
+        self._take()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._released.set()
+        self._thread.join(timeout=10.0)  # it may wait for an AWS that doesn't answer
+        # What can't be deleted ends by itself; that must not hide how the work ended.
+        with contextlib.suppress(ReconcilerError):
+            self._drop_mine(_read(self.aws, self.deploy)[0])
+
+    def left_behind(self) -> bool:
+        """Whether there is a lock of somebody that has ended and was not taken away."""
+        slots, now = _read(self.aws, self.deploy)
+        return bool(slots) and all(slot.holder.expires <= now for slot in slots)
+
+    def check(self) -> None:
+        """Make sure that the lock is still held, renewing it when its end is near. Raises Locked, AwsError."""
+        with self._busy:
+            if self._released.is_set() or 0.0 <= self.aws.clock.now() - self._checked <= FRESH:
+                return
+            slots, now = _read(self.aws, self.deploy)
+            if self._is_mine(slots, now) and slots[-1].holder.expires - now < MARGIN:
+                self._extend(now)
+                slots, now = _read(self.aws, self.deploy)
+            if not self._is_mine(slots, now) or slots[-1].holder.expires - now < MARGIN:
+                raise self._lost(slots)
+            self._checked = self.aws.clock.now()
+
+    def _is_mine(self, slots: list[Slot], now: float) -> bool:
+        others = [slot for slot in slots if slot.holder.id != self.me.id and slot.holder.expires > now]
+        return bool(slots) and slots[-1].holder.id == self.me.id and slots[-1].holder.expires > now and not others
+
+    def _lost(self, slots: list[Slot]) -> Locked:
+        others = [slot.holder for slot in slots if slot.holder.id != self.me.id]
+        by = f" by {others[-1]}" if others else ""
+        return Locked(
+            f"the lock of {self.deploy!r} was taken away{by}",
+            hint="nothing was written since; what was done stays: run the command again",
+        )
+
+    def _take(self) -> None:
+        started, told = self.aws.clock.now(), False
+        while True:
+            slots, now = _read(self.aws, self.deploy)
+            top = slots[-1] if slots else Slot(0, Holder())
+            if top.holder.id == self.me.id or top.holder.expires <= now:
+                self.me = this_process(self.me.id, self.me.command, now)
+                if self._put(top.number + 1, now) and self._confirm():
+                    return
+            else:
+                if not told:
+                    self.on_wait(top.holder)
+                    told = True
+                wait = max(self.wait, TTL + RENEW) if top.holder.died_here else self.wait
+                if self.aws.clock.now() - started >= wait:
+                    raise Locked(
+                        f"{self.deploy!r} is locked by {top.holder}",
+                        hint=f"wait for it with --wait-for-lock SECONDS. If it is gone for good: its lock ends in "
+                        f"{top.holder.expires - now:.0f} s, or now with: python -m reconciler unlock",
+                    )
+            self.aws.clock.sleep(LOOK)
+
+    def _confirm(self) -> bool:
+        """Whether what was made really holds: a number that was free again isn't the highest."""
+        slots, now = _read(self.aws, self.deploy)
+        if not self._is_mine(slots, now):
+            self._drop_mine(slots)
+            return False
+        for slot in slots[:-1]:
+            _drop(self.aws, self.deploy, slot.number)  # ended, all of them
+        self._checked = self.aws.clock.now()
+        return True
+
+    def _put(self, number: int, now: float) -> bool:
+        """Make this number; whether it is ours now."""
+        name, value = _name(self.deploy, number), self.me.until(now + TTL)
+        try:
+            self.aws.call("ssm", "PutParameter", Name=name, Value=value, Type="String", Overwrite=False)
+        except AlreadyThere:
+            # Somebody was faster, or it was us and the answer was lost: what is there tells.
+            slots, _ = _read(self.aws, self.deploy)
+            if not slots or slots[-1].number != number or slots[-1].holder.id != self.me.id:
+                return False
+        self._number = number
+        return True
+
+    def _extend(self, now: float) -> None:
+        """Make the next number and delete the last, if both can be done."""
+        last = self._number
+        if not self._put(last + 1, now):
+            return
+        slots, _ = _read(self.aws, self.deploy)
+        if last in [slot.number for slot in slots]:
+            _drop(self.aws, self.deploy, last)
+        else:  # somebody unlocked it meanwhile
+            _drop(self.aws, self.deploy, self._number)
+
+    def _keep(self) -> None:
+        while not self._released.wait(RENEW):
+            try:
+                with self._busy:
+                    slots, now = _read(self.aws, self.deploy)
+                    if not self._released.is_set() and self._is_mine(slots, now):
+                        self._extend(now)
+                    if self._released.is_set():
+                        self._drop_mine(_read(self.aws, self.deploy)[0])
+            except Exception:  # noqa: S112  the next turn tries again; `check` decides before a write
+                continue
+
+    def _drop_mine(self, slots: list[Slot]) -> None:
+        for slot in slots:
+            if slot.holder.id == self.me.id:
+                _drop(self.aws, self.deploy, slot.number)
+
+
+def _name(deploy: str, number: int) -> str:
+    return f"/reconciler/{deploy}/lock/{number:09d}"
+
+
+def _drop(aws: Aws, deploy: str, number: int) -> None:
+    aws.find("ssm", "DeleteParameter", Name=_name(deploy, number))
+
+
+def _read(aws: Aws, deploy: str) -> tuple[list[Slot], float]:
+    """(the chain in order, AWS's time)."""
+    found: list[Slot] = []
+    params: dict[str, Any] = {"Path": f"/reconciler/{deploy}/lock"}
+    while True:
+        answer = aws.call("ssm", "GetParametersByPath", **params)
+        found += [Slot(int(p["Name"].rpartition("/")[2]), read_holder(p)) for p in answer["Parameters"]]
+        if not (token := answer.get("NextToken")):
+            date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+            now = parsedate_to_datetime(date).timestamp() if date else aws.clock.now()
+            return sorted(found), now
+        params["NextToken"] = token

@@ -1,0 +1,142 @@
+"""What whoever runs a command may not read, all of it at once, as the policy to add.
+
+A look at the account ends at the first thing that may not be read. When that happens everything is read once more,
+each resource by itself, and of each is noted what was answered and what was denied. What couldn't be tried, since it
+comes after something that was denied, is counted as missing too: reading needs it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from reconciler.aws.calls import Aws
+from reconciler.aws.errors import DENIED
+from reconciler.aws.failures import Call
+from reconciler.aws.iam_actions import action_of
+from reconciler.config import Deploy
+from reconciler.config.resource_names import Facts, Names
+from reconciler.core.errors import Denied, MissingPermissions, ReconcilerError
+from reconciler.core.run_paths import RUNS
+from reconciler.engine.ownership_record import read_record
+from reconciler.image.kind import ImageKind
+from reconciler.kinds import KINDS, Object
+from reconciler.lower.account import read_facts
+from reconciler.lower.existing import read_given
+from reconciler.lower.from_file import resources
+from reconciler.permissions import policies, preflight
+from reconciler.permissions.needs import ANYWHERE, NEEDS, statements
+from reconciler.permissions.parts import APPLY, COMMANDS, OPTIONAL, PARTS, PLAN, RUN
+
+ALWAYS_TRIED = frozenset(action for actions in OPTIONAL.values() for action in actions)
+EXPLICIT = "explicit deny"
+Places = Mapping[str, Sequence[str]]  # action -> ARNs
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One thing that is read. needs: what reading it takes; more: where else, if it is denied."""
+
+    read: Callable[[Aws], object]
+    needs: Places
+    more: Places = field(default_factory=dict)
+
+
+def explain(aws: Aws, deploy: Deploy, command: str, first: Denied) -> ReconcilerError:
+    """The error that says all that is missing. first: what was denied; given back where it is about something else,
+    as a bucket of another account is.
+    """
+    names = Names(deploy, Facts(aws.account, aws.partition, "", ()))
+    found: dict[str, set[str]] = {}
+    refused: set[str] = set()
+    for one, denied, answered in aws.each(partial(_try, aws), readings(names, command)):
+        refused |= denied
+        for action in denied | (one.needs.keys() - answered if denied else set()):
+            for where in one.needs.get(action) or one.more.get(action) or (ANYWHERE,):
+                found.setdefault(where, set()).add(action)
+    if not found or (first.operation == "HeadBucket" and refused == {"s3:ListBucket"}):
+        return first
+    caller = str(aws.call("sts", "GetCallerIdentity")["Arn"])
+    who = preflight.principal(caller) or caller
+    what = f"{who} may not read all that `{command}` looks at: it was denied {', '.join(sorted(refused))}"
+    if writes := _writes(aws, names, command, who, found):
+        lacks = {action for actions in writes.values() for action in actions}
+        what += f"; it also lacks {', '.join(sorted(lacks))}"
+    for where, actions in writes.items():
+        found[where] = found.get(where, set()) | actions
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements(found)}, indent=2)
+    hint = f"add this policy (what couldn't be tried for it is in it too), and run the command again:\n{document}"
+    if command in COMMANDS and not writes:
+        hint += f"\nall that it needs: python -m reconciler permissions --for {command}"
+    if EXPLICIT in first.reason:
+        hint = f"AWS names an explicit deny, which no policy that allows can lift: {first.reason}\n{hint}"
+    return MissingPermissions(f"{what}; nothing was changed", hint=hint, first=first)
+
+
+def readings(names: Names, command: str) -> list[Reading]:
+    """All that a command reads before it writes, one by one."""
+    deploy = names.deploy
+    kinds = {kind.spec.kind: kind for kind in (*KINDS, ImageKind(None, lambda line: None), Object())}
+    found = [
+        Reading(lambda aws: read_facts(aws, deploy), _of_parts(names, PLAN, "facts")),
+        Reading(lambda aws: read_given(aws, deploy), _of_parts(names, PLAN, "given", "kinds.ssm_parameter")),
+        Reading(lambda aws: read_record(aws, deploy.name), _of_parts(names, PLAN, "record")),
+    ]
+    for spec in resources(names):
+        places = policies.of_kind(spec, NEEDS[spec.kind].read, names)
+        found.append(Reading(partial(_observe, kinds[spec.kind], spec), _places(places)))
+    if command == APPLY:
+        runs = {"s3:GetObject": [f"arn:{names.facts.partition}:s3:::{names.bucket}/{RUNS}/*"]}
+        found.append(Reading(partial(_read_runs, names), runs, _of_parts(names, RUN)))
+    return found
+
+
+def _observe(kind: object, spec: object, aws: Aws) -> object:
+    return kind.observe(aws, [spec])  # type: ignore[attr-defined]
+
+
+def _read_runs(names: Names, aws: Aws) -> object:
+    return aws.find("s3", "GetObject", Bucket=names.bucket, Key=f"{RUNS}/fingerprints/none.json")
+
+
+def _try(aws: Aws, one: Reading) -> tuple[Reading, set[str], set[str]]:
+    """(what, denied actions, answered actions). Nothing is denied for what does without."""
+    calls: list[Call] = []
+    try:
+        one.read(aws.told(calls.append))
+        return one, set(), set()
+    except Denied as error:
+        denied = {action_of(error.service, error.operation)}
+    except ReconcilerError:
+        return one, set(), set()
+    denied |= {_action(call) for call in calls if call.error in DENIED}
+    return one, denied - ALWAYS_TRIED, {_action(call) for call in calls if call.error not in DENIED}
+
+
+def _action(call: Call) -> str:
+    return action_of(call.service, call.operation)
+
+
+def _of_parts(names: Names, command: str, *modules: str) -> Places:
+    parts = [one for one in PARTS if command in one.commands and (not modules or set(modules) & {*one.modules})]
+    return _places(grant for part in parts for grant in policies.of_part(part, names))
+
+
+def _places(grants: Iterable[policies.Grant]) -> Places:
+    found: dict[str, list[str]] = {}
+    for one in sorted(grants):
+        found.setdefault(one.action, []).append(one.resource)
+    return found
+
+
+def _writes(aws: Aws, names: Names, command: str, who: str, known: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """What else the command may need and whoever runs it lacks, if IAM may be asked that."""
+    if command not in COMMANDS or preflight.principal(who) is None:
+        return {}
+    wanted: dict[str, set[str]] = {}
+    for grant in policies.for_command(command, names, resources(names)):
+        wanted.setdefault(grant.resource, set()).add(grant.action)
+    missing = preflight.denied(aws, who, wanted)
+    return {where: left for where, actions in missing.items() if (left := actions - known.get(where, set()))}

@@ -1,0 +1,42 @@
+"""The record of what a deploy made, kept in SSM parameters: a hint, never the truth.
+
+It lists addresses, one a line, and is written before anything is made, so that a bucket whose maker was stopped
+before it could tag it is still known as ours, and what left the file is still found. Losing it loses nothing that
+the ownership tags don't say (`recover` rebuilds it from them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.aws.calls import Aws
+from reconciler.core.spec import Address
+
+LIMIT = 4000  # characters that one standard parameter holds, with room to spare
+
+
+def _path(deploy: str) -> str:
+    return f"/reconciler/{deploy}/record"
+
+
+def read_record(aws: Aws, deploy: str) -> frozenset[Address]:
+    """The addresses in the record; empty when there is none."""
+    parts = aws.pages("ssm", "GetParametersByPath", "Parameters", Path=_path(deploy))
+    lines = (line for part in parts for line in part["Value"].splitlines())
+    return frozenset(Address(*line.split(" ", 1)) for line in lines if " " in line)
+
+
+def write_record(aws: Aws, deploy: str, addresses: Iterable[Address]) -> None:
+    """Replace the record."""
+    parts = [""]
+    for address in sorted(addresses):
+        line = f"{address.kind} {address.name}\n"
+        if len(parts[-1]) + len(line) > LIMIT:
+            parts.append("")
+        parts[-1] += line
+    wanted = {f"{_path(deploy)}/{number}": text for number, text in enumerate(parts) if text}
+    for name, text in wanted.items():
+        aws.call("ssm", "PutParameter", Name=name, Value=text, Type="String", Overwrite=True)
+    there = {part["Name"] for part in aws.pages("ssm", "GetParametersByPath", "Parameters", Path=_path(deploy))}
+    for name in sorted(there - wanted.keys()):
+        aws.find("ssm", "DeleteParameter", Name=name)

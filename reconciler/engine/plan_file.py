@@ -1,0 +1,184 @@
+"""A plan in a file: `plan --out FILE` writes it, and `apply FILE` does what it says or stops with what moved.
+
+The file holds the plan as it was shown (secrets are masked in it already), the options that it was made with, and for
+each step two hashes, of what is wanted and of what was there. `apply` makes the plan again and compares: a step may
+have become smaller, since somebody or an interrupted apply did a part of it, and never larger. The hashes are salted,
+so that they tell nothing about a value that was masked. A checksum over all of it finds files that were cut off or
+edited; it isn't a signature.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reconciler.config import Deploy
+from reconciler.core.errors import UserError
+from reconciler.core.graph import Graph
+from reconciler.core.plan import Options, Plan
+from reconciler.engine.plan_moved import State, content, digest, state
+
+FORMAT = "reconciler-plan"
+VERSION = 1
+HEAD = f'{{\n  "format": "{FORMAT}"'
+AGAIN = "make a new one: python -m reconciler plan --out FILE"
+
+
+class Allowed(BaseModel):
+    """The options that the plan was made with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    adopt: bool
+    prune: bool
+    delete_data: bool
+    skip_image: bool
+    target: tuple[str, ...]
+
+
+class PlanFile(BaseModel):
+    """What is in the file; docs/plan-json.md explains each field. path: where it was read from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: str
+    version: int
+    file: str
+    deploy: str
+    account: str
+    region: str
+    local: bool
+    environment: str = ""
+    options: Allowed
+    salt: str
+    content: str
+    plan: dict[str, Any]
+    states: dict[str, State]
+    checksum: str = ""
+
+
+def new(
+    plan: Plan,
+    shown: dict[str, Any],
+    deploy: Deploy,
+    graph: Graph,
+    *,
+    file: str,
+    account: str,
+    local: bool,
+    options: Options,
+    skip_image: bool,
+    environment: str = "",
+) -> PlanFile:
+    """A plan file. shown: the plan as `plan --json` prints it. file: deploy.yaml, relative to the plan file."""
+    salt = secrets.token_hex(16)
+    made = PlanFile(
+        format=FORMAT,
+        version=VERSION,
+        file=file,
+        deploy=deploy.name,
+        account=account,
+        region=deploy.region,
+        local=local,
+        environment=environment,
+        options=Allowed(
+            adopt=options.adopt,
+            prune=options.prune,
+            delete_data=options.delete_data,
+            skip_image=skip_image,
+            target=tuple(sorted(map(str, options.targets or ()))),
+        ),
+        salt=salt,
+        content=content(deploy, salt),
+        plan=shown,
+        states={str(step.address): state(step, graph, salt) for step in plan.steps},
+    )
+    return made.model_copy(update={"checksum": _checksum(made.model_dump(mode="json"))})
+
+
+def check(path: Path) -> None:
+    """Raises UserError when no plan can be written there. A file that isn't a plan is never overwritten."""
+    hint = "name another file with --out"
+    try:
+        if path.exists() and not path.is_file():  # a device would be replaced
+            raise UserError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}", hint=hint)
+        if not path.parent.is_dir():
+            raise UserError(f"{path}: there is no folder {path.parent}", hint=hint)
+        if path.exists() and path.stat().st_size and not _is_plan(path.read_text(encoding="utf-8", errors="replace")):
+            raise UserError(f"{path} is there already and is no plan file", hint=hint)
+    except OSError as error:
+        raise UserError(f"{path} can't be written: {error.strerror}", hint=hint) from None
+
+
+def write(path: Path, plan: PlanFile) -> None:
+    """Write it, readable by its owner alone. Raises UserError, as `check` does."""
+    check(path)
+    text = json.dumps(plan.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+            out.write(text)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UserError(f"{path} can't be written: {error.strerror}", hint="name another file with --out") from None
+
+
+def read(path: Path) -> PlanFile | None:
+    """The plan in a file; None when it is something else, such as a deploy.yaml, or isn't there.
+
+    Raises UserError for a plan of another version, and for one that was cut off or edited.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None  # what reads a deploy.yaml says what is wrong
+    if not _is_plan(text):
+        return None
+    try:
+        values = json.loads(text)
+    except ValueError:
+        raise UserError(f"{path} is cut off: a part of the plan is missing", hint=AGAIN) from None
+    if values.get("version") != VERSION:
+        raise UserError(
+            f"{path} is a plan of version {values.get('version')!r}, and this program reads version {VERSION}",
+            hint=AGAIN,
+        )
+    try:
+        plan = PlanFile.model_validate(values)
+        whole = plan.checksum == _checksum(values)
+    except ValidationError:
+        whole = False
+    if not whole:
+        raise UserError(f"{path} was edited or damaged: its checksum isn't that of its content", hint=AGAIN)
+    return plan
+
+
+def check_place(path: Path, plan: PlanFile, *, account: str, region: str) -> None:
+    """Raises UserError when it was made for another account or region."""
+    for what, planned, here in (("account", plan.account, account), ("region", plan.region, region)):
+        if planned != here:
+            raise UserError(f"{path} is a plan for {what} {planned}, and this is {what} {here}", hint=AGAIN)
+
+
+def _checksum(values: Mapping[str, Any]) -> str:
+    """Over everything else, whatever the order and the white space."""
+    return digest({key: value for key, value in values.items() if key != "checksum"}, "")
+
+
+def _is_plan(text: str) -> bool:
+    if text.startswith(HEAD) or (text and HEAD.startswith(text)):
+        return True
+    if not text.lstrip().startswith("{"):
+        return False
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(values, dict) and values.get("format") == FORMAT

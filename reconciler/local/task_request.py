@@ -1,0 +1,150 @@
+"""From a RunTask request to checked launches: the errors that ECS answers with, and the defaults it fills in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.ecs.exceptions import EcsClientException, InvalidParameterException
+from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
+
+from reconciler.local.fargate_rules import check_fargate
+from reconciler.local.identities import why_not_assumable
+from reconciler.local.task import Launch
+
+FARGATE_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
+PLATFORM_VERSION = "1.4.0"
+MAX_COUNT = 10
+
+
+def read_launches(
+    backend: EC2ContainerServiceBackend, params: dict[str, Any], *, with_roles: bool = True
+) -> list[Launch]:
+    """One Launch for each task of the request's `count`. with_roles: check them too. Raises moto's ECS exceptions."""
+    cluster = backend._get_cluster(params.get("cluster") or "default")
+    if cluster.status != "ACTIVE":
+        raise InvalidParameterException("The referenced cluster was inactive.")
+    definition = backend.describe_task_definition(params["taskDefinition"])
+    if definition.status != "ACTIVE":
+        raise EcsClientException("TaskDefinition is inactive")
+    count = params.get("count")
+    count = 1 if count is None else int(count)
+    if not 1 <= count <= MAX_COUNT:
+        raise InvalidParameterException(f"Count must be between 1 and {MAX_COUNT}.")
+    providers = _providers(cluster, params, count)
+    overrides = _overrides(definition, params.get("overrides") or {}, {_launch_type(name) for name in providers})
+    if with_roles:
+        _check_roles(definition, overrides)
+    network = (params.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+    if network.get("assignPublicIp") == "ENABLED" and "EC2" in {_launch_type(name) for name in providers}:
+        raise InvalidParameterException("Assign public IP is not supported for this launch type.")
+    if definition.network_mode == "awsvpc" and not network.get("subnets"):
+        raise InvalidParameterException(
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified."
+        )
+    return [
+        Launch(
+            account_id=backend.account_id,
+            region=backend.region_name,
+            cluster_name=cluster.name,
+            cluster_arn=cluster.arn,
+            definition=definition,
+            overrides=overrides,
+            group=params.get("group") or f"family:{definition.family}",
+            started_by=params.get("startedBy"),
+            tags=_tags(definition, params),
+            launch_type=_launch_type(provider),
+            capacity_provider=provider,
+            platform_version=_platform(params.get("platformVersion")) if _launch_type(provider) == "FARGATE" else None,
+            subnets=list(network.get("subnets") or []),
+            security_groups=list(network.get("securityGroups") or []),
+            assign_public_ip=network.get("assignPublicIp") == "ENABLED",
+            enable_execute_command=bool(params.get("enableExecuteCommand")),
+        )
+        for provider in providers
+    ]
+
+
+def _providers(cluster: Cluster, params: dict[str, Any], count: int) -> list[str | None]:
+    """The capacity provider of each task; None with a launch type."""
+    launch_type, strategy = params.get("launchType"), params.get("capacityProviderStrategy")
+    if launch_type and strategy:
+        raise InvalidParameterException("Specify either Launch Type or Capacity Provider Strategy, but not both.")
+    if launch_type == "FARGATE":
+        return [None] * count
+    if not launch_type:
+        strategy = strategy or cluster.default_capacity_provider_strategy
+    if launch_type or not strategy:  # the launch type's default is EC2
+        raise InvalidParameterException("No Container Instances were found in your cluster.")
+    for item in strategy:
+        name = item["capacityProvider"]
+        if name not in (cluster.capacity_providers or []):
+            raise InvalidParameterException(f"The specified capacity provider '{name}' was not found.")
+    return list(_spread(strategy, count))
+
+
+def _spread(strategy: list[dict[str, Any]], count: int) -> list[str]:
+    """`count` tasks over the providers: first each one's base, then by weight, the one furthest behind next."""
+    chosen: list[str] = []
+    for item in strategy:
+        chosen += [item["capacityProvider"]] * min(int(item.get("base") or 0), count - len(chosen))
+    weights = {item["capacityProvider"]: int(item.get("weight") or 0) for item in strategy}
+    if not any(weights.values()):
+        weights = dict.fromkeys(weights, 1) if len(strategy) == 1 else weights
+    if len(chosen) < count and not any(weights.values()):
+        raise InvalidParameterException("At least one capacity provider must have a weight greater than 0.")
+    given = dict.fromkeys(weights, 0)
+    while len(chosen) < count:
+        name = min((n for n in weights if weights[n]), key=lambda n: given[n] / weights[n])
+        given[name] += 1
+        chosen.append(name)
+    return chosen
+
+
+def _launch_type(provider: str | None) -> str:
+    return "FARGATE" if provider is None or provider in FARGATE_PROVIDERS else "EC2"
+
+
+def needs_gpu(launch: Launch) -> bool:
+    """Whether a container of the task definition asks for one."""
+    wanted = [c.get("resourceRequirements") or [] for c in launch.definition.container_definitions]
+    return any(one.get("type") == "GPU" for each in wanted for one in each)
+
+
+def _overrides(definition: TaskDefinition, overrides: dict[str, Any], launch_types: set[str]) -> dict[str, Any]:
+    names = {container["name"] for container in definition.container_definitions}
+    for item in overrides.get("containerOverrides") or []:
+        if item.get("name") not in names:
+            raise InvalidParameterException(
+                f"Override for container named {item.get('name')} is not a container in the TaskDefinition."
+            )
+    for launch_type in sorted(launch_types - set(definition.compatibilities or [])):
+        raise EcsClientException(f"Task definition does not support launch_type {launch_type}.")
+    if "FARGATE" in (definition.compatibilities or []) and (overrides.get("cpu") or overrides.get("memory")):
+        try:
+            cpu, memory = check_fargate(
+                overrides.get("cpu") or definition.cpu, overrides.get("memory") or definition.memory, "awsvpc"
+            )
+        except ValueError as error:
+            raise EcsClientException(str(error)) from None
+        overrides = {**overrides, "cpu": str(cpu), "memory": str(memory)}
+    return overrides
+
+
+def _check_roles(definition: TaskDefinition, overrides: dict[str, Any]) -> None:
+    for override, attribute in (("taskRoleArn", "task_role_arn"), ("executionRoleArn", "execution_role_arn")):
+        role_arn = overrides.get(override) or getattr(definition, attribute, None)
+        why = why_not_assumable(role_arn) if role_arn else None
+        if why is not None:
+            raise EcsClientException(why)
+
+
+def _tags(definition: TaskDefinition, params: dict[str, Any]) -> list[dict[str, str]]:
+    tags: list[dict[str, str]] = [dict(tag) for tag in params.get("tags") or []]
+    if params.get("propagateTags") == "TASK_DEFINITION":
+        own = {tag["key"] for tag in tags}
+        tags += [dict(tag) for tag in definition.tags or [] if tag["key"] not in own]
+    return tags
+
+
+def _platform(version: str | None) -> str:
+    return PLATFORM_VERSION if version in (None, "", "LATEST") else str(version)

@@ -1,0 +1,62 @@
+"""What a deploy takes as given: the account, and the network that it runs in. Read once, before anything is planned."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from reconciler.aws.calls import Aws
+from reconciler.config import Deploy
+from reconciler.config.resource_names import Facts
+from reconciler.config.schema import Network
+from reconciler.core.errors import UserError
+
+GIVEN = ""  # the VPC of a subnet that the file names
+
+
+def check_account(aws: Aws, deploy: Deploy) -> None:
+    """Raises UserError when the credentials aren't those of the account that the file names. Asks nothing else."""
+    if deploy.account and deploy.account != aws.account:
+        raise UserError(
+            f"these credentials are of account {aws.account}, and deploy.yaml says `account: {deploy.account}`",
+            hint="use the credentials of that account (AWS_PROFILE), or change the file",
+        )
+
+
+def read_facts(aws: Aws, deploy: Deploy) -> Facts:
+    """Read them. Raises UserError when the account isn't the file's, or the network isn't there."""
+    check_account(aws, deploy)
+    network = deploy.network
+    reads: list[Any] = [lambda: aws.account, partial(_vpc, aws, network.vpc), partial(_subnets, aws, network)]
+    account, vpc, subnets = aws.together(*reads)
+    mine = tuple(sorted(subnet for subnet, its_vpc in subnets if its_vpc in (vpc, GIVEN)))
+    if not mine:
+        raise UserError(f"{vpc} has no default subnets", hint="name some in deploy.yaml under network.subnets")
+    return Facts(account, aws.partition, vpc, mine if isinstance(network.subnets, str) else network.subnets)
+
+
+def _vpc(aws: Aws, wanted: str) -> str:
+    if wanted != "default":
+        return wanted
+    found = aws.call("ec2", "DescribeVpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    if not found:
+        raise UserError(
+            f"this account has no default VPC in {aws.region}",
+            hint="name one in deploy.yaml under network.vpc, with network.subnets, "
+            "or make one: aws ec2 create-default-vpc",
+        )
+    return str(found[0]["VpcId"])
+
+
+def _subnets(aws: Aws, network: Network) -> list[tuple[str, str]]:
+    """(id, VPC) of the subnets that the file names, or of those that may be the default ones of its VPC.
+
+    An account has one default VPC in a region, so that it needn't be known before its subnets are asked for.
+    """
+    if not isinstance(network.subnets, str):
+        return [(subnet, GIVEN) for subnet in network.subnets]
+    filters = [{"Name": "default-for-az", "Values": ["true"]}]
+    if network.vpc != "default":
+        filters.append({"Name": "vpc-id", "Values": [network.vpc]})
+    found = aws.pages("ec2", "DescribeSubnets", "Subnets", Filters=filters)
+    return [(str(one["SubnetId"]), str(one["VpcId"])) for one in found]

@@ -1,0 +1,87 @@
+"""What the file takes as given: parameters whose value it doesn't have, capacity providers. Read before a plan."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.aws.calls import Aws
+from reconciler.config import Deploy
+from reconciler.config.schema import Parameter
+from reconciler.core.diff import looks_secret
+from reconciler.core.errors import UserError
+from reconciler.kinds.ssm_parameter import SECURE, read_parameters
+
+NONE: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Given:
+    """parameters: those of the file that are there, by name, as GetParameters has them. providers: by name, those
+    capacity providers of the file's that are there.
+    """
+
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    providers: frozenset[str] = frozenset()
+
+    def value(self, one: Parameter) -> str:
+        """The value of a parameter: that in AWS, else the first one."""
+        return str(self.parameters.get(str(one.name), NONE).get("Value", one.value or ""))
+
+    def marks(self, deploy: Deploy) -> dict[str, str]:
+        """What stands for each parameter's value in a run's fingerprint: the value, but for secrets."""
+        found = {}
+        for variable, one in sorted(deploy.parameters.items()):
+            live = self.parameters.get(str(one.name), NONE)
+            if "Value" not in live and live:
+                found[variable] = f"version {live['Version']} of {live.get('LastModifiedDate', '')}"
+            elif looks_secret(variable):
+                found[variable] = hashlib.sha256(self.value(one).encode()).hexdigest()[:16]
+            else:
+                found[variable] = self.value(one)
+        return found
+
+    def check(self, deploy: Deploy) -> None:
+        """Raises UserError for what isn't there, or isn't what the file says."""
+        wrong = [*_parameters(deploy, self.parameters), *_providers(deploy, self.providers)]
+        if wrong:
+            fixes = dict.fromkeys(fix for _, fix in wrong)
+            raise UserError("; ".join(what for what, _ in wrong), hint="\n  ".join(fixes))
+
+
+def read_given(aws: Aws, deploy: Deploy) -> Given:
+    """One read for ten parameters, and one for all capacity providers; none where the file has neither."""
+    names, providers = [str(one.name) for one in deploy.parameters.values()], deploy.own_providers
+    reads: list[Any] = [lambda: read_parameters(aws, names) if names else {}, lambda: _known(aws, providers)]
+    parameters, known = aws.together(*reads)
+    return Given(parameters, known)
+
+
+def _known(aws: Aws, providers: tuple[str, ...]) -> frozenset[str]:
+    if not providers:
+        return frozenset()
+    found = aws.pages("ecs", "DescribeCapacityProviders", "capacityProviders", capacityProviders=list(providers))
+    return frozenset(one["name"] for one in found if one.get("status", "ACTIVE") == "ACTIVE")
+
+
+def _parameters(deploy: Deploy, there: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    for variable, one in deploy.parameters.items():
+        live, kind = there.get(str(one.name)), SECURE if one.secure else "String"
+        if live is None and one.value is None:
+            make = f"make it: aws ssm put-parameter --name {one.name} --type {kind} --value … --region {deploy.region}"
+            other = "" if one.secure else f", or give it a first value: parameters: {{{variable}: …}}"
+            yield f"the parameter {one.name} isn't there, and the file has no value for it", make + other
+        elif live is not None and one.secure and live["Type"] != SECURE:
+            what = f"the parameter {one.name} is a {live['Type']}, which whoever may read parameters sees"
+            yield what, "make it anew as a SecureString, or leave `secure` out"
+        elif live is not None and one.give_as == "environment" and live["Type"] == SECURE:
+            yield f"the parameter {one.name} is a SecureString, which isn't read here", "write give_as: secret"
+
+
+def _providers(deploy: Deploy, there: frozenset[str]) -> Iterator[tuple[str, str]]:
+    fix = "make it from an Auto Scaling group (aws ecs create-capacity-provider), or use FARGATE or FARGATE_SPOT"
+    for name in deploy.own_providers:
+        if name not in there:
+            yield f"there is no ECS capacity provider {name} in this account and region", fix

@@ -1,0 +1,17 @@
+"""The resources of a deploy as far as they follow from its file alone: no file that it names is read, nor AWS."""
+
+from __future__ import annotations
+
+from reconciler.config.resource_names import Names
+from reconciler.core.spec import Spec
+from reconciler.image.kind import ImageSpec
+from reconciler.kinds import ObjectSpec
+from reconciler.lower import lower
+
+
+def resources(names: Names) -> list[Spec]:
+    """All of them, the objects and the image by their names alone."""
+    deploy = names.deploy
+    files = tuple(ObjectSpec(name=f"{names.bucket}/{one.key}") for one in deploy.data.files)
+    image = ImageSpec(name=names.repository) if deploy.image.uri is None else None
+    return [node.spec for node in lower(deploy, names.facts, files, image).nodes.values()]

@@ -1,0 +1,187 @@
+"""The function that launches and watches the runs of the schedule, and what it may do. Pure.
+
+What it does: reconciler/watcher. Who tells of which run: docs/decisions/notify.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.config.resource_names import Names
+from reconciler.core.canonical import policy
+from reconciler.core.function_settings import GROUP, Retry, Tell, Watched
+from reconciler.core.graph import Node
+from reconciler.core.run_paths import RUNS, SCHEDULED, schedule_prefix
+from reconciler.core.spec import Address, Ref
+from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
+from reconciler.kinds.events_rule import RuleTarget
+from reconciler.kinds.function_code import HANDLER, RUNTIME, code_sha256
+from reconciler.kinds.lambda_function import FunctionSpec
+from reconciler.lower.ci import trust
+from reconciler.permissions.parts import Condition, passed_to, webhook
+
+LAMBDA, EVENTS = "lambda.amazonaws.com", "events.amazonaws.com"
+LONGEST = 900  # seconds: what Lambda allows; a launch that is refused is tried again for most of it
+MEMORY = 256  # MiB
+
+
+def watcher(names: Names) -> Iterator[Node]:
+    """The function, its role, its log, and the rule that calls it."""
+    deploy = names.deploy
+    rule = names.arn("events", f"rule/{names.watcher_rule}")
+    log, role = Address("log-group", names.watcher_log), Address("role", names.watcher_role)
+    function, dead = Address("function", names.watcher), Address("queue", names.dead_letters)
+    group = Address("security-group", str(deploy.network.security_group.name))
+    yield Node(LogGroupSpec(name=log.name, retention_in_days=deploy.logs.retention_days, tags=names.tags))
+    yield Node(
+        RoleSpec(
+            name=role.name,
+            trust=trust({"Service": LAMBDA}),
+            description="Watches the scheduled runs",
+            inline_policies={"watch": policy({"Version": "2012-10-17", "Statement": statements(names)})},
+            tags=names.tags,
+        )
+    )
+    spec = FunctionSpec(
+        name=function.name,
+        code=code_sha256(),
+        runtime=RUNTIME,
+        handler=HANDLER,
+        role=names.iam(f"role/{role.name}"),
+        timeout=LONGEST,
+        memory=MEMORY,
+        description=f"Watches the scheduled runs of {deploy.name}",
+        environment={**watched(names).variables(), GROUP: Ref(group, "id")},
+        dead_letters=names.arn("sqs", dead.name),
+        invokers=(f"{EVENTS} {rule}",),
+        tags=names.tags,
+    )
+    parts = Address("cluster", str(deploy.cluster.name)), Address("task-definition", str(deploy.task.family))
+    yield Node(spec, (log, role, dead, group, *parts))
+    changes = RuleSpec(
+        name=names.watcher_rule,
+        pattern=json.dumps(pattern(names)),
+        description=f"Tells {function.name} of the ends of the schedule's tasks",
+        targets=(RuleTarget(id="watcher", arn=names.arn("lambda", f"function:{function.name}")),),
+        tags=names.tags,
+    )
+    yield Node(changes, (function,))
+
+
+def watched(names: Names) -> Watched:
+    """What the function is told."""
+    deploy, run = names.deploy, names.deploy.run
+    notify = deploy.notify
+    tell = None
+    if notify:
+        hook = notify.webhook
+        tell = Tell(
+            on=notify.on,
+            topic=names.topic if notify.subscriptions else "",
+            webhook=hook.url_from if hook else "",
+            form=hook.format if hook else "",
+        )
+    return Watched(
+        deploy=deploy.name,
+        partition=names.facts.partition,
+        region=deploy.region,
+        bucket=names.bucket,
+        cluster=str(deploy.cluster.name),
+        family=str(deploy.task.family),
+        subnets=names.facts.subnets,
+        public_ip=deploy.network.public_ip,
+        cpu=deploy.task.cpu,
+        memory=deploy.task.memory,
+        container=deploy.task.container,
+        log_group=str(deploy.logs.group),
+        log_prefix=deploy.logs.stream_prefix,
+        image=deploy.image.uri or names.repository,
+        task_role=str(deploy.task.role.name),
+        execution_role=str(deploy.task.execution_role.name),
+        data=str(deploy.data.files[0].key) if deploy.data.files else "",
+        schedule=names.schedule,
+        architecture=deploy.task.platform,
+        disk=deploy.task.ephemeral_storage,
+        retries=deploy.schedule.retries if deploy.schedule else 0,
+        capacity=run.capacity,
+        retry=Retry(**run.retry.model_dump()),
+        max_duration=run.max_duration,
+        stop_role=names.iam(f"role/{names.stop_role}"),
+        function=names.arn("lambda", f"function:{names.watcher}"),
+        call_role=names.iam(f"role/{names.schedule_role}"),
+        dead_letters=names.arn("sqs", names.dead_letters),
+        tell=tell,
+    )
+
+
+def pattern(names: Names) -> dict[str, Any]:
+    """The ends of the schedule's tasks."""
+    return {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": {
+            "clusterArn": [names.arn("ecs", f"cluster/{names.deploy.cluster.name}")],
+            "lastStatus": ["STOPPED"],
+            "group": [names.schedule],
+        },
+    }
+
+
+def statements(names: Names) -> list[dict[str, Any]]:
+    """What the function may do, and nothing else."""
+    deploy, task = names.deploy, names.deploy.task
+    cluster = names.arn("ecs", f"cluster/{deploy.cluster.name}")
+    family = names.arn("ecs", f"task-definition/{task.family}")
+    tasks = names.arn("ecs", f"task/{deploy.cluster.name}/*")
+    roles = [names.iam(f"role/{role.name}") for role in (task.execution_role, task.role)]
+    runs = f"{RUNS}/{SCHEDULED}*"
+    in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
+    found = [
+        _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"],
+               names.arn("logs", f"log-group:{names.watcher_log}:log-stream:*")),
+        _allow("Explain", "logs:GetLogEvents", names.arn("logs", f"log-group:{deploy.logs.group}:log-stream:*")),
+        _allow("Record", ["s3:GetObject", "s3:PutObject"], names.s3(runs)),
+        # So that S3 tells a record that isn't there from one that it may not read.
+        _allow("List", "s3:ListBucket", names.s3(), {"StringLike": {"s3:prefix": runs}}),
+        _allow("See", "ecs:DescribeTasks", tasks, in_cluster),
+        _allow("Find", "ecs:ListTasks", "*", in_cluster),
+        _allow("Launch", "ecs:RunTask", [family, f"{family}:*"], in_cluster),
+        _allow("PassRole", "iam:PassRole", roles, passed_to("ecs-tasks")),
+        _allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
+        _allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
+    ]  # fmt: skip
+    return [*found, *_schedules(names), *_tell(names), *_key(names)]
+
+
+def _schedules(names: Names) -> Iterator[dict[str, Any]]:
+    """Those with which it is called after a pause, and those that stop tasks at their deadline."""
+    made = names.arn("scheduler", f"schedule/default/{schedule_prefix(names.deploy.name)}{SCHEDULED}*")
+    roles, verbs = [names.schedule_role], ["Create"]
+    if names.deploy.run.max_duration is not None:
+        roles, verbs = [*roles, names.stop_role], [*verbs, "Update", "Delete"]
+    yield _allow("Schedules", [f"scheduler:{verb}Schedule" for verb in verbs], made)
+    passed = [names.iam(f"role/{role}") for role in roles]
+    yield _allow("PassToScheduler", "iam:PassRole", passed, passed_to("scheduler"))
+
+
+def _tell(names: Names) -> Iterator[dict[str, Any]]:
+    notify = names.deploy.notify
+    if notify and notify.subscriptions:
+        yield _allow("Tell", "sns:Publish", names.topic)
+    if source := webhook(names.deploy):
+        action = "ssm:GetParameter" if ":ssm:" in source else "secretsmanager:GetSecretValue"
+        yield _allow("Webhook", action, source)
+
+
+def _key(names: Names) -> Iterator[dict[str, Any]]:
+    key = names.deploy.data.bucket.kms_key
+    if key:
+        by_s3 = {"StringEquals": {"kms:ViaService": f"s3.{names.deploy.region}.amazonaws.com"}}
+        yield _allow("Key", ["kms:GenerateDataKey", "kms:Decrypt"], key, by_s3)
+
+
+def _allow(sid: str, action: Any, resource: Any, condition: Condition | None = None) -> dict[str, Any]:
+    found = {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
+    return found | {"Condition": condition} if condition else found

@@ -1,0 +1,114 @@
+"""What a run and a month cost, line by line with the arithmetic. Pure.
+
+A line whose price isn't in the table has no amount, and neither has a sum with such a line: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reconciler.config import Deploy
+from reconciler.config.service import on_ec2
+from reconciler.core import prices
+from reconciler.run.sweep import combinations
+
+GB = 2**30  # bytes: what AWS bills as a GB
+DAYS = 30  # of a month
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that is paid for. dollars: None when the price isn't known."""
+
+    what: str
+    sum: str
+    dollars: float | None
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """What the file doesn't say. seconds: of one task; runs: a month; image, data: GB; log: GB a task."""
+
+    seconds: float
+    runs: float
+    image: float
+    data: float
+    log: float
+
+
+def tasks(deploy: Deploy) -> int:
+    """How many tasks a run is: one, or one for each combination of a sweep."""
+    return len(combinations(deploy.run.sweep)) if deploy.run.sweep else 1
+
+
+def run_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
+    """A run."""
+    hours = max(amounts.seconds, prices.LEAST) / 3600
+    lines = _task_lines(deploy, tasks(deploy), hours, deploy.run.capacity[0])
+    logs, log = prices.LOGS.get(deploy.region), amounts.log * tasks(deploy)
+    shown = f"${logs[0]:g}" if logs else "unknown price"
+    return [*lines, Line("log taken in", f"{log:.4g} GB x {shown}", log * logs[0] if logs else None)]
+
+
+def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[Line]:
+    """So many tasks for so long."""
+    if on_ec2((provider,)):
+        return [Line("instances", f"{provider}: yours, at EC2's price", None)]
+    task, region = deploy.task, deploy.region
+    cpu, memory = prices.FARGATE.get(region, {}).get(task.platform, (None, None))
+    times, span = f"{many} tasks x " if many > 1 else "", f"{hours:.4g} h"
+
+    def line(what: str, amount: float, unit: str, price: float | None) -> Line:
+        shown = "unknown price" if price is None else f"${price:g}"
+        text = f"{times}{amount:.4g}{unit} x {span} x {shown}"
+        return Line(what, text, None if price is None else many * amount * hours * price)
+
+    lines = [line("vCPU", task.cpu / 1024, "", cpu), line("memory", task.memory / 1024, " GB", memory)]
+    if (more := (task.ephemeral_storage or 0) - prices.FREE_STORAGE) > 0:
+        lines.append(line("disk", more, " GB", prices.STORAGE.get(region)))
+    if deploy.network.public_ip:
+        lines.append(line("public IPv4", 1, "", prices.IPV4.get(region)))
+    return lines
+
+
+def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
+    """A month: its runs, and what is stored."""
+    one = total(run_lines(deploy, amounts))
+    shown = "unknown" if one is None else f"${one:.4g}"
+    logs = prices.LOGS.get(deploy.region)
+    kept = min(deploy.logs.retention_days or DAYS, DAYS) / DAYS  # of a month's log there is so much at a time
+    log = amounts.log * amounts.runs * tasks(deploy) * kept
+    lines = [Line("runs", f"{amounts.runs:g} x {shown}", None if one is None else amounts.runs * one)]
+    if (service := deploy.service) is not None and service.desired_count:
+        kept_running = _task_lines(deploy, service.desired_count, DAYS * 24, str(service.capacity))
+        whole = total(kept_running)
+        text = f"{service.desired_count} x {DAYS * 24} h"
+        lines.append(Line("service", text if whole is not None else f"{text}, unknown price", whole))
+    for what, size, price in (
+        ("image in ECR", amounts.image, prices.ECR.get(deploy.region)),
+        ("data in S3", amounts.data, prices.S3.get(deploy.region)),
+        ("log kept", log, logs[1] if logs else None),
+    ):
+        text = f"{size:.4g} GB x {'unknown price' if price is None else f'${price:g}'}"
+        lines.append(Line(what, text, None if price is None else size * price))
+    return lines
+
+
+def total(lines: Sequence[Line]) -> float | None:
+    """The sum, where all of it is known."""
+    known = [line.dollars for line in lines if line.dollars is not None]
+    return sum(known) if len(known) == len(lines) else None
+
+
+def in_a_line(deploy: Deploy) -> str:
+    """What a run costs at most, for the plan: by the hour, and until `run.max_duration`."""
+    if on_ec2(deploy.run.capacity[:1]):
+        return f"Cost: a run is on instances of yours ({deploy.run.capacity[0]}), at EC2's price."
+    hour = total(_task_lines(deploy, tasks(deploy), 1.0, deploy.run.capacity[0]))
+    if hour is None:
+        return f"Cost: the table of {prices.DATE} has no prices of {deploy.region} for {deploy.task.platform}."
+    spot = "; Spot is less" if "FARGATE_SPOT" in deploy.run.capacity else ""
+    limit = deploy.run.max_duration
+    most = f", at most ${hour * limit / 3600:.4f} until run.max_duration" if limit else ""
+    return f"Cost: a run is ${hour:.4f} an hour{most}{spot}. `cost` shows the sums."

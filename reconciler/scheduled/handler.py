@@ -1,0 +1,95 @@
+"""Starts and watches the runs of the schedule: their launch, deadline, retries and record, and who is told of the end.
+
+Scheduler calls it when a run is due or goes on after a pause, EventBridge when a task of one has ended, each at least
+once; everything that it does may be done again. It decides by the same rules as `apply` (`again`, `judge`), writes the
+same record, and launches with the same tokens, so that a `watch` at the same time gets the same tasks, and whoever of
+the two is first tells of the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from reconciler.core.function_settings import AGAIN, LAUNCH, PROVIDER, Watched
+from reconciler.run.scheduled_record import Record, changed, new_run, scheduled_id
+from reconciler.run.state import State
+from reconciler.run.stop_schedule import schedule_name
+from reconciler.run.verdict import judge
+from reconciler.scheduled.aws import find
+from reconciler.scheduled.record import is_over, over, put_first, read
+from reconciler.scheduled.see import after_pause, see_through
+from reconciler.scheduled.tell import tell
+
+MOMENTS = ("createdAt", "startedAt", "stoppingAt", "stoppedAt", "executionStoppedAt")
+
+
+def handle(event: Mapping[str, Any], context: object) -> None:
+    """Called by Lambda. Whatever it raises makes Lambda call it again, twice, and then is a dead letter."""
+    watched = Watched.read(os.environ)
+    if LAUNCH in event:
+        ended = _due(watched, str(event[LAUNCH]))
+    elif AGAIN in event:
+        ended = _again(watched, str(event[AGAIN]), str(event[PROVIDER]))
+    else:
+        ended = _ended(watched, event["detail"])
+    if ended is not None:
+        tell(watched, ended)
+
+
+def _due(watched: Watched, due: str) -> Record | None:
+    """Launch the run that is due, unless that was done before. Returns it if it is over all the same."""
+    run_id = scheduled_id(watched, due)
+    print(json.dumps({"run": run_id, "due": due}))
+    run = read(watched, run_id)
+    if run is None:  # recorded before the launch, so that it is found again by its token
+        run = put_first(watched, new_run(watched, run_id, time.time()))
+    if is_over(run):
+        return run
+    return None if run["attempts"][-1].task_arn else see_through(watched, run)
+
+
+def _again(watched: Watched, token: str, provider: str) -> Record | None:
+    """Launch a run again after the pause behind the attempt with this token. Returns it if it is over."""
+    run_id, _, number = token.rpartition("-")
+    print(json.dumps({"run": run_id, "after": int(number), "provider": provider}))
+    run = after_pause(watched, run_id, int(number), provider)
+    return see_through(watched, run) if run else None
+
+
+def _ended(watched: Watched, detail: Mapping[str, Any]) -> Record | None:
+    """Record the end of a task, and launch another if the rules say so. Returns the run if it is over."""
+    token = str(detail.get("startedBy") or "")
+    run_id = token.rpartition("-")[0]
+    print(json.dumps({"run": run_id, "task": detail["taskArn"], "status": detail["lastStatus"]}))
+    run = read(watched, run_id) if run_id else None
+    if run is None:
+        print(f"nobody recorded a run with the token {token}")
+        return None
+    if watched.max_duration is not None:
+        find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, token))
+    if is_over(run):
+        return run
+    end = judge(_task(watched, detail), (watched.container,))
+    for attempt in run["attempts"]:
+        if attempt.token == token:
+            run = changed(run, replace(end.ends(attempt), task_arn=detail["taskArn"]))
+    newest = run["attempts"][-1]
+    if newest.event is None and newest.task_arn:
+        return None  # called a second time: another task is under way
+    return over(watched, run, "") if run["state"] == State.STOPPING else see_through(watched, run)
+
+
+def _task(watched: Watched, detail: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The task as ECS has it now; as the event tells of it where ECS has forgotten it, or hasn't heard of its end."""
+    answer = find("ecs", "DescribeTasks", cluster=watched.cluster, tasks=[detail["taskArn"]])
+    for found in answer["tasks"] if answer else ():
+        if found["lastStatus"] == "STOPPED":
+            return dict(found)
+    moments = {name: datetime.fromisoformat(detail[name]) for name in MOMENTS if detail.get(name)}
+    return {**detail, **moments}

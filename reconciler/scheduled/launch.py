@@ -1,0 +1,121 @@
+"""Launch a scheduled run's newest attempt once, as `reconciler/run/launch.py` does, with its deadline before it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from reconciler.core.function_settings import GROUP, Watched
+from reconciler.core.run_paths import output_prefix
+from reconciler.run.retry import NO_ROOM, Attempt, Event
+from reconciler.run.run_task import STATUSES, container, run_task, why_none
+from reconciler.run.scheduled_record import Record, changed
+from reconciler.run.state import State
+from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
+from reconciler.scheduled.aws import call, find, there
+from reconciler.scheduled.record import is_over, put, read
+
+PAUSE, LONGEST = 10.0, 120.0  # seconds before a launch is tried again; it doubles, up to
+ENOUGH = 480.0  # seconds after which it isn't: Lambda gives a function 900
+
+
+class NotLaunched(Exception):
+    """ECS launched nothing; the text says why."""
+
+
+class Stopped(Exception):
+    """Somebody has stopped the run while its launch was tried again and again. run: as it is recorded."""
+
+    def __init__(self, run: Record) -> None:
+        super().__init__(run["id"])
+        self.run = run
+
+
+def launch(watched: Watched, run: Record) -> Record:
+    """The run whose newest attempt has a task, or has ended: there is no room, or ECS refuses; or which is over, since
+    somebody stopped it. Raises ClientError.
+    """
+    attempt: Attempt = run["attempts"][-1]
+    try:
+        task, why = _launched(watched, run["id"], attempt)
+    except (ClientError, BotoCoreError, NotLaunched) as error:
+        _no_deadline(watched, attempt)
+        return changed(run, replace(attempt, event=Event.NOT_STARTED, reason=str(error)))
+    except Stopped as stopped:
+        _no_deadline(watched, attempt)
+        return stopped.run
+    if task is None:
+        _no_deadline(watched, attempt)
+        return changed(run, replace(attempt, event=Event.NO_CAPACITY, reason=why))
+    if watched.max_duration is not None:
+        find("scheduler", "UpdateSchedule", **_deadline(watched, watched.max_duration, attempt, task["taskArn"]))
+    made = {"state": State.RUNNING, "task_definition": task["taskDefinitionArn"]}
+    run = changed(run, replace(attempt, task_arn=task["taskArn"])) | made
+    # A short task may have ended by now, and another call of the function have recorded that.
+    known = read(watched, run["id"])
+    if known is None or not (is_over(known) or known["attempts"][attempt.number - 1].event):
+        put(watched, run)
+    return run
+
+
+def _launched(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str]:
+    """(task, "") or, when there is no room for it, (None, why). Tried again as `schedule.retries` says."""
+    began, number = time.monotonic(), 0
+    while True:
+        try:
+            if watched.max_duration is not None:
+                there("scheduler", "CreateSchedule", **_deadline(watched, watched.max_duration, attempt, NOT_YET))
+            return _run_task(watched, run_id, attempt)
+        except (ClientError, BotoCoreError, NotLaunched) as error:
+            pause = min(PAUSE * 2**number, LONGEST)
+            if number == watched.retries or time.monotonic() - began + pause > ENOUGH:
+                raise
+            print(f"launching {run_id} failed, again in {pause:.0f} s: {error}")
+        time.sleep(pause)
+        known = read(watched, run_id)
+        if known and is_over(known):
+            raise Stopped(known)
+        number += 1
+
+
+def _deadline(watched: Watched, seconds: int, attempt: Attempt, task: str) -> dict[str, Any]:
+    """The schedule that stops the task when `run.max_duration` is over, whoever is there then."""
+    return stop_schedule(
+        attempt, seconds, task, deploy=watched.deploy, partition=watched.partition, role=watched.stop_role,
+        cluster=watched.cluster,
+    )  # fmt: skip
+
+
+def _no_deadline(watched: Watched, attempt: Attempt) -> None:
+    if watched.max_duration is not None:
+        find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, attempt.token))
+
+
+def _run_task(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str]:
+    given = {"OUTPUT_URI": f"s3://{watched.bucket}/{output_prefix(run_id)}", "RUN_ID": run_id}
+    overrides = {"containerOverrides": [container(watched.container, given)]}
+    request = run_task(
+        attempt, run_id, watched.schedule, overrides, cluster=watched.cluster, task_definition=watched.family,
+        subnets=watched.subnets, security_group=os.environ[GROUP], public_ip=watched.public_ip,
+    )  # fmt: skip
+    answer = there("ecs", "RunTask", **request)
+    if answer is None:  # launched before, with something else that differs
+        return _find(watched, attempt.token), ""
+    if answer["tasks"]:
+        return answer["tasks"][0], ""
+    text = why_none(answer)
+    if NO_ROOM.search(text):
+        return None, text
+    raise NotLaunched(f"ECS launched nothing: {text or 'it gave no reason'}")
+
+
+def _find(watched: Watched, token: str) -> Any:
+    for status in STATUSES:
+        arns = call("ecs", "ListTasks", cluster=watched.cluster, startedBy=token, desiredStatus=status)["taskArns"]
+        for task in call("ecs", "DescribeTasks", cluster=watched.cluster, tasks=arns)["tasks"] if arns else ():
+            return task
+    raise NotLaunched(f"ECS says that {token} was launched, and doesn't know it")

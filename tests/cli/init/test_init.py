@@ -1,0 +1,249 @@
+"""`init` in folders of many kinds: what it writes loads and plans, what is there stays, what is wrong is said first."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.init import files
+from reconciler.cli.init.look import github_repository, look
+from reconciler.config import load
+from tests.cli.conftest import Project
+from tests.cli.test_json import holds
+from tests.lab_client import ROOT
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A folder without a deploy.yaml."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws-config"))
+    monkeypatch.setenv("RECONCILER_LOCAL_ENGINE", "process")
+    folder = tmp_path / "My Project"
+    folder.mkdir()
+    return Project(folder)
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
+
+
+def listed(folder: Path) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and ".git" not in p.parts}
+
+
+def test_a_program_and_data_are_enough(fresh: Project, tmp_path: Path) -> None:
+    (tmp_path / "aws-config").write_text("[default]\nregion = eu-central-1\n")
+    git(fresh.folder, "init", "-b", "main")
+    git(fresh.folder, "remote", "add", "origin", "https://github.com/owner/my-project.git")
+    (fresh.folder / "data").mkdir()
+    fresh.write("data/prices.csv", "a,b\n1,2\n")
+    fresh.write("train.py", "print('hello')\n")
+    fresh.write("requirements.txt", "")
+    ended = fresh.run("init")
+    assert ended.code == 0, ended.err
+    new = {
+        "deploy.yaml", "deploy.schema.json", "Dockerfile", ".dockerignore", ".gitignore",
+        ".github/workflows/pipeline.yml",
+    }  # fmt: skip
+    assert listed(fresh.folder) == new | {"data/prices.csv", "train.py", "requirements.txt"}
+    deploy = load(fresh.folder / "deploy.yaml", environ={})
+    assert (deploy.name, deploy.region, deploy.data.files[0].file) == ("my-project", "eu-central-1", "data/prices.csv")
+    assert deploy.ci
+    assert deploy.ci.github
+    assert (deploy.ci.github.repository, deploy.ci.github.branch) == ("owner/my-project", "main")
+    text = (fresh.folder / "deploy.yaml").read_text()
+    assert text.startswith(f"# yaml-language-server: $schema={files.SCHEMA}\n")
+    json.loads((fresh.folder / files.SCHEMA).read_text())
+    assert "data/prices.csv" in (fresh.folder / ".dockerignore").read_text().splitlines()
+    assert "-r requirements.txt" in (fresh.folder / "Dockerfile").read_text()
+    assert "AWS_PLAN_ROLE_ARN --body arn:aws:iam::ACCOUNT:role/my-project-ci-plan" in ended.out
+    planned = fresh.run("plan", "--local")
+    assert planned.code == 0, planned.err
+    assert "held back" not in planned.out
+    (fresh.folder / "results").mkdir()
+    (fresh.folder / "results" / "metrics.json").touch()
+    git(fresh.folder, "add", ".")  # as the README has it: nothing that runs leave behind is in it
+    staged = subprocess.run(["git", "-C", str(fresh.folder), "ls-files"], capture_output=True, text=True, check=True)
+    assert set(staged.stdout.split()) == new | {"data/prices.csv", "train.py", "requirements.txt"}
+    (fresh.folder / ".gitignore").write_text("")  # whoever has one of his own
+    status = ["git", "-C", str(fresh.folder), "status", "--porcelain", "--untracked-files=all", ".reconciler"]
+    assert subprocess.run(status, capture_output=True, text=True, check=True).stdout == ""
+    fresh.run("local", "stop")
+
+
+def test_nothing_is_overwritten(fresh: Project) -> None:
+    fresh.write("Dockerfile", "FROM python:3.13-slim\n")
+    fresh.write("deploy.yaml", "name: mine\nregion: eu-west-1\n")
+    fresh.write(".dockerignore", "mine\n")
+    before = {name: (fresh.folder / name).read_text() for name in listed(fresh.folder)}
+    ended = fresh.run("init", "--name", "other", "--json")
+    assert ended.code == 0, ended.err
+    found = holds("init", ended.out)
+    assert found["wrote"] == ["deploy.schema.json"]
+    assert found["left"] == ["deploy.yaml", ".dockerignore"]
+    assert {name: (fresh.folder / name).read_text() for name in before} == before
+
+
+def test_a_workflow_that_runs_it_already_is_left_alone(fresh: Project) -> None:
+    fresh.write("Dockerfile", "FROM python:3.13-slim\n")
+    (fresh.folder / ".github" / "workflows").mkdir(parents=True)
+    fresh.write(".github/workflows/mine.yaml", "run: python -m reconciler apply\n")
+    ended = fresh.run("init", "--github", "owner/name")
+    assert "left alone  .github/workflows/mine.yaml" in ended.out
+    assert not (fresh.folder / ".github" / "workflows" / "pipeline.yml").exists()
+
+
+def test_a_folder_inside_a_repository(fresh: Project, tmp_path: Path) -> None:
+    git(tmp_path, "init", "-b", "main")
+    git(tmp_path, "remote", "add", "origin", "git@github.com:owner/mono.git")
+    (fresh.folder / "docker").mkdir()
+    fresh.write("docker/Dockerfile", "FROM python:3.13-slim\nCOPY data data\n")
+    (fresh.folder / "docker" / "data").mkdir()
+    fresh.write("docker/data/a.csv", "a\n")
+    assert fresh.run("init", "--install", "tool @ git+https://example.com/tool@0123abc").code == 0
+    deploy = load(fresh.folder / "deploy.yaml", environ={})
+    assert deploy.image.context == "docker"
+    # The Dockerfile copies the data, so leaving it out would break the build.
+    assert "data/a.csv" not in (fresh.folder / "docker" / ".dockerignore").read_text()
+    workflow = (tmp_path / ".github" / "workflows" / "pipeline.yml").read_text()
+    assert 'run: exec python -m reconciler plan "My Project/deploy.yaml"' in workflow
+    assert "path: My Project/results/" in workflow
+    assert 'RECONCILER: "tool @ git+https://example.com/tool@0123abc"' in workflow
+
+
+def test_several_data_files_are_not_guessed_among(fresh: Project) -> None:
+    for name in ("Dockerfile", "a.csv", "b.parquet"):
+        fresh.write(name, "FROM x\n")
+    ended = fresh.run("init")
+    assert "several files could be the data (a.csv, b.parquet)" in ended.out
+    assert load(fresh.folder / "deploy.yaml", environ={}).data.files == ()
+
+
+def test_an_image_that_exists_needs_no_dockerfile(fresh: Project) -> None:
+    assert fresh.run("init", "--image", "python:3.13-slim").code == 0
+    assert listed(fresh.folder) == {"deploy.yaml", "deploy.schema.json"}
+    assert load(fresh.folder / "deploy.yaml", environ={}).image.uri == "python:3.13-slim"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "no Dockerfile here, and no Python program"),
+        (("--image", "x y"), "--image x y: "),
+        (("--image", "python:3", "--name", "No_Good"), "for instance no-good"),
+        (("--image", "python:3", "--region", "us-east"), "regions are written like"),
+        (("--image", "python:3", "--region", "us-weast-1"), "regions are written like"),
+        (("--image", "python:3", "--github", "https://github.com/a/b"), "for instance a/b"),
+        (("--image", "python:3", "--account", "123"), "an account id has 12 digits"),
+        (("--image", "python:3", "--data", "gone.csv"), "there is no such file"),
+        (("nowhere",), "there is no such folder"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_written(
+    fresh: Project, arguments: tuple[str, ...], said: str
+) -> None:
+    ended = fresh.run("init", *arguments)
+    assert ended.code == 2
+    assert said in ended.err
+    assert listed(fresh.folder) == set()
+
+
+@pytest.mark.parametrize(
+    ("url", "repository"),
+    [
+        ("https://github.com/owner/name.git", "owner/name"),
+        ("https://token@github.com/owner/name", "owner/name"),
+        ("git@github.com:owner/na.me.git", "owner/na.me"),
+        ("ssh://git@github.com/owner/name/", "owner/name"),
+        ("https://gitlab.com/owner/name.git", ""),
+        ("https://example.com/github.com/owner/name", ""),
+        ("", ""),
+    ],
+)
+def test_repository_of_a_remote(url: str, repository: str) -> None:
+    assert github_repository(url) == repository
+
+
+def test_data_far_down_and_hidden_is_not_found(tmp_path: Path) -> None:
+    for name in ("a/b/c/deep.csv", ".hidden/x.csv", "results/y.csv", "near/z.CSV"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1\n")
+    assert look(tmp_path).data == ("near/z.CSV",)
+
+
+@pytest.mark.parametrize(
+    ("line", "copied"),
+    [
+        ("COPY . .", False),
+        ("COPY data/prices.csv /app/", True),
+        ("copy ./data/ data/", True),
+        ('ADD ["data", "/data"]', True),
+        ("COPY model ./model", False),
+        ("RUN cp data /x", False),
+    ],
+)
+def test_data_that_a_dockerfile_copies(line: str, copied: bool) -> None:
+    assert files.copies(f"FROM x\n{line}\n", "data/prices.csv") is copied
+
+
+@pytest.mark.parametrize("requirements", ["", "requirements.txt", "pyproject.toml"])
+def test_a_dockerfile_copies_all_once(requirements: str) -> None:
+    text = files.dockerfile("train.py", requirements)
+    assert text.count("COPY . .") == 1
+    assert ("pip install" in text) is bool(requirements)
+    assert text.endswith('CMD ["python", "train.py"]\n')
+
+
+def test_the_workflow_of_an_environment(fresh: Project) -> None:
+    fresh.write("Dockerfile", "FROM python:3.13-slim\n")
+    assert "there is no deploy.yaml here yet" in fresh.run("init", "--env", "prod").err
+    ci = "{github: {repository: owner/name, pull_requests: true}}"
+    prod = f'{{account: "123456789012", region: eu-west-1, ci: {ci}}}'
+    fresh.write("deploy.yaml", f"name: tiny\nenvironments:\n  dev: {{}}\n  prod: {prod}\n")
+    assert "choose one: --env dev" in fresh.run("init").err
+    ended = fresh.run("init", "--env", "prod")
+    assert ended.code == 0, ended.err
+    assert "AWS_ROLE_ARN --body arn:aws:iam::123456789012:role/tiny-prod-ci\n" in ended.out
+    workflow = (fresh.folder / ".github" / "workflows" / "pipeline.yml").read_text()
+    assert "run: exec python -m reconciler apply deploy.yaml --env prod --wait-for-lock 600" in workflow
+    assert "group: apply-tiny-prod" in workflow
+    assert "aws-region: eu-west-1" in workflow
+
+
+def test_a_wrong_answer_is_asked_for_again(fresh: Project) -> None:
+    fresh.write("train.py", "")
+    fresh.write("prices.csv", "")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "reconciler", "init"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80"}
+    environ.pop("CI", None)
+    process = subprocess.Popen(
+        command, cwd=fresh.folder, env=environ, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
+    )
+    os.close(theirs)
+    os.write(ours, b"My Prices\nprices\nmars\n\nno.csv\n\nnobody\nme/prices\n")
+    shown = ""
+    with contextlib.suppress(OSError):  # how a pty says that nothing more comes
+        while part := os.read(ours, 4096):
+            shown += part.decode()
+    os.close(ours)
+    assert process.wait(10) == 0, shown
+    assert "2 to 40 lower-case letters, digits and single hyphens" in shown
+    assert "regions are written like" in shown
+    assert "there is no such file in" in shown
+    assert "OWNER/NAME [none]: " in shown
+    assert "it installs nothing besides: write a requirements.txt" in " ".join(shown.split())
+    deploy = load(fresh.folder / "deploy.yaml", environ={})
+    assert (deploy.name, deploy.region, str(deploy.data.files[0].file)) == ("prices", "us-east-1", "prices.csv")
+    assert deploy.ci is not None
+    assert deploy.ci.github is not None
+    assert deploy.ci.github.repository == "me/prices"

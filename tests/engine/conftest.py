@@ -1,0 +1,1 @@
+from tests.engine.project import project as project

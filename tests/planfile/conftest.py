@@ -1,1 +1,0 @@
-from tests.planfile.project import project as project

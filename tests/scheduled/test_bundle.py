@@ -1,0 +1,56 @@
+"""The archive: the same wherever it is made, and nothing in it needs what Lambda hasn't."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hashlib
+import io
+import sys
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+
+from reconciler.kinds.function_code import HANDLER, MODULES, archive, code_sha256
+
+LAMBDA_HAS = {"boto3", "botocore", "urllib3", *sys.stdlib_module_names}
+IN_IT = {f"reconciler.{one}".replace("/", ".").removesuffix(".__init__") for one in MODULES}
+
+
+def files() -> dict[str, str]:
+    with zipfile.ZipFile(io.BytesIO(archive())) as found:
+        return {name: found.read(name).decode() for name in found.namelist()}
+
+
+def imported(source: str) -> Iterator[str]:
+    """The modules that a source imports, wherever in it."""
+    for node in ast.walk(ast.parse(source, feature_version=(3, 13))):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module)
+
+
+@pytest.mark.parametrize("name", sorted(files()))
+def test_it_imports_only_itself_and_what_lambda_has(name: str) -> None:
+    for module in imported(files()[name]):
+        assert module in IN_IT or module.partition(".")[0] in LAMBDA_HAS - {"reconciler"}, module
+
+
+def test_its_folders_are_packages_and_its_handler_is_there() -> None:
+    found = files()
+    assert {f"{name.rpartition('/')[0]}/__init__.py" for name in found} <= found.keys()
+    module, _, function = HANDLER.rpartition(".")
+    tree = ast.parse(found[f"{module.replace('.', '/')}.py"])
+    assert function in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def test_nothing_in_it_tells_when_or_where_it_was_made() -> None:
+    with zipfile.ZipFile(io.BytesIO(archive())) as found:
+        entries = found.infolist()
+    assert {(one.date_time, one.compress_type, one.create_system, one.external_attr >> 16) for one in entries} == {
+        ((1980, 1, 1, 0, 0, 0), zipfile.ZIP_STORED, 3, 0o100644)
+    }
+    assert [one.filename for one in entries] == [f"reconciler/{module}.py" for module in MODULES]
+    assert base64.b64decode(code_sha256()) == hashlib.sha256(archive()).digest()

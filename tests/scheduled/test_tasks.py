@@ -1,0 +1,148 @@
+"""What is made of ECS's tasks: runs, attempts, costs; and that the record takes it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from reconciler.config.resource_names import Facts
+from reconciler.config.schema import Deploy
+from reconciler.core.function_settings import Watched
+from reconciler.core.prices import task_cost
+from reconciler.lower import Names
+from reconciler.lower.scheduled_function import watched
+from reconciler.run.retry import Attempt, Event
+from reconciler.run.run_record import Run
+from reconciler.run.scheduled_record import (
+    changed,
+    cost_of,
+    from_json,
+    metrics_in,
+    new_run,
+    scheduled_id,
+    to_json,
+    with_attempt,
+)  # fmt: skip
+from reconciler.run.state import State
+from reconciler.run.verdict import judge
+
+ARN = "arn:aws:ecs:us-east-1:123456789012:task/tiny/0123456789abcdef0123456789abcdef"
+FACTS = Facts("123456789012", "aws", "vpc-1", ("subnet-1",))
+HOOK = "arn:aws:ssm:us-east-1:123456789012:parameter/tiny/hook"
+
+
+def settings(**more: Any) -> Watched:
+    given = {"name": "tiny", "image": {"uri": "x"}, "schedule": {"when": "rate(1 day)"}}
+    return watched(Names(Deploy.model_validate(given | more).filled(), FACTS))
+
+
+CONTAINER = settings().container
+
+
+def task(code: int | None = 0, **more: Any) -> dict[str, Any]:
+    """A scheduled task that ran for two minutes."""
+    given = [{"name": "RUN_ID", "value": "scheduled-1"}, {"name": "OUTPUT_URI", "value": "s3://b/out"}]
+    container = {"name": CONTAINER} | ({} if code is None else {"exitCode": code})
+    return {
+        "taskArn": ARN, "taskDefinitionArn": "arn:x", "lastStatus": "STOPPED", "stopCode": "EssentialContainerExited",
+        "stoppedReason": "Essential container in task exited", "containers": [container], "cpu": "256",
+        "memory": "512", "startedBy": "chronos-schedule/tiny-schedule", "capacityProviderName": "FARGATE",
+        "overrides": {"containerOverrides": [{"name": CONTAINER, "environment": given}]},
+        "createdAt": datetime(2026, 1, 1, tzinfo=UTC), "startedAt": datetime(2026, 1, 1, 0, 1, tzinfo=UTC),
+        "stoppedAt": datetime(2026, 1, 1, 0, 3, tzinfo=UTC),
+    } | more  # fmt: skip
+
+
+COST = task_cost("us-east-1", "X86_64", 256, 512, 120) or 0.0
+
+
+def ended(run: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+    """The run whose newest attempt is this task."""
+    end = judge(seen, (CONTAINER,)).ends(run["attempts"][-1])
+    return changed(run, replace(end, task_arn=seen["taskArn"]))
+
+
+def test_what_is_written_is_what_the_record_reads() -> None:
+    told = settings(run={"capacity": ["FARGATE_SPOT", "FARGATE"]})
+    run = new_run(told, "scheduled-1", 5.0)
+    assert run["attempts"] == [Attempt(1, "FARGATE_SPOT", "scheduled-1-1", 5.0)]
+    run = ended(run, task(None, stopCode="SpotInterruption"))
+    run = ended(with_attempt(run, "FARGATE", 9.0), task(3)) | {"state": "failed"}
+    assert from_json(to_json(run).encode()) == run
+    found = Run.model_validate_json(to_json(run))
+    assert [(one.number, one.token, one.event, one.launched) for one in found.attempts] == [
+        (1, "scheduled-1-1", Event.INTERRUPTION, 5.0), (2, "scheduled-1-2", Event.ERROR, 9.0),
+    ]  # fmt: skip
+    assert (found.state, found.schedule, found.task_arn) == (State.FAILED, "tiny-schedule", ARN)
+    assert found.model_dump(mode="json", exclude={"overrides"}) == json.loads(to_json(run))
+    assert from_json(found.model_dump_json().encode()) == run | {"overrides": found.overrides.model_dump(mode="json")}
+    assert found.seconds == 240.0
+
+
+@pytest.mark.parametrize(
+    ("attempts", "cost"),
+    [
+        ([{}], COST),
+        ([{}, {}], 2 * COST),
+        ([{}, {"task_arn": "", "stopped": None}], COST),
+        ([{"provider": "mine"}], None),
+        ([{"stopped": None, "event": Event.LOST}], None),
+        ([{"stopped": None}], COST / 2),  # so far: the other minute is to come
+        ([{"started": None}], task_cost("us-east-1", "X86_64", 256, 512, 180)),  # it was there, and never ran
+        ([], 0.0),
+    ],
+)
+def test_what_it_costs(attempts: list[dict[str, Any]], cost: float | None) -> None:
+    usual: dict[str, Any] = {"task_arn": ARN, "provider": "FARGATE", "started": 60.0, "stopped": 180.0}
+    run = new_run(settings(task={"cpu": 256, "memory": 512}), "scheduled-1", 0.0)
+    run["attempts"] = [Attempt(number=1, token="t", launched=0.0, **usual | one) for one in attempts]
+    assert cost_of(settings(), run, 120.0) == (None if cost is None else pytest.approx(cost))
+    assert cost_of(settings(region="eu-north-1"), run, 120.0) in (None, 0.0), "not known there"
+
+
+def test_the_id_of_a_run_is_that_of_its_time_and_schedule() -> None:
+    found = scheduled_id(settings(), "2026-03-22T18:59:43Z")
+    assert re.fullmatch(r"scheduled-20260322-185943-[0-9a-f]{8}", found)
+    assert scheduled_id(settings(), "2026-03-22T19:59:43+01:00") == found
+    others = {"name": "other"}, {"schedule": {"when": "rate(1 day)", "name": "another"}}
+    assert len({found, *(scheduled_id(settings(**one), "2026-03-22T18:59:43Z") for one in others)}) == 3
+    with pytest.raises(ValueError):
+        scheduled_id(settings(), "now")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b'{"rmse": 1, "auc": 0.5, "name": "x", "good": true}', {"rmse": 1.0, "auc": 0.5}),
+        (b'{"metrics": {"rmse": 2}}', {"rmse": 2.0}),
+        (b'{"metrics": [1, 2]}', {}),
+        (b"[1, 2]", {}),
+        (b"{", {}),
+        (b"\xff\xfe", {}),
+    ],
+)
+def test_metrics(text: bytes, found: dict[str, float]) -> None:
+    assert metrics_in(text) == found
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"run": {"max_duration": "2h", "capacity": ["FARGATE_SPOT", "FARGATE"],
+                 "retry": {"exit_codes": [75, 76], "error": 1, "within": "6h", "max_cost": 2.5}}},
+        {"notify": {"on": "failure", "email": "a@example.com", "webhook": {"url_from": HOOK, "format": "json"}}},
+        {"notify": {"webhook": HOOK}},
+    ],
+)  # fmt: skip
+def test_what_the_function_is_told_comes_back_from_its_text(more: dict[str, Any]) -> None:
+    told = settings(**more)
+    variables = told.variables()
+    assert Watched.read(variables) == told
+    assert all(isinstance(value, str) for value in variables.values())
+    assert len(json.dumps(variables)) < 3000, "Lambda takes 4 KB"
