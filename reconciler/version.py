@@ -27,7 +27,9 @@ def _built() -> str:
 def _checkout() -> str:
     if not (PACKAGE.parent / ".git").exists():
         return ""
-    return commit(PACKAGE.parent) or ""
+    from reconciler.version import commit_or_none
+
+    return commit_or_none(PACKAGE.parent)
 
 
 def _installed() -> str:
@@ -70,6 +72,14 @@ def commit(folder: Path) -> str:
         return f"{head}-dirty" if run(folder, "status", "--porcelain") else head
     except NoAnswer:
         return f"{head}-dirty"
+
+
+def commit_or_none(folder: Path) -> str:
+    """The same; empty where there is none to be had, whyever: for what a commit is only noted in."""
+    try:
+        return commit(folder)
+    except NoAnswer:
+        return ""
 
 
 def run(folder: Path, *arguments: str) -> str:

@@ -29,7 +29,7 @@ from reconciler.image.kind import ImageKind, ImageSpec
 from reconciler.image.scan import check
 from reconciler.permissions import preflight
 from reconciler.run.job import launch_of
-from reconciler.version import commit
+from reconciler.version import commit_or_none
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -147,7 +147,7 @@ class _Apply:
             raise Interrupted("interrupted before the launch", hint=f"to go on: {command_line()}")
         self.terminal.say()
         attributes: dict[Address, Mapping[str, str]] = dict(outcome.attributes)
-        launch = launch_of(self.here, attributes, commit(self.where.base) or "")
+        launch = launch_of(self.here, attributes, commit_or_none(self.where.base))
         work.start(launch, lambda: self._check_scan(attributes))
 
     def _check_scan(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:

@@ -128,3 +128,11 @@ def test_name_that_is_no_text_is_seen_as_changed(project: Path) -> None:
     tree = work_tree(project)
     assert tree is not None
     assert tree.changed == (os.fsdecode(b"caf\xe9"),)
+
+
+def test_commit_that_is_only_noted(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert git.commit_or_none(project) == head(project)
+    (tmp_path / "bare").mkdir()
+    assert git.commit_or_none(tmp_path / "bare") == ""
+    monkeypatch.setenv("PATH", str(tmp_path / "bare"))
+    assert git.commit_or_none(project) == ""
