@@ -59,6 +59,7 @@ def _resources(commands: argparse._SubParsersAction[Parser]) -> None:
 
     destroy = _command(commands, "destroy", "take away what was made; data and images only with --delete-data")
     destroy.add_argument("--delete-data", action="store_true", help="also delete the bucket, its objects and images")
+    _confirm(destroy)
     destroy.add_argument("--yes", action="store_true", help="don't ask")
     destroy.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
 
@@ -207,12 +208,23 @@ def _planning(command: argparse.ArgumentParser) -> None:
     command.add_argument("--adopt", action="store_true", help="take over resources of these names that aren't ours")
     command.add_argument("--prune", action="store_true", help="delete what left the file")
     command.add_argument("--delete-data", action="store_true", help="with --prune, also data and images")
+    _confirm(command)
     command.add_argument(
         "--target",
         action="append",
         default=[],
         metavar="KIND.NAME",
         help="only this and what it needs; may be repeated",
+    )
+
+
+def _confirm(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--confirm",
+        action="append",
+        default=[],
+        metavar="KIND.NAME",
+        help="delete this though only the record, and no tag, says that it is ours; may be repeated",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Steps, outcome_json, show_outcome
-from reconciler.cli.target import command_line, deployment, target, where_line
+from reconciler.cli.target import command_line, confirmed, deployment, target, where_line
 from reconciler.cli.terminal import Terminal, attended
 from reconciler.core.errors import Interrupted, ReconcilerError, UserError
 from reconciler.core.plan import Options, Plan
@@ -25,7 +25,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     on_interrupt(where.stop.set)
     aws = where.aws(terminal)
     here = deployment(where, aws, terminal, options, removing=True)
-    allowed = Options(delete_data=options.delete_data)
+    allowed = Options(delete_data=options.delete_data, confirm=confirmed(options))
     seen = here.observe(allowed)
     plan = here.plan_destroy(seen, allowed)
     terminal.say(terminal.fold("", where_line(here, where)))
@@ -71,7 +71,8 @@ def run(options: Namespace, terminal: Terminal) -> int:
     if where.stop.is_set():
         raise Interrupted("interrupted", hint=f"what was deleted is gone; to go on: {command}")
     if options.json:
-        terminal.json(_summary(plan, outcome))
+        # With what is held back, of which nothing else is said there.
+        terminal.json(_summary(Plan(now.deploy, tuple(s for s in now.steps if s.held or s.address in shown)), outcome))
     elif outcome.ok:
         terminal.say(f"Destroyed {len(outcome.done)} resources.")
     return 0 if outcome.ok else 1

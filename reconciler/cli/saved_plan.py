@@ -13,7 +13,7 @@ from reconciler.engine import plan_file as planfile
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.plan_moved import moved
 
-OPTIONS = ("adopt", "prune", "delete_data", "skip_image", "target")
+OPTIONS = ("adopt", "prune", "delete_data", "skip_image", "target", "confirm")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from reconciler.core.errors import Interrupted, UserError
 from reconciler.core.plan import Options
 from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment, prepare
+from reconciler.engine.ownership_record import valid
 from reconciler.image.engine import Engine
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import Object
@@ -179,7 +180,19 @@ def plan_options(options: Namespace, graph_addresses: list[Address]) -> Options:
         prune=getattr(options, "prune", False),
         delete_data=getattr(options, "delete_data", False),
         targets=frozenset(targets) if targets else None,
+        confirm=confirmed(options),
     )
+
+
+def confirmed(options: Namespace) -> frozenset[Address]:
+    """What may be deleted though only the record says that it is ours. Raises UserError for what is no address."""
+    found = []
+    for text in options.confirm:
+        kind, _, name = text.partition(".")
+        if not (name and valid(Address(kind, name))):
+            raise UserError(f"--confirm {text}: it is written KIND.NAME, as the plan shows it")
+        found.append(Address(kind, name))
+    return frozenset(found)
 
 
 class _Progress:

@@ -63,6 +63,11 @@ class TaskRole(Section):
         None, description="Paths of the bucket that the program writes. Default: runs/*.", examples=[["runs/*"]]
     )
     description: str = Field("", max_length=1000, description="What the role is for.", examples=["Training"])
+    source_account: bool = Field(
+        True,
+        description="Let ECS take the role for this account's tasks only (`aws:SourceAccount` in its trust).",
+        examples=[False],
+    )
     policy: Policy | None = Field(
         None,
         description="A policy document instead of `read` and `write`.",
@@ -83,6 +88,17 @@ class ExecutionRole(Section):
         None, description="The role's name. Default: NAME-task-execution-role.", examples=["my-task-execution-role"]
     )
     description: str = Field("", max_length=1000, description="What the role is for.", examples=["For ECS"])
+    managed_policy: bool = Field(
+        False,
+        description="Attach AWS's AmazonECSTaskExecutionRolePolicy, which reaches every repository and log group of "
+        "the account, instead of a policy for this image and this log group.",
+        examples=[True],
+    )
+    source_account: bool = Field(
+        True,
+        description="Let ECS take the role for this account's tasks only (`aws:SourceAccount` in its trust).",
+        examples=[False],
+    )
 
 
 class Task(Section):

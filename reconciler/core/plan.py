@@ -5,6 +5,9 @@
 Whose is it? A resource is ours when it carries our ownership tag, or carries none and the record says that we made
 it (or were about to). Another's, or nobody's, of the right name: equal to what is wanted it is used as it is (`none`);
 different, the step is `adopt`, and held back unless adoption is asked for. Another deploy's is never changed.
+
+The record alone never deletes, since whoever may write it isn't whoever may delete: what carries no tag, and isn't a
+part of something that does, is deleted (or replaced) only when its name is confirmed too.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from reconciler.core.graph import Graph, Node, resolve
 from reconciler.core.spec import Address, Change, Changes, Holds, Observed, Ref, Spec, top
 
 BY_FILE = "protected by the file (`protect: true`)"
+BY_RECORD = "no tag says that it is this deploy's, only the record does: pass --confirm '{}' if it is to be deleted"
 BY_TAG = "protected by its tag reconciler:protect; `protect: false` and `apply --target {}` take that away"
 
 
@@ -87,13 +91,15 @@ class Options:
     """What the one at the terminal allows.
 
     adopt: take over what isn't ours. prune: delete what left the file. delete_data: also data and images.
-    targets: only these and what they need; None for all.
+    targets: only these and what they need; None for all. confirm: what may be deleted though only the record says
+    that it is ours.
     """
 
     adopt: bool = False
     prune: bool = False
     delete_data: bool = False
     targets: frozenset[Address] | None = None
+    confirm: frozenset[Address] = frozenset()
 
 
 DEFAULT = Options()
@@ -122,14 +128,18 @@ def make_plan(
             continue
         gone = [replaced[need] for need in graph.needs[address] if need in replaced]
         found = _left(node.spec, seen.get(address), gone)
-        step = replace(_wanted(node, found, known, address in mine, options), needs=graph.needs[address])
+        step = _wanted(node, found, known, address in mine, options)
+        if step.action is Action.REPLACE and not step.held and (why := _unsure(deploy, found, seen, options)):
+            step = replace(step, held=why)
+        step = replace(step, needs=graph.needs[address])
         steps.append(step)
         known |= _known_after(step)
         if step.action is Action.REPLACE and step.seen is not None and not step.held:
             replaced[address] = step.seen
     if options.targets is None:
         left = [seen[address] for address in sorted(recorded - graph.nodes.keys()) if address in mine]
-        steps += deletions(left, options, ranks, left=True, protected=_protected(graph, seen))
+        unsure = {one.spec.address: _unsure(deploy, one, seen, options, left=True) for one in left}
+        steps += deletions(left, options, ranks, left=True, protected=_protected(graph, seen), unsure=unsure)
     return Plan(deploy, tuple(steps))
 
 
@@ -145,7 +155,8 @@ def plan_destroy(
     """The plan that removes everything of this deploy, what it holds in data only if told so."""
     mine = owned(deploy, graph, seen, recorded)
     found = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in mine]
-    return Plan(deploy, tuple(deletions(found, options, ranks, protected=_protected(graph, seen))))
+    unsure = {one.spec.address: _unsure(deploy, one, seen, options) for one in found}
+    return Plan(deploy, tuple(deletions(found, options, ranks, protected=_protected(graph, seen), unsure=unsure)))
 
 
 def _protected(graph: Graph, seen: Mapping[Address, Observed[Any]]) -> Mapping[Address, str]:
@@ -168,10 +179,42 @@ def owned(
         observed = seen.get(address)
         if observed is None:
             continue
+        holders = [seen[one] for one in held_by(observed.spec) if one in seen]
+        if observed.owner is None and any(one.owner not in (None, deploy) for one in holders):
+            continue  # a part of what is another's
         parents = [need for need in graph.needs.get(address, ()) if need.kind == observed.spec.part_of]
         if ours(deploy, observed, recorded) or (observed.owner is None and any(need in mine for need in parents)):
             mine.add(address)
     return frozenset(mine)
+
+
+def held_by(spec: Spec) -> tuple[Address, ...]:
+    """What it may be a part of, as its name says: an image of a repository, an object BUCKET/KEY."""
+    if not spec.part_of:
+        return ()
+    return tuple(Address(spec.part_of, name) for name in dict.fromkeys((spec.name, spec.name.partition("/")[0])))
+
+
+def _unsure(
+    deploy: str,
+    one: Observed[Any] | None,
+    seen: Mapping[Address, Observed[Any]],
+    options: Options,
+    *,
+    left: bool = False,
+) -> str:
+    """Why it isn't deleted though the record says that it is ours; empty when something else says so too.
+
+    left: it left the file, so that a part doesn't go with what holds it; then it has to say by itself whose it is, if
+    its kind can.
+    """
+    if one is None or one.owner == deploy or one.spec.address in options.confirm:
+        return ""
+    if not (left and one.spec.marked):
+        holders = held_by(one.spec)
+        if any(a in options.confirm or (a in seen and seen[a].owner == deploy) for a in holders):
+            return ""
+    return BY_RECORD.format(one.spec.address)
 
 
 def _wanted(node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mine: bool, options: Options) -> Step:
@@ -245,10 +288,11 @@ def deletions(
     *,
     left: bool = False,
     protected: Mapping[Address, str] = MappingProxyType({}),
+    unsure: Mapping[Address, str] = MappingProxyType({}),
 ) -> list[Step]:
     """Deletions of what is ours, in the reverse order of making.
 
-    left: these left the file, so that deleting them needs `prune`.
+    left: these left the file, so that deleting them needs `prune`. unsure: why some aren't to be deleted unconfirmed.
     """
     order = {kind: rank for rank, kind in enumerate(ranks)}
     steps: list[Step] = []
@@ -259,8 +303,10 @@ def deletions(
             held = why
         elif left and not options.prune:
             held = "it left the file: pass --prune to delete it"
-        elif one.spec.data and not options.delete_data:
-            held = "it holds data: pass --delete-data to delete it"
+        else:
+            data = one.spec.data and not options.delete_data
+            reasons = (unsure.get(address, ""), "it holds data: pass --delete-data to delete it" if data else "")
+            held = "; ".join(filter(None, reasons))
         after = tuple(s.address for s in steps if order.get(s.address.kind, 0) > order.get(address.kind, 0))
         steps.append(Step(Action.DELETE, address, (), None, one, after, held=held))
     return steps
@@ -268,8 +314,7 @@ def deletions(
 
 def _in(protected: Mapping[Address, str], spec: Spec) -> str:
     """Why it is protected, or is a part of what is: an image of a repository, an object BUCKET/KEY. Empty if not."""
-    holders = (Address(spec.part_of, name) for name in (spec.name, spec.name.partition("/")[0]))
-    return next((protected[one] for one in (spec.address, *holders) if one in protected), "")
+    return next((protected[one] for one in (spec.address, *held_by(spec)) if one in protected), "")
 
 
 def _join(paths: Sequence[str]) -> str:

@@ -7,8 +7,10 @@ SCHEDULED = "scheduled-"  # how the ids of scheduled runs begin
 
 
 def schedule_prefix(deploy: str) -> str:
-    """How the names of the schedules that stop a deploy's tasks begin."""
-    return f"{deploy[:30]}-"
+    """How the names of the schedules that stop a deploy's tasks begin. No name of a deploy has a dot, so that what is
+    allowed on all that begins so is allowed on this deploy's alone.
+    """
+    return f"{deploy}."
 
 
 def record_key(run_id: str) -> str:

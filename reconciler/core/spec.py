@@ -115,6 +115,7 @@ class Spec(Value):
     data: holds what can't be made again (objects, images), so it is deleted only when told so.
     volatile: attributes that are others after an update; in_place: fields whose update leaves even those alone.
     part_of: the kind that holds it; without a tag of its own it belongs to whoever owns that, and goes with it.
+    marked: can say by itself whose it is, by a tag or something like it.
     """
 
     kind: ClassVar[str]
@@ -122,6 +123,7 @@ class Spec(Value):
     volatile: ClassVar[frozenset[str]] = frozenset()
     in_place: ClassVar[frozenset[str]] = frozenset()
     part_of: ClassVar[str] = ""
+    marked: ClassVar[bool] = True
 
     name: str
     tags: dict[str, str] = {}

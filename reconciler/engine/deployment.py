@@ -18,9 +18,9 @@ from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts
 from reconciler.core.errors import Denied, UserError
 from reconciler.core.graph import Graph
-from reconciler.core.plan import Options, Plan, make_plan, plan_destroy
+from reconciler.core.plan import Options, Plan, held_by, make_plan, plan_destroy
 from reconciler.core.spec import OWNER_TAG, Address, Observed
-from reconciler.engine.ownership_record import read_record
+from reconciler.engine.ownership_record import read_record, valid
 from reconciler.image.kind import ImageSpec, inputs_of_digest
 from reconciler.image.source import image_spec
 from reconciler.kinds import KINDS, AnyKind, ObjectSpec, TaskDefinition, TaskDefinitionSpec
@@ -102,11 +102,17 @@ class Deployment:
             recorded, *kinds = self.aws.together(*reads)
         # What left the file, which only the record knows of.
         gone = [a for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds.keys() - self.left_alone]
-        kinds += self.aws.together(
-            *self._reads(self.kinds[a.kind].spec(name=a.name, tags={OWNER_TAG: self.deploy.name}) for a in gone)
-        )
+        gone_specs = [self.kinds[a.kind].spec(name=a.name, tags={OWNER_TAG: self.deploy.name}) for a in gone]
+        # And what parts of these are parts of, which says whose they are.
+        holders = {one for spec in gone_specs for one in held_by(spec)} - {*gone, *self.graph.nodes}
+        reads = self._reads(gone_specs)
+        reads += [partial(_unless_denied, one) for one in self._reads(map(self._bare, filter(valid, holders)))]
+        kinds += self.aws.together(*reads)
         found |= {one.spec.address: one for kind in kinds for one in kind.values()}
         return Seen(found, recorded, frozenset((*wanted, *gone)))
+
+    def _bare(self, address: Address) -> Any:
+        return self.kinds[address.kind].spec(name=address.name)
 
     def _reads(self, specs: Iterable[Any]) -> list[Callable[[], Mapping[str, Observed[Any]]]]:
         """One for each kind, of all its resources."""
@@ -177,6 +183,14 @@ def prepare(
     return Deployment(
         deploy, aws, names, graph, kinds, objects, image, dirty, present, left_alone, early, given, command
     )
+
+
+def _unless_denied(read: Callable[[], Mapping[str, Observed[Any]]]) -> Mapping[str, Observed[Any]]:
+    """What is there; nothing where that may not be read, which then says nothing about whose it is."""
+    try:
+        return read()
+    except Denied:
+        return {}
 
 
 @contextmanager

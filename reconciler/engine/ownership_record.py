@@ -7,11 +7,25 @@ the ownership tags don't say (`recover` rebuilds it from them).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from reconciler.aws.calls import Aws
 from reconciler.core.spec import Address
 
+# What can be a name of each kind. Others than this program may write the record, and what can't be a name would have
+# AWS refuse the whole question.
+_IAM, _ECS = r"[A-Za-z0-9_+=,.@-]{1,128}", r"[A-Za-z0-9_-]{1,255}"
+_TEXT = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
+_NAMES = {
+    "oidc-provider": r"[A-Za-z0-9.-]+(?:/[A-Za-z0-9._~/-]*)?", "policy": _IAM, "role": _IAM, "user": _IAM,
+    "bucket": r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}", "object": rf"[A-Za-z0-9][A-Za-z0-9._-]{{2,62}}/{_TEXT}{{1,1024}}",
+    "repository": r"[a-z0-9][a-z0-9._/-]{1,255}", "image": r"[a-z0-9][a-z0-9._/-]{1,255}",
+    "log-group": r"[A-Za-z0-9._/#-]{1,512}", "security-group": r"[A-Za-z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}",
+    "parameter": r"[A-Za-z0-9._/-]{1,1011}", "cluster": _ECS, "task-definition": _ECS, "service": rf"{_ECS}/{_ECS}",
+    "queue": r"[A-Za-z0-9_-]{1,80}", "schedule": r"[A-Za-z0-9._-]{1,64}", "topic": r"[A-Za-z0-9_-]{1,256}",
+    "function": r"[A-Za-z0-9_-]{1,64}", "rule": r"[A-Za-z0-9._-]{1,64}",
+}  # fmt: skip
 LIMIT = 4000  # characters that one standard parameter holds, with room to spare
 
 
@@ -19,11 +33,20 @@ def _path(deploy: str) -> str:
     return f"/reconciler/{deploy}/record"
 
 
+def valid(address: Address) -> bool:
+    """Whether this can be the address of something. Kinds that aren't known here may be a newer program's."""
+    if address.kind in _NAMES:
+        return re.fullmatch(_NAMES[address.kind], address.name) is not None
+    return re.fullmatch(r"[a-z][a-z0-9-]{0,39}", address.kind) is not None and (
+        re.fullmatch(f"{_TEXT}{{1,2048}}", address.name) is not None
+    )
+
+
 def read_record(aws: Aws, deploy: str) -> frozenset[Address]:
-    """The addresses in the record; empty when there is none."""
+    """The addresses in the record, without what can't be one; empty when there is none."""
     parts = aws.pages("ssm", "GetParametersByPath", "Parameters", Path=_path(deploy))
-    lines = (line for part in parts for line in part["Value"].splitlines())
-    return frozenset(Address(*line.split(" ", 1)) for line in lines if " " in line)
+    lines = (line for part in parts for line in part["Value"].split("\n"))
+    return frozenset(one for line in lines if " " in line and valid(one := Address(*line.split(" ", 1))))
 
 
 def write_record(aws: Aws, deploy: str, addresses: Iterable[Address]) -> None:

@@ -40,6 +40,7 @@ class Allowed(BaseModel):
     delete_data: bool
     skip_image: bool
     target: tuple[str, ...]
+    confirm: tuple[str, ...] = ()
 
 
 class PlanFile(BaseModel):
@@ -93,6 +94,7 @@ def new(
             delete_data=options.delete_data,
             skip_image=skip_image,
             target=tuple(sorted(map(str, options.targets or ()))),
+            confirm=tuple(sorted(map(str, options.confirm))),
         ),
         salt=salt,
         content=content(deploy, salt),

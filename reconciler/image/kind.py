@@ -61,6 +61,7 @@ class ImageSpec(Spec):
     volatile: ClassVar[frozenset[str]] = frozenset({"digest", "uri"})
     in_place: ClassVar[frozenset[str]] = frozenset({"tags_wanted"})
     part_of: ClassVar[str] = "repository"
+    marked: ClassVar[bool] = False
 
     tags: Annotated[dict[str, str], Local()] = Field({})  # images have none of their own
     inputs: str = ""

@@ -33,6 +33,7 @@ from reconciler.lower import EXECUTION_POLICY
 from reconciler.lower.ci import GITHUB
 
 LISTED = ("role", "user", "bucket", "repository", "log-group", "security-group", "cluster", "task-definition")
+LOGIN = "ecr:GetAuthorizationToken"
 _KINDS = {kind.spec.kind: kind for kind in KINDS}
 
 
@@ -118,6 +119,7 @@ class Finder:
                 if "ecs-tasks.amazonaws.com" not in role.trust.text():
                     continue
                 executes = any(arn.endswith(EXECUTION_POLICY) for arn in role.managed_policies)
+                executes = executes or any(LOGIN in one.text() for one in role.inline_policies.values())
                 found.execution_role, found.task_role = (
                     (role, found.task_role) if executes else (found.execution_role, role)
                 )

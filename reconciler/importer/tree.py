@@ -12,6 +12,7 @@ from reconciler.core.spec import OWNER_TAG
 from reconciler.importer.found import Found
 from reconciler.importer.writer import Path, Variable
 from reconciler.kinds import PolicySpec, RoleSpec
+from reconciler.lower import EXECUTION_POLICY
 from reconciler.lower.ci import GITHUB
 
 LOG_OPTIONS = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix")
@@ -129,9 +130,13 @@ def _task(found: Found, tree: Tree) -> dict[str, Any]:
         section |= {"secrets": dict(container.secrets)} if container.secrets else {}
         section |= {"stop_timeout": container.stop_timeout} if container.stop_timeout else {}
     if role := found.execution_role:
-        section["execution_role"] = _named(role)
+        managed = any(arn.endswith(EXECUTION_POLICY) for arn in role.managed_policies)
+        section["execution_role"] = _named(role) | ({"managed_policy": True} if managed else {}) | _trust(role)
+        tree.comments[("task", "execution_role", "managed_policy")] = "as found; without it, this image and log alone"
+        tree.comments[("task", "execution_role", "source_account")] = "as found; true is safer"
     if role := found.task_role:
-        own = _named(role)
+        own = _named(role) | _trust(role)
+        tree.comments[("task", "role", "source_account")] = "as found; true is safer"
         if policy := found.task_policy:
             own |= {"policy_name": policy.name, "policy": _document(policy)}
             tree.comments[("task", "role", "policy")] = "as found; `read:` and `write:` of paths allow less"
@@ -143,6 +148,11 @@ def _task(found: Found, tree: Tree) -> dict[str, Any]:
 
 def _named(role: RoleSpec) -> dict[str, Any]:
     return {"name": role.name} | ({"description": role.description} if role.description else {})
+
+
+def _trust(role: RoleSpec) -> dict[str, Any]:
+    """What a trust without the account says."""
+    return {} if "aws:SourceAccount" in role.trust.text() else {"source_account": False}
 
 
 def _variable(name: str, value: str, tree: Tree) -> str:

@@ -14,7 +14,7 @@ from moto.iam.models import iam_backends
 from moto.sts.models import AssumedRole, sts_backends
 
 from reconciler.local.task import Task
-from reconciler.permissions.judge import Context, Decision, Document, decide, names_principal
+from reconciler.permissions.judge import Context, Decision, Document, conditions_hold, decide, names_principal
 
 SESSION_SECONDS = 6 * 3600
 PARTITION = "aws"
@@ -51,16 +51,19 @@ def execution_role(task: Task) -> str | None:
 
 def why_not_assumable(role_arn: str, service: str = SERVICE) -> str | None:
     """ECS's words for a role that it (or another service) can't take, or None."""
+    trust, account = {}, role_arn.split(":")[4]
     try:
-        role = iam_backends[role_arn.split(":")[4]][PARTITION].get_role_by_arn(role_arn)
+        role = iam_backends[account][PARTITION].get_role_by_arn(role_arn)
         trust = _document(role.assume_role_policy_document)
-    except (NotFoundException, IndexError):
-        trust = {}
+    except NotFoundException:
+        pass
     statements = trust.get("Statement") or []
     for statement in statements if isinstance(statements, list) else [statements]:
         principal = statement.get("Principal")
         services = principal.get("Service") if isinstance(principal, Mapping) else None
-        if service in (services if isinstance(services, list) else [services]) and statement.get("Effect") == "Allow":
+        named = service in (services if isinstance(services, list) else [services])
+        here = conditions_hold(statement.get("Condition") or {}, {"aws:sourceaccount": account}, unknown=True)
+        if named and here and statement.get("Effect") == "Allow":
             return None
     return (
         f"ECS was unable to assume the role '{role_arn}' that was provided for this task. Please verify that the role "

@@ -29,9 +29,10 @@ from reconciler.kinds.ec2_rules import EVERYWHERE
 from reconciler.kinds.s3_bucket import BLOCKS
 from reconciler.kinds.s3_lifecycle import Expiry
 from reconciler.kinds.weights import Weight
-from reconciler.lower.ci import ci_nodes, given, trust
+from reconciler.lower.ci import ci_nodes, given, service_trust
 from reconciler.lower.events import scheduler_role, unattended
-from reconciler.lower.parameters import needs, parameters, secret_statements, secrets, variables
+from reconciler.lower.execution import TASKS, execution_role
+from reconciler.lower.parameters import needs, parameters, secrets, variables
 from reconciler.lower.service import launch_types, requirements, service
 from reconciler.permissions.policies import EXECUTION_POLICY as EXECUTION_POLICY
 
@@ -80,20 +81,7 @@ def task_statements(names: Names) -> list[dict[str, Any]]:
 
 def _task_roles(names: Names) -> Iterator[Node]:
     task, tags = names.deploy.task, names.tags
-    ours = trust({"Service": "ecs-tasks.amazonaws.com"})
-    managed = f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}"
-    readable = secret_statements(names)
-    inline = {"secrets": policy({"Version": "2012-10-17", "Statement": readable})} if readable else {}
-    yield Node(
-        RoleSpec(
-            name=str(task.execution_role.name),
-            trust=ours,
-            description=task.execution_role.description,
-            managed_policies=(managed,),
-            inline_policies=inline,
-            tags=tags,
-        )
-    )
+    yield execution_role(names)
     statements = given(task.role.policy) if task.role.policy else task_statements(names)
     attached: tuple[str, ...] = ()
     if statements:
@@ -102,7 +90,11 @@ def _task_roles(names: Names) -> Iterator[Node]:
         attached = (arn,)
         yield Node(PolicySpec(name=str(task.role.policy_name), document=document, arn=arn, tags=tags))
     role = RoleSpec(
-        name=str(task.role.name), trust=ours, description=task.role.description, managed_policies=attached, tags=tags
+        name=str(task.role.name),
+        trust=service_trust(names, TASKS, only_here=task.role.source_account),
+        description=task.role.description,
+        managed_policies=attached,
+        tags=tags,
     )
     yield Node(role, tuple(Address("policy", str(task.role.policy_name)) for _ in attached))
 

@@ -25,6 +25,13 @@ def trust(principal: dict[str, Any], action: str = "sts:AssumeRole", **more: Any
     return policy({"Version": "2012-10-17", "Statement": [statement]})
 
 
+def service_trust(names: Names, service: str, *, only_here: bool = True) -> Any:
+    """The trust in a service of AWS. only_here: when it acts for a resource of this account, and for no other's."""
+    if not only_here:
+        return trust({"Service": service})
+    return trust({"Service": service}, Condition={"StringEquals": {"aws:SourceAccount": names.facts.account}})
+
+
 def given(document: Policy) -> list[dict[str, Any]]:
     """The statements of a document in the file."""
     statements: list[dict[str, Any]] = document.model_dump(exclude_defaults=True, mode="json")["Statement"]

@@ -16,7 +16,7 @@ from reconciler.core.function_settings import LAUNCH
 from reconciler.core.graph import Node
 from reconciler.core.spec import OWNER_TAG, Address
 from reconciler.kinds import QueueSpec, RoleSpec, ScheduleSpec, TopicSpec
-from reconciler.lower.ci import trust
+from reconciler.lower.ci import service_trust
 from reconciler.lower.scheduled_function import watcher
 
 SCHEDULER = "scheduler.amazonaws.com"
@@ -28,11 +28,10 @@ def scheduler_role(
     names: Names, name: str, description: str, policy_name: str, statements: Sequence[dict[str, Any]]
 ) -> Node:
     """A role for this account's schedules, which may do this and nothing else."""
-    condition = {"StringEquals": {"aws:SourceAccount": names.facts.account}}
     document = {"Version": "2012-10-17", "Statement": list(statements)}
     spec = RoleSpec(
         name=name,
-        trust=trust({"Service": SCHEDULER}, Condition=condition),
+        trust=service_trust(names, SCHEDULER),
         description=description,
         inline_policies={policy_name: policy(document)},
         tags=names.tags,

@@ -19,7 +19,7 @@ from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
 from reconciler.kinds.function_code import HANDLER, RUNTIME, code_sha256
 from reconciler.kinds.lambda_function import FunctionSpec
-from reconciler.lower.ci import trust
+from reconciler.lower.ci import service_trust
 from reconciler.permissions.parts import Condition, passed_to, webhook
 
 LAMBDA, EVENTS = "lambda.amazonaws.com", "events.amazonaws.com"
@@ -38,7 +38,7 @@ def watcher(names: Names) -> Iterator[Node]:
     yield Node(
         RoleSpec(
             name=role.name,
-            trust=trust({"Service": LAMBDA}),
+            trust=service_trust(names, LAMBDA),
             description="Watches the scheduled runs",
             inline_policies={"watch": policy({"Version": "2012-10-17", "Statement": statements(names)})},
             tags=names.tags,

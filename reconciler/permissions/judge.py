@@ -27,7 +27,7 @@ def decide(documents: Iterable[Document], action: str, resource: str, context: C
             allow = str(statement.get("Effect", "")).lower() == "allow"
             if not (_names_action(statement, action) and _names_resource(statement, resource, allow)):
                 continue
-            if not _conditions_hold(statement.get("Condition") or {}, context or {}, unknown=allow):
+            if not conditions_hold(statement.get("Condition") or {}, context or {}, unknown=allow):
                 continue
             if not allow:
                 return "denied"
@@ -55,22 +55,23 @@ def _pattern(text: str, ignore_case: bool) -> re.Pattern[str]:
     return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
-def _like(patterns: Any, value: str, ignore_case: bool = False) -> bool:
+def like(patterns: Any, value: str, ignore_case: bool = False) -> bool:
+    """Whether a value is what one of these patterns of IAM says: `*` for any text, `?` for any character."""
     return any(_pattern(str(item), ignore_case).fullmatch(value) for item in _list(patterns))
 
 
 def _names_action(statement: Document, action: str) -> bool:
     if "NotAction" in statement:
-        return not _like(statement["NotAction"], action, ignore_case=True)
-    return _like(statement.get("Action"), action, ignore_case=True)
+        return not like(statement["NotAction"], action, ignore_case=True)
+    return like(statement.get("Action"), action, ignore_case=True)
 
 
 def _names_resource(statement: Document, resource: str, allow: bool) -> bool:
     if resource == ANY_RESOURCE:
-        return allow or _like(statement.get("Resource"), "*")
+        return allow or like(statement.get("Resource"), "*")
     if "NotResource" in statement:
-        return not _like(statement["NotResource"], resource)
-    return _like(statement.get("Resource"), resource)
+        return not like(statement["NotResource"], resource)
+    return like(statement.get("Resource"), resource)
 
 
 def _equal(wanted: Any, value: str) -> bool:
@@ -85,15 +86,16 @@ OPERATORS: dict[str, Callable[[Any, str], bool]] = {
     "StringEquals": _equal,
     "StringNotEquals": lambda wanted, value: not _equal(wanted, value),
     "StringEqualsIgnoreCase": _equal_whatever_case,
-    "StringLike": _like,
-    "StringNotLike": lambda wanted, value: not _like(wanted, value),
-    "ArnEquals": _like,
-    "ArnLike": _like,
+    "StringLike": like,
+    "StringNotLike": lambda wanted, value: not like(wanted, value),
+    "ArnEquals": like,
+    "ArnLike": like,
     "Bool": _equal_whatever_case,
 }
 
 
-def _conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Context, unknown: bool) -> bool:
+def conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Context, unknown: bool) -> bool:
+    """Whether all of them hold. context: values by key in lower case; unknown: what counts where there is none."""
     for operator, keys in conditions.items():
         judge = OPERATORS.get(operator.removesuffix("IfExists"))
         for key, wanted in keys.items():

@@ -62,8 +62,8 @@ def _image_denied(case: Case) -> Diagnosis | None:
     return Diagnosis(
         "ECS may not pull the image",
         (text,),
-        f"{case.execution_role} needs the managed policy AmazonECSTaskExecutionRolePolicy (`apply` attaches it), and a "
-        "repository of another account must allow this one",
+        f"{case.execution_role} must be allowed to pull from the image's repository (`apply` puts its policy right), "
+        "and a repository of another account must allow this one",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from datetime import UTC, datetime
@@ -47,5 +48,7 @@ def schedule_name(deploy: str, token: str) -> str:
     if len(name) <= LONGEST:
         return name
     # The function of the schedule may touch only those that begin like this.
-    kind = SCHEDULED if token.startswith(SCHEDULED) else ""
-    return f"{schedule_prefix(deploy)}{kind}{hashlib.sha256(token.encode()).hexdigest()[: 32 - len(kind)]}"
+    start = schedule_prefix(deploy) + (SCHEDULED if token.startswith(SCHEDULED) else "")
+    # In base 32, so that what is left beside the longest name tells 2**65 apart.
+    digest = base64.b32encode(hashlib.sha256(token.encode()).digest()).decode().lower()
+    return f"{start}{digest[: LONGEST - len(start)]}"

@@ -29,3 +29,6 @@ def only(found: Plan) -> Step:
 def destroy(*nodes: Spec | Node, found: dict[Address, Observed[Spec]], recorded: set[Address] | None = None,
             options: Options = DEFAULT) -> Plan:  # fmt: skip
     return plan_destroy(ME, graph(*nodes), found, recorded=frozenset(recorded or ()), options=options, ranks=RANKS)
+
+
+UNSURE = "no tag says that it is this deploy's, only the record does"  # how the reason begins

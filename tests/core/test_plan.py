@@ -6,7 +6,7 @@ import pytest
 from reconciler.core.graph import Node
 from reconciler.core.plan import DEFAULT, Action, Options, deletions, ours, owned
 from reconciler.core.spec import Change, Ref, Spec
-from tests.core.plans import ADOPT, BOX, DATA, INSIDE, OTHERS, PRUNE, A, B, only, plan
+from tests.core.plans import ADOPT, BOX, DATA, INSIDE, OTHERS, PRUNE, UNSURE, A, B, only, plan
 from tests.core.things import ME, OWNED, Box, Content, Thing, graph, seen, there, thing
 
 # One resource: what is wanted, what is there, what the record says, what is allowed; then the action, the paths of its
@@ -176,14 +176,27 @@ def test_what_left_the_file_is_shown_and_kept() -> None:
     [
         (thing("b"), True, PRUNE, [""]),
         (thing("b"), False, PRUNE, []),
-        (Thing(name="b"), True, PRUNE, [""]),
+        (Thing(name="b"), True, PRUNE, [UNSURE]),
+        (Thing(name="b"), True, Options(prune=True, confirm=frozenset({B})), [""]),
+        (Thing(name="b"), True, Options(confirm=frozenset({B})), ["it left the file"]),
         (thing("b", tags=OTHERS), True, PRUNE, []),
         (Box(name="b", tags=OWNED), True, PRUNE, ["it holds data"]),
         (Box(name="b", tags=OWNED), True, Options(prune=True, delete_data=True), [""]),
         (Box(name="b", tags=OWNED), True, DATA, ["it left the file"]),
         (thing("b"), True, Options(prune=True, targets=frozenset({A})), []),
     ],
-    ids=["pruned", "never ours", "untagged", "another's", "data", "data too", "only data", "not the target"],
+    ids=[
+        "pruned",
+        "never ours",
+        "untagged",
+        "confirmed",
+        "only confirmed",
+        "another's",
+        "data",
+        "data too",
+        "only data",
+        "not the target",
+    ],
 )
 def test_pruning(left: Spec, recorded: bool, options: Options, steps: list[str]) -> None:
     found = plan(

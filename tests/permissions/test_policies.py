@@ -113,7 +113,7 @@ def test_a_policy_has_only_what_the_file_is_about() -> None:
         "s3:DeleteBucket",
         "iam:AddUserToGroup",
         "s3:PutBucketPolicy",
-        "iam:PutRolePolicy",
+        "iam:PutRolePermissionsBoundary",
     ):
         assert not [g for g in grants(SMALL, "apply") if g.action == action]
     # plan reads.

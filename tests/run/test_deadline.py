@@ -48,7 +48,7 @@ def test_ci_may_make_these_schedules_only_where_there_is_a_deadline() -> None:
     found = [one for one in ci_policy(max_duration="2h") if "scheduler" in json.dumps(one)]
     handed, made = sorted(found, key=lambda one: "Condition" not in one)
     assert sorted(made["Action"]) == [f"scheduler:{verb}Schedule" for verb in ("Create", "Delete", "Update")]
-    assert made["Resource"] == "arn:aws:scheduler:us-east-1:123456789012:schedule/default/tiny-*"
+    assert made["Resource"] == "arn:aws:scheduler:us-east-1:123456789012:schedule/default/tiny.*"
     assert (handed["Action"], handed["Resource"]) == ("iam:PassRole", "arn:aws:iam::123456789012:role/tiny-stop-role")
     assert handed["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
 

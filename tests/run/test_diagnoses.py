@@ -66,8 +66,7 @@ def test_a_program_that_fails(
 
 def _detach(lane: Lane) -> Callable[[Any], None]:
     def action(task: Any) -> None:
-        policy = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
-        lane.client("iam").detach_role_policy(RoleName="tiny-task-execution-role", PolicyArn=policy)
+        lane.client("iam").delete_role_policy(RoleName="tiny-task-execution-role", PolicyName="start")
 
     return action
 

@@ -7,6 +7,7 @@ import json
 from reconciler.checks.findings import Finding, group, ng, ok
 from reconciler.checks.verify.live import APPLY, Live, may
 from reconciler.core.run_paths import RUNS
+from reconciler.permissions.judge import conditions_hold
 
 SERVICE = "ecs-tasks.amazonaws.com"
 
@@ -30,6 +31,7 @@ def _assumable(live: Live, what: str, name: str) -> Finding:
     found = live.role(name)
     if found is None:
         return ng(what, f"there is no role {name}", f"{APPLY} makes it")
+    account = live.names.facts.account
     statements = json.loads(found.spec.trust.text())["Statement"]
     for one in statements if isinstance(statements, list) else [statements]:
         principal = one.get("Principal")
@@ -39,6 +41,7 @@ def _assumable(live: Live, what: str, name: str) -> Finding:
             one.get("Effect") == "Allow"
             and SERVICE in (services if isinstance(services, list) else [services])
             and "sts:AssumeRole" in (actions if isinstance(actions, list) else [actions])
+            and conditions_hold(one.get("Condition") or {}, {"aws:sourceaccount": account}, unknown=True)
         ):
             return ok(what, f"{name} trusts {SERVICE}")
     return ng(what, f"{name} doesn't trust {SERVICE}", f"{APPLY} puts its trust policy right")

@@ -26,7 +26,6 @@ FILE = {
     "run": {"when": "never"},
 }
 BUCKET, ROLES = f"tiny-data-{ACCOUNT}", ("tiny-task-execution-role", "tiny-task-role")
-MANAGED = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
 Break = Callable[[LabHandle], object]
 
 
@@ -89,8 +88,8 @@ def no_egress(lab: LabHandle) -> None:
 # What somebody does, which `apply` puts right.
 OURS: dict[str, Break] = {
     "the images are deleted": no_images,
-    "the execution role loses its policy": lambda lab: lab.client("iam").detach_role_policy(
-        RoleName=ROLES[0], PolicyArn=MANAGED
+    "the execution role loses its policy": lambda lab: lab.client("iam").delete_role_policy(
+        RoleName=ROLES[0], PolicyName="start"
     ),
     "the execution role may not read the secret": no_secrets_policy,
     "the task role trusts EC2": other_trust,

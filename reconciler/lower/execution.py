@@ -1,0 +1,74 @@
+"""The role with which ECS itself starts a task: pulls the image, writes the log, reads the secrets. Pure.
+
+It may do that for this image and this log group. Whoever may hand it to a task as the task's own role gains nothing
+by that: the task has the image, the log and the secrets already.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from reconciler.config.resource_names import Names
+from reconciler.core.canonical import policy
+from reconciler.core.graph import Node
+from reconciler.kinds import RoleSpec
+from reconciler.lower.ci import service_trust
+from reconciler.lower.parameters import secret_statements
+from reconciler.permissions.policies import EXECUTION_POLICY
+
+TASKS = "ecs-tasks.amazonaws.com"
+PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+PRIVATE = re.compile(
+    r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z.]+/(?P<name>[^:@]+)(?:[:@].*)?"
+)
+
+
+def execution_role(names: Names) -> Node:
+    """The role."""
+    role = names.deploy.task.execution_role
+    managed = f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}"
+    wanted = {"secrets": secret_statements(names)}
+    if not role.managed_policy:
+        wanted["start"] = start_statements(names)
+    spec = RoleSpec(
+        name=str(role.name),
+        trust=service_trust(names, TASKS, only_here=role.source_account),
+        description=role.description,
+        managed_policies=(managed,) if role.managed_policy else (),
+        inline_policies={
+            name: policy({"Version": "2012-10-17", "Statement": statements})
+            for name, statements in wanted.items()
+            if statements
+        },
+        tags=names.tags,
+    )
+    return Node(spec)
+
+
+def start_statements(names: Names) -> list[dict[str, Any]]:
+    """Pull the task's image, where it is in a private registry of ECR, and write the task's log."""
+    logs = names.deploy.logs
+    group = names.arn("logs", f"log-group:{logs.group}")
+    found = [_allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{group}:log-stream:*")]
+    if logs.options.get("awslogs-create-group", "").lower() == "true":
+        found.append(_allow("LogGroup", "logs:CreateLogGroup", f"{group}:*"))
+    if repository := image_repository(names):
+        # AWS looks at no single repository when it gives the token; the token opens what the statement before does.
+        found = [_allow("Pull", PULL, repository), _allow("Login", "ecr:GetAuthorizationToken", "*"), *found]
+    return found
+
+
+def image_repository(names: Names) -> str:
+    """The ARN of the ECR repository that the task's image is in; empty for a public image."""
+    uri = names.deploy.image.uri
+    if uri is None:
+        return names.arn("ecr", f"repository/{names.repository}")
+    match = PRIVATE.fullmatch(uri)
+    if match is None:
+        return ""
+    return f"arn:{names.facts.partition}:ecr:{match['region']}:{match['account']}:repository/{match['name']}"
+
+
+def _allow(sid: str, action: Any, resource: str) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
