@@ -13,6 +13,7 @@ from reconciler.core.spec import Changes, Initial, Observed, SecretsByName, Spec
 from reconciler.kinds import tags
 
 BATCH = 10  # parameters that one call reads
+DESCRIBED = 50  # parameters that one filter names
 SECURE = "SecureString"
 
 
@@ -33,6 +34,21 @@ def read_parameters(aws: Aws, names: Sequence[str]) -> dict[str, Mapping[str, An
     found = {one["Name"]: one for answer in answers for one in answer["Parameters"]}
     # Without decryption it is the encrypted text, which is of no use to anyone.
     return {n: {k: v for k, v in one.items() if (k, one["Type"]) != ("Value", SECURE)} for n, one in found.items()}
+
+
+def describe_parameters(aws: Aws, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Parameters by name, as DescribeParameters gives them: Type, Version, KeyId and the like, and no value at all.
+
+    What may only describe them can't see the value of a secret even if it tried to.
+    """
+    batches = [list(names[i : i + DESCRIBED]) for i in range(0, len(names), DESCRIBED)]
+    answers = aws.each(lambda batch: _described(aws, batch), batches)
+    return {one["Name"]: one for answer in answers for one in answer}
+
+
+def _described(aws: Aws, names: list[str]) -> list[Mapping[str, Any]]:
+    named = [{"Key": "Name", "Option": "Equals", "Values": names}]
+    return list(aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=named))
 
 
 class Parameter:

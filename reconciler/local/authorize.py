@@ -54,11 +54,12 @@ SUBRESOURCES = {
 
 @dataclass(frozen=True)
 class Asked:
-    """One permission that a request needs."""
+    """One permission that a request needs. given: only a deny refuses it."""
 
     action: str
     resource: str
     context: dict[str, str]
+    given: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def no_simulator(environ: dict[str, Any]) -> Refused | None:
 def refuse(environ: dict[str, Any], identity: Identity, service: str) -> Refused | None:
     """The refusal of a request that the identity may not make, or None."""
     for asked in needed(environ, service, identity.account_id):
-        message = refusal(identity, asked.action, asked.resource, asked.context)
+        message = refusal(identity, asked.action, asked.resource, asked.context, given=asked.given)
         if message is not None:
             return _answer(environ, service, message)
     return None
@@ -119,7 +120,7 @@ def needed(environ: dict[str, Any], service: str, account: str) -> Iterator[Aske
         return
     place = Place(account, _region(environ))
     for one in resources.wanted(IAM_PREFIX.get(service, service), operation, params, place):
-        yield Asked(one.action, one.resource, {**one.context, "aws:requestedregion": place.region})
+        yield Asked(one.action, one.resource, {**one.context, "aws:requestedregion": place.region}, one.given)
 
 
 def _operation(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any]]:

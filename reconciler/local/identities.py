@@ -81,10 +81,12 @@ def judge(identity: Identity, action: str, resource: str, context: Context | Non
     return "allowed" if "allowed" in (mine, theirs) else "not allowed"
 
 
-def refusal(identity: Identity, action: str, resource: str, context: Context | None = None) -> str | None:
-    """AWS's message when the role may not do this; None when it may."""
+def refusal(
+    identity: Identity, action: str, resource: str, context: Context | None = None, *, given: bool = False
+) -> str | None:
+    """AWS's message when the role may not do this; None when it may. given: it may unless that is denied."""
     decision = judge(identity, action, resource, context)
-    if decision == "allowed":
+    if decision == "allowed" or (given and decision == "not allowed"):
         return None
     why = (
         f"because no identity-based policy allows the {action} action"

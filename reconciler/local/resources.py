@@ -28,11 +28,14 @@ class Place(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """One permission: action, ARN, conditions that are known."""
+    """One permission: action, ARN, conditions that are known. given: the resource's own policy allows it to all of the
+    account, so that only a deny refuses it.
+    """
 
     action: str
     resource: str
     context: dict[str, str] = {}  # noqa: RUF012  never changed
+    given: bool = False
 
 
 IAM_NAMES = (
@@ -177,6 +180,9 @@ def _ssm(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
     for name in names:
         known = place.arn("ssm", f"parameter/{str(name).lstrip('/')}")
         yield Wanted(f"ssm:{operation}", ANY_RESOURCE if not name else name if name.startswith("arn:") else known)
+        if params.get("WithDecryption") and operation.startswith("GetParameter"):
+            # The key that AWS keeps for SSM may be used through SSM by all of the account; of others it isn't known.
+            yield Wanted("kms:Decrypt", ANY_RESOURCE, {"kms:viaservice": f"ssm.{place.region}.amazonaws.com"}, True)
 
 
 def _ec2(operation: str, params: Params, place: Place) -> Iterator[Wanted]:

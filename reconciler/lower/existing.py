@@ -12,15 +12,15 @@ from reconciler.config import Deploy
 from reconciler.config.schema import Parameter
 from reconciler.core.diff import looks_secret
 from reconciler.core.errors import UserError
-from reconciler.kinds.ssm_parameter import SECURE, read_parameters
+from reconciler.kinds.ssm_parameter import SECURE, describe_parameters, read_parameters
 
 NONE: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class Given:
-    """parameters: those of the file that are there, by name, as GetParameters has them. providers: by name, those
-    capacity providers of the file's that are there.
+    """parameters: those of the file that are there, by name, as GetParameters has them, or DescribeParameters for
+    those that the file says are secure. providers: by name, those capacity providers of the file's that are there.
     """
 
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -52,11 +52,19 @@ class Given:
 
 
 def read_given(aws: Aws, deploy: Deploy) -> Given:
-    """One read for ten parameters, and one for all capacity providers; none where the file has neither."""
-    names, providers = [str(one.name) for one in deploy.parameters.values()], deploy.own_providers
-    reads: list[Any] = [lambda: read_parameters(aws, names) if names else {}, lambda: _known(aws, providers)]
-    parameters, known = aws.together(*reads)
-    return Given(parameters, known)
+    """One read for ten parameters, and one for all capacity providers; none where the file has neither.
+
+    Secure parameters are described and never read, so that a role that only plans needs no right to read them.
+    """
+    plain, secure = ([str(p.name) for p in deploy.parameters.values() if p.secure is one] for one in (False, True))
+    providers = deploy.own_providers
+    reads: list[Any] = [
+        lambda: read_parameters(aws, plain) if plain else {},
+        lambda: describe_parameters(aws, secure) if secure else {},
+        lambda: _known(aws, providers),
+    ]
+    values, described, known = aws.together(*reads)
+    return Given(values | described, known)
 
 
 def _known(aws: Aws, providers: tuple[str, ...]) -> frozenset[str]:

@@ -8,7 +8,7 @@ the policies of `permissions`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from reconciler.config.resource_names import Names
@@ -47,4 +47,21 @@ def ci_statements(names: Names, specs: Iterable[Spec]) -> list[dict[str, Any]]:
 
 def plan_statements(names: Names, specs: Iterable[Spec]) -> list[dict[str, Any]]:
     """The statements of the policy for pull requests, which may plan and nothing else. specs: as above."""
-    return policies.statements(policies.for_command(PLAN, names, specs), names)
+    found = policies.for_command(PLAN, names, specs)
+    return [*policies.statements(found, names), *_no_secrets(names, found)]
+
+
+def _no_secrets(names: Names, found: Iterable[Grant]) -> Iterator[dict[str, Any]]:
+    """That whoever proposes a change sees no secret, whatever else is attached to the role by mistake.
+
+    Of the parameters only those that a plan reads may be read, none of which is secure. What S3 decrypts stays: an
+    object of a bucket with a key of its own. Not even a plan's own rights reach further.
+    """
+    readable = sorted({one.resource for one in found if one.action.startswith("ssm:GetParameter")})
+    by_s3 = {"StringNotEquals": {"kms:ViaService": f"s3.{names.deploy.region}.amazonaws.com"}}
+    yield {"Sid": "NoParameters", "Effect": "Deny", "Action": "ssm:GetParameter*", "NotResource": readable}
+    yield {
+        "Sid": "NoSecrets", "Effect": "Deny",
+        "Action": ["secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue"], "Resource": "*",
+    }  # fmt: skip
+    yield {"Sid": "NoKeys", "Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*", "Condition": by_s3}

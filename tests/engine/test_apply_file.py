@@ -55,7 +55,7 @@ def test_what_the_file_holds(planned: Project) -> None:
     assert saved["plan"] == planned.ok("plan", "--prune", "--json").json
     assert (saved["format"], saved["version"], saved["file"]) == ("reconciler-plan", 1, "deploy.yaml")
     assert saved["options"] == {
-        "adopt": False, "prune": True, "delete_data": False, "skip_image": False, "target": [],
+        "adopt": False, "prune": True, "delete_data": False, "skip_image": False, "target": [], "confirm": [],
     }  # fmt: skip
     docs = (planned.folder.joinpath(__file__).parents[2] / "docs" / "plan-json.md").read_text()
     assert all(f"`{key}`" in docs for key in saved)
