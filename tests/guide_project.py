@@ -31,6 +31,5 @@ def guide_project(
     (folder / "data" / "sample.csv").write_bytes(guide.DATA)
     project.write("Dockerfile", 'FROM scratch\nCOPY main.py .\nCMD ["python", "main.py"]\n')
     project.write("main.py", "print('hello')\n")
-    (folder / ".reconciler").mkdir()
-    (folder / ".reconciler" / "local").symlink_to(lab.home)
+    patch.setenv("RECONCILER_LOCAL_HOME", str(lab.home))
     return project

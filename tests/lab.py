@@ -2,7 +2,8 @@
 
     python -m tests.lab PORT [--home DIR] [--latency MS] [--until-eof]     (PORT 0: any; it is printed)
 
-Any client uses it with AWS_ENDPOINT_URL=http://127.0.0.1:PORT; DIR/server.json makes it the `--local` of that home.
+Any client uses it with AWS_ENDPOINT_URL=http://127.0.0.1:PORT and the access key test, whose secret is test.
+DIR/server.json makes it the `--local` of that home.
 Everything goes over real HTTP. Control requests are neither counted nor delayed:
 
     GET  /__lab/log                  [{n, t, service, op, status, fault}]
@@ -33,7 +34,6 @@ import argparse
 import contextlib
 import json
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -48,10 +48,12 @@ from urllib.parse import parse_qs
 
 from werkzeug.serving import make_server
 
+from reconciler.local.keys import Keys
 from reconciler.local.server import Server, write_record
 from tests.lab_kept import Keeper, end_with_input
 from tests.lab_wire import THROTTLES, Environ, aws_error, form, operation, simulation
 
+KEYS = Keys("test", "test")  # what every test knows; a real one is random
 Rule = dict[str, Any]
 Start = Callable[..., Any]
 
@@ -59,8 +61,8 @@ Start = Callable[..., Any]
 class Lab:
     """The WSGI application around the embedded AWS."""
 
-    def __init__(self, inner: Server, identity: str) -> None:
-        self.inner, self.identity = inner, identity
+    def __init__(self, inner: Server) -> None:
+        self.inner = inner
         self.keeper: Keeper | None = None
         self.lock = threading.Lock()
         self.released = threading.Event()
@@ -166,8 +168,7 @@ class Lab:
             assert self.keeper is not None
             getattr(self.keeper, name)()
         if name == "reset":
-            head = {"PATH_INFO": "/_reconciler/reset", "HTTP_X_RECONCILER_IDENTITY": self.identity}
-            b"".join(self.inner(environ | head, lambda *_: lambda data: None))
+            self.inner.reset()
         with self.lock:
             if name == "log":
                 out = list(self.log)
@@ -233,9 +234,8 @@ def serve(port: int, home: Path, latency: float, *, until_eof: bool) -> None:
 
     load_managed_policies_once()
     home.mkdir(parents=True, exist_ok=True)
-    identity = secrets.token_hex(16)
-    inner = Server(home, identity)
-    lab = Lab(inner, identity)
+    inner = Server(home, KEYS)
+    lab = Lab(inner)
     lab.latency = latency / 1000
     server = make_server("127.0.0.1", port, lab, threaded=True, request_handler=RequestHandler)
     server.daemon_threads = True  # type: ignore[attr-defined]
@@ -243,7 +243,7 @@ def serve(port: int, home: Path, latency: float, *, until_eof: bool) -> None:
     inner.load()
 
     def record() -> None:
-        write_record(home, {"pid": os.getpid(), "port": inner.port, "identity": identity, "started_at": time.time()})
+        write_record(home, inner.port, KEYS)
         if until_eof:
             end_with_input()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.client
 import itertools
 import json
 import os
@@ -24,6 +23,7 @@ import pytest
 from botocore.config import Config
 
 from reconciler import local
+from reconciler.local.signing import request
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -58,8 +58,19 @@ class EmbeddedAws:
     def client(self, service: str) -> Any:
         """A boto3 client that may do everything and tries once."""
         if service not in self._clients:
-            self._clients[service] = self.new_client(service, aws_access_key_id="test", aws_secret_access_key="test")
+            self._clients[service] = self.new_client(service, **self.credentials)
         return self._clients[service]
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """Its owner's, as boto3's functions take them."""
+        keys = self.running.keys
+        return {"aws_access_key_id": keys.access_key_id, "aws_secret_access_key": keys.secret_access_key}
+
+    @property
+    def session(self) -> Any:
+        """A boto3 session that may do everything."""
+        return boto3.session.Session(**self.credentials, region_name=REGION)
 
     def new_client(self, service: str, **credentials: str) -> Any:
         """A boto3 client with these credentials that tries once."""
@@ -69,13 +80,8 @@ class EmbeddedAws:
 
     def control(self, method: str, name: str, body: object = None, **headers: str) -> tuple[int, Any]:
         """(status, JSON answer) of the control endpoint."""
-        host, _, port = self.endpoint_url.removeprefix("http://").partition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=30)
-        connection.request(method, f"/_reconciler/{name}", json.dumps(body), {"Content-Type": "text/json", **headers})
-        response = connection.getresponse()
-        answer = json.loads(response.read())
-        connection.close()
-        return response.status, answer
+        keys = self.running.keys
+        return request(self.endpoint_url, keys, method, f"/_reconciler/{name}", body, headers=headers)
 
     def behaviour(self, *rules: Mapping[str, object]) -> None:
         """Set the rules in force (docs/local.md)."""

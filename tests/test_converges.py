@@ -153,8 +153,7 @@ def project(lab_session: LabHandle, tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         found = use(lab_session, tmp_path_factory.mktemp("any"), patch)
         patch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-        (found.folder / ".reconciler").mkdir()
-        (found.folder / ".reconciler" / "local").symlink_to(lab_session.home)
+        patch.setenv("RECONCILER_LOCAL_HOME", str(lab_session.home))
         found.write("one.csv", "a,b\n1,2\n")
         found.write("two.csv", "a,b\n1,2\n3,4\n")
         found.write("Dockerfile", 'FROM scratch\nCOPY one.csv .\nCMD ["cat", "one.csv"]\n')

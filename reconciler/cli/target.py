@@ -27,6 +27,7 @@ from reconciler.image.engine import Engine
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import Object
 
+LOCAL_HOME = "RECONCILER_LOCAL_HOME"
 EMBEDDED = "123456789012"  # the account of the embedded AWS, which has no other
 
 
@@ -90,7 +91,9 @@ class Target:
 
 
 def local_home(file: Path) -> Path:
-    """Where the embedded AWS of a deploy.yaml lives."""
+    """Where the embedded AWS of a deploy.yaml lives: beside it, or where RECONCILER_LOCAL_HOME says."""
+    if elsewhere := os.environ.get(LOCAL_HOME):
+        return Path(elsewhere).absolute()
     return file.resolve().parent / ".reconciler" / "local"
 
 
@@ -102,11 +105,12 @@ def reach(file: Path, local: bool) -> tuple[Any, str | None, Path | None]:
 
     home = local_home(file)
     try:
-        endpoint = ensure_running(home).endpoint_url
+        running = ensure_running(home)
     except LocalError as error:
         raise UserError(str(error)) from None
     # Never the user's own credentials.
-    return clients.new_session("local", "local"), endpoint, home
+    keys = running.keys
+    return clients.new_session(keys.access_key_id, keys.secret_access_key), running.endpoint_url, home
 
 
 def target(options: Namespace) -> Target:

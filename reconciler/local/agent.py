@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reconciler.local.behaviour import Quirks
 from reconciler.local.identities import Identities
+from reconciler.local.keys import Keys
 from reconciler.local.network import detach_interface
 from reconciler.local.preparation import Preparer
 from reconciler.local.runner import Runner
@@ -32,12 +33,13 @@ class Agent:
         runner: Runner,
         identities: Identities,
         changed: Callable[[Task], None],
+        keys: Keys,
     ) -> None:
         self.runner = runner
         self._changed = changed
         self._folder = tasks_folder
         self._endpoint_url = endpoint_url
-        self._preparer = Preparer(runner, SecretReader(endpoint_url), identities)
+        self._preparer = Preparer(runner, SecretReader(endpoint_url, keys), identities)
         self._runs: dict[str, TaskRun] = {}
         self._quirks: dict[str, Quirks] = {}
         self._looks: dict[str, int] = {}

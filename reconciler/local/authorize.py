@@ -17,10 +17,11 @@ from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
 from reconciler.local import resources, rest
-from reconciler.local.identities import Identities, Identity, judge, refusal
+from reconciler.local.identities import Identity, judge, refusal
 from reconciler.local.resources import Place
 
 CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+OWNERS_PATHS = ("/_reconciler/", "/moto-api", "/latest/", "/favicon.ico")
 IAM_PREFIX = {"monitoring": "cloudwatch", "email": "ses"}
 KEY_ACTIONS = {
     "GET": {"uploadId": "ListMultipartUploadParts", "acl": "GetObjectAcl", "tagging": "GetObjectTagging",
@@ -69,16 +70,6 @@ class Refused:
     status: str
     content_type: str
     body: bytes
-
-
-def who_asks(environ: dict[str, Any], identities: Identities) -> tuple[Identity, str] | None:
-    """(identity, signing name of the service) for a request with credentials of the embedded IAM."""
-    text = str(environ.get("HTTP_AUTHORIZATION", "")) or unquote(
-        str(environ.get("QUERY_STRING", "")).replace("X-Amz-Credential=", "Credential=")
-    )
-    match = CREDENTIAL.search(text)
-    identity = identities.find(match[1]) if match else None
-    return (identity, match[3]) if match and identity else None
 
 
 def no_simulator(environ: dict[str, Any]) -> Refused | None:
@@ -185,24 +176,29 @@ def _body(environ: dict[str, Any]) -> bytes:
     return body
 
 
-def _answer(environ: dict[str, Any], service: str, message: str) -> Refused:
+def unproved(environ: dict[str, Any], service: str, code: str, message: str) -> Refused:
+    """The refusal of a request of which it isn't known who makes it. service: empty where that isn't known either."""
+    return _answer(environ, service or ("" if "HTTP_X_AMZ_TARGET" in environ else "s3"), message, code)
+
+
+def _answer(environ: dict[str, Any], service: str, message: str, code: str = "") -> Refused:
     if service == "s3":
-        text = f"<Error><Code>AccessDenied</Code><Message>{escape(message)}</Message></Error>"
+        text = f"<Error><Code>{code or 'AccessDenied'}</Code><Message>{escape(message)}</Message></Error>"
         return Refused(
             "403 Forbidden", "application/xml", b"" if environ["REQUEST_METHOD"] == "HEAD" else text.encode()
         )
     if "HTTP_X_AMZ_TARGET" in environ or service in rest.OPERATIONS:
-        error = {"__type": "AccessDeniedException", "message": message, "Message": message}
+        error = {"__type": code or "AccessDeniedException", "message": message, "Message": message}
         status = "403 Forbidden" if service in rest.OPERATIONS else "400 Bad Request"
         return Refused(status, "application/x-amz-json-1.1", json.dumps(error).encode())
     if service == "ec2":
         text = (
-            "<Response><Errors><Error><Code>UnauthorizedOperation</Code>"
+            f"<Response><Errors><Error><Code>{code or 'UnauthorizedOperation'}</Code>"
             f"<Message>{escape(message)}</Message></Error></Errors></Response>"
         )
         return Refused("403 Forbidden", "text/xml", text.encode())
     text = (
-        "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>"
+        f"<ErrorResponse><Error><Type>Sender</Type><Code>{code or 'AccessDenied'}</Code>"
         f"<Message>{escape(message)}</Message></Error></ErrorResponse>"
     )
     return Refused("403 Forbidden", "text/xml", text.encode())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconciler.local.keys import Keys
 
-def client(service: str, region: str, endpoint_url: str) -> Any:
+
+def client(service: str, region: str, endpoint_url: str, keys: Keys) -> Any:
     """A boto3 client that may do everything there."""
     import boto3
 
@@ -13,6 +15,6 @@ def client(service: str, region: str, endpoint_url: str) -> Any:
         service,
         region_name=region,
         endpoint_url=endpoint_url,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 - moto takes any
+        aws_access_key_id=keys.access_key_id,
+        aws_secret_access_key=keys.secret_access_key,
     )

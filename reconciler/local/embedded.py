@@ -24,7 +24,7 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
     create_backend_app,
 )
 
-from reconciler.local import authorize, corrections, ecs_control, rules  # noqa: E402
+from reconciler.local import authorize, corrections, ecs_control, rules, signatures  # noqa: E402
 from reconciler.local.agent import Agent  # noqa: E402
 from reconciler.local.behaviour import Behaviour  # noqa: E402
 from reconciler.local.docker_runner import LocalRunner  # noqa: E402
@@ -33,6 +33,7 @@ from reconciler.local.ecs_tasks import TaskOperations  # noqa: E402
 from reconciler.local.functions import Functions  # noqa: E402
 from reconciler.local.identities import Identities, Identity  # noqa: E402
 from reconciler.local.keep_alive import KeepAliveHandler  # noqa: E402
+from reconciler.local.keys import Keys  # noqa: E402
 from reconciler.local.schedules import Schedules  # noqa: E402
 from reconciler.local.server import json_answer  # noqa: E402
 from reconciler.local.task import Task  # noqa: E402
@@ -53,17 +54,17 @@ class Embedded:
 
     handler: ClassVar[type[KeepAliveHandler]] = RequestHandler
 
-    def __init__(self, home: Path, endpoint_url: str, identity: str) -> None:
+    def __init__(self, home: Path, endpoint_url: str, keys: Keys) -> None:
         self._home = home
-        self._identity = identity
+        self._keys = keys
         self._moto = DomainDispatcherApplication(create_backend_app)
         self.behaviour = Behaviour()
         self._identities = Identities()
         runner = LocalRunner(home / "images", corrections.find_digest)
         self._events = TaskEvents()
-        self._functions = Functions(home / "functions", endpoint_url, self._identities)
-        self._schedules = Schedules(endpoint_url, self._functions)
-        self.agent = Agent(home / "tasks", endpoint_url, runner, self._identities, self._task_changed)
+        self._functions = Functions(home / "functions", endpoint_url, self._identities, keys)
+        self._schedules = Schedules(endpoint_url, self._functions, keys)
+        self.agent = Agent(home / "tasks", endpoint_url, runner, self._identities, self._task_changed, keys)
         self.runner_name = "process"  # until `warm` has asked: a Docker engine takes a while to answer
         self._operations = TaskOperations(self.agent, self.behaviour)
         self._operations.install()
@@ -104,16 +105,29 @@ class Embedded:
         threading.Thread(target=self.warm, name="warm", daemon=True).start()
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
-        """Answer a request."""
-        if environ["PATH_INFO"].startswith("/_reconciler/"):
+        """Answer a request that is signed with a key of this AWS."""
+        try:
+            signed = signatures.check(environ, self._find_keys)
+        except signatures.BadSignature as error:
+            return _refuse(start, authorize.unproved(environ, error.service, error.code, str(error)))
+        if "HTTP_AUTHORIZATION" not in environ:
+            environ["HTTP_AUTHORIZATION"] = signatures.as_header(signed)  # moto goes by it to the service
+        owner = signed.access_key_id == self._keys.access_key_id
+        if environ["PATH_INFO"].startswith("/_reconciler/") and owner:
             return self._control(environ, start)
         if (refused := authorize.no_simulator(environ)) is not None:
-            start(refused.status, [("Content-Type", refused.content_type)])
-            return [refused.body]
-        asking = authorize.who_asks(environ, self._identities)
-        if asking is None:
+            return _refuse(start, refused)
+        if owner:
             return self._moto(environ, start)
-        return self._as_identity(environ, start, *asking)
+        identity = self._identities.find(signed.access_key_id)
+        if identity is None or environ["PATH_INFO"].startswith(authorize.OWNERS_PATHS):
+            return _refuse(
+                start, authorize.unproved(environ, signed.service, "AccessDenied", "only its owner may do this")
+            )
+        return self._as_identity(environ, start, identity, signed.service)
+
+    def _find_keys(self, access_key_id: str) -> Keys | None:
+        return self._keys if access_key_id == self._keys.access_key_id else self._identities.keys(access_key_id)
 
     def _as_identity(self, environ: dict[str, Any], start: Callable[..., Any], identity: Identity, service: str) -> Any:
         """Answer a request that a task, a user or an assumed role makes."""
@@ -126,16 +140,13 @@ class Embedded:
             if refused is None:
                 start(*answered[:2])
                 return parts
-        start(refused.status, [("Content-Type", refused.content_type)])
-        return [refused.body]
+        return _refuse(start, refused)
 
     def _control(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         name = environ["PATH_INFO"].removeprefix("/_reconciler/")
         method = environ["REQUEST_METHOD"]
         body = environ["wsgi.input"].read(min(int(environ.get("CONTENT_LENGTH") or 0), MAX_CONTROL_BYTES))
         if (name, method) == ("reset", "POST"):
-            if environ.get("HTTP_X_RECONCILER_IDENTITY") != self._identity:
-                return json_answer(start, "403 Forbidden", {"message": "reset needs the identity in server.json"})
             self.reset()
             return json_answer(start, "200 OK", {"reset": True})
         if (name, method) == ("behaviour", "GET"):
@@ -153,3 +164,8 @@ class Embedded:
         if (name, method) == ("tasks", "GET"):
             return json_answer(start, "200 OK", {"running": self.agent.running()})
         return json_answer(start, "404 Not Found", {"message": f"no {method} {environ['PATH_INFO']} here"})
+
+
+def _refuse(start: Callable[..., Any], refused: authorize.Refused) -> list[bytes]:
+    start(refused.status, [("Content-Type", refused.content_type)])
+    return [refused.body]

@@ -28,6 +28,7 @@ from moto.logs.models import logs_backends
 
 from reconciler.local.clients import client
 from reconciler.local.identities import Identities, Identity, refusal, why_not_assumable
+from reconciler.local.keys import Keys
 
 SERVICE = "lambda.amazonaws.com"
 TRIES = 3
@@ -43,8 +44,8 @@ getattr(importlib.import_module(module), name)(json.load(sys.stdin), None)
 class Functions:
     """Runs functions. home: where their files are while they run."""
 
-    def __init__(self, home: Path, endpoint_url: str, identities: Identities) -> None:
-        self._home, self._endpoint_url, self._identities = home, endpoint_url, identities
+    def __init__(self, home: Path, endpoint_url: str, identities: Identities, keys: Keys) -> None:
+        self._home, self._endpoint_url, self._identities, self._keys = home, endpoint_url, identities, keys
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = 0  # how often: what was called before isn't called again after
         shutil.rmtree(home, ignore_errors=True)
@@ -137,7 +138,7 @@ class Functions:
         queue = str(function.get_configuration().get("DeadLetterConfig", {}).get("TargetArn", ""))
         if not queue or refusal(_identity(function), "sqs:SendMessage", queue):
             return
-        sqs = client("sqs", queue.split(":")[3], self._endpoint_url)
+        sqs = client("sqs", queue.split(":")[3], self._endpoint_url, self._keys)
         attributes = {"ErrorMessage": {"DataType": "String", "StringValue": why or "it gave no reason"}}
         try:
             url = sqs.get_queue_url(QueueName=queue.split(":")[5])["QueueUrl"]

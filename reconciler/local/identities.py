@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from moto.core.utils import utcnow
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from moto.sts.models import AssumedRole, sts_backends
 
+from reconciler.local.keys import Keys
 from reconciler.local.task import Task
 from reconciler.permissions.judge import Context, Decision, Document, conditions_hold, decide, names_principal
 
@@ -141,8 +143,25 @@ class Identities:
             sts_backends[identity.account_id][PARTITION].assumed_roles.remove(role)  # type: ignore[arg-type]
         iam_backends[identity.account_id][PARTITION].access_keys.pop(key, None)
 
+    def keys(self, access_key_id: str) -> Keys | None:
+        """The secret and token of a key that the embedded IAM or STS made and that is valid still; else None."""
+        with self._lock:
+            found = self._by_key.get(access_key_id)
+        if found:
+            return _of_session(found[1])
+        for account_id, account in list(iam_backends.items()):
+            key = account[PARTITION].access_keys.get(access_key_id)
+            if key is None:
+                continue
+            if key.role_arn:
+                role = sts_backends[account_id][PARTITION].get_assumed_role_from_access_key(access_key_id)
+                return _of_session(role) if role is not None else None
+            active = key.user_name and key.status == "Active"
+            return Keys(access_key_id, str(key.secret_access_key)) if active else None
+        return None
+
     def find(self, access_key_id: str) -> Identity | None:
-        """Whose key this is; None for a key that the embedded IAM didn't make, whose holder may do everything."""
+        """Whose key this is; None for a key that the embedded IAM didn't make."""
         with self._lock:
             found = self._by_key.get(access_key_id)
         if found:
@@ -154,6 +173,13 @@ class Identities:
             if key is not None and key.user_name:
                 return Identity(account_id, account[PARTITION].get_user(key.user_name).arn, "")
         return None
+
+
+def _of_session(role: AssumedRole) -> Keys | None:
+    """The keys of a session, until it ends."""
+    if role.expiration < utcnow():
+        return None
+    return Keys(str(role.access_key_id), str(role.secret_access_key), str(role.session_token))
 
 
 def _document(text: Any) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Start, find, stop and reset the server process of the embedded AWS.
 
-The folder `home` holds what is known about it: `server.json` (pid, port, identity), `server.log`, `images/` and
-`tasks/`. A server counts as ours only when it says over HTTP the random identity that `server.json` names, so a
-foreign process on a reused port or pid is never taken for it, nor stopped.
+The folder `home` holds what is known about it: `server.json` (pid, its birth, port, access key), `server.log`,
+`images/` and `tasks/`. A server counts as ours only when it proves that it has the secret in `server.json`, which is
+never sent, so a foreign process on a reused port is never taken for it. A process is ended only when it was born when
+the server was, so one that has got its pid since isn't.
 """
 
 from __future__ import annotations
@@ -13,18 +14,32 @@ import http.client
 import importlib.util
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reconciler.local.folders import UnsafeFolder, safe_home
+from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof, new_nonce, same, server_proof
+from reconciler.local.processes import birth, is_ours
+
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
+RECORD: dict[str, type | tuple[type, ...]] = {
+    "pid": int, "port": int, "birth": str, "started_at": (int, float), "access_key_id": str, "secret_access_key": str,
+}  # fmt: skip
+# Where programs, files and a Docker engine are, and how text and time are written. Nothing that could hold a password,
+# as the addresses of proxies do.
+PASSED_ON = frozenset((
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
+    "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG",
+    "RECONCILER_LOCAL_ENGINE", "RECONCILER_LOCAL_REGISTRY",
+))  # fmt: skip
+MOST_ANSWER = 65536  # bytes
 NEEDED_MODULES = ("moto", "flask", "flask_cors", "werkzeug", "boto3")
 
 
@@ -34,13 +49,14 @@ class LocalError(Exception):
 
 @dataclass(frozen=True)
 class LocalAws:
-    """A running embedded AWS. `started_at` is in seconds since the epoch; `runner` says how tasks are run."""
+    """A running embedded AWS. started_at: seconds since the epoch; runner: how tasks run; keys: its owner's."""
 
     endpoint_url: str
     pid: int
     home: Path
     started_at: float
     runner: str
+    keys: Keys = field(repr=False)
 
 
 def ensure_running(home: Path) -> LocalAws:
@@ -59,32 +75,36 @@ def ensure_running(home: Path) -> LocalAws:
 
 
 def status(home: Path) -> LocalAws | None:
-    """The running embedded AWS of `home`, or None. Takes a few milliseconds."""
+    """The running embedded AWS of `home`, or None. Takes a few milliseconds. Raises LocalError for an unsafe folder."""
     record = _read_record(home)
     if record is None:
         return None
-    answer = _ask(record, "GET", "/_reconciler/identity", timeout=5.0)
-    if answer is None or answer.get("identity") != record["identity"]:
+    keys = Keys(record["access_key_id"], record["secret_access_key"])
+    answer = _identify(record["port"], keys)
+    if answer is None or answer.get("pid") != record["pid"]:
         return None
     return LocalAws(
         endpoint_url=f"http://127.0.0.1:{record['port']}",
-        pid=int(record["pid"]),
+        pid=record["pid"],
         home=home.absolute(),
         started_at=float(record["started_at"]),
         runner=str(answer.get("runner", "process")),
+        keys=keys,
     )
 
 
 def stop(home: Path) -> bool:
     """End the tasks that run and the server. False if none was running. Raises LocalError if it won't end."""
+    _check(home)
     if not home.is_dir():
         return False
     with _locked(home):
-        found = status(home)
-        if found is not None:
-            _end_process(found.pid)
+        record = _read_record(home)
+        ours = record is not None and is_ours(record["pid"]) and birth(record["pid"]) == record["birth"] != ""
+        if record is not None and ours:
+            _end_process(record["pid"], record["birth"])
         (home / "server.json").unlink(missing_ok=True)
-        return found is not None
+        return ours
 
 
 def reset(home: Path) -> None:
@@ -92,22 +112,37 @@ def reset(home: Path) -> None:
 
     When none is running, only the folder's images and task folders are removed. Raises LocalError.
     """
+    _check(home)
     if not home.is_dir():
         return
     with _locked(home):
-        record = _read_record(home)
-        if status(home) is None or record is None:
+        found = status(home)
+        if found is None:
             import shutil
 
             for name in ("images", "tasks"):
                 shutil.rmtree(home / name, ignore_errors=True)
             return
-        answer = _ask(record, "POST", "/_reconciler/reset", timeout=60.0)
-        if answer is None or not answer.get("reset"):
+        from reconciler.local.signing import request
+
+        try:
+            code, _ = request(found.endpoint_url, found.keys, "POST", "/_reconciler/reset", timeout=60.0)
+        except (OSError, ValueError, http.client.HTTPException):
+            code = 0
+        if code != 200:
             raise LocalError(f"The embedded AWS did not reset. Its log is {home / 'server.log'}.")
 
 
+def _check(home: Path) -> None:
+    """Raises LocalError for a folder that leads elsewhere or that somebody else can write to."""
+    try:
+        safe_home(home)
+    except UnsafeFolder as error:
+        raise LocalError(str(error)) from None
+
+
 def _make_home(home: Path) -> Path:
+    _check(home)
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         home.chmod(0o700)
@@ -133,26 +168,32 @@ def _locked(home: Path) -> Iterator[None]:
 
 
 def _read_record(home: Path) -> dict[str, Any] | None:
+    _check(home)
     try:
         record = json.loads((home / "server.json").read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    complete = isinstance(record, dict) and {"pid", "port", "identity", "started_at"} <= record.keys()
-    return record if complete else None
+    complete = isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in RECORD.items())
+    return record if complete and record["pid"] > 1 and 0 < record["port"] < 65536 else None
 
 
-def _ask(record: dict[str, Any], method: str, path: str, timeout: float) -> dict[str, Any] | None:
-    """The JSON answer of the server's control endpoint, or None when it isn't there."""
-    connection = http.client.HTTPConnection("127.0.0.1", int(record["port"]), timeout=timeout)
+def _identify(port: int, keys: Keys, timeout: float = 5.0) -> dict[str, Any] | None:
+    """What the server says of itself, once it has proved that it has the secret; else None. The secret isn't sent."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    nonce = new_nonce()
+    headers = {NONCE_HEADER: nonce, PROOF_HEADER: client_proof(keys, nonce)}
     try:
-        connection.request(method, path, headers={"X-Reconciler-Identity": record["identity"]})
+        connection.request("GET", "/_reconciler/identity", headers=headers)
         response = connection.getresponse()
-        body = json.loads(response.read())
+        body = response.read(MOST_ANSWER)
+        if not same(server_proof(keys, nonce, body), response.getheader(PROOF_HEADER, "")):
+            return None
+        answer = json.loads(body)
     except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:
         connection.close()
-    return body if isinstance(body, dict) else None
+    return answer if isinstance(answer, dict) else None
 
 
 def _start(home: Path) -> LocalAws:
@@ -163,39 +204,39 @@ def _start(home: Path) -> LocalAws:
             f"Run: {sys.executable} -m pip install 'reconciler[local]'"
         )
     (home / "server.json").unlink(missing_ok=True)
-    identity = secrets.token_hex(16)
     log_file = home / "server.log"
-    log_file.touch(mode=0o600)
-    with log_file.open("ab") as log:
-        position = log.tell()
+    handle = os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "ab") as log:
+        position = log.seek(0, os.SEEK_END)
         process = subprocess.Popen(  # noqa: S603 - this very Python, with our own arguments
             [sys.executable, "-P", "-m", "reconciler.local.server", str(home.absolute())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=home,
-            env=_server_environment(identity),
+            env=_server_environment(),
             start_new_session=True,  # no Ctrl-C and no hang-up of this terminal reaches it
         )
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        found = status(home)
-        if found is not None and found.pid == process.pid:
-            process.returncode = 0  # it outlives us on purpose: no warning about an unfinished child
-            return found
-        if process.poll() is not None:
-            raise LocalError(f"The embedded AWS did not start.{_log_tail(log_file, position)}")
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    raise LocalError(f"The embedded AWS gave no answer in {START_SECONDS:.0f} s.{_log_tail(log_file, position)}")
+    try:
+        code = process.wait(START_SECONDS)  # of the process in between, which ends once the server serves
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its session, the server included
+        process.wait()
+        raise LocalError(
+            f"The embedded AWS gave no answer in {START_SECONDS:.0f} s.{_log_tail(log_file, position)}"
+        ) from None
+    found = status(home) if code == 0 else None
+    if found is None:
+        raise LocalError(f"The embedded AWS did not start.{_log_tail(log_file, position)}")
+    return found
 
 
-def _server_environment(identity: str) -> dict[str, str]:
-    """The server's own environment: the user's without AWS settings and moto's, and where to find this package."""
-    keep = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_", "PYTHON"))}
+def _server_environment() -> dict[str, str]:
+    """The server's own environment, which its tasks can see: of the user's, no more than it needs, and no secret."""
+    keep = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith("LC_")}
     root = str(Path(__file__).resolve().parents[2])
-    return keep | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1", "RECONCILER_LOCAL_IDENTITY": identity}
+    return keep | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
 
 
 def _log_tail(log_file: Path, position: int, lines: int = 8) -> str:
@@ -209,27 +250,15 @@ def _log_tail(log_file: Path, position: int, lines: int = 8) -> str:
     return f" The end of its log, {log_file}:\n{tail}" if tail else f" Its log is {log_file}."
 
 
-def _end_process(pid: int) -> None:
+def _end_process(pid: int, born: str) -> None:
     """SIGTERM, on which the server ends its tasks; SIGKILL when that takes too long. Waits for the end."""
     for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            return
         deadline = time.monotonic() + seconds
+        with contextlib.suppress(ProcessLookupError):
+            if birth(pid) == born:
+                os.kill(pid, number)
         while time.monotonic() < deadline:
-            if not _alive(pid):
+            if birth(pid) != born:
                 return
             time.sleep(0.01)
     raise LocalError(f"The embedded AWS (process {pid}) does not end.")
-
-
-def _alive(pid: int) -> bool:
-    with contextlib.suppress(ChildProcessError):  # when this very process started it, it must be reaped
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -23,6 +23,7 @@ from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, schedul
 from reconciler.local.clients import client
 from reconciler.local.functions import Functions
 from reconciler.local.identities import Identity, refusal, why_not_assumable
+from reconciler.local.keys import Keys
 from reconciler.local.schedule_times import AT, is_due
 
 TICK_SECONDS = 0.5
@@ -38,8 +39,8 @@ class ScheduleFailed(Exception):
 class Schedules:
     """Looks for due schedules in a thread of its own, from `start` to `close`."""
 
-    def __init__(self, endpoint_url: str, functions: Functions) -> None:
-        self._endpoint_url, self._functions = endpoint_url, functions
+    def __init__(self, endpoint_url: str, functions: Functions, keys: Keys) -> None:
+        self._endpoint_url, self._functions, self._keys = endpoint_url, functions, keys
         self._looked: dict[str, datetime] = {}
         self._due: dict[str, datetime] = {}
         self._closing = threading.Event()
@@ -100,7 +101,7 @@ class Schedules:
                 return
             service, operation, params = _request(schedule, due)
             _check_role(backend, schedule, f"{service}:{operation}", params)
-            api = client(service, backend.region_name, self._endpoint_url)
+            api = client(service, backend.region_name, self._endpoint_url, self._keys)
             api._make_api_call(operation, _with_api_names(api, operation, params))
         except (ClientError, BotoCoreError, ScheduleFailed, ServiceException, ValueError, KeyError) as error:
             print(f"schedule {schedule.name}: {error}", file=sys.stderr)  # noqa: T201 - the server's log
@@ -117,7 +118,7 @@ class Schedules:
 
     def _dead_letter(self, backend: EventBridgeSchedulerBackend, queue: str, schedule: Schedule, why: str) -> None:
         _, _, _, region, _, name = queue.split(":", 5)
-        sqs = client("sqs", region, self._endpoint_url)
+        sqs = client("sqs", region, self._endpoint_url, self._keys)
         role = str(schedule.target.get("RoleArn", ""))
         # Scheduler sends as the schedule's own role, which therefore has to be there and allowed to.
         if why_not_assumable(role, SERVICE) or refusal(

@@ -7,14 +7,16 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from reconciler.local.clients import client
+from reconciler.local.keys import Keys
 from reconciler.local.runner import StartError
 
 
 class SecretReader:
     """Reads secrets as ECS does before it starts a task. Safe for many threads."""
 
-    def __init__(self, endpoint_url: str) -> None:
-        self._endpoint_url = endpoint_url
+    def __init__(self, endpoint_url: str, keys: Keys) -> None:
+        self._endpoint_url, self._keys = endpoint_url, keys
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
 
@@ -63,17 +65,9 @@ class SecretReader:
         return value if isinstance(value, str) else json.dumps(value)
 
     def _client(self, service: str, region: str) -> Any:
-        import boto3
-
         with self._lock:
             if (service, region) not in self._clients:
-                self._clients[service, region] = boto3.session.Session().client(
-                    service,
-                    region_name=region,
-                    endpoint_url=self._endpoint_url,
-                    aws_access_key_id="local",
-                    aws_secret_access_key="local",  # noqa: S106 - moto takes any
-                )
+                self._clients[service, region] = client(service, region, self._endpoint_url, self._keys)
             return self._clients[service, region]
 
 

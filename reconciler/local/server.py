@@ -1,14 +1,15 @@
 """The server process of the embedded AWS: python -m reconciler.local.server HOME
 
-It answers `/_reconciler/identity` at once and loads moto, which takes over a second, meanwhile; every other request
-waits until that is done. It ends on SIGTERM, after ending the tasks that run.
+It becomes a process of its own, whose parent is no process of whoever started it, makes the access key that everything
+asked of it must be signed with, and says in HOME/server.json where it is. It answers `/_reconciler/identity` at once
+and loads moto, which takes over a second, meanwhile; every other request waits until that is done. It ends on SIGTERM,
+after ending the tasks that run.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import sys
 import threading
@@ -21,6 +22,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from reconciler.local.guard import refusal
 from reconciler.local.keep_alive import KeepAliveHandler
+from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof, new_keys, same, server_proof
+from reconciler.local.processes import birth
 
 if TYPE_CHECKING:
     from reconciler.local.embedded import Embedded
@@ -28,14 +31,16 @@ if TYPE_CHECKING:
 StartResponse = Callable[..., Any]
 IDENTITY_PATH = "/_reconciler/identity"
 CHECK_SECONDS = 2.0
+LEAST_NONCE = 16
+RECORD_VERSION = 2
 
 
 class Server:
     """The WSGI application around the part that needs moto, which `load` fetches."""
 
-    def __init__(self, home: Path, identity: str) -> None:
+    def __init__(self, home: Path, keys: Keys) -> None:
         self.home = home
-        self.identity = identity
+        self.keys = keys
         self.port = 0
         self._embedded: Embedded | None = None
         self._error: str | None = None
@@ -46,7 +51,7 @@ class Server:
         try:
             from reconciler.local.embedded import Embedded
 
-            self._embedded = Embedded(self.home, f"http://127.0.0.1:{self.port}", self.identity)
+            self._embedded = Embedded(self.home, f"http://127.0.0.1:{self.port}", self.keys)
         except Exception as error:
             import traceback
 
@@ -72,15 +77,30 @@ class Server:
         if why is not None:
             return json_answer(start, "403 Forbidden", {"message": f"reconciler: {why}"})
         if environ["PATH_INFO"] == IDENTITY_PATH:
-            shown = {"identity": self.identity, "pid": os.getpid(), "runner": "process", "error": self._error}
-            if self._embedded is not None:
-                shown["runner"] = self._embedded.runner_name
-            return json_answer(start, "200 OK", shown)
+            return self._identify(environ, start)
         self._loaded.wait()
         if self._embedded is None:
             message = f"reconciler: the embedded AWS could not load moto: {self._error}"
             return json_answer(start, "500 Internal Server Error", {"message": message})
         return self._embedded(environ, start)
+
+    def reset(self) -> None:
+        """Forget every resource, run, log and image."""
+        self._loaded.wait()
+        if self._embedded is not None:
+            self._embedded.reset()
+
+    def _identify(self, environ: dict[str, Any], start: StartResponse) -> list[bytes]:
+        """Prove to who has the secret that this server has it, and tell what it is. Everybody else learns nothing."""
+        nonce = str(environ.get("HTTP_" + NONCE_HEADER.upper().replace("-", "_"), ""))
+        proof = str(environ.get("HTTP_" + PROOF_HEADER.upper().replace("-", "_"), ""))
+        if len(nonce) < LEAST_NONCE or not same(client_proof(self.keys, nonce), proof):
+            return json_answer(start, "403 Forbidden", {"message": "reconciler: not without the secret of this server"})
+        shown = {"pid": os.getpid(), "runner": "process", "error": self._error}
+        if self._embedded is not None:
+            shown["runner"] = self._embedded.runner_name
+        body = json.dumps(shown).encode()
+        return json_answer(start, "200 OK", body, (PROOF_HEADER, server_proof(self.keys, nonce, body)))
 
 
 class Handler(KeepAliveHandler):
@@ -98,34 +118,61 @@ class Handler(KeepAliveHandler):
         return super().make_environ()
 
 
-def json_answer(start: StartResponse, status: str, value: object) -> list[bytes]:
-    """A whole JSON answer."""
-    body = json.dumps(value).encode()
-    start(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+def json_answer(start: StartResponse, status: str, value: object, *headers: tuple[str, str]) -> list[bytes]:
+    """A whole JSON answer. value: bytes are JSON already."""
+    body = value if isinstance(value, bytes) else json.dumps(value).encode()
+    start(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers])
     return [body]
 
 
-def write_record(home: Path, record: dict[str, object]) -> None:
-    """server.json, readable by this user only and never half written."""
+def write_record(home: Path, port: int, keys: Keys) -> None:
+    """server.json, readable by this user only and never half written: where this process is, and its secret."""
+    record = {
+        "version": RECORD_VERSION,
+        "pid": os.getpid(),
+        "birth": birth(os.getpid()),
+        "port": port,
+        "started_at": time.time(),
+        "access_key_id": keys.access_key_id,
+        "secret_access_key": keys.secret_access_key,
+    }
     part = home / f"server.json.{os.getpid()}"
-    part.touch(mode=0o600)
-    part.write_text(json.dumps(record))
+    part.unlink(missing_ok=True)
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(json.dumps(record))
     part.replace(home / "server.json")
 
 
-def still_ours(home: Path, identity: str) -> bool:
+def still_ours(home: Path, keys: Keys) -> bool:
     """Whether the folder still names this server: else nobody can find it, and it had better end."""
     try:
-        return bool(json.loads((home / "server.json").read_text())["identity"] == identity)
+        return bool(json.loads((home / "server.json").read_text())["access_key_id"] == keys.access_key_id)
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def become_orphan() -> int:
+    """Go on as a child whose parent ends when the child has said that it serves, or has ended.
+
+    Returns where to write that it serves. The parent of whoever serves is then the system's first process, so that a
+    task finds none of the processes above it that hold what the user has in the environment.
+    """
+    ready, serving = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(ready)
+        return serving
+    os.close(serving)
+    os._exit(0 if os.read(ready, 1) else 1)
 
 
 def main(home: Path) -> None:
     """Serve until told to end."""
     os.umask(0o077)
-    identity = os.environ.pop("RECONCILER_LOCAL_IDENTITY", None) or secrets.token_hex(16)
-    app = Server(home, identity)
+    serving = become_orphan()
+    keys = new_keys()
+    app = Server(home, keys)
     Handler.app = app
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
     server.daemon_threads = True  # type: ignore[attr-defined]
@@ -135,11 +182,13 @@ def main(home: Path) -> None:
         signal.signal(number, lambda *_: stopping.set())
     threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     threading.Thread(target=app.load, name="loading", daemon=True).start()
-    write_record(home, {"pid": os.getpid(), "port": app.port, "identity": identity, "started_at": time.time()})
-    while still_ours(home, identity) and not stopping.wait(CHECK_SECONDS):
+    write_record(home, app.port, keys)
+    os.write(serving, b".")
+    os.close(serving)
+    while still_ours(home, keys) and not stopping.wait(CHECK_SECONDS):
         pass
     app.close()
-    if still_ours(home, identity):
+    if still_ours(home, keys):
         (home / "server.json").unlink(missing_ok=True)
     os._exit(0)  # threads of open connections have nothing left to do
 

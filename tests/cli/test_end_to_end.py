@@ -9,17 +9,15 @@ import sys
 import time
 from typing import Any
 
-import boto3
-
 from reconciler.local import status
 from tests.cli.conftest import Project
+from tests.local_fixtures import EmbeddedAws
 
 
 def client(project: Project, service: str) -> Any:
     found = status(project.folder / ".reconciler" / "local")
     assert found is not None
-    session: Any = boto3.session.Session("x", "x", region_name="us-east-1")
-    return session.client(service, endpoint_url=found.endpoint_url)
+    return EmbeddedAws(found).client(service)
 
 
 def test_apply_runs_the_task_and_the_second_apply_does_nothing(project: Project) -> None:

@@ -117,8 +117,7 @@ def test_every_console_block_prints_what_it_says(
     for key in set(os.environ) - set(environment()):
         monkeypatch.delenv(key)
     monkeypatch.setenv("RECONCILER_LOCAL_ENGINE", "process")
-    (tmp_path / ".reconciler").mkdir()
-    (tmp_path / ".reconciler" / "local").symlink_to(aws)
+    monkeypatch.setenv("RECONCILER_LOCAL_HOME", str(aws))
     console = Console(tmp_path)
     assert console.run("python -m reconciler local reset").code == 0
     for block in quick_start() if page.name != "quick-start.md" else ():

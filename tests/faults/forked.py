@@ -22,7 +22,7 @@ from typing import Any
 
 from reconciler.aws.clients import TRANSFER, Clients, new_session
 from reconciler.core.errors import Interrupted
-from tests.lab_client import REGION, LabHandle, SkippingClock
+from tests.lab_client import CREDENTIALS, REGION, LabHandle, SkippingClock
 
 SERVICES = ("sts", "iam", "s3", "ecr", "ecs", "logs", "ec2", "ssm")
 COMMANDS = ("main", "apply", "destroy", "plan", "task")
@@ -86,7 +86,7 @@ def _keep(loader: Any, name: str) -> None:
 
 def warm_clients(lab: LabHandle) -> None:
     """Make the clients that commands use with this lab, which takes longer than their calls. Not that for transfers."""
-    session = new_session("local", "local")
+    session = new_session(*CREDENTIALS.values())
     session.get_component("data_loader").whole.update(SERVICES)
     clients = Clients(REGION, session, lab.url, lambda name: False, lambda: None)
     _made.update({(service, lab.url): clients.get(service) for service in SERVICES})

@@ -64,7 +64,8 @@ class Account:
         if MODE == "rehearsal":
             home = folder / "local"
             running = ensure_running(home)
-            session = boto3.session.Session("local", "local", region_name="us-east-1")
+            keys = running.keys
+            session = boto3.session.Session(keys.access_key_id, keys.secret_access_key, region_name="us-east-1")
             return cls(prefix, "123456789012", "us-east-1", Budget(), session, running.endpoint_url, home)
         region = os.environ.get("RECONCILER_LIVE_REGION", "us-east-1")
         session = boto3.session.Session(region_name=region)
@@ -86,10 +87,7 @@ class Account:
         environ = {**os.environ, "PYTHONPATH": str(ROOT), "AWS_REGION": self.region}
         if self.home is not None:
             environ["RECONCILER_LOCAL_ENGINE"] = "process"
-            link = folder / ".reconciler" / "local"
-            link.parent.mkdir(exist_ok=True)
-            if not link.is_symlink():
-                link.symlink_to(self.home)
+            environ["RECONCILER_LOCAL_HOME"] = str(self.home)
             arguments = (*arguments, "--local")
         return subprocess.run(
             [sys.executable, "-m", "reconciler", *arguments],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import io
 import json
 import os
@@ -11,7 +10,6 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,7 +89,7 @@ def test_start_find_and_stop(home: Path) -> None:
     assert running.runner == "process"
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert stat.S_IMODE((home / "server.json").stat().st_mode) == 0o600
-    assert os.getsid(running.pid) == running.pid != os.getsid(0)
+    assert os.getsid(running.pid) != os.getsid(0)
     assert local.stop(home) is True
     assert not alive(running.pid)
     assert local.status(home) is None
@@ -111,31 +109,46 @@ def test_many_that_start_it_at_once_get_the_same(home: Path) -> None:
     assert len({command.communicate()[0] for command in commands}) == 1
 
 
-def test_a_foreign_server_on_the_port_is_neither_found_nor_stopped(home: Path) -> None:
-    class Foreign(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b'{"identity": "another"}')
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Foreign) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        home.mkdir(parents=True)
-        record = {"pid": os.getpid(), "port": server.server_port, "identity": "ours", "started_at": 1.0}
-        (home / "server.json").write_text(json.dumps(record))
+def test_a_process_that_has_got_the_pid_since_is_not_stopped(home: Path) -> None:
+    running = local.ensure_running(home)
+    record = json.loads((home / "server.json").read_text())
+    os.kill(running.pid, signal.SIGKILL)
+    until(lambda: not alive(running.pid), "the end of the server")
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(99)"])
+    try:
+        (home / "server.json").write_text(json.dumps(record | {"pid": other.pid}))
         assert local.status(home) is None
-        assert local.stop(home) is False  # this very process would have been ended
-        server.shutdown()
+        assert local.stop(home) is False
+        assert other.poll() is None
+        assert not (home / "server.json").exists()
+    finally:
+        other.kill()
+        other.wait()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}'])
+def test_a_server_that_hangs_is_stopped(home: Path) -> None:
+    running = local.ensure_running(home)
+    os.kill(running.pid, signal.SIGSTOP)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lifecycle, "STOP_SECONDS", 0.2)
+            assert local.stop(home) is True
+    finally:
+        if alive(running.pid):
+            os.kill(running.pid, signal.SIGCONT)
+    assert not alive(running.pid)
+
+
+COMPLETE = {"pid": 2, "port": 1, "birth": "", "started_at": 1.0, "access_key_id": "a", "secret_access_key": "b"}
+BROKEN = [COMPLETE | {"pid": -1}, COMPLETE | {"port": 99999}, COMPLETE | {"port": "1"}, COMPLETE | {"birth": None}]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "[" * 99999, *map(json.dumps, BROKEN)])
 def test_a_broken_record_is_as_none(home: Path, text: str) -> None:
     home.mkdir(parents=True)
     (home / "server.json").write_text(text)
     assert local.status(home) is None
+    assert local.stop(home) is False
 
 
 def test_nothing_is_left_when_the_server_is_killed_and_it_starts_again(home: Path) -> None:
@@ -147,7 +160,7 @@ def test_nothing_is_left_when_the_server_is_killed_and_it_starts_again(home: Pat
     sleeping_function(embedded_aws)
     children = descendants(embedded_aws.running.pid)
     os.kill(embedded_aws.running.pid, signal.SIGKILL)
-    os.waitpid(embedded_aws.running.pid, 0)
+    until(lambda: not alive(embedded_aws.running.pid), "the end of the server")
     until(lambda: not any(alive(pid) for pid in children), "the end of the processes of the task and the function")
     assert local.status(home) is None
     again = local.ensure_running(home)
@@ -203,11 +216,50 @@ def test_reset_of_one_that_does_not_run_empties_its_folder(home: Path) -> None:
     assert local.status(home) is None
 
 
-def test_the_users_settings_do_not_reach_the_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-user")
-    monkeypatch.setenv("AWS_PROFILE", "of-the-user")
-    running = local.ensure_running(home)
-    assert b"AWS_" not in Path(f"/proc/{running.pid}/environ").read_bytes()
+PLANTED = dict.fromkeys(
+    ("AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "GITHUB_TOKEN", "SSH_AUTH_SOCK", "HTTPS_PROXY", "https_proxy",
+     "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "DATABASE_URL", "ANY_OTHER"), "planted-secret",
+)  # fmt: skip
+LOOKS = """
+import os, pathlib
+pid = os.getpid()
+while pid > 1:
+    try:
+        print(pid, repr(pathlib.Path(f"/proc/{pid}/environ").read_bytes().decode("latin-1")))
+    except OSError as error:
+        print(pid, error)
+    pid = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+print("top", pid, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_no_process_above_a_task_holds_a_secret_of_the_user(home: Path) -> None:
+    # Started by a command that has secrets and goes on, as `apply` does.
+    code = (
+        "import sys; from pathlib import Path; from reconciler import local\n"
+        "local.ensure_running(Path(sys.argv[1])); print('runs', flush=True); sys.stdin.read()"
+    )
+    root = Path(local.__file__).parents[2]
+    command = subprocess.Popen(
+        [sys.executable, "-c", code, str(home)], cwd=root, env=os.environ | PLANTED, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert command.stdout is not None
+    assert command.stdout.readline() == "runs\n"
+    running = local.status(home)
+    assert running is not None
+    server = Path(f"/proc/{running.pid}/environ").read_bytes().decode()
+    assert not any(name in server for name in (*PLANTED, "planted-secret", running.keys.secret_access_key)), server
+    embedded_aws = EmbeddedAws(running)
+    arn = embedded_aws.launch_python(LOOKS)
+    assert embedded_aws.finished(arn)["containers"][0]["exitCode"] == 0
+    lines = embedded_aws.lines(arn)
+    assert {str(running.pid)} < {line.split()[0] for line in lines}  # it did look at those above it
+    assert str(command.pid) not in {line.split()[0] for line in lines}
+    assert "planted-secret" not in "".join(lines)
+    assert running.keys.secret_access_key not in "".join(lines)
+    command.communicate()
 
 
 def test_missing_packages_are_named_with_the_command_that_installs_them(
@@ -222,7 +274,7 @@ def test_a_server_that_ends_at_once_shows_the_end_of_its_log(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "werkzeug.py").write_text("raise ImportError('broken on purpose')")
-    monkeypatch.setattr(lifecycle, "_server_environment", lambda identity: {"PYTHONPATH": str(tmp_path)})
+    monkeypatch.setattr(lifecycle, "_server_environment", lambda: {"PYTHONPATH": str(tmp_path)})
     with pytest.raises(local.LocalError, match=r"did not start(.|\n)*server.log(.|\n)*broken on purpose"):
         local.ensure_running(home)
 

@@ -7,7 +7,7 @@ opinion about the actions alone: it judges almost every service's calls as if th
 from __future__ import annotations
 
 import json
-import urllib.request
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import boto3
 import pytest
 
 from reconciler import local
+from reconciler.local.signing import request
 from tests.cli.conftest import DOCKERFILE, PROGRAM, Project, Result
 from tests.local_fixtures import EmbeddedAws
 
@@ -209,12 +210,10 @@ def test_apply_works_under_motos_own_enforcement(held: Held) -> None:
     def judged(documents: list[dict[str, Any]]) -> Result:
         """An apply, with moto judging each call."""
         held.give(documents)
-        for unjudged in (b"0", b"inf"):  # so many calls, from now on
-            url = f"{held.aws.endpoint_url}/moto-api/reset-auth"
-            asked = urllib.request.Request(url, data=unjudged, headers={"Content-Type": "text/plain"})
-            with urllib.request.urlopen(asked) as answer:
-                assert json.load(answer)["status"] == "ok"
-            if unjudged == b"0":
+        for unjudged in (0, math.inf):  # so many calls, from now on
+            url, keys = held.aws.endpoint_url, held.aws.running.keys
+            assert request(url, keys, "POST", "/moto-api/reset-auth", unjudged)[1]["status"] == "ok"
+            if unjudged == 0:
                 ended = held.run("apply")
         return ended
 

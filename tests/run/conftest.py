@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import http.client
 import json
 import os
 import re
@@ -18,11 +17,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from reconciler.local import status, stop
 from tests.cli.conftest import Project, Result
+from tests.local_fixtures import EmbeddedAws
 
 if TYPE_CHECKING:
     from tests.run.ears import Ears
@@ -70,26 +69,32 @@ class Lane(Project):
     def client(self, service: str) -> Any:
         """A boto3 client."""
         if service not in self._clients:
-            session: Any = boto3.session.Session("x", "x", region_name="us-east-1")
-            self._clients[service] = session.client(service, endpoint_url=self.endpoint)
+            self._clients[service] = self.embedded.client(service)
         return self._clients[service]
+
+    @property
+    def embedded(self) -> EmbeddedAws:
+        """The embedded AWS."""
+        found = status(self.folder / ".reconciler" / "local")
+        assert found is not None
+        return EmbeddedAws(found)
 
     @property
     def endpoint(self) -> str:
         """Where the embedded AWS is."""
-        found = status(self.folder / ".reconciler" / "local")
-        assert found is not None
-        return found.endpoint_url
+        return self.embedded.endpoint_url
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """What leads a program to it with every right, as environment variables."""
+        keys = self.embedded.running.keys
+        return {"AWS_ACCESS_KEY_ID": keys.access_key_id, "AWS_SECRET_ACCESS_KEY": keys.secret_access_key}
 
     def control(self, method: str, path: str, body: object = None) -> Any:
         """A control request to the embedded AWS."""
-        connection = http.client.HTTPConnection(self.endpoint.removeprefix("http://"), timeout=30)
-        connection.request(method, f"/_reconciler/{path}", json.dumps(body), {"Content-Type": "text/json"})
-        response = connection.getresponse()
-        answer = response.read()
-        connection.close()
-        assert response.status == 200, answer
-        return json.loads(answer)
+        code, answer = self.embedded.control(method, path, body)
+        assert code == 200, answer
+        return answer
 
     def behave(self, *rules: dict[str, Any]) -> None:
         """Ask for trouble."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from reconciler.aws.calls import Aws
@@ -49,8 +48,7 @@ def follow(
     embedded: EmbeddedAws, *containers: dict[str, Any], watcher: Callable[[Aws], Screen] | None = None, **more: Any
 ) -> tuple[Any, Notes]:
     arn = embedded.launch(embedded.register(*containers))
-    session: Any = boto3.session.Session("x", "x")
-    aws, notes = Aws(REGION, session=session, endpoint_url=embedded.endpoint_url), Notes()
+    aws, notes = Aws(REGION, session=embedded.session, endpoint_url=embedded.endpoint_url), Notes()
     told = watcher(aws) if watcher else notes
     return Watch(aws, "tests", arn, TaskLog(aws, "/tests", "run", arn), told, **more).follow(), notes
 

@@ -43,8 +43,7 @@ class Notes:
 
 
 def test_each_task_is_stopped_at_its_deadline(embedded_aws: EmbeddedAws) -> None:
-    session: Any = boto3.session.Session("x", "x")
-    aws, bucket = Aws(REGION, session=session, endpoint_url=embedded_aws.endpoint_url), unique("bucket")
+    aws, bucket = Aws(REGION, session=embedded_aws.session, endpoint_url=embedded_aws.endpoint_url), unique("bucket")
     aws.call("s3", "CreateBucket", Bucket=bucket)
     family = embedded_aws.register(embedded_aws.container(embedded_aws.python_image(SLEEPS)))
     launch = Launch(

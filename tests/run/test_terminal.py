@@ -105,8 +105,7 @@ def test_as_on_aws(lane: Lane) -> None:
     assert lane.run("apply", "--local", "--skip-run").code == 0
     services = ("ECR", "ECS", "EC2", "IAM", "CLOUDWATCH_LOGS", "S3", "SSM", "STS")
     ours = {f"AWS_ENDPOINT_URL_{name}": lane.endpoint for name in services}
-    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-    screen = Screen(lane, "apply", **ours, **keys)
+    screen = Screen(lane, "apply", **ours, **lane.keys)
     screen.see(r"  RUNNING  \d+\.\d s, at most \$0\.0002 so far")
     assert screen.end() == 0, screen.text
     golden("on-aws", Result(0, screen.lasting, ""))

@@ -109,8 +109,7 @@ def function(lane: Lane, ears: Ears, monkeypatch: pytest.MonkeyPatch) -> Iterato
         for name, value in {
             **found.settings(),
             **where,
-            "AWS_ACCESS_KEY_ID": "x",
-            "AWS_SECRET_ACCESS_KEY": "x",
+            **lane.keys,
         }.items():
             patched.setenv(name, value)
         for service in ("ecs", "logs", "s3", "scheduler", "sns", "ssm"):

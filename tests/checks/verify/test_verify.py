@@ -140,8 +140,7 @@ def project(lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     found.write("prices.csv", "a,b\n1,2\n")
     found.write("Dockerfile", 'FROM scratch\nCOPY main.py .\nCMD ["python", "main.py"]\n')
     found.write("main.py", "print('hello')\n")
-    (tmp_path / ".reconciler").mkdir()
-    (tmp_path / ".reconciler" / "local").symlink_to(lab.home)
+    monkeypatch.setenv("RECONCILER_LOCAL_HOME", str(lab.home))
     lab.client("ssm").put_parameter(Name="/tiny/token", Value="hush", Type="SecureString")
     return found
 

@@ -50,8 +50,8 @@ def test_each_role_trusts_its_own_workflows(names: Names) -> None:
 
 def credentials(lab: LabHandle) -> dict[str, str]:
     """What a pull request's workflow gets, as variables of its environment."""
-    found = lab.client("sts").assume_role_with_web_identity(
-        RoleArn="arn:aws:iam::123456789012:role/tiny-ci-plan", RoleSessionName="pull-request", WebIdentityToken="token"
+    found = lab.client("sts").assume_role(
+        RoleArn="arn:aws:iam::123456789012:role/tiny-ci-plan", RoleSessionName="pull-request"
     )["Credentials"]
     given = {"AWS_ACCESS_KEY_ID": found["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": found["SecretAccessKey"]}
     return given | {"AWS_SESSION_TOKEN": found["SessionToken"]}

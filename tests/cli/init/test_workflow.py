@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import yaml
 
@@ -18,6 +17,7 @@ from reconciler.local import status
 from tests.cli.conftest import PROGRAM, Project
 from tests.lab_client import ROOT, until
 from tests.linters import actionlint, zizmor
+from tests.local_fixtures import EmbeddedAws
 
 ENDLESS = "import time\nprint('at work', flush=True)\nwhile True: time.sleep(0.1)\n"
 CANCEL = 7.5  # seconds from a runner's SIGINT to its SIGTERM
@@ -37,12 +37,12 @@ class Runner:
         self.summary.touch()
         found = status(project.folder / ".reconciler" / "local")
         assert found is not None
-        self.url = found.endpoint_url
+        self.url, self._aws = found.endpoint_url, EmbeddedAws(found)
         # What the step before has become: the role of this job, with its permissions and no others.
         role = f"arn:aws:iam::123456789012:role/tiny-ci{'-plan' if job == 'plan' else ''}"
-        self.credentials: dict[str, str] = self.client("sts").assume_role_with_web_identity(
-            RoleArn=role, RoleSessionName="runner", WebIdentityToken="token"
-        )["Credentials"]
+        self.credentials: dict[str, str] = self.client("sts").assume_role(RoleArn=role, RoleSessionName="runner")[
+            "Credentials"
+        ]
 
     def start(self, name: str) -> subprocess.Popen[str]:
         """Start a step. Only what the runner's own files and the credentials are is in its environment."""
@@ -74,8 +74,7 @@ class Runner:
 
     def client(self, service: str) -> Any:
         """A client of the same AWS."""
-        session: Any = boto3.session.Session("x", "x", region_name="us-east-1")
-        return session.client(service, endpoint_url=self.url)
+        return self._aws.client(service)
 
 
 def made(project: Project, program: str = PROGRAM) -> None:

@@ -1,0 +1,54 @@
+"""The folder of the embedded AWS is this user's alone: nothing in the way to it leads elsewhere.
+
+A checkout can hold `.reconciler/local` as a symbolic link, or another user of the machine can have made it first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+WITHIN = ("images", "tasks", "functions", "server.json", "server.log", "lock", ".gitignore")
+
+
+class UnsafeFolder(Exception):
+    """A folder or file that can't be trusted; the text names it and what to do."""
+
+
+def safe_home(home: Path) -> None:
+    """Raises UnsafeFolder unless `.reconciler`, the folder in it and what is kept there are this user's, and no links.
+
+    home: may not be there yet. Only `.reconciler` and below are looked at: the project may be anywhere.
+    """
+    above = [home.parent] if home.parent.name == ".reconciler" else []
+    for path in (*above, home):
+        _check(path, folder=True)
+    for name in WITHIN:
+        _check(home / name, folder=name in ("images", "tasks", "functions"))
+
+
+def _check(path: Path, *, folder: bool) -> None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UnsafeFolder(f"The embedded AWS can't use the folder {path.parent}: {error.strerror}.") from None
+    if stat.S_ISLNK(found.st_mode):
+        raise UnsafeFolder(
+            f"{path} is a symbolic link (to {str(path.readlink())!r}), and the embedded AWS writes and deletes there: "
+            f"remove it with `rm {path}`, if you don't know where it is from look first what else came with it."
+        )
+    if found.st_uid not in (os.getuid(), 0):
+        raise UnsafeFolder(
+            f"{path} belongs to another user (uid {found.st_uid}), who could read or change what the embedded AWS "
+            f"keeps there: remove it, or make it yours with `chown -R {os.getuid()} {path}`."
+        )
+    if stat.S_ISDIR(found.st_mode) != folder:
+        raise UnsafeFolder(
+            f"The embedded AWS can't use the folder {path.parent}: {path.name} is not what it should be."
+        )
+    if found.st_mode & OTHERS_WRITE and path.name == "server.json":
+        raise UnsafeFolder(f"{path} can be written by others: take that away with `chmod go-w {path}`.")
