@@ -90,8 +90,15 @@ def _account(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def _importing(commands: argparse._SubParsersAction[Parser]) -> None:
     """The commands that put right what this program keeps, or write the file from an account."""
-    local = commands.add_parser("local", help="the embedded AWS behind --local: status, stop, reset")
-    local.add_argument("action", choices=("status", "stop", "reset"))
+    local = commands.add_parser("local", help="the embedded AWS behind --local: status, env, stop, reset")
+    local.description = (
+        'The embedded AWS behind --local. With `eval "$(reconciler local env)"` the other AWS tools of a shell, such '
+        "as the AWS CLI and boto3, reach it with all rights; the key that it prints is good until it is stopped."
+    )
+    local.add_argument(
+        "action", choices=("status", "env", "stop", "reset"),
+        help="say whether it runs; print what a shell has to run to reach it; end it; make it forget everything",
+    )  # fmt: skip
     local.add_argument("file", nargs="?", default="deploy.yaml", help="its deploy.yaml (default: %(default)s)")
     _output(local)
     local.set_defaults(module="local")

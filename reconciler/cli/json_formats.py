@@ -83,6 +83,14 @@ LOCAL_ANSWERS = [
             "pid": or_null(number(kind="integer"), "its process"),
         },
     ),
+    answer(
+        "`local env`",
+        {
+            "action": {"const": "env"},
+            "set": texts("the environment with which AWS tools reach it, its key included"),
+            "unset": some(text(), "variables that would lead them elsewhere"),
+        },
+    ),
     answer("`local stop` and `local reset`", {"action": one_of(["stop", "reset"]), "was_running": yes_no("until now")}),
 ]
 RUNS_ANSWERS = [

@@ -1,24 +1,71 @@
-"""`local`: the embedded AWS behind --local."""
+"""`local`: the embedded AWS behind --local, and the way to it for other tools."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import shlex
 import time
 from argparse import Namespace
 from pathlib import Path
 
 from reconciler.cli.target import local_home
 from reconciler.cli.terminal import Terminal, seconds
+from reconciler.config import load
 from reconciler.core.errors import ReconcilerError
 from reconciler.local import LocalError, reset, status, stop
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
-    """Say whether it runs, stop it, or make it forget everything."""
+    """Say whether it runs or how other tools reach it, stop it, or make it forget everything."""
     home = local_home(Path(options.file))
     try:
+        if options.action == "env":
+            return _env(Path(options.file), home, terminal, options.json)
         return _run(options.action, home, terminal, options.json)
     except LocalError as error:
         raise ReconcilerError(str(error)) from None
+
+
+SERVICE_ENDPOINT = re.compile("AWS_ENDPOINT_URL_[A-Z0-9_]+")
+# What would lead an AWS tool elsewhere, or have it send something that doesn't go with the key.
+MISLEADING = (
+    "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+)  # fmt: skip
+
+
+def _env(file: Path, home: Path, terminal: Terminal, as_json: bool) -> int:
+    """Print what a POSIX shell has to run so that AWS tools reach the embedded AWS as its owner. Starts nothing."""
+    found = status(home)
+    if found is None:
+        raise ReconcilerError("the embedded AWS isn't running", hint="`apply --local` starts it")
+    region = _region(file)
+    given = {
+        "AWS_ENDPOINT_URL": found.endpoint_url,
+        "AWS_ACCESS_KEY_ID": found.keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": found.keys.secret_access_key,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+    }
+    unset = [*MISLEADING, *sorted(name for name in os.environ if SERVICE_ENDPOINT.fullmatch(name))]
+    if as_json:
+        terminal.json({"version": 1, "action": "env", "set": given, "unset": unset})
+        return 0
+    for name in unset:
+        terminal.print(f"unset {name}")
+    for name, value in given.items():
+        terminal.print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def _region(file: Path) -> str:
+    """The file's region; where there is no good file, the one that most tools take for granted."""
+    with contextlib.suppress(ReconcilerError):
+        if file.is_file():
+            return load(file, environ=os.environ).region
+    return "us-east-1"
 
 
 def _run(action: str, home: Path, terminal: Terminal, as_json: bool) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from typing import Any
 
 from reconciler.local import status
 from tests.cli.conftest import Project
+from tests.lab_client import ROOT
 from tests.local_fixtures import EmbeddedAws
 
 
@@ -203,5 +206,22 @@ def test_local_status_stop_reset(project: Project) -> None:
     assert "running at http://127.0.0.1:" in project.run("local", "status").out
     assert "empty" in project.run("local", "reset").out
     assert "Plan: 10 to create" in project.run("plan", "--local", "--skip-image").out
+    # A shell whose AWS tools are led elsewhere reaches it after one line, and nothing of that is left.
+    line = shlex.join([sys.executable, "-m", "reconciler", "local", "env"])
+    ask = (
+        "import boto3; print(boto3.client('sts').get_caller_identity()['Account'], boto3.session.Session().region_name)"
+    )
+    misled = {
+        "AWS_PROFILE": "mine", "AWS_SESSION_TOKEN": "mine", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true", "AWS_ACCESS_KEY_ID": "mine", "AWS_SECRET_ACCESS_KEY": "mine",
+    }  # fmt: skip
+    shell = subprocess.run(
+        ["bash", "-euc", f'eval "$({line})"; exec {shlex.quote(sys.executable)} -c "$0"', ask], cwd=project.folder,
+        env={**os.environ, **misled, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (shell.returncode, shell.stdout) == (0, "123456789012 us-east-1\n"), shell.stderr
     assert "stopped" in project.run("local", "stop").out
+    gone = project.run("local", "env")
+    assert (gone.code, gone.out) == (1, "")
+    assert "isn't running" in gone.err
     assert "wasn't running" in project.run("local", "stop").out

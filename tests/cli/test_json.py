@@ -161,6 +161,8 @@ def test_last_of_all_it_is_taken_away(ran: Project) -> None:
     assert "role.tiny-task-role" in kept["done"]
     assert holds("destroy", ran.run("destroy", "--local", "--yes", "--delete-data", "--json").out)["failed"] == []
     assert holds("destroy", ran.run("destroy", "--local", "--yes", "--json").out)["done"] == []
+    env = holds("local", ran.run("local", "env", "--json").out)
+    assert set(env["set"]) > {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     assert holds("local", ran.run("local", "reset", "--json").out)["was_running"] is True
     assert holds("local", ran.run("local", "stop", "--json").out) == {
         "version": 1,
