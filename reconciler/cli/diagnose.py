@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import asdict
+from functools import partial
+from itertools import islice
+from pathlib import Path
 
 from reconciler.aws.calls import Aws
 from reconciler.cli.past_runs import past
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
 from reconciler.core.errors import ReconcilerError
-from reconciler.run.diagnosis import Case, Diagnosis
+from reconciler.run.diagnosis import LONGEST, Case, Diagnosis
 from reconciler.run.explain import explain
 from reconciler.run.logs import TaskLog
 from reconciler.run.retry import Event
 from reconciler.run.run_record import Run
 from reconciler.run.state import State
 
+FILES = 10_000  # of a build context that are looked at
 LINES = 200  # of the log's end that are looked at
 
 
@@ -30,7 +34,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         else:
             terminal.print(f"run {found.id} {'succeeded' if found.state.over else 'is not over'}")
         return 0
-    diagnosis = diagnose(here.aws, here.where.deploy, found)
+    diagnosis = diagnose(here.aws, here.where.deploy, found, here.where.base)
     if options.json:
         terminal.json({"version": 1, "run": found.id, "state": found.state.value, **asdict(diagnosis)})
     else:
@@ -39,8 +43,10 @@ def run(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def diagnose(aws: Aws, deploy: Deploy, run: Run) -> Diagnosis:
-    """Why a run's last attempt failed, from what ECS said and the end of its log."""
+def diagnose(aws: Aws, deploy: Deploy, run: Run, base: Path) -> Diagnosis:
+    """Why a run's last attempt failed, from what ECS said, the end of its log, and the build context. base: the folder
+    of deploy.yaml.
+    """
     task, last = deploy.task, run.attempts[-1] if run.attempts else None
     stopped = run.state is State.STOPPED  # which may have been between two attempts
     lines: list[str] = []
@@ -65,9 +71,28 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run) -> Diagnosis:
         execution_role=str(task.execution_role.name),
         log_group=run.log_group,
         max_duration=deploy.run.max_duration,
+        first_line=partial(first_line, base / deploy.image.context) if deploy.image.context else _unknown,
         data=str(inputs.get("environment", {}).get("S3_KEY", "")),
     )
     return explain(case)
+
+
+def first_line(context: Path, name: str) -> str:
+    """The first line of the script of this name in a build context, a carriage return at its end included."""
+    for path in islice(context.rglob("*"), FILES):
+        try:
+            if path.name == name and path.is_file() and not path.is_symlink():
+                with path.open("rb") as file:
+                    text = file.readline(LONGEST).decode("utf-8", "replace")
+                if text.startswith("#!"):
+                    return text.removesuffix("\n")
+        except OSError:
+            continue
+    return ""
+
+
+def _unknown(name: str) -> str:
+    return ""
 
 
 def image_name(deploy: Deploy, recorded: str) -> str:

@@ -64,7 +64,7 @@ def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcom
         past = []  # the picture of earlier runs is an extra
     why = None
     if run.state.over and run.state is not State.SUCCEEDED:
-        why = diagnose(here.aws, here.deploy, run)
+        why = diagnose(here.aws, here.deploy, run, where.base)
     image = f"{here.names.repository_uri}@{digest}" if digest else here.present_image
     _summary(terminal, markdown.run(run, verdict, here.aws.region, image, past[::-1], why, linked=linked))
 

@@ -109,10 +109,11 @@ class Screen:
 
 @dataclass
 class End:
-    """The end of a run: tells of it. told: the run that was told of; why: it failed."""
+    """The end of a run: tells of it. base: the folder of the file; told: the run that was told of; why: it failed."""
 
     terminal: Terminal
     here: Deployment
+    base: Path
     told: Run | None = None
     why: Diagnosis | None = None
 
@@ -120,7 +121,8 @@ class End:
         """Tell those who want to hear of it."""
         self.terminal.status("")
         self.told = run
-        self.why = None if run.state is State.SUCCEEDED else diagnose(self.here.aws, self.here.deploy, run)
+        failed = run.state is not State.SUCCEEDED
+        self.why = diagnose(self.here.aws, self.here.deploy, run, self.base) if failed else None
         notifier(self.terminal, self.here).tell(of_run(self.here.deploy.name, run, self.why))
 
 
@@ -139,7 +141,7 @@ def watch(
 
     from_start: show the log from its beginning, what was shown before included.
     """
-    seer, end = supervisor(here, runs), End(terminal, here)
+    seer, end = supervisor(here, runs), End(terminal, here, where.base)
     seer.before_end = end.tell
     screen = Screen(terminal, where, here.aws, seer, from_start)
     try:
@@ -214,7 +216,7 @@ def report(terminal: Terminal, where: Target, here: Deployment, run: Run, why: D
     if not good:
         if run.reason:
             terminal.print(terminal.fold("  reason   ", run.reason))
-        show(terminal, why or diagnose(here.aws, here.deploy, run))
+        show(terminal, why or diagnose(here.aws, here.deploy, run, where.base))
         return
     shown = sorted(run.metrics.items())
     width = max([40, *(len(name) for name, _ in shown[:METRICS])])

@@ -155,6 +155,7 @@ class Tree:
 
 def run_program(spec: "dict[str, object]", errors: int) -> None:
     """In the new process: become the program, or say why not."""
+    argv = list(map(str, spec["argv"]))  # type: ignore[call-overload]
     try:
         os.setsid()
         prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: not even a killed shim leaves the program behind
@@ -173,10 +174,14 @@ def run_program(spec: "dict[str, object]", errors: int) -> None:
             resource.setrlimit(resource.RLIMIT_DATA, (room, room))
             with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
                 score.write("500")
-        argv, env = list(map(str, spec["argv"])), dict(spec["env"])  # type: ignore[call-overload]
+        env = dict(spec["env"])  # type: ignore[call-overload]
         os.execvpe(argv[0], argv, env)  # noqa: S606 - running a program is what this is for
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
+        if missing and "/" in argv[0] and os.path.exists(argv[0]):
+            # It is there: what its first line names isn't. A container has begun by then, and says so in its log.
+            os.write(1, f"exec {argv[0]}: no such file or directory\n".encode())
+            os._exit(1)
         os.write(errors, json.dumps({"error": error.strerror, "missing": missing}).encode() + b"\n")
     finally:
         os._exit(127)

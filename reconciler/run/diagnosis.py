@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from reconciler.run.retry import Event
 
 TRACEBACK = "Traceback (most recent call last)"
+LONGEST = 4_000  # characters of a text (a line of the log, what ECS says) that are looked at, and shown
 CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 
 
 @dataclass(frozen=True)
 class Case:
     """What is known of an ended task. log: its last lines; cpu: CPU units; memory: MiB; image: as it was launched;
-    max_duration: seconds; data: the key of the bucket that the program was to read.
+    max_duration: seconds; data: the key of the bucket that the program was to read. first_line: of a file of the build
+    context by its name; empty where that isn't known.
+
+    Each text is cut to `LONGEST`, here for all rules: what a program writes may be a line of any length.
     """
 
     event: Event
@@ -31,6 +35,11 @@ class Case:
     log_group: str
     max_duration: int | None = None
     data: str = ""
+    first_line: Callable[[str], str] = lambda name: ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", cut(self.reason))
+        object.__setattr__(self, "log", [cut(line) for line in self.log])
 
     @property
     def telling(self) -> Sequence[str]:
@@ -61,17 +70,43 @@ class Diagnosis:
 Rule = Callable[[Case], Diagnosis | None]
 
 
-def find(pattern: str, texts: Sequence[str]) -> tuple[re.Match[str], str] | None:
-    """The last text that matches, ignoring case."""
+def cut(text: str) -> str:
+    """A text of at most `LONGEST` characters: its beginning and its end, where errors stand."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1001]} … {text[-998:]}"
+
+
+@dataclass(frozen=True)
+class Then:
+    """What matches `first`, and after it `then`. Unlike `first.*then` in one expression it looks at a text once."""
+
+    first: str
+    then: str
+
+
+Pattern = str | Then
+
+
+def search(pattern: Pattern, text: str) -> re.Match[str] | None:
+    """The first match, ignoring case; of a `Then` that of its second part."""
+    if isinstance(pattern, str):
+        return re.search(pattern, text, re.IGNORECASE)
+    begin = re.search(pattern.first, text, re.IGNORECASE)
+    return re.compile(pattern.then, re.IGNORECASE).search(text, begin.end()) if begin else None
+
+
+def find(patterns: Pattern | Sequence[Pattern], texts: Sequence[str]) -> tuple[re.Match[str], str] | None:
+    """The last text in which one of the patterns matches."""
+    wanted = [patterns] if isinstance(patterns, str | Then) else patterns
     for text in reversed(texts):
-        if match := re.search(pattern, text, re.IGNORECASE):
-            return match, text.strip()
+        for pattern in wanted:
+            if match := search(pattern, text):
+                return match, text.strip()
     return None
 
 
-def said(pattern: str, case: Case) -> str:
+def said(patterns: Pattern | Sequence[Pattern], case: Case) -> str:
     """What ECS said, if it matches."""
-    found = find(pattern, [case.reason])
+    found = find(patterns, [case.reason])
     return found[1] if found else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reconciler.core.fargate import next_size
-from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, find, no_route, said
+from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, no_route, said
 from reconciler.run.retry import Event
 
 UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0**2}  # in MiB
@@ -83,8 +83,8 @@ LISTS = {"s3:getobject": "read", "s3:putobject": "write"}
 
 
 def _denied(case: Case) -> Diagnosis | None:
-    pattern = r"AccessDenied|Access Denied|not authorized to perform|Forbidden.*(Head|Get)Object|\(403\)"
-    found = find(pattern, case.telling)
+    refused = r"AccessDenied|Access Denied|not authorized to perform|\(403\)"
+    found = find((refused, Then("Forbidden", "(Head|Get)Object")), case.telling)
     if not found or case.exit_code == 0:
         return None
     evidence = found[1]
@@ -112,9 +112,8 @@ def _denied(case: Case) -> Diagnosis | None:
 
 
 def _no_data(case: Case) -> Diagnosis | None:
-    found = find(
-        r"NoSuchKey|NoSuchBucket|The specified (key|bucket) does not exist|HeadObject.*Not Found|\(404\)", case.telling
-    )
+    gone = r"NoSuchKey|NoSuchBucket|The specified (key|bucket) does not exist|\(404\)"
+    found = find((gone, Then("HeadObject", "Not Found")), case.telling)
     if not found or case.exit_code == 0:
         return None
     return Diagnosis(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reconciler.run.diagnosis import Case, Diagnosis, Rule, find, no_route, said
+from reconciler.run.diagnosis import Case, Diagnosis, Pattern, Rule, Then, find, no_route, said
 from reconciler.run.retry import Event
 
 NO_ANSWER = r"timeout|timed out|deadline exceeded|dial tcp|no route|connection refused"
@@ -12,7 +12,9 @@ NO_ANSWER = r"timeout|timed out|deadline exceeded|dial tcp|no route|connection r
 
 def _secret(case: Case) -> Diagnosis | None:
     # Every failure of this step speaks of "secrets or registry auth".
-    text = said(r"ResourceInitializationError.*(secrets? from|retrieve secret|invalid ?parameters?|ssm|asm)", case)
+    text = said(
+        Then("ResourceInitializationError", r"secrets? from|retrieve secret|invalid ?parameters?|ssm|asm"), case
+    )
     if not text:
         return None
     if re.search(r"AccessDenied|not authorized", text, re.IGNORECASE):
@@ -28,7 +30,7 @@ def _secret(case: Case) -> Diagnosis | None:
 
 
 def _log_group(case: Case) -> Diagnosis | None:
-    text = said(r"(log group|log stream|awslogs|ResourceNotFoundException.*log)", case)
+    text = said(("log group|log stream|awslogs", Then("ResourceNotFoundException", "log")), case)
     if not text or "ResourceInitializationError" not in text:
         return None
     if re.search(r"AccessDenied|not authorized", text, re.IGNORECASE):
@@ -45,7 +47,7 @@ def _log_group(case: Case) -> Diagnosis | None:
 
 
 def _image_missing(case: Case) -> Diagnosis | None:
-    text = said(r"CannotPull.*(not found|manifest unknown|does not exist|no such)", case)
+    text = said(Then("CannotPull", "not found|manifest unknown|does not exist|no such"), case)
     if not text:
         return None
     fix = "run `apply` without --skip-image: it builds and pushes the image"
@@ -56,7 +58,7 @@ def _image_missing(case: Case) -> Diagnosis | None:
 
 
 def _image_denied(case: Case) -> Diagnosis | None:
-    text = said(r"(CannotPull|registry auth).*(403|denied|not authorized|forbidden|no basic auth)", case)
+    text = said(Then("CannotPull|registry auth", "403|denied|not authorized|forbidden|no basic auth"), case)
     if not text:
         return None
     return Diagnosis(
@@ -85,7 +87,7 @@ def _image_platform(case: Case) -> Diagnosis | None:
 
 
 def _image_unreachable(case: Case) -> Diagnosis | None:
-    text = said(rf"(CannotPull|ResourceInitializationError).*({NO_ANSWER})", case)
+    text = said(Then("CannotPull|ResourceInitializationError", NO_ANSWER), case)
     return no_route(text) if text else None
 
 
@@ -96,7 +98,7 @@ def _image_limited(case: Case) -> Diagnosis | None:
 
 
 def _image_large(case: Case) -> Diagnosis | None:
-    text = said(r"CannotPull.*no space left on device", case)
+    text = said(Then("CannotPull", "no space left on device"), case)
     change = "task:\n  ephemeral_storage: 50"
     return Diagnosis("the image is larger than the task's disk", (text,), "give it more", change) if text else None
 
@@ -113,11 +115,39 @@ def _image_other(case: Case) -> Diagnosis | None:
     return Diagnosis("the image can't be pulled", (text,), fix, sure=False) if text else None
 
 
+WINDOWS = r"\^M: bad interpreter|env: \S{1,100}\\r\W{0,3}: No such file|\r: (command )?not found"
+NO_INTERPRETER = r"^exec ([^\s:]{1,4000}): no such file or directory\s*$"
+
+
+def _script(case: Case) -> Diagnosis | None:
+    """A script whose first line names no program. Linux says then that there is no such file, of the script itself."""
+    if found := find(WINDOWS, case.log):
+        return _windows("the script", found[1])
+    found = find(NO_INTERPRETER, [*case.log, case.reason])
+    if not found or case.exit_code == 0:
+        return None
+    name = found[0][1].rpartition("/")[2]
+    first = case.first_line(name)
+    if first.endswith("\r"):
+        return _windows(name, found[1])
+    cause = f"{name} can't be started: its first line names a program that the image lacks"
+    fix = "look at its first line, and whether it ends with a Windows line ending, which counts as a part of the name"
+    return Diagnosis(cause, (found[1], *([first] if first else [])), fix, sure=False)
+
+
+def _windows(name: str, text: str) -> Diagnosis:
+    fix = "save it with Unix line endings (`sed -i 's/\\r$//'`), and keep them: `*.sh text eol=lf` in .gitattributes"
+    return Diagnosis(f"{name} has Windows line endings in its first line", (text,), fix)
+
+
 def _command(case: Case) -> Diagnosis | None:
-    pattern = r"executable file not found|CannotStartContainer|no such file or directory.*exec|: (command )?not found$"
-    text = said(pattern, case)
+    patterns: tuple[Pattern, ...] = (
+        r"executable file not found|CannotStartContainer|: (command )?not found$",
+        Then("no such file or directory", "exec"),
+    )
+    text = said(patterns, case)
     if not text and case.exit_code in (126, 127):
-        found = find(pattern + r"|permission denied", case.log)
+        found = find((*patterns, "permission denied"), case.log)
         text = found[1] if found else f"exit code {case.exit_code}, which a shell gives for a command that it can't run"
     if not text:
         return None
@@ -157,5 +187,5 @@ def _refused(case: Case) -> Diagnosis | None:
 
 START: tuple[Rule, ...] = (
     _refused, _secret, _log_group, _image_large, _image_limited, _image_missing, _image_denied, _image_platform,
-    _image_unreachable, _interface, _image_other, _command, _capacity,
+    _image_unreachable, _interface, _image_other, _script, _command, _capacity,
 )  # fmt: skip

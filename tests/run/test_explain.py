@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from reconciler.run import explain_end, explain_start, retry
+from reconciler.run.diagnosis import LONGEST
 from reconciler.run.explain import explain
 from reconciler.run.retry import Event
 from tests.run.samples import case
+from tests.work import assert_linear, processor
 
 NOT_STARTED: dict[str, Any] = {"event": Event.NOT_STARTED, "exit_code": None}
 PULL = "CannotPullContainerError: "
@@ -175,3 +180,79 @@ def test_a_change_is_a_part_of_deploy_yaml() -> None:
     changes += [explain(case(**one[1])).change for one in ENDS]
     for change in filter(None, changes):
         Deploy.model_validate({"name": "my-pipeline", **yaml.safe_load(change)})
+
+
+SCRIPTS = [
+    ("exec /app/run.sh: no such file or directory", "#!/bin/sh\r", "run.sh has Windows line endings in its first line", True),
+    ("exec ./run.sh: no such file or directory", "#!/bin/bash", "run.sh can't be started: its first line names a", False),
+    ("exec ./run.sh: no such file or directory", "", "run.sh can't be started: its first line names a program", False),
+    ("env: \u2018python\\r\u2019: No such file or directory", "", "the script has Windows line endings", True),
+    ("env: 'python3\\r': No such file or directory", "", "the script has Windows line endings", True),
+    ("/bin/bash: ./run.sh: /bin/sh^M: bad interpreter: No such file or directory", "", "the script has Windows", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "first", "cause", "sure"), SCRIPTS)
+def test_script_whose_first_line_names_no_program(line: str, first: str, cause: str, sure: bool) -> None:
+    asked: list[str] = []
+
+    def first_line(name: str) -> str:
+        asked.append(name)
+        return first
+
+    found = explain(case(log=[line], exit_code=127 if "env" in line else 1, first_line=first_line))
+    assert found.cause.startswith(cause)
+    assert (found.sure, found.change) == (sure, "")
+    assert asked in ([], ["run.sh"])
+
+
+HOSTILE = [
+    "CannotPull ", "ResourceInitializationError ", "registry auth ", "ResourceNotFoundException ", "log group ",
+    "no such file or directory ", "executable file ", "Forbidden ", "HeadObject ", "AccessDenied ",
+    "not authorized to perform: ", "not authorized to perform: s3:", "not authorized to perform ", "on resource: ",
+    "when calling the ", "ImportError: ", "ModuleNotFoundError: ", "Unable to allocate 1", "MemoryError", "exec ", "env: ",
+    "^M", "\r: ", "capacity is ", "RESOURCE", " ", "\t", "\n", "a", "a.", "a:", "1", "é", "(", "<", "\\", "\x00",
+    "Traceback (most recent call last):", "During handling of the above exception",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+@pytest.mark.parametrize("event", [Event.ERROR, Event.NOT_STARTED])
+def test_a_line_of_any_length_is_explained_at_once(part: str, event: Event) -> None:
+    def work(size: int) -> Callable[[], object]:
+        line = part * (size // len(part) + 1)
+        lines = [line, TRACE, line, f"E{line}"]
+        return lambda: explain(case(log=lines, reason=line, event=event))
+
+    assert_linear(work, 26_000)
+    assert processor(lambda: explain(case(log=[part * 50_000] * 20, reason=part * 50_000, event=event))) < 2
+
+
+def test_many_lines() -> None:
+    assert_linear(
+        lambda size: lambda: explain(case(log=[TRACE, "During handling of the above exception"] * size)), 1000
+    )
+
+
+@pytest.mark.parametrize("part", [part for part in HOSTILE if part.strip()])
+def test_patterns_themselves_are_linear(part: str) -> None:
+    """So that the cut isn't all that there is between a line and a function that never ends."""
+    patterns = [one for module in (explain_start, explain_end, retry) for one in vars(module).values()]
+    patterns = [one for one in patterns if isinstance(one, re.Pattern)]
+    assert len(patterns) >= 3
+    for pattern in patterns:
+
+        def work(size: int, pattern: re.Pattern[str] = pattern) -> Callable[[], object]:
+            text = part * size
+            return lambda: pattern.search(text)
+
+        assert_linear(work, 2000)
+
+
+def test_evidence_is_cut_where_errors_do_not_stand() -> None:
+    line = "ImportError: " + "x" * 100_000 + " the end"
+    found = explain(case(log=[line]))
+    assert found.cause == "the image lacks a Python module"
+    assert len(found.evidence[0]) <= LONGEST
+    assert found.evidence[0].startswith("ImportError: xxx")
+    assert found.evidence[0].endswith("xxx the end")
