@@ -81,7 +81,10 @@ def _digest(outcome: Outcome) -> str:
 
 
 def _summary(terminal: Terminal, text: str) -> None:
-    _append(terminal, "GITHUB_STEP_SUMMARY", text + "\n")
+    """Add it to what this step's summary has, as far as GitHub takes it: it drops a summary that is too large."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    taken = Path(path).stat().st_size if path and Path(path).is_file() else 0
+    _append(terminal, "GITHUB_STEP_SUMMARY", markdown.fit(text + "\n", markdown.SUMMARY - taken))
 
 
 def _outputs(terminal: Terminal, values: Mapping[str, str]) -> None:

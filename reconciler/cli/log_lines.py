@@ -16,9 +16,14 @@ def readable(line: str) -> str:
     if not line.startswith("{"):
         return line
     try:
-        found = json.loads(line)
-    except ValueError:
+        found = _readable(line)
+    except (ValueError, RecursionError):  # no JSON, or a hostile one: numbers of many digits, deep nesting
         return line
+    return found.encode("utf-8", "backslashreplace").decode()  # JSON may escape half a character
+
+
+def _readable(line: str) -> str:
+    found = json.loads(line)
     message = next((key for key in MESSAGES if isinstance(found.get(key), str)), None)
     if message is None:
         return line

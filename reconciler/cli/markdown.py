@@ -19,6 +19,8 @@ from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.run_record import Run
 
 LONGEST = 60_000  # characters of a plan: a comment on GitHub has 65,536
+SUMMARY = 1 << 20  # bytes of a step's summary: GitHub drops a longer one whole
+CELL = 500  # characters of a cell of the sweep's table
 PLOTS = 4  # metrics that are drawn
 METRICS = 40  # metrics in the table
 SIGNS = {"~": "!", "±": "!", ">": "!"}  # what a ```diff block colours, for what it doesn't
@@ -109,14 +111,42 @@ def ended(name: str, found: Mapping[str, Any]) -> str:
     rows = [
         (
             code_span(str(one["id"])),
-            escape(" ".join(f"{k}={v}" for k, v in one["overrides"]["environment"].items())),
+            escape(_short(" ".join(f"{k}={v}" for k, v in one["overrides"]["environment"].items()))),
             escape(f"{one['state']}, exit code {one['exit_code']}"),
-            escape(" ".join(f"{k}={v:.4g}" for k, v in sorted(one["metrics"].items())[:PLOTS])),
+            escape(_short(" ".join(f"{k}={v:.4g}" for k, v in sorted(one["metrics"].items())[:PLOTS]))),
         )
         for one in sweep["runs"]
     ]
     head = f"### {sign} {escape(str(sweep['id']))}: {escape(counts or str(verdict['result']))}\n\n"
-    return head + table(("Run", "Combination", "End", "Metrics"), rows) + "\n"
+    return fit(head + table(("Run", "Combination", "End", "Metrics"), rows) + "\n", SUMMARY * 9 // 10)
+
+
+def fit(text: str, room: int) -> str:
+    """As many of the lines as have room, and a word about the others. room: bytes of UTF-8, with that word."""
+    left = room - len(NOT_ALL.encode()) - 100
+    if len(text) * 4 <= room or len(text.encode()) <= room:
+        return text
+    kept: list[str] = []
+    lines = text.rstrip("\n").split("\n")
+    fence = ""
+    for line in lines:
+        left -= len(line.encode()) + 1
+        if left < 0:
+            break
+        kept.append(line)
+        if not fence and line.startswith("```"):
+            fence = line[: len(line) - len(line.lstrip("`"))]
+        elif line == fence:
+            fence = ""
+    more = f"{fence}\n" if fence else ""
+    return "\n".join(kept) + f"\n{more}\n" + NOT_ALL.format(len(lines) - len(kept)) if kept else ""
+
+
+NOT_ALL = "… and {} more lines; the log has all of it\n"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= CELL else text[:CELL] + "…"
 
 
 def failed(name: str, error: ReconcilerError) -> str:

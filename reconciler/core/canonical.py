@@ -39,7 +39,7 @@ def json_text(value: Any) -> Any:
         return value
     try:
         return json.dumps(json.loads(value), sort_keys=True, separators=(",", ":"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 

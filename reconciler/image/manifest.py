@@ -75,7 +75,7 @@ def record_of(manifest: Manifest | None) -> dict[str, str]:
     """The record of inputs that a manifest carries; empty if it carries none that can be read."""
     try:
         found = json.loads(manifest.annotations[RECORD]) if manifest else {}
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         return {}
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from reconciler.cli import markdown
+from reconciler.cli import github, markdown
+from reconciler.cli.log_lines import readable
+from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import UserError
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run_record import Run
@@ -83,3 +87,60 @@ def test_a_block_ends_where_it_should(inside: str) -> None:
 def test_an_error() -> None:
     text = markdown.failed("plan", UserError("it is wrong", hint="write it right"))
     assert text == "### ❌ `plan`\n\n```text\nit is wrong\nwrite it right\n```\n"
+
+
+SWEPT = {
+    "id": "sweep-1", "counts": {"succeeded": 5184},
+    "runs": [
+        {"id": f"20260101-000000-{n:08x}", "state": "succeeded", "exit_code": 0,
+         "overrides": {"environment": {"LEARNING_RATE": "0.001", "MAX_DEPTH": str(n), "SUBSAMPLE": "\u00e9" * 90}},
+         "metrics": {"rmse": n / 3, "a" * 60: 1.0, "b" * 60: 1.0}}
+        for n in range(5184)
+    ],
+}  # fmt: skip
+
+
+def test_table_of_a_large_sweep_is_cut_below_what_github_takes() -> None:
+    text = markdown.ended("sweepbig", {"verdict": SUCCEEDED, "sweep": SWEPT})
+    assert 800_000 < len(text.encode()) <= 2**20
+    lines = text.splitlines()
+    assert lines[-1].startswith("\u2026 and ")
+    rows = [line for line in lines if line.startswith("| `2026")]
+    assert lines[-1] == f"\u2026 and {5184 - len(rows)} more lines; the log has all of it"
+    assert all(row.endswith(" |") for row in rows)
+
+
+@pytest.mark.parametrize("room", [-5, 0, 50, 200, 1000, 4000])
+def test_a_summary_fits_its_room(room: int) -> None:
+    text = "### \u2705 x\n\n" + markdown.block("+ a line \u00e9\n" * 2000, "diff") + "\n\nend\n"
+    found = markdown.fit(text, room)
+    assert len(found.encode()) <= max(room, 0)
+    assert found.count("```") % 2 == 0
+    assert markdown.fit(text, len(text.encode())) == text
+
+
+def test_summary_of_a_step_that_has_one_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "summary.md"
+    file.write_text("x" * 1_000_000)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    github.failed(Terminal(), "prices", UserError("\n".join(["bad"] * 100_000)))
+    assert 1_000_000 < file.stat().st_size <= 2**20
+
+
+NESTED = '{"message": "m", "x": ' + '{"a":' * 100_000 + "1" + "}" * 100_001
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (NESTED, NESTED),
+        ('{"message": "m", "x": ' + "[" * 100_000, None),
+        ('{"message": "m", "x": ' + "1" * 5000 + "}", None),
+        ('{"message": "m", "x": 1e400, "y": NaN}', "m  x=Infinity y=NaN"),
+        ('{"message": "\\ud800"}', "\\ud800"),
+        ('{"message": "a\\u00e9"}', "a\u00e9"),
+    ],
+)
+def test_hostile_structured_line(line: str, shown: str | None) -> None:
+    assert readable(line) == (line if shown is None else shown)
