@@ -15,7 +15,9 @@ def main() -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         from reconciler.cli.main import main as run
+        from reconciler.cli.os_errors import tell_harmless
 
+        tell_harmless()
         return run(sys.argv[1:])
     except KeyboardInterrupt:  # while it was being loaded, or at its very end
         sys.stderr.write("interrupted\n")

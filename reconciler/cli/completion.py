@@ -53,7 +53,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     if options.json:
         terminal.json({"version": 1, "shell": options.shell, "script": text})
     else:
-        terminal.print(text.rstrip())
+        terminal.lines(text.rstrip())
     return 0
 
 

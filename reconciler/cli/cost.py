@@ -61,17 +61,19 @@ def run(options: Namespace, terminal: Terminal) -> int:
     if note:
         terminal.note(f"note: {note}")
     many = f" of {tasks(deploy)} tasks," if tasks(deploy) > 1 else ","
-    terminal.print(f"\nA run{many} {seconds(amounts.seconds)} ({span.source})")
+    terminal.print()
+    terminal.print(f"A run{many} {seconds(amounts.seconds)} ({span.source})")
     _table(terminal, once, "a run")
-    terminal.print(f"\nA month with {often.value:g} runs ({often.source}); image {image.source}, log {log.source}")
+    terminal.print()
+    terminal.print(f"A month with {often.value:g} runs ({often.source}); image {image.source}, log {log.source}")
     _table(terminal, month, "a month")
     if "FARGATE_SPOT" in deploy.run.capacity:
-        terminal.print(
-            "\nA task on Spot is counted at the on-demand price; Spot's own changes, and is up to 70 % less."
-        )
+        terminal.print()
+        terminal.print("A task on Spot is counted at the on-demand price; Spot's own changes, and is up to 70 % less.")
     if total(once) is None:
+        terminal.print()
         terminal.print(
-            f"\nNo sum: the table has no price of {deploy.region} for some of it; see {prices.SOURCES['fargate']}"
+            f"No sum: the table has no price of {deploy.region} for some of it; see {prices.SOURCES['fargate']}"
         )
     return 0
 

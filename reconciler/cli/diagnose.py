@@ -108,7 +108,7 @@ def show(terminal: Terminal, found: Diagnosis) -> None:
         "  why      " + terminal.style(terminal.fold("  why      ", cause).removeprefix("  why      "), "bold")
     )
     for line in found.evidence:
-        terminal.print(terminal.fold("  found    ", line))
+        terminal.print(terminal.fold("  found    ", terminal.program(line)))
     terminal.print(terminal.fold("  fix      ", found.fix))
     if found.change:
         terminal.print("  in deploy.yaml:")

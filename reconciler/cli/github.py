@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reconciler import text
 from reconciler.cli import markdown
 from reconciler.cli.diagnose import diagnose
 from reconciler.cli.target import Target
@@ -30,10 +31,10 @@ def active() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def plan(terminal: Terminal, text: str, found: Plan) -> None:
+def plan(terminal: Terminal, page: str, found: Plan) -> None:
     """The plan's Markdown as summary; `changes` says whether there are any."""
     if active():
-        _summary(terminal, text)
+        _summary(terminal, page)
         _outputs(terminal, {"changes": "true" if found.changes else "false"})
 
 
@@ -80,24 +81,24 @@ def _digest(outcome: Outcome) -> str:
     return str(images[0].get("digest", "")) if images else ""
 
 
-def _summary(terminal: Terminal, text: str) -> None:
+def _summary(terminal: Terminal, page: str) -> None:
     """Add it to what this step's summary has, as far as GitHub takes it: it drops a summary that is too large."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     taken = Path(path).stat().st_size if path and Path(path).is_file() else 0
-    _append(terminal, "GITHUB_STEP_SUMMARY", markdown.fit(text + "\n", markdown.SUMMARY - taken))
+    _append(terminal, "GITHUB_STEP_SUMMARY", markdown.fit(page + "\n", markdown.SUMMARY - taken))
 
 
 def _outputs(terminal: Terminal, values: Mapping[str, str]) -> None:
-    """One line each. None of our values has a line break; one would be another output."""
-    lines = (f"{name}={' '.join(value.split())}\n" for name, value in values.items())
+    """One line each: a line break in a value would begin another output."""
+    lines = (f"{name}={text.value(value)}\n" for name, value in values.items())
     _append(terminal, "GITHUB_OUTPUT", "".join(lines))
 
 
-def _append(terminal: Terminal, variable: str, text: str) -> None:
+def _append(terminal: Terminal, variable: str, added: str) -> None:
     if not (path := os.environ.get(variable)):
         return
     try:
         with Path(path).open("a", encoding="utf-8") as file:
-            file.write(text)
+            file.write(added)
     except OSError as error:
         terminal.note(f"{variable} can't be written: {error.strerror}")

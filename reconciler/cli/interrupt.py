@@ -23,7 +23,8 @@ def choose(where: Target, here: Deployment, terminal: Terminal, wanted: str) -> 
 
 def _ask(terminal: Terminal) -> str:
     try:
-        answer = terminal.ask("\nStop what runs, or leave it running? [S/l] ")
+        terminal.print()
+        answer = terminal.ask("Stop what runs, or leave it running? [S/l] ")
     except EOFError:
         return "stop"
     return "detach" if answer.lower() in ("l", "leave", "d", "detach") else "stop"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
 from reconciler.aws.calls import Waiting
 from reconciler.aws.failures import Call
+from reconciler.text import dumps
 
 
 class Log:
@@ -19,7 +21,7 @@ class Log:
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper("iso"),
-                structlog.processors.JSONRenderer(),
+                structlog.processors.JSONRenderer(_json),
             ],
             wrapper_class=structlog.BoundLogger,
         )
@@ -42,6 +44,11 @@ class Log:
     def waiting(self, waiting: Waiting) -> None:
         """Something that isn't so yet is waited for, or a call is tried again."""
         self._log.info("waiting", what=waiting.what, seconds=round(waiting.seconds, 1))
+
+
+def _json(event: Any, **others: Any) -> str:
+    """structlog gives json's own options besides, of which `default` is ours."""
+    return dumps(event)
 
 
 class _Writer:

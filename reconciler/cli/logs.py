@@ -28,7 +28,7 @@ class _Lines:
         if self.as_json:
             self.terminal.json_line({"container": container, "text": text, "timestamp": timestamp})
         else:
-            shown = readable(text) if self.terminal.live else text
+            shown = self.terminal.program(readable(text) if self.terminal.live else text)
             self.terminal.print(f"{container} | {shown}" if self.several else shown)
 
     def state(self, task: Mapping[str, Any], state: str) -> None:

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         return 141
     except Exception as error:
         if os.environ.get("RECONCILER_DEBUG"):
-            raise
+            terminal.trace(error)
         if known := excuse(error):
             return _told(module, terminal, known, bare=isinstance(error, ModuleNotFoundError))
         terminal.crash(error)

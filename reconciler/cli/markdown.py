@@ -1,6 +1,7 @@
 """Plans and runs as Markdown, as GitHub shows it in summaries and comments. Pure.
 
-What a program or a file of the user gives is escaped or in code, so that it can't become anything else on the page.
+What a program or a file of the user gives is escaped or in code (`reconciler.text`), so that it can't become anything
+else on the page.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from reconciler.core.plan import Plan
 from reconciler.run.console_links import log_link, task_link
 from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.run_record import Run
+from reconciler.text import block, code_span, escape
 
 LONGEST = 60_000  # characters of a plan: a comment on GitHub has 65,536
 SUMMARY = 1 << 20  # bytes of a step's summary: GitHub drops a longer one whole
 CELL = 500  # characters of a cell of the sweep's table
 PLOTS = 4  # metrics that are drawn
+PLOT_TITLE = 80  # characters
 METRICS = 40  # metrics in the table
 SIGNS = {"~": "!", "±": "!", ">": "!"}  # what a ```diff block colours, for what it doesn't
 
@@ -93,12 +96,17 @@ def plots(one: Run, past: Sequence[Run]) -> list[str]:
     for name in sorted(one.metrics):
         values = [(p.id, p.metrics[name]) for p in past if name in p.metrics]
         if len(values) > 1 and len({value for _, value in values}) > 1 and len(found) < PLOTS:
-            title = re.sub(r"[^A-Za-z0-9 _.,:/%()-]", " ", name)
-            ids = ", ".join(f'"{one_id[-8:]}"' for one_id, _ in values)
+            title = _plain(name)[:PLOT_TITLE]
+            ids = ", ".join(f'"{_plain(one_id)[-8:]}"' for one_id, _ in values)
             line = ", ".join(f"{value:.6g}" for _, value in values)
             chart = f'xychart-beta\n    title "{title}"\n    x-axis [{ids}]\n    line [{line}]'
             found.append(block(chart, "mermaid"))
     return ["#### Over the last runs", *found] if found else []
+
+
+def _plain(text: str) -> str:
+    """What a chart can't take for anything else."""
+    return re.sub(r"[^A-Za-z0-9 _.,:/%()-]", " ", text)
 
 
 def ended(name: str, found: Mapping[str, Any]) -> str:
@@ -159,24 +167,3 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table; its cells are Markdown already."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def block(text: str, language: str) -> str:
-    """A block of code, fenced so that nothing in it ends it."""
-    fence = "`" * max(3, *(len(found) + 1 for found in re.findall(r"`+", text)), 3)
-    return f"{fence}{language}\n{text}\n{fence}"
-
-
-def code_span(text: str) -> str:
-    """`text` as code in a line or a cell."""
-    text = " ".join(text.split()).replace("|", "\\|")
-    fence = "`" * (1 + max((len(found) for found in re.findall(r"`+", text)), default=0))
-    space = " " if text[:1] == "`" or text[-1:] == "`" else ""
-    return f"{fence}{space}{text}{space}{fence}"
-
-
-def escape(text: str) -> str:
-    """`text` as it reads, on one line: no markup, no HTML, no mention of a person."""
-    text = " ".join(text.split())
-    text = re.sub(r"([\\`*_\[\]|#<>])", r"\\\1", text)
-    return text.replace("@", "@\u200b")

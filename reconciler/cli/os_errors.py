@@ -1,15 +1,19 @@
 """What this machine refuses: a full disk, a file that may not be read, an output that is gone, a package that isn't
-installed. None of it is a bug. Imports only the standard library, since that may be all there is.
+installed. None of it is a bug. Nothing here needs more than the standard library, since that may be all
+there is.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import threading
 from contextlib import suppress
 from typing import TextIO
 
 from reconciler.core.errors import ReconcilerError, UserError
+from reconciler.text import guard, line
 
 NEEDED = {"boto3", "botocore", "pydantic", "pydantic_core", "s3transfer", "structlog", "tenacity", "urllib3", "yaml"}
 
@@ -22,6 +26,33 @@ def open_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  for the process's life
     with suppress(AttributeError):  # what stands in for it in a test
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+
+def tell_harmless() -> None:
+    """Have what Python itself and other packages write to standard error be harmless too: tracebacks, warnings."""
+    sys.excepthook = lambda kind, error, trace: _tell(error)
+    threading.excepthook = lambda found: _tell(found.exc_value)
+    logging.lastResort = _LastResort(logging.WARNING)
+
+
+class _LastResort(logging.Handler):
+    """Where log records go that nobody else takes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write its message."""
+        _write(record.getMessage())
+
+
+def _tell(error: BaseException | None) -> None:
+    import traceback
+
+    if error is not None:
+        _write("".join(traceback.format_exception(error)).rstrip("\n"))
+
+
+def _write(text: str) -> None:
+    with suppress(OSError, AttributeError):  # it may be closed
+        sys.stderr.write("\n".join(guard(line(one)) for one in text.split("\n")) + "\n")
 
 
 def silence(stream: TextIO) -> None:

@@ -114,8 +114,9 @@ def _show(
     for command, documents in made.items():
         for name, document in zip(_names(names, command, documents), documents, strict=True):
             size = policies.characters(document)
-            say(terminal.style(f"\n{name}: {size:,} of the {policies.LIMIT:,} characters of a managed policy", "bold"))
-            terminal.print(json.dumps(document, indent=2))
+            say("")
+            say(terminal.style(f"{name}: {size:,} of the {policies.LIMIT:,} characters of a managed policy", "bold"))
+            terminal.lines(json.dumps(document, indent=2))
     say("")
     for why, actions in wide({one for found in grants.values() for one in found}).items():
         say(terminal.fold("", f"{why}:"))

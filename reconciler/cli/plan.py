@@ -28,7 +28,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     for_github = os.environ.get("GITHUB_ACTIONS") == "true"
     text = _markdown(plan, where_line(here, where), in_a_line(here.deploy)) if options.markdown or for_github else ""
     if options.markdown and not options.json:
-        terminal.print(text)
+        terminal.lines(text)
     elif not options.json:
         terminal.say(terminal.fold("", where_line(here, where)))
         show_plan(terminal, plan, verbose=options.verbose)

@@ -16,5 +16,5 @@ def run(options: Namespace, terminal: Terminal) -> int:
     if options.json:
         terminal.json(deploy.filled().model_dump(mode="json"))
     else:
-        terminal.print(show(deploy).rstrip("\n"))
+        terminal.lines(show(deploy).rstrip("\n"))
     return 0

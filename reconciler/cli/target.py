@@ -10,6 +10,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def deployment(
         where.deploy,
         aws,
         where.base,
-        ImageKind(None, lambda line: terminal.say(terminal.style(terminal.fold("    image | ", line), "dim"))),
+        ImageKind(None, partial(_say_built, terminal)),
         Object(progress=_Progress(terminal)),
         skip_image=getattr(options, "skip_image", False),
         removing=removing,
@@ -164,6 +165,11 @@ def deployment(
         plan_file=Path(out) if (out := getattr(options, "out", None)) else None,
         command=options.module,
     )
+
+
+def _say_built(terminal: Terminal, text: str) -> None:
+    """A line of what the container engine says while it builds."""
+    terminal.say(terminal.style(terminal.fold("    image | ", terminal.program(text)), "dim"))
 
 
 def plan_options(options: Namespace, graph_addresses: list[Address]) -> Options:

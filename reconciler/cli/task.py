@@ -84,7 +84,7 @@ class Screen:
         """Show a log line; for a person at a terminal a structured one is made readable. Raises Interrupted."""
         if self.where.stop.is_set():
             raise Interrupted("interrupted")  # not after a page of ten thousand lines
-        text = readable(text) if self.terminal.live else text
+        text = self.terminal.program(readable(text) if self.terminal.live else text)
         head = f"  {container} | " if self.several else "  | "
         shown = self.terminal.fold(head, text)[2:]
         self.tail = [*self.tail[-TAIL + 1 :], shown]
@@ -151,7 +151,9 @@ def watch(
         terminal.status("")
         _interrupted(terminal, where, here, runs, run.id, on_interrupt)
     except BrokenPipeError:
-        terminal.note(f"nobody reads the output any more; run {run.id} goes on\n{come_back(where, run)}")
+        terminal.note(f"nobody reads the output any more; run {run.id} goes on")
+        for one in come_back(where, run).split("\n"):
+            terminal.note(one)
         raise
     except ReconcilerError as error:
         screen.keep()

@@ -1,12 +1,17 @@
 """What is printed, and how: colours at a terminal, plain text in a pipe, one JSON object with --json.
 
 Results go to standard output, errors and what is only about the work to standard error when the output is JSON.
+
+All of it passes `reconciler.text` as the last step before the stream, whoever wrote it: a control character is shown
+and has no effect, and no line is a command to a CI system's runner. What is meant to have an effect, our colours and
+the breaks of a folded text, is marked by a secret of this process until then.
 """
 
 from __future__ import annotations
 
-import json as jsonlib
 import os
+import re
+import secrets
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, TextIO
@@ -15,6 +20,7 @@ from reconciler.cli.os_errors import silence
 from reconciler.cli.program_name import program, typed
 from reconciler.cli.style import codes, coloured
 from reconciler.core.errors import Interrupted, ReconcilerError, from_aws
+from reconciler.text import dumps, guard, line, output
 
 if TYPE_CHECKING:
     from reconciler.cli.log import Log
@@ -23,7 +29,7 @@ WIDE = 110  # columns of a line of details where there is no terminal
 
 
 class Terminal:
-    """Prints whole lines, from any thread."""
+    """Prints whole lines, from any thread: what is given to be printed is one line, but for where `fold` breaks it."""
 
     log: Log | None = None  # with --verbose
 
@@ -36,6 +42,11 @@ class Terminal:
         self.live = self.stream.isatty() and os.environ.get("TERM") != "dumb" and not in_ci()
         self.colour = coloured(os.environ, terminal=self.stream.isatty())
         self._codes = codes(os.environ)
+        # Whoever sits at a terminal may see what a runner would take for a command.
+        self._guarded = in_ci() or not (sys.stdout.isatty() and sys.stderr.isatty())
+        secret = secrets.token_hex(8)
+        self._mark, self._break = f"\x1b{secret}[", f"\x1b{secret}\n"
+        self._own = re.compile(rf"\x1b{secret}(?:\[([\d;]*)m|\n)")
         self._lock = threading.Lock()
         self._status = ""
         if verbose:
@@ -54,20 +65,30 @@ class Terminal:
 
     def fold(self, head: str, text: str) -> str:
         """`head` and `text`; at a terminal broken between words, and going on under the beginning of the text."""
-        if not self.live:
+        if not self.live or self._mark in text:
             return head + text
         import textwrap
 
         room = max(self.width - 1 - len(head), 30)
         lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
-        return head + ("\n" + " " * len(head)).join(lines)
+        return head + (self._break + " " * len(head)).join(lines)
+
+    def program(self, text: str) -> str:
+        """A line of a program's output, to be printed: in its own colours where colours are shown."""
+        shown = output(text, colour=self.colour)
+        return re.sub(r"\x1b\[([\d;]*m)", lambda found: self._mark + found[1], shown)
 
     def print(self, text: str = "") -> None:
         """A line that matters even with --quiet."""
         with self._lock:
             self._clear()
-            self._put(self.stream, text + "\n")
+            self._put(self.stream, self._harmless(text) + "\n")
             self._draw()
+
+    def lines(self, text: str) -> None:
+        """Several lines that matter even with --quiet."""
+        for one in text.split("\n"):
+            self.print(one)
 
     def say(self, text: str = "") -> None:
         """A line about the work."""
@@ -78,7 +99,7 @@ class Terminal:
         """A line on standard error."""
         with self._lock:
             self._clear()
-            self._put(sys.stderr, text + "\n")
+            self._put(sys.stderr, self._harmless(text) + "\n")
             self._draw()
 
     def status(self, text: str) -> None:
@@ -86,7 +107,7 @@ class Terminal:
         if not self.live or self.quiet:
             return
         columns, rows = _size()
-        lines = [line[: columns - 1] for line in text.splitlines()]
+        lines = [self._harmless(one)[: columns - 1] for one in text.split("\n")] if text else []
         if len(lines) > max(rows - 2, 1):
             lines = [*lines[: max(rows - 3, 1)], f"  and {len(lines) - max(rows - 3, 1)} more"]
         with self._lock:
@@ -97,23 +118,26 @@ class Terminal:
     def json(self, value: Any) -> None:
         """The one object of --json."""
         self.told = True
-        self._put(sys.stdout, jsonlib.dumps(value, indent=2, default=str) + "\n")
+        self._put(sys.stdout, dumps(value, indent=2) + "\n")
 
     def json_line(self, value: Any) -> None:
         """One of several objects of --json, on a line of its own."""
-        self._put(sys.stdout, jsonlib.dumps(value, ensure_ascii=False) + "\n")
+        self._put(sys.stdout, dumps(value, ascii_only=False) + "\n")
 
     def error(self, error: ReconcilerError) -> None:
         """What went wrong, and what to do. Errors of a file begin with their place, so that editors can jump to it."""
+        first, *more = str(error).split("\n")
         if getattr(error, "errors", ()):
-            self.note(str(error))
+            self.note(first)
         elif isinstance(error, Interrupted):  # as the user wanted it
-            self.note(self.fold("", str(error)))
+            self.note(self.fold("", first))
         else:
-            self.note(self._red("error:") + self.fold("error: ", str(error)).removeprefix("error:"))
-        for line in typed(error.hint).splitlines():
+            self.note(self._red("error:") + self.fold("error: ", first).removeprefix("error:"))
+        for one in more:
+            self.note(one if getattr(error, "errors", ()) else f"  {one}")
+        for one in typed(error.hint).split("\n") if error.hint else ():
             # A command stays on one line, to be copied.
-            self.note(f"  {line}" if f"{program()} " in line else self.fold("  ", line))
+            self.note(f"  {one}" if f"{program()} " in one else self.fold("  ", one))
         if (aws := from_aws(error)) and aws.request_id:
             self.note(f"  AWS request id: {aws.request_id}")
 
@@ -122,12 +146,19 @@ class Terminal:
         self.note(f"{self._red('error:')} unexpected {type(error).__name__}: {error}")
         self.note("  this is a bug of ours; RECONCILER_DEBUG=1 shows where. Nothing is lost: run the command again.")
 
+    def trace(self, error: Exception) -> None:
+        """Where an error that nobody foresaw came from."""
+        import traceback
+
+        for one in "".join(traceback.format_exception(error)).rstrip("\n").split("\n"):
+            self.note(one)
+
     def ask(self, question: str) -> str:
         """What the person at the terminal answers. Raises EOFError."""
         with self._lock:
             self._clear()
             self._status = ""
-            self.stream.write(question)
+            self.stream.write(self._harmless(question))
             self.stream.flush()
         answer = sys.stdin.readline()
         if not answer:
@@ -138,7 +169,21 @@ class Terminal:
         return self._styled(text, "red", "bold") if coloured(os.environ, terminal=sys.stderr.isatty()) else text
 
     def _styled(self, text: str, *names: str) -> str:
-        return f"\x1b[{';'.join(self._codes[name] for name in names)}m{text}\x1b[0m"
+        return f"{self._mark}{';'.join(self._codes[name] for name in names)}m{text}{self._mark}0m"
+
+    def _harmless(self, text: str) -> str:
+        """What goes to the stream: the text without effect, our marks with theirs."""
+        parts, lines, end = [], [], 0
+        for own in self._own.finditer(text):
+            parts.append(line(text[end : own.start()]))
+            if own[1] is None:
+                lines.append("".join(parts))
+                parts = []
+            else:
+                parts.append(f"\x1b[{own[1]}m")
+            end = own.end()
+        lines.append("".join([*parts, line(text[end:])]))
+        return "\n".join(guard(one) if self._guarded else one for one in lines)
 
     def _clear(self) -> None:
         if self._status:
@@ -160,12 +205,14 @@ class Terminal:
             self.lost = error.strerror or str(error)
             silence(stream)
             if stream is sys.stdout:
-                self._put(sys.stderr, f"{self._red('error:')} standard output can't be written: {self.lost}\n")
+                told = f"{self._red('error:')} standard output can't be written: {self.lost}"
+                self._put(sys.stderr, self._harmless(told) + "\n")
 
 
 def in_ci() -> bool:
-    """Whether this is a CI job, as nearly all of them say with CI=true."""
-    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+    """Whether this is a CI job: nearly all of them say CI=true, GitHub's and Azure's have names of their own too."""
+    names = ("CI", "GITHUB_ACTIONS", "TF_BUILD")
+    return any(os.environ.get(name, "").lower() not in ("", "0", "false") for name in names)
 
 
 def attended() -> bool:

@@ -32,7 +32,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
             log, shown = past.log(found), Shown(where.base, found.id)
             if not options.from_start:
                 say_shown(terminal, where, found, shown.resume(log))
-            log.read(lambda container, text, timestamp: terminal.say(f"  | {text}"))
+            log.read(lambda container, text, timestamp: terminal.say(f"  | {terminal.program(text)}"))
             shown.forget()
         if found.state is State.SUCCEEDED:
             copy_results(terminal, where, here, runs, found)

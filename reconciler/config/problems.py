@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.core.errors import UserError
+from reconciler.text import line
 
 Path = tuple[str | int, ...]
 
@@ -28,11 +29,11 @@ class ConfigError:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         where = f"{self.path}: " if self.path else ""
-        lines = [f"{place}: {where}{self.message}"]
+        lines = [line(f"{place}: {where}{self.message}")]
         if self.source.strip():
-            lines += [f"    {line}" for line in _pointed(self.source, self.column - 1, self.width)]
+            lines += [f"    {line(one)}" for one in _pointed(self.source, self.column - 1, self.width)]
         if self.fix:
-            lines.append(f"    {self.fix}")
+            lines.append(f"    {line(self.fix)}")
         return "\n".join(lines)
 
 
@@ -68,7 +69,7 @@ def show_path(path: Path) -> str:
 
 def printable(text: str) -> str:
     """`text` on one line, without anything that a terminal would act on."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text)
+    return line(text).replace("\t", "\\t")
 
 
 def quoted(text: str, longest: int = 60) -> str:
@@ -85,10 +86,10 @@ def _columns(text: str) -> int:
 
 def _pointed(source: str, start: int, width: int, longest: int = 100) -> tuple[str, str]:
     """The line without its indentation, cut around the place if it is long, and a line of ^ under the place."""
-    line = "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in source)
-    cut = min(len(line) - len(line.lstrip()), start)
+    shown = "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in source)
+    cut = min(len(shown) - len(shown.lstrip()), start)
     if start + width - cut > longest:
         cut = max(cut, start - 20)
-    text = line[cut : cut + longest].rstrip()
-    before, marked = line[cut:start], line[start : start + width]
+    text = shown[cut : cut + longest].rstrip()
+    before, marked = shown[cut:start], shown[start : start + width]
     return text, " " * _columns(before) + "^" * max(1, min(_columns(marked), longest - len(before)))

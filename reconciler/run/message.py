@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.run.state import State
+from reconciler.text import message, slack, subject
 
-SUBJECT = 100  # characters that SNS takes
 METRICS = 12
 
 
@@ -35,11 +35,11 @@ class Message:
     def for_topic(self) -> dict[str, Any]:
         """The parameters of SNS's Publish, but for the topic."""
         by_protocol = json.dumps({"default": self.whole, "email": self.text})
-        return {"Subject": plain(self.subject)[:SUBJECT], "MessageStructure": "json", "Message": by_protocol}
+        return {"Subject": subject(self.subject), "MessageStructure": "json", "Message": by_protocol}
 
     def for_webhook(self, form: str) -> bytes:
         """The body of a POST. form: `slack` or `json`."""
-        return (json.dumps({"text": self.text}) if form == "slack" else self.whole).encode()
+        return (json.dumps({"text": slack(self.text)}) if form == "slack" else self.whole).encode()
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def of_ended(deploy: str, run: Ended) -> Message:
     """What is told of it."""
     good = run.state == State.SUCCEEDED
     code = "without an exit code" if run.exit_code is None else f"with exit code {run.exit_code}"
-    subject = f"{deploy}: run {run.id} {run.state} {code}"
-    lines = [subject]
+    head = message(f"{deploy}: run {run.id} {run.state} {code}")
+    lines = [head]
     facts: dict[str, Any] = {
         "deploy": deploy, "run": run.id, "result": run.state, "exit_code": run.exit_code, "output": run.output,
         "task": run.task,
@@ -85,9 +85,4 @@ def of_ended(deploy: str, run: Ended) -> Message:
         lines += [f"why: {run.cause}", f"fix: {run.fix}"]
         facts["cause"] = run.cause
     lines.append(f"results: {run.output}" if good else f"more: python -m reconciler diagnose {run.id}")
-    return Message(run.id, good, subject, "\n".join(lines), facts)
-
-
-def plain(text: str) -> str:
-    """As SNS takes a subject: ASCII on one line."""
-    return " ".join(text.encode("ascii", "replace").decode().split())
+    return Message(run.id, good, head, "\n".join(map(message, lines)), facts)

@@ -20,6 +20,7 @@ from reconciler.run.message import Ended, Message, of_ended
 from reconciler.run.run_record import Run
 from reconciler.run.state import State
 from reconciler.run.webhook import post, read_url
+from reconciler.text import message
 
 
 @dataclass
@@ -98,4 +99,5 @@ def of_sweep(deploy: str, sweep: str, ended: Sequence[Run], name: Callable[[Run]
         "failed": [run.id for run in failed],
     }  # fmt: skip
     # The same runs are told of once, however many see them through.
-    return Message(min(run.id for run in ended), not failed, subject, "\n".join(lines), facts)
+    text = "\n".join(map(message, lines))
+    return Message(min(run.id for run in ended), not failed, subject, text, facts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -17,6 +18,7 @@ from reconciler.core.errors import ReconcilerError
 
 TRIES = 3
 SECONDS = 10.0  # for an answer
+ANSWER = 65_536  # bytes of it that are read, so that the connection ends in good order; nothing is made of them
 PAUSE = 1.0  # seconds before the second try; it doubles
 AGAIN = (408, 425, 429, 500, 502, 503, 504)
 HERE = ("127.0.0.1", "::1", "localhost")
@@ -74,7 +76,7 @@ def _text(answer: Mapping[str, Any], source: str) -> str | None:
 
 
 def send(url: str, body: bytes) -> None:
-    """POST JSON, once. Raises TryAgain, NotSent."""
+    """POST JSON, once, to this URL and no other: a redirect isn't followed. Raises TryAgain, NotSent."""
     import urllib3
 
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings name what is asked for
@@ -84,9 +86,12 @@ def send(url: str, body: bytes) -> None:
         pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
         answer = pool.request(
             "POST", url, body=body, headers={"Content-Type": "application/json", "User-Agent": "reconciler"},
-            timeout=SECONDS, retries=False, redirect=False,
+            timeout=SECONDS, retries=False, redirect=False, preload_content=False,
         )  # fmt: skip
         status = answer.status
+        with suppress(urllib3.exceptions.HTTPError, OSError):  # it has been said by now whether it was taken
+            answer.read(ANSWER, decode_content=False)
+        answer.close()
         pool.clear()
     except urllib3.exceptions.TimeoutError:
         raise TryAgain(f"the webhook gave no answer in {SECONDS:.0f} s") from None

@@ -18,6 +18,7 @@ from reconciler.run.state import State
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
 from reconciler.scheduled.aws import call, find, there
 from reconciler.scheduled.record import is_over, put, read
+from reconciler.text import line
 
 PAUSE, LONGEST = 10.0, 120.0  # seconds before a launch is tried again; it doubles, up to
 ENOUGH = 480.0  # seconds after which it isn't: Lambda gives a function 900
@@ -74,7 +75,7 @@ def _launched(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str
             pause = min(PAUSE * 2**number, LONGEST)
             if number == watched.retries or time.monotonic() - began + pause > ENOUGH:
                 raise
-            print(f"launching {run_id} failed, again in {pause:.0f} s: {error}")
+            print(line(f"launching {run_id} failed, again in {pause:.0f} s: {error}"))
         time.sleep(pause)
         known = read(watched, run_id)
         if known and is_over(known):

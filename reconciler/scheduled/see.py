@@ -14,6 +14,7 @@ from reconciler.run.stop_schedule import schedule_name
 from reconciler.scheduled.aws import there
 from reconciler.scheduled.launch import launch
 from reconciler.scheduled.record import is_over, over, put, read
+from reconciler.text import line
 
 SHORT = 60.0  # seconds that are slept; for a longer pause Scheduler, exact to a minute, calls the function again
 
@@ -90,4 +91,4 @@ def _call_again(watched: Watched, run: Record, following: Again) -> None:
             "DeadLetterConfig": {"Arn": watched.dead_letters},
         },
     )
-    print(f"{run['id']}: {following.why}, again on {following.provider} in {following.pause:.0f} s")
+    print(line(f"{run['id']}: {following.why}, again on {following.provider} in {following.pause:.0f} s"))

@@ -16,6 +16,7 @@ from reconciler.run.state import State
 from reconciler.run.webhook_request import PAUSE, TRIES, NotSent, TryAgain, question, send, url_in
 from reconciler.scheduled.aws import call, find, there
 from reconciler.scheduled.why import why
+from reconciler.text import line
 
 
 def tell(watched: Watched, run: Record) -> None:
@@ -37,12 +38,12 @@ def tell(watched: Watched, run: Record) -> None:
         try:
             call("sns", "Publish", TopicArn=watched.tell.topic, **message.for_topic())
         except (ClientError, BotoCoreError) as error:
-            print(f"nobody was told by SNS: {error}")
+            print(line(f"nobody was told by SNS: {error}"))
     if watched.tell.webhook:
         try:
             _post(watched.tell, message)
         except (ClientError, BotoCoreError, NotSent) as error:
-            print(f"nobody was told by the webhook: {error}")
+            print(line(f"nobody was told by the webhook: {error}"))
 
 
 def _first(watched: Watched, message: Message) -> bool:

@@ -11,6 +11,7 @@ from reconciler.run.retry import Event
 from reconciler.run.scheduled_record import Record
 from reconciler.run.state import State
 from reconciler.scheduled.aws import find
+from reconciler.text import line
 
 LINES = 200  # of the log's end that are looked at
 
@@ -45,6 +46,6 @@ def _tail(watched: Watched, task: str) -> list[str]:
     try:
         page = find("logs", "GetLogEvents", **where, startFromHead=False, limit=LINES)
     except (ClientError, BotoCoreError) as error:
-        print(f"the log can't be read: {error}")
+        print(line(f"the log can't be read: {error}"))
         return []
     return [event["message"] for event in (page or {}).get("events", ())]

@@ -250,14 +250,16 @@ def _tell(
         terminal.print(terminal.fold("note: ", note))
     where = "" if options.folder == "." else f" {folder / 'deploy.yaml'}"
     where += f" --env {options.environment}" if options.environment else ""
-    terminal.say("\nNext:")
+    terminal.say()
+    terminal.say("Next:")
     terminal.say(f"  {program()} apply{where} --local   the whole job on this machine, without AWS")
     terminal.say(f"  {program()} plan{where}            what there would be in AWS; only reads")
     terminal.say(f"  {program()} apply{where}           make it and run it")
     github = deploy.ci.github if deploy.ci else None
     if github and answers.repository:
         account = deploy.account or "ACCOUNT"
-        terminal.say("\nThen, for GitHub Actions, once:")
+        terminal.say()
+        terminal.say("Then, for GitHub Actions, once:")
         for variable, role, is_there in (
             ("AWS_ROLE_ARN", github.role, True),
             ("AWS_PLAN_ROLE_ARN", github.plan_role, github.pull_requests),
