@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
 
-from model import __version__, log, settings, stopping, store
+from model import __version__, harmless, log, settings, stopping, store
 from model.errors import ModelError
 
 
@@ -49,19 +48,19 @@ def _run(given: argparse.Namespace) -> int:
     if given.command == "predict":
         from model import predict
 
-        _print(json.dumps(predict.forecast(given.model, given.data, settings.zone(os.environ)), indent=2))
+        _print(harmless.dumps(predict.forecast(given.model, given.data, settings.zone(os.environ)), indent=2))
         return 0
     if given.command == "check":
         from model import later
 
         scores = later.check(given.model, given.data, settings.zone(os.environ))
-        _print(json.dumps(scores, indent=2) if given.json else later.as_text(scores))
+        _print(harmless.dumps(scores, indent=2) if given.json else harmless.lines(later.as_text(scores)))
         return 0
     if given.command == "compare":
         from model import compare
 
         result = compare.compare(given.a, given.b)
-        _print(json.dumps(result, indent=2) if given.json else compare.as_text(result))
+        _print(harmless.dumps(result, indent=2) if given.json else harmless.lines(compare.as_text(result)))
         return 0
     if given.command == "sweep":
         from model import sweep
@@ -87,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         log.configure(os.environ)
     except ModelError as error:
-        sys.stderr.write(f"ERROR: {error}\n")
+        sys.stderr.write(f"ERROR: {harmless.line(str(error))}\n")
         return error.exit_code
     try:
         return _run(given)

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from model.errors import InputError
+from model.harmless import dumps, line
 
 
 def _as_text(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str:
@@ -21,7 +22,11 @@ def _as_text(_logger: Any, _method: str, event: structlog.typing.EventDict) -> s
     text = str(event.pop("event", ""))
     pairs = "  ".join(f"{k}={v:.5g}" if isinstance(v, float) else f"{k}={v}" for k, v in event.items())
     mark = "" if level == "info" else f"{level.upper()}: "
-    return f"{clock} {mark}{text}" + (f"  {pairs}" if pairs else "")
+    return line(f"{clock} {mark}{text}" + (f"  {pairs}" if pairs else ""))
+
+
+def _as_json(event: Any, **_options: Any) -> str:
+    return dumps(event)
 
 
 def configure(env: Mapping[str, str]) -> None:
@@ -33,7 +38,7 @@ def configure(env: Mapping[str, str]) -> None:
     wanted = env.get("LOG_FORMAT", "").strip().lower() or ("plain" if sys.stderr.isatty() else "json")
     if wanted not in ("json", "plain"):
         raise InputError(f"LOG_FORMAT is {wanted!r}: use json or plain")
-    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer() if wanted == "json" else _as_text
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(_as_json) if wanted == "json" else _as_text
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

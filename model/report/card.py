@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from model.harmless import code
 from model.report import words
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def card(run: Run) -> bytes:
         "",
         *MODEL,
         "",
-        f"- Data: `{words.source(run)}`, {run.data.rows:,} rows, {run.data.span[0]} to {run.data.span[1]}",
+        f"- Data: {code(words.source(run))}, {run.data.rows:,} rows, {run.data.span[0]} to {run.data.span[1]}",
         f"- SHA-256 of the data: `{run.data.sha256}`",
-        f"- Run: {s.run_id or 'not named'}; code: {s.code_version or 'not named'}; seed {s.seed}; made {run.created}",
+        f"- Run: {_named(s.run_id)}; code: {_named(s.code_version)}; seed {s.seed}; made {run.created}",
         f"- Features: {len(run.features)}, listed with formulas in `manifest.json` and `report.html`",
         "",
         "## How well it does",
@@ -75,3 +76,7 @@ def card(run: Run) -> bytes:
         "",
     ]
     return "\n".join(lines).encode()
+
+
+def _named(text: str) -> str:
+    return code(text) if text else "not named"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
+from model.harmless import html as escape
 from model.report import words
 from model.report.parts import area, baselines, cards, details, dot, figure, line, pair
 from model.report.style import page_css

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 from model.evaluate import Comparison
+from model.harmless import html as escape
 from model.manifest import versions
 from model.report import words
 from model.report.figures import HALF, NARROW, PLOTS, WIDE

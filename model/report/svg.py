@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from html import escape
 
 import numpy as np
 
 from model.bars import Array
+from model.harmless import html as escape
 
 Format = Callable[[float], str]
 
@@ -146,6 +146,6 @@ class Plot:
         size = f'viewBox="0 0 {self.width} {self.height}" width="{self.width}" height="{self.height}"'
         body = "".join(self._parts)
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(label, quote=True)}">'
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(label)}">'
             f"{inner}{body}</svg>"
         )

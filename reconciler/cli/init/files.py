@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from reconciler.text import dumps, line
 
 WORKFLOW = Path(__file__).with_name("workflow.yml")
 SCHEMA = "deploy.schema.json"
@@ -87,8 +89,8 @@ def gitignore(results: str) -> str:
 def copies(dockerfile: str, path: str) -> bool:
     """Whether a Dockerfile names the file or its folder in a COPY or ADD of its own; `COPY . .` doesn't count."""
     top = {path, PurePosixPath(path).parts[0], str(PurePosixPath(path).parent)} - {"."}
-    for line in re.findall(r"(?im)^\s*(?:COPY|ADD)\s+(.*)$", dockerfile):
-        words = {word.strip("\"',[]").removeprefix("./").rstrip("/") for word in line.split()[:-1]}
+    for rest in re.findall(r"(?im)^\s*(?:COPY|ADD)\s+(.*)$", dockerfile):
+        words = {word.strip("\"',[]").removeprefix("./").rstrip("/") for word in rest.split()[:-1]}
         if words & top:
             return True
     return False
@@ -115,22 +117,59 @@ def dockerfile(program: str, requirements: str) -> str:
 
 def workflow(answers: Answers, *, file: str, install: str, results: str, arm: bool, environment: str = "") -> str:
     """The GitHub Actions workflow. file, results: relative to the repository. install: what pip installs, or empty."""
-    chosen = f" --env {environment}" if environment else ""
+    arguments = _word(file) + (f" --env {_word(environment)}" if environment else "")
     values = {
         "NAME": answers.name,
-        "BRANCH": answers.branch,
+        "BRANCH": line(answers.branch),
+        "BRANCHES": _value(re.sub(r"([*?+\[\]!])", r"\\\1", answers.branch)),  # patterns
+        "CONDITION": _value(f"github.event_name != 'pull_request' && github.ref == {_expression(answers.branch)}"),
         "REGION": answers.region,
-        "FILE": file,
-        "ARGUMENTS": (file if re.fullmatch(r"[A-Za-z0-9_./-]+", file) else json.dumps(file)) + chosen,
-        "INSTALL": json.dumps(install) if install else "${{ vars.RECONCILER }}",
+        "FILE": line(file),
+        "PLAN": _literal(f"exec python -m reconciler plan {arguments}"),
+        "APPLY": _literal(f"exec python -m reconciler apply {arguments} --wait-for-lock 600"),
+        "INSTALL": _quoted(_unexpanded(install)) if install else "${{ vars.RECONCILER }}",
         "RUNNER": "ubuntu-24.04-arm" if arm else "ubuntu-24.04",
-        "RESULTS": results,
+        "RESULTS": _literal(f"{results}/"),
     }
     return re.sub(r"<<([A-Z]+)>>", lambda match: values[match[1]], WORKFLOW.read_text(encoding="utf-8"))
 
 
+def _word(text: str) -> str:
+    """`text` as one word for a shell, and no option."""
+    text = f"./{text}" if text.startswith("-") else text
+    return f'"{text}"' if " " in text and re.fullmatch(r"[A-Za-z0-9_./ -]+", text) else shlex.quote(text)
+
+
+def _expression(branch: str) -> str:
+    """The ref of a branch as a string in one of GitHub's expressions, in which `${{` would begin another."""
+    name = branch.replace("'", "''")
+    if "$" not in name:
+        return f"'refs/heads/{name}'"
+    name = name.replace("{", "{{").replace("}", "}}").replace("$", "{0}")
+    return f"format('refs/heads/{name}', '$')"
+
+
+def _literal(text: str) -> str:
+    """`text` as the value of a key in a workflow: neither YAML nor GitHub finds anything else in it."""
+    return _value(_unexpanded(text))
+
+
+def _unexpanded(text: str) -> str:
+    """`text` in which GitHub finds no expression: that which begins one is what an expression gives."""
+    return text.replace("${{", "${{ '${{' }}")
+
+
+def _value(text: str) -> str:
+    """`text` as the value of a key in YAML, in quotes where it needs them."""
+    plain = re.fullmatch(r"[A-Za-z0-9_./](?:[A-Za-z0-9_./$'\"()&|!=@+ -]*[A-Za-z0-9_./'\")])?", text)
+    return text if plain else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """`text` in YAML's double quotes, which know every escape of JSON's."""
+    return dumps(text, ascii_only=False)
+
+
 def _scalar(text: str) -> str:
     """`text` as a YAML scalar, in quotes where it needs them."""
-    return (
-        text if re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_./@:-]*(?<!:)", text) else json.dumps(text, ensure_ascii=False)
-    )
+    return text if re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_./@:-]*(?<!:)", text) else _quoted(text)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from reconciler.cli.init import files
 from reconciler.local import status
 from tests.cli.conftest import PROGRAM, Project
 from tests.lab_client import ROOT, until
@@ -208,3 +209,63 @@ def test_actions_are_pinned_and_rights_are_the_least(workflow: Path) -> None:
     assert found["permissions"] == {}
     assert [job["permissions"] for job in found["jobs"].values()] == [{"contents": "read", "id-token": "write"}] * 2
     assert found["jobs"]["apply"]["concurrency"] == {"group": "apply-tiny", "cancel-in-progress": False}
+
+
+NAMES = [
+    ("my project", "main"), ("it's $(touch owned) `touch owned`", "main"),
+    ("a${{ github.token }}b", "${{github.token}}"),
+    ("x\ny: z", "it's"), ("# x", "a#b"), ('q"q', "a,b"), ("-x", "release-1"), ("a: b", "x!y"),
+    ("{a}, [b]", "{x}"), ("&a *b", "&a"), ("%d", "%d"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("folder", "branch"), NAMES, ids=ascii)
+def test_names_in_a_workflow_are_names(folder: str, branch: str, tmp_path: Path) -> None:
+    """A shell gets the file as one word, GitHub's expressions find nothing in it, YAML has the keys it had."""
+    file = f"{folder}/deploy.yaml"
+    text = files.workflow(
+        files.Answers("tiny", "us-east-1", branch=branch), file=file, install=f"tool @ {folder}", results=f"{folder}/r",
+        arm=False,
+    )  # fmt: skip
+    usual = yaml.safe_load(
+        files.workflow(files.Answers("tiny", "us-east-1"), file="deploy.yaml", install="x", results="r", arm=False)
+    )
+    found = yaml.safe_load(text)
+    assert keys(found) == keys(usual)
+    spy = tmp_path / "python"
+    spy.write_text('#!/bin/sh\nfor one in "$@"; do printf \'%s\\0\' "$one"; done\n')
+    spy.chmod(0o755)
+    for job, more in (("plan", []), ("apply", ["--wait-for-lock", "600"])):
+        step = next(one for one in found["jobs"][job]["steps"] if one["name"].lower() == job)
+        script = expanded(step["run"])
+        said = subprocess.run(
+            ["bash", "-e", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True,
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        )  # fmt: skip
+        wanted = f"./{file}" if file.startswith("-") else file
+        assert said.stdout.split("\0")[:-1] == ["-m", "reconciler", job, wanted, *more]
+    assert not (tmp_path / "owned").exists()
+    assert expanded(found["env"]["RECONCILER"]) == f"tool @ {folder}"
+    keep = next(one for one in found["jobs"]["apply"]["steps"] if one["name"] == "Keep the results")
+    assert expanded(keep["with"]["path"]) == f"{folder}/r/"
+    (pattern,) = found[True]["push"]["branches"]
+    assert re.sub(r"\\(.)", r"\1", pattern) == branch
+    condition = found["jobs"]["apply"]["if"]
+    assert "${{" not in condition
+    string = re.search(r"github\.ref == (?:format\()?'((?:[^']|'')*)'(?:, '\$'\))?$", condition)
+    assert string, condition
+    name = string[1].replace("''", "'")
+    assert (name.format("$") if "format(" in condition else name) == f"refs/heads/{branch}"
+
+
+def expanded(text: str) -> str:
+    """A value as GitHub makes it, in which the only expressions are strings."""
+    assert re.fullmatch(r"(?:(?!\$\{\{).|\$\{\{ '\$\{\{' \}\})*", text, re.DOTALL), text
+    return text.replace("${{ '${{' }}", "${{")
+
+
+def keys(part: Any) -> Any:
+    """The keys of a document and of all in it."""
+    if isinstance(part, dict):
+        return {key: keys(value) for key, value in part.items()}
+    return [keys(one) for one in part] if isinstance(part, list) else None
