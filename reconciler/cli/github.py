@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reconciler import text
 from reconciler.cli import markdown
 from reconciler.cli.diagnose import diagnose
 from reconciler.cli.target import Target
 from reconciler.cli.terminal import Terminal
+from reconciler.core import text
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.plan import Plan
 from reconciler.engine.deployment import Deployment

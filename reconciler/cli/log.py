@@ -9,7 +9,7 @@ import structlog
 
 from reconciler.aws.calls import Waiting
 from reconciler.aws.failures import Call
-from reconciler.text import dumps
+from reconciler.core.text import dumps
 
 
 class Log:

@@ -1,6 +1,6 @@
 """Plans and runs as Markdown, as GitHub shows it in summaries and comments. Pure.
 
-What a program or a file of the user gives is escaped or in code (`reconciler.text`), so that it can't become anything
+What a program or a file of the user gives is escaped or in code (`reconciler.core.text`), so that it can't become anything
 else on the page.
 """
 
@@ -15,10 +15,10 @@ from reconciler.cli.render import show_plan, summary
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.plan import Plan
+from reconciler.core.text import block, code_span, escape
 from reconciler.run.console_links import log_link, task_link
 from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.run_record import Run
-from reconciler.text import block, code_span, escape
 
 LONGEST = 60_000  # characters of a plan: a comment on GitHub has 65,536
 SUMMARY = 1 << 20  # bytes of a step's summary: GitHub drops a longer one whole

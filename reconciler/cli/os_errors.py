@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from reconciler.core.errors import ReconcilerError, UserError
-from reconciler.text import guard, line
+from reconciler.core.text import guard, line
 
 NEEDED = {"boto3", "botocore", "pydantic", "pydantic_core", "s3transfer", "structlog", "tenacity", "urllib3", "yaml"}
 

@@ -2,7 +2,7 @@
 
 Results go to standard output, errors and what is only about the work to standard error when the output is JSON.
 
-All of it passes `reconciler.text` as the last step before the stream, whoever wrote it: a control character is shown
+All of it passes `reconciler.core.text` as the last step before the stream, whoever wrote it: a control character is shown
 and has no effect, and no line is a command to a CI system's runner. What is meant to have an effect, our colours and
 the breaks of a folded text, is marked by a secret of this process until then.
 """
@@ -20,7 +20,7 @@ from reconciler.cli.os_errors import silence
 from reconciler.cli.program_name import program, typed
 from reconciler.cli.style import codes, coloured
 from reconciler.core.errors import Interrupted, ReconcilerError, from_aws
-from reconciler.text import dumps, guard, line, output
+from reconciler.core.text import dumps, guard, line, output
 
 if TYPE_CHECKING:
     from reconciler.cli.log import Log

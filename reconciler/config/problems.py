@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.core.errors import UserError
-from reconciler.text import line
+from reconciler.core.text import line
 
 Path = tuple[str | int, ...]
 

@@ -15,7 +15,8 @@ from pathlib import Path
 HANDLER = "reconciler.scheduled.handler.handle"
 RUNTIME = "python3.13"
 MODULES = (
-    "__init__", "errors", "keys", "prices", "fargate", "text", "watched",
+    "__init__",
+    *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "prices", "run_paths", "text")),
     *(f"run/{one}" for one in ("__init__", "diagnosis", "explain", "explain_end", "explain_start", "verdict")),
     "run/webhook_request",
     *(f"run/{one}" for one in ("message", "retry", "run_task", "state", "stop_schedule", "scheduled_record")),

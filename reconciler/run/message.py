@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.core.text import message, slack, subject
 from reconciler.run.state import State
-from reconciler.text import message, slack, subject
 
 METRICS = 12
 

@@ -14,13 +14,13 @@ from reconciler.aws.calls import Aws
 from reconciler.config.schema import Notify
 from reconciler.core.errors import AwsError, ReconcilerError
 from reconciler.core.run_paths import told_key
+from reconciler.core.text import message
 from reconciler.lower import Names
 from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.message import Ended, Message, of_ended
 from reconciler.run.run_record import Run
 from reconciler.run.state import State
 from reconciler.run.webhook import post, read_url
-from reconciler.text import message
 
 
 @dataclass

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from reconciler.core.function_settings import GROUP, Watched
 from reconciler.core.run_paths import output_prefix
+from reconciler.core.text import line
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run_task import STATUSES, container, run_task, why_none
 from reconciler.run.scheduled_record import Record, changed
@@ -18,7 +19,6 @@ from reconciler.run.state import State
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
 from reconciler.scheduled.aws import call, find, there
 from reconciler.scheduled.record import is_over, put, read
-from reconciler.text import line
 
 PAUSE, LONGEST = 10.0, 120.0  # seconds before a launch is tried again; it doubles, up to
 ENOUGH = 480.0  # seconds after which it isn't: Lambda gives a function 900

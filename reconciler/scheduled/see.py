@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 
 from reconciler.core.function_settings import AGAIN, PROVIDER, Watched
+from reconciler.core.text import line
 from reconciler.run.retry import Again, Event, again
 from reconciler.run.scheduled_record import Record, cost_of, with_attempt
 from reconciler.run.state import State
@@ -14,7 +15,6 @@ from reconciler.run.stop_schedule import schedule_name
 from reconciler.scheduled.aws import there
 from reconciler.scheduled.launch import launch
 from reconciler.scheduled.record import is_over, over, put, read
-from reconciler.text import line
 
 SHORT = 60.0  # seconds that are slept; for a longer pause Scheduler, exact to a minute, calls the function again
 

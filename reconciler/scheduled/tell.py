@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from reconciler.core.function_settings import Tell, Watched
 from reconciler.core.run_paths import told_key
+from reconciler.core.text import line
 from reconciler.run.message import Ended, Message, of_ended
 from reconciler.run.retry import ran_for
 from reconciler.run.scheduled_record import Record
@@ -16,7 +17,6 @@ from reconciler.run.state import State
 from reconciler.run.webhook_request import PAUSE, TRIES, NotSent, TryAgain, question, send, url_in
 from reconciler.scheduled.aws import call, find, there
 from reconciler.scheduled.why import why
-from reconciler.text import line
 
 
 def tell(watched: Watched, run: Record) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from botocore.exceptions import BotoCoreError, ClientError
 
 from reconciler.core.function_settings import Watched
+from reconciler.core.text import line
 from reconciler.run.diagnosis import Case, Diagnosis
 from reconciler.run.explain import explain
 from reconciler.run.retry import Event
 from reconciler.run.scheduled_record import Record
 from reconciler.run.state import State
 from reconciler.scheduled.aws import find
-from reconciler.text import line
 
 LINES = 200  # of the log's end that are looked at
 

@@ -10,6 +10,7 @@ from reconciler.cli import github, markdown
 from reconciler.cli.log_lines import readable
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import UserError
+from reconciler.core.text import block
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run_record import Run
 from reconciler.run.state import State
@@ -78,7 +79,7 @@ def test_a_sweep_and_nothing() -> None:
 
 @pytest.mark.parametrize("inside", ["plain", "``` fence", "````` longer"])
 def test_a_block_ends_where_it_should(inside: str) -> None:
-    first, *middle, last = markdown.block(inside, "text").splitlines()
+    first, *middle, last = block(inside, "text").splitlines()
     assert middle == [inside]
     assert first == f"{last}text"
     assert last not in inside
@@ -112,7 +113,7 @@ def test_table_of_a_large_sweep_is_cut_below_what_github_takes() -> None:
 
 @pytest.mark.parametrize("room", [-5, 0, 50, 200, 1000, 4000])
 def test_a_summary_fits_its_room(room: int) -> None:
-    text = "### \u2705 x\n\n" + markdown.block("+ a line \u00e9\n" * 2000, "diff") + "\n\nend\n"
+    text = "### \u2705 x\n\n" + block("+ a line \u00e9\n" * 2000, "diff") + "\n\nend\n"
     found = markdown.fit(text, room)
     assert len(found.encode()) <= max(room, 0)
     assert found.count("```") % 2 == 0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler import text
+from reconciler.core import text
 from tests.runner import SGR, effects, is_command
 
 PIECES = [

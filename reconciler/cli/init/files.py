@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from reconciler.text import dumps, line
+from reconciler.core.text import dumps, line
 
 WORKFLOW = Path(__file__).with_name("workflow.yml")
 SCHEMA = "deploy.schema.json"
