@@ -1,7 +1,7 @@
 """Plans and runs as Markdown, as GitHub shows it in summaries and comments. Pure.
 
-What a program or a file of the user gives is escaped or in code (`reconciler.core.text`), so that it can't become anything
-else on the page.
+What a program or a file of the user gives is escaped or in code (`reconciler.core.text`), so that it can't become
+anything else on the page.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Results go to standard output, errors and what is only about the work to standard error when the output is JSON.
 
-All of it passes `reconciler.core.text` as the last step before the stream, whoever wrote it: a control character is shown
-and has no effect, and no line is a command to a CI system's runner. What is meant to have an effect, our colours and
-the breaks of a folded text, is marked by a secret of this process until then.
+All of it passes `reconciler.core.text` as the last step before the stream, whoever wrote it: a control character is
+shown and has no effect, and no line is a command to a CI system's runner. What is meant to have an effect, our colours
+and the breaks of a folded text, is marked by a secret of this process until then.
 """
 
 from __future__ import annotations
