@@ -268,6 +268,9 @@ class Aws:
             code, request_id = (told.code, told.request_id) if told else (type(error).__name__, "")
             self.on_call(Call(service, operation, request_id, self.clock.now() - began, code))
             raise failure from None
+        except (ValueError, RuntimeError, OSError, AttributeError, TypeError, KeyError):
+            self._clients.check()  # credentials are renewed while a call is signed: is it that?
+            raise
         if operation.startswith("Create"):
             self._made.add(answer, self.clock.now())
         request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")

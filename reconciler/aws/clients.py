@@ -5,15 +5,20 @@ boto3 itself is loaded for transfers only: with what it brings it costs as much 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from reconciler import __version__
+from reconciler.aws.credentials import ask_for_code, check
 from reconciler.aws.failures import of_configuration
+from reconciler.core.errors import UserError
 
 TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CONNECTIONS = 32  # that are open at a time, and so requests in flight
 
 
@@ -30,6 +35,8 @@ class Clients:
         self._patience = patience
         self._region, self._session, self._endpoint_url = region, session, endpoint_url
         self._is_write, self._before_write = is_write, before_write
+        self._refused: UserError | None = None  # that the credentials can't work
+        self._looked = False
         self._clients: dict[str, Any] = {}
         self._replaced: list[Any] = []
         self._lock = threading.Lock()
@@ -47,6 +54,11 @@ class Clients:
                 self._clients[service] = self._make(service)
             return self._clients[service]
 
+    def check(self) -> None:
+        """Look for the credentials again. Raises UserError where they can't work."""
+        with self._lock:
+            check(self._session)
+
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
@@ -55,14 +67,21 @@ class Clients:
             client.close()
 
     def _make(self, service: str) -> Any:
-        if self._session is None:
-            self._session = new_session()
+        if self._refused is not None:
+            raise self._refused  # what can't succeed isn't tried again
+        try:
+            self._prepare()
+        except UserError as error:
+            self._refused = error
+            raise
         from botocore import __version__ as botocore_version
         from botocore.config import Config
 
         from reconciler.aws.foreign import refuse
 
+        loopback = urlsplit(self._endpoint_url or "").hostname in LOOPBACK
         config = Config(
+            proxies={} if loopback else None,  # no proxy has a way to this machine
             # A transfer's calls aren't made one by one by `Aws.call`, so botocore retries those.
             retries={"total_max_attempts": 6 if service == TRANSFER else 1, "mode": "standard"},
             max_pool_connections=CONNECTIONS,
@@ -84,6 +103,22 @@ class Clients:
                 client.meta.events.register_first(f"needs-retry.s3.{operation}", _not_again)
         return client
 
+    def _prepare(self) -> None:
+        """Have a session, an endpoint and credentials that can work. Raises UserError."""
+        if self._looked:
+            return
+        urls = {"AWS_ENDPOINT_URL": self._endpoint_url} if self._endpoint_url else {}
+        if not urls and self._session is None:
+            urls = {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL_") and value}
+        for name, url in urls.items():
+            if not _is_address(url):
+                hint = f"write it with its scheme, such as {name}=http://127.0.0.1:4566"
+                raise UserError(f"{name}: {url!r} is no URL", hint=hint)
+        if self._session is None:
+            self._session = new_session()
+        check(self._session)
+        self._looked = True
+
     def _maker(self, service: str) -> Any:
         if hasattr(self._session, "client"):
             return self._session.client
@@ -96,6 +131,14 @@ class Clients:
     def _check(self, model: Any, **others: Any) -> None:
         if self._is_write(model.name):
             self._before_write()
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _not_again(caught_exception: Exception | None, **others: Any) -> None:
@@ -111,23 +154,35 @@ def understood() -> Iterator[None]:
 
     try:
         yield
-    except BotoCoreError as error:
+    except (BotoCoreError, ValueError) as error:  # ValueError: an address that is none
         raise of_configuration(error, "AWS's configuration") from None
 
 
 def new_session(*keys: str) -> Any:
-    """A session of botocore's: with this access key and secret, or what the environment says."""
-    from botocore.session import get_session  # takes 0.1 s, so only when AWS is used
+    """A session of botocore's: with this access key and secret and nothing else, or what the environment says."""
+    # Takes 0.1 s, so only when AWS is used.
+    from botocore.session import Session
 
     from reconciler.aws.service_models import Models, cache_folder
 
-    session = get_session()
     with understood():
+        session = Session(session_vars=_alone() if keys else None)
         default = session.get_component("data_loader")
         session.register_component("data_loader", Models(default.search_paths, cache_folder()))
-    if keys:
-        session.set_credentials(*keys)
+        if keys:
+            session.set_credentials(*keys)
+        else:
+            provider = session.get_component("credential_provider").get_provider("assume-role")
+            provider._prompter = ask_for_code  # botocore's own asks where nobody is
     return session
+
+
+def _alone() -> dict[str, tuple[None, None, Any, Any]]:
+    """botocore's settings with their defaults: neither the environment nor ~/.aws is asked."""
+    from botocore.session import Session
+
+    found = {name: (None, None, one[2], one[3]) for name, one in Session.SESSION_VARIABLES.items()}
+    return found | dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
 
 
 def _has(client: Any, operation: str) -> bool:

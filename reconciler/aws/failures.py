@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import tenacity
@@ -85,8 +86,29 @@ def of_configuration(error: Exception, where: str) -> UserError:
             f"no AWS credentials: {error}", hint=f"run `{command}` for the same AWS_PROFILE, then this again"
         )
     if isinstance(error, botocore.CredentialRetrievalError):
-        return UserError(f"no AWS credentials: {error}".rstrip(": "), hint="check AWS_PROFILE and ~/.aws/config")
+        return UserError(f"no AWS credentials: {error}".rstrip(": \n"), hint="check AWS_PROFILE and ~/.aws/config")
+    if isinstance(error, botocore.ConfigParseError):
+        return UserError(f"{where}: {_place(error)}", hint="correct that line, or name another file")
     return UserError(f"{where}: {error}", hint="check AWS_PROFILE and ~/.aws/config")
+
+
+def _place(error: Any) -> str:
+    """File, line and what is wrong there, of a file below ~/.aws. The line itself isn't shown: it may hold a key."""
+    path, cause = str(error.kwargs.get("path", "")), error.__context__ or error.__cause__
+    if isinstance(cause, UnicodeDecodeError):
+        # It is read in pieces, so the place in the file is looked for again.
+        try:
+            Path(path).read_bytes().decode()
+        except UnicodeDecodeError as again:
+            return f"{path}:{again.object.count(10, 0, again.start) + 1}: this isn't UTF-8"
+        except OSError:
+            pass
+    lines = [number for number, _ in getattr(cause, "errors", ())] or [getattr(cause, "lineno", None)]
+    what = {
+        "MissingSectionHeaderError": "there is no [section] before this line",
+        "DuplicateSectionError": "this section is there twice", "DuplicateOptionError": "this key is there twice",
+    }.get(type(cause).__name__, "this is neither [section] nor key = value")  # fmt: skip
+    return f"{path}:{lines[0]}: {what}" if lines[0] else str(error)
 
 
 def _no_way(error: Exception, region: str) -> str:

@@ -17,11 +17,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from reconciler import version as commands
 from reconciler.aws.calls import Aws
+from reconciler.aws.credentials import check
 from reconciler.aws.errors import CREDENTIALS
 from reconciler.checks.findings import Finding, ng, ok, skip
 from reconciler.config import ConfigErrors, Deploy, load
@@ -153,18 +155,12 @@ def region(session: Any, deploy: Deploy | None) -> tuple[Finding, str]:
 
 def credentials(session: Any) -> Finding:
     """Whether there are any, where from, and for how long. Never what they are."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    def read() -> Any:
-        found = session.get_credentials()
-        if found is not None:
-            found.get_frozen_credentials()  # has those renewed that end
-        return found
-
     try:
-        found = within(LONG, read)
-    except (BotoCoreError, ClientError, TimeoutError, OSError) as error:
-        return ng("credentials", str(error).strip() or type(error).__name__, LOG_IN)
+        found = within(LONG, partial(check, session))
+    except UserError as error:
+        return ng("credentials", error.message.removeprefix("no AWS credentials: "), LOG_IN)
+    except TimeoutError as error:
+        return ng("credentials", str(error), LOG_IN)
     if found is None:
         return ng("credentials", "none were found", LOG_IN)
     source = SOURCES.get(str(found.method), f"from {found.method}")

@@ -139,3 +139,95 @@ def test_every_service_that_botocore_asks_for_credentials_is_known() -> None:
     session = clients.new_session("a", "b")
     for name in found:
         assert session.create_client(name, region_name="eu-west-1").meta.endpoint_url.startswith("https://")
+
+
+PROFILES = """\
+[profile nojson]
+credential_process = echo hello
+[profile list]
+credential_process = echo '[1]'
+[profile failing]
+credential_process = sh -c 'echo no ticket >&2; exit 3'
+[profile gone]
+credential_process = /no/such/program
+[profile ended]
+credential_process = echo '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "b", "SessionToken": "c", \
+"Expiration": "2020-01-01T00:00:00Z"}'
+[profile base]
+aws_access_key_id = AKIAX
+aws_secret_access_key = b
+[profile mfa]
+role_arn = arn:aws:iam::123456789012:role/x
+source_profile = base
+mfa_serial = arn:aws:iam::123456789012:mfa/me
+"""
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "hidden1"}
+URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+CANNOT_WORK = [
+    ({**KEYS, "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE\n"}, "the access key ends with a line break; set it anew"),
+    ({**KEYS, "AWS_SECRET_ACCESS_KEY": "hidden1\r\n"}, "the secret access key ends with a line break; set it anew"),
+    ({**KEYS, "AWS_SESSION_TOKEN": " hidden1"}, "the session token begins or ends with a space; set it anew"),
+    ({**KEYS, "AWS_ACCESS_KEY_ID": "AKIA\u00e9"}, "the access key has characters that no key has; set it anew"),
+    ({**KEYS, "AWS_ENDPOINT_URL": "127.0.0.1:99"}, "AWS_ENDPOINT_URL: '127.0.0.1:99' is no URL"),
+    ({**KEYS, "AWS_ENDPOINT_URL": "http://"}, "AWS_ENDPOINT_URL: 'http://' is no URL"),
+    ({**KEYS, "AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_S3": "no:1"}, "AWS_ENDPOINT_URL_S3: 'no:1' is no URL"),
+    ({**KEYS, "AWS_ENDPOINT_URL": "http://[1"}, "AWS_ENDPOINT_URL: 'http://[1' is no URL"),
+    ({URI: "http://example.com/x"}, "Unsupported host 'example.com'"),
+    ({"AWS_PROFILE": "nojson"}, "what hands them out answered something else than credentials in JSON"),
+    ({"AWS_PROFILE": "list"}, "what hands them out answered something else than credentials in JSON"),
+    ({"AWS_PROFILE": "failing"}, "Error when retrieving credentials from custom-process: no ticket"),
+    ({"AWS_PROFILE": "gone"}, "/no/such/program: No such file or directory"),
+    ({"AWS_PROFILE": "ended"}, "they have ended, and new ones that were asked for had too"),
+    ({"AWS_PROFILE": "mfa"}, "this profile wants an MFA code, and there is no terminal to ask at"),
+    ({"AWS_PROFILE": "of-nobody"}, "The config profile (of-nobody) could not be found"),
+    ({"AWS_SHARED_CREDENTIALS_FILE": "twice"}, "twice:4: this section is there twice"),
+    ({"AWS_SHARED_CREDENTIALS_FILE": "no-section"}, "no-section:1: there is no [section] before this line"),
+    ({"AWS_SHARED_CREDENTIALS_FILE": "words"}, "words:2: this is neither [section] nor key = value"),
+    ({"AWS_SHARED_CREDENTIALS_FILE": "latin"}, "latin:3: this isn't UTF-8"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def configured(machine: Machine) -> Machine:
+    (machine.home / ".aws/config").write_text(PROFILES)
+    keys = "aws_access_key_id = hidden1\n"
+    (machine.home / "twice").write_text(f"[default]\n{keys}[a]\n[default]\n{keys}")
+    (machine.home / "no-section").write_text(keys)
+    (machine.home / "words").write_text("[default]\nhidden1\n")
+    (machine.home / "latin").write_bytes(f"[default]\n{keys}# caf\u00e9\n".encode("latin-1"))
+    return machine
+
+
+@pytest.mark.parametrize(("environ", "said"), CANNOT_WORK)
+def test_what_cannot_work_is_one_message_at_once(environ: dict[str, str], said: str, configured: Machine) -> None:
+    code, told = configured.run("plan", **{"AWS_EC2_METADATA_DISABLED": "true", **environ})
+    assert code == 2, told
+    assert told.startswith("error: ")
+    assert said in told.splitlines()[0]
+    assert "waiting" not in told, "it was tried again"
+    assert "bug of ours" not in told
+    assert "hidden1" not in told
+    assert len(told.splitlines()) <= 3
+
+
+@pytest.mark.parametrize(("environ", "said"), CANNOT_WORK[8:14])
+def test_doctor_says_the_same(environ: dict[str, str], said: str, configured: Machine) -> None:
+    told = configured.run("doctor", **environ)[1]
+    assert f"NG    credentials: {said}" in told
+    assert "bug of ours" not in told
+
+
+def test_the_embedded_aws_asks_no_file_and_no_variable(configured: Machine) -> None:
+    """Nor a proxy, which has no way to this machine."""
+    file = configured.home / "deploy.yaml"
+    file.write_text("name: tiny\nimage: {uri: nginx}\n")
+    inherited = {name: value for environ, _ in CANNOT_WORK for name, value in environ.items() if name != "AWS_PROFILE"}
+    inherited |= dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    inherited |= {"AWS_RETRY_MODE": "of-nobody", "AWS_USE_FIPS_ENDPOINT": "true", "AWS_MAX_ATTEMPTS": "many"}
+    try:
+        for profile in ("of-nobody", "nojson"):
+            code, told = configured.run("plan", "--local", AWS_PROFILE=profile, LC_ALL="C", **inherited)
+            assert code == 0, told
+            assert "embedded AWS on this machine" in told
+    finally:
+        configured.run("local", "stop")

@@ -1,0 +1,78 @@
+"""The caller's credentials, looked for once, before anything is sent: what is wrong with them is one message, at once.
+
+botocore raises whatever its parsers, the programs and the hosts that hand out credentials make it raise. All of that
+is the machine's configuration, and none of it gets better by trying again.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from reconciler.aws.failures import of_configuration
+from reconciler.core.errors import ReconcilerError, UserError
+
+PARTS = (("access_key", "access key"), ("secret_key", "secret access key"), ("token", "session token"))
+
+
+def check(session: Any) -> Any:
+    """The session's credentials, None where it has none. Raises UserError for such as can't work."""
+    try:
+        found = session.get_credentials()
+        frozen = found.get_frozen_credentials() if found is not None else None  # has those renewed that end
+    except ReconcilerError:
+        raise
+    except Exception as error:
+        raise of_credentials(error) from None
+    for name, what in PARTS if frozen is not None else ():
+        if why := unusable(str(getattr(frozen, name) or "")):
+            raise UserError(
+                f"no AWS credentials: the {what} {why}; set it anew",
+                hint="look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or at ~/.aws/credentials",
+            )
+    return found
+
+
+def unusable(text: str) -> str:
+    """Why a key can't be one, without showing it; empty where it can."""
+    if text != text.rstrip("\r\n"):
+        return "ends with a line break"
+    if text != text.strip():
+        return "begins or ends with a space"
+    if not text.isascii() or not text.isprintable() or " " in text:
+        return "has characters that no key has"
+    return ""
+
+
+def of_credentials(error: Exception) -> UserError:
+    """What an exception on the way to credentials means."""
+    from botocore.exceptions import BotoCoreError
+
+    if isinstance(error, BotoCoreError):
+        return of_configuration(error, "AWS's configuration")
+    if isinstance(error, RuntimeError) and "expired" in str(error):
+        why, hint = "they have ended, and new ones that were asked for had too", "renew them where they come from"
+    elif isinstance(error, OSError):
+        why, hint = (
+            f"{error.filename or 'credentials'}: {error.strerror or error}",
+            "check AWS_PROFILE and ~/.aws/config",
+        )
+    elif isinstance(error, ValueError) and "Unsupported host" in str(error):
+        why, hint = str(error).rstrip("."), "look at AWS_CONTAINER_CREDENTIALS_FULL_URI"
+    else:
+        # A program's answer, or a host's, that isn't what botocore takes for granted. It isn't shown: it may be a key.
+        why = "what hands them out answered something else than credentials in JSON"
+        hint = "run the credential_process of this profile in ~/.aws/config yourself, and look at what it prints"
+    return UserError(f"no AWS credentials: {why}", hint=hint)
+
+
+def ask_for_code(prompt: str) -> str:
+    """An MFA code from whoever sits at the terminal. Raises UserError where nobody does."""
+    if not sys.stdin.isatty():
+        raise UserError(
+            "no AWS credentials: this profile wants an MFA code, and there is no terminal to ask at",
+            hint="run `aws sts get-session-token` or `aws sts assume-role` first and set what it gives",
+        )
+    import getpass
+
+    return getpass.getpass(prompt)
