@@ -51,11 +51,6 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
 
     if isinstance(error, botocore.ClientError):
         return answered(service, operation, error.response, fresh=fresh)
-    if isinstance(error, botocore.NoCredentialsError | botocore.PartialCredentialsError):
-        return UserError(
-            f"no AWS credentials: {error}",
-            hint="run `aws configure` or `aws sso login`, set AWS_PROFILE, or try it without an account: --local",
-        )
     if isinstance(error, botocore.ConnectionError):
         # Nobody answers at this address, or not who should: worth a few tries, not half a minute.
         unreachable = Unreachable(service, operation, NOT_SENT, str(error), hint=_no_way(error, region))
@@ -79,6 +74,11 @@ def of_configuration(error: Exception, where: str) -> UserError:
     """What keeps a client from being made, or a call from being signed. where: it happened."""
     from botocore import exceptions as botocore
 
+    if isinstance(error, botocore.NoCredentialsError | botocore.PartialCredentialsError):
+        return UserError(
+            f"no AWS credentials: {error}",
+            hint="run `aws configure` or `aws sso login`, set AWS_PROFILE, or try it without an account: --local",
+        )
     login = getattr(botocore, "LoginError", botocore.SSOError)  # which botocore has since 1.41
     if isinstance(error, botocore.SSOError | botocore.TokenRetrievalError | login):
         command = "aws sso login" if not isinstance(error, login) or login is botocore.SSOError else "aws login"
