@@ -21,11 +21,10 @@ from reconciler.config.resource_names import Names
 from reconciler.core.canonical import policy
 from reconciler.core.container import Container
 from reconciler.core.graph import Graph, Node
-from reconciler.core.plan import Action
+from reconciler.core.plan import Options, Plan
+from reconciler.engine.apply import apply
 from reconciler.engine.deployment import Deployment
-from reconciler.engine.execute import execute
 from reconciler.engine.lock import Lock
-from reconciler.engine.ownership_record import write_record
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import (
     KINDS,
@@ -89,23 +88,32 @@ def deployment(aws: Aws, deploy: Deploy, count: int) -> Deployment:
     return Deployment(deploy, aws, names, Graph(nodes(names, count)), kinds, (), None)
 
 
+class Shown(Steps):
+    """The plan, then each step."""
+
+    def planned(self, plan: Plan) -> None:
+        """The plan."""
+        show_plan(self.terminal, plan)
+
+    def executing(self) -> None:
+        """Nothing."""
+
+    def launching(self) -> None:
+        """Nothing."""
+
+
 def main(verb: str, count: int) -> int:
     """Plan, or plan and do it."""
     deploy = load(Path("deploy.yaml"), environ=os.environ)
     endpoint = os.environ["AWS_ENDPOINT_URL"]
     aws = Aws(deploy.region, endpoint_url=endpoint, read_only=verb == "plan")
     here, terminal = deployment(aws, deploy, count), Terminal()
-    seen = here.observe()
-    plan = here.plan(seen)
-    show_plan(terminal, plan)
     if verb == "plan":
+        plan = here.plan(here.observe())
+        show_plan(terminal, plan)
         return 2 if plan.changes else 0
-    with Lock(Aws(deploy.region, endpoint_url=endpoint), deploy.name, "bench") as lock:
-        aws.before_write = lock.check
-        made = frozenset(step.address for step in plan.steps if step.does and step.action is not Action.DELETE)
-        write_record(aws, deploy.name, made | seen.recorded)
-        outcome = execute(plan, aws, here.kinds, Steps(terminal), recorded=made | seen.recorded)
-        aws.before_write = lambda: None
+    lock = Lock(Aws(deploy.region, endpoint_url=endpoint), deploy.name, "bench")
+    outcome = apply(here, Options(), Shown(terminal), lock=lock).outcome
     show_outcome(terminal, outcome, "bench")
     return 0 if outcome.ok else 1
 

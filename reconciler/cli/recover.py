@@ -25,14 +25,10 @@ def run(options: Namespace, terminal: Terminal) -> int:
     place = f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
     terminal.say(terminal.fold("", place))
     command = f"{program()} recover {where.file}"
-    with Lock(where.aws(terminal), here.deploy.name, command, wait=options.wait_for_lock) as lock:
-        aws.before_write = lock.check
-        try:
-            found = recover(here)
-            if found.new or found.dropped:
-                write_record(aws, here.deploy.name, found.record)
-        finally:
-            aws.before_write = lambda: None
+    with Lock(where.aws(terminal), here.deploy.name, command, wait=options.wait_for_lock).guarding(aws):
+        found = recover(here)
+        if found.new or found.dropped:
+            write_record(aws, here.deploy.name, found.record)
     # The image is left alone here, and so isn't in the graph.
     wanted = {address for address in found.record if address in here.graph.nodes or address.kind in here.left_alone}
     _tell(terminal, found, wanted, as_json=options.json)

@@ -12,8 +12,9 @@ from typing import Any
 
 from reconciler.aws.calls import AlreadyThere, Aws, Waiting
 from reconciler.core.diff import diff
+from reconciler.core.drift import SMALLER
 from reconciler.core.errors import Interrupted, NotSettled, PlanDrift, Unreachable
-from reconciler.core.plan import ours
+from reconciler.core.plan import Action, ours
 from reconciler.core.spec import Address, Observed, Spec
 from reconciler.kinds.base import AnyKind
 
@@ -90,7 +91,8 @@ class Actor:
             if [change for change in changes if not change.path.startswith("tags")]:
                 raise PlanDrift(f"{want.address} appeared meanwhile, made by someone else", hint="run `plan` again")
             return False
-        if fixed := [change.path for change in changes if change.replaces]:
+        fixed = [change.path for change in changes if change.replaces]
+        if (Action.REPLACE if fixed else Action.UPDATE) not in SMALLER[Action.CREATE]:
             raise PlanDrift(f"{want.address} appeared meanwhile with another {fixed[0]}", hint="run `plan` again")
         return True
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
@@ -55,7 +55,7 @@ class Lock:
 
     A holder of this machine that is gone is waited for in any case, since its lock ends soon. on_wait is told the
     holder once when there is one. The Aws given here is used for the lock alone: it must not be the one whose writes
-    the lock guards. Give `check` to that one as `before_write`.
+    the lock guards: that one is given to `guarding`.
     """
 
     def __init__(
@@ -86,6 +86,17 @@ class Lock:
         # What can't be deleted ends by itself; that must not hide how the work ended.
         with contextlib.suppress(ReconcilerError):
             self._drop_mine(_read(self.aws, self.deploy)[0])
+
+    @contextlib.contextmanager
+    def guarding(self, aws: Aws) -> Iterator[None]:
+        """Hold the lock; each write of `aws` makes sure first that it is still held. Raises Locked."""
+        before = aws.before_write
+        with self:
+            aws.before_write = self.check
+            try:
+                yield
+            finally:
+                aws.before_write = before
 
     def left_behind(self) -> bool:
         """Whether there is a lock of somebody that has ended and was not taken away."""

@@ -9,6 +9,7 @@ edited; it isn't a signature.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -21,8 +22,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from reconciler.config import Deploy
 from reconciler.core.errors import UserError
 from reconciler.core.graph import Graph
-from reconciler.core.plan import Options, Plan
-from reconciler.engine.plan_moved import State, content, digest, state
+from reconciler.core.plan import Options, Plan, Step
+from reconciler.core.spec import Local, Spec, Value
 
 FORMAT = "reconciler-plan"
 VERSION = 1
@@ -41,6 +42,15 @@ class Allowed(BaseModel):
     skip_image: bool
     target: tuple[str, ...]
     confirm: tuple[str, ...] = ()
+
+
+class State(BaseModel):
+    """Hashes of one step: of the spec before references are resolved, and of what was there; empty for none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    want: str
+    seen: str
 
 
 class PlanFile(BaseModel):
@@ -184,3 +194,39 @@ def _is_plan(text: str) -> bool:
     except ValueError:
         return False
     return isinstance(values, dict) and values.get("format") == FORMAT
+
+
+def state(step: Step, graph: Graph, salt: str) -> State:
+    """The hashes of a step."""
+    node = graph.nodes.get(step.address) if step.want is not None else None
+    return State(want=_hash(node.spec, salt) if node else "", seen=_hash(step.seen.spec, salt) if step.seen else "")
+
+
+def _hash(spec: Spec, salt: str) -> str:
+    return digest(_compared(spec), salt)
+
+
+def _compared(value: Any) -> Any:
+    """A spec as plain values, without what isn't compared."""
+    if isinstance(value, Value):
+        fields = type(value).model_fields.items()
+        return {
+            name: _compared(getattr(value, name))
+            for name, field in fields
+            if not any(isinstance(mark, Local) for mark in field.metadata)
+        }
+    if isinstance(value, Mapping):
+        return {str(key): _compared(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [_compared(part) for part in value]
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
+def content(deploy: Deploy, salt: str) -> str:
+    """The hash of what deploy.yaml says, with every variable and default in it."""
+    return digest(deploy.model_dump(mode="json"), salt)
+
+
+def digest(value: Any, salt: str) -> str:
+    """The SHA-256 of a plain value."""
+    return hashlib.sha256((salt + json.dumps(value, sort_keys=True)).encode()).hexdigest()

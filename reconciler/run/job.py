@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -62,7 +63,7 @@ def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decisio
     return Decision("launch", f"run {last.id} with the same inputs {how}", mark, inputs, last)
 
 
-def launch_of(here: Deployment, attributes: dict[Address, Any], code_version: str) -> Launch:
+def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version: str) -> Launch:
     """What the task is launched with, once its resources are there."""
     deploy = here.deploy
     group = attributes[Address("security-group", str(deploy.network.security_group.name))]

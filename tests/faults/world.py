@@ -10,9 +10,11 @@ from reconciler.config import load
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.plan import Action, Options, Plan, Step
 from reconciler.core.spec import Address
+from reconciler.engine.apply import apply
 from reconciler.engine.deployment import Deployment, prepare
-from reconciler.engine.execute import Outcome, execute
-from reconciler.engine.ownership_record import write_record
+from reconciler.engine.destroy import destroy
+from reconciler.engine.execute import Outcome
+from reconciler.engine.lock import Lock
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import Object
 from tests.lab_client import LabHandle, SkippingClock
@@ -40,6 +42,15 @@ class Quiet:
 
     def skipped(self, step: Step, because: str) -> None:
         """A step wasn't tried."""
+
+    def planned(self, plan: Plan) -> None:
+        """A plan is about to be done."""
+
+    def executing(self) -> None:
+        """The first step is about to begin."""
+
+    def launching(self) -> None:
+        """The run is about to be started."""
 
 
 class World:
@@ -76,22 +87,18 @@ class World:
         return here.plan(here.observe(options), options)
 
     def apply(self, kinds: Iterable[str] = ()) -> Outcome:
-        """Plan, record, execute."""
+        """As the command line does it."""
         here = self.here()
-        options = Options(targets=targets(here, kinds))
-        seen = here.observe(options)
-        plan = here.plan(seen, options)
-        recorded = seen.recorded | {step.address for step in plan.steps if step.does}
-        if recorded != seen.recorded:
-            write_record(here.aws, "demo", recorded)
-        return execute(plan, here.aws, here.kinds, Quiet(), recorded=recorded)
+        return apply(here, Options(targets=targets(here, kinds)), Quiet(), lock=self.lock()).outcome
 
     def destroy(self) -> Outcome:
         """Take everything away."""
         here = self.here()
-        options = Options(delete_data=True)
-        seen = here.observe(options)
-        return execute(here.plan_destroy(seen, options), here.aws, here.kinds, Quiet(), recorded=seen.recorded)
+        return destroy(here, Options(delete_data=True), Quiet(), lock=self.lock()).outcome
+
+    def lock(self) -> Lock:
+        """The lock of the deploy, with a way to the lab of its own."""
+        return Lock(self.lab.aws(clock=self.clock, on_wait=self.waits.append), "demo", "test")
 
     def waited(self) -> float:
         """Seconds that were skipped."""
