@@ -27,8 +27,6 @@ def _built() -> str:
 def _checkout() -> str:
     if not (PACKAGE.parent / ".git").exists():
         return ""
-    from reconciler.version import commit_or_none
-
     return commit_or_none(PACKAGE.parent)
 
 

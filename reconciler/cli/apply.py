@@ -25,7 +25,7 @@ from reconciler.engine.deployment import Deployment
 from reconciler.engine.lock import Lock
 from reconciler.image.scan import check
 from reconciler.run.job import launch_of
-from reconciler.version import commit
+from reconciler.version import commit_or_none
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -120,7 +120,7 @@ class _Starting:
 
     def start(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
         """Launch it, unless what the scanner found in an image of ours forbids that. Raises ReconcilerError."""
-        launch = launch_of(self.here, attributes, commit(self.where.base) or "")
+        launch = launch_of(self.here, attributes, commit_or_none(self.where.base))
         self.work.start(launch, lambda: self._check_scan(attributes))
 
     def _check_scan(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:

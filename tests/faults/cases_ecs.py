@@ -30,7 +30,7 @@ ECS = (
                 "op": "DescribeClusters",
                 "do": "answer",
                 "body": PROVISIONING,
-                "skip": 1,
+                "skip": 2,
                 "times": 4,
                 "type": "application/x-amz-json-1.1",
             },
