@@ -4,6 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from tests.lab_client import lab as lab
 from tests.lab_client import lab_session as lab_session
 
@@ -11,3 +13,19 @@ from tests.lab_client import lab_session as lab_session
 os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / f"reconciler-tests-{os.getuid()}")
 
 pytest_plugins = ["tests.permissions.plugin", "tests.kept_clients"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --share."""
+    parser.addoption(
+        "--share", action="store_true", help="of what there is very much of only a share, and no test marked `long`"
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --share leave out what is marked `long`."""
+    if config.getoption("share"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from botocore.config import Config
 
 from reconciler.aws.calls import Aws, Waiting
 from reconciler.aws.clients import new_session
+from tests.waiting import until
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -149,16 +150,6 @@ class SkippingClock:
         self.skipped += seconds
         if self.step:
             time.sleep(self.step)
-
-
-def until(look: Callable[[], T], what: str, seconds: float = 20.0) -> T:
-    """The first true value that `look` gives; fails when none came in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := look()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds:g} s in vain for {what}")
-        time.sleep(0.01)
-    return value
 
 
 @pytest.fixture(scope="session")

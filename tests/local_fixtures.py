@@ -13,8 +13,7 @@ import hashlib
 import itertools
 import json
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +23,7 @@ from botocore.config import Config
 
 from reconciler import local
 from reconciler.local.signing import request
+from tests.waiting import until
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -34,16 +34,6 @@ _numbers = itertools.count(1)
 def unique(prefix: str = "t") -> str:
     """A name that no other test of this session uses."""
     return f"{prefix}-{os.getpid()}-{next(_numbers)}"
-
-
-def until(look: Callable[[], T], what: str, seconds: float = 20.0) -> T:
-    """The first true value that `look` gives; fails when none came in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := look()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds:g} s in vain for {what}; last seen: {value!r}")
-        time.sleep(0.01)
-    return value
 
 
 class EmbeddedAws:

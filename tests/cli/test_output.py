@@ -24,6 +24,7 @@ from reconciler.cli.style import COLOURS, codes, coloured
 from reconciler.cli.terminal import Terminal
 from reconciler.local import stop
 from tests.cli.conftest import DEPLOY, DOCKERFILE, PROGRAM, Project
+from tests.waiting import LONG
 
 ROOT = Path(__file__).parents[2]
 ON = [
@@ -91,7 +92,7 @@ def show(folder: Path, *arguments: str, columns: int = 80, **environment: str) -
             text += os.read(ours, 65536)
         except OSError:
             break
-    process.wait(10)
+    process.wait(LONG)
     os.close(ours)
     return text.decode().replace("\r\n", "\n")
 

@@ -13,7 +13,8 @@ from tests.faults import forked
 from tests.faults.account import account
 from tests.faults.case import EVER, error
 from tests.faults.stopping import APPLY, DESTROY, PREPARE, Worker, difference
-from tests.lab_client import LabHandle, until
+from tests.lab_client import LabHandle
+from tests.waiting import until
 
 HOLD = {"service": "logs", "op": "CreateLogGroup", "do": "hold"}
 FIRST_WRITES = {"CreateRole", "CreatePolicy", "CreateBucket", "CreateUser", "CreateCluster", "CreateRepository"}

@@ -19,7 +19,8 @@ from reconciler.core.errors import Locked
 from reconciler.engine import lock as locks
 from reconciler.engine.lock import Lock, current_holder, unlock
 from reconciler.engine.lock_holder import TTL, Holder
-from tests.lab_client import ROOT, LabHandle, SkippingClock, until
+from tests.lab_client import ROOT, LabHandle, SkippingClock
+from tests.waiting import LONG, until
 
 PATH = "/reconciler/demo/lock"
 
@@ -75,7 +76,7 @@ def test_waiting_ends_with_the_holder(lab: LabHandle) -> None:
         until(lambda: told, "the second to be told whom it waits for")
         assert not waiting.done()
         first.__exit__()
-        assert waiting.result(timeout=20)
+        assert waiting.result(timeout=LONG)
     assert told[0].id == first.me.id
     assert numbers(lab) == []
 
@@ -224,7 +225,7 @@ def test_one_of_many_threads_at_a_time(lab: LabHandle) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         for future in [pool.submit(worker) for _ in range(6)]:
-            future.result(timeout=60)
+            future.result(timeout=LONG)
     assert (most[0], turns[0]) == (1, 18)
     assert numbers(lab) == []
 
@@ -251,7 +252,7 @@ def test_one_of_two_processes_at_a_time(lab: LabHandle, tmp_path: Path) -> None:
     counter.write_text("0")
     command = [sys.executable, "-c", PROCESS, str(counter), lab.url]
     processes = [subprocess.Popen(command, env=lab.environment, cwd=ROOT) for _ in range(2)]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert [process.wait(LONG) for process in processes] == [0, 0]
     assert counter.read_text() == "16"
 
 

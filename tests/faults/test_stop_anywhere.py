@@ -1,7 +1,7 @@
 """Stopped anywhere, it converges: after each single call of apply and destroy, and with each call's answer lost.
 
-Every point is done: some 160 of apply and 135 of destroy, each twice. Three workers, each a process with a lab of its
-own, share them, so that two processors have always something to do.
+Every point is done: some 160 of apply and 135 of destroy, each twice; with --share every eighth. Three workers, each a
+process with a lab of its own, share them, so that two processors have always something to do.
 """
 
 from __future__ import annotations
@@ -17,11 +17,18 @@ import pytest
 from tests.faults.stopping import Command, Fault, work
 
 WORKERS = 3
+SHARE = 8  # with --share one point of so many
 Line = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
+def every(request: pytest.FixtureRequest) -> int:
+    """One point of so many is done."""
+    return SHARE if request.config.getoption("share") else 1
+
+
+@pytest.fixture(scope="module")
+def lines(every: int, tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
     """What the workers report: all points of both commands with both faults."""
     folder, began = tmp_path_factory.mktemp("workers"), time.monotonic()
     children = {}
@@ -31,7 +38,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
         if pid == 0:
             code = 1
             try:
-                work(folder / str(number), 1 + number, WORKERS, report)
+                work(folder / str(number), 1 + number * every, WORKERS * every, report)
                 code = 0
             except BaseException:
                 traceback.print_exc()
@@ -46,7 +53,9 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
 
 @pytest.mark.parametrize("command", ["apply", "destroy"])
 @pytest.mark.parametrize("fault", ["kill", "lose"])
-def test_stop_anywhere(command: Command, fault: Fault, lines: list[Line], capsys: pytest.CaptureFixture[str]) -> None:
+def test_stop_anywhere(
+    command: Command, fault: Fault, every: int, lines: list[Line], capsys: pytest.CaptureFixture[str]
+) -> None:
     ours = [line for line in lines if (line["command"], line["fault"]) == (command, fault)]
     points = [line for line in ours if "end" not in line]
     wrong = [point for point in points if point["problem"]]
@@ -54,10 +63,10 @@ def test_stop_anywhere(command: Command, fault: Fault, lines: list[Line], capsys
     ends = [line["end"] for line in ours if "end" in line]
     reached = min(ends, default=1) - 1
     with capsys.disabled():
-        covered = f"{len(points)} points, each of {reached} calls, {len({point['op'] for point in points})} operations"
+        covered = f"{len(points)} points of {reached} calls, {len({point['op'] for point in points})} operations"
         print(f"\n{command}/{fault}: {covered}, {len(wrong)} wrong")
     text = "\n\n".join(f"point {p['n']}, {p['op']}: {p['problem']}\n{p['output'][-1500:]}" for p in wrong[:5])
     assert not wrong, f"{len(wrong)} of {len(points)} points: {[(p['n'], p['op']) for p in wrong]}\n{text}"
     assert len(ends) == WORKERS, "a worker ended too soon: why is above"
-    assert {*range(1, reached + 1)} <= {point["n"] for point in points}
+    assert {*range(1, reached + 1, every)} <= {point["n"] for point in points}
     assert reached > 100, "too few points: did the command do anything?"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from reconciler.local.behaviour import Behaviour
-from tests.local_fixtures import EmbeddedAws, unique, until
+from tests.local_fixtures import EmbeddedAws, unique
+from tests.waiting import until
 
-SLEEP = "print('ready', flush=True)\nimport time\ntime.sleep(60)\n"
+SLEEP = "print('ready', flush=True)\nimport time\ntime.sleep(600)\n"
 LOOP = "import time\nfor n in range(1000):\n    print('line', n, flush=True)\n    time.sleep(0.01)\n"
 
 
@@ -69,7 +70,7 @@ def test_spot_interruption_after_some_time(embedded_aws: EmbeddedAws) -> None:
 
 def test_a_lower_memory_limit_is_really_enforced(embedded_aws: EmbeddedAws) -> None:
     embedded_aws.behaviour({"do": "memory-limit", "mib": 64})
-    arn = embedded_aws.launch_python("import time; kept = b'x' * (100 * 2**20); time.sleep(60)")
+    arn = embedded_aws.launch_python("import time; kept = b'x' * (100 * 2**20); time.sleep(600)")
     container = embedded_aws.finished(arn)["containers"][0]
     assert (container["exitCode"], container["reason"].split(":")[0]) == (137, "OutOfMemoryError")
 

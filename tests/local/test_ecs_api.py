@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local_fixtures import EmbeddedAws, unique, until
+from tests.local_fixtures import EmbeddedAws, unique
+from tests.waiting import until
 
 
 def error_of(call: Any, **params: Any) -> tuple[str, str]:

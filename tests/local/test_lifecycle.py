@@ -18,7 +18,8 @@ import pytest
 
 from reconciler import local
 from reconciler.local import lifecycle
-from tests.local_fixtures import EmbeddedAws, until
+from tests.local_fixtures import EmbeddedAws
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from reconciler.local.schedule_times import is_due
-from tests.local_fixtures import ACCOUNT, REGION, EmbeddedAws, unique, until
+from tests.local_fixtures import ACCOUNT, REGION, EmbeddedAws, unique
+from tests.waiting import until
 
 NOON = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)  # a Wednesday
 MINUTE = timedelta(minutes=1)
@@ -65,7 +66,7 @@ def stop_target(embedded_aws: EmbeddedAws, arn: str, role: str) -> dict[str, Any
 
 
 def test_a_one_time_schedule_stops_a_task_and_deletes_itself(embedded_aws: EmbeddedAws) -> None:
-    arn = embedded_aws.launch_python("import time; time.sleep(60)")
+    arn = embedded_aws.launch_python("import time; time.sleep(600)")
     target = stop_target(embedded_aws, arn, scheduler_role(embedded_aws, "ecs:StopTask"))
     when = (datetime.now(UTC) + timedelta(seconds=2)).strftime("at(%Y-%m-%dT%H:%M:%S)")
     name = create(embedded_aws, target, when, ActionAfterCompletion="DELETE")

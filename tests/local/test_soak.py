@@ -13,7 +13,8 @@ import pytest
 
 from reconciler import local
 from tests.local.test_lifecycle import descendants
-from tests.local_fixtures import EmbeddedAws, until
+from tests.local_fixtures import EmbeddedAws
+from tests.waiting import until
 
 TASKS = int(os.environ.get("RECONCILER_SOAK_TASKS", "20"))
 AT_ONCE = 10

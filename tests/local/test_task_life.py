@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.local_fixtures import EmbeddedAws, unique, until
+from tests.local_fixtures import EmbeddedAws, unique
+from tests.waiting import until
 
 
 def test_exit_code_and_every_line_of_many_printed_at_once(embedded_aws: EmbeddedAws) -> None:
@@ -197,7 +198,7 @@ def test_stop_task_sends_sigterm_and_says_who(embedded_aws: EmbeddedAws) -> None
         # Not `print` in the handler: the signal may come in the middle of the other one.
         "import os, signal, sys, time\n"
         "def end(*_):\n    os.write(1, b'told to end\\n')\n    sys.exit(9)\n"
-        "signal.signal(signal.SIGTERM, end)\nprint('ready', flush=True)\ntime.sleep(60)\n"
+        "signal.signal(signal.SIGTERM, end)\nprint('ready', flush=True)\ntime.sleep(600)\n"
     )
     until(lambda: embedded_aws.describe(arn)["lastStatus"] == "RUNNING" and embedded_aws.lines(arn), "its first line")
     answer = embedded_aws.client("ecs").stop_task(cluster="tests", task=arn, reason="enough")["task"]
@@ -218,7 +219,7 @@ def test_stop_task_sends_sigterm_and_says_who(embedded_aws: EmbeddedAws) -> None
 def test_a_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(embedded_aws: EmbeddedAws) -> None:
     embedded_aws.behaviour({"do": "stop-timeout", "seconds": 0.3})
     arn = embedded_aws.launch_python(
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(99)"
     )
     until(lambda: embedded_aws.describe(arn)["lastStatus"] == "RUNNING" and embedded_aws.lines(arn), "its first line")
     embedded_aws.client("ecs").stop_task(cluster="tests", task=arn)
@@ -254,7 +255,7 @@ def test_memory_of_children_counts_and_they_die_with_the_task(embedded_aws: Embe
         "if os.fork() == 0:\n"
         "    os.setsid()\n    kept = []\n"
         "    while True:\n        kept.append(b'x' * 2**24)\n        time.sleep(0.005)\n"
-        "time.sleep(60)\n"
+        "time.sleep(600)\n"
     )
     container = embedded_aws.finished(arn)["containers"][0]
     assert (container["exitCode"], container["reason"].split(":")[0]) == (137, "OutOfMemoryError")

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.local.task_log import EVENT_BYTES, LogWriter, split_text
-from tests.local_fixtures import EmbeddedAws, until
+from tests.local_fixtures import EmbeddedAws
+from tests.waiting import until
 
 
 def written(*chunks: bytes) -> list[str]:
@@ -64,7 +65,7 @@ def test_many_bytes_come_in_pages_of_a_megabyte(embedded_aws: EmbeddedAws) -> No
 def test_lines_come_while_the_program_runs(embedded_aws: EmbeddedAws) -> None:
     arn = embedded_aws.launch_python(
         "import sys; print('first', flush=True); print('second', file=sys.stderr, flush=True)\n"
-        "import time; time.sleep(60)"
+        "import time; time.sleep(600)"
     )
 
     def look() -> bool:

@@ -56,7 +56,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _whole(config: pytest.Config) -> bool:
     """Whether all tests of the suite were asked for."""
-    chosen = [config.getoption(name, None) for name in ("keyword", "markexpr", "lf", "deselect", "maxfail")]
+    chosen = [config.getoption(name, None) for name in ("keyword", "markexpr", "lf", "deselect", "maxfail", "share")]
     return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not any(chosen)
 
 

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ import pytest
 from reconciler.local import status, stop
 from tests.cli.conftest import Project, Result
 from tests.local_fixtures import EmbeddedAws
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.run.ears import Ears
@@ -40,17 +40,7 @@ task:
 DOCKERFILE = 'FROM python:3.13-slim\nCOPY train.py .\nCMD ["python", "train.py"]\n'
 
 
-SLEEPS = "import time\nprint('begun', flush=True)\ntime.sleep(60)\n"
-
-
-def until(look: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
-    """The first true value that `look` gives; fails when none came in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := look()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds:g} s in vain for {what}; last seen: {value!r}")
-        time.sleep(0.03)
-    return value
+SLEEPS = "import time\nprint('begun', flush=True)\ntime.sleep(600)\n"
 
 
 class Lane(Project):

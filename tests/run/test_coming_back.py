@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.conftest import BUCKET, SLEEPS, Lane, golden, records, until
+from tests.run.conftest import BUCKET, SLEEPS, Lane, golden, records
+from tests.waiting import LONG, until
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -21,11 +22,9 @@ def test_interrupted(lane: Lane, number: signal.Signals, choice: str) -> None:
     assert ours.stdout is not None
     while "begun" not in ours.stdout.readline():
         pass
-    began = time.monotonic()
     ours.send_signal(number)
-    _, err = ours.communicate(timeout=10)
+    _, err = ours.communicate(timeout=LONG)
     assert ours.returncode == 130
-    assert time.monotonic() - began < 8
     run_id = records(lane)[0]["id"]
     if choice == "detach":
         assert f"detached; run {run_id} goes on" in err
@@ -50,7 +49,7 @@ def test_a_task_that_ended_while_nobody_looked(lane: Lane) -> None:
     while "begun" not in ours.stdout.readline():
         pass
     ours.send_signal(signal.SIGTERM)
-    assert ours.wait(10) == 130
+    assert ours.wait(LONG) == 130
     until(lambda: not lane.tasks("RUNNING"), "its end")
     count = len(lane.tasks())
     # The list says how it ended, and that this isn't recorded.
@@ -108,7 +107,7 @@ def test_after_a_stop_apply_launches_anew(lane: Lane, tmp_path: Path) -> None:
     while "| first" not in ours.stdout.readline():
         pass
     ours.send_signal(signal.SIGINT)
-    assert ours.wait(10) == 130
+    assert ours.wait(LONG) == 130
     assert records(lane)[0]["state"] == "stopping"
     again = lane.run("apply", "--local")
     assert again.code == 0, again.out + again.err
@@ -142,5 +141,5 @@ def test_a_run_that_waits_for_its_retry_can_be_stopped(lane: Lane) -> None:
         pass
     count = len(lane.tasks())
     assert "had no task under way" in lane.run("stop", "--local").out
-    assert ours.wait(20) == 123, ours.stdout.read()
+    assert ours.wait(LONG) == 123, ours.stdout.read()
     assert len(lane.tasks()) == count

@@ -13,7 +13,8 @@ from reconciler.core.spec import Address
 from reconciler.kinds import PolicySpec, RoleSpec
 from reconciler.lower import lower
 from reconciler.run.stop_schedule import schedule_name
-from tests.run.conftest import SLEEPS, Lane, golden, until
+from tests.run.conftest import SLEEPS, Lane, golden
+from tests.waiting import until
 
 FACTS = Facts("123456789012", "aws", "vpc-1", ("subnet-1",))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.run.conftest import Lane, golden, records
+from tests.waiting import LONG
 
 
 def test_a_spot_interruption_falls_back_to_fargate(lane: Lane) -> None:
@@ -82,7 +83,7 @@ def test_two_applies_at_once_launch_one_task(lane: Lane) -> None:
     before = len(lane.tasks())
     both = [lane.start("apply", "--local", "--wait-for-lock", "30") for _ in range(2)]
     for ours in both:
-        out, err = ours.communicate(timeout=40)
+        out, err = ours.communicate(timeout=LONG)
         assert ours.returncode == 0, out + err
         assert "  | only one\n" in out
     assert len(lane.tasks()) == before + 1
@@ -98,7 +99,7 @@ def test_the_end_is_reported_within_a_second(lane: Lane) -> None:
             last = float(line.split()[-1])
         elif line.startswith("Run ") and "succeeded" in line:
             told = time.time()
-    assert ours.wait(10) == 0
+    assert ours.wait(LONG) == 0
     assert 0 < told - last < 1.0, f"{told - last:.2f} s"
 
 

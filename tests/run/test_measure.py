@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab_client import LabHandle
-from tests.run.conftest import Lane, until
+from tests.run.conftest import Lane
+from tests.waiting import LONG, until
 
 LINES = 10_000
 WANTED = [f"line {n}" for n in range(LINES)]
@@ -59,7 +60,7 @@ def test_the_measure(throttled: tuple[Lane, LabHandle]) -> None:
             lines.append(ours.stdout.readline())
         ours.send_signal(signal.SIGINT)
         before = shown("".join(lines) + ours.stdout.read())
-        assert ours.wait(20) == 130
+        assert ours.wait(LONG) == 130
         back = lane.run("watch", "--local")
     finally:
         lab.control("POST", "rate?per_second=0")
@@ -80,7 +81,7 @@ def test_all_of_it_again_when_asked(throttled: tuple[Lane, LabHandle]) -> None:
     while "| one" not in ours.stdout.readline():
         pass
     ours.send_signal(signal.SIGINT)
-    assert ours.wait(10) == 130
+    assert ours.wait(LONG) == 130
     ended = lane.run("watch", "--local", "--from-start")
     assert (ended.code, shown(ended.out)) == (4, ["one", "two"])
 
@@ -102,7 +103,7 @@ def test_a_followed_log_has_late_lines_too(throttled: tuple[Lane, LabHandle]) ->
     ours = lane.start("apply", "--local")
     until(lambda: lane.run("logs", "--local").out == "first\n", "its first line")
     assert lane.run("logs", "-f", "--local").out == "first\nlast\n"
-    assert ours.wait(20) == 0
+    assert ours.wait(LONG) == 0
 
 
 def test_a_wire_that_breaks_loses_no_line(throttled: tuple[Lane, LabHandle]) -> None:
@@ -140,7 +141,7 @@ def interrupted_while_it_is_stopped(
     lane: Lane, lab: LabHandle, second: signal.Signals, stdin: int | None = None
 ) -> tuple[int, str]:
     """SIGINT, and another signal while ECS hasn't answered to StopTask. Returns the code and standard error."""
-    lane.program(f"import time\nprint('begun', flush=True)\ntime.sleep(60)\n# {second}, {stdin}\n")
+    lane.program(f"import time\nprint('begun', flush=True)\ntime.sleep(600)\n# {second}, {stdin}\n")
     lab.zero()
     lab.rules({"service": "ecs", "op": "StopTask", "do": "hold"})
     ours = lane.start("apply", "--local", stdin=stdin)
@@ -151,10 +152,10 @@ def interrupted_while_it_is_stopped(
     lab.seen("StopTask")
     ours.send_signal(second)
     if second is signal.SIGINT:
-        ours.wait(5)
+        ours.wait(LONG)
     lab.release()
     lab.rules()
-    return ours.wait(10), ours.communicate()[1]
+    return ours.wait(LONG), ours.communicate()[1]
 
 
 @pytest.mark.parametrize("terminal", [False, True])

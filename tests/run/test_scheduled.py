@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.run.conftest import BUCKET, SLEEPS, Lane, golden, records, until
+from tests.run.conftest import BUCKET, SLEEPS, Lane, golden, records
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
+from tests.waiting import until
 
 PROGRAM = """\
 import json, os

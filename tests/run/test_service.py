@@ -6,7 +6,8 @@ import os
 import signal
 from typing import Any
 
-from tests.run.conftest import Lane, until
+from tests.run.conftest import Lane
+from tests.waiting import LONG, until
 
 SERVES = "import time\nprint('serving {n}', flush=True)\ntime.sleep(600)\n"
 BREAKS = "print('broken')\nraise SystemExit(3)\n"
@@ -74,7 +75,7 @@ def test_interrupted_while_it_is_waited_for(lane: Lane) -> None:
     until(lambda: lane.client("ecs").list_services(cluster="tiny")["serviceArns"], "the service")
     until(lambda: service(lane)["deployments"][0]["failedTasks"] > 0, "a task that fails")
     os.kill(ours.pid, signal.SIGINT)
-    out, err = ours.communicate(timeout=20)
+    out, err = ours.communicate(timeout=LONG)
     assert ours.returncode == 130, out + err
     assert "interrupted while AWS was waited for" in out
     shown = lane.run("status", "--local").out

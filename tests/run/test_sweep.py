@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from tests.run.conftest import Lane, golden
+from tests.waiting import LONG
 
 COUNT = int(os.environ.get("SWEEP", "20"))
 PROGRAM = """\
@@ -41,7 +42,7 @@ def test_a_sweep_and_its_going_on(lane: Lane) -> None:
         seen.append(ours.stdout.readline())
     ours.send_signal(signal.SIGINT)
     rest = ours.stdout.read()
-    assert ours.wait(10) == 130, rest
+    assert ours.wait(LONG) == 130, rest
     assert ours.stderr is not None
     assert "are being stopped\n" in ours.stderr.read()
     before = len(lane.tasks())

@@ -8,14 +8,14 @@ import re
 import select
 import subprocess
 import sys
-import time
 
 import pytest
 
 from tests.cli.conftest import Result
-from tests.run.conftest import ROOT, Lane, golden, until
+from tests.run.conftest import ROOT, Lane, golden
+from tests.waiting import LONG, until
 
-SLEEPS = 'import time\nprint(\'{"event": "begun", "rows": 3, "level": "info"}\', flush=True)\ntime.sleep(60)\n'
+SLEEPS = 'import time\nprint(\'{"event": "begun", "rows": 3, "level": "info"}\', flush=True)\ntime.sleep(600)\n'
 
 
 class Screen:
@@ -51,7 +51,7 @@ class Screen:
 
     def see(self, pattern: str) -> None:
         """Wait until this is shown."""
-        until(lambda: re.search(pattern, self.read()), pattern, 30)
+        until(lambda: re.search(pattern, self.read()), pattern)
 
     def type(self, text: str) -> None:
         """Press keys."""
@@ -59,12 +59,10 @@ class Screen:
 
     def end(self) -> int:
         """Its exit code."""
-        deadline = time.monotonic() + 15
-        while self.process.poll() is None and time.monotonic() < deadline:
-            self.read()
+        until(lambda: self.read() and self.process.poll() is not None, "its end")
         self.read()
         os.close(self.fd)
-        return self.process.wait(1)
+        return self.process.wait(LONG)
 
 
 @pytest.mark.parametrize(("answer", "stops"), [("l", False), ("", True)])

@@ -6,8 +6,9 @@ import json
 import re
 import signal
 
-from tests.run.conftest import Lane, normal, until
+from tests.run.conftest import Lane, normal
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
+from tests.waiting import LONG, until
 
 
 def test_each_end_is_told_once(lane: Lane, ears: Ears) -> None:
@@ -18,7 +19,7 @@ def test_each_end_is_told_once(lane: Lane, ears: Ears) -> None:
     first = lane.start("apply", "--local")
     until(lambda: lane.tasks("RUNNING"), "a task")
     second = lane.start("watch", "--local")  # both see it end, and one of them tells
-    assert [one.wait(20) for one in (first, second)] == [0, 0]
+    assert [one.wait(LONG) for one in (first, second)] == [0, 0]
     (told,) = ears.sns()
     assert (told["result"], told["exit_code"]) == ("succeeded", 0)
     assert told["message"] == f"tiny: run {told['run']} succeeded with exit code 0"
@@ -86,13 +87,13 @@ def test_a_schedule_that_may_not_call_its_function_is_a_dead_letter(lane: Lane, 
 
 
 def test_an_interrupted_run_is_told_when_its_end_is_seen(lane: Lane, ears: Ears) -> None:
-    lane.program("import time\nprint('begun', flush=True)\ntime.sleep(60)\n# told later\n", deploy=NOTIFY)
+    lane.program("import time\nprint('begun', flush=True)\ntime.sleep(600)\n# told later\n", deploy=NOTIFY)
     ours = lane.start("apply", "--local")
     assert ours.stdout is not None
     while "| begun" not in ours.stdout.readline():
         pass
     ours.send_signal(signal.SIGINT)
-    assert ours.wait(10) == 130
+    assert ours.wait(LONG) == 130
     assert ears.sns() == []
     assert lane.run("watch", "--local").code == 123
     assert [one["result"] for one in ears.sns()] == ["stopped"]

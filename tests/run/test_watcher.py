@@ -15,9 +15,10 @@ from reconciler.run.scheduled_record import from_json, new_run
 from reconciler.scheduled import aws, launch
 from reconciler.scheduled.handler import handle
 from reconciler.scheduled.record import put_first
-from tests.run.conftest import BUCKET, Lane, records, until
+from tests.run.conftest import BUCKET, Lane, records
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
 from tests.run.test_scheduled import NAME, fire, made
+from tests.waiting import until
 
 RULES = """\
 run:

@@ -18,6 +18,7 @@ from reconciler.config import load
 from tests.cli.conftest import Project
 from tests.cli.test_json import holds
 from tests.lab_client import ROOT
+from tests.waiting import LONG
 
 
 @pytest.fixture
@@ -236,7 +237,7 @@ def test_a_wrong_answer_is_asked_for_again(fresh: Project) -> None:
         while part := os.read(ours, 4096):
             shown += part.decode()
     os.close(ours)
-    assert process.wait(10) == 0, shown
+    assert process.wait(LONG) == 0, shown
     assert "2 to 40 lower-case letters, digits and single hyphens" in shown
     assert "regions are written like" in shown
     assert "there is no such file in" in shown

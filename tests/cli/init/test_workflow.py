@@ -16,9 +16,10 @@ import yaml
 from reconciler.cli.init import files
 from reconciler.local import status
 from tests.cli.conftest import PROGRAM, Project
-from tests.lab_client import ROOT, until
+from tests.lab_client import ROOT
 from tests.linters import actionlint, zizmor
 from tests.local_fixtures import EmbeddedAws
+from tests.waiting import LONG, until
 
 ENDLESS = "import time\nprint('at work', flush=True)\nwhile True: time.sleep(0.1)\n"
 CANCEL = 7.5  # seconds from a runner's SIGINT to its SIGTERM
@@ -66,7 +67,7 @@ class Runner:
     def run(self, name: str) -> tuple[int, str]:
         """Run a step to its end: exit code and log."""
         step = self.start(name)
-        log, _ = step.communicate(timeout=60)
+        log, _ = step.communicate(timeout=LONG)
         return step.returncode, log
 
     def outputs(self) -> dict[str, str]:

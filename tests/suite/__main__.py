@@ -1,0 +1,146 @@
+"""The whole suite, phase after phase, with one summary at the end.
+
+    python -m tests.suite            what `make test` runs: each kind of test
+    python -m tests.suite --check    what `make check` and CI run: everything, and the linters first
+    python -m tests.suite -- -k plan the same tests, narrowed: what comes after -- is given to pytest
+
+Every phase runs, whatever failed before it. Tests run side by side; one that fails there is run once more alone, and if
+it then passes it is called flaky. That turns nothing green: a flaky test is a fault of the test or of the program.
+
+Exit code: 0 when nothing failed, 1 when something did, 3 when all that failed is flaky.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tests.suite.progress import clock
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+STOPPING = "tests/faults/test_stop_anywhere.py"
+WORKERS = 3  # on two cores: tests that wait for a process leave the processor to others
+ALONE = 40  # so many failures are looked at a second time; more have another reason than chance
+FAILED, FLAKY = 1, 3
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A command. pytest: its arguments come after those that every phase of tests has."""
+
+    name: str
+    command: tuple[str, ...] = ()
+    pytest: tuple[str, ...] = ()
+
+    @property
+    def by_hand(self) -> str:
+        """What to type to run it alone."""
+        return shlex.join(self.command) if self.command else shlex.join(["python", "-m", "pytest", *self.pytest])
+
+
+@dataclass
+class Ended:
+    """How a phase ended. failed: ids of tests."""
+
+    phase: Phase
+    code: int
+    seconds: float
+    failed: list[str] = field(default_factory=list)
+    passed: int = 0
+    skipped: int = 0
+
+
+SIDE_BY_SIDE = Phase(
+    "tests",
+    pytest=("-n", str(WORKERS), "--dist", "worksteal", "-rs", "--ignore", STOPPING, "--ignore", "tests/core"),
+)
+CORE = Phase("core, covered whole", pytest=("tests/core", "--cov", "--cov-config=tests/core/coverage.ini"))
+LINTERS = (
+    Phase("ruff check", (str(BIN / "ruff"), "check", ".")),
+    Phase("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),
+    Phase("mypy", (str(BIN / "mypy"),)),
+    Phase("import-linter", (str(BIN / "lint-imports"),)),
+    Phase("hadolint", (str(BIN / "hadolint"), "Dockerfile")),
+)
+
+
+def phases(*, check: bool) -> list[Phase]:
+    """What is run, in this order."""
+    tests = [CORE, SIDE_BY_SIDE, Phase("stopped anywhere", pytest=("-rs", STOPPING))]
+    if check:
+        return [*(one for one in LINTERS if Path(one.command[0]).exists()), *tests]
+    return [replace(one, pytest=("--share", *one.pytest)) for one in tests]
+
+
+def run(phase: Phase, more: Sequence[str] = ()) -> Ended:
+    """Run a phase, whose output is shown as it comes."""
+    print(f"\n== {phase.name}", flush=True)
+    began = time.monotonic()
+    if phase.command:
+        code = subprocess.call(phase.command, cwd=ROOT)
+        return Ended(phase, code, time.monotonic() - began)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        ours = ["-m", "pytest", "-p", "tests.suite.progress", "--failures-to", str(report)]
+        code = subprocess.call([sys.executable, *ours, *phase.pytest, *more], cwd=ROOT)
+        found = json.loads(report.read_text()) if report.exists() else {}
+    code = 0 if code == 5 and more else code  # nothing of this phase was asked for
+    return Ended(phase, code, time.monotonic() - began, **found)
+
+
+def passes_alone(tests: list[str]) -> list[str]:
+    """Those of the tests that pass when each runs alone, with nothing beside it."""
+    again = run(Phase("once more, alone: what failed beside others", pytest=tuple(tests)), ("-p", "no:cacheprovider"))
+    return [one for one in tests if one not in again.failed] if again.passed else []
+
+
+def summary(ended: list[Ended], flaky: list[str]) -> tuple[str, int]:
+    """What is said at the end, and the exit code."""
+    lines = ["", "== summary"]
+    for one in ended:
+        counts = f"{one.passed} passed, {one.skipped} skipped" if one.phase.pytest else ""
+        words = [f"{len(one.failed)} failed"] if one.failed else []
+        words += [counts] if counts else []
+        lines.append(
+            f"{'FAILED' if one.code else 'ok':7} {one.phase.name:20} {clock(one.seconds):>6}  {', '.join(words)}"
+        )
+    broken = [test for one in ended for test in one.failed if test not in flaky]
+    for name, tests in (("failed", broken), ("flaky: failed beside others and passed alone", flaky)):
+        if tests:
+            lines += ["", f"{len(tests)} {name}; one of them alone:"]
+            lines += [f"  {BIN / 'python'} -m pytest {shlex.quote(test)}" for test in tests]
+    whole = [one for one in ended if one.code and not one.failed]  # a linter, coverage, permissions
+    if whole:
+        lines += ["", "failed as a whole, for what is said there; alone:"]
+        lines += [f"  {one.phase.by_hand}" for one in whole]
+    code = FAILED if broken or whole else FLAKY if flaky else 0
+    total = sum(one.passed for one in ended)
+    lines += ["", f"{total} passed, {len(broken) + len(flaky)} failed, {sum(one.skipped for one in ended)} skipped"]
+    return "\n".join(lines), code
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run all phases. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="everything, and the linters")
+    parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="for pytest")
+    options = parser.parse_args(arguments)
+    ended = [run(phase, options.pytest) for phase in phases(check=options.check)]
+    beside = [test for one in ended for test in one.failed if one.phase.name == SIDE_BY_SIDE.name]
+    flaky = passes_alone(beside) if 0 < len(beside) <= ALONE else []
+    text, code = summary(ended, flaky)
+    print(text, flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
