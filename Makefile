@@ -1,8 +1,8 @@
 # All that is needed is make and Python 3.11 or later: everything else goes into .venv, from locks with hashes.
 #
 #   make demo      train on this machine: no AWS account, no Docker needed; DATA_FILE=/path/to/prices.csv for real data
-#   make test      all tests
-#   make check     what CI runs: ruff, mypy, import-linter, hadolint, tests
+#   make test      each kind of test, in 4 minutes; PYTEST_ARGS="-k plan" for some of them
+#   make check     what CI runs: ruff, mypy, import-linter, hadolint, every test
 #   make fmt       format and fix
 #   make dist      the wheel and the source distribution, in dist/
 #   make docs      the site of the documentation, in build/site
@@ -23,17 +23,6 @@ LINK := $(BIN)/python -c "import os, pathlib, sysconfig; pathlib.Path(sysconfig.
 COMPILE := $(BIN)/python -m compileall -q reconciler model
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# Stopping anywhere forks a process for each point, so it runs in small processes of its own.
-STOPPING := tests/faults/test_stop_anywhere.py
-# The pure core has to be covered whole, each branch, by its own tests: three seconds.
-# What fails beside other tests is run once more, alone: many of them time real processes.
-define TESTS
-$(BIN)/python -m pytest -n 2 --dist loadfile -rs --ignore $(STOPPING) $(PYTEST_ARGS) || \
-	{ echo 'run again, alone:'; $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --ignore $(STOPPING) $(PYTEST_ARGS); }
-$(BIN)/python -m pytest -q tests/core --cov --cov-config=tests/core/coverage.ini
-$(BIN)/python -m pytest -rs $(STOPPING)
-endef
-
 .PHONY: help demo test check fmt docs dist lock clean bench
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -42,15 +31,12 @@ demo: $(VENV)/demo $(if $(DATA_FILE),,data/sample.csv)
 	$(BIN)/python -m reconciler apply deploy.yaml --local
 
 test: $(VENV)/dev
-	$(TESTS)
+	@echo 'each kind of test: about 4 minutes on two idle cores, longer where others work; `make check` runs every one'
+	@$(BIN)/python -m tests.suite $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 check: $(VENV)/dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	@if [ -x $(BIN)/hadolint ]; then echo hadolint Dockerfile; $(BIN)/hadolint Dockerfile; else echo "hadolint: skipped, it has no wheel for this platform"; fi
-	$(TESTS)
+	@echo 'the linters and every test: about 9 minutes on two idle cores, longer where others work'
+	@$(BIN)/python -m tests.suite --check $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 fmt: $(VENV)/dev
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""A small project in a folder of its own, with an embedded AWS of its own."""
+"""A small project in a folder of its own, with the session's embedded AWS, empty, or with one of its own."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from reconciler.cli.main import main
-from reconciler.local import stop
+from reconciler.local import ensure_running, reset, stop
 
 DEPLOY = """\
 name: tiny
@@ -58,6 +58,10 @@ class Project:
     """A folder with a deploy.yaml, a program and data."""
 
     folder: Path
+    home: Path = field(init=False)  # of its embedded AWS
+
+    def __post_init__(self) -> None:
+        self.home = self.folder / ".reconciler" / "local"
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the project."""
@@ -74,8 +78,29 @@ class Project:
         return Result(code, out.getvalue(), err.getvalue())
 
 
+@pytest.fixture(scope="session")
+def home_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home of one embedded AWS for many tests: to make it empty is a tenth of the work of starting one."""
+    home = tmp_path_factory.mktemp("embedded") / "local"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECONCILER_LOCAL_ENGINE", "process")
+        yield home
+    stop(home)
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def project(own_project: Project, home_of_all: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """The small project, whose `--local` is the session's embedded AWS, empty."""
+    monkeypatch.setenv("RECONCILER_LOCAL_HOME", str(home_of_all))
+    ensure_running(home_of_all)
+    reset(home_of_all)
+    own_project.home = home_of_all
+    return own_project
+
+
+@pytest.fixture
+def own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """The small project, whose `--local` starts an embedded AWS of its own."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     found = Project(tmp_path)

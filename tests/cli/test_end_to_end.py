@@ -18,13 +18,13 @@ from tests.waiting import LONG, children_work
 
 
 def client(project: Project, service: str) -> Any:
-    found = status(project.folder / ".reconciler" / "local")
+    found = status(project.home)
     assert found is not None
     return EmbeddedAws(found).client(service)
 
 
-def test_apply_runs_the_task_and_the_second_apply_does_nothing(project: Project) -> None:
-    first = project.run("apply", "--local")
+def test_apply_runs_the_task_and_the_second_apply_does_nothing(own_project: Project) -> None:
+    first = own_project.run("apply", "--local")
     assert first.code == 0, first.out + first.err
     lines = first.out.splitlines()
     assert "+ bucket           tiny-data-123456789012" in lines
@@ -34,19 +34,22 @@ def test_apply_runs_the_task_and_the_second_apply_does_nothing(project: Project)
     assert any(line.startswith("Run ") and line.endswith("exit code 0.") for line in lines)
     assert any(line.split() == ["rows", "3"] for line in lines)
     copied = next(line.split()[1] for line in lines if line.startswith("  copied"))
-    assert (project.folder / copied / "report.html").read_text() == "<p>report</p>"
+    assert (own_project.folder / copied / "report.html").read_text() == "<p>report</p>"
     assert f"  report   {copied}/report.html" in lines
 
-    tasks = client(project, "ecs").list_tasks(cluster="tiny", desiredStatus="STOPPED")["taskArns"]
+    tasks = client(own_project, "ecs").list_tasks(cluster="tiny", desiredStatus="STOPPED")["taskArns"]
     with children_work() as worked:
         again = subprocess.run(
-            [sys.executable, "-m", "reconciler", "apply", "--local"], cwd=project.folder, capture_output=True, text=True
+            [sys.executable, "-m", "reconciler", "apply", "--local"],
+            cwd=own_project.folder,
+            capture_output=True,
+            text=True,
         )
     assert worked.seconds < 2
     assert again.returncode == 0, again.stderr
     assert "Nothing to change: 11 resources are as the file says." in again.stdout
     assert "Nothing to run: run " in again.stdout
-    assert client(project, "ecs").list_tasks(cluster="tiny", desiredStatus="STOPPED")["taskArns"] == tasks
+    assert client(own_project, "ecs").list_tasks(cluster="tiny", desiredStatus="STOPPED")["taskArns"] == tasks
 
 
 def test_a_reader_that_goes_away_hears_of_the_task(project: Project) -> None:
@@ -183,14 +186,14 @@ def test_status_in_one_screen(project: Project) -> None:
     assert found["runs"][0]["metrics"] == {"rows": 3.0}
 
 
-def test_a_bad_file_touches_nothing(project: Project) -> None:
-    project.write("deploy.yaml", "name: tiny\nregoin: us-east-1\ndata: missing.csv\n")
-    ended = project.run("apply", "--local")
+def test_a_bad_file_touches_nothing(own_project: Project) -> None:
+    own_project.write("deploy.yaml", "name: tiny\nregoin: us-east-1\ndata: missing.csv\n")
+    ended = own_project.run("apply", "--local")
     assert ended.code == 2
     assert "deploy.yaml:2:1" in ended.err
     assert "region" in ended.err
     assert "deploy.yaml:3:7" in ended.err
-    assert status(project.folder / ".reconciler" / "local") is None
+    assert status(own_project.home) is None
 
 
 def test_show_fills_in_every_default(project: Project) -> None:
@@ -200,12 +203,12 @@ def test_show_fills_in_every_default(project: Project) -> None:
     assert "name: tiny-task-execution-role" in shown.out
 
 
-def test_local_status_stop_reset(project: Project) -> None:
-    assert "not running" in project.run("local", "status").out
-    assert project.run("apply", "--local", "--skip-run", "--skip-image").code == 0
-    assert "running at http://127.0.0.1:" in project.run("local", "status").out
-    assert "empty" in project.run("local", "reset").out
-    assert "Plan: 10 to create" in project.run("plan", "--local", "--skip-image").out
+def test_local_status_stop_reset(own_project: Project) -> None:
+    assert "not running" in own_project.run("local", "status").out
+    assert own_project.run("apply", "--local", "--skip-run", "--skip-image").code == 0
+    assert "running at http://127.0.0.1:" in own_project.run("local", "status").out
+    assert "empty" in own_project.run("local", "reset").out
+    assert "Plan: 10 to create" in own_project.run("plan", "--local", "--skip-image").out
     # A shell whose AWS tools are led elsewhere reaches it after one line, and nothing of that is left.
     line = shlex.join([sys.executable, "-m", "reconciler", "local", "env"])
     ask = (
@@ -216,12 +219,12 @@ def test_local_status_stop_reset(project: Project) -> None:
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true", "AWS_ACCESS_KEY_ID": "mine", "AWS_SECRET_ACCESS_KEY": "mine",
     }  # fmt: skip
     shell = subprocess.run(
-        ["bash", "-euc", f'eval "$({line})"; exec {shlex.quote(sys.executable)} -c "$0"', ask], cwd=project.folder,
+        ["bash", "-euc", f'eval "$({line})"; exec {shlex.quote(sys.executable)} -c "$0"', ask], cwd=own_project.folder,
         env={**os.environ, **misled, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
     assert (shell.returncode, shell.stdout) == (0, "123456789012 us-east-1\n"), shell.stderr
-    assert "stopped" in project.run("local", "stop").out
-    gone = project.run("local", "env")
+    assert "stopped" in own_project.run("local", "stop").out
+    gone = own_project.run("local", "env")
     assert (gone.code, gone.out) == (1, "")
     assert "isn't running" in gone.err
-    assert "wasn't running" in project.run("local", "stop").out
+    assert "wasn't running" in own_project.run("local", "stop").out

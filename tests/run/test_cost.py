@@ -12,6 +12,8 @@ from reconciler.config import Deploy, load
 from reconciler.core import prices
 from reconciler.run.cost import Amounts, in_a_line, month_lines, run_lines, total
 from tests.cli.conftest import Project
+from tests.cli.conftest import home_of_all as home_of_all
+from tests.cli.conftest import own_project as own_project
 from tests.cli.conftest import project as project
 from tests.cli.test_json import holds
 

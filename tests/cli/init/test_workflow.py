@@ -33,11 +33,11 @@ class Runner:
         workflow = yaml.safe_load((project.folder / ".github" / "workflows" / "pipeline.yml").read_text())
         self.steps = {step["name"]: step for step in workflow["jobs"][job]["steps"] if "run" in step}
         self.home = project.folder / ".reconciler" / "runner"  # no part of the image
-        self.home.mkdir(exist_ok=True)
+        self.home.mkdir(parents=True, exist_ok=True)
         self.output, self.summary = self.home / "output.txt", self.home / "summary.md"
         self.output.touch()
         self.summary.touch()
-        found = status(project.folder / ".reconciler" / "local")
+        found = status(project.home)
         assert found is not None
         self.url, self._aws = found.endpoint_url, EmbeddedAws(found)
         # What the step before has become: the role of this job, with its permissions and no others.
