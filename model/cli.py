@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from model import __version__, harmless, log, settings, stopping, store
 from model.errors import ModelError
+from model.reading import ORDERS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -19,28 +20,43 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("train", help="train, evaluate and write model and report to OUTPUT_URI (the default)")
+    train = commands.add_parser("train", help="train, evaluate and write model and report to OUTPUT_URI (the default)")
     sweep = commands.add_parser("sweep", help="choose hyperparameters on the data before the first test fold")
     sweep.add_argument("--grid", help='JSON such as {"max_depth": [2, 3], "eta": [0.02, 0.05]}; random without it')
     sweep.add_argument("--count", type=int, default=20, help="random candidates (default 20)")
     sweep.add_argument("--targets", default="direction,return,volatility", help="which targets (default all)")
     predict = commands.add_parser("predict", help="the next hour's forecast as JSON")
     predict.add_argument("--model", required=True, metavar="URI", help="OUTPUT_URI of a training run")
-    predict.add_argument("--data", required=True, metavar="URI", help="a CSV file of hourly bars, local or in S3")
+    predict.add_argument("--data", required=True, metavar="URI", help="a file of hourly bars, local or in S3")
     check = commands.add_parser("check", help="how a finished model does on later hours than it was trained on")
     check.add_argument("--model", required=True, metavar="URI", help="OUTPUT_URI of a training run")
     check.add_argument("--data", required=True, metavar="URI", help="bars that reach beyond the data of that run")
+    check.add_argument("--history", metavar="URI", default="", help="earlier bars, if the data has too few before")
     check.add_argument("--json", action="store_true", help="as one JSON object")
     compare = commands.add_parser("compare", help="two training runs side by side")
     compare.add_argument("a", metavar="A", help="OUTPUT_URI of a run")
     compare.add_argument("b", metavar="B", help="OUTPUT_URI of another")
     compare.add_argument("--json", action="store_true", help="as one JSON object")
+    for each in (train, sweep, predict, check):
+        each.add_argument("--resample", action="store_true", help="make hours of finer bars (RESAMPLE=true)")
+        each.add_argument("--date-order", choices=tuple(ORDERS), help="of dates such as 01/02/2023 (DATE_ORDER)")
     sample = commands.add_parser("sample", help="write a synthetic price file", add_help=False)
     sample.add_argument("rest", nargs=argparse.REMAINDER)
     return parser
 
 
+def _environment(given: argparse.Namespace) -> dict[str, str]:
+    """The environment, with what options say on top."""
+    env = dict(os.environ)
+    if getattr(given, "resample", False):
+        env["RESAMPLE"] = "true"
+    if order := getattr(given, "date_order", None):
+        env["DATE_ORDER"] = order
+    return env
+
+
 def _run(given: argparse.Namespace) -> int:
+    env = _environment(given)
     if given.command == "sample":
         from model import sample
 
@@ -48,12 +64,12 @@ def _run(given: argparse.Namespace) -> int:
     if given.command == "predict":
         from model import predict
 
-        _print(harmless.dumps(predict.forecast(given.model, given.data, settings.zone(os.environ)), indent=2))
+        _print(harmless.dumps(predict.forecast(given.model, given.data, settings.reading(env)), indent=2))
         return 0
     if given.command == "check":
         from model import later
 
-        scores = later.check(given.model, given.data, settings.zone(os.environ))
+        scores = later.check(given.model, given.data, settings.reading(env), history_uri=given.history)
         _print(harmless.dumps(scores, indent=2) if given.json else harmless.lines(later.as_text(scores)))
         return 0
     if given.command == "compare":
@@ -65,13 +81,11 @@ def _run(given: argparse.Namespace) -> int:
     if given.command == "sweep":
         from model import sweep
 
-        sweep.sweep(
-            settings.load(os.environ), sweep.parse_targets(given.targets), sweep.parse_grid(given.grid), given.count
-        )
+        sweep.sweep(settings.load(env), sweep.parse_targets(given.targets), sweep.parse_grid(given.grid), given.count)
         return 0
     from model.train import train_tracked
 
-    train_tracked(settings.load(os.environ), os.environ)
+    train_tracked(settings.load(env), env)
     return 0
 
 

@@ -1,217 +1,262 @@
-"""Reading a CSV file of bars: which column is which."""
+"""Reading a file of bars: its known columns as times and numbers."""
 
 from __future__ import annotations
 
 import contextlib
-import difflib
-import gzip
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any
 
 import pandas as pd
 
-from model import texts
+from model import dates, files, header, numerals, parquet
+from model.bars import PRICES
 from model.errors import InputError
+from model.header import Layout
+from model.numerals import Style
+from model.reading import AS_IT_IS, Reading
 
 # Texts are read alike whether or not pyarrow is installed, as it is where Dask trains.
 pd.set_option("mode.string_storage", "python")
 
-ALIASES: dict[str, tuple[str, ...]] = {
-    "time": (
-        "opentime",
-        "time",
-        "timestamp",
-        "datetime",
-        "date",
-        "unix",
-        "opentimestamp",
-        "opentimeutc",
-        "timeutc",
-        "dateutc",
-        "datetimeutc",
-        "starttime",
-        "ts",
-    ),
-    "open": ("open", "o", "openprice", "priceopen"),
-    "high": ("high", "h", "highprice", "pricehigh", "max"),
-    "low": ("low", "l", "lowprice", "pricelow", "min"),
-    "close": ("close", "c", "closeprice", "priceclose", "last"),
-    "volume": ("volume", "v", "vol", "volumebtc", "basevolume", "baseassetvolume", "volumebase"),
-    "close_time": ("closetime", "closetimestamp", "endtime"),
-    "trades": ("numberoftrades", "trades", "tradecount", "count", "numtrades"),
-    "taker_base": (
-        "takerbuybaseassetvolume",
-        "takerbasevolume",
-        "takerbuybasevolume",
-        "takerbuybase",
-        "takerbuyvolume",
-    ),
-}
-"""Our name to the header names that mean it, in lower case without spaces and punctuation."""
-
 CHUNK = 500_000
 """Lines that are read at once."""
-REQUIRED = ("time", "open", "high", "low", "close", "volume")
-KLINES = (
-    "time",
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "close_time",
-    "quote",
-    "trades",
-    "taker_base",
-    "taker_quote",
-    "ignore",
-)
-"""Column order of exchange archives that come without a header line."""
+NUMBERS = (*PRICES, "volume", "trades", "taker_base", "tick_volume")
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+class _NotPlain(Exception):
+    """A column holds something else than plain numbers: all texts must be looked at."""
 
 
-def match(header: list[str]) -> dict[str, int]:
-    """Our column names to positions in the header.
+def read(path: Path, how: Reading = AS_IT_IS, chunk: int = CHUNK) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The file's known columns under our names, times in UTC, all others as float64.
+
+    The frame's index is the line number in the file (in Parquet: the row's). Also returns the repairs: a last line that
+    was cut in the middle is dropped (``cut_last_line``), as are further header lines (``repeated_header``). The file is
+    read `chunk` lines at a time, so that its texts are never all in memory.
 
     Raises:
-        InputError: a required column isn't there, or two columns mean the same.
+        InputError: not a readable file, a missing column, a value that isn't a number or a time.
     """
-    found: dict[str, int] = {}
-    for position, name in enumerate(header):
-        ours = next((o for o, names in ALIASES.items() if _plain(name) in names), None)
-        if ours in found and ours in REQUIRED:
-            raise InputError(f"line 1: the columns {header[found[ours]]!r} and {name!r} both mean {ours}; keep one")
-        if ours is not None and ours not in found:
-            found[ours] = position
-    if missing := [name for name in REQUIRED if name not in found]:
-        near = difflib.get_close_matches(missing[0], [_plain(h) for h in header], n=1)
-        hint = f" (is {near[0]!r} meant?)" if near else ""
-        raise InputError(
-            f"line 1: no column for {', '.join(missing)}{hint}; the header is {', '.join(header)}. "
-            "Wanted: Open time, Open, High, Low, Close, Volume"
-        )
-    return found
+    if files.is_parquet(path):
+        return _Reader(*_table(path, how), how, path.name).rows()
+    lines, encoding = files.head_lines(path, how.max_bytes)
+    layout = header.find(lines)
 
+    def chunks(texts: bool) -> Iterator[pd.DataFrame]:
+        return _chunks(path, layout, encoding, how, chunk, texts)
 
-def _open(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path)) if packed else path.open("rb")
-
-
-def _first_line(path: Path) -> str:
+    reader = _Reader(layout, chunks, how, path.name, _ends_within_line(path) and encoding == "utf-8-sig")
     try:
-        with _open(path) as file:
-            line = file.readline(100_000).decode("utf-8-sig").strip()
-    except (UnicodeDecodeError, OSError, EOFError) as error:
-        raise InputError(f"{path.name} isn't a CSV file in UTF-8: {error}") from error
-    if "\0" in line:
-        raise InputError(f"{path.name} isn't a CSV file: it holds binary data")
-    if not line:
-        raise InputError(f"{path.name} is empty: no header line")
-    return line
+        return reader.rows()
+    except _NotPlain:
+        return reader.rows(reader.style())
 
 
 def _ends_within_line(path: Path) -> bool:
     """True when the last line has no end: the file was cut, or written without one."""
+    if files.is_packed(path):
+        return False
     with path.open("rb") as file:
-        if file.read(2) == b"\x1f\x8b":
-            return False
         file.seek(0, 2)
         size = file.tell()
         file.seek(max(0, size - 1))
-        return size > 0 and file.read(1) != b"\n"
+        return size > 0 and file.read(1) not in (b"\n", b"\r")
 
 
-def read(path: Path, zone: str = "UTC", chunk: int = CHUNK) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The file's known columns under our names, times in UTC, all others as float64.
+def _chunks(path: Path, layout: Layout, encoding: str, how: Reading, chunk: int, texts: bool) -> Iterator[pd.DataFrame]:
+    """The file's rows, all columns under their numbers, `chunk` lines at a time.
 
-    The frame's index is the line number in the file. Also returns the repairs: a last line
-    that was cut in the middle is dropped (``cut_last_line``). The file is read `chunk` lines at
-    a time, so that its texts are never all in memory.
-
-    Raises:
-        InputError: not a readable CSV file, a missing column, a value that isn't a number or a time.
+    Args:
+        path: the file.
+        layout: where the rows begin.
+        encoding: of the text.
+        how: limits.
+        chunk: lines.
+        texts: read every known column as texts.
     """
-    first = _first_line(path)
-    separator = max(",;\t|", key=first.count)
-    fields = [field.strip().strip('"') for field in first.split(separator)]
-    headless = all(re.fullmatch(r"[-+0-9.eE:T Z]+", field) for field in fields[:6]) and len(fields) >= 6
-    klines = {name: i for i, name in enumerate(KLINES[: len(fields)]) if name in ALIASES}
-    where = klines if headless else match(fields)
-    titles = {name: name if headless else fields[position] for name, position in where.items()}
-    done: list[pd.DataFrame] = []
-    waiting: pd.DataFrame | None = None
+    as_text = {*layout.times, *([layout.clock] if layout.clock is not None else [])}
+    as_text |= {column for name, column in layout.where.items() if texts or name == "symbol"}
     try:
         with (
-            _open(path) as file,
+            files.opened(path, how.max_bytes) as file,
             # All columns are read, since with a choice pandas cuts lines that are too long without a word.
             pd.read_csv(
                 file,
-                sep=separator,
+                sep=layout.separator,
                 header=None,
-                skiprows=0 if headless else 1,
-                encoding="utf-8-sig",
-                dtype={where["time"]: str},
+                skiprows=layout.skip,
+                encoding=encoding,
+                dtype=dict.fromkeys(as_text, str),
                 skip_blank_lines=False,
+                skipinitialspace=True,
                 low_memory=False,
                 chunksize=chunk,
             ) as chunks,
         ):
-            for raw in chunks:
-                if waiting is not None:
-                    done.append(_values(waiting, titles, zone))
-                waiting = _named(raw, where, 1 if headless else 2, len(fields))
+            yield from chunks
     except pd.errors.EmptyDataError as error:
         raise InputError(f"{path.name} has a header and no rows") from error
-    except (pd.errors.ParserError, UnicodeDecodeError, EOFError, OSError) as error:
+    except (pd.errors.ParserError, UnicodeError, EOFError, OSError) as error:
         reason = re.sub(r"^Error tokenizing data\. C error: ", "", str(error)).strip()
         raise InputError(f"{path.name} can't be read as CSV: {reason}") from error
-    repairs = {"cut_last_line": 0}
-    if waiting is not None and len(waiting):
-        if waiting.iloc[-1][list(REQUIRED)].isna().any() and _ends_within_line(path):
+
+
+def _table(path: Path, how: Reading) -> tuple[Layout, Callable[[bool], Iterator[pd.DataFrame]]]:
+    """Layout and rows of a Parquet file."""
+    frame = parquet.read(path, how.max_bytes)
+    names = [str(name) for name in frame.columns]
+    where, times = header.match(names, "1 (the columns' names)")
+    layout = Layout(
+        ",", 0, len(names), where, {n: names[c] for n, c in where.items()}, tuple(times), None, tuple(names)
+    )
+    frame.columns = pd.RangeIndex(len(names))
+    frame.index = pd.RangeIndex(len(frame))
+    for column in times:
+        frame[column] = _as_text(frame[column])
+    return layout, lambda _texts: iter([frame])
+
+
+def _as_text(times: pd.Series) -> pd.Series:
+    """A column of times as texts, with Z where it is in UTC."""
+    if isinstance(times.dtype, pd.DatetimeTZDtype):
+        return times.dt.tz_convert("UTC").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if times.dtype.kind == "M":
+        return times.dt.strftime("%Y-%m-%d %H:%M:%S")
+    return times.astype("int64").astype(str) if times.dtype.kind in "iu" else times
+
+
+class _Reader:
+    """Goes through the pieces of a file."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        chunks: Callable[[bool], Iterator[pd.DataFrame]],
+        how: Reading,
+        name: str,
+        ends_within_line: bool = False,
+    ) -> None:
+        self.layout, self.chunks, self.how, self.name = layout, chunks, how, name
+        self.ends_within_line = ends_within_line
+        self.repairs: dict[str, int] = {}
+
+    def rows(self, style: Style | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
+        """All rows; `style` says how numbers are written, if not plainly.
+
+        Raises:
+            InputError: a value isn't a number or a time.
+            _NotPlain: there is no `style`, and a column has other than plain numbers.
+        """
+        times = [dates.Times(self.layout.title(column), self.how) for column in self.layout.times]
+        done: list[pd.DataFrame] = []
+        for piece in self._named(texts=style is not None):
+            for i, column in enumerate(times):
+                column.add(piece[f"time{i}"])
+            done.append(self._values(piece, style))
+        if not done or not sum(len(piece) for piece in done):
+            raise InputError(f"{self.name} has a header and no rows")
+        rows = pd.concat(done) if len(done) > 1 else done[0]
+        rows.insert(0, "time", _agreed(times))
+        if "close_time" in rows:
+            rows["close_time"] = _last_close_time(rows, self.how)
+        return rows, self.repairs
+
+    def style(self) -> Style:
+        """How the numbers of the file are written, from all of them."""
+        found = Style()
+        for piece in self._named(texts=True):
+            for name in NUMBERS:
+                if name in piece:
+                    found.see(piece[name], name, self.layout.titles[name])
+        return found
+
+    def _named(self, texts: bool) -> Iterator[pd.DataFrame]:
+        """Pieces with the known columns under our names, times as ``time0`` and so on, without a cut last line."""
+        self.repairs = {"cut_last_line": 0, "repeated_header": 0}
+        waiting: pd.DataFrame | None = None
+        for raw in self.chunks(texts):
+            if waiting is not None and len(waiting):
+                yield waiting
+            waiting = self._cleaned(raw)
+        if waiting is None or waiting.empty:
+            return
+        last = waiting.iloc[-1]
+        if last[["time0", *PRICES, "volume"]].isna().any() and self.ends_within_line:
             waiting = waiting.iloc[:-1]
-            repairs["cut_last_line"] = 1
-        done.append(_values(waiting, titles, zone))
-    rows = pd.concat(done) if len(done) > 1 else done[0] if done else None
-    if rows is None or rows.empty:
-        raise InputError(f"{path.name} has a header and no rows")
-    return rows, repairs
+            self.repairs["cut_last_line"] = 1
+        if len(waiting):
+            yield waiting
+
+    def _cleaned(self, raw: pd.DataFrame) -> pd.DataFrame:
+        layout, first_row = self.layout, self.layout.skip + 1
+        known = (*layout.times, *layout.where.values(), *([layout.clock] if layout.clock is not None else []))
+        if raw.shape[1] > layout.width and raw.iloc[:, layout.width :].notna().any(axis=None):
+            raise InputError(f"line {first_row} has {raw.shape[1]} fields, the header has {layout.width}")
+        if raw.shape[1] <= max(known):
+            raise InputError(f"line {first_row} has {raw.shape[1]} fields, the header has {layout.width}")
+        raw.index = pd.RangeIndex(raw.index.start + first_row, raw.index.stop + first_row)
+        time = raw[layout.times[0]]
+        if layout.clock is not None:
+            time = time.str.strip() + " " + raw[layout.clock].str.strip()
+        made: dict[str, pd.Series] = {"time0": time}
+        made |= {f"time{i}": raw[column] for i, column in enumerate(layout.times) if i}
+        made |= {name: raw[column] for name, column in layout.where.items()}
+        found = pd.DataFrame(made).dropna(how="all")
+        if found.dtypes[list(PRICES)].map(lambda dtype: dtype.kind in "iuf").all():
+            return found
+        if layout.header:
+            again = (found["open"] == layout.titles["open"]) & (found["close"] == layout.titles["close"])
+            self.repairs["repeated_header"] += int(again.sum())
+            found = found[~again]
+        return found[~(found["time0"].str.startswith("#", na=False) & found[list(PRICES)].isna().all(axis=1))]
+
+    def _values(self, piece: pd.DataFrame, style: Style | None) -> pd.DataFrame:
+        """Texts as numbers."""
+        made: dict[str, Any] = {}
+        for name in piece.columns:
+            if name in NUMBERS:
+                title = self.layout.titles[name]
+                number = style.numbers(piece[name], name, title) if style else numerals.plain(piece[name])
+                if number is None:
+                    raise _NotPlain
+                made[name] = number
+            elif name in ("close_time", "symbol"):
+                made[name] = piece[name]
+        return pd.DataFrame(made, index=piece.index)
 
 
-def _named(raw: pd.DataFrame, where: dict[str, int], first_row: int, width: int) -> pd.DataFrame:
-    """The known columns of a piece of the file under our names, its rows numbered as lines."""
-    if raw.shape[1] != width:
-        raise InputError(f"line {first_row} has {raw.shape[1]} fields, the header has {width}")
-    raw = raw.rename(columns={position: name for name, position in where.items()})[list(where)]
-    raw.index = pd.RangeIndex(raw.index.start + first_row, raw.index.stop + first_row)
-    return raw.dropna(how="all")
+def _agreed(columns: list[dates.Times]) -> pd.Series:
+    """The times that one or several columns hold.
+
+    Raises:
+        InputError: columns disagree; names the first line where they do.
+    """
+    leading = next((column for column in columns if column.certain), columns[0])
+    time = leading.finish()
+    for other in columns:
+        if other is leading:
+            continue
+        also = other.finish(like=time)
+        apart = ((also - time).abs() >= pd.Timedelta(minutes=1)).to_numpy()
+        if apart.any():
+            line = time.index[apart][0]
+            raise InputError(
+                f"line {line}: the columns {leading.title!r} and {other.title!r} both mean time, and here one says "
+                f"{time[line]} and the other {also[line]}; keep one"
+            )
+    return time
 
 
-def _values(raw: pd.DataFrame, titles: dict[str, str], zone: str) -> pd.DataFrame:
-    """Texts as times and numbers."""
-    made = {"time": texts.times(raw["time"], zone)}
-    for name in raw.columns:
-        if name == "close_time":
-            made[name] = _last_close_time(made["time"], raw[name], zone)
-        elif name != "time":
-            made[name] = texts.numbers(raw[name], name, titles[name])
-    return pd.DataFrame(made, index=raw.index)
-
-
-def _last_close_time(time: pd.Series, values: pd.Series, zone: str) -> pd.Series:
+def _last_close_time(rows: pd.DataFrame, how: Reading) -> pd.Series:
     """The close time of the latest row, NaT for the others.
 
     Close times only say whether the last bar is whole, so a strange one is no reason to refuse.
     """
-    result = pd.Series(pd.NaT, index=values.index, dtype="datetime64[us]")
-    if len(time):
-        at = int(time.to_numpy().argmax())
-        last = values.iloc[[at]].astype(str).str.removesuffix(".0")
-        with contextlib.suppress(InputError):
-            result.iloc[at] = texts.times(last, zone, "Close time").iloc[0]
+    result = pd.Series(pd.NaT, index=rows.index, dtype="datetime64[us]")
+    at = int(rows["time"].to_numpy().argmax())
+    last = rows["close_time"].iloc[[at]].astype(str).str.removesuffix(".0")
+    with contextlib.suppress(InputError):
+        result.iloc[at] = dates.read(last, "Close time", how).iloc[0]
     return result

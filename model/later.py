@@ -11,13 +11,20 @@ from model import boost, data, evaluate, features, linear, predict, store, targe
 from model.bars import Bars
 from model.conformal import quantiles
 from model.errors import InputError
+from model.reading import AS_IT_IS, Reading
 from model.walkforward import Forecasts
 
 MINIMUM = 100
 SEED = 0
 
 
-def check(model_uri: str, data_uri: str, zone: str = "UTC", now: dt.datetime | None = None) -> dict[str, Any]:
+def check(
+    model_uri: str,
+    data_uri: str,
+    how: Reading = AS_IT_IS,
+    now: dt.datetime | None = None,
+    history_uri: str = "",
+) -> dict[str, Any]:
     """Score the model of a run on every hour after the last one that it was trained on.
 
     Nothing is fitted: models, HAR, logistic regression, base rate and the quantiles of the
@@ -26,29 +33,32 @@ def check(model_uri: str, data_uri: str, zone: str = "UTC", now: dt.datetime | N
     Args:
         model_uri: OUTPUT_URI of a training run.
         data_uri: bars that reach beyond its data, with `targets.MINIMUM_HISTORY` hours before.
-        zone: time zone of times that name none.
+        how: what the files themselves can't show.
         now: the present; by default the clock's.
+        history_uri: earlier bars, for data that has too few before the hours to score; those of the run will do.
 
     Returns:
-        ``first``, ``last`` and the scores as in metrics.json.
+        ``first``, ``last``, ``warm_up_hours`` (later hours that couldn't be scored, since too few came before them) and
+        the scores as in metrics.json.
 
     Raises:
         InputError: model, program and data don't fit together, or there are too few later hours.
     """
     content = predict.read_manifest(model_uri)
     models = predict.read_models(model_uri, content)
-    with store.fetched(data_uri) as path:
-        loaded = data.load(path, zone, now)
-    bars = loaded.bars
+    bars = _bars(data_uri, history_uri, how, now)
     if content["data"].get("has_flow") and not bars.flow:
-        raise InputError(f"the model was trained on data with order flow, and {data_uri} has none")
+        raise InputError(f"the model was trained on data with order flow, and {history_uri or data_uri} has none")
     trained = np.datetime64(content["data"]["last"].removesuffix("Z"))
-    rows = np.flatnonzero(bars.time >= trained).astype(np.int64)
-    rows = rows[(rows >= targets.MINIMUM_HISTORY) & (rows < len(bars) - 1)]
+    new = np.flatnonzero(bars.time >= trained).astype(np.int64)
+    new = new[new < len(bars) - 1]
+    rows = new[new >= targets.MINIMUM_HISTORY]
+    warm_up = len(new) - len(rows)
     if len(rows) < MINIMUM:
         raise InputError(
             f"{data_uri} has {len(rows)} hours after {trained}Z, where the model's data ends, with "
             f"{targets.MINIMUM_HISTORY} hours of history: at least {MINIMUM} are needed"
+            + (f"; {warm_up} more lack the history, which --history gives" if warm_up else "")
         )
     coverage = float(content["price_interval"]["coverage"])
     labels = targets.make(bars)
@@ -57,10 +67,20 @@ def check(model_uri: str, data_uri: str, zone: str = "UTC", now: dt.datetime | N
     return {
         "first": f"{bars.time[rows[0]] + np.timedelta64(1, 'h')}Z",
         "last": f"{bars.time[rows[-1]] + np.timedelta64(1, 'h')}Z",
+        "warm_up_hours": warm_up,
         "coverage_nominal": coverage,
         "metrics": evaluate.flat(scores),
         **scores.to_json(),
     }
+
+
+def _bars(data_uri: str, history_uri: str, how: Reading, now: dt.datetime | None) -> Bars:
+    with store.fetched(data_uri, how.max_bytes) as path:
+        loaded = data.load(path, how, now)
+    if history_uri:
+        with store.fetched(history_uri, how.max_bytes) as path:
+            loaded = data.joined(data.load(path, how, now), loaded)
+    return loaded.bars
 
 
 def _forecasts(
@@ -92,6 +112,12 @@ def _forecasts(
 def as_text(result: dict[str, Any]) -> str:
     """The scores for reading."""
     lines = [f"{result['hours']:,} hours, {result['first']} to {result['last']}, none of them trained on", ""]
+    if result["warm_up_hours"]:
+        lines.insert(
+            1,
+            f"{result['warm_up_hours']:,} later hours before them went to the warm-up: they have less than "
+            f"{targets.MINIMUM_HISTORY} hours of history; --history gives earlier bars",
+        )
     for c in result["comparisons"]:
         s, p = c["skill"], c["diebold_mariano"]["p_value"]
         if s["value"] is None:

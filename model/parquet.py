@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import fastparquet
 import numpy as np
 import pandas as pd
 
+from model import files
 from model.bars import Array, Bars
 from model.errors import InputError
 from model.targets import Targets
@@ -71,6 +73,30 @@ def encode(rows: pd.DataFrame) -> bytes:
         mkdirs=lambda *_: None,
     )
     return buffer.getvalue()
+
+
+def read(path: Path, max_bytes: int) -> pd.DataFrame:
+    """A Parquet file of bars, its index as columns.
+
+    Raises:
+        InputError: it isn't readable, or has more than `max_bytes`.
+    """
+    try:
+        with path.open("rb") as raw:
+            file = fastparquet.ParquetFile(raw)
+            size = sum(
+                column.meta_data.total_uncompressed_size for group in file.row_groups for column in group.columns
+            )
+            if max(size, path.stat().st_size) > max_bytes:
+                raise files.too_large(path.name, f"{size:,}", max_bytes)
+            frame: pd.DataFrame = file.to_pandas()
+    except InputError:
+        raise
+    except Exception as error:  # fastparquet raises many kinds for a damaged file
+        raise InputError(f"{path.name} is not a readable Parquet file: {error}") from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index()
+    return frame
 
 
 def decode(raw: bytes, source: str) -> pd.DataFrame:

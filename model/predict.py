@@ -13,6 +13,7 @@ import numpy as np
 from model import boost, data, features, log, manifest, store, targets, ubjson
 from model.bars import Bars
 from model.errors import InputError
+from model.reading import AS_IT_IS, Reading
 
 HISTORY = 1200
 """Hours that are looked at: the longest window, and as much again for steady rolling sums."""
@@ -62,13 +63,13 @@ def read_models(uri: str, content: dict[str, Any]) -> dict[str, boost.Fitted]:
     return found
 
 
-def forecast(model_uri: str, data_uri: str, zone: str = "UTC", now: dt.datetime | None = None) -> dict[str, Any]:
+def forecast(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.datetime | None = None) -> dict[str, Any]:
     """Forecast the hour that follows the last bar of the data.
 
     Args:
         model_uri: OUTPUT_URI of a training run.
-        data_uri: a CSV file of hourly bars, at least `targets.MINIMUM_HISTORY` hours.
-        zone: time zone of times that name none.
+        data_uri: a file of hourly bars, at least `targets.MINIMUM_HISTORY` hours.
+        how: what the file itself can't show.
         now: the present; by default the clock's.
 
     Raises:
@@ -77,8 +78,8 @@ def forecast(model_uri: str, data_uri: str, zone: str = "UTC", now: dt.datetime 
     moment = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC)
     content = read_manifest(model_uri)
     models = read_models(model_uri, content)
-    with store.fetched(data_uri) as path:
-        loaded = data.load(path, zone, moment)
+    with store.fetched(data_uri, how.max_bytes) as path:
+        loaded = data.load(path, how, moment)
     bars = loaded.bars
     if len(bars) < targets.MINIMUM_HISTORY:
         raise InputError(f"{data_uri} has {len(bars)} hours: the features need {targets.MINIMUM_HISTORY}")

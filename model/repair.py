@@ -36,13 +36,18 @@ def hours(rows: pd.DataFrame) -> None:
     off = ((rows["time"].dt.minute != 0) | (rows["time"].dt.second != 0)).to_numpy()
     if off.any():
         line = rows.index[off][0]
+        ends = ((rows["time"].dt.minute == 59) & (rows["time"].dt.second >= 58)).mean()
+        if ends > 0.5:
+            raise _refuse(line, f"{rows['time'][line]} is the end of an hour, as most are: give the hours' starts")
         if off.mean() > 0.5:
             raise _refuse(line, f"{rows['time'][line]} is not a whole hour, nor are most: the bars must be hourly")
         raise _refuse(line, f"{rows['time'][line]} is not a whole hour", int(off.sum()) - 1)
     rows["time"] = rows["time"].dt.floor("h")
     step = rows["time"].sort_values().drop_duplicates().diff().median()
     if len(rows) > 2 and step != HOUR:
-        raise _refuse(rows.index[1], f"bars are {step} apart: hourly bars are needed")
+        few = len(rows["time"].unique()) < len(rows) / 2
+        what = "most times are there more than once" if few or pd.isna(step) else f"bars are {step} apart"
+        raise _refuse(rows.index[1], f"{what}: hourly bars are needed")
 
 
 def order(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
@@ -78,9 +83,24 @@ def order(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
         if not fits.all():
             lines = " and ".join(str(line) for line in sorted(group.index)[:2])
             raise InputError(
-                f"lines {lines}: two different bars for {last['time']:%Y-%m-%d %H:%M} UTC; keep the right one"
+                f"lines {lines}: two different bars for {last['time']:%Y-%m-%d %H:%M} UTC; " + _why_twice(last["time"])
             )
     return rows[~rows["time"].duplicated(keep="last")]
+
+
+def clock_set_back(time: pd.Timestamp) -> bool:
+    """Whether clocks are set back at about this local time: a Sunday night in late October or early November."""
+    return bool(
+        time.day_of_week == 6
+        and time.hour <= 3
+        and ((time.month == 10 and time.day >= 25) or (time.month == 11 and time.day <= 7))
+    )
+
+
+def _why_twice(time: pd.Timestamp) -> str:
+    if clock_set_back(time):
+        return "a clock was set back in that night, so the times seem to be local ones: give them in UTC"
+    return "keep the right one"
 
 
 def unfinished(rows: pd.DataFrame, now: dt.datetime, done: dict[str, int]) -> pd.DataFrame:
@@ -139,6 +159,11 @@ def prices(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
     return rows
 
 
+def _has_values(column: pd.Series) -> bool:
+    """Whether a column of the order flow says anything: neither mostly empty nor all zero."""
+    return bool(column.isna().mean() <= MAX_MISSING and (column.fillna(0) != 0).any())
+
+
 def to_bars(rows: pd.DataFrame, done: dict[str, int]) -> Bars:
     """Rows on an unbroken hourly grid; counts ``missing_hours``, ``longest_gap`` and ``no_trade``.
 
@@ -173,7 +198,9 @@ def to_bars(rows: pd.DataFrame, done: dict[str, int]) -> Bars:
         values[place] = rows[name].to_numpy()
         return values
 
-    flow = {name: grid(name) for name in FLOW} if all(name in rows for name in FLOW) else {}
+    there = [name for name in FLOW if name in rows and _has_values(rows[name])]
+    done["empty_flow"] = sum(name in rows for name in FLOW) - len(there)
+    flow = {name: grid(name) for name in FLOW} if len(there) == len(FLOW) else {}
     time = stamp[0] + np.arange(size).astype("timedelta64[h]")
     return Bars(
         time.astype("datetime64[s]"), grid("open"), grid("high"), grid("low"), grid("close"), grid("volume"), flow

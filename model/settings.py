@@ -9,6 +9,7 @@ from pathlib import Path
 
 from model import limits, params
 from model.errors import InputError
+from model.reading import AS_IT_IS, MAX_DATA_BYTES, ORDERS, Reading
 
 SAMPLE = "data/sample.csv"
 
@@ -34,8 +35,8 @@ class Settings:
     """Hours left out between a training period and what it is tested on."""
     coverage: float = 0.9
     """Nominal coverage of the price interval."""
-    timezone: str = "UTC"
-    """Zone of times in the data that name none."""
+    reading: Reading = AS_IT_IS
+    """How the data is read."""
     params: Mapping[str, params.Params] = dataclasses.field(default_factory=lambda: dict(params.DEFAULTS))
 
 
@@ -53,21 +54,27 @@ def _number(env: Mapping[str, str], name: str, default: float, low: float, high:
     return value
 
 
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "").strip().lower()
+    if text in ("1", "true", "yes", "on"):
+        return True
+    if text in ("", "0", "false", "no", "off"):
+        return False
+    raise InputError(f"{name} is {text!r}: use true or false")
+
+
 def data_uri(env: Mapping[str, str]) -> str:
     """Where the data is: USE_S3 with S3_BUCKET and S3_KEY, else DATA_PATH, else the sample.
 
     Raises:
         InputError: the variables don't say.
     """
-    use = env.get("USE_S3", "").strip().lower()
-    if use in ("1", "true", "yes", "on"):
+    if _switch(env, "USE_S3"):
         bucket, key = env.get("S3_BUCKET", "").strip(), env.get("S3_KEY", "").strip()
         missing = [name for name, value in (("S3_BUCKET", bucket), ("S3_KEY", key)) if not value]
         if missing:
-            raise InputError(f"USE_S3 is {use}, but {' and '.join(missing)} is not set")
+            raise InputError(f"USE_S3 is true, but {' and '.join(missing)} is not set")
         return f"s3://{bucket}/{key.lstrip('/')}"
-    if use not in ("", "0", "false", "no", "off"):
-        raise InputError(f"USE_S3 is {use!r}: use true or false")
     path = env.get("DATA_PATH", "").strip()
     if path:
         return path
@@ -89,6 +96,23 @@ def zone(env: Mapping[str, str]) -> str:
     return name
 
 
+def reading(env: Mapping[str, str]) -> Reading:
+    """How data is read: DATA_TIMEZONE, DATE_ORDER, RESAMPLE and MAX_DATA_BYTES.
+
+    Raises:
+        InputError: the first of them that is wrong.
+    """
+    order = env.get("DATE_ORDER", "").strip().lower()
+    if order and order not in ORDERS:
+        raise InputError(f"DATE_ORDER is {order!r}: use {', '.join(ORDERS)}, or leave it unset to see it from the file")
+    return Reading(
+        zone=zone(env),
+        order=order,
+        resample=_switch(env, "RESAMPLE"),
+        max_bytes=int(_number(env, "MAX_DATA_BYTES", MAX_DATA_BYTES, 1, 2**50, whole=True)),
+    )
+
+
 def load(env: Mapping[str, str]) -> Settings:
     """Read and check all settings.
 
@@ -108,6 +132,6 @@ def load(env: Mapping[str, str]) -> Settings:
         first_train=_number(env, "FIRST_TRAIN", 0.4, 0.1, 0.9, whole=False),
         embargo=int(_number(env, "EMBARGO_HOURS", 24, 1, 10_000, whole=True)),
         coverage=_number(env, "COVERAGE", 0.9, 0.5, 0.99, whole=False),
-        timezone=zone(env),
+        reading=reading(env),
         params=params.load(env),
     )

@@ -81,11 +81,15 @@ def call_aws(what: str, call: Callable[[], T]) -> T:
 
 
 @contextmanager
-def fetched(uri: str) -> Iterator[Path]:
+def fetched(uri: str, max_bytes: int = 0) -> Iterator[Path]:
     """The file behind a path or S3 URI as a local path, for the time of the block.
 
+    Args:
+        uri: of the file.
+        max_bytes: an object in S3 that is larger isn't fetched; 0: no limit.
+
     Raises:
-        InputError: there is no such file or object.
+        InputError: there is no such file or object, or it is too large.
     """
     if not is_s3(uri):
         path = Path(uri)
@@ -94,6 +98,12 @@ def fetched(uri: str) -> Iterator[Path]:
         yield path
         return
     bucket, key = split_s3(uri)
+    if max_bytes:
+        size = int(call_aws(f"read {uri}", lambda: client("s3").head_object(Bucket=bucket, Key=key))["ContentLength"])
+        if size > max_bytes:
+            raise InputError(
+                f"{uri} has {size:,} bytes, and up to {max_bytes:,} are read: set MAX_DATA_BYTES if that is right"
+            )
     with tempfile.TemporaryDirectory(prefix="model-") as folder:
         path = Path(folder) / (Path(key).name or "data")
         call_aws(f"read {uri}", lambda: client("s3").download_file(bucket, key, str(path)))

@@ -86,8 +86,8 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
         run_id=settings.run_id or None,
     )
     with stages("data read and checked") as found:
-        with store.fetched(settings.data) as path:
-            loaded = data.load(path, settings.timezone, moment)
+        with store.fetched(settings.data, settings.reading.max_bytes) as path:
+            loaded = data.load(path, settings.reading, moment)
         found |= {
             "rows": loaded.rows,
             "first": loaded.span[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from model import data, sample, settings, train
 from model.bars import Bars
 from model.data import Data
 from model.params import DEFAULTS
+from model.reading import Reading
 from tests.model.lines import Load
 
 QUICK = {t: dataclasses.replace(params, max_rounds=60, patience=15, eta=0.1) for t, params in DEFAULTS.items()}
@@ -45,9 +47,9 @@ def finished(sample_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 def load(tmp_path: Path) -> Load:
     """Reads a file of these lines."""
 
-    def read(lines: list[str], end: str = "\n", **given: object) -> Data:
+    def read(lines: list[str], end: str = "\n", now: dt.datetime | None = None, **how: object) -> Data:
         path = tmp_path / "bars.csv"
         path.write_text("\n".join(lines) + end)
-        return data.load(path, **given)  # type: ignore[arg-type]
+        return data.load(path, Reading(**how), now)  # type: ignore[arg-type]
 
     return read

@@ -56,7 +56,7 @@ def test_pieces_give_what_the_whole_file_does(tmp_path: Path) -> None:
     whole, pieces = columns.read(path), columns.read(path, chunk=64)
     assert whole[0].drop(columns="close_time").equals(pieces[0].drop(columns="close_time"))
     assert list(pieces[0].index) == list(range(2, ROWS + 2))
-    assert whole[1] == pieces[1] == {"cut_last_line": 1}
+    assert whole[1] == pieces[1] == {"cut_last_line": 1, "repeated_header": 0}
     path.write_text("\n".join([*lines[:200], lines[200].replace(",", ",x", 1), *lines[201:]]))
     with pytest.raises(InputError, match=r"line 201, column Open: 'x.*' is not a number"):
         columns.read(path, chunk=64)

@@ -1,0 +1,346 @@
+"""Where the rows of a CSV file begin, and which column is which: from its header line, or from the rows' own shape."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import difflib
+import re
+from collections.abc import Sequence
+
+from model import dates
+from model.bars import PRICES
+from model.errors import InputError
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "time": (
+        "opentime", "time", "timestamp", "datetime", "date", "unix", "unixtime", "unixtimestamp", "epoch",
+        "opentimestamp", "opentimeutc", "timeutc", "dateutc", "datetimeutc", "starttime", "startat", "start", "ts", "t",
+        "mts", "gmttime", "localtime", "utctime", "timegmt", "dtyyyymmdd", "hour", "begin", "periodstart",
+        "timeperiodstart",
+    ),
+    "open": ("open", "o", "openprice", "priceopen"),
+    "high": ("high", "h", "highprice", "pricehigh", "max"),
+    "low": ("low", "l", "lowprice", "pricelow", "min"),
+    "close": ("close", "c", "closeprice", "priceclose", "last"),
+    "volume": (
+        "volume", "v", "vol", "volumebtc", "basevolume", "baseassetvolume", "volumebase", "volumefrom", "volumetraded",
+    ),
+    "close_time": ("closetime", "closetimestamp", "endtime"),
+    "trades": ("numberoftrades", "trades", "tradecount", "count", "numtrades", "tradescount", "n"),
+    "taker_base": (
+        "takerbuybaseassetvolume", "takerbasevolume", "takerbuybasevolume", "takerbuybase", "takerbuyvolume",
+    ),
+    "symbol": ("symbol", "ticker", "pair", "tic", "instrument"),
+    "tick_volume": ("tickvol", "tickvolume"),
+}  # fmt: skip
+"""Our name to the header names that mean it, in lower case without spaces and punctuation."""
+WEAK = {"price": "close"}
+"""Names that mean a column only where no other does."""
+REQUIRED = ("time", "open", "high", "low", "close", "volume")
+QUOTES = frozenset((
+    "usd", "usdt", "usdc", "busd", "tusd", "fdusd", "dai", "eur", "gbp", "jpy", "krw", "cny", "aud", "cad", "chf",
+    "try", "brl", "inr", "currency", "quote", "$", "€", "£",
+))  # fmt: skip
+"""Units of a volume in the money that is paid, which isn't the volume that is meant."""
+TIME_UNITS = frozenset((
+    "utc", "gmt", "z", "s", "sec", "seconds", "ms", "milliseconds", "us", "µs", "microseconds", "ns", "unix", "epoch",
+    "utc+0", "utc+00:00",
+))  # fmt: skip
+KLINES = (
+    "time", "open", "high", "low", "close", "volume", "close_time", "quote", "trades", "taker_base", "taker_quote",
+    "ignore",
+)  # fmt: skip
+"""Column order of exchange archives that come without a header line."""
+MAX_COLUMNS = 1000
+LINES = 60
+"""Lines at the beginning among which the header must be."""
+SAMPLE = 200
+"""Rows that are looked at."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Where the rows begin and what their columns are."""
+
+    separator: str
+    skip: int
+    """Lines before the first row."""
+    width: int
+    """Fields of a row."""
+    where: dict[str, int]
+    """Our name to the column; times aren't among them."""
+    titles: dict[str, str]
+    """Our name to the file's."""
+    times: tuple[int, ...]
+    """Columns that hold times; they must agree."""
+    clock: int | None = None
+    """The column with the time of day, when that of `times` is only a date."""
+    header: tuple[str, ...] = ()
+    """The header's fields; none without a header line."""
+
+    def title(self, column: int) -> str:
+        """What the file calls a column."""
+        return self.header[column] if self.header else "time"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+@dataclasses.dataclass(frozen=True)
+class _Meaning:
+    ours: str
+    rank: int
+    """0: the name itself; 1: with a unit; 2: a weak one."""
+    unit: str = ""
+
+
+def _meaning(name: str) -> _Meaning | None:
+    """What a header's field means."""
+    name = re.sub(r"^\d+[a-z]?\.\s*", "", name.strip())
+    if (ours := _exact(name)) is not None:
+        return _Meaning(ours, 0)
+    found = (
+        re.fullmatch(r"(.+?)[\s_]*[(\[](.*)[)\]]", name)
+        or re.fullmatch(r"(.+?)[\s_]+([A-Z0-9]{2,10}(?:[-/][A-Z0-9]{2,6})?)", name)
+        or re.fullmatch(r"(.+?)[\s_]+([A-Za-z]{3,5})", name)
+    )
+    if not found:
+        return _Meaning(WEAK[_plain(name)], 2) if _plain(name) in WEAK else None
+    ours, unit = _exact(found[1]), found[2].strip().lower()
+    bracketed = name.rstrip().endswith((")", "]"))
+    if ours is None or ours in ("symbol", "close_time", "trades", "taker_base"):
+        return None
+    if not bracketed and unit not in QUOTES and not found[2].isupper():
+        return None
+    if not bracketed and unit in ("ma", "sma", "ema", "wma", "vwap", "avg", "rsi", "pct"):
+        return None
+    if ours == "volume" and unit in QUOTES:
+        return _Meaning("quote_volume", 1, unit)
+    return _Meaning(ours, 1, unit)
+
+
+def _exact(name: str) -> str | None:
+    return next((ours for ours, names in ALIASES.items() if _plain(name) in names), None)
+
+
+def match(header: Sequence[str], line: object = 1) -> tuple[dict[str, int], list[int]]:
+    """Our column names to positions in the header, and the positions of all columns of times.
+
+    Raises:
+        InputError: a required column isn't there, or two columns mean the same.
+    """
+    found: dict[str, list[tuple[int, int]]] = {}
+    for position, name in enumerate(header):
+        meaning = _meaning(name)
+        if meaning is None:
+            continue
+        if meaning.ours == "time" and meaning.unit and meaning.unit not in TIME_UNITS:
+            raise InputError(
+                f"line {line}: the column {name!r} names a zone: call it {name.partition('(')[0].strip() or 'time'!r} "
+                "and set DATA_TIMEZONE to the zone's name, such as Europe/Zurich"
+            )
+        found.setdefault(meaning.ours, []).append((meaning.rank, position))
+    where: dict[str, int] = {}
+    for ours, places in found.items():
+        best = [position for rank, position in places if rank == min(places)[0]]
+        if len(best) > 1 and ours in REQUIRED and ours != "time":
+            first, second = (header[position] for position in best[:2])
+            raise InputError(f"line {line}: the columns {first!r} and {second!r} both mean {ours}; keep one")
+        where[ours] = best[0]
+    if "volume" not in where and "tick_volume" in where:
+        where["volume"] = where.pop("tick_volume")
+    if missing := [name for name in REQUIRED if name not in where]:
+        raise _missing(missing, header, where, line)
+    times = [position for _, position in found["time"]]
+    where.pop("quote_volume", None)
+    where.pop("time")
+    return where, times
+
+
+def _missing(missing: list[str], header: Sequence[str], where: dict[str, int], line: object) -> InputError:
+    near = difflib.get_close_matches(missing[0], [_plain(h) for h in header], n=1)
+    hint = f" (is {near[0]!r} meant?)" if near else ""
+    if missing == ["volume"] and "quote_volume" in where:
+        hint = f": {header[where['quote_volume']]!r} is in the money paid, and the amount traded is wanted"
+    if missing == ["time"] and "close_time" in where:
+        hint = f": {header[where['close_time']]!r} is each hour's end, and its start is wanted"
+    shown = ", ".join(header)
+    shown = shown if len(shown) <= 300 else f"{shown[:300]}…"
+    return InputError(
+        f"line {line}: no column for {', '.join(missing)}{hint}; the header is {shown}. "
+        "Wanted: Open time, Open, High, Low, Close, Volume"
+    )
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
+
+
+def _separator(line: str) -> str:
+    return max(",;\t|", key=line.count)
+
+
+def _numeric(field: str) -> bool:
+    return re.fullmatch(r"[-+]?\d[\d.,]*([eE][-+]?\d+)?|", field) is not None
+
+
+def _is_row(fields: Sequence[str]) -> bool:
+    """Whether this is a row and no header: a time, then numbers."""
+    if len(fields) < 5 or not dates.looks(fields[0]):
+        return False
+    rest = fields[2:] if dates.looks(fields[1]) == "clock" and ":" in fields[1] else fields[1:]
+    return len(rest) >= 4 and all(_numeric(field) for field in rest[:5])
+
+
+def find(lines: Sequence[str]) -> Layout:
+    """The layout of a file that begins with these lines.
+
+    Raises:
+        InputError: there is no header line with the required columns, and the rows don't show what they are.
+    """
+    first: InputError | None = None
+    for number, text in enumerate(lines[:LINES], start=1):
+        bare = text.strip().lstrip("\ufeff")
+        if not bare or re.fullmatch(r"sep=.", bare, re.IGNORECASE) or re.fullmatch(r"\W*https?://\S*", bare):
+            continue
+        comment = re.match(r"(#|//|%)\s*", bare)
+        bare = bare[comment.end() :] if comment else bare
+        separator = _separator(bare)
+        if bare.count(separator) + 1 > MAX_COLUMNS:
+            raise InputError(f"line {number} has {bare.count(separator) + 1:,} columns: up to {MAX_COLUMNS:,} are read")
+        fields = _fields(bare, separator)
+        if first is None and not comment and _is_row(fields):
+            return _without_header(lines[number - 1 :], separator, number)
+        if (several := _three_rows(lines[number - 1 :], separator, number)) is not None:
+            fields, below = several
+        else:
+            below = 1
+        try:
+            where, times = match(fields, number)
+        except InputError as error:
+            if not comment and len([field for field in fields if field]) > 1 and first is None:
+                first = error
+            continue
+        return _with_header(lines, separator, number + below - 1, fields, where, times)
+    if first is not None:
+        raise first
+    shown = next((line.strip() for line in lines if line.strip()), "")
+    raise _missing(list(REQUIRED), [shown], {}, next(n for n, line in enumerate(lines, 1) if line.strip()))
+
+
+def _three_rows(lines: Sequence[str], separator: str, number: int) -> tuple[list[str], int] | None:
+    """The names and the number of lines of a header as yfinance writes it: prices, tickers, then the times' name."""
+    rows = [_fields(line, separator) for line in lines[:3]]
+    levels = {"price", "ticker", "tickers", "symbols", "attributes", ""}
+    if len(rows) < 3 or rows[0][:1] == [] or rows[1][:1] == [] or not rows[2]:
+        return None
+    heads = [row[0].strip().lower() for row in rows]
+    if not {heads[0], heads[1]} <= levels or heads[2] not in ("datetime", "date", "timestamp") or any(rows[2][1:]):
+        return None
+    named = max(rows[:2], key=lambda row: sum(_exact(field) is not None for field in row[1:]))
+    other = rows[1] if named is rows[0] else rows[0]
+    if len(tickers := sorted({field for field in other[1:] if field})) > 1:
+        raise InputError(f"line {number}: prices of {', '.join(tickers)} side by side: give a file of one of them")
+    return [rows[2][0], *named[1:]], 3
+
+
+def _sample(lines: Sequence[str], separator: str, skip: int) -> list[list[str]]:
+    """The first rows; the last line may be cut and is left out."""
+    texts = [line for line in lines[skip : skip + SAMPLE + 1] if line.strip()]
+    return [_fields(text, separator) for text in (texts[:-1] if len(texts) > 1 else texts)]
+
+
+def _with_header(
+    lines: Sequence[str], separator: str, skip: int, fields: list[str], where: dict[str, int], times: list[int]
+) -> Layout:
+    rows = _sample(lines, separator, skip)
+
+    def kind(column: int) -> str:
+        values = [row[column] for row in rows if len(row) > column and row[column]]
+        if values and all(re.fullmatch(r"[01]?\d|2[0-3]", value) for value in values):
+            return "clock"  # hours of the day
+        seen = {dates.looks(value) for value in values}
+        return seen.pop() if len(seen) == 1 else "time"
+
+    kinds = {column: kind(column) for column in times}
+    clocks = [column for column, what in kinds.items() if what == "clock"]
+    days = [column for column, what in kinds.items() if what == "date"]
+    full = [column for column in times if column not in clocks and column not in days]
+    clock = None
+    if not full and days and clocks:
+        if len(days) > 1 or len(clocks) > 1:
+            names = ", ".join(repr(fields[column]) for column in sorted(days + clocks))
+            raise InputError(f"line {skip}: the columns {names} all hold times: keep one, or one date and one time")
+        full, clock = days, clocks[0]
+    full = full or days or times
+    titles = {name: fields[column] for name, column in where.items()}
+    for column in full:
+        if _plain(fields[column]) == "localtime" and any(
+            len(row) > column and not re.search(r"[-+]\d\d:?\d\d|Z$", row[column][10:]) for row in rows
+        ):
+            raise InputError(
+                f"line {skip}: the column {fields[column]!r} holds local times without an offset: give UTC, or call it "
+                "'time' and set DATA_TIMEZONE"
+            )
+    if {"lastsize", "homenotional"} <= {_plain(field) for field in fields}:
+        raise InputError(
+            f"line {skip}: these are BitMEX's columns, whose timestamp is each bar's end: subtract an hour and leave "
+            "the column lastSize out"
+        )
+    return Layout(separator, skip, len(fields), where, titles, tuple(full), clock, tuple(fields))
+
+
+def _without_header(lines: Sequence[str], separator: str, number: int) -> Layout:
+    """The layout of a file without a header line, which its rows must show beyond doubt."""
+    rows = _sample(lines, separator, 0)
+    width = len(rows[0])
+    rows = [row for row in rows if len(row) == width]
+    while width and not any(row[width - 1] for row in rows):
+        width -= 1
+    clock = 1 if all(dates.looks(row[1]) == "clock" and ":" in row[1] for row in rows) else None
+    at = 1 if clock is None else 2
+    names = (*PRICES, *_rest(rows, at, width, number))
+    where = {name: at + i for i, name in enumerate(names) if name in ALIASES}
+    return Layout(separator, number - 1, len(rows[0]), where, {name: name for name in where}, (0,), clock)
+
+
+def _rest(rows: list[list[str]], at: int, width: int, number: int) -> tuple[str, ...]:
+    """What follows Open, High, Low, Close in rows without a header."""
+
+    def column(i: int) -> list[float]:
+        return [_float(row[i]) for row in rows]
+
+    def unclear(why: str) -> InputError:
+        return InputError(
+            f"line {number}: there is no header line, and {why}: add one such as Open time,Open,High,Low,Close,Volume"
+        )
+
+    if width < at + 5:
+        raise unclear(f"{width} columns are too few to hold a time, Open, High, Low, Close and Volume")
+    o, h, low, c = (column(at + i) for i in range(4))
+    good = [max(a, d) <= b * 1.0001 and low_ <= min(a, d) * 1.0001 for a, b, low_, d in zip(o, h, low, c, strict=True)]
+    if sum(good) < 0.9 * len(good):
+        raise unclear("the columns after the time aren't Open, High, Low, Close")
+    more = width - at - 4
+    if more == 1:
+        return ("volume",)
+    if clock_like := [row[at + 5] for row in rows if dates.looks(row[at + 5]) == "time"]:
+        if len(clock_like) == len(rows) and more <= 8:
+            return KLINES[5 : 5 + more]
+        raise unclear("the column after the volume is a time in some rows only")
+    between = all(a * 0.9999 <= v <= b * 1.0001 for a, v, b in zip(low, column(at + 4), h, strict=True))
+    whole = all(value == int(value) for value in column(width - 1) if value == value)
+    if more == 2 and not between and whole:
+        return ("volume", "trades")
+    if more == 3 and between and whole:
+        return ("vwap", "volume", "trades")
+    raise unclear(f"it isn't sure what the {more} columns after Close are")
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

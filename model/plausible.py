@@ -1,0 +1,131 @@
+"""Whether bars can be of one series of prices: what a repair wouldn't see.
+
+On seven years of hourly prices of Bitcoin no Open was further than 0.5 % from the Close before it, and no hour moved by
+more than a fifth. So what is refused here is an error of the file; what is only strange is counted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from model.bars import PRICES
+from model.errors import InputError
+
+HOUR = np.timedelta64(3600, "s")
+TIMES = 2.0
+"""An Open that is so many times the Close of the hour before, or less than one over it, is of another unit."""
+TIMES_AFTER_GAP = 5.0
+"""The same after missing hours."""
+WIDE = 3.0
+"""An Open further from the Close before than so many usual hours' ranges, and than `JUMP`, is a jump."""
+JUMP = 0.01
+MAX_JUMPS = 0.01
+"""More jumps than this share of all hours: the rows aren't in the order of their times."""
+WICK = 5.0
+"""A High or Low that is so many times further than Open and Close is counted."""
+SAME = 0.001
+"""Two records of one close may differ by this share."""
+POWERS = (10.0, 100.0, 1000.0, 1e6)
+
+
+def check(rows: pd.DataFrame, done: dict[str, int]) -> None:
+    """Look at rows in order of time; counts ``jumps``, ``long_wicks`` and ``spring_gaps``.
+
+    Raises:
+        InputError: the rows can't be bars of one series; names lines.
+    """
+    rows = rows[~((rows["volume"] == 0) & (rows["high"] == rows["low"]))]
+    if rows.empty:
+        return
+    o, h, low, c = (rows[name].to_numpy() for name in PRICES)
+    time = rows["time"].to_numpy()
+    lines = rows.index.to_numpy()
+    if c.max() == c.min():
+        raise InputError(f"line {lines[0]} to line {lines[-1]}: the price is {c[0]:g} in all rows: nothing to forecast")
+    flat = h == low
+    if flat.mean() > 0.5:
+        raise InputError(
+            f"line {lines[flat][0]}: High is Low in {flat.mean():.0%} of the rows: these are single prices and not "
+            "bars, and nothing is known about the range within an hour"
+        )
+    next_hour = np.diff(time) == HOUR
+    _units(o, c, next_hour, lines)
+    _decimals(h, low, np.maximum(o, c), np.minimum(o, c), lines)
+    done["jumps"] = _jumps(o, c, h, low, next_hour, lines)
+    done["long_wicks"] = int(((h > WICK * np.maximum(o, c)) | (low < np.minimum(o, c) / WICK)).sum())
+    done["spring_gaps"] = _spring_gaps(time)
+
+
+Floats = npt.NDArray[np.float64]
+
+
+def _units(o: Floats, c: Floats, next_hour: npt.NDArray[np.bool_], lines: npt.NDArray[np.int64]) -> None:
+    """Refuse an Open that is many times the Close before: another unit, or a bar of something else."""
+    ratio = o[1:] / c[:-1]
+    times = np.maximum(ratio, 1 / ratio)
+    bad = np.flatnonzero(times >= np.where(next_hour, TIMES, TIMES_AFTER_GAP))
+    if not len(bad):
+        return
+    at = int(bad[0])
+    more = len(bad) - 1
+    power = next((p for p in POWERS if abs(times[at] / p - 1) < 0.2), None)
+    what = f"some {power:,.0f} times" if power else f"{times[at]:.3g} times"
+    way = f"{what} as much" if ratio[at] > 1 else f"{what} less"
+    single = len(bad) > 1 and bad[1] == at + 1
+    why = "a bar of another unit" if single else "the unit changes here, or these are two series"
+    also = f" (and {more} more such jumps)" if more else ""
+    raise InputError(
+        f"line {lines[at + 1]}: Open is {o[at + 1]:g} after a Close of {c[at]:g} (line {lines[at]}), {way}: {why}{also}"
+    )
+
+
+def _decimals(h: Floats, low: Floats, top: Floats, bottom: Floats, lines: npt.NDArray[np.int64]) -> None:
+    """Refuse a High or Low whose decimal point is at another place."""
+    for name, times, value in (("High", h / top, h), ("Low", bottom / low, low)):
+        for power in POWERS:
+            shifted = np.flatnonzero(np.abs(times / power - 1) < 0.03)
+            if len(shifted):
+                at = int(shifted[0])
+                raise InputError(
+                    f"line {lines[at]}: {name} is {value[at]:g}, {power:,.0f} times off Open and Close: its decimal "
+                    "point seems to be at another place"
+                )
+
+
+def _jumps(
+    o: Floats, c: Floats, h: Floats, low: Floats, next_hour: npt.NDArray[np.bool_], lines: npt.NDArray[np.int64]
+) -> int:
+    """How many Opens are far from the Close of the hour before.
+
+    Raises:
+        InputError: so many that rows are at wrong times.
+    """
+    usual = float(np.median(np.log(h / low)))
+    far = next_hour & (np.abs(np.log(o[1:] / c[:-1])) > max(JUMP, WIDE * usual))
+    count = int(far.sum())
+    if count > max(3, MAX_JUMPS * max(1, int(next_hour.sum()))):
+        at = int(np.flatnonzero(far)[0])
+        raise InputError(
+            f"line {lines[at + 1]}: Open is {o[at + 1]:g} after a Close of {c[at]:g} (line {lines[at]}), and "
+            f"{count - 1} more hours don't begin where the one before ended: the rows' times are wrong, or prices of "
+            "several series are mixed"
+        )
+    return count
+
+
+def _spring_gaps(time: npt.NDArray[np.datetime64]) -> int:
+    """How often exactly the hour is missing that clocks leave out in spring, if it is at each of them.
+
+    Such times are local ones, though nothing else shows it.
+    """
+    stamps = pd.DatetimeIndex(time)
+    gaps = stamps[:-1][np.diff(time) == 2 * HOUR] + pd.Timedelta(hours=1)
+    sundays = {g.year for g in gaps if g.month == 3 and g.day_of_week == 6 and g.hour in (1, 2, 3)
+               and (g.day >= 25 or 8 <= g.day <= 14)}  # fmt: skip
+    years = {
+        year for year in range(stamps[0].year, stamps[-1].year + 1)
+        if stamps[0] < pd.Timestamp(year, 3, 8) and stamps[-1] > pd.Timestamp(year, 4, 1)
+    }  # fmt: skip
+    return len(sundays) if years and years <= sundays else 0
