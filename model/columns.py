@@ -204,13 +204,14 @@ class _Reader:
         made |= {f"time{i}": raw[column] for i, column in enumerate(layout.times) if i}
         made |= {name: raw[column] for name, column in layout.where.items()}
         found = pd.DataFrame(made).dropna(how="all")
-        if found.dtypes[list(PRICES)].map(lambda dtype: dtype.kind in "iuf").all():
-            return found
-        if layout.header:
+        priceless = found[list(PRICES)].isna().all(axis=1)
+        if priceless.any():
+            found = found[~(priceless & found["time0"].str.startswith("#", na=False))]
+        if layout.header and found["open"].dtype.kind not in "iuf":
             again = (found["open"] == layout.titles["open"]) & (found["close"] == layout.titles["close"])
             self.repairs["repeated_header"] += int(again.sum())
             found = found[~again]
-        return found[~(found["time0"].str.startswith("#", na=False) & found[list(PRICES)].isna().all(axis=1))]
+        return found
 
     def _values(self, piece: pd.DataFrame, style: Style | None) -> pd.DataFrame:
         """Texts as numbers."""

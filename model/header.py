@@ -53,6 +53,8 @@ KLINES = (
 )  # fmt: skip
 """Column order of exchange archives that come without a header line."""
 MAX_COLUMNS = 1000
+MAX_CHARACTERS = 100_000
+"""Of a line among the first."""
 LINES = 60
 """Lines at the beginning among which the header must be."""
 SAMPLE = 200
@@ -175,6 +177,8 @@ def _missing(missing: list[str], header: Sequence[str], where: dict[str, int], l
 
 
 def _fields(line: str, separator: str) -> list[str]:
+    if len(line) > MAX_CHARACTERS:
+        raise InputError(f"there is a line of more than {MAX_CHARACTERS:,} characters: this is no CSV file of bars")
     return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
 
 
@@ -209,7 +213,7 @@ def find(lines: Sequence[str]) -> Layout:
         bare = bare[comment.end() :] if comment else bare
         separator = _separator(bare)
         if bare.count(separator) + 1 > MAX_COLUMNS:
-            raise InputError(f"line {number} has {bare.count(separator) + 1:,} columns: up to {MAX_COLUMNS:,} are read")
+            raise InputError(f"line {number} has more than {MAX_COLUMNS:,} columns: so many aren't read")
         fields = _fields(bare, separator)
         if first is None and not comment and _is_row(fields):
             return _without_header(lines[number - 1 :], separator, number)
@@ -255,6 +259,8 @@ def _sample(lines: Sequence[str], separator: str, skip: int) -> list[list[str]]:
 def _with_header(
     lines: Sequence[str], separator: str, skip: int, fields: list[str], where: dict[str, int], times: list[int]
 ) -> Layout:
+    while skip < len(lines) - 1 and not lines[skip].strip():
+        skip += 1
     rows = _sample(lines, separator, skip)
 
     def kind(column: int) -> str:

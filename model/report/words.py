@@ -182,6 +182,13 @@ REPAIRS = {
     "missing_volume": "rows without a volume, kept without",
     "missing_hours": "hours that the file lacks, left missing",
     "longest_gap": "longest gap in hours",
+    "repeated_header": "further header lines, left out",
+    "tick_volume": "hours whose volume is the number of price changes, since no volume is given",
+    "incomplete_hours": "hours that lack some of their finer bars, taken as missing",
+    "empty_flow": "columns of the order flow without values, left out",
+    "jumps": "hours that open more than 1 % from the close before, kept",
+    "long_wicks": "hours whose High or Low is five times off Open and Close, kept",
+    "spring_gaps": "springs in which exactly the hour is missing that clocks leave out: the times may be local ones",
 }
 
 

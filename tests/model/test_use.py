@@ -102,3 +102,25 @@ def test_check_scores_later_hours_only(sample_csv: Path, tmp_path: Path) -> None
     assert made["last_price"] == bars.close[2399]
     with pytest.raises(InputError, match="at least 100 are needed"):
         later.check(str(out), str(early))
+
+
+def test_check_takes_earlier_bars(sample_csv: Path, tmp_path: Path) -> None:
+    """With earlier bars for the warm-up every later hour is scored, with the forecasts that the whole file gives."""
+    lines = sample_csv.read_text().splitlines(keepends=True)
+    early, late = tmp_path / "early.csv", tmp_path / "late.csv"
+    early.write_text("".join(lines[:2201]))
+    late.write_text("".join([lines[0], *lines[2151:]]))
+    out = tmp_path / "o"
+    train.train(quick(data=str(early), output=str(out)))
+    whole = later.check(str(out), str(sample_csv))
+    alone = later.check(str(out), str(late))
+    assert whole["warm_up_hours"] == 0
+    assert alone["warm_up_hours"] == 720 - 49
+    assert alone["hours"] + alone["warm_up_hours"] == whole["hours"] == 800
+    assert "671 later hours before them went to the warm-up" in later.as_text(alone)
+    assert "warm-up" not in later.as_text(whole)
+    joined = later.check(str(out), str(late), history_uri=str(early))
+    assert joined == whole
+    late.write_text("".join([lines[0], *lines[2400:]]))
+    with pytest.raises(InputError, match="600 more lack the history, which --history gives"):
+        later.check(str(out), str(late))

@@ -1,0 +1,194 @@
+"""Bars that can't be of one series: refused with rows, or counted where they do no harm."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import io
+import os
+import random
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import data, files, header
+from model.errors import InputError
+from model.reading import Reading
+from tests.model.lines import HEADER
+from tests.model.test_files import put
+
+N = 400
+START = dt.datetime(2023, 1, 1)
+Row = list[float]
+
+
+def rows() -> list[Row]:
+    """Open, High, Low, Close, Volume of each hour."""
+    rng, price, found = random.Random(1), 30_000.0, []
+    for _ in range(N):
+        after = price * (1 + rng.gauss(0, 0.004))
+        found.append([price, max(price, after) * 1.001, min(price, after) * 0.999, after, rng.uniform(10, 500)])
+        price = after
+    return found
+
+
+def text(bars: list[Row], hour: Callable[[int], int] = lambda i: i) -> str:
+    lines = [f"{START + dt.timedelta(hours=hour(i)):%Y-%m-%d %H:%M},{','.join(f'{x:.6f}' for x in b)}"
+             for i, b in enumerate(bars)]  # fmt: skip
+    return "\n".join([HEADER, *lines]) + "\n"
+
+
+def scaled(places: range, factor: float, *columns: int) -> list[Row]:
+    found = rows()
+    for i in places:
+        for column in columns or (0, 1, 2, 3):
+            found[i][column] *= factor
+    return found
+
+
+@pytest.mark.parametrize("factor", [0.001, 0.01, 0.1, 10, 100, 1000, 1e6, 3])
+def test_a_change_of_unit_is_refused_with_its_line(tmp_path: Path, factor: float) -> None:
+    with pytest.raises(
+        InputError, match=r"line 202: Open is .* after a Close of .* \(line 201\).*the unit changes here"
+    ):
+        data.load(put(tmp_path / "b", text(scaled(range(200, N), factor))))
+
+
+@pytest.mark.parametrize("factor", [0.1, 10, 100])
+def test_a_change_of_unit_across_a_gap(tmp_path: Path, factor: float) -> None:
+    with pytest.raises(InputError, match="line 202: Open is"):
+        data.load(put(tmp_path / "b", text(scaled(range(200, N), factor), lambda i: i if i < 200 else i + 30)))
+
+
+@pytest.mark.parametrize("factor", [0.1, 10, 100])
+def test_a_single_bar_ten_times_off_is_refused(tmp_path: Path, factor: float) -> None:
+    with pytest.raises(InputError, match=r"line 152: .*a bar of another unit"):
+        data.load(put(tmp_path / "b", text(scaled(range(150, 151), factor))))
+
+
+def test_a_close_ten_times_off_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"line 153: Open is .* after a Close of .* \(line 152\), some 10 times less"):
+        data.load(put(tmp_path / "b", text(scaled(range(150, 151), 10, 1, 3))))
+
+
+@pytest.mark.parametrize(
+    ("column", "factor", "name"), [(1, 10, "High"), (1, 1000, "High"), (2, 0.1, "Low"), (2, 0.01, "Low")]
+)
+def test_an_extreme_with_its_point_elsewhere_is_refused(tmp_path: Path, column: int, factor: float, name: str) -> None:
+    with pytest.raises(InputError, match=f"line 152: {name} is .* decimal point"):
+        data.load(put(tmp_path / "b", text(scaled(range(150, 151), factor, column))))
+
+
+def test_a_flash_crash_is_counted(tmp_path: Path) -> None:
+    """Low at an eighth of the price for a moment, as some exchanges had it."""
+    found = data.load(put(tmp_path / "b", text(scaled(range(150, 151), 1 / 8, 2))))
+    assert found.repairs["long_wicks"] == 1
+
+
+def test_days_that_are_mixed_up_are_refused(tmp_path: Path) -> None:
+    days = list(range(N // 24))
+    random.Random(2).shuffle(days)
+    with pytest.raises(InputError, match=r"more hours don't begin where the one before ended"):
+        data.load(put(tmp_path / "b", text(rows()[: len(days) * 24], lambda i: days[i // 24] * 24 + i % 24)))
+
+
+def test_a_jump_or_two_are_counted(tmp_path: Path) -> None:
+    found = data.load(put(tmp_path / "b", text(scaled(range(200, N), 1.1))))
+    assert found.repairs["jumps"] == 1
+
+
+def test_a_fast_market_is_no_error(tmp_path: Path) -> None:
+    """A fall to a twentieth within two days, each hour beginning where the last one ended."""
+    price, found = 100.0, rows()
+    for i in range(200, 250):
+        after = price * 0.94
+        found[i] = [price, price * 1.01, after * 0.99, after, 5]
+        price = after
+    scale = found[199][3] / 100
+    for i in range(200, 250):
+        found[i] = [x * scale for x in found[i][:4]] + [5]
+    fall = found[249][3] / found[250][0]
+    for i in range(250, N):
+        found[i] = [x * fall for x in found[i][:4]] + [5]
+    assert data.load(put(tmp_path / "b", text(found))).repairs["jumps"] == 0
+
+
+def test_local_times_are_reported_by_their_spring(tmp_path: Path) -> None:
+    """A year of local times whose October hour is gone: nothing shows it but the hour that is missing in March."""
+
+    def local(i: int) -> int:
+        spring, autumn = 24 * 84 + 2, 24 * 301 + 2  # 2023-03-26 02:00, 2023-10-29 02:00
+        return i + (i >= spring) - (i > autumn)
+
+    bars = [[100 + i % 7, 110, 90, 100 + (i + 1) % 7, 5] for i in range(3000)]
+    found = data.load(put(tmp_path / "b", text([[float(x) for x in b] for b in bars], local)))
+    assert found.repairs["spring_gaps"] == 1
+    assert data.load(put(tmp_path / "b", text(rows()))).repairs["spring_gaps"] == 0
+
+
+REAL = os.environ.get("BTC_DATA", "")
+
+
+@pytest.mark.skipif(not REAL, reason="real data isn't in the project: set BTC_DATA to an hourly BTC file")
+def test_real_prices_show_nothing_strange() -> None:
+    found = data.load(Path(REAL))
+    assert not {"jumps", "long_wicks", "spring_gaps", "unordered"} & {k for k, v in found.repairs.items() if v}
+    b = found.bars
+    assert np.nanmax(np.abs(b.open[1:] / b.close[:-1] - 1)) < 0.005
+
+
+# Limits.
+
+
+def test_a_line_of_100_000_columns_ends_early(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"line 1 has more than 1,000 columns"):
+        data.load(put(tmp_path / "b", ",".join(f"c{i}" for i in range(100_000)) + "\n" + "1," * 100_000))
+    with pytest.raises(InputError, match="a line of more than 100,000 characters"):
+        data.load(put(tmp_path / "b", HEADER + "\n" + "1," * 100_000 + "\n"))
+    with pytest.raises(InputError, match="line 2 has 20001 fields, the header has 6"):
+        data.load(put(tmp_path / "b", HEADER + "\n" + "2023-01-01 00:00:00," + "1," * 20_000 + "\n"))
+    assert header.MAX_COLUMNS == 1000
+
+
+def bomb(size: int) -> bytes:
+    """A gzip file that unpacks to `size` bytes of rows."""
+    out = io.BytesIO()
+    with gzip.open(out, "wb", compresslevel=9) as file:
+        file.write(f"{HEADER}\n".encode())
+        row = b"2023-01-01 00:00:00,1,2,1,2,3\n" * 40_000
+        for _ in range(size // len(row)):
+            file.write(row)
+    return out.getvalue()
+
+
+def test_a_bomb_ends_at_the_limit(tmp_path: Path) -> None:
+    raw = bomb(6_000_000)
+    with pytest.raises(InputError, match=r"up to 5,000,000 bytes \(unpacked\) are read.*set MAX_DATA_BYTES"):
+        data.load(put(tmp_path / "b", raw), Reading(max_bytes=5_000_000))
+
+
+def test_a_bomb_ends_by_its_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "FREE", 1_000_000)
+    monkeypatch.setattr(files, "MAX_RATIO", 50)
+    with pytest.raises(InputError, match=r"unpacks to more than 50 times its"):
+        data.load(put(tmp_path / "b", bomb(6_000_000)))
+
+
+def test_a_line_without_end(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a line of more than 100,000 characters"):
+        data.load(put(tmp_path / "b", gzip.compress(HEADER.encode() + b"\n" + b"0" * 3_000_000)))
+    row = b"2023-01-01 00:00:00,1,2,1,2,3\n" * 20_000
+    with pytest.raises(InputError, match="a line of more than 1,000,000 bytes"):
+        data.load(put(tmp_path / "b", gzip.compress(HEADER.encode() + b"\n" + row + b"0" * 3_000_000)))
+
+
+def test_zip_and_plain_files_have_the_limit_too(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", text(rows()))
+    for content in (out.getvalue(), text(rows())):
+        with pytest.raises(InputError, match="set MAX_DATA_BYTES"):
+            data.load(put(tmp_path / "b", content), Reading(max_bytes=10_000))
