@@ -384,7 +384,9 @@ def read(values: pd.Series, title: str, how: Reading) -> pd.Series:
 def looks(text: str) -> str:
     """``time``, ``date`` or ``clock`` for what a text looks like; empty for none of them."""
     text = text.strip()
-    if CLOCK_ONLY.match(text) and not re.fullmatch(r"\d{8,}", text):
+    if (CLOCK_ONLY.match(text) and not re.fullmatch(r"\d{8,}", text)) or re.fullmatch(
+        r"(?i)\d{1,2}\s*[ap]\.?m\.?", text
+    ):
         return "clock"
     found = _DATE.match(text)
     if found:

@@ -242,6 +242,8 @@ READ: dict[str, str | bytes] = {
     "compact": timed("%Y%m%d%H"),
     "compact-seconds": timed("%Y%m%d%H%M%S"),
     "compact-and-clock": timed("%Y%m%d %H:%M"),
+    "date-and-am-pm": csv("Date,Time,Open,High,Low,Close,Volume", lambda b:
+                          f"{b.at:%m/%d/%Y},{b.at:%I %p},{b.ohlc},{b.v}"),
     "compact-date-and-time": csv("Date,Time,Open,High,Low,Close,Volume", lambda b:
                                  f"{b.at:%Y%m%d},{b.at:%H%M%S},{b.ohlc},{b.v}"),
     "seconds": csv(H, lambda b: f"{b.s},{b.ohlc},{b.v}"),
