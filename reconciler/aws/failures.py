@@ -162,4 +162,4 @@ def pause(state: tenacity.RetryCallState) -> float:
     """Seconds before the next attempt: longer each time, and not the same for all who wait."""
     longest = 20.0 if failure_of(state).rule.fault is Fault.THROTTLED else 5.0
     growing: float = 0.2 * 2.0 ** min(state.attempt_number, 7)
-    return min(growing, longest) * (0.5 + random.random() / 2)  # noqa: S311  no secret
+    return min(growing, longest) * (0.5 + random.random() / 2)  # noqa: S311  no secret  # nosec B311

@@ -138,7 +138,7 @@ class Task(Section):
     secrets: dict[Annotated[str, names.ENV], Annotated[str, names.SECRET]] = Field(
         {},
         description="Environment variables from SSM parameters or Secrets Manager, each by ARN.",
-        examples=[{"API_TOKEN": "arn:aws:ssm:us-east-1:123456789012:parameter/my-pipeline/api-token"}],
+        examples=[{"API_TOKEN": "arn:aws:ssm:us-east-1:123456789012:parameter/my-pipeline/api-token"}],  # nosec B105
     )
     stop_timeout: Int | None = Field(
         None, ge=2, le=120, description="Seconds from SIGTERM to SIGKILL; null for ECS's 30.", examples=[120]

@@ -194,7 +194,7 @@ class Lock:
                         self._extend(now)
                     if self._released.is_set():
                         self._drop_mine(_read(self.aws, self.deploy)[0])
-            except Exception:  # noqa: S112  the next turn tries again; `check` decides before a write
+            except Exception:  # noqa: S112  the next turn tries again; `check` decides before a write  # nosec B112
                 continue
 
     def _drop_mine(self, slots: list[Slot]) -> None:

@@ -157,6 +157,8 @@ def read(path: Path) -> PlanFile | None:
         values = json.loads(text)
     except ValueError:
         raise UserError(f"{path} is cut off: a part of the plan is missing", hint=AGAIN) from None
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply for a plan", hint=AGAIN) from None
     if values.get("version") != VERSION:
         raise UserError(
             f"{path} is a plan of version {values.get('version')!r}, and this program reads version {VERSION}",
@@ -165,7 +167,7 @@ def read(path: Path) -> PlanFile | None:
     try:
         plan = PlanFile.model_validate(values)
         whole = plan.checksum == _checksum(values)
-    except ValidationError:
+    except (ValidationError, RecursionError):  # no plan is nested that deeply
         whole = False
     if not whole:
         raise UserError(f"{path} was edited or damaged: its checksum isn't that of its content", hint=AGAIN)
@@ -191,7 +193,7 @@ def _is_plan(text: str) -> bool:
         return False
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(values, dict) and values.get("format") == FORMAT
 

@@ -70,7 +70,7 @@ def logged_in(login: Login | None, environment: Mapping[str, str]) -> Iterator[d
 
 def _folder(environment: Mapping[str, str]) -> tuple[Path, bool]:
     """A folder that only this user can enter (0700), in memory if there is a place where programs may run from."""
-    for place in (environment.get("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108
+    for place in (environment.get("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108  # nosec B108
         if place and hasattr(os, "ST_NOEXEC"):
             with contextlib.suppress(OSError):
                 if not os.statvfs(place).f_flag & os.ST_NOEXEC:

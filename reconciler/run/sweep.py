@@ -40,7 +40,7 @@ def _random(sweep: Sweep) -> Iterator[dict[str, str]]:
     if sweep.random is None:
         return
     # Not for secrets; a generator of our own, so that nothing else moves it.
-    generator = random.Random(sweep.random.seed)  # noqa: S311
+    generator = random.Random(sweep.random.seed)  # noqa: S311  # nosec B311
     for _ in range(sweep.random.count):
         ranges = {name: _draw(generator, one) for name, one in sorted(sweep.random.ranges.items())}
         choices = {name: generator.choice(values) for name, values in sorted(sweep.random.choices.items())}

@@ -219,6 +219,7 @@ def signed(**values: Any) -> Callable[[str], str]:
     return make
 
 
+DEEP, RATHER = "[" * 100_000 + "]" * 100_000, "[" * 800 + "]" * 800
 REFUSED: dict[str, tuple[Callable[[str], str], str]] = {
     "an option": (edited(lambda v: v["options"].update(delete_data=True)), "was edited or damaged"),
     "a step": (edited(lambda v: v["plan"]["steps"].pop()), "was edited or damaged"),
@@ -228,6 +229,11 @@ REFUSED: dict[str, tuple[Callable[[str], str], str]] = {
     "a key less": (edited(lambda v: v.pop("salt")), "was edited or damaged"),
     "a type": (edited(lambda v: v.update(states=[])), "was edited or damaged"),
     "no checksum": (edited(lambda v: v.pop("checksum")), "was edited or damaged"),
+    "deep inside": (
+        lambda text: text.replace('"plan": {', '"plan": {"x": ' + DEEP + ","),
+        "is nested too deeply for a plan",
+    ),
+    "rather deep": (lambda text: text.replace('"plan": {', '"plan": {"x": ' + RATHER + ","), "was edited or damaged"),
     "a digit": (lambda text: text.replace('"to": 14', '"to": 15'), "was edited or damaged"),
     "a later version": (edited(lambda v: v.update(version=2)), "a plan of version 2, and this program reads version 1"),
     "no version": (edited(lambda v: v.pop("version")), "a plan of version None"),
@@ -235,6 +241,12 @@ REFUSED: dict[str, tuple[Callable[[str], str], str]] = {
     "another region": (signed(region="eu-west-1"), "is a plan for region eu-west-1, and this is region us-east-1"),
     "another file": (signed(file="gone/deploy.yaml"), "belongs to gone/deploy.yaml, which isn't there"),
 }
+
+
+def test_what_is_nested_deeply_and_is_no_plan(planned: Project) -> None:
+    planned.write("deep.json", '{ "x": ' + DEEP + "}")
+    refused = planned.run("apply", "deep.json")
+    assert (refused.code, "nested too deeply" in refused.err) == (2, True), refused.err[:500]
 
 
 def test_a_file_that_is_not_for_this(planned: Project) -> None:

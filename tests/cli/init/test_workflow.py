@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ class Runner:
         self.home = project.folder / ".reconciler" / "runner"  # no part of the image
         self.home.mkdir(parents=True, exist_ok=True)
         self.output, self.summary = self.home / "output.txt", self.home / "summary.md"
+        self.environment: dict[str, str] = {}  # besides
         self.output.touch()
         self.summary.touch()
         found = status(project.home)
@@ -57,7 +60,7 @@ class Runner:
             "AWS_ENDPOINT_URL": self.url, "AWS_REGION": "us-east-1", "RECONCILER": "",
             "AWS_ACCESS_KEY_ID": self.credentials["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": self.credentials["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": self.credentials["SessionToken"],
+            "AWS_SESSION_TOKEN": self.credentials["SessionToken"], **self.environment,
         }  # fmt: skip
         return subprocess.Popen(
             ["bash", "-e", str(script)], cwd=self.project.folder, env=environment, text=True,
@@ -133,6 +136,34 @@ def test_the_plan_and_the_apply_of_a_workflow(project: Project) -> None:
     assert (apply.outputs()["result"], apply.outputs()["exit-code"]) == ("task-failed", "37")
     assert "### ❌ Run" in apply.summary.read_text()
     assert "| Fix | " in apply.summary.read_text()
+
+
+def test_it_installs_before_it_has_become_the_role_and_with_hashes_where_there_is_a_lock(project: Project) -> None:
+    made(project)
+    workflow = yaml.safe_load((project.folder / ".github" / "workflows" / "pipeline.yml").read_text())
+    for job in workflow["jobs"].values():
+        names = [step["name"] for step in job["steps"]]
+        assert names.index("Install") < names.index("Become the role in AWS")
+    # A lock whose hash is another file's installs nothing; one that is right is what is installed.
+    wheel = project.folder / "planted-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("planted.py", "")
+        archive.writestr("planted-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
+        archive.writestr(
+            "planted-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr("planted-1.0.dist-info/RECORD", "")
+    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    plan = Runner(project, "plan")
+    plan.environment = {"PIP_DRY_RUN": "1", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(project.folder)}
+    project.write("reconciler.lock", f"planted==1.0 --hash=sha256:{'0' * 64}\n")
+    code, log = plan.run("Install")
+    assert (code, "DO NOT MATCH THE HASHES" in log) == (1, True), log
+    project.write("reconciler.lock", "planted==1.0\n")
+    assert plan.run("Install")[0] == 1, "each has a hash or none is installed"
+    project.write("reconciler.lock", f"planted==1.0 --hash=sha256:{found}\n")
+    code, log = plan.run("Install")
+    assert code == 0, log
 
 
 def test_an_error_is_in_the_summary(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
