@@ -195,7 +195,11 @@ def test_roles_that_ecs_can_not_take_are_refused_at_the_launch(embedded_aws: Emb
     iam, name = embedded_aws.client("iam"), unique("role")
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]["Arn"]
-    for role in (arn, arn + "-missing"):
+    ours = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    elsewhere = {**ours, "Condition": {"StringEquals": {"aws:SourceAccount": "210987654321"}}}
+    document = json.dumps({"Statement": [elsewhere]})
+    others = iam.create_role(RoleName=unique("role"), AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    for role in (arn, arn + "-missing", others):
         family = embedded_aws.register(
             embedded_aws.container(embedded_aws.put_image({}, cmd=["true"])), taskRoleArn=role
         )
