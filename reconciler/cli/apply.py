@@ -14,7 +14,7 @@ from reconciler.cli.run_work import Work, work_of
 from reconciler.cli.saved_plan import SavedPlan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Steps, outcome_json, show_outcome
-from reconciler.cli.target import Target, command_line, deployment, plan_options, target, where_line
+from reconciler.cli.target import Target, command_line, deployment, locking, plan_options, target, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
 from reconciler.core.errors import Interrupted
@@ -43,7 +43,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     lock = Lock(
         where.aws(terminal),
         here.deploy.name,
-        command_line(),
+        locking(options),
         wait=options.wait_for_lock,
         on_wait=lambda holder: terminal.note(f"waiting for the lock, held by {holder}"),
     )

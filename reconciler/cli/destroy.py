@@ -7,7 +7,7 @@ from argparse import Namespace
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Steps, outcome_json, show_outcome
-from reconciler.cli.target import Target, command_line, confirmed, deployment, target, where_line
+from reconciler.cli.target import Target, command_line, confirmed, deployment, locking, target, where_line
 from reconciler.cli.terminal import Terminal, attended
 from reconciler.core.errors import Interrupted, ReconcilerError, UserError
 from reconciler.core.plan import Options, Plan
@@ -27,7 +27,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         here,
         Options(delete_data=options.delete_data, confirm=confirmed(options)),
         _Shown(terminal, where, here, ask=not options.yes),
-        lock=Lock(where.aws(terminal), here.deploy.name, command, wait=options.wait_for_lock),
+        lock=Lock(where.aws(terminal), here.deploy.name, locking(options), wait=options.wait_for_lock),
         stop=where.stop,
     )
     outcome = applied.outcome

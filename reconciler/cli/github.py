@@ -17,6 +17,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.core import text
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.plan import Plan
+from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.execute import Outcome
 from reconciler.image.kind import ImageSpec
@@ -99,6 +100,6 @@ def _append(terminal: Terminal, variable: str, added: str) -> None:
         return
     try:
         with Path(path).open("a", encoding="utf-8") as file:
-            file.write(added)
+            file.write(KNOWN.hide(added))
     except OSError as error:
         terminal.note(f"{variable} can't be written: {error.strerror}")

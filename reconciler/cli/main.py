@@ -19,6 +19,7 @@ from reconciler.cli.first import choose_environment
 from reconciler.cli.os_errors import excuse, open_streams, silence
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import Interrupted, ReconcilerError
+from reconciler.core.secret import KNOWN
 
 READ = {
     "plan", "apply", "destroy", "status", "recover", "watch", "logs", "stop", "diagnose", "runs", "cost",
@@ -29,6 +30,7 @@ READ = {
 def main(arguments: Sequence[str]) -> int:
     """Run one command. Returns its exit code; no error leaves as a traceback."""
     open_streams()
+    _learn(arguments)
     terminal = Terminal(json="--json" in arguments)
     module = ""
     try:
@@ -72,6 +74,14 @@ def main(arguments: Sequence[str]) -> int:
             return _told(module, terminal, known, bare=isinstance(error, ModuleNotFoundError))
         terminal.crash(error)
         return _failed(module, terminal, 1, ReconcilerError(f"unexpected {type(error).__name__}: {error}"))
+
+
+def _learn(arguments: Sequence[str]) -> None:
+    """Begin with the secrets of the command line and of the environment; deploy.yaml and AWS have others."""
+    KNOWN.clear()
+    KNOWN.learn_words(arguments)
+    if "local" not in arguments[:1]:  # whose `env` hands the embedded AWS's own key over
+        KNOWN.environment(os.environ)
 
 
 def _told(module: str, terminal: Terminal, error: ReconcilerError, *, bare: bool = False) -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Container
 
-from reconciler.cli.program_name import program
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.target import deployment, target
+from reconciler.cli.target import deployment, locking, target
 from reconciler.cli.terminal import Terminal
 from reconciler.core.spec import Address
 from reconciler.engine.lock import Lock
@@ -24,8 +23,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     here = deployment(where, aws, terminal, options)
     place = f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
     terminal.say(terminal.fold("", place))
-    command = f"{program()} recover {where.file}"
-    with Lock(where.aws(terminal), here.deploy.name, command, wait=options.wait_for_lock).guarding(aws):
+    with Lock(where.aws(terminal), here.deploy.name, locking(options), wait=options.wait_for_lock).guarding(aws):
         found = recover(here)
         if found.new or found.dropped:
             write_record(aws, here.deploy.name, found.record)

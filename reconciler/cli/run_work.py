@@ -12,6 +12,7 @@ from reconciler.cli.task import report, watch
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
 from reconciler.core.errors import UserError
+from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.run.job import Decision, decide, supervisor
 from reconciler.run.launch import Launch, new_run
@@ -45,6 +46,7 @@ def work_of(where: Target, here: Deployment, options: Namespace, terminal: Termi
     """What the file and the command line ask for. Raises UserError."""
     task, runs = here.deploy.task, Runs(here.aws, here.names.bucket)
     overrides = parse(options.env, options.cpu, options.memory, options.command, (task.cpu, task.memory))
+    KNOWN.learn_all(overrides.model_dump(mode="json"))
     secret = {name for name, one in here.deploy.parameters.items() if one.give_as == "secret"} | task.secrets.keys()
     if taken := sorted(secret & overrides.environment.keys()):
         raise UserError(
@@ -97,7 +99,8 @@ class SingleWork:
         self.launch = launch
         if decision.action == "resume" and decision.run is not None:
             self.terminal.say(f"Coming back to run {decision.run.id}")
-            run = decision.run
+            # Its fingerprint is that of these overrides, and the record has no secrets.
+            run = decision.run.model_copy(update={"overrides": self.overrides})
         else:
             check()
             before = decision.run.id if decision.run else ""

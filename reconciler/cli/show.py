@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reconciler.cli.terminal import Terminal
 from reconciler.config import load, show
+from reconciler.core.secret import KNOWN
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -16,5 +17,5 @@ def run(options: Namespace, terminal: Terminal) -> int:
     if options.json:
         terminal.json(deploy.filled().model_dump(mode="json"))
     else:
-        terminal.lines(show(deploy).rstrip("\n"))
+        terminal.lines(show(deploy, KNOWN.hide_all).rstrip("\n"))
     return 0

@@ -14,6 +14,7 @@ from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
 from reconciler.config.sweep import Sweep
 from reconciler.core.errors import Interrupted, ReconcilerError
+from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.run.fingerprint import fingerprint
 from reconciler.run.fleet import Fleet
@@ -45,7 +46,10 @@ class SweepWork:
         self.found = [overrides.with_environment(one) for one in found]
         self.names = {name for one in found for name in one}
         self.max_parallel, self.sweep = max_parallel, sweep
-        self.id = f"sweep-{fingerprint({'combinations': list(found), 'overrides': overrides.model_dump()})[:8]}"
+        # `list`, as a sweep's combinations are in the file: what is secret in them is seen by its variable's name.
+        made = KNOWN.marked({"list": list(found), "overrides": overrides.model_dump(mode="json")}, here.names.bucket)
+        made = {"combinations": made["list"], "overrides": made["overrides"]}
+        self.id = f"sweep-{fingerprint(made)[:8]}"
         self.decisions: list[Decision] = []
         self.launch: Launch | None = None
         self.todo: list[Run] = []
@@ -74,7 +78,7 @@ class SweepWork:
 
         def make(decision: Decision, overrides: Overrides) -> Run:
             if decision.action == "resume" and decision.run is not None:
-                return decision.run
+                return decision.run.model_copy(update={"overrides": overrides})
             before = decision.run.id if decision.run else ""
             run = new_run(
                 self.runs, launch, decision.fingerprint, decision.inputs, now, overrides, before=before, sweep=self.id
@@ -120,7 +124,7 @@ class SweepWork:
 
     def name(self, run: Run) -> str:
         """A run's combination, for people."""
-        return label({k: v for k, v in run.overrides.environment.items() if k in self.names})
+        return label({k: KNOWN.shown(k, v) for k, v in run.overrides.environment.items() if k in self.names})
 
     def json(self, code: int) -> dict[str, Any]:
         """See Work."""

@@ -21,6 +21,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy, load
 from reconciler.core.errors import Interrupted, UserError
 from reconciler.core.plan import Options
+from reconciler.core.secret import KNOWN
 from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment, prepare
 from reconciler.engine.ownership_record import valid
@@ -138,8 +139,13 @@ def target(options: Namespace) -> Target:
 
 
 def command_line() -> str:
-    """The command as it was typed, to say how to go on."""
-    return f"{program()} " + shlex.join(sys.argv[1:])
+    """The command as it was typed, to say how to go on; without the values of secrets."""
+    return f"{program()} " + shlex.join(KNOWN.words(sys.argv[1:]))
+
+
+def locking(options: Namespace) -> str:
+    """What a lock says of the command that holds it, for whoever waits: the verb and the file, without its values."""
+    return f"{options.module.rstrip('_')} {Path(options.file).name}"
 
 
 def where_line(here: Deployment, where: Target) -> str:

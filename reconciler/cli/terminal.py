@@ -1,4 +1,4 @@
-"""What is printed, and how: colours at a terminal, plain text in a pipe, one JSON object with --json.
+"""What is printed, and how: colours at a terminal, plain text in a pipe, one JSON object with --json. No secret is.
 
 Results go to standard output, errors and what is only about the work to standard error when the output is JSON.
 
@@ -9,6 +9,7 @@ and the breaks of a folded text, is marked by a secret of this process until the
 
 from __future__ import annotations
 
+import json as jsonlib
 import os
 import re
 import secrets
@@ -20,6 +21,7 @@ from reconciler.cli.os_errors import silence
 from reconciler.cli.program_name import program, typed
 from reconciler.cli.style import codes, coloured
 from reconciler.core.errors import Interrupted, ReconcilerError, from_aws
+from reconciler.core.secret import KNOWN
 from reconciler.core.text import dumps, guard, line, output
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class Terminal:
 
     def fold(self, head: str, text: str) -> str:
         """`head` and `text`; at a terminal broken between words, and going on under the beginning of the text."""
+        text = KNOWN.hide(text)
         if not self.live or self._mark in text:
             return head + text
         import textwrap
@@ -87,7 +90,7 @@ class Terminal:
 
     def lines(self, text: str) -> None:
         """Several lines that matter even with --quiet."""
-        for one in text.split("\n"):
+        for one in KNOWN.hide(text).split("\n"):  # a secret may go over several
             self.print(one)
 
     def say(self, text: str = "") -> None:
@@ -107,6 +110,7 @@ class Terminal:
         if not self.live or self.quiet:
             return
         columns, rows = _size()
+        text = KNOWN.hide(text)  # before it is cut
         lines = [self._harmless(one)[: columns - 1] for one in text.split("\n")] if text else []
         if len(lines) > max(rows - 2, 1):
             lines = [*lines[: max(rows - 3, 1)], f"  and {len(lines) - max(rows - 3, 1)} more"]
@@ -118,11 +122,11 @@ class Terminal:
     def json(self, value: Any) -> None:
         """The one object of --json."""
         self.told = True
-        self._put(sys.stdout, dumps(value, indent=2) + "\n")
+        self._put(sys.stdout, dumps(KNOWN.hide_all(value), indent=2) + "\n", json=True)
 
     def json_line(self, value: Any) -> None:
         """One of several objects of --json, on a line of its own."""
-        self._put(sys.stdout, dumps(value, ascii_only=False) + "\n")
+        self._put(sys.stdout, dumps(KNOWN.hide_all(value), ascii_only=False) + "\n", json=True)
 
     def error(self, error: ReconcilerError) -> None:
         """What went wrong, and what to do. Errors of a file begin with their place, so that editors can jump to it."""
@@ -172,7 +176,8 @@ class Terminal:
         return f"{self._mark}{';'.join(self._codes[name] for name in names)}m{text}{self._mark}0m"
 
     def _harmless(self, text: str) -> str:
-        """What goes to the stream: the text without effect, our marks with theirs."""
+        """What goes to the stream: the text without effect and without secrets, our marks with theirs."""
+        text = KNOWN.hide(text)
         parts, lines, end = [], [], 0
         for own in self._own.finditer(text):
             parts.append(line(text[end : own.start()]))
@@ -194,8 +199,11 @@ class Terminal:
         if self._status:
             self._put(self.stream, self._status)
 
-    def _put(self, stream: TextIO, text: str) -> None:
+    def _put(self, stream: TextIO, text: str, *, json: bool = False) -> None:
         """Write it. That a disk is full is said once, and the work, which costs money, goes on without being seen."""
+        hidden = KNOWN.hide(text)
+        # A number in JSON is none of a secret's that reads the same.
+        text = hidden if not json or hidden == text or _is_json(hidden) else text
         try:
             stream.write(text)
             stream.flush()
@@ -207,6 +215,14 @@ class Terminal:
             if stream is sys.stdout:
                 told = f"{self._red('error:')} standard output can't be written: {self.lost}"
                 self._put(sys.stderr, self._harmless(told) + "\n")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        jsonlib.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def in_ci() -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -16,6 +16,7 @@ from reconciler.config import fields
 from reconciler.config.expand import Expanded, ExpandError, expand
 from reconciler.config.problems import ConfigError, Path, printable, quoted, show_path
 from reconciler.config.resolve import TAG, plain
+from reconciler.core.secret import KNOWN, secrets_in
 
 _MOST = 20_000  # values, after aliases: far more than any real file, and few enough for a hostile one to end at once
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # PyYAML's line breaks
@@ -32,6 +33,7 @@ class Spot:
     text: str
     scalar: bool
     expanded: Expanded | None = None
+    secret: bool = False  # it is one, or holds one, as it stands in the file
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Document:
     errors: list[ConfigError] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
     secrets: dict[str, str] = field(default_factory=dict)
-    unshown: set[int] = field(default_factory=set)  # lines with a URL that isn't to be shown
+    unshown: set[int] = field(default_factory=set)  # lines with a secret, or with a URL that isn't to be shown
     origins: dict[Path, Path] = field(default_factory=dict)  # where values stand that an environment gave
     named: Spot | None = None  # the environment's key
 
@@ -75,12 +77,19 @@ class Document:
                 value=self._masked(spot.text if spot.scalar and not self._unshown(spot) else ""),
                 message=self._masked(message),
                 fix=self._masked(fix),
-                source=self.lines[spot.line] if spot.line < len(self.lines) and spot.line not in self.unshown else "",
+                source=self._source(spot.line),
                 width=spot.width,
             )
         )
         if broken:
             self.broken.add(path)
+
+    def _source(self, line: int) -> str:
+        """A line of the file as a message may show it: empty where a secret stands in it."""
+        if line >= len(self.lines) or line in self.unshown:
+            return ""
+        text = self.lines[line]
+        return "" if KNOWN.hide(text) != text else text
 
     def _origin(self, path: Path) -> Path:
         for end in range(len(path), 0, -1):
@@ -117,7 +126,7 @@ class Document:
         return bool(spot and (self._unshown(spot) or (spot.expanded and spot.expanded.secrets)))
 
     def _unshown(self, spot: Spot) -> bool:
-        return spot.line in self.unshown and "://" in spot.text
+        return spot.secret or (spot.line in self.unshown and "://" in spot.text)
 
     def _masked(self, text: str) -> str:
         """`text` without secrets: messages avoid them already, and this makes sure of it.
@@ -127,7 +136,24 @@ class Document:
         for secret in sorted((s for s in self.secrets if len(s) >= 8), key=len, reverse=True):
             for form in (secret, printable(secret)):
                 text = text.replace(form, f"${{{self.secrets[secret]}}}")
-        return text
+        return KNOWN.hide(text)
+
+
+def variable_at(path: Path) -> str:
+    """The variable whose value stands at `path`; empty for any other place."""
+    if path[:1] == ("parameters",) and len(path) in (2, 3):
+        return str(path[1]) if path[2:] in ((), ("value",)) else ""
+    after = {
+        ("task", "environment"): 2,
+        ("image", "build_args"): 2,
+        ("logs", "options"): 2,
+        ("run", "sweep", "grid"): 3,
+    }
+    after |= {("run", "sweep", "random", "choices"): 4}
+    for start, at in after.items():
+        if path[:at] == start and len(path) > at:
+            return str(path[at])
+    return str(path[4]) if path[:3] == ("run", "sweep", "list") and len(path) > 4 else ""
 
 
 def split(text: str) -> list[str]:
@@ -189,6 +215,9 @@ class Builder:
             built = self.build(value, here)
             if built is not None or not fields.may_be_empty(fields.plain(here)):
                 tree[name] = built
+        if str(tree.get("secure")).lower() == "true" and (variable := variable_at(fields.plain((*path, "value")))):
+            KNOWN.names.add(variable)
+            self._learn(pairs["value"][1] if "value" in pairs else None, (*path, "value"), variable)
         return tree
 
     def _merged(self, node: yaml.Node, path: Path) -> list[yaml.MappingNode]:
@@ -210,6 +239,9 @@ class Builder:
         text = expanded.text
         if expanded.changed:
             self._remember(node, path, expanded)
+        if variable := variable_at(fields.plain(path)):
+            KNOWN.learn(variable, text)
+            self._learn(node, path, variable)
         if found := _CONTROL.search(text):
             message = f"this text holds the control character U+{ord(found[0]):04X}"
             self.document.error(path, message, "remove it")
@@ -228,11 +260,22 @@ class Builder:
             return None
         return text if fields.as_written(fields.plain(path)) else plain(kind, text)
 
+    def _learn(self, node: yaml.Node | None, path: Path, variable: str) -> None:
+        """Note that a variable's value is a secret as it stands in the file, or holds one."""
+        if not isinstance(node, yaml.ScalarNode) or not node.value:
+            return
+        if next(secrets_in(node.value), "") or ("${" not in node.value and KNOWN.learn(variable, node.value)):
+            self.document.values[path] = replace(self.document.values[path], secret=True)
+            self.document.unshown |= set(range(node.start_mark.line, node.end_mark.line + 1))
+
     def _remember(self, node: yaml.ScalarNode, path: Path, expanded: Expanded) -> None:
         """Note that the value came from variables, and which of its text must not be shown."""
         self.document.values[path] = self._spot(node, expanded if "${" in node.value.replace("$${", "") else None)
         for name, secret in expanded.secrets:
             self.document.secrets.setdefault(secret, name)
+            KNOWN.add(secret)
+        if expanded.secrets and (variable := variable_at(fields.plain(path))):
+            KNOWN.names.add(variable)
 
     @staticmethod
     def _in_collection(path: Path) -> bool:

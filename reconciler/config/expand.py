@@ -8,14 +8,10 @@ from dataclasses import dataclass
 
 from reconciler import version as git
 from reconciler.config.problems import quoted
+from reconciler.core.secret import looks_secret, secrets_in
 
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\})?")
 _INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|git\.sha)(?::-(.*))?", re.DOTALL)
-_SECRET = re.compile(
-    r"(?:^|_)(?:TOKENS?|PASS|PASSWD|PASSPHRASE|CREDENTIALS?|CREDS|AUTH|PRIVATE|KEYS?|WEBHOOK|DSN|COOKIE)(?:_|$)"
-    r"|_PWD(?:_|$)|PASSWORD|SECRET|APIKEY",
-    re.IGNORECASE,
-)
 
 
 class ExpandError(Exception):
@@ -35,12 +31,6 @@ class Expanded:
     secrets: tuple[tuple[str, str], ...] = ()
 
 
-def looks_secret(name: str) -> bool:
-    """Whether a variable of this name is likely to hold something that must not be shown."""
-    # S3_KEY and its like hold the name of an object.
-    return _SECRET.search(name) is not None and not name.upper().startswith("S3_")
-
-
 def expand(text: str, environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> Expanded:
     """`text` with its ${...} replaced. Raises ExpandError."""
     if "${" not in text:
@@ -56,8 +46,9 @@ def expand(text: str, environ: Mapping[str, str], git_sha: Callable[[], str | No
             continue
         name, value = _value(match, environ, git_sha)
         parts.append(value)
-        if value and name in environ and looks_secret(name):
-            secrets.append((name, value))
+        if value and name in environ:
+            whole = looks_secret(name, value)
+            secrets += [(name, part) for part in ([value] if whole else secrets_in(value))]
     parts.append(text[at:])
     return Expanded("".join(parts), changed=True, secrets=tuple(secrets))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -12,8 +13,10 @@ import yaml
 from reconciler.config.document import Builder, Document, split
 from reconciler.config.problems import ConfigError, ConfigErrors, printable, quoted
 from reconciler.config.resolve import Loader
+from reconciler.core.secret import KNOWN, looks_secret, secrets_in
 
 _LARGEST = 1 << 18  # bytes
+_ENTRY = re.compile(r"""([A-Za-z_][\w.-]{0,100})["']?\s*[:=]\s*["']?([^\s"'][^\n"']*)""")
 
 # PyYAML's words, what they mean, and what to do. The first that is found in the message counts.
 _SYNTAX = (
@@ -65,6 +68,7 @@ def read(path: Path, environ: Mapping[str, str], git_sha: Callable[[], str | Non
         if node is None:
             _refuse(file, "the file is empty", "begin with a line such as: name: my-pipeline")
         document.tree = Builder(document, environ, git_sha).build(node)
+        KNOWN.learn_all(document.tree)
     except yaml.reader.ReaderError as error:
         _unprintable(document, text, error)
     except yaml.MarkedYAMLError as error:
@@ -85,6 +89,12 @@ def read(path: Path, environ: Mapping[str, str], git_sha: Callable[[], str | Non
 
 def _refuse(file: str, message: str, fix: str) -> NoReturn:
     raise ConfigErrors([ConfigError(file, 0, 0, "", "", message, fix)]) from None
+
+
+def _shown(line: str) -> str:
+    """A line of a file whose structure isn't known: empty where it seems to hold a secret."""
+    named = (looks_secret(f[1], f[2]) and (f[1] != f[1].lower() or len(f[1]) > 4) for f in _ENTRY.finditer(line))
+    return "" if next(secrets_in(line), "") or any(named) else line
 
 
 def _bytes(path: Path, file: str) -> bytes:
@@ -136,7 +146,7 @@ def _decode(content: bytes, file: str) -> str:
             f"0x{byte:02x}",
             message,
             "save the file as UTF-8",
-            lines[-1] + rest,
+            _shown(lines[-1] + rest),
         )
         raise ConfigErrors([place]) from None
 
@@ -146,7 +156,7 @@ def _unprintable(document: Document, text: str, error: yaml.reader.ReaderError) 
     line, column = len(before), len(before[-1]) + 1
     code = error.character if isinstance(error.character, int) else ord(error.character)
     message = f"the control character U+{code:04X} is not allowed in YAML"
-    source = document.lines[line - 1]
+    source = _shown(document.lines[line - 1])
     raise ConfigErrors([ConfigError(document.file, line, column, "", "", message, "remove it", source)]) from None
 
 
@@ -160,7 +170,7 @@ def _syntax(document: Document, error: yaml.MarkedYAMLError) -> NoReturn:
     opened = any(words in message for words in ("never closed", "not closed", "is missing after", "has no name"))
     mark = (error.context_mark if opened else None) or error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
-    source = document.lines[line] if line < len(document.lines) else ""
+    source = _shown(document.lines[line]) if line < len(document.lines) else ""
     value = source[column : column + 1]
     if "alias" in message:
         value = source[column:].split()[0] if source[column:].split() else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -28,10 +29,13 @@ Dumper.yaml_implicit_resolvers = {
 }
 
 
-def show(deploy: Deploy) -> str:
-    """YAML of `deploy` with every default filled in, in the order of the schema; `load` makes the same deploy of it."""
+def show(deploy: Deploy, hide: Callable[[Any], Any] = lambda tree: tree) -> str:
+    """YAML of `deploy` with every default filled in, in the order of the schema; `load` makes the same deploy of it.
+
+    hide: makes of the tree what may be shown of it.
+    """
     deploy = deploy.filled()
-    tree = _literal(deploy.model_dump(mode="json", exclude={"environments"}))  # what is shown is one of them
+    tree = _literal(hide(deploy.model_dump(mode="json", exclude={"environments"})))  # what is shown is one of them
     text: str = yaml.dump(tree, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=2**31)
     if deploy.data.bucket.name is None:
         comment = f"  # {deploy.name}-data-{deploy.account or 'ACCOUNT'}"

@@ -23,8 +23,8 @@ class Container(Value):
     name: str
     image: str | Annotated[Ref, PlainSerializer(str)]
     essential: bool = True
-    entrypoint: Strings | None = None
-    command: Strings | None = None
+    entrypoint: Annotated[Strings | None, SecretsByName()] = None
+    command: Annotated[Strings | None, SecretsByName()] = None
     environment: Annotated[dict[str, str | Annotated[Ref, PlainSerializer(str)]], SecretsByName()] = Field({})
     secrets: dict[str, str] = Field({})
     log_driver: str | None = None

@@ -6,12 +6,12 @@ Nested models are walked field by field; mappings key by key; lists of models ar
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.access import EMPTY, Sense, sense_of, widens
+from reconciler.core.secret import KNOWN, MASK, looks_secret
 from reconciler.core.spec import (
     AtLeast,
     Change,
@@ -26,14 +26,6 @@ from reconciler.core.spec import (
     Value,
 )
 
-MASK = "(hidden)"
-SECRET_NAME = re.compile(
-    r"PASSWORD|SECRET|APIKEY|_PWD(_|$)"
-    r"|(^|[_-])(TOKENS?|PASS|PASSWD|PASSPHRASE|CREDENTIALS?|CREDS|AUTH|PRIVATE|KEYS?|WEBHOOK|DSN|COOKIE)([_-]|$)",
-    re.IGNORECASE,
-)
-NOT_SECRET = re.compile(r"S3_", re.IGNORECASE)  # S3_KEY and its like name an object
-
 
 @dataclass(frozen=True)
 class _Way:
@@ -43,7 +35,8 @@ class _Way:
     replaces: bool = False
     at_least: bool = False
     hide: bool = False
-    hide_by_name: bool = False
+    variables: bool = False  # a mapping of them, or a command's words
+    variable: str = ""
 
     def into(self, marks: list[Any]) -> _Way:
         """The way into a field with these marks."""
@@ -53,21 +46,19 @@ class _Way:
             self.replaces or Immutable in kinds,
             AtLeast in kinds,
             self.hide or Secret in kinds,
-            self.hide_by_name or SecretsByName in kinds,
+            self.variables or SecretsByName in kinds,
+            self.variable,
         )
 
     def key(self, name: str) -> _Way:
         """The way to the value under a key."""
-        return replace(self, hide=self.hide or (self.hide_by_name and looks_secret(name)))
+        if not self.variables or (self.variable and looks_secret(self.variable)):
+            return self
+        return replace(self, variable=name)
 
     def item(self, value: Value) -> _Way:
         """The way into an item of a list: what denies turns the sense round."""
         return replace(self, sense=self.sense.turned) if _denies(value) else self
-
-
-def looks_secret(name: str) -> bool:
-    """Whether what has this name is likely to be something that must not be shown."""
-    return SECRET_NAME.search(name) is not None and NOT_SECRET.match(name) is None
 
 
 def diff(want: Spec, seen: Spec) -> Changes:
@@ -157,14 +148,31 @@ def _change(path: str, want: Any, seen: Any, way: _Way) -> Change:
     return Change(path, _shown(seen, way), _shown(want, way), way.replaces, wide)
 
 
+def _plain(value: Any) -> str:
+    return str(value) if isinstance(value, int | float) else ""
+
+
 def _shown(value: Any, way: _Way) -> Any:
     if way.hide and value not in EMPTY:
+        return MASK
+    if way.variable and value not in EMPTY and not isinstance(value, str) and looks_secret(way.variable, _plain(value)):
         return MASK
     if isinstance(value, Ref):
         return str(value)
     if isinstance(value, Value):
         ways = {name: way.into(field.metadata) for name, field in type(value).model_fields.items()}
         return {name: _shown(part, ways[name]) for name in ways if (part := getattr(value, name)) not in EMPTY}
+    if (
+        way.variables
+        and not way.variable
+        and isinstance(value, tuple | list)
+        and all(isinstance(v, str) for v in value)
+    ):
+        return KNOWN.words(value)
     if isinstance(value, Mapping):
         return {key: _shown(part, way.key(key)) for key, part in value.items()}
-    return [_shown(part, way) for part in value] if isinstance(value, tuple | list) else value
+    if isinstance(value, tuple | list):
+        return [_shown(part, way) for part in value]
+    if not isinstance(value, str):
+        return value
+    return KNOWN.shown(way.variable, value) if way.variable else KNOWN.hide(value)

@@ -39,7 +39,7 @@ class Secret:
 
 @dataclass(frozen=True)
 class SecretsByName:
-    """Marks a mapping in which the values under names such as `DB_PASSWORD` are never shown."""
+    """Marks variables, whose values are hidden under names such as `DB_PASSWORD`, or a command's words, likewise."""
 
 
 @dataclass(frozen=True)

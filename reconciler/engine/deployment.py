@@ -19,6 +19,7 @@ from reconciler.config.resource_names import Facts
 from reconciler.core.errors import Denied, UserError
 from reconciler.core.graph import Graph
 from reconciler.core.plan import Options, Plan, held_by, make_plan, plan_destroy
+from reconciler.core.secret import KNOWN
 from reconciler.core.spec import OWNER_TAG, Address, Observed
 from reconciler.engine.ownership_record import read_record, valid
 from reconciler.image.kind import ImageSpec, inputs_of_digest
@@ -121,14 +122,24 @@ class Deployment:
             by_kind.setdefault(spec.kind, []).append(spec)
         return [partial(self.kinds[kind].observe, self.aws, wants) for kind, wants in by_kind.items()]
 
+    def _learn(self, seen: Seen) -> None:
+        """Know all secrets before anything is compared, so that two plans of the same show the same."""
+        for spec in (
+            *(node.spec for node in self.graph.nodes.values()),
+            *(one.spec for one in seen.resources.values()),
+        ):
+            KNOWN.learn_all(spec.model_dump())
+
     def plan(self, seen: Seen, options: Options = NO_OPTIONS) -> Plan:
         """The plan that makes what is there into what is wanted."""
+        self._learn(seen)
         return make_plan(
             self.deploy.name, self.graph, seen.resources, recorded=seen.recorded, options=options, ranks=self.ranks
         )
 
     def plan_destroy(self, seen: Seen, options: Options = NO_OPTIONS) -> Plan:
         """The plan that removes what is ours."""
+        self._learn(seen)
         return plan_destroy(
             self.deploy.name, self.graph, seen.resources, recorded=seen.recorded, options=options, ranks=self.ranks
         )

@@ -11,7 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.core.secret import KNOWN
+
 TTL = 60.0  # seconds that a lock lasts after its last renewal
+LONGEST = 300  # characters of a text: all of it must fit into an SSM parameter, which has 4,096
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Holder:
 
     def until(self, expires: float) -> str:
         """What is written down, with this end."""
-        return json.dumps(asdict(replace(self, expires=expires)))
+        return json.dumps(asdict(replace(self, expires=expires)), ensure_ascii=False)
 
     @property
     def died_here(self) -> bool:
@@ -54,7 +57,12 @@ def this_process(id_: str, command: str, since: float) -> Holder:
         who = os.environ.get("GITHUB_ACTOR") or getpass.getuser()
     except (KeyError, OSError):
         who = "somebody"
-    return Holder(id_, who, socket.gethostname(), os.getpid(), command, since)
+    return Holder(id_, who[:LONGEST], socket.gethostname()[:LONGEST], os.getpid(), command[:LONGEST], since)
+
+
+def _safe(command: str) -> str:
+    """The command that a lock names; an earlier version wrote all of its words."""
+    return " ".join(KNOWN.words(command.split(" ")))
 
 
 def read_holder(parameter: Mapping[str, Any]) -> Holder:
@@ -64,7 +72,7 @@ def read_holder(parameter: Mapping[str, Any]) -> Holder:
     try:
         found = {**asdict(unknown), **json.loads(parameter["Value"])}
         return Holder(
-            str(found["id"]), str(found["who"]), str(found["host"]), int(found["pid"]), str(found["command"]),
+            str(found["id"]), str(found["who"]), str(found["host"]), int(found["pid"]), _safe(str(found["command"])),
             float(found["since"]), float(found["expires"]),
         )  # fmt: skip
     except (ValueError, TypeError):

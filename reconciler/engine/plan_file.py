@@ -23,6 +23,7 @@ from reconciler.config import Deploy
 from reconciler.core.errors import UserError
 from reconciler.core.graph import Graph
 from reconciler.core.plan import Options, Plan, Step
+from reconciler.core.secret import KNOWN
 from reconciler.core.spec import Local, Spec, Value
 
 FORMAT = "reconciler-plan"
@@ -205,7 +206,7 @@ def state(step: Step, graph: Graph, salt: str) -> State:
 
 
 def _hash(spec: Spec, salt: str) -> str:
-    return digest(_compared(spec), salt)
+    return digest(KNOWN.marked(_compared(spec), salt), salt)
 
 
 def _compared(value: Any) -> Any:
@@ -226,7 +227,7 @@ def _compared(value: Any) -> Any:
 
 def content(deploy: Deploy, salt: str) -> str:
     """The hash of what deploy.yaml says, with every variable and default in it."""
-    return digest(deploy.model_dump(mode="json"), salt)
+    return digest(KNOWN.marked(deploy.model_dump(mode="json"), salt), salt)
 
 
 def digest(value: Any, salt: str) -> str:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.config import Deploy
-from reconciler.core.diff import MASK
 from reconciler.core.drift import larger
 from reconciler.core.graph import Graph
 from reconciler.core.plan import Action, Plan, Step
+from reconciler.core.secret import MASK
 from reconciler.core.spec import Change
 from reconciler.engine.plan_file import PlanFile, State, content, state
 

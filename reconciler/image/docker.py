@@ -32,6 +32,13 @@ NOISE = re.compile(
     r"#\d+ (?:sha256:|\[internal\]|transferring|DONE 0\.|writing image|naming to|exporting|preparing)|"
     r"[0-9a-f]{12}: (?:Preparing|Waiting)$"
 )
+# Variables that the client itself, or what it is loaded with, goes by: there a build argument would do more than that.
+CLIENTS = re.compile(
+    r"(?:PATH|HOME|USER|LOGNAME|SHELL|PWD|TMPDIR|TMP|TEMP|LANG|LC_.*|TERM|SSL_.*|LD_.*|GODEBUG|GOMAXPROCS|GOGC|GOMEMLIMIT|SSH_.*|XDG_.*"
+    r"|DOCKER_(?:HOST|CONFIG|CONTEXT|CERT_PATH|TLS.*|API_VERSION|BUILDKIT|CLI_.*|CONTENT_.*|DEFAULT_.*|CUSTOM_.*)"
+    r"|BUILDKIT_(?:HOST|PROGRESS|TTY_.*|COLORS)|BUILDX_.*|CONTAINERS?_.*|REGISTRY_AUTH_FILE|STORAGE_.*|NO_COLOR|OTEL_.*"
+    r"|SOURCE_DATE_EPOCH|EXPERIMENTAL_.*)\Z"
+)
 ATTEMPTS = 5
 LOOPBACK = ("127.", "localhost", "[::1]")
 
@@ -83,7 +90,7 @@ class CommandLineEngine:
                 env["DOCKER_BUILDKIT"] = "0"
             elif self.builder == "buildkit":
                 env["DOCKER_BUILDKIT"] = "1"
-            arguments = self._build_arguments(request, tag, self._cache(request, env, output))
+            arguments = self._build_arguments(request, tag, self._cache(request, env, output), env)
             code, lines = tell([*arguments, "--file", str(dockerfile), str(context)], env, _without_noise(output))
         if code != 0:
             raise ReconcilerError(
@@ -120,7 +127,13 @@ class CommandLineEngine:
         base = f"-{request.base}" if request.base else ""
         return f"{LOCAL}/{request.repository}:inputs-{request.inputs.hash}{base}"
 
-    def _build_arguments(self, request: BuildRequest, tag: str, cache: list[str]) -> list[str]:
+    def _build_arguments(
+        self, request: BuildRequest, tag: str, cache: list[str], environment: dict[str, str]
+    ) -> list[str]:
+        """The command line. environment: of the engine's client, from which it takes the build arguments.
+
+        Every user of the machine can read a command line, and only this one an environment.
+        """
         inputs = request.inputs
         start = {
             "buildx": ["buildx", "build", "--load", "--provenance=false", "--progress=plain"],
@@ -132,7 +145,11 @@ class CommandLineEngine:
         if inputs.target:
             arguments += ["--target", inputs.target]
         for name, value in inputs.build_args.items():
-            arguments += ["--build-arg", f"{name}={value}"]
+            if CLIENTS.match(name) and environment.get(name) != value:
+                arguments += ["--build-arg", f"{name}={value}"]
+            else:
+                environment[name] = value
+                arguments += ["--build-arg", name]
         for name, value in request.labels.items():
             arguments += ["--label", f"{name}={value}"]
         return arguments

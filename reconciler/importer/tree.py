@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from reconciler.config.names import DEPLOY
-from reconciler.core.diff import looks_secret
+from reconciler.core.secret import KNOWN, looks_secret, secrets_in
 from reconciler.core.spec import OWNER_TAG
 from reconciler.importer.found import Found
 from reconciler.importer.writer import Path, Variable
@@ -157,8 +157,9 @@ def _trust(role: RoleSpec) -> dict[str, Any]:
 
 def _variable(name: str, value: str, tree: Tree) -> str:
     """A variable's value; one that looks like a secret is left in the environment, never written to a file."""
-    if not value or not looks_secret(name):
+    if not value or not (looks_secret(name, value) or next(secrets_in(value), "")):
         return value
+    KNOWN.learn(name, value)
     tree.comments[("task", "environment", name)] = "looks like a secret: better under `secrets:`, by ARN"
     tree.notes.append(f"task.environment.{name} looks like a secret, so its value isn't written: set ${name} to it")
     return Variable(f"${{{name}}}")

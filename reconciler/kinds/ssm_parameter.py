@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
-from reconciler.core.diff import looks_secret
+from reconciler.core.secret import KNOWN
 from reconciler.core.spec import Changes, Initial, Observed, SecretsByName, Spec
 from reconciler.kinds import tags
 
@@ -99,7 +99,11 @@ def _note(want: ParameterSpec, live: Mapping[str, Any]) -> str:
     for variable, first in want.initial.items():
         if live.get("Value") == first:
             continue
-        if "Value" not in live or looks_secret(variable):
+        if (
+            "Value" not in live
+            or KNOWN.shown(variable, first) != first
+            or KNOWN.shown(variable, live["Value"]) != live["Value"]
+        ):
             return f"its value in AWS (version {live['Version']}) counts; the file's is only its first"
         return f"{live['Value']} in AWS (version {live['Version']}) counts; the file's {first} is only its first value"
     return ""

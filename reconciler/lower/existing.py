@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
 from reconciler.config.schema import Parameter
-from reconciler.core.diff import looks_secret
 from reconciler.core.errors import UserError
+from reconciler.core.secret import KNOWN
 from reconciler.kinds.ssm_parameter import SECURE, describe_parameters, read_parameters
 
 NONE: Mapping[str, Any] = {}
@@ -37,10 +36,8 @@ class Given:
             live = self.parameters.get(str(one.name), NONE)
             if "Value" not in live and live:
                 found[variable] = f"version {live['Version']} of {live.get('LastModifiedDate', '')}"
-            elif looks_secret(variable):
-                found[variable] = hashlib.sha256(self.value(one).encode()).hexdigest()[:16]
             else:
-                found[variable] = self.value(one)
+                found |= KNOWN.marked({"parameters": {variable: self.value(one)}}, deploy.name)["parameters"]
         return found
 
     def check(self, deploy: Deploy) -> None:

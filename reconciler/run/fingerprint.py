@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.core.container import Container
+from reconciler.core.secret import KNOWN
 from reconciler.core.spec import Ref
 from reconciler.kinds import ObjectSpec, TaskDefinitionSpec
 
@@ -43,6 +44,12 @@ def _container(container: Container, image: str) -> dict[str, Any]:
     container = container.model_copy(update={"environment": plain})
     found: Mapping[str, Any] = container.model_dump(mode="json", exclude={"name", "image", "log_driver", "log_options"})
     return {"image": image, **{key: value for key, value in found.items() if value not in (None, {}, [])}}
+
+
+def recorded(inputs: Mapping[str, Any], salt: str) -> dict[str, Any]:
+    """The inputs as the record has them, with a mark for each secret. The fingerprint is that of these."""
+    marked: dict[str, Any] = KNOWN.marked({key: part for key, part in inputs.items() if key != "parameters"}, salt)
+    return {key: inputs[key] if key == "parameters" else marked[key] for key in inputs}
 
 
 def fingerprint(inputs: Mapping[str, Any]) -> str:

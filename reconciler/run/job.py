@@ -12,7 +12,7 @@ from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment
 from reconciler.kinds import TaskDefinitionSpec
 from reconciler.run.deadline import Deadline
-from reconciler.run.fingerprint import fingerprint, run_inputs
+from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
 from reconciler.run.launch import Launch
 from reconciler.run.overrides import Overrides
 from reconciler.run.run_record import Run, Runs
@@ -40,7 +40,7 @@ def inputs_of(here: Deployment, overrides: Overrides = NONE) -> dict[str, Any]:
     assert isinstance(task, TaskDefinitionSpec)
     image = here.image_mark or str(task.containers[0].image)
     inputs = run_inputs(task, image, here.objects, here.given.marks(here.deploy))
-    return overrides.onto(inputs, here.deploy.task.container)
+    return recorded(overrides.onto(inputs, here.deploy.task.container), here.names.bucket)
 
 
 def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decision:

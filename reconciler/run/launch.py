@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, ReconcilerError
 from reconciler.core.run_paths import output_prefix
+from reconciler.core.secret import KNOWN, MASK
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import Overrides
 from reconciler.run.retry import NO_ROOM, Attempt, Event
@@ -93,6 +94,7 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, provider: str) -> Run:
     if launch.deadline:
         launch.deadline.make(aws, attempt)
     if arn is None:
+        run = _unsealed(aws, run)
         arn, reason = _run_task(aws, launch, run, attempt)
         if not arn:
             if launch.deadline:
@@ -104,6 +106,33 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, provider: str) -> Run:
     run = run.model_copy(update={"state": State.RUNNING})
     runs.put(run)
     return run
+
+
+def _unsealed(aws: Aws, run: Run) -> Run:
+    """The run with the secrets that its record doesn't have, as ECS still knows them of an earlier attempt.
+
+    Raises ReconcilerError when it doesn't.
+    """
+    if not run.overrides.sealed:
+        return run
+    arns = [attempt.task_arn for attempt in reversed(run.attempts) if attempt.task_arn]
+    found = aws.find("ecs", "DescribeTasks", cluster=run.cluster, tasks=arns[:1]) if arns else None
+    for task in found["tasks"] if found else ():
+        for one in task.get("overrides", {}).get("containerOverrides", ()):
+            if one.get("name") == run.container:
+                given = {pair["name"]: pair["value"] for pair in one.get("environment", ())}
+                environment = {name: given.get(name, value) for name, value in run.overrides.environment.items()}
+                command = one.get("command", run.overrides.command)
+                update = {"environment": environment, "command": None if command is None else tuple(command)}
+                known = run.overrides.model_copy(update=update)
+                KNOWN.learn_all(known.model_dump(mode="json"))
+                if not known.sealed:
+                    return run.model_copy(update={"overrides": known})
+    secret = ", ".join(name for name, value in run.overrides.environment.items() if MASK in value)
+    raise ReconcilerError(
+        f"run {run.id} was launched with secrets that its record doesn't have: {secret or 'in its command'}",
+        hint="run the same `apply` again, with the same --env and --command: it goes on with this run",
+    )
 
 
 def find_task(aws: Aws, cluster: str, token: str) -> str | None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.aws.calls import Aws
 from reconciler.config.schema import Notify
 from reconciler.core.errors import AwsError, ReconcilerError
 from reconciler.core.run_paths import told_key
+from reconciler.core.secret import KNOWN
 from reconciler.core.text import message
 from reconciler.lower import Names
 from reconciler.run.diagnosis import Diagnosis
@@ -36,6 +37,7 @@ class Notifier:
         notify = self.names.deploy.notify
         if notify is None or not message.wanted(notify.on):
             return
+        message = _without_secrets(message)
         try:
             if not self._first(message):
                 return
@@ -73,6 +75,12 @@ class Notifier:
         assert notify.webhook is not None
         url = read_url(self.aws, notify.webhook.url_from)
         post(url, message.for_webhook(notify.webhook.format), self.aws.clock)
+
+
+def _without_secrets(message: Message) -> Message:
+    hide = KNOWN.hide
+    facts = KNOWN.hide_all(message.facts)
+    return replace(message, subject=hide(message.subject), text=hide(message.text), facts=facts)
 
 
 def of_run(deploy: str, run: Run, why: Diagnosis | None = None) -> Message:

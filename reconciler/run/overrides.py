@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from reconciler.config.task_size import check_size
 from reconciler.core.errors import UserError
 from reconciler.core.fargate import SIZES
+from reconciler.core.secret import MASK
 
 OURS = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -26,6 +27,11 @@ class Overrides(BaseModel):
     cpu: int | None = None
     memory: int | None = None
     command: tuple[str, ...] | None = None
+
+    @property
+    def sealed(self) -> bool:
+        """Whether they come from a record, and a secret that was in them isn't there."""
+        return any(MASK in text for text in (*self.environment.values(), *(self.command or ())))
 
     def onto(self, inputs: Mapping[str, Any], container: str) -> dict[str, Any]:
         """The inputs of a run with these in place, so that they are part of its fingerprint."""

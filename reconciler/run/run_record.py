@@ -6,12 +6,14 @@ written whole by one PutObject, so a crash leaves the old one or the new one.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reconciler.aws.calls import Aws
 from reconciler.core.run_paths import RUNS, output_prefix, record_key
+from reconciler.core.secret import KNOWN
 from reconciler.run.overrides import Overrides
 from reconciler.run.retry import Attempt, Event, ran_for
 from reconciler.run.scheduled_record import metrics_in
@@ -93,7 +95,7 @@ class Runs:
         keys: tuple[str, ...] = (f"{RUNS}/fingerprints/{run.fingerprint}.json", record_key(run.id))
         keys = keys if run.fingerprint else keys[1:]
         for key in reversed(keys) if run.state.over else keys:
-            body = run.model_dump_json(indent=2).encode()
+            body = json.dumps(KNOWN.marked(run.model_dump(mode="json"), self.bucket), indent=2).encode()
             self.aws.call("s3", "PutObject", Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
 
     def all(self) -> list[Run]:

@@ -78,7 +78,7 @@ class Supervisor:
         """Of the run and its record, the one that has got further: others may see it through as well."""
         known = self.runs.get(run.id) or run
         further = known.state.over or known.state is State.STOPPING or len(known.attempts) > len(run.attempts)
-        return known if further else run
+        return known.model_copy(update={"overrides": run.overrides}) if further else run  # with what is secret in them
 
     def _attempt(self, launch: Launch, run: Run, screen: Screen, shown: int) -> Run:
         """Watch the newest attempt. One that has ended already is shown, unless its number is `shown`."""

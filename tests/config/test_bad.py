@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.config import ConfigErrors, load
-from reconciler.config.expand import looks_secret
 from reconciler.core.errors import UserError
+from reconciler.core.secret import looks_secret
 from tests.config.cases import Case, cases, message
 
 CASES = cases()

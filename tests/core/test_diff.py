@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from reconciler.core.canonical import policy
-from reconciler.core.diff import MASK, diff, looks_secret, whole
+from reconciler.core.diff import diff, whole
+from reconciler.core.secret import MASK, looks_secret
 from reconciler.core.spec import Address, Change, Ref
 from tests.core.things import OWNED, Loose, Part, Thing, thing
 
