@@ -240,7 +240,7 @@ class Secrets:
         def words(given: Sequence[str]) -> list[str]:
             out = [replace("", word) for word in given]
             for at, (start, name, value) in _options(given):
-                if value and (name in self.names or looks_secret(name, value)):
+                if value and not value.startswith(MASK) and (name in self.names or looks_secret(name, value)):
                     out[at] = start + mark(value, salt)
             return out
 
@@ -276,11 +276,11 @@ def _walk(
         return [_walk(part, text, words, name, inside) for part in tree]
     if not isinstance(tree, Mapping):
         return tree
-    if inside:
-        return {key: _walk(part, text, words, str(key)) for key, part in tree.items()}
     given = tree.get("name"), tree.get("value")
-    # {name: API_TOKEN, value: …} is a variable too, but a parameter's own name is a path.
-    own = given[0] if not name and isinstance(given[0], str) and isinstance(given[1], str) else name
+    pair = isinstance(given[0], str) and isinstance(given[1], str)  # {name: API_TOKEN, value: …}, as ECS has variables
+    if inside and not (pair and len(tree) == 2):
+        return {key: _walk(part, text, words, str(key)) for key, part in tree.items()}
+    own = str(given[0]) if pair and not name else name  # a parameter's own name is a path
     found: dict[Any, Any] = {}
     for key, part in tree.items():
         if str(key) in _COMMANDS and isinstance(part, str):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
 from reconciler.config.names import DEPLOY
-from reconciler.core.secret import KNOWN, looks_secret, secrets_in
+from reconciler.core.secret import KNOWN, MASK
 from reconciler.core.spec import OWNER_TAG
 from reconciler.importer.found import Found
 from reconciler.importer.writer import Path, Variable
@@ -41,7 +43,7 @@ def tree_of(found: Found, prefix: str, data: str | None) -> Tree:
         "data": _data(found, tree, data),
         "image": _image(found, tree),
         "task": _task(found, tree),
-        "logs": _logs(found),
+        "logs": _logs(found, tree),
         "cluster": _cluster(found),
         "network": _network(found),
         "ci": _ci(found, tree),
@@ -124,8 +126,8 @@ def _task(found: Found, tree: Tree) -> dict[str, Any]:
         section |= {"platform": task.cpu_architecture} if task.cpu_architecture != "X86_64" else {}
         section |= {"ephemeral_storage": task.ephemeral_storage} if task.ephemeral_storage else {}
     if container:
-        section |= {"entrypoint": list(container.entrypoint)} if container.entrypoint else {}
-        section |= {"command": list(container.command)} if container.command else {}
+        section |= {"entrypoint": _words("entrypoint", container.entrypoint, tree)} if container.entrypoint else {}
+        section |= {"command": _words("command", container.command, tree)} if container.command else {}
         section["environment"] = {k: _variable(k, str(v), tree) for k, v in container.environment.items()}
         section |= {"secrets": dict(container.secrets)} if container.secrets else {}
         section |= {"stop_timeout": container.stop_timeout} if container.stop_timeout else {}
@@ -155,14 +157,26 @@ def _trust(role: RoleSpec) -> dict[str, Any]:
     return {} if "aws:SourceAccount" in role.trust.text() else {"source_account": False}
 
 
-def _variable(name: str, value: str, tree: Tree) -> str:
+def _variable(name: str, value: str, tree: Tree, at: Path = ("task", "environment")) -> str:
     """A variable's value; one that looks like a secret is left in the environment, never written to a file."""
-    if not value or not (looks_secret(name, value) or next(secrets_in(value), "")):
+    if KNOWN.shown(name, value) == value:
         return value
-    KNOWN.learn(name, value)
-    tree.comments[("task", "environment", name)] = "looks like a secret: better under `secrets:`, by ARN"
-    tree.notes.append(f"task.environment.{name} looks like a secret, so its value isn't written: set ${name} to it")
+    if at == ("task", "environment"):
+        tree.comments[(*at, name)] = "looks like a secret: better under `secrets:`, by ARN"
+    tree.notes.append(f"{'.'.join(at)}.{name} looks like a secret, so its value isn't written: set ${name} to it")
     return Variable(f"${{{name}}}")
+
+
+def _words(key: str, words: Sequence[str], tree: Tree) -> list[str]:
+    """A command; of a word that looks like a secret, or holds one, the secret is left in the environment."""
+    out = KNOWN.words(words)
+    for at, (word, shown) in enumerate(zip(words, out, strict=True)):
+        if word != shown:
+            option = (shown.partition("=")[0] if "=" in shown else out[at - 1] if at else "").lstrip("-")
+            name = re.sub(r"[^A-Z0-9_]", "_", option.upper()).strip("_0123456789") or "SECRET"
+            out[at] = Variable(shown.replace("${", "$${").replace(MASK, f"${{{name}}}"))
+            tree.notes.append(f"task.{key} has what looks like a secret, which isn't written: set ${name} to it")
+    return out
 
 
 def _document(policy: PolicySpec) -> dict[str, Any]:
@@ -170,14 +184,15 @@ def _document(policy: PolicySpec) -> dict[str, Any]:
     return {"Statement": document["Statement"]} if document["Version"] == "2012-10-17" else document
 
 
-def _logs(found: Found) -> dict[str, Any]:
+def _logs(found: Found, tree: Tree) -> dict[str, Any]:
     section: dict[str, Any] = {}
     if group := found.log_group:
         section = {"group": group.name, "retention_days": group.retention_in_days}
     if container := found.container:
         prefix = container.log_options.get("awslogs-stream-prefix", "ecs")
         section |= {"stream_prefix": prefix} if prefix != "ecs" else {}
-        options = {k: v for k, v in container.log_options.items() if k not in LOG_OPTIONS}
+        given = {k: v for k, v in container.log_options.items() if k not in LOG_OPTIONS}
+        options = {k: _variable(k, v, tree, ("logs", "options")) for k, v in given.items()}
         section |= {"options": options} if options else {}
     return section
 

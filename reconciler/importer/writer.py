@@ -68,7 +68,7 @@ def _flow(value: Any) -> str:
 def _scalar(value: Any, *, flow: bool = False) -> str:
     """A value on one line, in quotes only where it needs them. flow: in a list on one line."""
     if isinstance(value, Variable):
-        return str(value)
+        return _dump([str(value)], flow, '"') if flow else str(value)
     plain = str(value).replace("${", "$${") if isinstance(value, str) else value
     text = _dump([plain], flow)
     return _dump([plain], flow, '"') if text.startswith(("'", '"')) else text

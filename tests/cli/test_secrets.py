@@ -1,0 +1,250 @@
+"""What is planted by every way in comes out by none: the command line is driven against an embedded AWS, and all that
+it prints, writes and records is searched for each value, however that is written.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import boto3
+import pytest
+
+from reconciler.local import ensure_running, stop
+from tests.cli.conftest import Project
+
+PEM = (
+    "-----BEGIN PRIVATE KEY-----\nMIIplantedLine1of3\nMIIplantedLine2of3\nMIIplantedLine3of3\n-----END PRIVATE KEY-----"
+)
+PLANTED = {
+    "the environment, under another name": "planted-one/with+signs=7",
+    "the environment, in a longer text": "planted two 'with' \"quotes\" é",
+    "the environment, of several lines": PEM,
+    "the environment, short": "p1x",
+    "a variable of the file": "planted-three-1",
+    "a variable of the file, short": "q2z",
+    "a URL's password": "planted-four-1",
+    "a value's own form": "sk-plantedFive0123456789",
+    "a parameter": "planted-six-1",
+    "a build argument": "planted-seven-1",
+    "a command's option": "planted-eight-1",
+    "--env": "planted-nine-1",
+    "--env, short": "r3w",
+    "--env, of another name": "planted-one/with+signs=7",
+    "--command": "planted-ten-1",
+}
+DEPLOY = """\
+name: tiny
+data: prices.csv
+image: {context: ., build_args: {PIP_TOKEN: planted-seven-1, EPOCHS: "3"}}
+task:
+  cpu: 256
+  memory: 512
+  command: [python, train.py, --api-key, planted-eight-1]
+  environment:
+    FIRST: ${API_TOKEN}
+    SECOND: "dsn ${DB_PASSWORD} end"
+    THIRD: "${PRIVATE_KEY}"
+    FOURTH: ${SHORT_TOKEN}
+    DB_PASSWORD: planted-three-1
+    MY_PASSWORD: q2z
+    DATABASE: postgres://user:planted-four-1@db.internal/prices
+    MODEL_ACCESS: sk-plantedFive0123456789
+    TOKENIZER: bert-shown
+    KEYS: "3"
+    MAX_TOKENS: "512"
+logs:
+  retention_days: 1
+parameters:
+  SIXTH_KEY: {value: planted-six-1, give_as: environment}
+"""
+PROGRAM = "import os, sys\nprint('began')\nsys.exit(int(os.environ.get('EXIT', '0')))\n"
+GIVEN = (
+    "--env",
+    "NINTH_TOKEN=planted-nine-1",
+    "--env",
+    "TENTH_TOKEN=r3w",
+    "--env",
+    f"OTHER={PLANTED['--env, of another name']}",
+)
+SHOWN = ("bert-shown", '"512"')
+
+
+def written(value: str) -> Iterator[str]:
+    """The ways in which it may be written."""
+    for one in (value, *(line for line in value.splitlines() if "planted" in line)):
+        for text in (
+            one,
+            json.dumps(one)[1:-1],
+            json.dumps(one, ensure_ascii=False)[1:-1],
+            quote(one, safe=""),
+            quote_plus(one),
+        ):
+            yield text
+            yield json.dumps(text)[1:-1]
+        if len(one) > 8:
+            yield base64.b64encode(one.encode()).decode().rstrip("=")[:-1]
+
+
+def holds(text: str, value: str) -> str:
+    """How a text has the value, folded or not; empty if it doesn't."""
+    flat = " ".join(text.split())
+    for form in written(value):
+        if len(value) > 4 and (form in text or " ".join(form.split()) in flat):
+            return form
+        if len(value) <= 4 and re.search(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])", text):
+            return form
+    return ""
+
+
+class Outs(dict[str, str]):
+    """What came out, by how."""
+
+    def take(self, name: str, here: Project, *arguments: str, code: int = 0) -> str:
+        """Run a command and keep what it printed."""
+        found = here.run(*arguments)
+        assert found.code == code, f"{name}: {found.code}\n{found.out}\n{found.err}"
+        self[name] = found.out + found.err
+        return found.out
+
+
+def command_lines(but: int) -> str:
+    """The command lines of all processes but this one, its ancestors and the one with this id."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) not in (but, os.getpid(), os.getppid()):
+            try:
+                found.append((folder / "cmdline").read_text(errors="replace").replace("\0", " "))
+            except OSError:
+                continue
+    # The task's own command line is what deploy.yaml says: in a container it is the container's.
+    return "\n".join(line for line in found if "pytest" not in line and "train.py" not in line)
+
+
+def under_way(outs: Outs, here: Project, ssm: Any) -> None:
+    """An apply as a process of its own, while which the lock, its message and all command lines are looked at."""
+    command = [sys.executable, "-m", "reconciler", "apply", "--local", "--env", "ROUND=2", *GIVEN]
+    locks, lines, told = set[str](), set[str](), ""
+    with subprocess.Popen(
+        command, cwd=here.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        while process.poll() is None:
+            for one in ssm.get_parameters_by_path(Path="/reconciler/tiny/lock")["Parameters"]:
+                locks.add(one["Value"])
+            lines.add(command_lines(process.pid))
+            if locks and not told:
+                other = here.run("apply", "--local", "--env", "ROUND=3")
+                told = other.out + other.err
+        outs["apply, as a process"] = process.stdout.read() if process.stdout else ""
+    assert process.returncode == 0, outs["apply, as a process"]
+    assert locks, "the lock was never seen"
+    outs["the lock"], outs["command lines"] = "\n".join(locks), "\n".join(lines)
+    outs["the lock's message"] = told
+
+
+@pytest.fixture(scope="module")
+def outs(tmp_path_factory: pytest.TempPathFactory) -> Outs:
+    """All that comes out."""
+    here, found = Project(tmp_path_factory.mktemp("secrets")), Outs()
+    for name, text in (("deploy.yaml", DEPLOY), ("train.py", PROGRAM), ("prices.csv", "a,b\n1,2\n")):
+        here.write(name, text)
+    here.write("Dockerfile", 'FROM python:3.13-slim\nARG PIP_TOKEN\nCOPY train.py .\nCMD ["python", "train.py"]\n')
+    home = here.folder / ".reconciler" / "local"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "GITHUB_"))]:
+            patch.delenv(name)
+        patch.setenv("RECONCILER_LOCAL_ENGINE", "process")
+        patch.setenv("API_TOKEN", PLANTED["the environment, under another name"])
+        patch.setenv("DB_PASSWORD", PLANTED["the environment, in a longer text"])
+        patch.setenv("PRIVATE_KEY", PEM)
+        patch.setenv("SHORT_TOKEN", "p1x")
+        try:
+            endpoint = ensure_running(home).endpoint_url
+            session = boto3.session.Session("local", "local", region_name="us-east-1")
+            take(found, here, patch)
+            under_way(found, here, session.client("ssm", endpoint_url=endpoint))
+            stored(found, here, session, endpoint)
+        finally:
+            stop(home)
+    return found
+
+
+def take(found: Outs, here: Project, patch: pytest.MonkeyPatch) -> None:
+    """Run the commands one after the other."""
+    found.take("show", here, "show")
+    found.take("show --json", here, "show", "--json")
+    found.take("plan", here, "plan", "--local")
+    found.take("plan --json", here, "plan", "--local", "--json")
+    found.take("plan --markdown --verbose", here, "plan", "--local", "--markdown", "--verbose")
+    found.take("plan --out", here, "plan", "--local", "--out", "saved.plan")
+    summary, output = here.folder / "summary.md", here.folder / "output.txt"
+    with patch.context() as github:
+        github.setenv("GITHUB_ACTIONS", "true")
+        github.setenv("GITHUB_STEP_SUMMARY", str(summary))
+        github.setenv("GITHUB_OUTPUT", str(output))
+        found.take("apply --verbose, in GitHub Actions", here, "apply", "--local", "--verbose", *GIVEN)
+    more = ("--env", "EXIT=3", "--env", "DB_PASSWORD=planted-nine-1")
+    failed = found.take("apply --json, failed", here, "apply", "--local", "--json", *GIVEN, *more, code=3)
+    first = json.loads(failed)["run"]["id"]
+    words = ("--command", "python", "train.py", "--token=planted-ten-1")
+    last = json.loads(found.take("apply --json", here, "apply", "--local", "--json", *GIVEN, *words))["run"]["id"]
+    found.take("runs --json", here, "runs", "--local", "--json")
+    found.take("runs show", here, "runs", "show", last, "--local")
+    found.take("runs show --json", here, "runs", "show", last, "--local", "--json")
+    found.take("runs compare", here, "runs", "compare", first, last, "--local")
+    found.take("runs compare --json", here, "runs", "compare", first, last, "--local", "--json")
+    found.take("diagnose --json", here, "diagnose", first, "--local", "--json")
+    found.take("status --json", here, "status", "--local", "--json")
+    here.write("deploy.yaml", DEPLOY.replace("planted-three-1", "planted-one-1").replace("q2z", "new"))
+    found.take("plan of a change", here, "plan", "--local")
+    found.take("plan --json of a change", here, "plan", "--local", "--json")
+    here.write("deploy.yaml", DEPLOY)
+    found.take("import", here, "import", "--prefix", "tiny", "--local", "--out", "imported.yaml")
+
+
+def stored(found: Outs, here: Project, session: Any, endpoint: str) -> None:
+    """What was left in files, in the bucket and in Parameter Store."""
+    for path in sorted(here.folder.rglob("*")):
+        if path.is_file() and not path.is_symlink() and path.name != "deploy.yaml":
+            found[f"the file {path.relative_to(here.folder)}"] = path.read_text(errors="replace")
+    s3, ssm = (session.client(name, endpoint_url=endpoint) for name in ("s3", "ssm"))
+    for one in s3.list_objects_v2(Bucket="tiny-data-123456789012")["Contents"]:
+        body = s3.get_object(Bucket="tiny-data-123456789012", Key=one["Key"])["Body"].read()
+        found[f"the object {one['Key']}"] = body.decode(errors="replace")
+    for one in ssm.describe_parameters()["Parameters"]:
+        if one["Name"] != "/tiny/SIXTH_KEY":
+            found[f"the parameter {one['Name']}"] = ssm.get_parameter(Name=one["Name"])["Parameter"]["Value"]
+
+
+@pytest.mark.parametrize("way", PLANTED)
+def test_what_comes_in_by_this_way_comes_out_by_none(way: str, outs: Outs) -> None:
+    assert len(outs) > 40
+    leaks = {name: form for name, text in outs.items() if (form := holds(text, PLANTED[way]))}
+    if way == "the environment, short":
+        # What an account has under a name that tells nothing, too short to be anybody's: `import` can't know.
+        leaks.pop("the file imported.yaml", None)
+    assert not leaks
+
+
+@pytest.mark.parametrize("kept", SHOWN)
+def test_what_is_none_is_shown(kept: str, outs: Outs) -> None:
+    for name in ("show --json", "plan --json", "apply --json"):
+        assert kept in outs[name], name
+
+
+def test_a_change_of_a_secret_is_still_seen(outs: Outs) -> None:
+    assert re.search(r"DB_PASSWORD +\(hidden\) [0-9a-f]{16} +\(hidden\) [0-9a-f]{16}", outs["runs compare"])
+    assert "DB_PASSWORD" in outs["plan of a change"]
+
+
+def test_a_lock_names_the_verb_and_the_file(outs: Outs) -> None:
+    assert json.loads(outs["the lock"].splitlines()[0])["command"] == "apply deploy.yaml"
+    assert "`apply deploy.yaml`" in outs["the lock's message"]
