@@ -154,7 +154,7 @@ class Terminal:
         """Where an error that nobody foresaw came from."""
         import traceback
 
-        for one in "".join(traceback.format_exception(error)).rstrip("\n").split("\n"):
+        for one in KNOWN.hide("".join(traceback.format_exception(error))).rstrip("\n").split("\n"):
             self.note(one)
 
     def ask(self, question: str) -> str:
