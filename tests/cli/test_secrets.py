@@ -167,8 +167,9 @@ def outs(tmp_path_factory: pytest.TempPathFactory) -> Outs:
         patch.setenv("PRIVATE_KEY", PEM)
         patch.setenv("SHORT_TOKEN", "p1x")
         try:
-            endpoint = ensure_running(home).endpoint_url
-            session = boto3.session.Session("local", "local", region_name="us-east-1")
+            server = ensure_running(home)
+            endpoint, keys = server.endpoint_url, server.keys
+            session = boto3.session.Session(keys.access_key_id, keys.secret_access_key, region_name="us-east-1")
             take(found, here, patch)
             under_way(found, here, session.client("ssm", endpoint_url=endpoint))
             stored(found, here, session, endpoint)
