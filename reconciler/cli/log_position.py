@@ -18,6 +18,8 @@ class Shown:
 
     def __init__(self, base: Path, run_id: str) -> None:
         self._file = base / ".reconciler" / "shown" / f"{run_id}.json"
+        # Somebody else's checkout could have them lead elsewhere.
+        self._safe = not any(one.is_symlink() for one in (self._file.parent.parent, self._file.parent, self._file))
 
     def resume(self, log: TaskLog) -> int:
         """Have the log go on after what was shown of it. Returns how many lines that was."""
@@ -30,6 +32,8 @@ class Shown:
         lines = {name: max(one.seen, one.skip) for name, one in log.streams.items()}
         text = json.dumps(self._read() | {log.task_id: lines})
         part = self._file.with_suffix(".part")
+        if not self._safe or part.is_symlink():
+            return
         with contextlib.suppress(OSError):
             part.parent.mkdir(parents=True, exist_ok=True)
             part.write_text(text)
@@ -38,9 +42,12 @@ class Shown:
     def forget(self) -> None:
         """The end was shown: the next look is one back, from the beginning."""
         with contextlib.suppress(OSError):
-            self._file.unlink(missing_ok=True)
+            if self._safe:
+                self._file.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, dict[str, int]]:
+        if not self._safe:
+            return {}
         try:
             found = json.loads(self._file.read_text())
             return {task: {str(k): int(v) for k, v in lines.items()} for task, lines in found.items()}

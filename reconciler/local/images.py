@@ -41,6 +41,8 @@ def find_image(images: Path, reference: str, find_digest: FindDigest) -> Process
     if digest is None:
         raise _cannot_pull(reference, f"{reference}: not found")
     folder = images / digest.removeprefix("sha256:")
+    if any(one.is_symlink() for one in (folder, folder / "rootfs", folder / "config.json")):
+        raise _cannot_pull(reference, f"the image in {folder} is a symbolic link, which nothing here makes")
     try:
         config = json.loads((folder / "config.json").read_text())
         return ProcessImage(

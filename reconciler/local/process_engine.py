@@ -25,6 +25,7 @@ from reconciler.image.dockerfile import Start, start_of
 from reconciler.image.engine import BuildRequest, Output, PushRequest
 from reconciler.image.inputs import Inputs, snapshot
 from reconciler.image.manifest import OCI_MANIFEST, Manifest, put_manifest, record_annotation
+from reconciler.local.beneath import Outside, copy_beneath
 
 
 class ProcessEngine:
@@ -43,7 +44,8 @@ class ProcessEngine:
 
     def has(self, digest: str) -> bool:
         """Whether an image was made here."""
-        return (self._folder(digest) / "rootfs").is_dir()
+        folder = self._folder(digest)
+        return (folder / "rootfs").is_dir() and not (folder.is_symlink() or (folder / "rootfs").is_symlink())
 
     def build(self, request: BuildRequest, output: Output) -> str:
         """Make the image's folder, whole or not at all. Raises PlanDrift, ReconcilerError."""
@@ -147,8 +149,11 @@ def _lay_out(inputs: Inputs, context: Path, rootfs: Path, output: Output) -> Non
                 output(f"not followed without a container engine: {instruction.name} {instruction.rest}")
                 continue
             into_folder = words[-1].endswith("/") or words[-1] == "." or len(sources) > 1
-            for source in sources:
-                _copy(context / source, rootfs / inside, into_folder=into_folder)
+            try:
+                for source in sources:
+                    copy_beneath(context / source, rootfs, inside, top, into_folder=into_folder)
+            except Outside:
+                output(f"not followed, since a link leads out of the image: {instruction.name} {instruction.rest}")
             copied = True
     if not copied:
         shutil.copytree(context, rootfs, symlinks=True, dirs_exist_ok=True)
@@ -165,12 +170,3 @@ def _matches(inputs: Inputs, word: str) -> list[str]:
         paths |= {"/".join(parts[: n + 1]) for n in range(len(parts))}
     depth = wanted.count("/")
     return sorted(path for path in paths if path.count("/") == depth and fnmatch.fnmatchcase(path, wanted))
-
-
-def _copy(source: Path, target: Path, *, into_folder: bool) -> None:
-    if source.is_dir() and not source.is_symlink():
-        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)  # COPY takes what is in a folder
-        return
-    target = target / source.name if into_folder or target.is_dir() else target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(source, target, follow_symlinks=False)

@@ -1,0 +1,69 @@
+"""Copying into an image's folder, where links lead nowhere but below it, as they do in a container."""
+
+from __future__ import annotations
+
+import posixpath
+import shutil
+from pathlib import Path
+
+MOST_LINKS = 40
+
+
+class Outside(Exception):
+    """A path that leads out of the folder."""
+
+
+def beneath(root: Path, inside: str, top: str = "/") -> Path:
+    """The path of `inside` below `root`, with every link in it followed as if root were the folder `top` of a system.
+
+    What isn't there yet counts as no link. Raises Outside.
+    """
+    todo, done, links = inside.split("/")[::-1], list[str](), 0
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            if not done:
+                raise Outside(inside)
+            done.pop()
+        elif part not in ("", "."):
+            here = root.joinpath(*done, part)
+            if not here.is_symlink():
+                done.append(part)
+                continue
+            links += 1
+            to = str(here.readlink())
+            if links > MOST_LINKS:
+                raise Outside(inside)
+            if to.startswith("/"):
+                to, done = posixpath.relpath(posixpath.normpath(to), top), []
+            todo += to.split("/")[::-1]
+    return root.joinpath(*done)
+
+
+def copy_beneath(source: Path, root: Path, inside: str, top: str, *, into_folder: bool) -> None:
+    """Copy a file, a link as a link, or what is in a folder. Raises Outside, OSError."""
+    target = beneath(root, inside, top)
+    if source.is_dir() and not source.is_symlink():
+        _merge(source, target, root, top)
+        return
+    target = target / source.name if into_folder or target.is_dir() else target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _put(source, target)
+
+
+def _merge(source: Path, target: Path, root: Path, top: str) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for one in sorted(source.iterdir()):
+        to = target / one.name
+        if one.is_dir() and not one.is_symlink():
+            _merge(one, beneath(root, str(to.relative_to(root)), top), root, top)
+        else:
+            _put(one, to)
+    shutil.copystat(source, target)
+
+
+def _put(source: Path, target: Path) -> None:
+    """A file or link takes the place of what is there; nothing is written through a link."""
+    if target.is_symlink() or target.is_file():
+        target.unlink()
+    shutil.copy2(source, target, follow_symlinks=False)
