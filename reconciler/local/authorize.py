@@ -1,9 +1,9 @@
 """Holds requests with credentials of the embedded IAM to their policies, and answers refusals as AWS words them.
 
-That is what tasks ask, as their task role, and users and assumed roles, such as the one for CI. Every other access
-key belongs to whoever started the embedded AWS and may do everything. S3 is judged by bucket and key, roles that are
+That is what tasks ask, as their task role, and users and assumed roles, such as the one for CI. Its owner may do
+everything. S3 is judged by bucket and key, roles that are
 handed on by iam:PassRole, the services of a deploy by the resources that `resources` works out, others by the action
-alone. Services with neither a target header nor an Action, but for those in `rest`, aren't judged.
+alone. What can't be told is refused (`plain_requests`).
 """
 
 from __future__ import annotations
@@ -14,20 +14,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
+from xml.etree import ElementTree  # what it reads, moto reads too, and expat expands no bomb  # nosec B405
 from xml.sax.saxutils import escape  # it escapes, and reads nothing  # nosec B406
 
-from reconciler.local import resources, rest
-from reconciler.local.identities import Identity, judge, refusal
+from reconciler.local import plain_requests, resources, rest
+from reconciler.local.identities import Identity, judge, may_become, refusal
 from reconciler.local.resources import Place
 
 CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+STS_OF_EVERYBODY = ("GetCallerIdentity", "GetAccessKeyInfo", "GetSessionToken", "DecodeAuthorizationMessage")
+RARE_ACTIONS = {
+    "replication": "{}ReplicationConfiguration", "accelerate": "{}AccelerateConfiguration",
+    "object-lock": "{}BucketObjectLockConfiguration", "restore": "RestoreObject",
+    "inventory": "{}InventoryConfiguration", "analytics": "{}AnalyticsConfiguration",
+    "metrics": "{}MetricsConfiguration",
+}  # fmt: skip
 OWNERS_PATHS = ("/_reconciler/", "/moto-api", "/latest/", "/favicon.ico")
 IAM_PREFIX = {"monitoring": "cloudwatch", "email": "ses"}
 KEY_ACTIONS = {
     "GET": {"uploadId": "ListMultipartUploadParts", "acl": "GetObjectAcl", "tagging": "GetObjectTagging",
             "versionId": "GetObjectVersion", "": "GetObject"},
     "HEAD": {"versionId": "GetObjectVersion", "": "GetObject"},
-    "PUT": {"acl": "PutObjectAcl", "tagging": "PutObjectTagging", "": "PutObject"},
+    "PUT": {"acl": "PutObjectAcl", "tagging": "PutObjectTagging", "uploadId": "PutObject", "": "PutObject"},
     "POST": {"uploads": "PutObject", "uploadId": "PutObject"},
     "DELETE": {"uploadId": "AbortMultipartUpload", "versionId": "DeleteObjectVersion",
                "tagging": "DeleteObjectTagging", "": "DeleteObject"},
@@ -80,13 +88,31 @@ def no_simulator(environ: dict[str, Any]) -> Refused | None:
     return None
 
 
-def refuse(environ: dict[str, Any], identity: Identity, service: str) -> Refused | None:
-    """The refusal of a request that the identity may not make, or None."""
-    for asked in needed(environ, service, identity.account_id):
+def judged(environ: dict[str, Any], identity: Identity, service: str) -> str | Refused:
+    """The operation of a request that the identity may make (empty for S3's), or the refusal."""
+    try:
+        plain_requests.tidy(environ, service)
+        operation, params = ("", {}) if service == "s3" else plain_requests.operation(environ, service)
+    except plain_requests.Unclear as error:
+        return _answer(environ, service, f"User: {identity.arn} is not authorized to perform this: {error}")
+    if service == "sts":
+        message = _why_not_sts(identity, operation, params)
+        return operation if message is None else _answer(environ, service, message)
+    for asked in needed(environ, service, identity.account_id, operation, params):
         message = refusal(identity, asked.action, asked.resource, asked.context, given=asked.given)
         if message is not None:
             return _answer(environ, service, message)
-    return None
+    return operation
+
+
+def _why_not_sts(identity: Identity, operation: str, params: dict[str, Any]) -> str | None:
+    """A role's trust policy decides who may become it, and the identity's own policies."""
+    if operation in STS_OF_EVERYBODY:
+        return None
+    role = str(params.get("RoleArn", ""))
+    if operation == "AssumeRole" and may_become(identity, role):
+        return None
+    return f"User: {identity.arn} is not authorized to perform: sts:{operation} on resource: {role or '*'}"
 
 
 def hides_missing_key(environ: dict[str, Any], identity: Identity) -> Refused | None:
@@ -101,29 +127,16 @@ def hides_missing_key(environ: dict[str, Any], identity: Identity) -> Refused | 
     return _answer(environ, "s3", why + "identity-based policy allows the s3:ListBucket action")
 
 
-def needed(environ: dict[str, Any], service: str, account: str) -> Iterator[Asked]:
-    """The permissions that a request needs; none where that can't be told."""
+def needed(
+    environ: dict[str, Any], service: str, account: str, operation: str, params: dict[str, Any]
+) -> Iterator[Asked]:
+    """The permissions that a request needs."""
     if service == "s3":
         yield from _needed_s3(environ)
-        return
-    operation, params = _operation(environ, service)
-    if not operation or service == "sts":  # sts: whose trust policy decides
         return
     place = Place(account, _region(environ))
     for one in resources.wanted(IAM_PREFIX.get(service, service), operation, params, place):
         yield Asked(one.action, one.resource, {**one.context, "aws:requestedregion": place.region}, one.given)
-
-
-def _operation(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any]]:
-    """The API's name of an operation and its parameters; empty where a request doesn't name it."""
-    if operation := str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]:
-        body = json.loads(_body(environ) or b"{}")
-        return operation, body if isinstance(body, dict) else {}
-    if str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
-        form = {key: values[0] for key, values in parse_qs(_body(environ).decode("utf-8", "replace")).items()}
-        return form.get("Action", ""), form
-    method, path, query = (str(environ.get(name, "")) for name in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING"))
-    return rest.operation(service, method, path, query, _body(environ))
 
 
 def _region(environ: dict[str, Any]) -> str:
@@ -142,22 +155,38 @@ def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:
     arn = f"arn:aws:s3:::{bucket}"
     if method == "POST" and "delete" in query and not key:
         versions = b"<VersionId>" in _body(environ)
-        for name in re.findall(rb"<Key>([^<]*)</Key>", _body(environ)):
+        for name in _keys_to_delete(_body(environ)):
             for action in ("s3:DeleteObject", *(("s3:DeleteObjectVersion",) if versions else ())):
-                yield Asked(action, f"{arn}/{name.decode('utf-8', 'replace')}", context)
+                yield Asked(action, f"{arn}/{name}", context)
         return
     actions = (KEY_ACTIONS if key else BUCKET_ACTIONS).get(method, {})
-    special = [name for name in query if name in actions] or [""]
-    if special == [""] and SUBRESOURCES & query.keys():
-        return  # something rarer: not judged
+    special = [name for name in query if name in actions]
+    rare = [name for name in query if name in SUBRESOURCES and name not in special]
     if not key:
         context |= {f"s3:{name}": query[name][0] for name in ("prefix", "delimiter") if name in query}
         context.setdefault("s3:prefix", "")
-    if special[0] in actions:
-        yield Asked(f"s3:{actions[special[0]]}", f"{arn}/{key}" if key else arn, context)
+    there = f"{arn}/{key}" if key else arn
+    for name in special or ([] if rare else [""]):
+        yield Asked(f"s3:{actions[name]}" if name in actions else f"s3:{method}", there, context)
+    for name in rare:
+        yield Asked(f"s3:{_rare_action(method, name, of='Object' if key else 'Bucket')}", there, context)
     source = unquote(str(environ.get("HTTP_X_AMZ_COPY_SOURCE", ""))).split("?")[0].lstrip("/")
     if source:
         yield Asked("s3:GetObject", f"arn:aws:s3:::{source}", context)
+
+
+def _rare_action(method: str, name: str, *, of: str) -> str:
+    verb = "Get" if method in ("GET", "HEAD") else "Put"
+    return RARE_ACTIONS.get(name, f"{{}}{of}{name[:1].upper()}{name[1:]}").format(verb)
+
+
+def _keys_to_delete(body: bytes) -> list[str]:
+    """The keys that a DeleteObjects names; all, where they can't be told."""
+    try:
+        found = [one.text or "" for one in ElementTree.fromstring(body).iter() if one.tag.rpartition("}")[2] == "Key"]  # noqa: S314 - see the import  # nosec B314
+    except ElementTree.ParseError:
+        found = []
+    return found or ["*"]
 
 
 def _bucket_and_key(environ: dict[str, Any]) -> tuple[str, str]:

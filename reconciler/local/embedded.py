@@ -24,7 +24,7 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
     create_backend_app,
 )
 
-from reconciler.local import authorize, corrections, ecs_control, rules, signatures  # noqa: E402
+from reconciler.local import authorize, corrections, ecs_control, plain_requests, rules, signatures  # noqa: E402
 from reconciler.local.agent import Agent  # noqa: E402
 from reconciler.local.behaviour import Behaviour  # noqa: E402
 from reconciler.local.docker_runner import LocalRunner  # noqa: E402
@@ -71,6 +71,7 @@ class Embedded:
         self._service_operations = ServiceOperations(self._operations)
         self._service_operations.install()
         ecs_control.install()
+        plain_requests.install()
         corrections.install()
         rules.install(self._functions)
         self._schedules.start()
@@ -131,16 +132,18 @@ class Embedded:
 
     def _as_identity(self, environ: dict[str, Any], start: Callable[..., Any], identity: Identity, service: str) -> Any:
         """Answer a request that a task, a user or an assumed role makes."""
-        refused = authorize.refuse(environ, identity, service)
-        if refused is None:
-            answered: list[Any] = []
+        judged = authorize.judged(environ, identity, service)
+        if isinstance(judged, authorize.Refused):
+            return _refuse(start, judged)
+        answered: list[Any] = []
+        with plain_requests.Judged(judged):
             parts = list(self._moto(environ, lambda *answer: answered.extend(answer)))
-            if service == "s3" and str(answered[0]).startswith("404"):
-                refused = authorize.hides_missing_key(environ, identity)
-            if refused is None:
-                start(*answered[:2])
-                return parts
-        return _refuse(start, refused)
+        if service == "s3" and str(answered[0]).startswith("404"):
+            refused = authorize.hides_missing_key(environ, identity)
+            if refused is not None:
+                return _refuse(start, refused)
+        start(*answered[:2])
+        return parts
 
     def _control(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         name = environ["PATH_INFO"].removeprefix("/_reconciler/")

@@ -83,6 +83,24 @@ def judge(identity: Identity, action: str, resource: str, context: Context | Non
     return "allowed" if "allowed" in (mine, theirs) else "not allowed"
 
 
+def may_become(identity: Identity, role_arn: str) -> bool:
+    """Whether a role's trust policy, and the policies of who asks, let it assume the role."""
+    try:
+        role = iam_backends[role_arn.split(":")[4]][PARTITION].get_role_by_arn(role_arn)
+    except (NotFoundException, IndexError):
+        return False
+    statements = _document(role.assume_role_policy_document).get("Statement") or []
+    named = [
+        {**one, "Resource": "*"}
+        for one in (statements if isinstance(statements, list) else [statements])
+        if names_principal(one, identity.principal_arn, identity.account_id)
+    ]
+    trusted = decide([{"Statement": named}], "sts:AssumeRole", role_arn)
+    mine = decide(_policies(identity), "sts:AssumeRole", role_arn)
+    by_name = any(identity.principal_arn in json.dumps(one.get("Principal")) for one in named)
+    return trusted == "allowed" and (mine == "allowed" or (by_name and mine == "not allowed"))
+
+
 def refusal(
     identity: Identity, action: str, resource: str, context: Context | None = None, *, given: bool = False
 ) -> str | None:

@@ -49,6 +49,7 @@ ECS_ANYWHERE = (
     "ListTaskDefinitions",
     "ListTaskDefinitionFamilies",
 )
+LAUNCH_LATER = ("StartTask", "CreateService", "UpdateService", "CreateTaskSet")
 TAG_CALLS = ("TagResource", "UntagResource", "ListTagsForResource")
 
 
@@ -56,7 +57,7 @@ def wanted(service: str, operation: str, params: Params, place: Place) -> Iterat
     """What a request needs. params: its body, by the API's names."""
     table: dict[str, Callable[[str, Params, Place], Iterator[Wanted]]] = {
         "iam": _iam, "ecr": _ecr, "ecs": _ecs, "logs": _logs, "ssm": _ssm, "ec2": _ec2, "scheduler": _scheduler,
-        "lambda": _lambda,
+        "lambda": _lambda, "events": _events,
     }  # fmt: skip
     if service in table:
         yield from table[service](operation, params, place)
@@ -135,8 +136,12 @@ def _ecs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
     elif operation == "RunTask":
         family = str(params.get("taskDefinition")).rpartition("/")[2]
         yield Wanted(action, place.arn("ecs", f"task-definition/{family}{'' if ':' in family else ':*'}"), context)
-        yield from _passed(_roles_of(family, place), "ecs-tasks")
+        yield from _passed([*_roles_of(family, place), *_overriding(params)], "ecs-tasks")
         made = place.arn("ecs", f"task/{cluster}/*")
+    elif operation in LAUNCH_LATER:
+        yield Wanted(action, ANY_RESOURCE)
+        family = str(params.get("taskDefinition") or "").rpartition("/")[2]
+        yield from _passed([*_roles_of(family, place), *_overriding(params)], "ecs-tasks")
     elif "Cluster" in operation:
         made = context["ecs:cluster"]
         yield Wanted(action, made)
@@ -144,6 +149,18 @@ def _ecs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
         yield Wanted(action, ANY_RESOURCE)
     if made and params.get("tags"):
         yield Wanted("ecs:TagResource", made, {"ecs:createaction": operation})
+
+
+def _overriding(params: Params) -> list[Any]:
+    overrides = params.get("overrides")
+    overrides = overrides if isinstance(overrides, Mapping) else {}
+    return [overrides.get("executionRoleArn"), overrides.get("taskRoleArn")]
+
+
+def _events(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    yield Wanted(f"events:{operation}", ANY_RESOURCE)
+    yield from _passed([one.get("RoleArn") for one in params.get("Targets") or []], "events")
+    yield from _passed([params.get("RoleArn")], "events")
 
 
 def _roles_of(family: str, place: Place) -> list[Any]:
