@@ -12,7 +12,7 @@ import pytest
 from reconciler import local
 from reconciler.local.beneath import Outside, beneath
 from tests.lab_client import ROOT
-from tests.local_fixtures import until
+from tests.waiting import until
 
 DEPLOY = "name: tiny\nimage: .\ntask: {cpu: 256, memory: 512}\n"
 
