@@ -40,14 +40,18 @@ def read(path: Path, how: Reading = AS_IT_IS, chunk: int = CHUNK) -> tuple[pd.Da
         InputError: not a readable file, a missing column, a value that isn't a number or a time.
     """
     if files.is_parquet(path):
-        return _Reader(*_table(path, how), how, path.name).rows()
+        return _either(_Reader(*_table(path, how), how, path.name))
     lines, encoding = files.head_lines(path, how.max_bytes)
     layout = header.find(lines)
 
     def chunks(texts: bool) -> Iterator[pd.DataFrame]:
         return _chunks(path, layout, encoding, how, chunk, texts)
 
-    reader = _Reader(layout, chunks, how, path.name, _ends_within_line(path) and encoding == "utf-8-sig")
+    return _either(_Reader(layout, chunks, how, path.name, _ends_within_line(path) and encoding == "utf-8-sig"))
+
+
+def _either(reader: _Reader) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows as plain numbers, or else in the style in which all of them are written."""
     try:
         return reader.rows()
     except _NotPlain:

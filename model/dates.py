@@ -155,7 +155,7 @@ class Times:
         piece = _Piece(values.index)
         rest = _usual(values, piece)
         if len(rest):
-            text = values.iloc[rest].astype(str).str.strip()
+            text = values.iloc[rest].fillna("").astype(str).str.strip()
             rest, text = self._numbers(rest, text, piece)
             self._singly(rest, text, piece)
         bad = np.isnat(piece.at) & ~piece.open
@@ -166,6 +166,8 @@ class Times:
 
     def _refusal(self, line: object, value: object) -> InputError:
         text, where = str(value).strip(), f"line {line}, column {self.title}: {str(value)!r}"
+        if pd.isna(value):
+            return InputError(f"line {line}, column {self.title}: there is no time")
         if "Etc/" in text:
             return InputError(f"{where}: Etc/GMT+1 is an hour behind UTC, unlike GMT+1; write the offset, as in -01:00")
         if _DATE.match(text) and (found := _ZONE_NAME.search(text)):

@@ -204,7 +204,7 @@ def head_lines(path: Path, max_bytes: int) -> tuple[list[str], str]:
             raise InputError(f"{path.name} isn't a CSV file in UTF-8: {error}; save it as CSV (UTF-8)") from error
         text = raw[: error.start].decode(name)
     if "\0" in text:
-        if "\0" not in text[1::2] or "\0" not in text[::2]:
+        if text.count("\0") > len(text) / 4 and ("\0" not in text[1::2] or "\0" not in text[::2]):
             raise InputError(f"{path.name} seems to be UTF-16 without a byte order mark: save it as CSV (UTF-8)")
         raise InputError(f"{path.name} isn't a CSV file: it holds binary data")
     if not text.strip():

@@ -129,7 +129,10 @@ def plain(values: pd.Series) -> pd.Series | None:
     """A column of plain numbers as float64; None if it isn't one."""
     if values.dtype.kind in "fiub":
         return values.astype(np.float64)
-    parsed = pd.to_numeric(values, errors="coerce").astype(np.float64)
+    try:
+        parsed = pd.to_numeric(values, errors="coerce").astype(np.float64)
+    except (OverflowError, TypeError):  # whole numbers of hundreds of digits, things that are no texts
+        return None
     return None if bool((parsed.isna() & values.notna()).any()) else parsed
 
 

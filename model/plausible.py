@@ -25,13 +25,16 @@ MAX_JUMPS = 0.01
 """More jumps than this share of all hours: the rows aren't in the order of their times."""
 WICK = 5.0
 """A High or Low that is so many times further than Open and Close is counted."""
+WEEK = 168
+STEP = 9.0
+"""A change of the median volume by so many times is counted. The end of free trading in 2023 made it 8.3 at Binance."""
 SAME = 0.001
 """Two records of one close may differ by this share."""
 POWERS = (10.0, 100.0, 1000.0, 1e6)
 
 
 def check(rows: pd.DataFrame, done: dict[str, int]) -> None:
-    """Look at rows in order of time; counts ``jumps``, ``long_wicks`` and ``spring_gaps``.
+    """Look at rows in order of time; counts ``jumps``, ``long_wicks``, ``spring_gaps`` and ``volume_steps``.
 
     Raises:
         InputError: the rows can't be bars of one series; names lines.
@@ -56,6 +59,7 @@ def check(rows: pd.DataFrame, done: dict[str, int]) -> None:
     done["jumps"] = _jumps(o, c, h, low, next_hour, lines)
     done["long_wicks"] = int(((h > WICK * np.maximum(o, c)) | (low < np.minimum(o, c) / WICK)).sum())
     done["spring_gaps"] = _spring_gaps(time)
+    done["volume_steps"] = _volume_steps(rows["volume"].to_numpy())
 
 
 Floats = npt.NDArray[np.float64]
@@ -113,6 +117,20 @@ def _jumps(
             "several series are mixed"
         )
     return count
+
+
+def _volume_steps(volume: Floats) -> int:
+    """How often a week's median volume is many times that of two weeks before, or a small part of it.
+
+    A change of the volume's unit looks so, and so does a change of the exchange's fees: it is for the reader to say.
+    """
+    weeks = len(volume) // WEEK
+    whole = np.nan_to_num(volume[: weeks * WEEK]).reshape(weeks, WEEK)
+    medians = np.median(whole, axis=1)
+    with np.errstate(all="ignore"):
+        ratio = medians[2:] / medians[:-2]
+        far = (ratio >= STEP) | (ratio <= 1 / STEP)
+    return int((far & ~np.append(False, far[:-1])).sum()) if len(far) else 0
 
 
 def _spring_gaps(time: npt.NDArray[np.datetime64]) -> int:

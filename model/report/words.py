@@ -188,6 +188,7 @@ REPAIRS = {
     "empty_flow": "columns of the order flow without values, left out",
     "jumps": "hours that open more than 1 % from the close before, kept",
     "long_wicks": "hours whose High or Low is five times off Open and Close, kept",
+    "volume_steps": "changes of the weekly median volume by nine times or more: its unit may have changed",
     "spring_gaps": "springs in which exactly the hour is missing that clocks leave out: the times may be local ones",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -72,6 +73,9 @@ def test_default_data_and_output(tmp_path: Path) -> None:
         ({"DATA_PATH": "x", "COVERAGE": "90"}, "COVERAGE is '90': use a number from 0.5"),
         ({"DATA_PATH": "x", "NTHREADS": "0"}, "NTHREADS is '0'"),
         ({"DATA_PATH": "x", "DATA_TIMEZONE": "Mars"}, "DATA_TIMEZONE is 'Mars'"),
+        ({"DATA_PATH": "x", "DATE_ORDER": "ydm"}, "DATE_ORDER is 'ydm': use dmy, mdy, ymd"),
+        ({"DATA_PATH": "x", "RESAMPLE": "perhaps"}, "RESAMPLE is 'perhaps': use true or false"),
+        ({"DATA_PATH": "x", "MAX_DATA_BYTES": "4 GB"}, "MAX_DATA_BYTES is '4 GB': use a whole number"),
         ({"DATA_PATH": "x", "HP_MAX_DEEP": "3"}, "unknown hyperparameter 'max_deep'; did you mean max_depth?"),
         ({"DATA_PATH": "x", "HP_ETA": "7"}, "eta is '7': use a number from 0.0001 to 1"),
         ({"DATA_PATH": "x", "PARAMS_FILE": "no.toml"}, "can't read no.toml: No such file"),
@@ -160,3 +164,36 @@ def test_sigterm_in_the_middle_of_training_ends_cleanly(tmp_path: Path) -> None:
     assert json.loads(err.splitlines()[-1])["event"] == "stopped by SIGTERM"
     assert "Traceback" not in err
     assert not (out / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "message"),
+    [
+        ((), {}, "resample to hours with --resample"),
+        (("--resample",), {"MAX_DATA_BYTES": "1000"}, "up to 1,000 bytes"),
+        (("--resample", "--date-order", "mdy"), {}, "as DATE_ORDER says"),
+        (("--resample",), {}, "has 50 usable rows"),
+        ((), {"RESAMPLE": "true", "DATE_ORDER": "dmy"}, "has 50 usable rows"),
+    ],
+)
+def test_options_of_reading(
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    env: dict[str, str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Fifty hours of minutes, day first: what is said tells how they were read."""
+    from model import cli
+
+    first = dt.datetime(2024, 1, 20)
+    rows = [
+        f"{first + dt.timedelta(minutes=i):%d/%m/%Y %H:%M},{100 + i % 7},110,90,{100 + (i + 1) % 7},5"
+        for i in range(3000)
+    ]
+    (tmp_path / "m.csv").write_text("\n".join(["time,open,high,low,close,volume", *rows]) + "\n")
+    for name, value in ({"DATA_PATH": str(tmp_path / "m.csv"), "OUTPUT_URI": str(tmp_path / "o")} | env).items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(["train", *arguments]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]

@@ -216,6 +216,8 @@ READ: dict[str, str | bytes] = {
     "zip-with-a-readme": zipped(README__md="hello", BTCUSDT__csv=klines(1000), CHECKSUM="abc"),
     "gzip": gzip.compress(timed(ISO).encode()),
     "parquet": parquet(frame()),
+    "parquet-with-texts": parquet(
+        frame().assign(datetime=[f"{b.at:%d/%m/%Y %H:%M}" for b in BARS], close=[f"{b.c:,.2f}" for b in BARS])),
     "parquet-with-index": parquet(frame().set_index("datetime"), index=True),
     "parquet-epoch": parquet(frame().rename(columns={"datetime": "t"}).assign(t=[b.s * 1000 for b in BARS])),
     # forms of time
@@ -352,6 +354,11 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "zone-by-name": (timed("%Y-%m-%d %H:%M:%S EST"), "names the zone EST"),
     "etc-gmt": (timed("%Y-%m-%d %H:%M:%S Etc/GMT+1"), "Etc/GMT.1 is an hour behind UTC"),
     "excel-days": (csv(H, lambda b: f"{45319 + b.i / 24:.6f},{b.ohlc},{b.v}"), "Excel's day numbers"),
+    "no-time-in-a-row": (timed(ISO) + f",{BARS[0].ohlc},3\n", "line 242, column Open time: there is no time"),
+    "parquet-without-a-time": (parquet(frame().assign(datetime=[None, *(f"{b.at:{ISO}}" for b in BARS[1:])])),
+                               "column datetime: there is no time"),
+    "hundreds-of-digits": (csv(H, lambda b: f"{b.at:{ISO}},{'9' * 400},{b.h},{b.l},{b.c},{b.v}"), "infinite"),
+    "a-zero-byte": (timed(ISO).replace("2024-02-01 00", "2024-02-01\0 00"), "holds binary data"),
     "years": (csv(H, lambda b: f"{2000 + b.i},{b.ohlc},{b.v}"), "'2000' is not a time"),
     "mixed-orders": (timed("%d/%m/%Y %H:%M") + f"02/29/2024 00:00,{BARS[-1].ohlc},1\n", "can't both be of one order"),
     "undecided-order": (years(lambda at, i: flat(dt.datetime(2023, 1 + i % 12, 1 + i // 12 % 12), i, "%d/%m/%Y %H:%M"),

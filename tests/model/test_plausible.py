@@ -129,13 +129,29 @@ def test_local_times_are_reported_by_their_spring(tmp_path: Path) -> None:
     assert data.load(put(tmp_path / "b", text(rows()))).repairs["spring_gaps"] == 0
 
 
+@pytest.mark.parametrize("factor", [0.001, 10, 1000])
+def test_a_change_of_the_volumes_unit_is_counted(tmp_path: Path, factor: float) -> None:
+    bars = [list(b) for b in rows() * 3]
+    price = 1.0
+    for part in (1, 2):  # each third goes on where the last ended
+        price *= bars[N - 1][3] / bars[0][0]
+        for b in bars[part * N : (part + 1) * N]:
+            b[:4] = [x * price for x in b[:4]]
+    assert data.load(put(tmp_path / "b", text(bars))).repairs["volume_steps"] == 0
+    for b in bars[600:]:
+        b[4] *= factor
+    assert data.load(put(tmp_path / "b", text(bars))).repairs["volume_steps"] == 1
+
+
 REAL = os.environ.get("BTC_DATA", "")
 
 
 @pytest.mark.skipif(not REAL, reason="real data isn't in the project: set BTC_DATA to an hourly BTC file")
 def test_real_prices_show_nothing_strange() -> None:
     found = data.load(Path(REAL))
-    assert not {"jumps", "long_wicks", "spring_gaps", "unordered"} & {k for k, v in found.repairs.items() if v}
+    assert not {"jumps", "long_wicks", "spring_gaps", "volume_steps", "unordered"} & {
+        k for k, v in found.repairs.items() if v
+    }
     b = found.bars
     assert np.nanmax(np.abs(b.open[1:] / b.close[:-1] - 1)) < 0.005
 

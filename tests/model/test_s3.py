@@ -57,6 +57,16 @@ def test_from_s3_to_s3_with_hyperparameters_from_ssm(aws: dict[str, str], sample
     assert 0 < json.loads(out)["direction"]["probability_up"] < 1
 
 
+def test_an_object_above_the_limit_is_not_fetched(aws: dict[str, str]) -> None:
+    s3 = _client(aws, "s3")
+    s3.create_bucket(Bucket="big")  # type: ignore[attr-defined]
+    s3.put_object(Bucket="big", Key="hours.csv", Body=b"x" * 5000)  # type: ignore[attr-defined]
+    code, _, err = run(USE_S3="true", S3_BUCKET="big", S3_KEY="hours.csv", MAX_DATA_BYTES="4999", **FAST, **aws)
+    assert code == 2
+    assert "s3://big/hours.csv has 5,000 bytes, and up to 4,999 are read: set MAX_DATA_BYTES" in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize(
     ("env", "message"),
     [
