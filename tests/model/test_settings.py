@@ -63,7 +63,9 @@ def test_a_sweep_never_sees_the_test_folds(sample_csv: Path, tmp_path: Path) -> 
     assert stop == int(len(bars) * given.first_train) - given.embargo
     lines = sample_csv.read_text().splitlines()
     other = tmp_path / "other.csv"
-    changed = [",".join([f[0], *(str(float(v) * 1.5) for v in f[1:])]) for f in (x.split(",") for x in lines[stop + 1 :])]
+    changed = [
+        ",".join([f[0], *(str(float(v) * 1.5) for v in f[1:])]) for f in (x.split(",") for x in lines[stop + 1 :])
+    ]
     other.write_text("\n".join([*lines[: stop + 1], *changed]) + "\n")
     grid = {"max_depth": [2.0, 5.0]}
     one = sweep.sweep(given, ["direction", "volatility"], grid, 0)
