@@ -1,14 +1,9 @@
 # All that is needed is make and Python 3.11 or later: everything else goes into .venv, from locks with hashes.
 #
 #   make demo      train on this machine: no AWS account, no Docker needed; DATA_FILE=/path/to/prices.csv for real data
-<<<<<<< HEAD
 #   make test      each kind of test, in 4 minutes; PYTEST_ARGS="-k plan" for some of them
-#   make check     what CI runs: ruff, mypy, import-linter, hadolint, every test
-=======
-#   make test      all tests
-#   make check     what CI runs: ruff, mypy, import-linter, hadolint, bandit, zizmor, tests
+#   make check     what CI runs: ruff, mypy, import-linter, hadolint, bandit, zizmor, every test
 #   make audit     ask PyPI for known vulnerabilities of all that the locks name; needs the network, CI runs it too
->>>>>>> 77d516c (Checks: bandit, zizmor and an audit of the locks; the workflow installs before it has become the role; a plan file nested deeply is refused)
 #   make fmt       format and fix
 #   make dist      the wheel and the source distribution, in dist/
 #   make docs      the site of the documentation, in build/site
@@ -29,22 +24,7 @@ LINK := $(BIN)/python -c "import os, pathlib, sysconfig; pathlib.Path(sysconfig.
 COMPILE := $(BIN)/python -m compileall -q reconciler model
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-<<<<<<< HEAD
-.PHONY: help demo test check fmt docs dist lock clean bench
-=======
-# Stopping anywhere forks a process for each point, so it runs in small processes of its own.
-STOPPING := tests/faults/test_stop_anywhere.py
-# The pure core has to be covered whole, each branch, by its own tests: three seconds.
-# What fails beside other tests is run once more, alone: many of them time real processes.
-define TESTS
-$(BIN)/python -m pytest -n 2 --dist loadfile -rs --ignore $(STOPPING) $(PYTEST_ARGS) || \
-	{ echo 'run again, alone:'; $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --ignore $(STOPPING) $(PYTEST_ARGS); }
-$(BIN)/python -m pytest -q tests/core --cov --cov-config=tests/core/coverage.ini
-$(BIN)/python -m pytest -rs $(STOPPING)
-endef
-
 .PHONY: help demo test check audit fmt docs dist lock clean bench
->>>>>>> 77d516c (Checks: bandit, zizmor and an audit of the locks; the workflow installs before it has become the role; a plan file nested deeply is refused)
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -56,21 +36,8 @@ test: $(VENV)/dev
 	@$(BIN)/python -m tests.suite $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 check: $(VENV)/dev
-<<<<<<< HEAD
 	@echo 'the linters and every test: about 9 minutes on two idle cores, longer where others work'
 	@$(BIN)/python -m tests.suite --check $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
-=======
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	@if [ -x $(BIN)/hadolint ]; then echo hadolint Dockerfile; $(BIN)/hadolint Dockerfile; else echo "hadolint: skipped, it has no wheel for this platform"; fi
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive reconciler model setup.py
-	$(BIN)/zizmor --offline --no-progress --quiet --persona=pedantic .github/workflows
-	@# The audit that needs no network: what is installed fits together. That the locks have a hash for each is a test.
-	$(BIN)/uv pip check --quiet --python $(BIN)/python
-	$(TESTS)
->>>>>>> 77d516c (Checks: bandit, zizmor and an audit of the locks; the workflow installs before it has become the role; a plan file nested deeply is refused)
 
 # Who knows of vulnerabilities is asked over the network: PyPI has no current list of them as a package.
 audit: $(VENV)/audit

@@ -69,6 +69,16 @@ LINTERS = (
     Phase("mypy", (str(BIN / "mypy"),)),
     Phase("import-linter", (str(BIN / "lint-imports"),)),
     Phase("hadolint", (str(BIN / "hadolint"), "Dockerfile")),
+    Phase(
+        "bandit",
+        (str(BIN / "bandit"), "--quiet", "--configfile", "pyproject.toml", "-r", "reconciler", "model", "setup.py"),
+    ),
+    Phase(
+        "zizmor",
+        (str(BIN / "zizmor"), "--offline", "--no-progress", "--quiet", "--persona=pedantic", ".github/workflows"),
+    ),
+    # The audit that needs no network: what is installed fits together. That the locks have a hash for each is a test.
+    Phase("uv pip check", (str(BIN / "uv"), "pip", "check", "--quiet", "--python", sys.executable)),
 )
 
 
