@@ -14,7 +14,7 @@ from reconciler.cli.run_work import Work, work_of
 from reconciler.cli.saved_plan import SavedPlan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Steps, outcome_json, show_outcome
-from reconciler.cli.target import Target, command_line, deployment, locking, plan_options, target, where_line
+from reconciler.cli.target import Target, command_line, deployment, locking, plan_options, target, warn, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
 from reconciler.core.errors import Interrupted
@@ -36,6 +36,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     here = deployment(where, where.aws(terminal), terminal, options)
     if saved:
         saved.check_place(here)
+    warn(terminal, here)
     allowed = plan_options(options, list(here.graph.nodes))
     work = None
     if not options.skip_run and allowed.targets is None:

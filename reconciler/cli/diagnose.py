@@ -9,13 +9,13 @@ from itertools import islice
 from pathlib import Path
 
 from reconciler.aws.calls import Aws
-from reconciler.cli.past_runs import past
+from reconciler.cli.past_runs import log_of, past
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
 from reconciler.core.errors import ReconcilerError
 from reconciler.run.diagnosis import LONGEST, Case, Diagnosis
 from reconciler.run.explain import explain
-from reconciler.run.logs import TaskLog
+from reconciler.run.job import place_of
 from reconciler.run.retry import Event
 from reconciler.run.run_record import Run
 from reconciler.run.state import State
@@ -51,13 +51,11 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run, base: Path) -> Diagnosis:
     stopped = run.state is State.STOPPED  # which may have been between two attempts
     lines: list[str] = []
     if last is not None and last.task_arn:
-        log = TaskLog(aws, run.log_group, run.log_prefix, last.task_arn)
-        log.follow([run.container])
         try:
-            lines = log.tail(LINES)
+            lines = log_of(aws, place_of(deploy), run, last.task_arn).tail(LINES)
         except ReconcilerError:
             lines = []  # what ECS says is still worth explaining
-    inputs = run.inputs.get("containers", {}).get(run.container, {})
+    inputs = run.inputs.get("containers", {}).get(task.container, {})
     case = Case(
         event=Event.STOPPED if stopped else run.event,
         exit_code=run.exit_code,
@@ -69,7 +67,7 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run, base: Path) -> Diagnosis:
         image=image_name(deploy, str(inputs.get("image", ""))),
         task_role=str(task.role.name),
         execution_role=str(task.execution_role.name),
-        log_group=run.log_group,
+        log_group=str(deploy.logs.group),
         max_duration=deploy.run.max_duration,
         first_line=partial(first_line, base / deploy.image.context) if deploy.image.context else _unknown,
         data=str(inputs.get("environment", {}).get("S3_KEY", "")),

@@ -21,6 +21,7 @@ from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.execute import Outcome
 from reconciler.image.kind import ImageSpec
+from reconciler.run.job import place_of
 from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State
 
@@ -61,12 +62,17 @@ def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcom
         _summary(terminal, markdown.ended(here.deploy.name, found))
         return
     try:
-        past = Runs(here.aws, here.names.bucket).all()[:HISTORY]
+        past = Runs(here.aws, here.names.bucket, terminal.note).all()[:HISTORY]
     except ReconcilerError:
         past = []  # the picture of earlier runs is an extra
     why = None
     if run.state.over and run.state is not State.SUCCEEDED:
         why = diagnose(here.aws, here.deploy, run, where.base)
+    place = place_of(here.deploy)  # for links; the record may say anything
+    run = run.model_copy(
+        update={"cluster": place.cluster, "container": place.container, "log_group": place.log_group,
+                "log_prefix": place.log_prefix}
+    )  # fmt: skip
     image = f"{here.names.repository_uri}@{digest}" if digest else here.present_image
     _summary(terminal, markdown.run(run, verdict, here.aws.region, image, past[::-1], why, linked=linked))
 

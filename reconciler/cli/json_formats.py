@@ -73,6 +73,9 @@ ERROR = answer(
     optional=("hint", "problems", "aws", "verdict"),
 )
 RUN_ID = text("the run's id")
+UNREADABLE = some(
+    shape("", {"key": text("of the bucket"), "why": text("in a few words")}), "the records of runs that can't be read"
+)
 LOCAL_ANSWERS = [
     answer(
         "`local status`",
@@ -94,7 +97,7 @@ LOCAL_ANSWERS = [
     answer("`local stop` and `local reset`", {"action": one_of(["stop", "reset"]), "was_running": yes_no("until now")}),
 ]
 RUNS_ANSWERS = [
-    answer("`runs`", {"runs": some(ref("run"), "the newest first")}),
+    answer("`runs`", {"runs": some(ref("run"), "the newest first"), "unreadable": UNREADABLE}),
     answer("`runs show`", {"run": ref("run")}),
     answer(
         "`runs compare A B`",
@@ -224,6 +227,7 @@ COMMANDS: dict[str, list[Schema]] = {
                 "plan": ref("plan"),
                 "lock": or_null(text(), "who holds it"),
                 "runs": some(ref("run"), "the newest first"),
+                "unreadable": UNREADABLE,
             },
         )
     ],

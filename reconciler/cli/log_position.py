@@ -10,13 +10,20 @@ import contextlib
 import json
 from pathlib import Path
 
+from reconciler.core import plain_json
+from reconciler.core.run_paths import is_run_id
 from reconciler.run.logs import TaskLog
+
+MOST = 1024 * 1024  # bytes of the file
 
 
 class Shown:
     """The lines that were shown of one run's tasks."""
 
     def __init__(self, base: Path, run_id: str) -> None:
+        """run_id: well-formed. Raises ValueError."""
+        if not is_run_id(run_id):
+            raise ValueError(run_id)
         self._file = base / ".reconciler" / "shown" / f"{run_id}.json"
         # Somebody else's checkout could have them lead elsewhere.
         self._safe = not any(one.is_symlink() for one in (self._file.parent.parent, self._file.parent, self._file))
@@ -49,7 +56,8 @@ class Shown:
         if not self._safe:
             return {}
         try:
-            found = json.loads(self._file.read_text())
-            return {task: {str(k): int(v) for k, v in lines.items()} for task, lines in found.items()}
+            with self._file.open("rb") as file:
+                found = plain_json.read(file.read(MOST + 1), MOST)
+            return {task: {str(k): max(int(v), 0) for k, v in lines.items()} for task, lines in found.items()}
         except (OSError, ValueError, AttributeError, TypeError):
             return {}

@@ -12,7 +12,7 @@ from reconciler.cli.past_runs import past
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import UserError
-from reconciler.run.watch import Watch
+from reconciler.run.watch import watch_of
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -53,7 +53,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     if options.follow:
         on_interrupt(here.where.stop.set)
         attempt = next(one for one in reversed(found.attempts) if one.task_arn and options.attempt in (0, one.number))
-        Watch(here.aws, found.cluster, attempt.task_arn, log, lines, launched=attempt.launched).follow()
+        watch_of(here.aws, here.place, attempt, log, lines).follow()
     elif not log.read(lines.line):
         terminal.note(f"run {found.id} has no log lines{' since then' if since else ' yet'}")
     return 0

@@ -10,10 +10,14 @@ from reconciler.cli.target import Target, target
 from reconciler.cli.terminal import Terminal
 from reconciler.config.resource_names import Facts
 from reconciler.core.errors import UserError
+from reconciler.core.run_paths import is_run_id
 from reconciler.lower import Names
 from reconciler.lower.account import check_account
+from reconciler.run.job import place_of
 from reconciler.run.logs import TaskLog
+from reconciler.run.place import NotOurs, Place
 from reconciler.run.run_record import Run, Runs
+from reconciler.run.stored import Unreadable
 
 
 @dataclass(frozen=True)
@@ -24,28 +28,52 @@ class Past:
     aws: Aws
     runs: Runs
 
+    @property
+    def place(self) -> Place:
+        """Where the deploy's tasks are."""
+        return place_of(self.where.deploy)
+
     def find(self, run_id: str) -> Run:
-        """The run with this id, or whose id ends or begins like this; the newest for no id. Raises UserError."""
-        if run_id and (exact := self.runs.get(run_id)) is not None:
+        """The run with this id, or whose id ends or begins like this; the newest for no id.
+
+        Raises UserError; Unreadable for one whose record can't be read.
+        """
+        if is_run_id(run_id) and (exact := self.runs.get(run_id)) is not None:
             return exact
         found = [
             run for run in self.runs.all() if not run_id or run_id in run.id or run.task_arn.endswith(f"/{run_id}")
         ]
         if len(found) > 1 and run_id:
             raise UserError(f"{run_id} means several runs: {', '.join(run.id for run in found[:5])}")
+        for key, why in self.runs.unreadable.items() if run_id and not found else ():
+            if run_id in key:
+                raise Unreadable(key, why)
         if not found:
             what = f"there is no run {run_id}" if run_id else "there is no run yet"
             raise UserError(what, hint="`python -m reconciler runs` lists them; `apply` launches one")
         return found[0]
 
     def log(self, run: Run, number: int = 0) -> TaskLog:
-        """The log of a run's newest attempt, or of that with this number."""
+        """The log of a run's newest attempt, or of that with this number. Raises UserError, NotOurs."""
         arns = [a.task_arn for a in run.attempts if a.task_arn and number in (0, a.number)]
         if not arns:
             raise UserError(f"run {run.id} has no task: nothing was launched")
-        log = TaskLog(self.aws, run.log_group, run.log_prefix, arns[-1])
-        log.follow([run.container])
-        return log
+        return log_of(self.aws, self.place, run, arns[-1])
+
+
+def log_of(aws: Aws, place: Place, run: Run, task_arn: str) -> TaskLog:
+    """The log of a run's task, in the deploy's log group. Raises NotOurs for a run that logged elsewhere."""
+    recorded = (run.log_group, run.log_prefix, run.container)
+    ours = (place.log_group, place.log_prefix, place.container)
+    if any(was and was != now for was, now in zip(recorded, ours, strict=True)):
+        raise NotOurs(
+            f"the record says that run {run.id} logged to {' '.join(recorded)}, and this deploy logs to "
+            f"{' '.join(ours)} (group, prefix, container)",
+            hint="the record was changed, or `logs` or task.container in deploy.yaml were since the run",
+        )
+    log = TaskLog(aws, place.log_group, place.log_prefix, task_arn)
+    log.follow([place.container])
+    return log
 
 
 def past(options: Namespace, terminal: Terminal, *, read_only: bool = True) -> Past:
@@ -56,4 +84,4 @@ def past(options: Namespace, terminal: Terminal, *, read_only: bool = True) -> P
     # The bucket's name may hold the account's id; nothing else of the account matters here.
     account = "" if where.deploy.data.bucket.name else aws.account
     names = Names(where.deploy, Facts(account, aws.partition, "", ()))
-    return Past(where, aws, Runs(aws, names.bucket))
+    return Past(where, aws, Runs(aws, names.bucket, terminal.note))

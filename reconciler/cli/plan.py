@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reconciler.cli.program_name import program
 from reconciler.cli.render import plan_json, show_plan
-from reconciler.cli.target import Target, deployment, plan_options, target, where_line
+from reconciler.cli.target import Target, deployment, plan_options, target, warn, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Options, Plan
 from reconciler.engine import plan_file as planfile
@@ -23,6 +23,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         planfile.check(Path(options.out))
     aws = where.aws(terminal, read_only=True)
     here = deployment(where, aws, terminal, options)
+    warn(terminal, here)
     allowed = plan_options(options, list(here.graph.nodes))
     plan = here.plan(here.observe(allowed), allowed)
     for_github = os.environ.get("GITHUB_ACTIONS") == "true"

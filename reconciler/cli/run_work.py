@@ -44,7 +44,7 @@ class Work(Protocol):
 
 def work_of(where: Target, here: Deployment, options: Namespace, terminal: Terminal) -> Work:
     """What the file and the command line ask for. Raises UserError."""
-    task, runs = here.deploy.task, Runs(here.aws, here.names.bucket)
+    task, runs = here.deploy.task, Runs(here.aws, here.names.bucket, terminal.note)
     overrides = parse(options.env, options.cpu, options.memory, options.command, (task.cpu, task.memory))
     KNOWN.learn_all(overrides.model_dump(mode="json"))
     secret = {name for name, one in here.deploy.parameters.items() if one.give_as == "secret"} | task.secrets.keys()

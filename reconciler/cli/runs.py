@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.cli.past_runs import Past, past
 from reconciler.cli.terminal import WIDE, Terminal, seconds
 from reconciler.core.errors import UserError
-from reconciler.run.run_record import Run
+from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State
 from reconciler.run.unwatched_ends import with_ends
 
@@ -29,11 +29,11 @@ def run(options: Namespace, terminal: Terminal) -> int:
             hint="runs | runs show [RUN] | runs compare A B | runs best METRIC",
         )
     if verb == "list":
-        found, unseen = with_ends(here.aws, here.runs.all())
-        _list(terminal, found, options.json)
+        found, unseen = with_ends(here.aws, here.place, here.runs.all())
+        _list(terminal, here, found, options.json)
         say_unseen(terminal, unseen)
     elif verb == "show":
-        (one, *_), unseen = with_ends(here.aws, [here.find(names[0] if names else "")])
+        (one, *_), unseen = with_ends(here.aws, here.place, [here.find(names[0] if names else "")])
         _show(terminal, one, options.json)
         say_unseen(terminal, unseen)
     elif verb == "compare":
@@ -43,14 +43,20 @@ def run(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def _list(terminal: Terminal, found: list[Run], as_json: bool) -> None:
+def _list(terminal: Terminal, here: Past, found: list[Run], as_json: bool) -> None:
     if as_json:
-        terminal.json({"version": 1, "runs": [one.model_dump(mode="json") for one in found]})
+        runs = [one.model_dump(mode="json") for one in found]
+        terminal.json({"version": 1, "runs": runs, "unreadable": unreadable_json(here.runs)})
         return
     if not found:
         terminal.print("no runs yet")
     for one in found:
         terminal.print(row(terminal, one, id_width(found)))
+
+
+def unreadable_json(runs: Runs) -> list[dict[str, str]]:
+    """The records that can't be read, and why."""
+    return [{"key": key, "why": why} for key, why in sorted(runs.unreadable.items())]
 
 
 def say_unseen(terminal: Terminal, unseen: Sequence[str]) -> None:

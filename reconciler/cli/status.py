@@ -6,11 +6,12 @@ from argparse import Namespace
 from typing import Any
 
 from reconciler.cli.render import GLYPHS, plan_json
-from reconciler.cli.runs import id_width, row, say_unseen
+from reconciler.cli.runs import id_width, row, say_unseen, unreadable_json
 from reconciler.cli.target import deployment, target, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Action, Step
 from reconciler.engine.lock import current_holder
+from reconciler.run.job import place_of
 from reconciler.run.run_record import Runs
 from reconciler.run.unwatched_ends import with_ends
 
@@ -30,14 +31,16 @@ def run(options: Namespace, terminal: Terminal) -> int:
     where = target(options)
     aws = where.aws(terminal, read_only=True)
     here = deployment(where, aws, terminal, options)
-    runs = Runs(aws, here.names.bucket)
-    read: list[Any] = [here.observe, lambda: with_ends(aws, runs.all()), lambda: current_holder(aws, here.deploy.name)]
+    runs, place = Runs(aws, here.names.bucket, terminal.note), place_of(here.deploy)
+    read: list[Any] = [
+        here.observe, lambda: with_ends(aws, place, runs.all()), lambda: current_holder(aws, here.deploy.name)
+    ]  # fmt: skip
     seen, (past, unseen), holder = aws.together(*read)
     plan = here.plan(seen)
     if options.json:
         terminal.json(
             {"version": 1, "plan": plan_json(plan), "lock": str(holder) if holder else None,
-             "runs": [one.model_dump(mode="json") for one in past]}
+             "runs": [one.model_dump(mode="json") for one in past], "unreadable": unreadable_json(runs)}
         )  # fmt: skip
         return 0
     terminal.print(terminal.fold("", where_line(here, where)))

@@ -23,7 +23,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         here.runs.put(found.model_copy(update={"state": State.STOPPED, "reason": "stopped by the user"}))
         result, text = "stopped", f"run {found.id} is stopped; it had no task under way"
     else:
-        stop_task(here.aws, here.runs, found, "stopped by the user")
+        stop_task(here.aws, here.runs, here.place, found, "stopped by the user")
         result = "is-being-stopped"
         text = f"run {found.id} is being stopped; see how it ended: {command(here.where, 'watch', found.id)}"
     if options.json:

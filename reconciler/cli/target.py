@@ -19,6 +19,7 @@ from reconciler.aws.calls import Aws, Waiting
 from reconciler.cli.program_name import program
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy, load
+from reconciler.config.task import WRITE
 from reconciler.core.errors import Interrupted, UserError
 from reconciler.core.plan import Options
 from reconciler.core.secret import KNOWN
@@ -28,6 +29,7 @@ from reconciler.engine.ownership_record import valid
 from reconciler.image.engine import Engine
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import Object
+from reconciler.lower import writes_records
 
 LOCAL_HOME = "RECONCILER_LOCAL_HOME"
 EMBEDDED = "123456789012"  # the account of the embedded AWS, which has no other
@@ -176,6 +178,18 @@ def deployment(
 def _say_built(terminal: Terminal, text: str) -> None:
     """A line of what the container engine says while it builds."""
     terminal.say(terminal.style(terminal.fold("    image | ", terminal.program(text)), "dim"))
+
+
+def warn(terminal: Terminal, here: Deployment) -> None:
+    """Say what the file allows that it had better not."""
+    if writes_records(here.names):
+        terminal.note(
+            terminal.fold(
+                "warning: ",
+                "the file lets the program write the records of runs, by which `apply` decides what to run and what a "
+                f"run's end was; its results need no more than task.role.write: [{', '.join(WRITE)}]",
+            )
+        )
 
 
 def plan_options(options: Namespace, graph_addresses: list[Address]) -> Options:

@@ -20,11 +20,11 @@ from reconciler.core.errors import Interrupted, ReconcilerError
 from reconciler.engine.deployment import Deployment
 from reconciler.run.console_links import log_link, task_link
 from reconciler.run.diagnosis import Diagnosis
-from reconciler.run.job import supervisor
+from reconciler.run.job import place_of, supervisor
 from reconciler.run.launch import Launch, stop_task
 from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
-from reconciler.run.results import fetch
+from reconciler.run.results import NOTE, Copied, fetch, is_whole, shown
 from reconciler.run.retry import Again, Attempt
 from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State
@@ -32,6 +32,7 @@ from reconciler.run.supervise import Supervisor
 
 TAIL = 20  # log lines shown again when a quiet run failed
 METRICS = 12  # shown at the end
+MISSED = 10  # results that aren't copied and are said
 
 
 class Screen:
@@ -53,9 +54,10 @@ class Screen:
         github.launched(self.terminal, run)
         self.terminal.say(f"  task {attempt.task_arn} on {attempt.provider}")
         if self.where.endpoint is None:
-            stream = f"{run.log_prefix}/{run.container}/{attempt.task_arn.rpartition('/')[2]}"
-            self.terminal.say(f"  {task_link(self.aws.region, run.cluster, attempt.task_arn)}")
-            self.terminal.say(f"  {log_link(self.aws.region, run.log_group, stream)}")
+            place = place_of(self.where.deploy)
+            stream = f"{place.log_prefix}/{place.container}/{attempt.task_arn.rpartition('/')[2]}"
+            self.terminal.say(f"  {task_link(self.aws.region, place.cluster, attempt.task_arn)}")
+            self.terminal.say(f"  {log_link(self.aws.region, place.log_group, stream)}")
 
     def reads(self, log: TaskLog) -> None:
         """Go on after the lines that were shown before."""
@@ -136,13 +138,14 @@ def watch(
     on_interrupt: str = "",
     *,
     from_start: bool = False,
+    again: bool = True,
 ) -> tuple[Run, int]:
     """See a started run through, copy its results, and report. Returns the run and the exit code to end with.
 
-    from_start: show the log from its beginning, what was shown before included.
+    from_start: show the log from its beginning, what was shown before included. again: see Supervisor.
     """
     seer, end = supervisor(here, runs), End(terminal, here, where.base)
-    seer.before_end = end.tell
+    seer.before_end, seer.again = end.tell, again
     screen = Screen(terminal, where, here.aws, seer, from_start)
     try:
         run = seer.finish(launch, run, screen)
@@ -163,13 +166,13 @@ def watch(
     Shown(where.base, run.id).forget()
     if end.told is None:
         end.tell(run)  # somebody else has ended it
-    why = end.why
+    why, copied = end.why, None
     if run.state is not State.SUCCEEDED and terminal.quiet:
         for line in screen.tail:
             terminal.print(f"  {line}")
     if run.state is State.SUCCEEDED:
-        copy_results(terminal, where, here, runs, run)
-    report(terminal, where, here, run, why)
+        copied = copy_results(terminal, where, here, runs, run)
+    report(terminal, where, here, run, why, copied)
     return run, exit_code(run)
 
 
@@ -185,13 +188,23 @@ def notifier(terminal: Terminal, here: Deployment) -> Notifier:
     return Notifier(here.aws, here.names, terminal.note)
 
 
-def copy_results(terminal: Terminal, where: Target, here: Deployment, runs: Runs, run: Run) -> None:
-    """Copy what the run wrote to `run.results`. That this fails is said, and doesn't fail the run."""
-    if here.deploy.run.results:
-        try:
-            fetch(here.aws, runs, run, where.base / here.deploy.run.results)
-        except (OSError, ReconcilerError) as error:
-            terminal.note(f"the results stay in {run.output}; copying them failed: {error}")
+def copy_results(terminal: Terminal, where: Target, here: Deployment, runs: Runs, run: Run) -> Copied | None:
+    """Copy what the run wrote to `run.results`, and say what isn't copied. That this fails doesn't fail the run."""
+    if not here.deploy.run.results:
+        return None
+    try:
+        copied = fetch(here.aws, runs, run, where.base / here.deploy.run.results)
+    except Interrupted:
+        raise
+    except (OSError, ReconcilerError) as error:
+        why = (error.strerror if isinstance(error, OSError) else "") or str(error)
+        terminal.note(f"the results stay in {run.output}; copying them failed: {why}")
+        return Copied(where.base / here.deploy.run.results / run.id, missed=[("", why)])
+    for key, why in copied.missed[:MISSED]:
+        terminal.note(f"not copied: {shown(key)}: {why}")
+    if len(copied.missed) > MISSED:
+        terminal.note(f"and {len(copied.missed) - MISSED} more that aren't copied: {NOTE} there names them")
+    return copied
 
 
 def _interrupted(terminal: Terminal, where: Target, here: Deployment, runs: Runs, run_id: str, wanted: str) -> None:
@@ -200,12 +213,15 @@ def _interrupted(terminal: Terminal, where: Target, here: Deployment, runs: Runs
     run = runs.get(run_id)
     if run is None or choice == "detach" or not run.task_arn:
         raise Interrupted(f"detached; run {run_id} goes on", hint=come_back(where, run) if run else "")
-    stop_task(here.aws, runs, run, "interrupted by the user")
+    stop_task(here.aws, runs, place_of(here.deploy), run, "interrupted by the user")
     raise Interrupted(f"run {run_id} is being stopped", hint=f"see how it ended: {command(where, 'watch', run_id)}")
 
 
-def report(terminal: Terminal, where: Target, here: Deployment, run: Run, why: Diagnosis | None = None) -> None:
-    """How a run ended and where its results are. why: it failed, if that is known already."""
+def report(
+    terminal: Terminal, where: Target, here: Deployment, run: Run, why: Diagnosis | None = None,
+    copied: Copied | None = None,
+) -> None:  # fmt: skip
+    """How a run ended and where its results are. why: it failed, if that is known already. copied: just now."""
     took = f" after {seconds(run.seconds)}" if run.seconds is not None else ""
     code = "no exit code" if run.exit_code is None else f"exit code {run.exit_code}"
     if run.exit_code not in (None, 0) and run.state is State.FAILED and exit_code(run) == RESERVED_BY_US:
@@ -229,10 +245,15 @@ def report(terminal: Terminal, where: Target, here: Deployment, run: Run, why: D
     terminal.print(f"  results  {run.output}")
     if here.deploy.run.results:
         local = where.base / here.deploy.run.results / run.id
-        if local.is_dir():
-            terminal.print(f"  copied   {_relative(local)}")
-            for page in sorted(local.glob("*.html"))[:1]:
-                terminal.print(f"  report   {_relative(page)}")
+        whole = is_whole(local)
+        if copied is not None and copied.missed:
+            if copied.count > len(copied.missed):
+                terminal.print(f"  copied   {len(copied.files)} of {copied.count} to {_relative(local)}")
+        elif whole is not None:
+            rest = "" if whole else f", not all of it: {NOTE} there says more"
+            terminal.print(f"  copied   {_relative(local)}{rest}")
+        for page in sorted(local.glob("*.html"))[:1] if whole is not None else ():
+            terminal.print(f"  report   {_relative(page)}")
 
 
 def _relative(path: Path) -> str:

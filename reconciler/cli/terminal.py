@@ -21,6 +21,7 @@ from reconciler.cli.os_errors import silence
 from reconciler.cli.program_name import program, typed
 from reconciler.cli.style import codes, coloured
 from reconciler.core.errors import Interrupted, ReconcilerError, from_aws
+from reconciler.core.plain_json import finite
 from reconciler.core.secret import KNOWN
 from reconciler.core.text import dumps, guard, line, output
 
@@ -122,11 +123,11 @@ class Terminal:
     def json(self, value: Any) -> None:
         """The one object of --json."""
         self.told = True
-        self._put(sys.stdout, dumps(KNOWN.hide_all(value), indent=2) + "\n", json=True)
+        self._put(sys.stdout, dumps(finite(KNOWN.hide_all(value)), indent=2) + "\n", json=True)
 
     def json_line(self, value: Any) -> None:
         """One of several objects of --json, on a line of its own."""
-        self._put(sys.stdout, dumps(KNOWN.hide_all(value), ascii_only=False) + "\n", json=True)
+        self._put(sys.stdout, dumps(finite(KNOWN.hide_all(value)), ascii_only=False) + "\n", json=True)
 
     def error(self, error: ReconcilerError) -> None:
         """What went wrong, and what to do. Errors of a file begin with their place, so that editors can jump to it."""

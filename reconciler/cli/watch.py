@@ -14,6 +14,8 @@ from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import exit_code, verdict
 from reconciler.core.errors import UserError
 from reconciler.run.job import launch_of
+from reconciler.run.launch import overrides_of
+from reconciler.run.overrides import Overrides
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 
@@ -24,7 +26,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     where = target(options)
     on_interrupt(where.stop.set)
     here = deployment(where, where.aws(terminal), terminal, options)
-    runs = Runs(here.aws, here.names.bucket)
+    runs = Runs(here.aws, here.names.bucket, terminal.note)
     past = Past(where, here.aws, runs)
     found = past.find(options.run)
     if found.state.over:
@@ -34,9 +36,8 @@ def run(options: Namespace, terminal: Terminal) -> int:
                 say_shown(terminal, where, found, shown.resume(log))
             log.read(lambda container, text, timestamp: terminal.say(f"  | {terminal.program(text)}"))
             shown.forget()
-        if found.state is State.SUCCEEDED:
-            copy_results(terminal, where, here, runs, found)
-        report(terminal, where, here, found)
+        copied = copy_results(terminal, where, here, runs, found) if found.state is State.SUCCEEDED else None
+        report(terminal, where, here, found, copied=copied)
         code = exit_code(found)
     else:
         seen = here.observe()
@@ -48,9 +49,11 @@ def run(options: Namespace, terminal: Terminal) -> int:
         if not found.attempts or (found.attempts[-1].event is None and not found.task_arn):
             hint = "its function launches it" if found.schedule else "run `apply`: it launches it"
             raise UserError(f"run {found.id} isn't launched", hint=hint)
+        given = overrides_of(here.aws, launch, found)
         found, code = watch_task(
-            terminal, where, here, runs, launch, found, options.on_interrupt, from_start=options.from_start
-        )
+            terminal, where, here, runs, launch, found.model_copy(update={"overrides": given or Overrides()}),
+            options.on_interrupt, from_start=options.from_start, again=given is not None,
+        )  # fmt: skip
     if options.json:
         terminal.json({"version": 1, "verdict": verdict(found, code), "run": found.model_dump(mode="json")})
     return code

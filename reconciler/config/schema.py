@@ -20,7 +20,7 @@ from reconciler.config.run import Retry, Run
 from reconciler.config.service import Service, on_ec2
 from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository, _data
 from reconciler.config.sweep import RandomSweep, Range, Sweep
-from reconciler.config.task import ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
+from reconciler.config.task import WRITE, ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
 from reconciler.config.unattended import Notify, Schedule, Webhook
 
 __all__ = [
@@ -230,7 +230,7 @@ class Deploy(Section):
         role = _fill(self.task.role, name=f"{self.name}-task-role", policy_name=f"{self.name}-task-policy")
         if role.policy is not None:
             return role
-        return _fill(role, read=tuple(f.key for f in data.files), write=("runs/*",))
+        return _fill(role, read=tuple(f.key for f in data.files), write=WRITE)
 
     def _ci(self) -> Ci | None:
         if self.ci is None:

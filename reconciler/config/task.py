@@ -10,6 +10,7 @@ from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.config.task_size import Cpu, Memory
 
+WRITE = ("runs/*/output/*",)  # the default of `write`: the results of runs, and not their records
 Words = Annotated[tuple[str, ...] | None, AsWritten()]
 Paths = Annotated[tuple[Annotated[str, names.BUCKET_PATH], ...], OneOrMore()]
 
@@ -60,7 +61,9 @@ class TaskRole(Section):
         examples=[["data/*"]],
     )
     write: Paths | None = Field(
-        None, description="Paths of the bucket that the program writes. Default: runs/*.", examples=[["runs/*"]]
+        None,
+        description="Paths of the bucket that the program writes. Default: runs/*/output/*.",
+        examples=[["runs/*/output/*", "models/*"]],
     )
     description: str = Field("", max_length=1000, description="What the role is for.", examples=["Training"])
     source_account: bool = Field(

@@ -1,9 +1,71 @@
-"""How runs, what is kept of them in the bucket, and their schedules are called. Pure."""
+"""How runs, what is kept of them in the bucket, and their schedules are called. Pure.
+
+Ids come back from outside: from keys and records in the bucket, which a program with the right to write there can
+forge, from the command line, and from events. They are parsed here, and never joined to a path or a key as they come.
+"""
 
 from __future__ import annotations
 
+import re
+
 RUNS = "runs"
 SCHEDULED = "scheduled-"  # how the ids of scheduled runs begin
+
+_RUN = re.compile(rf"({SCHEDULED})?[0-9]{{8}}-[0-9]{{6}}-([0-9a-f]{{8}})(-[1-9][0-9]{{0,4}})?")
+_SWEEP = re.compile(r"sweep-[0-9a-f]{8}")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_TASK = re.compile(
+    r"arn:[a-z-]{3,20}:ecs:[a-z0-9-]{1,30}:[0-9]{12}:task/(?:([A-Za-z0-9_-]{1,255})/)?[A-Za-z0-9-]{1,64}"
+)
+
+
+def is_run_id(text: str) -> bool:
+    """Whether it is one of a run: `YYYYMMDD-HHMMSS-` and eight hex digits, with `scheduled-` before or `-N` behind."""
+    return bool((found := _RUN.fullmatch(text)) and not (found[1] and found[3]))
+
+
+def is_scheduled_id(text: str) -> bool:
+    """Whether it is one of a run of the schedule."""
+    return is_run_id(text) and text.startswith(SCHEDULED)
+
+
+def is_sweep_id(text: str) -> bool:
+    """Whether it is one of a sweep."""
+    return bool(_SWEEP.fullmatch(text))
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether it is one: 64 hex digits."""
+    return bool(_FINGERPRINT.fullmatch(text))
+
+
+def is_task_arn(text: str) -> bool:
+    """Whether it is one of an ECS task."""
+    return bool(_TASK.fullmatch(text))
+
+
+def task_id(task_arn: str) -> str:
+    """The last part of a task's ARN. With it, it is the cluster that is asked which says which task is meant."""
+    return task_arn.rpartition("/")[2]
+
+
+def cluster_in(task_arn: str) -> str:
+    """The cluster that a task's ARN names; empty where it names none."""
+    found = _TASK.fullmatch(task_arn)
+    return (found[1] or "") if found else ""
+
+
+def fits(run_id: str, fingerprint: str) -> bool:
+    """Whether a run with this id may have this fingerprint: a scheduled one has none, any other names its start."""
+    found = _RUN.fullmatch(run_id)
+    if not found:
+        return False
+    return not fingerprint if found[1] else is_fingerprint(fingerprint) and fingerprint.startswith(found[2])
+
+
+def token(run_id: str, number: int) -> str:
+    """The mark of a run's attempt with this number: its clientToken and startedBy."""
+    return f"{run_id}-{number}"
 
 
 def schedule_prefix(deploy: str) -> str:
@@ -16,6 +78,11 @@ def schedule_prefix(deploy: str) -> str:
 def record_key(run_id: str) -> str:
     """The record of a run."""
     return f"{RUNS}/{run_id}/run.json"
+
+
+def fingerprint_key(fingerprint: str) -> str:
+    """The record of the newest run with this fingerprint."""
+    return f"{RUNS}/fingerprints/{fingerprint}.json"
 
 
 def told_key(run_id: str) -> str:

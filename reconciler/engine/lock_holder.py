@@ -11,8 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.core import plain_json
 from reconciler.core.secret import KNOWN
 
+MOST = 65_536  # characters of a parameter
+LATEST = 4_102_444_800.0  # seconds since the epoch: 2100 has begun
 TTL = 60.0  # seconds that a lock lasts after its last renewal
 LONGEST = 300  # characters of a text: all of it must fit into an SSM parameter, which has 4,096
 
@@ -70,10 +73,12 @@ def read_holder(parameter: Mapping[str, Any]) -> Holder:
     written = parameter["LastModifiedDate"].timestamp() if "LastModifiedDate" in parameter else 0.0
     unknown = Holder(since=written, expires=written + TTL)
     try:
-        found = {**asdict(unknown), **json.loads(parameter["Value"])}
-        return Holder(
+        found = {**asdict(unknown), **plain_json.read(str(parameter["Value"]), MOST)}
+        holder = Holder(
             str(found["id"]), str(found["who"]), str(found["host"]), int(found["pid"]), _safe(str(found["command"])),
             float(found["since"]), float(found["expires"]),
         )  # fmt: skip
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return unknown
+    times = holder.since, holder.expires
+    return holder if all(0.0 <= time <= LATEST for time in times) and 0 <= holder.pid < 2**31 else unknown

@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reconciler.config import Deploy
+from reconciler.core import plain_json
 from reconciler.core.errors import UserError
 from reconciler.core.graph import Graph
 from reconciler.core.plan import Options, Plan, Step
@@ -28,6 +29,7 @@ from reconciler.core.spec import Local, Spec, Value
 
 FORMAT = "reconciler-plan"
 VERSION = 1
+MOST = 64 * 1024 * 1024  # characters of a plan
 HEAD = f'{{\n  "format": "{FORMAT}"'
 AGAIN = "make a new one: python -m reconciler plan --out FILE"
 
@@ -155,11 +157,13 @@ def read(path: Path) -> PlanFile | None:
     if not _is_plan(text):
         return None
     try:
-        values = json.loads(text)
-    except ValueError:
-        raise UserError(f"{path} is cut off: a part of the plan is missing", hint=AGAIN) from None
-    except RecursionError:
-        raise UserError(f"{path} is nested too deeply for a plan", hint=AGAIN) from None
+        values = plain_json.read(text, MOST)
+    except plain_json.NotJson as error:
+        if isinstance(error, plain_json.Broken):
+            raise UserError(f"{path} is cut off: a part of the plan is missing", hint=AGAIN) from None
+        if isinstance(error, plain_json.Deep):
+            raise UserError(f"{path} is nested too deeply for a plan", hint=AGAIN) from None
+        raise UserError(f"{path} is no plan that this program wrote: {error}", hint=AGAIN) from None
     if values.get("version") != VERSION:
         raise UserError(
             f"{path} is a plan of version {values.get('version')!r}, and this program reads version {VERSION}",
@@ -193,8 +197,8 @@ def _is_plan(text: str) -> bool:
     if not text.lstrip().startswith("{"):
         return False
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
+        values = plain_json.read(text, MOST)
+    except plain_json.NotJson:
         return False
     return isinstance(values, dict) and values.get("format") == FORMAT
 

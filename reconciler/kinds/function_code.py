@@ -16,10 +16,12 @@ HANDLER = "reconciler.scheduled.handler.handle"
 RUNTIME = "python3.13"
 MODULES = (
     "__init__",
-    *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "prices", "run_paths", "text")),
+    *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "plain_json", "prices")),
+    "core/run_paths", "core/text",
     *(f"run/{one}" for one in ("__init__", "diagnosis", "explain", "explain_end", "explain_start", "verdict")),
     "run/webhook_request",
-    *(f"run/{one}" for one in ("message", "retry", "run_task", "state", "stop_schedule", "scheduled_record")),
+    *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "stop_schedule", "stored")),
+    "run/scheduled_record",
     *(f"scheduled/{one}" for one in ("__init__", "aws", "handler", "launch", "record", "see", "tell", "why")),
 )  # fmt: skip
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with

@@ -13,6 +13,7 @@ from reconciler.core.canonical import policy
 from reconciler.core.container import Container
 from reconciler.core.fargate import FARGATE
 from reconciler.core.graph import Graph, Node
+from reconciler.core.run_paths import fingerprint_key, record_key
 from reconciler.core.spec import PROTECT_TAG, Address, Ref, Spec
 from reconciler.kinds import (
     BucketSpec,
@@ -34,6 +35,7 @@ from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.execution import TASKS, execution_role
 from reconciler.lower.parameters import needs, parameters, secrets, variables
 from reconciler.lower.service import launch_types, requirements, service
+from reconciler.permissions.judge import decide
 from reconciler.permissions.policies import EXECUTION_POLICY as EXECUTION_POLICY
 
 
@@ -57,6 +59,14 @@ def lower(
         *service(names), *unattended(names),
     ]  # fmt: skip
     return Graph([*roles, *ci_nodes(names, [node.spec for node in (*roles, *rest)]), *rest])
+
+
+def writes_records(names: Names) -> bool:
+    """Whether the file lets the program write the records of runs, by which `apply` decides what is to be run."""
+    role = names.deploy.task.role
+    document = {"Statement": given(role.policy) if role.policy else task_statements(names)}
+    records = names.s3(record_key("20000101-000000-00000000")), names.s3(fingerprint_key("0" * 64))
+    return any(decide([document], "s3:PutObject", where) == "allowed" for where in records)
 
 
 def task_statements(names: Names) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
-from reconciler.run.launch import Launch, start, stop_task
+from reconciler.core.run_paths import task_id
+from reconciler.run.launch import Launch, stop_task
 from reconciler.run.retry import Event
 from reconciler.run.run_record import Run
 from reconciler.run.supervise import Supervisor
@@ -83,11 +84,14 @@ class Fleet:
         """Launch it, unless somebody else has seen it through meanwhile."""
         known = self.seer.runs.get(run.id) or run
         if known.state.over:
-            return known
+            return run.after(known)
         # Of two records, the one that has got further counts.
-        run = known if len(known.attempts) >= len(run.attempts) and not provider else run
-        first = run.attempts[-1].provider if run.attempts else self.seer.rules.capacity[0]
-        return start(self.aws, self.seer.runs, self.launch, run, provider or first)
+        run = run.after(known) if len(known.attempts) >= len(run.attempts) and not provider else run
+        run = self.seer.start(self.launch, run, provider)
+        newest = run.attempts[-1]
+        if newest.task_arn and not self.launch.place.may_hold(newest.task_arn):
+            raise self.launch.place.refusal(newest)
+        return run
 
     def _took(self, run: Run) -> None:
         """Put a run where it belongs."""
@@ -105,13 +109,17 @@ class Fleet:
         ended = []
         for run in list(self.active.values()):
             task = tasks.get(run.task_arn)
+            if task is not None:
+                self.launch.place.check(task, run.attempts[-1])
             verdict = self._verdict(run, task)
             if verdict is not None:
                 del self.active[run.id]
                 ended.append((run, verdict))
             elif task is not None and self._late(run, task):
                 self._overdue.add(run.task_arn)
-                self.aws.find("ecs", "StopTask", cluster=run.cluster, task=run.task_arn, reason=OVERDUE)
+                self.aws.find(
+                    "ecs", "StopTask", cluster=self.launch.cluster, task=task_id(run.task_arn), reason=OVERDUE
+                )
         for run in self.aws.each(lambda one: self.seer.ended(self.launch, *one), ended):
             self._attempted(run)
 
@@ -126,7 +134,7 @@ class Fleet:
             if self.aws.clock.now() - run.attempts[-1].launched < MISSING:
                 return None
             return Verdict(Event.LOST, None, "ECS doesn't know this task any more")
-        return judge(task, (run.container,)) if task["lastStatus"] == "STOPPED" else None
+        return judge(task, (self.launch.container,)) if task["lastStatus"] == "STOPPED" else None
 
     def _late(self, run: Run, task: Mapping[str, Any]) -> bool:
         limit, started = self.seer.rules.max_duration, task.get("startedAt")
@@ -151,5 +159,6 @@ class Fleet:
     def stop(self) -> int:
         """Stop every task that is under way. Returns how many. Raises AwsError."""
         stopped = list(self.active.values())
-        self.aws.each(lambda run: stop_task(self.aws, self.seer.runs, run, "interrupted by the user"), stopped)
+        why, place = "interrupted by the user", self.launch.place
+        self.aws.each(lambda run: stop_task(self.aws, self.seer.runs, place, run, why), stopped)
         return len(stopped)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from reconciler.config.schema import Deploy
 from reconciler.config.service import on_ec2
 from reconciler.core.prices import task_cost
 from reconciler.core.spec import Address
@@ -15,8 +16,10 @@ from reconciler.run.deadline import Deadline
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
 from reconciler.run.launch import Launch
 from reconciler.run.overrides import Overrides
+from reconciler.run.place import Place
 from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State
+from reconciler.run.stored import Unreadable
 from reconciler.run.supervise import Supervisor
 
 NONE = Overrides()
@@ -44,13 +47,16 @@ def inputs_of(here: Deployment, overrides: Overrides = NONE) -> dict[str, Any]:
 
 
 def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decision:
-    """What `run.when` and the record of runs say. Reads one object."""
+    """What `run.when` and the record of runs say. Reads one object, and all records where that can't be read.
+
+    Raises Unreadable where nobody can say whether there was such a run: a training that is paid for is no answer.
+    """
     inputs = inputs_of(here, overrides)
     mark = fingerprint(inputs)
     when = here.deploy.run.when
     if when == "never":
         return Decision("none", "`run.when` is never", mark, inputs)
-    last = runs.latest(mark)
+    last = _latest(runs, mark, overrides, inputs, give_up=when != "always")
     if last is not None and not last.state.over and last.state is not State.STOPPING:
         return Decision("resume", f"run {last.id} is under way", mark, inputs, last)
     if when == "always":
@@ -61,6 +67,28 @@ def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decisio
         return Decision("none", f"run {last.id} with the same inputs succeeded", mark, inputs, last)
     how = "was stopped" if last.state in (State.STOPPED, State.STOPPING) else last.state.value
     return Decision("launch", f"run {last.id} with the same inputs {how}", mark, inputs, last)
+
+
+def _latest(runs: Runs, mark: str, overrides: Overrides, inputs: dict[str, Any], *, give_up: bool) -> Run | None:
+    """The newest run with this fingerprint; what it is made of comes from here, not from its record."""
+    try:
+        last = runs.latest(mark)
+    except Unreadable as error:
+        last = runs.newest_of(mark)
+        runs.say(f"{error}" + (f"; run {last.id} has the same inputs" if last else ""))
+        if last is None and give_up:
+            place = f"s3://{runs.bucket}/{error.key}"
+            hint = f"look at it: aws s3 cp {place} -\nto run again what it is the record of: aws s3 rm {place}"
+            raise Unreadable(error.key, f"{error.why}; it says whether this was run before", hint=hint) from None
+    return last.model_copy(update={"overrides": overrides, "inputs": inputs}) if last else None
+
+
+def place_of(deploy: Deploy) -> Place:
+    """Where a deploy's tasks are."""
+    return Place(
+        str(deploy.cluster.name), str(deploy.task.family), deploy.task.container, str(deploy.logs.group),
+        deploy.logs.stream_prefix,
+    )  # fmt: skip
 
 
 def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version: str) -> Launch:
@@ -80,6 +108,7 @@ def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version:
         log_prefix=deploy.logs.stream_prefix,
         environment={"CODE_VERSION": code_version} if code_version else {},
         deadline=deadline_of(here),
+        schedule=here.names.schedule,
     )
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, ReconcilerError
-from reconciler.core.run_paths import output_prefix
-from reconciler.core.secret import KNOWN, MASK
+from reconciler.core.run_paths import SCHEDULED, output_prefix, task_id, token
+from reconciler.core.secret import KNOWN
 from reconciler.run.deadline import Deadline
-from reconciler.run.overrides import Overrides
+from reconciler.run.overrides import Overrides, read_overrides
+from reconciler.run.place import Place
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run_record import Run, Runs
 from reconciler.run.run_task import STATUSES, container, run_task, why_none
@@ -38,6 +39,13 @@ class Launch:
     log_prefix: str
     environment: Mapping[str, str]
     deadline: Deadline | None = None
+    schedule: str = ""  # the name of the deploy's, which starts runs by itself; empty without one
+
+    @property
+    def place(self) -> Place:
+        """Where its tasks are."""
+        family = self.task_definition.rpartition("/")[2].partition(":")[0]
+        return Place(self.cluster, family, self.container, self.log_group, self.log_prefix)
 
 
 def new_run(
@@ -86,15 +94,16 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, provider: str) -> Run:
     arn = None
     if attempt is None:
         number = len(run.attempts) + 1
-        attempt = Attempt(number=number, provider=provider, token=f"{run.id}-{number}", launched=aws.clock.now())
+        attempt = Attempt(number=number, provider=provider, token=token(run.id, number), launched=aws.clock.now())
         run = run.with_attempt(attempt)
         runs.put(run)
     else:
-        arn = find_task(aws, run.cluster, attempt.token)
+        # A record's may be in the future, and the deadline is counted from it.
+        attempt = replace(attempt, provider=provider, launched=min(attempt.launched, aws.clock.now()))
+        arn = find_task(aws, launch.place, attempt)
     if launch.deadline:
         launch.deadline.make(aws, attempt)
     if arn is None:
-        run = _unsealed(aws, run)
         arn, reason = _run_task(aws, launch, run, attempt)
         if not arn:
             if launch.deadline:
@@ -108,46 +117,55 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, provider: str) -> Run:
     return run
 
 
-def _unsealed(aws: Aws, run: Run) -> Run:
-    """The run with the secrets that its record doesn't have, as ECS still knows them of an earlier attempt.
-
-    Raises ReconcilerError when it doesn't.
-    """
-    if not run.overrides.sealed:
-        return run
-    arns = [attempt.task_arn for attempt in reversed(run.attempts) if attempt.task_arn]
-    found = aws.find("ecs", "DescribeTasks", cluster=run.cluster, tasks=arns[:1]) if arns else None
-    for task in found["tasks"] if found else ():
-        for one in task.get("overrides", {}).get("containerOverrides", ()):
-            if one.get("name") == run.container:
-                given = {pair["name"]: pair["value"] for pair in one.get("environment", ())}
-                environment = {name: given.get(name, value) for name, value in run.overrides.environment.items()}
-                command = one.get("command", run.overrides.command)
-                update = {"environment": environment, "command": None if command is None else tuple(command)}
-                known = run.overrides.model_copy(update=update)
-                KNOWN.learn_all(known.model_dump(mode="json"))
-                if not known.sealed:
-                    return run.model_copy(update={"overrides": known})
-    secret = ", ".join(name for name, value in run.overrides.environment.items() if MASK in value)
-    raise ReconcilerError(
-        f"run {run.id} was launched with secrets that its record doesn't have: {secret or 'in its command'}",
-        hint="run the same `apply` again, with the same --env and --command: it goes on with this run",
-    )
-
-
-def find_task(aws: Aws, cluster: str, token: str) -> str | None:
-    """The task of an attempt by its mark, running or stopped within the last hour or so."""
+def find_task(aws: Aws, place: Place, attempt: Attempt) -> str | None:
+    """The task of an attempt by its mark, running or stopped within the last hour or so. Raises NotOurs, AwsError."""
     for status in STATUSES:
-        found = aws.find("ecs", "ListTasks", cluster=cluster, startedBy=token, desiredStatus=status)
+        found = aws.find("ecs", "ListTasks", cluster=place.cluster, startedBy=attempt.token, desiredStatus=status)
         if found and found["taskArns"]:
-            return str(found["taskArns"][0])
+            (arn, *_) = found["taskArns"]
+            described = aws.find("ecs", "DescribeTasks", cluster=place.cluster, tasks=[arn])
+            for task in (described or {}).get("tasks") or ():
+                place.check(task, replace(attempt, task_arn=arn))
+            return str(arn)
     return None
 
 
-def stop_task(aws: Aws, runs: Runs, run: Run, reason: str) -> None:
-    """Have a run's task stopped: SIGTERM, and SIGKILL after the stop timeout. Recorded first. Raises AwsError."""
+def known_task(aws: Aws, place: Place, attempt: Attempt) -> Mapping[str, Any] | None:
+    """An attempt's task as ECS has it, which may have forgotten it. Raises NotOurs for one that isn't this deploy's,
+    and for one that is another attempt's; AwsError.
+    """
+    if not place.may_hold(attempt.task_arn):
+        raise place.refusal(attempt)
+    answer = aws.find("ecs", "DescribeTasks", cluster=place.cluster, tasks=[task_id(attempt.task_arn)])
+    return next((place.check(task, attempt) for task in (answer or {}).get("tasks") or ()), None)
+
+
+def overrides_of(aws: Aws, launch: Launch, run: Run) -> Overrides | None:
+    """What was different for a run, as ECS tells it of a task of the run's. Raises NotOurs, AwsError.
+
+    None where its record says that something was, and ECS knows no task of it any more: the record alone isn't
+    enough to launch another.
+    """
+    if run.schedule or run.overrides == Overrides():
+        return Overrides()
+    for attempt in reversed(run.attempts):
+        task = known_task(aws, launch.place, attempt) if attempt.task_arn else None
+        if task is not None:
+            found = read_overrides(task.get("overrides") or {}, launch.container, launch.environment)
+            KNOWN.learn_all(found.model_dump(mode="json"))
+            return found
+    return None
+
+
+def stop_task(aws: Aws, runs: Runs, place: Place, run: Run, reason: str) -> None:
+    """Have a run's task stopped: SIGTERM, and SIGKILL after the stop timeout. Recorded first.
+
+    Raises NotOurs for a task that isn't of this deploy and run, and then nothing was done; AwsError.
+    """
+    # One that ECS doesn't know, or not yet, is nobody else's.
+    known_task(aws, place, run.attempts[-1])
     runs.put(run.model_copy(update={"state": State.STOPPING}))
-    aws.find("ecs", "StopTask", cluster=run.cluster, task=run.task_arn, reason=reason)
+    aws.find("ecs", "StopTask", cluster=place.cluster, task=task_id(run.task_arn), reason=reason)
 
 
 def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str, str]:
@@ -156,7 +174,7 @@ def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str
         answer = aws.call("ecs", "RunTask", **_request(launch, run, attempt))
     except AwsError as error:
         # Launched before, with something else that differs: this token's task is this attempt's.
-        arn = find_task(aws, run.cluster, attempt.token) if error.code == "ConflictException" else None
+        arn = find_task(aws, launch.place, attempt) if error.code == "ConflictException" else None
         if arn is None:
             raise
         return arn, ""
@@ -173,6 +191,7 @@ def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str
 def _request(launch: Launch, run: Run, attempt: Attempt) -> dict[str, Any]:
     given = run.overrides
     variables = {**launch.environment, **given.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
+    group = launch.schedule if run.id.startswith(SCHEDULED) else ""
     command = {} if given.command is None else {"command": list(given.command)}
     sizes = {"cpu": given.cpu, "memory": given.memory}
     overrides = {
@@ -180,6 +199,6 @@ def _request(launch: Launch, run: Run, attempt: Attempt) -> dict[str, Any]:
         **{name: str(size) for name, size in sizes.items() if size is not None},
     }
     return run_task(
-        attempt, run.id, run.schedule, overrides, cluster=launch.cluster, task_definition=launch.task_definition,
+        attempt, run.id, group, overrides, cluster=launch.cluster, task_definition=launch.task_definition,
         subnets=launch.subnets, security_group=launch.security_group, public_ip=launch.public_ip,
     )  # fmt: skip

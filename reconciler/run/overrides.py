@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict
 from reconciler.config.task_size import check_size
 from reconciler.core.errors import UserError
 from reconciler.core.fargate import SIZES
-from reconciler.core.secret import MASK
 
 OURS = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -27,11 +26,6 @@ class Overrides(BaseModel):
     cpu: int | None = None
     memory: int | None = None
     command: tuple[str, ...] | None = None
-
-    @property
-    def sealed(self) -> bool:
-        """Whether they come from a record, and a secret that was in them isn't there."""
-        return any(MASK in text for text in (*self.environment.values(), *(self.command or ())))
 
     def onto(self, inputs: Mapping[str, Any], container: str) -> dict[str, Any]:
         """The inputs of a run with these in place, so that they are part of its fingerprint."""
@@ -49,6 +43,17 @@ class Overrides(BaseModel):
     def with_environment(self, environment: Mapping[str, str]) -> Overrides:
         """These and more variables."""
         return self.model_copy(update={"environment": {**self.environment, **environment}})
+
+
+def read_overrides(found: Mapping[str, Any], container: str, everywhere: Mapping[str, str]) -> Overrides:
+    """From a task's overrides as ECS describes them. everywhere: variables that each launch gives."""
+    containers: Sequence[Mapping[str, Any]] = found.get("containerOverrides") or ()
+    one = next((each for each in containers if each.get("name") == container), {})
+    given = {str(pair["name"]): str(pair["value"]) for pair in one.get("environment") or ()}
+    sizes = {name: int(found[name]) for name in ("cpu", "memory") if found.get(name)}
+    command = tuple(one["command"]) if one.get("command") else None
+    ours = (*OURS, *everywhere, "CODE_VERSION")
+    return Overrides(environment={k: v for k, v in given.items() if k not in ours}, command=command, **sizes)
 
 
 def parse(env: Sequence[str], cpu: str, memory: str, command: Sequence[str] | None, size: tuple[int, int]) -> Overrides:

@@ -1,24 +1,181 @@
-"""Copy what a run wrote from the bucket to a folder."""
+"""Copy what a run wrote from the bucket to a folder of its own.
+
+The keys are the program's: they may name anything. Each becomes a file below the run's folder or isn't copied, and
+every folder and file is opened from the one above it, never through a link, whoever put that there.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import stat
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from reconciler.aws.calls import Aws
-from reconciler.core.run_paths import output_prefix
+from reconciler.core.errors import AwsError, Unreachable
+from reconciler.core.run_paths import is_run_id, output_prefix
 from reconciler.run.run_record import Run, Runs
 
+NOTE = "NOT-COPIED.txt"  # in the run's folder while not all is copied: which keys, and why
+UNFINISHED = "The copy of these results was not finished.\n"
+# What would make a folder a repository: git and hg run commands that its settings name, for whoever goes there.
+REPOSITORIES = (".git", ".hg")
+BARE = ("HEAD", "objects/", "refs/")
 
-def fetch(aws: Aws, runs: Runs, run: Run, folder: Path) -> list[Path]:
-    """Copy a run's output to `folder`/ID and return the files. Raises AwsError; OSError when it can't be written."""
+
+@dataclass(frozen=True)
+class Copied:
+    """What became of the results. folder: where they are; files: paths in it; missed: (key, why it isn't copied)."""
+
+    folder: Path
+    files: list[str] = field(default_factory=list)
+    missed: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Of all results."""
+        return len(self.files) + len(self.missed)
+
+
+class _Unsafe(OSError):
+    """A key is no name of a file here; the text says why."""
+
+
+def fetch(aws: Aws, runs: Runs, run: Run, folder: Path) -> Copied:
+    """Copy a run's output to `folder`/ID. What can't be copied is said in the result, and in a file there.
+
+    Raises AwsError where the results can't be listed; OSError where the run's folder can't be made, or is a link.
+    """
+    if not is_run_id(run.id):
+        raise ValueError(run.id)
     prefix = f"{output_prefix(run.id)}/"
-    target = (folder / run.id).resolve()
-    files = []
-    for item in aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=runs.bucket, Prefix=prefix) or ():
-        path = (target / item["Key"].removeprefix(prefix)).resolve()
-        if item["Key"].endswith("/") or target not in path.parents:
-            continue  # a folder's marker, or a key that would lead out of the folder
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aws.transfer("download_file", Bucket=runs.bucket, Key=item["Key"], Filename=str(path))
-        files.append(path)
-    return sorted(files)
+    found = aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=runs.bucket, Prefix=prefix) or ()
+    names = [one["Key"].removeprefix(prefix) for one in found if not one["Key"].endswith("/")]  # a folder's marker
+    copied = Copied(folder / run.id)
+    if not names and not (folder / run.id).exists():
+        return copied
+    folder.mkdir(parents=True, exist_ok=True)
+    with _open(os.open(folder, os.O_RDONLY | os.O_DIRECTORY)) as base, _inside(base, run.id) as top:
+        _say(top, UNFINISHED)
+        written: set[str] = set()
+        for number, name in enumerate(names):
+            get = partial(_download, aws, runs.bucket, prefix + name)
+            try:
+                parts = _parts(name, names)
+                if "/".join(parts) in written:
+                    raise _Unsafe("another key has the same name here")
+                _write(top, parts, get)
+            except AwsError as error:
+                copied.missed.append((name, str(error)))
+                if isinstance(error, Unreachable):
+                    copied.missed.extend((rest, "AWS can't be reached") for rest in names[number + 1 :])
+                    break
+            except OSError as error:
+                copied.missed.append((name, error.strerror or str(error)))
+            else:
+                written.add("/".join(parts))
+        copied.files.extend(sorted(written))
+        _say(top, _listed(copied) if copied.missed else "")
+    return copied
+
+
+def _download(aws: Aws, bucket: str, key: str, file: BinaryIO) -> None:
+    aws.transfer("download_fileobj", Bucket=bucket, Key=key, Fileobj=file)
+
+
+def is_whole(folder: Path) -> bool | None:
+    """Whether a run's folder has all its results; None where there is none."""
+    if not folder.is_dir() or folder.is_symlink():
+        return None
+    return not os.path.lexists(folder / NOTE)
+
+
+def shown(key: str) -> str:
+    """A key for people, on one line and without anything that a terminal would do."""
+    text = ascii(key)
+    return text if len(text) <= 120 else f"{text[:100]}…{text[-19:]}"
+
+
+def _listed(copied: Copied) -> str:
+    lines = [f"{len(copied.files)} of {copied.count} results are copied. These are only in the bucket:", ""]
+    return "\n".join([*lines, *(f"{shown(name)}: {why}" for name, why in copied.missed)]) + "\n"
+
+
+def _parts(name: str, names: list[str]) -> list[str]:
+    """The folders and the file that a key names. names: all keys. Raises _Unsafe."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise _Unsafe("`..` leads out of a folder")
+    if not name.isprintable():
+        raise _Unsafe("a name with control characters")
+    if parts and parts[0].lower() == NOTE.lower():
+        raise _Unsafe("the name of the list of what isn't copied")
+    if any(part.rstrip(". ").lower() in REPOSITORIES for part in parts):
+        raise _Unsafe("the folder of a repository, whose settings can run commands")
+    above = "/".join([*parts[:-1], ""]) if parts[1:] else ""
+    if parts and parts[-1].upper() == BARE[0]:
+        beside = {one.removeprefix(above).partition("/")[0].lower() for one in names if one.startswith(above)}
+        if {one.strip("/") for one in BARE[1:]} <= beside:
+            raise _Unsafe("it would make its folder a repository, whose settings can run commands")
+    if not parts:
+        raise _Unsafe("it names no file")
+    return parts
+
+
+def _write(top: int, parts: list[str], get: Callable[[BinaryIO], object]) -> None:
+    """Write a file in a folder, whole or not at all; what is there by this name is replaced, and never written to."""
+    *folders, name = parts
+    with contextlib.ExitStack() as opened:
+        here = top
+        for one in folders:
+            here = opened.enter_context(_inside(here, one))
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISDIR(os.stat(name, dir_fd=here, follow_symlinks=False).st_mode):
+                raise _Unsafe("there is a folder of this name")
+        part = f".{uuid.uuid4().hex}.part"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        try:
+            with os.fdopen(os.open(part, flags, 0o666, dir_fd=here), "wb") as file:
+                get(file)
+            os.replace(part, name, src_dir_fd=here, dst_dir_fd=here)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(part, dir_fd=here)
+            raise
+
+
+@contextlib.contextmanager
+def _inside(above: int, name: str) -> Iterator[int]:
+    """A folder in an open one, which is made if it isn't there. Raises OSError, also for a link or a file."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, dir_fd=above)
+    try:
+        found = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+    except OSError as error:
+        kind = os.stat(name, dir_fd=above, follow_symlinks=False).st_mode
+        what = "a symbolic link" if stat.S_ISLNK(kind) else "" if stat.S_ISDIR(kind) else "no folder"
+        raise OSError(error.errno, f"{shown(name)} is {what}" if what else error.strerror) from None
+    with _open(found):
+        yield found
+
+
+@contextlib.contextmanager
+def _open(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _say(top: int, text: str) -> None:
+    """Have the file that says what isn't copied say this; empty takes it away."""
+    if text:
+        _write(top, [NOTE], lambda file: file.write(text.encode()))
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(NOTE, dir_fd=top)

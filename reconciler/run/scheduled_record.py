@@ -6,19 +6,15 @@ It is what `reconciler.run.run_record.Run` reads, and needs nothing but Python's
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import Any
 
 from reconciler.core.fargate import FARGATE
 from reconciler.core.function_settings import Watched
 from reconciler.core.prices import task_cost
-from reconciler.core.run_paths import SCHEDULED, output_prefix
-from reconciler.run.retry import Attempt, Event, spent
+from reconciler.core.run_paths import SCHEDULED, output_prefix, token
+from reconciler.run.retry import Attempt, spent
 from reconciler.run.state import State
-
-Record = dict[str, Any]  # `attempts` are a list of Attempt
+from reconciler.run.stored import VERSION, Record
 
 
 def scheduled_id(watched: Watched, due: str) -> str:
@@ -35,7 +31,7 @@ def scheduled_id(watched: Watched, due: str) -> str:
 def new_run(watched: Watched, run_id: str, now: float) -> Record:
     """A run with an attempt that isn't launched yet. now: seconds since the epoch."""
     run: Record = {
-        "version": 1,
+        "version": VERSION,
         "id": run_id,
         "fingerprint": "",
         "state": State.LAUNCHING,
@@ -64,7 +60,7 @@ def new_run(watched: Watched, run_id: str, now: float) -> Record:
 def with_attempt(run: Record, provider: str, now: float) -> Record:
     """The run with one more attempt, which isn't launched yet."""
     number = len(run["attempts"]) + 1
-    attempt = Attempt(number=number, provider=provider, token=f"{run['id']}-{number}", launched=now)
+    attempt = Attempt(number=number, provider=provider, token=token(run["id"], number), launched=now)
     return run | {"attempts": [*run["attempts"], attempt]}
 
 
@@ -83,29 +79,3 @@ def cost_of(watched: Watched, run: Record, now: float) -> float | None:
         return task_cost(watched.region, watched.architecture, *sizes, seconds, watched.disk)
 
     return spent(run["attempts"], cost, now)
-
-
-def to_json(run: Record) -> str:
-    """As the record holds it."""
-    return json.dumps(run, default=asdict, indent=2)
-
-
-def from_json(text: bytes) -> Record:
-    """What the record holds."""
-    run: Record = json.loads(text)
-    known = {field.name for field in fields(Attempt)}
-    given = [{key: value for key, value in one.items() if key in known} for one in run["attempts"]]
-    return run | {"attempts": [Attempt(**one | {"event": one["event"] and Event(one["event"])}) for one in given]}
-
-
-def metrics_in(text: bytes) -> dict[str, float]:
-    """The numbers in the `metrics.json` that a program wrote."""
-    try:
-        written = json.loads(text)
-    except (ValueError, UnicodeDecodeError):
-        return {}
-    found = written.get("metrics", written) if isinstance(written, dict) else {}
-    if not isinstance(found, dict):
-        return {}
-    numbers = {k: v for k, v in found.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-    return {key: float(value) for key, value in numbers.items()}

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
 from reconciler.config.schema import Run as Rules
+from reconciler.core.errors import ReconcilerError
 from reconciler.core.function_settings import Retry
 from reconciler.run.launch import Launch, start, stop_task
 from reconciler.run.logs import TaskLog
@@ -18,7 +19,7 @@ from reconciler.run.retry import Again, Attempt, Event, again, spent
 from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State, state_after
 from reconciler.run.verdict import Verdict
-from reconciler.run.watch import Silent, Watch, Watcher
+from reconciler.run.watch import Silent, Watcher, watch_of
 
 
 class Screen(Watcher, Protocol):
@@ -39,7 +40,8 @@ class Supervisor:
     """Sees runs of one deploy through. cost: US dollars of so many seconds of a run's task, None when unknown.
 
     before_end: told of a run that is over before that is recorded: whoever comes after a stop between the two comes
-    back to the run, and tells of it too.
+    back to the run, and tells of it too. again: whether another task may be launched for what is retried; not where
+    nothing but the record says with which command, size and variables.
     """
 
     aws: Aws
@@ -47,11 +49,13 @@ class Supervisor:
     rules: Rules
     cost: Callable[[Run, float], float | None]
     before_end: Callable[[Run], None] = lambda run: None
+    again: bool = True
 
-    def start(self, launch: Launch, run: Run) -> Run:
-        """Launch the run's first task, or find it."""
-        provider = run.attempts[-1].provider if run.attempts else self.rules.capacity[0]
-        return start(self.aws, self.runs, launch, run, provider)
+    def start(self, launch: Launch, run: Run, provider: str = "") -> Run:
+        """Launch the run's next task, or find it. provider: unless it is that of the last, or the first of the file."""
+        provider = provider or (run.attempts[-1].provider if run.attempts else "")
+        known = provider if provider in self.rules.capacity else self.rules.capacity[0]
+        return start(self.aws, self.runs, launch, run, known)
 
     def finish(self, launch: Launch, run: Run, screen: Screen) -> Run:
         """Watch a started run to its end, with every retry. Raises AwsError; Interrupted from the clock."""
@@ -72,13 +76,18 @@ class Supervisor:
                 known = self._further(run)
             if known.state is State.STOPPING:
                 return self.end(run, "stopped by the user", State.STOPPED)
-            run = start(self.aws, self.runs, launch, run, following.provider) if known is run else known
+            if known is run and not self.again:
+                raise ReconcilerError(
+                    f"run {run.id} is to be launched again, and only its record says with which options: run `apply` "
+                    "with these, which goes on with it"
+                )
+            run = self.start(launch, run, following.provider) if known is run else known
 
     def _further(self, run: Run) -> Run:
         """Of the run and its record, the one that has got further: others may see it through as well."""
         known = self.runs.get(run.id) or run
         further = known.state.over or known.state is State.STOPPING or len(known.attempts) > len(run.attempts)
-        return known.model_copy(update={"overrides": run.overrides}) if further else run  # with what is secret in them
+        return run.after(known) if further else run
 
     def _attempt(self, launch: Launch, run: Run, screen: Screen, shown: int) -> Run:
         """Watch the newest attempt. One that has ended already is shown, unless its number is `shown`."""
@@ -86,25 +95,23 @@ class Supervisor:
         if not attempt.task_arn or attempt.number == shown:
             return run
         screen.launched(run, attempt)
-        log = TaskLog(self.aws, run.log_group, run.log_prefix, attempt.task_arn)
+        log = TaskLog(self.aws, launch.log_group, launch.log_prefix, attempt.task_arn)
         screen.reads(log)
-        log.follow([run.container])
+        log.follow([launch.container])
         if attempt.event is not None:
             log.read(screen.line)
             return run
-        watch = Watch(
-            self.aws, run.cluster, attempt.task_arn, log, screen, self.rules.max_duration, launched=attempt.launched
-        )
+        watch = watch_of(self.aws, launch.place, attempt, log, screen, self.rules.max_duration)
         return self.ended(launch, run, watch.follow())
 
     def settle(self, launch: Launch, run: Run) -> Run:
         """Wait for the end of a task that was stopped, and record it. Raises AwsError; Interrupted from the clock."""
         attempt = run.attempts[-1]
-        log = TaskLog(self.aws, run.log_group, run.log_prefix, attempt.task_arn)
+        log = TaskLog(self.aws, launch.log_group, launch.log_prefix, attempt.task_arn)
         log.closed = True  # nobody is shown it
         # Once more: who had it stopped may have been stopped before saying so to ECS.
-        stop_task(self.aws, self.runs, run, "stopped by the user")
-        watch = Watch(self.aws, run.cluster, attempt.task_arn, log, Silent(), launched=attempt.launched)
+        stop_task(self.aws, self.runs, launch.place, run, "stopped by the user")
+        watch = watch_of(self.aws, launch.place, attempt, log, Silent())
         return self.end(self.ended(launch, run, watch.follow()), "")
 
     def ended(self, launch: Launch, run: Run, verdict: Verdict) -> Run:

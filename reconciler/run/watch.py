@@ -13,8 +13,10 @@ from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied, Unreachable
+from reconciler.core.run_paths import task_id
 from reconciler.run.logs import TaskLog
-from reconciler.run.retry import Event
+from reconciler.run.place import Place
+from reconciler.run.retry import Attempt, Event
 from reconciler.run.verdict import OVERDUE, Verdict, judge
 
 POLL = 0.1  # seconds between looks while something changes, growing to
@@ -64,7 +66,7 @@ def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str
     began, told = aws.clock.now(), False
     while True:
         try:
-            answer = aws.find("ecs", "DescribeTasks", cluster=cluster, tasks=list(arns))
+            answer = aws.find("ecs", "DescribeTasks", cluster=cluster, tasks=[task_id(arn) for arn in arns])
         except Unreachable as error:
             if aws.clock.now() - began > OUTAGE:
                 raise
@@ -76,9 +78,23 @@ def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str
             return list((answer or {}).get("tasks") or ())
 
 
+def watch_of(
+    aws: Aws, place: Place, attempt: Attempt, log: TaskLog, watcher: Watcher, max_duration: int | None = None
+) -> Watch:
+    """The watch of an attempt's task, which is found to be one before anything of it is shown. Raises NotOurs."""
+    if not place.may_hold(attempt.task_arn):
+        raise place.refusal(attempt)
+    return Watch(
+        aws, place.cluster, attempt.task_arn, log, watcher, max_duration, launched=attempt.launched,
+        mine=lambda task: place.check(task, attempt),
+    )  # fmt: skip
+
+
 @dataclass
 class Watch:
-    """Watches one task. max_duration: seconds after which it is stopped; launched: seconds since the epoch."""
+    """Watches one task. max_duration: seconds after which it is stopped; launched: seconds since the epoch; mine: told
+    the task as ECS describes it, and raises for one that isn't the one that is meant.
+    """
 
     aws: Aws
     cluster: str
@@ -87,9 +103,10 @@ class Watch:
     watcher: Watcher
     max_duration: int | None = None
     launched: float = 0.0
+    mine: Callable[[Mapping[str, Any]], object] = lambda task: None
 
     def follow(self) -> Verdict:
-        """Watch to the end. Raises AwsError; Interrupted from the clock."""
+        """Watch to the end. Raises AwsError; what `mine` raises; Interrupted from the clock."""
         clock, pause, state, stopped = self.aws.clock, POLL, "", False
         alive = known = max(self.launched, 0.0)  # when it was last seen with its program, or at all
         while True:
@@ -100,6 +117,7 @@ class Watch:
                     clock.sleep(SLOW)
                     continue
                 return self._vanished()
+            self.mine(task)
             known = clock.now()
             if task["lastStatus"] != state:
                 state, pause = task["lastStatus"], POLL
@@ -113,7 +131,7 @@ class Watch:
             new = self._read()
             if not stopped and self._overdue(task):
                 stopped = True
-                self.aws.find("ecs", "StopTask", cluster=self.cluster, task=self.task_arn, reason=OVERDUE)
+                self.aws.find("ecs", "StopTask", cluster=self.cluster, task=task_id(self.task_arn), reason=OVERDUE)
             self.watcher.tick()
             pause = POLL if new else min(pause * 1.3, SLOW)
             clock.sleep(pause)

@@ -17,9 +17,12 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.function_settings import AGAIN, LAUNCH, PROVIDER, Watched
-from reconciler.run.scheduled_record import Record, changed, new_run, scheduled_id
+from reconciler.core.run_paths import is_scheduled_id
+from reconciler.run.place import Place
+from reconciler.run.scheduled_record import changed, new_run, scheduled_id
 from reconciler.run.state import State
 from reconciler.run.stop_schedule import schedule_name
+from reconciler.run.stored import Record
 from reconciler.run.verdict import judge
 from reconciler.scheduled.aws import find
 from reconciler.scheduled.record import is_over, over, put_first, read
@@ -57,6 +60,8 @@ def _due(watched: Watched, due: str) -> Record | None:
 def _again(watched: Watched, token: str, provider: str) -> Record | None:
     """Launch a run again after the pause behind the attempt with this token. Returns it if it is over."""
     run_id, _, number = token.rpartition("-")
+    if not is_scheduled_id(run_id):
+        raise ValueError(f"no run of the schedule: {token!a}")
     print(json.dumps({"run": run_id, "after": int(number), "provider": provider}))
     run = after_pause(watched, run_id, int(number), provider)
     return see_through(watched, run) if run else None
@@ -67,9 +72,9 @@ def _ended(watched: Watched, detail: Mapping[str, Any]) -> Record | None:
     token = str(detail.get("startedBy") or "")
     run_id = token.rpartition("-")[0]
     print(json.dumps({"run": run_id, "task": detail["taskArn"], "status": detail["lastStatus"]}))
-    run = read(watched, run_id) if run_id else None
-    if run is None:
-        print(f"nobody recorded a run with the token {token}")
+    run = read(watched, run_id) if is_scheduled_id(run_id) and place_of(watched).has(detail, token) else None
+    if run is None or token not in [attempt.token for attempt in run["attempts"]]:
+        print(json.dumps({"not one of this schedule's": token}))
         return None
     if watched.max_duration is not None:
         find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, token))
@@ -83,6 +88,11 @@ def _ended(watched: Watched, detail: Mapping[str, Any]) -> Record | None:
     if newest.event is None and newest.task_arn:
         return None  # called a second time: another task is under way
     return over(watched, run, "") if run["state"] == State.STOPPING else see_through(watched, run)
+
+
+def place_of(watched: Watched) -> Place:
+    """Where the schedule's tasks are."""
+    return Place(watched.cluster, watched.family, watched.container, watched.log_group, watched.log_prefix)
 
 
 def _task(watched: Watched, detail: Mapping[str, Any]) -> Mapping[str, Any]:

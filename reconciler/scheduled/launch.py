@@ -14,9 +14,10 @@ from reconciler.core.run_paths import output_prefix
 from reconciler.core.text import line
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run_task import STATUSES, container, run_task, why_none
-from reconciler.run.scheduled_record import Record, changed
+from reconciler.run.scheduled_record import changed
 from reconciler.run.state import State
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
+from reconciler.run.stored import Record
 from reconciler.scheduled.aws import call, find, there
 from reconciler.scheduled.record import is_over, put, read
 
@@ -40,7 +41,10 @@ def launch(watched: Watched, run: Record) -> Record:
     """The run whose newest attempt has a task, or has ended: there is no room, or ECS refuses; or which is over, since
     somebody stopped it. Raises ClientError.
     """
-    attempt: Attempt = run["attempts"][-1]
+    last: Attempt = run["attempts"][-1]
+    # What a record says may be anything: where a task may run is in the file, and its deadline counts from now.
+    provider = last.provider if last.provider in watched.capacity else watched.capacity[0]
+    attempt = replace(last, provider=provider, launched=min(last.launched, time.time()))
     try:
         task, why = _launched(watched, run["id"], attempt)
     except (ClientError, BotoCoreError, NotLaunched) as error:

@@ -7,16 +7,23 @@ from typing import Any
 
 from reconciler.core.function_settings import Watched
 from reconciler.core.run_paths import output_prefix, record_key
+from reconciler.run.metrics import FILE, metrics_in
+from reconciler.run.metrics import MOST as METRICS_MOST
 from reconciler.run.retry import Attempt, Event
-from reconciler.run.scheduled_record import Record, cost_of, from_json, metrics_in, to_json
+from reconciler.run.scheduled_record import cost_of
 from reconciler.run.state import State, state_after
+from reconciler.run.stored import MOST, Record, from_json, to_json
 from reconciler.scheduled.aws import call, find, there
 
 
 def read(watched: Watched, run_id: str) -> Record | None:
-    """The record of a run that has one."""
-    answer = find("s3", "GetObject", Bucket=watched.bucket, Key=record_key(run_id))
-    return from_json(answer["Body"].read()) if answer else None
+    """The record of a run that has one.
+
+    Raises Unreadable, which makes Lambda call the function again, twice, and then is a dead letter.
+    """
+    key = record_key(run_id)
+    answer = find("s3", "GetObject", Bucket=watched.bucket, Key=key)
+    return from_json(answer["Body"].read(MOST + 1), key) if answer else None
 
 
 def is_over(run: Record) -> bool:
@@ -37,7 +44,7 @@ def put_first(watched: Watched, run: Record) -> Record:
 
 def _object(watched: Watched, run: Record) -> dict[str, Any]:
     place = {"Bucket": watched.bucket, "Key": record_key(run["id"])}
-    return {**place, "Body": to_json(run).encode(), "ContentType": "application/json"}
+    return {**place, "Body": to_json(run), "ContentType": "application/json"}
 
 
 def over(watched: Watched, run: Record, why: str, state: State | None = None) -> Record:
@@ -49,9 +56,12 @@ def over(watched: Watched, run: Record, why: str, state: State | None = None) ->
     state = state or state_after(last.event or Event.LOST)
     run = run | {"state": state, "exit_code": last.exit_code, "cost": cost_of(watched, run, time.time())}
     if state is State.SUCCEEDED:
-        place = {"Bucket": watched.bucket, "Key": f"{output_prefix(run['id'])}/metrics.json"}
+        place = {"Bucket": watched.bucket, "Key": f"{output_prefix(run['id'])}/{FILE}"}
         answer = find("s3", "GetObject", **place)
-        run |= {"metrics": metrics_in(answer["Body"].read()) if answer else {}, "reason": ""}
+        metrics, left_out = metrics_in(answer["Body"].read(METRICS_MOST + 1)) if answer else ({}, "")
+        if left_out:
+            print(f"{run['id']}: {left_out}")
+        run |= {"metrics": metrics, "reason": ""}
     else:
         run |= {"reason": "; ".join(filter(None, (last.reason, why)))}
     put(watched, run)

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from reconciler.core.function_settings import AGAIN, PROVIDER, Watched
 from reconciler.core.text import line
 from reconciler.run.retry import Again, Event, again
-from reconciler.run.scheduled_record import Record, cost_of, with_attempt
+from reconciler.run.scheduled_record import cost_of, with_attempt
 from reconciler.run.state import State
 from reconciler.run.stop_schedule import schedule_name
+from reconciler.run.stored import Record
 from reconciler.scheduled.aws import there
 from reconciler.scheduled.launch import launch
 from reconciler.scheduled.record import is_over, over, put, read

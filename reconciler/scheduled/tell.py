@@ -12,8 +12,8 @@ from reconciler.core.run_paths import told_key
 from reconciler.core.text import line
 from reconciler.run.message import Ended, Message, of_ended
 from reconciler.run.retry import ran_for
-from reconciler.run.scheduled_record import Record
 from reconciler.run.state import State
+from reconciler.run.stored import Record
 from reconciler.run.webhook_request import PAUSE, TRIES, NotSent, TryAgain, question, send, url_in
 from reconciler.scheduled.aws import call, find, there
 from reconciler.scheduled.why import why

@@ -9,8 +9,8 @@ from reconciler.core.text import line
 from reconciler.run.diagnosis import Case, Diagnosis
 from reconciler.run.explain import explain
 from reconciler.run.retry import Event
-from reconciler.run.scheduled_record import Record
 from reconciler.run.state import State
+from reconciler.run.stored import Record
 from reconciler.scheduled.aws import find
 
 LINES = 200  # of the log's end that are looked at

@@ -38,7 +38,7 @@ def test_a_name_is_enough(write: Callable[..., Deploy]) -> None:
     assert deploy.task.role.name == "forecast-task-role"
     assert deploy.task.role.policy_name == "forecast-task-policy"
     assert deploy.task.role.read == ()
-    assert deploy.task.role.write == ("runs/*",)
+    assert deploy.task.role.write == ("runs/*/output/*",)
     assert deploy.task.execution_role.name == "forecast-task-execution-role"
     assert deploy.image.repository
     assert deploy.image.repository.name == deploy.cluster.name == deploy.task.family == "forecast"

@@ -200,6 +200,23 @@ def test_a_file_that_is_cut_off_anywhere(planned: Project) -> None:
     assert planned.lab.log() == []
 
 
+@pytest.mark.parametrize(
+    "inside", ["[" * 90_000 + "]" * 90_000, '{"a": ' * 30_000 + "1" + "}" * 30_000, "[" * 200 + "]" * 200]
+)
+def test_a_file_nested_deeply_is_refused(planned: Project, inside: str) -> None:
+    """Recursion ended the command with an error that nobody foresaw."""
+    text = (planned.folder / "plan.json").read_text()
+    planned.lab.zero()
+    ours = text.replace('"plan": {', f'"deep": {inside}, "plan": {{', 1)
+    for planted in (ours, f'{{"x": {inside}, "format": "reconciler-plan"}}'):
+        planned.write("deep.json", planted)
+        refused = planned.run("apply", "deep.json")
+        assert refused.code == 2
+        assert planted is not ours or "is nested too deeply for a plan" in refused.err, refused.err
+        assert "unexpected" not in refused.err
+    assert planned.lab.log() == []
+
+
 def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
     def edit(text: str) -> str:
         values = json.loads(text)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from reconciler.core.function_settings import Watched
-from reconciler.run.scheduled_record import from_json, new_run
+from reconciler.core.run_paths import record_key
+from reconciler.run.scheduled_record import new_run
+from reconciler.run.stored import Unreadable, from_json
 from reconciler.scheduled import aws, launch
 from reconciler.scheduled.handler import handle
 from reconciler.scheduled.record import put_first
@@ -255,6 +257,35 @@ def test_stopped_while_its_launch_is_tried_again(
     assert deadlines(lane) == []
 
 
+def test_what_is_not_the_schedules_is_left_alone(lane: Lane, function: Function) -> None:
+    """Events and records that somebody forged: nothing is launched, stopped, recorded or told for them."""
+    function.set()
+    task = function.launched()
+    run, count = records(lane)[0], len(lane.tasks())
+    key = f"runs/{run['id']}/run.json"
+    bad: list[dict[str, Any]] = [
+        {"startedBy": "x/../../y-1"}, {"startedBy": "20260101-000000-aaaaaaaa-1"}, {"startedBy": f"{run['id']}-9"},
+        {"startedBy": None}, {"taskDefinitionArn": task["taskDefinitionArn"].replace("/tiny:", "/prod:")},
+        {"clusterArn": task["clusterArn"].replace("/tiny", "/prod")},
+    ]  # fmt: skip
+    for change in bad:
+        function.ended({**task, **change})
+    with pytest.raises(ValueError, match="no run of the schedule"):
+        function.called({"again": "../../x-1", "provider": "FARGATE"})
+    assert records(lane)[0] == run
+    for body in (
+        b"[" * 100_000,
+        json.dumps({**run, "id": "../x"}).encode(),
+        json.dumps({**run, "attempts": []}).encode(),
+    ):
+        lane.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
+        with pytest.raises(Unreadable, match=run["id"]):
+            function.ended(task)
+        assert lane.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read() == body, "never overwritten"
+    lane.client("s3").delete_object(Bucket=BUCKET, Key=key)
+    assert len(lane.tasks()) == count
+
+
 def test_a_second_first_call_overwrites_no_record(lane: Lane, function: Function) -> None:
     function.due("2026-04-05T06:07:08Z")
     told, run_id = Watched.read(os.environ), records(lane)[0]["id"]
@@ -264,5 +295,5 @@ def test_a_second_first_call_overwrites_no_record(lane: Lane, function: Function
         return body
 
     before = kept()
-    assert put_first(told, new_run(told, run_id, 0.0)) == from_json(before)
+    assert put_first(told, new_run(told, run_id, 0.0)) == from_json(before, record_key(run_id))
     assert kept() == before

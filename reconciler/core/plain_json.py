@@ -1,0 +1,109 @@
+"""JSON that others wrote: read within limits, whatever it is; and JSON that everybody can read, written. Pure.
+
+Python's own reader takes `NaN`, numbers that no float holds, texts that aren't Unicode and any depth. What is written
+here has none of these, so it is read back as it was, by every reader.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+DEEPEST = 100  # lists and mappings in one another
+DIGITS = 400  # of a whole number; no float holds more than 309
+
+
+class NotJson(ValueError):
+    """It can't be read; the text says why, in a few words."""
+
+
+class Broken(NotJson):
+    """It isn't JSON, or a part of it is missing."""
+
+
+class Deep(NotJson):
+    """It is nested too deeply."""
+
+
+def read(text: bytes | str, most: int, *, odd: bool = False) -> Any:
+    """What a JSON text says. most: bytes or characters that it may have. odd: with numbers that aren't finite, which
+    are NaN or infinite floats then. Raises NotJson, and nothing else.
+    """
+    if len(text) > most:
+        raise NotJson(f"it has more than {most:,} {'bytes' if isinstance(text, bytes) else 'characters'}")
+    number = _odd if odd else _finite
+    try:
+        found = json.loads(text, parse_constant=number, parse_float=number, parse_int=_whole(number))
+    except RecursionError:
+        raise Deep(f"it is nested deeper than {DEEPEST} levels") from None
+    except UnicodeDecodeError:
+        raise NotJson("it isn't Unicode") from None
+    except NotJson:
+        raise
+    except ValueError:
+        raise Broken("it isn't JSON") from None
+    for depth, part in _parts(found):
+        if depth > DEEPEST:
+            raise Deep(f"it is nested deeper than {DEEPEST} levels")
+        if isinstance(part, str) and not is_text(part):
+            raise NotJson("a text in it isn't Unicode")
+    return found
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written in UTF-8: half a surrogate pair, which JSON can say, can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def write(value: Any, indent: int | None = None) -> bytes:
+    """A value as JSON in UTF-8, without what `read` refuses: null for a number that isn't finite, `?` for half a
+    surrogate pair. Raises TypeError for what isn't JSON.
+    """
+    return json.dumps(finite(value), indent=indent, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def finite(value: Any) -> Any:
+    """The value with null for every number in it that isn't finite, which JSON doesn't have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return value
+
+
+def _odd(text: str) -> float:
+    return float(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise NotJson("a number in it isn't finite")
+    return number
+
+
+def _whole(number: Callable[[str], float]) -> Callable[[str], int | float]:
+    """Python takes long over a whole number of many digits, and refuses more than 4300."""
+    return lambda text: int(text) if len(text) <= DIGITS else number(text)
+
+
+def _parts(value: Any) -> Iterator[tuple[int, Any]]:
+    """(how deep, what) of everything in a value, keys too; without a call for each level."""
+    rest: list[tuple[int, Any]] = [(0, value)]
+    while rest:
+        depth, part = rest.pop()
+        yield depth, part
+        if isinstance(part, dict):
+            for key, one in part.items():
+                yield depth, key
+                rest.append((depth + 1, one))
+        elif isinstance(part, list):
+            rest.extend((depth + 1, one) for one in part)

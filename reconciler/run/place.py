@@ -1,0 +1,54 @@
+"""Where the tasks of one deploy are and where they log, as the deploy says; and whether a task is one of them. Pure.
+
+A record may say anything. So where a task is looked for, read from and stopped comes from the deploy, and that a task
+is a run's is what ECS says of it: its cluster, its task definition, and the mark that it was launched with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.core.errors import ReconcilerError
+from reconciler.core.run_paths import cluster_in
+from reconciler.run.retry import Attempt
+
+
+class NotOurs(ReconcilerError):
+    """A record names a task, or a log, that isn't this deploy's."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """cluster, family: names, the second of the task definition. log_prefix: the first part of its streams' names."""
+
+    cluster: str
+    family: str
+    container: str
+    log_group: str
+    log_prefix: str
+
+    def may_hold(self, task_arn: str) -> bool:
+        """Whether a task with this ARN may be in this cluster."""
+        return cluster_in(task_arn) in ("", self.cluster)
+
+    def has(self, task: Mapping[str, Any], token: str) -> bool:
+        """Whether a task as ECS describes it is one of this deploy's, launched with this mark."""
+        family = str(task.get("taskDefinitionArn", "")).rpartition("/")[2].partition(":")[0]
+        cluster = str(task.get("clusterArn", "")).rpartition("/")[2]
+        return (cluster, family, task.get("startedBy")) == (self.cluster, self.family, token)
+
+    def check(self, task: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
+        """The task, if it is this attempt's. Raises NotOurs."""
+        if not self.has(task, attempt.token):
+            raise self.refusal(attempt)
+        return task
+
+    def refusal(self, attempt: Attempt) -> NotOurs:
+        """The error for an attempt whose task isn't here."""
+        return NotOurs(
+            f"the record says that {attempt.token} is the task {attempt.task_arn}, which isn't one of the task "
+            f"definition {self.family} in the cluster {self.cluster} that was launched as that",
+            hint="the record was changed, or cluster or task.family in deploy.yaml were: nothing was done to that task",
+        )

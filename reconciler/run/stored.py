@@ -1,0 +1,263 @@
+"""The record of a run as it is kept in the bucket: checked whole before anything in it is believed. Pure.
+
+A record may be forged, by whoever can write there, or be of another version. One that isn't just as this program
+writes them is refused with the reason: it is never taken for a run, and never for one that isn't there. It needs
+nothing but Python's own library, since the function of reconciler/scheduled reads records too.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from reconciler.core import plain_json
+from reconciler.core import run_paths as keys
+from reconciler.core.errors import ReconcilerError
+from reconciler.run.retry import Attempt, Event
+from reconciler.run.state import State
+
+Record = dict[str, Any]  # `attempts` are a list of Attempt
+
+VERSION = 1
+MOST = 4 * 1024 * 1024  # bytes of a record
+ATTEMPTS = 10_000
+LATEST = 4_102_444_800.0  # seconds since the epoch: 2100 has begun
+DEAREST = 1e9  # US dollars
+LARGEST = 2**53  # of whole numbers: every reader of JSON has them
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # of a variable
+
+
+class Unreadable(ReconcilerError):
+    """A record that can't be read. key: where it is."""
+
+    def __init__(self, key: str, why: str, *, hint: str = "") -> None:
+        super().__init__(f"the record {key!a} can't be read: {why}", hint=hint)
+        self.key, self.why = key, why
+
+
+class _Wrong(Exception):
+    """Something in a record isn't as it has to be; the text says what."""
+
+
+def to_json(run: Mapping[str, Any]) -> bytes:
+    """A record as it is kept. Its values are as `from_json` gives them."""
+    plain = {**run, "attempts": [asdict(one) if isinstance(one, Attempt) else one for one in run["attempts"]]}
+    return plain_json.write(plain, indent=2)
+
+
+def from_json(body: bytes, key: str) -> Record:
+    """What a record holds that was read from this key of the bucket. Raises Unreadable."""
+    try:
+        found = plain_json.read(body, MOST)
+    except plain_json.NotJson as error:
+        raise Unreadable(key, str(error)) from None
+    try:
+        return _checked(found, key)
+    except _Wrong as error:
+        raise Unreadable(key, str(error)) from None
+
+
+def _checked(found: Any, key: str) -> Record:
+    if not isinstance(found, dict):
+        raise _Wrong("it is no object")
+    if (version := found.get("version")) != VERSION or isinstance(version, bool):
+        raise _Wrong(f"it is of version {_short(version)}, and this program reads version {VERSION}")
+    run = {"version": VERSION, **{name: _field(found, name, *rule) for name, rule in RUN.items()}}
+    _is_at(run, key)
+    attempts = [_attempt(one, number, run["id"]) for number, one in enumerate(found.get("attempts") or (), 1)]
+    run["attempts"] = attempts
+    if not attempts and (run["schedule"] or State(run["state"]) not in (State.LAUNCHING, State.STOPPED)):
+        raise _Wrong(f"it is {run['state']}, and has no attempt")
+    if (names := found.get("overrides")) is not None:
+        run["overrides"] = {name: _field(names, name, *rule) for name, rule in OVERRIDES.items()}
+    return run
+
+
+def _is_at(run: Record, key: str) -> None:
+    """A record says of itself what its key says of it."""
+    if not keys.is_run_id(run["id"]):
+        raise _Wrong(f"{_short(run['id'])} is no run's id")
+    if not keys.fits(run["id"], run["fingerprint"]):
+        raise _Wrong(f"its fingerprint isn't that of a run with the id {run['id']}")
+    wanted = {keys.record_key(run["id"])} | (
+        {keys.fingerprint_key(run["fingerprint"])} if run["fingerprint"] else set()
+    )
+    if key not in wanted:
+        raise _Wrong(f"it is the record of run {run['id']}, whose place is another")
+
+
+def _attempt(found: Any, number: int, run_id: str) -> Attempt:
+    if not isinstance(found, dict):
+        raise _Wrong("an attempt is no object")
+    given = {name: _field(found, name, *rule) for name, rule in ATTEMPT.items()}
+    if given["number"] != number:
+        raise _Wrong(f"its attempt {number} has the number {given['number']}")
+    if given["token"] != keys.token(run_id, number):
+        raise _Wrong(f"the token of its attempt {number} isn't of this run")
+    return Attempt(**given | {"event": given["event"] and Event(given["event"])})
+
+
+def _field(found: Any, name: str, check: Callable[[Any], Any], *default: Any) -> Any:
+    """A field as it is used; one that isn't there has its default, if there is one."""
+    if not isinstance(found, dict):
+        raise _Wrong("a part of it is no object")
+    if name not in found and default:
+        return default[0]
+    try:
+        return check(found.get(name))
+    except _Wrong as error:
+        raise _Wrong(f"its {name} {error}") from None
+
+
+def _short(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _Wrong("is no text")
+    return value
+
+
+def _one_of(allowed: Callable[[str], bool], what: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if not allowed(text := _text(value)):
+            raise _Wrong(f"is no {what}: {_short(text)}")
+        return text
+
+    return check
+
+
+def _number(least: float, most: float) -> Callable[[Any], float]:
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise _Wrong(f"is no number from {least:g} to {most:g}")
+        return float(value)
+
+    return check
+
+
+def _whole(least: int, most: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise _Wrong(f"is no whole number from {least} to {most}")
+        return value
+
+    return check
+
+
+def _maybe(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else check(value)
+
+
+def _mapping(of: Callable[[Any], Any], name: Callable[[Any], Any] = _text) -> Callable[[Any], dict[str, Any]]:
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise _Wrong("is no object")
+        return {name(key): of(one) for key, one in value.items()}
+
+    return check
+
+
+def _words(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise _Wrong("is no list")
+    return [_text(one) for one in value]
+
+
+def _attempts(value: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) > ATTEMPTS:
+        raise _Wrong(f"is no list of at most {ATTEMPTS:,}")
+    return value
+
+
+def _metrics(value: Any) -> dict[str, float]:
+    """Before, a number that isn't finite was kept as null: it is left out, as it is now from the beginning."""
+    known = {key: one for key, one in _mapping(lambda one: one)(value).items() if one is not None}
+    return _mapping(_number(-sys.float_info.max, sys.float_info.max))(known)
+
+
+def _inputs(value: Any) -> dict[str, Any]:
+    """What the run was made of. What is read of it again is as it has to be; the rest is shown as it is."""
+    found = _mapping(_plain)(value)
+    for name, check in INPUTS.items():
+        if name in found:
+            _field(found, name, check)
+    return found
+
+
+def _container(value: Any) -> dict[str, Any]:
+    found = _mapping(lambda one: one)(value)
+    _field(found, "image", _text, "")
+    _field(found, "environment", _mapping(_text), {})
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """A value whose numbers every reader of JSON has."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        raise _Wrong("has a number that is too large")
+    return value
+
+
+_time = _number(0.0, LATEST)
+_size = _whole(1, LARGEST)
+_code = _maybe(_whole(-(2**31), 2**32))
+_variable = _one_of(lambda text: bool(NAME.fullmatch(text)), "variable's name")
+_task = _one_of(lambda text: not text or keys.is_task_arn(text), "task's ARN")
+
+# What a record has: its name, how it is checked, and its default if it may be left out.
+RUN: Mapping[str, tuple[Any, ...]] = {
+    "id": (_text,),
+    "fingerprint": (_text,),
+    "state": (_one_of(lambda text: text in set(State), "state"),),
+    "created": (_time,),
+    "inputs": (_inputs,),
+    "output": (_text,),
+    "cluster": (_text,),
+    "container": (_text, ""),
+    "task_definition": (_text, ""),
+    "log_group": (_text, ""),
+    "log_prefix": (_text, ""),
+    "attempts": (_attempts, ()),
+    "exit_code": (_code, None),
+    "reason": (_text, ""),
+    "cost": (_maybe(_number(0.0, DEAREST)), None),
+    "metrics": (_metrics, {}),
+    "sweep": (_one_of(lambda text: not text or keys.is_sweep_id(text), "sweep's id"), ""),
+    "schedule": (_text, ""),
+}
+ATTEMPT: Mapping[str, tuple[Any, ...]] = {
+    "number": (_whole(1, ATTEMPTS),),
+    "provider": (_text,),
+    "token": (_text,),
+    "launched": (_time,),
+    "task_arn": (_task, ""),
+    "event": (_maybe(_one_of(lambda text: text in set(Event), "end")), None),
+    "exit_code": (_code, None),
+    "reason": (_text, ""),
+    "started": (_maybe(_time), None),
+    "stopped": (_maybe(_time), None),
+}
+OVERRIDES: Mapping[str, tuple[Any, ...]] = {
+    "environment": (_mapping(_text, _variable), {}),
+    "cpu": (_maybe(_size), None),
+    "memory": (_maybe(_size), None),
+    "command": (_maybe(_words), None),
+}
+INPUTS: Mapping[str, Callable[[Any], Any]] = {
+    "cpu": _size,
+    "memory": _size,
+    "architecture": _text,
+    "ephemeral_storage": _maybe(_size),
+    "containers": _mapping(_container),
+}
+assert ATTEMPT.keys() == {field.name for field in fields(Attempt)}
