@@ -21,8 +21,6 @@ from tests.faults.case import error
 from tests.faults.test_permissions import IS_ME, simulate
 from tests.lab_client import LabHandle
 
-SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY"
-
 
 class Machine:
     """A folder, an environment, and the command."""
@@ -32,10 +30,16 @@ class Machine:
         (folder / "deploy.yaml").write_text(DEPLOY)
         (folder / "prices.csv").write_text("a,b\n1,2\n")
         (folder / "bin").mkdir()
+        iam = lab.client("iam")
+        iam.create_user(UserName="someone")
+        iam.attach_user_policy(UserName="someone", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+        key = iam.create_access_key(UserName="someone")["AccessKey"]
+        self.secret = key["SecretAccessKey"]
+        lab.zero()
         self.environ = {
             "PATH": f"{folder / 'bin'}:/usr/bin:/bin", "HOME": str(folder),
             "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"],
-            "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": self.secret,
             "AWS_ENDPOINT_URL": lab.url, "AWS_EC2_METADATA_DISABLED": "true",
         }  # fmt: skip
 
@@ -54,7 +58,7 @@ class Machine:
         ):  # fmt: skip
             code = main(["doctor", *arguments])
         text = out.getvalue() + err.getvalue()
-        assert SECRET not in text
+        assert self.secret not in text
         assert "bug of ours" not in text
         return code, text
 
@@ -100,7 +104,13 @@ def test_credentials(machine: Machine, lab: LabHandle) -> None:
     assert "The config profile (nobody) could not be found\n      fix: check AWS_PROFILE" in unknown
     assert "NG    credentials: Partial credentials" in machine.line("credentials", AWS_SECRET_ACCESS_KEY=None)
     soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 300))
-    held = {"Version": 1, "AccessKeyId": "ASIA", "SecretAccessKey": SECRET, "SessionToken": "t", "Expiration": soon}
+    held = {
+        "Version": 1,
+        "AccessKeyId": "ASIA",
+        "SecretAccessKey": machine.secret,
+        "SessionToken": "t",
+        "Expiration": soon,
+    }
     (machine.folder / "keys.json").write_text(json.dumps(held))
     (machine.folder / ".aws").mkdir()
     (machine.folder / ".aws" / "config").write_text(
