@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.spec import OWNER_TAG
-from reconciler.kinds import AnyKind, Cluster, Queue, Schedule, Service, tags
+from reconciler.kinds import AnyKind, Cluster, Queue, Schedule, Service
 
 # Roles that AWS makes and keeps for itself.
 AWS_PATHS = ("/aws-service-role/", "/aws-reserved/")

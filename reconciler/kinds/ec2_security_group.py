@@ -1,16 +1,36 @@
-"""EC2 security groups: rules in and out, tags. How EC2 writes rules is in `ec2_rules`."""
+"""EC2 security groups: rules in and out, tags."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
-from reconciler.core.spec import OWNER_TAG, Changes, Grants, Immutable, Observed, Spec, touches
-from reconciler.kinds import tags
-from reconciler.kinds.ec2_rules import Rule, permissions, rules
+from reconciler.core.spec import OWNER_TAG, Changes, Grants, Immutable, Observed, Spec, Value, touches
 
 BATCH = 200  # values that one filter takes
+ANY = "-1"  # every protocol, which has no ports
+
+
+class Rule(Value):
+    """One permission to or from one place: AWS merges and splits them, so they are compared one by one."""
+
+    protocol: str = ANY
+    from_port: int | None = None
+    to_port: int | None = None
+    place: str  # a CIDR, a prefix list's or a security group's id
+
+    @property
+    def identity(self) -> str:
+        """All that it says, for a person."""
+        if self.protocol == ANY:
+            return self.place
+        ports = f"{self.from_port}" if self.from_port == self.to_port else f"{self.from_port}-{self.to_port}"
+        return f"{self.protocol} {ports} {self.place}"
+
+
+EVERYWHERE = Rule(place="0.0.0.0/0")
 
 
 class SecurityGroupSpec(Spec):
@@ -56,11 +76,11 @@ class SecurityGroup:
         )
         made = self.observe(aws, [want]).get(want.name)
         if made is not None:
-            self._rules(aws, want, made)
+            self._put_rules(aws, want, made)
 
     def update(self, aws: Aws, want: SecurityGroupSpec, seen: Observed[SecurityGroupSpec], changes: Changes) -> None:
         """Take away rules that aren't wanted before any is added."""
-        self._rules(aws, want, seen)
+        self._put_rules(aws, want, seen)
         if touches(changes, "tags"):
             group = [seen.attributes["id"]]
             if gone := tags.removed(want.tags, seen.spec.tags):
@@ -71,14 +91,14 @@ class SecurityGroup:
         """Remove it; while a stopping task's network interface still has it, that is waited for."""
         aws.find("ec2", "DeleteSecurityGroup", GroupId=seen.attributes["id"])
 
-    def _rules(self, aws: Aws, want: SecurityGroupSpec, seen: Observed[SecurityGroupSpec]) -> None:
+    def _put_rules(self, aws: Aws, want: SecurityGroupSpec, seen: Observed[SecurityGroupSpec]) -> None:
         group, old = seen.attributes["id"], seen.spec
         for ours, theirs, direction in ((want.ingress, old.ingress, "Ingress"), (want.egress, old.egress, "Egress")):
             if extra := sorted(set(theirs) - set(ours), key=repr):
-                aws.find("ec2", f"RevokeSecurityGroup{direction}", GroupId=group, IpPermissions=permissions(extra))
+                aws.find("ec2", f"RevokeSecurityGroup{direction}", GroupId=group, IpPermissions=_permissions(extra))
             for rule in sorted(set(ours) - set(theirs), key=repr):
                 aws.ensure(
-                    "ec2", f"AuthorizeSecurityGroup{direction}", GroupId=group, IpPermissions=permissions([rule])
+                    "ec2", f"AuthorizeSecurityGroup{direction}", GroupId=group, IpPermissions=_permissions([rule])
                 )
 
 
@@ -102,8 +122,42 @@ def _spec(live: Mapping[str, Any]) -> Observed[SecurityGroupSpec]:
         name=live["GroupName"],
         description=live.get("Description", ""),
         vpc=live.get("VpcId", ""),
-        ingress=rules(live.get("IpPermissions", ())),
-        egress=rules(live.get("IpPermissionsEgress", ())),
+        ingress=_rules(live.get("IpPermissions", ())),
+        egress=_rules(live.get("IpPermissionsEgress", ())),
         tags=tags.mapping(live.get("Tags")),
     )
     return Observed(spec, {"id": live["GroupId"]})
+
+
+def _permissions(_rules: Iterable[Rule]) -> list[dict[str, Any]]:
+    """Rules as the API takes them."""
+    out = []
+    for rule in _rules:
+        permission: dict[str, Any] = {"IpProtocol": rule.protocol}
+        if rule.protocol != ANY:
+            permission |= {"FromPort": rule.from_port, "ToPort": rule.to_port}
+        if rule.place.startswith("pl-"):
+            permission["PrefixListIds"] = [{"PrefixListId": rule.place}]
+        elif rule.place.startswith("sg-"):
+            permission["UserIdGroupPairs"] = [{"GroupId": rule.place}]
+        elif ":" in rule.place:
+            permission["Ipv6Ranges"] = [{"CidrIpv6": rule.place}]
+        else:
+            permission["IpRanges"] = [{"CidrIp": rule.place}]
+        out.append(permission)
+    return out
+
+
+def _rules(_permissions: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
+    """What the API answers as _rules, one for each place."""
+    found = []
+    for permission in _permissions:
+        ports = {} if permission["IpProtocol"] == ANY else {
+            "from_port": permission.get("FromPort"), "to_port": permission.get("ToPort"),
+        }  # fmt: skip
+        places = [r["CidrIp"] for r in permission.get("IpRanges", ())]
+        places += [r["CidrIpv6"] for r in permission.get("Ipv6Ranges", ())]
+        places += [r["PrefixListId"] for r in permission.get("PrefixListIds", ())]
+        places += [r["GroupId"] for r in permission.get("UserIdGroupPairs", ())]
+        found += [Rule(protocol=permission["IpProtocol"], place=place, **ports) for place in places]
+    return tuple(sorted(found, key=repr))

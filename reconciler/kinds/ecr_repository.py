@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy, PolicyDocument, policy
 from reconciler.core.spec import Changes, Grants, Immutable, Observed, Spec, touches
-from reconciler.kinds import tags
 
 BATCH = 100  # repositories that one call describes
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
+from reconciler.core.capacity import Weight, strategy, weights
 from reconciler.core.spec import Changes, Observed, Spec, touches
-from reconciler.kinds import tags
-from reconciler.kinds.weights import Weight, strategy, weights
 
 BATCH = 100  # clusters that one call describes
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import PlainSerializer
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
+from reconciler.core.capacity import Weight, strategy, weights
 from reconciler.core.spec import Changes, Grants, Observed, Ref, Spec, touches
-from reconciler.kinds import tags
-from reconciler.kinds.service_progress import last_failure, primary, progress
-from reconciler.kinds.weights import Weight, strategy, weights
 
 BATCH = 10  # services that one call describes
 FAILED = " (its deployment failed)"  # so that it is a difference, and tried again
 Text = str | Annotated[Ref, PlainSerializer(str)]
+BAD = re.compile("fail|unable|roll")  # what an event of a service that isn't well says
 
 
 class ServiceSpec(Spec):
@@ -68,7 +69,7 @@ class Service:
         rollout = live.get("deploymentConfiguration") or {}
         breaker = rollout.get("deploymentCircuitBreaker") or {}
         how = "rollback" if breaker.get("rollback") else "enabled"
-        gave_up = primary(live).get("rolloutState") == "FAILED"
+        gave_up = _primary(live).get("rolloutState") == "FAILED"
         spec = ServiceSpec(
             name=name,
             desired_count=live["desiredCount"],
@@ -84,9 +85,9 @@ class Service:
             tags=tags.mapping(live.get("tags"), "key", "value"),
         )
         attributes = {"arn": live["serviceArn"]}
-        if failure := last_failure(live):
+        if failure := _last_failure(live):
             attributes["failure"] = failure
-        if going := progress(aws, spec.place, live):
+        if going := _progress(aws, spec.place, live):
             attributes |= {"status": "DEPLOYING", "progress": going}
         return Observed(spec, attributes, going)
 
@@ -145,3 +146,48 @@ def _parts(want: ServiceSpec) -> dict[str, Any]:
 def _launch_type(live: Mapping[str, Any]) -> tuple[Weight, ...]:
     """A launch type is a strategy of one."""
     return (Weight(provider=live["launchType"], weight=1),) if live.get("launchType") else ()
+
+
+def _progress(aws: Aws, place: Mapping[str, str], live: Mapping[str, Any]) -> str:
+    """Empty for a service that is steady. place: cluster and service."""
+    deployments = live.get("deployments") or ()
+    first = _primary(live)
+    steady = first.get("rolloutState", "COMPLETED") == "COMPLETED" and len(deployments) < 2
+    if steady and live["runningCount"] == live["desiredCount"]:
+        return ""
+    failed = f", {first['failedTasks']} failed" if first.get("failedTasks") else ""
+    text = f"{first.get('runningCount', 0)} of {live['desiredCount']} tasks run{failed}"
+    if any(one.get("rolloutState") == "FAILED" or one.get("failedTasks") for one in deployments):
+        text = "; ".join(filter(None, (text, _why(aws, place, live))))
+    return text
+
+
+def _primary(live: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The deployment that is to stay."""
+    return next((one for one in live.get("deployments") or () if one["status"] == "PRIMARY"), {})
+
+
+def _last_failure(live: Mapping[str, Any]) -> str:
+    """What ECS says of the last deployment that failed, which it names; empty for none."""
+    said = (event["message"] for event in live.get("events") or ())
+    return next((message for message in said if "deployment failed" in message), "")
+
+
+def _why(aws: Aws, place: Mapping[str, str], live: Mapping[str, Any]) -> str:
+    """How the last of its tasks ended, and what ECS says."""
+    listed = {"cluster": place["cluster"], "serviceName": place["service"], "desiredStatus": "STOPPED"}
+    arns = (aws.find("ecs", "ListTasks", **listed) or {}).get("taskArns", ())
+    answer = aws.find("ecs", "DescribeTasks", cluster=place["cluster"], tasks=arns[:100]) if arns else None
+    # Not those that ECS stopped to make room for others.
+    own = [t for t in (answer or {}).get("tasks", ()) if t.get("stopCode") != "ServiceSchedulerInitiated"]
+    ended = sorted(own, key=lambda task: str(task.get("stoppedAt", "")))
+    said = [one["message"] for one in live.get("events") or () if BAD.search(one["message"])]
+    return "; ".join([*(_ended(task) for task in ended[-1:]), *said[:1]])
+
+
+def _ended(task: Mapping[str, Any]) -> str:
+    containers = task.get("containers", ())
+    codes = [f"exit code {c['exitCode']}" for c in containers if c.get("exitCode") is not None]
+    reasons = [c["reason"] for c in containers if c.get("reason")]
+    words = dict.fromkeys(filter(None, (task.get("stoppedReason", ""), *reasons, *codes)))
+    return f"task {task['taskArn'].rpartition('/')[2]} stopped: {', '.join(words)}"

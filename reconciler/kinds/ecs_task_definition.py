@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
 from reconciler.core.container import Container, container, definition, empty
 from reconciler.core.spec import Changes, Grants, Observed, SecretsByName, Spec, top
-from reconciler.kinds import tags
 
 KNOWN = {
     "family", "cpu", "memory", "networkMode", "requiresCompatibilities", "executionRoleArn", "taskRoleArn",

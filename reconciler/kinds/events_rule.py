@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import JsonText
 from reconciler.core.errors import AwsError
 from reconciler.core.spec import Changes, Grants, Observed, Spec, Value, touches
-from reconciler.kinds import tags
 
 
 class RuleTarget(Value):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
 from reconciler.core.spec import AtLeast, Changes, Observed, Spec, touches
-from reconciler.kinds import tags
 
 
 class OidcProviderSpec(Spec):

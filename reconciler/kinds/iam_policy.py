@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy as Document
 from reconciler.core.canonical import PolicyDocument, policy
 from reconciler.core.spec import Changes, Grants, Immutable, Local, Observed, Spec, touches
-from reconciler.kinds import tags
-from reconciler.kinds.iam_account import read_account
+from reconciler.kinds.iam import read_account
 
 VERSIONS = 5  # that a policy may have
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy as Document
 from reconciler.core.canonical import PolicyDocument, policy
 from reconciler.core.spec import Changes, Grants, Observed, Restricts, Spec, touches
-from reconciler.kinds import iam_permissions, tags
-from reconciler.kinds.iam_account import read_account
-from reconciler.kinds.iam_permissions import IdentitySpec
+from reconciler.kinds import iam
+from reconciler.kinds.iam import IdentitySpec, read_account
 
 
 class RoleSpec(IdentitySpec):
@@ -38,11 +38,11 @@ class Role:
 
     def _known(self, known: Mapping[str, Mapping[str, Any]], want: RoleSpec) -> Observed[RoleSpec] | None:
         details = known.get(want.name)
-        seen = _spec(iam_permissions.permissions("Role", details)) if details else None
+        seen = _spec(iam.permissions("Role", details)) if details else None
         return seen if seen and seen.spec == want else None
 
     def _read(self, aws: Aws, name: str) -> Observed[RoleSpec] | None:
-        found = iam_permissions.read(aws, "Role", name)
+        found = iam.read(aws, "Role", name)
         return _spec(found) if found else None
 
     def create(self, aws: Aws, want: RoleSpec) -> None:
@@ -57,12 +57,12 @@ class Role:
             **({"Description": want.description} if want.description else {}),
             **({"PermissionsBoundary": want.boundary} if want.boundary else {}),
         )
-        iam_permissions.add(aws, "Role", want, RoleSpec(name=want.name))
+        iam.add(aws, "Role", want, RoleSpec(name=want.name))
 
     def update(self, aws: Aws, want: RoleSpec, seen: Observed[RoleSpec], changes: Changes) -> None:
         """Take away what isn't wanted before anything is added."""
         name, old = want.name, seen.spec
-        iam_permissions.remove(aws, "Role", want, old)
+        iam.remove(aws, "Role", want, old)
         if touches(changes, "trust"):
             aws.call("iam", "UpdateAssumeRolePolicy", RoleName=name, PolicyDocument=want.trust.text())
         if touches(changes, "description", "max_session_duration"):
@@ -70,7 +70,7 @@ class Role:
             aws.call("iam", "UpdateRole", RoleName=name, **limits)
         if want.boundary and want.boundary != old.boundary:
             aws.call("iam", "PutRolePermissionsBoundary", RoleName=name, PermissionsBoundary=want.boundary)
-        iam_permissions.add(aws, "Role", want, old)
+        iam.add(aws, "Role", want, old)
         if old.boundary and not want.boundary:
             aws.find("iam", "DeleteRolePermissionsBoundary", RoleName=name)
         if touches(changes, "tags"):
@@ -81,7 +81,7 @@ class Role:
     def delete(self, aws: Aws, seen: Observed[RoleSpec]) -> None:
         """A role goes only without policies and instance profiles."""
         name = seen.spec.name
-        iam_permissions.remove(aws, "Role", RoleSpec(name=name), seen.spec)
+        iam.remove(aws, "Role", RoleSpec(name=name), seen.spec)
         for one in aws.find_all("iam", "ListInstanceProfilesForRole", "InstanceProfiles", RoleName=name) or ():
             profile = one["InstanceProfileName"]
             aws.find("iam", "RemoveRoleFromInstanceProfile", RoleName=name, InstanceProfileName=profile)

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
 from reconciler.core.spec import Changes, Grants, Local, Observed, Spec, touches
-from reconciler.kinds import iam_permissions, tags
-from reconciler.kinds.iam_account import read_account
-from reconciler.kinds.iam_permissions import IdentitySpec
+from reconciler.kinds import iam
+from reconciler.kinds.iam import IdentitySpec, read_account
 
 KEY_PARAMETER = "/reconciler/{deploy}/users/{name}/access-key"
 CURRENT = "current"  # stands for the one key whose secret is in `key_parameter`
@@ -49,11 +49,11 @@ class User:
         if keys is None:
             return None
         if details is not None:
-            known = _spec(want, iam_permissions.permissions("User", details), details.get("GroupList", ()), *keys)
+            known = _spec(want, iam.permissions("User", details), details.get("GroupList", ()), *keys)
             if known.spec == want:
                 return known
         reads: list[Any] = aws.together(
-            lambda: iam_permissions.read(aws, "User", want.name),
+            lambda: iam.read(aws, "User", want.name),
             lambda: aws.find_all("iam", "ListGroupsForUser", "Groups", UserName=want.name),
         )
         found, listed = reads
@@ -108,7 +108,7 @@ class User:
         aws.find("iam", "DeleteUser", UserName=name)
 
     def _add(self, aws: Aws, want: UserSpec, old: UserSpec) -> None:
-        iam_permissions.add(aws, "User", want, old)
+        iam.add(aws, "User", want, old)
         for group in sorted(set(want.groups) - set(old.groups)):
             aws.call("iam", "AddUserToGroup", UserName=want.name, GroupName=group)
         if CURRENT in want.access_keys and CURRENT not in old.access_keys:
@@ -130,7 +130,7 @@ class User:
             aws.find("iam", "DeleteLoginProfile", UserName=name)
         for group in sorted(set(old.groups) - set(want.groups)):
             aws.find("iam", "RemoveUserFromGroup", UserName=name, GroupName=group)
-        iam_permissions.remove(aws, "User", want, old)
+        iam.remove(aws, "User", want, old)
 
 
 def _spec(

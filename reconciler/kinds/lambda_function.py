@@ -1,27 +1,46 @@
-"""Lambda functions whose code is the archive of `reconciler.kinds.function_code`, and who may call them."""
+"""Lambda functions: one archive of this program's own modules, what it runs with, and who may call it."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainSerializer
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
-from reconciler.core.canonical import JsonText, StringSet
+from reconciler.core.canonical import JsonText, StringSet, json_text
 from reconciler.core.errors import Denied
 from reconciler.core.spec import Changes, Grants, Observed, Ref, SecretsByName, Spec, top, touches
-from reconciler.kinds import function_code as bundle
-from reconciler.kinds import tags
-from reconciler.kinds.lambda_invokers import allow, disallow, invoker
 
+HANDLER = "reconciler.scheduled.handler.handle"
+RUNTIME = "python3.13"
+# The code needs nothing but Python's own library and boto3, which Lambda has (tests/scheduled/test_bundle.py holds it
+# to that), so nothing is installed or built.
+MODULES = (
+    "__init__",
+    *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "plain_json", "prices")),
+    "core/run_paths", "core/text",
+    *(f"run/{one}" for one in ("__init__", "diagnosis", "explain", "explain_end", "explain_start", "verdict")),
+    "run/webhook_request",
+    *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "stop_schedule", "stored")),
+    "run/scheduled_record",
+    *(f"scheduled/{one}" for one in ("__init__", "aws", "handler", "launch", "record", "see", "tell", "why")),
+)  # fmt: skip
+ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with
 # What AWS fills in, and with which it is put right; the log group has the function's name.
 DEFAULTS: dict[str, Any] = {
     "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []}, "FileSystemConfigs": [], "KMSKeyArn": "",
     "TracingConfig": {"Mode": "PassThrough"}, "EphemeralStorage": {"Size": 512}, "SnapStart": {"ApplyOn": "None"},
 }  # fmt: skip
 ARCHITECTURES = ["x86_64"]
+ACTION = "lambda:InvokeFunction"
 
 
 class FunctionSpec(Spec):
@@ -76,7 +95,7 @@ class Function:
             description=live.get("Description") or "",
             environment=(live.get("Environment") or {}).get("Variables") or {},
             dead_letters=(live.get("DeadLetterConfig") or {}).get("TargetArn") or "",
-            invokers=[invoker(one, arn) for one in statements],
+            invokers=[_invoker(one, arn) for one in statements],
             layers=tuple(one["Arn"] for one in live.get("Layers") or ()),
             other=json.dumps(other) if other else "",
             tags={key: value for key, value in (reads[0].get("Tags") or {}).items() if not key.startswith("aws:")},
@@ -85,16 +104,16 @@ class Function:
 
     def create(self, aws: Aws, want: FunctionSpec) -> None:
         """Make it with its tags, then let others call it."""
-        what = {"Code": {"ZipFile": bundle.archive()}, "Tags": dict(want.tags), "Publish": False}
+        what = {"Code": {"ZipFile": archive()}, "Tags": dict(want.tags), "Publish": False}
         aws.call("lambda", "CreateFunction", **_request(want), **what)
-        allow(aws, want.name, want.invokers)
+        _allow(aws, want.name, want.invokers)
 
     def update(self, aws: Aws, want: FunctionSpec, seen: Observed[FunctionSpec], changes: Changes) -> None:
         """Take away who isn't to call it before anything is put; one call for the code, one for what it runs with."""
         name, other = want.name, json.loads(seen.spec.other or "{}")
-        disallow(aws, name, {*seen.spec.invokers} - {*want.invokers})
+        _disallow(aws, name, {*seen.spec.invokers} - {*want.invokers})
         if touches(changes, "code") or "Architectures" in other:
-            what = {"ZipFile": bundle.archive(), "Architectures": ARCHITECTURES}
+            what = {"ZipFile": archive(), "Architectures": ARCHITECTURES}
             aws.call("lambda", "UpdateFunctionCode", FunctionName=name, **what)
         if {top(change.path) for change in changes} - {"code", "invokers", "tags"}:
             back = {key: value for key, value in _defaults(name).items() if key in other}
@@ -110,7 +129,7 @@ class Function:
             if missing := tags.removed(want.tags, seen.spec.tags):
                 aws.call("lambda", "UntagResource", Resource=seen.attributes["arn"], TagKeys=missing)
             aws.call("lambda", "TagResource", Resource=seen.attributes["arn"], Tags=dict(want.tags))
-        allow(aws, name, {*want.invokers} - {*seen.spec.invokers})
+        _allow(aws, name, {*want.invokers} - {*seen.spec.invokers})
 
     def delete(self, aws: Aws, seen: Observed[FunctionSpec]) -> None:
         """One call; its resource policy goes with it."""
@@ -148,3 +167,59 @@ def _other(live: Mapping[str, Any]) -> dict[str, Any]:
         if value != usual:
             found[key] = value
     return found
+
+
+def _invoker(statement: Mapping[str, Any], arn: str) -> str:
+    """`SERVICE SOURCE_ARN` for a statement as `_allow` makes it, on the function with this ARN; others as JSON."""
+    principal, condition = statement.get("Principal"), statement.get("Condition") or {}
+    service = principal.get("Service") if isinstance(principal, dict) else ""
+    source = condition.get("ArnLike", {}).get("AWS:SourceArn")
+    one = f"{service} {source}"
+    usual = {
+        "Sid": _id(one), "Effect": "Allow", "Principal": {"Service": service}, "Action": ACTION, "Resource": arn,
+        "Condition": {"ArnLike": {"AWS:SourceArn": source}},
+    }  # fmt: skip
+    return one if statement == usual else str(json_text(json.dumps(statement)))
+
+
+def _allow(aws: Aws, function: str, invokers: Iterable[str]) -> None:
+    """Let these, as `SERVICE SOURCE_ARN`, call it. Raises AwsError."""
+    for one in sorted(invokers):
+        service, source = one.split()
+        who = {"StatementId": _id(one), "Action": ACTION, "Principal": service, "SourceArn": source}
+        aws.ensure("lambda", "AddPermission", FunctionName=function, **who)
+
+
+def _disallow(aws: Aws, function: str, invokers: Iterable[str]) -> None:
+    """Don't let these, as `_invoker` gives them, call it any more. Raises AwsError."""
+    for one in sorted(invokers):
+        aws.find("lambda", "RemovePermission", FunctionName=function, StatementId=_id(one))
+
+
+def _id(one: str) -> str:
+    """The id of a statement: its own, or that which `_allow` gives it, always the same."""
+    own = json.loads(one).get("Sid") if one.startswith("{") else ""
+    return own or f"_invoker-{hashlib.sha256(one.encode()).hexdigest()[:16]}"
+
+
+@cache
+def archive() -> bytes:
+    """The zip archive: the same, byte for byte, wherever and whenever it is made.
+
+    Not compressed, since that depends on the zlib at hand.
+    """
+    import zipfile  # which only who has a schedule waits for
+
+    here, whole = Path(__file__).parents[1], io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as file:
+        for module in MODULES:
+            entry = zipfile.ZipInfo(f"reconciler/{module}.py", ALWAYS)
+            entry.create_system, entry.external_attr = 3, 0o100644 << 16  # as Unix has it, readable by all
+            file.writestr(entry, (here / f"{module}.py").read_bytes())
+    return whole.getvalue()
+
+
+@cache
+def code_sha256() -> str:
+    """The archive's SHA-256 in base64, as Lambda's CodeSha256."""
+    return base64.b64encode(hashlib.sha256(archive()).digest()).decode()

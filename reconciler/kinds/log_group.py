@@ -7,9 +7,9 @@ from itertools import islice
 from os.path import commonprefix
 from typing import Any, ClassVar
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.spec import Changes, Observed, Spec, touches
-from reconciler.kinds import tags
 
 PAGE = 50  # groups that one answer has
 

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy, PolicyDocument, policy
 from reconciler.core.errors import AwsError, UserError
-from reconciler.core.spec import Changes, Grants, Immutable, Observed, Restricts, Spec
-from reconciler.kinds import tags
-from reconciler.kinds.s3_lifecycle import Expiry, expiry, rules
+from reconciler.core.spec import Changes, Grants, Immutable, Observed, Restricts, Spec, Value
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+_WHERE = {"ID", "Prefix", "Filter", "Status"}
+_PARTS = (
+    ("expire_days", "Expiration", "Days"),
+    ("noncurrent_days", "NoncurrentVersionExpiration", "NoncurrentDays"),
+    ("abort_upload_days", "AbortIncompleteMultipartUpload", "DaysAfterInitiation"),
+)
+
+
+class Expiry(Value):
+    """One lifecycle rule; days, or None."""
+
+    prefix: str = ""
+    expire_days: int | None = None
+    noncurrent_days: int | None = None
+    abort_upload_days: int | None = None
+    other: str = ""  # what such a rule of somebody else says besides
+
+    @property
+    def identity(self) -> str:
+        """Rules are paired by prefix."""
+        return self.prefix or "*"
 
 
 class BucketSpec(Spec):
@@ -62,7 +83,7 @@ class Bucket:
             versioning=versioning.get("Status") == "Enabled",
             encryption=encrypted.get("SSEAlgorithm", "AES256"),
             kms_key=encrypted.get("KMSMasterKeyID", ""),
-            lifecycle=tuple(sorted(map(expiry, (lifecycle or {}).get("Rules", ())), key=Expiry.model_dump_json)),
+            lifecycle=tuple(sorted(map(_expiry, (lifecycle or {}).get("Rules", ())), key=Expiry.model_dump_json)),
             tags=tags.mapping((tagging or {}).get("TagSet")),
         )
         return Observed(spec, {"arn": f"arn:{aws.partition}:s3:::{name}"})
@@ -122,7 +143,7 @@ class Bucket:
             aws.call("s3", "PutBucketEncryption", **bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
         if want.lifecycle != old.lifecycle:
             if want.lifecycle:
-                configuration = {"Rules": rules(want.lifecycle)}
+                configuration = {"Rules": _rules(want.lifecycle)}
                 aws.call("s3", "PutBucketLifecycleConfiguration", **bucket, LifecycleConfiguration=configuration)
             else:
                 aws.find("s3", "DeleteBucketLifecycle", **bucket)
@@ -137,3 +158,39 @@ def _grants(acl: Mapping[str, Any]) -> tuple[str, ...]:
     owner = acl.get("Owner", {}).get("ID")
     others = [g for g in acl.get("Grants", ()) if g["Grantee"].get("ID") != owner or g["Grantee"].get("URI")]
     return tuple(sorted(f"{g['Permission']} {g['Grantee'].get('URI') or g['Grantee'].get('ID')}" for g in others))
+
+
+def _expiry(rule: Mapping[str, Any]) -> Expiry:
+    """A rule as the S3 API has it, in the desired form."""
+    # What isn't one of ours is kept as text, so that it shows as a difference.
+    other = {k: v for k, v in rule.items() if k not in _WHERE | {key for _, key, _ in _PARTS}}
+    if rule.get("Status") != "Enabled":
+        other["Status"] = rule.get("Status")
+    place = rule.get("Filter") or {}
+    if place.keys() - {"Prefix"}:
+        other["Filter"] = place
+    days = {}
+    for field, key, unit in _PARTS:
+        part = dict(rule.get(key) or {})
+        days[field] = part.pop(unit, None)
+        # S3 says this of every rule that doesn't use it.
+        if more := {k: v for k, v in part.items() if (k, v) != ("ExpiredObjectDeleteMarker", False)}:
+            other[key] = more
+    return Expiry(
+        prefix=place.get("Prefix") or rule.get("Prefix") or "",
+        other=json.dumps(other, sort_keys=True, default=str) if other else "",
+        **days,
+    )
+
+
+def _rules(lifecycle: Sequence[Expiry]) -> list[dict[str, Any]]:
+    """The _rules as the S3 API takes them, each with an ID of its own."""
+    return [_rule(one, f"reconciler-{number}") for number, one in enumerate(lifecycle, 1)]
+
+
+def _rule(expiry: Expiry, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"ID": name, "Status": "Enabled", "Filter": {"Prefix": expiry.prefix}}
+    for field, key, unit in _PARTS:
+        if days := getattr(expiry, field):
+            found[key] = {unit: days}
+    return found

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy, PolicyDocument, StringSet, policy
 from reconciler.core.spec import Changes, Grants, Observed, Spec, touches
-from reconciler.kinds import tags
 
 PENDING, DELETED = "PendingConfirmation", "Deleted"  # in the place of a subscription's ARN
 DEFAULT = "__default_statement_ID"  # the Sid of what a new topic allows its own account

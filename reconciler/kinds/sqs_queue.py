@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy, PolicyDocument, policy
 from reconciler.core.spec import Changes, Grants, Observed, Restricts, Spec, touches
-from reconciler.kinds import tags
 
 SQS = "SSE-SQS"  # encrypted with a key of SQS's own, as every new queue is
 

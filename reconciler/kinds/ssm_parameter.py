@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.secret import KNOWN
 from reconciler.core.spec import Changes, Initial, Observed, SecretsByName, Spec
-from reconciler.kinds import tags
 
 BATCH = 10  # parameters that one call reads
 DESCRIBED = 50  # parameters that one filter names

@@ -10,6 +10,7 @@ from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts
 from reconciler.config.resource_names import Names as Names
 from reconciler.core.canonical import policy
+from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
 from reconciler.core.fargate import FARGATE
 from reconciler.core.graph import Graph, Node
@@ -26,10 +27,8 @@ from reconciler.kinds import (
     SecurityGroupSpec,
     TaskDefinitionSpec,
 )  # fmt: skip
-from reconciler.kinds.ec2_rules import EVERYWHERE
-from reconciler.kinds.s3_bucket import BLOCKS
-from reconciler.kinds.s3_lifecycle import Expiry
-from reconciler.kinds.weights import Weight
+from reconciler.kinds.ec2_security_group import EVERYWHERE
+from reconciler.kinds.s3_bucket import BLOCKS, Expiry
 from reconciler.lower.ci import ci_nodes, given, service_trust
 from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.execution import TASKS, execution_role

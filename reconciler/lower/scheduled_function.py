@@ -17,8 +17,7 @@ from reconciler.core.run_paths import RUNS, SCHEDULED, schedule_prefix
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
-from reconciler.kinds.function_code import HANDLER, RUNTIME, code_sha256
-from reconciler.kinds.lambda_function import FunctionSpec
+from reconciler.kinds.lambda_function import HANDLER, RUNTIME, FunctionSpec, code_sha256
 from reconciler.lower.ci import service_trust
 from reconciler.permissions.parts import Condition, passed_to, webhook
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.config.resource_names import Names
+from reconciler.core.capacity import Weight
 from reconciler.core.fargate import FARGATE
 from reconciler.core.graph import Node
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ServiceSpec
-from reconciler.kinds.weights import Weight
 
 
 def service(names: Names) -> Iterator[Node]:

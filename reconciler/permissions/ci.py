@@ -19,7 +19,7 @@ from reconciler.permissions.parts import APPLY, PARTS, PLAN, RUN
 from reconciler.permissions.policies import Grant
 
 WRITTEN = ("image", "object", "task-definition")  # kinds that a push changes
-PARTS_WRITTEN = ("record", "kinds.ecs_task_definition", "kinds.service_progress", "kinds.lambda_function")
+PARTS_WRITTEN = ("record", "kinds.ecs_task_definition", "kinds.ecs_service", "kinds.lambda_function")
 MANY = 20  # files from which on they are named together, to fit into one policy
 
 

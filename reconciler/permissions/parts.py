@@ -120,8 +120,8 @@ PARTS: tuple[Part, ...] = (
          passed_to("scheduler"), when=lambda deploy: deploy.schedule is not None),
     Part(("kinds.lambda_function",), (APPLY,), ("iam:PassRole",), ("iam:role/{watcher_role}",), passed_to("lambda"),
          when=lambda deploy: deploy.schedule is not None),
-    Part(("kinds.service_progress",), (APPLY,), ("ecs:ListTasks",), condition=IN_CLUSTER, when=_serves),
-    Part(("kinds.service_progress",), (APPLY,), ("ecs:DescribeTasks",), (TASKS,), when=_serves),
+    Part(("kinds.ecs_service",), (APPLY,), ("ecs:ListTasks",), condition=IN_CLUSTER, when=_serves),
+    Part(("kinds.ecs_service",), (APPLY,), ("ecs:DescribeTasks",), (TASKS,), when=_serves),
     Part(("run.notify",), LAUNCHES, ("s3:PutObject",), ("s3:{bucket}/{runs}/*",), when=_tells),
     Part(("run.notify",), LAUNCHES, ("sns:Publish",), ("{topic}",),
          when=lambda deploy: bool(deploy.notify and deploy.notify.subscriptions)),
@@ -162,7 +162,7 @@ OTHERS: tuple[Part, ...] = (
 )  # fmt: skip
 # What is tried and done without where it is refused, so that no policy of ours has it; and what needs no permission.
 OPTIONAL: dict[str, tuple[str, ...]] = {
-    "kinds.iam_account": ("iam:GetAccountAuthorizationDetails", "iam:ListRoles"),
+    "kinds.iam": ("iam:GetAccountAuthorizationDetails", "iam:ListRoles"),
     "permissions.preflight": ("iam:SimulatePrincipalPolicy",),
 }
 FREE = frozenset({"sts:GetCallerIdentity"})

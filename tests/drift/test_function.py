@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.core.plan import Action
 from reconciler.core.spec import OWNER_TAG, Address
-from reconciler.kinds import function_code as bundle
+from reconciler.kinds import lambda_function as bundle
 from tests.drift.changes import trust
 from tests.faults.small import Small
 from tests.faults.test_function import NAME, ROLE, small

@@ -13,7 +13,7 @@ from reconciler.core.errors import Denied, Interrupted
 from reconciler.core.graph import Node
 from reconciler.core.spec import OWNER_TAG, Address
 from reconciler.kinds import FunctionSpec, QueueSpec, RoleSpec
-from reconciler.kinds import function_code as bundle
+from reconciler.kinds import lambda_function as bundle
 from tests.faults.case import EVER, Case, Rule, error, lose, reset
 from tests.faults.small import Small
 from tests.faults.world import differs

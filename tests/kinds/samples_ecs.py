@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
-from reconciler.kinds.ec2_rules import EVERYWHERE, Rule
-from reconciler.kinds.weights import Weight
+from reconciler.kinds.ec2_security_group import EVERYWHERE, Rule
 from tests.kinds.sample import OTHER_TAGS, TAGS, trust
 from tests.lab_client import ACCOUNT, REGION, LabHandle
 

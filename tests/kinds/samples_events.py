@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.core.canonical import Policy, policy
-from reconciler.kinds import function_code as bundle
+from reconciler.kinds import lambda_function as bundle
 from reconciler.kinds.events_rule import RuleTarget
 from tests.kinds.sample import KEY, OTHER_TAGS, trust
 from tests.lab_client import ACCOUNT, REGION, LabHandle

@@ -9,8 +9,7 @@ from typing import Any
 from reconciler.core.canonical import policy
 from reconciler.image.kind import ImageKind
 from reconciler.image.source import image_spec
-from reconciler.kinds.s3_bucket import BLOCKS
-from reconciler.kinds.s3_lifecycle import Expiry
+from reconciler.kinds.s3_bucket import BLOCKS, Expiry
 from reconciler.kinds.s3_object import checksums
 from reconciler.local.process_engine import ProcessEngine
 from tests.kinds.sample import KEY, OTHER_TAGS

@@ -13,17 +13,16 @@ from typing import Any
 import pytest
 
 from reconciler.core.canonical import Policy, policy
+from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
 from reconciler.core.diff import diff
 from reconciler.core.spec import OWNER_TAG, Spec
 from reconciler.engine.act import Actor
 from reconciler.kinds import KINDS
-from reconciler.kinds import function_code as bundle
-from reconciler.kinds.ec2_rules import EVERYWHERE, Rule
-from reconciler.kinds.s3_bucket import BLOCKS
-from reconciler.kinds.s3_lifecycle import Expiry
+from reconciler.kinds import lambda_function as bundle
+from reconciler.kinds.ec2_security_group import EVERYWHERE, Rule
+from reconciler.kinds.s3_bucket import BLOCKS, Expiry
 from reconciler.kinds.s3_object import checksums
-from reconciler.kinds.weights import Weight
 from tests.live.account import STOP, Account
 
 # What isn't tried, and why.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.kinds import function_code as bundle
+from reconciler.kinds import lambda_function as bundle
 from tests.lab_client import LabHandle
 from tests.live.account import MODE, Budget
 from tests.live.cleanup import FINDERS, clean

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from reconciler.kinds import function_code as bundle
+from reconciler.kinds import lambda_function as bundle
 from reconciler.local import rest
 from tests.local_fixtures import EmbeddedAws, unique
 

@@ -19,7 +19,7 @@ from reconciler.permissions.needs import NEEDS
 from reconciler.permissions.parts import FREE, OPTIONAL, OTHERS, PARTS, UNSEEN
 
 # Through which others call.
-WAYS = {"aws.calls", "aws.clients", "aws.failures", "aws.together", "kinds.lambda_invokers", "kinds.tags"}
+WAYS = {"aws.calls", "aws.clients", "aws.failures", "aws.together"}
 OF_IMAGE = {"image.manifest", "image.login", "image.source", "image.base"}
 PLACE = "reconciler/permissions/parts.py"
 READING = ("GetObject", "HeadObject")
@@ -63,7 +63,7 @@ def asker(frame: FrameType | None) -> tuple[str, str]:
         module = str(frame.f_globals.get("__name__", ""))
         name = module.removeprefix("reconciler.")
         if module.startswith("reconciler.") and name not in WAYS and not name.startswith("local"):
-            if name == "kinds.iam_permissions":  # shared by two kinds
+            if name == "kinds.iam":  # shared by two kinds
                 who = frame.f_locals.get("who")
                 owner = owner or {"Role": "role", "User": "user"}.get(str(who), "")
             owner = owner or OWNERS.get(name, "image" if name in OF_IMAGE else name)

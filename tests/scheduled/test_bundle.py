@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.kinds.function_code import HANDLER, MODULES, archive, code_sha256
+from reconciler.kinds.lambda_function import HANDLER, MODULES, archive, code_sha256
 
 LAMBDA_HAS = {"boto3", "botocore", "urllib3", *sys.stdlib_module_names}
 IN_IT = {f"reconciler.{one}".replace("/", ".").removesuffix(".__init__") for one in MODULES}

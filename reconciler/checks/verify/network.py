@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.checks.findings import Finding, group, ng, ok, skip
 from reconciler.checks.verify.live import APPLY, Live
 from reconciler.kinds import SecurityGroup, SecurityGroupSpec
-from reconciler.kinds.ec2_rules import ANY, Rule
+from reconciler.kinds.ec2_security_group import ANY, Rule
 from reconciler.lower.account import read_facts
 
 INTERFACES = ("ecr.api", "ecr.dkr", "logs")  # services that an endpoint of their own can reach

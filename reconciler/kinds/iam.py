@@ -1,8 +1,15 @@
-"""What IAM roles and users have in common: attached and inline policies."""
+"""What IAM's kinds share: the policies of roles and users, and one look at the whole account.
+
+The look takes two reads for all roles, users and policies, where that is allowed and the account is small. It is a
+short cut while everything is observed, and never the last word: only what it shows to be exactly as wanted is believed.
+Anything else (absent, different, or no such permission) is read by name, so that a plan is the same with and without
+it, and no other permissions are needed than those on the deploy's own resources.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,6 +18,9 @@ from reconciler.aws.calls import Aws
 from reconciler.core.canonical import PolicyDocument, StringSet, policy
 from reconciler.core.spec import Grants, Holds, Spec
 
+ITEMS = 300  # an account with more is read by name: its pages would come one after another
+DETAILS = ("Role", "User", "LocalManagedPolicy")
+Details = Mapping[str, Any]
 Who = Literal["Role", "User"]
 
 
@@ -41,7 +51,7 @@ def read(aws: Aws, who: Who, name: str) -> dict[str, Any] | None:
 
 
 def permissions(who: Who, details: Mapping[str, Any]) -> dict[str, Any]:
-    """The same of what `iam_account` has read, whose `live` is the details."""
+    """The same fields, from the account's details, which are the `live` role or user."""
     return {
         "live": details,
         "managed_policies": tuple(one["PolicyArn"] for one in details["AttachedManagedPolicies"]),
@@ -68,3 +78,42 @@ def remove(aws: Aws, who: Who, want: IdentitySpec, old: IdentitySpec) -> None:
         aws.find("iam", f"Detach{who}Policy", **key, PolicyArn=arn)
     for name in sorted(old.inline_policies.keys() - want.inline_policies.keys()):
         aws.find("iam", f"Delete{who}Policy", **key, PolicyName=name)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Details by name, and policies' documents by ARN and version."""
+
+    roles: Mapping[str, Details] = field(default_factory=dict)
+    users: Mapping[str, Details] = field(default_factory=dict)
+    documents: Mapping[tuple[str, str], Any] = field(default_factory=dict)
+
+
+def read_account(aws: Aws) -> Account:
+    """What could be read of it; empty outside of a whole observation. Raises AwsError."""
+    return aws.shared.once("iam account", lambda: _read_account(aws)) or Account()
+
+
+def _read_account(aws: Aws) -> Account:
+    details, listed = aws.together(
+        lambda: aws.allowed("iam", "GetAccountAuthorizationDetails", Filter=list(DETAILS), MaxItems=ITEMS),
+        lambda: aws.allowed("iam", "ListRoles", MaxItems=ITEMS),
+    )
+    if details is None or details.get("IsTruncated"):
+        return Account()
+    # What the details of roles leave out: description and longest session.
+    more = {role["RoleName"]: role for role in (listed or {}).get("Roles", ())}
+    return Account(
+        {
+            role["RoleName"]: {**more[role["RoleName"]], **role}
+            for role in details["RoleDetailList"]
+            if role["RoleName"] in more
+        },
+        {user["UserName"]: user for user in details["UserDetailList"]},
+        {
+            (one["Arn"], version["VersionId"]): version["Document"]
+            for one in details["Policies"]
+            for version in one["PolicyVersionList"]
+            if "Document" in version
+        },
+    )
