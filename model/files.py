@@ -111,17 +111,29 @@ class _Limited(io.RawIOBase):
         self.count += len(data)
         if self.count > self.limit:
             raise too_large(self.name, "more than that", self.limit)
-        if self.packed and self.count > max(FREE, MAX_RATIO * self.packed):
-            raise InputError(
-                f"{self.name} unpacks to more than {MAX_RATIO} times its {self.packed:,} bytes, as no file of "
-                "prices does; unpack it if it is one"
-            )
+        _ratio(self.name, self.count, self.packed)
         end = max(data.rfind(b"\n"), data.rfind(b"\r"))
         self.run = self.run + len(data) if end < 0 else len(data) - end - 1
         if self.run > MAX_LINE:
             raise InputError(f"{self.name} has a line of more than {MAX_LINE:,} bytes: it is no CSV file of bars")
         buffer[: len(data)] = data
         return len(data)
+
+
+def _ratio(name: str, size: int, packed: int) -> None:
+    if packed and size > max(FREE, MAX_RATIO * packed):
+        raise InputError(
+            f"{name} unpacks to more than {MAX_RATIO} times its {packed:,} bytes, as no file of prices does; "
+            "unpack it if it is one"
+        )
+
+
+def _gzip_size(raw: BinaryIO, size: int) -> int:
+    """What a gzip file says that it unpacks to, modulo 4 GiB: enough to refuse most bombs before they are unpacked."""
+    raw.seek(max(0, size - 4))
+    said = int.from_bytes(raw.read(4), "little")
+    raw.seek(0)
+    return said
 
 
 def too_large(name: str, size: object, limit: int) -> InputError:
@@ -148,6 +160,7 @@ def opened(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
             inner: BinaryIO = raw
             packed = 0
             if head.startswith(b"\x1f\x8b"):
+                _ratio(path.name, _gzip_size(raw, size), size)
                 inner, packed = cast(BinaryIO, stack.enter_context(gzip.open(raw))), size
             elif head.startswith(b"PK\x03\x04"):
                 inner, packed = stack.enter_context(_member(raw, path.name, max_bytes)), size
@@ -182,6 +195,7 @@ def _member(raw: BinaryIO, name: str, max_bytes: int) -> Iterator[BinaryIO]:
             raise InputError(f"{name} is a zip archive with a password: unpack it")
         if info.file_size > max_bytes:
             raise too_large(f"{info.filename} in {name}", f"{info.file_size:,}", max_bytes)
+        _ratio(name, info.file_size, info.compress_size)
         with archive.open(info) as file:
             yield cast(BinaryIO, file)
 

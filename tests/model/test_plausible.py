@@ -193,6 +193,14 @@ def test_a_bomb_ends_by_its_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         data.load(put(tmp_path / "b", bomb(6_000_000)))
 
 
+def test_a_bomb_that_hides_its_size_ends_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last of several gzip members is small, so that the size at the end of the file says nothing."""
+    monkeypatch.setattr(files, "FREE", 1_000_000)
+    monkeypatch.setattr(files, "MAX_RATIO", 50)
+    with pytest.raises(InputError, match=r"unpacks to more than 50 times its"):
+        data.load(put(tmp_path / "b", bomb(6_000_000) + gzip.compress(b"x")))
+
+
 def test_a_line_without_end(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a line of more than 100,000 characters"):
         data.load(put(tmp_path / "b", gzip.compress(HEADER.encode() + b"\n" + b"0" * 3_000_000)))
