@@ -128,12 +128,18 @@ def _ratio(name: str, size: int, packed: int) -> None:
         )
 
 
-def _gzip_size(raw: BinaryIO, size: int) -> int:
-    """What a gzip file says that it unpacks to, modulo 4 GiB: enough to refuse most bombs before they are unpacked."""
+def _unpacks(raw: BinaryIO, name: str, size: int) -> None:
+    """Unpack a gzip file whose last bytes say that it is a bomb (a damaged one's may, too), without reading rows."""
     raw.seek(max(0, size - 4))
-    said = int.from_bytes(raw.read(4), "little")
+    said = int.from_bytes(raw.read(4), "little")  # what it unpacks to, modulo 4 GiB
     raw.seek(0)
-    return said
+    if said > max(FREE, MAX_RATIO * size):
+        count = 0
+        with gzip.open(raw) as file:
+            while piece := file.read(2**20):
+                count += len(piece)
+                _ratio(name, count, size)
+        raw.seek(0)
 
 
 def too_large(name: str, size: object, limit: int) -> InputError:
@@ -160,7 +166,7 @@ def opened(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
             inner: BinaryIO = raw
             packed = 0
             if head.startswith(b"\x1f\x8b"):
-                _ratio(path.name, _gzip_size(raw, size), size)
+                _unpacks(raw, path.name, size)
                 inner, packed = cast(BinaryIO, stack.enter_context(gzip.open(raw))), size
             elif head.startswith(b"PK\x03\x04"):
                 inner, packed = stack.enter_context(_member(raw, path.name, max_bytes)), size
