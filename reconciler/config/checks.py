@@ -29,6 +29,21 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     yield from check_task(deploy)
     yield from _sweep(deploy)
     yield from check_unattended(deploy)
+    github = deploy.ci.github if deploy.ci else None
+    if github and (github.owner_id is None) != (github.repository_id is None):
+        given, other = ("owner_id", "repository_id") if github.owner_id else ("repository_id", "owner_id")
+        path = ".owner.id" if other == "owner_id" else ".id"
+        yield Problem(
+            ("ci", "github", given),
+            f"{given} is only used together with {other}",
+            f"add {other}: what `gh api repos/{github.repository} --jq {path}` prints",
+        )
+    if github and github.by_name_too and github.owner_id is None:
+        yield Problem(
+            ("ci", "github", "by_name_too"),
+            "without owner_id and repository_id the repository is trusted by its name alone",
+            "add both ids, or leave it out",
+        )
     if deploy.ci and not (deploy.ci.github or deploy.ci.user):
         yield Problem(("ci",), "ci names nobody", "add github: {repository: OWNER/NAME}, or user: {}")
     yield from _names(deploy)

@@ -205,6 +205,7 @@ SUBNET = Rule(
 
 
 def _suggest_github(value: str) -> str:
+    value = re.sub(r"@[0-9]+(?=/|$)", "", value.strip())
     path = re.sub(r"^(?:https?://|git@|ssh://git@)?(?:www\.)?github\.com[:/]", "", value.strip())
     return "/".join(path.split("/")[:2]).removesuffix(".git")
 
@@ -215,6 +216,7 @@ GITHUB = Rule(
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}",
     _suggest_github,
 )
+GITHUB_ID = Rule("an id of GitHub", "digits, as GitHub's API gives them", r"[1-9][0-9]{0,19}", lambda v: v.strip())
 # git-check-ref-format; * would also let every branch assume the role.
 BRANCH = Rule(
     "the name of a branch",

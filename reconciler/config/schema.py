@@ -67,6 +67,22 @@ class GitHub(Section):
     """GitHub Actions as the one who applies: a role that only this repository may assume, and no stored key."""
 
     repository: Annotated[str, names.GITHUB] = Field(description="OWNER/NAME on GitHub.", examples=["owner/repository"])
+    owner_id: Annotated[Annotated[str, names.GITHUB_ID] | None, AsWritten()] = Field(
+        None,
+        description="The id of OWNER, by which GitHub names repositories made, renamed or moved since 2026-07-15; "
+        "`gh api repos/OWNER/NAME --jq .owner.id` prints it.",
+        examples=["1234567"],
+    )
+    repository_id: Annotated[Annotated[str, names.GITHUB_ID] | None, AsWritten()] = Field(
+        None,
+        description="The id of the repository; `gh api repos/OWNER/NAME --jq .id` prints it.",
+        examples=["987654321"],
+    )
+    by_name_too: bool = Field(
+        False,
+        description="With the ids: also trust the form without them, while a repository changes over.",
+        examples=[True],
+    )
     branch: Annotated[str, names.BRANCH] = Field(
         "main", description="Only workflows of this branch may assume the role.", examples=["production"]
     )
@@ -83,6 +99,18 @@ class GitHub(Section):
         description="The name of that role; its policy is called the same. Default: NAME-ci-plan.",
         examples=["my-ci-plan-role"],
     )
+
+    def subjects(self, rest: str) -> tuple[str, ...]:
+        """The exact subjects that GitHub's tokens have for this repository. rest: what follows, such as pull_request.
+
+        https://docs.github.com/actions/concepts/security/openid-connect
+        """
+        by_name = f"repo:{self.repository}:{rest}"
+        if self.owner_id is None or self.repository_id is None:
+            return (by_name,)
+        owner, _, name = self.repository.partition("/")
+        by_id = f"repo:{owner}@{self.owner_id}/{name}@{self.repository_id}:{rest}"
+        return (by_id, by_name) if self.by_name_too else (by_id,)
 
 
 class CiUser(Section):

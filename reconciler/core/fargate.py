@@ -4,7 +4,7 @@ from __future__ import annotations
 
 FARGATE = ("FARGATE", "FARGATE_SPOT")
 
-# CPU units to MiB: first, last, step. 256 units have no even step.
+# CPU units to MiB: first, last, step. The smallest and the largest have no even step.
 _RANGES = {
     512: (1024, 4096, 1024),
     1024: (2048, 8192, 1024),
@@ -13,8 +13,10 @@ _RANGES = {
     8192: (16384, 61440, 4096),
     16384: (32768, 122880, 8192),
 }
-SIZES: dict[int, tuple[int, ...]] = {256: (512, 1024, 2048)} | {
-    cpu: tuple(range(first, last + 1, step)) for cpu, (first, last, step) in _RANGES.items()
+SIZES: dict[int, tuple[int, ...]] = {
+    256: (512, 1024, 2048),
+    **{cpu: tuple(range(first, last + 1, step)) for cpu, (first, last, step) in _RANGES.items()},
+    32768: (61440, 122880, 249856),  # since June 2026; for Linux, as all tasks here are
 }
 
 

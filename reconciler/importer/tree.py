@@ -20,6 +20,11 @@ from reconciler.lower.ci import GITHUB
 LOG_OPTIONS = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix")
 SUBJECT = f"{GITHUB}:sub"
 PAGE = 1000  # keys that one listing gives
+# A subject of GitHub, with or without ids: repo:OWNER@ID/NAME@ID:ref:refs/heads/BRANCH.
+ONE_BRANCH = re.compile(
+    r"repo:(?P<owner>[^@/:]+)(?:@(?P<owner_id>[0-9]+))?/(?P<name>[^@/:]+)(?:@(?P<repository_id>[0-9]+))?"
+    r":ref:refs/heads/(?P<branch>[^*?]+)"
+)
 
 
 @dataclass
@@ -222,6 +227,24 @@ def _network(found: Found) -> dict[str, Any]:
     return section
 
 
+def trusted_github(subjects: Sequence[str]) -> dict[str, Any]:
+    """The fields of `ci.github` for which these subjects, and no others, are trusted; empty if there are none such."""
+    forms = [ONE_BRANCH.fullmatch(one) for one in subjects]
+    found = [form.groupdict() for form in forms if form is not None]
+    if not found or len(found) < len(forms) or len(found) > 2:
+        return {}
+    by_id = next((one for one in found if one["owner_id"] and one["repository_id"]), None)
+    places = {(one["owner"], one["name"], one["branch"]) for one in found}
+    if len(places) > 1 or any((one["owner_id"] is None) != (one["repository_id"] is None) for one in found):
+        return {}
+    if len(found) == 2 and (by_id is None or all(one["owner_id"] for one in found)):
+        return {}
+    owner, name, branch = places.pop()
+    ids = {key: by_id[key] for key in ("owner_id", "repository_id")} if by_id else {}
+    both = {"by_name_too": True} if len(found) == 2 else {}
+    return {"repository": f"{owner}/{name}", **ids, **both, "branch": branch}
+
+
 def _ci(found: Found, tree: Tree) -> dict[str, Any]:
     section: dict[str, Any] = {}
     if policy := found.ci_policy:
@@ -233,9 +256,8 @@ def _ci(found: Found, tree: Tree) -> dict[str, Any]:
     if role := found.ci_role:
         tests = [test for statement in role.trust.statements for test in statement.conditions.values()]
         subjects = [one for test in tests for key, values in test.items() if key == SUBJECT for one in values]
-        repository, _, branch = (subjects[0] if subjects else "").removeprefix("repo:").partition(":ref:refs/heads/")
-        if repository and branch:
-            section["github"] = {"repository": repository, "branch": branch, "role": role.name}
+        if trusted := trusted_github(subjects):
+            section["github"] = {**trusted, "role": role.name}
         else:
             tree.notes.append(f"{role.address} trusts something else than one branch of one repository: left out")
     return section if "user" in section or "github" in section else {}

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy, PolicyDocument, policy
-from reconciler.core.errors import AwsError, UserError
+from reconciler.core.errors import AwsError, ReconcilerError, UserError
 from reconciler.core.spec import Changes, Grants, Immutable, Observed, Restricts, Spec, Value
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
@@ -117,7 +117,15 @@ class Bucket:
             if not found:
                 break
             keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
-            aws.call("s3", "DeleteObjects", Bucket=name, Delete={"Objects": keys, "Quiet": True})
+            answer = aws.call("s3", "DeleteObjects", Bucket=name, Delete={"Objects": keys, "Quiet": True})
+            # A 200 whose body says what stays. What was only slow to go is listed again and tried again.
+            kept: list[Any] = answer.get("Errors") or []
+            if len(kept) >= len(keys):
+                one = kept[0]
+                raise ReconcilerError(
+                    f"objects of {name} stay, such as {one.get('Key')}: {one.get('Code')}: {one.get('Message')}",
+                    hint="a retention (object lock), MFA delete or a policy may hold them; end that, then run it again",
+                )
         aws.find("s3", "DeleteBucket", Bucket=name)
 
     def _put(self, aws: Aws, want: BucketSpec, old: BucketSpec) -> None:

@@ -1,21 +1,11 @@
-"""The sizes that Fargate has, and what RegisterTaskDefinition refuses."""
+"""What RegisterTaskDefinition refuses for Fargate."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-GIB = 1024
-MEMORY_MIB: dict[int, tuple[int, ...]] = {
-    256: (512, 1 * GIB, 2 * GIB),
-    512: tuple(range(1 * GIB, 4 * GIB + 1, GIB)),
-    1024: tuple(range(2 * GIB, 8 * GIB + 1, GIB)),
-    2048: tuple(range(4 * GIB, 16 * GIB + 1, GIB)),
-    4096: tuple(range(8 * GIB, 30 * GIB + 1, GIB)),
-    8192: tuple(range(16 * GIB, 60 * GIB + 1, 4 * GIB)),
-    16384: tuple(range(32 * GIB, 120 * GIB + 1, 8 * GIB)),
-}
-"""CPU units to the memory sizes, in MiB, that go with them."""
+from reconciler.core.fargate import SIZES
 
 
 def units(value: object, one: int, names: str) -> int | None:
@@ -34,7 +24,7 @@ def check_fargate(cpu: object, memory: object, network_mode: object) -> tuple[in
     if network_mode != "awsvpc":
         raise ValueError("Fargate only supports network mode 'awsvpc'.")
     cpu_units, mib = units(cpu, 1024, "vcpu"), units(memory, 1024, "gb")
-    if cpu_units is None or mib is None or mib not in MEMORY_MIB.get(cpu_units, ()):
+    if cpu_units is None or mib is None or mib not in SIZES.get(cpu_units, ()):
         raise ValueError("No Fargate configuration exists for given values.")
     return cpu_units, mib
 

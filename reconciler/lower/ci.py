@@ -38,9 +38,9 @@ def given(document: Policy) -> list[dict[str, Any]]:
     return statements
 
 
-def _github(names: Names, subject: str) -> Any:
-    """The trust in workflows of GitHub that this subject names."""
-    condition = {"StringEquals": {f"{GITHUB}:aud": AUDIENCE, f"{GITHUB}:sub": subject}}
+def _github(names: Names, subjects: Sequence[str]) -> Any:
+    """The trust in workflows of GitHub that these subjects name, each exactly."""
+    condition = {"StringEquals": {f"{GITHUB}:aud": AUDIENCE, f"{GITHUB}:sub": list(subjects)}}
     federated = {"Federated": names.iam(f"oidc-provider/{GITHUB}")}
     return trust(federated, "sts:AssumeRoleWithWebIdentity", Condition=condition)
 
@@ -73,8 +73,8 @@ def _bare(names: Names, ci: Ci) -> Iterator[Node]:
     needs = (Address("policy", str(ci.policy_name)),)
     if ci.github:
         yield Node(OidcProviderSpec(name=GITHUB, audiences=(AUDIENCE,), tags=tags))
-        provider, repository = Address("oidc-provider", GITHUB), ci.github.repository
-        who = _github(names, f"repo:{repository}:ref:refs/heads/{ci.github.branch}")
+        provider = Address("oidc-provider", GITHUB)
+        who = _github(names, ci.github.subjects(f"ref:refs/heads/{ci.github.branch}"))
         yield Node(
             RoleSpec(name=str(ci.github.role), trust=who, managed_policies=(arn,), tags=tags), (*needs, provider)
         )
@@ -83,7 +83,7 @@ def _bare(names: Names, ci: Ci) -> Iterator[Node]:
             name = str(ci.github.plan_role)
             reads = names.iam(f"policy/{name}")
             yield Node(PolicySpec(name=name, arn=reads, tags=tags))
-            who = _github(names, f"repo:{repository}:pull_request")
+            who = _github(names, ci.github.subjects("pull_request"))
             role = RoleSpec(name=name, trust=who, managed_policies=(reads,), tags=tags)
             yield Node(role, (Address("policy", name), provider))
     if ci.user:

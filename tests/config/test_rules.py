@@ -156,6 +156,7 @@ def test_fargate_has_these_sizes() -> None:
         4096: range(8, 31),
         8192: range(16, 61, 4),
         16384: range(32, 121, 8),
+        32768: [60, 120, 244],
     }
     assert {cpu: [m / 1024 for m in row] for cpu, row in SIZES.items()} == {
         c: list(row) for c, row in published.items()

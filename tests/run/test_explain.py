@@ -82,7 +82,7 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
      "due to memory usage"}, "out of memory: its peak reached the 2048 MiB", True, "memory: 4096"),
     ("OOM by numpy", {"log": [TRACE, FILE, ("numpy._core._exceptions._ArrayMemoryError: Unable to allocate 8.00 GiB for "
      "an array with shape (1073741824,)")]}, "out of memory: it needs more than the 2048 MiB", True, "memory: 16384"),
-    ("OOM at the top", {"exit_code": 137, "reason": "OutOfMemoryError", "cpu": 16384, "memory": 122880},
+    ("OOM at the top", {"exit_code": 137, "reason": "OutOfMemoryError", "cpu": 32768, "memory": 249856},
      "Fargate has no size that is enough", True, ""),
     ("Spot", {"event": Event.INTERRUPTION, "exit_code": 143, "reason": "Your Spot Task was interrupted."},
      "Spot took the capacity back", True, "FARGATE_SPOT, FARGATE"),
