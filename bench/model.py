@@ -63,12 +63,10 @@ def measure(path: Path, rows: int, folds: int, train: bool) -> dict[str, Any]:
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = "1"
     sys.path.insert(0, str(ROOT))
-    import numpy as np
 
     from model import (
         boost,
         data,
-        evaluate,
         features,
         limits,
         log,
@@ -116,20 +114,13 @@ def measure(path: Path, rows: int, folds: int, train: bool) -> dict[str, Any]:
                 lambda: walkforward.run(bars, chosen, matrix, labels, parts, settings, lambda *_: None, engine),
             )
         else:
-            result = walkforward.Result(_stand_in(labels, parts), {}, {}, (np.nan, np.nan))
+            result = walkforward.Result(_stand_in(labels, parts), {}, {})
 
-        def score() -> tuple[Any, list[Any]]:
-            fold = result.forecasts.fold
-            ranges = [np.flatnonzero(~np.isnan(fold)), *(np.flatnonzero(fold == k) for k in range(folds))]
-            overall, *each = (
-                evaluate.score(bars, labels, result.forecasts, rows_, settings.coverage, settings.seed)
-                for rows_ in ranges
-            )
-            return overall, each
-
-        overall, each = stage("score", score)
+        overall, each, recent = stage("score", lambda: training.scored(bars, labels, result.forecasts, settings))
         if train:
-            run = training.Run(settings, loaded, chosen, matrix, labels, parts, result, overall, each, "", {}, {})
+            run = training.Run(
+                settings, loaded, chosen, matrix, labels, parts, result, overall, each, recent, "", {}, {}
+            )
             run.shap |= stage("explain", lambda: {t: report.mean_abs(run, t) for t in result.models})
             with tempfile.TemporaryDirectory() as folder:
                 stage("write", lambda: outputs.write(run, store.Output(folder)))
@@ -158,13 +149,15 @@ def _stand_in(labels: Any, parts: Any) -> Any:
     f = Forecasts.empty(rows)
     rng = np.random.default_rng(0)
     low, high = quantiles(labels.ret, 0.9)
+    variance = np.exp(labels.lv_now)
     for fold in parts:
         f.fold[fold.test_start : fold.test_stop] = fold.number
     tested = ~np.isnan(f.fold)
     values = {
         "p_up": rng.uniform(0.4, 0.6, rows), "p_logistic": rng.uniform(0.4, 0.6, rows), "p_base": np.full(rows, 0.5),
         "ret": np.zeros(rows), "lv": labels.lv_now, "lv_har": labels.lv_now, "lower": low, "upper": high,
-        "base_lower": low, "base_upper": high,
+        "base_lower": low, "base_upper": high, "har_lower": low, "har_upper": high, "lhar_lower": low,
+        "lhar_upper": high, "lv_lhar": labels.lv_now, "var": variance, "var_har": variance, "var_lhar": variance,
     }  # fmt: skip
     for name, made in values.items():
         getattr(f, name)[tested] = made[tested]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from model.stats import Estimate
 from model.targets import Targets
 from model.walkforward import Forecasts
 
+SEASONAL = "seasonal HAR"
+"""HAR with an intercept for each hour of the week, leverage, jumps and volume."""
+RECENT = 2
+"""Folds at the end that are also scored on their own: what holds now."""
 SLIGHT = 0.005
 """A saving below this share, however sure, is called slight."""
 
@@ -84,9 +89,10 @@ def interval_score(ret: Array, lower: Array, upper: Array, coverage: float) -> A
     return (upper - lower) + 2 / alpha * (np.maximum(lower - ret, 0) + np.maximum(ret - upper, 0))
 
 
-def qlike(lv: Array, forecast: Array) -> Array:
-    """QLIKE of a log variance forecast: exp(d) - d - 1 with d = actual - forecast."""
-    d = lv - forecast
+def qlike(lv: Array, variance: Array) -> Array:
+    """QLIKE of a forecast of the variance, which a forecast of its mean minimises: exp(d) - d - 1, d = lv - ln."""
+    with np.errstate(all="ignore"):
+        d = lv - np.log(variance)
     return np.asarray(np.exp(d) - d - 1)
 
 
@@ -111,7 +117,14 @@ def score(
     bars: Bars, targets: Targets, f: Forecasts, rows: npt.NDArray[np.int64], coverage: float, seed: int
 ) -> Scores:
     """Score the forecasts of `rows` (row numbers, in order)."""
-    r = rows
+    return Scores(
+        len(rows),
+        _estimates(bars, targets, f, rows, seed),
+        _comparisons(bars, targets, f, rows, coverage, seed),
+    )
+
+
+def _estimates(bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64], seed: int) -> dict[str, Estimate]:
     up, ret, lv = targets.up[r], targets.ret[r], targets.lv[r]
     estimates: dict[str, Estimate] = {}
     for name, p in (("direction_auc", f.p_up[r]), ("direction_auc_logistic", f.p_logistic[r])):
@@ -120,42 +133,69 @@ def score(
     for name, p in (("direction_accuracy", f.p_up[r]), ("direction_base_rate_accuracy", f.p_base[r])):
         known = np.isfinite(up) & np.isfinite(p)
         estimates[name] = stats.mean(((p > 0.5) == (up > 0.5))[known].astype(float), seed)
-    inside = (ret >= f.lower[r]) & (ret <= f.upper[r])
-    base_inside = (ret >= f.base_lower[r]) & (ret <= f.base_upper[r])
-    for name, hit, low, high in (
-        ("price", inside, f.lower[r], f.upper[r]),
-        ("price_baseline", base_inside, f.base_lower[r], f.base_upper[r]),
+    estimates["volatility_variance_ratio"] = _ratio(np.exp(lv), f.var[r], seed)
+    for name, low, high in (
+        ("price", f.lower[r], f.upper[r]),
+        ("price_baseline", f.base_lower[r], f.base_upper[r]),
     ):
         good = np.isfinite(ret) & np.isfinite(low) & np.isfinite(high)
-        estimates[f"{name}_coverage"] = stats.mean(hit[good].astype(float), seed)
+        estimates[f"{name}_coverage"] = stats.mean(((ret >= low) & (ret <= high))[good].astype(float), seed)
         estimates[f"{name}_width"] = stats.mean((np.exp(high) - np.exp(low))[good], seed)
     close = bars.close[r]
     after = close * np.exp(ret)
     point = close * np.exp(f.ret[r])
     estimates["price_r2_of_levels"] = _r2(after, point, seed)
     estimates["price_r2_of_persistence"] = _r2(after, close, seed)
-    compare = [
-        _compare("direction", "base rate", "log loss", log_loss(up, f.p_up[r]), log_loss(up, f.p_base[r]), seed),
-        _compare(
-            "direction", "logistic regression", "log loss", log_loss(up, f.p_up[r]), log_loss(up, f.p_logistic[r]), seed
-        ),
-        _compare("return", "zero", "squared error", (ret - f.ret[r]) ** 2, ret**2, seed),
-        _compare("volatility", "HAR", "squared error", (lv - f.lv[r]) ** 2, (lv - f.lv_har[r]) ** 2, seed),
-        _compare(
-            "volatility", "persistence", "squared error", (lv - f.lv[r]) ** 2, (lv - targets.lv_now[r]) ** 2, seed
-        ),
-        _compare("volatility", "HAR (QLIKE)", "QLIKE", qlike(lv, f.lv[r]), qlike(lv, f.lv_har[r]), seed),
-        _compare("price", "persistence", "squared error", (after - point) ** 2, (after - close) ** 2, seed),
-        _compare(
-            "price interval",
-            "empirical interval",
-            "interval score",
-            interval_score(ret, f.lower[r], f.upper[r], coverage),
-            interval_score(ret, f.base_lower[r], f.base_upper[r], coverage),
-            seed,
-        ),
-    ]
-    return Scores(len(r), estimates, compare)
+    return estimates
+
+
+def _comparisons(
+    bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64], coverage: float, seed: int
+) -> list[Comparison]:
+    up, ret, lv, close = targets.up[r], targets.ret[r], targets.lv[r], bars.close[r]
+    after, point = close * np.exp(ret), close * np.exp(f.ret[r])
+
+    def saved(target: str, measure: str, loss: Array, others: Mapping[str, Array]) -> list[Comparison]:
+        return [_compare(target, baseline, measure, loss, other, seed) for baseline, other in others.items()]
+
+    def square(forecast: Array) -> Array:
+        return np.asarray((lv - forecast) ** 2)
+
+    def winkler(lower: Array, upper: Array) -> Array:
+        return interval_score(ret, lower[r], upper[r], coverage)
+
+    losses = {"base rate": log_loss(up, f.p_base[r]), "logistic regression": log_loss(up, f.p_logistic[r])}
+    compare = saved("direction", "log loss", log_loss(up, f.p_up[r]), losses)
+    compare += saved("return", "squared error", (ret - f.ret[r]) ** 2, {"zero": ret**2})
+    others = {"HAR": f.lv_har[r], SEASONAL: f.lv_lhar[r], "persistence": targets.lv_now[r]}
+    compare += saved("volatility", "squared error", square(f.lv[r]), {k: square(v) for k, v in others.items()})
+    variances = {"HAR (QLIKE)": f.var_har[r], f"{SEASONAL} (QLIKE)": f.var_lhar[r]}
+    compare += saved("volatility", "QLIKE", qlike(lv, f.var[r]), {k: qlike(lv, v) for k, v in variances.items()})
+    compare += saved("price", "squared error", (after - point) ** 2, {"persistence": (after - close) ** 2})
+    compare += saved(
+        "price interval",
+        "interval score",
+        winkler(f.lower, f.upper),
+        {
+            "empirical interval": winkler(f.base_lower, f.base_upper),
+            "conformal on HAR": winkler(f.har_lower, f.har_upper),
+            f"conformal on {SEASONAL}": winkler(f.lhar_lower, f.lhar_upper),
+        },
+    )
+    return compare
+
+
+def _ratio(above: Array, below: Array, seed: int) -> Estimate:
+    """Sum of what came over the sum of what was forecast: 1 for a forecast of the right size."""
+    good = np.isfinite(above) & np.isfinite(below)
+    return stats.of_sums(np.column_stack([above, below])[good], lambda s: s[..., 0] / s[..., 1], seed)
+
+
+def strongest(comparisons: Sequence[Comparison], target: str) -> Comparison:
+    """The one with the best of the target's baselines, by its main measure (the first one's)."""
+    of = [c for c in comparisons if c.target == target]
+    same = [c for c in of if c.measure == of[0].measure]
+    return min(same, key=lambda c: c.baseline_loss if math.isfinite(c.baseline_loss) else math.inf)
 
 
 def _r2(actual: Array, forecast: Array, seed: int) -> Estimate:

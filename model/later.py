@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from model import boost, data, evaluate, features, linear, predict, store, targets
+from model import baselines, boost, data, evaluate, features, linear, predict, store, targets
 from model.bars import Bars
-from model.conformal import quantiles
+from model.conformal import Calibration, quantiles
 from model.errors import InputError
 from model.reading import AS_IT_IS, Reading
 from model.walkforward import Forecasts
@@ -94,19 +94,34 @@ def _forecasts(
     f.fold[usable] = 0
     f.p_up[usable] = models["direction"].predict(part, har)
     f.ret[usable] = models["return"].predict(part, har) * labels.scale[usable]
-    f.lv[usable] = models["volatility"].predict(part, har)
+    known = content["baselines"]
+    hour = labels.week_hour
+    f.lv_lhar[usable] = linear.Seasonal.from_json(known["seasonal_har"]).predict(labels.lhar[usable], hour[usable])
+    booster, share = models["volatility"].predict(part, har), float(content["volatility"]["seasonal_har_share"])
+    f.lv[usable] = baselines.blend(booster, f.lv_lhar[usable], share)
     start = models["volatility"].start
     if start is not None:
         f.lv_har[usable] = start.predict(har)
-    baselines = content["baselines"]
-    f.p_base[usable] = baselines["base_rate"]
-    if baselines["logistic"]:
-        logistic = linear.Linear.from_json(baselines["logistic"])
+    smear = content["volatility"]["smear"]
+    f.var, f.var_har, f.var_lhar = (
+        np.exp(lv) * smear[name] for name, lv in (("model", f.lv), ("har", f.lv_har), ("lhar", f.lv_lhar))
+    )
+    f.p_base[usable] = known["base_rate"]
+    if known["logistic"]:
+        logistic = linear.Linear.from_json(known["logistic"])
         f.p_logistic[usable] = linear.sigmoid(logistic.predict(part[:, models["direction"].columns]))
-    sigma, interval = np.exp(f.lv / 2), content["price_interval"]
-    f.lower, f.upper = f.ret + interval["lower_score"] * sigma, f.ret + interval["upper_score"] * sigma
+    _bounds(f, content, labels)
     f.base_lower, f.base_upper = quantiles(labels.ret, coverage)
     return f
+
+
+def _bounds(f: Forecasts, content: dict[str, Any], labels: targets.Targets) -> None:
+    """Every interval from the calibration that the run ended with."""
+    hour, none = labels.week_hour % 24, np.zeros(len(f.lv))
+    of, others = Calibration.from_json, content["baselines"]["intervals"]
+    f.lower, f.upper = of(content["price_interval"]).bounds(f.ret, np.exp(f.lv / 2), hour)
+    f.har_lower, f.har_upper = of(others["har"]).bounds(none, np.exp(f.lv_har / 2), hour)
+    f.lhar_lower, f.lhar_upper = of(others["lhar"]).bounds(none, np.exp(f.lv_lhar / 2), hour)
 
 
 def as_text(result: dict[str, Any]) -> str:

@@ -142,8 +142,18 @@ def least_squares(inputs: Matrix | Rows, labels: Array, penalty: float = 0.0) ->
     return Linear(z.mean, z.std, weights[1:], float(weights[0]))
 
 
-def logistic(inputs: Matrix | Rows, labels: Array, penalty: float = 3000.0, steps: int = 12) -> Linear:
-    """Logistic regression by Newton's method; its score is a log-odds. `labels` are 0 or 1."""
+def logistic(
+    inputs: Matrix | Rows, labels: Array, penalty: float = 3000.0, steps: int = 12, weight: Array | None = None
+) -> Linear:
+    """Logistic regression by Newton's method; its score is a log-odds.
+
+    Args:
+        inputs: shape (n, p).
+        labels: 0 or 1, shape (n,).
+        penalty: of the squared weights of standardised inputs.
+        steps: of Newton's method, at most.
+        weight: how much each row counts, shape (n,), 1 on average; None: all the same.
+    """
     width = _width(inputs)
     z = _Standardised(inputs, width)
     ridge = np.full(width + 1, penalty)
@@ -153,13 +163,72 @@ def logistic(inputs: Matrix | Rows, labels: Array, penalty: float = 3000.0, step
         gradient, hessian = ridge * weights, np.diag(ridge + 1e-9 * len(labels))
         for part, block in z:
             p = sigmoid(block @ weights)
-            gradient += block.T @ (p - labels[part])
-            hessian += (block * (p * (1 - p))[:, None]).T @ block
+            w: Any = 1.0 if weight is None else weight[part]
+            gradient += block.T @ (w * (p - labels[part]))
+            hessian += (block * (w * p * (1 - p))[:, None]).T @ block
         step = _solve(hessian, gradient)
         weights = weights - step
         if np.abs(step).max() < 1e-8:
             break
     return Linear(z.mean, z.std, weights[1:], float(weights[0]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Seasonal:
+    """``offsets[season] + sum(weights * clip((x - mean) / std))``: an intercept for each season (hour of the week)."""
+
+    slopes: Linear
+    """Its intercept is 0."""
+    offsets: Array
+    """One a season."""
+
+    def predict(self, inputs: Matrix, season: npt.NDArray[np.integer[Any]]) -> Array:
+        """The forecast of each row, shape (n,); a missing input counts as its mean."""
+        return np.asarray(np.nan_to_num(self.slopes.predict(inputs)) + self.offsets[season])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers, exact."""
+        return {"slopes": self.slopes.to_json(), "offsets": self.offsets.tolist()}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Seasonal:
+        """The inverse of `to_json`."""
+        return cls(Linear.from_json(raw["slopes"]), np.asarray(raw["offsets"], float))
+
+
+def seasonal(
+    inputs: Matrix | Rows, season: npt.NDArray[np.integer[Any]], labels: Array, seasons: int = 168
+) -> Seasonal:
+    """Least squares with an indicator of each season, without making their columns.
+
+    By the theorem of Frisch, Waugh and Lovell the slopes are those of inputs and labels less their means of the
+    season. A season without a row gets the mean of the others' intercepts.
+
+    Args:
+        inputs: shape (n, p).
+        season: of each row, 0 to `seasons` - 1, shape (n,).
+        labels: shape (n,), no NaN.
+        seasons: how many there are.
+    """
+    width = _width(inputs)
+    mean, std = _moments(inputs)
+    gram, moment = np.zeros((width, width)), np.zeros(width)
+    sums, count, label = np.zeros((seasons, width)), np.zeros(seasons), np.zeros(seasons)
+    for part, block in _blocks(inputs):
+        z, of, y = _standard(block, mean, std), season[part], labels[part]
+        gram += z.T @ z
+        moment += z.T @ y
+        count += np.bincount(of, minlength=seasons)
+        label += np.bincount(of, y, seasons)
+        sums += np.stack([np.bincount(of, column, seasons) for column in z.T], axis=1)
+    there = np.maximum(count, 1)
+    gram -= sums.T @ (sums / there[:, None])
+    moment -= sums.T @ (label / there)
+    weights = _solve(gram + np.diag(np.full(width, 1e-9 * max(len(labels), 1))), moment)
+    offsets = label / there - (sums / there[:, None]) @ weights
+    known = count > 0
+    offsets[~known] = offsets[known].mean() if known.any() else 0.0
+    return Seasonal(Linear(mean, std, weights, 0.0), offsets)
 
 
 def sigmoid(score: Array) -> Array:

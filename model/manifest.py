@@ -10,14 +10,15 @@ import numpy
 import pandas
 import xgboost
 
-from model import __version__, features
+from model import __version__, baselines, features
 from model.errors import InputError
 from model.store import Output
 
 if TYPE_CHECKING:
     from model.train import Run
 
-FORMAT = 1
+FORMAT = 2
+"""2: with what the variance, the seasonal HAR and the interval of each hour and regime take."""
 
 
 def versions() -> dict[str, str]:
@@ -33,7 +34,7 @@ def versions() -> dict[str, str]:
 
 def make(run: Run, out: Output) -> dict[str, Any]:
     """The content of manifest.json for a run whose other files are in `out`."""
-    s = run.settings
+    s, fits = run.settings, run.result.baselines
     return {
         "format": FORMAT,
         "complete": True,
@@ -64,17 +65,17 @@ def make(run: Run, out: Output) -> dict[str, Any]:
         "rounds": {t: {"folds": run.result.rounds[t], "final": m.rounds} for t, m in run.result.models.items()},
         "importance": {t: {name: round(value, 6) for name, value in found[:20]} for t, found in run.shap.items()},
         "seed": s.seed,
-        "price_interval": {
-            "coverage": s.coverage,
-            "lower_score": run.result.calibration[0],
-            "upper_score": run.result.calibration[1],
-        },
+        "volatility": {"seasonal_har_share": baselines.BLEND, "smear": run.result.smear},
+        "price_interval": {"coverage": s.coverage, **run.result.calibration["model"].to_json()},
         "baselines": {
-            "base_rate": run.result.base_rate,
-            "logistic": run.result.logistic.to_json() if run.result.logistic else None,
+            "base_rate": fits.base_rate,
+            "logistic": fits.logistic.to_json() if fits.logistic else None,
+            "seasonal_har": fits.lhar.to_json() if fits.lhar else None,
+            "intervals": {name: c.to_json() for name, c in run.result.calibration.items() if name != "model"},
         },
         "models": {t: f"{t}.ubj" for t in run.result.models},
         "verdicts": {f"{c.target} against {c.baseline}": c.verdict for c in run.overall.comparisons},
+        "verdicts_recent": {f"{c.target} against {c.baseline}": c.verdict for c in run.recent.comparisons},
         "files": dict(sorted(out.written.items())),
         "seconds": run.seconds,
     }
@@ -92,7 +93,10 @@ def check(manifest: Any, source: str) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not {"format", "features", "models", "data"} <= manifest.keys():
         raise InputError(f"{source} is not a manifest of this program")
     if manifest["format"] != FORMAT:
-        raise InputError(f"{source} has format {manifest['format']!r}; this program reads {FORMAT}")
+        raise InputError(
+            f"{source} has format {manifest['format']!r}; this program reads {FORMAT}: train again with this "
+            "version, or use the version that made it"
+        )
     now = features.select(bool(manifest["data"].get("has_flow")))
     theirs = [column["name"] for column in manifest["features"]["columns"]]
     if theirs != features.names(now):

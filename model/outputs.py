@@ -20,6 +20,7 @@ def metrics(run: Run) -> dict[str, Any]:
         "metrics": evaluate.flat(run.overall),
         "coverage_nominal": run.settings.coverage,
         "overall": run.overall.to_json(),
+        "recent": {"folds": evaluate.RECENT, **run.recent.to_json()},
         "folds": [
             {
                 "fold": f.number + 1,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from model import boost, data, features, log, manifest, store, targets, ubjson
+from model import baselines, boost, conformal, data, features, linear, log, manifest, store, targets, ubjson
 from model.bars import Bars
 from model.errors import InputError
 from model.reading import AS_IT_IS, Reading
@@ -108,9 +108,14 @@ def _forecast(
         raise InputError(f"too much of the last week before {bars.time[-1]}Z is missing to forecast from")
     p_up = float(models["direction"].predict(matrix, har)[0])
     ret = float(models["return"].predict(matrix, har)[0] * known.scale[-1])
-    lv = float(models["volatility"].predict(matrix, har)[0])
-    sigma = float(np.exp(lv / 2))
-    interval = content["price_interval"]
+    seasonal = linear.Seasonal.from_json(content["baselines"]["seasonal_har"])
+    of_lv, week_hour = content["volatility"], known.week_hour[-1:]
+    lhar = seasonal.predict(known.lhar[-1:], week_hour)
+    log_variance = baselines.blend(models["volatility"].predict(matrix, har), lhar, of_lv["seasonal_har_share"])
+    lv, interval = float(log_variance[0]), content["price_interval"]
+    variance = float(np.exp(lv) * of_lv["smear"]["model"])
+    calibration = conformal.Calibration.from_json(interval)
+    lower, upper = calibration.bounds(np.array([ret]), np.exp(log_variance / 2), week_hour % 24)
     price = float(bars.close[-1])
     made_at = bars.time[-1] + np.timedelta64(1, "h")
     age = (now.replace(tzinfo=None) - made_at.astype("datetime64[us]").item()).total_seconds() / 3600
@@ -122,11 +127,15 @@ def _forecast(
         "last_price": price,
         "direction": {"probability_up": round(p_up, 4)},
         "return": {"forecast": round(ret, 6)},
-        "volatility": {"hourly": round(sigma, 6), "log_variance": round(lv, 4)},
+        "volatility": {
+            "hourly": round(math.sqrt(variance), 6),
+            "variance": float(f"{variance:.5g}"),
+            "log_variance": round(lv, 4),
+        },
         "price": {
             "forecast": _price(price * float(np.exp(ret))),
-            "lower": _price(price * float(np.exp(ret + interval["lower_score"] * sigma))),
-            "upper": _price(price * float(np.exp(ret + interval["upper_score"] * sigma))),
+            "lower": _price(price * float(np.exp(lower[0]))),
+            "upper": _price(price * float(np.exp(upper[0]))),
             "coverage": interval["coverage"],
         },
         "model": {
@@ -136,4 +145,5 @@ def _forecast(
             "data_sha256": content["data"]["sha256"],
         },
         "verdicts": content.get("verdicts", {}),
+        "verdicts_recent": content.get("verdicts_recent", {}),
     }

@@ -1,13 +1,14 @@
-"""What is forecast at the end of hour t about hour t+1, and the regressors of the HAR baseline."""
+"""What is forecast at the end of hour t about hour t+1, and the regressors of the baselines of volatility."""
 
 from __future__ import annotations
 
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 
 from model.bars import Array, Bars
-from model.features.series import Series
+from model.features.series import Series, lag
 
 HAR_HOURS = (1, 24, 168)
 MINIMUM_HISTORY = 720
@@ -16,7 +17,7 @@ MINIMUM_HISTORY = 720
 
 @dataclasses.dataclass(frozen=True)
 class Targets:
-    """Row t holds what hour t+1 brought, NaN where it isn't known. Shapes (n,); `har` is (n, 3).
+    """Row t holds what hour t+1 brought, NaN where it isn't known. Shapes (n,); `har` (n, 3), `lhar` (n, len(LHAR)).
 
     Everything but `up`, `ret` and `lv` is known at the end of hour t.
     """
@@ -33,6 +34,45 @@ class Targets:
     """Log Garman-Klass variance of hour t: the persistence forecast."""
     har: Array
     """Mean log variance of the last hour, day and week."""
+    lhar: npt.NDArray[np.float32]
+    """The regressors of the seasonal HAR with leverage, jumps and volume, named in `LHAR`."""
+    week_hour: npt.NDArray[np.int16]
+    """Hour of the week of hour t+1, Monday's midnight 0, in UTC."""
+
+
+LHAR = (
+    *(f"lv_{w}" for w in (1, 6, 24, 168, 720)),
+    *(f"fall_{w}" for w in (1, 24, 168)),
+    *("jump_1", "jump_24", "jump_168"),
+    *(f"volume_{w}" for w in (1, 24, 168)),
+)
+"""Mean log variance, mean fall in units of s[t], jumps, and mean log volume, over so many hours."""
+
+
+def _lhar(x: Series) -> npt.NDArray[np.float32]:
+    """Corsi and Reno's LHAR-CJ by the hour.
+
+    A jump is what realised variance has beyond bipower variation, which jumps don't move; in a single hour, the
+    squared return beyond the variance of the range.
+    """
+    columns = [x.lv, *(x.rolling("mean", "lv", w) for w in (6, 24, 168, 720))]
+    fall = np.where(np.isnan(x.ret), np.nan, np.minimum(x.ret, 0)) / x.scale
+    columns += [fall, x.mean_of(fall, 24), x.mean_of(fall, 168)]
+    columns.append(np.log1p(x.ret**2 / np.exp(x.lv)))
+    bipower = np.pi / 2 * np.abs(x.ret) * np.abs(lag(x.ret, 1))
+    for w in (24, 168):
+        columns.append(np.log(np.maximum(x.rolling("mean", "ret2", w) / x.mean_of(bipower, w), 1)))
+    columns += [x.log_volume, x.rolling("mean", "log_volume", 24), x.rolling("mean", "log_volume", 168)]
+    made = np.empty((len(x.bars), len(columns)), dtype=np.float32)
+    for number, column in enumerate(columns):
+        made[:, number] = np.where(np.isfinite(column), column, np.nan)
+    return made
+
+
+def week_hours(bars: Bars) -> npt.NDArray[np.int16]:
+    """Hour of the week of the hour after each bar, Monday's midnight 0, in UTC."""
+    coming = bars.time.astype("datetime64[h]").astype(np.int64) + 1
+    return np.asarray((coming + 72) % 168, dtype=np.int16)  # 1970-01-01 was a Thursday
 
 
 def _next(values: Array) -> Array:
@@ -46,4 +86,4 @@ def make(bars: Bars) -> Targets:
         ret = _next(x.ret)
         up = np.where(np.isfinite(ret) & (ret != 0), ret > 0, np.nan).astype(np.float64)
         har = np.column_stack([x.lv, *(x.rolling("mean", "lv", w) for w in HAR_HOURS[1:])])
-        return Targets(up, ret, _next(x.lv), x.scale, x.lv, har)
+        return Targets(up, ret, _next(x.lv), x.scale, x.lv, har, _lhar(x), week_hours(bars))

@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from model import (
     __version__,
@@ -35,7 +36,7 @@ from model.settings import Settings
 from model.split import Fold
 from model.store import Output
 from model.targets import Targets
-from model.walkforward import Result
+from model.walkforward import Forecasts, Result
 
 
 @dataclasses.dataclass
@@ -51,6 +52,8 @@ class Run:
     result: Result
     overall: Scores
     by_fold: list[Scores]
+    recent: Scores
+    """Of the last `evaluate.RECENT` folds."""
     created: str
     seconds: dict[str, float]
     shap: dict[str, list[tuple[str, float]]]
@@ -123,22 +126,12 @@ def _work(
         )
         found |= {"boosters": 3 * (len(folds) + 1)}
     with stages("forecasts scored") as found:
-        tested = np.flatnonzero(~np.isnan(result.forecasts.fold)).astype(np.int64)
-        overall = evaluate.score(loaded.bars, labels, result.forecasts, tested, settings.coverage, settings.seed)
-        by_fold = [
-            evaluate.score(
-                loaded.bars,
-                labels,
-                result.forecasts,
-                tested[result.forecasts.fold[tested] == k],
-                settings.coverage,
-                settings.seed,
-            )
-            for k in range(len(folds))
-        ]
+        overall, by_fold, recent = scored(loaded.bars, labels, result.forecasts, settings)
         found |= {"hours": overall.hours}
     created = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    run = Run(settings, loaded, chosen, matrix, labels, folds, result, overall, by_fold, created, stages.seconds, {})
+    run = Run(
+        settings, loaded, chosen, matrix, labels, folds, result, overall, by_fold, recent, created, stages.seconds, {}
+    )
     with stages("forecasts explained"):
         run.shap |= {target: report.mean_abs(run, target) for target in result.models}
     with stages("results written") as found:
@@ -146,6 +139,19 @@ def _work(
         found |= {"output": out.uri, "files": len(out.written)}
     progress.result(run)
     return run
+
+
+def scored(bars: Bars, labels: Targets, f: Forecasts, settings: Settings) -> tuple[Scores, list[Scores], Scores]:
+    """The scores of the whole test, of each fold, and of the last `evaluate.RECENT` folds together."""
+    tested = np.flatnonzero(~np.isnan(f.fold)).astype(np.int64)
+    fold = f.fold[tested]
+
+    def of(rows: npt.NDArray[np.int64]) -> Scores:
+        return evaluate.score(bars, labels, f, rows, settings.coverage, settings.seed)
+
+    overall = of(tested)
+    each = [of(tested[fold == k]) for k in range(settings.folds)]
+    return overall, each, of(tested[fold >= settings.folds - evaluate.RECENT])
 
 
 def train_tracked(settings: Settings, env: Mapping[str, str]) -> Run:

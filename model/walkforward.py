@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import numpy as np
 
-from model import boost, linear, stopping
+from model import baselines, boost, smearing, stopping
 from model.bars import Array, Bars
-from model.conformal import quantiles
+from model.baselines import Fits
+from model.conformal import Calibration, intervals, quantiles
 from model.engine import Engine, InMemory
 from model.features.registry import Feature, columns_for
 from model.params import TARGETS
-from model.rows import Features, Numbers, Rows, present
+from model.rows import Features, Rows
 from model.settings import Settings
 from model.split import Fold, rows_between
 from model.targets import Targets
@@ -38,12 +39,24 @@ class Forecasts:
     ret: Array
     lv: Array
     lv_har: Array
+    lv_lhar: Array
+    """Of the log variance: the model's, HAR's and the seasonal HAR's."""
+    var: Array
+    var_har: Array
+    var_lhar: Array
+    """Of the variance."""
     lower: Array
     upper: Array
     """Bounds of the log return."""
     base_lower: Array
     base_upper: Array
     """The same from past returns alone (persistence with an empirical interval)."""
+    har_lower: Array
+    har_upper: Array
+    """The same with HAR's volatility, made as the model's."""
+    lhar_lower: Array
+    lhar_upper: Array
+    """The same with the seasonal HAR's volatility, made as the model's."""
 
     @classmethod
     def empty(cls, rows: int) -> Forecasts:
@@ -60,12 +73,12 @@ class Result:
     """Trained on everything, by target."""
     rounds: dict[str, list[int]]
     """Boosting rounds of each fold, by target."""
-    calibration: tuple[float, float]
-    """The scores' quantiles after the last bar, for the next forecast."""
-    base_rate: float = np.nan
-    """Share of rises in all of the data: the simplest forecast of direction."""
-    logistic: linear.Linear | None = None
-    """Logistic regression on the inputs of direction, fitted on all of the data."""
+    calibration: dict[str, Calibration] = dataclasses.field(default_factory=dict)
+    """For the next interval: the ``model``'s, ``har``'s and ``lhar``'s."""
+    smear: dict[str, float] = dataclasses.field(default_factory=dict)
+    """What the exponential of the next log variance is multiplied by, for the same three."""
+    baselines: Fits = dataclasses.field(default_factory=Fits)
+    """Fitted on all of the data."""
 
 
 Job = tuple[str, int, int]
@@ -92,7 +105,7 @@ def run(
     engine = engine or InMemory()
     jobs: list[Job] = [(target, -1, len(bars)) for target in TARGETS]
     jobs += [(target, fold.number, fold.train_stop) for fold in reversed(folds) for target in TARGETS]
-    result = Result(Forecasts.empty(len(bars)), {}, {t: [0] * len(folds) for t in TARGETS}, (np.nan, np.nan))
+    result = Result(Forecasts.empty(len(bars)), {}, {t: [0] * len(folds) for t in TARGETS})
     scored = np.full(len(bars), np.nan), np.full(len(bars), np.nan)
     har_ok = np.asarray(np.isfinite(targets.har).all(axis=1))
 
@@ -149,40 +162,36 @@ def run(
             engine.close()
             pool.shutdown(cancel_futures=True)
             raise
-    _baselines(matrix, columns_for("direction", features), targets, folds, result)
-    _intervals(result, targets, scored, settings.coverage)
+    f, half_life = result.forecasts, settings.params["direction"].half_life
+    rate, logistic = baselines.direction(matrix, columns_for("direction", features), targets, folds, half_life, f)
+    har, lhar, seasonal = baselines.volatility(targets, folds, settings.embargo)
+    result.baselines = Fits(rate, logistic, seasonal)
+    lv = baselines.blend(np.where(np.isnan(f.lv), scored[1], f.lv), lhar)
+    tested = ~np.isnan(f.fold)
+    for name, forecast in (("lv", lv), ("lv_har", har), ("lv_lhar", lhar)):
+        getattr(f, name)[tested] = forecast[tested]
+    _variances(result, targets, {"model": lv, "har": har, "lhar": lhar}, folds)
+    ret = np.where(np.isnan(f.ret), scored[0], f.ret)
+    _intervals(result, targets, ret, {"model": lv, "har": har, "lhar": lhar}, settings.coverage)
     return result
 
 
-def _baselines(matrix: Features, columns: Numbers, targets: Targets, folds: Sequence[Fold], result: Result) -> None:
-    """Fit HAR, and logistic regression and the base rate on the inputs of direction, as each booster is fitted."""
+def _variances(result: Result, targets: Targets, logs: Mapping[str, Array], folds: Sequence[Fold]) -> None:
+    """Forecasts of the variance from those of its log."""
     f = result.forecasts
-    known = np.isfinite(targets.up) & present(matrix)
-    har_known = np.isfinite(targets.lv) & np.isfinite(targets.har).all(axis=1)
-
-    def logistic(stop: int) -> tuple[linear.Linear, float]:
-        rows = rows_between(0, stop, known)
-        up = targets.up[rows]
-        return linear.logistic(Rows(matrix, rows, columns), up), float(up.mean())
-
-    for fold in folds:
-        test = slice(fold.test_start, fold.test_stop)
-        fitted, f.p_base[test] = logistic(fold.train_stop)
-        f.p_logistic[test] = linear.sigmoid(fitted.predict(Rows(matrix, np.arange(test.start, test.stop), columns)))
-        rows = rows_between(0, fold.train_stop, har_known)
-        f.lv_har[test] = linear.least_squares(targets.har[rows], targets.lv[rows]).predict(targets.har[test])
-    result.logistic, result.base_rate = logistic(len(known))
+    for name, into in (("model", f.var), ("har", f.var_har), ("lhar", f.var_lhar)):
+        into[:], result.smear[name] = smearing.by_fold(targets.lv, logs[name], folds)
 
 
-def _intervals(result: Result, targets: Targets, scored: tuple[Array, Array], coverage: float) -> None:
+def _intervals(result: Result, targets: Targets, ret: Array, logs: Mapping[str, Array], coverage: float) -> None:
     """Conformal bounds from the forecasts of the test folds and, before them, of the first fold's tail."""
     f = result.forecasts
-    ret = np.where(np.isnan(f.ret), scored[0], f.ret)
-    sigma = np.exp(np.where(np.isnan(f.lv), scored[1], f.lv) / 2)
-    low, high = quantiles((targets.ret - ret) / sigma, coverage)
-    tested = ~np.isnan(f.fold)
-    f.lower[tested] = (ret + low * sigma)[tested]
-    f.upper[tested] = (ret + high * sigma)[tested]
-    base_low, base_high = quantiles(targets.ret, coverage)
-    f.base_lower[tested], f.base_upper[tested] = base_low[tested], base_high[tested]
-    result.calibration = (float(low[-1]), float(high[-1]))
+    tested, hour = ~np.isnan(f.fold), targets.week_hour % 24
+    base = quantiles(targets.ret, coverage)
+    f.base_lower[tested], f.base_upper[tested] = base[0][tested], base[1][tested]
+    bounds = {"model": (f.lower, f.upper), "har": (f.har_lower, f.har_upper), "lhar": (f.lhar_lower, f.lhar_upper)}
+    for name, (lower, upper) in bounds.items():
+        sigma = np.exp(logs[name] / 2)
+        center = ret if name == "model" else np.zeros(len(ret))
+        low, high, result.calibration[name] = intervals(center, sigma, targets.ret, hour, coverage)
+        lower[tested], upper[tested] = low[tested], high[tested]

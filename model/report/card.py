@@ -14,9 +14,11 @@ MODEL = (
     "Three XGBoost models (`direction.ubj`, `return.ubj`, `volatility.ubj`), each a forecast of the hour that follows",
     "the last bar: the probability of a rise (trees on top of half the log-odds of a logistic regression), the log",
     "return in units of the week's hourly volatility, and the log Garman-Klass variance (trees on top of a HAR",
-    "regression). What trees start from is kept in the file as the attribute `start`. How fast past hours lose weight",
-    "in training is the parameter `half_life` in the manifest. The price interval is the return forecast plus",
-    "conformal quantiles times the forecast volatility.",
+    "regression; a quarter of the forecast is that of a seasonal HAR with leverage, jumps and volume, which is in the",
+    "manifest). The variance is smeared: the exponential times the mean of the exponentials of past errors. What trees",
+    "start from is kept in the file as the attribute `start`. How fast past hours lose weight in training is the",
+    "parameter `half_life` in the manifest. The price interval is the return forecast plus conformal quantiles times",
+    "the forecast volatility, with a factor for each hour of the day and each regime of volatility.",
 )
 USE = (
     "For sizing risk over the next hour, and as a worked example of an honest evaluation. Not for trading on the",

@@ -48,11 +48,11 @@ def price(run: Run, width: int) -> str:
 
 
 def volatility(run: Run, width: int) -> str:
-    """Hourly volatility of the last test days: what came, the forecast, and HAR's."""
+    """Hourly volatility of the last test days: what came, the forecast, and the seasonal HAR's."""
     wide = width > NARROW
     rows = last_rows(run, 24 * (10 if wide else 4))
     f, x = run.result.forecasts, forecast_hours(run, rows)
-    actual, model, har = (100 * np.exp(v[rows] / 2) for v in (run.targets.lv, f.lv, f.lv_har))
+    actual, model, har = (100 * np.exp(v[rows] / 2) for v in (run.targets.lv, f.lv, f.lv_lhar))
     top = float(np.nanpercentile(actual, 99.5)) * 1.1
     plot = Plot(width, 300 if wide else 240, (x[0], x[-1]), (0, top))
     plot.y_axis(ticks(0, top, 4), lambda v: f"{v:g} %")
@@ -60,7 +60,7 @@ def volatility(run: Run, width: int) -> str:
     plot.line(x, np.minimum(actual, top), "thin")
     plot.line(x, har, "other")
     plot.line(x, model, "model")
-    return plot.svg("Hourly volatility that came, as forecast by the model and by HAR")
+    return plot.svg("Hourly volatility that came, as forecast by the model and by the seasonal HAR")
 
 
 def groups(score: Array, outcome: Array, count: int) -> list[Group]:

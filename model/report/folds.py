@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model.evaluate import SEASONAL
 from model.report.svg import Format, Plot, span, ticks
 from model.report.times import forecast_hours, month
 from model.stats import Estimate
@@ -62,9 +63,9 @@ def auc(run: Run, width: int) -> str:
 
 
 def volatility(run: Run, width: int) -> str:
-    """Squared error saved against HAR, by fold."""
-    label = "Squared error of volatility saved against HAR, by fold"
-    return _plot(run, width, _skill(run, "volatility", "HAR"), _percent, 0.0, "HAR", label)
+    """Squared error saved against the seasonal HAR, by fold."""
+    label = "Squared error of volatility saved against the seasonal HAR, by fold"
+    return _plot(run, width, _skill(run, "volatility", SEASONAL), _percent, 0.0, "baseline", label)
 
 
 def returns(run: Run, width: int) -> str:

@@ -53,7 +53,7 @@ def _price(run: Run) -> str:
 
 
 def _volatility(run: Run) -> str:
-    key = (line("thin", "came"), line("model", "model"), line("other", "HAR"))
+    key = (line("thin", "came"), line("model", "model"), line("other", "seasonal HAR"))
     caption = "Square root of the Garman-Klass variance of each hour, in per cent of the price."
     drawn = figure(run, "volatility", "Hourly volatility, the last test days", caption, key)
     return f"<h2>Volatility against what came</h2>{drawn}"
@@ -65,7 +65,13 @@ def _folds(run: Run) -> str:
     text = f"{words.trend(run)} Each fold is trained on all that came before it, and tested on what follows."
     first = pair(
         figure(run, "auc_by_fold", "Direction: AUC", key=key, half=True),
-        figure(run, "volatility_by_fold", "Volatility: squared error saved against HAR", key=key[:1], half=True),
+        figure(
+            run,
+            "volatility_by_fold",
+            "Volatility: saved against the seasonal HAR",
+            key=key[:1],
+            half=True,
+        ),
     )
     second = pair(
         figure(run, "return_by_fold", "Return: squared error saved against zero", half=True),
@@ -85,7 +91,7 @@ def _calibration(run: Run) -> str:
 
 def _importance(run: Run) -> str:
     odds = "Mean absolute SHAP value, in log-odds, over the last test hours."
-    beyond = "Mean absolute SHAP value, in log variance: what the trees add to the HAR forecast that they start from."
+    beyond = "Mean absolute SHAP value, in log variance: what the trees (three quarters of the forecast) add to HAR."
     both = pair(
         figure(run, "importance_direction", "Direction", odds, half=True),
         figure(run, "importance_volatility", "Volatility, beyond HAR", beyond, half=True),

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from model.evaluate import Comparison
+from model.evaluate import RECENT, Comparison
 from model.harmless import html as escape
 from model.manifest import versions
 from model.report import words
@@ -52,10 +52,18 @@ def pair(*figures: str) -> str:
     return f'<div class="pair">{"".join(figures)}</div>'
 
 
+def _recent(card: words.Card) -> str:
+    """The verdict on the last folds as a chip, where it isn't that of all."""
+    if not card.recent:
+        return ""
+    return f'<span class="chip {CHIP[card.recent]}">last {RECENT} folds: {card.recent}</span>'
+
+
 def cards(run: Run) -> str:
     """The verdict on each target."""
     found = [
-        f'<div class="card"><div class="top"><h3>{card.title}</h3>{chip(card.verdict)}</div>'
+        f'<div class="card"><div class="top"><h3>{card.title}</h3><span class="chips">{chip(card.verdict)}'
+        f"{_recent(card)}</span></div>"
         f'<div class="big">{card.headline}</div><div class="ci">{card.interval}</div><p>{escape(card.text)}</p></div>'
         for card in words.cards(run)
     ]

@@ -47,6 +47,7 @@ p{margin:0 0 14px;max-width:72ch}
 .card .ci{font-size:13px;color:var(--soft);font-variant-numeric:tabular-nums;margin-bottom:8px}
 .card p{font-size:14px;line-height:1.45;color:var(--soft);margin:0}
 .top{display:flex;justify-content:space-between;align-items:center;gap:8px}
+.chips{display:flex;flex-wrap:wrap;gap:4px;justify-content:flex-end}
 .chip{font-size:12px;font-weight:650;border-radius:99px;padding:2px 10px;white-space:nowrap}
 .skill{color:var(--good);background:var(--goodbg)}
 .none{color:var(--flat);background:var(--flatbg)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model import store
-from model.evaluate import Comparison
+from model.evaluate import RECENT, Comparison, strongest
 from model.stats import Estimate
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Card:
     headline: str
     interval: str
     text: str
+    recent: str = ""
+    """The verdict on the last two folds alone, if there are more than two."""
 
 
 def pick(run: Run, target: str, baseline: str) -> Comparison:
@@ -56,33 +58,68 @@ def p_value(value: float) -> str:
     return "\u2013" if not math.isfinite(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def best(run: Run, target: str) -> Comparison:
+    """The overall comparison of a target with its strongest baseline."""
+    return strongest(run.overall.comparisons, target)
+
+
+def recent(run: Run, target: str) -> str:
+    """The verdict of the last two folds against the baseline that is the strongest in all, if there are more folds."""
+    if len(run.folds) <= RECENT:
+        return ""
+    c = best(run, target)
+    return next(x.verdict for x in run.recent.comparisons if (x.target, x.baseline) == (c.target, c.baseline))
+
+
 def cards(run: Run) -> list[Card]:
-    """The verdict on each target."""
-    return [_direction(run), _return(run), _volatility(run), _price(run)]
+    """The verdict on each target, against its strongest baseline."""
+    made = (("direction", _direction), ("return", _return), ("volatility", _volatility), ("price interval", _price))
+    return [dataclasses.replace(make(run), recent=recent(run, target)) for target, make in made]
+
+
+def _others(run: Run, target: str, digits: int = 1) -> str:
+    """What is saved against the target's other baselines, by the same measure."""
+    c = best(run, target)
+    of = [x for x in run.overall.comparisons if x.target == target and x.measure == c.measure and x is not c]
+    said = [f"{named(x)} {signed(x.skill.value, digits)} ({x.verdict})" for x in of]
+    return f"Against {_and(said)}." if said else ""
+
+
+NAMES = {
+    "base rate": "the base rate",
+    "persistence": "the last hour once more",
+    "empirical interval": "a constant width",
+    "conformal on HAR": "the same method on HAR",
+    "conformal on seasonal HAR": "the same method on the seasonal HAR",
+    "zero": "no change",
+    "seasonal HAR": "the seasonal HAR (hour of the week, leverage, jumps, volume)",
+}
+"""Baselines as they are called in a sentence."""
+
+
+def named(c: Comparison) -> str:
+    """The baseline as it is called in a sentence."""
+    return NAMES.get(c.baseline, c.baseline)
 
 
 def _direction(run: Run) -> Card:
-    e, c = run.overall.estimates, pick(run, "direction", "base rate")
-    logistic = pick(run, "direction", "logistic regression")
+    e, c = run.overall.estimates, best(run, "direction")
     auc = e["direction_auc"]
-    beside = {
-        "skill": "Logistic regression on the same inputs does less well.",
-        "slight skill": "Logistic regression on the same inputs does nearly as well.",
-        "no skill": "Logistic regression on the same inputs does as well.",
-        "worse": "Logistic regression on the same inputs does better.",
-    }[logistic.verdict]
-    if c.verdict == "no skill" and auc.low > 0.5:
-        beside = f"It ranks better than chance, but its probabilities are no better than the base rate. {beside}"
+    ranks = ""
+    if c.verdict in ("no skill", "worse") and auc.low > 0.5:
+        ranks = "It ranks better than chance, but its probabilities are no better than those of that baseline. "
     text = (
-        f"AUC, where a coin has 0.5. The side it calls is right in {percent(e['direction_accuracy'].value)} of hours; "
-        f"always calling the more frequent side in {percent(e['direction_base_rate_accuracy'].value)}. {beside}"
+        f"AUC, where a coin has 0.5. Log loss saved against {named(c)}, the strongest baseline: "
+        f"{signed(c.skill.value, 2)} ({bounds(c.skill, 2)}). {ranks}{_others(run, 'direction', 2)} "
+        f"The side it calls is right in {percent(e['direction_accuracy'].value)} of hours; "
+        f"always calling the more frequent side in {percent(e['direction_base_rate_accuracy'].value)}."
     )
     interval = f"95 %: {auc.low:.3f} to {auc.high:.3f}" if math.isfinite(auc.low) else ""
     return Card("Direction", c.verdict, f"{auc.value:.3f}", interval, text)
 
 
 def _return(run: Run) -> Card:
-    c = pick(run, "return", "zero")
+    c = best(run, "return")
     root = math.sqrt(c.baseline_loss) if c.baseline_loss > 0 else math.nan
     said = run.result.forecasts.ret
     moved = float(np.abs(said[np.isfinite(said)]).mean()) if np.isfinite(said).any() else math.nan
@@ -98,22 +135,22 @@ def _return(run: Run) -> Card:
 
 
 def _volatility(run: Run) -> Card:
-    c, stay = pick(run, "volatility", "HAR"), pick(run, "volatility", "persistence")
+    c, ratio = best(run, "volatility"), run.overall.estimates["volatility_variance_ratio"]
     text = (
-        "squared error saved against HAR, on the log Garman-Klass variance. Against the last hour's volatility once "
-        f"more it is {percent(stay.skill.value, 0)}."
+        f"squared error of the log Garman-Klass variance saved against {named(c)}, the strongest baseline. "
+        f"{_others(run, 'volatility')} The variance that came was {ratio.value:.2f} times that forecast."
     )
     return Card("Volatility", c.verdict, signed(c.skill.value), bounds(c.skill), text)
 
 
 def _price(run: Run) -> Card:
-    e, c = run.overall.estimates, pick(run, "price interval", "empirical interval")
+    e, c = run.overall.estimates, best(run, "price interval")
     cover = e["price_coverage"]
     nominal, width = percent(run.settings.coverage, 0), percent(e["price_width"].value, 2)
-    better = "better" if c.skill.value > 0 else "worse"
     text = (
-        f"of prices came inside the {nominal} interval, {width} wide on average. Its interval score is "
-        f"{percent(abs(c.skill.value))} {better} than that of an interval from past returns."
+        f"of prices came inside the {nominal} interval, {width} wide on average. Interval score saved against "
+        f"{named(c)}, the strongest baseline: {signed(c.skill.value)} ({bounds(c.skill)}). "
+        f"{_others(run, 'price interval')}"
     )
     return Card("Price interval", c.verdict, percent(cover.value), bounds(cover), text)
 
@@ -125,14 +162,18 @@ def lead(run: Run) -> str:
         by.setdefault(card.verdict, []).append(card.title.lower())
     parts = []
     for verdict, phrase in (
-        ("skill", "beats its baseline in {}"),
+        ("skill", "beats its strongest baseline in {}"),
         ("slight skill", "beats it by a sliver in {}"),
-        ("no skill", "can't be told from its baseline in {}"),
-        ("worse", "does worse than its baseline in {}"),
+        ("no skill", "can't be told from its strongest baseline in {}"),
+        ("worse", "does worse than its strongest baseline in {}"),
     ):
         if verdict in by:
             parts.append(phrase.format(_and(by[verdict])))
-    return f"On {run.overall.hours:,} hours that it had not seen, the model {'; it '.join(parts)}."
+    text = f"On {run.overall.hours:,} hours that it had not seen, the model {'; it '.join(parts)}."
+    changed = [c for c in cards(run) if c.recent and c.recent != c.verdict]
+    if changed:
+        text += f" In the last {RECENT} folds alone: {_and([f'{c.recent} in {c.title.lower()}' for c in changed])}."
+    return text
 
 
 def _and(words: list[str]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from model import boost, conformal, features, split, targets, walkforward
+from model import boost, conformal, features, smearing, split, targets, walkforward
 from model.bars import Array, Bars
 from model.features.registry import Feature
 from model.rows import Features
@@ -107,17 +107,40 @@ def test_scaling_by_the_whole_series_is_caught(bars: Bars) -> None:
 
 def test_a_baseline_that_is_fitted_on_the_test_is_caught(bars: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = split.rows_between
-    everything = "model.walkforward.rows_between"
+    everything = "model.baselines.rows_between"
     monkeypatch.setattr(everything, lambda a, b, usable: honest(a, len(usable) if a == 0 else b, usable))
-    assert {"lv_har", "p_logistic"} <= knows_the_future(bars, forecasts)
+    assert {"lv_har", "lv_lhar", "p_logistic"} <= knows_the_future(bars, forecasts)
 
 
 def test_calibration_that_uses_the_coming_score_is_caught(bars: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
-    def early(scores: Array, coverage: float) -> tuple[Array, Array]:
-        return conformal.quantiles(np.append(scores[1:], np.nan), coverage)
+    honest = conformal.quantiles
 
-    monkeypatch.setattr("model.walkforward.quantiles", early)
+    def early(scores: Array, coverage: float) -> tuple[Array, Array]:
+        return honest(np.append(scores[1:], np.nan), coverage)
+
+    monkeypatch.setattr(conformal, "quantiles", early)
     assert {"lower", "upper"} & knows_the_future(bars, forecasts)
+
+
+def test_factors_of_the_interval_that_know_the_coming_score_are_caught(
+    bars: Bars, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = conformal.track
+
+    def early(scores: Array, *rest: Any) -> tuple[Array, Array, Array]:
+        return honest(np.append(scores[1:], np.nan), *rest)
+
+    monkeypatch.setattr(conformal, "track", early)
+    assert {"lower", "upper"} & knows_the_future(bars, forecasts)
+
+
+def test_smearing_by_the_errors_of_the_whole_test_is_caught(bars: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
+    def whole(lv: Array, forecast: Array, folds: Any) -> tuple[Array, float]:
+        found = smearing.factor(lv - forecast)
+        return np.exp(forecast) * found, found
+
+    monkeypatch.setattr(smearing, "by_fold", whole)
+    assert {"var", "var_har", "var_lhar"} <= knows_the_future(bars, forecasts)
 
 
 def test_luck_is_not_called_skill() -> None:

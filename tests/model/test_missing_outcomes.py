@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ import pytest
 from model import compare, evaluate, parquet
 from model.bars import Array, Bars
 from model.evaluate import Scores
-from model.targets import Targets
+from model.targets import LHAR, Targets
 from model.walkforward import Forecasts
 
 N = 400
@@ -27,12 +28,17 @@ def made(rng: np.random.Generator) -> tuple[Bars, Targets, Forecasts]:
     bars = Bars(time, close, close * 1.01, close * 0.99, close, np.ones(N))
     ret = rng.normal(0, 0.01, N)
     lv = rng.normal(-9, 1, N)
-    targets = Targets((ret > 0).astype(float), ret, lv, np.full(N, 0.01), lv + rng.normal(0, 1, N), np.zeros((N, 3)))
+    none, hours = np.zeros((N, len(LHAR)), np.float32), np.zeros(N, np.int16)
+    up, now = (ret > 0).astype(float), lv + rng.normal(0, 1, N)
+    targets = Targets(up, ret, lv, np.full(N, 0.01), now, np.zeros((N, 3)), none, hours)
     f = Forecasts.empty(N)
     f.fold[:] = 0
     f.p_up, f.p_logistic = np.clip(0.5 + ret * 10 + rng.normal(0, 0.1, N), 0.05, 0.95), rng.uniform(0.3, 0.7, N)
     f.p_base[:] = 0.52
     f.ret, f.lv, f.lv_har = ret * 0.1, lv + rng.normal(0, 0.5, N), lv + rng.normal(0, 0.9, N)
+    f.lv_lhar = lv + rng.normal(0, 0.7, N)
+    f.var, f.var_har, f.var_lhar = (np.exp(x) for x in (f.lv, f.lv_har, f.lv_lhar))
+    f.har_lower, f.har_upper, f.lhar_lower, f.lhar_upper = (np.full(N, x) for x in (-0.018, 0.018, -0.017, 0.017))
     f.lower, f.upper, f.base_lower, f.base_upper = (np.full(N, x) for x in (-0.015, 0.016, -0.02, 0.02))
     return bars, targets, f
 
@@ -45,14 +51,18 @@ def without(rows: npt.NDArray[np.bool_], bars: Bars, targets: Targets, f: Foreca
     """The same without some rows altogether."""
     keep = ~rows
 
-    def cut(thing: object) -> dict[str, Array]:
+    def cut(thing: object) -> dict[str, Any]:
         return {x.name: getattr(thing, x.name)[keep] for x in dataclasses.fields(thing)}  # type: ignore[arg-type]
 
     return bars.map(lambda values: values[keep]), Targets(**cut(targets)), Forecasts(**cut(f))
 
 
 @pytest.mark.parametrize(
-    "missing", ["up", "ret", "lv", "p_up", "p_logistic", "p_base", "lv_har", "upper", "base_lower"]
+    "missing",
+    [
+        *("up", "ret", "lv", "p_up", "p_logistic", "p_base", "lv_har", "lv_lhar", "var", "var_har", "var_lhar"),
+        *("upper", "base_lower", "har_lower", "lhar_upper"),
+    ],
 )
 def test_every_metric_is_that_of_the_hours_with_an_outcome(missing: str) -> None:
     rng = np.random.default_rng(5)
@@ -83,8 +93,16 @@ USES = {
         "return against zero",
         "price against persistence",
         "price interval against empirical interval",
+        "price interval against conformal on HAR",
+        "price interval against conformal on seasonal HAR",
     },
-    "lv": {"volatility against HAR", "volatility against persistence", "volatility against HAR (QLIKE)"},
+    "lv": {
+        "volatility against HAR",
+        "volatility against seasonal HAR",
+        "volatility against persistence",
+        "volatility against HAR (QLIKE)",
+        "volatility against seasonal HAR (QLIKE)",
+    },
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from model import limits, train
@@ -25,7 +26,19 @@ def test_the_claims_hold_on_real_data(tmp_path: Path) -> None:
     assert by["volatility", "HAR"].skill.value >= 0.15
     assert by["volatility", "HAR"].verdict == "skill"
     assert by["volatility", "persistence"].verdict == "skill"
+    assert by["volatility", "seasonal HAR"].skill.value >= 0.04
+    assert by["volatility", "seasonal HAR"].verdict == "skill"
+    assert by["volatility", "seasonal HAR (QLIKE)"].verdict == "skill"
+    assert abs(e["volatility_variance_ratio"].value - 1) <= 0.1
     assert abs(e["price_coverage"].value - run.settings.coverage) <= 0.01
     assert by["price interval", "empirical interval"].verdict == "skill"
+    assert by["price interval", "conformal on HAR"].verdict == "skill"
+    f, ret = run.result.forecasts, run.targets.ret
+    rows = np.flatnonzero(np.isfinite(f.lower) & np.isfinite(ret))
+    inside = ((ret >= f.lower) & (ret <= f.upper))[rows]
+    hour = run.targets.week_hour[rows] % 24
+    regime = np.searchsorted(np.quantile(f.lv[rows], [0.2, 0.4, 0.6, 0.8]), f.lv[rows])
+    for group in (*(hour == h for h in range(24)), *(regime == k for k in range(5))):
+        assert abs(float(inside[group].mean()) - run.settings.coverage) <= 0.02
     assert by["return", "zero"].skill.value < 0.01  # whoever finds more has a leak
     assert by["price", "persistence"].skill.value < 0.01

@@ -82,7 +82,7 @@ def test_the_model_card(finished: tuple[train.Run, Path]) -> None:
     run, out = finished
     card = (out / "model-card.md").read_text()
     assert words.lead(run) in card
-    assert card.count("| volatility |") == 3
+    assert card.count("| volatility |") == 5
     assert "## What it is for, and what it isn't" in card
 
 
@@ -137,6 +137,9 @@ def test_a_run_without_skill_is_told_as_one(finished: tuple[train.Run, Path]) ->
     run, _ = finished
     none = [dataclasses.replace(c, test=dataclasses.replace(c.test, p_value=0.6)) for c in run.overall.comparisons]
     honest = dataclasses.replace(run, overall=dataclasses.replace(run.overall, comparisons=none))
-    assert "can't be told from its baseline in direction, return, volatility and price interval" in words.lead(honest)
+    assert (
+        "can't be told from its strongest baseline in direction, return, volatility and price interval"
+        in words.lead(honest)
+    )
     assert b">skill<" not in report.page(honest)
     assert np.isfinite(len(report.card(honest)))

@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from model import evaluate, linear, stats
+from model import conformal, evaluate, linear, smearing, stats
 from model.conformal import quantiles
+from model.split import Fold
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -101,3 +102,101 @@ def test_conformal_quantiles_cover_and_use_known_scores_only() -> None:
     changed[3000:] = 99.0
     other = quantiles(changed, 0.9, window=1000)
     assert np.array_equal(low[:3001], other[0][:3001], equal_nan=True)
+
+
+def test_seasonal_least_squares_is_that_with_a_column_for_each_season() -> None:
+    rng = np.random.default_rng(6)
+    x, season = rng.standard_normal((900, 5)), rng.integers(0, 23, 900)
+    x[:, 3] += np.sin(season)  # goes with the season, as volume does
+    y = x @ [0.6, -0.2, 0.0, 1.0, 0.3] + np.cos(season) + 0.3 * rng.standard_normal(900)
+    found = linear.seasonal(x, season, y, seasons=24)
+    design = np.hstack([np.clip((x - x.mean(0)) / x.std(0), -4, 4), np.eye(24)[season]])
+    weights = np.linalg.lstsq(design, y, rcond=None)[0]
+    assert found.predict(x, season) == pytest.approx(design @ weights, abs=1e-6)
+    assert found.slopes.weights == pytest.approx(weights[:5], abs=1e-6)
+    never = found.offsets[23]  # no row was of this season
+    assert never == pytest.approx(found.offsets[:23].mean())
+    again = linear.Seasonal.from_json(json.loads(json.dumps(found.to_json())))
+    assert np.array_equal(again.predict(x, season), found.predict(x, season))
+
+
+def test_weighted_logistic_regression_against_scikit_learn() -> None:
+    sklearn = pytest.importorskip("sklearn.linear_model", reason="scikit-learn is not installed")
+    rng = np.random.default_rng(7)
+    x, weight = rng.standard_normal((600, 3)), rng.uniform(0.2, 1.8, 600)
+    up = (x[:, 0] + rng.standard_normal(600) > 0).astype(float)
+    mine = linear.logistic(x, up, penalty=5, weight=weight)
+    z = np.clip((x - x.mean(0)) / x.std(0), -4, 4)
+    theirs = sklearn.LogisticRegression(C=1 / 5, tol=1e-10).fit(z, up, sample_weight=weight)
+    assert linear.sigmoid(mine.predict(x)) == pytest.approx(theirs.predict_proba(z)[:, 1], abs=1e-4)
+    p = linear.sigmoid(mine.predict(x))  # and the gradient of the penalised likelihood is zero
+    assert np.abs(z.T @ (weight * (p - up)) + 5 * mine.weights).max() < 1e-5
+
+
+def test_smearing_gives_the_mean_of_a_lognormal_variance_and_knows_no_later_error() -> None:
+    rng = np.random.default_rng(8)
+    forecast = rng.normal(-9, 1, 30_000)
+    lv = forecast + 0.8 * rng.standard_normal(30_000)
+    forecast[:5000] = np.nan
+    folds = [Fold(0, 9000, 10_000, 20_000), Fold(1, 19_000, 20_000, 30_000)]
+    made, last = smearing.by_fold(lv, forecast, folds)
+    assert last == pytest.approx(np.exp(0.8**2 / 2), rel=0.05)
+    assert np.exp(lv[10_000:]).sum() / made[10_000:].sum() == pytest.approx(1, abs=0.07)
+    assert np.isnan(made[:10_000]).all()
+    expected = np.exp(lv - forecast)[10_000 - smearing.WINDOW : 10_000].mean()  # the last errors before the fold
+    assert made[15_000] == pytest.approx(np.exp(forecast[15_000]) * expected)
+    later = lv.copy()
+    later[10_000:] += 3
+    assert np.array_equal(smearing.by_fold(later, forecast, folds)[0][:20_000], made[:20_000], equal_nan=True)
+    assert smearing.factor(np.full(5, np.nan)) == 1.0
+
+
+def test_the_mean_has_the_least_qlike() -> None:
+    rng = np.random.default_rng(9)
+    lv = 0.7 * rng.standard_normal(100_000)
+    mean = float(np.exp(lv).mean())
+    losses = [evaluate.qlike(lv, np.full(len(lv), mean * x)).mean() for x in (0.8, 0.95, 1.0, 1.05, 1.25)]
+    assert int(np.argmin(losses)) == 2
+    ratio = np.exp(lv) / mean
+    assert losses[2] == pytest.approx(float((ratio - np.log(ratio) - 1).mean()))
+
+
+def test_intervals_cover_every_hour_and_regime_alike_where_the_forecast_misjudges_some() -> None:
+    rng = np.random.default_rng(10)
+    n = 40_000
+    hour = np.arange(n) % 24
+    sigma = np.exp(0.8 * np.repeat(rng.standard_normal(n // 200), 200))
+    true = sigma**1.15 * np.where(hour == 14, 1.4, np.where(hour < 6, 0.8, 1.0))
+    ret = 0.01 * true * rng.standard_t(5, n)
+    low, high, last = conformal.intervals(np.zeros(n), 0.01 * sigma, ret, hour, 0.9)
+    inside = ((ret >= low) & (ret <= high)).astype(float)
+    tested = slice(8000, None)
+    plain_low, plain_high = quantiles(ret / (0.01 * sigma), 0.9)
+    plain = ((ret >= plain_low * 0.01 * sigma) & (ret <= plain_high * 0.01 * sigma)).astype(float)
+    level = conformal.regimes(0.01 * sigma)
+
+    def worst(hit: np.ndarray, group: np.ndarray) -> float:
+        return max(abs(float(hit[tested][group[tested] == g].mean()) - 0.9) for g in np.unique(group[tested]))
+
+    assert worst(inside, hour) < 0.02 < worst(plain, hour)
+    assert worst(inside, level) < 0.02
+    # what a finished model uses is what the next row of the walk would have had
+    bounds = last.bounds(np.zeros(1), np.array([0.01]), np.array([14]))
+    more = conformal.intervals(
+        np.zeros(n + 1), np.append(0.01 * sigma, 0.01), np.append(ret, np.nan), np.append(hour, 14), 0.9
+    )
+    assert bounds[0][0] == pytest.approx(more[0][-1], rel=0.03)
+    assert bounds[1][0] == pytest.approx(more[1][-1], rel=0.03)
+
+
+def test_factors_of_the_interval_use_known_scores_only() -> None:
+    rng = np.random.default_rng(11)
+    n = 4000
+    sigma, ret, hour = np.exp(rng.standard_normal(n)), rng.standard_normal(n), np.arange(n) % 24
+    ret[rng.random(n) < 0.05] = np.nan
+    one = conformal.intervals(np.zeros(n), sigma, ret, hour, 0.9)
+    changed, other = ret.copy(), sigma.copy()
+    changed[3000:], other[3001:] = 99.0, 5.0
+    two = conformal.intervals(np.zeros(n), other, changed, hour, 0.9)
+    assert np.array_equal(one[0][:3001], two[0][:3001], equal_nan=True)
+    assert np.array_equal(one[1][:3001], two[1][:3001], equal_nan=True)
