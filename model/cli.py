@@ -1,4 +1,4 @@
-"""The commands: ``python -m model [train | predict | check | compare | sweep | sample]``."""
+"""The commands: ``python -m model [train | predict | score | check | compare | promote | sweep | sample]``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,29 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from model import __version__, harmless, log, settings, stopping, store
-from model.errors import ModelError
+from model import __version__, champion, harmless, log, settings, stopping, store
+from model.errors import InputError, ModelError
 from model.reading import ORDERS
+
+MODEL = "OUTPUT_URI of a training run, or champion"
+
+
+def _promote(commands: Any) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(
+        "promote", help="make a run the champion, if it forecasts the same latest hours better than the one there is"
+    )
+    made.add_argument("run", nargs="?", metavar="RUN", help="OUTPUT_URI of a training run")
+    made.add_argument("--rollback", action="store_true", help="go back to the champion before")
+    made.add_argument("--models", metavar="URI", default="", help="where champion.json is (MODELS_URI)")
+    made.add_argument("--metric", choices=champion.METRICS, default="volatility", help="what decides (volatility)")
+    made.add_argument("--hours", type=int, default=champion.HOURS, help="latest common hours (default %(default)s)")
+    made.add_argument("--unless-worse", action="store_true", help="also where the test sees no difference")
+    made.add_argument("--force", action="store_true", help="without a test, as where the champion's run is gone")
+    made.add_argument("--data", metavar="URI", default="", help="newer bars, which both then forecast, too")
+    made.add_argument("--json", action="store_true", help="as one JSON object")
+    return made
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -26,10 +45,14 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--count", type=int, default=20, help="random candidates (default 20)")
     sweep.add_argument("--targets", default="direction,return,volatility", help="which targets (default all)")
     predict = commands.add_parser("predict", help="the next hour's forecast as JSON")
-    predict.add_argument("--model", required=True, metavar="URI", help="OUTPUT_URI of a training run")
+    predict.add_argument("--model", required=True, metavar="URI", help=MODEL)
     predict.add_argument("--data", required=True, metavar="URI", help="a file of hourly bars, local or in S3")
+    score = commands.add_parser("score", help="forecasts for every hour of a file, as Parquet")
+    score.add_argument("--model", required=True, metavar="URI", help=MODEL)
+    score.add_argument("--data", required=True, metavar="URI", help="a file of hourly bars, local or in S3")
+    score.add_argument("--out", required=True, metavar="URI", help="the Parquet file to write, local or in S3")
     check = commands.add_parser("check", help="how a finished model does on later hours than it was trained on")
-    check.add_argument("--model", required=True, metavar="URI", help="OUTPUT_URI of a training run")
+    check.add_argument("--model", required=True, metavar="URI", help=MODEL)
     check.add_argument("--data", required=True, metavar="URI", help="bars that reach beyond the data of that run")
     check.add_argument("--history", metavar="URI", default="", help="earlier bars, if the data has too few before")
     check.add_argument("--json", action="store_true", help="as one JSON object")
@@ -37,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("a", metavar="A", help="OUTPUT_URI of a run")
     compare.add_argument("b", metavar="B", help="OUTPUT_URI of another")
     compare.add_argument("--json", action="store_true", help="as one JSON object")
-    for each in (train, sweep, predict, check):
+    promote = _promote(commands)
+    for each in (train, sweep, predict, score, check, promote):
         each.add_argument("--resample", action="store_true", help="make hours of finer bars (RESAMPLE=true)")
         each.add_argument("--date-order", choices=tuple(ORDERS), help="of dates such as 01/02/2023 (DATE_ORDER)")
     sample = commands.add_parser("sample", help="write a synthetic price file", add_help=False)
@@ -64,12 +88,22 @@ def _run(given: argparse.Namespace) -> int:
     if given.command == "predict":
         from model import predict
 
-        _print(harmless.dumps(predict.forecast(given.model, given.data, settings.reading(env)), indent=2))
+        model = champion.resolve(given.model, env)
+        _print(harmless.dumps(predict.forecast(model, given.data, settings.reading(env)), indent=2))
+        return 0
+    if given.command == "score":
+        from model import batch
+
+        rows = batch.table(champion.resolve(given.model, env), given.data, settings.reading(env))
+        batch.write(rows, given.out)
+        log.get().info("scored", hours=len(rows), output=given.out)
         return 0
     if given.command == "check":
         from model import later
 
-        scores = later.check(given.model, given.data, settings.reading(env), history_uri=given.history)
+        scores = later.check(
+            champion.resolve(given.model, env), given.data, settings.reading(env), history_uri=given.history
+        )
         _print(harmless.dumps(scores, indent=2) if given.json else harmless.lines(later.as_text(scores)))
         return 0
     if given.command == "compare":
@@ -77,6 +111,12 @@ def _run(given: argparse.Namespace) -> int:
 
         result = compare.compare(given.a, given.b)
         _print(harmless.dumps(result, indent=2) if given.json else harmless.lines(compare.as_text(result)))
+        return 0
+    if given.command == "promote":
+        from model import promotion
+
+        result = _promoted(given, env)
+        _print(harmless.dumps(result, indent=2) if given.json else harmless.lines(promotion.as_text(result)))
         return 0
     if given.command == "sweep":
         from model import sweep
@@ -87,6 +127,28 @@ def _run(given: argparse.Namespace) -> int:
 
     train_tracked(settings.load(env), env)
     return 0
+
+
+def _promoted(given: argparse.Namespace, env: dict[str, str]) -> dict[str, Any]:
+    from model import promotion
+
+    if given.rollback == bool(given.run):
+        raise InputError("give promote a RUN, or --rollback")
+    models = champion.place(env, given.run or "", given.models)
+    if given.rollback:
+        return champion.rollback(models)
+    if given.hours < champion.MINIMUM:
+        raise InputError(f"--hours is {given.hours}: at least {champion.MINIMUM} are needed to tell two models apart")
+    return promotion.promote(
+        given.run,
+        models,
+        given.metric,
+        hours=given.hours,
+        unless_worse=given.unless_worse,
+        force=given.force,
+        data_uri=given.data,
+        how=settings.reading(env),
+    )
 
 
 def _print(text: str) -> None:

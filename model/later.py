@@ -6,8 +6,10 @@ import datetime as dt
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
-from model import baselines, boost, data, evaluate, features, linear, predict, store, targets
+from model import baselines, boost, data, evaluate, features, linear, parquet, predict, store, targets
 from model.bars import Bars
 from model.conformal import Calibration, quantiles
 from model.errors import InputError
@@ -62,7 +64,7 @@ def check(
         )
     coverage = float(content["price_interval"]["coverage"])
     labels = targets.make(bars)
-    made = _forecasts(models, content, bars, labels, rows, coverage)
+    made = forecasts(models, content, bars, labels, rows, coverage)
     scores = evaluate.score(bars, labels, made, rows, coverage, SEED)
     return {
         "first": f"{bars.time[rows[0]] + np.timedelta64(1, 'h')}Z",
@@ -83,10 +85,45 @@ def _bars(data_uri: str, history_uri: str, how: Reading, now: dt.datetime | None
     return loaded.bars
 
 
-def _forecasts(
-    models: dict[str, boost.Fitted], content: dict[str, Any], bars: Bars, labels: targets.Targets, rows: Any,
+def outcomes(model_uri: str, data_uri: str, how: Reading = AS_IT_IS) -> pd.DataFrame:
+    """Forecasts of a finished model beside what came, as in predictions.parquet, indexed by `hour`.
+
+    Of the hours after its training that have history enough; they may be none.
+
+    Raises:
+        InputError: model, program and data don't fit together.
+    """
+    content = predict.read_manifest(model_uri)
+    models = predict.read_models(model_uri, content)
+    bars = _bars(data_uri, "", how, None)
+    if content["data"].get("has_flow") and not bars.flow:
+        raise InputError(f"{model_uri} was trained on data with order flow, and {data_uri} has none")
+    trained = np.datetime64(content["data"]["last"].removesuffix("Z"))
+    rows = np.flatnonzero(bars.time >= trained).astype(np.int64)
+    rows = rows[rows >= targets.MINIMUM_HISTORY - 1]
+    labels = targets.make(bars)
+    made = forecasts(models, content, bars, labels, rows, float(content["price_interval"]["coverage"]))
+    return parquet.table(bars, labels, made).set_index("hour")
+
+
+def forecasts(
+    models: dict[str, boost.Fitted],
+    content: dict[str, Any],
+    bars: Bars,
+    labels: targets.Targets,
+    rows: npt.NDArray[np.int64],
     coverage: float,
-) -> Forecasts:  # fmt: skip
+) -> Forecasts:
+    """What a finished model and its baselines forecast at `rows`; nothing is fitted.
+
+    Args:
+        models: the boosters, by target.
+        content: the manifest.
+        bars: with history before the first of `rows`.
+        labels: of `bars`.
+        rows: numbers of bars.
+        coverage: nominal, of the empirical interval.
+    """
     matrix = features.build(bars, features.select(bool(content["data"].get("has_flow"))))
     usable = rows[np.isfinite(labels.har[rows]).all(axis=1)]
     part, har = matrix[usable], labels.har[usable]

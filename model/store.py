@@ -126,6 +126,78 @@ def read_bytes(uri: str) -> bytes:
         raise InputError(f"can't read {uri}: {error.strerror}") from error
 
 
+def read_versioned(uri: str) -> tuple[bytes | None, str]:
+    """A small file with its version (the ETag; of a local file its checksum), or None and an empty version."""
+    if not is_s3(uri):
+        try:
+            raw = Path(uri).read_bytes()
+        except FileNotFoundError:
+            return None, ""
+        except OSError as error:
+            raise InputError(f"can't read {uri}: {error.strerror}") from error
+        return raw, hashlib.sha256(raw).hexdigest()
+    from botocore.exceptions import ClientError
+
+    bucket, key = split_s3(uri)
+
+    def read() -> tuple[bytes | None, str]:
+        try:
+            answer = client("s3").get_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "NoSuchKey":
+                return None, ""
+            raise
+        return bytes(answer["Body"].read()), str(answer["ETag"])
+
+    return call_aws(f"read {uri}", read)
+
+
+def write_versioned(uri: str, content: bytes, version: str) -> bool:
+    """Write a small file if it still has this version (empty: if it isn't there); False if it hasn't.
+
+    In S3 by a conditional request, in a folder under a lock.
+
+    Raises:
+        InputError: it can't be written.
+    """
+    if not is_s3(uri):
+        return _write_locked(Path(uri), content, version)
+    from botocore.exceptions import ClientError
+
+    bucket, key = split_s3(uri)
+    condition = {"IfMatch": version} if version else {"IfNoneMatch": "*"}
+
+    def write() -> bool:
+        try:
+            client("s3").put_object(Bucket=bucket, Key=key, Body=content, ContentType="application/json", **condition)
+        except ClientError as error:
+            # The object is another (412), is being written (409), or is gone (404 to If-Match).
+            code = error.response.get("Error", {}).get("Code")
+            if code in ("PreconditionFailed", "ConditionalRequestConflict") or (version and code == "NoSuchKey"):
+                return False
+            raise
+        return True
+
+    return call_aws(f"write {uri}", write)
+
+
+def _write_locked(path: Path, content: bytes, version: str) -> bool:
+    import fcntl
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (path.parent / f".{path.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if read_versioned(str(path))[1] != version:
+                return False
+            part = path.with_name(f".{path.name}.part")
+            part.write_bytes(content)
+            part.replace(path)
+    except OSError as error:
+        raise InputError(f"can't write {path}: {error.strerror}") from error
+    return True
+
+
 def join(base: str, name: str) -> str:
     """A file's URI under a folder or prefix."""
     return f"{base.rstrip('/')}/{name}"

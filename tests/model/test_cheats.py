@@ -122,13 +122,13 @@ def test_calibration_that_uses_the_coming_score_is_caught(bars: Bars, monkeypatc
     assert {"lower", "upper"} & knows_the_future(bars, forecasts)
 
 
-def test_factors_of_the_interval_that_know_the_coming_score_are_caught(
+def test_factors_of_the_interval_that_know_the_coming_day_are_caught(
     bars: Bars, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = conformal.track
 
     def early(scores: Array, *rest: Any) -> tuple[Array, Array, Array]:
-        return honest(np.append(scores[1:], np.nan), *rest)
+        return honest(np.append(scores[24:], np.full(24, np.nan)), *rest)
 
     monkeypatch.setattr(conformal, "track", early)
     assert {"lower", "upper"} & knows_the_future(bars, forecasts)

@@ -1,0 +1,65 @@
+"""Forecasts of a finished model for every hour of a file."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from model import data, later, parquet, predict, store, targets
+from model.errors import InputError
+from model.reading import AS_IT_IS, Reading
+from model.store import Output
+
+
+def table(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.datetime | None = None) -> pd.DataFrame:
+    """One row for each hour that can be forecast, the one after the last bar included.
+
+    `hour` is the start of the forecast hour (UTC), forecast at that moment from `close`. `trained_on` tells the hours
+    that the model has learnt from: there it isn't a forecast but a memory, and says nothing about skill.
+
+    Args:
+        model_uri: OUTPUT_URI of a training run.
+        data_uri: bars, with `targets.MINIMUM_HISTORY` hours before the first that is forecast.
+        how: to read the data.
+        now: the present; by default the clock's.
+
+    Raises:
+        InputError: model, program and data don't fit together, or no hour has history enough.
+    """
+    content = predict.read_manifest(model_uri)
+    models = predict.read_models(model_uri, content)
+    with store.fetched(data_uri) as path:
+        bars = data.load(path, how, now).bars
+    if content["data"].get("has_flow") and not bars.flow:
+        raise InputError(f"the model was trained on data with order flow, and {data_uri} has none")
+    rows = np.arange(min(targets.MINIMUM_HISTORY - 1, len(bars)), len(bars))
+    if not len(rows):
+        raise InputError(f"{data_uri} has {len(bars)} hours: the features need {targets.MINIMUM_HISTORY}")
+    labels = targets.make(bars)
+    f = later.forecasts(models, content, bars, labels, rows, float(content["price_interval"]["coverage"]))
+    rows = rows[np.isfinite(f.p_up[rows]) & np.isfinite(f.ret[rows])]
+    close = bars.close[rows]
+    last = np.datetime64(content["data"]["last"].removesuffix("Z"))
+    first = np.datetime64(content["data"]["first"].removesuffix("Z"))
+    hour = bars.time[rows] + np.timedelta64(3600, "s")
+    made: dict[str, Any] = {"hour": hour.astype("datetime64[us]"), "close": close, "p_up": f.p_up[rows]}
+    made |= {"ret_forecast": f.ret[rows], "lv_forecast": f.lv[rows], "variance_forecast": f.var[rows]}
+    for name, bound in (("forecast_price", f.ret), ("lower_price", f.lower), ("upper_price", f.upper)):
+        made[name] = close * np.exp(bound[rows])
+    return pd.DataFrame(made | {"trained_on": (hour >= first) & (hour <= last)})
+
+
+def write(rows: pd.DataFrame, uri: str) -> None:
+    """Write the rows to a path or S3 URI as Parquet, whole or not at all.
+
+    Raises:
+        InputError: `uri` names no file, or it can't be written.
+    """
+    folder, _, name = uri.rpartition("/")
+    if PurePosixPath(name).suffix != ".parquet":
+        raise InputError(f"--out is {uri!r}: name a file that ends in .parquet")
+    Output(folder or ("/" if uri.startswith("/") else ".")).write(name, parquet.encode(rows))

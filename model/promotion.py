@@ -1,0 +1,164 @@
+"""Promotion: a challenger takes the champion's place when it forecasts the same latest hours better.
+
+For either the hours are out of sample: those of its walk-forward, and, with newer data, those after its training.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from model import champion as champions
+from model import evaluate, later, parquet, predict, stats, store
+from model.bars import Array
+from model.champion import FORMAT, HOURS, KEPT, MINIMUM
+from model.errors import InputError
+from model.reading import AS_IT_IS, Reading
+
+
+def _losses(run: str, data_uri: str, how: Reading) -> pd.DataFrame:
+    """Losses of each hour that the run forecast out of sample, one column a metric, by the forecast hour."""
+    uri = store.join(run, "predictions.parquet")
+    rows = parquet.decode(store.read_bytes(uri), uri).set_index("hour")
+    if data_uri:
+        newer = later.outcomes(run, data_uri, how)
+        rows = pd.concat([rows, newer.loc[newer.index > rows.index[-1]]]) if len(newer) else rows
+    coverage = float(predict.read_manifest(run)["evaluation"]["coverage"])
+
+    def column(name: str) -> Array:
+        return np.asarray(rows[name].to_numpy(), dtype=np.float64)
+
+    low, high = (np.log(column(f"{side}_price") / column("close")) for side in ("lower", "upper"))
+    found = {
+        "volatility": (column("lv") - column("lv_forecast")) ** 2,
+        "qlike": evaluate.qlike(column("lv"), column("variance_forecast")),
+        "direction": evaluate.log_loss(column("up"), column("p_up")),
+        "return": (column("ret") - column("ret_forecast")) ** 2,
+        "interval": evaluate.interval_score(column("ret"), low, high, coverage),
+        "close": column("close"),
+        "coverage": np.full(len(rows), coverage),
+    }
+    return pd.DataFrame(found, index=rows.index)
+
+
+def judge(
+    challenger: str, champion: str, metric: str, hours: int = HOURS, data_uri: str = "", how: Reading = AS_IT_IS
+) -> dict[str, Any]:
+    """The latest hours that both forecast out of sample: both losses and a Diebold-Mariano test.
+
+    Raises:
+        InputError: too few common hours, other prices, or another coverage.
+    """
+    mine, theirs = _losses(challenger, data_uri, how), _losses(champion, data_uri, how)
+    common = mine.index.intersection(theirs.index)
+    mine, theirs = mine.loc[common], theirs.loc[common]
+    good = np.isfinite(mine[metric].to_numpy()) & np.isfinite(theirs[metric].to_numpy())
+    mine, theirs = mine[good].iloc[-hours:], theirs[good].iloc[-hours:]
+    if len(mine) < MINIMUM:
+        raise InputError(
+            f"{challenger} and the champion {champion} have {len(mine)} hours that both forecast out of sample, and "
+            f"{MINIMUM} are needed: give newer data with --data, which the champion then forecasts, too"
+        )
+    if not np.allclose(mine["close"], theirs["close"]):
+        raise InputError(f"{challenger} and the champion {champion} forecast other prices: they are of another market")
+    if metric == "interval" and (mine["coverage"].iloc[-1] != theirs["coverage"].iloc[-1]):
+        raise InputError("the intervals have another nominal coverage: train with the champion's COVERAGE")
+    loss, other = (np.asarray(side[metric].to_numpy(), dtype=np.float64) for side in (mine, theirs))
+    test, skill = stats.diebold_mariano(loss, other), stats.skill(loss, other, seed=0)
+    sure = bool(test.p_value < 0.05)
+    return {
+        "metric": metric,
+        "against": champion,
+        "hours": len(mine),
+        "first": f"{np.datetime64(mine.index[0], 's')}Z",
+        "last": f"{np.datetime64(mine.index[-1], 's')}Z",
+        "loss": float(loss.mean()),
+        "champion_loss": float(other.mean()),
+        "saved": skill.to_json(),
+        "diebold_mariano": test.to_json(),
+        "verdict": "no difference" if not sure else "better" if loss.mean() < other.mean() else "worse",
+    }
+
+
+def promote(
+    run: str,
+    models: str,
+    metric: str = "volatility",
+    *,
+    hours: int = HOURS,
+    unless_worse: bool = False,
+    force: bool = False,
+    data_uri: str = "",
+    how: Reading = AS_IT_IS,
+    now: dt.datetime | None = None,
+) -> dict[str, Any]:
+    """Make `run` the champion if there is none, or if it forecasts the same latest hours better than the one there is.
+
+    Args:
+        run: OUTPUT_URI of a finished run.
+        models: where champion.json is.
+        metric: one of `METRICS`.
+        hours: the latest common hours that decide.
+        unless_worse: promote also where the test sees no difference.
+        force: promote without a test, as where the champion's run is gone.
+        data_uri: newer bars, which a model forecasts from the end of its training on.
+        how: to read them.
+        now: the present; by default the clock's.
+
+    Returns:
+        ``promoted``, ``reason``, ``run`` (the champion from now on), and ``judged`` if there was one to beat.
+
+    Raises:
+        InputError: the run isn't complete, or the two can't be compared.
+        ModelError: another promotion came between.
+    """
+    run = run.rstrip("/") if store.is_s3(run) else str(Path(run).resolve())
+    content = predict.read_manifest(run)
+    predict.read_models(run, content)
+    champion, version = champions.read(models)
+    digest = champions.digest(run)
+    judged: dict[str, Any] | None = None
+    if champion is not None and (champion["run"], champion["manifest_sha256"]) == (run, digest):
+        return {"promoted": False, "reason": "it is the champion already", "run": run}
+    if champion is not None and not force:
+        judged = judge(run, str(champion["run"]), metric, hours, data_uri, how)
+        accepted = ("better", "no difference") if unless_worse else ("better",)
+        if judged["verdict"] not in accepted:
+            reason = f"{judged['verdict']} in {metric} on the same {judged['hours']} hours"
+            return {"promoted": False, "reason": reason, "run": champion["run"], "judged": judged}
+    moment = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC)
+    made = {
+        "format": FORMAT,
+        "run": run,
+        "manifest_sha256": digest,
+        "run_id": content["run_id"],
+        "trained_until": content["data"]["last"],
+        "promoted": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "judged": judged,
+        "history": [*champion["history"], champions.entry(champion)][-KEPT:] if champion else [],
+        "withdrawn": champion.get("withdrawn", []) if champion else [],
+    }
+    champions.put(models, made, version)
+    reason = "without a test, as asked" if champion else "there was no champion"
+    if judged:
+        reason = f"{judged['verdict']} in {metric} on the same {judged['hours']} hours"
+    return {"promoted": True, "reason": reason, "run": run, "judged": judged}
+
+
+def as_text(result: Mapping[str, Any]) -> str:
+    """The outcome for reading."""
+    lines = [f"{'promoted' if result['promoted'] else 'kept'}: {result['run']} ({result['reason']})"]
+    if judged := result.get("judged"):
+        s, p = judged["saved"], judged["diebold_mariano"]["p_value"]
+        lines.append(
+            f"{judged['metric']}: {judged['loss']:.6g} against {judged['champion_loss']:.6g} on {judged['hours']:,} "
+            f"hours, {judged['first']} to {judged['last']}"
+        )
+        if None not in (*s.values(), p):
+            lines.append(f"saved {s['value']:+.2%} (95 %: {s['low']:+.2%} to {s['high']:+.2%}), p {p:.3f}")
+    return "\n".join(lines)

@@ -1,0 +1,212 @@
+"""Champion and challenger: judged on the same hours, put in place by a conditional write, taken back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import numpy as np
+import pandas as pd
+import pytest
+from moto import mock_aws
+
+from model import batch, champion, later, parquet, predict, promotion, store, train
+from model.errors import InputError, ModelError
+from tests.model.test_cli import run as command
+
+Made = Callable[[str, float], str]
+
+
+@pytest.fixture
+def made(finished: tuple[train.Run, Path], tmp_path: Path) -> Made:
+    """Finished runs that differ in how far their volatility forecasts are off."""
+    _, out = finished
+
+    def make(name: str, noise: float) -> str:
+        copy = tmp_path / name
+        shutil.copytree(out, copy)
+        rows = parquet.decode((out / "predictions.parquet").read_bytes(), "p")
+        rows["lv_forecast"] = rows["lv"] + noise * np.random.default_rng(len(name)).standard_normal(len(rows))
+        (copy / "predictions.parquet").write_bytes(parquet.encode(rows))
+        manifest = json.loads((copy / "manifest.json").read_text()) | {"run_id": name}
+        (copy / "manifest.json").write_text(json.dumps(manifest))
+        return str(copy)
+
+    return make
+
+
+def in_place(models: str) -> str:
+    content, _ = champion.read(models)
+    assert content is not None
+    return Path(content["run"]).name
+
+
+def test_the_better_one_of_the_same_hours_is_promoted_and_taken_back(made: Made, tmp_path: Path) -> None:
+    models, good, fair, same = str(tmp_path / "models"), made("good", 0.8), made("fair", 1.0), made("same", 0.8)
+    assert promotion.promote(fair, models)["reason"] == "there was no champion"
+    found = promotion.promote(good, models, hours=500)
+    assert (found["promoted"], found["judged"]["verdict"], found["judged"]["hours"]) == (True, "better", 500)
+    rows = parquet.decode(Path(good, "predictions.parquet").read_bytes(), "p").dropna(subset=["lv"]).iloc[-500:]
+    assert found["judged"]["loss"] == pytest.approx(float(((rows["lv"] - rows["lv_forecast"]) ** 2).mean()))
+    assert found["judged"]["last"] == f"{np.datetime64(rows['hour'].iloc[-1], 's')}Z"
+    worse = promotion.promote(fair, models)
+    assert (worse["promoted"], worse["judged"]["verdict"], in_place(models)) == (False, "worse", "good")
+    equal = promotion.promote(same, models)
+    assert (equal["promoted"], equal["judged"]["verdict"], in_place(models)) == (False, "no difference", "good")
+    assert promotion.promote(good, models)["reason"] == "it is the champion already"
+    assert promotion.promote(same, models, unless_worse=True)["promoted"]
+    assert not promotion.promote(fair, models, unless_worse=True)["promoted"]
+    assert promotion.promote(fair, models, force=True)["promoted"]
+    content, _ = champion.read(models)
+    assert content is not None
+    assert [Path(entry["run"]).name for entry in content["history"]] == ["fair", "good", "same"]
+    for expected in ("same", "good", "fair"):
+        champion.rollback(models)
+        assert in_place(models) == expected
+    with pytest.raises(InputError, match="no earlier champion"):
+        champion.rollback(models)
+
+
+def test_what_cannot_be_judged_is_refused_and_changes_nothing(made: Made, tmp_path: Path) -> None:
+    models, one, other = str(tmp_path / "models"), made("one", 1.0), made("other", 0.5)
+    promotion.promote(one, models)
+
+    def changed(change: Callable[[pd.DataFrame], pd.DataFrame], message: str) -> None:
+        path = Path(other, "predictions.parquet")
+        kept = path.read_bytes()
+        path.write_bytes(parquet.encode(change(parquet.decode(kept, "p"))))
+        with pytest.raises(InputError, match=message):
+            promotion.promote(other, models)
+        path.write_bytes(kept)
+        assert in_place(models) == "one"
+
+    changed(lambda rows: rows.assign(hour=rows["hour"] + pd.Timedelta(days=4000)), "have 0 hours that both forecast")
+    changed(lambda rows: rows.iloc[:100], "have 100 hours that both forecast")
+    changed(lambda rows: rows.assign(close=rows["close"] * 2), "forecast other prices")
+    Path(other, "volatility.ubj").write_bytes(b"x")
+    with pytest.raises(InputError, match="not the file that the manifest names"):
+        promotion.promote(other, models)
+    (tmp_path / "models" / "champion.json").write_text("{}")
+    with pytest.raises(InputError, match="was not written by this program"):
+        promotion.promote(one, models)
+
+
+def test_a_promotion_that_came_between_is_not_overwritten(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models, one, other, third = str(tmp_path / "models"), made("one", 1.0), made("other", 0.7), made("third", 0.5)
+    promotion.promote(one, models)
+    honest = promotion.judge
+
+    def slow(*args: object, **given: object) -> object:
+        monkeypatch.setattr(promotion, "judge", honest)
+        promotion.promote(third, models)  # someone else, while this one is being judged
+        return honest(*args, **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(promotion, "judge", slow)
+    with pytest.raises(ModelError, match="changed by someone else"):
+        promotion.promote(other, models)
+    assert in_place(models) == "third"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    for name, value in (("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_REGION", "us-east-1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        store.client.cache_clear()
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="lake")
+        yield "lake"
+    store.client.cache_clear()
+
+
+def test_in_s3_a_write_needs_the_version_that_was_read(bucket: str) -> None:
+    uri = f"s3://{bucket}/models/champion.json"
+    assert store.read_versioned(uri) == (None, "")
+    assert store.write_versioned(uri, b"1", "")
+    assert not store.write_versioned(uri, b"2", "")  # it is there already
+    raw, version = store.read_versioned(uri)
+    assert raw == b"1"
+    assert store.write_versioned(uri, b"3", version)
+    assert not store.write_versioned(uri, b"4", version)  # another came between
+    assert store.read_versioned(uri)[0] == b"3"
+    with pytest.raises(InputError, match="isn't there"):
+        store.read_versioned("s3://no-such-bucket/models/champion.json")
+
+
+@pytest.mark.parametrize(
+    ("env", "run", "given", "expected"),
+    [
+        ({}, "out", "", "models"),
+        ({}, "s3://lake/runs/7", "", "s3://lake/models"),
+        ({"MODELS_URI": "s3://other/m/"}, "s3://lake/runs/7", "", "s3://other/m"),
+        ({"MODELS_URI": "s3://other/m"}, "", "here/", "here"),
+    ],
+)
+def test_where_champions_are(env: dict[str, str], run: str, given: str, expected: str) -> None:
+    assert champion.place(env, run, given) == expected
+
+
+def test_champion_is_the_run_that_was_promoted(made: Made, tmp_path: Path) -> None:
+    models, one = str(tmp_path / "models"), made("one", 1.0)
+    env = {"MODELS_URI": models}
+    with pytest.raises(InputError, match="promote a run first"):
+        champion.resolve("champion", env)
+    promotion.promote(one, models)
+    assert champion.resolve("champion", env) == one
+    assert champion.resolve(f"{models}/champion.json", {}) == one
+    assert champion.resolve("out", env) == "out"
+    manifest = Path(one, "manifest.json")
+    manifest.write_text(manifest.read_text() + " ")
+    with pytest.raises(InputError, match="not the one that was promoted"):
+        champion.resolve("champion", env)
+
+
+def test_scores_a_whole_file_as_predict_does_its_last_hour(
+    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path
+) -> None:
+    run, out = finished
+    code, _, err = command(
+        "score", "--model", str(out), "--data", str(sample_csv), "--out", str(tmp_path / "f.parquet")
+    )
+    assert code == 0, err
+    rows = parquet.decode((tmp_path / "f.parquet").read_bytes(), "f")
+    assert len(rows) == 3000 - 719
+    one = predict.forecast(str(out), str(sample_csv))
+    last = rows.iloc[-1]
+    assert f"{np.datetime64(last['hour'], 's')}Z" == one["hour"]
+    assert last["p_up"] == pytest.approx(one["direction"]["probability_up"], abs=1e-4)
+    assert last["variance_forecast"] == pytest.approx(one["volatility"]["variance"], rel=1e-4)
+    assert last["lower_price"] == pytest.approx(one["price"]["lower"], abs=0.01)
+    assert rows["trained_on"].tolist() == [True] * (len(rows) - 1) + [False]
+    with pytest.raises(InputError, match=r"ends in \.parquet"):
+        batch.write(rows, str(tmp_path / "f.csv"))
+    assert run.bars.close[-1] == last["close"]
+
+
+def test_newer_bars_are_forecast_by_both_from_the_end_of_their_training(
+    finished: tuple[train.Run, Path], sample_csv: Path
+) -> None:
+    _, out = finished
+    newer = later.outcomes(str(out), str(sample_csv))
+    assert len(newer) == 1  # the data ends where the training did: one hour, without an outcome
+    assert np.isnan(newer["lv"].iloc[0])
+
+
+def test_promote_as_a_command(made: Made, tmp_path: Path) -> None:
+    one, two = made("one", 1.0), made("two", 0.6)
+    env = {"MODELS_URI": str(tmp_path / "m")}
+    assert command("promote", one, **env)[0] == 0
+    code, out, err = command("promote", two, "--json", **env)
+    assert code == 0, err
+    assert json.loads(out)["judged"]["verdict"] == "better"
+    code, out, _ = command("promote", "--rollback", **env)
+    assert (code, f"promoted: {one} (rolled back from {two})" in out) == (0, True)
+    for wrong in (("promote",), ("promote", one, "--rollback"), ("promote", one, "--hours", "5")):
+        code, _, err = command(*wrong, **env)
+        assert code == 2, err
+        assert "Traceback" not in err
