@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.bars import Array
-from model.report import folds
+from model.report import alone, folds, slices
 from model.report.shap import importance
-from model.report.style import plot_css
 from model.report.svg import Format, Plot, span, ticks
 from model.report.times import day, day_ticks, forecast_hours, last_rows, month
 
@@ -133,6 +132,12 @@ PLOTS: dict[str, Figure] = {
     "volatility_by_fold": folds.volatility,
     "return_by_fold": folds.returns,
     "coverage_by_fold": folds.coverage,
+    "coverage_by_hour": slices.coverage_by_hour,
+    "coverage_by_regime": slices.coverage_by_regime,
+    "error_by_hour": slices.error_by_hour,
+    "error_by_regime": slices.error_by_regime,
+    "volatility_by_month": slices.volatility_by_month,
+    "direction_by_month": slices.direction_by_month,
     "importance_direction": lambda run, width: importance(run, width, "direction"),
     "importance_volatility": lambda run, width: importance(run, width, "volatility"),
     "walk_forward": walk,
@@ -142,10 +147,9 @@ BROAD = ("price", "volatility", "walk_forward")
 
 def standalone(run: Run) -> dict[str, bytes]:
     """Every plot as an SVG file that opens by itself; file names to contents."""
-    style = f"<style>{plot_css()}</style>"
     drawn = {name: draw(run, WIDE if name in BROAD else 640) for name, draw in PLOTS.items()}
     return {
-        f"plots/{name}.svg": svg.replace(">", f">{style}", 1).encode()
+        f"plots/{name}.svg": alone.wrap(svg, alone.WORDS[name]).encode()
         for name, svg in drawn.items()
         if svg.startswith("<svg")
     }

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
+from model.evaluate import RECENT
 from model.harmless import html as escape
-from model.report import words
-from model.report.parts import area, baselines, cards, details, dot, figure, line, pair
+from model.report import data_checks, now, slices, words
+from model.report.parts import area, baselines, cards, details, dot, figure, line, pair, table
 from model.report.style import page_css
+from model.stats import Estimate
 
 if TYPE_CHECKING:
     from model.train import Run
@@ -37,7 +43,7 @@ def _top(run: Run) -> str:
     ]
     meta = " · ".join(escape(part) for part in parts if part)
     lead = f'<p class="lead">{escape(words.lead(run))}</p>'
-    return f'<h1>Forecasts of the next hour</h1><p class="meta">{meta}</p>{lead}{cards(run)}'
+    return f'<h1>Forecasts of the next hour</h1><p class="meta">{meta}</p>{now.panel(run)}{lead}{cards(run)}'
 
 
 def _price(run: Run) -> str:
@@ -80,6 +86,68 @@ def _folds(run: Run) -> str:
     return f"<h2>Skill by fold</h2><p>{escape(text.strip())}</p>{first}{second}"
 
 
+def _slices(run: Run) -> str:
+    whole = slices.break_even(run.targets.ret[_tested(run)], run.result.forecasts.p_up[_tested(run)], run.settings.seed)
+    late = _tested(run)[run.result.forecasts.fold[_tested(run)] >= len(run.folds) - RECENT]
+    recent = slices.break_even(run.targets.ret[late], run.result.forecasts.p_up[late], run.settings.seed)
+    cost = (
+        f"Holding the side that direction calls for each hour would earn nothing if a unit of turnover cost "
+        f"{_points(whole)}; in the last {RECENT} folds {_points(recent)}. What an exchange takes is usually more."
+    )
+    first = pair(
+        figure(run, "coverage_by_hour", "Interval: coverage by hour (UTC)", half=True),
+        figure(run, "coverage_by_regime", "Interval: coverage by forecast volatility", half=True),
+    )
+    second = pair(
+        figure(run, "error_by_hour", "Volatility: saved by hour (UTC)", half=True),
+        figure(run, "error_by_regime", "Volatility: saved by forecast volatility", half=True),
+    )
+    third = pair(
+        figure(run, "volatility_by_month", "Volatility: saved, three months rolling", half=True),
+        figure(run, "direction_by_month", "Direction: log loss saved, three months rolling", half=True),
+    )
+    text = "Against the seasonal HAR; direction against the base rate. With 95 % intervals."
+    return f"<h2>When it holds</h2><p>{text}</p>{first}{second}{third}<p>{escape(cost)}</p>"
+
+
+def _tested(run: Run) -> npt.NDArray[np.int64]:
+    return np.flatnonzero(~np.isnan(run.result.forecasts.fold)).astype(np.int64)
+
+
+def _points(e: Estimate) -> str:
+    """Basis points with their interval."""
+    if not math.isfinite(e.value):
+        return "\u2013"
+    low, value, high = (f"{v * 1e4:.2f}".replace("-", "\u2212") for v in (e.low, e.value, e.high))
+    return f"{value} basis points (95 %: {low} to {high})"
+
+
+def _data(run: Run) -> str:
+    moves = [
+        f'<tr><td>{hour}</td><td class="n">{words.signed(np.expm1(ret))}</td><td class="n">{times:.1f}</td></tr>'
+        for hour, ret, times in data_checks.moves(run)
+    ]
+    drift = [
+        f'<tr><td><code>{escape(name)}</code></td><td class="n">{index:.2f}</td><td class="n">{shift:+.2f}</td></tr>'
+        for name, index, shift in data_checks.drift(run)
+    ]
+    middle, most, when = data_checks.opens(run)
+    gaps = "; ".join(f"{hours} from {hour}" for hour, hours in data_checks.gaps(run)) or "none"
+    text = (
+        f"Open is {words.percent(middle, 3)} from the Close before it in the median, {words.percent(most, 2)} at most "
+        f"({when}). Longest gaps, in hours: {gaps}."
+    )
+    drifted = (
+        f"The last {data_checks.LATE} hours against all before. A population stability index above "
+        f"{data_checks.DRIFTED} is usually called another distribution; the shift of the mean is in deviations."
+    )
+    return (
+        f"<h2>The data, and how it has drifted</h2><p>{escape(text)}</p>"
+        f"{table(('Largest moves (UTC)', '#Return', '#Times the volatility'), moves)}<p>{escape(drifted)}</p>"
+        f"{table(('Feature', '#Stability index', '#Shift'), drift)}"
+    )
+
+
 def _calibration(run: Run) -> str:
     volatility = "Volatility that came (geometric mean), by fifteenth of the forecast; logarithmic scales."
     both = pair(
@@ -120,9 +188,11 @@ def page(run: Run) -> bytes:
         _volatility(run),
         f"<h2>Against every baseline</h2><p>{escape(SAVED)}</p>{baselines(run)}",
         _folds(run),
+        _slices(run),
         _calibration(run),
         _importance(run),
         _method(run),
+        _data(run),
         details(run),
         "<footer>A forecast of prices is no advice to trade. Costs of trading are not counted here.</footer>",
     )

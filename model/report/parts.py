@@ -87,7 +87,7 @@ def _row(c: Comparison) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _table(head: Sequence[str], rows: Sequence[str], cls: str = "") -> str:
+def table(head: Sequence[str], rows: Sequence[str], cls: str = "") -> str:
     """A table; a heading that begins with ``#`` is one of numbers."""
     cells = "".join(
         f'<th class="n">{title[1:]}</th>' if title.startswith("#") else f"<th>{title}</th>" for title in head
@@ -99,7 +99,7 @@ def _table(head: Sequence[str], rows: Sequence[str], cls: str = "") -> str:
 def baselines(run: Run) -> str:
     """Every target against every baseline."""
     head = ("Target", "Against", "Measure", "#Model", "#Baseline", "#Saved", "#95 % interval", "#p (DM)", "Verdict")
-    return _table(head, [_row(c) for c in run.overall.comparisons], "stack")
+    return table(head, [_row(c) for c in run.overall.comparisons], "stack")
 
 
 def details(run: Run) -> str:
@@ -125,9 +125,9 @@ def details(run: Run) -> str:
             f"<details open><summary>Data</summary><p>{span}, SHA-256 <code>{run.data.sha256}</code>.</p>",
             f"<ul>{kept}</ul></details>",
             f"<details><summary>{len(run.features)} features and their formulas</summary><p>{letters}</p>",
-            f"{_table(('Name', 'Formula', 'Group'), columns)}</details>",
+            f"{table(('Name', 'Formula', 'Group'), columns)}</details>",
             "<details><summary>Hyperparameters and boosting rounds</summary>",
-            f"{_table(('Target', 'Hyperparameters', '#Rounds by fold'), settings)}</details>",
+            f"{table(('Target', 'Hyperparameters', '#Rounds by fold'), settings)}</details>",
             f"<details><summary>Made with</summary><p>{made}; seed {run.settings.seed}. The same data, code and seed ",
             "give the same model files, byte for byte.</p></details>",
         )

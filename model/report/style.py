@@ -46,12 +46,18 @@ p{margin:0 0 14px;max-width:72ch}
  font-variant-numeric:tabular-nums}
 .card .ci{font-size:13px;color:var(--soft);font-variant-numeric:tabular-nums;margin-bottom:8px}
 .card p{font-size:14px;line-height:1.45;color:var(--soft);margin:0}
-.top{display:flex;justify-content:space-between;align-items:center;gap:8px}
-.chips{display:flex;flex-wrap:wrap;gap:4px;justify-content:flex-end}
+.top{display:flex;flex-wrap:wrap;justify-content:space-between;align-items:center;gap:8px}
+.chips{display:flex;flex-wrap:wrap;gap:4px}
 .chip{font-size:12px;font-weight:650;border-radius:99px;padding:2px 10px;white-space:nowrap}
 .skill{color:var(--good);background:var(--goodbg)}
 .none{color:var(--flat);background:var(--flatbg)}
 .worse{color:var(--bad);background:var(--badbg)}
+.now{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:20px 22px 10px;margin:0 0 28px;
+ display:grid;grid-template-columns:5fr 7fr;gap:12px 32px}
+.now h2{margin:0;font-size:17px}.now .big{font-size:40px;line-height:1.1;font-weight:680;letter-spacing:-.02em;
+ margin:8px 0 2px;font-variant-numeric:tabular-nums}
+.now .ci{font-size:16px;margin-bottom:10px;font-variant-numeric:tabular-nums}.now p,.now li{font-size:14.5px}
+.now ul{list-style:none;padding:0;margin:8px 0 0}.now li{padding:5px 0}.now li span:last-child{color:var(--soft)}
 figure{margin:18px 0;padding:18px 18px 14px}
 figcaption{font-size:14px;color:var(--soft);margin-top:6px;max-width:78ch}
 figure h3{margin-bottom:2px}
@@ -75,7 +81,7 @@ summary{cursor:pointer;font-weight:600}
 footer{margin-top:48px;color:var(--faint);font-size:13px}
 @media(max-width:720px){
  main{padding:26px 16px 48px}h1{font-size:27px}h2{font-size:20px;margin-top:44px}
- .lead{font-size:16.5px}.wide{display:none}.narrow{display:block}.pair{grid-template-columns:1fr}
+ .lead{font-size:16.5px}.wide{display:none}.narrow{display:block}.pair,.now{grid-template-columns:1fr}.now{padding:16px}
  figure{padding:14px 12px 12px}.cards{gap:12px}th,td{padding:8px 10px}
  table.stack thead{display:none}table.stack,table.stack tbody,table.stack tr,table.stack td{display:block}
  table.stack tr{border-bottom:1px solid var(--line);padding:10px 2px;display:grid;grid-template-columns:1fr 1fr}
@@ -97,6 +103,6 @@ def page_css() -> str:
 
 def plot_css() -> str:
     """The style of a plot in a file of its own."""
-    return (f"svg{{{LIGHT};background:var(--card)}}@media(prefers-color-scheme:dark){{svg{{{DARK}}}}}{MARKS}").replace(
-        "\n", ""
-    )
+    return (
+        f"svg{{{LIGHT}}}svg[role=img]{{background:var(--card)}}@media(prefers-color-scheme:dark){{svg{{{DARK}}}}}{MARKS}"
+    ).replace("\n", "")

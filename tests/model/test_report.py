@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -10,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import report, train
-from model.report import words
+from model import predict, report, train
+from model.report import alone, data_checks, now, slices, words
 from model.report.svg import ticks
 
 VOID = {"meta", "br", "path", "circle", "rect"}
@@ -78,6 +79,73 @@ def test_every_plot_opens_by_itself(finished: tuple[train.Run, Path]) -> None:
                 assert "inf" not in value
 
 
+def test_every_plot_by_itself_has_a_title_axes_and_a_legend(finished: tuple[train.Run, Path]) -> None:
+    run, _ = finished
+    for name, content in report.standalone(run).items():
+        words_ = alone.WORDS[Path(name).stem]
+        said = [element.text for element in ET.fromstring(content).iter() if element.tag.endswith("text")]
+        for text in (words_.title, words_.x, words_.y, *(text for _, _, text in words_.legend)):
+            assert text, name
+            assert text in said, name
+
+
+def test_the_next_hour_is_what_predict_says(finished: tuple[train.Run, Path], sample_csv: Path) -> None:
+    run, out = finished
+    made, told = now.forecast(run), predict.forecast(str(out), str(sample_csv))
+    assert made is not None
+    assert made.hour == told["hour"][:16].replace("T", " ") + " UTC"
+    assert made.p_up == pytest.approx(told["direction"]["probability_up"], abs=1e-4)
+    assert made.sigma == pytest.approx(told["volatility"]["hourly"], abs=1e-5)
+    for value, key in ((made.price, "forecast"), (made.lower, "lower"), (made.upper, "upper")):
+        assert value == pytest.approx(told["price"][key], abs=0.01)
+        assert f"{value:,.2f}" in (out / "report.html").read_text()
+
+
+def test_trust_is_what_the_last_folds_say(finished: tuple[train.Run, Path]) -> None:
+    run, _ = finished
+    none = [dataclasses.replace(c, test=dataclasses.replace(c.test, p_value=0.6)) for c in run.recent.comparisons]
+    answers = {name: answer for name, answer, _ in now.trust(run)}
+    assert answers == {"Interval": "yes", "Volatility": "yes", "Direction": answers["Direction"]}
+    without = dataclasses.replace(run, recent=dataclasses.replace(run.recent, comparisons=none))
+    assert {name: answer for name, answer, _ in now.trust(without)} == {
+        "Interval": "yes", "Volatility": "no", "Direction": "no"
+    }  # fmt: skip
+    assert f"last 2 folds: {none[0].verdict}".encode() in report.page(without) or len(run.folds) <= 2
+    narrow = dataclasses.replace(run.recent.estimates["price_coverage"], value=0.8, low=0.78, high=0.82)
+    estimates = run.recent.estimates | {"price_coverage": narrow}
+    bad = dataclasses.replace(run, recent=dataclasses.replace(run.recent, estimates=estimates))
+    assert now.trust(bad)[0][:2] == ("Interval", "no")
+
+
+def test_gaps_moves_and_opens_are_found(finished: tuple[train.Run, Path]) -> None:
+    run, _ = finished
+    close, opened = run.bars.close.copy(), run.bars.open.copy()
+    close[100:107], close[500:502] = np.nan, np.nan
+    opened[801] = close[800] * 1.07
+    ret = run.targets.ret.copy()
+    ret[1200] = -0.4
+    bars = dataclasses.replace(run.bars, close=close, open=opened)
+    other = dataclasses.replace(
+        run, data=dataclasses.replace(run.data, bars=bars), targets=dataclasses.replace(run.targets, ret=ret)
+    )
+    assert [hours for _, hours in data_checks.gaps(other)] == [7, 2]
+    assert data_checks.moves(other)[0][1] == -0.4
+    assert data_checks.opens(other)[1] == pytest.approx(0.07)
+
+
+def test_skill_by_month_is_that_of_three_months(finished: tuple[train.Run, Path]) -> None:
+    run, _ = finished
+    f, lv = run.result.forecasts, run.targets.lv
+    loss, other = (lv - f.lv) ** 2, (lv - f.lv_har) ** 2
+    x, y = slices.by_month(run, loss, other)
+    month = (run.bars.time + np.timedelta64(3600, "s")).astype("datetime64[M]")
+    good = np.isfinite(loss) & np.isfinite(other)
+    last = np.unique(month[good])[-1]
+    rows = good & (month > last - 3)
+    assert len(x) == len(np.unique(month[good])) - 2
+    assert y[-1] == pytest.approx(1 - loss[rows].sum() / other[rows].sum())
+
+
 def test_the_model_card(finished: tuple[train.Run, Path]) -> None:
     run, out = finished
     card = (out / "model-card.md").read_text()
@@ -118,8 +186,6 @@ def test_numbers_for_reading(value: float, text: str) -> None:
                                 (-0.1, 0.001, "worse"), (float("nan"), float("nan"), "no skill")]
 )  # fmt: skip
 def test_every_verdict_can_be_told(finished: tuple[train.Run, Path], value: float, p: float, verdict: str) -> None:
-    import dataclasses
-
     from model.stats import DieboldMariano, Estimate
 
     run, _ = finished
@@ -132,8 +198,6 @@ def test_every_verdict_can_be_told(finished: tuple[train.Run, Path], value: floa
 
 
 def test_a_run_without_skill_is_told_as_one(finished: tuple[train.Run, Path]) -> None:
-    import dataclasses
-
     run, _ = finished
     none = [dataclasses.replace(c, test=dataclasses.replace(c.test, p_value=0.6)) for c in run.overall.comparisons]
     honest = dataclasses.replace(run, overall=dataclasses.replace(run.overall, comparisons=none))

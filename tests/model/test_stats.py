@@ -9,6 +9,7 @@ import pytest
 
 from model import conformal, evaluate, linear, smearing, stats
 from model.conformal import quantiles
+from model.report import data_checks, slices
 from model.split import Fold
 
 
@@ -200,3 +201,28 @@ def test_factors_of_the_interval_use_known_scores_only() -> None:
     two = conformal.intervals(np.zeros(n), other, changed, hour, 0.9)
     assert np.array_equal(one[0][:3001], two[0][:3001], equal_nan=True)
     assert np.array_equal(one[1][:3001], two[1][:3001], equal_nan=True)
+
+
+def test_break_even_cost_of_a_known_edge() -> None:
+    rng = np.random.default_rng(12)
+    up = rng.random(20_000) < 0.5
+    ret = np.where(up, 0.001, -0.001)
+    right = rng.random(20_000) < 0.6
+    p_up = np.where(up == right, 0.6, 0.4)
+    # an hour earns 0.2 x 0.1 % on average; the side turns in half of the hours, for two units each
+    found = slices.break_even(ret, p_up, 1)
+    assert found.value == pytest.approx(0.0002, rel=0.1)
+    assert found.low < 0.0002 < found.high
+    held = slices.break_even(np.array([0.01, np.nan, 0.01, -0.01]), np.array([0.6, 0.1, 0.6, 0.4]), 1)
+    assert held.value == pytest.approx((0.01 + 0.01 + 0.01) / (1 + 0 + 2))
+
+
+def test_stability_index_against_its_formula() -> None:
+    rng = np.random.default_rng(13)
+    before, after = rng.standard_normal(50_000), rng.standard_normal(50_000) + 0.5
+    edges = np.quantile(before, np.arange(0.1, 1, 0.1))
+    one, two = (np.histogram(v, [-np.inf, *edges, np.inf])[0] / len(v) for v in (before, after))
+    assert data_checks.stability(before, after) == pytest.approx(((two - one) * np.log(two / one)).sum(), rel=1e-6)
+    assert data_checks.stability(before, rng.standard_normal(50_000)) < 0.002
+    assert np.isnan(data_checks.stability(before, np.full(5, np.nan)))
+    assert data_checks.stability(np.ones(100), np.ones(100)) == 0

@@ -1,0 +1,79 @@
+"""What the data looks like: its largest moves, gaps and jumps, and how features have drifted since training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.bars import Array
+
+if TYPE_CHECKING:
+    from model.train import Run
+
+LATE = 720
+"""Last hours that are held against those before."""
+DRIFTED = 0.25
+"""Population stability index above which a distribution is usually called another."""
+
+
+def stability(before: Array, after: Array, parts: int = 10) -> float:
+    """Population stability index of two samples over `parts` groups that are equal in the first.
+
+    The sum of (b - a) ln(b / a) over the groups' shares; a share is at least 0.01 %. NaN without values on both sides.
+    """
+    one, two = before[np.isfinite(before)], after[np.isfinite(after)]
+    if not len(one) or not len(two):
+        return float("nan")
+    edges = np.unique(np.quantile(one, np.linspace(0, 1, parts + 1)[1:-1]))
+    shares = [
+        np.maximum(np.bincount(np.searchsorted(edges, v, side="right"), minlength=len(edges) + 1) / len(v), 1e-4)
+        for v in (one, two)
+    ]
+    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+
+
+def drift(run: Run, count: int = 10) -> list[tuple[str, float, float]]:
+    """Features whose last `LATE` hours differ most from all before: name, index, shift of the mean in deviations."""
+    found = []
+    for column, feature in enumerate(run.features):
+        if feature.group == "calendar":  # a month always differs from years in what the calendar says
+            continue
+        values = np.asarray(run.matrix[:, column], dtype=np.float64)
+        before, after = values[:-LATE], values[-LATE:]
+        index = stability(before, after)
+        if np.isfinite(index):
+            scale = float(np.nanstd(before)) or 1.0
+            found.append((feature.name, index, float(np.nanmean(after) - np.nanmean(before)) / scale))
+    return sorted(found, key=lambda each: -each[1])[:count]
+
+
+def moves(run: Run, count: int = 5) -> list[tuple[str, float, float]]:
+    """The largest moves: hour, log return, and how many times the week's hourly volatility before it that was."""
+    ret = run.targets.ret
+    rows = np.argsort(-np.abs(np.nan_to_num(ret)), kind="stable")[:count]
+    scale = run.targets.scale
+    return [(_hour(run, int(r)), float(ret[r]), abs(float(ret[r] / scale[r]))) for r in rows if np.isfinite(ret[r])]
+
+
+def _hour(run: Run, row: int) -> str:
+    return f"{run.bars.time[row] + np.timedelta64(3600, 's')}"[:16].replace("T", " ")
+
+
+def gaps(run: Run, count: int = 5) -> list[tuple[str, int]]:
+    """The longest stretches without a bar: first missing hour, and hours."""
+    missing = np.concatenate([[False], np.isnan(run.bars.close), [False]])
+    edges = np.flatnonzero(np.diff(missing.astype(np.int8)))
+    found = [
+        (f"{run.bars.time[a]}"[:16].replace("T", " "), int(b - a)) for a, b in zip(edges[::2], edges[1::2], strict=True)
+    ]
+    return sorted(found, key=lambda each: -each[1])[:count]
+
+
+def opens(run: Run) -> tuple[float, float, str]:
+    """How far Open is from the Close before it: the median, the most, and the hour of that; shares of the price."""
+    away = np.abs(run.bars.open[1:] / run.bars.close[:-1] - 1)
+    if not np.isfinite(away).any():
+        return float("nan"), float("nan"), ""
+    worst = int(np.nanargmax(away))
+    return float(np.nanmedian(away)), float(away[worst]), f"{run.bars.time[worst + 1]}"[:16].replace("T", " ")
