@@ -125,7 +125,15 @@ def _run(given: argparse.Namespace) -> int:
         return 0
     from model.train import train_tracked
 
-    train_tracked(settings.load(env), env)
+    told = settings.load(env)
+    train_tracked(told, env)
+    if told.promote:
+        from model import promotion
+
+        models = champion.place(env, told.output)
+        result = promotion.promote(told.output, models, told.promote, data_uri=told.data, how=told.reading)
+        for text in promotion.as_text(result).splitlines():
+            log.get().info(text)
     return 0
 
 

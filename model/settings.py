@@ -7,7 +7,7 @@ import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
 
-from model import limits, params
+from model import champion, limits, params
 from model.errors import InputError
 from model.reading import AS_IT_IS, MAX_DATA_BYTES, ORDERS, Reading
 
@@ -37,6 +37,8 @@ class Settings:
     """Nominal coverage of the price interval."""
     reading: Reading = AS_IT_IS
     """How the data is read."""
+    promote: str = ""
+    """Metric by which a finished run becomes the champion if it is better; empty: it doesn't."""
     params: Mapping[str, params.Params] = dataclasses.field(default_factory=lambda: dict(params.DEFAULTS))
 
 
@@ -113,6 +115,14 @@ def reading(env: Mapping[str, str]) -> Reading:
     )
 
 
+def _promote(env: Mapping[str, str]) -> str:
+    """PROMOTE, checked; empty without it."""
+    metric = env.get("PROMOTE", "").strip()
+    if metric and metric not in champion.METRICS:
+        raise InputError(f"PROMOTE is {metric!r}: use one of {', '.join(champion.METRICS)}")
+    return metric
+
+
 def load(env: Mapping[str, str]) -> Settings:
     """Read and check all settings.
 
@@ -133,5 +143,6 @@ def load(env: Mapping[str, str]) -> Settings:
         embargo=int(_number(env, "EMBARGO_HOURS", 24, 1, 10_000, whole=True)),
         coverage=_number(env, "COVERAGE", 0.9, 0.5, 0.99, whole=False),
         reading=reading(env),
+        promote=_promote(env),
         params=params.load(env),
     )

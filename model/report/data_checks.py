@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 LATE = 720
 """Last hours that are held against those before."""
+MOST = 40_000
+"""Hours that are looked at."""
 DRIFTED = 0.25
 """Population stability index above which a distribution is usually called another."""
 
@@ -33,19 +35,34 @@ def stability(before: Array, after: Array, parts: int = 10) -> float:
     return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
 
 
-def drift(run: Run, count: int = 10) -> list[tuple[str, float, float]]:
-    """Features whose last `LATE` hours differ most from all before: name, index, shift of the mean in deviations."""
+def drift(run: Run, count: int = 10) -> list[tuple[str, float, float, float]]:
+    """Features whose last `LATE` hours differ most from those before.
+
+    Slow features differ in any month, so that each is held against what is usual for it.
+
+    Returns:
+        Name, stability index, the median index of the stretches of `LATE` hours before, and the shift of the mean in
+        standard deviations; the most unusual first.
+    """
     found = []
     for column, feature in enumerate(run.features):
         if feature.group == "calendar":  # a month always differs from years in what the calendar says
             continue
-        values = np.asarray(run.matrix[:, column], dtype=np.float64)
+        values = np.asarray(run.matrix[-MOST:, column], dtype=np.float64)
         before, after = values[:-LATE], values[-LATE:]
         index = stability(before, after)
-        if np.isfinite(index):
+        usual = usually(before)
+        if np.isfinite(index) and np.isfinite(usual):
             scale = float(np.nanstd(before)) or 1.0
-            found.append((feature.name, index, float(np.nanmean(after) - np.nanmean(before)) / scale))
-    return sorted(found, key=lambda each: -each[1])[:count]
+            found.append((feature.name, index, usual, float(np.nanmean(after) - np.nanmean(before)) / scale))
+    return sorted(found, key=lambda each: -each[1] / max(each[2], 0.01))[:count]
+
+
+def usually(values: Array) -> float:
+    """The median stability index of stretches of `LATE` hours against all of `values`; NaN without one."""
+    parts = [values[start : start + LATE] for start in range(0, len(values) - LATE + 1, LATE)]
+    found = np.array([stability(values, part) for part in parts])
+    return float(np.nanmedian(found)) if np.isfinite(found).any() else float("nan")
 
 
 def moves(run: Run, count: int = 5) -> list[tuple[str, float, float]]:

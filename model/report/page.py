@@ -122,14 +122,20 @@ def _points(e: Estimate) -> str:
     return f"{value} basis points (95 %: {low} to {high})"
 
 
+def _minus(value: float) -> str:
+    """Two digits with a true sign."""
+    return f"{value:+.2f}".replace("-", "\u2212")
+
+
 def _data(run: Run) -> str:
     moves = [
         f'<tr><td>{hour}</td><td class="n">{words.signed(np.expm1(ret))}</td><td class="n">{times:.1f}</td></tr>'
         for hour, ret, times in data_checks.moves(run)
     ]
     drift = [
-        f'<tr><td><code>{escape(name)}</code></td><td class="n">{index:.2f}</td><td class="n">{shift:+.2f}</td></tr>'
-        for name, index, shift in data_checks.drift(run)
+        f'<tr><td><code>{escape(name)}</code></td><td class="n">{index:.2f}</td><td class="n">{usual:.2f}</td>'
+        f'<td class="n">{_minus(shift)}</td></tr>'
+        for name, index, usual, shift in data_checks.drift(run)
     ]
     middle, most, when = data_checks.opens(run)
     gaps = "; ".join(f"{hours} from {hour}" for hour, hours in data_checks.gaps(run)) or "none"
@@ -139,12 +145,13 @@ def _data(run: Run) -> str:
     )
     drifted = (
         f"The last {data_checks.LATE} hours against all before. A population stability index above "
-        f"{data_checks.DRIFTED} is usually called another distribution; the shift of the mean is in deviations."
+        f"{data_checks.DRIFTED} is called another distribution, but slow features have that in any month: the usual "
+        "one is the median of all such stretches. Most unusual first; the shift of the mean is in standard deviations."
     )
     return (
         f"<h2>The data, and how it has drifted</h2><p>{escape(text)}</p>"
         f"{table(('Largest moves (UTC)', '#Return', '#Times the volatility'), moves)}<p>{escape(drifted)}</p>"
-        f"{table(('Feature', '#Stability index', '#Shift'), drift)}"
+        f"{table(('Feature', '#Stability index', '#Usual', '#Shift'), drift)}"
     )
 
 

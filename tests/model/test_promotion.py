@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from model import batch, champion, later, parquet, predict, promotion, store, train
 from model.errors import InputError, ModelError
+from tests.model.test_cli import FAST
 from tests.model.test_cli import run as command
 
 Made = Callable[[str, float], str]
@@ -210,3 +211,13 @@ def test_promote_as_a_command(made: Made, tmp_path: Path) -> None:
         code, _, err = command(*wrong, **env)
         assert code == 2, err
         assert "Traceback" not in err
+
+
+def test_a_training_run_promotes_itself_when_it_is_told_to(sample_csv: Path, tmp_path: Path) -> None:
+    env = {"DATA_PATH": str(sample_csv), "MODELS_URI": str(tmp_path / "m"), **FAST}
+    code, _, err = command(**env, OUTPUT_URI=str(tmp_path / "o"), PROMOTE="volatilty")
+    assert (code, "PROMOTE is 'volatilty': use one of volatility, qlike" in err) == (2, True)
+    code, _, err = command(**env, OUTPUT_URI=str(tmp_path / "o"), PROMOTE="volatility")
+    assert code == 0, err
+    assert in_place(str(tmp_path / "m")) == "o"
+    assert "there was no champion" in err

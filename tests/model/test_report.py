@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import predict, report, train
+from model import predict, report, stats, train
 from model.report import alone, data_checks, now, slices, words
 from model.report.svg import ticks
 
@@ -103,9 +103,14 @@ def test_the_next_hour_is_what_predict_says(finished: tuple[train.Run, Path], sa
 
 def test_trust_is_what_the_last_folds_say(finished: tuple[train.Run, Path]) -> None:
     run, _ = finished
-    none = [dataclasses.replace(c, test=dataclasses.replace(c.test, p_value=0.6)) for c in run.recent.comparisons]
-    answers = {name: answer for name, answer, _ in now.trust(run)}
-    assert answers == {"Interval": "yes", "Volatility": "yes", "Direction": answers["Direction"]}
+    sure, luck = stats.DieboldMariano(4.0, 0.001), stats.DieboldMariano(0.5, 0.6)
+    saved = {"volatility": stats.Estimate(0.05, 0.03, 0.07), "direction": stats.Estimate(0.002, 0.001, 0.003)}
+    told = [dataclasses.replace(c, skill=saved.get(c.target, c.skill), test=sure) for c in run.recent.comparisons]
+    none = [dataclasses.replace(c, test=luck) for c in told]
+    with_skill = dataclasses.replace(run, recent=dataclasses.replace(run.recent, comparisons=told))
+    assert {name: answer for name, answer, _ in now.trust(with_skill)} == {
+        "Interval": "yes", "Volatility": "yes", "Direction": "a little"
+    }  # fmt: skip
     without = dataclasses.replace(run, recent=dataclasses.replace(run.recent, comparisons=none))
     assert {name: answer for name, answer, _ in now.trust(without)} == {
         "Interval": "yes", "Volatility": "no", "Direction": "no"
@@ -186,11 +191,9 @@ def test_numbers_for_reading(value: float, text: str) -> None:
                                 (-0.1, 0.001, "worse"), (float("nan"), float("nan"), "no skill")]
 )  # fmt: skip
 def test_every_verdict_can_be_told(finished: tuple[train.Run, Path], value: float, p: float, verdict: str) -> None:
-    from model.stats import DieboldMariano, Estimate
-
     run, _ = finished
-    skill = Estimate(value, value - abs(value) / 2, value + abs(value) / 2)
-    told = [dataclasses.replace(c, skill=skill, test=DieboldMariano(1.0, p)) for c in run.overall.comparisons]
+    skill = stats.Estimate(value, value - abs(value) / 2, value + abs(value) / 2)
+    told = [dataclasses.replace(c, skill=skill, test=stats.DieboldMariano(1.0, p)) for c in run.overall.comparisons]
     other = dataclasses.replace(run, overall=dataclasses.replace(run.overall, comparisons=told))
     assert {c.verdict for c in told} == {verdict}
     assert f">{verdict}<".encode() in report.page(other)

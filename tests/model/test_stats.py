@@ -226,3 +226,5 @@ def test_stability_index_against_its_formula() -> None:
     assert data_checks.stability(before, rng.standard_normal(50_000)) < 0.002
     assert np.isnan(data_checks.stability(before, np.full(5, np.nan)))
     assert data_checks.stability(np.ones(100), np.ones(100)) == 0
+    slow = np.repeat(rng.standard_normal(60), data_checks.LATE)  # each stretch is another level: that is usual here
+    assert data_checks.usually(slow) > 1 > 0.1 > data_checks.usually(rng.standard_normal(60 * data_checks.LATE))
