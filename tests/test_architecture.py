@@ -98,3 +98,28 @@ def test_functions_stay_short(path: Path) -> None:
     """A file is as long as its subject. A function fits on a screen."""
     long = [node.name for node in functions(path) if (node.end_lineno or 0) - node.lineno > 60]
     assert long == []
+
+
+def private(path: Path) -> set[str]:
+    """Names with an underscore that a file takes from something else: neither its own object's nor defined in it."""
+    tree = ast.parse(path.read_text())
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    found = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} - own
+    return {name for name in found if name.startswith("_") and not name.startswith("__")} - {"_exit"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "reconciler" / "cli").rglob("*.py")), ids=lambda path: path.stem)
+def test_the_command_line_uses_public_names(path: Path) -> None:
+    assert private(path) == set()
+
+
+def test_that_rule_can_fail(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("import argparse\nx: argparse._SubParsersAction\nfor one in parser._actions:\n    print(self._x)\n")
+    assert private(bad) == {"_SubParsersAction", "_actions", "_x"}
+
+
+def test_only_the_edge_knows_of_argparse() -> None:
+    knows = {path.stem for path in OURS if "argparse" in names(path)}
+    assert knows == {"arguments", "completion", "main", "options", "parser"}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.cli import github
 from reconciler.cli.failure import NOT_LAUNCHED
+from reconciler.cli.options import Planning
 from reconciler.cli.render import plan_json, show_plan
-from reconciler.cli.run_work import Work, work_of
+from reconciler.cli.run_work import ThisRun, Work, work_of
 from reconciler.cli.saved_plan import SavedPlan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Steps, outcome_json, show_outcome
@@ -28,12 +28,29 @@ from reconciler.run.job import launch_of
 from reconciler.version import commit_or_none
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(Planning, ThisRun):
+    """What `apply` is asked. wait_for_lock: seconds."""
+
+    skip_run: bool
+    wait_for_lock: float
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Apply. Returns the task's exit code, or 0 when none was to run; 120 when a step failed or was held back."""
     saved = SavedPlan.of(options)
+    if saved is not None:
+        options = saved.options(options)
     where = target(options)
     on_interrupt(where.stop.set)
-    here = deployment(where, where.aws(terminal), terminal, options)
+    here = deployment(
+        where,
+        where.aws(terminal),
+        terminal,
+        "apply",
+        skip_image=options.skip_image,
+        plan_file=saved.path if saved else None,
+    )
     if saved:
         saved.check_place(here)
     warn(terminal, here)
@@ -44,7 +61,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     lock = Lock(
         where.aws(terminal),
         here.deploy.name,
-        locking(options),
+        locking("apply", options.file),
         wait=options.wait_for_lock,
         on_wait=lambda holder: terminal.note(f"waiting for the lock, held by {holder}"),
     )

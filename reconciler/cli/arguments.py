@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from reconciler.cli import first
-from reconciler.cli.parser import Parser
+from reconciler.cli.parser import Parser, Top
 from reconciler.cli.program_name import program
 
 FOR = ("plan", "apply", "run", "destroy", "verify")
@@ -16,39 +17,39 @@ or with 119 to 124 for what isn't the task's doing.
 """
 
 
-def parser(prog: str = "") -> Parser:
+def parser(prog: str = "") -> Top:
     """The whole command line."""
-    top = Parser(
+    top = Top(
         prog=prog or program(),
         description="One deploy.yaml, one command: a containerised training job on AWS.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and the commit")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
 
-    _resources(commands)
-    _account(commands)
-    _runs(commands)
-    _importing(commands)
+    _resources(top)
+    _account(top)
+    _runs(top)
+    _importing(top)
     return top
 
 
-def _resources(commands: argparse._SubParsersAction[Parser]) -> None:
+def _resources(top: Top) -> None:
     """The commands that make resources and take them away."""
     text = "write the first files of a project: deploy.yaml, a workflow for GitHub Actions, .dockerignore"
-    init = commands.add_parser("init", help=text, description=text[0].upper() + text[1:] + ". Never overwrites one.")
+    init = top.command("init", text)
+    init.description = f"{init.description} Never overwrites one."
     first.init(init)
     _environment(init)
     _output(init)
 
-    plan = _command(commands, "plan", "show what differs from the file; changes nothing")
+    plan = _command(top, "plan", "show what differs from the file; changes nothing")
     _planning(plan)
     plan.add_argument("--markdown", action="store_true", help="print it as Markdown, for a comment or a page")
     plan.add_argument("--out", metavar="FILE", help="save the plan, for `apply FILE`")
     plan.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when there are changes")
 
-    apply = _command(commands, "apply", "make it so: create what is missing, run the task, watch it")
+    apply = _command(top, "apply", "make it so: create what is missing, run the task, watch it")
     _planning(apply)
     apply.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help="what Ctrl-C does to the task")
     apply.add_argument("--skip-run", action="store_true", help="don't launch the task")
@@ -57,40 +58,38 @@ def _resources(commands: argparse._SubParsersAction[Parser]) -> None:
         "--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help="wait while another apply holds the lock"
     )
 
-    destroy = _command(commands, "destroy", "take away what was made; data and images only with --delete-data")
+    destroy = _command(top, "destroy", "take away what was made; data and images only with --delete-data")
     destroy.add_argument("--delete-data", action="store_true", help="also delete the bucket, its objects and images")
     _confirm(destroy)
     destroy.add_argument("--yes", action="store_true", help="don't ask")
     destroy.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
 
 
-def _account(commands: argparse._SubParsersAction[Parser]) -> None:
+def _account(top: Top) -> None:
     """The commands that tell what is there, what is needed and what it costs."""
-    _command(commands, "status", "what is there, in one screen")
-    _command(commands, "doctor", "check what a deployment needs: credentials, region, Docker, git, clock", aws=False)
+    _command(top, "status", "what is there, in one screen")
+    _command(top, "doctor", "check what a deployment needs: credentials, region, Docker, git, clock", aws=False)
 
-    _command(commands, "verify", "check in the live account that a run finds what it needs; changes nothing")
+    _command(top, "verify", "check in the live account that a run finds what it needs; changes nothing")
 
-    needs = _command(commands, "permissions", "print the smallest IAM policies with which the commands work")
+    needs = _command(top, "permissions", "print the smallest IAM policies with which the commands work")
     needs.add_argument("--for", dest="for_", choices=FOR, help="only what this needs")
     needs.add_argument("--delete-data", action="store_true", help="let destroy delete data and images too")
 
-    _command(commands, "show", "print the file with every default filled in", aws=False)
+    _command(top, "show", "print the file with every default filled in", aws=False)
 
-    completion = commands.add_parser(
-        "completion", help="print a script with which a shell completes commands and options"
-    )
+    completion = top.command("completion", "print a script with which a shell completes commands and options")
     completion.description = "Print a script with which a shell completes the installed `reconciler` command."
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     _output(completion)
     completion.set_defaults(module="completion")
 
-    first.cost(_command(commands, "cost", "what a run and a month cost, with the sums"))
+    first.cost(_command(top, "cost", "what a run and a month cost, with the sums"))
 
 
-def _importing(commands: argparse._SubParsersAction[Parser]) -> None:
+def _importing(top: Top) -> None:
     """The commands that put right what this program keeps, or write the file from an account."""
-    local = commands.add_parser("local", help="the embedded AWS behind --local: status, env, stop, reset")
+    local = top.command("local", "the embedded AWS behind --local: status, env, stop, reset")
     local.description = (
         'The embedded AWS behind --local. With `eval "$(reconciler local env)"` the other AWS tools of a shell, such '
         "as the AWS CLI and boto3, reach it with all rights; the key that it prints is good until it is stopped."
@@ -99,19 +98,21 @@ def _importing(commands: argparse._SubParsersAction[Parser]) -> None:
         "action", choices=("status", "env", "stop", "reset"),
         help="say whether it runs; print what a shell has to run to reach it; end it; make it forget everything",
     )  # fmt: skip
-    local.add_argument("file", nargs="?", default="deploy.yaml", help="its deploy.yaml (default: %(default)s)")
+    local.add_argument(
+        "file", nargs="?", type=Path, default="deploy.yaml", help="its deploy.yaml (default: %(default)s)"
+    )
     _output(local)
     local.set_defaults(module="local")
 
-    recover = _command(commands, "recover", "make the record of what this deploy owns anew, from its tags")
+    recover = _command(top, "recover", "make the record of what this deploy owns anew, from its tags")
     recover.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
 
-    bring = commands.add_parser("import", help="write the deploy.yaml of a deployment that was set up by hand")
+    bring = top.command("import", "write the deploy.yaml of a deployment that was set up by hand")
     bring.description = "Write the deploy.yaml of a deployment that was set up by hand. Changes nothing in AWS."
     bring.add_argument("--prefix", required=True, metavar="P", help="the part that the names of the resources share")
     bring.add_argument("--region", metavar="R", help="(default: AWS_REGION, else us-east-1)")
     bring.add_argument(
-        "-o", "--out", default="deploy.yaml", metavar="FILE", help="never overwritten (default: %(default)s)"
+        "-o", "--out", type=Path, default="deploy.yaml", metavar="FILE", help="never overwritten (default: %(default)s)"
     )
     bring.add_argument("--data", metavar="FILE", help="the training data, relative to the file's folder")
     bring.add_argument(
@@ -120,22 +121,20 @@ def _importing(commands: argparse._SubParsersAction[Parser]) -> None:
     _reach(bring)
     bring.set_defaults(module="import_")
 
-    unlock = commands.add_parser("unlock", help="take the lock away from an apply that is gone for good")
+    unlock = top.command("unlock", "take the lock away from an apply that is gone for good")
     _where(unlock)
     unlock.set_defaults(module="unlock")
 
 
-def _command(
-    commands: argparse._SubParsersAction[Parser], name: str, text: str, *, aws: bool = True
-) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+def _command(top: Top, name: str, text: str, *, aws: bool = True) -> Parser:
+    command = top.command(name, text)
     _where(command, aws=aws, variables=name == "apply")
     command.set_defaults(module=name)
     return command
 
 
-def _where(command: argparse.ArgumentParser, *, aws: bool = True, variables: bool = False) -> None:
-    command.add_argument("file", nargs="?", default="deploy.yaml", help="(default: %(default)s)")
+def _where(command: Parser, *, aws: bool = True, variables: bool = False) -> None:
+    command.add_argument("file", nargs="?", type=Path, default="deploy.yaml", help="(default: %(default)s)")
     if variables:
         command.add_argument(
             "--env", action="append", default=[], metavar="NAME|NAME=VALUE",
@@ -149,18 +148,18 @@ def _where(command: argparse.ArgumentParser, *, aws: bool = True, variables: boo
         _output(command)
 
 
-def _environment(command: argparse.ArgumentParser) -> None:
+def _environment(command: Parser) -> None:
     command.add_argument(
         "--env", action="append", default=[], metavar="NAME", help="which of the file's environments, such as prod"
     )
 
 
-def _reach(command: argparse.ArgumentParser) -> None:
+def _reach(command: Parser) -> None:
     command.add_argument("--local", action="store_true", help="on this machine, with no AWS account")
     _output(command)
 
 
-def _output(command: argparse.ArgumentParser) -> None:
+def _output(command: Parser) -> None:
     """What every command can say about what it prints."""
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.add_argument("-q", "--quiet", action="store_true", help="print only errors and results")
@@ -169,16 +168,16 @@ def _output(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _runs(commands: argparse._SubParsersAction[Parser]) -> None:
+def _runs(top: Top) -> None:
     """The commands about runs, which name a run and not a file."""
 
-    def command(name: str, text: str, *, run: bool = True) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    def command(name: str, text: str, *, run: bool = True) -> Parser:
+        made = top.command(name, text)
         if run:
             made.add_argument(
                 "run", nargs="?", default="", metavar="RUN", help="its id or a part of it (default: the newest)"
             )
-        made.add_argument("--file", default="deploy.yaml", help="(default: %(default)s)")
+        made.add_argument("--file", type=Path, default="deploy.yaml", help="(default: %(default)s)")
         _environment(made)
         _reach(made)
         made.set_defaults(module=name)
@@ -199,18 +198,20 @@ def _runs(commands: argparse._SubParsersAction[Parser]) -> None:
     runs.add_argument("--lowest", action="store_true", help="with best: the lowest is the best")
 
 
-def _this_run(apply: argparse.ArgumentParser) -> None:
+def _this_run(apply: Parser) -> None:
     """What is different for this run alone."""
     group = apply.add_argument_group("for this run alone")
-    group.add_argument("--cpu", default="", metavar="UNITS", help="CPU units, or text like '4 vCPU'")
-    group.add_argument("--memory", default="", metavar="MIB", help="MiB, or text like 8GB")
-    group.add_argument("--command", nargs=argparse.REMAINDER, metavar="WORD", help="last: the container's command")
-    group.add_argument(
-        "--count", type=int, metavar="N", help="so many tasks of the same; each gets RUN_INDEX and RUN_COUNT"
-    )
+    apply.arguments += [
+        group.add_argument("--cpu", default="", metavar="UNITS", help="CPU units, or text like '4 vCPU'"),
+        group.add_argument("--memory", default="", metavar="MIB", help="MiB, or text like 8GB"),
+        group.add_argument("--command", nargs=argparse.REMAINDER, metavar="WORD", help="last: the container's command"),
+        group.add_argument(
+            "--count", type=int, metavar="N", help="so many tasks of the same; each gets RUN_INDEX and RUN_COUNT"
+        ),
+    ]
 
 
-def _planning(command: argparse.ArgumentParser) -> None:
+def _planning(command: Parser) -> None:
     command.add_argument("--skip-image", action="store_true", help="leave the image as it is")
     command.add_argument("--adopt", action="store_true", help="take over resources of these names that aren't ours")
     command.add_argument("--prune", action="store_true", help="delete what left the file")
@@ -225,7 +226,7 @@ def _planning(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _confirm(command: argparse.ArgumentParser) -> None:
+def _confirm(command: Parser) -> None:
     command.add_argument(
         "--confirm",
         action="append",

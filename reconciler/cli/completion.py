@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.cli.parser import commands
+from reconciler.cli.options import Output
 from reconciler.cli.terminal import Terminal
 
 FILES = ("file", "out", "data")  # arguments whose values are files
@@ -47,7 +46,14 @@ class Command:
         return [word for one in self.arguments if not one.flags for word in one.choices]
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(Output):
+    """What `completion` is asked."""
+
+    shell: str
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Print the script."""
     text = script(options.shell)
     if options.json:
@@ -68,16 +74,10 @@ def described(prog: str) -> Iterator[Command]:
     from reconciler.cli.arguments import parser
 
     top = parser(prog)
-    said = {
-        choice.dest: choice.help or ""
-        for action in top._actions
-        if isinstance(action, argparse._SubParsersAction)
-        for choice in action._choices_actions
-    }
-    for name, command in commands(top):
-        shown = [action for action in command._actions if action.help != argparse.SUPPRESS]
+    for name, command in top.commands.items():
+        shown = [action for action in command.arguments if action.help != argparse.SUPPRESS]
         about = (command.description or "").strip()
-        yield Command(name, said.get(name, ""), about, tuple(_argument(action) for action in shown))
+        yield Command(name, command.about, about, tuple(_argument(action) for action in shown))
 
 
 def _argument(action: argparse.Action) -> Argument:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import statistics
-from argparse import Namespace
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from reconciler.cli.options import InAws
 from reconciler.cli.past_runs import past
 from reconciler.cli.target import Target, target
 from reconciler.cli.terminal import Terminal, seconds
@@ -29,11 +29,27 @@ class Known:
     source: str
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(InAws):
+    """What `cost` is asked. None: not given."""
+
+    minutes: float | None
+    runs_per_month: float | None
+    image_gb: float | None
+    log_mb: float | None
+    offline: bool
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Print it. Reads the record of runs and the size of the image, when AWS can be asked; changes nothing."""
-    for name in ("minutes", "runs_per_month", "image_gb", "log_mb"):
-        if (given := getattr(options, name)) is not None and not 0 <= given < 1e9:
-            raise UserError(f"--{name.replace('_', '-')} {given:g}: write a number of at least 0")
+    for name, given in (
+        ("minutes", options.minutes),
+        ("runs-per-month", options.runs_per_month),
+        ("image-gb", options.image_gb),
+        ("log-mb", options.log_mb),
+    ):
+        if given is not None and not 0 <= given < 1e9:
+            raise UserError(f"--{name} {given:g}: write a number of at least 0")
     where = target(options)
     span, image, note = _look(options, terminal, where)
     deploy = where.deploy
@@ -78,15 +94,14 @@ def run(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def _look(options: Namespace, terminal: Terminal, where: Target) -> tuple[Known, Known, str]:
+def _look(options: Arguments, terminal: Terminal, where: Target) -> tuple[Known, Known, str]:
     """How long a run is and how large the images are: as given, as it was, or assumed. And why AWS wasn't asked."""
     span = None if options.minutes is None else Known(options.minutes, "given")
     image = None if options.image_gb is None else Known(options.image_gb, "given")
     note = ""
     if (span is None or image is None) and not options.offline:
-        options.deploy = where.deploy
         try:
-            here = past(options, terminal)
+            here = past(where, terminal)
             if span is None:
                 good = [r.seconds for r in here.runs.all() if r.state is State.SUCCEEDED and r.seconds is not None]
                 if good := good[:LAST]:
@@ -102,7 +117,7 @@ def _look(options: Namespace, terminal: Terminal, where: Target) -> tuple[Known,
     return span or Known(MINUTES, "assumed; --minutes N"), image or Known(IMAGE, "assumed"), note
 
 
-def _often(options: Namespace, where: Target) -> Known:
+def _often(options: Arguments, where: Target) -> Known:
     """Runs a month: as given, or as the schedule has them."""
     if options.runs_per_month is not None:
         return Known(options.runs_per_month, "given")

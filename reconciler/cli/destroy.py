@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from dataclasses import dataclass
 
+from reconciler.cli.options import InAws
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Steps, outcome_json, show_outcome
@@ -16,18 +17,27 @@ from reconciler.engine.deployment import Deployment
 from reconciler.engine.lock import Lock
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(InAws):
+    """What `destroy` is asked. confirm: KIND.NAME; wait_for_lock: seconds."""
+
+    delete_data: bool
+    confirm: tuple[str, ...]
+    yes: bool
+    wait_for_lock: float
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Destroy. Returns 0, or 1 when a step failed."""
-    options.skip_image = True
     where = target(options)
     on_interrupt(where.stop.set)
-    here = deployment(where, where.aws(terminal), terminal, options, removing=True)
+    here = deployment(where, where.aws(terminal), terminal, "destroy", skip_image=True, removing=True)
     command = command_line()
     applied = engine.destroy(
         here,
-        Options(delete_data=options.delete_data, confirm=confirmed(options)),
+        Options(delete_data=options.delete_data, confirm=confirmed(options.confirm)),
         _Shown(terminal, where, here, ask=not options.yes),
-        lock=Lock(where.aws(terminal), here.deploy.name, locking(options), wait=options.wait_for_lock),
+        lock=Lock(where.aws(terminal), here.deploy.name, locking("destroy", options.file), wait=options.wait_for_lock),
         stop=where.stop,
     )
     outcome = applied.outcome

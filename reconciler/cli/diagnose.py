@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from reconciler.aws.calls import Aws
+from reconciler.cli.options import OfRun
 from reconciler.cli.past_runs import log_of, past
+from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
 from reconciler.core.errors import ReconcilerError
@@ -24,9 +25,14 @@ FILES = 10_000  # of a build context that are looked at
 LINES = 200  # of the log's end that are looked at
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(OfRun):
+    """What `diagnose` is asked."""
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Say it."""
-    here = past(options, terminal)
+    here = past(target(options), terminal)
     found = here.find(options.run)
     if found.state is State.SUCCEEDED or not found.state.over:
         if options.json:

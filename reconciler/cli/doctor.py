@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from reconciler.aws.clients import new_session
 from reconciler.checks import doctor
 from reconciler.checks.findings import Finding, State, ng, skip
 from reconciler.cli.findings import as_json, counts, show, summary
+from reconciler.cli.options import OfFile
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
 from reconciler.core.errors import UserError
@@ -20,9 +21,14 @@ from reconciler.core.errors import UserError
 VERSION = 1  # of the JSON format
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(OfFile):
+    """What `doctor` is asked."""
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Look at everything. Returns 0, or 1 when something is wrong."""
-    found = examine(Path(options.file), options.environment)
+    found = examine(options.file, options.environment)
     if options.json:
         terminal.json({"version": VERSION, "ok": not counts(found)[State.NG], "checks": as_json(found)})
     else:

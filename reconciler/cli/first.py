@@ -1,13 +1,11 @@
-"""What can be said to the commands that come first, `init` and `cost`; and which environment is meant."""
+"""What can be said to the commands that come first, `init` and `cost`."""
 
 from __future__ import annotations
 
-import argparse
-
-from reconciler.core.errors import UserError
+from reconciler.cli.parser import Parser
 
 
-def init(command: argparse.ArgumentParser) -> None:
+def init(command: Parser) -> None:
     """The arguments of `init`."""
     command.add_argument("folder", nargs="?", default=".", help="(default: this one)")
     command.add_argument("--name", metavar="N", help="(default: from the folder's)")
@@ -21,27 +19,10 @@ def init(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="init")
 
 
-def cost(command: argparse.ArgumentParser) -> None:
+def cost(command: Parser) -> None:
     """The arguments of `cost`."""
     command.add_argument("--minutes", type=float, metavar="N", help="of a run (default: as the last were, else 10)")
     command.add_argument("--runs-per-month", type=float, metavar="N", help="(default: as the file's schedule)")
     command.add_argument("--image-gb", type=float, metavar="N", help="in ECR (default: as it is, else 0.5)")
     command.add_argument("--log-mb", type=float, metavar="N", help="that a task writes (default: 1)")
     command.add_argument("--offline", action="store_true", help="ask nothing of AWS")
-
-
-def choose_environment(options: argparse.Namespace) -> None:
-    """Of what --env was given: what has no `=` names an environment, the rest are variables. Raises UserError."""
-    given = getattr(options, "env", [])
-    chosen = [word for word in given if "=" not in word]
-    options.env = [word for word in given if "=" in word]
-    options.environment = chosen[0] if chosen else ""
-    if len(set(chosen)) > 1:
-        raise UserError(f"--env {' --env '.join(chosen)}: one environment at a time", hint="run the command for each")
-    if "" in chosen:
-        raise UserError("--env: the name is empty", hint="leave it out, or name an environment of the file")
-    if options.env and options.module != "apply":
-        raise UserError(
-            f"--env {options.env[0].partition('=')[0]}=…: only `apply` takes variables",
-            hint="name an environment of the file, such as --env prod",
-        )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from argparse import Namespace
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.aws.calls import Aws
+from reconciler.cli.options import Output
 from reconciler.cli.program_name import program
 from reconciler.cli.target import reach
 from reconciler.cli.terminal import Terminal
@@ -16,9 +17,21 @@ from reconciler.core.spec import Address
 from reconciler.importer import Imported, import_deploy
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(Output):
+    """What `import` is asked. take: KIND.NAME."""
+
+    prefix: str
+    region: str | None
+    out: Path
+    data: str | None
+    take: tuple[str, ...]
+    local: bool
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Write the file. Returns 0; raises UserError when it is there already, or when nothing was found."""
-    out = Path(options.out)
+    out = options.out
     if out.exists():
         raise UserError(f"{out} is there already, and is never overwritten", hint="name another file: -o FILE")
     session, endpoint, _ = reach(out, options.local)

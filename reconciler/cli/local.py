@@ -7,9 +7,10 @@ import os
 import re
 import shlex
 import time
-from argparse import Namespace
+from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.cli.options import Output
 from reconciler.cli.target import local_home
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.config import load
@@ -17,12 +18,20 @@ from reconciler.core.errors import ReconcilerError
 from reconciler.local import LocalError, reset, status, stop
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(Output):
+    """What `local` is asked. action: `status`, `env`, `stop` or `reset`."""
+
+    action: str
+    file: Path
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Say whether it runs or how other tools reach it, stop it, or make it forget everything."""
-    home = local_home(Path(options.file))
+    home = local_home(options.file)
     try:
         if options.action == "env":
-            return _env(Path(options.file), home, terminal, options.json)
+            return _env(options.file, home, terminal, options.json)
         return _run(options.action, home, terminal, options.json)
     except LocalError as error:
         raise ReconcilerError(str(error)) from None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from reconciler.cli.log_lines import readable
+from reconciler.cli.options import OfRun
 from reconciler.cli.past_runs import past
 from reconciler.cli.signals import on_interrupt
+from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import UserError
 from reconciler.run.watch import watch_of
@@ -43,9 +45,18 @@ class _Lines:
         self.terminal.note(text)
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(OfRun):
+    """What `logs` is asked. since: a span such as 10m; empty for all. attempt: its number; 0 for the newest."""
+
+    follow: bool
+    since: str
+    attempt: int
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Print them; with --follow until the task has stopped and its last lines have come."""
-    here = past(options, terminal)
+    here = past(target(options), terminal)
     since = _since(options.since, here.aws.clock.now())
     found = here.find(options.run)
     log, lines = here.log(found, options.attempt), _Lines(terminal, options.json)

@@ -12,18 +12,21 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from reconciler import __version__
 from reconciler.cli.arguments import parser
-from reconciler.cli.first import choose_environment
 from reconciler.cli.os_errors import excuse, open_streams, silence
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import Interrupted, ReconcilerError
 from reconciler.core.secret import KNOWN
 
+if TYPE_CHECKING:
+    from reconciler.config import Deploy
+
 READ = {
     "plan", "apply", "destroy", "status", "recover", "watch", "logs", "stop", "diagnose", "runs", "cost",
-    "permissions", "verify",
+    "permissions", "verify", "unlock",
 }  # read the file  # fmt: skip
 
 
@@ -35,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     module = ""
     try:
         try:
-            options = parser().parse_args(arguments)
+            words = parser().parse_args(arguments)
         except SystemExit as left:  # what --help and --version end with
             return int(left.code or 0)
         except BrokenPipeError:  # --help and --version were done; nobody has to read to the end
@@ -45,14 +48,12 @@ def main(arguments: Sequence[str]) -> int:
             silence(sys.stdout)
             why = error.strerror or str(error)
             return _told(module, terminal, ReconcilerError(f"standard output can't be written: {why}"))
-        module = options.module
-        terminal = Terminal(quiet=options.quiet, json=options.json, verbose=options.verbose)
+        module = words.module
+        terminal = Terminal(quiet=words.quiet, json=words.json, verbose=words.verbose)
         if terminal.log:
             terminal.log.command(module.rstrip("_"), __version__)
-        choose_environment(options)
-        _read_first(options)
-        command = import_module(f"reconciler.cli.{module}")
-        code = int(command.run(options, terminal))
+        options = _options(words)
+        code = int(import_module(f"reconciler.cli.{module}").run(options, terminal))
         if terminal.lost and module not in ("apply", "watch"):  # whose exit code is the task's
             code = code or 1
         if terminal.log:
@@ -110,17 +111,24 @@ def _failed(module: str, terminal: Terminal, code: int, error: ReconcilerError) 
     return code
 
 
-def _read_first(options: argparse.Namespace) -> None:
-    """Read deploy.yaml before anything is imported that only its deployment needs: what is wrong in it is told at once.
+def _options(words: argparse.Namespace) -> Any:
+    """The options of the command, as its module has them.
 
-    Not what may be a saved plan, which is JSON. Raises ConfigErrors.
+    Its deploy.yaml is read before anything is imported that only a deployment needs: what is wrong in it is told at
+    once. Not what may be a saved plan, which is JSON. Raises ConfigErrors, UserError.
     """
-    if options.module not in READ:
-        return
-    file = Path(options.file)
+    from reconciler.cli.options import chosen, made
+
+    environment, _ = chosen(words)
+    deploy = _read(words.file, environment) if words.module in READ else None
+    return made(import_module(f"reconciler.cli.{words.module}").Arguments, words, deploy)
+
+
+def _read(file: Path, environment: str) -> Deploy | None:
+    """What deploy.yaml says; None for what may be a saved plan. Raises ConfigErrors."""
     with contextlib.suppress(OSError), file.open("rb") as content:
         if content.read(64).lstrip().startswith(b"{"):
-            return
+            return None
     from reconciler.config import load
 
-    options.deploy = load(file, environ=os.environ, environment=options.environment)
+    return load(file, environ=os.environ, environment=environment)

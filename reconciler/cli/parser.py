@@ -5,16 +5,27 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from reconciler.core.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises UserError instead of ending the process."""
+    """A parser that raises UserError instead of ending the process, and that knows its arguments."""
 
-    given: Sequence[str] = ()
+    def __init__(self, **settings: Any) -> None:
+        self.arguments: list[argparse.Action] = []
+        self.given: Sequence[str] = ()
+        self.commands: dict[str, Parser] = {}
+        self.about = ""
+        super().__init__(**settings)
+
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
+        """As argparse does it. What is added to a group belongs into `arguments` too."""
+        made = super().add_argument(*names, **settings)
+        self.arguments.append(made)
+        return made
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse does it."""
@@ -29,25 +40,35 @@ class Parser(argparse.ArgumentParser):
         """Raises UserError, with what was probably meant."""
         parser, near = self, ""
         if wrong := re.search(r"invalid choice: '(.*?)'", message):
-            action = next((one for one in self._actions if _is(one, message)), None)
+            action = next((one for one in self.arguments if _is(one, message)), None)
             choices = [str(choice) for choice in (action.choices if action else None) or ()]
             what = "there is no command" if action is not None and action.metavar == "COMMAND" else f"{_name(action)}:"
             near = _near(wrong[1], choices) or f"choose from {', '.join(choices)};"
             message = f"{what} {wrong[1]!r}"
         elif unknown := re.search(r"unrecognized arguments: (\S+)", message):
-            parser = next((found for name, found in commands(self) if name in self.given), self)
-            near = _near(unknown[1].partition("=")[0], list(parser._option_string_actions))
+            parser = next((found for name, found in self.commands.items() if name in self.given), self)
+            flags = [flag for one in parser.arguments for flag in one.option_strings]
+            near = _near(unknown[1].partition("=")[0], flags)
             message = f"there is no argument {unknown[1]}"
         elif message.endswith("required: COMMAND"):
             raise UserError("which command?", hint=f"begin with {self.prog} init; all of them: {self.prog} --help")
         raise UserError(message, hint=f"{near} see {parser.prog} --help".lstrip())
 
 
-def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, Parser]]:
-    """The commands of a parser, with their names."""
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            yield from action.choices.items()
+class Top(Parser):
+    """The parser of the whole command line, whose first word is a command."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._commands = self.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+        self.arguments.append(self._commands)
+
+    def command(self, name: str, text: str) -> Parser:
+        """A new command. text: what it does, for the list of all."""
+        made = self._commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        self.commands[name] = made
+        made.about = text
+        return made
 
 
 def _is(action: argparse.Action, message: str) -> bool:
@@ -55,7 +76,10 @@ def _is(action: argparse.Action, message: str) -> bool:
 
 
 def _name(action: argparse.Action | None) -> str:
-    return str(argparse._get_action_name(action)) if action is not None else "argument"
+    """What argparse calls an argument in its messages."""
+    if action is None:
+        return "argument"
+    return "/".join(action.option_strings) or str(action.metavar or action.dest)
 
 
 def _near(word: str, choices: list[str]) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from dataclasses import dataclass
 
 from reconciler.aws.calls import Aws
-from reconciler.cli.target import Target, target
+from reconciler.cli.target import Target
 from reconciler.cli.terminal import Terminal
 from reconciler.config.resource_names import Facts
 from reconciler.core.errors import UserError
@@ -76,9 +75,8 @@ def log_of(aws: Aws, place: Place, run: Run, task_arn: str) -> TaskLog:
     return log
 
 
-def past(options: Namespace, terminal: Terminal, *, read_only: bool = True) -> Past:
+def past(where: Target, terminal: Terminal, *, read_only: bool = True) -> Past:
     """The runs of the file's deploy."""
-    where = target(options)
     aws = where.aws(terminal, read_only=read_only)
     check_account(aws, where.deploy)
     # The bucket's name may hold the account's id; nothing else of the account matters here.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws import calls
+from reconciler.cli.options import InAws
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.config.resource_names import Facts, Names
@@ -31,7 +32,15 @@ WHY_MANY = {
 }
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(InAws):
+    """What `permissions` is asked. for_: the only command; None for all."""
+
+    for_: str | None
+    delete_data: bool
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Print them. Returns 0."""
     where = target(options)
     deploy = where.deploy

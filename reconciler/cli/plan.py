@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from argparse import Namespace
+from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.cli.options import Planning
 from reconciler.cli.program_name import program
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.target import Target, deployment, plan_options, target, warn, where_line
@@ -16,13 +17,29 @@ from reconciler.engine.deployment import Deployment
 from reconciler.run.cost import in_a_line
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(Planning):
+    """What `plan` is asked. out: the file for the plan."""
+
+    markdown: bool
+    out: str | None
+    detailed_exitcode: bool
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Print the plan. Returns 0, or with --detailed-exitcode 2 when there are changes."""
     where = target(options)
     if options.out:
         planfile.check(Path(options.out))
     aws = where.aws(terminal, read_only=True)
-    here = deployment(where, aws, terminal, options)
+    here = deployment(
+        where,
+        aws,
+        terminal,
+        "plan",
+        skip_image=options.skip_image,
+        plan_file=Path(options.out) if options.out else None,
+    )
     warn(terminal, here)
     allowed = plan_options(options, list(here.graph.nodes))
     plan = here.plan(here.observe(allowed), allowed)
@@ -54,7 +71,7 @@ def _markdown(plan: Plan, place: str, cost: str) -> str:
     return markdown.plan(plan, place, cost)
 
 
-def _save(out: Path, plan: Plan, allowed: Options, here: Deployment, where: Target, options: Namespace) -> None:
+def _save(out: Path, plan: Plan, allowed: Options, here: Deployment, where: Target, options: Arguments) -> None:
     saved = planfile.new(
         plan,
         plan_json(plan),

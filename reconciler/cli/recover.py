@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Container
+from dataclasses import dataclass
 
+from reconciler.cli.options import InAws
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.target import deployment, locking, target
 from reconciler.cli.terminal import Terminal
@@ -14,16 +15,24 @@ from reconciler.engine.ownership_record import write_record
 from reconciler.importer.recover import Recovered, recover
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(InAws):
+    """What `recover` is asked. wait_for_lock: seconds."""
+
+    wait_for_lock: float
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Write the record and say what changed in it. Returns 0; 1 when a kind couldn't be read."""
-    options.skip_image = True
     where = target(options)
     on_interrupt(where.stop.set)
     aws = where.aws(terminal)
-    here = deployment(where, aws, terminal, options)
+    here = deployment(where, aws, terminal, "recover", skip_image=True)
     place = f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
     terminal.say(terminal.fold("", place))
-    with Lock(where.aws(terminal), here.deploy.name, locking(options), wait=options.wait_for_lock).guarding(aws):
+    with Lock(
+        where.aws(terminal), here.deploy.name, locking("recover", options.file), wait=options.wait_for_lock
+    ).guarding(aws):
         found = recover(here)
         if found.new or found.dropped:
             write_record(aws, here.deploy.name, found.record)

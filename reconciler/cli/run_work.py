@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reconciler.cli.sweep import SweepWork
@@ -20,6 +20,20 @@ from reconciler.run.overrides import Overrides, parse
 from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State
 from reconciler.run.sweep import combinations, copies
+
+
+@dataclass(frozen=True)
+class ThisRun:
+    """What is different for this run alone. env: NAME=VALUE; on_interrupt: `stop`, `detach`, or empty for what the file
+    says; command: None where it isn't given, as count.
+    """
+
+    env: tuple[str, ...]
+    cpu: str
+    memory: str
+    command: tuple[str, ...] | None
+    count: int | None
+    on_interrupt: str
 
 
 class Work(Protocol):
@@ -42,10 +56,10 @@ class Work(Protocol):
         """How it ended."""
 
 
-def work_of(where: Target, here: Deployment, options: Namespace, terminal: Terminal) -> Work:
+def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal) -> Work:
     """What the file and the command line ask for. Raises UserError."""
     task, runs = here.deploy.task, Runs(here.aws, here.names.bucket, terminal.note)
-    overrides = parse(options.env, options.cpu, options.memory, options.command, (task.cpu, task.memory))
+    overrides = parse(asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory))
     KNOWN.learn_all(overrides.model_dump(mode="json"))
     secret = {name for name, one in here.deploy.parameters.items() if one.give_as == "secret"} | task.secrets.keys()
     if taken := sorted(secret & overrides.environment.keys()):
@@ -54,24 +68,25 @@ def work_of(where: Target, here: Deployment, options: Namespace, terminal: Termi
             hint=f"write in deploy.yaml parameters: {{{taken[0]}: {{give_as: environment, …}}}}",
         )
     sweep = here.deploy.run.sweep
-    if options.count is not None and not 1 <= options.count <= 100:
-        raise UserError(f"--count {options.count}: from 1 to 100")
-    if options.count is not None:
-        return SweepWork(where, here, runs, terminal, options, overrides, copies(options.count), options.count, None)
+    on_interrupt, count = asked.on_interrupt, asked.count
+    if count is not None:
+        if not 1 <= count <= 100:
+            raise UserError(f"--count {count}: from 1 to 100")
+        return SweepWork(where, here, runs, terminal, on_interrupt, overrides, copies(count), count, None)
     if sweep is not None:
         found = combinations(sweep)
-        return SweepWork(where, here, runs, terminal, options, overrides, found, sweep.max_parallel, sweep)
-    return SingleWork(where, here, runs, terminal, options, overrides)
+        return SweepWork(where, here, runs, terminal, on_interrupt, overrides, found, sweep.max_parallel, sweep)
+    return SingleWork(where, here, runs, terminal, on_interrupt, overrides)
 
 
 class SingleWork:
     """One task."""
 
     def __init__(
-        self, where: Target, here: Deployment, runs: Runs, terminal: Terminal, options: Namespace, overrides: Overrides
+        self, where: Target, here: Deployment, runs: Runs, terminal: Terminal, on_interrupt: str, overrides: Overrides
     ) -> None:
         self.where, self.here, self.runs, self.terminal = where, here, runs, terminal
-        self.options, self.overrides = options, overrides
+        self.on_interrupt, self.overrides = on_interrupt, overrides
         self.decision: Decision | None = None
         self.launch: Launch | None = None
         self.run: Run | None = None
@@ -113,7 +128,7 @@ class SingleWork:
         """See Work."""
         if self.run is not None and self.launch is not None:
             self.run, code = watch(
-                self.terminal, self.where, self.here, self.runs, self.launch, self.run, self.options.on_interrupt
+                self.terminal, self.where, self.here, self.runs, self.launch, self.run, self.on_interrupt
             )
             return code
         if self.decision is not None:

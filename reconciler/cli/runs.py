@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.cli.options import InAws
 from reconciler.cli.past_runs import Past, past
+from reconciler.cli.target import target
 from reconciler.cli.terminal import WIDE, Terminal, seconds
 from reconciler.core.errors import UserError
 from reconciler.run.run_record import Run, Runs
@@ -18,10 +20,19 @@ METRICS = 3  # shown in the list
 NARROW = 70  # columns of its line before the metrics, at a terminal
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(InAws):
+    """What `runs` is asked. names: of runs or of a metric, as the verb has it."""
+
+    verb: str
+    names: tuple[str, ...]
+    lowest: bool
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Do what the words after `runs` say."""
-    here = past(options, terminal)
-    verb, names = options.verb, list(options.names)
+    here = past(target(options), terminal)
+    verb, names = options.verb, options.names
     wanted = {"list": 0, "show": (0, 1), "compare": 2, "best": 1}[verb]
     if len(names) not in (wanted if isinstance(wanted, tuple) else (wanted,)):
         raise UserError(
@@ -138,7 +149,7 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[
     return {key: (a.get(key, "-"), b.get(key, "-")) for key in sorted({*a, *b}) if a.get(key) != b.get(key)}
 
 
-def _best(terminal: Terminal, here: Past, metric: str, options: Namespace) -> None:
+def _best(terminal: Terminal, here: Past, metric: str, options: Arguments) -> None:
     found = [one for one in here.runs.all() if metric in one.metrics]
     if not found:
         raise UserError(f"no run has the metric {metric!r}", hint="`runs show` lists the metrics of a run")

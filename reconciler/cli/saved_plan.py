@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
+from reconciler.cli.options import Planning
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import PlanDrift, UserError
 from reconciler.core.plan import Plan
@@ -13,7 +14,7 @@ from reconciler.engine import plan_file as planfile
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.plan_moved import moved
 
-OPTIONS = ("adopt", "prune", "delete_data", "skip_image", "target", "confirm")
+Asked = TypeVar("Asked", bound=Planning)
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,21 @@ class SavedPlan:
     plan: planfile.PlanFile
 
     @classmethod
-    def of(cls, options: Namespace) -> SavedPlan | None:
-        """The plan in the file that the command names, whose options become the command's; None for a deploy.yaml.
-
-        Raises UserError.
-        """
-        path = Path(options.file)
+    def of(cls, options: Planning) -> SavedPlan | None:
+        """The plan in the file that the command names; None for a deploy.yaml. Raises UserError."""
+        path = options.file
         plan = planfile.read(path)
         if plan is None:
             return None
-        if given := [name for name in OPTIONS if getattr(options, name)]:
-            named = "--" + given[0].replace("_", "-")
+        given = {
+            "--adopt": options.adopt,
+            "--prune": options.prune,
+            "--delete-data": options.delete_data,
+            "--skip-image": options.skip_image,
+            "--target": options.target,
+            "--confirm": options.confirm,
+        }
+        if named := next((name for name, value in given.items() if value), ""):
             raise UserError(f"{named} belongs to the plan: {path} was made with what it says", hint=planfile.AGAIN)
         if options.local != plan.local:
             where = "with --local" if plan.local else "without --local"
@@ -42,14 +47,14 @@ class SavedPlan:
         if options.environment not in ("", plan.environment):
             made = f"for the environment {plan.environment}" if plan.environment else "without an environment"
             raise UserError(f"{path} was made {made}, and this is --env {options.environment}", hint="leave it out")
-        options.environment = plan.environment
-        file = path.parent / plan.file
-        if not file.is_file():
+        if not (path.parent / plan.file).is_file():
             raise UserError(f"{path} belongs to {plan.file}, which isn't there from where the plan file is")
-        options.file, options.out = str(file), str(path)
-        for name in OPTIONS:
-            setattr(options, name, getattr(plan.options, name))
         return cls(path, plan)
+
+    def options(self, asked: Asked) -> Asked:
+        """What was asked, with the file, the environment and the options that the plan was made with."""
+        file, allowed = self.path.parent / self.plan.file, self.plan.options.model_dump()
+        return replace(asked, file=file, environment=self.plan.environment, **allowed)
 
     def check_place(self, here: Deployment) -> None:
         """Raises UserError when it was made for another account or region."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-from argparse import Namespace
-from pathlib import Path
+from dataclasses import dataclass
 
+from reconciler.cli.options import OfFile
 from reconciler.cli.terminal import Terminal
 from reconciler.config import load, show
 from reconciler.core.secret import KNOWN
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(OfFile):
+    """What `show` is asked."""
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Print it."""
-    deploy = load(Path(options.file), environ=os.environ, environment=options.environment)
+    deploy = load(options.file, environ=os.environ, environment=options.environment)
     if options.json:
         terminal.json(deploy.filled().model_dump(mode="json"))
     else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from dataclasses import dataclass
 from typing import Any
 
+from reconciler.cli.options import InAws
 from reconciler.cli.render import GLYPHS, plan_json
 from reconciler.cli.runs import id_width, row, say_unseen, unreadable_json
 from reconciler.cli.target import deployment, target, where_line
@@ -26,11 +27,16 @@ WORDS = {
 }
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(InAws):
+    """What `status` is asked."""
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Print it."""
     where = target(options)
     aws = where.aws(terminal, read_only=True)
-    here = deployment(where, aws, terminal, options)
+    here = deployment(where, aws, terminal, "status")
     runs, place = Runs(aws, here.names.bucket, terminal.note), place_of(here.deploy)
     read: list[Any] = [
         here.observe, lambda: with_ends(aws, place, runs.all()), lambda: current_holder(aws, here.deploy.name)

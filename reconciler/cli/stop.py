@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from dataclasses import dataclass
 
 from reconciler.cli.interrupt import command
+from reconciler.cli.options import OfRun
 from reconciler.cli.past_runs import past
+from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.run.launch import stop_task
 from reconciler.run.state import State
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(OfRun):
+    """What `stop` is asked."""
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Ask ECS to stop it: SIGTERM, and SIGKILL after the stop timeout."""
-    here = past(options, terminal, read_only=False)
+    here = past(target(options), terminal, read_only=False)
     found = here.find(options.run)
     result = "is-over"
     if found.state.over:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,13 +35,13 @@ class SweepWork:
         here: Deployment,
         runs: Runs,
         terminal: Terminal,
-        options: Namespace,
+        on_interrupt: str,
         overrides: Overrides,
         found: Sequence[dict[str, str]],
         max_parallel: int,
         sweep: Sweep | None,
     ) -> None:
-        self.where, self.here, self.runs, self.terminal, self.options = where, here, runs, terminal, options
+        self.where, self.here, self.runs, self.terminal, self.on_interrupt = where, here, runs, terminal, on_interrupt
         self.found = [overrides.with_environment(one) for one in found]
         self.names = {name for one in found for name in one}
         self.max_parallel, self.sweep = max_parallel, sweep
@@ -136,7 +135,7 @@ class SweepWork:
 
     def _interrupted(self, fleet: Fleet) -> None:
         """Stop what runs, or leave it; what isn't launched yet stays so."""
-        choice = choose(self.where, self.here, self.terminal, self.options.on_interrupt)
+        choice = choose(self.where, self.here, self.terminal, self.on_interrupt)
         rest = f"run the same command again to go on with what is missing\n{come_back(self.where)}"
         if choice == "detach":
             raise Interrupted(f"detached; {len(fleet.active)} tasks of {self.id} go on", hint=rest)

@@ -7,8 +7,7 @@ import shlex
 import sys
 import threading
 import time
-from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from reconciler.aws import clients
 from reconciler.aws.calls import Aws, Waiting
+from reconciler.cli.options import InAws, Planning
 from reconciler.cli.program_name import program
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy, load
@@ -51,7 +51,7 @@ class StoppableClock:
             raise Interrupted("interrupted")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Target:
     """Where a command works: the file, and how AWS is reached. `local`: the home of the embedded AWS, if it is that."""
 
@@ -117,11 +117,10 @@ def reach(file: Path, local: bool) -> tuple[Any, str | None, Path | None]:
     return clients.new_session(keys.access_key_id, keys.secret_access_key), running.endpoint_url, home
 
 
-def target(options: Namespace) -> Target:
+def target(options: InAws) -> Target:
     """Read the file and find the way to AWS. Raises ConfigErrors, UserError."""
-    file = Path(options.file)
-    environment = getattr(options, "environment", "")
-    deploy = getattr(options, "deploy", None) or load(file, environ=os.environ, environment=environment)
+    file, environment = options.file, options.environment
+    deploy = options.deploy or load(file, environ=os.environ, environment=environment)
     if options.local and deploy.account not in ("", None, EMBEDDED):
         raise UserError(
             f"--local: the embedded AWS is account {EMBEDDED}, and {file} says `account: {deploy.account}`",
@@ -145,9 +144,9 @@ def command_line() -> str:
     return f"{program()} " + shlex.join(KNOWN.words(sys.argv[1:]))
 
 
-def locking(options: Namespace) -> str:
+def locking(verb: str, file: Path) -> str:
     """What a lock says of the command that holds it, for whoever waits: the verb and the file, without its values."""
-    return f"{options.module.rstrip('_')} {Path(options.file).name}"
+    return f"{verb} {file.name}"
 
 
 def where_line(here: Deployment, where: Target) -> str:
@@ -157,21 +156,27 @@ def where_line(here: Deployment, where: Target) -> str:
 
 
 def deployment(
-    where: Target, aws: Aws, terminal: Terminal, options: Namespace, *, removing: bool = False
+    where: Target,
+    aws: Aws,
+    terminal: Terminal,
+    command: str,
+    *,
+    skip_image: bool = False,
+    removing: bool = False,
+    plan_file: Path | None = None,
 ) -> Deployment:
-    """Read what the plan starts from."""
-    checking = options.module in ("plan", "apply")
+    """Read what the plan starts from; see `prepare`."""
     return prepare(
         where.deploy,
         aws,
         where.base,
         ImageKind(None, partial(_say_built, terminal)),
         Object(progress=_Progress(terminal)),
-        skip_image=getattr(options, "skip_image", False),
+        skip_image=skip_image,
         removing=removing,
-        checking=checking,
-        plan_file=Path(out) if (out := getattr(options, "out", None)) else None,
-        command=options.module,
+        checking=command in ("plan", "apply"),
+        plan_file=plan_file,
+        command=command,
     )
 
 
@@ -192,10 +197,10 @@ def warn(terminal: Terminal, here: Deployment) -> None:
         )
 
 
-def plan_options(options: Namespace, graph_addresses: list[Address]) -> Options:
+def plan_options(options: Planning, graph_addresses: list[Address]) -> Options:
     """What the command line allows. Raises UserError for a target that isn't in the file."""
     targets = []
-    for text in getattr(options, "target", []):
+    for text in options.target:
         kind, _, name = text.partition(".")
         if Address(kind, name) not in graph_addresses:
             import difflib
@@ -206,18 +211,18 @@ def plan_options(options: Namespace, graph_addresses: list[Address]) -> Options:
             )
         targets.append(Address(kind, name))
     return Options(
-        adopt=getattr(options, "adopt", False),
-        prune=getattr(options, "prune", False),
-        delete_data=getattr(options, "delete_data", False),
+        adopt=options.adopt,
+        prune=options.prune,
+        delete_data=options.delete_data,
         targets=frozenset(targets) if targets else None,
-        confirm=confirmed(options),
+        confirm=confirmed(options.confirm),
     )
 
 
-def confirmed(options: Namespace) -> frozenset[Address]:
+def confirmed(texts: Iterable[str]) -> frozenset[Address]:
     """What may be deleted though only the record says that it is ours. Raises UserError for what is no address."""
     found = []
-    for text in options.confirm:
+    for text in texts:
         kind, _, name = text.partition(".")
         if not (name and valid(Address(kind, name))):
             raise UserError(f"--confirm {text}: it is written KIND.NAME, as the plan shows it")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from dataclasses import dataclass
 
+from reconciler.cli.options import InAws
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.engine.lock import unlock
 from reconciler.lower.account import check_account
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(InAws):
+    """What `unlock` is asked."""
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Unlock and say who held it."""
     where = target(options)
     aws = where.aws(terminal)

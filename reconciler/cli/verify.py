@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from dataclasses import dataclass
 
 from reconciler.aws.calls import partition
 from reconciler.checks import verify
 from reconciler.checks.findings import State
 from reconciler.checks.verify.live import Live
 from reconciler.cli.findings import as_json, counts, show, summary
+from reconciler.cli.options import InAws
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.config.resource_names import Facts, Names
@@ -17,7 +18,12 @@ from reconciler.lower.account import check_account
 VERSION = 1  # of the JSON format
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(InAws):
+    """What `verify` is asked."""
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Look at everything. Returns 0, or 1 when something is NG."""
     where = target(options)
     deploy = where.deploy

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from dataclasses import dataclass
 
 from reconciler.cli.log_position import Shown
+from reconciler.cli.options import OfRun
 from reconciler.cli.past_runs import Past
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.target import deployment, target
@@ -20,12 +21,19 @@ from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Arguments(OfRun):
+    """What `watch` is asked. on_interrupt: `stop`, `detach` or empty; from_start: show what was shown before too."""
+
+    on_interrupt: str
+    from_start: bool
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
     """Watch it to its end. Returns its exit code."""
-    options.skip_image = True
     where = target(options)
     on_interrupt(where.stop.set)
-    here = deployment(where, where.aws(terminal), terminal, options)
+    here = deployment(where, where.aws(terminal), terminal, "watch", skip_image=True)
     runs = Runs(here.aws, here.names.bucket, terminal.note)
     past = Past(where, here.aws, runs)
     found = past.find(options.run)

@@ -127,7 +127,7 @@ class _Apply:
     def _execute(self, shown: Plan) -> Outcome:
         """Execute what was shown. What another apply did meanwhile makes it smaller; anything larger stops it."""
         here = self.here
-        seen = here.observe(self.allowed)
+        seen = here.observe(self.allowed, again=True)
         plan = here.plan(seen, self.allowed)
         no_larger(plan, shown)
         if any(_builds(step) for step in plan.steps):

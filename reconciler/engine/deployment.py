@@ -65,7 +65,7 @@ class Deployment:
     dirty: tuple[str, ...] = ()  # changed files of the work tree that go into the image
     present_image: str = ""  # URI of the image that the file or, with --skip-image, the task definition names
     left_alone: frozenset[str] = frozenset()  # kinds that are neither changed nor missed
-    early: dict[Address, Observed[Any]] = field(default_factory=dict)  # what `prepare` had to read already
+    early: Mapping[Address, Observed[Any]] = field(default_factory=dict)  # what `prepare` had to read already
     given: Given = field(default_factory=Given)
     command: str = PLAN
 
@@ -87,16 +87,18 @@ class Deployment:
         order.insert(order.index("repository") + 1, IMAGE)
         return tuple(order)
 
-    def observe(self, options: Options = NO_OPTIONS) -> Seen:
-        """Read the record, then all that is wanted or recorded, all at once. Raises MissingPermissions, AwsError."""
-        with all_that_is_missing(self.aws, self.deploy, self.command):
-            return self._observe(options)
+    def observe(self, options: Options = NO_OPTIONS, *, again: bool = False) -> Seen:
+        """Read the record, then all that is wanted or recorded, all at once.
 
-    def _observe(self, options: Options) -> Seen:
+        again: also what `prepare` has read, to see what has changed since. Raises MissingPermissions, AwsError.
+        """
+        with all_that_is_missing(self.aws, self.deploy, self.command):
+            return self._observe(options, {} if again else self.early)
+
+    def _observe(self, options: Options, early: Mapping[Address, Observed[Any]]) -> Seen:
         wanted = self.graph.nodes.keys() if options.targets is None else self.graph.closure(options.targets)
         specs = [node.spec for address, node in self.graph.nodes.items() if address in wanted]
-        # What `prepare` has read counts for the first look only: later ones are there to see what has changed.
-        found = {spec.address: seen for spec in specs if (seen := self.early.pop(spec.address, None))}
+        found = {spec.address: early[spec.address] for spec in specs if spec.address in early}
         reads: list[Any] = [partial(read_record, self.aws, self.deploy.name)]
         reads += self._reads(spec for spec in specs if spec.address not in found)
         with self.aws.shared if len(specs) >= MANY else nullcontext():

@@ -43,7 +43,7 @@ def destroy(
     preflight.check(here.aws, plan)
     with lock.guarding(here.aws):
         # Only what was shown, and of that what is still there and still ours. What is held back is told of.
-        seen = here.observe(allowed)
+        seen = here.observe(allowed, again=True)
         now = here.plan_destroy(seen, allowed)
         plan = Plan(now.deploy, tuple(step for step in now.steps if step.held or step.address in shown))
         events.executing()

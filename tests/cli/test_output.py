@@ -19,7 +19,6 @@ import pytest
 
 from reconciler.cli.arguments import parser
 from reconciler.cli.main import main
-from reconciler.cli.parser import commands
 from reconciler.cli.style import COLOURS, codes, coloured
 from reconciler.cli.terminal import Terminal
 from reconciler.local import stop
@@ -127,7 +126,7 @@ def test_at_a_terminal_of_80_columns_no_word_is_broken(here: Project) -> None:
 def test_every_help_fits_into_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     top = parser("python -m reconciler")
-    for name, one in [("", top), *commands(top)]:
+    for name, one in [("", top), *top.commands.items()]:
         assert [line for line in one.format_help().splitlines() if len(line) > 80] == [], name
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from argparse import Namespace
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from reconciler.cli.init import files, questions
 from reconciler.cli.init.files import Answers
 from reconciler.cli.init.look import Found, look
+from reconciler.cli.options import Output
 from reconciler.cli.program_name import program
 from reconciler.cli.terminal import Terminal, attended
 from reconciler.config import Deploy, load
@@ -24,6 +24,22 @@ from reconciler.core.errors import UserError
 
 MARK = "-m reconciler"  # in a workflow that runs this program
 WORKFLOW = Path(".github", "workflows", "pipeline.yml")
+
+
+@dataclass(frozen=True)
+class Arguments(Output):
+    """What `init` is asked. environment: which of the file's, where it is there already. None: not given."""
+
+    folder: str
+    environment: str
+    name: str | None
+    data: str | None
+    region: str | None
+    account: str | None
+    image: str | None
+    github: str | None
+    install: str | None
+    yes: bool
 
 
 @dataclass
@@ -49,7 +65,7 @@ class Written:
             self.wrote.append(name)
 
 
-def run(options: Namespace, terminal: Terminal) -> int:
+def run(options: Arguments, terminal: Terminal) -> int:
     """Write what is missing. Returns 0; raises UserError before anything is written when something is wrong."""
     folder = Path(options.folder)
     if not folder.is_dir():
@@ -82,7 +98,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
 
 
 def _deploy(
-    options: Namespace, terminal: Terminal, folder: Path, file: Path, found: Found, done: Written
+    options: Arguments, terminal: Terminal, folder: Path, file: Path, found: Found, done: Written
 ) -> tuple[Deploy | None, Answers]:
     """What is there, or the answers for what is to be written."""
     if file.exists():
@@ -109,7 +125,9 @@ def _deploy(
         branch=found.branch,
     )
     if attended() and terminal.live and not options.yes:
-        asked = questions.ask(terminal, folder, asked, options)
+        asked = questions.ask(
+            terminal, folder, asked, name=options.name, region=options.region, data=options.data, github=options.github
+        )
     for option, rule, value in (
         ("--name", rules.DEPLOY, asked.name),
         ("--region", rules.REGION, asked.region),
@@ -134,7 +152,7 @@ def _valid(option: str, rule: Rule, value: str) -> None:
         raise UserError(f"{option} {value}: {problem}", hint=f"for instance {better}" if better else "")
 
 
-def _data(options: Namespace, folder: Path, found: Found, done: Written) -> str:
+def _data(options: Arguments, folder: Path, found: Found, done: Written) -> str:
     """The file that was named, or the only one that looks like data."""
     if options.data:
         return Path(os.path.relpath(options.data, folder)).as_posix() if (Path(options.data)).exists() else options.data
@@ -145,10 +163,10 @@ def _data(options: Namespace, folder: Path, found: Found, done: Written) -> str:
     return found.data[0] if found.data else ""
 
 
-def _image(options: Namespace, found: Found) -> tuple[str, str]:
+def _image(options: Arguments, found: Found) -> tuple[str, str]:
     """The build context, or the image that is there. Raises UserError when there is neither."""
     if options.image:
-        return "", str(options.image)
+        return "", options.image
     if found.dockerfiles:
         return found.dockerfiles[0].rpartition("/")[0] or ".", ""
     if found.program:
@@ -190,7 +208,7 @@ def _dockerignore(deploy: Deploy, folder: Path, done: Written) -> None:
     done.write(context / ".dockerignore", files.dockerignore(data, text), folder)
 
 
-def _workflow(options: Namespace, deploy: Deploy, answers: Answers, found: Found, folder: Path, done: Written) -> None:
+def _workflow(options: Arguments, deploy: Deploy, answers: Answers, found: Found, folder: Path, done: Written) -> None:
     if not answers.repository:
         done.notes.append("no GitHub repository is known, so no workflow was written: --github OWNER/NAME")
         return
@@ -237,7 +255,7 @@ def _install(root: Path) -> str:
 
 
 def _tell(
-    terminal: Terminal, options: Namespace, folder: Path, deploy: Deploy, answers: Answers, done: Written
+    terminal: Terminal, options: Arguments, folder: Path, deploy: Deploy, answers: Answers, done: Written
 ) -> None:
     if options.json:
         terminal.json({"version": 1, "wrote": done.wrote, "left": done.left, "notes": done.notes})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +10,22 @@ from reconciler.cli.terminal import Terminal
 from reconciler.config import names as rules
 
 
-def ask(terminal: Terminal, folder: Path, answers: Answers, options: Namespace) -> Answers:
-    """The answers. Enter gives what was found, and so does the end of the input; a wrong one is asked for again."""
+def ask(
+    terminal: Terminal,
+    folder: Path,
+    answers: Answers,
+    *,
+    name: str | None,
+    region: str | None,
+    data: str | None,
+    github: str | None,
+) -> Answers:
+    """The answers; what the command line gave already isn't asked for.
 
-    def one(what: str, default: str, given: object, problem: Callable[[str], str | None]) -> str:
+    Enter gives what was found, and so does the end of the input; a wrong one is asked for again.
+    """
+
+    def one(what: str, default: str, given: str | None, problem: Callable[[str], str | None]) -> str:
         if given:
             return default
         try:
@@ -26,16 +37,16 @@ def ask(terminal: Terminal, folder: Path, answers: Answers, options: Namespace) 
         except EOFError:
             return default
 
-    def file(name: str) -> str | None:
-        return None if (folder / name).is_file() else f"there is no such file in {folder.resolve()}"
+    def file(path: str) -> str | None:
+        return None if (folder / path).is_file() else f"there is no such file in {folder.resolve()}"
 
     return Answers(
-        name=one("Name", answers.name, options.name, rules.DEPLOY.problem),
-        region=one("AWS region", answers.region, options.region, rules.REGION.problem),
+        name=one("Name", answers.name, name, rules.DEPLOY.problem),
+        region=one("AWS region", answers.region, region, rules.REGION.problem),
         account=answers.account,
-        data=one("Data file", answers.data, options.data, file),
+        data=one("Data file", answers.data, data, file),
         image=answers.image,
         uri=answers.uri,
-        repository=one("GitHub repository, OWNER/NAME", answers.repository, options.github, rules.GITHUB.problem),
+        repository=one("GitHub repository, OWNER/NAME", answers.repository, github, rules.GITHUB.problem),
         branch=answers.branch,
     )
