@@ -16,7 +16,7 @@ from reconciler.kinds import KINDS
 ROOT = Path(__file__).resolve().parents[1]
 KIND_FILES = sorted((ROOT / "reconciler" / "kinds").glob("*.py"))
 OURS = sorted((ROOT / "reconciler").rglob("*.py"))
-PURE = ("access", "canonical", "container", "diff", "drift", "graph", "plan", "spec")
+PURE = ("access", "canonical", "container", "diff", "drift", "graph", "plan", "schedule", "spec")
 
 
 def names(path: Path) -> set[str]:

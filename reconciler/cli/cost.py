@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler.cli.options import InAws
@@ -14,10 +12,12 @@ from reconciler.cli.target import Target, target
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.core import prices
 from reconciler.core.errors import ReconcilerError, UserError
+from reconciler.core.schedule import BadSchedule, parse, per_day
 from reconciler.run.cost import DAYS, GB, Amounts, Line, month_lines, run_lines, tasks, total
 from reconciler.run.state import State
 
 MINUTES, IMAGE, LOG = 10.0, 0.5, 1.0  # assumed: minutes, GB, MB
+YEAR = 2026  # over which a cron expression is averaged, or over its first later one
 LAST = 10  # runs whose median is taken
 
 
@@ -131,19 +131,11 @@ def _often(options: Arguments, where: Target) -> Known:
 
 
 def a_month(expression: str) -> float | None:
-    """How often a schedule is due in 30 days, on average over 2026 for `cron`; None for what isn't understood."""
-    from reconciler.local.schedule_times import CRON, RATE, cron_matches
-
-    if match := RATE.fullmatch(expression):
-        return DAYS * {"minute": 1440, "hour": 24, "day": 1}[match[2]] / int(match[1])
-    match = CRON.fullmatch(expression)
-    fields = match[1].upper().split() if match else []
-    if len(fields) != 6 or re.search(r"[LW#]", re.sub(r"JUL|WED", "", " ".join(fields[2:5]))):
+    """How often a schedule is due in 30 days; None for what isn't understood."""
+    try:
+        return per_day(parse(expression), YEAR) * DAYS
+    except BadSchedule:
         return None
-    begin, times = datetime(2026, 1, 1, tzinfo=UTC), " ".join(fields[:2])
-    days = sum(cron_matches(f"0 0 {' '.join(fields[2:])}", begin + timedelta(days=n)) for n in range(365))
-    daily = sum(cron_matches(f"{times} * * ? *", begin + timedelta(minutes=n)) for n in range(1440))
-    return days * daily / 365 * DAYS
 
 
 def _table(terminal: Terminal, lines: list[Line], name: str) -> None:

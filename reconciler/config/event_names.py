@@ -8,47 +8,18 @@ from __future__ import annotations
 import re
 
 from reconciler.config.rule import Rule, like
+from reconciler.core.schedule import BadSchedule, parse
 
-_MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
-_DAYS = "SUN|MON|TUE|WED|THU|FRI|SAT"
-_CRON = (
-    ("minute", 0, 59, ""), ("hour", 0, 23, ""), ("day of the month", 1, 31, ""), ("month", 1, 12, _MONTHS),
-    ("day of the week", 1, 7, _DAYS), ("year", 1970, 2199, ""),
-)  # fmt: skip
 _FORM = "write rate(1 day), or cron(MINUTE HOUR DAY MONTH WEEKDAY YEAR)"
 
 
 def _expression(value: str) -> str | None:
-    """Why a cron expression is refused."""
-    match = re.fullmatch(r"cron\(([^()]*)\)", value)
-    if match is None:
-        return None
-    parts = match[1].split()
-    if len(parts) != len(_CRON):
-        return f"cron has six fields, and here are {len(parts)}: MINUTE HOUR DAY MONTH WEEKDAY YEAR"
-    for text, (what, low, high, names) in zip(parts, _CRON, strict=True):
-        if not all(_item(item, what, low, high, names) for item in text.upper().split(",")):
-            return f"{text} is no {what}" + (f" from {low} to {high}" if low or high else "")
-    if (parts[2] == "?") == (parts[4] == "?"):
-        return "exactly one of day and weekday is ?, since the other says which days are meant"
+    """Why an expression is refused, where more than its form is wrong."""
+    try:
+        parse(value)
+    except BadSchedule as wrong:
+        return str(wrong) or None
     return None
-
-
-def _item(item: str, what: str, low: int, high: int, names: str) -> bool:
-    """Whether a part between commas is one that Scheduler takes."""
-    if item == "?":
-        return what.startswith("day")
-    if what == "day of the month" and re.fullmatch(r"L|LW|(?:[1-9]|[12][0-9]|3[01])W", item):
-        return True
-    if what == "day of the week" and re.fullmatch(rf"L|(?:[1-7]|{_DAYS})(?:L|#[1-5])", item):
-        return True
-    span, slash, step = item.partition("/")
-    if slash and not (step.isdigit() and int(step) > 0):
-        return False
-    ends = span.split("-")
-    if span == "*" or (len(ends) in (1, 2) and all(names and end in names.split("|") for end in ends)):
-        return True
-    return len(ends) in (1, 2) and all(end.isdigit() and low <= int(end) <= high for end in ends)
 
 
 def _suggest(value: str) -> str:

@@ -14,17 +14,18 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.core.exceptions import ServiceException
 from moto.ecs.models import ecs_backends
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, scheduler_backends
 
+from reconciler.core.schedule import BadSchedule, Once, next_time, parse
 from reconciler.local.clients import client
 from reconciler.local.functions import Functions
 from reconciler.local.identities import Identity, refusal, why_not_assumable
 from reconciler.local.keys import Keys
-from reconciler.local.schedule_times import AT, is_due
 
 TICK_SECONDS = 0.5
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,7 +42,7 @@ class Schedules:
 
     def __init__(self, endpoint_url: str, functions: Functions, keys: Keys) -> None:
         self._endpoint_url, self._functions, self._keys = endpoint_url, functions, keys
-        self._looked: dict[str, datetime] = {}
+        self._next: dict[str, datetime | None] = {}  # None: never
         self._due: dict[str, datetime] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
@@ -73,23 +74,21 @@ class Schedules:
         """Call the targets of the schedules that are due."""
         known = set()
         for backend, schedule in _all():
+            if schedule.state not in (None, "ENABLED"):  # an update without it, for moto, leaves none
+                continue
             key = f"{schedule.arn} {schedule.last_modified_date}"
             known.add(key)
-            once = AT.fullmatch(schedule.schedule_expression)
-            changed = datetime.fromtimestamp(float(schedule.last_modified_date), UTC)
-            since = self._looked.get(key, EVER if once else changed)  # a moment already past when it was set counts
-            if schedule.state not in (None, "ENABLED"):  # an update without it, for moto, leaves none
-                self._looked[key] = now
+            if key not in self._next:
+                self._next[key] = _due(schedule)
+            due = self._next[key]
+            if due is None or due > now:
                 continue
-            if not is_due(schedule.schedule_expression, schedule.schedule_expression_timezone, since, now):
-                self._looked.setdefault(key, since)
-                continue
-            self._looked[key] = now
+            self._next[key] = _due(schedule, now)
             self._call(backend, schedule)
-            if schedule.action_after_completion == "DELETE" and once:
+            if schedule.action_after_completion == "DELETE" and self._next[key] is None:
                 backend.schedule_groups[schedule.group_name or "default"].schedules.pop(schedule.name, None)
-        for key in self._looked.keys() - known:
-            del self._looked[key]
+        for key in self._next.keys() - known:
+            del self._next[key]
 
     def _call(self, backend: EventBridgeSchedulerBackend, schedule: Schedule) -> None:
         target, arn, now = schedule.target, str(schedule.arn), datetime.now(UTC).replace(microsecond=0)
@@ -145,6 +144,21 @@ def _all() -> Iterator[tuple[EventBridgeSchedulerBackend, Schedule]]:
             for group in list(backend.schedule_groups.values()):
                 for schedule in list(group.schedules.values()):
                     yield backend, schedule
+
+
+def _due(schedule: Schedule, after: datetime | None = None) -> datetime | None:
+    """When a schedule is due first after `after`, or after it was set; None for never, and for what makes no sense."""
+    try:
+        found = parse(schedule.schedule_expression)
+    except BadSchedule:
+        return None
+    try:
+        zone = ZoneInfo(schedule.schedule_expression_timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        zone = ZoneInfo("UTC")
+    # The one moment of a schedule counts even when it was past as it was set.
+    changed = EVER if isinstance(found, Once) else datetime.fromtimestamp(float(schedule.last_modified_date), UTC)
+    return next_time(found, zone, after or changed)
 
 
 def _request(schedule: Schedule, due: datetime) -> tuple[str, str, dict[str, Any]]:

@@ -28,7 +28,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("spec", "canonical", "container", "access", "diff", "graph", "plan", "drift")
+MODULES = ("spec", "canonical", "container", "access", "diff", "graph", "plan", "drift", "schedule")
 SECONDS = 60  # for the tests of one mutant, which may not end
 COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,

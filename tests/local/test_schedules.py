@@ -4,42 +4,45 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from reconciler.local.schedule_times import is_due
+from reconciler.local import schedules
 from tests.local_fixtures import ACCOUNT, REGION, EmbeddedAws, unique
 from tests.waiting import until
 
-NOON = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)  # a Wednesday
-MINUTE = timedelta(minutes=1)
-
 
 @pytest.mark.parametrize(
-    ("expression", "zone", "since", "now", "expected"),
+    ("expression", "timezone", "expected"),
     [
-        ("at(2026-03-04T12:00:00)", "UTC", NOON - MINUTE, NOON, True),
-        ("at(2026-03-04T12:00:00)", "UTC", NOON, NOON + MINUTE, False),
-        ("at(2026-03-04T12:00:00)", "UTC", NOON - 2 * MINUTE, NOON - MINUTE, False),
-        ("at(2026-03-04T07:00:00)", "America/New_York", NOON - MINUTE, NOON, True),
-        ("at(2026-03-04T12:00:00)", "Not/There", NOON - MINUTE, NOON, True),
-        ("rate(5 minutes)", "UTC", NOON - 5 * MINUTE, NOON, True),
-        ("rate(5 minutes)", "UTC", NOON - 4 * MINUTE, NOON, False),
-        ("rate(1 day)", "UTC", NOON - timedelta(days=1), NOON, True),
-        ("cron(0 12 * * ? *)", "UTC", NOON - MINUTE, NOON, True),
-        ("cron(0 12 * * ? *)", "UTC", NOON, NOON + MINUTE, False),
-        ("cron(0 7 ? * MON-FRI 2026)", "America/New_York", NOON - MINUTE, NOON, True),
-        ("cron(0 12 ? * SUN,SAT *)", "UTC", NOON - MINUTE, NOON, False),
-        ("cron(*/15 0/6 4 MAR ? *)", "UTC", NOON - MINUTE, NOON, True),
-        ("cron(10/15 * * * ? *)", "UTC", NOON - MINUTE, NOON, False),
-        ("cron(0 12 L * ? *)", "UTC", NOON - MINUTE, NOON, False),
-        ("cron(0 12 * *)", "UTC", NOON - MINUTE, NOON, False),
-        ("whenever", "UTC", NOON - MINUTE, NOON, False),
+        ("cron(0 12 L * ? *)", "UTC", ["03-31T12:00", "04-30T12:00"]),
+        ("cron(0 12 ? * 6#2 *)", "America/New_York", ["03-13T16:00", "04-10T16:00"]),
+        ("cron(0 12 5W APR ? *)", "Not/There", ["04-06T12:00"]),
+        ("rate(20 days)", "UTC", ["03-24T00:00", "04-13T00:00"]),
+        ("at(2026-03-01T00:00:00)", "UTC", ["03-04T00:00"]),  # past when it was set
+        ("cron(0 12 * *)", "UTC", []),
+        ("whenever", "UTC", []),
     ],
 )
-def test_when_an_expression_is_due(expression: str, zone: str, since: datetime, now: datetime, expected: bool) -> None:
-    assert is_due(expression, zone, since, now) is expected
+def test_each_time_is_called_once(
+    monkeypatch: pytest.MonkeyPatch, expression: str, timezone: str, expected: list[str]
+) -> None:
+    """Looked at every ten minutes from when it was set, for two months."""
+    begin = datetime(2026, 3, 4, tzinfo=UTC)
+    schedule = SimpleNamespace(
+        arn="a", last_modified_date=begin.timestamp(), state="ENABLED", schedule_expression=expression,
+        schedule_expression_timezone=timezone, action_after_completion=None,
+    )  # fmt: skip
+    called: list[str] = []
+    monkeypatch.setattr(schedules, "_all", lambda: [(None, schedule)])
+    looking = schedules.Schedules("http://127.0.0.1:9", cast(Any, None), cast(Any, None))
+    moments = [begin + timedelta(minutes=10 * n) for n in range(6 * 24 * 58)]
+    for now in moments:
+        monkeypatch.setattr(looking, "_call", lambda *_, now=now: called.append(now.strftime("%m-%dT%H:%M")))
+        looking.look(now)
+    assert called == expected
 
 
 def scheduler_role(embedded_aws: EmbeddedAws, *actions: str) -> str:

@@ -145,7 +145,10 @@ def test_no_credentials_are_no_error(project: Project, monkeypatch: pytest.Monke
     [
         ("rate(1 day)", 30), ("rate(6 hours)", 120), ("rate(30 minutes)", 1440),
         ("cron(0 2 * * ? *)", 30), ("cron(0,30 2-4 * * ? *)", 180), ("cron(0 6 ? * MON-FRI *)", 261 / 365 * 30),
-        ("cron(0 6 1 * ? *)", 12 / 365 * 30), ("cron(0 6 L * ? *)", None), ("cron(0 6 ? * 6#3 *)", None), ("x", None),
+        ("cron(0 6 1 * ? *)", 12 / 365 * 30), ("cron(0 6 L * ? *)", 12 / 365 * 30),
+        ("cron(0 6 ? * 6#3 *)", 12 / 365 * 30),
+        ("cron(0 6 1W,LW 1-6 ? 2027)", 12 / 365 * 30), ("cron(0 6 29 2 ? *)", 0),
+        ("cron(0 6 * * ? 2025)", 0), ("x", None),
     ],
 )  # fmt: skip
 def test_runs_in_a_month(expression: str, runs: float | None) -> None:
