@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 from reconciler.cli import github
-from reconciler.cli.failure import NOT_LAUNCHED
+from reconciler.cli.answer import ABSENT, plain
+from reconciler.cli.failure import NOT_LAUNCHED, Verdict
 from reconciler.cli.options import Planning
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.run_work import ThisRun, Work, work_of
 from reconciler.cli.saved_plan import SavedPlan
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.step_output import Steps, outcome_json, show_outcome
+from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
+from reconciler.cli.sweep import Ended, Swept
 from reconciler.cli.target import Target, command_line, deployment, locking, plan_options, target, warn, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
@@ -25,6 +27,7 @@ from reconciler.engine.deployment import Deployment
 from reconciler.engine.lock import Lock
 from reconciler.image.scan import check
 from reconciler.run.job import launch_of
+from reconciler.run.run_record import Run
 from reconciler.version import commit_or_none
 
 
@@ -34,6 +37,18 @@ class Arguments(Planning, ThisRun):
 
     skip_run: bool
     wait_for_lock: float
+
+
+@dataclass(frozen=True)
+class Applied(Changed):
+    """What was done, and how the run ended."""
+
+    verdict: Verdict
+    run: Annotated[Run | None, "the run that this is about, if there is one; not with a sweep"] = ABSENT
+    sweep: Annotated[Swept, "with a sweep"] = ABSENT
+
+
+ANSWERS = (Applied,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -85,7 +100,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     if work is not None and applied.outcome.ok:
         code = work.finish()
     found = _summary(applied, work, code)
-    github.applied(terminal, here, where, applied.outcome, found)
+    github.applied(terminal, here, where, applied.outcome, plain(found))
     if options.json:
         terminal.json(found)
     return code
@@ -147,10 +162,7 @@ class _Starting:
             check(self.here.aws, image.name, digest, self.here.deploy.image.fail_on, self.terminal.say)
 
 
-def _summary(applied: engine.Applied, work: Work | None, code: int) -> dict[str, Any]:
-    return {
-        "version": 1,
-        "plan": plan_json(applied.plan),
-        **outcome_json(applied.outcome),
-        **(work.json(code) if work is not None else {"verdict": verdict(None, code), "run": None}),
-    }
+def _summary(applied: engine.Applied, work: Work | None, code: int) -> Applied:
+    ended = work.ended(code) if work is not None else Ended(verdict(None, code), run=None)
+    parts = outcome_json(applied.outcome)
+    return Applied(plan_json(applied.plan), *parts, verdict=ended.verdict, run=ended.run, sweep=ended.sweep)

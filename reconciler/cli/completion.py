@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from reconciler.cli.answer import Answer
 from reconciler.cli.options import Output
 from reconciler.cli.terminal import Terminal
 
@@ -50,14 +52,28 @@ class Command:
 class Arguments(Output):
     """What `completion` is asked."""
 
-    shell: str
+    shell: Shell
+
+
+Shell = Literal["bash", "zsh", "fish"]
+
+
+@dataclass(frozen=True)
+class Script(Answer):
+    """The script."""
+
+    shell: Shell
+    script: str
+
+
+ANSWERS = (Script,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Print the script."""
     text = script(options.shell)
     if options.json:
-        terminal.json({"version": 1, "shell": options.shell, "script": text})
+        terminal.json(Script(options.shell, text))
     else:
         terminal.lines(text.rstrip())
     return 0

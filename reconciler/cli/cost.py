@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
+from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws
 from reconciler.cli.past_runs import past
 from reconciler.cli.target import Target, target
@@ -26,7 +28,47 @@ class Known:
     """A number and where it is from."""
 
     value: float
-    source: str
+    source: Annotated[str, "where it is from"]
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The table of prices."""
+
+    date: Annotated[str, "when it was made"]
+    sources: Annotated[Mapping[str, str], "its pages"]
+
+
+@dataclass(frozen=True)
+class OfRun:
+    """A run."""
+
+    total: Annotated[float | None, "null when a price isn't known"]
+    lines: Annotated[Sequence[Line], "what is paid for"]
+
+
+@dataclass(frozen=True)
+class OfMonth:
+    """A month."""
+
+    runs: Annotated[float, "runs in it"]
+    total: Annotated[float | None, "null when a price isn't known"]
+    lines: Annotated[Sequence[Line], "what is paid for"]
+
+
+@dataclass(frozen=True)
+class Costs(Answer):
+    """What a run and a month cost, in US dollars."""
+
+    deploy: Annotated[str, "the deploy's name"]
+    region: str
+    prices: Prices
+    assumed: Annotated[Mapping[str, Known], "`minutes` of a run, `runs_per_month`, `image_gb` in ECR, `log_mb` a task"]
+    run: OfRun
+    month: OfMonth
+
+
+ANSWERS = (Costs,)
 
 
 @dataclass(frozen=True)
@@ -66,7 +108,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     log = Known(amounts.log * 1024, "assumed" if options.log_mb is None else "given")
     if options.json:
         terminal.json(
-            _json(where, once, month, {"minutes": span, "runs_per_month": often, "image_gb": image, "log_mb": log})
+            _answer(where, once, month, {"minutes": span, "runs_per_month": often, "image_gb": image, "log_mb": log})
         )
         return 0
     task = deploy.task
@@ -147,19 +189,7 @@ def _table(terminal: Terminal, lines: list[Line], name: str) -> None:
     terminal.print(terminal.style(f"  {name:<14} {'':<44} {amount:>12}", "bold"))
 
 
-def _json(where: Target, once: list[Line], month: list[Line], known: dict[str, Known]) -> dict[str, Any]:
-    def table(lines: list[Line]) -> dict[str, Any]:
-        return {
-            "total": total(lines),
-            "lines": [{"what": line.what, "sum": line.sum, "dollars": line.dollars} for line in lines],
-        }
-
-    return {
-        "version": 1,
-        "deploy": where.deploy.name,
-        "region": where.deploy.region,
-        "prices": {"date": prices.DATE, "sources": prices.SOURCES},
-        "assumed": {name: {"value": one.value, "source": one.source} for name, one in known.items()},
-        "run": table(once),
-        "month": {"runs": known["runs_per_month"].value} | table(month),
-    }
+def _answer(where: Target, once: list[Line], month: list[Line], known: dict[str, Known]) -> Costs:
+    table = Prices(prices.DATE, prices.SOURCES)
+    of_month = OfMonth(known["runs_per_month"].value, total(month), month)
+    return Costs(where.deploy.name, where.deploy.region, table, known, OfRun(total(once), once), of_month)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reconciler.cli.options import InAws
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.step_output import Steps, outcome_json, show_outcome
+from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
 from reconciler.cli.target import Target, command_line, confirmed, deployment, locking, target, where_line
 from reconciler.cli.terminal import Terminal, attended
 from reconciler.core.errors import Interrupted, ReconcilerError, UserError
@@ -25,6 +25,14 @@ class Arguments(InAws):
     confirm: tuple[str, ...]
     yes: bool
     wait_for_lock: float
+
+
+@dataclass(frozen=True)
+class Destroyed(Changed):
+    """What was deleted."""
+
+
+ANSWERS = (Destroyed,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -45,7 +53,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     if where.stop.is_set():
         raise Interrupted("interrupted", hint=f"what was deleted is gone; to go on: {command}")
     if options.json:
-        terminal.json({"version": 1, "plan": plan_json(applied.plan), **outcome_json(outcome)})
+        terminal.json(Destroyed(plan_json(applied.plan), *outcome_json(outcome)))
     elif outcome.done and outcome.ok:
         terminal.say(f"Destroyed {len(outcome.done)} resources.")
     return 0 if outcome.ok else 1

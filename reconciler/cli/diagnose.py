@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Annotated
 
 from reconciler.aws.calls import Aws
-from reconciler.cli.options import OfRun
+from reconciler.cli.answer import ABSENT, Answer
+from reconciler.cli.options import OfRun as Arguments
 from reconciler.cli.past_runs import log_of, past
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
@@ -26,8 +29,19 @@ LINES = 200  # of the log's end that are looked at
 
 
 @dataclass(frozen=True)
-class Arguments(OfRun):
-    """What `diagnose` is asked."""
+class Diagnosed(Answer):
+    """Why a run failed."""
+
+    run: Annotated[str, "the run's id"]
+    state: State
+    cause: Annotated[str | None, "in a line; null when the run didn't fail"]
+    evidence: Annotated[Sequence[str], "quoted from ECS or the log"] = ABSENT
+    fix: Annotated[str, "what to do"] = ABSENT
+    change: Annotated[str, "to deploy.yaml, if that is it"] = ABSENT
+    sure: Annotated[bool, "whether the evidence leaves no doubt"] = ABSENT
+
+
+ANSWERS = (Diagnosed,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -36,13 +50,13 @@ def run(options: Arguments, terminal: Terminal) -> int:
     found = here.find(options.run)
     if found.state is State.SUCCEEDED or not found.state.over:
         if options.json:
-            terminal.json({"version": 1, "run": found.id, "state": found.state.value, "cause": None})
+            terminal.json(Diagnosed(found.id, found.state, None))
         else:
             terminal.print(f"run {found.id} {'succeeded' if found.state.over else 'is not over'}")
         return 0
     diagnosis = diagnose(here.aws, here.where.deploy, found, here.where.base)
     if options.json:
-        terminal.json({"version": 1, "run": found.id, "state": found.state.value, **asdict(diagnosis)})
+        terminal.json(Diagnosed(found.id, found.state, **asdict(diagnosis)))
     else:
         terminal.print(f"Run {found.id} {found.state.value}.")
         show(terminal, diagnosis)

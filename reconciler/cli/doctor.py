@@ -12,25 +12,26 @@ from reconciler.aws.calls import Aws
 from reconciler.aws.clients import new_session
 from reconciler.checks import doctor
 from reconciler.checks.findings import Finding, State, ng, skip
-from reconciler.cli.findings import as_json, counts, show, summary
-from reconciler.cli.options import OfFile
+from reconciler.cli.findings import Checks, as_json, counts, show, summary
+from reconciler.cli.options import OfFile as Arguments
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
 from reconciler.core.errors import UserError
 
-VERSION = 1  # of the JSON format
-
 
 @dataclass(frozen=True)
-class Arguments(OfFile):
-    """What `doctor` is asked."""
+class Examined(Checks):
+    """What a deployment needs of this machine."""
+
+
+ANSWERS = (Examined,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Look at everything. Returns 0, or 1 when something is wrong."""
     found = examine(options.file, options.environment)
     if options.json:
-        terminal.json({"version": VERSION, "ok": not counts(found)[State.NG], "checks": as_json(found)})
+        terminal.json(Examined(not counts(found)[State.NG], as_json(found)))
     else:
         show(terminal, found)
         terminal.say(summary(found))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from reconciler.cli.answer import ABSENT, Answer
 from reconciler.core.errors import ReconcilerError, from_aws
 
 NOT_LAUNCHED = 120  # we failed, and no task was launched
@@ -11,30 +14,75 @@ LOST_SIGHT = 121  # we failed while a task was under way
 WRONG_INPUT, INTERRUPTED, PIPE = 2, 130, 141
 
 ENDS_AS_THE_TASK = ("apply", "watch")
-FAILURES = {
+Result = Literal[
+    "interrupted", "interrupted-by-spot", "lost", "lost-sight", "no-capacity", "not-started", "nothing-to-run",
+    "some-failed", "stopped", "succeeded", "task-failed", "timeout", "tool-failed", "wrong-input",
+]  # fmt: skip
+FAILURES: dict[int, Result] = {
     1: "tool-failed", NOT_LAUNCHED: "tool-failed", LOST_SIGHT: "lost-sight", WRONG_INPUT: "wrong-input",
     INTERRUPTED: "interrupted", PIPE: "interrupted",
 }  # fmt: skip
 
 
-def without_run(code: int) -> dict[str, Any]:
-    """The verdict of a command that has no run which is over: `result`, `exit_code`, `task_exit_code`."""
-    result = "nothing-to-run" if code == 0 else FAILURES.get(code, "tool-failed")
-    return {"result": result, "exit_code": code, "task_exit_code": None}
+@dataclass(frozen=True)
+class Verdict:
+    """How it ended, see exit-codes.md."""
+
+    result: Result
+    exit_code: Annotated[int, "the command's"]
+    task_exit_code: Annotated[int | None, "the program's own"]
 
 
-def failure(code: int, error: ReconcilerError, *, verdict_too: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True)
+class FromAws:
+    """AWS's answer, if that was it."""
+
+    service: str
+    operation: str
+    code: str
+    request_id: Annotated[str, "for AWS's support"]
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A problem of a file."""
+
+    file: str
+    line: Annotated[int, "from 1; 0 for the whole file"]
+    column: int
+    path: Annotated[str, "such as `task.cpu`"]
+    message: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Failure(Answer):
+    """What any command prints with --json when it ends without having done its work."""
+
+    error: Annotated[str, "what, where and why"]
+    exit_code: Annotated[int, "the command's"]
+    hint: Annotated[str, "what next"] = ABSENT
+    aws: FromAws = ABSENT
+    problems: Annotated[Sequence[Wrong], "all that is wrong with the file"] = ABSENT
+    verdict: Annotated[Verdict, "of `apply` and `watch` only"] = ABSENT
+
+
+def without_run(code: int) -> Verdict:
+    """The verdict of a command that has no run which is over."""
+    return Verdict("nothing-to-run" if code == 0 else FAILURES.get(code, "tool-failed"), code, None)
+
+
+def failure(code: int, error: ReconcilerError, *, verdict_too: bool = False) -> Failure:
     """The object that a command prints with --json when it ends without having done its work."""
-    found: dict[str, Any] = {"version": 1, "error": str(error), "exit_code": code}
-    if error.hint:
-        found["hint"] = error.hint
-    if aws := from_aws(error):
-        found["aws"] = {"service": aws.service, "operation": aws.operation, "code": aws.code}
-        found["aws"]["request_id"] = aws.request_id
-    if problems := getattr(error, "errors", ()):
-        keys = ("file", "line", "column", "path", "message", "fix")
-        found["problems"] = [{key: getattr(one, key) for key in keys} for one in problems]
-    return {**found, "verdict": without_run(code)} if verdict_too else found
+    aws, problems = from_aws(error), getattr(error, "errors", ())
+    return Failure(
+        str(error),
+        code,
+        hint=error.hint or ABSENT,
+        aws=FromAws(aws.service, aws.operation, aws.code, aws.request_id) if aws else ABSENT,
+        problems=[Wrong(p.file, p.line, p.column, p.path, p.message, p.fix) for p in problems] or ABSENT,
+        verdict=without_run(code) if verdict_too else ABSENT,
+    )
 
 
 def ours(module: str, code: int) -> int:

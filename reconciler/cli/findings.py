@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 from reconciler.checks.findings import Finding, State
+from reconciler.cli.answer import Answer
 from reconciler.cli.program_name import typed
 from reconciler.cli.terminal import Terminal
 
@@ -26,12 +28,28 @@ def show(terminal: Terminal, findings: Iterable[Finding], depth: int = 0) -> Non
         show(terminal, one.inside, depth + 1)
 
 
-def as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Check:
+    """One check, and its parts."""
+
+    check: Annotated[str, "what was looked at"]
+    state: Annotated[State, "NG: no good; SKIP: it can't be told, or isn't asked for"]
+    says: Annotated[str, "what was found"]
+    fix: Annotated[str, "what to do, of an NG"]
+    inside: Annotated[Sequence[Check], "its parts"]
+
+
+@dataclass(frozen=True)
+class Checks(Answer):
+    """What was looked at."""
+
+    ok: Annotated[bool, "whether nothing is NG"]
+    checks: Annotated[Sequence[Check], "in the order in which they matter"]
+
+
+def as_json(findings: Iterable[Finding]) -> list[Check]:
     """The same for programs."""
-    return [
-        {"check": one.what, "state": one.state.value, "says": one.says, "fix": one.fix, "inside": as_json(one.inside)}
-        for one in findings
-    ]
+    return [Check(one.what, one.state, one.says, one.fix, as_json(one.inside)) for one in findings]
 
 
 def counts(findings: Iterable[Finding]) -> dict[State, int]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from reconciler.aws.calls import Aws
+from reconciler.cli.answer import Answer
 from reconciler.cli.options import Output
 from reconciler.cli.program_name import program
 from reconciler.cli.target import reach
@@ -27,6 +30,27 @@ class Arguments(Output):
     data: str | None
     take: tuple[str, ...]
     local: bool
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource that was found."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Written(Answer):
+    """What was found and written."""
+
+    file: Annotated[str, "the deploy.yaml that was written"]
+    found: Annotated[Sequence[Resource], "what it describes"]
+    differences: Annotated[Sequence[str], "what its plan would still show"]
+    notes: Annotated[Sequence[str], "what to know besides"]
+
+
+ANSWERS = (Written,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -62,16 +86,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
 
 def _tell(terminal: Terminal, imported: Imported, out: Path, *, as_json: bool) -> None:
     if as_json:
-        found = [{"kind": one.kind, "name": one.name} for one in imported.found]
-        terminal.json(
-            {
-                "version": 1,
-                "file": str(out),
-                "found": found,
-                "differences": imported.differences,
-                "notes": imported.notes,
-            }
-        )
+        found = [Resource(one.kind, one.name) for one in imported.found]
+        terminal.json(Written(str(out), found, imported.differences, imported.notes))
         return
     for address in imported.found:
         terminal.say(f"  {address.kind:<16} {address.name}")

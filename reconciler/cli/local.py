@@ -7,9 +7,12 @@ import os
 import re
 import shlex
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
+from reconciler.cli.answer import Answer
 from reconciler.cli.options import Output
 from reconciler.cli.target import local_home
 from reconciler.cli.terminal import Terminal, seconds
@@ -24,6 +27,36 @@ class Arguments(Output):
 
     action: str
     file: Path
+
+
+@dataclass(frozen=True)
+class Running(Answer):
+    """`local status`"""
+
+    action: Literal["status"]
+    running: Annotated[bool, "whether the embedded AWS runs"]
+    endpoint_url: Annotated[str | None, "where"]
+    pid: Annotated[int | None, "its process"]
+
+
+@dataclass(frozen=True)
+class Environment(Answer):
+    """`local env`"""
+
+    action: Literal["env"]
+    set: Annotated[Mapping[str, str], "the environment with which AWS tools reach it, its key included"]
+    unset: Annotated[Sequence[str], "variables that would lead them elsewhere"]
+
+
+@dataclass(frozen=True)
+class Over(Answer):
+    """`local stop` and `local reset`"""
+
+    action: Literal["stop", "reset"]
+    was_running: Annotated[bool, "until now"]
+
+
+ANSWERS = (Running, Environment, Over)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -60,7 +93,7 @@ def _env(file: Path, home: Path, terminal: Terminal, as_json: bool) -> int:
     }
     unset = [*MISLEADING, *sorted(name for name in os.environ if SERVICE_ENDPOINT.fullmatch(name))]
     if as_json:
-        terminal.json({"version": 1, "action": "env", "set": given, "unset": unset})
+        terminal.json(Environment("env", given, unset))
         return 0
     for name in unset:
         terminal.print(f"unset {name}")
@@ -81,21 +114,21 @@ def _run(action: str, home: Path, terminal: Terminal, as_json: bool) -> int:
     if action == "stop":
         stopped = stop(home)
         if as_json:
-            terminal.json({"version": 1, "action": action, "was_running": stopped})
+            terminal.json(Over("stop", stopped))
             return 0
         terminal.print("stopped; what was in it is gone" if stopped else "it wasn't running")
     elif action == "reset":
         running = status(home) is not None
         reset(home)
         if as_json:
-            terminal.json({"version": 1, "action": action, "was_running": running})
+            terminal.json(Over("reset", running))
             return 0
         terminal.print("reset: it is empty now" if running else "it wasn't running; it is empty now")
     else:
         found = status(home)
         if as_json:
-            where = {"endpoint_url": found and found.endpoint_url, "pid": found and found.pid}
-            terminal.json({"version": 1, "action": action, "running": found is not None, **where})
+            address, pid = (found.endpoint_url, found.pid) if found else (None, None)
+            terminal.json(Running("status", found is not None, address, pid))
         elif found is None:
             terminal.print("not running; `apply --local` starts it")
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from reconciler.cli.log_lines import readable
 from reconciler.cli.options import OfRun
@@ -19,6 +19,18 @@ from reconciler.run.watch import watch_of
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+@dataclass(frozen=True)
+class Line:
+    """One object for each line, on a line of its own (JSON Lines), as it comes."""
+
+    container: str
+    text: str
+    timestamp: Annotated[float, "seconds since the epoch"]
+
+
+ANSWERS = (Line,)
+
+
 class _Lines:
     """Prints the lines that a watch sees."""
 
@@ -28,7 +40,7 @@ class _Lines:
     def line(self, container: str, text: str, timestamp: float) -> None:
         """A line, with its container's name where there are several."""
         if self.as_json:
-            self.terminal.json_line({"container": container, "text": text, "timestamp": timestamp})
+            self.terminal.json_line(Line(container, text, timestamp))
         else:
             shown = self.terminal.program(readable(text) if self.terminal.live else text)
             self.terminal.print(f"{container} | {shown}" if self.several else shown)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from reconciler.aws import calls
+from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
@@ -19,7 +20,6 @@ from reconciler.permissions.needs import ANYWHERE, ONLY_ANYWHERE
 from reconciler.permissions.parts import COMMANDS, FREE
 from reconciler.permissions.policies import Grant
 
-VERSION = 1  # of the JSON format
 WHY = "AWS looks at no single resource there"
 WHY_MANY = {
     "ecs:ListTasks": "AWS knows container instances there, not tasks; only this cluster's",
@@ -38,6 +38,45 @@ class Arguments(InAws):
 
     for_: str | None
     delete_data: bool
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy."""
+
+    name: Annotated[str, "what it may be called"]
+    characters: Annotated[int, "as IAM counts them"]
+    document: Annotated[dict[str, Any], "the policy"]
+
+
+@dataclass(frozen=True)
+class Wide:
+    """Actions whose resource isn't named to its end."""
+
+    why: str
+    actions: Annotated[Sequence[str], "`ACTION on RESOURCE`"]
+
+
+@dataclass(frozen=True)
+class Granted:
+    """What a command needs."""
+
+    policies: Annotated[Sequence[Policy], "all of them are needed"]
+    wide: Annotated[Sequence[Wide], "what isn't named to its end"]
+
+
+@dataclass(frozen=True)
+class Permissions(Answer):
+    """The smallest policies, by command."""
+
+    deploy: Annotated[str, "the deploy's name"]
+    account: Annotated[str, "its id"]
+    region: str
+    commands: Annotated[Mapping[str, Granted], "by `plan`, `apply`, `run`, `destroy`; with --for, one of them"]
+    no_permission_needed: Annotated[Sequence[str], "calls that AWS allows everybody"]
+
+
+ANSWERS = (Permissions,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -83,24 +122,18 @@ def _whole(resource: str) -> bool:
     return resource.rpartition(":")[2].count("/") == 1 and not resource.startswith("arn:aws:s3")
 
 
-def _object(names: Names, made: dict[str, list[dict[str, Any]]], grants: dict[str, set[Grant]]) -> dict[str, Any]:
-    return {
-        "version": VERSION,
-        "deploy": names.deploy.name,
-        "account": names.facts.account,
-        "region": names.deploy.region,
-        "commands": {
-            command: {
-                "policies": [
-                    {"name": name, "characters": policies.characters(document), "document": document}
-                    for name, document in zip(_names(names, command, documents), documents, strict=True)
-                ],
-                "wide": [{"why": why, "actions": actions} for why, actions in wide(grants[command]).items()],
-            }
-            for command, documents in made.items()
-        },
-        "no_permission_needed": sorted(FREE),
+def _object(names: Names, made: dict[str, list[dict[str, Any]]], grants: dict[str, set[Grant]]) -> Permissions:
+    commands = {
+        command: Granted(
+            [
+                Policy(name, policies.characters(document), document)
+                for name, document in zip(_names(names, command, documents), documents, strict=True)
+            ],
+            [Wide(why, actions) for why, actions in wide(grants[command]).items()],
+        )
+        for command, documents in made.items()
     }
+    return Permissions(names.deploy.name, names.facts.account, names.deploy.region, commands, sorted(FREE))
 
 
 def _names(names: Names, command: str, documents: list[dict[str, Any]]) -> list[str]:

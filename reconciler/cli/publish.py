@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler.cli import json_formats
 from reconciler.cli.completion import Argument, Command, described
+from reconciler.cli.failure import Failure
 
 SCHEMAS = Path(__file__).with_name("schemas")
 DOCS = Path(__file__).parents[2] / "docs"
@@ -87,8 +88,8 @@ meaning; further keys may come within a version, so readers should pass over wha
 
 def json_page() -> str:
     """docs/json.md."""
-    parts = [JSON_INTRO, "## A failure\n", *_shape(json_formats.ERROR)]
-    for command, answers in json_formats.COMMANDS.items():
+    parts = [JSON_INTRO, "## A failure\n", *_shape(json_formats.shape(Failure))]
+    for command, answers in json_formats.commands().items():
         parts.append(f"## {command}\n")
         for answer in answers:
             parts += _shape(answer)
@@ -131,7 +132,7 @@ def _type(value: dict[str, Any]) -> str:
 
 def files() -> dict[Path, str]:
     """Every file that is made, with its text."""
-    names = [*json_formats.COMMANDS, "error"]
+    names = [*json_formats.commands(), "error"]
     made = {SCHEMAS / f"{name}.schema.json": json.dumps(json_formats.schema(name), indent=2) + "\n" for name in names}
     return made | {DOCS / "commands.md": commands_page(), DOCS / "json.md": json_page()}
 

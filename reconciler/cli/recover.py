@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
+from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.target import deployment, locking, target
@@ -20,6 +22,19 @@ class Arguments(InAws):
     """What `recover` is asked. wait_for_lock: seconds."""
 
     wait_for_lock: float
+
+
+@dataclass(frozen=True)
+class Record(Answer):
+    """The record that was written."""
+
+    record: Annotated[Sequence[str], "the addresses of this deploy's resources"]
+    new: Annotated[Sequence[str], "those that the record before didn't have"]
+    dropped: Annotated[Mapping[str, str], "address: why it was dropped"]
+    unread: Annotated[Mapping[str, str], "kind: why it wasn't listed"]
+
+
+ANSWERS = (Record,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -45,13 +60,12 @@ def run(options: Arguments, terminal: Terminal) -> int:
 def _tell(terminal: Terminal, found: Recovered, in_file: Container[Address], *, as_json: bool) -> None:
     if as_json:
         terminal.json(
-            {
-                "version": 1,
-                "record": [str(address) for address in sorted(found.record)],
-                "new": [str(address) for address in sorted(found.new)],
-                "dropped": {str(address): why for address, why in found.dropped.items()},
-                "unread": found.unread,
-            }
+            Record(
+                [str(address) for address in sorted(found.record)],
+                [str(address) for address in sorted(found.new)],
+                {str(address): why for address, why in found.dropped.items()},
+                found.unread,
+            )
         )
         return
     for address in sorted(found.record):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from reconciler.cli.sweep import SweepWork
+from reconciler.cli.sweep import Ended, SweepWork
 from reconciler.cli.target import Target
 from reconciler.cli.task import report, watch
 from reconciler.cli.terminal import Terminal
@@ -52,7 +52,7 @@ class Work(Protocol):
     def finish(self) -> int:
         """See it through, or say why there is nothing to do. Returns the exit code."""
 
-    def json(self, code: int) -> dict[str, Any]:
+    def ended(self, code: int) -> Ended:
         """How it ended."""
 
 
@@ -137,8 +137,8 @@ class SingleWork:
                 report(self.terminal, self.where, self.here, self.decision.run)
         return 0
 
-    def json(self, code: int) -> dict[str, Any]:
+    def ended(self, code: int) -> Ended:
         """See Work."""
         last = self.run or (self.decision.run if self.decision else None)
         # What ran before doesn't say how this command ended.
-        return {"verdict": verdict(self.run, code), "run": last.model_dump(mode="json") if last else None}
+        return Ended(verdict(self.run, code), run=last)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
+from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws
 from reconciler.cli.past_runs import Past, past
 from reconciler.cli.target import target
@@ -27,6 +28,53 @@ class Arguments(InAws):
     verb: str
     names: tuple[str, ...]
     lowest: bool
+
+
+Differences = Mapping[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """The record of a run that can't be read."""
+
+    key: Annotated[str, "of the bucket"]
+    why: Annotated[str, "in a few words"]
+
+
+@dataclass(frozen=True)
+class Listed(Answer):
+    """`runs`"""
+
+    runs: Annotated[Sequence[Run], "the newest first"]
+    unreadable: Annotated[Sequence[Unreadable], "the records of runs that can't be read"]
+
+
+@dataclass(frozen=True)
+class Shown(Answer):
+    """`runs show`"""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class Compared(Answer):
+    """`runs compare A B`"""
+
+    a: Annotated[str, "the run's id"]
+    b: Annotated[str, "the run's id"]
+    inputs: Annotated[Differences, "path: [of a, of b], where they differ"]
+    metrics: Annotated[Differences, "the same of the metrics"]
+
+
+@dataclass(frozen=True)
+class Best(Answer):
+    """`runs best METRIC`"""
+
+    metric: str
+    runs: Annotated[Sequence[Run], "those that have it, the best first"]
+
+
+ANSWERS = (Listed, Shown, Compared, Best)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -56,8 +104,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
 
 def _list(terminal: Terminal, here: Past, found: list[Run], as_json: bool) -> None:
     if as_json:
-        runs = [one.model_dump(mode="json") for one in found]
-        terminal.json({"version": 1, "runs": runs, "unreadable": unreadable_json(here.runs)})
+        terminal.json(Listed(found, unreadable_json(here.runs)))
         return
     if not found:
         terminal.print("no runs yet")
@@ -65,9 +112,9 @@ def _list(terminal: Terminal, here: Past, found: list[Run], as_json: bool) -> No
         terminal.print(row(terminal, one, id_width(found)))
 
 
-def unreadable_json(runs: Runs) -> list[dict[str, str]]:
+def unreadable_json(runs: Runs) -> list[Unreadable]:
     """The records that can't be read, and why."""
-    return [{"key": key, "why": why} for key, why in sorted(runs.unreadable.items())]
+    return [Unreadable(key, why) for key, why in sorted(runs.unreadable.items())]
 
 
 def say_unseen(terminal: Terminal, unseen: Sequence[str]) -> None:
@@ -100,7 +147,7 @@ def row(terminal: Terminal, one: Run, width: int = 0) -> str:
 
 def _show(terminal: Terminal, one: Run, as_json: bool) -> None:
     if as_json:
-        terminal.json({"version": 1, "run": one.model_dump(mode="json")})
+        terminal.json(Shown(one))
         return
     terminal.print(row(terminal, one).strip())
     for attempt in one.attempts:
@@ -128,7 +175,7 @@ def _compare(terminal: Terminal, a: Run, b: Run, as_json: bool) -> None:
     inputs = _differences(dict(flat(a.inputs)), dict(flat(b.inputs)))
     metrics = _differences(a.metrics, b.metrics)
     if as_json:
-        terminal.json({"version": 1, "a": a.id, "b": b.id, "inputs": inputs, "metrics": metrics})
+        terminal.json(Compared(a.id, b.id, inputs, metrics))
         return
     first, second = (24, 24) if terminal.width < WIDE else (48, 28)
     terminal.print(f"    {'':<{first}} {a.id:<{second}} {b.id}")
@@ -155,7 +202,7 @@ def _best(terminal: Terminal, here: Past, metric: str, options: Arguments) -> No
         raise UserError(f"no run has the metric {metric!r}", hint="`runs show` lists the metrics of a run")
     found.sort(key=lambda one: one.metrics[metric], reverse=not options.lowest)
     if options.json:
-        terminal.json({"version": 1, "metric": metric, "runs": [one.model_dump(mode="json") for one in found]})
+        terminal.json(Best(metric, found))
         return
     for one in found[:10]:
         terminal.print(f"  {one.metrics[metric]:<14.6g} {one.id}  exit {one.exit_code}  {one.state.value}")

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
-from reconciler.cli.options import OfFile
+from reconciler.cli.options import OfFile as Arguments
 from reconciler.cli.terminal import Terminal
 from reconciler.config import load, show
 from reconciler.core.secret import KNOWN
-
-
-@dataclass(frozen=True)
-class Arguments(OfFile):
-    """What `show` is asked."""
 
 
 def run(options: Arguments, terminal: Terminal) -> int:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from reconciler.cli.options import InAws
+from reconciler.cli.answer import Answer, PlanObject
+from reconciler.cli.options import InAws as Arguments
 from reconciler.cli.render import GLYPHS, plan_json
-from reconciler.cli.runs import id_width, row, say_unseen, unreadable_json
+from reconciler.cli.runs import Unreadable, id_width, row, say_unseen, unreadable_json
 from reconciler.cli.target import deployment, target, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Action, Step
 from reconciler.engine.lock import current_holder
 from reconciler.run.job import place_of
-from reconciler.run.run_record import Runs
+from reconciler.run.run_record import Run, Runs
 from reconciler.run.unwatched_ends import with_ends
 
 RUNS = 5
@@ -28,8 +30,16 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Arguments(InAws):
-    """What `status` is asked."""
+class There(Answer):
+    """What is there."""
+
+    plan: PlanObject
+    lock: Annotated[str | None, "who holds it"]
+    runs: Annotated[Sequence[Run], "the newest first"]
+    unreadable: Annotated[Sequence[Unreadable], "the records of runs that can't be read"]
+
+
+ANSWERS = (There,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -44,10 +54,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     seen, (past, unseen), holder = aws.together(*read)
     plan = here.plan(seen)
     if options.json:
-        terminal.json(
-            {"version": 1, "plan": plan_json(plan), "lock": str(holder) if holder else None,
-             "runs": [one.model_dump(mode="json") for one in past], "unreadable": unreadable_json(runs)}
-        )  # fmt: skip
+        terminal.json(There(plan_json(plan), str(holder) if holder else None, past, unreadable_json(runs)))
         return 0
     terminal.print(terminal.fold("", where_line(here, where)))
     for step in plan.steps:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
+from reconciler.cli.answer import Answer, PlanObject
 from reconciler.cli.render import glyph, label
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.core.errors import AwsError, ReconcilerError
@@ -69,10 +72,36 @@ def show_outcome(terminal: Terminal, outcome: Outcome, command: str) -> None:
     terminal.print(f"To go on: {command}")
 
 
-def outcome_json(outcome: Outcome) -> dict[str, Any]:
-    """The same for --json."""
-    return {
-        "done": [str(step.address) for step in outcome.done],
-        "failed": [{"resource": str(step.address), "error": str(error)} for step, error in outcome.failed],
-        "not_tried": [{"resource": str(step.address), "because": because} for step, because in outcome.skipped],
-    }
+@dataclass(frozen=True)
+class Failed:
+    """A step that failed."""
+
+    resource: Annotated[str, "its address"]
+    error: Annotated[str, "why"]
+
+
+@dataclass(frozen=True)
+class NotTried:
+    """A step that wasn't tried."""
+
+    resource: Annotated[str, "its address"]
+    because: Annotated[str, "why"]
+
+
+@dataclass(frozen=True)
+class Changed(Answer):
+    """A plan and what became of it."""
+
+    plan: PlanObject
+    done: Annotated[Sequence[str], "the addresses (`KIND.NAME`) of the steps that were done"]
+    failed: Annotated[Sequence[Failed], "the steps that failed"]
+    not_tried: Annotated[Sequence[NotTried], "those that weren't tried"]
+
+
+def outcome_json(outcome: Outcome) -> tuple[list[str], list[Failed], list[NotTried]]:
+    """`done`, `failed` and `not_tried` for --json."""
+    return (
+        [str(step.address) for step in outcome.done],
+        [Failed(str(step.address), str(error)) for step, error in outcome.failed],
+        [NotTried(str(step.address), because) for step, because in outcome.skipped],
+    )

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from reconciler.cli.answer import Answer
 from reconciler.cli.interrupt import command
-from reconciler.cli.options import OfRun
+from reconciler.cli.options import OfRun as Arguments
 from reconciler.cli.past_runs import past
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.run.launch import stop_task
 from reconciler.run.state import State
 
+Result = Literal["is-over", "stopped", "is-being-stopped"]
+
 
 @dataclass(frozen=True)
-class Arguments(OfRun):
-    """What `stop` is asked."""
+class Stopped(Answer):
+    """What became of it."""
+
+    run: Annotated[str, "the run's id"]
+    result: Result
+    task_arn: Annotated[str | None, "the task that was stopped"]
+
+
+ANSWERS = (Stopped,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Ask ECS to stop it: SIGTERM, and SIGKILL after the stop timeout."""
     here = past(target(options), terminal, read_only=False)
     found = here.find(options.run)
-    result = "is-over"
+    result: Result = "is-over"
     if found.state.over:
         text = f"run {found.id} is over: {found.state.value}"
     elif not found.attempts or found.attempts[-1].event is not None or not found.task_arn:
@@ -34,7 +45,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         result = "is-being-stopped"
         text = f"run {found.id} is being stopped; see how it ended: {command(here.where, 'watch', found.id)}"
     if options.json:
-        terminal.json({"version": 1, "run": found.id, "result": result, "task_arn": found.task_arn or None})
+        terminal.json(Stopped(found.id, result, found.task_arn or None))
     else:
         terminal.print(text)
     return 0

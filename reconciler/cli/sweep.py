@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated
 
+from reconciler.cli.answer import ABSENT
+from reconciler.cli.failure import Result, Verdict
 from reconciler.cli.interrupt import choose, come_back, command
 from reconciler.cli.target import Target
 from reconciler.cli.task import notifier
@@ -24,6 +27,32 @@ from reconciler.run.overrides import Overrides
 from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State
 from reconciler.run.sweep import label
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A run of a sweep, with its own verdict besides."""
+
+    verdict: Verdict
+    run: Run = field(metadata={"inline": True})
+
+
+@dataclass(frozen=True)
+class Swept:
+    """All runs of a sweep or of `--count`."""
+
+    id: str
+    counts: Annotated[dict[str, int], "runs by state"]
+    runs: Annotated[Sequence[OneOf], "each with its own `verdict` besides"]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How what `apply` ran ended."""
+
+    verdict: Verdict
+    run: Run | None = ABSENT
+    sweep: Swept = ABSENT
 
 
 class SweepWork:
@@ -125,13 +154,12 @@ class SweepWork:
         """A run's combination, for people."""
         return label({k: KNOWN.shown(k, v) for k, v in run.overrides.environment.items() if k in self.names})
 
-    def json(self, code: int) -> dict[str, Any]:
+    def ended(self, code: int) -> Ended:
         """See Work."""
-        runs = [{"verdict": verdict(run, code), **run.model_dump(mode="json")} for run in self.all]
         counts = dict(Counter(run.state.value for run in self.all))
-        result = "some-failed" if code == SOME_FAILED else "succeeded" if self.todo else "nothing-to-run"
-        found = {"result": result, "exit_code": code, "task_exit_code": None}
-        return {"verdict": found, "sweep": {"id": self.id, "counts": counts, "runs": runs}}
+        result: Result = "some-failed" if code == SOME_FAILED else "succeeded" if self.todo else "nothing-to-run"
+        swept = Swept(self.id, counts, [OneOf(verdict(run, code), run) for run in self.all])
+        return Ended(Verdict(result, code, None), sweep=swept)
 
     def _interrupted(self, fleet: Fleet) -> None:
         """Stop what runs, or leave it; what isn't launched yet stays so."""

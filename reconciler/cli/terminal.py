@@ -123,11 +123,11 @@ class Terminal:
     def json(self, value: Any) -> None:
         """The one object of --json."""
         self.told = True
-        self._put(sys.stdout, dumps(finite(KNOWN.hide_all(value)), indent=2) + "\n", json=True)
+        self._put(sys.stdout, dumps(finite(KNOWN.hide_all(_plain(value))), indent=2) + "\n", json=True)
 
     def json_line(self, value: Any) -> None:
         """One of several objects of --json, on a line of its own."""
-        self._put(sys.stdout, dumps(finite(KNOWN.hide_all(value)), ascii_only=False) + "\n", json=True)
+        self._put(sys.stdout, dumps(finite(KNOWN.hide_all(_plain(value))), ascii_only=False) + "\n", json=True)
 
     def error(self, error: ReconcilerError) -> None:
         """What went wrong, and what to do. Errors of a file begin with their place, so that editors can jump to it."""
@@ -259,3 +259,9 @@ def size(value: float) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     raise AssertionError
+
+
+def _plain(value: Any) -> Any:
+    from reconciler.cli.answer import plain
+
+    return plain(value)

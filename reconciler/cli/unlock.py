@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from reconciler.cli.options import InAws
+from reconciler.cli.answer import Answer
+from reconciler.cli.options import InAws as Arguments
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.engine.lock import unlock
@@ -12,8 +14,14 @@ from reconciler.lower.account import check_account
 
 
 @dataclass(frozen=True)
-class Arguments(InAws):
-    """What `unlock` is asked."""
+class Unlocked(Answer):
+    """Who held it."""
+
+    unlocked: Annotated[bool, "whether it was locked"]
+    holder: Annotated[str | None, "who"]
+
+
+ANSWERS = (Unlocked,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -23,7 +31,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     check_account(aws, where.deploy)
     holder = unlock(aws, where.deploy.name)
     if options.json:
-        terminal.json({"version": 1, "unlocked": holder is not None, "holder": str(holder) if holder else None})
+        terminal.json(Unlocked(holder is not None, str(holder) if holder else None))
     else:
         terminal.print(f"unlocked; it was held by {holder}" if holder else "it wasn't locked")
     return 0

@@ -6,9 +6,16 @@ with one of them is told by a code of its own (RESERVED_BY_US), and its real one
 
 from __future__ import annotations
 
-from typing import Any
-
-from reconciler.cli.failure import INTERRUPTED, LOST_SIGHT, NOT_LAUNCHED, PIPE, WRONG_INPUT, without_run
+from reconciler.cli.failure import (
+    INTERRUPTED,
+    LOST_SIGHT,
+    NOT_LAUNCHED,
+    PIPE,
+    WRONG_INPUT,
+    Result,
+    Verdict,
+    without_run,
+)
 from reconciler.core.errors import ReconcilerError
 from reconciler.run.retry import Event
 from reconciler.run.run_record import Run
@@ -23,7 +30,7 @@ OURS = frozenset(
 )
 
 STOPS = (Event.STOPPED, Event.TIMEOUT)
-NAMES = {
+NAMES: dict[Event, Result] = {
     Event.SUCCESS: "succeeded",
     Event.ERROR: "task-failed",
     Event.NO_CAPACITY: "no-capacity",
@@ -52,9 +59,8 @@ def exit_code(run: Run) -> int:
     return RESERVED_BY_US if run.exit_code in OURS else run.exit_code
 
 
-def verdict(run: Run | None, code: int) -> dict[str, Any]:
-    """`result`, the command's `exit_code`, and the task's own as `task_exit_code`. run: None when there was none."""
+def verdict(run: Run | None, code: int) -> Verdict:
+    """How it ended. run: None when there was none."""
     if run is None or not run.state.over:
         return without_run(code)
-    result = "stopped" if run.state is State.STOPPED else NAMES[run.event]
-    return {"result": result, "exit_code": code, "task_exit_code": run.exit_code}
+    return Verdict("stopped" if run.state is State.STOPPED else NAMES[run.event], code, run.exit_code)

@@ -8,19 +8,20 @@ from reconciler.aws.calls import partition
 from reconciler.checks import verify
 from reconciler.checks.findings import State
 from reconciler.checks.verify.live import Live
-from reconciler.cli.findings import as_json, counts, show, summary
-from reconciler.cli.options import InAws
+from reconciler.cli.findings import Checks, as_json, counts, show, summary
+from reconciler.cli.options import InAws as Arguments
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.config.resource_names import Facts, Names
 from reconciler.lower.account import check_account
 
-VERSION = 1  # of the JSON format
-
 
 @dataclass(frozen=True)
-class Arguments(InAws):
-    """What `verify` is asked."""
+class Examined(Checks):
+    """What was looked at in the account."""
+
+
+ANSWERS = (Examined,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -34,7 +35,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         terminal.say(terminal.fold("", f"{deploy.name}: account {aws.account}, {deploy.region}, {where.place}"))
         found = verify.examine(Live(aws, deploy, names, where.base))
     if options.json:
-        terminal.json({"version": VERSION, "ok": not counts(found)[State.NG], "checks": as_json(found)})
+        terminal.json(Examined(not counts(found)[State.NG], as_json(found)))
     else:
         show(terminal, found)
         terminal.say(summary(found))

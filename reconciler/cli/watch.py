@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reconciler.cli.answer import Answer
+from reconciler.cli.failure import Verdict
 from reconciler.cli.log_position import Shown
 from reconciler.cli.options import OfRun
 from reconciler.cli.past_runs import Past
@@ -17,7 +19,7 @@ from reconciler.core.errors import UserError
 from reconciler.run.job import launch_of
 from reconciler.run.launch import overrides_of
 from reconciler.run.overrides import Overrides
-from reconciler.run.run_record import Runs
+from reconciler.run.run_record import Run, Runs
 from reconciler.run.state import State
 
 
@@ -27,6 +29,17 @@ class Arguments(OfRun):
 
     on_interrupt: str
     from_start: bool
+
+
+@dataclass(frozen=True)
+class Watched(Answer):
+    """How the run ended."""
+
+    verdict: Verdict
+    run: Run
+
+
+ANSWERS = (Watched,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -63,5 +76,5 @@ def run(options: Arguments, terminal: Terminal) -> int:
             options.on_interrupt, from_start=options.from_start, again=given is not None,
         )  # fmt: skip
     if options.json:
-        terminal.json({"version": 1, "verdict": verdict(found, code), "run": found.model_dump(mode="json")})
+        terminal.json(Watched(verdict(found, code), found))
     return code

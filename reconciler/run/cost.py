@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from reconciler.config import Deploy
 from reconciler.config.service import on_ec2
@@ -19,11 +20,11 @@ DAYS = 30  # of a month
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that is paid for. dollars: None when the price isn't known."""
+    """One thing that is paid for."""
 
     what: str
-    sum: str
-    dollars: float | None
+    sum: Annotated[str, "the arithmetic"]
+    dollars: Annotated[float | None, "null when a price isn't known"]
 
 
 @dataclass(frozen=True)

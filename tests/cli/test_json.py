@@ -87,7 +87,7 @@ ELSEWHERE = {"init", "cost", "doctor", "verify"}
 def test_every_command_is_here_and_has_a_schema() -> None:
     commands = {command.name for command in described("")}
     assert {arguments[0] for arguments in READS} | CHANGES | ELSEWHERE == commands
-    assert {*json_formats.COMMANDS, *OWN} == commands
+    assert {*json_formats.commands(), *OWN} == commands
     flags = {command.name: {flag for one in command.arguments for flag in one.flags} for command in described("")}
     assert {name for name, known in flags.items() if not {"--json", "--quiet", "--verbose"} <= known} == set()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from reconciler.cli import runs as runs_command
-from reconciler.cli.failure import ours
+from reconciler.cli.failure import Result, Verdict, ours
 from reconciler.cli.log_lines import readable
 from reconciler.cli.runs import flat, row
 from reconciler.cli.terminal import Terminal
@@ -111,7 +111,7 @@ def ended(known: dict[str, Any]) -> Run:
 def test_exit_codes_and_verdicts(known: dict[str, Any], code: int, result: str) -> None:
     one = ended(known)
     assert exit_code(one) == code
-    assert verdict(one, code) == {"result": result, "exit_code": code, "task_exit_code": one.exit_code}
+    assert verdict(one, code) == Verdict(cast(Result, result), code, one.exit_code)
 
 
 def test_a_failure_of_ours_is_never_a_tasks_code() -> None:
@@ -126,11 +126,11 @@ def test_a_failure_of_ours_is_never_a_tasks_code() -> None:
 
 
 def test_verdicts_without_a_run() -> None:
-    assert verdict(None, 0)["result"] == "nothing-to-run"
-    assert verdict(None, 2)["result"] == "wrong-input"
-    assert verdict(None, 120)["result"] == "tool-failed"
-    assert verdict(None, 121)["result"] == "lost-sight"
-    assert verdict(None, 130)["result"] == "interrupted"
+    assert verdict(None, 0).result == "nothing-to-run"
+    assert verdict(None, 2).result == "wrong-input"
+    assert verdict(None, 120).result == "tool-failed"
+    assert verdict(None, 121).result == "lost-sight"
+    assert verdict(None, 130).result == "interrupted"
 
 
 def test_combinations() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
+from reconciler.cli.answer import Answer
 from reconciler.cli.init import files, questions
 from reconciler.cli.init.files import Answers
 from reconciler.cli.init.look import Found, look
@@ -63,6 +66,18 @@ class Written:
             raise UserError(f"{name} can't be written: {error.strerror}") from None
         else:
             self.wrote.append(name)
+
+
+@dataclass(frozen=True)
+class Begun(Answer):
+    """What was written."""
+
+    wrote: Annotated[Sequence[str], "new files, relative to the folder"]
+    left: Annotated[Sequence[str], "files that were there already and are as they were"]
+    notes: Annotated[Sequence[str], "what to know besides"]
+
+
+ANSWERS = (Begun,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
@@ -258,7 +273,7 @@ def _tell(
     terminal: Terminal, options: Arguments, folder: Path, deploy: Deploy, answers: Answers, done: Written
 ) -> None:
     if options.json:
-        terminal.json({"version": 1, "wrote": done.wrote, "left": done.left, "notes": done.notes})
+        terminal.json(Begun(done.wrote, done.left, done.notes))
         return
     for name in done.wrote:
         terminal.print(f"wrote       {name}")
