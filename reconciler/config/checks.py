@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
@@ -14,8 +13,10 @@ from reconciler.config.problems import Path, show_path
 from reconciler.config.problems import Problem as Problem
 from reconciler.config.regions import known_regions
 from reconciler.config.schema import Deploy
+from reconciler.config.sweep import COMBINATIONS, most
 from reconciler.config.task_size import check_size
 from reconciler.config.unattended_checks import check_unattended
+from reconciler.core.wildcard import matches
 
 
 def check(deploy: Deploy) -> Iterator[Problem]:
@@ -120,17 +121,11 @@ def _environment(deploy: Deploy) -> Iterator[Problem]:
             (*at, "S3_BUCKET"), message, f"write {bucket}, or leave it out", (("data", "bucket", "name"),), tells=True
         )
     read = task.role.read or ()
-    if key and read and not any(_matches(key, pattern) for pattern in read):
+    if key and read and not any(matches(pattern, key) for pattern in read):
         near = difflib.get_close_matches(key, read, 1, 0) or list(read)
         message = "{value} is nothing that the task may read"
         fix = f"write {near[0]}, or add it to data.files or task.role.read"
         yield Problem((*at, "S3_KEY"), message, fix, (("task", "role", "read"), ("data", "files")), tells=True)
-
-
-def _matches(key: str, pattern: str) -> bool:
-    """Whether a policy with `pattern` is about `key`: only * and ? have a meaning."""
-    parts = {"*": ".*", "?": "."}
-    return re.fullmatch("".join(parts.get(c) or re.escape(c) for c in pattern), key, re.DOTALL) is not None
 
 
 def _capacity(deploy: Deploy) -> Iterator[Problem]:
@@ -156,6 +151,10 @@ def _sweep(deploy: Deploy) -> Iterator[Problem]:
         return
     if not (sweep.grid or sweep.list or sweep.random):
         yield Problem(at, "there is nothing to combine", "add grid, list or random")
+    if (many := most(sweep)) > COMBINATIONS:
+        count = f"{many:,}" if many < 10**12 else f"more than {10**12:,}"
+        message = f"these are {count} combinations, each of which is a task; at most {COMBINATIONS:,} are possible"
+        yield Problem((*at, "grid"), message, "write fewer values, or draw some of them with random")
     if sweep.random is None:
         return
     if not (sweep.random.ranges or sweep.random.choices):

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from reconciler.config import fields
-from reconciler.config.expand import Expanded, ExpandError, expand
+from reconciler.config.expand import MOST, Expanded, ExpandError, TooMuch, expand
 from reconciler.config.problems import ConfigError, Path, printable, quoted, show_path
 from reconciler.config.resolve import TAG, plain
 from reconciler.core.secret import KNOWN, secrets_in
@@ -167,6 +167,7 @@ class Builder:
     def __init__(self, document: Document, environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> None:
         self.document = document
         self._environ, self._git_sha = environ, git_sha
+        self._room, self._full = MOST, False  # for what variables hold; whether it was said that there is none left
         self._open: list[int] = []
         self._count = 0
 
@@ -232,12 +233,18 @@ class Builder:
         if "://" in node.value and fields.unshown(fields.plain(path)):
             self.document.unshown |= set(range(node.start_mark.line, node.end_mark.line + 1))
         try:
-            expanded = expand(node.value, self._environ, self._git_sha)
+            expanded = expand(node.value, self._environ, self._git_sha, self._room)
         except ExpandError as error:
+            if isinstance(error, TooMuch):
+                if self._full:
+                    self.document.broken.add(path)
+                    return None
+                self._full = True
             self.document.error(path, error.message, error.fix, spot=self._inside(node, error))
             return None
         text = expanded.text
         if expanded.changed:
+            self._room -= len(text)
             self._remember(node, path, expanded)
         if variable := variable_at(fields.plain(path)):
             KNOWN.learn(variable, text)

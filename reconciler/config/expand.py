@@ -14,12 +14,19 @@ _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\})?")
 _INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|git\.sha)(?::-(.*))?", re.DOTALL)
 
 
+MOST = 1 << 20  # characters of all values of a file that come from variables: far more than any real file has
+
+
 class ExpandError(Exception):
     """A ${...} that can't be expanded. `start` and `end` are offsets into the text."""
 
     def __init__(self, message: str, fix: str, start: int, end: int) -> None:
         super().__init__(message)
         self.message, self.fix, self.start, self.end = message, fix, start, end
+
+
+class TooMuch(ExpandError):
+    """What the variables of a file hold is too much."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,8 @@ class Expanded:
     secrets: tuple[tuple[str, str], ...] = ()
 
 
-def expand(text: str, environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> Expanded:
-    """`text` with its ${...} replaced. Raises ExpandError."""
+def expand(text: str, environ: Mapping[str, str], git_sha: Callable[[], str | None], room: int = MOST) -> Expanded:
+    """`text` with its ${...} replaced. room: how long it may become. Raises ExpandError, TooMuch."""
     if "${" not in text:
         return Expanded(text, changed=False)
     parts: list[str] = []
@@ -46,6 +53,10 @@ def expand(text: str, environ: Mapping[str, str], git_sha: Callable[[], str | No
             continue
         name, value = _value(match, environ, git_sha)
         parts.append(value)
+        room -= len(value)
+        if room < 0:
+            message = f"the variables in this file have more than {MOST:,} characters together"
+            raise TooMuch(message, "give the program what is long as a file", *match.span())
         if value and name in environ:
             whole = looks_secret(name, value)
             secrets += [(name, part) for part in ([value] if whole else secrets_in(value))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from pydantic import Field
 from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, Section
 
+COMBINATIONS = 10_000  # at most, of all kinds together
 Name = Annotated[str, names.ENV]
 Values = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -56,3 +58,9 @@ class Sweep(Section):
         None, min_length=1, description="The metric by which the table is sorted.", examples=["rmse"]
     )
     goal: Literal["min", "max"] = Field("min", description="Whether less or more of it is better.", examples=["max"])
+
+
+def most(sweep: Sweep) -> int:
+    """How many combinations there are, those that are there twice counted twice; without making them."""
+    grid = math.prod(len(values) for values in sweep.grid.values()) if sweep.grid else 0
+    return grid + len(sweep.list) + (sweep.random.count if sweep.random else 0)

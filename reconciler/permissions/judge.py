@@ -6,10 +6,10 @@ denies, so that nothing is refused that AWS would have allowed.
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
+
+from reconciler.core.wildcard import matches
 
 Decision = Literal["allowed", "denied", "not allowed"]
 Document = Mapping[str, Any]
@@ -49,15 +49,11 @@ def _list(value: Any) -> list[Any]:
     return [] if value is None else value if isinstance(value, list) else [value]
 
 
-@functools.lru_cache(maxsize=2048)
-def _pattern(text: str, ignore_case: bool) -> re.Pattern[str]:
-    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in text)
-    return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
-
-
 def like(patterns: Any, value: str, ignore_case: bool = False) -> bool:
     """Whether a value is what one of these patterns of IAM says: `*` for any text, `?` for any character."""
-    return any(_pattern(str(item), ignore_case).fullmatch(value) for item in _list(patterns))
+    if ignore_case:
+        return any(matches(str(item).lower(), value.lower()) for item in _list(patterns))
+    return any(matches(str(item), value) for item in _list(patterns))
 
 
 def _names_action(statement: Document, action: str) -> bool:

@@ -14,11 +14,10 @@ DIGITS = 6  # significant ones of a random number
 
 def combinations(sweep: Sweep) -> list[dict[str, str]]:
     """One mapping of variables for each task, without doubles, in a stable order."""
-    found: list[dict[str, str]] = []
+    found: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
     for one in (*_grid(sweep), *_list(sweep), *_random(sweep)):
-        if one not in found:
-            found.append(one)
-    return found
+        found.setdefault(frozenset(one.items()), one)
+    return list(found.values())
 
 
 def copies(count: int) -> list[dict[str, str]]:
