@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, unquote, urlparse
 from xml.etree import ElementTree  # what it reads, moto reads too, and expat expands no bomb  # nosec B405
 from xml.sax.saxutils import escape  # it escapes, and reads nothing  # nosec B406
 
@@ -154,8 +154,7 @@ def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:
         return
     arn = f"arn:aws:s3:::{bucket}"
     if method == "POST" and "delete" in query and not key:
-        versions = b"<VersionId>" in _body(environ)
-        for name in _keys_to_delete(_body(environ)):
+        for name, versions in _keys_to_delete(_body(environ)):
             for action in ("s3:DeleteObject", *(("s3:DeleteObjectVersion",) if versions else ())):
                 yield Asked(action, f"{arn}/{name}", context)
         return
@@ -170,9 +169,11 @@ def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:
         yield Asked(f"s3:{actions[name]}" if name in actions else f"s3:{method}", there, context)
     for name in rare:
         yield Asked(f"s3:{_rare_action(method, name, of='Object' if key else 'Bucket')}", there, context)
-    source = unquote(str(environ.get("HTTP_X_AMZ_COPY_SOURCE", ""))).split("?")[0].lstrip("/")
-    if source:
-        yield Asked("s3:GetObject", f"arn:aws:s3:::{source}", context)
+    if source := str(environ.get("HTTP_X_AMZ_COPY_SOURCE", "")):
+        parts = urlparse(source)  # as moto reads it
+        version = "versionId" in parse_qs(parts.query, keep_blank_values=True)
+        copied = f"arn:aws:s3:::{unquote(parts.path).lstrip('/')}"
+        yield Asked("s3:GetObjectVersion" if version else "s3:GetObject", copied, context)
 
 
 def _rare_action(method: str, name: str, *, of: str) -> str:
@@ -180,13 +181,19 @@ def _rare_action(method: str, name: str, *, of: str) -> str:
     return RARE_ACTIONS.get(name, f"{{}}{of}{name[:1].upper()}{name[1:]}").format(verb)
 
 
-def _keys_to_delete(body: bytes) -> list[str]:
-    """The keys that a DeleteObjects names; all, where they can't be told."""
+def _keys_to_delete(body: bytes) -> list[tuple[str, bool]]:
+    """(key, whether a version of something) of all that a DeleteObjects names; of all keys, where it can't be told.
+
+    With and without the blanks around a key: moto takes them away.
+    """
     try:
-        found = [one.text or "" for one in ElementTree.fromstring(body).iter() if one.tag.rpartition("}")[2] == "Key"]  # noqa: S314 - see the import  # nosec B314
+        found = list(ElementTree.fromstring(body).iter())  # noqa: S314 - see the import  # nosec B314
     except ElementTree.ParseError:
-        found = []
-    return found or ["*"]
+        return [("*", True)]
+    named = [(one.tag.rpartition("}")[2].rpartition(":")[2], one.text or "") for one in found]
+    versions = any(name == "VersionId" for name, _ in named)
+    keys = {text for name, key in named if name == "Key" for text in (key, key.strip())}
+    return [(key, versions) for key in sorted(keys)] or [("*", True)]
 
 
 def _bucket_and_key(environ: dict[str, Any]) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """Runs a task's containers with Docker, under the task's memory and cpu limits.
 
-The container has the host's network, as the bridge doesn't reach a server on 127.0.0.1. Values of environment
-variables go to Docker over standard input, never on a command line. Docker keeps no copy of the output.
+The container has the host's network, as the bridge doesn't reach a server on 127.0.0.1. It may not listen to what
+others say there: answers of the embedded AWS hold secrets. Values of environment variables go to Docker over standard
+input, never on a command line. Docker keeps no copy of the output.
 """
 
 from __future__ import annotations
@@ -228,7 +229,8 @@ def _create(task: TaskSpec, container: ContainerSpec, image: LocalImage, images:
     """The arguments of `docker create`, and the environment that goes to it another way."""
     plain = {k: v for k, v in container.environment.items() if "\n" not in v and "\r" not in v and len(v) < 32_000}
     odd = {k: v for k, v in container.environment.items() if k not in plain}
-    arguments = ["create", "--network=host", "--log-driver=none", "--label", f"{LABEL}={task.arn}"]
+    arguments = ["create", "--network=host", "--cap-drop=NET_RAW", "--log-driver=none"]
+    arguments += ["--label", f"{LABEL}={task.arn}"]
     arguments += ["--label", f"{HOME_LABEL}={images}", "--label", f"{AGENT_LABEL}={AGENT}"]
     arguments += ["--env-file", "/dev/stdin", *(part for name in odd for part in ("--env", name))]
     memory = container.memory_mib or task.memory_mib

@@ -111,8 +111,8 @@ class Embedded:
             signed = signatures.check(environ, self._find_keys)
         except signatures.BadSignature as error:
             return _refuse(start, authorize.unproved(environ, error.service, error.code, str(error)))
-        if "HTTP_AUTHORIZATION" not in environ:
-            environ["HTTP_AUTHORIZATION"] = signatures.as_header(signed)  # moto goes by it to the service
+        if not str(environ.get("HTTP_AUTHORIZATION", "")).strip():  # moto goes by it to the service
+            environ["HTTP_AUTHORIZATION"] = signatures.as_header(signed)
         owner = signed.access_key_id == self._keys.access_key_id
         if environ["PATH_INFO"].startswith("/_reconciler/") and owner:
             return self._control(environ, start)

@@ -20,13 +20,34 @@ class UnsafeFolder(Exception):
 def safe_home(home: Path) -> None:
     """Raises UnsafeFolder unless `.reconciler`, the folder in it and what is kept there are this user's, and no links.
 
-    home: may not be there yet. Only `.reconciler` and below are looked at: the project may be anywhere.
+    home: may not be there yet. Only `.reconciler` and below are looked at: the project may be anywhere. Who could
+    exchange what is in them after it was looked at can't any more: others may not write to the two folders.
     """
     above = [home.parent] if home.parent.name == ".reconciler" else []
     for path in (*above, home):
         _check(path, folder=True)
+        _keep_others_out(path)
     for name in WITHIN:
         _check(home / name, folder=name in ("images", "tasks", "functions"))
+
+
+def _keep_others_out(folder: Path) -> None:
+    """Take the right to write from others, as they could replace what is in it. Raises UnsafeFolder."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return  # not there yet, or not to be read: then nothing in it is either
+    try:
+        found = os.fstat(handle)
+        if found.st_mode & OTHERS_WRITE and not found.st_mode & stat.S_ISVTX:
+            os.fchmod(handle, stat.S_IMODE(found.st_mode) & ~OTHERS_WRITE)
+    except OSError:
+        raise UnsafeFolder(
+            f"Others can write to {folder} and replace what the embedded AWS keeps there: take that away with "
+            f"`chmod go-w {folder}`."
+        ) from None
+    finally:
+        os.close(handle)
 
 
 def _check(path: Path, *, folder: bool) -> None:

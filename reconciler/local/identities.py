@@ -97,7 +97,7 @@ def may_become(identity: Identity, role_arn: str) -> bool:
     ]
     trusted = decide([{"Statement": named}], "sts:AssumeRole", role_arn)
     mine = decide(_policies(identity), "sts:AssumeRole", role_arn)
-    by_name = any(identity.principal_arn in json.dumps(one.get("Principal")) for one in named)
+    by_name = any(_names(one.get("Principal"), identity.principal_arn) for one in named)
     return trusted == "allowed" and (mine == "allowed" or (by_name and mine == "not allowed"))
 
 
@@ -198,6 +198,12 @@ def _of_session(role: AssumedRole) -> Keys | None:
     if role.expiration < utcnow():
         return None
     return Keys(str(role.access_key_id), str(role.secret_access_key), str(role.session_token))
+
+
+def _names(principal: Any, arn: str) -> bool:
+    """Whether a statement's principal is this very one, and not the account or everybody."""
+    names = principal.get("AWS") if isinstance(principal, Mapping) else None
+    return arn in (names if isinstance(names, list) else [names])
 
 
 def _document(text: Any) -> dict[str, Any]:

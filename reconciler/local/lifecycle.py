@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ from typing import Any
 
 from reconciler.local.folders import UnsafeFolder, safe_home
 from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof, new_nonce, same, server_proof
-from reconciler.local.processes import birth, is_ours
+from reconciler.local.processes import birth, is_ours, listener
 
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
@@ -80,6 +81,8 @@ def status(home: Path) -> LocalAws | None:
     if record is None:
         return None
     keys = Keys(record["access_key_id"], record["secret_access_key"])
+    if listener(record["port"]) not in (os.getuid(), 0, None):
+        return None  # whoever put the record there knows the secret in it
     answer = _identify(record["port"], keys)
     if answer is None or answer.get("pid") != record["pid"]:
         return None
@@ -168,9 +171,15 @@ def _locked(home: Path) -> Iterator[None]:
 
 
 def _read_record(home: Path) -> dict[str, Any] | None:
+    """What server.json says; None for one that others can read, which no server here has made: its secret is none."""
     _check(home)
     try:
-        record = json.loads((home / "server.json").read_text())
+        with os.fdopen(
+            os.open(home / "server.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), encoding="utf-8"
+        ) as file:
+            if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                return None
+            record = json.loads(file.read())
     except (OSError, ValueError, RecursionError):
         return None
     complete = isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in RECORD.items())

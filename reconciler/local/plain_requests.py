@@ -2,7 +2,8 @@
 
 moto looks for the operation and its parameters in many places: the address, a form, a header, any header, even words
 within JSON. What is judged must be what is done, so here a request that names two things is refused, one that names
-nothing that is known too, and what moto could take for something else is taken away.
+nothing that is known too, and what moto could take for something else is taken away. Of the parameters those count
+that AWS's own model of the operation has, and where it has them: others are passed over, as AWS does.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import parse_qs
 
+from botocore.model import OperationNotFoundError, Shape
 from moto.core.request import Request
 from moto.core.responses import BaseResponse
 from moto.core.routing import get_service_router
+from moto.core.utils import get_service_model
 from werkzeug.exceptions import Forbidden
 
-from reconciler.local import rest
+from reconciler.local import resources, rest
 
 KEPT_HEADERS = frozenset((
     "HTTP_HOST", "HTTP_AUTHORIZATION", "HTTP_RANGE", "HTTP_DATE", "HTTP_CONTENT_MD5", "HTTP_CONTENT_DISPOSITION",
@@ -54,6 +57,8 @@ def tidy(environ: dict[str, Any], service: str) -> None:
         raise Unclear(f"{service} acts for whoever asks, which isn't judged here: only its owner may use it")
     if service == "s3":
         return
+    if BaseResponse.region_regex.search(f"{environ.get('PATH_INFO')}?{environ.get('QUERY_STRING')}"):
+        raise Unclear("the address names a region, which the signature does")
     encoding = str(environ.pop("HTTP_CONTENT_ENCODING", "")).lower()
     if encoding == "gzip":
         _replace(environ, _unpacked(_body(environ)))
@@ -63,6 +68,32 @@ def tidy(environ: dict[str, Any], service: str) -> None:
 
 def operation(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any]]:
     """The operation and its parameters of a tidy request, of any service but S3. Raises Unclear."""
+    name, params = _read(environ, service)
+    if service not in resources.JUDGED:
+        return name, params
+    try:
+        model = get_service_model(service).operation_model(OTHER_NAMES.get(name, name))
+    except OperationNotFoundError:
+        raise Unclear(f"{service} has no operation {name!r}") from None
+    members: dict[str, Shape] = model.input_shape.members if model.input_shape else {}
+    named = {_written(key, shape, model.service_model.protocol): shape for key, shape in members.items()}
+    if str(model.service_model.protocol).startswith("rest"):
+        asked = {key for key, shape in named.items() if shape.serialization.get("location") == "querystring"}
+        if more := parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True).keys() - asked:
+            raise Unclear(f"{name} has no {', '.join(sorted(more))} in its address")
+        return name, {key: value for key, value in params.items() if key in members}
+    if service == "sqs" and environ.get("PATH_INFO") != "/":
+        params = {"QueueUrl": environ.get("PATH_INFO"), **params}
+    return name, {key: value for key, value in params.items() if key.partition(".")[0] in named}
+
+
+def _written(name: str, shape: Shape, protocol: str) -> str:
+    """How a parameter is written in a request of this protocol."""
+    given = str(shape.serialization.get("name", name))
+    return str(shape.serialization.get("queryName") or given[:1].upper() + given[1:]) if protocol == "ec2" else given
+
+
+def _read(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any]]:
     method, path, query = (str(environ.get(name, "")) for name in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING"))
     kind = str(environ.get("CONTENT_TYPE", "")).lower()
     if target := str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]:
@@ -78,20 +109,20 @@ def operation(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any
             raise Unclear("parameters are in the address or in the body, not in both")
         return _form(query)
     if match := CBOR.fullmatch(path):
-        if query:
-            raise Unclear("parameters are in the body, not in the address")
+        if query or service in resources.JUDGED:
+            raise Unclear("its parameters can't be read")
         return match[1], {}
     body = _json(environ) if "json" in kind or _body(environ).startswith(b"{") else {}
     name, params = rest.operation(service, method, path, query, json.dumps(body).encode())
-    return (name, params) if name else (_by_route(environ, service), body)
+    return (name, params) if name else _by_route(environ, service, body)
 
 
-def _by_route(environ: dict[str, Any], service: str) -> str:
+def _by_route(environ: dict[str, Any], service: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     try:
-        found, _ = get_service_router(service).match(Request(environ.copy()))
+        found, within = get_service_router(service).match(Request(environ.copy()))
     except Exception:
         raise Unclear(f"it isn't known what this asks of {service}") from None
-    return str(found.name)
+    return str(found.name), {**body, **within}
 
 
 def _form(text: str) -> tuple[str, dict[str, Any]]:

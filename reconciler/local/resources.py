@@ -49,18 +49,14 @@ ECS_ANYWHERE = (
     "ListTaskDefinitions",
     "ListTaskDefinitionFamilies",
 )
-LAUNCH_LATER = ("StartTask", "CreateService", "UpdateService", "CreateTaskSet")
+SERVICE_CALLS = ("CreateService", "UpdateService", "DeleteService", "DescribeServices", "CreateTaskSet")
 TAG_CALLS = ("TagResource", "UntagResource", "ListTagsForResource")
 
 
 def wanted(service: str, operation: str, params: Params, place: Place) -> Iterator[Wanted]:
     """What a request needs. params: its body, by the API's names."""
-    table: dict[str, Callable[[str, Params, Place], Iterator[Wanted]]] = {
-        "iam": _iam, "ecr": _ecr, "ecs": _ecs, "logs": _logs, "ssm": _ssm, "ec2": _ec2, "scheduler": _scheduler,
-        "lambda": _lambda, "events": _events,
-    }  # fmt: skip
-    if service in table:
-        yield from table[service](operation, params, place)
+    if service in JUDGED:
+        yield from JUDGED[service](operation, params, place)
     else:
         yield Wanted(f"{service}:{operation}", ANY_RESOURCE)
 
@@ -133,15 +129,17 @@ def _ecs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
         made = place.arn("ecs", f"task-definition/{params.get('family')}:*")
         yield Wanted(action, made)
         yield from _passed([params.get("executionRoleArn"), params.get("taskRoleArn")], "ecs-tasks")
-    elif operation == "RunTask":
+    elif operation in ("RunTask", "StartTask"):
         family = str(params.get("taskDefinition")).rpartition("/")[2]
         yield Wanted(action, place.arn("ecs", f"task-definition/{family}{'' if ':' in family else ':*'}"), context)
         yield from _passed([*_roles_of(family, place), *_overriding(params)], "ecs-tasks")
         made = place.arn("ecs", f"task/{cluster}/*")
-    elif operation in LAUNCH_LATER:
-        yield Wanted(action, ANY_RESOURCE)
+    elif operation in SERVICE_CALLS:
+        for one in params.get("services") or [params.get("service") or params.get("serviceName")]:
+            made = place.arn("ecs", f"service/{cluster}/{str(one).rpartition('/')[2]}")
+            yield Wanted(action, made, context)
         family = str(params.get("taskDefinition") or "").rpartition("/")[2]
-        yield from _passed([*_roles_of(family, place), *_overriding(params)], "ecs-tasks")
+        yield from _passed(_roles_of(family, place), "ecs-tasks")
     elif "Cluster" in operation:
         made = context["ecs:cluster"]
         yield Wanted(action, made)
@@ -158,7 +156,14 @@ def _overriding(params: Params) -> list[Any]:
 
 
 def _events(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
-    yield Wanted(f"events:{operation}", ANY_RESOURCE)
+    rule, bus = params.get("Rule") or params.get("Name"), str(params.get("EventBusName") or "default").split("/")[-1]
+    if operation in TAG_CALLS:
+        yield Wanted(f"events:{operation}", str(params.get("ResourceARN", ANY_RESOURCE)))
+    elif rule and ("Rule" in operation or "Targets" in operation):
+        there = place.arn("events", f"rule/{rule}" if bus == "default" else f"rule/{bus}/{rule}")
+        yield Wanted(f"events:{operation}", there)
+    else:
+        yield Wanted(f"events:{operation}", ANY_RESOURCE)
     yield from _passed([one.get("RoleArn") for one in params.get("Targets") or []], "events")
     yield from _passed([params.get("RoleArn")], "events")
 
@@ -177,6 +182,10 @@ def _passed(roles: list[Any], service: str) -> Iterator[Wanted]:
 
 def _logs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
     action, group = f"logs:{operation}", params.get("logGroupName") or ""
+    named = [params.get("logGroupIdentifier"), *(params.get("logGroupIdentifiers") or ())]
+    others = [str(one).rpartition(":log-group:")[2].removesuffix(":*") for one in named if one]
+    for one in [*others, *(params.get("logGroupNames") or ())]:
+        yield Wanted(action, place.arn("logs", f"log-group:{one}:log-stream:{params.get('logStreamName') or ''}"))
     if operation == "DescribeLogGroups":
         yield Wanted(action, place.arn("logs", "log-group::log-stream:"))
     elif operation in TAG_CALLS:
@@ -190,16 +199,54 @@ def _logs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
 
 
 def _ssm(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
-    names = params.get("Names") or [params.get("Name") or params.get("Path")]
     if operation == "DescribeParameters":
         yield Wanted(f"ssm:{operation}", "*")
         return
-    for name in names:
-        known = place.arn("ssm", f"parameter/{str(name).lstrip('/')}")
-        yield Wanted(f"ssm:{operation}", ANY_RESOURCE if not name else name if name.startswith("arn:") else known)
+    keys = [key for key in ("Names", "Name", "Path", "ResourceId") if key in params]
+    for key in keys or ["ResourceArn"]:
+        given = params.get(key)
+        for name in given if key == "Names" and isinstance(given, list) else [given]:
+            yield Wanted(f"ssm:{operation}", _parameter(str(name), place) if keys else str(given or ANY_RESOURCE))
         if params.get("WithDecryption") and operation.startswith("GetParameter"):
             # The key that AWS keeps for SSM may be used through SSM by all of the account; of others it isn't known.
             yield Wanted("kms:Decrypt", ANY_RESOURCE, {"kms:viaservice": f"ssm.{place.region}.amazonaws.com"}, True)
+
+
+def _parameter(name: str, place: Place) -> str:
+    """Its ARN, of whatever version or label: a name has no colon."""
+    if name.startswith("arn:"):
+        return ":".join(name.split(":")[:6])
+    return place.arn("ssm", f"parameter/{name.partition(':')[0].lstrip('/')}")
+
+
+def _secretsmanager(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    action = f"secretsmanager:{operation}"
+    if operation == "BatchGetSecretValue":
+        yield Wanted(action, "*")
+        action = "secretsmanager:GetSecretValue"
+        names = list(params.get("SecretIdList") or ()) if not params.get("Filters") else ["*"]
+    elif operation in ("ListSecrets", "GetRandomPassword"):
+        yield Wanted(action, "*")
+        return
+    else:
+        names = [params.get("SecretId") or params.get("Name") or "*"]
+    for name in names:
+        arn = str(name) if str(name).startswith("arn:") else place.arn("secretsmanager", f"secret:{name}-??????")
+        with contextlib.suppress(Exception):
+            arn = str(_moto("secretsmanager", place).secrets[str(name)].arn)
+        yield Wanted(action, arn)
+
+
+def _sqs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    name = params.get("QueueUrl") or params.get("QueueName")
+    known = place.arn("sqs", str(name).rpartition("/")[2])
+    yield Wanted(f"sqs:{operation}", known if name else str(params.get("SourceArn") or ANY_RESOURCE))
+
+
+def _sns(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
+    arn = params.get("TopicArn") or params.get("TargetArn") or params.get("ResourceArn")
+    made = place.arn("sns", str(params.get("Name"))) if operation == "CreateTopic" else ANY_RESOURCE
+    yield Wanted(f"sns:{operation}", str(arn or made))
 
 
 def _ec2(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
@@ -247,8 +294,15 @@ def _lambda(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
         yield Wanted(action, "*")
         return
     arn = str(params.get("Resource") or params.get("FunctionName"))
-    arn = arn if arn.startswith("arn:") else place.arn("lambda", f"function:{arn}")
+    arn = arn if arn.startswith("arn:") else place.arn("lambda", f"function:{arn.rpartition(':function:')[2]}")
     yield Wanted(action, arn)
     if operation == "CreateFunction" and params.get("Tags"):
         yield Wanted("lambda:TagResource", arn)
     yield from _passed([params.get("Role")], "lambda")
+
+
+JUDGED: Mapping[str, Callable[[str, Params, Place], Iterator[Wanted]]] = {
+    "iam": _iam, "ecr": _ecr, "ecs": _ecs, "logs": _logs, "ssm": _ssm, "ec2": _ec2, "scheduler": _scheduler,
+    "lambda": _lambda, "events": _events, "secretsmanager": _secretsmanager, "sqs": _sqs, "sns": _sns,
+}  # fmt: skip
+"""Services whose requests are judged by the resources that they name; others by the action alone."""

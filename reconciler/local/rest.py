@@ -40,7 +40,7 @@ def operation(service: str, method: str, path: str, query: str = "", body: bytes
     for known, pattern, name in OPERATIONS.get(service, ()):
         match = re.fullmatch(pattern, path) if method == known else None
         if match is not None:
-            given = json.loads(body or b"{}") if body.startswith(b"{") else {}
+            given = json.loads(body or b"{}") if body.startswith(b"{") and method in ("POST", "PUT") else {}
             asked = {"GroupName": parse_qs(query).get("groupName", ["default"])[0]} if service == "scheduler" else {}
             return name, {**asked, **given, **{key: unquote(value) for key, value in match.groupdict().items()}}
     return "", {}

@@ -28,6 +28,7 @@ from botocore.exceptions import ClientError
 
 from reconciler import local
 from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof
+from reconciler.local.processes import birth
 from tests.local_fixtures import REGION, EmbeddedAws, unique
 
 Answer = tuple[int, str]
@@ -417,9 +418,53 @@ def test_a_fake_server_is_not_believed_and_learns_nothing(fake: int, tmp_path: P
         "access_key_id": "AKIALOCALAAAAAAAAAAA", "secret_access_key": secret,
     }  # fmt: skip
     (tmp_path / "server.json").write_text(json.dumps(record))
+    (tmp_path / "server.json").chmod(0o600)
     Fake.answer = json.dumps({"pid": os.getpid(), "runner": "process"}).encode()
     assert local.status(tmp_path) is None
     assert local.stop(tmp_path) is False  # this very process would have been ended
     assert Fake.heard
     assert secret not in "".join(Fake.heard)
     assert urllib.request.urlopen(f"http://127.0.0.1:{fake}/").status == 200  # it was asked, and could answer
+
+
+FAKE_WITH_THE_SECRET = """
+import encodings.idna, http.server, json, os, sys
+sys.path.insert(0, sys.argv[1])
+from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, server_proof
+os.setgid(65534); os.setuid(65534)
+class Fake(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps({"pid": int(sys.argv[2]), "runner": "process"}).encode()
+        self.send_response(200)
+        keys = Keys("AKIALOCALAAAAAAAAAAA", "the secret that came with the checkout")
+        self.send_header(PROOF_HEADER, server_proof(keys, self.headers[NONCE_HEADER], body))
+        self.end_headers()
+        self.wfile.write(body)
+server = http.server.HTTPServer(("127.0.0.1", 0), Fake)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_record_from_elsewhere_leads_to_nobody(tmp_path: Path, mode: int) -> None:
+    """A checkout or an archive brings server.json along, and another user of the machine serves what it names."""
+    if os.getuid() != 0:
+        pytest.skip("only root can be another user")
+    root = str(Path(local.__file__).parents[2])
+    server = subprocess.Popen(
+        [sys.executable, "-P", "-c", FAKE_WITH_THE_SECRET, root, str(os.getpid())], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout is not None
+        record = {
+            "version": 2, "pid": os.getpid(), "birth": birth(os.getpid()), "port": int(server.stdout.readline()),
+            "started_at": time.time(), "access_key_id": "AKIALOCALAAAAAAAAAAA",
+            "secret_access_key": "the secret that came with the checkout",
+        }  # fmt: skip
+        (tmp_path / "server.json").write_text(json.dumps(record))
+        (tmp_path / "server.json").chmod(mode)
+        assert local.status(tmp_path) is None
+    finally:
+        server.kill()
+        server.communicate()

@@ -148,6 +148,7 @@ BROKEN = [COMPLETE | {"pid": -1}, COMPLETE | {"port": 99999}, COMPLETE | {"port"
 def test_a_broken_record_is_as_none(home: Path, text: str) -> None:
     home.mkdir(parents=True)
     (home / "server.json").write_text(text)
+    (home / "server.json").chmod(0o600)
     assert local.status(home) is None
     assert local.stop(home) is False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,16 @@ def test_a_record_that_others_can_write(tmp_path: Path) -> None:
     record.chmod(0o666)
     with pytest.raises(local.LocalError, match="can be written by others"):
         local.status(tmp_path)
+
+
+def test_others_can_not_exchange_what_was_looked_at(tmp_path: Path) -> None:
+    above = tmp_path / ".reconciler"
+    home = above / "local"
+    home.mkdir(parents=True)
+    for folder in (above, home):
+        folder.chmod(0o777)
+    assert local.status(home) is None
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (above, home)] == [0o755, 0o755]
 
 
 INSIDE = [
