@@ -1,12 +1,16 @@
 """HTTP/1.1 for werkzeug's development server: connections stay open, as AWS SDKs expect for speed.
 
 werkzeug closes each connection since it can't know how much of a request its application left unread. Here the
-whole body is read before the application is called, so the next request always starts where it should.
+whole body is read before the application is called, so the next request always starts where it should. A request that
+doesn't say in one way where its body ends is refused. Chunks are read here: with werkzeug's reader the whole process
+crashes, or a thread never ends, where a body is shorter than it says.
 """
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import re
+import socket
 import tempfile
 import traceback
 from collections.abc import Callable, Iterable
@@ -17,6 +21,14 @@ from werkzeug.serving import WSGIRequestHandler
 SPOOL_BYTES = 2**24
 COPY_BYTES = 2**20
 NO_BODY = (204, 304)
+CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
+LONGEST_LINE = 1024
+MOST_TRAILERS = 64
+MOST_UNREAD, HANG_UP_SECONDS = 2**16, 1.0
+
+
+class BadBody(Exception):
+    """A request whose body doesn't end where it says."""
 
 
 class KeepAliveHandler(WSGIRequestHandler):
@@ -28,9 +40,15 @@ class KeepAliveHandler(WSGIRequestHandler):
     def run_wsgi(self) -> None:
         """Answer one request."""
         environ = self.make_environ()
+        environ.pop("wsgi.input_terminated", None)
         with cast(IO[bytes], tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)) as body:
-            if not self._read_body(environ, body):
+            try:
+                self._read_body(environ, body)
+            except BadBody as error:
                 self.close_connection = True
+                text = str(error).encode()
+                self._send(str(environ["REQUEST_METHOD"]), "400 Bad Request", [("Content-Type", "text/plain")], text)
+                self._hang_up()
                 return
             environ["wsgi.input"] = body
             self._answer(environ)
@@ -75,23 +93,52 @@ class KeepAliveHandler(WSGIRequestHandler):
         self._headers_buffer: list[bytes] = []
         self.wfile.write(head if bare else head + body)
 
-    def _read_body(self, environ: dict[str, Any], body: IO[bytes]) -> bool:
-        """Read the request's body into `body`; False when the client went away in the middle."""
-        source = environ["wsgi.input"]
-        if environ.pop("wsgi.input_terminated", False):  # chunked: werkzeug's reader knows the end
-            shutil.copyfileobj(source, body, COPY_BYTES)
+    def _read_body(self, environ: dict[str, Any], body: IO[bytes]) -> None:
+        """Read the request's body into `body`. Raises BadBody."""
+        lengths, codings = (self.headers.get_all(name, []) for name in ("Content-Length", "Transfer-Encoding"))
+        if codings:
+            if lengths or [one.strip().lower() for one in codings] != ["chunked"]:
+                raise BadBody("the body must be chunked, or have a length")
             environ.pop("HTTP_TRANSFER_ENCODING", None)
-        else:
-            left = int(environ.get("CONTENT_LENGTH") or 0)
-            while left > 0:
-                part = source.read(min(left, COPY_BYTES))
-                if not part:
-                    return False
-                body.write(part)
-                left -= len(part)
+            self._read_chunks(body)
+        elif lengths:
+            if len(lengths) > 1 or re.fullmatch(r"[0-9]{1,15}", lengths[0].strip()) is None:
+                raise BadBody("the body must have one length")
+            self._copy(int(lengths[0]), body)
         environ["CONTENT_LENGTH"] = str(body.tell())
         body.seek(0)
-        return True
+
+    def _hang_up(self) -> None:
+        """Let the client read the answer: closed with bytes unread, the connection would be reset under it."""
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(HANG_UP_SECONDS)
+            self.rfile.read(MOST_UNREAD)
+
+    def _copy(self, size: int, body: IO[bytes]) -> None:
+        while size > 0:
+            part = self.rfile.read(min(size, COPY_BYTES))
+            if not part:
+                raise BadBody("the body is shorter than it says")
+            body.write(part)
+            size -= len(part)
+
+    def _read_chunks(self, body: IO[bytes]) -> None:
+        while True:
+            head = CHUNK.fullmatch(self.rfile.readline(LONGEST_LINE))
+            if head is None:
+                raise BadBody("a chunk of the body has no size")
+            size = int(head[1], 16)
+            if size == 0:
+                break
+            self._copy(size, body)
+            if self.rfile.readline(3).strip(b"\r\n"):
+                raise BadBody("a chunk of the body is longer than it says")
+        for _ in range(MOST_TRAILERS):
+            line = self.rfile.readline(LONGEST_LINE)
+            if not line.strip(b"\r\n"):
+                return
+        raise BadBody("the body has too many trailers")
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
         """Write errors to standard error, which is the server's log."""

@@ -39,6 +39,23 @@ print("in a container:", pathlib.Path("/.dockerenv").exists(), flush=True)
 place = urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL"])
 socket.create_connection((place.hostname, place.port), timeout=5).close()
 print("reached the embedded AWS", flush=True)
+if what == "attack":
+    import http.client
+    def ask(name, method, path, headers=None):
+        connection = http.client.HTTPConnection(place.hostname, place.port, timeout=20)
+        connection.request(method, path, headers=headers or {})
+        print(name, connection.getresponse().status, flush=True)
+    ask("reset", "POST", "/_reconciler/reset")
+    ask("identity", "GET", "/_reconciler/identity")
+    ask("moto", "POST", "/moto-api/reset")
+    ask("buckets", "GET", "/")
+    for family, kind in ((socket.AF_PACKET, socket.SOCK_RAW), (socket.AF_INET, socket.SOCK_RAW)):
+        try:
+            socket.socket(family, kind, socket.IPPROTO_TCP)
+            print("listens to what others say", flush=True)
+        except PermissionError:
+            print("may not listen", flush=True)
+    print("role", "AWS_ACCESS_KEY_ID" in os.environ, "owner", "AKIALOCAL" in str(dict(os.environ)), flush=True)
 if what == "eat":
     held = [bytearray(1 << 20) for _ in range(4096)]
 sys.exit(int(number or 0))
@@ -129,3 +146,16 @@ def test_main_job_in_a_container(project: Project) -> None:
     assert changed.code == 0
     assert "came to the embedded AWS" in changed.text
     assert "Layer already exists" in changed.text
+
+
+def test_a_container_reaches_no_control_and_hears_nothing(project: Project) -> None:
+    """It is root inside, and on this machine's network, as it would be of any image that names no user."""
+    dockerfile = project.folder / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace("USER 10001\n", ""))
+    ended = project.run("apply", "deploy.yaml", "--local", WHAT="attack")
+    assert ended.code == 0
+    for what in ("reset", "identity", "moto", "buckets"):
+        assert f"{what} 403" in ended.text
+    assert ended.text.count("may not listen") == 2
+    assert "listens to what others say" not in ended.text
+    assert "role True owner False" in ended.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import http.client
@@ -9,6 +10,7 @@ import http.server
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import threading
@@ -380,6 +382,57 @@ def test_connections_stay_open(embedded_aws: EmbeddedAws) -> None:
         connection.getresponse().read()
         assert connection.sock is first
     connection.close()
+
+
+def wire(aws: EmbeddedAws, *parts: bytes) -> bytes:
+    """All that the server answers to these bytes, after which nothing more comes."""
+    host, _, port = urlsplit(aws.endpoint_url).netloc.partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        for part in parts:
+            connection.sendall(part)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while more := connection.recv(65536):
+                answer += more
+        return answer
+
+
+HEAD = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+NEXT = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+UNCLEAR_ENDS = {
+    "a length and chunks": HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": HEAD + b"Content-Length: 5\r\nContent-Length: 0\r\n\r\nhello",
+    "a negative length": HEAD + b"Content-Length: -5\r\n\r\n",
+    "no length": HEAD + b"Content-Length: 0x5\r\n\r\nhello",
+    "a length with a sign": HEAD + b"Content-Length: +5\r\n\r\nhello",
+    "another coding": HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "two codings": HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+    "no size of a chunk": CHUNKED + b"zz\r\nx\r\n0\r\n\r\n",
+    "a chunk longer than it says": CHUNKED + b"1\r\nxyz\r\n0\r\n\r\n",
+    "a negative chunk": CHUNKED + b"-5\r\nx",
+    "a chunk shorter than it says": CHUNKED + b"100000\r\nx",
+    "a huge chunk": CHUNKED + b"fffffffffffffff\r\nx",
+    "a larger chunk still": CHUNKED + b"ffffffffffffffff\r\nx",
+    "no end of chunks": CHUNKED + b"1\r\nx\r\n",
+    "trailers without end": CHUNKED + b"0\r\n" + b"x: y\r\n" * 100,
+}
+
+
+@pytest.mark.parametrize("what", UNCLEAR_ENDS)
+def test_a_body_ends_where_it_says_or_is_refused(embedded_aws: EmbeddedAws, what: str) -> None:
+    """Anybody may send it, and it must neither be taken for two requests nor end the server."""
+    for more in (b"", NEXT):
+        answer = wire(embedded_aws, UNCLEAR_ENDS[what], more)
+        assert answer.startswith(b"HTTP/1.1 400 "), answer
+        assert answer.count(b"HTTP/1.1 ") == 1
+    assert local.status(embedded_aws.home) == embedded_aws.running
+
+
+def test_a_chunked_body_and_the_next_request(embedded_aws: EmbeddedAws) -> None:
+    answer = wire(embedded_aws, CHUNKED + b"5;x=y\r\nhel", b"lo\r\n3\r\nabc\r\n0\r\nT: 1\r\n\r\n" + NEXT)
+    assert answer.count(b"HTTP/1.1 403 Forbidden") == 2
 
 
 class Fake(http.server.BaseHTTPRequestHandler):
