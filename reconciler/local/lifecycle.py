@@ -212,7 +212,11 @@ def _start(home: Path) -> LocalAws:
             f"--local needs {', '.join(missing)}, which this Python does not have. "
             f"Run: {sys.executable} -m pip install 'reconciler[local]'"
         )
+    import shutil
+
     (home / "server.json").unlink(missing_ok=True)
+    for name in ("images", "tasks", "functions"):  # of a server that knows nothing of them any more, or a checkout's
+        shutil.rmtree(home / name, ignore_errors=True)
     log_file = home / "server.log"
     handle = os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "ab") as log:

@@ -98,6 +98,32 @@ def test_others_can_not_exchange_what_was_looked_at(tmp_path: Path) -> None:
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in (above, home)] == [0o755, 0o755]
 
 
+def test_what_a_checkout_brings_along_is_not_run(tmp_path: Path) -> None:
+    """The digest of an image for processes follows from its inputs, so a checkout can hold another in its place."""
+    (tmp_path / "deploy.yaml").write_text(DEPLOY)
+    (tmp_path / "main.py").write_text("print('what was read')\n")
+    (tmp_path / "Dockerfile").write_text('FROM scratch\nWORKDIR /app\nCOPY main.py ./\nCMD ["python", "main.py"]\n')
+    home = tmp_path / ".reconciler" / "local"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "RECONCILER_LOCAL_ENGINE": "process"}
+
+    def apply() -> str:
+        words = [sys.executable, "-m", "reconciler", "apply", "--local"]
+        ended = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    try:
+        assert "what was read" in apply()
+        local.stop(home)
+        (planted,) = (home / "images").glob("*/rootfs/main.py")
+        planted.write_text("print('planted')\n")
+        second = apply()
+        assert "planted" not in second
+        assert "what was read" in second
+    finally:
+        local.stop(home)
+
+
 INSIDE = [
     ("a/b", "a/b"), ("./a//b/", "a/b"), ("here/x", "real/x"), ("up/x", "x"), ("absolute/x", "real/x"),
     ("chain/x", "real/x"), ("real/../x", "x"), ("new/deep", "new/deep"), ("", ""), ("dangling", "nowhere"),
