@@ -26,6 +26,7 @@ STS_OF_EVERYBODY = ("GetCallerIdentity", "GetAccessKeyInfo", "GetSessionToken", 
 RARE_ACTIONS = {
     "replication": "{}ReplicationConfiguration", "accelerate": "{}AccelerateConfiguration",
     "object-lock": "{}BucketObjectLockConfiguration", "restore": "RestoreObject",
+    "legal-hold": "{}ObjectLegalHold", "retention": "{}ObjectRetention",
     "inventory": "{}InventoryConfiguration", "analytics": "{}AnalyticsConfiguration",
     "metrics": "{}MetricsConfiguration",
 }  # fmt: skip
@@ -57,6 +58,7 @@ BUCKET_ACTIONS = {
 SUBRESOURCES = {
     "acl", "tagging", "policy", "versioning", "versions", "uploads", "uploadId", "location", "encryption", "lifecycle",
     "cors", "website", "logging", "notification", "publicAccessBlock", "ownershipControls", "delete", "restore",
+    "legal-hold", "retention",
     "object-lock", "replication", "requestPayment", "accelerate", "inventory", "analytics", "metrics", "policyStatus",
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -129,6 +130,9 @@ def _register_task_definition(original: Any) -> Any:
 
 
 def _check_dependencies(containers: list[dict[str, Any]]) -> None:
+    for container in containers:  # the name is that of a folder too
+        if re.fullmatch(r"[A-Za-z0-9_-]{1,255}", str(container.get("name", ""))) is None:
+            raise EcsClientException(f"Container.name contains invalid characters: {container.get('name')!r}.")
     names = {container.get("name") for container in containers}
     if not any(container.get("essential", True) for container in containers):
         raise EcsClientException("A task definition must have at least one essential container.")

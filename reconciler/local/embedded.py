@@ -127,6 +127,10 @@ class Embedded:
             )
         return self._as_identity(environ, start, identity, signed.service)
 
+    def knows(self, access_key_id: str) -> bool:
+        """Whether this is an access key of this AWS."""
+        return self._find_keys(access_key_id) is not None
+
     def _find_keys(self, access_key_id: str) -> Keys | None:
         return self._keys if access_key_id == self._keys.access_key_id else self._identities.keys(access_key_id)
 

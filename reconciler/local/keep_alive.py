@@ -24,6 +24,7 @@ NO_BODY = (204, 304)
 CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 LONGEST_LINE = 1024
 MOST_TRAILERS = 64
+MOST_UNPROVED = 2**20  # bytes of a body, which are read before its signature can be checked
 MOST_UNREAD, HANG_UP_SECONDS = 2**16, 1.0
 
 
@@ -100,11 +101,11 @@ class KeepAliveHandler(WSGIRequestHandler):
             if lengths or [one.strip().lower() for one in codings] != ["chunked"]:
                 raise BadBody("the body must be chunked, or have a length")
             environ.pop("HTTP_TRANSFER_ENCODING", None)
-            self._read_chunks(body)
+            self._read_chunks(body, environ)
         elif lengths:
             if len(lengths) > 1 or re.fullmatch(r"[0-9]{1,15}", lengths[0].strip()) is None:
                 raise BadBody("the body must have one length")
-            self._copy(int(lengths[0]), body)
+            self._copy(int(lengths[0]), body, environ)
         environ["CONTENT_LENGTH"] = str(body.tell())
         body.seek(0)
 
@@ -115,7 +116,9 @@ class KeepAliveHandler(WSGIRequestHandler):
             self.connection.settimeout(HANG_UP_SECONDS)
             self.rfile.read(MOST_UNREAD)
 
-    def _copy(self, size: int, body: IO[bytes]) -> None:
+    def _copy(self, size: int, body: IO[bytes], environ: dict[str, Any]) -> None:
+        if body.tell() + size > MOST_UNPROVED and not cast(Any, self.server.app).knows(environ):
+            raise BadBody("the body is too large for a request whose access key isn't known")
         while size > 0:
             part = self.rfile.read(min(size, COPY_BYTES))
             if not part:
@@ -123,7 +126,7 @@ class KeepAliveHandler(WSGIRequestHandler):
             body.write(part)
             size -= len(part)
 
-    def _read_chunks(self, body: IO[bytes]) -> None:
+    def _read_chunks(self, body: IO[bytes], environ: dict[str, Any]) -> None:
         while True:
             head = CHUNK.fullmatch(self.rfile.readline(LONGEST_LINE))
             if head is None:
@@ -131,7 +134,7 @@ class KeepAliveHandler(WSGIRequestHandler):
             size = int(head[1], 16)
             if size == 0:
                 break
-            self._copy(size, body)
+            self._copy(size, body, environ)
             if self.rfile.readline(3).strip(b"\r\n"):
                 raise BadBody("a chunk of the body is longer than it says")
         for _ in range(MOST_TRAILERS):

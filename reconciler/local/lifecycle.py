@@ -149,6 +149,7 @@ def _make_home(home: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         home.chmod(0o700)
+        _check(home)  # again: until now others could write to a folder above that was just made
         if not (ignore := home / ".gitignore").exists():
             ignore.write_text("*\n", encoding="utf-8")  # so that `git add .` takes none of it
     except OSError as error:
@@ -160,7 +161,7 @@ def _make_home(home: Path) -> Path:
 def _locked(home: Path) -> Iterator[None]:
     """Hold the folder's lock: one command at a time starts or stops the server."""
     try:
-        handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise LocalError(f"The embedded AWS can't use the folder {home}: {error.strerror}.") from None
     try:

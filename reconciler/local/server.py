@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -33,6 +35,7 @@ IDENTITY_PATH = "/_reconciler/identity"
 CHECK_SECONDS = 2.0
 LEAST_NONCE = 16
 RECORD_VERSION = 2
+ACCESS_KEY = re.compile(r"(?:Credential|AWSAccessKeyId)=(\w{1,128})")
 
 
 class Server:
@@ -83,6 +86,13 @@ class Server:
             message = f"reconciler: the embedded AWS could not load moto: {self._error}"
             return json_answer(start, "500 Internal Server Error", {"message": message})
         return self._embedded(environ, start)
+
+    def knows(self, environ: dict[str, Any]) -> bool:
+        """Whether a request names an access key of this AWS. That isn't proved yet; it isn't a secret, nor told."""
+        text = f"{environ.get('HTTP_AUTHORIZATION', '')} {unquote(str(environ.get('QUERY_STRING', '')))}"
+        named = ACCESS_KEY.search(text)
+        self._loaded.wait()
+        return named is not None and self._embedded is not None and self._embedded.knows(named[1])
 
     def reset(self) -> None:
         """Forget every resource, run, log and image."""

@@ -26,6 +26,13 @@ def sleeping(embedded_aws: EmbeddedAws) -> str:
     return embedded_aws.register(embedded_aws.container(embedded_aws.put_image({}, cmd=["sleep", "60"])))
 
 
+@pytest.mark.parametrize("name", ["../x", "/x", "a/b", "", "a b", "a" * 256])
+def test_the_name_of_a_container_is_no_path(embedded_aws: EmbeddedAws, name: str) -> None:
+    container = embedded_aws.container("image") | {"name": name}
+    with pytest.raises(ClientError, match=r"Container\.name contains invalid characters"):
+        embedded_aws.register(container)
+
+
 def test_one_client_token_launches_once_even_when_used_by_many_at_the_same_time(embedded_aws: EmbeddedAws) -> None:
     family, token = quick(embedded_aws), unique("token")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:

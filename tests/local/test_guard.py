@@ -430,6 +430,23 @@ def test_a_body_ends_where_it_says_or_is_refused(embedded_aws: EmbeddedAws, what
     assert local.status(embedded_aws.home) == embedded_aws.running
 
 
+def test_who_has_no_key_can_not_fill_the_disk(embedded_aws: EmbeddedAws) -> None:
+    large = b"x" * (2**20 + 1)
+    authorized = f"Authorization: {believing('s3')['Authorization']}\r\n".encode()
+    for more in (b"", authorized):
+        answer = wire(embedded_aws, HEAD + more + b"Content-Length: 1000000000000\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 400 "), answer
+        chunks = b"80000\r\n" + large[: 2**19] + b"\r\n"
+        start = HEAD + more + b"Transfer-Encoding: chunked\r\n\r\n"
+        assert wire(embedded_aws, start + chunks * 2 + b"1\r\nx\r\n").startswith(b"HTTP/1.1 400 ")
+    s3, bucket = embedded_aws.client("s3"), unique("large")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="large", Body=large)
+    address = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "presigned"})
+    assert send(embedded_aws, "PUT", address.removeprefix(embedded_aws.endpoint_url), large)[0] == 200
+    assert s3.head_object(Bucket=bucket, Key="presigned")["ContentLength"] == len(large)
+
+
 def test_a_chunked_body_and_the_next_request(embedded_aws: EmbeddedAws) -> None:
     answer = wire(embedded_aws, CHUNKED + b"5;x=y\r\nhel", b"lo\r\n3\r\nabc\r\n0\r\nT: 1\r\n\r\n" + NEXT)
     assert answer.count(b"HTTP/1.1 403 Forbidden") == 2
