@@ -14,22 +14,20 @@ from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.config.resource_names import Facts, Names
 from reconciler.core.errors import UserError
+from reconciler.core.needs import ANYWHERE
 from reconciler.lower.from_file import resources
 from reconciler.permissions import policies
-from reconciler.permissions.needs import ANYWHERE, ONLY_ANYWHERE
+from reconciler.permissions.needs import NEEDS, ONLY_ANYWHERE
 from reconciler.permissions.parts import COMMANDS, FREE
 from reconciler.permissions.policies import Grant
 
 WHY = "AWS looks at no single resource there"
+# Beginnings of actions whose resource can't be named to its end, each with why: of the parts, and of the kinds.
 WHY_MANY = {
     "ecs:ListTasks": "AWS knows container instances there, not tasks; only this cluster's",
     "vpc/*": "the default VPC, whose id the file doesn't say",
-    "ec2": "only AWS knows the group's id; only groups with this deploy's tag, or made with it",
-    "iam:Detach": "whoever has the policy attached when it is deleted; only this policy",
-    "iam:RemoveRoleFromInstanceProfile": "whichever profile somebody put the role into",
-    "iam:RemoveUserFromGroup": "whichever group somebody put the user into",
     "kms": "IAM knows keys by their ids, and the file names an alias; only that alias's",
-}
+} | {start: why for needs in NEEDS.values() for start, why in needs.wide.items()}
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,8 @@ from reconciler.core.drift import SMALLER
 from reconciler.core.errors import Interrupted, NotSettled, PlanDrift, Unreachable
 from reconciler.core.plan import Action, ours
 from reconciler.core.spec import Address, Observed, Spec
-from reconciler.kinds.base import AnyKind
+from reconciler.kinds.base import SETTLE, AnyKind
 
-SETTLE = 120.0  # seconds until what was done must show
-SLOW = {"cluster": 600.0, "security-group": 600.0, "service": 900.0}  # the same, for kinds that AWS takes minutes for
 TRY_AGAIN = "see the log of its tasks, mend the program or the file, and run the command again"
 AGAIN = 10.0  # seconds after which what doesn't show is put once more
 UNSURE = 30.0  # seconds in which a call whose answer was lost, or that says "it exists", is looked into and repeated
@@ -79,7 +77,7 @@ class Actor:
                 self._pause(attempt, f"{address}, after an answer that leaves a doubt", started)
         started, attempt = self.aws.clock.now(), 0
         while self._look(kind, seen.spec) is not None:
-            if self.aws.clock.now() - started >= SLOW.get(address.kind, SETTLE):
+            if self.aws.clock.now() - started >= kind.patience:
                 raise NotSettled(f"{address} is still there after its deletion", hint="run the command again")
             attempt += 1
             self._pause(attempt, f"{address} to be gone", started)
@@ -114,7 +112,7 @@ class Actor:
             was = was or (there is not None and not changes)
             waited = self.aws.clock.now() - started
             done = there is not None and _ready(there)  # AWS has ended its work, and it isn't as wanted
-            if waited >= (SETTLE if done else SLOW.get(want.kind, SETTLE)):
+            if waited >= (SETTLE if done else kind.patience):
                 what = "doesn't show" if there is None else "isn't ready"
                 what = f"still has another {changes[0].path}" if changes else what
                 progress = f" ({progress})" if progress else ""

@@ -31,7 +31,7 @@ from reconciler.lower.account import check_account, read_facts
 from reconciler.lower.existing import Given, read_given
 from reconciler.permissions.parts import PLAN
 
-IMAGE = "image"
+IMAGE = ImageSpec.kind
 NO_OPTIONS = Options()
 MANY = 8  # resources from which on what one answer has for several of them is worth asking for
 SERVICES = ("sts", "ec2", "ecs", "iam", "s3", "ssm", "ecr", "logs")  # that a plan asks, in the order of its questions
@@ -84,7 +84,7 @@ class Deployment:
         """Kinds in the order in which they are made."""
         order = list(self.kinds)
         order.remove(IMAGE)
-        order.insert(order.index("repository") + 1, IMAGE)
+        order.insert(order.index(ImageSpec.part_of) + 1, IMAGE)
         return tuple(order)
 
     def observe(self, options: Options = NO_OPTIONS, *, again: bool = False) -> Seen:

@@ -19,15 +19,15 @@ from reconciler.aws.iam_actions import action_of
 from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts, Names
 from reconciler.core.errors import Denied, MissingPermissions, ReconcilerError
+from reconciler.core.needs import ANYWHERE
 from reconciler.core.run_paths import RUNS
 from reconciler.engine.ownership_record import read_record
-from reconciler.image.kind import ImageKind
-from reconciler.kinds import KINDS, Object
+from reconciler.image.kind import EVERY_KIND
 from reconciler.lower.account import read_facts
 from reconciler.lower.existing import read_given
 from reconciler.lower.from_file import resources
 from reconciler.permissions import policies, preflight
-from reconciler.permissions.needs import ANYWHERE, NEEDS, statements
+from reconciler.permissions.needs import NEEDS, statements
 from reconciler.permissions.parts import APPLY, COMMANDS, OPTIONAL, PARTS, PLAN, RUN
 
 ALWAYS_TRIED = frozenset(action for actions in OPTIONAL.values() for action in actions)
@@ -78,11 +78,11 @@ def explain(aws: Aws, deploy: Deploy, command: str, first: Denied) -> Reconciler
 def readings(names: Names, command: str) -> list[Reading]:
     """All that a command reads before it writes, one by one."""
     deploy = names.deploy
-    kinds = {kind.spec.kind: kind for kind in (*KINDS, ImageKind(None, lambda line: None), Object())}
+    kinds = {kind.spec.kind: kind for kind in EVERY_KIND}
     found = [
-        Reading(lambda aws: read_facts(aws, deploy), _of_parts(names, PLAN, "facts")),
-        Reading(lambda aws: read_given(aws, deploy), _of_parts(names, PLAN, "given", "kinds.ssm_parameter")),
-        Reading(lambda aws: read_record(aws, deploy.name), _of_parts(names, PLAN, "record")),
+        Reading(lambda aws: read_facts(aws, deploy), _of_parts(names, PLAN, "lower.account")),
+        Reading(lambda aws: read_given(aws, deploy), _of_parts(names, PLAN, "lower.existing", "kinds.ssm_parameter")),
+        Reading(lambda aws: read_record(aws, deploy.name), _of_parts(names, PLAN, "engine.ownership_record")),
     ]
     for spec in resources(names):
         places = policies.of_kind(spec, NEEDS[spec.kind].read, names)

@@ -12,20 +12,11 @@ from collections.abc import Iterable
 
 from reconciler.aws.calls import Aws
 from reconciler.core.spec import Address
+from reconciler.image.kind import EVERY_KIND
+from reconciler.kinds.base import PRINTABLE
 
-# What can be a name of each kind. Others than this program may write the record, and what can't be a name would have
-# AWS refuse the whole question.
-_IAM, _ECS = r"[A-Za-z0-9_+=,.@-]{1,128}", r"[A-Za-z0-9_-]{1,255}"
-_TEXT = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
-_NAMES = {
-    "oidc-provider": r"[A-Za-z0-9.-]+(?:/[A-Za-z0-9._~/-]*)?", "policy": _IAM, "role": _IAM, "user": _IAM,
-    "bucket": r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}", "object": rf"[A-Za-z0-9][A-Za-z0-9._-]{{2,62}}/{_TEXT}{{1,1024}}",
-    "repository": r"[a-z0-9][a-z0-9._/-]{1,255}", "image": r"[a-z0-9][a-z0-9._/-]{1,255}",
-    "log-group": r"[A-Za-z0-9._/#-]{1,512}", "security-group": r"[A-Za-z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}",
-    "parameter": r"[A-Za-z0-9._/-]{1,1011}", "cluster": _ECS, "task-definition": _ECS, "service": rf"{_ECS}/{_ECS}",
-    "queue": r"[A-Za-z0-9_-]{1,80}", "schedule": r"[A-Za-z0-9._-]{1,64}", "topic": r"[A-Za-z0-9_-]{1,256}",
-    "function": r"[A-Za-z0-9_-]{1,64}", "rule": r"[A-Za-z0-9._-]{1,64}",
-}  # fmt: skip
+# Others than this program may write the record, and what can't be a name would have AWS refuse the whole question.
+_NAMES = {kind.spec.kind: kind.pattern for kind in EVERY_KIND}
 LIMIT = 4000  # characters that one standard parameter holds, with room to spare
 
 
@@ -38,7 +29,7 @@ def valid(address: Address) -> bool:
     if address.kind in _NAMES:
         return re.fullmatch(_NAMES[address.kind], address.name) is not None
     return re.fullmatch(r"[a-z][a-z0-9-]{0,39}", address.kind) is not None and (
-        re.fullmatch(f"{_TEXT}{{1,2048}}", address.name) is not None
+        re.fullmatch(f"{PRINTABLE}{{1,2048}}", address.name) is not None
     )
 
 

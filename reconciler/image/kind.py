@@ -7,7 +7,7 @@ The attribute `uri` names the image by digest.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -15,16 +15,24 @@ from pydantic import Field
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, PlanDrift, ReconcilerError
+from reconciler.core.needs import ALL, ANYWHERE, Needs
 from reconciler.core.spec import AtLeast, Changes, Local, Observed, Spec, Value, touches
 from reconciler.image.base import BASE_TAG, base_here, base_tag, is_newer
 from reconciler.image.engine import BuildRequest, Engine, Login, PushRequest, no_engine
 from reconciler.image.inputs import Inputs, changed_inputs, read_inputs
 from reconciler.image.manifest import get_manifest, put_manifest, record_annotation, record_of
+from reconciler.kinds import KINDS, AnyKind, Kind
 
 INPUTS_TAG = "inputs-"
 PUSHED_TAG = "pushed-"  # what an engine pushes under, until the image has its manifest with the record
 OWN_TAGS = (INPUTS_TAG, PUSHED_TAG, BASE_TAG)
 UNKNOWN = "unknown"
+# The registry asks for these when an engine pushes to it and pulls layers to build on.
+REGISTRY = (
+    "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:BatchCheckLayerAvailability",
+    "ecr:GetDownloadUrlForLayer",
+)  # fmt: skip
+PUSH = ("ecr:PutImage", "ecr:BatchDeleteImage", "ecr:DescribeRepositories", "ecr:GetAuthorizationToken", *REGISTRY)
 
 
 class Build(Value):
@@ -81,10 +89,18 @@ def changed_files(want: ImageSpec, seen: ImageSpec) -> tuple[str, ...]:
     return changed_inputs(seen.build.files, want.build.files) if seen.build.files else ()
 
 
-class ImageKind:
-    """See `reconciler.kinds.base.Kind`. engine: None when nothing has to be built, or none answers."""
+class ImageKind(Kind[ImageSpec]):
+    """Finds, builds and pushes images. engine: None when nothing has to be built, or none answers."""
 
     spec: ClassVar[type[Spec]] = ImageSpec
+    needs: ClassVar[Needs] = Needs(
+        create=PUSH, delete=("ecr:BatchDeleteImage",), fields={"inputs": PUSH, "tags_wanted": ("ecr:PutImage",)},
+        read=("ecr:DescribeImages", "ecr:BatchGetImage"), on=("ecr:repository/{name}",),
+        elsewhere={"ecr:GetAuthorizationToken": (ANYWHERE,)}, pushed=ALL,
+        unseen={**dict.fromkeys(REGISTRY, "asked by the registry when an engine pushes and pulls"),
+                "ecr:GetAuthorizationToken": "asked for an engine's login, where there is an engine"},
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[a-z0-9][a-z0-9._/-]{1,255}"
 
     def __init__(
         self, engine: Engine | None, report: Callable[[str], None], *, missing: str = "none was found"
@@ -190,6 +206,13 @@ class ImageKind:
             aws.find("ecr", "BatchDeleteImage", repositoryName=want.name, imageIds=ids)
         except AwsError as error:
             self._report(f"the tag {tag} is left in {want.name}: {error.reason}")
+
+    def inside(self, aws: Aws, holder: str) -> Iterable[str]:
+        """The image of a repository, which has its name."""
+        return (holder,)
+
+
+EVERY_KIND: tuple[AnyKind, ...] = (*KINDS, ImageKind(None, lambda line: None))  # here without an engine
 
 
 def inputs_of_digest(aws: Aws, repository: str, uri: str) -> str:

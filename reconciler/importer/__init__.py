@@ -23,11 +23,11 @@ from reconciler.config.problems import show_path
 from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.spec import OWNER_TAG, Address
 from reconciler.engine.deployment import Deployment
-from reconciler.image.kind import ImageKind
+from reconciler.image.kind import EVERY_KIND
 from reconciler.importer.found import Finder, Found
 from reconciler.importer.tree import Tree, tree_of
 from reconciler.importer.writer import Variable, write
-from reconciler.kinds import KINDS, ObjectSpec
+from reconciler.kinds import ObjectSpec
 from reconciler.kinds.s3_object import checksums
 from reconciler.lower import Names, lower
 from reconciler.lower.account import read_facts
@@ -126,7 +126,7 @@ def _plan(deploy: Deploy, aws: Aws, found: Found, data: Path | None) -> Plan:
         spec = ObjectSpec(name=f"{names.bucket}/{found.key}", file=str(data), sha256=checksums(str(data))[0],
                           size=data.stat().st_size, tags={OWNER_TAG: deploy.name})  # fmt: skip
         objects = (spec,)
-    kinds: dict[str, Any] = {kind.spec.kind: kind for kind in (*KINDS, ImageKind(None, lambda line: None))}
+    kinds: dict[str, Any] = {kind.spec.kind: kind for kind in EVERY_KIND}
     here = Deployment(deploy, aws, names, lower(deploy, facts, objects), kinds, objects, None)
     return here.plan(here.observe())
 

@@ -15,24 +15,34 @@ from reconciler.aws.calls import Aws
 from reconciler.core.container import Container
 from reconciler.core.errors import UserError
 from reconciler.core.spec import Address, Spec
-from reconciler.importer.inventory import names
 from reconciler.kinds import (
     KINDS,
+    AnyKind,
+    Bucket,
     BucketSpec,
+    Cluster,
     ClusterSpec,
+    LogGroup,
     LogGroupSpec,
     OidcProviderSpec,
     PolicySpec,
+    Repository,
     RepositorySpec,
+    Role,
     RoleSpec,
+    SecurityGroup,
     SecurityGroupSpec,
+    TaskDefinition,
     TaskDefinitionSpec,
+    User,
     UserSpec,
 )
 from reconciler.lower import EXECUTION_POLICY
 from reconciler.lower.ci import GITHUB
 
-LISTED = ("role", "user", "bucket", "repository", "log-group", "security-group", "cluster", "task-definition")
+LISTED: tuple[AnyKind, ...] = (
+    Role(), User(), Bucket(), Repository(), LogGroup(), SecurityGroup(), Cluster(), TaskDefinition(),
+)  # fmt: skip
 LOGIN = "ecr:GetAuthorizationToken"
 _KINDS = {kind.spec.kind: kind for kind in KINDS}
 
@@ -89,13 +99,13 @@ class Finder:
 
     def find(self) -> Found:
         """All of it. Raises UserError when there is nothing, or when several could be meant; AwsError."""
-        listed = self.aws.each(lambda kind: names(self.aws, kind), LISTED)
+        found = self.aws.each(lambda kind: sorted({*kind.listed(self.aws)}), LISTED)
+        listed = {kind.spec.kind: names for kind, names in zip(LISTED, found, strict=True)}
         self.candidates = {
-            kind: [name for name in all_of_kind if belongs(name, self.prefix)]
-            for kind, all_of_kind in zip(LISTED, listed, strict=True)
+            kind: [name for name in names if belongs(name, self.prefix)] for kind, names in listed.items()
         }
         for kind, name in self.take.items():
-            if name not in dict(zip(LISTED, listed, strict=True)).get(kind, ()):
+            if name not in listed.get(kind, ()):
                 raise UserError(f"--take {kind}.{name}: there is no such resource in account {self.found.account}")
         if not any(self.candidates.values()) and not self.take:
             raise UserError(
@@ -132,7 +142,7 @@ class Finder:
     def _task_roles(self) -> Iterable[str]:
         task = self.found.task
         if task is None:
-            return self.candidates["role"]
+            return self.candidates[RoleSpec.kind]
         return {_last(arn) for arn in (task.execution_role, task.task_role) if arn}
 
     def _storage(self) -> None:
@@ -168,9 +178,9 @@ class Finder:
         found = self.found
         found.user = self._one(UserSpec)
         taken = {role.name for role in (found.execution_role, found.task_role) if role}
-        roles = [self._observe(RoleSpec(name=name)) for name in self.candidates["role"] if name not in taken]
+        roles = [self._observe(RoleSpec(name=name)) for name in self.candidates[RoleSpec.kind] if name not in taken]
         github = [role for role in roles if role and f"/{GITHUB}" in role.trust.text()]
-        found.ci_role = self._pick("role", github)
+        found.ci_role = self._pick(RoleSpec.kind, github)
         found.ci_policy = self._policy(found.ci_role) or self._policy(found.user)
         if found.ci_role:
             found.provider = self._observe(OidcProviderSpec(name=GITHUB))

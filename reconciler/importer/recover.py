@@ -1,26 +1,23 @@
 """The record of what a deploy made, made anew from the ownership tags.
 
-Three sources: the names in the file, the listing of every kind (`inventory`), and the old record. Objects carry their
-owner as metadata and images carry none: both are looked for in the buckets and repositories that are this deploy's.
-Nothing but the record is written. What carries another deploy's tag never gets in.
+Three sources: the names in the file, the listing of every kind, and the old record. What is part of something else
+(objects, images) is looked for in what holds it, if that is this deploy's. Nothing but the record is written. What
+carries another deploy's tag never gets in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied
-from reconciler.core.plan import owned as owned_here
-from reconciler.core.run_paths import RUNS
+from reconciler.core.plan import owned
 from reconciler.core.spec import Address, Observed
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.ownership_record import read_record
-from reconciler.image.kind import ImageSpec
-from reconciler.importer.inventory import NAMES, owned
-from reconciler.kinds import ObjectSpec
+from reconciler.kinds import KINDS, AnyKind
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ def recover(here: Deployment) -> Recovered:
     wanted = [node.spec for node in here.graph.nodes.values()]
     more = (tagged | old) - here.graph.nodes.keys()
     seen = _observe(here, [*wanted, *(_spec(here, a) for a in sorted(more) if a.kind in here.kinds)])
-    record = set(owned_here(deploy, here.graph, seen, old)) | (tagged & seen.keys())
+    record = set(owned(deploy, here.graph, seen, old)) | (tagged & seen.keys())
     record |= _inside(here, record)
     kept = {address for address in old - record if address.kind in unread}
     dropped = {a: _why(a, seen.get(a)) for a in sorted(old - record - kept)}
@@ -55,33 +52,30 @@ def recover(here: Deployment) -> Recovered:
 def _tagged(aws: Aws, deploy: str) -> tuple[set[Address], dict[str, str]]:
     """What carries the tag, of every kind; and which kinds may not be listed."""
 
-    def one(kind: str) -> tuple[list[Address], str]:
+    def one(kind: AnyKind) -> tuple[list[Address], str]:
         try:
-            return [Address(kind, name) for name in owned(aws, kind, deploy)], ""
+            return [Address(kind.spec.kind, name) for name in kind.owned(aws, deploy)], ""
         except Denied as error:
             return [], f"{error.service}:{error.operation} is denied"
 
-    answers = dict(zip(NAMES, aws.each(one, NAMES), strict=True))
+    answers = {kind.spec.kind: found for kind, found in zip(KINDS, aws.each(one, KINDS), strict=True)}
     addresses = {address for found, _ in answers.values() for address in found}
     return addresses, {kind: why for kind, (_, why) in answers.items() if why}
 
 
 def _inside(here: Deployment, record: Iterable[Address]) -> set[Address]:
-    """Objects in our buckets and images in our repositories. What runs wrote belongs to the runs, not to the plan."""
-    aws, found = here.aws, set[Address]()
-    buckets = [address.name for address in record if address.kind == "bucket"]
-    objects = [ObjectSpec(name=f"{bucket}/{key}") for bucket in buckets for key in _keys(aws, bucket)]
-    images = [ImageSpec(name=address.name) for address in record if address.kind == "repository"]
-    for address, one in _observe(here, [*objects, *images]).items():
-        if one.owner == here.deploy.name or (address.kind == "image" and one.owner is None):
-            found.add(address)
-    return found
-
-
-def _keys(aws: Aws, bucket: str) -> Iterator[str]:
-    for one in aws.pages("s3", "ListObjectsV2", "Contents", Bucket=bucket):
-        if not one["Key"].startswith(f"{RUNS}/"):
-            yield one["Key"]
+    """What our buckets and repositories have in them. What can't say by itself whose it is belongs to its holder's."""
+    parts = [kind for kind in here.kinds.values() if kind.spec.part_of]
+    specs = [
+        kind.spec(name=name)
+        for kind in parts
+        for holder in record
+        if holder.kind == kind.spec.part_of
+        for name in kind.inside(here.aws, holder.name)
+    ]
+    found = _observe(here, specs).items()
+    own = here.deploy.name
+    return {address for address, one in found if one.owner == own or (not one.spec.marked and one.owner is None)}
 
 
 def _spec(here: Deployment, address: Address) -> Any:

@@ -13,7 +13,7 @@ from reconciler.core.secret import KNOWN, MASK
 from reconciler.core.spec import OWNER_TAG
 from reconciler.importer.found import Found
 from reconciler.importer.writer import Path, Variable
-from reconciler.kinds import PolicySpec, RoleSpec
+from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec
 from reconciler.lower import EXECUTION_POLICY
 from reconciler.lower.ci import GITHUB
 
@@ -67,7 +67,7 @@ def _name(found: Found, prefix: str) -> str:
 
 def _tags(found: Found, tree: Tree) -> dict[str, str]:
     """The tags that everything has. Those of some only are named, since adoption would take them away."""
-    tagged = [spec for spec in found.specs if spec.kind != "oidc-provider"]
+    tagged = [spec for spec in found.specs if not isinstance(spec, OidcProviderSpec)]
     each = [{k: v for k, v in spec.tags.items() if not k.startswith("reconciler:")} for spec in tagged]
     common = dict(set.intersection(*(set(tags.items()) for tags in each))) if each else {}
     for spec, tags in zip(tagged, each, strict=True):

@@ -1,4 +1,4 @@
-"""What a kind of resource must be able to do. A kind reads and writes; it decides nothing.
+"""What a kind of resource must be able to do, and say of itself. A kind reads and writes; it decides nothing.
 
 The contract, which `tests/kinds/test_contract.py` holds every kind against:
 
@@ -9,37 +9,76 @@ The contract, which `tests/kinds/test_contract.py` holds every kind against:
   crash is either absent or recognisable as ours, and `update` finishes it.
 - `update` changes what `changes` names, and nothing else. It is safe to repeat.
 - `delete` removes the resource; that it is gone already is fine.
+- `listed` and `owned` find what isn't known by name; both only read.
 
 None of them waits, retries, logs or catches an AWS error: `Aws` does, by the tables in `reconciler.aws`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
 
 from reconciler.aws.calls import Aws
-from reconciler.core.spec import Changes, Observed, Spec
+from reconciler.core.needs import Needs
+from reconciler.core.spec import OWNER_TAG, Changes, Observed, Spec
 
 S = TypeVar("S", bound=Spec)
+PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"  # one character that a terminal shows
+SETTLE = 120.0  # seconds until what was done must show
 
 
-class Kind(Protocol[S]):
-    """One kind of AWS resource."""
+class Kind(ABC, Generic[S]):
+    """One kind of AWS resource.
+
+    spec: what one should be. needs: its IAM actions. pattern: what can be a name of one, as a regular expression.
+    patience: seconds that AWS may take to make or delete one.
+    """
 
     spec: ClassVar[type[Spec]]
+    needs: ClassVar[Needs]
+    pattern: ClassVar[str]
+    patience: ClassVar[float] = SETTLE
 
+    @abstractmethod
     def observe(self, aws: Aws, wants: Sequence[S]) -> Mapping[str, Observed[S]]:
         """Live state by name. Raises AwsError."""
 
+    @abstractmethod
     def create(self, aws: Aws, want: S) -> None:
         """Make it. Raises AwsError; `Aws.AlreadyThere` when it exists."""
 
+    @abstractmethod
     def update(self, aws: Aws, want: S, seen: Observed[S], changes: Changes) -> None:
         """Change these fields. Raises AwsError."""
 
+    @abstractmethod
     def delete(self, aws: Aws, seen: Observed[S]) -> None:
         """Remove it. Raises AwsError."""
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """The names of all in the account and region; none of a kind that is `part_of` another. Raises AwsError."""
+        return ()
+
+    def inside(self, aws: Aws, holder: str) -> Iterable[str]:
+        """The names of what this holder has, of a kind that is `part_of` another. Raises AwsError."""
+        return ()
+
+    def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
+        """The tags of one, by the fewest reads. Raises AwsError."""
+        want: Any = self.spec(name=name)
+        found = self.observe(aws, [want]).get(name)
+        return found.spec.tags if found else {}
+
+    def owned(self, aws: Aws, deploy: str) -> list[str]:
+        """The names of those that carry the deploy's ownership tag, sorted. Raises AwsError.
+
+        Every kind is asked of its own service: the Resource Groups Tagging API leaves out most of IAM and lags behind.
+        """
+        names = sorted(set(self.listed(aws)))
+        found = aws.each(lambda name: self.tags_of(aws, name).get(OWNER_TAG), names)
+        return [name for name, owner in zip(names, found, strict=True) if owner == deploy]
 
 
 AnyKind = Kind[Any]

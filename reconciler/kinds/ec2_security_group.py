@@ -7,8 +7,14 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
+from reconciler.core.needs import ANYWHERE, Needs, On
 from reconciler.core.spec import OWNER_TAG, Changes, Grants, Immutable, Observed, Spec, Value, touches
+from reconciler.kinds.base import Kind
 
+# A group's id is known to AWS only, so that its tag has to tell; a new one is tagged before it has a tag to tell by.
+OURS = On("ec2:security-group/*", {"StringEquals": {f"aws:ResourceTag/{OWNER_TAG}": "{deploy}"}})
+TO_BE_OURS = On("ec2:security-group/*", {"StringEquals": {f"aws:RequestTag/{OWNER_TAG}": "{deploy}"}})
+BEING_MADE = On("ec2:security-group/*", {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}})
 BATCH = 200  # values that one filter takes
 ANY = "-1"  # every protocol, which has no ports
 
@@ -44,10 +50,24 @@ class SecurityGroupSpec(Spec):
     egress: Annotated[tuple[Rule, ...], Grants()] = ()
 
 
-class SecurityGroup:
+class SecurityGroup(Kind[SecurityGroupSpec]):
     """Reads and writes security groups."""
 
     spec: ClassVar[type[Spec]] = SecurityGroupSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("ec2:CreateSecurityGroup", "ec2:CreateTags"), delete=("ec2:DeleteSecurityGroup",),
+        set={"ingress": ("ec2:AuthorizeSecurityGroupIngress",)},
+        fields={"ingress": ("ec2:RevokeSecurityGroupIngress",),
+                "egress": ("ec2:AuthorizeSecurityGroupEgress", "ec2:RevokeSecurityGroupEgress"),
+                "tags": ("ec2:CreateTags", "ec2:DeleteTags")},
+        read=("ec2:DescribeSecurityGroups",), on=(OURS,),
+        elsewhere={"ec2:DescribeSecurityGroups": (ANYWHERE,), "ec2:CreateSecurityGroup": ("ec2:vpc/{vpc}", TO_BE_OURS),
+                   "ec2:CreateTags": (BEING_MADE, OURS)},
+        listing=("ec2:DescribeSecurityGroups",),
+        wide={"ec2": "only AWS knows the group's id; only groups with this deploy's tag, or made with it"},
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}"
+    patience: ClassVar[float] = 600.0
 
     def observe(self, aws: Aws, wants: Sequence[SecurityGroupSpec]) -> Mapping[str, Observed[SecurityGroupSpec]]:
         """One read for two hundred groups of a VPC."""
@@ -100,6 +120,16 @@ class SecurityGroup:
                 aws.ensure(
                     "ec2", f"AuthorizeSecurityGroup{direction}", GroupId=group, IpPermissions=_permissions([rule])
                 )
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return [one["GroupName"] for one in aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups")]
+
+    def owned(self, aws: Aws, deploy: str) -> list[str]:
+        """One read, which EC2 filters."""
+        mine = [{"Name": f"tag:{OWNER_TAG}", "Values": [deploy]}]
+        found = aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=mine)
+        return sorted({group["GroupName"] for group in found})
 
 
 def _choose(

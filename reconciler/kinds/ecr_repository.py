@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy, PolicyDocument, policy
+from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Immutable, Observed, Spec, touches
+from reconciler.kinds.base import Kind
 
 BATCH = 100  # repositories that one call describes
 
@@ -28,10 +30,24 @@ class RepositorySpec(Spec):
     other_lifecycle: str = ""  # a lifecycle policy that says something else
 
 
-class Repository:
+class Repository(Kind[RepositorySpec]):
     """Reads and writes repositories."""
 
     spec: ClassVar[type[Spec]] = RepositorySpec
+    needs: ClassVar[Needs] = Needs(
+        create=("ecr:CreateRepository", "ecr:TagResource"), delete=("ecr:DeleteRepository",),
+        set={"policy": ("ecr:SetRepositoryPolicy",), "keep_images": ("ecr:PutLifecyclePolicy",)},
+        fields={"policy": ("ecr:DeleteRepositoryPolicy",), "keep_images": ("ecr:DeleteLifecyclePolicy",),
+                "other_lifecycle": ("ecr:PutLifecyclePolicy", "ecr:DeleteLifecyclePolicy"),
+                "scan_on_push": ("ecr:PutImageScanningConfiguration",),
+                "tag_mutability": ("ecr:PutImageTagMutability",), "tags": ("ecr:TagResource", "ecr:UntagResource")},
+        read=("ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy",
+              "ecr:ListTagsForResource"),
+        on=("ecr:repository/{name}",), listing=("ecr:DescribeRepositories", "ecr:ListTagsForResource"),
+        unseen={"ecr:DeleteLifecyclePolicy":
+                "only where somebody made a lifecycle policy and the file keeps all images"},
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[a-z0-9][a-z0-9._/-]{1,255}"
 
     def observe(self, aws: Aws, wants: Sequence[RepositorySpec]) -> Mapping[str, Observed[RepositorySpec]]:
         """Three reads for each, and one for a hundred of them, or one more for each when one of those isn't there."""
@@ -52,11 +68,10 @@ class Repository:
         return list(found["repositories"]) if found else []
 
     def _parts(self, aws: Aws, name: str) -> list[Any]:
-        arn = aws.arn("ecr", f"repository/{name}")
         return aws.together(
             lambda: aws.find("ecr", "GetLifecyclePolicy", repositoryName=name),
             lambda: aws.find("ecr", "GetRepositoryPolicy", repositoryName=name),
-            lambda: aws.find("ecr", "ListTagsForResource", resourceArn=arn),
+            lambda: self.tags_of(aws, name),
         )
 
     def _spec(self, live: Any, lifecycle: Any, document: Any, tagging: Any) -> Observed[RepositorySpec]:
@@ -69,7 +84,7 @@ class Repository:
             tag_mutability=live.get("imageTagMutability", "MUTABLE"),
             keep_images=keep,
             other_lifecycle=other,
-            tags=tags.mapping((tagging or {}).get("tags")),
+            tags=tagging,
         )
         return Observed(spec, {"arn": live["repositoryArn"], "uri": live["repositoryUri"]})
 
@@ -118,6 +133,15 @@ class Repository:
                 aws.call("ecr", "PutLifecyclePolicy", **name, lifecyclePolicyText=text)
             else:
                 aws.find("ecr", "DeleteLifecyclePolicy", **name)
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return [one["repositoryName"] for one in aws.pages("ecr", "DescribeRepositories", "repositories")]
+
+    def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
+        """One read."""
+        answer = aws.find("ecr", "ListTagsForResource", resourceArn=aws.arn("ecr", f"repository/{name}"))
+        return tags.mapping((answer or {}).get("tags"))
 
 
 def _keep(images: int) -> dict[str, Any]:

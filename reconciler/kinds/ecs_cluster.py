@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
 from reconciler.core.capacity import Weight, strategy, weights
+from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Observed, Spec, touches
+from reconciler.kinds.base import Kind
 
 BATCH = 100  # clusters that one call describes
 
@@ -24,10 +26,19 @@ class ClusterSpec(Spec):
     container_insights: str = "disabled"  # enabled, disabled or enhanced
 
 
-class Cluster:
+class Cluster(Kind[ClusterSpec]):
     """Reads and writes clusters."""
 
     spec: ClassVar[type[Spec]] = ClusterSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("ecs:CreateCluster", "ecs:TagResource"), delete=("ecs:DeleteCluster",),
+        fields={"capacity_providers": ("ecs:PutClusterCapacityProviders",),
+                "default_strategy": ("ecs:PutClusterCapacityProviders",), "container_insights": ("ecs:UpdateCluster",),
+                "tags": ("ecs:TagResource", "ecs:UntagResource")},
+        read=("ecs:DescribeClusters",), on=("ecs:cluster/{name}",), listing=("ecs:ListClusters",),
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,255}"
+    patience: ClassVar[float] = 600.0
 
     def observe(self, aws: Aws, wants: Sequence[ClusterSpec]) -> Mapping[str, Observed[ClusterSpec]]:
         """One read for a hundred clusters. An INACTIVE one is absent: it was deleted."""
@@ -72,6 +83,15 @@ class Cluster:
     def delete(self, aws: Aws, seen: Observed[ClusterSpec]) -> None:
         """Remove it; a cluster with running tasks is waited for."""
         aws.find("ecs", "DeleteCluster", cluster=seen.spec.name)
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return [arn.rpartition("/")[2] for arn in aws.pages("ecs", "ListClusters", "clusterArns")]
+
+    def owned(self, aws: Aws, deploy: str) -> list[str]:
+        """As many reads as observing them all takes."""
+        found = self.observe(aws, [ClusterSpec(name=name) for name in self.listed(aws)])
+        return sorted(name for name, one in found.items() if one.owner == deploy)
 
 
 def _settings(want: ClusterSpec) -> list[dict[str, str]]:

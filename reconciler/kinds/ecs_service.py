@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import PlainSerializer
@@ -12,7 +12,9 @@ from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
 from reconciler.core.capacity import Weight, strategy, weights
+from reconciler.core.needs import ANYWHERE, Needs, On
 from reconciler.core.spec import Changes, Grants, Observed, Ref, Spec, touches
+from reconciler.kinds.base import Kind
 
 BATCH = 10  # services that one call describes
 FAILED = " (its deployment failed)"  # so that it is a difference, and tried again
@@ -43,10 +45,22 @@ class ServiceSpec(Spec):
         return {"cluster": cluster, "service": service}
 
 
-class Service:
+class Service(Kind[ServiceSpec]):
     """Reads and writes services."""
 
     spec: ClassVar[type[Spec]] = ServiceSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("ecs:CreateService", "ecs:TagResource"), delete=("ecs:UpdateService", "ecs:DeleteService"),
+        fields={"": ("ecs:UpdateService",), "tags": ("ecs:TagResource", "ecs:UntagResource")},
+        read=("ecs:DescribeServices",), watch=("ecs:ListTasks", "ecs:DescribeTasks"), on=("ecs:service/{name}",),
+        elsewhere={"ecs:ListTasks": (On(ANYWHERE, {"ArnEquals": {"ecs:cluster": "{cluster_arn}"}}),),
+                   "ecs:DescribeTasks": ("ecs:task/{holder}/*",)},
+        pushed=("",),  # to deploy what was pushed, not to make one
+        listing=("ecs:ListClusters", "ecs:ListServices"),
+        wide={"ecs:ListTasks": "AWS knows container instances there, not tasks; only this cluster's"},
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255}"
+    patience: ClassVar[float] = 900.0
 
     def observe(self, aws: Aws, wants: Sequence[ServiceSpec]) -> Mapping[str, Observed[ServiceSpec]]:
         """One read for ten services of a cluster. One that is DRAINING or INACTIVE is absent: it was deleted."""
@@ -120,6 +134,17 @@ class Service:
         """No more tasks, then no service; those that run are stopped."""
         if aws.find("ecs", "UpdateService", **seen.spec.place, desiredCount=0) is not None:
             aws.find("ecs", "DeleteService", **seen.spec.place, force=True)
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read, and one for each cluster."""
+        clusters = [arn.rpartition("/")[2] for arn in aws.pages("ecs", "ListClusters", "clusterArns")]
+        found = aws.each(lambda c: list(aws.pages("ecs", "ListServices", "serviceArns", cluster=c)), clusters)
+        return ["/".join(arn.rsplit("/", 2)[-2:]) for arns in found for arn in arns]
+
+    def owned(self, aws: Aws, deploy: str) -> list[str]:
+        """As many reads as observing them all takes."""
+        found = self.observe(aws, [ServiceSpec(name=name) for name in self.listed(aws)])
+        return sorted(name for name, one in found.items() if one.owner == deploy)
 
 
 def _parts(want: ServiceSpec) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -11,7 +11,9 @@ from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
 from reconciler.core.container import Container, container, definition, empty
+from reconciler.core.needs import ALL, ANYWHERE, Needs
 from reconciler.core.spec import Changes, Grants, Observed, SecretsByName, Spec, top
+from reconciler.kinds.base import Kind
 
 KNOWN = {
     "family", "cpu", "memory", "networkMode", "requiresCompatibilities", "executionRoleArn", "taskRoleArn",
@@ -43,10 +45,21 @@ class TaskDefinitionSpec(Spec):
     extra: Annotated[dict[str, Any], SecretsByName()] = Field({})  # what a revision of somebody else has besides
 
 
-class TaskDefinition:
+class TaskDefinition(Kind[TaskDefinitionSpec]):
     """Reads and registers task definitions."""
 
     spec: ClassVar[type[Spec]] = TaskDefinitionSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("ecs:RegisterTaskDefinition", "ecs:TagResource"),
+        delete=("ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitions"),
+        fields={"": ("ecs:RegisterTaskDefinition",), "tags": ("ecs:TagResource", "ecs:UntagResource")},
+        read=("ecs:DescribeTaskDefinition",), on=("ecs:task-definition/{name}:*",),
+        elsewhere=dict.fromkeys(
+            ("ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"), (ANYWHERE,)),
+        passes={"execution_role": "ecs-tasks", "task_role": "ecs-tasks"}, pushed=ALL,
+        listing=("ecs:ListTaskDefinitionFamilies",),
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,255}"
 
     def observe(self, aws: Aws, wants: Sequence[TaskDefinitionSpec]) -> Mapping[str, Observed[TaskDefinitionSpec]]:
         """One read for each family."""
@@ -116,3 +129,7 @@ class TaskDefinition:
         for arn in revisions:
             if arn.rpartition("/")[2].rpartition(":")[0] == seen.spec.name:
                 aws.find("ecs", "DeregisterTaskDefinition", taskDefinition=arn)
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return list(aws.pages("ecs", "ListTaskDefinitionFamilies", "families", status="ACTIVE"))

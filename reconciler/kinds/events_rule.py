@@ -10,7 +10,9 @@ from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import JsonText
 from reconciler.core.errors import AwsError
+from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Observed, Spec, Value, touches
+from reconciler.kinds.base import Kind
 
 
 class RuleTarget(Value):
@@ -39,10 +41,20 @@ class RuleSpec(Spec):
     role: Annotated[str, Grants()] = ""
 
 
-class Rule:
+class Rule(Kind[RuleSpec]):
     """Reads and writes rules."""
 
     spec: ClassVar[type[Spec]] = RuleSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("events:PutRule", "events:TagResource"),
+        delete=("events:DeleteRule", "events:ListTargetsByRule", "events:RemoveTargets"),
+        set={"targets": ("events:PutTargets",)},
+        fields={"targets": ("events:RemoveTargets",), "tags": ("events:TagResource", "events:UntagResource"),
+                "": ("events:PutRule",)},
+        read=("events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule"),
+        on=("events:rule/{name}",), listing=("events:ListRules", "events:ListTagsForResource"),
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9._-]{1,64}"
 
     def observe(self, aws: Aws, wants: Sequence[RuleSpec]) -> Mapping[str, Observed[RuleSpec]]:
         """Three reads for each."""
@@ -50,11 +62,10 @@ class Rule:
         return {one.spec.name: one for one in found if one is not None}
 
     def _read(self, aws: Aws, name: str) -> Observed[RuleSpec] | None:
-        arn = aws.arn("events", f"rule/{name}")
         reads: list[Any] = aws.together(
             lambda: aws.find("events", "DescribeRule", Name=name),
             lambda: aws.find_all("events", "ListTargetsByRule", "Targets", Rule=name),
-            lambda: aws.find("events", "ListTagsForResource", ResourceARN=arn),
+            lambda: self.tags_of(aws, name),
         )
         live, targets, tagging = reads
         if live is None:
@@ -67,9 +78,9 @@ class Rule:
             targets=tuple(sorted((_target(one) for one in targets or ()), key=lambda one: one.id)),
             expression=live.get("ScheduleExpression") or "",
             role=live.get("RoleArn") or "",
-            tags=tags.mapping((tagging or {}).get("Tags")),
+            tags=tagging,
         )
-        return Observed(spec, {"arn": arn})
+        return Observed(spec, {"arn": aws.arn("events", f"rule/{name}")})
 
     def create(self, aws: Aws, want: RuleSpec) -> None:
         """Make it with its tags, then its targets."""
@@ -95,6 +106,15 @@ class Rule:
         found = aws.find_all("events", "ListTargetsByRule", "Targets", Rule=name) or ()
         _remove(aws, name, [one["Id"] for one in found])
         aws.find("events", "DeleteRule", Name=name)
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return [one["Name"] for one in aws.pages("events", "ListRules", "Rules")]
+
+    def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
+        """One read."""
+        answer = aws.find("events", "ListTagsForResource", ResourceARN=aws.arn("events", f"rule/{name}"))
+        return tags.mapping((answer or {}).get("Tags"))
 
 
 def _rule(want: RuleSpec) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from reconciler.core.spec import Grants, Holds, Spec
 ITEMS = 300  # an account with more is read by name: its pages would come one after another
 DETAILS = ("Role", "User", "LocalManagedPolicy")
 Details = Mapping[str, Any]
+NAME = r"[A-Za-z0-9_+=,.@-]{1,128}"
+THESE = {"ArnEquals": {"iam:PolicyARN": lambda spec: sorted(spec.managed_policies)}}  # what a role or user may be given
 Who = Literal["Role", "User"]
 
 

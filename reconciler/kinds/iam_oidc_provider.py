@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
+from reconciler.core.needs import Needs
 from reconciler.core.spec import AtLeast, Changes, Observed, Spec, touches
+from reconciler.kinds.base import Kind
 
 
 class OidcProviderSpec(Spec):
@@ -19,10 +21,19 @@ class OidcProviderSpec(Spec):
     audiences: Annotated[StringSet, AtLeast()] = ()
 
 
-class OidcProvider:
+class OidcProvider(Kind[OidcProviderSpec]):
     """Reads and writes OpenID Connect providers."""
 
     spec: ClassVar[type[Spec]] = OidcProviderSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("iam:CreateOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"),
+        delete=("iam:DeleteOpenIDConnectProvider",),
+        fields={"audiences": ("iam:AddClientIDToOpenIDConnectProvider",),
+                "tags": ("iam:TagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider")},
+        read=("iam:GetOpenIDConnectProvider",), on=("iam:oidc-provider/{name}",),
+        listing=("iam:ListOpenIDConnectProviders", "iam:ListOpenIDConnectProviderTags"),
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9.-]+(?:/[A-Za-z0-9._~/-]*)?"
 
     def observe(self, aws: Aws, wants: Sequence[OidcProviderSpec]) -> Mapping[str, Observed[OidcProviderSpec]]:
         """One read for each."""
@@ -64,3 +75,14 @@ class OidcProvider:
     def delete(self, aws: Aws, seen: Observed[OidcProviderSpec]) -> None:
         """One call."""
         aws.find("iam", "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=seen.attributes["arn"])
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        found = aws.pages("iam", "ListOpenIDConnectProviders", "OpenIDConnectProviderList")
+        return [provider["Arn"].partition("oidc-provider/")[2] for provider in found]
+
+    def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
+        """One read."""
+        arn = aws.arn("iam", f"oidc-provider/{name}")
+        answer = aws.find("iam", "ListOpenIDConnectProviderTags", OpenIDConnectProviderArn=arn)
+        return tags.mapping((answer or {}).get("Tags"))

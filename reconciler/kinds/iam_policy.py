@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy as Document
 from reconciler.core.canonical import PolicyDocument, policy
-from reconciler.core.spec import Changes, Grants, Immutable, Local, Observed, Spec, touches
+from reconciler.core.needs import Needs, On
+from reconciler.core.spec import OWNER_TAG, Changes, Grants, Immutable, Local, Observed, Spec, touches
+from reconciler.kinds import iam
+from reconciler.kinds.base import Kind
 from reconciler.kinds.iam import read_account
 
 VERSIONS = 5  # that a policy may have
+ITSELF = {"ArnEquals": {"iam:PolicyARN": lambda spec: spec.arn}}
 
 
 class PolicySpec(Spec):
@@ -25,10 +29,24 @@ class PolicySpec(Spec):
     arn: Annotated[str, Local()] = ""
 
 
-class Policy:
+class Policy(Kind[PolicySpec]):
     """Reads and writes managed policies."""
 
     spec: ClassVar[type[Spec]] = PolicySpec
+    needs: ClassVar[Needs] = Needs(
+        create=("iam:CreatePolicy", "iam:TagPolicy"),
+        delete=("iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:ListPolicyVersions", "iam:ListEntitiesForPolicy",
+                "iam:DetachRolePolicy", "iam:DetachUserPolicy", "iam:DetachGroupPolicy"),
+        fields={"document": ("iam:CreatePolicyVersion", "iam:DeletePolicyVersion", "iam:ListPolicyVersions"),
+                "tags": ("iam:TagPolicy", "iam:UntagPolicy")},
+        read=("iam:GetPolicy", "iam:GetPolicyVersion"), on=("iam:policy/{name}",),
+        elsewhere={"iam:DetachRolePolicy": (On("iam:role/*", ITSELF),),
+                   "iam:DetachUserPolicy": (On("iam:user/*", ITSELF),),
+                   "iam:DetachGroupPolicy": (On("iam:group/*", ITSELF),)},
+        listing=("iam:ListPolicies", "iam:ListPolicyTags"),
+        wide={"iam:Detach": "whoever has the policy attached when it is deleted; only this policy"},
+    )  # fmt: skip
+    pattern: ClassVar[str] = iam.NAME
 
     def observe(self, aws: Aws, wants: Sequence[PolicySpec]) -> Mapping[str, Observed[PolicySpec]]:
         """Two reads for each policy; one where the account's details have the version, which never changes."""
@@ -92,3 +110,17 @@ class Policy:
             if not version["IsDefaultVersion"]:
                 aws.find("iam", "DeletePolicyVersion", PolicyArn=arn, VersionId=version["VersionId"])
         aws.find("iam", "DeletePolicy", PolicyArn=arn)
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return self._arns(aws)
+
+    def owned(self, aws: Aws, deploy: str) -> list[str]:
+        """One read, and one for each, by the ARN that the listing gives, since a policy may have a path."""
+        arns = self._arns(aws)
+        found = aws.each(lambda arn: aws.find("iam", "ListPolicyTags", PolicyArn=arn) or {}, arns.values())
+        owners = [tags.mapping(one.get("Tags")).get(OWNER_TAG) for one in found]
+        return sorted(name for name, owner in zip(arns, owners, strict=True) if owner == deploy)
+
+    def _arns(self, aws: Aws) -> dict[str, str]:
+        return {one["PolicyName"]: one["Arn"] for one in aws.pages("iam", "ListPolicies", "Policies", Scope="Local")}

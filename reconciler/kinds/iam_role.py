@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy as Document
 from reconciler.core.canonical import PolicyDocument, policy
+from reconciler.core.needs import Needs, On
 from reconciler.core.spec import Changes, Grants, Observed, Restricts, Spec, touches
 from reconciler.kinds import iam
+from reconciler.kinds.base import Kind
 from reconciler.kinds.iam import IdentitySpec, read_account
+
+AWS_PATHS = ("/aws-service-role/", "/aws-reserved/")  # of roles that AWS makes and keeps for itself
 
 
 class RoleSpec(IdentitySpec):
@@ -25,10 +29,29 @@ class RoleSpec(IdentitySpec):
     boundary: Annotated[str, Restricts()] = ""  # ARN of the policy that bounds what the others allow
 
 
-class Role:
+class Role(Kind[RoleSpec]):
     """Reads and writes IAM roles."""
 
     spec: ClassVar[type[Spec]] = RoleSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("iam:CreateRole", "iam:TagRole"),
+        delete=("iam:DeleteRole", "iam:DetachRolePolicy", "iam:DeleteRolePolicy", "iam:ListInstanceProfilesForRole",
+                "iam:RemoveRoleFromInstanceProfile"),
+        set={"managed_policies": ("iam:AttachRolePolicy",), "inline_policies": ("iam:PutRolePolicy",),
+             "boundary": ("iam:PutRolePermissionsBoundary",)},
+        fields={"managed_policies": ("iam:DetachRolePolicy",), "inline_policies": ("iam:DeleteRolePolicy",),
+                "trust": ("iam:UpdateAssumeRolePolicy",), "description": ("iam:UpdateRole",),
+                "max_session_duration": ("iam:UpdateRole",), "boundary": ("iam:DeleteRolePermissionsBoundary",),
+                "tags": ("iam:TagRole", "iam:UntagRole")},
+        read=("iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy"),
+        on=("iam:role/{name}",),
+        elsewhere={"iam:RemoveRoleFromInstanceProfile": ("iam:instance-profile/*",),
+                   "iam:AttachRolePolicy": (On("iam:role/{name}", iam.THESE),)},
+        listing=("iam:ListRoles", "iam:ListRoleTags"),
+        unseen={"iam:RemoveRoleFromInstanceProfile": "only for a role that somebody put into an instance profile"},
+        wide={"iam:RemoveRoleFromInstanceProfile": "whichever profile somebody put the role into"},
+    )  # fmt: skip
+    pattern: ClassVar[str] = iam.NAME
 
     def observe(self, aws: Aws, wants: Sequence[RoleSpec]) -> Mapping[str, Observed[RoleSpec]]:
         """Three reads for each role, and one for each inline policy; none for what the account's details answer."""
@@ -86,6 +109,15 @@ class Role:
             profile = one["InstanceProfileName"]
             aws.find("iam", "RemoveRoleFromInstanceProfile", RoleName=name, InstanceProfileName=profile)
         aws.find("iam", "DeleteRole", RoleName=name)
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        roles = aws.pages("iam", "ListRoles", "Roles")
+        return [role["RoleName"] for role in roles if not role["Path"].startswith(AWS_PATHS)]
+
+    def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
+        """One read."""
+        return tags.mapping((aws.find("iam", "ListRoleTags", RoleName=name) or {}).get("Tags"))
 
 
 def _spec(found: dict[str, Any]) -> Observed[RoleSpec]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
+from reconciler.core.needs import ANYWHERE, Needs, On
 from reconciler.core.spec import Changes, Grants, Local, Observed, Spec, touches
 from reconciler.kinds import iam
+from reconciler.kinds.base import Kind
 from reconciler.kinds.iam import IdentitySpec, read_account
 
 KEY_PARAMETER = "/reconciler/{deploy}/users/{name}/access-key"
@@ -33,10 +35,31 @@ class UserSpec(IdentitySpec):
     key_parameter: Annotated[str, Local()] = ""
 
 
-class User:
+class User(Kind[UserSpec]):
     """Reads and writes IAM users."""
 
     spec: ClassVar[type[Spec]] = UserSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("iam:CreateUser", "iam:TagUser"),
+        delete=("iam:DeleteUser", "iam:DetachUserPolicy", "iam:DeleteUserPolicy", "iam:DeleteAccessKey",
+                "iam:DeleteLoginProfile", "iam:RemoveUserFromGroup", "ssm:DeleteParameter"),
+        set={"managed_policies": ("iam:AttachUserPolicy",), "inline_policies": ("iam:PutUserPolicy",),
+             "groups": ("iam:AddUserToGroup",), "access_keys": ("iam:CreateAccessKey", "ssm:PutParameter")},
+        fields={"managed_policies": ("iam:DetachUserPolicy",), "inline_policies": ("iam:DeleteUserPolicy",),
+                "groups": ("iam:RemoveUserFromGroup",), "access_keys": ("iam:DeleteAccessKey", "ssm:DeleteParameter"),
+                "console_password": ("iam:DeleteLoginProfile",), "tags": ("iam:TagUser", "iam:UntagUser")},
+        read=("iam:GetUser", "iam:GetLoginProfile", "iam:GetUserPolicy", "iam:ListAccessKeys",
+              "iam:ListAttachedUserPolicies", "iam:ListGroupsForUser", "iam:ListUserPolicies",
+              "ssm:DescribeParameters"),
+        on=("iam:user/{name}",),
+        elsewhere={"iam:AddUserToGroup": ("iam:group/*",), "iam:RemoveUserFromGroup": ("iam:group/*",),
+                   "iam:AttachUserPolicy": (On("iam:user/{name}", iam.THESE),),
+                   "ssm:PutParameter": (f"ssm:parameter{KEY_PARAMETER}",),
+                   "ssm:DeleteParameter": (f"ssm:parameter{KEY_PARAMETER}",), "ssm:DescribeParameters": (ANYWHERE,)},
+        listing=("iam:ListUsers", "iam:ListUserTags"),
+        wide={"iam:RemoveUserFromGroup": "whichever group somebody put the user into"},
+    )  # fmt: skip
+    pattern: ClassVar[str] = iam.NAME
 
     def observe(self, aws: Aws, wants: Sequence[UserSpec]) -> Mapping[str, Observed[UserSpec]]:
         """Six reads for each user, and one for each inline policy; two for what the account's details answer."""
@@ -131,6 +154,14 @@ class User:
         for group in sorted(set(old.groups) - set(want.groups)):
             aws.find("iam", "RemoveUserFromGroup", UserName=name, GroupName=group)
         iam.remove(aws, "User", want, old)
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return [one["UserName"] for one in aws.pages("iam", "ListUsers", "Users")]
+
+    def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
+        """One read."""
+        return tags.mapping((aws.find("iam", "ListUserTags", UserName=name) or {}).get("Tags"))
 
 
 def _spec(

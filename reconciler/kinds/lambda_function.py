@@ -17,7 +17,9 @@ from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import JsonText, StringSet, json_text
 from reconciler.core.errors import Denied
+from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Observed, Ref, SecretsByName, Spec, top, touches
+from reconciler.kinds.base import Kind
 
 HANDLER = "reconciler.scheduled.handler.handle"
 RUNTIME = "python3.13"
@@ -62,10 +64,22 @@ class FunctionSpec(Spec):
     other: JsonText = ""  # everything else that it has
 
 
-class Function:
+class Function(Kind[FunctionSpec]):
     """Reads and writes functions."""
 
     spec: ClassVar[type[Spec]] = FunctionSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("lambda:CreateFunction", "lambda:TagResource"), delete=("lambda:DeleteFunction",),
+        set={"invokers": ("lambda:AddPermission",)},
+        fields={"invokers": ("lambda:RemovePermission",), "code": ("lambda:UpdateFunctionCode",),
+                "other": ("lambda:UpdateFunctionConfiguration", "lambda:UpdateFunctionCode",
+                          "lambda:DeleteFunctionConcurrency"),
+                "tags": ("lambda:TagResource", "lambda:UntagResource"), "": ("lambda:UpdateFunctionConfiguration",)},
+        read=("lambda:GetFunction", "lambda:GetPolicy", "lambda:ListTags"), on=("lambda:function:{name}",),
+        passes={"role": "lambda"}, pushed=("code", ""),  # it is told of the task's size and the like
+        listing=("lambda:ListFunctions", "lambda:ListTags"),
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,64}"
 
     def observe(self, aws: Aws, wants: Sequence[FunctionSpec]) -> Mapping[str, Observed[FunctionSpec]]:
         """Two reads for each."""
@@ -134,6 +148,15 @@ class Function:
     def delete(self, aws: Aws, seen: Observed[FunctionSpec]) -> None:
         """One call; its resource policy goes with it."""
         aws.find("lambda", "DeleteFunction", FunctionName=seen.spec.name)
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return [one["FunctionName"] for one in aws.pages("lambda", "ListFunctions", "Functions")]
+
+    def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
+        """One read."""
+        answer = aws.find("lambda", "ListTags", Resource=aws.arn("lambda", f"function:{name}"))
+        return dict((answer or {}).get("Tags") or {})
 
 
 def _request(want: FunctionSpec) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from os.path import commonprefix
 from typing import Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
+from reconciler.core.needs import ANYWHERE, Needs
 from reconciler.core.spec import Changes, Observed, Spec, touches
+from reconciler.kinds.base import Kind
 
 PAGE = 50  # groups that one answer has
 
@@ -22,16 +24,29 @@ class LogGroupSpec(Spec):
     retention_in_days: int | None = None  # None keeps the log for ever
 
 
-class LogGroup:
+class LogGroup(Kind[LogGroupSpec]):
     """Reads and writes log groups."""
 
     spec: ClassVar[type[Spec]] = LogGroupSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("logs:CreateLogGroup", "logs:TagResource"), delete=("logs:DeleteLogGroup",),
+        set={"retention_in_days": ("logs:PutRetentionPolicy",)},
+        fields={"retention_in_days": ("logs:DeleteRetentionPolicy",),
+                "tags": ("logs:TagResource", "logs:UntagResource")},
+        read=("logs:DescribeLogGroups", "logs:ListTagsForResource"),
+        on=("logs:log-group:{name}:*",),
+        elsewhere={"logs:DescribeLogGroups": (ANYWHERE,), **dict.fromkeys(  # the APIs for tags leave out the `:*`
+            ("logs:ListTagsForResource", "logs:TagResource", "logs:UntagResource"),
+            ("logs:log-group:{name}", "logs:log-group:{name}:*"))},
+        listing=("logs:DescribeLogGroups", "logs:ListTagsForResource"),
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9._/#-]{1,512}"
 
     def observe(self, aws: Aws, wants: Sequence[LogGroupSpec]) -> Mapping[str, Observed[LogGroupSpec]]:
         """One read for each, and one for each or, where that is less, one for fifty whose names begin alike."""
         names = [want.name for want in wants]
         reads: list[Any] = aws.together(
-            lambda: self._describe(aws, names), lambda: aws.each(lambda name: self._tags(aws, name), names)
+            lambda: self._describe(aws, names), lambda: aws.each(lambda name: self.tags_of(aws, name), names)
         )
         live, tagging = reads
         specs = [
@@ -59,7 +74,8 @@ class LogGroup:
                 found |= one
         return found
 
-    def _tags(self, aws: Aws, name: str) -> dict[str, str]:
+    def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
+        """One read."""
         answer = aws.find("logs", "ListTagsForResource", resourceArn=_arn(aws, name))
         return tags.mapping(_pairs(answer))
 
@@ -89,6 +105,10 @@ class LogGroup:
             aws.call("logs", "PutRetentionPolicy", logGroupName=want.name, retentionInDays=days)
         else:
             aws.find("logs", "DeleteRetentionPolicy", logGroupName=want.name)
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return [one["logGroupName"] for one in aws.pages("logs", "DescribeLogGroups", "logGroups")]
 
 
 def _arn(aws: Aws, name: str) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy, PolicyDocument, policy
 from reconciler.core.errors import AwsError, ReconcilerError, UserError
+from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Immutable, Observed, Restricts, Spec, Value
+from reconciler.kinds.base import Kind
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _WHERE = {"ID", "Prefix", "Filter", "Status"}
@@ -52,10 +54,28 @@ class BucketSpec(Spec):
     lifecycle: tuple[Expiry, ...] = ()
 
 
-class Bucket:
+class Bucket(Kind[BucketSpec]):
     """Reads and writes buckets."""
 
     spec: ClassVar[type[Spec]] = BucketSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("s3:CreateBucket",),
+        delete=("s3:DeleteBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads", "s3:AbortMultipartUpload",
+                "s3:DeleteObject", "s3:DeleteObjectVersion"),
+        set={"tags": ("s3:PutBucketTagging",), "public_access_block": ("s3:PutBucketPublicAccessBlock",),
+             "policy": ("s3:PutBucketPolicy",), "versioning": ("s3:PutBucketVersioning",),
+             "encryption": ("s3:PutEncryptionConfiguration",), "kms_key": ("s3:PutEncryptionConfiguration",),
+             "lifecycle": ("s3:PutLifecycleConfiguration",)},
+        fields={"policy": ("s3:DeleteBucketPolicy",), "grants": ("s3:PutBucketAcl",)},
+        read=("s3:GetBucketAcl", "s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock", "s3:GetBucketTagging",
+              "s3:GetBucketVersioning", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration",
+              "s3:ListBucket"),
+        on=("s3:{name}",),
+        elsewhere=dict.fromkeys(
+            ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"), ("s3:{name}/*",)),
+        listing=("s3:ListAllMyBuckets", "s3:GetBucketTagging"),
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}"
 
     def observe(self, aws: Aws, wants: Sequence[BucketSpec]) -> Mapping[str, Observed[BucketSpec]]:
         """Eight reads for each bucket."""
@@ -155,6 +175,14 @@ class Bucket:
                 aws.call("s3", "PutBucketLifecycleConfiguration", **bucket, LifecycleConfiguration=configuration)
             else:
                 aws.find("s3", "DeleteBucketLifecycle", **bucket)
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return [one["Name"] for one in aws.pages("s3", "ListBuckets", "Buckets")]
+
+    def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
+        """One read."""
+        return tags.mapping((aws.find("s3", "GetBucketTagging", Bucket=name) or {}).get("TagSet"))
 
 
 def _encryption(answer: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -17,11 +17,15 @@ from pydantic import Field
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import UserError
+from reconciler.core.needs import ALL, Needs
+from reconciler.core.run_paths import RUNS
 from reconciler.core.spec import OWNER_TAG, Changes, Local, Observed, Spec
+from reconciler.kinds.base import PRINTABLE, Kind
 
 SHA256 = "sha256"  # metadata: the content's checksum
 OWNER = "reconciler-deploy"  # metadata: whose it is; an object's tags would cost a read of their own
 PART = 16 * 1024 * 1024  # bytes
+UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload")
 
 
 class ObjectSpec(Spec):
@@ -45,10 +49,17 @@ class ObjectSpec(Spec):
         return {"Bucket": bucket, "Key": key}
 
 
-class Object:
+class Object(Kind[ObjectSpec]):
     """Reads and uploads objects. progress is told (name, bytes sent since, bytes in all)."""
 
     spec: ClassVar[type[Spec]] = ObjectSpec
+    needs: ClassVar[Needs] = Needs(
+        create=UPLOAD, delete=("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ListBucketVersions"),
+        fields={"sha256": UPLOAD, "tags": UPLOAD}, read=("s3:GetObject",), on=("s3:{name}",),
+        elsewhere={"s3:ListBucketVersions": ("s3:{holder}",)}, pushed=ALL, listing=("s3:ListBucket",),
+        unseen={"s3:AbortMultipartUpload": "asked when an upload in parts is given up"},
+    )  # fmt: skip
+    pattern: ClassVar[str] = rf"[A-Za-z0-9][A-Za-z0-9._-]{{2,62}}/{PRINTABLE}{{1,1024}}"
 
     def __init__(self, progress: Callable[[str, int, int], None] = lambda name, sent, size: None) -> None:
         self.progress = progress
@@ -99,6 +110,12 @@ class Object:
         for one in [*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())]:
             if one["Key"] == place["Key"]:
                 aws.find("s3", "DeleteObject", **place, VersionId=one["VersionId"])
+
+    def inside(self, aws: Aws, holder: str) -> Iterable[str]:
+        """Objects in a bucket. What runs wrote belongs to the runs, not to the plan."""
+        for one in aws.pages("s3", "ListObjectsV2", "Contents", Bucket=holder):
+            if not one["Key"].startswith(f"{RUNS}/"):
+                yield f"{holder}/{one['Key']}"
 
 
 def _checksum(head: Mapping[str, Any], want: ObjectSpec) -> str:

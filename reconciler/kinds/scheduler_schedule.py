@@ -6,12 +6,14 @@ A schedule can't be tagged, so its description says whose it is. An update repla
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import JsonText
+from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Observed, Spec
+from reconciler.kinds.base import Kind
 
 BETWEEN = "; "  # two tags in the description
 
@@ -34,10 +36,16 @@ class ScheduleSpec(Spec):
     other: JsonText = ""  # everything else that it has
 
 
-class Schedule:
+class Schedule(Kind[ScheduleSpec]):
     """Reads and writes schedules."""
 
     spec: ClassVar[type[Spec]] = ScheduleSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("scheduler:CreateSchedule",), delete=("scheduler:DeleteSchedule",),
+        fields={"": ("scheduler:UpdateSchedule",)}, read=("scheduler:GetSchedule",),
+        on=("scheduler:schedule/default/{name}",), passes={"role": "scheduler"}, listing=("scheduler:ListSchedules",),
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9._-]{1,64}"
 
     def observe(self, aws: Aws, wants: Sequence[ScheduleSpec]) -> Mapping[str, Observed[ScheduleSpec]]:
         """One read for each."""
@@ -55,6 +63,10 @@ class Schedule:
     def delete(self, aws: Aws, seen: Observed[ScheduleSpec]) -> None:
         """One call."""
         aws.find("scheduler", "DeleteSchedule", Name=seen.spec.name)
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return [one["Name"] for one in aws.pages("scheduler", "ListSchedules", "Schedules", GroupName="default")]
 
 
 def _request(want: ScheduleSpec) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from typing import Annotated, Any, ClassVar
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy, PolicyDocument, StringSet, policy
+from reconciler.core.needs import ANYWHERE, Needs
 from reconciler.core.spec import Changes, Grants, Observed, Spec, touches
+from reconciler.kinds.base import Kind
 
 PENDING, DELETED = "PendingConfirmation", "Deleted"  # in the place of a subscription's ARN
 DEFAULT = "__default_statement_ID"  # the Sid of what a new topic allows its own account
@@ -28,10 +30,20 @@ class TopicSpec(Spec):
     kms_key: str = ""
 
 
-class Topic:
+class Topic(Kind[TopicSpec]):
     """Reads and writes topics."""
 
     spec: ClassVar[type[Spec]] = TopicSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("sns:CreateTopic", "sns:TagResource"), delete=("sns:DeleteTopic",),
+        set={"subscriptions": ("sns:Subscribe",)},
+        fields={"subscriptions": ("sns:Unsubscribe",), "tags": ("sns:TagResource", "sns:UntagResource"),
+                "": ("sns:SetTopicAttributes",)},
+        read=("sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:ListTagsForResource"),
+        on=("sns:{name}",), elsewhere={"sns:Unsubscribe": (ANYWHERE,)},
+        listing=("sns:ListTopics", "sns:ListTagsForResource"),
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,256}"
 
     def observe(self, aws: Aws, wants: Sequence[TopicSpec]) -> Mapping[str, Observed[TopicSpec]]:
         """Three reads for each."""
@@ -43,7 +55,7 @@ class Topic:
         reads: list[Any] = aws.together(
             lambda: aws.find("sns", "GetTopicAttributes", TopicArn=arn),
             lambda: _subscriptions(aws, arn),
-            lambda: aws.find("sns", "ListTagsForResource", ResourceArn=arn),
+            lambda: self.tags_of(aws, want.name),
         )
         live, subscribed, tagging = reads
         if live is None:
@@ -56,7 +68,7 @@ class Topic:
             policy=_without_default(policy(live["Attributes"].get("Policy") or "{}"), aws.account),
             subscriptions=tuple(there),
             kms_key=live["Attributes"].get("KmsMasterKeyId", ""),
-            tags=tags.mapping((tagging or {}).get("Tags")),
+            tags=tagging,
         )
         return Observed(spec, {"arn": arn})
 
@@ -88,6 +100,15 @@ class Topic:
     def delete(self, aws: Aws, seen: Observed[TopicSpec]) -> None:
         """Its subscriptions go with it."""
         aws.find("sns", "DeleteTopic", TopicArn=seen.attributes["arn"])
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return [one["TopicArn"].rpartition(":")[2] for one in aws.pages("sns", "ListTopics", "Topics")]
+
+    def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
+        """One read."""
+        answer = aws.find("sns", "ListTagsForResource", ResourceArn=aws.arn("sns", name))
+        return tags.mapping((answer or {}).get("Tags"))
 
 
 def _subscriptions(aws: Aws, arn: str) -> dict[str, str]:

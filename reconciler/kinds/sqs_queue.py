@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy, PolicyDocument, policy
+from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Observed, Restricts, Spec, touches
+from reconciler.kinds.base import Kind
 
 SQS = "SSE-SQS"  # encrypted with a key of SQS's own, as every new queue is
 
@@ -23,10 +25,17 @@ class QueueSpec(Spec):
     encryption: Annotated[str, Restricts()] = SQS  # or a KMS key's id; empty for none
 
 
-class Queue:
+class Queue(Kind[QueueSpec]):
     """Reads and writes queues."""
 
     spec: ClassVar[type[Spec]] = QueueSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("sqs:CreateQueue", "sqs:TagQueue"), delete=("sqs:DeleteQueue",),
+        fields={"tags": ("sqs:TagQueue", "sqs:UntagQueue"), "": ("sqs:SetQueueAttributes",)},
+        read=("sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags"), on=("sqs:{name}",),
+        listing=("sqs:ListQueues",),
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,80}"
 
     def observe(self, aws: Aws, wants: Sequence[QueueSpec]) -> Mapping[str, Observed[QueueSpec]]:
         """Three reads for each."""
@@ -82,6 +91,10 @@ class Queue:
     def delete(self, aws: Aws, seen: Observed[QueueSpec]) -> None:
         """Remove it with the messages in it. AWS makes no other of its name for a minute."""
         aws.find("sqs", "DeleteQueue", QueueUrl=seen.attributes["url"])
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return [url.rpartition("/")[2] for url in aws.pages("sqs", "ListQueues", "QueueUrls")]
 
 
 def _encryption(want: QueueSpec) -> dict[str, str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
+from reconciler.core.needs import Needs
 from reconciler.core.secret import KNOWN
-from reconciler.core.spec import Changes, Initial, Observed, SecretsByName, Spec
+from reconciler.core.spec import OWNER_TAG, Changes, Initial, Observed, SecretsByName, Spec
+from reconciler.kinds.base import Kind
 
 BATCH = 10  # parameters that one call reads
 DESCRIBED = 50  # parameters that one filter names
@@ -51,21 +53,29 @@ def _described(aws: Aws, names: list[str]) -> list[Mapping[str, Any]]:
     return list(aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=named))
 
 
-class Parameter:
+class Parameter(Kind[ParameterSpec]):
     """Reads and writes SSM parameters."""
 
     spec: ClassVar[type[Spec]] = ParameterSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("ssm:PutParameter", "ssm:AddTagsToResource"), delete=("ssm:DeleteParameter",),
+        fields={"tags": ("ssm:AddTagsToResource", "ssm:RemoveTagsFromResource")},
+        read=("ssm:GetParameters", "ssm:ListTagsForResource"), on=("ssm:parameter{name}",),
+        listing=("ssm:DescribeParameters",),
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9._/-]{1,1011}"
 
     def observe(self, aws: Aws, wants: Sequence[ParameterSpec]) -> Mapping[str, Observed[ParameterSpec]]:
         """One read for ten parameters, and one for the tags of each."""
         found = read_parameters(aws, [want.name for want in wants])
         live = [want for want in wants if want.name in found]
-        tagging = aws.each(lambda want: self._tags(aws, want.name), live)
+        tagging = aws.each(lambda want: self.tags_of(aws, want.name), live)
         return {
             want.name: _observed(aws, want, found[want.name], owned) for want, owned in zip(live, tagging, strict=True)
         }
 
-    def _tags(self, aws: Aws, name: str) -> dict[str, str]:
+    def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
+        """One read."""
         answer = aws.find("ssm", "ListTagsForResource", ResourceType="Parameter", ResourceId=name)
         return tags.mapping((answer or {}).get("TagList"))
 
@@ -85,12 +95,25 @@ class Parameter:
         """One call."""
         aws.find("ssm", "DeleteParameter", Name=seen.spec.name)
 
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read."""
+        return [one["Name"] for one in aws.pages("ssm", "DescribeParameters", "Parameters")]
 
-def _observed(aws: Aws, want: ParameterSpec, live: Mapping[str, Any], owned: dict[str, str]) -> Observed[ParameterSpec]:
+    def owned(self, aws: Aws, deploy: str) -> list[str]:
+        """One read, which SSM filters."""
+        tagged = [{"Key": f"tag:{OWNER_TAG}", "Option": "Equals", "Values": [deploy]}]
+        return sorted(
+            one["Name"] for one in aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=tagged)
+        )
+
+
+def _observed(
+    aws: Aws, want: ParameterSpec, live: Mapping[str, Any], owned: Mapping[str, str]
+) -> Observed[ParameterSpec]:
     attributes = {"arn": aws.arn("ssm", f"parameter{want.name}"), "version": str(live["Version"])}
     if "Value" in live:
         attributes["value"] = live["Value"]
-    spec = ParameterSpec(name=want.name, tags=owned)
+    spec = ParameterSpec(name=want.name, tags=dict(owned))
     return Observed(spec, attributes, _note(want, live))
 
 

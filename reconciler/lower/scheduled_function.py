@@ -13,13 +13,14 @@ from reconciler.config.resource_names import Names
 from reconciler.core.canonical import policy
 from reconciler.core.function_settings import GROUP, Retry, Tell, Watched
 from reconciler.core.graph import Node
+from reconciler.core.needs import Condition
 from reconciler.core.run_paths import RUNS, SCHEDULED, schedule_prefix
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
 from reconciler.kinds.lambda_function import HANDLER, RUNTIME, FunctionSpec, code_sha256
 from reconciler.lower.ci import service_trust
-from reconciler.permissions.parts import Condition, passed_to, webhook
+from reconciler.permissions.parts import passed_to, webhook
 
 LAMBDA, EVENTS = "lambda.amazonaws.com", "events.amazonaws.com"
 LONGEST = 900  # seconds: what Lambda allows; a launch that is refused is tried again for most of it

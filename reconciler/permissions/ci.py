@@ -12,37 +12,32 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from reconciler.config.resource_names import Names
+from reconciler.core.needs import ALL
 from reconciler.core.spec import Spec
+from reconciler.kinds import ObjectSpec
 from reconciler.permissions import policies
 from reconciler.permissions.needs import NEEDS
-from reconciler.permissions.parts import APPLY, PARTS, PLAN, RUN
+from reconciler.permissions.parts import PLAN, RUN, WRITE_RECORD
 from reconciler.permissions.policies import Grant
 
-WRITTEN = ("image", "object", "task-definition")  # kinds that a push changes
-PARTS_WRITTEN = ("record", "kinds.ecs_task_definition", "kinds.ecs_service", "kinds.lambda_function")
 MANY = 20  # files from which on they are named together, to fit into one policy
 
 
 def ci_statements(names: Names, specs: Iterable[Spec]) -> list[dict[str, Any]]:
     """The statements of the CI policy. specs: all resources of the deploy, this policy too."""
     specs = list(specs)
-    objects = [one for one in specs if one.kind == "object"]
+    objects = [one for one in specs if isinstance(one, ObjectSpec)]
     if len(objects) > MANY:
         together = objects[0].model_copy(update={"name": f"{names.bucket}/*"})
-        specs = [*(one for one in specs if one.kind != "object"), together]
+        specs = [*(one for one in specs if not isinstance(one, ObjectSpec)), together]
     found: set[Grant] = policies.for_command(RUN, names, specs)
     for spec in specs:
-        if spec.kind in WRITTEN:
-            found |= policies.of_kind(spec, policies.to_make(spec), names)
-        if spec.kind == "service":  # to deploy what was pushed, not to make one
-            found |= policies.of_kind(spec, NEEDS["service"].fields[""], names)
-        if spec.kind == "function":  # it is told of the task's size and the like
-            fields = NEEDS["function"].fields
-            found |= policies.of_kind(spec, {*fields["code"], *fields[""]}, names)
-    for part in PARTS:
-        if APPLY in part.commands and part.modules and part.modules[0] in PARTS_WRITTEN:
-            found |= policies.of_part(part, names)
-    return policies.statements(found, names)
+        needs = NEEDS[spec.kind]
+        if needs.pushed:
+            fields = {action for name in needs.pushed for action in needs.fields.get(name, ())}
+            actions = policies.to_make(spec) if needs.pushed == ALL else fields
+            found |= policies.of_kind(spec, {*actions, *needs.watch}, names) | policies.handing_on(spec, names)
+    return policies.statements(found | policies.of_part(WRITE_RECORD, names), names)
 
 
 def plan_statements(names: Names, specs: Iterable[Spec]) -> list[dict[str, Any]]:

@@ -1,21 +1,19 @@
 """What is asked of AWS besides the kinds of resources: the lock, the record, the network, the launch and its watch.
 
-Declared once, like the kinds in `needs`; who reads it is said there. Pure.
+Declared once, as the kinds declare theirs (`core.needs`); who reads it is said there. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from reconciler.config import Deploy
-from reconciler.permissions.needs import ANYWHERE, REGISTRY
+from reconciler.core.needs import ANYWHERE, Condition
 
 PLAN, APPLY, RUN, DESTROY = COMMANDS = ("plan", "apply", "run", "destroy")
 VERIFY = "verify"
 LAUNCHES = (APPLY, RUN)
-Condition = Mapping[str, Mapping[str, Any]]
 
 LOCK = "ssm:parameter/reconciler/{deploy}/lock*"
 RECORD = "ssm:parameter/reconciler/{deploy}/record*"
@@ -34,7 +32,7 @@ def passed_to(service: str) -> Condition:
 class Part:
     """What some modules ask of AWS for these commands.
 
-    when: for which files; on: as in `needs.Needs`, or from the file.
+    when: for which files; on: as in `core.needs.Needs`, or from the file.
     """
 
     modules: tuple[str, ...]
@@ -62,10 +60,6 @@ def _secrets(deploy: Deploy) -> str:
     return " ".join((*deploy.task.secrets.values(), *own))
 
 
-def _serves(deploy: Deploy) -> bool:
-    return deploy.service is not None
-
-
 def _tells(deploy: Deploy) -> bool:
     return deploy.notify is not None
 
@@ -80,6 +74,9 @@ def _key(deploy: Deploy) -> bool:
     return deploy.data.bucket.kms_key is not None
 
 
+WRITE_RECORD = Part(
+    ("engine.ownership_record",), (APPLY, DESTROY), ("ssm:PutParameter", "ssm:DeleteParameter"), (RECORD,)
+)  # fmt: skip
 PARTS: tuple[Part, ...] = (
     Part(("lower.account",), COMMANDS, ("ec2:DescribeVpcs",), when=lambda deploy: deploy.network.vpc == "default"),
     Part(("lower.account",), COMMANDS, ("ec2:DescribeSubnets",), when=lambda d: isinstance(d.network.subnets, str)),
@@ -90,12 +87,11 @@ PARTS: tuple[Part, ...] = (
     Part(("lower.existing",), COMMANDS, ("ecs:DescribeCapacityProviders",),
          lambda deploy: tuple(f"ecs:capacity-provider/{name}" for name in deploy.own_providers)),
     Part(("engine.ownership_record",), COMMANDS, ("ssm:GetParametersByPath",), (RECORD,)),
-    Part(("engine.ownership_record",), (APPLY, DESTROY), ("ssm:PutParameter", "ssm:DeleteParameter"), (RECORD,)),
+    WRITE_RECORD,
     Part(
         ("engine.lock",), (APPLY, RUN, DESTROY), ("ssm:GetParametersByPath", "ssm:PutParameter", "ssm:DeleteParameter"),
         (LOCK,),
     ),
-    Part(("kinds.ecs_task_definition",), (APPLY,), ("iam:PassRole",), ROLES, passed_to("ecs-tasks")),
     # The first cluster of an account: ECS has IAM make the role with which it attaches network interfaces.
     Part((), (APPLY,), ("iam:CreateServiceLinkedRole",), (SERVICE_ROLE,),
          {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}}),
@@ -116,12 +112,6 @@ PARTS: tuple[Part, ...] = (
     ),
     Part(("run.deadline",), LAUNCHES, ("iam:PassRole",), ("iam:role/{stop_role}",), passed_to("scheduler"),
          when=_deadline),
-    Part(("kinds.scheduler_schedule",), (APPLY,), ("iam:PassRole",), ("iam:role/{schedule_role}",),
-         passed_to("scheduler"), when=lambda deploy: deploy.schedule is not None),
-    Part(("kinds.lambda_function",), (APPLY,), ("iam:PassRole",), ("iam:role/{watcher_role}",), passed_to("lambda"),
-         when=lambda deploy: deploy.schedule is not None),
-    Part(("kinds.ecs_service",), (APPLY,), ("ecs:ListTasks",), condition=IN_CLUSTER, when=_serves),
-    Part(("kinds.ecs_service",), (APPLY,), ("ecs:DescribeTasks",), (TASKS,), when=_serves),
     Part(("run.notify",), LAUNCHES, ("s3:PutObject",), ("s3:{bucket}/{runs}/*",), when=_tells),
     Part(("run.notify",), LAUNCHES, ("sns:Publish",), ("{topic}",),
          when=lambda deploy: bool(deploy.notify and deploy.notify.subscriptions)),
@@ -145,20 +135,7 @@ PARTS: tuple[Part, ...] = (
 OTHERS: tuple[Part, ...] = (
     Part(("cli.cost",), (), ("ecr:DescribeImages",)),
     Part(("engine.missing_permissions",), (), ("s3:GetObject",)),  # whether a run's record may be read
-    Part(
-        ("importer.inventory", "importer.recover", "importer.found", "importer"), (),
-        (
-            "iam:ListOpenIDConnectProviders", "iam:ListOpenIDConnectProviderTags", "iam:ListPolicies",
-            "iam:ListPolicyTags", "iam:ListRoles", "iam:ListRoleTags", "iam:ListUsers", "iam:ListUserTags",
-            "s3:ListAllMyBuckets", "s3:GetBucketTagging", "s3:ListBucket", "s3:GetObject", "ecr:DescribeRepositories",
-            "ecr:ListTagsForResource", "logs:DescribeLogGroups", "logs:ListTagsForResource",
-            "ec2:DescribeSecurityGroups", "ec2:DescribeVpcs", "ec2:DescribeSubnets", "ecs:ListClusters",
-            "ecs:ListTaskDefinitionFamilies", "ecs:DescribeTaskDefinition", "ecs:ListServices", "events:ListRules",
-            "events:ListTagsForResource", "lambda:ListFunctions", "lambda:ListTags", "scheduler:ListSchedules",
-            "sns:ListTopics", "sns:ListTagsForResource", "sqs:ListQueues", "sqs:ListQueueTags",
-            "ssm:DescribeParameters",
-        ),
-    ),
+    Part(("importer.found",), (), ("s3:ListBucket", "s3:GetObject", "ec2:DescribeVpcs", "ec2:DescribeSubnets")),
 )  # fmt: skip
 # What is tried and done without where it is refused, so that no policy of ours has it; and what needs no permission.
 OPTIONAL: dict[str, tuple[str, ...]] = {
@@ -166,13 +143,8 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
     "permissions.preflight": ("iam:SimulatePrincipalPolicy",),
 }
 FREE = frozenset({"sts:GetCallerIdentity"})
-# What AWS asks for and no call of ours shows, each with when.
+# What AWS asks for and no call of ours shows, each with when; what a kind needs so says the kind.
 UNSEEN: dict[str, str] = {
-    **dict.fromkeys(REGISTRY, "asked by the registry when an engine pushes and pulls"),
-    "ecr:DeleteLifecyclePolicy": "only where somebody made a lifecycle policy and the file keeps all images",
-    "ecr:GetAuthorizationToken": "asked for an engine's login, where there is an engine",
-    "s3:AbortMultipartUpload": "asked when an upload in parts is given up",
-    "iam:RemoveRoleFromInstanceProfile": "only for a role that somebody put into an instance profile",
     "iam:CreateServiceLinkedRole": "asked by ECS for the first cluster of an account",
     "kms:GenerateDataKey": "asked by S3 for a bucket with a key of its own",
     "kms:Decrypt": "asked by S3 for a bucket with a key of its own",

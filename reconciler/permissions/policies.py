@@ -1,6 +1,6 @@
 """The smallest IAM policies for a deploy: what `permissions` prints, and the CI's policy. Pure.
 
-They follow from the declarations (`needs`, `parts`) and from the resources of the deploy: only kinds
+They follow from the declarations (of the kinds, and `parts`) and from the resources of the deploy: only kinds
 that the file has, and of what a field needs only what this file sets or what may have to be put right.
 """
 
@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from reconciler.config.resource_names import Names
+from reconciler.core.needs import ANYWHERE, Condition, parts_of
 from reconciler.core.run_paths import RUNS, schedule_prefix
-from reconciler.core.spec import OWNER_TAG, Spec
-from reconciler.permissions.needs import ANYWHERE, NEEDS, ONLY_ANYWHERE, Needs, arn, templates
-from reconciler.permissions.parts import APPLY, COMMANDS, DESTROY, PARTS, PLAN, VERIFY, Condition, Part, webhook
+from reconciler.core.spec import Spec
+from reconciler.permissions.needs import NEEDS, arn
+from reconciler.permissions.parts import APPLY, COMMANDS, DESTROY, PARTS, PLAN, VERIFY, Part, passed_to, webhook
 
 LIMIT = 6144  # characters of a managed policy; IAM doesn't count white space
 EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
@@ -37,7 +38,8 @@ def for_command(command: str, names: Names, specs: Iterable[Spec], *, delete_dat
     for spec in specs:
         actions = set(NEEDS[spec.kind].read)
         if command == APPLY:
-            actions |= to_make(spec)
+            actions |= to_make(spec) | {*NEEDS[spec.kind].watch}
+            found |= handing_on(spec, names)
         if command == DESTROY and (delete_data or not spec.data):
             actions |= set(NEEDS[spec.kind].delete)
         found |= of_kind(spec, actions, names)
@@ -64,51 +66,33 @@ def _empty(spec: Spec, name: str) -> bool:
 
 def of_kind(spec: Spec, actions: Iterable[str], names: Names) -> set[Grant]:
     """These actions on this resource."""
+    needs, values = NEEDS[spec.kind], _values(names) | parts_of(spec.name, names.deploy.name)
     return {
-        Grant(action, _arn(one, names), _condition(_conditions(action, spec, names), names))
+        Grant(action, _arn(on.resource.format_map(values), names), _condition(on.condition, values, spec))
         for action in actions
-        for one in templates(action, spec.address, names.deploy.name)
-    } | _at_creation(actions, names)
+        for on in needs.places(action)
+    }
+
+
+def handing_on(spec: Spec, names: Names) -> set[Grant]:
+    """That the roles of this resource may be handed to the service that it is for, and to no other."""
+    roles = ((str(getattr(spec, field)), service) for field, service in NEEDS[spec.kind].passes.items())
+    return {Grant("iam:PassRole", role, _condition(passed_to(service), {})) for role, service in roles if role}
 
 
 def of_part(part: Part, names: Names) -> set[Grant]:
     """A part's actions; none where the file doesn't have what it is about."""
     if not part.when(names.deploy):
         return set()
-    on = part.on(names.deploy) if callable(part.on) else part.on
-    resources = [one.format_map(_values(names)) for one in on]
+    on, values = part.on(names.deploy) if callable(part.on) else part.on, _values(names)
+    resources = [one.format_map(values) for one in on]
     condition = dict(part.condition)
     if any(":alias/" in one for one in resources):  # IAM knows keys by their ids only
         condition["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": [one.rpartition(":")[2] for one in resources]}
         resources = [one.rpartition(":")[0] + ":key/*" for one in resources]
     return {
-        Grant(action, _arn(one, names), _condition(condition, names)) for action in part.actions for one in resources
+        Grant(action, _arn(one, names), _condition(condition, values)) for action in part.actions for one in resources
     }
-
-
-def _at_creation(actions: Iterable[str], names: Names) -> set[Grant]:
-    """A security group is made in a VPC, and tagged before it has a tag by which it could be told."""
-    if "ec2:CreateSecurityGroup" not in actions:
-        return set()
-    vpc, group = names.facts.vpc or "*", _arn("ec2:security-group/*", names)
-    making = {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}
-    return {
-        Grant("ec2:CreateSecurityGroup", _arn(f"ec2:vpc/{vpc}", names)),
-        Grant("ec2:CreateTags", group, _condition(making, names)),
-    }
-
-
-def _conditions(action: str, spec: Spec, names: Names) -> Condition:
-    """What narrows an action further than its resource does."""
-    if action == "ec2:CreateSecurityGroup":
-        return {"StringEquals": {f"aws:RequestTag/{OWNER_TAG}": names.deploy.name}}
-    if action.startswith("ec2:") and action not in ONLY_ANYWHERE:
-        return {"StringEquals": {f"aws:ResourceTag/{OWNER_TAG}": names.deploy.name}}
-    if action in ("iam:AttachRolePolicy", "iam:AttachUserPolicy"):
-        return {"ArnEquals": {"iam:PolicyARN": sorted(getattr(spec, "managed_policies", ()))}}
-    if spec.kind == "policy" and action.startswith("iam:Detach"):
-        return {"ArnEquals": {"iam:PolicyARN": getattr(spec, "arn", "")}}
-    return {}
 
 
 def _values(names: Names) -> dict[str, str]:
@@ -119,8 +103,8 @@ def _values(names: Names) -> dict[str, str]:
         "group": str(deploy.logs.group), "execution_role": str(deploy.task.execution_role.name),
         "task_role": str(deploy.task.role.name), "stop_role": names.stop_role, "prefix": schedule_prefix(deploy.name),
         "cluster_arn": names.arn("ecs", f"cluster/{deploy.cluster.name}"),
-        "kms_key": deploy.data.bucket.kms_key or "", "schedule_role": names.schedule_role, "topic": names.topic,
-        "watcher_role": names.watcher_role, "webhook": webhook(deploy),
+        "kms_key": deploy.data.bucket.kms_key or "", "topic": names.topic,
+        "webhook": webhook(deploy), "vpc": names.facts.vpc or "*",
         "execution_policy": f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}",
     }  # fmt: skip
 
@@ -131,12 +115,13 @@ def _arn(resource: str, names: Names) -> str:
     return arn(resource, names.facts.partition, names.deploy.region, names.facts.account)
 
 
-def _condition(condition: Condition, names: Names) -> str:
+def _condition(condition: Condition, values: Mapping[str, str], spec: Spec | None = None) -> str:
     if not condition:
         return ""
-    values = _values(names)
 
     def filled(value: Any) -> Any:
+        if callable(value):
+            return value(spec)
         return value.format_map(values) if isinstance(value, str) else [filled(one) for one in value]
 
     return json.dumps(
@@ -202,4 +187,4 @@ def _halves(statement: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from _halves({**statement, "Resource": resources[middle:]})
 
 
-__all__ = ["COMMANDS", "LIMIT", "Grant", "Needs", "characters", "documents", "for_command", "statements"]
+__all__ = ["COMMANDS", "LIMIT", "Grant", "characters", "documents", "for_command", "statements"]

@@ -14,12 +14,14 @@ from collections.abc import Iterable, Mapping
 from reconciler.aws.calls import Aws
 from reconciler.config.resource_names import Names
 from reconciler.core.errors import AwsError, MissingPermissions
+from reconciler.core.needs import ANYWHERE, parts_of
 from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.run_paths import RUNS
-from reconciler.permissions.needs import ANYWHERE, NEEDS, arn, for_changes, statements, templates
+from reconciler.permissions.needs import NEEDS, arn, statements
 
 PRINCIPAL = re.compile(r"^arn:([\w-]+):(iam|sts)::(\d{12}):(user|role|assumed-role)/(.+)$")
-PASSED_TO = {"ContextKeyName": "iam:PassedToService", "ContextKeyValues": ["ecs-tasks.amazonaws.com"],
+TASKS = "ecs-tasks"  # the simulator is told that roles are handed to this service, so of others it isn't asked
+PASSED_TO = {"ContextKeyName": "iam:PassedToService", "ContextKeyValues": [f"{TASKS}.amazonaws.com"],
              "ContextKeyType": "string"}  # fmt: skip
 
 
@@ -34,7 +36,7 @@ def needed(step: Step) -> set[str]:
     if step.action in (Action.CREATE, Action.REPLACE):
         found |= set(needs.create)
     if step.action is not Action.DELETE:
-        found |= for_changes(needs, step.changes, update=step.action in (Action.UPDATE, Action.ADOPT))
+        found |= needs.for_changes(step.changes, update=step.action in (Action.UPDATE, Action.ADOPT))
     return found
 
 
@@ -44,7 +46,8 @@ def of_plan(plan: Plan, aws: Aws) -> dict[str, set[str]]:
     for step in plan.steps:
         for action in needed(step):
             # Of several forms of one resource the widest; what others may have made (any role) isn't asked for.
-            one = templates(action, step.address, plan.deploy)[-1]
+            on = NEEDS[step.address.kind].places(action)[-1].resource
+            one = on.format_map(parts_of(step.address.name, plan.deploy))
             if not (one.startswith("iam:") and "*" in one):
                 where = one if one == ANYWHERE else arn(one, aws.partition, aws.region, aws.account)
                 found.setdefault(where, set()).add(action)
@@ -52,8 +55,9 @@ def of_plan(plan: Plan, aws: Aws) -> dict[str, set[str]]:
         parameters = aws.arn("ssm", f"parameter/reconciler/{plan.deploy}/*")
         found.setdefault(parameters, set()).update({"ssm:PutParameter", "ssm:DeleteParameter"})
     for step in plan.steps:
-        if step.does and step.want is not None and step.address.kind == "task-definition":
-            roles = [getattr(step.want, name, "") for name in ("execution_role", "task_role")]
+        if step.does and step.want is not None and step.address.kind in NEEDS:
+            passes = NEEDS[step.address.kind].passes.items()
+            roles = [getattr(step.want, name, "") for name, service in passes if service == TASKS]
             for role in filter(None, roles):
                 found.setdefault(str(role), set()).add("iam:PassRole")
     return found

@@ -12,7 +12,8 @@ from reconciler.aws.calls import Aws, Waiting
 from reconciler.core.errors import NotSettled
 from reconciler.core.spec import Changes, Observed, Spec
 from reconciler.engine.act import Actor
-from reconciler.kinds.ecs_service import ServiceSpec
+from reconciler.kinds import Kind
+from reconciler.kinds.ecs_service import Service, ServiceSpec
 from tests.lab_client import SkippingClock
 
 OLD, NEW = ServiceSpec(name="c/s", task_definition="td:1"), ServiceSpec(name="c/s", task_definition="td:2")
@@ -26,10 +27,11 @@ def seen(spec: ServiceSpec, failure: str = "", progress: str = "") -> Seen:
     return Observed(spec, {"arn": "arn:aws:ecs:s", "failure": failure, **going})
 
 
-class Scripted:
+class Scripted(Kind[ServiceSpec]):
     """A kind whose observations are given; the last one stays."""
 
     spec: ClassVar[type[Spec]] = ServiceSpec
+    patience: ClassVar[float] = Service.patience
 
     def __init__(self, looks: Sequence[Seen | None]) -> None:
         self.looks, self.writes = list(looks), 0
@@ -59,7 +61,7 @@ class Place:
 def settle(before: Seen | None, *looks: Seen | None) -> tuple[Scripted, float, Any]:
     """The kind, the seconds that it took, and what came of it: an observation or an error."""
     kind, place = Scripted(looks), Place()
-    actor = Actor(cast(Aws, place), {"service": cast(Any, kind)}, "d", frozenset(), threading.Event())
+    actor = Actor(cast(Aws, place), {"service": kind}, "d", frozenset(), threading.Event())
     began = place.clock.now()
     try:
         found: Any = actor.make(NEW, before)

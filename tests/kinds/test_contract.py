@@ -6,6 +6,7 @@ what others did is seen and put right; deleted, and deleted again.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,16 @@ def test_a_life(one: Sample, aws: Aws, reader: Aws, lab: LabHandle) -> None:
     assert see(one, reader, type(one.base)(name=one.base.name)).attributes == there.attributes
     others = [one.base.model_copy(update={"name": name}) for name in (f"{one.base.name}-other", one.base.name[:-1])]
     assert list(one.kind.observe(reader, [others[0], one.base, others[1]])) == [one.base.name]
+
+    # What lists the account finds it, and its tags say whose it is; what is part of another is found in that.
+    kind, spec = one.kind, one.base
+    if spec.part_of:
+        assert spec.name in kind.inside(reader, spec.name.partition("/")[0])
+    else:
+        assert spec.name in kind.listed(reader)
+        assert kind.tags_of(reader, spec.name) == there.spec.tags
+        assert (kind.owned(reader, "sample"), kind.owned(reader, "another")) == ([spec.name], [])
+    assert re.fullmatch(kind.pattern, spec.name)
 
     # What others did is seen and put right.
     for name, outside in one.outside.items():

@@ -13,8 +13,7 @@ from typing import Any
 
 from reconciler.aws.clients import TRANSFER
 from reconciler.aws.iam_actions import actions_of
-from reconciler.image.kind import ImageKind
-from reconciler.kinds import KINDS
+from reconciler.image.kind import EVERY_KIND
 from reconciler.permissions.needs import NEEDS
 from reconciler.permissions.parts import FREE, OPTIONAL, OTHERS, PARTS, UNSEEN
 
@@ -26,9 +25,7 @@ READING = ("GetObject", "HeadObject")
 VERBS = ("create", "update", "delete")
 Seen = tuple[str, str, str]  # owner (a kind, or a module below reconciler), verb, action
 
-OWNERS = {
-    type(kind).__module__.removeprefix("reconciler."): kind.spec.kind for kind in (*KINDS, ImageKind(None, print))
-}
+OWNERS = {type(kind).__module__.removeprefix("reconciler."): kind.spec.kind for kind in EVERY_KIND}
 ADD = {
     "read": "`read=`", "create": "its creation, or `set`", "update": "`set` or `fields`, under the changed field",
     "delete": "its deletion",
@@ -78,11 +75,11 @@ def declared(owner: str, verb: str) -> set[str]:
     found = set(FREE) | set(OPTIONAL.get(owner, ()))
     found |= {a for part in (*PARTS, *OTHERS) if owner in _owners(part.modules) for a in part.actions}
     if needs := NEEDS.get(owner):
-        found |= set(needs.read)
+        found |= {*needs.read, *needs.watch, *needs.listing}
         if verb == "delete":
             found |= set(needs.delete)
         if verb in ("create", "update"):
-            found |= needs.changing()
+            found |= needs.changing | ({"iam:PassRole"} if needs.passes else set())
         if verb == "create" or owner == "image":  # whose update is a creation
             found |= set(needs.create)
     return found
@@ -95,7 +92,7 @@ def undeclared(seen: set[Seen]) -> list[str]:
         if action in declared(owner, verb):
             continue
         if owner in OWNERS.values():
-            where = f'add it to NEEDS["{owner}"] in reconciler/permissions/needs.py: {ADD[verb]}'
+            where = f"add it to `needs` in the file of the kind {owner}: {ADD[verb]}"
         else:
             where = f'add a Part(("{owner}",), …) to PARTS (to OTHERS, if no policy needs it) in {PLACE}'
         found.append(f"{owner} ({verb}) calls what needs {action}, which is declared nowhere: {where}")
@@ -107,11 +104,10 @@ def unused(seen: set[Seen]) -> list[str]:
     called = {(owner, action) for owner, _, action in seen}
     found = []
     for kind, needs in NEEDS.items():
-        for action in sorted({*needs.read, *needs.create, *needs.delete, *needs.changing()}):
-            if action not in UNSEEN and (kind, action) not in called:
-                found.append(
-                    f'NEEDS["{kind}"] in reconciler/permissions/needs.py has {action}, and no test has it call that'
-                )
+        passing = {"iam:PassRole"} if needs.passes else set()
+        for action in sorted({*needs.own, *needs.listing, *passing} - needs.unseen.keys()):
+            if (kind, action) not in called:
+                found.append(f"`needs` of the kind {kind} has {action}, and no test has it call that")
     for part in PARTS:  # no policy is made of OTHERS
         owners = _owners(part.modules)
         for action in part.actions:

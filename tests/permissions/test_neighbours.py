@@ -11,12 +11,13 @@ import pytest
 
 from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
+from reconciler.core.needs import parts_of
 from reconciler.core.run_paths import SCHEDULED, record_key
 from reconciler.kinds import PolicySpec, RoleSpec
 from reconciler.lower.from_file import resources
 from reconciler.permissions import policies
 from reconciler.permissions.judge import like
-from reconciler.permissions.needs import NEEDS, ONLY_ANYWHERE, arn, templates
+from reconciler.permissions.needs import NEEDS, ONLY_ANYWHERE, arn
 from reconciler.permissions.parts import COMMANDS, VERIFY
 from reconciler.permissions.preflight import of_launch
 from reconciler.run.stop_schedule import schedule_name
@@ -67,7 +68,8 @@ def owned(name: str) -> Iterator[str]:
     names = names_of(name)
     for spec in resources(names):
         for action in {*NEEDS[spec.kind].read, *NEEDS[spec.kind].create, *NEEDS[spec.kind].delete} - ONLY_ANYWHERE:
-            for one in templates(action, spec.address, name):
+            for on in NEEDS[spec.kind].places(action):
+                one = on.resource.format_map(parts_of(spec.name, name) | {"vpc": "*"})
                 if not one.endswith("/*") and not any(shared in one for shared in SHARED):
                     yield arn(one, "aws", REGION, ACCOUNT).replace(":*", ":7")
     for token in TOKENS:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
-from reconciler.kinds import KINDS, ObjectSpec
+from reconciler.core.needs import ALL, ANYWHERE
+from reconciler.engine.missing_permissions import readings
+from reconciler.image.kind import EVERY_KIND
+from reconciler.kinds import AnyKind, ObjectSpec
 from reconciler.lower.from_file import resources
 from reconciler.permissions import policies
-from reconciler.permissions.needs import ANYWHERE, NEEDS, ONLY_ANYWHERE
+from reconciler.permissions.ci import ci_statements
+from reconciler.permissions.needs import NEEDS, ONLY_ANYWHERE
 from reconciler.permissions.parts import COMMANDS, OPTIONAL, OTHERS, PARTS, VERIFY
 from reconciler.permissions.policies import Grant
 from tests.engine.project import Project
@@ -57,7 +62,7 @@ def rows(action: str) -> list[dict[str, Any]]:
 
 def declared() -> set[str]:
     """Every action in the tables."""
-    kinds = {a for n in NEEDS.values() for a in (*n.read, *n.create, *n.delete, *n.changing())}
+    kinds = {a for n in NEEDS.values() for a in n.own | {*n.listing}}
     return kinds | {a for part in (*PARTS, *OTHERS) for a in part.actions} | {a for v in OPTIONAL.values() for a in v}
 
 
@@ -67,7 +72,7 @@ def test_every_declared_action_is_one_of_awss(action: str) -> None:
 
 
 def test_what_is_said_to_be_allowed_on_everything_only_is() -> None:
-    ours = {a for n in NEEDS.values() for a in (*n.read, *n.create, *n.delete, *n.changing())}
+    ours = {a for n in NEEDS.values() for a in n.own}
     ours |= {a for part in PARTS for a in part.actions}
     assert {a for a in ours if {row["resource_arn_format"] for row in rows(a)} == {"*"}} == ONLY_ANYWHERE
 
@@ -139,13 +144,34 @@ def test_a_long_policy_is_split_to_fit() -> None:
     assert {f"arn:aws:s3:::{spec.name}" for spec in specs} <= allowed
 
 
-def test_every_kind_is_declared_with_its_resources() -> None:
-    for kind in (*(kind.spec.kind for kind in KINDS), "image"):
-        needs = NEEDS[kind]
-        assert needs.read, f'say in NEEDS["{kind}"] in reconciler/permissions/needs.py what reading it needs: `read=`'
-        assert needs.on, (
-            f'say in NEEDS["{kind}"] in reconciler/permissions/needs.py which resources its actions are on: `on=`'
-        )
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.spec.kind)
+def test_every_kind_is_declared_with_its_resources(kind: AnyKind) -> None:
+    needs = kind.needs
+    assert needs.read, "say in its `needs` what reading it needs: `read=`"
+    assert needs.on, "say in its `needs` which resources its actions are on: `on=`"
+    assert needs.listing or kind.spec.part_of, "say what listing it needs, unless it is part of another"
+    fields = kind.spec.model_fields.keys()
+    assert needs.set.keys() | needs.fields.keys() - {""} | needs.passes.keys() <= fields
+    assert needs.pushed == ALL or {*needs.pushed} <= needs.fields.keys()
+    assert needs.elsewhere.keys() | needs.unseen.keys() <= needs.own
+
+
+@pytest.mark.parametrize("module", sorted({m for p in (*PARTS, *OTHERS) for m in p.modules} | OPTIONAL.keys()))
+def test_what_is_declared_besides_the_kinds_is_of_modules_that_exist(module: str) -> None:
+    assert find_spec(f"reconciler.{module}") is not None
+
+
+def test_ci_may_write_the_record() -> None:
+    names = names_of(SMALL)
+    record = "arn:aws:ssm:us-east-1:123456789012:parameter/reconciler/tiny/record*"
+    allowed = [one["Action"] for one in ci_statements(names, resources(names)) if record in one["Resource"]]
+    assert {"ssm:PutParameter", "ssm:DeleteParameter"} <= {action for actions in allowed for action in actions}
+
+
+def test_what_may_not_be_read_is_named_with_its_resource() -> None:
+    """The first three readings are beside the kinds: the network, what is there already, and the record."""
+    for reading in readings(names_of(EVERYTHING), "plan")[:3]:
+        assert reading.needs
 
 
 def test_the_command(project: Project) -> None:
