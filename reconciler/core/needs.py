@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from reconciler.core.spec import Changes, top
 
 ANYWHERE = "*"
-ALL = ("*",)
+ALL = ("*",)  # for `pushed`
 Condition = Mapping[str, Mapping[str, Any]]
 
 
