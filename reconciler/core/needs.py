@@ -35,7 +35,7 @@ class Needs:
 
     create, delete, read: what every creation, every deletion and every look needs.
     set: what a field needs when it is made or changed; fields: what only its change needs, under "" for the others.
-    watch: what is asked while a change of it is going on; done without where it is denied.
+    watch: what looking at it needs besides while a change of it is going on.
     on: the resources that they are on; elsewhere: of those actions that are on others.
     passes: the fields that name a role which it hands to a service, with that service.
     pushed: the fields that a push (CI) changes; ALL, if a push makes such a resource.
