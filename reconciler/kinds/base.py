@@ -3,8 +3,9 @@
 The contract, which `tests/kinds/test_contract.py` holds every kind against:
 
 - `observe` takes all specs of the kind at once and returns what is there by name; what is absent isn't in the
-  mapping. It returns live state as the desired type, fully read, never echoed from what was wanted, so that one
-  generic `diff` serves every kind. What exists and isn't wanted (an extra inline policy) is in the returned spec.
+  mapping. A kind that reads each by itself has `read` instead. It returns live state as the desired type, fully read,
+  never echoed from what was wanted, so that one generic `diff` serves every kind. What exists and isn't wanted (an
+  extra inline policy) is in the returned spec.
 - `create` makes the whole resource, tags first, in an order that is safe to stop anywhere: what is there after a
   crash is either absent or recognisable as ours, and `update` finishes it.
 - `update` changes what `changes` names, and nothing else. It is safe to repeat.
@@ -41,9 +42,17 @@ class Kind(ABC, Generic[S]):
     pattern: ClassVar[str]
     patience: ClassVar[float] = SETTLE
 
-    @abstractmethod
     def observe(self, aws: Aws, wants: Sequence[S]) -> Mapping[str, Observed[S]]:
-        """Live state by name. Raises AwsError."""
+        """Live state by name. Raises AwsError.
+
+        Each is read by itself; a kind of which one answer has several has an `observe` of its own instead of `read`.
+        """
+        found = aws.each(lambda want: self.read(aws, want), wants)
+        return {one.spec.name: one for one in found if one is not None}
+
+    def read(self, aws: Aws, want: S) -> Observed[S] | None:
+        """Live state of one; None for what isn't there. Raises AwsError."""
+        raise NotImplementedError(f"{type(self).__name__} has neither `read` nor an `observe` of its own")
 
     @abstractmethod
     def create(self, aws: Aws, want: S) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -61,13 +61,9 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,255}"
 
-    def observe(self, aws: Aws, wants: Sequence[TaskDefinitionSpec]) -> Mapping[str, Observed[TaskDefinitionSpec]]:
-        """One read for each family."""
-        found = aws.each(lambda want: self._read(aws, want.name), wants)
-        return {one.spec.name: one for one in found if one is not None}
-
-    def _read(self, aws: Aws, family: str) -> Observed[TaskDefinitionSpec] | None:
-        answer = aws.find("ecs", "DescribeTaskDefinition", taskDefinition=family, include=["TAGS"])
+    def read(self, aws: Aws, want: TaskDefinitionSpec) -> Observed[TaskDefinitionSpec] | None:
+        """One read."""
+        answer = aws.find("ecs", "DescribeTaskDefinition", taskDefinition=want.name, include=["TAGS"])
         if answer is None or answer["taskDefinition"].get("status", "ACTIVE") != "ACTIVE":
             return None
         live = answer["taskDefinition"]

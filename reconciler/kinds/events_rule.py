@@ -56,22 +56,18 @@ class Rule(Kind[RuleSpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = r"[A-Za-z0-9._-]{1,64}"
 
-    def observe(self, aws: Aws, wants: Sequence[RuleSpec]) -> Mapping[str, Observed[RuleSpec]]:
-        """Three reads for each."""
-        found = aws.each(lambda want: self._read(aws, want.name), wants)
-        return {one.spec.name: one for one in found if one is not None}
-
-    def _read(self, aws: Aws, name: str) -> Observed[RuleSpec] | None:
+    def read(self, aws: Aws, want: RuleSpec) -> Observed[RuleSpec] | None:
+        """Three reads."""
         reads: list[Any] = aws.together(
-            lambda: aws.find("events", "DescribeRule", Name=name),
-            lambda: aws.find_all("events", "ListTargetsByRule", "Targets", Rule=name),
-            lambda: self.tags_of(aws, name),
+            lambda: aws.find("events", "DescribeRule", Name=want.name),
+            lambda: aws.find_all("events", "ListTargetsByRule", "Targets", Rule=want.name),
+            lambda: self.tags_of(aws, want.name),
         )
         live, targets, tagging = reads
         if live is None:
             return None
         spec = RuleSpec(
-            name=name,
+            name=want.name,
             pattern=live.get("EventPattern") or "",
             state=live["State"],
             description=live.get("Description") or "",
@@ -80,7 +76,7 @@ class Rule(Kind[RuleSpec]):
             role=live.get("RoleArn") or "",
             tags=tagging,
         )
-        return Observed(spec, {"arn": aws.arn("events", f"rule/{name}")})
+        return Observed(spec, {"arn": aws.arn("events", f"rule/{want.name}")})
 
     def create(self, aws: Aws, want: RuleSpec) -> None:
         """Make it with its tags, then its targets."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar
 
 from reconciler.aws import tags
@@ -35,13 +35,9 @@ class OidcProvider(Kind[OidcProviderSpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = r"[A-Za-z0-9.-]+(?:/[A-Za-z0-9._~/-]*)?"
 
-    def observe(self, aws: Aws, wants: Sequence[OidcProviderSpec]) -> Mapping[str, Observed[OidcProviderSpec]]:
-        """One read for each."""
-        found = aws.each(lambda want: self._read(aws, want.name), wants)
-        return {one.spec.name: one for one in found if one is not None}
-
-    def _read(self, aws: Aws, name: str) -> Observed[OidcProviderSpec] | None:
-        arn = aws.arn("iam", f"oidc-provider/{name}")
+    def read(self, aws: Aws, want: OidcProviderSpec) -> Observed[OidcProviderSpec] | None:
+        """One read."""
+        arn = aws.arn("iam", f"oidc-provider/{want.name}")
         live = aws.find("iam", "GetOpenIDConnectProvider", OpenIDConnectProviderArn=arn)
         if live is None:
             return None

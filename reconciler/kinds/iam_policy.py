@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 from reconciler.aws import tags
@@ -48,12 +48,8 @@ class Policy(Kind[PolicySpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = iam.NAME
 
-    def observe(self, aws: Aws, wants: Sequence[PolicySpec]) -> Mapping[str, Observed[PolicySpec]]:
-        """Two reads for each policy; one where the account's details have the version, which never changes."""
-        found = aws.each(lambda want: self._read(aws, want), wants)
-        return {one.spec.name: one for one in found if one is not None}
-
-    def _read(self, aws: Aws, want: PolicySpec) -> Observed[PolicySpec] | None:
+    def read(self, aws: Aws, want: PolicySpec) -> Observed[PolicySpec] | None:
+        """Two reads; one where the account's details have the version, which never changes."""
         arn = want.arn or aws.arn("iam", f"policy/{want.name}")
         found = aws.find("iam", "GetPolicy", PolicyArn=arn)
         if found is None:

@@ -61,12 +61,8 @@ class User(Kind[UserSpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = iam.NAME
 
-    def observe(self, aws: Aws, wants: Sequence[UserSpec]) -> Mapping[str, Observed[UserSpec]]:
-        """Six reads for each user, and one for each inline policy; two for what the account's details answer."""
-        found = aws.each(lambda want: self._read(aws, want), wants)
-        return {one.spec.name: one for one in found if one is not None}
-
-    def _read(self, aws: Aws, want: UserSpec) -> Observed[UserSpec] | None:
+    def read(self, aws: Aws, want: UserSpec) -> Observed[UserSpec] | None:
+        """Six reads, and one for each inline policy; two for what the account's details answer."""
         both: list[Any] = aws.together(lambda: self._keys(aws, want), lambda: read_account(aws).users.get(want.name))
         keys, details = both
         if keys is None:

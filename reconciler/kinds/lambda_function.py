@@ -6,7 +6,7 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -81,14 +81,10 @@ class Function(Kind[FunctionSpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,64}"
 
-    def observe(self, aws: Aws, wants: Sequence[FunctionSpec]) -> Mapping[str, Observed[FunctionSpec]]:
-        """Two reads for each."""
-        found = aws.each(lambda want: self._read(aws, want.name), wants)
-        return {one.spec.name: one for one in found if one is not None}
-
-    def _read(self, aws: Aws, name: str) -> Observed[FunctionSpec] | None:
+    def read(self, aws: Aws, want: FunctionSpec) -> Observed[FunctionSpec] | None:
+        """Two reads."""
         reads = aws.each(
-            lambda operation: aws.find("lambda", operation, FunctionName=name), ("GetFunction", "GetPolicy")
+            lambda operation: aws.find("lambda", operation, FunctionName=want.name), ("GetFunction", "GetPolicy")
         )
         if reads[0] is None:
             return None
@@ -99,7 +95,7 @@ class Function(Kind[FunctionSpec]):
         statements = json.loads((reads[1] or {}).get("Policy") or "{}").get("Statement", ())
         other = _other(live) | (reads[0].get("Concurrency") or {})
         spec = FunctionSpec(
-            name=name,
+            name=want.name,
             code=live["CodeSha256"],
             runtime=live.get("Runtime") or "",
             handler=live.get("Handler") or "",

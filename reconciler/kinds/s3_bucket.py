@@ -77,25 +77,21 @@ class Bucket(Kind[BucketSpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}"
 
-    def observe(self, aws: Aws, wants: Sequence[BucketSpec]) -> Mapping[str, Observed[BucketSpec]]:
-        """Eight reads for each bucket."""
-        found = aws.each(lambda want: self._read(aws, want.name), wants)
-        return {one.spec.name: one for one in found if one is not None}
-
-    def _read(self, aws: Aws, name: str) -> Observed[BucketSpec] | None:
+    def read(self, aws: Aws, want: BucketSpec) -> Observed[BucketSpec] | None:
+        """Eight reads."""
         operations = (
             "HeadBucket", "GetBucketVersioning", "GetBucketEncryption", "GetPublicAccessBlock",
             "GetBucketLifecycleConfiguration", "GetBucketTagging", "GetBucketPolicy", "GetBucketAcl",
         )  # fmt: skip
         head, versioning, encryption, block, lifecycle, tagging, document, acl = aws.each(
-            lambda operation: aws.find("s3", operation, Bucket=name), operations
+            lambda operation: aws.find("s3", operation, Bucket=want.name), operations
         )
         if head is None or versioning is None or acl is None:
             return None
         encrypted = _encryption(encryption)
         blocked = (block or {}).get("PublicAccessBlockConfiguration", {})
         spec = BucketSpec(
-            name=name,
+            name=want.name,
             region=head.get("BucketRegion") or aws.region,
             public_access_block=tuple(one for one in BLOCKS if blocked.get(one)),
             policy=policy(document["Policy"]) if document else Policy(),
@@ -106,7 +102,7 @@ class Bucket(Kind[BucketSpec]):
             lifecycle=tuple(sorted(map(_expiry, (lifecycle or {}).get("Rules", ())), key=Expiry.model_dump_json)),
             tags=tags.mapping((tagging or {}).get("TagSet")),
         )
-        return Observed(spec, {"arn": f"arn:{aws.partition}:s3:::{name}"})
+        return Observed(spec, {"arn": f"arn:{aws.partition}:s3:::{want.name}"})
 
     def create(self, aws: Aws, want: BucketSpec) -> None:
         """Make the bucket, close it, then the rest. us-east-1 is the one region that must not be named."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -64,12 +64,8 @@ class Object(Kind[ObjectSpec]):
     def __init__(self, progress: Callable[[str, int, int], None] = lambda name, sent, size: None) -> None:
         self.progress = progress
 
-    def observe(self, aws: Aws, wants: Sequence[ObjectSpec]) -> Mapping[str, Observed[ObjectSpec]]:
-        """One read for each object."""
-        found = aws.each(lambda want: self._read(aws, want), wants)
-        return {one.spec.name: one for one in found if one is not None}
-
-    def _read(self, aws: Aws, want: ObjectSpec) -> Observed[ObjectSpec] | None:
+    def read(self, aws: Aws, want: ObjectSpec) -> Observed[ObjectSpec] | None:
+        """One read."""
         head = aws.find("s3", "HeadObject", **want.place, ChecksumMode="ENABLED")
         if head is None:
             return None

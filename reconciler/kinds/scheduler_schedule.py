@@ -6,7 +6,7 @@ A schedule can't be tagged, so its description says whose it is. An update repla
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws.calls import Aws
@@ -47,10 +47,10 @@ class Schedule(Kind[ScheduleSpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = r"[A-Za-z0-9._-]{1,64}"
 
-    def observe(self, aws: Aws, wants: Sequence[ScheduleSpec]) -> Mapping[str, Observed[ScheduleSpec]]:
-        """One read for each."""
-        found = aws.each(lambda want: aws.find("scheduler", "GetSchedule", Name=want.name), wants)
-        return {live["Name"]: Observed(_spec(live), {"arn": live["Arn"]}) for live in found if live is not None}
+    def read(self, aws: Aws, want: ScheduleSpec) -> Observed[ScheduleSpec] | None:
+        """One read."""
+        live = aws.find("scheduler", "GetSchedule", Name=want.name)
+        return Observed(_spec(live), {"arn": live["Arn"]}) if live else None
 
     def create(self, aws: Aws, want: ScheduleSpec) -> None:
         """One call makes all of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
@@ -45,12 +45,8 @@ class Topic(Kind[TopicSpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,256}"
 
-    def observe(self, aws: Aws, wants: Sequence[TopicSpec]) -> Mapping[str, Observed[TopicSpec]]:
-        """Three reads for each."""
-        found = aws.each(lambda want: self._read(aws, want), wants)
-        return {one.spec.name: one for one in found if one is not None}
-
-    def _read(self, aws: Aws, want: TopicSpec) -> Observed[TopicSpec] | None:
+    def read(self, aws: Aws, want: TopicSpec) -> Observed[TopicSpec] | None:
+        """Three reads."""
         arn = aws.arn("sns", want.name)
         reads: list[Any] = aws.together(
             lambda: aws.find("sns", "GetTopicAttributes", TopicArn=arn),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
@@ -37,13 +37,9 @@ class Queue(Kind[QueueSpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,80}"
 
-    def observe(self, aws: Aws, wants: Sequence[QueueSpec]) -> Mapping[str, Observed[QueueSpec]]:
-        """Three reads for each."""
-        found = aws.each(lambda want: self._read(aws, want.name), wants)
-        return {one.spec.name: one for one in found if one is not None}
-
-    def _read(self, aws: Aws, name: str) -> Observed[QueueSpec] | None:
-        found = aws.find("sqs", "GetQueueUrl", QueueName=name)
+    def read(self, aws: Aws, want: QueueSpec) -> Observed[QueueSpec] | None:
+        """Three reads."""
+        found = aws.find("sqs", "GetQueueUrl", QueueName=want.name)
         if found is None:
             return None
         url = found["QueueUrl"]
@@ -56,7 +52,7 @@ class Queue(Kind[QueueSpec]):
         live = reads[0]["Attributes"]
         own = SQS if live.get("SqsManagedSseEnabled", "true").lower() == "true" else ""
         spec = QueueSpec(
-            name=name,
+            name=want.name,
             retention=int(live["MessageRetentionPeriod"]),
             policy=policy(live["Policy"]) if live.get("Policy") else Policy(),
             encryption=live.get("KmsMasterKeyId") or own,
