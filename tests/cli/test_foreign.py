@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from reconciler.local import status, stop
 from tests.cli.conftest import DEPLOY, DOCKERFILE, Project
 from tests.cli.test_output import show
 from tests.lab_client import ROOT
+from tests.local_fixtures import EmbeddedAws
 from tests.runner import SGR, commands, effects
 
 ATTACKS = [
@@ -78,8 +78,7 @@ class Attacked(Project):
         """A client of its AWS."""
         found = status(self.folder / ".reconciler" / "local")
         assert found is not None
-        session: Any = boto3.session.Session("x", "x", region_name="us-east-1")
-        return session.client(service, endpoint_url=found.endpoint_url)
+        return EmbeddedAws(found).client(service)
 
 
 def harmless(output: bytes) -> str:

@@ -203,7 +203,7 @@ def test_a_long_pause_is_not_slept(lane: Lane, ears: Ears, function: Function) -
         function.ended(first)
     (name,) = deadlines(lane)
     token = records(lane)[0]["attempts"][0]["token"]
-    assert name == f"tiny-{token}-again"
+    assert name == f"tiny.{token}-again"
     schedule = scheduler.get_schedule(Name=name)
     assert (schedule["ActionAfterCompletion"], schedule["Target"]["RoleArn"].rpartition("/")[2]) == (
         "DELETE", "tiny-schedule-role",
