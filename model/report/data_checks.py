@@ -27,12 +27,21 @@ def stability(before: Array, after: Array, parts: int = 10) -> float:
     one, two = before[np.isfinite(before)], after[np.isfinite(after)]
     if not len(one) or not len(two):
         return float("nan")
-    edges = np.unique(np.quantile(one, np.linspace(0, 1, parts + 1)[1:-1]))
-    shares = [
-        np.maximum(np.bincount(np.searchsorted(edges, v, side="right"), minlength=len(edges) + 1) / len(v), 1e-4)
-        for v in (one, two)
-    ]
-    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+    edges = _edges(one, parts)
+    return _index(_shares(edges, one), _shares(edges, two))
+
+
+def _edges(values: Array, parts: int) -> Array:
+    return np.unique(np.quantile(values, np.linspace(0, 1, parts + 1)[1:-1]))
+
+
+def _shares(edges: Array, values: Array) -> Array:
+    counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
+    return np.maximum(counts / len(values), 1e-4)
+
+
+def _index(one: Array, two: Array) -> float:
+    return float(((two - one) * np.log(two / one)).sum())
 
 
 def drift(run: Run, count: int = 10) -> list[tuple[str, float, float, float]]:
@@ -60,9 +69,13 @@ def drift(run: Run, count: int = 10) -> list[tuple[str, float, float, float]]:
 
 def usually(values: Array) -> float:
     """The median stability index of stretches of `LATE` hours against all of `values`; NaN without one."""
-    parts = [values[start : start + LATE] for start in range(0, len(values) - LATE + 1, LATE)]
-    found = np.array([stability(values, part) for part in parts])
-    return float(np.nanmedian(found)) if np.isfinite(found).any() else float("nan")
+    known = values[np.isfinite(values)]
+    if len(known) < LATE:
+        return float("nan")
+    edges = _edges(known, 10)
+    whole = _shares(edges, known)
+    starts = range(0, len(known) - LATE + 1, LATE)
+    return float(np.median([_index(whole, _shares(edges, known[start : start + LATE])) for start in starts]))
 
 
 def moves(run: Run, count: int = 5) -> list[tuple[str, float, float]]:

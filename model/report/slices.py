@@ -38,12 +38,18 @@ def regimes(run: Run) -> tuple[Groups, list[str]]:
     return found, list(REGIMES)
 
 
+def _block(count: int) -> int:
+    """Rows of a group that may depend on each other: those of 72 hours, of which an hour of the day has 3."""
+    return stats.BLOCK // 24 if count == 24 else stats.BLOCK
+
+
 def covered(run: Run, group: Groups, count: int) -> list[Estimate]:
     """Share of prices inside the interval in each of `count` groups."""
     f, ret = run.result.forecasts, run.targets.ret
     good = np.isfinite(f.lower) & np.isfinite(f.upper) & np.isfinite(ret)
     inside = ((ret >= f.lower) & (ret <= f.upper)).astype(np.float64)
-    return [stats.mean(inside[good & (group == k)], run.settings.seed) for k in range(count)]
+    hits = (inside[good & (group == k)] for k in range(count))
+    return [stats.ratio(hit, np.ones(len(hit)), _block(count)) for hit in hits]
 
 
 def saved(run: Run, group: Groups, count: int) -> list[Estimate]:
@@ -51,9 +57,8 @@ def saved(run: Run, group: Groups, count: int) -> list[Estimate]:
     f, lv = run.result.forecasts, run.targets.lv
     loss, other = (lv - f.lv) ** 2, (lv - f.lv_lhar) ** 2
     good = np.isfinite(loss) & np.isfinite(other)
-    return [
-        stats.skill(loss[rows], other[rows], run.settings.seed) for rows in (good & (group == k) for k in range(count))
-    ]
+    groups = (good & (group == k) for k in range(count))
+    return [stats.ratio((other - loss)[rows], other[rows], _block(count)) for rows in groups]
 
 
 def _percent(value: float) -> str:

@@ -203,6 +203,21 @@ def test_factors_of_the_interval_use_known_scores_only() -> None:
     assert np.array_equal(one[1][:3001], two[1][:3001], equal_nan=True)
 
 
+def test_ratio_agrees_with_the_bootstrap_and_with_the_formula_of_a_mean() -> None:
+    rng = np.random.default_rng(14)
+    loss, other = rng.exponential(1.0, 6000), rng.exponential(1.2, 6000)
+    quick, slow = stats.ratio(other - loss, other, block=72), stats.skill(loss, other, 1)
+    assert quick.value == pytest.approx(slow.value)
+    assert quick.low == pytest.approx(slow.low, abs=0.006)
+    assert quick.high == pytest.approx(slow.high, abs=0.006)
+    one = stats.ratio(loss, np.ones(6000), block=1)
+    assert one.high - one.value == pytest.approx(1.96 * loss.std() / np.sqrt(6000))
+    dependent = np.repeat(rng.standard_normal(1000), 6)
+    wide, naive = (stats.ratio(dependent, np.ones(6000), block) for block in (72, 1))
+    assert 2 < (wide.high - wide.low) / (naive.high - naive.low) < 3  # the root of 6
+    assert np.isnan(stats.ratio(np.empty(0), np.empty(0)).value)
+
+
 def test_break_even_cost_of_a_known_edge() -> None:
     rng = np.random.default_rng(12)
     up = rng.random(20_000) < 0.5
