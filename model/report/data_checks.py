@@ -64,7 +64,7 @@ def drift(run: Run, count: int = 10) -> list[tuple[str, float, float, float]]:
         if np.isfinite(index) and np.isfinite(usual):
             scale = float(np.nanstd(before)) or 1.0
             found.append((feature.name, index, usual, float(np.nanmean(after) - np.nanmean(before)) / scale))
-    return sorted(found, key=lambda each: -each[1] / max(each[2], 0.01))[:count]
+    return sorted(found, key=lambda each: each[2] - each[1])[:count]
 
 
 def usually(values: Array) -> float:

@@ -67,7 +67,7 @@ svg{display:block;max-width:100%;height:auto}td svg{max-width:none}
 .wide{display:block}.narrow{display:none}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:18px}
 .pair figure{margin:0}
-.pair+.pair{margin-top:18px}
+.pair+.pair,.pair+p{margin-top:18px}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:12px;margin:18px 0}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th,td{padding:9px 14px;text-align:left;border-bottom:1px solid var(--line);vertical-align:middle}
