@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from model.bars import Array, Bars
+from model.features.registry import CHUNK, LOOKBACK
 from model.features.series import Series, lag
 
 HAR_HOURS = (1, 24, 168)
@@ -49,24 +51,37 @@ LHAR = (
 """Mean log variance, mean fall in units of s[t], jumps, and mean log volume, over so many hours."""
 
 
-def _lhar(x: Series) -> npt.NDArray[np.float32]:
+def lhar(bars: Bars, chunk: int = CHUNK) -> npt.NDArray[np.float32]:
+    """The regressors of `LHAR`, shape (n, len(LHAR)); `chunk` hours at a time, so that memory stays bounded."""
+    made = np.empty((len(bars), len(LHAR)), dtype=np.float32)
+    for start in range(0, len(bars), chunk):
+        before, stop = max(0, start - LOOKBACK), min(start + chunk, len(bars))
+        for number, column in enumerate(_lhar(Series(bars.slice(before, stop)))):
+            late = column[start - before :]
+            made[start:stop, number] = np.where(np.isfinite(late), late, np.nan)
+    return made
+
+
+def _lhar(x: Series) -> Iterator[Array]:
     """Corsi and Reno's LHAR-CJ by the hour.
 
     A jump is what realised variance has beyond bipower variation, which jumps don't move; in a single hour, the
     squared return beyond the variance of the range.
     """
-    columns = [x.lv, *(x.rolling("mean", "lv", w) for w in (6, 24, 168, 720))]
+    yield x.lv
+    for w in (6, 24, 168, 720):
+        yield x.rolling("mean", "lv", w)
     fall = np.where(np.isnan(x.ret), np.nan, np.minimum(x.ret, 0)) / x.scale
-    columns += [fall, x.mean_of(fall, 24), x.mean_of(fall, 168)]
-    columns.append(np.log1p(x.ret**2 / np.exp(x.lv)))
+    yield fall
+    for w in (24, 168):
+        yield x.mean_of(fall, w)
+    yield np.log1p(x.ret**2 / np.exp(x.lv))
     bipower = np.pi / 2 * np.abs(x.ret) * np.abs(lag(x.ret, 1))
     for w in (24, 168):
-        columns.append(np.log(np.maximum(x.rolling("mean", "ret2", w) / x.mean_of(bipower, w), 1)))
-    columns += [x.log_volume, x.rolling("mean", "log_volume", 24), x.rolling("mean", "log_volume", 168)]
-    made = np.empty((len(x.bars), len(columns)), dtype=np.float32)
-    for number, column in enumerate(columns):
-        made[:, number] = np.where(np.isfinite(column), column, np.nan)
-    return made
+        yield np.log(np.maximum(x.rolling("mean", "ret2", w) / x.mean_of(bipower, w), 1))
+    yield x.log_volume
+    for w in (24, 168):
+        yield x.rolling("mean", "log_volume", w)
 
 
 def week_hours(bars: Bars) -> npt.NDArray[np.int16]:
@@ -86,4 +101,4 @@ def make(bars: Bars) -> Targets:
         ret = _next(x.ret)
         up = np.where(np.isfinite(ret) & (ret != 0), ret > 0, np.nan).astype(np.float64)
         har = np.column_stack([x.lv, *(x.rolling("mean", "lv", w) for w in HAR_HOURS[1:])])
-        return Targets(up, ret, _next(x.lv), x.scale, x.lv, har, _lhar(x), week_hours(bars))
+        return Targets(up, ret, _next(x.lv), x.scale, x.lv, har, lhar(bars), week_hours(bars))

@@ -112,6 +112,23 @@ def test_a_cheating_feature_is_caught(full: Bars, cheat: Feature) -> None:
     assert leaks(full, [*FEATURES[:3], cheat], ROWS) == {cheat.name}
 
 
+def test_regressors_of_the_seasonal_har_look_back_and_are_the_same_in_chunks(full: Bars) -> None:
+    whole, parts = targets.lhar(full), targets.lhar(full, chunk=1500)
+    assert np.array_equal(np.isnan(whole), np.isnan(parts))
+    assert np.allclose(whole, parts, rtol=1e-4, atol=1e-5, equal_nan=True)
+    assert np.isfinite(whole).all(axis=1).mean() > 0.6
+    ret = np.diff(np.log(full.close))[2700:2724]  # of the rows 2701 to 2724
+    before = np.diff(np.log(full.close))[2699:2723]
+    jump = np.log(max((ret**2).mean() / (np.pi / 2 * np.abs(ret * before)).mean(), 1))
+    assert whole[2724, targets.LHAR.index("jump_24")] == pytest.approx(jump, rel=1e-4)
+    scale = targets.make(full).scale
+    fall = np.minimum(ret, 0) / scale[2701:2725]
+    assert whole[2724, targets.LHAR.index("fall_24")] == pytest.approx(fall.mean(), rel=1e-4)
+    assert targets.week_hours(full)[0] == (full.time[0] + np.timedelta64(1, "h")).item().hour + 24 * (
+        (full.time[0] + np.timedelta64(1, "h")).item().weekday()
+    )
+
+
 def test_labels_are_the_next_hour_and_baselines_are_not(full: Bars) -> None:
     made = targets.make(full)
     t = 1000
@@ -121,7 +138,7 @@ def test_labels_are_the_next_hour_and_baselines_are_not(full: Bars) -> None:
     assert np.isnan(made.ret[-1])
     assert np.isnan(made.lv[-1])
     other = targets.make(scrambled_after(full, t, 1))
-    for name in ("scale", "lv_now", "har"):
+    for name in ("scale", "lv_now", "har", "lhar", "week_hour"):
         assert np.array_equal(getattr(made, name)[: t + 1], getattr(other, name)[: t + 1], equal_nan=True), name
     for name in ("up", "ret", "lv"):
         assert np.array_equal(getattr(made, name)[:t], getattr(other, name)[:t], equal_nan=True), name
