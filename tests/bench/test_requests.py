@@ -1,13 +1,12 @@
 """The number of requests of each command on the committed deploy.yaml, by operation: exact, so that none comes unseen.
 
-After a change that is meant: RECONCILER_BENCH_WRITE=1 python -m pytest tests/bench/test_requests.py, and look at what
+After a change that is meant: UPDATE_GOLDEN=1 python -m pytest tests/bench/test_requests.py, and look at what
 git shows of requests.json.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections import Counter
@@ -19,6 +18,7 @@ from bench.subjects import deploy_file
 from reconciler.aws.clients import Clients, method_of, new_session
 from reconciler.aws.service_models import SERVICES
 from tests.engine.project import Project, use
+from tests.golden import WRITE
 from tests.lab_client import ROOT, LabHandle
 
 GOLDEN = Path(__file__).with_name("requests.json")
@@ -56,7 +56,7 @@ def test_no_request_is_made_unseen(name: str, project: Project, lab: LabHandle) 
         project.ok(*arguments)
         found[command] = requests(lab)
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
-    if os.environ.get("RECONCILER_BENCH_WRITE"):
+    if WRITE:
         sums = {command: sum(counts.values()) for command, counts in found.items()}
         GOLDEN.write_text(json.dumps(golden | {name: {"sums": sums} | found}, indent=1) + "\n")
         pytest.skip("written anew")

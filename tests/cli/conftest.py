@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.main import main
 from reconciler.local import ensure_running, reset, stop
+from tests.command import main
 
 DEPLOY = """\
 name: tiny

@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.arguments import parser
-from reconciler.cli.main import main
 from reconciler.cli.style import COLOURS, codes, coloured
 from reconciler.cli.terminal import Terminal
 from reconciler.local import stop
 from tests.cli.conftest import DEPLOY, DOCKERFILE, PROGRAM, Project
+from tests.command import main
 from tests.waiting import LONG
 
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.main import main
 from reconciler.cli.os_errors import excuse
 from reconciler.cli.program_name import program, typed
+from tests.command import main
 
 ROOT = Path(__file__).parents[2]
 FULL = Path("/dev/full")

@@ -65,6 +65,7 @@ class Thing(Spec):
     parts: tuple[Part, ...] = ()
     loose: tuple[Loose, ...] = ()
     options: Annotated[dict[str, Any], SecretsByName()] = Field({})
+    command: Annotated[tuple[str, ...], SecretsByName()] = ()
     plain: dict[str, Any] = Field({})
     key: Annotated[str, Secret()] = ""
     audiences: Annotated[tuple[str, ...], AtLeast()] = ()

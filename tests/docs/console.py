@@ -11,7 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.cli.main import main
+from tests.command import main
 
 OURS = ("python -m reconciler ", "reconciler ")
 SAME = [  # what differs from run to run

@@ -1,6 +1,6 @@
 """The documentation is true: every link leads somewhere, every command can be given, every console block is executed.
 
-RECONCILER_DOCS_WRITE=1 python -m pytest tests/docs     writes what the commands print now; look at it with git diff
+UPDATE_GOLDEN=1 python -m pytest tests/docs     writes what the commands print now; look at it with git diff
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from reconciler.core.errors import UserError
 from reconciler.local import ensure_running, stop
 from tests.docs.console import Console, environment, normal, same
 from tests.docs.pages import NOT_RUN, PAGES, ROOT, Block, anchors, blocks, exchanges, links, mentions, slug
+from tests.golden import WRITE
 
 DOCS = ROOT / "docs"
 # Why a console block may be left out. docs/checked.md says the same.
@@ -31,7 +32,6 @@ REASONS = {
 }
 RUN = [page for page in PAGES if any(b.language == "console" and not b.not_run for b in blocks(page.read_text()))]
 WRITTEN = ("deploy.yaml", ".dockerignore")  # by the README's `init`
-WRITE = bool(os.environ.get("RECONCILER_DOCS_WRITE"))
 
 
 def name(page: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.main import main
+from tests.command import main
 from tests.lab_client import LabHandle
 
 DEPLOY = """\

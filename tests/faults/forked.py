@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconciler.aws.clients import TRANSFER, Clients, new_session
+from reconciler.aws.clients import Clients, new_session
 from reconciler.core.errors import Interrupted
+from tests import clients
 from tests.lab_client import CREDENTIALS, REGION, LabHandle, SkippingClock
 
 SERVICES = ("sts", "iam", "s3", "ecr", "ecs", "logs", "ec2", "ssm")
@@ -88,20 +89,9 @@ def warm_clients(lab: LabHandle) -> None:
     """Make the clients that commands use with this lab, which takes longer than their calls. Not that for transfers."""
     session = new_session(*CREDENTIALS.values())
     session.get_component("data_loader").whole.update(SERVICES)
-    clients = Clients(REGION, session, lab.url, lambda name: False, lambda: None)
-    _made.update({(service, lab.url): clients.get(service) for service in SERVICES})
+    made = Clients(REGION, session, lab.url, lambda name: False, lambda: None)
+    _made.update({(service, lab.url): made.get(service) for service in SERVICES})
     gc.freeze()
-
-
-def _use_made_clients() -> None:
-    """In a fork alone: other tests of this process make their own."""
-    make = Clients._make
-
-    def kept(self: Clients, service: str) -> Any:
-        found = None if service == TRANSFER else _made.get((service, self._endpoint_url))
-        return found or make(self, service)
-
-    Clients._make = kept  # type: ignore[method-assign]
 
 
 class Command:
@@ -162,7 +152,7 @@ def _child(lab: LabHandle, folder: Path, arguments: Sequence[str], output: Path,
         from reconciler.cli import target as common
         from reconciler.cli.main import main
 
-        _use_made_clients()
+        clients.instead.update(_made)  # in a fork alone: other tests of this process make their own
         common.StoppableClock = StoppableSkipping  # type: ignore[misc, assignment]
         os.read(waiting, 1)
         code = main(arguments)

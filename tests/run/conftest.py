@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.local import status, stop
+from tests import golden as files
 from tests.cli.conftest import Project, Result
 from tests.local_fixtures import EmbeddedAws
 from tests.waiting import until
@@ -221,14 +221,8 @@ def normal(text: str) -> str:
 
 
 def golden(name: str, found: Result) -> None:
-    """Compare with the file of this name; UPDATE_GOLDEN=1 writes it."""
-    path, text = GOLDEN / f"{name}.txt", normal(found.out)
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    wanted = path.read_text() if path.exists() else ""
-    differs = list(difflib.unified_diff(wanted.splitlines(), text.splitlines(), "wanted", "found", lineterm=""))
-    assert not differs, "\n".join(differs)
+    """The output is that of the file of this name."""
+    files.golden(GOLDEN / f"{name}.txt", normal(found.out))
 
 
 @pytest.fixture

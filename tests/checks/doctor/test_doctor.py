@@ -14,8 +14,8 @@ from unittest import mock
 
 import pytest
 
-from reconciler.cli.main import main
 from tests.cli.test_json import holds
+from tests.command import main
 from tests.engine.project import DEPLOY
 from tests.faults.case import error
 from tests.faults.test_permissions import IS_ME, simulate

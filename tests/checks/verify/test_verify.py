@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 from tests.cli.test_json import holds
 from tests.engine.project import Project, use
 from tests.faults.case import error
+from tests.golden import golden
 from tests.lab_client import ACCOUNT, LabHandle
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -41,11 +41,8 @@ def tidy(text: str) -> str:
 
 
 def same(name: str, text: str) -> None:
-    """The text is that of a golden file; RECONCILER_GOLDEN=1 writes it."""
-    path = GOLDEN / f"{name}.txt"
-    if os.environ.get("RECONCILER_GOLDEN"):
-        path.write_text(text)
-    assert text == path.read_text()
+    """The text is that of a golden file."""
+    golden(GOLDEN / f"{name}.txt", text)
 
 
 def no_images(lab: LabHandle) -> None:

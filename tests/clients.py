@@ -1,4 +1,6 @@
-"""The pytest plugin that keeps clients for the next test: to make those of a command takes longer than its calls.
+"""The pytest plugin that makes AWS's clients: kept for the next test, and watched.
+
+To make the clients of a command takes longer than its calls.
 
 A client that its owner has closed is given to the next who asks for the same: service, region, endpoint and static
 credentials. None is shared by two at a time. Not kept: clients for transfers, which have their owner's hooks, and
@@ -7,9 +9,10 @@ those whose credentials come from elsewhere. A command that ran in this process 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,7 +21,6 @@ from botocore.credentials import Credentials
 
 from reconciler.aws import clients
 from reconciler.aws.clients import TRANSFER, Clients
-from reconciler.cli import main as command_line
 
 _of_command: ContextVar[list[Clients] | None] = ContextVar("of_command", default=None)
 _free: defaultdict[object, list[Any]] = defaultdict(list)
@@ -26,27 +28,25 @@ _keys: dict[int, tuple[object, Any]] = {}  # (key, client) by the client's ident
 _elsewhere: set[int] = set()  # S3's clients that were told of a bucket's region, which they remember
 
 
-def _closes(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str]], int]:
-    def command(arguments: Sequence[str]) -> int:
-        owners: list[Clients] = []
-        token = _of_command.set(owners)
-        try:
-            return main(arguments)
-        finally:
-            _of_command.reset(token)
-            for owner in owners:
-                owner.close()
-
-    return command
+watchers: list[Callable[[Any, str], None]] = []  # called with each client that is really made, and its service
+instead: dict[tuple[str, str | None], Any] = {}  # clients that are there already, by service and endpoint
 
 
-# At once, since the tests' modules take it from there.
-command_line.main = _closes(command_line.main)  # type: ignore[assignment]
+@contextlib.contextmanager
+def of_command() -> Iterator[None]:
+    """What a command does that runs in this process. Its clients are closed when it ends."""
+    owners: list[Clients] = []
+    token = _of_command.set(owners)
+    try:
+        yield
+    finally:
+        _of_command.reset(token)
+        for owner in owners:
+            owner.close()
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the clients that are made from now on."""
+    """From now on all clients are made here: the only place that changes how."""
     begin, make, close = Clients.__init__, Clients._make, Clients.close
 
     def begun(self: Clients, *args: Any, **more: Any) -> None:
@@ -54,13 +54,21 @@ def pytest_configure(config: pytest.Config) -> None:
         if (owners := _of_command.get()) is not None:
             owners.append(self)
 
+    def anew(self: Clients, service: str) -> Any:
+        client = make(self, service)
+        for watch in watchers:
+            watch(client, service)
+        return client
+
     def made(self: Clients, service: str) -> Any:
+        if service != TRANSFER and (there := instead.get((service, self._endpoint_url))):
+            return there
         key = _key(self, service)
         if key is None:
-            return make(self, service)
+            return anew(self, service)
         if _free[key]:
             return _free[key].pop()
-        client = make(self, service)
+        client = anew(self, service)
         _keys[id(client)] = (key, client)
         if service == "s3":
             client.meta.events.register("needs-retry.s3", lambda **said: _note(client, **said))
