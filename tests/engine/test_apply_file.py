@@ -236,7 +236,7 @@ def signed(**values: Any) -> Callable[[str], str]:
     return make
 
 
-DEEP, RATHER = "[" * 100_000 + "]" * 100_000, "[" * 800 + "]" * 800
+DEEP, RATHER = "[" * 100_000 + "]" * 100_000, "[" * 50 + "]" * 50  # the second is as deep as a plan may be
 REFUSED: dict[str, tuple[Callable[[str], str], str]] = {
     "an option": (edited(lambda v: v["options"].update(delete_data=True)), "was edited or damaged"),
     "a step": (edited(lambda v: v["plan"]["steps"].pop()), "was edited or damaged"),
