@@ -70,7 +70,8 @@ def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcom
         why = diagnose(here.aws, here.deploy, run, where.base)
     place = place_of(here.deploy)  # for links; the record may say anything
     run = run.model_copy(
-        update={"cluster": place.cluster, "container": place.container, "log_group": place.log_group,
+        update={"reason": KNOWN.hide(run.reason),  # before it is cut
+                "cluster": place.cluster, "container": place.container, "log_group": place.log_group,
                 "log_prefix": place.log_prefix}
     )  # fmt: skip
     image = f"{here.names.repository_uri}@{digest}" if digest else here.present_image

@@ -15,6 +15,7 @@ from reconciler.cli.render import show_plan, summary
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.plan import Plan
+from reconciler.core.secret import KNOWN
 from reconciler.core.text import block, code_span, escape
 from reconciler.run.console_links import log_link, task_link
 from reconciler.run.diagnosis import Diagnosis
@@ -159,7 +160,7 @@ def _short(text: str) -> str:
 
 def failed(name: str, error: ReconcilerError) -> str:
     """A command that ended with an error of ours."""
-    text = f"{error}\n{error.hint}".strip()
+    text = KNOWN.hide(f"{error}\n{error.hint}".strip())  # before it is cut
     return f"### ❌ {code_span(name)}\n\n{block(text[:LONGEST], 'text')}\n"
 
 

@@ -7,7 +7,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -195,6 +195,32 @@ def warn(terminal: Terminal, here: Deployment) -> None:
                 f"run's end was; its results need no more than task.role.write: [{', '.join(WRITE)}]",
             )
         )
+    if plain := plain_secrets(here.deploy):
+        shown = ", ".join(plain[:5]) + (f" and {len(plain) - 5} more" if len(plain) > 5 else "")
+        terminal.note(
+            terminal.fold(
+                "warning: ",
+                f"what seems to be a secret is kept where others may read it: {shown}; for a secret there are "
+                "`task.secrets`, and `parameters` with `secure: true`",
+            )
+        )
+
+
+def plain_secrets(deploy: Deploy) -> list[str]:
+    """Where the file has secrets whose values AWS or the image show: in the task definition, in a plain parameter, in
+    the history of the image.
+    """
+
+    def named(place: str, values: Mapping[str, str]) -> Iterator[str]:
+        return (f"{place}.{name}" for name, value in values.items() if KNOWN.shown(name, value) != value)
+
+    task = deploy.task
+    found = [*named("task.environment", task.environment)]
+    for place, words in (("task.entrypoint", task.entrypoint), ("task.command", task.command)):
+        if words and KNOWN.words(words) != list(words):
+            found.append(place)
+    plain = {name: str(one.value) for name, one in deploy.parameters.items() if one.value and not one.secure}
+    return [*found, *named("parameters", plain), *named("image.build_args", deploy.image.build_args)]
 
 
 def plan_options(options: Planning, graph_addresses: list[Address]) -> Options:

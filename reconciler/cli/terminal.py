@@ -28,6 +28,7 @@ from reconciler.core.text import dumps, guard, line, output
 if TYPE_CHECKING:
     from reconciler.cli.log import Log
 
+_TEXT = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')  # of JSON
 WIDE = 110  # columns of a line of details where there is no terminal
 
 
@@ -203,8 +204,10 @@ class Terminal:
     def _put(self, stream: TextIO, text: str, *, json: bool = False) -> None:
         """Write it. That a disk is full is said once, and the work, which costs money, goes on without being seen."""
         hidden = KNOWN.hide(text)
-        # A number in JSON is none of a secret's that reads the same.
-        text = hidden if not json or hidden == text or _is_json(hidden) else text
+        if json and hidden != text and not _is_json(hidden):
+            # A number in JSON is none of a secret's that reads the same: only the texts are hidden then.
+            hidden = _TEXT.sub(lambda one: KNOWN.hide(one[0]), text)
+        text = hidden
         try:
             stream.write(text)
             stream.flush()

@@ -218,7 +218,8 @@ class Builder:
                 tree[name] = built
         if str(tree.get("secure")).lower() == "true" and (variable := variable_at(fields.plain((*path, "value")))):
             KNOWN.names.add(variable)
-            self._learn(pairs["value"][1] if "value" in pairs else None, (*path, "value"), variable)
+            for name in pairs.keys() - {"secure", "name", "give_as"}:  # `value`, however it is misspelt
+                self._learn(pairs[name][1], (*path, name), variable)
         return tree
 
     def _merged(self, node: yaml.Node, path: Path) -> list[yaml.MappingNode]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler import version as git
-from reconciler.config import environments, explain, fields
+from reconciler.config import broken_file, environments, explain, fields
 from reconciler.config.base import Section
 from reconciler.config.checks import check, check_files
 from reconciler.config.document import Document
@@ -48,13 +48,21 @@ def load(
         return asked[0]
 
     document = read(path, environ, sha)
+    try:
+        return _deploy(document, environment, folder if files else None)
+    except ConfigErrors:
+        broken_file.learn("\n".join(document.lines))
+        raise
+
+
+def _deploy(document: Document, environment: str, folder: FilePath | None) -> Deploy:
     known = environments.names(document)
     environments.choose(document, known, environment)
     if not known:
         document.tree.pop(fields.OVERLAYS, None)
-        deploy, errors = _whole(document, folder if files else None), document.errors
+        deploy, errors = _whole(document, folder), document.errors
     else:
-        deploy, errors = _environments(document, known, environment, folder if files else None)
+        deploy, errors = _environments(document, known, environment, folder)
     if deploy is not None and not errors:
         return deploy
     raise ConfigErrors(sorted(dict.fromkeys(errors), key=lambda e: (e.line, e.column)))

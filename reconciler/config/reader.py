@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import yaml
 
+from reconciler.config import broken_file
 from reconciler.config.document import Builder, Document, split
 from reconciler.config.problems import ConfigError, ConfigErrors, printable, quoted
 from reconciler.config.resolve import Loader
@@ -62,7 +63,15 @@ def read(path: Path, environ: Mapping[str, str], git_sha: Callable[[], str | Non
     """The values of the file at `path`, whose root is a mapping. Raises ConfigErrors if it can't be made sense of."""
     file = printable(str(path))
     text = _decode(_bytes(path, file), file)
-    document = Document(file, split(text))
+    try:
+        return _document(Document(file, split(text)), text, environ, git_sha)
+    except ConfigErrors:
+        broken_file.learn(text)
+        raise
+
+
+def _document(document: Document, text: str, environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> Document:
+    file = document.file
     try:
         node = Loader(text).get_single_node()
         if node is None:
@@ -133,6 +142,7 @@ def _decode(content: bytes, file: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        broken_file.learn(content.decode("utf-8", "replace"))
         before = content[: error.start].decode("utf-8", "replace")
         lines = split(before)
         byte = content[error.start]

@@ -49,15 +49,18 @@ _FORMS = re.compile(
     r"|sk-[A-Za-z0-9_-]{16,}|[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}"
     r"|hf_[A-Za-z0-9]{16,}|npm_[A-Za-z0-9]{20,}|pypi-[\w-]{16,}|dckr_pat_[\w-]{16,}|dapi[0-9a-f]{32}|hvs\.[\w-]{16,}"
     r"|AIza[\w-]{35}|ya29\.[\w-]{16,}|SG\.[\w-]{16,}\.[\w-]{16,}|AGE-SECRET-KEY-1[0-9A-Z]{20,}"
-    r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"
+    r"|eyJ[\w-]{8,4000}\.eyJ[\w-]{8,}\.[\w-]*"
     r"|https://hooks\.slack\.com/(?:services|workflows)/[^\s\"'<>]+"
     r")",
     re.DOTALL,
 )
 # What is secret in a longer text is the group: a URL's password, a connection string's, a header's.
-_PARTS = (
+_TO_AN_AT = re.compile(r"(?<!\S)\S+@")  # where a URL's password may be: looked for there, each is found or not at once
+_PASSWORDS = (
     re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/:@]*:([^\s/?#]+)@"),
     re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/:@]*:([^\s@]+)@"),
+)
+_PARTS = (
     re.compile(
         r"(?i)(?<![A-Za-z0-9_-])(?:password|passwd|pwd|secret|token|api[_-]?key|accountkey|sharedaccesskey|client_secret)"
         r"=(?!\()([^\s;&,'\"]+)"
@@ -111,10 +114,12 @@ def secrets_in(text: str) -> Iterator[str]:
     """The parts of a text that are secrets by their own form."""
     for match in _FORMS.finditer(text):
         yield match[0]
-    for form in _PARTS:
-        for match in form.finditer(text):
-            if not match[1].startswith((MASK, "${", "$(")):
-                yield match[1]
+    urls = [match[0] for match in _TO_AN_AT.finditer(text)]
+    for forms, texts in ((_PASSWORDS, urls), (_PARTS, [text])):
+        for part in texts:
+            for match in (match for form in forms for match in form.finditer(part)):
+                if not match[1].startswith((MASK, "${", "$(")):
+                    yield match[1]
 
 
 @lru_cache(maxsize=4096)
@@ -138,12 +143,13 @@ class Secrets:
         self.names: set[str] = set()
         self._values: set[str] = set()
         self._lock = threading.Lock()
-        self._pattern: re.Pattern[str] | None = None
+        self._made: re.Pattern[str] | None = None
+        self._changed = False  # since that was made
 
     def clear(self) -> None:
         """Forget all of them: another command begins."""
         with self._lock:
-            self.names, self._values, self._pattern = set(), set(), None
+            self.names, self._values, self._made, self._changed = set(), set(), None, False
 
     def add(self, value: str) -> None:
         """A secret. Each line of a longer one is one too."""
@@ -151,8 +157,16 @@ class Secrets:
             return
         with self._lock:
             self._values |= {value, *(line.strip() for line in value.splitlines())} - {""}
-            forms = sorted({form for one in self._values for form in _forms(one)}, key=len, reverse=True)
-            self._pattern = re.compile("|".join(forms)) if forms else None
+            self._changed = True
+
+    @property
+    def _pattern(self) -> re.Pattern[str] | None:
+        """All of them, made when it is wanted: a file may have thousands, which are learned one after the other."""
+        if self._changed:
+            with self._lock:
+                forms = sorted({form for one in self._values for form in _forms(one)}, key=len, reverse=True)
+                self._made, self._changed = re.compile("|".join(forms)) if forms else None, False
+        return self._made
 
     def environment(self, environ: Mapping[str, str]) -> None:
         """The secrets of a process's environment: a value that one of these variables has is one wherever it is."""
@@ -297,6 +311,7 @@ def _forms(value: str) -> Iterable[str]:
 
     None for one that any text could have by chance: what is shorter than four characters, and a shorter word or number.
     """
+    value = value.strip()  # what is around it is none of it, and would be searched for at each blank of a text
     if len(value) < SHORT or (len(value) < LONG and (value.isalpha() or value.isdigit())):
         return []
     written = {value, value.replace("'", "'\"'\"'"), value.replace("'", "''"), html.escape(value), repr(value)[1:-1]}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from reconciler.core.secret import KNOWN
 from reconciler.run.retry import Event
 
 TRACEBACK = "Traceback (most recent call last)"
@@ -38,8 +39,9 @@ class Case:
     first_line: Callable[[str], str] = lambda name: ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", cut(self.reason))
-        object.__setattr__(self, "log", [cut(line) for line in self.log])
+        # Without its secrets first: a part of one isn't known again.
+        object.__setattr__(self, "reason", cut(KNOWN.hide(self.reason)))
+        object.__setattr__(self, "log", [cut(KNOWN.hide(line)) for line in self.log])
 
     @property
     def telling(self) -> Sequence[str]:

@@ -90,7 +90,8 @@ def of_run(deploy: str, run: Run, why: Diagnosis | None = None) -> Message:
         deploy,
         Ended(
             id=run.id, state=run.state.value, exit_code=run.exit_code, output=run.output, task=run.task_arn,
-            seconds=run.seconds, cost=run.cost, reason=run.reason, metrics=run.metrics, cause=cause, fix=fix,
+            seconds=run.seconds, cost=run.cost, reason=KNOWN.hide(run.reason), metrics=run.metrics, cause=cause,
+            fix=fix,
         ),
     )  # fmt: skip
 

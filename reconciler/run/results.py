@@ -10,7 +10,8 @@ import contextlib
 import os
 import stat
 import uuid
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,10 @@ from reconciler.run.run_record import Run, Runs
 
 NOTE = "NOT-COPIED.txt"  # in the run's folder while not all is copied: which keys, and why
 UNFINISHED = "The copy of these results was not finished.\n"
-# What would make a folder a repository: git and hg run commands that its settings name, for whoever goes there.
-REPOSITORIES = (".git", ".hg")
-BARE = ("HEAD", "objects/", "refs/")
+# What would make a folder a repository: its settings name commands, which are run for whoever works there.
+REPOSITORIES = (".git", ".hg", ".sl", ".jj", ".bzr", ".pijul", "_darcs")
+# git takes any folder with these for one, whatever it is called.
+BARE = ({"head", "objects", "refs"}, {"head", "commondir"})
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Copied:
     def count(self) -> int:
         """Of all results."""
         return len(self.files) + len(self.missed)
+
+
+COMMANDS = "it would make its folder a repository, whose settings can run commands"
 
 
 class _Unsafe(OSError):
@@ -62,11 +67,12 @@ def fetch(aws: Aws, runs: Runs, run: Run, folder: Path) -> Copied:
     folder.mkdir(parents=True, exist_ok=True)
     with _open(os.open(folder, os.O_RDONLY | os.O_DIRECTORY)) as base, _inside(base, run.id) as top:
         _say(top, UNFINISHED)
+        bare = _repositories(names)
         written: set[str] = set()
         for number, name in enumerate(names):
             get = partial(_download, aws, runs.bucket, prefix + name)
             try:
-                parts = _parts(name, names)
+                parts = _parts(name, bare)
                 if "/".join(parts) in written:
                     raise _Unsafe("another key has the same name here")
                 _write(top, parts, get)
@@ -106,8 +112,19 @@ def _listed(copied: Copied) -> str:
     return "\n".join([*lines, *(f"{shown(name)}: {why}" for name, why in copied.missed)]) + "\n"
 
 
-def _parts(name: str, names: list[str]) -> list[str]:
-    """The folders and the file that a key names. names: all keys. Raises _Unsafe."""
+def _repositories(names: Iterable[str]) -> set[str]:
+    """The folders, in small letters, that would be repositories if all of these files were in them."""
+    inside: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        parts = [part for part in name.lower().split("/") if part not in ("", ".")]
+        for at, part in enumerate(parts):
+            if any(part in telling for telling in BARE):
+                inside["/".join(parts[:at])].add(part)
+    return {folder for folder, found in inside.items() if any(telling <= found for telling in BARE)}
+
+
+def _parts(name: str, bare: Container[str]) -> list[str]:
+    """The folders and the file that a key names. bare: what `_repositories` gives. Raises _Unsafe."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise _Unsafe("`..` leads out of a folder")
@@ -117,14 +134,26 @@ def _parts(name: str, names: list[str]) -> list[str]:
         raise _Unsafe("the name of the list of what isn't copied")
     if any(part.rstrip(". ").lower() in REPOSITORIES for part in parts):
         raise _Unsafe("the folder of a repository, whose settings can run commands")
-    above = "/".join([*parts[:-1], ""]) if parts[1:] else ""
-    if parts and parts[-1].upper() == BARE[0]:
-        beside = {one.removeprefix(above).partition("/")[0].lower() for one in names if one.startswith(above)}
-        if {one.strip("/") for one in BARE[1:]} <= beside:
-            raise _Unsafe("it would make its folder a repository, whose settings can run commands")
+    if parts and parts[-1].lower() == "head" and "/".join(parts[:-1]).lower() in bare:
+        raise _Unsafe(COMMANDS)
     if not parts:
         raise _Unsafe("it names no file")
     return parts
+
+
+def _check_no_repository(here: int, name: str) -> None:
+    """Raises _Unsafe where this name completes a repository in an open folder: with what an earlier copy has left."""
+    for telling in BARE:
+        if name.lower() in telling and all(_is_in(here, one) for one in telling - {name.lower()}):
+            raise _Unsafe(COMMANDS)
+
+
+def _is_in(here: int, name: str) -> bool:
+    try:
+        os.stat(name if name != "head" else "HEAD", dir_fd=here, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _write(top: int, parts: list[str], get: Callable[[BinaryIO], object]) -> None:
@@ -134,6 +163,7 @@ def _write(top: int, parts: list[str], get: Callable[[BinaryIO], object]) -> Non
         here = top
         for one in folders:
             here = opened.enter_context(_inside(here, one))
+        _check_no_repository(here, name)
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISDIR(os.stat(name, dir_fd=here, follow_symlinks=False).st_mode):
                 raise _Unsafe("there is a folder of this name")
@@ -152,6 +182,7 @@ def _write(top: int, parts: list[str], get: Callable[[BinaryIO], object]) -> Non
 @contextlib.contextmanager
 def _inside(above: int, name: str) -> Iterator[int]:
     """A folder in an open one, which is made if it isn't there. Raises OSError, also for a link or a file."""
+    _check_no_repository(above, name)
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, dir_fd=above)
     try:

@@ -20,6 +20,7 @@ import pytest
 from reconciler.cli.arguments import parser
 from reconciler.cli.style import COLOURS, codes, coloured
 from reconciler.cli.terminal import Terminal
+from reconciler.core.secret import KNOWN
 from reconciler.local import stop
 from tests.cli.conftest import DEPLOY, DOCKERFILE, PROGRAM, Project
 from tests.command import main
@@ -283,3 +284,15 @@ def test_zsh_completes(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     os.close(ours)
+
+
+def test_json_with_a_number_that_reads_like_a_secret_hides_the_texts(capsys: pytest.CaptureFixture[str]) -> None:
+    KNOWN.clear()
+    KNOWN.add("1234567890")
+    try:
+        Terminal(json=True).json({"code 1234567890": 1234567890, "text": 'a "1234567890" b', "more": [0.51234567890]})
+    finally:
+        KNOWN.clear()
+    assert json.loads(capsys.readouterr().out) == {
+        "code (hidden)": 1234567890, "text": 'a "(hidden)" b', "more": [0.5123456789],
+    }  # fmt: skip

@@ -249,3 +249,14 @@ def test_a_change_of_a_secret_is_still_seen(outs: Outs) -> None:
 def test_a_lock_names_the_verb_and_the_file(outs: Outs) -> None:
     assert json.loads(outs["the lock"].splitlines()[0])["command"] == "apply deploy.yaml"
     assert "`apply deploy.yaml`" in outs["the lock's message"]
+
+
+@pytest.mark.parametrize("how", ["plan", "apply --verbose, in GitHub Actions"])
+def test_what_others_may_read_is_warned_of(how: str, outs: Outs) -> None:
+    warned = [line for line in outs[how].splitlines() if line.startswith("warning:") and "secret" in line]
+    assert len(warned) == 1
+    text = warned[0]
+    for place in ("task.environment.FIRST", "task.environment.SECOND", "and 6 more"):
+        assert place in text
+    assert "TOKENIZER" not in text
+    assert "`secure: true`" in text

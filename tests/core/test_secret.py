@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from reconciler.core.secret import MASK, Secrets, looks_secret, mark, secrets_in
+from tests.work import assert_linear
 
 SECRET = [
     ("API_TOKEN", "x"), ("apiToken", "x"), ("api-token", "x"), ("TOKEN", "12345678"), ("GITHUB_TOKEN", ""), ("ACCESSTOKEN", "x"),
@@ -190,3 +191,51 @@ def test_a_tree_of_plain_values() -> None:
     marked = Secrets().marked(tree, "salt")
     assert marked["environment"]["A_TOKEN"] == mark("q", "salt") != mark("q", "other")
     assert Secrets().marked(marked, "salt") == marked
+
+
+@pytest.mark.parametrize("value", [" planted-1 x", "\t planted-1 x \n", "   planted-1        x"])
+def test_what_is_around_it_is_none_of_it(value: str) -> None:
+    known = Secrets()
+    known.add(value)
+    assert known.hide("a planted-1 x b") == f"a {MASK} b"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "a://:",
+        "a://a:",
+        "a://:x@ ",
+        "-eyJaaaaaaaa",
+        "-eyJaaaaaaaa.eyJ",
+        "-----BEGIN PRIVATE KEY-----",
+        "password=",
+        "x ",
+    ],
+)
+def test_a_text_made_to_be_slow_is_looked_at_once(part: str) -> None:
+    def work(size: int) -> Callable[[], object]:
+        text = part * size + " @"
+        return lambda: (list(secrets_in(text)), Secrets().learn_words([text]))
+
+    assert_linear(work, 500)
+
+
+@pytest.mark.parametrize("value", [" planted-1", "     b        c-12", "planted one two"])
+def test_blanks_do_not_make_a_secret_slow_to_find(value: str) -> None:
+    known = Secrets()
+    known.add(value)
+
+    def work(size: int) -> Callable[[], object]:
+        text = " \t " * size
+        return lambda: known.hide(text)
+
+    assert_linear(work, 500)
+
+
+def test_thousands_are_learned_one_after_the_other() -> None:
+    def work(size: int) -> Callable[[], object]:
+        known = Secrets()
+        return lambda: [known.add(f"planted-{number}") for number in range(size)]
+
+    assert_linear(work, 300)

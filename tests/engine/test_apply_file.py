@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -250,7 +251,10 @@ REFUSED: dict[str, tuple[Callable[[str], str], str]] = {
         lambda text: text.replace('"plan": {', '"plan": {"x": ' + DEEP + ","),
         "is nested too deeply for a plan",
     ),
-    "rather deep": (lambda text: text.replace('"plan": {', '"plan": {"x": ' + RATHER + ","), "was edited or damaged"),
+    "rather deep": (
+        lambda text: text.replace('"plan": {', '"plan": {"x": ' + RATHER + ","),
+        "is nested too deeply for a plan",
+    ),
     "a digit": (lambda text: text.replace('"to": 14', '"to": 15'), "was edited or damaged"),
     "a later version": (edited(lambda v: v.update(version=2)), "a plan of version 2, and this program reads version 1"),
     "no version": (edited(lambda v: v.pop("version")), "a plan of version None"),
@@ -283,6 +287,20 @@ def test_white_space_and_order_are_no_edits(planned: Project) -> None:
     values = json.loads((planned.folder / "plan.json").read_text())
     planned.write("plan.json", json.dumps(dict(reversed(values.items()))))
     planned.ok("apply", "plan.json")
+
+
+def test_nothing_that_lies_beside_it_is_written_through(planned: Project) -> None:
+    """Another user of the folder may have guessed the name of the file that becomes the plan."""
+    taken = planned.folder / f".other.json.{os.getpid()}"
+    taken.symlink_to(planned.folder / "prices.csv")
+    before = (planned.folder / "prices.csv").read_text()
+    planned.ok("plan", "--out", "other.json")
+    assert (planned.folder / "prices.csv").read_text() == before
+    path = planned.folder / "other.json"
+    assert not path.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    taken.unlink()
+    path.unlink()
 
 
 def test_it_overwrites_plans_and_nothing_else(planned: Project) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.run import explain_end, explain_start, retry
+from reconciler.core import secret
+from reconciler.run import diagnosis, explain_end, explain_start, retry
 from reconciler.run.diagnosis import LONGEST
 from reconciler.run.explain import explain
 from reconciler.run.retry import Event
@@ -256,3 +257,16 @@ def test_evidence_is_cut_where_errors_do_not_stand() -> None:
     assert len(found.evidence[0]) <= LONGEST
     assert found.evidence[0].startswith("ImportError: xxx")
     assert found.evidence[0].endswith("xxx the end")
+
+
+@pytest.mark.parametrize("before", range(2_960, 3_010, 7))
+def test_a_secret_is_hidden_before_a_line_is_cut(before: int) -> None:
+    """A program that fails may print all of its environment, in one line."""
+    known = secret.Secrets()
+    known.add("planted-one-2-three-4")
+    line = "x" * before + "planted-one-2-three-4" + "y" * 5_000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diagnosis, "KNOWN", known)
+        found = case(log=[line], reason=line)
+    assert "plant" not in found.log[0] + found.reason
+    assert "thre" not in found.log[0] + found.reason

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.run.results import NOTE, UNFINISHED, Copied, _parts, fetch, is_whole
+from reconciler.run.results import NOTE, UNFINISHED, Copied, _parts, _repositories, fetch, is_whole
 from reconciler.run.run_record import Run, Runs
 from tests.local_fixtures import REGION, EmbeddedAws, unique
 from tests.local_fixtures import embedded_aws as embedded_aws
@@ -87,6 +88,9 @@ def test_no_results_make_no_folder(results: Results) -> None:
         ("sub/.GIT/config", "the folder of a repository"),
         (".git./config", "the folder of a repository"),
         (".hg/hgrc", "the folder of a repository"),
+        (".sl/config", "the folder of a repository"),
+        ("x/_darcs/prefs/defaults", "the folder of a repository"),
+        (".pijul/config", "the folder of a repository"),
         ("tab\there", "a name with control characters"),
         ("\x1b[2Jclear", "a name with control characters"),
         ("\x9b2Jclear", "a name with control characters"),
@@ -115,7 +119,7 @@ def test_a_key_that_is_no_safe_name_is_named_and_all_others_are_copied(results: 
 @pytest.mark.parametrize("name", ["line\nbreak", "a/\r/b", "x\x00", "\ud800"])
 def test_a_name_that_the_embedded_s3_cannot_have(name: str) -> None:
     with pytest.raises(OSError, match="control characters"):
-        _parts(name, [name])
+        _parts(name, set())
 
 
 def test_names_that_look_bad_and_are_harmless_here(results: Results) -> None:
@@ -152,6 +156,51 @@ def test_a_folder_that_would_be_a_bare_repository(results: Results) -> None:
     copied = results.copy()
     assert [key for key, _ in copied.missed] == ["r/HEAD"]
     assert "HEAD" in copied.files
+
+
+def is_repository(folder: Path) -> bool:
+    """Whether git takes this very folder for a repository."""
+    command = ["git", "rev-parse", "--absolute-git-dir"]
+    environ = {"PATH": os.environ["PATH"], "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    found = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    return found.returncode == 0
+
+
+BARE = {"HEAD": "ref: refs/heads/main\n", "objects/x": "", "refs/heads/x": "", "config": "[core]\n"}
+APART = {"HEAD": "ref: refs/heads/main\n", "commondir": "c\n", "c/objects/x": "", "c/refs/x": "", "c/config": ""}
+
+
+@pytest.mark.parametrize(
+    "copies",
+    [
+        [BARE],
+        [APART],
+        [{"HEAD": BARE["HEAD"]}, BARE],
+        [{"HEAD": BARE["HEAD"]}, {key: text for key, text in BARE.items() if key != "HEAD"}],
+        [{key: text for key, text in BARE.items() if key != "HEAD"}, {"HEAD": BARE["HEAD"]}],
+        [{"commondir": "c\n", "c/objects/x": "", "c/refs/x": ""}, {"HEAD": BARE["HEAD"]}],
+        [{"HEAD": BARE["HEAD"], "c/objects/x": ""}, {"commondir": "c\n", "c/refs/x": ""}],
+        [{"HEAD": BARE["HEAD"], "refs/x": ""}, {"objects/x": ""}],
+    ],
+)
+def test_no_folder_becomes_a_repository_not_by_parts_either(results: Results, copies: list[dict[str, str]]) -> None:
+    """The program may write, delete and write again, between one copy and the next."""
+    for keys in copies:
+        for one in results.aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=results.bucket) or ():
+            results.aws.call("s3", "DeleteObject", Bucket=results.bucket, Key=one["Key"])
+        for key, text in {**keys, "kept": ""}.items():
+            place = {"Bucket": results.bucket, "Key": f"runs/{ID}/output/{key}"}
+            results.aws.call("s3", "PutObject", **place, Body=text.encode())
+        copied = results.copy()
+        assert "kept" in copied.files
+        assert not is_repository(results.top)
+    assert copied.missed
+    assert "commands" in copied.missed[0][1]
+
+
+def test_a_hundred_thousand_names_are_looked_at_once() -> None:
+    names = [f"{number}/{name}" for number in range(25_000) for name in ("HEAD", "objects/x", "refs/x", "y")]
+    assert len(_repositories(names)) == 25_000
 
 
 def test_links_are_not_followed(results: Results) -> None:
