@@ -82,8 +82,9 @@ def commit_or_none(folder: Path) -> str:
 
 def run(folder: Path, *arguments: str) -> str:
     """What git says about a folder; bytes that are no text as Python keeps those of names. Raises NoAnswer."""
-    # Without optional locks, since reading must not write the index.
-    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+    # Without optional locks, since reading must not write the index; and without the program that the settings of a
+    # repository, which may come from elsewhere, can have watch its files.
+    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
     environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     environment |= {"LC_ALL": "C", "LANGUAGE": ""}  # its words are read
     try:

@@ -136,3 +136,12 @@ def test_commit_that_is_only_noted(project: Path, tmp_path: Path, monkeypatch: p
     assert git.commit_or_none(tmp_path / "bare") == ""
     monkeypatch.setenv("PATH", str(tmp_path / "bare"))
     assert git.commit_or_none(project) == ""
+
+
+def test_what_the_settings_of_a_repository_have_watch_it_is_not_run(project: Path, tmp_path: Path) -> None:
+    """A folder unpacked from elsewhere may have a .git of its own."""
+    run(project, "git", "config", "core.fsmonitor", f"touch '{tmp_path / 'ran'}' #")
+    git.commit(project)
+    assert not (tmp_path / "ran").exists()
+    run(project, "git", "status")
+    assert (tmp_path / "ran").exists(), "git itself runs it"
