@@ -14,6 +14,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+SUITE_ARGS ?=
 BENCH_ARGS ?=
 BIN := $(VENV)/bin
 UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
@@ -37,7 +38,7 @@ test: $(VENV)/dev
 
 check: $(VENV)/dev
 	@echo 'the linters and every test: about 9 minutes on two idle cores, longer where others work'
-	@$(BIN)/python -m tests.suite --check $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
+	@$(BIN)/python -m tests.suite --check $(SUITE_ARGS) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 # Who knows of vulnerabilities is asked over the network: PyPI has no current list of them as a package.
 audit: $(VENV)/audit
