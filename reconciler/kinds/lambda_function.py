@@ -28,7 +28,7 @@ RUNTIME = "python3.13"
 MODULES = (
     "__init__",
     *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "plain_json", "prices")),
-    "core/run_paths", "core/text",
+    "core/run_paths", "core/secret", "core/text",
     *(f"run/{one}" for one in ("__init__", "diagnosis", "explain", "explain_end", "explain_start", "verdict")),
     "run/webhook_request",
     *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "stop_schedule", "stored")),

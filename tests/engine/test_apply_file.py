@@ -253,7 +253,7 @@ REFUSED: dict[str, tuple[Callable[[str], str], str]] = {
     ),
     "rather deep": (
         lambda text: text.replace('"plan": {', '"plan": {"x": ' + RATHER + ","),
-        "is nested too deeply for a plan",
+        "was edited or damaged",
     ),
     "a digit": (lambda text: text.replace('"to": 14', '"to": 15'), "was edited or damaged"),
     "a later version": (edited(lambda v: v.update(version=2)), "a plan of version 2, and this program reads version 1"),
