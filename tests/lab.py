@@ -74,6 +74,10 @@ class Lab:
         self.in_flight: dict[str, int] = {}
         self.most_in_flight: dict[str, int] = {}
 
+    def knows(self, environ: Environ) -> bool:
+        """Whether a request may have a large body."""
+        return self.inner.knows(environ)
+
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path.startswith("/__lab/"):
