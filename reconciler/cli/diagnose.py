@@ -21,7 +21,7 @@ from reconciler.run.diagnosis import LONGEST, Case, Diagnosis
 from reconciler.run.explain import explain
 from reconciler.run.job import place_of
 from reconciler.run.retry import Event
-from reconciler.run.run_record import Run
+from reconciler.run.run import Run
 from reconciler.run.state import State
 
 FILES = 10_000  # of a build context that are looked at

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,19 @@ from reconciler.cli import markdown
 from reconciler.cli.diagnose import diagnose
 from reconciler.cli.target import Target
 from reconciler.cli.terminal import Terminal
-from reconciler.core import text
+from reconciler.core import plain_json, text
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.plan import Plan
+from reconciler.core.run_paths import record_key
 from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.execute import Outcome
 from reconciler.image.kind import ImageSpec
 from reconciler.run.job import place_of
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
 from reconciler.run.state import State
+from reconciler.run.stored import from_json
 
 HISTORY = 20  # runs whose metrics are drawn
 
@@ -51,7 +55,7 @@ def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcom
     if not active():
         return
     digest = _digest(outcome)
-    run = Run.model_validate(found["run"]) if found.get("run") else None
+    run = _run(found["run"]) if found.get("run") else None
     verdict = found["verdict"]
     outputs = {"result": verdict["result"], "exit-code": str(verdict["exit_code"]), "image-digest": digest}
     if run is not None:
@@ -69,10 +73,9 @@ def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcom
     if run.state.over and run.state is not State.SUCCEEDED:
         why = diagnose(here.aws, here.deploy, run, where.base)
     place = place_of(here.deploy)  # for links; the record may say anything
-    run = run.model_copy(
-        update={"reason": KNOWN.hide(run.reason),  # before it is cut
-                "cluster": place.cluster, "container": place.container, "log_group": place.log_group,
-                "log_prefix": place.log_prefix}
+    run = replace(
+        run, reason=KNOWN.hide(run.reason),  # before it is cut
+        cluster=place.cluster, container=place.container, log_group=place.log_group, log_prefix=place.log_prefix,
     )  # fmt: skip
     image = f"{here.names.repository_uri}@{digest}" if digest else here.present_image
     _summary(terminal, markdown.run(run, verdict, here.aws.region, image, past[::-1], why, linked=linked))
@@ -82,6 +85,11 @@ def failed(terminal: Terminal, name: str, error: ReconcilerError) -> None:
     """Why an apply or a plan ended without having done its work."""
     if active():
         _summary(terminal, markdown.failed(name, error))
+
+
+def _run(found: Mapping[str, Any]) -> Run:
+    """The run that was printed."""
+    return from_json(plain_json.write(found), record_key(found["id"]))
 
 
 def _digest(outcome: Outcome) -> str:

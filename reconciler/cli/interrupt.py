@@ -10,7 +10,7 @@ from reconciler.cli.signals import received
 from reconciler.cli.target import Target
 from reconciler.cli.terminal import Terminal, attended
 from reconciler.engine.deployment import Deployment
-from reconciler.run.run_record import Run
+from reconciler.run.run import Run
 
 
 def choose(where: Target, here: Deployment, terminal: Terminal, wanted: str) -> str:

@@ -21,7 +21,7 @@ from reconciler.cli.arguments import parser
 from reconciler.cli.failure import Failure, Verdict
 from reconciler.cli.findings import Check
 from reconciler.cli.sweep import Swept
-from reconciler.run.run_record import Run
+from reconciler.run.run import Run
 
 Schema = dict[str, Any]
 PLAN = Path(__file__).with_name("plan.schema.json")
@@ -123,7 +123,7 @@ def _run() -> Schema:
 
 
 def _record() -> Schema:
-    found: Schema = _untitled(Run.model_json_schema(mode="serialization"))
+    found: Schema = _untitled(TypeAdapter(Run).json_schema(mode="serialization"))
     return found
 
 
@@ -132,4 +132,6 @@ def _untitled(part: Any) -> Any:
         return [_untitled(item) for item in part]
     if not isinstance(part, dict):
         return part
-    return {k: _untitled(v) for k, v in part.items() if not (k == "title" and isinstance(v, str))}
+    found = {k: _untitled(v) for k, v in part.items() if not (k == "title" and isinstance(v, str))}
+    # All of it is printed, whatever has a default.
+    return found | {"required": list(found["properties"])} if "properties" in found else found

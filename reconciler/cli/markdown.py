@@ -19,7 +19,7 @@ from reconciler.core.secret import KNOWN
 from reconciler.core.text import block, code_span, escape
 from reconciler.run.console_links import log_link, task_link
 from reconciler.run.diagnosis import Diagnosis
-from reconciler.run.run_record import Run
+from reconciler.run.run import Run
 
 LONGEST = 60_000  # characters of a plan: a comment on GitHub has 65,536
 SUMMARY = 1 << 20  # bytes of a step's summary: GitHub drops a longer one whole

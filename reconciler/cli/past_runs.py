@@ -15,7 +15,8 @@ from reconciler.lower.account import check_account
 from reconciler.run.job import place_of
 from reconciler.run.logs import TaskLog
 from reconciler.run.place import NotOurs, Place
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
 from reconciler.run.stored import Unreadable
 
 

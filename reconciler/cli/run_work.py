@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from reconciler.cli.sweep import Ended, SweepWork
@@ -16,8 +16,9 @@ from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.run.job import Decision, decide, supervisor
 from reconciler.run.launch import Launch, new_run
-from reconciler.run.overrides import Overrides, parse
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.overrides import parse
+from reconciler.run.run import Overrides, Run, plain
+from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.sweep import combinations, copies
 
@@ -60,7 +61,7 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
     """What the file and the command line ask for. Raises UserError."""
     task, runs = here.deploy.task, Runs(here.aws, here.names.bucket, terminal.note)
     overrides = parse(asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory))
-    KNOWN.learn_all(overrides.model_dump(mode="json"))
+    KNOWN.learn_all(plain(overrides))
     secret = {name for name, one in here.deploy.parameters.items() if one.give_as == "secret"} | task.secrets.keys()
     if taken := sorted(secret & overrides.environment.keys()):
         raise UserError(
@@ -115,7 +116,7 @@ class SingleWork:
         if decision.action == "resume" and decision.run is not None:
             self.terminal.say(f"Coming back to run {decision.run.id}")
             # Its fingerprint is that of these overrides, and the record has no secrets.
-            run = decision.run.model_copy(update={"overrides": self.overrides})
+            run = replace(decision.run, overrides=self.overrides)
         else:
             check()
             before = decision.run.id if decision.run else ""

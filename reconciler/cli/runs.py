@@ -13,7 +13,8 @@ from reconciler.cli.past_runs import Past, past
 from reconciler.cli.target import target
 from reconciler.cli.terminal import WIDE, Terminal, seconds
 from reconciler.core.errors import UserError
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.unwatched_ends import with_ends
 

@@ -15,7 +15,8 @@ from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Action, Step
 from reconciler.engine.lock import current_holder
 from reconciler.run.job import place_of
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
 from reconciler.run.unwatched_ends import with_ends
 
 RUNS = 5

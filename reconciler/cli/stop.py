@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from reconciler.cli.answer import Answer
@@ -38,7 +38,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         text = f"run {found.id} is over: {found.state.value}"
     elif not found.attempts or found.attempts[-1].event is not None or not found.task_arn:
         # Nothing runs: it waits to be launched, perhaps again.
-        here.runs.put(found.model_copy(update={"state": State.STOPPED, "reason": "stopped by the user"}))
+        here.runs.put(replace(found, state=State.STOPPED, reason="stopped by the user"))
         result, text = "stopped", f"run {found.id} is stopped; it had no task under way"
     else:
         stop_task(here.aws, here.runs, here.place, found, "stopped by the user")

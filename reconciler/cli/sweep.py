@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from reconciler.cli.answer import ABSENT
@@ -23,8 +23,8 @@ from reconciler.run.fleet import Fleet
 from reconciler.run.job import Decision, decide, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.notify import of_sweep
-from reconciler.run.overrides import Overrides
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Overrides, Run, plain
+from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.sweep import label
 
@@ -75,7 +75,7 @@ class SweepWork:
         self.names = {name for one in found for name in one}
         self.max_parallel, self.sweep = max_parallel, sweep
         # `list`, as a sweep's combinations are in the file: what is secret in them is seen by its variable's name.
-        made = KNOWN.marked({"list": list(found), "overrides": overrides.model_dump(mode="json")}, here.names.bucket)
+        made = KNOWN.marked({"list": list(found), "overrides": plain(overrides)}, here.names.bucket)
         made = {"combinations": made["list"], "overrides": made["overrides"]}
         self.id = f"sweep-{fingerprint(made)[:8]}"
         self.decisions: list[Decision] = []
@@ -106,7 +106,7 @@ class SweepWork:
 
         def make(decision: Decision, overrides: Overrides) -> Run:
             if decision.action == "resume" and decision.run is not None:
-                return decision.run.model_copy(update={"overrides": overrides})
+                return replace(decision.run, overrides=overrides)
             before = decision.run.id if decision.run else ""
             run = new_run(
                 self.runs, launch, decision.fingerprint, decision.inputs, now, overrides, before=before, sweep=self.id

@@ -26,7 +26,8 @@ from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
 from reconciler.run.results import NOTE, Copied, fetch, is_whole, shown
 from reconciler.run.retry import Again, Attempt
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.supervise import Supervisor
 

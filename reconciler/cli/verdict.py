@@ -18,7 +18,7 @@ from reconciler.cli.failure import (
 )
 from reconciler.core.errors import ReconcilerError
 from reconciler.run.retry import Event
-from reconciler.run.run_record import Run
+from reconciler.run.run import Run
 from reconciler.run.state import State
 
 RESERVED_BY_US = 119  # the task failed with a code that is one of ours

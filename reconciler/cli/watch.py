@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.cli.answer import Answer
 from reconciler.cli.failure import Verdict
@@ -18,8 +18,8 @@ from reconciler.cli.verdict import exit_code, verdict
 from reconciler.core.errors import UserError
 from reconciler.run.job import launch_of
 from reconciler.run.launch import overrides_of
-from reconciler.run.overrides import Overrides
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Overrides, Run
+from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 
 
@@ -72,7 +72,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
             raise UserError(f"run {found.id} isn't launched", hint=hint)
         given = overrides_of(here.aws, launch, found)
         found, code = watch_task(
-            terminal, where, here, runs, launch, found.model_copy(update={"overrides": given or Overrides()}),
+            terminal, where, here, runs, launch, replace(found, overrides=given or Overrides()),
             options.on_interrupt, from_start=options.from_start, again=given is not None,
         )  # fmt: skip
     if options.json:

@@ -31,8 +31,8 @@ MODULES = (
     "core/run_paths", "core/secret", "core/text",
     *(f"run/{one}" for one in ("__init__", "diagnosis", "explain", "explain_end", "explain_start", "verdict")),
     "run/webhook_request",
-    *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "stop_schedule", "stored")),
-    "run/scheduled_record",
+    *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),
+    *(f"run/{one}" for one in ("scheduled_record", "step", "stored")),
     *(f"scheduled/{one}" for one in ("__init__", "aws", "handler", "launch", "record", "see", "tell", "why")),
 )  # fmt: skip
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with

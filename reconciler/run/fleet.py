@@ -15,7 +15,7 @@ from reconciler.aws.calls import Aws
 from reconciler.core.run_paths import task_id
 from reconciler.run.launch import Launch, stop_task
 from reconciler.run.retry import Event
-from reconciler.run.run_record import Run
+from reconciler.run.run import Run
 from reconciler.run.supervise import Supervisor
 from reconciler.run.verdict import OVERDUE, Verdict, judge
 from reconciler.run.watch import AT_ONCE, MISSING, describe

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from reconciler.config.schema import Deploy
@@ -15,9 +15,9 @@ from reconciler.kinds import TaskDefinitionSpec
 from reconciler.run.deadline import Deadline
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
 from reconciler.run.launch import Launch
-from reconciler.run.overrides import Overrides
 from reconciler.run.place import Place
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Overrides, Run
+from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.stored import Unreadable
 from reconciler.run.supervise import Supervisor
@@ -80,7 +80,7 @@ def _latest(runs: Runs, mark: str, overrides: Overrides, inputs: dict[str, Any],
             place = f"s3://{runs.bucket}/{error.key}"
             hint = f"look at it: aws s3 cp {place} -\nto run again what it is the record of: aws s3 rm {place}"
             raise Unreadable(error.key, f"{error.why}; it says whether this was run before", hint=hint) from None
-    return last.model_copy(update={"overrides": overrides, "inputs": inputs}) if last else None
+    return replace(last, overrides=overrides, inputs=inputs) if last else None
 
 
 def place_of(deploy: Deploy) -> Place:

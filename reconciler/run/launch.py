@@ -16,10 +16,11 @@ from reconciler.core.errors import AwsError, ReconcilerError
 from reconciler.core.run_paths import SCHEDULED, output_prefix, task_id, token
 from reconciler.core.secret import KNOWN
 from reconciler.run.deadline import Deadline
-from reconciler.run.overrides import Overrides, read_overrides
+from reconciler.run.overrides import read_overrides
 from reconciler.run.place import Place
 from reconciler.run.retry import NO_ROOM, Attempt, Event
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Overrides, Run, plain
+from reconciler.run.run_record import Runs
 from reconciler.run.run_task import STATUSES, container, run_task, why_none
 from reconciler.run.state import State
 
@@ -112,7 +113,7 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, provider: str) -> Run:
     if launch.deadline:
         launch.deadline.aim(aws, attempt, arn)
     run = run.with_attempt(replace(attempt, task_arn=arn))
-    run = run.model_copy(update={"state": State.RUNNING})
+    run = replace(run, state=State.RUNNING)
     runs.put(run)
     return run
 
@@ -152,7 +153,7 @@ def overrides_of(aws: Aws, launch: Launch, run: Run) -> Overrides | None:
         task = known_task(aws, launch.place, attempt) if attempt.task_arn else None
         if task is not None:
             found = read_overrides(task.get("overrides") or {}, launch.container, launch.environment)
-            KNOWN.learn_all(found.model_dump(mode="json"))
+            KNOWN.learn_all(plain(found))
             return found
     return None
 
@@ -164,7 +165,7 @@ def stop_task(aws: Aws, runs: Runs, place: Place, run: Run, reason: str) -> None
     """
     # One that ECS doesn't know, or not yet, is nobody else's.
     known_task(aws, place, run.attempts[-1])
-    runs.put(run.model_copy(update={"state": State.STOPPING}))
+    runs.put(replace(run, state=State.STOPPING))
     aws.find("ecs", "StopTask", cluster=place.cluster, task=task_id(run.task_arn), reason=reason)
 
 

@@ -19,7 +19,7 @@ from reconciler.core.text import message
 from reconciler.lower import Names
 from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.message import Ended, Message, of_ended
-from reconciler.run.run_record import Run
+from reconciler.run.run import Run
 from reconciler.run.state import State
 from reconciler.run.webhook import post, read_url
 

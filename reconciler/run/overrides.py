@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from reconciler.config.task_size import check_size
 from reconciler.core.errors import UserError
 from reconciler.core.fargate import SIZES
+from reconciler.run.run import Overrides
 
 OURS = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class Overrides(BaseModel):
-    """cpu: CPU units, memory: MiB, command: words; None for those of the task definition."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    environment: dict[str, str] = {}
-    cpu: int | None = None
-    memory: int | None = None
-    command: tuple[str, ...] | None = None
-
-    def onto(self, inputs: Mapping[str, Any], container: str) -> dict[str, Any]:
-        """The inputs of a run with these in place, so that they are part of its fingerprint."""
-        changed = copy.deepcopy(dict(inputs))
-        one = changed["containers"][container]
-        if self.environment:
-            one["environment"] = dict(sorted({**one.get("environment", {}), **self.environment}.items()))
-            kept = {k: v for k, v in changed.pop("parameters", {}).items() if k not in self.environment}
-            changed |= {"parameters": kept} if kept else {}
-        if self.command is not None:
-            one["command"] = list(self.command)
-        changed |= {key: value for key, value in (("cpu", self.cpu), ("memory", self.memory)) if value is not None}
-        return changed
-
-    def with_environment(self, environment: Mapping[str, str]) -> Overrides:
-        """These and more variables."""
-        return self.model_copy(update={"environment": {**self.environment, **environment}})
 
 
 def read_overrides(found: Mapping[str, Any], container: str, everywhere: Mapping[str, str]) -> Overrides:

@@ -20,7 +20,8 @@ from typing import BinaryIO
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, Unreachable
 from reconciler.core.run_paths import is_run_id, output_prefix
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
 
 NOTE = "NOT-COPIED.txt"  # in the run's folder while not all is copied: which keys, and why
 UNFINISHED = "The copy of these results was not finished.\n"

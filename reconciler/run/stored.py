@@ -10,16 +10,17 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
 from reconciler.core import plain_json
 from reconciler.core import run_paths as keys
 from reconciler.core.errors import ReconcilerError
+from reconciler.run.metrics import FILE, metrics_in
+from reconciler.run.metrics import MOST as METRICS_MOST
 from reconciler.run.retry import Attempt, Event
+from reconciler.run.run import Overrides, Run, plain
 from reconciler.run.state import State
-
-Record = dict[str, Any]  # `attempts` are a list of Attempt
 
 VERSION = 1
 MOST = 4 * 1024 * 1024  # bytes of a record
@@ -28,6 +29,7 @@ LATEST = 4_102_444_800.0  # seconds since the epoch: 2100 has begun
 DEAREST = 1e9  # US dollars
 LARGEST = 2**53  # of whole numbers: every reader of JSON has them
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # of a variable
+E = TypeVar("E", State, Event)
 
 
 class Unreadable(ReconcilerError):
@@ -42,14 +44,75 @@ class _Wrong(Exception):
     """Something in a record isn't as it has to be; the text says what."""
 
 
-def to_json(run: Mapping[str, Any]) -> bytes:
-    """A record as it is kept. Its values are as `from_json` gives them."""
-    plain = {**run, "attempts": [asdict(one) if isinstance(one, Attempt) else one for one in run["attempts"]]}
-    return plain_json.write(plain, indent=2)
+class Store:
+    """Reads and writes the records in one bucket, each whole by one call: a crash leaves the old one or the new one.
+
+    call, find: an operation of AWS by service and name; `find` gives None for what doesn't exist. Whatever they raise,
+    is raised here. tell: told what isn't shown or kept, each once.
+    """
+
+    def __init__(
+        self, call: Callable[..., Any], find: Callable[..., Any], bucket: str, tell: Callable[[str], None]
+    ) -> None:
+        self.call, self.find, self.bucket = call, find, bucket
+        self._tell, self._told = tell, set[str]()
+
+    def say(self, text: str) -> None:
+        """Tell it, unless it was told before."""
+        if text not in self._told:
+            self._told.add(text)
+            self._tell(text)
+
+    def get(self, run_id: str) -> Run | None:
+        """One run. Raises Unreadable; ValueError for what is no run's id."""
+        if not keys.is_run_id(run_id):
+            raise ValueError(run_id)
+        return self.at(keys.record_key(run_id))
+
+    def at(self, key: str) -> Run | None:
+        """The run whose record has this key; its output is in this bucket. Raises Unreadable."""
+        answer = self.find("s3", "GetObject", Bucket=self.bucket, Key=key)
+        if answer is None:
+            return None
+        run = from_json(answer["Body"].read(MOST + 1), key)
+        return replace(run, output=f"s3://{self.bucket}/{keys.output_prefix(run.id)}")
+
+    def put(self, run: Run) -> None:
+        """Write a run, and that it is the newest with its fingerprint.
+
+        The fingerprint's, by which the next apply comes back to the run, is written first and, at the end, last: a
+        run that was stopped between the two is never left behind half written.
+        """
+        places = [keys.record_key(run.id)]
+        if run.fingerprint:
+            places.insert(len(places) if run.state.over else 0, keys.fingerprint_key(run.fingerprint))
+        body = self.body(run)
+        for key in places:
+            self.call("s3", "PutObject", Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
+
+    def body(self, run: Run) -> bytes:
+        """A run as it is written."""
+        return to_json(run)
+
+    def metrics(self, run: Run) -> dict[str, float]:
+        """The numbers that the program wrote to `metrics.json` in its output; empty without one."""
+        key = f"{keys.output_prefix(run.id)}/{FILE}"
+        answer = self.find("s3", "GetObject", Bucket=self.bucket, Key=key)
+        if answer is None:
+            return {}
+        found, left_out = metrics_in(answer["Body"].read(METRICS_MOST + 1))
+        if left_out:
+            self.say(f"run {run.id}: {left_out}")
+        return found
 
 
-def from_json(body: bytes, key: str) -> Record:
-    """What a record holds that was read from this key of the bucket. Raises Unreadable."""
+def to_json(run: Run, hide: Callable[[Any], Any] = lambda tree: tree) -> bytes:
+    """A record as it is kept. hide: makes of its plain values those that may be kept."""
+    return plain_json.write(hide(plain(run)), indent=2)
+
+
+def from_json(body: bytes, key: str) -> Run:
+    """The run whose record was read from this key of the bucket. Raises Unreadable."""
     try:
         found = plain_json.read(body, MOST)
     except plain_json.NotJson as error:
@@ -60,33 +123,31 @@ def from_json(body: bytes, key: str) -> Record:
         raise Unreadable(key, str(error)) from None
 
 
-def _checked(found: Any, key: str) -> Record:
+def _checked(found: Any, key: str) -> Run:
     if not isinstance(found, dict):
         raise _Wrong("it is no object")
     if (version := found.get("version")) != VERSION or isinstance(version, bool):
         raise _Wrong(f"it is of version {_short(version)}, and this program reads version {VERSION}")
-    run = {"version": VERSION, **{name: _field(found, name, *rule) for name, rule in RUN.items()}}
+    given = {name: _field(found, name, *rule) for name, rule in RUN.items()}
+    names = found.get("overrides")
+    overrides = {} if names is None else {name: _field(names, name, *rule) for name, rule in OVERRIDES.items()}
+    run = Run(**given | {"attempts": (), "overrides": Overrides(**overrides)})
     _is_at(run, key)
-    attempts = [_attempt(one, number, run["id"]) for number, one in enumerate(found.get("attempts") or (), 1)]
-    run["attempts"] = attempts
-    if not attempts and (run["schedule"] or State(run["state"]) not in (State.LAUNCHING, State.STOPPED)):
-        raise _Wrong(f"it is {run['state']}, and has no attempt")
-    if (names := found.get("overrides")) is not None:
-        run["overrides"] = {name: _field(names, name, *rule) for name, rule in OVERRIDES.items()}
+    run = replace(run, attempts=tuple(_attempt(one, n, run.id) for n, one in enumerate(given["attempts"], 1)))
+    if not run.attempts and (run.schedule or run.state not in (State.LAUNCHING, State.STOPPED)):
+        raise _Wrong(f"it is {run.state}, and has no attempt")
     return run
 
 
-def _is_at(run: Record, key: str) -> None:
+def _is_at(run: Run, key: str) -> None:
     """A record says of itself what its key says of it."""
-    if not keys.is_run_id(run["id"]):
-        raise _Wrong(f"{_short(run['id'])} is no run's id")
-    if not keys.fits(run["id"], run["fingerprint"]):
-        raise _Wrong(f"its fingerprint isn't that of a run with the id {run['id']}")
-    wanted = {keys.record_key(run["id"])} | (
-        {keys.fingerprint_key(run["fingerprint"])} if run["fingerprint"] else set()
-    )
+    if not keys.is_run_id(run.id):
+        raise _Wrong(f"{_short(run.id)} is no run's id")
+    if not keys.fits(run.id, run.fingerprint):
+        raise _Wrong(f"its fingerprint isn't that of a run with the id {run.id}")
+    wanted = {keys.record_key(run.id)} | ({keys.fingerprint_key(run.fingerprint)} if run.fingerprint else set())
     if key not in wanted:
-        raise _Wrong(f"it is the record of run {run['id']}, whose place is another")
+        raise _Wrong(f"it is the record of run {run.id}, whose place is another")
 
 
 def _attempt(found: Any, number: int, run_id: str) -> Attempt:
@@ -97,7 +158,7 @@ def _attempt(found: Any, number: int, run_id: str) -> Attempt:
         raise _Wrong(f"its attempt {number} has the number {given['number']}")
     if given["token"] != keys.token(run_id, number):
         raise _Wrong(f"the token of its attempt {number} isn't of this run")
-    return Attempt(**given | {"event": given["event"] and Event(given["event"])})
+    return Attempt(**given)
 
 
 def _field(found: Any, name: str, check: Callable[[Any], Any], *default: Any) -> Any:
@@ -132,6 +193,11 @@ def _one_of(allowed: Callable[[str], bool], what: str) -> Callable[[Any], str]:
     return check
 
 
+def _member(of: type[E], what: str) -> Callable[[Any], E]:
+    check = _one_of(lambda text: text in set(of), what)
+    return lambda value: of(check(value))
+
+
 def _number(least: float, most: float) -> Callable[[Any], float]:
     def check(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
@@ -163,10 +229,10 @@ def _mapping(of: Callable[[Any], Any], name: Callable[[Any], Any] = _text) -> Ca
     return check
 
 
-def _words(value: Any) -> list[str]:
+def _words(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise _Wrong("is no list")
-    return [_text(one) for one in value]
+    return tuple(_text(one) for one in value)
 
 
 def _attempts(value: Any) -> list[Any]:
@@ -218,7 +284,7 @@ _task = _one_of(lambda text: not text or keys.is_task_arn(text), "task's ARN")
 RUN: Mapping[str, tuple[Any, ...]] = {
     "id": (_text,),
     "fingerprint": (_text,),
-    "state": (_one_of(lambda text: text in set(State), "state"),),
+    "state": (_member(State, "state"),),
     "created": (_time,),
     "inputs": (_inputs,),
     "output": (_text,),
@@ -241,7 +307,7 @@ ATTEMPT: Mapping[str, tuple[Any, ...]] = {
     "token": (_text,),
     "launched": (_time,),
     "task_arn": (_task, ""),
-    "event": (_maybe(_one_of(lambda text: text in set(Event), "end")), None),
+    "event": (_maybe(_member(Event, "end")), None),
     "exit_code": (_code, None),
     "reason": (_text, ""),
     "started": (_maybe(_time), None),
@@ -261,3 +327,5 @@ INPUTS: Mapping[str, Callable[[Any], Any]] = {
     "containers": _mapping(_container),
 }
 assert ATTEMPT.keys() == {field.name for field in fields(Attempt)}
+assert RUN.keys() == {field.name for field in fields(Run)} - {"version", "overrides"}
+assert OVERRIDES.keys() == {field.name for field in fields(Overrides)}

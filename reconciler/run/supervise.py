@@ -6,8 +6,8 @@ Every change is written to the record first, so that whoever comes next goes on 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from reconciler.aws.calls import Aws
 from reconciler.config.schema import Run as Rules
@@ -16,7 +16,8 @@ from reconciler.core.function_settings import Retry
 from reconciler.run.launch import Launch, start, stop_task
 from reconciler.run.logs import TaskLog
 from reconciler.run.retry import Again, Attempt, Event, again, spent
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
 from reconciler.run.state import State, state_after
 from reconciler.run.verdict import Verdict
 from reconciler.run.watch import Silent, Watcher, watch_of
@@ -136,15 +137,11 @@ class Supervisor:
     def end(self, run: Run, why: str, state: State | None = None) -> Run:
         """Record the end, with the metrics that the program wrote. state: unless it is what the last attempt says."""
         attempt, event = run.attempts[-1], run.event
-        update: dict[str, Any] = {
-            "state": state or state_after(event),
-            "exit_code": attempt.exit_code,
-            "reason": "; ".join(filter(None, (attempt.reason, why))),
-            "cost": self.spent(run),
-        }
-        run = run.model_copy(update=update)
+        reason = "; ".join(filter(None, (attempt.reason, why)))
+        state = state or state_after(event)
+        run = replace(run, state=state, exit_code=attempt.exit_code, reason=reason, cost=self.spent(run))
         if event is Event.SUCCESS:
-            run = run.model_copy(update={"metrics": self.runs.metrics(run), "reason": ""})
+            run = replace(run, metrics=self.runs.metrics(run), reason="")
         self.before_end(run)
         self.runs.put(run)
         return run

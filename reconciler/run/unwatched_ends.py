@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied
 from reconciler.core.run_paths import task_id
 from reconciler.run.place import Place
-from reconciler.run.run_record import Run
+from reconciler.run.run import Run
 from reconciler.run.state import state_after
 from reconciler.run.verdict import judge
 from reconciler.run.watch import AT_ONCE
@@ -35,8 +36,8 @@ def with_ends(aws: Aws, place: Place, runs: Sequence[Run]) -> tuple[list[Run], l
             seen.append(run)
             continue
         end = judge(task, (place.container,))
-        update = {"state": state_after(end.event), "exit_code": end.exit_code, "reason": end.reason}
-        seen.append(run.with_attempt(end.ends(run.attempts[-1])).model_copy(update=update))
+        run = run.with_attempt(end.ends(run.attempts[-1]))
+        seen.append(replace(run, state=state_after(end.event), exit_code=end.exit_code, reason=end.reason))
         ended.append(run.id)
     return seen, ended
 

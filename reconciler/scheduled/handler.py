@@ -1,9 +1,9 @@
 """Starts and watches the runs of the schedule: their launch, deadline, retries and record, and who is told of the end.
 
 Scheduler calls it when a run is due or goes on after a pause, EventBridge when a task of one has ended, each at least
-once; everything that it does may be done again. It decides by the same rules as `apply` (`again`, `judge`), writes the
-same record, and launches with the same tokens, so that a `watch` at the same time gets the same tasks, and whoever of
-the two is first tells of the end.
+once; everything that it does may be done again. What is to be done is decided where it is for `apply` (`step`), it
+writes the same record, and launches with the same tokens, so that a `watch` at the same time gets the same tasks, and
+whoever of the two is first tells of the end.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from typing import Any
 from reconciler.core.function_settings import AGAIN, LAUNCH, PROVIDER, Watched
 from reconciler.core.run_paths import is_scheduled_id
 from reconciler.run.place import Place
-from reconciler.run.scheduled_record import changed, new_run, scheduled_id
-from reconciler.run.state import State
+from reconciler.run.run import Run
+from reconciler.run.scheduled_record import new_run, scheduled_id
+from reconciler.run.step import Seen
 from reconciler.run.stop_schedule import schedule_name
-from reconciler.run.stored import Record
-from reconciler.run.verdict import judge
 from reconciler.scheduled.aws import find
-from reconciler.scheduled.record import is_over, over, put_first, read
-from reconciler.scheduled.see import after_pause, see_through
+from reconciler.scheduled.record import put_first, records
+from reconciler.scheduled.see import see_through
 from reconciler.scheduled.tell import tell
 
 MOMENTS = ("createdAt", "startedAt", "stoppingAt", "stoppedAt", "executionStoppedAt")
@@ -45,49 +44,43 @@ def handle(event: Mapping[str, Any], context: object) -> None:
         tell(watched, ended)
 
 
-def _due(watched: Watched, due: str) -> Record | None:
+def _due(watched: Watched, due: str) -> Run | None:
     """Launch the run that is due, unless that was done before. Returns it if it is over all the same."""
     run_id = scheduled_id(watched, due)
     print(json.dumps({"run": run_id, "due": due}))
-    run = read(watched, run_id)
+    run = records(watched).get(run_id)
     if run is None:  # recorded before the launch, so that it is found again by its token
         run = put_first(watched, new_run(watched, run_id, time.time()))
-    if is_over(run):
-        return run
-    return None if run["attempts"][-1].task_arn else see_through(watched, run)
+    return see_through(watched, run)
 
 
-def _again(watched: Watched, token: str, provider: str) -> Record | None:
-    """Launch a run again after the pause behind the attempt with this token. Returns it if it is over."""
+def _again(watched: Watched, token: str, provider: str) -> Run | None:
+    """Go on with a run after the pause behind the attempt with this token. Returns it if it is over."""
     run_id, _, number = token.rpartition("-")
     if not is_scheduled_id(run_id):
         raise ValueError(f"no run of the schedule: {token!a}")
     print(json.dumps({"run": run_id, "after": int(number), "provider": provider}))
-    run = after_pause(watched, run_id, int(number), provider)
-    return see_through(watched, run) if run else None
+    run = records(watched).get(run_id)
+    return see_through(watched, run, due=run.attempts[-1].token == token) if run else None
 
 
-def _ended(watched: Watched, detail: Mapping[str, Any]) -> Record | None:
+def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
     """Record the end of a task, and launch another if the rules say so. Returns the run if it is over."""
     token = str(detail.get("startedBy") or "")
     run_id = token.rpartition("-")[0]
     print(json.dumps({"run": run_id, "task": detail["taskArn"], "status": detail["lastStatus"]}))
-    run = read(watched, run_id) if is_scheduled_id(run_id) and place_of(watched).has(detail, token) else None
-    if run is None or token not in [attempt.token for attempt in run["attempts"]]:
+    ours = is_scheduled_id(run_id) and place_of(watched).has(detail, token)
+    run = records(watched).get(run_id) if ours else None
+    if run is None or token not in [attempt.token for attempt in run.attempts]:
         print(json.dumps({"not one of this schedule's": token}))
         return None
     if watched.max_duration is not None:
         find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, token))
-    if is_over(run):
-        return run
-    end = judge(_task(watched, detail), (watched.container,))
-    for attempt in run["attempts"]:
-        if attempt.token == token:
-            run = changed(run, replace(end.ends(attempt), task_arn=detail["taskArn"]))
-    newest = run["attempts"][-1]
-    if newest.event is None and newest.task_arn:
-        return None  # called a second time: another task is under way
-    return over(watched, run, "") if run["state"] == State.STOPPING else see_through(watched, run)
+    newest, seen = run.attempts[-1], None
+    if newest.token == token and newest.event is None and not run.state.over:
+        run = run.with_attempt(replace(newest, task_arn=detail["taskArn"]))
+        seen = Seen(_task(watched, detail), essential=(watched.container,))
+    return see_through(watched, run, seen)
 
 
 def place_of(watched: Watched) -> Place:

@@ -13,13 +13,14 @@ from reconciler.core.function_settings import GROUP, Watched
 from reconciler.core.run_paths import output_prefix
 from reconciler.core.text import line
 from reconciler.run.retry import NO_ROOM, Attempt, Event
+from reconciler.run.run import Run
 from reconciler.run.run_task import STATUSES, container, run_task, why_none
-from reconciler.run.scheduled_record import changed
 from reconciler.run.state import State
+from reconciler.run.step import Seen, newest
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
-from reconciler.run.stored import Record
+from reconciler.run.verdict import Verdict
 from reconciler.scheduled.aws import call, find, there
-from reconciler.scheduled.record import is_over, put, read
+from reconciler.scheduled.record import records
 
 PAUSE, LONGEST = 10.0, 120.0  # seconds before a launch is tried again; it doubles, up to
 ENOUGH = 480.0  # seconds after which it isn't: Lambda gives a function 900
@@ -32,39 +33,36 @@ class NotLaunched(Exception):
 class Stopped(Exception):
     """Somebody has stopped the run while its launch was tried again and again. run: as it is recorded."""
 
-    def __init__(self, run: Record) -> None:
-        super().__init__(run["id"])
+    def __init__(self, run: Run) -> None:
+        super().__init__(run.id)
         self.run = run
 
 
-def launch(watched: Watched, run: Record) -> Record:
-    """The run whose newest attempt has a task, or has ended: there is no room, or ECS refuses; or which is over, since
-    somebody stopped it. Raises ClientError.
+def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
+    """Launch a run's newest attempt. Returns the run, over where somebody stopped it meanwhile, and what is known of
+    the attempt: it has a task, or has ended, since there is no room or ECS refuses. Raises ClientError.
     """
-    last: Attempt = run["attempts"][-1]
-    # What a record says may be anything: where a task may run is in the file, and its deadline counts from now.
-    provider = last.provider if last.provider in watched.capacity else watched.capacity[0]
-    attempt = replace(last, provider=provider, launched=min(last.launched, time.time()))
+    attempt = run.attempts[-1]
     try:
-        task, why = _launched(watched, run["id"], attempt)
+        task, why = _launched(watched, run.id, attempt)
     except (ClientError, BotoCoreError, NotLaunched) as error:
         _no_deadline(watched, attempt)
-        return changed(run, replace(attempt, event=Event.NOT_STARTED, reason=str(error)))
+        return run, Seen(end=Verdict(Event.NOT_STARTED, None, str(error)))
     except Stopped as stopped:
         _no_deadline(watched, attempt)
-        return stopped.run
+        return stopped.run, Seen()
     if task is None:
         _no_deadline(watched, attempt)
-        return changed(run, replace(attempt, event=Event.NO_CAPACITY, reason=why))
+        return run, Seen(end=Verdict(Event.NO_CAPACITY, None, why))
     if watched.max_duration is not None:
         find("scheduler", "UpdateSchedule", **_deadline(watched, watched.max_duration, attempt, task["taskArn"]))
-    made = {"state": State.RUNNING, "task_definition": task["taskDefinitionArn"]}
-    run = changed(run, replace(attempt, task_arn=task["taskArn"])) | made
+    run = run.with_attempt(replace(attempt, task_arn=task["taskArn"]))
+    run = replace(run, state=State.RUNNING, task_definition=task["taskDefinitionArn"])
+    store = records(watched)
     # A short task may have ended by now, and another call of the function have recorded that.
-    known = read(watched, run["id"])
-    if known is None or not (is_over(known) or known["attempts"][attempt.number - 1].event):
-        put(watched, run)
-    return run
+    if newest(run, store.get(run.id)) is run:
+        store.put(run)
+    return run, Seen(known=time.time())
 
 
 def _launched(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str]:
@@ -81,8 +79,8 @@ def _launched(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str
                 raise
             print(line(f"launching {run_id} failed, again in {pause:.0f} s: {error}"))
         time.sleep(pause)
-        known = read(watched, run_id)
-        if known and is_over(known):
+        known = records(watched).get(run_id)
+        if known and known.state.over:
             raise Stopped(known)
         number += 1
 

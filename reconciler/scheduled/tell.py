@@ -11,25 +11,24 @@ from reconciler.core.function_settings import Tell, Watched
 from reconciler.core.run_paths import told_key
 from reconciler.core.text import line
 from reconciler.run.message import Ended, Message, of_ended
-from reconciler.run.retry import ran_for
+from reconciler.run.run import Run
 from reconciler.run.state import State
-from reconciler.run.stored import Record
 from reconciler.run.webhook_request import PAUSE, TRIES, NotSent, TryAgain, question, send, url_in
 from reconciler.scheduled.aws import call, find, there
 from reconciler.scheduled.why import why
 
 
-def tell(watched: Watched, run: Record) -> None:
+def tell(watched: Watched, run: Run) -> None:
     """Send it to everyone who wants to hear of such an end. What can't be sent is said in the function's log."""
     if watched.tell is None:
         return
-    known = why(watched, run) if run["state"] != State.SUCCEEDED else None
+    known = why(watched, run) if run.state is not State.SUCCEEDED else None
     message = of_ended(
         watched.deploy,
         Ended(
-            id=run["id"], state=run["state"], exit_code=run["exit_code"], output=run["output"],
-            task=run["attempts"][-1].task_arn, seconds=ran_for(run["attempts"]), cost=run["cost"], reason=run["reason"],
-            metrics=run["metrics"], cause=known.cause if known else "", fix=known.fix if known else "",
+            id=run.id, state=run.state.value, exit_code=run.exit_code, output=run.output,
+            task=run.task_arn, seconds=run.seconds, cost=run.cost, reason=run.reason,
+            metrics=run.metrics, cause=known.cause if known else "", fix=known.fix if known else "",
         ),
     )  # fmt: skip
     if not message.wanted(watched.tell.on) or not _first(watched, message):

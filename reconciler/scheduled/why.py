@@ -9,20 +9,20 @@ from reconciler.core.text import line
 from reconciler.run.diagnosis import Case, Diagnosis
 from reconciler.run.explain import explain
 from reconciler.run.retry import Event
+from reconciler.run.run import Run
 from reconciler.run.state import State
-from reconciler.run.stored import Record
 from reconciler.scheduled.aws import find
 
 LINES = 200  # of the log's end that are looked at
 
 
-def why(watched: Watched, run: Record) -> Diagnosis:
+def why(watched: Watched, run: Run) -> Diagnosis:
     """Why its last attempt failed."""
-    last, stopped = run["attempts"][-1], run["state"] == State.STOPPED  # which may have been between two attempts
+    last, stopped = run.attempts[-1], run.state is State.STOPPED  # which may have been between two attempts
     case = Case(
         event=Event.STOPPED if stopped else last.event or Event.LOST,
-        exit_code=run["exit_code"],
-        reason=run["reason"] if stopped else last.reason,
+        exit_code=run.exit_code,
+        reason=run.reason if stopped else last.reason,
         log=_tail(watched, last.task_arn),
         cpu=watched.cpu,
         memory=watched.memory,

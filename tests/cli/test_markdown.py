@@ -12,7 +12,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import UserError
 from reconciler.core.text import block
 from reconciler.run.retry import Attempt, Event
-from reconciler.run.run_record import Run
+from reconciler.run.run import Run, plain
 from reconciler.run.state import State
 
 
@@ -65,7 +65,7 @@ def test_charts_of_what_changed_over_the_runs() -> None:
 
 
 def test_a_sweep_and_nothing() -> None:
-    one = ended("r1", {"rmse": 0.5}).model_dump(mode="json")
+    one = plain(ended("r1", {"rmse": 0.5}))
     one["overrides"] = {"environment": {"ETA": "0.1"}}
     found = {"verdict": {"result": "some-failed", "exit_code": 124},
              "sweep": {"id": "s1", "counts": {"succeeded": 1, "failed": 1}, "runs": [one]}}  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.run.diagnosis import Case
 from reconciler.run.retry import Attempt, Event
-from reconciler.run.run_record import Run
+from reconciler.run.run import Run
 from reconciler.run.state import State
 
 

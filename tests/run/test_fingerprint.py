@@ -12,7 +12,8 @@ from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ObjectSpec, TaskDefinitionSpec
 from reconciler.run.fingerprint import fingerprint, run_inputs
 from reconciler.run.launch import Launch, new_run
-from reconciler.run.overrides import Overrides, parse
+from reconciler.run.overrides import parse
+from reconciler.run.run import Overrides
 from reconciler.run.run_record import Runs
 
 IMAGE = "inputs:abc"

@@ -15,7 +15,8 @@ from reconciler.core.errors import Unreachable
 from reconciler.run.fleet import Fleet
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.retry import Event
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.supervise import Supervisor
 from reconciler.run.watch import OUTAGE, describe

@@ -11,7 +11,8 @@ import pytest
 
 from reconciler.aws.calls import Aws
 from reconciler.run.results import NOTE, UNFINISHED, Copied, _parts, _repositories, fetch, is_whole
-from reconciler.run.run_record import Run, Runs
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
 from tests.local_fixtures import REGION, EmbeddedAws, unique
 from tests.local_fixtures import embedded_aws as embedded_aws
 from tests.local_fixtures import embedded_aws_session as embedded_aws_session

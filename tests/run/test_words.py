@@ -17,7 +17,7 @@ from reconciler.config.sweep import Sweep
 from reconciler.core.prices import task_cost
 from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.retry import Event
-from reconciler.run.run_record import Run
+from reconciler.run.run import Run
 from reconciler.run.state import State
 from reconciler.run.sweep import combinations, copies
 from tests.run.samples import attempt, run

@@ -1,0 +1,110 @@
+"""A run as a value, the same for the command line and for the function of the schedule. Pure.
+
+It needs nothing but Python's own library, which is all that the function has.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from enum import Enum
+from typing import Any
+
+from reconciler.run.retry import Attempt, Event, ran_for
+from reconciler.run.state import State
+
+PROGRESS = ("state", "attempts", "exit_code", "reason", "cost", "metrics")
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """cpu: CPU units, memory: MiB, command: words; None for those of the task definition."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    cpu: int | None = None
+    memory: int | None = None
+    command: tuple[str, ...] | None = None
+
+    def onto(self, inputs: Mapping[str, Any], container: str) -> dict[str, Any]:
+        """The inputs of a run with these in place, so that they are part of its fingerprint."""
+        changed = copy.deepcopy(dict(inputs))
+        one = changed["containers"][container]
+        if self.environment:
+            one["environment"] = dict(sorted({**one.get("environment", {}), **self.environment}.items()))
+            kept = {k: v for k, v in changed.pop("parameters", {}).items() if k not in self.environment}
+            changed |= {"parameters": kept} if kept else {}
+        if self.command is not None:
+            one["command"] = list(self.command)
+        changed |= {key: value for key, value in (("cpu", self.cpu), ("memory", self.memory)) if value is not None}
+        return changed
+
+    def with_environment(self, environment: Mapping[str, str]) -> Overrides:
+        """These and more variables."""
+        return replace(self, environment={**self.environment, **environment})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run: one or more attempts at the same work. Times are seconds since the epoch, cost is in US dollars.
+
+    output: the S3 URI that the program writes to. log_prefix: the first part of its log streams' names.
+    exit_code: of the last attempt, None when it never ran or ECS doesn't say. sweep: the id of the sweep it is part of.
+    schedule: the name of the schedule that started it; such a run has no fingerprint.
+    """
+
+    version: int = 1
+    id: str
+    fingerprint: str
+    state: State
+    created: float
+    inputs: dict[str, Any]
+    output: str
+    cluster: str
+    container: str = ""
+    task_definition: str = ""
+    log_group: str = ""
+    log_prefix: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    exit_code: int | None = None
+    reason: str = ""
+    cost: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=Overrides)
+    sweep: str = ""
+    schedule: str = ""
+
+    @property
+    def task_arn(self) -> str:
+        """The newest task; empty when none was launched."""
+        return self.attempts[-1].task_arn if self.attempts else ""
+
+    @property
+    def event(self) -> Event:
+        """What ended the last attempt; LOST when nothing did."""
+        return (self.attempts[-1].event if self.attempts else None) or Event.LOST
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its programs ran, all attempts together."""
+        return ran_for(self.attempts)
+
+    def after(self, known: Run) -> Run:
+        """This run with what the record tells of its progress; what it is made of stays as it is here."""
+        return replace(self, **{name: getattr(known, name) for name in PROGRESS})
+
+    def with_attempt(self, attempt: Attempt) -> Run:
+        """This run with an attempt added, or replaced by its number."""
+        others = tuple(a for a in self.attempts if a.number != attempt.number)
+        return replace(self, attempts=(*others, attempt))
+
+
+def plain(value: Any) -> Any:
+    """A value of this kind, such as a Run, as JSON has it: mappings, lists, texts, numbers."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return value.value if isinstance(value, Enum) else value

@@ -1,0 +1,189 @@
+"""What is to be done next about a run: the one place that decides it, for `apply`, a sweep and the schedule's function.
+
+    step(run, rules, seen, now) -> Launch | Stop | Retry | End | Wait
+
+Who drives a run reads its record and what ECS says of its newest task, asks `step`, and does that: writes, launches,
+stops, waits. What it answers follows from the record, so that whoever goes on with a run does the same. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.core.fargate import FARGATE
+from reconciler.core.function_settings import Retry as RetryRules
+from reconciler.core.prices import task_cost
+from reconciler.core.run_paths import token
+from reconciler.run import retry
+from reconciler.run.retry import Again, Attempt, Event, again
+from reconciler.run.run import Run
+from reconciler.run.state import State, state_after
+from reconciler.run.verdict import OVERDUE, Verdict, judge
+
+MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
+FORGOTTEN = "ECS doesn't know this task any more: it ended over an hour ago"
+BY_USER = "stopped by the user"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a deploy says of its runs. max_duration: seconds, None for no limit; region: whose prices count."""
+
+    capacity: tuple[str, ...]
+    retry: RetryRules
+    max_duration: int | None
+    region: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What ECS said last of a run's newest attempt.
+
+    task: as DescribeTasks shows it, None: ECS doesn't know it; known: when ECS knew it last, in seconds since the
+    epoch; essential: the names of the containers that end it, none for all; end: how it ended, where that is known
+    otherwise, such as a launch that was refused.
+    """
+
+    task: Mapping[str, Any] | None = None
+    known: float = 0.0
+    essential: Collection[str] = ()
+    end: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Write the run down and launch its newest attempt. recorded: it was written down before, so that it may have been
+    launched. following: why there is another attempt, None for the first.
+    """
+
+    run: Run
+    recorded: bool
+    following: Again | None = None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Have ECS stop the task, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Write the run down, wait until `at`, in seconds since the epoch, read its record, and ask again."""
+
+    run: Run
+    at: float
+    following: Again
+
+
+@dataclass(frozen=True)
+class End:
+    """The run is over. Write it down, with the metrics of one that succeeded, unless that was done: then it is the same
+    object that was asked about.
+    """
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Look again later."""
+
+
+def step(run: Run, rules: Rules, seen: Seen, now: float) -> Launch | Stop | Retry | End | Wait:
+    """What is to be done next. now: seconds since the epoch."""
+    if run.state.over:
+        return End(run)
+    if not run.attempts:
+        return Launch(_with_next(run, rules.capacity[0], now), recorded=False)
+    attempt = run.attempts[-1]
+    if attempt.event is not None:
+        return _following(run, rules, now, known=True)
+    if seen.end is None and not attempt.task_arn:
+        # What a record says may be anything: where a task may run is in the file, and its deadline counts from now.
+        provider = attempt.provider if attempt.provider in rules.capacity else rules.capacity[0]
+        attempt = replace(attempt, provider=provider, launched=min(attempt.launched, now))
+        return Launch(run.with_attempt(attempt), recorded=True)
+    end = seen.end or end_of(attempt, seen, now)
+    if end is not None:
+        return _following(run.with_attempt(end.ends(attempt)), rules, now, known=False)
+    reason = to_stop(run.state, rules.max_duration, seen.task, now)
+    return Stop(reason) if reason else Wait()
+
+
+def end_of(attempt: Attempt, seen: Seen, now: float) -> Verdict | None:
+    """How an attempt's task ended; None while it hasn't, as far as anybody knows."""
+    if seen.task is not None:
+        return judge(seen.task, seen.essential) if seen.task["lastStatus"] == "STOPPED" else None
+    # It may have been launched a moment ago.
+    unknown = now - max(attempt.launched, seen.known)
+    return None if unknown < MISSING else Verdict(Event.LOST, None, FORGOTTEN)
+
+
+def to_stop(state: State, max_duration: int | None, task: Mapping[str, Any] | None, now: float) -> str:
+    """Why a task that hasn't ended is to be stopped; empty where it isn't, or where ECS was told so."""
+    if task is None or task.get("desiredStatus") == "STOPPED":
+        return ""
+    if state is State.STOPPING:
+        return BY_USER  # who said so may have been stopped before saying it to ECS
+    started = task.get("startedAt")
+    late = max_duration is not None and started is not None and now - started.timestamp() > max_duration
+    return OVERDUE if late else ""
+
+
+def newest(run: Run, record: Run | None) -> Run:
+    """Of what is known of a run and its record, what has got further: others may see it through as well."""
+    if record is None:
+        return run
+    if _progress(record) > _progress(run):
+        return run.after(record)
+    return replace(run, state=State.STOPPING) if record.state is State.STOPPING and not run.state.over else run
+
+
+def spent(run: Run, region: str, now: float) -> float | None:
+    """What a run's tasks have cost so far, in US dollars; None where that isn't known."""
+    cpu, memory = run.inputs.get("cpu"), run.inputs.get("memory")
+    if not isinstance(cpu, int) or not isinstance(memory, int):
+        return None
+    if any(attempt.provider not in FARGATE for attempt in run.attempts):
+        return None  # instances of the user's own, whose price isn't Fargate's
+    kind = region, str(run.inputs.get("architecture", "X86_64")), cpu, memory
+    storage = run.inputs.get("ephemeral_storage")
+    return retry.spent(run.attempts, lambda seconds: task_cost(*kind, seconds, storage), now)
+
+
+def _following(run: Run, rules: Rules, now: float, *, known: bool) -> Launch | Retry | End:
+    """After the end of an attempt. known: it is written down that it ended."""
+    attempt = run.attempts[-1]
+    # By the record, so that whoever goes on waits for the same moment; their clock may be ahead of ours.
+    ended = min(attempt.launched if attempt.stopped is None else attempt.stopped, now)
+    cost = spent(run, rules.region, now)
+    following = again(rules.retry, rules.capacity, run.attempts, cost=cost, now=ended)
+    if isinstance(following, str):
+        return End(_over(run, state_after(run.event), following, cost))
+    if run.state is State.STOPPING:
+        return End(_over(run, State.STOPPED, BY_USER, cost))
+    at = ended + following.pause
+    if known and now >= at:
+        return Launch(_with_next(run, following.provider, now), recorded=False, following=following)
+    return Retry(run, at, following)
+
+
+def _over(run: Run, state: State, why: str, cost: float | None) -> Run:
+    last = run.attempts[-1]
+    reason = "" if state is State.SUCCEEDED else "; ".join(filter(None, (last.reason, why)))
+    return replace(run, state=state, exit_code=last.exit_code, reason=reason, cost=cost)
+
+
+def _with_next(run: Run, provider: str, now: float) -> Run:
+    number = len(run.attempts) + 1
+    return run.with_attempt(Attempt(number=number, provider=provider, token=token(run.id, number), launched=now))
+
+
+def _progress(run: Run) -> tuple[bool, int, bool, bool]:
+    last = run.attempts[-1] if run.attempts else None
+    ended, launched = (last.event is not None, bool(last.task_arn)) if last else (False, False)
+    return run.state.over, len(run.attempts), ended, launched
