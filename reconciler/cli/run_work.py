@@ -106,7 +106,7 @@ class SingleWork:
         last = self.decision.run if self.decision else None
         if last is not None and last.state is State.STOPPING:
             self.terminal.say(f"Waiting for the end of run {last.id}, which was stopped")
-            supervisor(self.here, self.runs).settle(launch, last)
+            supervisor(self.here, self.runs).finish(launch, last)
             self.decide()
             if not self.launches:
                 return  # it had succeeded before it could be stopped

@@ -98,7 +98,7 @@ class SweepWork:
         if stopping := [d.run for d in self.decisions if d.run is not None and d.run.state is State.STOPPING]:
             self.terminal.say(f"Waiting for the end of {len(stopping)} tasks that were stopped")
             seer = supervisor(self.here, self.runs)
-            self.here.aws.each(lambda run: seer.settle(launch, run), stopping)
+            self.here.aws.each(lambda run: seer.finish(launch, run), stopping)
             self.decide()
         now = self.here.aws.clock.now()
         if any(decision.action == "launch" for decision in self.decisions):

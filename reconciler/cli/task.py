@@ -71,7 +71,7 @@ class Screen:
         if self.run is not None and self.log is not None and not self.terminal.quiet:
             Shown(self.where.base, self.run.id).keep(self.log)
 
-    def retry(self, attempt: Attempt, following: Again) -> None:
+    def retry(self, following: Again) -> None:
         """Say why another follows."""
         pause = f" in {seconds(following.pause)}" if following.pause else ""
         self.terminal.say(f"  {following.why}: launching again on {following.provider}{pause}")

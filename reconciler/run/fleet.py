@@ -1,24 +1,25 @@
 """Many runs at once: launched in batches, no more than so many at a time, watched with few calls, retried, recorded.
 
-Everything is in the record of each run, so whoever comes next goes on from there; two that work on the same runs get
-the same tasks, since a task's token follows from its run.
+What comes next for each is what `reconciler/run/step.py` says. Everything is in the record of each run, so whoever
+comes next goes on from there; two that work on the same runs get the same tasks, since a task's token follows from its
+run.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
 from reconciler.core.run_paths import task_id
+from reconciler.run import step
 from reconciler.run.launch import Launch, stop_task
-from reconciler.run.retry import Event
 from reconciler.run.run import Run
+from reconciler.run.step import Seen, newest
 from reconciler.run.supervise import Supervisor
-from reconciler.run.verdict import OVERDUE, Verdict, judge
-from reconciler.run.watch import AT_ONCE, MISSING, describe
+from reconciler.run.watch import AT_ONCE, describe
 
 TICK = 0.5  # seconds between looks
 RATE = 20  # launches a second: what ECS allows for Fargate
@@ -48,8 +49,8 @@ class Fleet:
     active: dict[str, Run] = field(default_factory=dict)  # by id; with a task under way
     over: dict[str, Run] = field(default_factory=dict)
     _queue: deque[Run] = field(default_factory=deque)
-    _later: list[tuple[float, str, Run]] = field(default_factory=list)  # when, on which provider, what
-    _overdue: set[str] = field(default_factory=set)
+    _later: list[tuple[float, Run]] = field(default_factory=list)  # when it goes on
+    _seen: dict[str, Seen] = field(default_factory=dict)  # of those that are active
 
     @property
     def aws(self) -> Aws:
@@ -69,92 +70,65 @@ class Fleet:
 
     def _start_some(self) -> None:
         """As many as there is room for and ECS lets launch in a tick."""
-        room = min(self.max_parallel - len(self.active), int(RATE * TICK))
-        now, batch = self.aws.clock.now(), []
-        for entry in sorted(self._later, key=lambda entry: entry[0])[: max(room, 0)]:
-            if entry[0] <= now:
-                self._later.remove(entry)
-                batch.append((entry[2], entry[1]))
+        room = max(min(self.max_parallel - len(self.active), int(RATE * TICK)), 0)
+        now = self.aws.clock.now()
+        due = [entry for entry in sorted(self._later, key=lambda entry: entry[0]) if entry[0] <= now][:room]
+        self._later = [entry for entry in self._later if entry not in due]
+        batch = [run for _, run in due]
         while len(batch) < room and self._queue:
-            batch.append((self._queue.popleft(), ""))
-        for run in self.aws.each(lambda one: self._start(*one), batch):
-            self._took(run)
+            batch.append(self._queue.popleft())
+        for run, seen in self.aws.each(self._start, batch):
+            self._go_on(run, seen)
 
-    def _start(self, run: Run, provider: str) -> Run:
-        """Launch it, unless somebody else has seen it through meanwhile."""
-        known = self.seer.runs.get(run.id) or run
-        if known.state.over:
-            return run.after(known)
-        # Of two records, the one that has got further counts.
-        run = run.after(known) if len(known.attempts) >= len(run.attempts) and not provider else run
-        run = self.seer.start(self.launch, run, provider)
-        newest = run.attempts[-1]
-        if newest.task_arn and not self.launch.place.may_hold(newest.task_arn):
-            raise self.launch.place.refusal(newest)
-        return run
+    def _start(self, run: Run) -> tuple[Run, Seen]:
+        """Launch it, where that is what comes next: somebody else may have seen it through meanwhile."""
+        run = newest(run, self.seer.runs.get(run.id))
+        decision = self.seer.decide(run)
+        seen = Seen(known=self.aws.clock.now())
+        if isinstance(decision, step.Launch):
+            run, seen = self.seer.launch(self.launch, decision)
+        if run.task_arn and not self.launch.place.may_hold(run.task_arn):
+            raise self.launch.place.refusal(run.attempts[-1])
+        return run, seen
 
-    def _took(self, run: Run) -> None:
-        """Put a run where it belongs."""
-        if run.state.over:
-            self._done(run)
-        elif run.attempts[-1].event is None:
-            self.active[run.id] = run
-            self.screen.changed(run)
+    def _go_on(self, run: Run, seen: Seen) -> None:
+        """Do what comes next for a run that isn't active."""
+        decision = self.seer.decide(run, seen)
+        if isinstance(decision, step.End):
+            run = self.over[run.id] = self.seer.written(run, decision)
+        elif isinstance(decision, step.Retry):
+            run = self.seer.written(run, decision)
+            self._later.append((decision.at, run))
+        elif isinstance(decision, step.Launch):
+            self._later.append((0.0, run))
         else:
-            self._attempted(run)
+            self.active[run.id], self._seen[run.id] = run, seen
+        self.screen.changed(run)
 
     def _look(self) -> None:
         """Look at all tasks under way, and take those that have stopped."""
         tasks = {task["taskArn"]: task for task in self._describe()}
         ended = []
         for run in list(self.active.values()):
-            task = tasks.get(run.task_arn)
+            task, seen = tasks.get(run.task_arn), replace(self._seen[run.id], task=None)
             if task is not None:
                 self.launch.place.check(task, run.attempts[-1])
-            verdict = self._verdict(run, task)
-            if verdict is not None:
-                del self.active[run.id]
-                ended.append((run, verdict))
-            elif task is not None and self._late(run, task):
-                self._overdue.add(run.task_arn)
-                self.aws.find(
-                    "ecs", "StopTask", cluster=self.launch.cluster, task=task_id(run.task_arn), reason=OVERDUE
-                )
-        for run in self.aws.each(lambda one: self.seer.ended(self.launch, *one), ended):
-            self._attempted(run)
+                seen = Seen(task, self.aws.clock.now(), (self.launch.container,))
+            self._seen[run.id], decision = seen, self.seer.decide(run, seen)
+            if isinstance(decision, step.Stop):
+                stopped = {"task": task_id(run.task_arn), "reason": decision.reason}
+                self.aws.find("ecs", "StopTask", cluster=self.launch.cluster, **stopped)
+            elif not isinstance(decision, step.Wait):
+                ended.append((self.active.pop(run.id), seen))
+        if (deadline := self.launch.deadline) is not None:
+            self.aws.each(lambda one: deadline.remove(self.aws, one[0].attempts[-1]), ended)
+        for run, seen in ended:
+            self._go_on(run, seen)
 
     def _describe(self) -> Iterator[Mapping[str, Any]]:
         arns = [run.task_arn for run in self.active.values()]
         for first in range(0, len(arns), AT_ONCE):
             yield from describe(self.aws, self.launch.cluster, arns[first : first + AT_ONCE], self.screen.trouble)
-
-    def _verdict(self, run: Run, task: Mapping[str, Any] | None) -> Verdict | None:
-        """How a run's task ended; None while it hasn't."""
-        if task is None:
-            if self.aws.clock.now() - run.attempts[-1].launched < MISSING:
-                return None
-            return Verdict(Event.LOST, None, "ECS doesn't know this task any more")
-        return judge(task, (self.launch.container,)) if task["lastStatus"] == "STOPPED" else None
-
-    def _late(self, run: Run, task: Mapping[str, Any]) -> bool:
-        limit, started = self.seer.rules.max_duration, task.get("startedAt")
-        if limit is None or started is None or run.task_arn in self._overdue:
-            return False
-        return bool(self.aws.clock.now() - started.timestamp() > limit)
-
-    def _attempted(self, run: Run) -> None:
-        """An attempt has ended: another follows, or the run is over."""
-        following = self.seer.following(run)
-        if isinstance(following, str):
-            self._done(self.seer.end(run, following))
-        else:
-            self.seer.runs.put(run)
-            self.screen.changed(run)
-            self._later.append((self.aws.clock.now() + following.pause, following.provider, run))
-
-    def _done(self, run: Run) -> None:
-        self.over[run.id] = run
-        self.screen.changed(run)
 
     def stop(self) -> int:
         """Stop every task that is under way. Returns how many. Raises AwsError."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from reconciler.config.schema import Deploy
-from reconciler.config.service import on_ec2
-from reconciler.core.prices import task_cost
+from reconciler.core.function_settings import Retry
 from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment
 from reconciler.kinds import TaskDefinitionSpec
@@ -19,6 +18,7 @@ from reconciler.run.place import Place
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
+from reconciler.run.step import Rules
 from reconciler.run.stored import Unreadable
 from reconciler.run.supervise import Supervisor
 
@@ -122,15 +122,6 @@ def deadline_of(here: Deployment) -> Deadline | None:
 
 def supervisor(here: Deployment, runs: Runs) -> Supervisor:
     """What sees the runs of a deployment through."""
-    region = here.deploy.region
-
-    def cost(run: Run, seconds: float) -> float | None:
-        sizes = run.inputs.get("cpu"), run.inputs.get("memory")
-        if not isinstance(sizes[0], int) or not isinstance(sizes[1], int):
-            return None
-        if on_ec2(tuple(attempt.provider for attempt in run.attempts)):
-            return None  # instances of the user's own, whose price isn't Fargate's
-        architecture = str(run.inputs.get("architecture", "X86_64"))
-        return task_cost(region, architecture, sizes[0], sizes[1], seconds, run.inputs.get("ephemeral_storage"))
-
-    return Supervisor(here.aws, runs, here.deploy.run, cost)
+    run = here.deploy.run
+    rules = Rules(run.capacity, Retry(**run.retry.model_dump()), run.max_duration, here.deploy.region)
+    return Supervisor(here.aws, runs, rules)

@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, ReconcilerError
-from reconciler.core.run_paths import SCHEDULED, output_prefix, task_id, token
+from reconciler.core.run_paths import SCHEDULED, output_prefix, task_id
 from reconciler.core.secret import KNOWN
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import read_overrides
@@ -23,6 +23,8 @@ from reconciler.run.run import Overrides, Run, plain
 from reconciler.run.run_record import Runs
 from reconciler.run.run_task import STATUSES, container, run_task, why_none
 from reconciler.run.state import State
+from reconciler.run.step import Seen
+from reconciler.run.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -84,24 +86,16 @@ def new_run(
     )
 
 
-def start(aws: Aws, runs: Runs, launch: Launch, run: Run, provider: str) -> Run:
-    """Launch the run's next attempt, or find the one that was recorded and maybe launched.
+def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> tuple[Run, Seen]:
+    """Launch the run's newest attempt. recorded: it was written down before, and is looked for, as it may be launched.
 
-    Returns the run with the attempt: with its task, or ended for want of capacity. Raises AwsError, ReconcilerError.
+    Returns the run and what is known of the attempt: it has a task, or has ended for want of capacity. Raises AwsError,
+    ReconcilerError.
     """
-    attempt = run.attempts[-1] if run.attempts and run.attempts[-1].event is None else None
-    if attempt is not None and attempt.task_arn:
-        return run
-    arn = None
-    if attempt is None:
-        number = len(run.attempts) + 1
-        attempt = Attempt(number=number, provider=provider, token=token(run.id, number), launched=aws.clock.now())
-        run = run.with_attempt(attempt)
+    attempt = run.attempts[-1]
+    arn = find_task(aws, launch.place, attempt) if recorded else None
+    if not recorded:
         runs.put(run)
-    else:
-        # A record's may be in the future, and the deadline is counted from it.
-        attempt = replace(attempt, provider=provider, launched=min(attempt.launched, aws.clock.now()))
-        arn = find_task(aws, launch.place, attempt)
     if launch.deadline:
         launch.deadline.make(aws, attempt)
     if arn is None:
@@ -109,13 +103,12 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, provider: str) -> Run:
         if not arn:
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
-            return run.with_attempt(replace(attempt, event=Event.NO_CAPACITY, reason=reason))
+            return run, Seen(end=Verdict(Event.NO_CAPACITY, None, reason))
     if launch.deadline:
         launch.deadline.aim(aws, attempt, arn)
-    run = run.with_attempt(replace(attempt, task_arn=arn))
-    run = replace(run, state=State.RUNNING)
+    run = replace(run.with_attempt(replace(attempt, task_arn=arn)), state=State.RUNNING)
     runs.put(run)
-    return run
+    return run, Seen(known=aws.clock.now())
 
 
 def find_task(aws: Aws, place: Place, attempt: Attempt) -> str | None:

@@ -93,7 +93,10 @@ class Wait:
     """Look again later."""
 
 
-def step(run: Run, rules: Rules, seen: Seen, now: float) -> Launch | Stop | Retry | End | Wait:
+Decision = Launch | Stop | Retry | End | Wait
+
+
+def step(run: Run, rules: Rules, seen: Seen, now: float) -> Decision:
     """What is to be done next. now: seconds since the epoch."""
     if run.state.over:
         return End(run)
@@ -158,8 +161,10 @@ def spent(run: Run, region: str, now: float) -> float | None:
 def _following(run: Run, rules: Rules, now: float, *, known: bool) -> Launch | Retry | End:
     """After the end of an attempt. known: it is written down that it ended."""
     attempt = run.attempts[-1]
-    # By the record, so that whoever goes on waits for the same moment; their clock may be ahead of ours.
-    ended = min(attempt.launched if attempt.stopped is None else attempt.stopped, now)
+    # By the record, so that whoever goes on waits for the same moment.
+    ended = attempt.launched if attempt.stopped is None else attempt.stopped
+    if ended > now:
+        ended = 0.0 if known else now  # by a clock that is ahead, or by a record that may say anything
     cost = spent(run, rules.region, now)
     following = again(rules.retry, rules.capacity, run.attempts, cost=cost, now=ended)
     if isinstance(following, str):

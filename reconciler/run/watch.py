@@ -8,7 +8,7 @@ moment ago, and a connection may break for a while: neither ends the watch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
@@ -16,15 +16,16 @@ from reconciler.core.errors import Denied, Unreachable
 from reconciler.core.run_paths import task_id
 from reconciler.run.logs import TaskLog
 from reconciler.run.place import Place
-from reconciler.run.retry import Attempt, Event
-from reconciler.run.verdict import OVERDUE, Verdict, judge
+from reconciler.run.retry import Attempt
+from reconciler.run.state import State
+from reconciler.run.step import Seen, end_of, to_stop
+from reconciler.run.verdict import Verdict, judge
 
 POLL = 0.1  # seconds between looks while something changes, growing to
 SLOW = 0.4
 QUIET = 0.3  # seconds without a new line after the end, at least
 SILENT = 8.0  # the same, when the task hasn't written a line
 LATEST = 30.0  # lines later than this aren't waited for
-MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
 AT_ONCE = 100  # tasks that DescribeTasks takes
 OUTAGE = 900.0  # seconds for which AWS may be out of reach
 
@@ -79,66 +80,71 @@ def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str
 
 
 def watch_of(
-    aws: Aws, place: Place, attempt: Attempt, log: TaskLog, watcher: Watcher, max_duration: int | None = None
-) -> Watch:
+    aws: Aws, place: Place, attempt: Attempt, log: TaskLog, watcher: Watcher, max_duration: int | None = None,
+    state: State = State.RUNNING,
+) -> Watch:  # fmt: skip
     """The watch of an attempt's task, which is found to be one before anything of it is shown. Raises NotOurs."""
     if not place.may_hold(attempt.task_arn):
         raise place.refusal(attempt)
     return Watch(
-        aws, place.cluster, attempt.task_arn, log, watcher, max_duration, launched=attempt.launched,
-        mine=lambda task: place.check(task, attempt),
-    )  # fmt: skip
+        aws, place.cluster, attempt, log, watcher, max_duration, state, lambda task: place.check(task, attempt)
+    )
 
 
 @dataclass
 class Watch:
-    """Watches one task. max_duration: seconds after which it is stopped; launched: seconds since the epoch; mine: told
-    the task as ECS describes it, and raises for one that isn't the one that is meant.
+    """Watches one task. max_duration: seconds after which it is stopped; state: the run's; mine: told the task as ECS
+    describes it, and raises for one that isn't the one that is meant.
     """
 
     aws: Aws
     cluster: str
-    task_arn: str
+    attempt: Attempt
     log: TaskLog
     watcher: Watcher
     max_duration: int | None = None
-    launched: float = 0.0
+    state: State = State.RUNNING
     mine: Callable[[Mapping[str, Any]], object] = lambda task: None
 
     def follow(self) -> Verdict:
         """Watch to the end. Raises AwsError; what `mine` raises; Interrupted from the clock."""
-        clock, pause, state, stopped = self.aws.clock, POLL, "", False
-        alive = known = max(self.launched, 0.0)  # when it was last seen with its program, or at all
+        clock, pause, state = self.aws.clock, POLL, ""
+        seen, alive = Seen(), max(self.attempt.launched, 0.0)  # when it was last seen with its program
         while True:
             looked = clock.now()
             task = self._look()
             if task is None:
-                if clock.now() - known < MISSING:
-                    clock.sleep(SLOW)
-                    continue
-                return self._vanished()
+                seen = replace(seen, task=None)
+                if end := end_of(self.attempt, seen, clock.now()):
+                    self._read()  # ECS forgets a stopped task after about an hour; its log is still there
+                    return end
+                clock.sleep(SLOW)
+                continue
             self.mine(task)
-            known = clock.now()
+            seen = Seen(task, known=clock.now())
             if task["lastStatus"] != state:
                 state, pause = task["lastStatus"], POLL
                 self.watcher.state(task, state)
             self.log.follow(c["name"] for c in task.get("containers", ()))
-            if state == "STOPPED":
+            if end_of(self.attempt, seen, clock.now()):
                 self._drain(task, alive)
                 return judge(task, self._essential(task))
             if state not in ("DEPROVISIONING", "STOPPING", "DEACTIVATING"):
                 alive = looked
             new = self._read()
-            if not stopped and self._overdue(task):
-                stopped = True
-                self.aws.find("ecs", "StopTask", cluster=self.cluster, task=task_id(self.task_arn), reason=OVERDUE)
+            if reason := to_stop(self.state, self.max_duration, task, clock.now()):
+                self.aws.find("ecs", "StopTask", cluster=self.cluster, task=self._id, reason=reason)
             self.watcher.tick()
             pause = POLL if new else min(pause * 1.3, SLOW)
             clock.sleep(pause)
 
+    @property
+    def _id(self) -> str:
+        return task_id(self.attempt.task_arn)
+
     def _look(self) -> Mapping[str, Any] | None:
         """The task; None when ECS doesn't know it. Waits while AWS can't be reached. Raises AwsError."""
-        return next(iter(describe(self.aws, self.cluster, [self.task_arn], self.watcher.trouble)), None)
+        return next(iter(describe(self.aws, self.cluster, [self.attempt.task_arn], self.watcher.trouble)), None)
 
     def _read(self) -> int:
         """Hand on new lines. That the log can't be read now, or may not be, is said once and no reason to stop."""
@@ -151,12 +157,6 @@ class Watch:
             self.watcher.trouble(f"the log can't be shown: {error}")
             return 0
 
-    def _overdue(self, task: Mapping[str, Any]) -> bool:
-        started = task.get("startedAt")
-        if self.max_duration is None or started is None:
-            return False
-        return bool(self.aws.clock.now() - started.timestamp() > self.max_duration)
-
     def _essential(self, task: Mapping[str, Any]) -> frozenset[str]:
         """The essential containers, which the task itself doesn't tell."""
         if len(task.get("containers") or ()) < 2:
@@ -164,11 +164,6 @@ class Watch:
         found = self.aws.find("ecs", "DescribeTaskDefinition", taskDefinition=task["taskDefinitionArn"])
         containers = (found or {}).get("taskDefinition", {}).get("containerDefinitions", ())
         return frozenset(c["name"] for c in containers if c.get("essential", True))
-
-    def _vanished(self) -> Verdict:
-        """ECS forgets a stopped task after about an hour; its log is still there."""
-        self._read()
-        return Verdict(Event.LOST, None, "ECS doesn't know this task any more: it ended over an hour ago")
 
     def _drain(self, task: Mapping[str, Any], alive: float) -> None:
         """Read on for as long as late lines may come. alive: when the program was last seen running."""

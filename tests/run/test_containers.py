@@ -15,9 +15,11 @@ from reconciler.cli.target import Target
 from reconciler.cli.task import Screen
 from reconciler.cli.terminal import Terminal
 from reconciler.config.schema import Deploy
+from reconciler.core.function_settings import Retry
 from reconciler.run.logs import TaskLog
-from reconciler.run.retry import Event
+from reconciler.run.retry import Attempt, Event
 from reconciler.run.run_record import Runs
+from reconciler.run.step import Rules
 from reconciler.run.supervise import Supervisor
 from reconciler.run.watch import Watch
 from tests.local_fixtures import REGION, EmbeddedAws
@@ -50,7 +52,8 @@ def follow(
     arn = embedded.launch(embedded.register(*containers))
     aws, notes = Aws(REGION, session=embedded.session, endpoint_url=embedded.endpoint_url), Notes()
     told = watcher(aws) if watcher else notes
-    return Watch(aws, "tests", arn, TaskLog(aws, "/tests", "run", arn), told, **more).follow(), notes
+    attempt = Attempt(1, "FARGATE", "t", aws.clock.now(), arn)
+    return Watch(aws, "tests", attempt, TaskLog(aws, "/tests", "run", arn), told, **more).follow(), notes
 
 
 MAIN = "import sys, time\nprint('training', flush=True)\ntime.sleep(0.5)\nprint('trained')\nsys.exit({code})\n"
@@ -99,10 +102,12 @@ def test_each_line_says_whose_it_is(embedded_aws: EmbeddedAws) -> None:
     terminal.stream = stream
     deploy = Deploy.model_validate({"name": "tests", "image": {"uri": "x"}}).filled()
 
+    rules = Rules(deploy.run.capacity, Retry(**deploy.run.retry.model_dump()), None, REGION)
+
     def screen(aws: Aws) -> Screen:
         place = Path("deploy.yaml")
         where = Target(deploy, place.parent, place, None, embedded_aws.endpoint_url, None, threading.Event())
-        return Screen(terminal, where, aws, Supervisor(aws, Runs(aws, "none"), deploy.run, lambda run, seconds: None))
+        return Screen(terminal, where, aws, Supervisor(aws, Runs(aws, "none"), rules))
 
     verdict, _ = follow(embedded_aws, main, side, watcher=screen)
     assert verdict.exit_code == 0

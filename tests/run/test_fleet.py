@@ -10,14 +10,16 @@ import boto3
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.config.schema import Run as Rules
+from reconciler.config import schema
 from reconciler.core.errors import Unreachable
+from reconciler.core.function_settings import Retry
 from reconciler.run.fleet import Fleet
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.retry import Event
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
+from reconciler.run.step import Rules
 from reconciler.run.supervise import Supervisor
 from reconciler.run.watch import OUTAGE, describe
 from tests.lab_client import SkippingClock
@@ -55,10 +57,10 @@ def test_each_task_is_stopped_at_its_deadline(embedded_aws: EmbeddedAws) -> None
         public_ip=True, log_group="/tests", log_prefix="run", environment={},
     )  # fmt: skip
     # A second, where the file takes a minute at least.
-    rules = Rules().model_copy(update={"max_duration": 1})
+    rules = Rules(("FARGATE",), Retry(**schema.Retry().model_dump()), 1, REGION)
     runs, notes = Runs(aws, bucket), Notes()
     wanted = [new_run(runs, launch, f"{n}" * 64, {}, aws.clock.now()) for n in range(2)]
-    ended = Fleet(Supervisor(aws, runs, rules, lambda run, seconds: None), launch, 5, notes).work(wanted)
+    ended = Fleet(Supervisor(aws, runs, rules), launch, 5, notes).work(wanted)
     assert [(run.state, run.event, run.exit_code) for run in ended] == [(State.FAILED, Event.TIMEOUT, 143)] * 2
     assert notes.most == 2
     assert [run.id for run in ended] == [run.id for run in wanted]
