@@ -1,4 +1,4 @@
-"""Mutation testing of the pure core: change one thing in it at a time, and see whether a test of tests/core fails.
+"""Mutation testing of the pure core and of a run's `step`: change one thing at a time, and see whether a test fails.
 
     python -m tests.core.mutate [MODULE ...] [--jobs 2]
 
@@ -28,7 +28,12 @@ from types import CodeType, ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("spec", "canonical", "container", "access", "diff", "graph", "plan", "drift", "schedule")
+MODULES = {  # and the folder of its tests
+    **dict.fromkeys(
+        ("spec", "canonical", "container", "access", "diff", "graph", "plan", "drift", "schedule"), "core"
+    ),
+    "step": "run",
+}
 SECONDS = 60  # for the tests of one mutant, which may not end
 COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
@@ -145,7 +150,9 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def survives(name: str, tree: ast.Module) -> bool:
-    """Whether all tests pass with a mutant in the place of its module; in a process of its own."""
+    """Whether all tests pass with a mutant in the place of its module; in a process of its own. The core's tests are
+    all of tests/core, another module's are those of its own file.
+    """
     child = os.fork()
     if child == 0:
         code = 1
@@ -160,8 +167,10 @@ def survives(name: str, tree: ast.Module) -> bool:
                     "-q",
                     *(f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "cov", "hypothesispytest")),
                 ]
-                own = f"tests/core/test_{name.rpartition('.')[2]}.py"  # fails soonest
-                others = [str(path) for path in (ROOT / "tests" / "core").glob("test_*.py") if path.name not in own]
+                _, folder, module = name.split(".")
+                own = f"tests/{folder}/test_{module}.py"  # fails soonest
+                found = (ROOT / "tests" / "core").glob("test_*.py") if folder == "core" else ()
+                others = [str(path) for path in found if path.name not in own]
                 code = int(pytest.main([*options, own, *others]))
         finally:
             os._exit(code)
@@ -180,11 +189,12 @@ def main() -> int:
 
     started, total, unexplained = time.monotonic(), 0, 0
     for module in options.modules:
-        path = ROOT / "reconciler" / "core" / f"{module}.py"
+        folder = MODULES[module]
+        path = ROOT / "reconciler" / folder / f"{module}.py"
         lines = path.read_text().splitlines()
         found = list(mutants(ast.parse(path.read_text())))
         with ThreadPoolExecutor(options.jobs) as pool:
-            alive = list(pool.map(lambda one: survives(f"reconciler.core.{module}", one[2]), found))  # noqa: B023
+            alive = list(pool.map(lambda one: survives(f"reconciler.{folder}.{module}", one[2]), found))  # noqa: B023
         total += len(found)
         for (line, what, _), survived in zip(found, alive, strict=True):
             if survived:

@@ -78,6 +78,7 @@ QUICK = tuple(
 SOME = Phase("tests", pytest=("-n", str(WORKERS), "--dist", "worksteal", "-rs"))
 SIDE_BY_SIDE = Phase("tests", pytest=(*SOME.pytest, "--ignore", STOPPING, "--ignore", "tests/core"))
 CORE = Phase("core, covered whole", pytest=("tests/core", "--cov", "--cov-config=tests/core/coverage.ini"))
+STEP = Phase("step, covered whole", pytest=("tests/run/test_step.py", "--cov", "--cov-config=tests/run/coverage.ini"))
 LINTERS = (
     Phase("ruff check", (str(BIN / "ruff"), "check", ".")),
     Phase("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),

@@ -1,0 +1,256 @@
+"""What is next about a run: each state and event once, for the terminal, the sweep and the schedule's function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from reconciler.core.function_settings import Retry as RetryRules
+from reconciler.core.prices import task_cost
+from reconciler.run import step as steps
+from reconciler.run.retry import Again, Attempt, Event
+from reconciler.run.run import Run
+from reconciler.run.state import State
+from reconciler.run.step import (
+    BY_USER,
+    FORGOTTEN,
+    End,
+    Launch,
+    Retry,
+    Rules,
+    Seen,
+    Stop,
+    Wait,
+    end_of,
+    newest,
+    spent,
+    step,
+    to_stop,
+)
+from reconciler.run.verdict import OVERDUE, Verdict
+
+ID, REGION = "20260101-000000-aaaaaaaa", "us-east-1"
+NOW = 10_000.0
+RETRIES = RetryRules(
+    no_capacity=0, interruption=0, error=1, exit_codes=(), backoff=100.0, within=1_050.0, max_cost=None
+)  # fmt: skip
+RULES = Rules(("FARGATE_SPOT", "FARGATE"), RETRIES, 3600, REGION)
+NONE: Attempt = Attempt(1, "FARGATE_SPOT", f"{ID}-1", 9_000.0)  # written down, and maybe launched
+UNDER_WAY = replace(NONE, task_arn="arn/1")
+FAILED = replace(UNDER_WAY, event=Event.ERROR, exit_code=1, reason="it failed", started=9_010.0, stopped=9_950.0)
+SECOND = Attempt(2, "FARGATE_SPOT", f"{ID}-2", NOW)
+COST = task_cost(REGION, "X86_64", 256, 512, 940.0)
+AGAIN = Again("FARGATE_SPOT", 100.0, "exit code 1")
+
+
+def run(*attempts: Attempt, state: State = State.RUNNING, **more: Any) -> Run:
+    known: dict[str, Any] = {
+        "id": ID, "fingerprint": "a" * 64, "state": state, "created": 0.0, "inputs": {"cpu": 256, "memory": 512},
+        "output": "s3://b/o", "cluster": "c", "attempts": attempts,
+    }  # fmt: skip
+    return Run(**known | more)
+
+
+def over(state: State, attempt: Attempt, reason: str, **more: Any) -> Run:
+    return run(attempt, state=state, exit_code=attempt.exit_code, reason=reason, **{"cost": COST} | more)
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def task(status: str = "RUNNING", started: float = 9_010.0, **more: Any) -> dict[str, Any]:
+    return {"lastStatus": status, "desiredStatus": "RUNNING", "startedAt": moment(started)} | more
+
+
+def stopped(code: int, how: str = "EssentialContainerExited", at: float = 9_950.0, **more: Any) -> dict[str, Any]:
+    containers = [{"name": "side", "exitCode": 9}, {"name": "main", "exitCode": code}]
+    ended = {"desiredStatus": "STOPPED", "stopCode": how, "stoppedReason": "it failed" if code else ""}
+    return task("STOPPED") | ended | {"stoppedAt": moment(at), "containers": containers} | more
+
+
+def saw(found: Mapping[str, Any] | None, known: float = NOW) -> Seen:
+    return Seen(found, known, ("main",))
+
+
+SPOT = replace(FAILED, event=Event.INTERRUPTION, exit_code=143)
+GOOD = replace(FAILED, event=Event.SUCCESS, exit_code=0, reason="")
+NO_ROOM = Verdict(Event.NO_CAPACITY, None, "RESOURCE:CPU")
+REFUSED = replace(NONE, event=Event.NO_CAPACITY, reason="RESOURCE:CPU")
+LOST = replace(UNDER_WAY, event=Event.LOST, reason=FORGOTTEN)
+TWICE = replace(SECOND, task_arn="arn/2")
+TABLE: list[tuple[str, Run, Seen, Any]] = [
+    # The first launch, and what was written down and maybe launched.
+    ("new", run(state=State.LAUNCHING), Seen(),
+     Launch(run(replace(NONE, launched=NOW), state=State.LAUNCHING), recorded=False)),
+    ("maybe launched", run(NONE, state=State.LAUNCHING), Seen(),
+     Launch(run(NONE, state=State.LAUNCHING), recorded=True)),
+    ("elsewhere, in the future", run(replace(NONE, provider="mine", launched=NOW + 9)), Seen(known=NOW),
+     Launch(run(replace(NONE, launched=NOW)), recorded=True)),
+    ("where it was", run(replace(NONE, provider="FARGATE")), Seen(),
+     Launch(run(replace(NONE, provider="FARGATE")), recorded=True)),
+    ("the second", run(FAILED, SECOND), Seen(), Launch(run(FAILED, SECOND), recorded=True)),
+    # A task under way.
+    ("unknown a moment after its launch", run(replace(UNDER_WAY, launched=NOW - 59)), saw(None, 0.0), Wait()),
+    ("unknown for a moment", run(UNDER_WAY), saw(None, NOW - 59), Wait()),
+    ("not asked", run(UNDER_WAY), Seen(known=NOW), Wait()),
+    ("unknown for a minute", run(replace(UNDER_WAY, launched=NOW - 60)), saw(None, NOW - 60),
+     End(over(State.FAILED, replace(LOST, launched=NOW - 60), FORGOTTEN, cost=None))),
+    ("provisioning", run(UNDER_WAY), saw({"lastStatus": "PROVISIONING"}), Wait()),
+    ("running", run(UNDER_WAY), saw(task()), Wait()),
+    ("just in time", run(UNDER_WAY), saw(task(started=NOW - 3600)), Wait()),
+    ("overdue", run(UNDER_WAY), saw(task(started=NOW - 3601)), Stop(OVERDUE)),
+    ("overdue, and told", run(UNDER_WAY), saw(task(started=NOW - 3601, desiredStatus="STOPPED")), Wait()),
+    ("to be stopped, and not told", run(UNDER_WAY, state=State.STOPPING), saw(task()), Stop(BY_USER)),
+    ("to be stopped, and told", run(UNDER_WAY, state=State.STOPPING), saw(task(desiredStatus="STOPPED")), Wait()),
+    ("to be stopped, and not asked", run(UNDER_WAY, state=State.STOPPING), Seen(known=NOW), Wait()),
+    # The end of one.
+    ("succeeded", run(UNDER_WAY), saw(stopped(0)), End(over(State.SUCCEEDED, GOOD, ""))),
+    ("failed", run(UNDER_WAY), saw(stopped(1)), Retry(run(FAILED), 10_050.0, AGAIN)),
+    ("failed, by a clock that is ahead", run(replace(UNDER_WAY, launched=9_500.0)),
+     saw(stopped(1, at=NOW + 50)), Retry(run(replace(FAILED, launched=9_500.0, stopped=NOW + 50)), NOW + 100, AGAIN)),
+    ("failed long ago", run(UNDER_WAY), saw(stopped(1, at=9_850.0)),
+     Retry(run(replace(FAILED, stopped=9_850.0)), 9_950.0, AGAIN)),
+    ("failed again", run(FAILED, TWICE), saw(stopped(1)),
+     End(replace(over(State.FAILED, FAILED, "it failed; the program failed 2 times"),
+                 attempts=(FAILED, replace(FAILED, number=2, token=f"{ID}-2", launched=NOW, task_arn="arn/2")),
+                 cost=2 * (COST or 0)))),
+    ("too late for another", run(replace(UNDER_WAY, launched=8_999.0)), saw(stopped(1)),
+     End(over(State.FAILED, replace(FAILED, launched=8_999.0),
+              "it failed; exit code 1, and `run.retry.within` is over"))),
+    ("interrupted", run(UNDER_WAY), saw(stopped(143, "SpotInterruption")),
+     Retry(run(SPOT), 9_950.0, Again("FARGATE", 0.0, "Spot interruption on FARGATE_SPOT"))),
+    ("stopped", run(UNDER_WAY), saw(stopped(143, "UserInitiated")),
+     End(over(State.STOPPED, replace(FAILED, event=Event.STOPPED, exit_code=143), "it failed"))),
+    ("timed out", run(UNDER_WAY), saw(stopped(143, "UserInitiated", stoppedReason=OVERDUE)),
+     End(over(State.FAILED, replace(FAILED, event=Event.TIMEOUT, exit_code=143, reason=OVERDUE), OVERDUE))),
+    ("no room", run(NONE), Seen(end=NO_ROOM),
+     Retry(run(REFUSED), 9_000.0, Again("FARGATE", 0.0, "no capacity on FARGATE_SPOT"))),
+    ("refused", run(NONE), Seen(end=Verdict(Event.NOT_STARTED, None, "no")),
+     End(over(State.FAILED, replace(NONE, event=Event.NOT_STARTED, reason="no"), "no", cost=0.0))),
+    ("seen by who watched it", run(UNDER_WAY), Seen(end=Verdict(Event.ERROR, 1, "it failed", "", 9_010.0, 9_950.0)),
+     Retry(run(FAILED), 10_050.0, AGAIN)),
+    # Between two attempts, by the record.
+    ("in the pause", run(FAILED), Seen(known=NOW), Retry(run(FAILED), 10_050.0, AGAIN)),
+    ("after the pause", run(replace(FAILED, stopped=9_900.0)), Seen(),
+     Launch(run(replace(FAILED, stopped=9_900.0), SECOND), recorded=False, following=AGAIN)),
+    ("after no room", run(REFUSED), Seen(),
+     Launch(run(REFUSED, replace(SECOND, provider="FARGATE")), recorded=False,
+            following=Again("FARGATE", 0.0, "no capacity on FARGATE_SPOT"))),
+    ("an end in the future", run(replace(FAILED, stopped=NOW + 1)), Seen(),
+     Launch(run(replace(FAILED, stopped=NOW + 1), SECOND), recorded=False, following=AGAIN)),
+    ("nothing follows", run(GOOD), Seen(), End(over(State.SUCCEEDED, GOOD, ""))),
+    ("stopped between two", run(FAILED, state=State.STOPPING), Seen(),
+     End(over(State.STOPPED, FAILED, "it failed; stopped by the user"))),
+    ("stopped, and it failed", run(UNDER_WAY, state=State.STOPPING), saw(stopped(1)),
+     End(over(State.STOPPED, FAILED, "it failed; stopped by the user"))),
+    ("stopped, and it had succeeded", run(UNDER_WAY, state=State.STOPPING), saw(stopped(0)),
+     End(over(State.SUCCEEDED, GOOD, ""))),
+    # Over.
+    ("over", run(FAILED, state=State.FAILED), saw(stopped(0)), End(run(FAILED, state=State.FAILED))),
+    ("over before it was launched", run(state=State.STOPPED), Seen(), End(run(state=State.STOPPED))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "seen", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_what_is_next(given: Run, seen: Seen, wanted: Any) -> None:
+    found = step(given, RULES, seen, NOW)
+    if isinstance(wanted, End) and wanted.run.cost:
+        assert isinstance(found, End)
+        assert found.run.cost == pytest.approx(wanted.run.cost)
+        found = End(replace(found.run, cost=wanted.run.cost))
+    assert found == wanted
+
+
+def test_what_is_written_down_already_is_the_same_object() -> None:
+    for given in (run(FAILED, state=State.FAILED), run(FAILED)):
+        found = step(given, RULES, Seen(), NOW)
+        assert isinstance(found, End | Retry)
+        assert found.run is given
+
+
+def test_whoever_goes_on_waits_for_the_same_moment() -> None:
+    """One sees the end, is stopped, and others come at any time of the pause."""
+    first = step(run(UNDER_WAY), RULES, saw(stopped(1)), 9_951.0)
+    assert isinstance(first, Retry)
+    for now in (9_951.0, 9_990.0, 10_049.9):
+        assert step(first.run, RULES, Seen(known=now), now) == replace(first, run=first.run)
+    last = step(first.run, RULES, Seen(), 10_050.0)
+    assert isinstance(last, Launch)
+    assert last.run.attempts[-1].launched == 10_050.0
+    assert isinstance(step(first.run, RULES, Seen(), 99_999.0), Launch), "counted from the end, whoever comes"
+    limit = replace(RULES, retry=replace(RETRIES, within=1_049.0))
+    assert isinstance(step(first.run, limit, Seen(), 9_951.0), End)
+
+
+def test_what_was_spent_counts() -> None:
+    dear = replace(RULES, retry=replace(RETRIES, max_cost=COST))
+    assert isinstance(step(run(FAILED), dear, Seen(), NOW), End)
+    dear = replace(RULES, retry=replace(RETRIES, max_cost=2 * (COST or 0)))
+    assert isinstance(step(run(FAILED), dear, Seen(), NOW), Retry)
+
+
+def test_no_limit_of_time() -> None:
+    assert to_stop(State.RUNNING, None, task(started=0.0), NOW) == ""
+    assert to_stop(State.RUNNING, 1, {"lastStatus": "PENDING", "desiredStatus": "RUNNING"}, NOW) == ""
+
+
+def test_a_task_that_has_ended() -> None:
+    assert end_of(UNDER_WAY, saw(task()), NOW) is None
+    found = end_of(UNDER_WAY, saw(stopped(37)), NOW)
+    assert found is not None
+    assert (found.event, found.exit_code) == (Event.ERROR, 37), "by its own container"
+
+
+PAIRS: list[tuple[str, Run, Run | None, Run]] = [
+    ("no record", run(UNDER_WAY), None, run(UNDER_WAY)),
+    ("the same", run(UNDER_WAY), run(UNDER_WAY), run(UNDER_WAY)),
+    ("launched", run(NONE), run(UNDER_WAY), run(UNDER_WAY)),
+    ("ended", run(UNDER_WAY), run(FAILED), run(FAILED)),
+    ("ended here", run(FAILED), run(UNDER_WAY), run(FAILED)),
+    ("another", run(FAILED), run(FAILED, SECOND), run(FAILED, SECOND)),
+    ("another here", run(FAILED, SECOND), run(FAILED), run(FAILED, SECOND)),
+    ("the first", run(), run(NONE), run(NONE)),
+    ("none yet", run(), run(), run()),
+    ("over", run(FAILED, SECOND), over(State.FAILED, FAILED, "x"), over(State.FAILED, FAILED, "x")),
+    ("over here", over(State.FAILED, FAILED, "x"), run(FAILED, SECOND), over(State.FAILED, FAILED, "x")),
+    ("stopping", run(FAILED), run(UNDER_WAY, state=State.STOPPING), run(FAILED, state=State.STOPPING)),
+    ("stopping, and over here", run(GOOD, state=State.SUCCEEDED), run(UNDER_WAY, state=State.STOPPING),
+     run(GOOD, state=State.SUCCEEDED)),
+    ("launched and stopping", run(NONE), run(UNDER_WAY, state=State.STOPPING), run(UNDER_WAY, state=State.STOPPING)),
+    ("what it is made of stays", run(NONE, inputs={"a": 1}), run(UNDER_WAY, inputs={"b": 1}),
+     run(UNDER_WAY, inputs={"a": 1})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "record", "wanted"), [row[1:] for row in PAIRS], ids=[row[0] for row in PAIRS])
+def test_what_has_got_further(given: Run, record: Run | None, wanted: Run) -> None:
+    found = newest(given, record)
+    assert found == wanted
+    if found == given:
+        assert found is given
+
+
+@pytest.mark.parametrize(
+    ("inputs", "provider", "seconds"),
+    [
+        ({"cpu": 256, "memory": 512}, "FARGATE", ("X86_64", 256, 512, 940.0, None)),
+        ({"cpu": 256, "memory": 512, "architecture": "ARM64", "ephemeral_storage": 50}, "FARGATE",
+         ("ARM64", 256, 512, 940.0, 50)),
+        ({"cpu": 256}, "FARGATE", None),
+        ({"memory": 512}, "FARGATE", None),
+        ({"cpu": 256, "memory": 512}, "mine", None),
+    ],
+)  # fmt: skip
+def test_what_it_costs(inputs: dict[str, Any], provider: str, seconds: Any) -> None:
+    wanted = task_cost(REGION, *seconds) if seconds else None
+    assert spent(run(replace(FAILED, provider=provider), inputs=inputs), REGION, NOW) == wanted
+    assert (wanted is None) == (seconds is None)
+
+
+def test_a_minute_is_what_is_waited_for() -> None:
+    assert steps.MISSING == 60.0
