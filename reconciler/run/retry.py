@@ -7,7 +7,7 @@ The program's own failure: again where it was, as often as `error` says. Everyth
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -104,15 +104,6 @@ def ran_for(attempts: Sequence[Attempt]) -> float | None:
     """Seconds for which their programs ran, all together; None where none did."""
     spans = [a.stopped - a.started for a in attempts if a.started is not None and a.stopped is not None]
     return sum(spans) if spans else None
-
-
-def spent(attempts: Sequence[Attempt], cost: Callable[[float], float | None], now: float) -> float | None:
-    """US dollars for their tasks so far; None where that isn't known. cost: of so many seconds of a task."""
-    launched = [a for a in attempts if a.task_arn]
-    if any(a.event is Event.LOST and a.stopped is None for a in launched):
-        return None  # nobody knows when it ended
-    costs = [cost((a.stopped or now) - (a.started or a.launched)) for a in launched]
-    return None if any(one is None for one in costs) else sum(one or 0.0 for one in costs)
 
 
 # RESOURCE:MEMORY and the like; "on resource: arn:…" is a refusal.

@@ -16,7 +16,6 @@ from reconciler.core.fargate import FARGATE
 from reconciler.core.function_settings import Retry as RetryRules
 from reconciler.core.prices import task_cost
 from reconciler.core.run_paths import token
-from reconciler.run import retry
 from reconciler.run.retry import Again, Attempt, Event, again
 from reconciler.run.run import Run
 from reconciler.run.state import State, state_after
@@ -153,9 +152,13 @@ def spent(run: Run, region: str, now: float) -> float | None:
         return None
     if any(attempt.provider not in FARGATE for attempt in run.attempts):
         return None  # instances of the user's own, whose price isn't Fargate's
+    launched = [attempt for attempt in run.attempts if attempt.task_arn]
+    if any(attempt.event is Event.LOST and attempt.stopped is None for attempt in launched):
+        return None  # nobody knows when it ended
     kind = region, str(run.inputs.get("architecture", "X86_64")), cpu, memory
     storage = run.inputs.get("ephemeral_storage")
-    return retry.spent(run.attempts, lambda seconds: task_cost(*kind, seconds, storage), now)
+    costs = [task_cost(*kind, (a.stopped or now) - (a.started or a.launched), storage) for a in launched]
+    return None if None in costs else sum(cost or 0.0 for cost in costs)
 
 
 def _following(run: Run, rules: Rules, now: float, *, known: bool) -> Launch | Retry | End:

@@ -235,21 +235,30 @@ def test_what_has_got_further(given: Run, record: Run | None, wanted: Run) -> No
         assert found is given
 
 
+SMALL = {"cpu": 256, "memory": 512}
+USUAL = ("X86_64", 256, 512)
+
+
 @pytest.mark.parametrize(
-    ("inputs", "provider", "seconds"),
+    ("inputs", "attempts", "wanted"),
     [
-        ({"cpu": 256, "memory": 512}, "FARGATE", ("X86_64", 256, 512, 940.0, None)),
-        ({"cpu": 256, "memory": 512, "architecture": "ARM64", "ephemeral_storage": 50}, "FARGATE",
-         ("ARM64", 256, 512, 940.0, 50)),
-        ({"cpu": 256}, "FARGATE", None),
-        ({"memory": 512}, "FARGATE", None),
-        ({"cpu": 256, "memory": 512}, "mine", None),
+        (SMALL, [{}], [(*USUAL, 940.0, None)]),
+        (SMALL, [], []),
+        (SMALL, [{}, {"started": None}], [(*USUAL, 940.0, None), (*USUAL, 950.0, None)]),
+        (SMALL, [{"stopped": None}], [(*USUAL, 990.0, None)]),
+        (SMALL, [{"task_arn": ""}, {}], [(*USUAL, 940.0, None)]),
+        (SMALL, [{"event": Event.LOST}], [(*USUAL, 940.0, None)]),
+        (SMALL, [{"event": Event.LOST, "stopped": None}], None),
+        (SMALL, [{}, {"provider": "mine"}], None),
+        (SMALL | {"architecture": "ARM64", "ephemeral_storage": 50}, [{}], [("ARM64", 256, 512, 940.0, 50)]),
+        (SMALL | {"architecture": "Z80"}, [{}], None),
+        ({"cpu": 256}, [{}], None),
+        ({"memory": 512}, [{}], None),
     ],
 )  # fmt: skip
-def test_what_it_costs(inputs: dict[str, Any], provider: str, seconds: Any) -> None:
-    wanted = task_cost(REGION, *seconds) if seconds else None
-    assert spent(run(replace(FAILED, provider=provider), inputs=inputs), REGION, NOW) == wanted
-    assert (wanted is None) == (seconds is None)
+def test_what_it_costs(inputs: dict[str, Any], attempts: list[dict[str, Any]], wanted: list[Any] | None) -> None:
+    found = spent(run(*(replace(FAILED, **one) for one in attempts), inputs=inputs), REGION, NOW)
+    assert found == (None if wanted is None else sum(task_cost(REGION, *one) or 0.0 for one in wanted))
 
 
 def test_a_minute_is_what_is_waited_for() -> None:

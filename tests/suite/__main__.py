@@ -100,11 +100,11 @@ LINTERS = (
 
 def phases(*, check: bool = False, quick: bool = False) -> list[Phase]:
     """What is run, in this order."""
-    tests = [CORE, SIDE_BY_SIDE, Phase("stopped anywhere", pytest=("-rs", STOPPING))]
+    tests = [CORE, STEP, SIDE_BY_SIDE, Phase("stopped anywhere", pytest=("-rs", STOPPING))]
     if check:
         return [*LINTERS, *tests]
     if quick:
-        tests = [CORE, replace(SIDE_BY_SIDE, pytest=(*SOME.pytest, *QUICK))]
+        tests = [CORE, STEP, replace(SIDE_BY_SIDE, pytest=(*SOME.pytest, *QUICK))]
     return [replace(one, pytest=("--share", *one.pytest)) for one in tests]
 
 
