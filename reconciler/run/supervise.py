@@ -61,8 +61,12 @@ class Supervisor:
         if not isinstance(decision, step.Launch):
             return run
         run, seen = self.launch(launch, decision)
+        if seen.end is None:
+            return run
         decision = self.decide(run, seen)
-        return self.written(run, decision) if isinstance(decision, step.Retry | step.End) else run
+        if isinstance(decision, step.Retry):
+            return self.written(run, decision)
+        return run.with_attempt(seen.end.ends(run.attempts[-1]))  # `finish` tells of its end, and records it
 
     def finish(self, launch: Launch, run: Run, screen: Screen | None = None) -> Run:
         """See a started run to its end, with every retry. Raises AwsError; Interrupted from the clock.
