@@ -87,7 +87,7 @@ class Fleet:
         seen = Seen(known=self.aws.clock.now())
         if isinstance(decision, step.Launch):
             run, seen = self.seer.launch(self.launch, decision)
-        if run.task_arn and not self.launch.place.may_hold(run.task_arn):
+        if run.task_arn and not run.state.over and not self.launch.place.may_hold(run.task_arn):
             raise self.launch.place.refusal(run.attempts[-1])
         return run, seen
 

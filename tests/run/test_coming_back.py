@@ -143,3 +143,16 @@ def test_a_run_that_waits_for_its_retry_can_be_stopped(lane: Lane) -> None:
     assert "had no task under way" in lane.run("stop", "--local").out
     assert ours.wait(LONG) == 123, ours.stdout.read()
     assert len(lane.tasks()) == count
+
+
+def test_whoever_comes_back_in_a_pause_waits_for_its_end(lane: Lane) -> None:
+    lane.program("print('once')\nraise SystemExit(75)\n# pause\n", deploy="run:\n  retry: {error: 1, backoff: 8s}\n")
+    ours = lane.start("apply", "--local")
+    assert ours.stdout is not None
+    while "launching again" not in ours.stdout.readline():
+        pass
+    ours.kill()
+    ours.wait()
+    assert lane.run("apply", "--local").code == 75
+    first, second = records(lane)[0]["attempts"]
+    assert second["launched"] >= first["stopped"] + 8
