@@ -27,7 +27,7 @@ from reconciler.engine.deployment import Deployment
 from reconciler.engine.lock import Lock
 from reconciler.image.scan import check
 from reconciler.run.job import launch_of
-from reconciler.run.run import Run, plain
+from reconciler.run.run import Run
 from reconciler.version import commit_or_none
 
 

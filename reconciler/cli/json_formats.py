@@ -16,6 +16,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from pydantic import TypeAdapter
+
 from reconciler.cli.answer import ABSENT
 from reconciler.cli.arguments import parser
 from reconciler.cli.failure import Failure, Verdict

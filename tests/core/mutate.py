@@ -29,9 +29,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {  # and the folder of its tests
-    **dict.fromkeys(
-        ("spec", "canonical", "container", "access", "diff", "graph", "plan", "drift", "schedule"), "core"
-    ),
+    **dict.fromkeys(("spec", "canonical", "container", "access", "diff", "graph", "plan", "drift", "schedule"), "core"),
     "step": "run",
 }
 SECONDS = 60  # for the tests of one mutant, which may not end
