@@ -26,7 +26,7 @@ class Runs(Store):
     """
 
     def __init__(self, aws: Aws, bucket: str, tell: Callable[[str], None] = lambda text: None) -> None:
-        super().__init__(aws.call, aws.find, bucket, tell)
+        super().__init__(aws, bucket, tell)
         self.aws = aws
         self.unreadable: dict[str, str] = {}  # why, by key
 

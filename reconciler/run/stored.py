@@ -47,14 +47,12 @@ class _Wrong(Exception):
 class Store:
     """Reads and writes the records in one bucket, each whole by one call: a crash leaves the old one or the new one.
 
-    call, find: an operation of AWS by service and name; `find` gives None for what doesn't exist. Whatever they raise,
-    is raised here. tell: told what isn't shown or kept, each once.
+    calls: has `call` and `find`, an operation of AWS by service and name; `find` gives None for what doesn't exist.
+    Whatever they raise is raised here. tell: told what isn't shown or kept, each once.
     """
 
-    def __init__(
-        self, call: Callable[..., Any], find: Callable[..., Any], bucket: str, tell: Callable[[str], None]
-    ) -> None:
-        self.call, self.find, self.bucket = call, find, bucket
+    def __init__(self, calls: Any, bucket: str, tell: Callable[[str], None]) -> None:
+        self._calls, self.bucket = calls, bucket
         self._tell, self._told = tell, set[str]()
 
     def say(self, text: str) -> None:
@@ -71,7 +69,7 @@ class Store:
 
     def at(self, key: str) -> Run | None:
         """The run whose record has this key; its output is in this bucket. Raises Unreadable."""
-        answer = self.find("s3", "GetObject", Bucket=self.bucket, Key=key)
+        answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=key)
         if answer is None:
             return None
         run = from_json(answer["Body"].read(MOST + 1), key)
@@ -88,7 +86,7 @@ class Store:
             places.insert(len(places) if run.state.over else 0, keys.fingerprint_key(run.fingerprint))
         body = self.body(run)
         for key in places:
-            self.call("s3", "PutObject", Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
+            self._calls.call("s3", "PutObject", Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
 
     def body(self, run: Run) -> bytes:
         """A run as it is written."""
@@ -97,7 +95,7 @@ class Store:
     def metrics(self, run: Run) -> dict[str, float]:
         """The numbers that the program wrote to `metrics.json` in its output; empty without one."""
         key = f"{keys.output_prefix(run.id)}/{FILE}"
-        answer = self.find("s3", "GetObject", Bucket=self.bucket, Key=key)
+        answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=key)
         if answer is None:
             return {}
         found, left_out = metrics_in(answer["Body"].read(METRICS_MOST + 1))

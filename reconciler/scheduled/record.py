@@ -6,12 +6,13 @@ from reconciler.core.function_settings import Watched
 from reconciler.core.run_paths import record_key
 from reconciler.run.run import Run
 from reconciler.run.stored import Store
-from reconciler.scheduled.aws import call, find, there
+from reconciler.scheduled import aws
+from reconciler.scheduled.aws import there
 
 
 def records(watched: Watched) -> Store:
     """Where they are read and written."""
-    return Store(call, find, watched.bucket, print)
+    return Store(aws, watched.bucket, print)
 
 
 def put_first(watched: Watched, run: Run) -> Run:
