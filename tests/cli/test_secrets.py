@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,15 +117,22 @@ class Outs(dict[str, str]):
         return found.out
 
 
-def command_lines(but: int) -> str:
-    """The command lines of all processes but this one, its ancestors and the one with this id."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) not in (but, os.getpid(), os.getppid()):
+def command_lines(apply: int, folder: Path) -> str:
+    """The command lines of what an apply and its embedded AWS started, but not the apply's own."""
+    parents, lines = dict[int, int](), dict[int, str]()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
             try:
-                found.append((folder / "cmdline").read_text(errors="replace").replace("\0", " "))
+                parents[int(entry.name)] = int(
+                    (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+                )
+                lines[int(entry.name)] = (entry / "cmdline").read_text(errors="replace").replace("\0", " ")
             except OSError:
-                continue
+                continue  # it has ended
+    ours = {apply} | {one for one, line in lines.items() if str(folder) in line}  # the server is nobody's child
+    while more := {one for one, parent in parents.items() if parent in ours} - ours:
+        ours |= more
+    found = [line for one, line in lines.items() if one in ours and one != apply]
     # The task's own command line is what deploy.yaml says: in a container it is the container's.
     return "\n".join(line for line in found if "pytest" not in line and "train.py" not in line)
 
@@ -132,22 +140,24 @@ def command_lines(but: int) -> str:
 def under_way(outs: Outs, here: Project, ssm: Any) -> None:
     """An apply as a process of its own, while which the lock, its message and all command lines are looked at."""
     command = [sys.executable, "-m", "reconciler", "apply", "--local", "--env", "ROUND=2", *GIVEN]
-    locks, lines, told = set[str](), set[str](), ""
+    locks, lines = set[str](), set[str]()
     with subprocess.Popen(
         command, cwd=here.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         while process.poll() is None:
             for one in ssm.get_parameters_by_path(Path="/reconciler/tiny/lock")["Parameters"]:
                 locks.add(one["Value"])
-            lines.add(command_lines(process.pid))
-            if locks and not told:
-                other = here.run("apply", "--local", "--env", "ROUND=3")
-                told = other.out + other.err
+            lines.add(command_lines(process.pid, here.folder))
         outs["apply, as a process"] = process.stdout.read() if process.stdout else ""
     assert process.returncode == 0, outs["apply, as a process"]
     assert locks, "the lock was never seen"
     outs["the lock"], outs["command lines"] = "\n".join(locks), "\n".join(lines)
-    outs["the lock's message"] = told
+    # Another apply comes while the lock is held: as it was seen, and for a minute from now.
+    held = json.dumps(json.loads(min(locks)) | {"id": "held", "host": "elsewhere", "expires": time.time() + 60})
+    ssm.put_parameter(Name="/reconciler/tiny/lock/000000001", Value=held, Type="String")
+    other = here.run("apply", "--local", "--env", "ROUND=3")
+    ssm.delete_parameter(Name="/reconciler/tiny/lock/000000001")
+    outs["the lock's message"] = other.out + other.err
 
 
 @pytest.fixture(scope="module")
