@@ -64,16 +64,7 @@ class Ended:
 # What depends most on the interpreter, the user, the language and the terminal, and starts few processes.
 QUICK = tuple(
     f"tests/{name}"
-    for name in (
-        "config",
-        "kinds",
-        "engine",
-        "scheduled",
-        "checks",
-        "cli",
-        "test_architecture.py",
-        "model/test_files.py",
-    )
+    for name in ("config", "kinds", "engine", "scheduled", "checks", "test_architecture.py", "model/test_files.py")
 )
 SOME = Phase("tests", pytest=("-n", str(WORKERS), "--dist", "worksteal", "-rs"))
 SIDE_BY_SIDE = Phase("tests", pytest=(*SOME.pytest, "--ignore", STOPPING, "--ignore", "tests/core"))
