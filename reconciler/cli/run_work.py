@@ -93,16 +93,16 @@ class SingleWork:
         self.run: Run | None = None
 
     def decide(self) -> None:
-        """See Work."""
+        """Read from the record of runs what is left to do. Raises AwsError."""
         self.decision = decide(self.here, self.runs, self.overrides)
 
     @property
     def launches(self) -> bool:
-        """See Work."""
+        """Whether there is something to launch, or to come back to."""
         return self.decision is not None and self.decision.action != "none"
 
     def start(self, launch: Launch, check: Callable[[], None]) -> None:
-        """See Work."""
+        """Launch it, or come back to it. Raises what `check` raises, and AwsError."""
         last = self.decision.run if self.decision else None
         if last is not None and last.state is State.STOPPING:
             self.terminal.say(f"Waiting for the end of run {last.id}, which was stopped")
@@ -126,7 +126,7 @@ class SingleWork:
         self.run = supervisor(self.here, self.runs).start(launch, run)
 
     def finish(self) -> int:
-        """See Work."""
+        """See it through, or say why there is nothing to do. Returns the exit code."""
         if self.run is not None and self.launch is not None:
             self.run, code = watch(
                 self.terminal, self.where, self.here, self.runs, self.launch, self.run, self.on_interrupt
@@ -139,7 +139,7 @@ class SingleWork:
         return 0
 
     def ended(self, code: int) -> Ended:
-        """See Work."""
+        """How it ended, for --json."""
         last = self.run or (self.decision.run if self.decision else None)
         # What ran before doesn't say how this command ended.
         return Ended(verdict(self.run, code), run=last)

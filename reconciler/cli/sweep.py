@@ -155,7 +155,7 @@ class SweepWork:
         return label({k: KNOWN.shown(k, v) for k, v in run.overrides.environment.items() if k in self.names})
 
     def ended(self, code: int) -> Ended:
-        """See Work."""
+        """How it ended, for --json."""
         counts = dict(Counter(run.state.value for run in self.all))
         result: Result = "some-failed" if code == SOME_FAILED else "succeeded" if self.todo else "nothing-to-run"
         swept = Swept(self.id, counts, [OneOf(verdict(run, code), run) for run in self.all])

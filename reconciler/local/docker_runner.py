@@ -62,15 +62,15 @@ class LocalRunner:
                 remove_leftovers(docker.command, self._images, self._environment)
 
     def pull(self, task: TaskSpec, container: ContainerSpec) -> str:
-        """See Runner."""
+        """Make the image ready and return its digest. Raises StartError."""
         return self._for(container).pull(task, container)
 
     def start(self, task: TaskSpec, container: ContainerSpec, output: Output) -> Running:
-        """See Runner."""
+        """Start a container."""
         return self._for(container).start(task, container, output)
 
     def remove(self, task: TaskSpec) -> None:
-        """See Runner."""
+        """Remove what was left for a task whose containers have all ended."""
         self._docker.remove(task)
         self._processes.remove(task)
 
@@ -146,16 +146,16 @@ class RunningContainer:
         self._reader.start()
 
     def wait(self) -> Exit:
-        """See Running."""
+        """Wait for its end."""
         self._reader.join()
         return self._exit
 
     def terminate(self) -> None:
-        """See Running."""
+        """Send SIGTERM to its first process. No error when it has ended."""
         try_run([self._command, "kill", "--signal=TERM", self._identity], self._environment)
 
     def kill(self) -> None:
-        """See Running."""
+        """End it at once."""
         try_run([self._command, "kill", self._identity], self._environment)
 
     def _wait_until_started(self) -> None:

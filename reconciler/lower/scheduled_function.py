@@ -1,6 +1,6 @@
 """The function that launches and watches the runs of the schedule, and what it may do. Pure.
 
-What it does: reconciler/watcher. Who tells of which run: docs/decisions/notify.md.
+What it does: reconciler/scheduled. Who tells of which run: docs/decisions/notify.md.
 """
 
 from __future__ import annotations

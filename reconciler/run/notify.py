@@ -1,7 +1,7 @@
 """Tell how a run ended, once: to the SNS topic and to the webhook.
 
 Whoever sees a run through tells of it, and of several that do only the one whose mark in the bucket is the first. For
-scheduled runs one of them is the function of reconciler/watcher. docs/decisions/notify.md.
+scheduled runs one of them is the function of reconciler/scheduled. docs/decisions/notify.md.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ ECR = re.compile(
 
 
 def check(live: Live) -> Finding:
-    """All of it."""
+    """Check that the image is there and that ECS may pull it."""
     task = live.task
     uri = next((str(c.image) for c in task.spec.containers if c.name == live.deploy.task.container), "") if task else ""
     if not uri:

@@ -13,7 +13,7 @@ SERVICE = "ecs-tasks.amazonaws.com"
 
 
 def check(live: Live) -> Finding:
-    """All of it."""
+    """Check that each role is there, trusts ECS, and may do what a run needs."""
     task, names = live.deploy.task, live.names
     own = str(task.role.name)
     wanted = {names.s3(str(one.key)): {"s3:GetObject"} for one in live.deploy.data.files}
