@@ -24,6 +24,7 @@ from reconciler.core.spec import Address, Change, Changes, Holds, Observed, Ref,
 
 BY_FILE = "protected by the file (`protect: true`)"
 BY_RECORD = "no tag says that it is this deploy's, only the record does: pass --confirm '{}' if it is to be deleted"
+BY_RECORD_ALONE = "no tag says whose it is, the record says that it is this deploy's"
 BY_TAG = "protected by its tag reconciler:protect; `protect: false` and `apply --target {}` take that away"
 
 
@@ -228,7 +229,9 @@ def _wanted(node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mi
         return Step(Action.NONE, want.address, (), want, seen, note=seen.note)
     fixed = [change.path for change in changes if change.replaces]
     if not fixed:
-        return Step(Action.UPDATE, want.address, changes, want, seen, note=seen.note)
+        # Its maker was stopped before it was tagged, or somebody took the tag, or somebody else wrote the record.
+        note = BY_RECORD_ALONE if want.marked and seen.owner is None else ""
+        return Step(Action.UPDATE, want.address, changes, want, seen, note="; ".join(filter(None, (note, seen.note))))
     step = Step(Action.REPLACE, want.address, changes, want, seen, reason=f"{_join(fixed)} can't change")
     if node.protect or seen.protected:
         return replace(step, held=BY_FILE if node.protect else BY_TAG.format(want.address))
