@@ -12,6 +12,7 @@ part of something that does, is deleted (or replaced) only when its name is conf
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -25,6 +26,8 @@ from reconciler.core.spec import Address, Change, Changes, Holds, Observed, Ref,
 BY_FILE = "protected by the file (`protect: true`)"
 BY_RECORD = "no tag says that it is this deploy's, only the record does: pass --confirm '{}' if it is to be deleted"
 BY_RECORD_ALONE = "no tag says whose it is, the record says that it is this deploy's"
+IN_USE = "{} trusts it too, so it stays"
+UNREAD = "whether others use it can't be read, so it stays: allow iam:ListRoles"
 BY_TAG = "protected by its tag reconciler:protect; `protect: false` and `apply --target {}` take that away"
 
 
@@ -44,6 +47,7 @@ class Step:
     """One resource and what is to be done with it.
 
     want: the spec, with every known reference resolved; None for a deletion. seen: what is there, or None.
+    needs: what has to be done before it, without which it isn't tried; after: what has to have ended, however.
     held: why `apply` doesn't do this step as things are; empty when it does.
     note: what is worth knowing, such as that the resource isn't ours.
     """
@@ -54,6 +58,7 @@ class Step:
     want: Spec | None = None
     seen: Observed[Any] | None = None
     needs: tuple[Address, ...] = ()
+    after: tuple[Address, ...] = ()
     reason: str = ""
     held: str = ""
     note: str = ""
@@ -104,6 +109,9 @@ class Options:
 
 
 DEFAULT = Options()
+Users = Mapping[Address, frozenset[Address] | None]  # who uses a resource; None where that can't be read
+NO_USERS: Users = MappingProxyType({})
+EMPTY = Graph(())
 
 
 def make_plan(
@@ -114,10 +122,12 @@ def make_plan(
     recorded: frozenset[Address] = frozenset(),
     options: Options = DEFAULT,
     ranks: Sequence[str] = (),
+    users: Users = NO_USERS,
 ) -> Plan:
     """The plan that brings `seen` to `graph`.
 
     recorded: what the record says this deploy made. ranks: kinds in the order in which they are made, for deletions.
+    users: who uses what others may use too, of what may be deleted.
     """
     wanted = graph.nodes.keys() if options.targets is None else graph.closure(options.targets)
     known: dict[Ref, str] = {}
@@ -140,7 +150,9 @@ def make_plan(
     if options.targets is None:
         left = [seen[address] for address in sorted(recorded - graph.nodes.keys()) if address in mine]
         unsure = {one.spec.address: _unsure(deploy, one, seen, options, left=True) for one in left}
-        steps += deletions(left, options, ranks, left=True, protected=_protected(graph, seen), unsure=unsure)
+        steps += deletions(
+            left, options, ranks, left=True, protected=_protected(graph, seen), unsure=unsure, graph=graph, users=users
+        )
     return Plan(deploy, tuple(steps))
 
 
@@ -152,12 +164,16 @@ def plan_destroy(
     recorded: frozenset[Address] = frozenset(),
     options: Options = DEFAULT,
     ranks: Sequence[str] = (),
+    users: Users = NO_USERS,
 ) -> Plan:
     """The plan that removes everything of this deploy, what it holds in data only if told so."""
     mine = owned(deploy, graph, seen, recorded)
     found = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in mine]
     unsure = {one.spec.address: _unsure(deploy, one, seen, options) for one in found}
-    return Plan(deploy, tuple(deletions(found, options, ranks, protected=_protected(graph, seen), unsure=unsure)))
+    protected = _protected(graph, seen)
+    return Plan(
+        deploy, tuple(deletions(found, options, ranks, protected=protected, unsure=unsure, graph=graph, users=users))
+    )
 
 
 def _protected(graph: Graph, seen: Mapping[Address, Observed[Any]]) -> Mapping[Address, str]:
@@ -292,12 +308,15 @@ def deletions(
     left: bool = False,
     protected: Mapping[Address, str] = MappingProxyType({}),
     unsure: Mapping[Address, str] = MappingProxyType({}),
+    graph: Graph = EMPTY,
+    users: Users = NO_USERS,
 ) -> list[Step]:
-    """Deletions of what is ours, in the reverse order of making.
+    """Deletions of what is ours, in the reverse order of making. A failed one holds back only what its resource uses.
 
     left: these left the file, so that deleting them needs `prune`. unsure: why some aren't to be deleted unconfirmed.
     """
     order = {kind: rank for rank, kind in enumerate(ranks)}
+    uses = {address: graph.closure([address]) for address in graph.nodes}
     steps: list[Step] = []
     for one in sorted(mine, key=lambda one: (-order.get(one.spec.kind, 0), one.spec.name)):
         address = one.spec.address
@@ -309,10 +328,32 @@ def deletions(
         else:
             data = one.spec.data and not options.delete_data
             reasons = (unsure.get(address, ""), "it holds data: pass --delete-data to delete it" if data else "")
-            held = "; ".join(filter(None, reasons))
-        after = tuple(s.address for s in steps if order.get(s.address.kind, 0) > order.get(address.kind, 0))
-        steps.append(Step(Action.DELETE, address, (), None, one, after, held=held))
+            held = "; ".join(filter(None, reasons)) or _used(users, address, steps)
+        earlier = [s for s in steps if order.get(s.address.kind, 0) > order.get(address.kind, 0)]
+        needs = tuple(s.address for s in earlier if s.seen and _uses(uses, s.seen, one))
+        after = tuple(s.address for s in earlier)
+        steps.append(Step(Action.DELETE, address, (), None, one, needs, after, held=held))
     return steps
+
+
+def _used(users: Users, address: Address, earlier: Sequence[Step]) -> str:
+    """Why it stays since somebody uses it whose deletion isn't among the earlier steps. Empty if nobody does."""
+    found = users.get(address, frozenset())
+    if found is None:
+        return UNREAD
+    others = sorted(found - {step.address for step in earlier if step.does})
+    return IN_USE.format(f"{others[0]}{f' (and {len(others) - 1} more)' if others[1:] else ''}") if others else ""
+
+
+def _uses(uses: Mapping[Address, frozenset[Address]], one: Observed[Any], other: Observed[Any]) -> bool:
+    """Whether one of them uses the other: as the file says or, of what isn't in it, as its live values say."""
+    if other.spec.address in held_by(one.spec):
+        return True
+    if one.spec.address in uses and other.spec.address in uses:
+        return other.spec.address in uses[one.spec.address]
+    marks = [value for key, value in other.attributes.items() if key in ("arn", "id")]
+    values = one.spec.model_dump_json()
+    return any(re.search(rf"{re.escape(mark)}(?![\w-])", values) for mark in marks)
 
 
 def _in(protected: Mapping[Address, str], spec: Spec) -> str:

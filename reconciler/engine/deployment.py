@@ -18,7 +18,7 @@ from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts
 from reconciler.core.errors import Denied, UserError
 from reconciler.core.graph import Graph
-from reconciler.core.plan import Options, Plan, held_by, make_plan, plan_destroy
+from reconciler.core.plan import Options, Plan, Users, held_by, make_plan, ours, plan_destroy
 from reconciler.core.secret import KNOWN
 from reconciler.core.spec import OWNER_TAG, Address, Observed
 from reconciler.engine.ownership_record import read_record, valid
@@ -39,11 +39,15 @@ SERVICES = ("sts", "ec2", "ecs", "iam", "s3", "ssm", "ecr", "logs")  # that a pl
 
 @dataclass(frozen=True)
 class Seen:
-    """What there is, and what the record says. looked_at: what was read, there or not."""
+    """What there is, and what the record says.
+
+    looked_at: what was read, there or not. users: who uses what may be deleted, where somebody does or that is unknown.
+    """
 
     resources: Mapping[Address, Observed[Any]]
     recorded: frozenset[Address]
     looked_at: frozenset[Address] = frozenset()
+    users: Users = field(default_factory=dict)
 
     @property
     def kept(self) -> frozenset[Address]:
@@ -68,6 +72,7 @@ class Deployment:
     early: Mapping[Address, Observed[Any]] = field(default_factory=dict)  # what `prepare` had to read already
     given: Given = field(default_factory=Given)
     command: str = PLAN
+    removing: bool = False  # all of it
 
     @cached_property
     def image_mark(self) -> str:
@@ -112,7 +117,17 @@ class Deployment:
         reads += [partial(_unless_denied, one) for one in self._reads(map(self._bare, filter(valid, holders)))]
         kinds += self.aws.together(*reads)
         found |= {one.spec.address: one for kind in kinds for one in kind.values()}
-        return Seen(found, recorded, frozenset((*wanted, *gone)))
+        going = [
+            one for a, one in found.items() if (self.removing or a in gone) and ours(self.deploy.name, one, recorded)
+        ]
+        users = self.aws.each(self._users, going)
+        return Seen(found, recorded, frozenset((*wanted, *gone)), {a: who for a, who in users if who != frozenset()})
+
+    def _users(self, one: Observed[Any]) -> tuple[Address, frozenset[Address] | None]:
+        try:
+            return one.spec.address, self.kinds[one.spec.kind].users(self.aws, one)
+        except Denied:
+            return one.spec.address, None
 
     def _bare(self, address: Address) -> Any:
         return self.kinds[address.kind].spec(name=address.name)
@@ -135,16 +150,15 @@ class Deployment:
     def plan(self, seen: Seen, options: Options = NO_OPTIONS) -> Plan:
         """The plan that makes what is there into what is wanted."""
         self._learn(seen)
-        return make_plan(
-            self.deploy.name, self.graph, seen.resources, recorded=seen.recorded, options=options, ranks=self.ranks
-        )
+        return make_plan(self.deploy.name, self.graph, seen.resources, options=options, **self._known(seen))
 
     def plan_destroy(self, seen: Seen, options: Options = NO_OPTIONS) -> Plan:
         """The plan that removes what is ours."""
         self._learn(seen)
-        return plan_destroy(
-            self.deploy.name, self.graph, seen.resources, recorded=seen.recorded, options=options, ranks=self.ranks
-        )
+        return plan_destroy(self.deploy.name, self.graph, seen.resources, options=options, **self._known(seen))
+
+    def _known(self, seen: Seen) -> dict[str, Any]:
+        return {"recorded": seen.recorded, "ranks": self.ranks, "users": seen.users}
 
 
 def prepare(
@@ -194,7 +208,7 @@ def prepare(
     kinds: dict[str, AnyKind] = {kind.spec.kind: kind for kind in (*KINDS, image_kind, object_kind)}
     left_alone = frozenset({IMAGE}) if skip_image and not removing else frozenset[str]()
     return Deployment(
-        deploy, aws, names, graph, kinds, objects, image, dirty, present, left_alone, early, given, command
+        deploy, aws, names, graph, kinds, objects, image, dirty, present, left_alone, early, given, command, removing
     )
 
 

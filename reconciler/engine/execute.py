@@ -123,8 +123,9 @@ class _Execution:
                 self._skip(step, "interrupted")
             elif missing := [need for need in step.needs if need in blocked]:
                 del waiting[step.address]
-                self._skip(step, f"needs {missing[0]}")
-            elif not any(need in under_way for need in step.needs):
+                gone = step.action is Action.DELETE
+                self._skip(step, f"{missing[0]} is still there, which uses it" if gone else f"needs {missing[0]}")
+            elif not any(address in under_way for address in (*step.needs, *step.after)):
                 ready.append(step)
         return ready
 

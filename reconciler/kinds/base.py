@@ -10,7 +10,7 @@ The contract, which `tests/kinds/test_contract.py` holds every kind against:
   crash is either absent or recognisable as ours, and `update` finishes it.
 - `update` changes what `changes` names, and nothing else. It is safe to repeat.
 - `delete` removes the resource; that it is gone already is fine.
-- `listed` and `owned` find what isn't known by name; both only read.
+- `listed` and `owned` find what isn't known by name, `users` who uses it; all of them only read.
 
 None of them waits, retries, logs or catches an AWS error: `Aws` does, by the tables in `reconciler.aws`.
 """
@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from reconciler.aws.calls import Aws
 from reconciler.core.needs import Needs
-from reconciler.core.spec import OWNER_TAG, Changes, Observed, Spec
+from reconciler.core.spec import OWNER_TAG, Address, Changes, Observed, Spec
 
 S = TypeVar("S", bound=Spec)
 PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"  # one character that a terminal shows
@@ -65,6 +65,13 @@ class Kind(ABC, Generic[S]):
     @abstractmethod
     def delete(self, aws: Aws, seen: Observed[S]) -> None:
         """Remove it. Raises AwsError."""
+
+    def users(self, aws: Aws, seen: Observed[S]) -> frozenset[Address]:
+        """Who in the account uses it, of a kind of which several deploys share one: what others use isn't deleted.
+
+        Asked only of what else would be. Raises AwsError.
+        """
+        return frozenset()
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """The names of all in the account and region; none of a kind that is `part_of` another. Raises AwsError."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
-from reconciler.core.needs import Needs
-from reconciler.core.spec import AtLeast, Changes, Observed, Spec, touches
+from reconciler.core.needs import ANYWHERE, Needs
+from reconciler.core.spec import Address, AtLeast, Changes, Observed, Spec, touches
 from reconciler.kinds.base import Kind
 
 
@@ -27,10 +28,11 @@ class OidcProvider(Kind[OidcProviderSpec]):
     spec: ClassVar[type[Spec]] = OidcProviderSpec
     needs: ClassVar[Needs] = Needs(
         create=("iam:CreateOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"),
-        delete=("iam:DeleteOpenIDConnectProvider",),
+        delete=("iam:DeleteOpenIDConnectProvider", "iam:ListRoles"),
         fields={"audiences": ("iam:AddClientIDToOpenIDConnectProvider",),
                 "tags": ("iam:TagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider")},
         read=("iam:GetOpenIDConnectProvider",), on=("iam:oidc-provider/{name}",),
+        elsewhere={"iam:ListRoles": (ANYWHERE,)},
         listing=("iam:ListOpenIDConnectProviders", "iam:ListOpenIDConnectProviderTags"),
     )  # fmt: skip
     pattern: ClassVar[str] = r"[A-Za-z0-9.-]+(?:/[A-Za-z0-9._~/-]*)?"
@@ -71,6 +73,14 @@ class OidcProvider(Kind[OidcProviderSpec]):
     def delete(self, aws: Aws, seen: Observed[OidcProviderSpec]) -> None:
         """One call."""
         aws.find("iam", "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=seen.attributes["arn"])
+
+    def users(self, aws: Aws, seen: Observed[OidcProviderSpec]) -> frozenset[Address]:
+        """The roles whose trust names it: an account has one provider for all of its deploys. A read for each page."""
+        named = json.dumps(seen.attributes["arn"])
+        roles = aws.pages("iam", "ListRoles", "Roles")
+        return frozenset(
+            Address("role", role["RoleName"]) for role in roles if named in json.dumps(role["AssumeRolePolicyDocument"])
+        )
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""

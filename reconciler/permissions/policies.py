@@ -135,7 +135,8 @@ def statements(grants: Iterable[Grant], names: Names) -> list[dict[str, Any]]:
     region = json.dumps({"StringEquals": {"aws:RequestedRegion": names.deploy.region}})
     places: dict[tuple[str, str], set[str]] = {}
     for one in grants:
-        condition = one.condition or (region if one.resource == ANYWHERE else "")
+        # IAM is of no region: what is asked of it counts as us-east-1's, wherever the deploy is.
+        condition = one.condition or (region if one.resource == ANYWHERE and not one.action.startswith("iam:") else "")
         places.setdefault((one.action, condition), set()).add(one.resource)
     grouped: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for (action, condition), resources in sorted(places.items()):

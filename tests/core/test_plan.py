@@ -275,7 +275,7 @@ def test_summary_changes_and_held() -> None:
 
 def test_kinds_without_a_rank_go_last_and_by_name() -> None:
     steps = deletions([seen(thing("b")), seen(thing("a")), seen(BOX)], DATA, ("content", "thing"))
-    assert [(step.address.name, len(step.needs)) for step in steps] == [("a", 0), ("b", 0), ("a", 2)]
+    assert [(step.address.name, len(step.after)) for step in steps] == [("a", 0), ("b", 0), ("a", 2)]
 
 
 def test_planning_twice_gives_the_same() -> None:

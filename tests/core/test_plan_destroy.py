@@ -17,7 +17,7 @@ from tests.core.things import OWNED, Box, Content, Thing, there, thing
 def test_destroy_in_the_reverse_order() -> None:
     nodes = (thing("b"), thing("a"), BOX, Node(INSIDE, (BOX.address,)))
     found = destroy(*nodes, found=there(*(n.spec if isinstance(n, Node) else n for n in nodes)), options=DATA)
-    assert [(str(s.address), s.action, s.held, list(map(str, s.needs))) for s in found.steps] == [
+    assert [(str(s.address), s.action, s.held, list(map(str, s.after))) for s in found.steps] == [
         ("thing.a", "delete", "", []),
         ("thing.b", "delete", "", []),
         ("content.a/c", "delete", "", ["thing.a", "thing.b"]),

@@ -22,7 +22,7 @@ WAYS = {"aws.calls", "aws.clients", "aws.failures", "aws.together"}
 OF_IMAGE = {"image.manifest", "image.login", "image.source", "image.base"}
 PLACE = "reconciler/permissions/parts.py"
 READING = ("GetObject", "HeadObject")
-VERBS = ("create", "update", "delete")
+VERBS = {"create": "create", "update": "update", "delete": "delete", "users": "delete"}
 Seen = tuple[str, str, str]  # owner (a kind, or a module below reconciler), verb, action
 
 OWNERS = {type(kind).__module__.removeprefix("reconciler."): kind.spec.kind for kind in EVERY_KIND}
@@ -65,7 +65,7 @@ def asker(frame: FrameType | None) -> tuple[str, str]:
                 owner = owner or {"Role": "role", "User": "user"}.get(str(who), "")
             owner = owner or OWNERS.get(name, "image" if name in OF_IMAGE else name)
             if frame.f_code.co_name in VERBS and name in OWNERS:
-                verb = frame.f_code.co_name
+                verb = VERBS[frame.f_code.co_name]
         frame = frame.f_back
     return owner, verb
 

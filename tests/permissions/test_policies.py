@@ -107,6 +107,16 @@ def test_nothing_is_wider_than_its_reason() -> None:
     assert not [g for g in found if "*" in g.action]
 
 
+def test_what_is_on_everything_is_so_in_the_region_alone_but_for_iam_which_is_of_none() -> None:
+    for command in COMMANDS:
+        names = names_of(EVERYTHING, "vpc-1")
+        for one in policies.statements(grants(EVERYTHING, command), names):
+            if one["Resource"] == ANYWHERE:
+                here = "aws:RequestedRegion" in one.get("Condition", {}).get("StringEquals", {})
+                actions = [one["Action"]] if isinstance(one["Action"], str) else one["Action"]
+                assert {action.startswith("iam:") for action in actions} == {not here} or "ecs:ListTasks" in actions
+
+
 def test_a_policy_has_only_what_the_file_is_about() -> None:
     everything, small = (json.dumps(sorted(grants(file, "apply"))) for file in (EVERYTHING, SMALL))
     for part in ("oidc-provider", "iam:CreateUser", "scheduler:", "kms:", "s3:AbortMultipartUpload", 'ecr:PutImage"'):
