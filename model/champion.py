@@ -24,6 +24,10 @@ CHAMPION = "champion"
 """What a user writes for the model in place."""
 
 
+class Overtaken(ModelError):
+    """Another promotion came between, and nothing was written."""
+
+
 def place(env: Mapping[str, str], run: str = "", given: str = "") -> str:
     """Where champions are kept: `given`, else MODELS_URI, else ``models`` in the run's bucket or in this folder."""
     named = given or env.get("MODELS_URI", "").strip()
@@ -86,7 +90,7 @@ def rollback(models: str) -> dict[str, Any]:
 
     Raises:
         InputError: there is none before, or its run isn't there any more as it was.
-        ModelError: another promotion came between.
+        Overtaken: another promotion came between.
     """
     champion, version = read(models)
     if champion is None or not champion["history"]:
@@ -104,12 +108,23 @@ def entry(champion: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in champion.items() if k not in ("format", "history", "withdrawn")}
 
 
+def succeed(models: str, new: Mapping[str, Any], before: Mapping[str, Any] | None, version: str) -> None:
+    """Make `new` the champion after `before`, which goes into its history; None: there is none.
+
+    Raises:
+        Overtaken: champion.json hasn't this version any more.
+    """
+    history = [*before["history"], entry(before)][-KEPT:] if before else []
+    withdrawn = before.get("withdrawn", []) if before else []
+    put(models, {"format": FORMAT, **new, "history": history, "withdrawn": withdrawn}, version)
+
+
 def put(models: str, content: Mapping[str, Any], version: str) -> None:
     """Write champion.json if it still has this version.
 
     Raises:
-        ModelError: it hasn't.
+        Overtaken: it hasn't.
     """
     uri = store.join(models, NAME)
     if not store.write_versioned(uri, (json.dumps(content, indent=2) + "\n").encode(), version):
-        raise ModelError(f"{uri} was changed by someone else in between: nothing was written; run it again")
+        raise Overtaken(f"{uri} was changed by someone else in between: nothing was written; run it again")

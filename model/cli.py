@@ -130,9 +130,7 @@ def _run(given: argparse.Namespace) -> int:
     if told.promote:
         from model import promotion
 
-        models = champion.place(env, told.output)
-        result = promotion.promote(told.output, models, told.promote, data_uri=told.data, how=told.reading)
-        for text in promotion.as_text(result).splitlines():
+        for text in promotion.after_training(told, champion.place(env, told.output)):
             log.get().info(text)
     return 0
 

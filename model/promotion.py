@@ -6,7 +6,7 @@ For either the hours are out of sample: those of its walk-forward, and, with new
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,13 @@ import pandas as pd
 from model import champion as champions
 from model import evaluate, later, parquet, predict, stats, store
 from model.bars import Array
-from model.champion import FORMAT, HOURS, KEPT, MINIMUM
+from model.champion import HOURS, MINIMUM
 from model.errors import InputError
 from model.reading import AS_IT_IS, Reading
+from model.settings import Settings
+
+TRIES = 5
+"""How often a run that promotes itself is judged anew because another promotion came between."""
 
 
 def _losses(run: str, data_uri: str, how: Reading) -> pd.DataFrame:
@@ -123,31 +127,63 @@ def promote(
     champion, version = champions.read(models)
     digest = champions.digest(run)
     judged: dict[str, Any] | None = None
-    if champion is not None and (champion["run"], champion["manifest_sha256"]) == (run, digest):
-        return {"promoted": False, "reason": "it is the champion already", "run": run}
-    if champion is not None and not force:
-        judged = judge(run, str(champion["run"]), metric, hours, data_uri, how)
-        accepted = ("better", "no difference") if unless_worse else ("better",)
-        if judged["verdict"] not in accepted:
+    reason = "there was no champion"
+    if champion is not None:
+        if (champion["run"], champion["manifest_sha256"]) == (run, digest):
+            return {"promoted": False, "reason": "it is the champion already", "run": run}
+        reason = "without a test, as asked"
+        if not force:
+            judged = judge(run, str(champion["run"]), metric, hours, data_uri, how)
             reason = f"{judged['verdict']} in {metric} on the same {judged['hours']} hours"
-            return {"promoted": False, "reason": reason, "run": champion["run"], "judged": judged}
+            if judged["verdict"] not in (("better", "no difference") if unless_worse else ("better",)):
+                return {"promoted": False, "reason": reason, "run": champion["run"], "judged": judged}
     moment = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC)
-    made = {
-        "format": FORMAT,
+    entry = {
         "run": run,
         "manifest_sha256": digest,
         "run_id": content["run_id"],
         "trained_until": content["data"]["last"],
         "promoted": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "judged": judged,
-        "history": [*champion["history"], champions.entry(champion)][-KEPT:] if champion else [],
-        "withdrawn": champion.get("withdrawn", []) if champion else [],
     }
-    champions.put(models, made, version)
-    reason = "without a test, as asked" if champion else "there was no champion"
-    if judged:
-        reason = f"{judged['verdict']} in {metric} on the same {judged['hours']} hours"
+    champions.succeed(models, entry, champion, version)
     return {"promoted": True, "reason": reason, "run": run, "judged": judged}
+
+
+def after_training(settings: Settings, models: str) -> Iterator[str]:
+    """What `settings.promote` asks for: how the champion did on the hours after its training, then `promote`.
+
+    Both are judged on the data of the run. Where another promotion came between, the new champion is judged against.
+
+    Yields:
+        Lines for the log.
+
+    Raises:
+        InputError, ModelError: as `promote`.
+    """
+    champion, _ = champions.read(models)
+    if champion is not None:
+        yield from _checked(str(champion["run"]), settings)
+    for left in reversed(range(TRIES)):
+        try:
+            result = promote(settings.output, models, settings.promote, data_uri=settings.data, how=settings.reading)
+        except champions.Overtaken:
+            if not left:
+                raise
+        else:
+            yield from as_text(result).splitlines()
+            return
+
+
+def _checked(champion: str, settings: Settings) -> Iterator[str]:
+    """How the champion did on the hours after its training, if there are enough of them."""
+    yield f"the champion is {champion}"
+    try:
+        scores = later.check(champion, settings.data, settings.reading)
+    except InputError as error:
+        yield f"it isn't checked: {error}"
+    else:
+        yield from (f"champion: {line}" for line in later.as_text(scores).splitlines() if line)
 
 
 def as_text(result: Mapping[str, Any]) -> str:

@@ -127,7 +127,14 @@ def read_bytes(uri: str) -> bytes:
 
 
 def read_versioned(uri: str) -> tuple[bytes | None, str]:
-    """A small file with its version (the ETag; of a local file its checksum), or None and an empty version."""
+    """A small file with its version (the ETag; of a local file its checksum), or None and an empty version.
+
+    S3 answers 403 for a missing object to whoever may not list the whole bucket. Listing this one key then tells a
+    missing object from a forbidden one.
+
+    Raises:
+        InputError: it may not be read, or there is no such bucket.
+    """
     if not is_s3(uri):
         try:
             raw = Path(uri).read_bytes()
@@ -144,12 +151,24 @@ def read_versioned(uri: str) -> tuple[bytes | None, str]:
         try:
             answer = client("s3").get_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "NoSuchKey":
+            code = error.response.get("Error", {}).get("Code")
+            if code == "NoSuchKey" or (code in ("AccessDenied", "403") and _is_missing(bucket, key)):
                 return None, ""
             raise
         return bytes(answer["Body"].read()), str(answer["ETag"])
 
     return call_aws(f"read {uri}", read)
+
+
+def _is_missing(bucket: str, key: str) -> bool:
+    """Whether a list of the bucket, which may be allowed for this key alone, is without it; False if not allowed."""
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = client("s3").list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+    except ClientError:
+        return False
+    return all(found["Key"] != key for found in answer.get("Contents", ()))
 
 
 def write_versioned(uri: str, content: bytes, version: str) -> bool:

@@ -15,6 +15,7 @@ def check_task(deploy: Deploy) -> Iterator[Problem]:
     """What is wrong with a filled deploy in these sections."""
     yield from _parameters(deploy)
     yield from _swept(deploy)
+    yield from _promoted(deploy)
     yield from _capacity(deploy)
 
 
@@ -58,6 +59,21 @@ def _swept(deploy: Deploy) -> Iterator[Problem]:
             message = f"run.sweep sets {variable} too, and ECS would take the parameter's value"
             fix = "write give_as: environment, which a sweep replaces"
             yield Problem(("parameters", variable), message, fix, (("run", "sweep"),))
+
+
+def _promoted(deploy: Deploy) -> Iterator[Problem]:
+    """`run.promote` gives the program its metric, and the rights to models/* of the bucket."""
+    if deploy.run.promote is None:
+        return
+    others = {
+        "PROMOTE": "run.promote sets PROMOTE too",
+        "MODELS_URI": "run.promote keeps the champion in models/ of this deploy's bucket, and gives no right elsewhere",
+    }
+    for variable, why in others.items():
+        for at in (("task", "environment", variable), ("task", "secrets", variable), ("parameters", variable)):
+            section = getattr(deploy.task, at[1]) if at[0] == "task" else deploy.parameters
+            if variable in section:
+                yield Problem(at, why, "keep one of them", (("run", "promote"),))
 
 
 def _capacity(deploy: Deploy) -> Iterator[Problem]:

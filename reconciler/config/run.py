@@ -89,6 +89,12 @@ class Run(Section):
         description="One task for each combination of parameters instead of one task.",
         examples=[{"grid": {"MAX_DEPTH": [3, 5, 7], "ETA": [0.1, 0.3]}, "metric": "rmse"}],
     )
+    promote: Literal["volatility", "qlike", "direction", "return", "interval"] | None = Field(
+        None,
+        description="After its training the program makes the run's model the champion if it is better by this metric "
+        "than the one in place, and may read and write models/* for that. docs/promotion.md explains it.",
+        examples=["volatility"],
+    )
     results: str | None = Field(
         "results",
         min_length=1,

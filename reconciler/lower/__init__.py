@@ -33,6 +33,7 @@ from reconciler.lower.ci import ci_nodes, given, service_trust
 from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.execution import TASKS, execution_role
 from reconciler.lower.parameters import needs, parameters, secrets, variables
+from reconciler.lower import promotion
 from reconciler.lower.service import launch_types, requirements, service
 from reconciler.permissions.judge import decide
 from reconciler.permissions.policies import EXECUTION_POLICY as EXECUTION_POLICY
@@ -69,9 +70,10 @@ def writes_records(names: Names) -> bool:
 
 
 def task_statements(names: Names) -> list[dict[str, Any]]:
-    """What the training program may do, as `read` and `write` say: these paths and nothing else."""
-    role = names.deploy.task.role
-    read, write = role.read or (), role.write or ()
+    """What the training program may do, as `read`, `write` and `run.promote` say: these paths and nothing else."""
+    role, (more_read, more_write) = names.deploy.task.role, promotion.paths(names)
+    read = tuple(dict.fromkeys((*(role.read or ()), *more_read)))
+    write = tuple(dict.fromkeys((*(role.write or ()), *more_write)))
     statements: list[dict[str, Any]] = []
     if read:
         resources = [names.s3(path) for path in read]
@@ -161,7 +163,7 @@ def environment(names: Names, values: Mapping[str, str] = MappingProxyType({})) 
     found: dict[str, str | Ref] = {"AWS_DEFAULT_REGION": names.deploy.region, "S3_BUCKET": names.bucket}
     if names.deploy.data.files:
         found |= {"USE_S3": "true", "S3_KEY": str(names.deploy.data.files[0].key)}
-    found |= {**names.deploy.task.environment, **variables(names, values)}
+    found |= {**names.deploy.task.environment, **variables(names, values), **promotion.variable(names)}
     return {name: found[name] for name in sorted(found.keys() - secrets(names).keys())}
 
 

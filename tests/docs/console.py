@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ SAME = [  # what differs from run to run
     (r"\d{8}-\d{6}-[0-9a-f]{8}", "RUN"),
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?(?:\.\d+Z?)?", "WHEN"),
     (r"\b\d{10}\.\d+\b", "WHEN"),
+    (r"\b\d\d:\d\d:\d\d\b", "WHEN"),
     (r"\b[0-9a-f]{64}\b", "HASH"),
     (r"\b[0-9a-f]{32}\b", "ID"),
     (r"\b[0-9a-f]{16}\b", "HASH"),
@@ -41,10 +43,11 @@ class Ended:
 
 
 class Console:
-    """A person's shell, in a folder."""
+    """A person's shell, in a folder, where `python` is the one that runs this."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.code = folder, 0
+        self.before = ""  # what the shell was told for all that follows
 
     def run(self, command: str) -> Ended:
         """Type a command."""
@@ -55,9 +58,13 @@ class Console:
         if ours and not re.search(r"[|<>&$]", plain):
             ended = self._main(shlex.split(plain, comments=True)[len(ours.split()) :])
         else:
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
             done = subprocess.run(
-                ["bash", "-c", command], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
+                ["bash", "-c", f"{self.before}{command}"], cwd=self.folder, env=os.environ | {"PATH": path},
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )  # fmt: skip
+            if command.startswith("eval ") and not done.returncode:
+                self.before = f"{command}; "
             ended = Ended(done.returncode, done.stdout.splitlines())
         self.code = ended.code
         return ended

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,7 @@ REASONS = {
     "installs packages",
 }
 RUN = [page for page in PAGES if any(b.language == "console" and not b.not_run for b in blocks(page.read_text()))]
+FILES = re.compile(r"^<!-- files: (.*) -->$", re.MULTILINE)
 WRITTEN = ("deploy.yaml", ".dockerignore")  # by the README's `init`
 
 
@@ -105,6 +107,19 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             stop(home)
 
 
+def bring(folder: Path, page: Path) -> bool:
+    """Put the repository's files into a folder that a page names in a comment. False if it names none."""
+    match = FILES.search(page.read_text())
+    for file in match[1].split() if match else ():
+        source, target = ROOT / file, folder / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return match is not None
+
+
 def quick_start() -> list[Block]:
     """The files that the quick start makes; every other page begins with them."""
     return [block for block in blocks((DOCS / "quick-start.md").read_text()) if block.title]
@@ -120,7 +135,8 @@ def test_every_console_block_prints_what_it_says(
     monkeypatch.setenv("RECONCILER_LOCAL_HOME", str(aws))
     console = Console(tmp_path)
     assert console.run("python -m reconciler local reset").code == 0
-    for block in quick_start() if page.name != "quick-start.md" else ():
+    brought = bring(tmp_path, page) or page.name == "quick-start.md"
+    for block in () if brought else quick_start():
         if page.name != "README.md" or block.title not in WRITTEN:
             put(tmp_path, block)
     lines = page.read_text().splitlines()

@@ -6,14 +6,16 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import numpy as np
 import pandas as pd
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from model import batch, champion, later, parquet, predict, promotion, store, train
+from model import batch, champion, later, parquet, predict, promotion, settings, store, train
 from model.errors import InputError, ModelError
 from tests.model.test_cli import FAST
 from tests.model.test_cli import run as command
@@ -111,6 +113,68 @@ def test_a_promotion_that_came_between_is_not_overwritten(
     with pytest.raises(ModelError, match="changed by someone else"):
         promotion.promote(other, models)
     assert in_place(models) == "third"
+
+
+def test_a_run_that_promotes_itself_is_judged_against_whoever_came_between(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models, one, other, third = str(tmp_path / "models"), made("one", 1.0), made("other", 0.7), made("third", 0.5)
+    promotion.promote(one, models)
+    asked = settings.Settings(data="", output=other, promote="volatility")
+    honest, calls = promotion.judge, []
+
+    def slow(*args: object, **given: object) -> object:
+        if not calls:
+            calls.append(promotion.promote(third, models, force=True))  # someone else, while this one is being judged
+        return honest(*args, **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(promotion, "judge", slow)
+    lines = list(promotion.after_training(asked, models))
+    assert in_place(models) == "third"
+    assert any(line.startswith(f"kept: {third} (worse in volatility") for line in lines)
+
+    def always(*args: object, **given: object) -> object:
+        content, version = champion.read(models)
+        assert content is not None
+        champion.put(models, content | {"note": len(version) + len(calls)}, version)
+        calls.append(content)
+        return honest(one, other, "volatility") | {"verdict": "better"}
+
+    monkeypatch.setattr(promotion, "judge", always)
+    with pytest.raises(champion.Overtaken, match="changed by someone else"):
+        list(promotion.after_training(asked, models))
+    assert len(calls) == 1 + promotion.TRIES
+
+
+class Bucket:
+    """S3 as whoever may not list all of it sees it. listed: the keys that a list shows, or None if it is refused."""
+
+    def __init__(self, listed: list[str] | None) -> None:
+        self.listed = listed
+
+    def get_object(self, **_: str) -> object:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
+
+    def list_objects_v2(self, **asked: Any) -> object:
+        if self.listed is None:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListObjectsV2")
+        assert asked == {"Bucket": "lake", "Prefix": "models/champion.json", "MaxKeys": 1}
+        return {"Contents": [{"Key": key} for key in self.listed]} if self.listed else {"KeyCount": 0}
+
+
+@pytest.mark.parametrize(
+    ("listed", "missing"),
+    [([], True), (["models/champion.json.bak"], True), (["models/champion.json"], False), (None, False)],
+)
+def test_a_champion_that_is_missing_is_told_from_one_that_may_not_be_read(
+    listed: list[str] | None, missing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "client", lambda _: Bucket(listed))
+    if missing:
+        assert champion.read("s3://lake/models") == (None, "")
+    else:
+        with pytest.raises(InputError, match="access denied"):
+            champion.read("s3://lake/models")
 
 
 @pytest.fixture

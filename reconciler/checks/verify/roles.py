@@ -7,6 +7,7 @@ import json
 from reconciler.checks.findings import Finding, group, ng, ok
 from reconciler.checks.verify.live import APPLY, Live, may
 from reconciler.core.run_paths import RUNS
+from reconciler.lower import promotion
 from reconciler.permissions.judge import conditions_hold
 
 SERVICE = "ecs-tasks.amazonaws.com"
@@ -18,6 +19,8 @@ def check(live: Live) -> Finding:
     own = str(task.role.name)
     wanted = {names.s3(str(one.key)): {"s3:GetObject"} for one in live.deploy.data.files}
     wanted[names.s3(f"{RUNS}/ID/output/metrics.json")] = {"s3:PutObject"}
+    if live.deploy.run.promote:
+        wanted |= {names.s3(path): set(actions) for path, actions in promotion.NEEDED.items()}
     fix = f"{APPLY} puts its policy right; task.role.read and .write in deploy.yaml say what is in it"
     return group(
         "roles",
