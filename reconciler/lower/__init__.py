@@ -29,11 +29,11 @@ from reconciler.kinds import (
 )  # fmt: skip
 from reconciler.kinds.ec2_security_group import EVERYWHERE
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
+from reconciler.lower import promotion
 from reconciler.lower.ci import ci_nodes, given, service_trust
 from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.execution import TASKS, execution_role
 from reconciler.lower.parameters import needs, parameters, secrets, variables
-from reconciler.lower import promotion
 from reconciler.lower.service import launch_types, requirements, service
 from reconciler.permissions.judge import decide
 from reconciler.permissions.policies import EXECUTION_POLICY as EXECUTION_POLICY
