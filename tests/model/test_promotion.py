@@ -121,7 +121,8 @@ def test_a_run_that_promotes_itself_is_judged_against_whoever_came_between(
     models, one, other, third = str(tmp_path / "models"), made("one", 1.0), made("other", 0.7), made("third", 0.5)
     promotion.promote(one, models)
     asked = settings.Settings(data="", output=other, promote="volatility")
-    honest, calls = promotion.judge, []
+    honest = promotion.judge
+    calls: list[object] = []
 
     def slow(*args: object, **given: object) -> object:
         if not calls:
