@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from reconciler.config.checks_task import check_task
-from reconciler.config.names import OBJECT_KEY
+from reconciler.config.names import IMAGE_URI, OBJECT_KEY
 from reconciler.config.problems import Path, show_path
 from reconciler.config.problems import Problem as Problem
 from reconciler.config.regions import known_regions
@@ -17,6 +18,12 @@ from reconciler.config.sweep import COMBINATIONS, most
 from reconciler.config.task_size import check_size
 from reconciler.config.unattended_checks import check_unattended
 from reconciler.core.wildcard import matches
+
+ELSEWHERE = (
+    "data uploads files of this machine; what is elsewhere the program reads by itself, by a URL under "
+    "task.environment and with a right under task.role.policy"
+)
+_PATTERN = re.compile(r"[*?]")
 
 
 def check(deploy: Deploy) -> Iterator[Problem]:
@@ -69,11 +76,16 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
             fix = "add expire_days, noncurrent_days or abort_upload_days"
             yield Problem((*at, "lifecycle", i), "this rule does nothing", fix)
     for i, file in enumerate(deploy.data.files):
-        if reason := OBJECT_KEY.problem(file.key or ""):
+        place = ("data", "files", i, "file")
+        if "://" in file.file:
+            yield Problem(place, "{value} isn't a file of this machine", ELSEWHERE)
+        elif reason := OBJECT_KEY.problem(file.key or ""):
             message = f"the file's name makes no key in the bucket: {reason}"
-            yield Problem(
-                ("data", "files", i, "file"), message, "give it one with key:", (("data", "files", i, "key"),)
+            pattern = _PATTERN.search(file.file)
+            fix = "give it one with key:" + (
+                ", or name several files one by one: data: [FILE, FILE]" if pattern else ""
             )
+            yield Problem(place, message, fix, (("data", "files", i, "key"),))
 
 
 def _image(deploy: Deploy) -> Iterator[Problem]:
@@ -218,9 +230,19 @@ def _twice(what: str, names: list[tuple[Path, str | None]], *, fold: bool) -> It
 def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
     """The files that `deploy` names and that aren't there, looked for from `folder`."""
     for i, data in enumerate(deploy.data.files):
-        yield from _look(("data", "files", i, "file"), folder, data.file, "file")
+        place = ("data", "files", i, "file")
+        if "://" in data.file or (_PATTERN.search(data.file) and OBJECT_KEY.problem(data.key or "")):
+            continue  # said already
+        if (folder / data.file).is_dir():
+            yield Problem(place, "{value} is a folder, and files are named one by one", _listed(folder, data.file))
+        else:
+            yield from _look(place, folder, data.file, "file")
     image = deploy.image
     if image.context is None:
+        return
+    if not IMAGE_URI.problem(image.context) and ":" in image.context and not (folder / image.context).exists():
+        exists = f"for an image that exists write image: {{uri: {image.context}}}"
+        yield Problem(("image", "context"), "the folder {value} is not there", exists, tells=True)
         return
     missing = list(_look(("image", "context"), folder, image.context, "folder"))
     yield from missing
@@ -228,6 +250,18 @@ def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
         yield from _look(
             ("image", "dockerfile"), folder / image.context, image.dockerfile, "file", ("image", "context")
         )
+
+
+def _listed(folder: FilePath, written: str) -> str:
+    """How to name the files of a folder one by one."""
+    try:
+        files = sorted(f"{written.rstrip('/')}/{one.name}" for one in (folder / written).iterdir() if one.is_file())
+    except OSError:
+        files = []
+    if not files:
+        return "write data: [FILE, FILE]"
+    shown = ", ".join([*files[:3], *(["..."] if len(files) > 3 else [])])
+    return f"write data: [{shown}]" + (f" ({len(files)} files)" if len(files) > 3 else "")
 
 
 def _look(path: Path, base: FilePath, written: str, what: str, relative_to: Path = ()) -> Iterator[Problem]:

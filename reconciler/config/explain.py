@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import yaml
 
-from reconciler.config import fields
+from reconciler.config import fields, other_words
 from reconciler.config.document import Document
 from reconciler.config.problems import Path, quoted
 
@@ -50,14 +50,16 @@ def _unknown(document: Document, location: Path) -> None:
     known = fields.keys_at(parent)
     near = _nearest(key, known)
     others = fields.places_of(key)
-    if near:
+    if fix := other_words.without_space(parent, key) or other_words.meant(fields.plain(place), key):
+        pass
+    elif near:
         fix = f"did you mean {near}?"
     elif others:
-        fix = (
-            f"{key} belongs in {others[0].rpartition('.')[0]}"
-            if "." in others[0]
-            else f"{key} belongs at the top level"
-        )
+        section = others[0].rpartition(".")[0]
+        nested = f"{key}: ..."
+        for part in reversed(section.split(".")):
+            nested = f"{part}: {{{nested}}}"
+        fix = f"{key} belongs in {section}: write {nested}" if section else f"{key} belongs at the top level"
     else:
         fix = f"known here: {', '.join(known)}"
     document.error(place, f"{quoted(key)} is not a known key", fix, spot=document.keys.get(place))
@@ -105,7 +107,9 @@ def _words(document: Document, error: Mapping[str, Any], named: Path, place: Pat
     if kind == "too_long":
         return f"{len(value)} are too many", f"keep at most {context['max_length']}"
     if kind in _NOUNS:
-        return f"{_noun(value, shown)}, where {_NOUNS[kind]} is needed", _as_list_or_mapping(kind, value, named, secret)
+        fix = "" if secret or not isinstance(value, str) else other_words.without_space(place, value)
+        fix = fix or _as_list_or_mapping(kind, value, named, secret)
+        return f"{_noun(value, shown)}, where {_NOUNS[kind]} is needed", fix
     if isinstance(value, dict | list):
         return f"{_noun(value, shown)}, where a single value is needed", f"write {_start(named)}VALUE{_such_as(named)}"
     if kind == "string_type":

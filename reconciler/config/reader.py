@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import yaml
 
-from reconciler.config import broken_file
+from reconciler.config import broken_file, other_words
 from reconciler.config.document import Builder, Document, split
 from reconciler.config.problems import ConfigError, ConfigErrors, printable, quoted
 from reconciler.config.resolve import Loader
@@ -19,6 +19,7 @@ from reconciler.core.secret import KNOWN, looks_secret, secrets_in
 _LARGEST = 1 << 18  # bytes
 _ENTRY = re.compile(r"""([A-Za-z_][\w.-]{0,100})["']?\s*[:=]\s*["']?([^\s"'][^\n"']*)""")
 
+MISSING = "a `:` is missing after this key"
 # PyYAML's words, what they mean, and what to do. The first that is found in the message counts.
 _SYNTAX = (
     ("found character '\\t'", "a tab; YAML is indented with spaces only", "replace the tab with spaces"),
@@ -33,7 +34,7 @@ _SYNTAX = (
     ("found undefined alias", "this alias has no anchor", "mark the value that it stands for with &NAME, or quote it"),
     ("while scanning an alias", "this alias has no name", "put text that begins with * in quotes"),
     ("expected the node content", "a value is missing here", "give a value, or quote it if it begins with - : or ,"),
-    ("could not find expected ':'", "a `:` is missing after this key", "write key: value, with a space between"),
+    ("could not find expected ':'", MISSING, "write key: value, with a space between"),
     ("while scanning a quoted scalar", "this quote is never closed", "add the closing quote"),
     (
         "while parsing a flow sequence",
@@ -161,6 +162,18 @@ def _decode(content: bytes, file: str) -> str:
         raise ConfigErrors([place]) from None
 
 
+def _without_space(lines: list[str], line: int) -> tuple[int, int] | None:
+    """Where `key:value` stands, in or above a line whose `:` YAML took for a part of that text."""
+    found = None
+    for at in range(line, -1, -1):
+        spaced = other_words.spaced(lines[at])
+        if spaced:
+            found = at, len(lines[at]) - len(lines[at].lstrip())
+        elif found or (at < line and lines[at].strip()):
+            break
+    return found
+
+
 def _unprintable(document: Document, text: str, error: yaml.reader.ReaderError) -> NoReturn:
     before = split(text[: error.position])
     line, column = len(before), len(before[-1]) + 1
@@ -180,6 +193,12 @@ def _syntax(document: Document, error: yaml.MarkedYAMLError) -> NoReturn:
     opened = any(words in message for words in ("never closed", "not closed", "is missing after", "has no name"))
     mark = (error.context_mark if opened else None) or error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
+    if "where none can be" in message:
+        above = _without_space(document.lines, line)
+        if above is not None:
+            line, column, message = *above, MISSING
+    if message == MISSING and line < len(document.lines):
+        fix = other_words.spaced(_shown(document.lines[line])) or fix
     source = _shown(document.lines[line]) if line < len(document.lines) else ""
     value = source[column : column + 1]
     if "alias" in message:

@@ -51,7 +51,7 @@ Paths are relative to the folder of deploy.yaml.
 ## Fields
 """
 
-_WORDS = {"integer": "number", "boolean": "`true` or `false`", "null": "null"}
+_WORDS = {"integer": "number", "number": "number", "boolean": "`true` or `false`", "null": "null"}
 
 
 def reference(schema: dict[str, Any]) -> str:

@@ -37,10 +37,11 @@ def _cpu(value: Any) -> int:
     units = _amount(value, _CPU, 1024)
     if units is None:
         raise bad("{value} is not a number of CPU units", "write units, such as 1024, or text such as 1 vCPU")
+    if units * 1024 in SIZES:  # nobody means a thousandth of a processor by `cpu: 1`
+        units *= 1024
     if units not in SIZES:
         near = _or(str(n) for n in nearest(units, sorted(SIZES)))
-        hint = f" ({units:g} vCPU is {units * 1024:g})" if units * 1024 in SIZES else ""
-        raise bad("{value} is not a CPU size that Fargate has", f"use {near}{hint}")
+        raise bad("{value} is not a CPU size that Fargate has", f"use {near}")
     return int(units)
 
 
@@ -56,17 +57,19 @@ class _Amount:
     """An int that may be given as text with a unit."""
 
     parse: Callable[[Any], int]
-    numbers: tuple[int, ...]
+    numbers: tuple[float, ...]
     pattern: str
+    kind: str = "integer"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.parse)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"type": "integer", "enum": list(self.numbers)}, {"type": "string", "pattern": self.pattern}]}
+        return {"anyOf": [{"type": self.kind, "enum": list(self.numbers)}, {"type": "string", "pattern": self.pattern}]}
 
 
-Cpu = Annotated[int, _Amount(_cpu, tuple(SIZES), r"^\s*[0-9.]+\s*([vV]?[cC][pP][uU]s?)?\s*$")]
+_CPUS = (*(units / 1024 if units < 1024 else units // 1024 for units in SIZES), *SIZES)
+Cpu = Annotated[int, _Amount(_cpu, _CPUS, r"^\s*[0-9.]+\s*([vV]?[cC][pP][uU]s?)?\s*$", "number")]
 Memory = Annotated[int, _Amount(_memory, _MEMORIES, r"^\s*[0-9.]+\s*([mMgG][iI]?[bB]?)?\s*$")]
 
 

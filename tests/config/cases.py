@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from reconciler.config import ConfigErrors, load
+from reconciler.core.secret import KNOWN
 
 FOLDER = Path(__file__).with_name("bad")
 
@@ -41,6 +42,7 @@ def message(case: Case, folder: Path) -> str:
     """What `load` says of the case, with the file's path as `deploy.yaml`; empty if it finds nothing wrong."""
     (folder / "folder").mkdir()
     for name in ("data.csv", "Dockerfile", *case.have):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("x")
     path = folder / "deploy.yaml"
     path.write_bytes(case.text.encode())
@@ -65,6 +67,7 @@ _Dumper.add_representer(str, _text)
 def record() -> None:
     tables: dict[str, dict[str, dict[str, Any]]] = {}
     for case in cases():
+        KNOWN.clear()
         with tempfile.TemporaryDirectory() as folder:
             error = message(case, Path(folder))
         entry: dict[str, Any] = {"text": case.text}

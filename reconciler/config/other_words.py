@@ -1,0 +1,66 @@
+"""What people write in a deploy.yaml because another tool calls it so, or by habit, and what it is called here."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.config import fields
+from reconciler.config.problems import Path
+
+_VARIABLES = "the task's environment variables go into task: {environment: {NAME: value}}"
+_SPOT = "write run: {capacity: FARGATE_SPOT}, or [FARGATE_SPOT, FARGATE] to go on without Spot where there is none"
+_SIZE = "the size of the task goes into task: {cpu: 1 vCPU, memory: 2GB}"
+_COMMAND = "what the container runs goes into task: {command: [python, train.py]}"
+_SECRETS = (
+    "task: {secrets: {NAME: ARN}} names what AWS keeps already; parameters: {NAME: {value: ..., secure: true}} keeps it"
+)
+_SCHEDULE = "write schedule: {when: cron(0 3 * * ? *)}"
+_RETRY = "write run: {retry: {error: 2}}; interruption and no_capacity have counts of their own"
+_LIMIT = "write run: {max_duration: 2h}"
+_BUCKET = "the bucket goes into data: {bucket: {name: my-bucket}}"
+_ROLE = "what the program may do goes into task: {role: {read: [...], write: [...]}}"
+_BUILD = "write image: {context: FOLDER, dockerfile: FILE}"
+_URI = "an image that exists is image: {uri: NAME:TAG}"
+_NETWORK = "write network: {vpc: ..., subnets: [...]}"
+_INSTALL = "what has to be installed goes into the Dockerfile, which `image` builds"
+
+# By the word alone, wherever it stands and isn't known.
+_WORDS = {
+    **dict.fromkeys(
+        ("env", "envs", "env_vars", "environment", "environment_variables", "variables", "vars"), _VARIABLES
+    ),
+    **dict.fromkeys(("spot", "use_spot", "preemptible", "interruptible", "spot_policy"), _SPOT),
+    **dict.fromkeys(("resources", "vcpu", "vcpus", "cpus", "mem", "ram", "mem_limit", "instance_type"), _SIZE),
+    **dict.fromkeys(("cmd", "args", "script", "commands", "entry_point"), _COMMAND),
+    **dict.fromkeys(("secret", "secrets"), _SECRETS),
+    **dict.fromkeys(("cron", "cronjob", "schedule_expression", "on"), _SCHEDULE),
+    **dict.fromkeys(("retries", "restart", "restart_policy", "max_retries", "attempts"), _RETRY),
+    **dict.fromkeys(("timeout", "max_runtime", "max_time", "deadline", "time_limit"), _LIMIT),
+    **dict.fromkeys(("s3", "storage", "buckets"), _BUCKET),
+    **dict.fromkeys(("permissions", "policy", "iam", "iam_role", "role_arn"), _ROLE),
+    **dict.fromkeys(("build", "docker", "dockerfile_path"), _BUILD),
+    **dict.fromkeys(("docker_image", "container_image", "base_image"), _URI),
+    **dict.fromkeys(("vpc_id", "subnet", "subnet_ids", "security_groups"), _NETWORK),
+    **dict.fromkeys(("setup", "requirements", "dependencies", "packages", "pip", "conda"), _INSTALL),
+}
+_PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_-]{0,60}):(?!//)([^\s:,}]{1,100})")
+
+
+def meant(place: Path, key: str) -> str:
+    """What to write in place of a key that isn't known at `place`; empty where nothing is known of it."""
+    word = key.lower().replace("-", "_")
+    if word not in _WORDS or (place[:-1] and word in ("policy", "on", "restart", "setup")):
+        return ""
+    return _WORDS[word]
+
+
+def without_space(place: Path, text: str) -> str:
+    """How `text` is written as a key of the mapping at `place` and its value, if only the space between is missing."""
+    found = _PAIR.match(text)
+    return spaced(text) if found and found[1] in fields.keys_at(fields.plain(place)) else ""
+
+
+def spaced(text: str) -> str:
+    """How to write the `key:value` that a line begins with; empty if it begins with something else."""
+    found = _PAIR.match(text.lstrip(" "))
+    return f"write {found[1]}: {found[2]}, with a space after the colon" if found else ""
