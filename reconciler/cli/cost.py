@@ -123,8 +123,15 @@ def run(options: Arguments, terminal: Terminal) -> int:
     terminal.print(f"A run{many} {seconds(amounts.seconds)} ({span.source})")
     _table(terminal, once, "a run")
     terminal.print()
-    terminal.print(f"A month with {often.value:g} runs ({often.source}); image {image.source}, log {log.source}")
-    _table(terminal, month, "a month")
+    if often.value or options.runs_per_month is not None or deploy.service is not None:
+        terminal.print(f"A month with {often.value:g} runs ({often.source}); image {image.source}, log {log.source}")
+        _table(terminal, month, "a month")
+    else:
+        stored = total(month)
+        without = (
+            "" if stored is None else f" Without one it costs ${stored:.4f}: what is stored (image {image.source})."
+        )
+        terminal.print(f"A month: how many runs? {often.source} adds them up.{without}")
     if "FARGATE_SPOT" in deploy.run.capacity:
         terminal.print()
         terminal.print("A task on Spot is counted at the on-demand price; Spot's own changes, and is up to 70 % less.")

@@ -21,6 +21,7 @@ from reconciler.permissions.needs import NEEDS, ONLY_ANYWHERE
 from reconciler.permissions.parts import COMMANDS, FREE
 from reconciler.permissions.policies import Grant
 
+ACCOUNT = "ACCOUNT_ID"  # in place of an id that isn't known
 WHY = "AWS looks at no single resource there"
 # Beginnings of actions whose resource can't be named to its end, each with why: of the parts, and of the kinds.
 WHY_MANY = {
@@ -81,7 +82,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     """Print them. Returns 0."""
     where = target(options)
     deploy = where.deploy
-    account = deploy.account or _account(where.aws(terminal, read_only=True))
+    account = deploy.account or _account(where.aws(terminal, read_only=True), terminal)
     vpc = "" if deploy.network.vpc == "default" else deploy.network.vpc
     names = Names(deploy, Facts(account, calls.partition(deploy.region), vpc, ()))
     specs = resources(names)
@@ -95,12 +96,13 @@ def run(options: Arguments, terminal: Terminal) -> int:
     return 0
 
 
-def _account(here: calls.Aws) -> str:
+def _account(here: calls.Aws, terminal: Terminal) -> str:
     try:
         return here.account
     except UserError as error:
-        hint = f"{error.hint}; or write `account:` into deploy.yaml, then nothing is asked"
-        raise UserError(f"whose account is it? {error.message}", hint=hint) from None
+        text = f"{ACCOUNT} stands for the account's id, which can't be asked for: {error.message}"
+        terminal.note(terminal.fold("note: ", f"{text}; `account:` in deploy.yaml says it"))
+        return ACCOUNT
 
 
 def wide(grants: Iterable[Grant]) -> dict[str, list[str]]:

@@ -50,7 +50,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
     elif not options.json:
         terminal.say(terminal.fold("", where_line(here, where)))
         show_plan(terminal, plan, verbose=options.verbose)
-        terminal.say(terminal.fold("", in_a_line(here.deploy)))
+        if where.local is None:  # on this machine nothing is paid for
+            terminal.say(terminal.fold("", in_a_line(here.deploy)))
     if for_github:
         from reconciler.cli import github
 

@@ -13,6 +13,7 @@ from reconciler.cli.past_runs import Past, past
 from reconciler.cli.target import target
 from reconciler.cli.terminal import WIDE, Terminal, seconds
 from reconciler.core.errors import UserError
+from reconciler.core.secret import KNOWN
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
@@ -94,7 +95,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         say_unseen(terminal, unseen)
     elif verb == "show":
         (one, *_), unseen = with_ends(here.aws, here.place, [here.find(names[0] if names else "")])
-        _show(terminal, one, options.json)
+        _show(terminal, one, options.json, paid=here.where.local is None)
         say_unseen(terminal, unseen)
     elif verb == "compare":
         _compare(terminal, here.find(names[0]), here.find(names[1]), options.json)
@@ -110,7 +111,7 @@ def _list(terminal: Terminal, here: Past, found: list[Run], as_json: bool) -> No
     if not found:
         terminal.print("no runs yet")
     for one in found:
-        terminal.print(row(terminal, one, id_width(found)))
+        terminal.print(row(terminal, one, id_width(found), paid=here.where.local is None))
 
 
 def unreadable_json(runs: Runs) -> list[Unreadable]:
@@ -130,27 +131,31 @@ def id_width(found: Sequence[Run]) -> int:
     return max([26, *(len(one.id) for one in found)])
 
 
-def row(terminal: Terminal, one: Run, width: int = 0) -> str:
-    """One run on one line; at a narrow terminal without what its id says too. width: of the id's column."""
+def row(terminal: Terminal, one: Run, width: int = 0, *, paid: bool = True) -> str:
+    """One run on one line; at a narrow terminal without what its id says too.
+
+    width: of the id's column. paid: whether it was in AWS, where it costs something.
+    """
     when = datetime.fromtimestamp(one.created, UTC).strftime("%Y-%m-%d %H:%M")
     took = seconds(one.seconds) if one.seconds is not None else "-"
     colour = "green" if one.state is State.SUCCEEDED else "yellow"
     code = "-" if one.exit_code is None else str(one.exit_code)
-    cost = f"${one.cost:.4f}" if one.cost is not None else "-"
+    cost = f"${one.cost:.4f}" if one.cost is not None and paid else "-"
     shown = [f"{k}={v:.4g}" for k, v in sorted(one.metrics.items())]
-    metrics = " ".join(shown[:METRICS])
+    varied = [f"{k}={KNOWN.shown(k, v)}" for k, v in sorted(one.overrides.environment.items())]
+    metrics = " ".join([*varied, *shown[:METRICS]])
     state = terminal.style(f"{one.state.value:<10}", colour)
     if terminal.width < WIDE:
-        metric = next((text for text in shown[:1] if len(text) <= terminal.width - NARROW), "")
+        metric = next((text for text in (varied or shown)[:1] if len(text) <= terminal.width - NARROW), "")
         return f"  {one.id:<24}  {state} exit {code:<4} {took:<10} {cost:<8} {metric}".rstrip()
     return f"  {one.id:<{width}} {when} UTC  {state} exit {code:<4} {took:<12} {cost:<9} {metrics}".rstrip()
 
 
-def _show(terminal: Terminal, one: Run, as_json: bool) -> None:
+def _show(terminal: Terminal, one: Run, as_json: bool, *, paid: bool) -> None:
     if as_json:
         terminal.json(Shown(one))
         return
-    terminal.print(row(terminal, one).strip())
+    terminal.print(row(terminal, one, paid=paid).strip())
     for attempt in one.attempts:
         end = attempt.event.value if attempt.event else "under way"
         terminal.print(f"  attempt {attempt.number} on {attempt.provider}: {end}  {attempt.reason}  {attempt.task_arn}")

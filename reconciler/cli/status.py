@@ -64,7 +64,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         terminal.print(f"locked by {holder}")
     terminal.print(f"runs: {len(past)}" + (f", the newest {RUNS}:" if len(past) > RUNS else ""))
     for one in past[:RUNS]:
-        terminal.print(row(terminal, one, id_width(past)))
+        terminal.print(row(terminal, one, id_width(past), paid=where.local is None))
     say_unseen(terminal, unseen)
     return 0
 

@@ -132,7 +132,9 @@ def _near(path: Path) -> str:
     except OSError:
         return "check the path"
     near = difflib.get_close_matches(path.name, names, 1, 0.6) or sorted(names)[:1]
-    return f"did you mean {printable(str(path.with_name(near[0])))}?" if near else "write one, or check the path"
+    return (
+        f"did you mean {printable(str(path.with_name(near[0])))}?" if near else "`init` writes one; or check the path"
+    )
 
 
 def _decode(content: bytes, file: str) -> str:

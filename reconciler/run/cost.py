@@ -38,6 +38,13 @@ class Amounts:
     log: float
 
 
+def _number(amount: float) -> str:
+    """With as many digits as tell something, and never as 7.5e-08."""
+    if amount >= 1000:
+        return f"{amount:,.0f}"
+    return f"{amount:.4g}" if amount >= 0.0001 else "under 0.0001" if amount else "0"
+
+
 def tasks(deploy: Deploy) -> int:
     """How many tasks a run is: one, or one for each combination of a sweep."""
     return len(combinations(deploy.run.sweep)) if deploy.run.sweep else 1
@@ -49,7 +56,7 @@ def run_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
     lines = _task_lines(deploy, tasks(deploy), hours, deploy.run.capacity[0])
     logs, log = prices.LOGS.get(deploy.region), amounts.log * tasks(deploy)
     shown = f"${logs[0]:g}" if logs else "unknown price"
-    return [*lines, Line("log taken in", f"{log:.4g} GB x {shown}", log * logs[0] if logs else None)]
+    return [*lines, Line("log taken in", f"{_number(log)} GB x {shown}", log * logs[0] if logs else None)]
 
 
 def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[Line]:
@@ -58,11 +65,11 @@ def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[
         return [Line("instances", f"{provider}: yours, at EC2's price", None)]
     task, region = deploy.task, deploy.region
     cpu, memory = prices.FARGATE.get(region, {}).get(task.platform, (None, None))
-    times, span = f"{many} tasks x " if many > 1 else "", f"{hours:.4g} h"
+    times, span = f"{many} tasks x " if many > 1 else "", f"{_number(hours)} h"
 
     def line(what: str, amount: float, unit: str, price: float | None) -> Line:
         shown = "unknown price" if price is None else f"${price:g}"
-        text = f"{times}{amount:.4g}{unit} x {span} x {shown}"
+        text = f"{times}{_number(amount)}{unit} x {span} x {shown}"
         return Line(what, text, None if price is None else many * amount * hours * price)
 
     lines = [line("vCPU", task.cpu / 1024, "", cpu), line("memory", task.memory / 1024, " GB", memory)]
@@ -76,11 +83,11 @@ def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[
 def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
     """A month: its runs, and what is stored."""
     one = total(run_lines(deploy, amounts))
-    shown = "unknown" if one is None else f"${one:.4g}"
+    shown = "unknown" if one is None else f"${_number(one)}"
     logs = prices.LOGS.get(deploy.region)
     kept = min(deploy.logs.retention_days or DAYS, DAYS) / DAYS  # of a month's log there is so much at a time
     log = amounts.log * amounts.runs * tasks(deploy) * kept
-    lines = [Line("runs", f"{amounts.runs:g} x {shown}", None if one is None else amounts.runs * one)]
+    lines = [Line("runs", f"{_number(amounts.runs)} x {shown}", None if one is None else amounts.runs * one)]
     if (service := deploy.service) is not None and service.desired_count:
         kept_running = _task_lines(deploy, service.desired_count, DAYS * 24, str(service.capacity))
         whole = total(kept_running)
@@ -91,7 +98,7 @@ def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
         ("data in S3", amounts.data, prices.S3.get(deploy.region)),
         ("log kept", log, logs[1] if logs else None),
     ):
-        text = f"{size:.4g} GB x {'unknown price' if price is None else f'${price:g}'}"
+        text = f"{_number(size)} GB x {'unknown price' if price is None else f'${price:g}'}"
         lines.append(Line(what, text, None if price is None else size * price))
     return lines
 

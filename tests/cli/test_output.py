@@ -159,13 +159,21 @@ def test_verbose_logs_every_call_with_its_request_id(here: Project) -> None:
     assert json.loads(ended.out)["deploy"] == "tiny"
 
 
-def test_the_embedded_aws_is_one_account(here: Project) -> None:
+def test_the_account_of_the_file_is_no_matter_to_the_embedded_aws(here: Project) -> None:
     here.write("pinned.yaml", 'name: tiny\naccount: "999999999999"\nimage: {uri: nginx}\n')
     ended = here.run("plan", "pinned.yaml", "--local")
-    assert ended.code == 2
-    assert "the embedded AWS is account 123456789012, and pinned.yaml says `account: 999999999999`" in ended.err
-    here.write("pinned.yaml", 'name: tiny\naccount: "123456789012"\nimage: {uri: nginx}\n')
-    assert here.run("plan", "pinned.yaml", "--local").code == 0
+    assert ended.code == 0
+    assert "account 123456789012" in ended.out
+    assert "999999999999" not in ended.out
+
+
+def test_permissions_without_credentials(here: Project) -> None:
+    here.write("open.yaml", "name: tiny\nregion: us-east-1\nimage: {uri: nginx}\n")
+    ended = here.run("permissions", "open.yaml", "--for", "plan")
+    assert ended.code == 0
+    assert "arn:aws:ecs:us-east-1:ACCOUNT_ID:cluster/tiny" in ended.out
+    assert "note: ACCOUNT_ID stands for the account's id, which can't be asked for: no AWS credentials" in ended.err
+    assert "`account:` in deploy.yaml says it" in ended.err.replace("\n", " ")
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here that not even root can read")

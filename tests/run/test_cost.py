@@ -123,6 +123,18 @@ def test_the_command_without_aws(project: Project) -> None:
     assert "--minutes -1" in wrong.err
 
 
+def test_without_a_schedule_it_asks_how_many_runs(project: Project) -> None:
+    shown = project.run("cost", "--offline").out
+    assert "A month: how many runs? --runs-per-month N adds them up. Without one it costs $0.05" in shown
+    assert "A month with 0 runs" in project.run("cost", "--offline", "--runs-per-month", "0").out
+
+
+@pytest.mark.parametrize("data", [0, 1e-12, 75 / 2**30, 1e-5, 0.0005, 1, 12345])
+def test_no_amount_has_an_exponent(tmp_path: Path, data: float) -> None:
+    lines = [*month_lines(deploy(tmp_path, "name: ok\n"), Amounts(data, data * 1000, data, data, data))]
+    assert not [line.sum for line in lines if "e-" in line.sum or "e+" in line.sum]
+
+
 def test_the_command_knows_what_was(project: Project) -> None:
     assert project.run("apply", "--local").code == 0
     shown = project.run("cost", "--local").out

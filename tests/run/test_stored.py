@@ -273,7 +273,7 @@ def shown(run: Run) -> str:
     terminal, stream = Terminal(), io.StringIO()
     terminal.stream, terminal.live = stream, False
     terminal.print(row(terminal, run, 30))
-    _show(terminal, run, False)
+    _show(terminal, run, False, paid=True)
     verdict(run, exit_code(run))
     return plain_json.write(plain(run)).decode()
 

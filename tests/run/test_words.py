@@ -17,7 +17,7 @@ from reconciler.config.sweep import Sweep
 from reconciler.core.prices import task_cost
 from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.retry import Event
-from reconciler.run.run import Run
+from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
 from reconciler.run.sweep import combinations, copies
 from tests.run.samples import attempt, run
@@ -179,4 +179,6 @@ def test_a_run_on_one_line() -> None:
     assert " ".join(row(terminal, one).split()) == (
         "20260101-000000-aaaaaaaa 1970-01-01 00:00 UTC succeeded exit 0 1 min 5 s $0.0123 a=1 b=2 c=3"
     )
+    of_sweep = run(attempts=(done,), overrides=Overrides({"C": "7", "API_TOKEN": "planted"}), metrics={"a": 1.0})
+    assert " ".join(row(terminal, of_sweep).split()).endswith("API_TOKEN=(hidden) C=7 a=1")
     assert dict(flat({"a": {"b": 1}, "c": 2})) == {"a.b": 1, "c": 2}
