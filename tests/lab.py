@@ -23,6 +23,8 @@ Everything goes over real HTTP. Control requests are neither counted nor delayed
       answer  answer with {"status", "type", "body"}, and do nothing; with {"foreign": true} as no AWS would
       deny    SimulatePrincipalPolicy: all actions are allowed except {"actions": [...]}
       reset   close the connection and do nothing
+      cut     do the work, then answer with the first {"keep": 0.5} of the body, under its own length or, with
+              {"claims": true}, the whole's; {"without": "content-length"}: without this header
       lose    do the work, then close the connection: the caller can't know that it was done
       kill    do the work, then end the process {"pid"} with SIGKILL
       hold    wait for /__lab/release, then go on
@@ -149,6 +151,8 @@ class Lab:
             return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
         if do == "reset":
             return _hang_up(environ, start)
+        if do == "cut":
+            return self._cut(environ, start, rule)
 
         def note(line: str, headers: list[tuple[str, str]], *more: Any) -> Any:
             row["status"] = int(line[:3])
@@ -161,6 +165,21 @@ class Lab:
                 os.kill(rule["pid"], signal.SIGKILL)
             return _hang_up(environ, start)
         return [body]
+
+    def _cut(self, environ: Environ, start: Start, rule: Rule) -> Iterable[bytes]:
+        held: list[tuple[str, list[tuple[str, str]]]] = []
+        body = b"".join(self.inner(environ, lambda line, headers, *more: held.append((line, headers))))
+        short, (line, headers) = body[: int(len(body) * rule.get("keep", 1))], held[-1]
+        gone = (rule.get("without", "").lower(), "connection")
+        kept = [(key, value) for key, value in headers if key.lower() not in gone]
+        if not rule.get("claims"):
+            start(line, kept)
+            return [short]
+        kept = [(key, value) for key, value in kept if key.lower() != "content-length"]
+        fields = "".join(f"{key}: {value}\r\n" for key, value in [*kept, ("Content-Length", str(len(body)))])
+        with contextlib.suppress(OSError):
+            environ["werkzeug.socket"].sendall(f"HTTP/1.1 {line}\r\n{fields}\r\n".encode() + short)
+        return _hang_up(environ, start)
 
     def _date(self) -> list[tuple[str, str]]:
         return [("Date", formatdate(time.time() + self.ahead, usegmt=True))] if self.ahead else []

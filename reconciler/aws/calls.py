@@ -9,6 +9,7 @@ means is in `errors`.
 from __future__ import annotations
 
 import copy
+import io
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -19,9 +20,10 @@ from typing import Any, TypeVar
 
 import tenacity
 
+from reconciler.aws.answer import answer_of
 from reconciler.aws.clients import CONNECTIONS, TRANSFER, Clients, method_of, paging
 from reconciler.aws.errors import Fault
-from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, pause
+from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, pause, unread
 from reconciler.aws.fresh import Fresh
 from reconciler.aws.pace import Pace
 from reconciler.aws.together import Shared, Together
@@ -32,6 +34,8 @@ READS = ("Get", "List", "Describe", "Head", "BatchGet", "Filter", "Lookup", "Sim
 # Calls that make another thing each time, or harm what they made (CreateBucket in us-east-1 resets its ACL): when the
 # answer is lost they aren't repeated before somebody has looked. A second upload is a second version of the object.
 ONCE = ("Create", "Register", "upload")
+# What botocore raises where it isn't ready for a failure: while it gets credentials, or reads an answer.
+OF_CODE = (ValueError, RuntimeError, OSError, AttributeError, TypeError, KeyError)
 TRANSFERS = 4  # at a time, each over a few connections
 
 T = TypeVar("T")
@@ -169,17 +173,15 @@ class Aws:
         """An upload or download by boto3's transfer manager, which makes many calls of its own."""
 
         def move() -> dict[str, Any]:
-            from boto3.exceptions import S3UploadFailedError
+            from boto3.exceptions import Boto3Error
             from botocore.exceptions import BotoCoreError, ClientError
             from botocore.parsers import ResponseParserError
 
             try:
                 with self._transfers:
                     getattr(self.client(TRANSFER), method)(**params)
-            except (S3UploadFailedError, ClientError, BotoCoreError, ResponseParserError) as error:
-                # boto3 puts the error's text into one of its own, from which the code can't be told.
-                cause = error.__context__ if isinstance(error, S3UploadFailedError) else error
-                known = cause if isinstance(cause, Exception) else error
+            except (Boto3Error, KeyError, ClientError, BotoCoreError, ResponseParserError) as error:
+                known = _behind(error)
                 raise failed(
                     "s3", method, self.region, known, fresh=self._made.names(params, self.clock.now())
                 ) from None
@@ -245,6 +247,9 @@ class Aws:
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
 
+        from reconciler.aws.foreign import content
+
+        of_aws = (ClientError, BotoCoreError, ResponseParserError)
         pace = self._paces.setdefault(service, Pace())
         asked = f"{service}, which asked for fewer calls"
         pace.wait(self.clock, lambda seconds: self.on_wait(Waiting(asked, seconds)))
@@ -260,7 +265,12 @@ class Aws:
         try:
             with self._slots:
                 answer: dict[str, Any] = method(**params)
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
+                if "Body" in answer:
+                    answer["Body"] = io.BytesIO(content(answer))
+        except (*of_aws, *OF_CODE) as error:
+            if not isinstance(error, of_aws) and not unread(error):
+                self._clients.check()  # credentials are renewed while a call is signed: is it that?
+                raise
             failure = failed(service, operation, self.region, error, fresh=self._made.names(params, self.clock.now()))
             if isinstance(failure, Failed) and failure.rule.fault is Fault.THROTTLED:
                 pace.throttled(began, self.clock.now())
@@ -268,14 +278,24 @@ class Aws:
             code, request_id = (told.code, told.request_id) if told else (type(error).__name__, "")
             self.on_call(Call(service, operation, request_id, self.clock.now() - began, code))
             raise failure from None
-        except (ValueError, RuntimeError, OSError, AttributeError, TypeError, KeyError):
-            self._clients.check()  # credentials are renewed while a call is signed: is it that?
-            raise
         if operation.startswith("Create"):
             self._made.add(answer, self.clock.now())
         request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
         self.on_call(Call(service, operation, request_id, self.clock.now() - began))
-        return answer
+        return answer_of(service, operation, answer)
+
+
+def _behind(error: Exception) -> Exception:
+    """What the transfer manager met: it has errors of its own for that, and none for an answer without a part."""
+    from boto3.exceptions import RetriesExceededError, S3UploadFailedError
+
+    from reconciler.aws.foreign import Cut
+
+    if isinstance(error, RetriesExceededError | KeyError):
+        return Cut(str(getattr(error, "last_exception", f"it has no {error}")))
+    # boto3 puts the error's text into its own, from which the code can't be told.
+    cause = error.__context__ if isinstance(error, S3UploadFailedError) else error
+    return cause if isinstance(cause, Exception) else error
 
 
 def partition(region: str) -> str:

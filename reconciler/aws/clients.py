@@ -77,7 +77,7 @@ class Clients:
         from botocore import __version__ as botocore_version
         from botocore.config import Config
 
-        from reconciler.aws.foreign import refuse
+        from reconciler.aws.foreign import head, refuse
 
         loopback = urlsplit(self._endpoint_url or "").hostname in LOOPBACK
         config = Config(
@@ -97,6 +97,7 @@ class Clients:
                 name, region_name=self._region, endpoint_url=self._endpoint_url, config=config
             )
         client.meta.events.register("before-parse", refuse)
+        client.meta.events.register("after-call.s3.HeadObject", head)
         if service == TRANSFER:
             client.meta.events.register("before-call.s3", self._check)
             for operation in ("PutObject", "CompleteMultipartUpload"):

@@ -41,6 +41,7 @@ class Rule:
     hint: str = ""
 
 
+SHORT = 5.0  # seconds for what won't get better by waiting
 BUSY = 600.0  # seconds for what AWS takes minutes for: a cluster's change, a task's network interface
 PASS = ("RegisterTaskDefinition", "RunTask", "CreateSchedule", "UpdateSchedule")  # calls that hand a role over
 ABSENT_S3 = (
@@ -158,13 +159,16 @@ RULES = (
 THROTTLING = {
     "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
     "RequestLimitExceeded", "TooManyRequestsException", "SlowDown", "BandwidthLimitExceeded", "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException", "EC2ThrottledException",
+    "ProvisionedThroughputExceededException", "EC2ThrottledException", "Throttled",
 }  # fmt: skip
+# With whatever status. All else that AWS answers with 500 and more is its failure too, whatever the code.
 BROKEN = {
-    "InternalError", "InternalFailure", "InternalServerError", "InternalServiceError", "InternalServiceException",
-    "ServiceException", "ServiceFailure", "ServiceUnavailable", "ServiceUnavailableException", "ServerException",
-    "RequestTimeout", "RequestTimeoutException", "500", "502", "503", "504",
+    "InternalError", "InternalException", "InternalFailure", "InternalServerError", "InternalServerException",
+    "InternalServiceError", "InternalServiceException", "InternalServiceFault", "ServiceException", "ServiceFailure",
+    "ServiceUnavailable", "ServiceUnavailableException", "ServerException", "Unavailable",
+    "RequestTimeout", "RequestTimeoutException",
 }  # fmt: skip
+NEVER = (501, 505)  # statuses of what AWS, or an emulator, doesn't have: another try is of little use
 DENIED = {
     "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError",
     "AuthorizationErrorException", "UnauthorizedAccess", "403", "Forbidden", "AllAccessDisabled",
@@ -188,9 +192,14 @@ HINTS = {
 }  # fmt: skip
 
 
-def classify(service: str, operation: str, code: str, message: str, *, fresh: bool = False) -> Rule:
-    """What an error means. fresh: whether the call names something that this run made a short time ago."""
-    for rule in RULES:
+def classify(service: str, operation: str, code: str, message: str, *, fresh: bool = False, status: int = 0) -> Rule:
+    """What an error means. fresh: whether the call names something that this run made a short time ago.
+
+    status: HTTP's. One of 500 and more says nothing of whether the call was done, so no rule for a code counts there.
+    """
+    status = status or (int(code) if code.isdigit() else 0)  # an answer to HEAD has no other code
+    failed = status >= 500
+    for rule in () if failed else RULES:
         if rule.service == service and rule.code == code and (fresh or not rule.fresh):
             if rule.operations and not operation.startswith(rule.operations):
                 continue
@@ -198,10 +207,11 @@ def classify(service: str, operation: str, code: str, message: str, *, fresh: bo
                 return rule
     late = any(words in message.lower() for words in ("signature expired", "signature not yet current"))
     plain = Rule(Fault.OTHER, service, code, hint=CLOCK if late else HINTS.get(code, ""))
-    if code in THROTTLING:
+    if code in THROTTLING or status == 429:
         return replace(plain, fault=Fault.THROTTLED, budget=300.0)
-    if code in BROKEN:
-        return replace(plain, fault=Fault.BROKEN, budget=30.0, hint="AWS had a failure: run the command again")
+    if code in BROKEN or failed:
+        budget = SHORT if status in NEVER else 30.0
+        return replace(plain, fault=Fault.BROKEN, budget=budget, hint="AWS had a failure: run the command again")
     if code in DENIED:
         return replace(plain, fault=Fault.DENIED)
     return plain

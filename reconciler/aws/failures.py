@@ -11,11 +11,11 @@ from typing import Any
 
 import tenacity
 
-from reconciler.aws.errors import Fault, Rule, classify
+from reconciler.aws.answer import BROKEN_ANSWER
+from reconciler.aws.errors import SHORT, Fault, Rule, classify
 from reconciler.aws.iam_actions import action_of
 from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, ReconcilerError, Unreachable, UserError
 
-SHORT = 5.0  # seconds for what won't get better by waiting
 NOT_SENT = "unreachable"  # the code of an error that came before anything was sent
 TYPES: dict[Fault, type[AwsError]] = {
     Fault.ALREADY_THERE: AlreadyThere, Fault.GONE: Gone, Fault.DENIED: Denied, Fault.BROKEN: Unreachable,
@@ -47,8 +47,9 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
     from botocore import exceptions as botocore
     from botocore.parsers import ResponseParserError
 
-    from reconciler.aws.foreign import HINT, Foreign
+    from reconciler.aws.foreign import HINT, Cut, Foreign
 
+    known = (botocore.BotoCoreError, ResponseParserError)
     if isinstance(error, botocore.ClientError):
         return answered(service, operation, error.response, fresh=fresh)
     if isinstance(error, botocore.ConnectionError):
@@ -61,6 +62,9 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
     if isinstance(error, botocore.HTTPClientError):
         lost = Unreachable(service, operation, "connection lost", str(error), hint="run the command again")
         return Failed(Rule(Fault.BROKEN, service, "", budget=30.0), lost)
+    if isinstance(error, Cut | botocore.IncompleteReadError) or (not isinstance(error, known) and unread(error)):
+        cut = Unreachable(service, operation, BROKEN_ANSWER, f"{error}"[:200], hint="run the command again")
+        return Failed(Rule(Fault.BROKEN, service, "", budget=30.0), cut)
     if isinstance(error, ResponseParserError):
         # What isn't AWS's own: a proxy's page, say.
         strange = Unreachable(service, operation, "no answer of AWS's", str(error)[:200], hint="run the command again")
@@ -130,8 +134,9 @@ def answered(service: str, operation: str, response: Mapping[str, Any], *, fresh
     """An error that AWS answered with."""
     problem = response.get("Error", {})
     code, message = str(problem.get("Code", "")), str(problem.get("Message", ""))
-    request_id = response.get("ResponseMetadata", {}).get("RequestId", "")
-    rule = classify(service, operation, code, message, fresh=fresh)
+    metadata = response.get("ResponseMetadata", {})
+    request_id, status = metadata.get("RequestId", ""), int(metadata.get("HTTPStatusCode") or 0)
+    rule = classify(service, operation, code, message, fresh=fresh, status=status)
     hint = rule.hint
     if rule.fault is Fault.DENIED and not hint:
         hint = _permission(service, operation, message)
@@ -141,6 +146,16 @@ def answered(service: str, operation: str, response: Mapping[str, Any], *, fresh
     hint = hint or "AWS's message says why; put it right and run the command again"
     error = TYPES.get(rule.fault, AwsError)
     return Failed(rule, error(service, operation, code, message, request_id=request_id, hint=hint))
+
+
+def unread(error: BaseException) -> bool:
+    """Whether botocore failed at reading an answer: a part of it isn't what the service's model says."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") == "botocore.parsers":
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _permission(service: str, operation: str, message: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from botocore.parsers import ResponseParserError
 
 REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id", "x-amz-id-2")
+READ = 8 * 1024 * 1024  # bytes of an object's content that are read: no record of ours has as many
 SHOWN = 120  # characters of a page that are told
 HINT = (
     "a proxy or a login page is in between: look at HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL, and open a page in a "
@@ -22,8 +23,14 @@ class Foreign(ResponseParserError):  # type: ignore[misc]  # botocore has no typ
     """Something else than AWS answered."""
 
 
+class Cut(ResponseParserError):  # type: ignore[misc]  # botocore has no types
+    """An answer of AWS's that isn't whole."""
+
+
 def refuse(response_dict: dict[str, Any], **others: Any) -> None:
-    """Called with each answer before botocore reads it, since it takes a page for an empty answer. Raises Foreign.
+    """Called with each answer before botocore reads it: it takes a page, and what is cut short, for an empty answer.
+
+    Raises Foreign, Cut.
 
     AWS names each request that it answers; but 502 to 504 may come from what stands before it. A page with 200 is
     500 by now where it was S3 that was asked, since botocore knows S3 to answer failures so.
@@ -37,6 +44,49 @@ def refuse(response_dict: dict[str, Any], **others: Any) -> None:
     unread = isinstance(body, bytes) and not speaks(protocol, status, headers, body, named=named)
     if unread or (page and not named and status <= 500):
         raise Foreign(f"HTTP {status} {_text(body)}".rstrip())
+    if isinstance(body, bytes) and model is not None and model.http.get("method") != "HEAD":
+        length = headers.get("content-length", "")
+        if length.isdigit() and len(body) < int(length):
+            raise Cut(f"{len(body)} of {length} bytes came")
+        if status < 500 and not whole(protocol, status, headers, body, model.output_shape):
+            raise Cut(f"HTTP {status}, cut short after {len(body)} bytes")
+
+
+def whole(protocol: str, status: int, headers: Mapping[str, str], body: bytes, output: Any) -> bool:
+    """Whether an answer has an end, as far as that shows. output: the shape of the operation's answers, or None.
+
+    XML without its end can't be parsed, which botocore says itself. What is in headers alone has an empty body.
+    """
+    members = {} if output is None else output.members
+    payload = members.get(output.serialization.get("payload")) if members else None
+    if payload is not None and payload.type_name in ("blob", "string"):
+        return True  # anything at all
+    if not body.strip():
+        inside = [one for one in members.values() if "location" not in one.serialization]
+        says = 300 <= status < 400 or (protocol == "rest-json" and "x-amzn-errortype" in headers)
+        return says if status >= 300 else not inside
+    if "json" not in protocol:
+        return True
+    try:
+        json.loads(body)
+    except ValueError:
+        return status >= 400 and not body.lstrip().startswith(b"{")  # a text, whose status says enough
+    return True
+
+
+def head(parsed: dict[str, Any], **others: Any) -> None:
+    """Called with each answer to HeadObject, which says an object's size in a header. Raises Cut."""
+    if "Error" not in parsed and "ContentLength" not in parsed:
+        raise Cut("it has no Content-Length")
+
+
+def content(answer: dict[str, Any]) -> bytes:
+    """The beginning of an object's content. Raises Cut for less than was said to come."""
+    size = int(answer.get("ContentLength", 0))
+    found = answer["Body"].read(READ)
+    if len(found) < min(size, READ):
+        raise Cut(f"{len(found)} of {size} bytes came")
+    return bytes(found)
 
 
 def speaks(protocol: str, status: int, headers: Mapping[str, str], body: bytes, *, named: bool) -> bool:

@@ -1,0 +1,32 @@
+"""An answer of AWS's as values, in which what AWS always sends is there, or the answer is a broken one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.core.errors import Unreachable
+
+BROKEN_ANSWER = "a broken answer"  # the code of an error of ours
+
+
+class Answer(dict[str, Any]):
+    """A structure of an answer. Raises Unreachable for a member that isn't there and is taken without `get`."""
+
+    call: tuple[str, str] = ("", "")
+
+    def __missing__(self, key: str) -> Any:
+        raise Unreachable(*self.call, BROKEN_ANSWER, f"it has no {key}", hint="run the command again")
+
+
+def answer_of(service: str, operation: str, parsed: dict[str, Any]) -> dict[str, Any]:
+    """The same answer, with all that is in it as such structures."""
+    found: dict[str, Any] = _of((service, operation), parsed)
+    return found
+
+
+def _of(call: tuple[str, str], value: Any) -> Any:
+    if isinstance(value, dict):
+        found = Answer((key, _of(call, part)) for key, part in value.items())
+        found.call = call
+        return found
+    return [_of(call, part) for part in value] if isinstance(value, list) else value
