@@ -21,7 +21,8 @@ Everything goes over real HTTP. Control requests are neither counted nor delayed
          "do": ...}
       error   answer with {"code", "message", "status", "headers"} in the service's own format, and do nothing
       answer  answer with {"status", "type", "body"}, and do nothing; with {"foreign": true} as no AWS would
-      deny    SimulatePrincipalPolicy: all actions are allowed except {"actions": [...]}
+      deny    SimulatePrincipalPolicy: all actions are allowed except {"actions": [...]}; an organisation denies
+              {"organisation": [...]}, and all of a request whose aws:RequestedRegion isn't in {"regions": [...]}
       reset   close the connection and do nothing
       cut     do the work, then answer with the first {"keep": 0.5} of the body, under its own length or, with
               {"claims": true}, the whole's; {"without": "content-length"}: without this header
@@ -145,7 +146,7 @@ class Lab:
                 headers |= {} if rule.get("foreign") else {"x-amzn-requestid": request_id}
             else:
                 line, headers = "200 OK", {"Content-Type": "text/xml"}
-                body = simulation(form(environ), rule["actions"], request_id)
+                body = simulation(form(environ), rule, request_id)
             row["status"] = int(line[:3])
             start(line, [*headers.items(), *self._date()])
             return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]

@@ -117,10 +117,10 @@ class LabHandle:
             )
         return self._clients[service]
 
-    def aws(self, **options: Any) -> Aws:
+    def aws(self, region: str = REGION, **options: Any) -> Aws:
         """Our own way to it, with a clock that doesn't wait."""
         options.setdefault("clock", SkippingClock())
-        aws = Aws(REGION, session=new_session(*CREDENTIALS.values()), endpoint_url=self.url, **options)
+        aws = Aws(region, session=new_session(*CREDENTIALS.values()), endpoint_url=self.url, **options)
         self.given.append(aws)
         return aws
 

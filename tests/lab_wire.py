@@ -93,14 +93,23 @@ def aws_error(service: str, code: str, message: str, status: int, request_id: st
     return line, headers, body.encode()
 
 
-def simulation(fields: dict[str, str], denied: list[str], request_id: str) -> bytes:
-    """IAM's answer to SimulatePrincipalPolicy, in which these actions (`service:Operation`) are denied."""
+def simulation(fields: dict[str, str], rule: dict[str, Any], request_id: str) -> bytes:
+    """IAM's answer to SimulatePrincipalPolicy. rule: as in tests/lab.py."""
     actions = [value for key, value in fields.items() if key.startswith("ActionNames.member.")]
-    members = "".join(
-        f"<member><EvalActionName>{escape(action)}</EvalActionName><EvalResourceName>*</EvalResourceName>"
-        f"<EvalDecision>{'implicitDeny' if action in denied else 'allowed'}</EvalDecision></member>"
-        for action in actions
-    )
+    entries = {value: key.replace("ContextKeyName", "ContextKeyValues.member.1") for key, value in fields.items()}
+    region = fields.get(entries.get("aws:RequestedRegion", ""), "")
+
+    def member(action: str) -> str:
+        outside = action in rule.get("organisation", ()) or region not in rule.get("regions", [region])
+        decision = "implicitDeny" if outside or action in rule["actions"] else "allowed"
+        detail = f"<AllowedByOrganizations>{str(not outside).lower()}</AllowedByOrganizations>"
+        return (
+            f"<member><EvalActionName>{escape(action)}</EvalActionName><EvalResourceName>*</EvalResourceName>"
+            f"<EvalDecision>{decision}</EvalDecision>"
+            f"<OrganizationsDecisionDetail>{detail}</OrganizationsDecisionDetail></member>"
+        )
+
+    members = "".join(map(member, actions))
     return (
         '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
         f"<SimulatePrincipalPolicyResult><IsTruncated>false</IsTruncated><EvaluationResults>{members}"

@@ -36,6 +36,7 @@ class Arguments(Planning, ThisRun):
     """What `apply` is asked. wait_for_lock: seconds."""
 
     skip_run: bool
+    skip_permission_check: bool
     wait_for_lock: float
 
 
@@ -89,6 +90,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
             work=_Starting(work, where, here, terminal) if work is not None else None,
             engine=lambda: where.engine(here.aws),
             stop=where.stop,
+            ask_iam=not options.skip_permission_check,
         )
     except Interrupted as error:
         error.hint = error.hint or f"to go on: {command_line()}"

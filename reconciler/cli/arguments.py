@@ -53,6 +53,7 @@ def _resources(top: Top) -> None:
     _planning(apply)
     apply.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help="what Ctrl-C does to the task")
     apply.add_argument("--skip-run", action="store_true", help="don't launch the task")
+    _permission_check(apply)
     _this_run(apply)
     apply.add_argument(
         "--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help="wait while another apply holds the lock"
@@ -62,6 +63,7 @@ def _resources(top: Top) -> None:
     destroy.add_argument("--delete-data", action="store_true", help="also delete the bucket, its objects and images")
     _confirm(destroy)
     destroy.add_argument("--yes", action="store_true", help="don't ask")
+    _permission_check(destroy)
     destroy.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
 
 
@@ -224,6 +226,11 @@ def _planning(command: Parser) -> None:
         metavar="KIND.NAME",
         help="only this and what it needs; may be repeated",
     )
+
+
+def _permission_check(command: Parser) -> None:
+    what = "don't ask IAM's simulator first whether all permissions are there"
+    command.add_argument("--skip-permission-check", action="store_true", help=what)
 
 
 def _confirm(command: Parser) -> None:

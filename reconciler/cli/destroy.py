@@ -25,6 +25,7 @@ class Arguments(InAws):
     confirm: tuple[str, ...]
     yes: bool
     wait_for_lock: float
+    skip_permission_check: bool
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         _Shown(terminal, where, here, ask=not options.yes),
         lock=Lock(where.aws(terminal), here.deploy.name, locking("destroy", options.file), wait=options.wait_for_lock),
         stop=where.stop,
+        ask_iam=not options.skip_permission_check,
     )
     outcome = applied.outcome
     show_outcome(terminal, outcome, command)

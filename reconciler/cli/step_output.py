@@ -44,6 +44,10 @@ class Steps:
     def skipped(self, step: Step, because: str) -> None:
         """A step wasn't tried."""
 
+    def warned(self, text: str) -> None:
+        """What may go wrong."""
+        self.terminal.note(self.terminal.fold("warning: ", text))
+
     def _show(self, step: Step, *, add: bool) -> None:
         with self._lock:
             if add:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from reconciler.config.problems import Path, Problem, show_path
 from reconciler.config.schema import Deploy
 from reconciler.config.service import on_ec2
+from reconciler.core.log_mode import BUFFER, MODE, buffer_problem, mode_problem
 
 EACH_RUN = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
 
@@ -17,6 +18,19 @@ def check_task(deploy: Deploy) -> Iterator[Problem]:
     yield from _swept(deploy)
     yield from _promoted(deploy)
     yield from _capacity(deploy)
+    yield from _logs(deploy)
+
+
+def _logs(deploy: Deploy) -> Iterator[Problem]:
+    logs, at = deploy.logs, ("logs", "options")
+    given = logs.options.get(MODE)
+    if why := mode_problem(logs.options):
+        yield Problem((*at, MODE), why, "use one of them, or leave it out for blocking")
+    elif given not in (None, logs.mode):
+        yield Problem((*at, MODE), f"logs.mode says {logs.mode}", "keep one of them", (("logs", "mode"),))
+    elif why := buffer_problem({MODE: str(logs.mode), **logs.options}):
+        fix = "write for instance 10m" if "size" in why else "write mode: non-blocking, or leave it out"
+        yield Problem((*at, BUFFER), why, fix, (("logs", "mode"),))
 
 
 def _parameters(deploy: Deploy) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRu
 from reconciler.config.sweep import RandomSweep, Range, Sweep
 from reconciler.config.task import WRITE, ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
 from reconciler.config.unattended import Notify, Schedule, Webhook
+from reconciler.core.log_mode import BLOCKING, BUFFER, MODE, NON_BLOCKING
 
 __all__ = [
     "Bucket",
@@ -222,7 +223,7 @@ class Deploy(Section):
                 "data": data,
                 "image": self.image.model_copy(update=image),
                 "task": self.task.model_copy(update=task),
-                "logs": _fill(self.logs, group=f"/ecs/{family}"),
+                "logs": _fill(self.logs, group=f"/ecs/{family}", mode=self._log_mode()),
                 "cluster": _fill(self.cluster, name=n),
                 "network": self.network.model_copy(update={"security_group": group}),
                 "ci": self._ci(),
@@ -232,6 +233,11 @@ class Deploy(Section):
                 **self._service(),
             }
         )
+
+    def _log_mode(self) -> str:
+        """No line is lost unless the file says so; a buffer is of the other mode only."""
+        options = self.logs.options
+        return options.get(MODE, NON_BLOCKING if BUFFER in options else BLOCKING)
 
     @property
     def own_providers(self) -> tuple[str, ...]:

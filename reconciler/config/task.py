@@ -153,7 +153,7 @@ class Task(Section):
 
 
 class Logs(Section):
-    """The CloudWatch log group."""
+    """The CloudWatch log group, and how lines get there."""
 
     group: Annotated[str, names.LOG_GROUP] | None = Field(
         None, description="The log group's name. Default: /ecs/FAMILY.", examples=["/ecs/my-task"]
@@ -164,8 +164,15 @@ class Logs(Section):
     stream_prefix: Annotated[str, names.ECS] = Field(
         "ecs", description="First part of a log stream's name.", examples=["training"]
     )
+    mode: Literal["blocking", "non-blocking", "account"] | None = Field(
+        None,
+        description="`blocking`: a program whose lines CloudWatch doesn't take at once waits. `non-blocking`: it goes "
+        "on, and lines are lost when the buffer is full. `account`: as the account's setting `defaultLogDriverMode` "
+        "says, by default non-blocking. Default: blocking, or what `options` say.",
+        examples=["non-blocking"],
+    )
     options: Annotated[dict[str, str], AsWritten()] = Field(
         {},
         description="Further options of the awslogs driver.",
-        examples=[{"mode": "non-blocking", "max-buffer-size": "4m"}],
+        examples=[{"awslogs-create-group": "true"}],
     )

@@ -34,6 +34,9 @@ class Events(Listener, Protocol):
     def planned(self, plan: Plan) -> None:
         """This is about to be done; nothing is touched yet."""
 
+    def warned(self, text: str) -> None:
+        """What may go wrong."""
+
     def executing(self) -> None:
         """The first step is about to begin."""
 
@@ -72,15 +75,17 @@ def apply(
     work: Work | None = None,
     engine: Callable[[], Engine] | None = None,
     stop: threading.Event | None = None,
+    ask_iam: bool = True,
 ) -> Applied:
     """Make what is there into what the file says, then start `work`.
 
     engine: makes what builds images, asked only when one is to be built. stop: when it is set, steps under way end and
-    no further one starts. Nothing is locked or written when there is nothing to do.
+    no further one starts. ask_iam: first, whether all permissions are there. Nothing is locked or written when there is
+    nothing to do.
     Raises MissingPermissions before the first write; Locked, PlanDrift, Interrupted, AwsError, and what `work` raises.
     A step that fails is told in the outcome.
     """
-    return _Apply(here, allowed, events, lock, work, engine, stop or threading.Event()).run()
+    return _Apply(here, allowed, events, lock, work, engine, stop or threading.Event(), ask_iam).run()
 
 
 @dataclass
@@ -92,6 +97,7 @@ class _Apply:
     work: Work | None
     engine: Callable[[], Engine] | None
     stop: threading.Event
+    ask_iam: bool
 
     def run(self) -> Applied:
         """Read, plan, show, and do it."""
@@ -105,7 +111,10 @@ class _Apply:
         self.events.planned(plan)
         if self.stop.is_set():
             raise Interrupted("interrupted before anything was changed")
-        preflight.check(here.aws, plan, here.names if work is not None and work.launches else None)
+        if self.ask_iam:
+            launches = work is not None and work.launches
+            if unsure := preflight.check(here.aws, plan, here.names, launches=launches):
+                self.events.warned(unsure)
         return Applied(plan, self._do(plan, seen))
 
     def _do(self, plan: Plan, seen: Seen) -> Outcome:

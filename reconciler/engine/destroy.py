@@ -20,9 +20,15 @@ from reconciler.permissions import preflight
 
 
 def destroy(
-    here: Deployment, allowed: Options, events: Events, *, lock: Lock, stop: threading.Event | None = None
+    here: Deployment,
+    allowed: Options,
+    events: Events,
+    *,
+    lock: Lock,
+    stop: threading.Event | None = None,
+    ask_iam: bool = True,
 ) -> Applied:
-    """Take away what is ours, and of that only what was shown.
+    """Take away what is ours, and of that only what was shown. ask_iam: whether all permissions are there.
 
     Raises MissingPermissions before the first deletion; Locked, Interrupted, AwsError, and what `events` raises. A step
     that fails is told in the outcome.
@@ -40,7 +46,8 @@ def destroy(
         return Applied(plan, Outcome())
     if stop.is_set():
         raise Interrupted("interrupted before anything was deleted")
-    preflight.check(here.aws, plan)
+    if ask_iam and (unsure := preflight.check(here.aws, plan, here.names)):
+        events.warned(unsure)
     with lock.guarding(here.aws):
         # Only what was shown, and of that what is still there and still ours. What is held back is told of.
         seen = here.observe(allowed, again=True)

@@ -135,8 +135,5 @@ def _writes(aws: Aws, names: Names, command: str, who: str, known: Mapping[str, 
     """What else the command may need and whoever runs it lacks, if IAM may be asked that."""
     if command not in COMMANDS or preflight.principal(who) is None:
         return {}
-    wanted: dict[str, set[str]] = {}
-    for grant in policies.for_command(command, names, resources(names)):
-        wanted.setdefault(grant.resource, set()).add(grant.action)
-    missing = preflight.denied(aws, who, wanted)
+    missing = preflight.denied(aws, who, policies.for_command(command, names, resources(names))).missing
     return {where: left for where, actions in missing.items() if (left := actions - known.get(where, set()))}

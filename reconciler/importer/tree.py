@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from reconciler.config.names import DEPLOY
+from reconciler.core.log_mode import BLOCKING, MODE
 from reconciler.core.secret import KNOWN, MASK
 from reconciler.core.spec import OWNER_TAG
 from reconciler.importer.found import Found
@@ -17,7 +18,7 @@ from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec
 from reconciler.lower import EXECUTION_POLICY
 from reconciler.lower.ci import GITHUB
 
-LOG_OPTIONS = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix")
+LOG_OPTIONS = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix", MODE)
 SUBJECT = f"{GITHUB}:sub"
 PAGE = 1000  # keys that one listing gives
 # A subject of GitHub, with or without ids: repo:OWNER@ID/NAME@ID:ref:refs/heads/BRANCH.
@@ -196,6 +197,8 @@ def _logs(found: Found, tree: Tree) -> dict[str, Any]:
     if container := found.container:
         prefix = container.log_options.get("awslogs-stream-prefix", "ecs")
         section |= {"stream_prefix": prefix} if prefix != "ecs" else {}
+        mode = container.log_options.get(MODE, "account")
+        section |= {"mode": mode} if container.log_driver and mode != BLOCKING else {}
         given = {k: v for k, v in container.log_options.items() if k not in LOG_OPTIONS}
         options = {k: _variable(k, v, tree, ("logs", "options")) for k, v in given.items()}
         section |= {"options": options} if options else {}

@@ -19,6 +19,7 @@ OPTIONS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "stop-timeout": {"seconds": (int, float)},
     "state-delay": {"state": str, "seconds": (int, float)},
     "log-delay": {"seconds": (int, float)},
+    "log-loss": {"after_lines": int},
     "missing": {"looks": int},
     "expire": {"seconds": (int, float)},
     "no-exit-code": {},
@@ -29,6 +30,7 @@ NEEDED = {
     "stop-timeout": ("seconds",),
     "state-delay": ("state", "seconds"),
     "log-delay": ("seconds",),
+    "log-loss": ("after_lines",),
     "missing": ("looks",),
     "expire": ("seconds",),
 }

@@ -48,8 +48,7 @@ class Preparer:
         check_execution_role(task, definition, exists)
         values = self._secrets.read(definition.get("secrets") or [], launch.region)
         own = container_spec(task, container, given, values, quirks)
-        delay = quirks.number("log-delay", "seconds", 0)
-        log = open_stream(definition, task.id, launch.region, launch.account_id, delay)
+        log = open_stream(definition, task, quirks)
         try:
             return Prepared(own, log, self.runner.pull(spec, own))
         except StartError:

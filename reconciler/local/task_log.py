@@ -9,7 +9,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from reconciler.core.log_mode import DEFAULT, MODE, NON_BLOCKING, SETTING, buffer_problem, mode_problem
+from reconciler.local.behaviour import Quirks
 from reconciler.local.runner import StartError
+from reconciler.local.task import Task
 
 EVENT_BYTES = 262144 - 26  # an event's largest size less what CloudWatch counts for each
 BATCH_EVENTS = 10000
@@ -34,12 +37,14 @@ def split_text(text: str, size: int = EVENT_BYTES) -> Iterator[str]:
 class LogWriter:
     """Collects lines and delivers them, at once or `delay` seconds late. Empty lines are dropped, as on AWS.
 
-    `write` is called from one thread. `put` gets events in order and never from two threads at a time.
+    `write` is called from one thread. `put` gets events in order and never from two threads at a time. After `most`
+    lines the buffer is full: the rest is lost.
     """
 
-    def __init__(self, put: Put, delay: float = 0.0) -> None:
+    def __init__(self, put: Put, delay: float = 0.0, most: int | None = None) -> None:
         self._put = put
         self._delay = delay
+        self._most = most
         self._rest = b""
         self._late: deque[tuple[float, list[Event]]] = deque()
         self._late_ready = threading.Condition()
@@ -70,6 +75,9 @@ class LogWriter:
         now = time.time_ns() // 1_000_000
         pieces = (piece for line in lines for piece in split_text(line.decode("utf-8", "replace")))
         events = [{"timestamp": now, "message": piece} for piece in pieces]
+        if self._most is not None:
+            events = events[: self._most]
+            self._most -= len(events)
         for start in range(0, len(events), BATCH_EVENTS):
             batch = events[start : start + BATCH_EVENTS]
             if self._delay > 0:
@@ -103,9 +111,15 @@ def log_group_exists(definition: Mapping[str, Any], region: str, account_id: str
     return not group or group in logs_backends[account_id][options.get("awslogs-region") or region].groups
 
 
-def open_stream(
-    definition: Mapping[str, Any], task_id: str, region: str, account_id: str, delay: float = 0.0
-) -> LogWriter:
+def log_mode(options: Mapping[str, str], region: str, account_id: str) -> str:
+    """The mode that a container's log has: its own, else that of the account's setting, else ECS's."""
+    from moto.ecs.models import ecs_backends
+
+    setting = ecs_backends[account_id][region].account_settings.get(SETTING)
+    return options.get(MODE) or (setting.value if setting else DEFAULT)
+
+
+def open_stream(definition: Mapping[str, Any], task: Task, quirks: Quirks) -> LogWriter:
     """The log of one container, its stream created. Raises StartError (ResourceInitializationError).
 
     A container with no awslogs driver gets a writer whose lines go nowhere, as on Fargate.
@@ -121,8 +135,12 @@ def open_stream(
     if not group or not prefix:
         missing = "awslogs-group" if not group else "awslogs-stream-prefix"
         raise _bad_log(f"the log option {missing} is missing")
+    region, account_id = task.launch.region, task.launch.account_id
+    mode = log_mode(options, region, account_id)
+    if why := mode_problem({MODE: mode}) or buffer_problem({**options, MODE: mode}):
+        raise _bad_log(why)
     backend = logs_backends[account_id][options.get("awslogs-region") or region]
-    stream = f"{prefix}/{definition['name']}/{task_id}"
+    stream = f"{prefix}/{definition['name']}/{task.id}"
     if str(options.get("awslogs-create-group", "")).lower() == "true" and group not in backend.groups:
         with contextlib.suppress(ResourceAlreadyExistsException):  # another task just did
             backend.create_log_group(group, {})
@@ -139,7 +157,8 @@ def open_stream(
         if log_stream is not None:
             log_stream.put_log_events(events)
 
-    return LogWriter(put, delay)
+    loss = quirks.first("log-loss") if mode == NON_BLOCKING else None
+    return LogWriter(put, quirks.number("log-delay", "seconds", 0), int(loss["after_lines"]) if loss else None)
 
 
 def _bad_log(why: str) -> StartError:

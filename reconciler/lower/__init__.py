@@ -14,6 +14,7 @@ from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
 from reconciler.core.fargate import FARGATE
 from reconciler.core.graph import Graph, Node
+from reconciler.core.log_mode import MODE, MODES
 from reconciler.core.run_paths import fingerprint_key, record_key
 from reconciler.core.spec import PROTECT_TAG, Address, Ref, Spec
 from reconciler.kinds import (
@@ -167,6 +168,17 @@ def environment(names: Names, values: Mapping[str, str] = MappingProxyType({})) 
     return {name: found[name] for name in sorted(found.keys() - secrets(names).keys())}
 
 
+def log_options(deploy: Deploy) -> dict[str, str]:
+    """What the log driver is told."""
+    return {
+        "awslogs-group": str(deploy.logs.group),
+        "awslogs-region": deploy.region,
+        "awslogs-stream-prefix": deploy.logs.stream_prefix,
+        **({MODE: deploy.logs.mode} if deploy.logs.mode in MODES else {}),
+        **deploy.logs.options,
+    }
+
+
 def _run(names: Names, image: Spec | None, fallback: str, values: Mapping[str, str]) -> Iterator[Node]:
     deploy, task, tags = names.deploy, names.deploy.task, names.tags
     group, cluster = deploy.network.security_group, deploy.cluster
@@ -198,12 +210,7 @@ def _run(names: Names, image: Spec | None, fallback: str, values: Mapping[str, s
         environment=environment(names, values),
         secrets=secrets(names),
         log_driver="awslogs",
-        log_options={
-            "awslogs-group": str(deploy.logs.group),
-            "awslogs-region": deploy.region,
-            "awslogs-stream-prefix": deploy.logs.stream_prefix,
-            **deploy.logs.options,
-        },
+        log_options=log_options(deploy),
         stop_timeout=task.stop_timeout,
         extra=requirements(names),
     )

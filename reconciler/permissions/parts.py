@@ -77,6 +77,10 @@ def _key(deploy: Deploy) -> bool:
 WRITE_RECORD = Part(
     ("engine.ownership_record",), (APPLY, DESTROY), ("ssm:PutParameter", "ssm:DeleteParameter"), (RECORD,)
 )  # fmt: skip
+LOCK_PART = Part(
+    ("engine.lock",), (APPLY, RUN, DESTROY), ("ssm:GetParametersByPath", "ssm:PutParameter", "ssm:DeleteParameter"),
+    (LOCK,),
+)  # fmt: skip
 PARTS: tuple[Part, ...] = (
     Part(("lower.account",), COMMANDS, ("ec2:DescribeVpcs",), when=lambda deploy: deploy.network.vpc == "default"),
     Part(("lower.account",), COMMANDS, ("ec2:DescribeSubnets",), when=lambda d: isinstance(d.network.subnets, str)),
@@ -88,10 +92,7 @@ PARTS: tuple[Part, ...] = (
          lambda deploy: tuple(f"ecs:capacity-provider/{name}" for name in deploy.own_providers)),
     Part(("engine.ownership_record",), COMMANDS, ("ssm:GetParametersByPath",), (RECORD,)),
     WRITE_RECORD,
-    Part(
-        ("engine.lock",), (APPLY, RUN, DESTROY), ("ssm:GetParametersByPath", "ssm:PutParameter", "ssm:DeleteParameter"),
-        (LOCK,),
-    ),
+    LOCK_PART,
     # The first cluster of an account: ECS has IAM make the role with which it attaches network interfaces.
     Part((), (APPLY,), ("iam:CreateServiceLinkedRole",), (SERVICE_ROLE,),
          {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}}),

@@ -64,13 +64,13 @@ def _empty(spec: Spec, name: str) -> bool:
     return value in EMPTY or value == type(spec).model_fields[name].get_default(call_default_factory=True)
 
 
-def of_kind(spec: Spec, actions: Iterable[str], names: Names) -> set[Grant]:
-    """These actions on this resource."""
+def of_kind(spec: Spec, actions: Iterable[str], names: Names, *, widest: bool = False) -> set[Grant]:
+    """These actions on this resource. widest: of several forms of it the widest alone."""
     needs, values = NEEDS[spec.kind], _values(names) | parts_of(spec.name, names.deploy.name)
     return {
         Grant(action, _arn(on.resource.format_map(values), names), _condition(on.condition, values, spec))
         for action in actions
-        for on in needs.places(action)
+        for on in needs.places(action)[-1 if widest else 0 :]
     }
 
 

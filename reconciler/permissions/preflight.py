@@ -1,8 +1,10 @@
 """The permissions that a plan needs, asked for all at once before the first write.
 
-IAM's own simulator is asked about whoever runs this, when that is allowed and it is a user or a role. What it can't
-tell for want of a condition's value counts as allowed: a check that stops what would have worked is worse than none.
-A permission that is missing after all shows when it is used.
+IAM's own simulator is asked about whoever runs this, when that is allowed and it is a user or a role. Each question is
+a grant of the policy that `permissions` prints, with what its condition asks for, so that this policy answers them all
+with yes. What the simulator can't tell for want of a condition's value counts as allowed: a check that stops what would
+have worked is worse than none. What only an organisation's policy denies is told of and stops nothing: such a policy
+may ask for what isn't known here. A permission that is missing after all shows when it is used.
 """
 
 from __future__ import annotations
@@ -10,19 +12,35 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.config.resource_names import Names
 from reconciler.core.errors import AwsError, MissingPermissions
-from reconciler.core.needs import ANYWHERE, parts_of
 from reconciler.core.plan import Action, Plan, Step
-from reconciler.core.run_paths import RUNS
-from reconciler.permissions.needs import NEEDS, arn, statements
+from reconciler.core.spec import Spec
+from reconciler.permissions import policies
+from reconciler.permissions.needs import NEEDS, statements
+from reconciler.permissions.parts import LOCK_PART, PARTS, WRITE_RECORD, Part
+from reconciler.permissions.policies import Grant
 
 PRINCIPAL = re.compile(r"^arn:([\w-]+):(iam|sts)::(\d{12}):(user|role|assumed-role)/(.+)$")
-TASKS = "ecs-tasks"  # the simulator is told that roles are handed to this service, so of others it isn't asked
-PASSED_TO = {"ContextKeyName": "iam:PassedToService", "ContextKeyValues": [f"{TASKS}.amazonaws.com"],
-             "ContextKeyType": "string"}  # fmt: skip
+LAUNCH = frozenset({"ecs:RunTask", "iam:PassRole", "s3:PutObject"})  # what isn't asked may be missing without harm
+KEEPING = frozenset({"ssm:PutParameter", "ssm:DeleteParameter"})  # of the lock and the record
+SKIP = "--skip-permission-check"
+# Where IAM is, whose requests have this region wherever they come from.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-requestedregion
+IAM_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+Actions = Mapping[str, set[str]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is denied, actions by ARN. missing: for sure; unsure: by an organisation's policy alone."""
+
+    missing: Actions = field(default_factory=dict)
+    unsure: Actions = field(default_factory=dict)
 
 
 def needed(step: Step) -> set[str]:
@@ -35,42 +53,38 @@ def needed(step: Step) -> set[str]:
         found |= set(needs.delete)
     if step.action in (Action.CREATE, Action.REPLACE):
         found |= set(needs.create)
-    if step.action is not Action.DELETE:
-        found |= needs.for_changes(step.changes, update=step.action in (Action.UPDATE, Action.ADOPT))
+    if step.action is not Action.DELETE and step.want is not None:
+        changed = needs.for_changes(step.changes, update=step.action in (Action.UPDATE, Action.ADOPT))
+        found |= changed & policies.to_make(step.want)
     return found
 
 
-def of_plan(plan: Plan, aws: Aws) -> dict[str, set[str]]:
-    """The actions that a plan needs, by ARN: those of its steps, and of the lock and the record."""
-    found: dict[str, set[str]] = {}
-    for step in plan.steps:
-        for action in needed(step):
-            # Of several forms of one resource the widest; what others may have made (any role) isn't asked for.
-            on = NEEDS[step.address.kind].places(action)[-1].resource
-            one = on.format_map(parts_of(step.address.name, plan.deploy))
-            if not (one.startswith("iam:") and "*" in one):
-                where = one if one == ANYWHERE else arn(one, aws.partition, aws.region, aws.account)
-                found.setdefault(where, set()).add(action)
-    if found:
-        parameters = aws.arn("ssm", f"parameter/reconciler/{plan.deploy}/*")
-        found.setdefault(parameters, set()).update({"ssm:PutParameter", "ssm:DeleteParameter"})
-    for step in plan.steps:
-        if step.does and step.want is not None and step.address.kind in NEEDS:
-            passes = NEEDS[step.address.kind].passes.items()
-            roles = [getattr(step.want, name, "") for name, service in passes if service == TASKS]
-            for role in filter(None, roles):
-                found.setdefault(str(role), set()).add("iam:PassRole")
-    return found
+def of_plan(plan: Plan, names: Names) -> set[Grant]:
+    """What a plan needs: its steps, and the lock and the record."""
+    found = {one for step in plan.steps if (actions := needed(step)) for one in _of_step(step, actions, names)}
+    return found | _writing(LOCK_PART, names) | _writing(WRITE_RECORD, names) if found else found
 
 
-def of_launch(names: Names) -> dict[str, set[str]]:
-    """The actions that a launch needs, by ARN."""
-    task = names.deploy.task
+def _writing(part: Part, names: Names) -> set[Grant]:
+    return {one for one in policies.of_part(part, names) if one.action in KEEPING}
+
+
+def _of_step(step: Step, actions: set[str], names: Names) -> set[Grant]:
+    spec: Spec = step.want if step.want is not None else step.seen.spec  # type: ignore[union-attr]
+    # What others may have made (any role) isn't asked for.
     found = {
-        names.arn("ecs", f"task-definition/{task.family}:*"): {"ecs:RunTask"},
-        names.s3(f"{RUNS}/*"): {"s3:PutObject"},
+        one
+        for one in policies.of_kind(spec, actions, names, widest=True)
+        if not (":iam:" in one.resource and "*" in one.resource)
     }
-    return found | {names.iam(f"role/{role.name}"): {"iam:PassRole"} for role in (task.role, task.execution_role)}
+    return found | policies.handing_on(step.want, names) if step.want is not None else found
+
+
+def of_launch(names: Names) -> set[Grant]:
+    """What a launch needs."""
+    parts = (one for one in PARTS if "run.launch" in one.modules or "run.stored" in one.modules)
+    found = {grant for part in parts for grant in policies.of_part(part, names) if grant.action in LAUNCH}
+    return found | _writing(LOCK_PART, names)
 
 
 def principal(caller: str) -> str | None:
@@ -84,55 +98,85 @@ def principal(caller: str) -> str | None:
     return caller if service == "iam" else None
 
 
-def check(aws: Aws, plan: Plan, launch: Names | None = None) -> None:
+def check(aws: Aws, plan: Plan, names: Names, *, launches: bool = False) -> str:
     """Raises MissingPermissions with the statements to add, when IAM says that some are missing.
 
-    launch: the names of the deploy whose task is to be launched too.
+    launches: the task is to be launched too. Returns what an organisation may deny, to be told; or nothing.
     """
-    wanted = of_plan(plan, aws)
-    for where, actions in of_launch(launch).items() if launch else ():
-        wanted.setdefault(where, set()).update(actions)
+    wanted = of_plan(plan, names) | (of_launch(names) if launches else set())
     who = principal(str(aws.call("sts", "GetCallerIdentity")["Arn"])) if wanted else None
     if who is None:
-        return
-    missing = denied(aws, who, wanted)
-    if missing:
+        return ""
+    answer = denied(aws, who, wanted)
+    if missing := answer.missing:
         count = sum(map(len, missing.values()))
         statement = json.dumps({"Version": "2012-10-17", "Statement": statements(missing)}, indent=2)
+        how = f"add this policy to it, and run the command again (or with {SKIP}, where IAM's simulator is wrong)"
         raise MissingPermissions(
             f"{who} lacks {count} permissions that this plan needs; nothing was changed",
-            hint=f"add this policy to it, and run the command again:\n{statement}",
+            hint=f"{how}:\n{statement}",
         )
+    return organisation(answer)
 
 
-def denied(aws: Aws, who: str, wanted: Mapping[str, Iterable[str]], *, must: bool = False) -> dict[str, set[str]]:
-    """What of these actions by ARN IAM's simulator denies a user or role for sure.
+def organisation(answer: Answer) -> str:
+    """What an organisation may deny, in words; empty if nothing."""
+    actions = sorted({action for each in answer.unsure.values() for action in each})
+    if not actions:
+        return ""
+    shown = ", ".join(actions[:5]) + (f" and {len(actions) - 5} more" if len(actions) > 5 else "")
+    return f"a policy of this account's organisation may deny {shown}, says IAM's simulator, which can't tell for sure"
+
+
+def denied(aws: Aws, who: str, wanted: Iterable[Grant], *, must: bool = False) -> Answer:
+    """What of this IAM's simulator denies a user or role.
 
     Nothing when whoever runs this may not ask it, or raises AwsError then, with `must`.
     """
-    by_actions: dict[frozenset[str], list[str]] = {}
-    for where, actions in wanted.items():
-        by_actions.setdefault(frozenset(actions), []).append(where)
+    places: dict[tuple[str, str], set[str]] = {}  # by resource and context
+    for one in wanted:
+        places.setdefault((one.resource, _context(one, aws)), set()).add(one.action)
+    alike: dict[tuple[frozenset[str], str], list[str]] = {}
+    for (resource, context), actions in places.items():
+        alike.setdefault((frozenset(actions), context), []).append(resource)
     try:
-        found = aws.each(lambda one: _denied(aws, who, *one), list(by_actions.items()))
+        found = aws.each(lambda one: _denied(aws, who, *one), [(*key, arns) for key, arns in alike.items()])
     except AwsError:
         if must:
             raise
-        return {}
+        return Answer()
     missing: dict[str, set[str]] = {}
-    for where, action in (pair for pairs in found for pair in pairs):
-        missing.setdefault(where, set()).add(action)
-    return missing
+    unsure: dict[str, set[str]] = {}
+    for where, action, by_organisation in (each for part in found for each in part):
+        (unsure if by_organisation else missing).setdefault(where, set()).add(action)
+    return Answer(missing, unsure)
 
 
-def _denied(aws: Aws, who: str, actions: Iterable[str], arns: list[str]) -> list[tuple[str, str]]:
-    """(ARN, action) of what is denied for sure."""
+def _context(grant: Grant, aws: Aws) -> str:
+    """The entries of context, as JSON, with which the condition of a grant holds."""
+    here = IAM_REGIONS.get(aws.partition, aws.region) if grant.action.startswith("iam:") else aws.region
+    entries = [_entry("aws:RequestedRegion", [here], many=False)]
+    for operator, keys in (json.loads(grant.condition) if grant.condition else {}).items():
+        for key, value in keys.items():
+            values = value if isinstance(value, list) else [value]
+            many = operator.startswith("ForAnyValue:")
+            entries += [_entry(key, values if many else values[:1], many=many)] if values else []
+    return json.dumps(entries, sort_keys=True)
+
+
+def _entry(key: str, values: list[str], *, many: bool) -> dict[str, Any]:
+    return {"ContextKeyName": key, "ContextKeyValues": values, "ContextKeyType": "stringList" if many else "string"}
+
+
+def _denied(aws: Aws, who: str, actions: Iterable[str], context: str, arns: list[str]) -> list[tuple[str, str, bool]]:
+    """(ARN, action, whether an organisation denies it) of what is denied."""
     results = aws.pages(
         "iam", "SimulatePrincipalPolicy", "EvaluationResults", PolicySourceArn=who, ActionNames=sorted(actions),
-        ResourceArns=sorted(arns), ContextEntries=[PASSED_TO],
+        ResourceArns=sorted(arns), ContextEntries=json.loads(context),
     )  # fmt: skip
     found = []
     for one in results:
+        outside = not one.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
         each = one.get("ResourceSpecificResults") or [
             {
                 "EvalResourceName": one.get("EvalResourceName", "*"),
@@ -144,5 +188,5 @@ def _denied(aws: Aws, who: str, actions: Iterable[str], arns: list[str]) -> list
             refused = result["EvalResourceDecision"] != "allowed" and not result.get("MissingContextValues")
             where = str(result["EvalResourceName"])
             for each_arn in ([where] if where in arns else arns) if refused else ():
-                found.append((each_arn, str(one["EvalActionName"])))
+                found.append((each_arn, str(one["EvalActionName"]), outside))
     return found

@@ -14,7 +14,7 @@ from reconciler.core.plan import Options, Plan
 from reconciler.kinds import KINDS
 from reconciler.permissions import needs
 from reconciler.permissions.needs import statements
-from reconciler.permissions.preflight import check, of_plan, principal
+from reconciler.permissions.preflight import check, denied, of_plan, principal
 from tests.faults.case import error
 from tests.faults.changes import CHANGES
 from tests.faults.world import World
@@ -29,9 +29,10 @@ IDENTITY = (
 IS_ME = {"service": "sts", "op": "GetCallerIdentity", "do": "answer", "body": IDENTITY, "times": -1}
 
 
-def simulate(*denied: str) -> dict[str, object]:
-    """IAM's simulator, which denies these."""
-    return {"service": "iam", "op": "SimulatePrincipalPolicy", "do": "deny", "actions": list(denied), "times": -1}
+def simulate(*denied: str, **more: object) -> dict[str, object]:
+    """IAM's simulator, which denies these. more: what an organisation denies, as tests/lab.py has it."""
+    rule = {"service": "iam", "op": "SimulatePrincipalPolicy", "do": "deny", "actions": list(denied), "times": -1}
+    return {**rule, **more}
 
 
 def plan_of(world: World) -> Plan:
@@ -49,7 +50,7 @@ def test_what_is_written_was_named(lab: LabHandle, tmp_path: Path, change: str |
     if change:
         assert world.apply().ok
         CHANGES[change](lab)
-    named = {action for actions in of_plan(plan_of(world), world.aws()).values() for action in actions}
+    named = {one.action for one in of_plan(plan_of(world), world.here().names)}
     lab.zero()
     assert world.apply().ok
     _written_was_named(lab, named)
@@ -61,7 +62,7 @@ def test_what_is_deleted_was_named(lab: LabHandle, tmp_path: Path) -> None:
     here = world.here()
     allowed = Options(delete_data=True)
     plan = here.plan_destroy(here.observe(allowed), allowed)
-    named = {action for actions in of_plan(plan, world.aws()).values() for action in actions}
+    named = {one.action for one in of_plan(plan, here.names)}
     lab.zero()
     assert world.destroy().ok
     _written_was_named(lab, named)
@@ -79,7 +80,7 @@ def test_all_that_is_missing_is_said_as_the_policy_to_add(lab: LabHandle, tmp_pa
     lab.rules(IS_ME, simulate("iam:CreateRole", "iam:TagRole", "s3:CreateBucket", "iam:PassRole"))
     lab.zero()
     with pytest.raises(MissingPermissions) as caught:
-        check(world.aws(), plan)
+        check(world.aws(), plan, world.here().names)
     assert USER in str(caught.value)
     assert "nothing was changed" in str(caught.value)
     policy = json.loads(caught.value.hint.partition("\n")[2])
@@ -95,7 +96,7 @@ def test_nothing_missing_says_nothing(lab: LabHandle, tmp_path: Path) -> None:
     world = World(lab, tmp_path)
     plan = plan_of(world)
     lab.rules(IS_ME, simulate())
-    check(world.aws(), plan)
+    assert check(world.aws(), plan, world.here().names) == ""
     assert lab.log(op="SimulatePrincipalPolicy")
 
 
@@ -105,7 +106,7 @@ def test_the_launch_is_asked_for_too(lab: LabHandle, tmp_path: Path) -> None:
     here = world.here()
     lab.rules(IS_ME, simulate("ecs:RunTask"))
     with pytest.raises(MissingPermissions, match="lacks 1 permission") as caught:
-        check(here.aws, plan_of(world), here.names)
+        check(here.aws, plan_of(world), here.names, launches=True)
     assert f"task-definition/{here.deploy.task.family}:*" in caught.value.hint
 
 
@@ -113,7 +114,38 @@ def test_who_may_not_ask_is_not_stopped(lab: LabHandle, tmp_path: Path) -> None:
     world = World(lab, tmp_path)
     plan = plan_of(world)
     lab.rules(IS_ME, error("iam", "SimulatePrincipalPolicy", "AccessDenied", times=-1, status=403))
-    check(world.aws(), plan)
+    assert check(world.aws(), plan, world.here().names) == ""
+
+
+def test_an_organisation_that_allows_regions_only(lab: LabHandle, tmp_path: Path) -> None:
+    """The simulator is told the region of each request; IAM's requests have its own, wherever they come from."""
+    world = World(lab, tmp_path)
+    here = world.here()
+    plan = plan_of(world)
+    lab.rules(IS_ME, simulate(regions=["us-east-1"]))
+    assert check(here.aws, plan, here.names) == ""
+    far = lab.aws(region="eu-central-1", clock=world.clock)
+    lab.rules(IS_ME, simulate(regions=["us-east-1", "eu-central-1"]))
+    assert check(far, plan, here.names) == ""
+    lab.rules(IS_ME, simulate(regions=["us-east-1"]))
+    unsure = denied(far, USER, of_plan(plan, here.names)).unsure
+    assert unsure
+    assert not [arn for arn in unsure if arn.startswith("arn:aws:iam:")]
+
+
+def test_what_an_organisation_denies_is_told_and_stops_nothing(lab: LabHandle, tmp_path: Path) -> None:
+    world = World(lab, tmp_path)
+    here = world.here()
+    plan = plan_of(world)
+    lab.rules(IS_ME, simulate(organisation=["iam:CreateRole", "s3:CreateBucket"]))
+    told = check(here.aws, plan, here.names)
+    assert "organisation may deny iam:CreateRole, s3:CreateBucket" in told
+    lab.rules(IS_ME, simulate("iam:TagRole", organisation=["iam:CreateRole"]))
+    with pytest.raises(MissingPermissions) as caught:
+        check(here.aws, plan, here.names)
+    assert "iam:TagRole" in caught.value.hint
+    assert "iam:CreateRole" not in caught.value.hint
+    assert "--skip-permission-check" in caught.value.hint
 
 
 def test_a_plan_without_work_asks_nothing(lab: LabHandle, tmp_path: Path) -> None:
@@ -121,7 +153,7 @@ def test_a_plan_without_work_asks_nothing(lab: LabHandle, tmp_path: Path) -> Non
     assert world.apply().ok
     plan = plan_of(world)
     lab.zero()
-    check(world.aws(), plan)
+    assert check(world.aws(), plan, world.here().names) == ""
     assert not lab.log(op="SimulatePrincipalPolicy")
 
 

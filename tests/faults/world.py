@@ -46,6 +46,9 @@ class Quiet:
     def planned(self, plan: Plan) -> None:
         """A plan is about to be done."""
 
+    def warned(self, text: str) -> None:
+        """What may go wrong."""
+
     def executing(self) -> None:
         """The first step is about to begin."""
 

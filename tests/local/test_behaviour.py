@@ -87,6 +87,27 @@ def test_lines_that_come_late_come_after_the_end(embedded_aws: EmbeddedAws) -> N
     assert all(event["ingestionTime"] - event["timestamp"] >= 1900 for event in events)
 
 
+def test_lines_are_lost_only_where_the_log_does_not_block(embedded_aws: EmbeddedAws) -> None:
+    """A mode that isn't given is the account's, and non-blocking where that says nothing."""
+    ecs, name = embedded_aws.client("ecs"), "defaultLogDriverMode"
+    image = embedded_aws.python_image("for n in range(5): print(n)")
+
+    def lines(**options: str) -> int:
+        container = embedded_aws.container(image)
+        container["logConfiguration"]["options"] |= options
+        embedded_aws.behaviour({"do": "log-loss", "after_lines": 2})
+        arn = embedded_aws.launch(embedded_aws.register(container))
+        embedded_aws.finished(arn)
+        return len(embedded_aws.lines(arn))
+
+    assert [lines(), lines(mode="blocking"), lines(mode="non-blocking", **{"max-buffer-size": "1m"})] == [2, 5, 2]
+    ecs.put_account_setting(name=name, value="blocking")
+    try:
+        assert lines() == 5
+    finally:
+        ecs.delete_account_setting(name=name)
+
+
 def test_missing_just_after_the_launch(embedded_aws: EmbeddedAws) -> None:
     embedded_aws.behaviour({"do": "missing", "looks": 2})
     arn = embedded_aws.launch_python("pass")

@@ -67,6 +67,17 @@ def test_a_log_group_that_is_not_there(embedded_aws: EmbeddedAws) -> None:
     assert "The specified log group does not exist." in task["stoppedReason"]
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [({"mode": "fast"}, "modes blocking and non-blocking"), ({"mode": "blocking", "max-buffer-size": "1m"}, "buffer")],
+)
+def test_a_log_mode_that_is_none(embedded_aws: EmbeddedAws, options: dict[str, str], why: str) -> None:
+    container = embedded_aws.container(embedded_aws.python_image("pass"))
+    container["logConfiguration"]["options"] |= options
+    task = failed(embedded_aws, container)
+    assert why in task["stoppedReason"]
+
+
 @pytest.mark.parametrize("source", ["/no/such/parameter", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:nothing"])
 def test_a_secret_that_is_not_there(embedded_aws: EmbeddedAws, source: str) -> None:
     container = embedded_aws.container(

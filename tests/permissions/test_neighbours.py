@@ -59,8 +59,8 @@ def statements(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for command in (*COMMANDS, VERIFY):
         for one in policies.statements(policies.for_command(command, names, specs, delete_data=True), names):
             yield command, one
-    for resource, actions in of_launch(names).items():
-        yield "launch", {"Effect": "Allow", "Action": sorted(actions), "Resource": resource}
+    for grant in of_launch(names):
+        yield "launch", {"Effect": "Allow", "Action": grant.action, "Resource": grant.resource}
 
 
 def owned(name: str) -> Iterator[str]:

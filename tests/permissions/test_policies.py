@@ -12,15 +12,19 @@ import pytest
 from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
 from reconciler.core.needs import ALL, ANYWHERE
+from reconciler.core.plan import Action, Plan, Step
+from reconciler.core.spec import Change, Observed
 from reconciler.engine.missing_permissions import readings
 from reconciler.image.kind import EVERY_KIND
 from reconciler.kinds import AnyKind, ObjectSpec
 from reconciler.lower.from_file import resources
 from reconciler.permissions import policies
 from reconciler.permissions.ci import ci_statements
+from reconciler.permissions.judge import decide
 from reconciler.permissions.needs import NEEDS, ONLY_ANYWHERE
 from reconciler.permissions.parts import COMMANDS, OPTIONAL, OTHERS, PARTS, VERIFY
 from reconciler.permissions.policies import Grant
+from reconciler.permissions.preflight import of_launch, of_plan
 from tests.engine.project import Project
 from tests.engine.project import project as project
 
@@ -137,6 +141,37 @@ def test_a_policy_has_only_what_the_file_is_about() -> None:
     # destroy keeps data unless it is asked for.
     kept, gone = ({g.action for g in grants(EVERYTHING, "destroy", delete_data=data)} for data in (False, True))
     assert {"s3:DeleteBucket", "s3:DeleteObjectVersion", "ecr:DeleteRepository"} <= gone - kept
+
+
+@pytest.mark.parametrize("file", [EVERYTHING, SMALL], ids=["everything", "small"])
+@pytest.mark.parametrize(
+    ("command", "do"),
+    [("apply", Action.CREATE), ("apply", Action.UPDATE), ("apply", Action.ADOPT), ("destroy", Action.DELETE)],
+    ids=str,
+)
+def test_the_printed_policy_answers_what_is_asked_before_the_first_write(
+    file: dict[str, Any], command: str, do: Action
+) -> None:
+    names = names_of(file)
+    specs = resources(names)
+    fields = {spec.kind: type(spec).model_fields.keys() - {"name"} for spec in specs}
+    changes = {kind: tuple(Change(name, "old", "new") for name in sorted(found)) for kind, found in fields.items()}
+    steps = [
+        Step(do, spec.address, changes[spec.kind], None if do is Action.DELETE else spec, Observed(spec))
+        for spec in specs
+    ]
+    asked = of_plan(Plan("tiny", tuple(steps)), names) | (of_launch(names) if command == "apply" else set())
+    documents = policies.documents(policies.statements(grants(file, command, delete_data=True), names))
+    assert asked
+    for one in asked:
+        condition = json.loads(one.condition) if one.condition else {}
+        context = {"aws:requestedregion": "us-east-1"} | {
+            key.lower(): value if isinstance(value, str) else value[0]
+            for keys in condition.values()
+            for key, value in keys.items()
+            if value
+        }
+        assert decide(documents, one.action, one.resource, context) == "allowed", one
 
 
 def test_a_long_policy_is_split_to_fit() -> None:

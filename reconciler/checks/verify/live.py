@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,8 @@ from reconciler.core.spec import Observed
 from reconciler.kinds import Policy as PolicyKind
 from reconciler.kinds import PolicySpec, Role, RoleSpec, TaskDefinition, TaskDefinitionSpec
 from reconciler.permissions.judge import decide
-from reconciler.permissions.preflight import denied
+from reconciler.permissions.policies import Grant
+from reconciler.permissions.preflight import denied, organisation
 
 APPLY = "python -m reconciler apply"
 
@@ -42,12 +44,15 @@ class Live:
         return Role().observe(self.aws, [RoleSpec(name=name)]).get(name)
 
 
-def may(live: Live, what: str, role: str, wanted: dict[str, set[str]], fix: str) -> Finding:
+def may(live: Live, what: str, role: str, wanted: Mapping[str, set[str]], fix: str) -> Finding:
     """Whether a role may do all of this (actions by ARN): by IAM's simulator, or else by its policies as they read."""
     arn = live.names.iam(f"role/{role}")
     try:
-        missing = denied(live.aws, arn, wanted, must=True)
-        how = "says IAM's simulator"
+        grants = [Grant(action, where) for where, actions in wanted.items() for action in actions]
+        answer = denied(live.aws, arn, grants, must=True)
+        missing, how = answer.missing, "says IAM's simulator"
+        if answer.unsure and not missing:
+            return skip(what, organisation(answer))
     except AwsError:
         try:
             found = live.role(role)
@@ -72,7 +77,7 @@ def _documents(live: Live, role: RoleSpec) -> list[Any]:
     return [json.loads(text) for text in (*texts, *(one.spec.document.text() for one in attached.values()))]
 
 
-def _by_reading(read: list[Any], wanted: dict[str, set[str]]) -> dict[str, set[str]]:
+def _by_reading(read: list[Any], wanted: Mapping[str, set[str]]) -> dict[str, set[str]]:
     lacks = {
         where: {action for action in actions if decide(read, action, where) != "allowed"}
         for where, actions in wanted.items()
