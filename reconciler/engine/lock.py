@@ -5,8 +5,8 @@ two can do, and is never changed: it names its holder and its end. The highest n
 next number and delete one's last. When a holder dies its end comes, and whoever makes the next number holds.
 
 A holder is fenced: before a write it makes sure, at most `FRESH` seconds ago, that the highest number is its own, that
-its end is at least `MARGIN` away, and that there is no other's lock that hasn't ended. Otherwise it stops. What AWS
-can't do is refuse a single write that is under way when its holder is cut off for longer than `MARGIN`. Time is AWS's
+its end is at least `MARGIN` away, and that there is no other's lock that hasn't ended. Otherwise it stops. SSM may miss
+what was just written and show what was just deleted, so that what isn't there is looked for again. What AWS can't do is refuse a single write that is under way when its holder is cut off for longer than `MARGIN`. Time is AWS's
 own (the answers' Date), so the clocks of two machines may differ. docs/decisions/lock.md says why it is so.
 """
 
@@ -27,6 +27,7 @@ RENEW = 15.0  # seconds between renewals
 MARGIN = 20.0  # seconds before its end at which a holder no longer writes
 FRESH = 1.0  # seconds for which "still ours" is believed
 LOOK = 1.0  # seconds between two looks while waiting
+STALE = 5.0  # seconds for which a look may show what was before
 
 
 class Slot(NamedTuple):
@@ -70,6 +71,7 @@ class Lock:
         self.aws, self.deploy, self.wait, self.on_wait = aws, deploy, wait, on_wait
         self.me = this_process(uuid.uuid4().hex, command, 0.0)
         self._number = 0
+        self._gone = False
         self._checked = float("-inf")
         self._released = threading.Event()
         self._busy = threading.Lock()
@@ -85,7 +87,7 @@ class Lock:
         self._thread.join(timeout=10.0)  # it may wait for an AWS that doesn't answer
         # What can't be deleted ends by itself; that must not hide how the work ended.
         with contextlib.suppress(ReconcilerError):
-            self._drop_mine(_read(self.aws, self.deploy)[0])
+            self._drop_mine(self._look(lambda slots, now: self._number in _numbers(slots) or self._gone)[0])
 
     @contextlib.contextmanager
     def guarding(self, aws: Aws) -> Iterator[None]:
@@ -108,13 +110,30 @@ class Lock:
         with self._busy:
             if self._released.is_set() or 0.0 <= self.aws.clock.now() - self._checked <= FRESH:
                 return
-            slots, now = _read(self.aws, self.deploy)
+            slots, now = self._look(lambda slots, now: self._is_mine(slots, now) or self._is_anothers(slots, now))
             if self._is_mine(slots, now) and slots[-1].holder.expires - now < MARGIN:
                 self._extend(now)
-                slots, now = _read(self.aws, self.deploy)
-            if not self._is_mine(slots, now) or slots[-1].holder.expires - now < MARGIN:
+                slots, now = self._look(self._is_safe)
+            if not self._is_safe(slots, now):
+                self._gone = True
                 raise self._lost(slots)
             self._checked = self.aws.clock.now()
+
+    def _look(self, enough: Callable[[list[Slot], float], bool]) -> tuple[list[Slot], float]:
+        """The chain and AWS's time: the first look that shows enough, or the last of some seconds."""
+        started = self.aws.clock.now()
+        while True:
+            slots, now = _read(self.aws, self.deploy)
+            if enough(slots, now) or not 0.0 <= self.aws.clock.now() - started < STALE:
+                return slots, now
+            self.aws.clock.sleep(LOOK)
+
+    def _is_safe(self, slots: list[Slot], now: float) -> bool:
+        return self._is_mine(slots, now) and slots[-1].holder.expires - now >= MARGIN
+
+    def _is_anothers(self, slots: list[Slot], now: float) -> bool:
+        """Whether somebody else took it: no look that is too old shows that."""
+        return any(s.number >= self._number and s.holder.id != self.me.id and s.holder.expires > now for s in slots)
 
     def _is_mine(self, slots: list[Slot], now: float) -> bool:
         others = [slot for slot in slots if slot.holder.id != self.me.id and slot.holder.expires > now]
@@ -179,8 +198,8 @@ class Lock:
         last = self._number
         if not self._put(last + 1, now):
             return
-        slots, _ = _read(self.aws, self.deploy)
-        if last in [slot.number for slot in slots]:
+        slots, _ = self._look(lambda slots, now: last in _numbers(slots))
+        if last in _numbers(slots):
             _drop(self.aws, self.deploy, last)
         else:  # somebody unlocked it meanwhile
             _drop(self.aws, self.deploy, self._number)
@@ -205,6 +224,10 @@ class Lock:
 
 def _name(deploy: str, number: int) -> str:
     return f"/reconciler/{deploy}/lock/{number:09d}"
+
+
+def _numbers(slots: list[Slot]) -> list[int]:
+    return [slot.number for slot in slots]
 
 
 def _drop(aws: Aws, deploy: str, number: int) -> None:

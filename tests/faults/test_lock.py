@@ -173,6 +173,65 @@ def test_lost_answers_to_its_own_calls(lab: LabHandle, op: str, do: str) -> None
         assert numbers(lab) == []
 
 
+def stale(lab: LabHandle, skip: int = 0, times: int = 1) -> None:
+    """So many looks show nothing of what was written."""
+    answer = {"do": "answer", "type": "application/x-amz-json-1.1", "body": '{"Parameters": []}'}
+    lab.rules({"service": "ssm", "op": "GetParametersByPath", "skip": skip, "times": times, **answer})
+
+
+def test_a_look_that_misses_the_lock_is_not_believed(lab: LabHandle) -> None:
+    """SSM may show what was before a write: aws-cdk-cli 830."""
+    with take(lab) as lock:
+        for times in (1, 3):
+            lock.aws.clock.sleep(2)
+            stale(lab, times=times)
+            lock.check()
+    assert numbers(lab) == []
+
+
+def test_a_lock_that_is_not_seen_again_is_gone(lab: LabHandle) -> None:
+    with take(lab) as lock:
+        lock.aws.clock.sleep(2)
+        stale(lab, times=-1)
+        before = lock.aws.clock.now()
+        with pytest.raises(Locked, match="taken away"):
+            lock.check()
+        assert 1 < lock.aws.clock.now() - before < locks.MARGIN
+        lab.rules()
+
+
+def test_a_lock_that_another_has_is_not_looked_for(lab: LabHandle) -> None:
+    with take(lab, "first") as lock:
+        clock = lock.aws.clock
+        assert isinstance(clock, SkippingClock)
+        put(lab, 2, Holder(id="another").until(time.time() + TTL))
+        clock.sleep(2)
+        waits = len(clock.waits)
+        with pytest.raises(Locked, match="taken away"):
+            lock.check()
+        assert len(clock.waits) == waits
+
+
+@pytest.mark.parametrize("skip", range(4))
+def test_a_renewal_whose_look_misses_the_lock(lab: LabHandle, skip: int) -> None:
+    with take(lab) as lock:
+        lab.ahead(TTL - locks.MARGIN + 5)
+        lock.aws.clock.sleep(2)
+        stale(lab, skip=skip)
+        lock.check()
+        lab.rules()
+        assert numbers(lab) == [2]
+
+
+@pytest.mark.parametrize("skip", range(4))
+def test_a_lock_is_taken_and_released_whatever_look_misses_it(lab: LabHandle, skip: int) -> None:
+    stale(lab, skip=skip)
+    with take(lab) as lock:
+        lock.check()
+    lab.rules()
+    assert numbers(lab) == []
+
+
 def test_a_release_that_fails_hides_nothing(lab: LabHandle) -> None:
     with pytest.raises(ValueError, match="the work"), take(lab):  # noqa: PT012
         lab.rules({"service": "ssm", "op": "*", "do": "reset", "times": -1})
