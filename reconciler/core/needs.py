@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from reconciler.core.limits import in_parameter_name
 from reconciler.core.spec import Changes, top
 
 ANYWHERE = "*"
@@ -21,8 +22,9 @@ Condition = Mapping[str, Mapping[str, Any]]
 class On(NamedTuple):
     """A resource that an action is on, as `service:resource`, under a condition.
 
-    Both may hold {name}, {holder} (the part of a name before its first slash), {deploy} and what
-    `permissions.policies` knows of the file besides. A condition's value may be a function of the spec.
+    Both may hold {name}, {holder} (the part of a name before its first slash), {plain_name} (as it is in a parameter's
+    name), {deploy} and what `permissions.policies` knows of the file besides. A condition's value may be a function of
+    the spec.
     """
 
     resource: str
@@ -89,4 +91,5 @@ class Needs:
 
 def parts_of(name: str, deploy: str) -> dict[str, str]:
     """What the resources of `Needs` may hold of a resource's name."""
-    return {"name": name, "holder": name.partition("/")[0], "deploy": deploy}
+    plain = in_parameter_name(name)
+    return {"name": name, "plain_name": plain, "holder": name.partition("/")[0], "deploy": deploy}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
@@ -9,14 +10,21 @@ from typing import Annotated, Any, ClassVar
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
-from reconciler.core.needs import ANYWHERE, Needs, On
+from reconciler.core.errors import ReconcilerError
+from reconciler.core.needs import ANYWHERE, Needs, On, parts_of
 from reconciler.core.spec import Changes, Grants, Local, Observed, Spec, touches
 from reconciler.kinds import iam
 from reconciler.kinds.base import Kind
 from reconciler.kinds.iam import IdentitySpec, read_account
 
-KEY_PARAMETER = "/reconciler/{deploy}/users/{name}/access-key"
+KEY_PARAMETER = "/reconciler/{deploy}/users/{plain_name}/access-key"
+RESERVED = "reserved"  # what it says of itself before the key is made
 CURRENT = "current"  # stands for the one key whose secret is in `key_parameter`
+
+
+def key_parameter(deploy: str, user: str) -> str:
+    """The SSM parameter that holds a user's secret key."""
+    return KEY_PARAMETER.format_map(parts_of(user, deploy))
 
 
 class UserSpec(IdentitySpec):
@@ -103,11 +111,13 @@ class User(Kind[UserSpec]):
 
     def create(self, aws: Aws, want: UserSpec) -> None:
         """Make the user with its tags, then its policies and key."""
+        self._reserve(aws, want, UserSpec(name=want.name))
         aws.call("iam", "CreateUser", UserName=want.name, Tags=tags.pairs(want.tags))
         self._add(aws, want, UserSpec(name=want.name))
 
     def update(self, aws: Aws, want: UserSpec, seen: Observed[UserSpec], changes: Changes) -> None:
         """Take away what isn't wanted before anything is added."""
+        self._reserve(aws, want, seen.spec)
         self._remove(aws, want, seen)
         self._add(aws, want, seen.spec)
         if touches(changes, "tags"):
@@ -120,7 +130,7 @@ class User(Kind[UserSpec]):
         name = seen.spec.name
         if seen.owner is not None and CURRENT not in seen.spec.access_keys:
             # Its key is gone already; or it left the file, and only its tag says where the secret is.
-            aws.find("ssm", "DeleteParameter", Name=KEY_PARAMETER.format(deploy=seen.owner, name=name))
+            aws.find("ssm", "DeleteParameter", Name=key_parameter(seen.owner, name))
         self._remove(aws, UserSpec(name=name), seen)
         for key in aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=name) or ():
             aws.find("iam", "DeleteAccessKey", UserName=name, AccessKeyId=key["AccessKeyId"])
@@ -130,13 +140,27 @@ class User(Kind[UserSpec]):
         iam.add(aws, "User", want, old)
         for group in sorted(set(want.groups) - set(old.groups)):
             aws.call("iam", "AddUserToGroup", UserName=want.name, GroupName=group)
-        if CURRENT in want.access_keys and CURRENT not in old.access_keys:
+        if _needs_key(want, old):
             key = aws.call("iam", "CreateAccessKey", UserName=want.name)["AccessKey"]
             secret = {"AccessKeyId": key["AccessKeyId"], "SecretAccessKey": key["SecretAccessKey"]}
-            aws.call(
-                "ssm", "PutParameter", Name=want.key_parameter, Value=json.dumps(secret), Type="SecureString",
-                Description=key["AccessKeyId"], Overwrite=True,
-            )  # fmt: skip
+            try:
+                self._store(aws, want, json.dumps(secret), key["AccessKeyId"])
+            except ReconcilerError:  # nobody would ever know its secret
+                with contextlib.suppress(ReconcilerError):
+                    aws.find("iam", "DeleteAccessKey", UserName=want.name, AccessKeyId=key["AccessKeyId"])
+                raise
+
+    def _reserve(self, aws: Aws, want: UserSpec, old: UserSpec) -> None:
+        """Write the parameter of a key before the key is made: a secret is told once, and what can be refused then
+        (its name, the permission, the key that encrypts it) would lose it.
+        """
+        if _needs_key(want, old):
+            self._store(aws, want, RESERVED, RESERVED)
+
+    @staticmethod
+    def _store(aws: Aws, want: UserSpec, value: str, key_id: str) -> None:
+        where = {"Name": want.key_parameter, "Type": "SecureString", "Description": key_id}
+        aws.call("ssm", "PutParameter", **where, Value=value, Overwrite=True)
 
     def _remove(self, aws: Aws, want: UserSpec, seen: Observed[UserSpec]) -> None:
         old, name = seen.spec, seen.spec.name
@@ -158,6 +182,10 @@ class User(Kind[UserSpec]):
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
         """One read."""
         return tags.mapping((aws.find("iam", "ListUserTags", UserName=name) or {}).get("Tags"))
+
+
+def _needs_key(want: UserSpec, old: UserSpec) -> bool:
+    return CURRENT in want.access_keys and CURRENT not in old.access_keys
 
 
 def _spec(

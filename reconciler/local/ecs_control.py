@@ -10,6 +10,7 @@ from moto.core.responses import ActionResult
 from moto.ecs.exceptions import EcsClientException, ECSException, InvalidParameterException
 from moto.ecs.responses import EC2ContainerServiceResponse
 
+from reconciler.core.limits import TASK_DEFINITION, json_size
 from reconciler.local.ecs_services import live_services
 from reconciler.local.ecs_tasks import live_tasks
 from reconciler.local.fargate_rules import check_containers, check_execution_role_given, check_fargate
@@ -108,6 +109,9 @@ def _check_providers(request: EC2ContainerServiceResponse) -> None:
 def _register_task_definition(original: Any) -> Any:
     def register_task_definition(self: EC2ContainerServiceResponse) -> Any:
         containers = self._get_param("containerDefinitions") or []
+        if (size := json_size(self.params)) > TASK_DEFINITION.most:
+            most = TASK_DEFINITION.most
+            raise EcsClientException(f"Actual length: '{size}'. Max allowed length is '{most}' bytes.")
         if "FARGATE" in (self._get_param("requiresCompatibilities") or []):
             try:
                 cpu, memory = check_fargate(

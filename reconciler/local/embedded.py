@@ -24,7 +24,7 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
     create_backend_app,
 )
 
-from reconciler.local import authorize, corrections, ecs_control, plain_requests, rules, signatures  # noqa: E402
+from reconciler.local import authorize, corrections, ecs_control, plain_requests, rules, signatures, sizes  # noqa: E402
 from reconciler.local.agent import Agent  # noqa: E402
 from reconciler.local.behaviour import Behaviour  # noqa: E402
 from reconciler.local.docker_runner import LocalRunner  # noqa: E402
@@ -73,6 +73,7 @@ class Embedded:
         ecs_control.install()
         plain_requests.install()
         corrections.install()
+        sizes.install()
         rules.install(self._functions)
         self._schedules.start()
 

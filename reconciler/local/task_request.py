@@ -7,6 +7,7 @@ from typing import Any
 from moto.ecs.exceptions import EcsClientException, InvalidParameterException
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
 
+from reconciler.core.limits import OVERRIDES, json_characters
 from reconciler.local.fargate_rules import check_fargate
 from reconciler.local.identities import why_not_assumable
 from reconciler.local.task import Launch
@@ -111,6 +112,8 @@ def needs_gpu(launch: Launch) -> bool:
 
 
 def _overrides(definition: TaskDefinition, overrides: dict[str, Any], launch_types: set[str]) -> dict[str, Any]:
+    if json_characters(overrides) > OVERRIDES.most:
+        raise InvalidParameterException(f"Overrides length must be at most {OVERRIDES.most}.")
     names = {container["name"] for container in definition.container_definitions}
     for item in overrides.get("containerOverrides") or []:
         if item.get("name") not in names:

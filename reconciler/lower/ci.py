@@ -12,7 +12,7 @@ from reconciler.core.canonical import policy
 from reconciler.core.graph import Node
 from reconciler.core.spec import Address, Spec
 from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec, UserSpec
-from reconciler.kinds.iam_user import CURRENT, KEY_PARAMETER
+from reconciler.kinds.iam_user import CURRENT, key_parameter
 from reconciler.permissions.ci import ci_statements, plan_statements
 
 GITHUB = "token.actions.githubusercontent.com"
@@ -92,7 +92,7 @@ def _bare(names: Names, ci: Ci) -> Iterator[Node]:
             managed_policies=(arn,),
             access_keys=(CURRENT,) * ci.user.access_keys,
             keep_keys=ci.user.keep_keys,
-            key_parameter=KEY_PARAMETER.format(deploy=names.deploy.name, name=ci.user.name),
+            key_parameter=key_parameter(names.deploy.name, str(ci.user.name)),
             tags=tags,
         )
         yield Node(user, needs)
