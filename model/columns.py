@@ -13,6 +13,7 @@ import pandas as pd
 from model import dates, files, header, numerals, parquet
 from model.bars import PRICES
 from model.errors import InputError
+from model.harmless import short
 from model.header import Layout
 from model.numerals import Style
 from model.reading import AS_IT_IS, Reading
@@ -23,6 +24,9 @@ pd.set_option("mode.string_storage", "python")
 CHUNK = 500_000
 """Lines that are read at once."""
 NUMBERS = (*PRICES, "volume", "trades", "taker_base", "tick_volume")
+TEXTS = ("symbol", "zone")
+UTC = re.compile(r"(?:etc/)?(?:utc|gmt|z|zulu|universal)?\s*(?:[-+]?0{1,2}(?::?00)?(?:\.0+)?)?", re.IGNORECASE)
+"""What a column of zones says where times are in UTC."""
 
 
 class _NotPlain(Exception):
@@ -81,7 +85,7 @@ def _chunks(path: Path, layout: Layout, encoding: str, how: Reading, chunk: int,
         texts: read every known column as texts.
     """
     as_text = {*layout.times, *([layout.clock] if layout.clock is not None else [])}
-    as_text |= {column for name, column in layout.where.items() if texts or name == "symbol"}
+    as_text |= {column for name, column in layout.where.items() if texts or name in TEXTS}
     try:
         with (
             files.opened(path, how.max_bytes) as file,
@@ -162,10 +166,25 @@ class _Reader:
         if not done or not sum(len(piece) for piece in done):
             raise InputError(f"{self.name} has a header and no rows")
         rows = pd.concat(done) if len(done) > 1 else done[0]
+        if "zone" in rows:
+            self._zones(rows.pop("zone"), times)
         rows.insert(0, "time", _agreed(times))
         if "close_time" in rows:
             rows["close_time"] = _last_close_time(rows, self.how)
         return rows, self.repairs
+
+    def _zones(self, zones: pd.Series, times: list[dates.Times]) -> None:
+        """Refuse a column of zones that says more than UTC, unless the times themselves or DATA_TIMEZONE say theirs."""
+        if self.how.zone != "UTC" or any(column.in_utc for column in times):
+            return
+        texts = zones.dropna().astype(str).str.strip()
+        other = texts[[UTC.fullmatch(text) is None for text in texts]]
+        if len(other):
+            line, title = other.index[0], self.layout.titles["zone"]
+            raise InputError(
+                f"line {line}, column {title}: {short(other.iloc[0])!r} says how far the times are from UTC, in a "
+                "column of its own: write it behind each time, or set DATA_TIMEZONE"
+            )
 
     def style(self) -> Style:
         """How the numbers of the file are written, from all of them."""
@@ -212,10 +231,23 @@ class _Reader:
         if priceless.any():
             found = found[~(priceless & found["time0"].str.startswith("#", na=False))]
         if layout.header and found["open"].dtype.kind not in "iuf":
-            again = (found["open"] == layout.titles["open"]) & (found["close"] == layout.titles["close"])
+            again = found["open"].astype(str).str.strip().str.lower() == layout.titles["open"].lower()
+            for line in found.index[again]:
+                self._same_header(found.loc[line], line)
             self.repairs["repeated_header"] += int(again.sum())
             found = found[~again]
         return found
+
+    def _same_header(self, row: pd.Series, line: object) -> None:
+        """Refuse a further header line that names another column where the first one named ours."""
+        times = {f"time{i}": column for i, column in enumerate(self.layout.times) if self.layout.clock is None}
+        for name, column in (times | self.layout.where).items():
+            title, again = self.layout.header[column], "" if pd.isna(row[name]) else str(row[name]).strip()
+            if again.lower() != title.lower() and again.lower() not in ("", "unnamed: 0", "index", "id"):
+                raise InputError(
+                    f"line {line}: a second header has {short(again)!r} where the first has {title!r}, so the rows "
+                    "below it have other columns: give them in a file of their own"
+                )
 
     def _values(self, piece: pd.DataFrame, style: Style | None) -> pd.DataFrame:
         """Texts as numbers."""
@@ -227,7 +259,7 @@ class _Reader:
                 if number is None:
                     raise _NotPlain
                 made[name] = number
-            elif name in ("close_time", "symbol"):
+            elif name in ("close_time", *TEXTS):
                 made[name] = piece[name]
         return pd.DataFrame(made, index=piece.index)
 

@@ -12,6 +12,7 @@ import pandas as pd
 from model import columns, plausible, repair, resample, schema
 from model.bars import PRICES, Array, Bars
 from model.errors import InputError
+from model.harmless import short
 from model.reading import AS_IT_IS, Reading
 from model.store import sha256_file
 
@@ -86,8 +87,8 @@ def _one_symbol(rows: pd.DataFrame) -> pd.DataFrame:
         first = symbols.iloc[0]
         line = symbols.index[(symbols != first).to_numpy()][0]
         raise InputError(
-            f"line {line}: prices of {symbols[line]!r} after those of {first!r} ({symbols.nunique()} such names): "
-            "give a file of one of them"
+            f"line {line}: prices of {short(symbols[line])!r} after those of {short(first)!r} "
+            f"({symbols.nunique()} such names): give a file of one of them"
         )
     return rows.drop(columns="symbol")
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from model.errors import InputError
+from model.harmless import short
 from model.reading import ORDERS, Reading
 
 Moments = npt.NDArray[np.datetime64]
@@ -21,6 +22,8 @@ Mask = npt.NDArray[np.bool_]
 
 USUAL = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
 """Forms of time that are read all at once; the last is in UTC. Whatever isn't in one of them is looked at singly."""
+LONGEST = 100
+"""Characters; a longer text is no time, and isn't looked at any closer."""
 MAX_MISSING = 0.2
 """An order of day and month is believed if no more of the hours between first and last would be missing."""
 NOT = np.datetime64("NaT", "us")
@@ -165,7 +168,8 @@ class Times:
         self.pieces.append(piece)
 
     def _refusal(self, line: object, value: object) -> InputError:
-        text, where = str(value).strip(), f"line {line}, column {self.title}: {str(value)!r}"
+        text = str(value).strip()[:LONGEST]
+        where = f"line {line}, column {self.title}: {short(value)!r}"
         if pd.isna(value):
             return InputError(f"line {line}, column {self.title}: there is no time")
         if "Etc/" in text:
@@ -205,7 +209,7 @@ class Times:
         sure: list[tuple[int, np.datetime64]] = []
         several: list[tuple[int, str, dict[str, np.datetime64]]] = []
         for row, value in zip(rows.tolist(), text.tolist(), strict=True):
-            found = _DATE.match(value)
+            found = _DATE.match(value) if len(value) <= LONGEST else None
             if not found:
                 continue
             date, rest = value[: found.end()], value[found.end() :]
@@ -248,7 +252,12 @@ class Times:
         piece.open[at[none]] = False
 
     def _misfit(self, order: str, line: object, text: object) -> None:
-        self.misfits.setdefault(order, (line, str(text)))
+        self.misfits.setdefault(order, (line, short(text)))
+
+    @property
+    def in_utc(self) -> bool:
+        """Every time says how far it is from UTC."""
+        return all(bool(piece.utc.all()) for piece in self.pieces)
 
     @property
     def certain(self) -> bool:
@@ -366,9 +375,10 @@ def _to_utc(naive: pd.Series, zone: str, name: str) -> pd.Series:
     try:
         return naive.dt.tz_localize(zone).dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
     except ValueError as error:
+        told = re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", str(error))
         raise InputError(
-            f"column {name}: {error}: times without an offset can't be told apart when "
-            "the clock is set back; give them an offset or use UTC"
+            f"column {name}: {told[0] if told else 'one time'} is shown twice by clocks in {zone}, or never: give "
+            "times with their offset, or in UTC"
         ) from error
 
 
@@ -386,6 +396,8 @@ def read(values: pd.Series, title: str, how: Reading) -> pd.Series:
 def looks(text: str) -> str:
     """``time``, ``date`` or ``clock`` for what a text looks like; empty for none of them."""
     text = text.strip()
+    if len(text) > LONGEST:
+        return ""
     if (CLOCK_ONLY.match(text) and not re.fullmatch(r"\d{8,}", text)) or re.fullmatch(
         r"(?i)\d{1,2}\s*[ap]\.?m\.?", text
     ):

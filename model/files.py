@@ -111,7 +111,7 @@ class _Limited(io.RawIOBase):
         self.count += len(data)
         if self.count > self.limit:
             raise too_large(self.name, "more than that", self.limit)
-        _ratio(self.name, self.count, self.packed)
+        check_ratio(self.name, self.count, self.packed)
         end = max(data.rfind(b"\n"), data.rfind(b"\r"))
         self.run = self.run + len(data) if end < 0 else len(data) - end - 1
         if self.run > MAX_LINE:
@@ -120,11 +120,18 @@ class _Limited(io.RawIOBase):
         return len(data)
 
 
-def _ratio(name: str, size: int, packed: int) -> None:
+def check_ratio(name: str, size: int, packed: int) -> None:
+    """Refuse what unpacks to many times its size, as no file of prices does.
+
+    Args:
+        name: of the file.
+        size: bytes that it unpacks to, so far.
+        packed: bytes of the packed file; 0: it isn't packed.
+    """
     if packed and size > max(FREE, MAX_RATIO * packed):
         raise InputError(
             f"{name} unpacks to more than {MAX_RATIO} times its {packed:,} bytes, as no file of prices does; "
-            "unpack it if it is one"
+            "give it unpacked, as CSV, if it is one"
         )
 
 
@@ -138,7 +145,7 @@ def _unpacks(raw: BinaryIO, name: str, size: int) -> None:
         with gzip.open(raw) as file:
             while piece := file.read(2**20):
                 count += len(piece)
-                _ratio(name, count, size)
+                check_ratio(name, count, size)
         raw.seek(0)
 
 
@@ -201,7 +208,7 @@ def _member(raw: BinaryIO, name: str, max_bytes: int) -> Iterator[BinaryIO]:
             raise InputError(f"{name} is a zip archive with a password: unpack it")
         if info.file_size > max_bytes:
             raise too_large(f"{info.filename} in {name}", f"{info.file_size:,}", max_bytes)
-        _ratio(name, info.file_size, info.compress_size)
+        check_ratio(name, info.file_size, info.compress_size)
         with archive.open(info) as file:
             yield cast(BinaryIO, file)
 

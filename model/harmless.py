@@ -26,6 +26,12 @@ def line(text: str) -> str:
     return re.sub(r"\A([\t \xa0\u1680\u2000-\u200a\u202f\u205f\u3000]*:)(?=:)|(#)(?=#\w*\[)", r"\1\2 ", text)
 
 
+def short(text: object, most: int = 80) -> str:
+    """The text, or its beginning where it has more than `most` characters."""
+    whole = str(text)
+    return whole if len(whole) <= most else f"{whole[:most]}…"
+
+
 def lines(text: str) -> str:
     """The same for text of several lines of our own making."""
     return "\n".join(map(line, text.split("\n")))

@@ -8,6 +8,8 @@ import difflib
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from model import dates
 from model.bars import PRICES
 from model.errors import InputError
@@ -17,7 +19,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "opentime", "time", "timestamp", "datetime", "date", "unix", "unixtime", "unixtimestamp", "epoch",
         "opentimestamp", "opentimeutc", "timeutc", "dateutc", "datetimeutc", "starttime", "startat", "start", "ts", "t",
         "mts", "gmttime", "localtime", "utctime", "timegmt", "dtyyyymmdd", "hour", "begin", "periodstart",
-        "timeperiodstart",
+        "timeperiodstart", "windowstart", "utc", "gmt",
     ),
     "open": ("open", "o", "openprice", "priceopen"),
     "high": ("high", "h", "highprice", "pricehigh", "max"),
@@ -27,12 +29,13 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "volume", "v", "vol", "volumebtc", "basevolume", "baseassetvolume", "volumebase", "volumefrom", "volumetraded",
     ),
     "close_time": ("closetime", "closetimestamp", "endtime"),
-    "trades": ("numberoftrades", "trades", "tradecount", "count", "numtrades", "tradescount", "n"),
+    "trades": ("numberoftrades", "trades", "tradecount", "count", "numtrades", "tradescount", "transactions", "n"),
     "taker_base": (
         "takerbuybaseassetvolume", "takerbasevolume", "takerbuybasevolume", "takerbuybase", "takerbuyvolume",
     ),
     "symbol": ("symbol", "ticker", "pair", "tic", "instrument"),
     "tick_volume": ("tickvol", "tickvolume"),
+    "zone": ("timezone", "tz", "utcoffset", "gmtoffset", "tzoffset"),
 }  # fmt: skip
 """Our name to the header names that mean it, in lower case without spaces and punctuation."""
 WEAK = {"price": "close"}
@@ -43,6 +46,10 @@ QUOTES = frozenset((
     "try", "brl", "inr", "currency", "quote", "$", "€", "£",
 ))  # fmt: skip
 """Units of a volume in the money that is paid, which isn't the volume that is meant."""
+NAMELESS = ("", "unnamed0", "index", "id")
+"""What the first column may be called when it holds the times and no other does: an index, or Huobi's ``id``."""
+AMOUNT = "amount"
+"""What was traded at exchanges where ``vol`` is the money paid; elsewhere it is the money. The rows show which."""
 TIME_UNITS = frozenset((
     "utc", "gmt", "z", "s", "sec", "seconds", "ms", "milliseconds", "us", "µs", "microseconds", "ns", "unix", "epoch",
     "utc+0", "utc+00:00",
@@ -52,7 +59,11 @@ KLINES = (
     "ignore",
 )  # fmt: skip
 """Column order of exchange archives that come without a header line."""
+NEAR = 0.05
+"""Money paid over what was traded may differ from the close by this share."""
 MAX_COLUMNS = 1000
+MAX_NAME = 100
+"""Characters of a column's name; the rest is left away."""
 MAX_CHARACTERS = 100_000
 """Of a line among the first."""
 LINES = 60
@@ -107,13 +118,16 @@ def _meaning(name: str) -> _Meaning | None:
         re.fullmatch(r"(.+?)[\s_]*[(\[](.*)[)\]]", name)
         or re.fullmatch(r"(.+?)[\s_]+([A-Z0-9]{2,10}(?:[-/][A-Z0-9]{2,6})?)", name)
         or re.fullmatch(r"(.+?)[\s_]+([A-Za-z]{3,5})", name)
+        or re.fullmatch(r"(.+?)[\s_]+(s|ms|us|µs|ns)", name)
     )
     if not found:
         return _Meaning(WEAK[_plain(name)], 2) if _plain(name) in WEAK else None
     ours, unit = _exact(found[1]), found[2].strip().lower()
     bracketed = name.rstrip().endswith((")", "]"))
-    if ours is None or ours in ("symbol", "close_time", "trades", "taker_base"):
+    if ours is None or ours in ("symbol", "close_time", "trades", "taker_base", "zone"):
         return None
+    if ours == "time" and unit in TIME_UNITS:
+        return _Meaning(ours, 1, unit)
     if not bracketed and unit not in QUOTES and not found[2].isupper():
         return None
     if not bracketed and unit in ("ma", "sma", "ema", "wma", "vwap", "avg", "rsi", "pct"):
@@ -205,6 +219,9 @@ def find(lines: Sequence[str]) -> Layout:
         InputError: there is no header line with the required columns, and the rows don't show what they are.
     """
     first: InputError | None = None
+    for number, text in enumerate(lines, start=1):
+        if text.count(_separator(text)) >= MAX_COLUMNS:
+            raise InputError(f"line {number} has more than {MAX_COLUMNS:,} columns: so many aren't read")
     for number, text in enumerate(lines[:LINES], start=1):
         bare = text.strip().lstrip("\ufeff")
         if not bare or re.fullmatch(r"sep=.", bare, re.IGNORECASE) or re.fullmatch(r"\W*https?://\S*", bare):
@@ -212,8 +229,6 @@ def find(lines: Sequence[str]) -> Layout:
         comment = re.match(r"(#|//|%)\s*", bare)
         bare = bare[comment.end() :] if comment else bare
         separator = _separator(bare)
-        if bare.count(separator) + 1 > MAX_COLUMNS:
-            raise InputError(f"line {number} has more than {MAX_COLUMNS:,} columns: so many aren't read")
         fields = _fields(bare, separator)
         if first is None and not comment and _is_row(fields):
             return _without_header(lines[number - 1 :], separator, number)
@@ -221,6 +236,8 @@ def find(lines: Sequence[str]) -> Layout:
             fields, below = several
         else:
             below = 1
+        fields = [field[:MAX_NAME] for field in fields]
+        fields = _named_time(fields, lines[number + below - 1 :], separator)
         try:
             where, times = match(fields, number)
         except InputError as error:
@@ -232,6 +249,16 @@ def find(lines: Sequence[str]) -> Layout:
         raise first
     shown = next((line.strip() for line in lines if line.strip()), "")
     raise _missing(list(REQUIRED), [shown], {}, next(n for n, line in enumerate(lines, 1) if line.strip()))
+
+
+def _named_time(fields: list[str], below: Sequence[str], separator: str) -> list[str]:
+    """The header's fields; the first is called ``time`` where it has no name and is the only column of times."""
+    if not fields or _plain(fields[0]) not in NAMELESS or any(m and m.ours == "time" for m in map(_meaning, fields)):
+        return fields
+    rows = _sample(below, separator, 0)
+    if rows and all(row and dates.looks(row[0]) in ("time", "date") for row in rows):
+        return ["time", *fields[1:]]
+    return fields
 
 
 def _three_rows(lines: Sequence[str], separator: str, number: int) -> tuple[list[str], int] | None:
@@ -281,6 +308,7 @@ def _with_header(
             raise InputError(f"line {skip}: the columns {names} all hold times: keep one, or one date and one time")
         full, clock = days, clocks[0]
     full = full or days or times
+    where = _amount(fields, where, rows)
     titles = {name: fields[column] for name, column in where.items()}
     for column in full:
         if _plain(fields[column]) == "localtime" and any(
@@ -296,6 +324,23 @@ def _with_header(
             "the column lastSize out"
         )
     return Layout(separator, skip, len(fields), where, titles, tuple(full), clock, tuple(fields))
+
+
+def _amount(fields: list[str], where: dict[str, int], rows: list[list[str]]) -> dict[str, int]:
+    """`where` with the volume in the thing traded, when there is a second column that may be it.
+
+    At some exchanges ``vol`` is the money paid and ``amount`` what was traded, at most it is the other way round.
+    """
+    others = [i for i, name in enumerate(fields) if _plain(name) == AMOUNT]
+    if len(others) != 1:
+        return where
+    places = where["close"], where["volume"], others[0]
+    close, volume, amount = (
+        np.array([_float(row[place]) if len(row) > place else np.nan for row in rows]) for place in places
+    )
+    with np.errstate(all="ignore"):
+        paid = np.abs(volume / amount / close - 1) < NEAR
+    return where | {"volume": others[0]} if len(rows) and paid.mean() > 0.9 else where
 
 
 def _without_header(lines: Sequence[str], separator: str, number: int) -> Layout:

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from model.errors import InputError
+from model.harmless import short
 
-SPACES = r"[ '\u2019\u00a0\u202f]"
+SPACES = r"[ '\u2019\u00a0\u2009\u202f]"
 _FORMS = {
     mark: re.compile(
         rf"[-+]?(?:\d+|\d{{1,3}}(?:{thousands}\d{{3}})+|\d{{1,3}}(?:{SPACES}\d{{3}})+)?(?:{mark_re}\d*)?(?:[eE][-+]?\d+)?"
@@ -24,6 +25,8 @@ _UNIT = re.compile(r"^([$€£¥₿]?)\s*(.*?)\s*([A-Za-z$€£¥₿%]*)$", re.D
 MULTIPLES = {"K": 1e3, "M": 1e6, "B": 1e9}
 AMOUNTS = ("volume", "trades", "taker_base")
 """Columns in which K, M and B stand for thousands, millions and billions."""
+LONGEST = 1000
+"""Characters; a longer text is no number."""
 NONE = ("", "-", "\u2013", "\u2014")
 """Texts that stand for no value."""
 
@@ -47,9 +50,9 @@ class Style:
             for mark, form in _FORMS.items():
                 self._misfits[mark] += not form.fullmatch(core)
             if self._marked is None and re.search(r"[.,]", core):
-                self._marked = (line, str(text), title)
+                self._marked = (line, short(text), title)
             if not multiple and len(re.sub(r"\D.*$", "", core.replace(",", "").replace(".", ""))) > 3:
-                self._large.setdefault(name, (line, str(text)))
+                self._large.setdefault(name, (line, short(text)))
 
     @property
     def mark(self) -> str:
@@ -104,8 +107,9 @@ def _texts(values: pd.Series) -> pd.Series:
 
 def _split(text: str, name: str) -> tuple[str, str, float]:
     """Unit, number and multiple (0: none) of a text."""
-    found = _UNIT.match(text.strip())
-    assert found is not None
+    found = _UNIT.match(text.strip()) if len(text) <= LONGEST else None
+    if found is None:
+        return "", "", 0
     before, core, after = found.groups()
     if re.fullmatch(r"(?i)inf|infinity|nan", core + after):
         return "", "", 0
@@ -139,6 +143,6 @@ def plain(values: pd.Series) -> pd.Series | None:
 def not_a_number(bad: pd.Series, name: str, title: str) -> InputError:
     """The refusal of the values `bad`, of which there is at least one."""
     return InputError(
-        f"line {bad.index[0]}, column {title}: {bad.iloc[0]!r} is not a number "
+        f"line {bad.index[0]}, column {title}: {short(bad.iloc[0])!r} is not a number "
         f"({len(bad)} such {'value' if len(bad) == 1 else 'values'} in {name})"
     )

@@ -10,11 +10,14 @@ import fastparquet
 import numpy as np
 import pandas as pd
 
-from model import files
+from model import files, header
 from model.bars import Array, Bars
 from model.errors import InputError
 from model.targets import Targets
 from model.walkforward import Forecasts
+
+NUMBER = 8
+"""Bytes of a value in memory, at least."""
 
 
 class _Kept(io.BytesIO):
@@ -86,11 +89,7 @@ def read(path: Path, max_bytes: int) -> pd.DataFrame:
     try:
         with path.open("rb") as raw:
             file = fastparquet.ParquetFile(raw)
-            size = sum(
-                column.meta_data.total_uncompressed_size for group in file.row_groups for column in group.columns
-            )
-            if max(size, path.stat().st_size) > max_bytes:
-                raise files.too_large(path.name, f"{size:,}", max_bytes)
+            _check_size(file, path, max_bytes)
             frame: pd.DataFrame = file.to_pandas()
     except InputError:
         raise
@@ -99,6 +98,19 @@ def read(path: Path, max_bytes: int) -> pd.DataFrame:
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
     return frame
+
+
+def _check_size(file: Any, path: Path, max_bytes: int) -> None:
+    """Refuse what would unpack to too much; a column of one value takes a few bytes in the file, however many rows."""
+    wide = max((len(group.columns) for group in file.row_groups), default=0)
+    if wide > header.MAX_COLUMNS:
+        raise InputError(f"{path.name} has {wide:,} columns: more than {header.MAX_COLUMNS:,} aren't read")
+    said = sum(column.meta_data.total_uncompressed_size for group in file.row_groups for column in group.columns)
+    rows = sum(group.num_rows for group in file.row_groups)
+    size = max(said, rows * wide * NUMBER, path.stat().st_size)
+    if size > max_bytes:
+        raise files.too_large(path.name, f"{size:,}", max_bytes)
+    files.check_ratio(path.name, size, path.stat().st_size)
 
 
 def decode(raw: bytes, source: str) -> pd.DataFrame:

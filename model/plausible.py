@@ -55,6 +55,7 @@ def check(rows: pd.DataFrame, done: dict[str, int]) -> None:
         )
     next_hour = np.diff(time) == HOUR
     _units(o, c, next_hour, lines)
+    _within(o, c, lines)
     _decimals(h, low, np.maximum(o, c), np.minimum(o, c), lines)
     done["jumps"] = _jumps(o, c, h, low, next_hour, lines)
     done["long_wicks"] = int(((h > WICK * np.maximum(o, c)) | (low < np.minimum(o, c) / WICK)).sum())
@@ -83,6 +84,22 @@ def _units(o: Floats, c: Floats, next_hour: npt.NDArray[np.bool_], lines: npt.ND
     raise InputError(
         f"line {lines[at + 1]}: Open is {o[at + 1]:g} after a Close of {c[at]:g} (line {lines[at]}), {way}: {why}{also}"
     )
+
+
+def _within(o: Floats, c: Floats, lines: npt.NDArray[np.int64]) -> None:
+    """Refuse a bar whose Close is a power of ten times its Open, or the other way round.
+
+    The Open after it would show it, too, but the first bar has none before and the last one none after it.
+    """
+    times = np.maximum(c / o, o / c)
+    for power in POWERS:
+        shifted = np.flatnonzero(np.abs(times / power - 1) < 0.2)
+        if len(shifted):
+            at = int(shifted[0])
+            raise InputError(
+                f"line {lines[at]}: Close is {c[at]:g} and Open {o[at]:g}, some {power:,.0f} times apart: the decimal "
+                "point of one seems to be at another place"
+            )
 
 
 def _decimals(h: Floats, low: Floats, top: Floats, bottom: Floats, lines: npt.NDArray[np.int64]) -> None:

@@ -71,6 +71,17 @@ def klines(unit: int) -> str:
     return "\n".join(row(b) for b in BARS) + "\n"
 
 
+def half(one: str, other: str, lines: int = N // 2) -> str:
+    """The first lines of one file and the others of another."""
+    return "".join([*one.splitlines(True)[:lines], *other.splitlines(True)[lines:]])
+
+
+def again(header: str) -> str:
+    """The plain file with a further header in the middle."""
+    lines = timed(ISO).splitlines(True)
+    return "".join([*lines[:121], header, "\n", *lines[121:]])
+
+
 KLINES_HEADER = (
     "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,"
     "ignore\n"
@@ -98,10 +109,10 @@ def frame() -> pd.DataFrame:
     )
 
 
-def parquet(rows: pd.DataFrame, index: bool = False) -> bytes:
+def parquet(rows: pd.DataFrame, index: bool = False, **how: str) -> bytes:
     out = io.BytesIO()
     out.close = lambda: None  # type: ignore[method-assign]
-    fastparquet.write("x", rows, open_with=lambda *_: out, mkdirs=lambda *_: None, write_index=index)
+    fastparquet.write("x", rows, open_with=lambda *_: out, mkdirs=lambda *_: None, write_index=index, **how)
     return out.getvalue()
 
 
@@ -183,7 +194,43 @@ READ: dict[str, str | bytes] = {
     "okx": csv("ts,o,h,l,c,vol,volCcy,volCcyQuote,confirm", lambda b: f"{b.s * 1000},{b.ohlc},{b.v},1,2,1", -1),
     "ftx": csv("startTime,time,open,high,low,close,volume", lambda b:
                f"{b.at:%Y-%m-%dT%H:%M:%S}+00:00,{b.s * 1000}.0,{b.ohlc},{b.v}"),
+    "binance-from-ms-to-us": KLINES_HEADER + half(klines(1000), klines(1_000_000)),
+    "binance-from-ms-to-us-without-header": half(klines(1000), klines(1_000_000)),
+    "kucoin": csv("time,open,close,high,low,volume,turnover",
+                  lambda b: f"{b.s},{b.o},{b.c},{b.h},{b.l},{b.v},{b.v * b.c}", -1),
+    "huobi": csv("id,open,close,low,high,amount,vol,count",
+                 lambda b: f"{b.s},{b.o},{b.c},{b.l},{b.h},{b.v},{b.v * b.c},5", -1),
+    "huobi-with-time": csv("time,open,close,low,high,amount,vol,count",
+                           lambda b: f"{b.s},{b.o},{b.c},{b.l},{b.h},{b.v},{b.v * b.c},5", -1),
+    "amount-is-the-money": csv("time,open,close,low,high,volume,amount",
+                               lambda b: f"{b.s},{b.o},{b.c},{b.l},{b.h},{b.v},{b.v * b.c}"),
+    "bybit": csv("startTime,openPrice,highPrice,lowPrice,closePrice,volume,turnover",
+                 lambda b: f"{b.s * 1000},{b.ohlc},{b.v},{b.v * b.c}", -1),
+    "okx-archive": csv("instrument_name,open,high,low,close,vol,vol_ccy,vol_quote,open_time,confirm",
+                       lambda b: f"BTC-USDT,{b.ohlc},{b.v},{b.v},{b.v * b.c},{b.s * 1000},1"),
+    "coinapi": csv("time_period_start;time_period_end;time_open;time_close;price_open;price_high;price_low;price_close;"
+                   "volume_traded;trades_count", lambda b:
+                   f"{b.at:%Y-%m-%dT%H:%M:%S}.0000000Z;x;{b.at:%Y-%m-%dT%H}:00:01.1Z;x;"
+                   f"{b.o};{b.h};{b.l};{b.c};{b.v};77"),
+    "stooq-ascii": csv("<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>",
+                       lambda b: f"BTCUSD,60,{b.at:%Y%m%d},{b.at:%H%M%S},{b.ohlc},{b.v},0"),
+    "dukascopy-utc": csv("UTC,Open,High,Low,Close,Volume",
+                         lambda b: f"{b.at:%d.%m.%Y %H:%M:%S}.000 UTC,{b.ohlc},{b.v}"),
+    "polygon-flat-file": csv("ticker,volume,open,close,high,low,window_start,transactions", lambda b:
+                             f"X:BTC-USD,{b.v},{b.o},{b.c},{b.h},{b.l},{b.s}000000000,55"),
+    "interactive-brokers": csv("date,open,high,low,close,volume,average,barCount",
+                               lambda b: f"{b.at:%Y%m%d  %H:%M:%S},{b.ohlc},{b.v},{b.c},3"),
+    "histdata": "\n".join(f"{b.at:%Y%m%d %H%M%S};{b.o};{b.h};{b.l};{b.c};{b.v}" for b in BARS),
     # how programs write
+    "pandas-nameless-index": csv(",open,high,low,close,volume", lambda b: f"{b.at:{ISO}},{b.ohlc},{b.v}"),
+    "pandas-unnamed": csv("Unnamed: 0,open,high,low,close,volume", lambda b: f"{b.at:{ISO}},{b.ohlc},{b.v}"),
+    "unit-in-the-times-name": csv("open_time_ms,open,high,low,close,volume", lambda b: f"{b.s * 1000},{b.ohlc},{b.v}"),
+    "a-column-of-utc": csv("time,timezone,open,high,low,close,volume", lambda b: f"{b.at:{ISO}},UTC,{b.ohlc},{b.v}"),
+    "a-zone-that-times-dont-need": csv("time,gmt offset,open,high,low,close,volume",
+                                       lambda b: f"{b.at:%Y-%m-%dT%H:%M:%S}Z,+9,{b.ohlc},{b.v}"),
+    "a-header-again-in-capitals": again(H.upper()),
+    "thin-spaces": csv(H.replace(",", ";"), lambda b: f"{b.at:{ISO}};" + ";".join(
+        f"{x:,.3f}".replace(",", "\u2009").replace(".", ",") for x in (b.o, b.h, b.l, b.c, b.v))),
     "pandas-index": csv("," + H, lambda b: f"{b.i},{b.at:{ISO}},{b.ohlc},{b.v}"),
     "excel-sep-line": "sep=;\r\n" + timed(ISO).replace(",", ";").replace("\n", "\r\n"),
     "european": csv("Datum Zeit;Open;High;Low;Close;Volume".replace("Datum Zeit", "Date"), lambda b:
@@ -371,6 +418,38 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "headless-coinbase": ("\n".join(f"{b.s},{b.l},{b.h},{b.o},{b.c},{b.v}" for b in BARS),
                           "aren't Open, High, Low, Close"),
     "headless-unclear": ("\n".join(f"{b.s},{b.ohlc},{b.v},1.5,2.5,3.5" for b in BARS), "it isn't sure what"),
+    "a-column-of-offsets": (csv("time,utc_offset,open,high,low,close,volume", lambda b:
+                                f"{b.at + dt.timedelta(hours=1):{ISO}},+01:00,{b.ohlc},{b.v}"),
+                            "line 2, column utc_offset: '.01:00' says how far"),
+    "a-column-of-zones": (csv("time,timezone,open,high,low,close,volume", lambda b:
+                              f"{b.at:{ISO}},{'UTC' if b.i < 100 else 'America/New_York'},{b.ohlc},{b.v}"),
+                          "line 102, column timezone: 'America/New_York'"),
+    "another-header-in-the-middle": (again(H.replace("Volume", "Trades")),
+                                     "line 122: a second header has 'Trades' where the first has 'Volume'"),
+    "low-and-high-exchanged": (again("Open time,Open,Low,High,Close,Volume"),
+                               "line 122: a second header has 'Low' where the first has 'High'"),
+    "week-dates": (timed("%G-W%V-%uT%H:%M"), "'2024-W04-7T00:00' is not a time"),
+    "days-of-the-year": (timed("%Y-%jT%H:%M"), "'2024-028T00:00' is not a time"),
+    "hours-to-12-without-half": (timed("%Y-%m-%d %I:%M"), "two different bars for 2024-01-28 01:00 UTC"),
+    "minutes-since-1970": (csv(H, lambda b: f"{b.s // 60},{b.ohlc},{b.v}"), "is not a time"),
+    "excel-short-numbers": (csv(H, lambda b: f"{b.s * 1000:.5E},{b.ohlc},{b.v}"), "is not a whole hour"),
+    "tardis": (csv("symbol,timestamp,open,high,low,close,volume,open_timestamp", lambda b:
+                   f"BTCUSDT,{(b.s + 3600) * 10**6},{b.ohlc},{b.v},{b.s * 10**6}"), "both mean time"),
+    "the-last-close-ten-times-off": (csv(H, lambda b: f"{b.at:{ISO}},{b.o},{b.h * (1 + 9 * (b.i == N - 1))},{b.l},"
+                                         f"{b.c * (1 + 9 * (b.i == N - 1))},{b.v}"),
+                                     "line 241: Close is .* some 10 times apart"),
+    "the-first-open-ten-times-off": (csv(H, lambda b: f"{b.at:{ISO}},{b.o * (1 + 9 * (b.i == 0))},"
+                                         f"{b.h * (1 + 9 * (b.i == 0))},{b.l},{b.c},{b.v}"),
+                                     "line 2: Close is .* some 10 times apart"),
+    "an-endless-time": (csv(H, lambda b: f"{'2024-01-01' + ' ' * 50_000 + 'x'},{b.ohlc},{b.v}"[:60_000]),
+                        "'2024-01-01 .*…' is not a time"),
+    "an-endless-number": (csv(H, lambda b: f"{b.at:{ISO}},{'1x' * 40_000},{b.h},{b.l},{b.c},{b.v}"),
+                          "…' is not a number"),
+    "100,000 fields in a row": (H + "\n" + ("," * 99_999 + "\n") * 3, "line 2 has more than 1,000 columns"),
+    "a-parquet-bomb": (parquet(pd.DataFrame(dict.fromkeys(
+        ("time", "open", "high", "low", "close", "volume"), np.zeros(2_000_000))), compression="GZIP"),
+        "unpacks to more than 200 times"),
+    "a-wide-parquet-file": (parquet(pd.DataFrame(np.zeros((3, 1200))).add_prefix("c")), "has 1,200 columns"),
     "footer": (timed(ISO) + "\nTotal rows: 600\n", "'Total rows: 600' is not a time"),
     "closes-only": (csv(H, lambda b: f"{b.at:{ISO}},{b.c},{b.c},{b.c},{b.c},{b.v}"), "single prices and not bars"),
     "constant": (csv(H, lambda b: f"{b.at:{ISO}},5,5,5,5,{b.v}"), "the price is 5 in all rows"),

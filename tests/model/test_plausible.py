@@ -163,8 +163,8 @@ def test_a_line_of_100_000_columns_ends_early(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"line 1 has more than 1,000 columns"):
         data.load(put(tmp_path / "b", ",".join(f"c{i}" for i in range(100_000)) + "\n" + "1," * 100_000))
     with pytest.raises(InputError, match="a line of more than 100,000 characters"):
-        data.load(put(tmp_path / "b", HEADER + "\n" + "1," * 100_000 + "\n"))
-    with pytest.raises(InputError, match="line 2 has 20002 fields, the header has 6"):
+        data.load(put(tmp_path / "b", HEADER + "\n" + "1" * 200_000 + "\n"))
+    with pytest.raises(InputError, match="line 2 has more than 1,000 columns"):
         data.load(put(tmp_path / "b", HEADER + "\n" + "2023-01-01 00:00:00," + "1," * 20_000 + "\n"))
     assert header.MAX_COLUMNS == 1000
 
