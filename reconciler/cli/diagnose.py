@@ -91,6 +91,8 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run, base: Path) -> Diagnosis:
         max_duration=deploy.run.max_duration,
         first_line=partial(first_line, base / deploy.image.context) if deploy.image.context else _unknown,
         data=str(inputs.get("environment", {}).get("S3_KEY", "")),
+        read=task.role.read or (),
+        write=task.role.write or (),
     )
     return explain(case)
 

@@ -264,7 +264,9 @@ class Deploy(Section):
         role = _fill(self.task.role, name=f"{self.name}-task-role", policy_name=f"{self.name}-task-policy")
         if role.policy is not None:
             return role
-        return _fill(role, read=tuple(f.key for f in data.files), write=WRITE)
+        write = WRITE if role.write is None else role.write
+        # A program may read what it has written: its results so far, a model of another run.
+        return _fill(role, read=tuple(dict.fromkeys((*(str(f.key) for f in data.files), *write))), write=write)
 
     def _ci(self) -> Ci | None:
         if self.ci is None:

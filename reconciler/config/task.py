@@ -57,7 +57,7 @@ class TaskRole(Section):
     )
     read: Paths | None = Field(
         None,
-        description="Paths of the bucket that the program reads. Default: the keys of data.files.",
+        description="Paths of the bucket that the program reads. Default: the keys of data.files, and `write`.",
         examples=[["data/*"]],
     )
     write: Paths | None = Field(

@@ -4,11 +4,13 @@ The hash covers the files of the context as .dockerignore leaves them (path, con
 target), the Dockerfile, the build arguments, target and platform, and the base images by what the Dockerfile says of
 them: a base that is pinned (`FROM name@sha256:…`) by its digest, another by its name. It doesn't cover times, owners or
 other mode bits, empty folders, or .dockerignore itself (its effect is in the list of files), so that two checkouts
-of one commit have one hash. The snapshot that is built from holds exactly what was hashed.
+of one commit have one hash; nor the file that this command's own output goes to. The snapshot that is built from
+holds exactly what was hashed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -178,8 +180,22 @@ def _with(ignore: Ignore | None, leave_out: Sequence[str]) -> Ignore:
     return Ignore(base.patterns + ours.patterns)
 
 
+def _own_output() -> frozenset[tuple[int, int]]:
+    """The files, by device and inode, that this command's output goes to, as by `> apply.log`.
+
+    They change while it runs, and nobody means an image to be made from what is said about it.
+    """
+    found = set()
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode):
+                found.add((status.st_dev, status.st_ino))
+    return frozenset(found)
+
+
 def _walk(context: Path, ignore: Ignore) -> Iterator[Entry]:
-    waiting = [""]
+    waiting, own = [""], _own_output()
     while waiting:
         prefix = waiting.pop()
         try:
@@ -195,14 +211,17 @@ def _walk(context: Path, ignore: Ignore) -> Iterator[Entry]:
                 if not ignore.prunes(path):
                     waiting.append(path + "/")
             elif path != ".dockerignore" and not path.endswith(".dockerignore") and not ignore.ignores(path):
-                entry = _entry(Path(item.path), path)
+                entry = _entry(Path(item.path), path, own)
                 if entry is not None:
                     yield entry
 
 
-def _entry(file: Path, path: str) -> Entry | None:
+def _entry(file: Path, path: str, own: frozenset[tuple[int, int]]) -> Entry | None:
     try:
-        mode = file.lstat().st_mode
+        status = file.lstat()
+        mode = status.st_mode
+        if (status.st_dev, status.st_ino) in own:
+            return None
         if stat.S_ISLNK(mode):
             target = os.fsencode(file.readlink())
             return Entry(path, "link", _sha(target), len(target))

@@ -177,7 +177,10 @@ class ImageKind(Kind[ImageSpec]):
         inputs = want.build.inputs()
         if inputs.hash != want.inputs:
             changed = ", ".join(changed_inputs(want.build.files, inputs.record)[:5])
-            raise PlanDrift(f"what goes into the image changed since the plan: {changed}", hint="run it again")
+            raise PlanDrift(
+                f"what goes into the image changed since the plan: {changed}",
+                hint="run the command again; what changes by itself and isn't needed in it goes into .dockerignore",
+            )
         newest = max(_ours(aws, want.name), key=_age, default=None)
         cache = f"{uri}:{INPUTS_TAG}{_inputs_of(newest)}" if newest else None
         request = BuildRequest(inputs, want.name, want.build.labels, cache, lambda: ecr_login(aws), want.build.base)

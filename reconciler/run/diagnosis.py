@@ -17,7 +17,8 @@ CHAINED = ("During handling of the above exception", "The above exception was th
 @dataclass(frozen=True)
 class Case:
     """What is known of an ended task. log: its last lines; cpu: CPU units; memory: MiB; image: as it was launched;
-    max_duration: seconds; data: the key of the bucket that the program was to read. first_line: of a file of the build
+    max_duration: seconds; data: the key of the bucket that the program was to read. read, write: the paths of
+    the bucket that its role has; empty where they aren't known. first_line: of a file of the build
     context by its name; empty where that isn't known.
 
     Each text is cut to `LONGEST`, here for all rules: what a program writes may be a line of any length.
@@ -36,6 +37,8 @@ class Case:
     log_group: str
     max_duration: int | None = None
     data: str = ""
+    read: Sequence[str] = ()
+    write: Sequence[str] = ()
     first_line: Callable[[str], str] = lambda name: ""
 
     def __post_init__(self) -> None:

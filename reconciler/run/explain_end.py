@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from reconciler.core.fargate import next_size
+from reconciler.core.run_paths import RUNS
 from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, no_route, said
 from reconciler.run.retry import Event
 
@@ -103,12 +104,22 @@ def _denied(case: Case) -> Diagnosis | None:
     section = LISTS.get(action.lower(), "")
     path = resource.partition(":::")[2].partition("/")[2] or (case.data if section == "read" else "")
     if section and path:
-        change = f"task:\n  role:\n    {section}: [{path}]"
-        fix = f"a statement that allows {action} on {resource or path}: add the path to the list that is there"
+        path = of_all_runs(path)
+        paths = dict.fromkeys((*(case.read if section == "read" else case.write), path))
+        change = f"task:\n  role:\n    {section}: [{', '.join(paths)}]"
+        fix = f"a statement that allows {action} on {resource or path}: {path} in the list of what it has"
     else:
         change = ""
         fix = f"a statement that allows {action} on {resource or 'what it asked for'}: under task.role"
     return Diagnosis(f"{case.task_role} may not {action}", (evidence,), f"its policy lacks {fix}", change)
+
+
+def of_all_runs(path: str) -> str:
+    """A path of one run as that of all: a role that names this run alone would have the next one refused."""
+    first, *rest = path.split("/")
+    if first != RUNS or len(rest) < 2:
+        return path
+    return "/".join([first, "*", *rest[1:-1], "*" if len(rest) > 2 else rest[-1]])
 
 
 def _no_data(case: Case) -> Diagnosis | None:
@@ -158,6 +169,18 @@ def _crash(case: Case) -> Diagnosis | None:
     )
 
 
+LIBRARY = re.compile(r'File "(?:<frozen |.*/(?:lib|lib64)/python3(?:\.\d+)?/|.*/site-packages/)')
+UNSET = re.compile(r"KeyError: '(\w+)'")
+OF_DATA = ("USE_S3", "S3_KEY")
+OURS = {
+    "USE_S3": "it says that there is data in S3",
+    "S3_KEY": "it names the first file of `data:`",
+    "S3_BUCKET": "it names the bucket",
+    "OUTPUT_URI": "it says where results go",
+    "RUN_ID": "it names the run",
+}  # variables that a task gets, each with what it is for
+
+
 def _exception(case: Case) -> Diagnosis | None:
     """The program's own exception: the last line of a Python traceback, with where it was raised."""
     start = max((i for i, line in enumerate(case.log) if TRACEBACK in line), default=None)
@@ -166,9 +189,20 @@ def _exception(case: Case) -> Diagnosis | None:
     after = case.log[start + 1 :]
     # The first line that isn't indented says what was raised; carets and source lines are indented.
     raised = next((line for line in after if re.match(r"[A-Za-z_][\w.]*(:|$)", line)), "")
-    place = [line.strip() for line in after if line.strip().startswith('File "')]
+    places = [line.strip() for line in after if line.strip().startswith('File "')]
+    # The program's own line says more than that of Python's library in which it ended.
+    place = [line for line in places if not LIBRARY.search(line)] or places
     if not raised:
         return None
+    if (missing := UNSET.match(raised)) and missing[1] in OURS:
+        fix = (
+            "without `data:` in deploy.yaml there is none"
+            if missing[1] in OF_DATA
+            else "only a run that `apply` launches has it"
+        )
+        return Diagnosis(
+            f"the variable {missing[1]} isn't set", (*place[-1:], raised.strip()), f"{OURS[missing[1]]}: {fix}"
+        )
     return Diagnosis(
         f"the program failed: {raised.strip()}", (*place[-1:], raised.strip()), "correct the program or its input"
     )

@@ -37,7 +37,7 @@ def test_a_name_is_enough(write: Callable[..., Deploy]) -> None:
     assert deploy.data.bucket.name is None
     assert deploy.task.role.name == "forecast-task-role"
     assert deploy.task.role.policy_name == "forecast-task-policy"
-    assert deploy.task.role.read == ()
+    assert deploy.task.role.read == ("runs/*/output/*",)
     assert deploy.task.role.write == ("runs/*/output/*",)
     assert deploy.task.execution_role.name == "forecast-task-execution-role"
     assert deploy.image.repository
@@ -70,7 +70,7 @@ def test_names_follow_from_each_other(write: Callable[..., Deploy]) -> None:
 def test_short_forms_of_data(write: Callable[..., Deploy], data: str) -> None:
     deploy = write(f"name: ok\ndata: {data}\n")
     assert [(f.file, f.key) for f in deploy.data.files] == [("a/b.csv", "data/b.csv")]
-    assert deploy.task.role.read == ("data/b.csv",)
+    assert deploy.task.role.read == ("data/b.csv", "runs/*/output/*")
 
 
 def test_other_short_forms(write: Callable[..., Deploy]) -> None:

@@ -43,7 +43,17 @@ def test_two_side_by_side(project: Project, lab: LabHandle) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("plan",), ("apply",), ("destroy", "--yes"), ("status",), ("unlock",), ("runs",), ("stop",), ("recover",)],
+    [
+        ("plan",),
+        ("apply",),
+        ("destroy", "--yes"),
+        ("status",),
+        ("unlock",),
+        ("runs",),
+        ("stop",),
+        ("recover",),
+        ("verify",),
+    ],
     ids=" ".join,
 )
 def test_wrong_credentials_are_refused_before_anything_else(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,3 +200,13 @@ def test_line_ends_of_a_dockerfile_count(context: Path) -> None:
     after = read_inputs(context)
     assert after.hash != before.hash
     assert after.parsed.bases(None) == before.parsed.bases(None)
+
+
+def test_the_commands_own_output_is_no_input(context: Path) -> None:
+    before = read_inputs(context).hash
+    code = f"from reconciler.image.inputs import *; print(read_inputs(Path({str(context)!r})).hash, flush=True)"
+    for redirected in (" > apply.log", " > apply.log 2>&1", " 2> err.log >> apply.log"):
+        subprocess.run(["sh", "-c", f'"$0" -c "$1"{redirected}', sys.executable, code], cwd=context, check=True)
+        assert (context / "apply.log").read_text().split()[-1] == before, redirected
+        for name in ("apply.log", "err.log"):
+            (context / name).unlink(missing_ok=True)

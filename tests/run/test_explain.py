@@ -101,6 +101,15 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
     ("S3 put", {"log": [DENIED.replace("GetObject", "PutObject") + USER + "s3:PutObject on resource: "
      "\"arn:aws:s3:::b/out/m.json\" because no identity-based policy"]}, "may not s3:PutObject", True,
      "write: [out/m.json]"),
+    ("S3 put beside others", {"write": ("runs/*/output/*",), "log": [DENIED.replace("GetObject", "PutObject") + USER +
+     "s3:PutObject on resource: \"arn:aws:s3:::b/out/m.json\" because"]}, "may not s3:PutObject", True,
+     "write: [runs/*/output/*, out/m.json]"),
+    ("S3 get of a run", {"read": ("data/x.csv",), "log": [DENIED + USER +
+     "s3:GetObject on resource: \"arn:aws:s3:::b/runs/20260101-000000-aaaaaaaa/output/sub/m.json\" because"]},
+     "may not s3:GetObject", True, "read: [data/x.csv, runs/*/output/sub/*]"),
+    ("S3 get of a record", {"log": [DENIED + USER +
+     "s3:GetObject on resource: \"arn:aws:s3:::b/runs/20260101-000000-aaaaaaaa/run.json\" because"]},
+     "may not s3:GetObject", True, "read: [runs/*/run.json]"),
     ("S3 head", {"log": [("botocore.exceptions.ClientError: An error occurred (403) when calling the HeadObject "
      "operation: Forbidden")], "data": "data/x.csv"}, "my-task-role may not s3:GetObject", True, "read: [data/x.csv]"),
     ("another service", {"log": ["An error occurred (AccessDeniedException) when calling the Query operation: " + USER +
@@ -270,3 +279,28 @@ def test_a_secret_is_hidden_before_a_line_is_cut(before: int) -> None:
         found = case(log=[line], reason=line)
     assert "plant" not in found.log[0] + found.reason
     assert "thre" not in found.log[0] + found.reason
+
+
+@pytest.mark.parametrize("name", ["S3_KEY", "OUTPUT_URI", "USE_S3"])
+def test_a_variable_of_ours_that_is_not_set(name: str) -> None:
+    log = [
+        "Traceback (most recent call last):", '  File "/app/train.py", line 3, in <module>', f'    k = os.environ["{name}"]',
+        "        ~~~~~~~~~~^^^^^^^^^^", '  File "<frozen os>", line 685, in __getitem__', f"KeyError: '{name}'",
+    ]  # fmt: skip
+    found = explain(case(log=log))
+    assert found.cause == f"the variable {name} isn't set"
+    assert found.evidence == ('File "/app/train.py", line 3, in <module>', f"KeyError: '{name}'")
+    own = explain(case(log=[line.replace(name, "Close") for line in log]))
+    assert own.cause == "the program failed: KeyError: 'Close'"
+
+
+@pytest.mark.parametrize(
+    "library",
+    ["<frozen importlib._bootstrap>", "/usr/lib/python3.13/os.py", "/usr/local/lib/python3.11/json/decoder.py",
+     "/opt/venv/lib/python3.12/site-packages/pandas/io/common.py", "/x/site-packages/numpy/core.py"],
+)  # fmt: skip
+def test_the_place_is_the_programs_own_line(library: str) -> None:
+    log = ["Traceback (most recent call last):", '  File "/app/lib/train.py", line 3, in <module>', "    f()",
+           f'  File "{library}", line 685, in f', "    raise", "ValueError: no"]  # fmt: skip
+    assert explain(case(log=log)).evidence[0] == 'File "/app/lib/train.py", line 3, in <module>'
+    assert explain(case(log=[log[0], *log[3:]])).evidence[0].startswith(f'File "{library}"')

@@ -25,6 +25,7 @@ from reconciler.config.publish import SCHEMA
 from reconciler.config.rule import Rule
 from reconciler.core.errors import UserError
 
+FILES = 50  # that are named one by one
 MARK = "-m reconciler"  # in a workflow that runs this program
 WORKFLOW = Path(".github", "workflows", "pipeline.yml")
 
@@ -151,8 +152,9 @@ def _deploy(
         ("--image", rules.IMAGE_URI, asked.uri),
     ):
         _valid(option, rule, value)
-    if asked.data and not (folder / asked.data).is_file():
-        raise UserError(f"--data {asked.data}: there is no such file in {folder}")
+    for path in asked.data:
+        if not (folder / path).is_file():
+            raise UserError(f"--data {path}: there is no such file in {folder}")
     return None, asked
 
 
@@ -167,15 +169,21 @@ def _valid(option: str, rule: Rule, value: str) -> None:
         raise UserError(f"{option} {value}: {problem}", hint=f"for instance {better}" if better else "")
 
 
-def _data(options: Arguments, folder: Path, found: Found, done: Written) -> str:
-    """The file that was named, or the only one that looks like data."""
+def _data(options: Arguments, folder: Path, found: Found, done: Written) -> tuple[str, ...]:
+    """The file that was named, or those that look like data and have a key of their own, and no more than FILES."""
     if options.data:
-        return Path(os.path.relpath(options.data, folder)).as_posix() if (Path(options.data)).exists() else options.data
-    if len(found.data) > 1:
-        some = ", ".join(found.data[:4]) + (", …" if len(found.data) > 4 else "")
-        done.notes.append(f"several files could be the data ({some}): name one in deploy.yaml, or with --data")
-        return ""
-    return found.data[0] if found.data else ""
+        here = Path(options.data).exists()
+        return (Path(os.path.relpath(options.data, folder)).as_posix() if here else options.data,)
+    by_key: dict[str, str] = {}
+    for path in found.data:
+        by_key.setdefault(Path(path).name, path)
+    taken = tuple(by_key.values())[:FILES]
+    if len(taken) > 1:
+        done.notes.append(f"{len(taken)} files are the data, and the first, {taken[0]}, is S3_KEY: look at `data:`")
+    if out := [path for path in found.data if path not in taken]:
+        some = ", ".join(out[:4]) + (", …" if len(out) > 4 else "")
+        done.notes.append(f"{len(out)} more files look like data and aren't in deploy.yaml: {some}")
+    return taken
 
 
 def _image(options: Arguments, found: Found) -> tuple[str, str]:
@@ -219,7 +227,7 @@ def _dockerignore(deploy: Deploy, folder: Path, done: Written) -> None:
     file = context / deploy.image.dockerfile
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     inside = [os.path.relpath(folder / one.file, context) for one in deploy.data.files]
-    data = next((Path(path).as_posix() for path in inside if not path.startswith("..")), "")
+    data = [Path(path).as_posix() for path in inside if not path.startswith("..")]
     done.write(context / ".dockerignore", files.dockerignore(data, text), folder)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,12 +16,15 @@ SCHEMA = "deploy.schema.json"
 
 @dataclass(frozen=True)
 class Answers:
-    """What the files say. data: empty for none. image: a folder with a Dockerfile, or empty with `uri`."""
+    """What the files say.
+
+    data: files, the training data first. image: a folder with a Dockerfile, or empty with `uri`.
+    """
 
     name: str
     region: str
     account: str = ""
-    data: str = ""
+    data: tuple[str, ...] = ()
     image: str = "."
     uri: str = ""
     repository: str = ""
@@ -30,7 +34,8 @@ class Answers:
 def deploy_yaml(answers: Answers) -> str:
     """deploy.yaml: what was asked for, and what is worth knowing early."""
     account = f'account: "{answers.account}"' if answers.account else '# account: "123456789012"'
-    data = _scalar(answers.data) if answers.data else ""
+    data = _scalar(answers.data[0]) if len(answers.data) == 1 else f"[{', '.join(map(_scalar, answers.data))}]"
+    first = "it" if len(answers.data) < 2 else "the first"
     parts = [
         f"# yaml-language-server: $schema={SCHEMA}",
         "#",
@@ -41,8 +46,8 @@ def deploy_yaml(answers: Answers) -> str:
         f"region: {answers.region}",
         f"{account} # refuse to work with credentials of any other account",
         "",
-        f"data: {data} # uploaded; the program finds it at s3://$S3_BUCKET/$S3_KEY"
-        if data
+        f"data: {data} # uploaded; the program finds {first} at s3://$S3_BUCKET/$S3_KEY"
+        if answers.data
         else "# data: data/prices.csv # is uploaded; the program finds it at s3://$S3_BUCKET/$S3_KEY",
         f"image: {_scalar(answers.image)} # the folder with the Dockerfile"
         if not answers.uri
@@ -68,15 +73,14 @@ def deploy_yaml(answers: Answers) -> str:
     return "\n".join(parts) + "\n"
 
 
-def dockerignore(data: str, dockerfile: str) -> str:
-    """.dockerignore of a build context. data: a file in it, which is left out unless the Dockerfile copies it."""
+def dockerignore(data: Sequence[str], dockerfile: str) -> str:
+    """.dockerignore of a build context. data: files in it, which are left out unless the Dockerfile copies them."""
     lines = [
         "# What the image isn't made from: a change of these builds nothing.",
         ".git", ".gitignore", ".github", ".reconciler", ".venv", "venv", "**/__pycache__", "**/*.pyc", ".*_cache",
-        "results", "output", "deploy.yaml", SCHEMA,
+        "results", "output", "*.log", "nohup.out", ".env", ".env.*", "deploy.yaml", SCHEMA,
     ]  # fmt: skip
-    if data and not copies(dockerfile, data):
-        lines.append(data)
+    lines += [one for one in data if not copies(dockerfile, one)]
     return "\n".join(lines) + "\n"
 
 

@@ -44,9 +44,13 @@ def ask(
         name=one("Name", answers.name, name, rules.DEPLOY.problem),
         region=one("AWS region", answers.region, region, rules.REGION.problem),
         account=answers.account,
-        data=one("Data file", answers.data, data, file),
+        data=answers.data if len(answers.data) > 1 else _one_file(one("Data file", "".join(answers.data), data, file)),
         image=answers.image,
         uri=answers.uri,
         repository=one("GitHub repository, OWNER/NAME", answers.repository, github, rules.GITHUB.problem),
         branch=answers.branch,
     )
+
+
+def _one_file(path: str) -> tuple[str, ...]:
+    return (path,) if path else ()

@@ -237,10 +237,3 @@ def test_a_secret_of_secrets_manager(project: Project, lab: LabHandle) -> None:
     assert "  OK    KEY: there\n" in project.run("verify", "--local").out
     lab.client("secretsmanager").delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
     assert f"  NG    KEY: nothing is at {arn}\n" in project.run("verify", "--local").out
-
-
-def test_another_account_is_refused(project: Project) -> None:
-    project.write("deploy.yaml", yaml.safe_dump({**FILE, "account": "999999999999"}))
-    found = project.run("verify", "--local")
-    assert found.code == 2
-    assert "999999999999" in found.err

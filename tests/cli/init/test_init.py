@@ -121,12 +121,24 @@ def test_a_folder_inside_a_repository(fresh: Project, tmp_path: Path) -> None:
     assert 'RECONCILER: "tool @ git+https://example.com/tool@0123abc"' in workflow
 
 
-def test_several_data_files_are_not_guessed_among(fresh: Project) -> None:
-    for name in ("Dockerfile", "a.csv", "b.parquet"):
+def test_every_data_file_is_used_or_named(fresh: Project) -> None:
+    (fresh.folder / "old").mkdir()
+    for name in ("Dockerfile", "a.csv", "b, c.parquet", "old/a.csv"):
         fresh.write(name, "FROM x\n")
     ended = fresh.run("init")
-    assert "several files could be the data (a.csv, b.parquet)" in ended.out
-    assert load(fresh.folder / "deploy.yaml", environ={}).data.files == ()
+    assert "2 files are the data, and the first, a.csv, is S3_KEY" in ended.out
+    assert "1 more files look like data and aren't in deploy.yaml: old/a.csv" in ended.out
+    assert [one.file for one in load(fresh.folder / "deploy.yaml", environ={}).data.files] == ["a.csv", "b, c.parquet"]
+    ignored = (fresh.folder / ".dockerignore").read_text().splitlines()
+    assert {"a.csv", "b, c.parquet", "*.log"} <= set(ignored)
+
+
+def test_init_names_no_more_files_than_one_reads(fresh: Project) -> None:
+    for number in range(60):
+        fresh.write(f"{number:02}.csv", "x")
+    fresh.write("Dockerfile", "FROM x\n")
+    assert "10 more files look like data and aren't in deploy.yaml: 50.csv, 51.csv" in fresh.run("init").out
+    assert len(load(fresh.folder / "deploy.yaml", environ={}).data.files) == 50
 
 
 def test_an_image_that_exists_needs_no_dockerfile(fresh: Project) -> None:
