@@ -15,6 +15,10 @@ from reconciler.core.errors import ReconcilerError, UserError
 PARTS = (("access_key", "access key"), ("secret_key", "secret access key"), ("token", "session token"))
 
 
+class RoleRefused(UserError):
+    """STS doesn't let a token become a role, and says no more than that."""
+
+
 def check(session: Any) -> Any:
     """The session's credentials, None where it has none. Raises UserError for such as can't work."""
     try:
@@ -46,8 +50,15 @@ def unusable(text: str) -> str:
 
 def of_credentials(error: Exception) -> UserError:
     """What an exception on the way to credentials means."""
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, ClientError
 
+    if isinstance(error, ClientError):  # STS's answer, which has no secret in it
+        found, operation = error.response.get("Error", {}), error.operation_name
+        why = f"sts:{operation} failed: {found.get('Code', '')}: {found.get('Message', '')}"
+        if operation == "AssumeRoleWithWebIdentity" and found.get("Code") == "AccessDenied":
+            hint = "the role's trust has to name whom the token names: docs/github-actions.md"
+            return RoleRefused(f"no AWS credentials: {why}", hint=hint)
+        return UserError(f"no AWS credentials: {why}", hint="check AWS_PROFILE, ~/.aws/config and the role's trust")
     if isinstance(error, BotoCoreError):
         return of_configuration(error, "AWS's configuration")
     if isinstance(error, RuntimeError) and "expired" in str(error):

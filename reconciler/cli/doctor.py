@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.aws.clients import new_session
-from reconciler.checks import doctor
+from reconciler.checks import doctor, github_token
 from reconciler.checks.findings import Finding, State, ng, skip
 from reconciler.cli.findings import Checks, as_json, counts, show, summary
 from reconciler.cli.options import OfFile as Arguments
@@ -76,4 +76,6 @@ def _aws(session: Any, region: str, file: Path, deploy: Deploy | None) -> list[F
             found.append(skip("permissions to plan", "AWS doesn't say who asks"))
         else:
             found.append(doctor.permissions(aws, deploy, file.resolve().parent, who))
+        if deploy is not None and deploy.ci and deploy.ci.github and github_token.in_job(os.environ):
+            found.append(github_token.check(aws if who else None, deploy.ci.github, os.environ))
     return found

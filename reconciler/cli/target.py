@@ -15,6 +15,7 @@ from typing import Any
 
 from reconciler.aws import clients
 from reconciler.aws.calls import Aws, Waiting
+from reconciler.aws.credentials import RoleRefused
 from reconciler.cli.options import InAws, Planning
 from reconciler.cli.program_name import program
 from reconciler.cli.terminal import Terminal
@@ -163,18 +164,24 @@ def deployment(
     plan_file: Path | None = None,
 ) -> Deployment:
     """Read what the plan starts from; see `prepare`."""
-    return prepare(
-        where.deploy,
-        aws,
-        where.base,
-        ImageKind(None, partial(_say_built, terminal)),
-        Object(progress=_Progress(terminal)),
-        skip_image=skip_image,
-        removing=removing,
-        checking=command in ("plan", "apply"),
-        plan_file=plan_file,
-        command=command,
-    )
+    try:
+        return prepare(
+            where.deploy,
+            aws,
+            where.base,
+            ImageKind(None, partial(_say_built, terminal)),
+            Object(progress=_Progress(terminal)),
+            skip_image=skip_image,
+            removing=removing,
+            checking=command in ("plan", "apply"),
+            plan_file=plan_file,
+            command=command,
+        )
+    except RoleRefused as error:
+        from reconciler.checks.github_token import explain
+
+        github = where.deploy.ci.github if where.deploy.ci else None
+        raise UserError(error.message, hint=(explain(github, os.environ) if github else "") or error.hint) from None
 
 
 def _say_built(terminal: Terminal, text: str) -> None:

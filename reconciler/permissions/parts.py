@@ -134,6 +134,7 @@ PARTS: tuple[Part, ...] = (
 
 # Other commands, which read more than one deploy has.
 OTHERS: tuple[Part, ...] = (
+    Part(("checks.github_token",), (), ("iam:GetRole",)),
     Part(("cli.cost",), (), ("ecr:DescribeImages",)),
     Part(("engine.missing_permissions",), (), ("s3:GetObject",)),  # whether a run's record may be read
     Part(("importer.found",), (), ("s3:ListBucket", "s3:GetObject", "ec2:DescribeVpcs", "ec2:DescribeSubnets")),

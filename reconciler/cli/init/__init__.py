@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Sequence
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 from reconciler.cli.answer import Answer
-from reconciler.cli.init import files, questions
+from reconciler.cli.init import files, questions, subject
 from reconciler.cli.init.files import Answers
 from reconciler.cli.init.look import Found, look
 from reconciler.cli.options import Output
@@ -23,6 +23,7 @@ from reconciler.config import Deploy, load
 from reconciler.config import names as rules
 from reconciler.config.publish import SCHEMA
 from reconciler.config.rule import Rule
+from reconciler.config.schema import GitHub
 from reconciler.core.errors import UserError
 
 FILES = 50  # that are named one by one
@@ -120,6 +121,8 @@ def _deploy(
     if file.exists():
         deploy = load(file, environ=os.environ, files=False, environment=options.environment)
         github = deploy.ci.github if deploy.ci else None
+        if github:
+            _named(github.repository, done, github)
         return deploy, Answers(
             deploy.name,
             deploy.region,
@@ -155,7 +158,33 @@ def _deploy(
     for path in asked.data:
         if not (folder / path).is_file():
             raise UserError(f"--data {path}: there is no such file in {folder}")
+    if asked.repository:
+        named = _named(asked.repository, done)
+        asked = replace(asked, owner_id=named.owner_id, repository_id=named.repository_id)
     return None, asked
+
+
+def _named(repository: str, done: Written, there: GitHub | None = None) -> subject.Subject:
+    """How GitHub names the repository, and what is to be known of that. there: what the file says already."""
+    if there is not None and there.owner_id:
+        return subject.Subject()
+    try:
+        found = subject.ask(repository)
+    except subject.NoAnswer as error:
+        done.notes.append(subject.by_hand(repository, str(error)))
+        return subject.Subject()
+    if found.own:
+        done.notes.append(
+            f"{repository} has a template of its own for the subjects of its tokens ({found.own}), which the roles "
+            f"don't trust: `gh api -X PUT repos/{repository}/actions/oidc/customization/sub -F use_default=true` "
+            "ends that"
+        )
+    elif there is not None and found.owner_id:
+        done.notes.append(
+            f"GitHub names {repository} with ids, so its workflows may not assume the roles: write under ci.github "
+            f'owner_id: "{found.owner_id}" and repository_id: "{found.repository_id}"'
+        )
+    return found
 
 
 def _name(folder: str) -> str:

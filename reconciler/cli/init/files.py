@@ -29,6 +29,8 @@ class Answers:
     uri: str = ""
     repository: str = ""
     branch: str = "main"
+    owner_id: str = ""
+    repository_id: str = ""
 
 
 def deploy_yaml(answers: Answers) -> str:
@@ -68,6 +70,8 @@ def deploy_yaml(answers: Answers) -> str:
             "ci: # GitHub Actions of this repository: `apply` on the branch, `plan` in pull requests; no stored key",
             "  github:",
             f"    repository: {answers.repository}{branch}",
+            *([f'    owner_id: "{answers.owner_id}"'] if answers.owner_id else []),
+            *([f'    repository_id: "{answers.repository_id}"'] if answers.repository_id else []),
             "    pull_requests: true",
         ]
     return "\n".join(parts) + "\n"

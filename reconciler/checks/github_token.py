@@ -1,0 +1,171 @@
+"""A job of GitHub Actions and the roles of the file: how GitHub names it, and what to change so that they trust it.
+
+GitHub signs a token for a job, whose `sub` names it; AWS lets it become a role whose trust has exactly that text, and
+doesn't say what it compared. Of a token nothing but `sub` is ever shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from reconciler.aws.calls import Aws
+from reconciler.checks.findings import Finding, ng, ok, skip
+from reconciler.config.schema import GitHub
+from reconciler.core.canonical import Policy, policy
+from reconciler.core.errors import AwsError
+from reconciler.core.text import line
+from reconciler.core.wildcard import matches
+from reconciler.lower.ci import AUDIENCE
+from reconciler.lower.ci import GITHUB as HOST
+
+WHAT = "GitHub's token"
+SECONDS = 10.0
+MOST = 64 * 1024  # bytes of an answer or a file
+SUBJECT = re.compile(
+    r"repo:(?P<owner>[^@/:]+)(?:@(?P<owner_id>\d+))?/(?P<name>[^@/:]+)(?:@(?P<repository_id>\d+))?:(?P<rest>.+)"
+)
+BRANCH, ENVIRONMENT, PULL_REQUEST = "ref:refs/heads/", "environment:", "pull_request"
+AGAIN = "; then `apply` once with credentials of your own, since these roles can't change themselves"
+
+
+class NoToken(Exception):
+    """There is none to be had; the text says why."""
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: the request has a secret in it."""
+
+    def redirect_request(self, *args: Any, **others: Any) -> None:
+        """Not at all."""
+
+
+def in_job(environ: Mapping[str, str]) -> bool:
+    """Whether this is a step of a job that may ask for a token, or was to."""
+    return environ.get("GITHUB_ACTIONS") == "true"
+
+
+def subject(environ: Mapping[str, str]) -> str:
+    """The `sub` of this job's token: of that in the file that AWS's clients are given, or of a new one.
+
+    Raises NoToken.
+    """
+    if path := environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
+        try:
+            with Path(path).open("rb") as file:
+                return subject_of(file.read(MOST).decode("ascii", "replace").strip())
+        except OSError as error:
+            raise NoToken(f"{path} can't be read: {error.strerror}") from None
+    url, secret = (environ.get(f"ACTIONS_ID_TOKEN_REQUEST_{part}") for part in ("URL", "TOKEN"))
+    if not url or not secret:
+        raise NoToken("this job may not ask for one: `permissions: {id-token: write}` lets it")
+    if not url.startswith("https://") and not url.startswith("http://127.0.0.1:"):
+        raise NoToken("ACTIONS_ID_TOKEN_REQUEST_URL is no https address")
+    joined = f"{url}{'&' if '?' in url else '?'}audience={AUDIENCE}"
+    request = urllib.request.Request(joined, headers={"Authorization": f"bearer {secret}"})  # noqa: S310
+    try:
+        with urllib.request.build_opener(_Stay()).open(request, timeout=SECONDS) as answer:
+            found = json.loads(answer.read(MOST))
+    except urllib.error.HTTPError as error:
+        raise NoToken(f"GitHub answered {error.code}") from None
+    except (OSError, ValueError) as error:
+        raise NoToken(f"GitHub doesn't answer: {getattr(error, 'reason', type(error).__name__)}") from None
+    return subject_of(str(found.get("value", "")) if isinstance(found, dict) else "")
+
+
+def subject_of(token: str) -> str:
+    """The `sub` of a token of GitHub's. Raises NoToken for anything else."""
+    parts = token.split(".")
+    try:
+        payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        issuer, named = str(payload["iss"]), str(payload["sub"])
+    except (ValueError, IndexError, KeyError, TypeError, RecursionError):
+        raise NoToken("what was given isn't a token") from None
+    if issuer.removeprefix("https://").partition("/")[0] != HOST:
+        raise NoToken("the token isn't GitHub's")
+    return line(named)
+
+
+def advice(github: GitHub, named: str) -> str:
+    """What to change, so that the roles of the file trust a job of this subject; empty when one does."""
+    rests = [BRANCH + github.branch, *([PULL_REQUEST] if github.pull_requests else [])]
+    if named in {one for rest in rests for one in github.subjects(rest)}:
+        return ""
+    match = SUBJECT.fullmatch(named)
+    if match is None:
+        return (
+            "the repository has a template of its own for subjects: `gh api -X PUT "
+            f"repos/{github.repository}/actions/oidc/customization/sub -F use_default=true` ends that"
+        )
+    lines, rest = [], match["rest"]
+    if github.repository != (repository := f"{match['owner']}/{match['name']}"):
+        lines.append(f"repository: {repository}")
+    ids = (match["owner_id"], match["repository_id"])
+    if all(ids) and ids != (github.owner_id, github.repository_id):
+        lines += [f'owner_id: "{ids[0]}"', f'repository_id: "{ids[1]}"']
+    elif not any(ids) and github.owner_id and not github.by_name_too:
+        lines.append("by_name_too: true")
+    if rest.startswith(BRANCH) and rest != BRANCH + github.branch:
+        lines.append(f"branch: {rest.removeprefix(BRANCH)}")
+    elif rest == PULL_REQUEST and not github.pull_requests:
+        lines.append("pull_requests: true")
+    elif rest.startswith(ENVIRONMENT):
+        out = f"take `environment: {rest.removeprefix(ENVIRONMENT)}` out of the job: the roles trust a branch"
+        return f"{out}; and under ci.github in deploy.yaml: {', '.join(lines)}{AGAIN}" if lines else out
+    elif not rest.startswith((BRANCH, PULL_REQUEST)):
+        return f"run the job on the branch {github.branch}, or in a pull request: the roles trust nothing else"
+    return f"under ci.github in deploy.yaml: {', '.join(lines)}{AGAIN}"
+
+
+def trusts(trust: Policy, named: str) -> bool:
+    """Whether a role's trust lets a job of this subject become it."""
+    key = f"{HOST}:sub"
+    for one in trust.statements:
+        federated = any(who.endswith(f"oidc-provider/{HOST}") for who in one.principals.get("Federated", ()))
+        if one.denies or not federated:
+            continue
+        wanted = {test: values for test, keys in one.conditions.items() for name, values in keys.items() if name == key}
+        if all(
+            named in values if test == "StringEquals" else any(matches(value, named) for value in values)
+            for test, values in wanted.items()
+        ):
+            return True
+    return False
+
+
+def explain(github: GitHub, environ: Mapping[str, str]) -> str:
+    """Why a job may not become a role, and what to change; empty where that can't be told."""
+    try:
+        named = subject(environ)
+    except NoToken:
+        return ""
+    change = advice(github, named)
+    if not change:
+        role = github.plan_role if named.endswith(f":{PULL_REQUEST}") else github.role
+        change = f"the file trusts that: is AWS_ROLE_ARN that of {role}, and was the file applied?"
+    return f"GitHub names this job {named}; {change}"
+
+
+def check(aws: Aws | None, github: GitHub, environ: Mapping[str, str]) -> Finding:
+    """Whether this job may become a role of the file's. aws: to look at the role's own trust, or None."""
+    try:
+        named = subject(environ)
+    except NoToken as error:
+        return skip(WHAT, str(error))
+    if change := advice(github, named):
+        return ng(WHAT, f"names this job {named}, which the file doesn't trust", change)
+    role = str(github.plan_role if named.endswith(f":{PULL_REQUEST}") else github.role)
+    try:
+        found = aws.find("iam", "GetRole", RoleName=role) if aws is not None else None
+    except AwsError:
+        found = None
+    if found is not None and not trusts(policy(found["Role"]["AssumeRolePolicyDocument"]), named):
+        says = f"names this job {named}, which the file trusts, and the role {role} doesn't"
+        return ng(WHAT, says, "`apply` once with credentials of your own")
+    return ok(WHAT, f"names this job {named}, which {role if found else 'the file'} trusts")
