@@ -3,6 +3,7 @@
     python bench/model.py                     all hours of 2018 to 2025 (70,000 rows, five folds) and 10 k to 100 k
     python bench/model.py --rows 10000 100000 1000000 10000000
     python bench/model.py --json out.json
+    BTC_DATA=/path/to/real.csv python bench/model.py      that file too, with the program's six folds
 
 Every size runs in a process of its own, so that its peak memory is its own. Above
 `--train-rows`, where training whole would take long, one booster of the last fold is trained
@@ -21,10 +22,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
+REAL_FOLDS = 6
 FULL_ROWS, MOST_SECONDS, MOST_MB = 70_000, 90.0, 1500
 
 
@@ -57,85 +61,105 @@ class Memory:
         self.peak = max(self.peak, self.now())
 
 
-def measure(path: Path, rows: int, folds: int, train: bool) -> dict[str, Any]:
-    """Run the stages on a file; a dict of stage to seconds and peak MB."""
-    began = time.perf_counter()
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ[name] = "1"
-    sys.path.insert(0, str(ROOT))
+class Stages:
+    """Seconds, processor seconds and peak MB of each stage, by name."""
 
-    from model import (
-        boost,
-        data,
-        features,
-        limits,
-        log,
-        outputs,
-        place,
-        report,
-        split,
-        store,
-        targets,
-        walkforward,
-    )
-    from model import train as training
-    from model.settings import Settings
+    def __init__(self, rows: int) -> None:
+        self.rows, self.began = rows, time.perf_counter()
+        self.found: dict[str, dict[str, float]] = {}
 
-    log.configure({"LOG_FORMAT": "plain"})
-    found: dict[str, Any] = {"rows": rows, "stages": {}}
+    def note(self, name: str, seconds: float, cpu: float, mb: int) -> None:
+        """Keep a stage's numbers, and show them."""
+        self.found[name] = {"seconds": round(seconds, 3), "mb": mb, "cpu": round(cpu, 3)}
+        print(f"{self.rows:>12,} {name:<12} {seconds:>9.2f} s {cpu:>8.2f} cpu {mb:>7,} MB", file=sys.stderr)
 
-    def stage(name: str, work: Any) -> Any:
+    def __call__(self, name: str, work: Callable[[], T]) -> T:
+        """Do a stage's work."""
         start, cpu = time.perf_counter(), time.process_time()
         with Memory() as memory:
             result = work()
-        found["stages"][name] = {"seconds": round(time.perf_counter() - start, 3), "mb": memory.peak}
-        found["stages"][name]["cpu"] = round(time.process_time() - cpu, 3)
-        s = found["stages"][name]
-        print(f"{rows:>12,} {name:<12} {s['seconds']:>9.2f} s {s['cpu']:>8.2f} cpu {s['mb']:>7,} MB", file=sys.stderr)
+        self.note(name, time.perf_counter() - start, time.process_time() - cpu, memory.peak)
         return result
 
-    found["stages"]["import"] = {
-        "seconds": round(time.perf_counter() - began, 3),
-        "mb": Memory.now(),
-        "cpu": round(time.process_time(), 3),
-    }
+    def to_json(self) -> dict[str, Any]:
+        """All of it, with the totals."""
+        return {
+            "rows": self.rows,
+            "stages": self.found,
+            "seconds": round(time.perf_counter() - self.began, 2),
+            "cpu": round(time.process_time(), 2),
+            "mb": max(stage["mb"] for stage in self.found.values()),
+        }
+
+
+def measure(path: Path, rows: int, folds: int, whole: bool) -> dict[str, Any]:
+    """Run the stages on a file; a dict of stage to seconds and peak MB. rows: for showing, 0 for those of the file."""
+    stage = Stages(rows)
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = "1"
+    sys.path.insert(0, str(ROOT))
+    from model import data, features, limits, log, place, split, targets
+    from model import train as _loaded  # noqa: F401  all that a run loads
+    from model.settings import Settings
+
+    log.configure({"LOG_FORMAT": "plain"})
+    stage.note("import", time.perf_counter() - stage.began, time.process_time(), Memory.now())
     settings = Settings(data=str(path), folds=folds, threads=limits.threads(os.environ))
     loaded = stage("read", lambda: data.load(path))
-    bars = loaded.bars
+    stage.rows, bars = loaded.rows, loaded.bars
     chosen = features.select(bool(bars.flow))
     with place.choose(len(bars), len(chosen), limits.memory(os.environ), "") as (engine, into):
-        found["from_disk"] = into is not None
         matrix = stage("features", lambda: features.build(bars, chosen, into=into))
         labels = stage("targets", lambda: targets.make(bars))
         parts = split.walk_forward(len(bars), folds, settings.first_train, settings.embargo)
-        if train:
-            result = stage(
-                "train",
-                lambda: walkforward.run(bars, chosen, matrix, labels, parts, settings, lambda *_: None, engine),
-            )
-        else:
-            result = walkforward.Result(_stand_in(labels, parts), {}, {})
+        inputs = Inputs(settings, loaded, chosen, matrix, labels, parts, engine)
+        (_train_whole if whole else _train_ten_rounds)(stage, inputs)
+        return stage.to_json() | {"from_disk": into is not None}
 
-        overall, each, recent = stage("score", lambda: training.scored(bars, labels, result.forecasts, settings))
-        if train:
-            run = training.Run(
-                settings, loaded, chosen, matrix, labels, parts, result, overall, each, recent, "", {}, {}
-            )
-            run.shap |= stage("explain", lambda: {t: report.mean_abs(run, t) for t in result.models})
-            with tempfile.TemporaryDirectory() as folder:
-                stage("write", lambda: outputs.write(run, store.Output(folder)))
-        else:
-            few = dataclasses.replace(settings.params["volatility"], max_rounds=10, patience=10)
-            columns = features.columns_for("volatility", chosen)
-            stop = parts[-1].train_stop
-            stage(
-                "ten rounds",
-                lambda: boost.fit("volatility", matrix, columns, labels, stop, 24, few, 7, engine=engine),
-            )
-    found["seconds"] = round(time.perf_counter() - began, 2)
-    found["cpu"] = round(time.process_time(), 2)
-    found["mb"] = max(s["mb"] for s in found["stages"].values())
-    return found
+
+class Inputs(NamedTuple):
+    """What a training run makes before it trains."""
+
+    settings: Any
+    data: Any
+    features: Any
+    matrix: Any
+    labels: Any
+    folds: Any
+    engine: Any
+
+
+def _train_whole(stage: Stages, made: Inputs) -> None:
+    """Train every fold, score, explain and write the output."""
+    from model import outputs, report, store, train, walkforward
+    from model.run import Run
+
+    bars, settings = made.data.bars, made.settings
+    result = stage(
+        "train",
+        lambda: walkforward.run(
+            bars, made.features, made.matrix, made.labels, made.folds, settings, lambda *_: None, made.engine
+        ),
+    )
+    scores = stage("score", lambda: train.scored(bars, made.labels, result.forecasts, settings))
+    run = Run(*made[:6], result, *scores, "", {}, {})
+    run.shap |= stage("explain", lambda: {t: report.mean_abs(run, t) for t in result.models})
+    with tempfile.TemporaryDirectory() as folder:
+        stage("write", lambda: outputs.write(run, store.Output(folder)))
+
+
+def _train_ten_rounds(stage: Stages, made: Inputs) -> None:
+    """Score forecasts that cost nothing to make, and train ten rounds of one booster of the last fold."""
+    from model import boost, features, train
+
+    settings, stop = made.settings, made.folds[-1].train_stop
+    stage("score", lambda: train.scored(made.data.bars, made.labels, _stand_in(made.labels, made.folds), settings))
+    few = dataclasses.replace(settings.params["volatility"], max_rounds=10, patience=10)
+    columns = features.columns_for("volatility", made.features)
+    stage(
+        "ten rounds",
+        lambda: boost.fit("volatility", made.matrix, columns, made.labels, stop, 24, few, 7, engine=made.engine),
+    )
 
 
 def _stand_in(labels: Any, parts: Any) -> Any:
@@ -143,7 +167,7 @@ def _stand_in(labels: Any, parts: Any) -> Any:
     import numpy as np
 
     from model.conformal import quantiles
-    from model.walkforward import Forecasts
+    from model.forecasts import Forecasts
 
     rows = len(labels.ret)
     f = Forecasts.empty(rows)
@@ -180,7 +204,7 @@ def table(results: list[dict[str, Any]]) -> str:
 def main() -> int:
     """Run the benchmark. Exit code 1 if the full size takes more than its limits."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 30_000, FULL_ROWS, 100_000])
+    parser.add_argument("--rows", type=int, nargs="*", default=[10_000, 30_000, FULL_ROWS, 100_000])
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--train-rows", type=int, default=200_000, help="largest size that is trained on")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
@@ -195,10 +219,13 @@ def main() -> int:
         sys.path.insert(0, str(ROOT))
         from model import sample
 
-        for rows in given.rows:
-            path = Path(folder) / "hours.csv"
+        jobs = [(Path(folder) / f"{rows}.csv", rows, given.folds) for rows in given.rows]
+        for path, rows, _ in jobs:
             sample.write(path, rows, 7)
-            command = [sys.executable, __file__, "--one", str(path), str(rows), "--folds", str(given.folds)]
+        if real := os.environ.get("BTC_DATA"):
+            jobs.insert(0, (Path(real), 0, REAL_FOLDS))
+        for path, rows, folds in jobs:
+            command = [sys.executable, __file__, "--one", str(path), str(rows), "--folds", str(folds)]
             command += ["--train-rows", str(given.train_rows)]
             done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
             results.append(json.loads(done.stdout))

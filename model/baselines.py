@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from model import boost, linear, split
 from model.bars import Array
+from model.forecasts import Forecasts
 from model.linear import Linear, Seasonal
 from model.rows import Features, Numbers, Rows, present
 from model.split import Fold, rows_between
 from model.targets import Targets
-
-if TYPE_CHECKING:
-    from model.walkforward import Forecasts
 
 BLEND = 0.25
 """How much of the seasonal HAR is in the volatility forecast, the booster being the rest. On the data before the first

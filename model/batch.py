@@ -32,7 +32,7 @@ def table(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.dateti
     """
     content = predict.read_manifest(model_uri)
     models = predict.read_models(model_uri, content)
-    with store.fetched(data_uri) as path:
+    with store.fetched(data_uri, how.max_bytes) as path:
         bars = data.load(path, how, now).bars
     if content["data"].get("has_flow") and not bars.flow:
         raise InputError(f"the model was trained on data with order flow, and {data_uri} has none")
@@ -53,13 +53,25 @@ def table(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.dateti
     return pd.DataFrame(made | {"trained_on": (hour >= first) & (hour <= last)})
 
 
+def prepare(uri: str) -> tuple[Output, str]:
+    """Where `write` puts a file, seen to be writable before anything is computed: the folder or prefix, and the name.
+
+    Raises:
+        InputError: `uri` names no Parquet file, or its folder can't be written.
+    """
+    folder, _, name = uri.rpartition("/")
+    if PurePosixPath(name).suffix != ".parquet":
+        raise InputError(f"--out is {uri!r}: name a file that ends in .parquet")
+    out = Output(folder or ("/" if uri.startswith("/") else "."))
+    out.prepare("--out")
+    return out, name
+
+
 def write(rows: pd.DataFrame, uri: str) -> None:
     """Write the rows to a path or S3 URI as Parquet, whole or not at all.
 
     Raises:
         InputError: `uri` names no file, or it can't be written.
     """
-    folder, _, name = uri.rpartition("/")
-    if PurePosixPath(name).suffix != ".parquet":
-        raise InputError(f"--out is {uri!r}: name a file that ends in .parquet")
-    Output(folder or ("/" if uri.startswith("/") else ".")).write(name, parquet.encode(rows))
+    out, name = prepare(uri)
+    out.write(name, parquet.encode(rows))

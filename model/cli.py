@@ -94,6 +94,7 @@ def _run(given: argparse.Namespace) -> int:
     if given.command == "score":
         from model import batch
 
+        batch.prepare(given.out)
         rows = batch.table(champion.resolve(given.model, env), given.data, settings.reading(env))
         batch.write(rows, given.out)
         log.get().info("scored", hours=len(rows), output=given.out)
@@ -123,14 +124,20 @@ def _run(given: argparse.Namespace) -> int:
 
         sweep.sweep(settings.load(env), sweep.parse_targets(given.targets), sweep.parse_grid(given.grid), given.count)
         return 0
+    return _train(settings.load(env), env)
+
+
+def _train(told: settings.Settings, env: dict[str, str]) -> int:
+    """Train; then promote, if that is asked for."""
+    from model import promotion
     from model.train import train_tracked
 
-    told = settings.load(env)
+    models = champion.place(env, told.output)
+    if told.promote:
+        promotion.before_training(models)
     train_tracked(told, env)
     if told.promote:
-        from model import promotion
-
-        for text in promotion.after_training(told, champion.place(env, told.output)):
+        for text in promotion.after_training(told, models):
             log.get().info(text)
     return 0
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from model import stats
 from model.bars import Array, Bars
+from model.forecasts import Forecasts
 from model.stats import Estimate
 from model.targets import Targets
-from model.walkforward import Forecasts
 
 SEASONAL = "seasonal HAR"
 """HAR with an intercept for each hour of the week, leverage, jumps and volume."""

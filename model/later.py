@@ -13,8 +13,8 @@ from model import baselines, boost, data, evaluate, features, linear, parquet, p
 from model.bars import Bars
 from model.conformal import Calibration, quantiles
 from model.errors import InputError
+from model.forecasts import Forecasts
 from model.reading import AS_IT_IS, Reading
-from model.walkforward import Forecasts
 
 MINIMUM = 100
 SEED = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy
 import pandas
@@ -12,10 +12,8 @@ import xgboost
 
 from model import __version__, baselines, features
 from model.errors import InputError
+from model.run import Run
 from model.store import Output
-
-if TYPE_CHECKING:
-    from model.train import Run
 
 FORMAT = 2
 """2: with what the variance, the seasonal HAR and the interval of each hour and regime take."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from model import evaluate, features, manifest, parquet, report, store
 from model.params import TARGETS
+from model.run import Run
 from model.store import Output
-
-if TYPE_CHECKING:
-    from model.train import Run
 
 
 def metrics(run: Run) -> dict[str, Any]:

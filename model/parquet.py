@@ -13,8 +13,8 @@ import pandas as pd
 from model import files, header
 from model.bars import Array, Bars
 from model.errors import InputError
+from model.forecasts import Forecasts
 from model.targets import Targets
-from model.walkforward import Forecasts
 
 NUMBER = 8
 """Bytes of a value in memory, at least."""

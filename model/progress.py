@@ -7,12 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from model import log
-
-if TYPE_CHECKING:
-    from model.train import Run
+from model.run import Run
 
 
 class Stages:

@@ -150,6 +150,16 @@ def promote(
     return {"promoted": True, "reason": reason, "run": run, "judged": judged}
 
 
+def before_training(models: str) -> None:
+    """See that champions can be kept there, before hours are spent.
+
+    Raises:
+        InputError: champion.json can't be read or isn't one, or the folder can't be written.
+    """
+    champions.read(models)
+    store.check_writable(models, "MODELS_URI")
+
+
 def after_training(settings: Settings, models: str) -> Iterator[str]:
     """What `settings.promote` asks for: how the champion did on the hours after its training, then `promote`.
 

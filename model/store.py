@@ -217,6 +217,24 @@ def _write_locked(path: Path, content: bytes, version: str) -> bool:
     return True
 
 
+def check_writable(uri: str, what: str) -> None:
+    """See that a local folder is there and can be written, making it if need be; of S3 nothing is known before.
+
+    Raises:
+        InputError: it can't; `what` names the place.
+    """
+    if is_s3(uri):
+        return
+    folder = Path(uri)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for inner in (folder, *(folder / name for name in FOLDERS if (folder / name).exists())):
+            with tempfile.NamedTemporaryFile(dir=inner, prefix=".model-"):
+                pass
+    except OSError as error:
+        raise InputError(f"can't write to {what} {error.filename or uri}: {error.strerror}") from error
+
+
 def join(base: str, name: str) -> str:
     """A file's URI under a folder or prefix."""
     return f"{base.rstrip('/')}/{name}"
@@ -226,12 +244,6 @@ def sha256_file(path: Path) -> str:
     """Hexadecimal SHA-256 of a file, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _try_writing(folder: Path) -> None:
-    """See that a file can be made and taken away again in an existing folder, before hours are spent."""
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".model-"):
-        pass
 
 
 UNFINISHED = b'{"complete": false}\n'
@@ -283,22 +295,17 @@ class Output:
         except OSError as error:
             raise InputError(f"can't write to OUTPUT_URI {self.uri}: {error.strerror}") from error
 
-    def prepare(self) -> None:
+    def prepare(self, what: str = "OUTPUT_URI") -> None:
         """Make a folder if there is none, and see that it can be written; an object store only shows when it is.
+
+        Args:
+            what: names the place in a refusal.
 
         Raises:
             InputError: it can't be written.
         """
         Output.latest = self
-        if is_s3(self.uri):
-            return
-        folder = Path(self.uri)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for inner in (folder, *(folder / name for name in FOLDERS if (folder / name).exists())):
-                _try_writing(inner)
-        except OSError as error:
-            raise InputError(f"can't write to OUTPUT_URI {error.filename or self.uri}: {error.strerror}") from error
+        check_writable(self.uri, what)
 
     def write(self, name: str, content: bytes) -> None:
         """Write one file, whole or not at all."""

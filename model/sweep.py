@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import itertools
 import json
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from model import boost, data, evaluate, features, log, params, split, stopping, store, targets
 from model.bars import Bars
 from model.errors import InputError
+from model.features import Feature
 from model.params import TARGETS, Params
 from model.rows import Features
 from model.settings import Settings
@@ -89,31 +90,8 @@ def sweep(
     out = store.Output(settings.output)
     out.prepare()
     early = early_part(loaded.bars, settings)
-    chosen = features.select(bool(early.flow))
-    matrix, labels = features.build(early, chosen), targets.make(early)
-    folds = split.walk_forward(len(early), INNER_FOLDS, settings.first_train, settings.embargo)
     log.get().info("sweep begins", candidates=len(tried), targets=", ".join(names), last_hour=f"{early.time[-1]}Z")
-
-    def work(job: tuple[int, str, split.Fold]) -> float:
-        number, target, fold = job
-        if stopping.requested():
-            return np.nan
-        return _loss(
-            target, matrix, features.columns_for(target, chosen), labels, fold, settings, tables[number][target]
-        )
-
-    results = [Candidate(values, {name: [] for name in names}) for values in tried]
-    with ThreadPoolExecutor(max_workers=settings.threads) as pool:
-        for number, candidate in enumerate(results):
-            for name in names:
-                losses = list(pool.map(work, [(number, name, fold) for fold in folds]))
-                candidate.loss[name].extend(losses)
-            log.get().info(
-                "candidate scored",
-                progress=f"{number + 1}/{len(results)}",
-                **candidate.values,
-                **{name: round(float(np.mean(loss)), 6) for name, loss in candidate.loss.items()},
-            )
+    results = _scored(Trial.of(early, settings), tried, tables, names)
     best = {name: min(results, key=lambda c: float(np.mean(c.loss[name]))) for name in names}
     content = {
         "data_sha256": loaded.sha256,
@@ -136,21 +114,52 @@ def sweep(
     return content
 
 
-def _loss(
-    target: str,
-    matrix: Features,
-    columns: npt.NDArray[np.int64],
-    labels: targets.Targets,
-    fold: split.Fold,
-    settings: Settings,
-    wanted: Params,
-) -> float:
-    fitted, _ = boost.fit(target, matrix, columns, labels, fold.train_stop, settings.embargo, wanted, settings.seed)
-    rows = slice(fold.test_start, fold.test_stop)
-    y = boost.label(target, labels)[rows]
-    forecast = fitted.predict(matrix[rows], labels.har[rows])
-    loss = evaluate.log_loss(y, forecast) if target == "direction" else (y - forecast) ** 2
-    return float(np.nanmean(np.where(np.isfinite(y), loss, np.nan)))
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """What every candidate is scored on."""
+
+    settings: Settings
+    features: Sequence[Feature]
+    matrix: Features
+    labels: targets.Targets
+    folds: Sequence[split.Fold]
+
+    @classmethod
+    def of(cls, early: Bars, settings: Settings) -> Trial:
+        """The inner walk-forward on the bars before the first test fold."""
+        chosen = features.select(bool(early.flow))
+        folds = split.walk_forward(len(early), INNER_FOLDS, settings.first_train, settings.embargo)
+        return cls(settings, chosen, features.build(early, chosen), targets.make(early), folds)
+
+    def loss(self, target: str, wanted: Params, fold: split.Fold) -> float:
+        """The loss of one booster on the test hours of a fold; NaN once SIGTERM has come."""
+        if stopping.requested():
+            return np.nan
+        columns, embargo, seed = features.columns_for(target, self.features), self.settings.embargo, self.settings.seed
+        fitted, _ = boost.fit(target, self.matrix, columns, self.labels, fold.train_stop, embargo, wanted, seed)
+        rows = slice(fold.test_start, fold.test_stop)
+        y = boost.label(target, self.labels)[rows]
+        forecast = fitted.predict(self.matrix[rows], self.labels.har[rows])
+        loss = evaluate.log_loss(y, forecast) if target == "direction" else (y - forecast) ** 2
+        return float(np.nanmean(np.where(np.isfinite(y), loss, np.nan)))
+
+
+def _scored(
+    trial: Trial, tried: Sequence[Mapping[str, float]], tables: Sequence[Mapping[str, Params]], names: Sequence[str]
+) -> list[Candidate]:
+    """Every candidate with its losses, folds side by side. tables: the candidates' hyperparameters by target."""
+    results = [Candidate(values, {name: [] for name in names}) for values in tried]
+    with ThreadPoolExecutor(max_workers=trial.settings.threads) as pool:
+        for number, (candidate, table) in enumerate(zip(results, tables, strict=True)):
+            for name in names:
+                candidate.loss[name].extend(pool.map(functools.partial(trial.loss, name, table[name]), trial.folds))
+            log.get().info(
+                "candidate scored",
+                progress=f"{number + 1}/{len(results)}",
+                **candidate.values,
+                **{name: round(float(np.mean(loss)), 6) for name, loss in candidate.loss.items()},
+            )
+    return results
 
 
 def parse_grid(text: str | None) -> dict[str, list[float]] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Mapping
 
@@ -31,38 +30,13 @@ from model.data import Data
 from model.engine import Engine
 from model.evaluate import Scores
 from model.features import Feature
+from model.forecasts import Forecasts
 from model.rows import Features
+from model.run import Run
 from model.settings import Settings
 from model.split import Fold
 from model.store import Output
 from model.targets import Targets
-from model.walkforward import Forecasts, Result
-
-
-@dataclasses.dataclass
-class Run:
-    """Everything that a finished training run knows; what the reports are made from."""
-
-    settings: Settings
-    data: Data
-    features: list[Feature]
-    matrix: np.ndarray
-    targets: Targets
-    folds: list[Fold]
-    result: Result
-    overall: Scores
-    by_fold: list[Scores]
-    recent: Scores
-    """Of the last `evaluate.RECENT` folds."""
-    created: str
-    seconds: dict[str, float]
-    shap: dict[str, list[tuple[str, float]]]
-    """For each target its features and their mean absolute SHAP values, largest first."""
-
-    @property
-    def bars(self) -> Bars:
-        """The checked bars."""
-        return self.data.bars
 
 
 def train(settings: Settings, now: dt.datetime | None = None) -> Run:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import numpy as np
@@ -15,53 +16,15 @@ from model.baselines import Fits
 from model.conformal import Calibration, intervals, quantiles
 from model.engine import Engine, InMemory
 from model.features.registry import Feature, columns_for
+from model.forecasts import Forecasts
 from model.params import TARGETS
-from model.rows import Features, Rows
+from model.rows import Features, Numbers, Rows
 from model.settings import Settings
 from model.split import Fold, rows_between
 from model.targets import Targets
 
 Progress = Callable[[str, int, float, int], None]
 """Called after each job: target, fold (-1 for the final model), seconds, boosting rounds."""
-
-
-@dataclasses.dataclass
-class Forecasts:
-    """Out-of-sample forecasts, one row per hour of the bars, NaN outside of the test folds.
-
-    Row t is made at the end of hour t about hour t+1.
-    """
-
-    fold: Array
-    p_up: Array
-    p_logistic: Array
-    p_base: Array
-    ret: Array
-    lv: Array
-    lv_har: Array
-    lv_lhar: Array
-    """Of the log variance: the model's, HAR's and the seasonal HAR's."""
-    var: Array
-    var_har: Array
-    var_lhar: Array
-    """Of the variance."""
-    lower: Array
-    upper: Array
-    """Bounds of the log return."""
-    base_lower: Array
-    base_upper: Array
-    """The same from past returns alone (persistence with an empirical interval)."""
-    har_lower: Array
-    har_upper: Array
-    """The same with HAR's volatility, made as the model's."""
-    lhar_lower: Array
-    lhar_upper: Array
-    """The same with the seasonal HAR's volatility, made as the model's."""
-
-    @classmethod
-    def empty(cls, rows: int) -> Forecasts:
-        """All NaN."""
-        return cls(*(np.full(rows, np.nan) for _ in dataclasses.fields(cls)))
 
 
 @dataclasses.dataclass
@@ -85,6 +48,42 @@ Job = tuple[str, int, int]
 """Target, fold (-1: final), end of training."""
 
 
+@dataclasses.dataclass(frozen=True)
+class _Training:
+    """What every booster is trained on."""
+
+    features: Sequence[Feature]
+    matrix: Features
+    targets: Targets
+    settings: Settings
+    engine: Engine
+
+    def fit(self, job: Job) -> tuple[Job, boost.Fitted, Array | None, float]:
+        """Train one booster: the job, the booster, its forecasts of the tail if it is the first fold's, and seconds."""
+        target, number, stop = job
+        began = time.perf_counter()
+        fitted, tail = boost.fit(
+            target,
+            self.matrix,
+            columns_for(target, self.features),
+            self.targets,
+            stop,
+            self.settings.embargo,
+            self.settings.params[target],
+            self.settings.seed,
+            tail_forecast=number == 0 and target != "direction",
+            engine=self.engine,
+        )
+        return job, fitted, tail, time.perf_counter() - began
+
+    def forecast(self, target: str, fitted: boost.Fitted, fold: Fold) -> tuple[Numbers, Array]:
+        """The numbers of a fold's rows that can be forecast, and the forecasts."""
+        har = self.targets.har
+        rows = rows_between(fold.test_start, fold.test_stop, np.asarray(np.isfinite(har).all(axis=1)))
+        forecast = fitted.predict_rows(Rows(self.matrix, rows, fitted.columns), har[rows])
+        return rows, forecast * self.targets.scale[rows] if target == "return" else forecast
+
+
 def run(
     bars: Bars,
     features: Sequence[Feature],
@@ -102,78 +101,80 @@ def run(
     Raises:
         Stopped: SIGTERM came; running boosters end at their next round.
     """
-    engine = engine or InMemory()
+    training = _Training(features, matrix, targets, settings, engine or InMemory())
     jobs: list[Job] = [(target, -1, len(bars)) for target in TARGETS]
     jobs += [(target, fold.number, fold.train_stop) for fold in reversed(folds) for target in TARGETS]
     result = Result(Forecasts.empty(len(bars)), {}, {t: [0] * len(folds) for t in TARGETS})
-    scored = np.full(len(bars), np.nan), np.full(len(bars), np.nan)
-    har_ok = np.asarray(np.isfinite(targets.har).all(axis=1))
+    tails = {target: np.full(len(bars), np.nan) for target in TARGETS}
+    with contextlib.closing(_side_by_side(training, jobs)) as made:
+        for job, fitted, tail, seconds in made:
+            target, number, _ = job
+            if tail is not None:
+                tails[target][: len(tail)] = tail * targets.scale[: len(tail)] if target == "return" else tail
+            if number < 0:
+                result.models[target] = fitted
+            else:
+                _collect(result, training, target, fitted, folds[number])
+            progress(target, number, seconds, fitted.rounds)
+    _against_baselines(result, training, folds, tails)
+    return result
 
-    def work(job: Job) -> tuple[Job, boost.Fitted, Array | None, float]:
-        target, number, stop = job
-        began = time.perf_counter()
-        fitted, tail = boost.fit(
-            target,
-            matrix,
-            columns_for(target, features),
-            targets,
-            stop,
-            settings.embargo,
-            settings.params[target],
-            settings.seed,
-            tail_forecast=number == 0 and target != "direction",
-            engine=engine,
-        )
-        return job, fitted, tail, time.perf_counter() - began
 
-    def collect(job: Job, fitted: boost.Fitted, tail: Array | None) -> None:
-        target, number, _ = job
-        if number < 0:
-            result.models[target] = fitted
-            return
-        fold = folds[number]
-        result.rounds[target][number] = fitted.rounds
-        rows = rows_between(fold.test_start, fold.test_stop, har_ok)
-        forecast = fitted.predict_rows(Rows(matrix, rows, fitted.columns), targets.har[rows])
-        f = result.forecasts
-        if target == "direction":
-            f.p_up[rows] = forecast
-            f.fold[rows] = number
-        elif target == "return":
-            f.ret[rows] = forecast * targets.scale[rows]
-        else:
-            f.lv[rows] = forecast
-        if tail is not None:
-            kept = tail * targets.scale[: len(tail)] if target == "return" else tail
-            scored[0 if target == "return" else 1][: len(tail)] = kept
+def _side_by_side(training: _Training, jobs: Sequence[Job]) -> Generator[tuple[Job, boost.Fitted, Array | None, float]]:
+    """What the jobs made, as each of them ends.
 
-    with ThreadPoolExecutor(max_workers=settings.threads if engine.side_by_side else 1) as pool:
-        waiting = {pool.submit(work, job) for job in jobs}
+    Raises:
+        Stopped: SIGTERM came.
+    """
+    threads = training.settings.threads if training.engine.side_by_side else 1
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        waiting = {pool.submit(training.fit, job) for job in jobs}
         try:
             while waiting:
                 done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
                 for future in done:
-                    job, fitted, tail, seconds = future.result()
+                    made = future.result()
                     if stopping.requested():
                         raise stopping.Stopped
-                    collect(job, fitted, tail)
-                    progress(job[0], job[1], seconds, fitted.rounds)
+                    yield made
         except BaseException:
-            engine.close()
+            training.engine.close()
             pool.shutdown(cancel_futures=True)
             raise
-    f, half_life = result.forecasts, settings.params["direction"].half_life
-    rate, logistic = baselines.direction(matrix, columns_for("direction", features), targets, folds, half_life, f)
+
+
+def _collect(result: Result, training: _Training, target: str, fitted: boost.Fitted, fold: Fold) -> None:
+    """Put a fold's forecasts into their place."""
+    f = result.forecasts
+    result.rounds[target][fold.number] = fitted.rounds
+    rows, forecast = training.forecast(target, fitted, fold)
+    {"direction": f.p_up, "return": f.ret, "volatility": f.lv}[target][rows] = forecast
+    if target == "direction":
+        f.fold[rows] = fold.number
+
+
+def _against_baselines(result: Result, training: _Training, folds: Sequence[Fold], tails: Mapping[str, Array]) -> None:
+    """The baselines' forecasts, the blend with the seasonal HAR, variances and intervals.
+
+    Args:
+        result: with the boosters' forecasts; gets the rest.
+        training: what the boosters were trained on.
+        folds: the test folds.
+        tails: forecasts of the tail of the first fold's training period, by target, from which calibration begins.
+    """
+    f, targets, settings = result.forecasts, training.targets, training.settings
+    columns, half_life = columns_for("direction", training.features), settings.params["direction"].half_life
+    rate, logistic = baselines.direction(training.matrix, columns, targets, folds, half_life, f)
     har, lhar, seasonal = baselines.volatility(targets, folds, settings.embargo)
     result.baselines = Fits(rate, logistic, seasonal)
-    lv = baselines.blend(np.where(np.isnan(f.lv), scored[1], f.lv), lhar)
+    lv = baselines.blend(np.where(np.isnan(f.lv), tails["volatility"], f.lv), lhar)
     tested = ~np.isnan(f.fold)
     for name, forecast in (("lv", lv), ("lv_har", har), ("lv_lhar", lhar)):
         getattr(f, name)[tested] = forecast[tested]
-    _variances(result, targets, {"model": lv, "har": har, "lhar": lhar}, folds)
-    ret = np.where(np.isnan(f.ret), scored[0], f.ret)
-    _intervals(result, targets, ret, {"model": lv, "har": har, "lhar": lhar}, settings.coverage)
-    return result
+    logs = {"model": lv, "har": har, "lhar": lhar}
+    _variances(result, targets, logs, folds)
+    ret = np.where(np.isnan(f.ret), tails["return"], f.ret)
+    _intervals(result, targets, ret, logs, settings.coverage)
 
 
 def _variances(result: Result, targets: Targets, logs: Mapping[str, Array], folds: Sequence[Fold]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import grimp
 import pytest
 
 from reconciler.core.spec import Spec
@@ -16,6 +18,7 @@ from reconciler.kinds import KINDS
 ROOT = Path(__file__).resolve().parents[1]
 KIND_FILES = sorted((ROOT / "reconciler" / "kinds").glob("*.py"))
 OURS = sorted((ROOT / "reconciler").rglob("*.py"))
+PROGRAM = sorted((ROOT / "model").rglob("*.py"))
 PURE = ("access", "canonical", "container", "diff", "drift", "graph", "plan", "schedule", "spec")
 
 
@@ -92,11 +95,31 @@ def functions(path: Path) -> Iterator[ast.FunctionDef]:
             yield node
 
 
-@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [*OURS, *PROGRAM, *sorted((ROOT / "bench").glob("*.py"))], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_functions_stay_short(path: Path) -> None:
     """A file is as long as its subject. A function fits on a screen."""
     long = [node.name for node in functions(path) if (node.end_lineno or 0) - node.lineno > 60]
     assert long == []
+
+
+def circle(imports: dict[str, set[str]]) -> list[str]:
+    """Modules of which each imports the next and the last the first; none if there is no such circle."""
+    try:
+        graphlib.TopologicalSorter(imports).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_module_of_the_model_imports_itself_by_way_of_others() -> None:
+    """Neither when it runs, within functions too, nor for types alone."""
+    graph = grimp.build_graph("model", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert len(imports) > 50
+    assert circle(imports) == []
+    assert circle(imports | {"model.run": imports["model.run"] | {"model.train"}}) != []
 
 
 def private(path: Path) -> set[str]:

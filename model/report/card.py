@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from model.harmless import code
 from model.report import words
-
-if TYPE_CHECKING:
-    from model.train import Run
+from model.run import Run
 
 MODEL = (
     "Three XGBoost models (`direction.ubj`, `return.ubj`, `volatility.ubj`), each a forecast of the hour that follows",

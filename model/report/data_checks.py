@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from model.bars import Array
-
-if TYPE_CHECKING:
-    from model.train import Run
+from model.run import Run
 
 LATE = 720
 """Last hours that are held against those before."""

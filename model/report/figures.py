@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,7 @@ from model.report import alone, folds, slices
 from model.report.shap import importance
 from model.report.svg import Format, Plot, span, ticks
 from model.report.times import day, day_ticks, forecast_hours, last_rows, month
-
-if TYPE_CHECKING:
-    from model.train import Run
+from model.run import Run
 
 WIDE, NARROW, HALF = 1000, 342, 480
 Figure = Callable[["Run", int], str]

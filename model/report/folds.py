@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from model.evaluate import SEASONAL
 from model.report.svg import Format, Plot, span, ticks
 from model.report.times import forecast_hours, month
+from model.run import Run
 from model.stats import Estimate
-
-if TYPE_CHECKING:
-    from model.train import Run
 
 Value = Callable[[int], tuple[Estimate, float | None]]
 """From a fold's number to its score and, if there is one, a rival's."""

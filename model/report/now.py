@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +11,7 @@ from model import baselines
 from model.evaluate import RECENT, Comparison
 from model.harmless import html as escape
 from model.report import words
-
-if TYPE_CHECKING:
-    from model.train import Run
+from model.run import Run
 
 
 @dataclasses.dataclass(frozen=True)

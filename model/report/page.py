@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +12,8 @@ from model.harmless import html as escape
 from model.report import data_checks, now, slices, words
 from model.report.parts import area, baselines, cards, details, dot, figure, line, pair, table
 from model.report.style import page_css
+from model.run import Run
 from model.stats import Estimate
-
-if TYPE_CHECKING:
-    from model.train import Run
 
 BAND = (
     "The band is made at the start of each hour. It is narrow where the volatility forecast is low and wide where it "

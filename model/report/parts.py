@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from model.evaluate import RECENT, Comparison
 from model.harmless import html as escape
 from model.manifest import versions
 from model.report import words
 from model.report.figures import HALF, NARROW, PLOTS, WIDE
-
-if TYPE_CHECKING:
-    from model.train import Run
+from model.run import Run
 
 CHIP = {"skill": "skill", "slight skill": "none", "no skill": "none", "worse": "worse"}
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from model import features
 from model.report.svg import Plot
-
-if TYPE_CHECKING:
-    from model.train import Run
+from model.run import Run
 
 HOURS = 1000
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
@@ -11,10 +9,8 @@ from model import evaluate, stats
 from model.bars import Array
 from model.report.svg import Format, Plot, span, ticks
 from model.report.times import month
+from model.run import Run
 from model.stats import Estimate
-
-if TYPE_CHECKING:
-    from model.train import Run
 
 REGIMES = ("calmest", "calm", "middle", "wild", "wildest")
 """Fifths of the hours by forecast volatility."""

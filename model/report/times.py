@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from model.bars import Array
-
-if TYPE_CHECKING:
-    from model.train import Run
+from model.run import Run
 
 Rows = npt.NDArray[np.int64]
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from model import store
 from model.evaluate import RECENT, Comparison, strongest
+from model.run import Run
 from model.stats import Estimate
-
-if TYPE_CHECKING:
-    from model.train import Run
 
 RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 

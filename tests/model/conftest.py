@@ -13,6 +13,7 @@ from model.bars import Bars
 from model.data import Data
 from model.params import DEFAULTS
 from model.reading import Reading
+from model.run import Run
 from tests.model.lines import Load
 
 QUICK = {t: dataclasses.replace(params, max_rounds=60, patience=15, eta=0.1) for t, params in DEFAULTS.items()}
@@ -36,7 +37,7 @@ def bars(sample_csv: Path) -> Bars:
 
 
 @pytest.fixture(scope="session")
-def finished(sample_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[train.Run, Path]:
+def finished(sample_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
     """A finished training run and its output folder; not to be changed by a test."""
     out = tmp_path_factory.mktemp("run") / "out"
     run = train.train(quick(data=str(sample_csv), output=str(out), run_id="r-1", code_version="abc"))

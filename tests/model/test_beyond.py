@@ -18,6 +18,7 @@ from model.engine import Engine, InMemory, OnDisk, Part
 from model.errors import InputError
 from model.params import TARGETS
 from model.rows import Rows
+from model.run import Run
 from tests.model.conftest import QUICK, quick
 
 STOP = 2400
@@ -67,7 +68,7 @@ def test_from_disk_it_learns_the_same(bars: Bars, tmp_path: Path) -> None:
 
 
 def test_a_run_with_more_data_than_memory(
-    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, _ = finished
     small = quick(data=str(sample_csv), output=str(tmp_path / "o"), memory=3_000_000)
@@ -120,7 +121,7 @@ def test_two_workers_learn_what_one_process_does(bars: Bars, scheduler: str) -> 
 
 
 def test_a_whole_run_on_the_workers(
-    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path, scheduler: str
+    finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path, scheduler: str
 ) -> None:
     run, _ = finished
     few = {target: dataclasses.replace(params, max_rounds=20) for target, params in QUICK.items()}

@@ -16,8 +16,8 @@ import pytest
 from model import boost, conformal, features, smearing, split, targets, walkforward
 from model.bars import Array, Bars
 from model.features.registry import Feature
+from model.forecasts import Forecasts
 from model.rows import Features
-from model.walkforward import Forecasts
 from tests.model.conftest import quick
 from tests.model.test_leak import scrambled_after
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import harmless, report, train
+from model import harmless, report
+from model.run import Run
 from tests.lab_client import ROOT
 from tests.runner import commands, effects, is_command
 
@@ -40,7 +41,7 @@ def test_what_is_harmless_stays(text: str) -> None:
     assert harmless.line(text) == text
 
 
-def test_the_card_and_the_page(finished: tuple[train.Run, Path]) -> None:
+def test_the_card_and_the_page(finished: tuple[Run, Path]) -> None:
     run = finished[0]
     evil = dataclasses.replace(
         run, settings=dataclasses.replace(run.settings, data=f"s3://b/{EVIL}", run_id=EVIL, code_version=EVIL)

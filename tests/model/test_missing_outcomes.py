@@ -15,8 +15,8 @@ import pytest
 from model import compare, evaluate, parquet
 from model.bars import Array, Bars
 from model.evaluate import Scores
+from model.forecasts import Forecasts
 from model.targets import LHAR, Targets
-from model.walkforward import Forecasts
 
 N = 400
 

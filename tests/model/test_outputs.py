@@ -57,7 +57,7 @@ def test_a_sweep_sees_it_before_it_trains(open_folder: Path, sample_csv: Path, m
     def never(*_: object) -> float:
         raise AssertionError("a candidate was trained")
 
-    monkeypatch.setattr(sweep, "_loss", never)
+    monkeypatch.setattr(sweep.Trial, "loss", never)
     (open_folder / "taken").write_text("")
     settings = Settings(data=str(sample_csv), output=str(open_folder / "taken"))
     with pytest.raises(InputError, match="can't write to OUTPUT_URI"):

@@ -15,8 +15,9 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from model import batch, champion, later, parquet, predict, promotion, settings, store, train
+from model import batch, champion, later, parquet, predict, promotion, settings, store
 from model.errors import InputError, ModelError
+from model.run import Run
 from tests.model.test_cli import FAST
 from tests.model.test_cli import run as command
 
@@ -24,7 +25,7 @@ Made = Callable[[str, float], str]
 
 
 @pytest.fixture
-def made(finished: tuple[train.Run, Path], tmp_path: Path) -> Made:
+def made(finished: tuple[Run, Path], tmp_path: Path) -> Made:
     """Finished runs that differ in how far their volatility forecasts are off."""
     _, out = finished
 
@@ -233,7 +234,7 @@ def test_champion_is_the_run_that_was_promoted(made: Made, tmp_path: Path) -> No
 
 
 def test_scores_a_whole_file_as_predict_does_its_last_hour(
-    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path
+    finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path
 ) -> None:
     run, out = finished
     code, _, err = command(
@@ -255,7 +256,7 @@ def test_scores_a_whole_file_as_predict_does_its_last_hour(
 
 
 def test_newer_bars_are_forecast_by_both_from_the_end_of_their_training(
-    finished: tuple[train.Run, Path], sample_csv: Path
+    finished: tuple[Run, Path], sample_csv: Path
 ) -> None:
     _, out = finished
     newer = later.outcomes(str(out), str(sample_csv))
@@ -276,6 +277,30 @@ def test_promote_as_a_command(made: Made, tmp_path: Path) -> None:
         code, _, err = command(*wrong, **env)
         assert code == 2, err
         assert "Traceback" not in err
+
+
+def test_where_champions_cannot_be_kept_nothing_is_trained(sample_csv: Path, tmp_path: Path) -> None:
+    for number, (content, message) in enumerate((("[]", "was not written by this program"), ("", "not valid JSON"))):
+        models = tmp_path / str(number)
+        models.mkdir()
+        (models / "champion.json").write_text(content)
+        env = {"DATA_PATH": str(sample_csv), "OUTPUT_URI": str(tmp_path / "o"), "PROMOTE": "volatility", **FAST}
+        code, _, err = command(**env, MODELS_URI=str(models))
+        assert (code, message in err) == (2, True), err
+    (tmp_path / "file").write_text("")
+    code, _, err = command(**env, MODELS_URI=str(tmp_path / "file" / "models"))
+    assert (code, "can't read" in err or "can't write to MODELS_URI" in err) == (2, True), err
+    assert not (tmp_path / "o").exists()
+
+
+def test_where_scores_cannot_be_written_nothing_is_computed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for out, message in (
+        (f"{tmp_path}/file/f.parquet", "can't write to --out"),
+        (f"{tmp_path}/f.csv", r"ends in .parquet"),
+    ):
+        code, _, err = command("score", "--model", "none", "--data", "none", "--out", out)
+        assert (code, message in err) == (2, True), err
 
 
 def test_a_training_run_promotes_itself_when_it_is_told_to(sample_csv: Path, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import predict, report, stats, train
+from model import predict, report, stats
 from model.report import alone, data_checks, now, slices, words
 from model.report.svg import ticks
+from model.run import Run
 
 VOID = {"meta", "br", "path", "circle", "rect"}
 
@@ -38,7 +39,7 @@ class Checker(HTMLParser):
             assert self.open.pop() == tag
 
 
-def test_the_page_loads_nothing_and_is_well_formed(finished: tuple[train.Run, Path]) -> None:
+def test_the_page_loads_nothing_and_is_well_formed(finished: tuple[Run, Path]) -> None:
     _, out = finished
     html = (out / "report.html").read_text()
     checker = Checker()
@@ -50,7 +51,7 @@ def test_the_page_loads_nothing_and_is_well_formed(finished: tuple[train.Run, Pa
     assert len(html) < 400_000
 
 
-def test_the_page_says_the_verdicts_and_the_numbers(finished: tuple[train.Run, Path]) -> None:
+def test_the_page_says_the_verdicts_and_the_numbers(finished: tuple[Run, Path]) -> None:
     run, out = finished
     html = (out / "report.html").read_text()
     for comparison in run.overall.comparisons:
@@ -65,7 +66,7 @@ def test_the_page_says_the_verdicts_and_the_numbers(finished: tuple[train.Run, P
     assert str(run.settings.data) not in html  # no path of the machine that it was made on
 
 
-def test_every_plot_opens_by_itself(finished: tuple[train.Run, Path]) -> None:
+def test_every_plot_opens_by_itself(finished: tuple[Run, Path]) -> None:
     run, out = finished
     drawn = report.standalone(run)
     assert len(drawn) >= 9
@@ -79,7 +80,7 @@ def test_every_plot_opens_by_itself(finished: tuple[train.Run, Path]) -> None:
                 assert "inf" not in value
 
 
-def test_every_plot_by_itself_has_a_title_axes_and_a_legend(finished: tuple[train.Run, Path]) -> None:
+def test_every_plot_by_itself_has_a_title_axes_and_a_legend(finished: tuple[Run, Path]) -> None:
     run, _ = finished
     for name, content in report.standalone(run).items():
         words_ = alone.WORDS[Path(name).stem]
@@ -89,7 +90,7 @@ def test_every_plot_by_itself_has_a_title_axes_and_a_legend(finished: tuple[trai
             assert text in said, name
 
 
-def test_the_next_hour_is_what_predict_says(finished: tuple[train.Run, Path], sample_csv: Path) -> None:
+def test_the_next_hour_is_what_predict_says(finished: tuple[Run, Path], sample_csv: Path) -> None:
     run, out = finished
     made, told = now.forecast(run), predict.forecast(str(out), str(sample_csv))
     assert made is not None
@@ -101,7 +102,7 @@ def test_the_next_hour_is_what_predict_says(finished: tuple[train.Run, Path], sa
         assert f"{value:,.2f}" in (out / "report.html").read_text()
 
 
-def test_trust_is_what_the_last_folds_say(finished: tuple[train.Run, Path]) -> None:
+def test_trust_is_what_the_last_folds_say(finished: tuple[Run, Path]) -> None:
     run, _ = finished
     sure, luck = stats.DieboldMariano(4.0, 0.001), stats.DieboldMariano(0.5, 0.6)
     saved = {"volatility": stats.Estimate(0.05, 0.03, 0.07), "direction": stats.Estimate(0.002, 0.001, 0.003)}
@@ -122,7 +123,7 @@ def test_trust_is_what_the_last_folds_say(finished: tuple[train.Run, Path]) -> N
     assert now.trust(bad)[0][:2] == ("Interval", "no")
 
 
-def test_gaps_moves_and_opens_are_found(finished: tuple[train.Run, Path]) -> None:
+def test_gaps_moves_and_opens_are_found(finished: tuple[Run, Path]) -> None:
     run, _ = finished
     close, opened = run.bars.close.copy(), run.bars.open.copy()
     close[100:107], close[500:502] = np.nan, np.nan
@@ -138,7 +139,7 @@ def test_gaps_moves_and_opens_are_found(finished: tuple[train.Run, Path]) -> Non
     assert data_checks.opens(other)[1] == pytest.approx(0.07)
 
 
-def test_skill_by_month_is_that_of_three_months(finished: tuple[train.Run, Path]) -> None:
+def test_skill_by_month_is_that_of_three_months(finished: tuple[Run, Path]) -> None:
     run, _ = finished
     f, lv = run.result.forecasts, run.targets.lv
     loss, other = (lv - f.lv) ** 2, (lv - f.lv_har) ** 2
@@ -151,7 +152,7 @@ def test_skill_by_month_is_that_of_three_months(finished: tuple[train.Run, Path]
     assert y[-1] == pytest.approx(1 - loss[rows].sum() / other[rows].sum())
 
 
-def test_the_model_card(finished: tuple[train.Run, Path]) -> None:
+def test_the_model_card(finished: tuple[Run, Path]) -> None:
     run, out = finished
     card = (out / "model-card.md").read_text()
     assert words.lead(run) in card
@@ -190,7 +191,7 @@ def test_numbers_for_reading(value: float, text: str) -> None:
     ("value", "p", "verdict"), [(0.1, 0.001, "skill"), (0.001, 0.001, "slight skill"), (0.1, 0.4, "no skill"),
                                 (-0.1, 0.001, "worse"), (float("nan"), float("nan"), "no skill")]
 )  # fmt: skip
-def test_every_verdict_can_be_told(finished: tuple[train.Run, Path], value: float, p: float, verdict: str) -> None:
+def test_every_verdict_can_be_told(finished: tuple[Run, Path], value: float, p: float, verdict: str) -> None:
     run, _ = finished
     skill = stats.Estimate(value, value - abs(value) / 2, value + abs(value) / 2)
     told = [dataclasses.replace(c, skill=skill, test=stats.DieboldMariano(1.0, p)) for c in run.overall.comparisons]
@@ -200,7 +201,7 @@ def test_every_verdict_can_be_told(finished: tuple[train.Run, Path], value: floa
     assert verdict in report.card(other).decode()
 
 
-def test_a_run_without_skill_is_told_as_one(finished: tuple[train.Run, Path]) -> None:
+def test_a_run_without_skill_is_told_as_one(finished: tuple[Run, Path]) -> None:
     run, _ = finished
     none = [dataclasses.replace(c, test=dataclasses.replace(c.test, p_value=0.6)) for c in run.overall.comparisons]
     honest = dataclasses.replace(run, overall=dataclasses.replace(run.overall, comparisons=none))

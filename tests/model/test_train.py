@@ -12,12 +12,13 @@ import pytest
 
 from model import boost, parquet, sample, store, train
 from model.errors import InputError
+from model.run import Run
 from tests.model.conftest import quick
 
 FILES = {"direction.ubj", "return.ubj", "volatility.ubj", "metrics.json", "predictions.parquet", "manifest.json"}
 
 
-def test_writes_everything_the_contract_names(finished: tuple[train.Run, Path]) -> None:
+def test_writes_everything_the_contract_names(finished: tuple[Run, Path]) -> None:
     _, out = finished
     assert {p.name for p in out.iterdir()} >= FILES
     manifest = json.loads((out / "manifest.json").read_text())
@@ -36,7 +37,7 @@ def test_writes_everything_the_contract_names(finished: tuple[train.Run, Path]) 
     assert len(metrics["folds"]) == 6
 
 
-def test_tests_only_on_what_lies_after_its_training(finished: tuple[train.Run, Path]) -> None:
+def test_tests_only_on_what_lies_after_its_training(finished: tuple[Run, Path]) -> None:
     run, _ = finished
     stop = 0
     for fold in run.folds:
@@ -47,7 +48,7 @@ def test_tests_only_on_what_lies_after_its_training(finished: tuple[train.Run, P
     assert np.isnan(run.result.forecasts.p_up[: run.folds[0].test_start]).all()
 
 
-def test_finds_the_skill_that_was_put_in_and_claims_none_in_prices(finished: tuple[train.Run, Path]) -> None:
+def test_finds_the_skill_that_was_put_in_and_claims_none_in_prices(finished: tuple[Run, Path]) -> None:
     run, _ = finished
     by = {(c.target, c.baseline): c for c in run.overall.comparisons}
     assert by["volatility", "HAR"].verdict == "skill"
@@ -57,7 +58,7 @@ def test_finds_the_skill_that_was_put_in_and_claims_none_in_prices(finished: tup
     assert abs(run.overall.estimates["price_coverage"].value - 0.9) < 0.03
 
 
-def test_predictions_match_the_bars(finished: tuple[train.Run, Path]) -> None:
+def test_predictions_match_the_bars(finished: tuple[Run, Path]) -> None:
     run, out = finished
     rows = parquet.decode((out / "predictions.parquet").read_bytes(), "predictions")
     at = np.searchsorted(run.bars.time.astype("datetime64[us]"), rows["hour"].to_numpy().astype("datetime64[us]"))
@@ -71,7 +72,7 @@ def test_predictions_match_the_bars(finished: tuple[train.Run, Path]) -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_same_in_same_out_with_any_number_of_threads(
-    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path, threads: int
+    finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path, threads: int
 ) -> None:
     _, first = finished
     train.train(quick(data=str(sample_csv), output=str(tmp_path), threads=threads))
@@ -79,7 +80,7 @@ def test_same_in_same_out_with_any_number_of_threads(
         assert (tmp_path / name).read_bytes() == (first / name).read_bytes(), name
 
 
-def test_shap_values_add_up_to_the_forecast(finished: tuple[train.Run, Path]) -> None:
+def test_shap_values_add_up_to_the_forecast(finished: tuple[Run, Path]) -> None:
     run, _ = finished
     rows = slice(2000, 2050)
     for target in ("direction", "volatility"):
@@ -99,7 +100,7 @@ def test_a_year_ago_counts_half() -> None:
     assert boost.weights(np.arange(10), 10, 0.0) is None
 
 
-def test_another_seed_gives_another_model(finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path) -> None:
+def test_another_seed_gives_another_model(finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path) -> None:
     _, first = finished
     train.train(quick(data=str(sample_csv), output=str(tmp_path), seed=8))
     assert (tmp_path / "volatility.ubj").read_bytes() != (first / "volatility.ubj").read_bytes()
@@ -114,7 +115,7 @@ def test_too_little_data_says_how_much_is_needed(tmp_path: Path) -> None:
 
 
 def test_a_failure_leaves_no_manifest(
-    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = quick(data=str(sample_csv), output=str(tmp_path))
     (tmp_path / store.MANIFEST).write_text("{}")  # of an earlier run

@@ -12,12 +12,11 @@ import pytest
 
 from model import compare, data, later, predict, sample, train
 from model.errors import InputError
+from model.run import Run
 from tests.model.conftest import quick
 
 
-def test_predict_refuses_what_does_not_match(
-    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path
-) -> None:
+def test_predict_refuses_what_does_not_match(finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path) -> None:
     _, out = finished
     now = dt.datetime(2025, 7, 1, 0, 5, tzinfo=dt.UTC)
     made = predict.forecast(str(out), str(sample_csv), now=now)
@@ -49,7 +48,7 @@ def test_predict_refuses_what_does_not_match(
 
 
 def test_predict_knows_nothing_but_the_data_it_is_given(
-    finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path
+    finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path
 ) -> None:
     """The forecast from a file that ends at an hour is that of the walk-forward's features at that hour."""
     run_, out = finished
@@ -64,7 +63,7 @@ def test_predict_knows_nothing_but_the_data_it_is_given(
     assert np.isclose(made["last_price"], run_.bars.close[2499])
 
 
-def test_compare(finished: tuple[train.Run, Path], sample_csv: Path, tmp_path: Path) -> None:
+def test_compare(finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path) -> None:
     _, one = finished
     two = tmp_path / "two"
     train.train(quick(data=str(sample_csv), output=str(two), seed=99))

@@ -1,0 +1,48 @@
+"""What a walk-forward, or a finished model on later hours, forecasts."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from model.bars import Array
+
+
+@dataclasses.dataclass
+class Forecasts:
+    """Out-of-sample forecasts, one row per hour of the bars, NaN outside of the test folds.
+
+    Row t is made at the end of hour t about hour t+1.
+    """
+
+    fold: Array
+    p_up: Array
+    p_logistic: Array
+    p_base: Array
+    ret: Array
+    lv: Array
+    lv_har: Array
+    lv_lhar: Array
+    """Of the log variance: the model's, HAR's and the seasonal HAR's."""
+    var: Array
+    var_har: Array
+    var_lhar: Array
+    """Of the variance."""
+    lower: Array
+    upper: Array
+    """Bounds of the log return."""
+    base_lower: Array
+    base_upper: Array
+    """The same from past returns alone (persistence with an empirical interval)."""
+    har_lower: Array
+    har_upper: Array
+    """The same with HAR's volatility, made as the model's."""
+    lhar_lower: Array
+    lhar_upper: Array
+    """The same with the seasonal HAR's volatility, made as the model's."""
+
+    @classmethod
+    def empty(cls, rows: int) -> Forecasts:
+        """All NaN."""
+        return cls(*(np.full(rows, np.nan) for _ in dataclasses.fields(cls)))
