@@ -143,6 +143,11 @@ class Task(Section):
         description="Environment variables from SSM parameters or Secrets Manager, each by ARN.",
         examples=[{"API_TOKEN": "arn:aws:ssm:us-east-1:123456789012:parameter/my-pipeline/api-token"}],  # nosec B105
     )
+    secret_keys: Annotated[tuple[Annotated[str, names.KMS_KEY], ...], OneOrMore()] = Field(
+        (),
+        description="ARNs of the KMS keys that encrypt `secrets`, so that ECS may decrypt; none for AWS's own.",
+        examples=[["arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"]],
+    )
     stop_timeout: Int | None = Field(
         None, ge=2, le=120, description="Seconds from SIGTERM to SIGKILL; null for ECS's 30.", examples=[120]
     )

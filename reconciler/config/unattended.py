@@ -27,6 +27,11 @@ class Webhook(Section):
         "slack", description="`slack`: one text, as Slack and its like take it. `json`: all that is known.",
         examples=["json"],
     )  # fmt: skip
+    kms_key: Annotated[str, names.KMS_KEY] | None = Field(
+        None,
+        description="ARN of the KMS key that encrypts it, so that whoever sends may decrypt it; null for AWS's own.",
+        examples=["arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
+    )
 
 
 class Notify(Section):

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote, urlparse
 from xml.etree import ElementTree  # what it reads, moto reads too, and expat expands no bomb  # nosec B405
 from xml.sax.saxutils import escape  # it escapes, and reads nothing  # nosec B406
 
-from reconciler.local import plain_requests, resources, rest
+from reconciler.local import kms, plain_requests, resources, rest
 from reconciler.local.identities import Identity, judge, may_become, refusal
 from reconciler.local.resources import Place
 
@@ -69,7 +69,7 @@ class Asked:
 
     action: str
     resource: str
-    context: dict[str, str]
+    context: dict[str, Any]
     given: bool = False
 
 
@@ -135,6 +135,7 @@ def needed(
     """The permissions that a request needs."""
     if service == "s3":
         yield from _needed_s3(environ)
+        yield from _keys_of_s3(environ, account)
         return
     place = Place(account, _region(environ))
     for one in resources.wanted(IAM_PREFIX.get(service, service), operation, params, place):
@@ -176,6 +177,28 @@ def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:
         version = "versionId" in parse_qs(parts.query, keep_blank_values=True)
         copied = f"arn:aws:s3:::{unquote(parts.path).lstrip('/')}"
         yield Asked("s3:GetObjectVersion" if version else "s3:GetObject", copied, context)
+
+
+def _keys_of_s3(environ: dict[str, Any], account: str) -> Iterator[Asked]:
+    """The use of a customer's key for an object's content, and for its checksum."""
+    bucket, key = _bucket_and_key(environ)
+    method, query = (
+        str(environ["REQUEST_METHOD"]),
+        parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True),
+    )
+    if not key or query.keys() & (SUBRESOURCES - {"uploads", "uploadId"}):
+        return
+    found: list[kms.Use] = []
+    if method == "GET" or (method == "HEAD" and "HTTP_X_AMZ_CHECKSUM_MODE" in environ):
+        place = kms.of_object(account, bucket, key), "s3", account, _region(environ)
+        found += kms.uses(*place, kms.DECRYPT)
+    elif method in ("PUT", "POST"):
+        parts = (kms.DECRYPT,) if query.keys() & {"uploads", "uploadId"} else ()
+        found += kms.uses(kms.of_bucket(account, bucket), "s3", account, _region(environ), kms.DATA_KEY, *parts)
+        source = unquote(urlparse(str(environ.get("HTTP_X_AMZ_COPY_SOURCE", ""))).path).lstrip("/")
+        of_source = kms.of_object(account, *source.split("/", 1)) if "/" in source else None
+        found += kms.uses(of_source, "s3", account, _region(environ), kms.DECRYPT)
+    yield from (Asked(*one) for one in found)
 
 
 def _rare_action(method: str, name: str, *, of: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.local import kms
 from reconciler.local.identities import Identity, execution_role, refusal
 from reconciler.local.images import ECR_IMAGE
 from reconciler.local.runner import StartError
@@ -30,6 +31,9 @@ def _check_secret(identity: Identity, task: Task, source: str) -> None:
     if ":secretsmanager:" in source:
         resource = ":".join(source.split(":")[:7])
         message = refusal(identity, "secretsmanager:GetSecretValue", resource)
+        region, account = resource.split(":")[3:5]
+        own = kms.of_secret(account, region, resource)
+        message = message or _no_key(identity, own, "secretsmanager", resource)
         if message:
             raise StartError("ResourceInitializationError", f"{REGISTRY_AUTH} secret from asm: {ONCE} {message}")
         return
@@ -37,8 +41,18 @@ def _check_secret(identity: Identity, task: Task, source: str) -> None:
     name = source.lstrip("/")
     arn = source if source.startswith("arn:") else f"arn:aws:ssm:{launch.region}:{launch.account_id}:parameter/{name}"
     message = refusal(identity, "ssm:GetParameters", arn)
+    region, account = arn.split(":")[3:5]
+    own = kms.of_parameter(account, region, "/" + arn.partition(":parameter/")[2])
+    message = message or _no_key(identity, own, "ssm", arn)
     if message:
         raise StartError("ResourceInitializationError", f"{REGISTRY_AUTH} secrets from ssm: {ONCE} {message}")
+
+
+def _no_key(identity: Identity, key_id: str | None, service: str, arn: str) -> str | None:
+    """Why the role may not decrypt with the key of what has this ARN."""
+    region, account = arn.split(":")[3:5]
+    needed = kms.uses(key_id, service, account, region, kms.DECRYPT)
+    return next((why for one in needed if (why := refusal(identity, *one))), None)
 
 
 def _check_image(identity: Identity, image: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from moto.backends import get_backend
 
+from reconciler.local import kms
 from reconciler.permissions.judge import ANY_RESOURCE
 
 Params = Mapping[str, Any]
@@ -34,7 +35,7 @@ class Wanted(NamedTuple):
 
     action: str
     resource: str
-    context: dict[str, str] = {}  # noqa: RUF012  never changed
+    context: dict[str, Any] = {}  # noqa: RUF012  never changed
     given: bool = False
 
 
@@ -208,8 +209,17 @@ def _ssm(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
         for name in given if key == "Names" and isinstance(given, list) else [given]:
             yield Wanted(f"ssm:{operation}", _parameter(str(name), place) if keys else str(given or ANY_RESOURCE))
         if params.get("WithDecryption") and operation.startswith("GetParameter"):
-            # The key that AWS keeps for SSM may be used through SSM by all of the account; of others it isn't known.
+            # The key that AWS keeps for SSM may be used through SSM by all of the account.
             yield Wanted("kms:Decrypt", ANY_RESOURCE, {"kms:viaservice": f"ssm.{place.region}.amazonaws.com"}, True)
+            for name in given if isinstance(given, list) else [given]:
+                own = kms.of_parameter(*place, _parameter_name(str(name)))
+                yield from (Wanted(*one) for one in kms.uses(own, "ssm", *place, kms.DECRYPT))
+
+
+def _parameter_name(text: str) -> str:
+    """The name in an ARN, or with a version or a label behind it."""
+    name = "/" + text.partition(":parameter/")[2] if text.startswith("arn:") else text
+    return name.partition(":")[0]
 
 
 def _parameter(name: str, place: Place) -> str:
@@ -235,6 +245,9 @@ def _secretsmanager(operation: str, params: Params, place: Place) -> Iterator[Wa
         with contextlib.suppress(Exception):
             arn = str(_moto("secretsmanager", place).secrets[str(name)].arn)
         yield Wanted(action, arn)
+        if action.endswith(":GetSecretValue"):
+            own = kms.of_secret(*place, str(name))
+            yield from (Wanted(*one) for one in kms.uses(own, "secretsmanager", *place, kms.DECRYPT))
 
 
 def _sqs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:

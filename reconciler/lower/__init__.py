@@ -36,6 +36,7 @@ from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.execution import TASKS, execution_role
 from reconciler.lower.parameters import needs, parameters, secrets, variables
 from reconciler.lower.service import launch_types, requirements, service
+from reconciler.permissions import keys
 from reconciler.permissions.judge import decide
 from reconciler.permissions.policies import EXECUTION_POLICY as EXECUTION_POLICY
 
@@ -88,6 +89,9 @@ def task_statements(names: Names) -> list[dict[str, Any]]:
         condition = {"StringLike": {"s3:prefix": sorted({*read, *write})}}
         listing = {"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": names.s3()}
         statements.append({**listing, "Condition": condition})
+        if key := names.deploy.data.bucket.kms_key:
+            through_s3 = keys.through("s3", names.deploy.region)
+            statements.append(keys.use(key, keys.WRITE if write else [keys.DECRYPT], through_s3))
     return statements
 
 

@@ -9,6 +9,7 @@ from reconciler.config.resource_names import Names
 from reconciler.core.graph import Node
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ParameterSpec
+from reconciler.permissions.keys import ALIASES, DECRYPT, named
 
 
 def parameters(names: Names) -> Iterator[Node]:
@@ -52,20 +53,23 @@ def needs(names: Names) -> list[Address]:
 def secret_statements(names: Names) -> list[dict[str, Any]]:
     """What the execution role may read so that ECS can hand the secrets over: these, and nothing else."""
     arns = sorted({":".join(arn.split(":")[:7]) for arn in secrets(names).values()})
-    keys = sorted({one.kms_key for _, one in _given_as(names, "secret") if one.kms_key})
+    of_parameters = {one.kms_key for _, one in _given_as(names, "secret") if one.kms_key}
+    keys = sorted({*of_parameters, *names.deploy.task.secret_keys})
     wanted = {
         "ssm:GetParameters": [arn for arn in arns if ":ssm:" in arn],
         "secretsmanager:GetSecretValue": [arn for arn in arns if ":secretsmanager:" in arn],
     }
     found = [_allow(action, resources) for action, resources in wanted.items() if resources]
     own = [key for key in keys if ":alias/" not in key]
-    aliases = [key.partition(":alias/")[2] for key in keys if ":alias/" in key]
     if own:
-        found.append(_allow("kms:Decrypt", own))
-    if aliases:
-        # A policy can't name a key by its alias but in a condition.
-        condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [f"alias/{alias}" for alias in aliases]}}
-        found.append(_allow("kms:Decrypt", [names.arn("kms", "key/*")]) | {"Condition": condition})
+        found.append(_allow(DECRYPT, own))
+    aliases: dict[str, list[str]] = {}
+    for key in keys:
+        if key not in own:
+            aliases.setdefault(named(key)[0], []).append(key.rpartition(":")[2])
+    for resource, its in aliases.items():
+        condition = {"ForAnyValue:StringEquals": {ALIASES: its}}
+        found.append(_allow(DECRYPT, [resource]) | {"Condition": condition})
     return found
 
 

@@ -20,7 +20,8 @@ from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
 from reconciler.kinds.lambda_function import HANDLER, RUNTIME, FunctionSpec, code_sha256
 from reconciler.lower.ci import service_trust
-from reconciler.permissions.parts import passed_to, webhook
+from reconciler.permissions import keys
+from reconciler.permissions.parts import passed_to, webhook, webhook_key
 
 LAMBDA, EVENTS = "lambda.amazonaws.com", "events.amazonaws.com"
 LONGEST = 900  # seconds: what Lambda allows; a launch that is refused is tried again for most of it
@@ -176,10 +177,12 @@ def _tell(names: Names) -> Iterator[dict[str, Any]]:
 
 
 def _key(names: Names) -> Iterator[dict[str, Any]]:
-    key = names.deploy.data.bucket.kms_key
+    region, key = names.deploy.region, names.deploy.data.bucket.kms_key
     if key:
-        by_s3 = {"StringEquals": {"kms:ViaService": f"s3.{names.deploy.region}.amazonaws.com"}}
-        yield _allow("Key", ["kms:GenerateDataKey", "kms:Decrypt"], key, by_s3)
+        yield keys.use(key, keys.WRITE, keys.through("s3", region))
+    if key := webhook_key(names.deploy):
+        service = "ssm" if ":ssm:" in webhook(names.deploy) else "secretsmanager"
+        yield keys.use(key, [keys.DECRYPT], keys.through(service, region), "WebhookKey")
 
 
 def _allow(sid: str, action: Any, resource: Any, condition: Condition | None = None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from reconciler.core.wildcard import matches
 
 Decision = Literal["allowed", "denied", "not allowed"]
 Document = Mapping[str, Any]
-Context = Mapping[str, str]
+Context = Mapping[str, str | tuple[str, ...]]
 
 ANY_RESOURCE = ""
 """For a request whose resource isn't known: every statement's resource matches that allows, none that denies."""
@@ -93,10 +93,11 @@ OPERATORS: dict[str, Callable[[Any, str], bool]] = {
 def conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Context, unknown: bool) -> bool:
     """Whether all of them hold. context: values by key in lower case; unknown: what counts where there is none."""
     for operator, keys in conditions.items():
-        judge = OPERATORS.get(operator.removesuffix("IfExists"))
+        judge = OPERATORS.get(operator.removeprefix("ForAnyValue:").removesuffix("IfExists"))
         for key, wanted in keys.items():
             value = context.get(key.lower())
-            holds = unknown if judge is None or value is None else judge(wanted, value)
+            values = (value,) if isinstance(value, str) else value
+            holds = unknown if judge is None or values is None else any(judge(wanted, one) for one in values)
             if not holds:
                 return False
     return True

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from reconciler.config import Deploy
 from reconciler.core.needs import ANYWHERE, Condition
+from reconciler.permissions.keys import DECRYPT, WRITE, through
 
 PLAN, APPLY, RUN, DESTROY = COMMANDS = ("plan", "apply", "run", "destroy")
 VERIFY = "verify"
@@ -70,6 +71,12 @@ def webhook(deploy: Deploy) -> str:
     return ":".join(found.url_from.split(":")[:7]) if found else ""
 
 
+def webhook_key(deploy: Deploy) -> str:
+    """The ARN of the key that encrypts it; empty for AWS's own."""
+    found = deploy.notify.webhook if deploy.notify else None
+    return (found.kms_key or "") if found else ""
+
+
 def _key(deploy: Deploy) -> bool:
     return deploy.data.bucket.kms_key is not None
 
@@ -127,9 +134,12 @@ PARTS: tuple[Part, ...] = (
     Part(("checks.verify.things",), (VERIFY,), ("ssm:DescribeParameters",), when=lambda d: ":ssm:" in _secrets(d)),
     Part(("checks.verify.things",), (VERIFY,), ("secretsmanager:DescribeSecret",), lambda deploy: tuple(
         ":".join(arn.split(":")[:7]) for arn in deploy.task.secrets.values() if ":secretsmanager:" in arn)),
-    # S3 uses the bucket's key on behalf of whoever writes and reads.
-    Part((), LAUNCHES, ("kms:GenerateDataKey", "kms:Decrypt"), ("{kms_key}",),
-         {"StringEquals": {"kms:ViaService": "s3.{region}.amazonaws.com"}}, when=_key),
+    # S3 uses the bucket's key on behalf of whoever writes and reads; a checksum of what is there is read so too.
+    Part((), LAUNCHES, WRITE, ("{kms_key}",), through("s3", "{region}"), when=_key),
+    Part((), (PLAN, DESTROY), (DECRYPT,), ("{kms_key}",), through("s3", "{region}"),
+         when=lambda deploy: _key(deploy) and bool(deploy.data.files)),
+    Part((), LAUNCHES, (DECRYPT,), ("{webhook_key}",), through("{webhook_service}", "{region}"),
+         when=lambda deploy: bool(webhook_key(deploy))),
 )  # fmt: skip
 
 # Other commands, which read more than one deploy has.
@@ -149,5 +159,5 @@ FREE = frozenset({"sts:GetCallerIdentity"})
 UNSEEN: dict[str, str] = {
     "iam:CreateServiceLinkedRole": "asked by ECS for the first cluster of an account",
     "kms:GenerateDataKey": "asked by S3 for a bucket with a key of its own",
-    "kms:Decrypt": "asked by S3 for a bucket with a key of its own",
+    "kms:Decrypt": "asked by S3 for a bucket with a key of its own, and for a webhook's URL under such a key",
 }

@@ -14,8 +14,20 @@ from reconciler.config.resource_names import Names
 from reconciler.core.needs import ANYWHERE, Condition, parts_of
 from reconciler.core.run_paths import RUNS, schedule_prefix
 from reconciler.core.spec import Spec
+from reconciler.permissions import keys
 from reconciler.permissions.needs import NEEDS, arn
-from reconciler.permissions.parts import APPLY, COMMANDS, DESTROY, PARTS, PLAN, VERIFY, Part, passed_to, webhook
+from reconciler.permissions.parts import (
+    APPLY,
+    COMMANDS,
+    DESTROY,
+    PARTS,
+    PLAN,
+    VERIFY,
+    Part,
+    passed_to,
+    webhook,
+    webhook_key,
+)
 
 LIMIT = 6144  # characters of a managed policy; IAM doesn't count white space
 EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
@@ -85,14 +97,18 @@ def of_part(part: Part, names: Names) -> set[Grant]:
     if not part.when(names.deploy):
         return set()
     on, values = part.on(names.deploy) if callable(part.on) else part.on, _values(names)
-    resources = [one.format_map(values) for one in on]
-    condition = dict(part.condition)
-    if any(":alias/" in one for one in resources):  # IAM knows keys by their ids only
-        condition["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": [one.rpartition(":")[2] for one in resources]}
-        resources = [one.rpartition(":")[0] + ":key/*" for one in resources]
+    places = [keys.named(one.format_map(values)) for one in on]
     return {
-        Grant(action, _arn(one, names), _condition(condition, values)) for action in part.actions for one in resources
+        Grant(action, _arn(one, names), _condition({**part.condition, **condition}, values))
+        for action in part.actions
+        for one, condition in places
     }
+
+
+def of_key(key: str, actions: Iterable[str], via: Condition) -> set[Grant]:
+    """The use of a KMS key through a service."""
+    resource, condition = keys.named(key)
+    return {Grant(action, resource, _condition({**via, **condition}, {})) for action in actions}
 
 
 def _values(names: Names) -> dict[str, str]:
@@ -104,7 +120,8 @@ def _values(names: Names) -> dict[str, str]:
         "task_role": str(deploy.task.role.name), "stop_role": names.stop_role, "prefix": schedule_prefix(deploy.name),
         "cluster_arn": names.arn("ecs", f"cluster/{deploy.cluster.name}"),
         "kms_key": deploy.data.bucket.kms_key or "", "topic": names.topic,
-        "webhook": webhook(deploy), "vpc": names.facts.vpc or "*",
+        "webhook": webhook(deploy), "webhook_key": webhook_key(deploy),
+        "webhook_service": "ssm" if ":ssm:" in webhook(deploy) else "secretsmanager", "vpc": names.facts.vpc or "*",
         "execution_policy": f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}",
     }  # fmt: skip
 

@@ -57,10 +57,12 @@ class Held:
     def give(self, documents: list[dict[str, Any]]) -> None:
         """Have the user hold these, and nothing else."""
         iam = self.aws.client("iam")
-        for name in iam.list_user_policies(UserName="held")["PolicyNames"]:
-            iam.delete_user_policy(UserName="held", PolicyName=name)
+        for one in iam.list_attached_user_policies(UserName="held")["AttachedPolicies"]:
+            iam.detach_user_policy(UserName="held", PolicyArn=one["PolicyArn"])
+            iam.delete_policy(PolicyArn=one["PolicyArn"])
         for number, document in enumerate(documents):
-            iam.put_user_policy(UserName="held", PolicyName=str(number), PolicyDocument=json.dumps(document))
+            made = iam.create_policy(PolicyName=f"held-{number}", PolicyDocument=json.dumps(document))
+            iam.attach_user_policy(UserName="held", PolicyArn=made["Policy"]["Arn"])
 
     def run(self, *arguments: str) -> Result:
         """A command with `--local`."""
@@ -191,6 +193,51 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     assert all_gone.code == 0, all_gone.out + all_gone.err
     assert held.aws.client("s3").list_buckets()["Buckets"] == []
     assert held.aws.client("iam").list_roles()["Roles"] == []
+
+
+def under_keys(bucket_key: str, secret: str, secret_key: str) -> str:
+    """A deploy whose bucket and secret are under customer's keys."""
+    where = f"data: {{files: prices.csv, bucket: {{encryption: aws:kms, kms_key: '{bucket_key}'}}}}"
+    keys = f"secrets: {{TOKEN: '{secret}'}}, secret_keys: '{secret_key}'"
+    return DEPLOY.replace("data: prices.csv", where).replace("memory: 512}", f"memory: 512, {keys}}}")
+
+
+@pytest.mark.parametrize("by", ["alias", "key"])
+def test_a_bucket_and_a_secret_under_keys_of_their_own(held: Held, by: str) -> None:
+    kms, ssm = held.aws.client("kms"), held.aws.client("ssm")
+    keys = [kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2)]
+    for name, key in zip(("data", "tokens"), keys, strict=True):
+        kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=key)
+    ssm.put_parameter(Name="/own/token", Value="x", Type="SecureString", KeyId=keys[1])
+    aliases = [f"arn:aws:kms:us-east-1:123456789012:alias/{name}" for name in ("data", "tokens")]
+    bucket_key, secret_key = keys if by == "key" else aliases
+    secret = "arn:aws:ssm:us-east-1:123456789012:parameter/own/token"
+    text = under_keys(bucket_key, secret, secret_key)
+    held.project.write("deploy.yaml", text)
+    apply = held.policies("apply")
+    held.give(without(apply, "kms:GenerateDataKey"))
+    refused = held.run("apply")
+    assert refused.code != 0
+    assert "kms:GenerateDataKey" in refused.out + refused.err
+    held.give(apply)
+    done = held.run("apply")
+    assert done.code == 0, done.out + done.err
+    assert "| read 3 rows" in done.out  # which the task wrote, too
+    held.give(held.policies("plan"))
+    assert "Nothing to change" in held.run("plan").out
+    # The task's own roles hold it to these keys.
+    iam = held.aws.client("iam")
+    mine = json.dumps(
+        iam.get_policy_version(PolicyArn="arn:aws:iam::123456789012:policy/tiny-task-policy", VersionId="v1")[
+            "PolicyVersion"
+        ]["Document"]
+    )
+    assert ("kms:ResourceAliases" in mine) is (by == "alias")
+    held.give(apply)
+    held.project.write("deploy.yaml", text.replace(secret_key, f"arn:aws:kms:us-east-1:123456789012:key/{'0' * 8}"))
+    unreadable = held.run("apply", "--env", "ROUND=1")
+    assert unreadable.code != 0
+    assert "kms:Decrypt" in unreadable.out + unreadable.err
 
 
 # What moto asks for and AWS doesn't have: HeadBucket needs s3:ListBucket.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,12 +44,16 @@ class Live:
         return Role().observe(self.aws, [RoleSpec(name=name)]).get(name)
 
 
-def may(live: Live, what: str, role: str, wanted: Mapping[str, set[str]], fix: str) -> Finding:
-    """Whether a role may do all of this (actions by ARN): by IAM's simulator, or else by its policies as they read."""
+def may(
+    live: Live, what: str, role: str, wanted: Mapping[str, set[str]], fix: str, more: Iterable[Grant] = ()
+) -> Finding:
+    """Whether a role may do all of this (actions by ARN, and grants under a condition): by IAM's simulator, or else by
+    its policies as they read.
+    """
     arn = live.names.iam(f"role/{role}")
+    grants = [Grant(action, where) for where, actions in wanted.items() for action in actions]
     try:
-        grants = [Grant(action, where) for where, actions in wanted.items() for action in actions]
-        answer = denied(live.aws, arn, grants, must=True)
+        answer = denied(live.aws, arn, [*grants, *more], must=True)
         missing, how = answer.missing, "says IAM's simulator"
         if answer.unsure and not missing:
             return skip(what, organisation(answer))
@@ -60,7 +64,7 @@ def may(live: Live, what: str, role: str, wanted: Mapping[str, set[str]], fix: s
                 return ng(what, f"there is no role {role}", f"{APPLY} makes it")
             if found.spec.boundary:
                 return skip(what, f"{role} has a permissions boundary, and IAM's simulator may not be asked")
-            missing = _by_reading(_documents(live, found.spec), wanted)
+            missing = _by_reading(_documents(live, found.spec), [*grants, *more])
         except Denied as error:
             return skip(what, f"{error.hint} to check it")
         how = "read from its policies"
@@ -77,9 +81,9 @@ def _documents(live: Live, role: RoleSpec) -> list[Any]:
     return [json.loads(text) for text in (*texts, *(one.spec.document.text() for one in attached.values()))]
 
 
-def _by_reading(read: list[Any], wanted: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    lacks = {
-        where: {action for action in actions if decide(read, action, where) != "allowed"}
-        for where, actions in wanted.items()
-    }
-    return {where: actions for where, actions in lacks.items() if actions}
+def _by_reading(read: list[Any], wanted: Iterable[Grant]) -> dict[str, set[str]]:
+    lacks: dict[str, set[str]] = {}
+    for one in wanted:
+        if decide(read, one.action, one.resource) != "allowed":
+            lacks.setdefault(one.resource, set()).add(one.action)
+    return lacks

@@ -8,7 +8,9 @@ from reconciler.checks.findings import Finding, group, ng, ok
 from reconciler.checks.verify.live import APPLY, Live, may
 from reconciler.core.run_paths import RUNS
 from reconciler.lower import promotion
+from reconciler.permissions import keys
 from reconciler.permissions.judge import conditions_hold
+from reconciler.permissions.policies import Grant, of_key
 
 SERVICE = "ecs-tasks.amazonaws.com"
 
@@ -26,8 +28,16 @@ def check(live: Live) -> Finding:
         "roles",
         _assumable(live, "execution role", str(task.execution_role.name)),
         _assumable(live, "task role", own),
-        may(live, "task role reads the data and writes runs", own, wanted, fix),
+        may(live, "task role reads the data and writes runs", own, wanted, fix, _key(live)),
     )
+
+
+def _key(live: Live) -> set[Grant]:
+    """The use of the bucket's key. A policy of the file's own may name by its ARN what the file names by an alias."""
+    key = live.deploy.data.bucket.kms_key
+    if not key or (":alias/" in key and live.deploy.task.role.policy):
+        return set()
+    return of_key(key, keys.WRITE, keys.through("s3", live.deploy.region))
 
 
 def _assumable(live: Live, what: str, name: str) -> Finding:

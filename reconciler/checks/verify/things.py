@@ -9,6 +9,7 @@ from reconciler.core.errors import AwsError, Denied
 from reconciler.kinds import Cluster, ClusterSpec, LogGroup, LogGroupSpec, Object, ObjectSpec
 from reconciler.kinds.s3_object import checksums
 from reconciler.lower.parameters import secrets as secrets_of
+from reconciler.permissions import keys
 
 VCPUS = {"FARGATE": ("L-3032A538", "on demand"), "FARGATE_SPOT": ("L-36FBB829", "Spot")}  # quotas of Fargate
 
@@ -103,6 +104,10 @@ def secrets(live: Live) -> Finding:
     for arn in found.values():
         action = "ssm:GetParameters" if ":ssm:" in arn else "secretsmanager:GetSecretValue"
         wanted.setdefault(":".join(arn.split(":")[:7]), set()).add(action)
+    of_parameters = [one.kms_key for one in live.deploy.parameters.values() if one.kms_key]
+    for key in (*live.deploy.task.secret_keys, *of_parameters):
+        if ":alias/" not in key:
+            wanted.setdefault(key, set()).add(keys.DECRYPT)
     role = str(live.deploy.task.execution_role.name)
     return group("secrets", *inside, may(live, "readable", role, wanted, f"{APPLY} lets it read them"))
 

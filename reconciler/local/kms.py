@@ -1,0 +1,71 @@
+"""Which customer's key encrypts something, and what using it takes, as S3, SSM and Secrets Manager ask KMS for it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from moto.backends import get_backend
+
+DECRYPT, DATA_KEY = "kms:Decrypt", "kms:GenerateDataKey"
+AWS_MANAGED = "alias/aws/"
+
+
+class Use(NamedTuple):
+    """One permission to use a key."""
+
+    action: str
+    arn: str
+    context: dict[str, Any]
+
+
+def uses(key_id: str | None, service: str, account: str, region: str, *actions: str) -> list[Use]:
+    """What using a key (its id, ARN or alias) through a service takes; nothing for one that AWS manages."""
+    name = (key_id or "").rpartition(":")[2]
+    if not key_id or name.startswith(AWS_MANAGED):
+        return []
+    found = _key(name, account, region)
+    arn = str(found.arn) if found else key_id if ":" in key_id else f"arn:aws:kms:{region}:{account}:key/{key_id}"
+    context: dict[str, Any] = {"kms:viaservice": f"{service}.{region}.amazonaws.com"}
+    if found:
+        context["kms:resourcealiases"] = tuple(found.aliases)
+    return [Use(action, arn, context) for action in actions]
+
+
+def _key(name: str, account: str, region: str) -> Any:
+    keys = _backend("kms", account, region).keys
+    if name.startswith("alias/"):
+        return next((key for key in keys.values() if name in key.aliases), None)
+    return keys.get(name.removeprefix("key/"))
+
+
+def of_bucket(account: str, bucket: str) -> str | None:
+    """The key of a bucket's new objects."""
+    found = _backend("s3", account, "aws").buckets.get(bucket)
+    rule = ((found.encryption if found is not None else None) or {}).get("Rule") or {}
+    default = rule.get("ApplyServerSideEncryptionByDefault") or {}
+    return default.get("KMSMasterKeyID") if default.get("SSEAlgorithm") == "aws:kms" else None
+
+
+def of_object(account: str, bucket: str, key: str) -> str | None:
+    """The key of an object; None too where there is no such object."""
+    found = _backend("s3", account, "aws").buckets.get(bucket)
+    one = found.keys.get(key) if found is not None else None
+    return one.kms_key_id if one is not None and one.encryption == "aws:kms" else None
+
+
+def of_parameter(account: str, region: str, name: str) -> str | None:
+    """The key of a SecureString."""
+    known = _backend("ssm", account, region)._parameters
+    found = known.get(name) or known.get(name.lstrip("/")) or ()
+    return found[-1].keyid if found and found[-1].parameter_type == "SecureString" else None
+
+
+def of_secret(account: str, region: str, name: str) -> str | None:
+    """The key of a secret, by its name or ARN."""
+    secrets = _backend("secretsmanager", account, region).secrets
+    return secrets[name].kms_key_id if name in secrets else None
+
+
+def _backend(service: str, account: str, region: str) -> Any:
+    backends: Any = get_backend(service)  # type: ignore[call-overload]
+    return backends[account][region]
