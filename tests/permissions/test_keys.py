@@ -78,7 +78,8 @@ def test_who_may_use_which_key(who: str, by_alias: bool) -> None:
     for key, service, may in zip(
         (DATA, TOKEN, HOOK, OTHER), ("s3", "ssm", "ssm", "s3"), (*MAY[who], set()), strict=True
     ):
-        context = {"kms:viaservice": f"{service}.us-east-1.amazonaws.com", "kms:resourcealiases": (ALIASES[key],)}
+        context: dict[str, str | tuple[str, ...]] = {"kms:resourcealiases": (ALIASES[key],)}
+        context["kms:viaservice"] = f"{service}.us-east-1.amazonaws.com"
         assert {action for action in BOTH if decide(held, action, key, context) == "allowed"} == may, key
         elsewhere = {**context, "kms:viaservice": "ec2.us-east-1.amazonaws.com"}
         if key is not TOKEN:  # ECS itself decrypts secrets, as the execution role
