@@ -206,6 +206,9 @@ class Builder:
             else:
                 pairs[key.value] = (key, value)
         for other in merged:
+            self._count += len(other.value)
+            if self._count > _MOST:
+                raise OverflowError
             for key, value in other.value:
                 if isinstance(key, yaml.ScalarNode) and key.tag != TAG + "merge":
                     pairs.setdefault(key.value, (key, value))

@@ -175,4 +175,4 @@ def _shown(value: Any, way: _Way) -> Any:
         return [_shown(part, way) for part in value]
     if not isinstance(value, str):
         return value
-    return KNOWN.shown(way.variable, value) if way.variable else KNOWN.hide(value)
+    return KNOWN.shown(way.variable, value) if way.variable else KNOWN.text(value)

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "(hidden)"
+NAMES = 4  # before one value, each with `=`: what follows is a value
 LONG, SHORT = 8, 4  # characters of a value that is looked for anywhere in a text, and of one that is as a whole word
 
 _GLUED = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|API_?KEY|CREDENTIAL|CONNECTION_?STRING")
@@ -49,11 +50,13 @@ _FORMS = re.compile(
     r"|sk-[A-Za-z0-9_-]{16,}|[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}"
     r"|hf_[A-Za-z0-9]{16,}|npm_[A-Za-z0-9]{20,}|pypi-[\w-]{16,}|dckr_pat_[\w-]{16,}|dapi[0-9a-f]{32}|hvs\.[\w-]{16,}"
     r"|AIza[\w-]{35}|ya29\.[\w-]{16,}|SG\.[\w-]{16,}\.[\w-]{16,}|AGE-SECRET-KEY-1[0-9A-Z]{20,}"
-    r"|eyJ[\w-]{8,4000}\.eyJ[\w-]{8,}\.[\w-]*"
     r"|https://hooks\.slack\.com/(?:services|workflows)/[^\s\"'<>]+"
     r")",
     re.DOTALL,
 )
+# A JSON web token: words joined by dots, each looked at once. What the first begins with may be none of it.
+_JWT = re.compile(r"(?<![\w-])([\w-]{11,}+)\.eyJ[\w-]{8,}+\.[\w-]*+")
+_JWT_BEGINS = re.compile(r"(?<![A-Za-z0-9])eyJ(?=[\w-]{8})")
 # What is secret in a longer text is the group: a URL's password, a connection string's, a header's.
 _TO_AN_AT = re.compile(r"(?<!\S)\S+@")  # where a URL's password may be: looked for there, each is found or not at once
 _PASSWORDS = (
@@ -68,13 +71,19 @@ _PARTS = (
     re.compile(r"(?i)(?<![A-Za-z0-9])bearer +(?=[^\s]{0,200}[0-9])([A-Za-z0-9._~+/=-]{12,})"),
     re.compile(r"(?i)(?<![A-Za-z0-9])authorization[\"']?\s*[:=]\s*[\"']?(?:basic +|token +)([^\s\"',]{6,})"),
 )
+# A variable within a text: a line of a shell or of a file of settings, or an entry of JSON.
+_PAIRS = re.compile(
+    r"""(?<![\w.?&-])["']?([A-Za-z_][\w.-]{0,60})(?:["']\s{0,3}:\s{0,3}["']|=(?!\()["']?)([^\s"',;&]+)""", re.ASCII
+)
+_BARE_KEY = re.compile(r"(?i)keys?")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _OPTION = re.compile(r"(-{0,2})([A-Za-z_][A-Za-z0-9_.-]*)(=)?(.*)", re.DOTALL)
 
 # In a tree of plain values: mappings of variables, and lists of a command's words, by the key that they are under.
 _VARIABLES = frozenset(
-    ["environment", "log_options", "extra", "initial", "build_args", "options", "grid", "choices", "list", "parameters"]
-)
+    ["environment", "log_options", "extra", "initial", "build_args", "options", "grid", "choices", "list", "parameters",
+     "tags"]
+)  # fmt: skip
 _COMMANDS = frozenset(("command", "entrypoint", "entryPoint"))
 
 
@@ -106,6 +115,11 @@ def looks_secret(name: str, value: str = "") -> bool:
     return not (words[-1] in ("URL", "URI", "ENDPOINT") and not telling & {"WEBHOOK", "DSN"} and _plain_url(value))
 
 
+def _tells(name: str, value: str) -> bool:
+    """Whether the name of a variable within a text makes its value a secret. A mere `key` may be one of anything."""
+    return _BARE_KEY.fullmatch(name) is None and looks_secret(name, value)
+
+
 def _plain_url(value: str) -> bool:
     return _PLAIN_URL.fullmatch(value) is not None
 
@@ -114,6 +128,12 @@ def secrets_in(text: str) -> Iterator[str]:
     """The parts of a text that are secrets by their own form."""
     for match in _FORMS.finditer(text):
         yield match[0]
+    for match in _JWT.finditer(text):
+        if begin := _JWT_BEGINS.search(match[1]):
+            yield match[0][begin.start() :]
+    for match in _PAIRS.finditer(text):
+        if _tells(match[1], match[2]) and not match[2].startswith((MASK, "${", "$(")):
+            yield match[2]
     urls = [match[0] for match in _TO_AN_AT.finditer(text)]
     for forms, texts in ((_PASSWORDS, urls), (_PARTS, [text])):
         for part in texts:
@@ -201,8 +221,7 @@ class Secrets:
         _walk(tree, self._learned, self._learned_words)
 
     def _learned(self, name: str, value: str) -> str:
-        if name:
-            self.learn(name, value)
+        self.learn(name, value)
         return value
 
     def _learned_words(self, words: Sequence[str]) -> list[str]:
@@ -236,9 +255,14 @@ class Secrets:
         pattern = self._pattern
         return pattern.sub(MASK, text) if pattern and text else text
 
+    def text(self, value: str) -> str:
+        """A text that isn't a variable's as it may be shown: what is a secret in it by its form becomes known first."""
+        self.learn("", value)
+        return self.hide(value)
+
     def hide_all(self, tree: Any) -> Any:
         """A tree of plain values as it may be shown."""
-        return _walk(tree, lambda name, value: self.shown(name, value) if name else self.hide(value), self.words)
+        return _walk(tree, lambda name, value: self.shown(name, value) if name else self.text(value), self.words)
 
     def marked(self, tree: Any, salt: str) -> Any:
         """A tree of plain values with a `mark` for each secret, by which a change of it is still seen."""
@@ -274,7 +298,7 @@ def _options(words: Sequence[str]) -> Iterator[tuple[int, tuple[str, str, str]]]
         while found and found[3]:  # --env=TOKEN=VALUE gives both
             before += f"{found[1]}{found[2]}="
             yield at, (before, found[2].replace("-", "_"), found[4])
-            found = _OPTION.fullmatch(found[4]) if "=" in found[4] and len(before) < 200 else None
+            found = _OPTION.fullmatch(found[4]) if "=" in found[4] and before.count("=") < NAMES else None
         if found and found[1] and not found[3] and not found[4]:
             following = found[2].replace("-", "_")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -126,7 +126,7 @@ class Spec(Value):
     marked: ClassVar[bool] = True
 
     name: str
-    tags: dict[str, str] = {}
+    tags: Annotated[dict[str, str], SecretsByName()] = {}
 
     @property
     def address(self) -> Address:

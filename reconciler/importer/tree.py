@@ -54,7 +54,7 @@ def tree_of(found: Found, prefix: str, data: str | None) -> Tree:
         "network": _network(found),
         "ci": _ci(found, tree),
     }
-    tree.values = {key: value for key, value in sections.items() if value}
+    tree.values = {key: _checked(value, (key,), tree) for key, value in sections.items() if value}
     tree.comments[("account",)] = "refuse to work with credentials of any other account"
     return tree
 
@@ -163,14 +163,32 @@ def _trust(role: RoleSpec) -> dict[str, Any]:
     return {} if "aws:SourceAccount" in role.trust.text() else {"source_account": False}
 
 
+def _checked(value: Any, at: Path, tree: Tree) -> Any:
+    """A part of the file in which no text is, or holds, a secret: what AWS has in a tag or a description is anybody's."""
+    if isinstance(value, dict):
+        return {key: _checked(part, (*at, str(key)), tree) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_checked(part, at, tree) for part in value]
+    if not isinstance(value, str) or isinstance(value, Variable) or at == ("ci", "user", "keep_keys"):
+        return value  # the id of an access key isn't the key
+    if at[0] == "tags":
+        return _variable(at[-1], value, tree, at[:-1])
+    return value if KNOWN.text(value) == value else _variable(at[-1], value, tree, at[:-1])
+
+
 def _variable(name: str, value: str, tree: Tree, at: Path = ("task", "environment")) -> str:
     """A variable's value; one that looks like a secret is left in the environment, never written to a file."""
     if KNOWN.shown(name, value) == value:
         return value
     if at == ("task", "environment"):
         tree.comments[(*at, name)] = "looks like a secret: better under `secrets:`, by ARN"
-    tree.notes.append(f"{'.'.join(at)}.{name} looks like a secret, so its value isn't written: set ${name} to it")
-    return Variable(f"${{{name}}}")
+    variable = _variable_name(name)
+    tree.notes.append(f"{'.'.join(at)}.{name} looks like a secret, so its value isn't written: set ${variable} to it")
+    return Variable(f"${{{variable}}}")
+
+
+def _variable_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", text).strip("_").lstrip("0123456789") or "SECRET"
 
 
 def _words(key: str, words: Sequence[str], tree: Tree) -> list[str]:
@@ -179,7 +197,7 @@ def _words(key: str, words: Sequence[str], tree: Tree) -> list[str]:
     for at, (word, shown) in enumerate(zip(words, out, strict=True)):
         if word != shown:
             option = (shown.partition("=")[0] if "=" in shown else out[at - 1] if at else "").lstrip("-")
-            name = re.sub(r"[^A-Z0-9_]", "_", option.upper()).strip("_0123456789") or "SECRET"
+            name = _variable_name(option.upper())
             out[at] = Variable(shown.replace("${", "$${").replace(MASK, f"${{{name}}}"))
             tree.notes.append(f"task.{key} has what looks like a secret, which isn't written: set ${name} to it")
     return out

@@ -229,8 +229,13 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
             "",
             "the file is nested too deeply, or its aliases multiply",
         ),
+        (
+            b"name: ok\na: &a {" + b"".join(b"k%d: 1, " % n for n in range(300)) + b"}\nb: {<<: [" + b"*a," * 300 + b"]}\n",
+            "",
+            "the file is nested too deeply, or its aliases multiply",
+        ),
     ],
-    ids=["null byte", "program", "utf-16", "latin-1", "large", "deep", "billion laughs"],
+    ids=["null byte", "program", "utf-16", "latin-1", "large", "deep", "billion laughs", "billion merges"],
 )  # fmt: skip
 def test_no_text(tmp_path: Path, content: bytes, place: str, message: str) -> None:
     path = tmp_path / "deploy.yaml"

@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from reconciler.core.secret import MASK, Secrets, looks_secret, mark, secrets_in
-from tests.work import assert_linear
+from tests.work import assert_linear, processor
 
 SECRET = [
     ("API_TOKEN", "x"), ("apiToken", "x"), ("api-token", "x"), ("TOKEN", "12345678"), ("GITHUB_TOKEN", ""), ("ACCESSTOKEN", "x"),
@@ -58,6 +58,13 @@ def test_is_none(name: str, value: str) -> None:
         ("https://hooks.slack.com/services/T0/B0/xyz", {"https://hooks.slack.com/services/T0/B0/xyz"}),
         ("Authorization: Basic dXNlcjpwYXNz", {"dXNlcjpwYXNz"}),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----", {"-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----"}),
+        ('{"user": "me", "password": "hunter2-x", "api_key" : "k-123456"}', {"hunter2-x", "k-123456"}),
+        ("//registry.internal/:_authToken=hunter2-x", {"hunter2-x"}),
+        ("first\nexport MY_SECRET='hunter2-x'\n", {"hunter2-x"}),
+        ("x-eyJhbGciOiJI.eyJzdWIiOiIx.abc-_", {"eyJhbGciOiJI.eyJzdWIiOiIx.abc-_"}),
+        ('{"key": "data/prices.csv", "max_tokens": "512", "tokenizer": "bert"}', set()),
+        ("https://example.com/?key=prices&sort_key=date", set()),
+        ("aeyJhbGciOiJI.eyJzdWIiOiIx.abc", set()),
         ("https://example.com/a:b/c", set()),
         ("s3://bucket/key@2", set()),
         ("basic training of models", set()),
@@ -193,6 +200,22 @@ def test_a_tree_of_plain_values() -> None:
     assert Secrets().marked(marked, "salt") == marked
 
 
+def test_what_may_begin_a_token_costs_no_more_than_what_does_not() -> None:
+    usual = processor(lambda: list(secrets_in("-abc" * 10_000)))
+    assert processor(lambda: list(secrets_in("-eyJ" * 10_000))) < 20 * max(usual, 0.001)
+
+
+def test_a_text_of_no_variable_is_one_by_its_form() -> None:
+    tree = {"description": "see https://me:hunter2-x@host/", "tags": {"api_token": "hunter3-x", "team": "forecasting"}}
+    known = Secrets()
+    shown = {"description": f"see https://me:{MASK}@host/", "tags": {"api_token": MASK, "team": "forecasting"}}
+    assert known.hide_all(tree) == shown
+    assert known.hide("hunter2-x and hunter3-x") == f"{MASK} and {MASK}"
+    learned = Secrets()
+    learned.learn_all(tree)
+    assert learned.hide("hunter2-x and hunter3-x") == f"{MASK} and {MASK}"
+
+
 @pytest.mark.parametrize("value", [" planted-1 x", "\t planted-1 x \n", "   planted-1        x"])
 def test_what_is_around_it_is_none_of_it(value: str) -> None:
     known = Secrets()
@@ -207,6 +230,8 @@ def test_what_is_around_it_is_none_of_it(value: str) -> None:
         "a://a:",
         "a://:x@ ",
         "-eyJaaaaaaaa",
+        '"token": "',
+        "a=",
         "-eyJaaaaaaaa.eyJ",
         "-----BEGIN PRIVATE KEY-----",
         "password=",

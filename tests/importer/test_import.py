@@ -111,9 +111,11 @@ def test_other_values_of_the_guides_fields(by_hand: Project) -> None:
     assert by_hand.todo() == {}
 
 
-def test_what_we_made_ourselves_comes_back(project: Project) -> None:
+def test_what_we_made_ourselves_comes_back(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.write("deploy.yaml", DEPLOY.replace("ci: {user: {}}", "ci: {github: {repository: o/n, branch: next}}"))
-    project.change("logs:", "tags: {team: forecasting}\nlogs:")
+    tags = "team: forecasting, owner: planted-one-1, by: 'https://me:planted-two@host/', api_key: planted-3"
+    project.change("logs:", f"tags: {{{tags}}}\nlogs:")
+    monkeypatch.setenv("SOME_TOKEN", "planted-one-1")
     project.ok("apply")
     project.lab.client("s3").put_object(Bucket="tiny-data-123456789012", Key="other", Body=b"x")
     (project.folder / "deploy.yaml").rename(project.folder / "lost.yaml")
@@ -121,6 +123,8 @@ def test_what_we_made_ourselves_comes_back(project: Project) -> None:
     text = (project.folder / "deploy.yaml").read_text()
     assert "API_TOKEN: ${API_TOKEN} # looks like a secret" in text
     assert "hunter2" not in text + done.out + done.err
+    assert "planted" not in text + done.out + done.err
+    assert "owner: ${owner}" in text
     assert "bucket tiny-data-123456789012 has 1 other objects" in done.out
     assert "team: forecasting" in text
     assert "branch: next" in text

@@ -97,7 +97,7 @@ def gitignore(results: str) -> str:
 def copies(dockerfile: str, path: str) -> bool:
     """Whether a Dockerfile names the file or its folder in a COPY or ADD of its own; `COPY . .` doesn't count."""
     top = {path, PurePosixPath(path).parts[0], str(PurePosixPath(path).parent)} - {"."}
-    for rest in re.findall(r"(?im)^\s*(?:COPY|ADD)\s+(.*)$", dockerfile):
+    for rest in re.findall(r"(?im)^[ \t]*(?:COPY|ADD)[ \t]+(.*)$", dockerfile):
         words = {word.strip("\"',[]").removeprefix("./").rstrip("/") for word in rest.split()[:-1]}
         if words & top:
             return True

@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.cli.conftest import Project
 from tests.cli.test_json import holds
 from tests.lab_client import ROOT
 from tests.waiting import LONG
+from tests.work import assert_linear
 
 
 @pytest.fixture
@@ -206,6 +208,14 @@ def test_data_far_down_and_hidden_is_not_found(tmp_path: Path) -> None:
 )
 def test_data_that_a_dockerfile_copies(line: str, copied: bool) -> None:
     assert files.copies(f"FROM x\n{line}\n", "data/prices.csv") is copied
+
+
+def test_empty_lines_of_a_dockerfile_are_looked_at_once() -> None:
+    def work(size: int) -> Callable[[], object]:
+        text = "\n" * size
+        return lambda: files.copies(text, "data/prices.csv")
+
+    assert_linear(work, 2000)
 
 
 @pytest.mark.parametrize("requirements", ["", "requirements.txt", "pyproject.toml"])
