@@ -107,7 +107,7 @@ def _micros(g: dict[str, str | None]) -> int | None:
 
 def _read_rest(text: str) -> tuple[int, int | None] | None:
     """What follows a date: µs since midnight and the offset from UTC in µs (None: none named); None if it is none."""
-    found = _REST.match(text)
+    found = _REST.match(text) if len(text) <= LONGEST else None
     if not found:
         return None
     clock = _micros(found.groupdict())

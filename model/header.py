@@ -70,6 +70,8 @@ LINES = 60
 """Lines at the beginning among which the header must be."""
 SAMPLE = 200
 """Rows that are looked at."""
+LONGEST = 200
+"""Characters of a column's name in which a unit is looked for: a search in a longer one would take for ever."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _meaning(name: str) -> _Meaning | None:
     name = re.sub(r"^\d+[a-z]?\.\s*", "", name.strip())
     if (ours := _exact(name)) is not None:
         return _Meaning(ours, 0)
-    found = (
+    found = len(name) <= LONGEST and (
         re.fullmatch(r"(.+?)[\s_]*[(\[](.*)[)\]]", name)
         or re.fullmatch(r"(.+?)[\s_]+([A-Z0-9]{2,10}(?:[-/][A-Z0-9]{2,6})?)", name)
         or re.fullmatch(r"(.+?)[\s_]+([A-Za-z]{3,5})", name)

@@ -164,7 +164,7 @@ def _trust(role: RoleSpec) -> dict[str, Any]:
 
 
 def _checked(value: Any, at: Path, tree: Tree) -> Any:
-    """A part of the file in which no text is, or holds, a secret: what AWS has in a tag or a description is anybody's."""
+    """A part of the file in which no text is or holds a secret: what AWS has in a tag is written by anybody."""
     if isinstance(value, dict):
         return {key: _checked(part, (*at, str(key)), tree) for key, part in value.items()}
     if isinstance(value, list):

@@ -230,7 +230,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
             "the file is nested too deeply, or its aliases multiply",
         ),
         (
-            b"name: ok\na: &a {" + b"".join(b"k%d: 1, " % n for n in range(300)) + b"}\nb: {<<: [" + b"*a," * 300 + b"]}\n",
+            b"name: ok\na: &a {%s}\nb: {<<: [%s]}\n" % (b"".join(b"k%d: 1, " % n for n in range(300)), b"*a," * 300),
             "",
             "the file is nested too deeply, or its aliases multiply",
         ),
