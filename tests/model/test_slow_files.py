@@ -11,6 +11,7 @@ import pytest
 from model import dates, header
 from model.errors import InputError
 from model.numerals import Style
+from model.reading import Reading
 from tests.work import assert_linear
 
 
@@ -55,4 +56,4 @@ def test_a_column_of_times(part: str) -> None:
 
 def _read_times(text: str) -> None:
     with contextlib.suppress(InputError):
-        dates.read(pd.Series([text, "2025-01-01 12:00"]), "time", dates.Reading())
+        dates.read(pd.Series([text, "2025-01-01 12:00"]), "time", Reading())
