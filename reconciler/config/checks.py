@@ -98,9 +98,15 @@ def _image(deploy: Deploy) -> Iterator[Problem]:
         message = "uri names an image that exists, so there is nothing to build"
         yield Problem(("image", "uri"), message, "keep either uri or context", (("image", "context"),))
     repository = image.repository
-    if repository and repository.immutable_tags and "latest" in image.tags and image.uri is None:
+    moving = repository.moving_tags if repository else ()
+    moves = any(matches(pattern, "latest") for pattern in moving)
+    if repository and moving and not repository.immutable_tags:
+        message = "without immutable_tags every tag may move"
+        where = ("image", "repository", "moving_tags")
+        yield Problem(where, message, "write immutable_tags: true, or leave moving_tags out")
+    if repository and repository.immutable_tags and "latest" in image.tags and image.uri is None and not moves:
         message = "the tag latest moves with each build, which immutable_tags refuses"
-        fix = "write tags: ['${git.sha}'], or leave immutable_tags out"
+        fix = "write moving_tags: [latest] beside it, or tags: ['${git.sha}']"
         yield Problem(("image", "repository", "immutable_tags"), message, fix, (("image", "tags"),))
     if image.fail_on and repository and not repository.scan_on_push:
         message = "fail_on needs the scan, which scan_on_push: false turns off"

@@ -89,6 +89,13 @@ REPOSITORY = Rule(
     256,
     lambda v: "it needs at least 2 characters" if len(v) < 2 else None,
 )
+TAG_PATTERN = Rule(
+    "a pattern of tags",
+    "at most 128 letters, digits, _ . and -, with at most two * for any text",
+    r"(?!(?:[^*]*\*){3})[A-Za-z0-9_.*-]+",
+    like("A-Za-z0-9_.*-", 128),
+    128,
+)
 IMAGE_TAG = Rule(
     "an image tag",
     "at most 128 letters, digits, _ . and -, beginning with a letter, a digit or _",

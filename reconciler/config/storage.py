@@ -98,8 +98,14 @@ class Repository(Section):
     scan_on_push: bool = Field(True, description="Scan each pushed image for known vulnerabilities.", examples=[True])
     immutable_tags: bool = Field(
         False,
-        description="Refuse to move a tag to another image; needs `tags` without `latest`.",
+        description="Refuse to move a tag to another image, but for `moving_tags`.",
         examples=[True],
+    )
+    moving_tags: Annotated[tuple[Annotated[str, names.TAG_PATTERN], ...], OneOrMore()] = Field(
+        (),
+        max_length=5,
+        description="With `immutable_tags`: tags that move all the same; `*` stands for any text.",
+        examples=[["latest"]],
     )
     keep_images: Int | None = Field(
         10, ge=1, le=1000, description="Keep the newest N images; null keeps all.", examples=[25]

@@ -263,7 +263,8 @@ def _image(deploy: Deploy, base: Path, plan_file: Path | None) -> tuple[ImageSpe
         platform=deploy.task.platform,
         tags=image.tags,
         leave_out=leave_out,
-        follow_base=not image.repository.immutable_tags,
+        fixed_tags=image.repository.immutable_tags,
+        moving_tags=image.repository.moving_tags,
     )
 
 

@@ -17,10 +17,11 @@ from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, PlanDrift, ReconcilerError
 from reconciler.core.needs import ALL, ANYWHERE, Needs
 from reconciler.core.spec import AtLeast, Changes, Local, Observed, Spec, Value, touches
+from reconciler.core.wildcard import matches
 from reconciler.image.base import BASE_TAG, base_here, base_tag, is_newer
 from reconciler.image.engine import BuildRequest, Engine, Login, PushRequest, no_engine
 from reconciler.image.inputs import Inputs, changed_inputs, read_inputs
-from reconciler.image.manifest import get_manifest, put_manifest, record_annotation, record_of
+from reconciler.image.manifest import RECORD, Manifest, get_manifest, put_manifest, record_annotation, record_of, taken
 from reconciler.kinds import KINDS, AnyKind, Kind
 
 INPUTS_TAG = "inputs-"
@@ -45,7 +46,8 @@ class Build(Value):
     platform: str = "linux/amd64"
     leave_out: tuple[str, ...] = ()
     labels: dict[str, str] = Field({})
-    follow_base: bool = True
+    fixed_tags: bool = False  # a tag can't move to another image, so that none is built for a newer base
+    moving_tags: tuple[str, ...] = ()  # but for these patterns
     base: str = ""
     files: dict[str, str] = Field({})
 
@@ -136,8 +138,10 @@ class ImageKind(Kind[ImageSpec]):
         manifest = get_manifest(aws, want.name, imageTag=want.tag) if there else None
         tags = [*want.tags_wanted, *want.tags_once]
         if manifest is None:
-            digest, base = self._push(aws, want, uri)
-            manifest = get_manifest(aws, want.name, imageDigest=digest)
+            base, manifest = "", self._stopped(aws, want, tags) if want.build.fixed_tags else None
+            if manifest is None:
+                digest, base = self._push(aws, want, uri)
+                manifest = get_manifest(aws, want.name, imageDigest=digest)
             if manifest is None:
                 raise ReconcilerError(f"{uri}@{digest} was pushed and isn't in the repository", hint="run it again")
             record = record_annotation(want.build.files)
@@ -169,6 +173,24 @@ class ImageKind(Kind[ImageSpec]):
         for start in range(0, len(digests), 100):
             aws.find("ecr", "BatchDeleteImage", repositoryName=name, imageIds=digests[start : start + 100])
 
+    def _stopped(self, aws: Aws, want: ImageSpec, tags: Sequence[str]) -> Manifest | None:
+        """What an apply left that was stopped, where tags can't move: it has to be used, since no other can get them.
+
+        Raises ReconcilerError for a tag that another image has, before anything is built.
+        """
+        record = record_annotation(want.build.files)
+        found = None
+        for tag in tags:
+            if not any(matches(pattern, tag) for pattern in want.build.moving_tags):
+                there = get_manifest(aws, want.name, imageTag=tag)
+                if there is not None and there.annotations.get(RECORD) != record[RECORD]:
+                    raise taken(want.name, tag)
+                found = found or there
+        found = found or get_manifest(aws, want.name, imageTag=PUSHED_TAG + want.inputs)
+        if found is not None:
+            self._report(f"the image is in {want.name} already, from an apply that was stopped")
+        return found
+
     def _push(self, aws: Aws, want: ImageSpec, uri: str) -> tuple[str, str]:
         """The digest of what was pushed, and what it was built on."""
         engine = self._engine
@@ -196,7 +218,7 @@ class ImageKind(Kind[ImageSpec]):
         push = PushRequest(want.name, uri, tag, record_annotation(inputs.record), lambda: ecr_login(aws))
         digest = engine.push(image, push, self._report)
         # What is known now: a base that wasn't here before the build may be here after it.
-        return digest, base_here(inputs.parsed.bases(inputs.target)) if want.build.follow_base else ""
+        return digest, base_here(inputs.parsed.bases(inputs.target)) if not want.build.fixed_tags else ""
 
     def _drop_pushed(self, aws: Aws, want: ImageSpec, keep: str) -> None:
         """Remove the manifest that the engine pushed, if the one with the record is another."""

@@ -105,7 +105,13 @@ def put_manifest(aws: Aws, repository: str, manifest: Manifest, tag: str) -> Non
             raise
         there = get_manifest(aws, repository, imageTag=tag)
         if there is None or there.digest != manifest.digest:
-            raise ReconcilerError(
-                f"the tag {tag!r} of the repository {repository!r} belongs to another image and may not be moved",
-                hint="with image.repository.immutable_tags, leave tags that move (`latest`) out of image.tags",
-            ) from None
+            raise taken(repository, tag) from None
+
+
+def taken(repository: str, tag: str) -> ReconcilerError:
+    """What to say of a tag that is another image's and can't move."""
+    return ReconcilerError(
+        f"the tag {tag!r} of the repository {repository!r} belongs to another image and may not be moved",
+        hint="with image.repository.immutable_tags, give tags that move (`latest`) under moving_tags beside it, or "
+        "leave them out of image.tags",
+    )

@@ -52,13 +52,15 @@ def image_spec(
     platform: str = "X86_64",
     tags: Sequence[str] = ("latest",),
     leave_out: Sequence[str] = (),
-    follow_base: bool = True,
+    fixed_tags: bool = False,
+    moving_tags: Sequence[str] = (),
 ) -> tuple[ImageSpec, tuple[str, ...]]:
     """The spec of an image that is built, and the changed files of the work tree that go into it.
 
     repository: its name; platform: as in `task.platform`; leave_out: paths of the context that never belong to it.
-    follow_base: whether a newer base image on this machine is a change; not where tags are immutable, since the one
-    of the inputs would have to move. Where changed files go in, a tag that holds the commit gets `-dirty`.
+    fixed_tags: whether tags can't move, but for the patterns moving_tags; then a newer base image on this machine is no
+    change, since the tag of the inputs would have to move.
+    Where changed files go in, a tag that holds the commit gets `-dirty`.
     Raises UserError.
     """
     inputs = read_inputs(
@@ -80,7 +82,8 @@ def image_spec(
     build = Build(
         context=str(context), dockerfile=dockerfile, target=target, build_args=dict(build_args or {}),
         platform=PLATFORMS[platform], leave_out=tuple(leave_out), labels=labels, files=dict(inputs.record),
-        follow_base=follow_base, base=base_here(inputs.parsed.bases(target)) if follow_base else "",
+        base="" if fixed_tags else base_here(inputs.parsed.bases(target)),
+        fixed_tags=fixed_tags, moving_tags=tuple(moving_tags),
     )  # fmt: skip
     once = tuple(tag for tag in named if tag not in wanted)
     spec = ImageSpec(name=repository, inputs=inputs.hash, tags_wanted=wanted, tags_once=once, build=build)

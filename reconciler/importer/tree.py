@@ -110,10 +110,12 @@ def _image(found: Found, tree: Tree) -> dict[str, Any]:
         section["uri"] = str(container.image)
         tree.comments[("image", "uri")] = "as found; to build it here, write instead  context: ."
     if repository:
+        fixed = repository.tag_mutability.startswith("IMMUTABLE")
         section["repository"] = {
             "name": repository.name,
             "scan_on_push": repository.scan_on_push,
-            **({"immutable_tags": True} if repository.tag_mutability == "IMMUTABLE" else {}),
+            **({"immutable_tags": True} if fixed else {}),
+            **({"moving_tags": list(repository.tag_exclusions)} if fixed and repository.tag_exclusions else {}),
             "keep_images": repository.keep_images,
         }
         if repository.keep_images is None:

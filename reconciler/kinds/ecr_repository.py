@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
-from reconciler.core.canonical import Policy, PolicyDocument, policy
+from reconciler.core.canonical import Policy, PolicyDocument, StringSet, policy
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Immutable, Observed, Spec, touches
 from reconciler.kinds.base import Kind
@@ -26,6 +26,7 @@ class RepositorySpec(Spec):
     encryption: Annotated[str, Immutable()] = "AES256"
     scan_on_push: bool = False
     tag_mutability: str = "MUTABLE"
+    tag_exclusions: StringSet = ()  # patterns of the tags for which the opposite holds
     keep_images: int | None = None  # None keeps all
     other_lifecycle: str = ""  # a lifecycle policy that says something else
 
@@ -40,7 +41,8 @@ class Repository(Kind[RepositorySpec]):
         fields={"policy": ("ecr:DeleteRepositoryPolicy",), "keep_images": ("ecr:DeleteLifecyclePolicy",),
                 "other_lifecycle": ("ecr:PutLifecyclePolicy", "ecr:DeleteLifecyclePolicy"),
                 "scan_on_push": ("ecr:PutImageScanningConfiguration",),
-                "tag_mutability": ("ecr:PutImageTagMutability",), "tags": ("ecr:TagResource", "ecr:UntagResource")},
+                "tag_mutability": ("ecr:PutImageTagMutability",),
+                "tag_exclusions": ("ecr:PutImageTagMutability",), "tags": ("ecr:TagResource", "ecr:UntagResource")},
         read=("ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy",
               "ecr:ListTagsForResource"),
         on=("ecr:repository/{name}",), listing=("ecr:DescribeRepositories", "ecr:ListTagsForResource"),
@@ -82,6 +84,7 @@ class Repository(Kind[RepositorySpec]):
             encryption=live.get("encryptionConfiguration", {}).get("encryptionType", "AES256"),
             scan_on_push=live.get("imageScanningConfiguration", {}).get("scanOnPush", False),
             tag_mutability=live.get("imageTagMutability", "MUTABLE"),
+            tag_exclusions=tuple(one["filter"] for one in live.get("imageTagMutabilityExclusionFilters") or ()),
             keep_images=keep,
             other_lifecycle=other,
             tags=tagging,
@@ -95,7 +98,7 @@ class Repository(Kind[RepositorySpec]):
             "CreateRepository",
             repositoryName=want.name,
             tags=tags.pairs(want.tags),
-            imageTagMutability=want.tag_mutability,
+            **_mutability(want),
             imageScanningConfiguration={"scanOnPush": want.scan_on_push},
             encryptionConfiguration={"encryptionType": want.encryption},
         )
@@ -107,8 +110,8 @@ class Repository(Kind[RepositorySpec]):
         if touches(changes, "scan_on_push"):
             scan = {"scanOnPush": want.scan_on_push}
             aws.call("ecr", "PutImageScanningConfiguration", **name, imageScanningConfiguration=scan)
-        if touches(changes, "tag_mutability"):
-            aws.call("ecr", "PutImageTagMutability", **name, imageTagMutability=want.tag_mutability)
+        if touches(changes, "tag_mutability", "tag_exclusions"):
+            aws.call("ecr", "PutImageTagMutability", **name, **_mutability(want))
         self._put(aws, want, seen.spec)
         if touches(changes, "tags"):
             arn = seen.attributes["arn"]
@@ -142,6 +145,17 @@ class Repository(Kind[RepositorySpec]):
         """One read."""
         answer = aws.find("ecr", "ListTagsForResource", resourceArn=aws.arn("ecr", f"repository/{name}"))
         return tags.mapping((answer or {}).get("tags"))
+
+
+def tag_mutability(immutable: bool, exclusions: Sequence[str]) -> str:
+    """ECR's word for it."""
+    return f"{'IMMUTABLE' if immutable else 'MUTABLE'}{'_WITH_EXCLUSION' if exclusions else ''}"
+
+
+def _mutability(want: RepositorySpec) -> dict[str, Any]:
+    filters = [{"filterType": "WILDCARD", "filter": one} for one in want.tag_exclusions]
+    more = {"imageTagMutabilityExclusionFilters": filters} if filters else {}
+    return {"imageTagMutability": want.tag_mutability, **more}
 
 
 def _keep(images: int) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from reconciler.kinds import (
     TaskDefinitionSpec,
 )  # fmt: skip
 from reconciler.kinds.ec2_security_group import EVERYWHERE
+from reconciler.kinds.ecr_repository import tag_mutability
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
 from reconciler.lower import promotion
 from reconciler.lower.ci import ci_nodes, given, service_trust
@@ -154,7 +155,8 @@ def _image(names: Names, image: Spec | None) -> Iterator[Node]:
     spec = RepositorySpec(
         name=names.repository,
         scan_on_push=repository.scan_on_push,
-        tag_mutability="IMMUTABLE" if repository.immutable_tags else "MUTABLE",
+        tag_mutability=tag_mutability(repository.immutable_tags, repository.moving_tags),
+        tag_exclusions=repository.moving_tags,
         keep_images=repository.keep_images,
         tags=names.tags | protection(repository.protect),
     )

@@ -81,6 +81,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "task.cpu": {"memory": 8192},
     "task.memory": {"cpu": 4096},
     "data.bucket.kms_key": {"encryption": "aws:kms"},
+    "image.repository.moving_tags": {"immutable_tags": True},
 }
 
 

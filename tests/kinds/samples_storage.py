@@ -92,10 +92,13 @@ def repository(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "encryption": "KMS",
             "scan_on_push": False,
             "tag_mutability": "IMMUTABLE",
+            # The two go together in ECR.
+            "tag_exclusions": {"tag_mutability": "IMMUTABLE_WITH_EXCLUSION", "tag_exclusions": ("dev-*", "latest")},
             "keep_images": 3,
             "tags": OTHER_TAGS,
         },
         "outside": {"other_lifecycle": lifecycle},
+        "alone": ["tag_exclusions"],
     }
 
 
