@@ -20,7 +20,7 @@ from reconciler.run.overrides import parse
 from reconciler.run.run import Overrides, Run, plain
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
-from reconciler.run.sweep import combinations, copies
+from reconciler.run.sweep import chosen, combinations, copies
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
             raise UserError(f"--count {count}: from 1 to 100")
         return SweepWork(where, here, runs, terminal, on_interrupt, overrides, copies(count), count, None)
     if sweep is not None:
-        found = combinations(sweep)
+        found = chosen(combinations(sweep), overrides.environment)
         return SweepWork(where, here, runs, terminal, on_interrupt, overrides, found, sweep.max_parallel, sweep)
     return SingleWork(where, here, runs, terminal, on_interrupt, overrides)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.config.sweep import Range, Sweep
+from reconciler.core.errors import UserError
+from reconciler.core.secret import KNOWN
 
 DIGITS = 6  # significant ones of a random number
+SHOWN = 8  # values of a variable, in a message
 
 
 def combinations(sweep: Sweep) -> list[dict[str, str]]:
@@ -18,6 +21,24 @@ def combinations(sweep: Sweep) -> list[dict[str, str]]:
     for one in (*_grid(sweep), *_list(sweep), *_random(sweep)):
         found.setdefault(frozenset(one.items()), one)
     return list(found.values())
+
+
+def chosen(found: Sequence[Mapping[str, str]], given: Mapping[str, str]) -> list[dict[str, str]]:
+    """The combinations that have the values which the command line gives for what the sweep varies.
+
+    Raises UserError when none has them: a value beside a sweep would be overwritten by each of its tasks.
+    """
+    kept = [dict(one) for one in found if all(one.get(name, value) == value for name, value in given.items())]
+    if kept:
+        return kept
+    name = next(name for name in given if any(name in one for one in found))
+    values = list(dict.fromkeys(KNOWN.shown(name, one[name]) for one in found if name in one))
+    some = ", ".join(values[:SHOWN]) + (", ..." if len(values) > SHOWN else "")
+    said = " ".join(f"{key}={KNOWN.shown(key, value)}" for key, value in given.items())
+    raise UserError(
+        f"--env {said}: no combination of run.sweep has that; its {name} is {some}",
+        hint="take values that it has, or leave them out to run the whole sweep",
+    )
 
 
 def copies(count: int) -> list[dict[str, str]]:

@@ -14,12 +14,13 @@ from reconciler.cli.runs import flat, row
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import OURS, exit_code, verdict
 from reconciler.config.sweep import Sweep
+from reconciler.core.errors import UserError
 from reconciler.core.prices import task_cost
 from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.retry import Event
 from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
-from reconciler.run.sweep import combinations, copies
+from reconciler.run.sweep import chosen, combinations, copies
 from tests.run.samples import attempt, run
 
 ARN = "arn:aws:ecs:us-east-1:123456789012:task/my-cluster/0123abcd"
@@ -115,7 +116,7 @@ def test_exit_codes_and_verdicts(known: dict[str, Any], code: int, result: str) 
 
 
 def test_a_failure_of_ours_is_never_a_tasks_code() -> None:
-    from reconciler.core.errors import Interrupted, Locked, PlanDrift, ReconcilerError, UserError
+    from reconciler.core.errors import Interrupted, Locked, PlanDrift, ReconcilerError
 
     tasks = {exit_code(ended({"state": "failed", "exit_code": code, "event": "error"})) for code in range(1, 256)}
     errors = (ReconcilerError, UserError, PlanDrift, Locked, Interrupted)
@@ -131,6 +132,28 @@ def test_verdicts_without_a_run() -> None:
     assert verdict(None, 120).result == "tool-failed"
     assert verdict(None, 121).result == "lost-sight"
     assert verdict(None, 130).result == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ({}, ["1x", "1y", "2x", "2y"]),
+        ({"A": "2"}, ["2x", "2y"]),
+        ({"A": "2", "B": "x"}, ["2x"]),
+        ({"EPOCHS": "20"}, ["1x", "1y", "2x", "2y"]),
+        ({"EPOCHS": "20", "B": "y"}, ["1y", "2y"]),
+        ({"A": "7"}, "--env A=7: no combination of run.sweep has that; its A is 1, 2"),
+        ({"A": "1", "B": "z"}, "--env A=1 B=z: no combination of run.sweep has that; its A is 1, 2"),
+    ],
+)
+def test_variables_beside_a_sweep(given: dict[str, str], left: list[str] | str) -> None:
+    found = combinations(Sweep(grid={"A": ("1", "2"), "B": ("x", "y")}))
+    if isinstance(left, str):
+        with pytest.raises(UserError) as refused:
+            chosen(found, given)
+        assert refused.value.message == left
+    else:
+        assert ["".join(one.values()) for one in chosen(found, given)] == left
 
 
 def test_combinations() -> None:
