@@ -186,7 +186,7 @@ def deployment(
 
 def _say_built(terminal: Terminal, text: str) -> None:
     """A line of what the container engine says while it builds."""
-    terminal.say(terminal.style(terminal.fold("    image | ", terminal.program(text)), "dim"))
+    terminal.say(terminal.style(f"    image | {terminal.program(text)}", "dim"))
 
 
 def warn(terminal: Terminal, here: Deployment) -> None:

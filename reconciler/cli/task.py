@@ -88,8 +88,8 @@ class Screen:
         if self.where.stop.is_set():
             raise Interrupted("interrupted")  # not after a page of ten thousand lines
         text = self.terminal.program(readable(text) if self.terminal.live else text)
-        head = f"  {container} | " if self.several else "  | "
-        shown = self.terminal.fold(head, text)[2:]
+        # Never broken between words: a traceback's carets stand under what they mean.
+        shown = f"{container} | {text}" if self.several else f"| {text}"
         self.tail = [*self.tail[-TAIL + 1 :], shown]
         self.terminal.say(f"  {shown}")
 
@@ -101,9 +101,8 @@ class Screen:
         """Keep the live line alive."""
         if not self.terminal.live:
             return
-        cost = self.seer.spent(self.run) if self.run else None
-        place = "" if self.where.endpoint is None else "on Fargate "
-        money = f", {place}at most ${cost:.4f} so far" if cost is not None else ""
+        cost = self.seer.spent(self.run) if self.run and self.where.endpoint is None else None
+        money = f", at most ${cost:.4f} so far" if cost is not None else ""
         self.terminal.status(f"  {self._state}  {self._elapsed()}{money}")
 
     def _elapsed(self) -> str:
