@@ -77,7 +77,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         on_interrupt(here.where.stop.set)
         attempt = next(one for one in reversed(found.attempts) if one.task_arn and options.attempt in (0, one.number))
         watch_of(here.aws, here.place, attempt, log, lines).follow()
-    elif not log.read(lines.line):
+    elif not log.read_all(lines.line):
         terminal.note(f"run {found.id} has no log lines{' since then' if since else ' yet'}")
     return 0
 

@@ -55,7 +55,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
             log, shown = past.log(found), Shown(where.base, found.id)
             if not options.from_start:
                 say_shown(terminal, where, found, shown.resume(log))
-            log.read(lambda container, text, timestamp: terminal.say(f"  | {terminal.program(text)}"))
+            log.read_all(lambda container, text, timestamp: terminal.say(f"  | {terminal.program(text)}"))
             shown.forget()
         copied = copy_results(terminal, where, here, runs, found) if found.state is State.SUCCEEDED else None
         report(terminal, where, here, found, copied=copied)

@@ -30,7 +30,7 @@ MODULES = (
     *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "plain_json", "prices")),
     "core/run_paths", "core/secret", "core/text",
     *(f"run/{one}" for one in ("__init__", "diagnosis", "explain", "explain_end", "explain_start", "verdict")),
-    "run/webhook_request",
+    "run/log_end", "run/webhook_request",
     *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),
     *(f"run/{one}" for one in ("scheduled_record", "step", "stored")),
     *(f"scheduled/{one}" for one in ("__init__", "aws", "handler", "launch", "record", "see", "tell", "why")),

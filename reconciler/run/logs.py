@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from reconciler.aws.calls import Aws, Gone
+from reconciler.run.log_end import last_events
 
+PAGES = 100  # of a megabyte each, that one look at a stream reads
 Line = Callable[[str, str, float], None]  # container, text, seconds since the epoch
 
 
@@ -20,6 +23,7 @@ class Stream:
     token: str = ""
     seen: int = 0
     skip: int = 0  # lines at its beginning that aren't handed on
+    more: bool = False  # the last look ended before the stream did
 
 
 class TaskLog:
@@ -55,6 +59,11 @@ class TaskLog:
         """Lines read so far."""
         return sum(stream.seen for stream in self.streams.values())
 
+    @property
+    def more(self) -> bool:
+        """Whether the last look left lines for the next: each reads so many pages at most."""
+        return any(stream.more for stream in self.streams.values())
+
     def read(self, line: Line) -> int:
         """Hand on what is new, and say how many lines that was. Raises AwsError."""
         new = 0
@@ -67,18 +76,28 @@ class TaskLog:
                 new += 1
         return new
 
+    def read_all(self, line: Line) -> int:
+        """The same of a log that has ended, however long it is. Raises AwsError."""
+        new = self.read(line)
+        while self.more:
+            new += self.read(line)
+        return new
+
     def tail(self, count: int) -> list[str]:
         """The last lines of all streams, at most `count`, without handing any on. Raises AwsError."""
         found: list[tuple[int, str]] = []
         for stream in self.streams.values():
-            params: dict[str, Any] = {"logGroupName": self.group, "logStreamName": stream.name}
-            page = self.aws.find("logs", "GetLogEvents", startFromHead=False, limit=count, **params)
-            found += [(event["timestamp"], event["message"]) for event in (page or {}).get("events", ())]
+            where = {"logGroupName": self.group, "logStreamName": stream.name}
+            events = last_events(partial(self.aws.find, "logs", "GetLogEvents", **where), count)
+            found += [(event["timestamp"], event["message"]) for event in events]
         return [message for _, message in sorted(found, key=lambda one: one[0])][-count:]
 
     def _events(self, stream: Stream) -> Iterator[Mapping[str, Any]]:
-        """New lines. The end is the page whose token is the one that was asked with: an empty page isn't."""
-        while True:
+        """New lines, of so many pages at most. The end is the page whose token is the one that was asked with: an empty
+        page isn't.
+        """
+        stream.more = False
+        for _ in range(PAGES):
             params: dict[str, Any] = {"nextToken": stream.token} if stream.token else {}
             if self.since is not None:
                 params["startTime"] = int(self.since * 1000)
@@ -99,3 +118,4 @@ class TaskLog:
             if token == stream.token:
                 return
             stream.token = token
+        stream.more = True

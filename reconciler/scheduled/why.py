@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from botocore.exceptions import BotoCoreError, ClientError
 
 from reconciler.core.function_settings import Watched
 from reconciler.core.text import line
 from reconciler.run.diagnosis import Case, Diagnosis
 from reconciler.run.explain import explain
+from reconciler.run.log_end import last_events
 from reconciler.run.retry import Event
 from reconciler.run.run import Run
 from reconciler.run.state import State
@@ -44,8 +47,8 @@ def _tail(watched: Watched, task: str) -> list[str]:
     stream = f"{watched.log_prefix}/{watched.container}/{task.rpartition('/')[2]}"
     where = {"logGroupName": watched.log_group, "logStreamName": stream}
     try:
-        page = find("logs", "GetLogEvents", **where, startFromHead=False, limit=LINES)
+        events = last_events(partial(find, "logs", "GetLogEvents", **where), LINES)
     except (ClientError, BotoCoreError) as error:
         print(line(f"the log can't be read: {error}"))
         return []
-    return [event["message"] for event in (page or {}).get("events", ())]
+    return [event["message"] for event in events]

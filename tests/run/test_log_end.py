@@ -1,0 +1,71 @@
+"""The end of a log: empty pages before it are gone through, within a bound; a look reads so many pages at most."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from reconciler.run import logs
+from reconciler.run.log_end import PAGES, last_events
+from reconciler.run.logs import TaskLog
+
+
+class Backwards:
+    """A stream as CloudWatch gives it from behind: pages by number, the newest first."""
+
+    def __init__(self, *pages: list[int]) -> None:
+        self.pages, self.asked = pages, 0
+
+    def read(self, startFromHead: bool, limit: int, nextToken: str = "b/0") -> dict[str, Any]:  # noqa: N803
+        assert not startFromHead
+        assert limit > 0
+        self.asked += 1
+        at = int(nextToken[2:])
+        events = [{"timestamp": n, "message": str(n)} for n in (self.pages[at] if at < len(self.pages) else [])]
+        return {"events": events[-limit:], "nextBackwardToken": f"b/{min(at + 1, len(self.pages))}"}
+
+
+@pytest.mark.parametrize(
+    ("pages", "count", "lines", "asked"),
+    [
+        ([[1, 2, 3]], 3, [1, 2, 3], 1), ([[1, 2, 3]], 2, [2, 3], 1), ([[1, 2, 3]], 9, [1, 2, 3], 2),
+        ([[], [], [1, 2]], 2, [1, 2], 3), ([[3], [], [1, 2]], 3, [1, 2, 3], 3), ([[3], [], [1, 2]], 2, [2, 3], 3),
+        ([], 5, [], 1), ([[]], 5, [], 2), ([[]] * (PAGES + 5), 5, [], PAGES),
+        ([[1]] * (PAGES + 5), 900, [1] * PAGES, PAGES),
+    ],
+)  # fmt: skip
+def test_the_last_lines(pages: list[list[int]], count: int, lines: list[int], asked: int) -> None:
+    stream = Backwards(*pages)
+    assert [event["timestamp"] for event in last_events(stream.read, count)] == lines
+    assert stream.asked <= asked + (not pages)
+
+
+def test_no_stream_has_no_lines() -> None:
+    assert last_events(lambda **params: None, 5) == []
+
+
+class Endless:
+    """A stream that grows faster than it is read."""
+
+    def __init__(self, last: int) -> None:
+        self.last, self.asked = last, 0
+
+    def call(self, service: str, operation: str, nextToken: str = "f/0", **params: Any) -> dict[str, Any]:  # noqa: N803
+        self.asked += 1
+        at = int(nextToken[2:])
+        events = [{"timestamp": at, "message": str(at)}] if at < self.last else []
+        return {"events": events, "nextForwardToken": f"f/{min(at + 1, self.last)}"}
+
+
+def test_a_look_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "PAGES", 7)
+    aws, lines = Endless(20), list[str]()
+    log = TaskLog(cast(Any, aws), "g", "p", "arn:task/1")
+    log.follow(["main"])
+    looks: list[int] = []
+    while not looks or log.more:
+        looks.append(log.read(lambda container, text, at: lines.append(text)))
+        assert aws.asked <= 7 * len(looks)
+    assert looks == [7, 7, 6]
+    assert lines == [str(n) for n in range(20)]
