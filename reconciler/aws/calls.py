@@ -27,6 +27,7 @@ from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, 
 from reconciler.aws.fresh import Fresh
 from reconciler.aws.pace import Pace
 from reconciler.aws.together import Shared, Together
+from reconciler.config.regions import partition_of
 from reconciler.core.clock import Clock, SystemClock
 from reconciler.core.errors import AlreadyThere, Denied, Gone, ReconcilerError
 
@@ -206,7 +207,7 @@ class Aws:
     @property
     def partition(self) -> str:
         """`aws`, or the name of the partition that this region is in."""
-        return partition(self.region)
+        return partition_of(self.region).name
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource of this account; IAM's have no region."""
@@ -298,14 +299,8 @@ def _behind(error: Exception) -> Exception:
     return cause if isinstance(cause, Exception) else error
 
 
-def partition(region: str) -> str:
-    """The partition of a region, by its prefix."""
-    prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b"}
-    return next((name for prefix, name in prefixes.items() if region.startswith(prefix)), "aws")
-
-
 def _writes(operation: str) -> bool:
     return not operation.startswith(READS)
 
 
-__all__ = ["AlreadyThere", "Aws", "Clock", "Gone", "SystemClock", "Waiting", "partition"]
+__all__ = ["AlreadyThere", "Aws", "Clock", "Gone", "SystemClock", "Waiting"]

@@ -14,6 +14,7 @@ import tenacity
 from reconciler.aws.answer import BROKEN_ANSWER
 from reconciler.aws.errors import SHORT, Fault, Rule, classify
 from reconciler.aws.iam_actions import action_of
+from reconciler.config.regions import COMMERCIAL, partitions
 from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, ReconcilerError, Unreachable, UserError
 
 NOT_SENT = "unreachable"  # the code of an error that came before anything was sent
@@ -125,7 +126,7 @@ def _no_way(error: Exception, region: str) -> str:
         return "that is the proxy of HTTPS_PROXY: is it right, and is it there?"
     if isinstance(error, botocore.SSLError):
         return HINT_TLS
-    if not any(name in str(error) for name in (".amazonaws.com", ".api.aws")):
+    if not any(f".{name}" in str(error) for name in ("api.aws", COMMERCIAL.domain, *(p.domain for p in partitions()))):
         return "is something there to answer? AWS_ENDPOINT_URL, or ~/.aws/config, says to ask there instead of AWS"
     return f"is {region!r} a region, and is the network there?"
 

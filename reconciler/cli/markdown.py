@@ -17,7 +17,7 @@ from reconciler.core.errors import ReconcilerError
 from reconciler.core.plan import Plan
 from reconciler.core.secret import KNOWN
 from reconciler.core.text import block, code_span, escape
-from reconciler.run.console_links import log_link, task_link
+from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.run import Run
 
@@ -61,7 +61,7 @@ def run(
     sign = {"succeeded": "✅", "nothing-to-run": "✅"}.get(str(verdict["result"]), "❌")
     code = "no exit code" if one.exit_code is None else f"exit code {one.exit_code}"
     task = code_span(one.task_arn)
-    if linked and one.task_arn:
+    if linked and one.task_arn and console(region):
         stream = f"{one.log_prefix}/{one.container}/{one.task_arn.rpartition('/')[2]}"
         task += f" ([console]({task_link(region, one.cluster, one.task_arn)})"
         task += f", [log]({log_link(region, one.log_group, stream)}))"

@@ -12,6 +12,7 @@ from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
+from reconciler.config.regions import partition_of
 from reconciler.config.resource_names import Facts, Names
 from reconciler.core.errors import UserError
 from reconciler.core.needs import ANYWHERE
@@ -84,7 +85,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     deploy = where.deploy
     account = deploy.account or _account(where.aws(terminal, read_only=True), terminal)
     vpc = "" if deploy.network.vpc == "default" else deploy.network.vpc
-    names = Names(deploy, Facts(account, calls.partition(deploy.region), vpc, ()))
+    names = Names(deploy, Facts(account, partition_of(deploy.region).name, vpc, ()))
     specs = resources(names)
     wanted = [options.for_] if options.for_ else list(COMMANDS)
     grants = {one: policies.for_command(one, names, specs, delete_data=options.delete_data) for one in wanted}

@@ -18,7 +18,7 @@ from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.verdict import RESERVED_BY_US, RunFailed, exit_code
 from reconciler.core.errors import Interrupted, ReconcilerError
 from reconciler.engine.deployment import Deployment
-from reconciler.run.console_links import log_link, task_link
+from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.job import place_of, supervisor
 from reconciler.run.launch import Launch, stop_task
@@ -54,7 +54,7 @@ class Screen:
         self._began, self.run = attempt.launched, run
         github.launched(self.terminal, run)
         self.terminal.say(f"  task {attempt.task_arn} on {attempt.provider}")
-        if self.where.endpoint is None:
+        if self.where.endpoint is None and console(self.aws.region):
             place = place_of(self.where.deploy)
             stream = f"{place.log_prefix}/{place.container}/{attempt.task_arn.rpartition('/')[2]}"
             self.terminal.say(f"  {task_link(self.aws.region, place.cluster, attempt.task_arn)}")

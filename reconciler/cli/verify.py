@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.aws.calls import partition
 from reconciler.checks import verify
 from reconciler.checks.findings import State
 from reconciler.checks.verify.live import Live
@@ -31,7 +30,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     with where.aws(terminal, read_only=True) as aws:
         check_account(aws, deploy)
         vpc = "" if deploy.network.vpc == "default" else deploy.network.vpc
-        names = Names(deploy, Facts(aws.account, partition(deploy.region), vpc, ()))
+        names = Names(deploy, Facts(aws.account, aws.partition, vpc, ()))
         terminal.say(terminal.fold("", f"{deploy.name}: account {aws.account}, {deploy.region}, {where.place}"))
         found = verify.examine(Live(aws, deploy, names, where.base))
     if options.json:

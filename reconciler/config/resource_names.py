@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.config import Deploy
+from reconciler.config.regions import registry
 from reconciler.core.spec import OWNER_TAG
 
 
@@ -39,8 +40,7 @@ class Names:
     @property
     def repository_uri(self) -> str:
         """Where the repository is pushed to and pulled from."""
-        suffix = ".cn" if self.facts.partition == "aws-cn" else ""
-        return f"{self.facts.account}.dkr.ecr.{self.deploy.region}.amazonaws.com{suffix}/{self.repository}"
+        return f"{registry(self.facts.account, self.deploy.region)}/{self.repository}"
 
     def iam(self, resource: str) -> str:
         """An IAM ARN of the account."""

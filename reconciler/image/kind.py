@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
+from reconciler.config.regions import registry
 from reconciler.core.errors import AwsError, PlanDrift, ReconcilerError
 from reconciler.core.needs import ALL, ANYWHERE, Needs
 from reconciler.core.spec import AtLeast, Changes, Local, Observed, Spec, Value, touches
@@ -302,7 +303,6 @@ def _observed(
     aws: Aws, name: str, image: Mapping[str, Any], inputs: str, record: dict[str, str]
 ) -> Observed[ImageSpec]:
     tags = tuple(sorted(tag for tag in image.get("imageTags", ()) if not tag.startswith(OWN_TAGS)))
-    domain = "amazonaws.com.cn" if aws.region.startswith("cn-") else "amazonaws.com"
-    uri = f"{image['registryId']}.dkr.ecr.{aws.region}.{domain}/{name}@{image['imageDigest']}"
+    uri = f"{registry(image['registryId'], aws.region)}/{name}@{image['imageDigest']}"
     spec = ImageSpec(name=name, inputs=inputs, tags_wanted=tags, build=Build(files=record))
     return Observed(spec, {"digest": image["imageDigest"], "uri": uri})

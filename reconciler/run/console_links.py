@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from reconciler.config.regions import partition_of
+
+# botocore's table has no consoles. https://docs.aws.amazon.com/awsconsolehelpdocs, docs.aws.eu, docs.amazonaws.cn
+HOSTS = {
+    "aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com",
+    "aws-eusc": "console.amazonaws-eusc.eu",
+}  # fmt: skip
+
 
 def console(region: str) -> str:
-    """The console of a region's partition."""
-    if region.startswith("cn-"):
-        return f"https://{region}.console.amazonaws.cn"
-    if region.startswith("us-gov-"):
-        return f"https://{region}.console.amazonaws-us-gov.com"
-    return f"https://{region}.console.aws.amazon.com"
+    """The console of a region's partition; empty for one whose console isn't public."""
+    host = HOSTS.get(partition_of(region).name)
+    return f"https://{region}.{host}" if host else ""
 
 
 def task_link(region: str, cluster: str, task_arn: str) -> str:

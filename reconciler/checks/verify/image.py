@@ -8,7 +8,7 @@ from reconciler.checks.findings import Finding, group, ng, ok, skip
 from reconciler.checks.verify.live import APPLY, Live, may
 
 ECR = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[\w-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)"
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[\w-]+)\.[a-z0-9.-]+/(?P<name>[^:@]+)"
     r"(?:@(?P<digest>sha256:[0-9a-f]{64})|:(?P<tag>[\w.-]+))?$"
 )
 
