@@ -28,6 +28,7 @@ from reconciler.aws.errors import CREDENTIALS
 from reconciler.checks.findings import Finding, ng, ok, skip
 from reconciler.config import ConfigErrors, Deploy, load
 from reconciler.core.errors import AwsError, Denied, ReconcilerError, Unreachable, UserError
+from reconciler.core.files import read_file
 
 PYTHON = (3, 11)
 PATIENCE = 4.0  # seconds for a connection, and for an answer
@@ -94,7 +95,7 @@ def git(file: Path) -> Finding:
     """git, which says the commit where a file asks for `${git.sha}`."""
     asks = False
     with suppress(OSError):  # what the check of the file says
-        asks = "${git." in file.read_text(encoding="utf-8", errors="replace")
+        asks = "${git." in read_file(file).decode("utf-8", "replace")
     if shutil.which("git") is None:
         problem = "isn't installed"
         return ng("git", problem, "install git") if asks else skip("git", f"{problem}, and nothing here asks for it")

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from reconciler.config import Deploy
 from reconciler.core import plain_json
 from reconciler.core.errors import UserError
+from reconciler.core.files import read_file
 from reconciler.core.graph import Graph
 from reconciler.core.plan import Options, Plan, Step
 from reconciler.core.secret import KNOWN
@@ -125,7 +126,7 @@ def check(path: Path) -> None:
             raise UserError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}", hint=hint)
         if not path.parent.is_dir():
             raise UserError(f"{path}: there is no folder {path.parent}", hint=hint)
-        if path.exists() and path.stat().st_size and not _is_plan(path.read_text(encoding="utf-8", errors="replace")):
+        if path.exists() and path.stat().st_size and not _is_plan(read_file(path, MOST).decode("utf-8", "replace")):
             raise UserError(f"{path} is there already and is no plan file", hint=hint)
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror}", hint=hint) from None
@@ -151,7 +152,7 @@ def read(path: Path) -> PlanFile | None:
     Raises UserError for a plan of another version, and for one that was cut off or edited.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path, MOST).decode()
     except (OSError, UnicodeDecodeError):
         return None  # what reads a deploy.yaml says what is wrong
     if not _is_plan(text):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.core.errors import ReconcilerError
+from reconciler.core.files import read_file
 from reconciler.image.command import run, tell, try_run
 from reconciler.image.engine import BuildRequest, Output, PushRequest, no_engine
 from reconciler.image.inputs import snapshot
@@ -85,7 +86,7 @@ class CommandLineEngine:
         ):
             context, dockerfile = Path(folder, "context"), Path(folder, "Dockerfile")
             snapshot(request.inputs, context)
-            dockerfile.write_bytes(request.inputs.dockerfile.read_bytes())
+            dockerfile.write_bytes(read_file(request.inputs.dockerfile))
             if self.builder == "classic":
                 env["DOCKER_BUILDKIT"] = "0"
             elif self.builder == "buildkit":

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.core.errors import UserError
+from reconciler.core.files import read_file
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def read_ignore(context: Path, dockerfile: Path) -> Ignore:
     """
     for path in (dockerfile.with_name(dockerfile.name + ".dockerignore"), context / ".dockerignore"):
         try:
-            text = os.fsdecode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+            text = os.fsdecode(read_file(path).removeprefix(b"\xef\xbb\xbf"))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.core.errors import PlanDrift, UserError
+from reconciler.core.files import read_file
 from reconciler.image.dockerfile import Dockerfile, parse_dockerfile
 from reconciler.image.dockerignore import Ignore, parse_ignore, read_ignore
 
@@ -159,7 +160,7 @@ def _copy(source: Path, target: Path) -> str:
 
 def _dockerfile_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8", "surrogateescape")  # Docker asks of no comment that it is UTF-8
+        return read_file(path).decode("utf-8", "surrogateescape")  # Docker asks of no comment that it is UTF-8
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"image.dockerfile: there is no {str(path)!r}",

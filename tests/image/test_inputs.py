@@ -210,3 +210,16 @@ def test_the_commands_own_output_is_no_input(context: Path) -> None:
         assert (context / "apply.log").read_text().split()[-1] == before, redirected
         for name in ("apply.log", "err.log"):
             (context / name).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("name", [".dockerignore", "Dockerfile.dockerignore", "Dockerfile"])
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_a_file_of_a_checkout_that_has_no_end_is_refused(context: Path, name: str, kind: str) -> None:
+    file = context / name
+    file.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("/dev/zero")
+    with pytest.raises(UserError, match="can't be read: it is no regular file"):
+        read_inputs(context)
