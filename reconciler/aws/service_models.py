@@ -62,8 +62,8 @@ USUAL = {
         "RemovePermission", "TagResource", "UntagResource", "UpdateFunctionCode", "UpdateFunctionConfiguration",
     ),
     "logs": (
-        "CreateLogGroup", "DeleteLogGroup", "DescribeLogGroups", "GetLogEvents", "ListTagsForResource",
-        "PutRetentionPolicy", "TagResource", "UntagResource",
+        "CreateLogGroup", "DeleteLogGroup", "DescribeLogGroups", "DescribeLogStreams", "GetLogEvents",
+        "ListTagsForResource", "PutRetentionPolicy", "TagResource", "UntagResource",
     ),
     "s3": (
         "AbortMultipartUpload", "CompleteMultipartUpload", "CreateBucket", "CreateMultipartUpload", "DeleteBucket",

@@ -152,8 +152,8 @@ def _look(options: Arguments, terminal: Terminal, where: Target) -> tuple[Known,
         try:
             here = past(where, terminal)
             if span is None:
-                good = [r.seconds for r in here.runs.all() if r.state is State.SUCCEEDED and r.seconds is not None]
-                if good := good[:LAST]:
+                runs = [run for run in here.ends(here.runs.all()) if run.state is State.SUCCEEDED]
+                if good := [run.seconds for run in runs if run.seconds is not None][:LAST]:
                     span = Known(statistics.median(good) / 60, f"the median of the last {len(good)} good runs")
             repository = where.deploy.image.repository
             if image is None and repository is not None:

@@ -47,7 +47,7 @@ ANSWERS = (Diagnosed,)
 def run(options: Arguments, terminal: Terminal) -> int:
     """Say it."""
     here = past(target(options), terminal)
-    found = here.find(options.run)
+    found = here.ended(options.run)
     if found.state is State.SUCCEEDED or not found.state.over:
         if options.json:
             terminal.json(Diagnosed(found.id, found.state, None))
@@ -67,14 +67,20 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run, base: Path) -> Diagnosis:
     """Why a run's last attempt failed, from what ECS said, the end of its log, and the build context. base: the folder
     of deploy.yaml.
     """
-    task, last = deploy.task, run.attempts[-1] if run.attempts else None
-    stopped = run.state is State.STOPPED  # which may have been between two attempts
+    last = run.attempts[-1] if run.attempts else None
     lines: list[str] = []
     if last is not None and last.task_arn:
         try:
             lines = log_of(aws, place_of(deploy), run, last.task_arn).tail(LINES)
         except ReconcilerError:
             lines = []  # what ECS says is still worth explaining
+    return diagnosis_of(deploy, run, base, lines)
+
+
+def diagnosis_of(deploy: Deploy, run: Run, base: Path, lines: Sequence[str]) -> Diagnosis:
+    """The same from these lines, the last of its log."""
+    task, last = deploy.task, run.attempts[-1] if run.attempts else None
+    stopped = run.state is State.STOPPED  # which may have been between two attempts
     inputs = run.inputs.get("containers", {}).get(task.container, {})
     case = Case(
         event=Event.STOPPED if stopped else run.event,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any
 
+from reconciler.cli.diagnose import diagnosis_of
 from reconciler.cli.log_lines import readable
 from reconciler.cli.options import OfRun
-from reconciler.cli.past_runs import past
+from reconciler.cli.past_runs import Past, past
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
-from reconciler.core.errors import UserError
-from reconciler.run.watch import watch_of
+from reconciler.core.errors import Interrupted, UserError
+from reconciler.run.run import Run
+from reconciler.run.state import State, state_after
+from reconciler.run.watch import LastLines, watch_of
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -56,6 +60,14 @@ class _Lines:
         """Say what can't be seen."""
         self.terminal.note(text)
 
+    def waiting(self, seconds: float) -> None:
+        """Say that the last lines are waited for."""
+        self.terminal.note(f"waiting for the last lines, {seconds:.0f} s at most")
+
+    def enough(self) -> None:
+        """An interruption ends the command."""
+        raise Interrupted("interrupted")
+
 
 @dataclass(frozen=True)
 class Arguments(OfRun):
@@ -76,10 +88,19 @@ def run(options: Arguments, terminal: Terminal) -> int:
     if options.follow:
         on_interrupt(here.where.stop.set)
         attempt = next(one for one in reversed(found.attempts) if one.task_arn and options.attempt in (0, one.number))
-        watch_of(here.aws, here.place, attempt, log, lines).follow()
+        watch = watch_of(here.aws, here.place, attempt, log, lines)
+        end = watch.follow()
+        over = replace(found.with_attempt(end.ends(attempt)), state=state_after(end.event), exit_code=end.exit_code)
+        explains = partial(explained, here, over) if over.state is not State.SUCCEEDED else None
+        LastLines(log, lines, end, explains, watch.seen, watch.alive).read()
     elif not log.read_all(lines.line):
         terminal.note(f"run {found.id} has no log lines{' since then' if since else ' yet'}")
     return 0
+
+
+def explained(here: Past, run: Run, lines: Sequence[str]) -> bool:
+    """Whether these last lines of its log say why a run failed."""
+    return diagnosis_of(here.where.deploy, run, here.where.base, lines).known
 
 
 def _since(text: str, now: float) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.aws.calls import Aws
@@ -12,12 +13,13 @@ from reconciler.core.errors import UserError
 from reconciler.core.run_paths import is_run_id
 from reconciler.lower import Names
 from reconciler.lower.account import check_account
-from reconciler.run.job import place_of
+from reconciler.run.job import place_of, rules_of
 from reconciler.run.logs import TaskLog
 from reconciler.run.place import NotOurs, Place
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.stored import Unreadable
+from reconciler.run.unwatched_ends import with_ends
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,12 @@ class Past:
     def place(self) -> Place:
         """Where the deploy's tasks are."""
         return place_of(self.where.deploy)
+
+    def ends(self, runs: Sequence[Run]) -> list[Run]:
+        """These runs as they are now. That one has ended without being recorded as such is said. Raises AwsError."""
+        seen, ended = with_ends(self.aws, self.place, rules_of(self.where.deploy), runs)
+        say_unseen(self.runs, ended)
+        return seen
 
     def find(self, run_id: str) -> Run:
         """The run with this id, or whose id ends or begins like this; the newest for no id.
@@ -53,12 +61,23 @@ class Past:
             raise UserError(what, hint="`python -m reconciler runs` lists them; `apply` launches one")
         return found[0]
 
+    def ended(self, run_id: str) -> Run:
+        """The run that `find` gives, as it is now."""
+        return self.ends([self.find(run_id)])[0]
+
     def log(self, run: Run, number: int = 0) -> TaskLog:
         """The log of a run's newest attempt, or of that with this number. Raises UserError, NotOurs."""
         arns = [a.task_arn for a in run.attempts if a.task_arn and number in (0, a.number)]
         if not arns:
             raise UserError(f"run {run.id} has no task: nothing was launched")
         return log_of(self.aws, self.place, run, arns[-1])
+
+
+def say_unseen(runs: Runs, unseen: Sequence[str]) -> None:
+    """That nobody has recorded how these ended."""
+    if unseen:
+        what = f"run {unseen[0]}" if len(unseen) == 1 else f"{len(unseen)} runs"
+        runs.say(f"{what} ended with nobody watching; `watch` shows and records it")
 
 
 def log_of(aws: Aws, place: Place, run: Run, task_arn: str) -> TaskLog:

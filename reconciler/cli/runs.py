@@ -17,7 +17,6 @@ from reconciler.core.secret import KNOWN
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
-from reconciler.run.unwatched_ends import with_ends
 
 METRICS = 3  # shown in the list
 NARROW = 70  # columns of its line before the metrics, at a terminal
@@ -90,13 +89,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
             hint="runs | runs show [RUN] | runs compare A B | runs best METRIC",
         )
     if verb == "list":
-        found, unseen = with_ends(here.aws, here.place, here.runs.all())
-        _list(terminal, here, found, options.json)
-        say_unseen(terminal, unseen)
+        _list(terminal, here, here.ends(here.runs.all()), options.json)
     elif verb == "show":
-        (one, *_), unseen = with_ends(here.aws, here.place, [here.find(names[0] if names else "")])
-        _show(terminal, one, options.json, paid=here.where.local is None)
-        say_unseen(terminal, unseen)
+        _show(terminal, here.ended(names[0] if names else ""), options.json, paid=here.where.local is None)
     elif verb == "compare":
         _compare(terminal, here.find(names[0]), here.find(names[1]), options.json)
     else:
@@ -117,13 +112,6 @@ def _list(terminal: Terminal, here: Past, found: list[Run], as_json: bool) -> No
 def unreadable_json(runs: Runs) -> list[Unreadable]:
     """The records that can't be read, and why."""
     return [Unreadable(key, why) for key, why in sorted(runs.unreadable.items())]
-
-
-def say_unseen(terminal: Terminal, unseen: Sequence[str]) -> None:
-    """That nobody has recorded how these ended."""
-    if unseen:
-        what = f"run {unseen[0]}" if len(unseen) == 1 else f"{len(unseen)} runs"
-        terminal.note(f"{what} ended with nobody watching; `watch` shows and records it")
 
 
 def id_width(found: Sequence[Run]) -> int:
@@ -159,6 +147,8 @@ def _show(terminal: Terminal, one: Run, as_json: bool, *, paid: bool) -> None:
     for attempt in one.attempts:
         end = attempt.event.value if attempt.event else "under way"
         terminal.print(f"  attempt {attempt.number} on {attempt.provider}: {end}  {attempt.reason}  {attempt.task_arn}")
+    if one.why:
+        terminal.print(terminal.fold("  why     ", one.why))
     terminal.print(f"  output  {one.output}")
     terminal.print("  inputs")
     for path, value in flat(one.inputs):

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 from reconciler.cli.answer import Answer, PlanObject
 from reconciler.cli.options import InAws as Arguments
+from reconciler.cli.past_runs import say_unseen
 from reconciler.cli.render import GLYPHS, plan_json
-from reconciler.cli.runs import Unreadable, id_width, row, say_unseen, unreadable_json
+from reconciler.cli.runs import Unreadable, id_width, row, unreadable_json
 from reconciler.cli.target import deployment, target, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Action, Step
 from reconciler.engine.lock import current_holder
-from reconciler.run.job import place_of
+from reconciler.run.job import place_of, rules_of
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.unwatched_ends import with_ends
@@ -48,9 +49,10 @@ def run(options: Arguments, terminal: Terminal) -> int:
     where = target(options)
     aws = where.aws(terminal, read_only=True)
     here = deployment(where, aws, terminal, "status")
-    runs, place = Runs(aws, here.names.bucket, terminal.note), place_of(here.deploy)
+    runs = Runs(aws, here.names.bucket, terminal.note)
+    place, rules = place_of(here.deploy), rules_of(here.deploy)
     read: list[Any] = [
-        here.observe, lambda: with_ends(aws, place, runs.all()), lambda: current_holder(aws, here.deploy.name)
+        here.observe, lambda: with_ends(aws, place, rules, runs.all()), lambda: current_holder(aws, here.deploy.name)
     ]  # fmt: skip
     seen, (past, unseen), holder = aws.together(*read)
     plan = here.plan(seen)
@@ -65,7 +67,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     terminal.print(f"runs: {len(past)}" + (f", the newest {RUNS}:" if len(past) > RUNS else ""))
     for one in past[:RUNS]:
         terminal.print(row(terminal, one, id_width(past), paid=where.local is None))
-    say_unseen(terminal, unseen)
+    say_unseen(runs, unseen)
     return 0
 
 

@@ -12,6 +12,7 @@ from reconciler.cli.past_runs import past
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.run.launch import stop_task
+from reconciler.run.retry import Event
 from reconciler.run.state import State
 
 Result = Literal["is-over", "stopped", "is-being-stopped"]
@@ -33,9 +34,11 @@ def run(options: Arguments, terminal: Terminal) -> int:
     """Ask ECS to stop it: SIGTERM, and SIGKILL after the stop timeout."""
     here = past(target(options), terminal, read_only=False)
     found = here.find(options.run)
+    (now,) = here.ends([found])
     result: Result = "is-over"
-    if found.state.over:
-        text = f"run {found.id} is over: {found.state.value}"
+    # What ECS doesn't know is told to stop all the same.
+    if found.state.over or (now.state.over and now.event is not Event.LOST):
+        text = f"run {found.id} is over: {now.state.value}"
     elif not found.attempts or found.attempts[-1].event is not None or not found.task_arn:
         # Nothing runs: it waits to be launched, perhaps again.
         here.runs.put(replace(found, state=State.STOPPED, reason="stopped by the user"))

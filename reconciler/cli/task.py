@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.cli import github
-from reconciler.cli.diagnose import diagnose, show
+from reconciler.cli.diagnose import diagnose, diagnosis_of, show
 from reconciler.cli.interrupt import choose, come_back, command
 from reconciler.cli.log_lines import readable
 from reconciler.cli.log_position import Shown
@@ -33,6 +33,7 @@ from reconciler.run.supervise import Supervisor
 
 TAIL = 20  # log lines shown again when a quiet run failed
 METRICS = 12  # shown at the end
+CTRL_C = "; Ctrl-C shows the end at once"
 MISSED = 10  # results that aren't copied and are said
 
 
@@ -97,6 +98,14 @@ class Screen:
         """Say what can't be seen."""
         self.terminal.note(f"  {text}")
 
+    def waiting(self, seconds: float) -> None:
+        """Say that the last lines are waited for."""
+        self.terminal.say(self.terminal.style(f"  waiting for the last lines, {seconds:.0f} s at most{CTRL_C}", "dim"))
+
+    def enough(self) -> None:
+        """After Ctrl-C in that wait the end is shown; the next one leaves."""
+        self.where.stop.clear()
+
     def tick(self) -> None:
         """Keep the live line alive."""
         if not self.terminal.live:
@@ -119,13 +128,19 @@ class End:
     told: Run | None = None
     why: Diagnosis | None = None
 
-    def tell(self, run: Run) -> None:
-        """Tell those who want to hear of it."""
+    def tell(self, run: Run) -> Run:
+        """Find out why it failed, and tell those who want to hear of it. Returns it with the cause."""
         self.terminal.status("")
+        if run.state is not State.SUCCEEDED:
+            self.why = diagnose(self.here.aws, self.here.deploy, run, self.base)
+            run = replace(run, why=self.why.cause if self.why.known else "")
         self.told = run
-        failed = run.state is not State.SUCCEEDED
-        self.why = diagnose(self.here.aws, self.here.deploy, run, self.base) if failed else None
         notifier(self.terminal, self.here).tell(of_run(self.here.deploy.name, run, self.why))
+        return run
+
+    def explains(self, run: Run, lines: Sequence[str]) -> bool:
+        """Whether these last lines of its log say why it failed."""
+        return diagnosis_of(self.here.deploy, run, self.base, lines).known
 
 
 def watch(
@@ -145,7 +160,7 @@ def watch(
     from_start: show the log from its beginning, what was shown before included. again: see Supervisor.
     """
     seer, end = supervisor(here, runs), End(terminal, here, where.base)
-    seer.before_end, seer.again = end.tell, again
+    seer.before_end, seer.explains, seer.again = end.tell, end.explains, again
     screen = Screen(terminal, where, here.aws, seer, from_start)
     try:
         run = seer.finish(launch, run, screen)
@@ -213,6 +228,8 @@ def _interrupted(terminal: Terminal, where: Target, here: Deployment, runs: Runs
     run = runs.get(run_id)
     if run is None or choice == "detach" or not run.task_arn:
         raise Interrupted(f"detached; run {run_id} goes on", hint=come_back(where, run) if run else "")
+    if run.attempts[-1].event is not None:
+        raise Interrupted(f"run {run_id} has ended", hint=f"see how: {command(where, 'watch', run_id)}")
     stop_task(here.aws, runs, place_of(here.deploy), run, "interrupted by the user")
     raise Interrupted(f"run {run_id} is being stopped", hint=f"see how it ended: {command(where, 'watch', run_id)}")
 

@@ -18,7 +18,7 @@ OPTIONS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "memory-limit": {"mib": int},
     "stop-timeout": {"seconds": (int, float)},
     "state-delay": {"state": str, "seconds": (int, float)},
-    "log-delay": {"seconds": (int, float)},
+    "log-delay": {"seconds": (int, float), "random": bool, "after_lines": int, "from_stop": bool, "stored": bool},
     "log-loss": {"after_lines": int},
     "missing": {"looks": int},
     "expire": {"seconds": (int, float)},
@@ -84,6 +84,10 @@ class Quirks:
         """The first rule that does this, or None."""
         return next((rule for rule in self._rules if rule["do"] == do), None)
 
+    def options(self, do: str) -> Rule:
+        """The options of the first rule that does this; empty without one."""
+        return {name: value for name, value in (self.first(do) or {}).items() if name in OPTIONS[do]}
+
     def number(self, do: str, option: str, default: float) -> float:
         """The option of the first rule that does this, or the default."""
         rule = self.first(do)
@@ -115,7 +119,7 @@ def _checked(number: int, rule: object) -> Rule:
         else:
             known = ", ".join([*options, *FACTS, "skip", "times"])
             raise ValueError(f"{where} ({do}): unknown key {name!r}; known: {known}")
-        if not isinstance(value, kind) or isinstance(value, bool):
+        if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
             raise ValueError(f"{where} ({do}): {name} has the wrong type: {value!r}")
     for name in NEEDED.get(do, ()):
         if name not in rule:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.log_mode import DEFAULT, MODE, NON_BLOCKING, SETTING, buffer_problem, mode_problem
@@ -34,22 +36,33 @@ def split_text(text: str, size: int = EVENT_BYTES) -> Iterator[str]:
         yield data.decode("utf-8")
 
 
+@dataclass(frozen=True)
+class Lateness:
+    """How late lines arrive. seconds: each so much later, or up to so much at `random`, in their order; the first
+    `after_lines` are on time; from_stop: counted from STOPPED; stored: CloudWatch has them at once and shows them late.
+    """
+
+    seconds: float = 0.0
+    random: bool = False
+    after_lines: int = 0
+    from_stop: bool = False
+    stored: bool = False
+
+
 class LogWriter:
-    """Collects lines and delivers them, at once or `delay` seconds late. Empty lines are dropped, as on AWS.
+    """Collects lines and delivers them, at once or late. Empty lines are dropped, as on AWS.
 
     `write` is called from one thread. `put` gets events in order and never from two threads at a time. After `most`
     lines the buffer is full: the rest is lost.
     """
 
-    def __init__(self, put: Put, delay: float = 0.0, most: int | None = None) -> None:
-        self._put = put
-        self._delay = delay
-        self._most = most
-        self._rest = b""
-        self._late: deque[tuple[float, list[Event]]] = deque()
-        self._late_ready = threading.Condition()
-        self._closed = False
-        if delay > 0:
+    def __init__(self, put: Put, late: Lateness = Lateness(), most: int | None = None) -> None:
+        self._put, self._late, self._most = put, late, most
+        self._rest, self._lines = b"", 0
+        self._due: deque[tuple[float, list[Event]]] = deque()  # in order; those that wait for STOPPED have no time yet
+        self._ready = threading.Condition()
+        self._shown, self._stopped, self._closed = 0, not late.from_stop, False
+        if late.seconds > 0:
             threading.Thread(target=self._deliver_late, name="late log lines", daemon=True).start()
 
     def write(self, chunk: bytes) -> None:
@@ -67,9 +80,27 @@ class LogWriter:
         """Deliver the last line, ended or not; late lines stay late."""
         self._send([self._rest])
         self._rest = b""
-        with self._late_ready:
+        with self._ready:
             self._closed = True
-            self._late_ready.notify()
+            self._ready.notify()
+
+    def stopped(self) -> None:
+        """The task reads STOPPED."""
+        with self._ready:
+            if not self._stopped:
+                self._stopped = True
+                self._due = deque((self._when(), batch) for _, batch in self._due)
+                self._ready.notify()
+
+    @property
+    def shown(self) -> int | None:
+        """How many events CloudWatch shows of those that it has; None for all."""
+        return self._shown if self._late.stored else None
+
+    def _when(self) -> float:
+        """When what is written now arrives, and not before what was written before."""
+        span = random.uniform(0, self._late.seconds) if self._late.random else self._late.seconds  # noqa: S311
+        return max(time.monotonic() + span, self._due[-1][0] if self._due else 0.0)
 
     def _send(self, lines: list[bytes]) -> None:
         now = time.time_ns() // 1_000_000
@@ -78,28 +109,37 @@ class LogWriter:
         if self._most is not None:
             events = events[: self._most]
             self._most -= len(events)
-        for start in range(0, len(events), BATCH_EVENTS):
-            batch = events[start : start + BATCH_EVENTS]
-            if self._delay > 0:
-                with self._late_ready:
-                    self._late.append((time.monotonic() + self._delay, batch))
-                    self._late_ready.notify()
-            else:
+        on_time = max(self._late.after_lines - self._lines, 0) if self._late.seconds > 0 else len(events)
+        self._lines += len(events)
+        for batch in _batches(events[:on_time]):
+            self._put(batch)
+            self._shown += len(batch)
+        for batch in _batches(events[on_time:]):
+            if self._late.stored:
                 self._put(batch)
+            with self._ready:
+                self._due.append((self._when() if self._stopped else 0.0, batch))
+                self._ready.notify()
 
     def _deliver_late(self) -> None:
         while True:
-            with self._late_ready:
-                while not self._late:
-                    if self._closed:
+            with self._ready:
+                while not self._due or not self._stopped:
+                    if self._closed and not self._due:
                         return
-                    self._late_ready.wait()
-                due, batch = self._late[0]
+                    self._ready.wait()
+                due, batch = self._due[0]
                 if (seconds := due - time.monotonic()) > 0:
-                    self._late_ready.wait(seconds)
+                    self._ready.wait(seconds)
                     continue
-                self._late.popleft()
-            self._put(batch)
+                self._due.popleft()
+            if not self._late.stored:
+                self._put(batch)
+            self._shown += len(batch)
+
+
+def _batches(events: list[Event]) -> Iterator[list[Event]]:
+    return (events[start : start + BATCH_EVENTS] for start in range(0, len(events), BATCH_EVENTS))
 
 
 def log_group_exists(definition: Mapping[str, Any], region: str, account_id: str) -> bool:
@@ -158,7 +198,11 @@ def open_stream(definition: Mapping[str, Any], task: Task, quirks: Quirks) -> Lo
             log_stream.put_log_events(events)
 
     loss = quirks.first("log-loss") if mode == NON_BLOCKING else None
-    return LogWriter(put, quirks.number("log-delay", "seconds", 0), int(loss["after_lines"]) if loss else None)
+    late = Lateness(**quirks.options("log-delay"))
+    writer = LogWriter(put, late, int(loss["after_lines"]) if loss else None)
+    if late.stored:
+        backend.groups[group].streams[stream].shown = lambda: writer.shown  # type: ignore[attr-defined]  # corrections
+    return writer
 
 
 def _bad_log(why: str) -> StartError:

@@ -253,4 +253,6 @@ class TaskRun:
         self._preparer.clean_up(task, self._spec)
         self._release(task)
         self._move("STOPPED", "stoppedAt")
+        for prepared in self._prepared.values():
+            prepared.log.stopped()
         task.finished.set()

@@ -142,7 +142,8 @@ def statements(names: Names) -> list[dict[str, Any]]:
     found = [
         _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"],
                names.arn("logs", f"log-group:{names.watcher_log}:log-stream:*")),
-        _allow("Explain", "logs:GetLogEvents", names.arn("logs", f"log-group:{deploy.logs.group}:log-stream:*")),
+        _allow("Explain", ["logs:DescribeLogStreams", "logs:GetLogEvents"],
+               names.arn("logs", f"log-group:{deploy.logs.group}:log-stream:*")),
         _allow("Record", ["s3:GetObject", "s3:PutObject"], names.s3(runs)),
         # So that S3 tells a record that isn't there from one that it may not read.
         _allow("List", "s3:ListBucket", names.s3(), {"StringLike": {"s3:prefix": runs}}),

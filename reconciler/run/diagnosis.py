@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from reconciler.core.secret import KNOWN
 from reconciler.run.retry import Event
 
+UNKNOWN = "unknown"  # the cause where no rule finds any
 TRACEBACK = "Traceback (most recent call last)"
 LONGEST = 4_000  # characters of a text (a line of the log, what ECS says) that are looked at, and shown
 CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
@@ -70,6 +71,11 @@ class Diagnosis:
     fix: str
     change: str = ""
     sure: bool = True
+
+    @property
+    def known(self) -> bool:
+        """Whether a cause was found."""
+        return self.cause != UNKNOWN
 
 
 Rule = Callable[[Case], Diagnosis | None]

@@ -6,7 +6,7 @@ does, the cause is said to be unknown, with what there is.
 
 from __future__ import annotations
 
-from reconciler.run.diagnosis import Case, Diagnosis
+from reconciler.run.diagnosis import UNKNOWN, Case, Diagnosis
 from reconciler.run.explain_end import END
 from reconciler.run.explain_start import START
 
@@ -19,7 +19,7 @@ def explain(case: Case) -> Diagnosis:
     evidence = [f"exit code: {'none' if case.exit_code is None else case.exit_code}"]
     evidence += [case.reason] if case.reason else []
     return Diagnosis(
-        "unknown",
+        UNKNOWN,
         (*evidence, *case.log[-5:]),
         "read the log; a program that says why it ends is the best diagnosis",
         sure=False,

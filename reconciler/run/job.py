@@ -122,6 +122,10 @@ def deadline_of(here: Deployment) -> Deadline | None:
 
 def supervisor(here: Deployment, runs: Runs) -> Supervisor:
     """What sees the runs of a deployment through."""
-    run = here.deploy.run
-    rules = Rules(run.capacity, Retry(**run.retry.model_dump()), run.max_duration, here.deploy.region)
-    return Supervisor(here.aws, runs, rules)
+    return Supervisor(here.aws, runs, rules_of(here.deploy))
+
+
+def rules_of(deploy: Deploy) -> Rules:
+    """What a deploy says of its runs."""
+    run = deploy.run
+    return Rules(run.capacity, Retry(**run.retry.model_dump()), run.max_duration, deploy.region)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from reconciler.aws.calls import Aws, Gone
+from reconciler.core.errors import Denied, Unreachable
+from reconciler.run.diagnosis import cut
+from reconciler.run.last_lines import There
 from reconciler.run.log_end import last_events
 
 PAGES = 100  # of a megabyte each, that one look at a stream reads
 Line = Callable[[str, str, float], None]  # container, text, seconds since the epoch
+RECENT = 200  # lines that are kept
 
 
 @dataclass
@@ -24,13 +29,16 @@ class Stream:
     seen: int = 0
     skip: int = 0  # lines at its beginning that aren't handed on
     more: bool = False  # the last look ended before the stream did
+    # When CloudWatch got the last line, of those that were read and by what it says, in milliseconds since the epoch.
+    read_to: int = 0
+    stored: int = 0
 
 
 class TaskLog:
     """Reads the streams of one task, `PREFIX/CONTAINER/TASK-ID`, on from where it was.
 
-    late: the most seconds that a line has been seen to take from being written to being stored. closed: it can't be
-    read, and isn't tried again.
+    late: the most seconds that a line has been seen to take from being written to being stored. last: the time of the
+    newest line that was read; recent: the text of the last ones. closed: it can't be read, and isn't tried again.
     """
 
     def __init__(self, aws: Aws, group: str, prefix: str, task_arn: str) -> None:
@@ -41,6 +49,9 @@ class TaskLog:
         self.since: float | None = None  # seconds since the epoch; older lines are left out
         self._skip: Mapping[str, int] = {}
         self.closed = False
+        self.last: float | None = None  # seconds since the epoch, by the clock of who wrote it
+        self.recent: deque[str] = deque(maxlen=RECENT)
+        self._told = True  # whether it may be asked what is stored
 
     def follow(self, containers: Iterable[str]) -> None:
         """Read these containers' streams too."""
@@ -69,19 +80,46 @@ class TaskLog:
         new = 0
         for stream in () if self.closed else self.streams.values():
             for event in self._events(stream):
-                self.late = max(self.late, (event.get("ingestionTime", 0) - event["timestamp"]) / 1000)
+                stored, written = event.get("ingestionTime", 0), event["timestamp"] / 1000
+                self.late = max(self.late, stored / 1000 - written)
+                self.last, stream.read_to = max(self.last or 0.0, written), max(stream.read_to, stored)
+                self.recent.append(cut(event["message"]))
                 if stream.seen >= stream.skip:
-                    line(stream.container, event["message"], event["timestamp"] / 1000)
+                    line(stream.container, event["message"], written)
                 stream.seen += 1
                 new += 1
         return new
 
     def read_all(self, line: Line) -> int:
         """The same of a log that has ended, however long it is. Raises AwsError."""
-        new = self.read(line)
-        while self.more:
-            new += self.read(line)
+        new = last = self.read(line)
+        while self.more and last:
+            last = self.read(line)
+            new += last
         return new
+
+    def ask(self) -> None:
+        """Ask CloudWatch until when it has lines. That it can't or may not be asked is no reason to stop."""
+        for stream in self.streams.values() if self._told and self.since is None else ():
+            where = {"logGroupName": self.group, "logStreamNamePrefix": stream.name, "limit": 1}
+            try:
+                answer = self.aws.find("logs", "DescribeLogStreams", **where)
+            except Unreachable:
+                return
+            except Denied:
+                self._told = False
+                return
+            streams = (answer or {}).get("logStreams", ())
+            stream.stored = max((one.get("lastIngestionTime", 0) for one in streams), default=0)
+
+    @property
+    def there(self) -> There:
+        """What the answers say of lines that weren't read."""
+        streams = self.streams.values()
+        if any(one.stored > one.read_to for one in streams):
+            return There.MORE
+        whole = any(one.stored for one in streams) and all(one.stored == one.read_to for one in streams)
+        return There.ALL if whole else There.UNSAID
 
     def tail(self, count: int) -> list[str]:
         """The last lines of all streams, at most `count`, without handing any on. Raises AwsError."""

@@ -294,6 +294,7 @@ RUN: Mapping[str, tuple[Any, ...]] = {
     "attempts": (_attempts, ()),
     "exit_code": (_code, None),
     "reason": (_text, ""),
+    "why": (_text, ""),
     "cost": (_maybe(_number(0.0, DEAREST)), None),
     "metrics": (_metrics, {}),
     "sweep": (_one_of(lambda text: not text or keys.is_sweep_id(text), "sweep's id"), ""),

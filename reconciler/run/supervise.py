@@ -1,11 +1,12 @@
 """See a run through at a terminal: do what `reconciler/run/step.py` says until the run is over, and show it.
 
-Every change is written to the record first, so that whoever comes next goes on from there.
+Every change is written to the record first, so that whoever comes next goes on from there: a launch before it is made,
+an end before its last lines are waited for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -19,7 +20,9 @@ from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import Seen, newest
-from reconciler.run.watch import Silent, Watcher, watch_of
+from reconciler.run.stored import Unreadable
+from reconciler.run.verdict import Verdict
+from reconciler.run.watch import LastLines, Silent, Watcher, watch_of
 
 
 class Screen(Watcher, Protocol):
@@ -39,15 +42,17 @@ class Screen(Watcher, Protocol):
 class Supervisor:
     """Sees runs of one deploy through.
 
-    before_end: told of a run that is over before that is recorded: whoever comes after a stop between the two comes
-    back to the run, and tells of it too. again: whether another task may be launched for what is retried; not where
+    before_end: told of a run that is over before that is recorded, and gives it with what it has found out: whoever
+    comes after a stop between the two comes back to the run, and tells of it too. explains: whether these lines of its
+    log say why a run that is over failed. again: whether another task may be launched for what is retried; not where
     nothing but the record says with which command, size and variables.
     """
 
     aws: Aws
     runs: Runs
     rules: step.Rules
-    before_end: Callable[[Run], None] = lambda run: None
+    before_end: Callable[[Run], Run] = lambda run: run
+    explains: Callable[[Run, Sequence[str]], bool] = lambda run, lines: True
     again: bool = True
 
     def decide(self, run: Run, seen: Seen | None = None) -> step.Decision:
@@ -73,14 +78,13 @@ class Supervisor:
 
         screen: shows it; None where nobody is to see it.
         """
-        # Of which attempts the log was shown, and of which it was said that another follows.
-        shown, said = run.attempts[-1].number if run.attempts[-1].event else 0, 0
+        shown = said = 0  # of which attempt the log was shown, and of which it was said that another follows
         seen: Seen | None = None
         while True:
             last = run.attempts[-1]
             if screen and last.event and last.task_arn and last.number != shown:
-                shown = last.number
-                self._log(launch, run, screen).read(screen.line)  # somebody else has seen its end
+                shown = last.number  # somebody else has seen its end
+                self._rest(run, LastLines(self._log(launch, run, screen), screen, Verdict.of(last)))
             decision = self.decide(run, seen)
             if isinstance(decision, step.End):
                 return self.written(run, decision)
@@ -118,7 +122,7 @@ class Supervisor:
         run = decision.run
         if isinstance(decision, step.End):
             run = replace(run, metrics=self.runs.metrics(run)) if run.state is State.SUCCEEDED else run
-            self.before_end(run)
+            run = self.before_end(run)
         self.runs.put(run)
         return run
 
@@ -139,9 +143,30 @@ class Supervisor:
     def _watch(self, launch: Launch, run: Run, screen: Screen | None) -> Seen:
         """Watch the newest attempt to its end, and take its deadline away."""
         attempt, log = run.attempts[-1], self._log(launch, run, screen)
-        limit = self.rules.max_duration
-        watch = watch_of(self.aws, launch.place, attempt, log, screen or Silent(), limit, run.state)
+        limit, watcher = self.rules.max_duration, screen or Silent()
+        watch = watch_of(self.aws, launch.place, attempt, log, watcher, limit, run.state)
+        watch.ended = lambda end: self._keep(run, end)
         end = watch.follow()
         if launch.deadline:
             launch.deadline.remove(self.aws, attempt)
+        self._rest(run, LastLines(log, watcher, end, seen=watch.seen, alive=watch.alive))
         return Seen(end=end)
+
+    def _keep(self, run: Run, end: Verdict) -> None:
+        """Write down how its newest attempt ended, before anything is waited for: ECS forgets it."""
+        ended = end.ends(run.attempts[-1])
+        run = replace(run.with_attempt(ended), exit_code=end.exit_code, reason=end.reason)
+        try:
+            known = newest(run, self.runs.get(run.id))
+        except Unreadable:
+            return  # what follows the end says so
+        if known.attempts == run.attempts and not known.state.over:
+            self.runs.put(known)
+
+    def _rest(self, run: Run, lines: LastLines) -> None:
+        """Read the rest of the newest attempt's log; where it failed and nothing follows, until that is explained."""
+        decision = self.decide(run, Seen(end=lines.end))
+        if isinstance(decision, step.End) and decision.run.state is not State.SUCCEEDED:
+            over = decision.run
+            lines.explains = lambda found: self.explains(over, found)
+        lines.read()

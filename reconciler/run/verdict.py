@@ -26,6 +26,14 @@ class Verdict:
     stopped: float | None = None
     container: str = ""
 
+    @classmethod
+    def of(cls, attempt: Attempt) -> Verdict:
+        """How an attempt ended, by its record."""
+        return cls(
+            attempt.event or Event.LOST, attempt.exit_code, attempt.reason, started=attempt.started,
+            stopped=attempt.stopped,
+        )  # fmt: skip
+
     def ends(self, attempt: Attempt) -> Attempt:
         """The attempt whose task ended so."""
         return replace(

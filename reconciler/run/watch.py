@@ -1,19 +1,19 @@
-"""Watch one task to its end: its states, its log lines once and in order, how it ended.
+"""Watch one task to its end: its states, its log lines once and in order, how it ended, its last lines.
 
-CloudWatch shows lines some time after they were written, so after the task has stopped the log is read on for as long
-as lines have been seen to be late, and until no new ones come (`Drain`). ECS may not know a task that was launched a
-moment ago, and a connection may break for a while: neither ends the watch.
+ECS may not know a task that was launched a moment ago, and a connection may break for a while: neither ends the watch.
+CloudWatch shows lines some time after they were written, so that the log is read on after the end: see last_lines.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import Denied, Unreachable
+from reconciler.core.errors import Denied, Interrupted, Unreachable
 from reconciler.core.run_paths import task_id
+from reconciler.run.last_lines import QUIET, LogEnd, There, wait_until
 from reconciler.run.logs import TaskLog
 from reconciler.run.place import Place
 from reconciler.run.retry import Attempt
@@ -23,9 +23,8 @@ from reconciler.run.verdict import Verdict, judge
 
 POLL = 0.1  # seconds between looks while something changes, growing to
 SLOW = 0.4
-QUIET = 0.3  # seconds without a new line after the end, at least
-SILENT = 8.0  # the same, when the task hasn't written a line
-LATEST = 30.0  # lines later than this aren't waited for
+PATIENCE = 1.0  # seconds of a wait for the last lines before it is told
+ASK = 1.0  # seconds between questions for what CloudWatch has
 AT_ONCE = 100  # tasks that DescribeTasks takes
 OUTAGE = 900.0  # seconds for which AWS may be out of reach
 
@@ -45,6 +44,12 @@ class Watcher(Protocol):
     def trouble(self, text: str) -> None:
         """Something can't be seen for now, or at all."""
 
+    def waiting(self, seconds: float) -> None:
+        """The task has ended, and its last lines are waited for, so long at most."""
+
+    def enough(self) -> None:
+        """That wait was interrupted, which ends it and nothing else."""
+
 
 class Silent:
     """A watcher that says nothing."""
@@ -59,6 +64,12 @@ class Silent:
         """Nothing."""
 
     def trouble(self, text: str) -> None:
+        """Nothing."""
+
+    def waiting(self, seconds: float) -> None:
+        """Nothing."""
+
+    def enough(self) -> None:
         """Nothing."""
 
 
@@ -94,7 +105,7 @@ def watch_of(
 @dataclass
 class Watch:
     """Watches one task. max_duration: seconds after which it is stopped; state: the run's; mine: told the task as ECS
-    describes it, and raises for one that isn't the one that is meant.
+    describes it, and raises for one that isn't the one that is meant; ended: told how it ended before that is shown.
     """
 
     aws: Aws
@@ -105,33 +116,41 @@ class Watch:
     max_duration: int | None = None
     state: State = State.RUNNING
     mine: Callable[[Mapping[str, Any]], object] = lambda task: None
+    ended: Callable[[Verdict], object] = lambda end: None
+    # By our clock: when it was last seen running, and then had stopped; 0 where it had stopped before anybody looked.
+    alive: float = field(default=0.0, init=False)
+    seen: float = field(default=0.0, init=False)
 
     def follow(self) -> Verdict:
-        """Watch to the end. Raises AwsError; what `mine` raises; Interrupted from the clock."""
-        clock, pause, state = self.aws.clock, POLL, ""
-        seen, alive = Seen(), max(self.attempt.launched, 0.0)  # when it was last seen with its program
+        """Watch to the end. Its last lines may be still to come. Raises AwsError; what `mine` and `ended` raise;
+        Interrupted from the clock.
+        """
+        clock, pause, state, seen = self.aws.clock, POLL, "", Seen()
         while True:
             looked = clock.now()
             task = self._look()
             if task is None:
                 seen = replace(seen, task=None)
                 if end := end_of(self.attempt, seen, clock.now()):
-                    self._read()  # ECS forgets a stopped task after about an hour; its log is still there
+                    self.ended(end)  # ECS forgets a stopped task after about an hour; its log is still there
                     return end
                 clock.sleep(SLOW)
                 continue
             self.mine(task)
             seen = Seen(task, known=clock.now())
+            end = judge(task, self._essential(task)) if end_of(self.attempt, seen, clock.now()) else None
+            if end:
+                self.seen = clock.now() if self.alive else 0.0
+                self.ended(end)
             if task["lastStatus"] != state:
                 state, pause = task["lastStatus"], POLL
                 self.watcher.state(task, state)
             self.log.follow(c["name"] for c in task.get("containers", ()))
-            if end_of(self.attempt, seen, clock.now()):
-                self._drain(task, alive)
-                return judge(task, self._essential(task))
+            if end:
+                return end
             if state not in ("DEPROVISIONING", "STOPPING", "DEACTIVATING"):
-                alive = looked
-            new = self._read()
+                self.alive = looked
+            new = read(self.log, self.watcher)
             if reason := to_stop(self.state, self.max_duration, task, clock.now()):
                 self.aws.find("ecs", "StopTask", cluster=self.cluster, task=self._id, reason=reason)
             self.watcher.tick()
@@ -146,17 +165,6 @@ class Watch:
         """The task; None when ECS doesn't know it. Waits while AWS can't be reached. Raises AwsError."""
         return next(iter(describe(self.aws, self.cluster, [self.attempt.task_arn], self.watcher.trouble)), None)
 
-    def _read(self) -> int:
-        """Hand on new lines. That the log can't be read now, or may not be, is said once and no reason to stop."""
-        try:
-            return self.log.read(self.watcher.line)
-        except Unreachable:
-            return 0  # the next look says more
-        except Denied as error:
-            self.log.closed = True
-            self.watcher.trouble(f"the log can't be shown: {error}")
-            return 0
-
     def _essential(self, task: Mapping[str, Any]) -> frozenset[str]:
         """The essential containers, which the task itself doesn't tell."""
         if len(task.get("containers") or ()) < 2:
@@ -165,29 +173,82 @@ class Watch:
         containers = (found or {}).get("taskDefinition", {}).get("containerDefinitions", ())
         return frozenset(c["name"] for c in containers if c.get("essential", True))
 
-    def _drain(self, task: Mapping[str, Any], alive: float) -> None:
-        """Read on for as long as late lines may come. alive: when the program was last seen running."""
-        clock = self.aws.clock
-        ended = _seconds(task.get("executionStoppedAt") or task.get("stoppedAt")) or alive
-        ran = task.get("startedAt") is not None
+
+def read(log: TaskLog, watcher: Watcher) -> int:
+    """Hand on new lines. That the log can't be read now, or may not be, is said once and no reason to stop."""
+    try:
+        return log.read(watcher.line)
+    except Unreachable:
+        return 0  # the next look says more
+    except Denied as error:
+        log.closed = True
+        watcher.trouble(f"the log can't be shown: {error}")
+        return 0
+
+
+@dataclass
+class LastLines:
+    """Reads the rest of a log whose task has ended.
+
+    explains: whether lines say why it failed, None where nothing is to be said; seen: when it was seen to have stopped,
+    and alive when it was last seen running, both 0 for whoever comes later.
+    """
+
+    log: TaskLog
+    watcher: Watcher
+    end: Verdict
+    explains: Callable[[Sequence[str]], bool] | None = None
+    seen: float = 0.0
+    alive: float = 0.0
+
+    def read(self) -> None:
+        """Until all lines are there, or are no longer waited for. Raises AwsError; Interrupted from the watcher, while
+        what the clock raises ends the wait.
+        """
+        read(self.log, self.watcher)
+        if not self.log.closed:
+            self._wait()
+
+    def _wait(self) -> None:
+        clock = self.log.aws.clock
+        began, asked, told, new = clock.now(), 0.0, False, 0
+        arrived, known = began, self._known(began)
+        while True:
+            now = clock.now()
+            if now - asked >= ASK:
+                self.log.ask()
+                asked = now
+            if new:
+                arrived = now
+                late = now > max(began, known.ended + 1.5 * known.late + QUIET) + PATIENCE
+                known = replace(self._known(began), tardy=known.tardy or late, ahead=known.ahead)
+            # What was stored between a look at the log and the question isn't told ahead: a look follows.
+            ahead = self.log.there is There.MORE and asked < now
+            known = replace(known, there=self.log.there, ahead=known.ahead or ahead)
+            until = wait_until(known)
+            reading = new and self.log.more
+            if self.log.closed or (now >= max(until, arrived + QUIET / 2) and not reading):
+                return
+            if not told and now - began > PATIENCE:
+                self.watcher.waiting(until - now)
+                told = True
+            self.watcher.tick()
+            try:
+                clock.sleep(POLL)
+            except Interrupted:
+                self.watcher.enough()
+                return
+            new = read(self.log, self.watcher)
+
+    def _known(self, now: float) -> LogEnd:
+        """What the lines that were read tell of the end."""
+        log, end = self.log, self.end
         # Their clock may be behind ours: the program can't have ended before it was last seen running. It may be
         # ahead, too.
-        ended = min(max(ended, alive), clock.now())
-        self._read()
-        last = clock.now()
-        while not self.log.closed:
-            now = clock.now()
-            late = min(1.5 * self.log.late, LATEST) + QUIET
-            if not self.log.seen and ran:
-                late = SILENT
-            if now - ended >= late and now - last >= min(QUIET, late) / 2:
-                return
-            clock.sleep(0.1)
-            if self._read():
-                last = clock.now()
-                # New lines may have more behind them.
-                ended = max(ended, last - late + QUIET)
-
-
-def _seconds(moment: Any) -> float | None:
-    return None if moment is None else float(moment.timestamp())
+        ended = min(max(end.stopped or self.alive or now, self.alive), now)
+        gap = None if log.last is None else 0.0 if end.stopped is None else end.stopped - log.last
+        return LogEnd(
+            stopped=max(self.seen, ended), ended=ended, ran=end.started is not None,
+            gap=gap if log.since is None else 0.0, there=There.UNSAID, ahead=False, late=log.late, tardy=False,
+            explained=self.explains(list(log.recent)) if self.explains else None,
+        )  # fmt: skip

@@ -27,6 +27,7 @@ from reconciler.scheduled.aws import find
 from reconciler.scheduled.record import put_first, records
 from reconciler.scheduled.see import see_through
 from reconciler.scheduled.tell import tell
+from reconciler.scheduled.why import explained
 
 MOMENTS = ("createdAt", "startedAt", "stoppingAt", "stoppedAt", "executionStoppedAt")
 
@@ -41,7 +42,7 @@ def handle(event: Mapping[str, Any], context: object) -> None:
     else:
         ended = _ended(watched, event["detail"])
     if ended is not None:
-        tell(watched, ended)
+        tell(watched, *explained(watched, ended))
 
 
 def _due(watched: Watched, due: str) -> Run | None:

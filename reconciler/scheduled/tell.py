@@ -10,19 +10,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 from reconciler.core.function_settings import Tell, Watched
 from reconciler.core.run_paths import told_key
 from reconciler.core.text import line
+from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.message import Ended, Message, of_ended
 from reconciler.run.run import Run
-from reconciler.run.state import State
 from reconciler.run.webhook_request import PAUSE, TRIES, NotSent, TryAgain, question, send, url_in
 from reconciler.scheduled.aws import call, find, there
-from reconciler.scheduled.why import why
 
 
-def tell(watched: Watched, run: Run) -> None:
-    """Send it to everyone who wants to hear of such an end. What can't be sent is said in the function's log."""
+def tell(watched: Watched, run: Run, known: Diagnosis | None) -> None:
+    """Send it to everyone who wants to hear of such an end. What can't be sent is said in the function's log.
+
+    known: why it failed.
+    """
     if watched.tell is None:
         return
-    known = why(watched, run) if run.state is not State.SUCCEEDED else None
     message = of_ended(
         watched.deploy,
         Ended(

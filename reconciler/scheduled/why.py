@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -10,23 +14,73 @@ from reconciler.core.function_settings import Watched
 from reconciler.core.text import line
 from reconciler.run.diagnosis import Case, Diagnosis
 from reconciler.run.explain import explain
+from reconciler.run.last_lines import LogEnd, There, wait_until
 from reconciler.run.log_end import last_events
-from reconciler.run.retry import Event
+from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.state import State
 from reconciler.scheduled.aws import find
+from reconciler.scheduled.record import records
 
 LINES = 200  # of the log's end that are looked at
+PAUSE = 1.0  # seconds between looks while its last lines are waited for
+Events = Sequence[Mapping[str, Any]]
+
+
+def explained(watched: Watched, run: Run) -> tuple[Run, Diagnosis | None]:
+    """A run that is over, and why it failed, once its last lines are there. A cause that is found is recorded."""
+    if run.state is State.SUCCEEDED:
+        return run, None
+    known = why(watched, run)
+    if known.known and run.why != known.cause:
+        run = replace(run, why=known.cause)
+        records(watched).put(run)
+    return run, known
 
 
 def why(watched: Watched, run: Run) -> Diagnosis:
-    """Why its last attempt failed."""
+    """Why its last attempt failed. Waits for its last lines as `apply` does."""
+    last, began, first = run.attempts[-1], time.time(), None
+    log = _end(last, began)
+    while True:
+        events, stored = _tail(watched, last.task_arn)
+        known = explain(_case(watched, run, [event["message"] for event in events]))
+        first = len(events) if first is None else first
+        log = _looked(log, last, events, stored, explained=known.known, tardy=len(events) > first)
+        now, until = time.time(), wait_until(log) if last.task_arn else 0.0
+        if now >= until:
+            return known
+        time.sleep(min(PAUSE, until - now))
+
+
+def _end(last: Attempt, now: float) -> LogEnd:
+    ended = now if last.stopped is None else min(last.stopped, now)
+    return LogEnd(
+        stopped=ended, ended=ended, ran=last.started is not None, gap=None, there=There.UNSAID, ahead=False, late=0.0,
+        tardy=False, explained=False,
+    )  # fmt: skip
+
+
+def _looked(log: LogEnd, last: Attempt, events: Events, stored: int, *, explained: bool, tardy: bool) -> LogEnd:
+    """What is known after a look. stored: when CloudWatch got the newest line, by what it says."""
+    read_to = max((event.get("ingestionTime", 0) for event in events), default=0)
+    there = There.MORE if stored > read_to else There.ALL if stored and stored == read_to else There.UNSAID
+    newest = max((event["timestamp"] for event in events), default=None)
+    gap = None if newest is None else (last.stopped or newest / 1000) - newest / 1000
+    late = max(((event.get("ingestionTime", 0) - event["timestamp"]) / 1000 for event in events), default=0.0)
+    return replace(
+        log, gap=gap, there=there, ahead=log.ahead or there is There.MORE, late=max(late, 0.0), explained=explained,
+        tardy=log.tardy or tardy,
+    )  # fmt: skip
+
+
+def _case(watched: Watched, run: Run, lines: Sequence[str]) -> Case:
     last, stopped = run.attempts[-1], run.state is State.STOPPED  # which may have been between two attempts
-    case = Case(
+    return Case(
         event=Event.STOPPED if stopped else last.event or Event.LOST,
         exit_code=run.exit_code,
         reason=run.reason if stopped else last.reason,
-        log=_tail(watched, last.task_arn),
+        log=lines,
         cpu=watched.cpu,
         memory=watched.memory,
         architecture=watched.architecture,
@@ -37,18 +91,25 @@ def why(watched: Watched, run: Run) -> Diagnosis:
         max_duration=watched.max_duration,
         data=watched.data,
     )
-    return explain(case)
 
 
-def _tail(watched: Watched, task: str) -> list[str]:
-    """The last lines of a task's log; none where it can't be read, since what ECS says is still worth explaining."""
+def _tail(watched: Watched, task: str) -> tuple[Events, int]:
+    """The last lines of a task's log, and when CloudWatch got the newest that it has, in milliseconds since the epoch.
+
+    None where it can't be read, since what ECS says is still worth explaining.
+    """
     if not task:
-        return []
-    stream = f"{watched.log_prefix}/{watched.container}/{task.rpartition('/')[2]}"
-    where = {"logGroupName": watched.log_group, "logStreamName": stream}
+        return [], 0
+    group, stream = watched.log_group, f"{watched.log_prefix}/{watched.container}/{task.rpartition('/')[2]}"
+    read = partial(_asked, "GetLogEvents", logGroupName=group, logStreamName=stream)
+    told = _asked("DescribeLogStreams", logGroupName=group, logStreamNamePrefix=stream, limit=1)
+    stored = max((one.get("lastIngestionTime", 0) for one in told.get("logStreams", ())), default=0)
+    return last_events(read, LINES), stored
+
+
+def _asked(operation: str, **params: Any) -> dict[str, Any]:
     try:
-        events = last_events(partial(find, "logs", "GetLogEvents", **where), LINES)
+        return find("logs", operation, **params) or {}
     except (ClientError, BotoCoreError) as error:
         print(line(f"the log can't be read: {error}"))
-        return []
-    return [event["message"] for event in events]
+        return {}

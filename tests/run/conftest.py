@@ -193,6 +193,7 @@ def lane(shared: Lane) -> Iterator[Lane]:
             s3.delete_objects(Bucket=BUCKET, Delete={"Objects": keys})
 
 
+WAITING = "waiting for the last lines"  # where a machine is slow
 STATES = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED")
 
 
@@ -202,7 +203,11 @@ def normal(text: str) -> str:
     begins = ("Run ", "Coming back", "Nothing to run", "Waiting for the end", "  task arn:", "  (", "  | ")
     first = next((i for i, line in enumerate(lines) if line.startswith(begins)), 0)
     # The inside of a traceback is Python's and the libraries', and differs from version to version.
-    kept = [line for line in lines[first:] if not line.strip().startswith(STATES) and not line.startswith("  |  ")]
+    kept = [
+        line
+        for line in lines[first:]
+        if not line.strip().startswith((*STATES, WAITING)) and not line.startswith("  |  ")
+    ]
     text = "\n".join(kept) + "\n"
     for pattern, instead in (
         (r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?", "RUN"),

@@ -21,7 +21,7 @@ from reconciler.run.retry import Attempt, Event
 from reconciler.run.run_record import Runs
 from reconciler.run.step import Rules
 from reconciler.run.supervise import Supervisor
-from reconciler.run.watch import Watch
+from reconciler.run.watch import LastLines, Watch
 from tests.local_fixtures import REGION, EmbeddedAws
 from tests.local_fixtures import embedded_aws as embedded_aws
 from tests.local_fixtures import embedded_aws_session as embedded_aws_session
@@ -45,6 +45,10 @@ class Notes:
     def trouble(self, text: str) -> None:
         pytest.fail(text)
 
+    def waiting(self, seconds: float) -> None: ...
+
+    def enough(self) -> None: ...
+
 
 def follow(
     embedded: EmbeddedAws, *containers: dict[str, Any], watcher: Callable[[Aws], Screen] | None = None, **more: Any
@@ -53,7 +57,10 @@ def follow(
     aws, notes = Aws(REGION, session=embedded.session, endpoint_url=embedded.endpoint_url), Notes()
     told = watcher(aws) if watcher else notes
     attempt = Attempt(1, "FARGATE", "t", aws.clock.now(), arn)
-    return Watch(aws, "tests", attempt, TaskLog(aws, "/tests", "run", arn), told, **more).follow(), notes
+    log = TaskLog(aws, "/tests", "run", arn)
+    end = Watch(aws, "tests", attempt, log, told, **more).follow()
+    LastLines(log, told, end).read()
+    return end, notes
 
 
 MAIN = "import sys, time\nprint('training', flush=True)\ntime.sleep(0.5)\nprint('trained')\nsys.exit({code})\n"

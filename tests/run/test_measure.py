@@ -6,13 +6,14 @@ import os
 import pty
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab_client import LabHandle
-from tests.run.conftest import Lane
+from tests.run.conftest import Lane, records
 from tests.waiting import LONG, until
 
 LINES = 10_000
@@ -89,11 +90,91 @@ def test_all_of_it_again_when_asked(throttled: tuple[Lane, LabHandle]) -> None:
 def test_lines_late_after_a_quiet_time(throttled: tuple[Lane, LabHandle]) -> None:
     """The last lines come long after the end: as late as those before were."""
     lane, _ = throttled
-    lane.program("import time\nprint('first', flush=True)\ntime.sleep(3)\nprint('last')\nraise SystemExit(5)\n")
+    lane.program(
+        "import time\nprint('first', flush=True)\ntime.sleep(3)\nprint('disk full: ENOSPC')\nraise SystemExit(5)\n"
+    )
     lane.behave({"do": "log-delay", "seconds": 2})
     ended = lane.run("apply", "--local")
     assert ended.code == 5
-    assert shown(ended.out) == ["first", "last"]
+    assert shown(ended.out) == ["first", "disk full: ENOSPC"]
+
+
+WHY = "import sys, time\nfor n in range(30):\n    print('line', n)\nraise ValueError('no rows')\n"
+
+
+def test_lines_that_come_3_s_after_the_end_and_say_why(throttled: tuple[Lane, LabHandle]) -> None:
+    """Those before were on time. It is recorded that it ended, then they are waited for, and the cause is recorded."""
+    lane, _ = throttled
+    lane.program(WHY)
+    lane.behave({"do": "log-delay", "seconds": 3, "after_lines": 20, "from_stop": True})
+    ours = lane.start("apply", "--local")
+    assert ours.stdout is not None
+    out = ""
+    while "waiting for the last lines" not in out:
+        out += (line := ours.stdout.readline())
+        assert line, out
+    (run, *_) = records(lane)
+    assert (run["exit_code"], run["attempts"][-1]["event"], run["why"]) == (1, "error", "")
+    out += ours.stdout.read()
+    assert ours.wait(LONG) == 1
+    assert shown(out)[:30] == [f"line {n}" for n in range(30)]
+    assert "  why      the program failed: ValueError: no rows\n" in out
+    (run, *_) = records(lane)
+    assert (run["state"], run["why"]) == ("failed", "the program failed: ValueError: no rows")
+    assert "  why     the program failed: ValueError: no rows\n" in lane.run("runs", "show", "--local").out
+
+
+def test_lines_that_are_known_to_come(throttled: tuple[Lane, LabHandle]) -> None:
+    """All of them late; it is waited for these and no longer."""
+    lane, _ = throttled
+    lane.program("for n in range(10):\n    print('line', n)\n# known\n")
+    lane.behave({"do": "log-delay", "seconds": 4, "stored": True})
+    began = time.monotonic()
+    ended = lane.run("apply", "--local")
+    assert (ended.code, shown(ended.out)) == (0, [f"line {n}" for n in range(10)])
+    assert time.monotonic() - began < 20, "30 s after the end, where nothing were known"
+
+
+def test_ctrl_c_shows_the_end_at_once(throttled: tuple[Lane, LabHandle]) -> None:
+    lane, _ = throttled
+    lane.program("print('never')\nraise SystemExit(7)\n# at once\n")
+    lane.behave({"do": "log-delay", "seconds": 60})
+    ours = lane.start("apply", "--local", "--on-interrupt", "stop")
+    assert ours.stdout is not None
+    out = ""
+    while "waiting for the last lines" not in out:
+        out += (line := ours.stdout.readline())
+        assert line, out
+    assert re.search(r"  waiting for the last lines, 2\d s at most; Ctrl-C shows the end at once\n", out)
+    ours.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    rest, err = ours.communicate(timeout=LONG)
+    assert (ours.returncode, err) == (7, "")
+    assert time.monotonic() - began < 10
+    assert "failed after" in rest
+
+
+def test_an_end_that_was_seen_is_not_lost(throttled: tuple[Lane, LabHandle]) -> None:
+    """Whoever saw it is killed, and ECS forgets the task."""
+    lane, _ = throttled
+    lane.program("print('begun')\nraise SystemExit(37)\n# seen\n")
+    lane.behave({"do": "log-delay", "seconds": 2}, {"do": "expire", "seconds": 1})
+    ours = lane.start("apply", "--local")
+    assert ours.stdout is not None
+    while "STOPPED" not in (line := ours.stdout.readline()):
+        assert line
+    ours.kill()
+    ours.wait()
+    (run, *_) = records(lane)
+    until(
+        lambda: run["attempts"][-1]["task_arn"] not in {one["taskArn"] for one in lane.tasks()}, "its being forgotten"
+    )
+    for command in ("runs", "runs show"):
+        assert "failed     exit 37" in lane.run(*command.split(), "--local").out, command
+    count = len(lane.tasks())
+    ended = lane.run("apply", "--local")
+    assert (ended.code, shown(ended.out)) == (37, ["begun"])
+    assert len(lane.tasks()) == count
 
 
 def test_a_followed_log_has_late_lines_too(throttled: tuple[Lane, LabHandle]) -> None:
