@@ -146,7 +146,8 @@ def answered(service: str, operation: str, response: Mapping[str, Any], *, fresh
         hint = f"{hint}; {stayed}" if hint else stayed
     hint = hint or "AWS's message says why; put it right and run the command again"
     error = TYPES.get(rule.fault, AwsError)
-    return Failed(rule, error(service, operation, code, message, request_id=request_id, hint=hint))
+    resources = tuple(map(str, response.get("resourceIds") or ()))
+    return Failed(rule, error(service, operation, code, message, request_id=request_id, hint=hint, resources=resources))
 
 
 def unread(error: BaseException) -> bool:

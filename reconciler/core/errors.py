@@ -38,14 +38,15 @@ class UserError(ReconcilerError):
 
 
 class AwsError(ReconcilerError):
-    """AWS answered with an error that isn't handled."""
+    """AWS answered with an error that isn't handled. resources: the ids that it names beside its message."""
 
     def __init__(
-        self, service: str, operation: str, code: str, message: str, *, request_id: str = "", hint: str = ""
-    ) -> None:
+        self, service: str, operation: str, code: str, message: str, *, request_id: str = "", hint: str = "",
+        resources: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         super().__init__(f"{service}:{operation} failed: {code}: {message}", hint=hint)
         self.service, self.operation, self.code, self.request_id = service, operation, code, request_id
-        self.reason = message
+        self.reason, self.resources = message, resources
 
 
 class Denied(AwsError):

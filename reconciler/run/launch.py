@@ -1,7 +1,8 @@
 """Launch a task, once.
 
 An attempt is recorded before `RunTask` is called, and its token is `clientToken` and `startedBy`. A launch whose
-answer was lost, or whose caller was stopped, is found again by either and not made a second time.
+answer was lost, or whose caller was stopped, is found again by either and not made a second time. A token whose task
+ECS has forgotten is given up: its attempt is lost, and the next has another.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, ReconcilerError
-from reconciler.core.run_paths import SCHEDULED, output_prefix, task_id
+from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id, token
 from reconciler.core.secret import KNOWN
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import read_overrides
@@ -25,6 +26,14 @@ from reconciler.run.run_task import STATUSES, container, run_task, why_none
 from reconciler.run.state import State
 from reconciler.run.step import Seen
 from reconciler.run.verdict import Verdict
+
+LOOKS, PAUSE = 5, 2.0  # at ECS, seconds between them, for a task that it may not show yet
+FORGOTTEN = "it was launched, and ECS doesn't know it any more: it ended over an hour ago"
+OLD = 60.0  # seconds since a task was made, from which on it is an earlier launch's
+
+
+class _Forgotten(Exception):
+    """An attempt's token has launched a task before, which ECS has forgotten. The text is its ARN, or empty."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,8 @@ def new_run(
 def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> tuple[Run, Seen]:
     """Launch the run's newest attempt. recorded: it was written down before, and is looked for, as it may be launched.
 
-    Returns the run and what is known of the attempt: it has a task, or has ended for want of capacity. Raises AwsError,
+    Returns the run and what is known of the attempt: it has a task, or has ended for want of capacity. Where the task
+    of its token is forgotten, that attempt is recorded as lost and the run has another. Raises AwsError,
     ReconcilerError.
     """
     attempt = run.attempts[-1]
@@ -99,7 +109,13 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     if launch.deadline:
         launch.deadline.make(aws, attempt)
     if arn is None:
-        arn, reason = _run_task(aws, launch, run, attempt)
+        try:
+            arn, reason = _run_task(aws, launch, run, attempt, recorded=recorded)
+        except _Forgotten as forgotten:
+            if launch.deadline:
+                launch.deadline.remove(aws, attempt)
+            runs.say(f"the task of run {run.id}: {FORGOTTEN}; another is launched")
+            return start(aws, runs, launch, _another(run, str(forgotten), aws.clock.now()), recorded=False)
         if not arn:
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
@@ -162,24 +178,50 @@ def stop_task(aws: Aws, runs: Runs, place: Place, run: Run, reason: str) -> None
     aws.find("ecs", "StopTask", cluster=place.cluster, task=task_id(run.task_arn), reason=reason)
 
 
-def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt) -> tuple[str, str]:
-    """(ARN, "") of the task, or ("", why) when there is no room for it."""
+def _another(run: Run, forgotten: str, now: float) -> Run:
+    """The run with its newest attempt lost, whose task was this, and with another."""
+    last = run.attempts[-1]
+    lost = replace(last, task_arn=forgotten, event=Event.LOST, reason=FORGOTTEN)
+    number = last.number + 1
+    return run.with_attempt(lost).with_attempt(Attempt(number, last.provider, token(run.id, number), now))
+
+
+def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt, *, recorded: bool) -> tuple[str, str]:
+    """(ARN, "") of the task, or ("", why) when there is no room for it. Raises _Forgotten."""
     try:
         answer = aws.call("ecs", "RunTask", **_request(launch, run, attempt))
     except AwsError as error:
-        # Launched before, with something else that differs: this token's task is this attempt's.
-        arn = find_task(aws, launch.place, attempt) if error.code == "ConflictException" else None
-        if arn is None:
+        if error.code != "ConflictException":
             raise
-        return arn, ""
+        # Launched before, with something else that differs: this token's task is this attempt's.
+        return _earlier(aws, launch.place, attempt, next(filter(is_task_arn, error.resources), "")), ""
     if answer.get("tasks"):
-        return str(answer["tasks"][0]["taskArn"]), ""
+        (task, *_) = answer["tasks"]
+        made = task.get("createdAt")
+        if recorded and made is not None and aws.clock.now() - made.timestamp() > OLD:
+            return _earlier(aws, launch.place, attempt, str(task["taskArn"])), ""
+        return str(task["taskArn"]), ""
     text = why_none(answer)
     if NO_ROOM.search(text):
         return "", text
     raise ReconcilerError(
         f"ECS launched nothing: {text or 'it gave no reason'}", hint="nothing runs now; run the command again"
     )
+
+
+def _earlier(aws: Aws, place: Place, attempt: Attempt, arn: str) -> str:
+    """The ARN of the task that an attempt's token has launched before, which AWS names or not. ECS may not show it yet.
+
+    Raises _Forgotten, NotOurs, AwsError.
+    """
+    for look in range(LOOKS):
+        if look:
+            aws.clock.sleep(PAUSE)
+        if arn and known_task(aws, place, replace(attempt, task_arn=arn)):
+            return arn
+        if not arn and (found := find_task(aws, place, attempt)):
+            return found
+    raise _Forgotten(arn)
 
 
 def _request(launch: Launch, run: Run, attempt: Attempt) -> dict[str, Any]:

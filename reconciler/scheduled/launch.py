@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -105,9 +106,13 @@ def _run_task(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str
         attempt, run_id, watched.schedule, overrides, cluster=watched.cluster, task_definition=watched.family,
         subnets=watched.subnets, security_group=os.environ[GROUP], public_ip=watched.public_ip,
     )  # fmt: skip
-    answer = there("ecs", "RunTask", **request)
-    if answer is None:  # launched before, with something else that differs
-        return _find(watched, attempt.token), ""
+    try:
+        answer = call("ecs", "RunTask", **request)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConflictException":
+            raise
+        # Launched before, with something else that differs.
+        return _find(watched, attempt.token, error.response.get("resourceIds") or ()), ""
     if answer["tasks"]:
         return answer["tasks"][0], ""
     text = why_none(answer)
@@ -116,9 +121,12 @@ def _run_task(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str
     raise NotLaunched(f"ECS launched nothing: {text or 'it gave no reason'}")
 
 
-def _find(watched: Watched, token: str) -> Any:
-    for status in STATUSES:
-        arns = call("ecs", "ListTasks", cluster=watched.cluster, startedBy=token, desiredStatus=status)["taskArns"]
-        for task in call("ecs", "DescribeTasks", cluster=watched.cluster, tasks=arns)["tasks"] if arns else ():
-            return task
+def _find(watched: Watched, token: str, named: Sequence[str]) -> Any:
+    """The task with this token, among those that AWS names or by its mark."""
+    where = {"cluster": watched.cluster}
+    listed = (call("ecs", "ListTasks", **where, startedBy=token, desiredStatus=one)["taskArns"] for one in STATUSES)
+    for arns in (named, *listed):
+        for task in call("ecs", "DescribeTasks", **where, tasks=arns)["tasks"] if arns else ():
+            if task.get("startedBy") == token:
+                return task
     raise NotLaunched(f"ECS says that {token} was launched, and doesn't know it")

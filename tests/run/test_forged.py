@@ -77,6 +77,7 @@ for call in (lambda: s3.get_object(Bucket=bucket, Key=f'runs/{run}/run.json'),
         print('MAY', call())
     except Exception as error:
         assert 'AccessDenied' in str(error), error
+print('tried')
 """
     lane.program(program)
     ended = lane.run("apply", "--local")
@@ -265,7 +266,7 @@ def test_what_is_launched_again_is_what_the_command_says(lane: Lane) -> None:
 
 
 def test_watch_launches_nothing_that_only_a_record_tells_of(lane: Lane) -> None:
-    lane.program("raise SystemExit(75)\n# retried\n", deploy="run:\n  retry: {error: 1, backoff: 0}\n")
+    lane.program("print('ENOSPC')\nraise SystemExit(75)\n# retried\n", deploy="run:\n  retry: {error: 1, backoff: 0}\n")
     assert lane.run("apply", "--local", "--env", "A=1").code == 75
     good = records(lane)[0]
     first = {**good["attempts"][0], "task_arn": good["attempts"][0]["task_arn"].rpartition("/")[0] + "/" + "0" * 32}
@@ -288,6 +289,7 @@ def test_watch_launches_nothing_that_only_a_record_tells_of(lane: Lane) -> None:
 
 WRITES = """\
 import boto3, json, os
+print('writes', flush=True)
 bucket, _, prefix = os.environ['OUTPUT_URI'].removeprefix('s3://').partition('/')
 def put(key, body):
     boto3.client('s3').put_object(Bucket=bucket, Key=f'{prefix}/{key}', Body=body)

@@ -1,0 +1,120 @@
+"""A launch whose token was used before: its task is found, or given up when ECS has forgotten it; never two tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from reconciler.aws.calls import Aws
+from reconciler.run.launch import FORGOTTEN, Launch, new_run, start
+from reconciler.run.retry import Attempt, Event
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
+from reconciler.run.state import State
+from tests.lab_client import SkippingClock
+from tests.local_fixtures import REGION, EmbeddedAws, unique
+from tests.local_fixtures import embedded_aws as embedded_aws
+from tests.local_fixtures import embedded_aws_session as embedded_aws_session
+from tests.run.conftest import Lane, records
+from tests.waiting import until
+
+
+class Launcher:
+    """Launches one run of a deploy, as often as it is asked."""
+
+    def __init__(self, embedded: EmbeddedAws) -> None:
+        self.embedded, self.clock, self.notes = embedded, SkippingClock(), list[str]()
+        self.aws = Aws(REGION, session=embedded.session, endpoint_url=embedded.endpoint_url, clock=self.clock)
+        bucket = unique("bucket")
+        self.aws.call("s3", "CreateBucket", Bucket=bucket)
+        self.runs = Runs(self.aws, bucket, self.notes.append)
+        group = self.aws.call("ec2", "CreateSecurityGroup", GroupName=unique("group"), Description="of a test")
+        self.launch = Launch(
+            deploy="tests", cluster=embedded.cluster(),
+            task_definition=embedded.register(embedded.container(embedded.python_image("print('x')"))),
+            container="main", subnets=(embedded.subnet(),), security_group=group["GroupId"], public_ip=True,
+            log_group="/tests", log_prefix="run", environment={},
+        )  # fmt: skip
+        run = new_run(self.runs, self.launch, "a" * 64, {}, self.clock.now())
+        self.run = run.with_attempt(Attempt(1, "FARGATE", f"{run.id}-1", self.clock.now()))
+
+    def again(self, **change: object) -> Run:
+        """As one that was stopped after RunTask: its record has the token and no task."""
+        found, _ = start(self.aws, self.runs, replace(self.launch, **change), self.run, recorded=True)  # type: ignore[arg-type]
+        return found
+
+    def tasks(self) -> set[str]:
+        """The tasks with a token of the run that ECS knows."""
+        ecs = self.embedded.client("ecs")
+        tokens = [f"{self.run.id}-{number}" for number in (1, 2, 3)]
+        return {
+            arn
+            for token in tokens
+            for status in ("RUNNING", "STOPPED")
+            for arn in ecs.list_tasks(cluster=self.launch.cluster, startedBy=token, desiredStatus=status)["taskArns"]
+        }
+
+
+@pytest.fixture
+def launcher(embedded_aws: EmbeddedAws) -> Iterator[Launcher]:
+    embedded_aws.behaviour({"do": "expire", "seconds": 0.1})
+    found = Launcher(embedded_aws)
+    yield found
+    embedded_aws.behaviour()
+
+
+@pytest.mark.parametrize("changed", [True, False], ids=["with another definition", "as it was"])
+def test_a_token_whose_task_is_forgotten_is_given_up(launcher: Launcher, changed: bool) -> None:
+    first = launcher.again().task_arn
+    until(lambda: not launcher.tasks(), "its being forgotten")
+    launcher.clock.skipped += 7200
+    found = launcher.again(**({"environment": {"NEW": "1"}} if changed else {}))
+    lost, second = found.attempts
+    assert (lost.task_arn, lost.event, lost.reason) == (first, Event.LOST, FORGOTTEN)
+    assert (second.number, second.token, second.provider) == (2, f"{found.id}-2", "FARGATE")
+    assert found.state is State.RUNNING
+    assert second.task_arn not in ("", first)
+    assert len(launcher.notes) == 1
+    kept = launcher.runs.get(found.id)
+    assert kept is not None
+    assert (kept.attempts, kept.state) == (found.attempts, State.RUNNING)
+
+
+def test_a_task_that_is_there_is_found_by_what_aws_names(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ListTasks doesn't show it, and so doesn't DescribeTasks at first: it was launched a moment ago."""
+    launcher.embedded.behaviour({"do": "missing", "looks": 2})
+    first = launcher.again().task_arn
+    monkeypatch.setattr("reconciler.run.launch.find_task", lambda *given: None)
+    found = launcher.again(environment={"NEW": "1"})
+    assert (found.task_arn, len(found.attempts), launcher.clock.waits) == (first, 1, [2.0, 2.0])
+    assert launcher.again().task_arn == first
+
+
+def test_apply_gets_on_after_a_launch_that_was_stopped_and_forgotten(lane: Lane) -> None:
+    """Killed at RunTask; the task ended, ECS forgot it, and the definition changed."""
+    lane.program("print('once')\n# gets on\n")
+    lane.behave({"do": "expire", "seconds": 0.1})
+    before = len(lane.tasks())
+    assert lane.run("apply", "--local").code == 0
+    until(lambda: len(lane.tasks()) == before, "its being forgotten")
+
+    def stopped_at_its_launch(run: dict[str, object]) -> None:
+        attempts = run["attempts"]
+        assert isinstance(attempts, list)
+        run["attempts"] = [{key: attempts[0][key] for key in ("number", "provider", "token", "launched")}]
+        run["state"] = "launching"
+
+    lane.recorded(stopped_at_its_launch)
+    ecs = lane.client("ecs")
+    shown = ecs.describe_task_definition(taskDefinition="tiny", include=["TAGS"])
+    kept = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "cpu", "memory", "networkMode",
+            "requiresCompatibilities", "runtimePlatform")  # fmt: skip
+    same = {key: value for key, value in shown["taskDefinition"].items() if key in kept}
+    ecs.register_task_definition(**same, tags=shown["tags"])
+    ended = lane.run("apply", "--local")
+    assert ended.code == 0, ended.err
+    assert "ECS doesn't know it any more: it ended over an hour ago; another is launched" in ended.err
+    assert [one["event"] for one in records(lane)[0]["attempts"]] == ["lost", "success"]
+    assert len(lane.tasks()) == before + 1
