@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.cli.answer import Answer
 from reconciler.cli.failure import Verdict
+from reconciler.cli.interrupt import command
 from reconciler.cli.log_position import Shown
 from reconciler.cli.options import OfRun
 from reconciler.cli.past_runs import Past
@@ -68,7 +69,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} isn't there any more", hint="run `apply`") from None
         if not found.attempts or (found.attempts[-1].event is None and not found.task_arn):
-            hint = "its function launches it" if found.schedule else "run `apply`: it launches it"
+            hint = "its function launches it" if found.schedule else "run `apply` as for this run: it launches it"
+            hint += f"\nor end it: {command(where, 'stop', found.id)}"
             raise UserError(f"run {found.id} isn't launched", hint=hint)
         given = overrides_of(here.aws, launch, found)
         found, code = watch_task(

@@ -118,3 +118,26 @@ def test_apply_gets_on_after_a_launch_that_was_stopped_and_forgotten(lane: Lane)
     assert "ECS doesn't know it any more: it ended over an hour ago; another is launched" in ended.err
     assert [one["event"] for one in records(lane)[0]["attempts"]] == ["lost", "success"]
     assert len(lane.tasks()) == before + 1
+
+
+def test_a_run_that_is_not_launched_is_launched_or_ended(lane: Lane) -> None:
+    """What `watch` says to do about it works, each in its turn; so does what it says where its cluster is gone."""
+    lane.program("print('once')\n# waits\n")
+    assert lane.run("apply", "--local").code == 0
+
+    def waiting(run: dict[str, object]) -> None:
+        run.update(state="launching", attempts=[], exit_code=None, cost=None)
+
+    run_id = lane.recorded(waiting)
+    told = lane.run("watch", "--local")
+    assert (told.code, told.err.splitlines()[1:]) == (
+        2,
+        ["  run `apply` as for this run: it launches it", f"  or end it: python -m reconciler stop {run_id} --local"],
+    )
+    lane.client("ecs").delete_cluster(cluster="tiny")
+    assert "run `apply`" in lane.run("watch", "--local").err
+    assert lane.run("apply", "--local").code == 0
+    assert (records(lane)[0]["id"], records(lane)[0]["state"]) == (run_id, "succeeded")
+    lane.recorded(waiting)
+    assert lane.run("stop", run_id, "--local").code == 0
+    assert records(lane)[0]["state"] == "stopped"
