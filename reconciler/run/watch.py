@@ -205,13 +205,14 @@ class LastLines:
         """Until all lines are there, or are no longer waited for. Raises AwsError; Interrupted from the watcher, while
         what the clock raises ends the wait.
         """
-        read(self.log, self.watcher)
+        new = read(self.log, self.watcher)
         if not self.log.closed:
-            self._wait()
+            self._wait(new)
 
-    def _wait(self) -> None:
+    def _wait(self, new: int) -> None:
+        """new: lines that the first look had."""
         clock = self.log.aws.clock
-        began, asked, told, new = clock.now(), 0.0, False, 0
+        began, asked, told = clock.now(), 0.0, False
         arrived, known = began, self._known(began)
         while True:
             now = clock.now()

@@ -101,10 +101,10 @@ def _tail(watched: Watched, task: str) -> tuple[Events, int]:
     if not task:
         return [], 0
     group, stream = watched.log_group, f"{watched.log_prefix}/{watched.container}/{task.rpartition('/')[2]}"
-    read = partial(_asked, "GetLogEvents", logGroupName=group, logStreamName=stream)
+    events = last_events(partial(_asked, "GetLogEvents", logGroupName=group, logStreamName=stream), LINES)
     told = _asked("DescribeLogStreams", logGroupName=group, logStreamNamePrefix=stream, limit=1)
     stored = max((one.get("lastIngestionTime", 0) for one in told.get("logStreams", ())), default=0)
-    return last_events(read, LINES), stored
+    return events, stored
 
 
 def _asked(operation: str, **params: Any) -> dict[str, Any]:

@@ -69,3 +69,18 @@ def test_a_look_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         assert aws.asked <= 7 * len(looks)
     assert looks == [7, 7, 6]
     assert lines == [str(n) for n in range(20)]
+
+
+def test_a_token_that_changes_for_ever_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty pages, each with another token: a log that is over is read to where nothing more comes."""
+    monkeypatch.setattr(logs, "PAGES", 7)
+
+    class Changing(Endless):
+        def call(self, service: str, operation: str, nextToken: str = "f/0", **params: Any) -> dict[str, Any]:  # noqa: N803
+            return super().call(service, operation, nextToken, **params) | {"nextForwardToken": f"f/{self.asked}"}
+
+    aws, lines = Changing(3), list[str]()
+    log = TaskLog(cast(Any, aws), "g", "p", "arn:task/1")
+    log.follow(["main"])
+    assert log.read_all(lambda container, text, at: lines.append(text)) == 3
+    assert aws.asked <= 14
