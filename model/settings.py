@@ -52,7 +52,7 @@ def _number(env: Mapping[str, str], name: str, default: float, low: float, high:
         value = float("nan")
     if not low <= value <= high or (whole and value != int(value)):
         kind = "a whole number" if whole else "a number"
-        raise InputError(f"{name} is {text!r}: use {kind} from {low:g} to {high:g}")
+        raise InputError(f"{name} is {text!r}: use {kind} from {low:.10g} to {high:.10g}")
     return value
 
 
@@ -75,7 +75,9 @@ def data_uri(env: Mapping[str, str]) -> str:
         bucket, key = env.get("S3_BUCKET", "").strip(), env.get("S3_KEY", "").strip()
         missing = [name for name, value in (("S3_BUCKET", bucket), ("S3_KEY", key)) if not value]
         if missing:
-            raise InputError(f"USE_S3 is true, but {' and '.join(missing)} is not set")
+            raise InputError(
+                f"USE_S3 is true, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set"
+            )
         return f"s3://{bucket}/{key.lstrip('/')}"
     path = env.get("DATA_PATH", "").strip()
     if path:

@@ -94,7 +94,7 @@ def fetched(uri: str, max_bytes: int = 0) -> Iterator[Path]:
     if not is_s3(uri):
         path = Path(uri)
         if not path.is_file():
-            raise InputError(f"no data file at {uri}: check DATA_PATH, or set USE_S3=true with S3_BUCKET and S3_KEY")
+            raise InputError(f"no data file at {uri}: check the path, or set USE_S3=true with S3_BUCKET and S3_KEY")
         yield path
         return
     bucket, key = split_s3(uri)
@@ -236,7 +236,13 @@ def check_writable(uri: str, what: str) -> None:
 
 
 def join(base: str, name: str) -> str:
-    """A file's URI under a folder or prefix."""
+    """A file's URI under a folder or prefix.
+
+    Raises:
+        InputError: an S3 URI that names no bucket.
+    """
+    if is_s3(base):
+        split_s3(base)
     return f"{base.rstrip('/')}/{name}"
 
 

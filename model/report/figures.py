@@ -10,7 +10,7 @@ import numpy as np
 from model.bars import Array
 from model.report import alone, folds, slices
 from model.report.shap import importance
-from model.report.svg import Format, Plot, span, ticks
+from model.report.svg import Format, Plot, span, telling_apart, ticks
 from model.report.times import day, day_ticks, forecast_hours, last_rows, month
 from model.run import Run
 
@@ -30,7 +30,9 @@ def price(run: Run, width: int) -> str:
     )
     y = span(low, high, after, base_low, base_high)
     plot = Plot(width, 340 if wide else 280, (x[0], x[-1]), y, left=58)
-    plot.y_axis(ticks(*y, 6), lambda v: f"{v:,.0f}")
+    marks = ticks(*y, 6)
+    plot.y_axis(marks, telling_apart(marks))
+    exact = telling_apart(marks, more=2)
     plot.x_axis(day_ticks(x, 10 if wide else 4), day)
     plot.band(x, low, high, "band")
     plot.line(x, base_low, "edge")
@@ -38,7 +40,7 @@ def price(run: Run, width: int) -> str:
     plot.line(x, after, "actual")
     for at, value, bottom, top in zip(x, after, low, high, strict=True):
         if not bottom <= value <= top:
-            tip = f"{day(at)} {at % 24:02.0f}:00 UTC: {value:,.0f} outside {bottom:,.0f} to {top:,.0f}"
+            tip = f"{day(at)} {at % 24:02.0f}:00 UTC: {exact(value)} outside {exact(bottom)} to {exact(top)}"
             plot.dot(at, value, "miss", tip, 3.2)
     return plot.svg("Price of the last test days with the interval that was forecast an hour before")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -21,7 +22,22 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+    digits = 12 - math.floor(math.log10(step))
+    return [round(i * step, digits) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def telling_apart(values: Sequence[float], more: int = 0) -> Format:
+    """A form of numbers with the digits that tell the neighbours among `values` apart, and so many more."""
+    largest = max((abs(value) for value in values), default=0.0)
+    apart = min((b - a for a, b in itertools.pairwise(values)), default=largest)
+    if not largest or apart <= 0:
+        return lambda v: f"{v:,.4g}"
+    places = -math.floor(math.log10(apart) + 1e-9)
+    places += more + (round(apart * 10.0**places, 6) % 1 > 0)
+    if largest < 1e-3:
+        digits = max(0, places + math.floor(math.log10(largest)))
+        return lambda v: f"{v:.{digits}e}"
+    return lambda v: f"{v:,.{max(0, places)}f}"
 
 
 def span(*values: Array | Sequence[float], pad: float = 0.05) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import pytest
 
 from model import predict, report, stats
 from model.report import alone, data_checks, now, slices, words
-from model.report.svg import ticks
+from model.report.svg import telling_apart, ticks
 from model.run import Run
 
 VOID = {"meta", "br", "path", "circle", "rect"}
@@ -172,6 +172,23 @@ def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None
     found = ticks(low, high)
     assert found[: len(expected)] == pytest.approx(expected)
     assert all(low <= t <= high for t in found)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (85_500, 91_000, ["86,000", "88,000", "90,000"]),
+        (1.08, 1.11, ["1.08", "1.09", "1.10", "1.11"]),
+        (1.0, 1.01, ["1.0000", "1.0025", "1.0050", "1.0075", "1.0100"]),
+        (3.21e-8, 3.36e-8, ["3.25e-08", "3.30e-08", "3.35e-08"]),
+        (1e-12, 3e-12, ["1.0e-12", "1.5e-12", "2.0e-12", "2.5e-12", "3.0e-12"]),
+    ],
+)
+def test_prices_of_any_size_are_told_apart_on_the_axis(low: float, high: float, expected: list[str]) -> None:
+    values = ticks(low, high, 4)
+    found = [telling_apart(values)(value) for value in values]
+    assert found == expected
+    assert len(set(found)) == len(found)
 
 
 @pytest.mark.parametrize(
