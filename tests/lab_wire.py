@@ -17,7 +17,7 @@ CREDENTIAL = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
 S3_PARTS = {
     "acl": "Acl", "tagging": "Tagging", "policy": "Policy", "versioning": "Versioning", "location": "Location",
     "encryption": "Encryption", "lifecycle": "LifecycleConfiguration", "notification": "NotificationConfiguration",
-    "ownershipControls": "OwnershipControls", "policyStatus": "PolicyStatus",
+    "ownershipControls": "OwnershipControls", "policyStatus": "PolicyStatus", "replication": "Replication",
 }  # fmt: skip
 S3_WHOLE = {
     ("GET", "publicAccessBlock"): "GetPublicAccessBlock", ("PUT", "publicAccessBlock"): "PutPublicAccessBlock",

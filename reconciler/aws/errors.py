@@ -47,7 +47,7 @@ PASS = ("RegisterTaskDefinition", "RunTask", "CreateSchedule", "UpdateSchedule")
 ABSENT_S3 = (
     "NoSuchBucket", "NoSuchKey", "404", "NotFound", "NoSuchLifecycleConfiguration", "NoSuchTagSet",
     "NoSuchPublicAccessBlockConfiguration", "ServerSideEncryptionConfigurationNotFoundError", "NoSuchBucketPolicy",
-    "NoSuchUpload", "OwnershipControlsNotFoundError", "NoSuchVersion",
+    "NoSuchUpload", "OwnershipControlsNotFoundError", "NoSuchVersion", "ReplicationConfigurationNotFoundError",
 )  # fmt: skip
 ABSENT_ECR = (
     "RepositoryNotFoundException", "LifecyclePolicyNotFoundException", "RepositoryPolicyNotFoundException",

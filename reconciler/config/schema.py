@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, Field
 
 from reconciler.config import names
+from reconciler.config.allow import Allow
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.config.parameters import Parameter, Parameters
 from reconciler.config.parameters import filled as filled_parameters
@@ -25,6 +26,7 @@ from reconciler.config.unattended import Notify, Schedule, Webhook
 from reconciler.core.log_mode import BLOCKING, BUFFER, MODE, NON_BLOCKING
 
 __all__ = [
+    "Allow",
     "Bucket",
     "CapacityWeight",
     "Ci",
@@ -196,6 +198,11 @@ class Deploy(Section):
     )
     service: Service | None = Field(
         None, description="An ECS service, which keeps tasks running.", examples=[{"desired_count": 1}]
+    )
+    allow: Allow = Field(
+        Allow(),
+        description="What others have attached to resources of the deploy and may stay. docs/attached.md explains it.",
+        examples=[{"bucket": ["arn:aws:s3:::my-backup"]}],
     )
     environments: dict[Annotated[str, names.ENVIRONMENT], dict[str, Any]] = Field(
         {},

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
+from reconciler.core.errors import AwsError
 from reconciler.core.needs import ANYWHERE, Needs, On
 from reconciler.core.spec import OWNER_TAG, Changes, Grants, Immutable, Observed, Spec, Value, touches
 from reconciler.kinds.base import Kind
@@ -16,6 +17,7 @@ OURS = On("ec2:security-group/*", {"StringEquals": {f"aws:ResourceTag/{OWNER_TAG
 TO_BE_OURS = On("ec2:security-group/*", {"StringEquals": {f"aws:RequestTag/{OWNER_TAG}": "{deploy}"}})
 BEING_MADE = On("ec2:security-group/*", {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}})
 BATCH = 200  # values that one filter takes
+IN_USE = ("DependencyViolation", "InvalidGroup.InUse")
 ANY = "-1"  # every protocol, which has no ports
 
 
@@ -55,13 +57,15 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
 
     spec: ClassVar[type[Spec]] = SecurityGroupSpec
     needs: ClassVar[Needs] = Needs(
-        create=("ec2:CreateSecurityGroup", "ec2:CreateTags"), delete=("ec2:DeleteSecurityGroup",),
+        create=("ec2:CreateSecurityGroup", "ec2:CreateTags"),
+        delete=("ec2:DeleteSecurityGroup", "ec2:DescribeNetworkInterfaces"),
         set={"ingress": ("ec2:AuthorizeSecurityGroupIngress",)},
         fields={"ingress": ("ec2:RevokeSecurityGroupIngress",),
                 "egress": ("ec2:AuthorizeSecurityGroupEgress", "ec2:RevokeSecurityGroupEgress"),
                 "tags": ("ec2:CreateTags", "ec2:DeleteTags")},
         read=("ec2:DescribeSecurityGroups",), on=(OURS,),
-        elsewhere={"ec2:DescribeSecurityGroups": (ANYWHERE,), "ec2:CreateSecurityGroup": ("ec2:vpc/{vpc}", TO_BE_OURS),
+        elsewhere={"ec2:DescribeSecurityGroups": (ANYWHERE,), "ec2:DescribeNetworkInterfaces": (ANYWHERE,),
+                   "ec2:CreateSecurityGroup": ("ec2:vpc/{vpc}", TO_BE_OURS),
                    "ec2:CreateTags": (BEING_MADE, OURS)},
         listing=("ec2:DescribeSecurityGroups",),
         wide={"ec2": "only AWS knows the group's id; only groups with this deploy's tag, or made with it"},
@@ -108,8 +112,18 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
             aws.call("ec2", "CreateTags", Resources=group, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[SecurityGroupSpec]) -> None:
-        """Remove it; while a stopping task's network interface still has it, that is waited for."""
-        aws.find("ec2", "DeleteSecurityGroup", GroupId=seen.attributes["id"])
+        """Remove it; while a stopping task's network interface still has it, that is waited for.
+
+        What has it for longer is named.
+        """
+        group = seen.attributes["id"]
+        try:
+            aws.find("ec2", "DeleteSecurityGroup", GroupId=group)
+        except AwsError as error:
+            if error.code not in IN_USE or not (holders := _holders(aws, group)):
+                raise
+            error.hint = f"{'; '.join(holders)}: end that, then run the command again"
+            raise
 
     def _put_rules(self, aws: Aws, want: SecurityGroupSpec, seen: Observed[SecurityGroupSpec]) -> None:
         group, old = seen.attributes["id"], seen.spec
@@ -130,6 +144,28 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
         mine = [{"Name": f"tag:{OWNER_TAG}", "Values": [deploy]}]
         found = aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=mine)
         return sorted({group["GroupName"] for group in found})
+
+
+def _holders(aws: Aws, group: str) -> list[str]:
+    """What keeps a group from being deleted, as far as it may be seen: interfaces, and rules of other groups."""
+    interfaces = [{"Name": "group-id", "Values": [group]}]
+    rules = [{"Name": "ip-permission.group-id", "Values": [group]}]
+    reads: list[Any] = aws.together(
+        lambda: aws.allowed("ec2", "DescribeNetworkInterfaces", Filters=interfaces),
+        lambda: aws.allowed("ec2", "DescribeSecurityGroups", Filters=rules),
+    )
+    found = [
+        f"network interface {one['NetworkInterfaceId']} ({_whose(one)}) has it"
+        for one in (reads[0] or {}).get("NetworkInterfaces", ())
+    ]
+    others = [one for one in (reads[1] or {}).get("SecurityGroups", ()) if one["GroupId"] != group]
+    return [*found, *(f"a rule of group {one['GroupId']} ({one['GroupName']}) names it" for one in others)]
+
+
+def _whose(interface: Mapping[str, Any]) -> str:
+    attached = interface.get("Attachment") or {}
+    words = (interface.get("Description"), attached.get("InstanceId"), interface.get("Status"))
+    return ", ".join(str(word) for word in words if word) or "of nobody"
 
 
 def _choose(

@@ -1,4 +1,4 @@
-"""ECS clusters: capacity providers, default strategy, Container Insights, tags."""
+"""ECS clusters: capacity providers, default strategy, Container Insights, where shells are logged, tags."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from reconciler.core.canonical import StringSet
 from reconciler.core.capacity import Weight, strategy, weights
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Observed, Spec, touches
+from reconciler.kinds.attached import AttachedSpec, not_allowed, note
 from reconciler.kinds.base import Kind
 
 BATCH = 100  # clusters that one call describes
 
 
-class ClusterSpec(Spec):
-    """A cluster."""
+class ClusterSpec(AttachedSpec):
+    """A cluster. attached: `shell-log PLACE`, the bucket or log group that gets all that is typed in its shells."""
 
     kind: ClassVar[str] = "cluster"
 
@@ -34,6 +35,7 @@ class Cluster(Kind[ClusterSpec]):
         create=("ecs:CreateCluster", "ecs:TagResource"), delete=("ecs:DeleteCluster",),
         fields={"capacity_providers": ("ecs:PutClusterCapacityProviders",),
                 "default_strategy": ("ecs:PutClusterCapacityProviders",), "container_insights": ("ecs:UpdateCluster",),
+                "attached": ("ecs:UpdateCluster",),
                 "tags": ("ecs:TagResource", "ecs:UntagResource")},
         read=("ecs:DescribeClusters",), on=("ecs:cluster/{name}",), listing=("ecs:ListClusters",),
     )  # fmt: skip
@@ -44,11 +46,15 @@ class Cluster(Kind[ClusterSpec]):
         """One read for a hundred clusters. An INACTIVE one is absent: it was deleted."""
         names = [want.name for want in wants]
         batches = [names[i : i + BATCH] for i in range(0, len(names), BATCH)]
-        answers = aws.each(
-            lambda batch: aws.call("ecs", "DescribeClusters", clusters=batch, include=["TAGS", "SETTINGS"]), batches
-        )
+        include = ["TAGS", "SETTINGS", "CONFIGURATIONS"]
+        answers = aws.each(lambda batch: aws.call("ecs", "DescribeClusters", clusters=batch, include=include), batches)
         live = [c for answer in answers for c in answer["clusters"] if c["status"] != "INACTIVE"]
-        return {c["clusterName"]: Observed(_spec(c), {"arn": c["clusterArn"], "status": c["status"]}) for c in live}
+        allowed = {want.name: want for want in wants}
+        specs = [(one, _spec(one, allowed[one["clusterName"]])) for one in live]
+        return {
+            spec.name: Observed(spec, {"arn": one["clusterArn"], "status": one["status"]}, note(spec))
+            for one, spec in specs
+        }
 
     def create(self, aws: Aws, want: ClusterSpec) -> None:
         """One call makes all of it. It is made only when absent: repeated, it would not say so."""
@@ -74,6 +80,9 @@ class Cluster(Kind[ClusterSpec]):
             )
         if touches(changes, "container_insights"):
             aws.call("ecs", "UpdateCluster", cluster=want.name, settings=_settings(want))
+        if touches(changes, "attached"):
+            usual = {"executeCommandConfiguration": {"logging": "DEFAULT"}}
+            aws.call("ecs", "UpdateCluster", cluster=want.name, configuration=usual)
         if touches(changes, "tags"):
             arn = seen.attributes["arn"]
             if gone := tags.removed(want.tags, seen.spec.tags):
@@ -98,12 +107,21 @@ def _settings(want: ClusterSpec) -> list[dict[str, str]]:
     return [{"name": "containerInsights", "value": want.container_insights}]
 
 
-def _spec(live: Mapping[str, Any]) -> ClusterSpec:
+def _shell_logs(live: Mapping[str, Any]) -> list[str]:
+    shells = (live.get("configuration") or {}).get("executeCommandConfiguration") or {}
+    places = shells.get("logConfiguration") or {}
+    named = (places.get(name) for name in ("s3BucketName", "cloudWatchLogGroupName"))
+    return [f"shell-log {place}" for place in named if place] if shells.get("logging") == "OVERRIDE" else []
+
+
+def _spec(live: Mapping[str, Any], want: ClusterSpec) -> ClusterSpec:
     settings = {s["name"]: s["value"] for s in live.get("settings") or ()}
     return ClusterSpec(
         name=live["clusterName"],
         capacity_providers=tuple(live.get("capacityProviders") or ()),
         default_strategy=weights(live.get("defaultCapacityProviderStrategy")),
         container_insights=settings.get("containerInsights", "disabled"),
+        attached=not_allowed(_shell_logs(live), want),
+        allow=want.allow,
         tags=tags.mapping(live.get("tags"), "key", "value"),
     )

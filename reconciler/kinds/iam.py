@@ -16,7 +16,8 @@ from pydantic import Field
 
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import PolicyDocument, StringSet, policy
-from reconciler.core.spec import Grants, Holds, Spec
+from reconciler.core.spec import Grants, Holds, Immutable, Restricts
+from reconciler.kinds.attached import OpenSpec
 
 ITEMS = 300  # an account with more is read by name: its pages would come one after another
 DETAILS = ("Role", "User", "LocalManagedPolicy")
@@ -26,9 +27,14 @@ THESE = {"ArnEquals": {"iam:PolicyARN": lambda spec: sorted(spec.managed_policie
 Who = Literal["Role", "User"]
 
 
-class IdentitySpec(Spec):
-    """A role or user owns its policies: one that isn't wanted is taken away."""
+class IdentitySpec(OpenSpec):
+    """A role or user owns its policies: one that isn't wanted is taken away.
 
+    allow: ARNs of managed policies and boundaries, and names of inline policies, that others may have given it.
+    """
+
+    path: Annotated[str, Immutable()] = "/"  # another one makes another ARN
+    boundary: Annotated[str, Restricts()] = ""  # ARN of the policy that bounds what the others allow
     managed_policies: Annotated[StringSet, Grants(), Holds("policy", "arn")] = ()  # ARNs
     inline_policies: Annotated[dict[str, PolicyDocument], Grants()] = Field(default_factory=dict)
 
@@ -63,6 +69,27 @@ def permissions(who: Who, details: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def shared(want: IdentitySpec, found: dict[str, Any]) -> dict[str, Any]:
+    """What roles and users have in common, as `read` or `permissions` give it, without what the file lets be."""
+    live = found["live"]
+    boundary = (live.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", "")
+
+    def kept(name: str, wanted: bool) -> bool:
+        return wanted or name not in want.allow
+
+    return {
+        "path": live.get("Path", "/"),
+        "boundary": boundary if kept(boundary, boundary == want.boundary) else "",
+        "managed_policies": tuple(arn for arn in found["managed_policies"] if kept(arn, arn in want.managed_policies)),
+        "inline_policies": {
+            name: document
+            for name, document in found["inline_policies"].items()
+            if kept(name, name in want.inline_policies)
+        },
+        "allow": want.allow,
+    }
+
+
 def add(aws: Aws, who: Who, want: IdentitySpec, old: IdentitySpec) -> None:
     """What is wanted and isn't there."""
     key = {f"{who}Name": want.name}
@@ -80,6 +107,18 @@ def remove(aws: Aws, who: Who, want: IdentitySpec, old: IdentitySpec) -> None:
         aws.find("iam", f"Detach{who}Policy", **key, PolicyArn=arn)
     for name in sorted(old.inline_policies.keys() - want.inline_policies.keys()):
         aws.find("iam", f"Delete{who}Policy", **key, PolicyName=name)
+
+
+def bound(aws: Aws, who: Who, want: IdentitySpec) -> None:
+    """Put the boundary, which bounds whatever is added after it."""
+    if want.boundary:
+        aws.call("iam", f"Put{who}PermissionsBoundary", **{f"{who}Name": want.name}, PermissionsBoundary=want.boundary)
+
+
+def unbound(aws: Aws, who: Who, want: IdentitySpec, old: IdentitySpec) -> None:
+    """Take the boundary away, where none is wanted."""
+    if old.boundary and not want.boundary:
+        aws.find("iam", f"Delete{who}PermissionsBoundary", **{f"{who}Name": want.name})
 
 
 @dataclass(frozen=True)

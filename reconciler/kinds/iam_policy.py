@@ -9,6 +9,7 @@ from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy as Document
 from reconciler.core.canonical import PolicyDocument, policy
+from reconciler.core.errors import AlreadyThere, UserError
 from reconciler.core.needs import Needs, On
 from reconciler.core.spec import OWNER_TAG, Changes, Grants, Immutable, Local, Observed, Spec, touches
 from reconciler.kinds import iam
@@ -72,14 +73,22 @@ class Policy(Kind[PolicySpec]):
 
     def create(self, aws: Aws, want: PolicySpec) -> None:
         """One call makes all of it."""
-        aws.call(
-            "iam",
-            "CreatePolicy",
-            PolicyName=want.name,
-            PolicyDocument=want.document.text(),
-            Tags=tags.pairs(want.tags),
-            **({"Description": want.description} if want.description else {}),
-        )
+        more = {"Description": want.description} if want.description else {}
+        text = want.document.text()
+        try:
+            aws.call(
+                "iam", "CreatePolicy", PolicyName=want.name, PolicyDocument=text, Tags=tags.pairs(want.tags), **more
+            )
+        except AlreadyThere:
+            # A name is unique in the account, whatever the path; it was looked for under the path that it is to have.
+            listed = aws.allowed("iam", "ListPolicies", Scope="Local") or {}
+            arn = next((one["Arn"] for one in listed.get("Policies", ()) if one["PolicyName"] == want.name), "")
+            if arn and not arn.endswith(f":policy/{want.name}"):
+                raise UserError(
+                    f"a policy {want.name!r} is there under another path, and a name is unique in the account: {arn}",
+                    hint="delete that one, or give this one another name",
+                ) from None
+            raise
 
     def update(self, aws: Aws, want: PolicySpec, seen: Observed[PolicySpec], changes: Changes) -> None:
         """A new default version; the oldest other one goes when there are too many."""

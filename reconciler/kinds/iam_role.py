@@ -1,4 +1,4 @@
-"""IAM roles: trust, attached and inline policies, boundary, tags."""
+"""IAM roles: path, trust, attached and inline policies, boundary, tags."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy as Document
 from reconciler.core.canonical import PolicyDocument, policy
 from reconciler.core.needs import Needs, On
-from reconciler.core.spec import Changes, Grants, Observed, Restricts, Spec, touches
+from reconciler.core.spec import Changes, Grants, Observed, Spec, touches
 from reconciler.kinds import iam
 from reconciler.kinds.base import Kind
 from reconciler.kinds.iam import IdentitySpec, read_account
@@ -26,7 +26,6 @@ class RoleSpec(IdentitySpec):
     trust: Annotated[PolicyDocument, Grants()] = Document()
     description: str = ""
     max_session_duration: int = 3600  # seconds
-    boundary: Annotated[str, Restricts()] = ""  # ARN of the policy that bounds what the others allow
 
 
 class Role(Kind[RoleSpec]):
@@ -56,17 +55,17 @@ class Role(Kind[RoleSpec]):
     def observe(self, aws: Aws, wants: Sequence[RoleSpec]) -> Mapping[str, Observed[RoleSpec]]:
         """Three reads for each role, and one for each inline policy; none for what the account's details answer."""
         known = read_account(aws).roles
-        found = aws.each(lambda want: self._known(known, want) or self._read(aws, want.name), wants)
+        found = aws.each(lambda want: self._known(known, want) or self._read(aws, want), wants)
         return {one.spec.name: one for one in found if one is not None}
 
     def _known(self, known: Mapping[str, Mapping[str, Any]], want: RoleSpec) -> Observed[RoleSpec] | None:
         details = known.get(want.name)
-        seen = _spec(iam.permissions("Role", details)) if details else None
+        seen = _spec(want, iam.permissions("Role", details)) if details else None
         return seen if seen and seen.spec == want else None
 
-    def _read(self, aws: Aws, name: str) -> Observed[RoleSpec] | None:
-        found = iam.read(aws, "Role", name)
-        return _spec(found) if found else None
+    def _read(self, aws: Aws, want: RoleSpec) -> Observed[RoleSpec] | None:
+        found = iam.read(aws, "Role", want.name)
+        return _spec(want, found) if found else None
 
     def create(self, aws: Aws, want: RoleSpec) -> None:
         """Make the role with its tags, then its policies."""
@@ -77,6 +76,7 @@ class Role(Kind[RoleSpec]):
             AssumeRolePolicyDocument=want.trust.text(),
             MaxSessionDuration=want.max_session_duration,
             Tags=tags.pairs(want.tags),
+            **({"Path": want.path} if want.path != "/" else {}),
             **({"Description": want.description} if want.description else {}),
             **({"PermissionsBoundary": want.boundary} if want.boundary else {}),
         )
@@ -91,11 +91,10 @@ class Role(Kind[RoleSpec]):
         if touches(changes, "description", "max_session_duration"):
             limits: dict[str, Any] = {"Description": want.description, "MaxSessionDuration": want.max_session_duration}
             aws.call("iam", "UpdateRole", RoleName=name, **limits)
-        if want.boundary and want.boundary != old.boundary:
-            aws.call("iam", "PutRolePermissionsBoundary", RoleName=name, PermissionsBoundary=want.boundary)
+        if touches(changes, "boundary"):
+            iam.bound(aws, "Role", want)
         iam.add(aws, "Role", want, old)
-        if old.boundary and not want.boundary:
-            aws.find("iam", "DeleteRolePermissionsBoundary", RoleName=name)
+        iam.unbound(aws, "Role", want, old)
         if touches(changes, "tags"):
             if gone := tags.removed(want.tags, old.tags):
                 aws.call("iam", "UntagRole", RoleName=name, TagKeys=gone)
@@ -104,6 +103,8 @@ class Role(Kind[RoleSpec]):
     def delete(self, aws: Aws, seen: Observed[RoleSpec]) -> None:
         """A role goes only without policies and instance profiles."""
         name = seen.spec.name
+        if seen.spec.allow:  # what the file let be has to go too
+            seen = self._read(aws, RoleSpec(name=name)) or seen
         iam.remove(aws, "Role", RoleSpec(name=name), seen.spec)
         for one in aws.find_all("iam", "ListInstanceProfilesForRole", "InstanceProfiles", RoleName=name) or ():
             profile = one["InstanceProfileName"]
@@ -120,15 +121,14 @@ class Role(Kind[RoleSpec]):
         return tags.mapping((aws.find("iam", "ListRoleTags", RoleName=name) or {}).get("Tags"))
 
 
-def _spec(found: dict[str, Any]) -> Observed[RoleSpec]:
-    live = found.pop("live")
+def _spec(want: RoleSpec, found: dict[str, Any]) -> Observed[RoleSpec]:
+    live = found["live"]
     spec = RoleSpec(
         name=live["RoleName"],
         trust=policy(live["AssumeRolePolicyDocument"]),
         description=live.get("Description", ""),
         max_session_duration=live.get("MaxSessionDuration", 3600),
-        boundary=live.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
         tags=tags.mapping(live.get("Tags")),
-        **found,
+        **iam.shared(want, found),
     )
     return Observed(spec, {"arn": live["Arn"]})

@@ -1,11 +1,12 @@
-"""IAM users for CI systems that can't use OpenID Connect: policies, groups, access keys, tags."""
+"""IAM users for CI systems that can't use OpenID Connect: policies, groups, all their credentials, tags."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
@@ -14,12 +15,19 @@ from reconciler.core.errors import ReconcilerError
 from reconciler.core.needs import ANYWHERE, Needs, On, parts_of
 from reconciler.core.spec import Changes, Grants, Local, Observed, Spec, touches
 from reconciler.kinds import iam
+from reconciler.kinds.attached import AttachedSpec, not_allowed, note, to_detach, where
 from reconciler.kinds.base import Kind
 from reconciler.kinds.iam import IdentitySpec, read_account
 
 KEY_PARAMETER = "/reconciler/{deploy}/users/{plain_name}/access-key"
 RESERVED = "reserved"  # what it says of itself before the key is made
 CURRENT = "current"  # stands for the one key whose secret is in `key_parameter`
+# What it can prove itself with besides, by the first word of its text: operation that deletes it, name of the id there.
+CREDENTIALS = {
+    "ssh-key": ("DeleteSSHPublicKey", "SSHPublicKeyId"),
+    "signing-certificate": ("DeleteSigningCertificate", "CertificateId"),
+    "service-credential": ("DeleteServiceSpecificCredential", "ServiceSpecificCredentialId"),
+}
 
 
 def key_parameter(deploy: str, user: str) -> str:
@@ -27,17 +35,19 @@ def key_parameter(deploy: str, user: str) -> str:
     return KEY_PARAMETER.format_map(parts_of(user, deploy))
 
 
-class UserSpec(IdentitySpec):
-    """A user. It owns its policies, groups and keys: one that isn't wanted is taken away.
+class UserSpec(IdentitySpec, AttachedSpec):
+    """A user. It owns its policies, groups and credentials: one that isn't wanted is taken away.
 
     access_keys: `current` is the key that is stored in the SSM SecureString `key_parameter`; others by their id, but
-    for `keep_keys`, which the file says were made elsewhere.
+    for `keep_keys`, which the file says were made elsewhere. inactive_key: the current one is switched off; another is
+    made in its place, since whoever did that may have had a reason.
     """
 
     kind: ClassVar[str] = "user"
 
     groups: Annotated[StringSet, Grants()] = ()
     access_keys: Annotated[StringSet, Grants()] = ()
+    inactive_key: bool = False
     console_password: Annotated[bool, Grants()] = False  # never made here, only taken away
     keep_keys: Annotated[StringSet, Local()] = ()
     key_parameter: Annotated[str, Local()] = ""
@@ -50,14 +60,23 @@ class User(Kind[UserSpec]):
     needs: ClassVar[Needs] = Needs(
         create=("iam:CreateUser", "iam:TagUser"),
         delete=("iam:DeleteUser", "iam:DetachUserPolicy", "iam:DeleteUserPolicy", "iam:DeleteAccessKey",
-                "iam:DeleteLoginProfile", "iam:RemoveUserFromGroup", "ssm:DeleteParameter"),
+                "iam:DeleteLoginProfile", "iam:RemoveUserFromGroup", "iam:DeleteSSHPublicKey",
+                "iam:DeleteSigningCertificate", "iam:DeleteServiceSpecificCredential", "iam:ListMFADevices",
+                "iam:DeactivateMFADevice", "ssm:DeleteParameter"),
         set={"managed_policies": ("iam:AttachUserPolicy",), "inline_policies": ("iam:PutUserPolicy",),
-             "groups": ("iam:AddUserToGroup",), "access_keys": ("iam:CreateAccessKey", "ssm:PutParameter")},
+             "groups": ("iam:AddUserToGroup",), "access_keys": ("iam:CreateAccessKey", "ssm:PutParameter"),
+             "boundary": ("iam:PutUserPermissionsBoundary",)},
         fields={"managed_policies": ("iam:DetachUserPolicy",), "inline_policies": ("iam:DeleteUserPolicy",),
                 "groups": ("iam:RemoveUserFromGroup",), "access_keys": ("iam:DeleteAccessKey", "ssm:DeleteParameter"),
+                "inactive_key": ("iam:DeleteAccessKey", "iam:CreateAccessKey", "ssm:DeleteParameter",
+                                 "ssm:PutParameter"),
+                "attached": ("iam:DeleteSSHPublicKey", "iam:DeleteSigningCertificate",
+                             "iam:DeleteServiceSpecificCredential"),
+                "boundary": ("iam:DeleteUserPermissionsBoundary",),
                 "console_password": ("iam:DeleteLoginProfile",), "tags": ("iam:TagUser", "iam:UntagUser")},
         read=("iam:GetUser", "iam:GetLoginProfile", "iam:GetUserPolicy", "iam:ListAccessKeys",
-              "iam:ListAttachedUserPolicies", "iam:ListGroupsForUser", "iam:ListUserPolicies",
+              "iam:ListAttachedUserPolicies", "iam:ListGroupsForUser", "iam:ListSSHPublicKeys",
+              "iam:ListServiceSpecificCredentials", "iam:ListSigningCertificates", "iam:ListUserPolicies",
               "ssm:DescribeParameters"),
         on=("iam:user/{name}",),
         elsewhere={"iam:AddUserToGroup": ("iam:group/*",), "iam:RemoveUserFromGroup": ("iam:group/*",),
@@ -70,13 +89,13 @@ class User(Kind[UserSpec]):
     pattern: ClassVar[str] = iam.NAME
 
     def read(self, aws: Aws, want: UserSpec) -> Observed[UserSpec] | None:
-        """Six reads, and one for each inline policy; two for what the account's details answer."""
-        both: list[Any] = aws.together(lambda: self._keys(aws, want), lambda: read_account(aws).users.get(want.name))
-        keys, details = both
-        if keys is None:
+        """Nine reads, and one for each inline policy; five for what the account's details answer."""
+        both: list[Any] = aws.together(lambda: self._own(aws, want), lambda: read_account(aws).users.get(want.name))
+        own, details = both
+        if own is None:
             return None
         if details is not None:
-            known = _spec(want, iam.permissions("User", details), details.get("GroupList", ()), *keys)
+            known = _spec(want, iam.permissions("User", details), details.get("GroupList", ()), own)
             if known.spec == want:
                 return known
         reads: list[Any] = aws.together(
@@ -86,19 +105,26 @@ class User(Kind[UserSpec]):
         found, listed = reads
         if found is None or listed is None:
             return None
-        return _spec(want, found, [group["GroupName"] for group in listed], *keys)
+        return _spec(want, found, [group["GroupName"] for group in listed], own)
 
-    def _keys(self, aws: Aws, want: UserSpec) -> tuple[list[str], str, bool] | None:
-        """(ids of the keys that the file doesn't know, the id of the one that is stored, whether a password is set)."""
+    def _own(self, aws: Aws, want: UserSpec) -> _Own | None:
+        """What it can prove itself with; None for one that doesn't exist."""
         reads: list[Any] = aws.together(
             lambda: aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=want.name),
             lambda: aws.find("iam", "GetLoginProfile", UserName=want.name),
+            lambda: aws.find_all("iam", "ListSSHPublicKeys", "SSHPublicKeys", UserName=want.name),
+            lambda: aws.find_all("iam", "ListSigningCertificates", "Certificates", UserName=want.name),
+            lambda: aws.find_all(
+                "iam", "ListServiceSpecificCredentials", "ServiceSpecificCredentials", UserName=want.name
+            ),
         )
-        keys, password = reads
+        keys, password, *others = reads
         if keys is None:
             return None
         ids = [key["AccessKeyId"] for key in keys if key["AccessKeyId"] not in want.keep_keys]
-        return ids, self._stored(aws, want.key_parameter) if ids else "", password is not None
+        stored = self._stored(aws, want.key_parameter) if ids else ""
+        off = any(key["AccessKeyId"] == stored and key["Status"] != "Active" for key in keys)
+        return _Own(ids, stored, off, password is not None, not_allowed(_credentials(*others), want))
 
     @staticmethod
     def _stored(aws: Aws, parameter: str) -> str:
@@ -112,28 +138,41 @@ class User(Kind[UserSpec]):
     def create(self, aws: Aws, want: UserSpec) -> None:
         """Make the user with its tags, then its policies and key."""
         self._reserve(aws, want, UserSpec(name=want.name))
-        aws.call("iam", "CreateUser", UserName=want.name, Tags=tags.pairs(want.tags))
+        more = {"Path": want.path} if want.path != "/" else {}
+        more |= {"PermissionsBoundary": want.boundary} if want.boundary else {}
+        aws.call("iam", "CreateUser", UserName=want.name, Tags=tags.pairs(want.tags), **more)
         self._add(aws, want, UserSpec(name=want.name))
 
     def update(self, aws: Aws, want: UserSpec, seen: Observed[UserSpec], changes: Changes) -> None:
         """Take away what isn't wanted before anything is added."""
         self._reserve(aws, want, seen.spec)
         self._remove(aws, want, seen)
+        if touches(changes, "boundary"):
+            iam.bound(aws, "User", want)
         self._add(aws, want, seen.spec)
+        iam.unbound(aws, "User", want, seen.spec)
         if touches(changes, "tags"):
             if gone := tags.removed(want.tags, seen.spec.tags):
                 aws.call("iam", "UntagUser", UserName=want.name, TagKeys=gone)
             aws.call("iam", "TagUser", UserName=want.name, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[UserSpec]) -> None:
-        """A user goes only without policies, groups, password and keys; the stored secret goes with it."""
+        """A user goes only without policies, groups and credentials; the stored secret goes with it."""
         name = seen.spec.name
+        if seen.spec.allow:  # what the file let be has to go too
+            seen = self.read(aws, seen.spec.model_copy(update={"allow": ()})) or seen
         if seen.owner is not None and CURRENT not in seen.spec.access_keys:
             # Its key is gone already; or it left the file, and only its tag says where the secret is.
             aws.find("ssm", "DeleteParameter", Name=key_parameter(seen.owner, name))
+        if own := self._own(aws, UserSpec(name=name)):  # all that it has by now, whoever made it
+            now = {"console_password": own.password, "attached": own.attached}
+            seen = replace(seen, spec=seen.spec.model_copy(update=now))
         self._remove(aws, UserSpec(name=name), seen)
-        for key in aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=name) or ():
-            aws.find("iam", "DeleteAccessKey", UserName=name, AccessKeyId=key["AccessKeyId"])
+        gone = {*seen.spec.access_keys, seen.attributes.get("current_key")}
+        for key in (key for key in (own.ids if own else ()) if key not in gone):
+            aws.find("iam", "DeleteAccessKey", UserName=name, AccessKeyId=key)
+        for device in aws.find_all("iam", "ListMFADevices", "MFADevices", UserName=name) or ():
+            aws.find("iam", "DeactivateMFADevice", UserName=name, SerialNumber=device["SerialNumber"])
         aws.find("iam", "DeleteUser", UserName=name)
 
     def _add(self, aws: Aws, want: UserSpec, old: UserSpec) -> None:
@@ -164,9 +203,15 @@ class User(Kind[UserSpec]):
 
     def _remove(self, aws: Aws, want: UserSpec, seen: Observed[UserSpec]) -> None:
         old, name = seen.spec, seen.spec.name
-        for key in sorted(set(old.access_keys) - set(want.access_keys)):
+        for text in to_detach(want, old):
+            operation, called = CREDENTIALS[text.split(" ")[0]]
+            aws.find("iam", operation, UserName=name, **{called: where(text)})
+        off = {CURRENT} if old.inactive_key else set()
+        for key in sorted((set(old.access_keys) - set(want.access_keys)) | off):
             real = seen.attributes["current_key"] if key == CURRENT else key
-            if key == CURRENT:  # first: a secret without its key would be found by nobody, a key without its secret is
+            if key == CURRENT and not _needs_key(
+                want, old
+            ):  # first: a secret without its key would be found by nobody, a key without its secret is
                 aws.find("ssm", "DeleteParameter", Name=old.key_parameter)
             aws.find("iam", "DeleteAccessKey", UserName=name, AccessKeyId=real)
         if old.console_password:
@@ -185,21 +230,46 @@ class User(Kind[UserSpec]):
 
 
 def _needs_key(want: UserSpec, old: UserSpec) -> bool:
-    return CURRENT in want.access_keys and CURRENT not in old.access_keys
+    return CURRENT in want.access_keys and (CURRENT not in old.access_keys or old.inactive_key)
 
 
-def _spec(
-    want: UserSpec, found: dict[str, Any], groups: Sequence[str], ids: Sequence[str], stored: str, password: bool
-) -> Observed[UserSpec]:
-    live = found.pop("live")
+class _Own(NamedTuple):
+    """ids: of the keys that the file doesn't know; stored: of the one that is stored, which may be switched off.
+
+    password: whether one is set. attached: other credentials.
+    """
+
+    ids: list[str]
+    stored: str
+    off: bool
+    password: bool
+    attached: tuple[str, ...]
+
+
+def _credentials(ssh: Any, certificates: Any, services: Any) -> Iterator[str]:
+    """A text for each, as `CREDENTIALS` takes them."""
+    for one in ssh or ():
+        yield f"ssh-key {one['SSHPublicKeyId']}"
+    for one in certificates or ():
+        yield f"signing-certificate {one['CertificateId']}"
+    for one in services or ():
+        yield f"service-credential {one['ServiceSpecificCredentialId']} {one['ServiceName']}"
+
+
+def _spec(want: UserSpec, found: dict[str, Any], groups: Sequence[str], own: _Own) -> Observed[UserSpec]:
+    live = found["live"]
     spec = UserSpec(
         name=live["UserName"],
         groups=tuple(groups),
-        access_keys=tuple(CURRENT if one == stored else one for one in ids),
-        console_password=password,
+        access_keys=tuple(CURRENT if one == own.stored else one for one in own.ids),
+        inactive_key=own.off,
+        attached=own.attached,
+        console_password=own.password,
         keep_keys=want.keep_keys,
         key_parameter=want.key_parameter,
         tags=tags.mapping(live.get("Tags")),
-        **found,
+        **iam.shared(want, found),
     )
-    return Observed(spec, {"arn": live["Arn"]} | ({"current_key": stored} if stored in ids else {}))
+    return Observed(
+        spec, {"arn": live["Arn"]} | ({"current_key": own.stored} if own.stored in own.ids else {}), note(spec)
+    )

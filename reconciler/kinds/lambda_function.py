@@ -1,4 +1,4 @@
-"""Lambda functions: one archive of this program's own modules, what it runs with, and who may call it."""
+"""Lambda functions: one archive of this program's own modules, what it runs with, who calls it, what it hands on."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from reconciler.core.canonical import JsonText, StringSet, json_text
 from reconciler.core.errors import Denied
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Observed, Ref, SecretsByName, Spec, top, touches
+from reconciler.kinds import function_attached
+from reconciler.kinds.attached import AttachedSpec, not_allowed, note, to_detach
 from reconciler.kinds.base import Kind
 
 HANDLER = "reconciler.scheduled.handler.handle"
@@ -43,10 +45,11 @@ DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 ARCHITECTURES = ["x86_64"]
 ACTION = "lambda:InvokeFunction"
+SOURCE = "event-source "
 
 
-class FunctionSpec(Spec):
-    """A function. It owns its resource policy: a statement that isn't wanted is taken away."""
+class FunctionSpec(AttachedSpec):
+    """A function. It owns its resource policy and all that hangs on it: what isn't wanted is taken away."""
 
     kind: ClassVar[str] = "function"
 
@@ -58,7 +61,7 @@ class FunctionSpec(Spec):
     memory: int = 128  # MiB
     description: str = ""
     environment: Annotated[dict[str, str | Annotated[Ref, PlainSerializer(str)]], SecretsByName()] = Field({})
-    dead_letters: str = ""  # ARN of the queue that gets the events at which it failed
+    dead_letters: Annotated[str, Grants()] = ""  # ARN of the queue that gets the events at which it failed
     invokers: Annotated[StringSet, Grants()] = ()  # `SERVICE SOURCE_ARN`, or a statement of another form, as JSON
     layers: Annotated[tuple[str, ...], Grants()] = ()  # ARNs of others' code that runs with its role
     other: JsonText = ""  # everything else that it has
@@ -69,20 +72,23 @@ class Function(Kind[FunctionSpec]):
 
     spec: ClassVar[type[Spec]] = FunctionSpec
     needs: ClassVar[Needs] = Needs(
-        create=("lambda:CreateFunction", "lambda:TagResource"), delete=("lambda:DeleteFunction",),
+        create=("lambda:CreateFunction", "lambda:TagResource"),
+        delete=("lambda:DeleteFunction", "lambda:DeleteEventSourceMapping"),
         set={"invokers": ("lambda:AddPermission",)},
-        fields={"invokers": ("lambda:RemovePermission",), "code": ("lambda:UpdateFunctionCode",),
+        fields={"invokers": ("lambda:RemovePermission",), "attached": function_attached.WRITES,
+                "code": ("lambda:UpdateFunctionCode",),
                 "other": ("lambda:UpdateFunctionConfiguration", "lambda:UpdateFunctionCode",
                           "lambda:DeleteFunctionConcurrency"),
                 "tags": ("lambda:TagResource", "lambda:UntagResource"), "": ("lambda:UpdateFunctionConfiguration",)},
-        read=("lambda:GetFunction", "lambda:GetPolicy", "lambda:ListTags"), on=("lambda:function:{name}",),
+        read=("lambda:GetFunction", "lambda:GetPolicy", "lambda:ListTags", *function_attached.READS),
+        on=("lambda:function:{name}",), elsewhere=function_attached.ELSEWHERE,
         passes={"role": "lambda"}, pushed=("code", ""),  # it is told of the task's size and the like
         listing=("lambda:ListFunctions", "lambda:ListTags"),
     )  # fmt: skip
     pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,64}"
 
     def read(self, aws: Aws, want: FunctionSpec) -> Observed[FunctionSpec] | None:
-        """Two reads."""
+        """Two reads, and five of what hangs on it once it is there."""
         reads = aws.each(
             lambda operation: aws.find("lambda", operation, FunctionName=want.name), ("GetFunction", "GetPolicy")
         )
@@ -94,8 +100,11 @@ class Function(Kind[FunctionSpec]):
             raise Denied("lambda", "ListTags", refused["ErrorCode"], refused["Message"], hint=hint)
         statements = json.loads((reads[1] or {}).get("Policy") or "{}").get("Statement", ())
         other = _other(live) | (reads[0].get("Concurrency") or {})
+        attached = not_allowed(function_attached.read(aws, want.name), want)
         spec = FunctionSpec(
             name=want.name,
+            attached=attached,
+            allow=want.allow,
             code=live["CodeSha256"],
             runtime=live.get("Runtime") or "",
             handler=live.get("Handler") or "",
@@ -110,7 +119,8 @@ class Function(Kind[FunctionSpec]):
             other=json.dumps(other) if other else "",
             tags={key: value for key, value in (reads[0].get("Tags") or {}).items() if not key.startswith("aws:")},
         )
-        return Observed(spec, {"arn": arn, **(state := _state(live))}, state.get("progress", ""))
+        state = _state(live)
+        return Observed(spec, {"arn": arn, **state}, "; ".join(filter(None, (state.get("progress"), note(spec)))))
 
     def create(self, aws: Aws, want: FunctionSpec) -> None:
         """Make it with its tags, then let others call it."""
@@ -122,10 +132,11 @@ class Function(Kind[FunctionSpec]):
         """Take away who isn't to call it before anything is put; one call for the code, one for what it runs with."""
         name, other = want.name, json.loads(seen.spec.other or "{}")
         _disallow(aws, name, {*seen.spec.invokers} - {*want.invokers})
+        function_attached.detach(aws, name, to_detach(want, seen.spec))
         if touches(changes, "code") or "Architectures" in other:
             what = {"ZipFile": archive(), "Architectures": ARCHITECTURES}
             aws.call("lambda", "UpdateFunctionCode", FunctionName=name, **what)
-        if {top(change.path) for change in changes} - {"code", "invokers", "tags"}:
+        if {top(change.path) for change in changes} - {"code", "invokers", "attached", "tags"}:
             back = {key: value for key, value in _defaults(name).items() if key in other}
             emptied = {
                 **({} if want.environment else {"Environment": {"Variables": {}}}),
@@ -142,8 +153,10 @@ class Function(Kind[FunctionSpec]):
         _allow(aws, name, {*want.invokers} - {*seen.spec.invokers})
 
     def delete(self, aws: Aws, seen: Observed[FunctionSpec]) -> None:
-        """One call; its resource policy goes with it."""
-        aws.find("lambda", "DeleteFunction", FunctionName=seen.spec.name)
+        """Its resource policy, aliases, versions and URLs go with it; what it is called by doesn't."""
+        name = seen.spec.name
+        function_attached.detach(aws, name, [t for t in function_attached.read(aws, name) if t.startswith(SOURCE)])
+        aws.find("lambda", "DeleteFunction", FunctionName=name)
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""

@@ -1,4 +1,4 @@
-"""CloudWatch log groups: retention, tags."""
+"""CloudWatch log groups: retention, where its lines go, tags."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.needs import ANYWHERE, Needs
 from reconciler.core.spec import Changes, Observed, Spec, touches
+from reconciler.kinds.attached import AttachedSpec, not_allowed, note, to_detach
 from reconciler.kinds.base import Kind
 
 PAGE = 50  # groups that one answer has
 
 
-class LogGroupSpec(Spec):
-    """A log group."""
+class LogGroupSpec(AttachedSpec):
+    """A log group. It owns its subscription filters: what isn't wanted is taken away."""
 
     kind: ClassVar[str] = "log-group"
 
@@ -32,8 +33,9 @@ class LogGroup(Kind[LogGroupSpec]):
         create=("logs:CreateLogGroup", "logs:TagResource"), delete=("logs:DeleteLogGroup",),
         set={"retention_in_days": ("logs:PutRetentionPolicy",)},
         fields={"retention_in_days": ("logs:DeleteRetentionPolicy",),
+                "attached": ("logs:DeleteSubscriptionFilter",),
                 "tags": ("logs:TagResource", "logs:UntagResource")},
-        read=("logs:DescribeLogGroups", "logs:ListTagsForResource"),
+        read=("logs:DescribeLogGroups", "logs:DescribeSubscriptionFilters", "logs:ListTagsForResource"),
         on=("logs:log-group:{name}:*",),
         elsewhere={"logs:DescribeLogGroups": (ANYWHERE,), **dict.fromkeys(  # the APIs for tags leave out the `:*`
             ("logs:ListTagsForResource", "logs:TagResource", "logs:UntagResource"),
@@ -43,18 +45,26 @@ class LogGroup(Kind[LogGroupSpec]):
     pattern: ClassVar[str] = r"[A-Za-z0-9._/#-]{1,512}"
 
     def observe(self, aws: Aws, wants: Sequence[LogGroupSpec]) -> Mapping[str, Observed[LogGroupSpec]]:
-        """One read for each, and one for each or, where that is less, one for fifty whose names begin alike."""
+        """Two reads for each, and one for each or, where that is less, one for fifty whose names begin alike."""
         names = [want.name for want in wants]
         reads: list[Any] = aws.together(
-            lambda: self._describe(aws, names), lambda: aws.each(lambda name: self.tags_of(aws, name), names)
+            lambda: self._describe(aws, names),
+            lambda: aws.each(lambda name: self.tags_of(aws, name), names),
+            lambda: aws.each(lambda name: _subscriptions(aws, name), names),
         )
-        live, tagging = reads
+        live, tagging, subscribed = reads
         specs = [
-            LogGroupSpec(name=name, retention_in_days=live[name].get("retentionInDays"), tags=found)
-            for name, found in zip(names, tagging, strict=True)
-            if name in live
+            LogGroupSpec(
+                name=want.name,
+                retention_in_days=live[want.name].get("retentionInDays"),
+                attached=not_allowed(attached, want),
+                allow=want.allow,
+                tags=found,
+            )
+            for want, found, attached in zip(wants, tagging, subscribed, strict=True)
+            if want.name in live
         ]
-        return {spec.name: Observed(spec, {"arn": _arn(aws, spec.name)}) for spec in specs}
+        return {spec.name: Observed(spec, {"arn": _arn(aws, spec.name)}, note(spec)) for spec in specs}
 
     def _describe(self, aws: Aws, names: Sequence[str]) -> dict[str, Any]:
         """Groups by name. To the API a name is a prefix, so that one answer may have many, and others between them."""
@@ -86,7 +96,10 @@ class LogGroup(Kind[LogGroupSpec]):
             self._retain(aws, want)
 
     def update(self, aws: Aws, want: LogGroupSpec, seen: Observed[LogGroupSpec], changes: Changes) -> None:
-        """Put each part that differs."""
+        """Take away what others attached, then put each part that differs."""
+        for text in to_detach(want, seen.spec):
+            name = text.split(" ", 2)[2]
+            aws.find("logs", "DeleteSubscriptionFilter", logGroupName=want.name, filterName=name)
         if touches(changes, "retention_in_days"):
             self._retain(aws, want)
         if touches(changes, "tags"):
@@ -109,6 +122,12 @@ class LogGroup(Kind[LogGroupSpec]):
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
         return [one["logGroupName"] for one in aws.pages("logs", "DescribeLogGroups", "logGroups")]
+
+
+def _subscriptions(aws: Aws, name: str) -> list[str]:
+    """`subscription DESTINATION NAME` for each filter that sends lines elsewhere."""
+    found = aws.find_all("logs", "DescribeSubscriptionFilters", "subscriptionFilters", logGroupName=name) or ()
+    return [f"subscription {one['destinationArn']} {one['filterName']}" for one in found]
 
 
 def _arn(aws: Aws, name: str) -> str:

@@ -1,9 +1,9 @@
-"""S3 buckets: versioning, encryption, public access, lifecycle, policy, ACL, tags."""
+"""S3 buckets: versioning, encryption, public access, lifecycle, policy, ACL, where its content goes, tags."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
@@ -12,6 +12,7 @@ from reconciler.core.canonical import Policy, PolicyDocument, policy
 from reconciler.core.errors import AwsError, ReconcilerError, UserError
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Immutable, Observed, Restricts, Spec, Value
+from reconciler.kinds.attached import AttachedSpec, not_allowed, note, to_detach
 from reconciler.kinds.base import Kind
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
@@ -21,6 +22,11 @@ _PARTS = (
     ("noncurrent_days", "NoncurrentVersionExpiration", "NoncurrentDays"),
     ("abort_upload_days", "AbortIncompleteMultipartUpload", "DaysAfterInitiation"),
 )
+
+OWNER = "BucketOwnerEnforced"  # no ACL counts, the bucket's or an object's, as for every new bucket
+WRITER = "ObjectWriter"  # where nothing is said, as for buckets from before 2023
+TARGETS = {"Topic": "TopicArn", "Queue": "QueueArn", "LambdaFunction": "LambdaFunctionArn"}
+EVENT_BRIDGE = "EventBridgeConfiguration"
 
 
 class Expiry(Value):
@@ -38,8 +44,8 @@ class Expiry(Value):
         return self.prefix or "*"
 
 
-class BucketSpec(Spec):
-    """A bucket. It owns its policy and ACL: what isn't wanted is taken away."""
+class BucketSpec(AttachedSpec):
+    """A bucket. It owns its policy, ACL, replication and notifications: what isn't wanted is taken away."""
 
     kind: ClassVar[str] = "bucket"
     data: ClassVar[bool] = True
@@ -48,6 +54,7 @@ class BucketSpec(Spec):
     public_access_block: Annotated[tuple[str, ...], Restricts()] = ()  # which of BLOCKS are on
     policy: Annotated[PolicyDocument, Grants()] = Policy()
     grants: Annotated[tuple[str, ...], Grants()] = ()  # ACL grants to others than the owner, `PERMISSION grantee`
+    ownership: Annotated[str, Grants()] = OWNER  # or whose ACLs count: ObjectWriter, BucketOwnerPreferred
     versioning: bool = False  # never enabled and suspended are the same: new content replaces the old
     encryption: str = "AES256"  # or aws:kms; AWS encrypts with AES256 where nothing is said
     kms_key: str = ""
@@ -59,16 +66,19 @@ class Bucket(Kind[BucketSpec]):
 
     spec: ClassVar[type[Spec]] = BucketSpec
     needs: ClassVar[Needs] = Needs(
-        create=("s3:CreateBucket",),
+        create=("s3:CreateBucket", "s3:PutBucketOwnershipControls"),
         delete=("s3:DeleteBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads", "s3:AbortMultipartUpload",
                 "s3:DeleteObject", "s3:DeleteObjectVersion"),
         set={"tags": ("s3:PutBucketTagging",), "public_access_block": ("s3:PutBucketPublicAccessBlock",),
              "policy": ("s3:PutBucketPolicy",), "versioning": ("s3:PutBucketVersioning",),
              "encryption": ("s3:PutEncryptionConfiguration",), "kms_key": ("s3:PutEncryptionConfiguration",),
              "lifecycle": ("s3:PutLifecycleConfiguration",)},
-        fields={"policy": ("s3:DeleteBucketPolicy",), "grants": ("s3:PutBucketAcl",)},
-        read=("s3:GetBucketAcl", "s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock", "s3:GetBucketTagging",
-              "s3:GetBucketVersioning", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration",
+        fields={"policy": ("s3:DeleteBucketPolicy",), "grants": ("s3:PutBucketAcl",),
+                "ownership": ("s3:PutBucketOwnershipControls",),
+                "attached": ("s3:PutBucketNotification", "s3:PutReplicationConfiguration")},
+        read=("s3:GetBucketAcl", "s3:GetBucketNotification", "s3:GetBucketOwnershipControls", "s3:GetBucketPolicy",
+              "s3:GetBucketPublicAccessBlock", "s3:GetBucketTagging", "s3:GetBucketVersioning",
+              "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:GetReplicationConfiguration",
               "s3:ListBucket"),
         on=("s3:{name}",),
         elsewhere=dict.fromkeys(
@@ -78,37 +88,28 @@ class Bucket(Kind[BucketSpec]):
     pattern: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}"
 
     def read(self, aws: Aws, want: BucketSpec) -> Observed[BucketSpec] | None:
-        """Eight reads."""
+        """Ten reads, and one more where ACLs count."""
         operations = (
             "HeadBucket", "GetBucketVersioning", "GetBucketEncryption", "GetPublicAccessBlock",
-            "GetBucketLifecycleConfiguration", "GetBucketTagging", "GetBucketPolicy", "GetBucketAcl",
+            "GetBucketLifecycleConfiguration", "GetBucketTagging", "GetBucketPolicy", "GetBucketOwnershipControls",
+            "GetBucketReplication", "GetBucketNotificationConfiguration",
         )  # fmt: skip
-        head, versioning, encryption, block, lifecycle, tagging, document, acl = aws.each(
-            lambda operation: aws.find("s3", operation, Bucket=want.name), operations
-        )
-        if head is None or versioning is None or acl is None:
+        found = aws.each(lambda operation: aws.find("s3", operation, Bucket=want.name), operations)
+        answers = dict(zip(operations, found, strict=True))
+        if answers["HeadBucket"] is None or answers["GetBucketVersioning"] is None:
             return None
-        encrypted = _encryption(encryption)
-        blocked = (block or {}).get("PublicAccessBlockConfiguration", {})
-        spec = BucketSpec(
-            name=want.name,
-            region=head.get("BucketRegion") or aws.region,
-            public_access_block=tuple(one for one in BLOCKS if blocked.get(one)),
-            policy=policy(document["Policy"]) if document else Policy(),
-            grants=_grants(acl),
-            versioning=versioning.get("Status") == "Enabled",
-            encryption=encrypted.get("SSEAlgorithm", "AES256"),
-            kms_key=encrypted.get("KMSMasterKeyID", ""),
-            lifecycle=tuple(sorted(map(_expiry, (lifecycle or {}).get("Rules", ())), key=Expiry.model_dump_json)),
-            tags=tags.mapping((tagging or {}).get("TagSet")),
+        ownership = _ownership(answers["GetBucketOwnershipControls"])
+        acl = None if ownership == OWNER else aws.find("s3", "GetBucketAcl", Bucket=want.name)
+        spec = _spec(want, answers, aws.region).model_copy(
+            update={"ownership": ownership, "grants": _grants(acl) if acl else ()}
         )
-        return Observed(spec, {"arn": f"arn:{aws.partition}:s3:::{want.name}"})
+        return Observed(spec, {"arn": f"arn:{aws.partition}:s3:::{want.name}"}, note(spec))
 
     def create(self, aws: Aws, want: BucketSpec) -> None:
         """Make the bucket, close it, then the rest. us-east-1 is the one region that must not be named."""
         place = {} if aws.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
         try:
-            aws.call("s3", "CreateBucket", Bucket=want.name, **place)
+            aws.call("s3", "CreateBucket", Bucket=want.name, ObjectOwnership=want.ownership, **place)
         except AwsError as error:
             if error.code == "BucketAlreadyExists":
                 raise UserError(
@@ -120,7 +121,9 @@ class Bucket(Kind[BucketSpec]):
         self._put(aws, want, BucketSpec(name=want.name, public_access_block=() if want.public_access_block else BLOCKS))
 
     def update(self, aws: Aws, want: BucketSpec, seen: Observed[BucketSpec], changes: Changes) -> None:
-        """Put each part that differs."""
+        """Take away what others attached, then put each part that differs."""
+        if gone := to_detach(want, seen.spec):
+            _detach(aws, want.name, gone)
         self._put(aws, want, seen.spec)
 
     def delete(self, aws: Aws, seen: Observed[BucketSpec]) -> None:
@@ -157,7 +160,10 @@ class Bucket(Kind[BucketSpec]):
             else:
                 aws.find("s3", "DeleteBucketPolicy", **bucket)
         if want.grants != old.grants:
-            aws.call("s3", "PutBucketAcl", **bucket, ACL="private")
+            aws.call("s3", "PutBucketAcl", **bucket, ACL="private")  # first: AWS takes no ACLs away by itself
+        if want.ownership != old.ownership:
+            rules = {"Rules": [{"ObjectOwnership": want.ownership}]}
+            aws.call("s3", "PutBucketOwnershipControls", **bucket, OwnershipControls=rules)
         if want.versioning != old.versioning:
             status = "Enabled" if want.versioning else "Suspended"
             aws.call("s3", "PutBucketVersioning", **bucket, VersioningConfiguration={"Status": status})
@@ -179,6 +185,79 @@ class Bucket(Kind[BucketSpec]):
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
         """One read."""
         return tags.mapping((aws.find("s3", "GetBucketTagging", Bucket=name) or {}).get("TagSet"))
+
+
+def _spec(want: BucketSpec, answers: Mapping[str, Any], region: str) -> BucketSpec:
+    """What the answers say, by operation; None for what isn't there."""
+    encrypted = _encryption(answers["GetBucketEncryption"])
+    blocked = (answers["GetPublicAccessBlock"] or {}).get("PublicAccessBlockConfiguration", {})
+    document = answers["GetBucketPolicy"]
+    rules = (answers["GetBucketLifecycleConfiguration"] or {}).get("Rules", ())
+    attached = [*_replications(answers["GetBucketReplication"]),
+                *(text for _, _, text in _notifications(answers["GetBucketNotificationConfiguration"]))]  # fmt: skip
+    return BucketSpec(
+        name=want.name,
+        region=answers["HeadBucket"].get("BucketRegion") or region,
+        public_access_block=tuple(one for one in BLOCKS if blocked.get(one)),
+        policy=policy(document["Policy"]) if document else Policy(),
+        versioning=answers["GetBucketVersioning"].get("Status") == "Enabled",
+        encryption=encrypted.get("SSEAlgorithm", "AES256"),
+        kms_key=encrypted.get("KMSMasterKeyID", ""),
+        lifecycle=tuple(sorted(map(_expiry, rules), key=Expiry.model_dump_json)),
+        attached=not_allowed(attached, want),
+        allow=want.allow,
+        tags=tags.mapping((answers["GetBucketTagging"] or {}).get("TagSet")),
+    )
+
+
+def _ownership(answer: Mapping[str, Any] | None) -> str:
+    rules = (answer or {}).get("OwnershipControls", {}).get("Rules", [])
+    return str(rules[0]["ObjectOwnership"]) if rules else WRITER
+
+
+def _replications(answer: Mapping[str, Any] | None) -> Iterator[str]:
+    """A text for each rule that copies objects to another bucket."""
+    for rule in (answer or {}).get("ReplicationConfiguration", {}).get("Rules", ()):
+        yield _replication(rule)
+
+
+def _replication(rule: Mapping[str, Any]) -> str:
+    to = rule["Destination"]
+    account = f" of account {to['Account']}" if to.get("Account") else ""
+    return f"replication {to['Bucket']}{account}{'' if rule['Status'] == 'Enabled' else ', disabled'}"
+
+
+def _notifications(answer: Mapping[str, Any] | None) -> Iterator[tuple[str, Any, str]]:
+    """(part of the configuration, item, its text) for each place that is told of objects."""
+    for kind, arn in TARGETS.items():
+        for one in (answer or {}).get(f"{kind}Configurations") or ():
+            yield f"{kind}Configurations", one, f"notification {one[arn]} {' '.join(sorted(one['Events']))}"
+    if answer and EVENT_BRIDGE in answer:
+        yield EVENT_BRIDGE, {}, "notification eventbridge"
+
+
+def _detach(aws: Aws, name: str, gone: Sequence[str]) -> None:
+    """Write what is attached without these, which takes one look at each of the two configurations. Raises AwsError."""
+    if any(text.startswith("replication ") for text in gone):
+        found = (aws.find("s3", "GetBucketReplication", Bucket=name) or {}).get("ReplicationConfiguration", {})
+        kept = [rule for rule in found.get("Rules", ()) if _replication(rule) not in gone]
+        if kept:
+            aws.call("s3", "PutBucketReplication", Bucket=name, ReplicationConfiguration={**found, "Rules": kept})
+        else:
+            aws.find("s3", "DeleteBucketReplication", Bucket=name)
+    if any(text.startswith("notification ") for text in gone):
+        told = aws.find("s3", "GetBucketNotificationConfiguration", Bucket=name)
+        left: dict[str, Any] = {}
+        for part, item, text in _notifications(told):
+            if text in gone:
+                continue
+            if part == EVENT_BRIDGE:
+                left[part] = item
+            else:
+                left.setdefault(part, []).append(item)
+        # What stays was checked when somebody put it there.
+        stays: dict[str, Any] = {"NotificationConfiguration": left, "SkipDestinationValidation": True}
+        aws.call("s3", "PutBucketNotificationConfiguration", Bucket=name, **stays)
 
 
 def _encryption(answer: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -28,11 +28,11 @@ class ScheduleSpec(Spec):
     state: str = "ENABLED"
     window: int = 0  # minutes within which it may be due
     role: Annotated[str, Grants()] = ""  # ARN, with which the target is called
-    target: str = ""  # ARN
+    target: Annotated[str, Grants()] = ""  # ARN
     input: JsonText = ""
     retries: int = 185
     max_age: int = 86400  # seconds after which a call isn't tried any more
-    dead_letters: str = ""  # ARN of the queue that gets what couldn't be called
+    dead_letters: Annotated[str, Grants()] = ""  # ARN of the queue that gets what couldn't be called
     other: JsonText = ""  # everything else that it has
 
 

@@ -1,4 +1,4 @@
-"""SNS topics: who may publish, who is subscribed, encryption, tags."""
+"""SNS topics: who may publish, who is subscribed and to what of it, encryption, tags."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy, PolicyDocument, StringSet, policy
 from reconciler.core.needs import ANYWHERE, Needs
 from reconciler.core.spec import Changes, Grants, Observed, Spec, touches
+from reconciler.kinds.attached import OpenSpec, where
 from reconciler.kinds.base import Kind
 
 PENDING, DELETED = "PendingConfirmation", "Deleted"  # in the place of a subscription's ARN
+# Of a subscription, with what they are put right: what is left out of it, sent on undelivered, or sent another way.
+SETTINGS = {"FilterPolicy": "{}", "RedrivePolicy": "", "DeliveryPolicy": "", "RawMessageDelivery": "false"}
 DEFAULT = "__default_statement_ID"  # the Sid of what a new topic allows its own account
 ACTIONS = (
     "GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic", "Subscribe",
@@ -20,13 +23,17 @@ ACTIONS = (
 )  # fmt: skip
 
 
-class TopicSpec(Spec):
-    """A topic. It owns its policy and its subscriptions: what isn't wanted is taken away."""
+class TopicSpec(OpenSpec):
+    """A topic. It owns its policy and its subscriptions: what isn't wanted is taken away.
+
+    allow: endpoints that others may have subscribed.
+    """
 
     kind: ClassVar[str] = "topic"
 
     policy: Annotated[PolicyDocument, Grants()] = Policy()  # empty is what SNS gives a new topic: its own account
     subscriptions: Annotated[StringSet, Grants()] = ()  # `PROTOCOL ENDPOINT`
+    subscription_settings: StringSet = ()  # `ENDPOINT NAME VALUE`: what keeps a subscription from getting all as it is
     kms_key: str = ""
 
 
@@ -37,16 +44,20 @@ class Topic(Kind[TopicSpec]):
     needs: ClassVar[Needs] = Needs(
         create=("sns:CreateTopic", "sns:TagResource"), delete=("sns:DeleteTopic",),
         set={"subscriptions": ("sns:Subscribe",)},
-        fields={"subscriptions": ("sns:Unsubscribe",), "tags": ("sns:TagResource", "sns:UntagResource"),
+        fields={"subscriptions": ("sns:Unsubscribe",),
+                "subscription_settings": ("sns:SetSubscriptionAttributes",),
+                "tags": ("sns:TagResource", "sns:UntagResource"),
                 "": ("sns:SetTopicAttributes",)},
-        read=("sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:ListTagsForResource"),
-        on=("sns:{name}",), elsewhere={"sns:Unsubscribe": (ANYWHERE,)},
+        read=("sns:GetSubscriptionAttributes", "sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic",
+              "sns:ListTagsForResource"),
+        on=("sns:{name}",), elsewhere=dict.fromkeys(
+            ("sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes", "sns:Unsubscribe"), (ANYWHERE,)),
         listing=("sns:ListTopics", "sns:ListTagsForResource"),
     )  # fmt: skip
     pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,256}"
 
     def read(self, aws: Aws, want: TopicSpec) -> Observed[TopicSpec] | None:
-        """Three reads."""
+        """Three reads, and one for each confirmed subscription that is wanted."""
         arn = aws.arn("sns", want.name)
         reads: list[Any] = aws.together(
             lambda: aws.find("sns", "GetTopicAttributes", TopicArn=arn),
@@ -58,11 +69,15 @@ class Topic(Kind[TopicSpec]):
             return None
         # One that waits for its confirmation counts as there where it is wanted. Elsewhere it gets nothing, can't be
         # taken away and goes by itself after two days: no difference that an apply could repair.
-        there = (text for text, its_arn in subscribed.items() if its_arn != PENDING or text in want.subscriptions)
+        there = [text for text, its_arn in subscribed.items() if its_arn != PENDING or text in want.subscriptions]
+        asked = [(where(text), its_arn) for text, its_arn in subscribed.items() if text in want.subscriptions]
+        settings = aws.each(lambda one: _settings(aws, *one), [one for one in asked if one[1] != PENDING])
         spec = TopicSpec(
             name=want.name,
             policy=_without_default(policy(live["Attributes"].get("Policy") or "{}"), aws.account),
-            subscriptions=tuple(there),
+            subscriptions=(*(text for text in there if text in want.subscriptions or where(text) not in want.allow),),
+            subscription_settings=tuple(text for found in settings for text in found),
+            allow=want.allow,
             kms_key=live["Attributes"].get("KmsMasterKeyId", ""),
             tags=tagging,
         )
@@ -81,8 +96,13 @@ class Topic(Kind[TopicSpec]):
         arn, old = seen.attributes["arn"], seen.spec
         if touches(changes, "subscriptions"):
             for text, its_arn in _subscriptions(aws, arn).items():
-                if text not in want.subscriptions and its_arn != PENDING:
+                if text in old.subscriptions and text not in want.subscriptions and its_arn != PENDING:
                     aws.find("sns", "Unsubscribe", SubscriptionArn=its_arn)
+        if touches(changes, "subscription_settings"):
+            arns = {where(text): its_arn for text, its_arn in _subscriptions(aws, arn).items()}
+            for endpoint, name, _ in (text.split(" ", 2) for text in old.subscription_settings):
+                usual = {"AttributeName": name, "AttributeValue": SETTINGS[name]}
+                aws.find("sns", "SetSubscriptionAttributes", SubscriptionArn=arns[endpoint], **usual)
         values = {"Policy": _text(want, aws, arn), "KmsMasterKeyId": want.kms_key}
         for field, name in (("policy", "Policy"), ("kms_key", "KmsMasterKeyId")):
             if touches(changes, field):
@@ -112,6 +132,16 @@ def _subscriptions(aws: Aws, arn: str) -> dict[str, str]:
     found = aws.find_all("sns", "ListSubscriptionsByTopic", "Subscriptions", TopicArn=arn) or ()
     there = (one for one in found if one["SubscriptionArn"] != DELETED)
     return {f"{one['Protocol']} {one['Endpoint']}": one["SubscriptionArn"] for one in there}
+
+
+def _settings(aws: Aws, endpoint: str, arn: str) -> list[str]:
+    """`ENDPOINT NAME VALUE` of each setting that isn't as SNS makes it."""
+    found = (aws.find("sns", "GetSubscriptionAttributes", SubscriptionArn=arn) or {}).get("Attributes", {})
+    return [
+        f"{endpoint} {name} {found[name]}"
+        for name, usual in SETTINGS.items()
+        if found.get(name) not in (None, "", "{}", usual)
+    ]
 
 
 def _subscribe(aws: Aws, arn: str, wanted: Iterable[str]) -> None:

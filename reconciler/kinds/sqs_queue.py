@@ -1,7 +1,8 @@
-"""SQS queues: how long messages stay, who may send, encryption, tags."""
+"""SQS queues: how long messages stay, who may send, where they go on, encryption, tags."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar
 
@@ -10,13 +11,17 @@ from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy, PolicyDocument, policy
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Observed, Restricts, Spec, touches
+from reconciler.kinds.attached import AttachedSpec, not_allowed, note
 from reconciler.kinds.base import Kind
 
 SQS = "SSE-SQS"  # encrypted with a key of SQS's own, as every new queue is
 
 
-class QueueSpec(Spec):
-    """A standard queue. It owns its policy: one that isn't wanted is taken away."""
+class QueueSpec(AttachedSpec):
+    """A standard queue. It owns its policy: one that isn't wanted is taken away.
+
+    attached: `redrive ARN COUNT`, the queue to which what was received so often goes on.
+    """
 
     kind: ClassVar[str] = "queue"
 
@@ -56,9 +61,11 @@ class Queue(Kind[QueueSpec]):
             retention=int(live["MessageRetentionPeriod"]),
             policy=policy(live["Policy"]) if live.get("Policy") else Policy(),
             encryption=live.get("KmsMasterKeyId") or own,
+            attached=not_allowed(_redrive(live.get("RedrivePolicy")), want),
+            allow=want.allow,
             tags=(reads[1] or {}).get("Tags") or {},
         )
-        return Observed(spec, {"arn": live["QueueArn"], "url": url})
+        return Observed(spec, {"arn": live["QueueArn"], "url": url}, note(spec))
 
     def create(self, aws: Aws, want: QueueSpec) -> None:
         """One call makes all of it."""
@@ -77,6 +84,8 @@ class Queue(Kind[QueueSpec]):
             attributes["Policy"] = want.policy.text() if want.policy.statements else ""
         if touches(changes, "encryption"):
             attributes |= {"KmsMasterKeyId": "", **_encryption(want)}
+        if touches(changes, "attached"):
+            attributes["RedrivePolicy"] = ""
         if attributes:
             aws.call("sqs", "SetQueueAttributes", QueueUrl=url, Attributes=attributes)
         if touches(changes, "tags"):
@@ -91,6 +100,11 @@ class Queue(Kind[QueueSpec]):
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
         return [url.rpartition("/")[2] for url in aws.pages("sqs", "ListQueues", "QueueUrls")]
+
+
+def _redrive(text: str | None) -> list[str]:
+    found = json.loads(text) if text else {}
+    return [f"redrive {found['deadLetterTargetArn']} {found.get('maxReceiveCount', '')}"] if found else []
 
 
 def _encryption(want: QueueSpec) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""S3, EC2, Logs, ECR, IAM and Lambda (`lambda_corrections`) of moto put right where a difference to AWS matters here.
+"""EC2, Logs, ECR and IAM of moto put right where a difference to AWS matters here; more of IAM, S3, Lambda: own files.
 
 Each touches one of moto's insides; tests/local/test_moto_insides.py fails when one of them changes its name.
 """
@@ -20,9 +20,8 @@ from moto.ecr.models import ecr_backends
 from moto.iam.responses import IamResponse
 from moto.logs.exceptions import InvalidParameterException
 from moto.logs.models import LogsBackend, LogStream
-from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 
-from reconciler.local import lambda_corrections
+from reconciler.local import iam_corrections, lambda_attached, lambda_corrections, s3_corrections
 
 RETENTION_DAYS = frozenset(
     (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
@@ -35,7 +34,6 @@ EVENT_OVERHEAD = 26
 
 def install() -> None:
     """Put all of it into moto."""
-    _new_buckets_are_private()
     _security_groups_in_use_stay()
     _retention_is_checked()
     _log_pages_end_at_one_megabyte()
@@ -43,7 +41,10 @@ def install() -> None:
     _iam_answers_one_at_a_time()
     _default_vpcs_have_a_way_out()
     _its_own_code_is_looked_at_once()
+    iam_corrections.install()
     lambda_corrections.install()
+    lambda_attached.install()
+    s3_corrections.install()
 
 
 def _its_own_code_is_looked_at_once() -> None:
@@ -114,28 +115,6 @@ def find_digest(account_id: str, region: str, repository: str, tag: str | None, 
         if (digest is None or image_digest == digest) and (digest is not None or tag in image.image_tags):
             return image_digest
     return None
-
-
-def _aes256() -> dict[str, Any]:
-    return {
-        "Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"},
-    }
-
-
-def _new_buckets_are_private() -> None:
-    """Since 2023 a new bucket is encrypted with AES256 and blocks all public access."""
-    original: Any = FakeBucket.__init__
-
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        self.encryption = _aes256()
-        self.public_access_block = PublicAccessBlock(True, True, True, True)
-
-    def delete_bucket_encryption(self: Any, bucket_name: str) -> None:
-        self.get_bucket(bucket_name).encryption = _aes256()
-
-    FakeBucket.__init__ = init  # type: ignore[method-assign]
-    S3Backend.delete_bucket_encryption = delete_bucket_encryption  # type: ignore[method-assign]
 
 
 def _security_groups_in_use_stay() -> None:

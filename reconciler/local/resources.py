@@ -303,8 +303,13 @@ def _scheduler(operation: str, params: Params, place: Place) -> Iterator[Wanted]
 
 def _lambda(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
     action = f"lambda:{operation}"
-    if operation == "ListFunctions":
+    if operation in ("ListFunctions", "ListEventSourceMappings"):
         yield Wanted(action, "*")
+        return
+    if uuid := params.get("UUID"):
+        mapping = _moto("lambda", place).get_event_source_mapping(str(uuid))
+        context = {"lambda:functionarn": str(mapping.function_arn)} if mapping is not None else {}
+        yield Wanted(action, place.arn("lambda", f"event-source-mapping:{uuid}"), context)
         return
     arn = str(params.get("Resource") or params.get("FunctionName"))
     arn = arn if arn.startswith("arn:") else place.arn("lambda", f"function:{arn.rpartition(':function:')[2]}")

@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, unquote
 NAME = r"(?P<{}>[^/]+)"
 SCHEDULE, FUNCTION = f"/schedules/{NAME.format('Name')}", f"/2015-03-31/functions/{NAME.format('FunctionName')}"
 CONCURRENCY = f"/20[0-9-]+/functions/{NAME.format('FunctionName')}/concurrency"
+ANY_FUNCTION = f"/20[0-9-]+/functions/{NAME.format('FunctionName')}"  # what came later has a later date
+MAPPING = f"/2015-03-31/event-source-mappings/{NAME.format('UUID')}"
 TAGS = f"/2017-03-31/tags/{NAME.format('Resource')}"
 # By service: method, path, operation.
 OPERATIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
@@ -30,6 +32,18 @@ OPERATIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("DELETE", f"{FUNCTION}/policy/{NAME.format('StatementId')}", "RemovePermission"),
         ("DELETE", CONCURRENCY, "DeleteFunctionConcurrency"),
         ("POST", f"{FUNCTION}/invocations", "InvokeFunction"),
+        ("GET", "/2015-03-31/event-source-mappings/?", "ListEventSourceMappings"),
+        ("POST", "/2015-03-31/event-source-mappings/?", "CreateEventSourceMapping"),
+        ("DELETE", MAPPING, "DeleteEventSourceMapping"),
+        ("GET", f"{ANY_FUNCTION}/event-invoke-config/list", "ListFunctionEventInvokeConfigs"),
+        ("PUT", f"{ANY_FUNCTION}/event-invoke-config", "PutFunctionEventInvokeConfig"),
+        ("DELETE", f"{ANY_FUNCTION}/event-invoke-config", "DeleteFunctionEventInvokeConfig"),
+        ("GET", f"{ANY_FUNCTION}/urls", "ListFunctionUrlConfigs"),
+        ("POST", f"{ANY_FUNCTION}/url", "CreateFunctionUrlConfig"),
+        ("DELETE", f"{ANY_FUNCTION}/url", "DeleteFunctionUrlConfig"),
+        ("GET", f"{FUNCTION}/aliases", "ListAliases"), ("POST", f"{FUNCTION}/aliases", "CreateAlias"),
+        ("DELETE", f"{FUNCTION}/aliases/{NAME.format('Name')}", "DeleteAlias"),
+        ("GET", f"{FUNCTION}/versions", "ListVersionsByFunction"), ("POST", f"{FUNCTION}/versions", "PublishVersion"),
         ("GET", TAGS, "ListTags"), ("POST", TAGS, "TagResource"), ("DELETE", TAGS, "UntagResource"),
     ),
 }  # fmt: skip

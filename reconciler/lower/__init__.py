@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts
 from reconciler.config.resource_names import Names as Names
-from reconciler.core.canonical import policy
+from reconciler.core.canonical import policy, strings
 from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
 from reconciler.core.fargate import FARGATE
@@ -28,6 +29,7 @@ from reconciler.kinds import (
     SecurityGroupSpec,
     TaskDefinitionSpec,
 )  # fmt: skip
+from reconciler.kinds.attached import OpenSpec
 from reconciler.kinds.ec2_security_group import EVERYWHERE
 from reconciler.kinds.ecr_repository import tag_mutability
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
@@ -61,7 +63,16 @@ def lower(
         *_bucket(names, objects), *_image(names, image), *parameters(names), *_run(names, image, fallback, values),
         *service(names), *unattended(names),
     ]  # fmt: skip
-    return Graph([*roles, *ci_nodes(names, [node.spec for node in (*roles, *rest)]), *rest])
+    nodes = [*roles, *ci_nodes(names, [node.spec for node in (*roles, *rest)]), *rest]
+    return Graph(_allowing(names, node) for node in nodes)
+
+
+def _allowing(names: Names, node: Node) -> Node:
+    """The node with what the file lets be of what others attached to it."""
+    allow = names.deploy.allow.of(node.spec.kind)
+    if not allow or not isinstance(node.spec, OpenSpec):
+        return node
+    return replace(node, spec=node.spec.model_copy(update={"allow": strings(allow)}))
 
 
 def writes_records(names: Names) -> bool:

@@ -24,6 +24,7 @@ from tests.drift.changes import (
     REPOSITORY,
     SERVICE,
     TASK_ROLE,
+    THEM,
     USER,
     arn,
     change_statement,
@@ -42,21 +43,31 @@ from tests.drift.changes import (
     github,
     group_id,
     group_with_admin,
+    group_with_inline_policy,
     keys,
     lifecycle,
     move_latest,
     no_egress,
+    notify,
+    objects_with_acls,
     other_network,
+    other_path_of_role,
+    other_path_of_user,
     providers,
+    public_acl,
     public_bucket,
     public_repository,
     register,
+    replicate,
     revision,
     rule,
     service,
+    ship_lines,
+    told,
     trust,
 )  # fmt: skip
-from tests.lab_client import ACCOUNT, LabHandle
+from tests.kinds.samples_iam import certificate
+from tests.lab_client import ACCOUNT, REGION, LabHandle
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,7 @@ class Drift:
     path: str
     do: Callable[[LabHandle], Any]
     widens: bool = False
+    replaces: bool = False
     also: tuple[str, ...] = ()
     overwrites: str = ""
 
@@ -130,6 +142,7 @@ def drifts() -> Iterator[Drift]:
     yield Drift("ownership tag of a role", task, f"tags.{OWNER}", iam("untag_role", RoleName=TASK_ROLE, TagKeys=[OWNER]))
     yield Drift("a tag more", ci, "tags.owner",
                 iam("tag_role", RoleName=CI_ROLE, Tags=[{"Key": "owner", "Value": "somebody"}]))
+    yield Drift("role under another path", ci, "path", other_path_of_role, replaces=True)
     yield Drift("role deleted", execution, "", lambda lab: delete_role(lab, EXECUTION_ROLE))
     # Policies
     yield Drift("policy allows everything", policy, "document.statements",
@@ -155,6 +168,18 @@ def drifts() -> Iterator[Drift]:
     yield Drift("user in a group", user, "groups", group_with_admin, widens=True)
     yield Drift("user's password", user, "console_password",
                 iam("create_login_profile", UserName=USER, Password="S3cret-enough!"), widens=True)
+    yield Drift("user's boundary", user, "boundary", iam(
+        "put_user_permissions_boundary", UserName=USER, PermissionsBoundary=arn(f"policy/{POLICY}")))
+    yield Drift("user's inline policy of a group", user, "groups", group_with_inline_policy, widens=True)
+    yield Drift("user's SSH key", user, "attached", iam(
+        "upload_ssh_public_key", UserName=USER, SSHPublicKeyBody="ssh-rsa AAAA theirs"), widens=True)
+    yield Drift("user's signing certificate", user, "attached", lambda lab: lab.client(
+        "iam").upload_signing_certificate(UserName=USER, CertificateBody=certificate()), widens=True)
+    yield Drift("user's credential for a service", user, "attached", iam(
+        "create_service_specific_credential", UserName=USER, ServiceName="codecommit.amazonaws.com"), widens=True)
+    yield Drift("the access key is switched off", user, "inactive_key", lambda lab: lab.client(
+        "iam").update_access_key(UserName=USER, AccessKeyId=keys(lab)[0], Status="Inactive"))
+    yield Drift("user under another path", user, "path", other_path_of_user, replaces=True)
     yield Drift("user deleted", user, "", delete_user)
     yield Drift("audience removed", oidc, "audiences", iam(
         "remove_client_id_from_open_id_connect_provider", OpenIDConnectProviderArn=arn(f"oidc-provider/{OIDC}"),
@@ -163,7 +188,19 @@ def drifts() -> Iterator[Drift]:
                 iam("delete_open_id_connect_provider", OpenIDConnectProviderArn=arn(f"oidc-provider/{OIDC}")))
     # The bucket and its objects
     yield Drift("public bucket policy", bucket, "policy.statements", public_bucket, widens=True)
-    yield Drift("public ACL", bucket, "grants", s3("put_bucket_acl", ACL="public-read"), widens=True)
+    yield Drift("public ACL", bucket, "grants", public_acl, widens=True, overwrites="ownership")
+    yield Drift("another account's ACL on the data", bucket, "ownership", objects_with_acls, widens=True)
+    yield Drift("ownership controls gone", bucket, "ownership", s3("delete_bucket_ownership_controls"), widens=True)
+    yield Drift("objects are copied to another account", bucket, "attached", replicate, widens=True)
+    yield Drift("another account's topic is told of objects", bucket, "attached", lambda lab: notify(
+        lab, TopicConfigurations=told("TopicArn", f"arn:aws:sns:{REGION}:{THEM}:theirs")), widens=True)
+    yield Drift("a queue is told of objects", bucket, "attached", lambda lab: notify(
+        lab, QueueConfigurations=told("QueueArn", f"arn:aws:sqs:{REGION}:{THEM}:theirs")), widens=True)
+    yield Drift("a function is told of objects", bucket, "attached", lambda lab: notify(
+        lab, LambdaFunctionConfigurations=told(
+            "LambdaFunctionArn", f"arn:aws:lambda:{REGION}:{THEM}:function:theirs")), widens=True)
+    yield Drift("EventBridge is told of objects", bucket, "attached",
+                lambda lab: notify(lab, EventBridgeConfiguration={}), widens=True)
     yield Drift("public access block gone", bucket, "public_access_block", s3("delete_public_access_block"), widens=True)
     yield Drift("versioning suspended", bucket, "versioning",
                 s3("put_bucket_versioning", VersioningConfiguration={"Status": "Suspended"}))
@@ -186,6 +223,7 @@ def drifts() -> Iterator[Drift]:
     yield Drift("log kept longer", log, "retention_in_days",
                 logs("put_retention_policy", logGroupName=LOGS, retentionInDays=365))
     yield Drift("log kept for ever", log, "retention_in_days", logs("delete_retention_policy", logGroupName=LOGS))
+    yield Drift("log lines are sent elsewhere", log, "attached", ship_lines, widens=True)
     yield Drift("ownership tag of a log group", log, f"tags.{OWNER}",
                 logs("untag_log_group", logGroupName=LOGS, tags=[OWNER]))
     yield Drift("log group deleted", log, "", logs("delete_log_group", logGroupName=LOGS))
@@ -206,6 +244,9 @@ def drifts() -> Iterator[Drift]:
         lab, ["FARGATE", "FARGATE_SPOT"], capacityProvider="FARGATE_SPOT", weight=1), overwrites="capacity_providers")
     yield Drift("dearer metrics", cluster, "container_insights", lambda lab: lab.client("ecs").update_cluster(
         cluster=CLUSTER, settings=[{"name": "containerInsights", "value": "enhanced"}]))
+    yield Drift("shells are logged elsewhere", cluster, "attached", lambda lab: lab.client("ecs").update_cluster(
+        cluster=CLUSTER, configuration={"executeCommandConfiguration": {
+            "logging": "OVERRIDE", "logConfiguration": {"s3BucketName": "theirs"}}}), widens=True)
     yield Drift("cluster deleted", cluster, "", delete_cluster, also=(kept,))
     yield Drift("a revision with another image", definition, "containers[ml-pipeline-container].image",
                 lambda lab: register(lab, containerDefinitions=container(lab, image="somebody/miner:latest")), also=(kept,))

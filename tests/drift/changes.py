@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.lab_client import ACCOUNT, LabHandle
+from tests.lab_client import ACCOUNT, REGION, LabHandle
 
 P = "aig130-p2"
 TASK_ROLE, EXECUTION_ROLE, CI_ROLE = f"{P}-ecs-task-role", f"{P}-ecs-task-execution-role", f"{P}-github-actions"
@@ -18,6 +18,8 @@ SECTIONS = {"parameters": {"ETA": 0.1}, "service": {"name": SERVICE, "desired_co
 OIDC = "token.actions.githubusercontent.com"
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 OWNER = "reconciler:deploy"
+THEM = "210987654321"  # another account
+THEIR_ID = "a" * 64  # as S3 knows it
 
 
 def arn(name: str) -> str:
@@ -99,6 +101,29 @@ def group_with_admin(lab: LabHandle) -> None:
     iam.create_group(GroupName="admins")
     iam.attach_group_policy(GroupName="admins", PolicyArn=ADMIN)
     iam.add_user_to_group(GroupName="admins", UserName=USER)
+
+
+def group_with_inline_policy(lab: LabHandle) -> None:
+    iam = lab.client("iam")
+    iam.create_group(GroupName="writers")
+    iam.put_group_policy(GroupName="writers", PolicyName="more", PolicyDocument=everything())
+    iam.add_user_to_group(GroupName="writers", UserName=USER)
+
+
+def other_path_of_role(lab: LabHandle) -> None:
+    """Deleted, and made again with all that it had, but elsewhere."""
+    iam = lab.client("iam")
+    live = iam.get_role(RoleName=CI_ROLE)["Role"]
+    attached = iam.list_attached_role_policies(RoleName=CI_ROLE)["AttachedPolicies"]
+    delete_role(lab, CI_ROLE)
+    trusted = json.dumps(live["AssumeRolePolicyDocument"])
+    iam.create_role(RoleName=CI_ROLE, Path="/theirs/", AssumeRolePolicyDocument=trusted, Tags=live["Tags"])
+    for one in attached:
+        iam.attach_role_policy(RoleName=CI_ROLE, PolicyArn=one["PolicyArn"])
+
+
+def other_path_of_user(lab: LabHandle) -> None:
+    lab.client("iam").update_user(UserName=USER, NewPath="/theirs/")
 
 
 def delete_user(lab: LabHandle) -> None:
@@ -212,3 +237,40 @@ def other_network(lab: LabHandle) -> None:
         "assignPublicIp": "ENABLED",
     }
     service(lab, networkConfiguration={"awsvpcConfiguration": there})
+
+
+def objects_with_acls(lab: LabHandle, ownership: str = "ObjectWriter") -> None:
+    """ACLs count again, and another account has one on the data."""
+    s3 = lab.client("s3")
+    s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls={"Rules": [{"ObjectOwnership": ownership}]})
+    s3.put_object_acl(Bucket=BUCKET, Key=KEY, GrantRead=f'id="{THEIR_ID}"')
+
+
+def public_acl(lab: LabHandle) -> None:
+    objects_with_acls(lab, "BucketOwnerPreferred")
+    lab.client("s3").put_bucket_acl(Bucket=BUCKET, ACL="public-read")
+
+
+def replicate(lab: LabHandle) -> None:
+    rule = {
+        "Status": "Enabled", "Priority": 1, "Filter": {}, "DeleteMarkerReplication": {"Status": "Disabled"},
+        "Destination": {"Bucket": "arn:aws:s3:::theirs", "Account": THEM},
+    }  # fmt: skip
+    configuration = {"Role": arn("role/copies"), "Rules": [rule]}
+    lab.client("s3").put_bucket_replication(Bucket=BUCKET, ReplicationConfiguration=configuration)
+
+
+def notify(lab: LabHandle, **places: Any) -> None:
+    lab.client("s3").put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=places)
+
+
+def told(key: str, there: str) -> list[dict[str, Any]]:
+    return [{key: there, "Events": ["s3:ObjectRemoved:*"]}]
+
+
+def ship_lines(lab: LabHandle) -> None:
+    lab.client("kinesis").create_stream(StreamName="theirs", ShardCount=1)
+    lab.client("logs").put_subscription_filter(
+        logGroupName=LOGS, filterName="every line", filterPattern="",
+        destinationArn=f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/theirs",
+    )  # fmt: skip

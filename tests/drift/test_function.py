@@ -18,10 +18,11 @@ from tests.drift.changes import trust
 from tests.faults.small import Small
 from tests.faults.test_function import NAME, ROLE, small
 from tests.kinds.samples_events import a_zip
-from tests.lab_client import ACCOUNT, LabHandle
+from tests.lab_client import ACCOUNT, REGION, LabHandle
 
 FUNCTION = Address("function", NAME)
 CALL = "lambda:InvokeFunction"
+THEIR_QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:theirs"
 
 
 def api(name: str, **params: Any) -> Callable[[LabHandle], Any]:
@@ -45,6 +46,32 @@ def other_role(lab: LabHandle) -> None:
 def layer(lab: LabHandle) -> None:
     made = lab.client("lambda").publish_layer_version(LayerName="theirs", Content={"ZipFile": a_zip()})
     configured(Layers=[made["LayerVersionArn"]])(lab)
+
+
+def source(lab: LabHandle) -> None:
+    lab.client("sqs").create_queue(QueueName="source")
+    api("create_event_source_mapping", EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:source")(lab)
+
+
+def destinations(key: str, *qualifier: str) -> Callable[[LabHandle], Any]:
+    there = {key: {"Destination": THEIR_QUEUE}}
+    named = {"Qualifier": qualifier[0]} if qualifier else {}
+    return api("put_function_event_invoke_config", DestinationConfig=there, **named)
+
+
+def alias(then: Callable[[LabHandle], Any]) -> Callable[[LabHandle], Any]:
+    """Something about an alias of the newest code."""
+
+    def do(lab: LabHandle) -> None:
+        api("create_alias", Name="live", FunctionVersion="$LATEST")(lab)
+        then(lab)
+
+    return do
+
+
+def version(lab: LabHandle) -> None:
+    number = lab.client("lambda").publish_version(FunctionName=NAME)["Version"]
+    allowed("all", "*", Qualifier=number)(lab)
 
 
 def statements(lab: LabHandle) -> list[Any]:
@@ -91,6 +118,26 @@ DRIFTS = {
     "another handler": Drift("handler", configured(Handler="other.handle")),
     "another runtime": Drift("runtime", configured(Runtime="python3.9")),
     "another role": Drift("role", other_role, widens=True),
+    "a source of events": Drift("attached", source, widens=True),
+    "results go elsewhere": Drift("attached", destinations("OnSuccess"), widens=True),
+    "failures go elsewhere": Drift("attached", destinations("OnFailure"), widens=True),
+    "an alias's results go elsewhere": Drift(
+        "attached", alias(lambda lab: destinations("OnFailure", "live")(lab)), True
+    ),
+    "an address for everybody": Drift("attached", api("create_function_url_config", AuthType="NONE"), widens=True),
+    "an address for this account": Drift(
+        "attached", api("create_function_url_config", AuthType="AWS_IAM"), widens=True
+    ),
+    "a published version": Drift("attached", api("publish_version"), widens=True),
+    "everybody may call a version": Drift("attached", version, widens=True),
+    "an alias": Drift("attached", api("create_alias", Name="live", FunctionVersion="$LATEST"), widens=True),
+    "everybody may call an alias": Drift("attached", alias(allowed("all", "*", Qualifier="live")), widens=True),
+    "an alias's address": Drift(
+        "attached", alias(api("create_function_url_config", Qualifier="live", AuthType="NONE")), widens=True
+    ),
+    "failures go to another queue": Drift(
+        "dead_letters", configured(DeadLetterConfig={"TargetArn": THEIR_QUEUE}), widens=True
+    ),
     "a layer": Drift("layers", layer, widens=True),
     "a longer timeout": Drift("timeout", configured(Timeout=900)),
     "more memory": Drift("memory", configured(MemorySize=10240)),

@@ -29,6 +29,10 @@ def security_group(lab: LabHandle, folder: Path) -> dict[str, Any]:
 
 
 def cluster(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    def shells(lab: LabHandle) -> None:
+        logging = {"logging": "OVERRIDE", "logConfiguration": {"s3BucketName": "theirs"}}
+        lab.client("ecs").update_cluster(cluster="sample", configuration={"executeCommandConfiguration": logging})
+
     return {
         "base": {
             "capacity_providers": ("FARGATE", "FARGATE_SPOT"),
@@ -40,6 +44,7 @@ def cluster(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "container_insights": "enabled",
             "tags": OTHER_TAGS,
         },
+        "outside": {"attached": shells},
     }
 
 

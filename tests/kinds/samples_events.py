@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,17 @@ def topic(lab: LabHandle, folder: Path) -> dict[str, Any]:
     for name in ("one", "two"):
         lab.client("sqs").create_queue(QueueName=name)
 
+    def settings(lab: LabHandle) -> None:
+        found = lab.client("sns").list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
+        one = next(each["SubscriptionArn"] for each in found if each["Protocol"] == "sqs")
+        letters = json.dumps({"deadLetterTargetArn": queues[1]})
+        for name, value in (
+            ("FilterPolicy", '{"a": ["b"]}'),
+            ("RawMessageDelivery", "true"),
+            ("RedrivePolicy", letters),
+        ):
+            lab.client("sns").set_subscription_attributes(SubscriptionArn=one, AttributeName=name, AttributeValue=value)
+
     def publish(service: str) -> Any:
         allow = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sns:Publish", "Resource": arn}
         return policy({"Version": "2012-10-17", "Statement": allow})
@@ -36,6 +48,7 @@ def topic(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "tags": OTHER_TAGS,
         },
         "outside": {
+            "subscription_settings": settings,
             "subscriptions": lambda lab: lab.client("sns").subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queues[1]),
         },
     }
@@ -43,6 +56,12 @@ def topic(lab: LabHandle, folder: Path) -> dict[str, Any]:
 
 def queue(lab: LabHandle, folder: Path) -> dict[str, Any]:
     send = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+    theirs = lab.client("sqs").create_queue(QueueName="theirs")["QueueUrl"].replace("theirs", "sample")
+
+    def redrive(lab: LabHandle) -> None:
+        policy = {"deadLetterTargetArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:theirs", "maxReceiveCount": 1}
+        lab.client("sqs").set_queue_attributes(QueueUrl=theirs, Attributes={"RedrivePolicy": json.dumps(policy)})
+
     return {
         "base": {"retention": 1209600},
         "changes": {
@@ -51,6 +70,7 @@ def queue(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "encryption": KEY,
             "tags": OTHER_TAGS,
         },
+        "outside": {"attached": redrive},
     }
 
 
@@ -96,6 +116,21 @@ def schedule(lab: LabHandle, folder: Path) -> dict[str, Any]:
         },
         "outside": {"other": ending},
     }  # fmt: skip
+
+
+def attach(lab: LabHandle, name: str) -> None:
+    """All that can hang on a function, at itself, at a version and at an alias."""
+    api, this = lab.client("lambda"), {"FunctionName": name}
+    lab.client("sqs").create_queue(QueueName="source")
+    api.create_event_source_mapping(**this, EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:source")
+    version = api.publish_version(**this)["Version"]
+    api.create_alias(**this, Name="live", FunctionVersion=version)
+    for qualifier in ({}, {"Qualifier": "live"}):
+        api.create_function_url_config(**this, **qualifier, AuthType="NONE")
+        there = {"OnSuccess": {"Destination": f"arn:aws:sqs:{REGION}:{ACCOUNT}:theirs"}}
+        api.put_function_event_invoke_config(**this, **qualifier, DestinationConfig=there)
+    for one in ("live", version):
+        api.add_permission(**this, Qualifier=one, StatementId="all", Action="lambda:InvokeFunction", Principal="*")
 
 
 def a_zip(text: str = "def handle(event, context): pass") -> bytes:
@@ -147,7 +182,10 @@ def function(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "description": "watches", "environment": {"DEPLOY": "two"},
             "dead_letters": f"arn:aws:sqs:{REGION}:{ACCOUNT}:one", "invokers": tuple(rules[1:]), "tags": OTHER_TAGS,
         },
-        "outside": {"code": other_code, "invokers": everybody, "layers": layers, "other": other},
+        "outside": {
+            "code": other_code, "invokers": everybody, "layers": layers, "other": other,
+            "attached": lambda lab: attach(lab, "sample"),
+        },
     }  # fmt: skip
 
 

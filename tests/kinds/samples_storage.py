@@ -20,7 +20,18 @@ def bucket(lab: LabHandle, folder: Path) -> dict[str, Any]:
     public = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::sample/*"}
 
     def grant(lab: LabHandle) -> None:
+        controls = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+        lab.client("s3").put_bucket_ownership_controls(Bucket="sample", OwnershipControls=controls)
         lab.client("s3").put_bucket_acl(Bucket="sample", ACL="public-read")
+
+    def attach(lab: LabHandle) -> None:
+        rule = {"Status": "Enabled", "Priority": 1, "Filter": {}, "DeleteMarkerReplication": {"Status": "Disabled"},
+                "Destination": {"Bucket": "arn:aws:s3:::elsewhere"}}  # fmt: skip
+        replication = {"Role": f"arn:aws:iam::{ACCOUNT}:role/copies", "Rules": [rule]}
+        lab.client("s3").put_bucket_replication(Bucket="sample", ReplicationConfiguration=replication)
+        queue = {"QueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:theirs", "Events": ["s3:ObjectRemoved:*"]}
+        told = {"QueueConfigurations": [queue], "EventBridgeConfiguration": {}}
+        lab.client("s3").put_bucket_notification_configuration(Bucket="sample", NotificationConfiguration=told)
 
     return {
         "base": {
@@ -36,10 +47,11 @@ def bucket(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "versioning": False,
             "encryption": "aws:kms",
             "kms_key": KEY,
+            "ownership": "BucketOwnerPreferred",
             "lifecycle": (Expiry(prefix="runs/", expire_days=30), Expiry(prefix="runs/", noncurrent_days=3)),
             "tags": OTHER_TAGS,
         },
-        "outside": {"grants": grant},
+        "outside": {"grants": grant, "attached": attach},
     }
 
 
@@ -103,9 +115,18 @@ def repository(lab: LabHandle, folder: Path) -> dict[str, Any]:
 
 
 def log_group(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    stream = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/theirs"
+    lab.client("kinesis").create_stream(StreamName="theirs", ShardCount=1)
+
+    def attach(lab: LabHandle) -> None:
+        lab.client("logs").put_subscription_filter(
+            logGroupName="/ecs/sample", filterName="every line", filterPattern="", destinationArn=stream
+        )
+
     return {
         "base": {"name": "/ecs/sample", "retention_in_days": 7},
         "changes": {"retention_in_days": None, "tags": OTHER_TAGS},
+        "outside": {"attached": attach},
     }
 
 

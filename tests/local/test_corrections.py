@@ -56,3 +56,40 @@ def test_the_audiences_of_an_oidc_provider(embedded_aws: EmbeddedAws) -> None:
 def test_the_managed_policy_of_the_guide_is_there(embedded_aws: EmbeddedAws) -> None:
     arn = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
     assert embedded_aws.client("iam").get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+
+
+def test_acls_count_only_where_they_are_switched_on(embedded_aws: EmbeddedAws) -> None:
+    s3, bucket = embedded_aws.client("s3"), unique("bucket")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="a", Body=b"x", ACL="bucket-owner-full-control")
+    with pytest.raises(ClientError, match="AccessControlListNotSupported"):
+        s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    with pytest.raises(ClientError, match="AccessControlListNotSupported"):
+        s3.put_object_acl(Bucket=bucket, Key="a", ACL="public-read")
+    with pytest.raises(ClientError, match="AccessControlListNotSupported"):
+        s3.put_object(Bucket=bucket, Key="b", Body=b"x", ACL="public-read")
+
+    def own(whose: str) -> None:
+        s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": whose}]})
+
+    own("ObjectWriter")
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    with pytest.raises(ClientError, match="InvalidBucketAclWithObjectOwnership"):
+        own("BucketOwnerEnforced")
+    s3.put_bucket_acl(Bucket=bucket, ACL="private")
+    own("BucketOwnerEnforced")
+
+
+def test_a_user_stays_while_it_has_credentials(embedded_aws: EmbeddedAws) -> None:
+    iam, name = embedded_aws.client("iam"), unique("user")
+    iam.create_user(UserName=name, PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    assert iam.get_user(UserName=name)["User"]["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith("Access")
+    key = iam.create_service_specific_credential(UserName=name, ServiceName="codecommit.amazonaws.com")
+    made = key["ServiceSpecificCredential"]["ServiceSpecificCredentialId"]
+    with pytest.raises(ClientError, match="DeleteConflict"):
+        iam.delete_user(UserName=name)
+    iam.delete_service_specific_credential(UserName=name, ServiceSpecificCredentialId=made)
+    iam.tag_user(UserName=name, Tags=[{"Key": "a", "Value": "b"}])
+    iam.update_user(UserName=name, NewPath="/elsewhere/")
+    assert iam.get_user(UserName=name)["User"]["Tags"] == [{"Key": "a", "Value": "b"}]
+    iam.delete_user(UserName=name)

@@ -7,8 +7,10 @@ import inspect
 
 import pytest
 from moto import backends
+from moto.awslambda import urls
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.awslambda.policy import Policy as FunctionPolicy
+from moto.awslambda.responses import LambdaResponse
 from moto.core import responses
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models import EC2Backend, ec2_backends
@@ -17,11 +19,12 @@ from moto.ecr.models import ECRBackend, Image, Repository
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.events.models import EventPattern, EventsBackend, Rule
-from moto.iam.models import IAMBackend, Policy, Role
+from moto.iam.models import IAMBackend, Policy, Role, User
 from moto.iam.responses import IamResponse
 from moto.logs.models import LogGroup, LogsBackend, LogStream
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
+from moto.s3.responses import S3Response
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, ScheduleGroup
 from moto.sns.models import SNSBackend, Topic
 from moto.sns.responses import SNSResponse
@@ -60,10 +63,16 @@ def test_the_version_is_the_one_pinned() -> None:
         (Image, "get_image_digest"),
         (LogsBackend, "create_log_group ensure_log_stream put_retention_policy"),
         (LogStream, "put_log_events get_log_events"),
-        (S3Backend, "delete_bucket_encryption"),
-        (IAMBackend, "get_role_by_arn"),
-        (IamResponse, "_dispatch"),
-        (LambdaBackend, "create_function update_function_configuration"),
+        (S3Backend, "delete_bucket_encryption put_bucket_acl put_bucket_ownership_controls"),
+        (S3Response, "put_object put_object_acl get_bucket_notification"),
+        (IAMBackend, "get_role_by_arn delete_user update_user get_user get_groups_for_user"),
+        (IamResponse, "_dispatch create_user list_ssh_public_keys list_signing_certificates list_mfa_devices"),
+        (LambdaBackend, "create_function update_function_configuration delete_function delete_alias list_aliases"),
+        (LambdaBackend, "list_event_source_mappings list_versions_by_function"),
+        (LambdaResponse, "create_function_url_config get_function_url_config delete_function_url_config"),
+        (LambdaResponse, "put_function_event_invoke_config delete_function_event_invoke_config"),
+        (LambdaResponse, "list_function_event_invoke_configs add_permission get_policy remove_permission"),
+        (urls, "url_paths"),
         (LambdaFunction, "get_configuration update_configuration update_function_code architectures"),
         (FunctionPolicy, "add_statement"),
         (STSBackend, "assume_role"),
@@ -102,7 +111,8 @@ def test_names_are_there(owner: type, names: str) -> None:
         (EventsBackend.__init__, "event_buses"),
         (Rule.__init__, "targets state event_pattern name"),
         (SNSBackend.__init__, "topics"),
-        (FakeBucket.__init__, "encryption public_access_block"),
+        (FakeBucket.__init__, "encryption public_access_block ownership_rule"),
+        (User.__init__, "access_keys ssh_public_keys signing_certificates mfa_devices password"),
     ],
 )
 def test_attributes_are_set(function: object, names: str) -> None:

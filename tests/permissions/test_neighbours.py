@@ -95,6 +95,11 @@ def test_no_statement_reaches_another_deploy(name: str, other: str) -> None:
         for resource in listed(one["Resource"]):
             if resource == "*":
                 assert set(listed(one["Action"])) <= ONLY_ANYWHERE or one.get("Condition"), (where, one)
+            elif resource.endswith(":event-source-mapping:*"):  # AWS gives them ids; whose they are says the condition
+                (function,) = [values["lambda:FunctionArn"] for values in one["Condition"].values()]
+                mine, others = (names_of(each) for each in (name, other))
+                assert like(function, mine.arn("lambda", f"function:{mine.watcher}"))
+                assert not like(function, others.arn("lambda", f"function:{others.watcher}")), (where, one)
             elif not (resource.endswith(("/*", ":*")) and resource.count("/") == 1 and one.get("Condition")):
                 reached = [arn for arn in theirs if like(resource, arn)]
                 assert not reached, (where, one)

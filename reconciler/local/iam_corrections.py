@@ -1,0 +1,120 @@
+"""IAM users of moto put right: boundaries and the credentials of single services, which it lacks, and what stays.
+
+Each touches one of moto's insides; tests/local/test_moto_insides.py fails when one of them changes its name.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import utcnow
+from moto.iam.exceptions import DeleteConflictException, NotFoundException
+from moto.iam.models import IAMBackend, User
+from moto.iam.responses import IamResponse
+
+
+def install() -> None:
+    """Put all of it into moto."""
+    _users_have_boundaries()
+    _users_have_credentials_for_services()
+    _users_stay_while_they_have_credentials()
+    _tags_move_with_a_user()
+
+
+def _users_have_boundaries() -> None:
+    """Shown by GetUser and GetAccountAuthorizationDetails. What is within one isn't judged here."""
+
+    def boundary(self: Any) -> dict[str, str] | None:
+        arn = getattr(self, "boundary_arn", "")
+        return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn} if arn else None
+
+    def put(self: Any) -> EmptyResult:
+        user = self.backend.get_user(self._get_param("UserName"))
+        user.boundary_arn = self._get_param("PermissionsBoundary")
+        return EmptyResult()
+
+    def delete(self: Any) -> EmptyResult:
+        self.backend.get_user(self._get_param("UserName")).boundary_arn = ""
+        return EmptyResult()
+
+    create: Any = IamResponse.create_user
+
+    def create_user(self: Any) -> Any:
+        made = create(self)
+        self.backend.get_user(self._get_param("UserName")).boundary_arn = self._get_param("PermissionsBoundary") or ""
+        return made
+
+    User.permissions_boundary = property(boundary)  # type: ignore[attr-defined]
+    IamResponse.put_user_permissions_boundary = put  # type: ignore[attr-defined]
+    IamResponse.delete_user_permissions_boundary = delete  # type: ignore[attr-defined]
+    IamResponse.create_user = create_user  # type: ignore[method-assign]
+
+
+def _users_have_credentials_for_services() -> None:
+    """CodeCommit's, Keyspaces' and Bedrock's; what they open is not here."""
+
+    def of(self: Any) -> dict[str, dict[str, Any]]:
+        user = self.backend.get_user(self._get_param("UserName"))
+        found: dict[str, dict[str, Any]] = user.__dict__.setdefault("service_credentials", {})
+        return found
+
+    def create(self: Any) -> ActionResult:
+        held, name, key = of(self), self._get_param("UserName"), f"ACCA{secrets.token_hex(8).upper()}"
+        held[key] = {
+            "UserName": name, "Status": "Active", "ServiceUserName": f"{name}-at-{self.current_account}",
+            "CreateDate": utcnow(), "ServiceSpecificCredentialId": key, "ServiceName": self._get_param("ServiceName"),
+        }  # fmt: skip
+        return ActionResult({"ServiceSpecificCredential": {**held[key], "ServicePassword": secrets.token_urlsafe(24)}})
+
+    def listed(self: Any) -> ActionResult:
+        service = self._get_param("ServiceName")
+        found = [one for one in of(self).values() if service in (None, one["ServiceName"])]
+        return ActionResult({"ServiceSpecificCredentials": found})
+
+    def delete(self: Any) -> EmptyResult:
+        key = self._get_param("ServiceSpecificCredentialId")
+        if of(self).pop(key, None) is None:
+            raise NotFoundException(f"No such credential {key} exists")
+        return EmptyResult()
+
+    IamResponse.create_service_specific_credential = create  # type: ignore[attr-defined]
+    IamResponse.list_service_specific_credentials = listed  # type: ignore[attr-defined]
+    IamResponse.delete_service_specific_credential = delete  # type: ignore[attr-defined]
+
+
+def _users_stay_while_they_have_credentials() -> None:
+    """IAM deletes a user only without any; moto looks at the policies alone."""
+    original: Any = IAMBackend.delete_user
+    held = {
+        "access keys": "access_keys", "SSH keys": "ssh_public_keys", "certificates": "signing_certificates",
+        "MFA devices": "mfa_devices", "service specific credentials": "service_credentials",
+        "login profile": "password",
+    }  # fmt: skip
+
+    def delete(self: Any, user_name: str) -> None:
+        user = self.get_user(user_name)
+        for what, name in held.items():
+            if getattr(user, name, None):
+                raise DeleteConflictException(f"Cannot delete entity, must delete {what} first.")
+        if self.get_groups_for_user(user_name):
+            raise DeleteConflictException("Cannot delete entity, must remove users from group first.")
+        original(self, user_name)
+
+    IAMBackend.delete_user = delete  # type: ignore[method-assign]
+
+
+def _tags_move_with_a_user() -> None:
+    """A user under another path has another ARN, under which moto then finds no tags."""
+    original: Any = IAMBackend.update_user
+
+    def update(self: Any, user_name: str, *args: Any, **kwargs: Any) -> None:
+        user = self.get_user(user_name)
+        before, tags = user.arn, self.tagger.get_tag_dict_for_resource(user.arn)
+        original(self, user_name, *args, **kwargs)
+        if user.arn != before:
+            self.tagger.delete_all_tags_for_resource(before)
+            self.tagger.tag_resource(user.arn, [{"Key": key, "Value": value} for key, value in tags.items()])
+
+    IAMBackend.update_user = update  # type: ignore[method-assign]

@@ -1,0 +1,185 @@
+"""What hangs on functions, put right where moto's differs: URLs, asynchronous destinations, policies of aliases.
+
+moto has one of each for a function, whatever version or alias is asked for; AWS has one for each of those.
+Each touches one of moto's insides; tests/local/test_moto_insides.py fails when one of them changes its name.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import unquote
+
+from moto.awslambda import urls
+from moto.awslambda.exceptions import ConflictException, GenericResourcNotFound, UnknownAliasException
+from moto.awslambda.models import EventInvokeConfig, FunctionUrlConfig, LambdaBackend
+from moto.awslambda.policy import Policy
+from moto.awslambda.responses import LambdaResponse
+
+LATEST = "$LATEST"
+Answer = tuple[int, dict[str, Any], str]
+
+
+class InUse(ConflictException):
+    """A version that an alias leads to stays."""
+
+    def __init__(self) -> None:
+        super().__init__("The version is referenced by one or more aliases")
+        self.error_type = "ResourceConflictException"
+
+
+def install() -> None:
+    """Put all of it into moto."""
+    _urls_are_of_a_qualifier()
+    _destinations_are_of_a_qualifier()
+    _policies_are_of_a_qualifier()
+    _what_is_used_stays()
+
+
+def _of(response: Any, place: int) -> tuple[Any, str]:
+    """(function, qualifier or nothing) that a request names; place: of the function's name, from the path's end."""
+    function = response.backend.get_function(unquote(response.path.split("/")[place]))
+    qualifier = str(response.querystring.get("Qualifier", [""])[0])
+    known = {
+        "",
+        LATEST,
+        *(str(one.version) for one in response.backend.list_versions_by_function(function.function_name)),
+    }
+    if qualifier not in known | {one.name for one in response.backend.list_aliases(function.function_name)}:
+        raise UnknownAliasException(f"{function.function_arn}:{qualifier}")
+    return function, "" if qualifier == LATEST else qualifier
+
+
+def _held(function: Any, what: str) -> dict[str, Any]:
+    """What a function has of something, by qualifier."""
+    found: dict[str, Any] = function.__dict__.setdefault(what, {})
+    return found
+
+
+def _qualified(arn: str, qualifier: str) -> str:
+    return f"{arn}:{qualifier}" if qualifier else arn
+
+
+def _urls_are_of_a_qualifier() -> None:
+    urls.url_paths[r"{0}/(?P<api_version>[^/]+)/functions/(?P<function_name>[\w_:%-]+)/urls/?$"] = (
+        LambdaResponse.dispatch
+    )
+
+    def shown(function: Any, qualifier: str, config: Any) -> dict[str, Any]:
+        return {**config.to_dict(), "FunctionArn": _qualified(function.function_arn, qualifier)}
+
+    def create(self: Any) -> Answer:
+        function, qualifier = _of(self, -2)
+        if qualifier in _held(function, "urls"):
+            raise ConflictException("Failed to create function url config for [functionArn]: it exists already")
+        _held(function, "urls")[qualifier] = FunctionUrlConfig(function=function, config=self.json_body)
+        return 201, {"status": 201}, json.dumps(shown(function, qualifier, _held(function, "urls")[qualifier]))
+
+    def get(self: Any) -> Answer:
+        function, qualifier = _of(self, -2)
+        if qualifier not in _held(function, "urls"):
+            raise GenericResourcNotFound
+        return 200, {"status": 200}, json.dumps(shown(function, qualifier, _held(function, "urls")[qualifier]))
+
+    def delete(self: Any) -> Answer:
+        function, qualifier = _of(self, -2)
+        if _held(function, "urls").pop(qualifier, None) is None:
+            raise GenericResourcNotFound
+        return 204, {"status": 204}, ""
+
+    def listed(self: Any) -> str:
+        function, _ = _of(self, -2)
+        found = [shown(function, qualifier, one) for qualifier, one in _held(function, "urls").items()]
+        return json.dumps({"FunctionUrlConfigs": found})
+
+    LambdaResponse.create_function_url_config = create  # type: ignore[method-assign]
+    LambdaResponse.get_function_url_config = get  # type: ignore[method-assign]
+    LambdaResponse.delete_function_url_config = delete  # type: ignore[method-assign]
+    LambdaResponse.list_function_url_configs = listed  # type: ignore[attr-defined]
+
+
+def _destinations_are_of_a_qualifier() -> None:
+    """moto also shows the first that was ever put, whatever was put after it."""
+
+    def put(self: Any) -> Answer:
+        function, qualifier = _of(self, -2)
+        arn = f"{function.function_arn}:{qualifier or LATEST}"
+        made = EventInvokeConfig(arn, function.last_modified, self.json_body)
+        _held(function, "events")[qualifier] = made
+        return 200, {"status": 200}, json.dumps({**made.response(), "LastModified": 0})
+
+    def delete(self: Any) -> Answer:
+        function, qualifier = _of(self, -2)
+        if _held(function, "events").pop(qualifier, None) is None:
+            raise GenericResourcNotFound
+        return 204, {"status": 204}, ""
+
+    def listed(self: Any) -> str:
+        function, _ = _of(self, -3)
+        found = [{**one.response(), "LastModified": 0} for one in _held(function, "events").values()]
+        return json.dumps({"FunctionEventInvokeConfigs": found})
+
+    LambdaResponse.put_function_event_invoke_config = put  # type: ignore[method-assign,assignment]
+    LambdaResponse.delete_function_event_invoke_config = delete  # type: ignore[method-assign]
+    LambdaResponse.list_function_event_invoke_configs = listed  # type: ignore[method-assign]
+
+
+def _policies_are_of_a_qualifier() -> None:
+    add: Any = LambdaResponse.add_permission
+    get: Any = LambdaResponse.get_policy
+    remove: Any = LambdaResponse.remove_permission
+
+    def add_permission(self: Any) -> Any:
+        function, qualifier = _of(self, -2)
+        if not qualifier:
+            return add(self)
+        policy = _held(function, "policies").setdefault(qualifier, Policy(function))
+        statement, _ = policy.add_statement(self.body, qualifier)
+        return json.dumps({"Statement": json.dumps(statement)})
+
+    def get_policy(self: Any) -> Any:
+        function, qualifier = _of(self, -2)
+        if not qualifier:
+            return get(self)
+        if qualifier not in _held(function, "policies"):
+            raise GenericResourcNotFound
+        return _held(function, "policies")[qualifier].wire_format()
+
+    def remove_permission(self: Any) -> Any:
+        function, qualifier = _of(self, -3)
+        if not qualifier:
+            return remove(self)
+        if qualifier not in _held(function, "policies"):
+            raise GenericResourcNotFound
+        _held(function, "policies")[qualifier].del_statement(unquote(self.path.split("/")[-1].split("?")[0]))
+        return 204, {"status": 204}, ""
+
+    LambdaResponse.add_permission = add_permission  # type: ignore[method-assign]
+    LambdaResponse.get_policy = get_policy  # type: ignore[method-assign]
+    LambdaResponse.remove_permission = remove_permission  # type: ignore[method-assign]
+
+
+def _what_is_used_stays() -> None:
+    """A version that an alias leads to isn't deleted; what an alias has goes with it; a mapping is found by ARN too."""
+    delete: Any = LambdaBackend.delete_function
+    alias: Any = LambdaBackend.delete_alias
+    mappings: Any = LambdaBackend.list_event_source_mappings
+
+    def delete_function(self: Any, function_name: str, qualifier: str | None = None) -> None:
+        if qualifier and qualifier in {str(one.function_version) for one in self.list_aliases(function_name)}:
+            raise InUse
+        delete(self, function_name, qualifier)
+
+    def delete_alias(self: Any, name: str, function_name: str) -> None:
+        alias(self, name, function_name)
+        for what in ("urls", "events", "policies"):
+            _held(self.get_function(function_name), what).pop(name, None)
+
+    def list_mappings(self: Any, event_source_arn: str, function_name: str) -> Any:
+        found = mappings(self, event_source_arn, None)
+        name = str(function_name or "").rpartition(":function:")[2]
+        return [one for one in found if not name or one.function_name.rpartition(":function:")[2] == name]
+
+    LambdaBackend.delete_function = delete_function  # type: ignore[method-assign]
+    LambdaBackend.delete_alias = delete_alias  # type: ignore[method-assign]
+    LambdaBackend.list_event_source_mappings = list_mappings  # type: ignore[method-assign]

@@ -1,0 +1,116 @@
+"""S3 of moto put right where a difference to AWS matters here: what a new bucket is, and whose ACLs count.
+
+Each touches one of moto's insides; tests/local/test_moto_insides.py fails when one of them changes its name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from moto.s3.exceptions import S3ClientError
+from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
+from moto.s3.responses import S3Response
+
+OWNER = "BucketOwnerEnforced"
+OPEN_TO_OWNER = frozenset({"bucket-owner-full-control"})  # what a request may still ask for where no ACL counts
+
+
+class NoAcls(S3ClientError):
+    """ACLs are switched off for this bucket."""
+
+    code = "AccessControlListNotSupported"
+
+    def __init__(self) -> None:
+        super().__init__("The bucket does not allow ACLs")
+
+
+class AclsLeft(S3ClientError):
+    """An ACL that lets others in is taken away before ACLs are switched off."""
+
+    code = "InvalidBucketAclWithObjectOwnership"
+
+    def __init__(self) -> None:
+        super().__init__("Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
+
+
+def install() -> None:
+    """Put all of it into moto."""
+    _new_buckets_are_private()
+    _acls_count_only_where_they_are_on()
+    _event_bridge_is_shown()
+
+
+def _aes256() -> dict[str, Any]:
+    return {
+        "Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"},
+    }
+
+
+def _new_buckets_are_private() -> None:
+    """Since 2023 a new bucket is encrypted with AES256, blocks all public access and has no ACLs that count."""
+    original: Any = FakeBucket.__init__
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self.encryption = _aes256()
+        self.public_access_block = PublicAccessBlock(True, True, True, True)
+        self.ownership_rule = OWNER
+
+    def delete_bucket_encryption(self: Any, bucket_name: str) -> None:
+        self.get_bucket(bucket_name).encryption = _aes256()
+
+    FakeBucket.__init__ = init  # type: ignore[method-assign]
+    S3Backend.delete_bucket_encryption = delete_bucket_encryption  # type: ignore[method-assign]
+
+
+def _acls_count_only_where_they_are_on() -> None:
+    """moto keeps the ownership of a bucket's objects, and takes every ACL whatever it is."""
+    bucket_acl: Any = S3Backend.put_bucket_acl
+    object_acl: Any = S3Response.put_object_acl
+    controls: Any = S3Backend.put_bucket_ownership_controls
+    upload: Any = S3Response.put_object
+
+    def put_bucket_acl(self: Any, bucket_name: str, acl: Any) -> None:
+        if self.get_bucket(bucket_name).ownership_rule == OWNER:
+            raise NoAcls
+        bucket_acl(self, bucket_name, acl)
+
+    def put_object_acl(self: Any) -> Any:  # not the backend's, which completes a multipart upload with it
+        if self.backend.get_bucket(self.bucket_name).ownership_rule == OWNER:
+            raise NoAcls
+        return object_acl(self)
+
+    def put_controls(self: Any, bucket_name: str, ownership: Any) -> None:
+        if ownership == OWNER and len(self.get_bucket(bucket_name).acl.grants) > 1:
+            raise AclsLeft
+        controls(self, bucket_name, ownership)
+
+    def put_object(self: Any) -> Any:
+        asked = self.headers.get("x-amz-acl", "")
+        bucket = self.backend.buckets.get(self.bucket_name)
+        if asked not in ("", *OPEN_TO_OWNER) and bucket is not None and bucket.ownership_rule == OWNER:
+            raise NoAcls
+        return upload(self)
+
+    S3Backend.put_bucket_acl = put_bucket_acl  # type: ignore[method-assign]
+    S3Response.put_object_acl = put_object_acl  # type: ignore[method-assign]
+    S3Backend.put_bucket_ownership_controls = put_controls  # type: ignore[method-assign]
+    S3Response.put_object = put_object  # type: ignore[method-assign]
+
+
+def _event_bridge_is_shown() -> None:
+    """moto keeps that events go to EventBridge, acts on it, and leaves it out of what it answers."""
+    original: Any = S3Response.get_bucket_notification
+
+    def get(self: Any) -> Any:
+        answer = original(self)
+        found = self.backend.get_bucket_notification_configuration(self.bucket_name)
+        if found is None or found.event_bridge is None:
+            return answer
+        status, headers, body = answer
+        end = "</NotificationConfiguration>"
+        whole = re.sub(r"(<NotificationConfiguration[^>]*)/>", rf"\1>{end}", str(body))
+        return status, headers, whole.replace(end, f"<EventBridgeConfiguration/>{end}")
+
+    S3Response.get_bucket_notification = get  # type: ignore[method-assign]
