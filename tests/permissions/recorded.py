@@ -63,6 +63,7 @@ def asker(frame: FrameType | None) -> tuple[str, str]:
             if name == "kinds.iam":  # shared by two kinds
                 who = frame.f_locals.get("who")
                 owner = owner or {"Role": "role", "User": "user"}.get(str(who), "")
+            name = {"kinds.function_attached": "kinds.lambda_function"}.get(name, name)
             owner = owner or OWNERS.get(name, "image" if name in OF_IMAGE else name)
             if frame.f_code.co_name in VERBS and name in OWNERS:
                 verb = VERBS[frame.f_code.co_name]
