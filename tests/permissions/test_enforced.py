@@ -116,9 +116,9 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     refused = held.run("apply", "--skip-run")
     assert refused.code == 120
     assert "ssm:GetParametersByPath" in refused.err  # of the lock
-    held.give(without(plan, "s3:GetBucketAcl"))
+    held.give(without(plan, "s3:GetBucketOwnershipControls"))
     held.aws.client("s3").create_bucket(Bucket="tiny-data-123456789012")
-    assert "s3:GetBucketAcl" in held.run("plan").err
+    assert "s3:GetBucketOwnershipControls" in held.run("plan").err
     held.aws.client("s3").delete_bucket(Bucket="tiny-data-123456789012")
 
     # apply: everything, and the run.
