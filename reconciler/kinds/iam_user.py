@@ -209,9 +209,8 @@ class User(Kind[UserSpec]):
         off = {CURRENT} if old.inactive_key else set()
         for key in sorted((set(old.access_keys) - set(want.access_keys)) | off):
             real = seen.attributes["current_key"] if key == CURRENT else key
-            if key == CURRENT and not _needs_key(
-                want, old
-            ):  # first: a secret without its key would be found by nobody, a key without its secret is
+            # First: a secret without its key would be found by nobody, a key without its secret is.
+            if key == CURRENT and not _needs_key(want, old):
                 aws.find("ssm", "DeleteParameter", Name=old.key_parameter)
             aws.find("iam", "DeleteAccessKey", UserName=name, AccessKeyId=real)
         if old.console_password:
