@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
+from reconciler.core.attached import AttachedSpec, not_allowed, note
 from reconciler.core.canonical import StringSet
 from reconciler.core.capacity import Weight, strategy, weights
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Observed, Spec, touches
-from reconciler.kinds.attached import AttachedSpec, not_allowed, note
 from reconciler.kinds.base import Kind
 
 BATCH = 100  # clusters that one call describes

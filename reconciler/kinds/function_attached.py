@@ -1,4 +1,4 @@
-"""What hangs on a Lambda function: what it is called by, and where its results go. See `attached`.
+"""What hangs on a Lambda function: what it is called by, and where its results go. See `core.attached`.
 
 event-source ARN UUID              AWS reads there and calls it with what it finds
 destination ARN on-failure NAME    gets what asynchronous calls end with; NAME: of the version or alias

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
+from reconciler.core.attached import OpenSpec
 from reconciler.core.canonical import PolicyDocument, StringSet, policy
 from reconciler.core.spec import Grants, Holds, Immutable, Restricts
-from reconciler.kinds.attached import OpenSpec
 
 ITEMS = 300  # an account with more is read by name: its pages would come one after another
 DETAILS = ("Role", "User", "LocalManagedPolicy")

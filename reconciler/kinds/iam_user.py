@@ -10,12 +10,12 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
+from reconciler.core.attached import AttachedSpec, not_allowed, note, to_detach, where
 from reconciler.core.canonical import StringSet
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.needs import ANYWHERE, Needs, On, parts_of
 from reconciler.core.spec import Changes, Grants, Local, Observed, Spec, touches
 from reconciler.kinds import iam
-from reconciler.kinds.attached import AttachedSpec, not_allowed, note, to_detach, where
 from reconciler.kinds.base import Kind
 from reconciler.kinds.iam import IdentitySpec, read_account
 

@@ -15,12 +15,12 @@ from pydantic import Field, PlainSerializer
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
+from reconciler.core.attached import AttachedSpec, not_allowed, note, to_detach
 from reconciler.core.canonical import JsonText, StringSet, json_text
 from reconciler.core.errors import Denied
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Observed, Ref, SecretsByName, Spec, top, touches
 from reconciler.kinds import function_attached
-from reconciler.kinds.attached import AttachedSpec, not_allowed, note, to_detach
 from reconciler.kinds.base import Kind
 
 HANDLER = "reconciler.scheduled.handler.handle"

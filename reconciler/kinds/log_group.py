@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
+from reconciler.core.attached import AttachedSpec, not_allowed, note, to_detach
 from reconciler.core.needs import ANYWHERE, Needs
 from reconciler.core.spec import Changes, Observed, Spec, touches
-from reconciler.kinds.attached import AttachedSpec, not_allowed, note, to_detach
 from reconciler.kinds.base import Kind
 
 PAGE = 50  # groups that one answer has

@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
+from reconciler.core.attached import AttachedSpec, not_allowed, note, to_detach
 from reconciler.core.canonical import Policy, PolicyDocument, policy
 from reconciler.core.errors import AwsError, ReconcilerError, UserError
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Immutable, Observed, Restricts, Spec, Value
-from reconciler.kinds.attached import AttachedSpec, not_allowed, note, to_detach
 from reconciler.kinds.base import Kind
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")

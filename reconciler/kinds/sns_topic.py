@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
+from reconciler.core.attached import OpenSpec, where
 from reconciler.core.canonical import Policy, PolicyDocument, StringSet, policy
 from reconciler.core.needs import ANYWHERE, Needs
 from reconciler.core.spec import Changes, Grants, Observed, Spec, touches
-from reconciler.kinds.attached import OpenSpec, where
 from reconciler.kinds.base import Kind
 
 PENDING, DELETED = "PendingConfirmation", "Deleted"  # in the place of a subscription's ARN

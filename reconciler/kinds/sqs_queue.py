@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
+from reconciler.core.attached import AttachedSpec, not_allowed, note
 from reconciler.core.canonical import Policy, PolicyDocument, policy
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Observed, Restricts, Spec, touches
-from reconciler.kinds.attached import AttachedSpec, not_allowed, note
 from reconciler.kinds.base import Kind
 
 SQS = "SSE-SQS"  # encrypted with a key of SQS's own, as every new queue is

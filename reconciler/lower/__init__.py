@@ -10,6 +10,7 @@ from typing import Any
 from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts
 from reconciler.config.resource_names import Names as Names
+from reconciler.core.attached import OpenSpec
 from reconciler.core.canonical import policy, strings
 from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
@@ -29,7 +30,6 @@ from reconciler.kinds import (
     SecurityGroupSpec,
     TaskDefinitionSpec,
 )  # fmt: skip
-from reconciler.kinds.attached import OpenSpec
 from reconciler.kinds.ec2_security_group import EVERYWHERE
 from reconciler.kinds.ecr_repository import tag_mutability
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
