@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,11 +30,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --share leave out what is marked `long`."""
+    """With --share leave out what is marked `long`, and of a table marked `share(n)` all but each n-th row."""
     if config.getoption("share"):
-        left_out = [item for item in items if item.get_closest_marker("long")]
-        items[:] = [item for item in items if not item.get_closest_marker("long")]
-        config.hook.pytest_deselected(items=left_out)
+        shared = in_share(items)
+        config.hook.pytest_deselected(items=[item for item in items if item not in shared])
+        items[:] = [item for item in items if item in shared]
+
+
+def in_share(items: Sequence[pytest.Item]) -> set[pytest.Item]:
+    """Those that --share runs. The tables of a file begin at different rows, so that more of the rows come in."""
+    tables: dict[Path, dict[str, list[pytest.Item]]] = {}
+    for item in items:
+        if item.get_closest_marker("long") is None:
+            tables.setdefault(item.path, {}).setdefault(item.nodeid.partition("[")[0], []).append(item)
+    chosen: set[pytest.Item] = set()
+    for of_file in tables.values():
+        for number, rows in enumerate(of_file.values()):
+            marker = rows[0].get_closest_marker("share")
+            step = marker.args[0] if marker else 1
+            chosen.update(rows[number % min(step, len(rows)) :: step])
+    return chosen
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from tests.lab_client import ROOT, LabHandle
 ROW, ONCE, COMMANDS, GROWTH = 10, 10, 2, 60.0  # MB that fragments of the heap may take
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it counts in /proc")
 def test_nothing_is_left_behind(project: Project, lab: LabHandle) -> None:
     project.write("deploy.yaml", (ROOT / "deploy.yaml").read_text())

@@ -34,6 +34,7 @@ def kept(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.share(5)
 @pytest.mark.parametrize("region", REGIONS)
 def test_a_client_is_the_same_with_small_models(region: str, kept: Path) -> None:
     whole, small = get_session(), session(kept)
@@ -57,6 +58,7 @@ def test_what_is_kept_is_a_fraction(kept: Path) -> None:
     assert all('"documentation":"<' not in file.read_text() for file in kept.rglob("*.json"))
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("broken", ["", "{", "\0"])
 def test_a_broken_file_is_made_anew(broken: str, kept: Path) -> None:
     file = next(kept.rglob("iam-latest-usual.json"))

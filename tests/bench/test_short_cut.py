@@ -52,6 +52,7 @@ def plan(project: Project) -> Any:
     return project.ok("plan", "--skip-image", "--json").json
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("change", [nothing, inline, gone])
 def test_the_plan_is_the_same_without_them(
     change: Callable[[LabHandle], None], project: Project, lab: LabHandle

@@ -153,6 +153,7 @@ READ = [
 ]  # fmt: skip
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("arguments", READ, ids=ascii)
 @pytest.mark.usefixtures("applied")
 def test_commands_that_read(attacked: Attacked, arguments: tuple[str, ...]) -> None:

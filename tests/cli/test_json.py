@@ -92,6 +92,7 @@ def test_every_command_is_here_and_has_a_schema() -> None:
     assert {name for name, known in flags.items() if not {"--json", "--quiet", "--verbose"} <= known} == set()
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("arguments", READS, ids=" ".join)
 def test_what_it_prints(ran: Project, arguments: tuple[str, ...]) -> None:
     ended = ran.run(*arguments, "--json")

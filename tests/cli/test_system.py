@@ -33,6 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.share(3)
 @pytest.mark.skipif(not FULL.is_char_device(), reason="no /dev/full here")
 @pytest.mark.parametrize("command", ["show", "show --json", "completion bash", "--help", "plan --help", "--version"])
 def test_a_full_disk_is_said_and_no_success(command: str, folder: Path) -> None:
@@ -41,6 +42,7 @@ def test_a_full_disk_is_said_and_no_success(command: str, folder: Path) -> None:
     assert shell(f"r {command} >{FULL} 2>&1", folder)[0] == 1
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("command", "code"),
     [

@@ -128,6 +128,7 @@ def test_refused(name: str, text: str) -> None:
     assert better is None or RULES[name].problem(better) is None
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", RULES)
 @given(text=st.text(max_size=80) | st.from_regex(r"[A-Za-z0-9_. /:*-]{0,80}", fullmatch=True))
 def test_a_suggestion_is_right_or_none(name: str, text: str) -> None:

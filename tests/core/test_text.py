@@ -214,6 +214,7 @@ LONG = [
 ]  # fmt: skip
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("piece", LONG)
 def test_long_lines_take_time_in_proportion(piece: str) -> None:
     """Ten times the text takes about ten times as long, not a hundred times."""

@@ -125,6 +125,7 @@ def quick_start() -> list[Block]:
     return [block for block in blocks((DOCS / "quick-start.md").read_text()) if block.title]
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("page", RUN, ids=name)
 def test_every_console_block_prints_what_it_says(
     page: Path, aws: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -102,6 +102,7 @@ def test_there_is_nothing_to_do_at_first(deployment: Deployment) -> None:
     assert {step["action"] for step in deployment.steps().values()} == {"none"}
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(("drift", "number"), CASES)
 def test_drift(drift: Drift, number: int, deployment: Deployment) -> None:
     result = deployment.round(number)

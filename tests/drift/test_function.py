@@ -164,6 +164,7 @@ def world(lab_session: LabHandle) -> Small:
     return made
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("drift", DRIFTS.values(), ids=[name.replace(" ", "-") for name in DRIFTS])
 def test_drift(drift: Drift, world: Small) -> None:
     lab, expected = world.lab, statements(world.lab)

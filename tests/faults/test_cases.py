@@ -15,6 +15,7 @@ from tests.faults.world import World, differs
 from tests.lab_client import LabHandle
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("case", CASES, ids=[case.name.replace(" ", "-") for case in CASES])
 def test_case(case: Case, lab: LabHandle, tmp_path: Path) -> None:
     world = World(lab, tmp_path)

@@ -198,6 +198,7 @@ def configured(machine: Machine) -> Machine:
     return machine
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(("environ", "said"), CANNOT_WORK)
 def test_what_cannot_work_is_one_message_at_once(environ: dict[str, str], said: str, configured: Machine) -> None:
     code, told = configured.run("plan", **{"AWS_EC2_METADATA_DISABLED": "true", **environ})
@@ -210,6 +211,7 @@ def test_what_cannot_work_is_one_message_at_once(environ: dict[str, str], said: 
     assert len(told.splitlines()) <= 3
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(("environ", "said"), CANNOT_WORK[8:14])
 def test_doctor_says_the_same(environ: dict[str, str], said: str, configured: Machine) -> None:
     told = configured.run("doctor", **environ)[1]

@@ -100,6 +100,7 @@ CASES = (
 )  # fmt: skip
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("case", CASES, ids=[case.name.replace(" ", "-") for case in CASES])
 def test_case(case: Case, lab: LabHandle) -> None:
     world = small(lab)
@@ -151,6 +152,7 @@ def account(lab: LabHandle) -> Any:
     return live, found["Tags"], statements
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("spoiled", [False, True], ids=["made", "changed"])
 def test_stopped_anywhere_the_next_apply_finishes_it(spoiled: bool, lab: LabHandle) -> None:
     world = small(lab)

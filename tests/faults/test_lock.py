@@ -159,6 +159,7 @@ def test_a_zombie_does_not_hold_beside_another(lab: LabHandle) -> None:
                 zombie.check()
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("op", ["PutParameter", "GetParametersByPath", "DeleteParameter"])
 @pytest.mark.parametrize("do", ["lose", "reset"])
 def test_lost_answers_to_its_own_calls(lab: LabHandle, op: str, do: str) -> None:

@@ -43,6 +43,7 @@ def test_every_kind_says_what_it_needs() -> None:
     assert {kind.spec.kind for kind in KINDS} <= needs.NEEDS.keys()
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("change", [None, *CHANGES], ids=lambda change: str(change or "nothing there"))
 def test_what_is_written_was_named(lab: LabHandle, tmp_path: Path, change: str | None) -> None:
     """The table against what apply calls: nothing is written for which no permission was named."""

@@ -245,6 +245,7 @@ LARGE: list[Callable[[int], str]] = [
 ]
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("number", range(len(LARGE)))
 def test_work_grows_as_the_file_does(number: int) -> None:
     def work(size: int) -> Callable[[], object]:

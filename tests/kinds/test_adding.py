@@ -81,6 +81,7 @@ def python(copy: Path, code: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_a_kind_is_one_file_the_tuple_and_a_sample(copy: Path) -> None:
     """The contract, what holds of all kinds' permissions, and who reads a kind."""
     python(copy, READERS)

@@ -73,6 +73,7 @@ def test_every_kind_has_a_sample() -> None:
     assert sorted(SAMPLES) == sorted({kind.spec.kind for kind in (*KINDS, ImageKind(None, print))})
 
 
+@pytest.mark.share(3)
 def test_a_life(one: Sample, aws: Aws, reader: Aws, lab: LabHandle) -> None:
     # Every field has a sample.
     assert compared(type(one.base)) == one.changes.keys() | one.outside.keys()
@@ -123,6 +124,7 @@ def test_a_life(one: Sample, aws: Aws, reader: Aws, lab: LabHandle) -> None:
     assert diff(one.base, see(one, reader, one.base).spec) == ()
 
 
+@pytest.mark.share(3)
 def test_each_field_is_changed_and_changed_back(one: Sample, aws: Aws, reader: Aws) -> None:
     one.kind.create(aws, one.base)
     for name in one.changes:
@@ -139,6 +141,7 @@ def test_each_field_is_changed_and_changed_back(one: Sample, aws: Aws, reader: A
     make(one, aws, reader, one.changed(*mutable))
 
 
+@pytest.mark.share(3)
 def test_everything_is_created_otherwise(one: Sample, aws: Aws, reader: Aws) -> None:
     want = one.changed(*(one.changes.keys() - {"region", "vpc"} - one.alone))  # in a region and VPC that are there
     one.kind.create(aws, want)

@@ -22,6 +22,7 @@ LAMBDA = '{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, 
 TRUST = f'{{"Version": "2012-10-17", "Statement": [{LAMBDA}]}}'
 
 
+@pytest.mark.long
 @pytest.mark.skipif(bool(MODE), reason="this is it")
 def test_it_runs_and_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run(

@@ -38,6 +38,7 @@ LINKS = [".reconciler", ".reconciler/local", ".reconciler/local/tasks", ".reconc
          ".reconciler/local/lock", ".reconciler/local/.gitignore"]  # fmt: skip
 
 
+@pytest.mark.share(5)
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("command", [["plan", "--local", "--skip-image"], ["local", "status"], ["local", "reset"],
                                      ["local", "stop"], ["local", "env"]], ids=" ".join)  # fmt: skip
@@ -164,6 +165,7 @@ COPIES = {
 }
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", COPIES)
 def test_copy_writes_nothing_outside_of_the_image(tmp_path: Path, name: str) -> None:
     context, victim = tmp_path / "checkout", tmp_path / "victim"

@@ -47,6 +47,7 @@ def run_batch(embedded_aws: EmbeddedAws, family: str, numbers: range) -> None:
         assert embedded_aws.lines(arn) == [f"task {number} line {i}" for i in range(number % 50)]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="reads /proc")
 def test_many_tasks_leave_nothing_behind(tmp_path: Path, record_property: Any) -> None:
     running = local.ensure_running(tmp_path / "home")

@@ -67,6 +67,7 @@ def test_from_disk_it_learns_the_same(bars: Bars, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())  # nothing is left behind
 
 
+@pytest.mark.long
 def test_a_run_with_more_data_than_memory(
     finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +121,7 @@ def test_two_workers_learn_what_one_process_does(bars: Bars, scheduler: str) -> 
     assert abs(together / alone - 1) < LOSS
 
 
+@pytest.mark.long
 def test_a_whole_run_on_the_workers(
     finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path, scheduler: str
 ) -> None:

@@ -64,6 +64,7 @@ def without_tail(monkeypatch: pytest.MonkeyPatch, stop: Callable[[int, int], int
     monkeypatch.setattr(boost, "fit", fit)
 
 
+@pytest.mark.long
 def test_leaving_out_the_calibration_of_the_first_fold_is_no_cheat(bars: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
     without_tail(monkeypatch)
     assert knows_the_future(bars, forecasts) == set()
@@ -79,11 +80,13 @@ def test_a_shuffled_split_is_caught(bars: Bars, monkeypatch: pytest.MonkeyPatch)
     assert {"p_up", "ret", "lv"} <= knows_the_future(bars, forecasts)
 
 
+@pytest.mark.long
 def test_training_on_the_test_is_caught(bars: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
     without_tail(monkeypatch, stop=lambda _, rows: rows)
     assert {"p_up", "lv"} <= knows_the_future(bars, forecasts)
 
 
+@pytest.mark.long
 def test_early_stopping_on_the_test_is_caught(bars: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = split.rows_between
 
@@ -100,11 +103,13 @@ def test_a_feature_shifted_the_wrong_way_is_caught(bars: Bars) -> None:
     assert "p_up" in knows_the_future(bars, lambda b: forecasts(b, cheat))
 
 
+@pytest.mark.long
 def test_scaling_by_the_whole_series_is_caught(bars: Bars) -> None:
     cheat = Feature("z", "whole", "cheat", lambda x: (x.log_close - np.nanmean(x.log_close)) / np.nanstd(x.log_close))
     assert knows_the_future(bars, lambda b: forecasts(b, cheat))
 
 
+@pytest.mark.long
 def test_a_baseline_that_is_fitted_on_the_test_is_caught(bars: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = split.rows_between
     everything = "model.baselines.rows_between"
@@ -122,6 +127,7 @@ def test_calibration_that_uses_the_coming_score_is_caught(bars: Bars, monkeypatc
     assert {"lower", "upper"} & knows_the_future(bars, forecasts)
 
 
+@pytest.mark.long
 def test_factors_of_the_interval_that_know_the_coming_day_are_caught(
     bars: Bars, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +140,7 @@ def test_factors_of_the_interval_that_know_the_coming_day_are_caught(
     assert {"lower", "upper"} & knows_the_future(bars, forecasts)
 
 
+@pytest.mark.long
 def test_smearing_by_the_errors_of_the_whole_test_is_caught(bars: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
     def whole(lv: Array, forecast: Array, folds: Any) -> tuple[Array, float]:
         found = smearing.factor(lv - forecast)

@@ -57,6 +57,7 @@ def without(rows: npt.NDArray[np.bool_], bars: Bars, targets: Targets, f: Foreca
     return bars.map(lambda values: values[keep]), Targets(**cut(targets)), Forecasts(**cut(f))
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(
     "missing",
     [

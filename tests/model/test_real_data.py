@@ -14,6 +14,7 @@ from model.settings import Settings
 DATA = os.environ.get("BTC_DATA", "")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not DATA, reason="real data isn't in the project: set BTC_DATA to an hourly BTC file")
 def test_the_claims_hold_on_real_data(tmp_path: Path) -> None:
     run = train.train(Settings(data=DATA, output=str(tmp_path), threads=limits.threads(os.environ)))

@@ -67,6 +67,7 @@ def test_an_object_above_the_limit_is_not_fetched(aws: dict[str, str]) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("env", "message"),
     [

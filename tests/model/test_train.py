@@ -70,6 +70,7 @@ def test_predictions_match_the_bars(finished: tuple[Run, Path]) -> None:
     assert (bounded["forecast_price"] < bounded["upper_price"]).all()
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("threads", [1, 3])
 def test_same_in_same_out_with_any_number_of_threads(
     finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path, threads: int

@@ -86,6 +86,7 @@ def listed(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(("name", "other"), PAIRS, ids=[f"{one}, {other}" for one, other in PAIRS])
 def test_no_statement_reaches_another_deploy(name: str, other: str) -> None:
     theirs = sorted(set(owned(other)))

@@ -88,6 +88,7 @@ def test_it_has_all_that_it_needs_and_nothing_else(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"reconciler", f"reconciler-{reconciler.__version__}.dist-info"}
 
 
+@pytest.mark.long
 def test_it_runs_from_an_environment_of_its_own(installed: Path, tmp_path: Path) -> None:
     program = installed / "reconciler"
     where = run(installed / "python", "-c", "import reconciler; print(reconciler.__file__)", cwd=tmp_path)

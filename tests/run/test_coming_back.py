@@ -13,6 +13,7 @@ from tests.run.conftest import BUCKET, SLEEPS, Lane, golden, records
 from tests.waiting import LONG, until
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("choice", ["stop", "detach"])
 def test_interrupted(lane: Lane, number: signal.Signals, choice: str) -> None:

@@ -49,6 +49,7 @@ PROGRAMS: list[tuple[str, str, str, str, int, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("name", "program", "deploy", "dockerfile", "code", "why"), PROGRAMS, ids=[one[0] for one in PROGRAMS]
 )
@@ -91,6 +92,7 @@ SURROUNDINGS: list[tuple[str, Callable[[Lane], Callable[[Any], None]], int, str]
 ]
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(("name", "breaks", "code", "why"), SURROUNDINGS, ids=[one[0] for one in SURROUNDINGS])
 def test_what_is_taken_away_while_the_task_starts(
     lane: Lane, name: str, breaks: Callable[[Lane], Callable[[Any], None]], code: int, why: str

@@ -226,6 +226,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("part", HOSTILE)
 @pytest.mark.parametrize("event", [Event.ERROR, Event.NOT_STARTED])
 def test_a_line_of_any_length_is_explained_at_once(part: str, event: Event) -> None:
@@ -244,6 +245,7 @@ def test_many_lines() -> None:
     )
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("part", [part for part in HOSTILE if part.strip()])
 def test_patterns_themselves_are_linear(part: str) -> None:
     """So that the cut isn't all that there is between a line and a function that never ends."""

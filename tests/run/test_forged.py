@@ -104,6 +104,7 @@ def test_a_wider_right_works_and_is_warned_of(lane: Lane) -> None:
     assert "warning" not in lane.run("plan", "--local").err
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("bad", ["/home/u/.ssh", "a/../../.git", "../../{home}/.ssh"])
 def test_an_id_in_a_record_is_never_a_path(lane: Lane, bad: str, tmp_path: Path) -> None:
     """The record of the fingerprint names an id that leads elsewhere, and there are results for it."""
@@ -296,6 +297,7 @@ def put(key, body):
 """
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("body", "metrics", "said"),
     [
@@ -332,6 +334,7 @@ def test_results_that_cannot_be_copied_are_named(lane: Lane) -> None:
     assert f"copied   results/{run_id}, not all of it: NOT-COPIED.txt" in lane.run("apply", "--local").out
 
 
+@pytest.mark.share(5)
 @pytest.mark.parametrize("bad", ["../x", "/etc", "a b", "20260101-000000-aaaaaaaa/../x", "x" * 2000])
 def test_a_run_on_the_command_line_that_is_none(lane: Lane, bad: str) -> None:
     trained(lane, "# none\n" + GOOD)

@@ -79,6 +79,7 @@ def test_no_results_make_no_folder(results: Results) -> None:
     assert is_whole(results.top) is None
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("key", "why"),
     [
@@ -171,6 +172,7 @@ BARE = {"HEAD": "ref: refs/heads/main\n", "objects/x": "", "refs/heads/x": "", "
 APART = {"HEAD": "ref: refs/heads/main\n", "commondir": "c\n", "c/objects/x": "", "c/refs/x": "", "c/config": ""}
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     "copies",
     [

@@ -14,6 +14,7 @@ from bisect import bisect_left
 from typing import Any
 
 import psutil
+import pytest
 
 from reconciler.local import status
 from reconciler.run.fleet import RATE
@@ -40,6 +41,7 @@ def shown(lane: Lane, run: dict[str, Any]) -> list[str]:
     return [event["message"] for event in page["events"]]
 
 
+@pytest.mark.long
 def test_soak(lane: Lane) -> None:
     deploy = "run:\n  sweep:\n    grid: {N: [%s]}\n    max_parallel: 20\n"
     lane.program(PROGRAM, deploy=deploy % ", ".join(map(str, range(COUNT))))

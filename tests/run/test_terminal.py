@@ -65,6 +65,7 @@ class Screen:
         return self.process.wait(LONG)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("answer", "stops"), [("l", False), ("", True)])
 def test_ctrl_c_asks(lane: Lane, answer: str, stops: bool) -> None:
     lane.program(f"{SLEEPS}# {answer}\n")
@@ -109,6 +110,7 @@ def test_as_on_aws(lane: Lane) -> None:
     golden("on-aws", Result(0, screen.lasting, ""))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("ci", "number"), [("true", 2), ("", 15)])
 def test_nobody_is_asked_in_ci_and_by_sigterm(lane: Lane, ci: str, number: int) -> None:
     """Some CI systems give a terminal, at which nobody sits; and whoever sends SIGTERM may sit elsewhere."""

@@ -87,6 +87,7 @@ ALL = json.dumps(
 )  # what somebody attaches by mistake
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("attached", ["nothing else", "everything"])
 def test_a_pull_request_sees_no_secret(
     lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attached: str

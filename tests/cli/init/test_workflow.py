@@ -91,6 +91,7 @@ def made(project: Project, program: str = PROGRAM) -> None:
     assert ended.code == 0, ended.out + ended.err
 
 
+@pytest.mark.long
 def test_the_plan_and_the_apply_of_a_workflow(project: Project) -> None:
     made(project)
     plan = Runner(project, "plan")
