@@ -5,6 +5,7 @@ To make the clients of a command takes longer than its calls.
 A client that its owner has closed is given to the next who asks for the same: service, region, endpoint and static
 credentials. None is shared by two at a time. Not kept: clients for transfers, which have their owner's hooks, and
 those whose credentials come from elsewhere. A command that ran in this process closes its clients when it ends.
+Sessions of static credentials are kept as well: to make one takes as long as ten calls.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ import pytest
 from botocore.credentials import Credentials
 
 from reconciler.aws import clients
-from reconciler.aws.clients import TRANSFER, Clients
+from reconciler.aws.clients import TRANSFER, Clients, new_session
+from tests import sessions
 
 _of_command: ContextVar[list[Clients] | None] = ContextVar("of_command", default=None)
 _free: defaultdict[object, list[Any]] = defaultdict(list)
 _keys: dict[int, tuple[object, Any]] = {}  # (key, client) by the client's identity
+_around: dict[int, Any] = {}  # boto3's session around one of those, by its identity
 _elsewhere: set[int] = set()  # S3's clients that were told of a bucket's region, which they remember
 
 
@@ -47,7 +50,7 @@ def of_command() -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """From now on all clients are made here: the only place that changes how."""
-    begin, make, close = Clients.__init__, Clients._make, Clients.close
+    begin, make, maker, close = Clients.__init__, Clients._make, Clients._maker, Clients.close
 
     def begun(self: Clients, *args: Any, **more: Any) -> None:
         begin(self, *args, **more)
@@ -55,7 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
             owners.append(self)
 
     def anew(self: Clients, service: str) -> Any:
-        client = make(self, service)
+        with sessions.TURNS:
+            client = make(self, service)
         for watch in watchers:
             watch(client, service)
         return client
@@ -63,6 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     def made(self: Clients, service: str) -> Any:
         if service != TRANSFER and (there := instead.get((service, self._endpoint_url))):
             return there
+        _give_session(self)
         key = _key(self, service)
         if key is None:
             return anew(self, service)
@@ -74,6 +79,13 @@ def pytest_configure(config: pytest.Config) -> None:
             client.meta.events.register("needs-retry.s3", lambda **said: _note(client, **said))
         return client
 
+    def made_by(self: Clients, service: str) -> Any:
+        if service == TRANSFER and sessions.is_kept(self._session):
+            if id(self._session) not in _around:
+                _around[id(self._session)] = maker(self, service)
+            return _around[id(self._session)]
+        return maker(self, service)
+
     def closed(self: Clients) -> None:
         held = [*self._clients.values(), *self._replaced]
         close(self)
@@ -81,7 +93,8 @@ def pytest_configure(config: pytest.Config) -> None:
             if id(client) in _keys and id(client) not in _elsewhere:
                 _free[_keys[id(client)][0]].append(client)
 
-    Clients.__init__, Clients._make, Clients.close = begun, made, closed  # type: ignore[method-assign]
+    Clients.__init__, Clients._make = begun, made  # type: ignore[method-assign]
+    Clients._maker, Clients.close = made_by, closed  # type: ignore[method-assign]
 
 
 def _note(client: Any, response: Any = None, **others: Any) -> None:
@@ -89,19 +102,21 @@ def _note(client: Any, response: Any = None, **others: Any) -> None:
         _elsewhere.add(id(client))
 
 
+def _give_session(owner: Clients) -> None:
+    """Give an owner of clients the kept session, where the environment itself has the keys."""
+    static = "AWS_ACCESS_KEY_ID" in os.environ and "AWS_PROFILE" not in os.environ
+    static = static and clients.new_session is new_session  # a test may have put another there
+    if owner._session is None and owner._endpoint_url is not None and static:
+        owner._session = sessions.kept()
+
+
 def _key(owner: Clients, service: str) -> object:
     """What clients have in common that are the same; None for one that isn't kept."""
-    if service == TRANSFER or owner._endpoint_url is None:
+    if service == TRANSFER or owner._endpoint_url is None or owner._session is None:
         return None
-    if owner._session is None:
-        if "AWS_ACCESS_KEY_ID" not in os.environ or "AWS_PROFILE" in os.environ:
-            return None
-        owner._session = clients.new_session()
-        owner._session.get_credentials()
     session = getattr(owner._session, "_session", owner._session)  # boto3's has one of botocore's
     if type(keys := session._credentials) is not Credentials:
         return None
-    environment = sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_") or k == "HOME")
     whole = service in getattr(session.get_component("data_loader"), "whole", ())
-    who = (keys.access_key, keys.secret_key, keys.token, session is owner._session, environment)
+    who = (keys.access_key, keys.secret_key, keys.token, session is owner._session, sessions.environment())
     return repr((service, owner._region, owner._endpoint_url, owner._patience, whole, who))

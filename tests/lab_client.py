@@ -21,7 +21,7 @@ import pytest
 from botocore.config import Config
 
 from reconciler.aws.calls import Aws, Waiting
-from reconciler.aws.clients import new_session
+from tests import sessions
 from tests.waiting import until
 
 REGION = "us-east-1"
@@ -120,7 +120,7 @@ class LabHandle:
     def aws(self, region: str = REGION, **options: Any) -> Aws:
         """Our own way to it, with a clock that doesn't wait."""
         options.setdefault("clock", SkippingClock())
-        aws = Aws(region, session=new_session(*CREDENTIALS.values()), endpoint_url=self.url, **options)
+        aws = Aws(region, session=sessions.kept(*CREDENTIALS.values()), endpoint_url=self.url, **options)
         self.given.append(aws)
         return aws
 

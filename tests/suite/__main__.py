@@ -5,8 +5,9 @@
     python -m tests.suite --quick    what CI runs on each further Python and as another user: what takes a minute or two
     python -m tests.suite -- -k plan some tests, with the same line and summary: what comes after -- is given to pytest
 
-Every phase runs, whatever failed before it. Tests run side by side; one that fails there is run once more alone, and if
-it then passes it is called flaky. That turns nothing green: a flaky test is a fault of the test or of the program.
+Every phase runs, whatever failed before it. Phases of one process run two at a time, and what they print is shown when
+they end. Tests run side by side; one that fails there is run once more alone, and if it then passes it is called flaky.
+That turns nothing green: a flaky test is a fault of the test or of the program.
 
 Exit code: 0 when nothing failed, 1 when something did, 3 when all that failed is flaky; with --flaky-passes, 0 for that
 too: they are named and counted all the same.
@@ -16,12 +17,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 STOPPING = "tests/faults/test_stop_anywhere.py"
 WORKERS = 3  # on two cores: tests that wait for a process leave the processor to others
+LANES = 2  # phases of one process that run at a time
 ALONE = 40  # so many failures are looked at a second time; more have another reason than chance
 FAILED, FLAKY = 1, 3
 
@@ -42,6 +46,7 @@ class Phase:
     name: str
     command: tuple[str, ...] = ()
     pytest: tuple[str, ...] = ()
+    beside: bool = True  # it is one process, and another may run beside it
 
     @property
     def by_hand(self) -> str:
@@ -64,10 +69,14 @@ class Ended:
 # What depends most on the interpreter, the user, the language and the terminal, and starts few processes.
 QUICK = tuple(
     f"tests/{name}"
-    for name in ("config", "kinds", "engine", "scheduled", "checks", "test_architecture.py", "model/test_files.py")
-)
-SOME = Phase("tests", pytest=("-n", str(WORKERS), "--dist", "worksteal", "-rs"))
-SIDE_BY_SIDE = Phase("tests", pytest=(*SOME.pytest, "--ignore", STOPPING, "--ignore", "tests/core"))
+    for name in (
+        "core", "config", "kinds", "scheduled", "checks", "test_architecture.py", "model/test_files.py",
+        "run/test_step.py", "run/test_explain.py", "engine/test_json.py", "engine/test_environments.py",
+        "cli/test_options.py", "cli/test_markdown.py", "cli/test_system.py", "cli/test_json.py",
+    )
+)  # fmt: skip
+SOME = Phase("tests", pytest=("-n", str(WORKERS), "--dist", "worksteal", "-rs"), beside=False)
+SIDE_BY_SIDE = replace(SOME, pytest=(*SOME.pytest, "--ignore", STOPPING, "--ignore", "tests/core"))
 CORE = Phase("core, covered whole", pytest=("tests/core", "--cov", "--cov-config=tests/core/coverage.ini"))
 STEP = Phase("step, covered whole", pytest=("tests/run/test_step.py", "--cov", "--cov-config=tests/run/coverage.ini"))
 LINTERS = (
@@ -89,32 +98,44 @@ LINTERS = (
 )
 
 
-def phases(*, check: bool = False, quick: bool = False) -> list[Phase]:
-    """What is run, in this order."""
-    tests = [CORE, STEP, SIDE_BY_SIDE, Phase("stopped anywhere", pytest=("-rs", STOPPING))]
+def phases(*, check: bool = False, quick: bool = False, workers: int = WORKERS) -> list[Phase]:
+    """What is run, in this order. workers: processes of the quick suite."""
+    tests = [CORE, STEP, SIDE_BY_SIDE, Phase("stopped anywhere", pytest=("-rs", STOPPING), beside=False)]
     if check:
         return [*LINTERS, *tests]
     if quick:
-        tests = [CORE, STEP, replace(SIDE_BY_SIDE, pytest=(*SOME.pytest, *QUICK))]
+        tests = [replace(SIDE_BY_SIDE, pytest=("-n", str(workers), *SOME.pytest[2:], *QUICK))]
     return [replace(one, pytest=("--share", *one.pytest)) for one in tests]
 
 
-def run(phase: Phase, more: Sequence[str] = ()) -> Ended:
-    """Run a phase, whose output is shown as it comes."""
-    print(f"\n== {phase.name}", flush=True)
+def run_all(chosen: Sequence[Phase], more: Sequence[str] = ()) -> list[Ended]:
+    """Run phases: first those that may have another beside them, then one after the other."""
+    beside, alone = [one for one in chosen if one.beside], [one for one in chosen if not one.beside]
+    with ThreadPoolExecutor(LANES) as lanes:
+        ended = list(lanes.map(lambda phase: run(phase, more, whole=True), beside))
+    return ended + [run(phase, more) for phase in alone]
+
+
+def run(phase: Phase, more: Sequence[str] = (), *, whole: bool = False) -> Ended:
+    """Run a phase. Its output is shown as it comes, or with `whole` when it has ended."""
+    if not whole:
+        print(f"\n== {phase.name}", flush=True)
     began = time.monotonic()
-    if phase.command:
-        if not Path(phase.command[0]).exists():  # hadolint, which has no wheel for each platform
-            print(f"{phase.name}: skipped, it isn't here for this platform")
-            return Ended(phase, 0, 0.0, skipped=1)
-        code = subprocess.call(phase.command, cwd=ROOT)
-        return Ended(phase, code, time.monotonic() - began)
+    if phase.command and not Path(phase.command[0]).exists():  # hadolint, which has no wheel for each platform
+        print(f"\n== {phase.name}: skipped, it isn't here for this platform", flush=True)
+        return Ended(phase, 0, 0.0, skipped=1)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         ours = ["-m", "pytest", "-p", "tests.suite.progress", "--failures-to", str(report)]
-        code = subprocess.call([sys.executable, *ours, *phase.pytest, *more], cwd=ROOT)
+        command = phase.command or (sys.executable, *ours, *phase.pytest, *more)
+        streams: dict[str, int] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if whole else {}
+        done = subprocess.run(command, cwd=ROOT, check=False, **streams)  # type: ignore[call-overload]
         found = json.loads(report.read_text()) if report.exists() else {}
-    return Ended(phase, code, time.monotonic() - began, **found)
+    took = time.monotonic() - began
+    if whole:
+        text = done.stdout.decode(errors="replace").strip()
+        print(f"\n== {phase.name}: {clock(took)}" + (f"\n{text}" if text else ""), flush=True)
+    return Ended(phase, done.returncode, took, **found)
 
 
 def passes_alone(tests: list[str]) -> list[str]:
@@ -153,11 +174,16 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="everything, and the linters")
     parser.add_argument("--quick", action="store_true", help="nothing that takes long")
+    parser.add_argument(
+        "--workers", type=int, default=WORKERS, help="processes of the quick suite (default: %(default)s)"
+    )
     parser.add_argument("--flaky-passes", action="store_true", help="end with 0 when all that failed is flaky")
     parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="for pytest")
     options = parser.parse_args(arguments)
-    chosen = [SOME] if options.pytest else phases(check=options.check, quick=options.quick)
-    ended = [run(phase, options.pytest) for phase in chosen]
+    # Without it each of some hundred processes would compile this project and the tests again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    chosen = [SOME] if options.pytest else phases(check=options.check, quick=options.quick, workers=options.workers)
+    ended = run_all(chosen, options.pytest)
     beside = [test for one in ended for test in one.failed if one.phase.name == SIDE_BY_SIDE.name]
     flaky = passes_alone(beside) if 0 < len(beside) <= ALONE else []
     text, code = summary(ended, flaky)
