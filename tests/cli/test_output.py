@@ -277,7 +277,7 @@ def test_zsh_completes(tmp_path: Path) -> None:
 
     def until(pattern: str) -> None:
         nonlocal shown
-        end = time.monotonic() + 15
+        end = time.monotonic() + LONG
         while not re.search(pattern, shown):
             assert time.monotonic() < end, f"waited in vain for {pattern}: {shown}"
             if select.select([ours], [], [], 0.1)[0]:
