@@ -76,6 +76,12 @@ class LabHandle:
         with contextlib.suppress(ConnectionError, http.client.HTTPException):
             self.control("POST", "back")
 
+    def hang_up(self) -> None:
+        """Close the ways to it that tests were given."""
+        for aws in self.given:
+            aws.close()
+        self.given = []
+
     def zero(self) -> None:
         """Forget the log."""
         self.control("POST", "zero")
@@ -166,10 +172,8 @@ def lab_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHandle]
 def lab(lab_session: LabHandle) -> Iterator[LabHandle]:
     """The session's lab, empty."""
     lab_session.reset()
-    lab_session.given = []
     yield lab_session
-    for aws in lab_session.given:
-        aws.close()
+    lab_session.hang_up()
 
 
 @pytest.fixture

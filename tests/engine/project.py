@@ -104,6 +104,11 @@ def use(lab: LabHandle, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Projec
 def project(lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty AWS and a small project."""
     found = use(lab, tmp_path, monkeypatch)
-    found.write("deploy.yaml", DEPLOY)
-    found.write("prices.csv", "a,b\n1,2\n3,4\n")
+    first_files(found)
     return found
+
+
+def first_files(project: Project) -> None:
+    """Write what the small project has."""
+    project.write("deploy.yaml", DEPLOY)
+    project.write("prices.csv", "a,b\n1,2\n3,4\n")

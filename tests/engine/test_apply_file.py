@@ -13,21 +13,31 @@ import pytest
 
 from reconciler.engine import plan_file as planfile
 from tests.engine.project import DEPLOY, Project
+from tests.engine.start import Start
+from tests.lab_client import LabHandle
 
 Act = Callable[[Project], object]
 NOTHING_LAUNCHED = 120  # of an apply that failed before any task was launched
 
 
-@pytest.fixture
-def planned(project: Project) -> Project:
-    """An applied deployment, and a saved plan of three changes."""
+def make(project: Project) -> None:
     project.write("deploy.yaml", DEPLOY.replace("user: {}", "user: {}, github: {repository: o/n}"))
     project.ok("apply")
     project.change(", github: {repository: o/n}", "")
     project.change("retention_days: 7", "retention_days: 14")
     project.write("prices.csv", "a,b\n5,6\n")
     project.ok("plan", "--prune", "--out", "plan.json")
-    return project
+
+
+@pytest.fixture(scope="module")
+def start(kept_lab: LabHandle, tmp_path_factory: pytest.TempPathFactory) -> Start:
+    return Start(kept_lab, tmp_path_factory.mktemp("start"), make)
+
+
+@pytest.fixture
+def planned(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """An applied deployment, and a saved plan of three changes."""
+    return start.again(tmp_path, monkeypatch)
 
 
 CHANGED = {  # what the plan does

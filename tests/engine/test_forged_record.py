@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from reconciler.core.spec import Address
 from reconciler.engine.ownership_record import read_record, valid
 from reconciler.kinds import KINDS
 from tests.engine.project import Project
+from tests.engine.start import Start
+from tests.lab_client import LabHandle
 
 PATH = "/reconciler/tiny/record"
 SAID = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}
@@ -68,13 +71,22 @@ def deletions(project: Project) -> list[dict[str, Any]]:
     return [row for row in rows if "payroll" in json.dumps(row) or "other" in json.dumps(row)]
 
 
-@pytest.fixture
-def forged(project: Project) -> Project:
+def make(project: Project) -> None:
     project.ok("apply")
     make_theirs(project)
     forge(project, *THEIRS)
     project.lab.zero()
-    return project
+
+
+@pytest.fixture(scope="module")
+def start(kept_lab: LabHandle, tmp_path_factory: pytest.TempPathFactory) -> Start:
+    return Start(kept_lab, tmp_path_factory.mktemp("start"), make)
+
+
+@pytest.fixture
+def forged(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A deployment whose record names what is somebody else's."""
+    return start.again(tmp_path, monkeypatch)
 
 
 def left(project: Project) -> set[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from reconciler.engine.ownership_record import read_record, write_record
 from tests.engine.project import DEPLOY, Project
+from tests.engine.start import Start
+from tests.lab_client import LabHandle
 
 BUCKET = "tiny-data-123456789012"
 PROTECTED = DEPLOY.replace("{keep_images: 5}", "{keep_images: 5, protect: true}").replace(
@@ -16,15 +19,23 @@ PROTECTED = DEPLOY.replace("{keep_images: 5}", "{keep_images: 5, protect: true}"
 MANIFEST = '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json"}'
 
 
-@pytest.fixture
-def protected(project: Project) -> Project:
-    """A deployment whose bucket and repository are protected, with an image in the latter."""
+def make(project: Project) -> None:
     project.write("more.csv", "a\n1\n")
     project.write("deploy.yaml", PROTECTED)
     project.ok("apply")
     project.lab.client("ecr").put_image(repositoryName="tiny", imageManifest=MANIFEST, imageTag="inputs-0123")
     project.ok("recover")
-    return project
+
+
+@pytest.fixture(scope="module")
+def start(kept_lab: LabHandle, tmp_path_factory: pytest.TempPathFactory) -> Start:
+    return Start(kept_lab, tmp_path_factory.mktemp("start"), make)
+
+
+@pytest.fixture
+def protected(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A deployment whose bucket and repository are protected, with an image in the latter."""
+    return start.again(tmp_path, monkeypatch)
 
 
 def there(project: Project) -> tuple[list[str], int]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.engine.project import DEPLOY, Project
+from tests.engine.start import Start
+from tests.lab_client import LabHandle
 
 PROVIDER = "oidc-provider.token.actions.githubusercontent.com"
 ARN = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
@@ -33,12 +36,20 @@ def held(project: Project, *command: str) -> dict[str, str]:
     return {f"{s['kind']}.{s['name']}": s["held"] for s in found.get("plan", found)["steps"] if s.get("held")}
 
 
-@pytest.fixture
-def made(project: Project) -> Project:
+def make(project: Project) -> None:
     project.write("deploy.yaml", CI)
     project.ok("apply")
     role(project, "unrelated", OTHER)
-    return project
+
+
+@pytest.fixture(scope="module")
+def start(kept_lab: LabHandle, tmp_path_factory: pytest.TempPathFactory) -> Start:
+    return Start(kept_lab, tmp_path_factory.mktemp("start"), make)
+
+
+@pytest.fixture
+def made(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    return start.again(tmp_path, monkeypatch)
 
 
 def test_it_stays_while_another_role_trusts_it(made: Project) -> None:

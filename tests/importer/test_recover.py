@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from reconciler.core.spec import Address
 from reconciler.engine.lock import Lock
 from reconciler.engine.ownership_record import read_record, write_record
 from tests.engine.project import DEPLOY, Project
+from tests.engine.start import Start
+from tests.lab_client import LabHandle
 
 GITHUB = "github: {repository: o/n}"
 TWO = DEPLOY.replace("data: prices.csv", "data: [prices.csv, more.csv]").replace("user: {}", "user: {}, " + GITHUB)
@@ -16,15 +20,23 @@ LEFT = {  # what TWO has and DEPLOY hasn't
 }  # fmt: skip
 
 
-@pytest.fixture
-def applied(project: Project) -> Project:
-    """A deployment whose record is lost, and whose file has lost some of it."""
+def make(project: Project) -> None:
     project.write("more.csv", "a\n1\n")
     project.write("deploy.yaml", TWO)
     project.ok("apply")
     write_record(project.lab.aws(), "tiny", [])
     project.write("deploy.yaml", DEPLOY)
-    return project
+
+
+@pytest.fixture(scope="module")
+def start(kept_lab: LabHandle, tmp_path_factory: pytest.TempPathFactory) -> Start:
+    return Start(kept_lab, tmp_path_factory.mktemp("start"), make)
+
+
+@pytest.fixture
+def applied(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A deployment whose record is lost, and whose file has lost some of it."""
+    return start.again(tmp_path, monkeypatch)
 
 
 def record(project: Project, deploy: str = "tiny") -> set[str]:
