@@ -1,7 +1,7 @@
 # All that is needed is make and Python 3.11 or later: everything else goes into .venv, from locks with hashes.
 #
 #   make demo      train on this machine: no AWS account, no Docker needed; DATA_FILE=/path/to/prices.csv for real data
-#   make test      each kind of test; PYTEST_ARGS="-k plan" for some of them
+#   make test      each kind of test, a share of the long tables; PYTEST_ARGS="-k plan" for some of them
 #   make check     what CI runs: ruff, mypy, import-linter, hadolint, bandit, zizmor, every test
 #   make audit     ask PyPI for known vulnerabilities of all that the locks name; needs the network, CI runs it too
 #   make fmt       format and fix
@@ -33,11 +33,11 @@ demo: $(VENV)/demo $(if $(DATA_FILE),,data/sample.csv)
 	$(BIN)/python -m reconciler apply deploy.yaml --local
 
 test: $(VENV)/dev
-	@echo 'each kind of test: 10 to 15 minutes on two cores; `make check` runs every one'
+	@echo 'each kind of test, and of long tables a share; `make check` runs every one'
 	@$(BIN)/python -m tests.suite $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 check: $(VENV)/dev
-	@echo 'the linters and every test: 15 to 20 minutes on two cores'
+	@echo 'the linters and every test'
 	@$(BIN)/python -m tests.suite --check $(SUITE_ARGS) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 # Who knows of vulnerabilities is asked over the network: PyPI has no current list of them as a package.
