@@ -16,8 +16,10 @@ from reconciler.config.regions import partition_of
 from reconciler.config.resource_names import Facts, Names
 from reconciler.core.errors import UserError
 from reconciler.core.needs import ANYWHERE
+from reconciler.core.spec import Spec
 from reconciler.lower.from_file import resources
 from reconciler.permissions import policies
+from reconciler.permissions.folders import fitting
 from reconciler.permissions.needs import NEEDS, ONLY_ANYWHERE
 from reconciler.permissions.parts import COMMANDS, FREE
 from reconciler.permissions.policies import Grant
@@ -89,12 +91,19 @@ def run(options: Arguments, terminal: Terminal) -> int:
     specs = resources(names)
     wanted = [options.for_] if options.for_ else list(COMMANDS)
     grants = {one: policies.for_command(one, names, specs, delete_data=options.delete_data) for one in wanted}
-    made = {command: policies.documents(policies.statements(found, names)) for command, found in grants.items()}
+    made = {one: _made(one, names, specs, delete_data=options.delete_data) for one in wanted}
     if options.json:
         terminal.json(_object(names, made, grants))
     else:
         _show(terminal, names, made, grants, alone=bool(options.for_))
     return 0
+
+
+def _made(command: str, names: Names, specs: list[Spec], *, delete_data: bool) -> list[dict[str, Any]]:
+    def statements(its: list[Spec]) -> list[dict[str, Any]]:
+        return policies.statements(policies.for_command(command, names, its, delete_data=delete_data), names)
+
+    return fitting(specs, statements)
 
 
 def _account(here: calls.Aws, terminal: Terminal) -> str:
@@ -127,7 +136,7 @@ def _object(names: Names, made: dict[str, list[dict[str, Any]]], grants: dict[st
     commands = {
         command: Granted(
             [
-                Policy(name, policies.characters(document), document)
+                Policy(name, policies.policy_size(document), document)
                 for name, document in zip(_names(names, command, documents), documents, strict=True)
             ],
             [Wide(why, actions) for why, actions in wide(grants[command]).items()],
@@ -156,7 +165,7 @@ def _show(
     say(f"{names.deploy.name}: account {names.facts.account}, {names.deploy.region}")
     for command, documents in made.items():
         for name, document in zip(_names(names, command, documents), documents, strict=True):
-            size = policies.characters(document)
+            size = policies.policy_size(document)
             say("")
             say(terminal.style(f"{name}: {size:,} of the {policies.LIMIT:,} characters of a managed policy", "bold"))
             terminal.lines(json.dumps(document, indent=2))

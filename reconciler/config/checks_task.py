@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from reconciler.config.problems import Path, Problem, show_path
 from reconciler.config.schema import Deploy
 from reconciler.config.service import on_ec2
+from reconciler.core.limits import TASK_DEFINITION, json_size
 from reconciler.core.log_mode import BUFFER, MODE, buffer_problem, mode_problem
 
 EACH_RUN = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
@@ -19,6 +20,18 @@ def check_task(deploy: Deploy) -> Iterator[Problem]:
     yield from _promoted(deploy)
     yield from _capacity(deploy)
     yield from _logs(deploy)
+    yield from _size(deploy)
+
+
+def _size(deploy: Deploy) -> Iterator[Problem]:
+    """What is in a task definition whatever else is: more of it than fits is seen before anything else is asked."""
+    task = deploy.task
+    parts = {"environment": task.environment, "secrets": task.secrets, "command": task.command or ()}
+    sizes = {name: json_size(value) for name, value in parts.items()}
+    if why := TASK_DEFINITION.exceeded(sum(sizes.values())):
+        name = max(sizes, key=lambda one: sizes[one])
+        fix = "give the program what is long as a file (data.files)"
+        yield Problem(("task", name), f"with all of task, this makes {why}", fix)
 
 
 def _logs(deploy: Deploy) -> Iterator[Problem]:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from reconciler.config import names
-from reconciler.config.base import AsWritten, Section
+from reconciler.config.base import AsWritten, Section, bad
 from reconciler.config.rule import Rule
+from reconciler.core.limits import PARAMETER as PARAMETER_SIZE
 
-LONGEST = 4096  # characters that a standard parameter holds
+LONGEST = PARAMETER_SIZE.most
+
+
+def _value(value: str) -> str:
+    if why := PARAMETER_SIZE.exceeded(len(value.encode())):
+        raise bad(f"it would be {why}", "give the program what is long as a file (data.files)")
+    return value
 
 
 def _suggest(value: str) -> str:
@@ -32,7 +39,7 @@ class Parameter(Section):
     """One hyperparameter, under the name of its environment variable. A value alone stands for `value`."""
 
     value: Annotated[
-        Annotated[str, Field(min_length=1, max_length=LONGEST)] | None,
+        Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_value)] | None,
         AsWritten(),
     ] = Field(
         None,

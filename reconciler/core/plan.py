@@ -150,9 +150,12 @@ def make_plan(
     if options.targets is None:
         left = [seen[address] for address in sorted(recorded - graph.nodes.keys()) if address in mine]
         unsure = {one.spec.address: _unsure(deploy, one, seen, options, left=True) for one in left}
-        steps += deletions(
-            left, options, ranks, left=True, protected=_protected(graph, seen), unsure=unsure, graph=graph, users=users
-        )
+        how: dict[str, Any] = {
+            "protected": _protected(graph, seen), "unsure": unsure, "graph": graph, "users": users,
+        }  # fmt: skip
+        needless = [one for one in left if _continues(one.spec, graph)]
+        steps += deletions(needless, options, ranks, **how)
+        steps += deletions([one for one in left if one not in needless], options, ranks, left=True, **how)
     return Plan(deploy, tuple(steps))
 
 
@@ -174,6 +177,15 @@ def plan_destroy(
     return Plan(
         deploy, tuple(deletions(found, options, ranks, protected=protected, unsure=unsure, graph=graph, users=users))
     )
+
+
+def _continues(spec: Spec, graph: Graph) -> bool:
+    """Whether it held what was too much for something that is wanted still, and has become needless: nobody wrote it
+    into the file, so that it didn't leave the file.
+    """
+    words = spec.name.split(".")
+    names = [".".join(words[:end]) for end in range(1, len(words))]
+    return any(Address(kind, name) in graph.nodes for kind in spec.continues for name in names)
 
 
 def _protected(graph: Graph, seen: Mapping[Address, Observed[Any]]) -> Mapping[Address, str]:

@@ -116,6 +116,7 @@ class Spec(Value):
     volatile: attributes that are others after an update; in_place: fields whose update leaves even those alone.
     part_of: the kind that holds it; without a tag of its own it belongs to whoever owns that, and goes with it.
     marked: can say by itself whose it is, by a tag or something like it.
+    continues: kinds of which such a thing holds what is too much for one: those whose name is its up to a dot.
     """
 
     kind: ClassVar[str]
@@ -124,6 +125,7 @@ class Spec(Value):
     in_place: ClassVar[frozenset[str]] = frozenset()
     part_of: ClassVar[str] = ""
     marked: ClassVar[bool] = True
+    continues: ClassVar[tuple[str, ...]] = ()
 
     name: str
     tags: Annotated[dict[str, str], SecretsByName()] = {}

@@ -29,6 +29,7 @@ from reconciler.kinds.s3_object import checksums
 from reconciler.lower import Names, lower
 from reconciler.lower.account import check_account, read_facts
 from reconciler.lower.existing import Given, read_given
+from reconciler.lower.sizes import check_sizes
 from reconciler.permissions.parts import PLAN
 
 IMAGE = ImageSpec.kind
@@ -205,6 +206,8 @@ def prepare(
     present = deploy.image.uri or next((_image_of(deploy, one) for one in early.values()), "")
     values = {variable: given.value(one) for variable, one in deploy.parameters.items()}
     graph = lower(deploy, facts, objects, image, fallback=present, values=values)
+    if not removing:
+        check_sizes(names, (node.spec for node in graph.nodes.values()))
     kinds: dict[str, AnyKind] = {kind.spec.kind: kind for kind in (*KINDS, image_kind, object_kind)}
     left_alone = frozenset({IMAGE}) if skip_image and not removing else frozenset[str]()
     return Deployment(

@@ -88,24 +88,7 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
 
     def create(self, aws: Aws, want: TaskDefinitionSpec) -> None:
         """Register a revision."""
-        aws.call(
-            "ecs",
-            "RegisterTaskDefinition",
-            family=want.name,
-            cpu=str(want.cpu),
-            memory=str(want.memory),
-            networkMode=want.network_mode,
-            requiresCompatibilities=list(want.compatibilities),
-            executionRoleArn=want.execution_role,
-            taskRoleArn=want.task_role,
-            runtimePlatform={
-                "cpuArchitecture": want.cpu_architecture,
-                "operatingSystemFamily": want.operating_system,
-            },
-            containerDefinitions=[definition(one) for one in want.containers],
-            tags=tags.pairs(want.tags, "key", "value"),
-            **({"ephemeralStorage": {"sizeInGiB": want.ephemeral_storage}} if want.ephemeral_storage else {}),
-        )
+        aws.call("ecs", "RegisterTaskDefinition", **request(want))
 
     def update(self, aws: Aws, want: TaskDefinitionSpec, seen: Observed[TaskDefinitionSpec], changes: Changes) -> None:
         """Register the next revision; tags alone are put on the one that is there."""
@@ -129,3 +112,23 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
         return list(aws.pages("ecs", "ListTaskDefinitionFamilies", "families", status="ACTIVE"))
+
+
+def request(want: TaskDefinitionSpec) -> dict[str, Any]:
+    """What is sent to register it."""
+    return {
+        "family": want.name,
+        "cpu": str(want.cpu),
+        "memory": str(want.memory),
+        "networkMode": want.network_mode,
+        "requiresCompatibilities": list(want.compatibilities),
+        "executionRoleArn": want.execution_role,
+        "taskRoleArn": want.task_role,
+        "runtimePlatform": {
+            "cpuArchitecture": want.cpu_architecture,
+            "operatingSystemFamily": want.operating_system,
+        },
+        "containerDefinitions": [definition(one) for one in want.containers],
+        "tags": tags.pairs(want.tags, "key", "value"),
+        **({"ephemeralStorage": {"sizeInGiB": want.ephemeral_storage}} if want.ephemeral_storage else {}),
+    }

@@ -24,6 +24,7 @@ class PolicySpec(Spec):
     """A managed policy: its default version."""
 
     kind: ClassVar[str] = "policy"
+    continues: ClassVar[tuple[str, ...]] = ("policy", "role")
 
     document: Annotated[PolicyDocument, Grants()] = Document()
     description: Annotated[str, Immutable()] = ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +12,7 @@ from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts
 from reconciler.config.resource_names import Names as Names
 from reconciler.core.attached import OpenSpec
-from reconciler.core.canonical import policy, strings
+from reconciler.core.canonical import strings
 from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
 from reconciler.core.fargate import FARGATE
@@ -24,7 +25,6 @@ from reconciler.kinds import (
     ClusterSpec,
     LogGroupSpec,
     ObjectSpec,
-    PolicySpec,
     RepositorySpec,
     RoleSpec,
     SecurityGroupSpec,
@@ -37,11 +37,14 @@ from reconciler.lower import promotion
 from reconciler.lower.ci import ci_nodes, given, service_trust
 from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.execution import TASKS, execution_role
+from reconciler.lower.managed import arns_of, managed
 from reconciler.lower.parameters import needs, parameters, secrets, variables
 from reconciler.lower.service import launch_types, requirements, service
 from reconciler.permissions import keys
+from reconciler.permissions.folders import by_folder, fewest
 from reconciler.permissions.judge import decide
 from reconciler.permissions.policies import EXECUTION_POLICY as EXECUTION_POLICY
+from reconciler.permissions.policies import documents
 
 
 def lower(
@@ -83,10 +86,32 @@ def writes_records(names: Names) -> bool:
     return any(decide([document], "s3:PutObject", where) == "allowed" for where in records)
 
 
-def task_statements(names: Names) -> list[dict[str, Any]]:
-    """What the training program may do, as `read`, `write` and `run.promote` say: these paths and nothing else."""
+def task_policies(names: Names) -> list[dict[str, Any]]:
+    """What the training program may do, in as few policies as can be: files that don't fit into a single one are named
+    by their folders.
+    """
+    role, files = names.deploy.task.role, [str(one.key) for one in names.deploy.data.files]
+    if role.policy:
+        return documents(given(role.policy))
+    read = role.read or ()
+    others = [path for path in read if path not in files]
+    forms = [(*form, *others) for form in by_folder([path for path in read if path in files])]
+    # Last without the listing of what is in no folder, which is there when the program looks.
+    made = [partial(task_statements, names, form) for form in forms]
+    made.append(partial(task_statements, names, forms[-1], [path for path in forms[-1] if path not in files]))
+    return fewest(documents(one()) for one in made)
+
+
+def task_statements(
+    names: Names, paths: Sequence[str] | None = None, listed: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """What the training program may do, as `read`, `write` and `run.promote` say: these paths and nothing else.
+
+    paths: instead of `read`. listed: what of these may be listed; None for all.
+    """
     role, (more_read, more_write) = names.deploy.task.role, promotion.paths(names)
-    read = tuple(dict.fromkeys((*(role.read or ()), *more_read)))
+    paths = (role.read or ()) if paths is None else paths
+    read = tuple(dict.fromkeys((*paths, *more_read)))
     write = tuple(dict.fromkeys((*(role.write or ()), *more_write)))
     statements: list[dict[str, Any]] = []
     if read:
@@ -96,35 +121,31 @@ def task_statements(names: Names) -> list[dict[str, Any]]:
         actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
         resources = [names.s3(path) for path in write]
         statements.append({"Sid": "Write", "Effect": "Allow", "Action": actions, "Resource": resources})
-    if read or write:
+    if prefixes := sorted({*(read if listed is None else (*listed, *more_read)), *write}):
         # Listing lets a missing object be told from a forbidden one; only these paths are listed.
-        condition = {"StringLike": {"s3:prefix": sorted({*read, *write})}}
+        condition = {"StringLike": {"s3:prefix": prefixes}}
         listing = {"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": names.s3()}
         statements.append({**listing, "Condition": condition})
-        if key := names.deploy.data.bucket.kms_key:
-            through_s3 = keys.through("s3", names.deploy.region)
-            statements.append(keys.use(key, keys.WRITE if write else [keys.DECRYPT], through_s3))
+    if (read or write) and (key := names.deploy.data.bucket.kms_key):
+        through_s3 = keys.through("s3", names.deploy.region)
+        statements.append(keys.use(key, keys.WRITE if write else [keys.DECRYPT], through_s3))
     return statements
 
 
 def _task_roles(names: Names) -> Iterator[Node]:
     task, tags = names.deploy.task, names.tags
-    yield execution_role(names)
-    statements = given(task.role.policy) if task.role.policy else task_statements(names)
-    attached: tuple[str, ...] = ()
-    if statements:
-        document = policy({"Version": "2012-10-17", "Statement": statements})
-        arn = names.iam(f"policy/{task.role.policy_name}")
-        attached = (arn,)
-        yield Node(PolicySpec(name=str(task.role.policy_name), document=document, arn=arn, tags=tags))
+    yield from execution_role(names)
+    nonempty = [one for one in task_policies(names) if one["Statement"]]
+    attached = managed(names, str(task.role.policy_name), nonempty)
+    yield from attached
     role = RoleSpec(
         name=str(task.role.name),
         trust=service_trust(names, TASKS, only_here=task.role.source_account),
         description=task.role.description,
-        managed_policies=attached,
+        managed_policies=tuple(arns_of(attached)),
         tags=tags,
     )
-    yield Node(role, tuple(Address("policy", str(task.role.policy_name)) for _ in attached))
+    yield Node(role, tuple(node.spec.address for node in attached))
 
 
 def _stop_role(names: Names) -> Iterator[Node]:

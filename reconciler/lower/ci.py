@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,9 @@ from reconciler.core.graph import Node
 from reconciler.core.spec import Address, Spec
 from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec, UserSpec
 from reconciler.kinds.iam_user import CURRENT, key_parameter
-from reconciler.permissions.ci import ci_statements, plan_statements
+from reconciler.lower.managed import arns_of, managed, part_name
+from reconciler.permissions.ci import ci_policies, plan_policies
+from reconciler.permissions.policies import documents as split
 
 GITHUB = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
@@ -53,43 +55,48 @@ def ci_nodes(names: Names, others: Sequence[Spec]) -> Iterator[Node]:
     ci = names.deploy.ci
     if ci is None:
         return
-    nodes = list(_bare(names, ci))
-    specs = [*others, *(node.spec for node in nodes)]
-    own = given(ci.policy) if ci.policy else ci_statements(names, specs)
+    documents: dict[str, list[Any]] = {}
+    while True:  # the policies let CI read themselves, so that how many they are is part of them
+        nodes = list(_bare(names, ci, documents))
+        specs = [*others, *(node.spec for node in nodes)]
+        found = {str(ci.policy_name): split(given(ci.policy)) if ci.policy else ci_policies(names, specs)}
+        if ci.github and ci.github.pull_requests:
+            found[str(ci.github.plan_role)] = plan_policies(names, specs)
+        grown = any(len(its) > len(documents.get(name, ("",))) for name, its in found.items())
+        documents = {name: [*its, *documents.get(name, ())[len(its) :]] for name, its in found.items()}
+        if not grown:
+            break
+    texts = {part_name(name, n): one for name, its in documents.items() for n, one in enumerate(its, 1)}
     for node in nodes:
         if isinstance(node.spec, PolicySpec):
-            statements = own if node.spec.name == ci.policy_name else plan_statements(names, specs)
-            document = policy({"Version": "2012-10-17", "Statement": statements})
-            yield replace(node, spec=node.spec.model_copy(update={"document": document}))
+            yield replace(node, spec=node.spec.model_copy(update={"document": policy(texts[node.spec.name])}))
         else:
             yield node
 
 
-def _bare(names: Names, ci: Ci) -> Iterator[Node]:
-    """The same, with nothing in the policies yet."""
+def _bare(names: Names, ci: Ci, documents: Mapping[str, Sequence[Any]]) -> Iterator[Node]:
+    """The same, with nothing in the policies yet, but as many of each as it has documents."""
     tags = names.tags
-    arn = names.iam(f"policy/{ci.policy_name}")
-    yield Node(PolicySpec(name=str(ci.policy_name), arn=arn, tags=tags))
-    needs = (Address("policy", str(ci.policy_name)),)
+    own = managed(names, str(ci.policy_name), documents.get(str(ci.policy_name), (None,)))
+    yield from own
+    needs, arns = tuple(one.spec.address for one in own), tuple(arns_of(own))
     if ci.github:
         yield Node(OidcProviderSpec(name=GITHUB, audiences=(AUDIENCE,), tags=tags))
         provider = Address("oidc-provider", GITHUB)
         who = _github(names, ci.github.subjects(f"ref:refs/heads/{ci.github.branch}"))
-        yield Node(
-            RoleSpec(name=str(ci.github.role), trust=who, managed_policies=(arn,), tags=tags), (*needs, provider)
-        )
+        yield Node(RoleSpec(name=str(ci.github.role), trust=who, managed_policies=arns, tags=tags), (*needs, provider))
         if ci.github.pull_requests:
             # A role of its own: who proposes a change may see what it would do, and do nothing.
             name = str(ci.github.plan_role)
-            reads = names.iam(f"policy/{name}")
-            yield Node(PolicySpec(name=name, arn=reads, tags=tags))
+            reads = managed(names, name, documents.get(name, (None,)))
+            yield from reads
             who = _github(names, ci.github.subjects("pull_request"))
-            role = RoleSpec(name=name, trust=who, managed_policies=(reads,), tags=tags)
-            yield Node(role, (Address("policy", name), provider))
+            role = RoleSpec(name=name, trust=who, managed_policies=tuple(arns_of(reads)), tags=tags)
+            yield Node(role, (*(one.spec.address for one in reads), provider))
     if ci.user:
         user = UserSpec(
             name=str(ci.user.name),
-            managed_policies=(arn,),
+            managed_policies=arns,
             access_keys=(CURRENT,) * ci.user.access_keys,
             keep_keys=ci.user.keep_keys,
             key_parameter=key_parameter(names.deploy.name, str(ci.user.name)),

@@ -7,15 +7,18 @@ by that: the task has the image, the log and the secrets already.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from reconciler.config.resource_names import Names
 from reconciler.core.canonical import policy
 from reconciler.core.graph import Node
+from reconciler.core.limits import ROLE_INLINE, policy_size
 from reconciler.kinds import RoleSpec
 from reconciler.lower.ci import service_trust
+from reconciler.lower.managed import arns_of, managed
 from reconciler.lower.parameters import secret_statements
-from reconciler.permissions.policies import EXECUTION_POLICY
+from reconciler.permissions.policies import EXECUTION_POLICY, documents
 
 TASKS = "ecs-tasks.amazonaws.com"
 PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
@@ -24,26 +27,32 @@ PRIVATE = re.compile(
 )
 
 
-def execution_role(names: Names) -> Node:
-    """The role."""
+def execution_role(names: Names) -> Iterator[Node]:
+    """The role, and policies for its secrets where these are more than it can hold by itself."""
     role = names.deploy.task.execution_role
-    managed = f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}"
-    wanted = {"secrets": secret_statements(names)}
+    attached = [f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}"] if role.managed_policy else []
+    own = {"secrets": secret_statements(names)}
     if not role.managed_policy:
-        wanted["start"] = start_statements(names)
+        own["start"] = start_statements(names)
+    inline = {
+        name: policy({"Version": "2012-10-17", "Statement": statements})
+        for name, statements in own.items()
+        if statements
+    }
+    more: list[Node] = []
+    if sum(policy_size(one.text()) for one in inline.values()) > ROLE_INLINE.most:
+        del inline["secrets"]
+        more = managed(names, f"{role.name}.secrets", documents(own["secrets"]))
+    yield from more
     spec = RoleSpec(
         name=str(role.name),
         trust=service_trust(names, TASKS, only_here=role.source_account),
         description=role.description,
-        managed_policies=(managed,) if role.managed_policy else (),
-        inline_policies={
-            name: policy({"Version": "2012-10-17", "Statement": statements})
-            for name, statements in wanted.items()
-            if statements
-        },
+        managed_policies=(*attached, *arns_of(more)),
+        inline_policies=inline,
         tags=names.tags,
     )
-    return Node(spec)
+    yield Node(spec, tuple(node.spec.address for node in more))
 
 
 def start_statements(names: Names) -> list[dict[str, Any]]:

@@ -8,28 +8,32 @@ the policies of `permissions`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from reconciler.config.resource_names import Names
 from reconciler.core.needs import ALL
 from reconciler.core.spec import Spec
-from reconciler.kinds import ObjectSpec
 from reconciler.permissions import policies
+from reconciler.permissions.folders import fitting
 from reconciler.permissions.needs import NEEDS
 from reconciler.permissions.parts import PLAN, RUN, WRITE_RECORD
 from reconciler.permissions.policies import Grant
 
-MANY = 20  # files from which on they are named together, to fit into one policy
+
+def ci_policies(names: Names, specs: Sequence[Spec]) -> list[dict[str, Any]]:
+    """The CI policy, in as many documents as it needs. specs: all resources of the deploy, this policy too."""
+    return fitting(specs, lambda its: ci_statements(names, its))
+
+
+def plan_policies(names: Names, specs: Sequence[Spec]) -> list[dict[str, Any]]:
+    """The policy for pull requests, likewise."""
+    return fitting(specs, lambda its: plan_statements(names, its))
 
 
 def ci_statements(names: Names, specs: Iterable[Spec]) -> list[dict[str, Any]]:
     """The statements of the CI policy. specs: all resources of the deploy, this policy too."""
     specs = list(specs)
-    objects = [one for one in specs if isinstance(one, ObjectSpec)]
-    if len(objects) > MANY:
-        together = objects[0].model_copy(update={"name": f"{names.bucket}/*"})
-        specs = [*(one for one in specs if not isinstance(one, ObjectSpec)), together]
     found: set[Grant] = policies.for_command(RUN, names, specs)
     for spec in specs:
         needs = NEEDS[spec.kind]

@@ -7,10 +7,11 @@ that the file has, and of what a field needs only what this file sets or what ma
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from reconciler.config.resource_names import Names
+from reconciler.core.limits import MANAGED_POLICY, policy_size
 from reconciler.core.needs import ANYWHERE, Condition, parts_of
 from reconciler.core.run_paths import RUNS, schedule_prefix
 from reconciler.core.spec import Spec
@@ -29,7 +30,8 @@ from reconciler.permissions.parts import (
     webhook_key,
 )
 
-LIMIT = 6144  # characters of a managed policy; IAM doesn't count white space
+LIMIT = MANAGED_POLICY.most
+ONE_OF = frozenset({"StringEquals", "StringLike", "ArnEquals", "ArnLike", "ForAnyValue:StringEquals"})
 EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
 EMPTY: tuple[Any, ...] = (None, (), {}, "", False)
 
@@ -171,38 +173,68 @@ def _one(values: list[str]) -> list[str] | str:
     return values[0] if len(values) == 1 else values
 
 
-def characters(document: Mapping[str, Any]) -> int:
-    """As IAM counts them."""
-    return len(json.dumps(document, separators=(",", ":")))
-
-
 def documents(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """These statements as policies that each fit into a managed policy, as few as need be."""
+    """These statements as policies that each fit into a managed policy, as few as need be.
+
+    One that can't be divided and is too long stays so: `lower.sizes` says which.
+    """
+    found = sorted(found, key=_by_action)
+    if policy_size(_document(found)) <= LIMIT:
+        return [_document(found)]
     filled: list[list[Mapping[str, Any]]] = []
-    small = [part for one in found for part in _halves(one)]
-    for one in sorted(small, key=lambda statement: characters({"s": statement}), reverse=True):
+    small = [part for one in found for part in _divided(one)]
+    for one in sorted(small, key=lambda statement: policy_size({"s": statement}), reverse=True):
         for policy in filled:
-            if characters(_document([*policy, one])) <= LIMIT:
+            if policy_size(_document([*policy, one])) <= LIMIT:
                 policy.append(one)
                 break
         else:
             filled.append([one])
-    return [_document(sorted(policy, key=lambda one: json.dumps(one["Action"]))) for policy in filled]
+    return [_document(sorted(policy, key=_by_action)) for policy in filled]
+
+
+def _by_action(statement: Mapping[str, Any]) -> str:
+    return json.dumps(statement.get("Action"))
 
 
 def _document(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": parts}
 
 
+def _divided(statement: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A statement that is too long for a policy of its own, in several that say the same, whose Sids differ."""
+    parts = list(_halves(statement))
+    sid = statement.get("Sid")
+    return [{**one, "Sid": f"{sid}{n}"} if sid and n > 1 else one for n, one in enumerate(parts, 1)]
+
+
 def _halves(statement: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """A statement that is too long for a policy of its own, in two with half of the resources each, and so on."""
-    resources = statement["Resource"]
-    if characters(_document([statement])) <= LIMIT or len(resources) < 2 or isinstance(resources, str):
+    """In two with half of the resources each, or half of the values of a condition that asks for one of many."""
+    fits = policy_size(_document([statement])) <= LIMIT or statement.get("Effect") != "Allow"
+    halves = [] if fits else _in_two(statement)
+    if not halves:
         yield statement
-        return
-    middle = len(resources) // 2
-    yield from _halves({**statement, "Resource": resources[:middle]})
-    yield from _halves({**statement, "Resource": resources[middle:]})
+    for half in halves:
+        yield from _halves(half)
 
 
-__all__ = ["COMMANDS", "LIMIT", "Grant", "characters", "documents", "for_command", "statements"]
+def _in_two(statement: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    resources = statement.get("Resource")
+    if isinstance(resources, list | tuple) and len(resources) > 1:
+        return [{**statement, "Resource": part} for part in _both(resources)]
+    for operator, tests in (statement.get("Condition") or {}).items():
+        for key, values in tests.items():
+            if operator in ONE_OF and isinstance(values, list | tuple) and len(values) > 1:
+                others = {**statement["Condition"]}
+                return [
+                    {**statement, "Condition": {**others, operator: {**tests, key: part}}} for part in _both(values)
+                ]
+    return []
+
+
+def _both(values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    middle = len(values) // 2
+    return list(values[:middle]), list(values[middle:])
+
+
+__all__ = ["COMMANDS", "LIMIT", "Grant", "documents", "for_command", "policy_size", "statements"]

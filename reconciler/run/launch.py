@@ -17,7 +17,7 @@ from reconciler.core.errors import AwsError, ReconcilerError
 from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id, token
 from reconciler.core.secret import KNOWN
 from reconciler.run.deadline import Deadline
-from reconciler.run.overrides import read_overrides
+from reconciler.run.overrides import check_length, read_overrides
 from reconciler.run.place import Place
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run import Overrides, Run, plain
@@ -105,6 +105,7 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     attempt = run.attempts[-1]
     arn = find_task(aws, launch.place, attempt) if recorded else None
     if not recorded:
+        check_length(_request(launch, run, attempt)["overrides"])
         runs.put(run)
     if launch.deadline:
         launch.deadline.make(aws, attempt)

@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.config.task_size import check_size
 from reconciler.core.errors import UserError
 from reconciler.core.fargate import SIZES
+from reconciler.core.limits import OVERRIDES, json_characters
 from reconciler.run.run import Overrides
 
 OURS = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
@@ -55,7 +56,19 @@ def parse(env: Sequence[str], cpu: str, memory: str, command: Sequence[str] | No
         if wrong := check_size(units, mib):
             raise UserError(f"--cpu {units} --memory {mib}: Fargate has no such size", hint=wrong[1])
     given = tuple(command) if command else None
-    return Overrides(environment=environment, cpu=found.get("cpu"), memory=found.get("memory"), command=given)
+    made = Overrides(environment=environment, cpu=found.get("cpu"), memory=found.get("memory"), command=given)
+    check_length(
+        {"environment": [{"name": n, "value": v} for n, v in environment.items()], "command": list(given or ())}
+    )
+    return made
+
+
+def check_length(overrides: Mapping[str, Any]) -> None:
+    """Raises UserError for more than ECS takes. overrides: as they are sent, or a part of them."""
+    if why := OVERRIDES.exceeded(json_characters(overrides)):
+        raise UserError(
+            f"variables and command make {why}", hint="give the program what is long as a file (data.files)"
+        )
 
 
 def _sizes(option: str, cpu: int) -> str:

@@ -180,7 +180,7 @@ def test_a_long_policy_is_split_to_fit() -> None:
     specs = [ObjectSpec(name=f"bucket/{'x' * 40}/{number}") for number in range(300)]
     made = policies.documents(policies.statements(policies.for_command("apply", names, specs), names))
     assert len(made) > 3
-    assert all(policies.characters(one) <= policies.LIMIT for one in made)
+    assert all(policies.policy_size(one) <= policies.LIMIT for one in made)
     allowed = {
         r
         for one in made
@@ -229,7 +229,7 @@ def test_the_command(project: Project) -> None:
     found = project.ok("permissions", "--json").json
     assert list(found["commands"]) == ["plan", "apply", "run", "destroy"]
     assert found["commands"]["plan"]["policies"] == [
-        {"name": "tiny-plan", "characters": policies.characters(document), "document": document}
+        {"name": "tiny-plan", "characters": policies.policy_size(document), "document": document}
     ]
     text = project.ok("permissions").out
     assert "tiny-apply-1: " in text

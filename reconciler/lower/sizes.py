@@ -1,0 +1,108 @@
+"""What a file means that AWS would refuse for its size, with the place in the file and the way out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from reconciler.config.resource_names import Names
+from reconciler.core import limits
+from reconciler.core.errors import UserError
+from reconciler.core.limits import policy_size
+from reconciler.core.spec import Spec
+from reconciler.kinds import (
+    FunctionSpec,
+    ParameterSpec,
+    PolicySpec,
+    RoleSpec,
+    RuleSpec,
+    TaskDefinitionSpec,
+    UserSpec,
+)
+from reconciler.kinds.ecs_task_definition import request
+
+AS_A_FILE = "give the program what is long as a file (data.files)"
+FOLDERS = "name folders, such as read: [data/*], or put the files into fewer folders"
+FEWER = "name fewer, or shorter ones"
+
+
+def check_sizes(names: Names, specs: Iterable[Spec]) -> None:
+    """Raises UserError with all that is too large."""
+    found = dict.fromkeys(
+        (f"{place}: {what}", fix)
+        for spec in specs
+        for what in (*PROBLEMS.get(type(spec), lambda _: ())(spec), *limits.tag_problems(spec.tags.items()))
+        if what
+        for place, fix in [_place(names, spec)]
+    )
+    if found:
+        message = "\n".join(what for what, _ in found)
+        raise UserError(message, hint="\n".join(dict.fromkeys(fix for _, fix in found)))
+
+
+def _place(names: Names, spec: Spec) -> tuple[str, str]:
+    """(the part of the file that a resource follows from, the way out)."""
+    deploy = names.deploy
+    role, ci, first = deploy.task.role, deploy.ci, spec.name.partition(".")[0]
+    if isinstance(spec, TaskDefinitionSpec):
+        return "task.environment, task.secrets and task.command", AS_A_FILE
+    if isinstance(spec, ParameterSpec):
+        return "parameters", AS_A_FILE
+    if isinstance(spec, FunctionSpec | RuleSpec):
+        return "schedule", "write shorter names, or fewer subnets"
+    if first in (role.policy_name, role.name):
+        own = "task.role.policy" if role.policy else "data.files, task.role.read and task.role.write"
+        return own, FEWER if role.policy else FOLDERS
+    if ci and ci.policy and first == ci.policy_name:
+        return "ci.policy", FEWER
+    if ci and first in {ci.policy_name, *({ci.github.role, ci.github.plan_role} if ci.github else ()),
+                        *({ci.user.name} if ci.user else ())}:  # fmt: skip
+        return "data.files and parameters, which ci: is about", FOLDERS
+    return "task.secrets and parameters", FEWER
+
+
+def _policy(spec: PolicySpec) -> Iterator[str]:
+    yield limits.MANAGED_POLICY.exceeded(policy_size(spec.document.text()))
+
+
+def _role(spec: RoleSpec) -> Iterator[str]:
+    yield limits.TRUST.exceeded(policy_size(spec.trust.text()))
+    yield limits.ROLE_INLINE.exceeded(sum(policy_size(one.text()) for one in spec.inline_policies.values()))
+    yield limits.ATTACHED.exceeded(len(spec.managed_policies))
+
+
+def _user(spec: UserSpec) -> Iterator[str]:
+    yield limits.USER_INLINE.exceeded(sum(policy_size(one.text()) for one in spec.inline_policies.values()))
+    yield limits.ATTACHED.exceeded(len(spec.managed_policies))
+
+
+def _definition(spec: TaskDefinitionSpec) -> Iterator[str]:
+    yield limits.TASK_DEFINITION.exceeded(limits.json_size(_plain(request(spec))))
+
+
+def _function(spec: FunctionSpec) -> Iterator[str]:
+    yield limits.FUNCTION_ENVIRONMENT.exceeded(limits.environment_size(_plain(spec.environment)))
+
+
+def _parameter(spec: ParameterSpec) -> Iterator[str]:
+    for value in spec.initial.values():
+        yield limits.PARAMETER.exceeded(len(str(value).encode()))
+
+
+def _rule(spec: RuleSpec) -> Iterator[str]:
+    yield limits.EVENT_PATTERN.exceeded(len(spec.pattern))
+
+
+def _plain(value: Any) -> Any:
+    """With what only AWS knows by its name, which is about as long."""
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, int | float | str | None) else str(value)
+
+
+PROBLEMS: dict[type[Spec], Callable[[Any], Iterable[str]]] = {
+    PolicySpec: _policy, RoleSpec: _role, UserSpec: _user, TaskDefinitionSpec: _definition, FunctionSpec: _function,
+    ParameterSpec: _parameter, RuleSpec: _rule,
+}  # fmt: skip

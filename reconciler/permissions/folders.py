@@ -1,0 +1,61 @@
+"""Policies about many files: the files together by the folders that they are in, as far as it has to be. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from reconciler.core.limits import ATTACHED
+from reconciler.core.spec import Spec
+from reconciler.kinds import ObjectSpec
+from reconciler.permissions.policies import documents
+
+Make = Callable[[list[Spec]], Iterable[dict[str, Any]]]
+
+
+def fitting(specs: Sequence[Spec], make: Make) -> list[dict[str, Any]]:
+    """The policies that `make` gives statements for, with the objects of `specs` as few as need be.
+
+    One policy with each file by itself, or else by folder; else as many as a role can have; else for the whole bucket.
+    """
+    objects = [one for one in specs if isinstance(one, ObjectSpec)]
+    others = [one for one in specs if not isinstance(one, ObjectSpec)]
+    bucket = objects[0].place["Bucket"] if objects else ""
+    forms = [*by_folder([one.place["Key"] for one in objects]), ["*"]] if objects else [[]]
+
+    def policies(form: list[str]) -> list[dict[str, Any]]:
+        together = [objects[0].model_copy(update={"name": f"{bucket}/{path}"}) for path in form]
+        return documents(make([*others, *together]))
+
+    return fewest(map(policies, forms))
+
+
+def fewest(forms: Iterable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Of the same in several forms, each coarser than the one before: the first that is one policy, else the first
+    that a role can have, else the last.
+    """
+    made = []
+    for one in forms:
+        if len(one) == 1:
+            return one
+        made.append(one)
+    return next((one for one in made if len(one) <= ATTACHED.most), made[-1])
+
+
+def by_folder(keys: Sequence[str]) -> Iterator[list[str]]:
+    """These keys of a bucket as paths, in forms that become shorter: each by itself first, then `FOLDER/*` for those of
+    one folder, by ever higher folders. What is in no folder stays by itself.
+    """
+    yield list(keys)
+    deepest = max((key.count("/") for key in keys), default=0)
+    for depth in range(deepest, 0, -1):
+        yield _at(keys, depth)
+
+
+def _at(keys: Iterable[str], depth: int) -> list[str]:
+    """With folders of so many levels at most; a folder with one file stays that file."""
+    folders = {key: "/".join(key.split("/")[:-1][:depth]) for key in keys}
+    many = Counter(folders.values())
+    paths = (f"{folder}/*" if folder and many[folder] > 1 else key for key, folder in folders.items())
+    return list(dict.fromkeys(paths))

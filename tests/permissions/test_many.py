@@ -1,0 +1,155 @@
+"""Deploys with many files, secrets and parameters: all of their policies fit, and allow what they have to."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from reconciler.config.resource_names import Facts, Names
+from reconciler.config.schema import Deploy
+from reconciler.core.errors import UserError
+from reconciler.kinds import PolicySpec, RoleSpec, UserSpec
+from reconciler.lower.from_file import resources
+from reconciler.lower.sizes import check_sizes
+from reconciler.permissions.ci import ci_statements
+from reconciler.permissions.judge import decide
+from reconciler.permissions.policies import documents
+
+ACCOUNT = "123456789012"
+BUCKET = f"arn:aws:s3:::tiny-data-{ACCOUNT}"
+LAYOUTS = {
+    "one folder": "data/btcusdt-1h-klines-archive-{0:04d}-cleaned.csv",
+    "no folder": "btcusdt-1h-klines-archive-{0:04d}-cleaned.csv",
+    "a folder each": "data/symbol=btcusdt/year={0:04d}/klines.csv",
+    "many folders": "data/{1:02d}/btcusdt-1h-klines-archive-{0:04d}.csv",
+}
+ALL = {
+    "schedule": {"when": "rate(1 day)"}, "notify": {"email": "a@example.com"}, "run": {"max_duration": "1h"},
+    "ci": {"github": {"repository": "owner/tiny", "pull_requests": True}, "user": {"access_keys": 1}},
+}  # fmt: skip
+
+
+def names_of(**file: Any) -> Names:
+    whole = {"name": "tiny", "image": ".", **file}
+    return Names(Deploy.model_validate(whole).filled(), Facts(ACCOUNT, "aws", "vpc-1", ("subnet-1",)))
+
+
+def files(layout: str, many: int) -> list[str]:
+    return [LAYOUTS[layout].format(number, number % 40) for number in range(many)]
+
+
+def of_files(keys: list[str], **file: Any) -> Names:
+    return names_of(**ALL, data={"files": [{"file": key, "key": key} for key in keys]}, **file)
+
+
+def held(names: Names) -> dict[str, list[Any]]:
+    """The documents of each role and user."""
+    specs = resources(names)
+    managed = {one.arn: json.loads(one.document.text()) for one in specs if isinstance(one, PolicySpec)}
+    return {
+        one.name: [
+            *(json.loads(document.text()) for document in one.inline_policies.values()),
+            *(managed[arn] for arn in one.managed_policies if arn in managed),
+        ]
+        for one in specs
+        if isinstance(one, RoleSpec | UserSpec)
+    }
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("many", [1, 20, 21, 90, 120, 500])
+def test_as_many_files_as_there_are(layout: str, many: int) -> None:
+    keys = files(layout, many)
+    names = of_files(keys)
+    check_sizes(names, resources(names))
+    found = held(names)
+    for key in keys:
+        where = f"{BUCKET}/{key}"
+        for who in ("tiny-ci", "tiny-ci-plan", "tiny-task-role"):
+            assert decide(found[who], "s3:GetObject", where) == "allowed", (who, key)
+        assert decide(found["tiny-ci"], "s3:PutObject", where) == "allowed"
+        assert decide(found["tiny-task-role"], "s3:PutObject", where) != "allowed"
+        assert decide(found["tiny-ci-plan"], "s3:PutObject", where) != "allowed"
+        if "/" in key or many < 500:
+            assert decide(found["tiny-task-role"], "s3:ListBucket", BUCKET, {"s3:prefix": key}) == "allowed"
+    for where in (f"{BUCKET}/runs/x/run.json", f"{BUCKET}/other/x.csv", "arn:aws:s3:::another/data/x.csv"):
+        assert decide(found["tiny-task-role"], "s3:GetObject", where) != "allowed", where
+    for who in ("tiny-ci-plan", "tiny-ci"):
+        for action, where in (("s3:DeleteObject", f"{BUCKET}/{keys[0]}"), ("iam:CreateRole", "*")):
+            assert decide(found[who], action, where) != "allowed"
+
+
+@pytest.mark.parametrize("many", [1, 5, 10])
+def test_few_files_are_named_each_by_itself_in_one_policy(many: int) -> None:
+    keys = files("one folder", many)
+    ci = {"github": {"repository": "owner/tiny"}}
+    names = names_of(ci=ci, data={"files": [{"file": key, "key": key} for key in keys]})
+    specs = resources(names)
+    (own,) = [one for one in specs if isinstance(one, PolicySpec) and one.name.startswith("tiny-ci-policy")]
+    (document,) = documents(ci_statements(names, specs))
+    assert own.name == "tiny-ci-policy"
+    resources_of = re.findall(rf'"{BUCKET}/data/[^"]*"', own.document.text())
+    assert len({*resources_of}) == many
+    assert not [one for one in resources_of if "*" in one]
+    assert len(document["Statement"]) == len(own.document.statements)
+
+
+@pytest.mark.parametrize("many", [1, 100, 130, 400])
+def test_as_many_secrets_as_a_task_definition_takes(many: int) -> None:
+    arns = [f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/some/team/secret-{n:03d}" for n in range(many)]
+    names = names_of(task={"secrets": {f"S{n}": arn for n, arn in enumerate(arns)}})
+    check_sizes(names, resources(names))
+    found = held(names)["tiny-task-execution-role"]
+    assert all(decide(found, "ssm:GetParameters", arn) == "allowed" for arn in arns)
+    assert decide(found, "ssm:GetParameters", f"{arns[0]}x") != "allowed"
+    assert decide(found, "logs:PutLogEvents", f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/ecs/tiny:log-stream:x") == (
+        "allowed"
+    )
+
+
+def statement(many: int, **more: Any) -> dict[str, Any]:
+    where = [f"arn:aws:s3:::somebodys-bucket/a/rather/long/path/{n:04d}/*" for n in range(many)]
+    return {"Effect": "Allow", "Action": "s3:GetObject", "Resource": where, **more}
+
+
+def test_an_own_policy_is_divided_too() -> None:
+    own = {
+        "Statement": [statement(300, Sid="Read"), {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::x/*"}]
+    }
+    names = names_of(task={"role": {"policy": own}})
+    check_sizes(names, resources(names))
+    found = held(names)["tiny-task-role"]
+    assert len(found) > 1
+    for resource in own["Statement"][0]["Resource"]:
+        assert decide(found, "s3:GetObject", resource.replace("*", "x")) == "allowed"
+    assert decide(found, "s3:GetObject", "arn:aws:s3:::x/y") == "denied"
+    for document in found:
+        sids = [one["Sid"] for one in document["Statement"] if "Sid" in one]
+        assert len({*sids}) == len(sids)
+
+
+LONG = "x" * 5000
+TOO_MUCH: dict[str, tuple[dict[str, Any], str]] = {
+    "an own policy that can't be divided": (
+        {"task": {"role": {"policy": {"Statement": [statement(1, Sid="x" * 6100)]}}}}, "task.role.policy"),
+    "more policies than a role can have": (
+        {"task": {"role": {"policy": {"Statement": [statement(1500)]}}}}, "task.role.policy: "),
+    "CI's own policy": (
+        {"ci": {"user": {}, "policy": {"Statement": [statement(1, Sid="x" * 6200)]}}}, "ci.policy"),
+    "variables and what else is in the task definition": (
+        {"task": {"environment": {f"A{n}": LONG for n in range(13)}}}, "task.environment"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TOO_MUCH)
+def test_what_is_too_large_is_said_with_its_place_and_the_way_out(case: str) -> None:
+    file, place = TOO_MUCH[case]
+    names = names_of(**file)
+    with pytest.raises(UserError) as caught:
+        check_sizes(names, resources(names))
+    assert caught.value.message.startswith(place)
+    assert re.search(r"of [\d,]+ (?:characters|bytes|policies), and AWS takes [\d,]+", caught.value.message)
+    assert caught.value.hint
