@@ -115,24 +115,27 @@ def _table(path: Path, how: Reading) -> tuple[Layout, Callable[[bool], Iterator[
     """Layout and rows of a Parquet file."""
     frame = parquet.read(path, how.max_bytes)
     names = [str(name) for name in frame.columns]
-    where, times = header.match(names, "1 (the columns' names)")
-    layout = Layout(
-        ",", 0, len(names), where, {n: names[c] for n, c in where.items()}, tuple(times), None, tuple(names)
-    )
     frame.columns = pd.RangeIndex(len(names))
     frame.index = pd.RangeIndex(len(frame))
-    for column in times:
-        frame[column] = _as_text(frame[column])
+    for column in frame.columns:
+        if frame[column].dtype.kind in "Mm" or isinstance(frame[column].dtype, pd.DatetimeTZDtype):
+            frame[column] = _as_text(frame[column])
+    rows = frame.head(header.SAMPLE).astype(object)
+    layout = header.of_table(names, rows.where(rows.notna(), "").astype(str).to_numpy().tolist())
+    for column in (*layout.times, *([layout.clock] if layout.clock is not None else [])):
+        if frame[column].dtype.kind in "iu":
+            frame[column] = frame[column].astype(str)
     return layout, lambda _texts: iter([frame])
 
 
 def _as_text(times: pd.Series) -> pd.Series:
-    """A column of times as texts, with Z where it is in UTC."""
+    """A column of times as texts, with Z where it is in UTC; of dates or times of day alone without the rest."""
     if isinstance(times.dtype, pd.DatetimeTZDtype):
         return times.dt.tz_convert("UTC").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if times.dtype.kind == "M":
-        return times.dt.strftime("%Y-%m-%d %H:%M:%S")
-    return times.astype("int64").astype(str) if times.dtype.kind in "iu" else times
+    if times.dtype.kind == "m":
+        return (pd.Timestamp(0) + times).dt.strftime("%H:%M:%S")
+    dates_alone = bool((times.dropna() == times.dropna().dt.normalize()).all())
+    return times.dt.strftime("%Y-%m-%d" if dates_alone else "%Y-%m-%d %H:%M:%S")
 
 
 class _Reader:

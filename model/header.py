@@ -26,7 +26,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "low": ("low", "l", "lowprice", "pricelow", "min"),
     "close": ("close", "c", "closeprice", "priceclose", "last"),
     "volume": (
-        "volume", "v", "vol", "volumebtc", "basevolume", "baseassetvolume", "volumebase", "volumefrom", "volumetraded",
+        "volume", "v", "vol", "basevolume", "baseassetvolume", "volumebase", "volumefrom", "volumetraded",
     ),
     "close_time": ("closetime", "closetimestamp", "endtime"),
     "trades": ("numberoftrades", "trades", "tradecount", "count", "numtrades", "tradescount", "transactions", "n"),
@@ -46,7 +46,7 @@ QUOTES = frozenset((
     "try", "brl", "inr", "currency", "quote", "$", "€", "£",
 ))  # fmt: skip
 """Units of a volume in the money that is paid, which isn't the volume that is meant."""
-NAMELESS = ("", "unnamed0", "index", "id")
+NAMELESS = ("", "unnamed0", "index", "indexlevel0", "id")
 """What the first column may be called when it holds the times and no other does: an index, or Huobi's ``id``."""
 AMOUNT = "amount"
 """What was traded at exchanges where ``vol`` is the money paid; elsewhere it is the money. The rows show which."""
@@ -99,6 +99,10 @@ class Layout:
         return self.header[column] if self.header else "time"
 
 
+Matched = tuple[dict[str, int], list[int], int | None]
+"""Our name to the column, the columns of times, and that of a second volume."""
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
@@ -143,8 +147,8 @@ def _exact(name: str) -> str | None:
     return next((ours for ours, names in ALIASES.items() if _plain(name) in names), None)
 
 
-def match(header: Sequence[str], line: object = 1) -> tuple[dict[str, int], list[int]]:
-    """Our column names to positions in the header, and the positions of all columns of times.
+def match(header: Sequence[str], line: object = 1) -> Matched:
+    """Our column names to positions in the header, those of all columns of times, and that of a second volume.
 
     Raises:
         InputError: a required column isn't there, or two columns mean the same.
@@ -161,11 +165,13 @@ def match(header: Sequence[str], line: object = 1) -> tuple[dict[str, int], list
             )
         found.setdefault(meaning.ours, []).append((meaning.rank, position))
     where: dict[str, int] = {}
+    second: int | None = None
     for ours, places in found.items():
         best = [position for rank, position in places if rank == min(places)[0]]
-        if len(best) > 1 and ours in REQUIRED and ours != "time":
-            first, second = (header[position] for position in best[:2])
-            raise InputError(f"line {line}: the columns {first!r} and {second!r} both mean {ours}; keep one")
+        if ours == "volume" and len(best) == 2 and header[best[0]] != header[best[1]]:
+            second = best[1]
+        elif len(best) > 1 and ours in REQUIRED and ours != "time":
+            raise _both(header, best, ours, line)
         where[ours] = best[0]
     if "volume" not in where and "tick_volume" in where:
         where["volume"] = where.pop("tick_volume")
@@ -174,7 +180,12 @@ def match(header: Sequence[str], line: object = 1) -> tuple[dict[str, int], list
     times = [position for _, position in found["time"]]
     where.pop("quote_volume", None)
     where.pop("time")
-    return where, times
+    return where, times, second
+
+
+def _both(header: Sequence[str], positions: Sequence[int], ours: str, line: object) -> InputError:
+    first, second = (header[position] for position in positions[:2])
+    return InputError(f"line {line}: the columns {first!r} and {second!r} both mean {ours}; keep one")
 
 
 def _missing(missing: list[str], header: Sequence[str], where: dict[str, int], line: object) -> InputError:
@@ -239,25 +250,24 @@ def find(lines: Sequence[str]) -> Layout:
         else:
             below = 1
         fields = [field[:MAX_NAME] for field in fields]
-        fields = _named_time(fields, lines[number + below - 1 :], separator)
+        fields = _named_time(fields, _sample(lines, separator, number + below - 1))
         try:
-            where, times = match(fields, number)
+            matched = match(fields, number)
         except InputError as error:
             if not comment and len([field for field in fields if field]) > 1 and first is None:
                 first = error
             continue
-        return _with_header(lines, separator, number + below - 1, fields, where, times)
+        return _with_header(lines, separator, number + below - 1, fields, matched)
     if first is not None:
         raise first
     shown = next((line.strip() for line in lines if line.strip()), "")
     raise _missing(list(REQUIRED), [shown], {}, next(n for n, line in enumerate(lines, 1) if line.strip()))
 
 
-def _named_time(fields: list[str], below: Sequence[str], separator: str) -> list[str]:
+def _named_time(fields: list[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """The header's fields; the first is called ``time`` where it has no name and is the only column of times."""
     if not fields or _plain(fields[0]) not in NAMELESS or any(m and m.ours == "time" for m in map(_meaning, fields)):
         return fields
-    rows = _sample(below, separator, 0)
     if rows and all(row and dates.looks(row[0]) in ("time", "date") for row in rows):
         return ["time", *fields[1:]]
     return fields
@@ -285,12 +295,28 @@ def _sample(lines: Sequence[str], separator: str, skip: int) -> list[list[str]]:
     return [_fields(text, separator) for text in (texts[:-1] if len(texts) > 1 else texts)]
 
 
-def _with_header(
-    lines: Sequence[str], separator: str, skip: int, fields: list[str], where: dict[str, int], times: list[int]
-) -> Layout:
+def of_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Layout:
+    """The layout of a table of columns with these names, of which `rows` are the first, as texts.
+
+    Raises:
+        InputError: as `find`.
+    """
+    texts = [list(row) for row in rows]
+    fields = _named_time([name[:MAX_NAME] for name in names], texts)
+    return _layout(texts, ",", 0, fields, match(fields, "1 (the columns' names)"))
+
+
+def _with_header(lines: Sequence[str], separator: str, skip: int, fields: list[str], matched: Matched) -> Layout:
     while skip < len(lines) - 1 and not lines[skip].strip():
         skip += 1
-    rows = _sample(lines, separator, skip)
+    for number, line in enumerate(lines[:skip], start=1):
+        if line.count('"') % 2:
+            raise InputError(f"line {number}: a quoted text goes on in the next line: write a header of one line")
+    return _layout(_sample(lines, separator, skip), separator, skip, fields, matched)
+
+
+def _layout(rows: list[list[str]], separator: str, skip: int, fields: list[str], matched: Matched) -> Layout:
+    where, times, second = matched
 
     def kind(column: int) -> str:
         values = [row[column] for row in rows if len(row) > column and row[column]]
@@ -310,7 +336,7 @@ def _with_header(
             raise InputError(f"line {skip}: the columns {names} all hold times: keep one, or one date and one time")
         full, clock = days, clocks[0]
     full = full or days or times
-    where = _amount(fields, where, rows)
+    where = _traded(fields, where, second, rows, skip)
     titles = {name: fields[column] for name, column in where.items()}
     for column in full:
         if _plain(fields[column]) == "localtime" and any(
@@ -328,21 +354,31 @@ def _with_header(
     return Layout(separator, skip, len(fields), where, titles, tuple(full), clock, tuple(fields))
 
 
-def _amount(fields: list[str], where: dict[str, int], rows: list[list[str]]) -> dict[str, int]:
-    """`where` with the volume in the thing traded, when there is a second column that may be it.
+def _traded(
+    fields: list[str], where: dict[str, int], second: int | None, rows: list[list[str]], line: int
+) -> dict[str, int]:
+    """`where` with the volume of the thing traded, when there is a second column that may be it: the rows show it.
 
-    At some exchanges ``vol`` is the money paid and ``amount`` what was traded, at most it is the other way round.
+    At some exchanges ``vol`` is the money paid and ``amount`` what was traded, at most it is the other way round; and
+    of ``Volume ETH`` and ``Volume BTC`` either may be the money.
+
+    Raises:
+        InputError: both mean the volume, and neither is the other one times the price.
     """
-    others = [i for i, name in enumerate(fields) if _plain(name) == AMOUNT]
-    if len(others) != 1:
+    amounts = [i for i, name in enumerate(fields) if _plain(name) == AMOUNT]
+    other = second if second is not None else amounts[0] if len(amounts) == 1 else None
+    if other is None:
         return where
-    places = where["close"], where["volume"], others[0]
-    close, volume, amount = (
-        np.array([_float(row[place]) if len(row) > place else np.nan for row in rows]) for place in places
+    close, volume, rival = (
+        np.array([_float(row[place]) if len(row) > place else np.nan for row in rows])
+        for place in (where["close"], where["volume"], other)
     )
     with np.errstate(all="ignore"):
-        paid = np.abs(volume / amount / close - 1) < NEAR
-    return where | {"volume": others[0]} if len(rows) and paid.mean() > 0.9 else where
+        if len(rows) and (np.abs(volume / rival / close - 1) < NEAR).mean() > 0.9:
+            return where | {"volume": other}
+        if second is not None and not (len(rows) and (np.abs(rival / volume / close - 1) < NEAR).mean() > 0.9):
+            raise _both(fields, [where["volume"], second], "volume", line)
+    return where
 
 
 def _without_header(lines: Sequence[str], separator: str, number: int) -> Layout:

@@ -90,14 +90,24 @@ def read(path: Path, max_bytes: int) -> pd.DataFrame:
         with path.open("rb") as raw:
             file = fastparquet.ParquetFile(raw)
             _check_size(file, path, max_bytes)
-            frame: pd.DataFrame = file.to_pandas()
+            frame = _frame(file)
     except InputError:
         raise
     except Exception as error:  # fastparquet raises many kinds for a damaged file
+        if "__index_level_" in str(error):
+            way = "name it (frame.index.name = 'time' in pandas) and write the file again"
+            raise InputError(f"{path.name} has an index without a name, which can't be read: {way}") from error
         raise InputError(f"{path.name} is not a readable Parquet file: {error}") from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index()
     return frame
+
+
+def _frame(file: Any) -> pd.DataFrame:
+    """The rows, an index among the columns."""
+    try:
+        frame: pd.DataFrame = file.to_pandas()
+    except ValueError:  # of a numbered index that isn't from 0 on
+        return pd.DataFrame(file.to_pandas(index=False))
+    return frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
 
 
 def _check_size(file: Any, path: Path, max_bytes: int) -> None:

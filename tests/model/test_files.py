@@ -116,6 +116,13 @@ def parquet(rows: pd.DataFrame, index: bool = False, **how: str) -> bytes:
     return out.getvalue()
 
 
+def pyarrow_parquet(rows: pd.DataFrame) -> bytes:
+    out = io.BytesIO()
+    out.close = lambda: None  # type: ignore[method-assign]
+    rows.to_parquet(out, engine="pyarrow")
+    return out.getvalue()
+
+
 def de(x: float, thousands: bool = True) -> str:
     """A number as it is written in German."""
     return f"{x:,.3f}".replace(",", "_").replace(".", ",").replace("_", "." if thousands else "")
@@ -152,6 +159,11 @@ READ: dict[str, str | bytes] = {
     "cryptodatadownload-ms": "https://www.CryptoDataDownload.com\n"
     + csv("Unix,Date,Symbol,Open,High,Low,Close,Volume BTC,Volume USDT,tradecount",
           lambda b: f"{b.s * 1000},{b.at:{ISO}},BTCUSDT,{b.ohlc},{b.v},1.5,{b.i}", -1),
+    "cryptodatadownload-eth-btc": "https://www.CryptoDataDownload.com\n"
+    + csv("Date,Symbol,Open,High,Low,Close,Volume ETH,Volume BTC",
+          lambda b: f"{b.at:{ISO}},ETHBTC,{b.ohlc},{b.v},{b.v * b.c}", -1),
+    "the-money-first": csv("Date,Open,High,Low,Close,Volume BTC,Volume ETH",
+                           lambda b: f"{b.at:{ISO}},{b.ohlc},{b.v * b.c},{b.v}"),
     "gemini": csv("Unix Timestamp,Date,Symbol,Open,High,Low,Close,Volume",
                   lambda b: f"{b.s}000,{b.at:{ISO}},BTCUSD,{b.ohlc},{b.v}", -1),
     "ccxt": csv("timestamp,datetime,open,high,low,close,volume",
@@ -266,6 +278,10 @@ READ: dict[str, str | bytes] = {
     "parquet-with-texts": parquet(
         frame().assign(datetime=[f"{b.at:%d/%m/%Y %H:%M}" for b in BARS], close=[f"{b.c:,.2f}" for b in BARS])),
     "parquet-with-index": parquet(frame().set_index("datetime"), index=True),
+    "parquet-date-and-hour": parquet(frame().drop(columns="datetime").assign(
+        date=[f"{b.at:%Y-%m-%d}" for b in BARS], hour=[b.at.hour for b in BARS])),
+    "parquet-nameless-index": parquet(frame().set_index("datetime").rename_axis(None), index=True),
+    "parquet-latest-first": pyarrow_parquet(frame()[::-1]),
     "parquet-epoch": parquet(frame().rename(columns={"datetime": "t"}).assign(t=[b.s * 1000 for b in BARS])),
     # forms of time
     "iso-t": timed("%Y-%m-%dT%H:%M:%S"),
@@ -418,6 +434,12 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "headless-coinbase": ("\n".join(f"{b.s},{b.l},{b.h},{b.o},{b.c},{b.v}" for b in BARS),
                           "aren't Open, High, Low, Close"),
     "headless-unclear": ("\n".join(f"{b.s},{b.ohlc},{b.v},1.5,2.5,3.5" for b in BARS), "it isn't sure what"),
+    "two-volumes": (csv(H + " BTC,Volume ETH", lambda b: f"{b.at:{ISO}},{b.ohlc},{b.v},{b.i}"),
+                    "'Volume BTC' and 'Volume ETH' both mean volume"),
+    "a-header-of-two-lines": ('"Open\ntime"' + timed(ISO)[len("Open time"):], "line 1: a quoted text goes on"),
+    "a-title-with-a-quote": ('Prices in 5" steps\n' + timed(ISO), "line 1: a quoted text goes on"),
+    "parquet-index-without-a-name": (pyarrow_parquet(frame().set_index("datetime").rename_axis(None)),
+                                     "an index without a name.*name it"),
     "a-column-of-offsets": (csv("time,utc_offset,open,high,low,close,volume", lambda b:
                                 f"{b.at + dt.timedelta(hours=1):{ISO}},+01:00,{b.ohlc},{b.v}"),
                             "line 2, column utc_offset: '.01:00' says how far"),
