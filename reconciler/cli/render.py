@@ -26,6 +26,7 @@ WORDS = {
 }
 SHORT = 60  # characters of a value on one line
 LONGEST = 24  # items of one value
+WIDER = "  wider than the file"  # what is there allows something that isn't wanted, however it came there
 INDENT = 4  # of the details under a resource
 
 
@@ -92,9 +93,9 @@ def _brief(step: Step, width: int) -> str:
 
 
 def _change(terminal: Terminal, step: Step, change: Change) -> list[str]:
-    mark = terminal.style("  widens access", "red", "bold") if change.widens else ""
+    mark = terminal.style(WIDER, "red", "bold") if change.widens else ""
     before, after = value_text(change.before), value_text(change.after)
-    width = terminal.width - INDENT - len("  widens access") - 6
+    width = terminal.width - INDENT - len(WIDER) - 6
     if isinstance(step.want, ImageSpec) and step.seen is not None and change.path == "inputs":
         files = changed_files(step.want, step.seen.spec)
         listed = [f"  {one}" for one in files[:LONGEST]]
@@ -104,8 +105,17 @@ def _change(terminal: Terminal, step: Step, change: Change) -> list[str]:
     if len(before) + len(after) + len(change.path) <= width and not _statement(change.before or change.after):
         return [f"{change.path}: {before} -> {after}{mark}"]
     lines = [f"{change.path}:{mark}"]
-    lines += [terminal.style(line, "red") for line in _lines(change.before, "-", width)]
-    return lines + [terminal.style(line, "green") for line in _lines(change.after, "+", width)]
+    gone, new = _apart(change.before, change.after)
+    lines += [terminal.style(line, "red") for line in _lines(gone, "-", width)]
+    return lines + [terminal.style(line, "green") for line in _lines(new, "+", width)]
+
+
+def _apart(before: Any, after: Any) -> tuple[Any, Any]:
+    """Of two sets, which are sorted, only what isn't in both; anything else whole."""
+    texts = all(isinstance(one, list) and all(isinstance(item, str) for item in one) for one in (before, after))
+    if not texts or before != sorted(before) or after != sorted(after):
+        return before, after
+    return [one for one in before if one not in after], [one for one in after if one not in before]
 
 
 def _lines(value: Any, sign: str, width: int) -> list[str]:

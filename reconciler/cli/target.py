@@ -286,19 +286,32 @@ class _Progress:
 
 
 class Patience:
-    """Says what is waited for, now and then: many calls may wait for the same."""
+    """Says what is waited for, now and then: many calls may wait for the same.
 
-    EVERY = 5.0  # seconds
+    At a terminal in one line that changes; else the same is said less and less often.
+    """
+
+    EVERY = 5.0  # seconds between two lines
+    LONGEST = 60.0  # seconds between two of the same
 
     def __init__(self, terminal: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
         self._terminal, self._clock = terminal, clock
         self._last = -self.EVERY
+        self._due: dict[str, tuple[float, float]] = {}  # of each: when it is said again, and how long after that
         self._lock = threading.Lock()
 
     def tell(self, waiting: Waiting) -> None:
         """Say it, unless something was said a moment ago."""
+        if waiting.seconds <= 2:
+            return
+        if self._terminal.live:
+            self._terminal.waiting(f"  {waiting}")
+            return
         with self._lock:
-            if waiting.seconds <= 2 or self._clock() - self._last < self.EVERY:
+            now = self._clock()
+            due, pause = self._due.get(waiting.what, (now, 2 * self.EVERY))
+            if now - self._last < self.EVERY or now < due:
                 return
-            self._last = self._clock()
+            self._last = now
+            self._due[waiting.what] = now + pause, min(2 * pause, self.LONGEST)
         self._terminal.note(f"  {waiting}")

@@ -52,7 +52,7 @@ class Terminal:
         self._mark, self._break = f"\x1b{secret}[", f"\x1b{secret}\n"
         self._own = re.compile(rf"\x1b{secret}(?:\[([\d;]*)m|\n)")
         self._lock = threading.Lock()
-        self._status = ""
+        self._status = self._base = ""  # what stands below the lines, and what of it stays when a line is added
         if verbose:
             from reconciler.cli.log import Log
 
@@ -118,8 +118,17 @@ class Terminal:
             lines = [*lines[: max(rows - 3, 1)], f"  and {len(lines) - max(rows - 3, 1)} more"]
         with self._lock:
             self._clear()
-            self._status = "\n".join(lines)
+            self._status = self._base = "\n".join(lines)
             self._draw()
+
+    def waiting(self, text: str) -> None:
+        """A line below these, until something else is shown; at a terminal only."""
+        if self.live:
+            with self._lock:
+                self._clear()
+                one = self._harmless(KNOWN.hide(text))[: _size()[0] - 1]
+                self._status = "\n".join(filter(None, (self._base, one)))
+                self._draw()
 
     def json(self, value: Any) -> None:
         """The one object of --json."""
@@ -163,7 +172,7 @@ class Terminal:
         """What the person at the terminal answers. Raises EOFError."""
         with self._lock:
             self._clear()
-            self._status = ""
+            self._status = self._base = ""
             self.stream.write(self._harmless(question))
             self.stream.flush()
         answer = sys.stdin.readline()
@@ -196,6 +205,7 @@ class Terminal:
         if self._status:
             above = self._status.count("\n")
             self._put(self.stream, "\r" + (f"\x1b[{above}A\x1b[J" if above else "\x1b[K"))
+        self._status = self._base
 
     def _draw(self) -> None:
         if self._status:

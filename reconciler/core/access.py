@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum, auto
+from itertools import product
 from typing import Any
 
+from reconciler.core.canonical import Policy, Statement
 from reconciler.core.spec import Conditions, Grants, Neutral, Restricts
+from reconciler.core.wildcard import matches
 
 
 class Sense(Enum):
@@ -63,6 +66,41 @@ def widens(sense: Sense, want: Any, seen: Any) -> bool:
         case Sense.LESS:
             return _extra(seen, want)
     return (want if sense is Sense.LESS_OR_OTHER else seen) not in EMPTY
+
+
+def allows_no_more(want: Policy, seen: Policy) -> bool:
+    """Whether `want` allows all that `seen` does, however each groups it in statements; False where that is unsure."""
+    allowed = [one for one in want.statements if not one.denies]
+    kept = [_bare(one) for one in seen.statements]
+    return all(_bare(one) in kept for one in want.statements if one.denies) and all(
+        _covered(one, allowed) for one in seen.statements if not one.denies
+    )
+
+
+def _bare(statement: Statement) -> Statement:
+    return statement.model_copy(update={"sid": ""})
+
+
+def _covered(one: Statement, allowed: list[Statement]) -> bool:
+    """Whether each action on each resource for each principal is in one of these, under the same conditions."""
+    if one.not_actions or one.not_resources or one.not_principals:
+        return _bare(one) in [_bare(other) for other in allowed]
+    like = [other for other in allowed if other.conditions in ({}, one.conditions) and not other.not_actions
+            and not other.not_resources and not other.not_principals]  # fmt: skip
+    whom: list[tuple[str, str] | None] = [(kind, name) for kind, names in one.principals.items() for name in names]
+    return all(
+        any(
+            (who is None and not other.principals) or (who is not None and who[1] in other.principals.get(who[0], ()))
+            for other in like
+            if _in(action.casefold(), [each.casefold() for each in other.actions])
+            and (_in(resource, other.resources) if resource is not None else not other.resources)
+        )
+        for who, action, resource in product(whom or [None], one.actions, one.resources or (None,))
+    )
+
+
+def _in(text: str, patterns: Iterable[str]) -> bool:
+    return any(text == one or (matches(one, text) and "?" not in one) for one in patterns)
 
 
 def _extra(base: Any, other: Any) -> bool:

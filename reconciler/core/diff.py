@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.core.access import EMPTY, Sense, sense_of, widens
+from reconciler.core.access import EMPTY, Sense, allows_no_more, sense_of, widens
+from reconciler.core.canonical import Policy
 from reconciler.core.secret import KNOWN, MASK, looks_secret
 from reconciler.core.spec import (
     AtLeast,
@@ -95,7 +96,10 @@ def _value(path: str, want: Any, seen: Any, way: _Way) -> Iterator[Change]:
         if missing := [item for item in want if item not in seen]:
             yield _change(path, (*seen, *missing), seen, way)
     elif isinstance(want, Value) and type(want) is type(seen):
-        yield from _model(path, want, seen, way)
+        changes = _model(path, want, seen, way)
+        if isinstance(want, Policy) and isinstance(seen, Policy) and allows_no_more(want, seen):
+            changes = (replace(change, widens=False) for change in changes)  # less, or the same in other statements
+        yield from changes
     elif isinstance(want, dict) and isinstance(seen, dict):
         for key in sorted({*want, *seen}):
             yield from _value(f"{path}.{key}", want.get(key), seen.get(key), way.key(key))

@@ -55,17 +55,16 @@ def check(
     digest: str,
     fail_on: Literal["critical", "high"] | None,
     report: Callable[[str], None],
-) -> Findings:
-    """Report the findings. With `fail_on`, wait for them first, and raise ReconcilerError where they forbid the image.
+) -> None:
+    """With `fail_on`, wait for the findings, report them, and raise ReconcilerError where they forbid the image.
 
-    Without it nothing is waited for: a scan takes a minute, and its result can be looked at after the run.
+    Without it nothing is asked, since nothing hangs on it: a scan takes a minute, and ECR's console shows its result.
     Called before each launch, since an image that a scan forbids stays in the repository.
     """
-    found = _wait(aws, repository, digest, report) if fail_on else look(aws, repository, digest)
-    if found.status != NO_SCAN or fail_on:
-        report(str(found))
     if fail_on is None:
-        return found
+        return
+    found = _wait(aws, repository, digest, report)
+    report(str(found))
     image = f"{repository}@{digest}"
     if found.status not in FINISHED:
         raise ReconcilerError(
@@ -78,7 +77,6 @@ def check(
             hint=f"renew the base image and the dependencies; `aws ecr describe-image-scan-findings --repository-name "
             f"{repository} --image-id imageDigest={digest}` lists them",
         )
-    return found
 
 
 def _wait(aws: Aws, repository: str, digest: str, report: Callable[[str], None]) -> Findings:

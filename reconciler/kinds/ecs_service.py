@@ -193,7 +193,12 @@ def _primary(live: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _last_failure(live: Mapping[str, Any]) -> str:
-    """What ECS says of the last deployment that failed, which it names; empty for none."""
+    """The last deployment that failed, by its id and state; of one that is gone, as it is after the way back, the event
+    that names it. Empty for none.
+    """
+    for one in live.get("deployments") or ():
+        if one.get("rolloutState") == "FAILED":
+            return f"(deployment {one.get('id', '')}) {one.get('rolloutStateReason') or 'its tasks fail'}"
     said = (event["message"] for event in live.get("events") or ())
     return next((message for message in said if "deployment failed" in message), "")
 

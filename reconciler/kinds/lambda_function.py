@@ -44,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "TracingConfig": {"Mode": "PassThrough"}, "EphemeralStorage": {"Size": 512}, "SnapStart": {"ApplyOn": "None"},
 }  # fmt: skip
 ARCHITECTURES = ["x86_64"]
+FAILED = " (AWS failed to make it ready)"  # so that it is a difference, and its code is put again
 ACTION = "lambda:InvokeFunction"
 SOURCE = "event-source "
 
@@ -99,13 +100,14 @@ class Function(Kind[FunctionSpec]):
             hint = f"allow lambda:ListTags on {arn} to whoever runs this"
             raise Denied("lambda", "ListTags", refused["ErrorCode"], refused["Message"], hint=hint)
         statements = json.loads((reads[1] or {}).get("Policy") or "{}").get("Statement", ())
+        state = _state(live)
         other = _other(live) | (reads[0].get("Concurrency") or {})
         attached = not_allowed(function_attached.read(aws, want.name), want)
         spec = FunctionSpec(
             name=want.name,
             attached=attached,
             allow=want.allow,
-            code=live["CodeSha256"],
+            code=live["CodeSha256"] + (FAILED if state.get("failure") else ""),
             runtime=live.get("Runtime") or "",
             handler=live.get("Handler") or "",
             role=live["Role"],
@@ -119,7 +121,6 @@ class Function(Kind[FunctionSpec]):
             other=json.dumps(other) if other else "",
             tags={key: value for key, value in (reads[0].get("Tags") or {}).items() if not key.startswith("aws:")},
         )
-        state = _state(live)
         return Observed(spec, {"arn": arn, **state}, "; ".join(filter(None, (state.get("progress"), note(spec)))))
 
     def create(self, aws: Aws, want: FunctionSpec) -> None:
@@ -182,7 +183,12 @@ def _state(live: Mapping[str, Any]) -> dict[str, str]:
     states = {live.get("State"), live.get("LastUpdateStatus")}
     if "Failed" in states:
         why = live.get("StateReason") or live.get("LastUpdateStatusReason") or "AWS doesn't say why"
-        return {"status": "FAILED", "progress": f"it has failed: {why}"}
+        # By its time an attempt is told from the one before.
+        return {
+            "status": "FAILED",
+            "progress": f"it has failed: {why}",
+            "failure": f"{live.get('LastModified')}: {why}",
+        }
     return {"status": "PENDING"} if {"Pending", "InProgress"} & states else {}
 
 

@@ -19,9 +19,10 @@ MAPPING = f"/2015-03-31/event-source-mappings/{NAME.format('UUID')}"
 TAGS = f"/2017-03-31/tags/{NAME.format('Resource')}"
 # By service: method, path, operation.
 OPERATIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
-    "scheduler": tuple(
-        (method, SCHEDULE, f"{verb}Schedule")
-        for method, verb in (("POST", "Create"), ("PUT", "Update"), ("DELETE", "Delete"), ("GET", "Get"))
+    "scheduler": (
+        ("GET", "/schedules/?", "ListSchedules"),
+        *((method, SCHEDULE, f"{verb}Schedule")
+          for method, verb in (("POST", "Create"), ("PUT", "Update"), ("DELETE", "Delete"), ("GET", "Get"))),
     ),
     "lambda": (
         ("GET", "/2015-03-31/functions/?", "ListFunctions"), ("POST", "/2015-03-31/functions", "CreateFunction"),

@@ -20,6 +20,7 @@ from reconciler.core.graph import Graph, Node
 from reconciler.core.log_mode import MODE, MODES
 from reconciler.core.run_paths import fingerprint_key, record_key
 from reconciler.core.spec import PROTECT_TAG, Address, Ref, Spec
+from reconciler.image.kind import ImageSpec
 from reconciler.kinds import (
     BucketSpec,
     ClusterSpec,
@@ -66,7 +67,10 @@ def lower(
         *_bucket(names, objects), *_image(names, image), *parameters(names), *_run(names, image, fallback, values),
         *service(names), *unattended(names),
     ]  # fmt: skip
-    nodes = [*roles, *ci_nodes(names, [node.spec for node in (*roles, *rest)]), *rest]
+    others = [node.spec for node in (*roles, *rest)]
+    if image is None and deploy.image.uri is None:  # left as it is this time, and CI pushes it all the same
+        others.append(ImageSpec(name=names.repository))
+    nodes = [*roles, *ci_nodes(names, others), *rest]
     return Graph(_allowing(names, node) for node in nodes)
 
 

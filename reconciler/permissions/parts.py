@@ -103,7 +103,8 @@ PARTS: tuple[Part, ...] = (
     # The first cluster of an account: ECS has IAM make the role with which it attaches network interfaces.
     Part((), (APPLY,), ("iam:CreateServiceLinkedRole",), (SERVICE_ROLE,),
          {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}}),
-    Part(("image.scan",), LAUNCHES, ("ecr:DescribeImageScanFindings",), ("ecr:repository/{repository}",), when=_builds),
+    Part(("image.scan",), LAUNCHES, ("ecr:DescribeImageScanFindings",), ("ecr:repository/{repository}",),
+         when=lambda deploy: _builds(deploy) and deploy.image.fail_on is not None),
     Part(("run.launch",), LAUNCHES, ("ecs:RunTask",), (REVISIONS,), IN_CLUSTER),
     Part(("run.launch",), LAUNCHES, ("iam:PassRole",), ROLES, passed_to("ecs-tasks")),
     Part(("run.launch",), LAUNCHES, ("ecs:TagResource",), (TASKS,), {"StringEquals": {"ecs:CreateAction": "RunTask"}}),

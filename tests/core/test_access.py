@@ -107,7 +107,8 @@ def test_the_same_widens_a_statement_that_denies(base: dict[str, Any], change: d
 @pytest.mark.parametrize(
     ("want", "seen", "expected"),
     [
-        ([BASE], [BASE, BASE | {"Sid": "B"}], True),
+        ([BASE], [BASE, BASE | {"Sid": "B", "Action": "s3:PutObject"}], True),
+        ([BASE], [BASE, BASE | {"Sid": "B"}], False),
         ([BASE, BASE | {"Sid": "B"}], [BASE], False),
         ([BASE], [BASE, BASE | {"Sid": "B", "Effect": "Deny"}], False),
         ([BASE, BASE | {"Sid": "B", "Effect": "Deny"}], [BASE], True),
@@ -116,7 +117,17 @@ def test_the_same_widens_a_statement_that_denies(base: dict[str, Any], change: d
         ([], [BASE], True),
         ([BASE], [], False),
     ],
-    ids=["allow more", "allow less", "deny more", "deny less", "deny to allow", "allow to deny", "any", "none"],
+    ids=[
+        "allow more",
+        "allow the same twice",
+        "allow less",
+        "deny more",
+        "deny less",
+        "deny to allow",
+        "allow to deny",
+        "any",
+        "none",
+    ],
 )
 def test_statements(want: Any, seen: Any, expected: bool) -> None:
     assert found(want, seen) is expected
@@ -146,3 +157,43 @@ def test_the_widening_change_comes_first() -> None:
 def test_less_of_what_restricts_widens(want: tuple[str, ...], seen: tuple[str, ...], expected: bool) -> None:
     (change,) = diff(thing(blocked=want), thing(blocked=seen))
     assert change.widens is expected
+
+
+def allow(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+DENY = {"Effect": "Deny", "Action": "s3:Put*", "Resource": "*"}
+IF = {"Condition": {"StringEquals": {"aws:RequestedRegion": "x"}}}
+
+
+@pytest.mark.parametrize(
+    ("want", "seen", "wider"),
+    [
+        # The same in other statements.
+        ([allow(["a:X", "a:Y"], "r")], [allow("a:X", "r"), allow("a:Y", "r")], False),
+        ([allow("a:X", "r"), allow("a:Y", "r")], [allow(["a:X", "a:Y"], "r")], False),
+        ([allow("a:X", ["q", "r"])], [allow("a:X", "q", Sid="A"), allow("a:X", "r", Sid="B")], False),
+        ([allow("a:X", "r", Sid="A")], [allow("a:X", "r", Sid="B")], False),
+        # Less than is wanted, and more of it.
+        ([allow("a:*", "r")], [allow("a:X", "r")], False),
+        ([allow("a:X", "r"), allow("a:Y", "r")], [allow("a:X", "r")], False),
+        ([allow("a:X", "r*")], [allow("a:X", ["rest", "r/*"])], False),
+        ([allow("a:X", "r")], [allow("a:X", "r"), DENY], False),
+        ([allow("a:X", "r")], [allow("a:*", "r")], True),
+        ([allow("a:X", "r")], [allow("a:X", ["q", "r"])], True),
+        ([allow("a:?", "r")], [allow("a:*", "r")], True),
+        ([allow(["a:X", "a:Y"], "r")], [allow("a:X", "r"), allow("a:Y", "q")], True),
+        ([allow("a:X", "r"), DENY], [allow("a:X", "r")], True),
+        ([allow("a:X", "r"), DENY], [allow("a:X", "r"), {**DENY, "Resource": "r"}], True),
+        ([allow("a:X", "r", **IF)], [allow("a:X", "r")], True),
+        ([allow("a:X", "r", **IF)], [allow("a:X", "r", **IF), allow("a:Y", "r", **IF)], True),
+        ([allow("a:X", "r")], [allow("a:X", "r", Principal="*")], True),
+        ([allow("a:X", "r")], [allow("a:X", "r", **IF)], False),
+    ],
+)  # fmt: skip
+def test_other_statements_of_the_same_widen_nothing(want: list[Any], seen: list[Any], wider: bool) -> None:
+    documents = [policy({"Version": "2012-10-17", "Statement": one}) for one in (want, seen)]
+    changes = diff(*(thing(document=one) for one in documents))
+    assert changes
+    assert any(change.widens for change in changes) is wider

@@ -129,7 +129,7 @@ def test_nothing_else_is_shown_and_widened_access_comes_first(number: int, deplo
     order = [f"{kind}.{name}" for _, kind, name in listed]
     assert set(order) == drifted
     assert set(order[: len(widened)]) == widened
-    assert result.text.count("widens access") >= len(widened)
+    assert result.text.count("wider than the file") >= len(widened)
     assert {step["action"] for step in result.after.values()} == {"none"}
 
 

@@ -130,3 +130,13 @@ def test_many_that_wait_for_the_same_say_it_once(capsys: pytest.CaptureFixture[s
     patience.tell(Waiting("a short one", 1.0))
     told = capsys.readouterr().err
     assert [line.split()[4].rstrip(",") for line in told.splitlines()] == ["0.0", "5.1", "10.2"]
+
+
+def test_the_same_is_said_less_and_less_often(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    patience = Patience(Terminal(), lambda: now[0])
+    for second in range(300):
+        now[0] = float(second)
+        patience.tell(Waiting("the service", 3.0 + second))
+    told = [int(line.split()[4]) - 3 for line in capsys.readouterr().err.splitlines()]
+    assert told == [0, 10, 30, 70, 130, 190, 250]

@@ -199,3 +199,30 @@ def test_who_else_made_it_meanwhile_is_left_alone(lab: LabHandle) -> None:
     (failure,) = [found for _, found in outcome.failed]
     assert "made by someone else" in str(failure)
     assert lab.client("lambda").get_function(FunctionName=NAME)["Configuration"]["Role"] == other["Arn"]
+
+
+@pytest.mark.parametrize("state", ["State", "LastUpdateStatus"])
+def test_one_that_failed_is_a_difference_and_told_at_once(lab: LabHandle, state: str) -> None:
+    """On the next apply too, and nothing is built on it: it isn't as wanted, whatever its fields say."""
+    world = small(lab)
+    assert world.apply().ok
+    configuration = lab.client("lambda").get_function(FunctionName=NAME)
+    why = {state: "Failed", f"{state}Reason": "SubnetOutOfIPAddresses", "LastModified": "2026-11-01T00:00:00.000+0000"}
+
+    def failing(**more: str) -> dict[str, Any]:
+        body = {**configuration, "Configuration": {**configuration["Configuration"], **why, **more}}
+        answer = {"service": "lambda", "op": "GetFunction", "do": "answer", "type": "application/json", "times": -1}
+        return answer | {"body": json.dumps(body, default=str)}
+
+    lab.rules(failing())
+    (step,) = [one for one in world.plan().steps if one.address.kind == "function"]
+    assert [(one.path, one.before) for one in step.changes] == [("code", f"{bundle.code_sha256()}{bundle.FAILED}")]
+    before = world.clock.skipped
+    # Each attempt has a time of its own, and this one fails like the one before.
+    lab.rules({**failing(), "times": 4}, failing(LastModified="2026-11-01T00:00:09.000+0000"))
+    outcome = world.apply()
+    assert "it has failed: SubnetOutOfIPAddresses" in str(outcome.failed[0][1])
+    assert world.clock.skipped - before < 30
+    lab.rules()
+    assert world.apply().ok
+    assert differs(world.plan()) == []

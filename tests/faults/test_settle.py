@@ -13,7 +13,7 @@ from reconciler.core.errors import NotSettled
 from reconciler.core.spec import Changes, Observed, Spec
 from reconciler.engine.act import Actor
 from reconciler.kinds import Kind
-from reconciler.kinds.ecs_service import Service, ServiceSpec
+from reconciler.kinds.ecs_service import Service, ServiceSpec, _last_failure
 from tests.lab_client import SkippingClock
 
 OLD, NEW = ServiceSpec(name="c/s", task_definition="td:1"), ServiceSpec(name="c/s", task_definition="td:2")
@@ -104,3 +104,32 @@ def test_it_fails(before: Seen | None, looks: list[Seen | None], says: str, with
     assert says in str(found)
     assert "service.c/s" in str(found)
     assert seconds < within
+
+
+def deployment(number: int, state: str, status: str = "PRIMARY") -> dict[str, Any]:
+    return {
+        "id": f"ecs-svc/{number}",
+        "status": status,
+        "rolloutState": state,
+        "rolloutStateReason": f"because {number}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("deployments", "events", "failure"),
+    [
+        ([deployment(1, "COMPLETED")], [], ""),
+        ([deployment(1, "FAILED")], [], "(deployment ecs-svc/1) because 1"),  # without a word in its events
+        (
+            [deployment(2, "IN_PROGRESS"), deployment(1, "FAILED", "ACTIVE")],
+            [SECOND],
+            "(deployment ecs-svc/1) because 1",
+        ),
+        ([deployment(3, "IN_PROGRESS")], ["(service s) has begun", FIRST], FIRST),  # it is gone from the list
+    ],
+)
+def test_a_deployment_that_failed_is_known_by_its_state(
+    deployments: list[dict[str, Any]], events: list[str], failure: str
+) -> None:
+    live = {"deployments": deployments, "events": [{"message": one} for one in events]}
+    assert _last_failure(live) == failure

@@ -15,8 +15,9 @@ from reconciler.core.needs import ALL, ANYWHERE
 from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.spec import Change, Observed
 from reconciler.engine.missing_permissions import readings
-from reconciler.image.kind import EVERY_KIND
+from reconciler.image.kind import EVERY_KIND, ImageSpec
 from reconciler.kinds import AnyKind, ObjectSpec
+from reconciler.lower import lower
 from reconciler.lower.from_file import resources
 from reconciler.permissions import policies
 from reconciler.permissions.ci import ci_statements
@@ -205,6 +206,16 @@ def test_every_kind_is_declared_with_its_resources(kind: AnyKind) -> None:
 @pytest.mark.parametrize("module", sorted({m for p in (*PARTS, *OTHERS) for m in p.modules} | OPTIONAL.keys()))
 def test_what_is_declared_besides_the_kinds_is_of_modules_that_exist(module: str) -> None:
     assert find_spec(f"reconciler.{module}") is not None
+
+
+def test_what_ci_may_do_is_the_same_when_the_image_is_left_alone_this_time() -> None:
+    names = names_of(EVERYTHING, "vpc-1")
+    with_image, without = (
+        [node.spec for node in lower(names.deploy, names.facts, (), image).nodes.values() if node.spec.kind == "policy"]
+        for image in (ImageSpec(name=names.repository), None)
+    )
+    assert names.deploy.image.uri is None
+    assert [one for one in with_image if "ci" in one.name] == [one for one in without if "ci" in one.name] != []
 
 
 def test_ci_may_write_the_record() -> None:
