@@ -70,6 +70,9 @@ def import_deploy(
     file = data or environ.get("DATA_FILE")
     plan = _plan(deploy, aws, found, base / file if file else None)
     differences = [line for step in plan.changes for line in _lines(step)]
+    planned = {step.address for step in plan.steps}
+    differences += [f"{one} is there, and this file says nothing of it" for one in found.others if one not in planned]
+    tree.notes += [f"whether there are others of the kind {kind} may not be read" for kind in found.unread]
     header = [
         f"Imported from account {found.account}, {found.region}: what was set up under names with {prefix!r}.",
         f"`python -m reconciler plan {name}` compares it with what is there; docs/deploy-yaml.md explains each field.",
@@ -134,6 +137,8 @@ def _plan(deploy: Deploy, aws: Aws, found: Found, data: Path | None) -> Plan:
 def _lines(step: Step) -> list[str]:
     if step.action is Action.CREATE:
         return [f"{step.address} isn't there"]
+    if step.action is Action.DELETE:
+        return [f"{step.address} is this deploy's, and this file says nothing of it"]
     return [f"{step.address}: {change.path} is {_shown(change.before)}" for change in step.changes]
 
 

@@ -7,13 +7,13 @@ it doesn't name is looked for by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.container import Container
-from reconciler.core.errors import UserError
+from reconciler.core.errors import Denied, UserError
 from reconciler.core.spec import Address, Spec
 from reconciler.kinds import (
     KINDS,
@@ -43,6 +43,9 @@ from reconciler.lower.ci import GITHUB
 LISTED: tuple[AnyKind, ...] = (
     Role(), User(), Bucket(), Repository(), LogGroup(), SecurityGroup(), Cluster(), TaskDefinition(),
 )  # fmt: skip
+SUBJECT = f"{GITHUB}:sub"
+PULLS = re.compile(r":pull_request$")
+OURS = "/reconciler/"  # parameters of our own: records and locks
 LOGIN = "ecr:GetAuthorizationToken"
 _KINDS = {kind.spec.kind: kind for kind in KINDS}
 
@@ -60,6 +63,8 @@ class Found:
     task_role: RoleSpec | None = None
     task_policy: PolicySpec | None = None
     ci_role: RoleSpec | None = None
+    plan_role: RoleSpec | None = None
+    plan_policy: PolicySpec | None = None
     user: UserSpec | None = None
     ci_policy: PolicySpec | None = None
     provider: OidcProviderSpec | None = None
@@ -70,6 +75,8 @@ class Found:
     log_group: LogGroupSpec | None = None
     security_group: SecurityGroupSpec | None = None
     cluster: ClusterSpec | None = None
+    others: tuple[Address, ...] = ()  # that have the prefix in their names too
+    unread: tuple[str, ...] = ()  # kinds that may not be listed
 
     @property
     def specs(self) -> list[Spec]:
@@ -116,7 +123,24 @@ class Finder:
         self._storage()
         self._network()
         self._ci()
+        self._others(listed)
         return self.found
+
+    def _others(self, listed: Mapping[str, Collection[str]]) -> None:
+        """What has such a name, or is in the cluster, and belongs to none of the parts."""
+        rest = [kind for kind in KINDS if kind.spec.kind not in listed and not kind.spec.part_of]
+        names = self.aws.each(lambda kind: _unless_denied(kind, self.aws), rest)
+        self.found.unread = tuple(kind.spec.kind for kind, found in zip(rest, names, strict=True) if found is None)
+        there = {**listed, **{kind.spec.kind: found or () for kind, found in zip(rest, names, strict=True)}}
+        parts = {spec.address for spec in self.found.specs}
+        cluster = f"{self.found.cluster.name}/" if self.found.cluster else None
+        self.found.others = tuple(
+            Address(kind, name)
+            for kind, found in sorted(there.items())
+            for name in sorted(found)
+            if Address(kind, name) not in parts and not name.startswith(OURS)
+            and (belongs(name, self.prefix) or (cluster is not None and kind == "service" and name.startswith(cluster)))
+        )  # fmt: skip
 
     def _task(self) -> None:
         found = self.found
@@ -180,7 +204,10 @@ class Finder:
         taken = {role.name for role in (found.execution_role, found.task_role) if role}
         roles = [self._observe(RoleSpec(name=name)) for name in self.candidates[RoleSpec.kind] if name not in taken]
         github = [role for role in roles if role and f"/{GITHUB}" in role.trust.text()]
-        found.ci_role = self._pick(RoleSpec.kind, github)
+        plans = [role for role in github if set(subjects_of(role)) and all(map(PULLS.search, subjects_of(role)))]
+        found.plan_role = self._pick(RoleSpec.kind, plans)
+        found.plan_policy = self._policy(found.plan_role)
+        found.ci_role = self._pick(RoleSpec.kind, [role for role in github if role not in plans])
         found.ci_policy = self._policy(found.ci_role) or self._policy(found.user)
         if found.ci_role:
             found.provider = self._observe(OidcProviderSpec(name=GITHUB))
@@ -212,6 +239,19 @@ class Finder:
     def _observe(self, want: Any) -> Any:
         one = _KINDS[want.kind].observe(self.aws, [want]).get(want.name)
         return one.spec if one else None
+
+
+def subjects_of(role: RoleSpec) -> list[str]:
+    """The subjects of GitHub's tokens that a role's trust names."""
+    tests = [test for statement in role.trust.statements for test in statement.conditions.values()]
+    return [one for test in tests for key, values in test.items() if key == SUBJECT for one in values]
+
+
+def _unless_denied(kind: AnyKind, aws: Aws) -> set[str] | None:
+    try:
+        return {*kind.listed(aws)}
+    except Denied:
+        return None
 
 
 def _last(arn: str) -> str:

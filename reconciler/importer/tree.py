@@ -12,14 +12,12 @@ from reconciler.config.names import DEPLOY
 from reconciler.core.log_mode import BLOCKING, MODE
 from reconciler.core.secret import KNOWN, MASK
 from reconciler.core.spec import OWNER_TAG
-from reconciler.importer.found import Found
+from reconciler.importer.found import Found, subjects_of
 from reconciler.importer.writer import Path, Variable
 from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec
 from reconciler.lower import EXECUTION_POLICY
-from reconciler.lower.ci import GITHUB
 
 LOG_OPTIONS = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix", MODE)
-SUBJECT = f"{GITHUB}:sub"
 PAGE = 1000  # keys that one listing gives
 # A subject of GitHub, with or without ids: repo:OWNER@ID/NAME@ID:ref:refs/heads/BRANCH.
 ONE_BRANCH = re.compile(
@@ -277,10 +275,10 @@ def _ci(found: Found, tree: Tree) -> dict[str, Any]:
         section["user"] = {"name": user.name} | ({"keep_keys": list(user.access_keys)} if user.access_keys else {})
         tree.comments[("ci", "user")] = "`github:` needs no stored key"
     if role := found.ci_role:
-        tests = [test for statement in role.trust.statements for test in statement.conditions.values()]
-        subjects = [one for test in tests for key, values in test.items() if key == SUBJECT for one in values]
-        if trusted := trusted_github(subjects):
+        if trusted := trusted_github(subjects_of(role)):
             section["github"] = {**trusted, "role": role.name}
+            if found.plan_role:
+                section["github"] |= {"pull_requests": True, "plan_role": found.plan_role.name}
         else:
             tree.notes.append(f"{role.address} trusts something else than one branch of one repository: left out")
     return section if "user" in section or "github" in section else {}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.engine.project import DEPLOY, Project
+from tests.engine.project import project as project
 from tests.importer import guide
 
 Client = Callable[[str], Any]
@@ -175,3 +176,51 @@ def test_a_permission_is_missing(by_hand: Project) -> None:
     assert denied.code == 1
     assert "ecs:ListClusters" in denied.err
     assert not (by_hand.folder / "deploy.yaml").exists()
+
+
+BIG = (
+    DEPLOY.replace(", API_TOKEN: hunter2", "").replace(
+        "ci: {user: {}}", "ci: {user: {}, github: {repository: o/n, pull_requests: true}}"
+    )
+    + """\
+schedule: {when: rate(1 day)}
+notify: {email: a@example.com}
+parameters: {ETA: 0.1}
+service: {desired_count: 0}
+"""
+)
+
+
+def test_what_is_in_no_part_of_the_file_is_said(project: Project) -> None:
+    """Of a deployment that this program made itself: no more and no less than what the next plan deletes."""
+    project.write("deploy.yaml", BIG)
+    project.ok("apply")
+    project.folder.joinpath("deploy.yaml").rename(project.folder / "big.yaml")
+    done = project.ok("import", "--prefix", "tiny", "--data", "prices.csv", "--json").json
+    kinds = {line.partition(".")[0] for line in done["differences"] if line.endswith("this file says nothing of it")}
+    assert kinds >= {"schedule", "topic", "parameter", "service", "function", "queue", "rule"}
+    github = project.ok("show", "--json").json["ci"]["github"]
+    assert (github["pull_requests"], github["plan_role"]) == (True, "tiny-ci-plan")
+    deletes = {address for address, step in project.plan("--prune").items() if step["action"] == "delete"}
+    said = {line.split(" is ")[0] for line in done["differences"] if line.endswith("says nothing of it")}
+    assert said == deletes
+    told = project.ok(
+        "import", "--prefix", "tiny", "-o", "again.yaml", "--take", "cluster.tiny", "--data", "prices.csv"
+    )
+    assert "its plan shows no differences" not in told.out
+
+
+def test_a_service_that_was_made_by_hand_is_said(by_hand: Project) -> None:
+    ecs = by_hand.lab.client("ecs")
+    (cluster,) = [arn for arn in ecs.list_clusters()["clusterArns"] if guide.P in arn]
+    network = {"awsvpcConfiguration": {"subnets": ["subnet-0"], "securityGroups": []}}
+    ec2 = by_hand.lab.client("ec2")
+    network["awsvpcConfiguration"]["subnets"] = [ec2.describe_subnets()["Subnets"][0]["SubnetId"]]
+    name = "inference"  # in the cluster, under a name of its own
+    ecs.create_service(cluster=cluster, serviceName=name, taskDefinition=guide.FAMILY, desiredCount=0,
+                       launchType="FARGATE", networkConfiguration=network)  # fmt: skip
+    done = by_hand.ok("import", "--prefix", guide.P, "--data", "btc.csv")
+    line = f"service.{cluster.rpartition('/')[2]}/{name} is there, and this file says nothing of it"
+    assert line in done.out
+    assert line in (by_hand.folder / "deploy.yaml").read_text()
+    assert "no differences" not in done.out

@@ -203,6 +203,13 @@ def test_a_cancelled_job_leaves_or_stops_its_task(project: Project) -> None:
     until(lambda: state(arns[0]) == "STOPPED", "the task to stop")
 
 
+# The first majors that run on Node.js 24: GitHub's runners have no earlier one since September 2026.
+ON_NODE_24 = {
+    "actions/checkout": 5, "actions/setup-python": 6, "actions/upload-artifact": 6,
+    "aws-actions/configure-aws-credentials": 6,
+}  # fmt: skip
+
+
 @pytest.fixture
 def workflow(project: Project) -> Path:
     (project.folder / "deploy.yaml").unlink()
@@ -237,6 +244,7 @@ def test_actions_are_pinned_and_rights_are_the_least(workflow: Path) -> None:
     assert len(uses) == 7
     for action, comment in uses:
         assert re.fullmatch(r"[a-z-]+/[a-z-]+@[0-9a-f]{40}", action)
+        assert int(comment.split("v")[1].split(".")[0]) >= ON_NODE_24[action.partition("@")[0]]
         assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment)
     found = yaml.safe_load(text)
     assert found["permissions"] == {}
