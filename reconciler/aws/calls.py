@@ -28,8 +28,8 @@ from reconciler.aws.fresh import Fresh
 from reconciler.aws.pace import Pace
 from reconciler.aws.together import Shared, Together
 from reconciler.config.regions import partition_of
-from reconciler.core.clock import Clock, SystemClock
-from reconciler.core.errors import AlreadyThere, Denied, Gone, ReconcilerError
+from reconciler.core.clock import Clock, SystemClock, interrupted
+from reconciler.core.errors import AlreadyThere, Denied, Gone, Interrupted, ReconcilerError
 
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Filter", "Lookup", "Simulate", "BatchCheck")
 # Calls that make another thing each time, or harm what they made (CreateBucket in us-east-1 resets its ACL): when the
@@ -183,6 +183,8 @@ class Aws:
                     getattr(self.client(TRANSFER), method)(**params)
             except (Boto3Error, KeyError, ClientError, BotoCoreError, ResponseParserError) as error:
                 known = _behind(error)
+                if interrupted(self.clock):  # by a callback, or beside it
+                    raise Interrupted("interrupted") from None
                 raise failed(
                     "s3", method, self.region, known, fresh=self._made.names(params, self.clock.now())
                 ) from None

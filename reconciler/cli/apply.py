@@ -8,7 +8,9 @@ from typing import Annotated
 
 from reconciler.cli import github
 from reconciler.cli.answer import ABSENT, plain
+from reconciler.cli.build_output import BuildOutput
 from reconciler.cli.failure import NOT_LAUNCHED, Verdict
+from reconciler.cli.live_line import LiveLine
 from reconciler.cli.options import Planning
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.run_work import ThisRun, Work, work_of
@@ -59,6 +61,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
         options = saved.options(options)
     where = target(options)
     on_interrupt(where.stop.set)
+    live = LiveLine(terminal)
+    build = BuildOutput(terminal, live, verbose=options.verbose)
     here = deployment(
         where,
         where.aws(terminal),
@@ -66,6 +70,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
         "apply",
         skip_image=options.skip_image,
         plan_file=saved.path if saved else None,
+        live=live,
+        build=build,
     )
     if saved:
         saved.check_place(here)
@@ -85,7 +91,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         applied = engine.apply(
             here,
             allowed,
-            _Shown(terminal, where, here, saved, verbose=options.verbose),
+            _Shown(terminal, live, build, where, here, saved, verbose=options.verbose),
             lock=lock,
             work=_Starting(work, where, here, terminal) if work is not None else None,
             engine=lambda: where.engine(here.aws),
@@ -112,9 +118,17 @@ class _Shown(Steps):
     """An apply at the terminal: its plan, then each step."""
 
     def __init__(
-        self, terminal: Terminal, where: Target, here: Deployment, saved: SavedPlan | None, *, verbose: bool
+        self,
+        terminal: Terminal,
+        live: LiveLine,
+        build: BuildOutput,
+        where: Target,
+        here: Deployment,
+        saved: SavedPlan | None,
+        *,
+        verbose: bool,
     ) -> None:
-        super().__init__(terminal)
+        super().__init__(terminal, live, build)
         self.where, self.here, self.saved, self.verbose = where, here, saved, verbose
 
     def planned(self, plan: Plan) -> None:

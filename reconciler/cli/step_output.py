@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from reconciler.cli.answer import Answer, PlanObject
+from reconciler.cli.build_output import BuildOutput
+from reconciler.cli.live_line import LiveLine
 from reconciler.cli.render import glyph, label
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.core.errors import AwsError, ReconcilerError
 from reconciler.core.plan import Step
-from reconciler.core.spec import Address
 from reconciler.engine.execute import Outcome
+from reconciler.image.kind import ImageSpec
 
 
 class Steps:
     """Prints each step when it is done, and at a terminal those under way."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, live: LiveLine | None = None, build: BuildOutput | None = None) -> None:
         self.terminal = terminal
-        self._under_way: dict[Address, None] = {}
-        self._lock = threading.Lock()
+        self._live, self._build = live or LiveLine(terminal), build
+        self._interrupted = False
 
     def started(self, step: Step) -> None:
         """A step begins."""
-        self._show(step, add=True)
+        self._live.begin(step.address)
 
     def done(self, step: Step, took: float) -> None:
         """A step is done."""
-        self._show(step, add=False)
+        self._end(step)
         self.terminal.say(
             f"  {glyph(self.terminal, step.action)} {label(step)}  {self.terminal.style(seconds(took), 'dim')}"
         )
 
     def failed(self, step: Step, error: ReconcilerError, took: float) -> None:
         """A step failed."""
-        self._show(step, add=False)
+        if self._build is not None and step.address.kind == ImageSpec.kind:
+            self._build.failed()
+        self._end(step)
         text = self.terminal.fold("    ", f"{label(step)}  failed after {seconds(took)}: {error}")
         self.terminal.print(f"  {self.terminal.style('x', 'red', 'bold')} {text[4:]}")
 
@@ -48,14 +51,18 @@ class Steps:
         """What may go wrong."""
         self.terminal.note(self.terminal.fold("warning: ", text))
 
-    def _show(self, step: Step, *, add: bool) -> None:
-        with self._lock:
-            if add:
-                self._under_way[step.address] = None
-            else:
-                self._under_way.pop(step.address, None)
-            names = ", ".join(map(str, self._under_way))
-        self.terminal.status(f"  working on {names}" if names else "")
+    def waiting(self, *, stopping: bool) -> None:
+        """Steps are under way, some time later; or they are the last ones, since the user has interrupted."""
+        if stopping and not self._interrupted:
+            self._interrupted = True
+            under_way = ", ".join(self._live.under_way())
+            self.terminal.note(self.terminal.fold("", f"interrupted: waiting for the end of {under_way}"))
+        self._live.draw()
+
+    def _end(self, step: Step) -> None:
+        if self._build is not None and step.address.kind == ImageSpec.kind:
+            self._build.over()
+        self._live.end(step.address)
 
 
 def show_outcome(terminal: Terminal, outcome: Outcome, command: str) -> None:

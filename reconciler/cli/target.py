@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from reconciler.aws import clients
 from reconciler.aws.calls import Aws, Waiting
 from reconciler.aws.credentials import RoleRefused
+from reconciler.cli.build_output import BuildOutput
+from reconciler.cli.live_line import LiveLine, Uploads
 from reconciler.cli.options import InAws, Planning
 from reconciler.cli.program_name import program
 from reconciler.cli.terminal import Terminal
@@ -162,15 +163,19 @@ def deployment(
     skip_image: bool = False,
     removing: bool = False,
     plan_file: Path | None = None,
+    live: LiveLine | None = None,
+    build: BuildOutput | None = None,
 ) -> Deployment:
-    """Read what the plan starts from; see `prepare`."""
+    """Read what the plan starts from; see `prepare`. live, build: where a command shows what is under way."""
+    live = live or LiveLine(terminal)
+    build = build or BuildOutput(terminal, live, verbose=False)
     try:
         return prepare(
             where.deploy,
             aws,
             where.base,
-            ImageKind(None, partial(_say_built, terminal)),
-            Object(progress=_Progress(terminal)),
+            ImageKind(None, build.say),
+            Object(progress=Uploads(live)),
             skip_image=skip_image,
             removing=removing,
             checking=command in ("plan", "apply"),
@@ -182,11 +187,6 @@ def deployment(
 
         github = where.deploy.ci.github if where.deploy.ci else None
         raise UserError(error.message, hint=(explain(github, os.environ) if github else "") or error.hint) from None
-
-
-def _say_built(terminal: Terminal, text: str) -> None:
-    """A line of what the container engine says while it builds."""
-    terminal.say(terminal.style(f"    image | {terminal.program(text)}", "dim"))
 
 
 def warn(terminal: Terminal, here: Deployment) -> None:
@@ -266,23 +266,6 @@ def confirmed(texts: Iterable[str]) -> frozenset[Address]:
             raise UserError(f"--confirm {text}: it is written KIND.NAME, as the plan shows it")
         found.append(Address(kind, name))
     return frozenset(found)
-
-
-class _Progress:
-    """The progress of uploads, as a line that is drawn again."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self.terminal = terminal
-        self.sent: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def __call__(self, name: str, sent: int, size: int) -> None:
-        with self._lock:
-            self.sent[name] = self.sent.get(name, 0) + sent
-            share = min(self.sent[name] / max(size, 1), 1.0)
-        bar = "#" * int(share * 30)
-        key = name.partition("/")[2]
-        self.terminal.status("" if share >= 1 else f"  uploading {key} [{bar:<30}] {share:4.0%} of {size / 1e6:.1f} MB")
 
 
 class Patience:

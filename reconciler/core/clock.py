@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+from reconciler.core.errors import Interrupted
+
 
 class Clock(Protocol):
     """What tells the time and waits."""
@@ -14,6 +16,15 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Wait. May raise Interrupted."""
+
+
+def interrupted(clock: Clock) -> bool:
+    """Whether whoever waits by this clock has been interrupted."""
+    try:
+        clock.sleep(0)
+    except Interrupted:
+        return True
+    return False
 
 
 class SystemClock:

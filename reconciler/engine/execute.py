@@ -39,6 +39,9 @@ class Listener(Protocol):
     def skipped(self, step: Step, because: str) -> None:
         """A step wasn't tried."""
 
+    def waiting(self, *, stopping: bool) -> None:
+        """Steps are under way: said about twice a second. stopping: no further one starts."""
+
 
 @dataclass
 class Outcome:
@@ -106,6 +109,8 @@ class _Execution:
                     break
                 # A bounded wait, so that signals are handled on every platform.
                 finished, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                if not finished:
+                    self.listener.waiting(stopping=self.stop.is_set())
                 for future in finished:
                     self._ended(future, *running.pop(future))
         finally:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from reconciler.core.errors import ReconcilerError
+from reconciler.core.errors import Interrupted, ReconcilerError
 
 KEPT_LINES = 200
+LOOK = 0.2  # seconds between two looks whether the user has interrupted
 
 
 def try_run(arguments: Sequence[str], environment: Mapping[str, str], seconds: float = 60) -> str | None:
@@ -40,11 +42,15 @@ def _answer(
 
 
 def tell(
-    arguments: Sequence[str], environment: Mapping[str, str], output: Callable[[str], None]
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    output: Callable[[str], None],
+    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[int, list[str]]:
     """Run a command, handing over each line as it comes. Returns its exit code and its last lines.
 
-    The command ends with us: interrupted, it is asked to end, and ended after ten seconds.
+    The command ends with us: interrupted, it is asked to end, and ended after ten seconds. stopped: asked several times
+    a second whether the user has interrupted. Raises Interrupted when that ended it.
     """
     lines: deque[str] = deque(maxlen=KEPT_LINES)
     process = subprocess.Popen(  # noqa: S603  the engine that was found on the PATH
@@ -57,6 +63,9 @@ def tell(
         errors="replace",
     )
     assert process.stdout is not None
+    over = threading.Event()
+    watcher = threading.Thread(target=_end_when, args=(process, stopped, over), daemon=True)
+    watcher.start()
     try:
         with process.stdout:
             for raw in process.stdout:
@@ -64,12 +73,29 @@ def tell(
                 if line:
                     lines.append(line)
                     output(line)
-        return process.wait(), list(lines)
+        code = process.wait()
+        if code != 0 and stopped():
+            raise Interrupted("interrupted")
+        return code, list(lines)
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        over.set()
+        watcher.join()
+        _end(process)
+
+
+def _end_when(process: subprocess.Popen[str], stopped: Callable[[], bool], over: threading.Event) -> None:
+    """End the process once it is stopped, unless it is over before."""
+    while not over.wait(LOOK):
+        if stopped():
+            _end(process)
+            return
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

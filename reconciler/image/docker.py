@@ -92,7 +92,9 @@ class CommandLineEngine:
             elif self.builder == "buildkit":
                 env["DOCKER_BUILDKIT"] = "1"
             arguments = self._build_arguments(request, tag, self._cache(request, env, output), env)
-            code, lines = tell([*arguments, "--file", str(dockerfile), str(context)], env, _without_noise(output))
+            code, lines = tell(
+                [*arguments, "--file", str(dockerfile), str(context)], env, _without_noise(output), request.stopped
+            )
         if code != 0:
             raise ReconcilerError(
                 f"the image can't be built ({self.name}, exit code {code}): {_last_words(lines)}",
@@ -110,7 +112,9 @@ class CommandLineEngine:
         try:
             for attempt in range(1, ATTEMPTS + 1):
                 with logged_in(request.login(), self.environment) as env, tempfile.NamedTemporaryFile() as written:
-                    code, lines = tell(self._push_command(reference, written.name), env, _without_noise(output))
+                    code, lines = tell(
+                        self._push_command(reference, written.name), env, _without_noise(output), request.stopped
+                    )
                     said = [*lines, f"digest: {written.read().decode()}"]
                 digest = DIGEST.findall("\n".join(said))
                 if code == 0 and digest:

@@ -25,7 +25,8 @@ class Login:
 class BuildRequest:
     """What to build. repository: the name that it will have there; cache: an image whose layers may be reused.
 
-    base: which base image the engine has, where that isn't pinned (see `reconciler.image.base`).
+    base: which base image the engine has, where that isn't pinned (see `reconciler.image.base`). stopped: whether the
+    user has interrupted.
     """
 
     inputs: Inputs
@@ -34,6 +35,7 @@ class BuildRequest:
     cache: str | None = None
     login: Callable[[], Login] | None = None
     base: str = ""
+    stopped: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class PushRequest:
     """Where to push. uri: registry/name without a tag; tag: the one to push under.
 
     annotations: to put on the manifest, where the engine can; the caller does otherwise.
-    login: asked anew for each attempt, since a token can expire in a long push.
+    login: asked anew for each attempt, since a token can expire in a long push. stopped: as in BuildRequest.
     """
 
     repository: str
@@ -49,6 +51,7 @@ class PushRequest:
     tag: str
     annotations: Mapping[str, str]
     login: Callable[[], Login]
+    stopped: Callable[[], bool] = lambda: False
 
 
 class Engine(Protocol):

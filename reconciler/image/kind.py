@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -15,6 +16,7 @@ from pydantic import Field
 
 from reconciler.aws.calls import Aws
 from reconciler.config.regions import registry
+from reconciler.core.clock import interrupted
 from reconciler.core.errors import AwsError, PlanDrift, ReconcilerError
 from reconciler.core.needs import ALL, ANYWHERE, Needs
 from reconciler.core.spec import AtLeast, Changes, Local, Observed, Spec, Value, touches
@@ -204,9 +206,12 @@ class ImageKind(Kind[ImageSpec]):
                 f"what goes into the image changed since the plan: {changed}",
                 hint="run the command again; what changes by itself and isn't needed in it goes into .dockerignore",
             )
+        stopped = partial(interrupted, aws.clock)
         newest = max(_ours(aws, want.name), key=_age, default=None)
         cache = f"{uri}:{INPUTS_TAG}{_inputs_of(newest)}" if newest else None
-        request = BuildRequest(inputs, want.name, want.build.labels, cache, lambda: ecr_login(aws), want.build.base)
+        request = BuildRequest(
+            inputs, want.name, want.build.labels, cache, lambda: ecr_login(aws), want.build.base, stopped
+        )
         image = engine.find(request)
         if image is None:
             count, size = len(inputs.entries), inputs.size / 1e6
@@ -216,7 +221,7 @@ class ImageKind(Kind[ImageSpec]):
             self._report(f"the image is built already ({engine.name})")
         self._report(f"pushing to {uri}")
         tag = PUSHED_TAG + want.inputs
-        push = PushRequest(want.name, uri, tag, record_annotation(inputs.record), lambda: ecr_login(aws))
+        push = PushRequest(want.name, uri, tag, record_annotation(inputs.record), lambda: ecr_login(aws), stopped)
         digest = engine.push(image, push, self._report)
         # What is known now: a base that wasn't here before the build may be here after it.
         return digest, base_here(inputs.parsed.bases(inputs.target)) if not want.build.fixed_tags else ""

@@ -247,8 +247,10 @@ def test_colours_forced_in_ci_are_no_commands(attacked: Attacked, applied: dict[
 def test_what_is_built_is_output_too(tmp_path: Path) -> None:
     """A container engine's lines, as the command line shows them."""
     code = (
-        "import sys; from reconciler.cli.terminal import Terminal; from reconciler.cli.target import _say_built\n"
-        "for one in eval(sys.stdin.read()): _say_built(Terminal(), one)\n"
+        "import sys; from reconciler.cli.terminal import Terminal; from reconciler.cli.live_line import LiveLine\n"
+        "from reconciler.cli.build_output import BuildOutput\n"
+        "build = BuildOutput(Terminal(), LiveLine(Terminal()), verbose=True)\n"
+        "for one in eval(sys.stdin.read()): build.say(one)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], input=ascii([*ATTACKS, *HARMLESS]).encode(), capture_output=True, check=True,

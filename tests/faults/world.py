@@ -43,6 +43,9 @@ class Quiet:
     def skipped(self, step: Step, because: str) -> None:
         """A step wasn't tried."""
 
+    def waiting(self, *, stopping: bool) -> None:
+        """Steps are under way."""
+
     def planned(self, plan: Plan) -> None:
         """A plan is about to be done."""
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import threading
 from pathlib import Path
 
 import pytest
 
 from reconciler.core.diff import diff
+from reconciler.core.errors import Interrupted
 from reconciler.core.spec import OWNER_TAG
 from reconciler.kinds import Object, ObjectSpec
 from reconciler.kinds.s3_object import PART, checksums
-from tests.lab_client import LabHandle
+from tests.lab_client import LabHandle, SkippingClock
 
 BUCKET = "content-of-objects"
 
@@ -65,3 +67,30 @@ def test_what_somebody_else_uploaded_is_recognised(lab: LabHandle, tmp_path: Pat
     seen = Object().observe(lab.aws(), [want])[want.name].spec
     assert seen.sha256 == want.sha256
     assert seen.tags == {}
+
+
+class Interrupting(SkippingClock):
+    """A clock by which nobody waits any more once `stopped` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopped = threading.Event()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait. Raises Interrupted."""
+        if self.stopped.is_set():
+            raise Interrupted("interrupted")
+        super().sleep(seconds)
+
+
+@pytest.mark.parametrize("parts", [0.5, 3], ids=["in one", "in parts"])
+def test_an_interrupted_upload_leaves_nothing(lab: LabHandle, tmp_path: Path, parts: float) -> None:
+    lab.client("s3").create_bucket(Bucket=BUCKET)
+    file = tmp_path / "data.bin"
+    file.write_bytes(b"x" * int(parts * PART))
+    clock = Interrupting()
+    kind = Object(progress=lambda name, sent, size: clock.stopped.set())
+    with pytest.raises(Interrupted):
+        kind.create(lab.aws(clock=clock), spec_of(file))
+    assert "Contents" not in lab.client("s3").list_objects_v2(Bucket=BUCKET)
+    assert "Uploads" not in lab.client("s3").list_multipart_uploads(Bucket=BUCKET)
