@@ -85,18 +85,13 @@ class Object(Kind[ObjectSpec]):
         if digest != want.sha256:
             raise UserError(f"{path.name} changed while it was being deployed", hint="run the command again")
         aws.before_write()
-
-        def sent(count: int) -> None:
-            aws.clock.sleep(0)  # raises Interrupted, which ends the upload
-            self.progress(want.name, count, want.size)
-
         metadata = {SHA256: want.sha256, OWNER: want.tags.get(OWNER_TAG, "")}
         aws.transfer(
             "upload_file",
             Filename=want.file,
             **want.place,
             ExtraArgs={"Metadata": metadata, "ChecksumAlgorithm": "SHA256"},
-            Callback=sent,
+            Callback=lambda sent: self.progress(want.name, sent, want.size),
             Config=TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=4),
         )
 
