@@ -170,15 +170,15 @@ class Aws:
         """Run `read` for each item at the same time; the results in order. An error is raised as above."""
         return self.together(*[partial(read, item) for item in items])
 
-    def transfer(self, method: str, /, Callback: Callable[[int], None], **params: Any) -> None:  # noqa: N803
+    def transfer(self, method: str, /, *, moved: Callable[[int], object] = lambda count: None, **params: Any) -> None:
         """An upload or download by boto3's transfer manager, which makes many calls of its own.
 
-        Callback: told of each piece, in bytes. Raises AwsError; Interrupted, and nothing of it is left then.
+        moved: told of each piece, in bytes. Raises AwsError; Interrupted, and nothing of it is left then.
         """
 
-        def moved(count: int) -> None:
+        def callback(count: int) -> None:
             self.clock.sleep(0)  # raises Interrupted, which ends the transfer
-            Callback(count)
+            moved(count)
 
         def move() -> dict[str, Any]:
             from boto3.exceptions import Boto3Error
@@ -187,7 +187,7 @@ class Aws:
 
             try:
                 with self._transfers:
-                    getattr(self.client(TRANSFER), method)(**params, Callback=moved)
+                    getattr(self.client(TRANSFER), method)(**params, Callback=callback)
             except (Boto3Error, KeyError, ClientError, BotoCoreError, ResponseParserError) as error:
                 known = _behind(error)
                 if interrupted(self.clock):  # by a callback, or beside it

@@ -91,7 +91,7 @@ class Object(Kind[ObjectSpec]):
             Filename=want.file,
             **want.place,
             ExtraArgs={"Metadata": metadata, "ChecksumAlgorithm": "SHA256"},
-            Callback=lambda sent: self.progress(want.name, sent, want.size),
+            moved=lambda sent: self.progress(want.name, sent, want.size),
             Config=TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=4),
         )
 

@@ -65,7 +65,8 @@ def test_a_whole_deploy_goes_through(lab: LabHandle, tmp_path: Path) -> None:
 
 
 def test_the_content_of_an_object(lab: LabHandle, tmp_path: Path) -> None:
-    body, s3, there = b"x" * 100_000, lab.client("s3"), {"Bucket": "the-bucket", "Key": "k"}
+    body, s3 = b"x" * 100_000, lab.client("s3")
+    there: dict[str, Any] = {"Bucket": "the-bucket", "Key": "k"}
     s3.create_bucket(Bucket="the-bucket")
     s3.put_object(**there, Body=body)
     for claims in (True, False):  # a length of its own is that of another object: a reader of records sees that
