@@ -11,6 +11,7 @@ from typing import Annotated
 
 from reconciler.aws.calls import Aws
 from reconciler.cli.answer import ABSENT, Answer
+from reconciler.cli.interrupt import command
 from reconciler.cli.options import OfRun as Arguments
 from reconciler.cli.past_runs import log_of, past
 from reconciler.cli.target import target
@@ -60,6 +61,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     else:
         terminal.print(f"Run {found.id} {found.state.value}.")
         show(terminal, diagnosis)
+        terminal.print(f"  then     {command(here.where, 'apply', '')}")
     return 0
 
 

@@ -39,10 +39,15 @@ def run(options: Arguments, terminal: Terminal) -> int:
     # What ECS doesn't know is told to stop all the same.
     if found.state.over or (now.state.over and now.event is not Event.LOST):
         text = f"run {found.id} is over: {now.state.value}"
+        if now.state is not State.SUCCEEDED:
+            text += f"; see why: {command(here.where, 'diagnose', found.id)}"
     elif not found.attempts or found.attempts[-1].event is not None or not found.task_arn:
         # Nothing runs: it waits to be launched, perhaps again.
         here.runs.put(replace(found, state=State.STOPPED, reason="stopped by the user"))
-        result, text = "stopped", f"run {found.id} is stopped; it had no task under way"
+        result, text = (
+            "stopped",
+            f"run {found.id} is stopped; it had no task under way; launch it anew: {command(here.where, 'apply', '')}",
+        )
     else:
         stop_task(here.aws, here.runs, here.place, found, "stopped by the user")
         result = "is-being-stopped"

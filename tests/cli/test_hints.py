@@ -36,6 +36,7 @@ CREDENTIALS = "tests/faults/test_credentials.py::test_who_has_logged_in_may_go_o
 REFUSED = "tests/local/test_behaviour.py::test_a_refused_launch_can_be_tried_again_with_the_same_token"
 EMPTIED = "tests/kinds/test_bucket_is_emptied.py::test_unfinished_uploads_and_old_versions_go_first"
 SERVICE = "tests/run/test_service.py::test_a_service_from_its_first_task_to_its_end"
+HELD = "tests/faults/test_cases.py::test_case"
 POLICY = (
     "tests/permissions/test_enforced.py::test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it"
 )
@@ -50,6 +51,7 @@ HINTS: dict[str, str] = {
     "it stayed so for {} s: run the command again": ANYWHERE,
     "nothing was written since; what was done stays: run the command again": ANYWHERE,
     "put that right and run the command again": MOVED,
+    "{}: end that, then run the command again": HELD,
     "run again": PUSH,
     "run it again": PUSH,
     "run the command again": ANYWHERE,
