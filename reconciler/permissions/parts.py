@@ -111,7 +111,7 @@ PARTS: tuple[Part, ...] = (
     Part(WATCHERS, LAUNCHES, ("ecs:ListTasks",), condition=IN_CLUSTER),
     Part(WATCHERS, LAUNCHES, ("ecs:DescribeTasks", "ecs:StopTask"), (TASKS,)),
     Part(WATCHERS, LAUNCHES, ("ecs:DescribeTaskDefinition",)),
-    Part(("run.logs",), LAUNCHES, ("logs:DescribeLogStreams", "logs:GetLogEvents"),
+    Part(("run.logs", "run.log_end"), LAUNCHES, ("logs:DescribeLogStreams", "logs:GetLogEvents"),
          ("logs:log-group:{group}:log-stream:*",)),
     Part(RECORDS, LAUNCHES, ("s3:GetObject", "s3:PutObject"), ("s3:{bucket}/{runs}/*",)),
     Part(RECORDS, LAUNCHES, ("s3:ListBucket",), ("s3:{bucket}",)),
