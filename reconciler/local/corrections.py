@@ -20,6 +20,8 @@ from moto.ecr.models import ecr_backends
 from moto.iam.responses import IamResponse
 from moto.logs.exceptions import InvalidParameterException
 from moto.logs.models import LogsBackend, LogStream
+from moto.logs.responses import LogsResponse
+from werkzeug.routing import Rule
 
 from reconciler.local import iam_corrections, lambda_attached, lambda_corrections, s3_corrections
 
@@ -37,6 +39,7 @@ def install() -> None:
     _security_groups_in_use_stay()
     _retention_is_checked()
     _log_pages_end_at_one_megabyte()
+    _log_groups_have_identifiers()
     _oidc_audiences_change()
     _iam_answers_one_at_a_time()
     _default_vpcs_have_a_way_out()
@@ -45,6 +48,21 @@ def install() -> None:
     lambda_corrections.install()
     lambda_attached.install()
     s3_corrections.install()
+
+
+def _one_rule_is_compiled_at_a_time() -> None:
+    """CPython 3.11 counts in one place for all threads how deep it is in making an `ast`, so that two at once fail now
+    and then: "SystemError: AST constructor recursion depth mismatch". moto makes a service's rules in whichever thread
+    has its first request. https://github.com/python/cpython/issues/106905
+    """
+    original: Any = Rule._compile_builder
+    lock = threading.Lock()
+
+    def compile_builder(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return original(self, *args, **kwargs)
+
+    Rule._compile_builder = compile_builder  # type: ignore[method-assign]
 
 
 def _its_own_code_is_looked_at_once() -> None:
@@ -105,6 +123,22 @@ def _log_pages_end_at_one_megabyte() -> None:
         return events, backward, forward
 
     LogStream.get_log_events = get  # type: ignore[method-assign]
+
+
+def _log_groups_have_identifiers() -> None:
+    """A log group may be given by its name or ARN as logGroupIdentifier, as `aws logs tail` does."""
+    original: Any = LogsResponse._get_param
+
+    def get_param(self: Any, name: str, *default: Any) -> Any:
+        if name == "logGroupIdentifier":
+            return None  # it is the name then
+        found = original(self, name, *default)
+        if name != "logGroupName" or found is not None:
+            return found
+        given = str(original(self, "logGroupIdentifier") or "")
+        return given.partition(":log-group:")[2].removesuffix(":*") or given or None
+
+    LogsResponse._get_param = get_param  # type: ignore[assignment, method-assign]
 
 
 def find_digest(account_id: str, region: str, repository: str, tag: str | None, digest: str | None) -> str | None:

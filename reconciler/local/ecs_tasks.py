@@ -20,6 +20,10 @@ from reconciler.local.task_request import needs_gpu, read_launches
 from reconciler.local.task_run import NO_CAPACITY
 
 MAX_TASKS = 100
+NO_AGENT = (
+    "The execute command failed because execute command was not enabled when the task was run or the execute command "
+    "agent isn't running. Wait and try again or run a new task with execute command enabled and try again."
+)
 NO_GPU, NO_INSTANCE = "RESOURCE:GPU", "RESOURCE:CPU"  # there are no instances here
 
 
@@ -33,6 +37,18 @@ class ClientTokenReused(ECSException):
         self.resourceIds = arns
 
 
+class NoShell(ECSException):
+    """Nobody listens in the task; here never: a session is a web socket to Systems Manager, which isn't imitated."""
+
+    code = "TargetNotConnectedException"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The execute command failed due to an internal error. Try again later. (The embedded AWS opens no shells; "
+            "a container's is `docker exec`.)"
+        )
+
+
 class TaskOperations:
     """The operations, each taking moto's response object of one request. Install with `install`."""
 
@@ -44,7 +60,7 @@ class TaskOperations:
 
     def install(self) -> None:
         """Put these operations into moto's ECS."""
-        for name in ("run_task", "describe_tasks", "list_tasks", "stop_task"):
+        for name in ("run_task", "describe_tasks", "list_tasks", "stop_task", "execute_command"):
             setattr(EC2ContainerServiceResponse, name, _as_method(getattr(self, name)))
 
     def reset(self) -> None:
@@ -166,6 +182,17 @@ class TaskOperations:
             raise InvalidParameterException("The referenced task was not found.")
         self._agent.stop(task, "UserInitiated", request._get_param("reason") or "Task stopped by user")
         return ActionResult({"task": task.response()})
+
+    def execute_command(self, request: EC2ContainerServiceResponse) -> ActionResult:
+        """Refused as AWS refuses it where no shell can be opened."""
+        backend = request.ecs_backend
+        cluster = backend._get_cluster(request._get_param("cluster", "default"))
+        task = _find(backend, cluster.name, request._get_param("task") or "")
+        if task is None:
+            raise InvalidParameterException("The referenced task was not found.")
+        if not task.launch.enable_execute_command or task.last_status != "RUNNING":
+            raise InvalidParameterException(NO_AGENT)
+        raise NoShell
 
     def _live(self, backend: EC2ContainerServiceBackend, cluster_name: str) -> list[Task]:
         """The cluster's tasks, those forgotten that ECS no longer knows."""

@@ -47,11 +47,12 @@ class Deployment:
 
 
 class Service:
-    """A service. moto looks at `arn`, `name` and `tags`, for its tagging operations."""
+    """A service. moto looks at `arn`, `name`, `tags` and `physical_resource_id`, for its tagging operations."""
 
     def __init__(self, backend: Any, cluster: Any, name: str, settings: dict[str, Any], tags: list[Any]) -> None:
         self.backend, self.cluster, self.name, self.settings, self.tags = backend, cluster, name, settings, tags
         self.arn = f"{cluster.arn.replace(':cluster/', ':service/')}/{name}"
+        self.physical_resource_id = self.arn
         self.status = "ACTIVE"
         self.created = datetime.now(UTC)
         self.events: list[dict[str, Any]] = []

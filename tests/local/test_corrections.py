@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -93,3 +95,57 @@ def test_a_user_stays_while_it_has_credentials(embedded_aws: EmbeddedAws) -> Non
     iam.update_user(UserName=name, NewPath="/elsewhere/")
     assert iam.get_user(UserName=name)["User"]["Tags"] == [{"Key": "a", "Value": "b"}]
     iam.delete_user(UserName=name)
+
+
+@pytest.mark.parametrize("form", ["{name}", "arn:aws:logs:us-east-1:123456789012:log-group:{name}", "{name}:*"])
+def test_a_log_group_by_its_identifier(embedded_aws: EmbeddedAws, form: str) -> None:
+    """As `aws logs tail` gives it."""
+    logs, name = embedded_aws.client("logs"), f"/{unique('group')}"
+    form = f"arn:aws:logs:us-east-1:123456789012:log-group:{form}" if form.endswith("*") else form
+    logs.create_log_group(logGroupName=name)
+    logs.create_log_stream(logGroupName=name, logStreamName="a/b")
+    now = int(time.time() * 1000)
+    logs.put_log_events(logGroupName=name, logStreamName="a/b", logEvents=[{"timestamp": now, "message": "hello"}])
+    by = {"logGroupIdentifier": form.format(name=name)}
+    found = logs.filter_log_events(**by, startTime=now - 1000, interleaved=True)
+    assert [event["message"] for event in found["events"]] == ["hello"]
+    assert [one["logStreamName"] for one in logs.describe_log_streams(**by)["logStreams"]] == ["a/b"]
+    assert len(logs.get_log_events(**by, logStreamName="a/b", startFromHead=True)["events"]) == 1
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        logs.filter_log_events(logGroupIdentifier=f"{name}-other")
+
+
+def test_a_shell_in_a_task_is_refused_as_aws_refuses_it(embedded_aws: EmbeddedAws) -> None:
+    ecs = embedded_aws.client("ecs")
+    family = embedded_aws.register(embedded_aws.container(embedded_aws.put_image({}, cmd=["sleep", "60"])))
+    plain, open_ = (embedded_aws.launch(family, enableExecuteCommand=one) for one in (False, True))
+    for arn in (plain, open_):
+        embedded_aws.in_status(arn, "RUNNING")
+    shell = {"command": "sh", "interactive": True}
+    with pytest.raises(ClientError, match="execute command was not enabled") as refused:
+        ecs.execute_command(cluster=embedded_aws.cluster(), task=plain, **shell)
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterException"
+    with pytest.raises(ClientError, match="TargetNotConnectedException"):
+        ecs.execute_command(cluster=embedded_aws.cluster(), task=open_, **shell)
+    with pytest.raises(ClientError, match="The referenced task was not found"):
+        ecs.execute_command(cluster=embedded_aws.cluster(), task="0" * 32, **shell)
+    with pytest.raises(ClientError, match="ClusterNotFoundException"):
+        ecs.execute_command(cluster="nowhere", task=plain, **shell)
+    for arn in (plain, open_):
+        ecs.stop_task(cluster=embedded_aws.cluster(), task=arn)
+
+
+def test_the_tagging_api_sees_services(embedded_aws: EmbeddedAws) -> None:
+    ecs, name, tag = embedded_aws.client("ecs"), unique("service"), unique("tag")
+    family = embedded_aws.register(embedded_aws.container(embedded_aws.put_image({}, cmd=["true"])))
+    network = {"awsvpcConfiguration": {"subnets": [embedded_aws.subnet()], "assignPublicIp": "ENABLED"}}
+    ecs.create_cluster(clusterName=name)
+    arn = ecs.create_service(
+        cluster=name, serviceName=name, taskDefinition=family, desiredCount=0, networkConfiguration=network,
+        launchType="FARGATE", tags=[{"key": "of", "value": tag}],
+    )["service"]["serviceArn"]  # fmt: skip
+    tagging = embedded_aws.client("resourcegroupstaggingapi")
+    found = tagging.get_resources(TagFilters=[{"Key": "of", "Values": [tag]}])["ResourceTagMappingList"]
+    assert [one["ResourceARN"] for one in found] == [arn]
+    assert "of" in tagging.get_tag_keys()["TagKeys"]
+    ecs.delete_service(cluster=name, service=name, force=True)

@@ -22,6 +22,7 @@ from moto.events.models import EventPattern, EventsBackend, Rule
 from moto.iam.models import IAMBackend, Policy, Role, User
 from moto.iam.responses import IamResponse
 from moto.logs.models import LogGroup, LogsBackend, LogStream
+from moto.logs.responses import LogsResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 from moto.s3.responses import S3Response
@@ -29,6 +30,7 @@ from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, Schedul
 from moto.sns.models import SNSBackend, Topic
 from moto.sns.responses import SNSResponse
 from moto.sts.models import AssumedRole, STSBackend
+from werkzeug.routing import Rule as WerkzeugRule
 from werkzeug.serving import WSGIRequestHandler
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -51,6 +53,8 @@ def test_the_version_is_the_one_pinned() -> None:
         ),
         (BaseResponse, "_get_param _get_params _get_int_param"),
         (ActionResult, "result"),
+        (WerkzeugRule, "_compile_builder"),
+        (LogsResponse, "_get_param filter_log_events"),
         (backends, "list_of_moto_modules"),
         (responses, "method_names_from_class"),
         (EC2ContainerServiceBackend, "_get_cluster describe_task_definition _get_provider iter_tagged_resources"),
