@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.secret import KNOWN
+from tests import share
 from tests.lab_client import lab as lab
 from tests.lab_client import lab_session as lab_session
 
@@ -26,6 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--share", action="store_true", help="of what there is very much of only a share, and no test marked `long`"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With --share try a share of the examples that hypothesis makes up."""
+    if config.getoption("share"):
+        share.take()
 
 
 @pytest.hookimpl(trylast=True)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.engine.project import Project, use
 from tests.lab_client import ACCOUNT, REGION, LabHandle
+from tests.share import examples
 
 SIZES = [(256, 512), (256, 2048), (1024, 2048), (1024, 8192), (4096, 8192), (8192, 16384)]
 SECRET = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/token"
@@ -178,7 +179,7 @@ BARE: dict[str, Any] = {"data": {}, "image": {"uri": "python:3.13-slim"}, "task"
 @example(deploy=PLAIN | {"network": {"security_group": {"description": "two"}}}, start=("spoiled", PLAIN))
 @given(deploy=deploys, start=starts)
 @settings(
-    max_examples=8, phases=[Phase.explicit, Phase.generate], deadline=None, derandomize=True, database=None,
+    max_examples=examples(8), phases=[Phase.explicit, Phase.generate], deadline=None, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 def test_apply_converges_and_then_rests(project: Project, deploy: dict[str, Any], start: Any) -> None:

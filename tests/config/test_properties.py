@@ -17,6 +17,7 @@ from reconciler.config import ConfigErrors, Deploy, load, show
 from reconciler.config import fields as schema_fields
 from reconciler.config.names import RETENTION_DAYS
 from reconciler.core.fargate import SIZES
+from tests.share import examples
 
 ENVIRON = {"NAME": "ok", "EMPTY": "", "API_TOKEN": "s3cr3t-value", "ODD": "a: [b\n'\"#${x}"}
 
@@ -47,13 +48,13 @@ def survives(content: bytes) -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_any_bytes(content: bytes) -> None:
     survives(content)
 
 
 @given(st.text(alphabet=st.sampled_from(list("name: ok\n\t-[]{}&*!|>'\"%@`#,?~$.0é\u2028\x85")), max_size=120))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @example("name: ok\ntask: &a {environment: *a}")
 @example("? ")
 @example("<<: {name: ok}")
@@ -104,7 +105,7 @@ def shaped(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(shaped() | TREES)
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(500), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_tree(tree: Any) -> None:
     survives(yaml.safe_dump(tree, allow_unicode=True).encode())
 
@@ -173,7 +174,7 @@ def deploys(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(deploys())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_show_loses_nothing(tree: dict[str, Any]) -> None:
     deploy = Deploy.model_validate(tree).filled()
     text = show(deploy)

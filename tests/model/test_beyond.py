@@ -109,6 +109,7 @@ def scheduler() -> Iterator[str]:
         yield str(cluster.scheduler_address)
 
 
+@pytest.mark.long
 def test_two_workers_learn_what_one_process_does(bars: Bars, scheduler: str) -> None:
     labels = targets.make(bars)
     with place.choose(len(bars), 84, 0, scheduler) as (engine, into):

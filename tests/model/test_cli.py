@@ -52,6 +52,7 @@ def test_trains_from_the_environment_and_logs_json(tmp_path: Path, sample_csv: P
     assert json.loads((tmp_path / "o/manifest.json").read_text())["run_id"] == "x7"
 
 
+@pytest.mark.long
 def test_default_data_and_output(tmp_path: Path) -> None:
     code, _, err = run("sample", "data/sample.csv", "--rows", "1500", "--seed", "3", cwd=tmp_path)
     assert code == 0, err

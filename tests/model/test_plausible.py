@@ -159,6 +159,7 @@ def test_real_prices_show_nothing_strange() -> None:
 # Limits.
 
 
+@pytest.mark.long
 def test_a_line_of_100_000_columns_ends_early(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"line 1 has more than 1,000 columns"):
         data.load(put(tmp_path / "b", ",".join(f"c{i}" for i in range(100_000)) + "\n" + "1," * 100_000))

@@ -303,6 +303,7 @@ def test_where_scores_cannot_be_written_nothing_is_computed(tmp_path: Path) -> N
         assert (code, message in err) == (2, True), err
 
 
+@pytest.mark.long
 def test_a_training_run_promotes_itself_when_it_is_told_to(sample_csv: Path, tmp_path: Path) -> None:
     env = {"DATA_PATH": str(sample_csv), "MODELS_URI": str(tmp_path / "m"), **FAST}
     code, _, err = command(**env, OUTPUT_URI=str(tmp_path / "o"), PROMOTE="volatilty")

@@ -101,6 +101,7 @@ def test_a_year_ago_counts_half() -> None:
     assert boost.weights(np.arange(10), 10, 0.0) is None
 
 
+@pytest.mark.long
 def test_another_seed_gives_another_model(finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path) -> None:
     _, first = finished
     train.train(quick(data=str(sample_csv), output=str(tmp_path), seed=8))

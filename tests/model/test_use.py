@@ -80,6 +80,7 @@ def test_compare(finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path) -
     assert same["paired"]["return"]["b_saves"]["value"] == 0
 
 
+@pytest.mark.long
 def test_check_scores_later_hours_only(sample_csv: Path, tmp_path: Path) -> None:
     lines = sample_csv.read_text().splitlines(keepends=True)
     early = tmp_path / "early.csv"
