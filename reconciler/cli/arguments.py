@@ -109,9 +109,18 @@ def _importing(top: Top) -> None:
     recover = _command(top, "recover", "make the record of what this deploy owns anew, from its tags")
     recover.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
 
-    bring = top.command("import", "write the deploy.yaml of a deployment that was set up by hand")
-    bring.description = "Write the deploy.yaml of a deployment that was set up by hand. Changes nothing in AWS."
-    bring.add_argument("--prefix", required=True, metavar="P", help="the part that the names of the resources share")
+    bring = top.command("import", "write the deploy.yaml of a deployment that was set up by hand, or of a Copilot job")
+    bring.description = (
+        "Write the deploy.yaml of a deployment that was set up by hand, or of a scheduled job of AWS Copilot. "
+        "Changes nothing in AWS."
+    )
+    source = bring.add_mutually_exclusive_group(required=True)
+    bring.arguments += [
+        source.add_argument("--prefix", default="", metavar="P", help="the part that the names of the resources share"),
+        source.add_argument(
+            "--copilot", type=Path, metavar="DIR", help="the folder with Copilot's files; AWS isn't asked"
+        ),
+    ]
     bring.add_argument("--region", metavar="R", help="(default: AWS_REGION, else us-east-1)")
     bring.add_argument(
         "-o", "--out", type=Path, default="deploy.yaml", metavar="FILE", help="never overwritten (default: %(default)s)"

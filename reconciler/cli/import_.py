@@ -1,4 +1,7 @@
-"""`import`: write the deploy.yaml of a deployment that was set up by hand. Reads AWS, and writes that one file."""
+"""`import`: write the deploy.yaml of a deployment that was set up by hand, or of a scheduled job of AWS Copilot.
+
+Reads AWS, or Copilot's files, and writes that one file.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from reconciler.config.names import REGION
 from reconciler.core.errors import UserError
 from reconciler.core.spec import Address
 from reconciler.importer import Imported, import_deploy
+from reconciler.importer.copilot import import_job, job_of, what_is_wrong
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Arguments(Output):
     """What `import` is asked. take: KIND.NAME."""
 
     prefix: str
+    copilot: Path | None
     region: str | None
     out: Path
     data: str | None
@@ -58,14 +63,19 @@ def run(options: Arguments, terminal: Terminal) -> int:
     out = options.out
     if out.exists():
         raise UserError(f"{out} is there already, and is never overwritten", hint="name another file: -o FILE")
-    session, endpoint, _ = reach(out, options.local)
     region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     if problem := REGION.problem(region):
         raise UserError(f"--region {region}: {problem}")
-    if not options.prefix.strip("-_./ "):
-        raise UserError("--prefix is empty", hint="give the part that the names of the resources share")
     if options.data and not (out.parent / options.data).is_file():
         raise UserError(f"--data {options.data}: there is no such file in the folder of {out}")
+    return (_from_copilot if options.copilot else _from_aws)(options, region, terminal)
+
+
+def _from_aws(options: Arguments, region: str, terminal: Terminal) -> int:
+    out = options.out
+    session, endpoint, _ = reach(out, options.local)
+    if not options.prefix.strip("-_./ "):
+        raise UserError("--prefix is empty", hint="give the part that the names of the resources share")
     imported = import_deploy(
         Aws(region, session=session, endpoint_url=endpoint, read_only=True),
         options.prefix,
@@ -75,13 +85,47 @@ def run(options: Arguments, terminal: Terminal) -> int:
         environ=os.environ,
         name=str(out),
     )
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(imported.text)
-    except OSError as error:
-        raise UserError(f"{out} can't be written: {error.strerror}", hint="name another file: -o FILE") from None
+    _write(out, imported.text)
     _tell(terminal, imported, out, as_json=options.json)
     return 0
+
+
+def _from_copilot(options: Arguments, region: str, terminal: Terminal) -> int:
+    out = options.out
+    assert options.copilot is not None
+    made = import_job(
+        options.copilot,
+        take=job_of(options.take),
+        region=region,
+        data=options.data,
+        base=out.parent,
+        environ=os.environ,
+        name=str(out),
+    )
+    _write(out, made.text)
+    wrong = what_is_wrong(out, made.environments, os.environ)
+    if options.json:
+        terminal.json(Written(str(out), [Resource("job", made.job)], [*made.left, *wrong], made.notes))
+        return 0
+    terminal.say(f"  {'job':<16} {made.job}")
+    for note in made.notes:
+        terminal.print(terminal.fold("note: ", note))
+    for head, lines in (("Not carried over:", made.left), ("To be mended before the file can be used:", wrong)):
+        if lines:
+            terminal.print(head)
+        for line in lines:
+            terminal.print(terminal.fold("  ", line))
+    chosen = f" --env {made.environments[0]}" if made.environments else ""
+    terminal.print(f"wrote {out}: {program()} plan {out}{chosen}")
+    return 0
+
+
+def _write(out: Path, text: str) -> None:
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UserError(f"{out} can't be written: {error.strerror}", hint="name another file: -o FILE") from None
 
 
 def _tell(terminal: Terminal, imported: Imported, out: Path, *, as_json: bool) -> None:

@@ -164,8 +164,11 @@ def split(text: str) -> list[str]:
 class Builder:
     """Makes the tree of a composed file, noting spots and problems in `document`."""
 
-    def __init__(self, document: Document, environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> None:
-        self.document = document
+    def __init__(
+        self, document: Document, environ: Mapping[str, str], git_sha: Callable[[], str | None], *, texts: bool = False
+    ) -> None:
+        """texts: every scalar stays the text that it is written as, and nothing in it is expanded."""
+        self.document, self._texts = document, texts
         self._environ, self._git_sha = environ, git_sha
         self._room, self._full = MOST, False  # for what variables hold; whether it was said that there is none left
         self._open: list[int] = []
@@ -237,7 +240,11 @@ class Builder:
         if "://" in node.value and fields.unshown(fields.plain(path)):
             self.document.unshown |= set(range(node.start_mark.line, node.end_mark.line + 1))
         try:
-            expanded = expand(node.value, self._environ, self._git_sha, self._room)
+            expanded = (
+                Expanded(node.value, changed=False)
+                if self._texts
+                else expand(node.value, self._environ, self._git_sha, self._room)
+            )
         except ExpandError as error:
             if isinstance(error, TooMuch):
                 if self._full:
@@ -269,7 +276,7 @@ class Builder:
             return None if empty else text
         if kind == "null":
             return None
-        return text if fields.as_written(fields.plain(path)) else plain(kind, text)
+        return text if self._texts or fields.as_written(fields.plain(path)) else plain(kind, text)
 
     def _learn(self, node: yaml.Node | None, path: Path, variable: str) -> None:
         """Note that a variable's value is a secret as it stands in the file, or holds one."""

@@ -62,22 +62,31 @@ _SYNTAX = (
 
 def read(path: Path, environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> Document:
     """The values of the file at `path`, whose root is a mapping. Raises ConfigErrors if it can't be made sense of."""
+    return _read(path, lambda document: Builder(document, environ, git_sha))
+
+
+def read_texts(path: Path) -> Document:
+    """A file of another tool's, to the same limits: every scalar is text, null is None. Raises ConfigErrors."""
+    return _read(path, lambda document: Builder(document, {}, lambda: None, texts=True))
+
+
+def _read(path: Path, builder: Callable[[Document], Builder]) -> Document:
     file = printable(str(path))
     text = _decode(_bytes(path, file), file)
     try:
-        return _document(Document(file, split(text)), text, environ, git_sha)
+        return _document(Document(file, split(text)), text, builder)
     except ConfigErrors:
         broken_file.learn(text)
         raise
 
 
-def _document(document: Document, text: str, environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> Document:
+def _document(document: Document, text: str, builder: Callable[[Document], Builder]) -> Document:
     file = document.file
     try:
         node = Loader(text).get_single_node()
         if node is None:
             _refuse(file, "the file is empty", "begin with a line such as: name: my-pipeline")
-        document.tree = Builder(document, environ, git_sha).build(node)
+        document.tree = builder(document).build(node)
         KNOWN.learn_all(document.tree)
     except yaml.reader.ReaderError as error:
         _unprintable(document, text, error)

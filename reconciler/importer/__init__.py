@@ -3,6 +3,7 @@
     found.py    what there is, by a part of its names and by what refers to what
     tree.py     what deploy.yaml says about it
     writer.py   as YAML, with comments
+    copilot.py  the same from the files of AWS Copilot: `copilot_job` says what its keys become
 
 What deploy.yaml can't say isn't guessed: the file that was made is planned against what is there, and whatever still
 differs is named in the file and to the one who asked.
@@ -15,18 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
-from reconciler.config.problems import show_path
 from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.spec import OWNER_TAG, Address
 from reconciler.engine.deployment import Deployment
 from reconciler.image.kind import EVERY_KIND
 from reconciler.importer.found import Finder, Found
-from reconciler.importer.tree import Tree, tree_of
-from reconciler.importer.writer import Variable, write
+from reconciler.importer.tree import tree_of
+from reconciler.importer.valid import valid
+from reconciler.importer.writer import write
 from reconciler.kinds import ObjectSpec
 from reconciler.kinds.s3_object import checksums
 from reconciler.lower import Names, lower
@@ -66,7 +65,7 @@ def import_deploy(
     """
     found = Finder(aws, prefix, take).find()
     tree = tree_of(found, prefix, data)
-    deploy = _valid(tree, environ)
+    deploy = valid(tree, environ)
     file = data or environ.get("DATA_FILE")
     plan = _plan(deploy, aws, found, base / file if file else None)
     differences = [line for step in plan.changes for line in _lines(step)]
@@ -83,42 +82,6 @@ def import_deploy(
         header += [f"  {line}" for line in differences]
     text = write(tree.values, tree.comments, header)
     return Imported(text, tuple(spec.address for spec in found.specs), tuple(differences), tuple(tree.notes))
-
-
-def _valid(tree: Tree, environ: Mapping[str, str]) -> Deploy:
-    """The deploy that the tree describes. What deploy.yaml doesn't allow is taken out of the tree, with a note."""
-    while True:
-        try:
-            return Deploy.model_validate(_expanded(tree.values, environ)).filled()
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            path = _take_out(tree.values, first["loc"])
-            tree.notes.append(f"left out, since deploy.yaml can't have it: {show_path(path)} ({first['msg']})")
-
-
-def _expanded(value: Any, environ: Mapping[str, str]) -> Any:
-    if isinstance(value, Variable):
-        return environ.get(value[2:-1]) or "unknown"
-    if isinstance(value, dict):
-        return {key: _expanded(part, environ) for key, part in value.items()}
-    return [_expanded(part, environ) for part in value] if isinstance(value, list) else value
-
-
-def _take_out(tree: dict[str, Any], location: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """Remove what is at a place, or what holds it. A policy goes as a whole: a part of one means something else."""
-    if "policy" in location:
-        location = location[: location.index("policy") + 1]
-    holder: Any = tree
-    path: list[str | int] = []
-    for part in location:
-        inner = holder[path[-1]] if path else holder
-        if not (isinstance(inner, dict) and part in inner) and not (isinstance(inner, list) and isinstance(part, int)):
-            break
-        holder, path = inner, [*path, part]
-    if not path:
-        raise AssertionError(f"deploy.yaml can't be made: {show_path(location)}")
-    del holder[path[-1]]
-    return tuple(path)
 
 
 def _plan(deploy: Deploy, aws: Aws, found: Found, data: Path | None) -> Plan:

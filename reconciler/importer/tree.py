@@ -52,7 +52,7 @@ def tree_of(found: Found, prefix: str, data: str | None) -> Tree:
         "network": _network(found),
         "ci": _ci(found, tree),
     }
-    tree.values = {key: _checked(value, (key,), tree) for key, value in sections.items() if value}
+    tree.values = {key: checked(value, (key,), tree) for key, value in sections.items() if value}
     tree.comments[("account",)] = "refuse to work with credentials of any other account"
     return tree
 
@@ -134,7 +134,7 @@ def _task(found: Found, tree: Tree) -> dict[str, Any]:
     if container:
         section |= {"entrypoint": _words("entrypoint", container.entrypoint, tree)} if container.entrypoint else {}
         section |= {"command": _words("command", container.command, tree)} if container.command else {}
-        section["environment"] = {k: _variable(k, str(v), tree) for k, v in container.environment.items()}
+        section["environment"] = {k: variable(k, str(v), tree) for k, v in container.environment.items()}
         section |= {"secrets": dict(container.secrets)} if container.secrets else {}
         section |= {"stop_timeout": container.stop_timeout} if container.stop_timeout else {}
     if role := found.execution_role:
@@ -163,28 +163,28 @@ def _trust(role: RoleSpec) -> dict[str, Any]:
     return {} if "aws:SourceAccount" in role.trust.text() else {"source_account": False}
 
 
-def _checked(value: Any, at: Path, tree: Tree) -> Any:
+def checked(value: Any, at: Path, tree: Tree) -> Any:
     """A part of the file in which no text is or holds a secret: what AWS has in a tag is written by anybody."""
     if isinstance(value, dict):
-        return {key: _checked(part, (*at, str(key)), tree) for key, part in value.items()}
+        return {key: checked(part, (*at, str(key)), tree) for key, part in value.items()}
     if isinstance(value, list):
-        return [_checked(part, at, tree) for part in value]
+        return [checked(part, at, tree) for part in value]
     if not isinstance(value, str) or isinstance(value, Variable) or at == ("ci", "user", "keep_keys"):
         return value  # the id of an access key isn't the key
     if at[0] == "tags":
-        return _variable(at[-1], value, tree, at[:-1])
-    return value if KNOWN.text(value) == value else _variable(at[-1], value, tree, at[:-1])
+        return variable(at[-1], value, tree, at[:-1])
+    return value if KNOWN.text(value) == value else variable(at[-1], value, tree, at[:-1])
 
 
-def _variable(name: str, value: str, tree: Tree, at: Path = ("task", "environment")) -> str:
+def variable(name: str, value: str, tree: Tree, at: Path = ("task", "environment")) -> str:
     """A variable's value; one that looks like a secret is left in the environment, never written to a file."""
-    if KNOWN.shown(name, value) == value:
+    if isinstance(value, Variable) or KNOWN.shown(name, value) == value:
         return value
     if at == ("task", "environment"):
         tree.comments[(*at, name)] = "looks like a secret: better under `secrets:`, by ARN"
-    variable = _variable_name(name)
-    tree.notes.append(f"{'.'.join(at)}.{name} looks like a secret, so its value isn't written: set ${variable} to it")
-    return Variable(f"${{{variable}}}")
+    kept_in = _variable_name(name)
+    tree.notes.append(f"{'.'.join(at)}.{name} looks like a secret, so its value isn't written: set ${kept_in} to it")
+    return Variable(f"${{{kept_in}}}")
 
 
 def _variable_name(text: str) -> str:
@@ -218,7 +218,7 @@ def _logs(found: Found, tree: Tree) -> dict[str, Any]:
         mode = container.log_options.get(MODE, "account")
         section |= {"mode": mode} if container.log_driver and mode != BLOCKING else {}
         given = {k: v for k, v in container.log_options.items() if k not in LOG_OPTIONS}
-        options = {k: _variable(k, v, tree, ("logs", "options")) for k, v in given.items()}
+        options = {k: variable(k, v, tree, ("logs", "options")) for k, v in given.items()}
         section |= {"options": options} if options else {}
     return section
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from reconciler.config.show import Dumper
 
 Path = tuple[str, ...]
 WIDTH = 100  # characters that a list on one line may take
+
+
+BARE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 
 
 class Variable(str):
@@ -68,7 +72,7 @@ def _flow(value: Any) -> str:
 def _scalar(value: Any, *, flow: bool = False) -> str:
     """A value on one line, in quotes only where it needs them. flow: in a list on one line."""
     if isinstance(value, Variable):
-        return _dump([str(value)], flow, '"') if flow else str(value)
+        return str(value) if BARE.fullmatch(value) and not flow else _dump([str(value)], flow, '"')
     plain = str(value).replace("${", "$${") if isinstance(value, str) else value
     text = _dump([plain], flow)
     return _dump([plain], flow, '"') if text.startswith(("'", '"')) else text
