@@ -86,6 +86,15 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
         local.stop(home)
 
 
+def attached(held: Held, role: str) -> list[dict[str, Any]]:
+    """The documents of the managed policies that a role has."""
+    iam = held.aws.client("iam")
+    arns = [one["PolicyArn"] for one in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]]
+    versions = [iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"] for arn in arns]
+    found = [iam.get_policy_version(PolicyArn=a, VersionId=v) for a, v in zip(arns, versions, strict=True)]
+    return [one["PolicyVersion"]["Document"] for one in found]
+
+
 def without(documents: list[dict[str, Any]], action: str) -> list[dict[str, Any]]:
     """The policies with this action taken away."""
     found: list[dict[str, Any]] = json.loads(json.dumps(documents))
@@ -167,10 +176,7 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
 
     # CI: the same, and new code, of another size.
     held.project.write("deploy.yaml", (DEPLOY + SCHEDULE).replace("memory: 512", "memory: 1024"))
-    ci = held.aws.client("iam").get_policy_version(
-        PolicyArn="arn:aws:iam::123456789012:policy/tiny-ci-policy", VersionId="v1"
-    )["PolicyVersion"]["Document"]
-    held.give([ci])
+    held.give(attached(held, "tiny-ci"))  # two policies, since one would be too large
     held.project.write("train.py", PROGRAM.replace("hello", "good morning"))
     held.project.write("prices.csv", "a,b\n1,2\n")
     pushed = held.run("apply")
