@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from reconciler.config.problems import Path, Problem, show_path
 from reconciler.config.schema import Deploy
 from reconciler.config.service import on_ec2
-from reconciler.core.limits import TASK_DEFINITION, json_size
+from reconciler.core.limits import LOG_STREAM, TASK_DEFINITION, json_size
 from reconciler.core.log_mode import BUFFER, MODE, buffer_problem, mode_problem
 
+TASK_ID = 32  # characters, with which ECS ends the name of a log stream
 EACH_RUN = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
 
 
@@ -36,6 +37,10 @@ def _size(deploy: Deploy) -> Iterator[Problem]:
 
 def _logs(deploy: Deploy) -> Iterator[Problem]:
     logs, at = deploy.logs, ("logs", "options")
+    stream = f"{logs.stream_prefix}/{deploy.task.container}/{'0' * TASK_ID}"
+    if long := LOG_STREAM.exceeded(len(stream)):
+        yield Problem(("logs", "stream_prefix"), f"with the container's name it makes {long}", "shorten one of them",
+                      (("task", "container"),))  # fmt: skip
     given = logs.options.get(MODE)
     if why := mode_problem(logs.options):
         yield Problem((*at, MODE), why, "use one of them, or leave it out for blocking")

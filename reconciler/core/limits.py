@@ -57,6 +57,12 @@ TAGS = Limit("tags", 50, "tags", _TAGS)
 TAG_KEY = Limit("a tag's key", 128, "characters", _TAGS)
 TAG_VALUE = Limit("a tag's value", 256, "characters", _TAGS)
 EVENT_PATTERN = Limit("an event pattern", 2_048, "characters", _EVENTS)  # 4,096 on request
+LOG_STREAM = Limit(
+    "a log stream's name",
+    512,
+    "characters",
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogStream.html",
+)
 BUCKET_POLICY = Limit(
     "a bucket policy", 20_480, "bytes", "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html"
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.core.limits import LOG_STREAM
 from reconciler.core.log_mode import DEFAULT, MODE, NON_BLOCKING, SETTING, buffer_problem, mode_problem
 from reconciler.local.behaviour import Quirks
 from reconciler.local.runner import StartError
@@ -181,6 +182,8 @@ def open_stream(definition: Mapping[str, Any], task: Task, quirks: Quirks) -> Lo
         raise _bad_log(why)
     backend = logs_backends[account_id][options.get("awslogs-region") or region]
     stream = f"{prefix}/{definition['name']}/{task.id}"
+    if why := LOG_STREAM.exceeded(len(stream)):
+        raise _bad_log(why)
     if str(options.get("awslogs-create-group", "")).lower() == "true" and group not in backend.groups:
         with contextlib.suppress(ResourceAlreadyExistsException):  # another task just did
             backend.create_log_group(group, {})

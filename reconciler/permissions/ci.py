@@ -18,7 +18,7 @@ from reconciler.permissions import policies
 from reconciler.permissions.folders import fitting
 from reconciler.permissions.needs import NEEDS
 from reconciler.permissions.parts import PLAN, RUN, WRITE_RECORD
-from reconciler.permissions.policies import Grant
+from reconciler.permissions.policies import LIMIT, Grant, policy_size
 
 
 def ci_policies(names: Names, specs: Sequence[Spec]) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def _no_secrets(names: Names, found: Iterable[Grant]) -> Iterator[dict[str, Any]
     Of the parameters only those that a plan reads may be read, none of which is secure. What S3 decrypts stays: an
     object of a bucket with a key of its own. Not even a plan's own rights reach further.
     """
-    readable = sorted({one.resource for one in found if one.action.startswith("ssm:GetParameter")})
+    readable = _few(names, sorted({one.resource for one in found if one.action.startswith("ssm:GetParameter")}))
     by_s3 = {"StringNotEquals": {"kms:ViaService": f"s3.{names.deploy.region}.amazonaws.com"}}
     yield {"Sid": "NoParameters", "Effect": "Deny", "Action": "ssm:GetParameter*", "NotResource": readable}
     yield {
@@ -64,3 +64,16 @@ def _no_secrets(names: Names, found: Iterable[Grant]) -> Iterator[dict[str, Any]
         "Action": ["secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue"], "Resource": "*",
     }  # fmt: skip
     yield {"Sid": "NoKeys", "Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*", "Condition": by_s3}
+
+
+def _few(names: Names, readable: list[str]) -> list[str]:
+    """These parameters, those in the deploy's own folder by that folder where they are many and none there is secure.
+
+    It is the denial that leaves the folder out; what may be read is named each by itself all the same.
+    """
+    own = f"/{names.deploy.name}/"
+    secure = any(one.secure and str(one.name).startswith(own) for one in names.deploy.parameters.values())
+    folder = names.arn("ssm", f"parameter{own}")
+    if secure or policy_size({"NotResource": readable}) < LIMIT // 2:
+        return readable
+    return [f"{folder}*", *(one for one in readable if not one.startswith(folder))]

@@ -21,14 +21,16 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.events.models import EventPattern, EventsBackend, Rule
 from moto.iam.models import IAMBackend, Policy, Role, User
 from moto.iam.responses import IamResponse
+from moto.kms.models import Key, KmsBackend
 from moto.logs.models import LogGroup, LogsBackend, LogStream
 from moto.logs.responses import LogsResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
+from moto.s3.models import FakeBucket, FakeKey, PublicAccessBlock, S3Backend
 from moto.s3.responses import S3Response
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, ScheduleGroup
 from moto.sns.models import SNSBackend, Topic
 from moto.sns.responses import SNSResponse
+from moto.ssm.models import Parameter, SimpleSystemManagerBackend
 from moto.sts.models import AssumedRole, STSBackend
 from werkzeug.routing import Rule as WerkzeugRule
 from werkzeug.serving import WSGIRequestHandler
@@ -70,6 +72,11 @@ def test_the_version_is_the_one_pinned() -> None:
         (S3Backend, "delete_bucket_encryption put_bucket_acl put_bucket_ownership_controls"),
         (S3Response, "put_object put_object_acl get_bucket_notification"),
         (IAMBackend, "get_role_by_arn delete_user update_user get_user get_groups_for_user"),
+        (IAMBackend, "create_policy create_policy_version create_role update_assume_role_policy put_role_policy"),
+        (IAMBackend, "put_user_policy attach_role_policy attach_user_policy"),
+        (SimpleSystemManagerBackend, "put_parameter"),
+        (EventsBackend, "put_rule"),
+        (S3Backend, "put_bucket_policy"),
         (IamResponse, "_dispatch create_user list_ssh_public_keys list_signing_certificates list_mfa_devices"),
         (LambdaBackend, "create_function update_function_configuration delete_function delete_alias list_aliases"),
         (LambdaBackend, "list_event_source_mappings list_versions_by_function"),
@@ -115,6 +122,12 @@ def test_names_are_there(owner: type, names: str) -> None:
         (EventsBackend.__init__, "event_buses"),
         (Rule.__init__, "targets state event_pattern name"),
         (SNSBackend.__init__, "topics"),
+        (EC2ContainerServiceBackend.__init__, "account_settings"),
+        (SimpleSystemManagerBackend.__init__, "_parameters"),
+        (Parameter.__init__, "keyid parameter_type"),
+        (KmsBackend.__init__, "keys"),
+        (Key.__init__, "arn aliases"),
+        (FakeKey.__init__, "encryption kms_key_id"),
         (FakeBucket.__init__, "encryption public_access_block ownership_rule"),
         (User.__init__, "access_keys ssh_public_keys signing_certificates mfa_devices password"),
     ],

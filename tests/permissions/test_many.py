@@ -110,6 +110,19 @@ def test_as_many_secrets_as_a_task_definition_takes(many: int) -> None:
     )
 
 
+@pytest.mark.parametrize("many", [1, 40, 130, 300])
+def test_as_many_parameters_as_a_task_definition_takes(many: int) -> None:
+    names = names_of(**ALL, parameters={f"PARAMETER_{n}": "1" for n in range(many)})
+    check_sizes(names, resources(names))
+    found = held(names)
+    folder = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/tiny"
+    for n in range(many):
+        for who in ("tiny-ci", "tiny-ci-plan", "tiny-task-execution-role"):
+            assert decide(found[who], "ssm:GetParameters", f"{folder}/PARAMETER_{n}") == "allowed", who
+    for other in (f"{folder}/another", f"{folder}-2/x", f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/x"):
+        assert decide(found["tiny-ci-plan"], "ssm:GetParameters", other) != "allowed"
+
+
 def statement(many: int, **more: Any) -> dict[str, Any]:
     where = [f"arn:aws:s3:::somebodys-bucket/a/rather/long/path/{n:04d}/*" for n in range(many)]
     return {"Effect": "Allow", "Action": "s3:GetObject", "Resource": where, **more}
