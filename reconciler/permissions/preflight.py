@@ -26,7 +26,11 @@ from reconciler.permissions.parts import LOCK_PART, PARTS, WRITE_RECORD, Part
 from reconciler.permissions.policies import Grant
 
 PRINCIPAL = re.compile(r"^arn:([\w-]+):(iam|sts)::(\d{12}):(user|role|assumed-role)/(.+)$")
-LAUNCH = frozenset({"ecs:RunTask", "iam:PassRole", "s3:PutObject"})  # what isn't asked may be missing without harm
+# What isn't asked may be missing without harm. A deadline is set for a task that runs already.
+LAUNCH = frozenset({
+    "ecs:RunTask", "iam:PassRole", "s3:PutObject", "scheduler:CreateSchedule", "scheduler:UpdateSchedule",
+})  # fmt: skip
+LAUNCHING = frozenset({"run.launch", "run.stored", "run.deadline"})
 KEEPING = frozenset({"ssm:PutParameter", "ssm:DeleteParameter"})  # of the lock and the record
 SKIP = "--skip-permission-check"
 # Where IAM is, whose requests have this region wherever they come from.
@@ -82,7 +86,7 @@ def _of_step(step: Step, actions: set[str], names: Names) -> set[Grant]:
 
 def of_launch(names: Names) -> set[Grant]:
     """What a launch needs."""
-    parts = (one for one in PARTS if "run.launch" in one.modules or "run.stored" in one.modules)
+    parts = (one for one in PARTS if LAUNCHING & {*one.modules})
     found = {grant for part in parts for grant in policies.of_part(part, names) if grant.action in LAUNCH}
     return found | _writing(LOCK_PART, names)
 

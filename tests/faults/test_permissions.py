@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from reconciler.kinds import KINDS
 from reconciler.permissions import needs
 from reconciler.permissions.needs import statements
 from reconciler.permissions.preflight import check, denied, of_plan, principal
+from tests.engine.project import Project
+from tests.engine.project import project as project
 from tests.faults.case import error
 from tests.faults.changes import CHANGES
 from tests.faults.world import World
@@ -109,6 +112,33 @@ def test_the_launch_is_asked_for_too(lab: LabHandle, tmp_path: Path) -> None:
     with pytest.raises(MissingPermissions, match="lacks 1 permission") as caught:
         check(here.aws, plan_of(world), here.names, launches=True)
     assert f"task-definition/{here.deploy.task.family}:*" in caught.value.hint
+
+
+def test_the_check_can_be_left_out_and_says_what_it_is_not_sure_of(project: Project) -> None:
+    lab = project.lab
+    lab.rules(IS_ME, simulate("iam:CreateRole"))
+    refused = project.run("apply")
+    assert refused.code != 0
+    assert "lacks" in refused.err
+    assert "--skip-permission-check" in refused.err
+    lab.zero()
+    project.ok("apply", "--skip-permission-check")
+    project.ok("destroy", "--yes", "--delete-data", "--skip-permission-check")
+    assert not lab.log(op="SimulatePrincipalPolicy")
+    lab.rules(IS_ME, simulate(organisation=["iam:CreateRole"]))
+    told = project.ok("apply")
+    assert "warning: a policy of this account's organisation may deny iam:CreateRole" in told.err
+
+
+def test_the_deadline_of_a_task_is_asked_for_before_it_is_launched(lab: LabHandle, tmp_path: Path) -> None:
+    world = World(lab, tmp_path)
+    assert world.apply().ok
+    here = world.here()
+    run = here.deploy.run.model_copy(update={"max_duration": 600})
+    names = replace(here.names, deploy=here.deploy.model_copy(update={"run": run}))
+    lab.rules(IS_ME, simulate("scheduler:UpdateSchedule"))
+    with pytest.raises(MissingPermissions, match="lacks 1 permission"):
+        check(here.aws, plan_of(world), names, launches=True)
 
 
 def test_who_may_not_ask_is_not_stopped(lab: LabHandle, tmp_path: Path) -> None:
