@@ -7,6 +7,7 @@ ECS has forgotten is given up: its attempt is lost, and the next has another.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -34,6 +35,9 @@ OLD = 60.0  # seconds since a task was made, from which on it is an earlier laun
 
 class _Forgotten(Exception):
     """An attempt's token has launched a task before, which ECS has forgotten. The text is its ARN, or empty."""
+
+
+NO_DEADLINE = "its deadline, run.max_duration, was refused"
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,13 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
                 launch.deadline.remove(aws, attempt)
             return run, Seen(end=Verdict(Event.NO_CAPACITY, None, reason))
     if launch.deadline:
-        launch.deadline.aim(aws, attempt, arn)
+        try:
+            launch.deadline.aim(aws, attempt, arn)
+        except ReconcilerError:
+            if not recorded:  # nothing is to run that nothing would end
+                with contextlib.suppress(ReconcilerError):
+                    aws.find("ecs", "StopTask", cluster=launch.cluster, task=task_id(arn), reason=NO_DEADLINE)
+            raise
     run = replace(run.with_attempt(replace(attempt, task_arn=arn)), state=State.RUNNING)
     runs.put(run)
     return run, Seen(known=aws.clock.now())

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
+import boto3
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.run.launch import FORGOTTEN, Launch, new_run, start
+from reconciler.core.errors import Denied
+from reconciler.run.deadline import Deadline
+from reconciler.run.launch import FORGOTTEN, NO_DEADLINE, Launch, new_run, start
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
@@ -17,14 +21,14 @@ from tests.lab_client import SkippingClock
 from tests.local_fixtures import REGION, EmbeddedAws, unique
 from tests.local_fixtures import embedded_aws as embedded_aws
 from tests.local_fixtures import embedded_aws_session as embedded_aws_session
-from tests.run.conftest import Lane, records
+from tests.run.conftest import SLEEPS, Lane, records
 from tests.waiting import until
 
 
 class Launcher:
     """Launches one run of a deploy, as often as it is asked."""
 
-    def __init__(self, embedded: EmbeddedAws) -> None:
+    def __init__(self, embedded: EmbeddedAws, program: str = "print('x')") -> None:
         self.embedded, self.clock, self.notes = embedded, SkippingClock(), list[str]()
         self.aws = Aws(REGION, session=embedded.session, endpoint_url=embedded.endpoint_url, clock=self.clock)
         bucket = unique("bucket")
@@ -33,7 +37,7 @@ class Launcher:
         group = self.aws.call("ec2", "CreateSecurityGroup", GroupName=unique("group"), Description="of a test")
         self.launch = Launch(
             deploy="tests", cluster=embedded.cluster(),
-            task_definition=embedded.register(embedded.container(embedded.python_image("print('x')"))),
+            task_definition=embedded.register(embedded.container(embedded.python_image(program))),
             container="main", subnets=(embedded.subnet(),), security_group=group["GroupId"], public_ip=True,
             log_group="/tests", log_prefix="run", environment={},
         )  # fmt: skip
@@ -90,6 +94,25 @@ def test_a_task_that_is_there_is_found_by_what_aws_names(launcher: Launcher, mon
     found = launcher.again(environment={"NEW": "1"})
     assert (found.task_arn, len(found.attempts), launcher.clock.waits) == (first, 1, [2.0, 2.0])
     assert launcher.again().task_arn == first
+
+
+def test_a_task_whose_deadline_is_refused_is_stopped(embedded_aws: EmbeddedAws) -> None:
+    """Its schedule is aimed at it once it runs; who may not do that leaves nothing that would run for ever."""
+    launcher, iam, name = Launcher(embedded_aws, SLEEPS), embedded_aws.client("iam"), unique("user")
+    role = embedded_aws.role(unique("stop"), service="scheduler.amazonaws.com")
+    iam.create_user(UserName=name)
+    may = [{"Effect": effect, "Action": action, "Resource": "*"}
+           for effect, action in (("Allow", "*"), ("Deny", "scheduler:UpdateSchedule"))]  # fmt: skip
+    document = json.dumps({"Version": "2012-10-17", "Statement": may})
+    iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=document)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    session = boto3.session.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
+    aws = Aws(REGION, session=session, endpoint_url=embedded_aws.endpoint_url, clock=launcher.clock)
+    launch = replace(launcher.launch, deadline=Deadline("tests", launcher.launch.cluster, role, 600))
+    with pytest.raises(Denied, match="UpdateSchedule"):
+        start(aws, launcher.runs, launch, launcher.run, recorded=False)
+    (arn,) = launcher.tasks()
+    assert embedded_aws.finished(arn)["stoppedReason"] == NO_DEADLINE
 
 
 def test_apply_gets_on_after_a_launch_that_was_stopped_and_forgotten(lane: Lane) -> None:
