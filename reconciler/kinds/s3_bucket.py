@@ -224,7 +224,7 @@ def _replications(answer: Mapping[str, Any] | None) -> Iterator[str]:
 def _replication(rule: Mapping[str, Any]) -> str:
     to = rule["Destination"]
     account = f" of account {to['Account']}" if to.get("Account") else ""
-    return f"replication {to['Bucket']}{account}{'' if rule['Status'] == 'Enabled' else ', disabled'}"
+    return f"replication {to['Bucket']}{account}{'' if rule['Status'] == 'Enabled' else ' (disabled)'}"
 
 
 def _notifications(answer: Mapping[str, Any] | None) -> Iterator[tuple[str, Any, str]]:
