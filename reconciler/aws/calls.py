@@ -237,7 +237,9 @@ class Aws:
             return error.rule.fault in (Fault.NOT_YET, Fault.THROTTLED)
 
         def tell(state: tenacity.RetryCallState) -> None:
-            what = f"{service}:{operation} ({failure_of(state).error.code})"
+            failure = failure_of(state)
+            why = f": {failure.cause}" if failure.cause else ""
+            what = f"{service}:{operation} ({failure.error.code}{why})"
             self.on_wait(Waiting(what, self.clock.now() - started))
 
         retrying = tenacity.Retrying(

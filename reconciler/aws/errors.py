@@ -63,8 +63,15 @@ FOREIGN_BUCKET = (
 )
 ELSEWHERE = "the bucket is in another region: choose another name under data.bucket.name, or set `region` to its region"
 
+DELETED_BUCKET = (
+    "a bucket of this name is still being deleted, and S3 frees a name minutes later, at times an hour: wait, or "
+    "choose another under data.bucket.name"
+)
+
 RULES = (
     # IAM: a principal, role or version that was made a moment ago isn't seen everywhere yet.
+    # A service of AWS is there or never will be.
+    Rule(Fault.OTHER, "iam", "MalformedPolicyDocument", text='invalid principal in policy: "service"'),
     Rule(Fault.NOT_YET, "iam", "MalformedPolicyDocument", text="invalid principal",
          hint="does the principal that the policy names exist?"),
     Rule(Fault.NOT_YET, "iam", "ConcurrentModification"),
@@ -74,6 +81,7 @@ RULES = (
     Rule(Fault.ALREADY_THERE, "iam", "EntityAlreadyExists"),
     Rule(Fault.GONE, "iam", "NoSuchEntity"),
     # S3
+    Rule(Fault.NOT_YET, "s3", "OperationAborted", ("CreateBucket",), budget=300.0, hint=DELETED_BUCKET),
     Rule(Fault.NOT_YET, "s3", "OperationAborted", budget=300.0),
     Rule(Fault.NOT_YET, "s3", "MalformedPolicy", text="invalid principal"),
     Rule(Fault.NOT_YET, "s3", "NoSuchBucket", ("Put", "CreateMultipartUpload", "upload"), fresh=True),

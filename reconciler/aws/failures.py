@@ -23,6 +23,11 @@ TYPES: dict[Fault, type[AwsError]] = {
 }  # fmt: skip
 DENIAL = re.compile(r"not authorized to perform:? (\S+?)(?: on resource:? (\S+?))?(?:\s|$)", re.IGNORECASE)
 
+# `"AWS":"arn:…"` in IAM's message, `"arn:…"` in S3's detail.
+PRINCIPAL = re.compile(r'(?:"(?:aws|service|federated|canonicaluser)"\s*:\s*)?"([^"\s]+)"', re.IGNORECASE)
+ELSEWHERE = ("301", "307", "400", "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed",
+             "IllegalLocationConstraintException")  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Call:
@@ -36,11 +41,14 @@ class Call:
 
 
 class Failed(Exception):
-    """One attempt failed; carries what the next step is decided by. Never leaves `reconciler.aws`."""
+    """One attempt failed; carries what the next step is decided by. Never leaves `reconciler.aws`.
 
-    def __init__(self, rule: Rule, error: AwsError) -> None:
+    cause: why, for who waits, where AWS or the rule says it.
+    """
+
+    def __init__(self, rule: Rule, error: AwsError, cause: str = "") -> None:
         super().__init__(error.message)
-        self.rule, self.error = rule, error
+        self.rule, self.error, self.cause = rule, error, cause
 
 
 def failed(service: str, operation: str, region: str, error: Exception, *, fresh: bool) -> Failed | ReconcilerError:
@@ -144,10 +152,30 @@ def answered(service: str, operation: str, response: Mapping[str, Any], *, fresh
     elif rule.fault is Fault.NOT_YET:
         stayed = f"it stayed so for {rule.budget:.0f} s: run the command again"
         hint = f"{hint}; {stayed}" if hint else stayed
-    hint = hint or "AWS's message says why; put it right and run the command again"
+    cause, region = named(service, response), _bucket_region(service, response)
+    hint = "; ".join(filter(None, (cause, hint))) or "AWS's message says why; put it right and run the command again"
     error = TYPES.get(rule.fault, AwsError)
     resources = tuple(map(str, response.get("resourceIds") or ()))
-    return Failed(rule, error(service, operation, code, message, request_id=request_id, hint=hint, resources=resources))
+    found = error(service, operation, code, message, request_id=request_id, hint=hint, resources=resources)
+    found.bucket_region = region
+    return Failed(rule, found, cause or rule.hint)
+
+
+def named(service: str, response: Mapping[str, Any]) -> str:
+    """The cause that AWS names in an answer, where it is more than its code says; empty for any other."""
+    problem = response.get("Error", {})
+    text = f"{problem.get('Message', '')} {problem.get('Detail', '')}"
+    if "invalid principal" in text.lower() and (found := PRINCIPAL.search(text)):
+        return f"AWS knows no principal {found[1]}: is it there, and spelt right?"
+    if service == "s3" and str(problem.get("Code")) in ELSEWHERE and (region := _bucket_region(service, response)):
+        return f"S3 says that the bucket is in {region}"
+    return ""
+
+
+def _bucket_region(service: str, response: Mapping[str, Any]) -> str:
+    """Where S3 says that the bucket is."""
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return str(headers.get("x-amz-bucket-region", "")) if service == "s3" else ""
 
 
 def unread(error: BaseException) -> bool:

@@ -38,7 +38,12 @@ class UserError(ReconcilerError):
 
 
 class AwsError(ReconcilerError):
-    """AWS answered with an error that isn't handled. resources: the ids that it names beside its message."""
+    """AWS answered with an error that isn't handled. resources: the ids that it names beside its message.
+
+    bucket_region: where S3 says that the bucket is.
+    """
+
+    bucket_region = ""
 
     def __init__(
         self, service: str, operation: str, code: str, message: str, *, request_id: str = "", hint: str = "",

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from reconciler.aws.calls import Aws
 from reconciler.aws.errors import DENIED
@@ -18,7 +19,7 @@ from reconciler.aws.failures import Call
 from reconciler.aws.iam_actions import action_of
 from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts, Names
-from reconciler.core.errors import Denied, MissingPermissions, ReconcilerError
+from reconciler.core.errors import Denied, MissingPermissions, ReconcilerError, UserError
 from reconciler.core.needs import ANYWHERE
 from reconciler.core.run_paths import RUNS
 from reconciler.engine.ownership_record import read_record
@@ -32,6 +33,8 @@ from reconciler.permissions.parts import APPLY, COMMANDS, OPTIONAL, PARTS, PLAN,
 
 ALWAYS_TRIED = frozenset(action for actions in OPTIONAL.values() for action in actions)
 EXPLICIT = "explicit deny"
+AUTHORIZED = "not authorized to perform"  # said of what is of the caller's own account
+HEAD = "s3:ListBucket"  # of HeadBucket
 Places = Mapping[str, Sequence[str]]  # action -> ARNs
 
 
@@ -44,6 +47,14 @@ class Reading:
     more: Places = field(default_factory=dict)
 
 
+class Tried(NamedTuple):
+    """What came of a reading: actions that were denied, and those that were answered."""
+
+    one: Reading
+    denied: set[str]
+    answered: set[str]
+
+
 def explain(aws: Aws, deploy: Deploy, command: str, first: Denied) -> ReconcilerError:
     """The error that says all that is missing. first: what was denied; given back where it is about something else,
     as a bucket of another account is.
@@ -51,11 +62,17 @@ def explain(aws: Aws, deploy: Deploy, command: str, first: Denied) -> Reconciler
     names = Names(deploy, Facts(aws.account, aws.partition, "", ()))
     found: dict[str, set[str]] = {}
     refused: set[str] = set()
-    for one, denied, answered in aws.each(partial(_try, aws), readings(names, command)):
+    tried = aws.each(partial(_try, aws), readings(names, command))
+    taken = _taken_bucket(aws, names, tried)
+    for one, denied, answered in tried:
+        if taken and _in_bucket(one, names):  # which is said as what it is
+            continue
         refused |= denied
         for action in denied | (one.needs.keys() - answered if denied else set()):
             for where in one.needs.get(action) or one.more.get(action) or (ANYWHERE,):
                 found.setdefault(where, set()).add(action)
+    if taken and not found:
+        return taken
     if not found or (first.operation == "HeadBucket" and refused == {"s3:ListBucket"}):
         return first
     caller = str(aws.call("sts", "GetCallerIdentity")["Arn"])
@@ -72,7 +89,45 @@ def explain(aws: Aws, deploy: Deploy, command: str, first: Denied) -> Reconciler
         hint += f"\nall that it needs: python -m reconciler permissions --for {command}"
     if EXPLICIT in first.reason:
         hint = f"AWS names an explicit deny, which no policy that allows can lift: {first.reason}\n{hint}"
+    if taken:
+        return MissingPermissions(
+            f"{taken.message}; {what}; nothing was changed", hint=f"{taken.hint}; {hint}", first=first
+        )
     return MissingPermissions(f"{what}; nothing was changed", hint=hint, first=first)
+
+
+def _taken_bucket(aws: Aws, names: Names, tried: Iterable[Tried]) -> ReconcilerError | None:
+    """That the bucket is another account's, as far as it can be told; None for one's own.
+
+    Nothing that is asked of it is answered, and S3 doesn't say what permission is missing, which within an account it
+    does. Whoever may list the account's buckets knows for sure.
+    """
+    about = [one for one in tried if HEAD in one.denied and _in_bucket(one.one, names)]
+    if not about or any(one.answered for one in about):
+        return None
+    try:
+        aws.call("s3", "GetBucketVersioning", Bucket=names.bucket)
+        return None
+    except Denied as error:
+        if AUTHORIZED in error.reason:
+            return None
+        region = f", in {error.bucket_region}" if error.bucket_region else ""
+    listed = aws.allowed("s3", "ListBuckets", Prefix=names.bucket)
+    if any(bucket["Name"] == names.bucket for bucket in (listed or {}).get("Buckets", ())):
+        return None
+    sure = "is" if listed is not None else "is most likely"
+    hint = "choose another name in deploy.yaml under data.bucket.name"
+    if listed is None:
+        hint += "; if the bucket is yours, `python -m reconciler permissions` prints what to allow"
+    what = f"the bucket name {names.bucket!r} {sure} taken by another AWS account{region}"
+    return UserError(f"{what} (names are unique in all of AWS)", hint=hint)
+
+
+def _in_bucket(one: Reading, names: Names) -> bool:
+    """Whether all that a reading needs is on the bucket and what is in it."""
+    arn = f"arn:{names.facts.partition}:s3:::{names.bucket}"
+    places = [place for where in one.needs.values() for place in where]
+    return bool(places) and all(place == arn or place.startswith(f"{arn}/") for place in places)
 
 
 def readings(names: Names, command: str) -> list[Reading]:
@@ -101,18 +156,18 @@ def _read_runs(names: Names, aws: Aws) -> object:
     return aws.find("s3", "GetObject", Bucket=names.bucket, Key=f"{RUNS}/fingerprints/none.json")
 
 
-def _try(aws: Aws, one: Reading) -> tuple[Reading, set[str], set[str]]:
+def _try(aws: Aws, one: Reading) -> Tried:
     """(what, denied actions, answered actions). Nothing is denied for what does without."""
     calls: list[Call] = []
     try:
         one.read(aws.told(calls.append))
-        return one, set(), set()
+        return Tried(one, set(), set())
     except Denied as error:
         denied = {action_of(error.service, error.operation)}
     except ReconcilerError:
-        return one, set(), set()
+        return Tried(one, set(), set())
     denied |= {_action(call) for call in calls if call.error in DENIED}
-    return one, denied - ALWAYS_TRIED, {_action(call) for call in calls if call.error not in DENIED}
+    return Tried(one, denied - ALWAYS_TRIED, {_action(call) for call in calls if call.error not in DENIED})
 
 
 def _action(call: Call) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import utcnow
-from moto.iam.exceptions import DeleteConflictException, NotFoundException
+from moto.iam.exceptions import DeleteConflictException, EntityAlreadyExists, NotFoundException
 from moto.iam.models import IAMBackend, User
 from moto.iam.responses import IamResponse
 
@@ -21,6 +21,7 @@ def install() -> None:
     _users_have_credentials_for_services()
     _users_stay_while_they_have_credentials()
     _tags_move_with_a_user()
+    _names_of_policies_are_used_once()
 
 
 def _users_have_boundaries() -> None:
@@ -118,3 +119,17 @@ def _tags_move_with_a_user() -> None:
             self.tagger.tag_resource(user.arn, [{"Key": key, "Value": value} for key, value in tags.items()])
 
     IAMBackend.update_user = update  # type: ignore[method-assign]
+
+
+def _names_of_policies_are_used_once() -> None:
+    """A name is unique in an account whatever the path; to moto two paths make two names."""
+    original: Any = IamResponse.create_policy
+
+    def create(self: Any) -> Any:
+        name = self._get_param("PolicyName")
+        mine = f":{self.current_account}:policy/"
+        if any(one.name == name and mine in one.arn for one in list(self.backend.managed_policies.values())):
+            raise EntityAlreadyExists(f"A policy called {name} already exists. Duplicate names are not allowed.")
+        return original(self)
+
+    IamResponse.create_policy = create  # type: ignore[method-assign]

@@ -148,7 +148,8 @@ PARTS: tuple[Part, ...] = (
 OTHERS: tuple[Part, ...] = (
     Part(("checks.github_token",), (), ("iam:GetRole",)),
     Part(("cli.cost",), (), ("ecr:DescribeImages",)),
-    Part(("engine.missing_permissions",), (), ("s3:GetObject",)),  # whether a run's record may be read
+    # Whether a run's record may be read, and whose a bucket is of which nothing may be read.
+    Part(("engine.missing_permissions",), (), ("s3:GetObject", "s3:GetBucketVersioning", "s3:ListAllMyBuckets")),
     Part(("importer.found",), (), ("s3:ListBucket", "s3:GetObject", "ec2:DescribeVpcs", "ec2:DescribeSubnets")),
 )  # fmt: skip
 # What is tried and done without where it is refused, so that no policy of ours has it; and what needs no permission.

@@ -12,7 +12,7 @@ S3 = (
         "a bucket stays aborted",
         ("bucket",),
         (error("s3", "CreateBucket", "OperationAborted", times=EVER, status=409),),
-        fails="OperationAborted.*300 s",
+        fails="OperationAborted.*still being deleted.*data.bucket.name.*300 s",
         wait=(290, 330),
     ),
     Case(
@@ -49,7 +49,7 @@ S3 = (
         ("bucket",),
         (error("s3", "HeadBucket", "301", times=EVER, status=301) | {"headers": {"x-amz-bucket-region": "eu-west-1"}},),
         act="plan",
-        fails="another region",
+        fails="S3 says that the bucket is in eu-west-1; .*another region",
         wait=(0, 0),
     ),
     Case("an upload's answer is lost", ("object",), (lose("s3", "PutObject"),), calls={"PutObject": 1}),

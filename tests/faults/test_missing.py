@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.aws.calls import READS
-from reconciler.core.errors import Denied, MissingPermissions, ReconcilerError
+from reconciler.core.errors import Denied, MissingPermissions, ReconcilerError, UserError
 from tests.faults.case import error
 from tests.faults.test_permissions import IS_ME, USER, simulate
 from tests.faults.world import World
@@ -79,6 +79,63 @@ def test_an_explicit_deny_is_named(lab: LabHandle, tmp_path: Path) -> None:
     lab.rules(NO_ACCOUNT, deny("iam", "GetRole", message=reason))
     told, _ = missing(world)
     assert f"AWS names an explicit deny, which no policy that allows can lift: {reason}" in told.hint
+
+
+def foreign(message: str = "Access Denied") -> list[dict[str, Any]]:
+    """Nothing of the bucket is answered, as for whoever belongs to another account."""
+    found = deny("s3", "*", message=message) | {"headers": {"x-amz-bucket-region": "eu-west-1"}}
+    return [found | {"op": "HeadBucket", "code": "403"}, found]
+
+
+LISTED = deny("s3", "ListBuckets") | {
+    "do": "answer",
+    "status": 200,
+    "type": "application/xml",
+    "body": (
+        '<ListAllMyBucketsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Buckets/></ListAllMyBucketsResult>'
+    ),
+}
+
+
+def test_a_bucket_of_another_account_is_said_as_that_and_first(lab: LabHandle, tmp_path: Path) -> None:
+    world = World(lab, tmp_path)
+    taken = f"the bucket name 'demo-data-{ACCOUNT}' is taken by another AWS account, in eu-west-1"
+    lab.rules(LISTED, *foreign())
+    with pytest.raises(UserError) as caught:
+        world.plan()
+    assert str(caught.value).startswith(taken)
+    assert caught.value.hint == "choose another name in deploy.yaml under data.bucket.name"
+    # What may not be read besides comes after it, and without the bucket.
+    lab.rules(LISTED, NO_GROUPS, *foreign())
+    told, found = missing(world)
+    assert str(told).startswith(f"{taken} (names are unique in all of AWS); ")
+    assert "may not read all that `plan` looks at: it was denied logs:DescribeLogGroups; nothing was changed" in str(
+        told
+    )
+    assert told.hint.startswith("choose another name in deploy.yaml under data.bucket.name; add this policy")
+    assert not {action for action, _ in found if action.startswith("s3:")}
+    # Whoever may not list buckets can't know for sure.
+    lab.rules(*foreign())
+    with pytest.raises(UserError, match="is most likely taken by another AWS account, in eu-west-1"):
+        world.plan()
+
+
+def test_a_bucket_of_the_own_account_is_none_of_another(lab: LabHandle, tmp_path: Path) -> None:
+    world = World(lab, tmp_path)
+    lab.rules(*foreign("User: x is not authorized to perform: s3:GetBucketVersioning because no policy allows it"))
+    told, found = missing(world)
+    assert "may not read all that `plan` looks at" in str(told)
+    assert ("s3:GetBucketVersioning", BUCKET) in found
+    lab.rules(
+        LISTED
+        | {
+            "body": LISTED["body"].replace(
+                "<Buckets/>", (f"<Buckets><Bucket><Name>demo-data-{ACCOUNT}</Name></Bucket></Buckets>")
+            )
+        },
+        *foreign(),
+    )
+    assert "may not read all that `plan` looks at" in str(missing(world)[0])
 
 
 def test_what_a_plan_does_without_is_not_missed(lab: LabHandle, tmp_path: Path) -> None:

@@ -77,7 +77,10 @@ def test_the_version_is_the_one_pinned() -> None:
         (SimpleSystemManagerBackend, "put_parameter"),
         (EventsBackend, "put_rule"),
         (S3Backend, "put_bucket_policy"),
-        (IamResponse, "_dispatch create_user list_ssh_public_keys list_signing_certificates list_mfa_devices"),
+        (
+            IamResponse,
+            "_dispatch create_user create_policy list_ssh_public_keys list_signing_certificates list_mfa_devices",
+        ),
         (LambdaBackend, "create_function update_function_configuration delete_function delete_alias list_aliases"),
         (LambdaBackend, "list_event_source_mappings list_versions_by_function"),
         (LambdaResponse, "create_function_url_config get_function_url_config delete_function_url_config"),
