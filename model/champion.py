@@ -50,10 +50,18 @@ def read(models: str) -> tuple[dict[str, Any] | None, str]:
         content = json.loads(raw)
     except ValueError as error:
         raise InputError(f"{uri} is not valid JSON: {error}") from error
-    known = {"format", "run", "manifest_sha256", "history"}
-    if not isinstance(content, dict) or content.get("format") != FORMAT or not known <= content.keys():
+    if not isinstance(content, dict) or content.get("format") != FORMAT or not _is_one(content):
         raise InputError(f"{uri} was not written by this program, or by a later version of it")
     return content, version
+
+
+def _is_one(content: dict[str, Any]) -> bool:
+    """Whether it names a run, and its history and what was withdrawn name runs."""
+    others = content.get("history"), content.get("withdrawn", [])
+    if not all(isinstance(part, list) and all(isinstance(one, dict) for one in part) for part in others):
+        return False
+    named = [content, *content["history"], *content.get("withdrawn", [])]
+    return all(isinstance(one.get(name), str) for one in named for name in ("run", "manifest_sha256"))
 
 
 def resolve(model: str, env: Mapping[str, str]) -> str:

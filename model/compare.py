@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model import evaluate, parquet, stats, store
+from model import evaluate, parquet, predict, stats, store
 from model.bars import Array
 from model.errors import InputError
 
@@ -25,7 +25,8 @@ def read(uri: str) -> tuple[dict[str, Any], dict[str, Any]]:
             content = json.loads(store.read_bytes(store.join(uri, name)))
         except ValueError as error:
             raise InputError(f"{store.join(uri, name)} is not valid JSON: {error}") from error
-        if not isinstance(content, dict) or content.get("complete") is False:
+        whole = isinstance(content, dict) and content.get("complete") is not False
+        if not whole or (name == store.MANIFEST and not isinstance(content.get("files"), dict)):
             raise InputError(f"{store.join(uri, name)} is not of a complete run")
         found.append(content)
     return found[0], found[1]
@@ -49,7 +50,7 @@ def compare(a: str, b: str) -> dict[str, Any]:
         inputs |= {
             k: [left.get(k), right.get(k)] for k in sorted(left.keys() | right.keys()) if left.get(k) != right.get(k)
         }
-    one, two = metrics_a.get("metrics", {}), metrics_b.get("metrics", {})
+    one, two = _numbers(metrics_a), _numbers(metrics_b)
     numbers = {
         name: {
             "a": one.get(name),
@@ -58,7 +59,13 @@ def compare(a: str, b: str) -> dict[str, Any]:
         }
         for name in sorted(one.keys() | two.keys())
     }
-    return {"a": a, "b": b, "inputs": inputs, "metrics": numbers, "paired": _paired(a, b)}
+    return {"a": a, "b": b, "inputs": inputs, "metrics": numbers, "paired": _paired(a, manifest_a, b, manifest_b)}
+
+
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    """The metrics of a metrics.json that are numbers."""
+    found = metrics.get("metrics")
+    return {k: v for k, v in found.items() if isinstance(v, int | float)} if isinstance(found, dict) else {}
 
 
 def _flat(value: Any, prefix: str) -> dict[str, Any]:
@@ -78,10 +85,10 @@ def _losses(rows: pd.DataFrame) -> dict[str, Array]:
     }
 
 
-def _paired(a: str, b: str) -> dict[str, Any]:
+def _paired(a: str, manifest_a: dict[str, Any], b: str, manifest_b: dict[str, Any]) -> dict[str, Any]:
     left, right = (
-        parquet.decode(store.read_bytes(uri), uri).set_index("hour")
-        for uri in (store.join(a, "predictions.parquet"), store.join(b, "predictions.parquet"))
+        parquet.forecasts(predict.read_file(uri, parquet.PREDICTIONS, content), store.join(uri, parquet.PREDICTIONS))
+        for uri, content in ((a, manifest_a), (b, manifest_b))
     )
     hours = left.index.intersection(right.index)
     if not len(hours):

@@ -60,13 +60,15 @@ class Linear:
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Linear:
-        """The inverse of `to_json`."""
-        return cls(
-            np.asarray(raw["mean"], float),
-            np.asarray(raw["std"], float),
-            np.asarray(raw["weights"], float),
-            float(raw["intercept"]),
-        )
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: `raw` isn't from there.
+        """
+        mean, std, weights = (np.asarray(raw[name], float) for name in ("mean", "std", "weights"))
+        if not mean.shape == std.shape == weights.shape == (len(weights),):
+            raise ValueError("means, standard deviations and weights are of different numbers of inputs")
+        return cls(mean, std, weights, float(raw["intercept"]))
 
 
 def _blocks(inputs: Matrix | Rows) -> Iterator[tuple[slice, Matrix]]:

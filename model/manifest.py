@@ -10,8 +10,9 @@ import numpy
 import pandas
 import xgboost
 
-from model import __version__, baselines, features
+from model import __version__, baselines, conformal, features, linear
 from model.errors import InputError
+from model.params import TARGETS
 from model.run import Run
 from model.store import Output
 
@@ -79,6 +80,36 @@ def make(run: Run, out: Output) -> dict[str, Any]:
     }
 
 
+def _read(manifest: dict[str, Any]) -> None:
+    """Read every part that a finished model is used by, so that what is damaged shows here."""
+    known, of_lv = manifest["baselines"], manifest["volatility"]
+    for part in (manifest["price_interval"], *(known["intervals"][name] for name in ("har", "lhar"))):
+        interval = conformal.Calibration.from_json(part)
+        if interval.hours.shape != (24,) or interval.regimes.shape != (len(interval.edges) + 1,):
+            raise ValueError("the interval lacks factors")
+    if known["logistic"]:
+        linear.Linear.from_json(known["logistic"])
+    if linear.Seasonal.from_json(known["seasonal_har"]).offsets.shape != (168,):
+        raise ValueError("the seasonal HAR lacks hours of the week")
+    numbers = [manifest["price_interval"]["coverage"], manifest["evaluation"]["coverage"], known["base_rate"]]
+    numbers += [of_lv["seasonal_har_share"], *(of_lv["smear"][name] for name in ("model", "har", "lhar"))]
+    if not all(isinstance(number, int | float) for number in numbers):
+        raise TypeError("a number is none")
+    if sorted(manifest["models"]) != sorted(TARGETS) or not isinstance(manifest["files"], dict):
+        raise ValueError("models or files are missing")
+    texts = [*manifest["models"].values(), *manifest["files"].values(), manifest["data"]["sha256"]]
+    texts += [manifest["data"]["first"], manifest["data"]["last"]]
+    texts += [column["name"] for column in manifest["features"]["columns"]]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a text is none")
+    for moment in ("first", "last"):
+        numpy.datetime64(manifest["data"][moment].removesuffix("Z"), "s")
+    if not all(value is None or isinstance(value, int | float) for value in list(manifest["features"]["probe"])):
+        raise TypeError("a number of the probe is none")
+    if not {"run_id", "code_version"} <= manifest.keys():
+        raise KeyError("run_id and code_version")
+
+
 def check(manifest: Any, source: str) -> dict[str, Any]:
     """Hold a read manifest against this program.
 
@@ -90,11 +121,18 @@ def check(manifest: Any, source: str) -> dict[str, Any]:
         raise InputError(f"{source} says that the run isn't complete: it is still going on, or it failed")
     if not isinstance(manifest, dict) or not {"format", "features", "models", "data"} <= manifest.keys():
         raise InputError(f"{source} is not a manifest of this program")
+    if not isinstance(manifest["data"], dict) or not isinstance(manifest["features"], dict):
+        raise InputError(f"{source} is not a manifest of this program")
     if manifest["format"] != FORMAT:
         raise InputError(
             f"{source} has format {manifest['format']!r}; this program reads {FORMAT}: train again with this "
             "version, or use the version that made it"
         )
+    try:
+        _read(manifest)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise InputError(f"{source} was changed or damaged: a part isn't as this program wrote it ({why})") from error
     now = features.select(bool(manifest["data"].get("has_flow")))
     theirs = [column["name"] for column in manifest["features"]["columns"]]
     if theirs != features.names(now):
@@ -104,6 +142,8 @@ def check(manifest: Any, source: str) -> dict[str, Any]:
             f"{source}: the model was trained on other features than this program computes: {what}; "
             "train it again with this version, or predict with the version that made it"
         )
+    if len(manifest["features"]["probe"]) != len(now):
+        raise InputError(f"{source} was changed or damaged: the probe isn't one number for each feature")
     if other := features.differing(now, manifest["features"]["probe"]):
         raise InputError(
             f"{source}: this program computes {len(other)} of the model's features differently "

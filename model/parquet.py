@@ -16,6 +16,7 @@ from model.errors import InputError
 from model.forecasts import Forecasts
 from model.targets import Targets
 
+PREDICTIONS = "predictions.parquet"
 NUMBER = 8
 """Bytes of a value in memory, at least."""
 
@@ -64,6 +65,22 @@ def table(bars: Bars, targets: Targets, f: Forecasts) -> pd.DataFrame:
             "upper_price_baseline": price(f.base_upper),
         }
     )
+
+
+def forecasts(raw: bytes, source: str) -> pd.DataFrame:
+    """A run's predictions.parquet, by the forecast hour.
+
+    Raises:
+        InputError: `raw` isn't such a file; names `source`.
+    """
+    rows = decode(raw, source)
+    numbers = ("close", "up", "p_up", "ret", "ret_forecast", "lv", "lv_forecast", "variance_forecast")
+    for name in (*numbers, "lower_price", "upper_price"):
+        if name not in rows or rows[name].dtype.kind not in "fiu":
+            raise InputError(f"{source} is not of this program: it has no numbers {name}")
+    if "hour" not in rows or rows["hour"].dtype.kind != "M" or rows["hour"].duplicated().any():
+        raise InputError(f"{source} is not of this program: its hours are missing, or there more than once")
+    return rows.set_index("hour")
 
 
 def encode(rows: pd.DataFrame) -> bytes:

@@ -33,6 +33,21 @@ def read_manifest(uri: str) -> dict[str, Any]:
     return manifest.check(content, source)
 
 
+def read_file(uri: str, name: str, content: dict[str, Any]) -> bytes:
+    """A file of an output, which must be the one that the manifest names.
+
+    Raises:
+        InputError: it isn't there, or was changed.
+    """
+    raw = store.read_bytes(store.join(uri, name))
+    if hashlib.sha256(raw).hexdigest() != content["files"].get(name):
+        raise InputError(
+            f"{store.join(uri, name)} is not the file that the manifest names (its checksum differs): "
+            "the output was changed or overwritten"
+        )
+    return raw
+
+
 def read_models(uri: str, content: dict[str, Any]) -> dict[str, boost.Fitted]:
     """The boosters of an output, by target.
 
@@ -42,12 +57,7 @@ def read_models(uri: str, content: dict[str, Any]) -> dict[str, boost.Fitted]:
     names = [column["name"] for column in content["features"]["columns"]]
     found = {}
     for target, name in content["models"].items():
-        raw = store.read_bytes(store.join(uri, name))
-        if hashlib.sha256(raw).hexdigest() != content["files"].get(name):
-            raise InputError(
-                f"{store.join(uri, name)} is not the file that the manifest names (its checksum differs): "
-                "the output was changed or overwritten"
-            )
+        raw = read_file(uri, name, content)
         try:
             found[target] = boost.load(raw, names)
         except ubjson.Unreadable as error:

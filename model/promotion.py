@@ -27,12 +27,13 @@ TRIES = 5
 
 def _losses(run: str, data_uri: str, how: Reading) -> pd.DataFrame:
     """Losses of each hour that the run forecast out of sample, one column a metric, by the forecast hour."""
-    uri = store.join(run, "predictions.parquet")
-    rows = parquet.decode(store.read_bytes(uri), uri).set_index("hour")
+    content = predict.read_manifest(run)
+    raw = predict.read_file(run, parquet.PREDICTIONS, content)
+    rows = parquet.forecasts(raw, store.join(run, parquet.PREDICTIONS))
     if data_uri:
         newer = later.outcomes(run, data_uri, how)
         rows = pd.concat([rows, newer.loc[newer.index > rows.index[-1]]]) if len(newer) else rows
-    coverage = float(predict.read_manifest(run)["evaluation"]["coverage"])
+    coverage = float(content["evaluation"]["coverage"])
 
     def column(name: str) -> Array:
         return np.asarray(rows[name].to_numpy(), dtype=np.float64)

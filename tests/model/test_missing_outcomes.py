@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -126,10 +127,13 @@ def written(folder: Path, p_up: Array, up: Array) -> str:
             "up": up,
             "p_up": p_up,
             **{name: rng.normal(size=N) for name in ("ret", "ret_forecast", "lv", "lv_forecast")},
+            **dict.fromkeys(("variance_forecast", "lower_price", "upper_price"), np.full(N, 1.0)),
         }
     )
-    (folder / "predictions.parquet").write_bytes(parquet.encode(rows))
-    (folder / "manifest.json").write_text(json.dumps({"complete": True}))
+    raw = parquet.encode(rows)
+    (folder / "predictions.parquet").write_bytes(raw)
+    files = {"predictions.parquet": hashlib.sha256(raw).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps({"complete": True, "files": files}))
     (folder / "metrics.json").write_text(json.dumps({"metrics": {}}))
     return str(folder)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,13 +18,22 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from model import batch, champion, later, parquet, predict, promotion, settings, store
+from model import batch, champion, compare, later, manifest, parquet, predict, promotion, settings, store
 from model.errors import InputError, ModelError
 from model.run import Run
 from tests.model.test_cli import FAST
 from tests.model.test_cli import run as command
 
 Made = Callable[[str, float], str]
+
+
+def put_predictions(run: Path, rows: pd.DataFrame) -> None:
+    """Give a run other predictions, and its manifest their checksum."""
+    raw = parquet.encode(rows)
+    (run / "predictions.parquet").write_bytes(raw)
+    content = json.loads((run / "manifest.json").read_text())
+    content["files"]["predictions.parquet"] = hashlib.sha256(raw).hexdigest()
+    (run / "manifest.json").write_text(json.dumps(content))
 
 
 @pytest.fixture
@@ -34,9 +46,9 @@ def made(finished: tuple[Run, Path], tmp_path: Path) -> Made:
         shutil.copytree(out, copy)
         rows = parquet.decode((out / "predictions.parquet").read_bytes(), "p")
         rows["lv_forecast"] = rows["lv"] + noise * np.random.default_rng(len(name)).standard_normal(len(rows))
-        (copy / "predictions.parquet").write_bytes(parquet.encode(rows))
-        manifest = json.loads((copy / "manifest.json").read_text()) | {"run_id": name}
-        (copy / "manifest.json").write_text(json.dumps(manifest))
+        put_predictions(copy, rows)
+        content = json.loads((copy / "manifest.json").read_text()) | {"run_id": name}
+        (copy / "manifest.json").write_text(json.dumps(content))
         return str(copy)
 
     return make
@@ -79,23 +91,82 @@ def test_what_cannot_be_judged_is_refused_and_changes_nothing(made: Made, tmp_pa
     promotion.promote(one, models)
 
     def changed(change: Callable[[pd.DataFrame], pd.DataFrame], message: str) -> None:
-        path = Path(other, "predictions.parquet")
-        kept = path.read_bytes()
-        path.write_bytes(parquet.encode(change(parquet.decode(kept, "p"))))
+        kept = parquet.decode(Path(other, "predictions.parquet").read_bytes(), "p")
+        put_predictions(Path(other), change(kept))
         with pytest.raises(InputError, match=message):
             promotion.promote(other, models)
-        path.write_bytes(kept)
+        put_predictions(Path(other), kept)
         assert in_place(models) == "one"
 
     changed(lambda rows: rows.assign(hour=rows["hour"] + pd.Timedelta(days=4000)), "have 0 hours that both forecast")
     changed(lambda rows: rows.iloc[:100], "have 100 hours that both forecast")
     changed(lambda rows: rows.assign(close=rows["close"] * 2), "forecast other prices")
+    for name in ("close", "lv_forecast", "upper_price"):
+        changed(lambda rows, name=name: rows.drop(columns=name), f"it has no numbers {name}")  # type: ignore[misc]
+        changed(lambda rows, name=name: rows.assign(**{name: "x"}), f"it has no numbers {name}")  # type: ignore[misc]
+    changed(lambda rows: rows.drop(columns="hour"), "hours are missing, or there more than once")
+    changed(lambda rows: rows.iloc[[0] * 300], "hours are missing, or there more than once")
+    Path(other, "predictions.parquet").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"predictions.parquet is not the file that the manifest names"):
+        promotion.promote(other, models)
+    with pytest.raises(InputError, match=r"predictions.parquet is not the file that the manifest names"):
+        compare.compare(one, other)
     Path(other, "volatility.ubj").write_bytes(b"x")
     with pytest.raises(InputError, match="not the file that the manifest names"):
         promotion.promote(other, models)
     (tmp_path / "models" / "champion.json").write_text("{}")
     with pytest.raises(InputError, match="was not written by this program"):
         promotion.promote(one, models)
+
+
+def changes(content: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value of a JSON object, two levels deep, with what it could be instead."""
+    for key, value in content.items():
+        others: tuple[Any, ...] = (None, "x", 5, [], {}, [1], [{}])
+        yield from (((*path, key), other) for other in others)
+        if isinstance(value, dict) and len(path) < 2:
+            yield from changes(value, (*path, key))
+
+
+def changed_at(content: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    found = copy.deepcopy(content)
+    inner = found
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return found
+
+
+def test_whatever_is_in_a_champion_is_refused_in_words(made: Made, tmp_path: Path) -> None:
+    models, one, other = str(tmp_path / "models"), made("one", 1.0), made("other", 0.5)
+    promotion.promote(one, models)
+    promotion.promote(other, models, force=True)
+    file = tmp_path / "models" / "champion.json"
+    content = json.loads(file.read_text())
+    for path, value in changes(content):
+        wrong = json.dumps(changed_at(content, path, value))
+        for act in (
+            lambda: champion.rollback(models),
+            lambda: champion.succeed(models, champion.entry(content), *champion.read(models)),
+            lambda: champion.resolve(str(file), {}),
+        ):
+            file.write_text(wrong)
+            with contextlib.suppress(ModelError):
+                act()
+
+
+def test_whatever_is_in_a_manifest_is_refused_in_words(finished: tuple[Run, Path]) -> None:
+    content = json.loads((finished[1] / "manifest.json").read_text())
+    used = ("data", "volatility", "price_interval", "baselines", "models", "files", "evaluation", "features")
+    few = {name: content[name] for name in used} | {"features": {"columns": 0, "probe": 0}, "files": 0}
+    for path, value in changes(few):
+        with contextlib.suppress(InputError):
+            read = manifest.check(changed_at(content, path, value), "m")
+            assert read["baselines"]["seasonal_har"]["slopes"]["weights"]
+            assert all(float(read["volatility"]["smear"][name]) > 0 for name in ("model", "har", "lhar"))
+    for name in used:
+        with pytest.raises(InputError):
+            manifest.check({k: v for k, v in content.items() if k != name}, "m")
 
 
 def test_a_promotion_that_came_between_is_not_overwritten(
