@@ -6,12 +6,15 @@ them. tests/core/test_text.py has the forms one by one.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ import pytest
 from reconciler.local import status, stop
 from tests.cli.conftest import DEPLOY, DOCKERFILE, Project
 from tests.cli.test_output import show
+from tests.command import main
 from tests.lab_client import ROOT
 from tests.local_fixtures import EmbeddedAws
 from tests.runner import SGR, commands, effects
@@ -64,6 +68,18 @@ class Attacked(Project):
         )  # fmt: skip
         assert code in (None, done.returncode), done.stdout.decode()
         return done.stdout
+
+    def here(self, *arguments: str) -> bytes:
+        """The same of a command that only reads or is refused, in this process."""
+        both = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+        with pytest.MonkeyPatch.context() as patch, contextlib.chdir(self.folder):
+            patch.setattr(sys, "argv", ["__main__.py", *arguments])
+            for name, value in CI.items():
+                patch.setenv(name, value)
+            with redirect_stdout(both), redirect_stderr(both), contextlib.suppress(SystemExit):
+                main(arguments)
+        both.seek(0)
+        return both.buffer.read()
 
     def mode(self, mode: str) -> None:
         """What the program does; the values of the file attack too."""
@@ -158,7 +174,7 @@ READ = [
 @pytest.mark.usefixtures("applied")
 def test_commands_that_read(attacked: Attacked, arguments: tuple[str, ...]) -> None:
     local = () if arguments[0] in ("show", "--no\n::error::such") else ("--local",)
-    said = harmless(attacked.job(*arguments, *local, code=None))
+    said = harmless(attacked.here(*arguments, *local))
     assert said.strip()
     if arguments[0] == "logs" and "--json" not in arguments and "--since" not in arguments:
         assert ": :set-output name=result::owned" in said.splitlines(), "broken up where it is at the beginning"
@@ -167,16 +183,16 @@ def test_commands_that_read(attacked: Attacked, arguments: tuple[str, ...]) -> N
 
 @pytest.mark.usefixtures("applied")
 def test_json_has_the_values_as_they_are(attacked: Attacked) -> None:
-    texts = [json.loads(line)["text"] for line in attacked.job("logs", "--local", "--json").splitlines()]
+    texts = [json.loads(line)["text"] for line in attacked.here("logs", "--local", "--json").splitlines()]
     assert [one for one in texts if one in ATTACKS] == ATTACKS
-    assert json.loads(attacked.job("runs", "--local", "--json"))["runs"][1]["metrics"] == {NAME: 1.5}
+    assert json.loads(attacked.here("runs", "--local", "--json"))["runs"][1]["metrics"] == {NAME: 1.5}
 
 
 @pytest.mark.usefixtures("applied")
 def test_a_forged_record(attacked: Attacked) -> None:
     """Who may write records makes reasons and task names."""
     s3 = attacked.client("s3")
-    newest = json.loads(attacked.job("runs", "--local", "--json"))["runs"][0]
+    newest = json.loads(attacked.here("runs", "--local", "--json"))["runs"][0]
     forged = newest | {"reason": "\n".join(ATTACKS), "attempts": [
         one | {"reason": "\r".join(ATTACKS), "provider": ATTACKS[4]} for one in newest["attempts"]
     ]}  # fmt: skip
@@ -185,7 +201,7 @@ def test_a_forged_record(attacked: Attacked) -> None:
     s3.put_object(Bucket="tiny-data-123456789012", Key=key, Body=json.dumps(forged).encode())
     try:
         for command in (["runs", "show"], ["watch"], ["diagnose"], ["status"], ["runs"]):
-            harmless(attacked.job(*command, "--local", code=None))
+            harmless(attacked.here(*command, "--local"))
     finally:
         s3.put_object(Bucket="tiny-data-123456789012", Key=key, Body=kept)
 
@@ -203,16 +219,16 @@ def test_what_somebody_set_in_aws_and_who_holds_the_lock(attacked: Attacked) -> 
     lock = {"holder": "\x1b[2J::error::x", "who": ATTACKS[0], "until": 9e12, "expires": 9e12, "token": "x"}
     ssm.put_parameter(Name="/reconciler/tiny/lock", Type="String", Value=json.dumps(lock), Overwrite=True)
     for command in (["plan"], ["plan", "--markdown"], ["status"], ["apply", "--skip-run"], ["unlock", "--yes"]):
-        harmless(attacked.job(*command, "--local", code=None))
+        harmless(attacked.here(*command, "--local"))
     ssm.put_parameter(Name="/reconciler/tiny/lock", Type="String", Value="\x1b[2J\n::error::", Overwrite=True)
     for command in (["status"], ["apply", "--skip-run"]):
-        harmless(attacked.job(*command, "--local", code=None))
+        harmless(attacked.here(*command, "--local"))
     ssm.delete_parameter(Name="/reconciler/tiny/lock")
 
 
 @pytest.mark.usefixtures("applied")
 def test_at_a_terminal_only_colours_pass(attacked: Attacked) -> None:
-    found = json.loads(attacked.job("runs", "--local", "--json"))["runs"]
+    found = json.loads(attacked.here("runs", "--local", "--json"))["runs"]
     said = show(attacked.folder, "logs", found[1]["id"], "--local", CI="", GITHUB_ACTIONS="")
     assert effects(said.encode()) == []
     lines = said.split("\n")

@@ -19,7 +19,7 @@ RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}(?:-[0-9a-f]{2,8})?")
 def account(lab: LabHandle) -> dict[str, Any]:
     """All of it."""
     found = {
-        "roles": _roles(lab), "policies": _policies(lab), "users": _users(lab), "providers": _providers(lab),
+        **_identities(lab), "providers": _providers(lab),
         "buckets": _buckets(lab), "repositories": _repositories(lab), "clusters": _clusters(lab),
         "tasks": _tasks(lab), "families": _families(lab), "logs": _logs(lab), "groups": _groups(lab),
         "parameters": _parameters(lab),
@@ -46,37 +46,42 @@ def _tags(pairs: Any, key: str = "Key", value: str = "Value") -> Any:
     return {t[key]: t[value] for t in pairs} if isinstance(pairs, list) else pairs
 
 
-def _roles(lab: LabHandle) -> dict[str, Any]:
-    found = {}
-    for role in _all(lab, "iam", "list_roles", "Roles"):
-        name = role["RoleName"]
-        attached = _all(lab, "iam", "list_attached_role_policies", "AttachedPolicies", RoleName=name)
-        found[name] = {
-            "trust": role["AssumeRolePolicyDocument"],
-            "attached": [p["PolicyArn"] for p in attached],
-            "inline": _all(lab, "iam", "list_role_policies", "PolicyNames", RoleName=name),
-            "tags": _tags(_all(lab, "iam", "list_role_tags", "Tags", RoleName=name)),
-        }
-    return found
+def _identities(lab: LabHandle) -> dict[str, Any]:
+    """Roles, policies and users, by one call."""
+    # By its ARN, since moto leaves the name of a policy out. Not AttachmentCount, which the server counts up when a
+    # policy is attached again; roles and users say who has it.
+    ask = lab.client("iam").get_paginator("get_account_authorization_details").paginate
+    whole = ask(Filter=["User", "Role", "LocalManagedPolicy"]).build_full_result()
+    roles, policies, users = (whole.get(key, []) for key in ("RoleDetailList", "Policies", "UserDetailList"))
+    return {
+        "roles": {
+            role["RoleName"]: {
+                "trust": role["AssumeRolePolicyDocument"],
+                "attached": _attached(role),
+                "inline": [one["PolicyName"] for one in role["RolePolicyList"]],
+                "tags": _tags(role["Tags"]),
+            }
+            for role in roles
+        },
+        "policies": {
+            one["Arn"].rpartition("/")[2]: [
+                one["DefaultVersionId"],
+                sorted(v["VersionId"] for v in one["PolicyVersionList"]),
+            ]
+            for one in policies
+        },
+        "users": {
+            user["UserName"]: {
+                "keys": len(_all(lab, "iam", "list_access_keys", "AccessKeyMetadata", UserName=user["UserName"])),
+                "attached": _attached(user),
+            }
+            for user in users
+        },
+    }
 
 
-def _policies(lab: LabHandle) -> dict[str, Any]:
-    # Not AttachmentCount, which the server counts up when a policy is attached again; roles and users say who has it.
-    found = {}
-    for one in _all(lab, "iam", "list_policies", "Policies", Scope="Local"):
-        versions = _all(lab, "iam", "list_policy_versions", "Versions", PolicyArn=one["Arn"])
-        found[one["PolicyName"]] = [one["DefaultVersionId"], sorted(version["VersionId"] for version in versions)]
-    return found
-
-
-def _users(lab: LabHandle) -> dict[str, Any]:
-    found = {}
-    for user in _all(lab, "iam", "list_users", "Users"):
-        name = user["UserName"]
-        keys = _all(lab, "iam", "list_access_keys", "AccessKeyMetadata", UserName=name)
-        attached = _all(lab, "iam", "list_attached_user_policies", "AttachedPolicies", UserName=name)
-        found[name] = {"keys": len(keys), "attached": [p["PolicyArn"] for p in attached]}
-    return found
+def _attached(who: dict[str, Any]) -> list[str]:
+    return [policy["PolicyArn"] for policy in who["AttachedManagedPolicies"]]
 
 
 def _providers(lab: LabHandle) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from reconciler import local
 from reconciler.local.beneath import Outside, beneath
+from tests.command import main
 from tests.lab_client import ROOT
 from tests.waiting import until
 
@@ -42,7 +43,14 @@ LINKS = [".reconciler", ".reconciler/local", ".reconciler/local/tasks", ".reconc
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("command", [["plan", "--local", "--skip-image"], ["local", "status"], ["local", "reset"],
                                      ["local", "stop"], ["local", "env"]], ids=" ".join)  # fmt: skip
-def test_a_checkout_with_a_link(tmp_path: Path, victim: Path, link: str, command: list[str]) -> None:
+def test_a_checkout_with_a_link(
+    tmp_path: Path,
+    victim: Path,
+    link: str,
+    command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     checkout = tmp_path / "checkout"
     path = checkout / link
     path.parent.mkdir(parents=True)
@@ -50,16 +58,14 @@ def test_a_checkout_with_a_link(tmp_path: Path, victim: Path, link: str, command
     (checkout / "deploy.yaml").write_text(DEPLOY)
     (checkout / "Dockerfile").write_text('FROM scratch\nCOPY deploy.yaml .\nCMD ["true"]\n')
     before = left(victim)
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "RECONCILER_LOCAL_ENGINE": "process"}
+    monkeypatch.setenv("RECONCILER_LOCAL_ENGINE", "process")
+    monkeypatch.chdir(checkout)
     try:
-        ended = subprocess.run(
-            [sys.executable, "-m", "reconciler", *command], cwd=checkout, env=environ, capture_output=True, text=True
-        )
+        code = main(command)
+        printed = capsys.readouterr()
         assert left(victim) == before
-        assert ended.returncode in (1, 2), ended.stdout
-        assert (
-            f"{path} is a symbolic link" in ended.stderr.replace("\n", " ").replace("  ", " ") or link in ended.stderr
-        )
+        assert code in (1, 2), printed.out
+        assert f"{path} is a symbolic link" in printed.err.replace("\n", " ").replace("  ", " ") or link in printed.err
     finally:
         path.unlink()
         local.stop(checkout / ".reconciler" / "local")
