@@ -7,11 +7,12 @@ it doesn't name is looked for by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws.calls import Aws
+from reconciler.core.canonical import policy
 from reconciler.core.container import Container
 from reconciler.core.errors import Denied, UserError
 from reconciler.core.spec import Address, Spec
@@ -138,7 +139,7 @@ class Finder:
             Address(kind, name)
             for kind, found in sorted(there.items())
             for name in sorted(found)
-            if Address(kind, name) not in parts and not name.startswith(OURS)
+            if Address(kind, name) not in parts and not name.startswith(OURS) and not _continues(kind, name, parts)
             and (belongs(name, self.prefix) or (cluster is not None and kind == "service" and name.startswith(cluster)))
         )  # fmt: skip
 
@@ -217,7 +218,10 @@ class Finder:
         own = f":{self.found.account}:policy/"
         attached = [arn for arn in holder.managed_policies if own in arn] if holder else []
         attached.sort(key=lambda arn: not belongs(_last(arn), self.prefix))
-        return self._observe(PolicySpec(name=_last(attached[0]), arn=attached[0])) if attached else None
+        first = self._observe(PolicySpec(name=_last(attached[0]), arn=attached[0])) if attached else None
+        rest = [arn for arn in attached[1:] if first and re.fullmatch(r"\.\d+", _last(arn).removeprefix(first.name))]
+        parts = [self._observe(PolicySpec(name=_last(arn), arn=arn)) for arn in rest]
+        return _together(first, [one for one in parts if one is not None])
 
     def _one(self, spec: type[Spec]) -> Any:
         """The one of a kind with such a name, or None. Raises UserError for several."""
@@ -256,3 +260,19 @@ def _unless_denied(kind: AnyKind, aws: Aws) -> set[str] | None:
 
 def _last(arn: str) -> str:
     return arn.rpartition("/")[2]
+
+
+def _continues(kind: str, name: str, parts: Collection[Address]) -> bool:
+    """Whether it holds what was too large for one of the parts, NAME, as NAME.2 does."""
+    words = name.split(".")
+    begins = {".".join(words[:end]) for end in range(1, len(words))} if kind == PolicySpec.kind else set()
+    return any(Address(one, begin) in parts for one in PolicySpec.continues for begin in begins)
+
+
+def _together(first: PolicySpec | None, parts: Sequence[PolicySpec]) -> PolicySpec | None:
+    """A policy with what was too large for it and stands in its further parts."""
+    if first is None or not parts:
+        return first
+    statements = [one for part in (first, *parts) for one in part.document.document()["Statement"]]
+    document = policy({"Version": first.document.version, "Statement": statements})
+    return first.model_copy(update={"document": document})

@@ -53,6 +53,19 @@ def test_policies_that_are_divided_and_one_again(project: Project) -> None:
     }
 
 
+def test_an_import_puts_it_together_again(project: Project) -> None:
+    project.write("deploy.yaml", deploy(WHERE, SECRETS).replace(", API_TOKEN: hunter2", ""))
+    project.ok("apply")
+    (project.folder / "deploy.yaml").unlink()
+    told = project.ok("import", "--prefix", "tiny", "--data", "prices.csv").out
+    assert "tiny-task-policy.2" not in told
+    assert ".secrets" not in told
+    plan = project.plan()
+    assert {a for a, step in plan.items() if a.startswith("policy.") and step["action"] != "none"} == set()
+    assert {"policy.tiny-task-policy.4", "policy.tiny-task-execution-role.secrets.2"} <= plan.keys()
+    assert plan["role.tiny-task-role"]["action"] == plan["role.tiny-task-execution-role"]["action"] == "none"
+
+
 def test_all_of_it_is_destroyed(project: Project) -> None:
     project.write("deploy.yaml", deploy(WHERE, SECRETS))
     project.ok("apply")
