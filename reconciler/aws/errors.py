@@ -144,6 +144,7 @@ RULES = (
     Rule(Fault.NOT_YET, "lambda", "ResourceConflictException", budget=BUSY),
     Rule(Fault.NOT_YET, "lambda", "ResourceNotFoundException", ("Add", "Update", "Tag"), fresh=True),
     Rule(Fault.GONE, "lambda", "ResourceNotFoundException"),
+    Rule(Fault.GONE, "lambda", "UnknownOperationException", ("List",)),  # a region without function URLs, say
     # SNS, SQS, EventBridge
     Rule(Fault.NOT_YET, "sns", "ConcurrentAccess"),
     Rule(Fault.GONE, "sns", "NotFound"),

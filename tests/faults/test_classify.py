@@ -16,6 +16,8 @@ LAMBDA = [
     ("lambda", "CreateFunction", INVALID, f"The role defined for the {ASSUME}", False, Fault.NOT_YET, 120),
     ("lambda", "CreateFunction", INVALID, f"The provided {SEND}", False, Fault.NOT_YET, 120),
     ("lambda", "CreateFunction", INVALID, "KMS key is invalid for CreateGrant", True, Fault.NOT_YET, 120),
+    ("lambda", "ListFunctionUrlConfigs", "UnknownOperationException", "", False, Fault.GONE, 120),
+    ("lambda", "CreateFunction", "UnknownOperationException", "", False, Fault.OTHER, 120),
     ("lambda", "CreateFunction", INVALID, "Unzipped size must be smaller", True, Fault.OTHER, 120),
     ("lambda", "CreateFunction", CONFLICT, "Function already exist: f", False, Fault.ALREADY_THERE, 120),
     (
