@@ -18,7 +18,7 @@ from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
 from reconciler.core.errors import ReconcilerError
-from reconciler.run.diagnosis import LONGEST, Case, Diagnosis
+from reconciler.run.diagnosis import LONGEST, Case, Diagnosis, cut
 from reconciler.run.explain import explain
 from reconciler.run.job import place_of
 from reconciler.run.retry import Event
@@ -26,6 +26,7 @@ from reconciler.run.run import Run
 from reconciler.run.state import State
 
 FILES = 10_000  # of a build context that are looked at
+SHOWN = 600  # characters of a text that is shown
 LINES = 200  # of the log's end that are looked at
 
 
@@ -60,7 +61,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         terminal.json(Diagnosed(found.id, found.state, **asdict(diagnosis)))
     else:
         terminal.print(f"Run {found.id} {found.state.value}.")
-        show(terminal, diagnosis)
+        show(terminal, diagnosis, command(here.where, "logs", found.id))
         terminal.print(f"  then     {command(here.where, 'apply', '')}")
     return 0
 
@@ -129,14 +130,17 @@ def image_name(deploy: Deploy, recorded: str) -> str:
     return str(repository.name) if recorded.startswith("inputs:") and repository else recorded
 
 
-def show(terminal: Terminal, found: Diagnosis) -> None:
-    """Cause, evidence, fix, and the change to deploy.yaml."""
-    cause = found.cause if found.sure else f"{found.cause} (not sure)" if found.cause != "unknown" else "unknown"
+def show(terminal: Terminal, found: Diagnosis, rest: str) -> None:
+    """Cause, evidence, fix, and the change to deploy.yaml. rest: the command that shows what is cut of them."""
+    cause = cut(found.cause, SHOWN)
+    cause = cause if found.sure or not found.known else f"{cause} (not sure)"
     terminal.print(
         "  why      " + terminal.style(terminal.fold("  why      ", cause).removeprefix("  why      "), "bold")
     )
     for line in found.evidence:
-        terminal.print(terminal.fold("  found    ", terminal.program(line)))
+        terminal.print(terminal.fold("  found    ", terminal.program(cut(line, SHOWN))))
+    if any(len(text) > SHOWN for text in (found.cause, *found.evidence)):
+        terminal.print(f"  (cut; the whole log: {rest})")
     terminal.print(terminal.fold("  fix      ", found.fix))
     if found.change:
         terminal.print("  in deploy.yaml:")

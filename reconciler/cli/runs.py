@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from reconciler.cli.answer import Answer
+from reconciler.cli.diagnose import SHOWN
 from reconciler.cli.options import InAws
 from reconciler.cli.past_runs import Past, past
 from reconciler.cli.target import target
 from reconciler.cli.terminal import WIDE, Terminal, seconds
 from reconciler.core.errors import UserError
 from reconciler.core.secret import KNOWN
+from reconciler.run.diagnosis import cut
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
@@ -146,9 +148,10 @@ def _show(terminal: Terminal, one: Run, as_json: bool, *, paid: bool) -> None:
     terminal.print(row(terminal, one, paid=paid).strip())
     for attempt in one.attempts:
         end = attempt.event.value if attempt.event else "under way"
-        terminal.print(f"  attempt {attempt.number} on {attempt.provider}: {end}  {attempt.reason}  {attempt.task_arn}")
+        what = f"{end}  {cut(attempt.reason, SHOWN)}  {attempt.task_arn}"
+        terminal.print(f"  attempt {attempt.number} on {attempt.provider}: {what}")
     if one.why:
-        terminal.print(terminal.fold("  why     ", one.why))
+        terminal.print(terminal.fold("  why     ", cut(one.why, SHOWN)))
     terminal.print(f"  output  {one.output}")
     terminal.print("  inputs")
     for path, value in flat(one.inputs):

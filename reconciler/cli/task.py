@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.cli import github
-from reconciler.cli.diagnose import diagnose, diagnosis_of, show
+from reconciler.cli.diagnose import SHOWN, diagnose, diagnosis_of, show
 from reconciler.cli.interrupt import choose, come_back, command
 from reconciler.cli.log_lines import readable
 from reconciler.cli.log_position import Shown
@@ -19,7 +19,7 @@ from reconciler.cli.verdict import RESERVED_BY_US, RunFailed, exit_code
 from reconciler.core.errors import Interrupted, ReconcilerError
 from reconciler.engine.deployment import Deployment
 from reconciler.run.console_links import console, log_link, task_link
-from reconciler.run.diagnosis import Diagnosis
+from reconciler.run.diagnosis import Diagnosis, cut
 from reconciler.run.job import place_of, supervisor
 from reconciler.run.launch import Launch, stop_task
 from reconciler.run.logs import TaskLog
@@ -250,8 +250,8 @@ def report(
     )
     if not good:
         if run.reason:
-            terminal.print(terminal.fold("  reason   ", run.reason))
-        show(terminal, why or diagnose(here.aws, here.deploy, run, where.base))
+            terminal.print(terminal.fold("  reason   ", cut(run.reason, SHOWN)))
+        show(terminal, why or diagnose(here.aws, here.deploy, run, where.base), command(where, "logs", run.id))
         return
     shown = sorted(run.metrics.items())
     width = max([40, *(len(name) for name, _ in shown[:METRICS])])

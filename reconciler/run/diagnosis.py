@@ -81,9 +81,10 @@ class Diagnosis:
 Rule = Callable[[Case], Diagnosis | None]
 
 
-def cut(text: str) -> str:
-    """A text of at most `LONGEST` characters: its beginning and its end, where errors stand."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1001]} … {text[-998:]}"
+def cut(text: str, most: int = LONGEST) -> str:
+    """A text of at most so many characters: its beginning and its end, where errors stand."""
+    end = most // 4 - 2
+    return text if len(text) <= most else f"{text[: most - end - 3]} … {text[-end:]}"
 
 
 @dataclass(frozen=True)

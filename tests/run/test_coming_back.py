@@ -60,6 +60,11 @@ def test_a_task_that_ended_while_nobody_looked(lane: Lane) -> None:
         assert "ended with nobody watching; `watch` shows and records it" in listed.err
     newest = records(lane)[0]
     assert newest["state"] == "failed"
+    # Every command asks the same place how it ended.
+    assert f"Run {newest['id']} failed.\n  why      unknown\n" in lane.run("diagnose", "--local").out
+    assert json.loads(lane.run("diagnose", "--local", "--json").out)["state"] == "failed"
+    assert lane.run("stop", "--local").out == f"run {newest['id']} is over: failed\n"
+    assert "ended with nobody watching" in lane.run("cost", "--local").err
     kept = lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{newest['id']}/run.json")["Body"].read()
     assert json.loads(kept)["state"] == "running"
     back = lane.run("apply", "--local")
@@ -87,6 +92,8 @@ def test_a_task_that_ecs_has_forgotten(lane: Lane) -> None:
     ours.wait()
     until(lambda: len(lane.tasks()) == before, "its being forgotten")
     run_id = lane.recorded(lambda run: run["attempts"][0].update(launched=time.time() - 7200))
+    assert f"Run {run_id} failed.\n" in lane.run("diagnose", "--local").out
+    assert "failed     exit -" in lane.run("runs", "--local").out
     ended = lane.run("watch", "--local")
     assert ended.code == 122
     golden("forgotten", ended)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from reconciler.cli import runs as runs_command
+from reconciler.cli.diagnose import show
 from reconciler.cli.failure import Result, Verdict, ours
 from reconciler.cli.log_lines import readable
 from reconciler.cli.runs import flat, row
@@ -17,11 +18,12 @@ from reconciler.config.sweep import Sweep
 from reconciler.core.errors import UserError
 from reconciler.core.prices import task_cost
 from reconciler.run.console_links import console, log_link, task_link
+from reconciler.run.explain import explain
 from reconciler.run.retry import Event
 from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
 from reconciler.run.sweep import chosen, combinations, copies
-from tests.run.samples import attempt, run
+from tests.run.samples import attempt, case, run
 
 ARN = "arn:aws:ecs:us-east-1:123456789012:task/my-cluster/0123abcd"
 
@@ -205,3 +207,18 @@ def test_a_run_on_one_line() -> None:
     of_sweep = run(attempts=(done,), overrides=Overrides({"C": "7", "API_TOKEN": "planted"}), metrics={"a": 1.0})
     assert " ".join(row(terminal, of_sweep).split()).endswith("API_TOKEN=(hidden) C=7 a=1")
     assert dict(flat({"a": {"b": 1}, "c": 2})) == {"a.b": 1, "c": 2}
+
+
+@pytest.mark.parametrize("line", ["x" * 262_144, "\x1b[31m" * 60_000, "é" * 100_000])
+def test_evidence_is_cut_with_where_the_rest_is(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines as long as CloudWatch has them, of a program that doesn't say why it fails."""
+    show(Terminal(), explain(case(log=[line] * 9, exit_code=3)), "python -m reconciler logs RUN")
+    shown = capsys.readouterr().out
+    assert len(shown) < 15_000
+    assert shown.count("  found    ") == 6
+    assert "  (cut; the whole log: python -m reconciler logs RUN)\n" in shown
+    cause = explain(case(log=["Traceback (most recent call last):", f"ValueError: {line}"], exit_code=1))
+    show(Terminal(), cause, "python -m reconciler logs RUN")
+    assert len(capsys.readouterr().out) < 15_000
+    show(Terminal(), explain(case(log=["short"], exit_code=3)), "python -m reconciler logs RUN")
+    assert "cut" not in capsys.readouterr().out
