@@ -292,6 +292,7 @@ class Aws:
             raise failure from None
         if operation.startswith("Create"):
             self._made.add(answer, self.clock.now())
+        self._made.see(service, answer, self.clock.now())
         request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
         self.on_call(Call(service, operation, request_id, self.clock.now() - began))
         return answer_of(service, operation, answer)

@@ -1,4 +1,4 @@
-"""What this run made a short time ago, which may not be seen everywhere yet."""
+"""What was made a short time ago, by this command or by one before, and may not be seen everywhere yet."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ NAMES = (
     "FunctionName", "Name",
 )  # fmt: skip
 SECONDS = 300.0  # for which something is fresh
+# Where an answer says when something was made: by service, its name and the time.
+CREATED: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "iam": (("RoleName", "CreateDate"), ("PolicyName", "CreateDate"), ("UserName", "CreateDate")),
+    "ecr": (("repositoryName", "createdAt"),),
+    "logs": (("logGroupName", "creationTime"),),
+}
 
 
 class Fresh:
@@ -21,6 +27,15 @@ class Fresh:
     def add(self, made: Mapping[str, Any], now: float) -> None:
         """Note what the parameters of a creation, or the answer to it, name."""
         self._made |= {str(made[key]): now for key in (*NAMES, "GroupId") if isinstance(made.get(key), str)}
+
+    def see(self, service: str, answer: Mapping[str, Any], now: float) -> None:
+        """Note what an answer shows to be new: it may have been made by a command that was stopped."""
+        for part in answer.values() if service in CREATED else ():
+            for one in part if isinstance(part, list) else [part]:
+                for name, time in CREATED[service] if isinstance(one, Mapping) else ():
+                    made = _seconds(one.get(time))
+                    if isinstance(one.get(name), str) and abs(now - made) < SECONDS:
+                        self._made.setdefault(str(one[name]), made)
 
     def names(self, params: Mapping[str, Any], now: float) -> bool:
         """Whether a call names something that is fresh, by name or in an ARN."""
@@ -35,3 +50,8 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, Mapping | list | tuple):
         for part in value.values() if isinstance(value, Mapping) else value:
             yield from _texts(part)
+
+
+def _seconds(moment: Any) -> float:
+    """Seconds since the epoch of a time as the services write them; 0 for none."""
+    return moment / 1000 if isinstance(moment, int) else float(moment.timestamp()) if moment is not None else 0.0

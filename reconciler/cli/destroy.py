@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reconciler.cli.interrupt import command
 from reconciler.cli.options import InAws
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
 from reconciler.cli.target import Target, command_line, confirmed, deployment, locking, target, where_line
+from reconciler.cli.task import copy_results
 from reconciler.cli.terminal import Terminal, attended
 from reconciler.core.errors import Interrupted, ReconcilerError, UserError
 from reconciler.core.plan import Options, Plan
+from reconciler.core.spec import Address
 from reconciler.engine import destroy as engine
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.lock import Lock
+from reconciler.run.job import place_of, rules_of
+from reconciler.run.run_record import Runs
+from reconciler.run.unwatched_ends import with_ends
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     where = target(options)
     on_interrupt(where.stop.set)
     here = deployment(where, where.aws(terminal), terminal, "destroy", skip_image=True, removing=True)
-    command = command_line()
+    again = command_line()
     applied = engine.destroy(
         here,
         Options(delete_data=options.delete_data, confirm=confirmed(options.confirm)),
@@ -51,9 +57,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
         ask_iam=not options.skip_permission_check,
     )
     outcome = applied.outcome
-    show_outcome(terminal, outcome, command)
+    show_outcome(terminal, outcome, again)
     if where.stop.is_set():
-        raise Interrupted("interrupted", hint=f"what was deleted is gone; to go on: {command}")
+        raise Interrupted("interrupted", hint=f"what was deleted is gone; to go on: {again}")
     if options.json:
         terminal.json(Destroyed(plan_json(applied.plan), *outcome_json(outcome)))
     elif outcome.done and outcome.ok:
@@ -75,6 +81,7 @@ class _Shown(Steps):
             self.terminal.say("Nothing to destroy: nothing of this deploy is there.")
             return
         show_plan(self.terminal, plan)
+        self._say_runs(plan)
         doing = sum(step.does for step in plan.steps)
         if not doing or not self.ask:
             return
@@ -82,6 +89,26 @@ class _Shown(Steps):
             raise UserError("destroy asks before it deletes, and there is nobody to ask", hint="pass --yes to delete")
         if not self._sure(f"Delete these {doing} resources of account {self.here.names.facts.account}? [y/N] "):
             raise ReconcilerError("nothing was deleted")
+
+    def _say_runs(self, plan: Plan) -> None:
+        """Which runs are under way whose results go with the bucket. What they have so far is copied, unless it is
+        asked for.
+        """
+        here, deploy = self.here, self.here.deploy
+        if not any(step.does and step.address == Address("bucket", here.names.bucket) for step in plan.steps):
+            return
+        runs = Runs(here.aws, here.names.bucket, self.terminal.note)
+        try:
+            seen, _ = with_ends(here.aws, place_of(deploy), rules_of(deploy), runs.all())
+        except ReconcilerError as error:
+            self.terminal.note(f"note: whether runs are under way can't be seen: {error}")
+            return
+        for run in seen:
+            if not run.state.over and run.task_arn:
+                end = command(self.where, "stop", run.id)
+                self.terminal.note(f"note: run {run.id} is under way, and its results are deleted; end it: {end}")
+                if not self.ask:
+                    copy_results(self.terminal, self.where, here, runs, run)
 
     def executing(self) -> None:
         """The plan ends with an empty line already."""

@@ -16,7 +16,7 @@ from reconciler.cli.log_position import Shown
 from reconciler.cli.target import Target
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.verdict import RESERVED_BY_US, RunFailed, exit_code
-from reconciler.core.errors import Interrupted, ReconcilerError
+from reconciler.core.errors import Gone, Interrupted, ReconcilerError
 from reconciler.engine.deployment import Deployment
 from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.diagnosis import Diagnosis, cut
@@ -211,6 +211,9 @@ def copy_results(terminal: Terminal, where: Target, here: Deployment, runs: Runs
         copied = fetch(here.aws, runs, run, where.base / here.deploy.run.results)
     except Interrupted:
         raise
+    except Gone as error:
+        terminal.note(f"the results are gone: {error.reason}")
+        return Copied(where.base / here.deploy.run.results / run.id, gone=True)
     except (OSError, ReconcilerError) as error:
         why = (error.strerror if isinstance(error, OSError) else "") or str(error)
         terminal.note(f"the results stay in {run.output}; copying them failed: {why}")
@@ -259,6 +262,8 @@ def report(
         terminal.say(f"  {name:<{width}} {value:.6g}")
     if len(shown) > METRICS:
         terminal.say(f"  and {len(shown) - METRICS} more in metrics.json")
+    if copied is not None and copied.gone:
+        return
     terminal.print(f"  results  {run.output}")
     if here.deploy.run.results:
         local = where.base / here.deploy.run.results / run.id

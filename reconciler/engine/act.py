@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.aws.calls import AlreadyThere, Aws, Waiting
 from reconciler.core.diff import diff
 from reconciler.core.drift import SMALLER
-from reconciler.core.errors import Interrupted, NotSettled, PlanDrift, Unreachable
+from reconciler.core.errors import AwsError, Interrupted, NotSettled, PlanDrift, Unreachable
 from reconciler.core.plan import Action, ours
 from reconciler.core.spec import Address, Observed, Spec
 from reconciler.kinds.base import SETTLE, AnyKind
@@ -75,6 +75,12 @@ class Actor:
                     raise
                 attempt += 1
                 self._pause(attempt, f"{address}, after an answer that leaves a doubt", started)
+            except AwsError as error:
+                # Something was attached to it since the look: what is there now is taken away with it.
+                there = self._look(kind, seen.spec) if error.code == "DeleteConflict" else None
+                if there is None or there.spec == seen.spec:
+                    raise
+                seen = there
         started, attempt = self.aws.clock.now(), 0
         while self._look(kind, seen.spec) is not None:
             if self.aws.clock.now() - started >= kind.patience:

@@ -2,7 +2,8 @@
 
     destroy(here, allowed, events, lock=lock)
 
-It prints nothing; `events.planned` shows the plan and asks, and ends it by raising.
+It prints nothing; `events.planned` shows the plan and asks, and ends it by raising. Where there is more once it has the
+lock, which it may have waited for, that is shown and asked for too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 
 from reconciler.core.errors import Interrupted
 from reconciler.core.plan import Options, Plan
+from reconciler.core.spec import Address
 from reconciler.engine.apply import Applied, Events
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.execute import Outcome, execute
@@ -28,7 +30,7 @@ def destroy(
     stop: threading.Event | None = None,
     ask_iam: bool = True,
 ) -> Applied:
-    """Take away what is ours, and of that only what was shown. ask_iam: whether all permissions are there.
+    """Take away what is ours, and of that only what was shown last. ask_iam: whether all permissions are there.
 
     Raises MissingPermissions before the first deletion; Locked, Interrupted, AwsError, and what `events` raises. A step
     that fails is told in the outcome.
@@ -37,8 +39,7 @@ def destroy(
     seen = here.observe(allowed)
     plan = here.plan_destroy(seen, allowed)
     events.planned(plan)
-    shown = {step.address for step in plan.steps if step.does}
-    if not shown:
+    if not _does(plan) and not lock.is_waited_for():
         # What an earlier one left that was stopped after its last deletion.
         if seen.kept != seen.recorded or lock.left_behind():
             with lock.guarding(here.aws):
@@ -46,16 +47,28 @@ def destroy(
         return Applied(plan, Outcome())
     if stop.is_set():
         raise Interrupted("interrupted before anything was deleted")
-    if ask_iam and (unsure := preflight.check(here.aws, plan, here.names)):
-        events.warned(unsure)
+    _check(here, plan, events, ask_iam=ask_iam)
     with lock.guarding(here.aws):
         # Only what was shown, and of that what is still there and still ours. What is held back is told of.
         seen = here.observe(allowed, again=True)
         now = here.plan_destroy(seen, allowed)
-        plan = Plan(now.deploy, tuple(step for step in now.steps if step.held or step.address in shown))
+        if more := _does(now) - _does(plan):
+            events.warned(f"{len(more)} more to delete than before: somebody made them meanwhile")
+            events.planned(now)
+            _check(here, now, events, ask_iam=ask_iam)
+        plan = now
         events.executing()
         outcome = execute(plan, here.aws, here.kinds, events, recorded=seen.recorded, stop=stop)
         left = seen.kept - {step.address for step in outcome.done}
         if left != seen.recorded:
             write_record(here.aws, here.deploy.name, left)
     return Applied(plan, outcome)
+
+
+def _does(plan: Plan) -> set[Address]:
+    return {step.address for step in plan.steps if step.does}
+
+
+def _check(here: Deployment, plan: Plan, events: Events, *, ask_iam: bool) -> None:
+    if ask_iam and _does(plan) and (unsure := preflight.check(here.aws, plan, here.names)):
+        events.warned(unsure)

@@ -101,6 +101,13 @@ class Lock:
             finally:
                 aws.before_write = before
 
+    def is_waited_for(self) -> bool:
+        """Whether it is to be waited for, and somebody else holds it now. Raises AwsError."""
+        if self.wait <= 0:
+            return False
+        slots, now = _read(self.aws, self.deploy)
+        return any(slot.holder.expires > now and slot.holder.id != self.me.id for slot in slots)
+
     def left_behind(self) -> bool:
         """Whether there is a lock of somebody that has ended and was not taken away."""
         slots, now = _read(self.aws, self.deploy)

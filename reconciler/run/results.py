@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import AwsError, Unreachable
+from reconciler.core.errors import AwsError, Gone, Unreachable
 from reconciler.core.run_paths import is_run_id, output_prefix
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
@@ -33,11 +33,14 @@ BARE = ({"head", "objects", "refs"}, {"head", "commondir"})
 
 @dataclass(frozen=True)
 class Copied:
-    """What became of the results. folder: where they are; files: paths in it; missed: (key, why it isn't copied)."""
+    """What became of the results. folder: where they are; files: paths in it; missed: (key, why it isn't copied); gone:
+    the bucket is, with them.
+    """
 
     folder: Path
     files: list[str] = field(default_factory=list)
     missed: list[tuple[str, str]] = field(default_factory=list)
+    gone: bool = False
 
     @property
     def count(self) -> int:
@@ -60,7 +63,9 @@ def fetch(aws: Aws, runs: Runs, run: Run, folder: Path) -> Copied:
     if not is_run_id(run.id):
         raise ValueError(run.id)
     prefix = f"{output_prefix(run.id)}/"
-    found = aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=runs.bucket, Prefix=prefix) or ()
+    found = aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=runs.bucket, Prefix=prefix)
+    if found is None:
+        raise Gone("s3", "ListObjectsV2", "NoSuchBucket", f"there is no bucket {runs.bucket} any more")
     names = [one["Key"].removeprefix(prefix) for one in found if not one["Key"].endswith("/")]  # a folder's marker
     copied = Copied(folder / run.id)
     if not names and not (folder / run.id).exists():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import ReconcilerError
+from reconciler.core.errors import AwsError, ReconcilerError
 from reconciler.run import step
 from reconciler.run.launch import Launch, start
 from reconciler.run.logs import TaskLog
@@ -123,8 +123,17 @@ class Supervisor:
         if isinstance(decision, step.End):
             run = replace(run, metrics=self.runs.metrics(run)) if run.state is State.SUCCEEDED else run
             run = self.before_end(run)
-        self.runs.put(run)
+        self._put(run)
         return run
+
+    def _put(self, run: Run) -> None:
+        """Write it down. Where the bucket was deleted meanwhile, what is known of the end is still to be shown."""
+        try:
+            self.runs.put(run)
+        except AwsError as error:
+            if error.code != "NoSuchBucket":
+                raise
+            self.runs.say(f"run {run.id} can't be recorded: there is no bucket {self.runs.bucket} any more")
 
     def spent(self, run: Run) -> float | None:
         """What the run's tasks have cost so far."""
@@ -161,7 +170,7 @@ class Supervisor:
         except Unreadable:
             return  # what follows the end says so
         if known.attempts == run.attempts and not known.state.over:
-            self.runs.put(known)
+            self._put(known)
 
     def _rest(self, run: Run, lines: LastLines) -> None:
         """Read the rest of the newest attempt's log; where it failed and nothing follows, until that is explained."""

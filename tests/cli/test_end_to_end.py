@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from reconciler.local import status
@@ -228,3 +230,56 @@ def test_local_status_stop_reset(own_project: Project) -> None:
     assert (gone.code, gone.out) == (1, "")
     assert "isn't running" in gone.err
     assert "wasn't running" in own_project.run("local", "stop").out
+
+
+@contextlib.contextmanager
+def watched(project: Project) -> Iterator[subprocess.Popen[str]]:
+    """An apply whose program has written a result, and goes on."""
+    project.write("train.py", WRITES_AND_GOES_ON)
+    assert project.run("apply", "--local", "--skip-run").code == 0
+    with subprocess.Popen(
+        [sys.executable, "-m", "reconciler", "apply", "--local"], cwd=project.folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    ) as found:  # fmt: skip
+        assert found.stdout is not None
+        while "| written" not in (line := found.stdout.readline()):
+            assert line
+        yield found
+
+
+def test_destroy_under_a_watched_run_says_it_and_keeps_what_it_wrote(project: Project) -> None:
+    with watched(project) as ours:
+        gone = project.run("destroy", "--local", "--yes", "--delete-data")
+        out, err = ours.communicate()
+    assert gone.code == 0, gone.out + gone.err
+    (run_id,) = re.findall(r"note: run (\S+) is under way, and its results are deleted; end it: python", gone.err)
+    assert (project.folder / "results" / run_id / "half.txt").read_text() == "half"
+    assert ours.returncode == 0, out + err
+
+
+def test_who_watches_is_told_of_no_results_that_are_gone(project: Project) -> None:
+    """The bucket is deleted under a run: its end and its exit code are shown all the same."""
+    with watched(project) as ours:
+        s3, bucket = client(project, "s3"), "tiny-data-123456789012"
+        versions = s3.list_object_versions(Bucket=bucket)
+        for one in [*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())]:
+            s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+        s3.delete_bucket(Bucket=bucket)
+        out, err = ours.communicate()
+    assert ours.returncode == 0, out + err
+    assert "can't be recorded: there is no bucket tiny-data-123456789012 any more\n" in err
+    assert "the results are gone: there is no bucket tiny-data-123456789012 any more\n" in err
+    assert "succeeded after" in out
+    assert "copied" not in out
+    assert "results  s3://" not in out
+
+
+WRITES_AND_GOES_ON = """\
+import boto3, os, time
+bucket, _, prefix = os.environ["OUTPUT_URI"].removeprefix("s3://").partition("/")
+boto3.client("s3").put_object(Bucket=bucket, Key=f"{prefix}/half.txt", Body=b"half")
+print("written", flush=True)
+time.sleep(4)
+print("ended", flush=True)
+"""

@@ -1,0 +1,113 @@
+"""Destroy beside others: behind an apply, and where something was attached or made a moment before."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from reconciler.aws.fresh import SECONDS, Fresh
+from reconciler.core.errors import AwsError
+from reconciler.engine.act import Actor
+from reconciler.engine.lock import Lock
+from reconciler.kinds import RoleSpec
+from reconciler.kinds.iam_role import Role
+from tests.engine.project import Project
+from tests.engine.project import project as project
+from tests.lab_client import LabHandle
+from tests.waiting import until
+
+NOW = 1_000_000.0
+TRUST = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}]}'  # noqa: E501
+
+MORE = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}]}'
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["something was there", "nothing was there"])
+def test_behind_an_apply_it_looks_again(project: Project, before: bool) -> None:
+    if before:
+        project.ok("apply", "--target", "log-group./ecs/tiny")
+    lab = project.lab
+    lock = Lock(lab.aws(), "tiny", "apply")
+
+    def applies() -> None:
+        until(lambda: len(lab.log("ssm", "GetParametersByPath")) > 4, "that it waits for the lock")
+        mine = [{"key": "reconciler:deploy", "value": "tiny"}]
+        lab.client("ecs").create_cluster(clusterName="tiny", tags=mine)
+        lock.__exit__()
+
+    with ThreadPoolExecutor(1) as threads:
+        lock.__enter__()
+        lab.zero()
+        other = threads.submit(applies)
+        ended = project.run("destroy", "--yes", "--wait-for-lock", "100")
+        other.result()
+    assert ended.code == 0, ended.out + ended.err
+    assert "warning: 1 more to delete than before: somebody made them meanwhile" in ended.err
+    assert "- cluster" in ended.out.partition("Destroyed")[0]
+    assert lab.client("ecs").describe_clusters(clusters=["tiny"])["clusters"][0]["status"] == "INACTIVE"
+    assert f"Destroyed {2 if before else 1} resources" in ended.out
+
+
+def test_a_policy_that_was_attached_since_the_look_is_detached(lab: LabHandle) -> None:
+    iam, aws, name = lab.client("iam"), lab.aws(), "a-role"
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
+    (seen,) = Role().observe(aws, [RoleSpec(name=name)]).values()
+    iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    iam.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=MORE)
+    Actor(aws, {"role": Role()}, "tiny", frozenset(), threading.Event()).delete(seen)
+    assert name not in {one["RoleName"] for one in iam.list_roles()["Roles"]}
+
+
+def test_what_stays_as_it_was_is_told(lab: LabHandle) -> None:
+    iam, aws, name = lab.client("iam"), lab.aws(), "kept-role"
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
+    (seen,) = Role().observe(aws, [RoleSpec(name=name)]).values()
+    conflict = {"code": "DeleteConflict", "message": "no", "status": 409}
+    lab.rules({"service": "iam", "op": "DeleteRole", "do": "error", "times": -1, **conflict})
+    with pytest.raises(AwsError, match="DeleteConflict"):
+        Actor(aws, {"role": Role()}, "tiny", frozenset(), threading.Event()).delete(seen)
+    lab.rules()
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("service", "answer", "params", "fresh"),
+    [
+        ("iam", {"Role": {"RoleName": "one", "CreateDate": moment(-5)}}, {"roleArn": "arn:aws:iam::1:role/one"}, True),
+        ("iam", {"Roles": [{}, {"RoleName": "one", "CreateDate": moment(-5)}]}, {"RoleName": "one"}, True),
+        ("iam", {"Role": {"RoleName": "one", "CreateDate": moment(60)}}, {"RoleName": "one"}, True),  # another clock
+        ("iam", {"Role": {"RoleName": "one", "CreateDate": moment(-SECONDS - 1)}}, {"RoleName": "one"}, False),
+        ("iam", {"Role": {"RoleName": "one"}}, {"RoleName": "one"}, False),
+        ("iam", {"Role": {"RoleName": "one", "CreateDate": moment(-5)}}, {"RoleName": "two"}, False),
+        ("logs", {"logGroups": [{"logGroupName": "/g", "creationTime": int((NOW - 5) * 1000)}]},
+         {"logGroupName": "/g"}, True),
+        ("ecr", {"repositories": [{"repositoryName": "e", "createdAt": moment(-5)}]}, {"repositoryName": "e"}, True),
+        ("s3", {"Role": {"RoleName": "one", "CreateDate": moment(-5)}}, {"RoleName": "one"}, False),
+        ("iam", {"IsTruncated": False, "Marker": "m"}, {"RoleName": "m"}, False),
+    ],
+)  # fmt: skip
+def test_what_is_new_by_its_date(service: str, answer: Any, params: Any, fresh: bool) -> None:
+    made = Fresh()
+    made.see(service, answer, NOW)
+    assert made.names(params, NOW) is fresh
+
+
+def test_a_role_of_a_command_that_was_stopped_is_waited_for(lab: LabHandle) -> None:
+    """ECS doesn't take it yet, and whoever made it isn't there any more."""
+    lab.client("iam").create_role(RoleName="fresh-role", AssumeRolePolicyDocument=TRUST)
+    not_yet = {"code": "ClientException", "message": "Role is not valid", "status": 400}
+    aws, role = lab.aws(), "arn:aws:iam::123456789012:role/fresh-role"
+    task: dict[str, Any] = {
+        "family": "f", "taskRoleArn": role, "containerDefinitions": [{"name": "main", "image": "x", "memory": 128}],
+    }  # fmt: skip
+    lab.rules({"service": "ecs", "op": "RegisterTaskDefinition", "do": "error", "times": 2, **not_yet})
+    aws.call("iam", "GetRole", RoleName="fresh-role")
+    assert aws.call("ecs", "RegisterTaskDefinition", **task)["taskDefinition"]["revision"] == 1
+    lab.rules()
