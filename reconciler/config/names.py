@@ -30,6 +30,7 @@ __all__ = [
     "ENVIRONMENT",
     "EXPRESSION",
     "GITHUB",
+    "IAM_TEXT",
     "IMAGE_TAG",
     "IMAGE_URI",
     "KMS_KEY",
@@ -173,29 +174,50 @@ KMS_KEY = Rule(
     r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key/(?:mrk-)?[0-9a-f-]+|alias/[A-Za-z0-9/_-]+)",
     lambda v: f"arn:aws:kms:us-east-1:123456789012:{v if v.startswith('alias/') else f'key/{v}'}",
 )
+
+
+def _spaces(value: str) -> str | None:
+    """AWS takes them away, so that what is there would never be as wanted."""
+    return "it begins or ends with a space, which AWS takes away" if value != value.strip(" ") else None
+
+
 LOG_GROUP = Rule(
     "a name for a log group",
-    "1 to 512 letters, digits and . - _ / #, not beginning with aws/",
-    r"(?!aws/)[A-Za-z0-9._/#-]+",
-    lambda v: re.sub(r"^aws/", "/aws/", re.sub(r"[^A-Za-z0-9._/#-]+", "-", v.strip()))[:512],
+    "1 to 512 letters, digits and . - _ /, not beginning with aws/",
+    r"(?!aws/)[A-Za-z0-9._/-]+",
+    lambda v: re.sub(r"^aws/", "/aws/", re.sub(r"[^A-Za-z0-9._/-]+", "-", v.strip()))[:512],
     512,
+    # A log group may have it in its name, and no ARN by which its tags are read and put.
+    lambda v: "with a # its tags can't be read" if "#" in v else None,
+)
+# What IAM has in descriptions: ASCII, and the letters of western Europe.
+IAM_TEXT = Rule(
+    "a description in IAM",
+    "at most 1,000 characters of ASCII and of Latin-1, such as é and ü",
+    r"[\t\n\r -~\u00a1-\u00ff]*",
+    lambda v: re.sub(r"[^\t\n\r -~\u00a1-\u00ff]+", "-", v)[:1000],
+    1000,
 )
 _EC2_TEXT = r"A-Za-z0-9. _\-:/()#,@\[\]+=&;{}!$*"
 SECURITY_GROUP = Rule(
     "a name for a security group",
     "1 to 255 letters, digits, spaces and . _ - : / ( ) # , @ [ ] + = & ; { } ! $ *, but not default or sg-...",
-    rf"(?![sS][gG]-)(?!default$)[{_EC2_TEXT}]+",
-    lambda v: re.sub(f"[^{_EC2_TEXT}]+", "-", v if not re.match("sg-|default$", v, re.I) else f"my-{v}").strip("-")[
-        :255
-    ],
+    rf"(?![sS][gG]-)(?!default$)(?! )(?!.* $)[{_EC2_TEXT}]+",
+    lambda v: (
+        re.sub(f"[^{_EC2_TEXT}]+", "-", v if not re.match("sg-|default$", v, re.I) else f"my-{v}")
+        .strip("-")[:255]
+        .strip()
+    ),
     255,
+    _spaces,
 )
 SECURITY_GROUP_TEXT = Rule(
     "a description of a security group",
     "1 to 255 letters, digits, spaces and . _ - : / ( ) # , @ [ ] + = & ; { } ! $ *",
-    rf"[{_EC2_TEXT}]+",
+    rf"(?! )(?!.* $)[{_EC2_TEXT}]+",
     lambda v: re.sub(f"[^{_EC2_TEXT}]+", "-", v.strip()).strip("-")[:255],
     255,
+    _spaces,
 )
 VPC = Rule(
     "a VPC",
@@ -275,6 +297,8 @@ RETENTION = AfterValidator(_retention)
 
 
 def _tag(value: str) -> str | None:
+    if reason := _spaces(value):
+        return reason
     if any(not (c.isalnum() or c in " _.:/=+-@") for c in value):
         return "only letters, digits, spaces and _ . : / = + - @ are allowed"
     if value.lower().startswith(("aws:", "reconciler:")):
@@ -284,10 +308,14 @@ def _tag(value: str) -> str | None:
 
 def _suggest_tag(value: str) -> str:
     text = re.sub(r"^(?:aws|reconciler):", "", value.strip(), flags=re.IGNORECASE)
-    return "".join(c if c.isalnum() or c in " _.:/=+-@" else "-" for c in text)[:128]
+    return "".join(c if c.isalnum() or c in " _.:/=+-@" else "-" for c in text)[:128].strip()
 
 
 _TAG_TEXT = r"(?:[A-Za-z0-9 _.:/=+@-]|[^\x00-\x7f])"
 _RESERVED = r"(?!(?:[aA][wW][sS]|[rR][eE][cC][oO][nN][cC][iI][lL][eE][rR]):)"
-TAG_KEY = Rule("a key for a tag", "at least one character", rf"{_RESERVED}{_TAG_TEXT}+", _suggest_tag, 128, _tag)
-TAG_VALUE = Rule("a value for a tag", "one line of text", rf"{_RESERVED}{_TAG_TEXT}*", _suggest_tag, 256, _tag)
+TAG_KEY = Rule(
+    "a key for a tag", "at least one character", rf"{_RESERVED}(?! )(?!.* $){_TAG_TEXT}+", _suggest_tag, 128, _tag
+)
+TAG_VALUE = Rule(
+    "a value for a tag", "one line of text", rf"{_RESERVED}(?! )(?!.* $){_TAG_TEXT}*", _suggest_tag, 256, _tag
+)

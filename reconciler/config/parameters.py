@@ -18,6 +18,8 @@ LONGEST = PARAMETER_SIZE.most
 def _value(value: str) -> str:
     if why := PARAMETER_SIZE.exceeded(len(value.encode())):
         raise bad(f"it would be {why}", "give the program what is long as a file (data.files)")
+    if "{{" in value:
+        raise bad("{{ would begin a reference to another parameter, which SSM refuses in a value", "write it otherwise")
     return value
 
 

@@ -65,7 +65,7 @@ class TaskRole(Section):
         description="Paths of the bucket that the program writes. Default: runs/*/output/*.",
         examples=[["runs/*/output/*", "models/*"]],
     )
-    description: str = Field("", max_length=1000, description="What the role is for.", examples=["Training"])
+    description: Annotated[str, names.IAM_TEXT] = Field("", description="What the role is for.", examples=["Training"])
     source_account: bool = Field(
         True,
         description="Let ECS take the role for this account's tasks only (`aws:SourceAccount` in its trust).",
@@ -90,7 +90,7 @@ class ExecutionRole(Section):
     name: Annotated[str, names.ROLE] | None = Field(
         None, description="The role's name. Default: NAME-task-execution-role.", examples=["my-task-execution-role"]
     )
-    description: str = Field("", max_length=1000, description="What the role is for.", examples=["For ECS"])
+    description: Annotated[str, names.IAM_TEXT] = Field("", description="What the role is for.", examples=["For ECS"])
     managed_policy: bool = Field(
         False,
         description="Attach AWS's AmazonECSTaskExecutionRolePolicy, which reaches every repository and log group of "
