@@ -99,6 +99,8 @@ class Service(Kind[ServiceSpec]):
             tags=tags.mapping(live.get("tags"), "key", "value"),
         )
         attributes = {"arn": live["serviceArn"]}
+        if live.get("launchType"):
+            attributes["launch_type"] = live["launchType"]
         if failure := _last_failure(live):
             attributes["failure"] = failure
         if going := _progress(aws, spec.place, live):
@@ -122,7 +124,8 @@ class Service(Kind[ServiceSpec]):
         """One call puts all of it but the tags; a new deployment begins where ECS wants one."""
         if any(not touches((change,), "tags") for change in changes):
             anew = touches(changes, "capacity", "execute_command", "task_definition")
-            again = {"forceNewDeployment": True} if anew else {}
+            # What was made with a launch type takes a strategy, which is always sent, with a new deployment only.
+            again = {"forceNewDeployment": True} if anew or "launch_type" in seen.attributes else {}
             aws.call("ecs", "UpdateService", **want.place, **_parts(want), **again)
         if touches(changes, "tags"):
             arn = seen.attributes["arn"]

@@ -80,7 +80,7 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
             cpu_architecture=platform.get("cpuArchitecture", "X86_64"),
             operating_system=platform.get("operatingSystemFamily", "LINUX"),
             ephemeral_storage=(live.get("ephemeralStorage") or {}).get("sizeInGiB"),
-            containers=tuple(sorted(map(container, live["containerDefinitions"]), key=lambda c: c.name)),
+            containers=_with_empty(sorted(map(container, live["containerDefinitions"]), key=lambda c: c.name), want),
             extra=extra,
             tags=tags.mapping(answer.get("tags"), "key", "value"),
         )
@@ -112,6 +112,17 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
         return list(aws.pages("ecs", "ListTaskDefinitionFamilies", "families", status="ACTIVE"))
+
+
+def _with_empty(found: Iterable[Container], want: TaskDefinitionSpec) -> tuple[Container, ...]:
+    """The containers with those variables that are wanted with no value: ECS may leave such out, which is the same."""
+    empties = {
+        one.name: {name: "" for name, value in one.environment.items() if value == ""} for one in want.containers
+    }
+    return tuple(
+        one.model_copy(update={"environment": dict(sorted((empties.get(one.name, {}) | one.environment).items()))})
+        for one in found
+    )
 
 
 def request(want: TaskDefinitionSpec) -> dict[str, Any]:
