@@ -10,7 +10,7 @@ import pytest
 from reconciler.aws.calls import Aws
 from reconciler.run.logs import TaskLog
 from reconciler.run.retry import Attempt
-from reconciler.run.watch import Silent, Watch
+from reconciler.run.watch import LastLines, Silent, Watch
 
 CALL = 0.02  # seconds that each call takes
 ARN = "arn:aws:ecs:us-east-1:123456789012:task/tiny/0123456789abcdef0123456789abcdef"
@@ -33,9 +33,12 @@ class OneTask:
         self.time += seconds
 
     def find(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
-        """The task."""
-        assert operation == "DescribeTasks"
+        """The task, or until when there are lines."""
         self.time += CALL
+        if operation == "DescribeLogStreams":
+            stored = self.ends + self.late
+            return {"logStreams": [{"lastIngestionTime": int(stored * 1000)}] if self.time >= stored else []}
+        assert operation == "DescribeTasks"
         task: dict[str, Any] = {"taskArn": ARN, "lastStatus": "RUNNING", "containers": [{"name": "main"}]}
         task["startedAt"] = datetime.fromtimestamp(self.began, UTC)
         if self.time >= self.ends:
@@ -67,6 +70,9 @@ def test_the_end_is_told_within_a_second(ends: float, late: float) -> None:
 
     log = TaskLog(cast(Aws, aws), "/ecs/tiny", "ecs", ARN)
     watch = Watch(cast(Aws, aws), "tiny", Attempt(1, "FARGATE", "t", aws.began, ARN), log, Told())
-    assert watch.follow().exit_code == 0
+    end = watch.follow()
+    assert end.exit_code == 0
+    assert aws.time - aws.ends < 1.0, f"told {aws.time - aws.ends:.2f} s after it"
+    LastLines(log, watch.watcher, end, seen=watch.seen, alive=watch.alive).read()
     assert lines == ["the last"]
-    assert aws.time - aws.ends < 1.0 + late, f"told {aws.time - aws.ends:.2f} s after it"
+    assert aws.time - aws.ends < 1.0 + 2 * late, f"its lines were waited for until {aws.time - aws.ends:.2f} s after it"
