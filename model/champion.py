@@ -82,8 +82,8 @@ def resolve(model: str, env: Mapping[str, str]) -> str:
     uri = str(content["run"])
     if digest(uri) != content["manifest_sha256"]:
         raise InputError(
-            f"the run at {uri} is not the one that was promoted (another manifest): promote it, or go back to the one "
-            "before with promote --rollback"
+            f"the run at {uri} is not the one that was promoted: its manifest has changed. Promote it again, or go "
+            "back to the champion before with promote --rollback"
         )
     return uri
 
@@ -105,7 +105,10 @@ def rollback(models: str) -> dict[str, Any]:
         raise InputError(f"{store.join(models, NAME)} has no earlier champion to go back to")
     *rest, before = champion["history"]
     if digest(str(before["run"])) != before["manifest_sha256"]:
-        raise InputError(f"the run at {before['run']} isn't the one that was promoted then (another manifest)")
+        raise InputError(
+            f"the run at {before['run']}, the champion before, is not the one that was promoted: its manifest has "
+            "changed. Promote a run instead"
+        )
     withdrawn = [*champion.get("withdrawn", []), entry(champion)][-KEPT:]
     put(models, {"format": FORMAT, **before, "history": rest, "withdrawn": withdrawn}, version)
     return {"promoted": True, "reason": f"rolled back from {champion['run']}", "run": before["run"]}

@@ -51,7 +51,10 @@ def paths(statement: dict[str, Any]) -> list[str]:
 
 def test_the_role_gets_what_a_promotion_needs_and_nothing_without_the_line() -> None:
     without, promoting = statements(None), statements("volatility")
-    assert (paths(without["Read"]), paths(without["Write"])) == (["data/prices.csv"], ["runs/*/output/*"])
+    assert (paths(without["Read"]), paths(without["Write"])) == (
+        ["data/prices.csv", "runs/*/output/*"],
+        ["runs/*/output/*"],
+    )
     assert "models" not in json.dumps(without)
     assert paths(promoting["Read"]) == ["data/prices.csv", "models/*", "runs/*/output/*"]
     assert paths(promoting["Write"]) == ["models/*", "runs/*/output/*"]
