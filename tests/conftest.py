@@ -19,7 +19,7 @@ os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / f"reconciler-te
 # `gh` of its own before this one.
 os.environ["PATH"] = f"{Path(__file__).parent / 'no_github'}{os.pathsep}{os.environ['PATH']}"
 
-pytest_plugins = ["tests.clients", "tests.permissions.plugin", "tests.engine.start"]
+pytest_plugins = ["tests.clients", "tests.request_rules", "tests.permissions.plugin", "tests.engine.start"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
