@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied
 from reconciler.core.plan import owned
-from reconciler.core.spec import Address, Observed
+from reconciler.core.spec import OWNER_TAG, Address, Observed
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.ownership_record import read_record
 from reconciler.kinds import KINDS, AnyKind
@@ -56,11 +56,28 @@ def _tagged(aws: Aws, deploy: str) -> tuple[set[Address], dict[str, str]]:
         try:
             return [Address(kind.spec.kind, name) for name in kind.owned(aws, deploy)], ""
         except Denied as error:
-            return [], f"{error.service}:{error.operation} is denied"
+            why = f"{error.service}:{error.operation} is denied"
+            return [Address(kind.spec.kind, name) for name in _one_by_one(aws, kind, deploy)], why
 
     answers = {kind.spec.kind: found for kind, found in zip(KINDS, aws.each(one, KINDS), strict=True)}
     addresses = {address for found, _ in answers.values() for address in found}
     return addresses, {kind: why for kind, (_, why) in answers.items() if why}
+
+
+def _one_by_one(aws: Aws, kind: AnyKind, deploy: str) -> list[str]:
+    """Those that carry the tag, of a kind of which some may not be read; none where it may not be listed."""
+
+    def owner(name: str) -> str | None:
+        try:
+            return kind.tags_of(aws, name).get(OWNER_TAG)
+        except Denied:
+            return None
+
+    try:
+        names = sorted(set(kind.listed(aws)))
+    except Denied:
+        return []
+    return [name for name, found in zip(names, aws.each(owner, names), strict=True) if found == deploy]
 
 
 def _inside(here: Deployment, record: Iterable[Address]) -> set[Address]:

@@ -136,3 +136,14 @@ def test_images_are_found_in_our_repository(project: Project) -> None:
     found = project.ok("recover", "--json").json
     assert "image.tiny" in found["new"]
     assert found["dropped"] == {"role.gone": "it isn't there any more"}
+
+
+def test_one_that_may_not_be_read_hides_no_other(applied: Project) -> None:
+    """A role that left the file, beside one of somebody else's whose tags may not be read."""
+    iam = applied.lab.client("iam")
+    iam.create_role(RoleName="a-stranger", AssumeRolePolicyDocument='{"Version": "2012-10-17", "Statement": []}')
+    applied.lab.rules({"service": "iam", "op": "ListRoleTags", "do": "error", "code": "AccessDenied", "times": 1})
+    found = applied.run("recover")
+    assert found.code == 1
+    assert "role couldn't be listed: iam:ListRoleTags is denied" in found.err
+    assert Address("role", "tiny-ci") in read_record(applied.lab.aws(), "tiny")
