@@ -11,9 +11,9 @@ from reconciler.cli.program_name import program
 
 FOR = ("plan", "apply", "run", "destroy", "verify")
 EPILOG = """\
-exit codes: 0 done, 1 failed, 2 wrong input (nothing was touched),
-130 interrupted; `apply` and `watch` exit with the task's exit code,
-or with 119 to 124 for what isn't the task's doing.
+exit codes: 0 done; 1 failed; 2 wrong input, and nothing was changed;
+130 interrupted. `apply` and `watch` exit with the task's exit code,
+or with 119 to 124 when the cause is outside the task.
 """
 
 
@@ -21,7 +21,7 @@ def parser(prog: str = "") -> Top:
     """The whole command line."""
     top = Top(
         prog=prog or program(),
-        description="One deploy.yaml, one command: a containerised training job on AWS.",
+        description="Run a containerised training job on AWS from one file, deploy.yaml.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -35,7 +35,7 @@ def parser(prog: str = "") -> Top:
 
 
 def _resources(top: Top) -> None:
-    """The commands that make resources and take them away."""
+    """The commands that make resources and delete them."""
     text = "write the first files of a project: deploy.yaml, a workflow for GitHub Actions, .dockerignore"
     init = top.command("init", text)
     init.description = f"{init.description} Never overwrites one."
@@ -43,23 +43,27 @@ def _resources(top: Top) -> None:
     _environment(init)
     _output(init)
 
-    plan = _command(top, "plan", "show what differs from the file; changes nothing")
+    plan = _command(top, "plan", "show what `apply` would change; change nothing")
     _planning(plan)
-    plan.add_argument("--markdown", action="store_true", help="print it as Markdown, for a comment or a page")
-    plan.add_argument("--out", metavar="FILE", help="save the plan, for `apply FILE`")
+    plan.add_argument("--markdown", action="store_true", help="print the plan as Markdown, for a comment or a page")
+    plan.add_argument("--out", metavar="FILE", help="save the plan to FILE, for `apply FILE`")
     plan.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when there are changes")
 
-    apply = _command(top, "apply", "make it so: create what is missing, run the task, watch it")
+    apply = _command(top, "apply", "create or update what the file describes, run the task, follow its log")
     _planning(apply)
-    apply.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help="what Ctrl-C does to the task")
-    apply.add_argument("--skip-run", action="store_true", help="don't launch the task")
+    _on_interrupt(apply)
+    apply.add_argument("--skip-run", action="store_true", help="don't start the task")
     _permission_check(apply)
     _this_run(apply)
     apply.add_argument(
-        "--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help="wait while another apply holds the lock"
+        "--wait-for-lock",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait this long for another apply's lock",
     )
 
-    destroy = _command(top, "destroy", "take away what was made; data and images only with --delete-data")
+    destroy = _command(top, "destroy", "delete what `apply` made; data and images only with --delete-data")
     destroy.add_argument("--delete-data", action="store_true", help="also delete the bucket, its objects and images")
     _confirm(destroy)
     destroy.add_argument("--yes", action="store_true", help="don't ask")
@@ -69,13 +73,13 @@ def _resources(top: Top) -> None:
 
 def _account(top: Top) -> None:
     """The commands that tell what is there, what is needed and what it costs."""
-    _command(top, "status", "what is there, in one screen")
+    _command(top, "status", "show what there is, on one screen")
     _command(top, "doctor", "check what a deployment needs: credentials, region, Docker, git, clock", aws=False)
 
-    _command(top, "verify", "check in the live account that a run finds what it needs; changes nothing")
+    _command(top, "verify", "check in the account that a run will find what it needs; change nothing")
 
-    needs = _command(top, "permissions", "print the smallest IAM policies with which the commands work")
-    needs.add_argument("--for", dest="for_", choices=FOR, help="only what this needs")
+    needs = _command(top, "permissions", "print the smallest IAM policies that the commands need")
+    needs.add_argument("--for", dest="for_", choices=FOR, help="only what this command needs")
     needs.add_argument("--delete-data", action="store_true", help="let destroy delete data and images too")
 
     _command(top, "show", "print the file with every default filled in", aws=False)
@@ -86,19 +90,19 @@ def _account(top: Top) -> None:
     _output(completion)
     completion.set_defaults(module="completion")
 
-    first.cost(_command(top, "cost", "what a run and a month cost, with the sums"))
+    first.cost(_command(top, "cost", "estimate what a run and a month cost, with the calculation"))
 
 
 def _importing(top: Top) -> None:
     """The commands that put right what this program keeps, or write the file from an account."""
-    local = top.command("local", "the embedded AWS behind --local: status, env, stop, reset")
+    local = top.command("local", "manage the embedded AWS behind --local: status, env, stop, reset")
     local.description = (
         'The embedded AWS behind --local. With `eval "$(reconciler local env)"` the other AWS tools of a shell, such '
         "as the AWS CLI and boto3, reach it with all rights; the key that it prints is good until it is stopped."
     )
     local.add_argument(
         "action", choices=("status", "env", "stop", "reset"),
-        help="say whether it runs; print what a shell has to run to reach it; end it; make it forget everything",
+        help="status: say whether it runs; env: print the settings of a shell for it; stop: end it; reset: empty it",
     )  # fmt: skip
     local.add_argument(
         "file", nargs="?", type=Path, default="deploy.yaml", help="its deploy.yaml (default: %(default)s)"
@@ -106,7 +110,7 @@ def _importing(top: Top) -> None:
     _output(local)
     local.set_defaults(module="local")
 
-    recover = _command(top, "recover", "make the record of what this deploy owns anew, from its tags")
+    recover = _command(top, "recover", "rebuild the record of what this deploy owns, from the tags of the resources")
     recover.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
 
     bring = top.command("import", "write the deploy.yaml of a deployment that was set up by hand, or of a Copilot job")
@@ -127,12 +131,12 @@ def _importing(top: Top) -> None:
     )
     bring.add_argument("--data", metavar="FILE", help="the training data, relative to the file's folder")
     bring.add_argument(
-        "--take", action="append", default=[], metavar="KIND.NAME", help="this one, where several could be meant"
+        "--take", action="append", default=[], metavar="KIND.NAME", help="use this one, where several are possible"
     )
     _reach(bring)
     bring.set_defaults(module="import_")
 
-    unlock = top.command("unlock", "take the lock away from an apply that is gone for good")
+    unlock = top.command("unlock", "remove the lock of an `apply` that no longer runs")
     _where(unlock)
     unlock.set_defaults(module="unlock")
 
@@ -149,7 +153,7 @@ def _where(command: Parser, *, aws: bool = True, variables: bool = False) -> Non
     if variables:
         command.add_argument(
             "--env", action="append", default=[], metavar="NAME|NAME=VALUE",
-            help="which of the file's environments; with =, a variable of the task for this run alone; may be repeated",
+            help="NAME: use this environment; NAME=VALUE: set this variable, for this run only; may be repeated",
         )  # fmt: skip
     else:
         _environment(command)
@@ -161,21 +165,24 @@ def _where(command: Parser, *, aws: bool = True, variables: bool = False) -> Non
 
 def _environment(command: Parser) -> None:
     command.add_argument(
-        "--env", action="append", default=[], metavar="NAME", help="which of the file's environments, such as prod"
+        "--env", action="append", default=[], metavar="NAME", help="use this environment of the file, such as prod"
     )
 
 
 def _reach(command: Parser) -> None:
-    command.add_argument("--local", action="store_true", help="on this machine, with no AWS account")
+    command.add_argument("--local", action="store_true", help="work on this machine, without an AWS account")
     _output(command)
 
 
 def _output(command: Parser) -> None:
     """What every command can say about what it prints."""
     command.add_argument("--json", action="store_true", help="print one JSON object")
-    command.add_argument("-q", "--quiet", action="store_true", help="print only errors and results")
+    command.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")
     command.add_argument(
-        "-v", "--verbose", action="store_true", help="log every AWS call, as JSON on standard error; more details"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="show more, and log each AWS call as JSON on standard error",
     )
 
 
@@ -194,51 +201,61 @@ def _runs(top: Top) -> None:
         made.set_defaults(module=name)
         return made
 
-    watch = command("watch", "come back to a run: its log, its end, its exit code")
-    watch.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help="what Ctrl-C does to the task")
-    watch.add_argument("--from-start", action="store_true", help="also the lines that were shown before")
-    logs = command("logs", "the log lines of a run")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on until the task has stopped")
-    logs.add_argument("--since", default="", metavar="SPAN", help="only the last 10m, 2h or 1d")
-    logs.add_argument("--attempt", type=int, default=0, metavar="N", help="of this attempt (default: the newest)")
-    command("stop", "end a run's task")
-    command("diagnose", "why a run failed and what to do")
+    watch = command("watch", "follow a run: its log, its end, its exit code")
+    _on_interrupt(watch)
+    watch.add_argument("--from-start", action="store_true", help="show all lines, also those that were shown before")
+    logs = command("logs", "print the log of a run")
+    logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines until the task has stopped")
+    logs.add_argument("--since", default="", metavar="SPAN", help="only the lines of the last 10m, 2h or 1d")
+    logs.add_argument("--attempt", type=int, default=0, metavar="N", help="only this attempt (default: the newest)")
+    command("stop", "stop the task of a run")
+    command("diagnose", "say why a run failed and what to do")
     runs = command("runs", "list the runs, show one, compare two, or find the best by a metric", run=False)
     runs.add_argument("verb", nargs="?", default="list", choices=("list", "show", "compare", "best"))
     runs.add_argument("names", nargs="*", metavar="RUN|METRIC", help="one for show, two for compare, a metric for best")
-    runs.add_argument("--lowest", action="store_true", help="with best: the lowest is the best")
+    runs.add_argument("--lowest", action="store_true", help="with best: the lowest value is the best")
+
+
+def _on_interrupt(command: Parser) -> None:
+    what = "what Ctrl-C does with the task: stop it, or let it run on"
+    command.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help=what)
 
 
 def _this_run(apply: Parser) -> None:
     """What is different for this run alone."""
-    group = apply.add_argument_group("for this run alone")
+    group = apply.add_argument_group("for this run only")
     apply.arguments += [
         group.add_argument("--cpu", default="", metavar="UNITS", help="CPU units, or text like '4 vCPU'"),
         group.add_argument("--memory", default="", metavar="MIB", help="MiB, or text like 8GB"),
-        group.add_argument("--command", nargs=argparse.REMAINDER, metavar="WORD", help="last: the container's command"),
         group.add_argument(
-            "--count", type=int, metavar="N", help="so many tasks of the same; each gets RUN_INDEX and RUN_COUNT"
+            "--command",
+            nargs=argparse.REMAINDER,
+            metavar="WORD",
+            help="the command; must be the last option",
+        ),
+        group.add_argument(
+            "--count", type=int, metavar="N", help="start N tasks of the same kind; each gets RUN_INDEX and RUN_COUNT"
         ),
     ]
 
 
 def _planning(command: Parser) -> None:
-    command.add_argument("--skip-image", action="store_true", help="leave the image as it is")
-    command.add_argument("--adopt", action="store_true", help="take over resources of these names that aren't ours")
-    command.add_argument("--prune", action="store_true", help="delete what left the file")
-    command.add_argument("--delete-data", action="store_true", help="with --prune, also data and images")
+    command.add_argument("--skip-image", action="store_true", help="don't build or push the image")
+    command.add_argument("--adopt", action="store_true", help="take over what others made with these names")
+    command.add_argument("--prune", action="store_true", help="delete resources that are no longer in the file")
+    command.add_argument("--delete-data", action="store_true", help="with --prune: also delete data and images")
     _confirm(command)
     command.add_argument(
         "--target",
         action="append",
         default=[],
         metavar="KIND.NAME",
-        help="only this and what it needs; may be repeated",
+        help="only this resource and what it needs; may be repeated",
     )
 
 
 def _permission_check(command: Parser) -> None:
-    what = "don't ask IAM's simulator first whether all permissions are there"
+    what = "don't check first, with IAM's simulator, that all permissions are there"
     command.add_argument("--skip-permission-check", action="store_true", help=what)
 
 
@@ -248,7 +265,7 @@ def _confirm(command: Parser) -> None:
         action="append",
         default=[],
         metavar="KIND.NAME",
-        help="delete this though only the record, and no tag, says that it is ours; may be repeated",
+        help="delete this although only the record, and no tag, says that it is ours; may be repeated",
     )
 
 

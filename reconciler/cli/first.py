@@ -11,18 +11,18 @@ def init(command: Parser) -> None:
     command.add_argument("--name", metavar="N", help="(default: from the folder's)")
     command.add_argument("--data", metavar="FILE", help="the data to train on (default: the only data file there is)")
     command.add_argument("--region", metavar="R", help="(default: as the AWS CLI has it, else us-east-1)")
-    command.add_argument("--account", metavar="ID", help="refuse credentials of any other")
-    command.add_argument("--image", metavar="URI", help="an image that exists, instead of a Dockerfile")
+    command.add_argument("--account", metavar="ID", help="refuse the credentials of any other account")
+    command.add_argument("--image", metavar="URI", help="use this existing image, instead of a Dockerfile")
     command.add_argument("--github", metavar="OWNER/NAME", help="(default: the remote `origin`)")
-    command.add_argument("--install", metavar="REQUIREMENT", help="what pip installs in the workflow to have this tool")
+    command.add_argument("--install", metavar="REQUIREMENT", help="what pip installs in the workflow")
     command.add_argument("-y", "--yes", action="store_true", help="don't ask")
     command.set_defaults(module="init")
 
 
 def cost(command: Parser) -> None:
     """The arguments of `cost`."""
-    command.add_argument("--minutes", type=float, metavar="N", help="of a run (default: as the last were, else 10)")
-    command.add_argument("--runs-per-month", type=float, metavar="N", help="(default: as the file's schedule)")
-    command.add_argument("--image-gb", type=float, metavar="N", help="in ECR (default: as it is, else 0.5)")
-    command.add_argument("--log-mb", type=float, metavar="N", help="that a task writes (default: 1)")
-    command.add_argument("--offline", action="store_true", help="ask nothing of AWS")
+    command.add_argument("--minutes", type=float, metavar="N", help="of a run (default: as the last runs, else 10)")
+    command.add_argument("--runs-per-month", type=float, metavar="N", help="(default: from the schedule)")
+    command.add_argument("--image-gb", type=float, metavar="N", help="size of the image (default: as it is, else 0.5)")
+    command.add_argument("--log-mb", type=float, metavar="N", help="size of a task's log (default: 1)")
+    command.add_argument("--offline", action="store_true", help="don't ask AWS for anything")

@@ -32,7 +32,7 @@ def commands_page() -> str:
         "`python -m reconciler COMMAND`, or `reconciler COMMAND` where it is installed.",
         "",
     ]
-    lines += ["| | |", "|---|---|", *(f"| [`{c.name}`](#{c.name}) | {_cell(c.help)} |" for c in found), ""]
+    lines += ["| Command | What it does |", "|---|---|", *(f"| [`{c.name}`](#{c.name}) | {_cell(c.help)} |" for c in found), ""]
     lines += ["Exit codes: [exit-codes.md](exit-codes.md). What `--json` prints: [json.md](json.md).", ""]
     lines += ["## Every command", "", *_table(list(shared.values())), ""]
     for command in found:
@@ -53,7 +53,7 @@ def _usage(one: Argument) -> str:
 
 
 def _table(arguments: list[Argument]) -> list[str]:
-    rows = ["| | |", "|---|---|"]
+    rows = ["| Argument | Meaning |", "|---|---|"]
     for one in arguments:
         name = ", ".join(f"`{flag}`" for flag in one.flags) or f"`{one.metavar}`"
         if one.flags and one.takes:

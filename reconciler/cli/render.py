@@ -61,7 +61,7 @@ def summary(plan: Plan) -> str:
         what = "the one resource is" if count == 1 else f"{count} resources are"
         return f"Nothing to change: {what} as the file says."
     counts = ", ".join(f"{count} {WORDS[action]}" for action, count in plan.summary.items() if count)
-    held = f"; {len(plan.held)} of them held back" if plan.held else ""
+    held = f"; {len(plan.held)} of them skipped" if plan.held else ""
     return f"Plan: {counts}{held}."
 
 
@@ -75,9 +75,9 @@ def _details(terminal: Terminal, step: Step, verbose: bool) -> list[str]:
             lines += _change(terminal, step, change)
     if step.reason:
         lines.append(f"replaced, since {step.reason}")
-    if rest := "; ".join(filter(None, (step.note, f"held back: {step.held}" if step.held else ""))):
+    if rest := "; ".join(filter(None, (step.note, f"skipped: {step.held}" if step.held else ""))):
         folded = terminal.fold(" " * INDENT, rest)[INDENT:]
-        lines.append(folded.replace("held back:", terminal.style("held back:", "yellow", "bold")))
+        lines.append(folded.replace("skipped:", terminal.style("skipped:", "yellow", "bold")))
     return lines
 
 

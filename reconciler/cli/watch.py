@@ -1,4 +1,4 @@
-"""`watch`: come back to a run. One that ended while nobody looked gives its log and its exit code."""
+"""`watch`: come back to a run. Of a run that has ended it shows the log and the exit code."""
 
 from __future__ import annotations
 

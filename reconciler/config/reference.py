@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
+import yaml
+
 from reconciler.config import fields
+from reconciler.config.show import Dumper
 
 _INTRO = """\
 # deploy.yaml
@@ -87,7 +89,10 @@ def _default(value: Any) -> str:
 
 
 def _code(value: Any) -> str:
-    return f"`{json.dumps(value, ensure_ascii=False)}`"
+    """A value as one would write it into the file, on one line."""
+    text: str = yaml.dump([value], Dumper=Dumper, default_flow_style=True, allow_unicode=True, sort_keys=False,
+                          width=2**31)  # fmt: skip
+    return f"`{text.strip()[1:-1]}`"
 
 
 def _types(schema: dict[str, Any], field: dict[str, Any]) -> Iterator[str]:

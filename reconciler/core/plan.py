@@ -336,7 +336,7 @@ def deletions(
         if why := _in(protected, one.spec):
             held = why
         elif left and not options.prune:
-            held = "it left the file: pass --prune to delete it"
+            held = "it is no longer in the file: pass --prune to delete it"
         else:
             data = one.spec.data and not options.delete_data
             reasons = (unsure.get(address, ""), "it holds data: pass --delete-data to delete it" if data else "")

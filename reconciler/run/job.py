@@ -62,7 +62,7 @@ def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decisio
     if when == "always":
         return Decision("launch", "`run.when` is always", mark, inputs, last)
     if last is None:
-        return Decision("launch", "no run with this image, data, command, environment and size", mark, inputs)
+        return Decision("launch", "the first with this image, data, command, environment and size", mark, inputs)
     if last.state is State.SUCCEEDED:
         return Decision("none", f"run {last.id} with the same inputs succeeded", mark, inputs, last)
     how = "was stopped" if last.state in (State.STOPPED, State.STOPPING) else last.state.value

@@ -128,6 +128,7 @@ HINTS: dict[str, str] = {
 }  # fmt: skip
 # Texts that name a command and advise none of a state that it is to mend.
 NO_HINTS = frozenset((
+    "`python -m reconciler plan {}` shows what there would be; nothing of Copilot's is changed.",
     "# One training pipeline in AWS. What isn't said here has a default: `python -m reconciler show` prints all.",
     "--env {}=…: only `apply` takes variables",
     "Nothing to run: every combination has a run that succeeded.",

@@ -170,7 +170,7 @@ def test_what_names_the_replaced_one_has_to_do_it_again(kind: str, changes: list
 def test_what_left_the_file_is_shown_and_kept() -> None:
     found = plan(thing("a"), found=there(thing("a"), thing("b"), thing("c")), recorded={A, B})
     assert [(str(s.address), s.action, s.held) for s in found.changes] == [
-        ("thing.b", "delete", "it left the file: pass --prune to delete it")
+        ("thing.b", "delete", "it is no longer in the file: pass --prune to delete it")
     ]
 
 
@@ -181,11 +181,11 @@ def test_what_left_the_file_is_shown_and_kept() -> None:
         (thing("b"), False, PRUNE, []),
         (Thing(name="b"), True, PRUNE, [UNSURE]),
         (Thing(name="b"), True, Options(prune=True, confirm=frozenset({B})), [""]),
-        (Thing(name="b"), True, Options(confirm=frozenset({B})), ["it left the file"]),
+        (Thing(name="b"), True, Options(confirm=frozenset({B})), ["it is no longer in the file"]),
         (thing("b", tags=OTHERS), True, PRUNE, []),
         (Box(name="b", tags=OWNED), True, PRUNE, ["it holds data"]),
         (Box(name="b", tags=OWNED), True, Options(prune=True, delete_data=True), [""]),
-        (Box(name="b", tags=OWNED), True, DATA, ["it left the file"]),
+        (Box(name="b", tags=OWNED), True, DATA, ["it is no longer in the file"]),
         (thing("b"), True, Options(prune=True, targets=frozenset({A})), []),
     ],
     ids=[

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shlex
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from reconciler.cli.arguments import parser
 from reconciler.core.errors import UserError
 from reconciler.local import ensure_running, stop
 from tests.docs.console import Console, environment, normal, same
-from tests.docs.pages import NOT_RUN, PAGES, ROOT, Block, anchors, blocks, exchanges, links, mentions, slug
+from tests.docs.pages import NOT_RUN, PAGES, ROOT, Block, anchors, blocks, exchanges, links, mentions, prose, slug
 from tests.golden import WRITE
 
 DOCS = ROOT / "docs"
@@ -68,6 +70,28 @@ def test_every_command_can_be_given(page: Path) -> None:
             known.parse_args(words)
         except UserError as error:
             pytest.fail(f"python -m reconciler {text}: {error}")
+
+
+def test_the_home_page_has_the_readmes_reasons_and_the_demo() -> None:
+    readme, home = (ROOT / "README.md").read_text(), (DOCS / "index.md").read_text()
+    why = readme[readme.index("## Why") : readme.index("## Try it")]
+    assert why.replace("](docs/", "](").strip() in home
+    assert "(demo.svg)" in home
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_column_has_a_heading(page: Path) -> None:
+    lines = prose(page.read_text()).splitlines()
+    heads = [line for line, below in pairwise(lines) if re.fullmatch(r"\|(?: *:?-+:? *\|)+", below)]
+    assert not [line for line in heads if any(not cell.strip() for cell in line.strip("|").split("|"))]
+
+
+def test_each_cell_of_the_site_names_its_column() -> None:
+    hooks = runpy.run_path(str(DOCS / "site" / "hooks.py"))
+    table = '<p>|</p><table><tr><th>a <code>b</code></th><th>"c"</th></tr><tr><td>1</td><td x>2</td></tr></table>'
+    made = hooks["on_page_content"](table, page=None)
+    assert '<td data-label="a b">1</td><td data-label="&quot;c&quot;" x>2</td>' in made
+    assert made.startswith("<p>|</p><table><tr><th>")
 
 
 def test_every_page_is_in_the_site() -> None:

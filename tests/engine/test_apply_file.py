@@ -170,7 +170,7 @@ def test_something_that_appeared_under_a_name_that_it_makes(project: Project) ->
     project.lab.client("logs").create_log_group(logGroupName="/ecs/tiny", tags={"team": "x"})
     stopped = project.run("apply", "plan.json")
     assert stopped.code == NOTHING_LAUNCHED
-    assert "moved: log-group./ecs/tiny: it would be held back now: pass --adopt" in stopped.out
+    assert "moved: log-group./ecs/tiny: it would be skipped now: pass --adopt" in stopped.out
 
 
 def test_half_made_with_something_in_it_that_nobody_planned(project: Project) -> None:

@@ -31,7 +31,7 @@ def test_two_side_by_side(project: Project, lab: LabHandle) -> None:
     assert shown.startswith("tiny-dev (environment dev): account 123456789012, us-east-1, ")
     assert project.todo("--env", "dev") == {}
     both = project.ok("apply", "--env", "prod").out
-    assert "held back" not in both
+    assert "skipped" not in both
     assert project.todo("--env", "prod") == project.todo("--env", "dev") == {}
     groups = lab.client("logs").describe_log_groups()["logGroups"]
     assert {g["logGroupName"]: g["retentionInDays"] for g in groups} == {"/ecs/tiny-dev": 1, "/ecs/tiny-prod": 30}

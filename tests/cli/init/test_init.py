@@ -71,7 +71,7 @@ def test_a_program_and_data_are_enough(fresh: Project, tmp_path: Path) -> None:
     assert "AWS_PLAN_ROLE_ARN --body arn:aws:iam::ACCOUNT:role/my-project-ci-plan" in ended.out
     planned = fresh.run("plan", "--local")
     assert planned.code == 0, planned.err
-    assert "held back" not in planned.out
+    assert "skipped" not in planned.out
     (fresh.folder / "results").mkdir()
     (fresh.folder / "results" / "metrics.json").touch()
     git(fresh.folder, "add", ".")  # as the README has it: nothing that runs leave behind is in it
