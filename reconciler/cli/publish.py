@@ -32,7 +32,12 @@ def commands_page() -> str:
         "`python -m reconciler COMMAND`, or `reconciler COMMAND` where it is installed.",
         "",
     ]
-    lines += ["| Command | What it does |", "|---|---|", *(f"| [`{c.name}`](#{c.name}) | {_cell(c.help)} |" for c in found), ""]
+    lines += [
+        "| Command | What it does |",
+        "|---|---|",
+        *(f"| [`{c.name}`](#{c.name}) | {_cell(c.help)} |" for c in found),
+        "",
+    ]
     lines += ["Exit codes: [exit-codes.md](exit-codes.md). What `--json` prints: [json.md](json.md).", ""]
     lines += ["## Every command", "", *_table(list(shared.values())), ""]
     for command in found:
