@@ -35,11 +35,12 @@ from reconciler.version import commit_or_none
 
 @dataclass(frozen=True)
 class Arguments(Planning, ThisRun):
-    """What `apply` is asked. wait_for_lock: seconds."""
+    """What `apply` is asked. wait_for_lock: seconds. engine: of --local, or empty."""
 
     skip_run: bool
     skip_permission_check: bool
     wait_for_lock: float
+    engine: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     saved = SavedPlan.of(options)
     if saved is not None:
         options = saved.options(options)
-    where = target(options)
+    where = target(options, engine=options.engine)
     on_interrupt(where.stop.set)
     live = LiveLine(terminal)
     build = BuildOutput(terminal, live, verbose=options.verbose)
@@ -94,7 +95,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
             _Shown(terminal, live, build, where, here, saved, verbose=options.verbose),
             lock=lock,
             work=_Starting(work, where, here, terminal) if work is not None else None,
-            engine=lambda: where.engine(here.aws),
+            engine=lambda: where.engine(here.aws, here.image, command=options.command or ()),
             stop=where.stop,
             ask_iam=not options.skip_permission_check,
         )
@@ -170,7 +171,21 @@ class _Starting:
     def start(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
         """Launch it, unless what the scanner found in an image of ours forbids that. Raises ReconcilerError."""
         launch = launch_of(self.here, attributes, commit_or_none(self.where.base))
+        self._say_what_is_not_done(attributes)
         self.work.start(launch, lambda: self._check_scan(attributes))
+
+    def _say_what_is_not_done(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
+        """What of the Dockerfile isn't done without a container engine, before the program runs without it."""
+        image, home = self.here.image, self.where.local
+        if home is None or image is None or not (digest := attributes.get(image.address, {}).get("digest")):
+            return
+        from reconciler.local.process_engine import left_undone
+
+        if lines := left_undone(home / "images", digest):
+            self.terminal.note("without Docker, this of the Dockerfile is not done (with Docker it would be):")
+            for line in lines:
+                self.terminal.note(self.terminal.fold("  ", line))
+            self.terminal.note("")
 
     def _check_scan(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
         image = self.here.image

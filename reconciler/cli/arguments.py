@@ -9,6 +9,7 @@ from reconciler.cli import first
 from reconciler.cli.parser import Parser, Top
 from reconciler.cli.program_name import program
 
+ENGINES = ("process", "docker", "auto")
 FOR = ("plan", "apply", "run", "destroy", "verify")
 EPILOG = """\
 exit codes: 0 done; 1 failed; 2 wrong input, and nothing was changed;
@@ -53,6 +54,9 @@ def _resources(top: Top) -> None:
     _planning(apply)
     _on_interrupt(apply)
     apply.add_argument("--skip-run", action="store_true", help="don't start the task")
+    apply.add_argument(
+        "--engine", choices=ENGINES, default="", help="with --local: what builds and runs the image (default: auto)"
+    )
     _permission_check(apply)
     _this_run(apply)
     apply.add_argument(

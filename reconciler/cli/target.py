@@ -7,7 +7,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment, prepare
 from reconciler.engine.ownership_record import valid
 from reconciler.image.engine import Engine
-from reconciler.image.kind import ImageKind
+from reconciler.image.kind import ImageKind, ImageSpec
 from reconciler.kinds import Object
 from reconciler.lower import promotion, writes_records
 
@@ -65,6 +65,7 @@ class Target:
     local: Path | None
     stop: threading.Event
     environment: str = ""  # of the file's, the one that was chosen
+    engine_choice: str = ""  # of --local: what builds and runs images, if that was said
 
     def aws(self, terminal: Terminal, *, read_only: bool = False) -> Aws:
         """A way to AWS."""
@@ -78,12 +79,18 @@ class Target:
             on_call=terminal.log.call if terminal.log else lambda call: None,
         )
 
-    def engine(self, aws: Aws) -> Engine:
-        """What builds images. Raises UserError when there is nothing that could."""
+    def engine(self, aws: Aws, image: ImageSpec | None, *, command: Sequence[str] = ()) -> Engine:
+        """What builds images. image: the one to build; command: what the run has instead of the file's.
+
+        Raises UserError when there is nothing that could.
+        """
         if self.local is not None:
             from reconciler.local.docker_engine import local_engine
+            from reconciler.local.process_engine import Start
 
-            return local_engine(self.local, aws)
+            task = self.deploy.task
+            start = Start(task.entrypoint, command or task.command)
+            return local_engine(self.local, aws, choice=self.engine_choice, start=start, image=image)
         from reconciler.image.docker import find_engine
 
         return find_engine()
@@ -119,9 +126,11 @@ def reach(file: Path, local: bool) -> tuple[Any, str | None, Path | None]:
     return clients.new_session(keys.access_key_id, keys.secret_access_key), running.endpoint_url, home
 
 
-def target(options: InAws) -> Target:
-    """Read the file and find the way to AWS. Raises ConfigErrors, UserError."""
+def target(options: InAws, *, engine: str = "") -> Target:
+    """Read the file and find the way to AWS. engine: of --local. Raises ConfigErrors, UserError."""
     file, environment = options.file, options.environment
+    if engine and not options.local:
+        raise UserError(f"--engine {engine} is for --local", hint="in AWS, Docker or Podman builds the image")
     deploy = options.deploy or load(file, environ=os.environ, environment=environment)
     if options.local:  # `account:` guards an account of AWS, and the embedded one has an id of its own
         deploy = deploy.model_copy(update={"account": None})
@@ -135,6 +144,7 @@ def target(options: InAws) -> Target:
         home,
         threading.Event(),
         environment,
+        engine,
     )
 
 

@@ -6,6 +6,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from reconciler.core.errors import Interrupted, ReconcilerError
 
@@ -46,16 +47,20 @@ def tell(
     environment: Mapping[str, str],
     output: Callable[[str], None],
     stopped: Callable[[], bool] = lambda: False,
+    *,
+    folder: Path | None = None,
 ) -> tuple[int, list[str]]:
     """Run a command, handing over each line as it comes. Returns its exit code and its last lines.
 
     The command ends with us: interrupted, it is asked to end, and ended after ten seconds. stopped: asked several times
-    a second whether the user has interrupted. Raises Interrupted when that ended it.
+    a second whether the user has interrupted. folder: where it runs (None: where this process does). Raises Interrupted
+    when that ended it.
     """
     lines: deque[str] = deque(maxlen=KEPT_LINES)
     process = subprocess.Popen(  # noqa: S603  the engine that was found on the PATH
         list(arguments),
         env=dict(environment),
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

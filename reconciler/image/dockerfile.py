@@ -48,13 +48,14 @@ class Instruction:
 @dataclass
 class Stage:
     """One FROM and what follows it. `base` has its build arguments filled in; parent: the number of the stage that it
-    is, if it is one.
+    is, if it is one. line: of its FROM.
     """
 
     name: str
     base: str
     platform: str
     parent: int | None = None
+    line: int = 0
     instructions: list[Instruction] = field(default_factory=list)
 
 
@@ -228,7 +229,7 @@ def _stage(instruction: Instruction, fill: Filler, outer: Mapping[str, str], nam
             hint="write FROM image [AS name], and give each ARG in it a default or a value in image.build_args",
         )
     platform = fill(instruction, instruction.flags.get("platform", ""), outer)
-    return Stage(name, base, platform, names.get(base.lower()))
+    return Stage(name, base, platform, names.get(base.lower()), instruction.line)
 
 
 def instructions(text: str, source: str = "Dockerfile") -> Iterator[Instruction]:

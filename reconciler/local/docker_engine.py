@@ -4,7 +4,7 @@ A Docker engine on this machine builds for real. Its image goes to a local regis
 one (such as 127.0.0.1:5001), and its manifest to the embedded ECR, which takes no layers: digest and tags agree.
 HOME/images/<hex>/docker.json tells the ECS agent which image of the engine a digest is. Without an engine, or when the
 base image can't be had, the image is made for processes instead, and the output says so.
-RECONCILER_LOCAL_ENGINE=docker or =process decides it beforehand.
+`--engine`, or else RECONCILER_LOCAL_ENGINE, decides it beforehand: docker, process or auto.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from reconciler.aws.calls import Aws
 from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.image.docker import CommandLineEngine, find_engine
 from reconciler.image.engine import BuildRequest, Engine, Output, PushRequest
+from reconciler.image.kind import ImageSpec
 from reconciler.image.manifest import OCI_MANIFEST, READABLE, Manifest, put_manifest
-from reconciler.local.process_engine import ProcessEngine
+from reconciler.local.process_engine import ProcessEngine, Start
 
 CHOICE = "RECONCILER_LOCAL_ENGINE"
 REGISTRY = "RECONCILER_LOCAL_REGISTRY"
@@ -35,22 +36,41 @@ NO_BASE = re.compile(
 )
 
 
-def local_engine(home: Path, aws: Aws, environment: Mapping[str, str] | None = None) -> Engine:
-    """The engine for the embedded AWS in `home`; its name says which it is. Raises UserError."""
+def chosen(environment: Mapping[str, str], choice: str = "") -> str:
+    """docker, process or auto. choice: of the command line, which goes before the environment. Raises UserError."""
+    found = choice or environment.get(CHOICE, "") or "auto"
+    if found not in ("auto", "docker", "process"):
+        raise UserError(f"{CHOICE}={found!r} means nothing", hint="set it to docker, process or auto, or unset it")
+    return found
+
+
+def local_engine(
+    home: Path,
+    aws: Aws,
+    environment: Mapping[str, str] | None = None,
+    *,
+    choice: str = "",
+    start: Start | None = None,
+    image: ImageSpec | None = None,
+) -> Engine:
+    """The engine for the embedded AWS in `home`; its name says which it is.
+
+    choice: see `chosen`. start: how the task starts the image, where it says so. image: what is to be built, if that is
+    to be looked at now. Raises UserError, also for an image that can't be made.
+    """
     env = dict(os.environ if environment is None else environment)
-    processes = ProcessEngine(home, aws)
-    choice = env.get(CHOICE, "")
-    if choice not in ("", "docker", "process"):
-        raise UserError(f"{CHOICE}={choice!r} means nothing", hint="set it to docker or process, or unset it")
-    if choice == "process":
-        return processes
-    docker = usable_docker(env)
-    if docker is None and choice == "docker":
-        raise UserError(f"{CHOICE}=docker, and no Docker engine on this machine answers", hint="start Docker")
-    if docker is None:
-        return processes
-    made = LocalDockerEngine(docker, home, aws, env.get(REGISTRY) or None)
-    return made if choice == "docker" else WithFallback(made, processes)
+    wanted = chosen(env, choice)
+    processes = ProcessEngine(home, aws, start)
+    docker = usable_docker(env) if wanted != "process" else None
+    if docker is not None:
+        made = LocalDockerEngine(docker, home, aws, env.get(REGISTRY) or None)
+        return made if wanted == "docker" else WithFallback(made, processes)
+    if wanted == "docker":
+        said = f"--engine {choice}" if choice else f"{CHOICE}={wanted}"
+        raise UserError(f"{said}, and no Docker engine on this machine answers", hint="start Docker, or leave it out")
+    if image is not None:
+        processes.check(image.build.inputs())
+    return processes
 
 
 def usable_docker(environment: Mapping[str, str]) -> CommandLineEngine | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +23,25 @@ FindDigest = Callable[[str, str, str, str | None, str | None], str | None]
 
 @dataclass(frozen=True)
 class ProcessImage:
-    """A program's files and how to start it. Relative paths in `entry_point` and `command` start at `rootfs`."""
+    """A program's files and how to start it.
+
+    rootfs: what is / in the image. workdir: where it starts. python: its own environment; None for that of this
+    process. environments: the image's folders that its Python stands for.
+    """
 
     digest: str
     rootfs: Path
     entry_point: tuple[str, ...]
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    workdir: str = "/"
+    python: Path | None = None
+    environments: tuple[str, ...] = ()
+
+    @property
+    def programs(self) -> Path:
+        """The folder with the Python that runs it."""
+        return self.python / "bin" if self.python else Path(sys.executable).parent
 
 
 def find_image(images: Path, reference: str, find_digest: FindDigest) -> ProcessImage:
@@ -45,12 +58,18 @@ def find_image(images: Path, reference: str, find_digest: FindDigest) -> Process
         raise _cannot_pull(reference, f"the image in {folder} is a symbolic link, which nothing here makes")
     try:
         config = json.loads((folder / "config.json").read_text())
+        python = Path(config["python"]) if config.get("python") else None
+        if python is not None and not (python / "bin" / "python").exists():
+            raise _cannot_pull(reference, f"its packages aren't in {python} any more; `local reset` has it made anew")
         return ProcessImage(
             digest=digest,
             rootfs=folder / "rootfs",
             entry_point=tuple(map(str, config.get("entrypoint") or ())),
             command=tuple(map(str, config.get("cmd") or ())),
             environment={str(k): str(v) for k, v in (config.get("env") or {}).items()},
+            workdir=str(config.get("workdir") or "/"),
+            python=python,
+            environments=tuple(map(str, config.get("environments") or ())),
         )
     except FileNotFoundError:
         raise _cannot_pull(reference, f"{digest}: the files of this image are not on this machine: not found") from None

@@ -1,40 +1,68 @@
-"""Images without a container engine: the context as the build would see it, in a folder, started as a process.
+"""Images without a container engine: the files that the build would make, in a folder, started as a process.
 
-"Building" copies the context as .dockerignore leaves it to HOME/images/<hex>/rootfs and writes config.json with what
-the Dockerfile says of ENTRYPOINT, CMD and ENV. "Pushing" puts a manifest into the embedded ECR whose digest is <hex>.
+"Building" lays out what COPY and ADD put into the image at HOME/images/<hex>/rootfs (see `layout`), installs the Python
+packages that it installs (see `environments`), and writes config.json: ENTRYPOINT, CMD, ENV, WORKDIR, where its Python
+is, and what of the Dockerfile was not done. "Pushing" puts a manifest into the embedded ECR whose digest is <hex>.
 
-What this isn't: nothing in the Dockerfile is run. RUN, USER, the base image and its packages don't exist, so the
-program finds the Python (or other tools) of this machine. An init program before it (tini) is left out. COPY and ADD of
-the last stage from the context to a place below WORKDIR are followed; those from other stages, from addresses and to
-elsewhere are left out, with a word.
+What this isn't: no other RUN is done, and USER, the base image and its packages don't exist, so the program finds the
+Python (or other tools) of this machine. An init program before it (tini) is left out.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
 import posixpath
+import re
 import shutil
+import sys
 import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import ReconcilerError
-from reconciler.image.dockerfile import Start, start_of
+from reconciler.core.errors import ReconcilerError, UserError
+from reconciler.image import dockerfile
 from reconciler.image.engine import BuildRequest, Output, PushRequest
 from reconciler.image.inputs import Inputs, snapshot
 from reconciler.image.manifest import OCI_MANIFEST, Manifest, put_manifest, record_annotation
-from reconciler.local.beneath import Outside, copy_beneath
+from reconciler.local.base_images import Base, Has, base_of
+from reconciler.local.environments import Environments
+from reconciler.local.layout import Laid, check_sources, lay_out
+
+PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]} of this machine"
+PYTHON_PROGRAM = re.compile(r"python3?(?:\.\d+)?|pip3?|uv")
+SHELLS = frozenset(("sh", "bash", "ash", "dash"))
+# Programs of other languages, which nothing that is done here could bring.
+OTHERS = {
+    "node": "Node.js", "nodejs": "Node.js", "npm": "Node.js", "npx": "Node.js", "yarn": "Node.js", "pnpm": "Node.js",
+    "bun": "Bun", "deno": "Deno", "java": "Java", "go": "Go", "cargo": "Rust", "ruby": "Ruby", "bundle": "Ruby",
+    "php": "PHP", "Rscript": "R", "R": "R", "julia": "Julia", "dotnet": ".NET",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a task has instead of the image's ENTRYPOINT and CMD; None or empty for the image's."""
+
+    entrypoint: Sequence[str] | None = None
+    command: Sequence[str] | None = None
 
 
 class ProcessEngine:
-    """See `reconciler.image.engine.Engine`. home: the embedded AWS's folder; aws: the embedded AWS."""
+    """See `reconciler.image.engine.Engine`. home: the embedded AWS's folder; aws: the embedded AWS.
+
+    start: how the task starts the image.
+    """
 
     name = "processes of this machine, without a container engine"
 
-    def __init__(self, home: Path, aws: Aws) -> None:
+    def __init__(self, home: Path, aws: Aws, start: Start | None = None) -> None:
+        self._start = start or Start()
         self._images = home / "images"
+        self._environments = Environments(home / "environments")
         self._aws = aws
 
     def find(self, request: BuildRequest) -> str | None:
@@ -47,17 +75,29 @@ class ProcessEngine:
         folder = self._folder(digest)
         return (folder / "rootfs").is_dir() and not (folder.is_symlink() or (folder / "rootfs").is_symlink())
 
+    def check(self, inputs: Inputs) -> None:
+        """Raises UserError for an image that can't be made here, as far as that is known before."""
+        refuse(inputs, self._start)
+        check_sources(inputs)
+
     def build(self, request: BuildRequest, output: Output) -> str:
-        """Make the image's folder, whole or not at all. Raises PlanDrift, ReconcilerError."""
+        """Make the image's folder, whole or not at all. Raises UserError, PlanDrift, ReconcilerError."""
+        self.check(request.inputs)
         manifest = _manifest(request.inputs)
         folder = self._folder(manifest.digest)
         self._images.mkdir(parents=True, exist_ok=True, mode=0o700)
         unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=self._images))
         try:
             snapshot(request.inputs, unfinished / "context")
-            _lay_out(request.inputs, unfinished / "context", unfinished / "rootfs", output)
-            shutil.rmtree(unfinished / "context", ignore_errors=True)
-            (unfinished / "config.json").write_text(_config(request.inputs))
+            (unfinished / "stages").mkdir()
+            laid = lay_out(request.inputs, unfinished / "context", unfinished / "stages")
+            made = self._environments.make(laid.installs, laid.root, output) if laid.installs else None
+            laid.root.rename(unfinished / "rootfs")
+            for name in ("context", "stages"):
+                shutil.rmtree(unfinished / name, ignore_errors=True)
+            (unfinished / "config.json").write_text(
+                json.dumps(_settings(request.inputs) | _here(request.inputs, laid, made), sort_keys=True)
+            )
             if not (_start(request.inputs).entrypoint or _start(request.inputs).command):
                 output(f"{request.inputs.dockerfile.name} has no ENTRYPOINT and no CMD: the task needs a command")
             (unfinished / "manifest.json").write_text(manifest.text)
@@ -83,8 +123,8 @@ class ProcessEngine:
         return self._images / digest.removeprefix("sha256:")
 
 
-def _start(inputs: Inputs) -> Start:
-    return start_of(inputs.parsed, inputs.target)
+def _start(inputs: Inputs) -> dockerfile.Start:
+    return dockerfile.start_of(inputs.parsed, inputs.target)
 
 
 def _without_init(words: tuple[str, ...]) -> list[str]:
@@ -98,20 +138,116 @@ def _without_init(words: tuple[str, ...]) -> list[str]:
     return rest
 
 
-def _config(inputs: Inputs) -> str:
+def _settings(inputs: Inputs) -> dict[str, Any]:
+    """How the image is started, which follows from its inputs alone."""
     start = _start(inputs)
-    config = {
+    return {
         "entrypoint": _without_init(start.entrypoint) if start.entrypoint else None,
         "cmd": list(start.command) if start.command else None,
         "env": dict(start.environment),
         "workdir": start.workdir,
     }
-    return json.dumps(config, sort_keys=True)
+
+
+def _here(inputs: Inputs, laid: Laid, environment: Path | None) -> dict[str, Any]:
+    """What was made of it on this machine: its environment, if it has one, and what wasn't done."""
+    return {
+        "python": str(environment) if environment else None,
+        "environments": sorted(set(laid.places)),
+        "not_done": not_done(inputs, laid),
+    }
+
+
+def not_done(inputs: Inputs, laid: Laid) -> list[str]:
+    """What of the Dockerfile isn't done without a container engine, a line each, in the order of the file."""
+    found = dict(laid.undone)
+    number = inputs.parsed.number(inputs.target)
+    while (parent := inputs.parsed.stages[number].parent) is not None:
+        number = parent
+    stage = inputs.parsed.stages[number]
+    if why := _instead(base_of(stage.base)):
+        found[stage.line] = f"FROM {stage.base}: {why}"
+    if not laid.installs and found:
+        return [*_in_order(found), f"its packages: the program finds those of {PYTHON}"]
+    return _in_order(found)
+
+
+def _in_order(found: Mapping[int, str]) -> list[str]:
+    return [f"line {line}: {text}" for line, text in sorted(found.items())]
+
+
+def _instead(base: Base) -> str:
+    """What stands in for a base image; empty where that is as good."""
+    if base.has is Has.PYTHON and base.python == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        return ""
+    if base.has is Has.PYTHON:
+        return f"{PYTHON} runs the program" + ("" if base.python else ", whichever is in the image")
+    return "it isn't a Python image; the programs of this machine stand in for what it has"
+
+
+def refuse(inputs: Inputs, task: Start) -> None:
+    """Raises UserError for an image whose program can't run without a container engine, as it isn't Python."""
+    start = _start(inputs)
+    if task.entrypoint:
+        words = [*task.entrypoint, *(task.command or ())]
+    else:
+        words = [*(start.entrypoint or ()), *(task.command or start.command or ())]
+    program = _program(_without_init(tuple(words)))
+    bases = _bases(inputs)
+    other = next((base for base in bases if base.has is Has.OTHER), None)
+    language = OTHERS.get(program, "")
+    if not language and other is not None and bases[0].has is not Has.PYTHON:
+        known = PYTHON_PROGRAM.fullmatch(program) or program in SHELLS or program.endswith((".sh", ".py"))
+        language = "" if known else other.what
+    if language:
+        what = f"`{program}`, {language}" if program else language
+        raise UserError(
+            f"this image isn't Python: it needs Docker or Podman ({inputs.dockerfile.name} starts {what})",
+            hint="install Docker (https://docs.docker.com/engine/install) and start it; without it --local runs only "
+            "Python and shell programs. To apply in AWS, Podman will do as well",
+        )
+
+
+def _program(words: Sequence[str]) -> str:
+    """The name of the program that a command starts, looking into the text of `sh -c`."""
+    name = posixpath.basename(words[0]) if words else ""
+    if name in SHELLS and len(words) > 2 and words[1] == "-c":
+        text = [word for word in words[2].split() if "=" not in word and word not in ("exec", "set", "-e", "&&")]
+        return posixpath.basename(text[0]) if text else name
+    return name
+
+
+def _bases(inputs: Inputs) -> list[Base]:
+    """The base images of the stages that the build needs, that of the image itself first."""
+    stages = inputs.parsed.stages
+    todo, seen, found = [inputs.parsed.number(inputs.target)], set[int](), list[Base]()
+    while todo:
+        number = todo.pop(0)
+        if number in seen:
+            continue
+        seen.add(number)
+        stage = stages[number]
+        if stage.parent is None:
+            found.append(base_of(stage.base))
+        else:
+            todo.insert(0, stage.parent)
+        names = [one.flags["from"] for one in stage.instructions if one.name in ("COPY", "ADD") and "from" in one.flags]
+        todo += [n for n in range(number) if stages[n].name in names or str(n) in names]
+    return found
+
+
+def left_undone(images: Path, digest: str) -> list[str]:
+    """What of an image's Dockerfile wasn't done, if it was made for processes; else nothing."""
+    try:
+        found = json.loads((images / digest.removeprefix("sha256:") / "config.json").read_text())
+        return [str(line) for line in found.get("not_done", ())]
+    except (OSError, ValueError, AttributeError):
+        return []
 
 
 def _manifest(inputs: Inputs) -> Manifest:
     """A manifest that follows from the inputs alone, so that the same inputs have the same digest."""
-    config = _config(inputs).encode()
+    config = json.dumps(_settings(inputs), sort_keys=True).encode()
     document = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
@@ -128,45 +264,3 @@ def _manifest(inputs: Inputs) -> Manifest:
         },
     }
     return Manifest(json.dumps(document, sort_keys=True, separators=(",", ":")), OCI_MANIFEST)
-
-
-def _lay_out(inputs: Inputs, context: Path, rootfs: Path, output: Output) -> None:
-    """Put the files where the last stages' COPYs put them, WORKDIR standing for the top of the image."""
-    top = _start(inputs).workdir
-    rootfs.mkdir(mode=0o755)
-    copied = False
-    workdir = "/"
-    for step in inputs.parsed.steps(inputs.target):
-        instruction = step.instruction
-        if instruction.name == "WORKDIR":
-            workdir = posixpath.normpath(posixpath.join(workdir, step.fill(instruction.rest)))
-        elif instruction.name in ("COPY", "ADD"):
-            words = step.words()
-            target = posixpath.normpath(posixpath.join(workdir, words[-1])) if len(words) > 1 else ""
-            inside = posixpath.relpath(target, top) if target else ".."
-            sources = [match for word in words[:-1] for match in _matches(inputs, word)]
-            if "from" in instruction.flags or inside.startswith("..") or not sources or instruction.heredocs:
-                output(f"not followed without a container engine: {instruction.name} {instruction.rest}")
-                continue
-            into_folder = words[-1].endswith("/") or words[-1] == "." or len(sources) > 1
-            try:
-                for source in sources:
-                    copy_beneath(context / source, rootfs, inside, top, into_folder=into_folder)
-            except Outside:
-                output(f"not followed, since a link leads out of the image: {instruction.name} {instruction.rest}")
-            copied = True
-    if not copied:
-        shutil.copytree(context, rootfs, symlinks=True, dirs_exist_ok=True)
-
-
-def _matches(inputs: Inputs, word: str) -> list[str]:
-    """Paths of the context, files and folders, that a COPY's source names."""
-    wanted = posixpath.normpath(word.lstrip("/") or ".")
-    if wanted == ".":
-        return ["."]
-    paths = set()
-    for entry in inputs.entries:
-        parts = entry.path.split("/")
-        paths |= {"/".join(parts[: n + 1]) for n in range(len(parts))}
-    depth = wanted.count("/")
-    return sorted(path for path in paths if path.count("/") == depth and fnmatch.fnmatchcase(path, wanted))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import posixpath
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from reconciler.local.image_paths import Places
 from reconciler.local.images import FindDigest, ProcessImage, copy_rootfs, find_image
 from reconciler.local.runner import ContainerSpec, Exit, Output, Running, StartError, TaskSpec
 
@@ -43,12 +45,13 @@ class ProcessRunner:
         image = find_image(self._images, container.image, self._find_digest)
         folder = task.folder / container.name
         limit = container.memory_mib or task.memory_mib
+        places = Places(folder / "rootfs", image.programs, image.python is not None, image.environments)
         return RunningProcess(
             container.name,
             {
-                "argv": _arguments(image, container),
-                "env": _environment(image, container, folder),
-                "cwd": str(_working_directory(folder / "rootfs", container)),
+                "argv": places.command(_without_uv(_arguments(image, container))),
+                "env": _environment(image, container, folder, places),
+                "cwd": str(_working_directory(image, folder / "rootfs", container)),
                 "memory_bytes": limit * 2**20 if limit else None,
             },
             output,
@@ -157,20 +160,35 @@ def _arguments(image: ProcessImage, container: ContainerSpec) -> list[str]:
     return argv
 
 
-def _environment(image: ProcessImage, container: ContainerSpec, folder: Path) -> dict[str, str]:
+def _without_uv(words: list[str]) -> list[str]:
+    """The program that `uv run` would start: what it looks after is done already."""
+    if posixpath.basename(words[0]) != "uv" or words[1:2] != ["run"]:
+        return words
+    rest = words[2:]
+    while rest and rest[0].startswith("-") and rest[0] != "-m":
+        rest = rest[1:]
+    if rest and (rest[0] == "-m" or rest[0].endswith(".py")):
+        return ["python", *rest]
+    return rest or words
+
+
+def _environment(image: ProcessImage, container: ContainerSpec, folder: Path, places: Places) -> dict[str, str]:
     """Nothing of this process's own environment: what the image and the task say, and the folders to use."""
-    given = {**image.environment, **container.environment}
-    path = [str(Path(sys.executable).parent), given.get("PATH", ""), SYSTEM_PATH]
+    given = places.variables({**image.environment, **container.environment})
+    path = [str(image.programs), given.get("PATH", ""), SYSTEM_PATH]
     return {
         "LANG": "C.UTF-8",
         **given,
-        "PATH": ":".join(part for part in path if part),  # `python` is the interpreter that runs this server
+        "PATH": ":".join(part for part in path if part),  # `python` is that of the image's packages, or of this server
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
     }
 
 
-def _working_directory(rootfs: Path, container: ContainerSpec) -> Path:
-    """The rootfs; a `workingDirectory` that exists below it is used, as the image's own folders stand in for /."""
-    wanted = (rootfs / (container.working_directory or "").lstrip("/")).resolve()
-    return wanted if wanted.is_dir() and wanted.is_relative_to(rootfs.resolve()) else rootfs
+def _working_directory(image: ProcessImage, rootfs: Path, container: ContainerSpec) -> Path:
+    """The task's `workingDirectory` where the image has it, else its WORKDIR."""
+    for wanted in (container.working_directory, image.workdir):
+        folder = (rootfs / (wanted or "").lstrip("/")).resolve()
+        if wanted and folder.is_dir() and folder.is_relative_to(rootfs.resolve()):
+            return folder
+    return rootfs

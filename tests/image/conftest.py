@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ def context(tmp_path: Path) -> Path:
     (folder / "app" / "__main__.py").write_text("print('hello')\n")
     (folder / "notes.txt").write_text("not for the image\n")
     (folder / "Dockerfile").write_text(
-        'FROM python:3.13-slim\nWORKDIR /srv\nCOPY app ./app\nENV MODE=train\nENTRYPOINT ["python", "-m", "app"]\n'
+        f"FROM python:{sys.version_info[0]}.{sys.version_info[1]}-slim\nWORKDIR /srv\nCOPY app ./app\nENV MODE=train\n"
+        'ENTRYPOINT ["python", "-m", "app"]\n'
     )
     (folder / ".dockerignore").write_text("*\n!app\n**/__pycache__\n")
     return folder

@@ -230,4 +230,4 @@ def test_without_the_base_it_falls_back_to_processes(aws: Aws, project: Path, tm
     kind = ImageKind(local_engine(tmp_path / "home", aws, env), said.append)
     kind.create(aws, image_spec("trainer", project)[0])
     assert any("as a process of this machine instead" in line for line in said)
-    assert len(list((tmp_path / "home/images").glob("*/rootfs/app/__main__.py"))) == 1
+    assert len(list((tmp_path / "home/images").glob("*/rootfs/*/app/__main__.py"))) == 1

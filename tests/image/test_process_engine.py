@@ -13,7 +13,7 @@ from reconciler.core.errors import PlanDrift, UserError
 from reconciler.core.spec import Observed
 from reconciler.image.kind import ImageKind, ImageSpec, changed_files
 from reconciler.image.source import image_spec
-from reconciler.local.process_engine import ProcessEngine
+from reconciler.local.process_engine import ProcessEngine, left_undone
 from tests.image.conftest import images
 
 
@@ -40,10 +40,11 @@ def test_absent_created_equal(aws: Aws, kind: ImageKind, context: Path, tmp_path
     assert seen.attributes["uri"] == f"123456789012.dkr.ecr.us-east-1.amazonaws.com/trainer@{digest}"
     folder = tmp_path / "home/images" / digest.removeprefix("sha256:")
     assert json.loads((folder / "config.json").read_text()) == {
-        "entrypoint": ["python", "-m", "app"], "cmd": None, "env": {"MODE": "train"}, "workdir": "/srv"
+        "entrypoint": ["python", "-m", "app"], "cmd": None, "env": {"MODE": "train"}, "workdir": "/srv",
+        "python": None, "environments": [], "not_done": [],
     }  # fmt: skip
     assert sorted(str(p.relative_to(folder / "rootfs")) for p in (folder / "rootfs").rglob("*")) == [
-        "app", "app/__main__.py"
+        "srv", "srv/app", "srv/app/__main__.py"
     ]  # fmt: skip
     (only,) = images(aws)
     assert sorted(only["imageTags"]) == [want.tag, "latest"]
@@ -126,12 +127,12 @@ def test_without_engine_it_says_how_to_go_on(aws: Aws, context: Path) -> None:
         assert way in error.value.hint
 
 
-def test_copy_is_followed_below_workdir(aws: Aws, kind: ImageKind, context: Path, tmp_path: Path) -> None:
+def test_copy_is_followed(aws: Aws, kind: ImageKind, context: Path, tmp_path: Path) -> None:
     (context / "src").mkdir()
     (context / "src/a.py").write_text("a")
     (context / "src/b.py").write_text("b")
     (context / "Dockerfile").write_text(
-        "FROM scratch AS x\nFROM python\nWORKDIR /code\nCOPY src/ .\nCOPY src/*.py lib/\n"
+        "FROM python AS x\nFROM python\nWORKDIR /code\nCOPY src/ .\nCOPY src/*.py lib/\n"
         "COPY app/__main__.py start.py\nCOPY --from=x /y /y\nCOPY src /elsewhere\nCMD python start.py\n"
     )
     (context / ".dockerignore").unlink()
@@ -141,11 +142,10 @@ def test_copy_is_followed_below_workdir(aws: Aws, kind: ImageKind, context: Path
     digest = see(kind, aws, spec(context)).attributes["digest"].removeprefix("sha256:")
     rootfs = tmp_path / "home/images" / digest / "rootfs"
     assert sorted(str(path.relative_to(rootfs)) for path in rootfs.rglob("*") if path.is_file()) == [
-        "a.py", "b.py", "lib/a.py", "lib/b.py", "start.py"
+        "code/a.py", "code/b.py", "code/lib/a.py", "code/lib/b.py", "code/start.py", "elsewhere/a.py", "elsewhere/b.py"
     ]  # fmt: skip
-    assert [line for line in said if line.startswith("not followed")] == [
-        "not followed without a container engine: COPY /y /y",
-        "not followed without a container engine: COPY src /elsewhere",
+    assert [line for line in left_undone(tmp_path / "home/images", digest) if "COPY" in line] == [
+        "line 7: COPY --from=x /y /y: the base image of the stage x, or what isn't done in it, has it"
     ]
 
 

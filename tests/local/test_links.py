@@ -122,7 +122,7 @@ def test_what_a_checkout_brings_along_is_not_run(tmp_path: Path) -> None:
     try:
         assert "what was read" in apply()
         local.stop(home)
-        (planted,) = (home / "images").glob("*/rootfs/main.py")
+        (planted,) = (home / "images").glob("*/rootfs/app/main.py")
         planted.write_text("print('planted')\n")
         second = apply()
         assert "planted" not in second

@@ -1,0 +1,290 @@
+"""The files of an image for processes: what a build's COPY, ADD and WORKDIR make of the context, in a folder.
+
+The stages that the target needs are laid out one after another. Nothing is run. What isn't done is listed, so that it
+can be said before the program runs; what would fail in Docker, fails.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import re
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.core.errors import UserError
+from reconciler.image.dockerfile import Instruction, Step, form
+from reconciler.image.inputs import Inputs
+from reconciler.local.base_images import Has, base_of
+from reconciler.local.beneath import Outside, beneath, copy_beneath
+from reconciler.local.environments import Install, MissingFile, material
+from reconciler.local.package_commands import installation
+
+ADDRESS = re.compile(r"https?://|git@|git://|ssh://", re.IGNORECASE)
+MODE = re.compile(r"0?[0-7]{3}")
+PATTERN = re.compile(r"[*?\[]")
+MOST_SHOWN = 90
+SITE_PACKAGES = re.compile(r".*/site-packages|/usr/local|/usr/local/(?:lib|bin|lib/python3\.\d+)|/root/\.local")
+
+
+@dataclass
+class Laid:
+    """One stage. root: its files. undone: the instructions that were not done, as (line, text)."""
+
+    root: Path
+    workdir: str = "/"
+    undone: list[tuple[int, str]] = field(default_factory=list)
+    installs: list[Install] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    user: tuple[int, str] | None = None
+
+    def leave(self, instruction: Instruction, why: str = "") -> None:
+        """Note that an instruction isn't done."""
+        self.undone.append((instruction.line, shown(instruction) + (f": {why}" if why else "")))
+
+
+def shown(instruction: Instruction) -> str:
+    """An instruction on one line, as it is in the file, but not longer than a line."""
+    flags = "".join(f"--{name}={value} " if value else f"--{name} " for name, value in instruction.flags.items())
+    text = f"{instruction.name} {flags}{' '.join(instruction.rest.split())}"
+    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
+
+
+def lay_out(inputs: Inputs, context: Path, work: Path) -> Laid:
+    """Lay out the image that a build ends with in a folder below `work`. context: a snapshot of the inputs.
+
+    Raises UserError for what fails in Docker too, OSError.
+    """
+    return _Layout(inputs, context, work).stage(inputs.parsed.number(inputs.target))
+
+
+@dataclass
+class _Layout:
+    inputs: Inputs
+    context: Path
+    work: Path
+    made: dict[int, Laid] = field(default_factory=dict)
+
+    def stage(self, number: int) -> Laid:
+        """A stage, with the one that it is built on. Its folder is its own."""
+        if number in self.made:
+            return self.made[number]
+        laid = Laid(self.work / f"stage-{number}")
+        laid.root.mkdir(mode=0o755)
+        self.made[number] = laid
+        for step in self.inputs.parsed.steps(str(number)):
+            self._do(step, laid)
+        if laid.user is not None:
+            laid.undone.append(laid.user)
+        return laid
+
+    def _do(self, step: Step, laid: Laid) -> None:
+        instruction = step.instruction
+        if instruction.name == "WORKDIR":
+            laid.workdir = posixpath.normpath(posixpath.join(laid.workdir, step.fill(instruction.rest)))
+            self._folder(laid, laid.workdir)
+        elif instruction.name in ("COPY", "ADD"):
+            self._copy(step, laid)
+        elif instruction.name == "RUN":
+            self._run(step, laid)
+        elif instruction.name == "USER":
+            laid.user = (instruction.line, shown(instruction))
+        elif instruction.name == "STOPSIGNAL":
+            laid.leave(instruction)
+
+    def _folder(self, laid: Laid, path: str) -> None:
+        try:
+            beneath(laid.root, path).mkdir(parents=True, exist_ok=True)
+        except Outside:
+            raise UserError(f"WORKDIR {path}: a link leads out of the image") from None
+
+    def _run(self, step: Step, laid: Laid) -> None:
+        instruction = step.instruction
+        text: str | Sequence[str] = form(instruction.rest) or instruction.rest
+        found = installation(text, laid.workdir, step.values) if not instruction.heredocs else None
+        if found is None or not all(self._mount(laid, mount) for mount in instruction.mounts):
+            laid.leave(instruction)
+            return
+        try:
+            held = material(found.commands, laid.root)
+        except MissingFile as error:
+            known = base_of(self._base(step.stage)).has is not Has.UNKNOWN
+            if not known or any(not text.startswith("USER ") for _, text in laid.undone):
+                laid.leave(instruction, f"there is no {error} but in the base image or from what isn't done")
+                return
+            raise _failed(
+                self.inputs, instruction, f"Could not open requirements file: No such file or directory: '{error}'",
+                "COPY it into the image before this line",
+            ) from None  # fmt: skip
+        laid.places += found.places
+        if found.commands:
+            short = shown(instruction).removeprefix("RUN ")
+            laid.installs.append(Install(instruction.line, short, found.commands, dict(step.values), held))
+
+    def _mount(self, laid: Laid, mount: str) -> bool:
+        """Have a file or folder of the context where a RUN mounts it. False for a mount of something else."""
+        given = dict(part.strip().partition("=")[::2] for part in mount.split(","))
+        kind = given.get("type", "bind")
+        source = posixpath.normpath("/" + (given.get("source") or given.get("src") or ".")).lstrip("/")
+        target = given.get("target") or given.get("dst") or given.get("destination")
+        if kind == "cache":
+            return True
+        if kind != "bind" or "from" in given or not target or not (self.context / source).exists():
+            return False
+        inside = posixpath.join(laid.workdir, target)
+        if not beneath(laid.root, inside).exists():
+            copy_beneath(self.context / source, laid.root, inside, "/", into_folder=False)
+        return True
+
+    def _copy(self, step: Step, laid: Laid) -> None:
+        """One COPY or ADD. Raises UserError for a source that isn't there."""
+        instruction = step.instruction
+        words = step.words()
+        if instruction.heredocs or {"exclude", "parents"} & instruction.flags.keys() or len(words) < 2:
+            laid.leave(instruction)
+            return
+        target = posixpath.normpath(posixpath.join(laid.workdir, words[-1]))
+        into_folder = words[-1].endswith(("/", "/.")) or words[-1] in (".", "..") or len(words) > 2
+        if "from" in instruction.flags:
+            self._copy_from_stage(step, laid, words[:-1], target, into_folder=into_folder)
+            return
+        sources: list[Path] = []
+        for word in words[:-1]:
+            if instruction.name == "ADD" and ADDRESS.match(word):
+                laid.leave(instruction)
+                return
+            sources += self._sources(instruction, word)
+        self._put(instruction, laid, sources, target, into_folder=into_folder or len(sources) > 1)
+
+    def _sources(self, instruction: Instruction, word: str) -> list[Path]:
+        found = sources(self.inputs, instruction, word)
+        for path in found:  # a folder without files is in no list of them, so the snapshot doesn't have it
+            if (self.inputs.context / path).is_dir() and not (self.inputs.context / path).is_symlink():
+                (self.context / path).mkdir(parents=True, exist_ok=True)
+        return [self.context / path for path in found]
+
+    def _put(
+        self, instruction: Instruction, laid: Laid, sources: Sequence[Path], target: str, *, into_folder: bool
+    ) -> None:
+        mode = instruction.flags.get("chmod", "")
+        for source in sources:
+            try:
+                if instruction.name == "ADD" and source.is_file() and tarfile.is_tarfile(source):
+                    _unpack(source, beneath(laid.root, target))
+                    continue
+                copy_beneath(source, laid.root, target, "/", into_folder=into_folder)
+                if MODE.fullmatch(mode) and source.is_file():
+                    put = beneath(laid.root, target)
+                    (put / source.name if put.is_dir() else put).chmod(int(mode, 8))
+            except Outside:
+                laid.leave(instruction, "a link leads out of the image")
+            except tarfile.TarError as error:
+                laid.leave(instruction, f"it isn't unpacked: {error}")
+
+    def _copy_from_stage(
+        self, step: Step, laid: Laid, sources: Sequence[str], target: str, *, into_folder: bool
+    ) -> None:
+        """Of an earlier stage: its files, or the environment that it installed into. Of another image: nothing."""
+        instruction = step.instruction
+        name = step.fill(instruction.flags["from"])
+        number = self._number(name, step.stage)
+        if number is None:
+            if "/uv:" not in name and "/uv@" not in name:  # its program is this machine's, if there is one
+                laid.leave(instruction)
+            return
+        other = self.stage(number)
+        installed = [source for source in sources if other.installs and _holds(other, source)]
+        if installed:
+            laid.installs += [one for one in other.installs if one not in laid.installs]
+            laid.places += [*other.places, target]
+        found: list[Path] = []
+        for source in (source for source in sources if source not in installed):
+            try:
+                path = beneath(other.root, source)
+            except Outside:
+                path = other.root / "nowhere"
+            matches = [path] if path.exists() else sorted(other.root.glob(source.lstrip("/")))
+            empty = base_of(self._base(number)).has is Has.NOTHING
+            if not matches and empty and not other.undone and not PATTERN.search(source):
+                raise _failed(self.inputs, instruction, f'"{source}" isn\'t in the stage {name}', "correct the path")
+            if not matches:
+                laid.leave(instruction, f"the base image of the stage {name}, or what isn't done in it, has it")
+            found += matches
+        for entry in other.undone:
+            if entry not in laid.undone and not entry[1].startswith("USER "):
+                laid.undone.append(entry)
+        self._put(instruction, laid, found, target, into_folder=into_folder or len(found) > 1)
+
+    def _base(self, number: int) -> str:
+        """The image that a stage is built on in the end."""
+        stages = self.inputs.parsed.stages
+        while (parent := stages[number].parent) is not None:
+            number = parent
+        return stages[number].base
+
+    def _number(self, name: str, before: int) -> int | None:
+        """The number of an earlier stage that is named; None for another image."""
+        stages = self.inputs.parsed.stages[:before]
+        for number, stage in enumerate(stages):
+            if stage.name == name.lower():
+                return number
+        return int(name) if name.isascii() and name.isdigit() and int(name[:9]) < before else None
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """What ADD does with an archive. Raises TarError, where this Python can't do it safely too."""
+    if not hasattr(tarfile, "data_filter"):
+        raise tarfile.TarError("this Python can't do it safely")
+    with tarfile.open(archive) as content:
+        content.extractall(folder, filter="data")
+
+
+def _holds(stage: Laid, source: str) -> bool:
+    """Whether a path of a stage is where it installed its packages."""
+    path = source.rstrip("/")
+    return path in stage.places or SITE_PACKAGES.fullmatch(path) is not None
+
+
+def _failed(inputs: Inputs, instruction: Instruction, why: str, hint: str) -> UserError:
+    return UserError(f"{inputs.dockerfile}:{instruction.line}: {shown(instruction)}: {why}", hint=hint)
+
+
+def check_sources(inputs: Inputs) -> None:
+    """Raises UserError for a COPY or ADD of what isn't in the context, in the stages that the image is built on."""
+    for step in inputs.parsed.steps(inputs.target):
+        instruction = step.instruction
+        if instruction.name in ("COPY", "ADD") and "from" not in instruction.flags and not instruction.heredocs:
+            for word in step.words()[:-1]:
+                if not (instruction.name == "ADD" and ADDRESS.match(word)):
+                    sources(inputs, instruction, word)
+
+
+def sources(inputs: Inputs, instruction: Instruction, word: str) -> list[str]:
+    """The files and folders of the context that a source names. Raises UserError if there are none, as in Docker."""
+    wanted = posixpath.normpath("/" + word).lstrip("/") or "."
+    found = matching(inputs, wanted)
+    if found or PATTERN.search(wanted):
+        return found
+    if (inputs.context / wanted).is_dir() and not inputs.ignore.ignores(wanted):
+        return [wanted]
+    ignored = (inputs.context / wanted).exists()
+    raise _failed(
+        inputs, instruction, f'"/{wanted}" isn\'t in the build context',
+        ".dockerignore leaves it out" if ignored else f"there is no {wanted} in {inputs.context}",
+    )  # fmt: skip
+
+
+def matching(inputs: Inputs, wanted: str) -> list[str]:
+    """Paths of the context, files and folders, that a source names: a pattern matches within a folder."""
+    if wanted == ".":
+        return ["."]
+    paths: set[str] = set()
+    for entry in inputs.entries:
+        parts = entry.path.split("/")
+        paths |= {"/".join(parts[: n + 1]) for n in range(len(parts))}
+    if wanted in paths:
+        return [wanted]
+    depth = wanted.count("/")
+    return sorted(path for path in paths if path.count("/") == depth and fnmatch.fnmatchcase(path, wanted))
