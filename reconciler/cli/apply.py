@@ -182,10 +182,10 @@ class _Starting:
         from reconciler.local.process_engine import left_undone
 
         if lines := left_undone(home / "images", digest):
-            self.terminal.note("without Docker, this of the Dockerfile is not done (with Docker it would be):")
+            self.terminal.say("without Docker, this of the Dockerfile is not done (with Docker it would be):")
             for line in lines:
-                self.terminal.note(self.terminal.fold("  ", line))
-            self.terminal.note("")
+                self.terminal.say(self.terminal.fold("  ", self.terminal.program(line)))
+            self.terminal.say()
 
     def _check_scan(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
         image = self.here.image

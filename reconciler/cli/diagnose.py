@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from reconciler.run.retry import Event
 from reconciler.run.run import Run
 from reconciler.run.state import State
 
+LONGEST_FILE = 2**20  # bytes of one that is searched
 FILES = 10_000  # of a build context that are looked at
 SHOWN = 600  # characters of a text that is shown
 LINES = 200  # of the log's end that are looked at
@@ -56,7 +58,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         else:
             terminal.print(f"run {found.id} {'succeeded' if found.state.over else 'is not over'}")
         return 0
-    diagnosis = diagnose(here.aws, here.where.deploy, found, here.where.base)
+    diagnosis = diagnose(here.aws, here.where.deploy, found, here.where.base, here.where.local)
     if options.json:
         terminal.json(Diagnosed(found.id, found.state, **asdict(diagnosis)))
     else:
@@ -66,9 +68,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
     return 0
 
 
-def diagnose(aws: Aws, deploy: Deploy, run: Run, base: Path) -> Diagnosis:
+def diagnose(aws: Aws, deploy: Deploy, run: Run, base: Path, local: Path | None) -> Diagnosis:
     """Why a run's last attempt failed, from what ECS said, the end of its log, and the build context. base: the folder
-    of deploy.yaml.
+    of deploy.yaml. local: that of the embedded AWS, where it ran in that.
     """
     last = run.attempts[-1] if run.attempts else None
     lines: list[str] = []
@@ -77,10 +79,10 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run, base: Path) -> Diagnosis:
             lines = log_of(aws, place_of(deploy), run, last.task_arn).tail(LINES)
         except ReconcilerError:
             lines = []  # what ECS says is still worth explaining
-    return diagnosis_of(deploy, run, base, lines)
+    return diagnosis_of(deploy, run, base, lines, local)
 
 
-def diagnosis_of(deploy: Deploy, run: Run, base: Path, lines: Sequence[str]) -> Diagnosis:
+def diagnosis_of(deploy: Deploy, run: Run, base: Path, lines: Sequence[str], local: Path | None) -> Diagnosis:
     """The same from these lines, the last of its log."""
     task, last = deploy.task, run.attempts[-1] if run.attempts else None
     stopped = run.state is State.STOPPED  # which may have been between two attempts
@@ -102,8 +104,39 @@ def diagnosis_of(deploy: Deploy, run: Run, base: Path, lines: Sequence[str]) -> 
         data=str(inputs.get("environment", {}).get("S3_KEY", "")),
         read=task.role.read or (),
         write=task.role.write or (),
+        command=(*(task.entrypoint or ()), *(task.command or ())),
+        undone=_undone(local, str(inputs.get("image", ""))),
+        advice=partial(advice, base / deploy.image.context) if deploy.image.context else _unknown,
     )
     return explain(case)
+
+
+def _undone(local: Path | None, image: str) -> list[str] | None:
+    """What of the Dockerfile wasn't done for the image of a run; None for one that ran in a container."""
+    if local is None or not image.startswith("inputs:"):
+        return None
+    from reconciler.local.process_engine import undone_of
+
+    return undone_of(local / "images", image.removeprefix("inputs:"))
+
+
+def advice(context: Path, module: str) -> str:
+    """What to do about a Python module that isn't there, where a file of the build context tells more."""
+    own = [path for path in (context / f"{module}.py", context / module, context / "src" / module) if path.exists()]
+    if own:
+        name = own[0].relative_to(context)
+        return f"{name} is in the build context: COPY it, and start the program from the folder that it is in"
+    named = re.compile(rf"""(?im)^[\s"'-]*{module.replace("_", "[-_.]")}(?![\w-])""")
+    for file in sorted([*context.glob("*requirements*.txt"), *context.glob("requirements/*.txt"),
+                        context / "pyproject.toml"]):  # fmt: skip
+        try:
+            text = file.read_text(errors="replace") if file.stat().st_size < LONGEST_FILE else ""
+        except OSError:
+            continue
+        if named.search(text):
+            name = file.relative_to(context)
+            return f"{name} names it: have the Dockerfile install {name}, for the Python that starts the program"
+    return ""
 
 
 def first_line(context: Path, name: str) -> str:

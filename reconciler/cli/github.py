@@ -71,7 +71,7 @@ def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcom
         past = []  # the picture of earlier runs is an extra
     why = None
     if run.state.over and run.state is not State.SUCCEEDED:
-        why = diagnose(here.aws, here.deploy, run, where.base)
+        why = diagnose(here.aws, here.deploy, run, where.base, where.local)
     place = place_of(here.deploy)  # for links; the record may say anything
     run = replace(
         run, reason=KNOWN.hide(run.reason),  # before it is cut

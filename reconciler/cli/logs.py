@@ -100,7 +100,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
 
 def explained(here: Past, run: Run, lines: Sequence[str]) -> bool:
     """Whether these last lines of its log say why a run failed."""
-    return diagnosis_of(here.where.deploy, run, here.where.base, lines).known
+    return diagnosis_of(here.where.deploy, run, here.where.base, lines, here.where.local).known
 
 
 def _since(text: str, now: float) -> float | None:

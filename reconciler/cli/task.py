@@ -120,19 +120,22 @@ class Screen:
 
 @dataclass
 class End:
-    """The end of a run: tells of it. base: the folder of the file; told: the run that was told of; why: it failed."""
+    """The end of a run: tells of it. base: the folder of the file; told: the run that was told of; why: it failed.
+    local: the folder of the embedded AWS, where it is that.
+    """
 
     terminal: Terminal
     here: Deployment
     base: Path
     told: Run | None = None
     why: Diagnosis | None = None
+    local: Path | None = None
 
     def tell(self, run: Run) -> Run:
         """Find out why it failed, and tell those who want to hear of it. Returns it with the cause."""
         self.terminal.status("")
         if run.state is not State.SUCCEEDED:
-            self.why = diagnose(self.here.aws, self.here.deploy, run, self.base)
+            self.why = diagnose(self.here.aws, self.here.deploy, run, self.base, self.local)
             run = replace(run, why=self.why.cause if self.why.known else "")
         self.told = run
         notifier(self.terminal, self.here).tell(of_run(self.here.deploy.name, run, self.why))
@@ -140,7 +143,7 @@ class End:
 
     def explains(self, run: Run, lines: Sequence[str]) -> bool:
         """Whether these last lines of its log say why it failed."""
-        return diagnosis_of(self.here.deploy, run, self.base, lines).known
+        return diagnosis_of(self.here.deploy, run, self.base, lines, self.local).known
 
 
 def watch(
@@ -159,7 +162,7 @@ def watch(
 
     from_start: show the log from its beginning, what was shown before included. again: see Supervisor.
     """
-    seer, end = supervisor(here, runs), End(terminal, here, where.base)
+    seer, end = supervisor(here, runs), End(terminal, here, where.base, local=where.local)
     seer.before_end, seer.explains, seer.again = end.tell, end.explains, again
     screen = Screen(terminal, where, here.aws, seer, from_start)
     try:
@@ -254,7 +257,8 @@ def report(
     if not good:
         if run.reason:
             terminal.print(terminal.fold("  reason   ", cut(run.reason, SHOWN)))
-        show(terminal, why or diagnose(here.aws, here.deploy, run, where.base), command(where, "logs", run.id))
+        found = why or diagnose(here.aws, here.deploy, run, where.base, where.local)
+        show(terminal, found, command(where, "logs", run.id))
         return
     shown = sorted(run.metrics.items())
     width = max([40, *(len(name) for name, _ in shown[:METRICS])])

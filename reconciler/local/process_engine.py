@@ -236,6 +236,18 @@ def _bases(inputs: Inputs) -> list[Base]:
     return found
 
 
+def undone_of(images: Path, inputs: str) -> list[str] | None:
+    """What of the Dockerfile wasn't done for the image with these inputs; None if it wasn't made for processes."""
+    for manifest in images.glob("*/manifest.json"):
+        try:
+            annotations = json.loads(manifest.read_text())["annotations"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if annotations.get("reconciler.inputs-hash") == inputs:
+            return left_undone(images, manifest.parent.name)
+    return None
+
+
 def left_undone(images: Path, digest: str) -> list[str]:
     """What of an image's Dockerfile wasn't done, if it was made for processes; else nothing."""
     try:

@@ -7,6 +7,7 @@ import re
 from reconciler.core.fargate import next_size
 from reconciler.core.run_paths import RUNS
 from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, no_route, said
+from reconciler.run.explain_missing import file, module
 from reconciler.run.retry import Event
 
 UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0**2}  # in MiB
@@ -152,12 +153,6 @@ def _network(case: Case) -> Diagnosis | None:
     return no_route(found[1]) if found and case.exit_code != 0 else None
 
 
-def _module(case: Case) -> Diagnosis | None:
-    found = find(r"(?:ModuleNotFoundError|ImportError): .*", case.telling)
-    fix = "add it to what the Dockerfile installs; `apply` builds the image again"
-    return found and Diagnosis("the image lacks a Python module", (found[1],), fix)
-
-
 def _crash(case: Case) -> Diagnosis | None:
     if case.exit_code not in (134, 136, 139):
         return None
@@ -225,6 +220,6 @@ def _no_code(case: Case) -> Diagnosis | None:
 
 
 END: tuple[Rule, ...] = (
-    _spot, _timeout, _stopped, _memory, _denied, _no_data, _disk, _read_only, _network, _module, _crash,
+    _spot, _timeout, _stopped, _memory, _denied, _no_data, _disk, _read_only, _network, module, file, _crash,
     _exception, _killed, _no_code,
 )  # fmt: skip

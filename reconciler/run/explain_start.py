@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from reconciler.run.diagnosis import Case, Diagnosis, Pattern, Rule, Then, find, no_route, said
+from reconciler.run.diagnosis import Case, Diagnosis, Rule, Then, find, no_route, said
+from reconciler.run.explain_missing import command
 from reconciler.run.retry import Event
 
 NO_ANSWER = r"timeout|timed out|deadline exceeded|dial tcp|no route|connection refused"
@@ -140,25 +141,6 @@ def _windows(name: str, text: str) -> Diagnosis:
     return Diagnosis(f"{name} has Windows line endings in its first line", (text,), fix)
 
 
-def _command(case: Case) -> Diagnosis | None:
-    patterns: tuple[Pattern, ...] = (
-        r"executable file not found|CannotStartContainer|: (command )?not found$",
-        Then("no such file or directory", "exec"),
-    )
-    text = said(patterns, case)
-    if not text and case.exit_code in (126, 127):
-        found = find((*patterns, "permission denied"), case.log)
-        text = found[1] if found else f"exit code {case.exit_code}, which a shell gives for a command that it can't run"
-    if not text:
-        return None
-    return Diagnosis(
-        "the command isn't in the image, or can't be executed",
-        (text,),
-        "correct the command",
-        "task:\n  command: [python, -m, model]",
-    )
-
-
 def _capacity(case: Case) -> Diagnosis | None:
     if case.event is not Event.NO_CAPACITY:
         return None
@@ -187,5 +169,5 @@ def _refused(case: Case) -> Diagnosis | None:
 
 START: tuple[Rule, ...] = (
     _refused, _secret, _log_group, _image_large, _image_limited, _image_missing, _image_denied, _image_platform,
-    _image_unreachable, _interface, _image_other, _script, _command, _capacity,
+    _image_unreachable, _interface, _image_other, _script, command, _capacity,
 )  # fmt: skip

@@ -252,7 +252,7 @@ def backend(place: Place) -> None:
         "    with zipfile.ZipFile(folder + '/' + name, 'w') as made:\n"
         "        for file, text in {'METADATA': 'Metadata-Version: 2.1\\nName: mine\\nVersion: 1\\n'\n"
         "            'Requires-Dist: alpha==1.0\\nRequires-Dist: beta\\n', 'RECORD': '',\n"
-        f"            'WHEEL': {WHEEL!r}" "}.items():\n"
+        f"            'WHEEL': {WHEEL!r}}}.items():\n"
         "            made.writestr('mine-1.dist-info/' + file, text)\n"
         "    return name\n",
     })  # fmt: skip

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.cli.diagnose import advice
 from reconciler.core import secret
-from reconciler.run import diagnosis, explain_end, explain_start, retry
+from reconciler.run import diagnosis, explain_end, explain_missing, explain_start, retry
 from reconciler.run.diagnosis import LONGEST
 from reconciler.run.explain import explain
 from reconciler.run.retry import Event
@@ -72,7 +74,7 @@ STARTS = [
     (INIT + "failed to validate logger args: the log option awslogs-stream-prefix is missing", "can't write the log",
      False, ""),
     (SHIM + 'failed to create shim task: OCI runtime create failed: exec: "pyhton": executable file not found in '
-     "$PATH: unknown", "the command isn't in the image", True, "command:"),
+     "$PATH: unknown", "the command isn't in the image", True, ""),
     (SHIM + "OCI runtime create failed: exec /app/train: exec format error", "isn't built for X86_64", True,
      "platform: ARM64"),
     ("Timeout waiting for network interface provisioning to complete.", "network interface", True, ""),
@@ -126,8 +128,8 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
     ("a module", {"log": [TRACE, FILE, "ModuleNotFoundError: No module named 'xgboost'"]}, "lacks a Python module", True,
      ""),
     ("a command in a shell", {"exit_code": 127, "log": ["/bin/sh: 1: pyhton: not found"]}, "the command isn't in", True,
-     "command"),
-    ("not executable", {"exit_code": 126, "log": []}, "the command isn't in", True, "command"),
+     ""),
+    ("not executable", {"exit_code": 126, "log": []}, "the command isn't in", True, ""),
     ("another processor", {"exit_code": 255, "log": ["exec /usr/local/bin/python: exec format error"]},
      "isn't built for X86_64", True, "ARM64"),
     ("segmentation fault", {"exit_code": 139, "log": ["training"]}, "segmentation fault", True, ""),
@@ -216,6 +218,66 @@ def test_script_whose_first_line_names_no_program(line: str, first: str, cause: 
     assert asked in ([], ["run.sh"])
 
 
+NO_MODULE = "ModuleNotFoundError: No module named 'some_thing.inner'"
+NO_COMMAND = 'exec: "pyhton": executable file not found in $PATH'
+UNDONE = [
+    "line 1: FROM python:3.10: Python 3.13 of this machine runs the program",
+    "line 2: RUN make",
+    "line 3: USER 1",
+]
+MISSING: list[tuple[dict[str, Any], str, str, str]] = [  # what is known, the cause, a part of the fix, the change
+    ({"log": [TRACE, NO_MODULE]}, "the image lacks a Python module", "add it to what the Dockerfile installs", ""),
+    ({"log": [TRACE, NO_MODULE], "undone": []}, "the image lacks a Python module", "add it to what the Dockerfile", ""),
+    ({"log": [TRACE, NO_MODULE], "undone": UNDONE}, "the image lacks a Python module",
+     "without Docker this of the Dockerfile isn't done: line 2: RUN make; use Docker", ""),
+    ({"log": [TRACE, NO_MODULE], "advice": lambda name: f"look for {name}"}, "the image lacks a Python module",
+     "look for some_thing", ""),
+    ({"log": ["/usr/local/bin/python: No module named app"]}, "the image lacks a Python module", "add it to what", ""),
+    ({"log": [TRACE, "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"]},
+     "the library libGL.so.1 isn't in the image", "with a RUN of the Dockerfile", ""),
+    ({"log": [TRACE, "ImportError: libGL.so.1: cannot open shared object file: No such file"], "undone": UNDONE},
+     "the library libGL.so.1 isn't in the image", "without Docker no system package is installed", ""),
+    ({"log": [TRACE, "ImportError: cannot import name 'x' from 'y' (/app/y.py)"]},
+     "a Python module isn't the one that the program expects", "look at the version", ""),
+    ({"reason": NO_COMMAND}, "the command isn't in the image", "CMD or ENTRYPOINT of the Dockerfile: did you mean `python`?", ""),
+    ({"reason": NO_COMMAND, "command": ("pyhton", "-m", "train", "--n", "5")}, "the command isn't in the image",
+     "correct task.command or task.entrypoint: did", 'task:\n  command: [python, -m, train, --n, "5"]'),
+    ({"reason": NO_COMMAND.replace("pyhton", "jq"), "undone": UNDONE}, "the command isn't in the image",
+     "isn't done: line 2: RUN make; use Docker", ""),
+    ({"exit_code": 127, "log": ["sh: 1: jq: not found"], "undone": ["line 3: USER 1"]}, "the command isn't in the image",
+     "correct CMD", ""),
+    ({"log": ["python: can't open file '/train.py': [Errno 2] No such file or directory"], "exit_code": 2},
+     "the program's file /train.py isn't in the image", "COPY it", ""),
+    ({"log": ["python: can't open file '/h/tasks/a/main/rootfs/app/x.py': [Errno 2] No such file or directory"],
+      "exit_code": 2, "undone": []}, "the program's file /app/x.py isn't in the image", "COPY it", ""),
+    ({"log": ["python: can't open file '/train.py': [Errno 2] No such file or directory"], "exit_code": 2, "undone": []},
+     "there is no /train.py on this machine", "a process has no root of its own", ""),
+    ({"log": [TRACE, FILE, "FileNotFoundError: [Errno 2] No such file or directory: '/app/x.json'"], "undone": []},
+     "there is no /app/x.json on this machine", "or use Docker", ""),
+    ({"log": [TRACE, FILE, "FileNotFoundError: [Errno 2] No such file or directory: '/app/x.json'"]},
+     "the program failed: FileNotFoundError", "correct the program", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("known", "cause", "fix", "change"), MISSING)
+def test_what_is_missing_knows_how_the_image_was_made(known: dict[str, Any], cause: str, fix: str, change: str) -> None:
+    found = explain(case(**known))
+    assert found.cause.startswith(cause)
+    assert fix in found.fix
+    assert found.change == change
+    assert "model" not in found.fix + found.change  # which is only this project's own program
+
+
+def test_what_the_build_context_says_of_a_module(tmp_path: Path) -> None:
+    (tmp_path / "src/mine").mkdir(parents=True)
+    (tmp_path / "requirements.txt").write_text("numpy==2\nscikit-learn>=1\n")
+    (tmp_path / "pyproject.toml").write_text('dependencies = [\n  "some-thing>=1",\n]\n')
+    assert advice(tmp_path, "mine").startswith("src/mine is in the build context: COPY it")
+    assert advice(tmp_path, "numpy").startswith("requirements.txt names it")
+    assert advice(tmp_path, "some_thing").startswith("pyproject.toml names it")
+    assert advice(tmp_path, "num") == advice(tmp_path, "other") == ""
+
+
 HOSTILE = [
     "CannotPull ", "ResourceInitializationError ", "registry auth ", "ResourceNotFoundException ", "log group ",
     "no such file or directory ", "executable file ", "Forbidden ", "HeadObject ", "AccessDenied ",
@@ -249,7 +311,7 @@ def test_many_lines() -> None:
 @pytest.mark.parametrize("part", [part for part in HOSTILE if part.strip()])
 def test_patterns_themselves_are_linear(part: str) -> None:
     """So that the cut isn't all that there is between a line and a function that never ends."""
-    patterns = [one for module in (explain_start, explain_end, retry) for one in vars(module).values()]
+    patterns = [one for module in (explain_start, explain_end, explain_missing, retry) for one in vars(module).values()]
     patterns = [one for one in patterns if isinstance(one, re.Pattern)]
     assert len(patterns) >= 3
     for pattern in patterns:

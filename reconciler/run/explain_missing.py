@@ -1,0 +1,102 @@
+"""Why a task failed for what its image lacks: a Python module, a library, a command, a file. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+
+from reconciler.run.diagnosis import Case, Diagnosis, Pattern, Then, find, said
+
+NO_MODULE = re.compile(r"No module named '?([A-Za-z_]\w{0,200})")
+NO_LIBRARY = re.compile(r"(lib[\w.+-]{1,200}): cannot open shared object file")
+NO_SCRIPT = r"can't open file '|cannot open /|FileNotFoundError: .*No such file or directory: '/"
+PATH = re.compile(r"(?:open file '|cannot open |directory: ')(/?[^':\n]{1,1000})")
+NAMED = re.compile(r"exec: \"([^\"]{1,200})\"|(?:line )?\d{1,9}: ([^\s:]{1,200}): (?:command )?not found")
+PLAIN = re.compile(r"-{0,2}[A-Za-z_./][\w./=-]{0,200}")
+PROGRAMS = ("python", "python3", "bash", "sh", "uv", "torchrun", "accelerate", "gunicorn", "jupyter", "make")
+WITHOUT_DOCKER = "without Docker this of the Dockerfile isn't done: "
+
+
+def module(case: Case) -> Diagnosis | None:
+    """A Python module or a library that it needs isn't there."""
+    found = find(r"(?:ModuleNotFoundError|ImportError): .*|: No module named \w", case.telling)
+    if not found:
+        return None
+    text = found[1]
+    if library := NO_LIBRARY.search(text):
+        fix = "install the system package that has it, with a RUN of the Dockerfile"
+        if case.undone is not None:
+            fix = "without Docker no system package is installed: use Docker, or install it on this machine"
+        return Diagnosis(f"the library {library[1]} isn't in the image", (text,), fix)
+    if "cannot import name" in text:
+        fix = "look at the version that the Dockerfile installs, and for a file of yours with the name of the module"
+        return Diagnosis("a Python module isn't the one that the program expects", (text,), fix, sure=False)
+    name = NO_MODULE.search(text)
+    advice = case.advice(name[1]) if name else ""
+    fix = advice or "add it to what the Dockerfile installs; `apply` builds the image again"
+    if lines := _installs(case):
+        fix = f"{_quoted(lines)}; use Docker, or have it installed by a RUN with nothing but pip or uv"
+    return Diagnosis("the image lacks a Python module", (text,), fix)
+
+
+def _installs(case: Case) -> list[str]:
+    """The instructions that could have brought something and weren't done."""
+    return [line for line in case.undone or () if re.match(r"line \d+: (RUN|COPY|ADD) ", line)]
+
+
+def _quoted(lines: Sequence[str]) -> str:
+    more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
+    return f"{WITHOUT_DOCKER}{lines[0]}{more}"
+
+
+def command(case: Case) -> Diagnosis | None:
+    """The program that the task starts isn't there, or can't be executed."""
+    patterns: tuple[Pattern, ...] = (
+        r"executable file not found|CannotStartContainer|: (command )?not found$",
+        Then("no such file or directory", "exec"),
+    )
+    text = said(patterns, case)
+    if not text and case.exit_code in (126, 127):
+        found = find((*patterns, "permission denied"), case.log)
+        text = found[1] if found else f"exit code {case.exit_code}, which a shell gives for a command that it can't run"
+    if not text:
+        return None
+    match = NAMED.search(text)
+    program = (match[1] or match[2]) if match else ""
+    near = next(iter(difflib.get_close_matches(program, PROGRAMS, 1, 0.75)), "") if program not in PROGRAMS else ""
+    where = "task.command or task.entrypoint" if case.command else "CMD or ENTRYPOINT of the Dockerfile"
+    fix = f"correct {where}"
+    change = ""
+    if near:
+        fix += f": did you mean `{near}`?"
+        if program in case.command:
+            words = [near if word == program else word for word in case.command]
+            change = f"task:\n  command: [{', '.join(map(_yaml, words))}]"
+    elif lines := _installs(case):
+        fix = f"{_quoted(lines)}; use Docker, or {fix}"
+    return Diagnosis("the command isn't in the image, or can't be executed", (text,), fix, change)
+
+
+def _yaml(word: str) -> str:
+    return word if PLAIN.fullmatch(word) else json.dumps(word)
+
+
+def file(case: Case) -> Diagnosis | None:
+    """The program's own file isn't there; of a process, also any other that is named from the root."""
+    found = find(NO_SCRIPT, case.telling)
+    if not found or case.exit_code == 0:
+        return None
+    path = PATH.search(found[1])
+    name = (path[1] if path else "a file").rpartition("/rootfs")[2]
+    if case.undone is not None and name.startswith("/") and "/rootfs" not in found[1]:
+        fix = (
+            "a process has no root of its own: a path from the root is led to the image's files only in CMD, "
+            "ENTRYPOINT and variables. In a script or program take one relative to WORKDIR, or use Docker"
+        )
+        return Diagnosis(f"there is no {name} on this machine, where the program ran without Docker", (found[1],), fix)
+    if "FileNotFoundError" in found[1]:
+        return None
+    fix = "COPY it in the Dockerfile, look whether .dockerignore leaves it out, and at WORKDIR"
+    return Diagnosis(f"the program's file {name} isn't in the image", (found[1],), fix)
