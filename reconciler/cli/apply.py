@@ -12,6 +12,7 @@ from reconciler.cli.build_output import BuildOutput
 from reconciler.cli.failure import NOT_LAUNCHED, Verdict
 from reconciler.cli.live_line import LiveLine
 from reconciler.cli.options import Planning
+from reconciler.cli.program_name import program
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.run_work import ThisRun, Work, work_of
 from reconciler.cli.saved_plan import SavedPlan
@@ -21,7 +22,7 @@ from reconciler.cli.sweep import Ended, Swept
 from reconciler.cli.target import Target, command_line, deployment, locking, plan_options, target, warn, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
-from reconciler.core.errors import Interrupted
+from reconciler.core.errors import Interrupted, UserError
 from reconciler.core.plan import Plan
 from reconciler.core.spec import Address
 from reconciler.engine import apply as engine
@@ -179,8 +180,15 @@ class _Starting:
         image, home = self.here.image, self.where.local
         if home is None or image is None or not (digest := attributes.get(image.address, {}).get("digest")):
             return
-        from reconciler.local.process_engine import left_undone
+        from reconciler.local.process_engine import left_undone, made_for
 
+        made, asked = made_for(home / "images", digest), self.where.engine_choice
+        if made and asked in ("docker", "process") and made != asked:
+            raise UserError(
+                f"--engine {asked}: this image was made for {made} by an earlier apply, and stays so until what goes "
+                "into it changes",
+                hint=f"to have it made anew, forget everything: {program()} local reset",
+            )
         if lines := left_undone(home / "images", digest):
             self.terminal.say("without Docker, this of the Dockerfile is not done (with Docker it would be):")
             for line in lines:

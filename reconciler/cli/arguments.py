@@ -99,15 +99,17 @@ def _account(top: Top) -> None:
 
 def _importing(top: Top) -> None:
     """The commands that put right what this program keeps, or write the file from an account."""
-    local = top.command("local", "manage the embedded AWS behind --local: status, env, stop, reset")
+    local = top.command("local", "manage the embedded AWS behind --local: status, env, list, stop, reset")
     local.description = (
         'The embedded AWS behind --local. With `eval "$(reconciler local env)"` the other AWS tools of a shell, such '
         "as the AWS CLI and boto3, reach it with all rights; the key that it prints is good until it is stopped."
     )
     local.add_argument(
-        "action", choices=("status", "env", "stop", "reset"),
-        help="status: say whether it runs; env: print the settings of a shell for it; stop: end it; reset: empty it",
+        "action", choices=("status", "env", "list", "stop", "reset"),
+        help="status: say whether it runs; env: print the settings of a shell for it; list: show all that run; "
+        "stop: end it; reset: empty it",
     )  # fmt: skip
+    local.add_argument("--all", action="store_true", help="with stop: end all that run, of every folder")
     local.add_argument(
         "file", nargs="?", type=Path, default="deploy.yaml", help="its deploy.yaml (default: %(default)s)"
     )

@@ -35,6 +35,7 @@ class Arguments(Output):
     data: str | None
     take: tuple[str, ...]
     local: bool
+    quiet: bool
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
 
 def _from_aws(options: Arguments, region: str, terminal: Terminal) -> int:
     out = options.out
-    session, endpoint, _ = reach(out, options.local)
+    session, endpoint, _ = reach(out, options.local, quiet=options.quiet)
     if not options.prefix.strip("-_./ "):
         raise UserError("--prefix is empty", hint="give the part that the names of the resources share")
     imported = import_deploy(

@@ -12,21 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from reconciler.cli.answer import Answer
+from reconciler.cli.answer import ABSENT, Answer
 from reconciler.cli.options import Output
 from reconciler.cli.target import local_home
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.config import load
-from reconciler.core.errors import ReconcilerError
-from reconciler.local import LocalError, reset, status, stop
+from reconciler.core.errors import ReconcilerError, UserError
+from reconciler.local import LocalAws, LocalError, homes, reset, status, stop
+from reconciler.local.idle import spelled
 
 
 @dataclass(frozen=True)
 class Arguments(Output):
-    """What `local` is asked. action: `status`, `env`, `stop` or `reset`."""
+    """What `local` is asked. action: `status`, `env`, `list`, `stop` or `reset`; all: every one."""
 
     action: str
     file: Path
+    all: bool
 
 
 @dataclass(frozen=True)
@@ -49,25 +51,81 @@ class Environment(Answer):
 
 
 @dataclass(frozen=True)
+class Server:
+    """An embedded AWS that runs."""
+
+    home: Annotated[str, "its folder"]
+    endpoint_url: Annotated[str, "where"]
+    pid: Annotated[int, "its process"]
+    idle: Annotated[float, "seconds without use after which it ends; 0 for never"]
+
+
+@dataclass(frozen=True)
+class Listed(Answer):
+    """`local list`"""
+
+    action: Literal["list"]
+    servers: Annotated[Sequence[Server], "the embedded AWSs of this user that run"]
+
+
+@dataclass(frozen=True)
 class Over(Answer):
     """`local stop` and `local reset`"""
 
     action: Literal["stop", "reset"]
     was_running: Annotated[bool, "until now"]
+    homes: Annotated[Sequence[str], "with --all: the folders of those that ran"] = ABSENT
 
 
-ANSWERS = (Running, Environment, Over)
+ANSWERS = (Running, Environment, Listed, Over)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Say whether it runs or how other tools reach it, stop it, or make it forget everything."""
     home = local_home(options.file)
+    if options.all and options.action != "stop":
+        raise UserError("--all is for `local stop`")
     try:
+        if options.action == "list":
+            return _list(terminal, options.json)
+        if options.all:
+            return _stop_all(terminal, options.json)
         if options.action == "env":
             return _env(options.file, home, terminal, options.json)
         return _run(options.action, home, terminal, options.json)
     except LocalError as error:
         raise ReconcilerError(str(error)) from None
+
+
+def _list(terminal: Terminal, as_json: bool) -> int:
+    """Every embedded AWS of this user, with its folder."""
+    found = [one for home in homes() if (one := status(home)) is not None]
+    if as_json:
+        servers = [Server(str(one.home), one.endpoint_url, one.pid, one.idle) for one in found]
+        terminal.json(Listed("list", servers))
+        return 0
+    for one in found:
+        age = seconds(time.time() - one.started_at)
+        terminal.print(f"{one.home}  {one.endpoint_url}  process {one.pid}, for {age}{_ends(one)}")
+    if not found:
+        terminal.print("none runs")
+    return 0
+
+
+def _stop_all(terminal: Terminal, as_json: bool) -> int:
+    """End every embedded AWS of this user."""
+    stopped = [str(home) for home in homes() if stop(home)]
+    if as_json:
+        terminal.json(Over("stop", bool(stopped), stopped))
+        return 0
+    for home in stopped:
+        terminal.print(f"stopped {home}")
+    terminal.print("what was in them is gone" if stopped else "none was running")
+    return 0
+
+
+def _ends(one: LocalAws) -> str:
+    return f"; ends after {spelled(one.idle)} without use" if one.idle else ""
 
 
 SERVICE_ENDPOINT = re.compile("AWS_ENDPOINT_URL_[A-Z0-9_]+")
@@ -134,5 +192,6 @@ def _run(action: str, home: Path, terminal: Terminal, as_json: bool) -> int:
         else:
             age = seconds(time.time() - found.started_at)
             text = f"running at {found.endpoint_url} (process {found.pid}, for {age}); tasks run as {found.runner}"
+            text += _ends(found)
             terminal.print(terminal.fold("", text))
     return 0

@@ -35,9 +35,12 @@ class OfFile(Output):
 
 @dataclass(frozen=True)
 class InAws(OfFile):
-    """A command that reaches AWS. local: the embedded one. deploy: the file's content, where it was read already."""
+    """A command that reaches AWS. local: the embedded one. deploy: the file's content, where it was read already.
+    quiet: nothing about the work.
+    """
 
     local: bool
+    quiet: bool
     deploy: Deploy | None
 
 

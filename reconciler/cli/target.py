@@ -110,15 +110,18 @@ def local_home(file: Path) -> Path:
     return file.resolve().parent / ".reconciler" / "local"
 
 
-def reach(file: Path, local: bool) -> tuple[Any, str | None, Path | None]:
-    """The way to AWS of a deploy.yaml: session and endpoint (None: botocore's own), home of the embedded AWS."""
+def reach(file: Path, local: bool, *, quiet: bool = False) -> tuple[Any, str | None, Path | None]:
+    """The way to AWS of a deploy.yaml: session and endpoint (None: botocore's own), home of the embedded AWS.
+
+    quiet: don't say that the embedded AWS is started.
+    """
     if not local:
         return None, os.environ.get("AWS_ENDPOINT_URL") or None, None
     from reconciler.local import LocalError, ensure_running
 
     home = local_home(file)
     try:
-        running = ensure_running(home)
+        running = ensure_running(home, (lambda text: None) if quiet else Terminal(json=True).note)
     except LocalError as error:
         raise UserError(str(error)) from None
     # Never the user's own credentials.
@@ -134,7 +137,7 @@ def target(options: InAws, *, engine: str = "") -> Target:
     deploy = options.deploy or load(file, environ=os.environ, environment=environment)
     if options.local:  # `account:` guards an account of AWS, and the embedded one has an id of its own
         deploy = deploy.model_copy(update={"account": None})
-    session, endpoint, home = reach(file, options.local)
+    session, endpoint, home = reach(file, options.local, quiet=options.quiet)
     return Target(
         deploy,
         file.resolve().parent,

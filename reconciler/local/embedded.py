@@ -16,6 +16,10 @@ os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # 1,300 objects at each start and reset, which no task needs
 gc.disable()  # moto makes very many objects while it loads, and none of them is garbage
 
+from reconciler.local import later  # noqa: E402
+
+later.install()
+
 from moto.core.models import DEFAULT_ACCOUNT_ID  # noqa: E402
 from moto.moto_api._internal.models import moto_api_backend  # noqa: E402
 from moto.moto_server.werkzeug_app import (  # noqa: E402
@@ -87,6 +91,10 @@ class Embedded:
         self.runner_name = self.agent.runner.name
         for service, region in (("iam", "aws"), ("ec2", "us-east-1")):
             get_backend(service)[DEFAULT_ACCOUNT_ID][region]  # type: ignore[call-overload]
+
+    def busy(self) -> bool:
+        """Whether a task or function runs, or a schedule is still to come."""
+        return self.agent.running() > 0 or self._functions.running() or self._schedules.waiting()
 
     def close(self) -> None:
         """End the tasks that run."""

@@ -61,6 +61,10 @@ class Functions:
         threading.Thread(target=self._see_through, args=given, name=arn, daemon=True).start()
         return ""
 
+    def running(self) -> bool:
+        """Whether one is under way."""
+        return bool(self._running)
+
     def stop(self) -> None:
         """Kill what runs, for good."""
         self._stopped += 1

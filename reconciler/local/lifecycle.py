@@ -19,16 +19,17 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reconciler.local.folders import UnsafeFolder, safe_home
+from reconciler.local.idle import IDLE, BadSpan, idle_seconds, spelled
 from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof, new_nonce, same, server_proof
 from reconciler.local.processes import birth, is_ours, listener
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 RECORD: dict[str, type | tuple[type, ...]] = {
     "pid": int, "port": int, "birth": str, "started_at": (int, float), "access_key_id": str, "secret_access_key": str,
@@ -38,8 +39,9 @@ RECORD: dict[str, type | tuple[type, ...]] = {
 PASSED_ON = frozenset((
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
     "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG",
-    "RECONCILER_LOCAL_ENGINE", "RECONCILER_LOCAL_REGISTRY",
+    "RECONCILER_LOCAL_ENGINE", "RECONCILER_LOCAL_REGISTRY", IDLE,
 ))  # fmt: skip
+MODULE = "reconciler.local.server"
 MOST_ANSWER = 65536  # bytes
 NEEDED_MODULES = ("moto", "flask", "flask_cors", "werkzeug", "boto3")
 
@@ -50,18 +52,21 @@ class LocalError(Exception):
 
 @dataclass(frozen=True)
 class LocalAws:
-    """A running embedded AWS. started_at: seconds since the epoch; runner: how tasks run; keys: its owner's."""
+    """A running embedded AWS. started_at: seconds since the epoch; runner: how tasks run; idle: seconds
+    without use after which it ends, 0 for never; keys: its owner's.
+    """
 
     endpoint_url: str
     pid: int
     home: Path
     started_at: float
     runner: str
+    idle: float
     keys: Keys = field(repr=False)
 
 
-def ensure_running(home: Path) -> LocalAws:
-    """The embedded AWS of `home`, started if it isn't running.
+def ensure_running(home: Path, say: Callable[[str], None] = lambda text: None) -> LocalAws:
+    """The embedded AWS of `home`, started if it isn't running, which is said first.
 
     Returns as soon as the server answers; it finishes loading while the caller goes on, and holds back requests
     until it has. Raises LocalError if it can't be started.
@@ -69,6 +74,12 @@ def ensure_running(home: Path) -> LocalAws:
     found = status(home)
     if found is not None:
         return found
+    try:
+        idle = idle_seconds(os.environ)
+    except BadSpan as error:
+        raise LocalError(str(error)) from None
+    ends = f"; it ends when nothing has used it for {spelled(idle)}" if idle else ""
+    say(f"starting the embedded AWS{ends}")
     home = _make_home(home)
     with _locked(home):
         found = status(home)  # another command may have started it while this one waited for the lock
@@ -92,6 +103,7 @@ def status(home: Path) -> LocalAws | None:
         home=home.absolute(),
         started_at=float(record["started_at"]),
         runner=str(answer.get("runner", "process")),
+        idle=float(answer.get("idle", 0)),
         keys=keys,
     )
 
@@ -108,6 +120,18 @@ def stop(home: Path) -> bool:
             _end_process(record["pid"], record["birth"])
         (home / "server.json").unlink(missing_ok=True)
         return ours
+
+
+def homes() -> list[Path]:
+    """The folders of the embedded AWSs of this user that run on this machine, sorted."""
+    import psutil
+
+    found = set()
+    for process in psutil.process_iter(["cmdline", "uids"]):
+        words, uids = process.info["cmdline"] or [], process.info["uids"]
+        if MODULE in words[:-1] and uids is not None and uids.real == os.getuid():
+            found.add(Path(words[words.index(MODULE) + 1]))
+    return sorted(home for home in found if home.is_dir())
 
 
 def reset(home: Path) -> None:
@@ -223,7 +247,7 @@ def _start(home: Path) -> LocalAws:
     with os.fdopen(handle, "ab") as log:
         position = log.seek(0, os.SEEK_END)
         process = subprocess.Popen(  # noqa: S603 - this very Python, with our own arguments
-            [sys.executable, "-P", "-m", "reconciler.local.server", str(home.absolute())],
+            [sys.executable, "-P", "-m", MODULE, str(home.absolute())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -250,7 +274,7 @@ def _server_environment() -> dict[str, str]:
     """The server's own environment, which its tasks can see: of the user's, no more than it needs, and no secret."""
     keep = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith("LC_")}
     root = str(Path(__file__).resolve().parents[2])
-    return keep | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
+    return keep | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}  # for the sake of memory
 
 
 def _log_tail(log_file: Path, position: int, lines: int = 8) -> str:

@@ -236,6 +236,14 @@ def _bases(inputs: Inputs) -> list[Base]:
     return found
 
 
+def made_for(images: Path, digest: str) -> str:
+    """What an image was made for: process or docker; empty where that isn't known."""
+    folder = images / digest.removeprefix("sha256:")
+    if (folder / "rootfs").is_dir():
+        return "process"
+    return "docker" if (folder / "docker.json").is_file() else ""
+
+
 def undone_of(images: Path, inputs: str) -> list[str] | None:
     """What of the Dockerfile wasn't done for the image with these inputs; None if it wasn't made for processes."""
     for manifest in images.glob("*/manifest.json"):

@@ -55,6 +55,10 @@ class Schedules:
         """End; a call under way may go on."""
         self._closing.set()
 
+    def waiting(self) -> bool:
+        """Whether a schedule has a time that is still to come."""
+        return any(due is not None for due in list(self._next.values()))
+
     def fire(self, name: str, group: str = "default") -> bool:
         """Call a schedule's target now, whatever its time. False if there is no such schedule."""
         for backend, schedule in _all():

@@ -8,6 +8,8 @@ after ending the tasks that run.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import re
@@ -23,6 +25,7 @@ from urllib.parse import unquote
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from reconciler.local.guard import refusal
+from reconciler.local.idle import idle_seconds, spelled
 from reconciler.local.keep_alive import KeepAliveHandler
 from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof, new_keys, same, server_proof
 from reconciler.local.processes import birth
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 StartResponse = Callable[..., Any]
 IDENTITY_PATH = "/_reconciler/identity"
 CHECK_SECONDS = 2.0
+SMALL_SECONDS = 30.0  # without use until memory is given back
 LEAST_NONCE = 16
 RECORD_VERSION = 2
 ACCESS_KEY = re.compile(r"(?:Credential|AWSAccessKeyId)=(\w{1,128})")
@@ -48,6 +52,22 @@ class Server:
         self._embedded: Embedded | None = None
         self._error: str | None = None
         self._loaded = threading.Event()
+        self.idle = idle_seconds(os.environ)
+        self._used = time.monotonic()
+        self._small = False
+
+    def is_idle(self, now: float) -> bool:
+        """Whether nothing has used it for so long that it is to end. now: of the monotonic clock.
+
+        Neither while a task or function runs, nor while a schedule is still to come.
+        """
+        unused = now - self._used
+        if self._embedded is None or unused < min(SMALL_SECONDS, self.idle or SMALL_SECONDS) or self._embedded.busy():
+            return False
+        if not self._small:
+            self._small = True
+            give_back()
+        return 0 < self.idle < unused
 
     def load(self) -> None:
         """Import moto and put our operations into it."""
@@ -77,6 +97,8 @@ class Server:
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Any:
         """Answer a request, if it comes from where it may."""
         why = refusal(environ)
+        if why is None:
+            self._used, self._small = time.monotonic(), False
         if why is not None:
             return json_answer(start, "403 Forbidden", {"message": f"reconciler: {why}"})
         if environ["PATH_INFO"] == IDENTITY_PATH:
@@ -106,7 +128,7 @@ class Server:
         proof = str(environ.get("HTTP_" + PROOF_HEADER.upper().replace("-", "_"), ""))
         if len(nonce) < LEAST_NONCE or not same(client_proof(self.keys, nonce), proof):
             return json_answer(start, "403 Forbidden", {"message": "reconciler: not without the secret of this server"})
-        shown = {"pid": os.getpid(), "runner": "process", "error": self._error}
+        shown = {"pid": os.getpid(), "runner": "process", "error": self._error, "idle": self.idle}
         if self._embedded is not None:
             shown["runner"] = self._embedded.runner_name
         body = json.dumps(shown).encode()
@@ -162,6 +184,17 @@ def still_ours(home: Path, keys: Keys) -> bool:
         return False
 
 
+def give_back() -> None:
+    """Give memory back to the system that was needed only while there was work."""
+    gc.unfreeze()
+    gc.collect()
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):  # another library than glibc
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 def become_orphan() -> int:
     """Go on as a child whose parent ends when the child has said that it serves, or has ended.
 
@@ -196,7 +229,9 @@ def main(home: Path) -> None:
     os.write(serving, b".")
     os.close(serving)
     while still_ours(home, keys) and not stopping.wait(CHECK_SECONDS):
-        pass
+        if app.is_idle(time.monotonic()):
+            print(f"nothing has used it for {spelled(app.idle)}: it ends", flush=True)  # noqa: T201 - the server's log
+            break
     app.close()
     if still_ours(home, keys):
         (home / "server.json").unlink(missing_ok=True)
