@@ -6,6 +6,7 @@ lose their documentation, which is most of them.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ def install() -> None:
         from moto.ec2.models import instance_types as tables
     finally:
         utils.load_resource = read
+    gc.collect()  # each of the sessions that moto makes meanwhile has read where all of AWS's services are
     types = _Types()
     tables.INSTANCE_TYPES = types
     tables.InstanceTypeBackend.instance_types = property(  # type: ignore[assignment]
