@@ -138,7 +138,7 @@ class End:
             self.why = diagnose(self.here.aws, self.here.deploy, run, self.base, self.local)
             run = replace(run, why=self.why.cause if self.why.known else "")
         self.told = run
-        notifier(self.terminal, self.here).tell(of_run(self.here.deploy.name, run, self.why))
+        notifier(self.terminal, self.here).tell(of_run(self.here.deploy.name, run, self.why, paid=self.local is None))
         return run
 
     def explains(self, run: Run, lines: Sequence[str]) -> bool:

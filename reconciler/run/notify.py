@@ -83,15 +83,15 @@ def _without_secrets(message: Message) -> Message:
     return replace(message, subject=hide(message.subject), text=hide(message.text), facts=facts)
 
 
-def of_run(deploy: str, run: Run, why: Diagnosis | None = None) -> Message:
-    """What is told of a run that is over. why: it failed."""
+def of_run(deploy: str, run: Run, why: Diagnosis | None = None, *, paid: bool = True) -> Message:
+    """What is told of a run that is over. why: it failed. paid: whether it was in AWS, where it costs something."""
     cause, fix = (why.cause, why.fix) if why else ("", "")
     return of_ended(
         deploy,
         Ended(
             id=run.id, state=run.state.value, exit_code=run.exit_code, output=run.output, task=run.task_arn,
-            seconds=run.seconds, cost=run.cost, reason=KNOWN.hide(run.reason), metrics=run.metrics, cause=cause,
-            fix=fix,
+            seconds=run.seconds, cost=run.cost if paid else None, reason=KNOWN.hide(run.reason),
+            metrics=run.metrics, cause=cause, fix=fix,
         ),
     )  # fmt: skip
 

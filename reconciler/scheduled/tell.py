@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,6 +18,11 @@ from reconciler.run.webhook_request import PAUSE, TRIES, NotSent, TryAgain, ques
 from reconciler.scheduled.aws import call, find, there
 
 
+def in_aws() -> bool:
+    """Whether this is AWS, where a run costs something: the embedded one is reached at an address of its own."""
+    return "AWS_ENDPOINT_URL" not in os.environ
+
+
 def tell(watched: Watched, run: Run, known: Diagnosis | None) -> None:
     """Send it to everyone who wants to hear of such an end. What can't be sent is said in the function's log.
 
@@ -28,7 +34,7 @@ def tell(watched: Watched, run: Run, known: Diagnosis | None) -> None:
         watched.deploy,
         Ended(
             id=run.id, state=run.state.value, exit_code=run.exit_code, output=run.output,
-            task=run.task_arn, seconds=run.seconds, cost=run.cost, reason=run.reason,
+            task=run.task_arn, seconds=run.seconds, cost=run.cost if in_aws() else None, reason=run.reason,
             metrics=run.metrics, cause=known.cause if known else "", fix=known.fix if known else "",
         ),
     )  # fmt: skip

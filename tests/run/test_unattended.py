@@ -37,7 +37,6 @@ def test_each_end_is_told_once(lane: Lane, ears: Ears) -> None:
     assert re.sub(r"\d{8}-\d{6}-[0-9a-f]{8}", "RUN", text["text"]).splitlines() == [
         "tiny: run RUN failed with exit code 1",
         next(line for line in text["text"].splitlines() if line.startswith("ran for ")),
-        "cost at most $0.0002",
         "reason: Essential container in task exited",
         "why: the program failed: ValueError: no rows",
         "fix: correct the program or its input",
