@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,15 +136,24 @@ class Environments:
         self.folder = folder
         self._environ = dict(os.environ if environ is None else environ)
 
-    def make(self, installs: Sequence[Install], rootfs: Path, output: Output) -> Path:
-        """The environment with all of this installed, made if it isn't there. Raises ReconcilerError."""
+    def make(
+        self,
+        installs: Sequence[Install],
+        rootfs: Path,
+        output: Output,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Path:
+        """The environment with all of this installed, made if it isn't there. stopped: whether the user interrupted it.
+
+        Raises ReconcilerError, Interrupted.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.folder / self._key(installs)
         with self._locked(path, output):
             if _whole(path):
                 output(f"the packages that the Dockerfile installs are there already, in {path}")
             else:
-                self._make(path, installs, rootfs, output)
+                self._make(path, installs, rootfs, output, stopped)
             os.utime(_mark(path))
         self._drop_unused()
         return path
@@ -174,7 +183,9 @@ class Environments:
         finally:
             os.close(handle)
 
-    def _make(self, path: Path, installs: Sequence[Install], rootfs: Path, output: Output) -> None:
+    def _make(
+        self, path: Path, installs: Sequence[Install], rootfs: Path, output: Output, stopped: Callable[[], bool]
+    ) -> None:
         _mark(path).unlink(missing_ok=True)
         shutil.rmtree(path, ignore_errors=True)
         try:
@@ -184,10 +195,18 @@ class Environments:
         for each in installs:
             output(f"RUN {each.shown}")
             for command in each.commands:
-                self._run(path, each, command, rootfs, output)
+                self._run(path, each, command, rootfs, output, stopped)
         _mark(path).write_text(_identity(path))
 
-    def _run(self, path: Path, install: Install, command: Command, rootfs: Path, output: Output) -> None:
+    def _run(
+        self,
+        path: Path,
+        install: Install,
+        command: Command,
+        rootfs: Path,
+        output: Output,
+        stopped: Callable[[], bool],
+    ) -> None:
         python = path / "bin" / "python"
         words = [Places(rootfs, path / "bin").word(word) for word in command.words]
         arguments = self._tool(command, python, words)
@@ -197,6 +216,7 @@ class Environments:
             arguments,
             self._environment(path, {**install.values, **command.environment}),
             lambda line: None if NOISE.match(line) else output(line),
+            stopped,
             folder=folder,
         )
         if code != 0:

@@ -91,7 +91,7 @@ class ProcessEngine:
             snapshot(request.inputs, unfinished / "context")
             (unfinished / "stages").mkdir()
             laid = lay_out(request.inputs, unfinished / "context", unfinished / "stages")
-            made = self._environments.make(laid.installs, laid.root, output) if laid.installs else None
+            made = self._install(laid, request, output)
             laid.root.rename(unfinished / "rootfs")
             for name in ("context", "stages"):
                 shutil.rmtree(unfinished / name, ignore_errors=True)
@@ -112,6 +112,10 @@ class ProcessEngine:
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
         return manifest.digest
+
+    def _install(self, laid: Laid, request: BuildRequest, output: Output) -> Path | None:
+        """The image's own environment, if its Dockerfile installs packages."""
+        return self._environments.make(laid.installs, laid.root, output, request.stopped) if laid.installs else None
 
     def push(self, image: str, request: PushRequest, output: Output) -> str:
         """Register the folder's manifest in the embedded ECR."""

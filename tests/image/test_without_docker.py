@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import ReconcilerError, UserError
+from reconciler.core.errors import Interrupted, ReconcilerError, UserError
 from reconciler.image.engine import BuildRequest
 from reconciler.image.kind import ImageKind
 from reconciler.image.source import image_spec
@@ -286,6 +286,16 @@ def test_what_can_not_be_installed_fails_with_pips_own_words(place: Place, wheel
     wheel(wheels, "gamma", "3")
     digest = place.build(f"FROM {OURS}\nRUN pip install gamma==3\nCOPY p.py /\n", {"p.py": IMPORTS})
     assert place.run(digest, "python", "/p.py", "gamma") == (0, "gamma 3\n")
+
+
+def test_an_interrupted_installation_leaves_nothing(place: Place, wheels: Path) -> None:
+    place.files({"Dockerfile": f"FROM {OURS}\nRUN pip install gamma==3\n"})  # which would fail, were it not stopped
+    inputs = image_spec("trainer", place.folder)[0].build.inputs()
+    request = BuildRequest(inputs, "x", stopped=lambda: True)
+    with pytest.raises(Interrupted):
+        ProcessEngine(place.home, place.aws).build(request, place.said.append)
+    assert not list((place.home / "images").iterdir())
+    assert not list((place.home / "environments").glob("*.whole"))
 
 
 def test_a_lock_of_hashes_is_honoured(place: Place, wheels: Path) -> None:
