@@ -12,6 +12,8 @@ from reconciler.core.errors import Denied, Unreachable
 from tests.faults.world import World, differs
 from tests.lab_client import LabHandle
 
+pytestmark = pytest.mark.any_request
+
 PAGES = {
     "text": ("text/plain", "access denied"),
     "list": ("application/json", "[]"),
