@@ -63,7 +63,8 @@ def test_a_task_that_ended_while_nobody_looked(lane: Lane) -> None:
     # Every command asks the same place how it ended.
     assert f"Run {newest['id']} failed.\n  why      unknown\n" in lane.run("diagnose", "--local").out
     assert json.loads(lane.run("diagnose", "--local", "--json").out)["state"] == "failed"
-    assert lane.run("stop", "--local").out == f"run {newest['id']} is over: failed\n"
+    stopped = lane.run("stop", "--local").out
+    assert stopped.startswith(f"run {newest['id']} is over: failed; see why: python -m reconciler diagnose ")
     assert "ended with nobody watching" in lane.run("cost", "--local").err
     kept = lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{newest['id']}/run.json")["Body"].read()
     assert json.loads(kept)["state"] == "running"
