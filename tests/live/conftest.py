@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.local import stop
-from tests.live.account import MODE, Account
+from tests.live.account import MODE, Account, Budget
 
 LEFT = pytest.StashKey[list[str]]()
 PREFIX = pytest.StashKey[str]()
+BUDGET = pytest.StashKey[Budget]()
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,7 @@ def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         pytest.skip("RECONCILER_LIVE is not set: docs/live.md")
     folder: Path = tmp_path_factory.mktemp("live")
     found = Account.enter(f"rlive-{secrets.token_hex(4)}", folder)
-    request.config.stash[PREFIX] = found.prefix
+    request.config.stash[PREFIX], request.config.stash[BUDGET] = found.prefix, found.budget
     try:
         yield found
     finally:
@@ -35,6 +36,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say what is left."""
     if PREFIX not in config.stash:
         return
+    terminalreporter.section("what it cost")
+    terminalreporter.write_line(f"at most ${config.stash[BUDGET].spent:.2f} for tasks on Fargate")
     left = config.stash.get(LEFT, ["everything: it wasn't cleaned up"])
     terminalreporter.section(f"what {config.stash[PREFIX]} left in the account")
     for line in left or ["nothing, but inactive revisions of task definitions, which ECS keeps"]:

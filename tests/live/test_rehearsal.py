@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,6 @@ from tests.live.cleanup import FINDERS, clean
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "rlive-rehearsal"
-SUITE = ("tests/live/test_contract.py", "tests/live/test_job.py")
 ALLOW = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'
 LAMBDA = '{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}'
 TRUST = f'{{"Version": "2012-10-17", "Statement": [{LAMBDA}]}}'
@@ -24,12 +24,13 @@ TRUST = f'{{"Version": "2012-10-17", "Statement": [{LAMBDA}]}}'
 
 @pytest.mark.long
 @pytest.mark.skipif(bool(MODE), reason="this is it")
-def test_it_runs_and_leaves_nothing(tmp_path: Path) -> None:
+def test_it_runs_and_leaves_nothing() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={tmp_path}", *SUITE],
-        cwd=ROOT, env={**os.environ, "RECONCILER_LIVE": "rehearsal"}, capture_output=True, text=True, timeout=300,
+        [sys.executable, "-m", "tests.live", "--rehearsal"],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+    assert re.search(r"at most \$0\.0\d for tasks on Fargate", done.stdout)
     assert "left in the account" in done.stdout
     assert "nothing, but inactive revisions" in done.stdout
 
@@ -103,3 +104,9 @@ def test_a_short_prefix_is_refused(lab: LabHandle) -> None:
 def test_a_budget_ends_the_suite(budget: Budget) -> None:
     with pytest.raises(pytest.fail.Exception, match="RECONCILER_LIVE_MAX"):
         budget.check(minutes=10)
+
+
+def test_an_account_has_to_be_named() -> None:
+    done = subprocess.run([sys.executable, "-m", "tests.live"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--account is missing" in done.stderr
