@@ -81,6 +81,8 @@ class LabHandle:
         for aws in self.given:
             aws.close()
         self.given = []
+        for client in self._clients.values():
+            client.close()  # its connections: it can be used again
 
     def zero(self) -> None:
         """Forget the log."""
