@@ -142,7 +142,7 @@ def test_main_job_in_a_container(project: Project) -> None:
     (project.folder / "train.py").write_text(PROGRAM.replace("reached", "came to"))
     plan = project.run("plan", "deploy.yaml", "--local", WHAT="exit 0")
     assert "train.py" in plan.text
-    changed = project.run("apply", "deploy.yaml", "--local", WHAT="exit 0")
+    changed = project.run("apply", "deploy.yaml", "--local", "--verbose", WHAT="exit 0")
     assert changed.code == 0
     assert "came to the embedded AWS" in changed.text
     assert "Layer already exists" in changed.text
