@@ -157,7 +157,8 @@ def project(lab_session: LabHandle, tmp_path_factory: pytest.TempPathFactory) ->
         patch.setenv("RECONCILER_LOCAL_HOME", str(lab_session.home))
         found.write("one.csv", "a,b\n1,2\n")
         found.write("two.csv", "a,b\n1,2\n3,4\n")
-        found.write("Dockerfile", 'FROM scratch\nCOPY one.csv .\nCMD ["cat", "one.csv"]\n')
+        found.write("hello.txt", "hello\n")
+        found.write("Dockerfile", 'FROM scratch\nCOPY hello.txt .\nCMD ["cat", "hello.txt"]\n')
         yield found
 
 

@@ -269,11 +269,10 @@ def sources(inputs: Inputs, instruction: Instruction, word: str) -> list[str]:
         return found
     if (inputs.context / wanted).is_dir() and not inputs.ignore.ignores(wanted):
         return [wanted]
-    ignored = (inputs.context / wanted).exists()
-    raise _failed(
-        inputs, instruction, f'"/{wanted}" isn\'t in the build context',
-        ".dockerignore leaves it out" if ignored else f"there is no {wanted} in {inputs.context}",
-    )  # fmt: skip
+    hint = f"there is no {wanted} in {inputs.context}"
+    if (inputs.context / wanted).exists():
+        hint = "it is left out of the image: .dockerignore names it, or `data:` does, which is uploaded instead"
+    raise _failed(inputs, instruction, f'"/{wanted}" isn\'t in the build context', hint)
 
 
 def matching(inputs: Inputs, wanted: str) -> list[str]:

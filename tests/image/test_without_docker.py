@@ -139,7 +139,7 @@ def test_another_base_is_listed(place: Place, base: str, line: str) -> None:
         ("COPY nothere.py .", "there is no nothere.py in"),
         ("ADD src/nothere.py /x", "there is no src/nothere.py in"),
         ("COPY a.py nothere /x/", "there is no nothere in"),
-        ("COPY secret.txt .", ".dockerignore leaves it out"),
+        ("COPY secret.txt .", ".dockerignore names it"),
         ("COPY --from=empty /x /x", "correct the path"),
     ],
 )
