@@ -30,7 +30,9 @@ def test_a_service_from_its_first_task_to_its_end(lane: Lane) -> None:
     assert "service.tiny/tiny failed (task_definition: " in failed.out
     assert "stopped: Essential container in task exited, exit code 3" in failed.out
     shown = lane.run("plan", "--local").out
-    assert "(its deployment failed)" in " ".join(shown.split()), "and it is a difference, so that the next apply tries again"
+    assert "(its deployment failed)" in " ".join(shown.split()), (
+        "and it is a difference, so that the next apply tries again"
+    )
 
     # One that does: apply waits until both tasks run, and launches nothing beside them.
     lane.program(SERVES.format(n=1), deploy=DEPLOY)
