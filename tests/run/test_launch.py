@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,7 +42,9 @@ class Launcher:
             container="main", subnets=(embedded.subnet(),), security_group=group["GroupId"], public_ip=True,
             log_group="/tests", log_prefix="run", environment={},
         )  # fmt: skip
-        run = new_run(self.runs, self.launch, "a" * 64, {}, self.clock.now())
+        # Of its own, since two of a second would have one id, and one token in the account that all tests share.
+        own = hashlib.sha256(unique("run").encode()).hexdigest()
+        run = new_run(self.runs, self.launch, own, {}, self.clock.now())
         self.run = run.with_attempt(Attempt(1, "FARGATE", f"{run.id}-1", self.clock.now()))
 
     def again(self, **change: object) -> Run:
