@@ -1,7 +1,6 @@
 """Stopped anywhere, it converges: after each single call of apply and destroy, and with each call's answer lost.
 
-Every point is done: some 190 of apply and 170 of destroy, each twice; with --share every 24th, and with
-RECONCILER_STOP_EACH=4 in the environment, as CI has it, every fourth. Three workers, each a
+Every point is done: some 190 of apply and 170 of destroy, each twice; with --share every 24th. Three workers, each a
 process with a lab of its own, share them, so that two processors have always something to do.
 """
 
@@ -25,7 +24,7 @@ Line = dict[str, Any]
 @pytest.fixture(scope="module")
 def every(request: pytest.FixtureRequest) -> int:
     """One point of so many is done."""
-    return SHARE if request.config.getoption("share") else int(os.environ.get("RECONCILER_STOP_EACH", "1"))
+    return SHARE if request.config.getoption("share") else 1
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def lines(every: int, tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
     """What the workers report: all points of both commands with both faults."""
     folder, began = tmp_path_factory.mktemp("workers"), time.monotonic()
     children = {}
-    workers = WORKERS if every < SHARE else 2  # to make one ready is most of the work of a share
+    workers = WORKERS if every == 1 else 2  # to make one ready is most of the work of a share
     for number in range(workers):
         report = folder / f"{number}.jsonl"
         pid = os.fork()
@@ -69,6 +68,6 @@ def test_stop_anywhere(
         print(f"\n{command}/{fault}: {covered}, {len(wrong)} wrong")
     text = "\n\n".join(f"point {p['n']}, {p['op']}: {p['problem']}\n{p['output'][-1500:]}" for p in wrong[:5])
     assert not wrong, f"{len(wrong)} of {len(points)} points: {[(p['n'], p['op']) for p in wrong]}\n{text}"
-    assert len(ends) == (WORKERS if every < SHARE else 2), "a worker ended too soon: why is above"
+    assert len(ends) == (WORKERS if every == 1 else 2), "a worker ended too soon: why is above"
     assert {*range(1, reached + 1, every)} <= {point["n"] for point in points}
     assert reached > 100, "too few points: did the command do anything?"
