@@ -40,7 +40,7 @@ def scheduler_role(
 
 
 def unattended(names: Names) -> Iterator[Node]:
-    """All of it."""
+    """The schedule with what it calls, where the file has one, and the topic where it notifies anyone."""
     deploy = names.deploy
     if deploy.schedule:
         yield from _schedule(names, deploy.schedule)

@@ -15,7 +15,7 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, ReconcilerError
-from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id, token
+from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id
 from reconciler.core.secret import KNOWN
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import check_length, read_overrides
@@ -23,19 +23,10 @@ from reconciler.run.place import Place
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run import Overrides, Run, plain
 from reconciler.run.run_record import Runs
-from reconciler.run.run_task import STATUSES, container, run_task, why_none
+from reconciler.run.run_task import LOOKS, PAUSE, STATUSES, Forgotten, container, is_old, run_task, why_none
 from reconciler.run.state import State
-from reconciler.run.step import Seen
+from reconciler.run.step import LAUNCHED_BEFORE, Seen, given_up
 from reconciler.run.verdict import Verdict
-
-LOOKS, PAUSE = 5, 2.0  # at ECS, seconds between them, for a task that it may not show yet
-FORGOTTEN = "it was launched, and ECS doesn't know it any more: it ended over an hour ago"
-OLD = 60.0  # seconds since a task was made, from which on it is an earlier launch's
-
-
-class _Forgotten(Exception):
-    """An attempt's token has launched a task before, which ECS has forgotten. The text is its ARN, or empty."""
-
 
 NO_DEADLINE = "its deadline, run.max_duration, was refused"
 
@@ -116,11 +107,11 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     if arn is None:
         try:
             arn, reason = _run_task(aws, launch, run, attempt, recorded=recorded)
-        except _Forgotten as forgotten:
+        except Forgotten as forgotten:
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
-            runs.say(f"the task of run {run.id}: {FORGOTTEN}; another is launched")
-            return start(aws, runs, launch, _another(run, str(forgotten), aws.clock.now()), recorded=False)
+            runs.say(f"the task of run {run.id}: {LAUNCHED_BEFORE}; another is launched")
+            return start(aws, runs, launch, given_up(run, str(forgotten), aws.clock.now()), recorded=False)
         if not arn:
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
@@ -189,16 +180,8 @@ def stop_task(aws: Aws, runs: Runs, place: Place, run: Run, reason: str) -> None
     aws.find("ecs", "StopTask", cluster=place.cluster, task=task_id(run.task_arn), reason=reason)
 
 
-def _another(run: Run, forgotten: str, now: float) -> Run:
-    """The run with its newest attempt lost, whose task was this, and with another."""
-    last = run.attempts[-1]
-    lost = replace(last, task_arn=forgotten, event=Event.LOST, reason=FORGOTTEN)
-    number = last.number + 1
-    return run.with_attempt(lost).with_attempt(Attempt(number, last.provider, token(run.id, number), now))
-
-
 def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt, *, recorded: bool) -> tuple[str, str]:
-    """(ARN, "") of the task, or ("", why) when there is no room for it. Raises _Forgotten."""
+    """(ARN, "") of the task, or ("", why) when there is no room for it. Raises Forgotten."""
     try:
         answer = aws.call("ecs", "RunTask", **_request(launch, run, attempt))
     except AwsError as error:
@@ -208,8 +191,7 @@ def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt, *, recorded:
         return _earlier(aws, launch.place, attempt, next(filter(is_task_arn, error.resources), "")), ""
     if answer.get("tasks"):
         (task, *_) = answer["tasks"]
-        made = task.get("createdAt")
-        if recorded and made is not None and aws.clock.now() - made.timestamp() > OLD:
+        if recorded and is_old(task, aws.clock.now()):
             return _earlier(aws, launch.place, attempt, str(task["taskArn"])), ""
         return str(task["taskArn"]), ""
     text = why_none(answer)
@@ -223,7 +205,7 @@ def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt, *, recorded:
 def _earlier(aws: Aws, place: Place, attempt: Attempt, arn: str) -> str:
     """The ARN of the task that an attempt's token has launched before, which AWS names or not. ECS may not show it yet.
 
-    Raises _Forgotten, NotOurs, AwsError.
+    Raises Forgotten, NotOurs, AwsError.
     """
     for look in range(LOOKS):
         if look:
@@ -232,7 +214,7 @@ def _earlier(aws: Aws, place: Place, attempt: Attempt, arn: str) -> str:
             return arn
         if not arn and (found := find_task(aws, place, attempt)):
             return found
-    raise _Forgotten(arn)
+    raise Forgotten(arn)
 
 
 def _request(launch: Launch, run: Run, attempt: Attempt) -> dict[str, Any]:

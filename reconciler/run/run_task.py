@@ -12,6 +12,12 @@ from reconciler.core.fargate import FARGATE
 from reconciler.run.retry import Attempt
 
 STATUSES = ("RUNNING", "STOPPED")  # ListTasks asks for one at a time
+LOOKS, PAUSE = 5, 2.0  # at ECS, seconds between them, for a task that it may not show yet
+OLD = 60.0  # seconds since a task was made, from which on it is an earlier launch's
+
+
+class Forgotten(Exception):
+    """An attempt's token has launched a task before, which ECS has forgotten. The text is its ARN, or empty."""
 
 
 def run_task(
@@ -46,3 +52,9 @@ def why_none(answer: Mapping[str, Any]) -> str:
     """Why an answer has no task; empty when ECS gives no reason."""
     failures = answer.get("failures") or ()
     return "; ".join(" ".join(filter(None, (one.get("reason"), one.get("detail")))) for one in failures)
+
+
+def is_old(task: Mapping[str, Any], now: float) -> bool:
+    """Whether a task of RunTask's answer may be an earlier launch's. now: seconds since the epoch."""
+    made = task.get("createdAt")
+    return made is not None and now - made.timestamp() > OLD

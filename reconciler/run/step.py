@@ -23,6 +23,7 @@ from reconciler.run.verdict import OVERDUE, Verdict, judge
 
 MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
 FORGOTTEN = "ECS doesn't know this task any more: it ended over an hour ago"
+LAUNCHED_BEFORE = "it was launched, and ECS doesn't know it any more: it ended over an hour ago"
 BY_USER = "stopped by the user"
 
 
@@ -134,6 +135,17 @@ def to_stop(state: State, max_duration: int | None, task: Mapping[str, Any] | No
     started = task.get("startedAt")
     late = max_duration is not None and started is not None and now - started.timestamp() > max_duration
     return OVERDUE if late else ""
+
+
+def given_up(run: Run, task_arn: str, now: float) -> Run:
+    """A run whose newest attempt's token has launched a task that nobody saw and that ECS has forgotten.
+
+    That attempt is lost, and another is to be launched, whatever the rules for retries say. task_arn: that task's, or
+    empty.
+    """
+    last = run.attempts[-1]
+    lost = replace(last, task_arn=task_arn, event=Event.LOST, reason=LAUNCHED_BEFORE)
+    return _with_next(run.with_attempt(lost), last.provider, now)
 
 
 def newest(run: Run, record: Run | None) -> Run:

@@ -1,4 +1,7 @@
-"""Launch a scheduled run's newest attempt once, as `reconciler/run/launch.py` does, with its deadline before it."""
+"""Launch a scheduled run's newest attempt once, as `reconciler/run/launch.py` does, with its deadline before it.
+
+A token whose task ECS has forgotten is given up there and here: its attempt is lost, and the next has another.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,14 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from reconciler.core.function_settings import GROUP, Watched
-from reconciler.core.run_paths import output_prefix
+from reconciler.core.run_paths import is_task_arn, output_prefix
 from reconciler.core.text import line
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run import Run
-from reconciler.run.run_task import STATUSES, container, run_task, why_none
+from reconciler.run.run_task import LOOKS, STATUSES, Forgotten, container, is_old, run_task, why_none
+from reconciler.run.run_task import PAUSE as LOOK
 from reconciler.run.state import State
-from reconciler.run.step import Seen, newest
+from reconciler.run.step import LAUNCHED_BEFORE, Seen, given_up, newest
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
 from reconciler.run.verdict import Verdict
 from reconciler.scheduled.aws import call, find, there
@@ -40,8 +44,9 @@ class Stopped(Exception):
 
 
 def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
-    """Launch a run's newest attempt. Returns the run, over where somebody stopped it meanwhile, and what is known of
-    the attempt: it has a task, or has ended, since there is no room or ECS refuses. Raises ClientError.
+    """Launch a run's newest attempt, or another where ECS has forgotten its task. Returns the run, over where somebody
+    stopped it meanwhile, and what is known of the attempt: it has a task, or has ended, since there is no room or ECS
+    refuses. Raises ClientError.
     """
     attempt = run.attempts[-1]
     try:
@@ -52,6 +57,15 @@ def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
     except Stopped as stopped:
         _no_deadline(watched, attempt)
         return stopped.run, Seen()
+    except Forgotten as forgotten:
+        _no_deadline(watched, attempt)
+        print(line(f"the task of run {run.id}: {LAUNCHED_BEFORE}; another is launched"))
+        store = records(watched)
+        run = newest(given_up(run, str(forgotten), time.time()), store.get(run.id))
+        if run.state.over:
+            return run, Seen()
+        store.put(run)
+        return launch(watched, run)
     if task is None:
         _no_deadline(watched, attempt)
         return run, Seen(end=Verdict(Event.NO_CAPACITY, None, why))
@@ -67,7 +81,10 @@ def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
 
 
 def _launched(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str]:
-    """(task, "") or, when there is no room for it, (None, why). Tried again as `schedule.retries` says."""
+    """(task, "") or, when there is no room for it, (None, why). Tried again as `schedule.retries` says.
+
+    Raises ClientError, BotoCoreError, NotLaunched, Stopped, Forgotten.
+    """
     began, number = time.monotonic(), 0
     while True:
         try:
@@ -112,21 +129,33 @@ def _run_task(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str
         if error.response["Error"]["Code"] != "ConflictException":
             raise
         # Launched before, with something else that differs.
-        return _find(watched, attempt.token, error.response.get("resourceIds") or ()), ""
+        named = tuple(filter(is_task_arn, error.response.get("resourceIds") or ()))
+        return _earlier(watched, attempt.token, named), ""
     if answer["tasks"]:
-        return answer["tasks"][0], ""
+        (task, *_) = answer["tasks"]
+        return _earlier(watched, attempt.token, (task["taskArn"],)) if is_old(task, time.time()) else task, ""
     text = why_none(answer)
     if NO_ROOM.search(text):
         return None, text
     raise NotLaunched(f"ECS launched nothing: {text or 'it gave no reason'}")
 
 
+def _earlier(watched: Watched, token: str, named: Sequence[str]) -> Any:
+    """The task that a token has launched before, which ECS may not show yet. named: by AWS. Raises Forgotten."""
+    for look in range(LOOKS):
+        if look:
+            time.sleep(LOOK)
+        if task := _find(watched, token, named):
+            return task
+    raise Forgotten(next(iter(named), ""))
+
+
 def _find(watched: Watched, token: str, named: Sequence[str]) -> Any:
-    """The task with this token, among those that AWS names or by its mark."""
+    """The task with this token, among those that AWS names or by its mark; None where there is none."""
     where = {"cluster": watched.cluster}
     listed = (call("ecs", "ListTasks", **where, startedBy=token, desiredStatus=one)["taskArns"] for one in STATUSES)
     for arns in (named, *listed):
         for task in call("ecs", "DescribeTasks", **where, tasks=arns)["tasks"] if arns else ():
             if task.get("startedBy") == token:
                 return task
-    raise NotLaunched(f"ECS says that {token} was launched, and doesn't know it")
+    return None

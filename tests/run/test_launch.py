@@ -13,11 +13,12 @@ import pytest
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied
 from reconciler.run.deadline import Deadline
-from reconciler.run.launch import FORGOTTEN, NO_DEADLINE, Launch, new_run, start
+from reconciler.run.launch import NO_DEADLINE, Launch, new_run, start
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
+from reconciler.run.step import LAUNCHED_BEFORE
 from tests.lab_client import SkippingClock
 from tests.local_fixtures import REGION, EmbeddedAws, unique
 from tests.local_fixtures import embedded_aws as embedded_aws
@@ -79,7 +80,7 @@ def test_a_token_whose_task_is_forgotten_is_given_up(launcher: Launcher, changed
     launcher.clock.skipped += 7200
     found = launcher.again(**({"environment": {"NEW": "1"}} if changed else {}))
     lost, second = found.attempts
-    assert (lost.task_arn, lost.event, lost.reason) == (first, Event.LOST, FORGOTTEN)
+    assert (lost.task_arn, lost.event, lost.reason) == (first, Event.LOST, LAUNCHED_BEFORE)
     assert (second.number, second.token, second.provider) == (2, f"{found.id}-2", "FARGATE")
     assert found.state is State.RUNNING
     assert second.task_arn not in ("", first)

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from reconciler.core.function_settings import Watched
 from reconciler.core.run_paths import record_key
 from reconciler.run.scheduled_record import new_run
+from reconciler.run.step import LAUNCHED_BEFORE
 from reconciler.run.stored import Unreadable, from_json
 from reconciler.scheduled import aws, launch
 from reconciler.scheduled.handler import handle
@@ -32,12 +34,16 @@ TWICE = "Essential container in task exited; the program failed 2 times"
 
 
 class Clock:
-    """Time that passes, but for sleep."""
+    """Time that passes, but for sleep. later: seconds by which it is ahead."""
 
-    monotonic, time = staticmethod(time.monotonic), staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
 
-    def __init__(self, sleep: Callable[[float], None]) -> None:
-        self.sleep = sleep
+    def __init__(self, sleep: Callable[[float], None], later: float = 0.0) -> None:
+        self.sleep, self.later = sleep, later
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        return time.time() + self.later
 
 
 class Stopped(BaseException):
@@ -189,10 +195,40 @@ def test_no_room_for_the_next(lane: Lane, ears: Ears, function: Function) -> Non
 def test_what_ecs_has_forgotten_is_told_by_the_event(lane: Lane, ears: Ears, function: Function) -> None:
     lane.behave({"do": "expire", "seconds": 2})
     task = function.launched()
-    until(lambda: task["taskArn"] not in {one["taskArn"] for one in lane.tasks()}, "that ECS forgets it")
+    until(partial(forgotten, lane, task["taskArn"]), "that ECS forgets it")
     function.ended(task)
     assert records(lane)[0]["attempts"][0]["exit_code"] == 3
     assert len(records(lane)[0]["attempts"]) == 2
+
+
+def forgotten(lane: Lane, arn: str) -> bool:
+    return arn not in [one["taskArn"] for one in lane.tasks()]
+
+
+def test_a_launch_that_ecs_has_forgotten_is_given_up(
+    lane: Lane, function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped at RunTask; the task ended, ECS forgot it; it is asked for again, just so or with something else."""
+    monkeypatch.setattr(launch, "time", Clock(lambda seconds: None, later=7200.0))
+    one, *_ = (subnet["SubnetId"] for subnet in lane.client("ec2").describe_subnets()["Subnets"])
+    for when, subnets in (("2026-05-06T07:08:09Z", os.environ["SUBNETS"]), ("2026-05-07T07:08:09Z", f'["{one}"]')):
+        lane.behave({"do": "expire", "seconds": 0.5})
+        function.due(when)
+        lane.behave()
+        run = records(lane)[0]
+        (first,) = (one["task_arn"] for one in run["attempts"])
+        until(partial(forgotten, lane, first), "that ECS forgets it")
+        bare = {key: run["attempts"][0][key] for key in ("number", "provider", "token", "launched")}
+        body = json.dumps({**run, "state": "launching", "attempts": [bare]}).encode()
+        lane.client("s3").put_object(Bucket=BUCKET, Key=f"runs/{run['id']}/run.json", Body=body)
+        with monkeypatch.context() as patched:
+            patched.setenv("SUBNETS", subnets)
+            function.due(when)
+        lost, second = records(lane)[0]["attempts"]
+        assert (lost["task_arn"], lost["event"], lost["reason"]) == (first, "lost", LAUNCHED_BEFORE)
+        assert (second["token"], second["task_arn"]) != (lost["token"], "")
+        assert deadlines(lane) == [f"tiny.{second['token']}"]
+        lane.client("scheduler").delete_schedule(Name=f"tiny.{second['token']}")
 
 
 def test_a_long_pause_is_not_slept(lane: Lane, ears: Ears, function: Function) -> None:
