@@ -38,11 +38,21 @@ ELSEWHERE: Mapping[str, tuple[str | On, ...]] = {
 }
 
 
+def event_sources(aws: Aws, name: str) -> list[str]:
+    """The texts of what AWS calls it by, in one read. Raises AwsError."""
+    found = aws.find_all("lambda", "ListEventSourceMappings", "EventSourceMappings", FunctionName=name) or ()
+    return [
+        f"event-source {one.get('EventSourceArn') or 'self-managed'} {one['UUID']}"
+        for one in found
+        if one.get("State") != "Deleting"
+    ]
+
+
 def read(aws: Aws, name: str) -> list[str]:
     """Its texts: five reads at once, and one for each alias and version of somebody's. Raises AwsError."""
     this = {"FunctionName": name}
     reads: list[Any] = aws.together(
-        lambda: aws.find_all("lambda", "ListEventSourceMappings", "EventSourceMappings", **this),
+        lambda: event_sources(aws, name),
         lambda: aws.find_all("lambda", "ListFunctionEventInvokeConfigs", "FunctionEventInvokeConfigs", **this),
         lambda: aws.find_all("lambda", "ListFunctionUrlConfigs", "FunctionUrlConfigs", **this),
         lambda: aws.find_all("lambda", "ListAliases", "Aliases", **this),
@@ -51,12 +61,7 @@ def read(aws: Aws, name: str) -> list[str]:
     sources, events, urls, aliases, versions = (found or () for found in reads)
     names = [alias["Name"] for alias in aliases] + [v["Version"] for v in versions if v["Version"] != LATEST]
     policies = aws.each(lambda one: aws.find("lambda", "GetPolicy", **this, Qualifier=one), names)
-    found = [
-        f"event-source {one.get('EventSourceArn') or 'self-managed'} {one['UUID']}"
-        for one in sources
-        if one.get("State") != "Deleting"
-    ]
-    found += [text for one in events for _, text in _destinations(one)]
+    found = [*sources, *(text for one in events for _, text in _destinations(one))]
     found += [f"url {one['FunctionUrl']} {one['AuthType']} {_qualifier(one['FunctionArn'])}" for one in urls]
     for qualifier, answer in zip(names, policies, strict=True):
         found += _permissions(qualifier, answer)

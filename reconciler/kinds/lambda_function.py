@@ -46,7 +46,6 @@ DEFAULTS: dict[str, Any] = {
 ARCHITECTURES = ["x86_64"]
 FAILED = " (AWS failed to make it ready)"  # so that it is a difference, and its code is put again
 ACTION = "lambda:InvokeFunction"
-SOURCE = "event-source "
 
 
 class FunctionSpec(AttachedSpec):
@@ -156,7 +155,7 @@ class Function(Kind[FunctionSpec]):
     def delete(self, aws: Aws, seen: Observed[FunctionSpec]) -> None:
         """Its resource policy, aliases, versions and URLs go with it; what it is called by doesn't."""
         name = seen.spec.name
-        function_attached.detach(aws, name, [t for t in function_attached.read(aws, name) if t.startswith(SOURCE)])
+        function_attached.detach(aws, name, function_attached.event_sources(aws, name))
         aws.find("lambda", "DeleteFunction", FunctionName=name)
 
     def listed(self, aws: Aws) -> Iterable[str]:

@@ -101,8 +101,9 @@ class Topic(Kind[TopicSpec]):
         if touches(changes, "subscription_settings"):
             arns = {where(text): its_arn for text, its_arn in _subscriptions(aws, arn).items()}
             for endpoint, name, _ in (text.split(" ", 2) for text in old.subscription_settings):
-                usual = {"AttributeName": name, "AttributeValue": SETTINGS[name]}
-                aws.find("sns", "SetSubscriptionAttributes", SubscriptionArn=arns[endpoint], **usual)
+                if arns.get(endpoint, PENDING) != PENDING:  # somebody may have ended it since the look
+                    usual = {"AttributeName": name, "AttributeValue": SETTINGS[name]}
+                    aws.find("sns", "SetSubscriptionAttributes", SubscriptionArn=arns[endpoint], **usual)
         values = {"Policy": _text(want, aws, arn), "KmsMasterKeyId": want.kms_key}
         for field, name in (("policy", "Policy"), ("kms_key", "KmsMasterKeyId")):
             if touches(changes, field):

@@ -16,6 +16,7 @@ from reconciler.core.needs import ALL
 from reconciler.core.spec import Spec
 from reconciler.permissions import policies
 from reconciler.permissions.folders import fitting
+from reconciler.permissions.keys import through
 from reconciler.permissions.needs import NEEDS
 from reconciler.permissions.parts import PLAN, RUN, WRITE_RECORD
 from reconciler.permissions.policies import LIMIT, Grant, policy_size
@@ -57,7 +58,7 @@ def _no_secrets(names: Names, found: Iterable[Grant]) -> Iterator[dict[str, Any]
     object of a bucket with a key of its own. Not even a plan's own rights reach further.
     """
     readable = _few(names, sorted({one.resource for one in found if one.action.startswith("ssm:GetParameter")}))
-    by_s3 = {"StringNotEquals": {"kms:ViaService": f"s3.{names.deploy.region}.amazonaws.com"}}
+    by_s3 = {"StringNotEquals": through("s3", names.deploy.region)["StringEquals"]}
     yield {"Sid": "NoParameters", "Effect": "Deny", "Action": "ssm:GetParameter*", "NotResource": readable}
     yield {
         "Sid": "NoSecrets", "Effect": "Deny",

@@ -19,7 +19,7 @@ from reconciler.run.place import Place
 from reconciler.run.retry import Attempt
 from reconciler.run.state import State
 from reconciler.run.step import Seen, end_of, to_stop
-from reconciler.run.verdict import Verdict, judge
+from reconciler.run.verdict import Verdict
 
 POLL = 0.1  # seconds between looks while something changes, growing to
 SLOW = 0.4
@@ -137,9 +137,9 @@ class Watch:
                 clock.sleep(SLOW)
                 continue
             self.mine(task)
-            seen = Seen(task, known=clock.now())
-            end = judge(task, self._essential(task)) if end_of(self.attempt, seen, clock.now()) else None
-            if end:
+            essential = self._essential(task) if task["lastStatus"] == "STOPPED" else ()
+            seen = Seen(task, clock.now(), essential)
+            if end := end_of(self.attempt, seen, clock.now()):
                 self.seen = clock.now() if self.alive else 0.0
                 self.ended(end)
             if task["lastStatus"] != state:

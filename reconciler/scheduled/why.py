@@ -96,7 +96,7 @@ def _case(watched: Watched, run: Run, lines: Sequence[str]) -> Case:
 def _tail(watched: Watched, task: str) -> tuple[Events, int]:
     """The last lines of a task's log, and when CloudWatch got the newest that it has, in milliseconds since the epoch.
 
-    None where it can't be read, since what ECS says is still worth explaining.
+    Nothing where it can't be read, since what ECS says is still worth explaining.
     """
     if not task:
         return [], 0
