@@ -104,6 +104,20 @@ def test_functions_stay_short(path: Path) -> None:
     assert long == []
 
 
+def unused(path: Path) -> set[str]:
+    """Private functions and classes of a file that nothing in it uses. What is decorated is used by its decorator."""
+    defined = {
+        node.name
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name.startswith("_") and not node.decorator_list
+    }
+    return defined - names(path)
+
+
+def test_every_private_function_is_used() -> None:
+    assert {(path.name, name) for path in [*OURS, *PROGRAM] for name in unused(path)} == set()
+
+
 def circle(imports: dict[str, set[str]]) -> list[str]:
     """Modules of which each imports the next and the last the first; none if there is no such circle."""
     try:

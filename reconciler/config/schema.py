@@ -19,7 +19,7 @@ from reconciler.config.parameters import filled as filled_parameters
 from reconciler.config.place import CapacityWeight, Cluster, Network, SecurityGroup
 from reconciler.config.run import Retry, Run
 from reconciler.config.service import Service, on_ec2
-from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository, _data
+from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository
 from reconciler.config.sweep import RandomSweep, Range, Sweep
 from reconciler.config.task import WRITE, ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
 from reconciler.config.unattended import Notify, Schedule, Webhook
@@ -59,6 +59,11 @@ __all__ = [
     "TaskRole",
     "Webhook",
 ]
+
+
+def _data(value: Any) -> Any:
+    """A bare path, or a list of them, is `files:`."""
+    return {"files": value} if isinstance(value, str | list) else value
 
 
 def _image(value: Any) -> Any:

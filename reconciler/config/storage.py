@@ -71,11 +71,6 @@ class DataFile(Section):
         return self.model_copy(update={"key": self.key or f"data/{PurePath(self.file).name}"})
 
 
-def _data(value: Any) -> Any:
-    """A bare path, or a list of them, is `files:`."""
-    return {"files": value} if isinstance(value, str | list) else value
-
-
 class Data(Section):
     """The bucket and what is uploaded to it. A path, or a list of them, stands for `files`."""
 

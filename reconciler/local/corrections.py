@@ -44,6 +44,7 @@ def install() -> None:
     _iam_answers_one_at_a_time()
     _default_vpcs_have_a_way_out()
     _its_own_code_is_looked_at_once()
+    _one_rule_is_compiled_at_a_time()
     iam_corrections.install()
     lambda_corrections.install()
     lambda_attached.install()
