@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,18 @@ def until(look: Callable[[], T], what: str, seconds: float = LONG) -> T:
         time.sleep(pause)
         pause = min(pause * 1.1, 0.05)
     return value
+
+
+def until_printed(process: subprocess.Popen[str], text: str, times: int = 1) -> str:
+    """What a process prints up to the line that has this text, for so many times; fails when it ends before."""
+    assert process.stdout is not None
+    printed: list[str] = []
+    while sum(text in line for line in printed) < times:
+        printed.append(process.stdout.readline())
+        if not printed[-1]:
+            errors = process.stderr.read() if process.stderr else ""
+            pytest.fail(f"it ended without {text!r}, after printing:\n{''.join(printed)}{errors}")
+    return "".join(printed)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from reconciler.local import status
 from tests.cli.conftest import Project
 from tests.lab_client import ROOT
 from tests.local_fixtures import EmbeddedAws
-from tests.waiting import LONG, children_work
+from tests.waiting import LONG, children_work, until_printed
 
 
 def client(project: Project, service: str) -> Any:
@@ -242,9 +242,7 @@ def watched(project: Project) -> Iterator[subprocess.Popen[str]]:
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     ) as found:  # fmt: skip
-        assert found.stdout is not None
-        while "| written" not in (line := found.stdout.readline()):
-            assert line
+        until_printed(found, "| written")
         yield found
 
 

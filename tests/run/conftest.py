@@ -56,6 +56,12 @@ class Lane(Project):
         self.write("deploy.yaml", DEPLOY + deploy)
         self.write("Dockerfile", dockerfile)
 
+    def bare(self) -> None:
+        """Have nothing but what each test begins with: no service, no schedule, nobody who is told."""
+        self.program("print('none')\n")
+        made = self.run("apply", "--local", "--skip-run", "--prune")
+        assert made.code == 0, made.out + made.err
+
     def client(self, service: str) -> Any:
         """A boto3 client."""
         if service not in self._clients:
@@ -153,7 +159,6 @@ def records(lane: Lane) -> list[Any]:
 def project_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
     """One project, whose resources the first module that asks for it makes."""
     found = Lane(tmp_path_factory.mktemp("project"))
-    found.program("print('first')")
     found.write("prices.csv", "a,b\n1,2\n3,4\n")
     yield found
     stop(found.folder / ".reconciler" / "local")
@@ -165,9 +170,7 @@ def shared(project_of_all: Lane) -> Iterator[Lane]:
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
     os.environ["RECONCILER_LOCAL_ENGINE"] = "process"
     try:
-        project_of_all.program("print('first')")
-        made = project_of_all.run("apply", "--local", "--skip-run", "--prune")
-        assert made.code == 0, made.err
+        project_of_all.bare()
         yield project_of_all
     finally:
         os.environ.pop("RECONCILER_LOCAL_ENGINE")
@@ -237,5 +240,4 @@ def ears(lane: Lane) -> Iterator[Ears]:
 
     with Ears(lane) as found:
         yield found
-    lane.program("print('none')\n")
-    assert lane.run("apply", "--local", "--skip-run", "--prune").code == 0
+    lane.bare()

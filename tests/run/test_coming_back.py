@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.run.conftest import BUCKET, SLEEPS, Lane, golden, records
-from tests.waiting import LONG, until
+from tests.waiting import LONG, until, until_printed
 
 
 @pytest.mark.share(2)
@@ -20,9 +20,7 @@ def test_interrupted(lane: Lane, number: signal.Signals, choice: str) -> None:
     lane.program(f"{SLEEPS}# {number} {choice}\n")
     ours = lane.start("apply", "--local", "--on-interrupt", choice)
     (task,) = until(lambda: lane.tasks("RUNNING"), "a running task")
-    assert ours.stdout is not None
-    while "begun" not in ours.stdout.readline():
-        pass
+    until_printed(ours, "begun")
     ours.send_signal(number)
     _, err = ours.communicate(timeout=LONG)
     assert ours.returncode == 130
@@ -46,9 +44,7 @@ def test_a_task_that_ended_while_nobody_looked(lane: Lane) -> None:
         "import time\nprint('begun', flush=True)\ntime.sleep(1.5)\nprint('ended')\n# nobody\nraise SystemExit(37)\n"
     )
     ours = lane.start("apply", "--local", "--on-interrupt", "detach")
-    assert ours.stdout is not None
-    while "begun" not in ours.stdout.readline():
-        pass
+    until_printed(ours, "begun")
     ours.send_signal(signal.SIGTERM)
     assert ours.wait(LONG) == 130
     until(lambda: not lane.tasks("RUNNING"), "its end")
@@ -86,9 +82,7 @@ def test_a_task_that_ecs_has_forgotten(lane: Lane) -> None:
     lane.behave({"do": "expire", "seconds": 0.1})
     before = len(lane.tasks())
     ours = lane.start("apply", "--local")
-    assert ours.stdout is not None
-    while "begun" not in ours.stdout.readline():
-        pass
+    until_printed(ours, "begun")
     ours.kill()
     ours.wait()
     until(lambda: len(lane.tasks()) == before, "its being forgotten")
@@ -112,9 +106,7 @@ def test_after_a_stop_apply_launches_anew(lane: Lane, tmp_path: Path) -> None:
     )
     lane.behave({"do": "stop-timeout", "seconds": 1.5})
     ours = lane.start("apply", "--local")
-    assert ours.stdout is not None
-    while "| first" not in ours.stdout.readline():
-        pass
+    until_printed(ours, "| first")
     ours.send_signal(signal.SIGINT)
     assert ours.wait(LONG) == 130
     assert records(lane)[0]["state"] == "stopping"
@@ -145,21 +137,17 @@ def test_looking_back(lane: Lane) -> None:
 def test_a_run_that_waits_for_its_retry_can_be_stopped(lane: Lane) -> None:
     lane.program("print('once')\nraise SystemExit(75)\n", deploy="run:\n  retry: {error: 1, backoff: 4s}\n")
     ours = lane.start("apply", "--local")
-    assert ours.stdout is not None
-    while "launching again" not in ours.stdout.readline():
-        pass
+    until_printed(ours, "launching again")
     count = len(lane.tasks())
     assert "had no task under way" in lane.run("stop", "--local").out
-    assert ours.wait(LONG) == 123, ours.stdout.read()
+    assert ours.wait(LONG) == 123
     assert len(lane.tasks()) == count
 
 
 def test_whoever_comes_back_in_a_pause_waits_for_its_end(lane: Lane) -> None:
     lane.program("print('once')\nraise SystemExit(75)\n# pause\n", deploy="run:\n  retry: {error: 1, backoff: 8s}\n")
     ours = lane.start("apply", "--local")
-    assert ours.stdout is not None
-    while "launching again" not in ours.stdout.readline():
-        pass
+    until_printed(ours, "launching again")
     ours.kill()
     ours.wait()
     assert lane.run("apply", "--local").code == 75

@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab_client import LabHandle
 from tests.run.conftest import Lane, records
-from tests.waiting import LONG, until
+from tests.waiting import LONG, until, until_printed
 
 LINES = 10_000
 WANTED = [f"line {n}" for n in range(LINES)]
@@ -55,12 +55,10 @@ def test_the_measure(throttled: tuple[Lane, LabHandle]) -> None:
     lab.zero()
     try:
         ours = lane.start("apply", "--local", "--on-interrupt", "detach")
-        assert ours.stdout is not None
-        lines: list[str] = []
-        while len(shown("".join(lines))) < 100:
-            lines.append(ours.stdout.readline())
+        begun = until_printed(ours, "  | ", times=100)
         ours.send_signal(signal.SIGINT)
-        before = shown("".join(lines) + ours.stdout.read())
+        assert ours.stdout is not None
+        before = shown(begun + ours.stdout.read())
         assert ours.wait(LONG) == 130
         back = lane.run("watch", "--local")
     finally:
@@ -78,9 +76,7 @@ def test_all_of_it_again_when_asked(throttled: tuple[Lane, LabHandle]) -> None:
     lane, _ = throttled
     lane.program("import time\nprint('one', flush=True)\ntime.sleep(3)\nprint('two')\nraise SystemExit(4)\n")
     ours = lane.start("apply", "--local", "--on-interrupt", "detach")
-    assert ours.stdout is not None
-    while "| one" not in ours.stdout.readline():
-        pass
+    until_printed(ours, "| one")
     ours.send_signal(signal.SIGINT)
     assert ours.wait(LONG) == 130
     ended = lane.run("watch", "--local", "--from-start")
@@ -108,13 +104,10 @@ def test_lines_that_come_3_s_after_the_end_and_say_why(throttled: tuple[Lane, La
     lane.program(WHY)
     lane.behave({"do": "log-delay", "seconds": 3, "after_lines": 20, "from_stop": True})
     ours = lane.start("apply", "--local")
-    assert ours.stdout is not None
-    out = ""
-    while "waiting for the last lines" not in out:
-        out += (line := ours.stdout.readline())
-        assert line, out
+    out = until_printed(ours, "waiting for the last lines")
     (run, *_) = records(lane)
     assert (run["exit_code"], run["attempts"][-1]["event"], run["why"]) == (1, "error", "")
+    assert ours.stdout is not None
     out += ours.stdout.read()
     assert ours.wait(LONG) == 1
     assert shown(out)[:30] == [f"line {n}" for n in range(30)]
@@ -140,11 +133,7 @@ def test_ctrl_c_shows_the_end_at_once(throttled: tuple[Lane, LabHandle]) -> None
     lane.program("print('never')\nraise SystemExit(7)\n# at once\n")
     lane.behave({"do": "log-delay", "seconds": 60})
     ours = lane.start("apply", "--local", "--on-interrupt", "stop")
-    assert ours.stdout is not None
-    out = ""
-    while "waiting for the last lines" not in out:
-        out += (line := ours.stdout.readline())
-        assert line, out
+    out = until_printed(ours, "waiting for the last lines")
     assert re.search(r"  waiting for the last lines, 2\d s at most; Ctrl-C shows the end at once\n", out)
     ours.send_signal(signal.SIGINT)
     began = time.monotonic()
@@ -160,9 +149,7 @@ def test_an_end_that_was_seen_is_not_lost(throttled: tuple[Lane, LabHandle]) -> 
     lane.program("print('begun')\nraise SystemExit(37)\n# seen\n")
     lane.behave({"do": "log-delay", "seconds": 2}, {"do": "expire", "seconds": 1})
     ours = lane.start("apply", "--local")
-    assert ours.stdout is not None
-    while "STOPPED" not in (line := ours.stdout.readline()):
-        assert line
+    until_printed(ours, "STOPPED")
     ours.kill()
     ours.wait()
     (run, *_) = records(lane)
@@ -226,9 +213,7 @@ def interrupted_while_it_is_stopped(
     lab.zero()
     lab.rules({"service": "ecs", "op": "StopTask", "do": "hold"})
     ours = lane.start("apply", "--local", stdin=stdin)
-    assert ours.stdout is not None
-    while "| begun" not in ours.stdout.readline():
-        pass
+    until_printed(ours, "| begun")
     ours.send_signal(signal.SIGINT)
     lab.seen("StopTask")
     ours.send_signal(second)

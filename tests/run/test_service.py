@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from tests.run.conftest import Lane
-from tests.waiting import LONG, until
+from tests.waiting import LONG, until, until_printed
 
 SERVES = "import time\nprint('serving {n}', flush=True)\ntime.sleep(600)\n"
 BREAKS = "print('broken')\nraise SystemExit(3)\n"
 DEPLOY = "service: {desired_count: 2}\n"
+
+
+@pytest.fixture
+def lane(lane: Lane) -> Iterator[Lane]:
+    """The project, whose service is gone afterwards, whatever became of the test."""
+    yield lane
+    lane.bare()
 
 
 def service(lane: Lane) -> Any:
@@ -66,14 +76,14 @@ def test_a_service_from_its_first_task_to_its_end(lane: Lane) -> None:
     until(lambda: not of_service(lane), "no task of the service")
 
     # It leaves with its section.
-    lane.program("print('none')\n")
-    assert lane.run("apply", "--local", "--skip-run", "--prune").code == 0
+    lane.bare()
     assert lane.client("ecs").list_services(cluster="tiny")["serviceArns"] == []
 
 
 def test_interrupted_while_it_is_waited_for(lane: Lane) -> None:
     lane.program(BREAKS + "# for ever\n", deploy="service: {circuit_breaker: false}\n")
     ours = lane.start("apply", "--local")
+    until_printed(ours, "Plan: ")  # so that it heeds signals
     until(lambda: lane.client("ecs").list_services(cluster="tiny")["serviceArns"], "the service")
     until(lambda: service(lane)["deployments"][0]["failedTasks"] > 0, "a task that fails")
     os.kill(ours.pid, signal.SIGINT)
@@ -82,5 +92,3 @@ def test_interrupted_while_it_is_waited_for(lane: Lane) -> None:
     assert "interrupted while AWS was waited for" in out
     shown = lane.run("status", "--local").out
     assert "exit code 3" in shown, "what it waits for is said"
-    lane.program("print('none')\n")
-    assert lane.run("apply", "--local", "--skip-run", "--prune").code == 0

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from tests.run.conftest import Lane, golden
-from tests.waiting import LONG
+from tests.waiting import LONG, until_printed
 
 COUNT = int(os.environ.get("SWEEP", "20"))
 PROGRAM = """\
@@ -36,11 +36,9 @@ def test_a_sweep_and_its_going_on(lane: Lane) -> None:
     lane.program(PROGRAM, deploy=SWEEP)
     known = len(lane.tasks())
     ours = lane.start("apply", "--local", "--on-interrupt", "stop")
-    assert ours.stdout is not None
-    seen: list[str] = []
-    while sum("succeeded" in line for line in seen) < 3:
-        seen.append(ours.stdout.readline())
+    until_printed(ours, "succeeded", times=3)
     ours.send_signal(signal.SIGINT)
+    assert ours.stdout is not None
     rest = ours.stdout.read()
     assert ours.wait(LONG) == 130, rest
     assert ours.stderr is not None

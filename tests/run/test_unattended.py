@@ -8,7 +8,7 @@ import signal
 
 from tests.run.conftest import Lane, normal
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
-from tests.waiting import LONG, until
+from tests.waiting import LONG, until, until_printed
 
 
 def test_each_end_is_told_once(lane: Lane, ears: Ears) -> None:
@@ -88,9 +88,7 @@ def test_a_schedule_that_may_not_call_its_function_is_a_dead_letter(lane: Lane, 
 def test_an_interrupted_run_is_told_when_its_end_is_seen(lane: Lane, ears: Ears) -> None:
     lane.program("import time\nprint('begun', flush=True)\ntime.sleep(600)\n# told later\n", deploy=NOTIFY)
     ours = lane.start("apply", "--local")
-    assert ours.stdout is not None
-    while "| begun" not in ours.stdout.readline():
-        pass
+    until_printed(ours, "| begun")
     ours.send_signal(signal.SIGINT)
     assert ours.wait(LONG) == 130
     assert ears.sns() == []
