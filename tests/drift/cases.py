@@ -92,36 +92,42 @@ class Drift:
         return {self.path.split(".")[0].split("[")[0], self.overwrites} - {""}
 
 
-# fmt: off
+TASK, DEFINITION, KEPT = f"role.{TASK_ROLE}", f"task-definition.{FAMILY}", f"service.{CLUSTER}/{SERVICE}"
+
+
 def drifts() -> Iterator[Drift]:
-    def iam(name: str, **params: Any) -> Callable[[LabHandle], Any]:
-        return lambda lab: getattr(lab.client("iam"), name)(**params)
+    """All of them."""
+    for subject in (roles, policies, identities, storage, images, log_groups, network, ecs, services):
+        yield from subject()
 
-    def s3(name: str, **params: Any) -> Callable[[LabHandle], Any]:
-        return lambda lab: getattr(lab.client("s3"), name)(Bucket=BUCKET, **params)
 
-    def ecr(name: str, **params: Any) -> Callable[[LabHandle], Any]:
-        return lambda lab: getattr(lab.client("ecr"), name)(repositoryName=REPOSITORY, **params)
+def iam(name: str, **params: Any) -> Callable[[LabHandle], Any]:
+    return lambda lab: getattr(lab.client("iam"), name)(**params)
 
-    def logs(name: str, **params: Any) -> Callable[[LabHandle], Any]:
-        return lambda lab: getattr(lab.client("logs"), name)(**params)
 
-    task, ci, execution = (f"role.{name}" for name in (TASK_ROLE, CI_ROLE, EXECUTION_ROLE))
-    policy, user, bucket = f"policy.{POLICY}", f"user.{USER}", f"bucket.{BUCKET}"
-    oidc, data, repository = f"oidc-provider.{OIDC}", f"object.{BUCKET}/{KEY}", f"repository.{REPOSITORY}"
-    image, group, cluster = f"image.{REPOSITORY}", f"security-group.{GROUP}", f"cluster.{CLUSTER}"
-    kept, parameter = f"service.{CLUSTER}/{SERVICE}", f"parameter.{ETA}"
-    definition, log = f"task-definition.{FAMILY}", f"log-group.{LOGS}"
+def s3(name: str, **params: Any) -> Callable[[LabHandle], Any]:
+    return lambda lab: getattr(lab.client("s3"), name)(Bucket=BUCKET, **params)
 
-    # Roles
-    yield Drift("inline policy", task, "inline_policies.more",
+
+def ecr(name: str, **params: Any) -> Callable[[LabHandle], Any]:
+    return lambda lab: getattr(lab.client("ecr"), name)(repositoryName=REPOSITORY, **params)
+
+
+def logs(name: str, **params: Any) -> Callable[[LabHandle], Any]:
+    return lambda lab: getattr(lab.client("logs"), name)(**params)
+
+
+# fmt: off
+def roles() -> Iterator[Drift]:
+    ci, execution = f"role.{CI_ROLE}", f"role.{EXECUTION_ROLE}"
+    yield Drift("inline policy", TASK, "inline_policies.more",
                 iam("put_role_policy", RoleName=TASK_ROLE, PolicyName="more", PolicyDocument=everything()), widens=True)
-    yield Drift("attached policy", task, "managed_policies",
+    yield Drift("attached policy", TASK, "managed_policies",
                 iam("attach_role_policy", RoleName=TASK_ROLE, PolicyArn=ADMIN), widens=True)
     yield Drift("detached policy", execution, "managed_policies", iam(
         "detach_role_policy", RoleName=EXECUTION_ROLE,
         PolicyArn="arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"))
-    yield Drift("trusts everybody", task, "trust.statements", iam(
+    yield Drift("trusts everybody", TASK, "trust.statements", iam(
         "update_assume_role_policy", RoleName=TASK_ROLE,
         PolicyDocument=trust({"Service": "ecs-tasks.amazonaws.com", "AWS": "*"})), widens=True)
     yield Drift("trusts another service", execution, "trust.statements", iam(
@@ -134,17 +140,20 @@ def drifts() -> Iterator[Drift]:
     yield Drift("every repository may assume it", ci, "trust.statements", iam(
         "update_assume_role_policy", RoleName=CI_ROLE,
         PolicyDocument=github(StringEquals={f"{OIDC}:aud": "sts.amazonaws.com"})), widens=True)
-    yield Drift("description", task, "description", iam("update_role", RoleName=TASK_ROLE, Description="mine now"))
+    yield Drift("description", TASK, "description", iam("update_role", RoleName=TASK_ROLE, Description="mine now"))
     yield Drift("longer sessions", ci, "max_session_duration",
                 iam("update_role", RoleName=CI_ROLE, MaxSessionDuration=43200))
     yield Drift("boundary", execution, "boundary", iam(
         "put_role_permissions_boundary", RoleName=EXECUTION_ROLE, PermissionsBoundary=arn(f"policy/{POLICY}")))
-    yield Drift("ownership tag of a role", task, f"tags.{OWNER}", iam("untag_role", RoleName=TASK_ROLE, TagKeys=[OWNER]))
+    yield Drift("ownership tag of a role", TASK, f"tags.{OWNER}", iam("untag_role", RoleName=TASK_ROLE, TagKeys=[OWNER]))
     yield Drift("a tag more", ci, "tags.owner",
                 iam("tag_role", RoleName=CI_ROLE, Tags=[{"Key": "owner", "Value": "somebody"}]))
     yield Drift("role under another path", ci, "path", other_path_of_role, replaces=True)
     yield Drift("role deleted", execution, "", lambda lab: delete_role(lab, EXECUTION_ROLE))
-    # Policies
+
+
+def policies() -> Iterator[Drift]:
+    policy = f"policy.{POLICY}"
     yield Drift("policy allows everything", policy, "document.statements",
                 lambda lab: default_version(lab, everything()), widens=True)
     yield Drift("a statement's further action", policy, "document.statements[Read].actions",
@@ -156,8 +165,11 @@ def drifts() -> Iterator[Drift]:
                 lambda lab: change_statement(lab, "Read", Effect="Deny"))
     yield Drift("ownership tag of a policy", policy, f"tags.{OWNER}",
                 iam("untag_policy", PolicyArn=arn(f"policy/{POLICY}"), TagKeys=[OWNER]))
-    yield Drift("policy deleted", policy, "", delete_policy, also=(task,))
-    # The CI's user and identity provider
+    yield Drift("policy deleted", policy, "", delete_policy, also=(TASK,))
+
+
+def identities() -> Iterator[Drift]:
+    user, oidc = f"user.{USER}", f"oidc-provider.{OIDC}"
     yield Drift("second access key", user, "access_keys", iam("create_access_key", UserName=USER), widens=True)
     yield Drift("the access key gone", user, "access_keys", lambda lab: lab.client("iam").delete_access_key(
         UserName=USER, AccessKeyId=keys(lab)[0]))
@@ -186,7 +198,10 @@ def drifts() -> Iterator[Drift]:
         ClientID="sts.amazonaws.com"))
     yield Drift("provider deleted", oidc, "",
                 iam("delete_open_id_connect_provider", OpenIDConnectProviderArn=arn(f"oidc-provider/{OIDC}")))
-    # The bucket and its objects
+
+
+def storage() -> Iterator[Drift]:
+    bucket, data = f"bucket.{BUCKET}", f"object.{BUCKET}/{KEY}"
     yield Drift("public bucket policy", bucket, "policy.statements", public_bucket, widens=True)
     yield Drift("public ACL", bucket, "grants", public_acl, widens=True, overwrites="ownership")
     yield Drift("another account's ACL on the data", bucket, "ownership", objects_with_acls, widens=True)
@@ -210,7 +225,10 @@ def drifts() -> Iterator[Drift]:
     yield Drift("bucket's tags gone", bucket, f"tags.{OWNER}", s3("delete_bucket_tagging"))
     yield Drift("object overwritten", data, "sha256", s3("put_object", Key=KEY, Body=b"a,b\n"))
     yield Drift("object deleted", data, "", s3("delete_object", Key=KEY))
-    # The repository and the image
+
+
+def images() -> Iterator[Drift]:
+    repository, image = f"repository.{REPOSITORY}", f"image.{REPOSITORY}"
     yield Drift("latest is another image", image, "tags_wanted", move_latest)
     yield Drift("public repository", repository, "policy.statements", public_repository, widens=True)
     yield Drift("scan on push off", repository, "scan_on_push",
@@ -218,8 +236,11 @@ def drifts() -> Iterator[Drift]:
     yield Drift("tags can't move", repository, "tag_mutability",
                 ecr("put_image_tag_mutability", imageTagMutability="IMMUTABLE"))
     yield Drift("images kept for ever", repository, "keep_images", ecr("delete_lifecycle_policy"))
-    yield Drift("image deleted", image, "", delete_images, also=(definition, kept))
-    # Logs
+    yield Drift("image deleted", image, "", delete_images, also=(DEFINITION, KEPT))
+
+
+def log_groups() -> Iterator[Drift]:
+    log = f"log-group.{LOGS}"
     yield Drift("log kept longer", log, "retention_in_days",
                 logs("put_retention_policy", logGroupName=LOGS, retentionInDays=365))
     yield Drift("log kept for ever", log, "retention_in_days", logs("delete_retention_policy", logGroupName=LOGS))
@@ -227,7 +248,10 @@ def drifts() -> Iterator[Drift]:
     yield Drift("ownership tag of a log group", log, f"tags.{OWNER}",
                 logs("untag_log_group", logGroupName=LOGS, tags=[OWNER]))
     yield Drift("log group deleted", log, "", logs("delete_log_group", logGroupName=LOGS))
-    # The network
+
+
+def network() -> Iterator[Drift]:
+    group = f"security-group.{GROUP}"
     yield Drift("ssh from everywhere", group, "ingress[tcp 22 0.0.0.0/0]", lambda lab: rule(
         lab, "authorize_security_group_ingress", IpRanges=[{"CidrIp": "0.0.0.0/0"}]), widens=True)
     yield Drift("ssh from everywhere by IPv6", group, "ingress[tcp 22 ::/0]", lambda lab: rule(
@@ -236,8 +260,11 @@ def drifts() -> Iterator[Drift]:
         lab, "authorize_security_group_egress", IpRanges=[{"CidrIp": "10.0.0.0/8"}]), widens=True)
     yield Drift("no way out", group, "egress[0.0.0.0/0]", no_egress)
     yield Drift("security group deleted", group, "",
-                lambda lab: lab.client("ec2").delete_security_group(GroupId=group_id(lab)), also=(kept,))
-    # ECS
+                lambda lab: lab.client("ec2").delete_security_group(GroupId=group_id(lab)), also=(KEPT,))
+
+
+def ecs() -> Iterator[Drift]:
+    cluster = f"cluster.{CLUSTER}"
     yield Drift("no Spot", cluster, "capacity_providers",
                 lambda lab: providers(lab, ["FARGATE"], capacityProvider="FARGATE", weight=1))
     yield Drift("Spot by default", cluster, "default_strategy[FARGATE_SPOT]", lambda lab: providers(
@@ -247,30 +274,33 @@ def drifts() -> Iterator[Drift]:
     yield Drift("shells are logged elsewhere", cluster, "attached", lambda lab: lab.client("ecs").update_cluster(
         cluster=CLUSTER, configuration={"executeCommandConfiguration": {
             "logging": "OVERRIDE", "logConfiguration": {"s3BucketName": "theirs"}}}), widens=True)
-    yield Drift("cluster deleted", cluster, "", delete_cluster, also=(kept,))
-    yield Drift("a revision with another image", definition, "containers[ml-pipeline-container].image",
-                lambda lab: register(lab, containerDefinitions=container(lab, image="somebody/miner:latest")), also=(kept,))
-    yield Drift("a revision with another role", definition, "task_role",
-                lambda lab: register(lab, taskRoleArn=arn(f"role/{CI_ROLE}")), widens=True, also=(kept,))
-    yield Drift("a revision with a secret variable", definition, "containers[ml-pipeline-container].environment.DB_PASSWORD",
+    yield Drift("cluster deleted", cluster, "", delete_cluster, also=(KEPT,))
+    yield Drift("a revision with another image", DEFINITION, "containers[ml-pipeline-container].image",
+                lambda lab: register(lab, containerDefinitions=container(lab, image="somebody/miner:latest")), also=(KEPT,))
+    yield Drift("a revision with another role", DEFINITION, "task_role",
+                lambda lab: register(lab, taskRoleArn=arn(f"role/{CI_ROLE}")), widens=True, also=(KEPT,))
+    yield Drift("a revision with a secret variable", DEFINITION, "containers[ml-pipeline-container].environment.DB_PASSWORD",
                 lambda lab: register(lab, containerDefinitions=container(
-                    lab, environment=[{"name": "DB_PASSWORD", "value": "hunter2"}])), also=(kept,))
-    yield Drift("a smaller revision", definition, "memory", lambda lab: register(lab, cpu="512", memory="1024"), also=(kept,))
-    yield Drift("a revision's tag", definition, f"tags.{OWNER}", lambda lab: lab.client("ecs").untag_resource(
+                    lab, environment=[{"name": "DB_PASSWORD", "value": "hunter2"}])), also=(KEPT,))
+    yield Drift("a smaller revision", DEFINITION, "memory", lambda lab: register(lab, cpu="512", memory="1024"), also=(KEPT,))
+    yield Drift("a revision's tag", DEFINITION, f"tags.{OWNER}", lambda lab: lab.client("ecs").untag_resource(
         resourceArn=revision(lab), tagKeys=[OWNER]))
-    yield Drift("all revisions deregistered", definition, "", deregister, also=(kept,))
-    # The service and the parameters
-    yield Drift("more tasks", kept, "desired_count", lambda lab: service(lab, desiredCount=1))
-    yield Drift("no circuit breaker", kept, "circuit_breaker", lambda lab: service(
+    yield Drift("all revisions deregistered", DEFINITION, "", deregister, also=(KEPT,))
+
+
+def services() -> Iterator[Drift]:
+    parameter = f"parameter.{ETA}"
+    yield Drift("more tasks", KEPT, "desired_count", lambda lab: service(lab, desiredCount=1))
+    yield Drift("no circuit breaker", KEPT, "circuit_breaker", lambda lab: service(
         lab, deploymentConfiguration={"deploymentCircuitBreaker": {"enable": False, "rollback": False}}))
-    yield Drift("an older revision is kept running", kept, "task_definition", lambda lab: service(
+    yield Drift("an older revision is kept running", KEPT, "task_definition", lambda lab: service(
         lab, taskDefinition=f"{FAMILY}:1"))
-    yield Drift("a shell in its tasks", kept, "execute_command", lambda lab: service(
+    yield Drift("a shell in its tasks", KEPT, "execute_command", lambda lab: service(
         lab, enableExecuteCommand=True), widens=True)
-    yield Drift("another security group", kept, "security_groups", other_network, overwrites="subnets")
-    yield Drift("ownership tag of the service", kept, f"tags.{OWNER}", lambda lab: lab.client("ecs").untag_resource(
+    yield Drift("another security group", KEPT, "security_groups", other_network, overwrites="subnets")
+    yield Drift("ownership tag of the service", KEPT, f"tags.{OWNER}", lambda lab: lab.client("ecs").untag_resource(
         resourceArn=f"arn:aws:ecs:us-east-1:{ACCOUNT}:service/{CLUSTER}/{SERVICE}", tagKeys=[OWNER]))
-    yield Drift("service deleted", kept, "", delete_service)
+    yield Drift("service deleted", KEPT, "", delete_service)
     yield Drift("ownership tag of a parameter", parameter, f"tags.{OWNER}", lambda lab: lab.client(
         "ssm").remove_tags_from_resource(ResourceType="Parameter", ResourceId=ETA, TagKeys=[OWNER]))
     yield Drift("parameter deleted", parameter, "", lambda lab: lab.client("ssm").delete_parameter(Name=ETA))
