@@ -108,6 +108,17 @@ def without(documents: list[dict[str, Any]], action: str) -> list[dict[str, Any]
 
 
 def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(held: Held) -> None:
+    planned(held)
+    applied(held)
+    same_plan_without_the_reads_of_the_whole_account(held)
+    verified(held)
+    run_again(held)
+    pushed_by_ci(held)
+    destroyed(held)
+
+
+def planned(held: Held) -> None:
+    """plan, from nothing; what it may not do it doesn't."""
     held.give([])
     nothing = held.run("plan")
     assert nothing.code == 1
@@ -116,7 +127,6 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     held.give([json.loads(nothing.err[nothing.err.index("{") : nothing.err.rindex("}") + 1])])
     assert "to create" in held.run("plan").out
 
-    # plan, from nothing; what it may not do it doesn't.
     plan = held.policies("plan")
     held.give(plan)
     first = held.run("plan")
@@ -130,7 +140,9 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     assert "s3:GetBucketOwnershipControls" in held.run("plan").err
     held.aws.client("s3").delete_bucket(Bucket="tiny-data-123456789012")
 
-    # apply: everything, and the run.
+
+def applied(held: Held) -> None:
+    """apply: everything, and the run."""
     apply = held.policies("apply")
     held.give(without(apply, "iam:CreateRole"))
     stopped = held.run("apply", "--skip-run")
@@ -140,10 +152,12 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     done = held.run("apply")
     assert done.code == 0, done.out + done.err
     assert "| read 3 rows" in done.out
-    held.give(plan)
+    held.give(held.policies("plan"))
     assert "Nothing to change" in held.run("plan").out
 
-    # Without the account-wide reads that save requests the same plan comes out, of what differs too.
+
+def same_plan_without_the_reads_of_the_whole_account(held: Held) -> None:
+    """They save requests; without them the same comes out, of what differs too."""
     iam = held.aws.client("iam")
     role = next(one["RoleName"] for one in iam.list_roles()["Roles"] if "task" in one["RoleName"])
     more = {"RoleName": role, "PolicyName": "more"}
@@ -154,14 +168,19 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     changed = [one for one in json.loads(by_name.out)["steps"] if one["changes"]]
     assert [(one["kind"], one["name"]) for one in changed] == [("role", role)]
     iam.delete_role_policy(**more)
-    held.give(plan)
+
+
+def verified(held: Held) -> None:
+    held.give(held.policies("plan"))
     assert "not permitted" in held.run("verify").out
     held.give(held.policies("verify"))
-    verified = held.run("verify")
-    assert verified.code == 0, verified.out
-    assert "not permitted" not in verified.out
+    found = held.run("verify")
+    assert found.code == 0, found.out
+    assert "not permitted" not in found.out
 
-    # A run of what is there, which can't change it.
+
+def run_again(held: Held) -> None:
+    """A run of what is there, which can't change it."""
     run = held.policies("run")
     held.give(without(run, "ecs:RunTask"))
     missing = held.run("apply", "--env", "ROUND=1")
@@ -174,7 +193,9 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     held.project.write("deploy.yaml", (DEPLOY + SCHEDULE).replace("days: 1", "days: 3"))
     assert "logs:PutRetentionPolicy" in held.run("apply").out
 
-    # CI: the same, and new code, of another size.
+
+def pushed_by_ci(held: Held) -> None:
+    """CI: the same, and new code, of another size."""
     held.project.write("deploy.yaml", (DEPLOY + SCHEDULE).replace("memory: 512", "memory: 1024"))
     held.give(attached(held, "tiny-ci"))  # two policies, since one would be too large
     held.project.write("train.py", PROGRAM.replace("hello", "good morning"))
@@ -183,7 +204,9 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     assert pushed.code == 0, pushed.out + pushed.err
     assert "| good morning from the task" in pushed.out
 
-    # destroy: not the data unless asked for.
+
+def destroyed(held: Held) -> None:
+    """destroy: not the data unless asked for."""
     destroy = held.policies("destroy")
     assert "s3:DeleteBucket" not in json.dumps(destroy)
     held.give(without(destroy, "iam:DeleteRole"))
@@ -232,12 +255,7 @@ def test_a_bucket_and_a_secret_under_keys_of_their_own(held: Held, by: str) -> N
     held.give(held.policies("plan"))
     assert "Nothing to change" in held.run("plan").out
     # The task's own roles hold it to these keys.
-    iam = held.aws.client("iam")
-    mine = json.dumps(
-        iam.get_policy_version(PolicyArn="arn:aws:iam::123456789012:policy/tiny-task-policy", VersionId="v1")[
-            "PolicyVersion"
-        ]["Document"]
-    )
+    mine = json.dumps(attached(held, "tiny-task-role"))
     assert ("kms:ResourceAliases" in mine) is (by == "alias")
     held.give(apply)
     held.project.write("deploy.yaml", text.replace(secret_key, f"arn:aws:kms:us-east-1:123456789012:key/{'0' * 8}"))
