@@ -111,20 +111,26 @@ def _by_words(service: str, operation: str, params: Mapping[str, Any]) -> Iterat
     if len({key for key, _ in pairs}) < len(pairs):
         yield f"{operation}: a tag twice"
     yield from (f"{operation}: the tag {key!r} is AWS's" for key, _ in pairs if key.lower().startswith("aws:"))
-    if service == "ssm" and operation == "PutParameter":
-        yield from filter(None, [limits.parameter_name_problem(params["Name"])])
-        yield from filter(None, [limits.PARAMETER.exceeded(len(params["Value"].encode()))])
+    yield from (problem for limit, size in _sizes(operation, params) if (problem := limit.exceeded(size)))
+    if operation == "PutParameter":
+        if problem := limits.parameter_name_problem(params["Name"]):
+            yield problem
         if "{{" in params["Value"]:
             yield f"{operation}: {{{{ in a value names another parameter"
-    if service == "ecs" and operation == "RunTask":
-        yield from filter(None, [limits.OVERRIDES.exceeded(limits.json_characters(params.get("overrides", {})))])
-    if service == "ecs" and operation == "RegisterTaskDefinition":
-        yield from filter(None, [limits.TASK_DEFINITION.exceeded(limits.json_size(params))])
-    if service == "lambda" and "Environment" in params:
-        size = limits.environment_size(params["Environment"].get("Variables", {}))
-        yield from filter(None, [limits.FUNCTION_ENVIRONMENT.exceeded(size)])
-    if service == "events" and operation == "PutRule":
-        yield from filter(None, [limits.EVENT_PATTERN.exceeded(len(params.get("EventPattern", "")))])
+
+
+def _sizes(operation: str, params: Mapping[str, Any]) -> Iterator[tuple[limits.Limit, int]]:
+    """The limits of an operation, each with the size of what it is about."""
+    if operation == "PutParameter":
+        yield limits.PARAMETER, len(params["Value"].encode())
+    elif operation == "RunTask":
+        yield limits.OVERRIDES, limits.json_characters(params.get("overrides", {}))
+    elif operation == "RegisterTaskDefinition":
+        yield limits.TASK_DEFINITION, limits.json_size(params)
+    elif operation in ("CreateFunction", "UpdateFunctionConfiguration"):
+        yield limits.FUNCTION_ENVIRONMENT, limits.environment_size(params.get("Environment", {}).get("Variables", {}))
+    elif operation == "PutRule":
+        yield limits.EVENT_PATTERN, len(params.get("EventPattern", ""))
 
 
 def _tags(tags: Any) -> Iterator[tuple[str, str]]:
