@@ -51,7 +51,7 @@ class Installation:
 
 
 class NotOne(Exception):
-    """This RUN is another. The text says why, where that helps."""
+    """This RUN does something else than install packages."""
 
 
 def installation(text: str | Sequence[str], folder: str, values: Mapping[str, str]) -> Installation | None:

@@ -97,10 +97,9 @@ class Server:
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Any:
         """Answer a request, if it comes from where it may."""
         why = refusal(environ)
-        if why is None:
-            self._used, self._small = time.monotonic(), False
         if why is not None:
             return json_answer(start, "403 Forbidden", {"message": f"reconciler: {why}"})
+        self._used, self._small = time.monotonic(), False
         if environ["PATH_INFO"] == IDENTITY_PATH:
             return self._identify(environ, start)
         self._loaded.wait()
