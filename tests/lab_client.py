@@ -67,12 +67,12 @@ class LabHandle:
 
     def keep(self) -> None:
         """Keep what there is, to go `back` to it."""
-        for client in self._clients.values():
-            client.close()
+        self.hang_up()
         self.control("POST", "keep")
 
     def back(self) -> None:
         """Forget all that happened since `keep`, the log and the rules too."""
+        self.hang_up()
         with contextlib.suppress(ConnectionError, http.client.HTTPException):
             self.control("POST", "back")
 
@@ -163,11 +163,8 @@ class SkippingClock:
 @pytest.fixture(scope="session")
 def lab_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHandle]:
     """The session's lab."""
-    lab = LabHandle(tmp_path_factory.mktemp("lab") / "home")
-    try:
+    with contextlib.closing(LabHandle(tmp_path_factory.mktemp("lab") / "home")) as lab:
         yield lab
-    finally:
-        lab.close()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ def applied(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pr
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,11 +25,8 @@ from tests.lab_client import LabHandle
 @pytest.fixture(scope="session")
 def kept_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHandle]:
     """A lab of its own, since one that goes back delivers no events: see tests/lab_kept.py."""
-    lab = LabHandle(tmp_path_factory.mktemp("kept") / "home")
-    try:
+    with contextlib.closing(LabHandle(tmp_path_factory.mktemp("kept") / "home")) as lab:
         yield lab
-    finally:
-        lab.close()
 
 
 class Start:
@@ -41,12 +39,10 @@ class Start:
             project = use(lab, folder, patch)
             first_files(project)
             make(project)
-        lab.hang_up()
         lab.keep()
 
     def again(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         """The account as it was, and a copy of the folder."""
-        self._lab.hang_up()
         self._lab.back()
         shutil.copytree(self._folder, folder, dirs_exist_ok=True)
         return use(self._lab, folder, monkeypatch)
