@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
-from reconciler.kinds import PolicySpec, RoleSpec
 from reconciler.lower.from_file import resources
 from reconciler.permissions import policies
 from reconciler.permissions.judge import decide
+from tests.permissions.held import held
 
 ACCOUNT = "123456789012"
 KMS = f"arn:aws:kms:us-east-1:{ACCOUNT}"
@@ -41,18 +40,11 @@ def names_of(*, by_alias: bool) -> Names:
 
 def documents(names: Names) -> dict[str, list[dict[str, Any]]]:
     """All that the deploy's roles have, and the printed policies, by whose it is."""
-    specs = resources(names)
-    managed = {one.arn: one.document for one in specs if isinstance(one, PolicySpec)}
-    found = {
-        one.name: [*one.inline_policies.values(), *(managed[arn] for arn in one.managed_policies if arn in managed)]
-        for one in specs
-        if isinstance(one, RoleSpec)
-    }
-    held = {who: [json.loads(one.text()) for one in its] for who, its in found.items()}
+    found = held(names)
     for command in ("plan", "apply", "run", "destroy", "verify"):
-        grants = policies.for_command(command, names, specs)
-        held[command] = policies.documents(policies.statements(grants, names))
-    return held
+        grants = policies.for_command(command, names, resources(names))
+        found[command] = policies.documents(policies.statements(grants, names))
+    return found
 
 
 # Who may do what with the bucket's key, that of a secret, and that of the webhook's URL.
@@ -74,22 +66,22 @@ MAY: dict[str, tuple[set[str], set[str], set[str]]] = {
 @pytest.mark.parametrize("who", MAY)
 @pytest.mark.parametrize("by_alias", [False, True], ids=["by its ARN", "by an alias"])
 def test_who_may_use_which_key(who: str, by_alias: bool) -> None:
-    held = documents(names_of(by_alias=by_alias))[who]
+    its = documents(names_of(by_alias=by_alias))[who]
     for key, service, may in zip(
         (DATA, TOKEN, HOOK, OTHER), ("s3", "ssm", "ssm", "s3"), (*MAY[who], set()), strict=True
     ):
         context: dict[str, str | tuple[str, ...]] = {"kms:resourcealiases": (ALIASES[key],)}
         context["kms:viaservice"] = f"{service}.us-east-1.amazonaws.com"
-        assert {action for action in BOTH if decide(held, action, key, context) == "allowed"} == may, key
+        assert {action for action in BOTH if decide(its, action, key, context) == "allowed"} == may, key
         elsewhere = {**context, "kms:viaservice": "ec2.us-east-1.amazonaws.com"}
         if key is not TOKEN:  # ECS itself decrypts secrets, as the execution role
-            assert not [action for action in BOTH if decide(held, action, key, elsewhere) == "allowed"], key
+            assert not [action for action in BOTH if decide(its, action, key, elsewhere) == "allowed"], key
 
 
 def test_a_task_that_only_reads_only_decrypts() -> None:
     names = names_of(by_alias=False)
     role = names.deploy.task.role.model_copy(update={"write": ()})
     task = names.deploy.task.model_copy(update={"role": role})
-    held = documents(Names(names.deploy.model_copy(update={"task": task}), names.facts))["tiny-task-role"]
+    its = held(Names(names.deploy.model_copy(update={"task": task}), names.facts))["tiny-task-role"]
     context = {"kms:viaservice": "s3.us-east-1.amazonaws.com"}
-    assert {action for action in BOTH if decide(held, action, DATA, context) == "allowed"} == READS
+    assert {action for action in BOTH if decide(its, action, DATA, context) == "allowed"} == READS

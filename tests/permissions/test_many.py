@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -11,12 +10,13 @@ import pytest
 from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
 from reconciler.core.errors import UserError
-from reconciler.kinds import PolicySpec, RoleSpec, UserSpec
+from reconciler.kinds import PolicySpec
 from reconciler.lower.from_file import resources
 from reconciler.lower.sizes import check_sizes
 from reconciler.permissions.ci import ci_statements
 from reconciler.permissions.judge import decide
 from reconciler.permissions.policies import documents
+from tests.permissions.held import held
 
 ACCOUNT = "123456789012"
 BUCKET = f"arn:aws:s3:::tiny-data-{ACCOUNT}"
@@ -43,20 +43,6 @@ def files(layout: str, many: int) -> list[str]:
 
 def of_files(keys: list[str], **file: Any) -> Names:
     return names_of(**ALL, data={"files": [{"file": key, "key": key} for key in keys]}, **file)
-
-
-def held(names: Names) -> dict[str, list[Any]]:
-    """The documents of each role and user."""
-    specs = resources(names)
-    managed = {one.arn: json.loads(one.document.text()) for one in specs if isinstance(one, PolicySpec)}
-    return {
-        one.name: [
-            *(json.loads(document.text()) for document in one.inline_policies.values()),
-            *(managed[arn] for arn in one.managed_policies if arn in managed),
-        ]
-        for one in specs
-        if isinstance(one, RoleSpec | UserSpec)
-    }
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -1,0 +1,24 @@
+"""What the roles and users of a deploy may do: all the policies that they have."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from reconciler.config.resource_names import Names
+from reconciler.kinds import PolicySpec, RoleSpec, UserSpec
+from reconciler.lower.from_file import resources
+
+
+def held(names: Names) -> dict[str, list[Any]]:
+    """The documents of each role and user."""
+    specs = resources(names)
+    managed = {one.arn: json.loads(one.document.text()) for one in specs if isinstance(one, PolicySpec)}
+    return {
+        one.name: [
+            *(json.loads(document.text()) for document in one.inline_policies.values()),
+            *(managed[arn] for arn in one.managed_policies if arn in managed),
+        ]
+        for one in specs
+        if isinstance(one, RoleSpec | UserSpec)
+    }
