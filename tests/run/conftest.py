@@ -149,6 +149,29 @@ class Lane(Project):
         thread.join()
 
 
+class Gate:
+    """What a program waits at until the test opens it: nothing that it does meanwhile can come too late.
+
+    wait: the lines of a program that do so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.wait = f"import os, time\nwhile not os.path.exists({str(path)!r}): time.sleep(0.02)\n"
+
+    def open(self) -> None:
+        """Let it go on."""
+        self._path.touch()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A gate, which is open after the test."""
+    found = Gate(tmp_path / "open")
+    yield found
+    found.open()
+
+
 def records(lane: Lane) -> list[Any]:
     """The runs, newest first."""
     found: list[Any] = json.loads(lane.run("runs", "--local", "--json").out)["runs"]

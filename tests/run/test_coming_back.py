@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.conftest import BUCKET, SLEEPS, Lane, golden, records
+from tests.cli.conftest import Result
+from tests.run.conftest import BUCKET, SLEEPS, Gate, Lane, golden, records
 from tests.waiting import LONG, until, until_printed
 
 
@@ -39,14 +40,13 @@ def test_interrupted(lane: Lane, number: signal.Signals, choice: str) -> None:
         golden(f"interrupted-{choice}", ended)
 
 
-def test_a_task_that_ended_while_nobody_looked(lane: Lane) -> None:
-    lane.program(
-        "import time\nprint('begun', flush=True)\ntime.sleep(1.5)\nprint('ended')\n# nobody\nraise SystemExit(37)\n"
-    )
+def test_a_task_that_ended_while_nobody_looked(lane: Lane, gate: Gate) -> None:
+    lane.program(f"print('begun', flush=True)\n{gate.wait}print('ended')\n# nobody\nraise SystemExit(37)\n")
     ours = lane.start("apply", "--local", "--on-interrupt", "detach")
     until_printed(ours, "begun")
     ours.send_signal(signal.SIGTERM)
     assert ours.wait(LONG) == 130
+    gate.open()
     until(lambda: not lane.tasks("RUNNING"), "its end")
     count = len(lane.tasks())
     # The list says how it ended, and that this isn't recorded.
@@ -76,15 +76,16 @@ def test_a_task_that_ended_while_nobody_looked(lane: Lane) -> None:
     assert told["verdict"] == {"result": "task-failed", "exit_code": 37, "task_exit_code": 37}
 
 
-def test_a_task_that_ecs_has_forgotten(lane: Lane) -> None:
+def test_a_task_that_ecs_has_forgotten(lane: Lane, gate: Gate) -> None:
     """It ended over an hour ago, and the watch was killed: its log is there, and nobody knows how it ended."""
-    lane.program("import time\nprint('begun', flush=True)\ntime.sleep(1)\nprint('ended')\n# forgotten\n")
+    lane.program(f"print('begun', flush=True)\n{gate.wait}print('ended')\n# forgotten\n")
     lane.behave({"do": "expire", "seconds": 0.1})
     before = len(lane.tasks())
     ours = lane.start("apply", "--local")
     until_printed(ours, "begun")
     ours.kill()
     ours.wait()
+    gate.open()
     until(lambda: len(lane.tasks()) == before, "its being forgotten")
     run_id = lane.recorded(lambda run: run["attempts"][0].update(launched=time.time() - 7200))
     assert f"Run {run_id} failed.\n" in lane.run("diagnose", "--local").out
@@ -97,22 +98,27 @@ def test_a_task_that_ecs_has_forgotten(lane: Lane) -> None:
     assert lane.run("apply", "--local").code == 0, "launched again"
 
 
-def test_after_a_stop_apply_launches_anew(lane: Lane, tmp_path: Path) -> None:
+def test_after_a_stop_apply_launches_anew(lane: Lane, gate: Gate, tmp_path: Path) -> None:
     """It waits for the end of what was stopped, which here doesn't heed SIGTERM."""
     lane.program(
-        "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         f"first = not os.path.exists('{tmp_path}/began')\nopen('{tmp_path}/began', 'w')\n"
-        "print('first' if first else 'second', flush=True)\ntime.sleep(60 * first)\n",
+        f"print('first' if first else 'second', flush=True)\n{gate.wait}"
+        "if first:\n    os.kill(os.getpid(), signal.SIGKILL)\n",
     )
-    lane.behave({"do": "stop-timeout", "seconds": 1.5})
+    lane.behave({"do": "stop-timeout", "seconds": LONG})
     ours = lane.start("apply", "--local")
     until_printed(ours, "| first")
     ours.send_signal(signal.SIGINT)
     assert ours.wait(LONG) == 130
     assert records(lane)[0]["state"] == "stopping"
-    again = lane.run("apply", "--local")
-    assert again.code == 0, again.out + again.err
-    golden("after-a-stop", again)
+    again = lane.start("apply", "--local")
+    out = until_printed(again, "Waiting for the end")
+    gate.open()
+    assert again.stdout is not None
+    out += again.stdout.read()
+    assert again.wait(LONG) == 0, out
+    golden("after-a-stop", Result(0, out, ""))
     assert [(one["state"], one["exit_code"]) for one in records(lane)[:2]] == [("succeeded", 0), ("stopped", 137)]
 
 

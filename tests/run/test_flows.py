@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.conftest import Lane, golden, records
-from tests.waiting import LONG
+from tests.run.conftest import Gate, Lane, golden, records
+from tests.waiting import LONG, until_printed
 
 
 def test_a_spot_interruption_falls_back_to_fargate(lane: Lane) -> None:
@@ -77,14 +77,16 @@ def test_no_exit_code_is_a_failure(lane: Lane) -> None:
     golden("no-exit-code", ended)
 
 
-def test_two_applies_at_once_launch_one_task(lane: Lane) -> None:
-    lane.program("import time\nprint('only one', flush=True)\ntime.sleep(2)\n# twice\n")
+def test_two_applies_at_once_launch_one_task(lane: Lane, gate: Gate) -> None:
+    lane.program(f"print('only one', flush=True)\n{gate.wait}# twice\n")
     before = len(lane.tasks())
-    both = [lane.start("apply", "--local", "--wait-for-lock", "30") for _ in range(2)]
+    both = [lane.start("apply", "--local", "--wait-for-lock", str(LONG)) for _ in range(2)]
+    for ours in both:
+        until_printed(ours, "  | only one\n")
+    gate.open()
     for ours in both:
         out, err = ours.communicate(timeout=LONG)
         assert ours.returncode == 0, out + err
-        assert "  | only one\n" in out
     assert len(lane.tasks()) == before + 1
 
 
