@@ -91,28 +91,33 @@ def _within(o: Floats, c: Floats, lines: npt.NDArray[np.int64]) -> None:
 
     The Open after it would show it, too, but the first bar has none before and the last one none after it.
     """
-    times = np.maximum(c / o, o / c)
-    for power in POWERS:
-        shifted = np.flatnonzero(np.abs(times / power - 1) < 0.2)
-        if len(shifted):
-            at = int(shifted[0])
-            raise InputError(
-                f"line {lines[at]}: Close is {c[at]:g} and Open {o[at]:g}, some {power:,.0f} times apart: the decimal "
-                "point of one seems to be at another place"
-            )
+    if found := _power_of_ten(np.maximum(c / o, o / c), 0.2):
+        at, power = found
+        raise InputError(
+            f"line {lines[at]}: Close is {c[at]:g} and Open {o[at]:g}, some {power:,.0f} times apart: the decimal "
+            "point of one seems to be at another place"
+        )
 
 
 def _decimals(h: Floats, low: Floats, top: Floats, bottom: Floats, lines: npt.NDArray[np.int64]) -> None:
     """Refuse a High or Low whose decimal point is at another place."""
     for name, times, value in (("High", h / top, h), ("Low", bottom / low, low)):
-        for power in POWERS:
-            shifted = np.flatnonzero(np.abs(times / power - 1) < 0.03)
-            if len(shifted):
-                at = int(shifted[0])
-                raise InputError(
-                    f"line {lines[at]}: {name} is {value[at]:g}, {power:,.0f} times off Open and Close: its decimal "
-                    "point seems to be at another place"
-                )
+        if found := _power_of_ten(times, 0.03):
+            at, power = found
+            raise InputError(
+                f"line {lines[at]}: {name} is {value[at]:g}, {power:,.0f} times off Open and Close: its decimal "
+                "point seems to be at another place"
+            )
+
+
+def _power_of_ten(times: Floats, near: float) -> tuple[int, float] | None:
+    """The first place at which `times` is one of `POWERS`, give or take a share `near`, and that power."""
+    for power in POWERS:
+        shifted = np.flatnonzero(np.abs(times / power - 1) < near)
+        if len(shifted):
+            return int(shifted[0]), power
+    return None
+
 
 
 def _jumps(

@@ -126,7 +126,7 @@ def advice(context: Path, module: str) -> str:
     if own:
         name = own[0].relative_to(context)
         return f"{name} is in the build context: COPY it, and start the program from the folder that it is in"
-    named = re.compile(rf"""(?im)^[\s"'-]*{module.replace("_", "[-_.]")}(?![\w-])""")
+    named = re.compile(rf"""(?im)^[ \t"'-]*{module.replace("_", "[-_.]")}(?![\w-])""")
     for file in sorted([*context.glob("*requirements*.txt"), *context.glob("requirements/*.txt"),
                         context / "pyproject.toml"]):  # fmt: skip
         try:

@@ -50,12 +50,11 @@ class LiveLine:
 
     def draw(self) -> None:
         """Draw it again, with the time as it is now."""
-        with self._lock:
+        with self._lock:  # also of the drawing, or what another thread has ended meanwhile would be drawn last
             now = self._clock()
             steps = [f"{address} {seconds(now - began)}" for address, began in self._steps.items()]
             lines = [f"  working on {', '.join(steps)}"] if steps else []
-            text = "\n".join([*lines, *self._lines.values()])
-        self._terminal.status(text)
+            self._terminal.status("\n".join([*lines, *self._lines.values()]))
 
 
 @dataclass

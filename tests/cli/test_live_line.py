@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -13,6 +14,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import Interrupted
 from reconciler.core.spec import Address
 from reconciler.image.command import tell
+from tests.work import assert_linear
 
 
 class Screen(Terminal):
@@ -78,6 +80,31 @@ def test_steps_and_uploads_are_drawn_together_with_their_time() -> None:
     live.end(Address("object", "b/k"))
     assert screen.states[-1] == ""
     assert screen.shown == []
+
+
+def test_what_was_drawn_last_is_what_was_said_last() -> None:
+    ended = threading.Thread(target=lambda: live.end(Address("bucket", "b")))
+
+    class Slow(Screen):
+        def status(self, text: str) -> None:
+            if text and ended.ident is None:
+                ended.start()
+                ended.join(0.2)  # it can't end before this is drawn
+            super().status(text)
+
+    screen = Slow()
+    live = LiveLine(screen)
+    live.begin(Address("bucket", "b"))
+    ended.join()
+    assert screen.states[-1] == ""
+
+
+def test_a_line_of_a_build_is_looked_at_in_linear_time() -> None:
+    def work(size: int) -> Callable[[], object]:
+        build = BuildOutput(Screen(), LiveLine(Screen()), verbose=False)
+        return lambda: build.say("#1 [" + "1" * size)
+
+    assert_linear(work, 10_000)
 
 
 BUILDKIT = """\

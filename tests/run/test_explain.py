@@ -278,6 +278,14 @@ def test_what_the_build_context_says_of_a_module(tmp_path: Path) -> None:
     assert advice(tmp_path, "num") == advice(tmp_path, "other") == ""
 
 
+def test_the_build_context_is_searched_in_linear_time(tmp_path: Path) -> None:
+    def work(size: int) -> Callable[[], object]:
+        (tmp_path / "requirements.txt").write_text("\n" * size)
+        return lambda: advice(tmp_path, "numpy")
+
+    assert_linear(work, 5_000)
+
+
 HOSTILE = [
     "CannotPull ", "ResourceInitializationError ", "registry auth ", "ResourceNotFoundException ", "log group ",
     "no such file or directory ", "executable file ", "Forbidden ", "HeadObject ", "AccessDenied ",
