@@ -119,7 +119,6 @@ def _power_of_ten(times: Floats, near: float) -> tuple[int, float] | None:
     return None
 
 
-
 def _jumps(
     o: Floats, c: Floats, h: Floats, low: Floats, next_hour: npt.NDArray[np.bool_], lines: npt.NDArray[np.int64]
 ) -> int:

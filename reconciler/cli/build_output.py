@@ -9,7 +9,9 @@ from reconciler.cli.live_line import LiveLine
 from reconciler.cli.terminal import Terminal
 
 KEPT = 200  # lines that are shown when a build fails
-STEP = re.compile(r"#\d+ \[[^\]]{0,200}?\d{1,9}/\d{1,9}\]|Step \d+/\d+ ?:|STEP \d+/\d+:")  # of BuildKit, the classic builder, Podman
+STEP = re.compile(
+    r"#\d+ \[[^\]]{0,200}?\d{1,9}/\d{1,9}\]|Step \d+/\d+ ?:|STEP \d+/\d+:"
+)  # of BuildKit, the classic builder, Podman
 DETAIL = re.compile(r"#\d+ |[0-9a-f]{12}: | ---> |Removing intermediate|Copying blob|Copying config|Storing sign")
 END = re.compile(r"Successfully (?:built|tagged)|COMMIT ")
 

@@ -101,6 +101,7 @@ def diagnosis_of(deploy: Deploy, run: Run, base: Path, lines: Sequence[str], loc
         log_group=str(deploy.logs.group),
         max_duration=deploy.run.max_duration,
         first_line=partial(first_line, base / deploy.image.context) if deploy.image.context else _unknown,
+        bucket=str(inputs.get("environment", {}).get("S3_BUCKET", "")),
         data=str(inputs.get("environment", {}).get("S3_KEY", "")),
         read=task.role.read or (),
         write=task.role.write or (),

@@ -37,7 +37,7 @@ _WORDS = {
     **dict.fromkeys(("retries", "restart", "restart_policy", "max_retries", "attempts"), _RETRY),
     **dict.fromkeys(("timeout", "max_runtime", "max_time", "deadline", "time_limit"), _LIMIT),
     **dict.fromkeys(("s3", "storage", "buckets"), _BUCKET),
-    **dict.fromkeys(("permissions", "policy", "iam", "iam_role", "role_arn"), _ROLE),
+    **dict.fromkeys(("permissions", "iam", "iam_role", "role_arn"), _ROLE),
     **dict.fromkeys(("build", "docker", "dockerfile_path"), _BUILD),
     **dict.fromkeys(("docker_image", "container_image", "base_image"), _URI),
     **dict.fromkeys(("vpc_id", "subnet", "subnet_ids", "security_groups"), _NETWORK),
@@ -49,9 +49,9 @@ _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_-]{0,60}):(?!//)([^\s:,}]{1,100})")
 def meant(place: Path, key: str) -> str:
     """What to write in place of a key that isn't known at `place`; empty where nothing is known of it."""
     word = key.lower().replace("-", "_")
-    if word not in _WORDS or (place[:-1] and word in ("policy", "on", "restart", "setup")):
+    if word == "on" and place[:-1]:  # of `notify`; at the top level it is GitHub's
         return ""
-    return _WORDS[word]
+    return _WORDS.get(word, "")
 
 
 def without_space(place: Path, text: str) -> str:
@@ -62,5 +62,9 @@ def without_space(place: Path, text: str) -> str:
 
 def spaced(text: str) -> str:
     """How to write the `key:value` that a line begins with; empty if it begins with something else."""
-    found = _PAIR.match(text.lstrip(" "))
-    return f"write {found[1]}: {found[2]}, with a space after the colon" if found else ""
+    text = text.lstrip(" ")
+    found = _PAIR.match(text)
+    if not found:
+        return ""
+    goes_on = text[found.end() :].strip()[:1] not in ("", ",", "}", "#")
+    return f"write {found[1]}: {'VALUE' if goes_on else found[2]}, with a space after the colon"

@@ -18,10 +18,10 @@ CHAINED = ("During handling of the above exception", "The above exception was th
 @dataclass(frozen=True)
 class Case:
     """What is known of an ended task. log: its last lines; cpu: CPU units; memory: MiB; image: as it was launched;
-    max_duration: seconds; data: the key of the bucket that the program was to read. read, write: the paths of
-    the bucket that its role has; empty where they aren't known. first_line: of a file of the build
-    context by its name; empty where that isn't known. command: what deploy.yaml says of it. undone: what of the
-    Dockerfile wasn't done for a program that ran without a container engine; None where it ran in a container.
+    max_duration: seconds; bucket: the deploy's, empty where it isn't known; data: the key of it that the program was to
+    read. read, write: the paths of the bucket that its role has; empty where they aren't known. first_line: of a file
+    of the build context by its name; empty where that isn't known. command: what deploy.yaml says of it. undone: what
+    of the Dockerfile wasn't done for a program that ran without a container engine; None where it ran in a container.
     advice: what to do about a Python module that isn't there, where the build context tells more; else empty.
 
     Each text is cut to `LONGEST`, here for all rules: what a program writes may be a line of any length.
@@ -39,6 +39,7 @@ class Case:
     execution_role: str
     log_group: str
     max_duration: int | None = None
+    bucket: str = ""
     data: str = ""
     read: Sequence[str] = ()
     write: Sequence[str] = ()

@@ -103,16 +103,17 @@ def _denied(case: Case) -> Diagnosis | None:
             sure=False,
         )
     section = LISTS.get(action.lower(), "")
-    path = resource.partition(":::")[2].partition("/")[2] or (case.data if section == "read" else "")
-    if section and path:
+    bucket, _, path = resource.partition(":::")[2].partition("/")
+    path = path or (case.data if section == "read" else "")
+    if section and path and bucket in ("", case.bucket or bucket):
         path = of_all_runs(path)
         paths = dict.fromkeys((*(case.read if section == "read" else case.write), path))
         change = f"task:\n  role:\n    {section}: [{', '.join(paths)}]"
-        fix = f"a statement that allows {action} on {resource or path}: {path} in the list of what it has"
+        fix = f"add {path} to task.role.{section}, the paths of the bucket that the program may {section}"
     else:
         change = ""
-        fix = f"a statement that allows {action} on {resource or 'what it asked for'}: under task.role"
-    return Diagnosis(f"{case.task_role} may not {action}", (evidence,), f"its policy lacks {fix}", change)
+        fix = f"allow {action} on {resource or 'what it asked for'} with a statement under task.role.policy"
+    return Diagnosis(f"{case.task_role} may not {action}", (evidence,), fix, change)
 
 
 def of_all_runs(path: str) -> str:

@@ -100,6 +100,10 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
     ("S3 get", {"log": [TRACE, FILE, DENIED + USER + "s3:GetObject on resource: \"arn:aws:s3:::b/data/x.csv\" because "
      "no identity-based policy allows the s3:GetObject action"]}, "my-task-role may not s3:GetObject", True,
      "read: [data/x.csv]"),
+    ("S3 get of its own bucket", {"bucket": "b", "log": [DENIED + USER + "s3:GetObject on resource: \"arn:aws:s3:::b/k\""]},
+     "may not s3:GetObject", True, "read: [k]"),
+    ("S3 get of another bucket", {"bucket": "a", "log": [DENIED + USER + "s3:GetObject on resource: \"arn:aws:s3:::b/k\""]},
+     "may not s3:GetObject", True, ""),
     ("S3 put", {"log": [DENIED.replace("GetObject", "PutObject") + USER + "s3:PutObject on resource: "
      "\"arn:aws:s3:::b/out/m.json\" because no identity-based policy"]}, "may not s3:PutObject", True,
      "write: [out/m.json]"),
