@@ -79,6 +79,7 @@ def import_job(
     tree.values = first | tree.values
     overlays: dict[str, Any] = {}
     for one in known:
+        tree.kept = {}  # only one of the environments is read at a time
         made = Tree(_converted(job, one, root, tree), notes=tree.notes)
         valid(made, environ)
         overlays[one] = {}

@@ -17,7 +17,7 @@ from reconciler.config.event_names import EXPRESSION
 from reconciler.config.names import DEPLOY
 from reconciler.config.parameters import PARAMETER
 from reconciler.importer.copilot_schedule import drops_steps, duration, expression, seconds
-from reconciler.importer.tree import Tree, checked, variable
+from reconciler.importer.tree import Tree, checked, command, variable
 from reconciler.importer.writer import Variable
 
 Path = tuple[str, ...]
@@ -168,7 +168,7 @@ def _task(job: Manifest, tree: Tree) -> dict[str, Any]:
         section["ephemeral_storage"] = _number(disk) if disk != "20" else None  # Fargate's own
     for key in ("entrypoint", "command"):
         if words := _words(job, key):
-            section[key] = words
+            section[key] = command(key, words, tree)
     environment = {
         key: variable(key, value, tree)
         for key in job.mapping("variables")

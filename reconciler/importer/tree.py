@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec
 from reconciler.lower import EXECUTION_POLICY
 
 LOG_OPTIONS = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix", MODE)
+GIVEN = re.compile(r"-*([A-Za-z][\w-]{0,60})=")  # what gives a value to an option or a variable
 PAGE = 1000  # keys that one listing gives
 # A subject of GitHub, with or without ids: repo:OWNER@ID/NAME@ID:ref:refs/heads/BRANCH.
 ONE_BRANCH = re.compile(
@@ -28,11 +30,20 @@ ONE_BRANCH = re.compile(
 
 @dataclass
 class Tree:
-    """values: what deploy.yaml says. comments: by the path of the key that they stand behind. notes: what to know."""
+    """values: what deploy.yaml says. comments: by the path of the key that they stand behind. notes: what to know.
+    kept: the variables of the environment that secrets are left in, each with its secret.
+    """
 
     values: dict[str, Any] = field(default_factory=dict)
     comments: dict[Path, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def keep(self, text: str, secret: str) -> str:
+        """The name of the variable that a secret is left in, made of `text`; of another secret it is never that."""
+        name = re.sub(r"[^A-Za-z0-9_]", "_", text).strip("_").lstrip("0123456789") or "SECRET"
+        names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+        return next(one for one in names if self.kept.setdefault(one, secret) == secret)
 
 
 def tree_of(found: Found, prefix: str, data: str | None) -> Tree:
@@ -132,8 +143,8 @@ def _task(found: Found, tree: Tree) -> dict[str, Any]:
         section |= {"platform": task.cpu_architecture} if task.cpu_architecture != "X86_64" else {}
         section |= {"ephemeral_storage": task.ephemeral_storage} if task.ephemeral_storage else {}
     if container:
-        section |= {"entrypoint": _words("entrypoint", container.entrypoint, tree)} if container.entrypoint else {}
-        section |= {"command": _words("command", container.command, tree)} if container.command else {}
+        section |= {"entrypoint": command("entrypoint", container.entrypoint, tree)} if container.entrypoint else {}
+        section |= {"command": command("command", container.command, tree)} if container.command else {}
         section["environment"] = {k: variable(k, str(v), tree) for k, v in container.environment.items()}
         section |= {"secrets": dict(container.secrets)} if container.secrets else {}
         section |= {"stop_timeout": container.stop_timeout} if container.stop_timeout else {}
@@ -182,23 +193,22 @@ def variable(name: str, value: str, tree: Tree, at: Path = ("task", "environment
         return value
     if at == ("task", "environment"):
         tree.comments[(*at, name)] = "looks like a secret: better under `secrets:`, by ARN"
-    kept_in = _variable_name(name)
+    kept_in = tree.keep(name, value)
     tree.notes.append(f"{'.'.join(at)}.{name} looks like a secret, so its value isn't written: set ${kept_in} to it")
     return Variable(f"${{{kept_in}}}")
 
 
-def _variable_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", text).strip("_").lstrip("0123456789") or "SECRET"
-
-
-def _words(key: str, words: Sequence[str], tree: Tree) -> list[str]:
+def command(key: str, words: Sequence[str], tree: Tree) -> list[str]:
     """A command; of a word that looks like a secret, or holds one, the secret is left in the environment."""
-    out = KNOWN.words(words)
-    for at, (word, shown) in enumerate(zip(words, out, strict=True)):
-        if word != shown:
-            option = (shown.partition("=")[0] if "=" in shown else out[at - 1] if at else "").lstrip("-")
-            name = _variable_name(option.upper())
-            out[at] = Variable(shown.replace("${", "$${").replace(MASK, f"${{{name}}}"))
+    out: list[str] = []
+    for word, shown in zip(words, KNOWN.words(words), strict=True):
+        last = out[-1] if out else ""
+        out.append(word)
+        if word != shown and not isinstance(word, Variable):
+            option = GIVEN.match(shown) or GIVEN.fullmatch("" if isinstance(last, Variable) else f"{last}=")
+            before, after = shown.split(MASK) if shown.count(MASK) == 1 else ("", "")
+            name = tree.keep(option[1].upper() if option else "", word[len(before) : len(word) - len(after)])
+            out[-1] = Variable(f"{before.replace('${', '$${')}${{{name}}}{after.replace('${', '$${')}")
             tree.notes.append(f"task.{key} has what looks like a secret, which isn't written: set ${name} to it")
     return out
 

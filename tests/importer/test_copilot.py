@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -257,6 +258,27 @@ def test_secrets_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "task.environment.DB_PASSWORD looks like a secret, so its value isn't written"
         in found.notes[1] + found.notes[0]
     )
+
+
+def test_each_secret_of_a_command_and_of_the_variables_is_in_a_variable_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = "t https://me:planted3xy@a/ https://me:planted4xy@b/"
+    words = (
+        "--token", "planted1xy", "--password=planted2xy", "https://me:planted3xy@host/", several, "--token=planted5xy",
+        "--api-key=planted1xy",
+    )  # fmt: skip
+    manifest = START + f"command: {json.dumps(['python', 't.py', *words])}\nvariables: {{TOKEN: planted6xy}}\n"
+    monkeypatch.chdir(workspace(tmp_path, manifest + "image: {build: {context: ., args: {TOKEN: planted7xy}}}\n"))
+    found = made(Path())
+    assert "planted" not in (found.text + str(found)).lower()
+    values = yaml.safe_load(found.text)
+    assert values["task"]["command"][2:] == [
+        "--token", "${TOKEN_2}", "--password=${PASSWORD}", "https://me:${SECRET}@host/", "${SECRET_2}",
+        "--token=${TOKEN_3}", "--api-key=${API_KEY}",
+    ]  # fmt: skip
+    assert values["image"]["build_args"] == {"TOKEN": "${TOKEN}"}
+    assert values["task"]["environment"] == {"TOKEN": "${TOKEN_4}"}
 
 
 @pytest.mark.parametrize(
