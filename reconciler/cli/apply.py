@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from reconciler.cli import github
-from reconciler.cli.answer import ABSENT, plain
+from reconciler.cli.answer import ABSENT
 from reconciler.cli.build_output import BuildOutput
 from reconciler.cli.failure import NOT_LAUNCHED, Verdict
 from reconciler.cli.live_line import LiveLine
@@ -23,6 +23,7 @@ from reconciler.cli.target import Target, command_line, deployment, locking, pla
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
 from reconciler.core.errors import Interrupted, UserError
+from reconciler.core.plain_json import plain
 from reconciler.core.plan import Plan
 from reconciler.core.spec import Address
 from reconciler.engine import apply as engine

@@ -12,12 +12,13 @@ from reconciler.cli.task import report, watch
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
 from reconciler.core.errors import UserError
+from reconciler.core.plain_json import plain
 from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.run.job import Decision, decide, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.overrides import parse
-from reconciler.run.run import Overrides, Run, plain
+from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.sweep import chosen, combinations, copies

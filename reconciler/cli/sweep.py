@@ -16,6 +16,7 @@ from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
 from reconciler.config.sweep import Sweep
 from reconciler.core.errors import Interrupted, ReconcilerError
+from reconciler.core.plain_json import plain
 from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.run.fingerprint import fingerprint
@@ -23,7 +24,7 @@ from reconciler.run.fleet import Fleet
 from reconciler.run.job import Decision, decide, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.notify import of_sweep
-from reconciler.run.run import Overrides, Run, plain
+from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.sweep import label

@@ -21,7 +21,7 @@ from reconciler.cli.os_errors import silence
 from reconciler.cli.program_name import program, typed
 from reconciler.cli.style import codes, coloured
 from reconciler.core.errors import Interrupted, ReconcilerError, from_aws
-from reconciler.core.plain_json import finite
+from reconciler.core.plain_json import finite, plain
 from reconciler.core.secret import KNOWN
 from reconciler.core.text import dumps, guard, line, output
 
@@ -133,11 +133,11 @@ class Terminal:
     def json(self, value: Any) -> None:
         """The one object of --json."""
         self.told = True
-        self._put(sys.stdout, dumps(finite(KNOWN.hide_all(_plain(value))), indent=2) + "\n", json=True)
+        self._put(sys.stdout, dumps(finite(KNOWN.hide_all(plain(value))), indent=2) + "\n", json=True)
 
     def json_line(self, value: Any) -> None:
         """One of several objects of --json, on a line of its own."""
-        self._put(sys.stdout, dumps(finite(KNOWN.hide_all(_plain(value))), ascii_only=False) + "\n", json=True)
+        self._put(sys.stdout, dumps(finite(KNOWN.hide_all(plain(value))), ascii_only=False) + "\n", json=True)
 
     def error(self, error: ReconcilerError) -> None:
         """What went wrong, and what to do. Errors of a file begin with their place, so that editors can jump to it."""
@@ -272,9 +272,3 @@ def size(value: float) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     raise AssertionError
-
-
-def _plain(value: Any) -> Any:
-    from reconciler.cli.answer import plain
-
-    return plain(value)

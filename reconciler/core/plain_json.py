@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 DEEPEST = 100  # lists and mappings in one another
 DIGITS = 400  # of a whole number; no float holds more than 309
+
+
+ABSENT: Any = type("Absent", (), {})()  # the value of a field that is left out
 
 
 class NotJson(ValueError):
@@ -107,3 +111,23 @@ def _parts(value: Any) -> Iterator[tuple[int, Any]]:
                 rest.append((depth + 1, one))
         elif isinstance(part, list):
             rest.extend((depth + 1, one) for one in part)
+
+
+def plain(value: Any) -> Any:
+    """A value, such as a Run, as dictionaries, lists, texts and numbers. A field with `inline` in its metadata is
+    replaced by the fields of its value.
+    """
+    from dataclasses import fields, is_dataclass  # not for a command that prints nothing of the kind, such as --help
+
+    if is_dataclass(value) and not isinstance(value, type):
+        found: dict[str, Any] = {}
+        for one in fields(value):
+            part = getattr(value, one.name)
+            if part is not ABSENT:
+                found |= plain(part) if one.metadata.get("inline") else {one.name: plain(part)}
+        return found
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return value.value if isinstance(value, Enum) else value

@@ -15,13 +15,14 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, ReconcilerError
+from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id
 from reconciler.core.secret import KNOWN
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import check_length, read_overrides
 from reconciler.run.place import Place
 from reconciler.run.retry import NO_ROOM, Attempt, Event
-from reconciler.run.run import Overrides, Run, plain
+from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.run_task import LOOKS, PAUSE, STATUSES, Forgotten, container, is_old, run_task, why_none
 from reconciler.run.state import State

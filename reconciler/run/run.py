@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from enum import Enum
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.run.retry import Attempt, Event, ran_for
@@ -99,14 +98,3 @@ class Run:
         """This run with an attempt added, or replaced by its number."""
         others = tuple(a for a in self.attempts if a.number != attempt.number)
         return replace(self, attempts=(*others, attempt))
-
-
-def plain(value: Any) -> Any:
-    """A value of this kind, such as a Run, as JSON has it: mappings, lists, texts, numbers."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
-    if isinstance(value, Mapping):
-        return {key: plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    return value.value if isinstance(value, Enum) else value

@@ -19,7 +19,7 @@ from reconciler.core.errors import ReconcilerError
 from reconciler.run.metrics import FILE, metrics_in
 from reconciler.run.metrics import MOST as METRICS_MOST
 from reconciler.run.retry import Attempt, Event
-from reconciler.run.run import Overrides, Run, plain
+from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
 
 VERSION = 1
@@ -106,7 +106,7 @@ class Store:
 
 def to_json(run: Run, hide: Callable[[Any], Any] = lambda tree: tree) -> bytes:
     """A record as it is kept. hide: makes of its plain values those that may be kept."""
-    return plain_json.write(hide(plain(run)), indent=2)
+    return plain_json.write(hide(plain_json.plain(run)), indent=2)
 
 
 def from_json(body: bytes, key: str) -> Run:

@@ -10,9 +10,10 @@ from reconciler.cli import github, markdown
 from reconciler.cli.log_lines import readable
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import UserError
+from reconciler.core.plain_json import plain
 from reconciler.core.text import block
 from reconciler.run.retry import Attempt, Event
-from reconciler.run.run import Run, plain
+from reconciler.run.run import Run
 from reconciler.run.state import State
 
 

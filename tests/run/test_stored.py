@@ -30,7 +30,7 @@ from reconciler.engine.lock_holder import read_holder
 from reconciler.run import metrics
 from reconciler.run.place import NotOurs, Place
 from reconciler.run.retry import Attempt, Event
-from reconciler.run.run import Run, plain
+from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.stored import LATEST, MOST, Unreadable, from_json, to_json
@@ -275,7 +275,7 @@ def shown(run: Run) -> str:
     terminal.print(row(terminal, run, 30))
     _show(terminal, run, False, paid=True)
     verdict(run, exit_code(run))
-    return plain_json.write(plain(run)).decode()
+    return plain_json.write(plain_json.plain(run)).decode()
 
 
 def no_constant(text: str) -> None:
