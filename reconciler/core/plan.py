@@ -328,7 +328,7 @@ def deletions(
     left: these left the file, so that deleting them needs `prune`. unsure: why some aren't to be deleted unconfirmed.
     """
     order = {kind: rank for rank, kind in enumerate(ranks)}
-    uses = {address: graph.closure([address]) for address in graph.nodes}
+    uses = {a: graph.closure([a]) for a in (one.spec.address for one in mine) if a in graph.nodes}
     steps: list[Step] = []
     for one in sorted(mine, key=lambda one: (-order.get(one.spec.kind, 0), one.spec.name)):
         address = one.spec.address

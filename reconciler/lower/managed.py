@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,11 @@ from reconciler.kinds import PolicySpec
 def part_name(name: str, number: int) -> str:
     """What a part is called; the first is called as the whole, and no other policy has a name like the others."""
     return name if number == 1 else f"{name}.{number}"
+
+
+def is_part(name: str, whole: str | None) -> bool:
+    """Whether something is called as the whole, or as a part of it."""
+    return whole is not None and re.fullmatch(rf"{re.escape(whole)}(?:\.[0-9]+)?", name) is not None
 
 
 def managed(names: Names, name: str, documents: Sequence[Any]) -> list[Node]:

@@ -20,6 +20,7 @@ from reconciler.kinds import (
     UserSpec,
 )
 from reconciler.kinds.ecs_task_definition import request
+from reconciler.lower.managed import is_part
 
 AS_A_FILE = "give the program what is long as a file (data.files)"
 FOLDERS = "name folders, such as read: [data/*], or put the files into fewer folders"
@@ -43,20 +44,26 @@ def check_sizes(names: Names, specs: Iterable[Spec]) -> None:
 def _place(names: Names, spec: Spec) -> tuple[str, str]:
     """(the part of the file that a resource follows from, the way out)."""
     deploy = names.deploy
-    role, ci, first = deploy.task.role, deploy.ci, spec.name.partition(".")[0]
+    role, ci = deploy.task.role, deploy.ci
+
+    def about(*wholes: str | None) -> bool:
+        return any(is_part(spec.name, whole) for whole in wholes)
+
     if isinstance(spec, TaskDefinitionSpec):
         return "task.environment, task.secrets and task.command", AS_A_FILE
     if isinstance(spec, ParameterSpec):
         return "parameters", AS_A_FILE
     if isinstance(spec, FunctionSpec | RuleSpec):
         return "schedule", "write shorter names, or fewer subnets"
-    if first in (role.policy_name, role.name):
+    if about(role.policy_name, role.name):
         own = "task.role.policy" if role.policy else "data.files, task.role.read and task.role.write"
         return own, FEWER if role.policy else FOLDERS
-    if ci and ci.policy and first == ci.policy_name:
+    if ci and ci.policy and about(ci.policy_name):
         return "ci.policy", FEWER
-    if ci and first in {ci.policy_name, *({ci.github.role, ci.github.plan_role} if ci.github else ()),
-                        *({ci.user.name} if ci.user else ())}:  # fmt: skip
+    github, user = (ci.github, ci.user) if ci else (None, None)
+    of_ci = [ci.policy_name] if ci else []
+    of_ci += [github.role, github.plan_role] if github else []
+    if about(*of_ci, *([user.name] if user else ())):
         return "data.files and parameters, which ci: is about", FOLDERS
     return "task.secrets and parameters", FEWER
 

@@ -136,6 +136,14 @@ TOO_MUCH: dict[str, tuple[dict[str, Any], str]] = {
         {"task": {"role": {"policy": {"Statement": [statement(1, Sid="x" * 6100)]}}}}, "task.role.policy"),
     "more policies than a role can have": (
         {"task": {"role": {"policy": {"Statement": [statement(1500)]}}}}, "task.role.policy: "),
+    "the same where their names have dots": (
+        {"task": {"role": {"name": "our.role", "policy": {"Statement": [statement(1500)]}}}}, "task.role.policy: "),
+    "an own policy with a dot in its name": (
+        {"task": {"role": {"policy_name": "our.policy", "policy": {"Statement": [statement(1, Sid="x" * 6100)]}}}},
+        "task.role.policy"),
+    "a further part of CI's own policy": (
+        {"ci": {"user": {}, "policy_name": "our.ci", "policy": {"Statement": [
+            statement(1, Sid="x" * 6200), statement(1, Sid="y" * 6200)]}}}, "ci.policy"),
     "CI's own policy": (
         {"ci": {"user": {}, "policy": {"Statement": [statement(1, Sid="x" * 6200)]}}}, "ci.policy"),
     "variables and what else is in the task definition": (
