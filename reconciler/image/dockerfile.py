@@ -102,6 +102,12 @@ class Dockerfile:
         listed = ", ".join(names) or "none has a name"
         raise UserError(f"image.target: the Dockerfile has no stage {target!r}", hint=f"its stages: {listed}")
 
+    def root(self, number: int) -> Stage:
+        """The stage that a stage is built on in the end, which is itself if its base is from elsewhere."""
+        while (parent := self.stages[number].parent) is not None:
+            number = parent
+        return self.stages[number]
+
     def bases(self, target: str | None) -> tuple[str, ...]:
         """The images from elsewhere that a build of `target` may start from or copy from, sorted."""
         stages = self.stages[: self.number(target) + 1]

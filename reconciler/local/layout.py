@@ -110,7 +110,7 @@ class _Layout:
         try:
             held = material(found.commands, laid.root)
         except MissingFile as error:
-            known = base_of(self._base(step.stage)).has is not Has.UNKNOWN
+            known = base_of(self.inputs.parsed.root(step.stage).base).has is not Has.UNKNOWN
             if not known or any(not text.startswith("USER ") for _, text in laid.undone):
                 laid.leave(instruction, f"there is no {error} but in the base image or from what isn't done")
                 return
@@ -206,7 +206,7 @@ class _Layout:
             except Outside:
                 path = other.root / "nowhere"
             matches = [path] if path.exists() else sorted(other.root.glob(source.lstrip("/")))
-            empty = base_of(self._base(number)).has is Has.NOTHING
+            empty = base_of(self.inputs.parsed.root(number).base).has is Has.NOTHING
             if not matches and empty and not other.undone and not PATTERN.search(source):
                 raise _failed(self.inputs, instruction, f'"{source}" isn\'t in the stage {name}', "correct the path")
             if not matches:
@@ -216,13 +216,6 @@ class _Layout:
             if entry not in laid.undone and not entry[1].startswith("USER "):
                 laid.undone.append(entry)
         self._put(instruction, laid, found, target, into_folder=into_folder or len(found) > 1)
-
-    def _base(self, number: int) -> str:
-        """The image that a stage is built on in the end."""
-        stages = self.inputs.parsed.stages
-        while (parent := stages[number].parent) is not None:
-            number = parent
-        return stages[number].base
 
     def _number(self, name: str, before: int) -> int | None:
         """The number of an earlier stage that is named; None for another image."""

@@ -165,10 +165,7 @@ def _here(inputs: Inputs, laid: Laid, environment: Path | None) -> dict[str, Any
 def not_done(inputs: Inputs, laid: Laid) -> list[str]:
     """What of the Dockerfile isn't done without a container engine, a line each, in the order of the file."""
     found = dict(laid.undone)
-    number = inputs.parsed.number(inputs.target)
-    while (parent := inputs.parsed.stages[number].parent) is not None:
-        number = parent
-    stage = inputs.parsed.stages[number]
+    stage = inputs.parsed.root(inputs.parsed.number(inputs.target))
     if why := _instead(base_of(stage.base)):
         found[stage.line] = f"FROM {stage.base}: {why}"
     if not laid.installs and found:
