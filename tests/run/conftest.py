@@ -49,6 +49,7 @@ class Lane(Project):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._clients: dict[str, Any] = {}
+        self._started: list[subprocess.Popen[str]] = []
 
     def program(self, source: str, *, deploy: str = "", dockerfile: str = DOCKERFILE) -> None:
         """Write what the task runs. deploy: what is added to deploy.yaml."""
@@ -122,7 +123,7 @@ class Lane(Project):
 
     def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
         """Run the command line as a process of its own."""
-        return subprocess.Popen(
+        made = subprocess.Popen(
             [sys.executable, "-m", "reconciler", *arguments],
             cwd=self.folder,
             env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
@@ -131,6 +132,15 @@ class Lane(Project):
             text=True,
             **more,
         )
+        self._started.append(made)
+        return made
+
+    def kill_started(self) -> None:
+        """End what a test that failed left running."""
+        for process in self._started:
+            process.kill()  # nothing if it has ended
+            process.wait()
+        self._started.clear()
 
     @contextlib.contextmanager
     def meanwhile(self, action: Callable[[Any], None], state: str = "PROVISIONING") -> Iterator[None]:
@@ -208,6 +218,7 @@ def lane(shared: Lane) -> Iterator[Lane]:
     yield shared
     for number, handler in handlers.items():
         signal.signal(number, handler)
+    shared.kill_started()
     shared.behave()
     for task in shared.tasks("RUNNING"):
         shared.client("ecs").stop_task(cluster="tiny", task=task["taskArn"])
