@@ -99,15 +99,18 @@ def load(raw: bytes, names: Sequence[str]) -> Fitted:
         booster.load_model(bytearray(raw))
     except xgb.core.XGBoostError as error:  # a text of many lines, with a stack
         raise Unreadable(_first_line(str(error))) from error
-    start = json.loads(booster.attr("start") or "null")
-    columns = np.array([list(names).index(name) for name in booster.feature_names or []], dtype=np.int64)
-    return Fitted(
-        str(booster.attr("target")),
-        booster,
-        Linear.from_json(start) if start else None,
-        int(booster.attr("rounds") or 0),
-        columns,
-    )
+    try:
+        start = json.loads(booster.attr("start") or "null")
+        columns = np.array([list(names).index(name) for name in booster.feature_names or []], dtype=np.int64)
+        return Fitted(
+            str(booster.attr("target")),
+            booster,
+            Linear.from_json(start) if start else None,
+            int(booster.attr("rounds") or 0),
+            columns,
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Unreadable(f"it was changed: what this program notes in it can't be read ({error})") from error
 
 
 def _margin(target: str, start: Linear | None, inputs: Features | Rows, har: Array) -> Array | None:

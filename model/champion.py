@@ -46,10 +46,7 @@ def read(models: str) -> tuple[dict[str, Any] | None, str]:
     raw, version = store.read_versioned(uri)
     if raw is None:
         return None, version
-    try:
-        content = json.loads(raw)
-    except ValueError as error:
-        raise InputError(f"{uri} is not valid JSON: {error}") from error
+    content = store.parse_json(raw, uri)
     if not isinstance(content, dict) or content.get("format") != FORMAT or not _is_one(content):
         raise InputError(f"{uri} was not written by this program, or by a later version of it")
     return content, version

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,11 @@ def read(uri: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     found = []
     for name in (store.MANIFEST, "metrics.json"):
-        try:
-            content = json.loads(store.read_bytes(store.join(uri, name)))
-        except ValueError as error:
-            raise InputError(f"{store.join(uri, name)} is not valid JSON: {error}") from error
+        source = store.join(uri, name)
+        content = store.parse_json(store.read_bytes(source), source)
         whole = isinstance(content, dict) and content.get("complete") is not False
         if not whole or (name == store.MANIFEST and not isinstance(content.get("files"), dict)):
-            raise InputError(f"{store.join(uri, name)} is not of a complete run")
+            raise InputError(f"{source} is not of a complete run")
         found.append(content)
     return found[0], found[1]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -129,10 +128,9 @@ def apply(base: Mapping[str, Params], table: Mapping[str, Any], source: str) -> 
 def _from_file(uri: str) -> dict[str, Any]:
     raw = store.read_bytes(uri)
     try:
-        table = json.loads(raw) if uri.endswith(".json") else tomllib.loads(raw.decode())
-    except (ValueError, UnicodeDecodeError) as error:
-        kind = "JSON" if uri.endswith(".json") else "TOML"
-        raise InputError(f"PARAMS_FILE {uri}: not valid {kind}: {error}") from error
+        table = store.parse_json(raw, f"PARAMS_FILE {uri}") if uri.endswith(".json") else tomllib.loads(raw.decode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"PARAMS_FILE {uri}: not valid TOML: {error}") from error
     if not isinstance(table, dict):
         raise InputError(f"PARAMS_FILE {uri}: must hold an object, not {type(table).__name__}")
     return table
@@ -143,10 +141,7 @@ def _from_ssm(name: str) -> dict[str, Any]:
     ssm = store.client("ssm")
     if not name.endswith("/"):
         answer = store.call_aws(f"read SSM parameter {name}", lambda: ssm.get_parameter(Name=name, WithDecryption=True))
-        try:
-            table = json.loads(answer["Parameter"]["Value"])
-        except ValueError as error:
-            raise InputError(f"PARAMS_SSM {name}: not valid JSON: {error}") from error
+        table = store.parse_json(answer["Parameter"]["Value"], f"PARAMS_SSM {name}")
         if not isinstance(table, dict):
             raise InputError(f"PARAMS_SSM {name}: must hold an object, not {type(table).__name__}")
         return table

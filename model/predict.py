@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 import math
 from typing import Any
 
@@ -26,11 +25,7 @@ def read_manifest(uri: str) -> dict[str, Any]:
         InputError: it isn't there (the output isn't complete), or doesn't fit this program.
     """
     source = store.join(uri, store.MANIFEST)
-    try:
-        content = json.loads(store.read_bytes(source))
-    except ValueError as error:
-        raise InputError(f"{source} is not valid JSON: {error}") from error
-    return manifest.check(content, source)
+    return manifest.check(store.parse_json(store.read_bytes(source), source), source)
 
 
 def read_file(uri: str, name: str, content: dict[str, Any]) -> bytes:

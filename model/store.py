@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -124,6 +125,20 @@ def read_bytes(uri: str) -> bytes:
         return Path(uri).read_bytes()
     except OSError as error:
         raise InputError(f"can't read {uri}: {error.strerror}") from error
+
+
+def parse_json(text: bytes | str, source: str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        InputError: it isn't JSON, or is nested too deeply; names `source`.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise InputError(f"{source}: not valid JSON: it is nested too deeply") from error
+    except ValueError as error:
+        raise InputError(f"{source}: not valid JSON: {error}") from error
 
 
 def read_versioned(uri: str) -> tuple[bytes | None, str]:

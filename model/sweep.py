@@ -170,10 +170,7 @@ def parse_grid(text: str | None) -> dict[str, list[float]] | None:
     """
     if text is None:
         return None
-    try:
-        grid = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"--grid is not valid JSON: {error}") from error
+    grid = store.parse_json(text, "--grid")
     if not isinstance(grid, dict) or not grid:
         raise InputError('--grid must be an object such as {"max_depth": [2, 3]}')
     return grid
