@@ -12,6 +12,7 @@ import yaml
 from reconciler.config import fields, other_words
 from reconciler.config.document import Document
 from reconciler.config.problems import Path, quoted
+from reconciler.core.secret import KNOWN
 
 _NOUNS = {"tuple_type": "a list", "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping"}
 
@@ -91,7 +92,7 @@ def _missing(document: Document, location: Path) -> None:
 def _words(document: Document, error: Mapping[str, Any], named: Path, place: Path, *, is_key: bool) -> tuple[str, str]:
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     shown = quoted(str(value)) if is_key else document.shown(place, value)
-    secret = document.is_secret(place)
+    secret = document.is_secret(place) or (isinstance(value, str) and KNOWN.hide(value) != value)
     if kind == "deploy":
         fix = context["fix"]
         if is_key:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.core.errors import UserError
+from reconciler.core.secret import KNOWN
 from reconciler.core.text import line
 
 Path = tuple[str | int, ...]
@@ -30,7 +31,8 @@ class ConfigError:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         where = f"{self.path}: " if self.path else ""
         lines = [line(f"{place}: {where}{self.message}")]
-        if self.source.strip():
+        # What is secret in it may be known only since the problem was noted, and a part of it isn't known again.
+        if self.source.strip() and KNOWN.hide(self.source) == self.source:
             lines += [f"    {line(one)}" for one in _pointed(self.source, self.column - 1, self.width)]
         if self.fix:
             lines.append(f"    {line(self.fix)}")
@@ -73,8 +75,8 @@ def printable(text: str) -> str:
 
 
 def quoted(text: str, longest: int = 60) -> str:
-    """`text` in quotes, cut if it is long."""
-    text = printable(text)
+    """`text` in quotes, cut if it is long, without what is known to be secret in it."""
+    text = printable(KNOWN.hide(text))
     mark = '"' if "'" in text else "'"
     return f"{mark}{text if len(text) <= longest else text[: longest - 3] + '...'}{mark}"
 

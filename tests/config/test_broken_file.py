@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.main import main
+from reconciler.core.secret import KNOWN
 
 PLANTED = "planted-zz-77"
 FIRST = "name: tiny\ndata: p.csv\nimage: .\n"
@@ -115,3 +116,23 @@ def test_a_pipe_is_read_once(folder: Path) -> None:
     assert found.returncode == 2, found.stderr
     assert "is not closed" in found.stderr
     assert PLANTED not in found.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FIRST + 'task:\n  environment: {A: "${UNSET}", B: PAD, API_TOKEN: PLANTED}\n',
+        FIRST + 'task:\n  environment: {"${UNSET}": PAD, API_TOKEN: PLANTED, A: x, A: y}\n',
+        FIRST + 'task:\n  environment: "PAD API_TOKEN=PLANTED"\n',
+        'name: "PAD token=PLANTED"\nimage: .\n',
+        "image: .\nname: {PAD: API_TOKEN=PLANTED, a\n",
+    ],
+)
+def test_nor_the_beginning_of_it_where_a_line_is_cut(
+    folder: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    for pad in range(0, 110, 3):
+        KNOWN.clear()
+        (folder / "deploy.yaml").write_text(text.replace("PAD", "x" * pad).replace("PLANTED", PLANTED))
+        assert main(["show"]) == 2
+        assert PLANTED[:4] not in "".join(capsys.readouterr()), pad
