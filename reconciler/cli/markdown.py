@@ -155,6 +155,7 @@ NOT_ALL = "… and {} more lines; the log has all of it\n"
 
 
 def _short(text: str) -> str:
+    text = KNOWN.hide(text)  # before it is cut
     return text if len(text) <= CELL else text[:CELL] + "…"
 
 

@@ -49,9 +49,8 @@ class Case:
     advice: Callable[[str], str] = lambda module: ""
 
     def __post_init__(self) -> None:
-        # Without its secrets first: a part of one isn't known again.
-        object.__setattr__(self, "reason", cut(KNOWN.hide(self.reason)))
-        object.__setattr__(self, "log", [cut(KNOWN.hide(line)) for line in self.log])
+        object.__setattr__(self, "reason", cut(self.reason))
+        object.__setattr__(self, "log", [cut(line) for line in self.log])
 
     @property
     def telling(self) -> Sequence[str]:
@@ -88,7 +87,11 @@ Rule = Callable[[Case], Diagnosis | None]
 
 
 def cut(text: str, most: int = LONGEST) -> str:
-    """A text of at most so many characters: its beginning and its end, where errors stand."""
+    """A text of at most so many characters: its beginning and its end, where errors stand.
+
+    Without its secrets first: a part of one isn't known again.
+    """
+    text = KNOWN.hide(text)
     end = most // 4 - 2
     return text if len(text) <= most else f"{text[: most - end - 3]} … {text[-end:]}"
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.diagnose import advice
+from reconciler.cli import markdown
+from reconciler.cli.diagnose import SHOWN, advice
 from reconciler.core import secret
 from reconciler.run import diagnosis, explain_end, explain_missing, explain_start, retry
 from reconciler.run.diagnosis import LONGEST
@@ -380,3 +381,16 @@ def test_the_place_is_the_programs_own_line(library: str) -> None:
            f'  File "{library}", line 685, in f', "    raise", "ValueError: no"]  # fmt: skip
     assert explain(case(log=log)).evidence[0] == 'File "/app/lib/train.py", line 3, in <module>'
     assert explain(case(log=[log[0], *log[3:]])).evidence[0].startswith(f'File "{library}"')
+
+
+def test_no_part_of_a_secret_is_left_where_a_text_is_cut_to_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = secret.Secrets()
+    known.add("planted-zz-77")
+    for module in (diagnosis, markdown):
+        monkeypatch.setattr(module, "KNOWN", known)
+    for pad in range(400, 610):
+        text = "x" * pad + "planted-zz-77" + "y" * (1000 - pad)
+        assert "plan" not in diagnosis.cut(text, SHOWN)
+        one = {"id": "r", "overrides": {"environment": {"A": text}}, "state": "failed", "exit_code": 1, "metrics": {}}
+        sweep = {"id": "s", "counts": {}, "runs": [one]}
+        assert "plan" not in markdown.ended("n", {"verdict": {"exit_code": 1, "result": "failed"}, "sweep": sweep})
