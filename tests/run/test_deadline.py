@@ -13,7 +13,7 @@ from reconciler.core.spec import Address
 from reconciler.kinds import PolicySpec, RoleSpec
 from reconciler.lower import lower
 from reconciler.run.stop_schedule import schedule_name
-from tests.run.conftest import SLEEPS, Lane, golden
+from tests.run.conftest import SLEEPS, Lane, golden, records
 from tests.waiting import until
 
 FACTS = Facts("123456789012", "aws", "vpc-1", ("subnet-1",))
@@ -80,6 +80,7 @@ def test_max_duration_holds_when_nobody_watches(lane: Lane) -> None:
     (task,) = until(lambda: lane.tasks("RUNNING"), "a running task")
     wanted = {"Cluster": "tiny", "Task": task["taskArn"], "Reason": "run.max_duration is over"}
     until(lambda: json.loads(lane.client("scheduler").get_schedule(Name=name)["Target"]["Input"]) == wanted, "its task")
+    until(lambda: [one["task_arn"] for one in records(lane)[0]["attempts"]] == [task["taskArn"]], "its record")
     assert schedule["ActionAfterCompletion"] == "DELETE"
     assert schedule["Target"]["RoleArn"].endswith(":role/tiny-stop-role")
     assert re.fullmatch(r"at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)", schedule["ScheduleExpression"])

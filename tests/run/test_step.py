@@ -18,6 +18,7 @@ from reconciler.run.state import State
 from reconciler.run.step import (
     BY_USER,
     FORGOTTEN,
+    LAUNCHED_BEFORE,
     End,
     Launch,
     Retry,
@@ -26,6 +27,7 @@ from reconciler.run.step import (
     Stop,
     Wait,
     end_of,
+    given_up,
     newest,
     spent,
     step,
@@ -259,6 +261,13 @@ USUAL = ("X86_64", 256, 512)
 def test_what_it_costs(inputs: dict[str, Any], attempts: list[dict[str, Any]], wanted: list[Any] | None) -> None:
     found = spent(run(*(replace(FAILED, **one) for one in attempts), inputs=inputs), REGION, NOW)
     assert found == (None if wanted is None else sum(task_cost(REGION, *one) or 0.0 for one in wanted))
+
+
+def test_a_token_that_is_given_up_is_a_lost_attempt_and_another_on_the_same_provider() -> None:
+    found = given_up(run(FAILED, SECOND), "arn/9", NOW)
+    lost = replace(SECOND, task_arn="arn/9", event=Event.LOST, reason=LAUNCHED_BEFORE)
+    assert found == run(FAILED, lost, replace(SECOND, number=3, token=f"{ID}-3"))
+    assert step(found, RULES, saw(None), NOW) == Launch(found, recorded=True)
 
 
 def test_a_minute_is_what_is_waited_for() -> None:
