@@ -75,7 +75,7 @@ USUAL = {
         "GetBucketTagging", "GetBucketVersioning", "GetObject", "GetPublicAccessBlock",
         "HeadBucket", "HeadObject", "ListBuckets", "ListMultipartUploads", "ListObjectVersions", "ListObjectsV2",
         "PutBucketLifecycleConfiguration", "PutBucketTagging", "PutBucketVersioning", "PutObject",
-        "PutPublicAccessBlock", "UploadPart",
+        "PutObjectTagging", "PutPublicAccessBlock", "UploadPart",
     ),
     "ssm": (
         "AddTagsToResource", "DeleteParameter", "GetParameter", "GetParameters", "GetParametersByPath",

@@ -19,6 +19,7 @@ from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
 from reconciler.core.errors import ReconcilerError
+from reconciler.run.checkpoint import Checkpoint
 from reconciler.run.diagnosis import LONGEST, Case, Diagnosis, cut
 from reconciler.run.explain import explain
 from reconciler.run.job import place_of
@@ -43,6 +44,7 @@ class Diagnosed(Answer):
     fix: Annotated[str, "what to do"] = ABSENT
     change: Annotated[str, "to deploy.yaml, if that is it"] = ABSENT
     sure: Annotated[bool, "whether the evidence leaves no doubt"] = ABSENT
+    checkpoint: Annotated[Checkpoint | None, "what its last attempt went on from; null for a first one"] = None
 
 
 ANSWERS = (Diagnosed,)
@@ -59,10 +61,13 @@ def run(options: Arguments, terminal: Terminal) -> int:
             terminal.print(f"run {found.id} {'succeeded' if found.state.over else 'is not over'}")
         return 0
     diagnosis = diagnose(here.aws, here.where.deploy, found, here.where.base, here.where.local)
+    went_on = found.attempts[-1].checkpoint if found.attempts else None
     if options.json:
-        terminal.json(Diagnosed(found.id, found.state, **asdict(diagnosis)))
+        terminal.json(Diagnosed(found.id, found.state, **asdict(diagnosis), checkpoint=went_on))
     else:
         terminal.print(f"Run {found.id} {found.state.value}.")
+        if went_on:
+            terminal.print(f"  attempt {found.attempts[-1].number} {went_on.text}")
         show(terminal, diagnosis, command(here.where, "logs", found.id))
         terminal.print(f"  then     {command(here.where, 'apply', '')}")
     return 0

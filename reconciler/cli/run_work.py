@@ -13,6 +13,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
 from reconciler.core.errors import UserError
 from reconciler.core.plain_json import plain
+from reconciler.core.run_paths import each_run
 from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.run.job import Decision, decide, supervisor
@@ -61,7 +62,8 @@ class Work(Protocol):
 def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal) -> Work:
     """What the file and the command line ask for. Raises UserError."""
     task, runs = here.deploy.task, Runs(here.aws, here.names.bucket, terminal.note)
-    overrides = parse(asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory))
+    ours = each_run(here.deploy.run.checkpoint)
+    overrides = parse(asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory), ours)
     KNOWN.learn_all(plain(overrides))
     secret = {name for name, one in here.deploy.parameters.items() if one.give_as == "secret"} | task.secrets.keys()
     if taken := sorted(secret & overrides.environment.keys()):

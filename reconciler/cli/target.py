@@ -31,7 +31,7 @@ from reconciler.engine.ownership_record import valid
 from reconciler.image.engine import Engine
 from reconciler.image.kind import ImageKind, ImageSpec
 from reconciler.kinds import Object
-from reconciler.lower import promotion, writes_records
+from reconciler.lower import checkpoints, promotion, writes_records
 
 LOCAL_HOME = "RECONCILER_LOCAL_HOME"
 EMBEDDED = "123456789012"  # the account of the embedded AWS, which has no other
@@ -210,6 +210,14 @@ def warn(terminal: Terminal, here: Deployment) -> None:
                 "warning: ",
                 "the file lets the program write the records of runs, by which `apply` decides what to run and what a "
                 f"run's end was; its results need no more than task.role.write: [{', '.join(WRITE)}]",
+            )
+        )
+    if missing := checkpoints.missing(here.names):
+        terminal.note(
+            terminal.fold(
+                "warning: ",
+                f"run.checkpoint needs what task.role.policy doesn't allow: {', '.join(missing)}; without it the "
+                "program can't keep what the next attempt would go on from",
             )
         )
     if missing := promotion.missing(here.names):

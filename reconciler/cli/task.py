@@ -55,6 +55,8 @@ class Screen:
         self._began, self.run = attempt.launched, run
         github.launched(self.terminal, run)
         self.terminal.say(f"  task {attempt.task_arn} on {attempt.provider}")
+        if attempt.checkpoint:
+            self.terminal.say(f"  attempt {attempt.number} {attempt.checkpoint.text}")
         if self.where.endpoint is None and console(self.aws.region):
             place = place_of(self.where.deploy)
             stream = f"{place.log_prefix}/{place.container}/{attempt.task_arn.rpartition('/')[2]}"

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from reconciler.config.problems import Path, Problem, show_path
 from reconciler.config.schema import Deploy
 from reconciler.config.service import on_ec2
+from reconciler.config.sweep import varied
 from reconciler.core.limits import LOG_STREAM, TASK_DEFINITION, json_size
 from reconciler.core.log_mode import BUFFER, MODE, buffer_problem, mode_problem
+from reconciler.core.run_paths import WITH_CHECKPOINT, each_run
 
 TASK_ID = 32  # characters, with which ECS ends the name of a log stream
-EACH_RUN = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
 
 
 def check_task(deploy: Deploy) -> Iterator[Problem]:
@@ -19,6 +20,7 @@ def check_task(deploy: Deploy) -> Iterator[Problem]:
     yield from _parameters(deploy)
     yield from _swept(deploy)
     yield from _promoted(deploy)
+    yield from _checkpoint(deploy)
     yield from _capacity(deploy)
     yield from _logs(deploy)
     yield from _size(deploy)
@@ -59,7 +61,7 @@ def _parameters(deploy: Deploy) -> Iterator[Problem]:
             if variable in getattr(task, section):
                 message = f"{variable} is in task.{section} too, and ECS refuses a variable that is given twice"
                 yield Problem(at, message, "keep one of them", (("task", section, variable),))
-        if variable in EACH_RUN:
+        if variable in each_run(deploy.run.checkpoint):
             yield Problem(at, f"each run gets its own {variable}", "give it another name")
         if one.secure and one.value is not None:
             make = f"aws ssm put-parameter --type SecureString --name {one.name} --value …"
@@ -81,9 +83,7 @@ def _swept(deploy: Deploy) -> Iterator[Problem]:
     sweep = deploy.run.sweep
     if sweep is None:
         return
-    drawn = (*sweep.grid, *(key for one in sweep.list for key in one))
-    drawn += (*sweep.random.ranges, *sweep.random.choices) if sweep.random else ()
-    for variable in dict.fromkeys(drawn):
+    for variable in varied(sweep):
         if variable in deploy.task.secrets:
             message = f"run.sweep sets {variable} too, and ECS would take the secret's value"
             yield Problem(("task", "secrets", variable), message, "remove one of them", (("run", "sweep"),))
@@ -106,6 +106,18 @@ def _promoted(deploy: Deploy) -> Iterator[Problem]:
             section = getattr(deploy.task, at[1]) if at[0] == "task" else deploy.parameters
             if variable in section:
                 yield Problem(at, why, "keep one of them", (("run", "promote"),))
+
+
+def _checkpoint(deploy: Deploy) -> Iterator[Problem]:
+    """Its variables are overrides of a launch, and ECS puts secrets over those."""
+    sweep = deploy.run.sweep
+    for variable in WITH_CHECKPOINT if deploy.run.checkpoint else ():
+        message = f"with run.checkpoint each task gets its own {variable}"
+        for section in ("environment", "secrets"):
+            if variable in getattr(deploy.task, section):
+                yield Problem(("task", section, variable), message, "leave it out", (("run", "checkpoint"),))
+        if sweep and variable in varied(sweep):
+            yield Problem(("run", "sweep"), f"{message}, and it varies that", "use another name")
 
 
 def _capacity(deploy: Deploy) -> Iterator[Problem]:

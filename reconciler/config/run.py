@@ -79,6 +79,12 @@ class Run(Section):
         description="Stop a task after this long, even when nobody watches any more.",
         examples=["2h"],
     )
+    checkpoint: bool = Field(
+        False,
+        description="Give the program CHECKPOINT_URI, a place of its run's in the bucket that it may read, write and "
+        "delete, the same for each attempt, and RUN_ATTEMPT, the attempt's number. docs/checkpoints.md explains it.",
+        examples=[True],
+    )
     on_interrupt: Literal["stop", "detach"] = Field(
         "stop",
         description="What Ctrl-C or a cancelled CI job does to the task where nobody can be asked.",

@@ -23,6 +23,7 @@ from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRu
 from reconciler.config.sweep import RandomSweep, Range, Sweep
 from reconciler.config.task import WRITE, ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
 from reconciler.config.unattended import Notify, Schedule, Webhook
+from reconciler.core.fargate import LONGEST_STOP, SPOT
 from reconciler.core.log_mode import BLOCKING, BUFFER, MODE, NON_BLOCKING
 
 __all__ = [
@@ -228,6 +229,7 @@ class Deploy(Section):
             "family": family,
             "execution_role": _fill(self.task.execution_role, name=f"{n}-task-execution-role"),
             "role": self._role(data),
+            **self._stop_timeout(),
         }
         group = _fill(self.network.security_group, name=n, description=f"{n} tasks, egress only")
         return self.model_copy(
@@ -245,6 +247,11 @@ class Deploy(Section):
                 **self._service(),
             }
         )
+
+    def _stop_timeout(self) -> dict[str, int]:
+        """Spot gives two minutes' notice, and ECS sends SIGTERM at its beginning: a program may use all of it."""
+        places = (*self.run.capacity, self.service.capacity if self.service else None)
+        return {"stop_timeout": LONGEST_STOP} if self.task.stop_timeout is None and SPOT in places else {}
 
     def _log_mode(self) -> str:
         """No line is lost unless the file says so; a buffer is of the other mode only."""

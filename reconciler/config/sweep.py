@@ -64,3 +64,10 @@ def most(sweep: Sweep) -> int:
     """How many combinations there are, those that are there twice counted twice; without making them."""
     grid = math.prod(len(values) for values in sweep.grid.values()) if sweep.grid else 0
     return grid + len(sweep.list) + (sweep.random.count if sweep.random else 0)
+
+
+def varied(sweep: Sweep) -> tuple[str, ...]:
+    """The variables that it sets, each once."""
+    drawn = (*sweep.grid, *(key for one in sweep.list for key in one))
+    drawn += (*sweep.random.ranges, *sweep.random.choices) if sweep.random else ()
+    return tuple(dict.fromkeys(drawn))

@@ -9,6 +9,7 @@ from pydantic import Field
 from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.config.task_size import Cpu, Memory
+from reconciler.core.fargate import LONGEST_STOP
 
 WRITE = ("runs/*/output/*",)  # the default of `write`: the results of runs, and not their records
 Words = Annotated[tuple[str, ...] | None, AsWritten()]
@@ -149,7 +150,12 @@ class Task(Section):
         examples=[["arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"]],
     )
     stop_timeout: Int | None = Field(
-        None, ge=2, le=120, description="Seconds from SIGTERM to SIGKILL; null for ECS's 30.", examples=[120]
+        None,
+        ge=2,
+        le=LONGEST_STOP,
+        description="Seconds from SIGTERM to SIGKILL. Default: 120, the most, where run.capacity or "
+        "service.capacity has FARGATE_SPOT; else ECS's 30.",
+        examples=[120],
     )
     execution_role: ExecutionRole = Field(
         ExecutionRole(), description="For ECS itself.", examples=[{"name": "my-task-execution-role"}]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-FARGATE = ("FARGATE", "FARGATE_SPOT")
+SPOT = "FARGATE_SPOT"
+FARGATE = ("FARGATE", SPOT)
+LONGEST_STOP = 120  # seconds from SIGTERM to SIGKILL, at most
 
 # CPU units to MiB: first, last, step. The smallest and the largest have no even step.
 _RANGES = {

@@ -44,9 +44,10 @@ class Watched:
     """The scheduled runs of one deploy.
 
     family: of the task definition, whose newest revision is launched; cpu: CPU units; memory: MiB; disk: GiB, None for
-    the usual; retries: times again when a launch fails; max_duration: seconds; stop_role, call_role: ARNs of what stops
-    tasks and of what calls the function; function, dead_letters: ARNs of itself and of the queue for what fails; image:
-    as people call it; task_role, execution_role: names; data: the key of what the program reads.
+    the usual; checkpoint: whether the attempts of a run hand one on; retries: times again when a launch fails;
+    max_duration: seconds; stop_role, call_role: ARNs of what stops tasks and of what calls the function; function,
+    dead_letters: ARNs of itself and of the queue for what fails; image: as people call it; task_role, execution_role:
+    names; data: the key of what the program reads.
     """
 
     deploy: str
@@ -72,6 +73,7 @@ class Watched:
     retries: int
     capacity: tuple[str, ...]
     retry: Retry
+    checkpoint: bool
     max_duration: int | None
     stop_role: str
     function: str

@@ -10,6 +10,10 @@ import re
 
 RUNS = "runs"
 SCHEDULED = "scheduled-"  # how the ids of scheduled runs begin
+CHECKPOINT_MARK = ("reconciler:checkpoint", "left")  # the tag of what a run that failed has left of its checkpoint
+CHECKPOINTS = (f"{RUNS}/*/checkpoint", f"{RUNS}/*/checkpoint/*")  # of all runs: one object, or what is below it
+EACH_RUN = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
+WITH_CHECKPOINT = ("CHECKPOINT_URI", "RUN_ATTEMPT")  # and each attempt of one with `run.checkpoint`
 
 _RUN = re.compile(rf"({SCHEDULED})?[0-9]{{8}}-[0-9]{{6}}-([0-9a-f]{{8}})(-[1-9][0-9]{{0,4}})?")
 _SWEEP = re.compile(r"sweep-[0-9a-f]{8}")
@@ -17,6 +21,11 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _TASK = re.compile(
     r"arn:[a-z-]{3,20}:ecs:[a-z0-9-]{1,30}:[0-9]{12}:task/(?:([A-Za-z0-9_-]{1,255})/)?[A-Za-z0-9-]{1,64}"
 )
+
+
+def each_run(checkpoint: bool) -> tuple[str, ...]:
+    """The variables that a task gets beside those that the file and the command line say."""
+    return (*EACH_RUN, *(WITH_CHECKPOINT if checkpoint else ()))
 
 
 def is_run_id(text: str) -> bool:
@@ -93,3 +102,8 @@ def told_key(run_id: str) -> str:
 def output_prefix(run_id: str) -> str:
     """Where its program writes."""
     return f"{RUNS}/{run_id}/output"
+
+
+def checkpoint_prefix(run_id: str) -> str:
+    """Where its program keeps what the next attempt goes on from."""
+    return f"{RUNS}/{run_id}/checkpoint"

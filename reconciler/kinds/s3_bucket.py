@@ -30,9 +30,10 @@ EVENT_BRIDGE = "EventBridgeConfiguration"
 
 
 class Expiry(Value):
-    """One lifecycle rule; days, or None."""
+    """One lifecycle rule; days, or None. tag: `KEY=VALUE` of the objects that it is for; empty for all."""
 
     prefix: str = ""
+    tag: str = ""
     expire_days: int | None = None
     noncurrent_days: int | None = None
     abort_upload_days: int | None = None
@@ -40,8 +41,8 @@ class Expiry(Value):
 
     @property
     def identity(self) -> str:
-        """Rules are paired by prefix."""
-        return self.prefix or "*"
+        """Rules are paired by what they are for."""
+        return " ".join(filter(None, (self.prefix, self.tag))) or "*"
 
 
 class BucketSpec(AttachedSpec):
@@ -277,7 +278,7 @@ def _expiry(rule: Mapping[str, Any]) -> Expiry:
     other = {k: v for k, v in rule.items() if k not in _WHERE | {key for _, key, _ in _PARTS}}
     if rule.get("Status") != "Enabled":
         other["Status"] = rule.get("Status")
-    place = rule.get("Filter") or {}
+    place, tag = _place(rule.get("Filter") or {})
     if place.keys() - {"Prefix"}:
         other["Filter"] = place
     days = {}
@@ -289,9 +290,18 @@ def _expiry(rule: Mapping[str, Any]) -> Expiry:
             other[key] = more
     return Expiry(
         prefix=place.get("Prefix") or rule.get("Prefix") or "",
+        tag=tag,
         other=json.dumps(other, sort_keys=True, default=str) if other else "",
         **days,
     )
+
+
+def _place(filtered: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """(the rest of a rule's filter, its tag): those with one tag beside a prefix are told apart from others."""
+    both = filtered.get("And") or {}
+    if filtered.keys() == {"And"} and both.keys() == {"Prefix", "Tags"} and len(both["Tags"]) == 1:
+        return {"Prefix": both["Prefix"]}, "{Key}={Value}".format_map(both["Tags"][0])
+    return filtered, ""
 
 
 def _rules(lifecycle: Sequence[Expiry]) -> list[dict[str, Any]]:
@@ -301,6 +311,9 @@ def _rules(lifecycle: Sequence[Expiry]) -> list[dict[str, Any]]:
 
 def _rule(expiry: Expiry, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {"ID": name, "Status": "Enabled", "Filter": {"Prefix": expiry.prefix}}
+    if expiry.tag:
+        key, _, value = expiry.tag.partition("=")
+        found["Filter"] = {"And": {"Prefix": expiry.prefix, "Tags": [{"Key": key, "Value": value}]}}
     for field, key, unit in _PARTS:
         if days := getattr(expiry, field):
             found[key] = {unit: days}

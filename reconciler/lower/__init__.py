@@ -34,7 +34,7 @@ from reconciler.kinds import (
 from reconciler.kinds.ec2_security_group import EVERYWHERE
 from reconciler.kinds.ecr_repository import tag_mutability
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
-from reconciler.lower import promotion
+from reconciler.lower import checkpoints, promotion
 from reconciler.lower.ci import ci_nodes, given, service_trust
 from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.execution import TASKS, execution_role
@@ -109,7 +109,8 @@ def task_policies(names: Names) -> list[dict[str, Any]]:
 def task_statements(
     names: Names, paths: Sequence[str] | None = None, listed: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """What the training program may do, as `read`, `write` and `run.promote` say: these paths and nothing else.
+    """What the training program may do, as `read`, `write`, `run.promote` and `run.checkpoint` say: these paths and
+    nothing else.
 
     paths: instead of `read`. listed: what of these may be listed; None for all.
     """
@@ -125,14 +126,16 @@ def task_statements(
         actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
         resources = [names.s3(path) for path in write]
         statements.append({"Sid": "Write", "Effect": "Allow", "Action": actions, "Resource": resources})
-    if prefixes := sorted({*(read if listed is None else (*listed, *more_read)), *write}):
+    if kept := checkpoints.paths(names):
+        statements.append(checkpoints.statement(names))
+    if prefixes := sorted({*(read if listed is None else (*listed, *more_read)), *write, *kept}):
         # Listing lets a missing object be told from a forbidden one; only these paths are listed.
         condition = {"StringLike": {"s3:prefix": prefixes}}
         listing = {"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": names.s3()}
         statements.append({**listing, "Condition": condition})
-    if (read or write) and (key := names.deploy.data.bucket.kms_key):
+    if (read or write or kept) and (key := names.deploy.data.bucket.kms_key):
         through_s3 = keys.through("s3", names.deploy.region)
-        statements.append(keys.use(key, keys.WRITE if write else [keys.DECRYPT], through_s3))
+        statements.append(keys.use(key, keys.WRITE if write or kept else [keys.DECRYPT], through_s3))
     return statements
 
 
@@ -164,6 +167,8 @@ def _stop_role(names: Names) -> Iterator[Node]:
 def _bucket(names: Names, objects: tuple[ObjectSpec, ...]) -> Iterator[Node]:
     bucket = names.deploy.data.bucket
     rules = [Expiry(**rule.model_dump()) for rule in bucket.lifecycle]
+    if names.deploy.run.checkpoint:
+        rules.append(checkpoints.LEFT)
     spec = BucketSpec(
         name=names.bucket,
         region=names.deploy.region,

@@ -5,6 +5,8 @@ The program keeps which model is in use in models/champion.json, and reads the r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from reconciler.config.resource_names import Names
 from reconciler.config.task import WRITE
 from reconciler.core.run_paths import RUNS
@@ -35,13 +37,18 @@ def paths(names: Names) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def missing(names: Names) -> list[str]:
     """What `run.promote` needs and `task.role.policy` doesn't allow, such as `s3:GetObject on models/champion.json`."""
+    return not_allowed(names, NEEDED) if names.deploy.run.promote else []
+
+
+def not_allowed(names: Names, needed: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """What of these actions, by path of the bucket, `task.role.policy` doesn't allow; none without such a policy."""
     document = names.deploy.task.role.policy
-    if document is None or not names.deploy.run.promote:
+    if document is None:
         return []
     policy = {"Statement": given(document)}
     return [
         f"{action} on {path}"
-        for path, actions in NEEDED.items()
+        for path, actions in needed.items()
         for action in actions
         if decide([policy], action, names.s3(path)) != "allowed"
     ]

@@ -14,7 +14,7 @@ from reconciler.core.canonical import policy
 from reconciler.core.function_settings import GROUP, Retry, Tell, Watched
 from reconciler.core.graph import Node
 from reconciler.core.needs import Condition
-from reconciler.core.run_paths import RUNS, SCHEDULED, schedule_prefix
+from reconciler.core.run_paths import CHECKPOINTS, RUNS, SCHEDULED, schedule_prefix
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
@@ -108,6 +108,7 @@ def watched(names: Names) -> Watched:
         retries=deploy.schedule.retries if deploy.schedule else 0,
         capacity=run.capacity,
         retry=Retry(**run.retry.model_dump()),
+        checkpoint=run.checkpoint,
         max_duration=run.max_duration,
         stop_role=names.iam(f"role/{names.stop_role}"),
         function=names.arn("lambda", f"function:{names.watcher}"),
@@ -146,7 +147,8 @@ def statements(names: Names) -> list[dict[str, Any]]:
                names.arn("logs", f"log-group:{deploy.logs.group}:log-stream:*")),
         _allow("Record", ["s3:GetObject", "s3:PutObject"], names.s3(runs)),
         # So that S3 tells a record that isn't there from one that it may not read.
-        _allow("List", "s3:ListBucket", names.s3(), {"StringLike": {"s3:prefix": runs}}),
+        _allow("List", ["s3:ListBucket", *(["s3:ListBucketVersions"] if deploy.run.checkpoint else [])], names.s3(),
+               {"StringLike": {"s3:prefix": runs}}),
         _allow("See", "ecs:DescribeTasks", tasks, in_cluster),
         _allow("Find", "ecs:ListTasks", "*", in_cluster),
         _allow("Launch", "ecs:RunTask", [family, f"{family}:*"], in_cluster),
@@ -154,7 +156,13 @@ def statements(names: Names) -> list[dict[str, Any]]:
         _allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
         _allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
     ]  # fmt: skip
-    return [*found, *_schedules(names), *_tell(names), *_key(names)]
+    return [*found, *_checkpoints(names), *_schedules(names), *_tell(names), *_key(names)]
+
+
+def _checkpoints(names: Names) -> Iterator[dict[str, Any]]:
+    if names.deploy.run.checkpoint:
+        of_schedule = [names.s3(path.replace("*", f"{SCHEDULED}*", 1)) for path in CHECKPOINTS]
+        yield _allow("Checkpoints", ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectTagging"], of_schedule)
 
 
 def _schedules(names: Names) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from reconciler.config import Deploy
 from reconciler.core.needs import ANYWHERE, Condition
+from reconciler.core.run_paths import CHECKPOINTS
 from reconciler.permissions.keys import DECRYPT, WRITE, through
 
 PLAN, APPLY, RUN, DESTROY = COMMANDS = ("plan", "apply", "run", "destroy")
@@ -50,6 +51,10 @@ RECORDS = ("run.stored", "run.run_record", "run.results")
 
 def _deadline(deploy: Deploy) -> bool:
     return deploy.run.max_duration is not None
+
+
+def _checkpoint(deploy: Deploy) -> bool:
+    return deploy.run.checkpoint
 
 
 def _builds(deploy: Deploy) -> bool:
@@ -115,6 +120,10 @@ PARTS: tuple[Part, ...] = (
          ("logs:log-group:{group}:log-stream:*",)),
     Part(RECORDS, LAUNCHES, ("s3:GetObject", "s3:PutObject"), ("s3:{bucket}/{runs}/*",)),
     Part(RECORDS, LAUNCHES, ("s3:ListBucket",), ("s3:{bucket}",)),
+    # What the attempts of a run hand on is removed with all its versions, or marked for the bucket's rule.
+    Part(("run.checkpoint",), LAUNCHES, ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectTagging"),
+         tuple(f"s3:{{bucket}}/{path}" for path in CHECKPOINTS), when=_checkpoint),
+    Part(("run.checkpoint",), LAUNCHES, ("s3:ListBucket", "s3:ListBucketVersions"), ("s3:{bucket}",), when=_checkpoint),
     Part(
         ("run.deadline",), LAUNCHES,
         ("scheduler:CreateSchedule", "scheduler:UpdateSchedule", "scheduler:DeleteSchedule"),

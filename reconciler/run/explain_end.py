@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reconciler.core.fargate import next_size
-from reconciler.core.run_paths import RUNS
+from reconciler.core.run_paths import RUNS, WITH_CHECKPOINT
 from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, no_route, said
 from reconciler.run.explain_missing import file, module
 from reconciler.run.retry import Event
@@ -174,6 +174,8 @@ OURS = {
     "S3_BUCKET": "it names the bucket",
     "OUTPUT_URI": "it says where results go",
     "RUN_ID": "it names the run",
+    "CHECKPOINT_URI": "it says where the next attempt finds what this one left",
+    "RUN_ATTEMPT": "it is the attempt's number",
 }  # variables that a task gets, each with what it is for
 
 
@@ -191,11 +193,9 @@ def _exception(case: Case) -> Diagnosis | None:
     if not raised:
         return None
     if (missing := UNSET.match(raised)) and missing[1] in OURS:
-        fix = (
-            "without `data:` in deploy.yaml there is none"
-            if missing[1] in OF_DATA
-            else "only a run that `apply` launches has it"
-        )
+        without = "data:" if missing[1] in OF_DATA else "run.checkpoint" if missing[1] in WITH_CHECKPOINT else ""
+        only = "only a run that `apply` launches has it"
+        fix = f"without `{without}` in deploy.yaml there is none" if without else only
         return Diagnosis(
             f"the variable {missing[1]} isn't set", (*place[-1:], raised.strip()), f"{OURS[missing[1]]}: {fix}"
         )

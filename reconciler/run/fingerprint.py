@@ -42,7 +42,9 @@ def _container(container: Container, image: str) -> dict[str, Any]:
     # A variable that refers to a parameter is in `parameters`, with its value.
     plain = {name: value for name, value in container.environment.items() if not isinstance(value, Ref)}
     container = container.model_copy(update={"environment": plain})
-    found: Mapping[str, Any] = container.model_dump(mode="json", exclude={"name", "image", "log_driver", "log_options"})
+    # Where its lines go and how long it may take to stop make no other run of it.
+    left_out = {"name", "image", "log_driver", "log_options", "stop_timeout"}
+    found: Mapping[str, Any] = container.model_dump(mode="json", exclude=left_out)
     return {"image": image, **{key: value for key, value in found.items() if value not in (None, {}, [])}}
 
 

@@ -109,6 +109,7 @@ def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version:
         environment={"CODE_VERSION": code_version} if code_version else {},
         deadline=deadline_of(here),
         schedule=here.names.schedule,
+        checkpoint=deploy.run.checkpoint,
     )
 
 
@@ -128,4 +129,4 @@ def supervisor(here: Deployment, runs: Runs) -> Supervisor:
 def rules_of(deploy: Deploy) -> Rules:
     """What a deploy says of its runs."""
     run = deploy.run
-    return Rules(run.capacity, Retry(**run.retry.model_dump()), run.max_duration, deploy.region)
+    return Rules(run.capacity, Retry(**run.retry.model_dump()), run.max_duration, deploy.region, run.checkpoint)

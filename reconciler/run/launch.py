@@ -18,6 +18,7 @@ from reconciler.core.errors import AwsError, ReconcilerError
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id
 from reconciler.core.secret import KNOWN
+from reconciler.run import checkpoint
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import check_length, read_overrides
 from reconciler.run.place import Place
@@ -48,6 +49,7 @@ class Launch:
     environment: Mapping[str, str]
     deadline: Deadline | None = None
     schedule: str = ""  # the name of the deploy's, which starts runs by itself; empty without one
+    checkpoint: bool = False  # whether the attempts of a run hand one on
 
     @property
     def place(self) -> Place:
@@ -101,6 +103,9 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     attempt = run.attempts[-1]
     arn = find_task(aws, launch.place, attempt) if recorded else None
     if not recorded:
+        if launch.checkpoint:
+            run = runs.with_checkpoint(run)
+            attempt = run.attempts[-1]
         check_length(_request(launch, run, attempt)["overrides"])
         runs.put(run)
     if launch.deadline:
@@ -221,6 +226,8 @@ def _earlier(aws: Aws, place: Place, attempt: Attempt, arn: str) -> str:
 def _request(launch: Launch, run: Run, attempt: Attempt) -> dict[str, Any]:
     given = run.overrides
     variables = {**launch.environment, **given.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
+    if launch.checkpoint:
+        variables |= checkpoint.variables(run.output, attempt.number)
     group = launch.schedule if run.id.startswith(SCHEDULED) else ""
     command = {} if given.command is None else {"command": list(given.command)}
     sizes = {"cpu": given.cpu, "memory": given.memory}

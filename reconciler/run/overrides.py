@@ -10,9 +10,9 @@ from reconciler.config.task_size import check_size
 from reconciler.core.errors import UserError
 from reconciler.core.fargate import SIZES
 from reconciler.core.limits import OVERRIDES, json_characters
+from reconciler.core.run_paths import EACH_RUN, each_run
 from reconciler.run.run import Overrides
 
-OURS = ("OUTPUT_URI", "RUN_ID")  # variables that each run gets
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -23,12 +23,19 @@ def read_overrides(found: Mapping[str, Any], container: str, everywhere: Mapping
     given = {str(pair["name"]): str(pair["value"]) for pair in one.get("environment") or ()}
     sizes = {name: int(found[name]) for name in ("cpu", "memory") if found.get(name)}
     command = tuple(one["command"]) if one.get("command") else None
-    ours = (*OURS, *everywhere, "CODE_VERSION")
+    # Whether it has a checkpoint is what the task says, not what the file says now.
+    ours = (*each_run("CHECKPOINT_URI" in given), *everywhere, "CODE_VERSION")
     return Overrides(environment={k: v for k, v in given.items() if k not in ours}, command=command, **sizes)
 
 
-def parse(env: Sequence[str], cpu: str, memory: str, command: Sequence[str] | None, size: tuple[int, int]) -> Overrides:
-    """From the words of the command line. size: CPU units and MiB of the file. Raises UserError."""
+def parse(
+    env: Sequence[str], cpu: str, memory: str, command: Sequence[str] | None, size: tuple[int, int],
+    ours: Sequence[str] = EACH_RUN,
+) -> Overrides:  # fmt: skip
+    """From the words of the command line. size: CPU units and MiB of the file; ours: variables that each task gets.
+
+    Raises UserError.
+    """
     from pydantic import TypeAdapter, ValidationError
 
     from reconciler.config.task_size import Cpu, Memory
@@ -38,7 +45,7 @@ def parse(env: Sequence[str], cpu: str, memory: str, command: Sequence[str] | No
         name, equals, value = text.partition("=")
         if not equals or not NAME.fullmatch(name):
             raise UserError(f"--env {name}: not NAME=VALUE", hint="write for instance --env EPOCHS=20")
-        if name in OURS:
+        if name in ours:
             raise UserError(f"--env {name}: each run gets its own {name}", hint="leave it out")
         environment[name] = value
     found: dict[str, int] = {}

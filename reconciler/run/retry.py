@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.core.function_settings import Retry
+from reconciler.run.checkpoint import Checkpoint
 
 LONGEST = 300.0  # seconds of a pause
 
@@ -32,7 +33,10 @@ class Event(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One task of a run. token: its clientToken and startedBy. Times are seconds since the epoch."""
+    """One task of a run. token: its clientToken and startedBy. Times are seconds since the epoch.
+
+    checkpoint: what it went on from; None for a first one, and without `run.checkpoint`.
+    """
 
     number: int
     provider: str
@@ -44,6 +48,7 @@ class Attempt:
     reason: str = ""
     started: float | None = None
     stopped: float | None = None
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,15 @@ BY_USER = "stopped by the user"
 
 @dataclass(frozen=True)
 class Rules:
-    """What a deploy says of its runs. max_duration: seconds, None for no limit; region: whose prices count."""
+    """What a deploy says of its runs. max_duration: seconds, None for no limit; region: whose prices count; checkpoint:
+    whether the attempts of a run hand one on.
+    """
 
     capacity: tuple[str, ...]
     retry: RetryRules
     max_duration: int | None
     region: str
+    checkpoint: bool = False
 
 
 @dataclass(frozen=True)

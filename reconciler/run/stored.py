@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 from reconciler.core import plain_json
 from reconciler.core import run_paths as keys
 from reconciler.core.errors import ReconcilerError
+from reconciler.run import checkpoint
+from reconciler.run.checkpoint import Checkpoint
 from reconciler.run.metrics import FILE, metrics_in
 from reconciler.run.metrics import MOST as METRICS_MOST
 from reconciler.run.retry import Attempt, Event
@@ -91,6 +93,18 @@ class Store:
     def body(self, run: Run) -> bytes:
         """A run as it is written."""
         return to_json(run)
+
+    def with_checkpoint(self, run: Run) -> Run:
+        """A run whose newest attempt is about to be launched, with what that goes on from."""
+        last = run.attempts[-1]
+        if last.number == 1:
+            return run
+        return run.with_attempt(replace(last, checkpoint=checkpoint.look(self._calls, self.bucket, run.id)))
+
+    def end_checkpoint(self, run: Run) -> None:
+        """Remove the checkpoint of a run that succeeded; of another that is over, mark what is to be removed later."""
+        end = checkpoint.remove if run.state is State.SUCCEEDED else checkpoint.leave
+        end(self._calls, self.bucket, run.id)
 
     def metrics(self, run: Run) -> dict[str, float]:
         """The numbers that the program wrote to `metrics.json` in its output; empty without one."""
@@ -261,6 +275,10 @@ def _container(value: Any) -> dict[str, Any]:
     return found
 
 
+def _checkpoint(value: Any) -> Checkpoint:
+    return Checkpoint(**{name: _field(value, name, *rule) for name, rule in CHECKPOINT.items()})
+
+
 def _plain(value: Any) -> Any:
     """A value whose numbers every reader of JSON has."""
     if isinstance(value, dict):
@@ -311,6 +329,7 @@ ATTEMPT: Mapping[str, tuple[Any, ...]] = {
     "reason": (_text, ""),
     "started": (_maybe(_time), None),
     "stopped": (_maybe(_time), None),
+    "checkpoint": (_maybe(_checkpoint), None),
 }
 OVERRIDES: Mapping[str, tuple[Any, ...]] = {
     "environment": (_mapping(_text, _variable), {}),
@@ -326,5 +345,12 @@ INPUTS: Mapping[str, Callable[[Any], Any]] = {
     "containers": _mapping(_container),
 }
 assert ATTEMPT.keys() == {field.name for field in fields(Attempt)}
+CHECKPOINT: Mapping[str, tuple[Any, ...]] = {
+    "files": (_whole(0, LARGEST),),
+    "bytes": (_whole(0, LARGEST),),
+    "newest": (_text, ""),
+    "written": (_maybe(_time), None),
+}
+assert CHECKPOINT.keys() == {field.name for field in fields(Checkpoint)}
 assert RUN.keys() == {field.name for field in fields(Run)} - {"version", "overrides"}
 assert OVERRIDES.keys() == {field.name for field in fields(Overrides)}

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from reconciler.core.function_settings import GROUP, Watched
 from reconciler.core.run_paths import is_task_arn, output_prefix
 from reconciler.core.text import line
+from reconciler.run import checkpoint
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.run_task import LOOKS, STATUSES, Forgotten, container, is_old, run_task, why_none
@@ -64,6 +65,7 @@ def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
         run = newest(given_up(run, str(forgotten), time.time()), store.get(run.id))
         if run.state.over:
             return run, Seen()
+        run = store.with_checkpoint(run) if watched.checkpoint else run
         store.put(run)
         return launch(watched, run)
     if task is None:
@@ -118,6 +120,8 @@ def _no_deadline(watched: Watched, attempt: Attempt) -> None:
 
 def _run_task(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str]:
     given = {"OUTPUT_URI": f"s3://{watched.bucket}/{output_prefix(run_id)}", "RUN_ID": run_id}
+    if watched.checkpoint:
+        given |= checkpoint.variables(given["OUTPUT_URI"], attempt.number)
     overrides = {"containerOverrides": [container(watched.container, given)]}
     request = run_task(
         attempt, run_id, watched.schedule, overrides, cluster=watched.cluster, task_definition=watched.family,

@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from reconciler.core.function_settings import AGAIN, PROVIDER, Watched
 from reconciler.core.text import line
 from reconciler.run.run import Run
@@ -26,7 +28,8 @@ def see_through(watched: Watched, run: Run, seen: Seen | None = None, *, due: bo
     seen: its newest task, None where nothing was heard of it. due: Scheduler says that its pause is over.
     Raises ClientError.
     """
-    rules, store = Rules(watched.capacity, watched.retry, watched.max_duration, watched.region), records(watched)
+    rules = Rules(watched.capacity, watched.retry, watched.max_duration, watched.region, watched.checkpoint)
+    store = records(watched)
     while True:
         now = time.time()
         seen = seen or Seen(known=now)
@@ -36,9 +39,11 @@ def see_through(watched: Watched, run: Run, seen: Seen | None = None, *, due: bo
         if isinstance(decision, End):
             return decision.run if decision.run is run else _end(watched, decision.run)
         if isinstance(decision, Launch):
+            run = decision.run
             if not decision.recorded:  # before the launch, so that it is found again by its token
-                store.put(decision.run)
-            run, seen = launch(watched, decision.run)
+                run = store.with_checkpoint(run) if watched.checkpoint else run
+                store.put(run)
+            run, seen = launch(watched, run)
         elif isinstance(decision, Retry):
             store.put(decision.run)
             if decision.at - now > SHORT:
@@ -58,6 +63,11 @@ def _end(watched: Watched, run: Run) -> Run:
     store = records(watched)
     if run.state is State.SUCCEEDED:
         run = replace(run, metrics=store.metrics(run))
+    if watched.checkpoint:
+        try:
+            store.end_checkpoint(run)
+        except (ClientError, BotoCoreError) as error:
+            print(line(f"what {run.id} left of its checkpoint stays: {error}"))
     store.put(run)
     return run
 

@@ -28,6 +28,7 @@ from reconciler.core.run_paths import (
 )
 from reconciler.engine.lock_holder import read_holder
 from reconciler.run import metrics
+from reconciler.run.checkpoint import Checkpoint
 from reconciler.run.place import NotOurs, Place
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
@@ -136,6 +137,9 @@ REFUSED: list[tuple[Any, str]] = [
     (changed(inputs=[]), "its inputs is no object"),
     (changed(sweep="../x"), "its sweep is no sweep's id"),
     (changed(attempts={}), "its attempts is no list"),
+    (attempt(checkpoint=3), "a part of it is no object"),
+    (attempt(checkpoint={"files": -1, "bytes": 0}), "its checkpoint its files is no whole number"),
+    (attempt(checkpoint={"files": 1, "bytes": 0, "written": "now"}), "its checkpoint its written is no number"),
     (changed(attempts=[3]), "an attempt is no object"),
     (changed(overrides=3), "a part of it is no object"),
     (changed(overrides={"environment": {"A B": "1"}}), "is no variable's name"),
@@ -222,6 +226,11 @@ inputs = st.fixed_dictionaries(
 )
 
 
+checkpoints = st.builds(
+    Checkpoint, st.integers(0, 2**53), st.integers(0, 2**53), st.text(max_size=9), st.none() | times
+)
+
+
 @st.composite
 def whole_runs(draw: st.DrawFn) -> Run:
     """Any run that this program could come to."""
@@ -233,7 +242,7 @@ def whole_runs(draw: st.DrawFn) -> Run:
         Attempt(
             n, draw(texts), f"{run_id}-{n}", draw(times), draw(st.sampled_from(["", ARN])),
             draw(st.none() | st.sampled_from(Event)), draw(st.none() | st.integers(-(2**31), 2**32)), draw(texts),
-            draw(st.none() | times), draw(st.none() | times),
+            draw(st.none() | times), draw(st.none() | times), draw(st.none() | checkpoints),
         )
         for n in range(1, draw(st.integers(1, 4)))
     )  # fmt: skip

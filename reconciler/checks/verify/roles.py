@@ -7,7 +7,7 @@ import json
 from reconciler.checks.findings import Finding, group, ng, ok
 from reconciler.checks.verify.live import APPLY, Live, may
 from reconciler.core.run_paths import RUNS
-from reconciler.lower import promotion
+from reconciler.lower import checkpoints, promotion
 from reconciler.permissions import keys
 from reconciler.permissions.judge import conditions_hold
 from reconciler.permissions.policies import Grant, of_key
@@ -23,6 +23,8 @@ def check(live: Live) -> Finding:
     wanted[names.s3(f"{RUNS}/ID/output/metrics.json")] = {"s3:PutObject"}
     if live.deploy.run.promote:
         wanted |= {names.s3(path): set(actions) for path, actions in promotion.NEEDED.items()}
+    if live.deploy.run.checkpoint:
+        wanted |= {names.s3(path): set(actions) for path, actions in checkpoints.NEEDED.items()}
     fix = f"{APPLY} puts its policy right; task.role.read and .write in deploy.yaml say what is in it"
     return group(
         "roles",

@@ -1,0 +1,101 @@
+"""The checkpoint of a run: what an attempt left for the next, in the bucket below `runs/RUN/checkpoint`.
+
+The program writes it and reads it. We look at it before another attempt, remove it once the run has succeeded, and mark
+what an unsuccessful run left, so that the bucket's lifecycle rule removes that: such a rule has no `*` in its prefix,
+and `runs/` holds records too. It needs nothing but Python's own library: the function of the schedule does it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.core.run_paths import CHECKPOINT_MARK, checkpoint_prefix
+
+LONGEST = 200  # characters of a name that are shown
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What there was when an attempt was launched. bytes: of all files; newest: the path of the file that was written
+    last, below the checkpoint's; written: when, in seconds since the epoch.
+    """
+
+    files: int
+    bytes: int
+    newest: str = ""
+    written: float | None = None
+
+    @property
+    def text(self) -> str:
+        """For people: from where the attempt went on."""
+        if not self.files:
+            return "began anew: there was no checkpoint"
+        size = f"{self.bytes / 2**20:,.1f} MiB" if self.bytes >= 2**20 else f"{self.bytes:,} bytes"
+        when = datetime.fromtimestamp(self.written or 0.0, UTC)
+        newest = f", the newest {self.newest[:LONGEST]}" if self.newest else ""
+        files = f"{self.files:,} file{'s'[: self.files != 1]}"
+        return f"went on from the checkpoint of {when:%Y-%m-%d %H:%M:%S} UTC ({files}, {size}{newest})"
+
+
+def variables(output: str, attempt: int) -> dict[str, str]:
+    """What the program is told of it. output: the run's, beside which it is; attempt: its number."""
+    return {"CHECKPOINT_URI": f"{output.rpartition('/')[0]}/checkpoint", "RUN_ATTEMPT": str(attempt)}
+
+
+def look(calls: Any, bucket: str, run_id: str) -> Checkpoint:
+    """What there is now. calls: as in `reconciler/run/stored.py`, and whatever they raise."""
+    objects = [one for page in _pages(calls, "ListObjectsV2", bucket, run_id) for one in _its(run_id, page, "Contents")]
+    if not objects:
+        return Checkpoint(0, 0)
+    newest = max(objects, key=lambda one: (one["LastModified"], one["Key"]))  # S3 tells seconds
+    path = newest["Key"].removeprefix(checkpoint_prefix(run_id)).lstrip("/")
+    return Checkpoint(len(objects), sum(one["Size"] for one in objects), path, newest["LastModified"].timestamp())
+
+
+def remove(calls: Any, bucket: str, run_id: str) -> None:
+    """Remove it with all its versions."""
+    for page in _pages(calls, "ListObjectVersions", bucket, run_id):
+        _delete(calls, bucket, [*_its(run_id, page, "Versions"), *_its(run_id, page, "DeleteMarkers")])
+
+
+def leave(calls: Any, bucket: str, run_id: str) -> None:
+    """Mark what there is, so that the lifecycle rule removes it, and remove what was overwritten."""
+    key, value = CHECKPOINT_MARK
+    for page in _pages(calls, "ListObjectVersions", bucket, run_id):
+        versions, markers = _its(run_id, page, "Versions"), _its(run_id, page, "DeleteMarkers")
+        _delete(calls, bucket, [one for one in versions if not one["IsLatest"]] + markers)
+        for one in versions:
+            if one["IsLatest"]:
+                tags = {"TagSet": [{"Key": key, "Value": value}]}
+                calls.find("s3", "PutObjectTagging", Bucket=bucket, Key=one["Key"], Tagging=tags)
+
+
+def _pages(calls: Any, operation: str, bucket: str, run_id: str) -> Iterator[dict[str, Any]]:
+    """The pages of a listing; none where there is no bucket."""
+    more: dict[str, str] = {}
+    names = {"ContinuationToken": "NextContinuationToken"}
+    if operation == "ListObjectVersions":
+        names = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
+    while True:
+        page = calls.find("s3", operation, Bucket=bucket, Prefix=checkpoint_prefix(run_id), **more)
+        if page is None:
+            return
+        yield page
+        if not page.get("IsTruncated"):
+            return
+        more = {name: page[next_one] for name, next_one in names.items() if page.get(next_one)}
+
+
+def _its(run_id: str, page: dict[str, Any], part: str) -> list[Any]:
+    """What is the checkpoint's: the object of that name, and all below it."""
+    prefix = checkpoint_prefix(run_id)
+    return [one for one in page.get(part) or () if one["Key"] == prefix or one["Key"].startswith(f"{prefix}/")]
+
+
+def _delete(calls: Any, bucket: str, found: list[Any]) -> None:
+    if found:
+        keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+        calls.call("s3", "DeleteObjects", Bucket=bucket, Delete={"Objects": keys, "Quiet": True})

@@ -1,0 +1,206 @@
+"""What an attempt of a run leaves for the next: given to it, gone on from, told, and removed; by real processes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from reconciler.run import checkpoint
+from reconciler.run.checkpoint import Checkpoint
+from tests.docs.pages import ROOT, blocks
+from tests.run.conftest import BUCKET, Lane, records
+from tests.run.ears import NOTIFY, SCHEDULE, Ears
+from tests.waiting import until
+
+PLAIN = next(one.text for one in blocks((ROOT / "docs" / "checkpoints.md").read_text()) if one.language == "python")
+SPOT = "run: {checkpoint: true, capacity: [FARGATE_SPOT, FARGATE], retry: {interruption: 1, error: 1, backoff: 0}%s}\n"
+INTERRUPTED = {"do": "spot-interruption", "after_lines": 15, "times": 1}
+SWEEP = ", sweep: {grid: {N: [1, 2]}}"
+LEAVES = """\
+import os
+from urllib.parse import urlsplit
+import boto3
+s3, where = boto3.client("s3"), urlsplit(os.environ["CHECKPOINT_URI"])
+bucket, key = where.netloc, where.path.lstrip("/")
+for body in (b"a", b"ab"):
+    s3.put_object(Bucket=bucket, Key=key, Body=body)
+    s3.put_object(Bucket=bucket, Key=key + "/of/two", Body=body)
+s3.put_object(Bucket=bucket, Key=key + "/gone", Body=b"x")
+s3.delete_object(Bucket=bucket, Key=key + "/gone")
+print("kept", [one["Key"] for one in s3.list_objects_v2(Bucket=bucket, Prefix=key)["Contents"]])
+record, other = key.replace("checkpoint", "run.json"), key + "s"
+for what in (lambda: s3.put_object(Bucket=bucket, Key=record, Body=b"{}"),
+             lambda: s3.put_object(Bucket=bucket, Key=other, Body=b"{}"),
+             lambda: s3.delete_object(Bucket=bucket, Key=record),
+             lambda: s3.get_object(Bucket=bucket, Key=record)):
+    try:
+        what()
+        print("allowed")
+    except s3.exceptions.ClientError as error:
+        print(error.response["Error"]["Code"])
+raise SystemExit(3)
+"""
+
+
+def versions(lane: Lane, run: str) -> list[Any]:
+    """What is left of a run's checkpoint, markers of deletions too."""
+    found = lane.client("s3").list_object_versions(Bucket=BUCKET, Prefix=f"runs/{run}/checkpoint")
+    return [*found.get("Versions", ()), *found.get("DeleteMarkers", ())]
+
+
+def went_on(run: Any) -> list[Any]:
+    """What each attempt of a run went on from: (files, the newest)."""
+    kept = [one["checkpoint"] for one in run["attempts"]]
+    return [one and (one["files"], one["newest"]) for one in kept]
+
+
+def test_an_interrupted_run_goes_on_to_the_same_end(lane: Lane) -> None:
+    lane.program(PLAIN, deploy=SPOT % "")
+    lane.behave(INTERRUPTED)
+    found = lane.run("apply", "--local")
+    assert found.code == 0, found.out + found.err
+    run = records(lane)[0]
+    assert [one["event"] for one in run["attempts"]] == ["interruption", "success"]
+    assert went_on(run) == [None, (1, "state.json")]
+    assert "attempt 2 went on from the checkpoint of 20" in found.out
+    assert "(1 file, " in lane.run("runs", "show", "--local").out
+    first = next(line for line in found.out.splitlines() if "of attempt 2" in line)
+    assert int(first.split()[2]) > 10, "it began anew"
+    assert versions(lane, run["id"]) == []
+    # No other run, and the same end as that of one that nothing disturbed.
+    assert "Nothing to run" in lane.run("apply", "--local").out
+    lane.program(PLAIN, deploy=SPOT % ", when: always")
+    undisturbed = lane.run("apply", "--local")
+    total = [line for line in found.out.splitlines() if "| total" in line]
+    assert total == [line for line in undisturbed.out.splitlines() if "| total" in line] != []
+    (container,) = lane.client("ecs").describe_task_definition(taskDefinition="tiny")["taskDefinition"][
+        "containerDefinitions"
+    ]
+    assert container["stopTimeout"] == 120
+
+
+def test_what_a_failed_run_left_is_marked_and_it_may_reach_nothing_else(lane: Lane) -> None:
+    lane.program(LEAVES, deploy=SPOT % "")
+    found = lane.run("apply", "--local")
+    assert found.code == 3, found.out + found.err
+    run = records(lane)[0]
+    key = f"runs/{run['id']}/checkpoint"
+    assert found.out.count(f"kept ['{key}', '{key}/of/two']") == 2
+    assert found.out.count("| AccessDenied") == 8
+    assert "| allowed" not in found.out
+    assert went_on(run) == [None, (2, "of/two")]
+    assert "went on from the checkpoint of" in lane.run("diagnose", "--local").out
+    left = versions(lane, run["id"])
+    kept = [(one["Key"], one["IsLatest"], one["Size"]) for one in left]
+    assert sorted(kept) == [(key, True, 2), (f"{key}/of/two", True, 2)]
+    s3 = lane.client("s3")
+    marks = [s3.get_object_tagging(Bucket=BUCKET, Key=one["Key"])["TagSet"] for one in left]
+    assert marks == [[{"Key": "reconciler:checkpoint", "Value": "left"}]] * 2
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+    tags = [{"Key": "reconciler:checkpoint", "Value": "left"}]
+    (rule,) = [one for one in rules if one["Filter"].get("And") == {"Prefix": "runs/", "Tags": tags}]
+    assert (rule["Status"], rule["Expiration"]["Days"]) == ("Enabled", 30)
+    assert "Nothing to change" in lane.run("plan", "--local").out
+
+
+def test_a_sweep_hands_them_on_each_its_own(lane: Lane) -> None:
+    lane.program(PLAIN, deploy=SPOT % SWEEP)
+    lane.behave(INTERRUPTED)
+    found = lane.run("apply", "--local")
+    assert found.code == 0, found.out + found.err
+    runs = records(lane)
+    assert sorted(went_on(run) for run in runs if len(run["attempts"]) == 2) == [[None, (1, "state.json")]]
+    assert [versions(lane, run["id"]) for run in runs] == [[], []]
+
+
+def test_the_function_of_the_schedule_hands_them_on(lane: Lane, ears: Ears) -> None:
+    lane.program(PLAIN, deploy=NOTIFY + SCHEDULE + SPOT % "")
+    assert lane.run("apply", "--local", "--skip-run").code == 0
+    lane.behave(INTERRUPTED)
+    lane.control("POST", "schedules/default/tiny-schedule")
+    (told,) = until(ears.sns, "the message about it")
+    assert told["result"] == "succeeded", told
+    (run,) = records(lane)
+    assert went_on(run) == [None, (1, "state.json")]
+    assert versions(lane, run["id"]) == []
+    # And of one that fails, what it left is marked.
+    lane.program(LEAVES, deploy=NOTIFY + SCHEDULE + SPOT % "")
+    assert lane.run("apply", "--local", "--skip-run").code == 0
+    lane.control("POST", "schedules/default/tiny-schedule")
+    (told,) = until(ears.sns, "the message about it")
+    assert told["exit_code"] == 3, told
+    left = versions(lane, told["run"])
+    assert len(left) == 2
+    tags = [lane.client("s3").get_object_tagging(Bucket=BUCKET, Key=one["Key"])["TagSet"] for one in left]
+    assert [len(one) for one in tags] == [1, 1]
+
+
+class Pages:
+    """Answers of S3, each page asked for by the mark of the one before it."""
+
+    def __init__(self, *pages: dict[str, Any]) -> None:
+        self.pages, self.asked, self.done = list(pages), list[dict[str, Any]](), list[tuple[str, Any]]()
+
+    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+        if operation == "PutObjectTagging":
+            self.done.append(("tag", params["Key"]))
+            return {}
+        self.asked.append({name: value for name, value in params.items() if name not in ("Bucket", "Prefix")})
+        return self.pages.pop(0) if self.pages else None
+
+    def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+        self.done.append(("delete", [(one["Key"], one["VersionId"]) for one in params["Delete"]["Objects"]]))
+        return {}
+
+
+RUN = "20260101-000000-aaaaaaaa"
+AT = f"runs/{RUN}/checkpoint"
+
+
+def version(key: str, number: str, *, latest: bool = True) -> dict[str, Any]:
+    return {"Key": key, "VersionId": number, "IsLatest": latest}
+
+
+def test_all_pages_of_it_are_looked_at_and_nothing_beside_it() -> None:
+    def one(key: str, second: int) -> dict[str, Any]:
+        return {"Key": key, "Size": 5, "LastModified": datetime.fromtimestamp(second, UTC)}
+
+    calls = Pages(
+        {"Contents": [one(AT, 1), one(f"{AT}/a", 9)], "IsTruncated": True, "NextContinuationToken": "x"},
+        {"Contents": [one(f"{AT}/b", 3), one(f"{AT}s/c", 12)]},
+    )
+    assert checkpoint.look(calls, "b", RUN) == Checkpoint(3, 15, "a", 9.0)
+    assert calls.asked == [{}, {"ContinuationToken": "x"}]
+    assert checkpoint.look(Pages(), "b", RUN) == Checkpoint(0, 0), "no bucket"
+
+    more = {"IsTruncated": True, "NextKeyMarker": "k", "NextVersionIdMarker": "v"}
+
+    def pages() -> Pages:
+        return Pages(
+            {"Versions": [version(AT, "1"), version(AT, "0", latest=False)], **more},
+            {"Versions": [version(f"{AT}s", "7")], "DeleteMarkers": [version(f"{AT}/z", "5")]},
+        )
+
+    calls = pages()
+    checkpoint.remove(calls, "b", RUN)
+    assert calls.done == [("delete", [(AT, "1"), (AT, "0")]), ("delete", [(f"{AT}/z", "5")])]
+    assert calls.asked == [{}, {"KeyMarker": "k", "VersionIdMarker": "v"}]
+    calls = pages()
+    checkpoint.leave(calls, "b", RUN)
+    assert calls.done == [("delete", [(AT, "0")]), ("tag", AT), ("delete", [(f"{AT}/z", "5")])]
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (Checkpoint(0, 0), "began anew: there was no checkpoint"),
+        (Checkpoint(1, 999, "a", 0.0),
+         "went on from the checkpoint of 1970-01-01 00:00:00 UTC (1 file, 999 bytes, the newest a)"),
+        (Checkpoint(2, 3 * 2**20, "", 60.0),
+         "went on from the checkpoint of 1970-01-01 00:01:00 UTC (2 files, 3.0 MiB)"),
+    ],
+)  # fmt: skip
+def test_it_is_told_from_where_an_attempt_went_on(found: Checkpoint, text: str) -> None:
+    assert found.text == text
