@@ -55,22 +55,26 @@ def look(calls: Any, bucket: str, run_id: str) -> Checkpoint:
     return Checkpoint(len(objects), sum(one["Size"] for one in objects), path, newest["LastModified"].timestamp())
 
 
-def remove(calls: Any, bucket: str, run_id: str) -> None:
-    """Remove it with all its versions."""
+def remove(calls: Any, bucket: str, run_id: str) -> list[str]:
+    """Remove it with all its versions. Returns what S3 says of those that stay."""
+    why: list[str] = []
     for page in _pages(calls, "ListObjectVersions", bucket, run_id):
-        _delete(calls, bucket, [*_its(run_id, page, "Versions"), *_its(run_id, page, "DeleteMarkers")])
+        why += _delete(calls, bucket, [*_its(run_id, page, "Versions"), *_its(run_id, page, "DeleteMarkers")])
+    return why
 
 
-def leave(calls: Any, bucket: str, run_id: str) -> None:
-    """Mark what there is, so that the lifecycle rule removes it, and remove what was overwritten."""
+def leave(calls: Any, bucket: str, run_id: str) -> list[str]:
+    """Mark what there is, so that the lifecycle rule removes it, and remove what was overwritten. Returns the same."""
+    why: list[str] = []
     key, value = CHECKPOINT_MARK
     for page in _pages(calls, "ListObjectVersions", bucket, run_id):
         versions, markers = _its(run_id, page, "Versions"), _its(run_id, page, "DeleteMarkers")
-        _delete(calls, bucket, [one for one in versions if not one["IsLatest"]] + markers)
+        why += _delete(calls, bucket, [one for one in versions if not one["IsLatest"]] + markers)
         for one in versions:
             if one["IsLatest"]:
                 tags = {"TagSet": [{"Key": key, "Value": value}]}
                 calls.find("s3", "PutObjectTagging", Bucket=bucket, Key=one["Key"], Tagging=tags)
+    return why
 
 
 def _pages(calls: Any, operation: str, bucket: str, run_id: str) -> Iterator[dict[str, Any]]:
@@ -95,7 +99,9 @@ def _its(run_id: str, page: dict[str, Any], part: str) -> list[Any]:
     return [one for one in page.get(part) or () if one["Key"] == prefix or one["Key"].startswith(f"{prefix}/")]
 
 
-def _delete(calls: Any, bucket: str, found: list[Any]) -> None:
-    if found:
-        keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
-        calls.call("s3", "DeleteObjects", Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+def _delete(calls: Any, bucket: str, found: list[Any]) -> list[str]:
+    if not found:
+        return []
+    keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+    answer = calls.call("s3", "DeleteObjects", Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+    return [f"{one['Key']} ({one.get('Code')})" for one in answer.get("Errors") or ()]

@@ -104,7 +104,8 @@ class Store:
     def end_checkpoint(self, run: Run) -> None:
         """Remove the checkpoint of a run that succeeded; of another that is over, mark what is to be removed later."""
         end = checkpoint.remove if run.state is State.SUCCEEDED else checkpoint.leave
-        end(self._calls, self.bucket, run.id)
+        if stays := end(self._calls, self.bucket, run.id):
+            self.say(f"{len(stays)} objects of the checkpoint of run {run.id} can't be deleted: {stays[0]}")
 
     def metrics(self, run: Run) -> dict[str, float]:
         """The numbers that the program wrote to `metrics.json` in its output; empty without one."""

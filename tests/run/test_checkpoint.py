@@ -9,6 +9,9 @@ import pytest
 
 from reconciler.run import checkpoint
 from reconciler.run.checkpoint import Checkpoint
+from reconciler.run.run import Run
+from reconciler.run.state import State
+from reconciler.run.stored import Store
 from tests.docs.pages import ROOT, blocks
 from tests.run.conftest import BUCKET, Lane, records
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
@@ -143,6 +146,8 @@ class Pages:
     def __init__(self, *pages: dict[str, Any]) -> None:
         self.pages, self.asked, self.done = list(pages), list[dict[str, Any]](), list[tuple[str, Any]]()
 
+        self.held = False
+
     def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
         if operation == "PutObjectTagging":
             self.done.append(("tag", params["Key"]))
@@ -152,7 +157,7 @@ class Pages:
 
     def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         self.done.append(("delete", [(one["Key"], one["VersionId"]) for one in params["Delete"]["Objects"]]))
-        return {}
+        return {"Errors": [{"Key": AT, "Code": "AccessDenied"}]} if self.held else {}
 
 
 RUN = "20260101-000000-aaaaaaaa"
@@ -184,12 +189,19 @@ def test_all_pages_of_it_are_looked_at_and_nothing_beside_it() -> None:
         )
 
     calls = pages()
-    checkpoint.remove(calls, "b", RUN)
+    assert checkpoint.remove(calls, "b", RUN) == []
     assert calls.done == [("delete", [(AT, "1"), (AT, "0")]), ("delete", [(f"{AT}/z", "5")])]
     assert calls.asked == [{}, {"KeyMarker": "k", "VersionIdMarker": "v"}]
     calls = pages()
     checkpoint.leave(calls, "b", RUN)
     assert calls.done == [("delete", [(AT, "0")]), ("tag", AT), ("delete", [(f"{AT}/z", "5")])]
+
+    # A 200 whose body says what stays.
+    calls, told = pages(), list[str]()
+    calls.held = True
+    over = Run(id=RUN, fingerprint="", state=State.SUCCEEDED, created=0.0, inputs={}, output="", cluster="c")
+    Store(calls, "b", told.append).end_checkpoint(over)
+    assert told == [f"2 objects of the checkpoint of run {RUN} can't be deleted: {AT} (AccessDenied)"]
 
 
 @pytest.mark.parametrize(
