@@ -142,7 +142,7 @@ def _train_whole(stage: Stages, made: Inputs) -> None:
         ),
     )
     scores = stage("score", lambda: train.scored(bars, made.labels, result.forecasts, settings))
-    run = Run(*made[:6], result, *scores, "", {}, {})
+    run = Run(*made[:6], result, *scores, {}, {})
     run.shap |= stage("explain", lambda: {t: report.mean_abs(run, t) for t in result.models})
     with tempfile.TemporaryDirectory() as folder:
         stage("write", lambda: outputs.write(run, store.Output(folder)))

@@ -6,9 +6,11 @@ A booster starts from a linear forecast where there is a good one, and learns wh
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -144,6 +146,28 @@ def weights(numbers: Numbers, stop: int, half_life: float) -> Array | None:
     return np.asarray(found / found.mean())
 
 
+class Kept(Protocol):
+    """Where the two boosters of one fit are kept, so that a fit that was interrupted goes on from them."""
+
+    def take(self, part: str) -> Fitted | None:
+        """The booster of a part (`EARLY` or `WHOLE`), None if it isn't kept."""
+
+    def put(self, part: str, fitted: Fitted) -> None:
+        """Keep the booster of a part."""
+
+
+EARLY, WHOLE = "early", "whole"
+"""Trained on the head of a period, which gives the rounds; and with these on all of it."""
+
+
+class _Unkept:
+    def take(self, part: str) -> None:
+        """Nothing is kept."""
+
+    def put(self, part: str, fitted: Fitted) -> None:
+        """Keep nothing."""
+
+
 def fit(
     target: str,
     features: Features,
@@ -155,6 +179,7 @@ def fit(
     seed: int,
     tail_forecast: bool = False,
     engine: Engine | None = None,
+    kept: Kept | None = None,
 ) -> tuple[Fitted, Array | None]:
     """Train on rows ``[0, stop)`` and `columns` of the features.
 
@@ -165,38 +190,91 @@ def fit(
         The model and, if `tail_forecast`, the head's forecasts of the rows of the tail
         (shape (stop,), NaN before the tail): out of sample, for calibration.
     """
-    engine = engine or InMemory()
-    y, usable = label(target, targets), _usable(target, features, targets)
-    head_stop, tail_start = split.tail(stop, embargo)
-    settings = {
-        **params.booster(),
-        "objective": OBJECTIVES[target],
-        "eval_metric": _METRIC[target],
-        "seed": seed,
-        "tree_method": "hist",
-        "base_score": 0.5 if target == "direction" else 0.0,
-        "verbosity": 1,
-    }
+    period = _Period(target, features, columns, targets, stop, embargo, params, seed, engine or InMemory())
+    kept = kept or _Unkept()
+    whole, early = kept.take(WHOLE), kept.take(EARLY)
+    if early is None and (whole is None or tail_forecast):
+        early = period.early()
+        kept.put(EARLY, early)
+    forecast = period.tail_forecast(early) if tail_forecast and early else None
+    if whole is None and early:
+        whole = period.whole(early.rounds)
+        kept.put(WHOLE, whole)
+    assert whole is not None
+    return whole, forecast
 
-    def part(numbers: Numbers, start: Linear | None, until: int) -> Part:
-        rows, har = Rows(features, numbers, columns), targets.har[numbers]
-        weight = weights(numbers, until, params.half_life)
-        return Part(rows, y[numbers], weight, _margin(target, start, rows, har))
 
-    head, late = split.rows_between(0, head_stop, usable), split.rows_between(tail_start, stop, usable)
-    start = _start(target, Rows(features, head, columns), targets.har[head], y[head])
-    parts = [part(head, start, head_stop), dataclasses.replace(part(late, start, stop), weight=None)]
-    early = engine.train(settings, parts, params.max_rounds, params.patience)
-    rounds = early.best_iteration + 1 if not stopping.requested() else 1
-    forecast = None
-    if tail_forecast:
-        forecast = np.full(stop, np.nan)
-        fitted = Fitted(target, early[:rounds], start, rounds, columns)
-        forecast[late] = fitted.predict_rows(Rows(features, late, columns), targets.har[late])
-    everything = split.rows_between(0, stop, usable)
-    start = _start(target, Rows(features, everything, columns), targets.har[everything], y[everything])
-    booster = engine.train(settings, [part(everything, start, stop)], rounds, None)
-    return Fitted(target, booster, start, rounds, columns), forecast
+@dataclasses.dataclass(frozen=True)
+class _Period:
+    """What a booster is trained on: the arguments of `fit`."""
+
+    target: str
+    features: Features
+    columns: Numbers
+    targets: Targets
+    stop: int
+    embargo: int
+    params: Params
+    seed: int
+    engine: Engine
+
+    @functools.cached_property
+    def y(self) -> Array:
+        return label(self.target, self.targets)
+
+    @functools.cached_property
+    def usable(self) -> npt.NDArray[np.bool_]:
+        return _usable(self.target, self.features, self.targets)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """XGBoost's training parameters."""
+        return {
+            **self.params.booster(),
+            "objective": OBJECTIVES[self.target],
+            "eval_metric": _METRIC[self.target],
+            "seed": self.seed,
+            "tree_method": "hist",
+            "base_score": 0.5 if self.target == "direction" else 0.0,
+            "verbosity": 1,
+        }
+
+    def early(self) -> Fitted:
+        """Train on the head, for as many rounds as its forecasts of the tail get better."""
+        head_stop, _ = split.tail(self.stop, self.embargo)
+        head, late = split.rows_between(0, head_stop, self.usable), self._tail()
+        start = self._start(head)
+        parts = [self._part(head, start, head_stop), dataclasses.replace(self._part(late, start), weight=None)]
+        early = self.engine.train(self.settings, parts, self.params.max_rounds, self.params.patience)
+        rounds = early.best_iteration + 1 if not stopping.requested() else 1
+        return Fitted(self.target, early[:rounds], start, rounds, self.columns)
+
+    def whole(self, rounds: int) -> Fitted:
+        """Train on the whole period."""
+        everything = split.rows_between(0, self.stop, self.usable)
+        start = self._start(everything)
+        booster = self.engine.train(self.settings, [self._part(everything, start)], rounds, None)
+        return Fitted(self.target, booster, start, rounds, self.columns)
+
+    def tail_forecast(self, early: Fitted) -> Array:
+        """The forecasts of the tail's rows, shape (stop,), NaN elsewhere."""
+        forecast, late = np.full(self.stop, np.nan), self._tail()
+        forecast[late] = early.predict_rows(self._rows(late), self.targets.har[late])
+        return forecast
+
+    def _tail(self) -> Numbers:
+        return split.rows_between(split.tail(self.stop, self.embargo)[1], self.stop, self.usable)
+
+    def _rows(self, numbers: Numbers) -> Rows:
+        return Rows(self.features, numbers, self.columns)
+
+    def _start(self, numbers: Numbers) -> Linear | None:
+        return _start(self.target, self._rows(numbers), self.targets.har[numbers], self.y[numbers])
+
+    def _part(self, numbers: Numbers, start: Linear | None, until: int | None = None) -> Part:
+        rows, har = self._rows(numbers), self.targets.har[numbers]
+        weight = weights(numbers, until or self.stop, self.params.half_life)
+        return Part(rows, self.y[numbers], weight, _margin(self.target, start, rows, har))
 
 
 def _usable(target: str, features: Features, targets: Targets) -> npt.NDArray[np.bool_]:

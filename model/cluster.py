@@ -51,6 +51,11 @@ class OnCluster:
             raise InputError(f"the Dask scheduler at {address} has no workers: start some, then run again") from error
 
     @property
+    def place(self) -> str:
+        """See `Engine`."""
+        return f"{len(self.workers)} Dask workers"
+
+    @property
     def workers(self) -> list[str]:
         """Addresses of the workers, in order."""
         return sorted(self.client.scheduler_info(n_workers=-1)["workers"])

@@ -34,6 +34,10 @@ class Part:
 class Engine(Protocol):
     """Trains one booster."""
 
+    @property
+    def place(self) -> str:
+        """Where it trains, in words. Boosters of one place are the same to the byte."""
+
     side_by_side: bool
     """Whether several boosters may be trained at once, each by a thread of its own."""
 
@@ -73,6 +77,7 @@ def _run(settings: dict[str, Any], matrices: Sequence[xgb.DMatrix], rounds: int,
 class InMemory:
     """Every booster is trained with one thread, so that its file is the same however many threads there are."""
 
+    place = "one machine"
     side_by_side = True
 
     def train(self, settings: dict[str, Any], parts: Sequence[Part], rounds: int, patience: int | None) -> xgb.Booster:
@@ -127,6 +132,7 @@ class _Blocks(xgb.DataIter):
 class OnDisk:
     """XGBoost's external memory: only a block of rows is in memory at a time."""
 
+    place = InMemory.place
     side_by_side = False
     """One booster at a time, since two would read the disk against each other."""
 

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from typing import Any
 
 import numpy
-import pandas
-import xgboost
 
-from model import __version__, baselines, conformal, features, linear
+from model import baselines, conformal, features, linear
 from model.errors import InputError
+from model.fingerprint import versions
 from model.params import TARGETS
 from model.run import Run
 from model.store import Output
 
 FORMAT = 2
 """2: with what the variance, the seasonal HAR and the interval of each hour and regime take."""
-
-
-def versions() -> dict[str, str]:
-    """What the run was made with."""
-    return {
-        "model": __version__,
-        "python": platform.python_version(),
-        "numpy": numpy.__version__,
-        "pandas": pandas.__version__,
-        "xgboost": xgboost.__version__,
-    }
 
 
 def make(run: Run, out: Output) -> dict[str, Any]:
@@ -39,7 +26,6 @@ def make(run: Run, out: Output) -> dict[str, Any]:
         "complete": True,
         "run_id": s.run_id or None,
         "code_version": s.code_version or None,
-        "created": run.created,
         "versions": versions(),
         "data": {
             "uri": s.data,
@@ -76,7 +62,6 @@ def make(run: Run, out: Output) -> dict[str, Any]:
         "verdicts": {f"{c.target} against {c.baseline}": c.verdict for c in run.overall.comparisons},
         "verdicts_recent": {f"{c.target} against {c.baseline}": c.verdict for c in run.recent.comparisons},
         "files": dict(sorted(out.written.items())),
-        "seconds": run.seconds,
     }
 
 

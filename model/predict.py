@@ -12,6 +12,7 @@ import numpy as np
 from model import baselines, boost, conformal, data, features, linear, log, manifest, store, targets, ubjson
 from model.bars import Bars
 from model.errors import InputError
+from model.fingerprint import versions
 from model.reading import AS_IT_IS, Reading
 
 HISTORY = 1200
@@ -58,7 +59,7 @@ def read_models(uri: str, content: dict[str, Any]) -> dict[str, boost.Fitted]:
         except ubjson.Unreadable as error:
             made_by = content.get("versions", {}).get("xgboost") or ubjson.made_by(raw)
             raise InputError(
-                f"{store.join(uri, name)} can't be read by this XGBoost ({manifest.versions()['xgboost']}): {error}; "
+                f"{store.join(uri, name)} can't be read by this XGBoost ({versions()['xgboost']}): {error}; "
                 + (f"it was made by {made_by}" if made_by else "nothing says by which version it was made")
             ) from error
         except ValueError as error:

@@ -31,15 +31,15 @@ class Stages:
         log.get().info(name, seconds=self.seconds[name], **found)
 
 
-def boosters(total: int) -> Callable[[str, int, float, int], None]:
-    """A function to be called after each of `total` boosters: target, fold (-1: final), seconds, rounds."""
+def boosters(total: int) -> Callable[[str, int, float, int, bool], None]:
+    """A function to be called after each of `total` boosters: see `walkforward.Progress`."""
     count = 0
 
-    def say(target: str, fold: int, seconds: float, rounds: int) -> None:
+    def say(target: str, fold: int, seconds: float, rounds: int, kept: bool) -> None:
         nonlocal count
         count += 1
         log.get().info(
-            "trained",
+            "from the checkpoint" if kept else "trained",
             target=target,
             fold="final" if fold < 0 else fold + 1,
             rounds=rounds,

@@ -31,8 +31,8 @@ class Run:
     by_fold: list[Scores]
     recent: Scores
     """Of the last `evaluate.RECENT` folds."""
-    created: str
     seconds: dict[str, float]
+    """Of each stage, for the log; no file depends on the clock."""
     shap: dict[str, list[tuple[str, float]]]
     """For each target its features and their mean absolute SHAP values, largest first."""
 

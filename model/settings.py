@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
 
-from model import champion, limits, params
+from model import champion, limits, params, store
 from model.errors import InputError
 from model.reading import AS_IT_IS, MAX_DATA_BYTES, ORDERS, Reading
 
@@ -22,6 +23,8 @@ class Settings:
     output: str = "output"
     run_id: str = ""
     code_version: str = ""
+    checkpoint: str = ""
+    """Where trained boosters are kept, for a run that goes on after an interruption; empty: nowhere."""
     seed: int = 7
     threads: int = 1
     memory: int = 0
@@ -125,17 +128,35 @@ def _promote(env: Mapping[str, str]) -> str:
     return metric
 
 
+def _checkpoint(env: Mapping[str, str], output: str) -> str:
+    """CHECKPOINT_URI, checked; empty without it."""
+    given = env.get("CHECKPOINT_URI", "").strip()
+    uri = given.removeprefix("file://").rstrip("/") or given
+    if not uri:
+        return ""
+    if "://" in uri and not store.is_s3(uri):
+        raise InputError(f"CHECKPOINT_URI is {given!r}: use s3://bucket/prefix or a folder")
+    if store.is_s3(uri):
+        store.split_s3(uri)
+    one, two = (place if store.is_s3(place) else os.path.realpath(place) for place in (uri, output))
+    if f"{one}/".startswith(f"{two.rstrip('/')}/") or two.startswith(f"{one}/"):
+        raise InputError(f"CHECKPOINT_URI is {given!r}, and OUTPUT_URI {output!r}: neither may lie in the other")
+    return uri
+
+
 def load(env: Mapping[str, str]) -> Settings:
     """Read and check all settings.
 
     Raises:
         InputError: the first variable that is wrong.
     """
+    output = env.get("OUTPUT_URI", "").strip() or "output"
     return Settings(
         data=data_uri(env),
-        output=env.get("OUTPUT_URI", "").strip() or "output",
+        output=output,
         run_id=env.get("RUN_ID", "").strip(),
         code_version=env.get("CODE_VERSION", "").strip(),
+        checkpoint=_checkpoint(env, output),
         seed=int(_number(env, "SEED", 7, 0, 2**31 - 1, whole=True)),
         threads=limits.threads(env),
         memory=limits.memory(env),

@@ -141,17 +141,32 @@ def parse_json(text: bytes | str, source: str) -> Any:
         raise InputError(f"{source}: not valid JSON: {error}") from error
 
 
-def read_versioned(uri: str) -> tuple[bytes | None, str]:
+class TooLarge(InputError):
+    """A file that has more bytes than are read."""
+
+
+def _within(size: int, max_bytes: int, uri: str) -> None:
+    if max_bytes and size > max_bytes:
+        raise TooLarge(f"{uri} has {size:,} bytes, and up to {max_bytes:,} are read")
+
+
+def read_versioned(uri: str, max_bytes: int = 0) -> tuple[bytes | None, str]:
     """A small file with its version (the ETag; of a local file its checksum), or None and an empty version.
 
     S3 answers 403 for a missing object to whoever may not list the whole bucket. Listing this one key then tells a
     missing object from a forbidden one.
 
+    Args:
+        uri: of the file.
+        max_bytes: that are read; 0: no limit.
+
     Raises:
+        TooLarge: it has more.
         InputError: it may not be read, or there is no such bucket.
     """
     if not is_s3(uri):
         try:
+            _within(Path(uri).stat().st_size, max_bytes, uri)
             raw = Path(uri).read_bytes()
         except FileNotFoundError:
             return None, ""
@@ -170,7 +185,9 @@ def read_versioned(uri: str) -> tuple[bytes | None, str]:
             if code == "NoSuchKey" or (code in ("AccessDenied", "403") and _is_missing(bucket, key)):
                 return None, ""
             raise
-        return bytes(answer["Body"].read()), str(answer["ETag"])
+        with answer["Body"] as body:
+            _within(int(answer["ContentLength"]), max_bytes, uri)
+            return bytes(body.read()), str(answer["ETag"])
 
     return call_aws(f"read {uri}", read)
 

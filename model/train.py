@@ -26,6 +26,7 @@ from model import (
     walkforward,
 )
 from model.bars import Bars
+from model.checkpoint import Checkpoint
 from model.data import Data
 from model.engine import Engine
 from model.evaluate import Scores
@@ -62,8 +63,10 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
         seed=settings.seed,
         run_id=settings.run_id or None,
     )
+    kept = Checkpoint(settings.checkpoint) if settings.checkpoint else None
     with stages("data read and checked") as found:
         with store.fetched(settings.data, settings.reading.max_bytes) as path:
+            moment = kept.began(path, moment) if kept else moment
             loaded = data.load(path, settings.reading, moment)
         found |= {
             "rows": loaded.rows,
@@ -74,7 +77,7 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
     folds = split.walk_forward(len(loaded.bars), settings.folds, settings.first_train, settings.embargo)
     chosen = features.select(bool(loaded.bars.flow))
     with place.choose(len(loaded.bars), len(chosen), settings.memory, settings.scheduler) as (engine, into):
-        return _work(settings, loaded, folds, chosen, into, engine, out, stages, moment)
+        return _work(settings, loaded, folds, chosen, into, engine, out, stages, kept)
 
 
 def _work(
@@ -86,7 +89,7 @@ def _work(
     engine: Engine,
     out: Output,
     stages: progress.Stages,
-    moment: dt.datetime,
+    kept: Checkpoint | None,
 ) -> Run:
     """From features to outputs; `into` is where the matrix goes if not into memory."""
     out.begin()
@@ -96,16 +99,13 @@ def _work(
         found |= {"features": len(chosen), "hours": len(loaded.bars)}
     with stages("models trained") as found:
         result = walkforward.run(
-            loaded.bars, chosen, matrix, labels, folds, settings, progress.boosters(3 * (len(folds) + 1)), engine
+            loaded.bars, chosen, matrix, labels, folds, settings, progress.boosters(3 * (len(folds) + 1)), engine, kept
         )
         found |= {"boosters": 3 * (len(folds) + 1)}
     with stages("forecasts scored") as found:
         overall, by_fold, recent = scored(loaded.bars, labels, result.forecasts, settings)
         found |= {"hours": overall.hours}
-    created = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    run = Run(
-        settings, loaded, chosen, matrix, labels, folds, result, overall, by_fold, recent, created, stages.seconds, {}
-    )
+    run = Run(settings, loaded, chosen, matrix, labels, folds, result, overall, by_fold, recent, stages.seconds, {})
     with stages("forecasts explained"):
         run.shap |= {target: report.mean_abs(run, target) for target in result.models}
     with stages("results written") as found:

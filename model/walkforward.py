@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import numpy as np
 
-from model import baselines, boost, smearing, stopping
+from model import baselines, boost, checkpoint, fingerprint, smearing, stopping
 from model.bars import Array, Bars
 from model.baselines import Fits
+from model.checkpoint import Boosters, Checkpoint
 from model.conformal import Calibration, intervals, quantiles
 from model.engine import Engine, InMemory
-from model.features.registry import Feature, columns_for
+from model.features.registry import Feature, columns_for, names
 from model.forecasts import Forecasts
 from model.params import TARGETS
 from model.rows import Features, Numbers, Rows
@@ -23,8 +25,8 @@ from model.settings import Settings
 from model.split import Fold, rows_between
 from model.targets import Targets
 
-Progress = Callable[[str, int, float, int], None]
-"""Called after each job: target, fold (-1 for the final model), seconds, boosting rounds."""
+Progress = Callable[[str, int, float, int, bool], None]
+"""Called after each job: target, fold (-1 for the final model), seconds, boosting rounds, whether it was kept."""
 
 
 @dataclasses.dataclass
@@ -42,6 +44,8 @@ class Result:
     """What the exponential of the next log variance is multiplied by, for the same three."""
     baselines: Fits = dataclasses.field(default_factory=Fits)
     """Fitted on all of the data."""
+    restored: int = 0
+    """Boosters that came from the checkpoint."""
 
 
 Job = tuple[str, int, int]
@@ -57,10 +61,11 @@ class _Training:
     targets: Targets
     settings: Settings
     engine: Engine
+    kept: Boosters | None = None
 
     def fit(self, job: Job) -> tuple[Job, boost.Fitted, Array | None, float]:
         """Train one booster: the job, the booster, its forecasts of the tail if it is the first fold's, and seconds."""
-        target, number, stop = job
+        target, _, stop = job
         began = time.perf_counter()
         fitted, tail = boost.fit(
             target,
@@ -71,10 +76,25 @@ class _Training:
             self.settings.embargo,
             self.settings.params[target],
             self.settings.seed,
-            tail_forecast=number == 0 and target != "direction",
+            tail_forecast=_needs_tail(job),
             engine=self.engine,
+            kept=self.kept.of(self.named(job)) if self.kept else None,
         )
         return job, fitted, tail, time.perf_counter() - began
+
+    def named(self, job: Job) -> checkpoint.Job:
+        """The job as a checkpoint names it, with what its booster depends on alone."""
+        target, number, stop = job
+        return checkpoint.Job(
+            f"{target}-{'final' if number < 0 else f'fold-{number + 1}'}",
+            target,
+            columns_for(target, self.features),
+            {
+                "set of parameters": json.dumps(dataclasses.asdict(self.settings.params[target])),
+                "training period or seed": json.dumps([stop, self.settings.embargo, self.settings.seed]),
+            },
+            _needs_tail(job),
+        )
 
     def forecast(self, target: str, fitted: boost.Fitted, fold: Fold) -> tuple[Numbers, Array]:
         """The numbers of a fold's rows that can be forecast, and the forecasts."""
@@ -82,6 +102,10 @@ class _Training:
         rows = rows_between(fold.test_start, fold.test_stop, np.asarray(np.isfinite(har).all(axis=1)))
         forecast = fitted.predict_rows(Rows(self.matrix, rows, fitted.columns), har[rows])
         return rows, forecast * self.targets.scale[rows] if target == "return" else forecast
+
+
+def _needs_tail(job: Job) -> bool:
+    return job[1] == 0 and job[0] != "direction"
 
 
 def run(
@@ -93,6 +117,7 @@ def run(
     settings: Settings,
     progress: Progress,
     engine: Engine | None = None,
+    kept: Checkpoint | None = None,
 ) -> Result:
     """Train all folds and the final models, and forecast every test fold.
 
@@ -102,10 +127,14 @@ def run(
         Stopped: SIGTERM came; running boosters end at their next round.
     """
     training = _Training(features, matrix, targets, settings, engine or InMemory())
+    if kept:
+        training = dataclasses.replace(training, kept=_boosters(kept, training))
     jobs: list[Job] = [(target, -1, len(bars)) for target in TARGETS]
     jobs += [(target, fold.number, fold.train_stop) for fold in reversed(folds) for target in TARGETS]
     result = Result(Forecasts.empty(len(bars)), {}, {t: [0] * len(folds) for t in TARGETS})
     tails = {target: np.full(len(bars), np.nan) for target in TARGETS}
+    restored = training.kept.restore([training.named(job) for job in jobs]) if training.kept else set()
+    result.restored = len(restored)
     with contextlib.closing(_side_by_side(training, jobs)) as made:
         for job, fitted, tail, seconds in made:
             target, number, _ = job
@@ -115,9 +144,22 @@ def run(
                 result.models[target] = fitted
             else:
                 _collect(result, training, target, fitted, folds[number])
-            progress(target, number, seconds, fitted.rounds)
+            progress(target, number, seconds, fitted.rounds, training.named(job).name in restored)
+    result.models = {target: result.models[target] for target in TARGETS}  # whichever was ready first
     _against_baselines(result, training, folds, tails)
     return result
+
+
+def _boosters(kept: Checkpoint, training: _Training) -> Boosters:
+    """The kept boosters of this run, and only those that it would train itself."""
+    common = {
+        "program": f"{fingerprint.program()} {training.settings.code_version}",
+        "set of libraries": json.dumps(fingerprint.versions()),
+        "kind of processor": fingerprint.processor(),
+        "data": fingerprint.inputs(training.matrix, training.targets),
+        "number of machines": training.engine.place,
+    }
+    return Boosters(kept, common, names(training.features))
 
 
 def _side_by_side(training: _Training, jobs: Sequence[Job]) -> Generator[tuple[Job, boost.Fitted, Array | None, float]]:
@@ -140,6 +182,8 @@ def _side_by_side(training: _Training, jobs: Sequence[Job]) -> Generator[tuple[J
         except BaseException:
             training.engine.close()
             pool.shutdown(cancel_futures=True)
+            if training.kept:
+                training.kept.tell()
             raise
 
 

@@ -36,7 +36,6 @@ def _top(run: Run) -> str:
         words.source(run),
         f"run {s.run_id}" if s.run_id else "",
         f"code {s.code_version}" if s.code_version else "",
-        f"made {run.created}",
     ]
     meta = " · ".join(escape(part) for part in parts if part)
     lead = f'<p class="lead">{escape(words.lead(run))}</p>'

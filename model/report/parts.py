@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from model.evaluate import RECENT, Comparison
+from model.fingerprint import versions
 from model.harmless import html as escape
-from model.manifest import versions
 from model.report import words
 from model.report.figures import HALF, NARROW, PLOTS, WIDE
 from model.run import Run
