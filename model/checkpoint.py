@@ -75,6 +75,8 @@ class Checkpoint:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._out = Output(uri)
+        self.is_new = False
+        """Whether nothing was there when the run began, so that nothing need be looked for."""
         self._given_up = False
         self._lock = threading.Lock()
 
@@ -95,6 +97,7 @@ class Checkpoint:
                 raise Unfit("its time isn't in the past")
             if found is not None:
                 return moment
+            self.is_new = True
         except Unfit as error:
             log.get().warning("the kept time of the beginning is not used", name=BEGAN, reason=str(error))
         except ValueError:
@@ -105,6 +108,9 @@ class Checkpoint:
     def read(self, name: str, made_for: MadeFor) -> bytes | None:
         """The content of an object, None if it isn't there or can't be read.
 
+        S3 says of a missing object that it is forbidden, to whoever may not list: both count as missing here. Who may
+        not write either learns it from `write`.
+
         Raises:
             Unfit: it is broken, or was made for something else.
         """
@@ -114,6 +120,8 @@ class Checkpoint:
             raw, _ = store.read_versioned(store.join(self.uri, name), MAX_BYTES)
         except store.TooLarge as error:
             raise Unfit(f"it has more than {MAX_BYTES:,} bytes") from error
+        except InputError:
+            return None
         except ModelError as error:
             self._fail(error)
             return None
@@ -171,8 +179,9 @@ class Boosters:
 
     def restore(self, jobs: Sequence[Job]) -> set[str]:
         """Read what is kept, and say so; returns the names of those that need no training."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(self._restore, jobs))
+        if not self.checkpoint.is_new:
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                list(pool.map(self._restore, jobs))
         for reason, names in self._unfit.items():
             log.get().warning("kept boosters not used, but trained anew", reason=reason, boosters=", ".join(names))
         done = {job.name for job in jobs if self._is_done(job)}

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from model import boost, checkpoint, fingerprint, log, sample, settings, stats, stopping, store, train
-from model.errors import InputError
+from model.errors import InputError, ModelError
 from model.params import DEFAULTS
 from model.settings import Settings
 from tests.model.test_cli import FAST, start
@@ -387,18 +387,51 @@ def test_no_file_depends_on_the_clock(data: Path, tmp_path: Path, undisturbed: F
     assert made(small(data, tmp_path, "later", checkpoint=""), later) == undisturbed
 
 
-def test_a_place_that_fails_is_told_once_and_ends_nothing(
+def test_where_listing_is_forbidden_what_is_missing_is_missing(
     data: Path, tmp_path: Path, undisturbed: Files, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def denied(uri: str, max_bytes: int = 0) -> tuple[bytes | None, str]:
-        raise InputError(f"can't read {uri}: access denied (403); the task role needs the permission")
+    """S3 then answers 403 for an object that isn't there."""
+    honest = store.read_versioned
 
-    monkeypatch.setattr(store, "read_versioned", denied)
+    def read(uri: str, max_bytes: int = 0) -> tuple[bytes | None, str]:
+        found = honest(uri, max_bytes)
+        if found[0] is None:
+            raise InputError(f"can't read {uri}: access denied (403); the task role needs the permission")
+        return found
+
+    monkeypatch.setattr(store, "read_versioned", read)
     capsys.readouterr()
     assert made(small(data, tmp_path)) == undisturbed
-    warned = [line for line in lines(capsys) if line["level"] == "warning"]
-    assert [line["event"] for line in warned] == ["the checkpoint fails, and training goes on without"]
-    assert "access denied" in warned[0]["reason"]
+    (tmp_path / "kept" / "direction-fold-1-whole").unlink()
+    assert made(small(data, tmp_path)) == undisturbed
+    told = lines(capsys)
+    assert "went on from 8 of 9" in [line["event"] for line in told]
+    assert {line["level"] for line in told} == {"info"}
+
+
+@pytest.mark.parametrize(("fault", "warnings"), [(InputError("access denied"), 1), (ModelError("SlowDown"), KEPT)])
+def test_a_place_that_cannot_be_written_ends_nothing(
+    fault: ModelError,
+    warnings: int,
+    data: Path,
+    tmp_path: Path,
+    undisturbed: Files,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What lasts is told once, and then no more is tried."""
+    honest = store.Output.write
+
+    def write(out: store.Output, name: str, content: bytes) -> None:
+        if out.uri.endswith("kept"):
+            raise fault
+        honest(out, name, content)
+
+    monkeypatch.setattr(store.Output, "write", write)
+    capsys.readouterr()
+    assert made(small(data, tmp_path)) == undisturbed
+    warned = [(line["event"], line["reason"]) for line in lines(capsys) if line["level"] == "warning"]
+    assert warned == [("the checkpoint fails, and training goes on without", str(fault))] * warnings
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.model.test_cli import FAST, run
+from tests.model.test_cli import FAST, run, start
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
 
@@ -109,3 +109,25 @@ def test_hyperparameters_from_one_ssm_parameter(aws: dict[str, str], monkeypatch
             params.load({"PARAMS_SSM": "/gone"})
     finally:
         store.client.cache_clear()
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint_in_s3(aws: dict[str, str], sample_csv: Path, tmp_path: Path) -> None:
+    s3 = _client(aws, "s3")
+    s3.create_bucket(Bucket="runs")  # type: ignore[attr-defined]
+    env = {"DATA_PATH": str(sample_csv), **FAST, **aws, "CHECKPOINT_URI": "s3://runs/runs/7/checkpoint"}
+    with start(OUTPUT_URI="s3://runs/runs/7/output", **env) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if '"progress": "4/9"' in line:
+                process.kill()
+                break
+        process.communicate()
+    code, _, err = run(OUTPUT_URI="s3://runs/runs/7/output", **env)
+    assert code == 0, err
+    told = [json.loads(line) for line in err.splitlines()]
+    assert [line["boosters"] >= 3 for line in told if line["event"].startswith("went on from ")] == [True]
+    assert sum(line["event"] == "from the checkpoint" for line in told) >= 3
+    assert run(DATA_PATH=str(sample_csv), OUTPUT_URI=str(tmp_path), **FAST)[0] == 0
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
+        key = f"runs/7/output/{path.relative_to(tmp_path)}"
+        assert s3.get_object(Bucket="runs", Key=key)["Body"].read() == path.read_bytes(), key  # type: ignore[attr-defined]
