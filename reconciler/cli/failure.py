@@ -15,8 +15,8 @@ WRONG_INPUT, INTERRUPTED, PIPE = 2, 130, 141
 
 ENDS_AS_THE_TASK = ("apply", "watch")
 Result = Literal[
-    "interrupted", "interrupted-by-spot", "lost", "lost-sight", "no-capacity", "not-started", "nothing-to-run",
-    "some-failed", "stopped", "succeeded", "task-failed", "timeout", "tool-failed", "wrong-input",
+    "interrupted", "interrupted-by-spot", "lost", "lost-sight", "max-cost", "no-capacity", "not-started",
+    "nothing-to-run", "some-failed", "stopped", "succeeded", "task-failed", "timeout", "tool-failed", "wrong-input",
 ]  # fmt: skip
 FAILURES: dict[int, Result] = {
     1: "tool-failed", NOT_LAUNCHED: "tool-failed", LOST_SIGHT: "lost-sight", WRONG_INPUT: "wrong-input",

@@ -128,8 +128,9 @@ class SweepWork:
         """Run what is left, then show all."""
         ended: dict[str, Run] = {}
         if self.launch is not None and self.todo:
+            limit = self.sweep.max_cost if self.sweep else None
             screen = Screen(self.terminal, len(self.todo), self.name, self.here.aws.clock.now)
-            fleet = Fleet(supervisor(self.here, self.runs), self.launch, self.max_parallel, screen)
+            fleet = Fleet(supervisor(self.here, self.runs), self.launch, self.max_parallel, screen, limit)
             try:
                 ended = {run.fingerprint: run for run in fleet.work(self.todo)}
             except Interrupted:

@@ -21,12 +21,13 @@ from reconciler.run.retry import Event
 from reconciler.run.run import Run
 from reconciler.run.state import State
 
+MAX_COST = 118  # stopped at `run.max_cost`
 RESERVED_BY_US = 119  # the task failed with a code that is one of ours
 NO_CODE = 122  # the program never ran, or ECS gives no exit code
 STOPPED = 123  # stopped by somebody, or by `run.max_duration`
 SOME_FAILED = 124  # some runs of a sweep failed
 OURS = frozenset(
-    {WRONG_INPUT, RESERVED_BY_US, NOT_LAUNCHED, LOST_SIGHT, NO_CODE, STOPPED, SOME_FAILED, INTERRUPTED, PIPE}
+    {MAX_COST, WRONG_INPUT, RESERVED_BY_US, NOT_LAUNCHED, LOST_SIGHT, NO_CODE, STOPPED, SOME_FAILED, INTERRUPTED, PIPE}
 )
 
 STOPS = (Event.STOPPED, Event.TIMEOUT)
@@ -38,6 +39,7 @@ NAMES: dict[Event, Result] = {
     Event.NOT_STARTED: "not-started",
     Event.STOPPED: "stopped",
     Event.TIMEOUT: "timeout",
+    Event.MAX_COST: "max-cost",
     Event.LOST: "lost",
 }
 
@@ -54,6 +56,8 @@ def exit_code(run: Run) -> int:
         return 0
     if run.state is State.STOPPED or run.event in STOPS:
         return STOPPED
+    if run.event is Event.MAX_COST:
+        return MAX_COST
     if not run.exit_code:
         return NO_CODE
     return RESERVED_BY_US if run.exit_code in OURS else run.exit_code

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from reconciler.config.problems import Path, Problem, show_path
 from reconciler.config.schema import Deploy
 from reconciler.config.service import on_ec2
 from reconciler.config.sweep import varied
+from reconciler.core.fargate import STOP
+from reconciler.core.function_settings import EXACT
 from reconciler.core.limits import LOG_STREAM, TASK_DEFINITION, json_size
 from reconciler.core.log_mode import BUFFER, MODE, buffer_problem, mode_problem
+from reconciler.core.prices import DATE, LEAST, hourly
 from reconciler.core.run_paths import WITH_CHECKPOINT, each_run
 
 TASK_ID = 32  # characters, with which ECS ends the name of a log stream
@@ -22,6 +26,7 @@ def check_task(deploy: Deploy) -> Iterator[Problem]:
     yield from _promoted(deploy)
     yield from _checkpoint(deploy)
     yield from _capacity(deploy)
+    yield from _max_cost(deploy)
     yield from _logs(deploy)
     yield from _size(deploy)
 
@@ -118,6 +123,30 @@ def _checkpoint(deploy: Deploy) -> Iterator[Problem]:
                 yield Problem(("task", section, variable), message, "leave it out", (("run", "checkpoint"),))
         if sweep and variable in varied(sweep):
             yield Problem(("run", "sweep"), f"{message}, and it varies that", "use another name")
+
+
+def _max_cost(deploy: Deploy) -> Iterator[Problem]:
+    """A limit in dollars is kept by a price: without one it would be none."""
+    task, run, region = deploy.task, deploy.run, deploy.region
+    limits: dict[Path, float | None] = {("run", "max_cost"): run.max_cost}
+    if run.sweep:
+        limits["run", "sweep", "max_cost"] = run.sweep.max_cost
+    disk, address = task.ephemeral_storage, deploy.network.public_ip
+    price = hourly(region, task.platform, task.cpu, task.memory, disk, public_ip=address)
+    shortest = (LEAST + (task.stop_timeout or STOP) + EXACT) / 3600
+    instead = "write run.max_duration instead, such as run: {max_duration: 2h}"
+    for at, limit in limits.items():
+        if limit is None:
+            continue
+        if own := on_ec2(run.capacity):
+            message = f"what a task costs on {own[0]}, which is yours, isn't known"
+            yield Problem(at, message, instead, (("run", "capacity"),))
+        elif price is None:
+            what = f"a disk of {disk} GiB" if hourly(region, task.platform, task.cpu, task.memory) else task.platform
+            yield Problem(at, f"the table of prices of {DATE} has none of {region} for {what}", instead)
+        elif limit < price * shortest:
+            least = math.ceil(price * shortest * 10_000) / 10_000
+            yield Problem(at, "{value} doesn't pay for the shortest task", f"write {least} or more", tells=True)
 
 
 def _capacity(deploy: Deploy) -> Iterator[Problem]:

@@ -79,6 +79,13 @@ class Run(Section):
         description="Stop a task after this long, even when nobody watches any more.",
         examples=["2h"],
     )
+    max_cost: float | None = Field(
+        None,
+        gt=0,
+        description="Stop the run when its tasks have cost this much in US dollars, all attempts together, by the "
+        "table of list prices that `cost` shows, even when nobody watches any more.",
+        examples=[2.0],
+    )
     checkpoint: bool = Field(
         False,
         description="Give the program CHECKPOINT_URI, a place of its run's in the bucket that it may read, write and "
@@ -107,3 +114,13 @@ class Run(Section):
         description="Copy what a run wrote to this folder, relative to the folder of deploy.yaml; null doesn't.",
         examples=["output"],
     )
+
+    @property
+    def capped(self) -> bool:
+        """Whether there is a limit in dollars."""
+        return self.max_cost is not None or (self.sweep is not None and self.sweep.max_cost is not None)
+
+    @property
+    def limited(self) -> bool:
+        """Whether each task has a deadline that holds when nobody watches."""
+        return self.max_duration is not None or self.capped

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SPOT = "FARGATE_SPOT"
 FARGATE = ("FARGATE", SPOT)
+STOP = 30  # seconds from SIGTERM to SIGKILL, unless a container says something else
 LONGEST_STOP = 120  # seconds from SIGTERM to SIGKILL, at most
 
 # CPU units to MiB: first, last, step. The smallest and the largest have no even step.

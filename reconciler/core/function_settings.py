@@ -11,6 +11,7 @@ GROUP = "SECURITY_GROUP"  # one more variable: its id, which is known once it is
 LAUNCH = "launch"  # in what the schedule calls it with: the time for which it was due
 AGAIN = "again"  # the same after a pause: the token of the attempt before it
 PROVIDER = "provider"  # and where it goes on
+EXACT = 60  # seconds: as exact as Scheduler is
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,17 @@ class Retry:
     backoff: float
     within: float | None
     max_cost: float | None
+
+
+@dataclass(frozen=True)
+class Cap:
+    """A limit in US dollars. dollars: `run.max_cost`, None where only the sweep has one; public_ip: whether each task
+    has an address that is paid for; margin: seconds from when a task is told to stop until nothing is paid for it.
+    """
+
+    dollars: float | None
+    public_ip: bool
+    margin: int
 
 
 @dataclass(frozen=True)
@@ -75,11 +87,17 @@ class Watched:
     retry: Retry
     checkpoint: bool
     max_duration: int | None
+    cap: Cap | None
     stop_role: str
     function: str
     call_role: str
     dead_letters: str
     tell: Tell | None
+
+    @property
+    def limited(self) -> bool:
+        """Whether each task has a deadline."""
+        return self.max_duration is not None or self.cap is not None
 
     def variables(self) -> dict[str, str]:
         """One for each, so that a plan shows which of them changes: a text as it is, everything else as JSON."""
@@ -95,9 +113,10 @@ class Watched:
             found[field.name] = text if field.type == "str" else json.loads(text)
         retry = Retry(**found["retry"] | {"exit_codes": tuple(found["retry"]["exit_codes"])})
         tell = Tell(**found["tell"]) if found["tell"] else None
+        cap = Cap(**found["cap"]) if found["cap"] else None
         lists = {name: tuple(found[name]) for name in ("capacity", "subnets")}
-        return cls(**found | lists | {"retry": retry, "tell": tell})
+        return cls(**found | lists | {"retry": retry, "tell": tell, "cap": cap})
 
 
 def _plain(value: Any) -> Any:
-    return asdict(value) if isinstance(value, Retry | Tell) else value
+    return asdict(value) if isinstance(value, Retry | Tell | Cap) else value

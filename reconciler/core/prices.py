@@ -41,14 +41,22 @@ ECR = dict.fromkeys(FARGATE, 0.10)  # a GB a month
 IPV4 = dict.fromkeys(FARGATE, 0.005)  # a public address an hour
 
 
-def task_cost(
-    region: str, architecture: str, cpu: int, memory: int, seconds: float, storage: int | None = None
+def hourly(
+    region: str, architecture: str, cpu: int, memory: int, storage: int | None = None, *, public_ip: bool = False
 ) -> float | None:
-    """US dollars. cpu: CPU units (1024 a vCPU); memory: MiB; storage: GiB, None for the free 20."""
+    """US dollars an hour of a task. cpu: CPU units (1024 a vCPU); memory: MiB; storage: GiB, None for the free 20."""
     prices = FARGATE.get(region, {}).get(architecture)
     more = max(0, (storage or 0) - FREE_STORAGE)
     disk = STORAGE.get(region) if more else 0.0
-    if prices is None or disk is None:
+    address = IPV4.get(region) if public_ip else 0.0
+    if prices is None or disk is None or address is None:
         return None
-    hourly = cpu / 1024 * prices[0] + memory / 1024 * prices[1] + more * disk
-    return hourly * max(seconds, LEAST) / 3600
+    return cpu / 1024 * prices[0] + memory / 1024 * prices[1] + more * disk + address
+
+
+def task_cost(
+    region: str, architecture: str, cpu: int, memory: int, seconds: float, storage: int | None = None
+) -> float | None:
+    """US dollars, without its public address. The rest is as in `hourly`."""
+    price = hourly(region, architecture, cpu, memory, storage)
+    return None if price is None else price * max(seconds, LEAST) / 3600

@@ -157,7 +157,7 @@ def _task_roles(names: Names) -> Iterator[Node]:
 
 def _stop_role(names: Names) -> Iterator[Node]:
     """What may stop the tasks of this cluster, and nothing else."""
-    if names.deploy.run.max_duration is not None:
+    if names.deploy.run.limited:
         tasks = names.arn("ecs", f"task/{names.deploy.cluster.name}/*")
         statement = {"Effect": "Allow", "Action": "ecs:StopTask", "Resource": tasks}
         what = "Stops a task when run.max_duration is over"

@@ -9,9 +9,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.config import Deploy
 from reconciler.config.resource_names import Names
 from reconciler.core.canonical import policy
-from reconciler.core.function_settings import GROUP, Retry, Tell, Watched
+from reconciler.core.fargate import STOP
+from reconciler.core.function_settings import EXACT, GROUP, Cap, Retry, Tell, Watched
 from reconciler.core.graph import Node
 from reconciler.core.needs import Condition
 from reconciler.core.run_paths import CHECKPOINTS, RUNS, SCHEDULED, schedule_prefix
@@ -71,6 +73,12 @@ def watcher(names: Names) -> Iterator[Node]:
     yield Node(changes, (function,))
 
 
+def cap_of(deploy: Deploy) -> Cap | None:
+    """Its limit in dollars. Scheduler is exact to a minute, and a task may take all of its stop timeout to end."""
+    run, timeout = deploy.run, deploy.task.stop_timeout or STOP
+    return Cap(run.max_cost, deploy.network.public_ip, timeout + EXACT) if run.capped else None
+
+
 def watched(names: Names) -> Watched:
     """What the function is told."""
     deploy, run = names.deploy, names.deploy.run
@@ -110,6 +118,7 @@ def watched(names: Names) -> Watched:
         retry=Retry(**run.retry.model_dump()),
         checkpoint=run.checkpoint,
         max_duration=run.max_duration,
+        cap=cap_of(deploy),
         stop_role=names.iam(f"role/{names.stop_role}"),
         function=names.arn("lambda", f"function:{names.watcher}"),
         call_role=names.iam(f"role/{names.schedule_role}"),
@@ -169,7 +178,7 @@ def _schedules(names: Names) -> Iterator[dict[str, Any]]:
     """Those with which it is called after a pause, and those that stop tasks at their deadline."""
     made = names.arn("scheduler", f"schedule/default/{schedule_prefix(names.deploy.name)}{SCHEDULED}*")
     roles, verbs = [names.schedule_role], ["Create"]
-    if names.deploy.run.max_duration is not None:
+    if names.deploy.run.limited:
         roles, verbs = [*roles, names.stop_role], [*verbs, "Update", "Delete"]
     yield _allow("Schedules", [f"scheduler:{verb}Schedule" for verb in verbs], made)
     passed = [names.iam(f"role/{role}") for role in roles]

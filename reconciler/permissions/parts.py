@@ -50,7 +50,7 @@ RECORDS = ("run.stored", "run.run_record", "run.results")
 
 
 def _deadline(deploy: Deploy) -> bool:
-    return deploy.run.max_duration is not None
+    return deploy.run.limited
 
 
 def _checkpoint(deploy: Deploy) -> bool:

@@ -119,4 +119,8 @@ def in_a_line(deploy: Deploy) -> str:
     spot = "; Spot is less" if "FARGATE_SPOT" in deploy.run.capacity else ""
     limit = deploy.run.max_duration
     most = f", at most ${hour * limit / 3600:.4f} until run.max_duration" if limit else ""
+    if deploy.run.capped:
+        sweep = deploy.run.sweep
+        caps = {"run.max_cost": deploy.run.max_cost, "run.sweep.max_cost": sweep.max_cost if sweep else None}
+        most += "".join(f", at most ${one:.4f} by {name}" for name, one in caps.items() if one)
     return f"Cost: a run is ${hour:.4f} an hour{most}{spot}. `cost` shows the sums."

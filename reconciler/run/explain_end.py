@@ -59,6 +59,13 @@ def _timeout(case: Case) -> Diagnosis | None:
     )
 
 
+def _too_dear(case: Case) -> Diagnosis | None:
+    if case.event is not Event.MAX_COST:
+        return None
+    fix = "allow it more (run.max_cost, or that of the sweep), or give it a smaller size"
+    return Diagnosis("it reached its limit in dollars, run.max_cost", (case.reason,), fix)
+
+
 def _stopped(case: Case) -> Diagnosis | None:
     if case.event is not Event.STOPPED:
         return None
@@ -221,6 +228,6 @@ def _no_code(case: Case) -> Diagnosis | None:
 
 
 END: tuple[Rule, ...] = (
-    _spot, _timeout, _stopped, _memory, _denied, _no_data, _disk, _read_only, _network, module, file, _crash,
+    _spot, _timeout, _too_dear, _stopped, _memory, _denied, _no_data, _disk, _read_only, _network, module, file, _crash,
     _exception, _killed, _no_code,
 )  # fmt: skip

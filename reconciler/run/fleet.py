@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
 from reconciler.core.run_paths import task_id
-from reconciler.run import step
+from reconciler.run import cap, step
 from reconciler.run.launch import Launch, stop_task
 from reconciler.run.run import Run
 from reconciler.run.step import Seen, newest
@@ -40,12 +40,13 @@ class FleetScreen(Protocol):
 
 @dataclass
 class Fleet:
-    """Sees many runs of one deploy through."""
+    """Sees many runs of one deploy through. limit: what all of them may cost together, in US dollars."""
 
     seer: Supervisor
     launch: Launch
     max_parallel: int
     screen: FleetScreen
+    limit: float | None = None
     active: dict[str, Run] = field(default_factory=dict)  # by id; with a task under way
     over: dict[str, Run] = field(default_factory=dict)
     _queue: deque[Run] = field(default_factory=deque)
@@ -76,9 +77,19 @@ class Fleet:
         self._later = [entry for entry in self._later if entry not in due]
         batch = [run for _, run in due]
         while len(batch) < room and self._queue:
-            batch.append(self._queue.popleft())
+            batch.append(self._with_budget(self._queue.popleft(), batch))
         for run, seen in self.aws.each(self._start, batch):
             self._go_on(run, seen)
+
+    def _with_budget(self, run: Run, batch: Sequence[Run]) -> Run:
+        """A run that is about to be launched, with its part of what is left. batch: others that are, too."""
+        if self.limit is None or run.budget is not None:
+            return run
+        limits, waiting = self.seer.rules.limits, [one for one in self._queue if one.budget is None]
+        others = (*self.active.values(), *batch, *self._queue, *(one for _, one in self._later))
+        taken = sum(one.budget or 0.0 for one in others)
+        taken += sum(cap.cost_at_most(one, limits) for one in self.over.values())
+        return replace(run, budget=cap.share(self.limit, taken, len(waiting) + 1, run, limits))
 
     def _start(self, run: Run) -> tuple[Run, Seen]:
         """Launch it, where that is what comes next: somebody else may have seen it through meanwhile."""

@@ -11,6 +11,8 @@ from reconciler.core.function_settings import Retry
 from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment
 from reconciler.kinds import TaskDefinitionSpec
+from reconciler.lower.scheduled_function import cap_of
+from reconciler.run.cap import Limits
 from reconciler.run.deadline import Deadline
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
 from reconciler.run.launch import Launch
@@ -114,11 +116,12 @@ def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version:
 
 
 def deadline_of(here: Deployment) -> Deadline | None:
-    """What keeps `run.max_duration` when nobody watches; None without one."""
-    seconds, names = here.deploy.run.max_duration, here.names
-    if seconds is None:
+    """What keeps `run.max_duration` and `run.max_cost` when nobody watches; None without any."""
+    deploy, names = here.deploy, here.names
+    if not deploy.run.limited:
         return None
-    return Deadline(here.deploy.name, str(here.deploy.cluster.name), names.iam(f"role/{names.stop_role}"), seconds)
+    role = names.iam(f"role/{names.stop_role}")
+    return Deadline(deploy.name, str(deploy.cluster.name), role, rules_of(deploy).limits)
 
 
 def supervisor(here: Deployment, runs: Runs) -> Supervisor:
@@ -129,4 +132,5 @@ def supervisor(here: Deployment, runs: Runs) -> Supervisor:
 def rules_of(deploy: Deploy) -> Rules:
     """What a deploy says of its runs."""
     run = deploy.run
-    return Rules(run.capacity, Retry(**run.retry.model_dump()), run.max_duration, deploy.region, run.checkpoint)
+    limits = Limits(run.max_duration, cap_of(deploy), deploy.region)
+    return Rules(run.capacity, Retry(**run.retry.model_dump()), limits, run.checkpoint)

@@ -19,6 +19,7 @@ from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id
 from reconciler.core.secret import KNOWN
 from reconciler.run import checkpoint
+from reconciler.run.cap import TOO_LITTLE, pays
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import check_length, read_overrides
 from reconciler.run.place import Place
@@ -30,7 +31,7 @@ from reconciler.run.state import State
 from reconciler.run.step import LAUNCHED_BEFORE, Seen, given_up
 from reconciler.run.verdict import Verdict
 
-NO_DEADLINE = "its deadline, run.max_duration, was refused"
+NO_DEADLINE = "its deadline (run.max_duration, run.max_cost) was refused"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
         check_length(_request(launch, run, attempt)["overrides"])
         runs.put(run)
     if launch.deadline:
-        launch.deadline.make(aws, attempt)
+        launch.deadline.make(aws, run)
     if arn is None:
         try:
             arn, reason = _run_task(aws, launch, run, attempt, recorded=recorded)
@@ -117,14 +118,17 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
             runs.say(f"the task of run {run.id}: {LAUNCHED_BEFORE}; another is launched")
-            return start(aws, runs, launch, given_up(run, str(forgotten), aws.clock.now()), recorded=False)
+            run = given_up(run, str(forgotten), aws.clock.now())
+            if launch.deadline and not pays(run, launch.deadline.limits):
+                return run, Seen(end=Verdict(Event.MAX_COST, None, TOO_LITTLE))
+            return start(aws, runs, launch, run, recorded=False)
         if not arn:
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
             return run, Seen(end=Verdict(Event.NO_CAPACITY, None, reason))
     if launch.deadline:
         try:
-            launch.deadline.aim(aws, attempt, arn)
+            launch.deadline.aim(aws, run, arn)
         except ReconcilerError:
             if not recorded:  # nothing is to run that nothing would end
                 with contextlib.suppress(ReconcilerError):

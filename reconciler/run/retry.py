@@ -28,6 +28,7 @@ class Event(StrEnum):
     NOT_STARTED = "not-started"  # the image, a secret, the network
     STOPPED = "stopped"  # somebody stopped it
     TIMEOUT = "timeout"  # `max_duration`
+    MAX_COST = "max-cost"  # `max_cost`
     LOST = "lost"  # ECS doesn't know how it ended
 
 
@@ -115,13 +116,13 @@ def ran_for(attempts: Sequence[Attempt]) -> float | None:
 NO_ROOM = re.compile(r"(?i:capacity is unavailable|capacity not available)|RESOURCE:")
 
 
-def event_of(task: Mapping[str, Any], exit_code: int | None, *, overdue: bool = False) -> Event:
-    """What ended a stopped task. overdue: it ran past its `max_duration`."""
+def event_of(task: Mapping[str, Any], exit_code: int | None, *, overdue: bool = False, too_dear: bool = False) -> Event:
+    """What ended a stopped task. overdue: it ran past its `max_duration`; too_dear: past what `max_cost` pays for."""
     stop_code, reason = task.get("stopCode", ""), str(task.get("stoppedReason", ""))
     if stop_code in ("SpotInterruption", "TerminationNotice"):
         return Event.INTERRUPTION
     if stop_code == "UserInitiated":
-        return Event.TIMEOUT if overdue else Event.STOPPED
+        return Event.MAX_COST if too_dear else Event.TIMEOUT if overdue else Event.STOPPED
     if stop_code == "TaskFailedToStart":
         return Event.NO_CAPACITY if NO_ROOM.search(reason) else Event.NOT_STARTED
     if exit_code is None:

@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.run.retry import Attempt, Event, ran_for
 from reconciler.run.state import State
 
-PROGRESS = ("state", "attempts", "exit_code", "reason", "why", "cost", "metrics")
+PROGRESS = ("state", "attempts", "exit_code", "reason", "why", "cost", "metrics", "budget")
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,11 @@ class Overrides:
 class Run:
     """One run: one or more attempts at the same work. Times are seconds since the epoch, cost is in US dollars.
 
-    output: the S3 URI that the program writes to. log_prefix: the first part of its log streams' names.
-    exit_code: of the last attempt, None when it never ran or ECS doesn't say. reason: what ECS says of its end; why:
-    the cause that was found for a bad one, empty where none was, or nobody has looked. sweep: the id of the sweep it
-    is part of. schedule: the name of the schedule that started it; such a run has no fingerprint.
+    output: the S3 URI that the program writes to. log_prefix: the first part of its log streams' names. exit_code: of
+    the last attempt, None when it never ran or ECS doesn't say. reason: what ECS says of its end; why: the cause that
+    was found for a bad one, empty where none was, or nobody has looked. sweep: the id of the sweep it is part of;
+    budget: what it may cost at most of the sweep's limit, None without one. schedule: the name of the schedule that
+    started it; such a run has no fingerprint.
     """
 
     version: int = 1
@@ -73,6 +74,7 @@ class Run:
     metrics: dict[str, float] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=Overrides)
     sweep: str = ""
+    budget: float | None = None
     schedule: str = ""
 
     @property

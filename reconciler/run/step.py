@@ -16,10 +16,11 @@ from reconciler.core.fargate import FARGATE
 from reconciler.core.function_settings import Retry as RetryRules
 from reconciler.core.prices import task_cost
 from reconciler.core.run_paths import token
+from reconciler.run.cap import TOO_LITTLE, Limits, pays, said, too_long
 from reconciler.run.retry import Again, Attempt, Event, again
 from reconciler.run.run import Run
 from reconciler.run.state import State, state_after
-from reconciler.run.verdict import OVERDUE, Verdict, judge
+from reconciler.run.verdict import Verdict, judge
 
 MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
 FORGOTTEN = "ECS doesn't know this task any more: it ended over an hour ago"
@@ -29,14 +30,11 @@ BY_USER = "stopped by the user"
 
 @dataclass(frozen=True)
 class Rules:
-    """What a deploy says of its runs. max_duration: seconds, None for no limit; region: whose prices count; checkpoint:
-    whether the attempts of a run hand one on.
-    """
+    """What a deploy says of its runs. checkpoint: whether the attempts of a run hand one on."""
 
     capacity: tuple[str, ...]
     retry: RetryRules
-    max_duration: int | None
-    region: str
+    limits: Limits
     checkpoint: bool = False
 
 
@@ -104,7 +102,8 @@ def step(run: Run, rules: Rules, seen: Seen, now: float) -> Decision:
     if run.state.over:
         return End(run)
     if not run.attempts:
-        return Launch(_with_next(run, rules.capacity[0], now), recorded=False)
+        first = _with_next(run, rules.capacity[0], now)
+        return Launch(first, recorded=False) if pays(first, rules.limits) else _too_dear(first, rules, now)
     attempt = run.attempts[-1]
     if attempt.event is not None:
         return _following(run, rules, now, known=True)
@@ -116,7 +115,7 @@ def step(run: Run, rules: Rules, seen: Seen, now: float) -> Decision:
     end = seen.end or end_of(attempt, seen, now)
     if end is not None:
         return _following(run.with_attempt(end.ends(attempt)), rules, now, known=False)
-    reason = to_stop(run.state, rules.max_duration, seen.task, now)
+    reason = to_stop(run, rules.limits, seen.task, now)
     return Stop(reason) if reason else Wait()
 
 
@@ -129,15 +128,13 @@ def end_of(attempt: Attempt, seen: Seen, now: float) -> Verdict | None:
     return None if unknown < MISSING else Verdict(Event.LOST, None, FORGOTTEN)
 
 
-def to_stop(state: State, max_duration: int | None, task: Mapping[str, Any] | None, now: float) -> str:
+def to_stop(run: Run, limits: Limits, task: Mapping[str, Any] | None, now: float) -> str:
     """Why a task that hasn't ended is to be stopped; empty where it isn't, or where ECS was told so."""
     if task is None or task.get("desiredStatus") == "STOPPED":
         return ""
-    if state is State.STOPPING:
+    if run.state is State.STOPPING:
         return BY_USER  # who said so may have been stopped before saying it to ECS
-    started = task.get("startedAt")
-    late = max_duration is not None and started is not None and now - started.timestamp() > max_duration
-    return OVERDUE if late else ""
+    return too_long(run, limits, task, now)
 
 
 def given_up(run: Run, task_arn: str, now: float) -> Run:
@@ -183,16 +180,28 @@ def _following(run: Run, rules: Rules, now: float, *, known: bool) -> Launch | R
     ended = attempt.launched if attempt.stopped is None else attempt.stopped
     if ended > now:
         ended = 0.0 if known else now  # by a clock that is ahead, or by a record that may say anything
-    cost = spent(run, rules.region, now)
+    cost = spent(run, rules.limits.region, now)
     following = again(rules.retry, rules.capacity, run.attempts, cost=cost, now=ended)
     if isinstance(following, str):
+        following = said(run, rules.limits, now) if attempt.event is Event.MAX_COST else following
         return End(_over(run, state_after(run.event), following, cost))
     if run.state is State.STOPPING:
         return End(_over(run, State.STOPPED, BY_USER, cost))
+    next_one = _with_next(run, following.provider, now)
+    if not pays(next_one, rules.limits):
+        return _too_dear(next_one, rules, now)
     at = ended + following.pause
     if known and now >= at:
-        return Launch(_with_next(run, following.provider, now), recorded=False, following=following)
+        return Launch(next_one, recorded=False, following=following)
     return Retry(run, at, following)
+
+
+def _too_dear(run: Run, rules: Rules, now: float) -> End:
+    """The end of a run whose newest attempt isn't launched, since its limit doesn't pay for it."""
+    last = replace(run.attempts[-1], event=Event.MAX_COST, reason=TOO_LITTLE)
+    run = run.with_attempt(last)
+    why = said(run, rules.limits, now)
+    return End(_over(run, State.FAILED, why, spent(run, rules.limits.region, now)))
 
 
 def _over(run: Run, state: State, why: str, cost: float | None) -> Run:

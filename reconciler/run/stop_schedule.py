@@ -1,4 +1,4 @@
-"""The one-time schedule that stops a task when `run.max_duration` is over, as EventBridge Scheduler takes it. Pure."""
+"""The one-time schedule that stops a task at its deadline, as EventBridge Scheduler takes it. Pure."""
 
 from __future__ import annotations
 
@@ -9,34 +9,32 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.core.run_paths import SCHEDULED, schedule_prefix
-from reconciler.run.retry import Attempt
-from reconciler.run.verdict import OVERDUE
 
-SLACK = 60.0  # seconds for the start: max_duration counts from when the program runs
 NOT_YET = "not-launched-yet"
 UNIVERSAL = "aws-sdk:ecs:stopTask"
 LONGEST = 64  # characters of a schedule's name
 
 
 def stop_schedule(
-    attempt: Attempt, seconds: int, task: str, *, deploy: str, partition: str, role: str, cluster: str
+    token: str, ends: tuple[float, str], task: str, *, deploy: str, partition: str, role: str, cluster: str
 ) -> dict[str, Any]:
     """The parameters of CreateSchedule and UpdateSchedule.
 
-    seconds: max_duration; task: its ARN, or NOT_YET; role: ARN of what stops it.
+    token: the attempt's; ends: when and why, as `cap.deadline` gives it; task: its ARN, or NOT_YET; role: ARN of what
+    stops it.
     """
-    when = datetime.fromtimestamp(attempt.launched + seconds + SLACK, UTC)
+    when, why = datetime.fromtimestamp(ends[0], UTC), ends[1]
     return {
-        "Name": schedule_name(deploy, attempt.token),
+        "Name": schedule_name(deploy, token),
         "ScheduleExpression": f"at({when:%Y-%m-%dT%H:%M:%S})",
         "ScheduleExpressionTimezone": "UTC",
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "ActionAfterCompletion": "DELETE",
-        "Description": f"Stops a task of {deploy} when run.max_duration is over",
+        "Description": f"Stops a task of {deploy} at its limit",
         "Target": {
             "Arn": f"arn:{partition}:scheduler:::{UNIVERSAL}",
             "RoleArn": role,
-            "Input": json.dumps({"Cluster": cluster, "Task": task, "Reason": OVERDUE}),
+            "Input": json.dumps({"Cluster": cluster, "Task": task, "Reason": why}),
             "RetryPolicy": {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600},
         },
     }

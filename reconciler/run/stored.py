@@ -317,6 +317,7 @@ RUN: Mapping[str, tuple[Any, ...]] = {
     "cost": (_maybe(_number(0.0, DEAREST)), None),
     "metrics": (_metrics, {}),
     "sweep": (_one_of(lambda text: not text or keys.is_sweep_id(text), "sweep's id"), ""),
+    "budget": (_maybe(_number(0.0, DEAREST)), None),
     "schedule": (_text, ""),
 }
 ATTEMPT: Mapping[str, tuple[Any, ...]] = {

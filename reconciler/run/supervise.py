@@ -147,7 +147,7 @@ class Supervisor:
 
     def spent(self, run: Run) -> float | None:
         """What the run's tasks have cost so far."""
-        return step.spent(run, self.rules.region, self.aws.clock.now())
+        return step.spent(run, self.rules.limits.region, self.aws.clock.now())
 
     def _log(self, launch: Launch, run: Run, screen: Screen | None) -> TaskLog:
         """The log of the newest attempt, which is shown to be launched."""
@@ -162,8 +162,9 @@ class Supervisor:
     def _watch(self, launch: Launch, run: Run, screen: Screen | None) -> Seen:
         """Watch the newest attempt to its end, and take its deadline away."""
         attempt, log = run.attempts[-1], self._log(launch, run, screen)
-        limit, watcher = self.rules.max_duration, screen or Silent()
-        watch = watch_of(self.aws, launch.place, attempt, log, watcher, limit, run.state)
+        watcher = screen or Silent()
+        watch = watch_of(self.aws, launch.place, attempt, log, watcher)
+        watch.to_stop = lambda task, now: step.to_stop(run, self.rules.limits, task, now)
         watch.ended = lambda end: self._keep(run, end)
         end = watch.follow()
         if launch.deadline:

@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.run.retry import Attempt, Event, event_of
 
 OVERDUE = "run.max_duration is over"  # the reason with which such a task is stopped
+TOO_DEAR = "run.max_cost is reached"  # the same
 KILLED = (137, 143)  # SIGKILL, SIGTERM: what ECS does to the containers that are left
 
 
@@ -48,8 +49,9 @@ def judge(task: Mapping[str, Any], essential: Collection[str] = ()) -> Verdict:
     culprit = _culprit(containers)
     exit_code = culprit.get("exitCode") if culprit else None
     reasons = [task.get("stoppedReason", ""), culprit.get("reason", "") if culprit else ""]
+    why = task.get("stoppedReason", "")
     return Verdict(
-        event=event_of(task, exit_code, overdue=OVERDUE in task.get("stoppedReason", "")),
+        event=event_of(task, exit_code, overdue=OVERDUE in why, too_dear=TOO_DEAR in why),
         exit_code=exit_code,
         reason="; ".join(dict.fromkeys(reason for reason in reasons if reason)),
         stop_code=task.get("stopCode", ""),

@@ -17,8 +17,7 @@ from reconciler.run.last_lines import QUIET, LogEnd, There, wait_until
 from reconciler.run.logs import TaskLog
 from reconciler.run.place import Place
 from reconciler.run.retry import Attempt
-from reconciler.run.state import State
-from reconciler.run.step import Seen, end_of, to_stop
+from reconciler.run.step import Seen, end_of
 from reconciler.run.verdict import Verdict
 
 POLL = 0.1  # seconds between looks while something changes, growing to
@@ -91,20 +90,17 @@ def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str
 
 
 def watch_of(
-    aws: Aws, place: Place, attempt: Attempt, log: TaskLog, watcher: Watcher, max_duration: int | None = None,
-    state: State = State.RUNNING,
+    aws: Aws, place: Place, attempt: Attempt, log: TaskLog, watcher: Watcher
 ) -> Watch:  # fmt: skip
     """The watch of an attempt's task, which is found to be one before anything of it is shown. Raises NotOurs."""
     if not place.may_hold(attempt.task_arn):
         raise place.refusal(attempt)
-    return Watch(
-        aws, place.cluster, attempt, log, watcher, max_duration, state, lambda task: place.check(task, attempt)
-    )
+    return Watch(aws, place.cluster, attempt, log, watcher, mine=lambda task: place.check(task, attempt))
 
 
 @dataclass
 class Watch:
-    """Watches one task. max_duration: seconds after which it is stopped; state: the run's; mine: told the task as ECS
+    """Watches one task. to_stop: why it is to be stopped now, empty where it isn't; mine: told the task as ECS
     describes it, and raises for one that isn't the one that is meant; ended: told how it ended before that is shown.
     """
 
@@ -113,8 +109,7 @@ class Watch:
     attempt: Attempt
     log: TaskLog
     watcher: Watcher
-    max_duration: int | None = None
-    state: State = State.RUNNING
+    to_stop: Callable[[Mapping[str, Any], float], str] = lambda task, now: ""
     mine: Callable[[Mapping[str, Any]], object] = lambda task: None
     ended: Callable[[Verdict], object] = lambda end: None
     # By our clock: when it was last seen running, and then had stopped; 0 where it had stopped before anybody looked.
@@ -151,7 +146,7 @@ class Watch:
             if state not in ("DEPROVISIONING", "STOPPING", "DEACTIVATING"):
                 self.alive = looked
             new = read(self.log, self.watcher)
-            if reason := to_stop(self.state, self.max_duration, task, clock.now()):
+            if reason := self.to_stop(task, clock.now()):
                 self.aws.find("ecs", "StopTask", cluster=self.cluster, task=self._id, reason=reason)
             self.watcher.tick()
             pause = POLL if new else min(pause * 1.3, SLOW)

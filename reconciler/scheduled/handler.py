@@ -75,7 +75,7 @@ def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
     if run is None or token not in [attempt.token for attempt in run.attempts]:
         print(json.dumps({"not one of this schedule's": token}))
         return None
-    if watched.max_duration is not None:
+    if watched.limited:
         find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, token))
     newest, seen = run.attempts[-1], None
     if newest.token == token and newest.event is None and not run.state.over:

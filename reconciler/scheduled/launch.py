@@ -17,6 +17,7 @@ from reconciler.core.function_settings import GROUP, Watched
 from reconciler.core.run_paths import is_task_arn, output_prefix
 from reconciler.core.text import line
 from reconciler.run import checkpoint
+from reconciler.run.cap import TOO_LITTLE, Limits, deadline, pays
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.run_task import LOOKS, STATUSES, Forgotten, container, is_old, run_task, why_none
@@ -51,7 +52,7 @@ def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
     """
     attempt = run.attempts[-1]
     try:
-        task, why = _launched(watched, run.id, attempt)
+        task, why = _launched(watched, run)
     except (ClientError, BotoCoreError, NotLaunched) as error:
         _no_deadline(watched, attempt)
         return run, Seen(end=Verdict(Event.NOT_STARTED, None, str(error)))
@@ -65,14 +66,16 @@ def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
         run = newest(given_up(run, str(forgotten), time.time()), store.get(run.id))
         if run.state.over:
             return run, Seen()
+        if not pays(run, limits_of(watched)):
+            return run, Seen(end=Verdict(Event.MAX_COST, None, TOO_LITTLE))
         run = store.with_checkpoint(run) if watched.checkpoint else run
         store.put(run)
         return launch(watched, run)
     if task is None:
         _no_deadline(watched, attempt)
         return run, Seen(end=Verdict(Event.NO_CAPACITY, None, why))
-    if watched.max_duration is not None:
-        find("scheduler", "UpdateSchedule", **_deadline(watched, watched.max_duration, attempt, task["taskArn"]))
+    if watched.limited:
+        find("scheduler", "UpdateSchedule", **_deadline(watched, run, task["taskArn"]))
     run = run.with_attempt(replace(attempt, task_arn=task["taskArn"]))
     run = replace(run, state=State.RUNNING, task_definition=task["taskDefinitionArn"])
     store = records(watched)
@@ -82,17 +85,17 @@ def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
     return run, Seen(known=time.time())
 
 
-def _launched(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str]:
+def _launched(watched: Watched, run: Run) -> tuple[Any, str]:
     """(task, "") or, when there is no room for it, (None, why). Tried again as `schedule.retries` says.
 
     Raises ClientError, BotoCoreError, NotLaunched, Stopped, Forgotten.
     """
-    began, number = time.monotonic(), 0
+    began, number, run_id = time.monotonic(), 0, run.id
     while True:
         try:
-            if watched.max_duration is not None:
-                there("scheduler", "CreateSchedule", **_deadline(watched, watched.max_duration, attempt, NOT_YET))
-            return _run_task(watched, run_id, attempt)
+            if watched.limited:
+                there("scheduler", "CreateSchedule", **_deadline(watched, run, NOT_YET))
+            return _run_task(watched, run_id, run.attempts[-1])
         except (ClientError, BotoCoreError, NotLaunched) as error:
             pause = min(PAUSE * 2**number, LONGEST)
             if number == watched.retries or time.monotonic() - began + pause > ENOUGH:
@@ -105,16 +108,24 @@ def _launched(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str
         number += 1
 
 
-def _deadline(watched: Watched, seconds: int, attempt: Attempt, task: str) -> dict[str, Any]:
-    """The schedule that stops the task when `run.max_duration` is over, whoever is there then."""
+def limits_of(watched: Watched) -> Limits:
+    """How long its tasks may last."""
+    return Limits(watched.max_duration, watched.cap, watched.region)
+
+
+def _deadline(watched: Watched, run: Run, task: str) -> dict[str, Any]:
+    """The schedule that stops the newest attempt's task at its limit, whoever is there then."""
+    ends = deadline(run, limits_of(watched))
+    if ends is None:
+        raise ValueError(run.id)  # of a deploy without limits
     return stop_schedule(
-        attempt, seconds, task, deploy=watched.deploy, partition=watched.partition, role=watched.stop_role,
-        cluster=watched.cluster,
+        run.attempts[-1].token, ends, task, deploy=watched.deploy, partition=watched.partition,
+        role=watched.stop_role, cluster=watched.cluster,
     )  # fmt: skip
 
 
 def _no_deadline(watched: Watched, attempt: Attempt) -> None:
-    if watched.max_duration is not None:
+    if watched.limited:
         find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, attempt.token))
 
 

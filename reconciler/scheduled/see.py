@@ -16,7 +16,7 @@ from reconciler.run.state import State
 from reconciler.run.step import End, Launch, Retry, Rules, Seen, newest, step
 from reconciler.run.stop_schedule import schedule_name
 from reconciler.scheduled.aws import there
-from reconciler.scheduled.launch import launch
+from reconciler.scheduled.launch import launch, limits_of
 from reconciler.scheduled.record import records
 
 SHORT = 60.0  # seconds that are slept; for a longer pause Scheduler, exact to a minute, calls the function again
@@ -28,7 +28,7 @@ def see_through(watched: Watched, run: Run, seen: Seen | None = None, *, due: bo
     seen: its newest task, None where nothing was heard of it. due: Scheduler says that its pause is over.
     Raises ClientError.
     """
-    rules = Rules(watched.capacity, watched.retry, watched.max_duration, watched.region, watched.checkpoint)
+    rules = Rules(watched.capacity, watched.retry, limits_of(watched), watched.checkpoint)
     store = records(watched)
     while True:
         now = time.time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,19 @@ from reconciler.cli.task import Screen
 from reconciler.cli.terminal import Terminal
 from reconciler.config.schema import Deploy
 from reconciler.core.clock import SystemClock
-from reconciler.core.function_settings import Retry
+from reconciler.core.function_settings import Cap, Retry
+from reconciler.core.prices import hourly
+from reconciler.run.cap import Limits
 from reconciler.run.logs import TaskLog
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run_record import Runs
-from reconciler.run.step import Rules
+from reconciler.run.step import Rules, to_stop
 from reconciler.run.supervise import Supervisor
 from reconciler.run.watch import LastLines, Watch
 from tests.local_fixtures import REGION, EmbeddedAws
 from tests.local_fixtures import embedded_aws as embedded_aws
 from tests.local_fixtures import embedded_aws_session as embedded_aws_session
+from tests.run import samples
 
 
 class Notes:
@@ -65,7 +69,7 @@ def follow(
     embedded: EmbeddedAws, *containers: dict[str, Any], watcher: Callable[[Aws], Screen] | None = None, **more: Any
 ) -> tuple[Any, Notes]:
     arn, notes = embedded.launch(embedded.register(*containers)), Notes()
-    clock = AnHourLater(notes) if "max_duration" in more else None
+    clock = AnHourLater(notes) if "to_stop" in more else None
     aws = Aws(REGION, session=embedded.session, endpoint_url=embedded.endpoint_url, clock=clock)
     told = watcher(aws) if watcher else notes
     attempt = Attempt(1, "FARGATE", "t", aws.clock.now(), arn)
@@ -106,10 +110,24 @@ def test_a_sidecar_that_ends_the_task(embedded_aws: EmbeddedAws) -> None:
     assert (verdict.exit_code, verdict.container, verdict.event) == (9, "side", Event.ERROR)
 
 
-def test_a_task_that_runs_too_long_is_stopped_by_whoever_watches(embedded_aws: EmbeddedAws) -> None:
+PRICE = hourly(REGION, "X86_64", 256, 512) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("limits", "event"),
+    [
+        (Limits(3000, None, REGION), Event.TIMEOUT),
+        (Limits(None, Cap(PRICE, public_ip=False, margin=90), REGION), Event.MAX_COST),
+    ],
+)
+def test_a_task_that_runs_too_long_is_stopped_by_whoever_watches(
+    embedded_aws: EmbeddedAws, limits: Limits, event: Event
+) -> None:
     main = embedded_aws.container(embedded_aws.python_image(SIDE), "main")
-    verdict, notes = follow(embedded_aws, main, max_duration=3000)
-    assert verdict.event is Event.TIMEOUT
+    attempt = Attempt(1, "FARGATE", "t", 0.0, "arn")
+    run = replace(samples.run(), inputs={"cpu": 256, "memory": 512}, attempts=(attempt,))
+    verdict, notes = follow(embedded_aws, main, to_stop=lambda task, now: to_stop(run, limits, task, now))
+    assert verdict.event is event
     assert notes.lines == {"main": ["ready"]}
     assert notes.states[-1] == "STOPPED"
 
@@ -121,7 +139,7 @@ def test_each_line_says_whose_it_is(embedded_aws: EmbeddedAws) -> None:
     terminal.stream = stream
     deploy = Deploy.model_validate({"name": "tests", "image": {"uri": "x"}}).filled()
 
-    rules = Rules(deploy.run.capacity, Retry(**deploy.run.retry.model_dump()), None, REGION)
+    rules = Rules(deploy.run.capacity, Retry(**deploy.run.retry.model_dump()), Limits(None, None, REGION))
 
     def screen(aws: Aws) -> Screen:
         place = Path("deploy.yaml")

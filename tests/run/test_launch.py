@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied
+from reconciler.run.cap import Limits
 from reconciler.run.deadline import Deadline
 from reconciler.run.launch import NO_DEADLINE, Launch, new_run, start
 from reconciler.run.retry import Attempt, Event
@@ -112,7 +113,9 @@ def test_a_task_whose_deadline_is_refused_is_stopped(embedded_aws: EmbeddedAws) 
     key = iam.create_access_key(UserName=name)["AccessKey"]
     session = boto3.session.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
     aws = Aws(REGION, session=session, endpoint_url=embedded_aws.endpoint_url, clock=launcher.clock)
-    launch = replace(launcher.launch, deadline=Deadline("tests", launcher.launch.cluster, role, 600))
+    launch = replace(
+        launcher.launch, deadline=Deadline("tests", launcher.launch.cluster, role, Limits(600, None, REGION))
+    )
     with pytest.raises(Denied, match="UpdateSchedule"):
         start(aws, launcher.runs, launch, launcher.run, recorded=False)
     (arn,) = launcher.tasks()

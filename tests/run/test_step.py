@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.function_settings import Cap
 from reconciler.core.function_settings import Retry as RetryRules
-from reconciler.core.prices import task_cost
+from reconciler.core.prices import hourly, task_cost
+from reconciler.run import cap
 from reconciler.run import step as steps
+from reconciler.run.cap import TOO_LITTLE, Limits
 from reconciler.run.retry import Again, Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.state import State
@@ -33,14 +36,14 @@ from reconciler.run.step import (
     step,
     to_stop,
 )
-from reconciler.run.verdict import OVERDUE, Verdict
+from reconciler.run.verdict import OVERDUE, TOO_DEAR, Verdict
 
 ID, REGION = "20260101-000000-aaaaaaaa", "us-east-1"
 NOW = 10_000.0
 RETRIES = RetryRules(
     no_capacity=0, interruption=0, error=1, exit_codes=(), backoff=100.0, within=1_050.0, max_cost=None
 )  # fmt: skip
-RULES = Rules(("FARGATE_SPOT", "FARGATE"), RETRIES, 3600, REGION)
+RULES = Rules(("FARGATE_SPOT", "FARGATE"), RETRIES, Limits(3600, None, REGION))
 NONE: Attempt = Attempt(1, "FARGATE_SPOT", f"{ID}-1", 9_000.0)  # written down, and maybe launched
 UNDER_WAY = replace(NONE, task_arn="arn/1")
 FAILED = replace(UNDER_WAY, event=Event.ERROR, exit_code=1, reason="it failed", started=9_010.0, stopped=9_950.0)
@@ -168,6 +171,120 @@ def test_what_is_next(given: Run, seen: Seen, wanted: Any) -> None:
     assert found == wanted
 
 
+HOUR = hourly(REGION, "X86_64", 256, 512) or 0.0
+
+
+def capped(seconds: float | None, **more: Any) -> Rules:
+    """Rules whose limit pays for so many seconds, of which a task has 100 to end in."""
+    dollars = None if seconds is None else HOUR * seconds / 3600
+    return replace(RULES, limits=Limits(None, Cap(dollars, public_ip=False, margin=100), REGION), **more)
+
+
+def dear(attempt: Attempt, reason: str, **more: Any) -> End:
+    return End(over(State.FAILED, attempt, reason, **more))
+
+
+REACHED = replace(FAILED, event=Event.MAX_COST, exit_code=143, reason=TOO_DEAR)
+BOUGHT = "stopped at your limit of $0.006857 after 15 min"
+UNPAID = replace(NONE, launched=NOW, event=Event.MAX_COST, reason=TOO_LITTLE)
+NEXT_UNPAID = replace(SECOND, event=Event.MAX_COST, reason=TOO_LITTLE)
+# The first attempt was launched at 9,000 and ended at 9,950.
+COSTS: list[tuple[str, Run, Rules, Seen, Any]] = [
+    ("within it", run(UNDER_WAY), capped(2_000), saw(task()), Wait()),
+    ("reached", run(replace(UNDER_WAY, launched=8_099.0)), capped(2_000), saw(task()), Stop(TOO_DEAR)),
+    ("by when ECS made it, whatever the record says", run(replace(UNDER_WAY, launched=NOW)), capped(2_000),
+     saw(task(createdAt=moment(8_099.0))), Stop(TOO_DEAR)),
+    ("reached, and told", run(replace(UNDER_WAY, launched=8_099.0)), capped(2_000),
+     saw(task(desiredStatus="STOPPED")), Wait()),
+    ("its part of a sweep's", run(UNDER_WAY, budget=HOUR * 1_000 / 3600), capped(2_000), saw(task()), Stop(TOO_DEAR)),
+    ("the file's, where that is less", run(UNDER_WAY, budget=9.0), capped(1_000), saw(task()), Stop(TOO_DEAR)),
+    ("a sweep's alone", run(UNDER_WAY, budget=HOUR * 1_000 / 3600), capped(None), saw(task()), Stop(TOO_DEAR)),
+    ("none", run(UNDER_WAY), capped(None), saw(task(started=0.0)), Wait()),
+    ("no price, no task", run(UNDER_WAY, inputs={}), capped(2_000), saw(task()), Stop(TOO_DEAR)),
+    ("stopped for it", run(UNDER_WAY), capped(2_000), saw(stopped(143, "UserInitiated", stoppedReason=TOO_DEAR)),
+     dear(REACHED, f"{TOO_DEAR}; {BOUGHT}")),
+    ("what is left pays for another", run(FAILED), capped(1_110), Seen(known=NOW), Retry(run(FAILED), 10_050.0, AGAIN)),
+    ("and it doesn't", run(FAILED), capped(1_109), Seen(known=NOW),
+     End(replace(over(State.FAILED, FAILED, f"{TOO_LITTLE}; stopped at your limit of $0.003802 after 16 min"),
+                 attempts=(FAILED, NEXT_UNPAID), exit_code=None))),
+    ("what had no task costs nothing", run(REFUSED), capped(160), Seen(),
+     Launch(run(REFUSED, replace(SECOND, provider="FARGATE")), recorded=False,
+            following=Again("FARGATE", 0.0, "no capacity on FARGATE_SPOT"))),
+    ("one that was lost has cost until the next", run(LOST, SECOND), capped(1_500), Seen(known=NOW),
+     Launch(run(LOST, SECOND), recorded=True)),
+    ("the first is paid", run(state=State.LAUNCHING), capped(160), Seen(),
+     Launch(run(replace(NONE, launched=NOW), state=State.LAUNCHING), recorded=False)),
+    ("not even the first is", run(state=State.LAUNCHING), capped(159), Seen(),
+     dear(UNPAID, f"{TOO_LITTLE}; stopped at your limit of $0.000545 after 0 s", cost=0.0)),
+    ("found out at its launch", run(FAILED, SECOND), capped(2_000), Seen(end=Verdict(Event.MAX_COST, None, TOO_LITTLE)),
+     End(replace(over(State.FAILED, FAILED, f"{TOO_LITTLE}; stopped at your limit of $0.006857 after 16 min"),
+                 attempts=(FAILED, NEXT_UNPAID), exit_code=None))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "rules", "seen", "wanted"), [row[1:] for row in COSTS], ids=[row[0] for row in COSTS]
+)
+def test_a_limit_in_dollars(given: Run, rules: Rules, seen: Seen, wanted: Any) -> None:
+    found = step(given, rules, seen, NOW)
+    if isinstance(wanted, End):
+        assert isinstance(found, End)
+        assert found.run.cost == pytest.approx(wanted.run.cost)
+        found = End(replace(found.run, cost=wanted.run.cost))
+    assert found == wanted
+
+
+DEADLINES: list[tuple[Limits, Run, Any]] = [
+    (Limits(None, None, REGION), run(UNDER_WAY), None),
+    (Limits(600, None, REGION), run(UNDER_WAY), (9_660.0, OVERDUE)),
+    (capped(2_000).limits, run(UNDER_WAY), (10_900.0, TOO_DEAR)),
+    (capped(2_000).limits, run(FAILED, SECOND), (10_950.0, TOO_DEAR)),
+    (capped(2_000).limits, run(LOST, SECOND), (10_900.0, TOO_DEAR)),
+    (replace(capped(2_000).limits, max_duration=600), run(UNDER_WAY), (9_660.0, OVERDUE)),
+    (replace(capped(2_000).limits, max_duration=3_600), run(UNDER_WAY), (10_900.0, TOO_DEAR)),
+    (capped(2_000).limits, run(UNDER_WAY, inputs={"cpu": 256}), (9_000.0, TOO_DEAR)),
+]
+
+
+@pytest.mark.parametrize(("limits", "given", "wanted"), DEADLINES)
+def test_when_scheduler_stops_it(limits: Limits, given: Run, wanted: Any) -> None:
+    found = cap.deadline(given, limits)
+    assert (found and found[1]) == (wanted and wanted[1])
+    assert found is None or found[0] == pytest.approx(wanted[0])
+
+
+def test_the_parts_of_a_sweeps_limit() -> None:
+    limits, shortest = capped(None).limits, HOUR * 160 / 3600
+    assert cap.share(9.0, 3.0, 3, run(), limits) == pytest.approx(2.0)
+    assert cap.share(shortest * 1.5, 0.0, 3, run(), limits) == pytest.approx(shortest), "some run rather than none"
+    assert cap.share(1.0, 2.0, 3, run(), limits) == 0.0
+    assert cap.cost_at_most(run(FAILED), limits) == pytest.approx(HOUR * 950 / 3600)
+    assert cap.cost_at_most(run(LOST, budget=0.5), limits) == 0.5
+    assert cap.cost_at_most(run(REFUSED), limits) == 0.0
+    none = Limits(None, None, REGION)
+    assert cap.share(8.0, 0.0, 2, run(inputs={}), none) == 4.0
+    assert cap.cost_at_most(run(FAILED, inputs={}), none) == 0.0
+    assert cap.cost_at_most(run(FAILED), none) > HOUR * 950 / 3600
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(20.4, "20 s"), (240.0, "4 min"), (11_520.0, "3 h 12 min"), (3_600.0, "1 h 0 min")]
+)
+def test_a_span(seconds: float, text: str) -> None:
+    assert cap.span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"), [(2.0, "$2.00"), (0.5, "$0.50"), (12.25, "$12.25"), (0.0125, "$0.0125"), (0.1 + 0.2, "$0.30")]
+)
+def test_dollars(amount: float, text: str) -> None:
+    assert cap.dollars(amount) == text
+
+
+def test_nobody_has_a_limit_and_it_is_said_all_the_same() -> None:
+    assert cap.said(run(FAILED), capped(None).limits, NOW) == "stopped at your limit after 15 min"
+
+
 def test_what_is_written_down_already_is_the_same_object() -> None:
     for given in (run(FAILED, state=State.FAILED), run(FAILED)):
         found = step(given, RULES, Seen(), NOW)
@@ -197,8 +314,9 @@ def test_what_was_spent_counts() -> None:
 
 
 def test_no_limit_of_time() -> None:
-    assert to_stop(State.RUNNING, None, task(started=0.0), NOW) == ""
-    assert to_stop(State.RUNNING, 1, {"lastStatus": "PENDING", "desiredStatus": "RUNNING"}, NOW) == ""
+    assert to_stop(run(UNDER_WAY), Limits(None, None, REGION), task(started=0.0), NOW) == ""
+    pending = {"lastStatus": "PENDING", "desiredStatus": "RUNNING"}
+    assert to_stop(run(UNDER_WAY), Limits(1, None, REGION), pending, NOW) == ""
 
 
 def test_a_task_that_has_ended() -> None:

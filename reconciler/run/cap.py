@@ -1,0 +1,136 @@
+"""Until when a run's newest task may last: by `run.max_duration`, and by what is left of `run.max_cost`. Pure.
+
+A limit in dollars becomes a moment: the newest attempt may last as long as what the attempts before it have left of the
+limit pays for, by the table of list prices. That errs on the cheap side: an attempt counts from its launch, Spot at the
+on-demand price, and the task is told to stop early enough to be gone when the money is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.core.function_settings import Cap
+from reconciler.core.prices import LEAST, hourly
+from reconciler.run.retry import Attempt, Event
+from reconciler.run.run import Run
+from reconciler.run.verdict import OVERDUE, TOO_DEAR
+
+SLACK = 60.0  # seconds for the start: max_duration counts from when the program runs
+TOO_LITTLE = "what is left of the limit doesn't pay for another task"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a deploy says of how long its tasks may last. max_duration: seconds; region: whose prices count."""
+
+    max_duration: int | None
+    cap: Cap | None
+    region: str
+
+
+def limit_of(run: Run, limits: Limits) -> float | None:
+    """The run's limit in US dollars: the file's, or its part of that of its sweep, if that is less."""
+    known = [one for one in (limits.cap.dollars if limits.cap else None, run.budget) if one is not None]
+    return min(known, default=None)
+
+
+def seconds_left(run: Run, limits: Limits) -> float | None:
+    """How long after its launch the newest attempt is to be told to stop for its cost; None for no limit.
+
+    Where no price is known that is at once: a limit that can't be kept is none.
+    """
+    limit = limit_of(run, limits)
+    if limits.cap is None or limit is None:
+        return None
+    price = price_of(run.inputs, limits.region, limits.cap.public_ip)
+    if price is None:
+        return 0.0
+    following = (*run.attempts[1:], None)
+    before = sum(paid(one, then.launched) for one, then in zip(run.attempts, following, strict=True) if then)
+    return max(limit / price * 3600 - before - limits.cap.margin, 0.0)
+
+
+def share(limit: float, taken: float, waiting: int, run: Run, limits: Limits) -> float:
+    """What a run of a sweep may cost, in US dollars: its part of what is left, or what the shortest task costs, so that
+    a small limit has some of them run rather than none.
+
+    taken: by other runs; waiting: so many aren't launched yet, this one too.
+    """
+    left = max(limit - taken, 0.0)
+    price = price_of(run.inputs, limits.region, limits.cap.public_ip if limits.cap else True) or 0.0
+    shortest = price * (LEAST + (limits.cap.margin if limits.cap else 0)) / 3600
+    return max(left / waiting, min(left, shortest))
+
+
+def cost_at_most(run: Run, limits: Limits) -> float:
+    """What a run that is over has cost at most, in US dollars; its budget where that isn't known."""
+    price = price_of(run.inputs, limits.region, limits.cap.public_ip if limits.cap else True)
+    known = [one for one in run.attempts if one.task_arn]
+    if price is None or any(one.stopped is None for one in known):
+        return run.budget or 0.0
+    return price / 3600 * sum(paid(one, one.stopped or 0.0) for one in known)
+
+
+def paid(attempt: Attempt, over: float) -> float:
+    """Seconds for which an attempt is paid for at most. over: when it was over at the latest."""
+    if not attempt.task_arn and attempt.event is not Event.LOST:
+        return 0.0  # nothing was launched
+    until = over if attempt.stopped is None else min(attempt.stopped, over)
+    return max(until - attempt.launched, LEAST)
+
+
+def price_of(inputs: Mapping[str, Any], region: str, public_ip: bool) -> float | None:
+    """US dollars an hour of a task with these inputs."""
+    cpu, memory = inputs.get("cpu"), inputs.get("memory")
+    if not isinstance(cpu, int) or not isinstance(memory, int):
+        return None
+    architecture = str(inputs.get("architecture", "X86_64"))
+    return hourly(region, architecture, cpu, memory, inputs.get("ephemeral_storage"), public_ip=public_ip)
+
+
+def pays(run: Run, limits: Limits) -> bool:
+    """Whether what is left pays for the newest attempt at all."""
+    left = seconds_left(run, limits)
+    return left is None or left >= LEAST
+
+
+def deadline(run: Run, limits: Limits) -> tuple[float, str] | None:
+    """When Scheduler is to stop the newest attempt's task, in seconds since the epoch, and why; None for never."""
+    launched, left = run.attempts[-1].launched, seconds_left(run, limits)
+    ends = [] if left is None else [(launched + left, TOO_DEAR)]
+    if limits.max_duration is not None:
+        ends.append((launched + limits.max_duration + SLACK, OVERDUE))
+    return min(ends, default=None)
+
+
+def too_long(run: Run, limits: Limits, task: Mapping[str, Any], now: float) -> str:
+    """Why the newest attempt's task, as ECS describes it, has lasted too long; empty where it hasn't."""
+    created, left = task.get("createdAt"), seconds_left(run, limits)
+    began = created.timestamp() if created else run.attempts[-1].launched
+    if left is not None and now - began > left:
+        return TOO_DEAR
+    started = task.get("startedAt")
+    late = limits.max_duration is not None and started is not None and now - started.timestamp() > limits.max_duration
+    return OVERDUE if late else ""
+
+
+def said(run: Run, limits: Limits, now: float) -> str:
+    """That a run ended for its limit."""
+    limit, first, last = limit_of(run, limits), run.attempts[0].launched, run.attempts[-1]
+    after = span(max((last.stopped or now) - first, 0.0))
+    return f"stopped at your limit{'' if limit is None else f' of {dollars(limit)}'} after {after}"
+
+
+def dollars(amount: float) -> str:
+    """`$2.00`, with more digits where these tell something."""
+    return f"${amount:.2f}" if round(amount, 2) == round(amount, 6) else f"${amount:.6f}".rstrip("0")
+
+
+def span(seconds: float) -> str:
+    """`3 h 12 min`, `4 min`, or `20 s`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
