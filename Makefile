@@ -16,6 +16,7 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 SUITE_ARGS ?=
 BENCH_ARGS ?=
+LOCALEMU_PYTHON ?= 3.13
 BIN := $(VENV)/bin
 UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links
@@ -37,8 +38,10 @@ test: $(VENV)/dev
 	@$(BIN)/python -m tests.suite $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 check: $(VENV)/dev
+	@$(MAKE) --no-print-directory --keep-going $(VENV)/ministack $(VENV)/localemu || echo 'an emulator of AWS is missing here: its tests are skipped'
 	@echo 'the linters and every test'
-	@$(BIN)/python -m tests.suite --check $(SUITE_ARGS) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
+	@MINISTACK_BIN=$(VENV)/ministack/bin/ministack LOCALEMU_BIN=$(VENV)/localemu/bin/localemu \
+		$(BIN)/python -m tests.suite --check $(SUITE_ARGS) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 # Who knows of vulnerabilities is asked over the network: PyPI has no current list of them as a package.
 audit: $(VENV)/audit
@@ -63,7 +66,7 @@ bench: $(VENV)/dev
 
 # model.txt is what the image installs; demo.txt adds the reconciler and the embedded AWS; dev.txt the tools. dask.txt is
 # what the image installs when it is built with REQUIREMENTS=dask. mlflow.txt is a server that tests track to, audit.txt what
-# asks for known vulnerabilities.
+# asks for known vulnerabilities. ministack.txt and localemu.txt are other emulators of AWS, against which tests run.
 lock: $(VENV)/dev
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['model'], sep='\n')" \
 		| $(UV_COMPILE) - --output-file requirements/model.txt
@@ -75,6 +78,8 @@ lock: $(VENV)/dev
 		| $(UV_COMPILE) - --constraint requirements/dev.txt --output-file requirements/docs.txt
 	echo 'mlflow>=3' | $(UV_COMPILE) - --output-file requirements/mlflow.txt
 	echo 'pip-audit>=2.9' | $(UV_COMPILE) - --constraint requirements/dev.txt --output-file requirements/audit.txt
+	echo 'ministack>=1.5' | $(UV_COMPILE) - --output-file requirements/ministack.txt
+	echo 'localemu>=1.3' | $(patsubst 3.11,3.13,$(filter-out --universal,$(UV_COMPILE))) - --output-file requirements/localemu.txt
 
 clean:
 	@if [ -x $(BIN)/python ] && [ -d .reconciler ]; then $(BIN)/python -m reconciler local stop || true; fi
@@ -115,6 +120,20 @@ $(VENV)/audit: requirements/audit.txt | $(VENV)/dev
 	@echo 'installing requirements/audit.txt into $@'
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $@
 	@$(BIN)/uv pip install --quiet --python $@ --require-hashes --requirement requirements/audit.txt
+	@touch $@
+
+# Emulators of AWS by others, each in an environment of its own: a second opinion for tests/emulators.
+$(VENV)/ministack: requirements/ministack.txt | $(VENV)/dev
+	@echo 'installing requirements/ministack.txt into $@'
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $@
+	@$(BIN)/uv pip install --quiet --python $@ --require-hashes --requirement requirements/ministack.txt || { rm -rf $@; exit 1; }
+	@touch $@
+
+# It says that Python 3.10 is enough, and is written for 3.13; what it needs doesn't fit together for 3.14 yet.
+$(VENV)/localemu: requirements/localemu.txt | $(VENV)/dev
+	@echo 'installing requirements/localemu.txt into $@'
+	@$(BIN)/uv venv --quiet --clear --no-python-downloads --python '$(LOCALEMU_PYTHON)' $@
+	@$(BIN)/uv pip install --quiet --python $@ --require-hashes --requirement requirements/localemu.txt || { rm -rf $@; exit 1; }
 	@touch $@
 
 $(BIN)/python:

@@ -149,6 +149,7 @@ RULES = (
     Rule(Fault.NOT_YET, "sns", "ConcurrentAccess"),
     Rule(Fault.GONE, "sns", "NotFound"),
     Rule(Fault.GONE, "sns", "ResourceNotFound"),
+    Rule(Fault.GONE, "sns", "ResourceNotFoundException"),  # the shape's name, as an emulator has it (MiniStack)
     Rule(Fault.NOT_YET, "sqs", "AWS.SimpleQueueService.QueueDeletedRecently"),
     Rule(Fault.NOT_YET, "sqs", "QueueDeletedRecently"),
     Rule(Fault.ALREADY_THERE, "sqs", "QueueAlreadyExists"),

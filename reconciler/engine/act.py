@@ -18,7 +18,7 @@ from reconciler.core.plan import Action, ours
 from reconciler.core.spec import Address, Observed, Spec
 from reconciler.kinds.base import SETTLE, AnyKind
 
-TRY_AGAIN = "see the log of its tasks, mend the program or the file, and run the command again"
+TRY_AGAIN = "see its log, mend the program or the file, and run the command again"
 AGAIN = 10.0  # seconds after which what doesn't show is put once more
 UNSURE = 30.0  # seconds in which a call whose answer was lost, or that says "it exists", is looked into and repeated
 

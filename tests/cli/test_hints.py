@@ -60,7 +60,7 @@ HINTS: dict[str, str] = {
     "run the command again": ANYWHERE,
     "run the command again; what changes by itself and isn't needed in it goes into .dockerignore": PUSH,
     "run the same command again": PUSH,
-    "see the log of its tasks, mend the program or the file, and run the command again": SERVICE,
+    "see its log, mend the program or the file, and run the command again": SERVICE,
     "to go on: {}": ANYWHERE,
     "what was done stays; to go on: {}": ANYWHERE,
     "what was deleted is gone; to go on: {}": ANYWHERE,

@@ -46,11 +46,10 @@ class Result:
 
 
 @dataclass
-class Project:
-    """A folder with a deploy.yaml and data."""
+class Folder:
+    """A folder with a deploy.yaml and data, in which commands are run."""
 
     folder: Path
-    lab: LabHandle
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the project."""
@@ -88,6 +87,13 @@ class Project:
     def todo(self, *arguments: str) -> dict[str, str]:
         """The actions of a plan by address, without those that do nothing."""
         return {a: step["action"] for a, step in self.plan(*arguments).items() if step["action"] != "none"}
+
+
+@dataclass
+class Project(Folder):
+    """One whose commands reach the lab."""
+
+    lab: LabHandle
 
 
 def use(lab: LabHandle, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Project:

@@ -89,6 +89,8 @@ ROWS = [
     ("ecs", "CreateService", "InvalidParameterException", "... was not idempotent.", False, Fault.ALREADY_THERE, 120),
     ("ecs", "UpdateService", "ServiceNotActiveException", "Service was not ACTIVE.", False, Fault.GONE, 120),
     ("ecs", "DeleteService", "ServiceNotFoundException", "Service not found.", False, Fault.GONE, 120),
+    ("sns", "ListTagsForResource", "ResourceNotFound", "Resource does not exist", False, Fault.GONE, 120),
+    ("sns", "ListTagsForResource", ABSENT, "Resource not found", False, Fault.GONE, 120),
     ("s3", "CreateBucket", "OperationAborted", "", False, Fault.NOT_YET, 300),
     ("s3", "PutBucketTagging", "NoSuchBucket", "", True, Fault.NOT_YET, 120),
     ("s3", "PutBucketTagging", "NoSuchBucket", "", False, Fault.GONE, 120),

@@ -16,7 +16,7 @@ import pytest
 from reconciler.image.inputs import read_inputs
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("model", "demo", "dev", "docs", "dask", "mlflow", "audit")
+LOCKS = ("model", "demo", "dev", "docs", "dask", "mlflow", "audit", "ministack", "localemu")
 NESTED = LOCKS[:3]  # each holds the one before; docs is installed beside dev, dask instead of model
 
 
