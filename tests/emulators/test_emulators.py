@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.engine import act
 from tests.emulators.deploys import FILES, GITHUB, File
 from tests.emulators.gaps import GAPS
 from tests.emulators.server import EMULATORS, Emulator, Server
@@ -36,6 +37,7 @@ def folder(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> F
         monkeypatch.delenv(name)
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(act, "AGAIN", 0.5)  # an emulator that doesn't show what was written never will
     return Folder(tmp_path)
 
 
