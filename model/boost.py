@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
 
-from model import linear, split, stopping, ubjson
+from model import linear, split, stopping, trees, ubjson
 from model.bars import Array
 from model.engine import Engine, InMemory, Part
 from model.linear import Linear
@@ -27,6 +27,8 @@ from model.ubjson import Unreadable
 
 OBJECTIVES = {"direction": "binary:logistic", "return": "reg:squarederror", "volatility": "reg:squarederror"}
 _METRIC = {"direction": "logloss", "return": "rmse", "volatility": "rmse"}
+HAR = 3
+"""Regressors of HAR, from which volatility starts."""
 HALF = 0.5
 """Direction starts from logistic regression's log-odds times this."""
 
@@ -95,24 +97,34 @@ def load(raw: bytes, names: Sequence[str]) -> Fitted:
         ValueError: the booster takes a feature that isn't among `names`.
         Unreadable: this XGBoost can't read `raw`.
     """
-    ubjson.check(raw)
+    content = ubjson.decode(raw)
+    trees.check(content, OBJECTIVES.values())
     booster = xgb.Booster({"nthread": 1})
     try:
         booster.load_model(bytearray(raw))
     except xgb.core.XGBoostError as error:  # a text of many lines, with a stack
         raise Unreadable(_first_line(str(error))) from error
     try:
-        start = json.loads(booster.attr("start") or "null")
+        notes = content["learner"].get("attributes", {})
+        start = json.loads(notes.get("start") or "null")
         columns = np.array([list(names).index(name) for name in booster.feature_names or []], dtype=np.int64)
-        return Fitted(
-            str(booster.attr("target")),
+        fitted = Fitted(
+            str(notes.get("target")),
             booster,
             Linear.from_json(start) if start else None,
-            int(booster.attr("rounds") or 0),
+            int(notes.get("rounds") or 0),
             columns,
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if fitted.start and len(fitted.start.weights) != _starts_from(fitted.target, len(columns)):
+            raise ValueError("it starts from other inputs than it has")
+        return fitted
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Unreadable(f"it was changed: what this program notes in it can't be read ({error})") from error
+
+
+def _starts_from(target: str, columns: int) -> int:
+    """How many inputs a booster's start has; its own columns, or HAR's regressors."""
+    return HAR if target == "volatility" else columns
 
 
 def _margin(target: str, start: Linear | None, inputs: Features | Rows, har: Array) -> Array | None:

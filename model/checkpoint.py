@@ -20,6 +20,7 @@ from pathlib import Path
 from model import boost, log, stopping, store
 from model.boost import EARLY, WHOLE, Fitted
 from model.errors import InputError, ModelError
+from model.harmless import short
 from model.rows import Numbers
 from model.store import Output
 from model.ubjson import Unreadable
@@ -221,10 +222,15 @@ class Boosters:
             if raw is None:
                 return False
             fitted = boost.load(raw, self.names)
-            if fitted.target != job.target or list(fitted.columns) != list(job.columns):
+            if not (
+                fitted.target == job.target
+                and list(fitted.columns) == list(job.columns)
+                and fitted.rounds == fitted.booster.num_boosted_rounds()
+                and (fitted.start is None) == (job.target == "return")
+            ):
                 raise Unfit("it is a booster of something else than it says")
         except (Unfit, Unreadable, ValueError) as error:
-            self._unfit[str(error)].append(name)
+            self._unfit[short(error)].append(name)
             return False
         self._found[name] = fitted
         return True

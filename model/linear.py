@@ -68,6 +68,8 @@ class Linear:
         mean, std, weights = (np.asarray(raw[name], float) for name in ("mean", "std", "weights"))
         if not mean.shape == std.shape == weights.shape == (len(weights),):
             raise ValueError("means, standard deviations and weights are of different numbers of inputs")
+        if not all(np.isfinite(part).all() for part in (mean, std, weights, float(raw["intercept"]))):
+            raise ValueError("a number is none")
         return cls(mean, std, weights, float(raw["intercept"]))
 
 

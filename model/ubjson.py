@@ -1,4 +1,4 @@
-"""Whether the bytes of a model file are whole, before XGBoost is given them.
+"""What the bytes of a model file say, before XGBoost is given them.
 
 XGBoost's reader of UBJSON (https://ubjson.org) doesn't look for the end of what it is given: a file that was cut
 ends the process.
@@ -9,22 +9,27 @@ from __future__ import annotations
 import json
 import re
 import struct
+from typing import Any
 
-SIZES = {b"i": 1, b"U": 1, b"C": 1, b"I": 2, b"l": 4, b"d": 4, b"L": 8, b"D": 8, b"Z": 0, b"N": 0, b"T": 0, b"F": 0}
-"""Bytes of a value by its mark."""
-_WHOLE = {b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q"}
+import numpy as np
+
+_NUMBERS = {b"i": ">i1", b"U": ">u1", b"I": ">i2", b"l": ">i4", b"L": ">i8", b"d": ">f4", b"D": ">f8"}
+"""The type of a number by its mark."""
+_CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 DEPTH = 100
+_CUT = "it was cut, or its lengths are wrong"
+_TWICE = "it says one thing twice"
 
 
 class Unreadable(Exception):
     """Not a model that this XGBoost can read; the message says why, in one line."""
 
 
-def check(raw: bytes) -> None:
-    """See that `raw` is one whole UBJSON or JSON object.
+def decode(raw: bytes) -> Any:
+    """What one whole UBJSON or JSON object says; of UBJSON, what XGBoost writes of it, so that both read the same.
 
     Raises:
-        Unreadable: it isn't.
+        Unreadable: it isn't one.
     """
     if not raw:
         raise Unreadable("it is empty")
@@ -32,14 +37,22 @@ def check(raw: bytes) -> None:
         raise Unreadable("it is neither UBJSON nor JSON")
     if raw[1:2] in b'"} \n\r\t':
         try:
-            json.loads(raw)
+            return json.loads(raw, object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             raise Unreadable(f"it is not whole JSON: {str(error).splitlines()[0]}") from error
-        return
     reader = _Reader(raw)
-    reader.value(reader.take(1), 0)
+    content = reader.value(reader.take(1), 0)
     if reader.at != len(raw):
         raise Unreadable("it goes on after its end")
+    return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, of which two readers might take another one of two values of one name."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise Unreadable(_TWICE)
+    return made
 
 
 def made_by(raw: bytes) -> str:
@@ -53,13 +66,13 @@ def made_by(raw: bytes) -> str:
     try:
         if reader.next_is(b"#"):
             reader.length()
-        return ".".join(str(reader.length()) for _ in range(3))
+        return ".".join(str(reader.value(reader.take(1), 0)) for _ in range(3))
     except Unreadable:
         return ""
 
 
 class _Reader:
-    """Goes through values without keeping them."""
+    """Goes through values."""
 
     def __init__(self, raw: bytes) -> None:
         self.raw, self.at = raw, 0
@@ -67,7 +80,7 @@ class _Reader:
     def take(self, size: int) -> bytes:
         """The next `size` bytes."""
         if size < 0 or self.at + size > len(self.raw):
-            raise Unreadable("it was cut, or its lengths are wrong")
+            raise Unreadable(_CUT)
         self.at += size
         return self.raw[self.at - size : self.at]
 
@@ -78,39 +91,56 @@ class _Reader:
         return found
 
     def length(self) -> int:
-        """A length: a mark of a whole number, then the number."""
-        mark = self.take(1)
-        if mark not in _WHOLE:
-            raise Unreadable("it has a length that is no whole number")
-        return int(struct.unpack(_WHOLE[mark], self.take(SIZES[mark]))[0])
+        """A length, always of eight bytes."""
+        if self.take(1) != b"L":
+            raise Unreadable(_CUT)
+        return int(struct.unpack(">q", self.take(8))[0])
 
-    def value(self, mark: bytes, depth: int) -> None:
-        """Step over the value of which `mark` was the beginning."""
+    def text(self) -> str:
+        """A length, and so many bytes of text."""
+        return self.take(self.length()).decode(errors="surrogateescape")
+
+    def value(self, mark: bytes, depth: int) -> Any:
+        """The value of which `mark` was the beginning. An array of numbers of one type is an array of numpy's."""
         if depth > DEPTH:
             raise Unreadable("it is nested too deeply")
-        if mark in SIZES:
-            self.take(SIZES[mark])
-        elif mark in (b"S", b"H"):
-            self.take(self.length())
-        elif mark in (b"{", b"["):
-            self._container(mark, depth)
-        else:
-            raise Unreadable(f"it has an unknown mark {mark!r}")
+        if mark in _NUMBERS:
+            return self._numbers(mark, 1)[0].item()
+        if mark in _CONSTANTS:
+            return _CONSTANTS[mark]
+        if mark == b"S":
+            return self.text()
+        if mark == b"[":
+            return self._array(depth)
+        if mark == b"{":
+            return self._object(depth)
+        raise Unreadable(f"it has an unknown mark {mark!r}")
 
-    def _container(self, mark: bytes, depth: int) -> None:
-        kind = self.take(1) if self.next_is(b"$") else b""
-        count = self.length() if self.next_is(b"#") else -1
-        if kind and count < 0:
-            raise Unreadable("it has a typed array without a length")
-        if kind in SIZES and mark == b"[":
-            self.take(count * SIZES[kind])
-            return
-        end = b"}" if mark == b"{" else b"]"
-        done = 0
-        while done != count:
-            if count < 0 and self.next_is(end):
-                return
-            if mark == b"{":
-                self.take(self.length())
-            self.value(kind or self.take(1), depth + 1)
-            done += 1
+    def _numbers(self, mark: bytes, count: int) -> Any:
+        kind = np.dtype(_NUMBERS[mark])
+        return np.frombuffer(self.take(count * kind.itemsize), kind)
+
+    def _array(self, depth: int) -> Any:
+        if self.next_is(b"$"):
+            mark = self.take(1)
+            if mark not in _NUMBERS or not self.next_is(b"#"):
+                raise Unreadable(_CUT)
+            return self._numbers(mark, self.length())
+        if self.next_is(b"#"):
+            count = self.length()
+            if count < 0 or count > len(self.raw):
+                raise Unreadable(_CUT)
+            return [self.value(self.take(1), depth + 1) for _ in range(count)]
+        made = []
+        while not self.next_is(b"]"):
+            made.append(self.value(self.take(1), depth + 1))
+        return made
+
+    def _object(self, depth: int) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        while not self.next_is(b"}"):
+            name = self.text()
+            if name in made:
+                raise Unreadable(_TWICE)
+            made[name] = self.value(self.take(1), depth + 1)
+        return made

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xgboost
 
 from model import boost, checkpoint, fingerprint, log, sample, settings, stats, stopping, store, train
 from model.errors import InputError, ModelError
@@ -225,6 +226,25 @@ def sealed(content: bytes) -> Callable[[Path], None]:
     return spoil
 
 
+def forged_rounds(path: Path) -> None:
+    """So many rounds that the whole booster would never be ready."""
+    header, _, content = path.read_bytes().partition(b"\n")
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(content))
+    booster.set_attr(rounds="1000000000")
+    path.write_bytes(checkpoint.seal(json.loads(header)["made_for"], bytes(booster.save_raw("ubj"))))
+
+
+def forged_loop(path: Path) -> None:
+    """A tree without an end."""
+    header, _, content = path.read_bytes().partition(b"\n")
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(content))
+    changed = json.loads(bytes(booster.save_raw("json")))
+    changed["learner"]["gradient_booster"]["model"]["trees"][0]["left_children"][0] = 0
+    path.write_bytes(checkpoint.seal(json.loads(header)["made_for"], json.dumps(changed).encode()))
+
+
 def raw(content: bytes) -> Callable[[Path], None]:
     def spoil(path: Path) -> None:
         path.write_bytes(content)
@@ -240,7 +260,9 @@ SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {
     "a forged booster": (forged, "it is a booster of something else than it says"),
     "a pickle": (raw(pickle.dumps({"a": 1})), "it isn't a checkpoint of this program, or was cut"),
     "a pickle in an honest header": (sealed(pickle.dumps([1])), "it is neither UBJSON nor JSON"),
-    "no booster in an honest header": (sealed(b"{}"), ""),
+    "no booster in an honest header": (sealed(b"{}"), "it isn't built as this program's boosters are"),
+    "endless rounds": (forged_rounds, "it is a booster of something else than it says"),
+    "a loop": (forged_loop, "it isn't built as this program's boosters are"),
     "nested without end": (raw(b"[" * 9000 + b"\n"), "it isn't a checkpoint of this program, or was cut"),
     "too large": (lambda path: os.truncate(path, checkpoint.MAX_BYTES + 1), "it has more than 268,435,456 bytes"),
 }
