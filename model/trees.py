@@ -43,13 +43,14 @@ def check(content: Any, objectives: Collection[str]) -> None:
 def _fits(content: Any, objectives: Collection[str]) -> bool:
     learner = content["learner"]
     told, booster = learner["learner_model_param"], learner["gradient_booster"]
-    features = int(told["num_feature"])
+    features, names = int(told["num_feature"]), learner.get("feature_names", ())
     if not (
         1 <= features <= MOST_FEATURES
         and int(told.get("num_class", 0)) in (0, 1)
         and int(told.get("num_target", 1)) == 1
         and re.fullmatch(r"\[?[-+.\dEe]{1,40}\]?", told["base_score"])
-        and len(learner.get("feature_names", ())) in (0, features)
+        and len(names) in (0, features)
+        and len(set(names)) == len(names)
         and "c" not in learner.get("feature_types", ())
         and len(content["version"]) == 3
     ):

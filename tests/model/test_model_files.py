@@ -120,6 +120,7 @@ HOSTILE: dict[str, Callable[[Any], None]] = {
     "other features of one tree": put(0, "tree_param", "num_feature", value="1000000"),
     "categories": put(0, "split_type", 0, value=1),
     "two trees of one number": put(1, "id", value=0),
+    "two features of one name": put("feature_names", value=["a", "a"]),
     "very many features": put("learner_model_param", "num_feature", value="1000000000"),
     "very many classes": put("learner_model_param", "num_class", value="1000000000"),
     "several targets": put("learner_model_param", "num_target", value="50"),
