@@ -24,7 +24,6 @@ from reconciler.aws.calls import Aws
 from reconciler.config import Deploy, load
 from reconciler.engine.deployment import prepare
 from reconciler.image.kind import ImageKind
-from reconciler.kinds import Object
 
 WARM = 20  # plans until everything is loaded and every cache is full
 
@@ -59,7 +58,7 @@ def plan(aws: Aws | None = None) -> int:
     deploy = load(FILE, environ=os.environ)
     with nullcontext(aws) if aws else way(deploy) as reached:
         image = ImageKind(None, lambda line: None)
-        here = prepare(deploy, reached, FILE.resolve().parent, image, Object(), skip_image=True)
+        here = prepare(deploy, reached, FILE.resolve().parent, [image], skip_image=True)
         return len(here.plan(here.observe()).changes)
 
 

@@ -258,10 +258,9 @@ def permissions(aws: Aws, deploy: Deploy, base: Path, who: str) -> Finding:
 def _by_reading(aws: Aws, deploy: Deploy, base: Path, what: str) -> Finding:
     from reconciler.engine.deployment import prepare
     from reconciler.image.kind import ImageKind
-    from reconciler.kinds import Object
 
     try:
-        here = prepare(deploy, aws, base, ImageKind(None, lambda line: None), Object(), skip_image=True)
+        here = prepare(deploy, aws, base, [ImageKind(None, lambda line: None)], skip_image=True)
         here.observe()
     except Denied as error:
         return ng(what, error.message, f"{error.hint}; python -m reconciler permissions --for plan prints the policy")

@@ -72,6 +72,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         terminal,
         "apply",
         skip_image=options.skip_image,
+        rehash=options.rehash,
         plan_file=saved.path if saved else None,
         live=live,
         build=build,

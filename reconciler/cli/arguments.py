@@ -247,6 +247,7 @@ def _this_run(apply: Parser) -> None:
 
 def _planning(command: Parser) -> None:
     command.add_argument("--skip-image", action="store_true", help="don't build or push the image")
+    command.add_argument("--rehash", action="store_true", help="read every data file again, changed or not")
     command.add_argument("--adopt", action="store_true", help="take over what others made with these names")
     command.add_argument("--prune", action="store_true", help="delete resources that are no longer in the file")
     command.add_argument("--delete-data", action="store_true", help="with --prune: also delete data and images")

@@ -12,6 +12,7 @@ from reconciler.cli.options import InAws
 from reconciler.cli.past_runs import past
 from reconciler.cli.target import Target, target
 from reconciler.cli.terminal import Terminal, seconds
+from reconciler.config.data_tree import files_of
 from reconciler.core import prices
 from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.core.schedule import BadSchedule, parse, per_day
@@ -96,7 +97,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     span, image, note = _look(options, terminal, where)
     deploy = where.deploy
     often = _often(options, where)
-    files = [where.base / one.file for one in deploy.data.files]
+    files = [file.path for one in deploy.data.files for file in files_of(one, where.base)]
     amounts = Amounts(
         seconds=span.value * 60,
         runs=often.value,

@@ -56,6 +56,7 @@ class Planning(InAws):
     """What a plan may do. target, confirm: KIND.NAME."""
 
     skip_image: bool
+    rehash: bool
     adopt: bool
     prune: bool
     delete_data: bool

@@ -38,6 +38,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         terminal,
         "plan",
         skip_image=options.skip_image,
+        rehash=options.rehash,
         plan_file=Path(options.out) if options.out else None,
     )
     warn(terminal, here)

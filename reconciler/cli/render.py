@@ -6,10 +6,11 @@ import json
 import textwrap
 from typing import Any
 
-from reconciler.cli.terminal import Terminal
+from reconciler.cli.terminal import Terminal, size
 from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.spec import Change
 from reconciler.image.kind import ImageSpec, changed_files
+from reconciler.kinds import FolderSpec, ObjectSpec
 
 VERSION = 1  # of the JSON format, see docs/plan-json.md
 GLYPHS = {
@@ -44,7 +45,13 @@ def label(step: Step) -> str:
 def show_plan(terminal: Terminal, plan: Plan, *, verbose: bool = False) -> None:
     """Print what differs, those steps first that take back a widened access, then what isn't ours, then the sum."""
     steps = sorted(plan.changes, key=lambda step: not any(c.widens for c in step.changes))
+    objects = [step for step in steps if step.address.kind == ObjectSpec.kind and step.action is Action.DELETE]
+    more = [] if verbose else objects[LONGEST:]
     for step in steps:
+        if step in more:
+            if step is more[-1]:
+                terminal.say(f"{glyph(terminal, step.action)} and {len(more):,} more objects; --verbose shows all")
+            continue
         terminal.say(f"{glyph(terminal, step.action)} {label(step)}")
         for line in _details(terminal, step, verbose):
             terminal.say(f"    {line}")
@@ -71,8 +78,11 @@ def _details(terminal: Terminal, step: Step, verbose: bool) -> list[str]:
         if brief := _brief(step, terminal.width - INDENT):
             lines.append(terminal.style(brief, "dim"))
     else:
-        for change in step.changes:
+        files = [change for change in step.changes if isinstance(step.want, FolderSpec) and change.path != "size"]
+        for change in (*files[: None if verbose else LONGEST], *(c for c in step.changes if c not in files)):
             lines += _change(terminal, step, change)
+        if len(files) > LONGEST and not verbose:
+            lines.append(f"and {len(files) - LONGEST:,} more files; --verbose shows all")
     if step.reason:
         lines.append(f"replaced, since {step.reason}")
     if rest := "; ".join(filter(None, (step.note, f"skipped: {step.held}" if step.held else ""))):
@@ -84,6 +94,8 @@ def _details(terminal: Terminal, step: Step, verbose: bool) -> list[str]:
 def _brief(step: Step, width: int) -> str:
     """A creation's plain values on one line."""
     parts = []
+    if isinstance(step.want, FolderSpec):
+        return f"{len(step.want.files):,} files, {size(step.want.size)}"
     for change in step.changes:
         text = value_text(change.after)
         if change.path != "tags" and len(text) <= SHORT:
@@ -94,6 +106,8 @@ def _brief(step: Step, width: int) -> str:
 
 def _change(terminal: Terminal, step: Step, change: Change) -> list[str]:
     mark = terminal.style(WIDER, "red", "bold") if change.widens else ""
+    if isinstance(step.want, FolderSpec) and change.path.startswith("files."):
+        return [f"{change.path.removeprefix('files.')}: {'new' if change.before is None else 'other content'}"]
     before, after = value_text(change.before), value_text(change.after)
     width = terminal.width - INDENT - len(WIDER) - 6
     if isinstance(step.want, ImageSpec) and step.seen is not None and change.path == "inputs":

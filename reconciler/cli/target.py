@@ -30,7 +30,7 @@ from reconciler.engine.deployment import Deployment, prepare
 from reconciler.engine.ownership_record import valid
 from reconciler.image.engine import Engine
 from reconciler.image.kind import ImageKind, ImageSpec
-from reconciler.kinds import Object
+from reconciler.kinds import Folder, Object
 from reconciler.lower import checkpoints, promotion, writes_records
 
 LOCAL_HOME = "RECONCILER_LOCAL_HOME"
@@ -174,6 +174,7 @@ def deployment(
     command: str,
     *,
     skip_image: bool = False,
+    rehash: bool = False,
     removing: bool = False,
     plan_file: Path | None = None,
     live: LiveLine | None = None,
@@ -182,14 +183,15 @@ def deployment(
     """Read what the plan starts from; see `prepare`. live, build: where a command shows what is under way."""
     live = live or LiveLine(terminal)
     build = build or BuildOutput(terminal, live, verbose=False)
+    uploads = Uploads(live)
     try:
         return prepare(
             where.deploy,
             aws,
             where.base,
-            ImageKind(None, build.say),
-            Object(progress=Uploads(live)),
+            (ImageKind(None, build.say), Object(uploads), Folder(uploads)),
             skip_image=skip_image,
+            rehash=rehash,
             removing=removing,
             checking=command in ("plan", "apply"),
             plan_file=plan_file,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from reconciler.config.checks_task import check_task
+from reconciler.config.data_tree import Refused, files_of
 from reconciler.config.names import IMAGE_URI, OBJECT_KEY
 from reconciler.config.problems import Path, show_path
 from reconciler.config.problems import Problem as Problem
 from reconciler.config.regions import known_regions
 from reconciler.config.schema import Deploy
+from reconciler.config.storage import DataFile
 from reconciler.config.sweep import COMBINATIONS, most
 from reconciler.config.task_size import check_size
 from reconciler.config.unattended_checks import check_unattended
@@ -23,7 +24,6 @@ ELSEWHERE = (
     "data uploads files of this machine; what is elsewhere the program reads by itself, by a URL under "
     "task.environment and with a right under task.role.policy"
 )
-_PATTERN = re.compile(r"[*?]")
 
 
 def check(deploy: Deploy) -> Iterator[Problem]:
@@ -80,12 +80,13 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
         if "://" in file.file:
             yield Problem(place, "{value} isn't a file of this machine", ELSEWHERE)
         elif reason := OBJECT_KEY.problem(file.key or ""):
-            message = f"the file's name makes no key in the bucket: {reason}"
-            pattern = _PATTERN.search(file.file)
-            fix = "give it one with key:" + (
-                ", or name several files one by one: data: [FILE, FILE]" if pattern else ""
-            )
-            yield Problem(place, message, fix, (("data", "files", i, "key"),))
+            message = f"the {'folder' if file.tree else 'file'}'s name makes no key in the bucket: {reason}"
+            yield Problem(place, message, "give it one with key:", (("data", "files", i, "key"),))
+        for n, other in enumerate(deploy.data.files):
+            if n != i and other.tree and f"{file.key}/".startswith(other.prefix) and file.key != other.key:
+                message = f"its key {file.key} is in the folder of {show_path(('data', 'files', n))}, {other.prefix}"
+                fix = "leave it out if that folder has it, or give one of them another key:"
+                yield Problem(place, message, fix, (("data", "files", n, "file"),))
 
 
 def _image(deploy: Deploy) -> Iterator[Problem]:
@@ -237,10 +238,10 @@ def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
     """The files that `deploy` names and that aren't there, looked for from `folder`."""
     for i, data in enumerate(deploy.data.files):
         place = ("data", "files", i, "file")
-        if "://" in data.file or (_PATTERN.search(data.file) and OBJECT_KEY.problem(data.key or "")):
+        if "://" in data.file:
             continue  # said already
-        if (folder / data.file).is_dir():
-            yield Problem(place, "{value} is a folder, and files are named one by one", _listed(folder, data.file))
+        if data.tree:
+            yield from _look_into(place, folder, data)
         else:
             yield from _look(place, folder, data.file, "file")
     image = deploy.image
@@ -258,16 +259,22 @@ def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
         )
 
 
-def _listed(folder: FilePath, written: str) -> str:
-    """How to name the files of a folder one by one."""
+def _look_into(place: Path, folder: FilePath, data: DataFile) -> Iterator[Problem]:
+    """A problem if a folder or pattern names no files, or one that can't be uploaded."""
+    missing = list(_look(place, folder, data.folder, "folder"))
+    yield from missing
+    if missing:
+        return
     try:
-        files = sorted(f"{written.rstrip('/')}/{one.name}" for one in (folder / written).iterdir() if one.is_file())
-    except OSError:
-        files = []
-    if not files:
-        return "write data: [FILE, FILE]"
-    shown = ", ".join([*files[:3], *(["..."] if len(files) > 3 else [])])
-    return f"write data: [{shown}]" + (f" ({len(files)} files)" if len(files) > 3 else "")
+        found = files_of(data, folder)
+    except Refused as error:
+        yield Problem(place, error.message, error.hint)
+    except OSError as error:
+        yield Problem(place, f"{{value}} can't be read: {error.strerror}", "allow reading it, or name another")
+    else:
+        if not found:
+            hidden = "; names that begin with a dot are left out" if data.pattern == "**" else ""
+            yield Problem(place, f"{{value}} names no file{hidden}", "put the data there, or name another folder")
 
 
 def _look(path: Path, base: FilePath, written: str, what: str, relative_to: Path = ()) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from reconciler.config.problems import ConfigError, ConfigErrors, Problem, quote
 from reconciler.config.problems import Path as Place
 from reconciler.config.reader import read
 from reconciler.config.schema import Deploy
+from reconciler.config.storage import BASE
 
 
 def load(
@@ -49,36 +50,36 @@ def load(
 
     document = read(path, environ, sha)
     try:
-        return _deploy(document, environment, folder if files else None)
+        return _deploy(document, environment, folder, files=files)
     except ConfigErrors:
         broken_file.learn("\n".join(document.lines))
         raise
 
 
-def _deploy(document: Document, environment: str, folder: FilePath | None) -> Deploy:
+def _deploy(document: Document, environment: str, folder: FilePath, *, files: bool) -> Deploy:
     known = environments.names(document)
     environments.choose(document, known, environment)
     if not known:
         document.tree.pop(fields.OVERLAYS, None)
-        deploy, errors = _whole(document, folder), document.errors
+        deploy, errors = _whole(document, folder, files=files), document.errors
     else:
-        deploy, errors = _environments(document, known, environment, folder)
+        deploy, errors = _environments(document, known, environment, folder, files=files)
     if deploy is not None and not errors:
         return deploy
     raise ConfigErrors(sorted(dict.fromkeys(errors), key=lambda e: (e.line, e.column)))
 
 
-def _whole(document: Document, folder: FilePath | None) -> Deploy | None:
-    """The deploy, all of whose problems are then in the document. folder: where to look for its files, if at all."""
-    deploy = _validate(document)
+def _whole(document: Document, folder: FilePath, *, files: bool) -> Deploy | None:
+    """The deploy, all of whose problems are then in the document. folder: its own; files: look for those it names."""
+    deploy = _validate(document, folder)
     if deploy is not None:
-        for problem in [*check(deploy), *(check_files(deploy, folder) if folder else ())]:
+        for problem in [*check(deploy), *(check_files(deploy, folder) if files else ())]:
             _note(document, deploy, problem)
     return deploy
 
 
 def _environments(
-    document: Document, known: Iterable[str], wanted: str, folder: FilePath | None
+    document: Document, known: Iterable[str], wanted: str, folder: FilePath, *, files: bool
 ) -> tuple[Deploy | None, list[ConfigError]]:
     """The deploy in the wanted environment, and what is wrong in any of them."""
     chosen: Deploy | None = None
@@ -88,7 +89,7 @@ def _environments(
         made = environments.overlaid(document, name)
         start = len(made.errors)
         environments.pinned(made, name)
-        deploy = _whole(made, folder if name == wanted else None)
+        deploy = _whole(made, folder, files=files and name == wanted)
         if deploy is not None:
             for other, one in before:
                 for path, what, shared in environments.collisions(one, deploy):
@@ -102,12 +103,12 @@ def _environments(
     return chosen, errors
 
 
-def _validate(document: Document) -> Deploy | None:
+def _validate(document: Document, folder: FilePath) -> Deploy | None:
     """The deploy without what is broken in it, so that the rest can be looked at too; None if nothing is left."""
     for _ in range(5):
         tree = _without(document.tree, document.broken)
         try:
-            return Deploy.model_validate(tree).filled()
+            return Deploy.model_validate(tree, context={BASE: folder}).filled()
         except ValidationError as error:
             found = error.errors(include_url=False)
         found = _meant(found)

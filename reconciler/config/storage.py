@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo
 
 from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
@@ -52,23 +54,75 @@ class Bucket(Section):
     protect: bool = Field(False, description="Refuse to delete the bucket.", examples=[True])
 
 
-def _one_file(value: Any) -> Any:
-    return {"file": value} if isinstance(value, str) else value
+BASE = "base"  # in the context of a validation: the folder of deploy.yaml
+WILD = re.compile(r"[*?]")
+
+
+def _one_file(value: Any, info: ValidationInfo) -> Any:
+    """A path alone is a file. What is a folder on this machine ends with a slash from here on."""
+    found = {"file": value} if isinstance(value, str) else value
+    if not isinstance(found, dict) or not isinstance(file := found.get("file"), str) or not info.context:
+        return found
+    folder = file and not file.endswith("/") and os.path.isdir(info.context[BASE] / file)  # noqa: PTH112  never raises
+    return found | {"file": f"{file}/"} if folder else found
 
 
 class DataFile(Section):
-    """One file that is uploaded to the bucket. The path alone is enough."""
+    """A file, a folder or a pattern of files that are uploaded to the bucket. The path alone is enough."""
 
     file: str = Field(
-        min_length=1, description="The file, relative to the folder of deploy.yaml.", examples=["data/prices.csv"]
+        min_length=1,
+        description="The file or folder, relative to the folder of deploy.yaml, or a pattern: `*` and `?` stand for "
+        "any part of a name, `**` for any folders. docs/data.md explains it.",
+        examples=["data/prices.csv", "images/", "data/**/*.parquet"],
     )
     key: Annotated[str, names.OBJECT_KEY] | None = Field(
-        None, description="Its key in the bucket. Default: data/FILE-NAME.", examples=["data/prices.csv"]
+        None,
+        description="Its key in the bucket; of a folder or pattern, the folder in the bucket. "
+        "Default: data/FILE-NAME; of a folder, data/FOLDER-NAME.",
+        examples=["data/prices.csv"],
     )
+
+    @property
+    def tree(self) -> bool:
+        """Whether it names the files of a folder, and not one."""
+        return self.file.endswith("/") or WILD.search(self.file) is not None
+
+    @property
+    def folder(self) -> str:
+        """The folder whose files it names: the path up to the first part with a pattern."""
+        parts = self.file.split("/")
+        ends = (i for i, part in enumerate(parts) if WILD.search(part) or i == len(parts) - 1)
+        return "/".join(parts[: next(ends)]) or ("/" if self.file.startswith("/") else ".")
+
+    @property
+    def pattern(self) -> str:
+        """Which files below `folder`."""
+        return self.file.removeprefix("./" if self.folder == "." else self.folder).lstrip("/") or "**"
+
+    @property
+    def prefix(self) -> str:
+        """Of a folder: what the keys of all its files begin with."""
+        return f"{self.key}/"
+
+    @property
+    def outside_image(self) -> str:
+        """What it names, as a pattern of .dockerignore; empty for the whole folder of deploy.yaml."""
+        if not self.tree:
+            return self.file
+        folder = "" if self.folder == "." else f"{self.folder}/"
+        return folder.rstrip("/") if self.pattern == "**" else folder + self.pattern
+
+    @property
+    def readable(self) -> str:
+        """What the program may read, as a path in the bucket."""
+        return f"{self.key}/*" if self.tree else str(self.key)
 
     def filled(self) -> DataFile:
         """This file with its key."""
-        return self.model_copy(update={"key": self.key or f"data/{PurePath(self.file).name}"})
+        name = PurePath(self.folder if self.tree else self.file).name
+        plain = self.tree and name in ("", "..", "data")
+        return self.model_copy(update={"key": self.key or ("data" if plain else f"data/{name}")})
 
 
 class Data(Section):
@@ -79,8 +133,9 @@ class Data(Section):
         tuple[Annotated[DataFile, BeforeValidator(_one_file, json_schema_input_type=str | DataFile)], ...], OneOrMore()
     ] = Field(
         (),
-        description="Files to upload; the first is the training data (S3_KEY).",
-        examples=[["data/prices.csv"], [{"file": "data/prices.csv", "key": "data/2025/prices.csv"}]],
+        description="Files, folders and patterns to upload; the first is the training data (S3_KEY, and of a folder "
+        "S3_PREFIX).",
+        examples=[["data/prices.csv"], ["images/"], [{"file": "data/prices.csv", "key": "data/2025/prices.csv"}]],
     )
 
 

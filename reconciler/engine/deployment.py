@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.config import Deploy
+from reconciler.config import Deploy, file_checksums
+from reconciler.config.data_tree import files_of
+from reconciler.config.file_checksums import checksums
 from reconciler.config.resource_names import Facts
 from reconciler.core.errors import Denied, UserError
 from reconciler.core.graph import Graph
@@ -24,8 +26,14 @@ from reconciler.core.spec import OWNER_TAG, Address, Observed
 from reconciler.engine.ownership_record import read_record, valid
 from reconciler.image.kind import ImageSpec, inputs_of_digest
 from reconciler.image.source import image_spec
-from reconciler.kinds import KINDS, AnyKind, ObjectSpec, TaskDefinition, TaskDefinitionSpec
-from reconciler.kinds.s3_object import checksums
+from reconciler.kinds import (
+    KINDS,
+    AnyKind,
+    FolderSpec,
+    ObjectSpec,
+    TaskDefinition,
+    TaskDefinitionSpec,
+)
 from reconciler.lower import Names, lower
 from reconciler.lower.account import check_account, read_facts
 from reconciler.lower.existing import Given, read_given
@@ -65,7 +73,7 @@ class Deployment:
     names: Names
     graph: Graph
     kinds: dict[str, AnyKind]
-    objects: tuple[ObjectSpec, ...]
+    objects: tuple[ObjectSpec | FolderSpec, ...]
     image: ImageSpec | None
     dirty: tuple[str, ...] = ()  # changed files of the work tree that go into the image
     present_image: str = ""  # URI of the image that the file or, with --skip-image, the task definition names
@@ -109,6 +117,7 @@ class Deployment:
         reads += self._reads(spec for spec in specs if spec.address not in found)
         with self.aws.shared if len(specs) >= MANY else nullcontext():
             recorded, *kinds = self.aws.together(*reads)
+        recorded = self._files(recorded, [one for kind in kinds for one in kind.values()])
         # What left the file, which only the record knows of.
         gone = [a for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds.keys() - self.left_alone]
         gone_specs = [self.kinds[a.kind].spec(name=a.name, tags={OWNER_TAG: self.deploy.name}) for a in gone]
@@ -123,6 +132,27 @@ class Deployment:
         ]
         users = self.aws.each(self._users, going)
         return Seen(found, recorded, frozenset((*wanted, *gone)), {a: who for a, who in users if who != frozenset()})
+
+    def _files(self, recorded: frozenset[Address], observed: Iterable[Observed[Any]]) -> frozenset[Address]:
+        """The record, with what has left a folder, or the file with its folder, as objects of their own.
+
+        Only those are in it of which the object itself says that this deploy uploaded it.
+        """
+        nodes = self.graph.nodes
+        left = {address for address in recorded - nodes.keys() if address.kind == FolderSpec.kind}
+        gone = self.kinds[FolderSpec.kind].observe(self.aws, [FolderSpec(name=one.name) for one in left])
+        folders = [one.spec for one in (*observed, *gone.values()) if isinstance(one.spec, FolderSpec)]
+        keys = {Address(ObjectSpec.kind, folder.name + key) for folder in folders for key in folder.others}
+        specs = [ObjectSpec(name=one.name) for one in sorted(keys - nodes.keys() - recorded)]
+        ours = self.kinds[ObjectSpec.kind].observe(self.aws, specs)
+        found = {one.spec.address for one in ours.values() if one.owner == self.deploy.name}
+        held = {
+            node.spec.name + key
+            for node in nodes.values()
+            if isinstance(node.spec, FolderSpec)
+            for key in node.spec.files
+        }
+        return frozenset((recorded | found) - left - {Address(ObjectSpec.kind, name) for name in held})
 
     def _users(self, one: Observed[Any]) -> tuple[Address, frozenset[Address] | None]:
         try:
@@ -166,24 +196,28 @@ def prepare(
     deploy: Deploy,
     aws: Aws,
     base: Path,
-    image_kind: AnyKind,
-    object_kind: AnyKind,
+    kinds: Iterable[AnyKind],
     *,
     skip_image: bool = False,
+    rehash: bool = False,
     removing: bool = False,
     checking: bool = False,
     plan_file: Path | None = None,
     command: str = PLAN,
 ) -> Deployment:
-    """Read what a plan starts from. base: the folder of deploy.yaml; skip_image: leave the image as it is, unless
-    everything is to be removed. checking: raise for what has to be there and isn't; plan_file: never a part of the
-    image; command: what it is for, to say what that may not read. Raises UserError, MissingPermissions, AwsError.
+    """Read what a plan starts from. base: the folder of deploy.yaml; kinds: that of images, and those that are to show
+    how far they are; skip_image: leave the image as it is, unless
+    everything is to be removed. rehash: read all data again. checking: raise for what has to be there and isn't;
+    plan_file: never a part of the image; command: what it is for, to say what that may not read. Raises UserError,
+    MissingPermissions, AwsError.
     """
     check_account(aws, deploy)
     build = deploy.image.uri is None and not skip_image
     reads: list[Any] = [
-        partial(read_facts, aws, deploy), partial(_checksums, deploy, base), partial(read_given, aws, deploy)
-    ]  # fmt: skip
+        partial(read_facts, aws, deploy),
+        partial(_data, deploy, base, rehash=rehash),
+        partial(read_given, aws, deploy),
+    ]
     if build:
         reads.append(partial(_image, deploy, base, plan_file))
     if skip_image:
@@ -191,16 +225,13 @@ def prepare(
     # Making a client takes the processor as long as an answer takes to come, so the others are made meanwhile.
     ready = aws.start(lambda: [aws.client(service) for service in SERVICES])
     with all_that_is_missing(aws, deploy, command):
-        facts, sums, given, *more = aws.together(*reads)
+        facts, data, given, *more = aws.together(*reads)
     ready.result()
     assert isinstance(facts, Facts)
     if checking:
         given.check(deploy)
     names = Names(deploy, facts)
-    objects = tuple(
-        ObjectSpec(name=f"{names.bucket}/{key}", sha256=sha, size=size, file=file, tags={OWNER_TAG: deploy.name})
-        for key, file, sha, size in sums
-    )
+    objects = tuple(one.model_copy(update={"name": f"{names.bucket}/{one.name}"}) for one in data)
     image, dirty = more[0] if build else (None, ())
     early = {more[0].spec.address: more[0]} if skip_image and more[0] else {}
     present = deploy.image.uri or next((_image_of(deploy, one) for one in early.values()), "")
@@ -208,10 +239,10 @@ def prepare(
     graph = lower(deploy, facts, objects, image, fallback=present, values=values)
     if not removing:
         check_sizes(names, (node.spec for node in graph.nodes.values()))
-    kinds: dict[str, AnyKind] = {kind.spec.kind: kind for kind in (*KINDS, image_kind, object_kind)}
+    by_name: dict[str, AnyKind] = {kind.spec.kind: kind for kind in (*KINDS, *kinds)}
     left_alone = frozenset({IMAGE}) if skip_image and not removing else frozenset[str]()
     return Deployment(
-        deploy, aws, names, graph, kinds, objects, image, dirty, present, left_alone, early, given, command, removing
+        deploy, aws, names, graph, by_name, objects, image, dirty, present, left_alone, early, given, command, removing
     )
 
 
@@ -234,25 +265,48 @@ def all_that_is_missing(aws: Aws, deploy: Deploy, command: str) -> Iterator[None
         raise explain(aws, deploy, command, error) from None
 
 
-def _checksums(deploy: Deploy, base: Path) -> list[tuple[str, str, str, int]]:
-    """(key, file, SHA-256, size) of each file to upload."""
-    found = []
-    for one in deploy.data.files:
-        path = base / one.file
-        try:
-            found.append((str(one.key), str(path), checksums(str(path))[0], path.stat().st_size))
-        except OSError as error:
-            raise UserError(
-                f"data: {str(path)!r} can't be read: {error.strerror}", hint="allow reading it, or name another file"
-            ) from None
-    return found
+def _data(deploy: Deploy, base: Path, *, rehash: bool) -> list[ObjectSpec | FolderSpec]:
+    """What is to be uploaded, as objects and folders that are named without the bucket yet."""
+    tags = {OWNER_TAG: deploy.name}
+    data: list[ObjectSpec | FolderSpec] = []
+    paths: list[Path] = []
+    try:
+        entries = [(one, files_of(one, base)) for one in deploy.data.files]
+        paths = [file.path for _, files in entries for file in files]
+        if rehash:
+            file_checksums.forget(paths)
+        else:
+            file_checksums.recall(base, deploy.name)
+        for one, files in entries:
+            if one.tree:
+                name = {file.key.removeprefix(one.prefix): file.path for file in files}
+                data.append(
+                    FolderSpec(
+                        name=one.prefix,
+                        files={key: checksums(path).sha256 for key, path in name.items()},
+                        size=sum(path.stat().st_size for path in name.values()),
+                        paths={key: str(path) for key, path in name.items()},
+                        tags=tags,
+                    )
+                )
+            else:
+                (file,) = files
+                size, sha = file.path.stat().st_size, checksums(file.path).sha256
+                data.append(ObjectSpec(name=file.key, sha256=sha, size=size, file=str(file.path), tags=tags))
+    except OSError as error:
+        raise UserError(
+            f"data: {str(error.filename)!r} can't be read: {error.strerror}",
+            hint="allow reading it, or name another file",
+        ) from None
+    file_checksums.keep(base, deploy.name, paths)
+    return data
 
 
 def _image(deploy: Deploy, base: Path, plan_file: Path | None) -> tuple[ImageSpec, tuple[str, ...]]:
     image = deploy.image
     assert image.repository is not None, "filled in where something is built"
     # What isn't part of the program: the data, which goes to the bucket, and what runs of ours leave behind.
-    leave_out = [one.file for one in deploy.data.files if not Path(one.file).is_absolute()]
+    leave_out = [one.outside_image for one in deploy.data.files if not Path(one.file).is_absolute()]
     leave_out += [".reconciler", *([deploy.run.results] if deploy.run.results else [])]
     context = (base / (image.context or ".")).resolve()
     if plan_file is not None and plan_file.resolve().is_relative_to(context):

@@ -18,6 +18,7 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
+from reconciler.config.file_checksums import checksums
 from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.spec import OWNER_TAG, Address
 from reconciler.engine.deployment import Deployment
@@ -27,7 +28,6 @@ from reconciler.importer.tree import tree_of
 from reconciler.importer.valid import valid
 from reconciler.importer.writer import write
 from reconciler.kinds import ObjectSpec
-from reconciler.kinds.s3_object import checksums
 from reconciler.lower import Names, lower
 from reconciler.lower.account import read_facts
 
@@ -89,7 +89,7 @@ def _plan(deploy: Deploy, aws: Aws, found: Found, data: Path | None) -> Plan:
     names = Names(deploy, facts)
     objects: tuple[ObjectSpec, ...] = ()
     if found.key and data is not None and data.is_file():
-        spec = ObjectSpec(name=f"{names.bucket}/{found.key}", file=str(data), sha256=checksums(str(data))[0],
+        spec = ObjectSpec(name=f"{names.bucket}/{found.key}", file=str(data), sha256=checksums(str(data)).sha256,
                           size=data.stat().st_size, tags={OWNER_TAG: deploy.name})  # fmt: skip
         objects = (spec,)
     kinds: dict[str, Any] = {kind.spec.kind: kind for kind in EVERY_KIND}

@@ -16,6 +16,7 @@ from reconciler.kinds.iam_user import User, UserSpec
 from reconciler.kinds.lambda_function import Function, FunctionSpec
 from reconciler.kinds.log_group import LogGroup, LogGroupSpec
 from reconciler.kinds.s3_bucket import Bucket, BucketSpec
+from reconciler.kinds.s3_folder import Folder, FolderSpec
 from reconciler.kinds.s3_object import Object, ObjectSpec
 from reconciler.kinds.scheduler_schedule import Schedule, ScheduleSpec
 from reconciler.kinds.sns_topic import Topic, TopicSpec
@@ -23,14 +24,15 @@ from reconciler.kinds.sqs_queue import Queue, QueueSpec
 from reconciler.kinds.ssm_parameter import Parameter, ParameterSpec
 
 KINDS: tuple[AnyKind, ...] = (
-    OidcProvider(), Policy(), Role(), User(), Bucket(), Object(), Repository(), LogGroup(), SecurityGroup(),
-    Parameter(), Cluster(), TaskDefinition(), Service(), Queue(), Schedule(), Topic(), Function(), Rule(),
+    OidcProvider(), Policy(), Role(), User(), Bucket(), Object(), Folder(), Repository(), LogGroup(),
+    SecurityGroup(), Parameter(), Cluster(), TaskDefinition(), Service(), Queue(), Schedule(), Topic(), Function(),
+    Rule(),
 )  # fmt: skip
 
 __all__ = [
-    "KINDS", "AnyKind", "Bucket", "BucketSpec", "Cluster", "ClusterSpec", "Function", "FunctionSpec", "Kind",
-    "LogGroup", "LogGroupSpec", "Object", "ObjectSpec", "OidcProvider", "OidcProviderSpec", "Parameter",
-    "ParameterSpec", "Policy", "PolicySpec", "Queue", "QueueSpec", "Repository", "RepositorySpec", "Role",
+    "KINDS", "AnyKind", "Bucket", "BucketSpec", "Cluster", "ClusterSpec", "Folder", "FolderSpec", "Function",
+    "FunctionSpec", "Kind", "LogGroup", "LogGroupSpec", "Object", "ObjectSpec", "OidcProvider", "OidcProviderSpec",
+    "Parameter", "ParameterSpec", "Policy", "PolicySpec", "Queue", "QueueSpec", "Repository", "RepositorySpec", "Role",
     "RoleSpec", "Rule", "RuleSpec", "Schedule", "ScheduleSpec", "SecurityGroup", "SecurityGroupSpec", "Service",
     "ServiceSpec", "TaskDefinition", "TaskDefinitionSpec", "Topic", "TopicSpec", "User", "UserSpec",
 ]  # fmt: skip

@@ -10,10 +10,11 @@ from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.attached import AttachedSpec, not_allowed, note, to_detach
 from reconciler.core.canonical import Policy, PolicyDocument, policy
-from reconciler.core.errors import AwsError, ReconcilerError, UserError
+from reconciler.core.errors import AwsError, UserError
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Immutable, Observed, Restricts, Spec, Value
 from reconciler.kinds.base import Kind
+from reconciler.kinds.s3_object import check_deleted
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _WHERE = {"ID", "Prefix", "Filter", "Status"}
@@ -138,14 +139,8 @@ class Bucket(Kind[BucketSpec]):
                 break
             keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
             answer = aws.call("s3", "DeleteObjects", Bucket=name, Delete={"Objects": keys, "Quiet": True})
-            # A 200 whose body says what stays. What was only slow to go is listed again and tried again.
-            kept: list[Any] = answer.get("Errors") or []
-            if len(kept) >= len(keys):
-                one = kept[0]
-                raise ReconcilerError(
-                    f"objects of {name} stay, such as {one.get('Key')}: {one.get('Code')}: {one.get('Message')}",
-                    hint="a retention (object lock), MFA delete or a policy may hold them; end that, then run it again",
-                )
+            # What was only slow to go is listed again and tried again.
+            check_deleted(answer, name, most=len(keys) - 1)
         aws.find("s3", "DeleteBucket", Bucket=name)
 
     def _put(self, aws: Aws, want: BucketSpec, old: BucketSpec) -> None:

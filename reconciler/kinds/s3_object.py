@@ -7,16 +7,15 @@ content. An object that somebody else uploaded is compared by S3's own SHA-256, 
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import UserError
+from reconciler.config.file_checksums import checksums
+from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.core.needs import ALL, Needs
 from reconciler.core.run_paths import RUNS
 from reconciler.core.spec import OWNER_TAG, Changes, Local, Observed, Spec
@@ -24,7 +23,9 @@ from reconciler.kinds.base import PRINTABLE, Kind
 
 SHA256 = "sha256"  # metadata: the content's checksum
 OWNER = "reconciler-deploy"  # metadata: whose it is; an object's tags would cost a read of their own
+SMALL = 1024 * 1024  # bytes: sent by one call, without boto3's transfer manager, whose threads take longer to start
 PART = 16 * 1024 * 1024  # bytes
+Progress = Callable[[str, int, int], None]
 UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload")
 
 
@@ -48,6 +49,16 @@ class ObjectSpec(Spec):
         bucket, _, key = self.name.partition("/")
         return {"Bucket": bucket, "Key": key}
 
+    @property
+    def first_key(self) -> str:
+        """Its key: of a folder it is the first file's."""
+        return self.place["Key"]
+
+    @property
+    def content(self) -> str:
+        """The hash of its content."""
+        return self.sha256
+
 
 class Object(Kind[ObjectSpec]):
     """Reads and uploads objects. progress is told (name, bytes sent since, bytes in all)."""
@@ -61,7 +72,7 @@ class Object(Kind[ObjectSpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = rf"[A-Za-z0-9][A-Za-z0-9._-]{{2,62}}/{PRINTABLE}{{1,1024}}"
 
-    def __init__(self, progress: Callable[[str, int, int], None] = lambda name, sent, size: None) -> None:
+    def __init__(self, progress: Progress = lambda name, sent, size: None) -> None:
         self.progress = progress
 
     def read(self, aws: Aws, want: ObjectSpec) -> Observed[ObjectSpec] | None:
@@ -81,11 +92,15 @@ class Object(Kind[ObjectSpec]):
         from boto3.s3.transfer import TransferConfig
 
         path = Path(want.file)
-        digest, _ = checksums(want.file)
-        if digest != want.sha256:
+        if checksums(want.file).sha256 != want.sha256:
             raise UserError(f"{path.name} changed while it was being deployed", hint="run the command again")
-        aws.before_write()
         metadata = {SHA256: want.sha256, OWNER: want.tags.get(OWNER_TAG, "")}
+        if want.size < SMALL:
+            content, digest = path.read_bytes(), base64.b64encode(bytes.fromhex(want.sha256)).decode()
+            aws.call("s3", "PutObject", **want.place, Body=content, Metadata=metadata, ChecksumSHA256=digest)
+            self.progress(want.name, len(content), want.size)
+            return
+        aws.before_write()
         aws.transfer(
             "upload_file",
             Filename=want.file,
@@ -114,6 +129,17 @@ class Object(Kind[ObjectSpec]):
                 yield f"{holder}/{one['Key']}"
 
 
+def check_deleted(answer: Mapping[str, Any], where: str, *, most: int = 0) -> None:
+    """DeleteObjects answers 200 with a body that says what stays. most: so many may. Raises ReconcilerError."""
+    kept: list[Any] = answer.get("Errors") or []
+    if len(kept) > most:
+        one = kept[0]
+        raise ReconcilerError(
+            f"objects of {where} stay, such as {one.get('Key')}: {one.get('Code')}: {one.get('Message')}",
+            hint="a retention (object lock), MFA delete or a policy may hold them; end that, then run it again",
+        )
+
+
 def _checksum(head: Mapping[str, Any], want: ObjectSpec) -> str:
     etag = head["ETag"].strip('"')
     whole = head.get("ChecksumSHA256", "")
@@ -121,22 +147,6 @@ def _checksum(head: Mapping[str, Any], want: ObjectSpec) -> str:
         return base64.b64decode(whole).hex()
     if stored := head.get("Metadata", {}).get(SHA256):
         return str(stored)
-    if want.file and head["ContentLength"] == want.size and etag == checksums(want.file)[1]:
+    if want.file and head["ContentLength"] == want.size and etag == checksums(want.file).md5:
         return want.sha256
     return f"unknown (ETag {etag})"
-
-
-def checksums(file: str) -> tuple[str, str]:
-    """SHA-256 and MD5 of a file, in hex; read again only when its size or time has changed."""
-    stat = Path(file).stat()
-    return _checksums(file, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=1024)
-def _checksums(file: str, size: int, modified: int) -> tuple[str, str]:
-    sha, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    with Path(file).open("rb") as content:
-        while block := content.read(1 << 20):
-            sha.update(block)
-            md5.update(block)
-    return sha.hexdigest(), md5.hexdigest()

@@ -24,6 +24,7 @@ from reconciler.image.kind import ImageSpec
 from reconciler.kinds import (
     BucketSpec,
     ClusterSpec,
+    FolderSpec,
     LogGroupSpec,
     ObjectSpec,
     RepositorySpec,
@@ -51,21 +52,21 @@ from reconciler.permissions.policies import documents
 def lower(
     deploy: Deploy,
     facts: Facts,
-    objects: tuple[ObjectSpec, ...] = (),
+    objects: Sequence[ObjectSpec | FolderSpec] = (),
     image: Spec | None = None,
     fallback: str = "",
     values: Mapping[str, str] = MappingProxyType({}),
 ) -> Graph:
     """All resources of a deploy.
 
-    objects: the files to upload, read. image: the image to build, or None; then the task definition names
+    objects: the files and folders to upload, read. image: the image to build, or None; then the task definition names
     `image.uri`, or `fallback` (what is there, or the tag `latest`). values: of parameters that the file has none for.
     """
     names = Names(deploy, facts)
     roles = [*_task_roles(names), *_stop_role(names)]
     rest = [
-        *_bucket(names, objects), *_image(names, image), *parameters(names), *_run(names, image, fallback, values),
-        *service(names), *unattended(names),
+        *_bucket(names, objects), *_image(names, image), *parameters(names),
+        *_run(names, image, fallback, values, objects), *service(names), *unattended(names),
     ]  # fmt: skip
     others = [node.spec for node in (*roles, *rest)]
     if image is None and deploy.image.uri is None:  # left as it is this time, and CI pushes it all the same
@@ -94,7 +95,7 @@ def task_policies(names: Names) -> list[dict[str, Any]]:
     """What the training program may do, in as few policies as can be: files that don't fit into a single one are named
     by their folders.
     """
-    role, files = names.deploy.task.role, [str(one.key) for one in names.deploy.data.files]
+    role, files = names.deploy.task.role, [str(one.key) for one in names.deploy.data.files if not one.tree]
     if role.policy:
         return documents(given(role.policy))
     read = role.read or ()
@@ -164,7 +165,7 @@ def _stop_role(names: Names) -> Iterator[Node]:
         yield scheduler_role(names, names.stop_role, what, "stop", [statement])
 
 
-def _bucket(names: Names, objects: tuple[ObjectSpec, ...]) -> Iterator[Node]:
+def _bucket(names: Names, objects: Sequence[ObjectSpec | FolderSpec]) -> Iterator[Node]:
     bucket = names.deploy.data.bucket
     rules = [Expiry(**rule.model_dump()) for rule in bucket.lifecycle]
     if names.deploy.run.checkpoint:
@@ -206,11 +207,15 @@ def _image(names: Names, image: Spec | None) -> Iterator[Node]:
         yield Node(image, (spec.address,), protect=repository.protect)
 
 
-def environment(names: Names, values: Mapping[str, str] = MappingProxyType({})) -> dict[str, str | Ref]:
+def environment(
+    names: Names, values: Mapping[str, str], objects: Sequence[ObjectSpec | FolderSpec]
+) -> dict[str, str | Ref]:
     """The task's environment: the file's, and where its data is unless the file says so."""
     found: dict[str, str | Ref] = {"AWS_DEFAULT_REGION": names.deploy.region, "S3_BUCKET": names.bucket}
-    if names.deploy.data.files:
-        found |= {"USE_S3": "true", "S3_KEY": str(names.deploy.data.files[0].key)}
+    if objects:
+        found |= {"USE_S3": "true", "S3_KEY": objects[0].first_key}
+        if isinstance(objects[0], FolderSpec):
+            found["S3_PREFIX"] = objects[0].place["Prefix"]
     found |= {**names.deploy.task.environment, **variables(names, values), **promotion.variable(names)}
     return {name: found[name] for name in sorted(found.keys() - secrets(names).keys())}
 
@@ -226,7 +231,13 @@ def log_options(deploy: Deploy) -> dict[str, str]:
     }
 
 
-def _run(names: Names, image: Spec | None, fallback: str, values: Mapping[str, str]) -> Iterator[Node]:
+def _run(
+    names: Names,
+    image: Spec | None,
+    fallback: str,
+    values: Mapping[str, str],
+    objects: Sequence[ObjectSpec | FolderSpec],
+) -> Iterator[Node]:
     deploy, task, tags = names.deploy, names.deploy.task, names.tags
     group, cluster = deploy.network.security_group, deploy.cluster
     yield Node(LogGroupSpec(name=str(deploy.logs.group), retention_in_days=deploy.logs.retention_days, tags=tags))
@@ -254,7 +265,7 @@ def _run(names: Names, image: Spec | None, fallback: str, values: Mapping[str, s
         image=Ref(image.address, "uri") if image else deploy.image.uri or fallback or f"{names.repository_uri}:latest",
         entrypoint=task.entrypoint,
         command=task.command,
-        environment=environment(names, values),
+        environment=environment(names, values, objects),
         secrets=secrets(names),
         log_driver="awslogs",
         log_options=log_options(deploy),

@@ -11,13 +11,16 @@ from typing import Any
 from reconciler.core.container import Container
 from reconciler.core.secret import KNOWN
 from reconciler.core.spec import Ref
-from reconciler.kinds import ObjectSpec, TaskDefinitionSpec
+from reconciler.kinds import FolderSpec, ObjectSpec, TaskDefinitionSpec
 
 NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
 
 def run_inputs(
-    task: TaskDefinitionSpec, image: str, objects: Sequence[ObjectSpec], parameters: Mapping[str, str] = NO_PARAMETERS
+    task: TaskDefinitionSpec,
+    image: str,
+    objects: Sequence[ObjectSpec | FolderSpec],
+    parameters: Mapping[str, str] = NO_PARAMETERS,
 ) -> dict[str, Any]:
     """Image, data checksums, command, environment, parameters and size: what decides whether a run is another run.
 
@@ -28,7 +31,7 @@ def run_inputs(
     for one in task.containers:
         containers[one.name] = _container(one, image if one is task.containers[0] else str(one.image))
     return {
-        "data": {one.name.partition("/")[2]: one.sha256 for one in sorted(objects, key=lambda o: o.name)},
+        "data": {one.name.partition("/")[2]: one.content for one in sorted(objects, key=lambda o: o.name)},
         "containers": containers,
         **({"parameters": dict(parameters)} if parameters else {}),
         "cpu": task.cpu,

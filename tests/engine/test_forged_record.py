@@ -163,8 +163,9 @@ def test_a_record_of_nonsense_is_harmless(project: Project) -> None:
 
 NAMES = {
     "oidc-provider": "token.actions.githubusercontent.com", "policy": "a-policy", "role": "a_role+=,.@-", "user": "a",
-    "bucket": "a-bucket.1", "object": "a-bucket/data/ä b.csv", "repository": "team/a", "image": "team/a",
-    "log-group": "/ecs/a", "security-group": "a b (c)", "parameter": "/a/b.c", "cluster": "a", "task-definition": "a_b",
+    "bucket": "a-bucket.1", "object": "a-bucket/data/ä b.csv", "folder": "a-bucket/data/ä b/",
+    "repository": "team/a", "image": "team/a", "log-group": "/ecs/a", "security-group": "a b (c)",
+    "parameter": "/a/b.c", "cluster": "a", "task-definition": "a_b",
     "service": "a/b", "queue": "a-dead-letters", "schedule": "a.b", "topic": "a-runs", "function": "a-watcher",
     "rule": "a-tasks",
 }  # fmt: skip

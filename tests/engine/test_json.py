@@ -20,7 +20,9 @@ SCHEMA: dict[str, Any] = json.loads((files("reconciler.cli") / "plan.schema.json
 DOCS = (Path(__file__).parents[2] / "docs" / "plan-json.md").read_text(encoding="utf-8")
 ALL = {kind.spec.kind for kind in KINDS} | {ImageKind.spec.kind}
 FULL = (
-    DEPLOY.replace("user: {}", "user: {access_keys: 1}, github: {repository: o/n}")
+    DEPLOY.replace("user: {}", "user: {access_keys: 1}, github: {repository: o/n}").replace(
+        "data: prices.csv", "data: [prices.csv, {file: prices.*, key: all}]"
+    )
     + """\
 parameters: {ETA: 0.1}
 service: {desired_count: 0}

@@ -16,7 +16,6 @@ from reconciler.engine.destroy import destroy
 from reconciler.engine.execute import Outcome
 from reconciler.engine.lock import Lock
 from reconciler.image.kind import ImageKind
-from reconciler.kinds import Object
 from tests.lab_client import LabHandle, SkippingClock
 
 DEPLOY = """\
@@ -82,9 +81,7 @@ class World:
 
     def here(self, command: str = "plan") -> Deployment:
         """The deploy, read anew."""
-        return prepare(
-            self.deploy, self.aws(), self.folder, ImageKind(None, print), Object(), skip_image=True, command=command
-        )
+        return prepare(self.deploy, self.aws(), self.folder, [ImageKind(None, print)], skip_image=True, command=command)
 
     def plan(self, kinds: Iterable[str] = ()) -> Plan:
         """The plan for these kinds, or all."""

@@ -14,7 +14,7 @@ from tests.kinds.sample import TAGS, Sample
 from tests.kinds.samples_ecs import cluster, security_group, service, task_definition
 from tests.kinds.samples_events import events_rule, function, queue, schedule, topic
 from tests.kinds.samples_iam import iam_policy, oidc_provider, role, user
-from tests.kinds.samples_storage import bucket, image, log_group, parameter, repository, s3_object
+from tests.kinds.samples_storage import bucket, image, log_group, parameter, repository, s3_folder, s3_object
 from tests.lab_client import LabHandle
 
 SAMPLES: dict[str, Callable[[LabHandle, Path], dict[str, Any]]] = {
@@ -24,6 +24,7 @@ SAMPLES: dict[str, Callable[[LabHandle, Path], dict[str, Any]]] = {
     "user": user,
     "bucket": bucket,
     "object": s3_object,
+    "folder": s3_folder,
     "repository": repository,
     "image": image,
     "log-group": log_group,

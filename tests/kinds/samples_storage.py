@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from reconciler.config.file_checksums import checksums
 from reconciler.core.canonical import policy
 from reconciler.image.kind import ImageKind
 from reconciler.image.source import image_spec
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
-from reconciler.kinds.s3_object import checksums
 from reconciler.local.process_engine import ProcessEngine
 from tests.kinds.sample import KEY, OTHER_TAGS
 from tests.lab_client import ACCOUNT, REGION, LabHandle
@@ -60,8 +60,26 @@ def s3_object(lab: LabHandle, folder: Path) -> dict[str, Any]:
     files = [folder / name for name in ("one.csv", "two.csv")]
     files[0].write_text("a,b\n1,2\n")
     files[1].write_text("a,b\n1,2\n3,4\n")
-    one, two = ({"file": str(path), "sha256": checksums(str(path))[0], "size": path.stat().st_size} for path in files)
+    one, two = ({"file": str(path), "sha256": checksums(path).sha256, "size": path.stat().st_size} for path in files)
     return {"base": {"name": "sample/data/one.csv", **one}, "changes": {"sha256": two, "size": two}}
+
+
+def s3_folder(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    lab.client("s3").create_bucket(Bucket="sample")
+    one, two = (_files(folder / name, texts) for name, texts in (("one", ("1", "2", "")), ("two", ("1", "3", "4 5"))))
+    return {"base": {"name": "sample/data/", **one}, "changes": {"files": two, "size": two}}
+
+
+def _files(folder: Path, texts: tuple[str, ...]) -> dict[str, Any]:
+    paths = {name: folder / name for name in ("a.csv", "sub/b c+d.csv", "\u65e5/e.csv")}
+    for path, text in zip(paths.values(), texts, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return {
+        "files": {name: checksums(path).sha256 for name, path in paths.items()},
+        "paths": {name: str(path) for name, path in paths.items()},
+        "size": sum(map(len, texts)),
+    }
 
 
 def image(lab: LabHandle, folder: Path) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.config.file_checksums import checksums
 from reconciler.core.diff import diff
 from reconciler.core.errors import Interrupted
 from reconciler.core.spec import OWNER_TAG
 from reconciler.kinds import Object, ObjectSpec
-from reconciler.kinds.s3_object import PART, checksums
+from reconciler.kinds.s3_object import PART
 from tests.lab_client import LabHandle, SkippingClock
 
 BUCKET = "content-of-objects"
@@ -31,7 +32,7 @@ def want(lab: LabHandle, tmp_path: Path) -> ObjectSpec:
 def spec_of(file: Path) -> ObjectSpec:
     return ObjectSpec(
         name=f"{BUCKET}/data.bin",
-        sha256=checksums(str(file))[0],
+        sha256=checksums(file).sha256,
         size=file.stat().st_size,
         file=str(file),
         tags={OWNER_TAG: "x"},

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.config.file_checksums import checksums
 from reconciler.core.canonical import Policy, policy
 from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
@@ -22,7 +23,6 @@ from reconciler.kinds import KINDS
 from reconciler.kinds import lambda_function as bundle
 from reconciler.kinds.ec2_security_group import EVERYWHERE, Rule
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
-from reconciler.kinds.s3_object import checksums
 from tests.live.account import STOP, Account
 
 # What isn't tried, and why.
@@ -73,7 +73,7 @@ def an_object(account: Account, folder: Path) -> Made:
     paths = [folder / name for name in ("one.csv", "two.csv")]
     paths[0].write_text("a\n1\n")
     paths[1].write_text("a\n1\n2\n")
-    one, two = ({"file": str(path), "sha256": checksums(str(path))[0], "size": path.stat().st_size} for path in paths)
+    one, two = ({"file": str(path), "sha256": checksums(path).sha256, "size": path.stat().st_size} for path in paths)
     return {"name": f"{bucket}/data/one.csv", **one}, {"sha256": two}
 
 

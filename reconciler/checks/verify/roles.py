@@ -19,7 +19,7 @@ def check(live: Live) -> Finding:
     """Check that each role is there, trusts ECS, and may do what a run needs."""
     task, names = live.deploy.task, live.names
     own = str(task.role.name)
-    wanted = {names.s3(str(one.key)): {"s3:GetObject"} for one in live.deploy.data.files}
+    wanted = {names.s3(one.readable): {"s3:GetObject"} for one in live.deploy.data.files}
     wanted[names.s3(f"{RUNS}/ID/output/metrics.json")] = {"s3:PutObject"}
     if live.deploy.run.promote:
         wanted |= {names.s3(path): set(actions) for path, actions in promotion.NEEDED.items()}

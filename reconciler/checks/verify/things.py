@@ -5,9 +5,21 @@ from __future__ import annotations
 from reconciler.aws.calls import Aws
 from reconciler.checks.findings import Finding, group, ng, ok, skip
 from reconciler.checks.verify.live import APPLY, Live, may
+from reconciler.config import file_checksums
+from reconciler.config.data_tree import files_of
+from reconciler.config.file_checksums import checksums
+from reconciler.config.storage import DataFile
 from reconciler.core.errors import AwsError, Denied
-from reconciler.kinds import Cluster, ClusterSpec, LogGroup, LogGroupSpec, Object, ObjectSpec
-from reconciler.kinds.s3_object import checksums
+from reconciler.kinds import (
+    Cluster,
+    ClusterSpec,
+    Folder,
+    FolderSpec,
+    LogGroup,
+    LogGroupSpec,
+    Object,
+    ObjectSpec,
+)
 from reconciler.lower.parameters import secrets as secrets_of
 from reconciler.permissions import keys
 
@@ -40,18 +52,21 @@ def task_definition(live: Live) -> Finding:
 
 
 def data(live: Live) -> Finding:
-    """Each file of the file: in the bucket, with the checksum that the one here has."""
+    """Each file of the file: in the bucket, with the checksum that the one here has; a folder's all together."""
     files = live.deploy.data.files
     if not files:
         return group("data", skip("files", "deploy.yaml names none"))
+    file_checksums.recall(live.base, live.deploy.name)
     wants = []
+    inside = [_folder(live, one) for one in files if one.tree]
     for one in files:
+        if one.tree:
+            continue
         path, name = live.base / one.file, f"{live.names.bucket}/{one.key}"
         here = path.is_file()
         size = path.stat().st_size if here else 0
         wants.append(ObjectSpec(name=name, file=str(path) if here else "", sha256=_sum(str(path), here), size=size))
     found = Object().observe(live.aws, wants)
-    inside = []
     for want in wants:
         what, there = f"s3://{want.name}", found.get(want.name)
         if there is None:
@@ -65,8 +80,32 @@ def data(live: Live) -> Finding:
     return group("data", *inside)
 
 
+def _folder(live: Live, data: DataFile) -> Finding:
+    what = f"s3://{live.names.bucket}/{data.prefix}"
+    try:
+        files = {one.key.removeprefix(data.prefix): one.path for one in files_of(data, live.base)}
+    except OSError:
+        files = {}
+    want = FolderSpec(
+        name=f"{live.names.bucket}/{data.prefix}",
+        files={key: checksums(path).sha256 for key, path in files.items()},
+        paths={key: str(path) for key, path in files.items()},
+    )
+    there = Folder().observe(live.aws, [want]).get(want.name)
+    if there is None:
+        return ng(what, "has none of the files", f"{APPLY} uploads them")
+    if not files:
+        return ok(what, f"{len(there.spec.others):,} files; the folder isn't here to compare")
+    wrong = sorted(key for key, sha in want.files.items() if there.spec.files.get(key) != sha)
+    if wrong:
+        return ng(
+            what, f"{len(wrong):,} of {len(files):,} files differ, such as {wrong[0]}", f"{APPLY} uploads them again"
+        )
+    return ok(what, f"{len(files):,} files, as here")
+
+
 def _sum(file: str, here: bool) -> str:
-    return checksums(file)[0] if here else ""
+    return checksums(file).sha256 if here else ""
 
 
 def log(live: Live) -> Finding:

@@ -255,7 +255,8 @@ def _dockerignore(deploy: Deploy, folder: Path, done: Written) -> None:
     context = folder / str(deploy.image.context)
     file = context / deploy.image.dockerfile
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    inside = [os.path.relpath(folder / one.file, context) for one in deploy.data.files]
+    named = [one.outside_image for one in deploy.data.files if one.outside_image]
+    inside = [os.path.relpath(folder / one, context) for one in named]
     data = [Path(path).as_posix() for path in inside if not path.startswith("..")]
     done.write(context / ".dockerignore", files.dockerignore(data, text), folder)
 

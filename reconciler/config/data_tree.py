@@ -1,0 +1,97 @@
+"""Which files a folder or a pattern of `data:` names. Reads names only, never a file's content."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.config.storage import DataFile
+from reconciler.core.errors import UserError
+
+MOST = 100_000  # files of one entry
+LONGEST = 1024  # bytes of a key
+
+
+@dataclass(frozen=True)
+class Here:
+    """A file of this machine. key: its name in the bucket."""
+
+    key: str
+    path: Path
+
+
+class Refused(UserError):
+    """A file that can't be uploaded. `message` names it."""
+
+
+def files_of(data: DataFile, base: Path) -> list[Here]:
+    """The files that one entry names, in the order in which S3 lists their keys.
+
+    base: the folder of deploy.yaml. Names that begin with a dot are left out unless the pattern has that dot, as in a
+    shell. A link counts as the file that it leads to, if that is below the same folder. Raises Refused, OSError.
+    """
+    if not data.tree:
+        return [Here(str(data.key), base / data.file)]
+    top = base / data.folder
+    wanted = _pattern(data.pattern)
+    found = [Here(data.prefix + name, path) for name, path in _walk(top, "") if wanted.fullmatch(name)]
+    for one in found:
+        _check(one, top)
+    if len(found) > MOST:
+        raise Refused(
+            f"it names {len(found):,} files, and at most {MOST:,} are possible", hint="pack them into archives"
+        )
+    return sorted(found, key=lambda one: os.fsencode(one.key))
+
+
+def _walk(top: Path, inside: str) -> Iterator[tuple[str, Path]]:
+    """(path below the top with slashes, path) of all that isn't a folder. No link to a folder is followed."""
+    for entry in os.scandir(top / inside):
+        name = inside + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(top, f"{name}/")
+        else:
+            yield name, top / name
+
+
+def _check(one: Here, top: Path) -> None:
+    shown = ascii(str(one.path))[1:-1]
+    try:
+        size = len(one.key.encode())
+    except UnicodeEncodeError:
+        raise Refused(f"the name of {shown} isn't UTF-8, which S3 needs", hint="rename it") from None
+    if not one.key.isprintable():
+        raise Refused(f"the name of {shown} has characters that can't be shown", hint="rename it")
+    if size > LONGEST:
+        raise Refused(
+            f"{shown} makes a key of {size} bytes, and S3 takes {LONGEST}", hint="rename it, or give a shorter key:"
+        )
+    if one.path.is_symlink():
+        target = Path(os.path.realpath(one.path))  # resolve() raises for a link to itself
+        if not target.is_relative_to(top.resolve()):
+            raise Refused(
+                f"{shown} is a link that leads out of the folder",
+                hint="put the file there, or name it by itself in data:",
+            )
+        if target.is_dir():
+            raise Refused(f"{shown} is a link to a folder", hint="put the files there, or remove the link")
+        if not target.exists():
+            raise Refused(f"{shown} is a link to what isn't there", hint="remove it")
+    if not one.path.is_file():
+        raise Refused(f"{shown} is no regular file", hint="remove it, or name the files by a pattern")
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """A pattern of paths: `*` and `?` within a name, `**` for any folders; none of them for a dot at a beginning."""
+    parts, words = [], text.split("/")
+    for i, word in enumerate(words):
+        last = i == len(words) - 1
+        if word == "**":
+            parts.append(r"(?:[^./][^/]*/)*" + (r"[^./][^/]*" if last else ""))
+        else:
+            inner = "".join({"*": "[^/]*", "?": "[^/]"}.get(c, re.escape(c)) for c in re.sub(r"\*+", "*", word))
+            parts.append(("" if word.startswith(".") else r"(?!\.)") + inner + ("" if last else "/"))
+    return re.compile("".join(parts), re.DOTALL)

@@ -1,0 +1,150 @@
+"""Checksums of the files that are uploaded, kept below `.reconciler` so that no plan reads again what didn't change.
+
+A file is taken as unchanged as git takes it by its index: by size, times and inode, and only where it was old already
+when it was read. A file that is written twice within one tick of its file system's clock has the same times, so what
+was young when it was read is read again (git's "racy" entries: https://git-scm.com/docs/racy-git). The time of a
+change (ctime) is compared too, which no program can set back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from reconciler.core import plain_json
+
+LARGE = 1 << 20  # bytes; what is smaller is read as fast as it would be looked up
+TICK = 2_000_000_000  # nanoseconds: the coarsest times of a file system in use (FAT)
+MOST = 1 << 28  # bytes of what is kept
+BLOCK = 1 << 20
+VERSION = 1
+
+
+class Checksums(NamedTuple):
+    """Of a file's content, in hex."""
+
+    sha256: str
+    md5: str
+
+
+class _Stamp(NamedTuple):
+    size: int  # bytes
+    modified: int  # nanoseconds since the epoch
+    changed: int  # nanoseconds since the epoch
+    inode: int
+
+
+class _Known(NamedTuple):
+    stamp: _Stamp
+    sums: Checksums
+    settled: bool  # it was old when it was read, so its times tell of any later change
+
+
+_known: dict[str, _Known] = {}  # by absolute path, for as long as this process lasts
+
+
+def checksums(file: Path | str) -> Checksums:
+    """The checksums of a file; it is read only if it isn't known or isn't as it was. Raises OSError."""
+    path = Path(file).absolute()
+    known = _known.get(str(path))
+    if known is None or known.stamp != _stamp(path.stat()):
+        known = _known[str(path)] = _read(path)
+    return known.sums
+
+
+def forget(files: Iterable[Path]) -> None:
+    """Have these files read anew."""
+    for file in files:
+        _known.pop(str(file.absolute()), None)
+
+
+def recall(base: Path, deploy: str) -> None:
+    """Know what `keep` kept for a deploy. base: the folder of deploy.yaml. What can't be read, or is no such thing,
+    costs the files being read again.
+    """
+    kept = _kept(base, deploy)
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        if not _safe(kept):
+            return
+        with kept.open("rb") as file:
+            content = plain_json.read(file.read(MOST + 1), MOST)
+        if content["version"] != VERSION:
+            return
+        for name, (size, modified, changed, inode, sha256, md5) in content["files"].items():
+            stamp = _Stamp(int(size), int(modified), int(changed), int(inode))
+            if _is_hex(sha256, 64) and _is_hex(md5, 32):
+                _known.setdefault(name, _Known(stamp, Checksums(sha256, md5), settled=True))
+
+
+def keep(base: Path, deploy: str, files: Iterable[Path]) -> None:
+    """Keep what is known of these files for the next command. Where it can't be written they are read again then."""
+    entries = {}
+    for file in files:
+        path = str(file.absolute())
+        known = _known.get(path)
+        if known is not None and known.settled and known.stamp.size >= LARGE:
+            entries[path] = [*known.stamp, *known.sums]
+    kept = _kept(base, deploy)
+    if not entries and not kept.exists():
+        return
+    with contextlib.suppress(OSError, UnicodeError):
+        _write(kept, json.dumps({"version": VERSION, "files": entries}, indent=0))
+
+
+def _kept(base: Path, deploy: str) -> Path:
+    return base / ".reconciler" / "checksums" / f"{deploy}.json"
+
+
+def _safe(kept: Path) -> bool:
+    """Somebody else's checkout could have it lead elsewhere, or to something that never ends."""
+    places = (kept.parent.parent, kept.parent, kept)
+    return not any(place.is_symlink() for place in places) and (not kept.exists() or stat.S_ISREG(kept.stat().st_mode))
+
+
+def _write(kept: Path, text: str) -> None:
+    if not _safe(kept) or (kept.exists() and kept.read_bytes() == text.encode()):
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    ignore = kept.parent / ".gitignore"
+    if not ignore.exists() and not ignore.is_symlink():
+        ignore.write_text("*\n", encoding="utf-8")
+    handle, part = tempfile.mkstemp(dir=kept.parent, prefix=f"{kept.stem}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(part).replace(kept)
+    except BaseException:
+        Path(part).unlink()
+        raise
+
+
+def _read(path: Path) -> _Known:
+    now, sha256, md5 = time.time_ns(), hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        with os.fdopen(handle, "rb") as file:
+            before = _stamp(os.fstat(file.fileno()))
+            while block := file.read(BLOCK):
+                sha256.update(block)
+                md5.update(block)
+            after = _stamp(os.fstat(file.fileno()))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None  # reading names no file
+    settled = before == after and max(before.modified, before.changed) + TICK < now
+    return _Known(before, Checksums(sha256.hexdigest(), md5.hexdigest()), settled)
+
+
+def _stamp(found: os.stat_result) -> _Stamp:
+    return _Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+def _is_hex(text: object, length: int) -> bool:
+    return isinstance(text, str) and len(text) == length and not set(text) - set("0123456789abcdef")

@@ -1,0 +1,140 @@
+"""Folders of files in S3, as one resource each: a plan, the record and policies have one line for any number of files.
+
+Whether a file is as wanted is told by one listing of the folder, which says each object's ETag. That is the content's
+MD5 for what went up in one piece, unless a KMS key encrypts it. What a listing doesn't prove is asked for by itself,
+as `Object` does: files of 16 MiB and more, and all in a bucket with a KMS key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from reconciler.aws.calls import Aws
+from reconciler.config.file_checksums import checksums
+from reconciler.core.needs import ALL, Needs
+from reconciler.core.spec import Changes, Local, Observed, Spec
+from reconciler.kinds.base import PRINTABLE, Kind
+from reconciler.kinds.s3_object import UPLOAD, Object, ObjectSpec, Progress, check_deleted
+
+MOST = 1000  # keys that one DeleteObjects takes
+
+
+class FolderSpec(Spec):
+    """The files below a prefix, named BUCKET/PREFIX/."""
+
+    kind: ClassVar[str] = "folder"
+    data: ClassVar[bool] = True
+    part_of: ClassVar[str] = "bucket"
+    marked: ClassVar[bool] = False  # its objects are; one listing doesn't say so
+
+    tags: Annotated[dict[str, str], Local()] = Field({})
+    files: dict[str, str] = Field({})  # SHA-256 of each, by its key after the prefix
+    size: int = 0  # bytes, of all of them
+    paths: Annotated[dict[str, str], Local()] = Field({})  # the file here, by its key after the prefix
+    others: Annotated[tuple[str, ...], Local()] = ()  # keys after the prefix that are there and aren't in `files`
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Bucket and Prefix, as the API takes them."""
+        bucket, _, prefix = self.name.partition("/")
+        return {"Bucket": bucket, "Prefix": prefix}
+
+    @property
+    def first_key(self) -> str:
+        """The key of its first file, in the order in which S3 lists them."""
+        return self.place["Prefix"] + min(self.files, key=str.encode, default="")
+
+    @property
+    def content(self) -> str:
+        """One hash of all names and contents."""
+        return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()
+
+    def object(self, key: str) -> ObjectSpec:
+        """One of its files. key: after the prefix."""
+        path = self.paths.get(key, "")
+        size = Path(path).stat().st_size if path else 0
+        return ObjectSpec(name=self.name + key, sha256=self.files.get(key, ""), size=size, file=path, tags=self.tags)
+
+
+class Folder(Kind[FolderSpec]):
+    """Reads and uploads folders. progress is told (name, bytes sent since, bytes in all)."""
+
+    spec: ClassVar[type[Spec]] = FolderSpec
+    needs: ClassVar[Needs] = Needs(
+        create=UPLOAD, delete=("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ListBucketVersions"),
+        fields={"files": UPLOAD, "size": UPLOAD}, read=("s3:ListBucket", "s3:GetObject"), on=("s3:{name}*",),
+        elsewhere={"s3:ListBucket": ("s3:{holder}",), "s3:ListBucketVersions": ("s3:{holder}",)}, pushed=ALL,
+        unseen={"s3:AbortMultipartUpload": "asked when an upload in parts is given up"},
+    )  # fmt: skip
+    pattern: ClassVar[str] = rf"[A-Za-z0-9][A-Za-z0-9._-]{{2,62}}/{PRINTABLE}{{1,1023}}/"
+
+    def __init__(self, progress: Progress = lambda name, sent, size: None) -> None:
+        self.progress = progress
+
+    def read(self, aws: Aws, want: FolderSpec) -> Observed[FolderSpec] | None:
+        """One listing, and a read of each file that it doesn't prove."""
+        if not want.name.endswith("/"):
+            return None
+        listed = aws.find_all("s3", "ListObjectsV2", "Contents", **want.place) or []
+        start = len(want.place["Prefix"])
+        there = {one["Key"][start:]: one for one in listed if not one["Key"].endswith("/")}  # a console's folder
+        known = {key: one for key, one in there.items() if key in want.files}
+        others = tuple(sorted(there.keys() - known.keys()))
+        if not known and (want.files or not others):
+            return None
+        unproved = [key for key, one in known.items() if not _proved(one, want.paths.get(key, ""))]
+        heads = dict(zip(unproved, aws.each(lambda key: self._head(aws, want, key), unproved), strict=True))
+        files = {key: heads.get(key, want.files[key]) for key in known}
+        spec = FolderSpec(
+            name=want.name,
+            files={key: value for key, value in files.items() if value is not None},
+            size=sum(one["Size"] for one in known.values()),
+            paths=want.paths,
+            others=others,
+        )
+        return Observed(spec)
+
+    def _head(self, aws: Aws, want: FolderSpec, key: str) -> str | None:
+        found = Object().read(aws, want.object(key))
+        return found.spec.sha256 if found else None
+
+    def create(self, aws: Aws, want: FolderSpec) -> None:
+        """Upload all files, several at a time."""
+        self._upload(aws, want, want.files)
+
+    def update(self, aws: Aws, want: FolderSpec, seen: Observed[FolderSpec], changes: Changes) -> None:
+        """Upload what isn't there with this content."""
+        there = seen.spec.files
+        self._upload(aws, want, {key: sha for key, sha in want.files.items() if there.get(key) != sha})
+
+    def delete(self, aws: Aws, seen: Observed[FolderSpec]) -> None:
+        """Delete its files, in a versioned bucket with all their versions; what else is there stays."""
+        place, start = seen.spec.place, len(seen.spec.place["Prefix"])
+        ours: list[dict[str, Any]] = []
+        for key in ("Versions", "DeleteMarkers"):
+            for one in aws.find_all("s3", "ListObjectVersions", key, **place) or ():
+                if one["Key"][start:] in seen.spec.files:
+                    ours.append({"Key": one["Key"], "VersionId": one["VersionId"]})
+        for begin in range(0, len(ours), MOST):
+            batch = {"Objects": ours[begin : begin + MOST], "Quiet": True}
+            check_deleted(aws.call("s3", "DeleteObjects", Bucket=place["Bucket"], Delete=batch), seen.spec.name)
+
+    def _upload(self, aws: Aws, want: FolderSpec, files: Mapping[str, str]) -> None:
+        objects = [want.object(key) for key in files]
+        whole = sum(one.size for one in objects)
+        kind = Object(lambda name, sent, size: self.progress(want.name, sent, whole))
+        aws.each(lambda one: kind.create(aws, one), objects)
+
+
+def _proved(listed: Mapping[str, Any], path: str) -> bool:
+    """Whether a listing's line says that the object is this file."""
+    etag = listed["ETag"].strip('"')
+    if not path or "-" in etag or listed["Size"] != Path(path).stat().st_size:
+        return False
+    return bool(etag == checksums(path).md5)

@@ -1,0 +1,133 @@
+"""Which files a folder or a pattern names, under which keys, and what is refused by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.config.data_tree import Refused, files_of
+from reconciler.config.storage import DataFile
+
+TREE = (
+    "a.csv", "b.parquet", "empty", "sub/c.csv", "sub/deep/d.csv", "sub/with space.csv", "sub/plus+&=.csv",
+    "sub/Größe/données.csv", "数据/日.csv", ".hidden.csv", "sub/.git/config", "sub/[x]{y}$(z).csv",
+)  # fmt: skip
+SHOWN = {name for name in TREE if "/." not in f"/{name}"}
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    for name in TREE:
+        file = tmp_path / "data" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("" if name == "empty" else name)
+    (tmp_path / "data" / "nothing in it").mkdir()
+    return tmp_path
+
+
+def names(base: Path, file: str, key: str | None = None) -> list[str]:
+    data = DataFile(file=file, key=key).filled()
+    found = files_of(data, base)
+    assert all(one.key.startswith(data.prefix) for one in found)
+    return [one.key.removeprefix(data.prefix) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    {
+        "data/": SHOWN,
+        "./data/": SHOWN,
+        "data/**": SHOWN,
+        "data/*": {"a.csv", "b.parquet", "empty"},
+        "data/*.csv": {"a.csv"},
+        "data/?.csv": {"a.csv"},
+        "data/**/*.csv": {name for name in SHOWN if name.endswith(".csv")},
+        "data/sub/*.csv": {"c.csv", "with space.csv", "plus+&=.csv", "[x]{y}$(z).csv"},
+        "data/sub/[x]*": {"[x]{y}$(z).csv"},  # no classes of characters
+        "data/*/deep/*": {"sub/deep/d.csv"},
+        "data/**/deep/*": {"sub/deep/d.csv"},
+        "data/.*": {".hidden.csv"},
+        "data/sub/.git/*": {"config"},
+        "data/*.txt": set(),
+    }.items(),
+)
+def test_which_files(base: Path, file: str, wanted: set[str]) -> None:
+    assert set(names(base, file)) == wanted
+
+
+def test_in_the_order_in_which_s3_lists_them(base: Path) -> None:
+    found = names(base, "data/")
+    assert found == sorted(found, key=str.encode)
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "wanted"),
+    [
+        ("data/", None, "data"), ("./data/", None, "data"), ("./", None, "data"),
+        ("*.csv", None, "data"), ("images/", None, "data/images"), ("/mnt/big/images/", None, "data/images"),
+        ("images/**/*.png", None, "data/images"), ("../", None, "data"), ("images/", "train", "train"),
+        ("prices.csv", None, "data/prices.csv"), ("a/b/prices.csv", None, "data/prices.csv"),
+    ],
+)  # fmt: skip
+def test_its_key(file: str, key: str | None, wanted: str) -> None:
+    assert DataFile(file=file, key=key).filled().key == wanted
+
+
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [("data/", "data"), ("./", ""), ("*.csv", "*.csv"), ("a/b/*.csv", "a/b/*.csv"), ("a/**", "a"), ("a.csv", "a.csv")],
+)
+def test_what_is_no_part_of_the_image(file: str, wanted: str) -> None:
+    assert DataFile(file=file).filled().outside_image == wanted
+
+
+def link(to: str) -> Callable[[Path], None]:
+    return lambda at: at.symlink_to(to)
+
+
+def too_long(at: Path) -> None:
+    folder = Path(at.parent, *["ü" * 100] * 6)
+    folder.mkdir(parents=True)
+    (folder / "file").touch()
+
+
+def not_utf8(at: Path) -> None:
+    (at.parent / os.fsdecode(b"caf\xe9.csv")).write_text("x")
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "out of the folder": (link("../../outside.csv"), "leads out of the folder"),
+    "to an absolute path": (link("/etc/passwd"), "leads out of the folder"),
+    "to nothing": (link("nothing.csv"), "what isn't there"),
+    "to itself": (lambda at: at.symlink_to(at.name), "what isn't there"),
+    "to a folder": (link("deep"), "a link to a folder"),
+    "a pipe": (lambda at: os.mkfifo(at), "no regular file"),
+    "not UTF-8": (not_utf8, "isn't UTF-8"),
+    "a line break": (lambda at: (at.parent / "a\nb").write_text("x"), "can't be shown"),
+    "an escape": (lambda at: (at.parent / "a\x1b[2Jb").write_text("x"), "can't be shown"),
+    "too long": (too_long, "S3 takes 1024"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_refused_by_name(base: Path, what: str) -> None:
+    make, message = REFUSED[what]
+    make(base / "data" / "sub" / "odd.csv")
+    with pytest.raises(Refused) as error:
+        names(base, "data/")
+    assert message in error.value.message
+    assert error.value.message.isprintable()
+    assert error.value.hint
+
+
+def test_a_link_to_a_file_of_the_folder_is_that_file(base: Path) -> None:
+    (base / "data" / "z.csv").symlink_to("sub/c.csv")
+    assert set(names(base, "data/")) == {*SHOWN, "z.csv"}
+
+
+def test_the_folder_may_be_a_link(base: Path) -> None:
+    (base / "linked").symlink_to("data")
+    assert set(names(base, "linked/")) == SHOWN
