@@ -134,6 +134,11 @@ NO_HINTS = frozenset((
     "`python -m reconciler plan {}` shows what there would be; nothing of Copilot's is changed.",
     "# One training pipeline in AWS. What isn't said here has a default: `python -m reconciler show` prints all.",
     "--env {}=…: only `apply` takes variables",
+    (
+        "Stop the run when its tasks have cost this much in US dollars, all attempts together, by the table of list "
+        "prices that `cost` shows, even when nobody watches any more."
+    ),
+    "What an `apply` of the sweep may cost in US dollars, all of its runs together: docs/cost.md.",
     "Nothing to run: every combination has a run that succeeded.",
     "Until `apply --adopt` marks them as this deploy's, resources are used as they are and never changed.",
     "`runs {}` takes {} name(s), got {}",
