@@ -19,6 +19,7 @@ from typing import Any
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
 from reconciler.config.file_checksums import checksums
+from reconciler.core.attached import AttachedSpec, where
 from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.spec import OWNER_TAG, Address
 from reconciler.engine.deployment import Deployment
@@ -68,6 +69,10 @@ def import_deploy(
     deploy = valid(tree, environ)
     file = data or environ.get("DATA_FILE")
     plan = _plan(deploy, aws, found, base / file if file else None)
+    if allow := _attached(plan):
+        tree.values["allow"] = allow
+        tree.comments[("allow",)] = "what leads out of these or in, as found: take out what isn't meant to"
+        plan = _plan(valid(tree, environ), aws, found, base / file if file else None)
     differences = [line for step in plan.changes for line in _lines(step)]
     planned = {step.address for step in plan.steps}
     differences += [f"{one} is there, and this file says nothing of it" for one in found.others if one not in planned]
@@ -95,6 +100,20 @@ def _plan(deploy: Deploy, aws: Aws, found: Found, data: Path | None) -> Plan:
     kinds: dict[str, Any] = {kind.spec.kind: kind for kind in EVERY_KIND}
     here = Deployment(deploy, aws, names, lower(deploy, facts, objects), kinds, objects, None)
     return here.plan(here.observe())
+
+
+def _attached(plan: Plan) -> dict[str, list[str]]:
+    """What others have attached to what was found, by the field of `allow` that lets it be.
+
+    Policies of roles and users aren't among it: what somebody may do is said as a difference.
+    """
+    found: dict[str, set[str]] = {}
+    for step in plan.changes:
+        if step.want is not None and step.seen is not None and isinstance(step.seen.spec, AttachedSpec):
+            texts = {*step.seen.spec.attached} - {*getattr(step.want, "attached", ())}
+            if places := {place for text in texts if (place := where(text))}:
+                found.setdefault(step.address.kind.replace("-", "_"), set()).update(places)
+    return {field: sorted(places) for field, places in sorted(found.items())}
 
 
 def _lines(step: Step) -> list[str]:

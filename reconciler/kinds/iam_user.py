@@ -89,7 +89,7 @@ class User(Kind[UserSpec]):
     pattern: ClassVar[str] = iam.NAME
 
     def read(self, aws: Aws, want: UserSpec) -> Observed[UserSpec] | None:
-        """Nine reads, and one for each inline policy; five for what the account's details answer."""
+        """Nine reads, and one for each inline policy; five for what the account's details answer, one for nobody."""
         both: list[Any] = aws.together(lambda: self._own(aws, want), lambda: read_account(aws).users.get(want.name))
         own, details = both
         if own is None:
@@ -109,8 +109,10 @@ class User(Kind[UserSpec]):
 
     def _own(self, aws: Aws, want: UserSpec) -> _Own | None:
         """What it can prove itself with; None for one that doesn't exist."""
+        keys = aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=want.name)
+        if keys is None:  # one that isn't there has nothing else, so that one read says all
+            return None
         reads: list[Any] = aws.together(
-            lambda: aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=want.name),
             lambda: aws.find("iam", "GetLoginProfile", UserName=want.name),
             lambda: aws.find_all("iam", "ListSSHPublicKeys", "SSHPublicKeys", UserName=want.name),
             lambda: aws.find_all("iam", "ListSigningCertificates", "Certificates", UserName=want.name),
@@ -118,9 +120,7 @@ class User(Kind[UserSpec]):
                 "iam", "ListServiceSpecificCredentials", "ServiceSpecificCredentials", UserName=want.name
             ),
         )
-        keys, password, *others = reads
-        if keys is None:
-            return None
+        password, *others = reads
         ids = [key["AccessKeyId"] for key in keys if key["AccessKeyId"] not in want.keep_keys]
         stored = self._stored(aws, want.key_parameter) if ids else ""
         off = any(key["AccessKeyId"] == stored and key["Status"] != "Active" for key in keys)

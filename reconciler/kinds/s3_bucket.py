@@ -28,6 +28,8 @@ OWNER = "BucketOwnerEnforced"  # no ACL counts, the bucket's or an object's, as 
 WRITER = "ObjectWriter"  # where nothing is said, as for buckets from before 2023
 TARGETS = {"Topic": "TopicArn", "Queue": "QueueArn", "LambdaFunction": "LambdaFunctionArn"}
 EVENT_BRIDGE = "EventBridgeConfiguration"
+# S3 takes it only of a bucket with versions, and lets nobody suspend them while it is there.
+REPLICATION = "GetBucketReplication"
 
 
 class Expiry(Value):
@@ -90,16 +92,19 @@ class Bucket(Kind[BucketSpec]):
     pattern: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}"
 
     def read(self, aws: Aws, want: BucketSpec) -> Observed[BucketSpec] | None:
-        """Ten reads, and one more where ACLs count."""
+        """Nine reads, one more where it has versions, and so may be copied, and one where ACLs count."""
         operations = (
             "HeadBucket", "GetBucketVersioning", "GetBucketEncryption", "GetPublicAccessBlock",
             "GetBucketLifecycleConfiguration", "GetBucketTagging", "GetBucketPolicy", "GetBucketOwnershipControls",
-            "GetBucketReplication", "GetBucketNotificationConfiguration",
+            "GetBucketNotificationConfiguration", *((REPLICATION,) if want.versioning else ()),
         )  # fmt: skip
         found = aws.each(lambda operation: aws.find("s3", operation, Bucket=want.name), operations)
         answers = dict(zip(operations, found, strict=True))
         if answers["HeadBucket"] is None or answers["GetBucketVersioning"] is None:
             return None
+        if REPLICATION not in answers:
+            versions = answers["GetBucketVersioning"].get("Status") == "Enabled"
+            answers[REPLICATION] = aws.find("s3", REPLICATION, Bucket=want.name) if versions else None
         ownership = _ownership(answers["GetBucketOwnershipControls"])
         acl = None if ownership == OWNER else aws.find("s3", "GetBucketAcl", Bucket=want.name)
         spec = _spec(want, answers, aws.region).model_copy(
@@ -189,7 +194,7 @@ def _spec(want: BucketSpec, answers: Mapping[str, Any], region: str) -> BucketSp
     blocked = (answers["GetPublicAccessBlock"] or {}).get("PublicAccessBlockConfiguration", {})
     document = answers["GetBucketPolicy"]
     rules = (answers["GetBucketLifecycleConfiguration"] or {}).get("Rules", ())
-    attached = [*_replications(answers["GetBucketReplication"]),
+    attached = [*_replications(answers[REPLICATION]),
                 *(text for _, _, text in _notifications(answers["GetBucketNotificationConfiguration"]))]  # fmt: skip
     return BucketSpec(
         name=want.name,
@@ -235,7 +240,7 @@ def _notifications(answer: Mapping[str, Any] | None) -> Iterator[tuple[str, Any,
 def _detach(aws: Aws, name: str, gone: Sequence[str]) -> None:
     """Write what is attached without these, which takes one look at each of the two configurations. Raises AwsError."""
     if any(text.startswith("replication ") for text in gone):
-        found = (aws.find("s3", "GetBucketReplication", Bucket=name) or {}).get("ReplicationConfiguration", {})
+        found = (aws.find("s3", REPLICATION, Bucket=name) or {}).get("ReplicationConfiguration", {})
         kept = [rule for rule in found.get("Rules", ()) if _replication(rule) not in gone]
         if kept:
             aws.call("s3", "PutBucketReplication", Bucket=name, ReplicationConfiguration={**found, "Rules": kept})

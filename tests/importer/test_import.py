@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.engine.project import DEPLOY, Project
 from tests.engine.project import project as project
@@ -69,6 +70,24 @@ def test_what_it_cannot_say_is_said(by_hand: Project) -> None:
     assert all(f"  {one}\n" in done.out for one in header)
     # The lines are about those resources of which the plan shows a difference, and no others.
     assert {one.partition(": ")[0].removesuffix(" isn't there") for one in header} == set(by_hand.todo())
+
+
+def test_what_others_attached_is_allowed_by_a_line(by_hand: Project) -> None:
+    client = by_hand.lab.client
+    topic = client("sns").create_topic(Name="told")["TopicArn"]
+    bucket = client("s3").list_buckets()["Buckets"][0]["Name"]
+    told = {"TopicConfigurations": [{"TopicArn": topic, "Events": ["s3:ObjectCreated:*"]}]}
+    client("s3").put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)
+    stream = "arn:aws:kinesis:us-east-1:123456789012:stream/lines"
+    client("kinesis").create_stream(StreamName="lines", ShardCount=1)
+    to = {"logGroupName": guide.LOG_GROUP, "filterName": "all", "filterPattern": "", "destinationArn": stream}
+    client("logs").put_subscription_filter(**to, roleArn="arn:aws:iam::123456789012:role/ships")
+    made = {"UserName": guide.USER, "ServiceName": "codecommit.amazonaws.com"}
+    credential = client("iam").create_service_specific_credential(**made)["ServiceSpecificCredential"]
+    by_hand.ok("import", "--prefix", guide.P, "--data", "btc.csv")
+    allow = yaml.safe_load((by_hand.folder / "deploy.yaml").read_text())["allow"]
+    assert allow == {"bucket": [topic], "log_group": [stream], "user": [credential["ServiceSpecificCredentialId"]]}
+    assert by_hand.todo() == {}
 
 
 def test_adoption_changes_tags_alone(by_hand: Project) -> None:
