@@ -150,6 +150,8 @@ def _show(terminal: Terminal, one: Run, as_json: bool, *, paid: bool) -> None:
         end = attempt.event.value if attempt.event else "under way"
         what = f"{end}  {cut(attempt.reason, SHOWN)}  {attempt.task_arn}"
         terminal.print(f"  attempt {attempt.number} on {attempt.provider}: {what}")
+        if attempt.memory is not None:
+            terminal.print(f"    with {attempt.cpu:,} CPU units and {attempt.memory:,} MiB")
         if attempt.checkpoint:
             terminal.print(f"    {attempt.checkpoint.text}")
     if one.why:

@@ -77,7 +77,8 @@ class Screen:
     def retry(self, following: Again) -> None:
         """Say why another follows."""
         pause = f" in {seconds(following.pause)}" if following.pause else ""
-        self.terminal.say(f"  {following.why}: launching again on {following.provider}{pause}")
+        size = f" with {following.size[1]:,} MiB" if following.size else ""
+        self.terminal.say(f"  {following.why}: launching again on {following.provider}{size}{pause}")
 
     def state(self, task: Mapping[str, Any], state: str) -> None:
         """Say the new state."""
@@ -262,6 +263,10 @@ def report(
         found = why or diagnose(here.aws, here.deploy, run, where.base, where.local)
         show(terminal, found, command(where, "logs", run.id))
         return
+    last = run.attempts[-1]
+    if last.memory is not None:
+        terminal.print(terminal.fold("  size     ", f"it needed {last.memory:,} MiB; in deploy.yaml:"))
+        terminal.print(f"      task: {{cpu: {last.cpu}, memory: {last.memory}}}")
     shown = sorted(run.metrics.items())
     width = max([40, *(len(name) for name, _ in shown[:METRICS])])
     for name, value in shown[:METRICS]:

@@ -27,6 +27,9 @@ def check_task(deploy: Deploy) -> Iterator[Problem]:
     yield from _checkpoint(deploy)
     yield from _capacity(deploy)
     yield from _max_cost(deploy)
+    if (most := deploy.run.max_memory) is not None and most < deploy.task.memory:
+        message = f"it is less than the {deploy.task.memory} MiB that the task has"
+        yield Problem(("run", "max_memory"), message, "write more, or leave it out", (("task", "memory"),))
     yield from _logs(deploy)
     yield from _size(deploy)
 

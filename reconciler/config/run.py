@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from reconciler.config.base import Int, OneOrMore, Section, bad
 from reconciler.config.service import Provider
 from reconciler.config.sweep import Sweep
+from reconciler.config.task_size import Memory
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -38,6 +39,14 @@ class Retry(Section):
         2, ge=0, le=100, description="Times again on each capacity provider after a Spot interruption.", examples=[5]
     )
     error: Int = Field(0, ge=0, le=100, description="Times again after the program failed.", examples=[1])
+    out_of_memory: Int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Times again with the next size that has more memory, after ECS ended the task for want of it. 0: "
+        "such an end counts as the program's failure.",
+        examples=[2],
+    )
     exit_codes: tuple[Int, ...] = Field(
         (), description="The exit codes that `error` is for; empty for every one but 0.", examples=[[75]]
     )
@@ -78,6 +87,12 @@ class Run(Section):
         le=14 * 86400,
         description="Stop a task after this long, even when nobody watches any more.",
         examples=["2h"],
+    )
+    max_memory: Memory | None = Field(
+        None,
+        description="MiB, or text like `2GB`: no attempt gets more than this by `retry.out_of_memory`. Default: the "
+        "largest that Fargate has.",
+        examples=["32GB"],
     )
     max_cost: float | None = Field(
         None,

@@ -34,3 +34,16 @@ def next_size(cpu: int, memory: int) -> tuple[int, int]:
             return units, enough[0]
     top = max(SIZES)
     return (top, SIZES[top][-1]) if memory < SIZES[top][-1] else (cpu, memory)
+
+
+def larger(cpu: int, memory: int, most: int | None = None) -> tuple[int, int] | None:
+    """The size to go on with when memory was too little; None where there is none.
+
+    That of `next_size`, or where that is above so many MiB, the largest that isn't.
+    """
+    units, mib = next_size(cpu, memory)
+    if mib > memory and (most is None or mib <= most):
+        return units, mib
+    fitting = [(m, u) for u in SIZES for m in SIZES[u] if u >= cpu and memory < m <= (most or 0)]
+    mib = max((m for m, _ in fitting), default=0)
+    return min(((u, m) for m, u in fitting if m == mib), default=None)

@@ -16,7 +16,7 @@ EXACT = 60  # seconds: as exact as Scheduler is
 
 @dataclass(frozen=True)
 class Retry:
-    """`run.retry`."""
+    """`run.retry`. max_memory: `run.max_memory`, in MiB."""
 
     no_capacity: int
     interruption: int
@@ -25,6 +25,8 @@ class Retry:
     backoff: float
     within: float | None
     max_cost: float | None
+    out_of_memory: int = 0
+    max_memory: int | None = None
 
 
 @dataclass(frozen=True)

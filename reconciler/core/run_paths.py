@@ -107,3 +107,8 @@ def output_prefix(run_id: str) -> str:
 def checkpoint_prefix(run_id: str) -> str:
     """Where its program keeps what the next attempt goes on from."""
     return f"{RUNS}/{run_id}/checkpoint"
+
+
+def size_key(family: str, schedule: str) -> str:
+    """The size that runs of a family needed; of those of a schedule where its function may write."""
+    return f"{RUNS}/{SCHEDULED if schedule else ''}sizes/{family}.json"

@@ -73,6 +73,11 @@ def watcher(names: Names) -> Iterator[Node]:
     yield Node(changes, (function,))
 
 
+def retry_of(deploy: Deploy) -> Retry:
+    """How often again, and with how much memory at most."""
+    return Retry(**deploy.run.retry.model_dump(), max_memory=deploy.run.max_memory)
+
+
 def cap_of(deploy: Deploy) -> Cap | None:
     """Its limit in dollars. Scheduler is exact to a minute, and a task may take all of its stop timeout to end."""
     run, timeout = deploy.run, deploy.task.stop_timeout or STOP
@@ -115,7 +120,7 @@ def watched(names: Names) -> Watched:
         disk=deploy.task.ephemeral_storage,
         retries=deploy.schedule.retries if deploy.schedule else 0,
         capacity=run.capacity,
-        retry=Retry(**run.retry.model_dump()),
+        retry=retry_of(deploy),
         checkpoint=run.checkpoint,
         max_duration=run.max_duration,
         cap=cap_of(deploy),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from reconciler.core.function_settings import Cap
@@ -44,12 +45,12 @@ def seconds_left(run: Run, limits: Limits) -> float | None:
     limit = limit_of(run, limits)
     if limits.cap is None or limit is None:
         return None
-    price = price_of(run.inputs, limits.region, limits.cap.public_ip)
-    if price is None:
+    *before, last = [price_of(run, one, limits) for one in run.attempts]
+    if last is None or None in before:
         return 0.0
-    following = (*run.attempts[1:], None)
-    before = sum(paid(one, then.launched) for one, then in zip(run.attempts, following, strict=True) if then)
-    return max(limit / price * 3600 - before - limits.cap.margin, 0.0)
+    times = [paid(one, then.launched) for one, then in pairwise(run.attempts)]
+    spent = sum((price or 0.0) * time / 3600 for price, time in zip(before, times, strict=True))
+    return max((limit - spent) / last * 3600 - limits.cap.margin, 0.0)
 
 
 def share(limit: float, taken: float, waiting: int, run: Run, limits: Limits) -> float:
@@ -59,18 +60,17 @@ def share(limit: float, taken: float, waiting: int, run: Run, limits: Limits) ->
     taken: by other runs; waiting: so many aren't launched yet, this one too.
     """
     left = max(limit - taken, 0.0)
-    price = price_of(run.inputs, limits.region, limits.cap.public_ip if limits.cap else True) or 0.0
+    price = price_of(run, Attempt(1, "", "", 0.0), limits) or 0.0
     shortest = price * (LEAST + (limits.cap.margin if limits.cap else 0)) / 3600
     return max(left / waiting, min(left, shortest))
 
 
 def cost_at_most(run: Run, limits: Limits) -> float:
     """What a run that is over has cost at most, in US dollars; its budget where that isn't known."""
-    price = price_of(run.inputs, limits.region, limits.cap.public_ip if limits.cap else True)
-    known = [one for one in run.attempts if one.task_arn]
-    if price is None or any(one.stopped is None for one in known):
+    known = [(one, price_of(run, one, limits)) for one in run.attempts if one.task_arn]
+    if any(price is None or one.stopped is None for one, price in known):
         return run.budget or 0.0
-    return price / 3600 * sum(paid(one, one.stopped or 0.0) for one in known)
+    return sum((price or 0.0) * paid(one, one.stopped or 0.0) / 3600 for one, price in known)
 
 
 def paid(attempt: Attempt, over: float) -> float:
@@ -81,13 +81,13 @@ def paid(attempt: Attempt, over: float) -> float:
     return max(until - attempt.launched, LEAST)
 
 
-def price_of(inputs: Mapping[str, Any], region: str, public_ip: bool) -> float | None:
-    """US dollars an hour of a task with these inputs."""
-    cpu, memory = inputs.get("cpu"), inputs.get("memory")
-    if not isinstance(cpu, int) or not isinstance(memory, int):
+def price_of(run: Run, attempt: Attempt, limits: Limits) -> float | None:
+    """US dollars an hour of an attempt's task; None where no price is known."""
+    size, architecture = run.size_of(attempt), str(run.inputs.get("architecture", "X86_64"))
+    if size is None:
         return None
-    architecture = str(inputs.get("architecture", "X86_64"))
-    return hourly(region, architecture, cpu, memory, inputs.get("ephemeral_storage"), public_ip=public_ip)
+    public_ip = limits.cap.public_ip if limits.cap else True
+    return hourly(limits.region, architecture, *size, run.inputs.get("ephemeral_storage"), public_ip=public_ip)
 
 
 def pays(run: Run, limits: Limits) -> bool:

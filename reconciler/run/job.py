@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from reconciler.config.schema import Deploy
-from reconciler.core.function_settings import Retry
 from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment
 from reconciler.kinds import TaskDefinitionSpec
-from reconciler.lower.scheduled_function import cap_of
+from reconciler.lower.scheduled_function import cap_of, retry_of
 from reconciler.run.cap import Limits
 from reconciler.run.deadline import Deadline
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
@@ -112,6 +111,7 @@ def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version:
         deadline=deadline_of(here),
         schedule=here.names.schedule,
         checkpoint=deploy.run.checkpoint,
+        retry=retry_of(deploy) if deploy.run.retry.out_of_memory else None,
     )
 
 
@@ -133,4 +133,4 @@ def rules_of(deploy: Deploy) -> Rules:
     """What a deploy says of its runs."""
     run = deploy.run
     limits = Limits(run.max_duration, cap_of(deploy), deploy.region)
-    return Rules(run.capacity, Retry(**run.retry.model_dump()), limits, run.checkpoint)
+    return Rules(run.capacity, retry_of(deploy), limits, run.checkpoint)

@@ -15,6 +15,7 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, ReconcilerError
+from reconciler.core.function_settings import Retry
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id
 from reconciler.core.secret import KNOWN
@@ -51,6 +52,7 @@ class Launch:
     deadline: Deadline | None = None
     schedule: str = ""  # the name of the deploy's, which starts runs by itself; empty without one
     checkpoint: bool = False  # whether the attempts of a run hand one on
+    retry: Retry | None = None  # where a run that is out of memory goes on with more
 
     @property
     def place(self) -> Place:
@@ -104,6 +106,10 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     attempt = run.attempts[-1]
     arn = find_task(aws, launch.place, attempt) if recorded else None
     if not recorded:
+        if launch.retry:
+            sized = runs.with_size(run, launch.retry.max_memory)
+            run = sized if launch.deadline is None or pays(sized, launch.deadline.limits) else run
+            attempt = run.attempts[-1]
         if launch.checkpoint:
             run = runs.with_checkpoint(run)
             attempt = run.attempts[-1]
@@ -174,6 +180,8 @@ def overrides_of(aws: Aws, launch: Launch, run: Run) -> Overrides | None:
         task = known_task(aws, launch.place, attempt) if attempt.task_arn else None
         if task is not None:
             found = read_overrides(task.get("overrides") or {}, launch.container, launch.environment)
+            if attempt.memory is not None:  # its own
+                found = replace(found, cpu=run.overrides.cpu, memory=run.overrides.memory)
             KNOWN.learn_all(plain(found))
             return found
     return None
@@ -234,7 +242,7 @@ def _request(launch: Launch, run: Run, attempt: Attempt) -> dict[str, Any]:
         variables |= checkpoint.variables(run.output, attempt.number)
     group = launch.schedule if run.id.startswith(SCHEDULED) else ""
     command = {} if given.command is None else {"command": list(given.command)}
-    sizes = {"cpu": given.cpu, "memory": given.memory}
+    sizes = {"cpu": attempt.cpu or given.cpu, "memory": attempt.memory or given.memory}
     overrides = {
         "containerOverrides": [container(launch.container, variables) | command],
         **{name: str(size) for name, size in sizes.items() if size is not None},

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from reconciler.core.fargate import larger
 from reconciler.core.function_settings import Retry
 from reconciler.run.checkpoint import Checkpoint
 
@@ -36,7 +37,8 @@ class Event(StrEnum):
 class Attempt:
     """One task of a run. token: its clientToken and startedBy. Times are seconds since the epoch.
 
-    checkpoint: what it went on from; None for a first one, and without `run.checkpoint`.
+    checkpoint: what it went on from; None for a first one, and without `run.checkpoint`. cpu, memory: its own size in
+    CPU units and MiB, None for the run's.
     """
 
     number: int
@@ -50,25 +52,29 @@ class Attempt:
     started: float | None = None
     stopped: float | None = None
     checkpoint: Checkpoint | None = None
+    cpu: int | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
 class Again:
-    """Launch on `provider` after `pause` seconds."""
+    """Launch on `provider` after `pause` seconds. size: CPU units and MiB, None for those that it had."""
 
     provider: str
     pause: float
     why: str
+    size: tuple[int, int] | None = None
 
 
 def again(
-    rules: Retry, providers: Sequence[str], attempts: Sequence[Attempt], *, cost: float | None, now: float
-) -> Again | str:
+    rules: Retry, providers: Sequence[str], attempts: Sequence[Attempt], *, cost: float | None, now: float,
+    size: tuple[int, int] | None = None,
+) -> Again | str:  # fmt: skip
     """What follows the last attempt: another, or why there is none.
 
-    cost: of all attempts, in US dollars; None when unknown.
+    cost: of all attempts, in US dollars; None when unknown. size: of the last, CPU units and MiB; None when unknown.
     """
-    last = attempts[-1]
+    last, more = attempts[-1], None
     if last.event is Event.NO_CAPACITY or last.event is Event.INTERRUPTION:
         allowed = rules.no_capacity if last.event is Event.NO_CAPACITY else rules.interruption
         tried = sum(1 for a in attempts if a.provider == last.provider and a.event is last.event)
@@ -77,16 +83,24 @@ def again(
         if provider is None:
             places = " and ".join(dict.fromkeys(a.provider for a in attempts))
             return f"{what} on {places}" + (f", {len(attempts)} tries" if len(attempts) > 1 else "")
+    elif rules.out_of_memory and out_of_memory(last):
+        what, provider = f"out of memory{f' with {size[1]:,} MiB' if size else ''}", last.provider
+        more = larger(*size, rules.max_memory) if size else None
+        tried = sum(map(out_of_memory, attempts))
+        if tried > rules.out_of_memory:
+            return f"out of memory {tried} times"
+        if more is None:
+            return f"{what}, and there is no larger size{' up to run.max_memory' if rules.max_memory else ''}"
     elif last.event is Event.ERROR:
         what, provider = f"exit code {last.exit_code}", last.provider
-        tried = sum(1 for a in attempts if a.event is Event.ERROR)
+        tried = sum(1 for a in attempts if a.event is Event.ERROR and not (rules.out_of_memory and out_of_memory(a)))
         if rules.exit_codes and last.exit_code not in rules.exit_codes:
             return f"exit code {last.exit_code} isn't one that is retried"
         if tried > rules.error:
             return "" if rules.error == 0 else f"the program failed {tried} times"
     else:
         return ""
-    pause = min(rules.backoff * 2.0 ** (len(attempts) - 1), LONGEST)
+    pause = 0.0 if more else min(rules.backoff * 2.0 ** (len(attempts) - 1), LONGEST)
     if rules.within is not None and now + pause - attempts[0].launched > rules.within:
         return f"{what}, and `run.retry.within` is over"
     if rules.max_cost is not None and cost is not None and cost >= rules.max_cost:
@@ -94,7 +108,12 @@ def again(
     if provider != last.provider:
         # Elsewhere there may be room at once.
         return Again(provider, 0.0, f"{what} on {last.provider}")
-    return Again(provider, pause, what)
+    return Again(provider, pause, what, more)
+
+
+def out_of_memory(attempt: Attempt) -> bool:
+    """Whether ECS ended an attempt for want of memory. A program that says so itself is one that failed."""
+    return attempt.event is Event.ERROR and "outofmemory" in attempt.reason.lower()
 
 
 def _next(providers: Sequence[str], last: str) -> str | None:

@@ -6,6 +6,8 @@ It needs nothing but Python's own library, which is all that the function has.
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -86,6 +88,21 @@ class Run:
     def event(self) -> Event:
         """What ended the last attempt; LOST when nothing did."""
         return (self.attempts[-1].event if self.attempts else None) or Event.LOST
+
+    def size_of(self, attempt: Attempt) -> tuple[int, int] | None:
+        """CPU units and MiB of an attempt; None where its record doesn't say."""
+        cpu = attempt.cpu or self.inputs.get("cpu")
+        memory = attempt.memory or self.inputs.get("memory")
+        return (cpu, memory) if isinstance(cpu, int) and isinstance(memory, int) else None
+
+    @property
+    def family(self) -> str:
+        """What runs have in common that need about the same memory: all that they are made of but image and data."""
+        parts = {name: one for name, one in self.inputs.items() if name not in ("data", "containers")}
+        containers = self.inputs.get("containers") or {}
+        kept = {n: {k: v for k, v in one.items() if k != "image"} for n, one in containers.items()}
+        text = json.dumps([parts, kept, self.schedule], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def seconds(self) -> float | None:

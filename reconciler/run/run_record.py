@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reconciler.aws.calls import Aws
-from reconciler.core.run_paths import RUNS, fingerprint_key, record_key
+from reconciler.core.run_paths import RUNS, SCHEDULED, fingerprint_key, record_key
 from reconciler.core.secret import KNOWN
 from reconciler.run.run import Run
 from reconciler.run.stored import Store, Unreadable, to_json
 
+FOLDERS = ("fingerprints", "sizes", f"{SCHEDULED}sizes")  # beside those of runs
 LONGEST = 200  # characters of a folder's name in which a record is looked for
 
 
@@ -49,7 +50,7 @@ class Runs(Store):
         )
         names = [one["Prefix"].removeprefix(f"{RUNS}/").removesuffix("/") for one in prefixes or ()]
         # A key has 1,024 bytes: what is no id may leave no room for a record in it.
-        found = self.aws.each(self._readable, [one for one in names if one != "fingerprints" and len(one) <= LONGEST])
+        found = self.aws.each(self._readable, [one for one in names if one not in FOLDERS and len(one) <= LONGEST])
         for key, why in sorted(self.unreadable.items()):
             self.say(str(Unreadable(key, why)))
         return sorted((run for run in found if run is not None), key=lambda run: run.created, reverse=True)

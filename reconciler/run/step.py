@@ -159,17 +159,17 @@ def newest(run: Run, record: Run | None) -> Run:
 
 def spent(run: Run, region: str, now: float) -> float | None:
     """What a run's tasks have cost so far, in US dollars; None where that isn't known."""
-    cpu, memory = run.inputs.get("cpu"), run.inputs.get("memory")
-    if not isinstance(cpu, int) or not isinstance(memory, int):
-        return None
     if any(attempt.provider not in FARGATE for attempt in run.attempts):
         return None  # instances of the user's own, whose price isn't Fargate's
     launched = [attempt for attempt in run.attempts if attempt.task_arn]
     if any(attempt.event is Event.LOST and attempt.stopped is None for attempt in launched):
         return None  # nobody knows when it ended
-    kind = region, str(run.inputs.get("architecture", "X86_64")), cpu, memory
-    storage = run.inputs.get("ephemeral_storage")
-    costs = [task_cost(*kind, (a.stopped or now) - (a.started or a.launched), storage) for a in launched]
+    kind, storage = (region, str(run.inputs.get("architecture", "X86_64"))), run.inputs.get("ephemeral_storage")
+    sizes = [run.size_of(a) for a in launched]
+    costs = [
+        size and task_cost(*kind, *size, (a.stopped or now) - (a.started or a.launched), storage)
+        for a, size in zip(launched, sizes, strict=True)
+    ]
     return None if None in costs else sum(cost or 0.0 for cost in costs)
 
 
@@ -181,13 +181,15 @@ def _following(run: Run, rules: Rules, now: float, *, known: bool) -> Launch | R
     if ended > now:
         ended = 0.0 if known else now  # by a clock that is ahead, or by a record that may say anything
     cost = spent(run, rules.limits.region, now)
-    following = again(rules.retry, rules.capacity, run.attempts, cost=cost, now=ended)
+    following = again(
+        rules.retry, rules.capacity, run.attempts, cost=cost, now=ended, size=run.size_of(attempt)
+    )  # fmt: skip
     if isinstance(following, str):
         following = said(run, rules.limits, now) if attempt.event is Event.MAX_COST else following
         return End(_over(run, state_after(run.event), following, cost))
     if run.state is State.STOPPING:
         return End(_over(run, State.STOPPED, BY_USER, cost))
-    next_one = _with_next(run, following.provider, now)
+    next_one = _with_next(run, following.provider, now, following.size)
     if not pays(next_one, rules.limits):
         return _too_dear(next_one, rules, now)
     at = ended + following.pause
@@ -210,9 +212,12 @@ def _over(run: Run, state: State, why: str, cost: float | None) -> Run:
     return replace(run, state=state, exit_code=last.exit_code, reason=reason, cost=cost)
 
 
-def _with_next(run: Run, provider: str, now: float) -> Run:
-    number = len(run.attempts) + 1
-    return run.with_attempt(Attempt(number=number, provider=provider, token=token(run.id, number), launched=now))
+def _with_next(run: Run, provider: str, now: float, size: tuple[int, int] | None = None) -> Run:
+    """A run with another attempt, of this size (CPU units, MiB) or else that of the last."""
+    number, last = len(run.attempts) + 1, run.attempts[-1] if run.attempts else None
+    cpu, memory = size or ((last.cpu, last.memory) if last else (None, None))
+    made = Attempt(number, provider, token(run.id, number), now, cpu=cpu, memory=memory)
+    return run.with_attempt(made)
 
 
 def _progress(run: Run) -> tuple[bool, int, bool, bool]:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from reconciler.core import plain_json
 from reconciler.core import run_paths as keys
 from reconciler.core.errors import ReconcilerError
+from reconciler.core.fargate import SIZES
 from reconciler.run import checkpoint
 from reconciler.run.checkpoint import Checkpoint
 from reconciler.run.metrics import FILE, metrics_in
@@ -26,6 +27,7 @@ from reconciler.run.state import State
 
 VERSION = 1
 MOST = 4 * 1024 * 1024  # bytes of a record
+SIZE_MOST = 1_000  # bytes of what a family's size is kept in
 ATTEMPTS = 10_000
 LATEST = 4_102_444_800.0  # seconds since the epoch: 2100 has begun
 DEAREST = 1e9  # US dollars
@@ -106,6 +108,34 @@ class Store:
         end = checkpoint.remove if run.state is State.SUCCEEDED else checkpoint.leave
         if stays := end(self._calls, self.bucket, run.id):
             self.say(f"{len(stays)} objects of the checkpoint of run {run.id} can't be deleted: {stays[0]}")
+
+    def with_size(self, run: Run, most: int | None) -> Run:
+        """A run whose first attempt is about to be launched, with the size that another of its family needed.
+
+        Only if that is more than its own, and at most so many MiB.
+        """
+        last = run.attempts[-1]
+        size = run.size_of(last)
+        if last.number > 1 or size is None:
+            return run
+        answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=keys.size_key(run.family, run.schedule))
+        try:
+            found = plain_json.read(answer["Body"].read(SIZE_MOST + 1), SIZE_MOST) if answer else None
+        except plain_json.NotJson:
+            return run
+        cpu, memory = (found.get("cpu"), found.get("memory")) if isinstance(found, dict) else (None, None)
+        if not isinstance(cpu, int) or not isinstance(memory, int) or memory not in SIZES.get(cpu, ()):
+            return run
+        enough = cpu >= size[0] and size[1] < memory <= (most or memory)
+        return run.with_attempt(replace(last, cpu=cpu, memory=memory)) if enough else run
+
+    def keep_size(self, run: Run) -> None:
+        """That a run has succeeded with a larger size than its own, for the next of its family."""
+        last = run.attempts[-1]
+        if run.state is State.SUCCEEDED and last.memory is not None:
+            place = {"Bucket": self.bucket, "Key": keys.size_key(run.family, run.schedule)}
+            body = plain_json.write({"cpu": last.cpu, "memory": last.memory, "run": run.id})
+            self._calls.call("s3", "PutObject", **place, Body=body, ContentType="application/json")
 
     def metrics(self, run: Run) -> dict[str, float]:
         """The numbers that the program wrote to `metrics.json` in its output; empty without one."""
@@ -332,6 +362,8 @@ ATTEMPT: Mapping[str, tuple[Any, ...]] = {
     "started": (_maybe(_time), None),
     "stopped": (_maybe(_time), None),
     "checkpoint": (_maybe(_checkpoint), None),
+    "cpu": (_maybe(_size), None),
+    "memory": (_maybe(_size), None),
 }
 OVERRIDES: Mapping[str, tuple[Any, ...]] = {
     "environment": (_mapping(_text, _variable), {}),

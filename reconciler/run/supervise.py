@@ -124,6 +124,8 @@ class Supervisor:
             run = replace(run, metrics=self.runs.metrics(run)) if run.state is State.SUCCEEDED else run
             run = self.before_end(run)
             self._end_checkpoint(run)
+            if self.rules.retry.out_of_memory:
+                self.runs.keep_size(run)
         self._put(run)
         return run
 

@@ -18,12 +18,14 @@ from typing import Any
 
 from reconciler.core.function_settings import AGAIN, LAUNCH, PROVIDER, Watched
 from reconciler.core.run_paths import is_scheduled_id
+from reconciler.run.cap import pays
 from reconciler.run.place import Place
 from reconciler.run.run import Run
 from reconciler.run.scheduled_record import new_run, scheduled_id
 from reconciler.run.step import Seen
 from reconciler.run.stop_schedule import schedule_name
 from reconciler.scheduled.aws import find
+from reconciler.scheduled.launch import limits_of
 from reconciler.scheduled.record import put_first, records
 from reconciler.scheduled.see import see_through
 from reconciler.scheduled.tell import tell
@@ -51,7 +53,11 @@ def _due(watched: Watched, due: str) -> Run | None:
     print(json.dumps({"run": run_id, "due": due}))
     run = records(watched).get(run_id)
     if run is None:  # recorded before the launch, so that it is found again by its token
-        run = put_first(watched, new_run(watched, run_id, time.time()))
+        run, limits = new_run(watched, run_id, time.time()), limits_of(watched)
+        if watched.retry.out_of_memory:
+            sized = records(watched).with_size(run, watched.retry.max_memory)
+            run = sized if pays(sized, limits) else run
+        run = put_first(watched, run)
     return see_through(watched, run)
 
 

@@ -133,7 +133,9 @@ def _run_task(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str
     given = {"OUTPUT_URI": f"s3://{watched.bucket}/{output_prefix(run_id)}", "RUN_ID": run_id}
     if watched.checkpoint:
         given |= checkpoint.variables(given["OUTPUT_URI"], attempt.number)
-    overrides = {"containerOverrides": [container(watched.container, given)]}
+    overrides: dict[str, Any] = {"containerOverrides": [container(watched.container, given)]}
+    if attempt.memory is not None:
+        overrides |= {"cpu": str(attempt.cpu), "memory": str(attempt.memory)}
     request = run_task(
         attempt, run_id, watched.schedule, overrides, cluster=watched.cluster, task_definition=watched.family,
         subnets=watched.subnets, security_group=os.environ[GROUP], public_ip=watched.public_ip,

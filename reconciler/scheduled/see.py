@@ -63,6 +63,8 @@ def _end(watched: Watched, run: Run) -> Run:
     store = records(watched)
     if run.state is State.SUCCEEDED:
         run = replace(run, metrics=store.metrics(run))
+    if watched.retry.out_of_memory:
+        store.keep_size(run)
     if watched.checkpoint:
         try:
             store.end_checkpoint(run)

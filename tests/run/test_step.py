@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.fargate import larger
 from reconciler.core.function_settings import Cap
 from reconciler.core.function_settings import Retry as RetryRules
 from reconciler.core.prices import hourly, task_cost
@@ -232,6 +233,69 @@ def test_a_limit_in_dollars(given: Run, rules: Rules, seen: Seen, wanted: Any) -
         assert found.run.cost == pytest.approx(wanted.run.cost)
         found = End(replace(found.run, cost=wanted.run.cost))
     assert found == wanted
+
+
+OOM = replace(FAILED, exit_code=137, reason="OutOfMemoryError: Container killed due to memory usage")
+LADDER = replace(RETRIES, out_of_memory=2, error=0, within=None, max_memory=4096)
+BIGGER = replace(SECOND, cpu=256, memory=1024)
+MORE = Again("FARGATE_SPOT", 0.0, "out of memory with 512 MiB", (256, 1024))
+BIGGER_OOM = replace(OOM, number=2, token=f"{ID}-2", cpu=256, memory=1024)
+MEMORY: list[tuple[str, Run, Rules, Any]] = [
+    ("the next size", run(OOM), replace(RULES, retry=LADDER), Launch(run(OOM, BIGGER), recorded=False, following=MORE)),
+    ("the next after that", run(OOM, BIGGER_OOM), replace(RULES, retry=LADDER),
+     Launch(run(OOM, BIGGER_OOM, replace(SECOND, number=3, token=f"{ID}-3", cpu=256, memory=2048)), recorded=False,
+            following=Again("FARGATE_SPOT", 0.0, "out of memory with 1,024 MiB", (256, 2048)))),
+    ("it stays with it", run(OOM, replace(SPOT, number=2, token=f"{ID}-2", cpu=256, memory=1024)),
+     replace(RULES, retry=LADDER),
+     Launch(run(OOM, replace(SPOT, number=2, token=f"{ID}-2", cpu=256, memory=1024),
+                replace(BIGGER, number=3, token=f"{ID}-3", provider="FARGATE")), recorded=False,
+            following=Again("FARGATE", 0.0, "Spot interruption on FARGATE_SPOT"))),
+    ("what is left doesn't pay for more", run(OOM), capped(1_130, retry=LADDER), "doesn't pay for another task"),
+    ("what is left pays for more", run(OOM), capped(1_300, retry=LADDER),
+     Launch(run(OOM, BIGGER), recorded=False, following=MORE)),
+    ("often enough", run(OOM, BIGGER_OOM), replace(RULES, retry=replace(LADDER, out_of_memory=1)), "memory 2 times"),
+    ("no more is allowed", run(OOM), replace(RULES, retry=replace(LADDER, max_memory=512)),
+     "out of memory with 512 MiB, and there is no larger size up to run.max_memory"),
+    ("no more there is", run(OOM, inputs={"cpu": 32768, "memory": 249856}),
+     replace(RULES, retry=replace(LADDER, max_memory=None)),
+     "out of memory with 249,856 MiB, and there is no larger size"),
+    ("nobody knows its size", run(OOM, inputs={}), replace(RULES, retry=LADDER), "out of memory, and there is no"),
+    ("without a ladder it is a failure", run(OOM), RULES, Launch(run(OOM, SECOND), recorded=False,
+     following=Again("FARGATE_SPOT", 100.0, "exit code 137"))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "rules", "wanted"), [row[1:] for row in MEMORY], ids=[row[0] for row in MEMORY])
+def test_out_of_memory(given: Run, rules: Rules, wanted: Any) -> None:
+    found = step(given, rules, Seen(), NOW + 100)
+    if isinstance(wanted, str):
+        assert isinstance(found, End)
+        assert wanted in found.run.reason
+        return
+    last = wanted.run.attempts[-1]
+    assert found == replace(wanted, run=wanted.run.with_attempt(replace(last, launched=NOW + 100)))
+
+
+def test_what_a_larger_attempt_costs() -> None:
+    price = task_cost(REGION, "X86_64", 256, 1024, 940.0) or 0.0
+    assert spent(run(OOM, replace(BIGGER_OOM, task_arn="arn/2")), REGION, NOW) == pytest.approx((COST or 0) + price)
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "wanted"),
+    [
+        ((256, 512), None, (256, 1024)),
+        ((256, 2048), None, (512, 4096)),
+        ((1024, 8192), 12_288, (2048, 12_288)),
+        ((1024, 8192), 9_000, None),
+        ((4096, 30_720), 45_000, (8192, 40_960)),
+        ((32768, 122_880), None, (32768, 249_856)),
+        ((32768, 249_856), None, None),
+        ((16384, 122_880), 122_880, None),
+    ],
+)
+def test_the_next_size_with_more_memory(size: tuple[int, int], most: int | None, wanted: Any) -> None:
+    assert larger(*size, most) == wanted
 
 
 DEADLINES: list[tuple[Limits, Run, Any]] = [

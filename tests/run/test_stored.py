@@ -137,6 +137,7 @@ REFUSED: list[tuple[Any, str]] = [
     (changed(inputs=[]), "its inputs is no object"),
     (changed(sweep="../x"), "its sweep is no sweep's id"),
     (changed(attempts={}), "its attempts is no list"),
+    (attempt(memory=0), "its memory is no whole number from 1 to"),
     (attempt(checkpoint=3), "a part of it is no object"),
     (attempt(checkpoint={"files": -1, "bytes": 0}), "its checkpoint its files is no whole number"),
     (attempt(checkpoint={"files": 1, "bytes": 0, "written": "now"}), "its checkpoint its written is no number"),
@@ -243,6 +244,7 @@ def whole_runs(draw: st.DrawFn) -> Run:
             n, draw(texts), f"{run_id}-{n}", draw(times), draw(st.sampled_from(["", ARN])),
             draw(st.none() | st.sampled_from(Event)), draw(st.none() | st.integers(-(2**31), 2**32)), draw(texts),
             draw(st.none() | times), draw(st.none() | times), draw(st.none() | checkpoints),
+            draw(st.none() | st.integers(1, 32768)), draw(st.none() | st.integers(1, 249856)),
         )
         for n in range(1, draw(st.integers(1, 4)))
     )  # fmt: skip
