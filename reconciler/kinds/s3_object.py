@@ -23,7 +23,6 @@ from reconciler.kinds.base import PRINTABLE, Kind
 
 SHA256 = "sha256"  # metadata: the content's checksum
 OWNER = "reconciler-deploy"  # metadata: whose it is; an object's tags would cost a read of their own
-SMALL = 1024 * 1024  # bytes: sent by one call, without boto3's transfer manager, whose threads take longer to start
 PART = 16 * 1024 * 1024  # bytes
 Progress = Callable[[str, int, int], None]
 UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload")
@@ -48,6 +47,11 @@ class ObjectSpec(Spec):
         """Bucket and Key, as the API takes them."""
         bucket, _, key = self.name.partition("/")
         return {"Bucket": bucket, "Key": key}
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What is kept with it, to know it again."""
+        return {SHA256: self.sha256, OWNER: self.tags.get(OWNER_TAG, "")}
 
     @property
     def first_key(self) -> str:
@@ -91,21 +95,14 @@ class Object(Kind[ObjectSpec]):
         """Upload the file, in parts when it is big. The file must still be what the plan saw."""
         from boto3.s3.transfer import TransferConfig
 
-        path = Path(want.file)
         if checksums(want.file).sha256 != want.sha256:
-            raise UserError(f"{path.name} changed while it was being deployed", hint="run the command again")
-        metadata = {SHA256: want.sha256, OWNER: want.tags.get(OWNER_TAG, "")}
-        if want.size < SMALL:
-            content, digest = path.read_bytes(), base64.b64encode(bytes.fromhex(want.sha256)).decode()
-            aws.call("s3", "PutObject", **want.place, Body=content, Metadata=metadata, ChecksumSHA256=digest)
-            self.progress(want.name, len(content), want.size)
-            return
+            raise changed_meanwhile(want)
         aws.before_write()
         aws.transfer(
             "upload_file",
             Filename=want.file,
             **want.place,
-            ExtraArgs={"Metadata": metadata, "ChecksumAlgorithm": "SHA256"},
+            ExtraArgs={"Metadata": want.metadata, "ChecksumAlgorithm": "SHA256"},
             moved=lambda sent: self.progress(want.name, sent, want.size),
             Config=TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=4),
         )
@@ -127,6 +124,11 @@ class Object(Kind[ObjectSpec]):
         for one in aws.pages("s3", "ListObjectsV2", "Contents", Bucket=holder):
             if not one["Key"].startswith(f"{RUNS}/"):
                 yield f"{holder}/{one['Key']}"
+
+
+def changed_meanwhile(want: ObjectSpec) -> UserError:
+    """The file isn't any more what the plan saw."""
+    return UserError(f"{Path(want.file).name} changed while it was being deployed", hint="run the command again")
 
 
 def check_deleted(answer: Mapping[str, Any], where: str, *, most: int = 0) -> None:
