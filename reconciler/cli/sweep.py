@@ -8,17 +8,19 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from reconciler.cli.answer import ABSENT
+from reconciler.cli.diagnose import diagnosis_of
 from reconciler.cli.failure import Result, Verdict
 from reconciler.cli.interrupt import choose, come_back, command
 from reconciler.cli.target import Target
-from reconciler.cli.task import notifier
+from reconciler.cli.task import CTRL_C, notifier
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
 from reconciler.config.sweep import Sweep
-from reconciler.core.errors import Interrupted, ReconcilerError
+from reconciler.core.errors import AwsError, Interrupted, ReconcilerError
 from reconciler.core.plain_json import plain
 from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
+from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.fingerprint import fingerprint
 from reconciler.run.fleet import Fleet
 from reconciler.run.job import Decision, decide, supervisor
@@ -28,6 +30,7 @@ from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.sweep import label
+from reconciler.run.watch import Silent
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ class SweepWork:
             screen = Screen(self.terminal, len(self.todo), self.name, self.here.aws.clock.now)
             fleet = Fleet(supervisor(self.here, self.runs), self.launch, self.max_parallel, screen, limit)
             try:
-                ended = {run.fingerprint: run for run in fleet.work(self.todo)}
+                ended = {run.fingerprint: run for run in self._explained(fleet, fleet.work(self.todo))}
             except Interrupted:
                 self.terminal.status("")
                 self._interrupted(fleet)
@@ -151,6 +154,33 @@ class SweepWork:
         if failed := [run for run in self.all if run.state is State.FAILED]:
             self.terminal.print(f"  why, for instance: {command(self.where, 'diagnose', failed[0].id)}")
         return 0 if len(self.all) == len(found) and all(r.state is State.SUCCEEDED for r in self.all) else SOME_FAILED
+
+    def _explained(self, fleet: Fleet, runs: Sequence[Run]) -> list[Run]:
+        """The runs with why they failed, in their records too: all have been recorded, and their last lines may be
+        late. They are waited for at the same time; Ctrl-C ends that wait and nothing else.
+        """
+        lines = Rest(self.terminal)
+
+        def explained(run: Run) -> Run:
+            if run.state is not State.FAILED or run.why or not run.task_arn:
+                return run
+
+            def cause(found: Sequence[str]) -> Diagnosis:
+                return diagnosis_of(self.here.deploy, run, self.where.base, found, self.where.local)
+
+            try:
+                why = cause(fleet.last_lines(run, lines, lambda found: cause(found).known))
+                if why.known:
+                    run = replace(run, why=why.cause)
+                    self.runs.put(run)
+            except AwsError:
+                return run  # its end is recorded, and `diagnose` looks again
+            return run
+
+        found = self.here.aws.each(explained, runs)
+        if lines.interrupted:
+            self.where.stop.clear()
+        return found
 
     def name(self, run: Run) -> str:
         """A run's combination, for people."""
@@ -171,6 +201,26 @@ class SweepWork:
             raise Interrupted(f"detached; {len(fleet.active)} tasks of {self.id} go on", hint=rest)
         count = fleet.stop()
         raise Interrupted(f"{count} tasks of {self.id} are being stopped", hint=rest)
+
+
+class Rest(Silent):
+    """Says once that last lines are waited for."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal, self.told, self.interrupted = terminal, False, False
+
+    def waiting(self, seconds: float) -> None:
+        """Say so."""
+        if not self.told:
+            self.told = True
+            self.terminal.status("")
+            self.terminal.say(
+                self.terminal.style(f"  waiting for the last lines, {seconds:.0f} s at most{CTRL_C}", "dim")
+            )
+
+    def enough(self) -> None:
+        """Ctrl-C: the table is shown."""
+        self.interrupted = True
 
 
 class Screen:

@@ -8,7 +8,7 @@ run.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -16,10 +16,12 @@ from reconciler.aws.calls import Aws
 from reconciler.core.run_paths import task_id
 from reconciler.run import cap, step
 from reconciler.run.launch import Launch, stop_task
+from reconciler.run.logs import TaskLog
 from reconciler.run.run import Run
 from reconciler.run.step import Seen, newest
 from reconciler.run.supervise import Supervisor
-from reconciler.run.watch import AT_ONCE, describe
+from reconciler.run.verdict import Verdict
+from reconciler.run.watch import AT_ONCE, LastLines, Watcher, describe
 
 TICK = 0.5  # seconds between looks
 RATE = 20  # launches a second: what ECS allows for Fargate
@@ -140,6 +142,17 @@ class Fleet:
         arns = [run.task_arn for run in self.active.values()]
         for first in range(0, len(arns), AT_ONCE):
             yield from describe(self.aws, self.launch.cluster, arns[first : first + AT_ONCE], self.screen.trouble)
+
+    def last_lines(self, run: Run, watcher: Watcher, explains: Callable[[Sequence[str]], bool]) -> list[str]:
+        """The last lines of a run that failed, once they are there. Each wait ends at a time that is counted from the
+        end of its own task, so that many at once, or one after the other, take no longer than the last one.
+
+        explains: whether lines say why. Raises AwsError.
+        """
+        log = TaskLog(self.aws, self.launch.log_group, self.launch.log_prefix, run.task_arn)
+        log.follow([self.launch.container])
+        LastLines(log, watcher, Verdict.of(run.attempts[-1]), explains).read()
+        return list(log.recent)
 
     def stop(self) -> int:
         """Stop every task that is under way. Returns how many. Raises AwsError."""

@@ -76,6 +76,19 @@ def test_a_sweep_and_its_going_on(lane: Lane) -> None:
     ]
 
 
+def test_why_runs_of_a_sweep_failed_is_known_though_their_lines_are_late(lane: Lane) -> None:
+    """All are waited for at the same time, and their ends were written down before."""
+    deploy = "run:\n  sweep:\n    grid: {N: [1, 2, 3, 4, 5, 6]}\n    max_parallel: 6\n"
+    lane.program("import sys\nprint('No space left on device')\nsys.exit(3)\n", deploy=deploy)
+    lane.behave({"do": "log-delay", "seconds": 4, "times": -1})
+    ended = lane.run("apply", "--local", "--json")
+    found = json.loads(ended.out)["sweep"]["runs"]
+    assert len(found) == 6
+    assert all("disk is full" in one["why"] for one in found), [one["why"] for one in found]
+    assert all("disk is full" in one["why"] for one in runs_of(lane).values())
+    assert ended.err.count("waiting for the last lines") == 1
+
+
 def test_never_more_at_once_than_allowed(lane: Lane) -> None:
     lane.program("import time\nprint('begun', flush=True)\ntime.sleep(0.5)\n", deploy=SWEEP.replace(": 6", ": 3"))
     lane.behave({"do": "no-capacity", "times": 2}, {"do": "spot-interruption", "times": 1})
