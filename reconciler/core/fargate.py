@@ -22,6 +22,19 @@ SIZES: dict[int, tuple[int, ...]] = {
     32768: (61440, 122880, 249856),  # since June 2026; for Linux, as all tasks here are
 }
 
+# Where Fargate is in some zones of a region only, their ids, which are the same in every account:
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html
+ZONES: dict[str, frozenset[str]] = {
+    "ap-northeast-1": frozenset(("apne1-az1", "apne1-az2", "apne1-az4")),
+    "cn-north-1": frozenset(("cnn1-az1", "cnn1-az2")),
+    "us-west-1": frozenset(("usw1-az1", "usw1-az3")),
+}
+
+
+def has_fargate(region: str, zone_id: str) -> bool:
+    """Whether tasks can run in this zone; of a zone that isn't told it is taken to be so."""
+    return not zone_id or region not in ZONES or zone_id in ZONES[region]
+
 
 def next_size(cpu: int, memory: int) -> tuple[int, int]:
     """The size to try when memory was too little: twice as much, with more CPU only where that is needed.

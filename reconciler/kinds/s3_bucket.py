@@ -30,6 +30,7 @@ TARGETS = {"Topic": "TopicArn", "Queue": "QueueArn", "LambdaFunction": "LambdaFu
 EVENT_BRIDGE = "EventBridgeConfiguration"
 # S3 takes it only of a bucket with versions, and lets nobody suspend them while it is there.
 REPLICATION = "GetBucketReplication"
+SSE_C = "SSE-C"  # encryption with keys that S3 never keeps, which it blocks for new buckets since April 2026
 
 
 class Expiry(Value):
@@ -62,6 +63,8 @@ class BucketSpec(AttachedSpec):
     versioning: bool = False  # never enabled and suspended are the same: new content replaces the old
     encryption: str = "AES256"  # or aws:kms; AWS encrypts with AES256 where nothing is said
     kms_key: str = ""
+    # How content may not be encrypted. Where S3 says nothing, it is as it was made: that is no difference.
+    blocked_encryption: Annotated[tuple[str, ...], Restricts()] = (SSE_C,)
     lifecycle: tuple[Expiry, ...] = ()
 
 
@@ -76,6 +79,7 @@ class Bucket(Kind[BucketSpec]):
         set={"tags": ("s3:PutBucketTagging",), "public_access_block": ("s3:PutBucketPublicAccessBlock",),
              "policy": ("s3:PutBucketPolicy",), "versioning": ("s3:PutBucketVersioning",),
              "encryption": ("s3:PutEncryptionConfiguration",), "kms_key": ("s3:PutEncryptionConfiguration",),
+             "blocked_encryption": ("s3:PutEncryptionConfiguration",),
              "lifecycle": ("s3:PutLifecycleConfiguration",)},
         fields={"policy": ("s3:DeleteBucketPolicy",), "grants": ("s3:PutBucketAcl",),
                 "ownership": ("s3:PutBucketOwnershipControls",),
@@ -168,9 +172,11 @@ class Bucket(Kind[BucketSpec]):
         if want.versioning != old.versioning:
             status = "Enabled" if want.versioning else "Suspended"
             aws.call("s3", "PutBucketVersioning", **bucket, VersioningConfiguration={"Status": status})
-        if (want.encryption, want.kms_key) != (old.encryption, old.kms_key):
+        if _encrypted(want) != _encrypted(old):
             default = {"SSEAlgorithm": want.encryption} | ({"KMSMasterKeyID": want.kms_key} if want.kms_key else {})
-            rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": bool(want.kms_key)}
+            blocked = {"EncryptionType": list(want.blocked_encryption) or ["NONE"]}
+            rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": bool(want.kms_key),
+                    "BlockedEncryptionTypes": blocked}  # fmt: skip
             aws.call("s3", "PutBucketEncryption", **bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
         if want.lifecycle != old.lifecycle:
             if want.lifecycle:
@@ -190,7 +196,9 @@ class Bucket(Kind[BucketSpec]):
 
 def _spec(want: BucketSpec, answers: Mapping[str, Any], region: str) -> BucketSpec:
     """What the answers say, by operation; None for what isn't there."""
-    encrypted = _encryption(answers["GetBucketEncryption"])
+    rule = _encryption(answers["GetBucketEncryption"])
+    encrypted = rule.get("ApplyServerSideEncryptionByDefault", {})
+    unusable = rule.get("BlockedEncryptionTypes", {}).get("EncryptionType") or (SSE_C,)
     blocked = (answers["GetPublicAccessBlock"] or {}).get("PublicAccessBlockConfiguration", {})
     document = answers["GetBucketPolicy"]
     rules = (answers["GetBucketLifecycleConfiguration"] or {}).get("Rules", ())
@@ -204,6 +212,7 @@ def _spec(want: BucketSpec, answers: Mapping[str, Any], region: str) -> BucketSp
         versioning=answers["GetBucketVersioning"].get("Status") == "Enabled",
         encryption=encrypted.get("SSEAlgorithm", "AES256"),
         kms_key=encrypted.get("KMSMasterKeyID", ""),
+        blocked_encryption=tuple(sorted(one for one in unusable if one != "NONE")),
         lifecycle=tuple(sorted(map(_expiry, rules), key=Expiry.model_dump_json)),
         attached=not_allowed(attached, want),
         allow=want.allow,
@@ -263,7 +272,11 @@ def _detach(aws: Aws, name: str, gone: Sequence[str]) -> None:
 
 def _encryption(answer: Mapping[str, Any] | None) -> Mapping[str, Any]:
     rules = (answer or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
-    return rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
+    return rules[0] if rules else {}
+
+
+def _encrypted(spec: BucketSpec) -> tuple[str, str, tuple[str, ...]]:
+    return spec.encryption, spec.kms_key, spec.blocked_encryption
 
 
 def _grants(acl: Mapping[str, Any]) -> tuple[str, ...]:

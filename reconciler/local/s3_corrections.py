@@ -13,6 +13,8 @@ from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 from moto.s3.responses import S3Response
 
 OWNER = "BucketOwnerEnforced"
+SSE_C = "SSE-C"
+CUSTOMER_KEY = "x-amz-server-side-encryption-customer-algorithm"
 OPEN_TO_OWNER = frozenset({"bucket-owner-full-control"})  # what a request may still ask for where no ACL counts
 
 
@@ -23,6 +25,16 @@ class NoAcls(S3ClientError):
 
     def __init__(self) -> None:
         super().__init__("The bucket does not allow ACLs")
+
+
+class EncryptionBlocked(S3ClientError):
+    """The bucket doesn't take content under keys that S3 never keeps."""
+
+    code = "AccessDenied"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("The bucket blocks the encryption type SSE-C")
 
 
 class AclsLeft(S3ClientError):
@@ -39,11 +51,16 @@ def install() -> None:
     _new_buckets_are_private()
     _acls_count_only_where_they_are_on()
     _event_bridge_is_shown()
+    _customer_keys_are_blocked()
 
 
 def _aes256() -> dict[str, Any]:
     return {
-        "Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"},
+        "Rule": {
+            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+            "BucketKeyEnabled": "false",
+            "BlockedEncryptionTypes": {"EncryptionType": SSE_C},
+        },
     }
 
 
@@ -114,3 +131,42 @@ def _event_bridge_is_shown() -> None:
         return status, headers, whole.replace(end, f"<EventBridgeConfiguration/>{end}")
 
     S3Response.get_bucket_notification = get  # type: ignore[method-assign]
+
+
+def _customer_keys_are_blocked() -> None:
+    """Since April 2026 a new bucket takes nothing under a customer's own key. A rule that doesn't speak of it leaves it
+    as it is. moto knows nothing of it.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html
+    """
+    put: Any = S3Backend.put_bucket_encryption
+    answered: Any = S3Response.serialized
+    upload: Any = S3Response.put_object
+
+    def put_bucket_encryption(self: Any, bucket_name: str, encryption: Any) -> None:
+        before = self.get_bucket(bucket_name).encryption or _aes256()
+        encryption["Rule"].setdefault("BlockedEncryptionTypes", before["Rule"]["BlockedEncryptionTypes"])
+        put(self, bucket_name, encryption)
+
+    def serialized(self: Any, result: Any) -> Any:
+        whole = getattr(result, "result", None)
+        if isinstance(whole, dict) and "ServerSideEncryptionConfiguration" in whole:
+            blocked = _blocked(self.backend.get_bucket(self.bucket_name))
+            whole["ServerSideEncryptionConfiguration"]["Rules"][0]["BlockedEncryptionTypes"] = {
+                "EncryptionType": blocked
+            }
+        return answered(self, result)
+
+    def put_object(self: Any) -> Any:
+        bucket = self.backend.buckets.get(self.bucket_name)
+        if self.headers.get(CUSTOMER_KEY) and bucket is not None and SSE_C in _blocked(bucket):
+            raise EncryptionBlocked
+        return upload(self)
+
+    S3Backend.put_bucket_encryption = put_bucket_encryption  # type: ignore[method-assign]
+    S3Response.serialized = serialized  # type: ignore[assignment, method-assign]
+    S3Response.put_object = put_object  # type: ignore[method-assign]
+
+
+def _blocked(bucket: Any) -> list[str]:
+    found = bucket.encryption["Rule"]["BlockedEncryptionTypes"]["EncryptionType"]
+    return [found] if isinstance(found, str) else list(found)

@@ -8,8 +8,8 @@ from typing import Any
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts
-from reconciler.config.schema import Network
 from reconciler.core.errors import UserError
+from reconciler.core.fargate import FARGATE, has_fargate
 
 GIVEN = ""  # the VPC of a subnet that the file names
 
@@ -27,7 +27,7 @@ def read_facts(aws: Aws, deploy: Deploy) -> Facts:
     """Read them. Raises UserError when the account isn't the file's, or the network isn't there."""
     check_account(aws, deploy)
     network = deploy.network
-    reads: list[Any] = [lambda: aws.account, partial(_vpc, aws, network.vpc), partial(_subnets, aws, network)]
+    reads: list[Any] = [lambda: aws.account, partial(_vpc, aws, network.vpc), partial(_subnets, aws, deploy)]
     account, vpc, subnets = aws.together(*reads)
     mine = tuple(sorted(subnet for subnet, its_vpc in subnets if its_vpc in (vpc, GIVEN)))
     if not mine:
@@ -48,15 +48,21 @@ def _vpc(aws: Aws, wanted: str) -> str:
     return str(found[0]["VpcId"])
 
 
-def _subnets(aws: Aws, network: Network) -> list[tuple[str, str]]:
-    """(id, VPC) of the subnets that the file names, or of those that may be the default ones of its VPC.
+def _subnets(aws: Aws, deploy: Deploy) -> list[tuple[str, str]]:
+    """(id, VPC) of the subnets that the file names, or of those that may be the default ones of its VPC: but for those
+    in zones that have no Fargate, where a launch now and then would fail.
 
     An account has one default VPC in a region, so that it needn't be known before its subnets are asked for.
     """
+    network, on_fargate = deploy.network, any(one in FARGATE for one in deploy.run.capacity)
     if not isinstance(network.subnets, str):
         return [(subnet, GIVEN) for subnet in network.subnets]
     filters = [{"Name": "default-for-az", "Values": ["true"]}]
     if network.vpc != "default":
         filters.append({"Name": "vpc-id", "Values": [network.vpc]})
     found = aws.pages("ec2", "DescribeSubnets", "Subnets", Filters=filters)
-    return [(str(one["SubnetId"]), str(one["VpcId"])) for one in found]
+    return [
+        (str(one["SubnetId"]), str(one["VpcId"]))
+        for one in found
+        if not on_fargate or has_fargate(aws.region, str(one.get("AvailabilityZoneId", "")))
+    ]

@@ -65,6 +65,7 @@ from tests.drift.changes import (
     ship_lines,
     told,
     trust,
+    unblock,
 )  # fmt: skip
 from tests.kinds.samples_iam import certificate
 from tests.lab_client import ACCOUNT, REGION, LabHandle
@@ -220,6 +221,7 @@ def storage() -> Iterator[Drift]:
     yield Drift("versioning suspended", bucket, "versioning",
                 s3("put_bucket_versioning", VersioningConfiguration={"Status": "Suspended"}))
     yield Drift("other encryption", bucket, "encryption", encrypt)
+    yield Drift("keys that S3 never keeps", bucket, "blocked_encryption", unblock, widens=True)
     yield Drift("lifecycle that deletes all", bucket, "lifecycle", lifecycle)
     yield Drift("lifecycle gone", bucket, "lifecycle", s3("delete_bucket_lifecycle"))
     yield Drift("bucket's tags gone", bucket, f"tags.{OWNER}", s3("delete_bucket_tagging"))

@@ -142,6 +142,13 @@ def public_bucket(lab: LabHandle) -> None:
     s3.put_bucket_policy(Bucket=BUCKET, Policy=document(everybody))
 
 
+def unblock(lab: LabHandle) -> None:
+    client = lab.client("s3")
+    there = client.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]
+    there["Rules"][0]["BlockedEncryptionTypes"] = {"EncryptionType": ["NONE"]}
+    client.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration=there)
+
+
 def encrypt(lab: LabHandle) -> None:
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
     lab.client("s3").put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})

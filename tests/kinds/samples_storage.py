@@ -47,6 +47,7 @@ def bucket(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "versioning": False,
             "encryption": "aws:kms",
             "kms_key": KEY,
+            "blocked_encryption": (),
             "ownership": "BucketOwnerPreferred",
             "lifecycle": (Expiry(prefix="runs/", expire_days=30), Expiry(prefix="runs/", noncurrent_days=3)),
             "tags": OTHER_TAGS,

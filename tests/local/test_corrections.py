@@ -30,6 +30,30 @@ def test_a_new_bucket_is_encrypted_and_private(embedded_aws: EmbeddedAws) -> Non
         s3.get_public_access_block(Bucket=bucket)
 
 
+def test_a_new_bucket_takes_no_keys_of_customers(embedded_aws: EmbeddedAws) -> None:
+    s3, bucket = embedded_aws.client("s3"), unique("bucket")
+    s3.create_bucket(Bucket=bucket)
+    own = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+
+    def blocked() -> list[str]:
+        rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        found: list[str] = rules[0]["BlockedEncryptionTypes"]["EncryptionType"]
+        return found
+
+    def put(**more: object) -> None:
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, **more}
+        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+
+    assert blocked() == ["SSE-C"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_object(Bucket=bucket, Key="a", Body=b"x", **own)
+    put()  # says nothing of it
+    assert blocked() == ["SSE-C"]
+    put(BlockedEncryptionTypes={"EncryptionType": ["NONE"]})
+    assert blocked() == ["NONE"]
+    s3.put_object(Bucket=bucket, Key="a", Body=b"x", **own)
+
+
 def test_a_retention_that_aws_does_not_have(embedded_aws: EmbeddedAws) -> None:
     logs, group = embedded_aws.client("logs"), unique("/group")
     logs.create_log_group(logGroupName=group)
