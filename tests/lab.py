@@ -18,6 +18,8 @@ Everything goes over real HTTP. Control requests are neither counted nor delayed
     POST /__lab/rules                a JSON list of rules, which replaces those before; the first that matches counts:
         {"service": "iam", "op": "CreateRole",    "*" for any
          "skip": 0, "times": 1,                   let so many through first, then hit so many; -1 for all
+         "writes": true,                          none that only reads; "changes" instead: see tests/lab_reads.py
+         "reads": [2, 8],                         of what only reads the third of eight shares, each once
          "do": ...}
       error   answer with {"code", "message", "status", "headers"} in the service's own format, and do nothing
       answer  answer with {"status", "type", "body"}, and do nothing; with {"foreign": true} as no AWS would
@@ -54,6 +56,7 @@ from werkzeug.serving import make_server
 from reconciler.local.keys import Keys
 from reconciler.local.server import Server, write_record
 from tests.lab_kept import Keeper, end_with_input
+from tests.lab_reads import Order, Request
 from tests.lab_wire import THROTTLES, Environ, aws_error, form, operation, simulation
 
 KEYS = Keys("test", "test")  # what every test knows; a real one is random
@@ -72,6 +75,7 @@ class Lab:
         self.began = time.monotonic()
         self.latency = self.rate = self.ahead = 0.0
         self.rules: list[Rule] = []
+        self.order = Order()
         self.tokens: dict[str, tuple[float, float]] = {}
         self.log: list[dict[str, Any]] = []
         self.in_flight: dict[str, int] = {}
@@ -88,7 +92,7 @@ class Lab:
         if path.startswith("/_reconciler/"):
             return self.inner(environ, start)  # type: ignore[no-any-return]
         service, op = operation(environ)
-        rule, row = self._begin(service, op)
+        rule, row = self._begin(service, op, environ)
         try:
             if self.latency:
                 time.sleep(self.latency)
@@ -97,9 +101,10 @@ class Lab:
             with self.lock:
                 self.in_flight[service] -= 1
 
-    def _begin(self, service: str, op: str) -> tuple[Rule, dict[str, Any]]:
+    def _begin(self, service: str, op: str, environ: Environ) -> tuple[Rule, dict[str, Any]]:
         with self.lock:
-            rule = self._match(service, op) or self._throttle(service) or {"do": ""}
+            request = self.order.next(service, op, environ) if self.rules else Request(service, op)
+            rule = self._match(request) or self._throttle(service) or {"do": ""}
             row = {
                 "n": len(self.log) + 1, "t": round(time.monotonic() - self.began, 4), "service": service, "op": op,
                 "status": None, "fault": rule["do"],
@@ -110,13 +115,15 @@ class Lab:
                 self.most_in_flight[name] = max(self.most_in_flight.get(name, 0), now)
         return rule, row
 
-    def _match(self, service: str, op: str) -> Rule | None:
+    def _match(self, request: Request) -> Rule | None:
         for rule in self.rules:
-            if rule.get("service", "*") in ("*", service) and rule.get("op", "*") in ("*", op):
+            if request.matches(rule):
                 if rule.setdefault("skip", 0) > 0:
                     rule["skip"] -= 1
                 elif rule.setdefault("times", 1) != 0:
                     rule["times"] -= 1
+                    if "reads" in rule:
+                        self.order.lost(request)
                     return rule
         return None
 
@@ -210,7 +217,7 @@ class Lab:
             elif name == "release":
                 self.released.set()
             elif name == "rules":
-                self.rules = json.loads(environ["wsgi.input"].read())
+                self.rules, self.order = json.loads(environ["wsgi.input"].read()), Order()
                 self.released.clear()
             elif name in ("zero", "reset"):
                 self.log = []

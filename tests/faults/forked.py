@@ -106,7 +106,7 @@ class Command:
             _child(lab, folder, arguments, self._output, waiting)
         os.close(waiting)
         if kill_after:
-            lab.rules({"do": "kill", "pid": self.pid, "skip": kill_after - 1})
+            lab.rules({"do": "kill", "pid": self.pid, "changes": True, "skip": kill_after - 1})
         os.write(go, b".")
         os.close(go)
 
@@ -132,7 +132,10 @@ class Command:
 
 
 def run(lab: LabHandle, folder: Path, arguments: Sequence[str], *, kill_after: int = 0) -> Ended:
-    """Run a command in `folder`; kill_after: end it when so many of its requests were done, before it hears of it."""
+    """Run a command in `folder`. kill_after: end it when so many of its requests were done, before it hears of it.
+
+    Of reads that follow one another only the first counts: killed at the next one, it leaves the same.
+    """
     return Command(lab, folder, arguments, kill_after=kill_after).wait()
 
 

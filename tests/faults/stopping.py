@@ -1,6 +1,9 @@
-"""Stop a command after each of its calls, or lose the answer to each, and see that the end is the same. One worker.
+"""Stop a command wherever it leaves something else, or lose the answer to each call, and see that the end is the same.
 
-A point is the n-th request of a command. The worker has a lab and a folder of its own and takes every `step`-th point.
+A point is the n-th request of a command after which it may leave something else than before. A command that is killed
+leaves what its last write left: of the reads between two writes only the first is a point. The answer of each write is
+lost in a run of its own, those of reads, which are just asked for again, in GROUPS runs, each answer once. The worker
+has a lab and a folder of its own and takes every `step`-th point.
 """
 
 from __future__ import annotations
@@ -28,17 +31,18 @@ APPLY = ("apply", "--local")
 PREPARE = ("apply", "--local", "--skip-run")
 DESTROY = ("destroy", "--local", "--yes", "--delete-data")
 Command = Literal["apply", "destroy"]
-Fault = Literal["kill", "lose"]
+Fault = Literal["kill", "lose", "lose reads"]
 COMMANDS: tuple[Command, ...] = get_args(Command)
 FAULTS: tuple[Fault, ...] = get_args(Fault)
+GROUPS = 8
 
 
 @dataclass(frozen=True)
 class Point:
-    """How it ended. problem: empty when as it should be."""
+    """How it ended. op: the operations whose answer didn't come. problem: empty when as it should be."""
 
     n: int
-    op: str
+    op: list[str]
     problem: str
     output: str = ""
 
@@ -60,17 +64,22 @@ class Worker:
             account(self.lab)
         self.lab.reset()
 
-    def points(self, first: int, step: int) -> Iterator[tuple[Command, Fault, Point | int]]:
-        """Every `step`-th point from `first` on, of each command with each fault; last the first that isn't reached."""
+    def points(self, first: int, step: int) -> Iterator[tuple[Command, Fault | Literal["none"], Point | int]]:
+        """Every `step`-th point from `first` on, of each command with each fault; last the first that isn't reached.
+
+        Before that, of each command, what it asks for when nothing is in its way.
+        """
         for command in COMMANDS:
             self._prepare(command)
             assert not (ended := self._run(command)).code, ended.output
+            yield command, "none", Point(0, [str(row["op"]) for row in self.lab.log()], "")
             expected = account(self.lab)
+            hits = {"kill": self._kill, "lose": self._lose, "lose reads": self._lose_reads}
             for fault in FAULTS:
-                hit, n = self._kill if fault == "kill" else self._lose, first
+                n = first
                 while True:
                     self.lab.back()
-                    if (point := hit(command, n, expected)) is None:
+                    if (point := hits[fault](command, n, expected)) is None:
                         break
                     yield command, fault, point
                     n += step
@@ -92,7 +101,7 @@ class Worker:
         first = self._run(command, kill_after=n)
         if first.code == 0:
             return None
-        op = self._op(n)
+        op = self._hit("kill")
         if first.code != -signal.SIGKILL:
             return Point(n, op, f"ended with {first.code} before it was stopped", first.output)
         self.lab.rules()
@@ -103,17 +112,24 @@ class Worker:
         return Point(n, op, difference(expected, account(self.lab)), second.output)
 
     def _lose(self, command: Command, n: int, expected: dict[str, Any]) -> Point | None:
-        self.lab.rules({"do": "lose", "skip": n - 1})
+        return self._without(command, n, expected, {"writes": True, "skip": n - 1})
+
+    def _lose_reads(self, command: Command, n: int, expected: dict[str, Any]) -> Point | None:
+        return None if n > GROUPS else self._without(command, n, expected, {"reads": [n - 1, GROUPS], "times": -1})
+
+    def _without(self, command: Command, n: int, expected: dict[str, Any], which: dict[str, Any]) -> Point | None:
+        """Run a command whose answers are lost as the rule says. None: none was."""
+        self.lab.rules({"do": "lose", **which})
         ended = self._run(command)
-        lost = [row for row in self.lab.log() if row["fault"] == "lose"]
-        if not lost:
+        if not (lost := self._hit("lose")):
             return None
         self.lab.rules()
-        problem = f"ended with {ended.code}" if ended.code else difference(expected, account(self.lab))
-        return Point(n, lost[0]["op"], problem, ended.output)
+        return Point(
+            n, lost, f"ended with {ended.code}" if ended.code else difference(expected, account(self.lab)), ended.output
+        )
 
-    def _op(self, n: int) -> str:
-        return next((str(row["op"]) for row in self.lab.log() if row["fault"] == "kill"), f"request {n}")
+    def _hit(self, fault: str) -> list[str]:
+        return [str(row["op"]) for row in self.lab.log() if row["fault"] == fault]
 
 
 def difference(expected: Any, found: Any, path: str = "") -> str:

@@ -1,7 +1,8 @@
-"""Stopped anywhere, it converges: after each single call of apply and destroy, and with each call's answer lost.
+"""Stopped anywhere, it converges: after each call of apply and destroy that matters, and with each call's answer lost.
 
-Every point is done: some 190 of apply and 170 of destroy, each twice; with --share every 24th. Three workers, each a
-process with a lab of its own, share them, so that two processors have always something to do.
+Every point is done, some 170 of both commands, and what counts as one is said in tests/faults/stopping.py; with --share
+every eighth. Three workers, each a process with a lab of its own, share them, so that two processors have always
+something to do.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.faults.stopping import Command, Fault, work
+from tests.faults.stopping import GROUPS, Command, Fault, work
+from tests.lab_reads import reads
 
 WORKERS = 3
-SHARE = 24  # with --share one point of so many
+SHARE = 8  # with --share one point of so many
 Line = dict[str, Any]
 
 
@@ -53,7 +55,7 @@ def lines(every: int, tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
 
 
 @pytest.mark.parametrize("command", ["apply", "destroy"])
-@pytest.mark.parametrize("fault", ["kill", "lose"])
+@pytest.mark.parametrize("fault", ["kill", "lose", "lose reads"])
 def test_stop_anywhere(
     command: Command, fault: Fault, every: int, lines: list[Line], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,10 +66,28 @@ def test_stop_anywhere(
     ends = [line["end"] for line in ours if "end" in line]
     reached = min(ends, default=1) - 1
     with capsys.disabled():
-        covered = f"{len(points)} points of {reached} calls, {len({point['op'] for point in points})} operations"
-        print(f"\n{command}/{fault}: {covered}, {len(wrong)} wrong")
+        operations = {op for point in points for op in point["op"]}
+        print(
+            f"\n{command}/{fault}: {len(points)} points of {reached}, {len(operations)} operations, {len(wrong)} wrong"
+        )
     text = "\n\n".join(f"point {p['n']}, {p['op']}: {p['problem']}\n{p['output'][-1500:]}" for p in wrong[:5])
     assert not wrong, f"{len(wrong)} of {len(points)} points: {[(p['n'], p['op']) for p in wrong]}\n{text}"
     assert len(ends) == (WORKERS if every == 1 else 2), "a worker ended too soon: why is above"
     assert {*range(1, reached + 1, every)} <= {point["n"] for point in points}
-    assert reached > 100, "too few points: did the command do anything?"
+    assert reached >= {"kill": 30, "lose": 20, "lose reads": GROUPS}[fault], (
+        "too few points: did the command do anything?"
+    )
+
+
+@pytest.mark.parametrize("command", ["apply", "destroy"])
+def test_each_answer_to_a_read_is_lost(command: Command, every: int, lines: list[Line]) -> None:
+    ours = [line for line in lines if line["command"] == command]
+    asked = [op for op in next(line["op"] for line in ours if line["fault"] == "none") if reads(op)]
+    lost = [op for line in ours if line["fault"] == "lose reads" and "op" in line for op in line["op"]]
+    assert len(asked) > 50, "did the command do anything?"
+    if every == 1:
+        # A look more at what goes on by itself, or a look less.
+        assert len(lost) > 0.9 * len(asked)
+        assert not ({*asked} - {*lost})
+    else:
+        assert lost

@@ -1,0 +1,77 @@
+"""Which requests only read, and which come again: what the words `changes`, `writes` and `reads` of a rule go by."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+from tests.lab_wire import Environ, read_body
+
+READS = ("BatchGet", "Describe", "Get", "Head", "List")  # how the operations begin that change nothing
+WATCHES = {"DescribeTasks", "GetLogEvents"}  # what they read goes on by itself
+RUN = re.compile(rb"\d{8}-\d{6}-[0-9a-f]{8}")
+
+
+def reads(op: str) -> bool:
+    """Whether an operation only reads."""
+    return op.startswith(READS)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as rules see it.
+
+    read: it changes nothing. changes: a command that ends here may leave something else than one that ends a request
+    before: it is a write, or the first read after one or of all, or a look at a task. group: a number that the same
+    read has in another run too; None for a write, and for a read that comes again since its answer was lost.
+    """
+
+    service: str
+    op: str
+    read: bool = False
+    changes: bool = True
+    group: int | None = None
+    identity: int = 0
+
+    def matches(self, rule: dict[str, Any]) -> bool:
+        """Whether a rule is for it."""
+        if rule.get("service", "*") not in ("*", self.service) or rule.get("op", "*") not in ("*", self.op):
+            return False
+        if (rule.get("changes") and not self.changes) or (rule.get("writes") and self.read):
+            return False
+        if "reads" in rule:
+            number, of = rule["reads"]
+            return self.group is not None and self.group % of == number
+        return True
+
+
+class Order:
+    """Sorts the requests of a command as they come."""
+
+    def __init__(self) -> None:
+        self._wrote = True
+        self._times = Counter[int]()
+        self._again = set[int]()
+
+    def next(self, service: str, op: str, environ: Environ) -> Request:
+        """The request that comes now."""
+        changes, self._wrote = self._wrote or op in WATCHES, not reads(op)
+        if self._wrote:
+            return Request(service, op)
+        asked = f"{service} {op} {environ['PATH_INFO']} {environ.get('QUERY_STRING', '')} ".encode() + read_body(
+            environ
+        )
+        identity = crc32(RUN.sub(b"RUN", asked))
+        if identity in self._again:
+            self._again.remove(identity)
+            return Request(service, op, True, changes)
+        self._times[identity] += 1
+        group = crc32(b"%d %d" % (identity, self._times[identity]))
+        return Request(service, op, True, changes, group, identity)
+
+    def lost(self, request: Request) -> None:
+        """The answer to a read is lost, so that it comes again."""
+        self._again.add(request.identity)
