@@ -64,17 +64,35 @@ def a_bucket(account: Account, folder: Path) -> Made:
     return base, {"versioning": False, "lifecycle": (Expiry(prefix="runs/", expire_days=30),)}
 
 
-def an_object(account: Account, folder: Path) -> Made:
-    bucket = f"{account.prefix}-objects"
+def bucket_for(account: Account, what: str) -> str:
+    bucket = f"{account.prefix}-{what}"
     where = (
         {} if account.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": account.region}}
     )
     account.client("s3").create_bucket(Bucket=bucket, **where)
+    return bucket
+
+
+def an_object(account: Account, folder: Path) -> Made:
+    bucket = bucket_for(account, "objects")
     paths = [folder / name for name in ("one.csv", "two.csv")]
     paths[0].write_text("a\n1\n")
     paths[1].write_text("a\n1\n2\n")
     one, two = ({"file": str(path), "sha256": checksums(path).sha256, "size": path.stat().st_size} for path in paths)
     return {"name": f"{bucket}/data/one.csv", **one}, {"sha256": two}
+
+
+def a_folder(account: Account, folder: Path) -> Made:
+    bucket = bucket_for(account, "folders")
+    names = ("a.csv", "sub/b c+d.csv", "empty")
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("" if name == "empty" else name)
+    sums = {name: checksums(folder / name).sha256 for name in names}
+    paths = {name: str(folder / name) for name in names}
+    size = sum((folder / name).stat().st_size for name in names)
+    first = {"files": {name: sums[name] for name in names[:2]}, "size": size}
+    return {"name": f"{bucket}/data/", "paths": paths, **first}, {"files": sums}
 
 
 def a_repository(account: Account, folder: Path) -> Made:
@@ -146,8 +164,8 @@ def a_function(account: Account, folder: Path) -> Made:
 
 
 SAMPLES: dict[str, Callable[[Account, Path], Made]] = {
-    "policy": a_policy, "role": a_role, "bucket": a_bucket, "object": an_object, "repository": a_repository,
-    "log-group": a_log_group, "security-group": a_security_group, "cluster": a_cluster,
+    "policy": a_policy, "role": a_role, "bucket": a_bucket, "object": an_object, "folder": a_folder,
+    "repository": a_repository, "log-group": a_log_group, "security-group": a_security_group, "cluster": a_cluster,
     "task-definition": a_task_definition, "parameter": a_parameter, "queue": a_queue, "topic": a_topic, "rule": a_rule,
     "function": a_function,
 }  # fmt: skip
