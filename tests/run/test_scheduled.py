@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.run.conftest import BUCKET, SLEEPS, Lane, golden, records
+from tests.run.conftest import BUCKET, SLEEPS, Gate, Lane, golden, records
+from tests.run.conftest import gate as gate
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
-from tests.waiting import until
+from tests.waiting import LONG, until, until_printed
 
 PROGRAM = """\
 import json, os
@@ -138,15 +139,18 @@ def test_it_is_launched_again_as_the_rules_say(lane: Lane, ears: Ears) -> None:
     assert (ears.sns(), len(until(ears.webhook, "the webhook's"))) == ([], 1), "told once"
 
 
-def test_who_watches_and_the_function_get_the_same_tasks(lane: Lane, ears: Ears) -> None:
+def test_who_watches_and_the_function_get_the_same_tasks(lane: Lane, ears: Ears, gate: Gate) -> None:
     rules = "run: {retry: {error: 2, backoff: 0}}\n"
-    made(lane, FAILS, NOTIFY + SCHEDULE + rules)
+    made(lane, FAILS.replace("raise", f"{gate.wait}raise"), NOTIFY + SCHEDULE + rules)
     before, seen = len(lane.tasks()), function_log(lane).count('"STOPPED"')
     fire(lane)
     until(lambda: lane.tasks("RUNNING"), "a task")
-    watching = lane.run("watch", "--local")
-    assert watching.code == 3, watching.out + watching.err
-    assert watching.out.count("| begun") == 3
+    watching = lane.start("watch", "--local")
+    shown = until_printed(watching, "| begun")
+    gate.open()
+    rest, _ = watching.communicate(timeout=LONG)
+    assert watching.returncode == 3, shown + rest
+    assert (shown + rest).count("| begun") == 3
     assert len(lane.tasks()) - before == 3
     (found,) = until(ears.sns, "the message about it")
     assert (found["exit_code"], found["reason"]) == (
