@@ -72,7 +72,10 @@ class Folder(Kind[FolderSpec]):
         create=UPLOAD, delete=("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ListBucketVersions"),
         fields={"files": UPLOAD, "size": UPLOAD}, read=("s3:ListBucket", "s3:GetObject"), on=("s3:{name}*",),
         elsewhere={"s3:ListBucket": ("s3:{holder}",), "s3:ListBucketVersions": ("s3:{holder}",)}, pushed=ALL,
-        unseen={"s3:AbortMultipartUpload": "asked when an upload in parts is given up"},
+        unseen={
+            "s3:AbortMultipartUpload": "asked when an upload in parts is given up",
+            "s3:GetObject": "asked by `Object`, of what a listing doesn't prove",
+        },
     )  # fmt: skip
     pattern: ClassVar[str] = rf"[A-Za-z0-9][A-Za-z0-9._-]{{2,62}}/{PRINTABLE}{{1,1023}}/"
 
