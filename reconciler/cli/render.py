@@ -28,6 +28,7 @@ WORDS = {
 SHORT = 60  # characters of a value on one line
 LONGEST = 24  # items of one value
 WIDER = "  wider than the file"  # what is there allows something that isn't wanted, however it came there
+FILES = "files."  # a change of one file of a folder
 INDENT = 4  # of the details under a resource
 
 
@@ -45,16 +46,17 @@ def label(step: Step) -> str:
 def show_plan(terminal: Terminal, plan: Plan, *, verbose: bool = False) -> None:
     """Print what differs, those steps first that take back a widened access, then what isn't ours, then the sum."""
     steps = sorted(plan.changes, key=lambda step: not any(c.widens for c in step.changes))
-    objects = [step for step in steps if step.address.kind == ObjectSpec.kind and step.action is Action.DELETE]
-    more = [] if verbose else objects[LONGEST:]
+    deleted = 0
     for step in steps:
-        if step in more:
-            if step is more[-1]:
-                terminal.say(f"{glyph(terminal, step.action)} and {len(more):,} more objects; --verbose shows all")
+        deleted += step.address.kind == ObjectSpec.kind and step.action is Action.DELETE
+        if deleted > LONGEST and not verbose and step.address.kind == ObjectSpec.kind:
             continue
         terminal.say(f"{glyph(terminal, step.action)} {label(step)}")
         for line in _details(terminal, step, verbose):
             terminal.say(f"    {line}")
+    if deleted > LONGEST and not verbose:
+        more = f"and {deleted - LONGEST:,} more objects; --verbose shows all"
+        terminal.say(f"{glyph(terminal, Action.DELETE)} {more}")
     for step in plan.steps:
         if step.action is Action.NONE and (step.note or verbose):
             terminal.say(terminal.style(f"= {label(step)}" + (f"  ({step.note})" if step.note else ""), "dim"))
@@ -78,11 +80,12 @@ def _details(terminal: Terminal, step: Step, verbose: bool) -> list[str]:
         if brief := _brief(step, terminal.width - INDENT):
             lines.append(terminal.style(brief, "dim"))
     else:
-        files = [change for change in step.changes if isinstance(step.want, FolderSpec) and change.path != "size"]
-        for change in (*files[: None if verbose else LONGEST], *(c for c in step.changes if c not in files)):
+        files = [one for one in step.changes if isinstance(step.want, FolderSpec) and one.path.startswith(FILES)]
+        shown = files if verbose else files[:LONGEST]
+        for change in (*shown, *(one for one in step.changes if not files or not one.path.startswith(FILES))):
             lines += _change(terminal, step, change)
-        if len(files) > LONGEST and not verbose:
-            lines.append(f"and {len(files) - LONGEST:,} more files; --verbose shows all")
+        if len(files) > len(shown):
+            lines.append(f"and {len(files) - len(shown):,} more files; --verbose shows all")
     if step.reason:
         lines.append(f"replaced, since {step.reason}")
     if rest := "; ".join(filter(None, (step.note, f"skipped: {step.held}" if step.held else ""))):
@@ -106,8 +109,8 @@ def _brief(step: Step, width: int) -> str:
 
 def _change(terminal: Terminal, step: Step, change: Change) -> list[str]:
     mark = terminal.style(WIDER, "red", "bold") if change.widens else ""
-    if isinstance(step.want, FolderSpec) and change.path.startswith("files."):
-        return [f"{change.path.removeprefix('files.')}: {'new' if change.before is None else 'other content'}"]
+    if isinstance(step.want, FolderSpec) and change.path.startswith(FILES):
+        return [f"{change.path.removeprefix(FILES)}: {'new' if change.before is None else 'other content'}"]
     before, after = value_text(change.before), value_text(change.after)
     width = terminal.width - INDENT - len(WIDER) - 6
     if isinstance(step.want, ImageSpec) and step.seen is not None and change.path == "inputs":

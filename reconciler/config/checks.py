@@ -269,8 +269,6 @@ def _look_into(place: Path, folder: FilePath, data: DataFile) -> Iterator[Proble
         found = files_of(data, folder)
     except Refused as error:
         yield Problem(place, error.message, error.hint)
-    except OSError as error:
-        yield Problem(place, f"{{value}} can't be read: {error.strerror}", "allow reading it, or name another")
     else:
         if not found:
             hidden = "; names that begin with a dot are left out" if data.pattern == "**" else ""

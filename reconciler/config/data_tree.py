@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from reconciler.config.storage import DataFile
@@ -31,30 +32,35 @@ def files_of(data: DataFile, base: Path) -> list[Here]:
     """The files that one entry names, in the order in which S3 lists their keys.
 
     base: the folder of deploy.yaml. Names that begin with a dot are left out unless the pattern has that dot, as in a
-    shell. A link counts as the file that it leads to, if that is below the same folder. Raises Refused, OSError.
+    shell. A link counts as the file that it leads to, if that is below the same folder. Raises Refused.
     """
     if not data.tree:
         return [Here(str(data.key), base / data.file)]
-    top = base / data.folder
-    wanted = _pattern(data.pattern)
-    found = [Here(data.prefix + name, path) for name, path in _walk(top, "") if wanted.fullmatch(name)]
+    top, wanted = base / data.folder, _pattern(data.pattern)
+    named = (name for name in _walk(top) if wanted.fullmatch(name))
+    found = [Here(data.prefix + name, top / name) for name in islice(named, MOST + 1)]
+    if len(found) > MOST:
+        raise Refused(f"it names more than {MOST:,} files", hint="pack them into archives")
     for one in found:
         _check(one, top)
-    if len(found) > MOST:
-        raise Refused(
-            f"it names {len(found):,} files, and at most {MOST:,} are possible", hint="pack them into archives"
-        )
     return sorted(found, key=lambda one: os.fsencode(one.key))
 
 
-def _walk(top: Path, inside: str) -> Iterator[tuple[str, Path]]:
-    """(path below the top with slashes, path) of all that isn't a folder. No link to a folder is followed."""
-    for entry in os.scandir(top / inside):
-        name = inside + entry.name
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(top, f"{name}/")
-        else:
-            yield name, top / name
+def _walk(top: Path) -> Iterator[str]:
+    """What isn't a folder, as paths below the top with slashes. No link to a folder is followed."""
+    waiting = [""]
+    while waiting:
+        inside = waiting.pop()
+        try:
+            with os.scandir(top / inside) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(f"{inside}{entry.name}/")
+                    else:
+                        yield inside + entry.name
+        except OSError as error:
+            reason = f"{ascii(str(top / inside))[1:-1]} can't be read: {error.strerror}"
+            raise Refused(reason, hint="allow reading it, or name the files by a pattern that leaves it out") from None
 
 
 def _check(one: Here, top: Path) -> None:

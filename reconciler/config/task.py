@@ -135,8 +135,8 @@ class Task(Section):
     command: Words = Field(None, description="Instead of the image's command.", examples=[["python", "-m", "model"]])
     environment: Annotated[dict[Annotated[str, names.ENV], str], AsWritten()] = Field(
         {},
-        description="Environment variables, beside USE_S3, S3_BUCKET, S3_KEY and AWS_DEFAULT_REGION, which have "
-        "defaults. Not for secrets: whoever may see the task definition can read them.",
+        description="Environment variables, beside USE_S3, S3_BUCKET, S3_KEY, S3_PREFIX and AWS_DEFAULT_REGION, which "
+        "have defaults. Not for secrets: whoever may see the task definition can read them.",
         examples=[{"EPOCHS": "20"}],
     )
     secrets: dict[Annotated[str, names.ENV], Annotated[str, names.SECRET]] = Field(

@@ -34,6 +34,7 @@ from reconciler.kinds import (
     TaskDefinition,
     TaskDefinitionSpec,
 )
+from reconciler.kinds.s3_folder import folder_of
 from reconciler.lower import Names, lower
 from reconciler.lower.account import check_account, read_facts
 from reconciler.lower.existing import Given, read_given
@@ -139,20 +140,17 @@ class Deployment:
         Only those are in it of which the object itself says that this deploy uploaded it.
         """
         nodes = self.graph.nodes
+        wanted = [node.spec for node in nodes.values() if isinstance(node.spec, FolderSpec)]
         left = {address for address in recorded - nodes.keys() if address.kind == FolderSpec.kind}
         gone = self.kinds[FolderSpec.kind].observe(self.aws, [FolderSpec(name=one.name) for one in left])
-        folders = [one.spec for one in (*observed, *gone.values()) if isinstance(one.spec, FolderSpec)]
-        keys = {Address(ObjectSpec.kind, folder.name + key) for folder in folders for key in folder.others}
-        specs = [ObjectSpec(name=one.name) for one in sorted(keys - nodes.keys() - recorded)]
-        ours = self.kinds[ObjectSpec.kind].observe(self.aws, specs)
+        there = [one.spec for one in (*observed, *gone.values()) if isinstance(one.spec, FolderSpec)]
+        others = {Address(ObjectSpec.kind, spec.name + key) for spec in there for key in spec.others}
+        # A key may be any text, and the record has a line for each.
+        unknown = filter(valid, sorted(others - nodes.keys() - recorded))
+        ours = self.kinds[ObjectSpec.kind].observe(self.aws, [ObjectSpec(name=one.name) for one in unknown])
         found = {one.spec.address for one in ours.values() if one.owner == self.deploy.name}
-        held = {
-            node.spec.name + key
-            for node in nodes.values()
-            if isinstance(node.spec, FolderSpec)
-            for key in node.spec.files
-        }
-        return frozenset((recorded | found) - left - {Address(ObjectSpec.kind, name) for name in held})
+        held = {Address(ObjectSpec.kind, spec.name + key) for spec in wanted for key in spec.files}
+        return (recorded | found) - left - held
 
     def _users(self, one: Observed[Any]) -> tuple[Address, frozenset[Address] | None]:
         try:
@@ -279,16 +277,7 @@ def _data(deploy: Deploy, base: Path, *, rehash: bool) -> list[ObjectSpec | Fold
             file_checksums.recall(base, deploy.name)
         for one, files in entries:
             if one.tree:
-                name = {file.key.removeprefix(one.prefix): file.path for file in files}
-                data.append(
-                    FolderSpec(
-                        name=one.prefix,
-                        files={key: checksums(path).sha256 for key, path in name.items()},
-                        size=sum(path.stat().st_size for path in name.values()),
-                        paths={key: str(path) for key, path in name.items()},
-                        tags=tags,
-                    )
-                )
+                data.append(folder_of(one.prefix, one, files, tags))
             else:
                 (file,) = files
                 size, sha = file.path.stat().st_size, checksums(file.path).sha256

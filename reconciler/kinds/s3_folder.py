@@ -10,14 +10,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
+from reconciler.config.data_tree import Here
 from reconciler.config.file_checksums import checksums
+from reconciler.config.storage import DataFile
 from reconciler.core.needs import ALL, Needs
 from reconciler.core.spec import Changes, Local, Observed, Spec
 from reconciler.kinds.base import PRINTABLE, Kind
@@ -62,6 +64,18 @@ class FolderSpec(Spec):
         path = self.paths.get(key, "")
         size = Path(path).stat().st_size if path else 0
         return ObjectSpec(name=self.name + key, sha256=self.files.get(key, ""), size=size, file=path, tags=self.tags)
+
+
+def folder_of(name: str, data: DataFile, files: Sequence[Here], tags: Mapping[str, str]) -> FolderSpec:
+    """A folder with the files of this machine, read as far as they aren't known. Raises OSError."""
+    paths = {one.key.removeprefix(data.prefix): one.path for one in files}
+    return FolderSpec(
+        name=name,
+        files={key: checksums(path).sha256 for key, path in paths.items()},
+        size=sum(path.stat().st_size for path in paths.values()),
+        paths={key: str(path) for key, path in paths.items()},
+        tags=dict(tags),
+    )
 
 
 class Folder(Kind[FolderSpec]):

@@ -9,7 +9,7 @@ from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts
 from reconciler.core.errors import UserError
-from reconciler.core.fargate import FARGATE, has_fargate
+from reconciler.core.fargate import FARGATE, ZONES, has_fargate
 
 GIVEN = ""  # the VPC of a subnet that the file names
 
@@ -31,7 +31,8 @@ def read_facts(aws: Aws, deploy: Deploy) -> Facts:
     account, vpc, subnets = aws.together(*reads)
     mine = tuple(sorted(subnet for subnet, its_vpc in subnets if its_vpc in (vpc, GIVEN)))
     if not mine:
-        raise UserError(f"{vpc} has no default subnets", hint="name some in deploy.yaml under network.subnets")
+        zones = " in a zone with Fargate" if aws.region in ZONES else ""
+        raise UserError(f"{vpc} has no default subnets{zones}", hint="name some in deploy.yaml under network.subnets")
     return Facts(account, aws.partition, vpc, mine if isinstance(network.subnets, str) else network.subnets)
 
 

@@ -174,10 +174,11 @@ def _crash(case: Case) -> Diagnosis | None:
 
 LIBRARY = re.compile(r'File "(?:<frozen |.*/(?:lib|lib64)/python3(?:\.\d+)?/|.*/site-packages/)')
 UNSET = re.compile(r"KeyError: '(\w+)'")
-OF_DATA = ("USE_S3", "S3_KEY")
+OF_DATA = ("USE_S3", "S3_KEY", "S3_PREFIX")
 OURS = {
     "USE_S3": "it says that there is data in S3",
     "S3_KEY": "it names the first file of `data:`",
+    "S3_PREFIX": "it names the folder, where the first of `data:` is one",
     "S3_BUCKET": "it names the bucket",
     "OUTPUT_URI": "it says where results go",
     "RUN_ID": "it names the run",

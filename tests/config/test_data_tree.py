@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.config import data_tree
 from reconciler.config.data_tree import Refused, files_of
 from reconciler.config.storage import DataFile
 
@@ -121,6 +122,35 @@ def test_what_is_refused_by_name(base: Path, what: str) -> None:
     assert message in error.value.message
     assert error.value.message.isprintable()
     assert error.value.hint
+
+
+def test_folders_may_be_as_deep_as_a_key_is_long(base: Path) -> None:
+    deep = base / "data"
+    for _ in range(480):
+        deep /= "d"
+    deep.mkdir(parents=True)
+    (deep / "e.csv").touch()
+    assert f"{'d/' * 480}e.csv" in names(base, "data/")
+    for _ in range(120):
+        deep /= "d"
+    deep.mkdir(parents=True)
+    (deep / "e.csv").touch()
+    with pytest.raises(Refused, match="S3 takes 1024"):
+        names(base, "data/")
+
+
+def test_more_files_than_can_be_are_not_all_looked_for(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_tree, "MOST", 3)
+    with pytest.raises(Refused, match="more than 3 files"):
+        names(base, "data/")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_that_may_not_be_read_is_named(base: Path) -> None:
+    (base / "data" / "sub" / "deep").chmod(0)
+    with pytest.raises(Refused, match="deep can't be read"):
+        names(base, "data/")
+    (base / "data" / "sub" / "deep").chmod(0o700)
 
 
 def test_a_link_to_a_file_of_the_folder_is_that_file(base: Path) -> None:

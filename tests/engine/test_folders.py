@@ -96,6 +96,33 @@ def test_what_left_the_folder_is_deleted_only_when_told_so(project: Project, fol
     assert project.todo("--prune", "--delete-data") == {}
 
 
+def test_a_name_that_nobody_gives_is_no_address(project: Project, folder: Path) -> None:
+    """Whoever may write there could else put lines of his own into the record. This lab's S3 takes no line break."""
+    project.ok("apply")
+    odd = "data/x\u2028policy payroll"
+    project.lab.client("s3").put_object(Bucket=BUCKET, Key=odd, Body=b"x", Metadata={"reconciler-deploy": "tiny"})
+    assert project.todo("--prune", "--delete-data") == {}
+    (folder / "a.csv").write_text("another")
+    project.ok("apply", "--prune", "--delete-data")
+    assert odd in keys(project)
+    record = project.lab.client("ssm").get_parameters_by_path(Path="/reconciler/tiny/record")["Parameters"]
+    assert not [one for one in record if "payroll" in one["Value"]]
+
+
+def test_very_much_that_left_is_shown_in_part(project: Project, folder: Path) -> None:
+    for n in range(40):
+        (folder / f"old{n}.csv").write_text("x")
+    project.ok("apply")
+    for n in range(40):
+        (folder / f"old{n}.csv").unlink()
+        (folder / f"new{n}.csv").write_text("x")
+    shown, whole = project.ok("plan").out, project.ok("plan", "--verbose").out
+    for line in (".csv: new", "- object"):
+        assert 0 < shown.count(line) < 40 == whole.count(line), line
+    assert "more objects; --verbose shows all" in shown
+    assert "more files; --verbose shows all" in shown
+
+
 def test_a_folder_that_left_the_file(project: Project, folder: Path) -> None:
     project.ok("apply")
     project.change("data: data", "data: [data/a.csv]")

@@ -14,12 +14,12 @@ from reconciler.kinds import (
     Cluster,
     ClusterSpec,
     Folder,
-    FolderSpec,
     LogGroup,
     LogGroupSpec,
     Object,
     ObjectSpec,
 )
+from reconciler.kinds.s3_folder import folder_of
 from reconciler.lower.parameters import secrets as secrets_of
 from reconciler.permissions import keys
 
@@ -82,26 +82,21 @@ def data(live: Live) -> Finding:
 
 def _folder(live: Live, data: DataFile) -> Finding:
     what = f"s3://{live.names.bucket}/{data.prefix}"
-    try:
-        files = {one.key.removeprefix(data.prefix): one.path for one in files_of(data, live.base)}
-    except OSError:
-        files = {}
-    want = FolderSpec(
-        name=f"{live.names.bucket}/{data.prefix}",
-        files={key: checksums(path).sha256 for key, path in files.items()},
-        paths={key: str(path) for key, path in files.items()},
-    )
+    here = (live.base / data.folder).is_dir()
+    want = folder_of(what.removeprefix("s3://"), data, files_of(data, live.base) if here else (), {})
     there = Folder().observe(live.aws, [want]).get(want.name)
     if there is None:
         return ng(what, "has none of the files", f"{APPLY} uploads them")
-    if not files:
+    if not here:
         return ok(what, f"{len(there.spec.others):,} files; the folder isn't here to compare")
     wrong = sorted(key for key, sha in want.files.items() if there.spec.files.get(key) != sha)
     if wrong:
         return ng(
-            what, f"{len(wrong):,} of {len(files):,} files differ, such as {wrong[0]}", f"{APPLY} uploads them again"
+            what,
+            f"{len(wrong):,} of {len(want.files):,} files differ, such as {wrong[0]}",
+            f"{APPLY} uploads them again",
         )
-    return ok(what, f"{len(files):,} files, as here")
+    return ok(what, f"{len(want.files):,} files, as here")
 
 
 def _sum(file: str, here: bool) -> str:
