@@ -216,6 +216,14 @@ def _runs(top: Top) -> None:
     logs.add_argument("--attempt", type=int, default=0, metavar="N", help="only this attempt (default: the newest)")
     command("stop", "stop the task of a run")
     command("diagnose", "say why a run failed and what to do")
+    rollback = command("rollback", "have the schedule and the service use what an earlier run was")
+    rollback.description = (
+        "Have the schedule and the service use what an earlier run was: its image, command, environment and size, "
+        "until an `apply` changes the task definition. Default: the last run that succeeded with another definition."
+    )
+    rollback.add_argument("--undo", action="store_true", help="go back to what the last `apply` made")
+    _permission_check(rollback)
+    rollback.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
     runs = command("runs", "list the runs, show one, compare two, or find the best by a metric", run=False)
     runs.add_argument("verb", nargs="?", default="list", choices=("list", "show", "compare", "best"))
     runs.add_argument("names", nargs="*", metavar="RUN|METRIC", help="one for show, two for compare, a metric for best")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 READ = {
     "plan", "apply", "destroy", "status", "recover", "watch", "logs", "stop", "diagnose", "runs", "cost",
-    "permissions", "verify", "unlock",
+    "permissions", "verify", "unlock", "rollback",
 }  # read the file  # fmt: skip
 
 

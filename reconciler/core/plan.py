@@ -250,6 +250,8 @@ def _wanted(node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mi
     want = resolve(node.spec, known)
     if seen is None:
         return Step(Action.CREATE, want.address, whole(want), want)
+    if mine and seen.aside is not None and not diff(want, seen.aside.spec):
+        return Step(Action.NONE, want.address, (), want, seen, note=seen.note)
     changes = diff(want, seen.spec)
     if not mine:
         return _foreign(want, seen, changes, options)

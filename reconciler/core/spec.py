@@ -15,6 +15,7 @@ from pydantic_core import CoreSchema, core_schema
 
 OWNER_TAG = "reconciler:deploy"
 PROTECT_TAG = "reconciler:protect"
+ROLLBACK_TAG = "reconciler:rollback"  # of a task definition: the run whose it was, and the revision that it puts aside
 
 
 class Address(NamedTuple):
@@ -145,11 +146,13 @@ class Observed(Generic[S]):
 
     attributes: what only AWS knows (`id`, `arn`, `digest`, `revision`), for `Ref`s and for deletion.
     note: what is worth knowing of it and is no difference. owner: the deploy whose ownership tag it carries, or None.
+    aside: what a rollback has put aside; while that is as wanted, nothing is to be done.
     """
 
     spec: S
     attributes: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    aside: Observed[S] | None = None
 
     @property
     def protected(self) -> bool:

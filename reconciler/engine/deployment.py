@@ -321,8 +321,9 @@ def _present(aws: Aws, deploy: Deploy) -> Observed[TaskDefinitionSpec] | None:
 
 
 def _image_of(deploy: Deploy, found: Observed[TaskDefinitionSpec]) -> str:
-    """The image that a task definition names."""
-    return next((str(c.image) for c in found.spec.containers if c.name == deploy.task.container), "")
+    """The image that a task definition names; of one that was rolled back, that which is put aside."""
+    spec = (found.aside or found).spec
+    return next((str(c.image) for c in spec.containers if c.name == deploy.task.container), "")
 
 
 def inputs_mark(inputs: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -12,7 +14,8 @@ from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
 from reconciler.core.container import Container, container, definition, empty
 from reconciler.core.needs import ALL, ANYWHERE, Needs
-from reconciler.core.spec import Changes, Grants, Observed, SecretsByName, Spec, top
+from reconciler.core.run_paths import is_run_id
+from reconciler.core.spec import ROLLBACK_TAG, Changes, Grants, Observed, SecretsByName, Spec, top
 from reconciler.kinds.base import Kind
 
 KNOWN = {
@@ -25,11 +28,14 @@ AWS_ADDS = {
 }  # fmt: skip
 
 
+ASIDE = "aside"  # attribute: the ARN of what a rollback has put aside
+
+
 class TaskDefinitionSpec(Spec):
     """A family's newest active revision."""
 
     kind: ClassVar[str] = "task-definition"
-    volatile: ClassVar[frozenset[str]] = frozenset({"arn", "revision"})
+    volatile: ClassVar[frozenset[str]] = frozenset({"arn", "revision", ASIDE})
     in_place: ClassVar[frozenset[str]] = frozenset({"tags"})
 
     cpu: int = 0  # CPU units
@@ -61,14 +67,40 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,255}"
 
+    def __init__(self, *, plain: bool = False) -> None:
+        """plain: what a rollback has put aside doesn't count."""
+        self.plain = plain
+
     def read(self, aws: Aws, want: TaskDefinitionSpec) -> Observed[TaskDefinitionSpec] | None:
-        """One read."""
-        answer = aws.find("ecs", "DescribeTaskDefinition", taskDefinition=want.name, include=["TAGS"])
-        if answer is None or answer["taskDefinition"].get("status", "ACTIVE") != "ACTIVE":
+        """One read, and one of the revision that a rollback has put aside."""
+        found = self.revision(aws, want.name, want)
+        if found is None or not _active(found):
+            return None
+        held = rolled_back(found.spec.tags)
+        if held is None or self.plain:
+            return found
+        run, number = held
+        aside = self.revision(aws, f"{want.name}:{number}", want)
+        if aside is None or not _active(aside) or rolled_back(aside.spec.tags):
+            return replace(found, note=f"rolled back to run {run}; revision {number} isn't there any more")
+        until = "until an `apply` changes it, or `rollback --undo`"
+        note = f"rolled back to run {run}, which holds back revision {number} {until}"
+        attributes = {**found.attributes, ASIDE: aside.attributes["arn"]}
+        return replace(found, attributes=attributes, note=note, aside=aside)
+
+    def revision(
+        self, aws: Aws, name: str, want: TaskDefinitionSpec | None = None
+    ) -> Observed[TaskDefinitionSpec] | None:
+        """One revision, also one that was deregistered: its `status` says so. name: FAMILY:NUMBER, or that of the
+        newest. want: whose empty variables count as there.
+        """
+        answer = aws.find("ecs", "DescribeTaskDefinition", taskDefinition=name, include=["TAGS"])
+        if answer is None:
             return None
         live = answer["taskDefinition"]
         platform = live.get("runtimePlatform") or {}
         extra = {k: v for k, v in live.items() if k not in KNOWN | AWS_ADDS and not empty(v)}
+        containers = sorted(map(container, live["containerDefinitions"]), key=lambda c: c.name)
         spec = TaskDefinitionSpec(
             name=live["family"],
             cpu=int(live.get("cpu") or 0),
@@ -80,11 +112,13 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
             cpu_architecture=platform.get("cpuArchitecture", "X86_64"),
             operating_system=platform.get("operatingSystemFamily", "LINUX"),
             ephemeral_storage=(live.get("ephemeralStorage") or {}).get("sizeInGiB"),
-            containers=_with_empty(sorted(map(container, live["containerDefinitions"]), key=lambda c: c.name), want),
+            containers=_with_empty(containers, want) if want else tuple(containers),
             extra=extra,
             tags=tags.mapping(answer.get("tags"), "key", "value"),
         )
-        return Observed(spec, {"arn": live["taskDefinitionArn"], "revision": str(live["revision"])})
+        status = live.get("status", "ACTIVE")
+        gone = {} if status == "ACTIVE" else {"status": status}
+        return Observed(spec, {"arn": live["taskDefinitionArn"], "revision": str(live["revision"]), **gone})
 
     def create(self, aws: Aws, want: TaskDefinitionSpec) -> None:
         """Register a revision."""
@@ -112,6 +146,21 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
         return list(aws.pages("ecs", "ListTaskDefinitionFamilies", "families", status="ACTIVE"))
+
+
+def rollback_mark(run_id: str, revision: str) -> dict[str, str]:
+    """The tag of a revision that is what a run was: which run, and the revision that is put aside for it."""
+    return {ROLLBACK_TAG: f"{run_id} {revision}"}
+
+
+def rolled_back(tags: Mapping[str, str]) -> tuple[str, int] | None:
+    """The run and the revision that such a tag names; None without one."""
+    run_id, _, number = tags.get(ROLLBACK_TAG, "").partition(" ")
+    return (run_id, int(number)) if is_run_id(run_id) and re.fullmatch("[1-9][0-9]{0,8}", number) else None
+
+
+def _active(found: Observed[TaskDefinitionSpec]) -> bool:
+    return "status" not in found.attributes
 
 
 def _with_empty(found: Iterable[Container], want: TaskDefinitionSpec) -> tuple[Container, ...]:

@@ -10,6 +10,7 @@ from reconciler.config.schema import Deploy
 from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment
 from reconciler.kinds import TaskDefinitionSpec
+from reconciler.kinds.ecs_task_definition import ASIDE
 from reconciler.lower.scheduled_function import cap_of, retry_of
 from reconciler.run.cap import Limits
 from reconciler.run.deadline import Deadline
@@ -100,7 +101,7 @@ def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version:
     return Launch(
         deploy=deploy.name,
         cluster=str(deploy.cluster.name),
-        task_definition=task["arn"],
+        task_definition=task.get(ASIDE, task["arn"]),  # what the file says, and not what it was rolled back to
         container=deploy.task.container,
         subnets=here.names.facts.subnets,
         security_group=group["id"],

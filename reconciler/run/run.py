@@ -53,7 +53,7 @@ class Run:
     the last attempt, None when it never ran or ECS doesn't say. reason: what ECS says of its end; why: the cause that
     was found for a bad one, empty where none was, or nobody has looked. sweep: the id of the sweep it is part of;
     budget: what it may cost at most of the sweep's limit, None without one. schedule: the name of the schedule that
-    started it; such a run has no fingerprint.
+    started it; such a run has no fingerprint. like: the id of the run that it repeats (`apply --like`).
     """
 
     version: int = 1
@@ -78,6 +78,7 @@ class Run:
     sweep: str = ""
     budget: float | None = None
     schedule: str = ""
+    like: str = ""
 
     @property
     def task_arn(self) -> str:

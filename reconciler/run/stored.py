@@ -349,6 +349,7 @@ RUN: Mapping[str, tuple[Any, ...]] = {
     "sweep": (_one_of(lambda text: not text or keys.is_sweep_id(text), "sweep's id"), ""),
     "budget": (_maybe(_number(0.0, DEAREST)), None),
     "schedule": (_text, ""),
+    "like": (_one_of(lambda text: not text or keys.is_run_id(text), "run's id"), ""),
 }
 ATTEMPT: Mapping[str, tuple[Any, ...]] = {
     "number": (_whole(1, ATTEMPTS),),

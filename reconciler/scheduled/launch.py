@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -74,6 +74,7 @@ def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
     if task is None:
         _no_deadline(watched, attempt)
         return run, Seen(end=Verdict(Event.NO_CAPACITY, None, why))
+    run = _of_size(run, attempt, task)
     if watched.limited:
         find("scheduler", "UpdateSchedule", **_deadline(watched, run, task["taskArn"]))
     run = run.with_attempt(replace(attempt, task_arn=task["taskArn"]))
@@ -83,6 +84,13 @@ def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
     if newest(run, store.get(run.id)) is run:
         store.put(run)
     return run, Seen(known=time.time())
+
+
+def _of_size(run: Run, attempt: Attempt, task: Mapping[str, Any]) -> Run:
+    """The run with the size that ECS says: a rollback's definition has its own, of which the function isn't told."""
+    if attempt.memory is not None or not task.get("cpu") or not task.get("memory"):
+        return run
+    return replace(run, inputs={**run.inputs, "cpu": int(task["cpu"]), "memory": int(task["memory"])})
 
 
 def _launched(watched: Watched, run: Run) -> tuple[Any, str]:

@@ -16,7 +16,7 @@ from tests.engine.project import project as project
 ROOT = Path(__file__).parents[2]
 VERBS = (
     "apply", "cost", "destroy", "diagnose", "doctor", "import", "init", "local", "logs", "permissions", "plan",
-    "recover", "runs", "show", "status", "stop", "unlock", "verify", "watch",
+    "recover", "rollback", "runs", "show", "status", "stop", "unlock", "verify", "watch",
 )  # fmt: skip
 NAMES_ONE = re.compile(
     rf"`(?:python -m reconciler )?(?:{'|'.join(VERBS)})\b[^`]*`|python -m reconciler|to go on: "
@@ -40,6 +40,7 @@ HELD = "tests/faults/test_cases.py::test_case"
 POLICY = (
     "tests/permissions/test_enforced.py::test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it"
 )
+ROLLBACK = "tests/run/test_rollback.py::test_it_holds_until_an_apply_changes_it_or_it_is_undone"
 LOCAL = "tests/cli/test_end_to_end.py::test_local_status_stop_reset"
 IMPORTED = "tests/importer/test_import.py::test_what_we_made_ourselves_comes_back"
 # What names a command, {} for what is filled in: the test that runs what it names.
@@ -94,6 +95,10 @@ HINTS: dict[str, str] = {
     "`runs show` lists the metrics of a run": NAMED,
     "more: python -m reconciler diagnose {}": FAILED,
     "Cost: a run is ${} an hour{}{}. `cost` shows the sums.": NAMED,
+    "`apply` makes what the file says": ROLLBACK,
+    "`runs` lists them; name one": NAMED,
+    "make it anew from its commit: check that out, then `apply`": ROLLBACK,
+    "until an `apply` changes it, or `rollback --undo`": ROLLBACK,
     # Why a run failed, and what to do.
     "add it to what the Dockerfile installs; `apply` builds the image again": TAKEN,
     "build it for {} (`apply` does), or run it on {}": TAKEN,

@@ -114,6 +114,7 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     verified(held)
     run_again(held)
     pushed_by_ci(held)
+    rolled_back(held)
     destroyed(held)
 
 
@@ -203,6 +204,17 @@ def pushed_by_ci(held: Held) -> None:
     pushed = held.run("apply")
     assert pushed.code == 0, pushed.out + pushed.err
     assert "| good morning from the task" in pushed.out
+
+
+def rolled_back(held: Held) -> None:
+    """rollback is done with what apply may do, and CI may end it."""
+    ci, apply = attached(held, "tiny-ci"), held.policies("apply")
+    held.give(apply)
+    back = held.run("rollback")
+    assert back.code == 0, back.out + back.err
+    assert "~ task-definition  tiny" in back.out
+    held.give(ci)
+    assert held.run("rollback", "--undo").code == 0
 
 
 def destroyed(held: Held) -> None:

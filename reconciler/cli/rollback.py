@@ -1,0 +1,175 @@
+"""`rollback`: have the schedule and the service use what an earlier run was, until an `apply` changes it.
+
+The run's revision is registered again as the newest of its family, which the schedule launches, with a tag that names
+the run and the revision that is put aside. A plan sees by it that the file's own is held back (kinds/
+ecs_task_definition.py), so that nothing else remembers it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from reconciler.cli.options import OfRun
+from reconciler.cli.past_runs import Past
+from reconciler.cli.render import plan_json, show_plan
+from reconciler.cli.signals import on_interrupt
+from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
+from reconciler.cli.target import Target, command_line, deployment, locking, target, where_line
+from reconciler.cli.terminal import Terminal
+from reconciler.core.errors import Interrupted, UserError
+from reconciler.core.graph import Graph, Node, resolve
+from reconciler.core.plan import Options, Plan
+from reconciler.core.spec import Address, Observed, Ref
+from reconciler.engine import apply as engine
+from reconciler.engine.deployment import Deployment
+from reconciler.engine.lock import Lock
+from reconciler.kinds import ServiceSpec, TaskDefinition, TaskDefinitionSpec
+from reconciler.kinds.ecs_task_definition import rollback_mark, rolled_back
+from reconciler.run.earlier import check_image, definition_of, first_of
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
+from reconciler.run.state import State
+
+MOST = 20  # revisions that are looked at for one that differs
+Live = Observed[TaskDefinitionSpec]
+
+
+@dataclass(frozen=True)
+class Arguments(OfRun):
+    """What `rollback` is asked. wait_for_lock: seconds."""
+
+    undo: bool
+    skip_permission_check: bool
+    wait_for_lock: float
+
+
+@dataclass(frozen=True)
+class RolledBack(Changed):
+    """What was changed."""
+
+    run: Annotated[str | None, "the run whose definition is used; null for the file's own"]
+
+
+ANSWERS = (RolledBack,)
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
+    """Roll back, or end that. Returns 0, or 1 when a step failed."""
+    where = target(options)
+    on_interrupt(where.stop.set)
+    here = deployment(where, where.aws(terminal), terminal, "apply", skip_image=True)
+    address = Address(TaskDefinitionSpec.kind, str(here.deploy.task.family))
+    live = here.early.get(address)
+    if here.deploy.schedule is None and here.deploy.service is None:
+        raise UserError("neither a schedule nor a service is in the file, and nothing else uses a definition by itself")
+    if live is None:
+        raise UserError(f"there is no task definition {address.name} yet", hint="run `apply`")
+    if options.undo and options.run:
+        raise UserError("--undo takes no run: it goes back to what the file says")
+    back = None if options.undo else _wanted(where, here, terminal, live, options.run)
+    own = live.aside or live
+    if back is not None:
+        run_id, spec = back
+        mark = rollback_mark(run_id, own.attributes["revision"])
+        wanted = spec.model_copy(update={"tags": {**own.spec.tags, **mark}})
+    elif rolled_back(live.spec.tags) is None:
+        wanted = live.spec
+    elif live.aside is None:
+        raise UserError(live.note, hint="`apply` makes what the file says")
+    else:
+        wanted = live.aside.spec
+    there = _only(here, wanted)
+    applied = engine.apply(
+        there,
+        Options(targets=frozenset(a for a in there.graph.nodes if a.kind in (address.kind, ServiceSpec.kind))),
+        _Shown(terminal, where, there),
+        lock=Lock(where.aws(terminal), here.deploy.name, locking("rollback", options.file), wait=options.wait_for_lock),
+        stop=where.stop,
+        ask_iam=not options.skip_permission_check,
+    )
+    show_outcome(terminal, applied.outcome, command_line())
+    if where.stop.is_set():
+        raise Interrupted("interrupted", hint=f"what was done stays; to go on: {command_line()}")
+    if options.json:
+        found = plan_json(applied.plan), *outcome_json(applied.outcome)
+        terminal.json(RolledBack(*found, run=back[0] if back else None))
+    elif applied.outcome.ok:
+        terminal.print(terminal.fold("", _said(back[0] if back else "")))
+    return 0 if applied.outcome.ok else 1
+
+
+def _said(run_id: str) -> str:
+    if not run_id:
+        return "Nothing is rolled back: the newest revision is the file's own."
+    until = "until an `apply` changes it, or `rollback --undo`"
+    return f"Rolled back: the schedule and the service use what run {run_id} was, {until}."
+
+
+def _wanted(
+    where: Target, here: Deployment, terminal: Terminal, live: Live, run_id: str
+) -> tuple[str, TaskDefinitionSpec]:
+    """The run to go back to, and its definition. Raises UserError."""
+    past = Past(where, here.aws, Runs(here.aws, here.names.bucket, terminal.note))
+    found = past.find(run_id) if run_id else _last_good(past, here, live.aside or live)
+    first = first_of(found, past.find)
+    spec = definition_of(here.aws, here.names, first).spec
+    for one in spec.containers:
+        check_image(here.aws, here.names, first, str(one.image))
+    return first.id, spec
+
+
+def _last_good(past: Past, here: Deployment, own: Live) -> Run:
+    """The newest run that succeeded with another definition than the file's. Raises UserError."""
+    looked_at = {own.attributes["arn"]}
+    for one in past.runs.all():
+        if one.state is not State.SUCCEEDED or one.task_definition in looked_at or len(looked_at) > MOST:
+            continue
+        looked_at.add(one.task_definition)
+        first = first_of(one, past.find)
+        try:
+            spec = definition_of(here.aws, here.names, first).spec
+        except UserError as error:
+            past.runs.say(f"run {one.id} is left out: {error}")
+            continue
+        if spec.model_copy(update={"tags": own.spec.tags}) != own.spec:
+            return first
+    raise UserError("no run has succeeded with another definition", hint="`runs` lists them; name one")
+
+
+def _only(here: Deployment, wanted: TaskDefinitionSpec) -> Deployment:
+    """The deployment with this definition, and with nothing that it or the service needs: that stays as it is."""
+    group = Address("security-group", str(here.deploy.network.security_group.name))
+    known: dict[Ref, str] = {}
+    if here.deploy.service is not None:
+        spec = here.graph.nodes[group].spec
+        if found := here.kinds[group.kind].observe(here.aws, [spec]).get(group.name):
+            known = {Ref(group, name): value for name, value in found.attributes.items()}
+    changed = (
+        Node(wanted if node.spec.address == wanted.address else resolve(node.spec, known), (), node.protect)
+        if isinstance(node.spec, TaskDefinitionSpec | ServiceSpec)
+        else node
+        for node in here.graph.nodes.values()
+    )
+    kinds = {**here.kinds, TaskDefinitionSpec.kind: TaskDefinition(plain=True)}
+    return replace(here, graph=Graph(changed), kinds=kinds, early={})
+
+
+class _Shown(Steps):
+    """A rollback at the terminal: what changes, then each step."""
+
+    def __init__(self, terminal: Terminal, where: Target, here: Deployment) -> None:
+        super().__init__(terminal)
+        self.where, self.here = where, here
+
+    def planned(self, plan: Plan) -> None:
+        """Show it."""
+        self.terminal.say(self.terminal.fold("", where_line(self.here, self.where)))
+        show_plan(self.terminal, plan)
+
+    def executing(self) -> None:
+        """An empty line before the steps."""
+        self.terminal.say()
+
+    def launching(self) -> None:
+        """Nothing is launched."""

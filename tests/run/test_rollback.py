@@ -1,0 +1,142 @@
+"""`rollback`: the schedule and the service use what an earlier run was, until an apply changes it or it is undone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.run.conftest import BUCKET, Lane, records
+from tests.run.ears import SCHEDULE
+from tests.waiting import until
+
+SERVES = "import os, time\nprint('version {n}', flush=True)\n'RUN_ID' in os.environ or time.sleep(600)\n"
+DEPLOY = SCHEDULE + "service: {desired_count: 1}\nrun: {when: changed}\n"
+
+
+@pytest.fixture
+def lane(lane: Lane) -> Iterator[Lane]:
+    """The project, with neither schedule nor service afterwards."""
+    yield lane
+    lane.bare()
+
+
+def version(lane: Lane, number: int, memory: int, more: str = "") -> None:
+    """Write this version of the program, with a size of its own."""
+    lane.program(SERVES.format(n=number), deploy=DEPLOY + more)
+    text = (lane.folder / "deploy.yaml").read_text()
+    lane.write("deploy.yaml", text.replace("memory: 512", f"memory: {memory}"))
+
+
+def newest(lane: Lane) -> Any:
+    """The newest revision, with its tags."""
+    found = lane.client("ecs").describe_task_definition(taskDefinition="tiny", include=["TAGS"])
+    tags = {one["key"]: one["value"] for one in found["tags"]}
+    return found["taskDefinition"] | {"tags": tags}
+
+
+def served(lane: Lane) -> str:
+    """The revision that the service uses."""
+    found = lane.client("ecs").describe_services(cluster="tiny", services=["tiny"])["services"][0]
+    return str(found["taskDefinition"])
+
+
+def ok(lane: Lane, *arguments: str) -> str:
+    found = lane.run(*arguments, "--local")
+    assert found.code == 0, found.out + found.err
+    return found.out
+
+
+def image(revision: Any) -> str:
+    return str(revision["containerDefinitions"][0]["image"])
+
+
+def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
+    version(lane, 1, 512)
+    ok(lane, "apply")
+    first, old = records(lane)[0]["id"], newest(lane)
+    version(lane, 2, 1024)
+    ok(lane, "apply")
+    own = newest(lane)
+    assert image(own) != image(old)
+
+    shown = ok(lane, "rollback")
+    assert f"Rolled back: the schedule and the service use what run {first} was" in " ".join(shown.split())
+    back = newest(lane)
+    assert (image(back), back["tags"]["reconciler:rollback"]) == (image(old), f"{first} {own['revision']}")
+    assert served(lane) == back["taskDefinitionArn"]
+    assert "Nothing to change" in ok(lane, "rollback", first), "a second time nothing is done"
+    assert newest(lane)["revision"] == back["revision"]
+
+    # The plan has nothing to do, and says what is held back by what; so does status.
+    plan = json.loads(ok(lane, "plan", "--detailed-exitcode", "--json"))
+    (step,) = [one for one in plan["steps"] if one["kind"] == "task-definition"]
+    assert (step["action"], step["changes"]) == ("none", [])
+    assert step["note"].startswith(f"rolled back to run {first}, which holds back revision {own['revision']} until")
+    assert f"rolled back to run {first}" in " ".join(ok(lane, "status").split())
+
+    # An apply that changes nothing leaves it, and launches what the file says.
+    assert "Nothing to run" in ok(lane, "apply")
+    assert "  | version 2" in ok(lane, "apply", "--env", "ROUND=1")
+    assert newest(lane)["revision"] == back["revision"]
+
+    # What the schedule launches is the earlier.
+    lane.control("POST", "schedules/default/tiny-schedule")
+    over = until(lambda: next((one for one in records(lane) if one["schedule"] and one["exit_code"] == 0), None), "it")
+    assert over["task_definition"] == back["taskDefinitionArn"]
+    assert (over["inputs"]["memory"], ok(lane, "logs", over["id"])) == (512, "version 1\n")
+
+    shown = ok(lane, "rollback", "--undo")
+    assert "Nothing is rolled back" in shown
+    assert (image(newest(lane)), "reconciler:rollback" in newest(lane)["tags"]) == (image(own), False)
+    assert served(lane) == newest(lane)["taskDefinitionArn"]
+    assert "Nothing to change" in ok(lane, "rollback", "--undo")
+    assert "rolled back" not in ok(lane, "plan")
+
+    # An apply that changes the definition ends it.
+    ok(lane, "rollback", first)
+    ok(lane, "apply", "--skip-run", "--skip-image")  # which keeps the file's own image
+    assert newest(lane)["tags"]["reconciler:rollback"].startswith(first)
+    version(lane, 2, 1024, "logs: {stream_prefix: other}\n")
+    shown = ok(lane, "plan")
+    assert "~ task-definition" in shown
+    assert f"rolled back to run {first}" in " ".join(shown.split())
+    ok(lane, "apply", "--skip-run")
+    assert "reconciler:rollback" not in newest(lane)["tags"]
+    assert image(newest(lane)) not in (image(old), image(own)), "deploy.yaml is in the image, too"
+
+
+def test_what_cannot_be_rolled_back_is_said_and_nothing_is_done(lane: Lane) -> None:
+    lane.program("print('one')\n", deploy=SCHEDULE)
+    ok(lane, "apply")
+    before = newest(lane)["revision"]
+    first = records(lane)[0]["id"]
+
+    def refused(why: str, *arguments: str) -> None:
+        found = lane.run("rollback", *arguments, "--local")
+        assert found.code == 2, found.out + found.err
+        assert why in " ".join(found.err.split()), found.err
+
+    refused("no run has succeeded with another definition")
+    refused("there is no run nonsense", "nonsense")
+    refused("--undo takes no run", first, "--undo")
+    for name, why in (
+        ("", "doesn't say with which task definition"),
+        ("tiny", "doesn't say with which task definition"),
+        ("arn:aws:ecs:us-east-1:123456789012:task-definition/other:1", "is no revision of tiny"),
+        ("arn:aws:ecs:us-east-1:210987654321:task-definition/tiny:1", "is no revision of tiny"),
+        ("arn:aws:ecs:us-east-1:123456789012:task-definition/tiny:1/../2", "is no revision of tiny"),
+        ("arn:aws:ecs:us-east-1:123456789012:task-definition/tiny:9999", "tiny:9999, which was deleted from ECS"),
+    ):
+        lane.recorded(lambda run, name=name: run.update(task_definition=name))  # type: ignore[misc]
+        refused(why, first)
+    lane.recorded(lambda run: run.update(task_definition=newest(lane)["taskDefinitionArn"]))
+    ecr, digest = lane.client("ecr"), image(newest(lane)).partition("@")[2]
+    ecr.batch_delete_image(repositoryName="tiny", imageIds=[{"imageDigest": digest}])
+    refused(f"the image of run {first} isn't in ECR any more", first)
+    assert newest(lane)["revision"] == before
+    lane.program("print('one')\n")
+    refused("neither a schedule nor a service is in the file", first)
+    lane.client("s3").delete_object(Bucket=BUCKET, Key=f"runs/{first}/run.json")
