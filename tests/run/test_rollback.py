@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.test_json import holds
 from tests.run.conftest import BUCKET, Lane, records
 from tests.run.ears import SCHEDULE
 from tests.waiting import until
@@ -92,11 +93,12 @@ def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
     assert "Nothing is rolled back" in shown
     assert (image(newest(lane)), "reconciler:rollback" in newest(lane)["tags"]) == (image(own), False)
     assert served(lane) == newest(lane)["taskDefinitionArn"]
-    assert "Nothing to change" in ok(lane, "rollback", "--undo")
+    undone = holds("rollback", ok(lane, "rollback", "--undo", "--json"))
+    assert (undone["run"], undone["done"]) == (None, [])
     assert "rolled back" not in ok(lane, "plan")
 
     # An apply that changes the definition ends it.
-    ok(lane, "rollback", first)
+    assert holds("rollback", ok(lane, "rollback", first, "--json"))["run"] == first
     ok(lane, "apply", "--skip-run", "--skip-image")  # which keeps the file's own image
     assert newest(lane)["tags"]["reconciler:rollback"].startswith(first)
     version(lane, 2, 1024, "logs: {stream_prefix: other}\n")
