@@ -5,7 +5,7 @@ import pytest
 
 from reconciler.core.graph import Node
 from reconciler.core.plan import DEFAULT, Action, Options, deletions, ours, owned
-from reconciler.core.spec import Change, Observed, Ref, Spec
+from reconciler.core.spec import Address, Change, Observed, Ref, Spec
 from tests.core.plans import ADOPT, BOX, DATA, INSIDE, OTHERS, PRUNE, UNSURE, A, B, only, plan
 from tests.core.things import ME, OWNED, Box, Content, Thing, graph, seen, there, thing
 
@@ -88,7 +88,7 @@ def test_one_resource(
 )
 def test_what_a_rollback_put_aside(aside: Thing, tags: dict[str, str], action: str, paths: list[str]) -> None:
     live = thing(size=2, tags=tags)
-    found = {live.address: Observed(live, note="rolled back", aside=Observed(aside))}
+    found: dict[Address, Observed[Spec]] = {live.address: Observed(live, note="rolled back", aside=Observed(aside))}
     step = only(plan(W, found=found))
     assert (step.action, [change.path for change in step.changes]) == (action, paths)
     assert "rolled back" in step.note or action == "adopt"

@@ -85,7 +85,7 @@ def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
 
     # What the schedule launches is the earlier.
     lane.control("POST", "schedules/default/tiny-schedule")
-    over = until(lambda: next((one for one in records(lane) if one["schedule"] and one["exit_code"] == 0), None), "it")
+    over = until(lambda: [one for one in records(lane) if one["schedule"] and one["exit_code"] == 0], "its end")[0]
     assert over["task_definition"] == back["taskDefinitionArn"]
     assert (over["inputs"]["memory"], ok(lane, "logs", over["id"])) == (512, "version 1\n")
 
