@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from reconciler import __version__
+from reconciler.core.job_token import without_tokens
 
 PACKAGE = Path(__file__).parent
 COMMIT = PACKAGE / "commit.txt"  # written into a wheel when it is built (setup.py), never committed
@@ -85,7 +86,7 @@ def run(folder: Path, *arguments: str) -> str:
     # Without optional locks, since reading must not write the index; and without the program that the settings of a
     # repository, which may come from elsewhere, can have watch its files.
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
-    environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    environment = {name: value for name, value in without_tokens(os.environ).items() if name not in ELSEWHERE}
     environment |= {"LC_ALL": "C", "LANGUAGE": ""}  # its words are read
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False, env=environment)  # noqa: S603

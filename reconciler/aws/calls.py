@@ -22,8 +22,9 @@ import tenacity
 
 from reconciler.aws.answer import answer_of
 from reconciler.aws.clients import CONNECTIONS, TRANSFER, Clients, method_of, paging
+from reconciler.aws.credentials import NoRole
 from reconciler.aws.errors import Fault
-from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, pause, unread
+from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, no_role, pause, unread
 from reconciler.aws.fresh import Fresh
 from reconciler.aws.pace import Pace
 from reconciler.aws.together import Shared, Together
@@ -279,6 +280,8 @@ class Aws:
                 answer: dict[str, Any] = method(**params)
                 if "Body" in answer:
                     answer["Body"] = io.BytesIO(content(answer))
+        except NoRole as error:  # the credentials have ended, and who gives new ones doesn't answer
+            raise no_role(service, operation, error) from None
         except (*of_aws, *OF_CODE) as error:
             if not isinstance(error, of_aws) and not unread(error):
                 self._clients.check()  # credentials are renewed while a call is signed: is it that?

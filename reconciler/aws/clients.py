@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from reconciler import __version__
-from reconciler.aws.credentials import ask_for_code, check
+from reconciler.aws.credentials import NoRole, ask_for_code, check
 from reconciler.aws.failures import of_configuration
 from reconciler.core.errors import UserError
 
@@ -35,7 +35,7 @@ class Clients:
         self._patience = patience
         self._region, self._session, self._endpoint_url = region, session, endpoint_url
         self._is_write, self._before_write = is_write, before_write
-        self._refused: UserError | None = None  # that the credentials can't work
+        self._refused: UserError | NoRole | None = None  # that the credentials can't work
         self._looked = False
         self._clients: dict[str, Any] = {}
         self._replaced: list[Any] = []
@@ -71,7 +71,7 @@ class Clients:
             raise self._refused  # what can't succeed isn't tried again
         try:
             self._prepare()
-        except UserError as error:
+        except (UserError, NoRole) as error:
             self._refused = error
             raise
         from botocore import __version__ as botocore_version
@@ -116,7 +116,7 @@ class Clients:
                 hint = f"write it with its scheme, such as {name}=http://127.0.0.1:4566"
                 raise UserError(f"{name}: {url!r} is no URL", hint=hint)
         if self._session is None:
-            self._session = new_session()
+            self._session = new_session(region=self._region)
         check(self._session)
         self._looked = True
 
@@ -159,11 +159,15 @@ def understood() -> Iterator[None]:
         raise of_configuration(error, "AWS's configuration") from None
 
 
-def new_session(*keys: str) -> Any:
-    """A session of botocore's: with this access key and secret and nothing else, or what the environment says."""
+def new_session(*keys: str, region: str = "") -> Any:
+    """A session of botocore's: with this access key and secret and nothing else, or what the environment says.
+
+    region: in which a CI job asks for its role.
+    """
     # Takes 0.1 s, so only when AWS is used.
     from botocore.session import Session
 
+    from reconciler.aws.job_role import take_roles
     from reconciler.aws.service_models import Models, cache_folder
 
     with understood():
@@ -175,6 +179,7 @@ def new_session(*keys: str) -> Any:
         else:
             provider = session.get_component("credential_provider").get_provider("assume-role")
             provider._prompter = ask_for_code  # botocore's own asks where nobody is
+            take_roles(session, os.environ, region)
     return session
 
 

@@ -14,9 +14,19 @@ from reconciler.core.errors import ReconcilerError, UserError
 
 PARTS = (("access_key", "access key"), ("secret_key", "secret access key"), ("token", "session token"))
 
+OF_TOKENS = {  # what to do about what STS says of a token
+    "InvalidIdentityToken": "`apply` the file once with credentials of your own: that makes the provider in IAM",
+    "ExpiredTokenException": "the token has ended: let the job run again",
+    "ValidationError": "is AWS_ROLE_ARN the ARN of the role that `ci:` makes?",
+}
+
 
 class RoleRefused(UserError):
     """STS doesn't let a token become a role, and says no more than that."""
+
+
+class NoRole(ReconcilerError):
+    """A CI job can't become its role for now: who would give the token, or take it, doesn't answer."""
 
 
 def check(session: Any) -> Any:
@@ -58,6 +68,10 @@ def of_credentials(error: Exception) -> UserError:
         if operation == "AssumeRoleWithWebIdentity" and found.get("Code") == "AccessDenied":
             hint = "the role's trust has to name whom the token names: docs/github-actions.md"
             return RoleRefused(f"no AWS credentials: {why}", hint=hint)
+        if operation == "AssumeRoleWithWebIdentity":
+            return UserError(
+                f"no AWS credentials: {why}", hint=OF_TOKENS.get(str(found.get("Code")), "look at the role")
+            )
         return UserError(f"no AWS credentials: {why}", hint="check AWS_PROFILE, ~/.aws/config and the role's trust")
     if isinstance(error, BotoCoreError):
         return of_configuration(error, "AWS's configuration")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from reconciler.aws.errors import SHORT, Fault, Rule, classify
 from reconciler.aws.iam_actions import action_of
 from reconciler.config.regions import COMMERCIAL, partitions
 from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, ReconcilerError, Unreachable, UserError
+from reconciler.core.job_token import missing
 
 NOT_SENT = "unreachable"  # the code of an error that came before anything was sent
 TYPES: dict[Fault, type[AwsError]] = {
@@ -83,6 +85,12 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
     return of_configuration(error, f"{service}:{operation}")
 
 
+def no_role(service: str, operation: str, error: ReconcilerError) -> Failed:
+    """That a CI job's credentials couldn't be renewed: nothing was sent, and it may go in a moment."""
+    lost = Unreachable(service, operation, NOT_SENT, error.message, hint=error.hint)
+    return Failed(Rule(Fault.BROKEN, service, "", budget=120.0), lost)
+
+
 def of_configuration(error: Exception, where: str) -> UserError:
     """What keeps a client from being made, or a call from being signed. where: it happened."""
     from botocore import exceptions as botocore
@@ -90,7 +98,8 @@ def of_configuration(error: Exception, where: str) -> UserError:
     if isinstance(error, botocore.NoCredentialsError | botocore.PartialCredentialsError):
         return UserError(
             f"no AWS credentials: {error}",
-            hint="run `aws configure` or `aws sso login`, set AWS_PROFILE, or try it without an account: --local",
+            hint=missing(os.environ)
+            or "run `aws configure` or `aws sso login`, set AWS_PROFILE, or try it without an account: --local",
         )
     login = getattr(botocore, "LoginError", botocore.SSOError)  # which botocore has since 1.41
     if isinstance(error, botocore.SSOError | botocore.TokenRetrievalError | login):

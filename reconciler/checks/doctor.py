@@ -40,6 +40,7 @@ SOURCES = {
     "config-file": "from ~/.aws/config",
     "sso": "from AWS IAM Identity Center", "assume-role": "of an assumed role", "iam-role": "of this instance's role",
     "assume-role-with-web-identity": "of a role by web identity", "container-role": "of this container's role",
+    "job-token": "of the role in AWS_ROLE_ARN, by this job's token",
     "custom-process": "from a credential process", "login": "from `aws login`", "explicit": "given",
 }  # fmt: skip
 LOG_IN = "run `aws configure` or `aws sso login`, set AWS_PROFILE, or try it without an account: --local"

@@ -9,46 +9,25 @@ from __future__ import annotations
 import base64
 import json
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from reconciler.aws.calls import Aws
+from reconciler.aws.job_role import MOST, NoToken, new_token
 from reconciler.checks.findings import Finding, ng, ok, skip
 from reconciler.config.schema import GitHub
 from reconciler.core.canonical import Policy, policy
 from reconciler.core.errors import AwsError
 from reconciler.core.text import line
 from reconciler.core.wildcard import matches
-from reconciler.lower.ci import AUDIENCE
 from reconciler.lower.ci import GITHUB as HOST
 
 WHAT = "GitHub's token"
-SECONDS = 10.0
-MOST = 64 * 1024  # bytes of an answer or a file
 SUBJECT = re.compile(
     r"repo:(?P<owner>[^@/:]+)(?:@(?P<owner_id>\d+))?/(?P<name>[^@/:]+)(?:@(?P<repository_id>\d+))?:(?P<rest>.+)"
 )
 BRANCH, ENVIRONMENT, PULL_REQUEST = "ref:refs/heads/", "environment:", "pull_request"
 AGAIN = "; then `apply` once with credentials of your own, since these roles can't change themselves"
-
-
-class NoToken(Exception):
-    """There is none to be had; the text says why."""
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: the request has a secret in it."""
-
-    def redirect_request(self, *args: Any, **others: Any) -> None:
-        """Not at all."""
-
-
-def in_job(environ: Mapping[str, str]) -> bool:
-    """Whether this is a step of a job that may ask for a token, or was to."""
-    return environ.get("GITHUB_ACTIONS") == "true"
 
 
 def subject(environ: Mapping[str, str]) -> str:
@@ -62,21 +41,7 @@ def subject(environ: Mapping[str, str]) -> str:
                 return subject_of(file.read(MOST).decode("ascii", "replace").strip())
         except OSError as error:
             raise NoToken(f"{path} can't be read: {error.strerror}") from None
-    url, secret = (environ.get(f"ACTIONS_ID_TOKEN_REQUEST_{part}") for part in ("URL", "TOKEN"))
-    if not url or not secret:
-        raise NoToken("this job may not ask for one: `permissions: {id-token: write}` lets it")
-    if not url.startswith("https://") and not url.startswith("http://127.0.0.1:"):
-        raise NoToken("ACTIONS_ID_TOKEN_REQUEST_URL is no https address")
-    joined = f"{url}{'&' if '?' in url else '?'}audience={AUDIENCE}"
-    request = urllib.request.Request(joined, headers={"Authorization": f"bearer {secret}"})  # noqa: S310
-    try:
-        with urllib.request.build_opener(_Stay()).open(request, timeout=SECONDS) as answer:
-            found = json.loads(answer.read(MOST))
-    except urllib.error.HTTPError as error:
-        raise NoToken(f"GitHub answered {error.code}") from None
-    except (OSError, ValueError) as error:
-        raise NoToken(f"GitHub doesn't answer: {getattr(error, 'reason', type(error).__name__)}") from None
-    return subject_of(str(found.get("value", "")) if isinstance(found, dict) else "")
+    return subject_of(new_token(environ))
 
 
 def subject_of(token: str) -> str:

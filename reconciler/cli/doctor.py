@@ -17,6 +17,7 @@ from reconciler.cli.options import OfFile as Arguments
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
 from reconciler.core.errors import UserError
+from reconciler.core.job_token import in_job
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def examine(file: Path, environment: str = "") -> list[Finding]:
         engine = pool.submit(doctor.engine, os.environ, deploy)  # which takes its time
         found = [doctor.python(), doctor.git(file), known]
         try:
-            session = new_session()
+            session = new_session(region=deploy.region if deploy else "")
         except UserError as error:
             found.append(ng("credentials", error.message, error.hint))
         else:
@@ -76,6 +77,6 @@ def _aws(session: Any, region: str, file: Path, deploy: Deploy | None) -> list[F
             found.append(skip("permissions to plan", "AWS doesn't say who asks"))
         else:
             found.append(doctor.permissions(aws, deploy, file.resolve().parent, who))
-        if deploy is not None and deploy.ci and deploy.ci.github and github_token.in_job(os.environ):
+        if deploy is not None and deploy.ci and deploy.ci.github and in_job(os.environ):
             found.append(github_token.check(aws if who else None, deploy.ci.github, os.environ))
     return found

@@ -19,6 +19,7 @@ from typing import Any
 
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.files import read_file
+from reconciler.core.job_token import without_tokens
 from reconciler.image.command import run, tell, try_run
 from reconciler.image.engine import BuildRequest, Output, PushRequest, no_engine
 from reconciler.image.inputs import snapshot
@@ -195,7 +196,7 @@ def find_engine(environment: Mapping[str, str] | None = None) -> CommandLineEngi
 
 def all_engines(environment: Mapping[str, str], tried: list[str] | None = None) -> list[CommandLineEngine]:
     """Every engine on the PATH that answers; `tried` gets the others, each with why not."""
-    env, engines = dict(environment), []
+    env, engines = without_tokens(environment), []
     for command in _commands(env):
         engine, problem = _ask(command, env)
         if engine is not None:

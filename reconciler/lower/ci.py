@@ -10,6 +10,7 @@ from reconciler.config.resource_names import Names
 from reconciler.config.schema import Ci, Policy
 from reconciler.core.canonical import policy
 from reconciler.core.graph import Node
+from reconciler.core.job_token import AUDIENCE
 from reconciler.core.spec import Address, Spec
 from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec, UserSpec
 from reconciler.kinds.iam_user import CURRENT, key_parameter
@@ -18,7 +19,6 @@ from reconciler.permissions.ci import ci_policies, plan_policies
 from reconciler.permissions.policies import documents as split
 
 GITHUB = "token.actions.githubusercontent.com"
-AUDIENCE = "sts.amazonaws.com"
 
 
 def trust(principal: dict[str, Any], action: str = "sts:AssumeRole", **more: Any) -> Any:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.checks.github_token import NoToken, advice, subject, subject_of, trusts
+from reconciler.aws.job_role import NoToken
+from reconciler.checks.github_token import advice, subject, subject_of, trusts
 from reconciler.config.schema import GitHub
 from reconciler.core.canonical import policy
 from tests.engine.project import DEPLOY, Project

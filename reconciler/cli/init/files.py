@@ -131,7 +131,6 @@ def workflow(answers: Answers, *, file: str, install: str, results: str, arm: bo
         "BRANCH": line(answers.branch),
         "BRANCHES": _value(re.sub(r"([*?+\[\]!])", r"\\\1", answers.branch)),  # patterns
         "CONDITION": _value(f"github.event_name != 'pull_request' && github.ref == {_expression(answers.branch)}"),
-        "REGION": answers.region,
         "FILE": line(file),
         "PLAN": _literal(f"exec python -m reconciler plan {arguments}"),
         "APPLY": _literal(f"exec python -m reconciler apply {arguments} --wait-for-lock 600"),

@@ -12,6 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.core.job_token import without_tokens
 from reconciler.core.text import line
 
 SECONDS = 15.0  # for an answer
@@ -71,7 +72,12 @@ def _api(path: str) -> dict[str, Any]:
     command = ["gh", "api", path]
     try:
         done = subprocess.run(  # noqa: S603
-            command, capture_output=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL, env=os.environ | quiet
+            command,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=without_tokens(os.environ) | quiet,
         )
     except FileNotFoundError:
         raise NoAnswer("gh isn't installed") from None

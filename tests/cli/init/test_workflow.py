@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import yaml
 from reconciler.cli.init import files
 from reconciler.local import status
 from tests.cli.conftest import PROGRAM, Project
+from tests.federation import Federation, federation
 from tests.lab_client import ROOT
 from tests.linters import actionlint, zizmor
 from tests.local_fixtures import EmbeddedAws
@@ -30,7 +32,7 @@ CANCEL = 7.5  # seconds from a runner's SIGINT to its SIGTERM
 class Runner:
     """Runs the steps of a job as GitHub's runner does: a script in a file, `bash -e`, files for what it says."""
 
-    def __init__(self, project: Project, job: str) -> None:
+    def __init__(self, project: Project, job: str, github: Federation) -> None:
         self.project = project
         workflow = yaml.safe_load((project.folder / ".github" / "workflows" / "pipeline.yml").read_text())
         self.steps = {step["name"]: step for step in workflow["jobs"][job]["steps"] if "run" in step}
@@ -43,25 +45,25 @@ class Runner:
         found = status(project.home)
         assert found is not None
         self.url, self._aws = found.endpoint_url, EmbeddedAws(found)
-        # What the step before has become: the role of this job, with its permissions and no others.
-        role = f"arn:aws:iam::123456789012:role/tiny-ci{'-plan' if job == 'plan' else ''}"
-        self.credentials: dict[str, str] = self.client("sts").assume_role(RoleArn=role, RoleSessionName="runner")[
-            "Credentials"
-        ]
+        self.github, self.job = github, job
+        github.client = self.client
 
     def start(self, name: str) -> subprocess.Popen[str]:
-        """Start a step. Only what the runner's own files and the credentials are is in its environment."""
+        """Start a step. Its environment has the runner's own variables, its `env`, and no key."""
+        rest = "pull_request" if self.job == "plan" else "ref:refs/heads/main"
+        self.github.subject = f"repo:owner/tiny:{rest}"
         script = self.home / "step.sh"
         script.write_text(self.steps[name]["run"])
         environment = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
             "HOME": str(self.home), "CI": "true", "GITHUB_ACTIONS": "true",
             "GITHUB_OUTPUT": str(self.output), "GITHUB_STEP_SUMMARY": str(self.summary),
-            "AWS_ENDPOINT_URL": self.url, "AWS_REGION": "us-east-1", "RECONCILER": "",
-            "AWS_ACCESS_KEY_ID": self.credentials["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": self.credentials["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": self.credentials["SessionToken"], **self.environment,
+            "AWS_ENDPOINT_URL": self.url, "RECONCILER": "",
+            **self.github.environment(""), **self.environment,
         }  # fmt: skip
+        role = f"arn:aws:iam::123456789012:role/tiny-ci{'-plan' if self.job == 'plan' else ''}"
+        variables = {f"${{{{ vars.AWS{'_PLAN' if self.job == 'plan' else ''}_ROLE_ARN }}}}": role}
+        environment |= {key: variables[value] for key, value in self.steps[name].get("env", {}).items()}
         return subprocess.Popen(
             ["bash", "-e", str(script)], cwd=self.project.folder, env=environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -82,6 +84,17 @@ class Runner:
         return self._aws.client(service)
 
 
+@pytest.fixture
+def github() -> Iterator[Federation]:
+    """What gives a job its token, and takes it for a role; the runner says which AWS it is of."""
+
+    def nowhere(service: str) -> Any:
+        raise AssertionError(service)
+
+    with federation(nowhere) as found:
+        yield found
+
+
 def made(project: Project, program: str = PROGRAM) -> None:
     """A project as `init` makes it, its image and resources made by a person, as is said in the workflow."""
     (project.folder / "deploy.yaml").unlink()
@@ -92,9 +105,9 @@ def made(project: Project, program: str = PROGRAM) -> None:
 
 
 @pytest.mark.long
-def test_the_plan_and_the_apply_of_a_workflow(project: Project) -> None:
+def test_the_plan_and_the_apply_of_a_workflow(project: Project, github: Federation) -> None:
     made(project)
-    plan = Runner(project, "plan")
+    plan = Runner(project, "plan", github)
     code, log = plan.run("Install")
     assert (code, "RECONCILER: is empty: set the repository variable of this name" in log) == (1, True)
     code, log = plan.run("Plan")
@@ -102,7 +115,7 @@ def test_the_plan_and_the_apply_of_a_workflow(project: Project) -> None:
     assert plan.outputs() == {"changes": "false"}
     assert plan.summary.read_text().startswith("### Nothing to change: ")
 
-    apply = Runner(project, "apply")
+    apply = Runner(project, "apply", github)
     code, log = apply.run("Apply")
     assert code == 0, log
     assert "  | hello from the task" in log
@@ -120,7 +133,7 @@ def test_the_plan_and_the_apply_of_a_workflow(project: Project) -> None:
 
     # A change: shown in the plan, then another run, whose metrics are drawn over those before.
     project.write("prices.csv", "a,b\n1,2\n3,4\n5,6\n")
-    assert Runner(project, "plan").run("Plan")[0] == 0
+    assert Runner(project, "plan", github).run("Plan")[0] == 0
     assert "```diff\n" in plan.summary.read_text()
     assert apply.outputs()["changes"] == "true"
     assert apply.run("Apply")[0] == 0
@@ -139,12 +152,16 @@ def test_the_plan_and_the_apply_of_a_workflow(project: Project) -> None:
     assert "| Fix | " in apply.summary.read_text()
 
 
-def test_it_installs_before_it_has_become_the_role_and_with_hashes_where_there_is_a_lock(project: Project) -> None:
+def test_what_is_installed_finds_no_role_and_has_hashes_where_there_is_a_lock(
+    project: Project, github: Federation
+) -> None:
     made(project)
     workflow = yaml.safe_load((project.folder / ".github" / "workflows" / "pipeline.yml").read_text())
     for job in workflow["jobs"].values():
-        names = [step["name"] for step in job["steps"]]
-        assert names.index("Install") < names.index("Become the role in AWS")
+        with_role = [step["name"] for step in job["steps"] if "AWS_ROLE_ARN" in step.get("env", {})]
+        assert with_role in (["Plan"], ["Apply"])
+        assert "AWS" not in str(job.get("env"))
+    assert "AWS" not in str(workflow.get("env"))
     # A lock whose hash is another file's installs nothing; one that is right is what is installed.
     wheel = project.folder / "planted-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -155,7 +172,7 @@ def test_it_installs_before_it_has_become_the_role_and_with_hashes_where_there_i
         )
         archive.writestr("planted-1.0.dist-info/RECORD", "")
     found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    plan = Runner(project, "plan")
+    plan = Runner(project, "plan", github)
     plan.environment = {"PIP_DRY_RUN": "1", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(project.folder)}
     project.write("reconciler.lock", f"planted==1.0 --hash=sha256:{'0' * 64}\n")
     code, log = plan.run("Install")
@@ -175,9 +192,9 @@ def test_an_error_is_in_the_summary(project: Project, monkeypatch: pytest.Monkey
     assert "did you mean region?" in (project.folder / "summary.md").read_text()
 
 
-def test_a_cancelled_job_leaves_or_stops_its_task(project: Project) -> None:
+def test_a_cancelled_job_leaves_or_stops_its_task(project: Project, github: Federation) -> None:
     made(project, ENDLESS)
-    apply = Runner(project, "apply")
+    apply = Runner(project, "apply", github)
     ecs = apply.client("ecs")
     path = project.folder / "deploy.yaml"
 
@@ -206,7 +223,6 @@ def test_a_cancelled_job_leaves_or_stops_its_task(project: Project) -> None:
 # The first majors that run on Node.js 24: GitHub's runners have no earlier one since September 2026.
 ON_NODE_24 = {
     "actions/checkout": 5, "actions/setup-python": 6, "actions/upload-artifact": 6,
-    "aws-actions/configure-aws-credentials": 6,
 }  # fmt: skip
 
 
@@ -241,7 +257,7 @@ def test_actions_are_pinned_and_rights_are_the_least(workflow: Path) -> None:
     text = workflow.read_text()
     assert "<<" not in text
     uses = re.findall(r"uses: (\S+)(.*)", text)
-    assert len(uses) == 7
+    assert len(uses) == 5
     for action, comment in uses:
         assert re.fullmatch(r"[a-z-]+/[a-z-]+@[0-9a-f]{40}", action)
         assert int(comment.split("v")[1].split(".")[0]) >= ON_NODE_24[action.partition("@")[0]]
