@@ -158,7 +158,11 @@ class Repository(Section):
         examples=[["latest"]],
     )
     keep_images: Int | None = Field(
-        10, ge=1, le=1000, description="Keep the newest N images; null keeps all.", examples=[25]
+        10,
+        ge=1,
+        le=1000,
+        description="Keep the newest N images, and those in use; null keeps all.",
+        examples=[25],
     )
     protect: bool = Field(False, description="Refuse to delete the repository.", examples=[True])
 

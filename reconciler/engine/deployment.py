@@ -24,6 +24,7 @@ from reconciler.core.plan import Options, Plan, Users, held_by, make_plan, ours,
 from reconciler.core.secret import KNOWN
 from reconciler.core.spec import OWNER_TAG, Address, Observed
 from reconciler.engine.ownership_record import read_record, valid
+from reconciler.image.in_use import UsedBy
 from reconciler.image.kind import ImageSpec, inputs_of_digest
 from reconciler.image.source import image_spec
 from reconciler.kinds import (
@@ -300,6 +301,7 @@ def _image(deploy: Deploy, base: Path, plan_file: Path | None) -> tuple[ImageSpe
     context = (base / (image.context or ".")).resolve()
     if plan_file is not None and plan_file.resolve().is_relative_to(context):
         leave_out.append(plan_file.resolve().relative_to(context).as_posix())
+    service = f"{deploy.cluster.name}/{deploy.service.name}" if deploy.service else ""
     return image_spec(
         str(image.repository.name),
         base / (image.context or "."),
@@ -311,6 +313,7 @@ def _image(deploy: Deploy, base: Path, plan_file: Path | None) -> tuple[ImageSpe
         leave_out=leave_out,
         fixed_tags=image.repository.immutable_tags,
         moving_tags=image.repository.moving_tags,
+        used_by=UsedBy(family=str(deploy.task.family), service=service) if image.repository.keep_images else None,
     )
 
 

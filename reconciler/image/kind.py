@@ -23,9 +23,11 @@ from reconciler.core.spec import AtLeast, Changes, Local, Observed, Spec, Value,
 from reconciler.core.wildcard import matches
 from reconciler.image.base import BASE_TAG, base_here, base_tag, is_newer
 from reconciler.image.engine import BuildRequest, Engine, Login, PushRequest, no_engine
+from reconciler.image.in_use import UsedBy, keep_current, marks_of
 from reconciler.image.inputs import Inputs, changed_inputs, read_inputs
 from reconciler.image.manifest import RECORD, Manifest, get_manifest, put_manifest, record_annotation, record_of, taken
 from reconciler.kinds import KINDS, AnyKind, Kind
+from reconciler.kinds.ecr_repository import IN_USE
 
 INPUTS_TAG = "inputs-"
 PUSHED_TAG = "pushed-"  # what an engine pushes under, until the image has its manifest with the record
@@ -36,7 +38,8 @@ REGISTRY = (
     "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:BatchCheckLayerAvailability",
     "ecr:GetDownloadUrlForLayer",
 )  # fmt: skip
-PUSH = ("ecr:PutImage", "ecr:BatchDeleteImage", "ecr:DescribeRepositories", "ecr:GetAuthorizationToken", *REGISTRY)
+TAG = ("ecr:PutImage", "ecr:BatchDeleteImage")
+PUSH = (*TAG, "ecr:DescribeRepositories", "ecr:GetAuthorizationToken", *REGISTRY)
 
 
 class Build(Value):
@@ -81,6 +84,7 @@ class ImageSpec(Spec):
     tags_wanted: Annotated[tuple[str, ...], AtLeast()] = ()
     # Tags that name the commit: given when the image is made. A commit that changes no input is no difference.
     tags_once: Annotated[tuple[str, ...], Local()] = ()
+    used_by: Annotated[UsedBy | None, Local()] = None  # whose images ECR may not delete, where it deletes any
     build: Annotated[Build, Local()] = Build()
 
     @property
@@ -99,7 +103,7 @@ class ImageKind(Kind[ImageSpec]):
 
     spec: ClassVar[type[Spec]] = ImageSpec
     needs: ClassVar[Needs] = Needs(
-        create=PUSH, delete=("ecr:BatchDeleteImage",), fields={"inputs": PUSH, "tags_wanted": ("ecr:PutImage",)},
+        create=PUSH, delete=("ecr:BatchDeleteImage",), fields={"inputs": PUSH, "tags_wanted": TAG},
         read=("ecr:DescribeImages", "ecr:BatchGetImage"), on=("ecr:repository/{name}",),
         elsewhere={"ecr:GetAuthorizationToken": (ANYWHERE,)}, pushed=ALL,
         unseen={**dict.fromkeys(REGISTRY, "asked by the registry when an engine pushes and pulls"),
@@ -140,6 +144,9 @@ class ImageKind(Kind[ImageSpec]):
         there = image is not None and not _on_older_base(want, image)
         manifest = get_manifest(aws, want.name, imageTag=want.tag) if there else None
         tags = [*want.tags_wanted, *want.tags_once]
+        staying = image["imageDigest"] if image is not None and there else ""
+        marked = _ours(aws, want.name, IN_USE)
+        unused = keep_current(aws, want.name, want.used_by, want.inputs, staying, marked) if want.used_by else []
         if manifest is None:
             base, manifest = "", self._stopped(aws, want, tags) if want.build.fixed_tags else None
             if manifest is None:
@@ -162,7 +169,9 @@ class ImageKind(Kind[ImageSpec]):
         else:
             for tag in tags:
                 put_manifest(aws, want.name, manifest, tag)
-        self._report(f"image {uri}@{manifest.digest}, tagged {', '.join((want.tag, *tags))}")
+        self._untag(aws, want, marks_of(aws, want.name, [one for one in unused if one.digest != manifest.digest]))
+        shown = (want.tag, *(tag for tag in tags if not tag.startswith(IN_USE)))
+        self._report(f"image {uri}@{manifest.digest}, tagged {', '.join(shown)}")
 
     def update(self, aws: Aws, want: ImageSpec, seen: Observed[ImageSpec], changes: Changes) -> None:
         """Another image if its inputs changed, else only its tags. Raises ReconcilerError."""
@@ -232,11 +241,20 @@ class ImageKind(Kind[ImageSpec]):
         manifest = get_manifest(aws, want.name, imageTag=tag)
         if manifest is None:
             return
-        ids = [{"imageTag": tag}] if manifest.digest == keep else [{"imageDigest": manifest.digest}]
+        if manifest.digest == keep:
+            self._untag(aws, want, [tag])
+        else:
+            self._untag(aws, want, [tag], imageDigest=manifest.digest)
+
+    def _untag(self, aws: Aws, want: ImageSpec, tags: Sequence[str], **image_id: str) -> None:
+        """Remove these tags, or the image of this id."""
+        ids = [image_id] if image_id else [{"imageTag": tag} for tag in tags]
+        if not ids:
+            return
         try:
             aws.find("ecr", "BatchDeleteImage", repositoryName=want.name, imageIds=ids)
         except AwsError as error:
-            self._report(f"the tag {tag} is left in {want.name}: {error.reason}")
+            self._report(f"the tag {', '.join(tags)} is left in {want.name}: {error.reason}")
 
     def inside(self, aws: Aws, holder: str) -> Iterable[str]:
         """The image of a repository, which has its name."""

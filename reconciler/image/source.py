@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reconciler import version as git
 from reconciler.image.base import base_here
+from reconciler.image.in_use import UsedBy
 from reconciler.image.inputs import Inputs, read_inputs, shown
 from reconciler.image.kind import Build, ImageSpec
 
@@ -54,12 +55,13 @@ def image_spec(
     leave_out: Sequence[str] = (),
     fixed_tags: bool = False,
     moving_tags: Sequence[str] = (),
+    used_by: UsedBy | None = None,
 ) -> tuple[ImageSpec, tuple[str, ...]]:
     """The spec of an image that is built, and the changed files of the work tree that go into it.
 
     repository: its name; platform: as in `task.platform`; leave_out: paths of the context that never belong to it.
     fixed_tags: whether tags can't move, but for the patterns moving_tags; then a newer base image on this machine is no
-    change, since the tag of the inputs would have to move.
+    change, since the tag of the inputs would have to move. used_by: who needs it, where ECR deletes old images.
     Where changed files go in, a tag that holds the commit gets `-dirty`.
     Raises UserError.
     """
@@ -79,6 +81,8 @@ def image_spec(
         labels["org.opencontainers.image.revision"] = tree.commit + ("-dirty" if dirty else "")
     named = tuple(dict.fromkeys(_dirty_tag(tag, tree, bool(dirty)) for tag in tags))
     wanted = tuple(tag for tag in named if not _names_commit(tag, tree))
+    if used_by is not None:
+        wanted = (used_by.tag(inputs.hash), *wanted)  # first, since an old image may be gone at any time until then
     build = Build(
         context=str(context), dockerfile=dockerfile, target=target, build_args=dict(build_args or {}),
         platform=PLATFORMS[platform], leave_out=tuple(leave_out), labels=labels, files=dict(inputs.record),
@@ -86,7 +90,9 @@ def image_spec(
         fixed_tags=fixed_tags, moving_tags=tuple(moving_tags),
     )  # fmt: skip
     once = tuple(tag for tag in named if tag not in wanted)
-    spec = ImageSpec(name=repository, inputs=inputs.hash, tags_wanted=wanted, tags_once=once, build=build)
+    spec = ImageSpec(
+        name=repository, inputs=inputs.hash, tags_wanted=wanted, tags_once=once, used_by=used_by, build=build
+    )
     return spec, tuple(map(shown, dirty))
 
 

@@ -14,6 +14,7 @@ from reconciler.core.spec import Changes, Grants, Immutable, Observed, Spec, tou
 from reconciler.kinds.base import Kind
 
 BATCH = 100  # repositories that one call describes
+IN_USE = "in-use-"  # what the tags begin with that keep an image, however old
 
 
 class RepositorySpec(Spec):
@@ -28,6 +29,7 @@ class RepositorySpec(Spec):
     tag_mutability: str = "MUTABLE"
     tag_exclusions: StringSet = ()  # patterns of the tags for which the opposite holds
     keep_images: int | None = None  # None keeps all
+    keep_in_use: bool = True  # whether an image that is tagged as in use is kept, however old
     other_lifecycle: str = ""  # a lifecycle policy that says something else
 
 
@@ -39,6 +41,7 @@ class Repository(Kind[RepositorySpec]):
         create=("ecr:CreateRepository", "ecr:TagResource"), delete=("ecr:DeleteRepository",),
         set={"policy": ("ecr:SetRepositoryPolicy",), "keep_images": ("ecr:PutLifecyclePolicy",)},
         fields={"policy": ("ecr:DeleteRepositoryPolicy",), "keep_images": ("ecr:DeleteLifecyclePolicy",),
+                "keep_in_use": ("ecr:PutLifecyclePolicy",),
                 "other_lifecycle": ("ecr:PutLifecyclePolicy", "ecr:DeleteLifecyclePolicy"),
                 "scan_on_push": ("ecr:PutImageScanningConfiguration",),
                 "tag_mutability": ("ecr:PutImageTagMutability",),
@@ -77,7 +80,7 @@ class Repository(Kind[RepositorySpec]):
         )
 
     def _spec(self, live: Any, lifecycle: Any, document: Any, tagging: Any) -> Observed[RepositorySpec]:
-        keep, other = _lifecycle(lifecycle)
+        keep, in_use, other = _lifecycle(lifecycle)
         spec = RepositorySpec(
             name=live["repositoryName"],
             policy=policy(document["policyText"]) if document else Policy(),
@@ -86,6 +89,7 @@ class Repository(Kind[RepositorySpec]):
             tag_mutability=live.get("imageTagMutability", "MUTABLE"),
             tag_exclusions=tuple(one["filter"] for one in live.get("imageTagMutabilityExclusionFilters") or ()),
             keep_images=keep,
+            keep_in_use=in_use,
             other_lifecycle=other,
             tags=tagging,
         )
@@ -130,9 +134,10 @@ class Repository(Kind[RepositorySpec]):
                 aws.call("ecr", "SetRepositoryPolicy", **name, policyText=want.policy.text())
             else:
                 aws.find("ecr", "DeleteRepositoryPolicy", **name)
-        if (want.keep_images, want.other_lifecycle) != (old.keep_images, old.other_lifecycle):
+        if any(getattr(want, one) != getattr(old, one) for one in ("keep_images", "keep_in_use", "other_lifecycle")):
             if want.keep_images:
-                text = json.dumps({"rules": [_keep(want.keep_images)]}, separators=(",", ":"))
+                rules = _rules(want.keep_images, want.keep_in_use)
+                text = json.dumps({"rules": rules}, separators=(",", ":"))
                 aws.call("ecr", "PutLifecyclePolicy", **name, lifecyclePolicyText=text)
             else:
                 aws.find("ecr", "DeleteLifecyclePolicy", **name)
@@ -158,19 +163,28 @@ def _mutability(want: RepositorySpec) -> dict[str, Any]:
     return {"imageTagMutability": want.tag_mutability, **more}
 
 
-def _keep(images: int) -> dict[str, Any]:
-    selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": images}
-    return {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
+def _rules(images: int, in_use: bool) -> list[dict[str, Any]]:
+    """What keeps the newest images, and with `in_use` those that are tagged so: what matches a rule is never deleted by
+    one that comes after it.
+    """
+    count = {"countType": "imageCountMoreThan"}
+    tagged = {"tagStatus": "tagged", "tagPrefixList": [IN_USE], **count, "countNumber": 9999}
+    every = {"tagStatus": "any", **count, "countNumber": images}
+    selections = enumerate([tagged, every] if in_use else [every], 1)
+    return [{"rulePriority": n, "selection": one, "action": {"type": "expire"}} for n, one in selections]
 
 
-def _lifecycle(answer: Mapping[str, Any] | None) -> tuple[int | None, str]:
-    """(images kept, what else it says) of a lifecycle policy."""
+def _lifecycle(answer: Mapping[str, Any] | None) -> tuple[int | None, bool, str]:
+    """(images kept, whether those in use are too, what else it says) of a lifecycle policy."""
     if not answer:
-        return None, ""
+        return None, True, ""
     rules = json.loads(answer["lifecyclePolicyText"]).get("rules", [])
     bare = [{k: v for k, v in rule.items() if k != "description"} for rule in rules]
-    if len(bare) == 1:
-        count = bare[0].get("selection", {}).get("countNumber")
-        if isinstance(count, int) and bare[0] | {"rulePriority": 1} == _keep(count):
-            return count, ""
-    return None, json.dumps(sorted(bare, key=lambda rule: rule.get("rulePriority", 0)), sort_keys=True)
+    bare.sort(key=lambda rule: rule.get("rulePriority", 0))
+    if bare:
+        count = bare[-1].get("selection", {}).get("countNumber")
+        numbered = [rule | {"rulePriority": n} for n, rule in enumerate(bare, 1)]
+        for in_use in (True, False):
+            if isinstance(count, int) and numbered == _rules(count, in_use):
+                return count, in_use, ""
+    return None, True, json.dumps(bare, sort_keys=True)

@@ -23,7 +23,7 @@ from moto.logs.models import LogsBackend, LogStream
 from moto.logs.responses import LogsResponse
 from werkzeug.routing import Rule
 
-from reconciler.local import iam_corrections, lambda_attached, lambda_corrections, s3_corrections
+from reconciler.local import iam_corrections, image_expiry, lambda_attached, lambda_corrections, s3_corrections
 
 RETENTION_DAYS = frozenset(
     (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
@@ -46,6 +46,7 @@ def install() -> None:
     _its_own_code_is_looked_at_once()
     _one_rule_is_compiled_at_a_time()
     iam_corrections.install()
+    image_expiry.install()
     lambda_corrections.install()
     lambda_attached.install()
     s3_corrections.install()

@@ -157,6 +157,8 @@ PARTS: tuple[Part, ...] = (
 OTHERS: tuple[Part, ...] = (
     Part(("checks.github_token",), (), ("iam:GetRole",)),
     Part(("cli.cost",), (), ("ecr:DescribeImages",)),
+    # What reading the task definition and the service asks for.
+    Part(("image.kind",), (), ("ecs:DescribeTaskDefinition", "ecs:DescribeServices")),
     # Whether a run's record may be read, and whose a bucket is of which nothing may be read.
     Part(("engine.missing_permissions",), (), ("s3:GetObject", "s3:GetBucketVersioning", "s3:ListAllMyBuckets")),
     Part(("importer.found",), (), ("s3:ListBucket", "s3:GetObject", "ec2:DescribeVpcs", "ec2:DescribeSubnets")),

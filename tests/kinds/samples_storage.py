@@ -126,6 +126,7 @@ def repository(lab: LabHandle, folder: Path) -> dict[str, Any]:
             # The two go together in ECR.
             "tag_exclusions": {"tag_mutability": "IMMUTABLE_WITH_EXCLUSION", "tag_exclusions": ("dev-*", "latest")},
             "keep_images": 3,
+            "keep_in_use": False,
             "tags": OTHER_TAGS,
         },
         "outside": {"other_lifecycle": lifecycle},

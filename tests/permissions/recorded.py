@@ -19,7 +19,7 @@ from reconciler.permissions.parts import FREE, OPTIONAL, OTHERS, PARTS, UNSEEN
 
 # Through which others call.
 WAYS = {"aws.calls", "aws.clients", "aws.failures", "aws.together"}
-OF_IMAGE = {"image.manifest", "image.login", "image.source", "image.base"}
+OF_IMAGE = {"image.manifest", "image.login", "image.source", "image.base", "image.in_use"}
 PLACE = "reconciler/permissions/parts.py"
 READING = ("GetObject", "HeadObject")
 VERBS = {"create": "create", "update": "update", "delete": "delete", "users": "delete"}
