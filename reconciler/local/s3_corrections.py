@@ -5,6 +5,7 @@ Each touches one of moto's insides; tests/local/test_moto_insides.py fails when 
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -15,6 +16,8 @@ from moto.s3.responses import S3Response
 OWNER = "BucketOwnerEnforced"
 SSE_C = "SSE-C"
 CUSTOMER_KEY = "x-amz-server-side-encryption-customer-algorithm"
+# moto's, of PutObject, CopyObject, UploadPart, UploadPartCopy, and a multipart upload's begin and end.
+WRITES = ("put_object", "copy_object", "upload_part", "upload_part_copy", "_key_response_post")
 OPEN_TO_OWNER = frozenset({"bucket-owner-full-control"})  # what a request may still ask for where no ACL counts
 
 
@@ -140,7 +143,6 @@ def _customer_keys_are_blocked() -> None:
     """
     put: Any = S3Backend.put_bucket_encryption
     answered: Any = S3Response.serialized
-    upload: Any = S3Response.put_object
 
     def put_bucket_encryption(self: Any, bucket_name: str, encryption: Any) -> None:
         before = self.get_bucket(bucket_name).encryption or _aes256()
@@ -156,15 +158,23 @@ def _customer_keys_are_blocked() -> None:
             }
         return answered(self, result)
 
-    def put_object(self: Any) -> Any:
+    S3Backend.put_bucket_encryption = put_bucket_encryption  # type: ignore[method-assign]
+    S3Response.serialized = serialized  # type: ignore[assignment, method-assign]
+    for name in WRITES:
+        setattr(S3Response, name, _without_customer_keys(getattr(S3Response, name)))
+
+
+def _without_customer_keys(write: Any) -> Any:
+    """The operation, which refuses a customer's key where the bucket does. One to read what is copied is none."""
+
+    @functools.wraps(write)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
         bucket = self.backend.buckets.get(self.bucket_name)
         if self.headers.get(CUSTOMER_KEY) and bucket is not None and SSE_C in _blocked(bucket):
             raise EncryptionBlocked
-        return upload(self)
+        return write(self, *args, **kwargs)
 
-    S3Backend.put_bucket_encryption = put_bucket_encryption  # type: ignore[method-assign]
-    S3Response.serialized = serialized  # type: ignore[assignment, method-assign]
-    S3Response.put_object = put_object  # type: ignore[method-assign]
+    return checked
 
 
 def _blocked(bucket: Any) -> list[str]:

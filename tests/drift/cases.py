@@ -44,7 +44,6 @@ from tests.drift.changes import (
     group_id,
     group_with_admin,
     group_with_inline_policy,
-    in_use_or_not,
     keys,
     lifecycle,
     move_latest,
@@ -239,7 +238,6 @@ def images() -> Iterator[Drift]:
     yield Drift("tags can't move", repository, "tag_mutability",
                 ecr("put_image_tag_mutability", imageTagMutability="IMMUTABLE"))
     yield Drift("images kept for ever", repository, "keep_images", ecr("delete_lifecycle_policy"))
-    yield Drift("images in use aren't kept", repository, "keep_in_use", in_use_or_not)
     yield Drift("image deleted", image, "", delete_images, also=(DEFINITION, KEPT))
 
 

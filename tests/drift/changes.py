@@ -174,13 +174,6 @@ def no_egress(lab: LabHandle) -> None:
     lab.client("ec2").revoke_security_group_egress(GroupId=group_id(lab), IpPermissions=[everywhere])
 
 
-def in_use_or_not(lab: LabHandle) -> None:
-    """Ten images are kept, whichever is in use: what this project wrote once."""
-    selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 10}
-    text = json.dumps({"rules": [{"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}]})
-    lab.client("ecr").put_lifecycle_policy(repositoryName=REPOSITORY, lifecyclePolicyText=text)
-
-
 def public_repository(lab: LabHandle) -> None:
     text = document({"Principal": "*", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]})
     lab.client("ecr").set_repository_policy(repositoryName=REPOSITORY, policyText=text)

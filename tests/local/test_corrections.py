@@ -45,13 +45,25 @@ def test_a_new_bucket_takes_no_keys_of_customers(embedded_aws: EmbeddedAws) -> N
         s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
 
     assert blocked() == ["SSE-C"]
-    with pytest.raises(ClientError, match="AccessDenied"):
-        s3.put_object(Bucket=bucket, Key="a", Body=b"x", **own)
+    s3.put_object(Bucket=bucket, Key="plain", Body=b"x")
+    source = {"Bucket": bucket, "Key": "plain"}
+    part = {"UploadId": s3.create_multipart_upload(Bucket=bucket, Key="a")["UploadId"], "PartNumber": 1}
+    writes = [
+        lambda: s3.put_object(Bucket=bucket, Key="a", Body=b"x", **own),
+        lambda: s3.copy_object(Bucket=bucket, Key="a", CopySource=source, **own),
+        lambda: s3.create_multipart_upload(Bucket=bucket, Key="a", **own),
+        lambda: s3.upload_part(Bucket=bucket, Key="a", Body=b"x", **part, **own),
+        lambda: s3.upload_part_copy(Bucket=bucket, Key="a", CopySource=source, **part, **own),
+    ]
+    for write in writes:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            write()
     put()  # says nothing of it
     assert blocked() == ["SSE-C"]
     put(BlockedEncryptionTypes={"EncryptionType": ["NONE"]})
     assert blocked() == ["NONE"]
-    s3.put_object(Bucket=bucket, Key="a", Body=b"x", **own)
+    for write in writes:
+        write()
 
 
 def test_a_retention_that_aws_does_not_have(embedded_aws: EmbeddedAws) -> None:

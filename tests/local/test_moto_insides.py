@@ -35,6 +35,8 @@ from moto.sts.models import AssumedRole, STSBackend
 from werkzeug.routing import Rule as WerkzeugRule
 from werkzeug.serving import WSGIRequestHandler
 
+from reconciler.local.s3_corrections import WRITES
+
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
@@ -71,6 +73,7 @@ def test_the_version_is_the_one_pinned() -> None:
         (LogStream, "put_log_events get_log_events"),
         (S3Backend, "delete_bucket_encryption put_bucket_acl put_bucket_ownership_controls"),
         (S3Response, "put_object put_object_acl get_bucket_notification"),
+        (S3Response, " ".join(WRITES)),
         (IAMBackend, "get_role_by_arn delete_user update_user get_user get_groups_for_user"),
         (IAMBackend, "create_policy create_policy_version create_role update_assume_role_policy put_role_policy"),
         (IAMBackend, "put_user_policy attach_role_policy attach_user_policy"),

@@ -1,0 +1,25 @@
+"""The default subnets that tasks run in."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.config import load
+from reconciler.core.errors import UserError
+from reconciler.core.fargate import ZONES
+from reconciler.lower.account import read_facts
+from tests.engine.project import Project
+from tests.lab_client import REGION
+
+
+def test_those_in_zones_without_fargate_are_left_out(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy, aws = load(project.folder / "deploy.yaml", environ={}), project.lab.aws()
+    there = {one["SubnetId"]: one["AvailabilityZoneId"] for one in aws.call("ec2", "DescribeSubnets")["Subnets"]}
+    assert set(read_facts(aws, deploy).subnets) == set(there)
+    # No account of the embedded AWS has a zone without.
+    without, *others = sorted(set(there.values()))
+    monkeypatch.setitem(ZONES, REGION, frozenset(others))
+    assert set(read_facts(aws, deploy).subnets) == {subnet for subnet, zone in there.items() if zone != without}
+    monkeypatch.setitem(ZONES, REGION, frozenset())
+    with pytest.raises(UserError, match="no default subnets in a zone with Fargate"):
+        read_facts(aws, deploy)
