@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import ClientError
@@ -48,7 +49,7 @@ def test_a_new_bucket_takes_no_keys_of_customers(embedded_aws: EmbeddedAws) -> N
     s3.put_object(Bucket=bucket, Key="plain", Body=b"x")
     source = {"Bucket": bucket, "Key": "plain"}
     part = {"UploadId": s3.create_multipart_upload(Bucket=bucket, Key="a")["UploadId"], "PartNumber": 1}
-    writes = [
+    writes: list[Callable[[], object]] = [
         lambda: s3.put_object(Bucket=bucket, Key="a", Body=b"x", **own),
         lambda: s3.copy_object(Bucket=bucket, Key="a", CopySource=source, **own),
         lambda: s3.create_multipart_upload(Bucket=bucket, Key="a", **own),
