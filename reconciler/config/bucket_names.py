@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 
 from reconciler.config.rule import Rule
+from reconciler.core import aws_names
+from reconciler.core.aws_names import BUCKET_PREFIXES, BUCKET_SUFFIXES
+from reconciler.core.limits import OBJECT_KEY as OBJECT_KEY_SIZE
 
 
 def _bucket(value: str) -> str | None:
     if ".." in value:
         return "two dots in a row are not allowed"
-    for prefix in ("xn--", "sthree-", "amzn-s3-demo-"):
+    for prefix in BUCKET_PREFIXES:
         if value.startswith(prefix):
             return f"S3 keeps names beginning with {prefix} for itself"
-    for suffix in ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"):
+    for suffix in BUCKET_SUFFIXES:
         if value.endswith(suffix):
             return f"S3 keeps names ending in {suffix} for itself"
     return "it looks like an IP address" if re.fullmatch(r"(?:[0-9]+\.){3}[0-9]+", value) else None
@@ -21,23 +24,15 @@ def _bucket(value: str) -> str | None:
 
 def _suggest_bucket(value: str) -> str:
     text = value.strip().lower().removeprefix("s3://").removeprefix("arn:aws:s3:::").split("/")[0]
-    for prefix in ("xn--", "sthree-", "amzn-s3-demo-"):
+    for prefix in BUCKET_PREFIXES:
         text = text.removeprefix(prefix)
-    for suffix in ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"):
+    for suffix in BUCKET_SUFFIXES:
         text = text.removesuffix(suffix)
     text = re.sub(r"[^a-z0-9.-]+", "-", text).replace(".", "-").strip("-")
     return (f"my-{text}-data" if len(text) < 3 else text)[:63].strip("-")
 
 
-BUCKET = Rule(
-    "a name for an S3 bucket",
-    "3 to 63 lower-case letters, digits, hyphens and dots, beginning and ending with a letter or digit",
-    r"(?!xn--|sthree-|amzn-s3-demo-)(?!.*\.\.)(?!.*(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$)"
-    r"(?!(?:[0-9]+\.){3}[0-9]+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
-    _suggest_bucket,
-    63,
-    _bucket,
-)
+BUCKET = Rule.of(aws_names.BUCKET, _suggest_bucket, _bucket)
 
 
 def _path(value: str) -> str:
@@ -52,7 +47,8 @@ def _key(value: str) -> str:
 
 def _key_bytes(value: str) -> str | None:
     size = len(value.encode("utf-8", "surrogatepass"))
-    return f"it has {size} bytes, and at most 1024 are allowed" if size > 1024 else None
+    most = OBJECT_KEY_SIZE.most
+    return f"it has {size} bytes, and at most {most} are allowed" if size > most else None
 
 
 # Both are stricter than S3, which takes any text: a leading / or s3:// is always a mistake, . and .. break most tools,

@@ -18,6 +18,8 @@ from reconciler.config.storage import DataFile
 from reconciler.config.sweep import COMBINATIONS, most
 from reconciler.config.task_size import check_size
 from reconciler.config.unattended_checks import check_unattended
+from reconciler.core.aws_names import same_tags
+from reconciler.core.limits import IMAGE
 from reconciler.core.wildcard import matches
 
 ELSEWHERE = (
@@ -95,6 +97,8 @@ def _image(deploy: Deploy) -> Iterator[Problem]:
         yield Problem(
             ("image", "context"), "there is neither a context nor a uri", "give one of them", (("image", "uri"),)
         )
+    if image.uri is not None and "@" not in image.uri and (long := IMAGE.exceeded(len(image.uri))):
+        yield Problem(("image", "uri"), f"it is {long}", "use a shorter name or tag, or name the image by its digest")
     if image.uri is not None and image.context is not None:
         message = "uri names an image that exists, so there is nothing to build"
         yield Problem(("image", "uri"), message, "keep either uri or context", (("image", "context"),))
@@ -212,10 +216,9 @@ def _names(deploy: Deploy) -> Iterator[Problem]:
     yield from _twice("role", roles, fold=True)
     yield from _twice("policy", policies, fold=True)
     yield from _twice("key", keys, fold=False)
-    for i, key in enumerate(deploy.tags):
-        if others := [k for k in list(deploy.tags)[:i] if k.lower() == key.lower()]:
-            message = f"IAM can't tell this tag from {others[0]}: it takes upper and lower case for the same"
-            yield Problem(("tags", key), message, "keep one of them", (("tags", others[0]),))
+    for key, other in same_tags(deploy.tags):
+        message = f"IAM can't tell this tag from {other}: it takes upper and lower case for the same"
+        yield Problem(("tags", key), message, "keep one of them", (("tags", other),))
 
 
 def _twice(what: str, names: list[tuple[Path, str | None]], *, fold: bool) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from reconciler.config.sweep import varied
 from reconciler.core.fargate import STOP
 from reconciler.core.function_settings import EXACT
 from reconciler.core.limits import LOG_STREAM, TASK_DEFINITION, json_size
-from reconciler.core.log_mode import BUFFER, MODE, buffer_problem, mode_problem
+from reconciler.core.log_mode import AWSLOGS, BUFFER, MODE, buffer_problem, mode_problem
 from reconciler.core.prices import DATE, LEAST, hourly
 from reconciler.core.run_paths import WITH_CHECKPOINT, each_run
 
@@ -51,6 +52,9 @@ def _logs(deploy: Deploy) -> Iterator[Problem]:
     if long := LOG_STREAM.exceeded(len(stream)):
         yield Problem(("logs", "stream_prefix"), f"with the container's name it makes {long}", "shorten one of them",
                       (("task", "container"),))  # fmt: skip
+    for option in sorted(logs.options.keys() - AWSLOGS):
+        near = difflib.get_close_matches(option, sorted(AWSLOGS), 1) or ["awslogs-datetime-format"]
+        yield Problem((*at, option), "ECS has no such option of the awslogs driver", f"for instance {near[0]}")
     given = logs.options.get(MODE)
     if why := mode_problem(logs.options):
         yield Problem((*at, MODE), why, "use one of them, or leave it out for blocking")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from reconciler.config.storage import DataFile
 from reconciler.core.errors import UserError
+from reconciler.core.limits import OBJECT_KEY
 
 MOST = 100_000  # files of one entry
-LONGEST = 1024  # bytes of a key
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,10 @@ def _check(one: Here, top: Path) -> None:
         raise Refused(f"the name of {shown} isn't UTF-8, which S3 needs", hint="rename it") from None
     if not one.key.isprintable():
         raise Refused(f"the name of {shown} has characters that can't be shown", hint="rename it")
-    if size > LONGEST:
+    if size > OBJECT_KEY.most:
         raise Refused(
-            f"{shown} makes a key of {size} bytes, and S3 takes {LONGEST}", hint="rename it, or give a shorter key:"
+            f"{shown} makes a key of {size} bytes, and S3 takes {OBJECT_KEY.most}",
+            hint="rename it, or give a shorter key:",
         )
     if one.path.is_symlink():
         target = Path(os.path.realpath(one.path))  # resolve() raises for a link to itself

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from reconciler.config.rule import Rule, like
+from reconciler.core import aws_names
 from reconciler.core.schedule import BadSchedule, parse
 
 _FORM = "write rate(1 day), or cron(MINUTE HOUR DAY MONTH WEEKDAY YEAR)"
@@ -42,22 +43,9 @@ EXPRESSION = Rule(
 )
 SCHEDULE = Rule("a name for a schedule", "1 to 64 letters, digits and . _ -", r"[0-9A-Za-z_.-]+",
                 like("0-9A-Za-z_.-", 64), 64)  # fmt: skip
-TOPIC = Rule("a name for an SNS topic", "1 to 256 letters, digits, - and _", r"[A-Za-z0-9_-]+",
-             like("A-Za-z0-9_-", 256), 256)  # fmt: skip
-EMAIL = Rule(
-    "an e-mail address",
-    "write NAME@DOMAIN",
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",
-    lambda v: re.sub(r"^mailto:|[\s<>]", "", v.strip()),
-    254,
-)
-SUBSCRIBER = Rule(
-    "a subscriber of the topic",
-    "write the ARN of an SQS queue or of a Lambda function",
-    r"arn:aws[a-z-]*:(?:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}"
-    r"|lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(?::[A-Za-z0-9_$-]+)?)",
-    lambda v: "arn:aws:sqs:us-east-1:123456789012:ended-runs",
-)
+TOPIC = Rule.of(aws_names.TOPIC, like("A-Za-z0-9_-", 256))
+EMAIL = Rule.of(aws_names.EMAIL, lambda v: re.sub(r"^mailto:|[\s<>]", "", v.strip()))
+SUBSCRIBER = Rule.of(aws_names.SUBSCRIBER, lambda v: "arn:aws:sqs:us-east-1:123456789012:ended-runs")
 WEBHOOK = Rule(
     "the ARN of a secret",
     "store the URL in an SSM parameter or in Secrets Manager, and write the ARN of that",

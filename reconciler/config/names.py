@@ -1,7 +1,7 @@
 """The rules for names in AWS: each refuses what AWS would refuse, says the rule, and suggests a name that is right.
 
-Sources: botocore's service models (IAM, ECR, CloudWatch Logs), the API references of ECS and EC2, S3's bucket naming
-rules. Where we are stricter than AWS, a comment says why.
+Sources: `core.aws_names`, and for IAM, ECR, CloudWatch Logs and Scheduler AWS's service models, which the tests hold
+these to. Where we are stricter than AWS, a comment says why.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from reconciler.config.bucket_names import BUCKET, BUCKET_PATH, OBJECT_KEY
 from reconciler.config.event_names import EMAIL, EXPRESSION, SCHEDULE, SUBSCRIBER, TOPIC, WEBHOOK
 from reconciler.config.rule import Rule, like, only, plain
 from reconciler.config.task_size import nearest
+from reconciler.core import aws_names, limits
+from reconciler.core.aws_names import RESERVED_TAGS, RETENTION_DAYS, TAG_SYMBOLS, tag_problem
 
 __all__ = [
     "ACCESS_KEY",
@@ -97,13 +99,7 @@ TAG_PATTERN = Rule(
     like("A-Za-z0-9_.*-", 128),
     128,
 )
-IMAGE_TAG = Rule(
-    "an image tag",
-    "at most 128 letters, digits, _ . and -, beginning with a letter, a digit or _",
-    r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
-    like("A-Za-z0-9_.-", 128),
-    128,
-)
+IMAGE_TAG = Rule.of(aws_names.IMAGE_TAG, like("A-Za-z0-9_.-", 128))
 
 
 def _suggest_uri(value: str) -> str:
@@ -141,7 +137,7 @@ ACCESS_KEY = Rule(
     r"AKIA[A-Z0-9]{12,124}",
     lambda v: "AKIAIOSFODNN7EXAMPLE",
 )
-ECS = Rule("a name in ECS", "1 to 255 letters, digits, _ and -", r"[A-Za-z0-9_-]+", like("A-Za-z0-9_-", 255), 255)
+ECS = Rule.of(aws_names.ECS, like("A-Za-z0-9_-", 255))
 # Narrower than POSIX's "anything but =": what shells and every language's libraries can read.
 ENV = Rule(
     "an environment variable for the task",
@@ -198,26 +194,14 @@ IAM_TEXT = Rule(
     lambda v: re.sub(r"[^\t\n\r -~\u00a1-\u00ff]+", "-", v)[:1000],
     1000,
 )
-_EC2_TEXT = r"A-Za-z0-9. _\-:/()#,@\[\]+=&;{}!$*"
-SECURITY_GROUP = Rule(
-    "a name for a security group",
-    "1 to 255 letters, digits, spaces and . _ - : / ( ) # , @ [ ] + = & ; { } ! $ *, but not default or sg-...",
-    rf"(?![sS][gG]-)(?!default$)(?! )(?!.* $)[{_EC2_TEXT}]+",
-    lambda v: (
-        re.sub(f"[^{_EC2_TEXT}]+", "-", v if not re.match("sg-|default$", v, re.I) else f"my-{v}")
-        .strip("-")[:255]
-        .strip()
-    ),
-    255,
+_OTHER = re.compile(f"[^{aws_names.EC2_TEXT}]+")
+SECURITY_GROUP = Rule.of(
+    aws_names.SECURITY_GROUP,
+    lambda v: _OTHER.sub("-", v if not re.match("sg-|default$", v, re.I) else f"my-{v}").strip("-")[:255].strip(),
     _spaces,
 )
-SECURITY_GROUP_TEXT = Rule(
-    "a description of a security group",
-    "1 to 255 letters, digits, spaces and . _ - : / ( ) # , @ [ ] + = & ; { } ! $ *",
-    rf"(?! )(?!.* $)[{_EC2_TEXT}]+",
-    lambda v: re.sub(f"[^{_EC2_TEXT}]+", "-", v.strip()).strip("-")[:255],
-    255,
-    _spaces,
+SECURITY_GROUP_TEXT = Rule.of(
+    aws_names.SECURITY_GROUP_TEXT, lambda v: _OTHER.sub("-", v.strip()).strip("-")[:255], _spaces
 )
 VPC = Rule(
     "a VPC",
@@ -281,9 +265,6 @@ def _suggest_account(value: str) -> str | None:
 
 
 ACCOUNT = Rule("an AWS account", "an account id has 12 digits", r"[0-9]{12}", _suggest_account)
-RETENTION_DAYS = (
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-)  # fmt: skip
 
 
 def _retention(days: int) -> int:
@@ -299,23 +280,33 @@ RETENTION = AfterValidator(_retention)
 def _tag(value: str) -> str | None:
     if reason := _spaces(value):
         return reason
-    if any(not (c.isalnum() or c in " _.:/=+-@") for c in value):
-        return "only letters, digits, spaces and _ . : / = + - @ are allowed"
-    if value.lower().startswith(("aws:", "reconciler:")):
+    if reason := tag_problem(value):
+        return reason
+    if value.lower().startswith((RESERVED_TAGS, "reconciler:")):
         return "what begins with aws: or reconciler: is reserved"
     return None
 
 
 def _suggest_tag(value: str) -> str:
     text = re.sub(r"^(?:aws|reconciler):", "", value.strip(), flags=re.IGNORECASE)
-    return "".join(c if c.isalnum() or c in " _.:/=+-@" else "-" for c in text)[:128].strip()
+    return "".join(c if c.isalnum() or c in TAG_SYMBOLS else "-" for c in text)[:128].strip()
 
 
 _TAG_TEXT = r"(?:[A-Za-z0-9 _.:/=+@-]|[^\x00-\x7f])"
 _RESERVED = r"(?!(?:[aA][wW][sS]|[rR][eE][cC][oO][nN][cC][iI][lL][eE][rR]):)"
 TAG_KEY = Rule(
-    "a key for a tag", "at least one character", rf"{_RESERVED}(?! )(?!.* $){_TAG_TEXT}+", _suggest_tag, 128, _tag
+    "a key for a tag",
+    "at least one character",
+    rf"{_RESERVED}(?! )(?!.* $){_TAG_TEXT}+",
+    _suggest_tag,
+    limits.TAG_KEY.most,
+    _tag,
 )
 TAG_VALUE = Rule(
-    "a value for a tag", "one line of text", rf"{_RESERVED}(?! )(?!.* $){_TAG_TEXT}*", _suggest_tag, 256, _tag
+    "a value for a tag",
+    "one line of text",
+    rf"{_RESERVED}(?! )(?!.* $){_TAG_TEXT}*",
+    _suggest_tag,
+    limits.TAG_VALUE.most,
+    _tag,
 )

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from reconciler.config import names
 from reconciler.config.base import AsWritten, Section, bad
 from reconciler.config.rule import Rule
+from reconciler.core.limits import NESTED
 from reconciler.core.limits import PARAMETER as PARAMETER_SIZE
 
 LONGEST = PARAMETER_SIZE.most
@@ -18,7 +19,7 @@ LONGEST = PARAMETER_SIZE.most
 def _value(value: str) -> str:
     if why := PARAMETER_SIZE.exceeded(len(value.encode())):
         raise bad(f"it would be {why}", "give the program what is long as a file (data.files)")
-    if "{{" in value:
+    if NESTED in value:
         raise bad("{{ would begin a reference to another parameter, which SSM refuses in a value", "write it otherwise")
     return value
 

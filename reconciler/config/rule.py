@@ -12,6 +12,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from reconciler.config.base import bad
+from reconciler.core.aws_names import Form
 
 Check = Callable[[str], str | None]
 
@@ -26,6 +27,11 @@ class Rule:
     suggest: Check
     longest: int = 0
     also: Check = lambda _: None  # a reason that says more than the rule, or what a pattern can't express
+
+    @classmethod
+    def of(cls, form: Form, suggest: Check, also: Check = lambda _: None) -> Rule:
+        """That of AWS's own table."""
+        return cls(form.what, form.allowed, form.pattern, suggest, form.most, also)
 
     def problem(self, value: str) -> str | None:
         """Why `value` is refused; None if it is right."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.config.task_size import Cpu, Memory
-from reconciler.core.fargate import LONGEST_STOP
+from reconciler.core.fargate import DISK, LONGEST_STOP
 
 WRITE = ("runs/*/output/*",)  # the default of `write`: the results of runs, and not their records
 Words = Annotated[tuple[str, ...] | None, AsWritten()]
@@ -129,7 +129,7 @@ class Task(Section):
         "X86_64", description="The processor architecture.", examples=["ARM64"]
     )
     ephemeral_storage: Int | None = Field(
-        None, ge=21, le=200, description="Disk in GiB; null for Fargate's 20.", examples=[50]
+        None, ge=DISK[0], le=DISK[-1], description="Disk in GiB; null for Fargate's 20.", examples=[50]
     )
     entrypoint: Words = Field(None, description="Instead of the image's entry point.", examples=[["/usr/bin/env"]])
     command: Words = Field(None, description="Instead of the image's command.", examples=[["python", "-m", "model"]])

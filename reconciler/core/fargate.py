@@ -6,6 +6,7 @@ SPOT = "FARGATE_SPOT"
 FARGATE = ("FARGATE", SPOT)
 STOP = 30  # seconds from SIGTERM to SIGKILL, unless a container says something else
 LONGEST_STOP = 120  # seconds from SIGTERM to SIGKILL, at most
+DISK = range(21, 201)  # GiB; 20 without a word of it
 
 # CPU units to MiB: first, last, step. The smallest and the largest have no even step.
 _RANGES = {

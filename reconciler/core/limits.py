@@ -63,24 +63,34 @@ LOG_STREAM = Limit(
     "characters",
     "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogStream.html",
 )
+OBJECT_KEY = Limit("a key", 1_024, "bytes", "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html")
+_REGISTER = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html"
+IMAGE = Limit("the address of an image without a digest", 255, "characters", _REGISTER)
+_VPC = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html"
+TASK_SUBNETS = Limit("the network of a task", 16, "subnets", _VPC)
+TASK_GROUPS = Limit("the network of a task", 5, "security groups", _VPC)
+_SNS = "https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"
+SUBJECT = Limit("the subject of a message", 100, "characters", _SNS)
+MESSAGE = Limit("a message with its subject", 262_144, "bytes", _SNS)
 BUCKET_POLICY = Limit(
     "a bucket policy", 20_480, "bytes", "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html"
 )
 
+NESTED = "{{"  # in a parameter's value, with which it would name another; its source is that of PARAMETER
 NAME = re.compile(r"[A-Za-z0-9_.\-/]+")
 LEVELS = 15
 RESERVED = re.compile(r"/?(?:aws|ssm)", re.IGNORECASE)
 
 
-def parameter_name_problem(name: str, arn: str = "") -> str:
-    """Why SSM refuses this name of a parameter; empty if it doesn't. arn: the parameter's, where it is known."""
+def parameter_name_problem(name: str) -> str:
+    """Why SSM refuses this name of a parameter, whatever the account; empty if it doesn't."""
     if not NAME.fullmatch(name):
         return "a parameter's name has letters, digits, _ . - and / only"
     if RESERVED.match(name):
         return "a parameter's name doesn't begin with aws or ssm"
     if name.count("/") > LEVELS:
         return f"a parameter's name has {LEVELS} levels at most"
-    return PARAMETER_NAME.exceeded(len(arn or name))
+    return PARAMETER_NAME.exceeded(len(name))
 
 
 def in_parameter_name(text: str) -> str:

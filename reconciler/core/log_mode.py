@@ -13,6 +13,12 @@ BLOCKING, NON_BLOCKING = MODES = ("blocking", "non-blocking")
 MODE, BUFFER = "mode", "max-buffer-size"
 SETTING = "defaultLogDriverMode"  # the account's setting for containers without a mode
 DEFAULT = NON_BLOCKING  # where the setting says nothing either, since 2025-06-25
+# The options of the driver that ECS lets through; it refuses a task definition with another:
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
+AWSLOGS = frozenset((
+    "awslogs-create-group", "awslogs-datetime-format", "awslogs-endpoint", "awslogs-format", "awslogs-group",
+    "awslogs-multiline-pattern", "awslogs-region", "awslogs-stream-prefix", BUFFER, MODE,
+))  # fmt: skip
 SIZE = re.compile(r"\d+(?:\.\d+)? ?(?:[kmgt]?i?b?)?", re.IGNORECASE | re.ASCII)
 
 

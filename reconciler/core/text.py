@@ -20,8 +20,9 @@ import re
 import unicodedata
 from typing import Any
 
+from reconciler.core.limits import SUBJECT
+
 LONGEST = 2000  # characters of one foreign text in a page or a message
-SUBJECT = 100  # characters of a subject that SNS takes
 
 _NOT_ASCII = "[^\x00-\x7f]"
 _ALWAYS = (  # in a class of characters
@@ -145,7 +146,7 @@ def message(text: str) -> str:
 
 def subject(text: str) -> str:
     """As SNS takes the subject of an e-mail: visible ASCII on one line."""
-    return " ".join(line(text).encode("ascii", "replace").decode().split())[:SUBJECT]
+    return " ".join(line(text).encode("ascii", "replace").decode().split())[: SUBJECT.most]
 
 
 def value(text: str) -> str:

@@ -86,7 +86,7 @@ def no_simulator(environ: dict[str, Any]) -> Refused | None:
     """The refusal of what asks IAM's policy simulator, which moto lacks."""
     form = str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded")
     if form and b"Action=SimulatePrincipalPolicy" in _body(environ):
-        return _answer(environ, "iam", "the embedded AWS has no policy simulator")
+        return answer(environ, "iam", "the embedded AWS has no policy simulator")
     return None
 
 
@@ -96,14 +96,14 @@ def judged(environ: dict[str, Any], identity: Identity, service: str) -> str | R
         plain_requests.tidy(environ, service)
         operation, params = ("", {}) if service == "s3" else plain_requests.operation(environ, service)
     except plain_requests.Unclear as error:
-        return _answer(environ, service, f"User: {identity.arn} is not authorized to perform this: {error}")
+        return answer(environ, service, f"User: {identity.arn} is not authorized to perform this: {error}")
     if service == "sts":
         message = _why_not_sts(identity, operation, params)
-        return operation if message is None else _answer(environ, service, message)
+        return operation if message is None else answer(environ, service, message)
     for asked in needed(environ, service, identity.account_id, operation, params):
         message = refusal(identity, asked.action, asked.resource, asked.context, given=asked.given)
         if message is not None:
-            return _answer(environ, service, message)
+            return answer(environ, service, message)
     return operation
 
 
@@ -126,7 +126,7 @@ def hides_missing_key(environ: dict[str, Any], identity: Identity) -> Refused | 
     if judge(identity, "s3:ListBucket", arn, {"s3:prefix": key}) == "allowed":
         return None
     why = f'User: {identity.arn} is not authorized to perform: s3:ListBucket on resource: "{arn}" because no '
-    return _answer(environ, "s3", why + "identity-based policy allows the s3:ListBucket action")
+    return answer(environ, "s3", why + "identity-based policy allows the s3:ListBucket action")
 
 
 def needed(
@@ -239,27 +239,27 @@ def _body(environ: dict[str, Any]) -> bytes:
 
 def unproved(environ: dict[str, Any], service: str, code: str, message: str) -> Refused:
     """The refusal of a request of which it isn't known who makes it. service: empty where that isn't known either."""
-    return _answer(environ, service or ("" if "HTTP_X_AMZ_TARGET" in environ else "s3"), message, code)
+    return answer(environ, service or ("" if "HTTP_X_AMZ_TARGET" in environ else "s3"), message, code)
 
 
-def _answer(environ: dict[str, Any], service: str, message: str, code: str = "") -> Refused:
+def answer(environ: dict[str, Any], service: str, message: str, code: str = "", status: int = 403) -> Refused:
+    """A refusal as this service words it. status: 400 or 403, of services that have both."""
+    line = "403 Forbidden" if status == 403 else "400 Bad Request"
     if service == "s3":
         text = f"<Error><Code>{code or 'AccessDenied'}</Code><Message>{escape(message)}</Message></Error>"
-        return Refused(
-            "403 Forbidden", "application/xml", b"" if environ["REQUEST_METHOD"] == "HEAD" else text.encode()
-        )
+        return Refused(line, "application/xml", b"" if environ["REQUEST_METHOD"] == "HEAD" else text.encode())
     if "HTTP_X_AMZ_TARGET" in environ or service in rest.OPERATIONS:
         error = {"__type": code or "AccessDeniedException", "message": message, "Message": message}
-        status = "403 Forbidden" if service in rest.OPERATIONS else "400 Bad Request"
-        return Refused(status, "application/x-amz-json-1.1", json.dumps(error).encode())
+        line = line if service in rest.OPERATIONS else "400 Bad Request"
+        return Refused(line, "application/x-amz-json-1.1", json.dumps(error).encode())
     if service == "ec2":
         text = (
             f"<Response><Errors><Error><Code>{code or 'UnauthorizedOperation'}</Code>"
             f"<Message>{escape(message)}</Message></Error></Errors></Response>"
         )
-        return Refused("403 Forbidden", "text/xml", text.encode())
+        return Refused(line, "text/xml", text.encode())
     text = (
         f"<ErrorResponse><Error><Type>Sender</Type><Code>{code or 'AccessDenied'}</Code>"
         f"<Message>{escape(message)}</Message></Error></ErrorResponse>"
     )
-    return Refused("403 Forbidden", "text/xml", text.encode())
+    return Refused(line, "text/xml", text.encode())

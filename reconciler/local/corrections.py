@@ -18,17 +18,11 @@ from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models import EC2Backend
 from moto.ecr.models import ecr_backends
 from moto.iam.responses import IamResponse
-from moto.logs.exceptions import InvalidParameterException
-from moto.logs.models import LogsBackend, LogStream
+from moto.logs.models import LogStream
 from moto.logs.responses import LogsResponse
 from werkzeug.routing import Rule
 
 from reconciler.local import iam_corrections, image_expiry, lambda_attached, lambda_corrections, s3_corrections
-
-RETENTION_DAYS = frozenset(
-    (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
-)
-
 
 PAGE_BYTES = 2**20
 EVENT_OVERHEAD = 26
@@ -37,7 +31,6 @@ EVENT_OVERHEAD = 26
 def install() -> None:
     """Put all of it into moto."""
     _security_groups_in_use_stay()
-    _retention_is_checked()
     _log_pages_end_at_one_megabyte()
     _log_groups_have_identifiers()
     _oidc_audiences_change()
@@ -162,21 +155,6 @@ def _security_groups_in_use_stay() -> None:
         original(self, vpc_id, group_id)
 
     EC2Backend._delete_security_group = delete  # type: ignore[method-assign]
-
-
-def _retention_is_checked() -> None:
-    original: Any = LogsBackend.put_retention_policy
-
-    def put(self: Any, log_group_name: str, retention_in_days: str) -> Any:
-        if int(retention_in_days) not in RETENTION_DAYS:
-            raise InvalidParameterException(
-                constraint=f"Member must satisfy enum value set: {sorted(RETENTION_DAYS)}",
-                parameter="retentionInDays",
-                value=str(retention_in_days),
-            )
-        return original(self, log_group_name, retention_in_days)
-
-    LogsBackend.put_retention_policy = put  # type: ignore[method-assign]
 
 
 def _oidc_audiences_change() -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.ecs.exceptions import EcsClientException, ECSException, InvalidParameterException
+from moto.ecs.exceptions import ECSException, InvalidParameterException
 from moto.ecs.responses import EC2ContainerServiceResponse
 
-from reconciler.core.limits import TASK_DEFINITION, json_size
 from reconciler.local.ecs_services import live_services
 from reconciler.local.ecs_tasks import live_tasks
-from reconciler.local.fargate_rules import check_containers, check_execution_role_given, check_fargate
+from reconciler.local.fargate_rules import check_fargate
 from reconciler.local.task_request import FARGATE_PROVIDERS
 
 
@@ -108,21 +106,9 @@ def _check_providers(request: EC2ContainerServiceResponse) -> None:
 
 def _register_task_definition(original: Any) -> Any:
     def register_task_definition(self: EC2ContainerServiceResponse) -> Any:
-        containers = self._get_param("containerDefinitions") or []
-        if (size := json_size(self.params)) > TASK_DEFINITION.most:
-            most = TASK_DEFINITION.most
-            raise EcsClientException(f"Actual length: '{size}'. Max allowed length is '{most}' bytes.")
         if "FARGATE" in (self._get_param("requiresCompatibilities") or []):
-            try:
-                cpu, memory = check_fargate(
-                    self._get_param("cpu"), self._get_param("memory"), self._get_param("networkMode")
-                )
-                check_containers(containers, memory)
-                check_execution_role_given(containers, self._get_param("executionRoleArn"))
-            except ValueError as error:
-                raise EcsClientException(str(error)) from None
-            self.params["cpu"], self.params["memory"] = str(cpu), str(memory)  # "1 vCPU" is kept as 1024
-        _check_dependencies(containers)
+            size = check_fargate(self._get_param("cpu"), self._get_param("memory"), self._get_param("networkMode"))
+            self.params["cpu"], self.params["memory"] = map(str, size)  # "1 vCPU" is kept as 1024
         answer = original(self)
         definition = answer.result["taskDefinition"]
         definition.registered_at = datetime.now(UTC)
@@ -131,21 +117,6 @@ def _register_task_definition(original: Any) -> Any:
         return answer
 
     return register_task_definition
-
-
-def _check_dependencies(containers: list[dict[str, Any]]) -> None:
-    for container in containers:  # the name is that of a folder too
-        if re.fullmatch(r"[A-Za-z0-9_-]{1,255}", str(container.get("name", ""))) is None:
-            raise EcsClientException(f"Container.name contains invalid characters: {container.get('name')!r}.")
-    names = {container.get("name") for container in containers}
-    if not any(container.get("essential", True) for container in containers):
-        raise EcsClientException("A task definition must have at least one essential container.")
-    for container in containers:
-        for dependency in container.get("dependsOn") or []:
-            if dependency.get("containerName") not in names - {container.get("name")}:
-                raise EcsClientException(
-                    f"Invalid container dependency of '{container.get('name')}': {dependency.get('containerName')}"
-                )
 
 
 def _deregister_task_definition(original: Any) -> Any:

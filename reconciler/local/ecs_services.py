@@ -18,7 +18,6 @@ SETTINGS = (
     "taskDefinition", "desiredCount", "launchType", "capacityProviderStrategy", "platformVersion",
     "deploymentConfiguration", "networkConfiguration", "enableExecuteCommand", "propagateTags",
 )  # fmt: skip
-MOST = 10  # services that one call describes
 
 
 class ServiceNotFound(ECSException):
@@ -84,8 +83,6 @@ class ServiceOperations:
     def describe_services(self, request: EC2ContainerServiceResponse) -> ActionResult:
         """Services as they are, and failures for those that ECS doesn't know."""
         wanted, with_tags = request._get_param("services", []), "TAGS" in request._get_param("include", [])
-        if not 1 <= len(wanted) <= MOST:
-            raise InvalidParameterException(f"Services must have from 1 to {MOST} elements.")
         found, failures = [], []
         with self.services.lock:
             for name in wanted:

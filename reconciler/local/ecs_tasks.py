@@ -127,10 +127,6 @@ class TaskOperations:
         backend = request.ecs_backend
         cluster = backend._get_cluster(request._get_param("cluster", "default"))
         wanted = request._get_param("tasks", [])
-        if not wanted:
-            raise InvalidParameterException("Tasks cannot be empty.")
-        if len(wanted) > MAX_TASKS:
-            raise InvalidParameterException(f"Tasks cannot have more than {MAX_TASKS} elements.")
         with_tags = "TAGS" in request._get_param("include", [])
         tasks, failures = [], []
         for name in wanted:
@@ -151,8 +147,6 @@ class TaskOperations:
         cluster = backend._get_cluster(request._get_param("cluster", "default"))
         family, started_by = request._get_param("family"), request._get_param("startedBy")
         service, launch_type = request._get_param("serviceName"), request._get_param("launchType")
-        if started_by and (family or service or request._get_param("containerInstance")):
-            raise InvalidParameterException("When startedBy is specified, it must be the only filter.")
         desired = request._get_param("desiredStatus") or "RUNNING"
         arns = []
         for task in self._live(backend, cluster.name):

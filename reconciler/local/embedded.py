@@ -28,7 +28,16 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
     create_backend_app,
 )
 
-from reconciler.local import authorize, corrections, ecs_control, plain_requests, rules, signatures, sizes  # noqa: E402
+from reconciler.local import (  # noqa: E402
+    authorize,
+    corrections,
+    ecs_control,
+    plain_requests,
+    request_judge,
+    rules,
+    signatures,
+    sizes,
+)
 from reconciler.local.agent import Agent  # noqa: E402
 from reconciler.local.behaviour import Behaviour  # noqa: E402
 from reconciler.local.docker_runner import LocalRunner  # noqa: E402
@@ -128,7 +137,7 @@ class Embedded:
         if (refused := authorize.no_simulator(environ)) is not None:
             return _refuse(start, refused)
         if owner:
-            return self._moto(environ, start)
+            return self._answered(environ, start, signed.service)
         identity = self._identities.find(signed.access_key_id)
         if identity is None or environ["PATH_INFO"].startswith(authorize.OWNERS_PATHS):
             return _refuse(
@@ -150,13 +159,19 @@ class Embedded:
             return _refuse(start, judged)
         answered: list[Any] = []
         with plain_requests.Judged(judged):
-            parts = list(self._moto(environ, lambda *answer: answered.extend(answer)))
+            parts = list(self._answered(environ, lambda *answer: answered.extend(answer), service))
         if service == "s3" and str(answered[0]).startswith("404"):
             refused = authorize.hides_missing_key(environ, identity)
             if refused is not None:
                 return _refuse(start, refused)
         start(*answered[:2])
         return parts
+
+    def _answered(self, environ: dict[str, Any], start: Callable[..., Any], service: str) -> Any:
+        """moto's answer to what AWS would take."""
+        own = environ["PATH_INFO"].startswith(authorize.OWNERS_PATHS)
+        refused = None if own else request_judge.refusal(environ, service)
+        return self._moto(environ, start) if refused is None else _refuse(start, refused)
 
     def _control(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         name = environ["PATH_INFO"].removeprefix("/_reconciler/")

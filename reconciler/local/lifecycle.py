@@ -28,6 +28,7 @@ from reconciler.local.folders import UnsafeFolder, safe_home
 from reconciler.local.idle import IDLE, BadSpan, idle_seconds, spelled
 from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof, new_nonce, same, server_proof
 from reconciler.local.processes import birth, is_ours, listener
+from reconciler.local.refusals import REFUSALS
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -39,7 +40,7 @@ RECORD: dict[str, type | tuple[type, ...]] = {
 PASSED_ON = frozenset((
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
     "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG",
-    "RECONCILER_LOCAL_ENGINE", "RECONCILER_LOCAL_REGISTRY", IDLE,
+    "RECONCILER_LOCAL_ENGINE", "RECONCILER_LOCAL_REGISTRY", IDLE, REFUSALS,
 ))  # fmt: skip
 MODULE = "reconciler.local.server"
 MOST_ANSWER = 65536  # bytes

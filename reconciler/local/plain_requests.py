@@ -61,9 +61,14 @@ def tidy(environ: dict[str, Any], service: str) -> None:
         raise Unclear("the address names a region, which the signature does")
     encoding = str(environ.pop("HTTP_CONTENT_ENCODING", "")).lower()
     if encoding == "gzip":
-        _replace(environ, _unpacked(_body(environ)))
+        unpack(environ)
     elif encoding:
         raise Unclear(f"the body's encoding {encoding!r} isn't known")
+
+
+def unpack(environ: dict[str, Any]) -> None:
+    """Give a request the body that it has packed. Raises Unclear."""
+    _replace(environ, _unpacked(_body(environ)))
 
 
 def operation(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any]]:

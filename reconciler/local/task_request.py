@@ -7,14 +7,12 @@ from typing import Any
 from moto.ecs.exceptions import EcsClientException, InvalidParameterException
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
 
-from reconciler.core.limits import OVERRIDES, json_characters
 from reconciler.local.fargate_rules import check_fargate
 from reconciler.local.identities import why_not_assumable
 from reconciler.local.task import Launch
 
 FARGATE_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
 PLATFORM_VERSION = "1.4.0"
-MAX_COUNT = 10
 
 
 def read_launches(
@@ -29,8 +27,6 @@ def read_launches(
         raise EcsClientException("TaskDefinition is inactive")
     count = params.get("count")
     count = 1 if count is None else int(count)
-    if not 1 <= count <= MAX_COUNT:
-        raise InvalidParameterException(f"Count must be between 1 and {MAX_COUNT}.")
     providers = _providers(cluster, params, count)
     overrides = _overrides(definition, params.get("overrides") or {}, {_launch_type(name) for name in providers})
     if with_roles:
@@ -68,8 +64,6 @@ def read_launches(
 def _providers(cluster: Cluster, params: dict[str, Any], count: int) -> list[str | None]:
     """The capacity provider of each task; None with a launch type."""
     launch_type, strategy = params.get("launchType"), params.get("capacityProviderStrategy")
-    if launch_type and strategy:
-        raise InvalidParameterException("Specify either Launch Type or Capacity Provider Strategy, but not both.")
     if launch_type == "FARGATE":
         return [None] * count
     if not launch_type:
@@ -112,8 +106,6 @@ def needs_gpu(launch: Launch) -> bool:
 
 
 def _overrides(definition: TaskDefinition, overrides: dict[str, Any], launch_types: set[str]) -> dict[str, Any]:
-    if json_characters(overrides) > OVERRIDES.most:
-        raise InvalidParameterException(f"Overrides length must be at most {OVERRIDES.most}.")
     names = {container["name"] for container in definition.container_definitions}
     for item in overrides.get("containerOverrides") or []:
         if item.get("name") not in names:

@@ -67,6 +67,7 @@ def test_a_new_bucket_takes_no_keys_of_customers(embedded_aws: EmbeddedAws) -> N
         write()
 
 
+@pytest.mark.any_request
 def test_a_retention_that_aws_does_not_have(embedded_aws: EmbeddedAws) -> None:
     logs, group = embedded_aws.client("logs"), unique("/group")
     logs.create_log_group(logGroupName=group)
@@ -134,11 +135,10 @@ def test_a_user_stays_while_it_has_credentials(embedded_aws: EmbeddedAws) -> Non
     iam.delete_user(UserName=name)
 
 
-@pytest.mark.parametrize("form", ["{name}", "arn:aws:logs:us-east-1:123456789012:log-group:{name}", "{name}:*"])
+@pytest.mark.parametrize("form", ["{name}", "arn:aws:logs:us-east-1:123456789012:log-group:{name}"])
 def test_a_log_group_by_its_identifier(embedded_aws: EmbeddedAws, form: str) -> None:
     """As `aws logs tail` gives it."""
     logs, name = embedded_aws.client("logs"), f"/{unique('group')}"
-    form = f"arn:aws:logs:us-east-1:123456789012:log-group:{form}" if form.endswith("*") else form
     logs.create_log_group(logGroupName=name)
     logs.create_log_stream(logGroupName=name, logStreamName="a/b")
     now = int(time.time() * 1000)
@@ -150,6 +150,15 @@ def test_a_log_group_by_its_identifier(embedded_aws: EmbeddedAws, form: str) -> 
     assert len(logs.get_log_events(**by, logStreamName="a/b", startFromHead=True)["events"]) == 1
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         logs.filter_log_events(logGroupIdentifier=f"{name}-other")
+
+
+@pytest.mark.any_request
+def test_the_identifier_of_a_log_group_has_no_star_at_its_end(embedded_aws: EmbeddedAws) -> None:
+    """ "Don't include an * at the end": FilterLogEvents of the API reference."""
+    with pytest.raises(ClientError, match=r"InvalidParameterException.*regular expression"):
+        embedded_aws.client("logs").filter_log_events(
+            logGroupIdentifier="arn:aws:logs:us-east-1:123456789012:log-group:/x:*"
+        )
 
 
 def test_a_shell_in_a_task_is_refused_as_aws_refuses_it(embedded_aws: EmbeddedAws) -> None:

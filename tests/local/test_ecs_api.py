@@ -26,6 +26,7 @@ def sleeping(embedded_aws: EmbeddedAws) -> str:
     return embedded_aws.register(embedded_aws.container(embedded_aws.put_image({}, cmd=["sleep", "60"])))
 
 
+@pytest.mark.any_request
 @pytest.mark.parametrize("name", ["../x", "/x", "a/b", "", "a b", "a" * 256])
 def test_the_name_of_a_container_is_no_path(embedded_aws: EmbeddedAws, name: str) -> None:
     container = embedded_aws.container("image") | {"name": name}
@@ -141,6 +142,7 @@ def test_unknown_tasks_are_missing(embedded_aws: EmbeddedAws) -> None:
     assert error_of(ecs.describe_tasks, cluster="nowhere", tasks=["x"])[0] == "ClusterNotFoundException"
 
 
+@pytest.mark.any_request
 def test_list_tasks_filters_and_pages(embedded_aws: EmbeddedAws) -> None:
     ecs, family, started_by = embedded_aws.client("ecs"), sleeping(embedded_aws), unique("by")
     arns = {t["taskArn"] for t in embedded_aws.run_task(family, count=3, startedBy=started_by)["tasks"]}
@@ -159,6 +161,7 @@ def test_list_tasks_filters_and_pages(embedded_aws: EmbeddedAws) -> None:
         embedded_aws.finished(arn)
 
 
+@pytest.mark.any_request
 def test_run_task_refuses_what_aws_refuses(embedded_aws: EmbeddedAws) -> None:
     family, ecs = quick(embedded_aws), embedded_aws.client("ecs")
     for more, code in (
@@ -178,6 +181,7 @@ def test_run_task_refuses_what_aws_refuses(embedded_aws: EmbeddedAws) -> None:
         embedded_aws.run_task(f"{family}:1")
 
 
+@pytest.mark.any_request
 @pytest.mark.parametrize(
     ("cpu", "memory", "good"),
     [

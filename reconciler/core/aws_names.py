@@ -1,0 +1,118 @@
+"""What AWS lets things be called, each with its source. Pure.
+
+Here is what the service models of AWS don't say; what they say (IAM, ECR, Logs, Scheduler) the tests hold the file's
+rules to. The file is checked against this table, and the embedded AWS and the tests judge requests by it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_ECS = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/"
+_EC2 = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html"
+
+
+@dataclass(frozen=True)
+class Form:
+    """A rule for a text. allowed: in words; pattern: a regular expression that JavaScript reads too; most: characters,
+    0 for any number; source: where AWS says so.
+    """
+
+    what: str
+    allowed: str
+    pattern: str
+    most: int
+    source: str
+
+    def fits(self, text: str) -> bool:
+        """Whether AWS takes this text."""
+        return (not self.most or len(text) <= self.most) and re.fullmatch(self.pattern, text, re.ASCII) is not None
+
+
+ECS = Form("a name in ECS", "1 to 255 letters, digits, _ and -", r"[A-Za-z0-9_-]+", 255,
+           f"{_ECS}API_RegisterTaskDefinition.html")  # fmt: skip
+EC2_TEXT = r"A-Za-z0-9. _\-:/()#,@\[\]+=&;{}!$*"
+# AWS takes spaces at the ends away, so that what is there would never be as wanted.
+SECURITY_GROUP = Form(
+    "a name for a security group",
+    "1 to 255 letters, digits, spaces and . _ - : / ( ) # , @ [ ] + = & ; { } ! $ *, but not default or sg-...",
+    rf"(?![sS][gG]-)(?!default$)(?! )(?!.* $)[{EC2_TEXT}]+",
+    255,
+    _EC2,
+)
+SECURITY_GROUP_TEXT = Form(
+    "a description of a security group",
+    "1 to 255 letters, digits, spaces and . _ - : / ( ) # , @ [ ] + = & ; { } ! $ *",
+    rf"(?! )(?!.* $)[{EC2_TEXT}]+",
+    255,
+    _EC2,
+)
+BUCKET_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
+BUCKET_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+BUCKET = Form(
+    "a name for an S3 bucket",
+    "3 to 63 lower-case letters, digits, hyphens and dots, beginning and ending with a letter or digit",
+    rf"(?!{'|'.join(BUCKET_PREFIXES)})(?!.*\.\.)(?!.*(?:{'|'.join(map(re.escape, BUCKET_SUFFIXES))})$)"
+    r"(?!(?:[0-9]+\.){3}[0-9]+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+    63,
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html",
+)
+TOPIC = Form("a name for an SNS topic", "1 to 256 letters, digits, - and _", r"[A-Za-z0-9_-]+", 256,
+             "https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html")  # fmt: skip
+QUEUE = Form("a name for an SQS queue", "1 to 80 letters, digits, - and _", r"[A-Za-z0-9_-]+", 80,
+             "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html")  # fmt: skip
+_SNS = "https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html"
+EMAIL = Form(
+    "an e-mail address",
+    "write NAME@DOMAIN",
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",
+    254,
+    _SNS,
+)
+SUBSCRIBER = Form(
+    "a subscriber of the topic",
+    "write the ARN of an SQS queue or of a Lambda function",
+    r"arn:aws[a-z-]*:(?:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}"
+    r"|lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(?::[A-Za-z0-9_$-]+)?)",
+    0,
+    _SNS,
+)
+IMAGE_TAG = Form(
+    "an image tag",
+    "at most 128 letters, digits, _ . and -, beginning with a letter, a digit or _",
+    r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
+    128,
+    "https://docs.docker.com/reference/cli/docker/image/tag/",
+)
+STARTED_BY = Form("what starts a task", "at most 128 letters, digits, - _ and /", r"[A-Za-z0-9_/-]*", 128,
+                  f"{_ECS}API_RunTask.html")  # fmt: skip
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+RETENTION_DAYS = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)  # fmt: skip
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+RESERVED_VARIABLES = re.compile(
+    "_HANDLER|_X_AMZN_TRACE_ID|AWS_(?:DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_LAMBDA_.*|AWS_ACCESS_KEY(?:_ID)?"
+    "|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN|LAMBDA_(?:TASK_ROOT|RUNTIME_DIR)"
+)
+TAG_SYMBOLS = " _.:/=+-@"  # https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html
+RESERVED_TAGS = "aws:"
+
+
+def tag_problem(text: str) -> str:
+    """Why AWS refuses this text in a tag, whatever its length; empty if it doesn't."""
+    wrong = any(not (c.isalnum() or c in TAG_SYMBOLS) for c in text)
+    return "only letters, digits, spaces and _ . : / = + - @ are allowed" if wrong else ""
+
+
+def same_tags(keys: Iterable[str]) -> list[tuple[str, str]]:
+    """(key, an earlier one) of those that IAM can't tell apart: it takes upper and lower case for the same."""
+    first: dict[str, str] = {}
+    found = []
+    for key in keys:
+        if (small := key.lower()) in first:
+            found.append((key, first[small]))
+        first.setdefault(small, key)
+    return found

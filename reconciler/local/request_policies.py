@@ -1,0 +1,67 @@
+"""What AWS refuses in policy documents, whatever they are attached to. Pure.
+
+Sources: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html, and for the characters
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+SID = re.compile(r"[A-Za-z0-9]*")
+ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
+RESOURCE = re.compile(r"\*|arn:[^:]*:[^:]*:[^:]*:[^:]*:.+", re.DOTALL)
+CHARACTERS = re.compile(r"[\t\n\r\x20-\xff]+")
+NEVER_EMPTY = ("Action", "NotAction", "Resource", "NotResource", "Principal")
+SYNTAX = "Syntax errors in policy."
+
+
+def policy_problems(text: str, *, identity: bool = False) -> Iterator[str]:
+    """What is wrong with a policy, in AWS's words where they are known. identity: one of a user or role."""
+    if not CHARACTERS.fullmatch(text):
+        yield f"{SYNTAX} It has characters that aren't Latin-1."
+    try:
+        document = json.loads(text)
+    except ValueError:
+        yield f"{SYNTAX} It isn't JSON."
+        return
+    statements = document.get("Statement") if isinstance(document, dict) else None
+    statements = [statements] if isinstance(statements, dict) else statements
+    if not isinstance(statements, list) or not all(isinstance(one, dict) for one in statements):
+        yield f"{SYNTAX} It has no Statement."
+        return
+    sids = [str(one["Sid"]) for one in statements if one.get("Sid")]
+    for sid in sids:
+        if not SID.fullmatch(sid):
+            yield f"Statement IDs (SID) must be alpha-numeric. {sid!r} has more than letters and digits."
+    if len(set(sids)) < len(sids):
+        yield f"Statement IDs (SID) in a single policy must be unique: {', '.join(sorted(sids))}."
+    for one in statements:
+        yield from _statement(one, identity=identity)
+
+
+def _statement(statement: Mapping[str, Any], *, identity: bool) -> Iterator[str]:
+    if not statement.keys() & {"Action", "NotAction"}:
+        yield "Policy statement must contain actions."
+    if identity and not statement.keys() & {"Resource", "NotResource"}:
+        yield "Policy statement must contain resources."
+    if identity and statement.keys() & {"Principal", "NotPrincipal"}:
+        yield "Policy document should not specify a principal."
+    if statement.get("Effect") not in ("Allow", "Deny"):
+        yield f"{SYNTAX} A statement's Effect is Allow or Deny."
+    yield from (f"{SYNTAX} It has an empty {key}." for key in NEVER_EMPTY if statement.get(key, 0) in ("", [], {}))
+    for action in _texts(statement, "Action", "NotAction"):
+        if action and not ACTION.fullmatch(action):
+            yield f"Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.: {action!r} isn't one."
+    for arn in _texts(statement, "Resource", "NotResource"):
+        if arn and not RESOURCE.fullmatch(arn):
+            yield f'Resource {arn} must be in ARN format or "*".'
+
+
+def _texts(statement: Mapping[str, Any], *keys: str) -> Iterator[str]:
+    for key in keys:
+        value = statement.get(key, [])
+        yield from (one for one in ([value] if isinstance(value, str) else value) if isinstance(one, str))
