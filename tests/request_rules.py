@@ -2,12 +2,13 @@
 
 What this process sends is judged before it is sent, to whichever server. What reaches an embedded AWS or a lab is
 judged there (`reconciler.local.request_judge`), and what is refused is noted: so those of commands that run as
-processes, of tasks and of functions come in too. The rules are the same table: `reconciler.local.request_rules`, beside AWS's own
-service models. A request that breaks one fails the test that sent it.
+processes, of tasks and of functions come in too. The rules are AWS's own service models and the embedded AWS's table,
+`reconciler.local.request_rules`. A request that breaks one fails the test that sent it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -90,17 +91,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         _seen.file.unlink(missing_ok=True)
 
 
-@pytest.fixture(autouse=True)
-def requests_are_as_aws_takes_them(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail the test that sent what AWS would refuse, unless it is marked `any_request`: it means to send that."""
+@contextlib.contextmanager
+def judged() -> Iterator[None]:
+    """Fail for what is sent meanwhile, by whichever process, and AWS would refuse."""
     assert _seen is not None
     BROKEN.clear()
     yield
-    refused = _seen.new()
-    if request.node.get_closest_marker("any_request") is None:
-        accept([*BROKEN, *refused])
-
-
-def accept(problems: list[str]) -> None:
-    """Fail for any."""
+    problems = [*BROKEN, *_seen.new()]
+    BROKEN.clear()
     assert not problems, "\n".join(dict.fromkeys(problems))
+
+
+@pytest.fixture(autouse=True)
+def requests_are_as_aws_takes_them(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test that sent what AWS would refuse, unless it is marked `any_request`: it means to send that."""
+    meant = request.node.get_closest_marker("any_request") is not None
+    with contextlib.suppress(AssertionError) if meant else contextlib.nullcontext(), judged():
+        yield

@@ -6,6 +6,7 @@ the request. What they can't read is passed on: moto says what is wrong with it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,7 +25,8 @@ from reconciler.local.request_rules import code_of, judge
 
 # A model's name where the name that a request is signed with is another.
 MODELS = {"monitoring": "cloudwatch", "servicequotas": "service-quotas", "tagging": "resourcegroupstaggingapi"}
-Asked = tuple[OperationModel, dict[str, Any]]
+Asked = tuple[OperationModel, dict[str, Any] | None]  # no parameters: the body isn't the JSON that it says
+NO_JSON = [Broken("the body isn't a JSON object", "SerializationException")]
 
 
 def refusal(environ: dict[str, Any], signed_for: str) -> authorize.Refused | None:
@@ -35,7 +37,9 @@ def refusal(environ: dict[str, Any], signed_for: str) -> authorize.Refused | Non
         return None
     operation, params = asked
     whole: Any = operation.service_model
-    if not (found := judge(whole._service_description, service, operation.name, params)):
+    model = whole._service_description
+    found = judge(model, service, operation.name, params) if params is not None else NO_JSON
+    if not found:
         return None
     note(service, operation.name, (one.text for one in found))
     code, text = code_of(service, found), _text(found)
@@ -78,17 +82,27 @@ def _parsed(request: Request, model: Any) -> Asked | None:
     protocol = determine_request_protocol(model, request.content_type)
     if protocol not in PROTOCOL_PARSERS:
         return None
+    body = b"" if _has_content(operation) else request.get_data()
+    if body and protocol.endswith("json") and not _is_object(body):
+        return operation, None
     parser: Any = PROTOCOL_PARSERS[protocol](operation)
     rest = protocol.startswith("rest")
     params = parser.parse({
         "method": request.method,
         "values": request.args if rest else request.values,
         "headers": request.headers,
-        "body": b"" if _has_content(operation) else request.get_data(),
+        "body": body,
         "url_path": request.path,
         "url_params": within,
     })  # fmt: skip
     return operation, {name: value for name, value in params.items() if value is not None}
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _has_content(operation: OperationModel) -> bool:

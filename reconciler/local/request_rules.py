@@ -71,12 +71,13 @@ def _tags(service: str, params: Params) -> Iterator[Broken]:
 
 def _pairs(params: Params) -> Iterator[tuple[str, str]]:
     """(key, value) of the tags that a request gives to something."""
-    found = params.get("Tags") or params.get("tags") or (params.get("Tagging") or {})
-    found = found.get("TagSet", found) if isinstance(found, Mapping) else found
-    if isinstance(found, Mapping):
-        yield from ((str(key), str(value)) for key, value in found.items())
+    tagging, given = params.get("Tagging"), params.get("Tags") or params.get("tags") or []
+    if isinstance(given, Mapping):
+        yield from ((str(key), str(value)) for key, value in given.items())
         return
-    for one in [*found, *(tag for each in params.get("TagSpecifications") or () for tag in each.get("Tags") or ())]:
+    of_s3 = tagging.get("TagSet", []) if isinstance(tagging, Mapping) else []
+    of_ec2 = [tag for each in params.get("TagSpecifications", ()) for tag in each.get("Tags", ())]
+    for one in [*given, *of_s3, *of_ec2]:
         if isinstance(one, Mapping):
             named = {key.lower(): value for key, value in one.items()}
             yield str(named.get("key", "")), str(named.get("value", ""))
