@@ -54,7 +54,7 @@ BUCKET_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 BUCKET = Form(
     "a name for an S3 bucket",
     "3 to 63 lower-case letters, digits, hyphens and dots, beginning and ending with a letter or digit",
-    rf"(?!{'|'.join(BUCKET_PREFIXES)})(?!.*\.\.)(?!.*(?:{'|'.join(map(re.escape, BUCKET_SUFFIXES))})$)"
+    rf"(?!{'|'.join(BUCKET_PREFIXES)})(?!.*\.\.)(?!.*(?:{'|'.join(BUCKET_SUFFIXES).replace('.', chr(92) + '.')})$)"
     r"(?!(?:[0-9]+\.){3}[0-9]+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
     63,
     "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html",

@@ -65,7 +65,7 @@ LOG_STREAM = Limit(
 )
 OBJECT_KEY = Limit("a key", 1_024, "bytes", "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html")
 _REGISTER = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html"
-IMAGE = Limit("the address of an image without a digest", 255, "characters", _REGISTER)
+IMAGE = Limit("an image's address", 255, "characters", _REGISTER)
 _VPC = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html"
 TASK_SUBNETS = Limit("the network of a task", 16, "subnets", _VPC)
 TASK_GROUPS = Limit("the network of a task", 5, "security groups", _VPC)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import parse_qsl
 
-from botocore.exceptions import UnknownServiceError
 from moto.core.model import OperationModel
-from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.parse import PROTOCOL_PARSERS, JSONParser
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
-from werkzeug.exceptions import HTTPException
 
 from reconciler.local import authorize, plain_requests
 from reconciler.local.refusals import note
@@ -25,6 +24,7 @@ from reconciler.local.request_rules import code_of, judge
 
 # A model's name where the name that a request is signed with is another.
 MODELS = {"monitoring": "cloudwatch", "servicequotas": "service-quotas", "tagging": "resourcegroupstaggingapi"}
+FORM = "application/x-www-form-urlencoded"
 Asked = tuple[OperationModel, dict[str, Any] | None]  # no parameters: the body isn't the JSON that it says
 NO_JSON = [Broken("the body isn't a JSON object", "SerializationException")]
 
@@ -59,43 +59,56 @@ def _read(environ: dict[str, Any], service: str) -> Asked | None:
     """The operation of a request, and its parameters by the names of the model; None where that can't be told."""
     stream = environ["wsgi.input"]
     try:
-        return _parsed(Request(_unpacked(environ, service)), get_service_model(service))
-    except (HTTPException, UnknownServiceError, NotImplementedError, plain_requests.Unclear):
-        return None
-    except Exception:  # whatever a parser raises for what no client of AWS sends
+        model: Any = get_service_model(service)
+        if str(model.protocol).startswith("rest"):
+            return _of_rest(Request(environ.copy()), model)
+        if name := str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]:
+            return _of_json(JSONParser(model.operation_model(name)), _body(environ))
+        return _of_form(environ, model)
+    except Exception:  # whatever is raised for what no client of AWS sends, and by what moto doesn't know
         return None
     finally:
         stream.seek(0)
 
 
-def _unpacked(environ: dict[str, Any], service: str) -> dict[str, Any]:
-    """A copy, to be read from; its body as it was before it was packed."""
-    packed = service != "s3" and environ.get("HTTP_CONTENT_ENCODING") == "gzip"
-    copied = environ.copy()
-    if packed:
-        plain_requests.unpack(copied)
-    return copied
-
-
-def _parsed(request: Request, model: Any) -> Asked | None:
-    operation, within = get_service_router(model.service_name).match(request)
-    protocol = determine_request_protocol(model, request.content_type)
-    if protocol not in PROTOCOL_PARSERS:
-        return None
-    body = b"" if _has_content(operation) else request.get_data()
-    if body and protocol.endswith("json") and not _is_object(body):
+def _of_json(parser: Any, body: bytes) -> Asked:
+    try:
+        found = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        found = None
+    operation = parser.operation_model
+    if not isinstance(found, dict):
         return operation, None
-    parser: Any = PROTOCOL_PARSERS[protocol](operation)
-    rest = protocol.startswith("rest")
+    return operation, parser._parse_shape(operation.input_shape, found) if operation.input_shape else {}
+
+
+def _of_form(environ: dict[str, Any], model: Any) -> Asked:
+    text = _body(environ).decode() or str(environ.get("QUERY_STRING", ""))
+    values = dict(reversed(parse_qsl(text, keep_blank_values=True)))  # the first counts of those that are there twice
+    operation = model.operation_model(values["Action"])
+    parser: Any = PROTOCOL_PARSERS[determine_request_protocol(model, FORM)](operation)
+    return operation, parser.parse({"values": values})
+
+
+def _of_rest(request: Request, model: Any) -> Asked:
+    operation, within = get_service_router(model.service_name).match(request)
+    parser: Any = PROTOCOL_PARSERS[str(model.protocol)](operation)
+    body = b"" if _has_content(operation) else request.get_data()
+    if body and model.protocol == "rest-json" and not _is_object(body):
+        return operation, None
     params = parser.parse({
-        "method": request.method,
-        "values": request.args if rest else request.values,
-        "headers": request.headers,
-        "body": body,
-        "url_path": request.path,
-        "url_params": within,
+        "method": request.method, "values": request.args, "headers": request.headers, "body": body,
+        "url_path": request.path, "url_params": within,
     })  # fmt: skip
     return operation, {name: value for name, value in params.items() if value is not None}
+
+
+def _body(environ: dict[str, Any]) -> bytes:
+    """As it was before it was packed."""
+    if environ.get("HTTP_CONTENT_ENCODING") == "gzip":
+        environ = environ.copy()
+        plain_requests.unpack(environ)
+    return bytes(environ["wsgi.input"].read())
 
 
 def _is_object(body: bytes) -> bool:

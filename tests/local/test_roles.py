@@ -208,6 +208,7 @@ def test_roles_that_ecs_can_not_take_are_refused_at_the_launch(embedded_aws: Emb
         assert caught.value.response["Error"]["Code"] == "ClientException"
 
 
+@pytest.mark.any_request
 def test_fargate_needs_an_execution_role_for_ecr_images(embedded_aws: EmbeddedAws) -> None:
     with pytest.raises(ClientError, match="execution role ARN to support ECR images"):
         embedded_aws.client("ecs").register_task_definition(
