@@ -30,7 +30,7 @@ RUNTIME = "python3.13"
 MODULES = (
     "__init__",
     *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "plain_json", "prices")),
-    "core/run_paths", "core/secret", "core/text",
+    "core/limits", "core/run_paths", "core/secret", "core/text",
     *(f"run/{one}" for one in ("__init__", "diagnosis", "explain", "explain_end", "explain_missing", "explain_start")),
     *(f"run/{one}" for one in ("last_lines", "verdict", "log_end", "webhook_request")),
     *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),
