@@ -34,7 +34,7 @@ demo: $(VENV)/demo $(if $(DATA_FILE),,data/sample.csv)
 	$(BIN)/python -m reconciler apply deploy.yaml --local
 
 test: $(VENV)/dev
-	@echo 'each kind of test, and of long tables a share; `make check` runs every one'
+	@echo 'each kind of test, and of long tables and dear files a share; `make check` runs every one'
 	@$(BIN)/python -m tests.suite $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 check: $(VENV)/dev

@@ -95,6 +95,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Clients.__init__, Clients._make = begun, made  # type: ignore[method-assign]
     Clients._maker, Clients.close = made_by, closed  # type: ignore[method-assign]
+    clients.new_session = _session
+
+
+def _session(*keys: str) -> Any:
+    """A session for a command that ran in this process is kept, where it knows its keys: that of an embedded AWS."""
+    return sessions.kept(*keys) if keys and _of_command.get() is not None else new_session(*keys)
 
 
 def _note(client: Any, response: Any = None, **others: Any) -> None:
@@ -105,7 +111,7 @@ def _note(client: Any, response: Any = None, **others: Any) -> None:
 def _give_session(owner: Clients) -> None:
     """Give an owner of clients the kept session, where the environment itself has the keys."""
     static = "AWS_ACCESS_KEY_ID" in os.environ and "AWS_PROFILE" not in os.environ
-    static = static and clients.new_session is new_session  # a test may have put another there
+    static = static and clients.new_session is _session  # a test may have put another there
     if owner._session is None and owner._endpoint_url is not None and static:
         owner._session = sessions.kept()
 

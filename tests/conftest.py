@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -23,9 +24,12 @@ pytest_plugins = ["tests.clients", "tests.request_rules", "tests.permissions.plu
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --share."""
+    """Add --share and --rows."""
     parser.addoption(
         "--share", action="store_true", help="of what there is very much of only a share, and no test marked `long`"
+    )
+    parser.addoption(
+        "--rows", type=int, default=0, help="with --share: so many rows of a table at most (default: each)"
     )
 
 
@@ -37,25 +41,37 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --share leave out what is marked `long`, and of a table marked `share(n)` all but each n-th row."""
+    """With --share leave out what is marked `long`, and of tables and dear files all but a share."""
     if config.getoption("share"):
-        shared = in_share(items)
+        shared = in_share(items, config.getoption("rows"))
         config.hook.pytest_deselected(items=[item for item in items if item not in shared])
         items[:] = [item for item in items if item in shared]
 
 
-def in_share(items: Sequence[pytest.Item]) -> set[pytest.Item]:
-    """Those that --share runs. The tables of a file begin at different rows, so that more of the rows come in."""
+def pytest_collection_finish() -> None:
+    """The tests and the libraries that they loaded are no garbage, and to look through them is a tenth of all work."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)  # as the command line has it
+
+
+def in_share(items: Sequence[pytest.Item], rows: int) -> set[pytest.Item]:
+    """Those that --share runs: see tests/share.py. The tables of a file begin at different rows, so that more come in.
+
+    rows: so many of a table at most, 0 for any.
+    """
     tables: dict[Path, dict[str, list[pytest.Item]]] = {}
     for item in items:
         if item.get_closest_marker("long") is None:
-            tables.setdefault(item.path, {}).setdefault(item.nodeid.partition("[")[0], []).append(item)
+            name, parameters, _ = item.nodeid.partition("[")
+            name = name if parameters or share.of_file(item.path) == 1 else ""
+            tables.setdefault(item.path, {}).setdefault(name, []).append(item)
     chosen: set[pytest.Item] = set()
-    for of_file in tables.values():
-        for number, rows in enumerate(of_file.values()):
-            marker = rows[0].get_closest_marker("share")
-            step = marker.args[0] if marker else 1
-            chosen.update(rows[number % min(step, len(rows)) :: step])
+    for path, of_file in tables.items():
+        for number, table in enumerate(of_file.values()):
+            marker = table[0].get_closest_marker("share")
+            step = max(marker.args[0] if marker else 1, share.of_file(path), -(-len(table) // rows) if rows else 1)
+            chosen.update(table[number % min(step, len(table)) :: step])
     return chosen
 
 

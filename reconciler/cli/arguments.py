@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import cache
 from pathlib import Path
 
 from reconciler.cli import first
@@ -19,9 +20,14 @@ or with 119 to 124 when the cause is outside the task.
 
 
 def parser(prog: str = "") -> Top:
-    """The whole command line."""
+    """The whole command line, made once a process."""
+    return _made(prog or program())
+
+
+@cache
+def _made(prog: str) -> Top:
     top = Top(
-        prog=prog or program(),
+        prog=prog,
         description="Run a containerised training job on AWS from one file, deploy.yaml.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

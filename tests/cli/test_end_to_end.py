@@ -10,13 +10,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from reconciler.local import status
 from tests.cli.conftest import Project
 from tests.lab_client import ROOT
 from tests.local_fixtures import EmbeddedAws
-from tests.waiting import LONG, children_work, until_printed
+from tests.waiting import LONG, children_work, until, until_printed
 
 
 def client(project: Project, service: str) -> Any:
@@ -234,8 +235,8 @@ def test_local_status_stop_reset(own_project: Project) -> None:
 
 @contextlib.contextmanager
 def watched(project: Project) -> Iterator[subprocess.Popen[str]]:
-    """An apply whose program has written a result, and goes on."""
-    project.write("train.py", WRITES_AND_GOES_ON)
+    """An apply whose program has written a result, and goes on until the file `done` is there."""
+    project.write("train.py", WRITES_AND_GOES_ON.format(done=str(project.folder / "done")))
     assert project.run("apply", "--local", "--skip-run").code == 0
     with subprocess.Popen(
         [sys.executable, "-m", "reconciler", "apply", "--local"], cwd=project.folder,
@@ -243,12 +244,24 @@ def watched(project: Project) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE, text=True,
     ) as found:  # fmt: skip
         until_printed(found, "| written")
-        yield found
+        try:
+            yield found
+        finally:
+            project.write("done", "")
 
 
 def test_destroy_under_a_watched_run_says_it_and_keeps_what_it_wrote(project: Project) -> None:
-    with watched(project) as ours:
+    """It waits for the task, which goes on until its results are deleted."""
+    with watched(project) as ours, ThreadPoolExecutor() as aside:
+        s3 = client(project, "s3")
+
+        def end_with_bucket() -> None:
+            until(lambda: not s3.list_buckets()["Buckets"], "the end of the bucket")
+            project.write("done", "")
+
+        ended = aside.submit(end_with_bucket)
         gone = project.run("destroy", "--local", "--yes", "--delete-data")
+        ended.result()
         out, err = ours.communicate()
     assert gone.code == 0, gone.out + gone.err
     (run_id,) = re.findall(r"note: run (\S+) is under way, and its results are deleted; end it: python", gone.err)
@@ -264,6 +277,7 @@ def test_who_watches_is_told_of_no_results_that_are_gone(project: Project) -> No
         for one in [*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())]:
             s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
         s3.delete_bucket(Bucket=bucket)
+        project.write("done", "")
         out, err = ours.communicate()
     assert ours.returncode == 0, out + err
     assert "can't be recorded: there is no bucket tiny-data-123456789012 any more\n" in err
@@ -276,8 +290,8 @@ def test_who_watches_is_told_of_no_results_that_are_gone(project: Project) -> No
 WRITES_AND_GOES_ON = """\
 import boto3, os, time
 bucket, _, prefix = os.environ["OUTPUT_URI"].removeprefix("s3://").partition("/")
-boto3.client("s3").put_object(Bucket=bucket, Key=f"{prefix}/half.txt", Body=b"half")
+boto3.client("s3").put_object(Bucket=bucket, Key=prefix + "/half.txt", Body=b"half")
 print("written", flush=True)
-time.sleep(4)
+while not os.path.exists({done!r}): time.sleep(0.02)
 print("ended", flush=True)
 """

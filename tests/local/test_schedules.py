@@ -38,9 +38,10 @@ def test_each_time_is_called_once(
     called: list[str] = []
     monkeypatch.setattr(schedules, "_all", lambda: [(None, schedule)])
     looking = schedules.Schedules("http://127.0.0.1:9", cast(Any, None), cast(Any, None))
-    moments = [begin + timedelta(minutes=10 * n) for n in range(6 * 24 * 58)]
-    for now in moments:
-        monkeypatch.setattr(looking, "_call", lambda *_, now=now: called.append(now.strftime("%m-%dT%H:%M")))
+    now = begin
+    monkeypatch.setattr(looking, "_call", lambda *_: called.append(now.strftime("%m-%dT%H:%M")))
+    for minutes in range(0, 58 * 24 * 60, 10):
+        now = begin + timedelta(minutes=minutes)
         looking.look(now)
     assert called == expected
 

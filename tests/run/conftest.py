@@ -41,6 +41,7 @@ DOCKERFILE = 'FROM python:3.13-slim\nCOPY train.py .\nCMD ["python", "train.py"]
 
 
 SLEEPS = "import time\nprint('begun', flush=True)\ntime.sleep(600)\n"
+COMMAND_LINE = "import sys\nfrom reconciler.__main__ import main\nsys.exit(main())\n"
 
 
 class Lane(Project):
@@ -121,10 +122,11 @@ class Lane(Project):
         ]
         return [task for task in found if state in ("", task["lastStatus"])]
 
-    def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
-        """Run the command line as a process of its own."""
+    def start(self, *arguments: str, first: str = "", **more: Any) -> subprocess.Popen[str]:
+        """Run the command line as a process of its own. first: Python that it runs before, to change its times."""
+        program = ["-c", f"{first}\n{COMMAND_LINE}"] if first else ["-m", "reconciler"]
         made = subprocess.Popen(
-            [sys.executable, "-m", "reconciler", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=self.folder,
             env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
@@ -162,12 +164,18 @@ class Lane(Project):
 class Gate:
     """What a program waits at until the test opens it: nothing that it does meanwhile can come too late.
 
-    wait: the lines of a program that do so.
+    wait: the lines of a program that do so. pauses: those that have the command line wait at it instead of the pause
+    of a minute or more that a file asks for.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.wait = f"import os, time\nwhile not os.path.exists({str(path)!r}): time.sleep(0.02)\n"
+        self.pauses = (
+            "from reconciler.cli.target import StoppableClock\nsleep = StoppableClock.sleep\n"
+            "def at_gate(clock, seconds):\n    if seconds < 50:\n        return sleep(clock, seconds)\n    "
+            f"{self.wait.strip().replace(chr(10), chr(10) + '    ')}\nStoppableClock.sleep = at_gate\n"
+        )
 
     def open(self) -> None:
         """Let it go on."""

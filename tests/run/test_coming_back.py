@@ -140,12 +140,13 @@ def test_looking_back(lane: Lane) -> None:
     assert lane.run("stop", run_id, "--local").out == f"run {run_id} is over: succeeded\n"
 
 
-def test_a_run_that_waits_for_its_retry_can_be_stopped(lane: Lane) -> None:
-    lane.program("print('once')\nraise SystemExit(75)\n", deploy="run:\n  retry: {error: 1, backoff: 4s}\n")
-    ours = lane.start("apply", "--local")
+def test_a_run_that_waits_for_its_retry_can_be_stopped(lane: Lane, gate: Gate) -> None:
+    lane.program("print('once')\nraise SystemExit(75)\n", deploy="run:\n  retry: {error: 1, backoff: 60s}\n")
+    ours = lane.start("apply", "--local", first=gate.pauses)
     until_printed(ours, "launching again")
     count = len(lane.tasks())
     assert "had no task under way" in lane.run("stop", "--local").out
+    gate.open()
     assert ours.wait(LONG) == 123
     assert len(lane.tasks()) == count
 

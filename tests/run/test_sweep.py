@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from typing import Any
 
-from tests.run.conftest import Lane, golden
-from tests.waiting import LONG, until_printed
+from tests.run.conftest import Gate, Lane, golden
+from tests.waiting import LONG, until, until_printed
 
 COUNT = int(os.environ.get("SWEEP", "20"))
 PROGRAM = """\
@@ -89,22 +88,23 @@ def test_why_runs_of_a_sweep_failed_is_known_though_their_lines_are_late(lane: L
     assert ended.err.count("waiting for the last lines") == 1
 
 
-def test_never_more_at_once_than_allowed(lane: Lane) -> None:
-    lane.program("import time\nprint('begun', flush=True)\ntime.sleep(0.5)\n", deploy=SWEEP.replace(": 6", ": 3"))
+def test_never_more_at_once_than_allowed(lane: Lane, gate: Gate) -> None:
+    """The first three wait for one another; then it is in ECS's records who was under way at the same time."""
+    lane.program(f"print('begun', flush=True)\n{gate.wait}", deploy=SWEEP.replace(": 6", ": 3"))
     lane.behave({"do": "no-capacity", "times": 2}, {"do": "spot-interruption", "times": 1})
     lane.write(
         "deploy.yaml",
         (lane.folder / "deploy.yaml").read_text() + "  retry: {no_capacity: 3, interruption: 3, backoff: 0}\n",
     )
+    before = {one["taskArn"] for one in lane.tasks()}
     ours = lane.start("apply", "--local")
-    most = 0
-    while ours.poll() is None:
-        most = max(most, len(lane.tasks("RUNNING")) + len(lane.tasks("PENDING")))
-        time.sleep(0.05)  # a tenth of a task's life
-    assert ours.stdout is not None
-    out = ours.stdout.read()
+    until(lambda: len(lane.tasks("RUNNING")) == 3, "three at once")
+    gate.open()
+    out, _ = ours.communicate()
     assert ours.returncode == 0, out
-    assert 1 < most <= 3
+    spans = [(one["createdAt"], one["stoppedAt"]) for one in lane.tasks() if one["taskArn"] not in before]
+    assert len(spans) > COUNT
+    assert max(sum(begin <= at < end for begin, end in spans) for at, _ in spans) == 3
     assert f"  {COUNT} succeeded\n" in out
     assert "launching again" in out
 

@@ -5,9 +5,10 @@
     python -m tests.suite --quick    what CI runs on each further Python and as another user: what takes a minute or two
     python -m tests.suite -- -k plan some tests, with the same line and summary: what comes after -- is given to pytest
 
-Every phase runs, whatever failed before it. Phases of one process run two at a time, and what they print is shown when
-they end. Tests run side by side; one that fails there is run once more alone, and if it then passes it is called flaky.
-That turns nothing green: a flaky test is a fault of the test or of the program.
+Every phase runs, whatever failed before it. The main one, whose tests run side by side, is shown as it goes; the others
+run beside it, one after the other, since it waits more than half of the time, and what they print is shown when they
+end. A test of the main phase that fails is run once more alone, and if it then passes it is called flaky. That turns
+nothing green: a flaky test is a fault of the test or of the program.
 
 Exit code: 0 when nothing failed, 1 when something did, 3 when all that failed is flaky; with --flaky-passes, 0 for that
 too: they are named and counted all the same.
@@ -33,8 +34,8 @@ from tests.suite.progress import clock
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 STOPPING = "tests/faults/test_stop_anywhere.py"
-WORKERS = 3  # on two cores: tests that wait for a process leave the processor to others
-LANES = 2  # phases of one process that run at a time
+WORKERS = 4  # on two cores: tests that wait for a process leave the processor to others
+ROWS, FEW = 20, 4  # of a table, `make test` runs so many rows at most, and a further Python
 ALONE = 40  # so many failures are looked at a second time; more have another reason than chance
 FAILED, FLAKY = 1, 3
 
@@ -46,7 +47,6 @@ class Phase:
     name: str
     command: tuple[str, ...] = ()
     pytest: tuple[str, ...] = ()
-    beside: bool = True  # it is one process, and another may run beside it
 
     @property
     def by_hand(self) -> str:
@@ -70,15 +70,16 @@ class Ended:
 QUICK = tuple(
     f"tests/{name}"
     for name in (
-        "core", "config", "kinds", "scheduled", "checks", "test_architecture.py", "model/test_files.py",
-        "run/test_step.py", "run/test_explain.py", "engine/test_json.py", "engine/test_environments.py",
+        "core", "config", "kinds", "scheduled", "checks/doctor", "checks/test_github_token.py", "test_architecture.py",
+        "model/test_files.py", "run/test_step.py", "run/test_explain.py", "run/test_stored.py", "engine/test_json.py",
         "cli/test_options.py", "cli/test_markdown.py", "cli/test_system.py", "cli/test_json.py",
     )
 )  # fmt: skip
-SOME = Phase("tests", pytest=("-n", str(WORKERS), "--dist", "worksteal", "-rs"), beside=False)
+SOME = Phase("tests", pytest=("-n", str(WORKERS), "--dist", "worksteal", "-rs"))
 SIDE_BY_SIDE = replace(SOME, pytest=(*SOME.pytest, "--ignore", STOPPING, "--ignore", "tests/core"))
 CORE = Phase("core, covered whole", pytest=("tests/core", "--cov", "--cov-config=tests/core/coverage.ini"))
 STEP = Phase("step, covered whole", pytest=("tests/run/test_step.py", "--cov", "--cov-config=tests/run/coverage.ini"))
+ANYWHERE = Phase("stopped anywhere", pytest=("-rs", STOPPING))
 LINTERS = (
     Phase("ruff check", (str(BIN / "ruff"), "check", ".")),
     Phase("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),
@@ -99,21 +100,29 @@ LINTERS = (
 
 
 def phases(*, check: bool = False, quick: bool = False, workers: int = WORKERS) -> list[Phase]:
-    """What is run, in this order. workers: processes of the quick suite."""
-    tests = [CORE, STEP, SIDE_BY_SIDE, Phase("stopped anywhere", pytest=("-rs", STOPPING), beside=False)]
+    """What is run, in this order; the last is the main one. workers: processes of the quick suite."""
     if check:
-        return [*LINTERS, *tests]
+        return [CORE, STEP, *LINTERS, ANYWHERE, SIDE_BY_SIDE]
     if quick:
-        tests = [replace(SIDE_BY_SIDE, pytest=("-n", str(workers), *SOME.pytest[2:], *QUICK))]
-    return [replace(one, pytest=("--share", *one.pytest)) for one in tests]
+        return [_share(replace(SIDE_BY_SIDE, pytest=("-n", str(workers), *SOME.pytest[2:], *QUICK)), FEW)]
+    return [_share(CORE), _share(STEP), _share(ANYWHERE), _share(SIDE_BY_SIDE, ROWS)]
+
+
+def _share(phase: Phase, rows: int = 0) -> Phase:
+    """rows: of a table at most, 0 for any."""
+    return replace(phase, pytest=("--share", "--rows", str(rows), *phase.pytest))
 
 
 def run_all(chosen: Sequence[Phase], more: Sequence[str] = ()) -> list[Ended]:
-    """Run phases: first those that may have another beside them, then one after the other."""
-    beside, alone = [one for one in chosen if one.beside], [one for one in chosen if not one.beside]
-    with ThreadPoolExecutor(LANES) as lanes:
-        ended = list(lanes.map(lambda phase: run(phase, more, whole=True), beside))
-    return ended + [run(phase, more) for phase in alone]
+    """Run the last phase, and beside it those before it, one after the other."""
+    *others, main_one = chosen
+    lane = ThreadPoolExecutor(1)
+    try:
+        beside = [lane.submit(run, phase, more, whole=True) for phase in others]
+        ended = run(main_one, more)
+        return [*(one.result() for one in beside), ended]
+    finally:
+        lane.shutdown(cancel_futures=True)  # after Ctrl-C nothing more begins
 
 
 def run(phase: Phase, more: Sequence[str] = (), *, whole: bool = False) -> Ended:
