@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 
@@ -79,13 +79,16 @@ DEAR: Mapping[str, int] = {
     "run/test_unattended.py": 2,
 }
 _one_of = 1
+# How long an example takes to be made or tried is the machine's load.
+settings.register_profile("whole", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("whole")
 
 
 def take() -> None:
     """From now on a share is what is wanted: before the tests are loaded."""
     global _one_of
     _one_of = 4
-    settings.register_profile("share", max_examples=25)
+    settings.register_profile("share", settings.get_profile("whole"), max_examples=25)
     settings.load_profile("share")
 
 

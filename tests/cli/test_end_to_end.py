@@ -10,14 +10,13 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from reconciler.local import status
 from tests.cli.conftest import Project
 from tests.lab_client import ROOT
 from tests.local_fixtures import EmbeddedAws
-from tests.waiting import LONG, children_work, until, until_printed
+from tests.waiting import LONG, children_work, until_printed
 
 
 def client(project: Project, service: str) -> Any:
@@ -233,16 +232,21 @@ def test_local_status_stop_reset(own_project: Project) -> None:
     assert "wasn't running" in own_project.run("local", "stop").out
 
 
+def started(project: Project, *arguments: str, stderr: int = subprocess.STDOUT) -> subprocess.Popen[str]:
+    """The command line as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "reconciler", *arguments], cwd=project.folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=stderr,
+        text=True,
+    )  # fmt: skip
+
+
 @contextlib.contextmanager
 def watched(project: Project) -> Iterator[subprocess.Popen[str]]:
     """An apply whose program has written a result, and goes on until the file `done` is there."""
     project.write("train.py", WRITES_AND_GOES_ON.format(done=str(project.folder / "done")))
     assert project.run("apply", "--local", "--skip-run").code == 0
-    with subprocess.Popen(
-        [sys.executable, "-m", "reconciler", "apply", "--local"], cwd=project.folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    ) as found:  # fmt: skip
+    with started(project, "apply", "--local", stderr=subprocess.PIPE) as found:
         until_printed(found, "| written")
         try:
             yield found
@@ -251,20 +255,13 @@ def watched(project: Project) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_destroy_under_a_watched_run_says_it_and_keeps_what_it_wrote(project: Project) -> None:
-    """It waits for the task, which goes on until its results are deleted."""
-    with watched(project) as ours, ThreadPoolExecutor() as aside:
-        s3 = client(project, "s3")
-
-        def end_with_bucket() -> None:
-            until(lambda: not s3.list_buckets()["Buckets"], "the end of the bucket")
-            project.write("done", "")
-
-        ended = aside.submit(end_with_bucket)
-        gone = project.run("destroy", "--local", "--yes", "--delete-data")
-        ended.result()
+    with watched(project) as ours, started(project, "destroy", "--local", "--yes", "--delete-data") as theirs:
+        told = until_printed(theirs, "waiting for ecs:DeleteCluster")
+        project.write("done", "")
+        told += theirs.communicate()[0]
         out, err = ours.communicate()
-    assert gone.code == 0, gone.out + gone.err
-    (run_id,) = re.findall(r"note: run (\S+) is under way, and its results are deleted; end it: python", gone.err)
+    assert theirs.returncode == 0, told
+    (run_id,) = re.findall(r"note: run (\S+) is under way, and its results are deleted; end it: python", told)
     assert (project.folder / "results" / run_id / "half.txt").read_text() == "half"
     assert ours.returncode == 0, out + err
 

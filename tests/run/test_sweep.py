@@ -103,7 +103,7 @@ def test_never_more_at_once_than_allowed(lane: Lane, gate: Gate) -> None:
     out, _ = ours.communicate()
     assert ours.returncode == 0, out
     spans = [(one["createdAt"], one["stoppedAt"]) for one in lane.tasks() if one["taskArn"] not in before]
-    assert len(spans) > COUNT
+    assert len(spans) >= COUNT
     assert max(sum(begin <= at < end for begin, end in spans) for at, _ in spans) == 3
     assert f"  {COUNT} succeeded\n" in out
     assert "launching again" in out
