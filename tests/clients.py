@@ -98,9 +98,10 @@ def pytest_configure(config: pytest.Config) -> None:
     clients.new_session = _session
 
 
-def _session(*keys: str) -> Any:
+def _session(*keys: str, region: str = "") -> Any:
     """A session for a command that ran in this process is kept, where it knows its keys: that of an embedded AWS."""
-    return sessions.kept(*keys) if keys and _of_command.get() is not None else new_session(*keys)
+    kept = bool(keys) and _of_command.get() is not None
+    return sessions.kept(*keys) if kept else new_session(*keys, region=region)
 
 
 def _note(client: Any, response: Any = None, **others: Any) -> None:
