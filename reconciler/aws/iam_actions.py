@@ -19,7 +19,8 @@ S3 = {
     "PutBucketNotificationConfiguration": "PutBucketNotification",
     "DeleteBucketLifecycle": "PutLifecycleConfiguration", "ListMultipartUploads": "ListBucketMultipartUploads",
     "CreateMultipartUpload": "PutObject", "UploadPart": "PutObject", "CompleteMultipartUpload": "PutObject",
-    "upload_file": "PutObject", "DeleteObjects": "DeleteObject",
+    "upload_file": "PutObject", "CopyObject": "PutObject", "UploadPartCopy": "PutObject",
+    "DeleteObjects": "DeleteObject",
 }  # fmt: skip
 SERVICES = {"s3-transfer": "s3", "service-quotas": "servicequotas"}  # clients whose IAM prefix is another
 # What a parameter of an operation needs besides.
@@ -47,6 +48,9 @@ WITH: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = {
     ("lambda", "GetFunction"): {"FunctionName": ("lambda:ListTags",)},  # without it the answer has no tags
     ("s3", "DeleteObject"): {"VersionId": ("s3:DeleteObjectVersion",)},
     ("s3", "DeleteObjects"): {"Delete": ("s3:DeleteObjectVersion",)},
+    ("s3", "HeadObject"): {"VersionId": ("s3:GetObjectVersion",)},
+    ("s3", "CopyObject"): {"CopySource": ("s3:GetObjectVersion",)},
+    ("s3", "UploadPartCopy"): {"CopySource": ("s3:GetObjectVersion",)},
     ("s3", "CreateMultipartUpload"): {"Bucket": ("s3:AbortMultipartUpload",)},  # when it is given up
 }  # fmt: skip
 

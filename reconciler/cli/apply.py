@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from reconciler.cli import github
+from reconciler.cli import github, like
 from reconciler.cli.answer import ABSENT
 from reconciler.cli.build_output import BuildOutput
 from reconciler.cli.failure import NOT_LAUNCHED, Verdict
@@ -60,6 +60,8 @@ ANSWERS = (Applied,)
 def run(options: Arguments, terminal: Terminal) -> int:
     """Apply. Returns the task's exit code, or 0 when none was to run; 120 when a step failed or was held back."""
     saved = SavedPlan.of(options)
+    if options.like:
+        like.check_alone(options, saved=saved is not None)
     if saved is not None:
         options = saved.options(options)
     where = target(options, engine=options.engine)
@@ -71,7 +73,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         where.aws(terminal),
         terminal,
         "apply",
-        skip_image=options.skip_image,
+        skip_image=options.skip_image or bool(options.like),
         rehash=options.rehash,
         plan_file=saved.path if saved else None,
         live=live,
@@ -82,7 +84,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
     warn(terminal, here)
     allowed = plan_options(options, list(here.graph.nodes))
     work = None
-    if not options.skip_run and allowed.targets is None:
+    if options.like:
+        allowed = replace(allowed, targets=like.around(here))
+    if not options.skip_run and (allowed.targets is None or options.like):
         work = work_of(where, here, options, terminal)
     lock = Lock(
         where.aws(terminal),
@@ -173,7 +177,9 @@ class _Starting:
 
     def start(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
         """Launch it, unless what the scanner found in an image of ours forbids that. Raises ReconcilerError."""
-        launch = launch_of(self.here, attributes, commit_or_none(self.where.base))
+        repeats = isinstance(self.work, like.LikeWork)
+        there = like.with_definition(self.here, attributes) if repeats else attributes
+        launch = launch_of(self.here, there, "" if repeats else commit_or_none(self.where.base))
         self._say_what_is_not_done(attributes)
         self.work.start(launch, lambda: self._check_scan(attributes))
 

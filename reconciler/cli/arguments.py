@@ -245,6 +245,12 @@ def _this_run(apply: Parser) -> None:
     """What is different for this run alone."""
     group = apply.add_argument_group("for this run only")
     apply.arguments += [
+        group.add_argument(
+            "--like",
+            default="",
+            metavar="RUN",
+            help="launch what this run was (image, command, variables, size, data), and change nothing else",
+        ),
         group.add_argument("--cpu", default="", metavar="UNITS", help="CPU units, or text like '4 vCPU'"),
         group.add_argument("--memory", default="", metavar="MIB", help="MiB, or text like 8GB"),
         group.add_argument(

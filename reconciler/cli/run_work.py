@@ -18,6 +18,7 @@ from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.run.job import Decision, decide, supervisor
 from reconciler.run.launch import Launch, new_run
+from reconciler.run.like import launch_like
 from reconciler.run.overrides import parse
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
@@ -28,7 +29,7 @@ from reconciler.run.sweep import chosen, combinations, copies
 @dataclass(frozen=True)
 class ThisRun:
     """What is different for this run alone. env: NAME=VALUE; on_interrupt: `stop`, `detach`, or empty for what the file
-    says; command: None where it isn't given, as count.
+    says; command: None where it isn't given, as count; like: the run that it is to repeat, empty for none.
     """
 
     env: tuple[str, ...]
@@ -37,6 +38,7 @@ class ThisRun:
     command: tuple[str, ...] | None
     count: int | None
     on_interrupt: str
+    like: str
 
 
 class Work(Protocol):
@@ -66,6 +68,10 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
     overrides = parse(asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory), ours)
     KNOWN.learn_all(plain(overrides))
     secret = {name for name, one in here.deploy.parameters.items() if one.give_as == "secret"} | task.secrets.keys()
+    if asked.like:
+        from reconciler.cli.like import LikeWork
+
+        return LikeWork(where, here, runs, terminal, asked.on_interrupt, overrides, asked.like)
     if taken := sorted(secret & overrides.environment.keys()):
         raise UserError(
             f"--env {taken[0]}: it is given to the task as a secret, and ECS takes the secret's value",
@@ -115,7 +121,7 @@ class SingleWork:
                 return  # it had succeeded before it could be stopped
         decision = self.decision
         assert decision is not None
-        self.launch = launch
+        self.launch = launch_like(launch, decision.run) if decision.run and decision.action == "resume" else launch
         if decision.action == "resume" and decision.run is not None:
             self.terminal.say(f"Coming back to run {decision.run.id}")
             # Its fingerprint is that of these overrides, and the record has no secrets.
@@ -126,7 +132,7 @@ class SingleWork:
             now = self.here.aws.clock.now()
             run = new_run(self.runs, launch, decision.fingerprint, decision.inputs, now, self.overrides, before=before)
             self.terminal.say(self.terminal.fold("", f"Run {run.id}: {decision.why}"))
-        self.run = supervisor(self.here, self.runs).start(launch, run)
+        self.run = supervisor(self.here, self.runs).start(self.launch, run)
 
     def finish(self) -> int:
         """See it through, or say why there is nothing to do. Returns the exit code."""

@@ -156,6 +156,8 @@ def _show(terminal: Terminal, one: Run, as_json: bool, *, paid: bool) -> None:
             terminal.print(f"    {attempt.checkpoint.text}")
     if one.why:
         terminal.print(terminal.fold("  why     ", cut(one.why, SHOWN)))
+    if one.like:
+        terminal.print(f"  like    run {one.like}, which it repeats")
     terminal.print(f"  output  {one.output}")
     terminal.print("  inputs")
     for path, value in flat(one.inputs):

@@ -19,6 +19,7 @@ from reconciler.cli.verdict import exit_code, verdict
 from reconciler.core.errors import UserError
 from reconciler.run.job import launch_of
 from reconciler.run.launch import overrides_of
+from reconciler.run.like import launch_like
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
@@ -65,7 +66,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         seen = here.observe()
         attributes = {address: one.attributes for address, one in seen.resources.items()}
         try:
-            launch = launch_of(here, attributes, "")
+            launch = launch_like(launch_of(here, attributes, ""), found)
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} isn't there any more", hint="run `apply`") from None
         if not found.attempts or (found.attempts[-1].event is None and not found.task_arn):

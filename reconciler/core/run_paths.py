@@ -18,6 +18,7 @@ WITH_CHECKPOINT = ("CHECKPOINT_URI", "RUN_ATTEMPT")  # and each attempt of one w
 _RUN = re.compile(rf"({SCHEDULED})?[0-9]{{8}}-[0-9]{{6}}-([0-9a-f]{{8}})(-[1-9][0-9]{{0,4}})?")
 _SWEEP = re.compile(r"sweep-[0-9a-f]{8}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _TASK = re.compile(
     r"arn:[a-z-]{3,20}:ecs:[a-z0-9-]{1,30}:[0-9]{12}:task/(?:([A-Za-z0-9_-]{1,255})/)?[A-Za-z0-9-]{1,64}"
 )
@@ -51,6 +52,11 @@ def is_fingerprint(text: str) -> bool:
 def is_task_arn(text: str) -> bool:
     """Whether it is one of an ECS task."""
     return bool(_TASK.fullmatch(text))
+
+
+def is_digest(text: str) -> bool:
+    """Whether it is one of an image."""
+    return bool(_DIGEST.fullmatch(text))
 
 
 def task_id(task_arn: str) -> str:
@@ -102,6 +108,18 @@ def told_key(run_id: str) -> str:
 def output_prefix(run_id: str) -> str:
     """Where its program writes."""
     return f"{RUNS}/{run_id}/output"
+
+
+def input_prefix(run_id: str) -> str:
+    """Where a run that repeats another reads data of another version, with a slash: below what its role may read by
+    default (`runs/*/output/*`), and not among its results.
+    """
+    return f"{RUNS}/{run_id}/input/output/"
+
+
+def again_family(family: str) -> str:
+    """The family of the definitions of runs that repeat others: not the one that a schedule uses."""
+    return f"{family[:248]}-again"
 
 
 def checkpoint_prefix(run_id: str) -> str:

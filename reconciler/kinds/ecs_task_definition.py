@@ -14,7 +14,7 @@ from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
 from reconciler.core.container import Container, container, definition, empty
 from reconciler.core.needs import ALL, ANYWHERE, Needs
-from reconciler.core.run_paths import is_run_id
+from reconciler.core.run_paths import again_family, is_run_id
 from reconciler.core.spec import ROLLBACK_TAG, Changes, Grants, Observed, SecretsByName, Spec, top
 from reconciler.kinds.base import Kind
 
@@ -28,6 +28,7 @@ AWS_ADDS = {
 }  # fmt: skip
 
 
+AGAIN_TAG = "reconciler:again"  # of those that runs are launched with which repeat others: the deploy whose they are
 ASIDE = "aside"  # attribute: the ARN of what a rollback has put aside
 
 
@@ -135,12 +136,16 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
             self.create(aws, want)
 
     def delete(self, aws: Aws, seen: Observed[TaskDefinitionSpec]) -> None:
-        """Deregister every active revision of the family."""
-        revisions = aws.pages(
-            "ecs", "ListTaskDefinitions", "taskDefinitionArns", familyPrefix=seen.spec.name, status="ACTIVE"
-        )
+        """Deregister every active revision of the family, and of that of the runs that repeated others."""
+        self._deregister(aws, seen.spec.name)
+        again = self.revision(aws, again_family(seen.spec.name))
+        if again is not None and again.spec.tags.get(AGAIN_TAG, "") == seen.owner:
+            self._deregister(aws, again.spec.name)
+
+    def _deregister(self, aws: Aws, family: str) -> None:
+        revisions = aws.pages("ecs", "ListTaskDefinitions", "taskDefinitionArns", familyPrefix=family, status="ACTIVE")
         for arn in revisions:
-            if arn.rpartition("/")[2].rpartition(":")[0] == seen.spec.name:
+            if arn.rpartition("/")[2].rpartition(":")[0] == family:
                 aws.find("ecs", "DeregisterTaskDefinition", taskDefinition=arn)
 
     def listed(self, aws: Aws) -> Iterable[str]:

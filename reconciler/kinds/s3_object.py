@@ -87,7 +87,7 @@ class Object(Kind[ObjectSpec]):
         metadata = head.get("Metadata", {})
         owner = {OWNER_TAG: metadata[OWNER]} if OWNER in metadata else {}
         spec = ObjectSpec(
-            name=want.name, sha256=_checksum(head, want), size=head["ContentLength"], file=want.file, tags=owner
+            name=want.name, sha256=checksum(head, want), size=head["ContentLength"], file=want.file, tags=owner
         )
         return Observed(spec, {"version": head["VersionId"]} if head.get("VersionId") else {})
 
@@ -142,7 +142,8 @@ def check_deleted(answer: Mapping[str, Any], where: str, *, most: int = 0) -> No
         )
 
 
-def _checksum(head: Mapping[str, Any], want: ObjectSpec) -> str:
+def checksum(head: Mapping[str, Any], want: ObjectSpec) -> str:
+    """The SHA-256 of an object's content, or a text that is none where S3 doesn't tell. head: HeadObject's answer."""
     etag = head["ETag"].strip('"')
     whole = head.get("ChecksumSHA256", "")
     if whole and "-" not in etag:  # of an object uploaded in parts it is a checksum of the parts' checksums

@@ -85,10 +85,19 @@ def _allowing(names: Names, node: Node) -> Node:
 
 def writes_records(names: Names) -> bool:
     """Whether the file lets the program write the records of runs, by which `apply` decides what is to be run."""
+    records = record_key("20000101-000000-00000000"), fingerprint_key("0" * 64)
+    return any(_allows(names, "s3:PutObject", where) for where in records)
+
+
+def may_read(names: Names, path: str) -> bool:
+    """Whether the file lets the program read this path of the bucket."""
+    return _allows(names, "s3:GetObject", path)
+
+
+def _allows(names: Names, action: str, path: str) -> bool:
     role = names.deploy.task.role
     document = {"Statement": given(role.policy) if role.policy else task_statements(names)}
-    records = names.s3(record_key("20000101-000000-00000000")), names.s3(fingerprint_key("0" * 64))
-    return any(decide([document], "s3:PutObject", where) == "allowed" for where in records)
+    return decide([document], action, names.s3(path)) == "allowed"
 
 
 def task_policies(names: Names) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ LAUNCHES = (APPLY, RUN)
 LOCK = "ssm:parameter/reconciler/{deploy}/lock*"
 RECORD = "ssm:parameter/reconciler/{deploy}/record*"
 REVISIONS, TASKS = "ecs:task-definition/{family}:*", "ecs:task/{cluster}/*"
+AGAIN = "ecs:task-definition/{again}:*"  # of runs that repeat others
 ROLES = ("iam:role/{execution_role}", "iam:role/{task_role}")
 IN_CLUSTER = {"ArnEquals": {"ecs:cluster": "{cluster_arn}"}}
 SERVICE_ROLE = "iam:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
@@ -55,6 +56,10 @@ def _deadline(deploy: Deploy) -> bool:
 
 def _checkpoint(deploy: Deploy) -> bool:
     return deploy.run.checkpoint
+
+
+def _data(deploy: Deploy) -> bool:
+    return bool(deploy.data.files)
 
 
 def _builds(deploy: Deploy) -> bool:
@@ -110,9 +115,16 @@ PARTS: tuple[Part, ...] = (
          {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}}),
     Part(("image.scan",), LAUNCHES, ("ecr:DescribeImageScanFindings",), ("ecr:repository/{repository}",),
          when=lambda deploy: _builds(deploy) and deploy.image.fail_on is not None),
-    Part(("run.launch",), LAUNCHES, ("ecs:RunTask",), (REVISIONS,), IN_CLUSTER),
-    Part(("run.launch",), LAUNCHES, ("iam:PassRole",), ROLES, passed_to("ecs-tasks")),
+    Part(("run.launch",), LAUNCHES, ("ecs:RunTask",), (REVISIONS, AGAIN), IN_CLUSTER),
+    Part(("run.launch", "run.like"), LAUNCHES, ("iam:PassRole",), ROLES, passed_to("ecs-tasks")),
     Part(("run.launch",), LAUNCHES, ("ecs:TagResource",), (TASKS,), {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
+    # A run that repeats another has a definition of its own, and its data in the versions of then.
+    Part(("run.like",), LAUNCHES, ("ecs:RegisterTaskDefinition", "ecs:TagResource"), (AGAIN,)),
+    Part(("run.data_versions",), LAUNCHES, ("s3:GetObject", "s3:GetObjectVersion"),
+         lambda deploy: tuple(f"s3:{{bucket}}/{one.readable}" for one in deploy.data.files)),
+    Part(("run.data_versions",), LAUNCHES, ("s3:ListBucketVersions",), ("s3:{bucket}",), when=_data),
+    Part(("run.data_versions",), LAUNCHES, ("s3:PutObject", "s3:AbortMultipartUpload"), ("s3:{bucket}/{runs}/*",),
+         when=_data),
     Part(WATCHERS, LAUNCHES, ("ecs:ListTasks",), condition=IN_CLUSTER),
     Part(WATCHERS, LAUNCHES, ("ecs:DescribeTasks", "ecs:StopTask"), (TASKS,)),
     Part(WATCHERS, LAUNCHES, ("ecs:DescribeTaskDefinition",)),

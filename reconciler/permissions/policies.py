@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from reconciler.config.resource_names import Names
 from reconciler.core.limits import MANAGED_POLICY, policy_size
 from reconciler.core.needs import ANYWHERE, Condition, parts_of
-from reconciler.core.run_paths import RUNS, schedule_prefix
+from reconciler.core.run_paths import RUNS, again_family, schedule_prefix
 from reconciler.core.spec import Spec
 from reconciler.permissions import keys
 from reconciler.permissions.needs import NEEDS, arn
@@ -118,6 +118,7 @@ def _values(names: Names) -> dict[str, str]:
     return {
         "deploy": deploy.name, "region": deploy.region, "bucket": names.bucket, "repository": names.repository,
         "runs": RUNS, "cluster": str(deploy.cluster.name), "family": str(deploy.task.family),
+        "again": again_family(str(deploy.task.family)),
         "group": str(deploy.logs.group), "execution_role": str(deploy.task.execution_role.name),
         "task_role": str(deploy.task.role.name), "stop_role": names.stop_role, "prefix": schedule_prefix(deploy.name),
         "cluster_arn": names.arn("ecs", f"cluster/{deploy.cluster.name}"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.errors import ReconcilerError
-from reconciler.core.run_paths import cluster_in
+from reconciler.core.run_paths import again_family, cluster_in
 from reconciler.run.retry import Attempt
 
 
@@ -37,7 +37,8 @@ class Place:
         """Whether a task as ECS describes it is one of this deploy's, launched with this mark."""
         family = str(task.get("taskDefinitionArn", "")).rpartition("/")[2].partition(":")[0]
         cluster = str(task.get("clusterArn", "")).rpartition("/")[2]
-        return (cluster, family, task.get("startedBy")) == (self.cluster, self.family, token)
+        families = self.family, again_family(self.family)
+        return family in families and (cluster, task.get("startedBy")) == (self.cluster, token)
 
     def check(self, task: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
         """The task, if it is this attempt's. Raises NotOurs."""

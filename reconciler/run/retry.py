@@ -38,7 +38,7 @@ class Attempt:
     """One task of a run. token: its clientToken and startedBy. Times are seconds since the epoch.
 
     checkpoint: what it went on from; None for a first one, and without `run.checkpoint`. cpu, memory: its own size in
-    CPU units and MiB, None for the run's.
+    CPU units and MiB, None for the run's. image: the digest of its image, as ECS tells it at the end.
     """
 
     number: int
@@ -54,6 +54,7 @@ class Attempt:
     checkpoint: Checkpoint | None = None
     cpu: int | None = None
     memory: int | None = None
+    image: str = ""
 
 
 @dataclass(frozen=True)

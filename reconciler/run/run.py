@@ -54,6 +54,7 @@ class Run:
     was found for a bad one, empty where none was, or nobody has looked. sweep: the id of the sweep it is part of;
     budget: what it may cost at most of the sweep's limit, None without one. schedule: the name of the schedule that
     started it; such a run has no fingerprint. like: the id of the run that it repeats (`apply --like`).
+    code_version: the commit that it was launched from, where that is known.
     """
 
     version: int = 1
@@ -79,6 +80,7 @@ class Run:
     budget: float | None = None
     schedule: str = ""
     like: str = ""
+    code_version: str = ""
 
     @property
     def task_arn(self) -> str:

@@ -349,6 +349,7 @@ RUN: Mapping[str, tuple[Any, ...]] = {
     "sweep": (_one_of(lambda text: not text or keys.is_sweep_id(text), "sweep's id"), ""),
     "budget": (_maybe(_number(0.0, DEAREST)), None),
     "schedule": (_text, ""),
+    "code_version": (_text, ""),
     "like": (_one_of(lambda text: not text or keys.is_run_id(text), "run's id"), ""),
 }
 ATTEMPT: Mapping[str, tuple[Any, ...]] = {
@@ -365,6 +366,7 @@ ATTEMPT: Mapping[str, tuple[Any, ...]] = {
     "checkpoint": (_maybe(_checkpoint), None),
     "cpu": (_maybe(_size), None),
     "memory": (_maybe(_size), None),
+    "image": (_one_of(lambda text: not text or keys.is_digest(text), "digest"), ""),
 }
 OVERRIDES: Mapping[str, tuple[Any, ...]] = {
     "environment": (_mapping(_text, _variable), {}),

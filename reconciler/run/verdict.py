@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reconciler.core.run_paths import is_digest
 from reconciler.run.retry import Attempt, Event, event_of
 
 OVERDUE = "run.max_duration is over"  # the reason with which such a task is stopped
@@ -16,7 +17,8 @@ KILLED = (137, 143)  # SIGKILL, SIGTERM: what ECS does to the containers that ar
 @dataclass(frozen=True)
 class Verdict:
     """How a task ended. exit_code: that of the essential container that ended it; None when ECS doesn't say, which is
-    a failure. started, stopped: seconds since the epoch.
+    a failure. started, stopped: seconds since the epoch. image: the
+    digest of its image, empty where ECS doesn't say.
     """
 
     event: Event
@@ -26,20 +28,21 @@ class Verdict:
     started: float | None = None
     stopped: float | None = None
     container: str = ""
+    image: str = ""
 
     @classmethod
     def of(cls, attempt: Attempt) -> Verdict:
         """How an attempt ended, by its record."""
         return cls(
             attempt.event or Event.LOST, attempt.exit_code, attempt.reason, started=attempt.started,
-            stopped=attempt.stopped,
+            stopped=attempt.stopped, image=attempt.image,
         )  # fmt: skip
 
     def ends(self, attempt: Attempt) -> Attempt:
         """The attempt whose task ended so."""
         return replace(
             attempt, event=self.event, exit_code=self.exit_code, reason=self.reason, started=self.started,
-            stopped=self.stopped,
+            stopped=self.stopped, image=self.image,
         )  # fmt: skip
 
 
@@ -58,6 +61,7 @@ def judge(task: Mapping[str, Any], essential: Collection[str] = ()) -> Verdict:
         started=_seconds(task.get("startedAt")),
         stopped=_seconds(task.get("executionStoppedAt") or task.get("stoppedAt")),
         container=culprit["name"] if culprit else "",
+        image=_digest(culprit.get("imageDigest") if culprit else None),
     )
 
 
@@ -71,6 +75,10 @@ def _culprit(containers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | Non
 
 def _stopped_by_ecs(container: Mapping[str, Any]) -> bool:
     return container.get("exitCode") in KILLED and "outofmemory" not in container.get("reason", "").lower()
+
+
+def _digest(text: Any) -> str:
+    return text if isinstance(text, str) and is_digest(text) else ""
 
 
 def _seconds(moment: Any) -> float | None:

@@ -97,6 +97,9 @@ HINTS: dict[str, str] = {
     "Cost: a run is ${} an hour{}{}. `cost` shows the sums.": NAMED,
     "`apply` makes what the file says": ROLLBACK,
     "`runs` lists them; name one": NAMED,
+    "add {} to task.role.read, or s3:GetObject on it to task.role.policy, and run `apply --skip-run`":
+        "tests/run/test_like.py::test_what_is_gone_or_hidden_is_said_before_anything_is_done",
+    "to launch what an earlier run was: `apply --like RUN`": "tests/run/test_like.py::test_it_is_what_the_run_was",
     "make it anew from its commit: check that out, then `apply`": ROLLBACK,
     "until an `apply` changes it, or `rollback --undo`": ROLLBACK,
     # Why a run failed, and what to do.

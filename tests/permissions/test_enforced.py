@@ -115,6 +115,7 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     run_again(held)
     pushed_by_ci(held)
     rolled_back(held)
+    repeated(held)
     destroyed(held)
 
 
@@ -217,6 +218,18 @@ def rolled_back(held: Held) -> None:
     assert held.run("rollback", "--undo").code == 0
 
 
+def repeated(held: Held) -> None:
+    """A run like the first, whose data and image are others now, with what may run what is there."""
+    first = json.loads(held.run("runs", "--json").out)["runs"][-1]["id"]
+    run = held.policies("run")
+    held.give(without(run, "s3:GetObjectVersion"))
+    assert "s3:GetObjectVersion" in held.run("apply", "--like", first).err
+    held.give(run)
+    again = held.run("apply", "--like", first)
+    assert again.code == 0, again.out + again.err
+    assert "| read 3 rows" in again.out
+
+
 def destroyed(held: Held) -> None:
     """destroy: not the data unless asked for."""
     destroy = held.policies("destroy")
@@ -228,6 +241,7 @@ def destroyed(held: Held) -> None:
     held.give(destroy)
     gone = held.run("destroy", "--yes")
     assert gone.code == 0, gone.out + gone.err
+    assert held.aws.client("ecs").list_task_definitions(status="ACTIVE")["taskDefinitionArns"] == []
     data = held.policies("destroy", "--delete-data")
     held.give(data)
     all_gone = held.run("destroy", "--yes", "--delete-data")

@@ -1,0 +1,98 @@
+"""What `apply --like RUN` runs: one task, which is what that run was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from reconciler.cli.past_runs import Past
+from reconciler.cli.run_work import SingleWork
+from reconciler.cli.target import Target
+from reconciler.cli.terminal import Terminal
+from reconciler.core.errors import UserError
+from reconciler.core.spec import Address
+from reconciler.engine.deployment import Deployment
+from reconciler.run.job import Decision, supervisor
+from reconciler.run.launch import Launch, new_run
+from reconciler.run.like import Earlier, launch_like, overrides_of_new, prepare, read_earlier
+from reconciler.run.run import Overrides
+from reconciler.run.run_record import Runs
+from reconciler.run.state import State
+
+OTHERS = (
+    "skip_run", "adopt", "prune", "delete_data", "target", "confirm", "cpu", "memory", "count",
+)  # options that say something else  # fmt: skip
+
+
+def check_alone(options: Any, *, saved: bool) -> None:
+    """Raises UserError for what can't be said beside --like. options: those of `apply`; saved: a plan is applied."""
+    if saved:
+        raise UserError("--like launches what a run was, and a saved plan says what to change", hint="leave one out")
+    for name in OTHERS:
+        if getattr(options, name) not in (None, False, "", ()):
+            flag = "--" + name.replace("_", "-")
+            raise UserError(f"--like launches what a run was and changes nothing else: {flag} says more")
+
+
+def around(here: Deployment) -> frozenset[Address]:
+    """Where a task runs: what has to be there, and is put right."""
+    deploy = here.deploy
+    group, cluster = str(deploy.network.security_group.name), str(deploy.cluster.name)
+    return frozenset({Address("security-group", group), Address("cluster", cluster)})
+
+
+class LikeWork(SingleWork):
+    """One task that is what an earlier run was. like: the earlier run's id or a part of it."""
+
+    def __init__(
+        self, where: Target, here: Deployment, runs: Runs, terminal: Terminal, on_interrupt: str, given: Overrides,
+        like: str,
+    ) -> None:  # fmt: skip
+        super().__init__(where, here, runs, terminal, on_interrupt, given)
+        self.like = like
+        self.earlier: Earlier | None = None
+
+    def decide(self) -> None:
+        """Read what it was, once, and whether a run that is like it is under way. Raises UserError, AwsError."""
+        if self.earlier is None:
+            past = Past(self.where, self.here.aws, self.runs)
+            self.earlier = read_earlier(self.here, self.runs, past.find(self.like), past.find, self.overrides)
+        was = self.earlier
+        last = self.runs.latest(was.fingerprint)
+        if last is not None and not last.state.over and last.state is not State.STOPPING:
+            why = f"run {last.id}, which is like it, is under way"
+            self.decision = Decision("resume", why, was.fingerprint, was.inputs, last)
+        else:
+            self.decision = Decision("launch", f"as run {was.run.id} was", was.fingerprint, was.inputs, last or was.run)
+
+    def start(self, launch: Launch, check: Callable[[], None]) -> None:
+        """Launch it, or come back to it. Raises what `check` raises, UserError and AwsError."""
+        decision, was = self.decision, self.earlier
+        assert decision is not None
+        assert was is not None
+        seer, last = supervisor(self.here, self.runs), decision.run
+        if last is not None and last.state is State.STOPPING:
+            self.terminal.say(f"Waiting for the end of run {last.id}, which was stopped")
+            seer.finish(launch_like(launch, last), last)
+        given = overrides_of_new(was)
+        if decision.action == "resume" and last is not None:
+            self.terminal.say(f"Coming back to run {last.id}")
+            run = replace(last, overrides=given if last.like else was.overrides)
+        else:
+            check()
+            before, now = last.id if last else "", self.here.aws.clock.now()
+            run = new_run(self.runs, launch, was.fingerprint, was.inputs, now, given, before=before)
+            self.terminal.say(f"Run {run.id}: {decision.why}")
+            for line in (f"image {was.spec.containers[0].image}", *(old.text for old in was.data), *was.told):
+                self.terminal.say(self.terminal.fold("  ", line))
+            run = replace(prepare(self.here, self.runs, was, run), code_version=was.run.code_version)
+        self.launch = launch_like(replace(launch, task_definition=was.run.task_definition), run)
+        self.run = seer.start(self.launch, run)
+
+
+def with_definition(here: Deployment, attributes: Mapping[Address, Mapping[str, str]]) -> dict[Address, Any]:
+    """These with the family of the deploy's definition, which nobody looks at: the run has another."""
+    family = str(here.deploy.task.family)
+    arn = here.names.arn("ecs", f"task-definition/{family}:0")
+    return {Address("task-definition", family): {"arn": arn}, **attributes}

@@ -1,0 +1,203 @@
+"""The data of an earlier run, in the versions that the bucket keeps.
+
+What a record tells is the SHA-256 of each file's content, and of a folder one hash of all. So a version is found by its
+content; the time of the launch only says where to look first, and all of a folder that was there then is looked at.
+What isn't the newest is copied below the new run's own prefix, for a program that knows nothing of versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from reconciler.aws.calls import Aws
+from reconciler.core.errors import UserError
+from reconciler.core.run_paths import input_prefix
+from reconciler.kinds import FolderSpec, ObjectSpec
+from reconciler.kinds.s3_object import OWNER, checksum
+from reconciler.run.run import Run
+
+TRIED = 100  # versions of a file that are looked at
+FILES = 10_000  # of a folder
+PIECE = 2**30  # bytes of a part, where an object is copied in parts
+WHOLE = 5 * 2**30  # bytes that one CopyObject takes
+UNSAID = "the record doesn't say what its data was"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One object in one version. newest: whether that is what a reader of the key gets."""
+
+    key: str
+    version: str
+    size: int
+    newest: bool
+
+
+@dataclass(frozen=True)
+class Old:
+    """One of the run's data: a key, or a folder's prefix with a slash. copies: what isn't there any more under it."""
+
+    key: str
+    versions: tuple[Version, ...]
+    moved: bool
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        if not self.moved:
+            return f"{self.key}: as it is"
+        if self.key.endswith("/"):
+            return f"{self.key}: {len(self.versions):,} files as they were then"
+        return f"{self.key}: version {self.versions[0].version}"
+
+
+@dataclass(frozen=True)
+class _Place:
+    aws: Aws
+    bucket: str
+    deploy: str
+    run: Run
+
+    @property
+    def launched(self) -> datetime:
+        """When its first attempt was. S3 tells seconds, and the clock that wrote the record may have been another."""
+        first = self.run.attempts[0].launched if self.run.attempts else self.run.created
+        return datetime.fromtimestamp(int(first) + 1, UTC)
+
+
+def old_data(aws: Aws, bucket: str, deploy: str, run: Run, named: Iterable[str]) -> tuple[list[Old], str]:
+    """What a run's data was, and what isn't sure about it.
+
+    named: the keys that the program is given, for a run whose record doesn't tell. Raises UserError for what is gone.
+    """
+    place, told = _Place(aws, bucket, deploy, run), run.inputs.get("data")
+    sure = isinstance(told, dict) and all(isinstance(one, str) for one in told.values())
+    wanted: dict[str, str] = dict(told) if sure and isinstance(told, dict) else dict.fromkeys(named, "")
+    found = aws.each(lambda one: (_folder if one[0].endswith("/") else _file)(place, *one), sorted(wanted.items()))
+    return found, "" if sure or not wanted else f"{UNSAID}: what the bucket had at its launch is taken"
+
+
+def _file(place: _Place, key: str, sha: str) -> Old:
+    where = {"Bucket": place.bucket, "Key": key}
+    spec = ObjectSpec(name=f"{place.bucket}/{key}")
+    head = place.aws.find("s3", "HeadObject", **where, ChecksumMode="ENABLED") if sha else None
+    if head is not None and checksum(head, spec) == sha:
+        return Old(key, (Version(key, head.get("VersionId", ""), head["ContentLength"], newest=True),), moved=False)
+    listed, _ = _listed(place, key)
+    those = [one for one in listed if one["Key"] == key]
+    before = [one for one in those if one["LastModified"] <= place.launched]
+    for one in [*before, *(one for one in those if one not in before)][:TRIED]:
+        if not sha and one not in before:
+            break
+        version = Version(key, one["VersionId"], one["Size"], bool(one["IsLatest"]))
+        if not sha or _sha(place, version)[0] == sha:
+            return Old(key, (version,), moved=not version.newest)
+    why = f"{len(those)} versions are there, and none is what it was" if those else "nothing is there"
+    raise _gone(place, key, why)
+
+
+def _folder(place: _Place, prefix: str, content: str) -> Old:
+    listed, markers = _listed(place, prefix)
+    then = _at(listed, markers, place.launched)
+    now = {one["Key"] for one in listed if one["IsLatest"]}
+    files = {key: one for key, one in then.items() if not key.endswith("/")}
+    if len(files) > FILES:
+        raise UserError(f"{prefix} had {len(files):,} files, and at most {FILES:,} are looked at")
+    versions = tuple(Version(k, one["VersionId"], one["Size"], bool(one["IsLatest"])) for k, one in files.items())
+    if content:
+        heads = place.aws.each(partial(_sha, place), versions)
+        told = list(zip(versions, heads, strict=True))
+        for mine in (True, False):  # what others put there isn't in the hash, unless it is the same as ours
+            shas = {one.key.removeprefix(prefix): sha for one, (sha, owner) in told if owner or not mine}
+            if FolderSpec(name=f"{place.bucket}/{prefix}", files=shas).content == content:
+                break
+        else:
+            raise _gone(place, prefix, f"the {len(files):,} files of then aren't what they were")
+    changed = any(not one.newest for one in versions) or now != files.keys()
+    return Old(prefix, versions, moved=changed)
+
+
+def _at(listed: Sequence[Any], markers: Sequence[Any], moment: datetime) -> dict[str, Any]:
+    """The versions that a reader got then, by key."""
+    gone = {id(one) for one in markers}
+    found: dict[str, Any] = {}
+    # S3 lists the newest version of a key first, which counts where two are of one second.
+    for one in sorted([*listed, *markers], key=lambda one: one["LastModified"], reverse=True):
+        if one["LastModified"] <= moment:
+            found.setdefault(one["Key"], one)
+    return {key: one for key, one in sorted(found.items()) if id(one) not in gone}
+
+
+def _listed(place: _Place, prefix: str) -> tuple[list[Any], list[Any]]:
+    where = {"Bucket": place.bucket, "Prefix": prefix}
+    versions, markers = place.aws.each(
+        lambda part: place.aws.find_all("s3", "ListObjectVersions", part, **where) or [], ("Versions", "DeleteMarkers")
+    )
+    return versions, markers
+
+
+def _sha(place: _Place, one: Version) -> tuple[str, bool]:
+    """The SHA-256 of a version's content, and whether the deploy uploaded it."""
+    where = {"Bucket": place.bucket, "Key": one.key, "VersionId": one.version}
+    head = place.aws.find("s3", "HeadObject", **where, ChecksumMode="ENABLED")
+    if head is None:
+        return "", False
+    sha = checksum(head, ObjectSpec(name=f"{place.bucket}/{one.key}"))
+    return sha, head.get("Metadata", {}).get(OWNER) == place.deploy
+
+
+def _gone(place: _Place, key: str, why: str) -> UserError:
+    return UserError(
+        f"the data of run {place.run.id} is gone: {key} ({why})",
+        hint="a bucket keeps old versions with data.bucket.versioning, for as long as the noncurrent_days of its rules",
+    )
+
+
+def copy(aws: Aws, bucket: str, run_id: str, data: Iterable[Old]) -> None:
+    """Copy what isn't the newest any more to where the run reads it, in S3 itself. To do it again does no harm."""
+    to = input_prefix(run_id)
+    aws.each(partial(_copy, aws, bucket, to), [one for old in data if old.moved for one in old.versions])
+
+
+def _copy(aws: Aws, bucket: str, to: str, one: Version) -> None:
+    source = {"Bucket": bucket, "Key": one.key, **({"VersionId": one.version} if one.version else {})}
+    where = {"Bucket": bucket, "Key": f"{to}{one.key}"}
+    if one.size <= WHOLE:
+        aws.call("s3", "CopyObject", **where, CopySource=source, TaggingDirective="REPLACE")
+        return
+    upload = {**where, "UploadId": aws.call("s3", "CreateMultipartUpload", **where)["UploadId"]}
+    parts = []
+    try:
+        for number, start in enumerate(range(0, one.size, PIECE), 1):
+            piece = f"bytes={start}-{min(start + PIECE, one.size) - 1}"
+            asked = {**upload, "PartNumber": number, "CopySource": source, "CopySourceRange": piece}
+            made = aws.call("s3", "UploadPartCopy", **asked)["CopyPartResult"]
+            parts.append({"PartNumber": number, "ETag": made["ETag"]})
+        aws.call("s3", "CompleteMultipartUpload", **upload, MultipartUpload={"Parts": parts})
+    except BaseException:
+        aws.find("s3", "AbortMultipartUpload", **upload)
+        raise
+
+
+def moved_text(text: str, bucket: str, run_id: str, data: Iterable[Old]) -> tuple[str, str]:
+    """A variable's value, or a command's word, with the place of the copy instead of what it names of the data; and the
+    key or folder that it names, empty for none. It may be a key, or an S3 URI, alone or behind `NAME=`.
+    """
+    for start in (0, text.find("=") + 1):
+        at = start + len(f"s3://{bucket}/") if text.startswith(f"s3://{bucket}/", start) else start
+        key = text[at:]
+        for old in data:
+            folder = old.key.endswith("/") and (key.startswith(old.key) or key == old.key[:-1])
+            if old.moved and (folder or key == old.key):
+                return f"{text[:at]}{input_prefix(run_id)}{key}", old.key
+    return text, ""
+
+
+def moved(values: Mapping[str, str], bucket: str, run_id: str, data: Sequence[Old]) -> tuple[dict[str, str], set[str]]:
+    """The same of all of these, and what they name."""
+    found = {name: moved_text(value, bucket, run_id, data) for name, value in values.items()}
+    return {name: text for name, (text, _) in found.items()}, {key for _, key in found.values() if key}

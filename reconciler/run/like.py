@@ -1,0 +1,232 @@
+"""Launch what an earlier run was: `apply --like RUN`.
+
+Its definition is registered again, in a family of its own that neither the schedule nor a plan looks at: the same
+image, by digest, command, variables and size, and the parameters and data of then. Where it runs, with which roles and
+where it logs is today's, and so are the values of secrets, which no record has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.aws.calls import Aws
+from reconciler.core.container import Container
+from reconciler.core.errors import UserError
+from reconciler.core.run_paths import again_family, input_prefix
+from reconciler.core.secret import MASK
+from reconciler.core.spec import OWNER_TAG, Address, Observed
+from reconciler.engine.deployment import Deployment
+from reconciler.kinds import TaskDefinition, TaskDefinitionSpec
+from reconciler.kinds.ecs_task_definition import AGAIN_TAG, request
+from reconciler.lower import may_read
+from reconciler.run.data_versions import Old, copy, moved, moved_text, old_data
+from reconciler.run.earlier import check_image, definition_of, first_of
+from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
+from reconciler.run.launch import Launch
+from reconciler.run.run import Overrides, Run
+from reconciler.run.run_record import Runs
+
+VERSION = re.compile(r"version [0-9]+ of .*", re.DOTALL)  # what a record has of a SecureString
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier run was. overrides: what it was given besides, with today's secrets; secrets: of these the names,
+    which no definition may have. told: what isn't as it was, or isn't known to be.
+    """
+
+    run: Run
+    spec: TaskDefinitionSpec
+    overrides: Overrides
+    secrets: frozenset[str]
+    data: tuple[Old, ...]
+    inputs: dict[str, Any]
+    told: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the run, unless a secret is another."""
+        return fingerprint(self.inputs)
+
+
+def read_earlier(here: Deployment, runs: Runs, found: Run, find: Callable[[str], Run], given: Overrides) -> Earlier:
+    """What a run was. given: secrets that its record hides. Raises UserError for what is gone, or has to be given."""
+    run = first_of(found, find)
+    live = definition_of(here.aws, here.names, run)
+    overrides, secrets = _with_secrets(run, given)
+    spec, told = _definition(here, run, live)
+    box = spec.containers[0]
+    check_image(here.aws, here.names, run, str(box.image))
+    texts = {name: str(value) for name, value in box.environment.items()}
+    named = [texts[name] for name in ("S3_PREFIX", "S3_KEY") if name in texts]
+    data, unsure = old_data(here.aws, runs.bucket, here.deploy.name, run, named[:1])
+    _check_reach(here, run, data)
+    if run.fingerprint:
+        inputs = recorded(overrides.onto(run.inputs, box.name), runs.bucket) if secrets else run.inputs
+    else:
+        parts = run_inputs(spec, str(box.image), ())
+        inputs = recorded({**parts, "data": {old.key: old.text for old in data}}, runs.bucket)
+    told = [one for one in (*told, unsure, _secrets_told(box)) if one]
+    earlier = Earlier(run, spec, overrides, secrets, tuple(data), inputs, tuple(told))
+    definition(earlier, runs.bucket, run)  # whether it can be made is known before anything is
+    return earlier
+
+
+def _secrets_told(box: Container) -> str:
+    return f"{', '.join(box.secrets)}: the value is today's, as for every secret" if box.secrets else ""
+
+
+def _with_secrets(run: Run, given: Overrides) -> tuple[Overrides, frozenset[str]]:
+    """What the run was given, with what its record hides from what is given now. Raises UserError."""
+    hidden = {name for name, value in run.overrides.environment.items() if MASK in value}
+    if missing := sorted(hidden - given.environment.keys()):
+        words = " ".join(f"--env {name}=…" for name in missing)
+        raise UserError(f"run {run.id} was given secrets, which its record doesn't have", hint=f"give them: {words}")
+    if others := sorted(given.environment.keys() - hidden):
+        raise UserError(f"--env {others[0]}: --like launches what run {run.id} was", hint="leave it out")
+    command = run.overrides.command
+    covered = command is not None and any(MASK in word for word in command)
+    if covered and given.command is None:
+        raise UserError(
+            f"the command of run {run.id} had a secret, which its record doesn't have",
+            hint="give the whole command: --command …",
+        )
+    if given.command is not None and not covered:
+        raise UserError(f"--command: --like launches what run {run.id} was", hint="leave it out")
+    found = replace(run.overrides, command=given.command if covered else command)
+    names = frozenset(hidden) | ({"command"} if covered else set())
+    return found.with_environment(given.environment), names
+
+
+def _definition(here: Deployment, run: Run, live: Observed[TaskDefinitionSpec]) -> tuple[TaskDefinitionSpec, list[str]]:
+    """The run's definition in its place of today, and what isn't as it was."""
+    family, name = str(here.deploy.task.family), here.deploy.task.container
+    today = here.graph.nodes[Address(TaskDefinitionSpec.kind, family)].spec
+    assert isinstance(today, TaskDefinitionSpec)
+    own = next((one for one in live.spec.containers if one.name == (run.container or name)), None)
+    if own is None:
+        raise UserError(f"the definition of run {run.id}, {live.attributes['arn']}, has no container {run.container}")
+    image, told = _image(run, str(own.image))
+    parameters, of_parameters = _parameters(here, run, own)
+    log = today.containers[0]
+    box = own.model_copy(
+        update={
+            "name": name, "image": image, "log_driver": log.log_driver, "log_options": log.log_options,
+            "stop_timeout": log.stop_timeout, **parameters,
+        }
+    )  # fmt: skip
+    spec = live.spec.model_copy(
+        update={
+            "name": again_family(family), "containers": (box,), "execution_role": today.execution_role,
+            "task_role": today.task_role, "compatibilities": today.compatibilities, "extra": {},
+            "tags": {k: v for k, v in today.tags.items() if k != OWNER_TAG} | {AGAIN_TAG: here.deploy.name},
+        }
+    )  # fmt: skip
+    return spec, [*told, *of_parameters]
+
+
+def _image(run: Run, image: str) -> tuple[str, list[str]]:
+    """The image by digest."""
+    if "@" in image:
+        return image, []
+    digest = next((one.image for one in reversed(run.attempts) if one.image), "")
+    if not digest:
+        return image, [f"its record doesn't say which image {image} was: it is what that names now"]
+    head, slash, last = image.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}@{digest}", []
+
+
+def _parameters(here: Deployment, run: Run, own: Container) -> tuple[dict[str, Any], list[str]]:
+    """The variables and secrets of the container with the parameters of then; what is today's is told."""
+    recorded_values, now = run.inputs.get("parameters"), here.given.marks(here.deploy)
+    values: Mapping[str, Any] = recorded_values if isinstance(recorded_values, dict) else {}
+    environment, secrets, told = dict(own.environment), dict(own.secrets), list[str]()
+    for variable, value in sorted(values.items()):
+        if variable not in secrets or not isinstance(value, str) or now.get(variable) == value:
+            continue
+        one = here.deploy.parameters.get(variable)
+        if MASK in value or VERSION.fullmatch(value) or (one is not None and one.secure):
+            told.append(f"{variable}: another value than then, which no record has")
+            continue
+        del secrets[variable]
+        environment[variable] = value
+    return {"environment": dict(sorted(environment.items())), "secrets": secrets}, told
+
+
+def _check_reach(here: Deployment, run: Run, data: Sequence[Old]) -> None:
+    """Raises UserError where the program may not read what is copied for it."""
+    place = f"{input_prefix(run.id)}data"
+    if any(old.moved for old in data) and not may_read(here.names, place):
+        path = input_prefix("*") + "*"
+        raise UserError(
+            f"the data of run {run.id} has changed since, and task.role lets the program read no copy of what it was",
+            hint=f"add {path} to task.role.read, or s3:GetObject on it to task.role.policy, and run `apply --skip-run`",
+        )
+
+
+def definition(earlier: Earlier, bucket: str, run: Run) -> TaskDefinitionSpec:
+    """What the new run is launched with: all but secrets is in it. Raises UserError for data that it would not see."""
+    box, given, data = earlier.spec.containers[0], earlier.overrides, earlier.data
+    plain = {name: value for name, value in given.environment.items() if name not in earlier.secrets}
+    texts = {name: str(value) for name, value in box.environment.items()} | plain
+    if earlier.run.code_version:
+        texts["CODE_VERSION"] = earlier.run.code_version
+    environment, named = moved(texts, bucket, run.id, data)
+    command = given.command if given.command is not None and "command" not in earlier.secrets else box.command
+    words = [moved_text(word, bucket, run.id, data) for word in command or ()]
+    named |= {key for _, key in words if key}
+    for old in data:
+        if old.moved and old.key not in named:
+            raise UserError(
+                f"{old.key} has changed since run {earlier.run.id}, and no variable of the run names it: its program "
+                "would read what is there now",
+                hint=f"name {old.key} in a variable of the task, or put back what was there (s3api copy-object)",
+            )
+    changed = box.model_copy(
+        update={"environment": dict(sorted(environment.items())), "command": tuple(w for w, _ in words) or box.command}
+    )
+    size = {name: value for name, value in (("cpu", given.cpu), ("memory", given.memory)) if value is not None}
+    return earlier.spec.model_copy(update={"containers": (changed,), **size})
+
+
+def overrides_of_new(earlier: Earlier) -> Overrides:
+    """What the new run is given besides its definition: secrets, and nothing else."""
+    given = earlier.overrides
+    environment = {name: value for name, value in given.environment.items() if name in earlier.secrets}
+    return Overrides(environment, command=given.command if "command" in earlier.secrets else None)
+
+
+def register(aws: Aws, spec: TaskDefinitionSpec, deploy: str) -> str:
+    """The ARN of a revision that is this, a new one unless the newest is. Raises UserError, AwsError."""
+    found = TaskDefinition(plain=True).observe(aws, [spec]).get(spec.name)
+    if found is not None and found.spec.tags.get(AGAIN_TAG) != deploy:
+        raise UserError(
+            f"there is a task definition {spec.name}, which isn't this deploy's", hint="give task.family another name"
+        )
+    if found is not None and found.spec == spec:
+        return found.attributes["arn"]
+    return str(aws.call("ecs", "RegisterTaskDefinition", **request(spec))["taskDefinition"]["taskDefinitionArn"])
+
+
+def prepare(here: Deployment, runs: Runs, earlier: Earlier, run: Run) -> Run:
+    """Make what the new run needs: the copies of its data, and its definition. To do it again does no harm."""
+    spec = definition(earlier, runs.bucket, run)
+    copy(here.aws, runs.bucket, run.id, earlier.data)
+    return replace(run, task_definition=register(here.aws, spec, here.deploy.name), like=earlier.run.id)
+
+
+def launch_like(launch: Launch, run: Run) -> Launch:
+    """What a run is launched with: one that repeats another with its own definition. Raises UserError."""
+    if not run.like:
+        return launch
+    family = launch.task_definition.rpartition("/")[2].partition(":")[0]
+    place = f"{launch.task_definition.rpartition('/')[0]}/{again_family(family)}:"
+    if not re.fullmatch("[1-9][0-9]{0,8}", run.task_definition.removeprefix(place)):
+        raise UserError(
+            f"the record of run {run.id} names {run.task_definition}, with which no run like another is launched",
+            hint="the record was changed, or task.family in deploy.yaml was since the run",
+        )
+    return replace(launch, task_definition=run.task_definition, environment={})
