@@ -62,7 +62,10 @@ def run(options: Arguments, terminal: Terminal) -> int:
     address = Address(TaskDefinitionSpec.kind, str(here.deploy.task.family))
     live = here.early.get(address)
     if here.deploy.schedule is None and here.deploy.service is None:
-        raise UserError("neither a schedule nor a service is in the file, and nothing else uses a definition by itself")
+        raise UserError(
+            "neither a schedule nor a service is in the file, and nothing else uses a definition by itself",
+            hint="to launch what an earlier run was: `apply --like RUN`",
+        )
     if live is None:
         raise UserError(f"there is no task definition {address.name} yet", hint="run `apply`")
     if options.undo and options.run:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import UserError
+from reconciler.core.errors import Denied, UserError
 from reconciler.core.run_paths import input_prefix
 from reconciler.kinds import FolderSpec, ObjectSpec
 from reconciler.kinds.s3_object import OWNER, checksum
@@ -143,7 +143,11 @@ def _listed(place: _Place, prefix: str) -> tuple[list[Any], list[Any]]:
 def _sha(place: _Place, one: Version) -> tuple[str, bool]:
     """The SHA-256 of a version's content, and whether the deploy uploaded it."""
     where = {"Bucket": place.bucket, "Key": one.key, "VersionId": one.version}
-    head = place.aws.find("s3", "HeadObject", **where, ChecksumMode="ENABLED")
+    try:
+        head = place.aws.find("s3", "HeadObject", **where, ChecksumMode="ENABLED")
+    except Denied as error:  # whose answer to HEAD has no text, and the call's name doesn't say it
+        error.hint = f"allow s3:GetObjectVersion on {one.key} to whoever runs this"
+        raise
     if head is None:
         return "", False
     sha = checksum(head, ObjectSpec(name=f"{place.bucket}/{one.key}"))

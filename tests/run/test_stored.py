@@ -136,6 +136,9 @@ REFUSED: list[tuple[Any, str]] = [
     (changed(inputs={"containers": {"main": {"environment": {"A": 1}}}}), "is no text"),
     (changed(inputs=[]), "its inputs is no object"),
     (changed(sweep="../x"), "its sweep is no sweep's id"),
+    (changed(like="../x"), "its like is no run's id"),
+    (changed(code_version=3), "its code_version is no text"),
+    (attempt(image="latest"), "its image is no digest"),
     (changed(attempts={}), "its attempts is no list"),
     (attempt(memory=0), "its memory is no whole number from 1 to"),
     (attempt(checkpoint=3), "a part of it is no object"),
@@ -245,6 +248,7 @@ def whole_runs(draw: st.DrawFn) -> Run:
             draw(st.none() | st.sampled_from(Event)), draw(st.none() | st.integers(-(2**31), 2**32)), draw(texts),
             draw(st.none() | times), draw(st.none() | times), draw(st.none() | checkpoints),
             draw(st.none() | st.integers(1, 32768)), draw(st.none() | st.integers(1, 249856)),
+            draw(st.sampled_from(["", f"sha256:{'0' * 64}"])),
         )
         for n in range(1, draw(st.integers(1, 4)))
     )  # fmt: skip
@@ -257,6 +261,7 @@ def whole_runs(draw: st.DrawFn) -> Run:
         exit_code=draw(st.none() | st.integers(-(2**31), 2**32)), reason=draw(texts),
         cost=draw(st.none() | st.floats(0.0, 1e9)), metrics=draw(st.dictionaries(texts, numbers, max_size=4)),
         schedule="tiny-schedule" if scheduled else "", sweep=draw(st.sampled_from(["", "sweep-01234567"])),
+        like=draw(st.sampled_from(["", ID])), code_version=draw(texts),
     )  # fmt: skip
 
 

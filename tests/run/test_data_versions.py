@@ -1,0 +1,98 @@
+"""Which versions of a run's data are taken, and what of its variables names them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from reconciler.aws.calls import Aws
+from reconciler.run import data_versions
+from reconciler.run.data_versions import Old, Version, _at, copy, moved_text
+from tests.local_fixtures import unique
+from tests.run.conftest import Lane
+
+RUN = "20260101-000000-0123abcd"
+TO = f"runs/{RUN}/input/output/"
+FILE, FOLDER = "data/prices.csv", "data/parts/"
+
+
+def old(key: str, *, moved: bool = True) -> Old:
+    return Old(key, (Version(key, "v", 1, newest=False),), moved)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "names"),
+    [
+        (FILE, TO + FILE, FILE),
+        (f"s3://bucket/{FILE}", f"s3://bucket/{TO}{FILE}", FILE),
+        (f"--data={FILE}", f"--data={TO}{FILE}", FILE),
+        (f"--data=s3://bucket/{FILE}", f"--data=s3://bucket/{TO}{FILE}", FILE),
+        (FOLDER, TO + FOLDER, FOLDER),
+        ("data/parts", f"{TO}data/parts", FOLDER),
+        ("data/parts/year=2025/a b.csv", f"{TO}data/parts/year=2025/a b.csv", FOLDER),
+        ("s3://bucket/data/parts/", f"s3://bucket/{TO}data/parts/", FOLDER),
+        (f"s3://another/{FILE}", f"s3://another/{FILE}", ""),
+        (f"{FILE}.bak", f"{FILE}.bak", ""),
+        (f"x{FILE}", f"x{FILE}", ""),
+        ("data/partsother", "data/partsother", ""),
+        ("data/same.csv", "data/same.csv", ""),
+        ("data/", "data/", ""),
+        ("", "", ""),
+        ("=", "=", ""),
+        ("a\nb", "a\nb", ""),
+    ],
+)
+def test_what_names_the_data(text: str, wanted: str, names: str) -> None:
+    data = [old(FILE), old(FOLDER), old("data/same.csv", moved=False)]
+    assert moved_text(text, "bucket", RUN, data) == (wanted, names)
+
+
+def at(second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC)
+
+
+def listed(key: str, second: int, version: str) -> dict[str, Any]:
+    return {"Key": key, "LastModified": at(second), "VersionId": version}
+
+
+@pytest.mark.parametrize(
+    ("versions", "markers", "moment", "wanted"),
+    [
+        ([("a", 1, "1")], [], 1, {"a": "1"}),
+        ([("a", 2, "1")], [], 1, {}),
+        ([("a", 3, "2"), ("a", 1, "1")], [], 2, {"a": "1"}),
+        ([("a", 3, "2"), ("a", 1, "1")], [], 3, {"a": "2"}),
+        ([("a", 1, "2"), ("a", 1, "1")], [], 1, {"a": "2"}),  # within a second the newest is listed first
+        ([("a", 1, "1")], [("a", 2, "m")], 2, {}),
+        ([("a", 1, "1")], [("a", 2, "m")], 1, {"a": "1"}),
+        ([("a", 3, "2"), ("a", 1, "1")], [("a", 2, "m")], 3, {"a": "2"}),
+        ([("b", 1, "1"), ("a", 2, "1")], [], 2, {"a": "1", "b": "1"}),
+    ],
+)
+def test_what_was_there_then(
+    versions: list[tuple[str, int, str]], markers: list[tuple[str, int, str]], moment: int, wanted: dict[str, str]
+) -> None:
+    found = _at([listed(*one) for one in versions], [listed(*one) for one in markers], at(moment))
+    assert {key: one["VersionId"] for key, one in found.items()} == wanted
+
+
+def test_what_is_too_large_for_one_call_is_copied_in_parts(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded_aws, s3, bucket = lane.embedded, lane.client("s3"), unique("versions")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    first = b"1" * (5 * 2**20) + b"end"
+    version = s3.put_object(Bucket=bucket, Key=FILE, Body=first)["VersionId"]
+    s3.put_object(Bucket=bucket, Key=FILE, Body=b"another")
+    monkeypatch.setattr(data_versions, "WHOLE", 1)
+    monkeypatch.setattr(data_versions, "PIECE", 5 * 2**20)
+    one = Old(FILE, (Version(FILE, version, len(first), newest=False),), moved=True)
+    with Aws("us-east-1", session=embedded_aws.session, endpoint_url=embedded_aws.endpoint_url) as aws:
+        copy(aws, bucket, RUN, [one, Old("gone", (Version("gone", "", 1, newest=True),), moved=False)])
+        assert s3.get_object(Bucket=bucket, Key=TO + FILE)["Body"].read() == first
+        # One that fails leaves no part behind.
+        missing = Old(FILE, (Version("none.csv", version, 1, newest=False),), moved=True)
+        with pytest.raises(Exception, match=r"none\.csv|NoSuchKey|NoSuchVersion|not exist"):
+            copy(aws, bucket, RUN, [missing])
+    assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
