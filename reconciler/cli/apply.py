@@ -24,7 +24,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
 from reconciler.core.errors import Interrupted, UserError
 from reconciler.core.plain_json import plain
-from reconciler.core.plan import Plan
+from reconciler.core.plan import Options, Plan
 from reconciler.core.spec import Address
 from reconciler.engine import apply as engine
 from reconciler.engine.deployment import Deployment
@@ -82,12 +82,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     if saved:
         saved.check_place(here)
     warn(terminal, here)
-    allowed = plan_options(options, list(here.graph.nodes))
-    work = None
-    if options.like:
-        allowed = replace(allowed, targets=like.around(here))
-    if not options.skip_run and (allowed.targets is None or options.like):
-        work = work_of(where, here, options, terminal)
+    allowed, work = _asked(options, where, here, terminal)
     lock = Lock(
         where.aws(terminal),
         here.deploy.name,
@@ -120,6 +115,16 @@ def run(options: Arguments, terminal: Terminal) -> int:
     if options.json:
         terminal.json(found)
     return code
+
+
+def _asked(options: Arguments, where: Target, here: Deployment, terminal: Terminal) -> tuple[Options, Work | None]:
+    """What the command line allows, and what is to be run then."""
+    allowed = plan_options(options, list(here.graph.nodes))
+    if options.skip_run or (allowed.targets is not None and not options.like):
+        return allowed, None
+    if options.like:
+        allowed = replace(allowed, targets=like.around(here))
+    return allowed, work_of(where, here, options, terminal)
 
 
 class _Shown(Steps):
