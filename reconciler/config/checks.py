@@ -54,6 +54,9 @@ def check(deploy: Deploy) -> Iterator[Problem]:
             "without owner_id and repository_id the repository is trusted by its name alone",
             "add both ids, or leave it out",
         )
+    if github and github.drift and not github.pull_requests:
+        problem = "a nightly plan has the role for pull requests, which isn't made"
+        yield Problem(("ci", "github", "drift"), problem, "add pull_requests: true")
     if deploy.ci and not (deploy.ci.github or deploy.ci.user):
         yield Problem(("ci",), "ci names nobody", "add github: {repository: OWNER/NAME}, or user: {}")
     yield from _names(deploy)

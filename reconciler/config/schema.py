@@ -108,6 +108,11 @@ class GitHub(Section):
         description="The name of that role; its policy is called the same. Default: NAME-ci-plan.",
         examples=["my-ci-plan-role"],
     )
+    drift: bool = Field(
+        False,
+        description="Workflows of the branch may assume that role too: for a nightly `plan` that tells of drift.",
+        examples=[True],
+    )
 
     def subjects(self, rest: str) -> tuple[str, ...]:
         """The exact subjects that GitHub's tokens have for this repository. rest: what follows, such as pull_request.
@@ -120,6 +125,18 @@ class GitHub(Section):
         owner, _, name = self.repository.partition("/")
         by_id = f"repo:{owner}@{self.owner_id}/{name}@{self.repository_id}:{rest}"
         return (by_id, by_name) if self.by_name_too else (by_id,)
+
+    @property
+    def of_branch(self) -> tuple[str, ...]:
+        """The subjects of workflows of the branch."""
+        return self.subjects(f"ref:refs/heads/{self.branch}")
+
+    @property
+    def of_plans(self) -> tuple[str, ...]:
+        """The subjects of workflows that may assume the role that only reads; none where there is no such role."""
+        if not self.pull_requests:
+            return ()
+        return self.subjects("pull_request") + (self.of_branch if self.drift else ())
 
 
 class CiUser(Section):

@@ -205,7 +205,7 @@ class Finder:
         taken = {role.name for role in (found.execution_role, found.task_role) if role}
         roles = [self._observe(RoleSpec(name=name)) for name in self.candidates[RoleSpec.kind] if name not in taken]
         github = [role for role in roles if role and f"/{GITHUB}" in role.trust.text()]
-        plans = [role for role in github if set(subjects_of(role)) and all(map(PULLS.search, subjects_of(role)))]
+        plans = [role for role in github if any(map(PULLS.search, subjects_of(role)))]
         found.plan_role = self._pick(RoleSpec.kind, plans)
         found.plan_policy = self._policy(found.plan_role)
         found.ci_role = self._pick(RoleSpec.kind, [role for role in github if role not in plans])

@@ -289,6 +289,8 @@ def _ci(found: Found, tree: Tree) -> dict[str, Any]:
             section["github"] = {**trusted, "role": role.name}
             if found.plan_role:
                 section["github"] |= {"pull_requests": True, "plan_role": found.plan_role.name}
+                if set(subjects_of(role)) <= set(subjects_of(found.plan_role)):
+                    section["github"]["drift"] = True
         else:
             tree.notes.append(f"{role.address} trusts something else than one branch of one repository: left out")
     return section if "user" in section or "github" in section else {}

@@ -83,14 +83,14 @@ def _bare(names: Names, ci: Ci, documents: Mapping[str, Sequence[Any]]) -> Itera
     if ci.github:
         yield Node(OidcProviderSpec(name=GITHUB, audiences=(AUDIENCE,), tags=tags))
         provider = Address("oidc-provider", GITHUB)
-        who = _github(names, ci.github.subjects(f"ref:refs/heads/{ci.github.branch}"))
+        who = _github(names, ci.github.of_branch)
         yield Node(RoleSpec(name=str(ci.github.role), trust=who, managed_policies=arns, tags=tags), (*needs, provider))
         if ci.github.pull_requests:
             # A role of its own: who proposes a change may see what it would do, and do nothing.
             name = str(ci.github.plan_role)
             reads = managed(names, name, documents.get(name, (None,)))
             yield from reads
-            who = _github(names, ci.github.subjects("pull_request"))
+            who = _github(names, ci.github.of_plans)
             role = RoleSpec(name=name, trust=who, managed_policies=tuple(arns_of(reads)), tags=tags)
             yield Node(role, (*(one.spec.address for one in reads), provider))
     if ci.user:

@@ -28,7 +28,7 @@ from reconciler.core.errors import UserError
 
 FILES = 50  # that are named one by one
 MARK = "-m reconciler"  # in a workflow that runs this program
-WORKFLOW = Path(".github", "workflows", "pipeline.yml")
+WORKFLOW, DRIFT = Path(".github", "workflows", "pipeline.yml"), Path(".github", "workflows", "drift.yml")
 
 
 @dataclass(frozen=True)
@@ -266,11 +266,19 @@ def _workflow(options: Arguments, deploy: Deploy, answers: Answers, found: Found
         done.notes.append("no GitHub repository is known, so no workflow was written: --github OWNER/NAME")
         return
     here = folder.resolve()
+    github = deploy.ci.github if deploy.ci else None
+    wanted = {WORKFLOW: files.WORKFLOW} | ({DRIFT: files.DRIFT} if github and github.drift else {})
     there = [
-        p for p in sorted((found.root / WORKFLOW.parent).glob("*.y*ml")) if MARK in p.read_text("utf-8", "replace")
+        path
+        for path in sorted((found.root / WORKFLOW.parent).glob("*.y*ml"))
+        if MARK in path.read_text("utf-8", "replace")
     ]
-    if there:
-        done.left += [os.path.relpath(path, here) for path in there]
+    done.left += [os.path.relpath(path, here) for path in there]
+    if found.root / DRIFT in there:
+        wanted.pop(DRIFT, None)
+    if set(there) - {found.root / DRIFT}:
+        del wanted[WORKFLOW]
+    if not wanted:
         return
     install = options.install or _install(found.root)
     if not install:
@@ -278,15 +286,17 @@ def _workflow(options: Arguments, deploy: Deploy, answers: Answers, found: Found
             "the workflow installs what the repository's variable RECONCILER names (not `reconciler` alone: on PyPI "
             "that is another project); gh variable set RECONCILER --body git+https://…@COMMIT"
         )
-    text = files.workflow(
-        answers,
-        file=Path(os.path.relpath(here / "deploy.yaml", found.root)).as_posix(),
-        install=install,
-        environment=options.environment,
-        results=Path(os.path.relpath(here / (deploy.run.results or "results"), found.root)).as_posix(),
-        arm=deploy.task.platform == "ARM64",
-    )
-    done.write(found.root / WORKFLOW, text, here)
+    for path, template in wanted.items():
+        text = files.workflow(
+            answers,
+            file=Path(os.path.relpath(here / "deploy.yaml", found.root)).as_posix(),
+            install=install,
+            environment=options.environment,
+            results=Path(os.path.relpath(here / (deploy.run.results or "results"), found.root)).as_posix(),
+            arm=deploy.task.platform == "ARM64",
+            template=template,
+        )
+        done.write(found.root / path, text, here)
     done.write(here / ".gitignore", files.gitignore(deploy.run.results or ""), here)
 
 

@@ -7,10 +7,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from zlib import crc32
 
 from reconciler.core.text import dumps, line
 
 WORKFLOW = Path(__file__).with_name("workflow.yml")
+DRIFT = Path(__file__).with_name("drift.yml")
 SCHEMA = "deploy.schema.json"
 
 
@@ -73,6 +75,7 @@ def deploy_yaml(answers: Answers) -> str:
             *([f'    owner_id: "{answers.owner_id}"'] if answers.owner_id else []),
             *([f'    repository_id: "{answers.repository_id}"'] if answers.repository_id else []),
             "    pull_requests: true",
+            "    drift: true # a nightly `plan`, which keeps an issue while something differs",
         ]
     return "\n".join(parts) + "\n"
 
@@ -123,22 +126,28 @@ def dockerfile(program: str, requirements: str) -> str:
     )
 
 
-def workflow(answers: Answers, *, file: str, install: str, results: str, arm: bool, environment: str = "") -> str:
-    """The GitHub Actions workflow. file, results: relative to the repository. install: what pip installs, or empty."""
+def workflow(
+    answers: Answers, *, file: str, install: str, results: str, arm: bool, environment: str = "",
+    template: Path = WORKFLOW,
+) -> str:  # fmt: skip
+    """A workflow of GitHub Actions. file, results: relative to the repository. install: what pip installs, or empty."""
     arguments = _word(file) + (f" --env {_word(environment)}" if environment else "")
     values = {
         "NAME": answers.name,
         "BRANCH": line(answers.branch),
         "BRANCHES": _value(re.sub(r"([*?+\[\]!])", r"\\\1", answers.branch)),  # patterns
         "CONDITION": _value(f"github.event_name != 'pull_request' && github.ref == {_expression(answers.branch)}"),
+        "BRANCHED": _value(f"github.ref == {_expression(answers.branch)}"),
+        "MINUTE": str(crc32(answers.name.encode()) % 60),  # not all at the full hour
         "FILE": line(file),
         "PLAN": _literal(f"exec python -m reconciler plan {arguments}"),
+        "PLANNED": _literal(f'python -m reconciler plan {arguments} --markdown > "$RUNNER_TEMP/plan.md"'),
         "APPLY": _literal(f"exec python -m reconciler apply {arguments} --wait-for-lock 600"),
         "INSTALL": _quoted(_unexpanded(install)) if install else "${{ vars.RECONCILER }}",
         "RUNNER": "ubuntu-24.04-arm" if arm else "ubuntu-24.04",
         "RESULTS": _literal(f"{results}/"),
     }
-    return re.sub(r"<<([A-Z]+)>>", lambda match: values[match[1]], WORKFLOW.read_text(encoding="utf-8"))
+    return re.sub(r"<<([A-Z]+)>>", lambda match: values[match[1]], template.read_text(encoding="utf-8"))
 
 
 def _word(text: str) -> str:

@@ -239,7 +239,7 @@ def test_the_workflow_of_an_environment(fresh: Project) -> None:
     workflow = (fresh.folder / ".github" / "workflows" / "pipeline.yml").read_text()
     assert "run: exec python -m reconciler apply deploy.yaml --env prod --wait-for-lock 600" in workflow
     assert "group: apply-tiny-prod" in workflow
-    assert "aws-region: eu-west-1" in workflow
+    assert "AWS_ROLE_ARN: ${{ vars.AWS_ROLE_ARN }}" in workflow
 
 
 def test_a_wrong_answer_is_asked_for_again(fresh: Project) -> None:
