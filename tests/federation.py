@@ -36,7 +36,7 @@ class Federation:
 
     def __init__(self, client: Callable[[str], Any], clock: Callable[[], float] = time.time) -> None:
         self.client, self.clock = client, clock
-        self.subject = "repo:owner/tiny:ref:refs/heads/main"
+        self.host, self.subject = HOST, "repo:owner/tiny:ref:refs/heads/main"
         self.answers: list[int | bytes] = []
         self.refusals: list[tuple[int, str]] = []
         self.lives: list[float] = []
@@ -55,7 +55,7 @@ class Federation:
 
     def token(self, audience: str, lasts: float = 300) -> str:
         """A token of the job, signed."""
-        claims = {"iss": f"https://{HOST}", "sub": self.subject, "aud": audience, "exp": self.clock() + lasts}
+        claims = {"iss": f"https://{self.host}", "sub": self.subject, "aud": audience, "exp": self.clock() + lasts}
         payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
         self.tokens.append(f"e30.{payload}.{_sign(payload)}")
         return self.tokens[-1]
@@ -70,7 +70,7 @@ class Federation:
             return 400, _error("ExpiredTokenException", "Token expired")
         name = role.rpartition("/")[2]
         trust = self.client("iam").get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
-        context = {f"{HOST}:{key}": str(claims[key]) for key in ("sub", "aud")}
+        context = {f"{self.host}:{key}": str(claims[key]) for key in ("sub", "aud")}
         if not any(
             one["Action"] == "sts:AssumeRoleWithWebIdentity" and conditions_hold(one["Condition"], context, False)
             for one in trust["Statement"]

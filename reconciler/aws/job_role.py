@@ -2,7 +2,8 @@
 
 GitHub signs a token for a job that has `id-token: write`; STS gives the credentials of a role for it, which end after
 an hour. Both are asked for again before that, so that no other action is needed and no key is in the environment of
-another step. The role is the one that AWS_ROLE_ARN names, as botocore has it beside AWS_WEB_IDENTITY_TOKEN_FILE.
+another step. GitLab hands a job one token, which lasts as long as the job may, and is given to STS again each hour. The
+role is the one that AWS_ROLE_ARN names, as botocore has it beside AWS_WEB_IDENTITY_TOKEN_FILE.
 """
 
 from __future__ import annotations
@@ -26,7 +27,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from reconciler.aws.credentials import NoRole, of_credentials
 from reconciler.core.errors import UserError
-from reconciler.core.job_token import ALLOW, AUDIENCE, REQUEST_TOKEN, REQUEST_URL, ROLE, in_job, may_ask
+from reconciler.core.job_token import (
+    ALLOW,
+    ALLOW_GITLAB,
+    AUDIENCE,
+    GITLAB_TOKEN,
+    REQUEST_TOKEN,
+    REQUEST_URL,
+    ROLE,
+    in_gitlab,
+    in_job,
+    may_ask,
+)
 from reconciler.core.secret import KNOWN
 
 METHOD = "job-token"
@@ -68,9 +80,12 @@ def chosen(environ: Mapping[str, str]) -> str:
 
 
 def new_token(environ: Mapping[str, str], attempts: int = 1, sleep: Callable[[float], None] = time.sleep) -> str:
-    """A token for this job, which GitHub makes. Raises NoToken; nothing of what was answered is in its text."""
+    """A token for this job: a new one of GitHub's, or the one of GitLab's. Raises NoToken, without the answer in it."""
     if not may_ask(environ):
-        raise NoToken(f"this job may not ask for one: {ALLOW}")
+        why = f"this job has none: {ALLOW_GITLAB}" if in_gitlab(environ) else f"this job may not ask for one: {ALLOW}"
+        raise NoToken(why)
+    if in_gitlab(environ):
+        return environ[GITLAB_TOKEN].strip()
     url = environ[REQUEST_URL]
     if not url.startswith("https://") and not url.startswith("http://127.0.0.1:"):
         raise NoToken(f"{REQUEST_URL} is no https address")
@@ -170,11 +185,11 @@ class JobRole(CredentialProvider):  # type: ignore[misc]  # botocore has no type
 
 
 def session_name(environ: Mapping[str, str]) -> str:
-    """Who it is in CloudTrail: AWS_ROLE_SESSION_NAME, or the repository and the workflow's run."""
-    given = environ.get("AWS_ROLE_SESSION_NAME") or "-".join(
-        filter(None, (environ.get("GITHUB_REPOSITORY", "").rpartition("/")[2], environ.get("GITHUB_RUN_ID", "")))
-    )
-    return re.sub(r"[^\w+=,.@-]", "-", given, flags=re.ASCII)[-64:] if len(given) > 1 else "github-actions"
+    """Who it is in CloudTrail: AWS_ROLE_SESSION_NAME, or the repository and its run or pipeline."""
+    names = ("CI_PROJECT_PATH", "CI_PIPELINE_ID") if in_gitlab(environ) else ("GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    project, number = (environ.get(name, "") for name in names)
+    given = environ.get("AWS_ROLE_SESSION_NAME") or "-".join(filter(None, (project.rpartition("/")[2], number)))
+    return re.sub(r"[^\w+=,.@-]", "-", given, flags=re.ASCII)[-64:] if len(given) > 1 else "ci-job"
 
 
 def take_roles(session: Any, environ: Mapping[str, str], region: str) -> None:

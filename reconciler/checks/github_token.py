@@ -46,15 +46,21 @@ def subject(environ: Mapping[str, str]) -> str:
 
 def subject_of(token: str) -> str:
     """The `sub` of a token of GitHub's. Raises NoToken for anything else."""
+    issuer, named = claims_of(token)
+    if issuer.removeprefix("https://").partition("/")[0] != HOST:
+        raise NoToken("the token isn't GitHub's")
+    return named
+
+
+def claims_of(token: str) -> tuple[str, str]:
+    """Who made a token, and its `sub`. Raises NoToken for what is none."""
     parts = token.split(".")
     try:
         payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
         issuer, named = str(payload["iss"]), str(payload["sub"])
     except (ValueError, IndexError, KeyError, TypeError, RecursionError):
         raise NoToken("what was given isn't a token") from None
-    if issuer.removeprefix("https://").partition("/")[0] != HOST:
-        raise NoToken("the token isn't GitHub's")
-    return line(named)
+    return line(issuer), line(named)
 
 
 def advice(github: GitHub, named: str) -> str:
@@ -88,11 +94,11 @@ def advice(github: GitHub, named: str) -> str:
     return f"under ci.github in deploy.yaml: {', '.join(lines)}{AGAIN}"
 
 
-def trusts(trust: Policy, named: str) -> bool:
-    """Whether a role's trust lets a job of this subject become it."""
-    key = f"{HOST}:sub"
+def trusts(trust: Policy, named: str, host: str = HOST) -> bool:
+    """Whether a role's trust lets a job of this subject become it. host: whose jobs they are."""
+    key = f"{host}:sub".lower()
     for one in trust.statements:
-        federated = any(who.endswith(f"oidc-provider/{HOST}") for who in one.principals.get("Federated", ()))
+        federated = any(who.endswith(f"oidc-provider/{host}") for who in one.principals.get("Federated", ()))
         if one.denies or not federated:
             continue
         wanted = {test: values for test, keys in one.conditions.items() for name, values in keys.items() if name == key}

@@ -10,14 +10,14 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.aws.clients import new_session
-from reconciler.checks import doctor, github_token
+from reconciler.checks import doctor, github_token, gitlab_token
 from reconciler.checks.findings import Finding, State, ng, skip
 from reconciler.cli.findings import Checks, as_json, counts, show, summary
 from reconciler.cli.options import OfFile as Arguments
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
 from reconciler.core.errors import UserError
-from reconciler.core.job_token import in_job
+from reconciler.core.job_token import in_github, in_gitlab
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,9 @@ def _aws(session: Any, region: str, file: Path, deploy: Deploy | None) -> list[F
             found.append(skip("permissions to plan", "AWS doesn't say who asks"))
         else:
             found.append(doctor.permissions(aws, deploy, file.resolve().parent, who))
-        if deploy is not None and deploy.ci and deploy.ci.github and in_job(os.environ):
-            found.append(github_token.check(aws if who else None, deploy.ci.github, os.environ))
+        ci, asked = deploy.ci if deploy is not None else None, aws if who else None
+        if ci and ci.github and in_github(os.environ):
+            found.append(github_token.check(asked, ci.github, os.environ))
+        if ci and ci.gitlab and in_gitlab(os.environ):
+            found.append(gitlab_token.check(asked, ci.gitlab, os.environ))
     return found

@@ -14,6 +14,7 @@ def init(command: Parser) -> None:
     command.add_argument("--account", metavar="ID", help="refuse the credentials of any other account")
     command.add_argument("--image", metavar="URI", help="use this existing image, instead of a Dockerfile")
     command.add_argument("--github", metavar="OWNER/NAME", help="(default: the remote `origin`)")
+    command.add_argument("--gitlab", metavar="GROUP/PROJECT", help="or its address (default: the remote `origin`)")
     command.add_argument("--install", metavar="REQUIREMENT", help="what pip installs in the workflow")
     command.add_argument("-y", "--yes", action="store_true", help="don't ask")
     command.set_defaults(module="init")

@@ -23,6 +23,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy, load
 from reconciler.config.task import WRITE
 from reconciler.core.errors import Interrupted, UserError
+from reconciler.core.job_token import in_gitlab
 from reconciler.core.plan import Options
 from reconciler.core.secret import KNOWN
 from reconciler.core.spec import Address
@@ -198,10 +199,17 @@ def deployment(
             command=command,
         )
     except RoleRefused as error:
-        from reconciler.checks.github_token import explain
+        raise UserError(error.message, hint=_explained(where.deploy) or error.hint) from None
 
-        github = where.deploy.ci.github if where.deploy.ci else None
-        raise UserError(error.message, hint=(explain(github, os.environ) if github else "") or error.hint) from None
+
+def _explained(deploy: Deploy) -> str:
+    """Why this CI job may not become its role; empty where that can't be told."""
+    from reconciler.checks import github_token, gitlab_token
+
+    ci = deploy.ci
+    if ci and ci.gitlab and in_gitlab(os.environ):
+        return gitlab_token.explain(ci.gitlab, os.environ)
+    return github_token.explain(ci.github, os.environ) if ci and ci.github else ""
 
 
 def warn(terminal: Terminal, here: Deployment) -> None:

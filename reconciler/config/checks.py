@@ -57,8 +57,9 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     if github and github.drift and not github.pull_requests:
         problem = "a nightly plan has the role for pull requests, which isn't made"
         yield Problem(("ci", "github", "drift"), problem, "add pull_requests: true")
-    if deploy.ci and not (deploy.ci.github or deploy.ci.user):
-        yield Problem(("ci",), "ci names nobody", "add github: {repository: OWNER/NAME}, or user: {}")
+    if deploy.ci and not (deploy.ci.github or deploy.ci.gitlab or deploy.ci.user):
+        fix = "add github: {repository: OWNER/NAME}, gitlab: {project: GROUP/PROJECT}, or user: {}"
+        yield Problem(("ci",), "ci names nobody", fix)
     yield from _names(deploy)
 
 
@@ -207,6 +208,7 @@ def _names(deploy: Deploy) -> Iterator[Problem]:
         (("task", "role", "name"), task.role.name),
         (("ci", "github", "role"), ci.github.role if ci and ci.github else None),
         (("ci", "github", "plan_role"), plans),
+        (("ci", "gitlab", "role"), ci.gitlab.role if ci and ci.gitlab else None),
     ]
     policies: list[tuple[Path, str | None]] = [
         (("task", "role", "policy_name"), task.role.policy_name),

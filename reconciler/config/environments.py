@@ -144,6 +144,7 @@ def _named(deploy: Deploy) -> Iterator[tuple[Path, str, str | None, str]]:
     if ci:
         yield ("ci", "policy_name"), "policy", ci.policy_name, "account"
         yield ("ci", "github", "role"), "role", ci.github.role if ci.github else None, "account"
+        yield ("ci", "gitlab", "role"), "role", ci.gitlab.role if ci.gitlab else None, "account"
         yield ("ci", "user", "name"), "user", ci.user.name if ci.user else None, "account"
     repository = image.repository.name if image.repository else None
     yield ("image", "repository", "name"), "repository", repository, "region"

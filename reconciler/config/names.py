@@ -32,6 +32,8 @@ __all__ = [
     "ENVIRONMENT",
     "EXPRESSION",
     "GITHUB",
+    "GITLAB",
+    "GITLAB_URL",
     "IAM_TEXT",
     "IMAGE_TAG",
     "IMAGE_URI",
@@ -228,6 +230,26 @@ GITHUB = Rule(
     "write OWNER/NAME",
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}",
     _suggest_github,
+)
+_SLUG = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_-])?"
+
+
+def _suggest_gitlab(value: str) -> str:
+    path = re.sub(r"^(?:https?://|(?:ssh://)?git@)?[^/:]*\.[^/:]*[:/]", "", value.strip())
+    return path.strip("/").removesuffix(".git")
+
+
+GITLAB = Rule(
+    "a project on GitLab",
+    "write GROUP/PROJECT, with the groups in between",
+    rf"(?:{_SLUG}/){{1,20}}{_SLUG}",
+    _suggest_gitlab,
+)
+GITLAB_URL = Rule(
+    "the address of a GitLab",
+    "https:// and a name, without a port or anything behind a ?, as IAM takes it",
+    r"https://[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+(?:/[A-Za-z0-9._~-]+)*",
+    lambda v: "https://" + re.sub(r"^[a-z]+://|[?#].*$|:[0-9]+(?=/|$)", "", v.strip().lower()).rstrip("/"),
 )
 GITHUB_ID = Rule("an id of GitHub", "digits, as GitHub's API gives them", r"[1-9][0-9]{0,19}", lambda v: v.strip())
 # git-check-ref-format; * would also let every branch assume the role.

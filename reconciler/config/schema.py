@@ -38,6 +38,7 @@ __all__ = [
     "Deploy",
     "ExecutionRole",
     "GitHub",
+    "GitLab",
     "Image",
     "LifecycleRule",
     "Logs",
@@ -139,6 +140,36 @@ class GitHub(Section):
         return self.subjects("pull_request") + (self.of_branch if self.drift else ())
 
 
+class GitLab(Section):
+    """GitLab CI/CD as the one who applies: a role that only one branch of one project may assume, and no stored key."""
+
+    project: Annotated[str, names.GITLAB] = Field(description="GROUP/PROJECT on GitLab.", examples=["group/project"])
+    url: Annotated[str, names.GITLAB_URL] = Field(
+        "https://gitlab.com",
+        description="The address of a GitLab of your own; AWS has to reach it.",
+        examples=["https://gitlab.example.com"],
+    )
+    branch: Annotated[str, names.BRANCH] = Field(
+        "main", description="Only jobs of this branch may assume the role.", examples=["production"]
+    )
+    role: Annotated[str, names.ROLE] | None = Field(
+        None, description="The role's name. Default: NAME-ci-gitlab.", examples=["my-gitlab-role"]
+    )
+
+    @property
+    def host(self) -> str:
+        """What IAM calls its provider, and begins the keys of conditions with."""
+        return self.url.removeprefix("https://")
+
+    @property
+    def subject(self) -> str:
+        """The exact subject that GitLab's tokens have for jobs of the branch.
+
+        https://docs.gitlab.com/ci/secrets/id_token_authentication/
+        """
+        return f"project_path:{self.project}:ref_type:branch:ref:{self.branch}"
+
+
 class CiUser(Section):
     """An IAM user as the one who applies, for CI systems without OpenID Connect."""
 
@@ -161,12 +192,15 @@ class CiUser(Section):
 
 
 class Ci(Section):
-    """Who may run `apply` in CI: `github` or `user`. Without this section nobody is set up."""
+    """Who may run `apply` in CI: `github`, `gitlab` or `user`. Without this section nobody is set up."""
 
     github: GitHub | None = Field(
         None,
         description="A GitHub OIDC provider and a role (recommended).",
         examples=[{"repository": "owner/repository"}],
+    )
+    gitlab: GitLab | None = Field(
+        None, description="A GitLab OIDC provider and a role.", examples=[{"project": "group/project"}]
     )
     user: CiUser | None = Field(None, description="An IAM user.", examples=[{"name": "my-ci-user"}])
     policy_name: Annotated[str, names.POLICY] | None = Field(
@@ -311,6 +345,7 @@ class Deploy(Section):
         return ci.model_copy(
             update={
                 "github": ci.github and _fill(ci.github, role=f"{self.name}-ci", plan_role=f"{self.name}-ci-plan"),
+                "gitlab": ci.gitlab and _fill(ci.gitlab, role=f"{self.name}-ci-gitlab"),
                 "user": ci.user and _fill(ci.user, name=f"{self.name}-ci"),
             }
         )

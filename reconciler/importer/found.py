@@ -69,6 +69,8 @@ class Found:
     user: UserSpec | None = None
     ci_policy: PolicySpec | None = None
     provider: OidcProviderSpec | None = None
+    gitlab_role: RoleSpec | None = None
+    gitlab_provider: OidcProviderSpec | None = None
     bucket: BucketSpec | None = None
     key: str = ""
     other_objects: int = 0
@@ -209,9 +211,12 @@ class Finder:
         found.plan_role = self._pick(RoleSpec.kind, plans)
         found.plan_policy = self._policy(found.plan_role)
         found.ci_role = self._pick(RoleSpec.kind, [role for role in github if role not in plans])
-        found.ci_policy = self._policy(found.ci_role) or self._policy(found.user)
+        found.gitlab_role = self._pick(RoleSpec.kind, [role for role in roles if role and gitlab_of(role)])
+        found.ci_policy = next(filter(None, map(self._policy, (found.ci_role, found.gitlab_role, found.user))), None)
         if found.ci_role:
             found.provider = self._observe(OidcProviderSpec(name=GITHUB))
+        if found.gitlab_role and (trusted := gitlab_of(found.gitlab_role)):
+            found.gitlab_provider = self._observe(OidcProviderSpec(name=trusted[0]))
 
     def _policy(self, holder: RoleSpec | UserSpec | None) -> PolicySpec | None:
         """The policy of the account that is attached to a role or user; of several, one of our name."""
@@ -249,6 +254,18 @@ def subjects_of(role: RoleSpec) -> list[str]:
     """The subjects of GitHub's tokens that a role's trust names."""
     tests = [test for statement in role.trust.statements for test in statement.conditions.values()]
     return [one for test in tests for key, values in test.items() if key == SUBJECT for one in values]
+
+
+def gitlab_of(role: RoleSpec) -> tuple[str, list[str]] | None:
+    """The GitLab that a role trusts, as IAM's provider is named, and the subjects of its tokens; None for others."""
+    for statement in role.trust.statements:
+        for who in statement.principals.get("Federated", ()):
+            host = who.partition(":oidc-provider/")[2]
+            keys = [(key, values) for test in statement.conditions.values() for key, values in test.items()]
+            subjects = [one for key, values in keys if key == f"{host}:sub".lower() for one in values]
+            if any(one.startswith("project_path:") for one in subjects):
+                return host, subjects
+    return None
 
 
 def _unless_denied(kind: AnyKind, aws: Aws) -> set[str] | None:

@@ -13,7 +13,7 @@ from reconciler.config.names import DEPLOY
 from reconciler.core.log_mode import BLOCKING, MODE
 from reconciler.core.secret import KNOWN, MASK
 from reconciler.core.spec import OWNER_TAG
-from reconciler.importer.found import Found, subjects_of
+from reconciler.importer.found import Found, gitlab_of, subjects_of
 from reconciler.importer.writer import Path, Variable
 from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec
 from reconciler.lower import EXECUTION_POLICY
@@ -21,7 +21,8 @@ from reconciler.lower import EXECUTION_POLICY
 LOG_OPTIONS = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix", MODE)
 GIVEN = re.compile(r"-*([A-Za-z][\w-]{0,60})=")  # what gives a value to an option or a variable
 PAGE = 1000  # keys that one listing gives
-# A subject of GitHub, with or without ids: repo:OWNER@ID/NAME@ID:ref:refs/heads/BRANCH.
+# One of GitLab, and one of GitHub, with or without ids: repo:OWNER@ID/NAME@ID:ref:refs/heads/BRANCH.
+OF_GITLAB = re.compile(r"project_path:(?P<project>[^:*?]+):ref_type:branch:ref:(?P<branch>[^*?]+)")
 ONE_BRANCH = re.compile(
     r"repo:(?P<owner>[^@/:]+)(?:@(?P<owner_id>[0-9]+))?/(?P<name>[^@/:]+)(?:@(?P<repository_id>[0-9]+))?"
     r":ref:refs/heads/(?P<branch>[^*?]+)"
@@ -293,4 +294,12 @@ def _ci(found: Found, tree: Tree) -> dict[str, Any]:
                     section["github"]["drift"] = True
         else:
             tree.notes.append(f"{role.address} trusts something else than one branch of one repository: left out")
-    return section if "user" in section or "github" in section else {}
+    if role := found.gitlab_role:
+        host, subjects = gitlab_of(role) or ("", [])
+        match = OF_GITLAB.fullmatch(subjects[0]) if len(subjects) == 1 else None
+        if match:
+            url = {} if host == "gitlab.com" else {"url": f"https://{host}"}
+            section["gitlab"] = {**match.groupdict(), **url, "role": role.name}
+        else:
+            tree.notes.append(f"{role.address} trusts something else than one branch of one project: left out")
+    return section if section.keys() & {"user", "github", "gitlab"} else {}

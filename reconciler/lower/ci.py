@@ -40,10 +40,10 @@ def given(document: Policy) -> list[dict[str, Any]]:
     return statements
 
 
-def _github(names: Names, subjects: Sequence[str]) -> Any:
-    """The trust in workflows of GitHub that these subjects name, each exactly."""
-    condition = {"StringEquals": {f"{GITHUB}:aud": AUDIENCE, f"{GITHUB}:sub": list(subjects)}}
-    federated = {"Federated": names.iam(f"oidc-provider/{GITHUB}")}
+def _jobs(names: Names, host: str, subjects: Sequence[str]) -> Any:
+    """The trust in jobs that these subjects name, each exactly. host: whose jobs they are."""
+    condition = {"StringEquals": {f"{host}:aud": AUDIENCE, f"{host}:sub": list(subjects)}}
+    federated = {"Federated": names.iam(f"oidc-provider/{host}")}
     return trust(federated, "sts:AssumeRoleWithWebIdentity", Condition=condition)
 
 
@@ -83,16 +83,21 @@ def _bare(names: Names, ci: Ci, documents: Mapping[str, Sequence[Any]]) -> Itera
     if ci.github:
         yield Node(OidcProviderSpec(name=GITHUB, audiences=(AUDIENCE,), tags=tags))
         provider = Address("oidc-provider", GITHUB)
-        who = _github(names, ci.github.of_branch)
+        who = _jobs(names, GITHUB, ci.github.of_branch)
         yield Node(RoleSpec(name=str(ci.github.role), trust=who, managed_policies=arns, tags=tags), (*needs, provider))
         if ci.github.pull_requests:
             # A role of its own: who proposes a change may see what it would do, and do nothing.
             name = str(ci.github.plan_role)
             reads = managed(names, name, documents.get(name, (None,)))
             yield from reads
-            who = _github(names, ci.github.of_plans)
+            who = _jobs(names, GITHUB, ci.github.of_plans)
             role = RoleSpec(name=name, trust=who, managed_policies=tuple(arns_of(reads)), tags=tags)
             yield Node(role, (*(one.spec.address for one in reads), provider))
+    if gitlab := ci.gitlab:
+        yield Node(OidcProviderSpec(name=gitlab.host, audiences=(AUDIENCE,), tags=tags))
+        who = _jobs(names, gitlab.host, [gitlab.subject])
+        role = RoleSpec(name=str(gitlab.role), trust=who, managed_policies=arns, tags=tags)
+        yield Node(role, (*needs, Address("oidc-provider", gitlab.host)))
     if ci.user:
         user = UserSpec(
             name=str(ci.user.name),

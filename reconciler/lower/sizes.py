@@ -63,6 +63,7 @@ def _place(names: Names, spec: Spec) -> tuple[str, str]:
     github, user = (ci.github, ci.user) if ci else (None, None)
     of_ci = [ci.policy_name] if ci else []
     of_ci += [github.role, github.plan_role] if github else []
+    of_ci += [ci.gitlab.role] if ci and ci.gitlab else []
     if about(*of_ci, *([user.name] if user else ())):
         return "data.files and parameters, which ci: is about", FOLDERS
     return "task.secrets and parameters", FEWER

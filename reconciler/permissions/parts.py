@@ -167,7 +167,7 @@ PARTS: tuple[Part, ...] = (
 
 # Other commands, which read more than one deploy has.
 OTHERS: tuple[Part, ...] = (
-    Part(("checks.github_token",), (), ("iam:GetRole",)),
+    Part(("checks.github_token", "checks.gitlab_token"), (), ("iam:GetRole",)),
     Part(("cli.cost",), (), ("ecr:DescribeImages",)),
     # What reading the task definition and the service asks for.
     Part(("image.kind",), (), ("ecs:DescribeTaskDefinition", "ecs:DescribeServices")),

@@ -189,7 +189,7 @@ def test_what_a_job_lacks(environ: dict[str, str], says: str) -> None:
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({}, "github-actions"),
+        ({}, "ci-job"),
         ({"AWS_ROLE_SESSION_NAME": "mine", "GITHUB_RUN_ID": "7"}, "mine"),
         ({"GITHUB_REPOSITORY": "o/tiny", "GITHUB_RUN_ID": "7"}, "tiny-7"),
         ({"GITHUB_REPOSITORY": f"o/{'x' * 90}", "GITHUB_RUN_ID": "7"}, f"{'x' * 62}-7"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from configparser import ConfigParser
@@ -43,6 +44,7 @@ class Arguments(Output):
     account: str | None
     image: str | None
     github: str | None
+    gitlab: str | None
     install: str | None
     yes: bool
 
@@ -120,19 +122,21 @@ def _deploy(
     """What is there, or the answers for what is to be written."""
     if file.exists():
         deploy = load(file, environ=os.environ, files=False, environment=options.environment)
-        github = deploy.ci.github if deploy.ci else None
+        github, gitlab = (deploy.ci.github, deploy.ci.gitlab) if deploy.ci else (None, None)
         if github:
             _named(github.repository, done, github)
         return deploy, Answers(
             deploy.name,
             deploy.region,
             repository=github.repository if github else "",
-            branch=github.branch if github else found.branch,
+            branch=github.branch if github else gitlab.branch if gitlab else found.branch,
+            project=gitlab.project if gitlab else "",
         )
     if options.environment:
         raise UserError(f"--env {options.environment}: there is no deploy.yaml here yet", hint="leave it out")
     data = _data(options, folder, found, done)
     image, uri = _image(options, found)
+    project, url = _project(options.gitlab) if options.gitlab else ("" if options.github else found.project, "")
     asked = Answers(
         name=options.name or _name(folder.resolve().name),
         region=options.region or _region(),
@@ -142,6 +146,8 @@ def _deploy(
         uri=uri,
         repository=options.github or found.repository,
         branch=found.branch,
+        project=project,
+        url=url,
     )
     if attended() and terminal.live and not options.yes:
         asked = questions.ask(
@@ -152,6 +158,8 @@ def _deploy(
         ("--region", rules.REGION, asked.region),
         ("--account", rules.ACCOUNT, asked.account),
         ("--github", rules.GITHUB, asked.repository),
+        ("--gitlab", rules.GITLAB, asked.project),
+        ("--gitlab", rules.GITLAB_URL, asked.url),
         ("--image", rules.IMAGE_URI, asked.uri),
     ):
         _valid(option, rule, value)
@@ -162,6 +170,14 @@ def _deploy(
         named = _named(asked.repository, done)
         asked = replace(asked, owner_id=named.owner_id, repository_id=named.repository_id)
     return None, asked
+
+
+def _project(given: str) -> tuple[str, str]:
+    """GROUP/PROJECT, and the address of a GitLab that isn't gitlab.com. given: the first, or the project's address."""
+    match = re.fullmatch(r"(https://[^/]+)/(.+?)(?:\.git)?/?", given)
+    if match is None:
+        return given, ""
+    return match[2], "" if match[1] == "https://gitlab.com" else match[1]
 
 
 def _named(repository: str, done: Written, there: GitHub | None = None) -> subject.Subject:
@@ -262,10 +278,25 @@ def _dockerignore(deploy: Deploy, folder: Path, done: Written) -> None:
 
 
 def _workflow(options: Arguments, deploy: Deploy, answers: Answers, found: Found, folder: Path, done: Written) -> None:
-    if not answers.repository:
-        done.notes.append("no GitHub repository is known, so no workflow was written: --github OWNER/NAME")
-        return
     here = folder.resolve()
+    install = options.install or _install(found.root)
+    if answers.project:
+        text = files.gitlab_ci(
+            answers,
+            file=Path(os.path.relpath(here / "deploy.yaml", found.root)).as_posix(),
+            install=install,
+            environment=options.environment,
+            results=Path(os.path.relpath(here / (deploy.run.results or "results"), found.root)).as_posix(),
+            arm=deploy.task.platform == "ARM64",
+            builds=deploy.image.context is not None,
+        )
+        done.write(found.root / ".gitlab-ci.yml", text, here)
+        done.write(here / ".gitignore", files.gitignore(deploy.run.results or ""), here)
+    if not answers.repository:
+        if not answers.project:
+            unknown = "no repository on GitHub or GitLab is known, so no workflow was written"
+            done.notes.append(f"{unknown}: --github OWNER/NAME, --gitlab GROUP/PROJECT")
+        return
     github = deploy.ci.github if deploy.ci else None
     wanted = {WORKFLOW: files.WORKFLOW} | ({DRIFT: files.DRIFT} if github and github.drift else {})
     there = [
@@ -280,7 +311,6 @@ def _workflow(options: Arguments, deploy: Deploy, answers: Answers, found: Found
         del wanted[WORKFLOW]
     if not wanted:
         return
-    install = options.install or _install(found.root)
     if not install:
         done.notes.append(
             "the workflow installs what the repository's variable RECONCILER names (not `reconciler` alone: on PyPI "
@@ -336,9 +366,13 @@ def _tell(
     terminal.say(f"  {program()} apply{where} --local   the whole job on this machine, without AWS")
     terminal.say(f"  {program()} plan{where}            what there would be in AWS; only reads")
     terminal.say(f"  {program()} apply{where}           make it and run it")
-    github = deploy.ci.github if deploy.ci else None
+    github, gitlab = (deploy.ci.github, deploy.ci.gitlab) if deploy.ci else (None, None)
+    account = deploy.account or "ACCOUNT"
+    if gitlab and answers.project:
+        terminal.say()
+        terminal.say("Then, for GitLab CI/CD, once:")
+        terminal.say(f"  glab variable set AWS_ROLE_ARN arn:aws:iam::{account}:role/{gitlab.role} --protected")
     if github and answers.repository:
-        account = deploy.account or "ACCOUNT"
         terminal.say()
         terminal.say("Then, for GitHub Actions, once:")
         for variable, role, is_there in (

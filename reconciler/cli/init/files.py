@@ -9,10 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from zlib import crc32
 
+from reconciler.core.errors import UserError
 from reconciler.core.text import dumps, line
 
 WORKFLOW = Path(__file__).with_name("workflow.yml")
 DRIFT = Path(__file__).with_name("drift.yml")
+GITLAB = Path(__file__).with_name("gitlab-ci.yml")
+DOCKER = """\
+  services:
+    - docker:28-dind
+"""
+OF_DOCKER = """\
+    DOCKER_HOST: tcp://docker:2376
+    DOCKER_TLS_CERTDIR: /certs
+    DOCKER_TLS_VERIFY: "1"
+    DOCKER_CERT_PATH: /certs/client
+"""
 SCHEMA = "deploy.schema.json"
 
 
@@ -33,6 +45,8 @@ class Answers:
     branch: str = "main"
     owner_id: str = ""
     repository_id: str = ""
+    project: str = ""  # on GitLab
+    url: str = ""  # of a GitLab that isn't gitlab.com
 
 
 def deploy_yaml(answers: Answers) -> str:
@@ -76,6 +90,15 @@ def deploy_yaml(answers: Answers) -> str:
             *([f'    repository_id: "{answers.repository_id}"'] if answers.repository_id else []),
             "    pull_requests: true",
             "    drift: true # a nightly `plan`, which keeps an issue while something differs",
+        ]
+    if answers.project:
+        branch = "" if answers.branch == "main" else f"\n    branch: {_scalar(answers.branch)}"
+        url = f"\n    url: {answers.url}" if answers.url else ""
+        parts += [
+            "",
+            "ci: # GitLab CI/CD of this project: `apply` on the branch; no stored key",
+            "  gitlab:",
+            f"    project: {answers.project}{url}{branch}",
         ]
     return "\n".join(parts) + "\n"
 
@@ -148,6 +171,32 @@ def workflow(
         "RESULTS": _literal(f"{results}/"),
     }
     return re.sub(r"<<([A-Z]+)>>", lambda match: values[match[1]], template.read_text(encoding="utf-8"))
+
+
+def gitlab_ci(
+    answers: Answers, *, file: str, install: str, results: str, arm: bool, builds: bool, environment: str = ""
+) -> str:
+    """.gitlab-ci.yml. builds: whether an image is built there; the rest as of a workflow.
+
+    Raises UserError for a branch that can't be written there.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9._/+@#=,-]+", answers.branch):
+        raise UserError(f"the branch {answers.branch} can't be named in .gitlab-ci.yml", hint="give it a plainer name")
+    arguments = _word(file) + (f" --env {_word(environment)}" if environment else "")
+    values = {
+        "NAME": answers.name,
+        "BRANCH": answers.branch,
+        "CONDITION": f"'$CI_COMMIT_BRANCH == \"{answers.branch}\"'",
+        "FILE": line(file),
+        "IMAGE": "docker:28" if builds else "python:3.13",
+        "SERVICES": (DOCKER if builds else "") + ("  tags: [saas-linux-small-arm64]\n" if arm and builds else ""),
+        "DOCKER": OF_DOCKER if builds else "",
+        "SYSTEM": "    - apk add --no-cache git python3\n" if builds else "",
+        "APPLY": _value(f"/tmp/reconciler/bin/python -m reconciler apply {arguments} --wait-for-lock 600"),  # noqa: S108
+        "INSTALL": _quoted(install.replace("$", "$$")),
+        "RESULTS": _value(f"{results}/"),
+    }
+    return re.sub(r"<<([A-Z]+)>>", lambda match: values[match[1]], GITLAB.read_text(encoding="utf-8"))
 
 
 def _word(text: str) -> str:

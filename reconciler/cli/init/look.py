@@ -24,6 +24,7 @@ class Found:
     dockerfiles: sorted, those nearest first. data: files that look like data. program: a Python program that a
     Dockerfile could start, or empty. requirements: what pip would install for it. root: the folder of the git
     repository, or the folder itself. repository: OWNER/NAME on GitHub, or empty.
+    project: GROUP/PROJECT on gitlab.com, or empty.
     """
 
     dockerfiles: tuple[str, ...]
@@ -32,6 +33,7 @@ class Found:
     requirements: str
     root: Path
     repository: str
+    project: str
     branch: str
 
 
@@ -42,6 +44,7 @@ def look(folder: Path) -> Found:
     near = sorted(here, key=lambda name: (name.count("/"), name))
     names = set(near)
     root = Path(_git(folder, "rev-parse", "--show-toplevel") or folder)
+    origin = _git(folder, "config", "--get", "remote.origin.url")
     head = _git(folder, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
     return Found(
         dockerfiles=tuple(name for name in near if name.rpartition("/")[2] == "Dockerfile"),
@@ -49,16 +52,16 @@ def look(folder: Path) -> Found:
         program=next((name for name in PROGRAMS if name in names), ""),
         requirements=next((name for name in ("requirements.txt", "pyproject.toml") if name in names), ""),
         root=root,
-        repository=github_repository(_git(folder, "config", "--get", "remote.origin.url")),
+        repository=path_on("github.com", origin, r"[^/\s]+/[^/\s]+?"),
+        project=path_on("gitlab.com", origin, r"[^\s]+/[^/\s]+?"),
         branch=head.partition("/")[2] or "main",
     )
 
 
-def github_repository(url: str) -> str:
-    """OWNER/NAME of the address of a repository on github.com; empty for any other."""
-    match = re.fullmatch(
-        r"(?:https://(?:[^/@]*@)?|ssh://git@|git@|git://)(?:www\.)?github\.com[:/]([^/\s]+/[^/\s]+?)(?:\.git)?/?", url
-    )
+def path_on(host: str, url: str, path: str) -> str:
+    """The path of a repository's address, such as OWNER/NAME; empty on any other host. path: its pattern."""
+    way = r"(?:https://(?:[^/@]*@)?|ssh://git@|git@|git://)(?:www\.)?"
+    match = re.fullmatch(rf"{way}{re.escape(host)}[:/]({path})(?:\.git)?/?", url)
     return match[1] if match else ""
 
 

@@ -49,6 +49,8 @@ def ask(
         uri=answers.uri,
         repository=one("GitHub repository, OWNER/NAME", answers.repository, github, rules.GITHUB.problem),
         branch=answers.branch,
+        project=answers.project,
+        url=answers.url,
     )
 
 

@@ -118,7 +118,7 @@ def test_nights(drift: Path, project: Project, github: Federation, tmp_path: Pat
     project.lab.rules({"service": "logs", "op": "*", "times": -1, "do": "error", "code": "AccessDeniedException"})
     failed = night.run()
     assert failed.startswith("failed ")
-    assert "AccessDenied" in failed
+    assert "all that it needs: python -m reconciler permissions --for plan" in failed
     assert night.github["issues"] == [kept], "a night that couldn't look closes nothing"
     project.lab.rules()
     logs.put_retention_policy(logGroupName=group, retentionInDays=7)

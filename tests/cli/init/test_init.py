@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.init import files
-from reconciler.cli.init.look import github_repository, look
+from reconciler.cli.init.look import look, path_on
 from reconciler.config import load
 from tests.cli.conftest import Project
 from tests.cli.test_json import holds
@@ -55,7 +55,7 @@ def test_a_program_and_data_are_enough(fresh: Project, tmp_path: Path) -> None:
     assert ended.code == 0, ended.err
     new = {
         "deploy.yaml", "deploy.schema.json", "Dockerfile", ".dockerignore", ".gitignore",
-        ".github/workflows/pipeline.yml",
+        ".github/workflows/pipeline.yml", ".github/workflows/drift.yml",
     }  # fmt: skip
     assert listed(fresh.folder) == new | {"data/prices.csv", "train.py", "requirements.txt"}
     deploy = load(fresh.folder / "deploy.yaml", environ={})
@@ -185,7 +185,7 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     ],
 )
 def test_repository_of_a_remote(url: str, repository: str) -> None:
-    assert github_repository(url) == repository
+    assert path_on("github.com", url, r"[^/\s]+/[^/\s]+?") == repository
 
 
 def test_data_far_down_and_hidden_is_not_found(tmp_path: Path) -> None:
