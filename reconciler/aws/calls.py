@@ -23,14 +23,14 @@ import tenacity
 from reconciler.aws.answer import answer_of
 from reconciler.aws.clients import CONNECTIONS, TRANSFER, Clients, method_of, paging
 from reconciler.aws.credentials import NoRole
-from reconciler.aws.errors import Fault
+from reconciler.aws.errors import CHANGED, Fault
 from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, no_role, pause, unread
 from reconciler.aws.fresh import Fresh
 from reconciler.aws.pace import Pace
 from reconciler.aws.together import Shared, Together
 from reconciler.config.regions import partition_of
 from reconciler.core.clock import Clock, SystemClock, interrupted
-from reconciler.core.errors import AlreadyThere, Denied, Gone, Interrupted, ReconcilerError
+from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, Interrupted, ReconcilerError
 
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Filter", "Lookup", "Simulate", "BatchCheck")
 # Calls that make another thing each time, or harm what they made (CreateBucket in us-east-1 resets its ACL): when the
@@ -140,6 +140,15 @@ class Aws:
             self._repeat(service, operation, partial(self._once, service, operation, params), twice=True)
         except AlreadyThere:
             return
+
+    def conditional(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
+        """The same for what is done on a condition (IfMatch), with None where that doesn't hold."""
+        try:
+            return self.call(service, operation, **params)
+        except AwsError as error:
+            if error.code in CHANGED:
+                return None
+            raise
 
     def pages(self, service: str, operation: str, key: str, /, **params: Any) -> Iterator[Any]:
         """All items under `key` of a paged answer."""

@@ -41,6 +41,8 @@ class Rule:
     hint: str = ""
 
 
+# The condition of a write doesn't hold: what is there was changed, made or deleted meanwhile.
+CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409", "NoSuchKey")
 SHORT = 5.0  # seconds for what won't get better by waiting
 BUSY = 600.0  # seconds for what AWS takes minutes for: a cluster's change, a task's network interface
 PASS = ("RegisterTaskDefinition", "RunTask", "CreateSchedule", "UpdateSchedule")  # calls that hand a role over

@@ -22,6 +22,7 @@ S3 = {
     "upload_file": "PutObject", "CopyObject": "PutObject", "UploadPartCopy": "PutObject",
     "DeleteObjects": "DeleteObject",
 }  # fmt: skip
+OTHERS = {("lambda", "Invoke"): "InvokeFunction"}  # whose action has another name
 SERVICES = {"s3-transfer": "s3", "service-quotas": "servicequotas"}  # clients whose IAM prefix is another
 # What a parameter of an operation needs besides.
 WITH: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = {
@@ -58,7 +59,8 @@ WITH: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = {
 def action_of(service: str, operation: str) -> str:
     """`service:Action`, as a policy statement names it."""
     service = SERVICES.get(service, service)
-    return f"{service}:{S3.get(operation, operation) if service == 's3' else operation}"
+    name = S3.get(operation) if service == "s3" else OTHERS.get((service, operation))
+    return f"{service}:{name or operation}"
 
 
 def actions_of(service: str, operation: str, params: Mapping[str, Any]) -> frozenset[str]:

@@ -60,6 +60,7 @@ def _resources(top: Top) -> None:
     _planning(apply)
     _on_interrupt(apply)
     apply.add_argument("--skip-run", action="store_true", help="don't start the task")
+    apply.add_argument("--detach", action="store_true", help="don't watch the run, print its id; needs run.unattended")
     apply.add_argument(
         "--engine", choices=ENGINES, default="", help="with --local: what builds and runs the image (default: auto)"
     )

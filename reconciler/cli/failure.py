@@ -15,7 +15,7 @@ WRONG_INPUT, INTERRUPTED, PIPE = 2, 130, 141
 
 ENDS_AS_THE_TASK = ("apply", "watch")
 Result = Literal[
-    "interrupted", "interrupted-by-spot", "lost", "lost-sight", "max-cost", "no-capacity", "not-started",
+    "detached", "interrupted", "interrupted-by-spot", "lost", "lost-sight", "max-cost", "no-capacity", "not-started",
     "nothing-to-run", "some-failed", "stopped", "succeeded", "task-failed", "timeout", "tool-failed", "wrong-input",
 ]  # fmt: skip
 FAILURES: dict[int, Result] = {

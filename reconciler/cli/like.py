@@ -13,7 +13,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import UserError
 from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment
-from reconciler.run.job import Decision, supervisor
+from reconciler.run.job import Decision
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.like import Earlier, launch_like, overrides_of_new, prepare, read_earlier
 from reconciler.run.run import Overrides
@@ -47,16 +47,16 @@ class LikeWork(SingleWork):
 
     def __init__(
         self, where: Target, here: Deployment, runs: Runs, terminal: Terminal, on_interrupt: str, given: Overrides,
-        like: str,
+        like: str, *, detach: bool,
     ) -> None:  # fmt: skip
-        super().__init__(where, here, runs, terminal, on_interrupt, given)
+        super().__init__(where, here, runs, terminal, on_interrupt, given, detach=detach)
         self.like = like
         self.earlier: Earlier | None = None
 
     def decide(self) -> None:
         """Read what it was, once, and whether a run that is like it is under way. Raises UserError, AwsError."""
         if self.earlier is None:
-            past = Past(self.where, self.here.aws, self.runs)
+            past = Past(self.where, self.here.aws, self.runs, self.here.names)
             self.earlier = read_earlier(self.here, self.runs, past.find(self.like), past.find, self.overrides)
         was = self.earlier
         last = self.runs.latest(was.fingerprint)
@@ -71,10 +71,10 @@ class LikeWork(SingleWork):
         decision, was = self.decision, self.earlier
         assert decision is not None
         assert was is not None
-        seer, last = supervisor(self.here, self.runs), decision.run
+        last = decision.run
         if last is not None and last.state is State.STOPPING:
             self.terminal.say(f"Waiting for the end of run {last.id}, which was stopped")
-            seer.finish(launch_like(launch, last), last)
+            self.see_off(launch_like(launch, last), last)
         given = overrides_of_new(was)
         if decision.action == "resume" and last is not None:
             self.terminal.say(f"Coming back to run {last.id}")
@@ -87,8 +87,7 @@ class LikeWork(SingleWork):
             for line in (f"image {was.spec.containers[0].image}", *(old.text for old in was.data), *was.told):
                 self.terminal.say(self.terminal.fold("  ", line))
             run = replace(prepare(self.here, self.runs, was, run), code_version=was.run.code_version)
-        self.launch = launch_like(replace(launch, task_definition=was.run.task_definition), run)
-        self.run = seer.start(self.launch, run)
+        self.begin(launch_like(replace(launch, task_definition=was.run.task_definition), run), run)
 
 
 def with_definition(here: Deployment, attributes: Mapping[Address, Mapping[str, str]]) -> dict[Address, Any]:

@@ -29,6 +29,7 @@ class Past:
     where: Target
     aws: Aws
     runs: Runs
+    names: Names
 
     @property
     def place(self) -> Place:
@@ -102,4 +103,4 @@ def past(where: Target, terminal: Terminal, *, read_only: bool = True) -> Past:
     # The bucket's name may hold the account's id; nothing else of the account matters here.
     account = "" if where.deploy.data.bucket.name else aws.account
     names = Names(where.deploy, Facts(account, aws.partition, "", ()))
-    return Past(where, aws, Runs(aws, names.bucket, terminal.note))
+    return Past(where, aws, Runs(aws, names.bucket, terminal.note), names)

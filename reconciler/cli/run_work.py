@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from reconciler.cli.failure import Verdict
+from reconciler.cli.interrupt import come_back
 from reconciler.cli.sweep import Ended, SweepWork
 from reconciler.cli.target import Target
 from reconciler.cli.task import report, watch
@@ -16,10 +18,11 @@ from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import each_run
 from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
-from reconciler.run.job import Decision, decide, supervisor
+from reconciler.run.hand_over import check_no_secret, given_over
+from reconciler.run.job import Decision, decide, follower, function_of, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.like import launch_like
-from reconciler.run.overrides import parse
+from reconciler.run.overrides import check_length, parse
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
@@ -29,7 +32,8 @@ from reconciler.run.sweep import chosen, combinations, copies
 @dataclass(frozen=True)
 class ThisRun:
     """What is different for this run alone. env: NAME=VALUE; on_interrupt: `stop`, `detach`, or empty for what the file
-    says; command: None where it isn't given, as count; like: the run that it is to repeat, empty for none.
+    says; command: None where it isn't given, as count; like: the run that it is to repeat, empty for none; detach:
+    leave it once it is started.
     """
 
     env: tuple[str, ...]
@@ -39,6 +43,7 @@ class ThisRun:
     count: int | None
     on_interrupt: str
     like: str
+    detach: bool
 
 
 class Work(Protocol):
@@ -68,17 +73,26 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
     overrides = parse(asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory), ours)
     KNOWN.learn_all(plain(overrides))
     secret = {name for name, one in here.deploy.parameters.items() if one.give_as == "secret"} | task.secrets.keys()
+    sweep, unattended = here.deploy.run.sweep, here.deploy.run.unattended
+    on_interrupt, count = asked.on_interrupt, asked.count
+    if asked.detach and not unattended:
+        raise UserError(
+            "--detach: nobody would see the run through",
+            hint="write in deploy.yaml run: {unattended: true}, which has a function of the deploy do it",
+        )
+    if unattended and count is not None:
+        raise UserError("--count: its tasks are launched by this command, and the file says run.unattended")
+    if unattended:
+        check_no_secret(overrides, runs.bucket)
     if asked.like:
         from reconciler.cli.like import LikeWork
 
-        return LikeWork(where, here, runs, terminal, asked.on_interrupt, overrides, asked.like)
+        return LikeWork(where, here, runs, terminal, on_interrupt, overrides, asked.like, detach=asked.detach)
     if taken := sorted(secret & overrides.environment.keys()):
         raise UserError(
             f"--env {taken[0]}: it is given to the task as a secret, and ECS takes the secret's value",
             hint=f"write in deploy.yaml parameters: {{{taken[0]}: {{give_as: environment, …}}}}",
         )
-    sweep = here.deploy.run.sweep
-    on_interrupt, count = asked.on_interrupt, asked.count
     if count is not None:
         if not 1 <= count <= 100:
             raise UserError(f"--count {count}: from 1 to 100")
@@ -86,20 +100,22 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
     if sweep is not None:
         found = chosen(combinations(sweep), overrides.environment)
         return SweepWork(where, here, runs, terminal, on_interrupt, overrides, found, sweep.max_parallel, sweep)
-    return SingleWork(where, here, runs, terminal, on_interrupt, overrides)
+    return SingleWork(where, here, runs, terminal, on_interrupt, overrides, detach=asked.detach)
 
 
 class SingleWork:
     """One task."""
 
     def __init__(
-        self, where: Target, here: Deployment, runs: Runs, terminal: Terminal, on_interrupt: str, overrides: Overrides
-    ) -> None:
+        self, where: Target, here: Deployment, runs: Runs, terminal: Terminal, on_interrupt: str, overrides: Overrides,
+        *, detach: bool,
+    ) -> None:  # fmt: skip
         self.where, self.here, self.runs, self.terminal = where, here, runs, terminal
-        self.on_interrupt, self.overrides = on_interrupt, overrides
+        self.on_interrupt, self.overrides, self.detach = on_interrupt, overrides, detach
         self.decision: Decision | None = None
         self.launch: Launch | None = None
         self.run: Run | None = None
+        self.given: Overrides | None = None  # what is different for an unattended run
 
     def decide(self) -> None:
         """Read from the record of runs what is left to do. Raises AwsError."""
@@ -115,7 +131,7 @@ class SingleWork:
         last = self.decision.run if self.decision else None
         if last is not None and last.state is State.STOPPING:
             self.terminal.say(f"Waiting for the end of run {last.id}, which was stopped")
-            supervisor(self.here, self.runs).finish(launch, last)
+            self.see_off(launch, last)
             self.decide()
             if not self.launches:
                 return  # it had succeeded before it could be stopped
@@ -132,14 +148,45 @@ class SingleWork:
             now = self.here.aws.clock.now()
             run = new_run(self.runs, launch, decision.fingerprint, decision.inputs, now, self.overrides, before=before)
             self.terminal.say(self.terminal.fold("", f"Run {run.id}: {decision.why}"))
-        self.run = supervisor(self.here, self.runs).start(self.launch, run)
+        self.begin(self.launch, run)
+
+    def see_off(self, launch: Launch, run: Run) -> None:
+        """Wait for the end of a run that was stopped."""
+        seer = follower(self.here, self.runs) if run.unattended else supervisor(self.here, self.runs)
+        seer.finish(launch, run)
+
+    def begin(self, launch: Launch, run: Run) -> None:
+        """Have a run launched, or go on: by the function where the file says so, or else by this command."""
+        self.launch = launch
+        unattended = self.here.deploy.run.unattended
+        self.run = self._handed_over(launch, run) if unattended else self._started(launch, run)
+
+    def _started(self, launch: Launch, run: Run) -> Run:
+        """Launched by this command, which takes back what a function has seen to so far."""
+        run = given_over(self.runs, run, unattended=False) if run.unattended else run
+        return run if run.state.over else supervisor(self.here, self.runs).start(launch, run)
+
+    def _handed_over(self, launch: Launch, run: Run) -> Run:
+        """Recorded as the function's, which is then called: it does what is next, whoever looks."""
+        given = launch.given(run)
+        check_length(launch.overrides(run))
+        run = given_over(self.runs, run, unattended=True)
+        function = function_of(self.here)
+        function.go_on(self.here.aws, run, given)
+        self.terminal.say(f"  {function.name} sees it through, whoever watches")
+        self.given = given
+        return run
 
     def finish(self) -> int:
         """See it through, or say why there is nothing to do. Returns the exit code."""
+        if self.run is not None and self.detach:
+            self._say_detached(self.run)
+            return 0
         if self.run is not None and self.launch is not None:
             self.run, code = watch(
-                self.terminal, self.where, self.here, self.runs, self.launch, self.run, self.on_interrupt
-            )
+                self.terminal, self.where, self.here, self.runs, self.launch, self.run, self.on_interrupt,
+                given=self.given,
+            )  # fmt: skip
             return code
         if self.decision is not None:
             self.terminal.say(self.terminal.fold("", f"Nothing to run: {self.decision.why}."))
@@ -147,8 +194,16 @@ class SingleWork:
                 report(self.terminal, self.where, self.here, self.decision.run)
         return 0
 
+    def _say_detached(self, run: Run) -> None:
+        """That it goes on, and how to come back to it."""
+        for line in come_back(self.where, run).split("\n"):
+            self.terminal.say(f"  {line}")
+        self.terminal.print(run.id)
+
     def ended(self, code: int) -> Ended:
         """How it ended, for --json."""
+        if self.run is not None and self.detach:
+            return Ended(Verdict("detached", code, None), run=self.run)
         last = self.run or (self.decision.run if self.decision else None)
         # What ran before doesn't say how this command ended.
         return Ended(verdict(self.run, code), run=last)

@@ -11,6 +11,7 @@ from reconciler.cli.options import OfRun as Arguments
 from reconciler.cli.past_runs import past
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
+from reconciler.run.hand_over import Function
 from reconciler.run.launch import stop_task
 from reconciler.run.retry import Event
 from reconciler.run.state import State
@@ -34,6 +35,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
     """Ask ECS to stop it: SIGTERM, and SIGKILL after the stop timeout."""
     here = past(target(options), terminal, read_only=False)
     found = here.find(options.run)
+    if found.unattended:  # its record is written only where nothing has changed since it was read
+        found = here.runs.get(found.id) or found
     (now,) = here.ends([found])
     result: Result = "is-over"
     # What ECS doesn't know is told to stop all the same.
@@ -44,6 +47,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
     elif not found.attempts or found.attempts[-1].event is not None or not found.task_arn:
         # Nothing runs: it waits to be launched, perhaps again.
         here.runs.put(replace(found, state=State.STOPPED, reason="stopped by the user"))
+        if found.unattended:
+            Function(here.names.watcher).go_on(here.aws, found, None)  # it tells of the end
         result, text = (
             "stopped",
             f"run {found.id} is stopped; it had no task under way; launch it anew: {command(here.where, 'apply', '')}",

@@ -20,15 +20,16 @@ from reconciler.core.errors import Gone, Interrupted, ReconcilerError
 from reconciler.engine.deployment import Deployment
 from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.diagnosis import Diagnosis, cut
-from reconciler.run.job import place_of, supervisor
+from reconciler.run.job import follower, place_of, supervisor
 from reconciler.run.launch import Launch, stop_task
 from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
 from reconciler.run.results import NOTE, Copied, fetch, is_whole, shown
 from reconciler.run.retry import Again, Attempt
-from reconciler.run.run import Run
+from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
+from reconciler.run.stored import Changed
 from reconciler.run.supervise import Supervisor
 
 TAIL = 20  # log lines shown again when a quiet run failed
@@ -141,6 +142,8 @@ class End:
             self.why = diagnose(self.here.aws, self.here.deploy, run, self.base, self.local)
             run = replace(run, why=self.why.cause if self.why.known else "")
         self.told = run
+        if run.unattended:
+            return run  # its function tells of it
         notifier(self.terminal, self.here).tell(of_run(self.here.deploy.name, run, self.why, paid=self.local is None))
         return run
 
@@ -160,16 +163,25 @@ def watch(
     *,
     from_start: bool = False,
     again: bool = True,
+    given: Overrides | None = None,
 ) -> tuple[Run, int]:
-    """See a started run through, copy its results, and report. Returns the run and the exit code to end with.
+    """See a started run through, or look at an unattended one, copy its results, and report. Returns the run and the
+    exit code to end with.
 
-    from_start: show the log from its beginning, what was shown before included. again: see Supervisor.
+    from_start: show the log from its beginning, what was shown before included. again: see Supervisor. given: what is
+    different for an unattended run, where that is known.
     """
     seer, end = supervisor(here, runs), End(terminal, here, where.base, local=where.local)
     seer.before_end, seer.explains, seer.again = end.tell, end.explains, again
     screen = Screen(terminal, where, here.aws, seer, from_start)
+    looks = follower(here, runs, given)
+    looks.explains = end.explains
     try:
-        run = seer.finish(launch, run, screen)
+        try:
+            run = looks.finish(launch, run, screen) if run.unattended else seer.finish(launch, run, screen)
+        except Changed:
+            terminal.note(f"run {run.id} was given to the function {looks.function.name}, which sees it through")
+            run = looks.finish(launch, runs.get(run.id) or run, screen)
     except Interrupted:
         screen.keep()
         terminal.status("")

@@ -17,6 +17,7 @@ from reconciler.cli.task import watch as watch_task
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import exit_code, verdict
 from reconciler.core.errors import UserError
+from reconciler.run.hand_over import given_over
 from reconciler.run.job import launch_of
 from reconciler.run.launch import overrides_of
 from reconciler.run.like import launch_like
@@ -50,7 +51,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     on_interrupt(where.stop.set)
     here = deployment(where, where.aws(terminal), terminal, "watch", skip_image=True)
     runs = Runs(here.aws, here.names.bucket, terminal.note)
-    past = Past(where, here.aws, runs)
+    past = Past(where, here.aws, runs, here.names)
     found = past.find(options.run)
     if found.state.over:
         if found.task_arn:
@@ -69,7 +70,10 @@ def run(options: Arguments, terminal: Terminal) -> int:
             launch = launch_like(launch_of(here, attributes, ""), found)
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} isn't there any more", hint="run `apply`") from None
-        if not found.attempts or (found.attempts[-1].event is None and not found.task_arn):
+        if found.unattended and not here.deploy.run.unattended:
+            found = given_over(runs, found, unattended=False)
+        launched = found.attempts and (found.attempts[-1].event is not None or found.task_arn)
+        if not launched and not found.unattended:
             hint = "its function launches it" if found.schedule else "run `apply` as for this run: it launches it"
             hint += f"\nor end it: {command(where, 'stop', found.id)}"
             raise UserError(f"run {found.id} isn't launched", hint=hint)

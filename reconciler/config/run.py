@@ -107,9 +107,16 @@ class Run(Section):
         "delete, the same for each attempt, and RUN_ATTEMPT, the attempt's number. docs/checkpoints.md explains it.",
         examples=[True],
     )
+    unattended: bool = Field(
+        False,
+        description="Have a Lambda function of this deploy see each run through: launch it, and again by `retry`, keep "
+        "its limits, record its end and tell of it. Whoever watches only looks, and may leave: see docs/unattended.md.",
+        examples=[True],
+    )
     on_interrupt: Literal["stop", "detach"] = Field(
         "stop",
-        description="What Ctrl-C or a cancelled CI job does to the task where nobody can be asked.",
+        description="What Ctrl-C or a cancelled CI job does to the task where nobody can be asked. Default: `detach` "
+        "for unattended runs.",
         examples=["detach"],
     )
     sweep: Sweep | None = Field(

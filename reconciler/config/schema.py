@@ -295,7 +295,8 @@ class Deploy(Section):
                 "schedule": self.schedule and _fill(self.schedule, name=f"{n}-schedule"),
                 "notify": self.notify and _fill(self.notify, topic=f"{n}-runs"),
                 "parameters": filled_parameters(self.parameters, n),
-                **self._service(),
+                "run": self._run(),
+                "service": self.service and _fill(self.service, name=n, capacity=self.run.capacity[0]),
             }
         )
 
@@ -310,18 +311,26 @@ class Deploy(Section):
         return options.get(MODE, NON_BLOCKING if BUFFER in options else BLOCKING)
 
     @property
+    def has_function(self) -> bool:
+        """Whether a Lambda function sees runs through."""
+        return self.schedule is not None or self.run.unattended
+
+    @property
     def own_providers(self) -> tuple[str, ...]:
         """The capacity providers that it names and that aren't Fargate's."""
         service = (self.service.capacity,) if self.service and self.service.capacity else ()
         return tuple(dict.fromkeys(on_ec2((*self.run.capacity, *service))))
 
-    def _service(self) -> dict[str, Any]:
-        """A service keeps its tasks running, so that nothing is launched beside it unless the file says so."""
-        if self.service is None:
-            return {}
-        quiet = {} if "when" in self.run.model_fields_set else {"when": "never"}
-        service = _fill(self.service, name=self.name, capacity=self.run.capacity[0])
-        return {"service": service, "run": self.run.model_copy(update=quiet)}
+    def _run(self) -> Run:
+        """A service keeps its tasks running, so that nothing is launched beside it unless the file says so; and an
+        unattended run goes on without whoever looks at it.
+        """
+        given, usual = self.run.model_fields_set, {}
+        if self.service is not None and "when" not in given:
+            usual["when"] = "never"
+        if self.run.unattended and "on_interrupt" not in given:
+            usual["on_interrupt"] = "detach"
+        return self.run.model_copy(update=usual)
 
     def _repository(self) -> Repository | None:
         """With an image that exists there is none of ours, unless the file says so."""

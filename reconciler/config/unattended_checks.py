@@ -1,4 +1,4 @@
-"""What concerns several fields of `notify` and `schedule`."""
+"""What concerns several fields of `notify`, `schedule` and `run.unattended`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from reconciler.config.schema import Deploy
 def check_unattended(deploy: Deploy) -> Iterator[Problem]:
     """What is wrong with them."""
     yield from _schedule(deploy)
+    if deploy.run.unattended and deploy.run.sweep is not None:
+        message = "a sweep is launched by its client, task after task, so that its runs can't be unattended"
+        yield Problem(("run", "unattended"), message, "keep one of them", (("run", "sweep"),))
     notify = deploy.notify
     if notify is None:
         return

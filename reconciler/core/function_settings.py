@@ -1,4 +1,4 @@
-"""What the function of the schedule (reconciler/scheduled) is told: variables of its environment. Pure."""
+"""What the function (reconciler/scheduled) is told, by variables of its environment and by who calls it. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 GROUP = "SECURITY_GROUP"  # one more variable: its id, which is known once it is made
 LAUNCH = "launch"  # in what the schedule calls it with: the time for which it was due
+START = "start"  # in what a client calls it with: the id of an unattended run that is to be gone on with
+GIVEN = "given"  # and beside AGAIN: what is different for this run, as `given` makes it; null where that isn't known
 AGAIN = "again"  # the same after a pause: the token of the attempt before it
 PROVIDER = "provider"  # and where it goes on
 EXACT = 60  # seconds: as exact as Scheduler is
@@ -55,13 +57,13 @@ class Tell:
 
 @dataclass(frozen=True)
 class Watched:
-    """The scheduled runs of one deploy.
+    """The scheduled and the unattended runs of one deploy.
 
     family: of the task definition, whose newest revision is launched; cpu: CPU units; memory: MiB; disk: GiB, None for
-    the usual; checkpoint: whether the attempts of a run hand one on; retries: times again when a launch fails;
-    max_duration: seconds; stop_role, call_role: ARNs of what stops tasks and of what calls the function; function,
-    dead_letters: ARNs of itself and of the queue for what fails; image: as people call it; task_role, execution_role:
-    names; data: the key of what the program reads.
+    the usual; unattended: whether it sees the runs of clients through, too; checkpoint: whether the attempts of a run
+    hand one on; retries: times again when a launch fails; max_duration: seconds; stop_role, call_role: ARNs of what
+    stops tasks and of what calls the function; function, dead_letters: ARNs of itself and of the queue for what fails;
+    image: as people call it; task_role, execution_role: names; data: the key of what the program reads.
     """
 
     deploy: str
@@ -82,6 +84,7 @@ class Watched:
     execution_role: str
     data: str
     schedule: str
+    unattended: bool
     architecture: str
     disk: int | None
     retries: int

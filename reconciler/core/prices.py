@@ -14,6 +14,7 @@ SOURCES = {
     "s3": "https://aws.amazon.com/s3/pricing/",
     "logs": "https://aws.amazon.com/cloudwatch/pricing/",
     "ipv4": "https://aws.amazon.com/vpc/pricing/",
+    "lambda": "https://aws.amazon.com/lambda/pricing/",
 }
 FREE_STORAGE = 20  # GiB
 LEAST = 60.0  # seconds
@@ -39,6 +40,7 @@ LOGS = {
 # The same in every region of the table.
 ECR = dict.fromkeys(FARGATE, 0.10)  # a GB a month
 IPV4 = dict.fromkeys(FARGATE, 0.005)  # a public address an hour
+FUNCTION = dict.fromkeys(FARGATE, (0.0000002, 0.0000166667))  # a call; a GB of memory a second, on x86_64
 
 
 def hourly(

@@ -122,6 +122,11 @@ def again_family(family: str) -> str:
     return f"{family[:248]}-again"
 
 
+def metrics_key(run_id: str) -> str:
+    """The numbers that its program writes for the record."""
+    return f"{output_prefix(run_id)}/metrics.json"
+
+
 def checkpoint_prefix(run_id: str) -> str:
     """Where its program keeps what the next attempt goes on from."""
     return f"{RUNS}/{run_id}/checkpoint"

@@ -32,6 +32,7 @@ from reconciler.local import (  # noqa: E402
     authorize,
     corrections,
     ecs_control,
+    functions,
     plain_requests,
     request_judge,
     rules,
@@ -88,6 +89,7 @@ class Embedded:
         corrections.install()
         sizes.install()
         rules.install(self._functions)
+        functions.install(self._functions)
         self._schedules.start()
 
     def _task_changed(self, task: Task) -> None:

@@ -1,4 +1,5 @@
-"""AWS Lambda of the embedded AWS, as far as EventBridge and its Scheduler call it: a process, with its role.
+"""AWS Lambda of the embedded AWS, as far as EventBridge, its Scheduler and a client with InvocationType Event call it:
+a process, with its role.
 
 It is called without waiting, as they do it: again at once, twice, when it fails (AWS waits a minute, then two),
 and what then failed goes to its dead-letter queue. What it prints is in its log group. It has its time limit, but not
@@ -23,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from moto.awslambda.models import LambdaFunction, lambda_backends
+from moto.awslambda.exceptions import InvalidParameterValueException
+from moto.awslambda.models import LambdaBackend, LambdaFunction, lambda_backends
 from moto.logs.models import logs_backends
 
 from reconciler.local.clients import client
@@ -149,6 +151,21 @@ class Functions:
             sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event), MessageAttributes=attributes)
         except (ClientError, BotoCoreError) as error:
             print(f"function {function.function_name}: dead-letter queue: {error}", file=sys.stderr)  # noqa: T201
+
+
+def install(functions: Functions) -> None:
+    """Have moto's Invoke call them."""
+
+    def invoke(
+        self: LambdaBackend, function_name: str, qualifier: str | None, body: Any, headers: Any, response_headers: Any
+    ) -> str | None:
+        function = self.get_function(function_name, qualifier)
+        if headers.get("X-Amz-Invocation-Type") != "Event":
+            raise InvalidParameterValueException("the embedded AWS calls functions with InvocationType Event only")
+        functions.call(str(function.function_arn), json.loads(body or "{}"))
+        return ""
+
+    LambdaBackend.invoke = invoke  # type: ignore[method-assign]
 
 
 def _may_call(function: LambdaFunction, rule: str) -> bool:

@@ -24,6 +24,7 @@ from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import Forbidden
 
+from reconciler.aws.iam_actions import OTHERS
 from reconciler.local import resources, rest
 
 KEPT_HEADERS = frozenset((
@@ -37,7 +38,7 @@ CBOR = re.compile(r"/service/\w+/operation/(\w+)")
 # They act for whoever asks them, and what they then do isn't judged here.
 ACT_FOR_OTHERS = frozenset(("cloudformation", "cloudcontrolapi", "states", "ssm-incidents", "batch", "codebuild"))
 # moto's name where it isn't the permission's.
-OTHER_NAMES = {"InvokeFunction": "Invoke"}
+OTHER_NAMES = {action: operation for (_, operation), action in OTHERS.items()}
 
 _judged: ContextVar[str] = ContextVar("judged", default="")
 

@@ -1,4 +1,4 @@
-"""What works when nobody is there: the schedule that starts runs, and the topic that tells of them. Pure.
+"""What works when nobody is there: what starts runs and sees them through, and the topic that tells of them. Pure.
 
 Who tells of which run: docs/decisions/notify.md.
 """
@@ -40,16 +40,21 @@ def scheduler_role(
 
 
 def unattended(names: Names) -> Iterator[Node]:
-    """The schedule with what it calls, where the file has one, and the topic where it notifies anyone."""
+    """The function with what calls it, where the file has a schedule or unattended runs; the topic where it notifies
+    anyone.
+    """
     deploy = names.deploy
-    if deploy.schedule:
-        yield from _schedule(names, deploy.schedule)
+    if deploy.has_function:
+        yield from _caller(names)
         yield from watcher(names)
+    if deploy.schedule:
+        yield _schedule(names, deploy.schedule)
     if deploy.notify and deploy.notify.subscriptions:
         yield _topic(names, deploy.notify)
 
 
-def _schedule(names: Names, schedule: Schedule) -> Iterator[Node]:
+def _caller(names: Names) -> Iterator[Node]:
+    """What Scheduler calls the function with, at its times and after a pause, and where a call goes that failed."""
     dead, function = names.arn("sqs", names.dead_letters), names.arn("lambda", f"function:{names.watcher}")
     statements: list[dict[str, Any]] = [
         {"Sid": "Call", "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function},
@@ -57,6 +62,9 @@ def _schedule(names: Names, schedule: Schedule) -> Iterator[Node]:
     ]
     yield Node(QueueSpec(name=names.dead_letters, retention=KEPT, tags=names.tags))
     yield scheduler_role(names, names.schedule_role, "Starts the scheduled runs", "launch", statements)
+
+
+def _schedule(names: Names, schedule: Schedule) -> Node:
     spec = ScheduleSpec(
         name=names.schedule,
         expression=schedule.when,
@@ -64,15 +72,15 @@ def _schedule(names: Names, schedule: Schedule) -> Iterator[Node]:
         state="ENABLED" if schedule.enabled else "DISABLED",
         window=schedule.window // 60,
         role=names.iam(f"role/{names.schedule_role}"),
-        target=function,
+        target=names.arn("lambda", f"function:{names.watcher}"),
         input=json.dumps({LAUNCH: TIME}),
         retries=schedule.retries,
         max_age=schedule.give_up,
-        dead_letters=dead,
+        dead_letters=names.arn("sqs", names.dead_letters),
         tags={OWNER_TAG: names.deploy.name},
     )
     needs = Address("queue", names.dead_letters), Address("role", names.schedule_role)
-    yield Node(spec, (*needs, Address("function", names.watcher)))
+    return Node(spec, (*needs, Address("function", names.watcher)))
 
 
 def _topic(names: Names, notify: Notify) -> Node:

@@ -1,4 +1,4 @@
-"""The function that launches and watches the runs of the schedule, and what it may do. Pure.
+"""The function that launches and watches scheduled and unattended runs, and what it may do. Pure.
 
 What it does: reconciler/scheduled. Who tells of which run: docs/decisions/notify.md.
 """
@@ -16,7 +16,18 @@ from reconciler.core.fargate import STOP
 from reconciler.core.function_settings import EXACT, GROUP, Cap, Retry, Tell, Watched
 from reconciler.core.graph import Node
 from reconciler.core.needs import Condition
-from reconciler.core.run_paths import CHECKPOINTS, RUNS, SCHEDULED, schedule_prefix
+from reconciler.core.run_paths import (
+    CHECKPOINTS,
+    RUNS,
+    SCHEDULED,
+    again_family,
+    fingerprint_key,
+    metrics_key,
+    record_key,
+    schedule_prefix,
+    size_key,
+    told_key,
+)
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
@@ -28,6 +39,7 @@ from reconciler.permissions.parts import passed_to, webhook, webhook_key
 LAMBDA, EVENTS = "lambda.amazonaws.com", "events.amazonaws.com"
 LONGEST = 900  # seconds: what Lambda allows; a launch that is refused is tried again for most of it
 MEMORY = 256  # MiB
+RETRIES = 3  # of a launch that fails, without a schedule that says how often
 
 
 def watcher(names: Names) -> Iterator[Node]:
@@ -116,9 +128,10 @@ def watched(names: Names) -> Watched:
         execution_role=str(deploy.task.execution_role.name),
         data=str(deploy.data.files[0].key) if deploy.data.files else "",
         schedule=names.schedule,
+        unattended=deploy.run.unattended,
         architecture=deploy.task.platform,
         disk=deploy.task.ephemeral_storage,
-        retries=deploy.schedule.retries if deploy.schedule else 0,
+        retries=deploy.schedule.retries if deploy.schedule else RETRIES,
         capacity=run.capacity,
         retry=retry_of(deploy),
         checkpoint=run.checkpoint,
@@ -133,14 +146,21 @@ def watched(names: Names) -> Watched:
 
 
 def pattern(names: Names) -> dict[str, Any]:
-    """The ends of the schedule's tasks."""
+    """The ends of the tasks that it sees to: the schedule's, which are in its group, or all of the task definition's.
+
+    A run of a client becomes unattended while its task runs, too, so that no mark of the task tells it.
+    """
+    deploy = names.deploy
+    families = str(deploy.task.family), again_family(str(deploy.task.family))
+    prefixes = [{"prefix": names.arn("ecs", f"task-definition/{one}:")} for one in families]
+    which = {"taskDefinitionArn": prefixes} if deploy.run.unattended else {"group": [names.schedule]}
     return {
         "source": ["aws.ecs"],
         "detail-type": ["ECS Task State Change"],
         "detail": {
-            "clusterArn": [names.arn("ecs", f"cluster/{names.deploy.cluster.name}")],
+            "clusterArn": [names.arn("ecs", f"cluster/{deploy.cluster.name}")],
             "lastStatus": ["STOPPED"],
-            "group": [names.schedule],
+            **which,
         },
     }
 
@@ -152,20 +172,27 @@ def statements(names: Names) -> list[dict[str, Any]]:
     family = names.arn("ecs", f"task-definition/{task.family}")
     tasks = names.arn("ecs", f"task/{deploy.cluster.name}/*")
     roles = [names.iam(f"role/{role.name}") for role in (task.execution_role, task.role)]
-    runs = f"{RUNS}/{SCHEDULED}*"
+    runs = [f"{RUNS}/{SCHEDULED}*"]
+    # Of an unattended run what `apply` and `watch` write of theirs, and nothing that the program writes.
+    keys_of = [record_key("*"), told_key("*"), fingerprint_key("*"), size_key("*", "")]
+    unattended = deploy.run.unattended
+    again = [names.arn("ecs", f"task-definition/{again_family(str(task.family))}:*")] if unattended else []
+    objects = [names.s3(path) for path in (*runs, *(keys_of if unattended else ()))]
+    metrics = [names.s3(metrics_key("*"))] if unattended else []
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
     found = [
         _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"],
                names.arn("logs", f"log-group:{names.watcher_log}:log-stream:*")),
         _allow("Explain", ["logs:DescribeLogStreams", "logs:GetLogEvents"],
                names.arn("logs", f"log-group:{deploy.logs.group}:log-stream:*")),
-        _allow("Record", ["s3:GetObject", "s3:PutObject"], names.s3(runs)),
+        _allow("Record", ["s3:GetObject", "s3:PutObject"], objects),
+        *([_allow("Metrics", "s3:GetObject", metrics)] if metrics else []),
         # So that S3 tells a record that isn't there from one that it may not read.
         _allow("List", ["s3:ListBucket", *(["s3:ListBucketVersions"] if deploy.run.checkpoint else [])], names.s3(),
-               {"StringLike": {"s3:prefix": runs}}),
-        _allow("See", "ecs:DescribeTasks", tasks, in_cluster),
+               {"StringLike": {"s3:prefix": f"{RUNS}/*" if unattended else runs}}),
+        _allow("See", ["ecs:DescribeTasks", *(["ecs:StopTask"] if unattended else [])], tasks, in_cluster),
         _allow("Find", "ecs:ListTasks", "*", in_cluster),
-        _allow("Launch", "ecs:RunTask", [family, f"{family}:*"], in_cluster),
+        _allow("Launch", "ecs:RunTask", [family, f"{family}:*", *again], in_cluster),
         _allow("PassRole", "iam:PassRole", roles, passed_to("ecs-tasks")),
         _allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
         _allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
@@ -175,13 +202,15 @@ def statements(names: Names) -> list[dict[str, Any]]:
 
 def _checkpoints(names: Names) -> Iterator[dict[str, Any]]:
     if names.deploy.run.checkpoint:
-        of_schedule = [names.s3(path.replace("*", f"{SCHEDULED}*", 1)) for path in CHECKPOINTS]
+        whose = "*" if names.deploy.run.unattended else f"{SCHEDULED}*"
+        of_schedule = [names.s3(path.replace("*", whose, 1)) for path in CHECKPOINTS]
         yield _allow("Checkpoints", ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectTagging"], of_schedule)
 
 
 def _schedules(names: Names) -> Iterator[dict[str, Any]]:
     """Those with which it is called after a pause, and those that stop tasks at their deadline."""
-    made = names.arn("scheduler", f"schedule/default/{schedule_prefix(names.deploy.name)}{SCHEDULED}*")
+    whose = "" if names.deploy.run.unattended else SCHEDULED
+    made = names.arn("scheduler", f"schedule/default/{schedule_prefix(names.deploy.name)}{whose}*")
     roles, verbs = [names.schedule_role], ["Create"]
     if names.deploy.run.limited:
         roles, verbs = [*roles, names.stop_role], [*verbs, "Update", "Delete"]

@@ -54,6 +54,10 @@ def _deadline(deploy: Deploy) -> bool:
     return deploy.run.limited
 
 
+def _unattended(deploy: Deploy) -> bool:
+    return deploy.run.unattended
+
+
 def _checkpoint(deploy: Deploy) -> bool:
     return deploy.run.checkpoint
 
@@ -143,6 +147,7 @@ PARTS: tuple[Part, ...] = (
     ),
     Part(("run.deadline",), LAUNCHES, ("iam:PassRole",), ("iam:role/{stop_role}",), passed_to("scheduler"),
          when=_deadline),
+    Part(("run.hand_over",), LAUNCHES, ("lambda:InvokeFunction",), ("lambda:function:{watcher}",), when=_unattended),
     Part(("run.notify",), LAUNCHES, ("s3:PutObject",), ("s3:{bucket}/{runs}/*",), when=_tells),
     Part(("run.notify",), LAUNCHES, ("sns:Publish",), ("{topic}",),
          when=lambda deploy: bool(deploy.notify and deploy.notify.subscriptions)),

@@ -16,6 +16,8 @@ from reconciler.run.sweep import combinations
 
 GB = 2**30  # bytes: what AWS bills as a GB
 DAYS = 30  # of a month
+# Of the function that sees runs through, for a run without a retry: assumed, and its memory in GB.
+CALLS, SECONDS, MEMORY = 2, 10, 0.25
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,11 @@ def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
         whole = total(kept_running)
         text = f"{service.desired_count} x {DAYS * 24} h"
         lines.append(Line("service", text if whole is not None else f"{text}, unknown price", whole))
+    if deploy.has_function:
+        call = prices.FUNCTION.get(deploy.region)
+        text = f"{_number(amounts.runs)} x {CALLS} calls of {SECONDS} s with {MEMORY:g} GB"
+        known = None if call is None else amounts.runs * CALLS * (call[0] + SECONDS * MEMORY * call[1])
+        lines.append(Line("function", text if call else f"{text}, unknown price", known))
     for what, size, price in (
         ("image in ECR", amounts.image, prices.ECR.get(deploy.region)),
         ("data in S3", amounts.data, prices.S3.get(deploy.region)),

@@ -15,7 +15,9 @@ from reconciler.lower.scheduled_function import cap_of, retry_of
 from reconciler.run.cap import Limits
 from reconciler.run.deadline import Deadline
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
-from reconciler.run.launch import Launch
+from reconciler.run.follow import Follower
+from reconciler.run.hand_over import Function
+from reconciler.run.launch import CODE_VERSION, Launch
 from reconciler.run.place import Place
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
@@ -108,7 +110,7 @@ def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version:
         public_ip=deploy.network.public_ip,
         log_group=str(deploy.logs.group),
         log_prefix=deploy.logs.stream_prefix,
-        environment={"CODE_VERSION": code_version} if code_version else {},
+        environment={CODE_VERSION: code_version} if code_version else {},
         deadline=deadline_of(here),
         schedule=here.names.schedule,
         checkpoint=deploy.run.checkpoint,
@@ -128,6 +130,16 @@ def deadline_of(here: Deployment) -> Deadline | None:
 def supervisor(here: Deployment, runs: Runs) -> Supervisor:
     """What sees the runs of a deployment through."""
     return Supervisor(here.aws, runs, rules_of(here.deploy))
+
+
+def function_of(here: Deployment) -> Function:
+    """What sees the unattended runs of a deployment through."""
+    return Function(here.names.watcher)
+
+
+def follower(here: Deployment, runs: Runs, given: Overrides | None = None) -> Follower:
+    """What looks at an unattended run of a deployment. given: what is different for its tasks."""
+    return Follower(here.aws, runs, rules_of(here.deploy), function_of(here), given)
 
 
 def rules_of(deploy: Deploy) -> Rules:

@@ -19,19 +19,30 @@ from reconciler.core.function_settings import Retry
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id
 from reconciler.core.secret import KNOWN
-from reconciler.run import checkpoint
 from reconciler.run.cap import TOO_LITTLE, pays
 from reconciler.run.deadline import Deadline
-from reconciler.run.overrides import check_length, read_overrides
+from reconciler.run.overrides import check_length
 from reconciler.run.place import Place
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
-from reconciler.run.run_task import LOOKS, PAUSE, STATUSES, Forgotten, container, is_old, run_task, why_none
+from reconciler.run.run_task import (
+    LOOKS,
+    PAUSE,
+    STATUSES,
+    Forgotten,
+    is_old,
+    read_overrides,
+    run_task,
+    task_overrides,
+    why_none,
+)
 from reconciler.run.state import State
 from reconciler.run.step import LAUNCHED_BEFORE, Seen, given_up
+from reconciler.run.stored import TRIES, Changed
 from reconciler.run.verdict import Verdict
 
+CODE_VERSION = "CODE_VERSION"  # the variable with the commit of deploy.yaml
 NO_DEADLINE = "its deadline (run.max_duration, run.max_cost) was refused"
 
 
@@ -59,6 +70,15 @@ class Launch:
         """Where its tasks are."""
         family = self.task_definition.rpartition("/")[2].partition(":")[0]
         return Place(self.cluster, family, self.container, self.log_group, self.log_prefix)
+
+    def given(self, run: Run) -> Overrides:
+        """What is different for a run's tasks: by what was asked for it, and by each launch."""
+        return replace(run.overrides, environment={**self.environment, **run.overrides.environment})
+
+    def overrides(self, run: Run) -> dict[str, Any]:
+        """What is different for the task of a run's newest attempt, or of its first, as RunTask takes it."""
+        attempt = run.attempts[-1] if run.attempts else Attempt(1, "", "", 0.0)
+        return task_overrides(run, attempt, self.given(run), self.container, with_checkpoint=self.checkpoint)
 
 
 def new_run(
@@ -180,7 +200,7 @@ def overrides_of(aws: Aws, launch: Launch, run: Run) -> Overrides | None:
     for attempt in reversed(run.attempts):
         task = known_task(aws, launch.place, attempt) if attempt.task_arn else None
         if task is not None:
-            found = read_overrides(task.get("overrides") or {}, launch.container, launch.environment)
+            found = read_overrides(task.get("overrides") or {}, launch.container, (*launch.environment, CODE_VERSION))
             if attempt.memory is not None:  # its own
                 found = replace(found, cpu=run.overrides.cpu, memory=run.overrides.memory)
             KNOWN.learn_all(plain(found))
@@ -193,9 +213,19 @@ def stop_task(aws: Aws, runs: Runs, place: Place, run: Run, reason: str) -> None
 
     Raises NotOurs for a task that isn't of this deploy and run, and then nothing was done; AwsError.
     """
-    # One that ECS doesn't know, or not yet, is nobody else's.
-    known_task(aws, place, run.attempts[-1])
-    runs.put(replace(run, state=State.STOPPING))
+    for left in reversed(range(TRIES)):
+        run = (runs.get(run.id) or run) if run.unattended else run
+        if run.state.over:
+            return
+        # One that ECS doesn't know, or not yet, is nobody else's.
+        known_task(aws, place, run.attempts[-1])
+        try:
+            runs.put(replace(run, state=State.STOPPING))
+            break
+        except Changed:  # its function goes on with it
+            if not left:
+                raise
+            run = replace(run, unattended=True)
     aws.find("ecs", "StopTask", cluster=place.cluster, task=task_id(run.task_arn), reason=reason)
 
 
@@ -237,18 +267,8 @@ def _earlier(aws: Aws, place: Place, attempt: Attempt, arn: str) -> str:
 
 
 def _request(launch: Launch, run: Run, attempt: Attempt) -> dict[str, Any]:
-    given = run.overrides
-    variables = {**launch.environment, **given.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
-    if launch.checkpoint:
-        variables |= checkpoint.variables(run.output, attempt.number)
     group = launch.schedule if run.id.startswith(SCHEDULED) else ""
-    command = {} if given.command is None else {"command": list(given.command)}
-    sizes = {"cpu": attempt.cpu or given.cpu, "memory": attempt.memory or given.memory}
-    overrides = {
-        "containerOverrides": [container(launch.container, variables) | command],
-        **{name: str(size) for name, size in sizes.items() if size is not None},
-    }
     return run_task(
-        attempt, run.id, group, overrides, cluster=launch.cluster, task_definition=launch.task_definition,
+        attempt, run.id, group, launch.overrides(run), cluster=launch.cluster, task_definition=launch.task_definition,
         subnets=launch.subnets, security_group=launch.security_group, public_ip=launch.public_ip,
     )  # fmt: skip

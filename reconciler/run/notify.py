@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.aws.calls import Aws
 from reconciler.config.schema import Notify
-from reconciler.core.errors import AwsError, ReconcilerError
+from reconciler.core.errors import ReconcilerError
 from reconciler.core.run_paths import told_key
 from reconciler.core.secret import KNOWN
 from reconciler.core.text import message
@@ -54,13 +54,8 @@ class Notifier:
         key = told_key(message.mark)
         body = json.dumps({"at": self.aws.clock.now(), "subject": message.subject}).encode()
         place = {"Bucket": self.names.bucket, "Key": key}
-        try:
-            self.aws.call("s3", "PutObject", **place, Body=body, ContentType="application/json", IfNoneMatch="*")
-        except AwsError as error:
-            if error.code in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
-                return False
-            raise
-        return True
+        what = {**place, "Body": body, "ContentType": "application/json"}
+        return self.aws.conditional("s3", "PutObject", **what, IfNoneMatch="*") is not None
 
     def _try(self, send: Callable[[], None], how: str) -> None:
         try:

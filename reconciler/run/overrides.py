@@ -10,22 +10,10 @@ from reconciler.config.task_size import check_size
 from reconciler.core.errors import UserError
 from reconciler.core.fargate import SIZES
 from reconciler.core.limits import OVERRIDES, json_characters
-from reconciler.core.run_paths import EACH_RUN, each_run
+from reconciler.core.run_paths import EACH_RUN
 from reconciler.run.run import Overrides
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def read_overrides(found: Mapping[str, Any], container: str, everywhere: Mapping[str, str]) -> Overrides:
-    """From a task's overrides as ECS describes them. everywhere: variables that each launch gives."""
-    containers: Sequence[Mapping[str, Any]] = found.get("containerOverrides") or ()
-    one = next((each for each in containers if each.get("name") == container), {})
-    given = {str(pair["name"]): str(pair["value"]) for pair in one.get("environment") or ()}
-    sizes = {name: int(found[name]) for name in ("cpu", "memory") if found.get(name)}
-    command = tuple(one["command"]) if one.get("command") else None
-    # Whether it has a checkpoint is what the task says, not what the file says now.
-    ours = (*each_run("CHECKPOINT_URI" in given), *everywhere, "CODE_VERSION")
-    return Overrides(environment={k: v for k, v in given.items() if k not in ours}, command=command, **sizes)
 
 
 def parse(

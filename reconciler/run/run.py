@@ -15,7 +15,7 @@ from typing import Any
 from reconciler.run.retry import Attempt, Event, ran_for
 from reconciler.run.state import State
 
-PROGRESS = ("state", "attempts", "exit_code", "reason", "why", "cost", "metrics", "budget")
+PROGRESS = ("state", "attempts", "exit_code", "reason", "why", "cost", "metrics", "budget", "unattended")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Run:
     was found for a bad one, empty where none was, or nobody has looked. sweep: the id of the sweep it is part of;
     budget: what it may cost at most of the sweep's limit, None without one. schedule: the name of the schedule that
     started it; such a run has no fingerprint. like: the id of the run that it repeats (`apply --like`).
-    code_version: the commit that it was launched from, where that is known.
+    code_version: the commit that it was launched from, where that is known. unattended: whether the deploy's function
+    decides about it, and clients only look.
     """
 
     version: int = 1
@@ -81,6 +82,7 @@ class Run:
     schedule: str = ""
     like: str = ""
     code_version: str = ""
+    unattended: bool = False
 
     @property
     def task_arn(self) -> str:

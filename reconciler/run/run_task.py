@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.fargate import FARGATE
+from reconciler.core.run_paths import each_run
+from reconciler.run import checkpoint
 from reconciler.run.retry import Attempt
+from reconciler.run.run import Overrides, Run
 
 STATUSES = ("RUNNING", "STOPPED")  # ListTasks asks for one at a time
 LOOKS, PAUSE = 5, 2.0  # at ECS, seconds between them, for a task that it may not show yet
@@ -43,9 +46,32 @@ def run_task(
     }
 
 
-def container(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """A container's override with these variables."""
-    return {"name": name, "environment": [{"name": key, "value": environment[key]} for key in sorted(environment)]}
+def task_overrides(run: Run, attempt: Attempt, given: Overrides, name: str, *, with_checkpoint: bool) -> dict[str, Any]:
+    """What is different for an attempt's task. given: for this run; name: of the container."""
+    variables = {**given.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
+    if with_checkpoint:
+        variables |= checkpoint.variables(run.output, attempt.number)
+    container: dict[str, Any] = {
+        "name": name, "environment": [{"name": key, "value": variables[key]} for key in sorted(variables)],
+    }  # fmt: skip
+    if given.command is not None:
+        container["command"] = list(given.command)
+    sizes = {"cpu": attempt.cpu or given.cpu, "memory": attempt.memory or given.memory}
+    return {"containerOverrides": [container], **{key: str(size) for key, size in sizes.items() if size is not None}}
+
+
+def read_overrides(found: Mapping[str, Any], container: str, everywhere: Collection[str] = ()) -> Overrides:
+    """What was given for a run, from a task's overrides as ECS describes them. everywhere: variables that each launch
+    gives.
+    """
+    containers: Sequence[Mapping[str, Any]] = found.get("containerOverrides") or ()
+    one = next((each for each in containers if each.get("name") == container), {})
+    given = {str(pair["name"]): str(pair["value"]) for pair in one.get("environment") or ()}
+    sizes = {name: int(found[name]) for name in ("cpu", "memory") if found.get(name)}
+    command = tuple(one["command"]) if one.get("command") else None
+    # Whether it has a checkpoint is what the task says, not what the file says now.
+    ours = (*each_run("CHECKPOINT_URI" in given), *everywhere)
+    return Overrides(environment={k: v for k, v in given.items() if k not in ours}, command=command, **sizes)
 
 
 def why_none(answer: Mapping[str, Any]) -> str:

@@ -154,6 +154,8 @@ def newest(run: Run, record: Run | None) -> Run:
         return run
     if _progress(record) > _progress(run):
         return run.after(record)
+    if record.unattended and not run.unattended:
+        run = replace(run, unattended=True)
     return replace(run, state=State.STOPPING) if record.state is State.STOPPING and not run.state.over else run
 
 

@@ -19,8 +19,8 @@ from reconciler.core.errors import ReconcilerError
 from reconciler.core.fargate import SIZES
 from reconciler.run import checkpoint
 from reconciler.run.checkpoint import Checkpoint
-from reconciler.run.metrics import FILE, metrics_in
 from reconciler.run.metrics import MOST as METRICS_MOST
+from reconciler.run.metrics import metrics_in
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
@@ -29,6 +29,7 @@ VERSION = 1
 MOST = 4 * 1024 * 1024  # bytes of a record
 SIZE_MOST = 1_000  # bytes of what a family's size is kept in
 ATTEMPTS = 10_000
+TRIES = 5  # to write a record that others write as well
 LATEST = 4_102_444_800.0  # seconds since the epoch: 2100 has begun
 DEAREST = 1e9  # US dollars
 LARGEST = 2**53  # of whole numbers: every reader of JSON has them
@@ -44,6 +45,13 @@ class Unreadable(ReconcilerError):
         self.key, self.why = key, why
 
 
+class Changed(ReconcilerError):
+    """A record that somebody else has written since it was read, who decides about the run."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"somebody else has gone on with run {run_id}", hint="run the command again")
+
+
 class _Wrong(Exception):
     """Something in a record isn't as it has to be; the text says what."""
 
@@ -51,13 +59,15 @@ class _Wrong(Exception):
 class Store:
     """Reads and writes the records in one bucket, each whole by one call: a crash leaves the old one or the new one.
 
-    calls: has `call` and `find`, an operation of AWS by service and name; `find` gives None for what doesn't exist.
-    Whatever they raise is raised here. tell: told what isn't shown or kept, each once.
+    calls: has `call`, `find` and `there`, an operation of AWS by service and name; `find` gives None for what doesn't
+    exist, `there` where a condition doesn't hold. Whatever they raise is raised here. tell: told what isn't shown or
+    kept, each once.
     """
 
     def __init__(self, calls: Any, bucket: str, tell: Callable[[str], None]) -> None:
         self._calls, self.bucket = calls, bucket
         self._tell, self._told = tell, set[str]()
+        self._etags: dict[str, str] = {}  # of the records that were read or written here, by key
 
     def say(self, text: str) -> None:
         """Tell it, unless it was told before."""
@@ -69,13 +79,20 @@ class Store:
         """One run. Raises Unreadable; ValueError for what is no run's id."""
         if not keys.is_run_id(run_id):
             raise ValueError(run_id)
-        return self.at(keys.record_key(run_id))
+        key = keys.record_key(run_id)
+        self._etags.pop(key, None)
+        answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=key)
+        if answer is None:
+            return None
+        self._etags[key] = str(answer["ETag"])
+        return self._run(answer, key)
 
     def at(self, key: str) -> Run | None:
         """The run whose record has this key; its output is in this bucket. Raises Unreadable."""
         answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=key)
-        if answer is None:
-            return None
+        return None if answer is None else self._run(answer, key)
+
+    def _run(self, answer: Mapping[str, Any], key: str) -> Run:
         run = from_json(answer["Body"].read(MOST + 1), key)
         return replace(run, output=f"s3://{self.bucket}/{keys.output_prefix(run.id)}")
 
@@ -83,14 +100,44 @@ class Store:
         """Write a run, and that it is the newest with its fingerprint.
 
         The fingerprint's, by which the next apply comes back to the run, is written first and, at the end, last: a
-        run that was stopped between the two is never left behind half written.
+        run that was stopped between the two is never left behind half written. Where the record was read or written
+        here before, it is written only over that: it decides, and the fingerprint's follows. Then an unattended run is
+        written over nothing that was written since, and nobody's over one that has become unattended. Raises Changed.
         """
         places = [keys.record_key(run.id)]
         if run.fingerprint:
-            places.insert(len(places) if run.state.over else 0, keys.fingerprint_key(run.fingerprint))
+            first = not run.state.over and not self._etags.keys() & places
+            places.insert(0 if first else 1, keys.fingerprint_key(run.fingerprint))
         body = self.body(run)
         for key in places:
-            self._calls.call("s3", "PutObject", Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
+            what = {"Bucket": self.bucket, "Key": key, "Body": body, "ContentType": "application/json"}
+            if key in self._etags:
+                self._put_over(run, what)
+                continue
+            answer = self._calls.call("s3", "PutObject", **what)
+            if key == keys.record_key(run.id):
+                self._etags[key] = str(answer["ETag"])
+
+    def _put_over(self, run: Run, what: Mapping[str, Any]) -> None:
+        """Write a run's record over the one that is known here. what: the parameters of PutObject."""
+        key = what["Key"]
+        for _ in range(TRIES):
+            answer = self._calls.conditional("s3", "PutObject", **what, IfMatch=self._etags[key])
+            if answer is not None:
+                self._etags[key] = str(answer["ETag"])
+                return
+            found = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=key)
+            if found is None:  # somebody has deleted it
+                answer = self._calls.call("s3", "PutObject", **what)
+                self._etags[key] = str(answer["ETag"])
+                return
+            self._etags[key], body = str(found["ETag"]), found["Body"].read(MOST + 1)
+            if body == what["Body"]:
+                return  # it was written, and the answer lost
+            if run.unattended or from_json(body, key).unattended:
+                break
+            # Several clients that see a run through write the same of it.
+        raise Changed(run.id)
 
     def body(self, run: Run) -> bytes:
         """A run as it is written."""
@@ -139,8 +186,7 @@ class Store:
 
     def metrics(self, run: Run) -> dict[str, float]:
         """The numbers that the program wrote to `metrics.json` in its output; empty without one."""
-        key = f"{keys.output_prefix(run.id)}/{FILE}"
-        answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=key)
+        answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=keys.metrics_key(run.id))
         if answer is None:
             return {}
         found, left_out = metrics_in(answer["Body"].read(METRICS_MOST + 1))
@@ -173,13 +219,24 @@ def _checked(found: Any, key: str) -> Run:
         raise _Wrong(f"it is of version {_short(version)}, and this program reads version {VERSION}")
     given = {name: _field(found, name, *rule) for name, rule in RUN.items()}
     names = found.get("overrides")
-    overrides = {} if names is None else {name: _field(names, name, *rule) for name, rule in OVERRIDES.items()}
-    run = Run(**given | {"attempts": (), "overrides": Overrides(**overrides)})
+    run = Run(**given | {"attempts": (), "overrides": Overrides() if names is None else _overrides(names)})
     _is_at(run, key)
     run = replace(run, attempts=tuple(_attempt(one, n, run.id) for n, one in enumerate(given["attempts"], 1)))
     if not run.attempts and (run.schedule or run.state not in (State.LAUNCHING, State.STOPPED)):
         raise _Wrong(f"it is {run.state}, and has no attempt")
     return run
+
+
+def overrides_from(found: Any) -> Overrides:
+    """What is different for a run, as `plain_json.plain` makes it. Raises ValueError."""
+    try:
+        return _overrides(found)
+    except _Wrong as error:
+        raise ValueError(str(error)) from None
+
+
+def _overrides(found: Any) -> Overrides:
+    return Overrides(**{name: _field(found, name, *rule) for name, rule in OVERRIDES.items()})
 
 
 def _is_at(run: Run, key: str) -> None:
@@ -321,6 +378,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong("is neither true nor false")
+    return value
+
+
 _time = _number(0.0, LATEST)
 _size = _whole(1, LARGEST)
 _code = _maybe(_whole(-(2**31), 2**32))
@@ -351,6 +414,7 @@ RUN: Mapping[str, tuple[Any, ...]] = {
     "schedule": (_text, ""),
     "code_version": (_text, ""),
     "like": (_one_of(lambda text: not text or keys.is_run_id(text), "run's id"), ""),
+    "unattended": (_flag, False),
 }
 ATTEMPT: Mapping[str, tuple[Any, ...]] = {
     "number": (_whole(1, ATTEMPTS),),

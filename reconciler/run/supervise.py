@@ -20,7 +20,7 @@ from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import Seen, newest
-from reconciler.run.stored import Unreadable
+from reconciler.run.stored import Changed, Unreadable
 from reconciler.run.verdict import Verdict
 from reconciler.run.watch import LastLines, Silent, Watcher, watch_of
 
@@ -56,7 +56,9 @@ class Supervisor:
     again: bool = True
 
     def decide(self, run: Run, seen: Seen | None = None) -> step.Decision:
-        """What is next. seen: None where ECS wasn't asked."""
+        """What is next. seen: None where ECS wasn't asked. Raises Changed where the deploy's function decides that."""
+        if run.unattended:
+            raise Changed(run.id)
         now = self.aws.clock.now()
         return step.step(run, self.rules, seen or Seen(known=now), now)
 
@@ -74,7 +76,8 @@ class Supervisor:
         return run.with_attempt(seen.end.ends(run.attempts[-1]))  # `finish` tells of its end, and records it
 
     def finish(self, launch: Launch, run: Run, screen: Screen | None = None) -> Run:
-        """See a started run to its end, with every retry. Raises AwsError; Interrupted from the clock.
+        """See a started run to its end, with every retry. Raises AwsError; Changed once the deploy's function decides
+        about it; Interrupted from the clock.
 
         screen: shows it; None where nobody is to see it.
         """
@@ -182,7 +185,7 @@ class Supervisor:
             known = newest(run, self.runs.get(run.id))
         except Unreadable:
             return  # what follows the end says so
-        if known.attempts == run.attempts and not known.state.over:
+        if known.attempts == run.attempts and not known.state.over and not known.unattended:
             self._put(known)
 
     def _rest(self, run: Run, lines: LastLines) -> None:

@@ -15,7 +15,7 @@ from reconciler.run.watch import AT_ONCE
 
 
 def with_ends(aws: Aws, place: Place, rules: Rules, runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
-    """(the runs as they are now, the ids of those that have ended without being recorded as such), in their order.
+    """(the runs as they are now, the ids of those that have ended and that nobody records as such), in their order.
 
     Nothing is recorded. Where ECS may not be asked they are as they were recorded, and so are those whose tasks aren't
     this deploy's. place, rules: the deploy's. Raises AwsError.
@@ -26,7 +26,7 @@ def with_ends(aws: Aws, place: Place, rules: Rules, runs: Sequence[Run]) -> tupl
         now = aws.clock.now()
         decision = step(run, rules, _seen(place, run, tasks, now), now)
         seen.append(decision.run if isinstance(decision, End | Retry) else run)
-        if isinstance(decision, End) and not run.state.over:
+        if isinstance(decision, End) and not run.state.over and not run.unattended:
             ended.append(run.id)
     return seen, ended
 

@@ -35,6 +35,11 @@ def there(service: str, operation: str, **params: Any) -> dict[str, Any] | None:
     return _unless(THERE, service, operation, params)
 
 
+def conditional(service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+    """The same for what is done on a condition (IfMatch), with None where that doesn't hold."""
+    return _unless((*THERE, *ABSENT), service, operation, params)
+
+
 def _unless(codes: tuple[str, ...], service: str, operation: str, params: dict[str, Any]) -> dict[str, Any] | None:
     try:
         return call(service, operation, **params)

@@ -1,9 +1,10 @@
-"""Starts and watches the runs of the schedule: their launch, deadline, retries and record, and who is told of the end.
+"""Starts and watches scheduled and unattended runs: launch, deadline, retries and record, and who is told of the end.
 
-Scheduler calls it when a run is due or goes on after a pause, EventBridge when a task of one has ended, each at least
-once; everything that it does may be done again. What is to be done is decided where it is for `apply` (`step`), it
-writes the same record, and launches with the same tokens, so that a `watch` at the same time gets the same tasks, and
-whoever of the two is first tells of the end.
+Scheduler calls it when a run is due or goes on after a pause, a client when an unattended run is to be started or gone
+on with, EventBridge when a task has ended, each at least once; everything that it does may be done again. What is to be
+done is decided where it is for `apply` (`step`), it writes the same record, and launches with the same tokens. Whoever
+watches a scheduled run at the same time gets the same tasks, and the first of the two tells of the end; who watches an
+unattended run only looks.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.function_settings import AGAIN, LAUNCH, PROVIDER, Watched
-from reconciler.core.run_paths import is_scheduled_id
+from reconciler.core.function_settings import AGAIN, GIVEN, LAUNCH, PROVIDER, START, Watched
+from reconciler.core.run_paths import is_run_id, is_scheduled_id
 from reconciler.run.cap import pays
 from reconciler.run.place import Place
-from reconciler.run.run import Run
+from reconciler.run.run import Overrides, Run
+from reconciler.run.run_task import read_overrides
 from reconciler.run.scheduled_record import new_run, scheduled_id
 from reconciler.run.step import Seen
 from reconciler.run.stop_schedule import schedule_name
+from reconciler.run.stored import Changed, overrides_from
 from reconciler.scheduled.aws import find
 from reconciler.scheduled.launch import limits_of
 from reconciler.scheduled.record import put_first, records
@@ -31,20 +34,33 @@ from reconciler.scheduled.see import see_through
 from reconciler.scheduled.tell import tell
 from reconciler.scheduled.why import explained
 
+TRIES = 5  # where others write the same record
 MOMENTS = ("createdAt", "startedAt", "stoppingAt", "stoppedAt", "executionStoppedAt")
 
 
 def handle(event: Mapping[str, Any], context: object) -> None:
     """Called by Lambda. Whatever it raises makes Lambda call it again, twice, and then is a dead letter."""
     watched = Watched.read(os.environ)
-    if LAUNCH in event:
-        ended = _due(watched, str(event[LAUNCH]))
-    elif AGAIN in event:
-        ended = _again(watched, str(event[AGAIN]), str(event[PROVIDER]))
-    else:
-        ended = _ended(watched, event["detail"])
+    for left in reversed(range(TRIES)):
+        try:
+            ended = _called(watched, event)
+            break
+        except Changed:  # by another call, or by somebody who stops the run: what is next follows from its record
+            if not left:
+                raise
     if ended is not None:
         tell(watched, *explained(watched, ended))
+
+
+def _called(watched: Watched, event: Mapping[str, Any]) -> Run | None:
+    """Do what is asked. Returns the run if it is over."""
+    if LAUNCH in event:
+        return _due(watched, str(event[LAUNCH]))
+    if START in event:
+        return _started(watched, str(event[START]), event.get(GIVEN))
+    if AGAIN in event:
+        return _again(watched, str(event[AGAIN]), str(event[PROVIDER]), event.get(GIVEN))
+    return _ended(watched, event["detail"])
 
 
 def _due(watched: Watched, due: str) -> Run | None:
@@ -58,17 +74,35 @@ def _due(watched: Watched, due: str) -> Run | None:
             sized = records(watched).with_size(run, watched.retry.max_memory)
             run = sized if pays(sized, limits) else run
         run = put_first(watched, run)
-    return see_through(watched, run)
+    return see_through(watched, run, given=Overrides())
 
 
-def _again(watched: Watched, token: str, provider: str) -> Run | None:
+def _started(watched: Watched, run_id: str, given: Any) -> Run | None:
+    """Start an unattended run, or go on with it where a client sees that nobody does. Returns it if it is over."""
+    print(json.dumps({"run": run_id, "started": given is not None}))
+    run = records(watched).get(run_id) if is_run_id(run_id) else None
+    if run is None or not run.unattended:
+        print(json.dumps({"not one of its": run_id}))
+        return None
+    seen, task = Seen(known=run.attempts[-1].launched if run.attempts else time.time()), None
+    if run.task_arn and run.attempts[-1].event is None:
+        task = _described(watched, run)
+        seen = replace(seen, task=task, essential=(watched.container,))
+    known = overrides_from(given) if given is not None else _given(watched, run, task)
+    return see_through(watched, run, seen, given=known)
+
+
+def _again(watched: Watched, token: str, provider: str, given: Any) -> Run | None:
     """Go on with a run after the pause behind the attempt with this token. Returns it if it is over."""
     run_id, _, number = token.rpartition("-")
-    if not is_scheduled_id(run_id):
-        raise ValueError(f"no run of the schedule: {token!a}")
+    if not is_run_id(run_id):
+        raise ValueError(f"no run: {token!a}")
     print(json.dumps({"run": run_id, "after": int(number), "provider": provider}))
     run = records(watched).get(run_id)
-    return see_through(watched, run, due=run.attempts[-1].token == token) if run else None
+    if run is None or not _ours(run):
+        return None
+    known = overrides_from(given) if given is not None else _given(watched, run, None)
+    return see_through(watched, run, given=known, due=run.attempts[-1].token == token)
 
 
 def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
@@ -76,10 +110,10 @@ def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
     token = str(detail.get("startedBy") or "")
     run_id = token.rpartition("-")[0]
     print(json.dumps({"run": run_id, "task": detail["taskArn"], "status": detail["lastStatus"]}))
-    ours = is_scheduled_id(run_id) and place_of(watched).has(detail, token)
+    ours = is_run_id(run_id) and place_of(watched).has(detail, token)
     run = records(watched).get(run_id) if ours else None
-    if run is None or token not in [attempt.token for attempt in run.attempts]:
-        print(json.dumps({"not one of this schedule's": token}))
+    if run is None or not _ours(run) or token not in [attempt.token for attempt in run.attempts]:
+        print(json.dumps({"not one of its": token}))
         return None
     if watched.limited:
         find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, token))
@@ -87,7 +121,28 @@ def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
     if newest.token == token and newest.event is None and not run.state.over:
         run = run.with_attempt(replace(newest, task_arn=detail["taskArn"]))
         seen = Seen(_task(watched, detail), essential=(watched.container,))
-    return see_through(watched, run, seen)
+    return see_through(watched, run, seen, given=_given(watched, run, detail))
+
+
+def _ours(run: Run) -> bool:
+    """Whether this function decides about a run."""
+    return run.unattended or is_scheduled_id(run.id)
+
+
+def _given(watched: Watched, run: Run, task: Mapping[str, Any] | None) -> Overrides | None:
+    """What was different for a run: by a task of its, or by its record where that says that nothing was."""
+    if task is not None:
+        found = read_overrides(task.get("overrides") or {}, watched.container)
+        sized = run.attempts[-1].memory is not None  # by itself
+        return replace(found, cpu=run.overrides.cpu, memory=run.overrides.memory) if sized else found
+    return Overrides() if run.overrides == Overrides() else None
+
+
+def _described(watched: Watched, run: Run) -> Mapping[str, Any] | None:
+    """The newest task as ECS has it; None where it has forgotten it, or it isn't the run's."""
+    answer = find("ecs", "DescribeTasks", cluster=watched.cluster, tasks=[run.task_arn])
+    token = run.attempts[-1].token
+    return next((dict(one) for one in (answer or {}).get("tasks", ()) if place_of(watched).has(one, token)), None)
 
 
 def place_of(watched: Watched) -> Place:

@@ -1,4 +1,4 @@
-"""Launch a scheduled run's newest attempt once, as `reconciler/run/launch.py` does, with its deadline before it.
+"""Launch a run's newest attempt once, as `reconciler/run/launch.py` does, with its deadline before it.
 
 A token whose task ECS has forgotten is given up there and here: its attempt is lost, and the next has another.
 """
@@ -14,16 +14,15 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from reconciler.core.function_settings import GROUP, Watched
-from reconciler.core.run_paths import is_task_arn, output_prefix
+from reconciler.core.run_paths import again_family, is_task_arn
 from reconciler.core.text import line
-from reconciler.run import checkpoint
 from reconciler.run.cap import TOO_LITTLE, Limits, deadline, pays
 from reconciler.run.retry import NO_ROOM, Attempt, Event
-from reconciler.run.run import Run
-from reconciler.run.run_task import LOOKS, STATUSES, Forgotten, container, is_old, run_task, why_none
+from reconciler.run.run import Overrides, Run
+from reconciler.run.run_task import LOOKS, STATUSES, Forgotten, is_old, run_task, task_overrides, why_none
 from reconciler.run.run_task import PAUSE as LOOK
 from reconciler.run.state import State
-from reconciler.run.step import LAUNCHED_BEFORE, Seen, given_up, newest
+from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, Seen, given_up, newest
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
 from reconciler.run.verdict import Verdict
 from reconciler.scheduled.aws import call, find, there
@@ -45,14 +44,14 @@ class Stopped(Exception):
         self.run = run
 
 
-def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
+def launch(watched: Watched, run: Run, given: Overrides) -> tuple[Run, Seen]:
     """Launch a run's newest attempt, or another where ECS has forgotten its task. Returns the run, over where somebody
     stopped it meanwhile, and what is known of the attempt: it has a task, or has ended, since there is no room or ECS
-    refuses. Raises ClientError.
+    refuses. given: what is different for the run. Raises ClientError, Changed.
     """
     attempt = run.attempts[-1]
     try:
-        task, why = _launched(watched, run)
+        task, why = _launched(watched, run, given)
     except (ClientError, BotoCoreError, NotLaunched) as error:
         _no_deadline(watched, attempt)
         return run, Seen(end=Verdict(Event.NOT_STARTED, None, str(error)))
@@ -70,7 +69,7 @@ def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
             return run, Seen(end=Verdict(Event.MAX_COST, None, TOO_LITTLE))
         run = store.with_checkpoint(run) if watched.checkpoint else run
         store.put(run)
-        return launch(watched, run)
+        return launch(watched, run, given)
     if task is None:
         _no_deadline(watched, attempt)
         return run, Seen(end=Verdict(Event.NO_CAPACITY, None, why))
@@ -80,8 +79,13 @@ def launch(watched: Watched, run: Run) -> tuple[Run, Seen]:
     run = run.with_attempt(replace(attempt, task_arn=task["taskArn"]))
     run = replace(run, state=State.RUNNING, task_definition=task["taskDefinitionArn"])
     store = records(watched)
+    known = store.get(run.id)
+    if known and known.state is State.STOPPED and known.attempts[-1].event is None:
+        # It was stopped before anybody knew of this task.
+        call("ecs", "StopTask", cluster=watched.cluster, task=task["taskArn"], reason=BY_USER)
+        return known, Seen()
     # A short task may have ended by now, and another call of the function have recorded that.
-    if newest(run, store.get(run.id)) is run:
+    if newest(run, known) is run:
         store.put(run)
     return run, Seen(known=time.time())
 
@@ -93,7 +97,7 @@ def _of_size(run: Run, attempt: Attempt, task: Mapping[str, Any]) -> Run:
     return replace(run, inputs={**run.inputs, "cpu": int(task["cpu"]), "memory": int(task["memory"])})
 
 
-def _launched(watched: Watched, run: Run) -> tuple[Any, str]:
+def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
     """(task, "") or, when there is no room for it, (None, why). Tried again as `schedule.retries` says.
 
     Raises ClientError, BotoCoreError, NotLaunched, Stopped, Forgotten.
@@ -103,7 +107,7 @@ def _launched(watched: Watched, run: Run) -> tuple[Any, str]:
         try:
             if watched.limited:
                 there("scheduler", "CreateSchedule", **_deadline(watched, run, NOT_YET))
-            return _run_task(watched, run_id, run.attempts[-1])
+            return _run_task(watched, run, given)
         except (ClientError, BotoCoreError, NotLaunched) as error:
             pause = min(PAUSE * 2**number, LONGEST)
             if number == watched.retries or time.monotonic() - began + pause > ENOUGH:
@@ -137,16 +141,16 @@ def _no_deadline(watched: Watched, attempt: Attempt) -> None:
         find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, attempt.token))
 
 
-def _run_task(watched: Watched, run_id: str, attempt: Attempt) -> tuple[Any, str]:
-    given = {"OUTPUT_URI": f"s3://{watched.bucket}/{output_prefix(run_id)}", "RUN_ID": run_id}
-    if watched.checkpoint:
-        given |= checkpoint.variables(given["OUTPUT_URI"], attempt.number)
-    overrides: dict[str, Any] = {"containerOverrides": [container(watched.container, given)]}
-    if attempt.memory is not None:
-        overrides |= {"cpu": str(attempt.cpu), "memory": str(attempt.memory)}
+def _run_task(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
+    attempt, family = run.attempts[-1], watched.family
+    overrides = task_overrides(run, attempt, given, watched.container, with_checkpoint=watched.checkpoint)
+    if run.unattended:  # the revision that the client made; no other family, whatever its record says
+        recorded, _, revision = run.task_definition.rpartition("/")[2].partition(":")
+        family = f"{recorded if recorded == again_family(family) else family}:{revision}"
     request = run_task(
-        attempt, run_id, watched.schedule, overrides, cluster=watched.cluster, task_definition=watched.family,
-        subnets=watched.subnets, security_group=os.environ[GROUP], public_ip=watched.public_ip,
+        attempt, run.id, "" if run.unattended else watched.schedule, overrides, cluster=watched.cluster,
+        task_definition=family, subnets=watched.subnets, security_group=os.environ[GROUP],
+        public_ip=watched.public_ip,
     )  # fmt: skip
     try:
         answer = call("ecs", "RunTask", **request)

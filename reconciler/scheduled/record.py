@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from reconciler.core.function_settings import Watched
 from reconciler.core.run_paths import record_key
 from reconciler.run.run import Run
@@ -11,8 +13,13 @@ from reconciler.scheduled.aws import there
 
 
 def records(watched: Watched) -> Store:
-    """Where they are read and written."""
-    return Store(aws, watched.bucket, print)
+    """Where they are read and written: one for all that a call does, since it knows what it has read."""
+    return _store(watched.bucket)
+
+
+@cache
+def _store(bucket: str) -> Store:
+    return Store(aws, bucket, print)
 
 
 def put_first(watched: Watched, run: Run) -> Run:

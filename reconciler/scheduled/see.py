@@ -1,4 +1,4 @@
-"""See a scheduled run through: do what `reconciler/run/step.py` says, until something else goes on with it."""
+"""See a run through: do what `reconciler/run/step.py` says, until something else goes on with it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,29 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reconciler.core.function_settings import AGAIN, PROVIDER, Watched
+from reconciler.core.function_settings import AGAIN, GIVEN, PROVIDER, Watched
+from reconciler.core.plain_json import plain
 from reconciler.core.text import line
-from reconciler.run.run import Run
+from reconciler.run.cap import pays
+from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
-from reconciler.run.step import End, Launch, Retry, Rules, Seen, newest, step
+from reconciler.run.step import End, Launch, Retry, Rules, Seen, Stop, newest, step
 from reconciler.run.stop_schedule import schedule_name
-from reconciler.scheduled.aws import there
+from reconciler.scheduled.aws import call, there
 from reconciler.scheduled.launch import launch, limits_of
 from reconciler.scheduled.record import records
 
 SHORT = 60.0  # seconds that are slept; for a longer pause Scheduler, exact to a minute, calls the function again
 
 
-def see_through(watched: Watched, run: Run, seen: Seen | None = None, *, due: bool = False) -> Run | None:
+def see_through(
+    watched: Watched, run: Run, seen: Seen | None = None, *, given: Overrides | None, due: bool = False
+) -> Run | None:
     """Go on with a run until it is over, which is its record, or something else goes on with it, which is None.
 
-    seen: its newest task, None where nothing was heard of it. due: Scheduler says that its pause is over.
-    Raises ClientError.
+    seen: its newest task, None where nothing was heard of it. given: what is different for the run, None where nobody
+    knows, and then nothing is launched: its record alone says it, which more may write than may launch. due: Scheduler
+    says that its pause is over. Raises ClientError, Changed.
     """
     rules = Rules(watched.capacity, watched.retry, limits_of(watched), watched.checkpoint)
     store = records(watched)
@@ -39,15 +44,18 @@ def see_through(watched: Watched, run: Run, seen: Seen | None = None, *, due: bo
         if isinstance(decision, End):
             return decision.run if decision.run is run else _end(watched, decision.run)
         if isinstance(decision, Launch):
+            if given is None:
+                print(line(f"{run.id}: with what it is to be launched again is known where it was started"))
+                return None
             run = decision.run
             if not decision.recorded:  # before the launch, so that it is found again by its token
-                run = store.with_checkpoint(run) if watched.checkpoint else run
+                run = _prepared(watched, run)
                 store.put(run)
-            run, seen = launch(watched, run)
+            run, seen = launch(watched, run, given)
         elif isinstance(decision, Retry):
             store.put(decision.run)
             if decision.at - now > SHORT:
-                _call_again(watched, decision)
+                _call_again(watched, decision, given)
                 return None
             time.sleep(max(decision.at - now, 0.0))
             record = store.get(run.id)
@@ -55,6 +63,8 @@ def see_through(watched: Watched, run: Run, seen: Seen | None = None, *, due: bo
                 return None
             run, seen, due = newest(decision.run, record), None, True
         else:
+            if isinstance(decision, Stop):
+                call("ecs", "StopTask", cluster=watched.cluster, task=run.task_arn, reason=decision.reason)
             return None  # the end of its task is the next event
 
 
@@ -74,7 +84,16 @@ def _end(watched: Watched, run: Run) -> Run:
     return run
 
 
-def _call_again(watched: Watched, after: Retry) -> None:
+def _prepared(watched: Watched, run: Run) -> Run:
+    """A run whose newest attempt is about to be launched for the first time: with its checkpoint, and its size."""
+    store = records(watched)
+    if watched.retry.out_of_memory:
+        sized = store.with_size(run, watched.retry.max_memory)
+        run = sized if pays(sized, limits_of(watched)) else run
+    return store.with_checkpoint(run) if watched.checkpoint else run
+
+
+def _call_again(watched: Watched, after: Retry, given: Overrides | None) -> None:
     """Have Scheduler call the function when the pause is over: there may be hours of them, and Lambda has minutes."""
     token, following = after.run.attempts[-1].token, after.following
     when = datetime.fromtimestamp(after.at, UTC)
@@ -90,7 +109,7 @@ def _call_again(watched: Watched, after: Retry) -> None:
         Target={
             "Arn": watched.function,
             "RoleArn": watched.call_role,
-            "Input": json.dumps({AGAIN: token, PROVIDER: following.provider}),
+            "Input": json.dumps({AGAIN: token, PROVIDER: following.provider, GIVEN: given and plain(given)}),
             "RetryPolicy": {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600},
             "DeadLetterConfig": {"Arn": watched.dead_letters},
         },

@@ -1,4 +1,4 @@
-"""Why a scheduled run failed, as `diagnose` says it: from what ECS said and the end of its log."""
+"""Why a run failed, as `diagnose` says it: from what ECS said and the end of its log."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def explained(watched: Watched, run: Run) -> tuple[Run, Diagnosis | None]:
 
 def why(watched: Watched, run: Run) -> Diagnosis:
     """Why its last attempt failed. Waits for its last lines as `apply` does."""
-    last, began, first = run.attempts[-1], time.time(), None
+    last, began, first = _newest(run), time.time(), None
     log = _end(last, began)
     while True:
         events, stored = _tail(watched, last.task_arn)
@@ -51,6 +51,11 @@ def why(watched: Watched, run: Run) -> Diagnosis:
         if now >= until:
             return known
         time.sleep(min(PAUSE, until - now))
+
+
+def _newest(run: Run) -> Attempt:
+    """The last attempt; one that was never launched for a run that was stopped before any."""
+    return run.attempts[-1] if run.attempts else Attempt(1, "", "", run.created)
 
 
 def _end(last: Attempt, now: float) -> LogEnd:
@@ -75,14 +80,15 @@ def _looked(log: LogEnd, last: Attempt, events: Events, stored: int, *, explaine
 
 
 def _case(watched: Watched, run: Run, lines: Sequence[str]) -> Case:
-    last, stopped = run.attempts[-1], run.state is State.STOPPED  # which may have been between two attempts
+    last, stopped = _newest(run), run.state is State.STOPPED  # which may have been between two attempts
+    cpu, memory = run.size_of(last) or (watched.cpu, watched.memory)
     return Case(
         event=Event.STOPPED if stopped else last.event or Event.LOST,
         exit_code=run.exit_code,
         reason=run.reason if stopped else last.reason,
         log=lines,
-        cpu=last.cpu or watched.cpu,
-        memory=last.memory or watched.memory,
+        cpu=cpu,
+        memory=memory,
         architecture=watched.architecture,
         image=watched.image,
         task_role=watched.task_role,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -62,11 +63,20 @@ class Bucket:
 
     def find(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         assert (service, operation) == ("s3", "GetObject")
-        return {"Body": io.BytesIO(self.body)}
+        return {"Body": io.BytesIO(self.body), "ETag": self.etag}
 
-    def call(self, service: str, operation: str, **params: Any) -> None:
+    @property
+    def etag(self) -> str:
+        """Of what is there."""
+        return hashlib.md5(self.body, usedforsecurity=False).hexdigest()
+
+    def call(self, service: str, operation: str, **params: Any) -> dict[str, str]:
         assert (service, operation) == ("s3", "PutObject")
         self.body = params["Body"]
+        return {"ETag": self.etag}
+
+    def conditional(self, service: str, operation: str, **params: Any) -> dict[str, str] | None:
+        return self.call(service, operation, **params) if self.etag == params["IfMatch"] else None
 
 
 def runs(body: bytes, tell: Callable[[str], None] = lambda text: None) -> Runs:

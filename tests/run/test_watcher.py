@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -16,12 +15,12 @@ from reconciler.core.run_paths import record_key
 from reconciler.run.scheduled_record import new_run
 from reconciler.run.step import LAUNCHED_BEFORE
 from reconciler.run.stored import Unreadable, from_json
-from reconciler.scheduled import aws, launch
-from reconciler.scheduled.handler import handle
+from reconciler.scheduled import launch
 from reconciler.scheduled.record import put_first
+from tests.run.by_hand import Clock, Function, by_hand, deadlines
 from tests.run.conftest import BUCKET, Lane, records
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
-from tests.run.test_scheduled import NAME, fire, made
+from tests.run.test_scheduled import made
 from tests.waiting import until
 
 RULES = """\
@@ -33,101 +32,11 @@ run:
 TWICE = "Essential container in task exited; the program failed 2 times"
 
 
-class Clock:
-    """Time that passes, but for sleep. later: seconds by which it is ahead."""
-
-    monotonic = staticmethod(time.monotonic)
-
-    def __init__(self, sleep: Callable[[float], None], later: float = 0.0) -> None:
-        self.sleep, self.later = sleep, later
-
-    def time(self) -> float:
-        """Seconds since the epoch."""
-        return time.time() + self.later
-
-
-class Stopped(BaseException):
-    """Lambda ends the function here."""
-
-
-class Function:
-    """The function, which EventBridge doesn't call. calls: to AWS, so far; stop: after which it is stopped."""
-
-    def __init__(self, lane: Lane) -> None:
-        self.lane, self.calls, self.stop = lane, 0, 0
-        lane.client("events").disable_rule(Name="tiny-schedule-tasks")
-
-    def settings(self) -> dict[str, str]:
-        """What it is told."""
-        live = self.lane.client("lambda").get_function(FunctionName=NAME)["Configuration"]
-        told: dict[str, str] = live["Environment"]["Variables"]
-        return told
-
-    def set(self) -> None:
-        """It is told what the file says by now, and still not called."""
-        os.environ |= self.settings()
-        self.lane.client("events").disable_rule(Name="tiny-schedule-tasks")
-
-    def count(self, **more: Any) -> None:
-        self.calls += 1
-        if self.calls == self.stop:
-            raise Stopped
-
-    def called(self, event: Any) -> None:
-        """Lambda calls it, and calls it again when it was stopped."""
-        try:
-            handle(event, None)
-        except Stopped:
-            handle(event, None)
-
-    def due(self, when: str) -> None:
-        """Scheduler calls it."""
-        self.called({"launch": when})
-
-    def ended(self, task: Any) -> None:
-        """EventBridge calls it with the end of a task."""
-        self.called({"detail": json.loads(json.dumps(task, default=lambda moment: moment.isoformat()))})
-
-    def task(self, number: int) -> Any:
-        """The task of this attempt of the newest run, once it has ended."""
-        arn = records(self.lane)[0]["attempts"][number - 1]["task_arn"]
-        return until(lambda: [one for one in self.lane.tasks("STOPPED") if one["taskArn"] == arn], "its end")[0]
-
-    def launched(self) -> Any:
-        """The task that the schedule launches now, once it has ended."""
-        before = {one["taskArn"] for one in self.lane.tasks()}
-        fire(self.lane)
-        return until(lambda: [one for one in self.lane.tasks("STOPPED") if one["taskArn"] not in before], "its end")[0]
-
-
 @pytest.fixture
 def function(lane: Lane, ears: Ears, monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
     made(lane, "print('begun')\nraise SystemExit(3)\n", NOTIFY + SCHEDULE + RULES)
-    found, client = Function(lane), aws._client.__wrapped__
-
-    def counted(service: str) -> Any:
-        if service not in clients:
-            clients[service] = client(service)
-            clients[service].meta.events.register("after-call", found.count)
-        return clients[service]
-
-    clients: dict[str, Any] = {}
-    where = {"AWS_ENDPOINT_URL": lane.endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
-    with monkeypatch.context() as patched:
-        patched.setattr(aws, "_client", counted)
-        for name, value in {
-            **found.settings(),
-            **where,
-            **lane.keys,
-        }.items():
-            patched.setenv(name, value)
-        for service in ("ecs", "logs", "s3", "scheduler", "sns", "ssm"):
-            counted(service)
-        for name in where:
-            patched.delenv(name)
+    with by_hand(lane, monkeypatch) as found:
         yield found
-    for name in deadlines(lane):  # not all tasks are seen to their end
-        lane.client("scheduler").delete_schedule(Name=name)
 
 
 def test_the_same_event_again_and_again(lane: Lane, ears: Ears, function: Function) -> None:
@@ -173,11 +82,6 @@ def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, functio
     assert stop > 20
     assert len(lane.tasks()) == count
     assert deadlines(lane) == []
-
-
-def deadlines(lane: Lane) -> list[str]:
-    names = [one["Name"] for one in lane.client("scheduler").list_schedules()["Schedules"]]
-    return [one for one in names if one != "tiny-schedule"]
 
 
 def test_no_room_for_the_next(lane: Lane, ears: Ears, function: Function) -> None:
@@ -244,7 +148,10 @@ def test_a_long_pause_is_not_slept(lane: Lane, ears: Ears, function: Function) -
     assert (schedule["ActionAfterCompletion"], schedule["Target"]["RoleArn"].rpartition("/")[2]) == (
         "DELETE", "tiny-schedule-role",
     )  # fmt: skip
-    assert json.loads(schedule["Target"]["Input"]) == {"again": token, "provider": "FARGATE_SPOT"}
+    assert json.loads(schedule["Target"]["Input"]) == {
+        "again": token, "provider": "FARGATE_SPOT",
+        "given": {"environment": {}, "cpu": None, "memory": None, "command": None},
+    }  # fmt: skip
     assert len(records(lane)[0]["attempts"]) == 1
     # Its time comes. The role of the schedule calls the function, which launches it again.
     due = {key: schedule[key] for key in ("Name", "FlexibleTimeWindow", "ActionAfterCompletion", "Target")}
@@ -306,7 +213,7 @@ def test_what_is_not_the_schedules_is_left_alone(lane: Lane, function: Function)
     ]  # fmt: skip
     for change in bad:
         function.ended({**task, **change})
-    with pytest.raises(ValueError, match="no run of the schedule"):
+    with pytest.raises(ValueError, match="no run:"):
         function.called({"again": "../../x-1", "provider": "FARGATE"})
     assert records(lane)[0] == run
     for body in (

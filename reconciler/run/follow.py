@@ -1,0 +1,115 @@
+"""Look at an unattended run until its end: the deploy's function decides about it, and nothing is decided here.
+
+Only where the function hasn't done for a while what is next is it called again, which it may be at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from reconciler.aws.calls import Aws
+from reconciler.core.function_settings import EXACT
+from reconciler.run.hand_over import Function
+from reconciler.run.launch import Launch
+from reconciler.run.logs import TaskLog
+from reconciler.run.retry import Again, Attempt
+from reconciler.run.run import Overrides, Run
+from reconciler.run.run_record import Runs
+from reconciler.run.state import State
+from reconciler.run.step import Launch as LaunchNext
+from reconciler.run.step import Retry, Rules, Seen, newest, step
+from reconciler.run.supervise import Screen
+from reconciler.run.verdict import Verdict
+from reconciler.run.watch import LastLines, Silent, watch_of
+
+POLL, SLOW = 0.2, 2.0  # seconds between looks at the record, growing to
+LATE = 30.0  # seconds for which the function may have done nothing before it is called again
+
+
+@dataclass
+class Follower:
+    """Shows runs of one deploy. given: what is different for the run, None where only its record says that; explains:
+    whether these lines of its log say why a run that is over failed.
+    """
+
+    aws: Aws
+    runs: Runs
+    rules: Rules
+    function: Function
+    given: Overrides | None = None
+    explains: Callable[[Run, Sequence[str]], bool] = lambda run, lines: True
+
+    def finish(self, launch: Launch, run: Run, screen: Screen | None = None) -> Run:
+        """Look until the run is over. Returns it as it is recorded. Raises AwsError; Interrupted from the clock."""
+        shown = said = 0  # of which attempt the log was shown, and of which it was said that another follows
+        rest: LastLines | None = None
+        while True:
+            for number in range(1, len(run.attempts) + 1):  # more than one may have ended since the last look
+                until = replace(run, attempts=run.attempts[:number])
+                last = until.attempts[-1]
+                if number > shown and last.task_arn:
+                    shown, rest = number, self._shown(launch, until, last, screen)
+                following = self._following(until)
+                if number > said and following is not None:
+                    said = number
+                    self._read(until, rest)
+                    rest = None
+                    if screen:
+                        screen.retry(following)
+            if run.state.over:
+                self._read(run, rest)
+                return run
+            run = self._gone_on(run, screen)
+
+    def _following(self, run: Run) -> Again | None:
+        """Why another attempt follows the newest, where that has ended and one does."""
+        if run.attempts[-1].event is None:
+            return None
+        now = self.aws.clock.now()
+        decision = step(replace(run, state=State.RUNNING), self.rules, Seen(known=now), now)
+        return decision.following if isinstance(decision, LaunchNext | Retry) else None
+
+    def _shown(self, launch: Launch, run: Run, attempt: Attempt, screen: Screen | None) -> LastLines:
+        """Show an attempt's task to its end. Returns the rest of its log."""
+        log = TaskLog(self.aws, launch.log_group, launch.log_prefix, attempt.task_arn)
+        if screen:
+            screen.launched(run, attempt)
+            screen.reads(log)
+        log.closed = screen is None
+        log.follow([launch.container])
+        watcher = screen or Silent()
+        watch = watch_of(self.aws, launch.place, attempt, log, watcher)
+        if attempt.event is not None:
+            return LastLines(log, watcher, Verdict.of(attempt))
+        end = watch.follow()
+        return LastLines(log, watcher, end, seen=watch.seen, alive=watch.alive)
+
+    def _read(self, run: Run, rest: LastLines | None) -> None:
+        """Read the rest of a log; of a run that failed until that is explained."""
+        if rest is None:
+            return
+        if run.state.over and run.state is not State.SUCCEEDED:
+            rest.explains = lambda lines: self.explains(run, lines)
+        rest.read()
+
+    def _gone_on(self, run: Run, screen: Screen | None) -> Run:
+        """The run once the function has gone on with it."""
+        clock, pause = self.aws.clock, POLL
+        due = clock.now() + LATE
+        while True:
+            known = self.runs.get(run.id)
+            if known is not None and newest(run, known) != run:
+                return known
+            decision = step(run, self.rules, Seen(known=clock.now()), clock.now())
+            if isinstance(decision, Retry):
+                due = max(due, decision.at + EXACT + LATE)
+            if clock.now() > due:
+                if screen:
+                    screen.trouble(f"{self.function.name} hasn't gone on with it for {LATE:.0f} s: it is called again")
+                self.function.go_on(self.aws, run, self.given)
+                due = clock.now() + LATE
+            if screen:
+                screen.tick()
+            clock.sleep(pause)
+            pause = min(pause * 1.3, SLOW)

@@ -1,0 +1,170 @@
+"""Of a client and the deploy's function only one decides about a run: what each may write over. In a bucket of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.core.errors import UserError
+from reconciler.core.secret import KNOWN
+from reconciler.run.hand_over import check_no_secret, given_over
+from reconciler.run.retry import Attempt, Event
+from reconciler.run.run import Overrides, Run
+from reconciler.run.run_record import Runs
+from reconciler.run.state import State
+from reconciler.run.step import newest
+from reconciler.run.stored import Changed
+
+MARK = "a" * 64
+ID = f"20260102-030405-{MARK[:8]}"
+KEY = f"runs/{ID}/run.json"
+FIRST = Attempt(1, "FARGATE", f"{ID}-1", 5.0)
+
+
+class Bucket:
+    """S3. lost: the answers to so many of the next writes are lost, so that they are asked again."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.lost = 0
+
+    def _etag(self, key: str) -> str:
+        return hashlib.md5(self.objects[key], usedforsecurity=False).hexdigest()
+
+    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+        assert operation == "GetObject"
+        key = params["Key"]
+        return {"Body": io.BytesIO(self.objects[key]), "ETag": self._etag(key)} if key in self.objects else None
+
+    def call(self, service: str, operation: str, **params: Any) -> dict[str, str]:
+        assert operation == "PutObject"
+        self.objects[params["Key"]] = params["Body"]
+        return {"ETag": self._etag(params["Key"])}
+
+    def conditional(self, service: str, operation: str, **params: Any) -> dict[str, str] | None:
+        key = params["Key"]
+        if key not in self.objects or self._etag(key) != params["IfMatch"]:
+            return None
+        answer = self.call(service, operation, **params)
+        if self.lost:
+            self.lost -= 1
+            return self.conditional(service, operation, **params)
+        return answer
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket()
+
+
+def store(bucket: Bucket) -> Runs:
+    """As one process has it."""
+    return Runs(bucket, "b")  # type: ignore[arg-type]
+
+
+def run(**more: Any) -> Run:
+    known: dict[str, Any] = {"state": State.LAUNCHING, "attempts": (FIRST,), **more}
+    return Run(id=ID, fingerprint=MARK, created=5.0, inputs={}, output=f"s3://b/runs/{ID}/output", cluster="c", **known)
+
+
+def kept(bucket: Bucket) -> Run:
+    found = store(bucket).get(ID)
+    assert found is not None
+    assert bucket.objects[f"runs/fingerprints/{MARK}.json"] == bucket.objects[KEY]
+    return found
+
+
+def other(bucket: Bucket, **more: Any) -> None:
+    """Another process reads the record and writes this."""
+    them = store(bucket)
+    them.put(replace(them.get(ID) or run(), **more))
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "wrote"),
+    [  # whether each has it unattended; whether mine is written over theirs
+        (False, False, True),  # clients that see a run through write the same of it
+        (False, True, False),
+        (True, True, False),
+        (True, False, False),
+    ],
+)
+def test_who_may_write_over_what_another_has_written(bucket: Bucket, mine: bool, theirs: bool, wrote: bool) -> None:
+    us = store(bucket)
+    us.put(run(unattended=mine))
+    them = store(bucket)
+    was = replace(run(), unattended=theirs, reason="theirs")
+    bucket.call("s3", "PutObject", Key=KEY, Body=them.body(was))
+    bucket.call("s3", "PutObject", Key=f"runs/fingerprints/{MARK}.json", Body=them.body(was))
+    if wrote:
+        us.put(run(unattended=mine, reason="mine"))
+        assert kept(bucket).reason == "mine"
+    else:
+        with pytest.raises(Changed):
+            us.put(run(unattended=mine, reason="mine"))
+        assert kept(bucket).reason == "theirs", "not that of the fingerprint either"
+
+
+@pytest.mark.parametrize("unattended", [False, True])
+def test_a_lost_answer_is_no_change(bucket: Bucket, unattended: bool) -> None:
+    us = store(bucket)
+    us.put(run(unattended=unattended))
+    bucket.lost = 1
+    us.put(run(unattended=unattended, reason="mine"))
+    us.put(run(unattended=unattended, reason="mine again"))
+    assert kept(bucket).reason == "mine again"
+
+
+def test_a_record_that_was_deleted_is_written_anew(bucket: Bucket) -> None:
+    us = store(bucket)
+    us.put(run(unattended=True))
+    bucket.objects.clear()
+    us.put(run(unattended=True, reason="mine"))
+    us.put(run(unattended=True, reason="mine again"))
+    assert kept(bucket).reason == "mine again"
+
+
+def test_it_is_given_over_and_taken_back(bucket: Bucket) -> None:
+    client = store(bucket)
+    client.put(run())
+    running = replace(FIRST, task_arn="arn:aws:ecs:us-east-1:123456789012:task/c/0123")
+    other(bucket, attempts=(running,), state=State.RUNNING)
+    given = given_over(store(bucket), run(overrides=Overrides({"A": "1"})), unattended=True)
+    assert (given.unattended, given.attempts, given.overrides.environment) == (True, (running,), {"A": "1"})
+    with pytest.raises(Changed):  # whoever saw it through until now
+        client.put(run(state=State.RUNNING))
+    assert newest(run(), kept(bucket)).unattended
+    function = store(bucket)
+    assert (function.get(ID) or run()).unattended
+    assert not given_over(store(bucket), given, unattended=False).unattended
+    with pytest.raises(Changed):
+        function.put(replace(given, reason="the function's"))
+    assert not kept(bucket).unattended
+
+
+def test_a_run_that_is_over_is_given_to_nobody(bucket: Bucket) -> None:
+    ended = replace(FIRST, event=Event.SUCCESS, exit_code=0)
+    store(bucket).put(run(state=State.SUCCEEDED, attempts=(ended,)))
+    before = dict(bucket.objects)
+    assert given_over(store(bucket), run(), unattended=True).state is State.SUCCEEDED
+    assert bucket.objects == before
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (Overrides({"API_TOKEN": "abcd1234efgh"}), "--env API_TOKEN"),
+        (Overrides({"EPOCHS": "3"}, command=("python", "-c", "1")), ""),
+    ],
+)
+def test_no_secret_is_handed_on(given: Overrides, named: str) -> None:
+    KNOWN.learn_all({"environment": given.environment})
+    if named:
+        with pytest.raises(UserError, match=f"^{named} has a secret"):
+            check_no_secret(given, "b")
+    else:
+        check_no_secret(given, "b")

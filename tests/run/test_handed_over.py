@@ -1,0 +1,171 @@
+"""Unattended runs: the deploy's function sees them through, and whoever watches only looks. Real processes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.run.by_hand import Function, by_hand, deadlines
+from tests.run.conftest import BUCKET, SLEEPS, Gate, Lane, records
+from tests.run.conftest import gate as gate
+from tests.run.ears import NOTIFY, Ears
+from tests.waiting import LONG, until
+
+UNATTENDED = "run:\n  unattended: true\n  retry: {error: 1, backoff: 0}\n  results: null\n"
+SECOND = """\
+import os
+print('begun', os.environ['RUN_ID'], os.environ.get('EPOCHS'), flush=True)
+raise SystemExit(0 if os.environ.get('EXIT') is None else int(os.environ['EXIT']))
+"""
+
+
+def test_it_is_watched_to_its_end(lane: Lane) -> None:
+    lane.program(SECOND, deploy=UNATTENDED)
+    found = lane.run("apply", "--local", "--env", "EPOCHS=3")
+    assert found.code == 0, found.out + found.err
+    (run,) = records(lane)
+    assert (run["unattended"], run["state"], len(run["attempts"])) == (True, "succeeded", 1)
+    assert f"begun {run['id']} 3" in found.out
+    again = lane.run("apply", "--local", "--env", "EPOCHS=3")
+    assert "Nothing to run" in again.out
+
+
+def test_detached_and_watched_from_elsewhere(lane: Lane) -> None:
+    lane.program(SECOND, deploy=UNATTENDED)
+    found = lane.run("apply", "--local", "--detach", "--quiet", "--env", "EXIT=3")
+    assert found.code == 0, found.out + found.err
+    run_id = found.out.strip()
+    watched = lane.run("watch", run_id, "--local")
+    assert watched.code == 3, watched.out + watched.err
+    run = until(lambda: [one for one in records(lane) if one["id"] == run_id and one["state"] == "failed"], "its end")[
+        0
+    ]
+    assert [one["exit_code"] for one in run["attempts"]] == [3, 3]
+    assert json.loads(lane.run("runs", "show", run_id, "--local", "--json").out)["run"]["unattended"] is True
+
+
+BY_HAND = """\
+run:
+  unattended: true
+  capacity: [FARGATE_SPOT, FARGATE]
+  retry: {interruption: 0, no_capacity: 0, error: 1, backoff: 0}
+  max_duration: 1h
+"""
+GIVEN = {"environment": {"EXIT": "3"}, "cpu": None, "memory": None, "command": None}
+TWICE = "Essential container in task exited; the program failed 2 times"
+
+
+@pytest.fixture
+def function(lane: Lane, ears: Ears, monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
+    """The function by hand, after a run that it has seen through."""
+    lane.program(SECOND, deploy=NOTIFY + BY_HAND)
+    assert lane.run("apply", "--local", "--env", "EXIT=3").code == 3
+    with by_hand(lane, monkeypatch) as found:
+        yield found
+
+
+def written(lane: Lane, run: dict[str, Any], **more: Any) -> None:
+    """Have this recorded of a run, as its client does at first."""
+    first: dict[str, Any] = {
+        "state": "launching",
+        "attempts": [],
+        "exit_code": None,
+        "reason": "",
+        "why": "",
+        "cost": None,
+    }
+    body = json.dumps({**run, **first, **more}).encode()
+    for key in (f"runs/{run['id']}/run.json", f"runs/fingerprints/{run['fingerprint']}.json"):
+        lane.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
+
+
+def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, function: Function) -> None:
+    (run,), (told,) = records(lane), ears.sns()
+    assert (told["result"], told["reason"], len(ears.webhook())) == ("failed", TWICE, 1)
+    first, second = function.task(1), function.task(2)
+    count = len(lane.tasks())
+    for stop in range(1, 100):
+        written(lane, run)
+        lane.client("s3").delete_object(Bucket=BUCKET, Key=f"runs/{run['id']}/notified.json")
+        function.calls, function.stop = 0, stop
+        function.called({"start": run["id"], "given": GIVEN})
+        function.ended(first)
+        function.called({"start": run["id"], "given": None})  # by somebody who watches
+        function.ended(second)
+        recorded = json.loads(
+            lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{run['id']}/run.json")["Body"].read()
+        )
+        assert [one["task_arn"] for one in recorded["attempts"]] == [first["taskArn"], second["taskArn"]]
+        assert (recorded["state"], recorded["exit_code"], recorded["reason"]) == ("failed", 3, TWICE)
+        heard = len(ears.sns()), len(ears.webhook())
+        assert max(heard) <= 1, "at most once"
+        if function.calls < stop:
+            assert heard == (1, 1)
+            break
+    assert stop > 20
+    assert (len(lane.tasks()), deadlines(lane)) == (count, [])
+
+
+def test_stopped_by_its_user_at_any_call(lane: Lane, ears: Ears, function: Function) -> None:
+    """Whatever the function does at that moment, no task is left and the run is stopped."""
+    lane.program(SLEEPS, deploy=NOTIFY + BY_HAND)
+    assert lane.run("apply", "--local", "--skip-run").code == 0
+    function.set()
+    (run,), at = records(lane), 0
+    ears.sns()
+
+    def stop() -> None:
+        assert lane.run("stop", run_id, "--local").code == 0
+
+    while True:
+        at += 1
+        run_id = f"{run['id'][:15].replace('2', '1', 1)}-{run['fingerprint'][:8]}-{at + 1}"
+        written(lane, run | {"id": run_id})
+        function.calls, function.at = 0, (at, stop)
+        function.called({"start": run_id, "given": GIVEN})
+        if function.calls < at:
+            break
+        until(lambda: not lane.tasks("RUNNING"), "the end of its task")
+        for task in lane.tasks("STOPPED"):
+            if task["startedBy"] == f"{run_id}-1":
+                function.ended(task)
+        body = lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{run_id}/run.json")["Body"].read()
+        assert (at, json.loads(body)["state"]) == (at, "stopped")
+        assert [one["result"] for one in ears.sns()] == ["stopped"], at
+        assert deadlines(lane) == []
+    assert at > 5
+
+
+def test_a_client_that_drove_it_finds_that_the_function_does_now(lane: Lane, gate: Gate) -> None:
+    before = UNATTENDED.replace("  unattended: true\n", "")
+    lane.program(f"print('begun', flush=True)\n{gate.wait}raise SystemExit(4)\n", deploy=before)
+    lane.write(".dockerignore", "deploy.yaml\n")  # it changes, and the image doesn't
+    driving = lane.start("apply", "--local")
+    until(lambda: lane.tasks("RUNNING"), "a task")
+    lane.write("deploy.yaml", (lane.folder / "deploy.yaml").read_text().replace(before, UNATTENDED))
+    found = lane.run("apply", "--local", "--detach", "--quiet")
+    assert found.code == 0, found.out + found.err
+    gate.open()
+    out, err = driving.communicate(timeout=LONG)
+    (lane.folder / ".dockerignore").unlink()
+    assert (driving.returncode, "which sees it through" in err) == (4, True), out + err
+    (run,) = records(lane)
+    assert (run["id"], run["unattended"], [one["exit_code"] for one in run["attempts"]]) == (
+        found.out.strip(), True, [4, 4],
+    )  # fmt: skip
+
+
+def test_what_cannot_be_unattended_is_refused(lane: Lane) -> None:
+    lane.program(SECOND, deploy=UNATTENDED)
+    for arguments, why in (
+        (["--count", "2"], "its tasks are launched by this command"),
+        (["--env", "API_TOKEN=abcd1234efgh"], "--env API_TOKEN has a secret"),
+    ):
+        found = lane.run("apply", "--local", *arguments)
+        assert (found.code, why in found.err, "abcd1234" in found.err) == (2, True, False), found.err
+    lane.program(SECOND)
+    found = lane.run("apply", "--local", "--detach")
+    assert (found.code, "nobody would see the run through" in found.err) == (2, True), found.err
