@@ -6,12 +6,14 @@ is the machine's configuration, and none of it gets better by trying again.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
-from reconciler.aws.failures import of_configuration
+from reconciler.aws.failures import of_configuration, variables
 from reconciler.core.errors import ReconcilerError, UserError
 
+CONTAINER_URIS = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")  # the first counts
 PARTS = (("access_key", "access key"), ("secret_key", "secret access key"), ("token", "session token"))
 
 OF_TOKENS = {  # what to do about what STS says of a token
@@ -78,12 +80,11 @@ def of_credentials(error: Exception) -> UserError:
     if isinstance(error, RuntimeError) and "expired" in str(error):
         why, hint = "they have ended, and new ones that were asked for had too", "renew them where they come from"
     elif isinstance(error, OSError):
-        why, hint = (
-            f"{error.filename or 'credentials'}: {error.strerror or error}",
-            "check AWS_PROFILE and ~/.aws/config",
-        )
+        why = f"{error.filename or 'credentials'}: {error.strerror or error}"
+        hint = f"check {variables(why)} and ~/.aws/config"
     elif isinstance(error, ValueError) and "Unsupported host" in str(error):
-        why, hint = str(error).rstrip("."), "look at AWS_CONTAINER_CREDENTIALS_FULL_URI"
+        why = str(error).rstrip(".")
+        hint = f"look at {next(filter(os.environ.get, CONTAINER_URIS), CONTAINER_URIS[-1])}"
     else:
         # A program's answer, or a host's, that isn't what botocore takes for granted. It isn't shown: it may be a key.
         why = "what hands them out answered something else than credentials in JSON"

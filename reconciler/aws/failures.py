@@ -111,7 +111,15 @@ def of_configuration(error: Exception, where: str) -> UserError:
         return UserError(f"no AWS credentials: {error}".rstrip(": \n"), hint="check AWS_PROFILE and ~/.aws/config")
     if isinstance(error, botocore.ConfigParseError):
         return UserError(f"{where}: {_place(error)}", hint="correct that line, or name another file")
-    return UserError(f"{where}: {error}", hint="check AWS_PROFILE and ~/.aws/config")
+    return UserError(f"{where}: {error}", hint=f"check {variables(str(error))} and ~/.aws/config")
+
+
+def variables(said: str) -> str:
+    """The variables of AWS whose value is called wrong: often that value is all that is said."""
+    words = {word.strip("'\"(),.:") for word in said.split()}
+    return ", ".join(name for name in sorted(os.environ) if name.startswith("AWS_") and os.environ[name] in words) or (
+        "AWS_PROFILE"
+    )
 
 
 def _place(error: Any) -> str:

@@ -75,7 +75,7 @@ class ImageSpec(Spec):
     kind: ClassVar[str] = "image"
     data: ClassVar[bool] = True
     volatile: ClassVar[frozenset[str]] = frozenset({"digest", "uri"})
-    in_place: ClassVar[frozenset[str]] = frozenset({"tags_wanted"})
+    in_place: ClassVar[frozenset[str]] = frozenset({"tags_wanted", "in_use"})
     part_of: ClassVar[str] = "repository"
     marked: ClassVar[bool] = False
 
@@ -84,7 +84,8 @@ class ImageSpec(Spec):
     tags_wanted: Annotated[tuple[str, ...], AtLeast()] = ()
     # Tags that name the commit: given when the image is made. A commit that changes no input is no difference.
     tags_once: Annotated[tuple[str, ...], Local()] = ()
-    used_by: Annotated[UsedBy | None, Local()] = None  # whose images ECR may not delete, where it deletes any
+    in_use: bool = True  # whether it is marked so, where ECR deletes old images
+    used_by: Annotated[UsedBy | None, Local()] = None  # by whom, where ECR does
     build: Annotated[Build, Local()] = Build()
 
     @property
@@ -103,7 +104,7 @@ class ImageKind(Kind[ImageSpec]):
 
     spec: ClassVar[type[Spec]] = ImageSpec
     needs: ClassVar[Needs] = Needs(
-        create=PUSH, delete=("ecr:BatchDeleteImage",), fields={"inputs": PUSH, "tags_wanted": TAG},
+        create=PUSH, delete=("ecr:BatchDeleteImage",), fields={"inputs": PUSH, "tags_wanted": TAG, "in_use": TAG},
         read=("ecr:DescribeImages", "ecr:BatchGetImage"), on=("ecr:repository/{name}",),
         elsewhere={"ecr:GetAuthorizationToken": (ANYWHERE,)}, pushed=ALL,
         unseen={**dict.fromkeys(REGISTRY, "asked by the registry when an engine pushes and pulls"),
@@ -129,12 +130,12 @@ class ImageKind(Kind[ImageSpec]):
             image = _image_of(aws, want)
             if image is not None:
                 older = " on an older base" if _on_older_base(want, image) else ""
-                found[want.name] = _observed(aws, want.name, image, want.inputs + older, {})
+                found[want.name] = _observed(aws, want, image, want.inputs + older, {})
                 continue
             newest = max(_ours(aws, want.name), key=_age, default=None)
             if newest is not None:
                 record = record_of(get_manifest(aws, want.name, imageDigest=newest["imageDigest"]))
-                found[want.name] = _observed(aws, want.name, newest, _inputs_of(newest), record)
+                found[want.name] = _observed(aws, want, newest, _inputs_of(newest), record)
         return found
 
     def create(self, aws: Aws, want: ImageSpec) -> None:
@@ -143,7 +144,9 @@ class ImageKind(Kind[ImageSpec]):
         image = _image_of(aws, want)
         there = image is not None and not _on_older_base(want, image)
         manifest = get_manifest(aws, want.name, imageTag=want.tag) if there else None
-        tags = [*want.tags_wanted, *want.tags_once]
+        # What keeps it comes first, since an old image may be gone at any time until then.
+        mark = [want.used_by.tag(want.inputs)] if want.used_by else []
+        tags = [*mark, *want.tags_wanted, *want.tags_once]
         staying = image["imageDigest"] if image is not None and there else ""
         marked = _ours(aws, want.name, IN_USE)
         unused = keep_current(aws, want.name, want.used_by, want.inputs, staying, marked) if want.used_by else []
@@ -170,12 +173,12 @@ class ImageKind(Kind[ImageSpec]):
             for tag in tags:
                 put_manifest(aws, want.name, manifest, tag)
         self._untag(aws, want, marks_of(aws, want.name, [one for one in unused if one.digest != manifest.digest]))
-        shown = (want.tag, *(tag for tag in tags if not tag.startswith(IN_USE)))
+        shown = (want.tag, *want.tags_wanted, *want.tags_once)
         self._report(f"image {uri}@{manifest.digest}, tagged {', '.join(shown)}")
 
     def update(self, aws: Aws, want: ImageSpec, seen: Observed[ImageSpec], changes: Changes) -> None:
         """Another image if its inputs changed, else only its tags. Raises ReconcilerError."""
-        if touches(changes, "inputs", "tags_wanted"):
+        if touches(changes, "inputs", "tags_wanted", "in_use"):
             self.create(aws, want)
 
     def delete(self, aws: Aws, seen: Observed[ImageSpec]) -> None:
@@ -323,9 +326,11 @@ def _inputs_of(image: Mapping[str, Any]) -> str:
 
 
 def _observed(
-    aws: Aws, name: str, image: Mapping[str, Any], inputs: str, record: dict[str, str]
+    aws: Aws, want: ImageSpec, image: Mapping[str, Any], inputs: str, record: dict[str, str]
 ) -> Observed[ImageSpec]:
-    tags = tuple(sorted(tag for tag in image.get("imageTags", ()) if not tag.startswith(OWN_TAGS)))
-    uri = f"{registry(image['registryId'], aws.region)}/{name}@{image['imageDigest']}"
-    spec = ImageSpec(name=name, inputs=inputs, tags_wanted=tags, build=Build(files=record))
+    found = image.get("imageTags", ())
+    tags = tuple(sorted(tag for tag in found if not tag.startswith((*OWN_TAGS, IN_USE))))
+    in_use = want.used_by is None or any(map(want.used_by.made, found))
+    uri = f"{registry(image['registryId'], aws.region)}/{want.name}@{image['imageDigest']}"
+    spec = ImageSpec(name=want.name, inputs=inputs, tags_wanted=tags, in_use=in_use, build=Build(files=record))
     return Observed(spec, {"digest": image["imageDigest"], "uri": uri})

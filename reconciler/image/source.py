@@ -81,8 +81,6 @@ def image_spec(
         labels["org.opencontainers.image.revision"] = tree.commit + ("-dirty" if dirty else "")
     named = tuple(dict.fromkeys(_dirty_tag(tag, tree, bool(dirty)) for tag in tags))
     wanted = tuple(tag for tag in named if not _names_commit(tag, tree))
-    if used_by is not None:
-        wanted = (used_by.tag(inputs.hash), *wanted)  # first, since an old image may be gone at any time until then
     build = Build(
         context=str(context), dockerfile=dockerfile, target=target, build_args=dict(build_args or {}),
         platform=PLATFORMS[platform], leave_out=tuple(leave_out), labels=labels, files=dict(inputs.record),

@@ -17,7 +17,9 @@ import botocore
 import pytest
 
 from reconciler.aws import clients
+from reconciler.aws.calls import Aws
 from reconciler.aws.service_models import KNOWN
+from reconciler.core.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """\
@@ -120,6 +122,41 @@ def test_who_has_not_is_told_how(token: str, said: str, machine: Machine) -> Non
     assert told.startswith(f"error: no AWS credentials: {said}")
     assert told.endswith("\n  run `aws sso login` for the same AWS_PROFILE, then this again\n")
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"AWS_METADATA_SERVICE_TIMEOUT": "abc"}, "check AWS_METADATA_SERVICE_TIMEOUT and"),  # botocore: int() of 'abc'
+        ({"AWS_STS_REGIONAL_ENDPOINTS": "foo"}, "check AWS_STS_REGIONAL_ENDPOINTS and"),
+        ({"AWS_DEFAULTS_MODE": "foo"}, "check AWS_DEFAULTS_MODE and"),
+        ({"AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES": "x"}, "check AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES and"),
+        ({"AWS_PROFILE": "gone"}, "check AWS_PROFILE and"),
+        (
+            {
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/x",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/gone",
+            },
+            "check AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE and",
+        ),
+        (
+            {"AWS_WEB_IDENTITY_TOKEN_FILE": "/gone", "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/ci"},
+            "check AWS_WEB_IDENTITY_TOKEN_FILE and",
+        ),
+        ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "no-slash"}, "look at AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://example.com/"}, "look at AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+    ],
+)
+def test_a_wrong_value_is_told_with_the_variable_that_has_it(
+    environ: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", **environ}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError) as told:
+        _ = Aws("us-east-1").account
+    assert told.value.hint.removesuffix(" ~/.aws/config") == said
 
 
 def test_a_program_that_gives_none(machine: Machine) -> None:

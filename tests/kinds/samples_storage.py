@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.config.file_checksums import checksums
 from reconciler.core.canonical import policy
+from reconciler.image.in_use import UsedBy
 from reconciler.image.kind import ImageKind
 from reconciler.image.source import image_spec
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
@@ -91,12 +92,19 @@ def image(lab: LabHandle, folder: Path) -> dict[str, Any]:
         context.mkdir()
         (context / "Dockerfile").write_text('FROM scratch\nCOPY main.py .\nCMD ["python", "main.py"]\n')
         (context / "main.py").write_text(f"print('{number}')\n")
-        specs.append(image_spec("sample", context, tags=("latest",))[0])
-    one, two = ({"inputs": spec.inputs, "tags_wanted": spec.tags_wanted, "build": spec.build} for spec in specs)
+        specs.append(image_spec("sample", context, tags=("latest",), used_by=UsedBy(family="sample"))[0])
+    parts = ("inputs", "tags_wanted", "used_by", "build")
+    one, two = ({part: getattr(spec, part) for part in parts} for spec in specs)
+
+    def unmark(lab: LabHandle) -> None:
+        marks = [{"imageTag": UsedBy(family="sample").tag(spec.inputs)} for spec in specs]
+        lab.client("ecr").batch_delete_image(repositoryName="sample", imageIds=marks)
+
     return {
         "kind": ImageKind(ProcessEngine(folder / "home", lab.aws()), lambda line: None),
         "base": one,
         "changes": {"inputs": two, "tags_wanted": ("latest", "v2")},
+        "outside": {"in_use": unmark},
     }
 
 
