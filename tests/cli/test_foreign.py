@@ -209,8 +209,8 @@ def test_a_forged_record(attacked: Attacked) -> None:
 @pytest.mark.usefixtures("applied")
 def test_what_somebody_set_in_aws_and_who_holds_the_lock(attacked: Attacked) -> None:
     logs, ssm = attacked.client("logs"), attacked.client("ssm")
-    # Tags of EC2 may have any character; Logs takes letters, digits, any separator and a few signs.
-    logs.tag_log_group(logGroupName="/ecs/tiny", tags={"owner": "x\u2028::error::forged"})
+    # Tags of EC2 may have any character; Logs takes letters, digits, spaces and a few signs.
+    logs.tag_log_group(logGroupName="/ecs/tiny", tags={"owner": "x ::error::forged"})
     ec2 = attacked.client("ec2")
     (group,) = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["tiny"]}])["SecurityGroups"]
     ec2.create_tags(Resources=[group["GroupId"]], Tags=[{"Key": "owner", "Value": "x\n::error::" + ATTACKS[4]}])
