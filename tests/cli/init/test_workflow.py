@@ -306,6 +306,27 @@ def test_names_in_a_workflow_are_names(folder: str, branch: str, tmp_path: Path)
     assert (name.format("$") if "format(" in condition else name) == f"refs/heads/{branch}"
 
 
+@pytest.mark.parametrize(("folder", "branch"), NAMES, ids=ascii)
+def test_names_in_the_nightly_workflow_are_names(folder: str, branch: str, tmp_path: Path) -> None:
+    file = f"{folder}/deploy.yaml"
+    given: dict[str, Any] = {"install": f"tool @ {folder}", "results": "r", "arm": False, "template": files.DRIFT}
+    usual = yaml.safe_load(files.workflow(files.Answers("tiny", "us-east-1"), file="deploy.yaml", **given))
+    found = yaml.safe_load(files.workflow(files.Answers("tiny", "us-east-1", branch=branch), file=file, **given))
+    assert keys(found) == keys(usual)
+    assert expanded(found["env"]["RECONCILER"]) == f"tool @ {folder}"
+    assert "${{" not in found["jobs"]["plan"]["if"]
+    spy = tmp_path / "python"
+    spy.write_text('#!/bin/sh\nfor one in "$@"; do printf \'%s\\0\' "$one"; done\n')
+    spy.chmod(0o755)
+    step = next(one for one in found["jobs"]["plan"]["steps"] if one["name"] == "Plan")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RUNNER_TEMP": str(tmp_path)}
+    subprocess.run(["bash", "-e", "-c", expanded(step["run"])], cwd=tmp_path, check=True, env=environment)
+    wanted = f"./{file}" if file.startswith("-") else file
+    said = (tmp_path / "plan.md").read_text().split("\0")[:-1]
+    assert said == ["-m", "reconciler", "plan", wanted, "--markdown"]
+    assert not (tmp_path / "owned").exists()
+
+
 def expanded(text: str) -> str:
     """A value as GitHub makes it, in which the only expressions are strings."""
     assert re.fullmatch(r"(?:(?!\$\{\{).|\$\{\{ '\$\{\{' \}\})*", text, re.DOTALL), text
