@@ -47,7 +47,7 @@ def bucket(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "policy": policy({"Version": "2012-10-17", "Statement": public}),
             "versioning": False,
             "encryption": "aws:kms",
-            "kms_key": KEY,
+            "kms_key": {"encryption": "aws:kms", "kms_key": KEY},  # S3 takes a key with aws:kms only
             "blocked_encryption": (),
             "ownership": "BucketOwnerPreferred",
             "lifecycle": (Expiry(prefix="runs/", expire_days=30), Expiry(prefix="runs/", noncurrent_days=3)),
