@@ -61,6 +61,8 @@ class Aws:
     As a context manager, or with `close`, it leaves no thread and no connection. patience: seconds for an answer.
     """
 
+    FAILURES = (AwsError,)  # what calls raise
+
     def __init__(
         self,
         region: str,

@@ -234,6 +234,8 @@ def _runs(top: Top) -> None:
     runs = command("runs", "list the runs, show one, compare two, or find the best by a metric", run=False)
     runs.add_argument("verb", nargs="?", default="list", choices=("list", "show", "compare", "best"))
     runs.add_argument("names", nargs="*", metavar="RUN|METRIC", help="one for show, two for compare, a metric for best")
+    runs.add_argument("--limit", type=int, metavar="N", help="list so many (default: 20, or the 10 best)")
+    runs.add_argument("--rebuild", action="store_true", help="first make the index of runs anew, from all records")
     runs.add_argument("--lowest", action="store_true", help="with best: the lowest value is the best")
 
 

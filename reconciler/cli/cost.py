@@ -9,7 +9,7 @@ from typing import Annotated
 
 from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws
-from reconciler.cli.past_runs import past
+from reconciler.cli.past_runs import Past, past
 from reconciler.cli.target import Target, target
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.config.data_tree import files_of
@@ -152,10 +152,8 @@ def _look(options: Arguments, terminal: Terminal, where: Target) -> tuple[Known,
     if (span is None or image is None) and not options.offline:
         try:
             here = past(where, terminal)
-            if span is None:
-                runs = [run for run in here.ends(here.runs.all()) if run.state is State.SUCCEEDED]
-                if good := [run.seconds for run in runs if run.seconds is not None][:LAST]:
-                    span = Known(statistics.median(good) / 60, f"the median of the last {len(good)} good runs")
+            if span is None and (good := _last_good(here)):
+                span = Known(statistics.median(good) / 60, f"the median of the last {len(good)} good runs")
             repository = where.deploy.image.repository
             if image is None and repository is not None:
                 found = here.aws.find_all("ecr", "DescribeImages", "imageDetails", repositoryName=str(repository.name))
@@ -165,6 +163,17 @@ def _look(options: Arguments, terminal: Terminal, where: Target) -> tuple[Known,
             note = f"AWS can't be asked, so what it knows is assumed: {error}"
     # Without max_duration in between: how long a run may take says little about how long it takes.
     return span or Known(MINUTES, "assumed; --minutes N"), image or Known(IMAGE, "assumed"), note
+
+
+def _last_good(here: Past) -> list[float]:
+    """How long the last runs took that succeeded."""
+    found: list[float] = []
+    for batch in here.runs.catalog().batches():
+        good = (one.seconds for one in here.ends(batch) if one.state is State.SUCCEEDED)
+        found += [taken for taken in good if taken is not None]
+        if len(found) >= LAST:
+            break
+    return found[:LAST]
 
 
 def _often(options: Arguments, where: Target) -> Known:

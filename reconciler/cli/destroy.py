@@ -97,9 +97,9 @@ class _Shown(Steps):
         here, deploy = self.here, self.here.deploy
         if not any(step.does and step.address == Address("bucket", here.names.bucket) for step in plan.steps):
             return
-        runs = Runs(here.aws, here.names.bucket, self.terminal.note)
+        runs = Runs(here.aws, here.names.bucket, self.terminal.note, deploy.runs_kept)
         try:
-            seen, _ = with_ends(here.aws, place_of(deploy), rules_of(deploy), runs.all())
+            seen, _ = with_ends(here.aws, place_of(deploy), rules_of(deploy), runs.catalog().unfinished())
         except ReconcilerError as error:
             self.terminal.note(f"note: whether runs are under way can't be seen: {error}")
             return

@@ -66,7 +66,7 @@ def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcom
         _summary(terminal, markdown.ended(here.deploy.name, found))
         return
     try:
-        past = Runs(here.aws, here.names.bucket, terminal.note).all()[:HISTORY]
+        past = Runs(here.aws, here.names.bucket, terminal.note, here.deploy.runs_kept).catalog().newest(HISTORY)
     except ReconcilerError:
         past = []  # the picture of earlier runs is an extra
     why = None

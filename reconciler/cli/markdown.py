@@ -19,6 +19,7 @@ from reconciler.core.secret import KNOWN
 from reconciler.core.text import block, code_span, escape
 from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.diagnosis import Diagnosis
+from reconciler.run.index import Row
 from reconciler.run.run import Run
 
 LONGEST = 60_000  # characters of a plan: a comment on GitHub has 65,536
@@ -52,7 +53,7 @@ def run(
     verdict: Mapping[str, Any],
     region: str,
     image: str,
-    past: Sequence[Run],
+    past: Sequence[Run | Row],
     why: Diagnosis | None = None,
     *,
     linked: bool = True,
@@ -91,7 +92,7 @@ def run(
     return "\n\n".join(parts) + "\n"
 
 
-def plots(one: Run, past: Sequence[Run]) -> list[str]:
+def plots(one: Run, past: Sequence[Run | Row]) -> list[str]:
     """Each metric over the runs that have it, as mermaid charts."""
     found: list[str] = []
     for name in sorted(one.metrics):

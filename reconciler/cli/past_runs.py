@@ -13,13 +13,16 @@ from reconciler.core.errors import UserError
 from reconciler.core.run_paths import is_run_id
 from reconciler.lower import Names
 from reconciler.lower.account import check_account
+from reconciler.run.index import Row
 from reconciler.run.job import place_of, rules_of
 from reconciler.run.logs import TaskLog
 from reconciler.run.place import NotOurs, Place
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.stored import Unreadable
-from reconciler.run.unwatched_ends import with_ends
+from reconciler.run.unwatched_ends import as_they_are
+
+SEVERAL = 5  # runs that are said to be meant
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ class Past:
         """Where the deploy's tasks are."""
         return place_of(self.where.deploy)
 
-    def ends(self, runs: Sequence[Run]) -> list[Run]:
+    def ends(self, found: Sequence[Run | Row]) -> list[Run | Row]:
         """These runs as they are now. That one has ended without being recorded as such is said. Raises AwsError."""
-        seen, ended = with_ends(self.aws, self.place, rules_of(self.where.deploy), runs)
+        seen, ended = as_they_are(self.aws, self.place, rules_of(self.where.deploy), found)
         say_unseen(self.runs, ended)
         return seen
 
@@ -49,11 +52,11 @@ class Past:
         """
         if is_run_id(run_id) and (exact := self.runs.get(run_id)) is not None:
             return exact
-        found = [
-            run for run in self.runs.all() if not run_id or run_id in run.id or run.task_arn.endswith(f"/{run_id}")
-        ]
-        if len(found) > 1 and run_id:
-            raise UserError(f"{run_id} means several runs: {', '.join(run.id for run in found[:5])}")
+        catalog = self.runs.catalog()
+        ids = catalog.ids(run_id)[:SEVERAL] if run_id else [one.id for one in catalog.newest(1)]
+        found = [run for run in self.aws.each(self.runs.readable, ids) if run is not None]
+        if len(found) > 1:
+            raise UserError(f"{run_id} means several runs: {', '.join(run.id for run in found)}")
         for key, why in self.runs.unreadable.items() if run_id and not found else ():
             if run_id in key:
                 raise Unreadable(key, why)
@@ -64,7 +67,8 @@ class Past:
 
     def ended(self, run_id: str) -> Run:
         """The run that `find` gives, as it is now."""
-        return self.ends([self.find(run_id)])[0]
+        (run,) = whole(self.ends([self.find(run_id)]))
+        return run
 
     def log(self, run: Run, number: int = 0) -> TaskLog:
         """The log of a run's newest attempt, or of that with this number. Raises UserError, NotOurs."""
@@ -72,6 +76,11 @@ class Past:
         if not arns:
             raise UserError(f"run {run.id} has no task: nothing was launched")
         return log_of(self.aws, self.place, run, arns[-1])
+
+
+def whole(found: Sequence[Run | Row]) -> list[Run]:
+    """Those that are here as runs."""
+    return [one for one in found if isinstance(one, Run)]
 
 
 def say_unseen(runs: Runs, unseen: Sequence[str]) -> None:
@@ -103,4 +112,4 @@ def past(where: Target, terminal: Terminal, *, read_only: bool = True) -> Past:
     # The bucket's name may hold the account's id; nothing else of the account matters here.
     account = "" if where.deploy.data.bucket.name else aws.account
     names = Names(where.deploy, Facts(account, aws.partition, "", ()))
-    return Past(where, aws, Runs(aws, names.bucket, terminal.note), names)
+    return Past(where, aws, Runs(aws, names.bucket, terminal.note, where.deploy.runs_kept), names)

@@ -8,10 +8,11 @@ ecs_task_definition.py), so that nothing else remembers it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Annotated
 
 from reconciler.cli.options import OfRun
-from reconciler.cli.past_runs import Past
+from reconciler.cli.past_runs import Past, whole
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
@@ -113,7 +114,7 @@ def _wanted(
     where: Target, here: Deployment, terminal: Terminal, live: Live, run_id: str
 ) -> tuple[str, TaskDefinitionSpec]:
     """The run to go back to, and its definition. Raises UserError."""
-    past = Past(where, here.aws, Runs(here.aws, here.names.bucket, terminal.note), here.names)
+    past = Past(where, here.aws, Runs(here.aws, here.names.bucket, terminal.note, here.deploy.runs_kept), here.names)
     found = past.find(run_id) if run_id else _last_good(past, here, live.aside or live)
     first = first_of(found, past.find)
     spec = definition_of(here.aws, here.names, first).spec
@@ -125,8 +126,12 @@ def _wanted(
 def _last_good(past: Past, here: Deployment, own: Live) -> Run:
     """The newest run that succeeded with another definition than the file's. Raises UserError."""
     looked_at = {own.attributes["arn"]}
-    for one in past.runs.all():
-        if one.state is not State.SUCCEEDED or one.task_definition in looked_at or len(looked_at) > MOST:
+    catalog = past.runs.catalog()
+    good = ([one for one in batch if one.state is State.SUCCEEDED] for batch in catalog.batches())
+    for one in chain.from_iterable(whole(catalog.wholes(batch)) for batch in good):
+        if len(looked_at) > MOST:
+            break
+        if one.task_definition in looked_at:
             continue
         looked_at.add(one.task_definition)
         first = first_of(one, past.find)

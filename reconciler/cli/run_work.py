@@ -68,7 +68,7 @@ class Work(Protocol):
 
 def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal) -> Work:
     """What the file and the command line ask for. Raises UserError."""
-    task, runs = here.deploy.task, Runs(here.aws, here.names.bucket, terminal.note)
+    task, runs = here.deploy.task, Runs(here.aws, here.names.bucket, terminal.note, here.deploy.runs_kept)
     ours = each_run(here.deploy.run.checkpoint)
     overrides = parse(asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory), ours)
     KNOWN.learn_all(plain(overrides))

@@ -10,27 +10,33 @@ from typing import Annotated, Any
 from reconciler.cli.answer import Answer
 from reconciler.cli.diagnose import SHOWN
 from reconciler.cli.options import InAws
-from reconciler.cli.past_runs import Past, past
+from reconciler.cli.past_runs import Past, past, whole
 from reconciler.cli.target import target
 from reconciler.cli.terminal import WIDE, Terminal, seconds
 from reconciler.core.errors import UserError
 from reconciler.core.secret import KNOWN
 from reconciler.run.diagnosis import cut
+from reconciler.run.index import Row
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 
+NEWEST, BEST = 20, 10  # runs that are listed where nobody says how many
 METRICS = 3  # shown in the list
 NARROW = 70  # columns of its line before the metrics, at a terminal
 
 
 @dataclass(frozen=True)
 class Arguments(InAws):
-    """What `runs` is asked. names: of runs or of a metric, as the verb has it."""
+    """What `runs` is asked. names: of runs or of a metric, as the verb has it; limit: how many are listed, None for
+    twenty, or for ten of the best; rebuild: whether the index is made anew first.
+    """
 
     verb: str
     names: tuple[str, ...]
     lowest: bool
+    limit: int | None
+    rebuild: bool
 
 
 Differences = Mapping[str, tuple[Any, Any]]
@@ -48,7 +54,7 @@ class Unreadable:
 class Listed(Answer):
     """`runs`"""
 
-    runs: Annotated[Sequence[Run], "the newest first"]
+    runs: Annotated[Sequence[Run], "the newest first; as many as `--limit` says, or twenty"]
     unreadable: Annotated[Sequence[Unreadable], "the records of runs that can't be read"]
 
 
@@ -74,7 +80,7 @@ class Best(Answer):
     """`runs best METRIC`"""
 
     metric: str
-    runs: Annotated[Sequence[Run], "those that have it, the best first"]
+    runs: Annotated[Sequence[Run], "those that have it, the best first; as many as `--limit` says, or ten"]
 
 
 ANSWERS = (Listed, Shown, Compared, Best)
@@ -82,7 +88,9 @@ ANSWERS = (Listed, Shown, Compared, Best)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Do what the words after `runs` say."""
-    here = past(target(options), terminal)
+    here = past(target(options), terminal, read_only=not options.rebuild)
+    if options.rebuild:
+        _rebuild(terminal, here)
     verb, names = options.verb, options.names
     wanted = {"list": 0, "show": (0, 1), "compare": 2, "best": 1}[verb]
     if len(names) not in (wanted if isinstance(wanted, tuple) else (wanted,)):
@@ -91,7 +99,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
             hint="runs | runs show [RUN] | runs compare A B | runs best METRIC",
         )
     if verb == "list":
-        _list(terminal, here, here.ends(here.runs.all()), options.json)
+        _list(terminal, here, options)
     elif verb == "show":
         _show(terminal, here.ended(names[0] if names else ""), options.json, paid=here.where.local is None)
     elif verb == "compare":
@@ -101,14 +109,25 @@ def run(options: Arguments, terminal: Terminal) -> int:
     return 0
 
 
-def _list(terminal: Terminal, here: Past, found: list[Run], as_json: bool) -> None:
-    if as_json:
-        terminal.json(Listed(found, unreadable_json(here.runs)))
+def _rebuild(terminal: Terminal, here: Past) -> None:
+    """Make the index anew, and say how many runs are in it."""
+    count = here.runs.rebuild(lambda done, all_: terminal.status(f"  {done:,} of {all_:,} records are read"))
+    terminal.status("")
+    terminal.say(f"The index has {count:,} runs.")
+
+
+def _list(terminal: Terminal, here: Past, options: Arguments) -> None:
+    catalog = here.runs.catalog()
+    found = here.ends(catalog.newest(options.limit or NEWEST, whole=options.json))
+    if options.json:
+        terminal.json(Listed(whole(found), unreadable_json(here.runs)))
         return
     if not found:
         terminal.print("no runs yet")
     for one in found:
         terminal.print(row(terminal, one, id_width(found), paid=here.where.local is None))
+    if (more := catalog.count - len(found) - len(here.runs.unreadable)) > 0 and len(found) == (options.limit or NEWEST):
+        terminal.say(f"  and {more:,} more: --limit N lists N")
 
 
 def unreadable_json(runs: Runs) -> list[Unreadable]:
@@ -116,23 +135,24 @@ def unreadable_json(runs: Runs) -> list[Unreadable]:
     return [Unreadable(key, why) for key, why in sorted(runs.unreadable.items())]
 
 
-def id_width(found: Sequence[Run]) -> int:
+def id_width(found: Sequence[Run | Row]) -> int:
     """Columns for the ids of these: those of scheduled runs are longer than others."""
     return max([26, *(len(one.id) for one in found)])
 
 
-def row(terminal: Terminal, one: Run, width: int = 0, *, paid: bool = True) -> str:
+def row(terminal: Terminal, one: Run | Row, width: int = 0, *, paid: bool = True) -> str:
     """One run on one line; at a narrow terminal without what its id says too.
 
     width: of the id's column. paid: whether it was in AWS, where it costs something.
     """
+    one = Row.of(one) if isinstance(one, Run) else one
     when = datetime.fromtimestamp(one.created, UTC).strftime("%Y-%m-%d %H:%M")
     took = seconds(one.seconds) if one.seconds is not None else "-"
     colour = "green" if one.state is State.SUCCEEDED else "yellow"
     code = "-" if one.exit_code is None else str(one.exit_code)
     cost = f"${one.cost:.4f}" if one.cost is not None and paid else "-"
     shown = [f"{k}={v:.4g}" for k, v in sorted(one.metrics.items())]
-    varied = [f"{k}={KNOWN.shown(k, v)}" for k, v in sorted(one.overrides.environment.items())]
+    varied = [f"{k}={KNOWN.shown(k, v)}" for k, v in sorted(one.environment.items())]
     metrics = " ".join([*varied, *shown[:METRICS]])
     state = terminal.style(f"{one.state.value:<10}", colour)
     if terminal.width < WIDE:
@@ -202,12 +222,12 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[
 
 
 def _best(terminal: Terminal, here: Past, metric: str, options: Arguments) -> None:
-    found = [one for one in here.runs.all() if metric in one.metrics]
+    catalog = here.runs.catalog()
+    found = catalog.with_metric(metric, options.limit or BEST, lowest=options.lowest)
     if not found:
         raise UserError(f"no run has the metric {metric!r}", hint="`runs show` lists the metrics of a run")
-    found.sort(key=lambda one: one.metrics[metric], reverse=not options.lowest)
     if options.json:
-        terminal.json(Best(metric, found))
+        terminal.json(Best(metric, whole(catalog.wholes(found))))
         return
-    for one in found[:10]:
+    for one in found:
         terminal.print(f"  {one.metrics[metric]:<14.6g} {one.id}  exit {one.exit_code}  {one.state.value}")

@@ -8,17 +8,18 @@ from typing import Annotated, Any
 
 from reconciler.cli.answer import Answer, PlanObject
 from reconciler.cli.options import InAws as Arguments
-from reconciler.cli.past_runs import say_unseen
+from reconciler.cli.past_runs import say_unseen, whole
 from reconciler.cli.render import GLYPHS, plan_json
-from reconciler.cli.runs import Unreadable, id_width, row, unreadable_json
+from reconciler.cli.runs import NEWEST, Unreadable, id_width, row, unreadable_json
 from reconciler.cli.target import deployment, target, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Action, Step
 from reconciler.engine.lock import current_holder
+from reconciler.run.index import Row
 from reconciler.run.job import place_of, rules_of
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
-from reconciler.run.unwatched_ends import with_ends
+from reconciler.run.unwatched_ends import as_they_are
 
 RUNS = 5
 WORDS = {
@@ -37,7 +38,7 @@ class There(Answer):
 
     plan: PlanObject
     lock: Annotated[str | None, "who holds it"]
-    runs: Annotated[Sequence[Run], "the newest first"]
+    runs: Annotated[Sequence[Run], "the newest twenty, the newest first"]
     unreadable: Annotated[Sequence[Unreadable], "the records of runs that can't be read"]
 
 
@@ -49,26 +50,33 @@ def run(options: Arguments, terminal: Terminal) -> int:
     where = target(options)
     aws = where.aws(terminal, read_only=True)
     here = deployment(where, aws, terminal, "status")
-    runs = Runs(aws, here.names.bucket, terminal.note)
-    place, rules = place_of(here.deploy), rules_of(here.deploy)
+    runs = Runs(aws, here.names.bucket, terminal.note, here.deploy.runs_kept)
     read: list[Any] = [
-        here.observe, lambda: with_ends(aws, place, rules, runs.all()), lambda: current_holder(aws, here.deploy.name)
+        here.observe, lambda: _past(runs, as_json=options.json), lambda: current_holder(aws, here.deploy.name)
     ]  # fmt: skip
-    seen, (past, unseen), holder = aws.together(*read)
+    seen, (count, found), holder = aws.together(*read)
+    past, unseen = as_they_are(aws, place_of(here.deploy), rules_of(here.deploy), found)
     plan = here.plan(seen)
     if options.json:
-        terminal.json(There(plan_json(plan), str(holder) if holder else None, past, unreadable_json(runs)))
+        terminal.json(There(plan_json(plan), str(holder) if holder else None, whole(past), unreadable_json(runs)))
         return 0
     terminal.print(terminal.fold("", where_line(here, where)))
     for step in plan.steps:
         terminal.print(_resource(terminal, step))
     if holder:
         terminal.print(f"locked by {holder}")
-    terminal.print(f"runs: {len(past)}" + (f", the newest {RUNS}:" if len(past) > RUNS else ""))
-    for one in past[:RUNS]:
+    terminal.print(f"runs: {count:,}" + (f", the newest {RUNS}:" if count > RUNS else ""))
+    for one in past:
         terminal.print(row(terminal, one, id_width(past), paid=where.local is None))
     say_unseen(runs, unseen)
     return 0
+
+
+def _past(runs: Runs, *, as_json: bool) -> tuple[int, list[Run | Row]]:
+    """How many runs there are, and the newest of them. as_json: whole."""
+    catalog = runs.catalog()
+    found = catalog.newest(NEWEST if as_json else RUNS, whole=as_json)
+    return max(catalog.count, len(found)), found
 
 
 def _resource(terminal: Terminal, step: Step) -> str:

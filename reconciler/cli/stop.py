@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from reconciler.cli.answer import Answer
 from reconciler.cli.interrupt import command
 from reconciler.cli.options import OfRun as Arguments
-from reconciler.cli.past_runs import past
+from reconciler.cli.past_runs import past, whole
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.run.hand_over import Function
@@ -37,7 +37,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     found = here.find(options.run)
     if found.unattended:  # its record is written only where nothing has changed since it was read
         found = here.runs.get(found.id) or found
-    (now,) = here.ends([found])
+    (now,) = whole(here.ends([found]))
     result: Result = "is-over"
     # What ECS doesn't know is told to stop all the same.
     if found.state.over or (now.state.over and now.event is not Event.LOST):

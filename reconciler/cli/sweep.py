@@ -119,7 +119,9 @@ class SweepWork:
             return run
 
         wanted = [pair for pair in zip(self.decisions, self.found, strict=True) if pair[0].action != "none"]
+        self.runs.later, self.runs.over = True, {d.run.id for d in self.decisions if d.run and d.run.state.over}
         self.todo = self.here.aws.each(lambda pair: make(*pair), wanted)
+        self.runs.flush()
         # One that was written down and never launched is still to be launched.
         under_way = sum(d.action == "resume" and d.run is not None and bool(d.run.task_arn) for d in self.decisions)
         self.terminal.say(
@@ -129,6 +131,12 @@ class SweepWork:
 
     def finish(self) -> int:
         """Run what is left, then show all."""
+        try:
+            return self._finish()
+        finally:
+            self.runs.flush()
+
+    def _finish(self) -> int:
         ended: dict[str, Run] = {}
         if self.launch is not None and self.todo:
             limit = self.sweep.max_cost if self.sweep else None

@@ -50,7 +50,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     where = target(options)
     on_interrupt(where.stop.set)
     here = deployment(where, where.aws(terminal), terminal, "watch", skip_image=True)
-    runs = Runs(here.aws, here.names.bucket, terminal.note)
+    runs = Runs(here.aws, here.names.bucket, terminal.note, here.deploy.runs_kept)
     past = Past(where, here.aws, runs, here.names)
     found = past.find(options.run)
     if found.state.over:

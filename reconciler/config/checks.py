@@ -20,6 +20,7 @@ from reconciler.config.task_size import check_size
 from reconciler.config.unattended_checks import check_unattended
 from reconciler.core.aws_names import same_tags
 from reconciler.core.limits import IMAGE
+from reconciler.core.run_paths import RUNS
 from reconciler.core.wildcard import matches
 
 ELSEWHERE = (
@@ -81,6 +82,13 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
         if rule.expire_days is None and rule.noncurrent_days is None and rule.abort_upload_days is None:
             fix = "add expire_days, noncurrent_days or abort_upload_days"
             yield Problem((*at, "lifecycle", i), "this rule does nothing", fix)
+        if deploy.runs.keep is not None and rule.expire_days is not None and rule.prefix == f"{RUNS}/":
+            message = f"runs.keep says how long what is in {RUNS}/ stays, too"
+            yield Problem((*at, "lifecycle", i), message, "leave expire_days out, or runs.keep", (("runs", "keep"),))
+    longest = deploy.run.max_duration
+    if longest is not None and deploy.runs.keep is not None and deploy.runs.keep <= longest:
+        message = "a run may take longer than runs are kept, and its record would be deleted meanwhile"
+        yield Problem(("runs", "keep"), message, "keep runs for longer", (("run", "max_duration"),))
     for i, file in enumerate(deploy.data.files):
         place = ("data", "files", i, "file")
         if "://" in file.file:

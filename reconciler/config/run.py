@@ -65,6 +65,31 @@ class Retry(Section):
     )
 
 
+DAY = 86_400
+
+
+def _days(value: Any) -> Any:
+    """Seconds, of a text such as `90d`."""
+    seconds = _duration(value)
+    if seconds % DAY or not DAY <= seconds <= 36_500 * DAY:
+        raise bad("{value} is not a number of days, of which S3 counts whole ones", "write days, such as 90d")
+    return seconds
+
+
+Days = Annotated[int, BeforeValidator(_days, json_schema_input_type=int | _Text)]
+
+
+class Runs(Section):
+    """What becomes of runs once they are over."""
+
+    keep: Days | None = Field(
+        None,
+        description="Keep runs for so many days after their end, with what they wrote; S3 deletes them then, and what "
+        "they were made of may be run again. Default: for ever.",
+        examples=["90d"],
+    )
+
+
 class Run(Section):
     """The training run that `apply` launches and watches."""
 

@@ -17,7 +17,7 @@ from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.config.parameters import Parameter, Parameters
 from reconciler.config.parameters import filled as filled_parameters
 from reconciler.config.place import CapacityWeight, Cluster, Network, SecurityGroup
-from reconciler.config.run import Retry, Run
+from reconciler.config.run import DAY, Retry, Run, Runs
 from reconciler.config.service import Service, on_ec2
 from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository
 from reconciler.config.sweep import RandomSweep, Range, Sweep
@@ -25,6 +25,7 @@ from reconciler.config.task import WRITE, ExecutionRole, Logs, Policy, PolicySta
 from reconciler.config.unattended import Notify, Schedule, Webhook
 from reconciler.core.fargate import LONGEST_STOP, SPOT
 from reconciler.core.log_mode import BLOCKING, BUFFER, MODE, NON_BLOCKING
+from reconciler.core.run_paths import RUNS
 
 __all__ = [
     "Allow",
@@ -52,6 +53,7 @@ __all__ = [
     "Repository",
     "Retry",
     "Run",
+    "Runs",
     "Schedule",
     "Section",
     "SecurityGroup",
@@ -247,6 +249,7 @@ class Deploy(Section):
         None, description="Who may run `apply` in CI.", examples=[{"github": {"repository": "owner/repository"}}]
     )
     run: Run = Field(Run(), description="The training run.", examples=[{"when": "always"}])
+    runs: Runs = Field(Runs(), description="The record of runs.", examples=[{"keep": "90d"}])
     schedule: Schedule | None = Field(
         None, description="Runs that AWS starts by itself.", examples=[{"when": "cron(0 6 * * ? *)"}]
     )
@@ -299,6 +302,14 @@ class Deploy(Section):
                 "service": self.service and _fill(self.service, name=n, capacity=self.run.capacity[0]),
             }
         )
+
+    @property
+    def runs_kept(self) -> float | None:
+        """Seconds after its end for which a run is in the bucket; None for always."""
+        rules = (one for one in self.data.bucket.lifecycle if f"{RUNS}/".startswith(one.prefix))
+        days = [one.expire_days * DAY for one in rules if one.expire_days is not None]
+        found = [*days, *([self.runs.keep] if self.runs.keep is not None else [])]
+        return min(found, default=None)
 
     def _stop_timeout(self) -> dict[str, int]:
         """Spot gives two minutes' notice, and ECS sends SIGTERM at its beginning: a program may use all of it."""

@@ -132,6 +132,16 @@ def checkpoint_prefix(run_id: str) -> str:
     return f"{RUNS}/{run_id}/checkpoint"
 
 
+def index_key(name: str, scheduled: bool) -> str:
+    """An object of the index of runs; that of scheduled runs is where their function may write."""
+    return f"{RUNS}/{SCHEDULED if scheduled else ''}index/{name}"
+
+
+def moment(run_id: str) -> str:
+    """What orders ids by the time that they tell."""
+    return run_id.removeprefix(SCHEDULED)
+
+
 def size_key(family: str, schedule: str) -> str:
     """The size that runs of a family needed; of those of a schedule where its function may write."""
     return f"{RUNS}/{SCHEDULED if schedule else ''}sizes/{family}.json"

@@ -11,6 +11,7 @@ from typing import Any
 from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts
 from reconciler.config.resource_names import Names as Names
+from reconciler.config.run import DAY
 from reconciler.core.attached import OpenSpec
 from reconciler.core.canonical import strings
 from reconciler.core.capacity import Weight
@@ -18,7 +19,7 @@ from reconciler.core.container import Container
 from reconciler.core.fargate import FARGATE
 from reconciler.core.graph import Graph, Node
 from reconciler.core.log_mode import MODE, MODES
-from reconciler.core.run_paths import fingerprint_key, record_key
+from reconciler.core.run_paths import RUNS, fingerprint_key, index_key, record_key
 from reconciler.core.spec import PROTECT_TAG, Address, Ref, Spec
 from reconciler.image.kind import ImageSpec
 from reconciler.kinds import (
@@ -85,7 +86,10 @@ def _allowing(names: Names, node: Node) -> Node:
 
 def writes_records(names: Names) -> bool:
     """Whether the file lets the program write the records of runs, by which `apply` decides what is to be run."""
-    records = record_key("20000101-000000-00000000"), fingerprint_key("0" * 64)
+    records = (
+        record_key("20000101-000000-00000000"), fingerprint_key("0" * 64),
+        *(index_key("head.json.gz", scheduled) for scheduled in (False, True)),
+    )  # fmt: skip
     return any(_allows(names, "s3:PutObject", where) for where in records)
 
 
@@ -177,6 +181,8 @@ def _stop_role(names: Names) -> Iterator[Node]:
 def _bucket(names: Names, objects: Sequence[ObjectSpec | FolderSpec]) -> Iterator[Node]:
     bucket = names.deploy.data.bucket
     rules = [Expiry(**rule.model_dump()) for rule in bucket.lifecycle]
+    if (keep := names.deploy.runs.keep) is not None:
+        rules.append(Expiry(prefix=f"{RUNS}/", expire_days=keep // DAY))
     if names.deploy.run.checkpoint:
         rules.append(checkpoints.LEFT)
     spec = BucketSpec(

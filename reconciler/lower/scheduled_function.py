@@ -22,6 +22,7 @@ from reconciler.core.run_paths import (
     SCHEDULED,
     again_family,
     fingerprint_key,
+    index_key,
     metrics_key,
     record_key,
     schedule_prefix,
@@ -174,7 +175,7 @@ def statements(names: Names) -> list[dict[str, Any]]:
     roles = [names.iam(f"role/{role.name}") for role in (task.execution_role, task.role)]
     runs = [f"{RUNS}/{SCHEDULED}*"]
     # Of an unattended run what `apply` and `watch` write of theirs, and nothing that the program writes.
-    keys_of = [record_key("*"), told_key("*"), fingerprint_key("*"), size_key("*", "")]
+    keys_of = [record_key("*"), told_key("*"), fingerprint_key("*"), size_key("*", ""), index_key("*", scheduled=False)]
     unattended = deploy.run.unattended
     again = [names.arn("ecs", f"task-definition/{again_family(str(task.family))}:*")] if unattended else []
     objects = [names.s3(path) for path in (*runs, *(keys_of if unattended else ()))]

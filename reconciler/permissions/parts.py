@@ -47,7 +47,7 @@ class Part:
 
 
 WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.unwatched_ends")
-RECORDS = ("run.stored", "run.run_record", "run.results")
+RECORDS = ("run.stored", "run.index_store", "run.results")
 
 
 def _deadline(deploy: Deploy) -> bool:

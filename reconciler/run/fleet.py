@@ -24,6 +24,7 @@ from reconciler.run.verdict import Verdict
 from reconciler.run.watch import AT_ONCE, LastLines, Watcher, describe
 
 TICK = 0.5  # seconds between looks
+INDEXED = 10.0  # seconds between two times that the index of runs is written
 RATE = 20  # launches a second: what ECS allows for Fargate
 
 
@@ -66,6 +67,7 @@ class Fleet:
         while self._queue or self._later or self.active:
             self._start_some()
             self._look()
+            self.seer.runs.flush(INDEXED)
             self.screen.tick(len(self._queue) + len(self._later), list(self.active.values()))
             if self._queue or self._later or self.active:
                 self.aws.clock.sleep(TICK)

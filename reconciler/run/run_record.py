@@ -10,55 +10,86 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reconciler.aws.calls import Aws
-from reconciler.core.run_paths import RUNS, SCHEDULED, fingerprint_key, record_key
+from reconciler.core.run_paths import fingerprint_key, is_run_id, moment, record_key
 from reconciler.core.secret import KNOWN
+from reconciler.run.catalog import Catalog
+from reconciler.run.index import Head, ended, expired
+from reconciler.run.index_store import LONGEST, TRIES
 from reconciler.run.run import Run
 from reconciler.run.stored import Store, Unreadable, to_json
 
-FOLDERS = ("fingerprints", "sizes", f"{SCHEDULED}sizes")  # beside those of runs
-LONGEST = 200  # characters of a folder's name in which a record is looked for
+CHUNK = 1_000  # records that are read at once
 
 
 class Runs(Store):
     """Reads and writes the record of one bucket.
 
-    A record that can't be read is no run, and isn't absent either: asking for it raises Unreadable, and where all are
-    asked for it is in `unreadable`. tell: told what isn't shown or kept, each once.
+    A record that can't be read is no run, and isn't absent either: asking for it raises Unreadable, and where many are
+    asked for it is in `unreadable`. tell: told what isn't shown or kept, each once. keep: seconds for which runs are
+    kept; None for always.
     """
 
-    def __init__(self, aws: Aws, bucket: str, tell: Callable[[str], None] = lambda text: None) -> None:
-        super().__init__(aws, bucket, tell)
+    def __init__(
+        self, aws: Aws, bucket: str, tell: Callable[[str], None] = lambda text: None, keep: float | None = None
+    ) -> None:
+        super().__init__(aws, bucket, tell, keep)
         self.aws = aws
         self.unreadable: dict[str, str] = {}  # why, by key
 
+    def now(self) -> float:
+        """Seconds since the epoch, by the clock of the way to AWS."""
+        return self.aws.clock.now()
+
     def latest(self, fingerprint: str) -> Run | None:
-        """The newest run with this fingerprint. Raises Unreadable, AwsError."""
-        return self.at(fingerprint_key(fingerprint))
+        """The newest run with this fingerprint that hasn't expired. Raises Unreadable, AwsError."""
+        run = self.at(fingerprint_key(fingerprint))
+        return None if run is not None and self._expired(run) else run
 
     def newest_of(self, fingerprint: str) -> Run | None:
-        """The same from the records of all runs, where that of the fingerprint can't be read. Raises AwsError."""
-        return next((run for run in self.all() if run.fingerprint == fingerprint), None)
+        """The same from the records of runs, where that of the fingerprint can't be read. Raises AwsError."""
+        for run_id in self.catalog().ids(fingerprint[:8]):
+            if (run := self.readable(run_id)) and run.fingerprint == fingerprint:
+                return run
+        return None
 
     def body(self, run: Run) -> bytes:
         """A run as it is written: with a mark for each secret."""
         return to_json(run, lambda tree: KNOWN.marked(tree, self.bucket))
 
-    def all(self) -> list[Run]:
-        """Every run that can be read, newest first; `unreadable` has the others. Raises AwsError."""
-        prefixes = self.aws.find_all(
-            "s3", "ListObjectsV2", "CommonPrefixes", Bucket=self.bucket, Prefix=f"{RUNS}/", Delimiter="/"
-        )
-        names = [one["Prefix"].removeprefix(f"{RUNS}/").removesuffix("/") for one in prefixes or ()]
-        # A key has 1,024 bytes: what is no id may leave no room for a record in it.
-        found = self.aws.each(self._readable, [one for one in names if one not in FOLDERS and len(one) <= LONGEST])
-        for key, why in sorted(self.unreadable.items()):
-            self.say(str(Unreadable(key, why)))
-        return sorted((run for run in found if run is not None), key=lambda run: run.created, reverse=True)
+    def catalog(self) -> Catalog:
+        """All runs: what the index has of them, and the records of those that it doesn't have. Raises AwsError."""
+        return Catalog(self)
 
-    def _readable(self, name: str) -> Run | None:
-        """The run in this folder, if there is one that can be read."""
+    def readable(self, name: str) -> Run | None:
+        """The run in this folder, if there is one that can be read and hasn't expired; else it is in `unreadable`."""
+        key = record_key(name)
         try:
-            return self.at(record_key(name))
+            run = self.at(key) if len(name) <= LONGEST else None
         except Unreadable as error:
-            self.unreadable[error.key] = error.why
+            self.unreadable[key] = error.why
+            self.say(str(error))
             return None
+        return None if run is not None and self._expired(run) else run
+
+    def _expired(self, run: Run) -> bool:
+        return self.keep is not None and run.state.over and expired(ended(run), self.keep, self.now())
+
+    def rebuild(self, said: Callable[[int, int], None] = lambda done, all_: None) -> int:
+        """Make the index anew from all records. Returns how many runs are in it. said: told how many records are read,
+        of how many. What others write meanwhile is kept. Raises AwsError.
+        """
+        indexes = [self.index(scheduled) for scheduled in (False, True)]
+        names = [sorted(filter(is_run_id, index.names()), key=moment) for index in indexes]
+        total, count, done = sum(map(len, names)), 0, 0
+        for index, found in zip(indexes, names, strict=True):
+            made = Head()
+            for first in range(0, len(found), CHUNK):
+                seen = [one for one in self.aws.each(self.look, found[first : first + CHUNK]) if one is not None]
+                made = index.sealed(made.with_runs(seen))
+                count, done = count + len(seen), done + len(found[first : first + CHUNK])
+                said(done, total)
+            for _ in range(TRIES):
+                head, etag = index.load()
+                if (not found and not etag) or index.write(made.beside(head or Head(), {*found}), etag):
+                    break
+        return count

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
@@ -17,8 +18,11 @@ from reconciler.core import plain_json
 from reconciler.core import run_paths as keys
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.fargate import SIZES
+from reconciler.core.run_paths import SCHEDULED
 from reconciler.run import checkpoint
 from reconciler.run.checkpoint import Checkpoint
+from reconciler.run.index import Seen
+from reconciler.run.index_store import Index
 from reconciler.run.metrics import MOST as METRICS_MOST
 from reconciler.run.metrics import metrics_in
 from reconciler.run.retry import Attempt, Event
@@ -59,15 +63,30 @@ class _Wrong(Exception):
 class Store:
     """Reads and writes the records in one bucket, each whole by one call: a crash leaves the old one or the new one.
 
-    calls: has `call`, `find` and `there`, an operation of AWS by service and name; `find` gives None for what doesn't
-    exist, `there` where a condition doesn't hold. Whatever they raise is raised here. tell: told what isn't shown or
-    kept, each once.
+    calls: has `call`, `find` and `conditional`, an operation of AWS by service and name; `find` gives None for what
+    doesn't exist, `conditional` where a condition doesn't hold; `each`, for many; and FAILURES, what they raise, which
+    is raised here too. tell: told what isn't shown or kept, each once. keep: seconds for which runs are kept; None for
+    always.
     """
 
-    def __init__(self, calls: Any, bucket: str, tell: Callable[[str], None]) -> None:
-        self._calls, self.bucket = calls, bucket
+    def __init__(
+        self, calls: Any, bucket: str, tell: Callable[[str], None], keep: float | None = None
+    ) -> None:  # fmt: skip
+        self._calls, self.bucket, self.keep = calls, bucket, keep
         self._tell, self._told = tell, set[str]()
         self._etags: dict[str, str] = {}  # of the records that were read or written here, by key
+        self._for_index: dict[str, Seen] = {}
+        self.later = False  # whether the index is written when `flush` is called, and not at each end
+        self.over: set[str] = set()  # ids of runs that were seen to be over, which the index may not know
+        self._flushed = 0.0
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def index(self, scheduled: bool) -> Index:
+        """The index of scheduled runs, or of the others."""
+        return Index(self._calls, self.bucket, scheduled, self.keep)
 
     def say(self, text: str) -> None:
         """Tell it, unless it was told before."""
@@ -93,7 +112,10 @@ class Store:
         return None if answer is None else self._run(answer, key)
 
     def _run(self, answer: Mapping[str, Any], key: str) -> Run:
-        run = from_json(answer["Body"].read(MOST + 1), key)
+        return self.placed(from_json(answer["Body"].read(MOST + 1), key))
+
+    def placed(self, run: Run) -> Run:
+        """A run as it was recorded; its output is in this bucket, whatever its record says."""
         return replace(run, output=f"s3://{self.bucket}/{keys.output_prefix(run.id)}")
 
     def put(self, run: Run) -> None:
@@ -104,7 +126,8 @@ class Store:
         here before, it is written only over that: it decides, and the fingerprint's follows. Then an unattended run is
         written over nothing that was written since, and nobody's over one that has become unattended. Raises Changed.
         """
-        places = [keys.record_key(run.id)]
+        record = keys.record_key(run.id)
+        places = [record]
         if run.fingerprint:
             first = not run.state.over and not self._etags.keys() & places
             places.insert(0 if first else 1, keys.fingerprint_key(run.fingerprint))
@@ -115,8 +138,12 @@ class Store:
                 self._put_over(run, what)
                 continue
             answer = self._calls.call("s3", "PutObject", **what)
-            if key == keys.record_key(run.id):
+            if key == record:
                 self._etags[key] = str(answer["ETag"])
+        if run.state.over or self.later:
+            self._for_index[run.id] = self._seen(run.id, body, self._etags[record])  # as it was written
+        if run.state.over and not self.later:
+            self.flush()
 
     def _put_over(self, run: Run, what: Mapping[str, Any]) -> None:
         """Write a run's record over the one that is known here. what: the parameters of PutObject."""
@@ -138,6 +165,39 @@ class Store:
                 break
             # Several clients that see a run through write the same of it.
         raise Changed(run.id)
+
+    def flush(self, pause: float = 0.0) -> None:
+        """Put what was recorded since the last time into the index. What hinders that is said: the next one does it.
+
+        pause: seconds for which nothing is done after the last time.
+        """
+        if pause and self._flushed + pause > self.now():
+            return
+        for scheduled in (False, True):
+            mine = [one for one in tuple(self._for_index) if one.startswith(SCHEDULED) == scheduled]
+            seen = [self._for_index.pop(one) for one in mine]
+            if not seen:
+                continue
+            try:
+                left = self.index(scheduled).update(seen, self.look, self.now(), self.over)
+            except self._calls.FAILURES as error:
+                self.say(f"the index of runs can't be written, and records are read instead: {error}")
+                continue
+            if left > 0:
+                self.say(f"{left:,} runs aren't in the index of runs yet: `runs --rebuild` puts them in")
+        self.over, self._flushed = set(), self.now()
+
+    def look(self, run_id: str) -> Seen | None:
+        """A run for the index; None where it has no record."""
+        answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=keys.record_key(run_id))
+        return self._seen(run_id, answer["Body"].read(MOST + 1), str(answer["ETag"])) if answer else None
+
+    def _seen(self, run_id: str, body: bytes, etag: str) -> Seen:
+        """A run for the index. One that can't be read is none, and is looked at again later."""
+        try:
+            return Seen.of(from_json(body, keys.record_key(run_id)), etag, body, self.now())
+        except Unreadable:
+            return Seen(run_id, etag, None, self.now())
 
     def body(self, run: Run) -> bytes:
         """A run as it is written."""

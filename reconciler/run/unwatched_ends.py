@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied
 from reconciler.core.run_paths import task_id
+from reconciler.run.index import Row
 from reconciler.run.place import Place
 from reconciler.run.run import Run
 from reconciler.run.step import End, Retry, Rules, Seen, step
@@ -29,6 +30,15 @@ def with_ends(aws: Aws, place: Place, rules: Rules, runs: Sequence[Run]) -> tupl
         if isinstance(decision, End) and not run.state.over and not run.unattended:
             ended.append(run.id)
     return seen, ended
+
+
+def as_they_are(
+    aws: Aws, place: Place, rules: Rules, found: Sequence[Run | Row]
+) -> tuple[list[Run | Row], list[str]]:  # fmt: skip
+    """The same of runs and of rows of the index, which are of runs that are over."""
+    seen, ended = with_ends(aws, place, rules, [one for one in found if isinstance(one, Run)])
+    now = {run.id: run for run in seen}
+    return [now.get(one.id, one) for one in found], ended
 
 
 def _seen(place: Place, run: Run, tasks: Mapping[str, Any] | None, now: float) -> Seen:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 ABSENT = ("NoSuchKey", "404", "ResourceNotFoundException", "ParameterNotFound")
 THERE = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409", "ConflictException")
+FAILURES = (ClientError, BotoCoreError)  # what calls raise
+
+T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741  the item of `each`
 
 
 @cache
@@ -38,6 +43,11 @@ def there(service: str, operation: str, **params: Any) -> dict[str, Any] | None:
 def conditional(service: str, operation: str, **params: Any) -> dict[str, Any] | None:
     """The same for what is done on a condition (IfMatch), with None where that doesn't hold."""
     return _unless((*THERE, *ABSENT), service, operation, params)
+
+
+def each(read: Callable[[I], T], items: Iterable[I]) -> list[T]:
+    """One after the other."""
+    return [read(item) for item in items]
 
 
 def _unless(codes: tuple[str, ...], service: str, operation: str, params: dict[str, Any]) -> dict[str, Any] | None:

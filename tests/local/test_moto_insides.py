@@ -71,7 +71,7 @@ def test_the_version_is_the_one_pinned() -> None:
         (Image, "get_image_digest get_image_manifest"),
         (LogsBackend, "create_log_group ensure_log_stream put_retention_policy"),
         (LogStream, "put_log_events get_log_events"),
-        (S3Backend, "delete_bucket_encryption put_bucket_acl put_bucket_ownership_controls"),
+        (S3Backend, "delete_bucket_encryption list_objects_v2 put_bucket_acl put_bucket_ownership_controls"),
         (S3Response, "put_object put_object_acl get_bucket_notification"),
         (S3Response, " ".join(WRITES)),
         (IAMBackend, "get_role_by_arn delete_user update_user get_user get_groups_for_user"),

@@ -192,7 +192,7 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 
 def records(lane: Lane) -> list[Any]:
     """The runs, newest first."""
-    found: list[Any] = json.loads(lane.run("runs", "--local", "--json").out)["runs"]
+    found: list[Any] = json.loads(lane.run("runs", "--local", "--json", "--limit", "1000").out)["runs"]
     return found
 
 

@@ -18,6 +18,7 @@ from reconciler.cli.runs import _show, row
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import exit_code, verdict
 from reconciler.core import plain_json
+from reconciler.core.clock import SystemClock
 from reconciler.core.run_paths import (
     fingerprint_key,
     fits,
@@ -59,7 +60,7 @@ class Bucket:
     """S3 with one object."""
 
     def __init__(self, body: bytes) -> None:
-        self.body = body
+        self.body, self.clock = body, SystemClock()
 
     def find(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         assert (service, operation) == ("s3", "GetObject")
@@ -81,7 +82,9 @@ class Bucket:
 
 def runs(body: bytes, tell: Callable[[str], None] = lambda text: None) -> Runs:
     aws: Aws = Bucket(body)  # type: ignore[assignment]
-    return Runs(aws, "b", tell)
+    found = Runs(aws, "b", tell)
+    found.later = True  # of the index another file tells
+    return found
 
 
 @pytest.mark.parametrize(
@@ -328,7 +331,7 @@ def test_a_record_with_anything_in_it_is_a_run_or_refused(data: st.DataObject) -
         place[key] = data.draw(anything)
     told: list[str] = []
     kept = runs(json.dumps(record).encode(), told.append)
-    found = kept._readable(ID)
+    found = kept.readable(ID)
     if found is None:
         assert kept.unreadable.keys() == {KEY}
         assert kept.unreadable[KEY].isprintable()

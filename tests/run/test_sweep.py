@@ -27,7 +27,7 @@ SWEEP = f"run:\n  sweep:\n    grid: {{N: {list(range(COUNT))}}}\n    max_paralle
 
 def runs_of(lane: Lane) -> dict[int, Any]:
     """The newest run of each combination, by its N."""
-    found: list[Any] = json.loads(lane.run("runs", "--local", "--json").out)["runs"]
+    found: list[Any] = json.loads(lane.run("runs", "--local", "--json", "--limit", "1000").out)["runs"]
     return {int(one["overrides"]["environment"]["N"]): one for one in reversed(found) if one["sweep"]}
 
 

@@ -1,0 +1,191 @@
+"""All runs of a bucket as one list: by the index as far as it is right, and by the records where it isn't.
+
+Whether the index is right is seen by one page of a listing, in which S3 tells the ETag of each of the newest records:
+what was recorded since, or changed, is read. What is older was put in by whoever wrote the index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reconciler.core import plain_json
+from reconciler.core.run_paths import moment, record_key
+from reconciler.run.index import Head, Row, Rows, Segment, expired
+from reconciler.run.index_store import AT_ONCE, Index
+from reconciler.run.run import Run
+from reconciler.run.stored import Unreadable, from_json
+
+if TYPE_CHECKING:
+    from reconciler.run.run_record import Runs
+
+AHEAD = 20  # runs that are looked at together
+RUNNING = 10  # newest runs that were under way at the last look, and are looked at again for `best`
+LOST = "{} of the index of runs can't be read, and records are read instead: `runs --rebuild` makes it anew"
+
+
+@dataclass
+class _Part:
+    """Scheduled runs, or the others. head: what of the index's is right; unsettled: what has to be read."""
+
+    index: Index
+    head: Head
+    listed: Mapping[str, str]
+    lost: bool = False
+    loaded: dict[str, Rows] = field(default_factory=dict)  # segments, by name
+
+    @property
+    def unsettled(self) -> set[str]:
+        return self.head.unsettled(self.listed)
+
+
+class Catalog:
+    """The runs of a record, the newest first. Each call raises AwsError."""
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs, self._now = runs, runs.now()
+        self._parts = runs.aws.each(self._part, (False, True))
+
+    def _part(self, scheduled: bool) -> _Part:
+        index = self._runs.index(scheduled)
+        head, etag = index.load()
+        if head is not None:
+            head, listed = index.seen(head)
+            return _Part(index, head.kept(index.keep, self._now), listed)
+        names = index.names()
+        if etag:
+            self._runs.say(LOST.format("the head"))
+        return _Part(index, Head(), dict.fromkeys(names, ""), lost=bool(names))
+
+    @property
+    def count(self) -> int:
+        """Of runs, as far as is known without reading each."""
+        return sum(
+            len({*part.head.rows, *part.unsettled}) + sum(one.rows for one in part.head.segments)
+            for part in self._parts
+        )
+
+    def newest(self, count: int, *, whole: bool = False) -> list[Run | Row]:
+        """So many of the newest, by when they were made. whole: as runs, and not as rows."""
+        found: list[Run | Row] = []
+        for batch in self.batches():
+            found += batch
+            if len(found) >= count:
+                break
+        return self.wholes(found[:count]) if whole else found[:count]
+
+    def wholes(self, found: list[Run | Row]) -> list[Run | Row]:
+        """These as runs: by what the index has of the newest, or by their records; a row stays for one that is gone."""
+        return self._runs.aws.each(lambda one: one if isinstance(one, Run) else self._whole(one.id) or one, found)
+
+    def _whole(self, run_id: str) -> Run | None:
+        for part in self._parts:
+            if (record := part.head.whole.get(run_id)) is not None and run_id not in part.unsettled:
+                with contextlib.suppress(Unreadable):
+                    return self._runs.placed(from_json(plain_json.write(record), record_key(run_id)))
+        return self._runs.readable(run_id)
+
+    def batches(self) -> Iterator[list[Run | Row]]:
+        """All of them, some at a time, which are read as they are asked for. A row is of a run that is over."""
+        rows = {one: row for part in self._parts for one, row in part.head.rows.items()}
+        unsettled = {one for part in self._parts for one in part.unsettled}
+        ids = sorted({*rows, *unsettled}, key=moment)
+        waiting = sorted(((one, part) for part in self._parts for one in part.head.segments), key=_last)
+        known = {*ids}
+        while ids or waiting:
+            if waiting and (not ids or len(ids) < AHEAD or moment(waiting[-1][0].last) > moment(ids[-AHEAD])):
+                segment, part = waiting.pop()
+                for one in self._rows(part, segment):
+                    if one.id not in known:
+                        rows[one.id] = one
+                        ids.append(one.id)
+                more = part.unsettled - known  # where the segment was lost
+                unsettled |= more
+                ids = sorted({*ids, *more}, key=moment)
+                known.update(ids)
+                continue
+            batch, ids = ids[-AHEAD:], ids[:-AHEAD]
+            read = self._read([one for one in batch if one in unsettled])
+            found: list[Run | Row] = [*read, *(rows[one] for one in batch if one not in unsettled)]
+            yield sorted(found, key=lambda one: one.created, reverse=True)
+
+    def with_metric(self, metric: str, count: int, *, lowest: bool) -> list[Run | Row]:
+        """So many of those that have a metric, the best first."""
+        pick = heapq.nsmallest if lowest else heapq.nlargest
+        found: list[Run | Row] = []
+        for part, rows in self._all_rows():
+            if rows is not None:
+                places, values = rows.with_metric(metric)
+                if (keep := part.index.keep) is not None:
+                    ends = rows.columns["ended"]
+                    places = [at for at in places if not expired(ends[at], keep, self._now)]
+                found += rows.rows(pick(count, places, key=values.__getitem__))
+        for part in self._parts:
+            unsettled = part.unsettled
+            found += (row for row in part.head.rows.values() if row.id not in unsettled)
+            found += self._left(part)
+        return pick(count, (one for one in found if metric in one.metrics), key=lambda one: one.metrics[metric])
+
+    def _left(self, part: _Part) -> list[Run]:
+        """Runs that are not in the index: those that may be over, and the newest of those that were under way."""
+        due = part.head.due(part.listed, self._now)
+        others = sorted(part.unsettled.difference(due), key=moment, reverse=True)
+        if not part.lost and len(due) > AT_ONCE:
+            self._runs.say(f"{len(due) - AT_ONCE:,} runs aren't in the index yet and were left out: `runs --rebuild`")
+            due = due[:AT_ONCE]
+        return self._read([*due, *others[:RUNNING]])
+
+    def unfinished(self) -> list[Run]:
+        """Those that aren't over, by their records."""
+        ids = [one for part in self._parts for one in part.unsettled]
+        return [run for run in self._read(sorted(ids, key=moment, reverse=True)) if not run.state.over]
+
+    def ids(self, part_of_id: str) -> list[str]:
+        """The ids in which this text is, or whose newest task it is, the newest first."""
+        found = {one for part in self._parts for one in (*part.head.rows, *part.unsettled) if part_of_id in one}
+        heads = (row for part in self._parts for row in part.head.rows.values())
+        found |= {row.id for row in heads if row.task == part_of_id}
+        for _, rows in self._all_rows():
+            if rows is not None:
+                both = zip(rows.ids, rows.columns["task"], strict=True)
+                found |= {one for one, task in both if part_of_id in one or task == part_of_id}
+        if not found:
+            left = self._read(sorted((one for part in self._parts for one in part.unsettled), key=moment)[-AT_ONCE:])
+            found = {run.id for run in left if run.task_arn.endswith(f"/{part_of_id}")}
+        return sorted(found, key=moment, reverse=True)
+
+    def _all_rows(self) -> list[tuple[_Part, Rows | None]]:
+        both = [(part, one) for part in self._parts for one in part.head.segments]
+        return self._runs.aws.each(lambda pair: (pair[0], self._segment(*pair)), both)
+
+    def _rows(self, part: _Part, segment: Segment) -> list[Row]:
+        rows = self._segment(part, segment)
+        now, keep = self._now, part.index.keep
+        return [row for row in rows.rows() if not expired(row.ended, keep, now)] if rows else []
+
+    def _segment(self, part: _Part, segment: Segment) -> Rows | None:
+        if segment.name not in part.loaded:
+            rows = part.index.segment(segment)
+            if rows is None:
+                self._lose(part)
+                return None
+            part.loaded[segment.name] = rows
+        return part.loaded[segment.name]
+
+    def _lose(self, part: _Part) -> None:
+        """A segment isn't there: whatever is in no other is read from its record."""
+        self._runs.say(LOST.format("a part"))
+        others = (part.index.segment(one) for one in part.head.segments if one.name not in part.loaded)
+        there = {one for rows in (*part.loaded.values(), *others) if rows for one in rows.ids}
+        part.listed = {**dict.fromkeys(set(part.index.names()) - there - {*part.head.rows}, ""), **part.listed}
+        part.lost = True
+
+    def _read(self, ids: list[str]) -> list[Run]:
+        return [run for run in self._runs.aws.each(self._runs.readable, ids) if run is not None]
+
+
+def _last(pair: tuple[Segment, _Part]) -> str:
+    return moment(pair[0].last)

@@ -1,0 +1,393 @@
+"""The index of runs: what lists, `best` and charts need of each run that is over, in few objects. Pure.
+
+docs/decisions/runs-index.md says why. It tells nothing that the records don't: whatever isn't just as this program
+writes it is Damaged, and then the records are read.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import accumulate
+from typing import Any, TypeVar
+
+from reconciler.core.plain_json import is_text, plain
+from reconciler.core.run_paths import is_run_id, moment, task_id
+from reconciler.run.run import Run
+from reconciler.run.state import State
+
+VERSION = 1
+KEPT = 200  # of the newest runs that the head has at least, so that one page of a listing has their records
+SEALED = 2_000  # runs that leave the head at once
+LARGEST = 1 << 16  # runs in a segment
+MOST = 64 << 20  # bytes of an object, and of what it unpacks to
+WHOLE, WHOLE_MOST = 20, 16_384  # newest records that the head has whole, and bytes of one
+LOOK_AGAIN = 3600.0  # seconds after which one that wasn't over is looked at again
+
+T = TypeVar("T")
+
+
+class Damaged(Exception):
+    """It isn't what this program writes."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What lists tell of a run that is over. Times are seconds since the epoch; task: the id of its newest task."""
+
+    id: str
+    state: State
+    created: float
+    ended: float
+    seconds: float | None
+    exit_code: int | None
+    cost: float | None
+    task: str
+    metrics: Mapping[str, float]
+    environment: Mapping[str, str]
+
+    @classmethod
+    def of(cls, run: Run) -> Row:
+        """That of a run."""
+        return cls(
+            run.id, run.state, run.created, ended(run), run.seconds, run.exit_code, run.cost, task_id(run.task_arn),
+            run.metrics, run.overrides.environment,
+        )  # fmt: skip
+
+
+def ended(run: Run) -> float:
+    """When its newest task stopped, as far as that is known."""
+    last = run.attempts[-1] if run.attempts else None
+    return run.created if last is None else last.stopped or last.launched
+
+
+def expired(end: float, keep: float | None, now: float) -> bool:
+    """Whether what ended then isn't kept any more. keep: seconds; None for all."""
+    return keep is not None and end + keep < now
+
+
+@dataclass(frozen=True)
+class Named:
+    """A mapping for each run, by which names it has. names: each set once; shape: which one; values: all, in a row."""
+
+    names: Sequence[Sequence[str]]
+    shape: Sequence[int]
+    values: Sequence[Any]
+
+    @classmethod
+    def of(cls, each: Iterable[Mapping[str, Any]]) -> Named:
+        """Those of mappings."""
+        names: dict[tuple[str, ...], int] = {}
+        shape: list[int] = []
+        values: list[Any] = []
+        for one in each:
+            shape.append(names.setdefault(tuple(one), len(names)))
+            values.extend(one.values())
+        return cls([*names], shape, values)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Named]) -> Named:
+        """All of these, one after the other."""
+        names: dict[tuple[str, ...], int] = {}
+        shape: list[int] = []
+        for part in parts:
+            at = [names.setdefault(tuple(one), len(names)) for one in part.names]
+            shape.extend(at[one] for one in part.shape)
+        return cls([*names], shape, [value for part in parts for value in part.values])
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where the values of each begin, and where the last end."""
+        sizes = [len(one) for one in self.names]
+        return [0, *accumulate(sizes[one] for one in self.shape)]
+
+    def check(self, count: int, values: type) -> None:
+        """Raises Damaged."""
+        texts = [name for names in self.names for name in names] + ([*self.values] if values is str else [])
+        if not all(isinstance(one, str) for one in texts) or not is_text("".join(texts)):
+            raise Damaged
+        if len(self.shape) != count or not _whole(self.shape) or min(self.shape, default=0) < 0:
+            raise Damaged
+        if max(self.shape, default=-1) >= len(self.names) or len(self.values) != self.starts[-1]:
+            raise Damaged
+        if values is float and not _numbers(self.values, none=False):
+            raise Damaged
+
+
+PLAIN = ("id", "state", "created", "ended", "seconds", "exit_code", "cost", "task")
+NUMBERS = {"created": False, "ended": False, "seconds": True, "exit_code": True, "cost": True}  # whether null may be
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Many rows, column by column: a hundred thousand are read in a moment, and a row is made where it is asked for."""
+
+    columns: Mapping[str, Sequence[Any]]
+    metrics: Named
+    environment: Named
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Rows:
+        """Those of rows."""
+        columns = {name: [getattr(row, name) for row in rows] for name in PLAIN}
+        return cls(columns, Named.of(row.metrics for row in rows), Named.of(row.environment for row in rows))
+
+    @classmethod
+    def read(cls, found: Any) -> Rows:
+        """Those of an object. Raises Damaged."""
+        try:
+            columns = {name: found[name] for name in PLAIN}
+            rows = cls(columns, Named(**found["metrics"]), Named(**found["environment"]))
+            rows.check()
+        except (KeyError, TypeError, IndexError):
+            raise Damaged from None
+        return rows
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """All of these, one after the other."""
+        columns = {name: [value for part in parts for value in part.columns[name]] for name in PLAIN}
+        named = ([part.metrics for part in parts], [part.environment for part in parts])
+        return cls(columns, *map(Named.joined, named))
+
+    def check(self) -> None:
+        """Raises Damaged, TypeError."""
+        count = len(self.columns["id"])
+        if any(not isinstance(one, list) or len(one) != count for one in self.columns.values()):
+            raise Damaged
+        if not all(map(is_run_id, self.columns["id"])) or not set(self.columns["state"]) <= {*State}:
+            raise Damaged
+        if not all(_numbers(self.columns[name], none=none) for name, none in NUMBERS.items()):
+            raise Damaged
+        if not all(isinstance(one, str) for one in self.columns["task"]) or not is_text("".join(self.columns["task"])):
+            raise Damaged
+        self.metrics.check(count, float)
+        self.environment.check(count, str)
+
+    def plain(self) -> dict[str, Any]:
+        """As it is written."""
+        return {**self.columns, "metrics": plain(self.metrics), "environment": plain(self.environment)}
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Of all."""
+        return self.columns["id"]
+
+    def rows(self, which: Iterable[int] | None = None) -> Iterator[Row]:
+        """Those at these places, or all."""
+        names = self.metrics.starts, self.environment.starts
+        for at in range(len(self.ids)) if which is None else which:
+            parts = (
+                dict(zip(one.names[one.shape[at]], one.values[start[at] : start[at + 1]], strict=True))
+                for one, start in zip((self.metrics, self.environment), names, strict=True)
+            )
+            values = {name: self.columns[name][at] for name in PLAIN}
+            yield Row(*(values | {"state": State(values["state"])}).values(), *parts)
+
+    def with_metric(self, name: str) -> tuple[Sequence[int], Sequence[Any]]:
+        """(the places of those that have it, the values of all, None without). No object is made for each."""
+        of, size = self.metrics, len(self.ids)
+        at = [list(names).index(name) if name in names else None for names in of.names]
+        if len(at) == 1 and at[0] is not None:  # all have the same metrics
+            return range(size), of.values[at[0] :: len(of.names[0])]
+        places = [n for n, one in enumerate(of.shape) if at[one] is not None]
+        values: list[Any] = [None] * size
+        for n in places:
+            values[n] = of.values[of.starts[n] + (at[of.shape[n]] or 0)]
+        return places, values
+
+
+@dataclass(frozen=True)
+class Segment:
+    """An object with the rows of runs that don't change any more. last: their newest id; until: when the last ended."""
+
+    name: str
+    rows: int
+    last: str
+    until: float
+
+    @classmethod
+    def of(cls, rows: Rows) -> tuple[Segment, bytes]:
+        """(one, what it is written as). Its name says what is in it, so that it is never written over."""
+        body = pack({"version": VERSION, "rows": rows.plain()})
+        name = f"segment-{hashlib.sha256(body).hexdigest()[:32]}.json.gz"
+        return cls(name, len(rows.ids), max(rows.ids, key=moment), max(rows.columns["ended"])), body
+
+
+@dataclass(frozen=True)
+class Head:
+    """The object that changes: the newest runs, and where the others are.
+
+    rows, etags: of runs that are over, and of their records, by id. whole: the newest records. left: runs that weren't
+    over, or weren't read yet, and when they were looked at last, 0 for never. after: the id up to which no listing is
+    needed, since what is there is in a segment or in `left`.
+    """
+
+    segments: tuple[Segment, ...] = ()
+    rows: Mapping[str, Row] = field(default_factory=dict)
+    etags: Mapping[str, str] = field(default_factory=dict)
+    whole: Mapping[str, Any] = field(default_factory=dict)
+    left: Mapping[str, float] = field(default_factory=dict)
+    after: str = ""
+
+    def pack(self) -> bytes:
+        """As it is written."""
+        rows = Rows.of([*self.rows.values()]).plain()
+        return pack({**plain(replace(self, rows={})), "version": VERSION, "rows": rows})
+
+    @classmethod
+    def unpack(cls, body: bytes) -> Head:
+        """Raises Damaged."""
+        found = unpack(body)
+        try:
+            rows = {row.id: row for row in Rows.read(found["rows"]).rows()}
+            segments = tuple(Segment(**one) for one in found["segments"])
+            etags, whole, left, after = (found[name] for name in ("etags", "whole", "left", "after"))
+            right = (
+                all(isinstance(one, dict) for one in (etags, whole, left)) and all(map(is_run_id, (*whole, *left)))
+                and all(isinstance(one, str) for one in etags.values()) and _numbers([*left.values()], none=False)
+                and (after == "" or is_run_id(after))
+                and all(isinstance(one.name, str) and is_run_id(one.last) and _whole([one.rows]) for one in segments)
+                and _numbers([one.until for one in segments], none=False)
+            )  # fmt: skip
+        except (KeyError, TypeError):
+            raise Damaged from None
+        if not right:
+            raise Damaged
+        return cls(segments, rows, etags, whole, left, after)
+
+    @property
+    def start(self) -> str:
+        """The id after which the records of what the head has are listed."""
+        newest = sorted(self.rows, key=moment, reverse=True)[:KEPT]
+        return max(self.after, newest[-1], key=moment) if len(newest) == KEPT else self.after
+
+    def unsettled(self, listed: Mapping[str, str]) -> set[str]:
+        """Ids of runs whose records have to be read: they aren't here, or aren't as they were. listed: etags, by id."""
+        return {*self.left} | {one for one, etag in listed.items() if self.etags.get(one) != etag}
+
+    def due(self, listed: Mapping[str, str], now: float) -> list[str]:
+        """Those of them that weren't looked at, or a long time ago; the newest first."""
+        found = [one for one in self.unsettled(listed) if self.left.get(one, 0.0) + LOOK_AGAIN < now]
+        return sorted(found, key=moment, reverse=True)
+
+    def without(self, gone: Iterable[str]) -> Head:
+        """This one without these runs."""
+        gone = {*gone}
+
+        def rest(of: Mapping[str, T]) -> dict[str, T]:
+            return {one: value for one, value in of.items() if one not in gone}
+
+        return replace(
+            self, rows=rest(self.rows), etags=rest(self.etags), whole=rest(self.whole), left=rest(self.left)
+        )  # fmt: skip
+
+    def with_runs(self, seen: Iterable[Seen]) -> Head:
+        """This one with what was read or written of runs: those that are over have a row, others are left."""
+        seen = [*seen]
+        head = self.without(one.id for one in seen)
+        over = {one.id: one for one in seen if one.row is not None}
+        whole = {**head.whole, **{one.id: one.record for one in over.values() if one.record is not None}}
+        return replace(
+            head,
+            rows={**head.rows, **{one.id: one.row for one in over.values() if one.row}},
+            etags={**head.etags, **{one.id: one.etag for one in over.values()}},
+            whole={one: whole[one] for one in sorted(whole, key=moment)[-WHOLE:]},
+            left={**head.left, **{one.id: one.looked for one in seen if one.row is None}},
+        )
+
+    def beside(self, other: Head, names: Container[str]) -> Head:
+        """This one, made of the runs with these names, with what another has learned of them and others meanwhile."""
+        rows = [row for one, row in other.rows.items() if one not in names or one in self.left]
+        seen = [Seen(row.id, other.etags.get(row.id, ""), row, record=other.whole.get(row.id)) for row in rows]
+        left = [Seen(one, "", None, looked) for one, looked in other.left.items() if one not in names]
+        return self.with_runs([*seen, *left])
+
+    def kept(self, keep: float | None, now: float) -> Head:
+        """This one without what has expired."""
+        old = [row.id for row in self.rows.values() if expired(row.ended, keep, now)]
+        segments = tuple(one for one in self.segments if not expired(one.until, keep, now))
+        return replace(self.without(old), segments=segments)
+
+    def full(self) -> list[Row]:
+        """The oldest rows, where there are so many that they are to become a segment; else none."""
+        oldest = sorted(self.rows.values(), key=lambda row: moment(row.id))
+        return oldest[:-KEPT] if len(oldest) >= SEALED + KEPT else []
+
+    def sealed(self, ids: Iterable[str], segment: Segment, merged: int) -> Head:
+        """This one with a segment that has these rows and those of as many of the last segments."""
+        segments = (*self.segments[: len(self.segments) - merged], segment)
+        return replace(self.without(ids), segments=segments, after=max(self.after, segment.last, key=moment))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run as its record has it. row: None for one that isn't over, which was looked at then; record: to be kept
+    whole, or None.
+    """
+
+    id: str
+    etag: str
+    row: Row | None
+    looked: float = 0.0
+    record: Any = None
+
+    @classmethod
+    def of(cls, run: Run, etag: str, body: bytes, looked: float) -> Seen:
+        """That of a run that was read from this body of a record."""
+        small = run.state.over and len(body) <= WHOLE_MOST
+        row = Row.of(run) if run.state.over else None
+        return cls(run.id, etag, row, looked, json.loads(body) if small else None)
+
+
+def to_merge(segments: Sequence[Segment], rows: int) -> int:
+    """How many of the last segments become one with so many more rows: as in a binary counter, so that their number
+    grows with the logarithm of the number of runs, and a row is written again as seldom.
+    """
+    count = 0
+    while count < len(segments) and segments[-1 - count].rows <= rows <= LARGEST - segments[-1 - count].rows:
+        rows += segments[-1 - count].rows
+        count += 1
+    return count
+
+
+def pack(value: Any) -> bytes:
+    """A value as it is kept: the same for the same value."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return gzip.compress(text.encode("utf-8", "replace"), 6, mtime=0)
+
+
+def unpack(body: bytes) -> Any:
+    """The value of an object of this version. Raises Damaged."""
+    try:
+        unpacker = zlib.decompressobj(31)
+        text = unpacker.decompress(body, MOST)
+        if not unpacker.eof:
+            raise Damaged
+        found = json.loads(text, parse_constant=_no_number)
+    except (zlib.error, ValueError, RecursionError):
+        raise Damaged from None
+    if not isinstance(found, dict) or found.get("version") != VERSION:
+        raise Damaged
+    return found
+
+
+def _no_number(text: str) -> float:
+    raise Damaged(text)
+
+
+def _numbers(values: Sequence[Any], *, none: bool) -> bool:
+    kinds = set(map(type, values))
+    if not kinds <= {int, float, *([type(None)] if none else [])}:
+        return False
+    return all(map(math.isfinite, [one for one in values if one is not None] if type(None) in kinds else values))
+
+
+def _whole(values: Sequence[Any]) -> bool:
+    return set(map(type, values)) <= {int}

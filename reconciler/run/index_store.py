@@ -1,0 +1,150 @@
+"""The index of runs in the bucket: read, and written without races by whoever has recorded the end of a run.
+
+What changes is one object, the head, and it is written only where it is as it was when it was read: whoever is second
+reads it again and adds to that. Whoever writes it also lists the newest records, and puts in what somebody else has
+recorded and not put in, so that one who was stopped in between leaves no gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.core.run_paths import RUNS, SCHEDULED, index_key, is_run_id, moment
+from reconciler.run.index import MOST, Damaged, Head, Rows, Seen, Segment, to_merge, unpack
+
+HEAD = "head.json.gz"
+RECORD = "/run.json"  # how the keys of records end
+# What S3 rolls up when it lists records: `output/` and `checkpoint/` of a run end so, and nothing that is looked for.
+FOLDERS = "t/"
+BESIDE = tuple(f"{whose}{one}" for one in ("fingerprints", "index", "sizes") for whose in ("", SCHEDULED))
+LONGEST = 200  # characters of a folder's name in which a record is looked for
+TRIES = 20  # at writing the head, each of which somebody else was quicker than
+AT_ONCE = 500  # records that are read for one writing
+
+Read = Callable[[str], Seen | None]  # of a run's id
+
+
+@dataclass
+class Index:
+    """One of the two: of scheduled runs, or of all others.
+
+    calls: as in `reconciler/run/stored.py`. keep: seconds for which runs are kept; None for always.
+    """
+
+    calls: Any
+    bucket: str
+    scheduled: bool
+    keep: float | None = None
+
+    def load(self) -> tuple[Head | None, str]:
+        """(the head, its ETag; empty where it isn't there). None where it isn't, or isn't what this program writes."""
+        answer = self.calls.find("s3", "GetObject", Bucket=self.bucket, Key=index_key(HEAD, self.scheduled))
+        if answer is None:
+            return None, ""
+        try:
+            return Head.unpack(answer["Body"].read(MOST + 1)), str(answer["ETag"])
+        except Damaged:
+            return None, str(answer["ETag"])
+
+    def segment(self, one: Segment) -> Rows | None:
+        """Its rows; None where they aren't there, or aren't what this program writes."""
+        answer = self.calls.find("s3", "GetObject", Bucket=self.bucket, Key=index_key(one.name, self.scheduled))
+        try:
+            return Rows.read(unpack(answer["Body"].read(MOST + 1)).get("rows")) if answer else None
+        except Damaged:
+            return None
+
+    def listed(self, start: str) -> dict[str, str]:
+        """The ETag of each record of a run after this one, by the run's id; of what isn't an id, too."""
+        prefix = f"{RUNS}/{SCHEDULED if self.scheduled else ''}"
+        after = {"StartAfter": f"{RUNS}/{start}"} if start else {}
+        found = {}
+        for one in self._pages("Contents", Prefix=prefix, Delimiter=FOLDERS, **after):
+            name = one["Key"].removeprefix(f"{RUNS}/").removesuffix(RECORD)
+            if one["Key"].endswith(RECORD) and name.startswith(SCHEDULED) == self.scheduled:
+                found[name] = str(one["ETag"])
+            elif not self.scheduled and one["Key"] > f"{RUNS}/:":
+                break  # behind all digits, with which ids begin
+        return found
+
+    def names(self) -> list[str]:
+        """The folders of all runs, without a look at their records: what is no run's id, too."""
+        prefix = f"{RUNS}/{SCHEDULED if self.scheduled else ''}"
+        found = (
+            one["Prefix"].removeprefix(f"{RUNS}/").removesuffix("/")
+            for one in self._pages("CommonPrefixes", Prefix=prefix, Delimiter="/")
+        )
+        # A key has 1,024 bytes: what is no id may leave no room for a record in it.
+        mine = (name for name in found if name.startswith(SCHEDULED) == self.scheduled and len(name) <= LONGEST)
+        return [name for name in mine if name not in BESIDE]
+
+    def update(
+        self, seen: Iterable[Seen], read: Read, now: float, over: Collection[str] = (), at_once: int = AT_ONCE
+    ) -> int:
+        """Put these in, and what others left out. Returns how many runs are left that nobody has read yet, or -1 where
+        others were quicker again and again. read: one run's record; over: ids of runs that are known to be over, which
+        others may have left out. Raises what `calls` raises.
+        """
+        known, gone = {one.id: one for one in seen}, set[str]()
+        for _ in range(TRIES):
+            head, etag = self.load()
+            if head is None:
+                head = Head(left=dict.fromkeys(filter(is_run_id, self.names()), 0.0))
+                listed: dict[str, str] = {}
+            else:
+                head, listed = self.seen(head)
+            head = head.with_runs(known.values())
+            heard = [one for one in head.left if one in over and one not in known]
+            due = [one for one in dict.fromkeys((*heard, *head.due(listed, now))) if is_run_id(one) and one not in gone]
+            for name, found in zip(due[:at_once], self.calls.each(read, due[:at_once]), strict=True):
+                if found is None:
+                    gone.add(name)
+                else:
+                    known[name] = found
+            unread = [Seen(one, "", None) for one in due[at_once:]]
+            head = head.with_runs([*known.values(), *unread]).without(gone).kept(self.keep, now)
+            if self.write(self.sealed(head), etag):
+                return len(unread)
+        return -1
+
+    def seen(self, head: Head) -> tuple[Head, dict[str, str]]:
+        """(the head without what was deleted, the ETags of the newest records by id)."""
+        listed, start = self.listed(head.start), moment(head.start)
+        return head.without([one for one in head.rows if moment(one) > start and one not in listed]), listed
+
+    def write(self, head: Head, etag: str) -> bool:
+        """Write the head where it is as it was. etag: of what it was; empty for nothing."""
+        same = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+        return self._put(HEAD, head.pack(), **same)
+
+    def put(self, rows: Rows) -> Segment:
+        """Write rows that stay as they are."""
+        made, body = Segment.of(rows)
+        self._put(made.name, body)
+        return made
+
+    def sealed(self, head: Head) -> Head:
+        """The head, whose oldest rows have become a segment if they are many."""
+        if not (oldest := head.full()):
+            return head
+        merged = to_merge(head.segments, len(oldest))
+        before = [self.segment(one) for one in head.segments[len(head.segments) - merged :]]
+        if None in before:  # it is lost, which whoever reads it says
+            merged, before = 0, []
+        rows = Rows.joined([*(one for one in before if one), Rows.of(oldest)])
+        return head.sealed([row.id for row in oldest], self.put(rows), merged)
+
+    def _put(self, name: str, body: bytes, **condition: str) -> bool:
+        what = {"Bucket": self.bucket, "Key": index_key(name, self.scheduled), "Body": body}
+        what |= {"ContentType": "application/gzip", **condition}
+        return self.calls.conditional("s3", "PutObject", **what) is not None
+
+    def _pages(self, key: str, **params: Any) -> Iterator[Any]:
+        more: dict[str, str] = {}
+        while (page := self.calls.find("s3", "ListObjectsV2", Bucket=self.bucket, **params, **more)) is not None:
+            yield from page.get(key) or ()
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
