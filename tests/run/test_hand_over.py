@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.clock import SystemClock
 from reconciler.core.errors import UserError
 from reconciler.core.secret import KNOWN
 from reconciler.run.hand_over import check_no_secret, given_over
@@ -31,6 +32,7 @@ class Bucket:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.lost = 0
+        self.clock = SystemClock()
 
     def _etag(self, key: str) -> str:
         return hashlib.md5(self.objects[key], usedforsecurity=False).hexdigest()
@@ -63,7 +65,9 @@ def bucket() -> Bucket:
 
 def store(bucket: Bucket) -> Runs:
     """As one process has it."""
-    return Runs(bucket, "b")  # type: ignore[arg-type]
+    found = Runs(bucket, "b")  # type: ignore[arg-type]
+    found.later = True  # of the index another file tells
+    return found
 
 
 def run(**more: Any) -> Run:
