@@ -1,0 +1,93 @@
+"""An unattended run whose client is killed after any of its calls: with the next apply there is one task of it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.engine.lock_holder import TTL
+from reconciler.run import follow
+from tests.faults import forked
+from tests.faults.stopping import APPLY, PREPARE
+from tests.lab_client import LabHandle
+from tests.waiting import until
+
+BUCKET = "demo-data-123456789012"
+DEPLOY = """\
+name: demo
+data: prices.csv
+image: app
+run: {unattended: true}
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHandle]:
+    """A lab in whose account all resources are, and a deploy in the folder of its home's."""
+    folder = tmp_path_factory.mktemp("unattended")
+    (folder / "app").mkdir()
+    (folder / "app" / "Dockerfile").write_text('FROM scratch\nCMD ["echo", "trained"]\n')
+    (folder / "prices.csv").write_text("time,close\n1,2\n")
+    (folder / "deploy.yaml").write_text(DEPLOY)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RECONCILER_LOCAL_ENGINE", "process")
+        patched.setattr(follow, "LATE", 1e9)  # a command's clock is ahead, and the function's isn't
+        forked.warm()
+        found = LabHandle(folder / ".reconciler" / "local")
+        try:
+            forked.warm_clients(found)
+            ended = forked.run(found, folder, PREPARE)
+            assert ended.code == 0, ended.output
+            yield found
+        finally:
+            found.close()
+
+
+def test_its_client_is_killed_after_any_call(lab: LabHandle, request: pytest.FixtureRequest) -> None:
+    """Each time it is another run, since events reach no lab that has gone back; with --share one point of four."""
+    done, every = 0, 4 if request.config.getoption("share") else 1
+    folder = Path(lab.home).parents[1]
+    for n in range(1, 100, every):
+        done += 1
+        apply = (*APPLY, "--detach", "--env", f"N={n}")
+        first = forked.run(lab, folder, apply, kill_after=n)
+        lab.rules()
+        lab.ahead(TTL + 5)  # the dead one's lock has ended
+        if first.code != 0:
+            assert first.code == -signal.SIGKILL, first.output
+            second = forked.run(lab, folder, apply)
+            assert second.code == 0, f"{n}: {second.output}"
+        lab.ahead(0)
+        (run,) = until(lambda n=n: ended(lab, n), f"the end of run {n}")
+        assert (run["state"], run["unattended"], len(run["attempts"])) == ("succeeded", True, 1), n
+        started = [task["taskArn"] for task in tasks(lab) if task["startedBy"].startswith(run["id"])]
+        assert started == [run["attempts"][0]["task_arn"]], n
+        if first.code == 0:
+            break
+    assert len(tasks(lab)) == done
+    assert n > 5, "did it do anything?"
+
+
+def ended(lab: LabHandle, n: int) -> list[Any]:
+    """The run with this number, once it is over; nothing before."""
+    s3 = lab.client("s3")
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET, Prefix="runs/").get("Contents", ())]
+    found = [json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys if "/run.json" in key]
+    ours = [run for run in found if run["overrides"]["environment"] == {"N": str(n)}]
+    assert len(ours) < 2, ours
+    return [run for run in ours if run["state"] in ("succeeded", "failed")]
+
+
+def tasks(lab: LabHandle) -> list[Any]:
+    ecs = lab.client("ecs")
+    found: list[Any] = []
+    for status in ("RUNNING", "STOPPED"):
+        for page in ecs.get_paginator("list_tasks").paginate(cluster="demo", desiredStatus=status):
+            if page["taskArns"]:
+                found += ecs.describe_tasks(cluster="demo", tasks=page["taskArns"])["tasks"]
+    return found
