@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_its_client_is_killed_after_any_call(lab: LabHandle, request: pytest.Fix
             second = forked.run(lab, folder, apply)
             assert second.code == 0, f"{n}: {second.output}"
         lab.ahead(0)
-        (run,) = until(lambda n=n: ended(lab, n), f"the end of run {n}")
+        (run,) = until(partial(ended, lab, n), f"the end of run {n}")
         assert (run["state"], run["unattended"], len(run["attempts"])) == ("succeeded", True, 1), n
         started = [task["taskArn"] for task in tasks(lab) if task["startedBy"].startswith(run["id"])]
         assert started == [run["attempts"][0]["task_arn"]], n
