@@ -221,6 +221,13 @@ def _runs(top: Top) -> None:
     logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines until the task has stopped")
     logs.add_argument("--since", default="", metavar="SPAN", help="only the lines of the last 10m, 2h or 1d")
     logs.add_argument("--attempt", type=int, default=0, metavar="N", help="only this attempt (default: the newest)")
+    inside = command("exec", "open a shell, or run a command, in a task that runs")
+    inside.description = (
+        "Open a shell, or run a command, in a task that runs. Options come before RUN. The exit code is the command's "
+        "with --local; Systems Manager, which carries the session in AWS, doesn't tell it."
+    )
+    inside.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="(default: /bin/sh)")
+    inside.set_defaults(module="exec_")
     command("stop", "stop the task of a run")
     command("diagnose", "say why a run failed and what to do")
     rollback = command("rollback", "have the schedule and the service use what an earlier run was")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 READ = {
     "plan", "apply", "destroy", "status", "recover", "watch", "logs", "stop", "diagnose", "runs", "cost",
-    "permissions", "verify", "unlock", "rollback",
+    "permissions", "verify", "unlock", "rollback", "exec_",
 }  # read the file  # fmt: skip
 
 

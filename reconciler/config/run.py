@@ -138,6 +138,12 @@ class Run(Section):
         "its limits, record its end and tell of it. Whoever watches only looks, and may leave: see docs/unattended.md.",
         examples=[True],
     )
+    exec: bool = Field(
+        False,
+        description="Let `exec RUN` open a shell in a task of a run: it is launched with ECS Exec, and its role may "
+        "talk to Systems Manager (ssmmessages).",
+        examples=[True],
+    )
     on_interrupt: Literal["stop", "detach"] = Field(
         "stop",
         description="What Ctrl-C or a cancelled CI job does to the task where nobody can be asked. Default: `detach` "

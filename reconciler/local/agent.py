@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from reconciler.local.identities import Identities
 from reconciler.local.keys import Keys
 from reconciler.local.network import detach_interface
 from reconciler.local.preparation import Preparer
-from reconciler.local.runner import Runner
+from reconciler.local.runner import Inside, Runner
 from reconciler.local.secret_values import SecretReader
 from reconciler.local.task import Task
 from reconciler.local.task_run import TaskRun
@@ -69,6 +69,12 @@ class Agent:
             run = self._runs.get(task.id)
         if run is not None:
             run.stop(code, reason)
+
+    def inside(self, task_id: str, container: str, words: Sequence[str], *, terminal: bool) -> Inside | None:
+        """How a command is run in a task's container; None where that doesn't run."""
+        with self._lock:
+            run = self._runs.get(task_id)
+        return run.inside(container, words, terminal=terminal) if run else None
 
     def visible(self, task: Task) -> bool:
         """Whether DescribeTasks knows the task: not when it stopped an hour ago, nor when a rule hides it."""

@@ -13,7 +13,7 @@ import os
 import subprocess
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from reconciler.image.command import try_run
 from reconciler.local.docker_engine import CHOICE, usable_docker
 from reconciler.local.images import ECR_IMAGE, FindDigest
 from reconciler.local.process_runner import ProcessRunner
-from reconciler.local.runner import ContainerSpec, Exit, Output, Runner, Running, StartError, TaskSpec
+from reconciler.local.runner import ContainerSpec, Exit, Inside, Output, Runner, Running, StartError, TaskSpec
 
 READ_BYTES = 65536
 MOMENT = 0.02  # seconds between two looks at a container that is being started
@@ -157,6 +157,11 @@ class RunningContainer:
     def kill(self) -> None:
         """End it at once."""
         try_run([self._command, "kill", self._identity], self._environment)
+
+    def inside(self, words: Sequence[str], *, terminal: bool) -> Inside:
+        """By the engine's own `exec`."""
+        flags = ["--interactive", *(["--tty"] if terminal else [])]
+        return Inside([self._command, "exec", *flags, self._identity, *words], dict(self._environment), None)
 
     def _wait_until_started(self) -> None:
         """Return once the program runs (or has run); until then nothing is read, so nothing is lost."""

@@ -44,8 +44,8 @@ class NoShell(ECSException):
 
     def __init__(self) -> None:
         super().__init__(
-            "The execute command failed due to an internal error. Try again later. (The embedded AWS opens no shells; "
-            "a container's is `docker exec`.)"
+            "The execute command failed due to an internal error. Try again later. (The embedded AWS opens no sessions "
+            "of Systems Manager; `reconciler exec --local` opens a shell.)"
         )
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -182,6 +183,10 @@ class Embedded:
         if (name, method) == ("reset", "POST"):
             self.reset()
             return json_answer(start, "200 OK", {"reset": True})
+        if (name, method) == ("inside", "POST"):
+            asked = json.loads(body)
+            found = self.agent.inside(asked["task"], asked["container"], asked["words"], terminal=asked["terminal"])
+            return json_answer(start, "200 OK", asdict(found) if found else None)
         if (name, method) == ("behaviour", "GET"):
             return json_answer(start, "200 OK", self.behaviour.rules())
         if (name, method) == ("behaviour", "POST"):

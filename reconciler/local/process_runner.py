@@ -10,12 +10,13 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from reconciler.local.image_paths import Places
 from reconciler.local.images import FindDigest, ProcessImage, copy_rootfs, find_image
-from reconciler.local.runner import ContainerSpec, Exit, Output, Running, StartError, TaskSpec
+from reconciler.local.runner import ContainerSpec, Exit, Inside, Output, Running, StartError, TaskSpec
 
 SHIM = Path(__file__).with_name("shim.py")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -55,6 +56,7 @@ class ProcessRunner:
                 "memory_bytes": limit * 2**20 if limit else None,
             },
             output,
+            places.command,
         )
 
     def remove(self, task: TaskSpec) -> None:
@@ -65,7 +67,11 @@ class ProcessRunner:
 class RunningProcess:
     """A program under its shim. Raises StartError from the constructor when the program can't be started."""
 
-    def __init__(self, name: str, order: Mapping[str, object], output: Output) -> None:
+    def __init__(
+        self, name: str, order: Mapping[str, Any], output: Output,
+        placed: Callable[[Sequence[str]], list[str]] = list,
+    ) -> None:  # fmt: skip
+        self._order_given, self._placed = order, placed
         report, report_in = os.pipe()
         try:
             self._shim = subprocess.Popen(  # noqa: S603 - this very Python, with our own arguments
@@ -105,6 +111,11 @@ class RunningProcess:
     def kill(self) -> None:
         """SIGKILL to the program and all its descendants."""
         self._order(b"K")
+
+    def inside(self, words: Sequence[str], *, terminal: bool) -> Inside:
+        """A process beside it, with its variables and in its folder."""
+        order = self._order_given
+        return Inside(self._placed(words), dict(order["env"]), str(order["cwd"]))
 
     def _order(self, order: bytes) -> None:
         assert self._shim.stdin is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -51,6 +51,15 @@ class Exit:
     out_of_memory: bool = False
 
 
+@dataclass(frozen=True)
+class Inside:
+    """How a command of this machine runs in a container. environment: all of it; folder: where, None for anywhere."""
+
+    words: list[str]
+    environment: dict[str, str]
+    folder: str | None
+
+
 class StartError(Exception):
     """A container that can't be started; `code` is ECS's word for it, e.g. CannotPullContainerError."""
 
@@ -70,6 +79,9 @@ class Running(Protocol):
 
     def kill(self) -> None:
         """End every process of the container (SIGKILL). No error when it has ended."""
+
+    def inside(self, words: Sequence[str], *, terminal: bool) -> Inside:
+        """How another command is run in it. terminal: there is one that it is to have."""
 
 
 class Runner(Protocol):

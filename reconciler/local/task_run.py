@@ -13,7 +13,7 @@ from reconciler.local.behaviour import Quirks
 from reconciler.local.interruption import Interruption
 from reconciler.local.network import check_way_out
 from reconciler.local.preparation import Prepared, Preparer
-from reconciler.local.runner import Exit, Running, StartError, TaskSpec
+from reconciler.local.runner import Exit, Inside, Running, StartError, TaskSpec
 from reconciler.local.task import ContainerState, Task
 from reconciler.local.task_log import LogWriter
 from reconciler.local.task_spec import task_spec
@@ -73,6 +73,11 @@ class TaskRun:
         if self._mark_stopping(code, reason):
             self._stop.set()
             self._events.put(None)
+
+    def inside(self, container: str, words: Sequence[str], *, terminal: bool) -> Inside | None:
+        """How a command is run in one of its containers; None where that doesn't run."""
+        running = self._running.get(container)
+        return running.inside(words, terminal=terminal) if running else None
 
     def kill(self) -> None:
         """End the task at once."""

@@ -49,6 +49,9 @@ from reconciler.permissions.judge import decide
 from reconciler.permissions.policies import EXECUTION_POLICY as EXECUTION_POLICY
 from reconciler.permissions.policies import documents
 
+# What ECS's agent in a task needs for a shell; AWS knows no resources for it.
+EXEC = [f"ssmmessages:{verb}{kind}Channel" for verb in ("Create", "Open") for kind in ("Control", "Data")]
+
 
 def lower(
     deploy: Deploy,
@@ -140,6 +143,8 @@ def task_statements(
         actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
         resources = [names.s3(path) for path in write]
         statements.append({"Sid": "Write", "Effect": "Allow", "Action": actions, "Resource": resources})
+    if names.deploy.run.exec:
+        statements.append({"Sid": "Exec", "Effect": "Allow", "Action": EXEC, "Resource": "*"})
     if kept := checkpoints.paths(names):
         statements.append(checkpoints.statement(names))
     if prefixes := sorted({*(read if listed is None else (*listed, *more_read)), *write, *kept}):

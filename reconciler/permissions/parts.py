@@ -132,6 +132,8 @@ PARTS: tuple[Part, ...] = (
     Part(WATCHERS, LAUNCHES, ("ecs:ListTasks",), condition=IN_CLUSTER),
     Part(WATCHERS, LAUNCHES, ("ecs:DescribeTasks", "ecs:StopTask"), (TASKS,)),
     Part(WATCHERS, LAUNCHES, ("ecs:DescribeTaskDefinition",)),
+    Part(("cli.exec_",), LAUNCHES, ("ecs:ExecuteCommand",), (TASKS, "ecs:cluster/{cluster}"),
+         when=lambda deploy: deploy.run.exec),
     Part(("run.logs", "run.log_end"), LAUNCHES, ("logs:DescribeLogStreams", "logs:GetLogEvents"),
          ("logs:log-group:{group}:log-stream:*",)),
     Part(RECORDS, LAUNCHES, ("s3:GetObject", "s3:PutObject"), ("s3:{bucket}/{runs}/*",)),

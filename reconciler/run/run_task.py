@@ -25,9 +25,11 @@ class Forgotten(Exception):
 
 def run_task(
     attempt: Attempt, run_id: str, group: str, overrides: Mapping[str, Any], *, cluster: str, task_definition: str,
-    subnets: Sequence[str], security_group: str, public_ip: bool,
+    subnets: Sequence[str], security_group: str, public_ip: bool, shell: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """The parameters of RunTask. group: by which EventBridge's rule knows the task; empty for none."""
+    """The parameters of RunTask. group: by which EventBridge's rule knows the task; empty for none. shell: one may be
+    opened in it.
+    """
     # Instances of one's own can't give a task a public address.
     public = "ENABLED" if public_ip and attempt.provider in FARGATE else "DISABLED"
     network = {"subnets": list(subnets), "securityGroups": [security_group], "assignPublicIp": public}
@@ -42,6 +44,7 @@ def run_task(
         "tags": [{"key": "reconciler:run", "value": run_id}],
         "networkConfiguration": {"awsvpcConfiguration": network},
         "overrides": overrides,
+        **({"enableExecuteCommand": True} if shell else {}),
         **({"group": group} if group else {}),
     }
 

@@ -1,0 +1,226 @@
+"""`exec`: open a shell, or run a command, in a task that runs.
+
+What is printed is the command's own and goes to the terminal as it comes, as with ssh: nothing of it is ours to judge.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from reconciler.cli.answer import Answer
+from reconciler.cli.options import OfRun
+from reconciler.cli.past_runs import Past, past
+from reconciler.cli.target import target
+from reconciler.cli.terminal import Terminal
+from reconciler.core.errors import UserError
+from reconciler.core.run_paths import is_sweep_id, task_id
+from reconciler.run.launch import known_task
+from reconciler.run.run import Run
+
+SHELL = ("/bin/sh",)
+PLUGIN = "session-manager-plugin"
+SESSION = "AWS_SSM_START_SESSION_RESPONSE"  # from which it takes the session, whose token isn't to be in a process list
+OLDEST = (1, 2, 497)  # version of the plugin that does so
+WHERE = "https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html"
+ENDING = ("DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED")
+LOOK = 1.0  # seconds between two looks whether the task still runs
+UNKNOWN = "the exit code of the command isn't known: Systems Manager doesn't tell it"
+
+
+@dataclass(frozen=True)
+class Arguments(OfRun):
+    """What `exec` is asked. command: its words; none for a shell."""
+
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entered(Answer):
+    """What was run where."""
+
+    run: Annotated[str, "the run's id"]
+    task_arn: str
+    exit_code: Annotated[int | None, "of the command; null where Systems Manager carried it, which doesn't tell"]
+
+
+ANSWERS = (Entered,)
+
+
+def run(options: Arguments, terminal: Terminal) -> int:
+    """Run it. Returns its exit code; in AWS that of the session."""
+    here = past(target(options), terminal, read_only=False)
+    words = options.command[1:] if options.command[:1] == ("--",) else options.command
+    found = _under_way(here, options.run)
+    task = _task_of(here, found)
+    stopped = _Stopped(here, found)
+    output = sys.stderr if options.json else None
+    if here.where.local is not None:
+        code = known = _here(here.where.local, here, found, words or SHELL, stopped, output)
+    else:
+        code, known = _in_aws(here, task, words or SHELL, output), None
+        terminal.note(UNKNOWN)
+    if stopped.seen:
+        terminal.note(f"the task of run {found.id} has ended, and the command with it")
+    if options.json:
+        terminal.json(Entered(found.id, found.task_arn, known))
+    return code
+
+
+def _under_way(here: Past, name: str) -> Run:
+    """The run that is meant: with no name, or that of a sweep, the only one that is under way. Raises UserError."""
+    if name and not is_sweep_id(name):
+        return here.ended(name)
+    found = [one for one in here.ends(here.runs.all()) if not one.state.over and name in ("", one.sweep)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UserError("no run is under way", hint="`runs` lists them")
+    raise UserError(f"{len(found)} runs are under way: name one of {', '.join(one.id for one in found[:5])}")
+
+
+def _task_of(here: Past, found: Run) -> Mapping[str, Any]:
+    """The task that runs. Raises UserError for a run in which no shell can be opened; NotOurs, AwsError."""
+    if found.state.over:
+        raise UserError(f"nothing runs: run {found.id} is {found.state.value}", hint="its log: `logs`")
+    if not found.task_arn:
+        raise UserError(f"run {found.id} has no task yet", hint="wait until it is RUNNING")
+    task = known_task(here.aws, here.place, found.attempts[-1])
+    status = task["lastStatus"] if task else "unknown to ECS"
+    if task is None or status in ENDING:
+        raise UserError(f"nothing runs: the task of run {found.id} is {status}", hint="its log: `logs`")
+    if status != "RUNNING":
+        raise UserError(f"the task of run {found.id} is {status}", hint="wait until it is RUNNING")
+    if not task.get("enableExecuteCommand"):
+        raise UserError(
+            f"the task of run {found.id} was launched without ECS Exec",
+            hint="write run: {exec: true} in deploy.yaml, and launch it anew",
+        )
+    return task
+
+
+class _Stopped:
+    """Whether a run's task has ended meanwhile."""
+
+    def __init__(self, here: Past, found: Run) -> None:
+        self._here, self._attempt, self.seen = here, found.attempts[-1], False
+
+    def look(self) -> bool:
+        task = known_task(self._here.aws, self._here.place, self._attempt)
+        self.seen = task is None or task["lastStatus"] != "RUNNING"
+        return self.seen
+
+
+def _here(home: Path, here: Past, found: Run, words: tuple[str, ...], stopped: _Stopped, output: Any) -> int:
+    """In a task of the embedded AWS: a process beside the program's, or in its container."""
+    from reconciler.local import status
+    from reconciler.local.signing import request
+
+    running = status(home)
+    if running is None:
+        raise UserError("the embedded AWS doesn't run any more")
+    asked = {
+        "task": task_id(found.task_arn), "container": here.place.container, "words": list(words),
+        "terminal": sys.stdin.isatty() and sys.stdout.isatty(),
+    }  # fmt: skip
+    _, inside = request(running.endpoint_url, running.keys, "POST", "/_reconciler/inside", asked)
+    if inside is None:
+        raise UserError(f"nothing runs in the task of run {found.id} any more")
+    return _child(inside["words"], inside["environment"], inside["folder"], stopped.look, output)
+
+
+def _in_aws(here: Past, task: Mapping[str, Any], words: tuple[str, ...], output: Any) -> int:
+    """Through Systems Manager, by AWS's plugin."""
+    plugin, place = _plugin(), here.place
+    line, variables = session(here.aws, here.where.deploy.region, place.cluster, place.container, task, words)
+    return _child([plugin, *line], os.environ | variables, None, lambda: False, output)
+
+
+def session(
+    calls: Any, region: str, cluster: str, container: str, task: Mapping[str, Any], words: tuple[str, ...]
+) -> tuple[list[str], dict[str, str]]:
+    """The plugin's arguments and variables for a new session in a task's container. Raises AwsError."""
+    where = {"cluster": cluster, "task": task_id(task["taskArn"]), "container": container}
+    answer = calls.call("ecs", "ExecuteCommand", **where, command=shlex.join(words), interactive=True)
+    runtime = next((one.get("runtimeId", "") for one in task.get("containers") or () if one["name"] == container), "")
+    about = {"Target": f"ecs:{cluster}_{where['task']}_{runtime}"}
+    line = [SESSION, region, "StartSession", "", json.dumps(about), f"https://ssm.{region}.amazonaws.com"]
+    given = {key[:1].upper() + key[1:]: value for key, value in answer["session"].items()}
+    return line, {SESSION: json.dumps(given)}
+
+
+def _plugin() -> str:
+    """AWS's plugin. Raises UserError where there is none that is recent enough."""
+    found = shutil.which(PLUGIN)
+    if found is None:
+        raise UserError(f"{PLUGIN} isn't installed, with which AWS opens a session", hint=f"get it: {WHERE}")
+    told = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    told = told.strip()
+    parts = tuple(int(part) for part in told.split(".")[:3] if part.isdigit())
+    if len(parts) < len(OLDEST) or parts < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        raise UserError(f"{PLUGIN} {told} is too old: {wanted} is the first that fits", hint=f"get it: {WHERE}")
+    return found
+
+
+def _child(
+    words: list[str], environment: Mapping[str, str], folder: str | None, ended: Callable[[], bool], output: Any
+) -> int:
+    """Run it with our terminal. Ctrl-C is the child's: it is in the foreground as we are. ended: the task is over.
+
+    Returns its exit code, 128 and the number for a signal.
+    """
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        try:
+            child = subprocess.Popen(words, env=dict(environment), cwd=folder, stdout=output)  # noqa: S603
+        except OSError as error:
+            raise UserError(f"{words[0]} can't be run there: {error.strerror}") from None
+        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        over = threading.Event()
+        watcher = threading.Thread(target=_end_with, args=(child, ended, over), daemon=True)
+        watcher.start()
+        code = child.wait()
+        over.set()
+        watcher.join()
+        return code if code >= 0 else 128 - code
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_with(child: subprocess.Popen[bytes], ended: Callable[[], bool], over: threading.Event) -> None:
+    """End it when the task ends, with all that it has started: a shell heeds SIGHUP, and anything SIGKILL."""
+    while not over.wait(LOOK):
+        if ended():
+            for number in (signal.SIGHUP, signal.SIGKILL):
+                for pid in (*_below(child.pid), child.pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                if over.wait(LOOK):
+                    return
+            return
+
+
+def _below(pid: int) -> list[int]:
+    """The processes that one has started, and those that these have."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)  # noqa: S607
+    pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+    found, todo = list[int](), [pid]
+    while todo:
+        above = todo.pop()
+        kids = [one for one, parent in pairs if parent == above]
+        found += kids
+        todo += kids
+    return found
