@@ -100,6 +100,8 @@ HINTS: dict[str, str] = {
     "Cost: a run is ${} an hour{}{}. `cost` shows the sums.": NAMED,
     "`apply` makes what the file says": ROLLBACK,
     "`runs` lists them; name one": NAMED,
+    "`runs` lists them": NAMED,
+    "its log: `logs`": FAILED,
     "add {} to task.role.read, or s3:GetObject on it to task.role.policy, and run `apply --skip-run`":
         "tests/run/test_like.py::test_what_is_gone_or_hidden_is_said_before_anything_is_done",
     "to launch what an earlier run was: `apply --like RUN`": "tests/run/test_like.py::test_it_is_what_the_run_was",
