@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 from reconciler.cli.answer import Answer
 from reconciler.cli.options import OfRun
-from reconciler.cli.past_runs import Past, past
+from reconciler.cli.past_runs import Past, past, whole
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import UserError
@@ -82,7 +82,11 @@ def _under_way(here: Past, name: str) -> Run:
     """The run that is meant: with no name, or that of a sweep, the only one that is under way. Raises UserError."""
     if name and not is_sweep_id(name):
         return here.ended(name)
-    found = [one for one in here.ends(here.runs.all()) if not one.state.over and name in ("", one.sweep)]
+    found = [
+        one
+        for one in whole(here.ends(here.runs.catalog().unfinished()))
+        if not one.state.over and name in ("", one.sweep)
+    ]
     if len(found) == 1:
         return found[0]
     if not found:
