@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied, UserError
@@ -168,7 +169,7 @@ def copy(aws: Aws, bucket: str, run_id: str, data: Iterable[Old]) -> None:
 
 
 def _copy(aws: Aws, bucket: str, to: str, one: Version) -> None:
-    source = {"Bucket": bucket, "Key": one.key, **({"VersionId": one.version} if one.version else {})}
+    source = f"{bucket}/{quote(one.key)}" + (f"?versionId={quote(one.version)}" if one.version else "")
     where = {"Bucket": bucket, "Key": f"{to}{one.key}"}
     if one.size <= WHOLE:
         aws.call("s3", "CopyObject", **where, CopySource=source, TaggingDirective="REPLACE")
