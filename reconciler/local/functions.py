@@ -35,11 +35,12 @@ from reconciler.local.keys import Keys
 SERVICE = "lambda.amazonaws.com"
 TRIES = 3
 BOOT = """\
-import importlib, json, os, sys, threading
+import importlib, json, os, sys, threading, types
 threading.Thread(target=lambda: (os.read(int(sys.argv[3]), 1), os._exit(137)), daemon=True).start()
 sys.path.insert(0, sys.argv[1])
 module, _, name = sys.argv[2].rpartition(".")
-getattr(importlib.import_module(module), name)(json.load(sys.stdin), None)
+context = types.SimpleNamespace(aws_request_id=sys.argv[4])
+getattr(importlib.import_module(module), name)(json.load(sys.stdin), context)
 """
 
 
@@ -75,15 +76,15 @@ class Functions:
         shutil.rmtree(self._home, ignore_errors=True)
 
     def _see_through(self, function: LambdaFunction, event: dict[str, Any], stopped: int) -> None:
-        why = ""
+        why, call_id = "", str(uuid.uuid4())  # the same each time, as AWS has it
         for _ in range(TRIES):
-            why = self._run(function, event, stopped)
+            why = self._run(function, event, call_id, stopped)
             if not why or self._stopped != stopped:
                 return
             print(f"function {function.function_name}: {why}", file=sys.stderr)  # noqa: T201 - the server's log
         self._dead_letter(function, event, why)
 
-    def _run(self, function: LambdaFunction, event: dict[str, Any], stopped: int) -> str:
+    def _run(self, function: LambdaFunction, event: dict[str, Any], call_id: str, stopped: int) -> str:
         """Run it once. Returns why it failed, or nothing."""
         if why_not_assumable(str(function.role), SERVICE):
             return f"The role defined for the function cannot be assumed by Lambda: {function.role}"
@@ -92,7 +93,7 @@ class Functions:
         try:
             zipfile.ZipFile(io.BytesIO(function.code_bytes)).extractall(folder)
             began = time.time()
-            output, code = self._process(function, event, folder, request, stopped)
+            output, code = self._process(function, event, folder, call_id, stopped)
             _log(function, request, output, began)
             lines = output.decode("utf-8", "replace").strip().splitlines()
             return "" if code == 0 else lines[-1] if lines else f"it ended with {code}"
@@ -100,7 +101,7 @@ class Functions:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _process(
-        self, function: LambdaFunction, event: dict[str, Any], folder: Path, request: str, stopped: int
+        self, function: LambdaFunction, event: dict[str, Any], folder: Path, call_id: str, stopped: int
     ) -> tuple[bytes, int]:
         """(what it printed, exit code)."""
         environment = {
@@ -112,13 +113,13 @@ class Functions:
             "AWS_ENDPOINT_URL": self._endpoint_url,
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
-            **self._identities.assume(str(function.role), request),
+            **self._identities.assume(str(function.role), folder.name),
             **function.environment_vars,
         }
         alive, ours = os.pipe()  # which closes when the server ends, however abruptly
         try:
             process = subprocess.Popen(  # noqa: S603 - this very Python, with our own arguments
-                [sys.executable, "-c", BOOT, str(folder), str(function.handler), str(alive)],
+                [sys.executable, "-c", BOOT, str(folder), str(function.handler), str(alive), call_id],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=folder,
                 start_new_session=True, pass_fds=(alive,),
             )  # fmt: skip
@@ -136,7 +137,7 @@ class Functions:
         finally:
             os.close(alive)
             os.close(ours)
-            self._identities.release(request)
+            self._identities.release(folder.name)
         return output, process.returncode
 
     def _dead_letter(self, function: LambdaFunction, event: dict[str, Any], why: str) -> None:

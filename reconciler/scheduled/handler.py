@@ -49,7 +49,7 @@ def handle(event: Mapping[str, Any], context: object) -> None:
             if not left:
                 raise
     if ended is not None:
-        tell(watched, *explained(watched, ended))
+        tell(watched, *explained(watched, ended), call_id=str(getattr(context, "aws_request_id", "")))
 
 
 def _called(watched: Watched, event: Mapping[str, Any]) -> Run | None:

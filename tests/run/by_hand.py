@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -78,12 +79,13 @@ class Function:
         if self.calls == self.stop:
             raise Stopped
 
-    def called(self, event: Any) -> None:
-        """Lambda calls it, and calls it again when it was stopped."""
+    def called(self, event: Any, call_id: str = "") -> None:
+        """Lambda calls it, and calls it again when it was stopped. call_id: the name of the call."""
+        context = SimpleNamespace(aws_request_id=call_id)
         try:
-            handle(event, None)
+            handle(event, context)
         except Stopped:
-            handle(event, None)
+            handle(event, context)
 
     def due(self, when: str) -> None:
         """Scheduler calls it."""

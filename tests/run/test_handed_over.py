@@ -109,6 +109,26 @@ def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, functio
     assert (len(lane.tasks()), deadlines(lane)) == (count, [])
 
 
+def test_a_message_is_not_lost_with_the_function(lane: Lane, ears: Ears, function: Function) -> None:
+    """Stopped after any of its calls and called again by Lambda under the same name: told, and told twice only where
+    it was stopped after it had sent.
+    """
+    (run,), heard = records(lane), list[tuple[int, int]]()
+    ears.sns()
+    for stop in range(1, 100):
+        lane.client("s3").delete_object(Bucket=BUCKET, Key=f"runs/{run['id']}/notified.json")
+        function.calls, function.stop = 0, stop
+        function.called({"start": run["id"], "given": None}, call_id=f"call-{stop}")
+        function.called({"start": run["id"], "given": None}, call_id=f"another-{stop}")
+        heard.append((len(ears.sns()), len(ears.webhook())))
+        if function.calls < stop:
+            break
+    assert stop > 5
+    assert heard[-1] == (1, 1)
+    assert {min(both) for both in heard} == {1}, "nothing is lost"
+    assert sum(max(both) > 1 for both in heard) < 4
+
+
 def test_stopped_by_its_user_at_any_call(lane: Lane, ears: Ears, function: Function) -> None:
     """Whatever the function does at that moment, no task is left and the run is stopped."""
     lane.program(SLEEPS, deploy=NOTIFY + BY_HAND)
