@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 REQUEST_URL, REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # GitHub's
 # The name that `id_tokens` gives the token in GitLab's own examples for AWS.
-GITLAB_TOKEN = "GITLAB_OIDC_TOKEN"  # noqa: S105
+GITLAB_TOKEN = "GITLAB_OIDC_TOKEN"  # noqa: S105  # nosec B105
 OF_JOBS = (REQUEST_URL, REQUEST_TOKEN, GITLAB_TOKEN)
 ROLE = "AWS_ROLE_ARN"  # which to become, as botocore has it beside AWS_WEB_IDENTITY_TOKEN_FILE
 AUDIENCE = "sts.amazonaws.com"  # whom a token is for: what the providers that `ci:` makes have, in every partition

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +23,7 @@ from reconciler.run.run import Run
 
 TRIED = 100  # versions of a file that are looked at
 FILES = 10_000  # of a folder
+MOMENTS = 4  # seconds back from the launch at which a folder is looked at
 PIECE = 2**30  # bytes of a part, where an object is copied in parts
 WHOLE = 5 * 2**30  # bytes that one CopyObject takes
 UNSAID = "the record doesn't say what its data was"
@@ -103,23 +104,29 @@ def _file(place: _Place, key: str, sha: str) -> Old:
 
 def _folder(place: _Place, prefix: str, content: str) -> Old:
     listed, markers = _listed(place, prefix)
-    then = _at(listed, markers, place.launched)
     now = {one["Key"] for one in listed if one["IsLatest"]}
-    files = {key: one for key, one in then.items() if not key.endswith("/")}
-    if len(files) > FILES:
-        raise UserError(f"{prefix} had {len(files):,} files, and at most {FILES:,} are looked at")
-    versions = tuple(Version(k, one["VersionId"], one["Size"], bool(one["IsLatest"])) for k, one in files.items())
-    if content:
-        heads = place.aws.each(partial(_sha, place), versions)
-        told = list(zip(versions, heads, strict=True))
-        for mine in (True, False):  # what others put there isn't in the hash, unless it is the same as ours
-            shas = {one.key.removeprefix(prefix): sha for one, (sha, owner) in told if owner or not mine}
-            if FolderSpec(name=f"{place.bucket}/{prefix}", files=shas).content == content:
-                break
-        else:
-            raise _gone(place, prefix, f"the {len(files):,} files of then aren't what they were")
-    changed = any(not one.newest for one in versions) or now != files.keys()
-    return Old(prefix, versions, moved=changed)
+    known: dict[Version, tuple[str, bool]] = {}  # what was asked of a version
+    for back in range(MOMENTS):  # what came after the launch may be of its second
+        then = _at(listed, markers, place.launched - timedelta(seconds=back))
+        files = {key: one for key, one in then.items() if not key.endswith("/")}
+        if len(files) > FILES:
+            raise UserError(f"{prefix} had {len(files):,} files, and at most {FILES:,} are looked at")
+        versions = tuple(Version(k, one["VersionId"], one["Size"], bool(one["IsLatest"])) for k, one in files.items())
+        asked = [one for one in versions if content and one not in known]
+        known |= zip(asked, place.aws.each(partial(_sha, place), asked), strict=True)
+        if not content or _is_content(place, prefix, content, {one: known[one] for one in versions}):
+            changed = any(not one.newest for one in versions) or now != files.keys()
+            return Old(prefix, versions, moved=changed)
+    raise _gone(place, prefix, "the files of then aren't what they were")
+
+
+def _is_content(place: _Place, prefix: str, content: str, told: Mapping[Version, tuple[str, bool]]) -> bool:
+    """Whether these versions are what a folder was. told: of each the SHA-256, and whether the deploy uploaded it."""
+    for mine in (True, False):  # what others put there isn't in the hash, unless it is the same as ours
+        shas = {one.key.removeprefix(prefix): sha for one, (sha, owner) in told.items() if owner or not mine}
+        if FolderSpec(name=f"{place.bucket}/{prefix}", files=shas).content == content:
+            return True
+    return False
 
 
 def _at(listed: Sequence[Any], markers: Sequence[Any], moment: datetime) -> dict[str, Any]:

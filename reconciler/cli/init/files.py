@@ -192,7 +192,7 @@ def gitlab_ci(
         "SERVICES": (DOCKER if builds else "") + ("  tags: [saas-linux-small-arm64]\n" if arm and builds else ""),
         "DOCKER": OF_DOCKER if builds else "",
         "SYSTEM": "    - apk add --no-cache git python3\n" if builds else "",
-        "APPLY": _value(f"/tmp/reconciler/bin/python -m reconciler apply {arguments} --wait-for-lock 600"),  # noqa: S108
+        "APPLY": _value(f"/tmp/reconciler/bin/python -m reconciler apply {arguments} --wait-for-lock 600"),  # noqa: S108  # nosec B108
         "INSTALL": _quoted(install.replace("$", "$$")),
         "RESULTS": _value(f"{results}/"),
     }
