@@ -219,7 +219,7 @@ def _end_with(child: subprocess.Popen[bytes], ended: Callable[[], bool], over: t
 
 def _below(pid: int) -> list[int]:
     """The processes that one has started, and those that these have."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)  # noqa: S607
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)  # noqa: S607  # nosec B607
     pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
     found, todo = list[int](), [pid]
     while todo:

@@ -136,7 +136,7 @@ def watched(names: Names) -> Watched:
         capacity=run.capacity,
         retry=retry_of(deploy),
         checkpoint=run.checkpoint,
-        shell=run.exec,
+        exec_enabled=run.exec,
         max_duration=run.max_duration,
         cap=cap_of(deploy),
         stop_role=names.iam(f"role/{names.stop_role}"),

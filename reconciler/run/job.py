@@ -114,7 +114,7 @@ def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version:
         deadline=deadline_of(here),
         schedule=here.names.schedule,
         checkpoint=deploy.run.checkpoint,
-        shell=deploy.run.exec,
+        exec_enabled=deploy.run.exec,
         retry=retry_of(deploy) if deploy.run.retry.out_of_memory else None,
     )
 

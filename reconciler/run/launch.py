@@ -63,7 +63,7 @@ class Launch:
     deadline: Deadline | None = None
     schedule: str = ""  # the name of the deploy's, which starts runs by itself; empty without one
     checkpoint: bool = False  # whether the attempts of a run hand one on
-    shell: bool = False  # whether one may be opened in its tasks
+    exec_enabled: bool = False  # whether a shell may be opened in its tasks
     retry: Retry | None = None  # where a run that is out of memory goes on with more
 
     @property
@@ -272,5 +272,5 @@ def _request(launch: Launch, run: Run, attempt: Attempt) -> dict[str, Any]:
     return run_task(
         attempt, run.id, group, launch.overrides(run), cluster=launch.cluster, task_definition=launch.task_definition,
         subnets=launch.subnets, security_group=launch.security_group, public_ip=launch.public_ip,
-        shell=launch.shell,
+        exec_enabled=launch.exec_enabled,
     )  # fmt: skip

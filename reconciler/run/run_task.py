@@ -25,10 +25,11 @@ class Forgotten(Exception):
 
 def run_task(
     attempt: Attempt, run_id: str, group: str, overrides: Mapping[str, Any], *, cluster: str, task_definition: str,
-    subnets: Sequence[str], security_group: str, public_ip: bool, shell: bool = False,
+    subnets: Sequence[str], security_group: str, public_ip: bool, exec_enabled: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """The parameters of RunTask. group: by which EventBridge's rule knows the task; empty for none. shell: one may be
-    opened in it.
+    """The parameters of RunTask. group: by which EventBridge's rule knows the task; empty for none.
+
+    exec_enabled: a shell may be opened in it.
     """
     # Instances of one's own can't give a task a public address.
     public = "ENABLED" if public_ip and attempt.provider in FARGATE else "DISABLED"
@@ -44,7 +45,7 @@ def run_task(
         "tags": [{"key": "reconciler:run", "value": run_id}],
         "networkConfiguration": {"awsvpcConfiguration": network},
         "overrides": overrides,
-        **({"enableExecuteCommand": True} if shell else {}),
+        **({"enableExecuteCommand": True} if exec_enabled else {}),
         **({"group": group} if group else {}),
     }
 

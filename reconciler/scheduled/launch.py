@@ -150,7 +150,7 @@ def _run_task(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
     request = run_task(
         attempt, run.id, "" if run.unattended else watched.schedule, overrides, cluster=watched.cluster,
         task_definition=family, subnets=watched.subnets, security_group=os.environ[GROUP],
-        public_ip=watched.public_ip, shell=watched.shell,
+        public_ip=watched.public_ip, exec_enabled=watched.exec_enabled,
     )  # fmt: skip
     try:
         answer = call("ecs", "RunTask", **request)
