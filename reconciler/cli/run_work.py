@@ -152,6 +152,8 @@ class SingleWork:
 
     def see_off(self, launch: Launch, run: Run) -> None:
         """Wait for the end of a run that was stopped."""
+        if run.unattended and not self.here.deploy.run.unattended:
+            run = given_over(self.runs, run, unattended=False)
         seer = follower(self.here, self.runs) if run.unattended else supervisor(self.here, self.runs)
         seer.finish(launch, run)
 
@@ -169,6 +171,7 @@ class SingleWork:
     def _handed_over(self, launch: Launch, run: Run) -> Run:
         """Recorded as the function's, which is then called: it does what is next, whoever looks."""
         given = launch.given(run)
+        check_no_secret(given, self.runs.bucket)
         check_length(launch.overrides(run))
         run = given_over(self.runs, run, unattended=True)
         function = function_of(self.here)
@@ -190,7 +193,9 @@ class SingleWork:
             return code
         if self.decision is not None:
             self.terminal.say(self.terminal.fold("", f"Nothing to run: {self.decision.why}."))
-            if self.decision.run is not None:
+            if self.decision.run is not None and self.detach:
+                self.terminal.print(self.decision.run.id)  # what whoever asked for a run goes on with
+            elif self.decision.run is not None:
                 report(self.terminal, self.where, self.here, self.decision.run)
         return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from reconciler.cli.answer import Answer
@@ -11,7 +11,7 @@ from reconciler.cli.options import OfRun as Arguments
 from reconciler.cli.past_runs import past, whole
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
-from reconciler.run.hand_over import Function
+from reconciler.run.hand_over import Function, stop_waiting
 from reconciler.run.launch import stop_task
 from reconciler.run.retry import Event
 from reconciler.run.state import State
@@ -46,9 +46,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
             text += f"; see why: {command(here.where, 'diagnose', found.id)}"
     elif not found.attempts or found.attempts[-1].event is not None or not found.task_arn:
         # Nothing runs: it waits to be launched, perhaps again.
-        here.runs.put(replace(found, state=State.STOPPED, reason="stopped by the user"))
-        if found.unattended:
-            Function(here.names.watcher).go_on(here.aws, found, None)  # it tells of the end
+        stop_waiting(here.aws, here.runs, Function(here.names.watcher), found)
         result, text = (
             "stopped",
             f"run {found.id} is stopped; it had no task under way; launch it anew: {command(here.where, 'apply', '')}",

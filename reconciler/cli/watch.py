@@ -70,14 +70,15 @@ def run(options: Arguments, terminal: Terminal) -> int:
             launch = launch_like(launch_of(here, attributes, ""), found)
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} isn't there any more", hint="run `apply`") from None
-        if found.unattended and not here.deploy.run.unattended:
-            found = given_over(runs, found, unattended=False)
+        taken = found.unattended and not here.deploy.run.unattended
         launched = found.attempts and (found.attempts[-1].event is not None or found.task_arn)
-        if not launched and not found.unattended:
+        if not launched and (taken or not found.unattended):
             hint = "its function launches it" if found.schedule else "run `apply` as for this run: it launches it"
             hint += f"\nor end it: {command(where, 'stop', found.id)}"
             raise UserError(f"run {found.id} isn't launched", hint=hint)
         given = overrides_of(here.aws, launch, found)
+        if taken:
+            found = given_over(runs, found, unattended=False)
         found, code = watch_task(
             terminal, where, here, runs, launch, replace(found, overrides=given or Overrides()),
             options.on_interrupt, from_start=options.from_start, again=given is not None,

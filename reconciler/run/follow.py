@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.aws.calls import Aws
+from reconciler.core.errors import ReconcilerError
 from reconciler.core.function_settings import EXACT
 from reconciler.run.hand_over import Function
 from reconciler.run.launch import Launch
@@ -19,6 +20,7 @@ from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import Launch as LaunchNext
 from reconciler.run.step import Retry, Rules, Seen, newest, step
+from reconciler.run.stored import Changed
 from reconciler.run.supervise import Screen
 from reconciler.run.verdict import Verdict
 from reconciler.run.watch import LastLines, Silent, watch_of
@@ -41,7 +43,11 @@ class Follower:
     explains: Callable[[Run, Sequence[str]], bool] = lambda run, lines: True
 
     def finish(self, launch: Launch, run: Run, screen: Screen | None = None) -> Run:
-        """Look until the run is over. Returns it as it is recorded. Raises AwsError; Interrupted from the clock."""
+        """Look until the run is over. Returns it as it is recorded. Raises AwsError; ReconcilerError for a run
+        whose record is gone; Changed once a client decides about it; Interrupted from the clock.
+        """
+        if run.state is State.STOPPING:
+            self.function.go_on(self.aws, run, self.given)  # whoever had it stopped may not have told ECS
         shown = said = 0  # of which attempt the log was shown, and of which it was said that another follows
         rest: LastLines | None = None
         while True:
@@ -50,7 +56,8 @@ class Follower:
                 last = until.attempts[-1]
                 if number > shown and last.task_arn:
                     shown, rest = number, self._shown(launch, until, last, screen)
-                following = self._following(until)
+                over = run.state.over or run.state is State.STOPPING
+                following = None if over and number == len(run.attempts) else self._following(until)
                 if number > said and following is not None:
                     said = number
                     self._read(until, rest)
@@ -93,20 +100,32 @@ class Follower:
             rest.explains = lambda lines: self.explains(run, lines)
         rest.read()
 
+    def _late(self, run: Run) -> str:
+        """That the function is late, and what to do about it."""
+        name = self.function.name
+        late = f"{name} hasn't gone on with it for {LATE:.0f} s: it is called again; its log: /aws/lambda/{name}"
+        if self.given is None and run.overrides != Overrides() and not run.task_arn:
+            late += "\nshould it stay there: `apply` with the options that it was given launches it"
+        return late
+
     def _gone_on(self, run: Run, screen: Screen | None) -> Run:
         """The run once the function has gone on with it."""
         clock, pause = self.aws.clock, POLL
         due = clock.now() + LATE
         while True:
             known = self.runs.get(run.id)
+            if known is not None and not known.unattended and not known.state.over:
+                raise Changed(run.id)  # a client has taken it back
             if known is not None and newest(run, known) != run:
                 return known
             decision = step(run, self.rules, Seen(known=clock.now()), clock.now())
             if isinstance(decision, Retry):
                 due = max(due, decision.at + EXACT + LATE)
             if clock.now() > due:
+                if known is None:
+                    raise ReconcilerError(f"the record of run {run.id} isn't there any more")
                 if screen:
-                    screen.trouble(f"{self.function.name} hasn't gone on with it for {LATE:.0f} s: it is called again")
+                    screen.trouble(self._late(known))
                 self.function.go_on(self.aws, run, self.given)
                 due = clock.now() + LATE
             if screen:

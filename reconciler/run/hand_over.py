@@ -16,7 +16,8 @@ from reconciler.core.plain_json import plain
 from reconciler.core.secret import KNOWN
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
-from reconciler.run.step import newest
+from reconciler.run.state import State
+from reconciler.run.step import BY_USER, newest
 from reconciler.run.stored import TRIES, Changed
 
 
@@ -41,15 +42,27 @@ def given_over(runs: Runs, run: Run, *, unattended: bool) -> Run:
     Whoever was the other one finds that out when it is about to write.
     """
     for _ in range(TRIES):
-        run = replace(newest(run, runs.get(run.id)), unattended=unattended)
+        run = newest(run, runs.get(run.id))
         if run.state.over:
+            if run.unattended:
+                runs.put(run)  # that of its fingerprint, too, before which its function may have been stopped
             return run
+        run = replace(run, unattended=unattended)
         try:
             runs.put(run)
         except Changed:
             continue
         return run
     raise Changed(run.id)
+
+
+def stop_waiting(aws: Aws, runs: Runs, function: Function, run: Run) -> None:
+    """Record as stopped a run that has no task under way. Of an unattended one its function tells, and it stops a task
+    that was launched meanwhile. Raises Changed, AwsError.
+    """
+    runs.put(replace(run, state=State.STOPPED, reason=BY_USER))
+    if run.unattended:
+        function.go_on(aws, run, None)
 
 
 def check_no_secret(given: Overrides, bucket: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.core.fargate import FARGATE
+from reconciler.core.fargate import FARGATE, SIZES
 from reconciler.core.function_settings import Retry as RetryRules
 from reconciler.core.prices import task_cost
 from reconciler.core.run_paths import token
@@ -111,7 +111,7 @@ def step(run: Run, rules: Rules, seen: Seen, now: float) -> Decision:
         # What a record says may be anything: where a task may run is in the file, and its deadline counts from now.
         provider = attempt.provider if attempt.provider in rules.capacity else rules.capacity[0]
         attempt = replace(attempt, provider=provider, launched=min(attempt.launched, now))
-        return Launch(run.with_attempt(attempt), recorded=True)
+        return Launch(run.with_attempt(_sized(attempt, rules.retry)), recorded=True)
     end = seen.end or end_of(attempt, seen, now)
     if end is not None:
         return _following(run.with_attempt(end.ends(attempt)), rules, now, known=False)
@@ -154,8 +154,8 @@ def newest(run: Run, record: Run | None) -> Run:
         return run
     if _progress(record) > _progress(run):
         return run.after(record)
-    if record.unattended and not run.unattended:
-        run = replace(run, unattended=True)
+    if record.unattended != run.unattended:  # who decides about it is what the record says
+        run = replace(run, unattended=record.unattended)
     return replace(run, state=State.STOPPING) if record.state is State.STOPPING and not run.state.over else run
 
 
@@ -192,12 +192,20 @@ def _following(run: Run, rules: Rules, now: float, *, known: bool) -> Launch | R
     if run.state is State.STOPPING:
         return End(_over(run, State.STOPPED, BY_USER, cost))
     next_one = _with_next(run, following.provider, now, following.size)
+    next_one = next_one.with_attempt(_sized(next_one.attempts[-1], rules.retry))
     if not pays(next_one, rules.limits):
         return _too_dear(next_one, rules, now)
     at = ended + following.pause
     if known and now >= at:
         return Launch(next_one, recorded=False, following=following)
     return Retry(run, at, following)
+
+
+def _sized(attempt: Attempt, rules: RetryRules) -> Attempt:
+    """An attempt without a size of its own that the file doesn't let it have, whatever its record says."""
+    cpu, memory = attempt.cpu or 0, attempt.memory or 0
+    allowed = rules.out_of_memory and memory in SIZES.get(cpu, ()) and memory <= (rules.max_memory or memory)
+    return attempt if allowed else replace(attempt, cpu=None, memory=None)
 
 
 def _too_dear(run: Run, rules: Rules, now: float) -> End:

@@ -7,6 +7,7 @@ nothing but Python's own library, since the function of reconciler/scheduled rea
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import time
@@ -137,6 +138,9 @@ class Store:
             if key in self._etags:
                 self._put_over(run, what)
                 continue
+            if key != record and run.unattended and run.state.over:
+                self._put_newest(run, what)
+                continue
             answer = self._calls.call("s3", "PutObject", **what)
             if key == record:
                 self._etags[key] = str(answer["ETag"])
@@ -165,6 +169,17 @@ class Store:
                 break
             # Several clients that see a run through write the same of it.
         raise Changed(run.id)
+
+    def _put_newest(self, run: Run, what: Mapping[str, Any]) -> None:
+        """Write the record of its fingerprint, unless that is of a newer run: an end may be recorded late."""
+        found = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=what["Key"])
+        if found is None:
+            self._calls.call("s3", "PutObject", **what)
+            return
+        with contextlib.suppress(Unreadable):
+            if from_json(found["Body"].read(MOST + 1), what["Key"]).id != run.id:
+                return
+        self._calls.conditional("s3", "PutObject", **what, IfMatch=str(found["ETag"]))
 
     def flush(self, pause: float = 0.0) -> None:
         """Put what was recorded since the last time into the index. What hinders that is said: the next one does it.

@@ -18,9 +18,9 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.function_settings import AGAIN, GIVEN, LAUNCH, PROVIDER, START, Watched
-from reconciler.core.run_paths import is_run_id, is_scheduled_id
+from reconciler.core.run_paths import is_run_id
 from reconciler.run.cap import pays
-from reconciler.run.place import Place
+from reconciler.run.place import NotOurs, Place
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_task import read_overrides
 from reconciler.run.scheduled_record import new_run, scheduled_id
@@ -30,7 +30,7 @@ from reconciler.run.stored import Changed, overrides_from
 from reconciler.scheduled.aws import find
 from reconciler.scheduled.launch import limits_of
 from reconciler.scheduled.record import put_first, records
-from reconciler.scheduled.see import see_through
+from reconciler.scheduled.see import ours, see_through
 from reconciler.scheduled.tell import tell
 from reconciler.scheduled.why import explained
 
@@ -86,7 +86,11 @@ def _started(watched: Watched, run_id: str, given: Any) -> Run | None:
         return None
     seen, task = Seen(known=run.attempts[-1].launched if run.attempts else time.time()), None
     if run.task_arn and run.attempts[-1].event is None:
-        task = _described(watched, run)
+        try:
+            task = _described(watched, run)
+        except NotOurs as error:  # it may be running elsewhere, and nothing is known of it here
+            print(json.dumps({"not here": str(error)}))
+            return None
         seen = replace(seen, task=task, essential=(watched.container,))
     known = overrides_from(given) if given is not None else _given(watched, run, task)
     return see_through(watched, run, seen, given=known)
@@ -99,7 +103,7 @@ def _again(watched: Watched, token: str, provider: str, given: Any) -> Run | Non
         raise ValueError(f"no run: {token!a}")
     print(json.dumps({"run": run_id, "after": int(number), "provider": provider}))
     run = records(watched).get(run_id)
-    if run is None or not _ours(run):
+    if run is None or not ours(run):
         return None
     known = overrides_from(given) if given is not None else _given(watched, run, None)
     return see_through(watched, run, given=known, due=run.attempts[-1].token == token)
@@ -110,39 +114,34 @@ def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
     token = str(detail.get("startedBy") or "")
     run_id = token.rpartition("-")[0]
     print(json.dumps({"run": run_id, "task": detail["taskArn"], "status": detail["lastStatus"]}))
-    ours = is_run_id(run_id) and place_of(watched).has(detail, token)
-    run = records(watched).get(run_id) if ours else None
-    if run is None or not _ours(run) or token not in [attempt.token for attempt in run.attempts]:
+    here = is_run_id(run_id) and place_of(watched).has(detail, token)
+    run = records(watched).get(run_id) if here else None
+    if run is None or not ours(run) or token not in [attempt.token for attempt in run.attempts]:
         print(json.dumps({"not one of its": token}))
         return None
     if watched.limited:
         find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, token))
-    newest, seen = run.attempts[-1], None
+    newest, seen, task = run.attempts[-1], None, _task(watched, detail)
     if newest.token == token and newest.event is None and not run.state.over:
         run = run.with_attempt(replace(newest, task_arn=detail["taskArn"]))
-        seen = Seen(_task(watched, detail), essential=(watched.container,))
-    return see_through(watched, run, seen, given=_given(watched, run, detail))
-
-
-def _ours(run: Run) -> bool:
-    """Whether this function decides about a run."""
-    return run.unattended or is_scheduled_id(run.id)
+        seen = Seen(task, essential=(watched.container,))
+    return see_through(watched, run, seen, given=_given(watched, run, task))
 
 
 def _given(watched: Watched, run: Run, task: Mapping[str, Any] | None) -> Overrides | None:
     """What was different for a run: by a task of its, or by its record where that says that nothing was."""
     if task is not None:
-        found = read_overrides(task.get("overrides") or {}, watched.container)
-        sized = run.attempts[-1].memory is not None  # by itself
-        return replace(found, cpu=run.overrides.cpu, memory=run.overrides.memory) if sized else found
+        return read_overrides(task.get("overrides") or {}, watched.container)
     return Overrides() if run.overrides == Overrides() else None
 
 
 def _described(watched: Watched, run: Run) -> Mapping[str, Any] | None:
-    """The newest task as ECS has it; None where it has forgotten it, or it isn't the run's."""
+    """The newest task as ECS has it; None where it has forgotten it. Raises NotOurs for one of another place."""
+    place, last = place_of(watched), run.attempts[-1]
+    if not place.may_hold(run.task_arn):
+        raise place.refusal(last)
     answer = find("ecs", "DescribeTasks", cluster=watched.cluster, tasks=[run.task_arn])
-    token = run.attempts[-1].token
-    return next((dict(one) for one in (answer or {}).get("tasks", ()) if place_of(watched).has(one, token)), None)
+    return next((dict(place.check(one, last)) for one in (answer or {}).get("tasks", ())), None)
 
 
 def place_of(watched: Watched) -> Place:

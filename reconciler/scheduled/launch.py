@@ -24,6 +24,7 @@ from reconciler.run.run_task import PAUSE as LOOK
 from reconciler.run.state import State
 from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, Seen, given_up, newest
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
+from reconciler.run.stored import TRIES, Changed
 from reconciler.run.verdict import Verdict
 from reconciler.scheduled.aws import call, find, there
 from reconciler.scheduled.record import records
@@ -62,8 +63,8 @@ def launch(watched: Watched, run: Run, given: Overrides) -> tuple[Run, Seen]:
         _no_deadline(watched, attempt)
         print(line(f"the task of run {run.id}: {LAUNCHED_BEFORE}; another is launched"))
         store = records(watched)
-        run = newest(given_up(run, str(forgotten), time.time()), store.get(run.id))
-        if run.state.over:
+        unattended, run = run.unattended, newest(given_up(run, str(forgotten), time.time()), store.get(run.id))
+        if run.state.over or run.unattended != unattended:
             return run, Seen()
         if not pays(run, limits_of(watched)):
             return run, Seen(end=Verdict(Event.MAX_COST, None, TOO_LITTLE))
@@ -78,16 +79,43 @@ def launch(watched: Watched, run: Run, given: Overrides) -> tuple[Run, Seen]:
         find("scheduler", "UpdateSchedule", **_deadline(watched, run, task["taskArn"]))
     run = run.with_attempt(replace(attempt, task_arn=task["taskArn"]))
     run = replace(run, state=State.RUNNING, task_definition=task["taskDefinitionArn"])
+    return _recorded(watched, run)
+
+
+def _recorded(watched: Watched, run: Run) -> tuple[Run, Seen]:
+    """Record the task of a run's newest attempt, or stop it where somebody has stopped the run. Raises Changed."""
     store = records(watched)
-    known = store.get(run.id)
-    if known and known.state is State.STOPPED and known.attempts[-1].event is None:
-        # It was stopped before anybody knew of this task.
-        call("ecs", "StopTask", cluster=watched.cluster, task=task["taskArn"], reason=BY_USER)
-        return known, Seen()
-    # A short task may have ended by now, and another call of the function have recorded that.
-    if newest(run, known) is run:
-        store.put(run)
+    for left in reversed(range(TRIES)):
+        known = store.get(run.id)
+        if known and known.state is State.STOPPED and known.attempts and known.attempts[-1].event is None:
+            # It was stopped before anybody knew of this task.
+            call("ecs", "StopTask", cluster=watched.cluster, task=run.task_arn, reason=BY_USER)
+            return known, Seen()
+        # A short task may have ended by now, and another call of the function have recorded that.
+        latest = newest(run, known)
+        if latest is not run:
+            return (run if latest.unattended == run.unattended else latest), Seen(known=time.time())
+        try:
+            store.put(run)
+            break
+        except Changed:
+            if not left:
+                raise
     return run, Seen(known=time.time())
+
+
+def stop_unseen(watched: Watched, run: Run) -> None:
+    """Stop the task of a run that was stopped before anybody had recorded its newest attempt's task."""
+    last = run.attempts[-1] if run.attempts else None
+    if last and not last.task_arn and last.event is None and (task := _find(watched, last.token, ())):
+        if task["lastStatus"] != "STOPPED":
+            call("ecs", "StopTask", cluster=watched.cluster, task=task["taskArn"], reason=BY_USER)
+        _no_deadline(watched, last)
+
+
+def keep_deadline(watched: Watched, run: Run) -> None:
+    """See to it that the task that is under way has a deadline: a launch at the same time that failed takes it away."""
+    there("scheduler", "CreateSchedule", **_deadline(watched, run, run.task_arn))
 
 
 def _of_size(run: Run, attempt: Attempt, task: Mapping[str, Any]) -> Run:
@@ -117,6 +145,8 @@ def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
         known = records(watched).get(run_id)
         if known and known.state.over:
             raise Stopped(known)
+        if known and known.unattended != run.unattended:
+            raise Changed(run_id)
         number += 1
 
 
@@ -146,7 +176,9 @@ def _run_task(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
     overrides = task_overrides(run, attempt, given, watched.container, with_checkpoint=watched.checkpoint)
     if run.unattended:  # the revision that the client made; no other family, whatever its record says
         recorded, _, revision = run.task_definition.rpartition("/")[2].partition(":")
-        family = f"{recorded if recorded == again_family(family) else family}:{revision}"
+        if recorded not in (family, again_family(family)):
+            raise NotLaunched(f"it was to be launched with {run.task_definition!a}, which isn't of {family}")
+        family = f"{recorded}:{revision}"
     request = run_task(
         attempt, run.id, "" if run.unattended else watched.schedule, overrides, cluster=watched.cluster,
         task_definition=family, subnets=watched.subnets, security_group=os.environ[GROUP],

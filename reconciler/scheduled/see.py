@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from reconciler.core.function_settings import AGAIN, GIVEN, PROVIDER, Watched
 from reconciler.core.plain_json import plain
+from reconciler.core.run_paths import is_scheduled_id
 from reconciler.core.text import line
 from reconciler.run.cap import pays
 from reconciler.run.run import Overrides, Run
@@ -18,7 +19,7 @@ from reconciler.run.state import State
 from reconciler.run.step import End, Launch, Retry, Rules, Seen, Stop, newest, step
 from reconciler.run.stop_schedule import schedule_name
 from reconciler.scheduled.aws import call, there
-from reconciler.scheduled.launch import launch, limits_of
+from reconciler.scheduled.launch import keep_deadline, launch, limits_of, stop_unseen
 from reconciler.scheduled.record import records
 
 SHORT = 60.0  # seconds that are slept; for a longer pause Scheduler, exact to a minute, calls the function again
@@ -36,13 +37,20 @@ def see_through(
     rules = Rules(watched.capacity, watched.retry, limits_of(watched), watched.checkpoint)
     store = records(watched)
     while True:
+        if not ours(run):
+            print(line(f"{run.id}: a client has taken it back"))
+            return None
         now = time.time()
         seen = seen or Seen(known=now)
         decision = step(run, rules, seen, now)
         if due and isinstance(decision, Retry):
             decision = step(run, rules, seen, decision.at)
         if isinstance(decision, End):
-            return decision.run if decision.run is run else _end(watched, decision.run)
+            if decision.run is not run:
+                return _end(watched, decision.run)
+            if run.unattended and run.state is State.STOPPED:
+                stop_unseen(watched, run)
+            return run
         if isinstance(decision, Launch):
             if given is None:
                 print(line(f"{run.id}: with what it is to be launched again is known where it was started"))
@@ -65,7 +73,14 @@ def see_through(
         else:
             if isinstance(decision, Stop):
                 call("ecs", "StopTask", cluster=watched.cluster, task=run.task_arn, reason=decision.reason)
+            elif seen.task is not None and watched.limited:
+                keep_deadline(watched, run)
             return None  # the end of its task is the next event
+
+
+def ours(run: Run) -> bool:
+    """Whether this function decides about a run."""
+    return run.unattended or is_scheduled_id(run.id)
 
 
 def _end(watched: Watched, run: Run) -> Run:

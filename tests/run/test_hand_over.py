@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from reconciler.cli.task import _interrupted
 from reconciler.core.clock import SystemClock
-from reconciler.core.errors import UserError
+from reconciler.core.errors import Interrupted, ReconcilerError, UserError
+from reconciler.core.function_settings import Retry
 from reconciler.core.secret import KNOWN
-from reconciler.run.hand_over import check_no_secret, given_over
+from reconciler.run.cap import Limits
+from reconciler.run.follow import LATE, Follower
+from reconciler.run.hand_over import Function, check_no_secret, given_over
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
-from reconciler.run.step import newest
+from reconciler.run.step import Rules, newest
 from reconciler.run.stored import Changed
 
 MARK = "a" * 64
 ID = f"20260102-030405-{MARK[:8]}"
 KEY = f"runs/{ID}/run.json"
+TASK = "arn:aws:ecs:us-east-1:123456789012:task/c/0123"
 FIRST = Attempt(1, "FARGATE", f"{ID}-1", 5.0)
 
 
@@ -135,7 +143,7 @@ def test_a_record_that_was_deleted_is_written_anew(bucket: Bucket) -> None:
 def test_it_is_given_over_and_taken_back(bucket: Bucket) -> None:
     client = store(bucket)
     client.put(run())
-    running = replace(FIRST, task_arn="arn:aws:ecs:us-east-1:123456789012:task/c/0123")
+    running = replace(FIRST, task_arn=TASK)
     other(bucket, attempts=(running,), state=State.RUNNING)
     given = given_over(store(bucket), run(overrides=Overrides({"A": "1"})), unattended=True)
     assert (given.unattended, given.attempts, given.overrides.environment) == (True, (running,), {"A": "1"})
@@ -156,6 +164,90 @@ def test_a_run_that_is_over_is_given_to_nobody(bucket: Bucket) -> None:
     before = dict(bucket.objects)
     assert given_over(store(bucket), run(), unattended=True).state is State.SUCCEEDED
     assert bucket.objects == before
+
+
+def test_an_end_whose_fingerprint_was_not_written_is_made_whole(bucket: Bucket) -> None:
+    """The function was stopped between the two: the next `apply` isn't to come back to it for ever."""
+    store(bucket).put(run(unattended=True))
+    before = bucket.objects[f"runs/fingerprints/{MARK}.json"]
+    ended = replace(FIRST, event=Event.NOT_STARTED)
+    other(bucket, state=State.FAILED, attempts=(ended,))
+    bucket.objects[f"runs/fingerprints/{MARK}.json"] = before
+    assert given_over(store(bucket), run(unattended=True), unattended=True).state is State.FAILED
+    assert kept(bucket).state is State.FAILED
+
+
+class Followed(Bucket):
+    """AWS for who only looks. Time passes where it is slept; then: what somebody does at the first sleep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock, self.time, self.invoked = self, 100.0, list[float]()  # type: ignore[assignment]
+        self.then: Callable[[], object] = lambda: None
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """Pass them."""
+        self.time += seconds
+        then, self.then = self.then, lambda: None
+        then()
+
+    def call(self, service: str, operation: str, **params: Any) -> dict[str, str]:
+        if service == "lambda":
+            self.invoked.append(self.time)
+            return {}
+        return super().call(service, operation, **params)
+
+
+def followed(bucket: Followed, run: Run) -> Run:
+    rules = Rules(("FARGATE",), Retry(0, 0, 0, (), 0.0, None, None), Limits(None, None, "us-east-1"))
+    return Follower(bucket, store(bucket), rules, Function("f")).finish(None, run)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("attempts", [(), (replace(FIRST, event=Event.INTERRUPTION, task_arn=TASK),)])
+def test_ctrl_c_stops_it_where_it_has_no_task(attempts: tuple[Attempt, ...]) -> None:
+    """It waits to be launched, perhaps again, which the function would do."""
+    found = Followed()
+    store(found).put(run(unattended=True, attempts=attempts))
+    where, here = (
+        SimpleNamespace(stop=threading.Event()),
+        SimpleNamespace(aws=found, names=SimpleNamespace(watcher="f")),
+    )
+    with pytest.raises(Interrupted, match="is stopped"):
+        _interrupted(SimpleNamespace(live=False), where, here, store(found), ID, "stop")  # type: ignore[arg-type]
+    assert (kept(found).state, len(found.invoked)) == (State.STOPPED, 1)
+
+
+def test_who_looks_ends_with_the_record(bucket: Bucket) -> None:
+    found = Followed()
+    waits = run(unattended=True, attempts=())
+    store(found).put(waits)
+    found.then = found.objects.clear
+    with pytest.raises(ReconcilerError, match="isn't there any more"):
+        followed(found, waits)
+    assert (found.invoked, found.time > 100 + LATE) == ([], True)
+
+
+def test_who_looks_finds_that_a_client_took_it_back(bucket: Bucket) -> None:
+    found = Followed()
+    waits = run(unattended=True, attempts=())
+    store(found).put(waits)
+    found.then = lambda: given_over(store(found), waits, unattended=False)
+    with pytest.raises(Changed):
+        followed(found, waits)
+    assert found.invoked == []
+
+
+def test_who_looks_has_it_stopped_where_that_was_only_written(bucket: Bucket) -> None:
+    """`stop` was killed between the record and ECS: the function says it, and not only after the task's end."""
+    found = Followed()
+    waits = run(unattended=True, state=State.STOPPING)
+    store(found).put(waits)
+    found.then = lambda: other(found, state=State.STOPPED)
+    assert (followed(found, waits).state, found.invoked) == (State.STOPPED, [100.0])
 
 
 @pytest.mark.parametrize(

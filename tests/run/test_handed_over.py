@@ -83,8 +83,8 @@ def written(lane: Lane, run: dict[str, Any], **more: Any) -> None:
 
 
 def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, function: Function) -> None:
-    (run,), (told,) = records(lane), ears.sns()
-    assert (told["result"], told["reason"], len(ears.webhook())) == ("failed", TWICE, 1)
+    (run,), (told,) = records(lane), until(ears.sns, "its message")  # which follows the end that `apply` saw
+    assert (told["result"], told["reason"], len(until(ears.webhook, "its webhook"))) == ("failed", TWICE, 1)
     first, second = function.task(1), function.task(2)
     count = len(lane.tasks())
     for stop in range(1, 100):

@@ -1,0 +1,240 @@
+"""What the function does while somebody else stops a run, takes it back or launches another: AWS in this process."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from reconciler.core.function_settings import GIVEN, GROUP, START, Watched
+from reconciler.core.run_paths import fingerprint_key, record_key
+from reconciler.run.retry import Attempt, Event
+from reconciler.run.run import Run
+from reconciler.run.state import State
+from reconciler.run.stored import from_json, to_json
+from reconciler.scheduled import aws, record
+from reconciler.scheduled.handler import handle
+from tests.scheduled.test_tasks import settings
+
+BUCKET, MARK = "tiny-bucket", "a" * 64
+ID = f"20260102-030405-{MARK[:8]}"
+FIRST = Attempt(1, "FARGATE", f"{ID}-1", 1.0)
+NOTHING: dict[str, Any] = {"environment": {}, "cpu": None, "memory": None, "command": None}
+
+
+class Aws:
+    """One client for all services. at: what is done before the next call of an operation, each once."""
+
+    def __init__(self, watched: Watched) -> None:
+        self.watched, self.at = watched, dict[str, Callable[[], None]]()
+        self.objects: dict[str, bytes] = {}
+        self.tasks: dict[str, dict[str, Any]] = {}  # by token
+        self.schedules: dict[str, str] = {}  # the input of each
+        self.launched: list[dict[str, Any]] = []
+        self.numbers = itertools.count(1)
+
+    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
+        if operation.startswith("_"):
+            raise AttributeError(operation)
+
+        def call(**params: Any) -> dict[str, Any]:
+            self.at.pop(operation, lambda: None)()
+            if operation in ("create_schedule", "update_schedule", "delete_schedule"):
+                return self._schedule(operation, **params)
+            answer: dict[str, Any] = getattr(self, f"_{operation}")(**params)
+            return answer
+
+        return call
+
+    def _error(self, code: str) -> ClientError:
+        return ClientError({"Error": {"Code": code, "Message": code}}, "X")
+
+    def _get_object(self, Key: str, **more: Any) -> dict[str, Any]:  # noqa: N803
+        if Key not in self.objects:
+            raise self._error("NoSuchKey")
+        body = self.objects[Key]
+        return {"Body": io.BytesIO(body), "ETag": hashlib.md5(body, usedforsecurity=False).hexdigest()}
+
+    def _put_object(self, Key: str, Body: bytes, **more: Any) -> dict[str, Any]:  # noqa: N803
+        there = self._get_object(Key)["ETag"] if Key in self.objects else None
+        if (more.get("IfMatch") not in (None, there)) or (more.get("IfNoneMatch") and there):
+            raise self._error("PreconditionFailed")
+        self.objects[Key] = bytes(Body)
+        return {"ETag": self._get_object(Key)["ETag"]}
+
+    def _list_objects_v2(self, **more: Any) -> dict[str, Any]:
+        return {"Contents": [], "IsTruncated": False, "KeyCount": 0}
+
+    def _run_task(self, **asked: Any) -> dict[str, Any]:
+        self.launched.append(asked)
+        token, watched = asked["clientToken"], self.watched
+        place = f"arn:aws:ecs:us-east-1:123456789012:task/{watched.cluster}"
+        made = self.tasks.setdefault(token, {
+            "taskArn": f"{place}/{next(self.numbers):032x}", "startedBy": token, "lastStatus": "RUNNING",
+            "desiredStatus": "RUNNING", "clusterArn": f"arn:aws:ecs:us-east-1:123456789012:cluster/{watched.cluster}",
+            "taskDefinitionArn": f"arn:aws:ecs:us-east-1:123456789012:task-definition/{asked['taskDefinition']}",
+            "overrides": asked["overrides"], "containers": [],
+        })  # fmt: skip
+        return {"tasks": [made]}
+
+    def _describe_tasks(self, tasks: list[str], **more: Any) -> dict[str, Any]:
+        return {"tasks": [one for one in self.tasks.values() if one["taskArn"] in tasks]}
+
+    def _list_tasks(self, startedBy: str, desiredStatus: str, **more: Any) -> dict[str, Any]:  # noqa: N803
+        one = self.tasks.get(startedBy)
+        return {"taskArns": [one["taskArn"]] if one and one["desiredStatus"] == desiredStatus else []}
+
+    def _stop_task(self, task: str, **more: Any) -> dict[str, Any]:
+        (one,) = self._describe_tasks([task])["tasks"]
+        one.update(desiredStatus="STOPPED")
+        return {}
+
+    def _schedule(self, operation: str, Name: str, **more: Any) -> dict[str, Any]:  # noqa: N803
+        if operation == "create_schedule" and Name in self.schedules:
+            raise self._error("ConflictException")
+        if operation != "create_schedule" and Name not in self.schedules:
+            raise self._error("ResourceNotFoundException")
+        self.schedules.pop(Name, None)
+        if operation != "delete_schedule":
+            self.schedules[Name] = more["Target"]["Input"]
+        return {}
+
+    def write(self, run: Run) -> None:
+        """Have somebody else record a run, and that it is the newest with its fingerprint."""
+        self.objects |= dict.fromkeys((record_key(run.id), fingerprint_key(run.fingerprint)), to_json(run))
+
+    def read(self) -> Run:
+        """The run as it is recorded."""
+        return from_json(self.objects[record_key(ID)], record_key(ID))
+
+    @property
+    def running(self) -> int:
+        """How many tasks nobody has stopped."""
+        return sum(one["desiredStatus"] == "RUNNING" for one in self.tasks.values())
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Aws]:
+    def made(**more: Any) -> Aws:
+        watched = replace(settings(), bucket=BUCKET, unattended=True, **more)
+        found = Aws(watched)
+        monkeypatch.setattr(aws, "_client", lambda service: found)
+        for name, value in {**watched.variables(), GROUP: "sg-1"}.items():
+            monkeypatch.setenv(name, value)
+        record._store.cache_clear()
+        return found
+
+    return made
+
+
+def run(watched: Watched, **more: Any) -> Run:
+    known: dict[str, Any] = {"state": State.LAUNCHING, "unattended": True, "attempts": (FIRST,), **more}
+    return Run(
+        id=ID, fingerprint=MARK, created=1.0, inputs={"cpu": 256, "memory": 512}, output=f"s3://{BUCKET}/runs/{ID}/output",
+        cluster=watched.cluster, container=watched.container,
+        task_definition=f"arn:aws:ecs:us-east-1:123456789012:task-definition/{watched.family}:1", **known,
+    )  # fmt: skip
+
+
+def start(given: Any = NOTHING) -> None:
+    handle({START: ID, GIVEN: given}, None)
+
+
+def test_stopped_between_its_launch_and_its_record(make: Callable[..., Aws]) -> None:
+    """`stop` reads a record without a task, and writes that the run is stopped: its task is stopped, too."""
+    found = make()
+    found.write(run(found.watched))
+    stopped = run(found.watched, state=State.STOPPED)
+
+    def when_recorded() -> None:  # the next write is that of the task's ARN
+        found.at["put_object"] = lambda: found.write(stopped)
+
+    found.at["run_task"] = when_recorded
+    start()
+    assert (found.read().state, found.running) == (State.STOPPED, 0)
+
+
+def test_stopped_after_the_function_died_behind_its_launch(make: Callable[..., Aws]) -> None:
+    found = make()
+    found.write(run(found.watched))
+
+    def die() -> None:
+        raise SystemExit
+
+    found.at["run_task"] = lambda: found.at.update(get_object=die)
+    with pytest.raises(SystemExit):
+        start()
+    found.write(run(found.watched, state=State.STOPPED))
+    start(None)  # as `stop` does
+    assert found.running == 0
+
+
+@pytest.mark.parametrize("operation", ["run_task", "get_object"])
+def test_what_a_client_took_back_is_the_clients(make: Callable[..., Aws], operation: str) -> None:
+    found = make()
+    found.write(run(found.watched))
+    back = run(found.watched, unattended=False)
+    found.at["run_task"] = lambda: found.at.update({operation: lambda: found.write(back)})
+    if operation == "run_task":
+        found.at["run_task"] = lambda: found.write(back)
+    start()
+    assert found.read() == back
+
+
+def test_a_late_end_leaves_the_record_of_a_newer_run(make: Callable[..., Aws]) -> None:
+    """Its user had it again since, which the next `apply` comes back to."""
+    found = make()
+    ended = replace(FIRST, event=Event.NOT_STARTED, reason="no image")
+    found.write(run(found.watched, attempts=(ended,)))
+    newer = to_json(replace(run(found.watched), id=f"{ID}-2", attempts=()))
+    found.objects[fingerprint_key(MARK)] = newer
+    start()
+    assert (found.read().state, found.objects[fingerprint_key(MARK)]) == (State.FAILED, newer)
+
+
+def test_a_size_that_only_its_record_says(make: Callable[..., Aws]) -> None:
+    """Who may write records has nothing launched that costs more."""
+    found = make()
+    found.write(run(found.watched, attempts=(replace(FIRST, cpu=16384, memory=122880),)))
+    start()
+    (asked,) = found.launched
+    assert "cpu" not in asked["overrides"]
+
+
+def test_a_definition_of_another_family_is_not_launched(make: Callable[..., Aws]) -> None:
+    found = make(retries=0)
+    other = "arn:aws:ecs:us-east-1:123456789012:task-definition/other:7"
+    found.write(replace(run(found.watched), task_definition=other))
+    start()
+    assert (found.launched, found.read().state) == ([], State.FAILED)
+    assert "other:7" in found.read().reason
+
+
+@pytest.mark.parametrize("renamed", ["cluster", "family"])
+def test_a_task_where_the_deploy_was_before_is_not_lost(make: Callable[..., Aws], renamed: str) -> None:
+    """It runs: that nothing is known of it here says nothing."""
+    found = make()
+    found.write(run(found.watched))
+    start()
+    before = found.read()
+    again = make(**{renamed: "renamed"})
+    again.objects, again.tasks = found.objects, found.tasks
+    start(None)
+    assert again.read() == before
+
+
+def test_a_deadline_that_another_launch_took_away_is_made_again(make: Callable[..., Aws]) -> None:
+    found = make(max_duration=3600)
+    found.write(run(found.watched))
+    start()
+    (first,) = found.schedules.items()
+    found.schedules.clear()
+    start(None)
+    assert (found.schedules, json.loads(first[1])["Task"]) == (dict([first]), found.read().task_arn)
