@@ -408,6 +408,9 @@ PAIRS: list[tuple[str, Run, Run | None, Run]] = [
     ("launched and stopping", run(NONE), run(UNDER_WAY, state=State.STOPPING), run(UNDER_WAY, state=State.STOPPING)),
     ("what it is made of stays", run(NONE, inputs={"a": 1}), run(UNDER_WAY, inputs={"b": 1}),
      run(UNDER_WAY, inputs={"a": 1})),
+    ("given to the function", run(FAILED), run(UNDER_WAY, unattended=True), run(FAILED, unattended=True)),
+    ("and further", run(NONE), run(UNDER_WAY, unattended=True), run(UNDER_WAY, unattended=True)),
+    ("taken back", run(FAILED, unattended=True), run(UNDER_WAY), run(FAILED)),
 ]  # fmt: skip
 
 
