@@ -192,7 +192,7 @@ def statements(names: Names) -> list[dict[str, Any]]:
         # So that S3 tells a record that isn't there from one that it may not read.
         _allow("List", ["s3:ListBucket", *(["s3:ListBucketVersions"] if deploy.run.checkpoint else [])], names.s3(),
                {"StringLike": {"s3:prefix": f"{RUNS}/*" if unattended else runs}}),
-        _allow("See", ["ecs:DescribeTasks", *(["ecs:StopTask"] if unattended else [])], tasks, in_cluster),
+        _allow("See", ["ecs:DescribeTasks", "ecs:StopTask"], tasks, in_cluster),
         _allow("Find", "ecs:ListTasks", "*", in_cluster),
         _allow("Launch", "ecs:RunTask", [family, f"{family}:*", *again], in_cluster),
         _allow("PassRole", "iam:PassRole", roles, passed_to("ecs-tasks")),
