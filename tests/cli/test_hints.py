@@ -41,6 +41,7 @@ POLICY = (
     "tests/permissions/test_enforced.py::test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it"
 )
 ROLLBACK = "tests/run/test_rollback.py::test_it_holds_until_an_apply_changes_it_or_it_is_undone"
+UNATTENDED = "tests/faults/test_unattended.py::test_its_client_is_killed_after_any_call"
 LOCAL = "tests/cli/test_end_to_end.py::test_local_status_stop_reset"
 IMPORTED = "tests/importer/test_import.py::test_what_we_made_ourselves_comes_back"
 # What names a command, {} for what is filled in: the test that runs what it names.
@@ -101,6 +102,10 @@ HINTS: dict[str, str] = {
     "`apply` makes what the file says": ROLLBACK,
     "`runs` lists them; name one": NAMED,
     "`runs` lists them": NAMED,
+    "{} runs aren't in the index yet and were left out: `runs --rebuild`": NAMED,
+    "{} runs aren't in the index of runs yet: `runs --rebuild` puts them in": NAMED,
+    "{} of the index of runs can't be read, and records are read instead: `runs --rebuild` makes it anew": NAMED,
+    "\nshould it stay there: `apply` with the options that it was given launches it": UNATTENDED,
     "its log: `logs`": FAILED,
     "add {} to task.role.read, or s3:GetObject on it to task.role.policy, and run `apply --skip-run`":
         "tests/run/test_like.py::test_what_is_gone_or_hidden_is_said_before_anything_is_done",
@@ -144,6 +149,10 @@ HINTS: dict[str, str] = {
 }  # fmt: skip
 # Texts that name a command and advise none of a state that it is to mend.
 NO_HINTS = frozenset((
+    (
+        "Keep runs for so many days after their end, with what they wrote; S3 deletes them then, and what they were "
+        "made of may be run again. Default: for ever."
+    ),
     "`python -m reconciler plan {}` shows what there would be; nothing of Copilot's is changed.",
     "# One training pipeline in AWS. What isn't said here has a default: `python -m reconciler show` prints all.",
     "--env {}=…: only `apply` takes variables",
@@ -234,6 +243,7 @@ def test_the_commands_that_hints_name(project: Project) -> None:
     project.ok("plan", "deploy.yaml")
     project.ok("unlock")
     project.ok("runs")
+    project.ok("runs", "--rebuild")
     project.ok("cost")
     for command in ("plan", "apply", "run", "destroy", "verify"):
         project.ok("permissions", "--for", command)

@@ -88,6 +88,7 @@ def test_each_answer_to_a_read_is_lost(command: Command, every: int, lines: list
     if every == 1:
         # A look more at what goes on by itself, or a look less.
         assert len(lost) > 0.9 * len(asked)
-        assert not ({*asked} - {*lost})
+        # What CloudWatch has is asked only where the last lines weren't there at once.
+        assert not ({*asked} - {*lost} - {"DescribeLogStreams"})
     else:
         assert lost
