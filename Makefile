@@ -36,7 +36,7 @@ demo: $(VENV)/demo $(if $(DATA_FILE),,data/sample.csv)
 test: $(VENV)/dev
 	@echo 'each kind of test, and of long tables and dear files a share, in some five minutes on two cores that are free;'
 	@echo '`make check` runs every one'
-	@$(BIN)/python -m tests.suite $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
+	@$(BIN)/python -m tests.suite $(SUITE_ARGS) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 check: $(VENV)/dev
 	@$(MAKE) --no-print-directory --keep-going $(VENV)/ministack $(VENV)/localemu || echo 'an emulator of AWS is missing here: its tests are skipped'

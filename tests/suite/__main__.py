@@ -1,7 +1,8 @@
 """The whole suite, phase after phase, with one summary at the end.
 
     python -m tests.suite            what `make test` runs: each kind of test
-    python -m tests.suite --check    what `make check` and CI run: everything, and the linters first
+    python -m tests.suite --lint     the same, and the linters beside it
+    python -m tests.suite --check    what `make check` runs: everything, and the linters
     python -m tests.suite --quick    what CI runs on each further Python and as another user: what takes a minute or two
     python -m tests.suite -- -k plan some tests, with the same line and summary: what comes after -- is given to pytest
 
@@ -99,13 +100,14 @@ LINTERS = (
 )
 
 
-def phases(*, check: bool = False, quick: bool = False, workers: int = WORKERS) -> list[Phase]:
+def phases(*, check: bool = False, quick: bool = False, lint: bool = False, workers: int = WORKERS) -> list[Phase]:
     """What is run, in this order; the last is the main one. workers: processes of the quick suite."""
     if check:
         return [CORE, STEP, *LINTERS, ANYWHERE, SIDE_BY_SIDE]
     if quick:
         return [_share(replace(SIDE_BY_SIDE, pytest=("-n", str(workers), *SOME.pytest[2:], *QUICK)), FEW)]
-    return [_share(CORE), _share(STEP), _share(ANYWHERE), _share(SIDE_BY_SIDE, ROWS)]
+    linters = LINTERS if lint else ()
+    return [_share(CORE), _share(STEP), *linters, _share(ANYWHERE), _share(SIDE_BY_SIDE, ROWS)]
 
 
 def _share(phase: Phase, rows: int = 0) -> Phase:
@@ -182,6 +184,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run all phases. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="everything, and the linters")
+    parser.add_argument("--lint", action="store_true", help="the linters, too")
     parser.add_argument("--quick", action="store_true", help="nothing that takes long")
     parser.add_argument(
         "--workers", type=int, default=WORKERS, help="processes of the quick suite (default: %(default)s)"
@@ -191,7 +194,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     # Without it each of some hundred processes would compile this project and the tests again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    chosen = [SOME] if options.pytest else phases(check=options.check, quick=options.quick, workers=options.workers)
+    which = {"check": options.check, "quick": options.quick, "lint": options.lint}
+    chosen = [SOME] if options.pytest else phases(**which, workers=options.workers)
     ended = run_all(chosen, options.pytest)
     beside = [test for one in ended for test in one.failed if one.phase.name == SIDE_BY_SIDE.name]
     flaky = passes_alone(beside) if 0 < len(beside) <= ALONE else []
