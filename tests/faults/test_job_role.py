@@ -200,7 +200,7 @@ def test_who_it_is_in_cloudtrail(environ: dict[str, str], expected: str) -> None
     assert session_name(environ) == expected
 
 
-SPY = "#!/bin/sh\nenv > {file}.$$\nexit 1\n"
+SPY = "#!/bin/sh\n/usr/bin/env > {file}.$$\nexit 1\n"
 
 
 def test_a_job_applies_without_keys(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -235,6 +235,7 @@ def test_a_job_applies_without_keys(project: Project, monkeypatch: pytest.Monkey
         monkeypatch.delenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
         lost = project.run("plan")
         assert (lost.code, "let the job have `permissions: {id-token: write}`" in lost.err) == (2, True), lost.err
+    monkeypatch.setenv("PATH", str(programs))  # no engine of the machine
     assert all_engines(os.environ | JOB) == []
     environments = [path.read_text() for path in seen.iterdir()]
     assert {path.name.partition(".")[0] for path in seen.iterdir()} == {"git", "docker", "podman"}
