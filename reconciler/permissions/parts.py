@@ -16,6 +16,7 @@ from reconciler.permissions.keys import DECRYPT, WRITE, through
 PLAN, APPLY, RUN, DESTROY = COMMANDS = ("plan", "apply", "run", "destroy")
 VERIFY = "verify"
 LAUNCHES = (APPLY, RUN)
+NAMED = 10  # files of which a policy names each
 
 LOCK = "ssm:parameter/reconciler/{deploy}/lock*"
 RECORD = "ssm:parameter/reconciler/{deploy}/record*"
@@ -64,6 +65,12 @@ def _checkpoint(deploy: Deploy) -> bool:
 
 def _data(deploy: Deploy) -> bool:
     return bool(deploy.data.files)
+
+
+def _data_paths(deploy: Deploy) -> tuple[str, ...]:
+    """What the files are, or the bucket where they are so many that a policy can't name them beside all else."""
+    files = deploy.data.files
+    return tuple(f"s3:{{bucket}}/{one.readable}" for one in files) if len(files) <= NAMED else ("s3:{bucket}/*",)
 
 
 def _builds(deploy: Deploy) -> bool:
@@ -124,8 +131,7 @@ PARTS: tuple[Part, ...] = (
     Part(("run.launch",), LAUNCHES, ("ecs:TagResource",), (TASKS,), {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
     # A run that repeats another has a definition of its own, and its data in the versions of then.
     Part(("run.like",), LAUNCHES, ("ecs:RegisterTaskDefinition", "ecs:TagResource"), (AGAIN,)),
-    Part(("run.data_versions",), LAUNCHES, ("s3:GetObject", "s3:GetObjectVersion"),
-         lambda deploy: tuple(f"s3:{{bucket}}/{one.readable}" for one in deploy.data.files)),
+    Part(("run.data_versions",), LAUNCHES, ("s3:GetObject", "s3:GetObjectVersion"), _data_paths),
     Part(("run.data_versions",), LAUNCHES, ("s3:ListBucketVersions",), ("s3:{bucket}",), when=_data),
     Part(("run.data_versions",), LAUNCHES, ("s3:PutObject", "s3:AbortMultipartUpload"), ("s3:{bucket}/{runs}/*",),
          when=_data),
