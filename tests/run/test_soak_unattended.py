@@ -124,9 +124,14 @@ def test_soak(lane: Lane, ears: Ears) -> None:
     assert len(tasks) - before == len(accounted), "no task that no record has"
     for n, run in runs.items():
         assert (run["state"], run["exit_code"]) == ENDS[n % 3], run
-    told = Counter(one["run"] for one in ears.sns())
-    heard = {text["text"].split()[2] for text in ears.webhook()}
-    assert told.keys() == {run["id"] for run in runs.values()} == heard, "each is told of"
+    told, heard, ids = Counter[str](), set[str](), {run["id"] for run in runs.values()}
+
+    def all_told() -> bool:
+        told.update(one["run"] for one in ears.sns())
+        heard.update(text["text"].split()[2] for text in ears.webhook())
+        return told.keys() == ids == heard
+
+    until(all_told, "that each is told of, which follows its end")
     events = Counter(one["event"] for run in runs.values() for one in run["attempts"])
     print(
         f"{COUNT} runs, {len(accounted)} tasks in {took:.0f} s; killed: {clients} clients, {killer.killed} calls of "
