@@ -87,7 +87,8 @@ class LikeWork(SingleWork):
             for line in (f"image {was.spec.containers[0].image}", *(old.text for old in was.data), *was.told):
                 self.terminal.say(self.terminal.fold("  ", line))
             run = replace(prepare(self.here, self.runs, was, run), code_version=was.run.code_version)
-        self.begin(launch_like(replace(launch, task_definition=was.run.task_definition), run), run)
+        launch = launch_like(replace(launch, task_definition=was.run.task_definition), run)
+        self.begin(launch, run, new=decision.action != "resume")
 
 
 def with_definition(here: Deployment, attributes: Mapping[Address, Mapping[str, str]]) -> dict[Address, Any]:

@@ -137,8 +137,8 @@ class SingleWork:
                 return  # it had succeeded before it could be stopped
         decision = self.decision
         assert decision is not None
-        self.launch = launch_like(launch, decision.run) if decision.run and decision.action == "resume" else launch
         if decision.action == "resume" and decision.run is not None:
+            launch = launch_like(launch, decision.run)
             self.terminal.say(f"Coming back to run {decision.run.id}")
             # Its fingerprint is that of these overrides, and the record has no secrets.
             run = replace(decision.run, overrides=self.overrides)
@@ -148,7 +148,7 @@ class SingleWork:
             now = self.here.aws.clock.now()
             run = new_run(self.runs, launch, decision.fingerprint, decision.inputs, now, self.overrides, before=before)
             self.terminal.say(self.terminal.fold("", f"Run {run.id}: {decision.why}"))
-        self.begin(self.launch, run)
+        self.begin(launch, run, new=decision.action != "resume")
 
     def see_off(self, launch: Launch, run: Run) -> None:
         """Wait for the end of a run that was stopped."""
@@ -157,23 +157,29 @@ class SingleWork:
         seer = follower(self.here, self.runs) if run.unattended else supervisor(self.here, self.runs)
         seer.finish(launch, run)
 
-    def begin(self, launch: Launch, run: Run) -> None:
-        """Have a run launched, or go on: by the function where the file says so, or else by this command."""
+    def begin(self, launch: Launch, run: Run, *, new: bool) -> None:
+        """Have a run launched, or go on: by the function where the file says so, or else by this command. new: nothing
+        is recorded of it.
+        """
         self.launch = launch
         unattended = self.here.deploy.run.unattended
-        self.run = self._handed_over(launch, run) if unattended else self._started(launch, run)
+        self.run = self._handed_over(launch, run, new=new) if unattended else self._started(launch, run)
 
     def _started(self, launch: Launch, run: Run) -> Run:
         """Launched by this command, which takes back what a function has seen to so far."""
         run = given_over(self.runs, run, unattended=False) if run.unattended else run
         return run if run.state.over else supervisor(self.here, self.runs).start(launch, run)
 
-    def _handed_over(self, launch: Launch, run: Run) -> Run:
+    def _handed_over(self, launch: Launch, run: Run, *, new: bool) -> Run:
         """Recorded as the function's, which is then called: it does what is next, whoever looks."""
         given = launch.given(run)
         check_no_secret(given, self.runs.bucket)
         check_length(launch.overrides(run))
-        run = given_over(self.runs, run, unattended=True)
+        if new:
+            run = replace(run, unattended=True)
+            self.runs.put(run)
+        else:
+            run = given_over(self.runs, run, unattended=True)
         function = function_of(self.here)
         function.go_on(self.here.aws, run, given)
         self.terminal.say(f"  {function.name} sees it through, whoever watches")

@@ -60,11 +60,10 @@ class Watched:
     """The scheduled and the unattended runs of one deploy.
 
     family: of the task definition, whose newest revision is launched; cpu: CPU units; memory: MiB; disk: GiB, None for
-    the usual; unattended: whether it sees the runs of clients through, too; checkpoint: whether the attempts of a run
-    hand one on; exec_enabled: whether a shell may be opened in its tasks; retries: times again when a launch fails;
-    max_duration: seconds; stop_role, call_role: ARNs of what stops tasks and of what calls the function; function,
-    dead_letters: ARNs of itself and of the queue for what fails; image: as people call it; task_role, execution_role:
-    names; data: the key of what the program reads.
+    the usual; checkpoint: whether the attempts of a run hand one on; exec_enabled: whether a shell may be opened in its
+    tasks; retries: times again when a launch fails; max_duration: seconds; stop_role, call_role: ARNs of what stops
+    tasks and of what calls the function; function, dead_letters: ARNs of itself and of the queue for what fails; image:
+    as people call it; task_role, execution_role: names; data: the key of what the program reads.
     """
 
     deploy: str
@@ -85,7 +84,6 @@ class Watched:
     execution_role: str
     data: str
     schedule: str
-    unattended: bool
     architecture: str
     disk: int | None
     retries: int

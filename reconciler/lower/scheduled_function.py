@@ -129,7 +129,6 @@ def watched(names: Names) -> Watched:
         execution_role=str(deploy.task.execution_role.name),
         data=str(deploy.data.files[0].key) if deploy.data.files else "",
         schedule=names.schedule,
-        unattended=deploy.run.unattended,
         architecture=deploy.task.platform,
         disk=deploy.task.ephemeral_storage,
         retries=deploy.schedule.retries if deploy.schedule else RETRIES,

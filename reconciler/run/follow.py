@@ -13,15 +13,14 @@ from reconciler.core.errors import ReconcilerError
 from reconciler.core.function_settings import EXACT
 from reconciler.run.hand_over import Function
 from reconciler.run.launch import Launch
-from reconciler.run.logs import TaskLog
-from reconciler.run.retry import Again, Attempt
+from reconciler.run.retry import Again
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import Launch as LaunchNext
 from reconciler.run.step import Retry, Rules, Seen, newest, step
 from reconciler.run.stored import Changed
-from reconciler.run.supervise import Screen
+from reconciler.run.supervise import Screen, log_of
 from reconciler.run.verdict import Verdict
 from reconciler.run.watch import LastLines, Silent, watch_of
 
@@ -55,7 +54,7 @@ class Follower:
                 until = replace(run, attempts=run.attempts[:number])
                 last = until.attempts[-1]
                 if number > shown and last.task_arn:
-                    shown, rest = number, self._shown(launch, until, last, screen)
+                    shown, rest = number, self._shown(launch, until, screen)
                 over = run.state.over or run.state is State.STOPPING
                 following = None if over and number == len(run.attempts) else self._following(until)
                 if number > said and following is not None:
@@ -77,15 +76,9 @@ class Follower:
         decision = step(replace(run, state=State.RUNNING), self.rules, Seen(known=now), now)
         return decision.following if isinstance(decision, LaunchNext | Retry) else None
 
-    def _shown(self, launch: Launch, run: Run, attempt: Attempt, screen: Screen | None) -> LastLines:
-        """Show an attempt's task to its end. Returns the rest of its log."""
-        log = TaskLog(self.aws, launch.log_group, launch.log_prefix, attempt.task_arn)
-        if screen:
-            screen.launched(run, attempt)
-            screen.reads(log)
-        log.closed = screen is None
-        log.follow([launch.container])
-        watcher = screen or Silent()
+    def _shown(self, launch: Launch, run: Run, screen: Screen | None) -> LastLines:
+        """Show the newest attempt's task to its end. Returns the rest of its log."""
+        attempt, log, watcher = run.attempts[-1], log_of(self.aws, launch, run, screen), screen or Silent()
         watch = watch_of(self.aws, launch.place, attempt, log, watcher)
         if attempt.event is not None:
             return LastLines(log, watcher, Verdict.of(attempt))

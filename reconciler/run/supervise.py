@@ -38,6 +38,17 @@ class Screen(Watcher, Protocol):
         """An attempt has ended and another follows."""
 
 
+def log_of(aws: Aws, launch: Launch, run: Run, screen: Screen | None) -> TaskLog:
+    """The log of a run's newest attempt, which is shown to be launched."""
+    log = TaskLog(aws, launch.log_group, launch.log_prefix, run.task_arn)
+    if screen:
+        screen.launched(run, run.attempts[-1])
+        screen.reads(log)
+    log.closed = screen is None
+    log.follow([launch.container])
+    return log
+
+
 @dataclass
 class Supervisor:
     """Sees runs of one deploy through.
@@ -87,7 +98,7 @@ class Supervisor:
             last = run.attempts[-1]
             if screen and last.event and last.task_arn and last.number != shown:
                 shown = last.number  # somebody else has seen its end
-                self._rest(run, LastLines(self._log(launch, run, screen), screen, Verdict.of(last)))
+                self._rest(run, LastLines(log_of(self.aws, launch, run, screen), screen, Verdict.of(last)))
             decision = self.decide(run, seen)
             if isinstance(decision, step.End):
                 return self.written(run, decision)
@@ -154,19 +165,9 @@ class Supervisor:
         """What the run's tasks have cost so far."""
         return step.spent(run, self.rules.limits.region, self.aws.clock.now())
 
-    def _log(self, launch: Launch, run: Run, screen: Screen | None) -> TaskLog:
-        """The log of the newest attempt, which is shown to be launched."""
-        log = TaskLog(self.aws, launch.log_group, launch.log_prefix, run.task_arn)
-        if screen:
-            screen.launched(run, run.attempts[-1])
-            screen.reads(log)
-        log.closed = screen is None
-        log.follow([launch.container])
-        return log
-
     def _watch(self, launch: Launch, run: Run, screen: Screen | None) -> Seen:
         """Watch the newest attempt to its end, and take its deadline away."""
-        attempt, log = run.attempts[-1], self._log(launch, run, screen)
+        attempt, log = run.attempts[-1], log_of(self.aws, launch, run, screen)
         watcher = screen or Silent()
         watch = watch_of(self.aws, launch.place, attempt, log, watcher)
         watch.to_stop = lambda task, now: step.to_stop(run, self.rules.limits, task, now)

@@ -19,22 +19,19 @@ from typing import Any
 
 from reconciler.core.function_settings import AGAIN, GIVEN, LAUNCH, PROVIDER, START, Watched
 from reconciler.core.run_paths import is_run_id
-from reconciler.run.cap import pays
 from reconciler.run.place import NotOurs, Place
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_task import read_overrides
 from reconciler.run.scheduled_record import new_run, scheduled_id
 from reconciler.run.step import Seen
 from reconciler.run.stop_schedule import schedule_name
-from reconciler.run.stored import Changed, overrides_from
+from reconciler.run.stored import TRIES, Changed, overrides_from
 from reconciler.scheduled.aws import find
-from reconciler.scheduled.launch import limits_of
 from reconciler.scheduled.record import put_first, records
-from reconciler.scheduled.see import ours, see_through
+from reconciler.scheduled.see import ours, see_through, sized
 from reconciler.scheduled.tell import tell
 from reconciler.scheduled.why import explained
 
-TRIES = 5  # where others write the same record
 MOMENTS = ("createdAt", "startedAt", "stoppingAt", "stoppedAt", "executionStoppedAt")
 
 
@@ -69,11 +66,7 @@ def _due(watched: Watched, due: str) -> Run | None:
     print(json.dumps({"run": run_id, "due": due}))
     run = records(watched).get(run_id)
     if run is None:  # recorded before the launch, so that it is found again by its token
-        run, limits = new_run(watched, run_id, time.time()), limits_of(watched)
-        if watched.retry.out_of_memory:
-            sized = records(watched).with_size(run, watched.retry.max_memory)
-            run = sized if pays(sized, limits) else run
-        run = put_first(watched, run)
+        run = put_first(watched, sized(watched, new_run(watched, run_id, time.time())))
     return see_through(watched, run, given=Overrides())
 
 

@@ -48,7 +48,7 @@ def see_through(
         if isinstance(decision, End):
             if decision.run is not run:
                 return _end(watched, decision.run)
-            if run.unattended and run.state is State.STOPPED:
+            if run.state is State.STOPPED:
                 stop_unseen(watched, run)
             return run
         if isinstance(decision, Launch):
@@ -101,11 +101,18 @@ def _end(watched: Watched, run: Run) -> Run:
 
 def _prepared(watched: Watched, run: Run) -> Run:
     """A run whose newest attempt is about to be launched for the first time: with its checkpoint, and its size."""
-    store = records(watched)
-    if watched.retry.out_of_memory:
-        sized = store.with_size(run, watched.retry.max_memory)
-        run = sized if pays(sized, limits_of(watched)) else run
-    return store.with_checkpoint(run) if watched.checkpoint else run
+    run = sized(watched, run)
+    return records(watched).with_checkpoint(run) if watched.checkpoint else run
+
+
+def sized(watched: Watched, run: Run) -> Run:
+    """A run that is about to be launched for the first time, with the size that another of its family needed, if that
+    pays.
+    """
+    if not watched.retry.out_of_memory:
+        return run
+    larger = records(watched).with_size(run, watched.retry.max_memory)
+    return larger if pays(larger, limits_of(watched)) else run
 
 
 def _call_again(watched: Watched, after: Retry, given: Overrides | None) -> None:

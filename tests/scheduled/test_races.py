@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from reconciler.core.function_settings import GIVEN, GROUP, START, Watched
+from reconciler.core.function_settings import GIVEN, GROUP, LAUNCH, START, Watched
 from reconciler.core.run_paths import fingerprint_key, record_key
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
+from reconciler.run.scheduled_record import scheduled_id
 from reconciler.run.state import State
 from reconciler.run.stored import from_json, to_json
 from reconciler.scheduled import aws, record
@@ -123,7 +124,7 @@ class Aws:
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Aws]:
     def made(**more: Any) -> Aws:
-        watched = replace(settings(), bucket=BUCKET, unattended=True, **more)
+        watched = replace(settings(), bucket=BUCKET, **more)
         found = Aws(watched)
         monkeypatch.setattr(aws, "_client", lambda service: found)
         for name, value in {**watched.variables(), GROUP: "sg-1"}.items():
@@ -173,6 +174,23 @@ def test_stopped_after_the_function_died_behind_its_launch(make: Callable[..., A
         start()
     found.write(run(found.watched, state=State.STOPPED))
     start(None)  # as `stop` does
+    assert found.running == 0
+
+
+def test_a_scheduled_run_stopped_after_the_function_died(make: Callable[..., Aws]) -> None:
+    """Lambda calls it again, and the task that nobody has recorded is stopped."""
+    found, due = make(), "2026-01-02T03:04:05Z"
+
+    def die() -> None:
+        raise SystemExit
+
+    found.at["run_task"] = lambda: found.at.update(get_object=die)
+    with pytest.raises(SystemExit):
+        handle({LAUNCH: due}, None)
+    key = record_key(scheduled_id(found.watched, due))
+    found.objects[key] = to_json(replace(from_json(found.objects[key], key), state=State.STOPPED))
+    assert found.running == 1
+    handle({LAUNCH: due}, None)
     assert found.running == 0
 
 
