@@ -18,6 +18,12 @@ from tests.run.ears import NOTIFY, SCHEDULE, Ears
 from tests.waiting import until
 
 PLAIN = next(one.text for one in blocks((ROOT / "docs" / "checkpoints.md").read_text()) if one.language == "python")
+# It waits for its interruption, however fast it is and however late that comes.
+WAITS = "import time\n" + PLAIN.replace(
+    "    if stopping or",
+    '    while state["step"] == 16 and os.environ["RUN_ATTEMPT"] == "1" and not stopping:\n        time.sleep(0.01)\n'
+    "    if stopping or",
+)
 SPOT = "run: {checkpoint: true, capacity: [FARGATE_SPOT, FARGATE], retry: {interruption: 1, error: 1, backoff: 0}%s}\n"
 INTERRUPTED = {"do": "spot-interruption", "after_lines": 15, "times": 1}
 SWEEP = ", sweep: {grid: {N: [1, 2]}}"
@@ -60,7 +66,8 @@ def went_on(run: Any) -> list[Any]:
 
 
 def test_an_interrupted_run_goes_on_to_the_same_end(lane: Lane) -> None:
-    lane.program(PLAIN, deploy=SPOT % "")
+    assert WAITS.count("time.sleep") == 1
+    lane.program(WAITS, deploy=SPOT % "")
     lane.behave(INTERRUPTED)
     found = lane.run("apply", "--local")
     assert found.code == 0, found.out + found.err
