@@ -88,9 +88,6 @@ ANSWERS = (Listed, Shown, Compared, Best)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Do what the words after `runs` say."""
-    here = past(target(options), terminal, read_only=not options.rebuild)
-    if options.rebuild:
-        _rebuild(terminal, here)
     verb, names = options.verb, options.names
     wanted = {"list": 0, "show": (0, 1), "compare": 2, "best": 1}[verb]
     if len(names) not in (wanted if isinstance(wanted, tuple) else (wanted,)):
@@ -98,6 +95,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
             f"`runs {verb}` takes {wanted if isinstance(wanted, int) else 'at most one'} name(s), got {len(names)}",
             hint="runs | runs show [RUN] | runs compare A B | runs best METRIC",
         )
+    here = past(target(options), terminal, read_only=not options.rebuild)
+    if options.rebuild:
+        _rebuild(terminal, here)
     if verb == "list":
         _list(terminal, here, options)
     elif verb == "show":

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.core import plain_json
 from reconciler.core.run_paths import moment, record_key
 from reconciler.run.index import Head, Row, Rows, Segment, expired
 from reconciler.run.index_store import AT_ONCE, Index
@@ -85,7 +84,7 @@ class Catalog:
         for part in self._parts:
             if (record := part.head.whole.get(run_id)) is not None and run_id not in part.unsettled:
                 with contextlib.suppress(Unreadable):
-                    return self._runs.placed(from_json(plain_json.write(record), record_key(run_id)))
+                    return self._runs.placed(from_json(record.encode("utf-8", "replace"), record_key(run_id)))
         return self._runs.readable(run_id)
 
     def batches(self) -> Iterator[list[Run | Row]]:
@@ -116,9 +115,11 @@ class Catalog:
         """So many of those that have a metric, the best first."""
         pick = heapq.nsmallest if lowest else heapq.nlargest
         found: list[Run | Row] = []
+        newer = {one for part in self._parts for one in (*part.head.rows, *part.unsettled)}
         for part, rows in self._all_rows():
             if rows is not None:
                 places, values = rows.with_metric(metric)
+                places = [at for at in places if rows.ids[at] not in newer]
                 if (keep := part.index.keep) is not None:
                     ends = rows.columns["ended"]
                     places = [at for at in places if not expired(ends[at], keep, self._now)]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import math
+import re
+import sys
 import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,8 @@ SEALED = 2_000  # runs that leave the head at once
 LARGEST = 1 << 16  # runs in a segment
 MOST = 64 << 20  # bytes of an object, and of what it unpacks to
 WHOLE, WHOLE_MOST = 20, 16_384  # newest records that the head has whole, and bytes of one
+LATEST = 4_102_444_800.0  # seconds since the epoch: 2100 has begun
+SEGMENT = re.compile(r"segment-[0-9a-f]{32}\.json\.gz")
 LOOK_AGAIN = 3600.0  # seconds after which one that wasn't over is looked at again
 
 T = TypeVar("T")
@@ -109,6 +112,8 @@ class Named:
 
     def check(self, count: int, values: type) -> None:
         """Raises Damaged."""
+        if not all(isinstance(one, list) for one in (self.names, self.shape, self.values, *self.names)):
+            raise Damaged
         texts = [name for names in self.names for name in names] + ([*self.values] if values is str else [])
         if not all(isinstance(one, str) for one in texts) or not is_text("".join(texts)):
             raise Damaged
@@ -116,12 +121,13 @@ class Named:
             raise Damaged
         if max(self.shape, default=-1) >= len(self.names) or len(self.values) != self.starts[-1]:
             raise Damaged
-        if values is float and not _numbers(self.values, none=False):
+        if values is float and not _numbers(self.values):
             raise Damaged
 
 
 PLAIN = ("id", "state", "created", "ended", "seconds", "exit_code", "cost", "task")
-NUMBERS = {"created": False, "ended": False, "seconds": True, "exit_code": True, "cost": True}  # whether null may be
+TIMES = ("created", "ended")
+NUMBERS = ("seconds", "exit_code", "cost")  # which may be null
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,9 @@ class Rows:
             raise Damaged
         if not all(map(is_run_id, self.columns["id"])) or not set(self.columns["state"]) <= {*State}:
             raise Damaged
-        if not all(_numbers(self.columns[name], none=none) for name, none in NUMBERS.items()):
+        if not all(_numbers(self.columns[name], least=0.0, most=LATEST) for name in TIMES):
+            raise Damaged
+        if not all(_numbers([one for one in self.columns[name] if one is not None]) for name in NUMBERS):
             raise Damaged
         if not all(isinstance(one, str) for one in self.columns["task"]) or not is_text("".join(self.columns["task"])):
             raise Damaged
@@ -224,15 +232,15 @@ class Segment:
 class Head:
     """The object that changes: the newest runs, and where the others are.
 
-    rows, etags: of runs that are over, and of their records, by id. whole: the newest records. left: runs that weren't
-    over, or weren't read yet, and when they were looked at last, 0 for never. after: the id up to which no listing is
-    needed, since what is there is in a segment or in `left`.
+    rows, etags: of runs that are over, and of their records, by id. whole: the newest records, as text. left: runs that
+    weren't over, or weren't read yet, and when they were looked at last, 0 for never. after: the id up to which no
+    listing is needed, since what is there is in a segment or in `left`.
     """
 
     segments: tuple[Segment, ...] = ()
     rows: Mapping[str, Row] = field(default_factory=dict)
     etags: Mapping[str, str] = field(default_factory=dict)
-    whole: Mapping[str, Any] = field(default_factory=dict)
+    whole: Mapping[str, str] = field(default_factory=dict)
     left: Mapping[str, float] = field(default_factory=dict)
     after: str = ""
 
@@ -251,10 +259,11 @@ class Head:
             etags, whole, left, after = (found[name] for name in ("etags", "whole", "left", "after"))
             right = (
                 all(isinstance(one, dict) for one in (etags, whole, left)) and all(map(is_run_id, (*whole, *left)))
-                and all(isinstance(one, str) for one in etags.values()) and _numbers([*left.values()], none=False)
+                and all(isinstance(one, str) for one in (*etags.values(), *whole.values()))
+                and _numbers([*left.values()])
                 and (after == "" or is_run_id(after))
-                and all(isinstance(one.name, str) and is_run_id(one.last) and _whole([one.rows]) for one in segments)
-                and _numbers([one.until for one in segments], none=False)
+                and all(SEGMENT.fullmatch(one.name) and is_run_id(one.last) and _whole([one.rows]) for one in segments)
+                and _numbers([one.until for one in segments])
             )  # fmt: skip
         except (KeyError, TypeError):
             raise Damaged from None
@@ -328,22 +337,22 @@ class Head:
 
 @dataclass(frozen=True)
 class Seen:
-    """A run as its record has it. row: None for one that isn't over, which was looked at then; record: to be kept
-    whole, or None.
+    """A run as its record has it. row: None for one that isn't over, which was looked at then; record: its text, to be
+    kept whole, or None.
     """
 
     id: str
     etag: str
     row: Row | None
     looked: float = 0.0
-    record: Any = None
+    record: str | None = None
 
     @classmethod
     def of(cls, run: Run, etag: str, body: bytes, looked: float) -> Seen:
         """That of a run that was read from this body of a record."""
         small = run.state.over and len(body) <= WHOLE_MOST
         row = Row.of(run) if run.state.over else None
-        return cls(run.id, etag, row, looked, json.loads(body) if small else None)
+        return cls(run.id, etag, row, looked, body.decode("utf-8", "replace") if small else None)
 
 
 def to_merge(segments: Sequence[Segment], rows: int) -> int:
@@ -382,11 +391,9 @@ def _no_number(text: str) -> float:
     raise Damaged(text)
 
 
-def _numbers(values: Sequence[Any], *, none: bool) -> bool:
-    kinds = set(map(type, values))
-    if not kinds <= {int, float, *([type(None)] if none else [])}:
-        return False
-    return all(map(math.isfinite, [one for one in values if one is not None] if type(None) in kinds else values))
+def _numbers(values: Sequence[Any], *, least: float = -sys.float_info.max, most: float = sys.float_info.max) -> bool:
+    """Whether all are numbers, of which none is too large for whatever is done with it."""
+    return set(map(type, values)) <= {int, float} and (not values or (least <= min(values) and max(values) <= most))
 
 
 def _whole(values: Sequence[Any]) -> bool:

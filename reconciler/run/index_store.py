@@ -80,9 +80,7 @@ class Index:
         mine = (name for name in found if name.startswith(SCHEDULED) == self.scheduled and len(name) <= LONGEST)
         return [name for name in mine if name not in BESIDE]
 
-    def update(
-        self, seen: Iterable[Seen], read: Read, now: float, over: Collection[str] = (), at_once: int = AT_ONCE
-    ) -> int:
+    def update(self, seen: Iterable[Seen], read: Read, now: float, over: Collection[str] = ()) -> int:
         """Put these in, and what others left out. Returns how many runs are left that nobody has read yet, or -1 where
         others were quicker again and again. read: one run's record; over: ids of runs that are known to be over, which
         others may have left out. Raises what `calls` raises.
@@ -95,15 +93,17 @@ class Index:
                 listed: dict[str, str] = {}
             else:
                 head, listed = self.seen(head)
+            # What was written since it was read is read again, and not put over what its writer put in.
+            known = {one.id: one for one in known.values() if not one.etag or listed.get(one.id, one.etag) == one.etag}
             head = head.with_runs(known.values())
             heard = [one for one in head.left if one in over and one not in known]
             due = [one for one in dict.fromkeys((*heard, *head.due(listed, now))) if is_run_id(one) and one not in gone]
-            for name, found in zip(due[:at_once], self.calls.each(read, due[:at_once]), strict=True):
+            for name, found in zip(due[:AT_ONCE], self.calls.each(read, due[:AT_ONCE]), strict=True):
                 if found is None:
                     gone.add(name)
                 else:
                     known[name] = found
-            unread = [Seen(one, "", None) for one in due[at_once:]]
+            unread = [Seen(one, "", None) for one in due[AT_ONCE:]]
             head = head.with_runs([*known.values(), *unread]).without(gone).kept(self.keep, now)
             if self.write(self.sealed(head), etag):
                 return len(unread)

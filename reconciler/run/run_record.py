@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reconciler.aws.calls import Aws
+from reconciler.core.errors import ReconcilerError
 from reconciler.core.run_paths import fingerprint_key, is_run_id, moment, record_key
 from reconciler.core.secret import KNOWN
 from reconciler.run.catalog import Catalog
@@ -76,12 +77,13 @@ class Runs(Store):
 
     def rebuild(self, said: Callable[[int, int], None] = lambda done, all_: None) -> int:
         """Make the index anew from all records. Returns how many runs are in it. said: told how many records are read,
-        of how many. What others write meanwhile is kept. Raises AwsError.
+        of how many. What others write meanwhile is kept. Raises AwsError, ReconcilerError.
         """
         indexes = [self.index(scheduled) for scheduled in (False, True)]
+        before = [index.load()[0] or Head() for index in indexes]  # by which what is new is told from what is gone
         names = [sorted(filter(is_run_id, index.names()), key=moment) for index in indexes]
         total, count, done = sum(map(len, names)), 0, 0
-        for index, found in zip(indexes, names, strict=True):
+        for index, found, old in zip(indexes, names, before, strict=True):
             made = Head()
             for first in range(0, len(found), CHUNK):
                 seen = [one for one in self.aws.each(self.look, found[first : first + CHUNK]) if one is not None]
@@ -90,6 +92,9 @@ class Runs(Store):
                 said(done, total)
             for _ in range(TRIES):
                 head, etag = index.load()
-                if (not found and not etag) or index.write(made.beside(head or Head(), {*found}), etag):
+                known = {*found, *old.rows, *old.left}
+                if (not found and not etag) or index.write(made.beside(head or Head(), known), etag):
                     break
+            else:
+                raise ReconcilerError("others wrote the index of runs each time", hint="run it again")
         return count

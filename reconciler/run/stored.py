@@ -22,7 +22,7 @@ from reconciler.core.fargate import SIZES
 from reconciler.core.run_paths import SCHEDULED
 from reconciler.run import checkpoint
 from reconciler.run.checkpoint import Checkpoint
-from reconciler.run.index import Seen
+from reconciler.run.index import LATEST, Seen
 from reconciler.run.index_store import Index
 from reconciler.run.metrics import MOST as METRICS_MOST
 from reconciler.run.metrics import metrics_in
@@ -35,7 +35,6 @@ MOST = 4 * 1024 * 1024  # bytes of a record
 SIZE_MOST = 1_000  # bytes of what a family's size is kept in
 ATTEMPTS = 10_000
 TRIES = 5  # to write a record that others write as well
-LATEST = 4_102_444_800.0  # seconds since the epoch: 2100 has begun
 DEAREST = 1e9  # US dollars
 LARGEST = 2**53  # of whole numbers: every reader of JSON has them
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # of a variable

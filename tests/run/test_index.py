@@ -302,8 +302,46 @@ def test_a_lost_index_is_made_from_the_records(s3: FakeS3) -> None:
     assert asked(s3) == 4
 
 
+@pytest.mark.parametrize("more", [-1, 5])
+def test_an_index_made_anew_has_nothing_that_was_deleted(s3: FakeS3, small: tuple[int, int], more: int) -> None:
+    """In the head, where no listing looks any more, and in a segment."""
+    put(s3, *(run(number) for number in range(sum(small) + more)))
+    s3.remove(record_key(run(2).id))
+    kept = record(s3)
+    assert kept.rebuild() == sum(small) + more - 1
+    assert kept.catalog().count == sum(small) + more - 1
+    assert run(2).id not in {one.id for batch in kept.catalog().batches() for one in batch}
+
+
+def test_a_run_that_is_put_again_is_there_once(s3: FakeS3, small: tuple[int, int]) -> None:
+    """In a segment and in the head, since why it failed was found later."""
+    put(s3, *(run(number) for number in range(sum(small) + 5)))
+    put(s3, run(0, why="no rows"))
+    found = record(s3).catalog().with_metric("rows", 3, lowest=True)
+    assert ids(found) == ids(run(number) for number in range(3))
+    assert [row.id for batch in record(s3).catalog().batches() for row in batch].count(run(0).id) == 1
+
+
+def test_what_another_wrote_is_not_put_back(s3: FakeS3, small: tuple[int, int]) -> None:
+    """A run that was read as under way, and whose end another command has put in before this one writes."""
+    put(s3, run(0, state=State.RUNNING))
+    put(s3, *(run(number, state=State.RUNNING) for number in range(1, 20)), later=True)
+    count = 0
+
+    def somebody(operation: str) -> None:
+        nonlocal count
+        count += operation == "PutObject"
+        if count == 3:  # the head, after the run's two
+            s3.before = lambda operation: None
+            put(s3, run(0))
+
+    s3.before = somebody
+    put(s3, run(30))
+    assert run(0).id in ids(record(s3).catalog().with_metric("rows", 99, lowest=True))
+
+
 def test_runs_from_before_the_index_come_into_it_bit_by_bit(s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconciler.run.index_store.Index.update.__defaults__", ((), 20))
+    monkeypatch.setattr("reconciler.run.index_store.AT_ONCE", 20)
     kept = record(s3)
     for number in range(50):
         s3.write(record_key(run(number).id), kept.body(run(number)))
@@ -388,6 +426,23 @@ def wrong() -> Iterator[tuple[str, bytes]]:
             found = good()
             found["rows"][part][key] = value
             yield f"{part} {key}", pack(found)
+    for column, value in {"created": 1e300, "ended": -1.0, "seconds": 10**400}.items():  # no time, or more than a float
+        found = good()
+        found["rows"][column][1] = value
+        yield f"too large {column}", pack(found)
+    found = good()
+    found["rows"]["metrics"]["values"][1] = 10**400
+    yield "too large a metric", pack(found)
+    yield (
+        "no list of names",
+        pack(good() | {"rows": good()["rows"] | {"metrics": {"names": {}, "shape": [], "values": []}}}),
+    )
+    deep: Any = {}
+    for _ in range(600):
+        deep = [deep]
+    yield "a deep record", pack(good() | {"whole": {run(0).id: deep}})
+    segment = {"name": "segment-\ud800", "rows": 1, "last": run(0).id, "until": 1.0}
+    yield "no name of a segment", gzipped(json.dumps(good() | {"segments": [segment]}).encode())
     yield "not finite", gzipped(json.dumps(good()).replace("0.01", "1e999").encode())
 
 

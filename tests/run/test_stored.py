@@ -31,12 +31,13 @@ from reconciler.core.run_paths import (
 from reconciler.engine.lock_holder import read_holder
 from reconciler.run import metrics
 from reconciler.run.checkpoint import Checkpoint
+from reconciler.run.index import LATEST
 from reconciler.run.place import NotOurs, Place
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
-from reconciler.run.stored import LATEST, MOST, Unreadable, from_json, to_json
+from reconciler.run.stored import MOST, Unreadable, from_json, to_json
 
 ID, FINGERPRINT = "20260101-000000-aaaaaaaa", "a" * 64
 SCHEDULED = "scheduled-20260101-000000-0123abcd"
