@@ -18,8 +18,7 @@ from reconciler.core.spec import Address
 from reconciler.engine import destroy as engine
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.lock import Lock
-from reconciler.run.job import place_of, rules_of
-from reconciler.run.run_record import Runs
+from reconciler.run.job import place_of, rules_of, runs_of
 from reconciler.run.unwatched_ends import with_ends
 
 
@@ -97,7 +96,7 @@ class _Shown(Steps):
         here, deploy = self.here, self.here.deploy
         if not any(step.does and step.address == Address("bucket", here.names.bucket) for step in plan.steps):
             return
-        runs = Runs(here.aws, here.names.bucket, self.terminal.note, deploy.runs_kept)
+        runs = runs_of(here, self.terminal.note)
         try:
             seen, _ = with_ends(here.aws, place_of(deploy), rules_of(deploy), runs.catalog().unfinished())
         except ReconcilerError as error:

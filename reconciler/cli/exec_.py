@@ -24,7 +24,8 @@ from reconciler.cli.options import OfRun
 from reconciler.cli.past_runs import Past, past, whole
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
-from reconciler.core.errors import UserError
+from reconciler.core.errors import ReconcilerError, UserError
+from reconciler.core.job_token import without_tokens
 from reconciler.core.run_paths import is_sweep_id, task_id
 from reconciler.run.launch import known_task
 from reconciler.run.run import Run
@@ -121,7 +122,10 @@ class _Stopped:
         self._here, self._attempt, self.seen = here, found.attempts[-1], False
 
     def look(self) -> bool:
-        task = known_task(self._here.aws, self._here.place, self._attempt)
+        try:
+            task = known_task(self._here.aws, self._here.place, self._attempt)
+        except ReconcilerError:
+            return False  # the next look says more
         self.seen = task is None or task["lastStatus"] != "RUNNING"
         return self.seen
 
@@ -148,7 +152,7 @@ def _in_aws(here: Past, task: Mapping[str, Any], words: tuple[str, ...], output:
     """Through Systems Manager, by AWS's plugin."""
     plugin, place = _plugin(), here.place
     line, variables = session(here.aws, here.where.deploy.region, place.cluster, place.container, task, words)
-    return _child([plugin, *line], os.environ | variables, None, lambda: False, output)
+    return _child([plugin, *line], without_tokens(os.environ) | variables, None, None, output)
 
 
 def session(
@@ -169,7 +173,10 @@ def _plugin() -> str:
     found = shutil.which(PLUGIN)
     if found is None:
         raise UserError(f"{PLUGIN} isn't installed, with which AWS opens a session", hint=f"get it: {WHERE}")
-    told = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    asked = [found, "--version"]
+    told = subprocess.run(  # noqa: S603 - AWS's plugin
+        asked, capture_output=True, text=True, check=False, env=without_tokens(os.environ)
+    ).stdout
     told = told.strip()
     parts = tuple(int(part) for part in told.split(".")[:3] if part.isdigit())
     if len(parts) < len(OLDEST) or parts < OLDEST:
@@ -179,9 +186,11 @@ def _plugin() -> str:
 
 
 def _child(
-    words: list[str], environment: Mapping[str, str], folder: str | None, ended: Callable[[], bool], output: Any
-) -> int:
-    """Run it with our terminal. Ctrl-C is the child's: it is in the foreground as we are. ended: the task is over.
+    words: list[str], environment: Mapping[str, str], folder: str | None, ended: Callable[[], bool] | None,
+    output: Any,
+) -> int:  # fmt: skip
+    """Run it with our terminal. Ctrl-C is the child's: it is in the foreground as we are. ended: whether the task is
+    over, None where the session ends with it by itself.
 
     Returns its exit code, 128 and the number for a signal.
     """
@@ -193,11 +202,10 @@ def _child(
             raise UserError(f"{words[0]} can't be run there: {error.strerror}") from None
         before[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         over = threading.Event()
-        watcher = threading.Thread(target=_end_with, args=(child, ended, over), daemon=True)
-        watcher.start()
+        if ended is not None:
+            threading.Thread(target=_end_with, args=(child, ended, over), daemon=True).start()
         code = child.wait()
         over.set()
-        watcher.join()
         return code if code >= 0 else 128 - code
     finally:
         for number, handler in before.items():
@@ -206,25 +214,17 @@ def _child(
 
 def _end_with(child: subprocess.Popen[bytes], ended: Callable[[], bool], over: threading.Event) -> None:
     """End it when the task ends, with all that it has started: a shell heeds SIGHUP, and anything SIGKILL."""
+    import psutil  # of the embedded AWS, where alone a command is ended so
+
     while not over.wait(LOOK):
-        if ended():
-            for number in (signal.SIGHUP, signal.SIGKILL):
-                for pid in (*_below(child.pid), child.pid):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, number)
-                if over.wait(LOOK):
-                    return
-            return
-
-
-def _below(pid: int) -> list[int]:
-    """The processes that one has started, and those that these have."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)  # noqa: S607  # nosec B607
-    pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
-    found, todo = list[int](), [pid]
-    while todo:
-        above = todo.pop()
-        kids = [one for one, parent in pairs if parent == above]
-        found += kids
-        todo += kids
-    return found
+        if not ended():
+            continue
+        for number in (signal.SIGHUP, signal.SIGKILL):
+            with contextlib.suppress(psutil.Error):
+                main = psutil.Process(child.pid)
+                for one in (*main.children(recursive=True), main):
+                    with contextlib.suppress(psutil.Error):
+                        one.send_signal(number)
+            if over.wait(LOOK):
+                return
+        return

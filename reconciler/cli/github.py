@@ -23,9 +23,8 @@ from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.execute import Outcome
 from reconciler.image.kind import ImageSpec
-from reconciler.run.job import place_of
+from reconciler.run.job import place_of, runs_of
 from reconciler.run.run import Run
-from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.stored import from_json
 
@@ -66,7 +65,7 @@ def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcom
         _summary(terminal, markdown.ended(here.deploy.name, found))
         return
     try:
-        past = Runs(here.aws, here.names.bucket, terminal.note, here.deploy.runs_kept).catalog().newest(HISTORY)
+        past = runs_of(here, terminal.note).catalog().newest(HISTORY)
     except ReconcilerError:
         past = []  # the picture of earlier runs is an extra
     why = None

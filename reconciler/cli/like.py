@@ -13,7 +13,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import UserError
 from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment
-from reconciler.run.job import Decision
+from reconciler.run.job import Decision, latest
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.like import Earlier, launch_like, overrides_of_new, prepare, read_earlier
 from reconciler.run.run import Overrides
@@ -59,7 +59,7 @@ class LikeWork(SingleWork):
             past = Past(self.where, self.here.aws, self.runs, self.here.names)
             self.earlier = read_earlier(self.here, self.runs, past.find(self.like), past.find, self.overrides)
         was = self.earlier
-        last = self.runs.latest(was.fingerprint)
+        last = latest(self.runs, was.fingerprint, was.overrides, was.inputs, give_up=False)
         if last is not None and not last.state.over and last.state is not State.STOPPING:
             why = f"run {last.id}, which is like it, is under way"
             self.decision = Decision("resume", why, was.fingerprint, was.inputs, last)

@@ -8,7 +8,7 @@ ecs_task_definition.py), so that nothing else remembers it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from typing import Annotated
 
 from reconciler.cli.options import OfRun
@@ -26,13 +26,13 @@ from reconciler.engine import apply as engine
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.lock import Lock
 from reconciler.kinds import ServiceSpec, TaskDefinition, TaskDefinitionSpec
-from reconciler.kinds.ecs_task_definition import rollback_mark, rolled_back
+from reconciler.kinds.ecs_task_definition import UNTIL, rollback_mark, rolled_back
 from reconciler.run.earlier import check_image, definition_of, first_of
+from reconciler.run.job import runs_of
 from reconciler.run.run import Run
-from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 
-MOST = 20  # revisions that are looked at for one that differs
+LOOKED = 200  # runs, the newest first, that are looked at for one with another definition
 Live = Observed[TaskDefinitionSpec]
 
 
@@ -106,15 +106,14 @@ def run(options: Arguments, terminal: Terminal) -> int:
 def _said(run_id: str) -> str:
     if not run_id:
         return "Nothing is rolled back: the newest revision is the file's own."
-    until = "until an `apply` changes it, or `rollback --undo`"
-    return f"Rolled back: the schedule and the service use what run {run_id} was, {until}."
+    return f"Rolled back: the schedule and the service use what run {run_id} was, {UNTIL}."
 
 
 def _wanted(
     where: Target, here: Deployment, terminal: Terminal, live: Live, run_id: str
 ) -> tuple[str, TaskDefinitionSpec]:
     """The run to go back to, and its definition. Raises UserError."""
-    past = Past(where, here.aws, Runs(here.aws, here.names.bucket, terminal.note, here.deploy.runs_kept), here.names)
+    past = Past(where, here.aws, runs_of(here, terminal.note), here.names)
     found = past.find(run_id) if run_id else _last_good(past, here, live.aside or live)
     first = first_of(found, past.find)
     spec = definition_of(here.aws, here.names, first).spec
@@ -128,9 +127,7 @@ def _last_good(past: Past, here: Deployment, own: Live) -> Run:
     looked_at = {own.attributes["arn"]}
     catalog = past.runs.catalog()
     good = ([one for one in batch if one.state is State.SUCCEEDED] for batch in catalog.batches())
-    for one in chain.from_iterable(whole(catalog.wholes(batch)) for batch in good):
-        if len(looked_at) > MOST:
-            break
+    for one in islice(chain.from_iterable(whole(catalog.wholes(batch)) for batch in good), LOOKED):
         if one.task_definition in looked_at:
             continue
         looked_at.add(one.task_definition)
@@ -142,7 +139,8 @@ def _last_good(past: Past, here: Deployment, own: Live) -> Run:
             continue
         if spec.model_copy(update={"tags": own.spec.tags}) != own.spec:
             return first
-    raise UserError("no run has succeeded with another definition", hint="`runs` lists them; name one")
+    what = f"none of the newest {LOOKED} runs has succeeded with another definition"
+    raise UserError(what, hint="`runs` lists them; name one")
 
 
 def _only(here: Deployment, wanted: TaskDefinitionSpec) -> Deployment:

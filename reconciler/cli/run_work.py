@@ -19,7 +19,7 @@ from reconciler.core.run_paths import each_run
 from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.run.hand_over import check_no_secret, given_over
-from reconciler.run.job import Decision, decide, follower, function_of, supervisor
+from reconciler.run.job import Decision, decide, follower, function_of, runs_of, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.like import launch_like
 from reconciler.run.overrides import check_length, parse
@@ -68,7 +68,7 @@ class Work(Protocol):
 
 def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal) -> Work:
     """What the file and the command line ask for. Raises UserError."""
-    task, runs = here.deploy.task, Runs(here.aws, here.names.bucket, terminal.note, here.deploy.runs_kept)
+    task, runs = here.deploy.task, runs_of(here, terminal.note)
     ours = each_run(here.deploy.run.checkpoint)
     overrides = parse(asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory), ours)
     KNOWN.learn_all(plain(overrides))

@@ -16,7 +16,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Action, Step
 from reconciler.engine.lock import current_holder
 from reconciler.run.index import Row
-from reconciler.run.job import place_of, rules_of
+from reconciler.run.job import place_of, rules_of, runs_of
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.unwatched_ends import as_they_are
@@ -50,7 +50,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     where = target(options)
     aws = where.aws(terminal, read_only=True)
     here = deployment(where, aws, terminal, "status")
-    runs = Runs(aws, here.names.bucket, terminal.note, here.deploy.runs_kept)
+    runs = runs_of(here, terminal.note)
     read: list[Any] = [
         here.observe, lambda: _past(runs, as_json=options.json), lambda: current_holder(aws, here.deploy.name)
     ]  # fmt: skip

@@ -18,11 +18,10 @@ from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import exit_code, verdict
 from reconciler.core.errors import UserError
 from reconciler.run.hand_over import given_over
-from reconciler.run.job import launch_of
+from reconciler.run.job import launch_of, runs_of
 from reconciler.run.launch import overrides_of
 from reconciler.run.like import launch_like
 from reconciler.run.run import Overrides, Run
-from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 
 
@@ -50,7 +49,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     where = target(options)
     on_interrupt(where.stop.set)
     here = deployment(where, where.aws(terminal), terminal, "watch", skip_image=True)
-    runs = Runs(here.aws, here.names.bucket, terminal.note, here.deploy.runs_kept)
+    runs = runs_of(here, terminal.note)
     past = Past(where, here.aws, runs, here.names)
     found = past.find(options.run)
     if found.state.over:

@@ -29,6 +29,8 @@ AWS_ADDS = {
 
 
 AGAIN_TAG = "reconciler:again"  # of those that runs are launched with which repeat others: the deploy whose they are
+REVISION = re.compile("[1-9][0-9]{0,8}")  # its number
+UNTIL = "until an `apply` changes it, or `rollback --undo`"  # a rollback holds
 ASIDE = "aside"  # attribute: the ARN of what a rollback has put aside
 
 
@@ -84,8 +86,7 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
         aside = self.revision(aws, f"{want.name}:{number}", want)
         if aside is None or not _active(aside) or rolled_back(aside.spec.tags):
             return replace(found, note=f"rolled back to run {run}; revision {number} isn't there any more")
-        until = "until an `apply` changes it, or `rollback --undo`"
-        note = f"rolled back to run {run}, which holds back revision {number} {until}"
+        note = f"rolled back to run {run}, which holds back revision {number} {UNTIL}"
         attributes = {**found.attributes, ASIDE: aside.attributes["arn"]}
         return replace(found, attributes=attributes, note=note, aside=aside)
 
@@ -161,7 +162,7 @@ def rollback_mark(run_id: str, revision: str) -> dict[str, str]:
 def rolled_back(tags: Mapping[str, str]) -> tuple[str, int] | None:
     """The run and the revision that such a tag names; None without one."""
     run_id, _, number = tags.get(ROLLBACK_TAG, "").partition(" ")
-    return (run_id, int(number)) if is_run_id(run_id) and re.fullmatch("[1-9][0-9]{0,8}", number) else None
+    return (run_id, int(number)) if is_run_id(run_id) and REVISION.fullmatch(number) else None
 
 
 def _active(found: Observed[TaskDefinitionSpec]) -> bool:

@@ -179,8 +179,10 @@ class Catalog:
     def _lose(self, part: _Part) -> None:
         """A segment isn't there: whatever is in no other is read from its record."""
         self._runs.say(LOST.format("a part"))
-        others = (part.index.segment(one) for one in part.head.segments if one.name not in part.loaded)
-        there = {one for rows in (*part.loaded.values(), *others) if rows for one in rows.ids}
+        for one in part.head.segments:
+            if one.name not in part.loaded and (rows := part.index.segment(one)) is not None:
+                part.loaded[one.name] = rows
+        there = {one for rows in part.loaded.values() for one in rows.ids}
         part.listed = {**dict.fromkeys(set(part.index.names()) - there - {*part.head.rows}, ""), **part.listed}
         part.lost = True
 

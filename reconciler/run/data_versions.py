@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import takewhile
 from typing import Any
 from urllib.parse import quote
 
@@ -41,7 +42,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Old:
-    """One of the run's data: a key, or a folder's prefix with a slash. copies: what isn't there any more under it."""
+    """One of the run's data: a key, or a folder's prefix with a slash. moved: it isn't what is there now."""
 
     key: str
     versions: tuple[Version, ...]
@@ -70,6 +71,10 @@ class _Place:
         first = self.run.attempts[0].launched if self.run.attempts else self.run.created
         return datetime.fromtimestamp(int(first) + 1, UTC)
 
+    def is_later(self, version: Mapping[str, Any]) -> bool:
+        """Whether a version came after the launch."""
+        return bool(version["LastModified"] > self.launched)
+
 
 def old_data(aws: Aws, bucket: str, deploy: str, run: Run, named: Iterable[str]) -> tuple[list[Old], str]:
     """What a run's data was, and what isn't sure about it.
@@ -89,11 +94,11 @@ def _file(place: _Place, key: str, sha: str) -> Old:
     head = place.aws.find("s3", "HeadObject", **where, ChecksumMode="ENABLED") if sha else None
     if head is not None and checksum(head, spec) == sha:
         return Old(key, (Version(key, head.get("VersionId", ""), head["ContentLength"], newest=True),), moved=False)
-    listed, _ = _listed(place, key)
-    those = [one for one in listed if one["Key"] == key]
-    before = [one for one in those if one["LastModified"] <= place.launched]
-    for one in [*before, *(one for one in those if one not in before)][:TRIED]:
-        if not sha and one not in before:
+    # Of all that begins with the key S3 lists the key itself first, and its newest version.
+    listed = place.aws.pages("s3", "ListObjectVersions", "Versions", Bucket=place.bucket, Prefix=key)
+    those = list(takewhile(lambda one: one["Key"] == key, listed))
+    for one in sorted(those, key=place.is_later)[:TRIED]:
+        if not sha and place.is_later(one):
             break
         version = Version(key, one["VersionId"], one["Size"], bool(one["IsLatest"]))
         if not sha or _sha(place, version)[0] == sha:

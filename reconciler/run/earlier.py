@@ -5,7 +5,6 @@ A record may say anything. So the revision has to be one of the deploy's own fam
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from reconciler.aws.calls import Aws
@@ -14,6 +13,7 @@ from reconciler.core.errors import UserError
 from reconciler.core.spec import Observed
 from reconciler.image.manifest import get_manifest
 from reconciler.kinds import TaskDefinition, TaskDefinitionSpec
+from reconciler.kinds.ecs_task_definition import REVISION
 from reconciler.lower.execution import PRIVATE
 from reconciler.run.run import Run
 
@@ -37,7 +37,7 @@ def definition_of(aws: Aws, names: Names, run: Run) -> Observed[TaskDefinitionSp
     if not run.task_definition.startswith("arn:"):
         raise UserError(f"the record of run {run.id} doesn't say with which task definition", hint=NO_DEFINITION)
     number = run.task_definition.removeprefix(ours)
-    if not re.fullmatch("[1-9][0-9]{0,8}", number):
+    if not REVISION.fullmatch(number):
         raise UserError(
             f"run {run.id} was launched with {run.task_definition}, which is no revision of {family}",
             hint="the record was changed, or task.family in deploy.yaml was since the run",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -60,7 +60,7 @@ def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decisio
     when = here.deploy.run.when
     if when == "never":
         return Decision("none", "`run.when` is never", mark, inputs)
-    last = _latest(runs, mark, overrides, inputs, give_up=when != "always")
+    last = latest(runs, mark, overrides, inputs, give_up=when != "always")
     if last is not None and not last.state.over and last.state is not State.STOPPING:
         return Decision("resume", f"run {last.id} is under way", mark, inputs, last)
     if when == "always":
@@ -73,7 +73,7 @@ def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decisio
     return Decision("launch", f"run {last.id} with the same inputs {how}", mark, inputs, last)
 
 
-def _latest(runs: Runs, mark: str, overrides: Overrides, inputs: dict[str, Any], *, give_up: bool) -> Run | None:
+def latest(runs: Runs, mark: str, overrides: Overrides, inputs: dict[str, Any], *, give_up: bool) -> Run | None:
     """The newest run with this fingerprint; what it is made of comes from here, not from its record."""
     try:
         last = runs.latest(mark)
@@ -126,6 +126,11 @@ def deadline_of(here: Deployment) -> Deadline | None:
         return None
     role = names.iam(f"role/{names.stop_role}")
     return Deadline(deploy.name, str(deploy.cluster.name), role, rules_of(deploy).limits)
+
+
+def runs_of(here: Deployment, tell: Callable[[str], None]) -> Runs:
+    """The record of a deployment's runs, without those that have expired. tell: told what isn't shown or kept."""
+    return Runs(here.aws, here.names.bucket, tell, here.deploy.runs_kept)
 
 
 def supervisor(here: Deployment, runs: Runs) -> Supervisor:

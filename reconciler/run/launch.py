@@ -114,7 +114,7 @@ def new_run(
         log_prefix=launch.log_prefix,
         overrides=overrides,
         sweep=sweep,
-        code_version=launch.environment.get("CODE_VERSION", ""),
+        code_version=launch.environment.get(CODE_VERSION, ""),
     )
 
 

@@ -20,12 +20,12 @@ from reconciler.core.secret import MASK
 from reconciler.core.spec import OWNER_TAG, Address, Observed
 from reconciler.engine.deployment import Deployment
 from reconciler.kinds import TaskDefinition, TaskDefinitionSpec
-from reconciler.kinds.ecs_task_definition import AGAIN_TAG, request
+from reconciler.kinds.ecs_task_definition import AGAIN_TAG, REVISION, request
 from reconciler.lower import may_read
 from reconciler.run.data_versions import Old, copy, moved, moved_text, old_data
 from reconciler.run.earlier import check_image, definition_of, first_of
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
-from reconciler.run.launch import Launch
+from reconciler.run.launch import CODE_VERSION, Launch
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 
@@ -173,7 +173,7 @@ def definition(earlier: Earlier, bucket: str, run: Run) -> TaskDefinitionSpec:
     plain = {name: value for name, value in given.environment.items() if name not in earlier.secrets}
     texts = {name: str(value) for name, value in box.environment.items()} | plain
     if earlier.run.code_version:
-        texts["CODE_VERSION"] = earlier.run.code_version
+        texts[CODE_VERSION] = earlier.run.code_version
     environment, named = moved(texts, bucket, run.id, data)
     command = given.command if given.command is not None and "command" not in earlier.secrets else box.command
     words = [moved_text(word, bucket, run.id, data) for word in command or ()]
@@ -224,7 +224,7 @@ def launch_like(launch: Launch, run: Run) -> Launch:
         return launch
     family = launch.task_definition.rpartition("/")[2].partition(":")[0]
     place = f"{launch.task_definition.rpartition('/')[0]}/{again_family(family)}:"
-    if not re.fullmatch("[1-9][0-9]{0,8}", run.task_definition.removeprefix(place)):
+    if not REVISION.fullmatch(run.task_definition.removeprefix(place)):
         raise UserError(
             f"the record of run {run.id} names {run.task_definition}, with which no run like another is launched",
             hint="the record was changed, or task.family in deploy.yaml was since the run",

@@ -121,7 +121,7 @@ def test_what_cannot_be_rolled_back_is_said_and_nothing_is_done(lane: Lane) -> N
         assert found.code == 2, found.out + found.err
         assert why in " ".join(found.err.split()), found.err
 
-    refused("no run has succeeded with another definition")
+    refused("none of the newest 200 runs has succeeded with another definition")
     refused("there is no run nonsense", "nonsense")
     refused("--undo takes no run", first, "--undo")
     for name, why in (
