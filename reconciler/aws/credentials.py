@@ -12,12 +12,14 @@ from typing import Any
 
 from reconciler.aws.failures import of_configuration, variables
 from reconciler.core.errors import ReconcilerError, UserError
+from reconciler.core.job_token import AUDIENCE
 
 CONTAINER_URIS = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")  # the first counts
 PARTS = (("access_key", "access key"), ("secret_key", "secret access key"), ("token", "session token"))
 
 OF_TOKENS = {  # what to do about what STS says of a token
-    "InvalidIdentityToken": "`apply` the file once with credentials of your own: that makes the provider in IAM",
+    "InvalidIdentityToken": "`apply` the file once with credentials of your own: that makes the provider "
+    f"in IAM; or the token is for another audience than {AUDIENCE}",
     "ExpiredTokenException": "the token has ended: let the job run again",
     "ValidationError": "is AWS_ROLE_ARN the ARN of the role that `ci:` makes?",
 }
@@ -68,7 +70,7 @@ def of_credentials(error: Exception) -> UserError:
         found, operation = error.response.get("Error", {}), error.operation_name
         why = f"sts:{operation} failed: {found.get('Code', '')}: {found.get('Message', '')}"
         if operation == "AssumeRoleWithWebIdentity" and found.get("Code") == "AccessDenied":
-            hint = "the role's trust has to name whom the token names: docs/github-actions.md"
+            hint = "the role's trust has to name whom the token names"
             return RoleRefused(f"no AWS credentials: {why}", hint=hint)
         if operation == "AssumeRoleWithWebIdentity":
             return UserError(

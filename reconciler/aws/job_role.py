@@ -25,6 +25,7 @@ from botocore.config import Config
 from botocore.credentials import CredentialProvider, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
+from reconciler.aws.clients import LOOPBACK
 from reconciler.aws.credentials import NoRole, of_credentials
 from reconciler.core.errors import UserError
 from reconciler.core.job_token import (
@@ -160,8 +161,8 @@ class JobRole(CredentialProvider):  # type: ignore[misc]  # botocore has no type
         try:
             token = new_token(self._environ, 4, self._sleep)
         except NoToken as error:
-            kind = NoRole if isinstance(error, _Lost) else UserError
-            raise kind(f"no AWS credentials: GitHub gives this job no token: {error}", hint=ALLOW) from None
+            kind, hint = (NoRole, "run the command again") if isinstance(error, _Lost) else (UserError, ALLOW)
+            raise kind(f"no AWS credentials: GitHub gives this job no token: {error}", hint=hint) from None
         request = {"RoleArn": chosen(self._environ), "RoleSessionName": session_name(self._environ)}
         try:
             answer = self._sts.assume_role_with_web_identity(**request, WebIdentityToken=token)
@@ -201,7 +202,7 @@ def take_roles(session: Any, environ: Mapping[str, str], region: str) -> None:
     def sts() -> Any:
         where = region or session.get_config_variable("region") or "us-east-1"
         url = environ.get("AWS_ENDPOINT_URL_STS") or environ.get("AWS_ENDPOINT_URL") or ""
-        loopback = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+        loopback = urlsplit(url).hostname in LOOPBACK
         config = Config(
             signature_version=UNSIGNED, proxies={} if loopback else None, connect_timeout=SECONDS, read_timeout=SECONDS,
             retries={"total_max_attempts": 4, "mode": "standard"},

@@ -6,6 +6,7 @@ where there is no network.
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
@@ -23,12 +24,13 @@ from typing import Any, TypeVar
 
 from reconciler import version as commands
 from reconciler.aws.calls import Aws
-from reconciler.aws.credentials import check
+from reconciler.aws.credentials import NoRole, check
 from reconciler.aws.errors import CREDENTIALS
 from reconciler.checks.findings import Finding, ng, ok, skip
 from reconciler.config import ConfigErrors, Deploy, load
 from reconciler.core.errors import AwsError, Denied, ReconcilerError, Unreachable, UserError
 from reconciler.core.files import read_file
+from reconciler.core.job_token import in_job, missing
 
 PYTHON = (3, 11)
 PATIENCE = 4.0  # seconds for a connection, and for an answer
@@ -159,12 +161,13 @@ def credentials(session: Any) -> Finding:
     """Whether there are any, where from, and for how long. Never what they are."""
     try:
         found = within(LONG, partial(check, session))
-    except UserError as error:
-        return ng("credentials", error.message.removeprefix("no AWS credentials: "), LOG_IN)
+    except (UserError, NoRole) as error:
+        hint = error.hint if in_job(os.environ) else ""
+        return ng("credentials", error.message.removeprefix("no AWS credentials: "), hint or LOG_IN)
     except TimeoutError as error:
         return ng("credentials", str(error), LOG_IN)
     if found is None:
-        return ng("credentials", "none were found", LOG_IN)
+        return ng("credentials", "none were found", missing(os.environ) or LOG_IN)
     source = SOURCES.get(str(found.method), f"from {found.method}")
     end = getattr(found, "_expiry_time", None)
     if not isinstance(end, datetime):
@@ -185,7 +188,7 @@ def account(aws: Aws, deploy: Deploy | None) -> tuple[Finding, str]:
     except AwsError as error:
         wrong = error.code in CREDENTIALS
         return ng("account", f"AWS refuses the credentials: {error.reason}" if wrong else str(error), error.hint), ""
-    except UserError as error:
+    except (UserError, NoRole) as error:
         return ng("account", error.message, error.hint), ""
     number, who = str(answer["Account"]), str(answer["Arn"])
     if deploy is not None and deploy.account and deploy.account != number:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from zoneinfo import available_timezones
 
+from reconciler.config.event_names import time_zones
 from reconciler.config.problems import Path, Problem
 from reconciler.config.schema import Deploy
 
@@ -38,7 +38,7 @@ def _schedule(deploy: Deploy) -> Iterator[Problem]:
     schedule = deploy.schedule
     if schedule is None:
         return
-    zones = available_timezones()
+    zones = time_zones()
     if zones and schedule.timezone not in zones:
         by_case = {zone.lower(): zone for zone in zones}
         near = difflib.get_close_matches(schedule.timezone.lower(), sorted(by_case), 2, 0.6)

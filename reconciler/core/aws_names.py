@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from unicodedata import category
 
 _ECS = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/"
 _EC2 = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html"
@@ -94,7 +95,8 @@ RETENTION_DAYS = (
 )  # fmt: skip
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 RESERVED_VARIABLES = re.compile(
-    "_HANDLER|_X_AMZN_TRACE_ID|AWS_(?:DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_LAMBDA_.*|AWS_ACCESS_KEY(?:_ID)?"
+    "_HANDLER|_X_AMZN_TRACE_ID|AWS_(?:DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_ACCESS_KEY(?:_ID)?"
+    "|AWS_LAMBDA_(?:FUNCTION_(?:NAME|VERSION|MEMORY_SIZE)|LOG_(?:GROUP|STREAM)_NAME|INITIALIZATION_TYPE|RUNTIME_API)"
     "|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN|LAMBDA_(?:TASK_ROOT|RUNTIME_DIR)"
 )
 TAG_SYMBOLS = " _.:/=+-@"  # https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html
@@ -103,7 +105,7 @@ RESERVED_TAGS = "aws:"
 
 def tag_problem(text: str) -> str:
     """Why AWS refuses this text in a tag, whatever its length; empty if it doesn't."""
-    wrong = any(not (c.isalnum() or c in TAG_SYMBOLS) for c in text)
+    wrong = any(not (c.isalnum() or c in TAG_SYMBOLS or category(c)[0] == "Z") for c in text)
     return "only letters, digits, spaces and _ . : / = + - @ are allowed" if wrong else ""
 
 

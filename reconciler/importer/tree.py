@@ -294,6 +294,8 @@ def _ci(found: Found, tree: Tree) -> dict[str, Any]:
                     section["github"]["drift"] = True
         else:
             tree.notes.append(f"{role.address} trusts something else than one branch of one repository: left out")
+    elif role := found.plan_role:
+        tree.notes.append(f"{role.address} trusts pull requests, and no role trusts one branch alone: left out")
     if role := found.gitlab_role:
         host, subjects = gitlab_of(role) or ("", [])
         match = OF_GITLAB.fullmatch(subjects[0]) if len(subjects) == 1 else None

@@ -74,6 +74,7 @@ def _read(environ: dict[str, Any], service: str) -> Asked | None:
 def _of_json(parser: Any, body: bytes) -> Asked:
     try:
         found = json.loads(body or b"{}")
+        json.dumps(found, ensure_ascii=False).encode()  # half a character is none
     except (ValueError, RecursionError):
         found = None
     operation = parser.operation_model

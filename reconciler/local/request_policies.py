@@ -25,7 +25,7 @@ def policy_problems(text: str, *, identity: bool = False) -> Iterator[str]:
         yield f"{SYNTAX} It has characters that aren't Latin-1."
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         yield f"{SYNTAX} It isn't JSON."
         return
     statements = document.get("Statement") if isinstance(document, dict) else None
@@ -64,4 +64,4 @@ def _statement(statement: Mapping[str, Any], *, identity: bool) -> Iterator[str]
 def _texts(statement: Mapping[str, Any], *keys: str) -> Iterator[str]:
     for key in keys:
         value = statement.get(key, [])
-        yield from (one for one in ([value] if isinstance(value, str) else value) if isinstance(one, str))
+        yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str))

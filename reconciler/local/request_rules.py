@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from zoneinfo import available_timezones
 
+from reconciler.config.event_names import time_zones
 from reconciler.core import aws_names, limits
 from reconciler.core.limits import Limit
 from reconciler.core.schedule import BadSchedule, parse
@@ -194,7 +194,7 @@ def _sns(operation: str, params: Params) -> Iterator[Broken]:
         yield Broken("Invalid parameter: Topic Name", code)
     elif operation == "Publish":
         # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
-        if subject is not None and not re.fullmatch(rf"[!-~][ -~]{{0,{limits.SUBJECT.most - 1}}}", subject):
+        if subject is not None and not re.fullmatch(rf"[^\x00-\x1f\x7f]{{1,{limits.SUBJECT.most}}}", subject):
             yield Broken("Invalid parameter: Subject", code)
         if len(params["Message"].encode()) + len((subject or "").encode()) > limits.MESSAGE.most:
             yield Broken("Invalid parameter: Message too long", code)
@@ -202,7 +202,7 @@ def _sns(operation: str, params: Params) -> Iterator[Broken]:
         endpoint = params.get("Endpoint", "")
         if protocol == "email" and not aws_names.EMAIL.fits(endpoint):
             yield Broken("Invalid parameter: Email address", code)
-        if protocol in ("sqs", "lambda") and not aws_names.SUBSCRIBER.fits(endpoint):
+        if protocol in ("sqs", "lambda") and not aws_names.SUBSCRIBER.fits(endpoint.removesuffix(".fifo")):
             yield Broken(f"Invalid parameter: {protocol} endpoint ARN", code)
 
 
@@ -220,8 +220,7 @@ def _scheduler(operation: str, params: Params) -> Iterator[Broken]:
         parse(params["ScheduleExpression"])
     except BadSchedule:
         yield Broken(f"Invalid Schedule Expression {params['ScheduleExpression']}.", USUAL)
-    zone, zones = params.get("ScheduleExpressionTimezone"), available_timezones()
-    if zone and zones and zone not in zones:
+    if (zone := params.get("ScheduleExpressionTimezone")) and (zones := time_zones()) and zone not in zones:
         yield Broken("Provided ScheduleExpressionTimezone is not valid.", USUAL)
     window, target = params["FlexibleTimeWindow"], params["Target"]
     if window.get("Mode") == "FLEXIBLE" and not window.get("MaximumWindowInMinutes"):

@@ -6,12 +6,12 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from reconciler.cli.answer import Answer
 from reconciler.cli.init import files, questions, subject
@@ -144,7 +144,7 @@ def _deploy(
         data=data,
         image=image,
         uri=uri,
-        repository=options.github or found.repository,
+        repository=options.github or ("" if options.gitlab else found.repository),
         branch=found.branch,
         project=project,
         url=url,
@@ -280,24 +280,36 @@ def _dockerignore(deploy: Deploy, folder: Path, done: Written) -> None:
 def _workflow(options: Arguments, deploy: Deploy, answers: Answers, found: Found, folder: Path, done: Written) -> None:
     here = folder.resolve()
     install = options.install or _install(found.root)
+    given: dict[str, Any] = {
+        "file": Path(os.path.relpath(here / "deploy.yaml", found.root)).as_posix(),
+        "install": install,
+        "environment": options.environment,
+        "results": Path(os.path.relpath(here / (deploy.run.results or "results"), found.root)).as_posix(),
+        "arm": deploy.task.platform == "ARM64",
+    }
+    github, gitlab = (deploy.ci.github, deploy.ci.gitlab) if deploy.ci else (None, None)
     if answers.project:
-        text = files.gitlab_ci(
-            answers,
-            file=Path(os.path.relpath(here / "deploy.yaml", found.root)).as_posix(),
-            install=install,
-            environment=options.environment,
-            results=Path(os.path.relpath(here / (deploy.run.results or "results"), found.root)).as_posix(),
-            arm=deploy.task.platform == "ARM64",
-            builds=deploy.image.context is not None,
-        )
+        branch = gitlab.branch if gitlab else answers.branch
+        text = files.gitlab_ci(replace(answers, branch=branch), **given, builds=deploy.image.context is not None)
         done.write(found.root / ".gitlab-ci.yml", text, here)
+        if not install:
+            done.notes.append(
+                "the job installs what the CI/CD variable RECONCILER names (not `reconciler` alone: on PyPI that is "
+                "another project)"
+            )
+    if answers.repository:
+        _github(answers, github, found, here, given, done)
+    if answers.project or answers.repository:
         done.write(here / ".gitignore", files.gitignore(deploy.run.results or ""), here)
-    if not answers.repository:
-        if not answers.project:
-            unknown = "no repository on GitHub or GitLab is known, so no workflow was written"
-            done.notes.append(f"{unknown}: --github OWNER/NAME, --gitlab GROUP/PROJECT")
-        return
-    github = deploy.ci.github if deploy.ci else None
+    else:
+        unknown = "no repository on GitHub or GitLab is known, so no workflow was written"
+        done.notes.append(f"{unknown}: --github OWNER/NAME, --gitlab GROUP/PROJECT")
+
+
+def _github(
+    answers: Answers, github: GitHub | None, found: Found, here: Path, given: Mapping[str, Any], done: Written
+) -> None:
+    """The workflows that aren't there."""
     wanted = {WORKFLOW: files.WORKFLOW} | ({DRIFT: files.DRIFT} if github and github.drift else {})
     there = [
         path
@@ -311,23 +323,17 @@ def _workflow(options: Arguments, deploy: Deploy, answers: Answers, found: Found
         del wanted[WORKFLOW]
     if not wanted:
         return
-    if not install:
+    if not given["install"]:
         done.notes.append(
             "the workflow installs what the repository's variable RECONCILER names (not `reconciler` alone: on PyPI "
             "that is another project); gh variable set RECONCILER --body git+https://…@COMMIT"
         )
     for path, template in wanted.items():
-        text = files.workflow(
-            answers,
-            file=Path(os.path.relpath(here / "deploy.yaml", found.root)).as_posix(),
-            install=install,
-            environment=options.environment,
-            results=Path(os.path.relpath(here / (deploy.run.results or "results"), found.root)).as_posix(),
-            arm=deploy.task.platform == "ARM64",
-            template=template,
+        done.write(found.root / path, files.workflow(answers, **given, template=template), here)
+    if DRIFT in wanted and answers.branch != found.branch:
+        done.notes.append(
+            f"unless {answers.branch} is the default branch, drift isn't told of: GitHub plans nightly on that one only"
         )
-        done.write(found.root / path, text, here)
-    done.write(here / ".gitignore", files.gitignore(deploy.run.results or ""), here)
 
 
 def _install(root: Path) -> str:

@@ -94,12 +94,9 @@ def deploy_yaml(answers: Answers) -> str:
     if answers.project:
         branch = "" if answers.branch == "main" else f"\n    branch: {_scalar(answers.branch)}"
         url = f"\n    url: {answers.url}" if answers.url else ""
-        parts += [
-            "",
-            "ci: # GitLab CI/CD of this project: `apply` on the branch; no stored key",
-            "  gitlab:",
-            f"    project: {answers.project}{url}{branch}",
-        ]
+        if not answers.repository:
+            parts += ["", "ci: # GitLab CI/CD of this project: `apply` on the branch; no stored key"]
+        parts += ["  gitlab:", f"    project: {answers.project}{url}{branch}"]
     return "\n".join(parts) + "\n"
 
 
