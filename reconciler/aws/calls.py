@@ -109,6 +109,14 @@ class Aws:
         other.on_call = on_call
         return other
 
+    def unguarded(self) -> Aws:
+        """The same way to AWS, by the same credentials, for what holds the guard of writes: it asks nobody before it
+        writes, and waits for no other call.
+        """
+        other = copy.copy(self)
+        other.before_write, other._slots = (lambda: None), threading.BoundedSemaphore(CONNECTIONS)
+        return other
+
     def client(self, service: str) -> Any:
         """The one boto3 client of a service. For transfers; everything else uses `call`."""
         return self._clients.get(service)

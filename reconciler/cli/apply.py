@@ -84,7 +84,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     warn(terminal, here)
     allowed, work = _asked(options, where, here, terminal)
     lock = Lock(
-        where.aws(terminal),
+        here.aws.unguarded(),
         here.deploy.name,
         locking("apply", options.file),
         wait=options.wait_for_lock,

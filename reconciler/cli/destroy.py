@@ -51,7 +51,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         here,
         Options(delete_data=options.delete_data, confirm=confirmed(options.confirm)),
         _Shown(terminal, where, here, ask=not options.yes),
-        lock=Lock(where.aws(terminal), here.deploy.name, locking("destroy", options.file), wait=options.wait_for_lock),
+        lock=Lock(here.aws.unguarded(), here.deploy.name, locking("destroy", options.file), wait=options.wait_for_lock),
         stop=where.stop,
         ask_iam=not options.skip_permission_check,
     )

@@ -45,9 +45,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
     here = deployment(where, aws, terminal, "recover", skip_image=True)
     place = f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
     terminal.say(terminal.fold("", place))
-    with Lock(
-        where.aws(terminal), here.deploy.name, locking("recover", options.file), wait=options.wait_for_lock
-    ).guarding(aws):
+    with Lock(aws.unguarded(), here.deploy.name, locking("recover", options.file), wait=options.wait_for_lock).guarding(
+        aws
+    ):
         found = recover(here)
         if found.new or found.dropped:
             write_record(aws, here.deploy.name, found.record)

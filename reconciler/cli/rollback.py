@@ -18,13 +18,14 @@ from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
 from reconciler.cli.target import Target, command_line, deployment, locking, target, where_line
 from reconciler.cli.terminal import Terminal
-from reconciler.core.errors import Interrupted, UserError
+from reconciler.core.errors import AwsError, Interrupted, UserError
 from reconciler.core.graph import Graph, Node, resolve
 from reconciler.core.plan import Options, Plan
 from reconciler.core.spec import Address, Observed, Ref
 from reconciler.engine import apply as engine
-from reconciler.engine.deployment import Deployment
+from reconciler.engine.deployment import Deployment, used_by
 from reconciler.engine.lock import Lock
+from reconciler.image.in_use import digest_in, mark
 from reconciler.kinds import ServiceSpec, TaskDefinition, TaskDefinitionSpec
 from reconciler.kinds.ecs_task_definition import UNTIL, rollback_mark, rolled_back
 from reconciler.run.earlier import check_image, definition_of, first_of
@@ -83,12 +84,16 @@ def run(options: Arguments, terminal: Terminal) -> int:
         raise UserError(live.note, hint="`apply` makes what the file says")
     else:
         wanted = live.aside.spec
+    if back is not None:
+        _keep_images(here, terminal, wanted)
     there = _only(here, wanted)
     applied = engine.apply(
         there,
         Options(targets=frozenset(a for a in there.graph.nodes if a.kind in (address.kind, ServiceSpec.kind))),
         _Shown(terminal, where, there),
-        lock=Lock(where.aws(terminal), here.deploy.name, locking("rollback", options.file), wait=options.wait_for_lock),
+        lock=Lock(
+            here.aws.unguarded(), here.deploy.name, locking("rollback", options.file), wait=options.wait_for_lock
+        ),
         stop=where.stop,
         ask_iam=not options.skip_permission_check,
     )
@@ -120,6 +125,17 @@ def _wanted(
     for one in spec.containers:
         check_image(here.aws, here.names, first, str(one.image))
     return first.id, spec
+
+
+def _keep_images(here: Deployment, terminal: Terminal, wanted: TaskDefinitionSpec) -> None:
+    """Have ECR keep the images that come into use again. That this is refused is no reason to stay with the others."""
+    if (users := used_by(here.deploy)) is None:
+        return
+    for digest in filter(None, (digest_in(here.names.repository, str(one.image)) for one in wanted.containers)):
+        try:
+            mark(here.aws, here.names.repository, users, digest)
+        except AwsError as error:
+            terminal.note(f"note: ECR may delete the image {digest} when newer ones are pushed: {error}")
 
 
 def _last_good(past: Past, here: Deployment, own: Live) -> Run:

@@ -301,7 +301,6 @@ def _image(deploy: Deploy, base: Path, plan_file: Path | None) -> tuple[ImageSpe
     context = (base / (image.context or ".")).resolve()
     if plan_file is not None and plan_file.resolve().is_relative_to(context):
         leave_out.append(plan_file.resolve().relative_to(context).as_posix())
-    service = f"{deploy.cluster.name}/{deploy.service.name}" if deploy.service else ""
     return image_spec(
         str(image.repository.name),
         base / (image.context or "."),
@@ -313,8 +312,17 @@ def _image(deploy: Deploy, base: Path, plan_file: Path | None) -> tuple[ImageSpe
         leave_out=leave_out,
         fixed_tags=image.repository.immutable_tags,
         moving_tags=image.repository.moving_tags,
-        used_by=UsedBy(family=str(deploy.task.family), service=service) if image.repository.keep_images else None,
+        used_by=used_by(deploy),
     )
+
+
+def used_by(deploy: Deploy) -> UsedBy | None:
+    """What runs the deploy's image, where ECR deletes old ones; None where it keeps all."""
+    repository = deploy.image.repository
+    if repository is None or not repository.keep_images:
+        return None
+    service = f"{deploy.cluster.name}/{deploy.service.name}" if deploy.service else ""
+    return UsedBy(family=str(deploy.task.family), service=service)
 
 
 def _present(aws: Aws, deploy: Deploy) -> Observed[TaskDefinitionSpec] | None:

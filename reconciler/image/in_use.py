@@ -62,11 +62,21 @@ def keep_current(
     current = _current_digests(aws, used_by, repository)
     for digest in sorted(current - {staying}):
         if not marks.get(digest):
-            manifest = get_manifest(aws, repository, imageDigest=digest)
-            if manifest is not None:
-                put_manifest(aws, repository, manifest, used_by.tag(_hex(digest)))
+            mark(aws, repository, used_by, digest)
     unused = ((digest, found) for digest, found in marks.items() if found and digest not in current)
     return [Unused(digest, found, others=len(found) < len(there[digest])) for digest, found in unused]
+
+
+def mark(aws: Aws, repository: str, used_by: UsedBy, digest: str) -> None:
+    """Mark an image as in use. Raises AwsError."""
+    if (manifest := get_manifest(aws, repository, imageDigest=digest)) is not None:
+        put_manifest(aws, repository, manifest, used_by.tag(_hex(digest)))
+
+
+def digest_in(repository: str, image: str) -> str:
+    """The digest by which an image of this repository is named; empty for any other image."""
+    named, _, digest = image.partition("@")
+    return digest if named.partition("/")[2].partition(":")[0] == repository else ""
 
 
 def marks_of(aws: Aws, repository: str, unused: Iterable[Unused]) -> list[str]:
@@ -97,7 +107,6 @@ def _current_digests(aws: Aws, used_by: UsedBy, repository: str) -> set[str]:
     for name in sorted(definitions):
         answer = aws.find("ecs", "DescribeTaskDefinition", taskDefinition=name)
         for container in answer["taskDefinition"]["containerDefinitions"] if answer else ():
-            image, _, digest = container["image"].partition("@")
-            if digest and image.partition("/")[2].partition(":")[0] == repository:
+            if digest := digest_in(repository, container["image"]):
                 found.add(digest)
     return found

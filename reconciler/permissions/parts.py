@@ -126,10 +126,11 @@ PARTS: tuple[Part, ...] = (
          {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}}),
     Part(("image.scan",), LAUNCHES, ("ecr:DescribeImageScanFindings",), ("ecr:repository/{repository}",),
          when=lambda deploy: _builds(deploy) and deploy.image.fail_on is not None),
-    Part(("run.launch",), LAUNCHES, ("ecs:RunTask",), (REVISIONS, AGAIN), IN_CLUSTER),
+    Part(("run.launch",), LAUNCHES, ("ecs:RunTask",), (REVISIONS,), IN_CLUSTER),
     Part(("run.launch", "run.like"), LAUNCHES, ("iam:PassRole",), ROLES, passed_to("ecs-tasks")),
     Part(("run.launch",), LAUNCHES, ("ecs:TagResource",), (TASKS,), {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
     # A run that repeats another has a definition of its own, and its data in the versions of then.
+    Part(("run.like",), LAUNCHES, ("ecs:RunTask",), (AGAIN,), IN_CLUSTER),
     Part(("run.like",), LAUNCHES, ("ecs:RegisterTaskDefinition", "ecs:TagResource"), (AGAIN,)),
     Part(("run.data_versions",), LAUNCHES, ("s3:GetObject", "s3:GetObjectVersion"), _data_paths),
     Part(("run.data_versions",), LAUNCHES, ("s3:ListBucketVersions",), ("s3:{bucket}",), when=_data),

@@ -78,7 +78,8 @@ HINTS: dict[str, str] = {
     "; then `apply` once with credentials of your own, since these roles can't change themselves": ANYWHERE,
     "; then `apply` once with credentials of your own, since that role can't change itself": ANYWHERE,
     "`apply` once with credentials of your own": ANYWHERE,
-    "`apply` the file once with credentials of your own: that makes the provider in IAM":
+    "`apply` the file once with credentials of your own: that makes the provider in IAM; "
+    "or the token is for another audience than {}":
         "tests/faults/test_job_role.py::test_a_job_applies_without_keys",
     "python -m reconciler permissions --for plan prints the policy": POLICY,
     "{}; python -m reconciler permissions --for plan prints the policy": POLICY,

@@ -112,7 +112,7 @@ def test_a_long_outage_is_one_that_is_waited_for(github: Federation, clock: Time
         ([503, 429, b"", 200], [], None, ""),
         ([403], [], UserError, "GitHub gives this job no token: GitHub answered 403"),
         ([302], [], UserError, "GitHub answered 302"),
-        ([500] * 4, [], NoRole, "GitHub answered 500"),
+        ([500] * 4, [], NoRole, "GitHub answered 500 run the command again"),
         ([b"<html>"] * 4, [], NoRole, "GitHub doesn't answer: JSONDecodeError"),
         ([b"[" * 60_000] * 4, [], NoRole, "GitHub doesn't answer: RecursionError"),
         ([b"[]"] * 4, [], NoRole, "GitHub's answer has no token"),
@@ -232,6 +232,11 @@ def test_a_job_applies_without_keys(project: Project, monkeypatch: pytest.Monkey
         assert f"({WHO})" in doctor.out
         told = done.out + done.err + doctor.out + doctor.err
         assert not any(secret in told for secret in (SECRET, *github.tokens))
+        github.answers = [503] * 99
+        doctor = project.run("doctor")
+        assert "GitHub answered 503" in doctor.out, "told among all else"
+        assert "clock: right" in doctor.out
+        github.answers = []
         monkeypatch.delenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
         lost = project.run("plan")
         assert (lost.code, "let the job have `permissions: {id-token: write}`" in lost.err) == (2, True), lost.err

@@ -229,6 +229,25 @@ def test_what_is_in_no_part_of_the_file_is_said(project: Project) -> None:
     assert "its plan shows no differences" not in told.out
 
 
+def test_a_role_for_a_branch_and_pull_requests_is_said(project: Project) -> None:
+    project.write("deploy.yaml", BIG.replace(", pull_requests: true", ""))
+    project.ok("apply")
+    iam = project.lab.client("iam")
+    (name,) = [
+        role["RoleName"]
+        for role in iam.list_roles()["Roles"]
+        if "repo:o" in json.dumps(role["AssumeRolePolicyDocument"])
+    ]
+    trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+    (statement,) = trust["Statement"]
+    named = statement["Condition"]["StringEquals"]
+    named["token.actions.githubusercontent.com:sub"] = ["repo:o/n:ref:refs/heads/main", "repo:o/n:pull_request"]
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+    project.folder.joinpath("deploy.yaml").rename(project.folder / "big.yaml")
+    done = project.ok("import", "--prefix", "tiny", "--data", "prices.csv")
+    assert f"role.{name} trusts pull requests, and no role trusts one branch alone: left out" in done.out
+
+
 def test_a_service_that_was_made_by_hand_is_said(by_hand: Project) -> None:
     ecs = by_hand.lab.client("ecs")
     (cluster,) = [arn for arn in ecs.list_clusters()["clusterArns"] if guide.P in arn]

@@ -83,6 +83,27 @@ def test_a_program_and_data_are_enough(fresh: Project, tmp_path: Path) -> None:
     fresh.run("local", "stop")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "there", "missing"),
+    [
+        (["--gitlab", "group/tiny"], [".gitlab-ci.yml"], [".github"]),
+        (["--gitlab", "group/tiny", "--github", "o/n"], [".gitlab-ci.yml", ".github"], []),
+        ([], [".github"], [".gitlab-ci.yml"]),
+    ],
+)
+def test_both_kinds_of_ci(fresh: Project, arguments: list[str], there: list[str], missing: list[str]) -> None:
+    """In a clone from GitHub; what is asked for is what there is."""
+    git(fresh.folder, "init", "-b", "main")
+    git(fresh.folder, "remote", "add", "origin", "https://github.com/owner/my-project.git")
+    fresh.write("train.py", "print('hello')\n")
+    ended = fresh.run("init", *arguments)
+    assert ended.code == 0, ended.err
+    assert [(fresh.folder / one).exists() for one in (*there, *missing)] == [True] * len(there) + [False] * len(missing)
+    assert fresh.run("show").code == 0
+    assert ended.out.count(".gitignore") == 1
+    assert ("RECONCILER" in ended.out) is bool(there)
+
+
 def test_nothing_is_overwritten(fresh: Project) -> None:
     fresh.write("Dockerfile", "FROM python:3.13-slim\n")
     fresh.write("deploy.yaml", "name: mine\nregion: eu-west-1\n")
