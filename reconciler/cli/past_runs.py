@@ -50,11 +50,14 @@ class Past:
 
         Raises UserError; Unreadable for one whose record can't be read.
         """
-        if is_run_id(run_id) and (exact := self.runs.get(run_id)) is not None:
+        if is_run_id(run_id) and (exact := self.runs.kept(run_id)) is not None:
             return exact
         catalog = self.runs.catalog()
-        ids = catalog.ids(run_id)[:SEVERAL] if run_id else [one.id for one in catalog.newest(1)]
-        found = [run for run in self.aws.each(self.runs.readable, ids) if run is not None]
+        if run_id:
+            ids = catalog.ids(run_id)[:SEVERAL]
+            found = [run for run in self.aws.each(self.runs.readable, ids) if run is not None]
+        else:
+            found = whole(catalog.newest(1, whole=True))
         if len(found) > 1:
             raise UserError(f"{run_id} means several runs: {', '.join(run.id for run in found)}")
         for key, why in self.runs.unreadable.items() if run_id and not found else ():

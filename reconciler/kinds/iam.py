@@ -25,6 +25,8 @@ Details = Mapping[str, Any]
 NAME = r"[A-Za-z0-9_+=,.@-]{1,128}"
 THESE = {"ArnEquals": {"iam:PolicyARN": lambda spec: sorted(spec.managed_policies)}}  # what a role or user may be given
 Who = Literal["Role", "User"]
+# Another one makes another ARN, so that what others may do with it, such as hand the role on, is more and less.
+Path = Annotated[str, Immutable(), Grants()]
 
 
 class IdentitySpec(OpenSpec):
@@ -33,7 +35,7 @@ class IdentitySpec(OpenSpec):
     allow: ARNs of managed policies and boundaries, and names of inline policies, that others may have given it.
     """
 
-    path: Annotated[str, Immutable()] = "/"  # another one makes another ARN
+    path: Path = "/"
     boundary: Annotated[str, Restricts()] = ""  # ARN of the policy that bounds what the others allow
     managed_policies: Annotated[StringSet, Grants(), Holds("policy", "arn")] = ()  # ARNs
     inline_policies: Annotated[dict[str, PolicyDocument], Grants()] = Field(default_factory=dict)
@@ -123,11 +125,12 @@ def unbound(aws: Aws, who: Who, want: IdentitySpec, old: IdentitySpec) -> None:
 
 @dataclass(frozen=True)
 class Account:
-    """Details by name, and policies' documents by ARN and version."""
+    """Details by name, and policies' documents by ARN and version. whole: it is all that there is."""
 
     roles: Mapping[str, Details] = field(default_factory=dict)
     users: Mapping[str, Details] = field(default_factory=dict)
     documents: Mapping[tuple[str, str], Any] = field(default_factory=dict)
+    whole: bool = False
 
 
 def read_account(aws: Aws) -> Account:
@@ -157,4 +160,5 @@ def _read_account(aws: Aws) -> Account:
             for version in one["PolicyVersionList"]
             if "Document" in version
         },
+        whole=True,
     )

@@ -9,7 +9,7 @@ from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy as Document
 from reconciler.core.canonical import PolicyDocument, policy
-from reconciler.core.errors import AlreadyThere, UserError
+from reconciler.core.errors import AlreadyThere, Denied, UserError
 from reconciler.core.needs import Needs, On
 from reconciler.core.spec import OWNER_TAG, Changes, Grants, Immutable, Local, Observed, Spec, touches
 from reconciler.kinds import iam
@@ -28,6 +28,7 @@ class PolicySpec(Spec):
 
     document: Annotated[PolicyDocument, Grants()] = Document()
     description: Annotated[str, Immutable()] = ""
+    path: iam.Path = "/"
     arn: Annotated[str, Local()] = ""
 
 
@@ -51,9 +52,16 @@ class Policy(Kind[PolicySpec]):
     pattern: ClassVar[str] = iam.NAME
 
     def read(self, aws: Aws, want: PolicySpec) -> Observed[PolicySpec] | None:
-        """Two reads; one where the account's details have the version, which never changes."""
-        arn = want.arn or aws.arn("iam", f"policy/{want.name}")
+        """Two reads; one where the account's details have the version, which never changes.
+
+        One that isn't there may be under another path, where it keeps ours from being made: once in a look at
+        everything that is one read, and none where the account's details say it.
+        """
+        arn = want.arn or aws.arn("iam", f"policy{want.path}{want.name}")
         found = aws.find("iam", "GetPolicy", PolicyArn=arn)
+        if found is None and (listed := aws.shared.once("iam policies", lambda: self._all(aws))):
+            arn = listed.get(want.name, arn)
+            found = aws.find("iam", "GetPolicy", PolicyArn=arn) if want.name in listed else None
         if found is None:
             return None
         live = found["Policy"]
@@ -67,6 +75,7 @@ class Policy(Kind[PolicySpec]):
             name=live["PolicyName"],
             document=policy(document),
             description=live.get("Description", ""),
+            path=live.get("Path", "/"),
             arn=arn,
             tags=tags.mapping(live.get("Tags")),
         )
@@ -75,16 +84,16 @@ class Policy(Kind[PolicySpec]):
     def create(self, aws: Aws, want: PolicySpec) -> None:
         """One call makes all of it."""
         more = {"Description": want.description} if want.description else {}
+        more |= {"Path": want.path} if want.path != "/" else {}
         text = want.document.text()
         try:
             aws.call(
                 "iam", "CreatePolicy", PolicyName=want.name, PolicyDocument=text, Tags=tags.pairs(want.tags), **more
             )
         except AlreadyThere:
-            # A name is unique in the account, whatever the path; it was looked for under the path that it is to have.
-            listed = aws.allowed("iam", "ListPolicies", Scope="Local") or {}
-            arn = next((one["Arn"] for one in listed.get("Policies", ()) if one["PolicyName"] == want.name), "")
-            if arn and not arn.endswith(f":policy/{want.name}"):
+            # A name is unique in the account, whatever the path; perhaps nobody could look for it under any other.
+            arn = self._all(aws).get(want.name, "")
+            if arn and not arn.endswith(f":policy{want.path}{want.name}"):
                 raise UserError(
                     f"a policy {want.name!r} is there under another path, and a name is unique in the account: {arn}",
                     hint="delete that one, or give this one another name",
@@ -127,6 +136,15 @@ class Policy(Kind[PolicySpec]):
         found = aws.each(lambda arn: aws.find("iam", "ListPolicyTags", PolicyArn=arn) or {}, arns.values())
         owners = [tags.mapping(one.get("Tags")).get(OWNER_TAG) for one in found]
         return sorted(name for name, owner in zip(arns, owners, strict=True) if owner == deploy)
+
+    def _all(self, aws: Aws) -> dict[str, str]:
+        """The ARNs by name, from the account's details if it has them; none for whoever may not list them."""
+        if (account := read_account(aws)).whole:
+            return {arn.rpartition("/")[2]: arn for arn, _ in account.documents}
+        try:
+            return self._arns(aws)
+        except Denied:
+            return {}
 
     def _arns(self, aws: Aws) -> dict[str, str]:
         return {one["PolicyName"]: one["Arn"] for one in aws.pages("iam", "ListPolicies", "Policies", Scope="Local")}

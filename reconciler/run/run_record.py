@@ -46,6 +46,11 @@ class Runs(Store):
         run = self.at(fingerprint_key(fingerprint))
         return None if run is not None and self._expired(run) else run
 
+    def kept(self, run_id: str) -> Run | None:
+        """The run with this id, if it hasn't expired. Raises Unreadable, AwsError."""
+        run = self.get(run_id)
+        return None if run is not None and self._expired(run) else run
+
     def newest_of(self, fingerprint: str) -> Run | None:
         """The same from the records of runs, where that of the fingerprint can't be read. Raises AwsError."""
         for run_id in self.catalog().ids(fingerprint[:8]):

@@ -51,6 +51,7 @@ from tests.drift.changes import (
     notify,
     objects_with_acls,
     other_network,
+    other_path_of_policy,
     other_path_of_role,
     other_path_of_user,
     providers,
@@ -149,7 +150,7 @@ def roles() -> Iterator[Drift]:
     yield Drift("ownership tag of a role", TASK, f"tags.{OWNER}", iam("untag_role", RoleName=TASK_ROLE, TagKeys=[OWNER]))
     yield Drift("a tag more", ci, "tags.owner",
                 iam("tag_role", RoleName=CI_ROLE, Tags=[{"Key": "owner", "Value": "somebody"}]))
-    yield Drift("role under another path", ci, "path", other_path_of_role, replaces=True)
+    yield Drift("role under another path", ci, "path", other_path_of_role, widens=True, replaces=True)
     yield Drift("role deleted", execution, "", lambda lab: delete_role(lab, EXECUTION_ROLE))
 
 
@@ -166,6 +167,8 @@ def policies() -> Iterator[Drift]:
                 lambda lab: change_statement(lab, "Read", Effect="Deny"))
     yield Drift("ownership tag of a policy", policy, f"tags.{OWNER}",
                 iam("untag_policy", PolicyArn=arn(f"policy/{POLICY}"), TagKeys=[OWNER]))
+    yield Drift("policy under another path", policy, "path", other_path_of_policy, widens=True, replaces=True,
+                also=(TASK,))
     yield Drift("policy deleted", policy, "", delete_policy, also=(TASK,))
 
 
@@ -192,7 +195,8 @@ def identities() -> Iterator[Drift]:
         "create_service_specific_credential", UserName=USER, ServiceName="codecommit.amazonaws.com"), widens=True)
     yield Drift("the access key is switched off", user, "inactive_key", lambda lab: lab.client(
         "iam").update_access_key(UserName=USER, AccessKeyId=keys(lab)[0], Status="Inactive"))
-    yield Drift("user under another path", user, "path", other_path_of_user, replaces=True)
+    yield Drift("user under another path", user, "path", other_path_of_user, widens=True,
+                replaces=True)
     yield Drift("user deleted", user, "", delete_user)
     yield Drift("audience removed", oidc, "audiences", iam(
         "remove_client_id_from_open_id_connect_provider", OpenIDConnectProviderArn=arn(f"oidc-provider/{OIDC}"),

@@ -92,6 +92,15 @@ def delete_policy(lab: LabHandle) -> None:
     iam.delete_policy(PolicyArn=policy)
 
 
+def other_path_of_policy(lab: LabHandle) -> None:
+    """Deleted, and made again with all that it had, but elsewhere, and given to the role again."""
+    iam, text = lab.client("iam"), json.dumps(version_of(lab))
+    tags = iam.list_policy_tags(PolicyArn=arn(f"policy/{POLICY}"))["Tags"]
+    delete_policy(lab)
+    made = iam.create_policy(PolicyName=POLICY, Path="/theirs/", PolicyDocument=text, Tags=tags)["Policy"]
+    iam.attach_role_policy(RoleName=TASK_ROLE, PolicyArn=made["Arn"])
+
+
 def keys(lab: LabHandle) -> list[str]:
     return [one["AccessKeyId"] for one in lab.client("iam").list_access_keys(UserName=USER)["AccessKeyMetadata"]]
 

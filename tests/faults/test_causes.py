@@ -7,7 +7,8 @@ import pytest
 from reconciler.aws.errors import Fault
 from reconciler.aws.failures import answered
 from reconciler.core.errors import UserError
-from reconciler.core.graph import Node
+from reconciler.core.graph import Graph, Node
+from reconciler.core.plan import make_plan
 from reconciler.core.spec import OWNER_TAG
 from reconciler.kinds import PolicySpec, SecurityGroupSpec
 from reconciler.kinds.iam_policy import Policy
@@ -84,6 +85,24 @@ def test_a_policy_of_its_name_under_another_path_is_named(lab: LabHandle) -> Non
     arn = lab.client("iam").create_policy(PolicyName="demo", Path="/theirs/", PolicyDocument=text)["Policy"]["Arn"]
     with pytest.raises(UserError, match=f"under another path.*{arn}"):
         Policy().create(lab.aws(), PolicySpec(name="demo", document=document()))
+
+
+@pytest.mark.parametrize(
+    ("denied", "asked"), [((), 0), (("GetAccountAuthorizationDetails",), 1), (("ListPolicies", "ListRoles"), 0)]
+)
+def test_it_is_seen_before_anything_is_made(denied: tuple[str, ...], asked: int, lab: LabHandle) -> None:
+    """By the account's details, or by one list for all policies."""
+    iam, want = lab.client("iam"), PolicySpec(name="demo", document=document())
+    arn = iam.create_policy(PolicyName="demo", Path="/theirs/", PolicyDocument=document().text())["Policy"]["Arn"]
+    lab.rules(*(error("iam", op, "AccessDenied", times=-1, status=403) for op in denied))
+    aws = lab.aws()
+    lab.zero()
+    with aws.shared:
+        seen = Policy().observe(aws, [want, PolicySpec(name="other")])
+    assert len(lab.log(op="ListPolicies")) == asked
+    assert {name: (one.spec.path, one.attributes["arn"]) for name, one in seen.items()} == {"demo": ("/theirs/", arn)}
+    (step,) = make_plan("demo", Graph((Node(want),)), {want.address: seen["demo"]}).steps
+    assert step.held == "path can't change, and what isn't ours isn't replaced: use another name"
 
 
 def test_it_is_said_while_it_is_waited_for(lab: LabHandle) -> None:

@@ -38,7 +38,7 @@ def iam_policy(lab: LabHandle, folder: Path) -> dict[str, Any]:
 
     return {
         "base": {"document": document(), "description": "a"},
-        "changes": {"document": document("s3:*"), "description": "b", "tags": OTHER_TAGS},
+        "changes": {"document": document("s3:*"), "description": "b", "path": "/ours/", "tags": OTHER_TAGS},
         "outside": {"document": version_and_users},
     }
 

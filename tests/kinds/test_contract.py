@@ -53,7 +53,8 @@ def immutable(spec: type[Spec], name: str) -> bool:
 
 def see(one: Sample, reader: Aws, want: Spec) -> Observed[Any]:
     """What is there, which must be there and nothing else."""
-    found = one.kind.observe(reader, [want])
+    with reader.shared:  # as a plan does
+        found = one.kind.observe(reader, [want])
     assert list(found) == [want.name]
     assert found[want.name].spec.address == want.address
     return found[want.name]

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from reconciler.aws.calls import Aws
+from reconciler.cli.past_runs import Past
+from reconciler.core.errors import UserError
 from reconciler.core.run_paths import index_key, output_prefix, record_key, token
 from reconciler.run.catalog import LOST
 from reconciler.run.index import (
@@ -475,6 +477,8 @@ def test_what_expired_is_gone_from_all_of_it(s3: FakeS3) -> None:
     assert record(s3).latest(old.fingerprint) is not None
     assert kept.latest(old.fingerprint) is None, "it may be run again"
     assert kept.latest(new.fingerprint) is not None
+    assert kept.kept(old.id) is None, "nor is it found by its whole id"
+    assert kept.kept(new.id) == record(s3).kept(new.id) == new
     assert ids(kept.catalog().newest(9)) == [new.id]
     assert ids(kept.catalog().with_metric("rows", 9, lowest=True)) == [new.id]
     segments = (Segment("segment-x", 5, old.id, now - 90_000), Segment("segment-y", 5, old.id, now - 80_000))
@@ -483,6 +487,19 @@ def test_what_expired_is_gone_from_all_of_it(s3: FakeS3) -> None:
     under_way = run(1, state=State.RUNNING)
     put(s3, under_way, later=True)
     assert under_way.id in ids(kept.catalog().newest(9)), "whose record is old, and whose end isn't known"
+
+
+def test_a_run_is_found_by_what_the_index_has(s3: FakeS3) -> None:
+    nothing: Any = None
+    put(s3, run(0), run(1))
+    asked(s3)
+    assert Past(nothing, nothing, record(s3), nothing).find("") == record(s3).kept(run(1).id)
+    assert asked(s3) == 4 + 1, "which has the newest whole; the one is for the comparison"
+    aws: Any = s3
+    gone = Past(nothing, aws, record(s3, keep=60.0), nothing)
+    for name in (run(1).id, run(1).id[:-1], ""):
+        with pytest.raises(UserError, match="there is no run"):
+            gone.find(name)
 
 
 def test_rows_are_read_back_as_they_were() -> None:

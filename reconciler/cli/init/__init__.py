@@ -93,6 +93,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
     file = folder / "deploy.yaml"
     done = Written()
     deploy, answers = _deploy(options, terminal, folder, file, found, done)
+    if answers.project:
+        files.check_gitlab_branch(_gitlab_branch(deploy, answers))
     if found.dockerfiles or answers.uri or deploy is not None:
         start = ""
     else:
@@ -287,10 +289,10 @@ def _workflow(options: Arguments, deploy: Deploy, answers: Answers, found: Found
         "results": Path(os.path.relpath(here / (deploy.run.results or "results"), found.root)).as_posix(),
         "arm": deploy.task.platform == "ARM64",
     }
-    github, gitlab = (deploy.ci.github, deploy.ci.gitlab) if deploy.ci else (None, None)
+    github = deploy.ci.github if deploy.ci else None
     if answers.project:
-        branch = gitlab.branch if gitlab else answers.branch
-        text = files.gitlab_ci(replace(answers, branch=branch), **given, builds=deploy.image.context is not None)
+        named = replace(answers, branch=_gitlab_branch(deploy, answers))
+        text = files.gitlab_ci(named, **given, builds=deploy.image.context is not None)
         done.write(found.root / ".gitlab-ci.yml", text, here)
         if not install:
             done.notes.append(
@@ -304,6 +306,12 @@ def _workflow(options: Arguments, deploy: Deploy, answers: Answers, found: Found
     else:
         unknown = "no repository on GitHub or GitLab is known, so no workflow was written"
         done.notes.append(f"{unknown}: --github OWNER/NAME, --gitlab GROUP/PROJECT")
+
+
+def _gitlab_branch(deploy: Deploy | None, answers: Answers) -> str:
+    """The branch of whose jobs GitLab's role is, which may be another than GitHub's."""
+    gitlab = deploy.ci.gitlab if deploy and deploy.ci else None
+    return gitlab.branch if gitlab else answers.branch
 
 
 def _github(

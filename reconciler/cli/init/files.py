@@ -170,6 +170,14 @@ def workflow(
     return re.sub(r"<<([A-Z]+)>>", lambda match: values[match[1]], template.read_text(encoding="utf-8"))
 
 
+def check_gitlab_branch(branch: str) -> None:
+    """Raises UserError for a branch that no condition of GitLab's can name: it has no escapes in its texts."""
+    if re.search(r'["$\\]', branch):
+        raise UserError(
+            f"the branch {branch} can't be named in .gitlab-ci.yml", hint='give it a name without ", $ and \\'
+        )
+
+
 def gitlab_ci(
     answers: Answers, *, file: str, install: str, results: str, arm: bool, builds: bool, environment: str = ""
 ) -> str:
@@ -177,13 +185,13 @@ def gitlab_ci(
 
     Raises UserError for a branch that can't be written there.
     """
-    if not re.fullmatch(r"[A-Za-z0-9._/+@#=,-]+", answers.branch):
-        raise UserError(f"the branch {answers.branch} can't be named in .gitlab-ci.yml", hint="give it a plainer name")
+    check_gitlab_branch(answers.branch)
+    condition = f'$CI_COMMIT_BRANCH == "{answers.branch}"'
     arguments = _word(file) + (f" --env {_word(environment)}" if environment else "")
     values = {
         "NAME": answers.name,
-        "BRANCH": answers.branch,
-        "CONDITION": f"'$CI_COMMIT_BRANCH == \"{answers.branch}\"'",
+        "BRANCH": line(answers.branch),
+        "CONDITION": f"'{condition}'" if re.fullmatch(r"[\w./+@#=,-]+", answers.branch, re.A) else _quoted(condition),
         "FILE": line(file),
         "IMAGE": "docker:28" if builds else "python:3.13",
         "SERVICES": (DOCKER if builds else "") + ("  tags: [saas-linux-small-arm64]\n" if arm and builds else ""),

@@ -208,7 +208,18 @@ def test_its_script_is_what_was_meant(folder: str, install: str, tmp_path: Path)
     assert not list(tmp_path.rglob("owned"))
 
 
-def test_a_branch_that_cannot_be_written_there() -> None:
-    assert ci(branch="release/1.0")["rules"] == [{"if": '$CI_COMMIT_BRANCH == "release/1.0"'}]
+@pytest.mark.parametrize("branch", ["release/1.0", "it's", "a!b&c|d;(e)", "{x}", "größe", "a%b`c`", "a\u2028b", "#x"])
+def test_a_branch_is_named_as_git_has_it(branch: str) -> None:
+    assert ci(branch=branch)["rules"] == [{"if": f'$CI_COMMIT_BRANCH == "{branch}"'}]
+
+
+@pytest.mark.parametrize("branch", ['a"b', "a$b", "$CI_DEFAULT_BRANCH"])
+def test_a_branch_that_cannot_be_written_there(branch: str, project: Project) -> None:
     with pytest.raises(UserError, match="can't be named"):
-        ci(branch='a"b')
+        ci(branch=branch)
+    project.write("deploy.yaml", FILE.replace("group/tiny", f"group/tiny, branch: {json.dumps(branch)}"))
+    before = sorted(project.folder.rglob("*"))
+    result = project.run("init", "--install", "x")
+    assert result.code == 2
+    assert "can't be named in .gitlab-ci.yml" in result.err
+    assert sorted(project.folder.rglob("*")) == before
