@@ -1,6 +1,9 @@
-"""EC2, Logs, ECR and IAM of moto put right where a difference to AWS matters here; more of IAM, S3, Lambda: own files.
+"""Where moto is put right: the list of all corrections, and those of EC2, Logs, IAM and of moto's own machinery.
 
-Each touches one of moto's insides; tests/local/test_moto_insides.py fails when one of them changes its name.
+Each touches one of moto's insides. tests/local/test_moto_insides.py fails when one of them changes its name, and
+tests/local/test_corrections_needed.py when moto does by itself what a correction is there for. What isn't in the list
+is no correction: ECS's tasks and services are operations of our own (ecs_tasks, ecs_services), and what a request may
+do is judged before moto sees it (request_judge, authorize, plain_requests).
 """
 
 from __future__ import annotations
@@ -22,33 +25,27 @@ from moto.logs.models import LogStream
 from moto.logs.responses import LogsResponse
 from werkzeug.routing import Rule
 
-from reconciler.local import iam_corrections, image_expiry, lambda_attached, lambda_corrections, s3_corrections
+from reconciler.local import (
+    ecs_control,
+    functions,
+    iam_corrections,
+    image_expiry,
+    lambda_attached,
+    lambda_corrections,
+    rules,
+    s3_corrections,
+    sizes,
+)
+from reconciler.local.correction import Correction
 
 PAGE_BYTES = 2**20
 EVENT_OVERHEAD = 26
 
 
-def install() -> None:
-    """Put all of it into moto."""
-    _security_groups_in_use_stay()
-    _log_pages_end_at_one_megabyte()
-    _log_groups_have_identifiers()
-    _oidc_audiences_change()
-    _iam_answers_one_at_a_time()
-    _default_vpcs_have_a_way_out()
-    _its_own_code_is_looked_at_once()
-    _one_rule_is_compiled_at_a_time()
-    iam_corrections.install()
-    image_expiry.install()
-    lambda_corrections.install()
-    lambda_attached.install()
-    s3_corrections.install()
-
-
 def _one_rule_is_compiled_at_a_time() -> None:
     """CPython 3.11 counts in one place for all threads how deep it is in making an `ast`, so that two at once fail now
     and then: "SystemError: AST constructor recursion depth mismatch". moto makes a service's rules in whichever thread
-    has its first request. https://github.com/python/cpython/issues/106905
+    has its first request.
     """
     original: Any = Rule._compile_builder
     lock = threading.Lock()
@@ -169,3 +166,49 @@ def _oidc_audiences_change() -> None:
 
     for name, add in (("add_client_id_to", True), ("remove_client_id_from", False)):
         setattr(IamResponse, f"{name}_open_id_connect_provider", lambda self, add=add: change(self, add))
+
+
+LOGS = "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_"
+MOTO = "https://github.com/getmoto/moto/blob/master/moto/"
+OWN = (
+    Correction(
+        "security groups in use stay",
+        "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html",
+        _security_groups_in_use_stay,
+    ),
+    Correction("log pages end at one megabyte", f"{LOGS}GetLogEvents.html", _log_pages_end_at_one_megabyte),
+    Correction("log groups have identifiers", f"{LOGS}FilterLogEvents.html", _log_groups_have_identifiers),
+    Correction(
+        "an OpenID Connect provider's audiences change",
+        "https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddClientIDToOpenIDConnectProvider.html",
+        _oidc_audiences_change,
+    ),
+    Correction("IAM answers one at a time", f"{MOTO}iam/models.py", _iam_answers_one_at_a_time),
+    Correction(
+        "default VPCs have a way out",
+        "https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc-components.html",
+        _default_vpcs_have_a_way_out,
+    ),
+    Correction("moto's own code is looked at once", f"{MOTO}backends.py", _its_own_code_is_looked_at_once),
+    Correction(
+        "one rule is compiled at a time",
+        "https://github.com/python/cpython/issues/106905",
+        _one_rule_is_compiled_at_a_time,
+    ),
+)
+
+
+def every(caller: functions.Functions) -> tuple[Correction, ...]:
+    """All of them, in the order in which they are put in. caller: what calls functions."""
+    return (
+        *OWN,
+        *iam_corrections.CORRECTIONS,
+        *image_expiry.CORRECTIONS,
+        *lambda_corrections.CORRECTIONS,
+        *lambda_attached.CORRECTIONS,
+        *s3_corrections.CORRECTIONS,
+        *sizes.CORRECTIONS,
+        *ecs_control.CORRECTIONS,
+        *rules.corrections(caller),
+        *functions.corrections(caller),
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +11,13 @@ from moto.core.responses import ActionResult
 from moto.ecs.exceptions import ECSException, InvalidParameterException
 from moto.ecs.responses import EC2ContainerServiceResponse
 
+from reconciler.local.correction import Correction
 from reconciler.local.ecs_services import live_services
 from reconciler.local.ecs_tasks import live_tasks
 from reconciler.local.fargate_rules import check_fargate
 from reconciler.local.task_request import FARGATE_PROVIDERS
+
+API = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_"
 
 
 class ClusterContainsTasks(ECSException):
@@ -31,19 +36,6 @@ class ClusterContainsServices(ECSException):
 
     def __init__(self) -> None:
         super().__init__("The Cluster cannot be deleted while Services are active.")
-
-
-def install() -> None:
-    """Wrap moto's operations."""
-    for name, wrap in (
-        ("create_cluster", _create_cluster),
-        ("delete_cluster", _delete_cluster),
-        ("describe_clusters", _describe_clusters),
-        ("put_cluster_capacity_providers", _put_capacity_providers),
-        ("register_task_definition", _register_task_definition),
-        ("deregister_task_definition", _deregister_task_definition),
-    ):
-        setattr(EC2ContainerServiceResponse, name, wrap(getattr(EC2ContainerServiceResponse, name)))
 
 
 def _create_cluster(original: Any) -> Any:
@@ -126,3 +118,35 @@ def _deregister_task_definition(original: Any) -> Any:
         return answer
 
     return deregister_task_definition
+
+
+def _wrap(operation: str, wrapper: Callable[[Any], Any]) -> None:
+    setattr(EC2ContainerServiceResponse, operation, wrapper(getattr(EC2ContainerServiceResponse, operation)))
+
+
+CORRECTIONS = tuple(
+    Correction(what, f"{API}{page}.html", functools.partial(_wrap, operation, wrapper))
+    for what, page, operation, wrapper in (
+        ("a cluster that is there is given back", "CreateCluster", "create_cluster", _create_cluster),
+        ("a cluster in use stays", "DeleteCluster", "delete_cluster", _delete_cluster),
+        ("a cluster counts its tasks", "DescribeClusters", "describe_clusters", _describe_clusters),
+        (
+            "a cluster's providers are there",
+            "PutClusterCapacityProviders",
+            "put_cluster_capacity_providers",
+            _put_capacity_providers,
+        ),
+        (
+            "a task definition for Fargate has a size of Fargate's",
+            "RegisterTaskDefinition",
+            "register_task_definition",
+            _register_task_definition,
+        ),
+        (
+            "a task definition says when it was deregistered",
+            "DeregisterTaskDefinition",
+            "deregister_task_definition",
+            _deregister_task_definition,
+        ),
+    )
+)

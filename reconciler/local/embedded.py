@@ -32,13 +32,9 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
 from reconciler.local import (  # noqa: E402
     authorize,
     corrections,
-    ecs_control,
-    functions,
     plain_requests,
     request_judge,
-    rules,
     signatures,
-    sizes,
 )
 from reconciler.local.agent import Agent  # noqa: E402
 from reconciler.local.behaviour import Behaviour  # noqa: E402
@@ -85,12 +81,9 @@ class Embedded:
         self._operations.install()
         self._service_operations = ServiceOperations(self._operations)
         self._service_operations.install()
-        ecs_control.install()
         plain_requests.install()
-        corrections.install()
-        sizes.install()
-        rules.install(self._functions)
-        functions.install(self._functions)
+        for correction in corrections.every(self._functions):
+            correction.install()
         self._schedules.start()
 
     def _task_changed(self, task: Task) -> None:

@@ -10,6 +10,7 @@ the server, even when that is killed.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -29,6 +30,7 @@ from moto.awslambda.models import LambdaBackend, LambdaFunction, lambda_backends
 from moto.logs.models import logs_backends
 
 from reconciler.local.clients import client
+from reconciler.local.correction import Correction
 from reconciler.local.identities import Identities, Identity, refusal, why_not_assumable
 from reconciler.local.keys import Keys
 
@@ -154,9 +156,7 @@ class Functions:
             print(f"function {function.function_name}: dead-letter queue: {error}", file=sys.stderr)  # noqa: T201
 
 
-def install(functions: Functions) -> None:
-    """Have moto's Invoke call them."""
-
+def _invoke_calls(functions: Functions) -> None:
     def invoke(
         self: LambdaBackend, function_name: str, qualifier: str | None, body: Any, headers: Any, response_headers: Any
     ) -> str | None:
@@ -167,6 +167,12 @@ def install(functions: Functions) -> None:
         return ""
 
     LambdaBackend.invoke = invoke  # type: ignore[method-assign]
+
+
+def corrections(functions: Functions) -> tuple[Correction, ...]:
+    """Those that are made here. functions: what calls them."""
+    source = "https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"
+    return (Correction("functions run without Docker", source, functools.partial(_invoke_calls, functions)),)
 
 
 def _may_call(function: LambdaFunction, rule: str) -> bool:

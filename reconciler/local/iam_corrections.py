@@ -1,7 +1,4 @@
-"""IAM users of moto put right: boundaries and the credentials of single services, which it lacks, and what stays.
-
-Each touches one of moto's insides; tests/local/test_moto_insides.py fails when one of them changes its name.
-"""
+"""IAM users of moto put right: boundaries and the credentials of single services, which it lacks, and what stays."""
 
 from __future__ import annotations
 
@@ -14,14 +11,9 @@ from moto.iam.exceptions import DeleteConflictException, EntityAlreadyExists, No
 from moto.iam.models import IAMBackend, User
 from moto.iam.responses import IamResponse
 
+from reconciler.local.correction import Correction
 
-def install() -> None:
-    """Put all of it into moto."""
-    _users_have_boundaries()
-    _users_have_credentials_for_services()
-    _users_stay_while_they_have_credentials()
-    _tags_move_with_a_user()
-    _names_of_policies_are_used_once()
+API = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_"
 
 
 def _users_have_boundaries() -> None:
@@ -133,3 +125,18 @@ def _names_of_policies_are_used_once() -> None:
         return original(self)
 
     IamResponse.create_policy = create  # type: ignore[method-assign]
+
+
+CORRECTIONS = (
+    Correction("users have permissions boundaries", f"{API}PutUserPermissionsBoundary.html", _users_have_boundaries),
+    Correction(
+        "users have credentials for single services",
+        f"{API}CreateServiceSpecificCredential.html",
+        _users_have_credentials_for_services,
+    ),
+    Correction(
+        "users stay while they have credentials", f"{API}DeleteUser.html", _users_stay_while_they_have_credentials
+    ),
+    Correction("tags move with a user", f"{API}UpdateUser.html", _tags_move_with_a_user),
+    Correction("names of policies are used once", f"{API}CreatePolicy.html", _names_of_policies_are_used_once),
+)

@@ -1,7 +1,6 @@
 """ECR's lifecycle policies, which moto keeps and never looks at: which images they delete, by the date of the push.
 
 AWS does it within a day; here it is done with each push, so that what is needed later and isn't kept is missed.
-https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
 """
 
 from __future__ import annotations
@@ -16,7 +15,9 @@ from moto.ecr.exceptions import InvalidParameterException
 from moto.ecr.models import ECRBackend, Image
 
 from reconciler.core.wildcard import matches
+from reconciler.local.correction import Correction
 
+RULES = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html"
 DAY = 86400.0
 REFUSED = (
     "Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle policy validation failure: "
@@ -79,8 +80,7 @@ def wrong_with(rules: Sequence[Mapping[str, Any]]) -> str:
     return ""
 
 
-def install() -> None:
-    """Put it into moto."""
+def _policies_delete_images() -> None:
     put_image: Any = ECRBackend.put_image
     put_policy: Any = ECRBackend.put_lifecycle_policy
 
@@ -114,3 +114,6 @@ def _stored(image: Image) -> Stored:
     manifests = json.loads(image.get_image_manifest()).get("manifests") or ()
     parts = tuple(one["digest"] for one in manifests)
     return Stored(image.get_image_digest(), tuple(image.image_tags), image.image_pushed_at, parts)
+
+
+CORRECTIONS = (Correction("lifecycle policies delete images", RULES, _policies_delete_images),)

@@ -1,7 +1,6 @@
 """What hangs on functions, put right where moto's differs: URLs, asynchronous destinations, policies of aliases.
 
 moto has one of each for a function, whatever version or alias is asked for; AWS has one for each of those.
-Each touches one of moto's insides; tests/local/test_moto_insides.py fails when one of them changes its name.
 """
 
 from __future__ import annotations
@@ -16,6 +15,9 @@ from moto.awslambda.models import EventInvokeConfig, FunctionUrlConfig, LambdaBa
 from moto.awslambda.policy import Policy
 from moto.awslambda.responses import LambdaResponse
 
+from reconciler.local.correction import Correction
+
+API = "https://docs.aws.amazon.com/lambda/latest/api/API_"
 LATEST = "$LATEST"
 Answer = tuple[int, dict[str, Any], str]
 
@@ -26,14 +28,6 @@ class InUse(ConflictException):
     def __init__(self) -> None:
         super().__init__("The version is referenced by one or more aliases")
         self.error_type = "ResourceConflictException"
-
-
-def install() -> None:
-    """Put all of it into moto."""
-    _urls_are_of_a_qualifier()
-    _destinations_are_of_a_qualifier()
-    _policies_are_of_a_qualifier()
-    _what_is_used_stays()
 
 
 def _of(response: Any, place: int) -> tuple[Any, str]:
@@ -183,3 +177,15 @@ def _what_is_used_stays() -> None:
     LambdaBackend.delete_function = delete_function  # type: ignore[method-assign]
     LambdaBackend.delete_alias = delete_alias  # type: ignore[method-assign]
     LambdaBackend.list_event_source_mappings = list_mappings  # type: ignore[method-assign]
+
+
+CORRECTIONS = (
+    Correction("a function's URLs are of a qualifier", f"{API}CreateFunctionUrlConfig.html", _urls_are_of_a_qualifier),
+    Correction(
+        "a function's destinations are of a qualifier",
+        f"{API}PutFunctionEventInvokeConfig.html",
+        _destinations_are_of_a_qualifier,
+    ),
+    Correction("a function's policies are of a qualifier", f"{API}AddPermission.html", _policies_are_of_a_qualifier),
+    Correction("a version that an alias leads to stays", f"{API}DeleteFunction.html", _what_is_used_stays),
+)

@@ -1,7 +1,4 @@
-"""Lambda functions of moto put right where a difference to AWS matters here. Nothing of it needs a Docker engine.
-
-Each touches one of moto's insides; tests/local/test_moto_insides.py fails when one of them changes its name.
-"""
+"""Lambda functions of moto put right where a difference to AWS matters here. Nothing of it needs a Docker engine."""
 
 from __future__ import annotations
 
@@ -14,6 +11,9 @@ from moto.awslambda.policy import Policy
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 
+from reconciler.local.correction import Correction
+
+API = "https://docs.aws.amazon.com/lambda/latest/api/API_"
 # What moto doesn't keep, or doesn't change.
 KEPT = ("DeadLetterConfig", "FileSystemConfigs", "KMSKeyArn", "LoggingConfig", "TracingConfig", "EphemeralStorage",
         "SnapStart")  # fmt: skip
@@ -30,14 +30,6 @@ class StatementExists(ConflictException):
             "existing statement."
         )
         self.error_type = "ResourceConflictException"
-
-
-def install() -> None:
-    """Put all of it into moto."""
-    _all_of_the_configuration_is_kept()
-    _its_architecture_changes_with_the_code()
-    _roles_must_trust_lambda()
-    _statement_ids_are_used_once()
 
 
 def _all_of_the_configuration_is_kept() -> None:
@@ -112,3 +104,23 @@ def _statement_ids_are_used_once() -> None:
         return original(self, raw, qualifier)
 
     Policy.add_statement = add  # type: ignore[method-assign]
+
+
+CORRECTIONS = (
+    Correction(
+        "all of a function's configuration is kept",
+        f"{API}FunctionConfiguration.html",
+        _all_of_the_configuration_is_kept,
+    ),
+    Correction(
+        "a function's architecture changes with its code",
+        f"{API}UpdateFunctionCode.html",
+        _its_architecture_changes_with_the_code,
+    ),
+    Correction(
+        "a function's role must trust Lambda",
+        "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
+        _roles_must_trust_lambda,
+    ),
+    Correction("a function's statement ids are used once", f"{API}AddPermission.html", _statement_ids_are_used_once),
+)

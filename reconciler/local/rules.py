@@ -6,6 +6,7 @@ unconfirmed until ConfirmSubscription is called; since nobody reads mails here, 
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
@@ -14,15 +15,10 @@ from moto.events.models import Rule
 from moto.sns.models import SNSBackend, Subscription
 from moto.sns.responses import SNSResponse
 
+from reconciler.local.correction import Correction
 from reconciler.local.functions import Functions
 
 PENDING = "PendingConfirmation"
-
-
-def install(functions: Functions) -> None:
-    """Put all of it into moto."""
-    _rules_call_functions(functions)
-    _addresses_are_confirmed()
 
 
 def _rules_call_functions(functions: Functions) -> None:
@@ -77,3 +73,19 @@ def _addresses_are_confirmed() -> None:
     SNSBackend.subscribe = wait  # type: ignore[method-assign]
     SNSResponse.list_subscriptions_by_topic = show  # type: ignore[method-assign]
     SNSResponse.confirm_subscription = confirmed  # type: ignore[method-assign]
+
+
+def corrections(functions: Functions) -> tuple[Correction, ...]:
+    """Those that are made here. functions: what rules call."""
+    return (
+        Correction(
+            "rules call functions",
+            "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html",
+            functools.partial(_rules_call_functions, functions),
+        ),
+        Correction(
+            "addresses are confirmed",
+            "https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html",
+            _addresses_are_confirmed,
+        ),
+    )

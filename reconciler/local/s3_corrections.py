@@ -1,7 +1,4 @@
-"""S3 of moto put right where a difference to AWS matters here: what a new bucket is, and whose ACLs count.
-
-Each touches one of moto's insides; tests/local/test_moto_insides.py fails when one of them changes its name.
-"""
+"""S3 of moto put right where a difference to AWS matters here: what a new bucket is, and whose ACLs count."""
 
 from __future__ import annotations
 
@@ -13,6 +10,9 @@ from moto.s3.exceptions import S3ClientError
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 from moto.s3.responses import S3Response
 
+from reconciler.local.correction import Correction
+
+GUIDE = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/"
 OWNER = "BucketOwnerEnforced"
 SSE_C = "SSE-C"
 CUSTOMER_KEY = "x-amz-server-side-encryption-customer-algorithm"
@@ -47,15 +47,6 @@ class AclsLeft(S3ClientError):
 
     def __init__(self) -> None:
         super().__init__("Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
-
-
-def install() -> None:
-    """Put all of it into moto."""
-    _new_buckets_are_private()
-    _acls_count_only_where_they_are_on()
-    _event_bridge_is_shown()
-    _customer_keys_are_blocked()
-    _listings_begin_where_they_are_asked_to()
 
 
 def _aes256() -> dict[str, Any]:
@@ -140,7 +131,6 @@ def _event_bridge_is_shown() -> None:
 def _customer_keys_are_blocked() -> None:
     """Since April 2026 a new bucket takes nothing under a customer's own key. A rule that doesn't speak of it leaves it
     as it is. moto knows nothing of it.
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html
     """
     put: Any = S3Backend.put_bucket_encryption
     answered: Any = S3Response.serialized
@@ -206,3 +196,24 @@ class _Some:
 
     def __init__(self, bucket: Any, keys: Any) -> None:
         self.name, self.keys = bucket.name, keys
+
+
+CORRECTIONS = (
+    Correction("new buckets are private", f"{GUIDE}create-bucket-faq.html", _new_buckets_are_private),
+    Correction(
+        "ACLs count only where they are on", f"{GUIDE}about-object-ownership.html", _acls_count_only_where_they_are_on
+    ),
+    Correction(
+        "events to EventBridge are shown", f"{GUIDE}enable-event-notifications-eventbridge.html", _event_bridge_is_shown
+    ),
+    Correction(
+        "customers' keys are blocked",
+        f"{GUIDE}blocking-unblocking-s3-c-encryption-gpb.html",
+        _customer_keys_are_blocked,
+    ),
+    Correction(
+        "listings look at no more than their page",
+        "https://github.com/getmoto/moto/blob/master/moto/s3/models.py",
+        _listings_begin_where_they_are_asked_to,
+    ),
+)

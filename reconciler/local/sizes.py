@@ -5,6 +5,7 @@ What a request shows by itself is refused before moto sees it (`request_rules`).
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,20 +17,9 @@ from moto.ssm.models import SimpleSystemManagerBackend
 
 from reconciler.core import limits
 from reconciler.core.limits import Limit, policy_size
+from reconciler.local.correction import Correction
 
 Given = Mapping[str, Any]
-
-
-def install() -> None:
-    """Put all of it into moto."""
-    for owner, operation, check in (
-        (IAMBackend, "put_role_policy", _inline_of_role),
-        (IAMBackend, "put_user_policy", _inline_of_user),
-        (IAMBackend, "attach_role_policy", _attached),
-        (IAMBackend, "attach_user_policy", _attached),
-        (SimpleSystemManagerBackend, "put_parameter", _parameter),
-    ):
-        _before(owner, operation, check)
 
 
 def _before(owner: Any, operation: str, check: Callable[[Any, Given], None]) -> None:
@@ -74,3 +64,15 @@ def _parameter(backend: Any, given: Given) -> None:
     arn = f"arn:aws:ssm:{backend.region_name}:{backend.account_id}:parameter/{name}"
     if why := limits.PARAMETER_NAME.exceeded(len(arn)):
         raise ValidationException(f"Parameter name: {why}.")
+
+
+CORRECTIONS = tuple(
+    Correction(f"{operation} keeps to {limit.what}", limit.source, functools.partial(_before, owner, operation, check))
+    for owner, operation, limit, check in (
+        (IAMBackend, "put_role_policy", limits.ROLE_INLINE, _inline_of_role),
+        (IAMBackend, "put_user_policy", limits.USER_INLINE, _inline_of_user),
+        (IAMBackend, "attach_role_policy", limits.ATTACHED, _attached),
+        (IAMBackend, "attach_user_policy", limits.ATTACHED, _attached),
+        (SimpleSystemManagerBackend, "put_parameter", limits.PARAMETER_NAME, _parameter),
+    )
+)

@@ -1,0 +1,43 @@
+"""Each correction of moto has a probe that moto as it is fails, and the embedded AWS passes.
+
+When a new moto passes one, take the correction away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.local import corrections
+from reconciler.local.functions import Functions
+from tests.local.moto_probes import PROBES, WITHIN
+from tests.local_fixtures import EmbeddedAws
+
+LISTED = corrections.every(Functions.__new__(Functions))
+
+
+def test_each_correction_has_a_probe_and_a_source() -> None:
+    names = [one.what for one in LISTED]
+    assert sorted(names) == sorted(PROBES | WITHIN)
+    assert len({*names}) == len(names)
+    assert not PROBES.keys() & WITHIN.keys()
+    assert all(one.source.startswith("https://") for one in LISTED)
+
+
+def test_moto_does_none_of_it_by_itself(tmp_path: Path) -> None:
+    environment = os.environ | {"DOCKER_HOST": f"unix://{tmp_path}/none", "AWS_CONFIG_FILE": str(tmp_path / "none"),
+                                "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}  # fmt: skip
+    asked = subprocess.run([sys.executable, "-m", "tests.local.moto_probes"], capture_output=True, text=True,
+                           env=environment, check=True)  # fmt: skip
+    needless = [name for name, right in json.loads(asked.stdout).items() if right]
+    assert needless == [], "moto does it by itself now: take these corrections away"
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_the_embedded_aws_does_it(embedded_aws: EmbeddedAws, name: str) -> None:
+    assert PROBES[name](embedded_aws.client)
