@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.local import ensure_running, reset, stop
-from tests.command import main
+from tests.folder import Folder
 
 DEPLOY = """\
 name: tiny
@@ -45,37 +43,13 @@ CMD ["python", "train.py"]
 
 
 @dataclass
-class Result:
-    """How a command ended."""
+class Project(Folder):
+    """A folder with a deploy.yaml, a program and data. home: of its embedded AWS."""
 
-    code: int
-    out: str
-    err: str
-
-
-@dataclass
-class Project:
-    """A folder with a deploy.yaml, a program and data."""
-
-    folder: Path
-    home: Path = field(init=False)  # of its embedded AWS
+    home: Path = field(init=False)
 
     def __post_init__(self) -> None:
         self.home = self.folder / ".reconciler" / "local"
-
-    def write(self, name: str, text: str) -> None:
-        """Write a file of the project."""
-        (self.folder / name).write_text(text)
-
-    def run(self, *arguments: str) -> Result:
-        """Run the command line in this process."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.chdir(self.folder):
-            try:
-                code = main(arguments)
-            except SystemExit as left:
-                code = left.code if isinstance(left.code, int) else 1
-        return Result(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ import pytest
 
 from tests.drift.cases import Drift, drifts
 from tests.drift.changes import SECTIONS, USER
-from tests.engine.project import Project, Result
+from tests.engine.project import Project
+from tests.folder import Result
 from tests.guide_project import guide_project
 from tests.lab_client import LabHandle
 

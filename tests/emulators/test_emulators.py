@@ -18,7 +18,7 @@ from reconciler.engine import act
 from tests.emulators.deploys import FILES, GITHUB, File
 from tests.emulators.gaps import GAPS
 from tests.emulators.server import EMULATORS, Emulator, Server
-from tests.engine.project import Folder
+from tests.folder import Folder
 from tests.lab_client import LabHandle
 from tests.live.cleanup import FINDERS
 

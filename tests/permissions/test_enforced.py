@@ -17,7 +17,8 @@ import pytest
 
 from reconciler import local
 from reconciler.local.signing import request
-from tests.cli.conftest import DOCKERFILE, PROGRAM, Project, Result
+from tests.cli.conftest import DOCKERFILE, PROGRAM, Project
+from tests.folder import Result
 from tests.local_fixtures import EmbeddedAws
 
 DEPLOY = """\

@@ -19,7 +19,8 @@ import pytest
 
 from reconciler.local import status, stop
 from tests import golden as files
-from tests.cli.conftest import Project, Result
+from tests.cli.conftest import Project
+from tests.folder import Result
 from tests.local_fixtures import EmbeddedAws
 from tests.waiting import until
 

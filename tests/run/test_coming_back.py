@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Result
+from tests.folder import Result
 from tests.run.conftest import BUCKET, SLEEPS, Gate, Lane, golden, records
 from tests.waiting import LONG, until, until_printed
 

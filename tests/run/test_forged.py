@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.run_paths import fingerprint_key, record_key
-from tests.cli.conftest import Result
+from tests.folder import Result
 from tests.run.conftest import BUCKET, SLEEPS, Lane, records
 from tests.waiting import until
 

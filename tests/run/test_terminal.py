@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.cli.conftest import Result
+from tests.folder import Result
 from tests.run.conftest import ROOT, Lane, golden
 from tests.waiting import LONG, until
 
