@@ -16,6 +16,9 @@ from tests.lab_client import lab_session as lab_session
 # What the command line keeps in the user's cache folder is kept elsewhere, and all test processes share it.
 os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / f"reconciler-tests-{os.getuid()}")
 
+# Nothing of an embedded AWS outlives it but where a test says so: it would be written for nobody.
+os.environ["RECONCILER_LOCAL_KEEP"] = "0"
+
 # Nobody is logged in at GitHub, and nothing is asked there, whoever runs the tests. A test that wants an answer has a
 # `gh` of its own before this one.
 os.environ["PATH"] = f"{Path(__file__).parent / 'no_github'}{os.pathsep}{os.environ['PATH']}"

@@ -18,7 +18,7 @@ from reconciler.cli.target import local_home
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.config import load
 from reconciler.core.errors import ReconcilerError, UserError
-from reconciler.local import LocalAws, LocalError, homes, reset, status, stop
+from reconciler.local import LocalAws, LocalError, homes, keeps, reset, status, stop
 from reconciler.local.idle import spelled
 
 
@@ -119,9 +119,16 @@ def _stop_all(terminal: Terminal, as_json: bool) -> int:
         terminal.json(Over("stop", bool(stopped), stopped))
         return 0
     for home in stopped:
-        terminal.print(f"stopped {home}")
-    terminal.print("what was in them is gone" if stopped else "none was running")
+        terminal.print(f"stopped {home}; {_left(Path(home))}")
+    if not stopped:
+        terminal.print("none was running")
     return 0
+
+
+def _left(home: Path) -> str:
+    if keeps(home):
+        return "runs, results, data and logs are kept: `local reset` forgets them"
+    return "what was in it is gone"
 
 
 def _ends(one: LocalAws) -> str:
@@ -174,7 +181,7 @@ def _run(action: str, home: Path, terminal: Terminal, as_json: bool) -> int:
         if as_json:
             terminal.json(Over("stop", stopped))
             return 0
-        terminal.print("stopped; what was in it is gone" if stopped else "it wasn't running")
+        terminal.print(f"stopped; {_left(home)}" if stopped else "it wasn't running")
     elif action == "reset":
         running = status(home) is not None
         reset(home)

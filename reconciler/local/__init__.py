@@ -4,6 +4,6 @@ The rest of the project sees only an endpoint URL. This package imports neither 
 and stops the server process, which is :mod:`reconciler.local.server`.
 """
 
-from reconciler.local.lifecycle import LocalAws, LocalError, ensure_running, homes, reset, status, stop
+from reconciler.local.lifecycle import LocalAws, LocalError, ensure_running, homes, keeps, reset, status, stop
 
-__all__ = ["LocalAws", "LocalError", "ensure_running", "homes", "reset", "status", "stop"]
+__all__ = ["LocalAws", "LocalError", "ensure_running", "homes", "keeps", "reset", "status", "stop"]

@@ -44,6 +44,7 @@ from reconciler.local.ecs_tasks import TaskOperations  # noqa: E402
 from reconciler.local.functions import Functions  # noqa: E402
 from reconciler.local.identities import Identities, Identity  # noqa: E402
 from reconciler.local.keep_alive import KeepAliveHandler  # noqa: E402
+from reconciler.local.kept import Kept  # noqa: E402
 from reconciler.local.keys import Keys  # noqa: E402
 from reconciler.local.schedules import Schedules  # noqa: E402
 from reconciler.local.server import json_answer  # noqa: E402
@@ -84,6 +85,8 @@ class Embedded:
         plain_requests.install()
         for correction in corrections.every(self._functions):
             correction.install()
+        self._kept = Kept(home)
+        self._kept.load(DEFAULT_ACCOUNT_ID)
         self._schedules.start()
 
     def _task_changed(self, task: Task) -> None:
@@ -107,6 +110,11 @@ class Embedded:
         self._functions.stop()
         self._service_operations.services.reset()
         self.agent.kill_all()
+        self._kept.save(DEFAULT_ACCOUNT_ID, last=True)
+
+    def keep(self) -> None:
+        """Write what is to outlive this process, so that nothing is lost with it."""
+        self._kept.save(DEFAULT_ACCOUNT_ID)
 
     def reset(self) -> None:
         """Forget everything: tasks (ended first), resources, client tokens, rules, images."""
@@ -116,6 +124,7 @@ class Embedded:
         self._operations.reset()
         self.behaviour.replace([])
         moto_api_backend.reset()
+        self._kept.forget()
         shutil.rmtree(self._home / "images", ignore_errors=True)
         threading.Thread(target=self.warm, name="warm", daemon=True).start()
 

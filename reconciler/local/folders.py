@@ -9,8 +9,11 @@ import os
 import stat
 from pathlib import Path
 
+KEEP = "RECONCILER_LOCAL_KEEP"  # 0: nothing outlives the process
+KEPT = "kept"
+FOLDERS = ("images", "tasks", "functions", KEPT)
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-WITHIN = ("images", "tasks", "functions", "server.json", "server.log", "lock", ".gitignore")
+WITHIN = (*FOLDERS, "server.json", "server.log", "lock", ".gitignore")
 
 
 class UnsafeFolder(Exception):
@@ -28,7 +31,7 @@ def safe_home(home: Path) -> None:
         _check(path, folder=True)
         _keep_others_out(path)
     for name in WITHIN:
-        _check(home / name, folder=name in ("images", "tasks", "functions"))
+        _check(home / name, folder=name in FOLDERS)
 
 
 def _keep_others_out(folder: Path) -> None:

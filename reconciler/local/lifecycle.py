@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler.local.folders import UnsafeFolder, safe_home
+from reconciler.local.folders import KEEP, KEPT, UnsafeFolder, safe_home
 from reconciler.local.idle import IDLE, BadSpan, idle_seconds, spelled
 from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof, new_nonce, same, server_proof
 from reconciler.local.processes import birth, is_ours, listener
@@ -40,7 +40,7 @@ RECORD: dict[str, type | tuple[type, ...]] = {
 PASSED_ON = frozenset((
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
     "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG",
-    "RECONCILER_LOCAL_ENGINE", "RECONCILER_LOCAL_REGISTRY", IDLE, REFUSALS,
+    "RECONCILER_LOCAL_ENGINE", "RECONCILER_LOCAL_REGISTRY", IDLE, KEEP, REFUSALS,
 ))  # fmt: skip
 MODULE = "reconciler.local.server"
 MOST_ANSWER = 65536  # bytes
@@ -80,7 +80,8 @@ def ensure_running(home: Path, say: Callable[[str], None] = lambda text: None) -
     except BadSpan as error:
         raise LocalError(str(error)) from None
     ends = f"; it ends when nothing has used it for {spelled(idle)}" if idle else ""
-    say(f"starting the embedded AWS{ends}")
+    before = ", with the runs, results, data and logs of before" if keeps(home) else ""
+    say(f"starting the embedded AWS{before}{ends}")
     home = _make_home(home)
     with _locked(home):
         found = status(home)  # another command may have started it while this one waited for the lock
@@ -123,6 +124,11 @@ def stop(home: Path) -> bool:
         return ours
 
 
+def keeps(home: Path) -> bool:
+    """Whether the next embedded AWS of `home` begins with the buckets and logs of the one before."""
+    return os.environ.get(KEEP) != "0" and any((home / KEPT).glob("*"))
+
+
 def homes() -> list[Path]:
     """The folders of the embedded AWSs of this user that run on this machine, sorted."""
     import psutil
@@ -148,7 +154,7 @@ def reset(home: Path) -> None:
         if found is None:
             import shutil
 
-            for name in ("images", "tasks"):
+            for name in ("images", "tasks", KEPT):
                 shutil.rmtree(home / name, ignore_errors=True)
             return
         from reconciler.local.signing import request

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 StartResponse = Callable[..., Any]
 IDENTITY_PATH = "/_reconciler/identity"
 CHECK_SECONDS = 2.0
+SAVE_SECONDS = 10.0  # after its last use: by then a log that came late is whole
 SMALL_SECONDS = 30.0  # without use until memory is given back
 LEAST_NONCE = 16
 RECORD_VERSION = 2
@@ -55,6 +56,7 @@ class Server:
         self.idle = idle_seconds(os.environ)
         self._used = time.monotonic()
         self._small = False
+        self._saved = 0.0
 
     def is_idle(self, now: float) -> bool:
         """Whether nothing has used it for so long that it is to end. now: of the monotonic clock.
@@ -88,6 +90,12 @@ class Server:
         """moto's request handler, once moto is there."""
         self._loaded.wait()
         return type(self._embedded).handler if self._embedded is not None else Handler
+
+    def keep(self) -> None:
+        """Write what is to outlive this process, if it was used since."""
+        if self._embedded is not None and self._used + SAVE_SECONDS > self._saved:
+            self._saved = time.monotonic()
+            self._embedded.keep()
 
     def close(self) -> None:
         """End the tasks that run."""
@@ -231,6 +239,7 @@ def main(home: Path) -> None:
         if app.is_idle(time.monotonic()):
             print(f"nothing has used it for {spelled(app.idle)}: it ends", flush=True)  # noqa: T201 - the server's log
             break
+        app.keep()
     app.close()
     if still_ours(home, keys):
         (home / "server.json").unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from moto.kms.models import Key, KmsBackend
 from moto.logs.models import LogGroup, LogsBackend, LogStream
 from moto.logs.responses import LogsResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from moto.s3.models import FakeBucket, FakeKey, PublicAccessBlock, S3Backend
+from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, PublicAccessBlock, S3Backend
 from moto.s3.responses import S3Response
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, ScheduleGroup
 from moto.sns.models import SNSBackend, Topic
@@ -115,7 +115,9 @@ def test_names_are_there(owner: type, names: str) -> None:
         (TaskDefinition.__init__, "runtime_platform status tags family arn"),
         (Repository.__init__, "images lifecycle_policy"),
         (Image.__init__, "image_tags image_pushed_at"),
-        (LogGroup.__init__, "streams"),
+        (LogGroup.__init__, "streams creation_time retention_in_days"),
+        (LogStream.__init__, "events creation_time last_ingestion_time stored_bytes"),
+        (FakeDeleteMarker.__init__, "last_modified _version_id"),
         (Role.__init__, "policies managed_policies assume_role_policy_document"),
         (Policy.__init__, "versions default_version_id"),
         (FunctionPolicy.__init__, "statements"),
@@ -133,8 +135,9 @@ def test_names_are_there(owner: type, names: str) -> None:
         (Parameter.__init__, "keyid parameter_type"),
         (KmsBackend.__init__, "keys"),
         (Key.__init__, "arn aliases"),
-        (FakeKey.__init__, "encryption kms_key_id"),
-        (FakeBucket.__init__, "encryption public_access_block ownership_rule"),
+        (FakeKey.__init__, "encryption kms_key_id bucket_key_enabled _etag _is_versioned _version_id _storage_class"),
+        (FakeKey.__init__, "last_modified checksum_algorithm checksum_value checksum_type checksum_parts"),
+        (FakeBucket.__init__, "keys creation_date versioning_status encryption public_access_block ownership_rule"),
         (User.__init__, "access_keys ssh_public_keys signing_certificates mfa_devices password"),
     ],
 )
