@@ -4,6 +4,7 @@ The rest of the project sees only an endpoint URL. This package imports neither 
 and stops the server process, which is :mod:`reconciler.local.server`.
 """
 
-from reconciler.local.lifecycle import LocalAws, LocalError, ensure_running, homes, keeps, reset, status, stop
+from reconciler.local.lifecycle import LocalAws, LocalError, ensure_running, homes, reset, status, stop
+from reconciler.local.seal import keeps
 
 __all__ = ["LocalAws", "LocalError", "ensure_running", "homes", "keeps", "reset", "status", "stop"]

@@ -9,8 +9,8 @@ import os
 import stat
 from pathlib import Path
 
-KEEP = "RECONCILER_LOCAL_KEEP"  # 0: nothing outlives the process
-KEPT = "kept"
+from reconciler.local.seal import KEPT
+
 FOLDERS = ("images", "tasks", "functions", KEPT)
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 WITHIN = (*FOLDERS, "server.json", "server.log", "lock", ".gitignore")

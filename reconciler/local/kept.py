@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from moto.core.utils import utcnow
 from moto.logs.models import LogEvent, LogGroup, LogStream, logs_backends
 from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, S3Backend, s3_backends
 
-from reconciler.local.folders import KEEP, KEPT
+from reconciler.local.seal import FILES, KEEP, KEPT
 
 PART = ".part"
 SETTLED = datetime.timedelta(seconds=5)  # a log that grows isn't written again and again
@@ -45,7 +44,7 @@ class Kept:
     def load(self, account_id: str) -> None:
         """Put into moto what is there. What can't be read is told, and left out."""
         found: list[tuple[Head, bytes]] = []
-        for path in sorted(self._folder.glob("*")) if self._on else ():
+        for path in sorted(self._folder.glob(FILES)) if self._on else ():
             try:
                 if path.suffix == PART:
                     path.unlink()  # it was being written when the process ended
@@ -68,7 +67,6 @@ class Kept:
         if not self._on:
             return
         try:
-            self._folder.mkdir(exist_ok=True, mode=0o700)
             files = {}
             for head, body in [*_buckets(account_id), *_logs(account_id, utcnow() if last else utcnow() - SETTLED)]:
                 line = _line(head)
@@ -83,7 +81,8 @@ class Kept:
         """Nothing of it is there any more."""
         self._files = {}
         if self._on:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            for path in self._folder.glob(FILES):
+                path.unlink(missing_ok=True)
 
     def _write(self, line: str, body: Body) -> str:
         self._last += 1

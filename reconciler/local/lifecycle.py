@@ -24,11 +24,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler.local.folders import KEEP, KEPT, UnsafeFolder, safe_home
+from reconciler.local.folders import UnsafeFolder, safe_home
 from reconciler.local.idle import IDLE, BadSpan, idle_seconds, spelled
 from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof, new_nonce, same, server_proof
 from reconciler.local.processes import birth, is_ours, listener
 from reconciler.local.refusals import REFUSALS
+from reconciler.local.seal import KEEP, KEPT, Unsealed, keeps, open_seal
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -122,11 +123,6 @@ def stop(home: Path) -> bool:
             _end_process(record["pid"], record["birth"])
         (home / "server.json").unlink(missing_ok=True)
         return ours
-
-
-def keeps(home: Path) -> bool:
-    """Whether the next embedded AWS of `home` begins with the buckets and logs of the one before."""
-    return os.environ.get(KEEP) != "0" and any((home / KEPT).glob("*"))
 
 
 def homes() -> list[Path]:
@@ -246,6 +242,7 @@ def _start(home: Path) -> LocalAws:
         )
     import shutil
 
+    environment = _server_environment() | _kept(home)
     (home / "server.json").unlink(missing_ok=True)
     for name in ("images", "tasks", "functions"):  # of a server that knows nothing of them any more, or a checkout's
         shutil.rmtree(home / name, ignore_errors=True)
@@ -259,7 +256,7 @@ def _start(home: Path) -> LocalAws:
             stdout=log,
             stderr=log,
             cwd=home,
-            env=_server_environment(),
+            env=environment,
             start_new_session=True,  # no Ctrl-C and no hang-up of this terminal reaches it
         )
     try:
@@ -275,6 +272,18 @@ def _start(home: Path) -> LocalAws:
     if found is None:
         raise LocalError(f"The embedded AWS did not start.{_log_tail(log_file, position)}")
     return found
+
+
+def _kept(home: Path) -> dict[str, str]:
+    """Make the folder of what is kept ready; where it can't be, nothing is kept. Raises LocalError."""
+    try:
+        if os.environ.get(KEEP) != "0":
+            open_seal(home)
+    except Unsealed as error:
+        raise LocalError(str(error)) from None
+    except OSError:
+        return {KEEP: "0"}
+    return {}
 
 
 def _server_environment() -> dict[str, str]:

@@ -15,8 +15,9 @@ from moto.s3.models import s3_backends
 
 from reconciler import local
 from reconciler.cli.main import main
-from reconciler.local.folders import KEEP
 from reconciler.local.kept import Kept
+from reconciler.local.lifecycle import _kept
+from reconciler.local.seal import FILES, KEEP, Unsealed, open_seal
 from tests.local.test_lifecycle import alive
 from tests.local_fixtures import EmbeddedAws
 from tests.waiting import until
@@ -26,8 +27,10 @@ KEYS = ["data/a.csv", "../../outside", "a\nb", "größe €", "runs/1/run.json",
 
 
 @pytest.fixture(autouse=True)
-def on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     monkeypatch.setenv(KEEP, "1")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    open_seal(tmp_path)
     empty()
     yield
     empty()
@@ -93,9 +96,11 @@ def test_all_of_it_comes_back(tmp_path: Path) -> None:
     again = Kept(tmp_path)
     again.load(ACCOUNT)
     assert everything() == before
-    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").iterdir()}
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").glob(FILES)}
     again.save(ACCOUNT, last=True)
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").iterdir()} == files  # nothing is written anew
+    assert {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "kept").glob(FILES)
+    } == files  # nothing is written anew
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
 
 
@@ -108,10 +113,10 @@ def test_what_is_deleted_or_changed_is_gone(tmp_path: Path) -> None:
     s3.delete_object("plain", "secret", version_id=secret.version_id)
     put("plain", "changed", b"new")
     kept.save(ACCOUNT)
-    texts = b"".join(path.read_bytes() for path in (tmp_path / "kept").iterdir())
+    texts = b"".join(path.read_bytes() for path in (tmp_path / "kept").glob(FILES))
     assert (b"xyzzy" in texts, b"old" in texts, b"new" in texts) == (False, False, True)
     kept.forget()
-    assert not (tmp_path / "kept").exists()
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["seal"]
 
 
 def test_a_log_that_grows_is_written_when_it_has_settled(tmp_path: Path) -> None:
@@ -120,13 +125,23 @@ def test_a_log_that_grows_is_written_when_it_has_settled(tmp_path: Path) -> None
     logs.create_log_stream("g", "s")
     logs.put_log_events("g", "s", [{"timestamp": int(time.time() * 1000), "message": "a line"}])
     kept.save(ACCOUNT)
-    assert not any(b"a line" in path.read_bytes() for path in (tmp_path / "kept").iterdir())
+    assert not any(b"a line" in path.read_bytes() for path in (tmp_path / "kept").glob(FILES))
     kept.save(ACCOUNT, last=True)
-    assert any(b"a line" in path.read_bytes() for path in (tmp_path / "kept").iterdir())
+    assert any(b"a line" in path.read_bytes() for path in (tmp_path / "kept").glob(FILES))
 
 
 def nested(path: Path) -> None:
     path.write_bytes(b"[" * 100_000 + b"\n0\n")
+
+
+def linked(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/hostname")
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
 
 
 BROKEN: dict[str, Callable[[Path], object]] = {
@@ -141,9 +156,9 @@ BROKEN: dict[str, Callable[[Path], object]] = {
     "no bucket": lambda path: path.write_bytes(path.read_bytes().replace(b'"bucket": "plain"', b'"bucket": "other"')),
     "other types": lambda path: path.write_bytes(path.read_bytes().replace(b'"name": "b"', b'"name": [1]')),
     "no time": lambda path: path.write_bytes(path.read_bytes().replace(b'"at": "2', b'"at": "x')),
-    "a link": lambda path: (path.unlink(), path.symlink_to("/etc/hostname")),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
-    "no number": lambda path: path.rename(path.with_name("b")),
+    "a link": linked,
+    "a folder": folder,
+    "no number": lambda path: path.rename(path.with_name("1x")),
 }
 
 
@@ -155,7 +170,7 @@ def test_what_is_broken_is_left_out_and_the_rest_is_there(
     for key in "abc":
         put("plain", key, b"body of " + key.encode())
     Kept(tmp_path).save(ACCOUNT)
-    (path,) = (path for path in (tmp_path / "kept").iterdir() if b"body of b" in path.read_bytes())
+    (path,) = (path for path in (tmp_path / "kept").glob(FILES) if b"body of b" in path.read_bytes())
     BROKEN[broken](path)
     empty()
     again = Kept(tmp_path)
@@ -177,7 +192,7 @@ def test_it_survives_the_end_of_the_process_but_no_reset(
         first = EmbeddedAws(local.ensure_running(home, said.append))
         first.client("s3").create_bucket(Bucket="kept")
         first.client("s3").put_object(Bucket="kept", Key="k", Body=b"v", Metadata={"a": "b"})
-        until(lambda: len(list((home / "kept").glob("*[0-9]"))) == 2, "the files")
+        until(lambda: len(list((home / "kept").glob(FILES))) == 2, "the files")
         os.kill(first.running.pid, signal.SIGKILL)  # as at the end of the battery
         until(lambda: not alive(first.running.pid), "its end")
         second = EmbeddedAws(local.ensure_running(home, said.append))
@@ -204,6 +219,40 @@ def test_it_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     kept = Kept(tmp_path)
     kept.save(ACCOUNT, last=True)
     kept.load(ACCOUNT)
-    assert not (tmp_path / "kept").exists()
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["seal"]
     assert not local.keeps(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+
+
+FOREIGN: dict[str, Callable[[Path], object]] = {
+    "no seal": lambda folder: (folder / "seal").unlink(),
+    "an empty seal": lambda folder: (folder / "seal").write_text(""),
+    "another's seal": lambda folder: (folder / "seal").write_text(f"{'0' * 32} {'0' * 64}"),
+    "no text": lambda folder: (folder / "seal").write_bytes(b"\xff"),
+}
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_what_came_with_a_checkout_is_refused(foreign: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_seal(tmp_path)
+    FOREIGN[foreign](tmp_path / "kept")
+    (tmp_path / "kept" / "000000001").write_text("a run that nobody has run")
+    with pytest.raises(local.LocalError, match="wasn't written by you on this machine") as refused:
+        local.ensure_running(tmp_path)
+    assert f"rm -r {tmp_path / 'kept'}" in str(refused.value)
+    assert local.stop(tmp_path) is False  # of which nothing is believed
+
+
+def test_another_user_or_machine_has_another_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill()
+    Kept(tmp_path).save(ACCOUNT)
+    open_seal(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
+    with pytest.raises(Unsealed):
+        open_seal(tmp_path)
+    assert (tmp_path / "other" / "reconciler" / "local-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_place_for_the_secret_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    assert _kept(tmp_path) == {KEEP: "0"}
