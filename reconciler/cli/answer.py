@@ -7,12 +7,9 @@ A field's annotation says its type and, in words, what it means; the JSON schema
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from reconciler.core.plain_json import ABSENT as ABSENT
-
-# The object that `plan --json` prints, whose form has a file of its own.
-PlanObject = Annotated[dict[str, Any], {"$ref": "#/$defs/plan"}]
 
 
 @dataclass(frozen=True)

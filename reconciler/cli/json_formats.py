@@ -6,7 +6,6 @@ explains them in docs/json.md.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -14,7 +13,7 @@ from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from pydantic import TypeAdapter
 
@@ -22,14 +21,18 @@ from reconciler.cli.answer import ABSENT
 from reconciler.cli.arguments import parser
 from reconciler.cli.failure import Failure, Verdict
 from reconciler.cli.findings import Check
+from reconciler.cli.plan_format import STEP_RULES, PlanChange, PlanObject, PlanStep
 from reconciler.cli.sweep import Swept
+from reconciler.image.kind import ImageSpec
+from reconciler.kinds import KINDS
 from reconciler.run.run import Run
 
 Schema = dict[str, Any]
 PLAN = Path(__file__).with_name("plan.schema.json")
-# Their formats have files of their own: docs/plan-json.md, and deploy.yaml itself.
+# They are explained in pages of their own: docs/plan-json.md, and that of deploy.yaml.
 ELSEWHERE = {"plan": "reconciler/cli/plan.schema.json", "show": "reconciler/config/deploy.schema.json"}
 SHARED: dict[type, str] = {Verdict: "verdict", Swept: "sweep", Run: "run", Check: "finding"}
+PLAN_PARTS: dict[Any, str] = {PlanObject: "plan", PlanStep: "step", PlanChange: "change"}
 TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
@@ -48,8 +51,18 @@ def shared() -> dict[str, Schema]:
     return {name: _run() if kind is Run else shape(kind) for kind, name in SHARED.items()}
 
 
+def plan_parts() -> dict[str, Schema]:
+    """The plan, a step and a change, by name."""
+    found = {name: shape(kind) for kind, name in PLAN_PARTS.items()}
+    found["step"]["properties"]["kind"]["enum"] = [*(kind.spec.kind for kind in KINDS), ImageSpec.kind]
+    found["step"]["allOf"] = STEP_RULES
+    return found
+
+
 def shape(kind: type) -> Schema:
-    """The schema of a dataclass's values: its fields with what their annotations say."""
+    """The schema of a dataclass's or TypedDict's values: its fields with what their annotations say."""
+    if is_typeddict(kind):
+        return _keys(kind)
     hints = get_type_hints(kind, include_extras=True)
     inline = [one for one in fields(kind) if one.metadata.get("inline")]
     own = [one for one in fields(kind) if one not in inline]
@@ -62,12 +75,26 @@ def shape(kind: type) -> Schema:
     return {"allOf": [*(of(hints[one.name]) for one in inline), found]} if inline else found
 
 
+def _keys(kind: type) -> Schema:
+    hints = get_type_hints(kind, include_extras=True)
+    seldom = {name: get_args(hint)[0] for name, hint in hints.items() if get_origin(hint) is NotRequired}
+    return {
+        "type": "object",
+        "description": " ".join(cleandoc(kind.__doc__ or "").split()),
+        "required": [name for name in hints if name not in seldom],
+        "properties": {name: of(hint) for name, hint in (hints | seldom).items()},
+    }
+
+
 def of(hint: Any) -> Schema:
     """The schema of a type. Raises KeyError for one that no answer may have."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        base, said = inner
-        return said if isinstance(said, dict) else of(base) | {"description": said}
+        base, *all_said = inner
+        found = of(base)
+        for said in all_said:
+            found |= said if isinstance(said, dict) else {"description": said}
+        return found
     if origin in (Union, UnionType):
         return {"anyOf": [{"type": "null"} if one is NoneType else of(one) for one in inner]}
     if origin is Literal:
@@ -78,16 +105,21 @@ def of(hint: Any) -> Schema:
         return {"type": "array", "items": of(inner[0])}
     if origin in (dict, Mapping):
         return {"type": "object"} | ({} if inner[1] is Any else {"additionalProperties": of(inner[1])})
-    if hint in SHARED:
-        return {"$ref": f"#/$defs/{SHARED[hint]}"}
+    if hint in SHARED or hint in PLAN_PARTS:
+        return {"$ref": f"#/$defs/{SHARED.get(hint) or PLAN_PARTS[hint]}"}
+    if hint is Any:
+        return {}
     if isinstance(hint, type) and issubclass(hint, Enum):
         return {"enum": [one.value for one in hint]}
-    return shape(hint) if isinstance(hint, type) and is_dataclass(hint) else {"type": TYPES[hint]}
+    if is_typeddict(hint) or (isinstance(hint, type) and is_dataclass(hint)):
+        return shape(hint)
+    return {"type": TYPES[hint]}
 
 
 def schema(command: str) -> Schema:
-    """The JSON schema (draft 2020-12) of a command's object, or of `error`. Raises KeyError."""
-    answers = [shape(Failure)] if command == "error" else commands()[command]
+    """The JSON schema (draft 2020-12) of a command's object but for that of `show`, or of `error`. Raises KeyError."""
+    others = {"error": Failure, "plan": PlanObject}
+    answers = [shape(others[command])] if command in others else commands()[command]
     found: Schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"What `reconciler {command} --json` prints, version 1"
@@ -95,10 +127,7 @@ def schema(command: str) -> Schema:
         else "A failed command, version 1",
     }
     found |= answers[0] if len(answers) == 1 else {"anyOf": answers}
-    plan = json.loads(PLAN.read_text(encoding="utf-8"))
-    inner = plan.pop("$defs")
-    parts = _record()["$defs"]
-    everything = {**shared(), **parts, **inner, "plan": {k: v for k, v in plan.items() if k != "$schema"}}
+    everything = {**shared(), **_record()["$defs"], **plan_parts()}
     needed: dict[str, Schema] = {}
     _collect(found, everything, needed)
     return found | ({"$defs": needed} if needed else {})

@@ -1,4 +1,4 @@
-"""What is made from the command line itself: the JSON schemas, and docs/commands.md and docs/json.md.
+"""What is made from the command line and its types: the JSON schemas, and docs/commands.md and docs/json.md.
 
 python -m reconciler.cli.publish
 """
@@ -139,6 +139,7 @@ def files() -> dict[Path, str]:
     """Every file that is made, with its text."""
     names = [*json_formats.commands(), "error"]
     made = {SCHEMAS / f"{name}.schema.json": json.dumps(json_formats.schema(name), indent=2) + "\n" for name in names}
+    made[json_formats.PLAN] = json.dumps(json_formats.schema("plan"), indent=2) + "\n"
     return made | {DOCS / "commands.md": commands_page(), DOCS / "json.md": json_page()}
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import Any
+from typing import Any, cast
 
+from reconciler.cli.plan_format import VERSION, PlanChange, PlanObject, PlanStep, PlanSummary
 from reconciler.cli.terminal import Terminal, size
 from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.spec import Change
 from reconciler.image.kind import ImageSpec, changed_files
 from reconciler.kinds import FolderSpec, ObjectSpec
 
-VERSION = 1  # of the JSON format, see docs/plan-json.md
 GLYPHS = {
     Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.REPLACE: ("±", "magenta"),
     Action.DELETE: ("-", "red"), Action.ADOPT: (">", "blue"), Action.NONE: ("=", "dim"),
@@ -180,29 +180,32 @@ def _statement(value: Any) -> str:
     return " ".join(parts + (["if", " and ".join(tests)] if tests else []))
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """The plan as one object, as docs/plan-json.md and its JSON schema say."""
-    return {
-        "version": VERSION,
-        "deploy": plan.deploy,
-        "summary": plan.summary,
-        "steps": [step_json(step) for step in plan.steps],
-    }
+def plan_json(plan: Plan) -> PlanObject:
+    """The plan as one object."""
+    steps = [_step_json(step) for step in plan.steps]
+    return {"version": VERSION, "deploy": plan.deploy, "summary": cast("PlanSummary", plan.summary), "steps": steps}
 
 
-def step_json(step: Step) -> dict[str, Any]:
-    """One step."""
-    return {
+def _step_json(step: Step) -> PlanStep:
+    found: PlanStep = {
         "action": step.action.value,
         "kind": step.address.kind,
         "name": step.address.name,
-        "changes": [
-            {"path": c.path, "from": c.before, "to": c.after}
-            | ({"replaces": True} if c.replaces else {})
-            | ({"widens": True} if c.widens else {})
-            for c in step.changes
-        ],
-        **({"reason": step.reason} if step.reason else {}),
-        **({"held": step.held} if step.held else {}),
-        **({"note": step.note} if step.note else {}),
+        "changes": [_change_json(change) for change in step.changes],
     }
+    if step.reason:
+        found["reason"] = step.reason
+    if step.held:
+        found["held"] = step.held
+    if step.note:
+        found["note"] = step.note
+    return found
+
+
+def _change_json(change: Change) -> PlanChange:
+    found: PlanChange = {"path": change.path, "from": change.before, "to": change.after}
+    if change.replaces:
+        found["replaces"] = True
+    if change.widens:
+        found["widens"] = True
+    return found

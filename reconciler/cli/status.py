@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from reconciler.cli.answer import Answer, PlanObject
+from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws as Arguments
 from reconciler.cli.past_runs import say_unseen, whole
+from reconciler.cli.plan_format import PlanObject
 from reconciler.cli.render import GLYPHS, plan_json
 from reconciler.cli.runs import NEWEST, Unreadable, id_width, row, unreadable_json
 from reconciler.cli.target import deployment, target, where_line

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from reconciler.cli.answer import Answer, PlanObject
+from reconciler.cli.answer import Answer
 from reconciler.cli.build_output import BuildOutput
 from reconciler.cli.live_line import LiveLine
+from reconciler.cli.plan_format import PlanObject
 from reconciler.cli.render import glyph, label
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.core.errors import AwsError, ReconcilerError

@@ -80,7 +80,7 @@ class PlanFile(BaseModel):
 
 def new(
     plan: Plan,
-    shown: dict[str, Any],
+    shown: Mapping[str, Any],
     deploy: Deploy,
     graph: Graph,
     *,
@@ -112,7 +112,7 @@ def new(
         ),
         salt=salt,
         content=content(deploy, salt),
-        plan=shown,
+        plan={**shown},
         states={str(step.address): state(step, graph, salt) for step in plan.steps},
     )
     return made.model_copy(update={"checksum": _checksum(made.model_dump(mode="json"))})

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from reconciler.cli.render import VERSION
+from reconciler.cli.plan_format import VERSION
 from reconciler.core.plan import Action
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import KINDS

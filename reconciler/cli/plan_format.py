@@ -1,0 +1,79 @@
+"""The object that `plan --json` prints: docs/plan-json.md explains it, and `json_formats` makes its schema of this."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+VERSION: Literal[1] = 1
+Action = Literal["create", "update", "replace", "delete", "adopt", "none"]
+Text = Annotated[str, {"minLength": 1}]
+Count = Annotated[int, {"minimum": 0}]
+
+# By keys, since `from` is a word of Python's.
+PlanChange = TypedDict(
+    "PlanChange",
+    {
+        "path": Annotated[
+            Text, "The field: names with dots between them, and in brackets what identifies an item of a set."
+        ],
+        "from": Annotated[Any, "What is there: any JSON value; null is unset, `(hidden)` a value that isn't shown."],
+        "to": Annotated[
+            Any,
+            "What is wanted, likewise; `(ATTRIBUTE of KIND.NAME, known once that is made)` is a value that no one "
+            "knows yet.",
+        ],
+        "replaces": NotRequired[
+            Annotated[Literal[True], "This difference is why the resource is replaced. Absent for no."]
+        ],
+        "widens": NotRequired[
+            Annotated[Literal[True], "What is there allows something that isn't wanted. Absent for no."]
+        ],
+    },
+)
+
+
+class PlanStep(TypedDict):
+    """What is done with one resource."""
+
+    action: Annotated[Action, "What `apply` does with the resource, unless it is skipped."]
+    kind: Annotated[str, "The kind of resource. KIND.NAME is its address."]
+    name: Annotated[Text, "The resource's name in AWS; of an object BUCKET/KEY, of an image its repository."]
+    changes: Annotated[
+        list[PlanChange],
+        "The fields that differ, those first that take back a widened access. Empty for `none` and `delete`.",
+    ]
+    reason: NotRequired[Annotated[Text, "Why it is replaced and not updated."]]
+    held: NotRequired[Annotated[Text, "Why `apply` leaves this step alone as things are, and what would let it do it."]]
+    note: NotRequired[Annotated[Text, "What is worth knowing, such as that the resource isn't this deploy's."]]
+
+
+# What the types of a step don't say.
+STEP_RULES = [
+    {
+        "if": {"properties": {"action": {"enum": ["none", "delete"]}}},
+        "then": {"properties": {"changes": {"maxItems": 0}}},
+    },
+    {"if": {"properties": {"action": {"const": "replace"}}}, "then": {"required": ["reason"]}},
+]
+
+
+class PlanSummary(TypedDict):
+    """How many steps there are of each action."""
+
+    create: Count
+    update: Count
+    replace: Count
+    delete: Count
+    adopt: Count
+    none: Count
+
+
+class PlanObject(TypedDict):
+    """A plan, explained in docs/plan-json.md. Within version 1 later versions of the program may add keys; those that
+    are here keep their meaning.
+    """
+
+    version: Annotated[Literal[1], "The version of this format. It is raised when a key goes or changes its meaning."]
+    deploy: Annotated[Text, "The deploy's name, `name` in deploy.yaml."]
+    summary: Annotated[PlanSummary, "How many steps there are of each action. Every action is there."]
+    steps: Annotated[list[PlanStep], "One step for each resource, in an order in which they can be done."]
