@@ -33,8 +33,7 @@ def split_text(text: str, size: int = EVENT_BYTES) -> Iterator[str]:
             cut -= 1
         yield data[:cut].decode("utf-8")
         data = data[cut:]
-    if data:
-        yield data.decode("utf-8")
+    yield data.decode("utf-8")
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,8 @@ class Lateness:
 
 
 class LogWriter:
-    """Collects lines and delivers them, at once or late. Empty lines are dropped, as on AWS.
+    """Collects lines and delivers them, at once or late. Empty lines stay, which CloudWatch can't hold
+    and the awslogs driver drops: they are the program's, and nothing goes wrong on AWS for want of them.
 
     `write` is called from one thread. `put` gets events in order and never from two threads at a time. After `most`
     lines the buffer is full: the rest is lost.
@@ -79,7 +79,7 @@ class LogWriter:
 
     def close(self) -> None:
         """Deliver the last line, ended or not; late lines stay late."""
-        self._send([self._rest])
+        self._send([self._rest] if self._rest else [])
         self._rest = b""
         with self._ready:
             self._closed = True

@@ -25,8 +25,10 @@ def test_lines_across_chunks_and_the_last_without_an_end() -> None:
     assert written(b"on", b"e\ntwo\nth", b"ree") == ["one", "two", "three"]
 
 
-def test_empty_lines_are_dropped_as_the_awslogs_driver_does() -> None:
-    assert written(b"\none\n\n\ntwo\n\n") == ["one", "two"]
+def test_empty_lines_stay_though_the_awslogs_driver_drops_them() -> None:
+    assert written(b"\none\n\n\ntwo\n\n") == ["", "one", "", "", "two", ""]
+    assert written(b"one") == written(b"one\n") == ["one"]
+    assert written(b"") == []
 
 
 def test_bytes_that_are_no_utf_8_are_replaced() -> None:
@@ -47,10 +49,12 @@ def test_a_long_line_is_split_between_characters() -> None:
 @given(st.text(alphabet="aä€😀\n", max_size=60), st.integers(1, 7), st.integers(4, 9))
 def test_nothing_is_lost_or_changed_however_the_bytes_come(text: str, step: int, size: int) -> None:
     data = text.encode()
-    assert written(*(data[i : i + step] for i in range(0, len(data), step))) == [x for x in text.split("\n") if x]
+    *lines, rest = text.split("\n")
+    wanted = [*lines, rest] if rest else lines
+    assert written(*(data[i : i + step] for i in range(0, len(data), step))) == wanted
     pieces = list(split_text(text, size))
     assert "".join(pieces) == text
-    assert all(0 < len(piece.encode()) <= size for piece in pieces)
+    assert all(0 < len(piece.encode()) <= size for piece in pieces) or pieces == [""]
 
 
 def test_many_bytes_come_in_pages_of_a_megabyte(embedded_aws: EmbeddedAws) -> None:
