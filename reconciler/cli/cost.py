@@ -15,12 +15,10 @@ from reconciler.cli.terminal import Terminal, seconds
 from reconciler.config.data_tree import files_of
 from reconciler.core import prices
 from reconciler.core.errors import ReconcilerError, UserError
-from reconciler.core.schedule import BadSchedule, parse, per_day
-from reconciler.run.cost import DAYS, GB, Amounts, Line, month_lines, run_lines, tasks, total
+from reconciler.run.cost import GB, Amounts, Line, a_month, month_lines, run_lines, tasks, total
 from reconciler.run.state import State
 
 MINUTES, IMAGE, LOG = 10.0, 0.5, 1.0  # assumed: minutes, GB, MB
-YEAR = 2026  # over which a cron expression is averaged, or over its first later one
 LAST = 10  # runs whose median is taken
 
 
@@ -187,14 +185,6 @@ def _often(options: Arguments, where: Target) -> Known:
     return Known(
         found or 0.0, "schedule" if found is not None else f"{schedule.when} isn't understood: --runs-per-month N"
     )
-
-
-def a_month(expression: str) -> float | None:
-    """How often a schedule is due in 30 days; None for what isn't understood."""
-    try:
-        return per_day(parse(expression), YEAR) * DAYS
-    except BadSchedule:
-        return None
 
 
 def _table(terminal: Terminal, lines: list[Line], name: str) -> None:

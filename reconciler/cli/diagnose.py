@@ -17,6 +17,7 @@ from reconciler.cli.options import OfRun as Arguments
 from reconciler.cli.past_runs import log_of, past
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
+from reconciler.cli.used import attempt_line, enough_for, measured, run_lines
 from reconciler.config import Deploy
 from reconciler.core.errors import ReconcilerError
 from reconciler.run.checkpoint import Checkpoint
@@ -26,6 +27,7 @@ from reconciler.run.job import place_of
 from reconciler.run.retry import Event
 from reconciler.run.run import Run
 from reconciler.run.state import State
+from reconciler.run.usage import Enough, Usage
 
 LONGEST_FILE = 2**20  # bytes of one that is searched
 FILES = 10_000  # of a build context that are looked at
@@ -45,6 +47,8 @@ class Diagnosed(Answer):
     change: Annotated[str, "to deploy.yaml, if that is it"] = ABSENT
     sure: Annotated[bool, "whether the evidence leaves no doubt"] = ABSENT
     checkpoint: Annotated[Checkpoint | None, "what its last attempt went on from; null for a first one"] = None
+    usage: Annotated[Usage | None, "what its last attempt used, by Container Insights; null where nobody knows"] = None
+    enough: Annotated[Enough | None, "a size for what it used as far as it got; null where that isn't known"] = None
 
 
 ANSWERS = (Diagnosed,)
@@ -52,7 +56,8 @@ ANSWERS = (Diagnosed,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Say it."""
-    here = past(target(options), terminal)
+    where = target(options)
+    here = past(where, terminal, read_only=not where.deploy.cluster.container_insights)
     found = here.ended(options.run)
     if found.state is State.SUCCEEDED or not found.state.over:
         if options.json:
@@ -61,15 +66,25 @@ def run(options: Arguments, terminal: Terminal) -> int:
             terminal.print(f"run {found.id} {'succeeded' if found.state.over else 'is not over'}")
         return 0
     diagnosis = diagnose(here.aws, here.where.deploy, found, here.where.base, here.where.local)
-    went_on = found.attempts[-1].checkpoint if found.attempts else None
+    found = measured(here, found)
+    last = found.attempts[-1] if found.attempts else None
+    went_on, usage = (last.checkpoint, last.usage) if last else (None, None)
     if options.json:
-        terminal.json(Diagnosed(found.id, found.state, **asdict(diagnosis), checkpoint=went_on))
+        size = enough_for(where.deploy, found)
+        terminal.json(
+            Diagnosed(found.id, found.state, **asdict(diagnosis), checkpoint=went_on, usage=usage, enough=size)
+        )
     else:
         terminal.print(f"Run {found.id} {found.state.value}.")
         if went_on:
             terminal.print(f"  attempt {found.attempts[-1].number} {went_on.text}")
+        for attempt in found.attempts:
+            if used := attempt_line(where.deploy, found, attempt, here.runs.now()):
+                terminal.print(terminal.fold("  ", f"attempt {attempt.number} {used}"))
         show(terminal, diagnosis, command(here.where, "logs", found.id))
         terminal.print(f"  then     {command(here.where, 'apply', '')}")
+        for line in run_lines(where.deploy, found):
+            terminal.print(terminal.fold("  size     ", line))
     return 0
 
 

@@ -13,6 +13,8 @@ from reconciler.cli.options import InAws
 from reconciler.cli.past_runs import Past, past, whole
 from reconciler.cli.target import target
 from reconciler.cli.terminal import WIDE, Terminal, seconds
+from reconciler.cli.used import attempt_line, enough_for, measured, run_lines
+from reconciler.config import Deploy
 from reconciler.core.errors import UserError
 from reconciler.core.secret import KNOWN
 from reconciler.run.diagnosis import cut
@@ -20,6 +22,7 @@ from reconciler.run.index import Row
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
+from reconciler.run.usage import Enough
 
 NEWEST, BEST = 20, 10  # runs that are listed where nobody says how many
 METRICS = 3  # shown in the list
@@ -63,6 +66,7 @@ class Shown(Answer):
     """`runs show`"""
 
     run: Run
+    enough: Annotated[Enough | None, "for what it used, by Container Insights; null where that isn't known"] = None
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,16 @@ def run(options: Arguments, terminal: Terminal) -> int:
             f"`runs {verb}` takes {wanted if isinstance(wanted, int) else 'at most one'} name(s), got {len(names)}",
             hint="runs | runs show [RUN] | runs compare A B | runs best METRIC",
         )
-    here = past(target(options), terminal, read_only=not options.rebuild)
+    where = target(options)
+    keeps = verb == "show" and where.deploy.cluster.container_insights  # what it used, in its record
+    here = past(where, terminal, read_only=not (options.rebuild or keeps))
     if options.rebuild:
         _rebuild(terminal, here)
     if verb == "list":
         _list(terminal, here, options)
     elif verb == "show":
-        _show(terminal, here.ended(names[0] if names else ""), options.json, paid=here.where.local is None)
+        found = measured(here, here.ended(names[0] if names else ""))
+        _show(terminal, where.deploy, found, options.json, paid=where.local is None, now=here.runs.now())
     elif verb == "compare":
         _compare(terminal, here.find(names[0]), here.find(names[1]), options.json)
     else:
@@ -161,9 +168,9 @@ def row(terminal: Terminal, one: Run | Row, width: int = 0, *, paid: bool = True
     return f"  {one.id:<{width}} {when} UTC  {state} exit {code:<4} {took:<12} {cost:<9} {metrics}".rstrip()
 
 
-def _show(terminal: Terminal, one: Run, as_json: bool, *, paid: bool) -> None:
+def _show(terminal: Terminal, deploy: Deploy, one: Run, as_json: bool, *, paid: bool, now: float) -> None:
     if as_json:
-        terminal.json(Shown(one))
+        terminal.json(Shown(one, enough_for(deploy, one)))
         return
     terminal.print(row(terminal, one, paid=paid).strip())
     for attempt in one.attempts:
@@ -174,8 +181,12 @@ def _show(terminal: Terminal, one: Run, as_json: bool, *, paid: bool) -> None:
             terminal.print(f"    with {attempt.cpu:,} CPU units and {attempt.memory:,} MiB")
         if attempt.checkpoint:
             terminal.print(f"    {attempt.checkpoint.text}")
+        if used := attempt_line(deploy, one, attempt, now):
+            terminal.print(f"    {used}")
     if one.why:
         terminal.print(terminal.fold("  why     ", cut(one.why, SHOWN)))
+    for line in run_lines(deploy, one):
+        terminal.print(terminal.fold("  size    ", line))
     if one.like:
         terminal.print(f"  like    run {one.like}, which it repeats")
     terminal.print(f"  output  {one.output}")

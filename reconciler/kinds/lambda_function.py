@@ -32,7 +32,7 @@ MODULES = (
     *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "plain_json", "prices")),
     "core/limits", "core/run_paths", "core/secret", "core/text",
     *(f"run/{one}" for one in ("__init__", "diagnosis", "explain", "explain_end", "explain_missing", "explain_start")),
-    *(f"run/{one}" for one in ("last_lines", "verdict", "log_end", "webhook_request")),
+    *(f"run/{one}" for one in ("last_lines", "verdict", "log_end", "webhook_request", "usage")),
     *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),
     *(f"run/{one}" for one in ("cap", "checkpoint", "index", "index_store", "scheduled_record", "step", "stored")),
     *(f"scheduled/{one}" for one in ("__init__", "aws", "handler", "launch", "record", "see", "tell", "why")),

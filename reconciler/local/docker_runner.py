@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import threading
 import uuid
@@ -21,7 +22,7 @@ from reconciler.image.command import try_run
 from reconciler.local.docker_engine import CHOICE, usable_docker
 from reconciler.local.images import ECR_IMAGE, FindDigest
 from reconciler.local.process_runner import ProcessRunner
-from reconciler.local.runner import ContainerSpec, Exit, Inside, Output, Runner, Running, StartError, TaskSpec
+from reconciler.local.runner import ContainerSpec, Exit, Inside, Output, Runner, Running, StartError, TaskSpec, Used
 
 READ_BYTES = 65536
 MOMENT = 0.02  # seconds between two looks at a container that is being started
@@ -158,6 +159,12 @@ class RunningContainer:
         """End it at once."""
         try_run([self._command, "kill", self._identity], self._environment)
 
+    def used(self) -> Used | None:
+        """By the engine's `stats`, of this moment: so nothing of a container that has ended."""
+        shown = "{{.MemUsage}}|{{.CPUPerc}}"
+        answer = try_run([self._command, "stats", "--no-stream", "--format", shown, self._identity], self._environment)
+        return used_in(answer or "")
+
     def inside(self, words: Sequence[str], *, terminal: bool) -> Inside:
         """By the engine's own `exec`."""
         flags = ["--interactive", *(["--tty"] if terminal else [])]
@@ -252,6 +259,20 @@ def _create(task: TaskSpec, container: ContainerSpec, image: LocalImage, images:
         words = [*container.entry_point[1:], *words]
     lines = "".join(f"{name}={value}\n" for name, value in plain.items())
     return [*arguments, image.image, *words], Variables(lines, odd)
+
+
+UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def used_in(stats: str) -> Used | None:
+    """What `MEMORY / LIMIT|PERCENT%` of an engine's `stats` says; None for anything else."""
+    found = re.fullmatch(r"([\d.]+)\s*([kKMGT]?i?B) /[^|]*\|([\d.]+)%", stats.strip())
+    if found is None or found[2] not in UNITS:
+        return None
+    try:
+        return Used(int(float(found[1]) * UNITS[found[2]]), float(found[3]) / 100)
+    except ValueError:
+        return None
 
 
 def _docker(

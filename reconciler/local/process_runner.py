@@ -10,13 +10,14 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from reconciler.local.image_paths import Places
 from reconciler.local.images import FindDigest, ProcessImage, copy_rootfs, find_image
-from reconciler.local.runner import ContainerSpec, Exit, Inside, Output, Running, StartError, TaskSpec
+from reconciler.local.runner import ContainerSpec, Exit, Inside, Output, Running, StartError, TaskSpec, Used
 
 SHIM = Path(__file__).with_name("shim.py")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -89,8 +90,10 @@ class RunningProcess:
         finally:
             os.close(report_in)
         self._report = os.fdopen(report, "rb")
-        self._orders = threading.Lock()
-        self._exit = Exit(137)
+        self._orders, self._reports = threading.Lock(), threading.Lock()
+        self._exit, self._ended = Exit(137), False
+        self._memory, self._cpu = 0, 0.0  # bytes at most since it was asked last; seconds of a processor since then
+        self._known, self._asked = 0.0, time.monotonic()  # seconds of a processor until it was asked last, and when
         self._order(json.dumps(order).encode() + b"\n")
         answer = _json_line(self._report.readline())
         if "started" not in answer:
@@ -112,6 +115,17 @@ class RunningProcess:
         """SIGKILL to the program and all its descendants."""
         self._order(b"K")
 
+    def used(self) -> Used | None:
+        """What the program and its children used, as the shim has measured it."""
+        with self._reports:
+            if not self._ended:
+                self._order(b"M")
+                self._take_report()
+            now = time.monotonic()
+            found = Used(self._memory, (self._cpu - self._known) / max(now - self._asked, 0.001))
+            self._memory, self._known, self._asked = 0, self._cpu, now
+        return found
+
     def inside(self, words: Sequence[str], *, terminal: bool) -> Inside:
         """A process beside it, with its variables and in its folder."""
         order = self._order_given
@@ -128,10 +142,20 @@ class RunningProcess:
         assert self._shim.stdout is not None
         while chunk := os.read(self._shim.stdout.fileno(), READ_BYTES):
             output(chunk)
-        answer = _json_line(self._report.readline())
+        with self._reports:
+            while not self._ended:
+                self._take_report()
+        self._end_shim()
+
+    def _take_report(self) -> None:
+        """Read what the shim says next. With `_reports` held."""
+        line = self._report.readline()
+        answer = _json_line(line)
+        if "memory" in answer and "cpu" in answer:
+            self._memory, self._cpu = max(self._memory, int(str(answer["memory"]))), float(str(answer["cpu"]))
         if "code" in answer:  # else the shim itself was killed, and the program with it: 137
             self._exit = Exit(int(str(answer["code"])), bool(answer.get("out_of_memory")))
-        self._end_shim()
+        self._ended = not line or "code" in answer
 
     def _end_shim(self) -> None:
         with self._orders:

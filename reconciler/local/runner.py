@@ -52,6 +52,14 @@ class Exit:
 
 
 @dataclass(frozen=True)
+class Used:
+    """What a container used since it was asked last. memory: bytes at most; cpu: processors on the average."""
+
+    memory: int
+    cpu: float
+
+
+@dataclass(frozen=True)
 class Inside:
     """How a command of this machine runs in a container. environment: all of it; folder: where, None for anywhere."""
 
@@ -79,6 +87,9 @@ class Running(Protocol):
 
     def kill(self) -> None:
         """End every process of the container (SIGKILL). No error when it has ended."""
+
+    def used(self) -> Used | None:
+        """What it used since the last time; None where that can't be told. It may take seconds."""
 
     def inside(self, words: Sequence[str], *, terminal: bool) -> Inside:
         """How another command is run in it. terminal: there is one that it is to have."""

@@ -6,9 +6,10 @@ It starts the program in a session of its own, holds the whole tree of processes
 of them when the program ends, when told to, and when the server goes away however abruptly (standard input closes).
 Signals and rlimits are set here, since doing that between fork and exec is not safe in a server full of threads.
 
-First line of standard input: JSON with argv, env, cwd, memory_bytes (or null). Then "T" (SIGTERM to the program) or
-"K" (SIGKILL to all). To STATUS_FD go two JSON lines: {"started": pid} or {"error": …, "missing": bool}, then
-{"code": 0-255, "out_of_memory": bool}.
+First line of standard input: JSON with argv, env, cwd, memory_bytes (or null). Then "T" (SIGTERM to the program),
+"K" (SIGKILL to all) or "M" (what do they use?). To STATUS_FD go JSON lines: {"started": pid} or {"error": …,
+"missing": bool}, then for each "M" {"memory": bytes at most since the last, "cpu": seconds so far}, and at the end the
+same with {"code": 0-255, "out_of_memory": bool}, which may be the answer to an "M", too.
 """
 
 # pathlib would take longer to import than all the rest:
@@ -27,7 +28,8 @@ LINUX = sys.platform == "linux"
 CHECK_SECONDS = 0.05  # between two looks at the memory, four times that while a quarter of the limit isn't reached
 SCAN_SECONDS = 0.5  # between two looks for new children, more where a look costs much
 SCAN_SHARE = 100  # at most this part of the time goes into them
-PAGE = os.sysconf("SC_PAGE_SIZE")
+GROWTH = 1.02  # so much more is in memory when it is looked at how much of that is the processes' own
+PAGE, TICK = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 HAS_CHILDREN_LISTS = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
@@ -86,15 +88,25 @@ def resident(pid: int) -> int:
         return 0
 
 
-def memory_by_psutil() -> int:
-    """Bytes that the descendants of this process hold, where there is no /proc."""
+def by_psutil() -> "tuple[int, float]":
+    """(bytes that the descendants of this process hold, seconds of a processor), where there is no /proc."""
     import psutil
 
-    used = 0
+    used, seconds = 0, 0.0
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             used += process.memory_info().rss
-    return used
+            seconds += sum(process.cpu_times()[:2])
+    return used, seconds
+
+
+def busy(pid: int) -> float:
+    """Seconds of a processor that a process has taken, with those of its children that it has waited for."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return sum(map(int, stat.read().rpartition(b")")[2].split()[11:15])) / TICK
+    except (OSError, ValueError):
+        return 0.0
 
 
 def charged(pid: int) -> int:
@@ -121,22 +133,50 @@ class Tree:
         self.pause = CHECK_SECONDS
         self._members = {main}
         self._next_scan = time.monotonic() + SCAN_SECONDS
+        self._ended = 0.0  # seconds of a processor that those took that have ended
+        self._peak = self._highest = self._shared = 0  # bytes: charged, resident, and what of that isn't charged
 
     def over_limit(self) -> bool:
-        """Whether the processes together hold more memory than they may."""
-        if self.limit is None:
-            self.pause = 1.0
-            return False
+        """Whether the processes together hold more memory than they may. How much that is at most is noted."""
         if not LINUX:
-            return memory_by_psutil() > self.limit
+            self._peak = max(self._peak, by_psutil()[0])
+            return self.limit is not None and self._peak > self.limit
         if time.monotonic() >= self._next_scan:
             self._scan()
         used = sum(resident(pid) for pid in self._members)
-        self.pause = CHECK_SECONDS if 4 * used > self.limit else 4 * CHECK_SECONDS
-        if used <= self.limit:
+        near = self.limit is not None and 4 * used > self.limit
+        self.pause = CHECK_SECONDS if near else 4 * CHECK_SECONDS
+        if used > GROWTH * self._highest:
+            self._charged(used)
+        if self.limit is None or used <= self.limit:
             return False
         self._scan()
-        return sum(charged(pid) for pid in self._members) > self.limit
+        return self._charged(used) > self.limit
+
+    def _charged(self, used: int) -> int:
+        """Bytes that are charged to the processes now. used: that are in memory."""
+        found = sum(charged(pid) for pid in self._members)
+        self._peak, self._highest, self._shared = max(self._peak, found), max(self._highest, used), used - found
+        return found
+
+    def ended(self, main: bool, usage: "resource.struct_rusage") -> None:
+        """Note what a process used that has ended, which may have grown since the last look."""
+        self._ended += usage.ru_utime + usage.ru_stime
+        if main:
+            largest = usage.ru_maxrss * (1024 if LINUX else 1)
+            self._peak = max(self._peak, largest - max(self._shared, 0))
+
+    def used(self) -> "dict[str, float]":
+        """Bytes at most since the last time, and seconds of a processor so far."""
+        if LINUX:
+            self._scan()
+            self._charged(sum(resident(pid) for pid in self._members))
+            seconds = sum(busy(pid) for pid in self._members)
+        else:
+            seconds = by_psutil()[1]
+        found = {"memory": self._peak, "cpu": self._ended + seconds}
+        self._peak = self._highest = 0
+        return found
 
     def _scan(self) -> None:
         begun = time.monotonic()
@@ -187,21 +227,22 @@ def run_program(spec: "dict[str, object]", errors: int) -> None:
         os._exit(127)
 
 
-def reap(main: int) -> "tuple[int | None, bool]":
+def reap(tree: Tree) -> "tuple[int | None, bool]":
     """(the program's wait status if it has ended, whether any process is left)."""
     ended = None
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:
             return ended, False
         if pid == 0:
             return ended, True
-        if pid == main:
+        tree.ended(pid == tree.main, usage)
+        if pid == tree.main:
             ended = status
 
 
-def watch(tree: Tree, wake: int) -> "tuple[int, bool]":
+def watch(tree: Tree, wake: int, report: int) -> "tuple[int, bool]":
     """Until the program has ended and nothing of it is left: (exit code, ended for memory)."""
     poll = select.poll()
     poll.register(0, select.POLLIN | select.POLLHUP)
@@ -224,10 +265,12 @@ def watch(tree: Tree, wake: int) -> "tuple[int, bool]":
             elif b"T" in orders and status is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(tree.main, signal.SIGTERM)
+            for _ in range(orders.count(b"M")):
+                os.write(report, json.dumps(tree.used()).encode() + b"\n")
         if status is None and tree.over_limit():
             out_of_memory = True
             tree.kill()
-        ended, left = reap(tree.main)
+        ended, left = reap(tree)
         status = ended if ended is not None else status
         if status is not None and left:
             tree.kill()
@@ -267,8 +310,8 @@ def main() -> None:
         return
     os.write(report, json.dumps({"started": pid}).encode() + b"\n")
     tree = Tree(pid, spec["memory_bytes"])
-    code, out_of_memory = watch(tree, wake)
-    result = {"code": code, "out_of_memory": out_of_memory}
+    code, out_of_memory = watch(tree, wake, report)
+    result = {"code": code, "out_of_memory": out_of_memory, **tree.used()}
     os.write(report, json.dumps(result).encode() + b"\n")
 
 

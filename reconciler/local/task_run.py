@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reconciler.local.behaviour import Quirks
+from reconciler.local.insights import Meter
 from reconciler.local.interruption import Interruption
 from reconciler.local.network import check_way_out
 from reconciler.local.preparation import Prepared, Preparer
@@ -65,6 +66,7 @@ class TaskRun:
         self._running: dict[str, Running] = {}
         self._stop = threading.Event()
         self._kill_now = threading.Event()
+        self._meter = Meter(task, self._spec, lambda: dict(self._running))
         self._interruption = Interruption(quirks, lambda: self.stop("SpotInterruption", SPOT))
         self.thread = threading.Thread(target=self._run, name=f"task {task.id}", daemon=True)
 
@@ -194,11 +196,13 @@ class TaskRun:
             return
         if self._stop.is_set():
             return
+        self._meter.start()
         self._move("RUNNING", "startedAt")
         self._interruption.running()
 
     def _watch(self, container: ContainerState, running: Running, log: LogWriter) -> None:
         result = running.wait()
+        self._meter.ended(running)
         log.close()  # the last line is delivered before anyone can see the exit code
         self._events.put((container, result))
 
@@ -255,6 +259,7 @@ class TaskRun:
             self._kill_now.wait(self.quirks.state_delay("DEPROVISIONING"))
         for prepared in self._prepared.values():
             prepared.log.close()
+        self._meter.close()
         self._preparer.clean_up(task, self._spec)
         self._release(task)
         self._move("STOPPED", "stoppedAt")

@@ -143,6 +143,9 @@ PARTS: tuple[Part, ...] = (
          when=lambda deploy: deploy.run.exec),
     Part(("run.logs", "run.log_end"), LAUNCHES, ("logs:DescribeLogStreams", "logs:GetLogEvents"),
          ("logs:log-group:{group}:log-stream:*",)),
+    Part(("run.insights",), LAUNCHES, ("logs:FilterLogEvents",),
+         ("logs:log-group:/aws/ecs/containerinsights/{cluster}/performance:log-stream:*",),
+         when=lambda deploy: deploy.cluster.container_insights),
     Part(RECORDS, LAUNCHES, ("s3:GetObject", "s3:PutObject"), ("s3:{bucket}/{runs}/*",)),
     Part(RECORDS, LAUNCHES, ("s3:ListBucket",), ("s3:{bucket}",)),
     # What the attempts of a run hand on is removed with all its versions, or marked for the bucket's rule.

@@ -12,10 +12,12 @@ from typing import Annotated
 from reconciler.config import Deploy
 from reconciler.config.service import on_ec2
 from reconciler.core import prices
+from reconciler.core.schedule import BadSchedule, parse, per_day
 from reconciler.run.sweep import combinations
 
 GB = 2**30  # bytes: what AWS bills as a GB
 DAYS = 30  # of a month
+YEAR = 2026  # over which a cron expression is averaged, or over its first later one
 # Of the function that sees runs through, for a run without a retry: assumed, and its memory in GB.
 CALLS, SECONDS, MEMORY = 2, 10, 0.25
 
@@ -108,6 +110,14 @@ def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
         text = f"{_number(size)} GB x {'unknown price' if price is None else f'${price:g}'}"
         lines.append(Line(what, text, None if price is None else size * price))
     return lines
+
+
+def a_month(expression: str) -> float | None:
+    """How often a schedule is due in 30 days; None for what isn't understood."""
+    try:
+        return per_day(parse(expression), YEAR) * DAYS
+    except BadSchedule:
+        return None
 
 
 def total(lines: Sequence[Line]) -> float | None:

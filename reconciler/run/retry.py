@@ -15,6 +15,7 @@ from typing import Any
 from reconciler.core.fargate import larger
 from reconciler.core.function_settings import Retry
 from reconciler.run.checkpoint import Checkpoint
+from reconciler.run.usage import Usage
 
 LONGEST = 300.0  # seconds of a pause
 
@@ -38,7 +39,8 @@ class Attempt:
     """One task of a run. token: its clientToken and startedBy. Times are seconds since the epoch.
 
     checkpoint: what it went on from; None for a first one, and without `run.checkpoint`. cpu, memory: its own size in
-    CPU units and MiB, None for the run's. image: the digest of its image, as ECS tells it at the end.
+    CPU units and MiB, None for the run's. image: the digest of its image, as ECS tells it at the end. usage: what it
+    used at most, None where nobody has read that yet.
     """
 
     number: int
@@ -55,6 +57,7 @@ class Attempt:
     cpu: int | None = None
     memory: int | None = None
     image: str = ""
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True)

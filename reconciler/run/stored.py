@@ -29,6 +29,7 @@ from reconciler.run.metrics import metrics_in
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
+from reconciler.run.usage import LARGEST_CPU, LARGEST_MEMORY, Usage
 
 VERSION = 1
 MOST = 4 * 1024 * 1024  # bytes of a record
@@ -258,6 +259,20 @@ class Store:
             body = plain_json.write({"cpu": last.cpu, "memory": last.memory, "run": run.id})
             self._calls.call("s3", "PutObject", **place, Body=body, ContentType="application/json")
 
+    def keep_usage(self, run: Run) -> None:
+        """Write what the tasks of a run that is over used into its record, unless somebody writes that meanwhile. The
+        index has nothing of it. Raises Unreadable.
+        """
+        known = self.get(run.id)
+        if known is None or not known.state.over:
+            return
+        read = {one.task_arn: one.usage for one in run.attempts if one.usage is not None}
+        attempts = tuple(replace(one, usage=one.usage or read.get(one.task_arn)) for one in known.attempts)
+        key = keys.record_key(run.id)
+        what = {"Bucket": self.bucket, "Key": key, "Body": self.body(replace(known, attempts=attempts))}
+        what |= {"ContentType": "application/json", "IfMatch": self._etags[key]}
+        self._calls.conditional("s3", "PutObject", **what)
+
     def metrics(self, run: Run) -> dict[str, float]:
         """The numbers that the program wrote to `metrics.json` in its output; empty without one."""
         answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=keys.metrics_key(run.id))
@@ -441,6 +456,10 @@ def _checkpoint(value: Any) -> Checkpoint:
     return Checkpoint(**{name: _field(value, name, *rule) for name, rule in CHECKPOINT.items()})
 
 
+def _usage(value: Any) -> Usage:
+    return Usage(**{name: _field(value, name, *rule) for name, rule in USAGE.items()})
+
+
 def _plain(value: Any) -> Any:
     """A value whose numbers every reader of JSON has."""
     if isinstance(value, dict):
@@ -505,6 +524,7 @@ ATTEMPT: Mapping[str, tuple[Any, ...]] = {
     "cpu": (_maybe(_size), None),
     "memory": (_maybe(_size), None),
     "image": (_one_of(lambda text: not text or keys.is_digest(text), "digest"), ""),
+    "usage": (_maybe(_usage), None),
 }
 OVERRIDES: Mapping[str, tuple[Any, ...]] = {
     "environment": (_mapping(_text, _variable), {}),
@@ -526,6 +546,12 @@ CHECKPOINT: Mapping[str, tuple[Any, ...]] = {
     "newest": (_text, ""),
     "written": (_maybe(_time), None),
 }
+USAGE: Mapping[str, tuple[Any, ...]] = {
+    "memory": (_whole(0, LARGEST_MEMORY),),
+    "cpu": (_whole(0, LARGEST_CPU),),
+    "measurements": (_whole(0, LARGEST),),
+}
+assert USAGE.keys() == {field.name for field in fields(Usage)}
 assert CHECKPOINT.keys() == {field.name for field in fields(Checkpoint)}
 assert RUN.keys() == {field.name for field in fields(Run)} - {"version", "overrides"}
 assert OVERRIDES.keys() == {field.name for field in fields(Overrides)}

@@ -106,6 +106,17 @@ def _log_identifier(clients: Clients) -> bool:
     return bool(logs.filter_log_events(logGroupIdentifier=arn)["events"] == [])
 
 
+def _log_pattern(clients: Clients) -> bool:
+    logs, group = clients("logs"), _new()
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="one")
+    now = int(datetime.datetime.now(datetime.UTC).timestamp() * 1000)
+    lines = [{"timestamp": now, "message": json.dumps({"Type": one})} for one in ("Task", "Container")]
+    logs.put_log_events(logGroupName=group, logStreamName="one", logEvents=[*lines, {"timestamp": now, "message": "x"}])
+    found = logs.filter_log_events(logGroupName=group, filterPattern='{ ($.Type = "Task") && ($.Type = "Task") }')
+    return [one["message"] for one in found["events"]] == ['{"Type": "Task"}']
+
+
 def _audiences(clients: Clients) -> bool:
     iam = clients("iam")
     arn = iam.create_open_id_connect_provider(
@@ -363,6 +374,7 @@ PROBES: dict[str, Probe] = {
     "security groups in use stay": _group_in_use,
     "log pages end at one megabyte": _log_pages,
     "log groups have identifiers": _log_identifier,
+    "filter patterns look into events": _log_pattern,
     "an OpenID Connect provider's audiences change": _audiences,
     "default VPCs have a way out": _way_out,
     "users have permissions boundaries": _boundary,

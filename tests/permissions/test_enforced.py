@@ -29,6 +29,7 @@ task: {cpu: 256, memory: 512}
 logs: {retention_days: 1}
 ci: {github: {repository: owner/tiny}, user: {access_keys: 1}}
 run: {max_duration: 10m}
+cluster: {container_insights: true}
 """
 SCHEDULE = "schedule: {when: rate(1 day)}\nnotify: {email: a@example.com}\n"
 
@@ -193,6 +194,12 @@ def run_again(held: Held) -> None:
     again = held.run("apply", "--env", "ROUND=2")
     assert again.code == 0, again.out + again.err
     assert "| read 3 rows" in again.out
+    assert "CPU units (1 measurement; more may come)" in held.run("runs", "show").out
+    held.give(without(run, "logs:FilterLogEvents"))
+    unseen = held.run("runs", "show")
+    assert unseen.code == 0, unseen.err
+    assert "CPU units (" not in unseen.out
+    held.give(run)
     held.project.write("deploy.yaml", (DEPLOY + SCHEDULE).replace("days: 1", "days: 3"))
     assert "logs:PutRetentionPolicy" in held.run("apply").out
 

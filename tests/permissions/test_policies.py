@@ -36,6 +36,7 @@ EVERYTHING = {
     "image": ".",
     "ci": {"github": {"repository": "owner/tiny"}, "user": {"access_keys": 1}},
     "run": {"max_duration": "2h"},
+    "cluster": {"container_insights": True},
     "service": {},
     "parameters": {"EPOCHS": "3"},
     "schedule": {"when": "rate(1 day)"},

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.cost import a_month
 from reconciler.config import Deploy, load
 from reconciler.core import prices
-from reconciler.run.cost import Amounts, in_a_line, month_lines, run_lines, total
+from reconciler.run.cost import Amounts, a_month, in_a_line, month_lines, run_lines, total
 from tests.cli.conftest import Project
 from tests.cli.conftest import home_of_all as home_of_all
 from tests.cli.conftest import own_project as own_project

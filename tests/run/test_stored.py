@@ -17,6 +17,7 @@ from reconciler.aws.calls import Aws
 from reconciler.cli.runs import _show, row
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import exit_code, verdict
+from reconciler.config.schema import Deploy
 from reconciler.core import plain_json
 from reconciler.core.clock import SystemClock
 from reconciler.core.run_paths import (
@@ -38,6 +39,7 @@ from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.stored import MOST, Unreadable, from_json, to_json
+from reconciler.run.usage import LARGEST_CPU, LARGEST_MEMORY, Usage
 
 ID, FINGERPRINT = "20260101-000000-aaaaaaaa", "a" * 64
 SCHEDULED = "scheduled-20260101-000000-0123abcd"
@@ -55,6 +57,9 @@ RECORD: dict[str, Any] = {
     "metrics": {"rmse": 0.5}, "overrides": {"environment": {"A": "1"}, "cpu": None, "memory": None, "command": ["a"]},
     "sweep": "", "schedule": "",
 }  # fmt: skip
+
+
+DEPLOY = Deploy.model_validate({"name": "tiny", "image": "."}).filled()
 
 
 class Bucket:
@@ -158,6 +163,10 @@ REFUSED: list[tuple[Any, str]] = [
     (attempt(checkpoint=3), "a part of it is no object"),
     (attempt(checkpoint={"files": -1, "bytes": 0}), "its checkpoint its files is no whole number"),
     (attempt(checkpoint={"files": 1, "bytes": 0, "written": "now"}), "its checkpoint its written is no number"),
+    (attempt(usage=3), "a part of it is no object"),
+    (attempt(usage={"memory": 2**26, "cpu": 0, "measurements": 1}), "its usage its memory is no whole number"),
+    (attempt(usage={"memory": 0, "cpu": 1.5, "measurements": 1}), "its usage its cpu is no whole number"),
+    (attempt(usage={"memory": 0, "cpu": 0}), "its usage its measurements is no whole number"),
     (changed(attempts=[3]), "an attempt is no object"),
     (changed(overrides=3), "a part of it is no object"),
     (changed(overrides={"environment": {"A B": "1"}}), "is no variable's name"),
@@ -249,6 +258,9 @@ checkpoints = st.builds(
 )
 
 
+usages = st.builds(Usage, st.integers(0, LARGEST_MEMORY), st.integers(0, LARGEST_CPU), st.integers(0, 2**53))
+
+
 @st.composite
 def whole_runs(draw: st.DrawFn) -> Run:
     """Any run that this program could come to."""
@@ -262,7 +274,7 @@ def whole_runs(draw: st.DrawFn) -> Run:
             draw(st.none() | st.sampled_from(Event)), draw(st.none() | st.integers(-(2**31), 2**32)), draw(texts),
             draw(st.none() | times), draw(st.none() | times), draw(st.none() | checkpoints),
             draw(st.none() | st.integers(1, 32768)), draw(st.none() | st.integers(1, 249856)),
-            draw(st.sampled_from(["", f"sha256:{'0' * 64}"])),
+            draw(st.sampled_from(["", f"sha256:{'0' * 64}"])), draw(st.none() | usages),
         )
         for n in range(1, draw(st.integers(1, 4)))
     )  # fmt: skip
@@ -303,7 +315,7 @@ def shown(run: Run) -> str:
     terminal, stream = Terminal(), io.StringIO()
     terminal.stream, terminal.live = stream, False
     terminal.print(row(terminal, run, 30))
-    _show(terminal, run, False, paid=True)
+    _show(terminal, DEPLOY, run, False, paid=True, now=0.0)
     verdict(run, exit_code(run))
     return plain_json.write(plain_json.plain(run)).decode()
 

@@ -1,0 +1,92 @@
+"""Filter patterns of CloudWatch Logs for events of JSON: to moto, each of these means any event.
+
+Only `$.NAME = "TEXT"`, joined by `&&`, `||` and parentheses; a pattern of another form still has all events.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from moto.logs.utils import EventMessageFilter
+
+from reconciler.local.correction import Correction
+
+Matches = Callable[[Any], bool]
+WORD = re.compile(r'\s*(?:(&&|\|\||[()])|\$\.(\w+)\s*=\s*("(?:[^"\\]|\\.)*"))')
+
+
+def _patterns_look_into_events() -> None:
+    original: Any = EventMessageFilter.__init__
+    plain: Any = EventMessageFilter.matches
+
+    def init(self: Any, pattern: str) -> None:
+        original(self, pattern)
+        self.by_json = parse(pattern) if pattern else None
+
+    def matches(self: Any, message: str) -> bool:
+        if self.by_json is None:
+            return bool(plain(self, message))
+        try:
+            event = json.loads(message)
+        except ValueError:
+            return False
+        return isinstance(event, dict) and bool(self.by_json(event))
+
+    EventMessageFilter.__init__ = init  # type: ignore[method-assign]
+    EventMessageFilter.matches = matches  # type: ignore[method-assign]
+
+
+def parse(pattern: str) -> Matches | None:
+    """What a pattern asks of an event; None for one that isn't understood."""
+    inner = re.fullmatch(r"\s*\{(.*)\}\s*", pattern, re.DOTALL)
+    if inner is None:
+        return None
+    words: list[Any] = []
+    at, text = 0, inner[1].rstrip()
+    while at < len(text):
+        if (found := WORD.match(text, at)) is None:
+            return None
+        words.append(found[1] or (found[2], json.loads(found[3])))
+        at = found.end()
+    try:
+        matches = _either(words)
+    except IndexError:
+        return None
+    return None if words else matches
+
+
+def _either(words: list[Any]) -> Matches:
+    found = [_both(words)]
+    while words[:1] == ["||"]:
+        del words[0]
+        found.append(_both(words))
+    return lambda event: any(one(event) for one in found)
+
+
+def _both(words: list[Any]) -> Matches:
+    found = [_one(words)]
+    while words[:1] == ["&&"]:
+        del words[0]
+        found.append(_one(words))
+    return lambda event: all(one(event) for one in found)
+
+
+def _one(words: list[Any]) -> Matches:
+    """Raises IndexError for what is no pattern."""
+    word = words.pop(0)
+    if word == "(":
+        inner = _either(words)
+        if words.pop(0) != ")":
+            raise IndexError
+        return inner
+    if not isinstance(word, tuple):
+        raise IndexError
+    name, value = word
+    return lambda event: event.get(name) == value
+
+
+SYNTAX = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntaxForJson.html"
+CORRECTIONS = (Correction("filter patterns look into events", SYNTAX, _patterns_look_into_events),)

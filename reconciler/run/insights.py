@@ -1,0 +1,75 @@
+"""Read what the tasks of a run used, as Container Insights measured it, and keep it in the run's record.
+
+Nobody waits for it: it is read by whoever shows a run, once. In the record it outlives the events of the log group.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from reconciler.aws.calls import Aws
+from reconciler.core.errors import Denied
+from reconciler.core.run_paths import task_id
+from reconciler.run.place import Place
+from reconciler.run.retry import Attempt
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
+from reconciler.run.usage import AT_ONCE, LATE, group_of, pattern, used
+
+PAGES = 100  # of an answer that are read at most
+MARGIN = 60.0  # seconds before and after a task in which its events are looked for
+
+
+def with_usage(aws: Aws, place: Place, runs: Runs, run: Run) -> Run:
+    """A run with what its attempts used, as far as its record doesn't say it and Container Insights does.
+
+    What can't change any more is put into the record, if the caller may write that. Raises AwsError.
+    """
+    unread = [one for one in run.attempts if ran(one) and one.usage is None and place.may_hold(one.task_arn)]
+    unread, now = unread[-AT_ONCE:], aws.clock.now()
+    if not unread:
+        return run
+    ids = [task_id(one.task_arn) for one in unread]
+    messages = _events(aws, place, ids, unread, now)
+    if messages is None:
+        return run
+    found = used(messages, ids)
+    usages = {one.number: found[task_id(one.task_arn)] for one in unread}
+    run = replace(run, attempts=tuple(replace(a, usage=usages.get(a.number, a.usage)) for a in run.attempts))
+    if run.state.over and not any(late(one, now) for one in unread):
+        with contextlib.suppress(Denied):  # whoever may only read reads it again
+            runs.keep_usage(run)
+    return run
+
+
+def ran(attempt: Attempt) -> bool:
+    """Whether an attempt's program has begun, or may have."""
+    return bool(attempt.task_arn) and (attempt.started is not None or attempt.event is None)
+
+
+def late(attempt: Attempt, now: float) -> bool:
+    """Whether more may come of what an attempt used. now: seconds since the epoch."""
+    return attempt.stopped is None or now < attempt.stopped + LATE
+
+
+def _events(aws: Aws, place: Place, ids: Sequence[str], attempts: Sequence[Attempt], now: float) -> list[str] | None:
+    """The events of these tasks, at most so many pages; None where there are none to be read."""
+    where: dict[str, Any] = {"logGroupName": group_of(place.cluster), "filterPattern": pattern(ids)}
+    where["startTime"] = int(max(min(one.launched for one in attempts) - MARGIN, 0.0) * 1000)
+    where["endTime"] = int((max(one.stopped or now for one in attempts) + MARGIN) * 1000)
+    found: list[str] = []
+    for _ in range(PAGES):
+        try:
+            page = aws.find("logs", "FilterLogEvents", **where)
+        except Denied:
+            return None
+        if page is None:  # there is no log group before the first event
+            return None
+        found += [one["message"] for one in page.get("events") or ()]
+        if not page.get("nextToken"):
+            return found
+        where["nextToken"] = page["nextToken"]
+    return None
