@@ -263,6 +263,10 @@ def sources(inputs: Inputs, instruction: Instruction, word: str) -> list[str]:
     if (inputs.context / wanted).is_dir() and not inputs.ignore.ignores(wanted):
         return [wanted]
     hint = f"there is no {wanted} in {inputs.context}"
+    if (inputs.context.parent / wanted).exists():
+        hint += (
+            f", but in {inputs.context.parent}: make that image.context, and name the Dockerfile in image.dockerfile"
+        )
     if (inputs.context / wanted).exists():
         hint = "it is left out of the image: .dockerignore names it, or `data:` does, which is uploaded instead"
     raise _failed(inputs, instruction, f'"/{wanted}" isn\'t in the build context', hint)

@@ -151,6 +151,13 @@ def test_a_copy_of_what_is_not_there_fails_before_anything_is_made(place: Place,
     assert not list((place.home / "images").glob("*"))
 
 
+def test_a_copy_of_what_the_folder_above_has_names_the_context(place: Place) -> None:
+    (place.folder.parent / "src").mkdir()
+    with pytest.raises(UserError) as error:
+        place.build(f"FROM {OURS}\nCOPY src src\n", {"a.py": ""})
+    assert error.value.hint.endswith("make that image.context, and name the Dockerfile in image.dockerfile")
+
+
 def test_folders_patterns_archives_and_modes_are_copied_as_docker_does(place: Place, tmp_path: Path) -> None:
     (place.folder / "empty").mkdir(parents=True)
     digest = place.build(

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from reconciler.cli.answer import Answer
 from reconciler.cli.init import files, questions, subject
 from reconciler.cli.init.files import Answers
-from reconciler.cli.init.look import Found, look
+from reconciler.cli.init.look import Found, context_of, entries, look
 from reconciler.cli.options import Output
 from reconciler.cli.program_name import program
 from reconciler.cli.terminal import Terminal, attended
@@ -25,9 +25,9 @@ from reconciler.config import names as rules
 from reconciler.config.publish import SCHEMA
 from reconciler.config.rule import Rule
 from reconciler.config.schema import GitHub
+from reconciler.config.storage import WILD
 from reconciler.core.errors import UserError
 
-FILES = 50  # that are named one by one
 MARK = "-m reconciler"  # in a workflow that runs this program
 WORKFLOW, DRIFT = Path(".github", "workflows", "pipeline.yml"), Path(".github", "workflows", "drift.yml")
 
@@ -137,7 +137,7 @@ def _deploy(
     if options.environment:
         raise UserError(f"--env {options.environment}: there is no deploy.yaml here yet", hint="leave it out")
     data = _data(options, folder, found, done)
-    image, uri = _image(options, found)
+    image, dockerfile, uri = _image(options, folder, found)
     project, url = _project(options.gitlab) if options.gitlab else ("" if options.github else found.project, "")
     asked = Answers(
         name=options.name or _name(folder.resolve().name),
@@ -145,6 +145,7 @@ def _deploy(
         account=options.account or "",
         data=data,
         image=image,
+        dockerfile=dockerfile,
         uri=uri,
         repository=options.github or ("" if options.gitlab else found.repository),
         branch=found.branch,
@@ -166,7 +167,7 @@ def _deploy(
     ):
         _valid(option, rule, value)
     for path in asked.data:
-        if not (folder / path).is_file():
+        if not (folder / path).exists() and not WILD.search(path):
             raise UserError(f"--data {path}: there is no such file in {folder}")
     if asked.repository:
         named = _named(asked.repository, done)
@@ -217,30 +218,31 @@ def _valid(option: str, rule: Rule, value: str) -> None:
 
 
 def _data(options: Arguments, folder: Path, found: Found, done: Written) -> tuple[str, ...]:
-    """The file that was named, or those that look like data and have a key of their own, and no more than FILES."""
+    """What was named, or the files that look like data and have a key of their own."""
     if options.data:
-        here = Path(options.data).exists()
-        return (Path(os.path.relpath(options.data, folder)).as_posix() if here else options.data,)
-    by_key: dict[str, str] = {}
-    for path in found.data:
-        by_key.setdefault(Path(path).name, path)
-    taken = tuple(by_key.values())[:FILES]
-    if len(taken) > 1:
-        done.notes.append(f"{len(taken)} files are the data, and the first, {taken[0]}, is S3_KEY: look at `data:`")
-    if out := [path for path in found.data if path not in taken]:
+        if not (here := Path(options.data)).exists():
+            return (options.data,)
+        return (Path(os.path.relpath(here, folder)).as_posix() + ("/" if here.is_dir() else ""),)
+    taken, out = entries(folder, found.data)
+    files_ = len(found.data) - len(out)
+    if set(taken) - set(found.data):
+        done.notes.append(f"{files_} files are the data ({', '.join(taken)}), and the first is S3_KEY: look at `data:`")
+    elif files_ > 1:
+        done.notes.append(f"{files_} files are the data, and the first, {taken[0]}, is S3_KEY: look at `data:`")
+    if out:
         some = ", ".join(out[:4]) + (", …" if len(out) > 4 else "")
         done.notes.append(f"{len(out)} more files look like data and aren't in deploy.yaml: {some}")
     return taken
 
 
-def _image(options: Arguments, found: Found) -> tuple[str, str]:
-    """The build context, or the image that is there. Raises UserError when there is neither."""
+def _image(options: Arguments, folder: Path, found: Found) -> tuple[str, str, str]:
+    """The build context and the Dockerfile in it, or the image that is there. Raises UserError if there is neither."""
     if options.image:
-        return "", options.image
+        return "", "Dockerfile", options.image
     if found.dockerfiles:
-        return found.dockerfiles[0].rpartition("/")[0] or ".", ""
+        return *context_of(folder, found.dockerfiles[0]), ""
     if found.program:
-        return ".", ""
+        return ".", "Dockerfile", ""
     raise UserError(
         "there is no Dockerfile here, and no Python program to write one for (train.py, main.py, app.py, run.py)",
         hint="write a Dockerfile, or name an image that exists: --image URI",

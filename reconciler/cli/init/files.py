@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from zlib import crc32
 
+from reconciler.config.storage import WILD
 from reconciler.core.errors import UserError
 from reconciler.core.text import dumps, line
 
@@ -32,7 +33,8 @@ SCHEMA = "deploy.schema.json"
 class Answers:
     """What the files say.
 
-    data: files, the training data first. image: a folder with a Dockerfile, or empty with `uri`.
+    data: files, folders and patterns, the training data first. image: a build context, or empty with `uri`;
+    dockerfile: in it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Answers:
     account: str = ""
     data: tuple[str, ...] = ()
     image: str = "."
+    dockerfile: str = "Dockerfile"
     uri: str = ""
     repository: str = ""
     branch: str = "main"
@@ -53,7 +56,6 @@ def deploy_yaml(answers: Answers) -> str:
     """deploy.yaml: what was asked for, and what is worth knowing early."""
     account = f'account: "{answers.account}"' if answers.account else '# account: "123456789012"'
     data = _scalar(answers.data[0]) if len(answers.data) == 1 else f"[{', '.join(map(_scalar, answers.data))}]"
-    first = "it" if len(answers.data) < 2 else "the first"
     parts = [
         f"# yaml-language-server: $schema={SCHEMA}",
         "#",
@@ -64,12 +66,10 @@ def deploy_yaml(answers: Answers) -> str:
         f"region: {answers.region}",
         f"{account} # refuse to work with credentials of any other account",
         "",
-        f"data: {data} # uploaded; the program finds {first} at s3://$S3_BUCKET/$S3_KEY"
+        f"data: {data} # uploaded; the program finds {_where(answers)}"
         if answers.data
         else "# data: data/prices.csv # is uploaded; the program finds it at s3://$S3_BUCKET/$S3_KEY",
-        f"image: {_scalar(answers.image)} # the folder with the Dockerfile"
-        if not answers.uri
-        else f"image: {{uri: {_scalar(answers.uri)}}} # used as it is; nothing is built",
+        _image(answers),
         "",
         "task:",
         "  cpu: 1 vCPU",
@@ -98,6 +98,22 @@ def deploy_yaml(answers: Answers) -> str:
             parts += ["", "ci: # GitLab CI/CD of this project: `apply` on the branch; no stored key"]
         parts += ["  gitlab:", f"    project: {answers.project}{url}{branch}"]
     return "\n".join(parts) + "\n"
+
+
+def _where(answers: Answers) -> str:
+    """Where the program finds the data."""
+    if WILD.search(answers.data[0]) or answers.data[0].endswith("/"):
+        return "its files below s3://$S3_BUCKET/$S3_PREFIX"
+    return f"{'it' if len(answers.data) < 2 else 'the first'} at s3://$S3_BUCKET/$S3_KEY"
+
+
+def _image(answers: Answers) -> str:
+    if answers.uri:
+        return f"image: {{uri: {_scalar(answers.uri)}}} # used as it is; nothing is built"
+    if answers.dockerfile == "Dockerfile":
+        return f"image: {_scalar(answers.image)} # the folder with the Dockerfile"
+    inside = f"context: {_scalar(answers.image)}, dockerfile: {_scalar(answers.dockerfile)}"
+    return f"image: {{{inside}}} # the build context, and the Dockerfile in it"
 
 
 def dockerignore(data: Sequence[str], dockerfile: str) -> str:

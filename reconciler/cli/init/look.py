@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from reconciler import version as git
+from reconciler.core.errors import UserError
+from reconciler.image.dockerfile import form, instructions
 
-DATA = (".csv", ".csv.gz", ".parquet", ".feather", ".jsonl", ".ndjson")
+DATA = (
+    ".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".parquet", ".feather", ".arrow", ".avro", ".orc", ".jsonl",
+    ".jsonl.gz", ".ndjson", ".npy", ".npz", ".h5", ".hdf5",
+)  # fmt: skip
+FOLDERS = {"data", "dataset", "datasets", "input", "inputs"}  # in which any file is data, but for programs and texts
+NO_DATA = (".py", ".ipynb", ".sh", ".r", ".jl", ".js", ".sql", ".md", ".rst", ".yaml", ".yml", ".toml", ".dvc")
+NAMED = 8  # files of data that are named one by one; of more, those of a folder are named together
+FEW = 3
+DOCKERFILE = re.compile(r"(?:Dockerfile|Containerfile)(?:\..+)?|.+\.[Dd]ockerfile")
 PROGRAMS = ("train.py", "main.py", "app.py", "run.py")
 SKIP = {"node_modules", "results", "output", "venv", "env", "build", "dist", "site-packages", "tests", "test"}
 DEEP = 2  # folders below the first that are looked at
+DEEPER = 5  # and below one that is called as data is
 MANY = 5000  # files that are looked at
 
 
@@ -47,8 +59,8 @@ def look(folder: Path) -> Found:
     origin = _git(folder, "config", "--get", "remote.origin.url")
     head = _git(folder, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
     return Found(
-        dockerfiles=tuple(name for name in near if name.rpartition("/")[2] == "Dockerfile"),
-        data=tuple(name for name in near if name.lower().endswith(DATA)),
+        dockerfiles=tuple(sorted((name for name in near if _is_dockerfile(name)), key=_less_usual)),
+        data=tuple(name for name in near if _is_data(name)),
         program=next((name for name in PROGRAMS if name in names), ""),
         requirements=next((name for name in ("requirements.txt", "pyproject.toml") if name in names), ""),
         root=root,
@@ -56,6 +68,93 @@ def look(folder: Path) -> Found:
         project=path_on("gitlab.com", origin, r"[^\s]+/[^/\s]+?"),
         branch=head.partition("/")[2] or "main",
     )
+
+
+def entries(folder: Path, data: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What `data:` is to name so that all of these files are uploaded, and those whose key another has already.
+
+    Few files are named one by one; of many, those below one folder are that folder, or patterns where it has programs.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in data:
+        top = name.partition("/")[0] if "/" in name and len(data) > NAMED else ""
+        groups[top or (f"*{_suffix(name)}" if len(data) > NAMED else "")].append(name)
+    taken: dict[str, str] = {}  # by what the key ends with
+    out: list[str] = []
+    for group in groups.values():
+        for key, entry, files in _together(folder, group) if len(group) > FEW and len(data) > NAMED else _alone(group):
+            if key in taken:
+                out += files
+            else:
+                taken[key] = entry
+    return tuple(taken.values()), tuple(out)
+
+
+def _alone(group: Sequence[str]) -> Iterator[tuple[str, str, list[str]]]:
+    return ((PurePosixPath(name).name, name, [name]) for name in group)
+
+
+def _together(folder: Path, group: Sequence[str]) -> Iterator[tuple[str, str, Sequence[str]]]:
+    common = os.path.commonpath([str(PurePosixPath(name).parent) for name in group])
+    if common not in ("", ".") and all(_is_data(f"data/{path.name}") for path in _walk(folder / common, DEEP)):
+        yield PurePosixPath(common).name, f"{common}/", group
+        return
+    for suffix in sorted({_suffix(name) for name in group}):
+        pattern = f"*{suffix}" if common in ("", ".") else f"{common}/**/*{suffix}"
+        yield pattern, pattern, [name for name in group if _suffix(name) == suffix]
+
+
+def _suffix(name: str) -> str:
+    lower = name.lower()
+    length = max((len(one) for one in DATA if lower.endswith(one)), default=len(PurePosixPath(name).suffix))
+    return name[len(name) - length :]
+
+
+def _is_data(name: str) -> bool:
+    lower = name.lower()
+    inside = not FOLDERS.isdisjoint(lower.split("/")[:-1]) and not _is_dockerfile(name)
+    return lower.endswith(DATA) or (inside and not lower.endswith(NO_DATA))
+
+
+def _is_dockerfile(name: str) -> bool:
+    return DOCKERFILE.fullmatch(name.rpartition("/")[2]) is not None
+
+
+def _less_usual(name: str) -> tuple[bool, int]:
+    return name.rpartition("/")[2] != "Dockerfile", name.count("/")
+
+
+def context_of(folder: Path, dockerfile: str) -> tuple[str, str]:
+    """The build context of a Dockerfile, and the Dockerfile in it: of its folder and those above, up to the project's,
+    the nearest in which least of what it copies is missing. dockerfile: relative to the folder.
+    """
+    path = PurePosixPath(dockerfile)
+    wanted = _copied((folder / path).read_text(encoding="utf-8", errors="replace"))
+    context = min(path.parents, key=lambda one: sum(not _has(folder / one, source) for source in wanted))
+    return str(context), str(path.relative_to(context))
+
+
+def _copied(text: str) -> list[str]:
+    """What a Dockerfile copies from its context, but for what isn't told without building it."""
+    found: list[str] = []
+    try:
+        for one in instructions(text):
+            if one.name in ("COPY", "ADD") and "from" not in one.flags and not one.heredocs:
+                words = form(one.rest) or one.rest.split()
+                found += [word for word in words[:-1] if "://" not in word and "$" not in word]
+    except UserError:
+        return []  # whoever builds it will hear of that
+    return found
+
+
+def _has(context: Path, source: str) -> bool:
+    inside = source.lstrip("/").removeprefix("./").rstrip("/")
+    if inside in ("", "."):  # a folder that has nothing but the Dockerfile isn't what it copies
+        return any(not _is_dockerfile(one.name) for one in context.iterdir() if not one.name.startswith("."))
+    try:
+        return next(context.glob(inside), None) is not None
+    except (ValueError, NotImplementedError, OSError):
+        return False
 
 
 def path_on(host: str, url: str, path: str) -> str:
@@ -66,13 +165,12 @@ def path_on(host: str, url: str, path: str) -> str:
 
 
 def _walk(folder: Path, deep: int) -> Iterator[Path]:
-    for entry in sorted(os.scandir(folder), key=lambda one: one.name):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_file():
-            yield Path(entry.path)
-        elif deep and entry.name not in SKIP and entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), deep - 1)
+    """Files of the folder first, so that none of it is hidden by very many in a folder below."""
+    here = sorted((one for one in os.scandir(folder) if not one.name.startswith(".")), key=lambda one: one.name)
+    yield from (Path(one.path) for one in here if one.is_file())
+    for one in here:
+        if deep and one.name not in SKIP and one.is_dir(follow_symlinks=False):
+            yield from _walk(Path(one.path), DEEPER if one.name.lower() in FOLDERS else deep - 1)
 
 
 def _git(folder: Path, *arguments: str) -> str:

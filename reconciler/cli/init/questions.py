@@ -38,7 +38,9 @@ def ask(
             return default
 
     def file(path: str) -> str | None:
-        return None if (folder / path).is_file() else f"there is no such file in {folder.resolve()}"
+        return (
+            None if (folder / path).exists() or path in answers.data else f"there is no such file in {folder.resolve()}"
+        )
 
     return Answers(
         name=one("Name", answers.name, name, rules.DEPLOY.problem),
@@ -46,6 +48,7 @@ def ask(
         account=answers.account,
         data=answers.data if len(answers.data) > 1 else _one_file(one("Data file", "".join(answers.data), data, file)),
         image=answers.image,
+        dockerfile=answers.dockerfile,
         uri=answers.uri,
         repository=one("GitHub repository, OWNER/NAME", answers.repository, github, rules.GITHUB.problem),
         branch=answers.branch,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.init import files
-from reconciler.cli.init.look import look, path_on
+from reconciler.cli.init.look import context_of, entries, look, path_on
 from reconciler.config import load
 from tests.cli.conftest import Project
 from tests.cli.test_json import holds
@@ -156,12 +156,99 @@ def test_every_data_file_is_used_or_named(fresh: Project) -> None:
     assert {"a.csv", "b, c.parquet", "*.log"} <= set(ignored)
 
 
-def test_init_names_no_more_files_than_one_reads(fresh: Project) -> None:
-    for number in range(60):
-        fresh.write(f"{number:02}.csv", "x")
-    fresh.write("Dockerfile", "FROM x\n")
-    assert "10 more files look like data and aren't in deploy.yaml: 50.csv, 51.csv" in fresh.run("init").out
-    assert len(load(fresh.folder / "deploy.yaml", environ={}).data.files) == 50
+@pytest.mark.parametrize(
+    ("there", "data"),
+    [
+        (["a.csv"], ["a.csv"]),
+        (["data/a.csv", "data/b.parquet"], ["data/a.csv", "data/b.parquet"]),
+        ([f"{n:02}.csv" for n in range(60)], ["*.csv"]),
+        ([f"{n}.csv" for n in range(9)] + ["x.parquet"], ["*.csv", "x.parquet"]),
+        ([f"data/parts/{n}.csv" for n in range(50)], ["data/parts/"]),
+        ([f"data/parts/{n}.csv" for n in range(50)] + ["data/large.bin"], ["data/"]),
+        ([f"data/cats/a/b/{n}.png" for n in range(5)] + [f"data/dogs/{n}.png" for n in range(5)], ["data/"]),
+        ([f"src/pkg/{n}.csv" for n in range(9)] + ["src/pkg/a.py"], ["src/pkg/**/*.csv"]),
+        (["datasets/text.txt", "datasets/README.md", "datasets/load.py", "datasets/.gitkeep"], ["datasets/text.txt"]),
+        (["inputs/my data.tsv", "notes.txt"], ["inputs/my data.tsv"]),
+        ([f"data/{n}.csv" for n in range(9)] + ["other/z.csv"], ["data/", "other/z.csv"]),
+        ([f"a/{n}.csv" for n in range(9)] + [f"b/{n}.npy" for n in range(9)], ["a/", "b/"]),
+    ],
+)
+def test_many_data_files_are_a_folder_or_a_pattern(there: list[str], data: list[str], tmp_path: Path) -> None:
+    for name in there:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1\n")
+    assert entries(tmp_path, look(tmp_path).data) == (tuple(data), ())
+
+
+def test_a_folder_of_very_many_files_hides_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[look.__module__], "MANY", 20)
+    (tmp_path / "data").mkdir()
+    for number in range(30):
+        (tmp_path / "data" / f"{number}.csv").touch()
+    for name in ("train.py", "requirements.txt"):
+        (tmp_path / name).touch()
+    found = look(tmp_path)
+    assert (found.program, found.requirements) == ("train.py", "requirements.txt")
+    assert entries(tmp_path, found.data) == (("data/",), ())
+
+
+@pytest.mark.parametrize(
+    ("there", "copies", "context", "dockerfile"),
+    [
+        (["Dockerfile", "main.py"], "COPY main.py .", ".", "Dockerfile"),
+        (["docker/Dockerfile", "src/a.py"], "COPY src/ src/", ".", "docker/Dockerfile"),
+        (["docker/Dockerfile", "requirements.txt"], "COPY requirements.txt .\nCOPY . .", ".", "docker/Dockerfile"),
+        (["docker/Dockerfile", "main.py"], "COPY . /app", ".", "docker/Dockerfile"),
+        (["docker/Dockerfile", "docker/main.py", "main.py"], "COPY main.py .", "docker", "Dockerfile"),
+        (["docker/Dockerfile", "docker/main.py"], "COPY . .", "docker", "Dockerfile"),
+        (["docker/Dockerfile"], "RUN true", "docker", "Dockerfile"),
+        (["a/b/Dockerfile", "a/src/x.py"], "COPY ./src /src", "a", "b/Dockerfile"),
+        (["docker/Dockerfile", "src/a.py"], 'COPY ["src", "/src"]', ".", "docker/Dockerfile"),
+        (["docker/Dockerfile", "src/a.py"], "COPY --chown=1:1 s*/*.py /", ".", "docker/Dockerfile"),
+        (
+            ["docker/Dockerfile", "x.py"],
+            "COPY --from=build /x.py /\nADD https://example.com/x /",
+            "docker",
+            "Dockerfile",
+        ),
+        (["docker/Dockerfile", "x.py"], "COPY nowhere.py .", "docker", "Dockerfile"),
+        (["docker/Dockerfile", "x.py"], "COPY $FILE .", "docker", "Dockerfile"),
+        (["docker/Dockerfile", "x.py"], "COPY <<EOF /x\nCOPY x.py\nEOF", "docker", "Dockerfile"),
+        (["docker/Dockerfile", "x.py"], "COPY", "docker", "Dockerfile"),
+        (["Containerfile", "x.py"], "COPY x.py .", ".", "Containerfile"),
+        (["docker/train.Dockerfile", "x.py"], "COPY x.py .", ".", "docker/train.Dockerfile"),
+        (["Dockerfile.train", "Dockerfile", "x.py"], "COPY x.py .", ".", "Dockerfile"),
+    ],
+)
+def test_the_context_is_the_folder_that_has_what_the_dockerfile_copies(
+    there: list[str], copies: str, context: str, dockerfile: str, tmp_path: Path
+) -> None:
+    for name in there:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"FROM python:3.13\n{copies}\n")
+    assert context_of(tmp_path, look(tmp_path).dockerfiles[0]) == (context, dockerfile)
+
+
+def test_a_dockerfile_in_a_folder_of_its_own_and_many_files(fresh: Project) -> None:
+    for name in ("docker/Dockerfile", "src/train.py", *(f"data/parts/{number}.csv" for number in range(50))):
+        (fresh.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        fresh.write(name, "FROM python:3.13-slim\nCOPY src/ src/\n")
+    ended = fresh.run("init")
+    assert "50 files are the data (data/parts/), and the first is S3_KEY" in ended.out, ended.err
+    text = (fresh.folder / "deploy.yaml").read_text()
+    assert "data: data/parts/ # uploaded; the program finds its files below s3://$S3_BUCKET/$S3_PREFIX\n" in text
+    assert "image: {context: ., dockerfile: docker/Dockerfile} # the build context, and the Dockerfile in it\n" in text
+    deploy = load(fresh.folder / "deploy.yaml", environ={})
+    assert (deploy.image.context, deploy.image.dockerfile) == (".", "docker/Dockerfile")
+    assert "data/parts" in (fresh.folder / ".dockerignore").read_text().splitlines()
+
+
+def test_data_may_be_a_folder(fresh: Project) -> None:
+    (fresh.folder / "pictures").mkdir()
+    for name in ("pictures/1.png", "Dockerfile"):
+        fresh.write(name, "FROM x\n")
+    assert fresh.run("init", "--data", "pictures").code == 0
+    assert [one.file for one in load(fresh.folder / "deploy.yaml", environ={}).data.files] == ["pictures/"]
 
 
 def test_an_image_that_exists_needs_no_dockerfile(fresh: Project) -> None:
