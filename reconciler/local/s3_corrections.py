@@ -18,6 +18,7 @@ SSE_C = "SSE-C"
 CUSTOMER_KEY = "x-amz-server-side-encryption-customer-algorithm"
 # moto's, of PutObject, CopyObject, UploadPart, UploadPartCopy, and a multipart upload's begin and end.
 WRITES = ("put_object", "copy_object", "upload_part", "upload_part_copy", "_key_response_post")
+PRIVATE = "private"  # the canned ACL that nobody else is in
 OPEN_TO_OWNER = frozenset({"bucket-owner-full-control"})  # what a request may still ask for where no ACL counts
 
 
@@ -78,15 +79,20 @@ def _new_buckets_are_private() -> None:
 
 def _acls_count_only_where_they_are_on() -> None:
     """moto keeps the ownership of a bucket's objects, and takes every ACL whatever it is."""
-    bucket_acl: Any = S3Backend.put_bucket_acl
+    bucket_put: Any = S3Response._bucket_response_put  # noqa: SLF001  what a creation and a new ACL come through
     object_acl: Any = S3Response.put_object_acl
     controls: Any = S3Backend.put_bucket_ownership_controls
     upload: Any = S3Response.put_object
 
-    def put_bucket_acl(self: Any, bucket_name: str, acl: Any) -> None:
-        if self.get_bucket(bucket_name).ownership_rule == OWNER:
+    def put_bucket(self: Any, request: Any, bucket_name: str, querystring: dict[str, Any]) -> Any:
+        bucket = self.backend.buckets.get(bucket_name)
+        if "acl" in querystring and bucket is not None and bucket.ownership_rule == OWNER:
             raise NoAcls
-        bucket_acl(self, bucket_name, acl)
+        # A new bucket may be asked to be private, as it is anyhow.
+        owner = request.headers.get("x-amz-object-ownership", OWNER) == OWNER
+        if not querystring and owner and request.headers.get("x-amz-acl", PRIVATE) != PRIVATE:
+            raise AclsLeft
+        return bucket_put(self, request, bucket_name, querystring)
 
     def put_object_acl(self: Any) -> Any:  # not the backend's, which completes a multipart upload with it
         if self.backend.get_bucket(self.bucket_name).ownership_rule == OWNER:
@@ -105,7 +111,7 @@ def _acls_count_only_where_they_are_on() -> None:
             raise NoAcls
         return upload(self)
 
-    S3Backend.put_bucket_acl = put_bucket_acl  # type: ignore[method-assign]
+    S3Response._bucket_response_put = put_bucket  # type: ignore[method-assign]  # noqa: SLF001
     S3Response.put_object_acl = put_object_acl  # type: ignore[method-assign]
     S3Backend.put_bucket_ownership_controls = put_controls  # type: ignore[method-assign]
     S3Response.put_object = put_object  # type: ignore[method-assign]

@@ -120,6 +120,19 @@ def test_acls_count_only_where_they_are_switched_on(embedded_aws: EmbeddedAws) -
     own("BucketOwnerEnforced")
 
 
+def test_a_new_bucket_may_be_asked_to_be_private(embedded_aws: EmbeddedAws) -> None:
+    s3, bucket = embedded_aws.client("s3"), unique("bucket")
+    for more in ({}, {"ObjectOwnership": "BucketOwnerEnforced"}):
+        with pytest.raises(ClientError, match="InvalidBucketAclWithObjectOwnership"):
+            s3.create_bucket(Bucket=bucket, ACL="public-read", **more)
+    with pytest.raises(ClientError, match="404"):
+        s3.head_bucket(Bucket=bucket)
+    s3.create_bucket(Bucket=bucket, ACL="private")  # as Terraform makes every bucket
+    with pytest.raises(ClientError, match="AccessControlListNotSupported"):
+        s3.put_bucket_acl(Bucket=bucket, ACL="private")
+    s3.create_bucket(Bucket=unique("bucket"), ACL="public-read", ObjectOwnership="ObjectWriter")
+
+
 def test_a_user_stays_while_it_has_credentials(embedded_aws: EmbeddedAws) -> None:
     iam, name = embedded_aws.client("iam"), unique("user")
     iam.create_user(UserName=name, PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess")
