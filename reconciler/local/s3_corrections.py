@@ -79,7 +79,7 @@ def _new_buckets_are_private() -> None:
 
 def _acls_count_only_where_they_are_on() -> None:
     """moto keeps the ownership of a bucket's objects, and takes every ACL whatever it is."""
-    bucket_put: Any = S3Response._bucket_response_put  # noqa: SLF001  what a creation and a new ACL come through
+    bucket_put: Any = S3Response._bucket_response_put
     object_acl: Any = S3Response.put_object_acl
     controls: Any = S3Backend.put_bucket_ownership_controls
     upload: Any = S3Response.put_object
@@ -111,7 +111,7 @@ def _acls_count_only_where_they_are_on() -> None:
             raise NoAcls
         return upload(self)
 
-    S3Response._bucket_response_put = put_bucket  # type: ignore[method-assign]  # noqa: SLF001
+    S3Response._bucket_response_put = put_bucket  # type: ignore[method-assign]
     S3Response.put_object_acl = put_object_acl  # type: ignore[method-assign]
     S3Backend.put_bucket_ownership_controls = put_controls  # type: ignore[method-assign]
     S3Response.put_object = put_object  # type: ignore[method-assign]
