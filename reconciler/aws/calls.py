@@ -83,7 +83,7 @@ class Aws:
         self._clients = Clients(region, session, endpoint_url, _writes, lambda: self.before_write(), patience)
         self.shared = Shared()
         self._together = Together(CONNECTIONS)
-        self._account: Future[str] | None = None
+        self._identity: Future[dict[str, Any]] | None = None
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
         self._transfers = threading.BoundedSemaphore(TRANSFERS)
@@ -162,10 +162,15 @@ class Aws:
 
     def pages(self, service: str, operation: str, key: str, /, **params: Any) -> Iterator[Any]:
         """All items under `key` of a paged answer."""
+        for answer in self.answers(service, operation, **params):
+            yield from answer.get(key) or ()
+
+    def answers(self, service: str, operation: str, /, **params: Any) -> Iterator[dict[str, Any]]:
+        """Each page of a paged answer, whole."""
         tokens = paging(self._clients.get(service, operation), operation)
         while True:
             answer = self.call(service, operation, **params)
-            yield from answer.get(key) or ()
+            yield answer
             following = {ours: answer.get(theirs) for ours, theirs in tokens}
             if not tokens or not any(following.values()):
                 return
@@ -222,14 +227,22 @@ class Aws:
     @property
     def account(self) -> str:
         """The account's id, read once."""
+        return str(self._who()["Account"])
+
+    @property
+    def caller(self) -> str:
+        """The ARN of whose credentials these are, read once with the account."""
+        return str(self._who()["Arn"])
+
+    def _who(self) -> dict[str, Any]:
         with self._lock:
-            mine = self._account is None
-            found = self._account = self._account or Future()
+            mine = self._identity is None
+            found = self._identity = self._identity or Future()
         if mine:
             try:
-                found.set_result(str(self.call("sts", "GetCallerIdentity")["Account"]))
+                found.set_result(self.call("sts", "GetCallerIdentity"))
             except BaseException as error:
-                self._account = None
+                self._identity = None
                 found.set_exception(error)
         return found.result()
 

@@ -19,6 +19,7 @@ from reconciler.engine import destroy as engine
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.lock import Lock
 from reconciler.run.job import place_of, rules_of, runs_of
+from reconciler.run.run import Run
 from reconciler.run.unwatched_ends import with_ends
 
 
@@ -50,7 +51,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     applied = engine.destroy(
         here,
         Options(delete_data=options.delete_data, confirm=confirmed(options.confirm)),
-        _Shown(terminal, where, here, ask=not options.yes),
+        _Shown(terminal, where, here, ask=not options.yes, data=options.delete_data),
         lock=Lock(here.aws.unguarded(), here.deploy.name, locking("destroy", options.file), wait=options.wait_for_lock),
         stop=where.stop,
         ask_iam=not options.skip_permission_check,
@@ -69,9 +70,12 @@ def run(options: Arguments, terminal: Terminal) -> int:
 class _Shown(Steps):
     """A destroy at the terminal: its plan, the question, then each step."""
 
-    def __init__(self, terminal: Terminal, where: Target, here: Deployment, *, ask: bool) -> None:
+    def __init__(self, terminal: Terminal, where: Target, here: Deployment, *, ask: bool, data: bool) -> None:
         super().__init__(terminal)
         self.where, self.here, self.ask = where, here, ask
+        self.runs = runs_of(here, terminal.note)
+        # Read while the plan is made: only what deletes data is asked for them.
+        self.early = here.aws.start(self._under_way) if data else None
 
     def planned(self, plan: Plan) -> None:
         """Show the plan and ask. Raises UserError when there is nobody to ask, ReconcilerError for a no."""
@@ -93,12 +97,11 @@ class _Shown(Steps):
         """Which runs are under way whose results go with the bucket. What they have so far is copied, unless it is
         asked for.
         """
-        here, deploy = self.here, self.here.deploy
+        here, early, self.early = self.here, self.early, None
         if not any(step.does and step.address == Address("bucket", here.names.bucket) for step in plan.steps):
             return
-        runs = runs_of(here, self.terminal.note)
         try:
-            seen, _ = with_ends(here.aws, place_of(deploy), rules_of(deploy), runs.catalog().unfinished())
+            seen = early.result() if early else self._under_way()
         except ReconcilerError as error:
             self.terminal.note(f"note: whether runs are under way can't be seen: {error}")
             return
@@ -107,7 +110,12 @@ class _Shown(Steps):
                 end = command(self.where, "stop", run.id)
                 self.terminal.note(f"note: run {run.id} is under way, and its results are deleted; end it: {end}")
                 if not self.ask:
-                    copy_results(self.terminal, self.where, here, runs, run)
+                    copy_results(self.terminal, self.where, here, self.runs, run)
+
+    def _under_way(self) -> list[Run]:
+        """The runs that aren't over by the record, as they are now. Raises AwsError."""
+        here, deploy = self.here, self.here.deploy
+        return with_ends(here.aws, place_of(deploy), rules_of(deploy), self.runs.catalog().unfinished())[0]
 
     def executing(self) -> None:
         """The plan ends with an empty line already."""

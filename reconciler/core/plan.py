@@ -12,16 +12,16 @@ part of something that does, is deleted (or replaced) only when its name is conf
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from reconciler.core.deletion_order import in_order
 from reconciler.core.diff import diff, whole
 from reconciler.core.graph import Graph, Node, resolve
-from reconciler.core.spec import Address, Change, Changes, Holds, Observed, Ref, Spec, top
+from reconciler.core.spec import Address, Change, Changes, Holds, Observed, Ref, Spec, held_by, top
 
 BY_FILE = "protected by the file (`protect: true`)"
 BY_RECORD = "no tag says that it is this deploy's, only the record does: pass --confirm '{}' if it is to be deleted"
@@ -123,11 +123,12 @@ def make_plan(
     options: Options = DEFAULT,
     ranks: Sequence[str] = (),
     users: Users = NO_USERS,
+    last: Collection[Address] = (),
 ) -> Plan:
     """The plan that brings `seen` to `graph`.
 
     recorded: what the record says this deploy made. ranks: kinds in the order in which they are made, for deletions.
-    users: who uses what others may use too, of what may be deleted.
+    users: who uses what others may use too, of what may be deleted. last: who deletes.
     """
     wanted = graph.nodes.keys() if options.targets is None else graph.closure(options.targets)
     known: dict[Ref, str] = {}
@@ -152,6 +153,7 @@ def make_plan(
         unsure = {one.spec.address: _unsure(deploy, one, seen, options, left=True) for one in left}
         how: dict[str, Any] = {
             "protected": _protected(graph, seen), "unsure": unsure, "graph": graph, "users": users,
+            "last": last,
         }  # fmt: skip
         needless = [one for one in left if _continues(one.spec, graph)]
         steps += deletions(needless, options, ranks, **how)
@@ -168,15 +170,14 @@ def plan_destroy(
     options: Options = DEFAULT,
     ranks: Sequence[str] = (),
     users: Users = NO_USERS,
+    last: Collection[Address] = (),
 ) -> Plan:
     """The plan that removes everything of this deploy, what it holds in data only if told so."""
     mine = owned(deploy, graph, seen, recorded)
     found = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in mine]
     unsure = {one.spec.address: _unsure(deploy, one, seen, options) for one in found}
-    protected = _protected(graph, seen)
-    return Plan(
-        deploy, tuple(deletions(found, options, ranks, protected=protected, unsure=unsure, graph=graph, users=users))
-    )
+    how: dict[str, Any] = {"protected": _protected(graph, seen), "unsure": unsure, "graph": graph, "users": users}
+    return Plan(deploy, tuple(deletions(found, options, ranks, last=last, **how)))
 
 
 def _continues(spec: Spec, graph: Graph) -> bool:
@@ -215,13 +216,6 @@ def owned(
         if ours(deploy, observed, recorded) or (observed.owner is None and any(need in mine for need in parents)):
             mine.add(address)
     return frozenset(mine)
-
-
-def held_by(spec: Spec) -> tuple[Address, ...]:
-    """What it may be a part of, as its name says: an image of a repository, an object BUCKET/KEY."""
-    if not spec.part_of:
-        return ()
-    return tuple(Address(spec.part_of, name) for name in dict.fromkeys((spec.name, spec.name.partition("/")[0])))
 
 
 def _unsure(
@@ -324,17 +318,15 @@ def deletions(
     unsure: Mapping[Address, str] = MappingProxyType({}),
     graph: Graph = EMPTY,
     users: Users = NO_USERS,
+    last: Collection[Address] = (),
 ) -> list[Step]:
-    """Deletions of what is ours, in the reverse order of making. A failed one holds back only what its resource uses.
+    """Deletions of what is ours, each after what uses it. A failed one holds back only what its resource uses.
 
     left: these left the file, so that deleting them needs `prune`. unsure: why some aren't to be deleted unconfirmed.
     """
-    order = {kind: rank for rank, kind in enumerate(ranks)}
-    uses = {a: graph.closure([a]) for a in (one.spec.address for one in mine) if a in graph.nodes}
     steps: list[Step] = []
-    for one in sorted(mine, key=lambda one: (-order.get(one.spec.kind, 0), one.spec.name)):
+    for one, before in in_order(mine, graph, ranks, last):
         address = one.spec.address
-        held = ""
         if why := _in(protected, one.spec):
             held = why
         elif left and not options.prune:
@@ -343,10 +335,7 @@ def deletions(
             data = one.spec.data and not options.delete_data
             reasons = (unsure.get(address, ""), "it holds data: pass --delete-data to delete it" if data else "")
             held = "; ".join(filter(None, reasons)) or _used(users, address, steps)
-        earlier = [s for s in steps if order.get(s.address.kind, 0) > order.get(address.kind, 0)]
-        needs = tuple(s.address for s in earlier if s.seen and _uses(uses, s.seen, one))
-        after = tuple(s.address for s in earlier)
-        steps.append(Step(Action.DELETE, address, (), None, one, needs, after, held=held))
+        steps.append(Step(Action.DELETE, address, (), None, one, *before, held=held))
     return steps
 
 
@@ -357,17 +346,6 @@ def _used(users: Users, address: Address, earlier: Sequence[Step]) -> str:
         return UNREAD
     others = sorted(found - {step.address for step in earlier if step.does})
     return IN_USE.format(f"{others[0]}{f' (and {len(others) - 1} more)' if others[1:] else ''}") if others else ""
-
-
-def _uses(uses: Mapping[Address, frozenset[Address]], one: Observed[Any], other: Observed[Any]) -> bool:
-    """Whether one of them uses the other: as the file says or, of what isn't in it, as its live values say."""
-    if other.spec.address in held_by(one.spec):
-        return True
-    if one.spec.address in uses and other.spec.address in uses:
-        return other.spec.address in uses[one.spec.address]
-    marks = [value for key, value in other.attributes.items() if key in ("arn", "id")]
-    values = one.spec.model_dump_json()
-    return any(re.search(rf"{re.escape(mark)}(?![\w-])", values) for mark in marks)
 
 
 def _in(protected: Mapping[Address, str], spec: Spec) -> str:

@@ -118,6 +118,8 @@ class Spec(Value):
     part_of: the kind that holds it; without a tag of its own it belongs to whoever owns that, and goes with it.
     marked: can say by itself whose it is, by a tag or something like it.
     continues: kinds of which such a thing holds what is too much for one: those whose name is its up to a dot.
+    uses: kinds of which it may use some, which are deleted after it; of what the file names the graph says which.
+    works_with: the same of what runs in it, of which nothing says more.
     """
 
     kind: ClassVar[str]
@@ -127,6 +129,8 @@ class Spec(Value):
     part_of: ClassVar[str] = ""
     marked: ClassVar[bool] = True
     continues: ClassVar[tuple[str, ...]] = ()
+    uses: ClassVar[tuple[str, ...]] = ()
+    works_with: ClassVar[tuple[str, ...]] = ()
 
     name: str
     tags: Annotated[dict[str, str], SecretsByName()] = {}
@@ -138,6 +142,13 @@ class Spec(Value):
 
 
 S = TypeVar("S", bound=Spec)
+
+
+def held_by(spec: Spec) -> tuple[Address, ...]:
+    """What it may be a part of, as its name says: an image of a repository, an object BUCKET/KEY."""
+    if not spec.part_of:
+        return ()
+    return tuple(Address(spec.part_of, name) for name in dict.fromkeys((spec.name, spec.name.partition("/")[0])))
 
 
 @dataclass(frozen=True)

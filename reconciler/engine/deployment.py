@@ -20,9 +20,9 @@ from reconciler.config.file_checksums import checksums
 from reconciler.config.resource_names import Facts
 from reconciler.core.errors import Denied, UserError
 from reconciler.core.graph import Graph
-from reconciler.core.plan import Options, Plan, Users, held_by, make_plan, ours, plan_destroy
+from reconciler.core.plan import Options, Plan, Users, make_plan, ours, plan_destroy
 from reconciler.core.secret import KNOWN
-from reconciler.core.spec import OWNER_TAG, Address, Observed
+from reconciler.core.spec import OWNER_TAG, Address, Observed, held_by
 from reconciler.engine.ownership_record import read_record, valid
 from reconciler.image.in_use import UsedBy
 from reconciler.image.kind import ImageSpec, inputs_of_digest
@@ -41,6 +41,7 @@ from reconciler.lower.account import check_account, read_facts
 from reconciler.lower.existing import Given, read_given
 from reconciler.lower.sizes import check_sizes
 from reconciler.permissions.parts import PLAN
+from reconciler.permissions.preflight import principal
 
 IMAGE = ImageSpec.kind
 NO_OPTIONS = Options()
@@ -98,10 +99,7 @@ class Deployment:
     @property
     def ranks(self) -> tuple[str, ...]:
         """Kinds in the order in which they are made."""
-        order = list(self.kinds)
-        order.remove(IMAGE)
-        order.insert(order.index(ImageSpec.part_of) + 1, IMAGE)
-        return tuple(order)
+        return ranks(self.kinds)
 
     def observe(self, options: Options = NO_OPTIONS, *, again: bool = False) -> Seen:
         """Read the record, then all that is wanted or recorded, all at once.
@@ -188,7 +186,20 @@ class Deployment:
         return plan_destroy(self.deploy.name, self.graph, seen.resources, options=options, **self._known(seen))
 
     def _known(self, seen: Seen) -> dict[str, Any]:
-        return {"recorded": seen.recorded, "ranks": self.ranks, "users": seen.users}
+        return {"recorded": seen.recorded, "ranks": self.ranks, "users": seen.users, "last": self._caller()}
+
+    def _caller(self) -> tuple[Address, ...]:
+        """Who this is done by, if it is a user or a role."""
+        who = principal(self.aws.caller)
+        kind, _, name = who.rpartition(":")[2].partition("/") if who else ("", "", "")
+        return (Address(kind, name.rpartition("/")[2]),) if name else ()
+
+
+def ranks(kinds: Iterable[str]) -> tuple[str, ...]:
+    """The kinds in the order in which they are made: images, which are no part of `KINDS`, after what holds them."""
+    order = [kind for kind in kinds if kind != IMAGE]
+    order.insert(order.index(ImageSpec.part_of) + 1, IMAGE)
+    return tuple(order)
 
 
 def prepare(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -101,7 +101,7 @@ class _Execution:
         pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="step")
         try:
             while waiting or running:
-                for step in self._ready(waiting, [step for step, _ in running.values()]):
+                for step in self._ready(waiting, {step.address for step, _ in running.values()}):
                     del waiting[step.address]
                     self.listener.started(step)
                     running[pool.submit(self._act, step)] = (step, self.aws.clock.now())
@@ -117,20 +117,20 @@ class _Execution:
             pool.shutdown(wait=True)
         return self.outcome
 
-    def _ready(self, waiting: dict[Address, Step], running: list[Step]) -> list[Step]:
+    def _ready(self, waiting: dict[Address, Step], running: Collection[Address]) -> list[Step]:
         """Steps that can start now; those that never can are skipped."""
         ready: list[Step] = []
+        blocked = {s.address for s, _ in self.outcome.failed} | {s.address for s, _ in self.outcome.skipped}
         for step in list(waiting.values()):
-            blocked = {s.address for s, _ in self.outcome.failed} | {s.address for s, _ in self.outcome.skipped}
-            under_way = waiting.keys() | {one.address for one in running}
             if self.stop.is_set():
                 del waiting[step.address]
                 self._skip(step, "interrupted")
             elif missing := [need for need in step.needs if need in blocked]:
                 del waiting[step.address]
+                blocked.add(step.address)
                 gone = step.action is Action.DELETE
                 self._skip(step, f"{missing[0]} is still there, which uses it" if gone else f"needs {missing[0]}")
-            elif not any(address in under_way for address in (*step.needs, *step.after)):
+            elif not any(one in waiting or one in running for one in (*step.needs, *step.after)):
                 ready.append(step)
         return ready
 

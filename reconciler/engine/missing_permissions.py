@@ -75,7 +75,7 @@ def explain(aws: Aws, deploy: Deploy, command: str, first: Denied) -> Reconciler
         return taken
     if not found or (first.operation == "HeadBucket" and refused == {"s3:ListBucket"}):
         return first
-    caller = str(aws.call("sts", "GetCallerIdentity")["Arn"])
+    caller = aws.caller
     who = preflight.principal(caller) or caller
     what = f"{who} may not read all that `{command}` looks at: it was denied {', '.join(sorted(refused))}"
     if writes := _writes(aws, names, command, who, found):

@@ -25,7 +25,7 @@ from reconciler.kinds.ssm_parameter import Parameter, ParameterSpec
 
 KINDS: tuple[AnyKind, ...] = (
     OidcProvider(), Policy(), Role(), User(), Bucket(), Object(), Folder(), Repository(), LogGroup(),
-    SecurityGroup(), Parameter(), Cluster(), TaskDefinition(), Service(), Queue(), Schedule(), Topic(), Function(),
+    SecurityGroup(), Parameter(), Cluster(), TaskDefinition(), Service(), Queue(), Topic(), Function(), Schedule(),
     Rule(),
 )  # fmt: skip
 

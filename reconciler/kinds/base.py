@@ -27,6 +27,9 @@ from reconciler.core.spec import OWNER_TAG, Address, Changes, Observed, Spec
 
 S = TypeVar("S", bound=Spec)
 PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"  # one character that a terminal shows
+# What a task may use that no resource says of it: while one runs, none of these goes.
+OF_TASKS = ("role", "policy", "bucket", "object", "folder", "repository", "image", "log-group", "security-group",
+            "parameter")  # fmt: skip
 SETTLE = 120.0  # seconds until what was done must show
 
 

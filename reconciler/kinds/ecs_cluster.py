@@ -12,7 +12,7 @@ from reconciler.core.canonical import StringSet
 from reconciler.core.capacity import Weight, strategy, weights
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Observed, Spec, touches
-from reconciler.kinds.base import Kind
+from reconciler.kinds.base import OF_TASKS, Kind
 
 BATCH = 100  # clusters that one call describes
 
@@ -21,6 +21,7 @@ class ClusterSpec(AttachedSpec):
     """A cluster. attached: `shell-log PLACE`, the bucket or log group that gets all that is typed in its shells."""
 
     kind: ClassVar[str] = "cluster"
+    works_with: ClassVar[tuple[str, ...]] = OF_TASKS
 
     capacity_providers: StringSet = ()
     default_strategy: tuple[Weight, ...] = ()

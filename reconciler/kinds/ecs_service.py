@@ -14,7 +14,7 @@ from reconciler.core.canonical import StringSet
 from reconciler.core.capacity import Weight, strategy, weights
 from reconciler.core.needs import ANYWHERE, Needs, On
 from reconciler.core.spec import Changes, Grants, Observed, Ref, Spec, touches
-from reconciler.kinds.base import Kind
+from reconciler.kinds.base import OF_TASKS, Kind
 
 BATCH = 10  # services that one call describes
 FAILED = " (its deployment failed)"  # so that it is a difference, and tried again
@@ -26,6 +26,8 @@ class ServiceSpec(Spec):
     """A service, named CLUSTER/SERVICE. circuit_breaker: what becomes of a deployment whose tasks don't stay up."""
 
     kind: ClassVar[str] = "service"
+    uses: ClassVar[tuple[str, ...]] = ("cluster", "task-definition", "security-group")
+    works_with: ClassVar[tuple[str, ...]] = OF_TASKS
 
     desired_count: int = 0
     task_definition: Text = ""  # ARN

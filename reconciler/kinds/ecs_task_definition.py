@@ -38,6 +38,7 @@ class TaskDefinitionSpec(Spec):
     """A family's newest active revision."""
 
     kind: ClassVar[str] = "task-definition"
+    uses: ClassVar[tuple[str, ...]] = ("role", "log-group", "parameter", "repository", "image")
     volatile: ClassVar[frozenset[str]] = frozenset({"arn", "revision", ASIDE})
     in_place: ClassVar[frozenset[str]] = frozenset({"tags"})
 
@@ -138,8 +139,9 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
 
     def delete(self, aws: Aws, seen: Observed[TaskDefinitionSpec]) -> None:
         """Deregister every active revision of the family, and of that of the runs that repeated others."""
-        self._deregister(aws, seen.spec.name)
-        again = self.revision(aws, again_family(seen.spec.name))
+        again, _ = aws.together(
+            lambda: self.revision(aws, again_family(seen.spec.name)), lambda: self._deregister(aws, seen.spec.name)
+        )
         if again is not None and again.spec.tags.get(AGAIN_TAG, "") == seen.owner:
             self._deregister(aws, again.spec.name)
 

@@ -32,6 +32,7 @@ class RuleSpec(Spec):
     """A rule. It owns its targets: what isn't wanted is taken away."""
 
     kind: ClassVar[str] = "rule"
+    uses: ClassVar[tuple[str, ...]] = ("role", "queue", "topic", "function")
 
     pattern: JsonText = ""
     state: str = "ENABLED"

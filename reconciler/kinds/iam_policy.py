@@ -9,7 +9,7 @@ from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import Policy as Document
 from reconciler.core.canonical import PolicyDocument, policy
-from reconciler.core.errors import AlreadyThere, Denied, UserError
+from reconciler.core.errors import AlreadyThere, Denied, Gone, UserError
 from reconciler.core.needs import Needs, On
 from reconciler.core.spec import OWNER_TAG, Changes, Grants, Immutable, Local, Observed, Spec, touches
 from reconciler.kinds import iam
@@ -118,10 +118,17 @@ class Policy(Kind[PolicySpec]):
     def delete(self, aws: Aws, seen: Observed[PolicySpec]) -> None:
         """A policy goes only when nobody has it and it has one version."""
         arn = seen.attributes["arn"]
+        try:
+            entities, versions = aws.together(
+                lambda: list(aws.answers("iam", "ListEntitiesForPolicy", PolicyArn=arn)),
+                lambda: list(aws.pages("iam", "ListPolicyVersions", "Versions", PolicyArn=arn)),
+            )
+        except Gone:
+            return
         for who in ("Role", "User", "Group"):
-            for one in aws.find_all("iam", "ListEntitiesForPolicy", f"Policy{who}s", PolicyArn=arn) or ():
+            for one in (one for answer in entities for one in answer.get(f"Policy{who}s", ())):
                 aws.find("iam", f"Detach{who}Policy", **{f"{who}Name": one[f"{who}Name"]}, PolicyArn=arn)
-        for version in aws.find_all("iam", "ListPolicyVersions", "Versions", PolicyArn=arn) or ():
+        for version in versions:
             if not version["IsDefaultVersion"]:
                 aws.find("iam", "DeletePolicyVersion", PolicyArn=arn, VersionId=version["VersionId"])
         aws.find("iam", "DeletePolicy", PolicyArn=arn)

@@ -22,6 +22,7 @@ class RoleSpec(IdentitySpec):
     """A role. Who may assume it is in `trust`."""
 
     kind: ClassVar[str] = "role"
+    uses: ClassVar[tuple[str, ...]] = ("oidc-provider", "policy")
 
     trust: Annotated[PolicyDocument, Grants()] = Document()
     description: str = ""
@@ -105,8 +106,11 @@ class Role(Kind[RoleSpec]):
         name = seen.spec.name
         if seen.spec.allow:  # what the file let be has to go too
             seen = self._read(aws, RoleSpec(name=name)) or seen
-        iam.remove(aws, "Role", RoleSpec(name=name), seen.spec)
-        for one in aws.find_all("iam", "ListInstanceProfilesForRole", "InstanceProfiles", RoleName=name) or ():
+        profiles, _ = aws.together(
+            lambda: aws.find_all("iam", "ListInstanceProfilesForRole", "InstanceProfiles", RoleName=name),
+            lambda: iam.remove(aws, "Role", RoleSpec(name=name), seen.spec),
+        )
+        for one in profiles or ():
             profile = one["InstanceProfileName"]
             aws.find("iam", "RemoveRoleFromInstanceProfile", RoleName=name, InstanceProfileName=profile)
         aws.find("iam", "DeleteRole", RoleName=name)

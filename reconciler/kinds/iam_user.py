@@ -44,6 +44,7 @@ class UserSpec(IdentitySpec, AttachedSpec):
     """
 
     kind: ClassVar[str] = "user"
+    uses: ClassVar[tuple[str, ...]] = ("policy",)
 
     groups: Annotated[StringSet, Grants()] = ()
     access_keys: Annotated[StringSet, Grants()] = ()
@@ -109,18 +110,26 @@ class User(Kind[UserSpec]):
 
     def _own(self, aws: Aws, want: UserSpec) -> _Own | None:
         """What it can prove itself with; None for one that doesn't exist."""
-        keys = aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=want.name)
-        if keys is None:  # one that isn't there has nothing else, so that one read says all
-            return None
+        keys = self._keys(aws, want)
+        return self._credentials(aws, want, keys) if keys is not None else None  # who isn't there has nothing else
+
+    @staticmethod
+    def _keys(aws: Aws, want: UserSpec) -> list[Any] | None:
+        return aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=want.name)
+
+    def _credentials(self, aws: Aws, want: UserSpec, keys: list[Any] | None = None) -> _Own | None:
+        """The same of one that is there. keys: its access keys, if they are read already."""
+        name = want.name
         reads: list[Any] = aws.together(
-            lambda: aws.find("iam", "GetLoginProfile", UserName=want.name),
-            lambda: aws.find_all("iam", "ListSSHPublicKeys", "SSHPublicKeys", UserName=want.name),
-            lambda: aws.find_all("iam", "ListSigningCertificates", "Certificates", UserName=want.name),
-            lambda: aws.find_all(
-                "iam", "ListServiceSpecificCredentials", "ServiceSpecificCredentials", UserName=want.name
-            ),
+            lambda: self._keys(aws, want) if keys is None else keys,
+            lambda: aws.find("iam", "GetLoginProfile", UserName=name),
+            lambda: aws.find_all("iam", "ListSSHPublicKeys", "SSHPublicKeys", UserName=name),
+            lambda: aws.find_all("iam", "ListSigningCertificates", "Certificates", UserName=name),
+            lambda: aws.find_all("iam", "ListServiceSpecificCredentials", "ServiceSpecificCredentials", UserName=name),
         )
-        password, *others = reads
+        keys, password, *others = reads
+        if keys is None:
+            return None
         ids = [key["AccessKeyId"] for key in keys if key["AccessKeyId"] not in want.keep_keys]
         stored = self._stored(aws, want.key_parameter) if ids else ""
         off = any(key["AccessKeyId"] == stored and key["Status"] != "Active" for key in keys)
@@ -161,19 +170,30 @@ class User(Kind[UserSpec]):
         name = seen.spec.name
         if seen.spec.allow:  # what the file let be has to go too
             seen = self.read(aws, seen.spec.model_copy(update={"allow": ()})) or seen
-        if seen.owner is not None and CURRENT not in seen.spec.access_keys:
-            # Its key is gone already; or it left the file, and only its tag says where the secret is.
-            aws.find("ssm", "DeleteParameter", Name=key_parameter(seen.owner, name))
-        if own := self._own(aws, UserSpec(name=name)):  # all that it has by now, whoever made it
+        reads: list[Any] = aws.together(
+            lambda: self._credentials(aws, UserSpec(name=name)),  # all that it has by now, whoever made it
+            lambda: aws.find_all("iam", "ListMFADevices", "MFADevices", UserName=name),
+            lambda: self._forget(aws, seen),
+        )
+        own, devices, _ = reads
+        if own:
             now = {"console_password": own.password, "attached": own.attached}
             seen = replace(seen, spec=seen.spec.model_copy(update=now))
         self._remove(aws, UserSpec(name=name), seen)
         gone = {*seen.spec.access_keys, seen.attributes.get("current_key")}
         for key in (key for key in (own.ids if own else ()) if key not in gone):
             aws.find("iam", "DeleteAccessKey", UserName=name, AccessKeyId=key)
-        for device in aws.find_all("iam", "ListMFADevices", "MFADevices", UserName=name) or ():
+        for device in devices or ():
             aws.find("iam", "DeactivateMFADevice", UserName=name, SerialNumber=device["SerialNumber"])
         aws.find("iam", "DeleteUser", UserName=name)
+
+    @staticmethod
+    def _forget(aws: Aws, seen: Observed[UserSpec]) -> None:
+        """Delete the stored secret of a key that is gone already, or of a user that left the file, of which only its
+        tag says where the secret is.
+        """
+        if seen.owner is not None and CURRENT not in seen.spec.access_keys:
+            aws.find("ssm", "DeleteParameter", Name=key_parameter(seen.owner, seen.spec.name))
 
     def _add(self, aws: Aws, want: UserSpec, old: UserSpec) -> None:
         iam.add(aws, "User", want, old)

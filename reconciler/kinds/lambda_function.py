@@ -52,6 +52,8 @@ class FunctionSpec(AttachedSpec):
     """A function. It owns its resource policy and all that hangs on it: what isn't wanted is taken away."""
 
     kind: ClassVar[str] = "function"
+    uses: ClassVar[tuple[str, ...]] = ("role", "log-group", "queue", "cluster", "task-definition", "security-group")
+    works_with: ClassVar[tuple[str, ...]] = ("bucket", "object", "folder", "topic")
 
     code: str = ""  # base64 of the archive's SHA-256
     runtime: str = ""

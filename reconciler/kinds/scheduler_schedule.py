@@ -22,6 +22,7 @@ class ScheduleSpec(Spec):
     """A schedule of the default group, and what it calls."""
 
     kind: ClassVar[str] = "schedule"
+    uses: ClassVar[tuple[str, ...]] = ("role", "queue", "function")
 
     expression: str = ""  # rate(...), cron(...) or at(...)
     timezone: str = "UTC"

@@ -108,7 +108,7 @@ def check(aws: Aws, plan: Plan, names: Names, *, launches: bool = False) -> str:
     launches: the task is to be launched too. Returns what an organisation may deny, to be told; or nothing.
     """
     wanted = of_plan(plan, names) | (of_launch(names) if launches else set())
-    who = principal(str(aws.call("sts", "GetCallerIdentity")["Arn"])) if wanted else None
+    who = principal(aws.caller) if wanted else None
     if who is None:
         return ""
     answer = denied(aws, who, wanted)

@@ -53,6 +53,7 @@ class Thing(Spec):
     """A spec with a field of every sort."""
 
     kind: ClassVar[str] = "thing"
+    uses: ClassVar[tuple[str, ...]] = ("box",)
     volatile: ClassVar[frozenset[str]] = frozenset({"revision"})
     in_place: ClassVar[frozenset[str]] = frozenset({"tags"})
 

@@ -65,8 +65,9 @@ def asker(frame: FrameType | None) -> tuple[str, str]:
                 owner = owner or {"Role": "role", "User": "user"}.get(str(who), "")
             name = {"kinds.function_attached": "kinds.lambda_function"}.get(name, name)
             owner = owner or OWNERS.get(name, "image" if name in OF_IMAGE else name)
-            if frame.f_code.co_name in VERBS and name in OWNERS:
-                verb = VERBS[frame.f_code.co_name]
+            if name in OWNERS:
+                # By the whole name, since what is run beside others in a thread is a lambda of the method.
+                verb = next((VERBS[one] for one in frame.f_code.co_qualname.split(".") if one in VERBS), verb)
         frame = frame.f_back
     return owner, verb
 

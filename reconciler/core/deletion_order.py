@@ -1,0 +1,89 @@
+"""Which deletion waits for which others: only for those of what uses it, so that all goes at once that may. Pure.
+
+Of what the file names the graph says what uses what. Of what left the file nothing does: there it waits for every kind
+that may use it (`Spec.uses`), and live values name what is used. What runs in a resource uses more than that says of
+itself (`Spec.works_with`). Whoever deletes goes last, with what it uses: without it nothing more could be deleted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from reconciler.core.graph import Graph
+from reconciler.core.spec import Address, Observed, held_by
+
+
+class Before(NamedTuple):
+    """What a deletion comes after. needs: what uses it, which has to be gone; after: these, and what has to have ended,
+    however it did.
+    """
+
+    needs: tuple[Address, ...]
+    after: tuple[Address, ...]
+
+
+def in_order(
+    going: Sequence[Observed[Any]], graph: Graph, ranks: Sequence[str], last: Collection[Address] = ()
+) -> list[tuple[Observed[Any], Before]]:
+    """What is to go with what each comes after, in an order in which all can go one by one.
+
+    ranks: kinds in the order in which they are made. last: who deletes.
+    """
+    order = {kind: rank for rank, kind in enumerate(ranks)}
+    who = frozenset(last) | graph.closure(one for one in last if one in graph.nodes)
+
+    def place(one: Observed[Any]) -> tuple[bool, int, str]:
+        return one.spec.address in who, -order.get(one.spec.kind, 0), one.spec.name
+
+    so_far = _SoFar(graph, who)
+    return [(one, so_far.add(one)) for one in sorted(going, key=place)]
+
+
+class _SoFar:
+    """What goes earlier, by what each of it uses."""
+
+    def __init__(self, graph: Graph, who: Collection[Address]) -> None:
+        self.graph, self.who = graph, who
+        self.places: dict[Address, int] = {}
+        self.users: dict[Address, list[Address]] = {}
+        self.by_kind: dict[str, list[Observed[Any]]] = {}
+
+    def add(self, one: Observed[Any]) -> Before:
+        """What this one comes after, of what was added before."""
+        address = one.spec.address
+        needs, after = set(self.users.get(address, ())), set[Address]()
+        for others in self.by_kind.values():
+            spec = others[0].spec
+            if address.kind in spec.works_with:
+                after.update(other.spec.address for other in others)
+            if address.kind in spec.uses:
+                untold = [other for other in others if not self._is_told(address, other.spec.address)]
+                after.update(other.spec.address for other in untold)
+                needs.update(other.spec.address for other in untold if _names(other, one))
+        if address in self.who:
+            after.update(other for other in self.places if other not in self.who)
+        self._keep(one)
+        return Before(self._sorted(needs), self._sorted(needs | after))
+
+    def _is_told(self, address: Address, other: Address) -> bool:
+        return address in self.graph.nodes and other in self.graph.nodes
+
+    def _sorted(self, found: Collection[Address]) -> tuple[Address, ...]:
+        return tuple(sorted(found, key=self.places.__getitem__))
+
+    def _keep(self, one: Observed[Any]) -> None:
+        address = one.spec.address
+        self.places[address] = len(self.places)
+        self.by_kind.setdefault(address.kind, []).append(one)
+        used = self.graph.closure([address]) - {address} if address in self.graph.nodes else frozenset[Address]()
+        for other in used.union(held_by(one.spec)):
+            self.users.setdefault(other, []).append(address)
+
+
+def _names(one: Observed[Any], other: Observed[Any]) -> bool:
+    """Whether the live values of one name the other."""
+    marks = [value for key, value in other.attributes.items() if key in ("arn", "id")]
+    values = one.spec.model_dump_json() if marks else ""
+    return any(re.search(rf"{re.escape(mark)}(?![\w-])", values) for mark in marks)
