@@ -82,7 +82,7 @@ class Actor:
                     raise
                 seen = there
         started, attempt = self.aws.clock.now(), 0
-        while self._look(kind, seen.spec) is not None:
+        while kind.is_there(self.aws, seen):
             if self.aws.clock.now() - started >= kind.patience:
                 raise NotSettled(f"{address} is still there after its deletion", hint="run the command again")
             attempt += 1

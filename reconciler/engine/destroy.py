@@ -61,7 +61,7 @@ def destroy(
         outcome = execute(plan, here.aws, here.kinds, events, recorded=seen.recorded, stop=stop)
         left = seen.kept - {step.address for step in outcome.done}
         if left != seen.recorded:
-            write_record(here.aws, here.deploy.name, left)
+            write_record(here.aws, here.deploy.name, left, seen.recorded)
     return Applied(plan, outcome)
 
 

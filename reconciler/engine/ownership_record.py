@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.spec import Address
@@ -40,17 +42,24 @@ def read_record(aws: Aws, deploy: str) -> frozenset[Address]:
     return frozenset(one for line in lines if " " in line and valid(one := Address(*line.split(" ", 1))))
 
 
-def write_record(aws: Aws, deploy: str, addresses: Iterable[Address]) -> None:
-    """Replace the record."""
+def write_record(aws: Aws, deploy: str, addresses: Iterable[Address], before: Iterable[Address] = ()) -> None:
+    """Replace the record. before: what is in it, as far as is known: it saves a look where nothing is to be in it."""
+    wanted = _parts(deploy, addresses)
+    for name, text in wanted.items():
+        aws.call("ssm", "PutParameter", Name=name, Value=text, Type="String", Overwrite=True)
+    known = () if wanted else _parts(deploy, before)
+    reads: list[Any] = [lambda: list(aws.pages("ssm", "GetParametersByPath", "Parameters", Path=_path(deploy)))]
+    there, *_ = aws.together(*reads, *[partial(aws.find, "ssm", "DeleteParameter", Name=name) for name in known])
+    for name in sorted({part["Name"] for part in there} - wanted.keys() - {*known}):
+        aws.find("ssm", "DeleteParameter", Name=name)
+
+
+def _parts(deploy: str, addresses: Iterable[Address]) -> dict[str, str]:
+    """The text of each parameter, by name."""
     parts = [""]
     for address in sorted(addresses):
         line = f"{address.kind} {address.name}\n"
         if len(parts[-1]) + len(line) > LIMIT:
             parts.append("")
         parts[-1] += line
-    wanted = {f"{_path(deploy)}/{number}": text for number, text in enumerate(parts) if text}
-    for name, text in wanted.items():
-        aws.call("ssm", "PutParameter", Name=name, Value=text, Type="String", Overwrite=True)
-    there = {part["Name"] for part in aws.pages("ssm", "GetParametersByPath", "Parameters", Path=_path(deploy))}
-    for name in sorted(there - wanted.keys()):
-        aws.find("ssm", "DeleteParameter", Name=name)
+    return {f"{_path(deploy)}/{number}": text for number, text in enumerate(parts) if text}

@@ -69,6 +69,10 @@ class Kind(ABC, Generic[S]):
     def delete(self, aws: Aws, seen: Observed[S]) -> None:
         """Remove it. Raises AwsError."""
 
+    def is_there(self, aws: Aws, seen: Observed[S]) -> bool:
+        """Whether AWS still shows what was deleted. Raises AwsError."""
+        return seen.spec.name in self.observe(aws, [seen.spec])
+
     def users(self, aws: Aws, seen: Observed[S]) -> frozenset[Address]:
         """Who in the account uses it, of a kind of which several deploys share one: what others use isn't deleted.
 

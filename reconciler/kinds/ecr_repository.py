@@ -142,6 +142,10 @@ class Repository(Kind[RepositorySpec]):
             else:
                 aws.find("ecr", "DeleteLifecyclePolicy", **name)
 
+    def is_there(self, aws: Aws, seen: Observed[RepositorySpec]) -> bool:
+        """One read."""
+        return bool(self._describe(aws, [seen.spec.name]))
+
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
         return [one["repositoryName"] for one in aws.pages("ecr", "DescribeRepositories", "repositories")]

@@ -115,6 +115,10 @@ class Role(Kind[RoleSpec]):
             aws.find("iam", "RemoveRoleFromInstanceProfile", RoleName=name, InstanceProfileName=profile)
         aws.find("iam", "DeleteRole", RoleName=name)
 
+    def is_there(self, aws: Aws, seen: Observed[RoleSpec]) -> bool:
+        """One read."""
+        return aws.find("iam", "GetRole", RoleName=seen.spec.name) is not None
+
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
         roles = aws.pages("iam", "ListRoles", "Roles")

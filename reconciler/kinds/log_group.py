@@ -119,6 +119,10 @@ class LogGroup(Kind[LogGroupSpec]):
         else:
             aws.find("logs", "DeleteRetentionPolicy", logGroupName=want.name)
 
+    def is_there(self, aws: Aws, seen: Observed[LogGroupSpec]) -> bool:
+        """One read."""
+        return bool(self._describe(aws, [seen.spec.name]))
+
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
         return [one["logGroupName"] for one in aws.pages("logs", "DescribeLogGroups", "logGroups")]

@@ -185,6 +185,10 @@ class Bucket(Kind[BucketSpec]):
             else:
                 aws.find("s3", "DeleteBucketLifecycle", **bucket)
 
+    def is_there(self, aws: Aws, seen: Observed[BucketSpec]) -> bool:
+        """One read."""
+        return aws.find("s3", "HeadBucket", Bucket=seen.spec.name) is not None
+
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
         return [one["Name"] for one in aws.pages("s3", "ListBuckets", "Buckets")]
