@@ -76,6 +76,7 @@ TARGETS = (
     Target("plan, no changes, 18", "requests", 40, 30),
     Target("plan, no changes, 18", "bare", 1.5, 1.2),
     Target("apply from nothing, 18", "terraform", 8, 15),
+    Target("destroy, 18", "terraform", 15, 15),
     Target("plan, no changes, 120", "terraform", 5, 8),
     Target("plan, no changes, 120", "requests", 300, 200),
     Target("plan, no changes, 1200", "terraform", 2, 4),
