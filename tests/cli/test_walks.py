@@ -103,7 +103,7 @@ def test_fifty_files_and_a_large_one_with_src_and_a_dockerfile_in_a_folder(walk:
         file.truncate(30_000_000)  # of 300 MB in a walk by hand; what is larger than one part of an upload is enough
     walk.put(
         "docker/Dockerfile",
-        'FROM python:3.13-slim\nWORKDIR /app\nCOPY src/ src/\nENV PYTHONPATH=/app/src\nCMD python src/train.py\n',
+        "FROM python:3.13-slim\nWORKDIR /app\nCOPY src/ src/\nENV PYTHONPATH=/app/src\nCMD python src/train.py\n",
     )
     walk.ok("init")
     assert walk.program(walk.ok("apply", "--local")) == ["51 30000100"]
