@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.lab import ROOT, Lab
 from bench.measure import Sample, Subject, by_turns, process
 from bench.subjects import Ours, Terraform, bare, guide_script, terraform_folder
-from bench.targets import BARE, FREE, LIMITED, OURS, TERRAFORM
+from bench.targets import BARE, FREE, LIMITED, OURS, PYDANTIC, PYTHON, TERRAFORM
 
 Results = dict[str, dict[str, list[Sample]]]
 GUIDE = "the guide's script"
@@ -62,10 +62,18 @@ def starts(bench: Bench) -> None:
     """What needs no AWS."""
     with bench.labs("starts") as (lab,):
         ours = Ours(bench.folder / "starts", lab, bench.data)
-        bench.compare("--help", {OURS: lambda: ours.run("--help", aws=False)}, 2 * bench.rounds)
-        bench.compare("--version", {OURS: lambda: ours.run("--version", aws=False)}, 2 * bench.rounds)
+        python: dict[str, Subject] = {PYTHON: lambda: process([sys.executable, "-c", "pass"], ours.folder, None)}
+        with_pydantic = [
+            sys.executable,
+            "-c",
+            "from pydantic import BaseModel",
+        ]  # the package alone loads nothing of it
+        pydantic: dict[str, Subject] = {PYDANTIC: lambda: process(with_pydantic, ours.folder, None)}
+        rounds = 4 * bench.rounds
+        bench.compare("--help", {OURS: lambda: ours.run("--help", aws=False), **python}, rounds)
+        bench.compare("--version", {OURS: lambda: ours.run("--version", aws=False)}, rounds)
         bad: Subject = lambda: ours.run("plan", "bad.yaml", codes=(2,), aws=False)  # noqa: E731
-        bench.compare("a bad file", {OURS: bad}, 2 * bench.rounds)
+        bench.compare("a bad file", {OURS: bad, **pydantic}, rounds)
 
 
 def guide_size(bench: Bench) -> None:

@@ -6,14 +6,17 @@ import gc
 import os
 import sys
 
+PLUGINS = "pydantic.plugin._loader"
+
 
 def main() -> int:
     """Run the command line and return its exit code."""
     # Service models are very many objects and none is garbage: looking through them takes longer than a plan's reads.
     gc.set_threshold(100_000, 50, 100)
-    # pydantic would look through every installed package for plugins.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _without_plugins()
     try:
+        if _helped(sys.argv[1:]):
+            return 0
         from reconciler.cli.main import main as run
         from reconciler.cli.os_errors import tell_harmless
 
@@ -25,6 +28,35 @@ def main() -> int:
     finally:
         # The interpreter would look through all of it once more at its end, for 0.2 s, before the system takes it back.
         gc.freeze()
+
+
+def _without_plugins() -> None:
+    """pydantic would look through every installed package for plugins. Told not to, it loads all the same what it would
+    look with, which takes longer than a file is checked: its module for that is there already, and knows of none.
+    """
+    if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
+        none = type(sys)(PLUGINS)
+        vars(none)["get_plugins"] = tuple
+        sys.modules.setdefault(PLUGINS, none)
+
+
+def _helped(arguments: list[str]) -> bool:
+    """Print the list of commands, if that is asked for, before anything is loaded. Whether that was done: what can't
+    be written is left to who tells of it.
+    """
+    from reconciler.cli import top_help
+
+    if not top_help.asked(arguments) or sys.stdout is None:
+        return False
+    from reconciler.cli.program_name import program
+
+    rest = top_help.text(program(), top_help.columns()).encode()
+    try:
+        while rest:
+            rest = rest[os.write(1, rest) :]  # not through sys.stdout, which would keep what couldn't be written
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 from reconciler import __version__
@@ -88,6 +87,8 @@ def run(folder: Path, *arguments: str) -> str:
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
     environment = {name: value for name, value in without_tokens(os.environ).items() if name not in ELSEWHERE}
     environment |= {"LC_ALL": "C", "LANGUAGE": ""}  # its words are read
+    import subprocess
+
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False, env=environment)  # noqa: S603
     except FileNotFoundError:

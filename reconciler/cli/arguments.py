@@ -12,11 +12,6 @@ from reconciler.cli.program_name import program
 
 ENGINES = ("process", "docker", "auto")
 FOR = ("plan", "apply", "run", "destroy", "verify")
-EPILOG = """\
-exit codes: 0 done; 1 failed; 2 wrong input, and nothing was changed;
-130 interrupted. `apply` and `watch` exit with the task's exit code,
-or with 119 to 124 when the cause is outside the task.
-"""
 
 
 def parser(prog: str = "") -> Top:
@@ -26,14 +21,8 @@ def parser(prog: str = "") -> Top:
 
 @cache
 def _made(prog: str) -> Top:
-    top = Top(
-        prog=prog,
-        description="Run a containerised training job on AWS from one file, deploy.yaml.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    top.add_argument("--version", action=_Version, nargs=0, help="print the version and the commit")
-
+    top = Top(prog=prog)
+    top.add_argument("--version", action=_Version, nargs=0)
     _resources(top)
     _account(top)
     _runs(top)
@@ -43,20 +32,19 @@ def _made(prog: str) -> Top:
 
 def _resources(top: Top) -> None:
     """The commands that make resources and delete them."""
-    text = "write the first files of a project: deploy.yaml, a workflow for GitHub Actions, .dockerignore"
-    init = top.command("init", text)
+    init = top.command("init")
     init.description = f"{init.description} Never overwrites one."
     first.init(init)
     _environment(init)
     _output(init)
 
-    plan = _command(top, "plan", "show what `apply` would change; change nothing")
+    plan = _command(top, "plan")
     _planning(plan)
     plan.add_argument("--markdown", action="store_true", help="print the plan as Markdown, for a comment or a page")
     plan.add_argument("--out", metavar="FILE", help="save the plan to FILE, for `apply FILE`")
     plan.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when there are changes")
 
-    apply = _command(top, "apply", "create or update what the file describes, run the task, follow its log")
+    apply = _command(top, "apply")
     _planning(apply)
     _on_interrupt(apply)
     apply.add_argument("--skip-run", action="store_true", help="don't start the task")
@@ -74,7 +62,7 @@ def _resources(top: Top) -> None:
         help="wait this long for another apply's lock",
     )
 
-    destroy = _command(top, "destroy", "delete what `apply` made; data and images only with --delete-data")
+    destroy = _command(top, "destroy")
     destroy.add_argument("--delete-data", action="store_true", help="also delete the bucket, its objects and images")
     _confirm(destroy)
     destroy.add_argument("--yes", action="store_true", help="don't ask")
@@ -84,29 +72,29 @@ def _resources(top: Top) -> None:
 
 def _account(top: Top) -> None:
     """The commands that tell what is there, what is needed and what it costs."""
-    _command(top, "status", "show what there is, on one screen")
-    _command(top, "doctor", "check what a deployment needs: credentials, region, Docker, git, clock", aws=False)
+    _command(top, "status")
+    _command(top, "doctor", aws=False)
 
-    _command(top, "verify", "check in the account that a run will find what it needs; change nothing")
+    _command(top, "verify")
 
-    needs = _command(top, "permissions", "print the smallest IAM policies that the commands need")
+    needs = _command(top, "permissions")
     needs.add_argument("--for", dest="for_", choices=FOR, help="only what this command needs")
     needs.add_argument("--delete-data", action="store_true", help="let destroy delete data and images too")
 
-    _command(top, "show", "print the file with every default filled in", aws=False)
+    _command(top, "show", aws=False)
 
-    completion = top.command("completion", "print a script with which a shell completes commands and options")
+    completion = top.command("completion")
     completion.description = "Print a script with which a shell completes the installed `reconciler` command."
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     _output(completion)
     completion.set_defaults(module="completion")
 
-    first.cost(_command(top, "cost", "estimate what a run and a month cost, with the calculation"))
+    first.cost(_command(top, "cost"))
 
 
 def _importing(top: Top) -> None:
     """The commands that put right what this program keeps, or write the file from an account."""
-    local = top.command("local", "manage the embedded AWS behind --local: status, env, list, stop, reset")
+    local = top.command("local")
     local.description = (
         'The embedded AWS behind --local. With `eval "$(reconciler local env)"` the other AWS tools of a shell, such '
         "as the AWS CLI and boto3, reach it with all rights; the key that it prints is good until it is stopped."
@@ -123,10 +111,10 @@ def _importing(top: Top) -> None:
     _output(local)
     local.set_defaults(module="local")
 
-    recover = _command(top, "recover", "rebuild the record of what this deploy owns, from the tags of the resources")
+    recover = _command(top, "recover")
     recover.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
 
-    bring = top.command("import", "write the deploy.yaml of a deployment that was set up by hand, or of a Copilot job")
+    bring = top.command("import")
     bring.description = (
         "Write the deploy.yaml of a deployment that was set up by hand, or of a scheduled job of AWS Copilot. "
         "Changes nothing in AWS."
@@ -149,13 +137,13 @@ def _importing(top: Top) -> None:
     _reach(bring)
     bring.set_defaults(module="import_")
 
-    unlock = top.command("unlock", "remove the lock of an `apply` that no longer runs")
+    unlock = top.command("unlock")
     _where(unlock)
     unlock.set_defaults(module="unlock")
 
 
-def _command(top: Top, name: str, text: str, *, aws: bool = True) -> Parser:
-    command = top.command(name, text)
+def _command(top: Top, name: str, *, aws: bool = True) -> Parser:
+    command = top.command(name)
     _where(command, aws=aws, variables=name == "apply")
     command.set_defaults(module=name)
     return command
@@ -202,8 +190,8 @@ def _output(command: Parser) -> None:
 def _runs(top: Top) -> None:
     """The commands about runs, which name a run and not a file."""
 
-    def command(name: str, text: str, *, run: bool = True) -> Parser:
-        made = top.command(name, text)
+    def command(name: str, *, run: bool = True) -> Parser:
+        made = top.command(name)
         if run:
             made.add_argument(
                 "run", nargs="?", default="", metavar="RUN", help="its id or a part of it (default: the newest)"
@@ -214,23 +202,23 @@ def _runs(top: Top) -> None:
         made.set_defaults(module=name)
         return made
 
-    watch = command("watch", "follow a run: its log, its end, its exit code")
+    watch = command("watch")
     _on_interrupt(watch)
     watch.add_argument("--from-start", action="store_true", help="show all lines, also those that were shown before")
-    logs = command("logs", "print the log of a run")
+    logs = command("logs")
     logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines until the task has stopped")
     logs.add_argument("--since", default="", metavar="SPAN", help="only the lines of the last 10m, 2h or 1d")
     logs.add_argument("--attempt", type=int, default=0, metavar="N", help="only this attempt (default: the newest)")
-    inside = command("exec", "open a shell, or run a command, in a task that runs")
+    inside = command("exec")
     inside.description = (
         "Open a shell, or run a command, in a task that runs. Options come before RUN. The exit code is the command's "
         "with --local; Systems Manager, which carries the session in AWS, doesn't tell it."
     )
     inside.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="(default: /bin/sh)")
     inside.set_defaults(module="exec_")
-    command("stop", "stop the task of a run")
-    command("diagnose", "say why a run failed and what to do")
-    rollback = command("rollback", "have the schedule and the service use what an earlier run was")
+    command("stop")
+    command("diagnose")
+    rollback = command("rollback")
     rollback.description = (
         "Have the schedule and the service use what an earlier run was: its image, command, environment and size, "
         "until an `apply` changes the task definition. Default: the last run that succeeded with another definition."
@@ -238,7 +226,7 @@ def _runs(top: Top) -> None:
     rollback.add_argument("--undo", action="store_true", help="go back to what the last `apply` made")
     _permission_check(rollback)
     rollback.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
-    runs = command("runs", "list the runs, show one, compare two, or find the best by a metric", run=False)
+    runs = command("runs", run=False)
     runs.add_argument("verb", nargs="?", default="list", choices=("list", "show", "compare", "best"))
     runs.add_argument("names", nargs="*", metavar="RUN|METRIC", help="one for show, two for compare, a metric for best")
     runs.add_argument("--limit", type=int, metavar="N", help="list so many (default: 20, or the 10 best)")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler import __version__
 from reconciler.cli.arguments import parser
-from reconciler.cli.os_errors import excuse, open_streams, silence
+from reconciler.cli.os_errors import excuse, open_streams, silence, tell_harmless_logs
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import Interrupted, ReconcilerError
 from reconciler.core.secret import KNOWN
@@ -53,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         if terminal.log:
             terminal.log.command(module.rstrip("_"), __version__)
         options = _options(words)
+        tell_harmless_logs()
         code = int(import_module(f"reconciler.cli.{module}").run(options, terminal))
         if terminal.lost and module not in ("apply", "watch"):  # whose exit code is the task's
             code = code or 1

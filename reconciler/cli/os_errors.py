@@ -5,7 +5,6 @@ there is.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -32,15 +31,19 @@ def tell_harmless() -> None:
     """Have what Python itself and other packages write to standard error be harmless too: tracebacks, warnings."""
     sys.excepthook = lambda kind, error, trace: _tell(error)
     threading.excepthook = lambda found: _tell(found.exc_value)
-    logging.lastResort = _LastResort(logging.WARNING)
+    if "logging" in sys.modules:
+        tell_harmless_logs()
 
 
-class _LastResort(logging.Handler):
-    """Where log records go that nobody else takes."""
+def tell_harmless_logs() -> None:
+    """The same of what other packages log and nobody else takes: before any of them is loaded."""
+    import logging
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write its message."""
-        _write(record.getMessage())
+    class LastResort(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            _write(record.getMessage())
+
+    logging.lastResort = LastResort(logging.WARNING)
 
 
 def _tell(error: BaseException | None) -> None:

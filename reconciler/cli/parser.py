@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from reconciler.cli.top_help import COMMANDS, columns, text
 from reconciler.core.errors import UserError
 
 
@@ -60,14 +61,19 @@ class Top(Parser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self._commands = self.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+        self._commands = self.add_subparsers(prog=self.prog, metavar="COMMAND", required=True, parser_class=Parser)
         self.arguments.append(self._commands)
 
-    def command(self, name: str, text: str) -> Parser:
-        """A new command. text: what it does, for the list of all."""
-        made = self._commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    def format_help(self) -> str:
+        """The list of all commands."""
+        return text(self.prog, columns())
+
+    def command(self, name: str) -> Parser:
+        """A new command, of those that the list names."""
+        about = COMMANDS[name]
+        made = self._commands.add_parser(name, description=f"{about[0].upper()}{about[1:]}.")
         self.commands[name] = made
-        made.about = text
+        made.about = about
         return made
 
 

@@ -10,8 +10,7 @@ from reconciler.config.problems import Path, Problem, show_path
 from reconciler.config.schema import Deploy
 from reconciler.config.service import on_ec2
 from reconciler.config.sweep import varied
-from reconciler.core.fargate import STOP
-from reconciler.core.function_settings import EXACT
+from reconciler.core.fargate import EXACT, STOP
 from reconciler.core.limits import LOG_STREAM, TASK_DEFINITION, json_size
 from reconciler.core.log_mode import AWSLOGS, BUFFER, MODE, buffer_problem, mode_problem
 from reconciler.core.prices import DATE, LEAST, hourly

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SPOT = "FARGATE_SPOT"
 FARGATE = ("FARGATE", SPOT)
+EXACT = 60  # seconds: as exact as Scheduler, which stops a task at its deadline, is
 STOP = 30  # seconds from SIGTERM to SIGKILL, unless a container says something else
 LONGEST_STOP = 120  # seconds from SIGTERM to SIGKILL, at most
 DISK = range(21, 201)  # GiB; 20 without a word of it

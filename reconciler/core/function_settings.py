@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from reconciler.core.fargate import EXACT as EXACT
+
 GROUP = "SECURITY_GROUP"  # one more variable: its id, which is known once it is made
 LAUNCH = "launch"  # in what the schedule calls it with: the time for which it was due
 START = "start"  # in what a client calls it with: the id of an unattended run that is to be gone on with
 GIVEN = "given"  # and beside AGAIN: what is different for this run, as `given` makes it; null where that isn't known
 AGAIN = "again"  # the same after a pause: the token of the attempt before it
 PROVIDER = "provider"  # and where it goes on
-EXACT = 60  # seconds: as exact as Scheduler is
 
 
 @dataclass(frozen=True)

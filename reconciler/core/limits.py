@@ -5,7 +5,6 @@ The file is checked against this table, the embedded AWS refuses by it, and the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -96,7 +95,11 @@ def parameter_name_problem(name: str) -> str:
 def in_parameter_name(text: str) -> str:
     """A text such as a user's name as a part of a parameter's name, told from that of any other text."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "-", text)
-    return text if plain == text else f"{plain}.{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    if plain == text:
+        return text
+    import hashlib
+
+    return f"{plain}.{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def policy_size(document: Mapping[str, Any] | str) -> int:

@@ -11,8 +11,6 @@ token of a known service, a password in a URL), or because it is, or holds, one 
 from __future__ import annotations
 
 import base64
-import hashlib
-import html
 import json
 import re
 import threading
@@ -149,6 +147,8 @@ def mark(value: str, salt: str) -> str:
     It is the same for the same value and salt. It is made slowly, so that even a short value isn't found soon by
     trying: 0.05 s and 16 MiB for each try.
     """
+    import hashlib
+
     made = hashlib.scrypt(value.encode(), salt=f"reconciler {salt}".encode(), n=2**14, r=8, p=1, dklen=8)
     return f"{MASK} {made.hex()}"
 
@@ -330,6 +330,12 @@ def _walk(
     return found
 
 
+def _html(value: str) -> str:
+    import html  # its table of names takes longer to load than all that is printed before AWS is asked
+
+    return html.escape(value)
+
+
 def _forms(value: str) -> Iterable[str]:
     """Patterns for a value as it is written in JSON, in a URL, in base64, in a shell, in HTML, in Python, folded.
 
@@ -338,7 +344,7 @@ def _forms(value: str) -> Iterable[str]:
     value = value.strip()  # what is around it is none of it, and would be searched for at each blank of a text
     if len(value) < SHORT or (len(value) < LONG and (value.isalpha() or value.isdigit())):
         return []
-    written = {value, value.replace("'", "'\"'\"'"), value.replace("'", "''"), html.escape(value), repr(value)[1:-1]}
+    written = {value, value.replace("'", "'\"'\"'"), value.replace("'", "''"), _html(value), repr(value)[1:-1]}
     for ascii_only in (True, False):
         once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
         written |= {once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]}

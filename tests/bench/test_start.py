@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.arguments import parser
+from reconciler.cli.top_help import COMMANDS, columns, text
 from tests.lab_client import ROOT
 
 AWS = {
@@ -21,6 +23,9 @@ AWS = {
     "reconciler.run",
 }
 FILE = {"pydantic", "yaml", "reconciler.config"}
+# What takes longer to load than a message to print.
+DEAR = {"email", "html", "importlib.metadata", "logging", "structlog", "subprocess", "tenacity", "urllib3"}
+OF_PYDANTIC = {"hashlib", "secrets"}  # the same, but that pydantic needs them
 BAD = "name: x\nregoin: us-east-1\ndata: nowhere.csv\nimage: .\n"
 
 
@@ -37,11 +42,10 @@ def loaded(folder: Path, *arguments: str, code: int) -> set[str]:
 @pytest.mark.parametrize(
     ("arguments", "code", "without"),
     [
-        (("--help",), 0, AWS | FILE | {"subprocess"}),
         (("--version",), 0, AWS | FILE),
-        (("plan", "--help"), 0, AWS | FILE),
-        (("plan", "bad.yaml"), 2, AWS | {"tenacity", "urllib3", "reconciler.cli.plan"}),
-        (("apply", "bad.yaml", "--json"), 2, AWS | {"tenacity", "urllib3", "reconciler.cli.apply"}),
+        (("plan", "--help"), 0, AWS | FILE | DEAR | OF_PYDANTIC),
+        (("plan", "bad.yaml"), 2, AWS | DEAR | {"reconciler.cli.plan"}),
+        (("apply", "bad.yaml", "--json"), 2, AWS | DEAR | {"reconciler.cli.apply"}),
     ],
 )
 def test_nothing_is_loaded_that_is_not_needed(
@@ -51,3 +55,32 @@ def test_nothing_is_loaded_that_is_not_needed(
     found = loaded(tmp_path, *arguments, code=code)
     assert "reconciler.cli.main" in found
     assert found & without == set()
+
+
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_the_list_of_commands_loads_nothing_else(word: str, tmp_path: Path) -> None:
+    found = loaded(tmp_path, word, code=0)
+    ours = {one for one in found if one.partition(".")[0] == "reconciler"}
+    assert ours == {"reconciler", "reconciler.cli", "reconciler.cli.top_help", "reconciler.cli.program_name"}
+    assert found & (AWS | FILE | DEAR | OF_PYDANTIC | {"argparse", "dataclasses", "pathlib", "re", "typing"}) == set()
+
+
+@pytest.mark.parametrize("width", [1, 40, 78, 118, 1000])
+def test_the_list_of_commands(width: int) -> None:
+    """It is the parser's own, names each command once, and fits where the words do."""
+    top = parser("reconciler")
+    assert list(top.commands) == list(COMMANDS)
+    shown = text("reconciler", width)
+    lines = shown.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("    ") and line[4] != " "] == list(COMMANDS)
+    assert [line for line in lines[8:] if len(line) > max(width, 70)] == []
+    assert " ".join(shown.split()).count(" ".join(COMMANDS["destroy"].split())) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "width"), [("80", 78), ("120", 118), ("", 78), ("0", 78), ("wide", 78)]
+)  # fmt: skip
+def test_its_width_is_argparses(said: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", said)
+    assert columns() == width or (not said.isdecimal() and os.isatty(1))
+    assert parser("reconciler").format_help() == text("reconciler", columns())
