@@ -110,7 +110,7 @@ def test_the_launch_is_asked_for_too(lab: LabHandle, tmp_path: Path) -> None:
     here = world.here()
     lab.rules(IS_ME, simulate("ecs:RunTask"))
     with pytest.raises(MissingPermissions, match="lacks 1 permission") as caught:
-        check(here.aws, plan_of(world), here.names, launches=True)
+        check(world.aws(), plan_of(world), here.names, launches=True)
     assert f"task-definition/{here.deploy.task.family}:*" in caught.value.hint
 
 
@@ -138,7 +138,7 @@ def test_the_deadline_of_a_task_is_asked_for_before_it_is_launched(lab: LabHandl
     names = replace(here.names, deploy=here.deploy.model_copy(update={"run": run}))
     lab.rules(IS_ME, simulate("scheduler:UpdateSchedule"))
     with pytest.raises(MissingPermissions, match="lacks 1 permission"):
-        check(here.aws, plan_of(world), names, launches=True)
+        check(world.aws(), plan_of(world), names, launches=True)
 
 
 def test_who_may_not_ask_is_not_stopped(lab: LabHandle, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_an_organisation_that_allows_regions_only(lab: LabHandle, tmp_path: Path
     here = world.here()
     plan = plan_of(world)
     lab.rules(IS_ME, simulate(regions=["us-east-1"]))
-    assert check(here.aws, plan, here.names) == ""
+    assert check(world.aws(), plan, here.names) == ""
     far = lab.aws(region="eu-central-1", clock=world.clock)
     lab.rules(IS_ME, simulate(regions=["us-east-1", "eu-central-1"]))
     assert check(far, plan, here.names) == ""
@@ -169,11 +169,11 @@ def test_what_an_organisation_denies_is_told_and_stops_nothing(lab: LabHandle, t
     here = world.here()
     plan = plan_of(world)
     lab.rules(IS_ME, simulate(organisation=["iam:CreateRole", "s3:CreateBucket"]))
-    told = check(here.aws, plan, here.names)
+    told = check(world.aws(), plan, here.names)
     assert "organisation may deny iam:CreateRole, s3:CreateBucket" in told
     lab.rules(IS_ME, simulate("iam:TagRole", organisation=["iam:CreateRole"]))
     with pytest.raises(MissingPermissions) as caught:
-        check(here.aws, plan, here.names)
+        check(world.aws(), plan, here.names)
     assert "iam:TagRole" in caught.value.hint
     assert "iam:CreateRole" not in caught.value.hint
     assert "--skip-permission-check" in caught.value.hint
