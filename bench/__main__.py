@@ -27,6 +27,7 @@ from bench.targets import OURS, TERRAFORM
 SIZES = {"plan, no changes, 18": 18, "plan, no changes, 120": 120, "plan, no changes, 1200": 1200}
 PARTS: dict[str, Callable[[Bench], None]] = {
     "starts": cases.starts,
+    "local": cases.embedded_aws,
     "guide": cases.guide_size,
     "120": partial(cases.scaled, count=20),
     "1200": partial(cases.scaled, count=200),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -11,10 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench import local_start
 from bench.lab import ROOT, Lab
 from bench.measure import Sample, Subject, by_turns, process
 from bench.subjects import Ours, Terraform, bare, guide_script, terraform_folder
-from bench.targets import BARE, FREE, LIMITED, OURS, PYDANTIC, PYTHON, TERRAFORM
+from bench.targets import BARE, FREE, LIMITED, MOTO, OURS, PYDANTIC, PYTHON, TERRAFORM
 
 Results = dict[str, dict[str, list[Sample]]]
 GUIDE = "the guide's script"
@@ -74,6 +76,14 @@ def starts(bench: Bench) -> None:
         bench.compare("--version", {OURS: lambda: ours.run("--version", aws=False)}, rounds)
         bad: Subject = lambda: ours.run("plan", "bad.yaml", codes=(2,), aws=False)  # noqa: E731
         bench.compare("a bad file", {OURS: bad, **pydantic}, rounds)
+
+
+def embedded_aws(bench: Bench) -> None:
+    """From the start of the embedded AWS to its first answer."""
+    local_start.load_client()
+    homes = (bench.folder / f"local-{number}" for number in itertools.count())
+    subjects: dict[str, Subject] = {OURS: lambda: local_start.ours(next(homes)), MOTO: local_start.moto}
+    bench.compare("start of the embedded AWS", subjects)
 
 
 def guide_size(bench: Bench) -> None:

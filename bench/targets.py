@@ -12,6 +12,7 @@ from bench.table import ratios
 Found = Mapping[str, Sequence[Sample]]
 OURS, TERRAFORM, BARE = "reconciler", "terraform", "bare script"
 PYTHON, PYDANTIC = "python -c pass", "python with pydantic"
+MOTO = "moto's own server"
 FREE, LIMITED = "reconciler, no limit", "reconciler, 20 a second"
 PEERS = {"terraform": TERRAFORM, "bare": BARE, "python": PYTHON, "pydantic": PYDANTIC}
 WORDS = {
@@ -76,6 +77,7 @@ class Target:
 
 HEAD = ("", "", "measured", "must", "aim", "")
 TARGETS = (
+    Target("start of the embedded AWS", "seconds", 3, 2),
     Target("plan, no changes, 18", "terraform", 15, 18),
     Target("plan, no changes, 18", "requests", 40, 30),
     Target("plan, no changes, 18", "bare", 1.5, 1.2),

@@ -6,21 +6,12 @@ Sources: botocore's service models (SNS, Scheduler) and EventBridge Scheduler's 
 from __future__ import annotations
 
 import re
-from collections.abc import Set
-from functools import cache
-from zoneinfo import available_timezones
 
 from reconciler.config.rule import Rule, like
 from reconciler.core import aws_names
 from reconciler.core.schedule import BadSchedule, parse
 
 _FORM = "write rate(1 day), or cron(MINUTE HOUR DAY MONTH WEEKDAY YEAR)"
-
-
-@cache
-def time_zones() -> Set[str]:
-    """The names of all time zones; none where this machine has no table of them."""
-    return available_timezones()
 
 
 def _expression(value: str) -> str | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from reconciler.config.event_names import time_zones
 from reconciler.config.problems import Path, Problem
 from reconciler.config.schema import Deploy
+from reconciler.core.schedule import time_zones
 
 
 def check_unattended(deploy: Deploy) -> Iterator[Problem]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import cache
+from zoneinfo import available_timezones
 
 AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 RATE = re.compile(r"rate\(([1-9][0-9]{0,5}) (minute|hour|day)s?\)")
@@ -23,6 +25,12 @@ FIRST_YEAR, LAST_YEAR = 1970, 2199
 
 class BadSchedule(ValueError):
     """An expression that Scheduler refuses; the text says why, and is empty for what has none of the three forms."""
+
+
+@cache
+def time_zones() -> Set[str]:
+    """The names of all time zones; none where this machine has no table of them."""
+    return available_timezones()
 
 
 @dataclass(frozen=True)

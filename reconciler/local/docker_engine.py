@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -21,27 +20,19 @@ from pathlib import Path
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import ReconcilerError, UserError
-from reconciler.image.docker import CommandLineEngine, find_engine
+from reconciler.image.docker import CommandLineEngine
 from reconciler.image.engine import BuildRequest, Engine, Output, PushRequest
 from reconciler.image.kind import ImageSpec
 from reconciler.image.manifest import OCI_MANIFEST, READABLE, Manifest, put_manifest
+from reconciler.local.docker_choice import CHOICE, chosen, usable_docker
 from reconciler.local.process_engine import ProcessEngine, Start
 
-CHOICE = "RECONCILER_LOCAL_ENGINE"
 REGISTRY = "RECONCILER_LOCAL_REGISTRY"
 NO_BASE = re.compile(
     r"pull access denied|failed to (?:resolve|do request|authorize)|manifest unknown|no such host|i/o timeout|"
     r"connection refused|TLS handshake|x509|Client\.Timeout|error pulling image|toomanyrequests|dial tcp|lookup ",
     re.IGNORECASE,
 )
-
-
-def chosen(environment: Mapping[str, str], choice: str = "") -> str:
-    """docker, process or auto. choice: of the command line, which goes before the environment. Raises UserError."""
-    found = choice or environment.get(CHOICE, "") or "auto"
-    if found not in ("auto", "docker", "process"):
-        raise UserError(f"{CHOICE}={found!r} means nothing", hint="set it to docker, process or auto, or unset it")
-    return found
 
 
 def local_engine(
@@ -71,18 +62,6 @@ def local_engine(
     if image is not None:
         processes.check(image.build.inputs())
     return processes
-
-
-def usable_docker(environment: Mapping[str, str]) -> CommandLineEngine | None:
-    """A Docker engine whose containers can reach a server on this machine's loopback: Linux, and not remote."""
-    host = environment.get("DOCKER_HOST", "unix://")
-    if sys.platform != "linux" or not host.startswith("unix://"):
-        return None
-    try:
-        found = find_engine(environment)
-    except UserError:
-        return None
-    return found if found.builder != "podman" else None
 
 
 class LocalDockerEngine:

@@ -19,10 +19,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.image.command import try_run
-from reconciler.local.docker_engine import CHOICE, usable_docker
 from reconciler.local.images import ECR_IMAGE, FindDigest
 from reconciler.local.process_runner import ProcessRunner
-from reconciler.local.runner import ContainerSpec, Exit, Inside, Output, Runner, Running, StartError, TaskSpec, Used
+from reconciler.local.runner import (
+    ContainerSpec,
+    Exit,
+    Inside,
+    Output,
+    Runner,
+    Running,
+    StartError,
+    TaskSpec,
+    Used,
+)
 
 READ_BYTES = 65536
 MOMENT = 0.02  # seconds between two looks at a container that is being started
@@ -56,6 +65,8 @@ class LocalRunner:
         threading.Thread(target=self._look, name="is there a Docker", daemon=True).start()
 
     def _look(self) -> None:
+        from reconciler.local.docker_choice import CHOICE, usable_docker  # here, beside what is loaded for an answer
+
         if self._environment.get(CHOICE) != "process":
             docker = usable_docker(self._environment)
             if docker is not None:

@@ -11,10 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.config.event_names import time_zones
 from reconciler.core import aws_names, limits
 from reconciler.core.limits import Limit
-from reconciler.core.schedule import BadSchedule, parse
+from reconciler.core.schedule import BadSchedule, parse, time_zones
 from reconciler.local.request_model import Broken, broken
 from reconciler.local.request_policies import policy_problems
 from reconciler.local.request_rules_ecs import ecs

@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.cli.arguments import parser
 from reconciler.cli.top_help import COMMANDS, columns, text
+from reconciler.local import lifecycle
 from tests.lab_client import ROOT
 
 AWS = {
@@ -26,13 +27,19 @@ FILE = {"pydantic", "yaml", "reconciler.config"}
 # What takes longer to load than a message to print.
 DEAR = {"email", "html", "importlib.metadata", "logging", "structlog", "subprocess", "tenacity", "urllib3"}
 OF_PYDANTIC = {"hashlib", "secrets"}  # the same, but that pydantic needs them
+MOTO_ITSELF = {"backend_index", "backends", "core", "moto_api", "moto_server", "settings", "utilities"}
 BAD = "name: x\nregoin: us-east-1\ndata: nowhere.csv\nimage: .\n"
 
 
 def loaded(folder: Path, *arguments: str, code: int) -> set[str]:
     """The modules that the command has loaded when it ends, as Python itself tells."""
+    return imported(folder, "-m", "reconciler", *arguments, code=code)
+
+
+def imported(folder: Path, *words: str, code: int = 0) -> set[str]:
+    """The same of any Python."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-X", "importtime", "-m", "reconciler", *arguments]
+    command = [sys.executable, "-X", "importtime", *words]
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == code, ended.stderr[-2000:]
     lines = [line for line in ended.stderr.splitlines() if line.startswith("import time:")]
@@ -84,3 +91,23 @@ def test_its_width_is_argparses(said: str, width: int, monkeypatch: pytest.Monke
     monkeypatch.setenv("COLUMNS", said)
     assert columns() == width or (not said.isdecimal() and os.isatty(1))
     assert parser("reconciler").format_help() == text("reconciler", columns())
+
+
+def test_what_the_embedded_aws_loads_before_its_first_answer(tmp_path: Path) -> None:
+    """Of moto the services that it puts right, and whatever these need; nothing of what a client plans with."""
+    found = imported(tmp_path, "-c", "import reconciler.local.embedded")
+    services = {one.split(".")[1] for one in found if one.startswith("moto.")} - MOTO_ITSELF
+    assert services == {
+        "awslambda", "cloudwatch", "dynamodb", "dynamodbstreams", "ec2", "ecr", "ecs", "events", "iam", "kinesis",
+        "logs", "s3", "s3bucket_path", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "sts",
+    }  # fmt: skip
+    ours = {one.split(".")[1] for one in found if one.startswith("reconciler.")}
+    assert ours <= {"aws", "core", "image", "local", "permissions", "version"}
+    assert found & {"pydantic", "tenacity", "reconciler.aws.calls", "reconciler.image.docker"} == set()
+
+
+def test_the_start_of_the_embedded_aws_is_said_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(lifecycle, "_start", lambda home: told.append("started"))
+    lifecycle.ensure_running(tmp_path / "local", told.append)
+    assert [one.split(";")[0] for one in told] == ["starting the embedded AWS", "started"]

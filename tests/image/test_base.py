@@ -17,7 +17,8 @@ from reconciler.core.diff import diff
 from reconciler.image.base import base_here, base_tag, is_newer
 from reconciler.image.kind import ImageKind
 from reconciler.image.source import image_spec
-from reconciler.local.docker_engine import local_engine, usable_docker
+from reconciler.local.docker_choice import usable_docker
+from reconciler.local.docker_engine import local_engine
 from tests.image.conftest import images, remove_images
 
 DOCKER = usable_docker(os.environ)

@@ -23,7 +23,8 @@ from reconciler.core.errors import ReconcilerError
 from reconciler.image.base import base_tag
 from reconciler.image.kind import ImageKind, ImageSpec, changed_files
 from reconciler.image.source import image_spec
-from reconciler.local.docker_engine import local_engine, usable_docker
+from reconciler.local.docker_choice import usable_docker
+from reconciler.local.docker_engine import local_engine
 from reconciler.local.docker_runner import LocalRunner, remove_leftovers
 from reconciler.local.runner import ContainerSpec, Exit, StartError, TaskSpec
 from tests.image.conftest import images, remove_images

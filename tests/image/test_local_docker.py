@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.local.docker_engine import usable_docker
+from reconciler.local.docker_choice import usable_docker
 
 BASE = os.environ.get("RECONCILER_TEST_BASE", "")
 REGISTRY = os.environ.get("RECONCILER_TEST_REGISTRY", "")

@@ -14,7 +14,7 @@ from model.sample import write
 from reconciler.image.docker import CommandLineEngine
 from reconciler.image.engine import BuildRequest
 from reconciler.image.inputs import read_inputs
-from reconciler.local.docker_engine import usable_docker
+from reconciler.local.docker_choice import usable_docker
 from tests.waiting import LONG
 
 BASE = os.environ.get("RECONCILER_TEST_BASE", "")
