@@ -389,7 +389,9 @@ def start_of(dockerfile: Dockerfile, target: str | None) -> Start:
 def _env(instruction: Instruction, fill: Filler, values: Mapping[str, str]) -> dict[str, str]:
     """What an ENV sets. All of it is filled in from what was before the instruction."""
     words = split_words(instruction.rest, instruction.escape)
-    if words and "=" not in words[0]:  # the old form: ENV NAME any text
+    if not words or words[0].startswith("=") or (len(words) == 1 and "=" not in words[0]):
+        raise _refused(fill.source, instruction, "a name and a value are wanted")
+    if "=" not in words[0]:  # the old form: ENV NAME any text
         pairs = [_first(instruction.rest)]
     else:
         for word in words:

@@ -6,6 +6,7 @@ can be said before the program runs; what would fail in Docker, fails.
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import posixpath
 import re
@@ -26,6 +27,15 @@ ADDRESS = re.compile(r"https?://|git@|git://|ssh://", re.IGNORECASE)
 MODE = re.compile(r"0?[0-7]{3}")
 PATTERN = re.compile(r"[*?\[]")
 MOST_SHOWN = 90
+# What BuildKit knows, with the flags of each; None where none is looked at here. It refuses anything else.
+KNOWN: dict[str, frozenset[str] | None] = {
+    "ADD": frozenset(("chmod", "chown", "link", "keep-git-dir", "checksum", "unpack", "exclude")),
+    "COPY": frozenset(("chmod", "chown", "from", "link", "parents", "exclude")),
+    "RUN": frozenset(("mount", "network", "security", "device")),
+    **dict.fromkeys(("ARG", "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "MAINTAINER", "SHELL", "STOPSIGNAL", "USER",
+                     "VOLUME", "WORKDIR"), frozenset()),
+    "HEALTHCHECK": None, "ONBUILD": None,
+}  # fmt: skip
 SITE_PACKAGES = re.compile(r".*/site-packages|/usr/local|/usr/local/(?:lib|bin|lib/python3\.\d+)|/root/\.local")
 
 
@@ -242,6 +252,21 @@ def _holds(stage: Laid, source: str) -> bool:
 
 def _failed(inputs: Inputs, instruction: Instruction, why: str, hint: str) -> UserError:
     return UserError(f"{inputs.dockerfile}:{instruction.line}: {shown(instruction)}: {why}", hint=hint)
+
+
+def check_instructions(inputs: Inputs) -> None:
+    """Raises UserError for a line that nobody knows: no builder is there to say so, and it would be left out."""
+    for stage in inputs.parsed.stages:
+        for one in stage.instructions:
+            if one.name not in KNOWN:
+                near = difflib.get_close_matches(one.name, KNOWN, 1)
+                raise _failed(inputs, one, f"unknown instruction {one.name}", f"write {near[0]}" if near else "")
+            known = KNOWN[one.name]
+            if known is not None and (strange := sorted(one.flags.keys() - known)):
+                hint = f"it knows {', '.join(f'--{flag}' for flag in sorted(known)) or 'none'}"
+                raise _failed(inputs, one, f"unknown flag --{strange[0]}", hint)
+            if one.name in ("COPY", "ADD") and len(form(one.rest) or one.rest.split()) < 2:
+                raise _failed(inputs, one, "it names no destination", "write what is copied, and where to")
 
 
 def check_sources(inputs: Inputs) -> None:

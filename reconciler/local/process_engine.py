@@ -30,7 +30,7 @@ from reconciler.image.inputs import Inputs, snapshot
 from reconciler.image.manifest import OCI_MANIFEST, Manifest, put_manifest, record_annotation
 from reconciler.local.base_images import Base, Has, base_of
 from reconciler.local.environments import Environments
-from reconciler.local.layout import Laid, check_sources, lay_out
+from reconciler.local.layout import Laid, check_instructions, check_sources, lay_out
 
 PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]} of this machine"
 PYTHON_PROGRAM = re.compile(r"python3?(?:\.\d+)?|pip3?|uv")
@@ -77,6 +77,7 @@ class ProcessEngine:
 
     def check(self, inputs: Inputs) -> None:
         """Raises UserError for an image that can't be made here, as far as that is known before."""
+        check_instructions(inputs)
         refuse(inputs, self._start)
         check_sources(inputs)
 

@@ -74,6 +74,33 @@ def place(aws: Aws, tmp_path: Path) -> Place:
     return Place(aws, tmp_path / "a project", tmp_path / "home")
 
 
+NOT_KNOWN = [
+    ("RNU pip install x", "unknown instruction RNU", "write RUN"),
+    ("FROM a AS b\nCOPIE x y\nFROM a", "unknown instruction COPIE", "write COPY"),
+    ("hello world", "unknown instruction HELLO", ""),
+    ("COPY --form=build x y", "unknown flag --form", "it knows --chmod, --chown, --exclude, --from, --link, --parents"),
+    ("ADD --from=build x y", "unknown flag --from", "it knows"),
+    ("RUN --mounts=type=cache true", "unknown flag --mounts", "it knows --device, --mount, --network, --security"),
+    ("WORKDIR --x /y", "unknown flag --x", "it knows none"),
+    ("COPY train.py", "it names no destination", "where to"),
+    ('COPY ["train.py"]', "it names no destination", "where to"),
+]
+
+
+@pytest.mark.parametrize(("line", "why", "hint"), NOT_KNOWN)
+def test_what_no_builder_would_do_is_not_left_out_silently(line: str, why: str, hint: str, place: Place) -> None:
+    with pytest.raises(UserError, match=why) as raised:
+        place.build(f'FROM {OURS}\n{line}\nCMD ["python", "-V"]\n', {"train.py": ""})
+    assert hint in raised.value.hint
+
+
+def test_all_that_a_builder_knows_is_taken(place: Place) -> None:
+    lines = ("HEALTHCHECK --interval=5s CMD true", "ONBUILD COPY --form=x a b", "COPY --link --chmod=644 x /y", "LABEL a=b",
+             "EXPOSE 80", "VOLUME /data", "SHELL [\"/bin/sh\", \"-c\"]", "MAINTAINER me", "STOPSIGNAL SIGTERM",
+             "ADD --unpack=false x /z", "ARG A", "user 1:1")  # fmt: skip
+    place.build("\n".join([f"FROM {OURS}", *lines, 'CMD ["python", "-V"]']), {"x": ""})
+
+
 def wheel(folder: Path, name: str, version: str = "1.0") -> None:
     """A wheel with one module, which says its version."""
     folder.mkdir(exist_ok=True)
