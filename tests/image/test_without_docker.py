@@ -95,9 +95,9 @@ def test_what_no_builder_would_do_is_not_left_out_silently(line: str, why: str, 
 
 
 def test_all_that_a_builder_knows_is_taken(place: Place) -> None:
-    lines = ("HEALTHCHECK --interval=5s CMD true", "ONBUILD COPY --form=x a b", "COPY --link --chmod=644 x /y", "LABEL a=b",
-             "EXPOSE 80", "VOLUME /data", "SHELL [\"/bin/sh\", \"-c\"]", "MAINTAINER me", "STOPSIGNAL SIGTERM",
-             "ADD --unpack=false x /z", "ARG A", "user 1:1")  # fmt: skip
+    lines = ("HEALTHCHECK --interval=5s CMD true", "ONBUILD COPY --form=x a b", "COPY --link --chmod=644 x /y",
+             "LABEL a=b", "EXPOSE 80", "VOLUME /x", "SHELL [\"/bin/sh\", \"-c\"]", "MAINTAINER me",
+             "STOPSIGNAL SIGTERM", "ADD --unpack=false x /z", "ARG A", "user 1:1")  # fmt: skip
     place.build("\n".join([f"FROM {OURS}", *lines, 'CMD ["python", "-V"]']), {"x": ""})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from typing import Any
 
 from tests.run.conftest import Gate, Lane, golden
@@ -86,6 +87,22 @@ def test_why_runs_of_a_sweep_failed_is_known_though_their_lines_are_late(lane: L
     assert all("disk is full" in one["why"] for one in found), [one["why"] for one in found]
     assert all("disk is full" in one["why"] for one in runs_of(lane).values())
     assert ended.err.count("waiting for the last lines") == 1
+
+
+def test_ctrl_c_ends_the_wait_for_last_lines_and_nothing_else(lane: Lane) -> None:
+    lane.program("import sys\nprint('x')\nsys.exit(3)\n", deploy="run:\n  sweep:\n    grid: {N: [1, 2, 3]}\n")
+    lane.behave({"do": "log-delay", "seconds": 600, "times": -1})
+    ours = lane.start("apply", "--local", "--on-interrupt", "stop")
+    until_printed(ours, "waiting for the last lines, ")
+    ours.send_signal(signal.SIGINT)
+    told = time.monotonic()
+    out, err = ours.communicate()
+    assert time.monotonic() - told < 25, "it was waited to the end"
+    assert ours.returncode == 124, out + err
+    assert "  3 failed\n" in out
+    assert "stopped" not in out + err
+    assert {(one["state"], one["exit_code"], one["why"]) for one in runs_of(lane).values()} == {("failed", 3, "")}
+    assert {one["lastStatus"] for one in lane.tasks()} == {"STOPPED"}
 
 
 def test_never_more_at_once_than_allowed(lane: Lane, gate: Gate) -> None:
