@@ -25,6 +25,11 @@ def policy(**more: Any) -> dict[str, Any]:
     return {"PolicyName": "p", "PolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": [statement]})}
 
 
+def bucket_policy(**more: Any) -> dict[str, Any]:
+    whole = json.loads(policy(Principal="*", **more)["PolicyDocument"])
+    return {"Bucket": "b", "Policy": json.dumps(whole)}
+
+
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 STOP = ":scheduler:::aws-sdk:ecs:stopTask"
 
@@ -119,6 +124,13 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
      {"Status": "Enabled", "Filter": {"Prefix": "a"}}]}}, "At least one action"),
     ("s3", "PutBucketEncryption", {"Bucket": "b", "ServerSideEncryptionConfiguration": {"Rules": [
      {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256", "KMSMasterKeyID": "k"}}]}}, "not applicable"),
+    ("s3", "PutBucketPolicy", bucket_policy(Sid="Allow get requests from www.example.com."), ""),
+    ("s3", "PutBucketPolicy", bucket_policy(Effect="allow"), "Allow or Deny"),
+    ("lambda", "UpdateFunctionConfiguration", {"FunctionName": "f", "Runtime": "python3.13"}, ""),
+    ("lambda", "UpdateFunctionConfiguration", {"FunctionName": "f", "Runtime": "python3.99"}, ""),
+    ("lambda", "UpdateFunctionConfiguration", {"FunctionName": "f", "Runtime": "nodejs98.x"}, ""),
+    ("lambda", "UpdateFunctionConfiguration", {"FunctionName": "f", "Runtime": "python3"}, "at 'runtime'"),
+    ("lambda", "UpdateFunctionConfiguration", {"FunctionName": "f", "Runtime": "C#"}, "at 'runtime'"),
     ("lambda", "UpdateFunctionConfiguration", {"FunctionName": "f", "Environment": {"Variables": {"AWS_REGION": "x"}}},
      "reserved keys"),
     ("lambda", "UpdateFunctionConfiguration", {"FunctionName": "f", "Environment":

@@ -19,8 +19,12 @@ NEVER_EMPTY = ("Action", "NotAction", "Resource", "NotResource", "Principal")
 SYNTAX = "Syntax errors in policy."
 
 
-def policy_problems(text: str, *, identity: bool = False) -> Iterator[str]:
-    """What is wrong with a policy, in AWS's words where they are known. identity: one of a user or role."""
+def policy_problems(text: str, *, identity: bool = False, plain: bool = True) -> Iterator[str]:
+    """What is wrong with a policy, in AWS's words where they are known.
+
+    identity: one of a user or role. plain: its statements' ids have letters and digits alone, as IAM wants them; other
+    services, as S3 in its own examples, take any text.
+    """
     if not CHARACTERS.fullmatch(text):
         yield f"{SYNTAX} It has characters that aren't Latin-1."
     try:
@@ -34,7 +38,7 @@ def policy_problems(text: str, *, identity: bool = False) -> Iterator[str]:
         yield f"{SYNTAX} It has no Statement."
         return
     sids = [str(one["Sid"]) for one in statements if one.get("Sid")]
-    for sid in sids:
+    for sid in sids if plain else ():
         if not SID.fullmatch(sid):
             yield f"Statement IDs (SID) must be alpha-numeric. {sid!r} has more than letters and digits."
     if len(set(sids)) < len(sids):

@@ -108,7 +108,7 @@ def _s3(operation: str, params: Params) -> Iterator[Broken]:
     if operation == "PutBucketPolicy":
         if len(params["Policy"].encode()) > limits.BUCKET_POLICY.most:
             yield Broken("Policy exceeds the maximum allowed document size.", "InvalidPolicyDocument")
-        yield from (Broken(why, "MalformedPolicy") for why in policy_problems(params["Policy"]))
+        yield from (Broken(why, "MalformedPolicy") for why in policy_problems(params["Policy"], plain=False))
     elif operation == "PutBucketLifecycleConfiguration":
         for rule in (params.get("LifecycleConfiguration") or {}).get("Rules") or ():
             if not rule.keys() & LIFECYCLE_ACTIONS:
@@ -146,7 +146,17 @@ def _ssm(operation: str, params: Params) -> Iterator[Broken]:
         yield Broken("Invalid request: tags and overwrite can't be used together.", USUAL)
 
 
+# How AWS calls runtimes, those that come after the model too.
+RUNTIME = re.compile(
+    r"python\d\.\d+|nodejs(?:\d+\.x|\d\.\d+|)|java\d+(?:\.al\d+)?|dotnet(?:core)?\d+(?:\.\d)?|ruby\d\.\d+|go1\.x"
+    r"|custom|provided(?:\.al\d+)?"
+)
+
+
 def _lambda(operation: str, params: Params) -> Iterator[Broken]:
+    if not RUNTIME.fullmatch(runtime := params.get("Runtime", "provided")):
+        why = f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set"
+        yield Broken(f"{why} or be a valid ARN", "InvalidParameterValueException")
     variables = (params.get("Environment") or {}).get("Variables") or {}
     if limits.environment_size(variables) > limits.FUNCTION_ENVIRONMENT.most:
         yield Broken("Lambda was unable to configure your environment variables because the environment variables you "
