@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.core.errors import ReconcilerError
@@ -17,6 +18,16 @@ from reconciler.run.retry import Attempt
 
 class NotOurs(ReconcilerError):
     """A record names a task, or a log, that isn't this deploy's."""
+
+
+def family_of(task: Mapping[str, Any]) -> str:
+    """The name of a task's definition, as ECS describes the task."""
+    return str(task.get("taskDefinitionArn", "")).rpartition("/")[2].partition(":")[0]
+
+
+def cluster_of(task: Mapping[str, Any]) -> str:
+    """The name of the cluster that a task is in."""
+    return str(task.get("clusterArn", "")).rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -35,21 +46,24 @@ class Place:
 
     def has(self, task: Mapping[str, Any], token: str) -> bool:
         """Whether a task as ECS describes it is one of this deploy's, launched with this mark."""
-        family = str(task.get("taskDefinitionArn", "")).rpartition("/")[2].partition(":")[0]
-        cluster = str(task.get("clusterArn", "")).rpartition("/")[2]
         families = self.family, again_family(self.family)
-        return family in families and (cluster, task.get("startedBy")) == (self.cluster, token)
+        return family_of(task) in families and (cluster_of(task), task.get("startedBy")) == (self.cluster, token)
 
     def check(self, task: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
         """The task, if it is this attempt's. Raises NotOurs."""
         if not self.has(task, attempt.token):
-            raise self.refusal(attempt)
+            raise self.refusal(attempt, task)
         return task
 
-    def refusal(self, attempt: Attempt) -> NotOurs:
-        """The error for an attempt whose task isn't here."""
+    def refusal(self, attempt: Attempt, task: Mapping[str, Any] = MappingProxyType({})) -> NotOurs:
+        """The error for an attempt whose task isn't here. task: as ECS describes it, if it does."""
+        back = ""
+        if task.get("startedBy") == attempt.token:  # so that it is the file that was changed
+            family, cluster = family_of(task), cluster_of(task)
+            back = f"; with `task.family: {family}` and the cluster {cluster} in it again, `apply` goes on with the run"
         return NotOurs(
             f"the record says that {attempt.token} is the task {attempt.task_arn}, which isn't one of the task "
             f"definition {self.family} in the cluster {self.cluster} that was launched as that",
-            hint="the record was changed, or cluster or task.family in deploy.yaml were: nothing was done to that task",
+            hint="the record was changed, or cluster or task.family in deploy.yaml were: nothing was done to that task"
+            + back,
         )

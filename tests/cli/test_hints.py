@@ -30,6 +30,7 @@ FAILED = "tests/run/test_diagnoses.py::test_a_program_that_fails"
 TAKEN = "tests/run/test_diagnoses.py::test_what_is_taken_away_while_the_task_starts"
 FORGOTTEN = "tests/run/test_coming_back.py::test_a_task_that_ecs_has_forgotten"
 STOPPED = "tests/run/test_coming_back.py::test_after_a_stop_apply_launches_anew"
+RENAMED = "tests/run/test_launch.py::test_a_family_that_was_changed_meanwhile_is_named_and_with_it_the_run_goes_on"
 UNLAUNCHED = "tests/run/test_launch.py::test_a_run_that_is_not_launched_is_launched_or_ended"
 SWEEP = "tests/run/test_sweep.py::test_a_sweep_and_its_going_on"
 CREDENTIALS = "tests/faults/test_credentials.py::test_who_has_logged_in_may_go_on"
@@ -54,6 +55,7 @@ HINTS: dict[str, str] = {
     "nothing was written since; what was done stays: run the command again": ANYWHERE,
     "put that right and run the command again": MOVED,
     "{}: end that, then run the command again": HELD,
+    "; with `task.family: {}` and the cluster {} in it again, `apply` goes on with the run": RENAMED,
     "its packages aren't in {} any more; `local reset` has it made anew": LOCAL,
     "; if the bucket is yours, `python -m reconciler permissions` prints what to allow": POLICY,
     "--all is for `local stop`": "tests/local/test_idle.py::test_all_are_listed_and_stopped",

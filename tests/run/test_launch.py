@@ -15,6 +15,7 @@ from reconciler.core.errors import Denied
 from reconciler.run.cap import Limits
 from reconciler.run.deadline import Deadline
 from reconciler.run.launch import NO_DEADLINE, Launch, new_run, start
+from reconciler.run.place import NotOurs
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
@@ -98,6 +99,15 @@ def test_a_task_that_is_there_is_found_by_what_aws_names(launcher: Launcher, mon
     monkeypatch.setattr("reconciler.run.launch.find_task", lambda *given: None)
     found = launcher.again(environment={"NEW": "1"})
     assert (found.task_arn, len(found.attempts), launcher.clock.waits.count(2.0)) == (first, 1, 2)
+    assert launcher.again().task_arn == first
+
+
+def test_a_family_that_was_changed_meanwhile_is_named_and_with_it_the_run_goes_on(embedded_aws: EmbeddedAws) -> None:
+    launcher = Launcher(embedded_aws)
+    first = launcher.again().task_arn
+    with pytest.raises(NotOurs) as raised:
+        launcher.again(task_definition="other:1")
+    assert f"with `task.family: {launcher.launch.place.family}` and the cluster" in raised.value.hint
     assert launcher.again().task_arn == first
 
 
