@@ -162,7 +162,7 @@ def understood() -> Iterator[None]:
 def new_session(*keys: str, region: str = "") -> Any:
     """A session of botocore's: with this access key and secret and nothing else, or what the environment says.
 
-    region: in which a CI job asks for its role.
+    region: in which a role is asked for that a CI job takes, or a profile that says none.
     """
     # Takes 0.1 s, so only when AWS is used.
     from botocore.session import Session
@@ -179,6 +179,8 @@ def new_session(*keys: str, region: str = "") -> Any:
         else:
             provider = session.get_component("credential_provider").get_provider("assume-role")
             provider._prompter = ask_for_code  # botocore's own asks where nobody is
+            if region and session.get_config_variable("region") is None:  # where a profile's role is asked for
+                session.set_config_variable("region", region)
             take_roles(session, os.environ, region)
     return session
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
-from reconciler.aws.failures import of_configuration, variables
+from reconciler.aws.failures import of_configuration, unread, variables
 from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.core.job_token import AUDIENCE
 
@@ -23,6 +24,27 @@ OF_TOKENS = {  # what to do about what STS says of a token
     "ExpiredTokenException": "the token has ended: let the job run again",
     "ValidationError": "is AWS_ROLE_ARN the ARN of the role that `ci:` makes?",
 }
+
+
+OF_PROGRAM = "run the credential_process of this profile in ~/.aws/config yourself, and look at what it prints"
+# What can't be read, and what to do, by the class of botocore's that read it. It isn't shown: it may be a key.
+UNREADABLE = {
+    "FileWebIdentityTokenLoader": (
+        "the file of the token has something else in it",
+        "look at the file that AWS_WEB_IDENTITY_TOKEN_FILE or web_identity_token_file in ~/.aws/config names",
+    ),
+    "JSONFileCache": (
+        "what was kept of the last login can't be read",
+        "run `aws sso login` for the same AWS_PROFILE, then this again",
+    ),
+    "ContainerProvider": (
+        "the token for them, or the answer, isn't what it should be",
+        "look at AWS_CONTAINER_AUTHORIZATION_TOKEN, its file, and the address that hands them out",
+    ),
+    "shlex": (
+        "the credential_process of this profile has a quote that isn't closed", "correct that line of ~/.aws/config",
+    ),
+}  # fmt: skip
 
 
 class RoleRefused(UserError):
@@ -43,7 +65,9 @@ def check(session: Any) -> Any:
     except Exception as error:
         raise of_credentials(error) from None
     for name, what in PARTS if frozen is not None else ():
-        if why := unusable(str(getattr(frozen, name) or "")):
+        if not isinstance(part := getattr(frozen, name), str) and (part is not None or name != "token"):
+            raise UserError(f"no AWS credentials: the {what} that was handed out isn't text", hint=OF_PROGRAM)
+        if why := unusable(part or ""):
             raise UserError(
                 f"no AWS credentials: the {what} {why}; set it anew",
                 hint="look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or at ~/.aws/credentials",
@@ -87,11 +111,21 @@ def of_credentials(error: Exception) -> UserError:
     elif isinstance(error, ValueError) and "Unsupported host" in str(error):
         why = str(error).rstrip(".")
         hint = f"look at {next(filter(os.environ.get, CONTAINER_URIS), CONTAINER_URIS[-1])}"
+    elif unread(error):
+        why = "who was asked for them gave an answer that isn't AWS's"
+        hint = "is a proxy or a login page in between? Look at HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL"
     else:
-        # A program's answer, or a host's, that isn't what botocore takes for granted. It isn't shown: it may be a key.
-        why = "what hands them out answered something else than credentials in JSON"
-        hint = "run the credential_process of this profile in ~/.aws/config yourself, and look at what it prints"
+        usual = ("what hands them out answered something else than credentials in JSON", OF_PROGRAM)
+        why, hint = next((UNREADABLE[name] for name in _readers(error) if name in UNREADABLE), usual)
     return UserError(f"no AWS credentials: {why}", hint=hint)
+
+
+def _readers(error: BaseException) -> Iterator[str]:
+    """The classes whose methods the error came through, the innermost last."""
+    trace = error.__traceback__
+    while trace is not None:
+        yield type(trace.tb_frame.f_locals.get("self")).__name__
+        trace = trace.tb_next
 
 
 def ask_for_code(prompt: str) -> str:

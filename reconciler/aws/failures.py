@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import os
 import random
 import re
@@ -99,6 +101,7 @@ def of_configuration(error: Exception, where: str) -> UserError:
         return UserError(
             f"no AWS credentials: {error}",
             hint=missing(os.environ)
+            or _not_there()
             or "run `aws configure` or `aws sso login`, set AWS_PROFILE, or try it without an account: --local",
         )
     login = getattr(botocore, "LoginError", botocore.SSOError)  # which botocore has since 1.41
@@ -112,6 +115,13 @@ def of_configuration(error: Exception, where: str) -> UserError:
     if isinstance(error, botocore.ConfigParseError):
         return UserError(f"{where}: {_place(error)}", hint="correct that line, or name another file")
     return UserError(f"{where}: {error}", hint=f"check {variables(str(error))} and ~/.aws/config")
+
+
+def _not_there() -> str:
+    """The variables that name a file of AWS's configuration where none is: botocore says nothing of that."""
+    names = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+    found = [name for name in names if (path := os.environ.get(name)) and not Path(path).expanduser().is_file()]
+    return "; ".join(f"{name} names {os.environ[name]}, which is no file" for name in found)
 
 
 def variables(said: str) -> str:
@@ -133,6 +143,9 @@ def _place(error: Any) -> str:
             return f"{path}:{again.object.count(10, 0, again.start) + 1}: this isn't UTF-8"
         except OSError:
             pass
+    with contextlib.suppress(OSError), Path(path).open("rb") as file:
+        if file.read(3) == codecs.BOM_UTF8:
+            return f"{path}:1: it begins with a byte order mark, which AWS's own tools don't take either"
     lines = [number for number, _ in getattr(cause, "errors", ())] or [getattr(cause, "lineno", None)]
     what = {
         "MissingSectionHeaderError": "there is no [section] before this line",

@@ -290,6 +290,7 @@ def _server_environment() -> dict[str, str]:
     """The server's own environment, which its tasks can see: of the user's, no more than it needs, and no secret."""
     keep = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith("LC_")}
     root = str(Path(__file__).resolve().parents[2])
+    keep |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)  # moto would read them
     return keep | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}  # for the sake of memory
 
 

@@ -86,6 +86,7 @@ HINTS: dict[str, str] = {
     "python -m reconciler permissions --for plan prints the policy": POLICY,
     "{}; python -m reconciler permissions --for plan prints the policy": POLICY,
     "run `{}` for the same AWS_PROFILE, then this again": CREDENTIALS,
+    "run `aws sso login` for the same AWS_PROFILE, then this again": CREDENTIALS,
     # Runs.
     "run `apply`": UNLAUNCHED,
     "run `apply` as for this run: it launches it": UNLAUNCHED,

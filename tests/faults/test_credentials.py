@@ -178,7 +178,9 @@ def test_every_service_that_botocore_asks_for_credentials_is_known() -> None:
         assert session.create_client(name, region_name="eu-west-1").meta.endpoint_url.startswith("https://")
 
 
-PROFILES = """\
+PROFILES = (
+    CONFIG.replace("[default]", "[profile sso]").replace("[profile failing]", "[profile false]")
+    + """\
 [profile nojson]
 credential_process = echo hello
 [profile list]
@@ -190,6 +192,12 @@ credential_process = /no/such/program
 [profile ended]
 credential_process = echo '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "b", "SessionToken": "c", \
 "Expiration": "2020-01-01T00:00:00Z"}'
+[profile null]
+credential_process = echo '{"Version": 1, "AccessKeyId": null, "SecretAccessKey": "hidden1"}'
+[profile number]
+credential_process = echo '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": 12}'
+[profile quote]
+credential_process = echo 'hidden1
 [profile base]
 aws_access_key_id = AKIAX
 aws_secret_access_key = b
@@ -198,6 +206,7 @@ role_arn = arn:aws:iam::123456789012:role/x
 source_profile = base
 mfa_serial = arn:aws:iam::123456789012:mfa/me
 """
+)
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "hidden1"}
 URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 CANNOT_WORK = [
@@ -215,6 +224,14 @@ CANNOT_WORK = [
     ({"AWS_PROFILE": "failing"}, "Error when retrieving credentials from custom-process: no ticket"),
     ({"AWS_PROFILE": "gone"}, "/no/such/program: No such file or directory"),
     ({"AWS_PROFILE": "ended"}, "they have ended, and new ones that were asked for had too"),
+    ({"AWS_PROFILE": "null"}, "the access key that was handed out isn't text"),
+    ({"AWS_PROFILE": "number"}, "the secret access key that was handed out isn't text"),
+    ({"AWS_PROFILE": "quote"}, "the credential_process of this profile has a quote that isn't closed"),
+    ({"AWS_PROFILE": "sso"}, "what was kept of the last login can't be read"),
+    ({"AWS_WEB_IDENTITY_TOKEN_FILE": "latin", "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/ci"},
+     "the file of the token has something else in it"),
+    ({URI: "http://127.0.0.1:9/x", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "a\nb"}, "the token for them, or the answer"),
+    ({"AWS_SHARED_CREDENTIALS_FILE": "marked"}, "marked:1: it begins with a byte order mark"),
     ({"AWS_PROFILE": "mfa"}, "this profile wants an MFA code, and there is no terminal to ask at"),
     ({"AWS_PROFILE": "of-nobody"}, "The config profile (of-nobody) could not be found"),
     ({"AWS_SHARED_CREDENTIALS_FILE": "twice"}, "twice:4: this section is there twice"),
@@ -224,12 +241,29 @@ CANNOT_WORK = [
 ]  # fmt: skip
 
 
+def test_a_file_that_is_named_and_is_not_there_is_said(machine: Machine) -> None:
+    told = machine.run("plan", AWS_CONFIG_FILE="/no/such", AWS_SHARED_CREDENTIALS_FILE="/")[1]
+    assert told.splitlines()[1:] == [
+        "  AWS_CONFIG_FILE names /no/such, which is no file; AWS_SHARED_CREDENTIALS_FILE names /, which is no file"
+    ]
+
+
+def test_a_profile_without_a_region_asks_for_its_role_in_that_of_the_file(machine: Machine) -> None:
+    (machine.home / ".aws/config").write_text(PROFILES.replace("mfa_serial", "role_session_name = me #"))
+    told = machine.run("plan", AWS_PROFILE="mfa")[1]
+    assert told.startswith("error: no AWS credentials: who was asked for them gave an answer that isn't AWS's\n"), told
+
+
 @pytest.fixture
 def configured(machine: Machine) -> Machine:
     (machine.home / ".aws/config").write_text(PROFILES)
     keys = "aws_access_key_id = hidden1\n"
     (machine.home / "twice").write_text(f"[default]\n{keys}[a]\n[default]\n{keys}")
     (machine.home / "no-section").write_text(keys)
+    (machine.home / "marked").write_text(f"\ufeff[default]\n{keys}")
+    machine.log_in("good")
+    kept = next((machine.home / ".aws/sso/cache").iterdir())
+    kept.write_text(kept.read_text()[:20])
     (machine.home / "words").write_text("[default]\nhidden1\n")
     (machine.home / "latin").write_bytes(f"[default]\n{keys}# caf\u00e9\n".encode("latin-1"))
     return machine
@@ -258,6 +292,7 @@ def test_doctor_says_the_same(environ: dict[str, str], said: str, configured: Ma
 
 def test_the_embedded_aws_asks_no_file_and_no_variable(configured: Machine) -> None:
     """Nor a proxy, which has no way to this machine."""
+    (configured.home / ".aws/config").write_text("[default]\n[default]\n")
     file = configured.home / "deploy.yaml"
     file.write_text("name: tiny\nimage: {uri: nginx}\n")
     inherited = {name: value for environ, _ in CANNOT_WORK for name, value in environ.items() if name != "AWS_PROFILE"}
