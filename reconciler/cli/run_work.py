@@ -18,6 +18,7 @@ from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import each_run
 from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
+from reconciler.run.certificate import check_can_make
 from reconciler.run.hand_over import check_no_secret, given_over
 from reconciler.run.job import Decision, decide, follower, function_of, runs_of, supervisor
 from reconciler.run.launch import Launch, new_run
@@ -82,6 +83,10 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
         )
     if unattended and count is not None:
         raise UserError("--count: its tasks are launched by this command, and the file says run.unattended")
+    if here.deploy.run.workers:
+        check_can_make()
+        if count is not None:
+            raise UserError("--count: its tasks have no workers yet, and the file says run.workers")
     if unattended:
         check_no_secret(overrides, runs.bucket)
     if asked.like:

@@ -18,6 +18,7 @@ from reconciler.config.storage import DataFile
 from reconciler.config.sweep import COMBINATIONS, most
 from reconciler.config.task_size import check_size
 from reconciler.config.unattended_checks import check_unattended
+from reconciler.config.workers_checks import check_workers
 from reconciler.core.aws_names import same_tags
 from reconciler.core.limits import IMAGE
 from reconciler.core.run_paths import RUNS
@@ -40,6 +41,7 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     yield from check_task(deploy)
     yield from _sweep(deploy)
     yield from check_unattended(deploy)
+    yield from check_workers(deploy)
     github = deploy.ci.github if deploy.ci else None
     if github and (github.owner_id is None) != (github.repository_id is None):
         given, other = ("owner_id", "repository_id") if github.owner_id else ("repository_id", "owner_id")

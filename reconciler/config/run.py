@@ -11,6 +11,7 @@ from reconciler.config.base import Int, OneOrMore, Section, bad
 from reconciler.config.service import Provider
 from reconciler.config.sweep import Sweep
 from reconciler.config.task_size import Memory
+from reconciler.config.workers import Workers
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -154,6 +155,12 @@ class Run(Section):
         None,
         description="One task for each combination of parameters instead of one task.",
         examples=[{"grid": {"MAX_DEPTH": [3, 5, 7], "ETA": [0.1, 0.3]}, "metric": "rmse"}],
+    )
+    workers: Workers | None = Field(
+        None,
+        description="Tasks of the same image that the program of each run trains on, beside its own. It finds their "
+        "scheduler by DASK_SCHEDULER_ADDRESS, and their number by DASK_WORKERS. docs/workers.md explains it.",
+        examples=[{"engine": "dask", "count": 4, "cpu": "4 vCPU", "memory": "16GB"}],
     )
     promote: Literal["volatility", "qlike", "direction", "return", "interval"] | None = Field(
         None,

@@ -336,12 +336,13 @@ class Deploy(Section):
         """A service keeps its tasks running, so that nothing is launched beside it unless the file says so; and an
         unattended run goes on without whoever looks at it.
         """
-        given, usual = self.run.model_fields_set, {}
+        given, usual = self.run.model_fields_set, dict[str, str]()
         if self.service is not None and "when" not in given:
             usual["when"] = "never"
         if self.run.unattended and "on_interrupt" not in given:
             usual["on_interrupt"] = "detach"
-        return self.run.model_copy(update=usual)
+        workers = self.run.workers and _fill(self.run.workers, cpu=self.task.cpu, memory=self.task.memory)
+        return self.run.model_copy(update={**usual, "workers": workers})
 
     def _repository(self) -> Repository | None:
         """With an image that exists there is none of ours, unless the file says so."""

@@ -27,7 +27,7 @@ class Rule(Value):
     protocol: str = ANY
     from_port: int | None = None
     to_port: int | None = None
-    place: str  # a CIDR, a prefix list's or a security group's id
+    place: str  # a CIDR, a prefix list's or a security group's id; ITSELF
 
     @property
     def identity(self) -> str:
@@ -39,6 +39,7 @@ class Rule(Value):
 
 
 EVERYWHERE = Rule(place="0.0.0.0/0")
+ITSELF = "itself"  # a group's own id, which nobody knows before it is made
 
 
 class SecurityGroupSpec(Spec):
@@ -129,11 +130,11 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
         group, old = seen.attributes["id"], seen.spec
         for ours, theirs, direction in ((want.ingress, old.ingress, "Ingress"), (want.egress, old.egress, "Egress")):
             if extra := sorted(set(theirs) - set(ours), key=repr):
-                aws.find("ec2", f"RevokeSecurityGroup{direction}", GroupId=group, IpPermissions=_permissions(extra))
+                gone = _permissions(extra, group)
+                aws.find("ec2", f"RevokeSecurityGroup{direction}", GroupId=group, IpPermissions=gone)
             for rule in sorted(set(ours) - set(theirs), key=repr):
-                aws.ensure(
-                    "ec2", f"AuthorizeSecurityGroup{direction}", GroupId=group, IpPermissions=_permissions([rule])
-                )
+                more = _permissions([rule], group)
+                aws.ensure("ec2", f"AuthorizeSecurityGroup{direction}", GroupId=group, IpPermissions=more)
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
@@ -188,15 +189,15 @@ def _spec(live: Mapping[str, Any]) -> Observed[SecurityGroupSpec]:
         name=live["GroupName"],
         description=live.get("Description", ""),
         vpc=live.get("VpcId", ""),
-        ingress=_rules(live.get("IpPermissions", ())),
-        egress=_rules(live.get("IpPermissionsEgress", ())),
+        ingress=_rules(live.get("IpPermissions", ()), live["GroupId"]),
+        egress=_rules(live.get("IpPermissionsEgress", ()), live["GroupId"]),
         tags=tags.mapping(live.get("Tags")),
     )
     return Observed(spec, {"id": live["GroupId"]})
 
 
-def _permissions(_rules: Iterable[Rule]) -> list[dict[str, Any]]:
-    """Rules as the API takes them."""
+def _permissions(_rules: Iterable[Rule], group: str) -> list[dict[str, Any]]:
+    """Rules of this group as the API takes them."""
     out = []
     for rule in _rules:
         permission: dict[str, Any] = {"IpProtocol": rule.protocol}
@@ -204,8 +205,8 @@ def _permissions(_rules: Iterable[Rule]) -> list[dict[str, Any]]:
             permission |= {"FromPort": rule.from_port, "ToPort": rule.to_port}
         if rule.place.startswith("pl-"):
             permission["PrefixListIds"] = [{"PrefixListId": rule.place}]
-        elif rule.place.startswith("sg-"):
-            permission["UserIdGroupPairs"] = [{"GroupId": rule.place}]
+        elif rule.place == ITSELF or rule.place.startswith("sg-"):
+            permission["UserIdGroupPairs"] = [{"GroupId": group if rule.place == ITSELF else rule.place}]
         elif ":" in rule.place:
             permission["Ipv6Ranges"] = [{"CidrIpv6": rule.place}]
         else:
@@ -214,8 +215,8 @@ def _permissions(_rules: Iterable[Rule]) -> list[dict[str, Any]]:
     return out
 
 
-def _rules(_permissions: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
-    """What the API answers as _rules, one for each place."""
+def _rules(_permissions: Iterable[Mapping[str, Any]], group: str) -> tuple[Rule, ...]:
+    """What the API answers as rules of this group, one for each place."""
     found = []
     for permission in _permissions:
         ports = {} if permission["IpProtocol"] == ANY else {
@@ -224,6 +225,7 @@ def _rules(_permissions: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
         places = [r["CidrIp"] for r in permission.get("IpRanges", ())]
         places += [r["CidrIpv6"] for r in permission.get("Ipv6Ranges", ())]
         places += [r["PrefixListId"] for r in permission.get("PrefixListIds", ())]
-        places += [r["GroupId"] for r in permission.get("UserIdGroupPairs", ())]
+        pairs = permission.get("UserIdGroupPairs", ())
+        places += [ITSELF if r["GroupId"] == group else r["GroupId"] for r in pairs]
         found += [Rule(protocol=permission["IpProtocol"], place=place, **ports) for place in places]
     return tuple(sorted(found, key=repr))

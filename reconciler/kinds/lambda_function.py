@@ -30,11 +30,12 @@ RUNTIME = "python3.13"
 MODULES = (
     "__init__",
     *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "plain_json", "prices")),
-    "core/limits", "core/run_paths", "core/secret", "core/text",
+    "core/limits", "core/run_paths", "core/secret", "core/text", "core/workers",
     *(f"run/{one}" for one in ("__init__", "diagnosis", "explain", "explain_end", "explain_missing", "explain_start")),
     *(f"run/{one}" for one in ("last_lines", "verdict", "log_end", "webhook_request", "usage")),
     *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),
     *(f"run/{one}" for one in ("cap", "checkpoint", "index", "index_store", "scheduled_record", "step", "stored")),
+    "run/workers",
     *(f"scheduled/{one}" for one in ("__init__", "aws", "handler", "launch", "record", "see", "tell", "why")),
 )  # fmt: skip
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with

@@ -74,7 +74,8 @@ def attach_interface(task: Task) -> None:
         "subnetId": subnet.id,
         "networkInterfaceId": interface.id,
         "macAddress": interface.mac_address,
-        "privateIPv4Address": interface.private_ip_address,
+        # Every container has this machine's network, so that this is where other tasks reach it.
+        "privateIPv4Address": "127.0.0.1",
     }
     with task.changing():
         task.availability_zone = subnet.availability_zone

@@ -148,7 +148,9 @@ class TaskRun:
         waiting = list(self.task.containers)
         deadlines: dict[str, float] = {}
         while True:
-            waiting = self._start_ready(waiting)
+            before = None
+            while waiting and len(waiting) != before:  # what waited for the start of one that has just started, too
+                before, waiting = len(waiting), self._start_ready(waiting)
             self._note_running(waiting)
             if self._stop.is_set():
                 waiting = []

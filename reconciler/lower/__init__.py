@@ -36,7 +36,7 @@ from reconciler.kinds import (
 from reconciler.kinds.ec2_security_group import EVERYWHERE
 from reconciler.kinds.ecr_repository import tag_mutability
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
-from reconciler.lower import checkpoints, promotion
+from reconciler.lower import checkpoints, promotion, workers
 from reconciler.lower.ci import ci_nodes, given, service_trust
 from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.execution import TASKS, execution_role
@@ -266,6 +266,7 @@ def _run(
             name=str(group.name),
             description=str(group.description),
             vpc=names.facts.vpc,
+            ingress=workers.ingress(names),
             egress=(EVERYWHERE,),
             tags=tags,
         )

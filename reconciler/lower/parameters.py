@@ -9,6 +9,7 @@ from reconciler.config.resource_names import Names
 from reconciler.core.graph import Node
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ParameterSpec
+from reconciler.lower.workers import certificates
 from reconciler.permissions.keys import ALIASES, DECRYPT, named
 
 
@@ -56,7 +57,7 @@ def secret_statements(names: Names) -> list[dict[str, Any]]:
     of_parameters = {one.kms_key for _, one in _given_as(names, "secret") if one.kms_key}
     keys = sorted({*of_parameters, *names.deploy.task.secret_keys})
     wanted = {
-        "ssm:GetParameters": [arn for arn in arns if ":ssm:" in arn],
+        "ssm:GetParameters": [*(arn for arn in arns if ":ssm:" in arn), *certificates(names)],
         "secretsmanager:GetSecretValue": [arn for arn in arns if ":secretsmanager:" in arn],
     }
     found = [_allow(action, resources) for action, resources in wanted.items() if resources]

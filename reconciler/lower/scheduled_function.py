@@ -30,6 +30,7 @@ from reconciler.core.run_paths import (
     told_key,
 )
 from reconciler.core.spec import Address, Ref
+from reconciler.core.workers import WAIT
 from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
 from reconciler.kinds.lambda_function import HANDLER, RUNTIME, FunctionSpec, code_sha256
@@ -94,7 +95,8 @@ def retry_of(deploy: Deploy) -> Retry:
 def cap_of(deploy: Deploy) -> Cap | None:
     """Its limit in dollars. Scheduler is exact to a minute, and a task may take all of its stop timeout to end."""
     run, timeout = deploy.run, deploy.task.stop_timeout or STOP
-    return Cap(run.max_cost, deploy.network.public_ip, timeout + EXACT) if run.capped else None
+    late = WAIT if run.workers else 0  # a worker that has just begun looks for its scheduler
+    return Cap(run.max_cost, deploy.network.public_ip, timeout + EXACT + late) if run.capped else None
 
 
 def watched(names: Names) -> Watched:

@@ -21,7 +21,8 @@ NAMED = 10  # files of which a policy names each
 LOCK = "ssm:parameter/reconciler/{deploy}/lock*"
 RECORD = "ssm:parameter/reconciler/{deploy}/record*"
 REVISIONS, TASKS = "ecs:task-definition/{family}:*", "ecs:task/{cluster}/*"
-AGAIN = "ecs:task-definition/{again}:*"  # of runs that repeat others
+AGAIN = "ecs:task-definition/{again}:*"  # of runs that repeat others, or have workers
+CERTIFICATES = "ssm:parameter/reconciler/{deploy}/workers/*"
 ROLES = ("iam:role/{execution_role}", "iam:role/{task_role}")
 IN_CLUSTER = {"ArnEquals": {"ecs:cluster": "{cluster_arn}"}}
 SERVICE_ROLE = "iam:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
@@ -47,7 +48,7 @@ class Part:
     when: Callable[[Deploy], bool] = lambda deploy: True
 
 
-WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.unwatched_ends")
+WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.unwatched_ends", "run.crew")
 RECORDS = ("run.stored", "run.index_store", "run.results")
 
 
@@ -61,6 +62,10 @@ def _unattended(deploy: Deploy) -> bool:
 
 def _checkpoint(deploy: Deploy) -> bool:
     return deploy.run.checkpoint
+
+
+def _workers(deploy: Deploy) -> bool:
+    return deploy.run.workers is not None
 
 
 def _data(deploy: Deploy) -> bool:
@@ -132,6 +137,10 @@ PARTS: tuple[Part, ...] = (
     # A run that repeats another has a definition of its own, and its data in the versions of then.
     Part(("run.like",), LAUNCHES, ("ecs:RunTask",), (AGAIN,), IN_CLUSTER),
     Part(("run.like",), LAUNCHES, ("ecs:RegisterTaskDefinition", "ecs:TagResource"), (AGAIN,)),
+    # The certificate of a run with workers.
+    Part(("run.crew",), LAUNCHES, ("ssm:PutParameter", "ssm:DeleteParameter"), (CERTIFICATES,), when=_workers),
+    Part(("run.crew",), LAUNCHES, ("ecs:RunTask",), (AGAIN,), IN_CLUSTER, when=_workers),
+    Part(("run.crew",), LAUNCHES, ("ecs:RegisterTaskDefinition", "ecs:TagResource"), (AGAIN,), when=_workers),
     Part(("run.data_versions",), LAUNCHES, ("s3:GetObject", "s3:GetObjectVersion"), _data_paths),
     Part(("run.data_versions",), LAUNCHES, ("s3:ListBucketVersions",), ("s3:{bucket}",), when=_data),
     Part(("run.data_versions",), LAUNCHES, ("s3:PutObject", "s3:AbortMultipartUpload"), ("s3:{bucket}/{runs}/*",),

@@ -17,6 +17,7 @@ from reconciler.core.prices import LEAST, hourly
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.verdict import OVERDUE, TOO_DEAR
+from reconciler.run.workers import size_of as workers_of
 
 SLACK = 60.0  # seconds for the start: max_duration counts from when the program runs
 TOO_LITTLE = "what is left of the limit doesn't pay for another task"
@@ -82,12 +83,15 @@ def paid(attempt: Attempt, over: float) -> float:
 
 
 def price_of(run: Run, attempt: Attempt, limits: Limits) -> float | None:
-    """US dollars an hour of an attempt's task; None where no price is known."""
+    """US dollars an hour of an attempt's task, and of its workers; None where no price is known."""
     size, architecture = run.size_of(attempt), str(run.inputs.get("architecture", "X86_64"))
     if size is None:
         return None
-    public_ip = limits.cap.public_ip if limits.cap else True
-    return hourly(limits.region, architecture, *size, run.inputs.get("ephemeral_storage"), public_ip=public_ip)
+    public_ip, workers = limits.cap.public_ip if limits.cap else True, workers_of(run)
+    sizes = [size, *[(workers.cpu, workers.memory)] * workers.count] if workers else [size]
+    storage = run.inputs.get("ephemeral_storage")
+    prices = [hourly(limits.region, architecture, cpu, mib, storage, public_ip=public_ip) for cpu, mib in sizes]
+    return None if None in prices else sum(price or 0.0 for price in prices)
 
 
 def pays(run: Run, limits: Limits) -> bool:

@@ -6,7 +6,7 @@ A line whose price isn't in the table has no amount, and neither has a sum with 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from reconciler.config import Deploy
@@ -57,10 +57,21 @@ def tasks(deploy: Deploy) -> int:
 def run_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
     """A run."""
     hours = max(amounts.seconds, prices.LEAST) / 3600
-    lines = _task_lines(deploy, tasks(deploy), hours, deploy.run.capacity[0])
+    lines = _run_lines(deploy, hours)
     logs, log = prices.LOGS.get(deploy.region), amounts.log * tasks(deploy)
     shown = f"${logs[0]:g}" if logs else "unknown price"
     return [*lines, Line("log taken in", f"{_number(log)} GB x {shown}", log * logs[0] if logs else None)]
+
+
+def _run_lines(deploy: Deploy, hours: float) -> list[Line]:
+    """The tasks of a run for so long, and its workers."""
+    lines, workers = _task_lines(deploy, tasks(deploy), hours, deploy.run.capacity[0]), deploy.run.workers
+    if workers is None:
+        return lines
+    size = {"cpu": workers.cpu, "memory": workers.memory}
+    theirs = deploy.model_copy(update={"task": deploy.task.model_copy(update=size)})
+    more = _task_lines(theirs, workers.count, hours, workers.capacity[0])
+    return [*lines, *(replace(line, what=f"workers: {line.what}") for line in more)]
 
 
 def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[Line]:
@@ -130,10 +141,12 @@ def in_a_line(deploy: Deploy) -> str:
     """What a run costs at most, for the plan: by the hour, and until `run.max_duration`."""
     if on_ec2(deploy.run.capacity[:1]):
         return f"Cost: a run is on instances of yours ({deploy.run.capacity[0]}), at EC2's price."
-    hour = total(_task_lines(deploy, tasks(deploy), 1.0, deploy.run.capacity[0]))
+    hour = total(_run_lines(deploy, 1.0))
     if hour is None:
         return f"Cost: the table of {prices.DATE} has no prices of {deploy.region} for {deploy.task.platform}."
-    spot = "; Spot is less" if "FARGATE_SPOT" in deploy.run.capacity else ""
+    workers = deploy.run.workers
+    on_spot = "FARGATE_SPOT" in (*deploy.run.capacity, *(workers.capacity if workers else ()))
+    spot = "; Spot is less" if on_spot else ""
     limit = deploy.run.max_duration
     most = f", at most ${hour * limit / 3600:.4f} until run.max_duration" if limit else ""
     if deploy.run.capped:

@@ -36,6 +36,12 @@ def definition_of(aws: Aws, names: Names, run: Run) -> Observed[TaskDefinitionSp
     ours = names.arn("ecs", f"task-definition/{family}:")
     if not run.task_definition.startswith("arn:"):
         raise UserError(f"the record of run {run.id} doesn't say with which task definition", hint=NO_DEFINITION)
+    if "workers" in run.inputs:
+        raise UserError(
+            f"run {run.id} had workers (run.workers): its definition is of no use without them, and it can't be "
+            "launched like that yet",
+            hint=NO_DEFINITION,
+        )
     number = run.task_definition.removeprefix(ours)
     if not REVISION.fullmatch(number):
         raise UserError(

@@ -8,7 +8,7 @@ from reconciler.core.fargate import next_size
 from reconciler.core.run_paths import RUNS, WITH_CHECKPOINT
 from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, no_route, said
 from reconciler.run.explain_missing import file, module
-from reconciler.run.retry import Event
+from reconciler.run.retry import LOST_SCHEDULER, Event
 
 UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0**2}  # in MiB
 
@@ -38,6 +38,11 @@ def _memory(case: Case) -> Diagnosis | None:
 def _spot(case: Case) -> Diagnosis | None:
     if case.event is not Event.INTERRUPTION:
         return None
+    if LOST_SCHEDULER in case.reason:
+        fix = (
+            "give the task more memory, which the scheduler shares, or allow more retries under run.retry.interruption"
+        )
+        return Diagnosis(LOST_SCHEDULER, (case.reason,), fix)
     return Diagnosis(
         "Spot took the capacity back",
         (case.reason or "stop code SpotInterruption",),

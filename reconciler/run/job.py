@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from reconciler.config.schema import Deploy
@@ -13,6 +14,7 @@ from reconciler.kinds import TaskDefinitionSpec
 from reconciler.kinds.ecs_task_definition import ASIDE
 from reconciler.lower.scheduled_function import cap_of, retry_of
 from reconciler.run.cap import Limits
+from reconciler.run.crew import end_of_run
 from reconciler.run.deadline import Deadline
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
 from reconciler.run.follow import Follower
@@ -47,6 +49,8 @@ def inputs_of(here: Deployment, overrides: Overrides = NONE) -> dict[str, Any]:
     assert isinstance(task, TaskDefinitionSpec)
     image = here.image_mark or str(task.containers[0].image)
     inputs = run_inputs(task, image, here.objects, here.given.marks(here.deploy))
+    if workers := here.deploy.run.workers:
+        inputs["workers"] = workers.model_dump(include={"engine", "count", "cpu", "memory"})
     return recorded(overrides.onto(inputs, here.deploy.task.container), here.names.bucket)
 
 
@@ -116,6 +120,7 @@ def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version:
         checkpoint=deploy.run.checkpoint,
         exec_enabled=deploy.run.exec,
         retry=retry_of(deploy) if deploy.run.retry.out_of_memory else None,
+        workers=deploy.run.workers.capacity if deploy.run.workers else (),
     )
 
 
@@ -135,7 +140,9 @@ def runs_of(here: Deployment, tell: Callable[[str], None]) -> Runs:
 
 def supervisor(here: Deployment, runs: Runs) -> Supervisor:
     """What sees the runs of a deployment through."""
-    return Supervisor(here.aws, runs, rules_of(here.deploy))
+    deploy = here.deploy
+    over = partial(end_of_run, here.aws, deploy.name, str(deploy.cluster.name))
+    return Supervisor(here.aws, runs, rules_of(deploy), end_workers=over)
 
 
 def function_of(here: Deployment) -> Function:

@@ -19,6 +19,7 @@ from reconciler.core.function_settings import Retry
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id
 from reconciler.core.secret import KNOWN
+from reconciler.run import crew
 from reconciler.run.cap import TOO_LITTLE, pays
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import check_length
@@ -41,6 +42,7 @@ from reconciler.run.state import State
 from reconciler.run.step import LAUNCHED_BEFORE, Seen, given_up
 from reconciler.run.stored import TRIES, Changed
 from reconciler.run.verdict import Verdict
+from reconciler.run.workers import size_of as workers_of
 
 CODE_VERSION = "CODE_VERSION"  # the variable with the commit of deploy.yaml
 NO_DEADLINE = "its deadline (run.max_duration, run.max_cost) was refused"
@@ -65,6 +67,7 @@ class Launch:
     checkpoint: bool = False  # whether the attempts of a run hand one on
     exec_enabled: bool = False  # whether a shell may be opened in its tasks
     retry: Retry | None = None  # where a run that is out of memory goes on with more
+    workers: tuple[str, ...] = ()  # where its workers run, in this order; empty without any
 
     @property
     def place(self) -> Place:
@@ -137,6 +140,11 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
             attempt = run.attempts[-1]
         check_length(_request(launch, run, attempt)["overrides"])
         runs.put(run)
+    if (workers := workers_of(run)) is not None:
+        if not crew.is_prepared(launch, run):
+            run = crew.prepare(aws, launch, run, workers)
+            runs.put(run)
+        launch = replace(launch, task_definition=run.task_definition)
     if launch.deadline:
         launch.deadline.make(aws, run)
     if arn is None:
@@ -228,6 +236,8 @@ def stop_task(aws: Aws, runs: Runs, place: Place, run: Run, reason: str) -> None
                 raise
             run = replace(run, unattended=True)
     aws.find("ecs", "StopTask", cluster=place.cluster, task=task_id(run.task_arn), reason=reason)
+    if workers_of(run) is not None:
+        crew.stop_workers(aws, place.cluster, run.attempts[-1], reason)
 
 
 def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt, *, recorded: bool) -> tuple[str, str]:

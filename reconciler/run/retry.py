@@ -18,6 +18,7 @@ from reconciler.run.checkpoint import Checkpoint
 from reconciler.run.usage import Usage
 
 LONGEST = 300.0  # seconds of a pause
+LOST_SCHEDULER = "the scheduler of its workers ended before it"
 
 
 class Event(StrEnum):
@@ -26,7 +27,7 @@ class Event(StrEnum):
     SUCCESS = "success"
     ERROR = "error"  # the program failed
     NO_CAPACITY = "no-capacity"
-    INTERRUPTION = "interruption"  # Spot took the capacity back
+    INTERRUPTION = "interruption"  # Spot took the capacity back, or the scheduler of its workers ended
     NOT_STARTED = "not-started"  # the image, a secret, the network
     STOPPED = "stopped"  # somebody stopped it
     TIMEOUT = "timeout"  # `max_duration`
@@ -82,7 +83,7 @@ def again(
     if last.event is Event.NO_CAPACITY or last.event is Event.INTERRUPTION:
         allowed = rules.no_capacity if last.event is Event.NO_CAPACITY else rules.interruption
         tried = sum(1 for a in attempts if a.provider == last.provider and a.event is last.event)
-        what = "no capacity" if last.event is Event.NO_CAPACITY else "Spot interruption"
+        what = "no capacity" if last.event is Event.NO_CAPACITY else interruption(last.reason)
         provider = last.provider if tried <= allowed else _next(providers, last.provider)
         if provider is None:
             places = " and ".join(dict.fromkeys(a.provider for a in attempts))
@@ -113,6 +114,11 @@ def again(
         # Elsewhere there may be room at once.
         return Again(provider, 0.0, f"{what} on {last.provider}")
     return Again(provider, pause, what, more)
+
+
+def interruption(reason: str) -> str:
+    """What has interrupted an attempt: Spot, or the end of its workers' scheduler."""
+    return LOST_SCHEDULER if LOST_SCHEDULER in reason else "Spot interruption"
 
 
 def out_of_memory(attempt: Attempt) -> bool:

@@ -21,6 +21,7 @@ from reconciler.run.retry import Again, Attempt, Event, again
 from reconciler.run.run import Run
 from reconciler.run.state import State, state_after
 from reconciler.run.verdict import Verdict, judge
+from reconciler.run.workers import size_of as workers_of
 
 MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
 FORGOTTEN = "ECS doesn't know this task any more: it ended over an hour ago"
@@ -167,11 +168,15 @@ def spent(run: Run, region: str, now: float) -> float | None:
     if any(attempt.event is Event.LOST and attempt.stopped is None for attempt in launched):
         return None  # nobody knows when it ended
     kind, storage = (region, str(run.inputs.get("architecture", "X86_64"))), run.inputs.get("ephemeral_storage")
-    sizes = [run.size_of(a) for a in launched]
+    sizes, workers = [run.size_of(a) for a in launched], workers_of(run)
+    times = [(a.stopped or now) - (a.started or a.launched) for a in launched]
     costs = [
-        size and task_cost(*kind, *size, (a.stopped or now) - (a.started or a.launched), storage)
-        for a, size in zip(launched, sizes, strict=True)
-    ]
+        size and task_cost(*kind, *size, seconds, storage) for seconds, size in zip(times, sizes, strict=True)
+    ]  # fmt: skip
+    if workers:  # each for as long as the program, at most
+        costs += [
+            task_cost(*kind, workers.cpu, workers.memory, s, storage) for s in times for _ in range(workers.count)
+        ]
     return None if None in costs else sum(cost or 0.0 for cost in costs)
 
 

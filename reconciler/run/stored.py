@@ -537,6 +537,7 @@ INPUTS: Mapping[str, Callable[[Any], Any]] = {
     "memory": _size,
     "architecture": _text,
     "ephemeral_storage": _maybe(_size),
+    "workers": _mapping(_plain),
     "containers": _mapping(_container),
 }
 assert ATTEMPT.keys() == {field.name for field in fields(Attempt)}

@@ -13,6 +13,7 @@ from typing import Protocol
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, ReconcilerError
 from reconciler.run import step
+from reconciler.run.crew import Crew
 from reconciler.run.launch import Launch, start
 from reconciler.run.logs import TaskLog
 from reconciler.run.retry import Again, Attempt
@@ -23,6 +24,7 @@ from reconciler.run.step import Seen, newest
 from reconciler.run.stored import Changed, Unreadable
 from reconciler.run.verdict import Verdict
 from reconciler.run.watch import LastLines, Silent, Watcher, watch_of
+from reconciler.run.workers import size_of as workers_of
 
 
 class Screen(Watcher, Protocol):
@@ -56,7 +58,8 @@ class Supervisor:
     before_end: told of a run that is over before that is recorded, and gives it with what it has found out: whoever
     comes after a stop between the two comes back to the run, and tells of it too. explains: whether these lines of its
     log say why a run that is over failed. again: whether another task may be launched for what is retried; not where
-    nothing but the record says with which command, size and variables.
+    nothing but the record says with which command, size and variables. end_workers: has nothing of a run's workers
+    left, once it is over.
     """
 
     aws: Aws
@@ -65,6 +68,7 @@ class Supervisor:
     before_end: Callable[[Run], Run] = lambda run: run
     explains: Callable[[Run, Sequence[str]], bool] = lambda run, lines: True
     again: bool = True
+    end_workers: Callable[[Run], None] = lambda run: None
 
     def decide(self, run: Run, seen: Seen | None = None) -> step.Decision:
         """What is next. seen: None where ECS wasn't asked. Raises Changed where the deploy's function decides that."""
@@ -138,6 +142,7 @@ class Supervisor:
             run = replace(run, metrics=self.runs.metrics(run)) if run.state is State.SUCCEEDED else run
             run = self.before_end(run)
             self._end_checkpoint(run)
+            self._end_workers(run)
             if self.rules.retry.out_of_memory:
                 self.runs.keep_size(run)
         self._put(run)
@@ -151,6 +156,13 @@ class Supervisor:
             self.runs.end_checkpoint(run)
         except AwsError as error:
             self.runs.say(f"what run {run.id} left of its checkpoint stays: {error}")
+
+    def _end_workers(self, run: Run) -> None:
+        """The same, for the same reason."""
+        try:
+            self.end_workers(run)
+        except AwsError as error:
+            self.runs.say(f"what run {run.id} left of its workers stays: {error}")
 
     def _put(self, run: Run) -> None:
         """Write it down. Where the bucket was deleted meanwhile, what is known of the end is still to be shown."""
@@ -171,8 +183,12 @@ class Supervisor:
         watcher = screen or Silent()
         watch = watch_of(self.aws, launch.place, attempt, log, watcher)
         watch.to_stop = lambda task, now: step.to_stop(run, self.rules.limits, task, now)
-        watch.ended = lambda end: self._keep(run, end)
+        crew = Crew(self.aws, launch, run, watcher.trouble) if workers_of(run) else None
+        watch.ended = lambda end: self._keep(run, crew.ended(end) if crew else end)
+        if crew:
+            watch.tend = crew.tend
         end = watch.follow()
+        end = crew.with_why(end) if crew else end
         if launch.deadline:
             launch.deadline.remove(self.aws, attempt)
         self._rest(run, LastLines(log, watcher, end, seen=watch.seen, alive=watch.alive))

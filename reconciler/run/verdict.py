@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.core.run_paths import is_digest
 from reconciler.run.retry import Attempt, Event, event_of
+from reconciler.run.workers import lost_scheduler
 
 OVERDUE = "run.max_duration is over"  # the reason with which such a task is stopped
 TOO_DEAR = "run.max_cost is reached"  # the same
@@ -53,8 +54,11 @@ def judge(task: Mapping[str, Any], essential: Collection[str] = ()) -> Verdict:
     exit_code = culprit.get("exitCode") if culprit else None
     reasons = [task.get("stoppedReason", ""), culprit.get("reason", "") if culprit else ""]
     why = task.get("stoppedReason", "")
+    event = event_of(task, exit_code, overdue=OVERDUE in why, too_dear=TOO_DEAR in why)
+    if event is Event.ERROR and (lost := lost_scheduler(task)):
+        event, reasons = Event.INTERRUPTION, [lost]  # of what it ran on, so that it is tried again
     return Verdict(
-        event=event_of(task, exit_code, overdue=OVERDUE in why, too_dear=TOO_DEAR in why),
+        event=event,
         exit_code=exit_code,
         reason="; ".join(dict.fromkeys(reason for reason in reasons if reason)),
         stop_code=task.get("stopCode", ""),

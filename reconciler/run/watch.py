@@ -101,7 +101,8 @@ def watch_of(
 @dataclass
 class Watch:
     """Watches one task. to_stop: why it is to be stopped now, empty where it isn't; mine: told the task as ECS
-    describes it, and raises for one that isn't the one that is meant; ended: told how it ended before that is shown.
+    describes it, and raises for one that isn't the one that is meant; ended: told how it ended before that is shown;
+    tend: told the task at each look, to see to what belongs to it.
     """
 
     aws: Aws
@@ -112,6 +113,7 @@ class Watch:
     to_stop: Callable[[Mapping[str, Any], float], str] = lambda task, now: ""
     mine: Callable[[Mapping[str, Any]], object] = lambda task: None
     ended: Callable[[Verdict], object] = lambda end: None
+    tend: Callable[[Mapping[str, Any]], object] = lambda task: None
     # By our clock: when it was last seen running, and then had stopped; 0 where it had stopped before anybody looked.
     alive: float = field(default=0.0, init=False)
     seen: float = field(default=0.0, init=False)
@@ -148,6 +150,7 @@ class Watch:
             new = read(self.log, self.watcher)
             if reason := self.to_stop(task, clock.now()):
                 self.aws.find("ecs", "StopTask", cluster=self.cluster, task=self._id, reason=reason)
+            self.tend(task)
             self.watcher.tick()
             pause = POLL if new else min(pause * 1.3, SLOW)
             clock.sleep(pause)

@@ -1,0 +1,50 @@
+"""What concerns `run.workers` and other fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.config.problems import Path, Problem
+from reconciler.config.schema import Deploy
+from reconciler.config.task_size import check_size
+from reconciler.core.workers import SCHEDULER, VARIABLES
+
+AT: Path = ("run", "workers")
+KEEP = "keep one of them"
+
+
+def check_workers(deploy: Deploy) -> Iterator[Problem]:
+    """What is wrong with them."""
+    workers, run = deploy.run.workers, deploy.run
+    if workers is None:
+        return
+    assert workers.cpu is not None
+    assert workers.memory is not None
+    if wrong := check_size(workers.cpu, workers.memory):
+        field = "memory" if "memory" in workers.model_fields_set else "cpu"
+        message, fix = wrong
+        if "memory" not in workers.model_fields_set:
+            message = f"with the memory of the task, {workers.memory} MiB, it is no size that Fargate has"
+            fix = "write run.workers.memory, too"
+        yield Problem((*AT, field), message, fix, (("task", "memory"),))
+    for i, name in enumerate(workers.capacity):
+        if name in workers.capacity[:i]:
+            yield Problem((*AT, "capacity", i), f"{name} is there twice", KEEP)
+    if run.sweep is not None:
+        yield Problem(AT, "a sweep launches one task for each run, and no workers yet", KEEP, (("run", "sweep"),))
+    if run.unattended:
+        message = "the function that sees unattended runs through launches no workers yet"
+        yield Problem(AT, message, KEEP, (("run", "unattended"),))
+    if deploy.schedule is not None:
+        message = "the function that launches scheduled runs launches no workers yet"
+        yield Problem(AT, message, KEEP, (("schedule",),))
+    if deploy.task.container == SCHEDULER:
+        message = "so the container of the workers' scheduler is called"
+        yield Problem(("task", "container"), message, "give it another name", (AT,))
+    for variable in VARIABLES:
+        for section in ("environment", "secrets"):
+            if variable in getattr(deploy.task, section):
+                message = f"run.workers sets {variable}"
+                yield Problem(("task", section, variable), message, KEEP, (AT,))
+        if variable in deploy.parameters:
+            yield Problem(("parameters", variable), f"run.workers sets {variable}", KEEP, (AT,))

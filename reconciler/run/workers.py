@@ -1,0 +1,151 @@
+"""The worker tasks of a run: which are missing, what they are launched with, how they ended. Pure.
+
+A run's program has their scheduler beside it, as a second container of its task, so that the two begin and end
+together, and a worker whose scheduler is gone ends by itself: nobody has to be there for that. Whoever sees the run
+through launches the workers once the program's task runs and its address is known, replaces those that are lost, and
+stops them at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.core.fargate import SIZES
+from reconciler.core.workers import SCHEDULER, WAIT, WORKER, group_of, mark_of, number_of, port_of
+from reconciler.run.retry import LOST_SCHEDULER
+from reconciler.run.run import Overrides, Run
+
+LAUNCHES = 4  # of a worker at most: it is replaced three times
+UNSEEN = 60.0  # seconds for which ECS may not show a task that was launched
+ENDED = (0, 143)  # exit codes of a scheduler that was told to end: of its own, and by SIGTERM
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many workers a run has, and how large each is: CPU units, MiB."""
+
+    count: int
+    cpu: int
+    memory: int
+
+
+def size_of(run: Run) -> Size | None:
+    """What a run's record says of its workers; None where it has none, or says what can't be."""
+    found = run.inputs.get("workers")
+    if not isinstance(found, dict):
+        return None
+    count, cpu, memory = (found.get(name) for name in ("count", "cpu", "memory"))
+    if (
+        not isinstance(count, int)
+        or not isinstance(cpu, int)
+        or not 0 < count <= 100
+        or memory not in SIZES.get(cpu, ())
+    ):
+        return None
+    return Size(count, cpu, int(memory))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of one worker. launches: of it, so far; task: the newest as ECS shows it, None where it doesn't;
+    launched: when that was launched, in seconds since the epoch.
+    """
+
+    launches: int = 0
+    task: Mapping[str, Any] | None = None
+    launched: float = 0.0
+
+
+def missing(count: int, known: Mapping[int, Known], now: float) -> list[int]:
+    """The numbers of the workers of which a task is to be launched. known: by number."""
+    return [number for number in range(1, count + 1) if _is_missing(known.get(number, Known()), now)]
+
+
+def _is_missing(one: Known, now: float) -> bool:
+    if one.launches >= LAUNCHES:
+        return False
+    if one.task is None:
+        return now - one.launched > UNSEEN
+    return one.task.get("lastStatus") == "STOPPED"
+
+
+def address_of(task: Mapping[str, Any]) -> str:
+    """Where other tasks reach a task that runs; empty while that isn't known."""
+    if task.get("lastStatus") != "RUNNING" or task.get("desiredStatus") == "STOPPED":
+        return ""
+    interfaces = (one for c in task.get("containers") or () for one in c.get("networkInterfaces") or ())
+    return next((str(one["privateIpv4Address"]) for one in interfaces if one.get("privateIpv4Address")), "")
+
+
+def scheduler_command(run_id: str) -> tuple[str, ...]:
+    """What a scheduler is started with. It shows no pages."""
+    port = str(port_of(run_id))
+    return ("scheduler", "--protocol", "tls", "--port", port, "--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+
+
+def worker_command(run_id: str, address: str, number: int, launches: int, cpu: int, memory: int) -> tuple[str, ...]:
+    """What a worker is started with. launches: of this worker before. A name is given once, as the scheduler may not
+    know yet that the one before is lost.
+    """
+    name = group_of(number) + (f"-{launches + 1}" if launches else "")
+    return (
+        "worker", f"tls://{address}:{port_of(run_id)}", "--name", name, "--no-nanny", "--nworkers", "1",
+        "--nthreads", str(max(cpu // 1024, 1)), "--memory-limit", f"{memory}MiB", "--death-timeout", str(WAIT),
+        "--no-dashboard", "--dashboard-address", "127.0.0.1:0",
+    )  # fmt: skip
+
+
+def run_worker(
+    run: Run, number: int, launches: int, address: str, provider: str, size: Size, given: Overrides, *, cluster: str,
+    task_definition: str, subnets: Sequence[str], security_group: str, public_ip: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """The parameters of RunTask for a worker of a run's newest attempt. given: what is different for the run."""
+    token = run.attempts[-1].token
+    command = worker_command(run.id, address, number, launches, size.cpu, size.memory)
+    variables = {**given.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
+    environment = [{"name": name, "value": variables[name]} for name in sorted(variables)]
+    network = {"subnets": list(subnets), "securityGroups": [security_group]}
+    public = "ENABLED" if public_ip else "DISABLED"
+    return {
+        "cluster": cluster,
+        "taskDefinition": task_definition,
+        "count": 1,
+        "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
+        "clientToken": f"{token}-w{number}-{launches}{'s' if provider.endswith('SPOT') else ''}",
+        "startedBy": mark_of(token),
+        "group": group_of(number),
+        "propagateTags": "TASK_DEFINITION",
+        "tags": [{"key": "reconciler:run", "value": run.id}],
+        "networkConfiguration": {"awsvpcConfiguration": {**network, "assignPublicIp": public}},
+        "overrides": {"containerOverrides": [{"name": WORKER, "command": list(command), "environment": environment}]},
+    }
+
+
+def is_lost(task: Mapping[str, Any], *, over: bool) -> bool:
+    """Whether a worker's task has ended before its time. over: the scheduler is gone, and a worker ends well then."""
+    codes = {container.get("exitCode") for container in task.get("containers") or ()}
+    return task.get("lastStatus") == "STOPPED" and not (over and codes <= {None, *ENDED})
+
+
+def how_ended(task: Mapping[str, Any]) -> str:
+    """Why a worker's task has stopped, as ECS tells it: `worker 3 was out of memory`."""
+    container: Mapping[str, Any] = next(iter(task.get("containers") or ()), {})
+    reasons = "; ".join(filter(None, (str(task.get("stoppedReason") or ""), str(container.get("reason") or ""))))
+    who = f"worker {number_of(str(task.get('group', '')))}"
+    if "outofmemory" in reasons.lower():
+        return f"{who} was out of memory ({task.get('memory')} MiB)"
+    if task.get("stopCode") == "SpotInterruption":
+        return f"{who} was interrupted by Spot"
+    code = container.get("exitCode")
+    return f"{who} ended: {reasons}" + ("" if code is None else f", exit code {code}")
+
+
+def lost_scheduler(task: Mapping[str, Any]) -> str:
+    """That a stopped task's scheduler ended before its program, empty where it didn't."""
+    found = next((c for c in task.get("containers") or () if c.get("name") == SCHEDULER), None)
+    if found is None or found.get("exitCode") in (None, *ENDED):
+        return ""
+    why = f"{found['reason']}, " if found.get("reason") else ""
+    return f"{LOST_SCHEDULER} ({why}exit code {found['exitCode']})"
