@@ -17,6 +17,7 @@ from reconciler.core.workers import SCHEDULER, WAIT, WORKER, group_of, mark_of, 
 from reconciler.run.retry import LOST_SCHEDULER
 from reconciler.run.run import Overrides, Run
 
+MOST = 100  # workers of a run
 LAUNCHES = 4  # of a worker at most: it is replaced three times
 UNSEEN = 60.0  # seconds for which ECS may not show a task that was launched
 ENDED = (0, 143)  # exit codes of a scheduler that was told to end: of its own, and by SIGTERM
@@ -36,15 +37,8 @@ def size_of(run: Run) -> Size | None:
     found = run.inputs.get("workers")
     if not isinstance(found, dict):
         return None
-    count, cpu, memory = (found.get(name) for name in ("count", "cpu", "memory"))
-    if (
-        not isinstance(count, int)
-        or not isinstance(cpu, int)
-        or not 0 < count <= 100
-        or memory not in SIZES.get(cpu, ())
-    ):
-        return None
-    return Size(count, cpu, int(memory))
+    size = Size(*(one if type(one) is int else 0 for one in map(found.get, ("count", "cpu", "memory"))))
+    return size if 0 < size.count <= MOST and size.memory in SIZES.get(size.cpu, ()) else None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,252 @@
+"""A run's workers: which are missing, what they are launched with, how they ended, their cost; and with real Dask."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from reconciler.core.function_settings import Cap
+from reconciler.core.prices import hourly
+from reconciler.core.workers import CERTIFICATES, PORTS, mark_of, number_of, port_of
+from reconciler.run.cap import Limits, price_of
+from reconciler.run.retry import LOST_SCHEDULER, Attempt, Event, again
+from reconciler.run.run import Overrides, Run
+from reconciler.run.state import State
+from reconciler.run.step import spent
+from reconciler.run.verdict import judge
+from reconciler.run.workers import (
+    LAUNCHES,
+    UNSEEN,
+    Known,
+    Size,
+    address_of,
+    how_ended,
+    is_lost,
+    missing,
+    run_worker,
+    size_of,
+)
+from tests.run.conftest import Lane
+from tests.run.test_step import RETRIES
+from tests.waiting import until
+
+ID, NOW = "20260101-000000-aaaaaaaa", 10_000.0
+WORKERS = {"engine": "dask", "count": 2, "cpu": 1024, "memory": 4096}
+
+
+def run(workers: Any = None, *attempts: Attempt) -> Run:
+    inputs = {"cpu": 256, "memory": 512} | ({} if workers is None else {"workers": workers})
+    return Run(
+        id=ID, fingerprint="a" * 64, state=State.RUNNING, created=0.0, inputs=inputs, output="s3://b/o", cluster="c",
+        attempts=attempts or (Attempt(1, "FARGATE", f"{ID}-1", 9_000.0, "arn/1"),),
+    )  # fmt: skip
+
+
+def task(status: str = "RUNNING", code: int | None = None, **more: Any) -> dict[str, Any]:
+    container = {"name": "worker", "exitCode": code, "reason": more.pop("why", None)}
+    known = {"lastStatus": status, "desiredStatus": status, "group": "worker-3", "memory": "512"}
+    return {**known, "containers": [container], **more}
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({}, [1, 2]),
+        ({1: Known(1, task(), NOW - 5)}, [2]),
+        ({1: Known(1, task("PENDING"), NOW), 2: Known(1, task("STOPPED"), NOW)}, [2]),
+        ({1: Known(1, None, NOW - UNSEEN / 2), 2: Known(1, None, NOW - UNSEEN - 1)}, [2]),
+        ({1: Known(LAUNCHES, task("STOPPED"), NOW), 2: Known(LAUNCHES - 1, task("STOPPED"), NOW)}, [2]),
+        ({1: Known(LAUNCHES, None, 0.0), 2: Known(1, task(), NOW), 3: Known(1, task(), NOW)}, []),
+    ],
+)
+def test_what_is_missing(known: dict[int, Known], expected: list[int]) -> None:
+    assert missing(2, known, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (None, None),
+        (WORKERS, Size(2, 1024, 4096)),
+        (WORKERS | {"count": 0}, None),
+        (WORKERS | {"count": 101}, None),
+        (WORKERS | {"count": True}, None),
+        (WORKERS | {"count": "2"}, None),
+        (WORKERS | {"memory": 4097}, None),
+        (WORKERS | {"memory": [4096]}, None),
+        (WORKERS | {"cpu": 3}, None),
+        ({}, None),
+        ([], None),
+    ],
+)
+def test_a_record_may_say_anything(found: Any, expected: Size | None) -> None:
+    assert size_of(run(found)) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "words", "lost", "lost_at_the_end"),
+    [
+        (task(), "", False, False),
+        (task("STOPPED", 0, stoppedReason="Essential container in task exited"), "ended", True, False),
+        (task("STOPPED", 143, stoppedReason="its run is over"), "ended: its run is over, exit code 143", True, False),
+        (task("STOPPED", 1, stoppedReason="x"), "worker 3 ended: x, exit code 1", True, True),
+        (task("STOPPED", 137, why="OutOfMemoryError: killed"), "worker 3 was out of memory (512 MiB)", True, True),
+        (task("STOPPED", 143, stopCode="SpotInterruption"), "worker 3 was interrupted by Spot", True, False),
+        (task("STOPPED", None, stoppedReason="no image"), "worker 3 ended: no image", True, False),
+    ],
+)  # fmt: skip
+def test_how_a_worker_ended(found: dict[str, Any], words: str, lost: bool, lost_at_the_end: bool) -> None:
+    assert (is_lost(found, over=False), is_lost(found, over=True)) == (lost, lost_at_the_end)
+    assert not words or words in how_ended(found)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"lastStatus": "PENDING", "containers": [{"networkInterfaces": [{"privateIpv4Address": "10.0.0.1"}]}]}, ""),
+        ({"lastStatus": "RUNNING", "containers": [{"networkInterfaces": [{"privateIpv4Address": "10.0.0.1"}]}]},
+         "10.0.0.1"),
+        ({"lastStatus": "RUNNING", "containers": [{}, {"networkInterfaces": [{}]}]}, ""),
+        ({"lastStatus": "RUNNING", "desiredStatus": "STOPPED",
+          "containers": [{"networkInterfaces": [{"privateIpv4Address": "10.0.0.1"}]}]}, ""),
+        ({"lastStatus": "RUNNING"}, ""),
+    ],
+)  # fmt: skip
+def test_where_a_task_is_reached(found: dict[str, Any], expected: str) -> None:
+    assert address_of(found) == expected
+
+
+def test_names() -> None:
+    assert port_of(ID) in PORTS
+    assert port_of(ID) != port_of(f"{ID}-2")
+    assert [number_of(one) for one in ("worker-12", "family:tiny", "worker-x", "")] == [12, 0, 0, 0]
+    assert mark_of(f"{ID}-1").startswith(f"{ID}-1")
+
+
+def test_what_a_worker_is_launched_with() -> None:
+    def asked(launches: int, provider: str = "FARGATE") -> dict[str, Any]:
+        return run_worker(
+            run(WORKERS), 3, launches, "10.0.0.1", provider, Size(4, 2048, 4096), Overrides({"A": "b"}), cluster="c",
+            task_definition="d", subnets=("s",), security_group="g", public_ip=True,
+        )  # fmt: skip
+
+    first = asked(0)
+    (container,) = first["overrides"]["containerOverrides"]
+    words = " ".join(container["command"])
+    assert words.startswith(f"worker tls://10.0.0.1:{port_of(ID)} --name worker-3 --no-nanny")
+    assert "--nthreads 2 --memory-limit 4096MiB --death-timeout 120" in words
+    assert {one["name"] for one in container["environment"]} == {"A", "OUTPUT_URI", "RUN_ID"}
+    assert (first["startedBy"], first["group"]) == (f"{ID}-1/workers", "worker-3")
+    tokens = [one["clientToken"] for one in (first, asked(1), asked(0, "FARGATE_SPOT"))]
+    assert len(set(tokens)) == 3  # with other parameters ECS would refuse a token
+    assert all(len(token) <= 64 for token in tokens)
+    assert "worker-3-2" in asked(1)["overrides"]["containerOverrides"][0]["command"]
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "main", "event"),
+    [
+        ({"exitCode": 0}, 0, Event.SUCCESS),
+        ({"exitCode": 0}, 1, Event.ERROR),
+        ({"exitCode": 143}, 1, Event.ERROR),
+        ({"exitCode": 137, "reason": "OutOfMemoryError"}, 1, Event.INTERRUPTION),
+        ({"exitCode": 1}, 1, Event.INTERRUPTION),
+        ({"exitCode": 1}, 0, Event.SUCCESS),
+        ({}, 1, Event.ERROR),
+    ],
+)
+def test_a_lost_scheduler_is_tried_again(scheduler: dict[str, Any], main: int, event: Event) -> None:
+    ended = {
+        "stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited",
+        "stoppedAt": datetime.fromtimestamp(NOW, UTC),
+        "containers": [{"name": "main", "exitCode": main}, {"name": "scheduler", **scheduler}],
+    }  # fmt: skip
+    found = judge(ended, ("main",))
+    assert found.event is event
+    if event is Event.INTERRUPTION:
+        attempt = found.ends(run(WORKERS).attempts[0])
+        assert LOST_SCHEDULER in attempt.reason
+        following = again(RETRIES, ("FARGATE_SPOT", "FARGATE"), [attempt], cost=None, now=NOW)
+        assert isinstance(following, str)  # RETRIES allows none
+        assert following.startswith(LOST_SCHEDULER)
+
+
+def test_they_are_paid_for() -> None:
+    one, worker = hourly("us-east-1", "X86_64", 256, 512), hourly("us-east-1", "X86_64", 1024, 4096)
+    assert one is not None
+    assert worker is not None
+    attempt = Attempt(1, "FARGATE", f"{ID}-1", 0.0, "arn/1", started=0.0, stopped=7200.0)
+    assert spent(run(WORKERS, attempt), "us-east-1", NOW) == pytest.approx(2 * (one + 2 * worker))
+    limits = Limits(None, Cap(1.0, False, 90), "us-east-1")
+    assert price_of(run(WORKERS), attempt, limits) == pytest.approx(one + 2 * worker)
+    assert price_of(run(), attempt, limits) == pytest.approx(one)
+
+
+PROGRAM = """
+import os, socket, ssl, sys, time, distributed
+where = os.environ["DASK_SCHEDULER_ADDRESS"]
+host, port = where.removeprefix("tls://").split(":")
+client = distributed.Client(where, timeout=60)
+client.wait_for_workers(int(os.environ["DASK_WORKERS"]), timeout=60)
+names = lambda: sorted(one["name"] for one in client.scheduler_info(n_workers=-1)["workers"].values())
+print("workers:", *names(), flush=True)
+print("sum:", sum(client.gather(client.map(lambda x: x * x, range(10)))), flush=True)
+for address in (where, *client.scheduler_info(n_workers=-1)["workers"]):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    host, port = address.removeprefix("tls://").split(":")
+    try:
+        with socket.create_connection((host, int(port))) as plain, context.wrap_socket(plain) as stranger:
+            print("a stranger got", stranger.recv(1))
+    except (ssl.SSLError, ConnectionError):
+        print("a stranger was refused", flush=True)
+while names() != ["worker-1-2"]:
+    time.sleep(0.1)
+print("replaced", flush=True)
+client.run_on_scheduler(os._exit, 9) if os.environ["RUN_ATTEMPT"] == "1" else client.close()
+sys.exit(os.environ["RUN_ATTEMPT"] == "1")
+"""
+FILE = "run: {checkpoint: true, workers: {count: 1}, retry: {backoff: 0}}\n"
+
+
+def test_with_dask(lane: Lane) -> None:
+    """A worker is found, nobody else is let in, a lost one is replaced; a lost scheduler is another attempt."""
+    lane.program(PROGRAM, deploy=FILE)
+    applied = lane.start("apply", "--local")
+
+    def replaced(attempt: int) -> None:
+        mark = f"-{attempt}/workers"
+        found = until(lambda: [t for t in lane.tasks("RUNNING") if t["startedBy"].endswith(mark)], "a worker")
+        lines = until(lambda: _lines(lane, found[0]["startedBy"].removesuffix("/workers")), "the program's look at it")
+        assert lines.count("a stranger was refused") == 2, lines
+        lane.client("ecs").stop_task(cluster="tiny", task=found[0]["taskArn"])
+
+    replaced(1)
+    replaced(2)
+    out, err = applied.communicate(timeout=120)
+    assert applied.returncode == 0, out + err
+    assert "workers: worker-1\n" in out
+    assert out.count("sum: 285") == out.count("| replaced") == 2
+    assert f"{LOST_SCHEDULER}: launching again" in out
+    assert not lane.tasks("RUNNING")
+    ssm = lane.client("ssm")
+    assert not ssm.get_parameters_by_path(Path="/reconciler/tiny/workers")["Parameters"]
+    recorded = json.loads(lane.run("runs", "--local", "--json").out)["runs"][0]
+    definition = lane.client("ecs").describe_task_definition(taskDefinition=recorded["task_definition"])
+    shown = json.dumps([recorded, definition, lane.tasks()], default=str) + out + err
+    assert "PRIVATE KEY" not in shown
+    main = definition["taskDefinition"]["containerDefinitions"][0]
+    assert {one["name"] for one in main["secrets"]} == {*CERTIFICATES}
+    lane.bare()
+
+
+def _lines(lane: Lane, token: str) -> list[str]:
+    """What the program of an attempt has printed, once it has looked at its worker."""
+    (task,) = [one for one in lane.tasks() if one["startedBy"] == token]
+    stream = f"ecs/main/{task['taskArn'].rpartition('/')[2]}"
+    events = lane.client("logs").get_log_events(logGroupName="/ecs/tiny", logStreamName=stream)["events"]
+    lines = [event["message"] for event in events]
+    return lines if lines[-1:] == ["a stranger was refused"] and len(lines) == 4 else []
