@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
-from model import stopping
+from model import log, stopping
 from model.engine import MAX_BIN, Part
 from model.errors import InputError, ModelError
 
 WAIT = 30
 """Seconds for the scheduler to answer, and for it to have a worker."""
+COME = 600
+"""Seconds for as many workers as are to come, and for a scheduler that is started with this process."""
+AGAIN = 2
+"""Times that a booster is trained again whose workers were lost meanwhile, where others come for them."""
 BLOCK = 250_000
 
 
@@ -23,12 +27,18 @@ class OnCluster:
 
     side_by_side = False
 
-    def __init__(self, address: str, wait: float = WAIT) -> None:
+    def __init__(self, address: str, wait: float = WAIT, workers: int = 0) -> None:
         """Connect.
 
+        Args:
+            address: of the scheduler.
+            wait: seconds for it to answer, and to have a worker.
+            workers: so many are to come, and are waited for; 0: those that there are.
+
         Raises:
-            InputError: Dask isn't installed, nothing answers at `address`, or it has no worker.
+            InputError: Dask isn't installed, nothing answers at `address`, or it has too few workers.
         """
+        self._expected, wait = workers, COME if workers else wait
         try:
             import distributed
         except ImportError as error:
@@ -45,9 +55,12 @@ class OnCluster:
                 "and does the security group let this task reach it?"
             ) from error
         try:
-            self.client.wait_for_workers(1, timeout=wait)
+            self.client.wait_for_workers(workers or 1, timeout=wait)
         except TimeoutError as error:
+            found = len(self.workers)
             self.close()
+            if workers:
+                raise InputError(f"{found} of {workers} Dask workers came within {wait:g} s (DASK_WORKERS)") from error
             raise InputError(f"the Dask scheduler at {address} has no workers: start some, then run again") from error
 
     @property
@@ -66,6 +79,25 @@ class OnCluster:
         Raises:
             ModelError: a worker failed, or none is left.
         """
+        for again in reversed(range(AGAIN + 1 if self._expected else 1)):
+            before = self.workers
+            try:
+                return self._train(settings, parts, rounds, patience)
+            except ModelError as error:
+                if not again or not self._others_have_come(before):
+                    raise
+                log.get().warning("workers were lost; the booster is trained again", why=str(error))
+        raise AssertionError  # the last time returns or raises
+
+    def _others_have_come(self, before: Sequence[str]) -> bool:
+        """Whether workers were lost, and as many are there again; waits for that."""
+        try:
+            self.client.wait_for_workers(self._expected, timeout=COME)
+        except (TimeoutError, OSError, ValueError):
+            return False
+        return not {*before} <= {*self.workers}
+
+    def _train(self, settings: dict[str, Any], parts: Sequence[Part], rounds: int, patience: int | None) -> xgb.Booster:
         from xgboost import dask as over
 
         if stopping.requested():

@@ -27,7 +27,9 @@ def fits(rows: int, columns: int, memory: int) -> bool:
 
 
 @contextmanager
-def choose(rows: int, columns: int, memory: int, scheduler: str) -> Iterator[tuple[Engine, Features | None]]:
+def choose(
+    rows: int, columns: int, memory: int, scheduler: str, workers: int = 0
+) -> Iterator[tuple[Engine, Features | None]]:
     """For the time of the block: the engine, and the file-backed matrix to fill if it doesn't fit in memory.
 
     Args:
@@ -35,6 +37,7 @@ def choose(rows: int, columns: int, memory: int, scheduler: str) -> Iterator[tup
         columns: of the matrix.
         memory: what this process may use, in bytes; 0: no limit.
         scheduler: address of a Dask scheduler, or empty.
+        workers: so many are waited for; 0: those that there are.
 
     Raises:
         InputError: the disk is too small, or the scheduler can't be used.
@@ -59,7 +62,7 @@ def choose(rows: int, columns: int, memory: int, scheduler: str) -> Iterator[tup
         if scheduler:
             from model.cluster import OnCluster
 
-            cluster = OnCluster(scheduler)
+            cluster = OnCluster(scheduler, workers=workers)
             log.get().info("trained by Dask workers", scheduler=scheduler, workers=len(cluster.workers))
             engine = cluster
         else:

@@ -31,6 +31,8 @@ class Settings:
     """Bytes that the process may use; 0: no limit. With more data than that, training goes by way of the disk."""
     scheduler: str = ""
     """Address of a Dask scheduler whose workers train; empty: this process does."""
+    workers: int = 0
+    """So many Dask workers are waited for; 0: those that there are."""
     folds: int = 6
     first_train: float = 0.4
     """Share of the bars that lies before the first test fold."""
@@ -161,6 +163,7 @@ def load(env: Mapping[str, str]) -> Settings:
         threads=limits.threads(env),
         memory=limits.memory(env),
         scheduler=env.get("DASK_SCHEDULER_ADDRESS", "").strip(),
+        workers=int(_number(env, "DASK_WORKERS", 0, 0, 1000, whole=True)),
         folds=int(_number(env, "FOLDS", 6, 2, 60, whole=True)),
         first_train=_number(env, "FIRST_TRAIN", 0.4, 0.1, 0.9, whole=False),
         embargo=int(_number(env, "EMBARGO_HOURS", 24, 1, 10_000, whole=True)),

@@ -76,7 +76,10 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
         }
     folds = split.walk_forward(len(loaded.bars), settings.folds, settings.first_train, settings.embargo)
     chosen = features.select(bool(loaded.bars.flow))
-    with place.choose(len(loaded.bars), len(chosen), settings.memory, settings.scheduler) as (engine, into):
+    with place.choose(len(loaded.bars), len(chosen), settings.memory, settings.scheduler, settings.workers) as (
+        engine,
+        into,
+    ):
         return _work(settings, loaded, folds, chosen, into, engine, out, stages, kept)
 
 

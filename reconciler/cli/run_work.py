@@ -17,6 +17,7 @@ from reconciler.core.errors import UserError
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import each_run
 from reconciler.core.secret import KNOWN
+from reconciler.core.workers import VARIABLES
 from reconciler.engine.deployment import Deployment
 from reconciler.run.certificate import check_can_make
 from reconciler.run.hand_over import check_no_secret, given_over
@@ -70,7 +71,7 @@ class Work(Protocol):
 def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal) -> Work:
     """What the file and the command line ask for. Raises UserError."""
     task, runs = here.deploy.task, runs_of(here, terminal.note)
-    ours = each_run(here.deploy.run.checkpoint)
+    ours = (*each_run(here.deploy.run.checkpoint), *(VARIABLES if here.deploy.run.workers else ()))
     overrides = parse(asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory), ours)
     KNOWN.learn_all(plain(overrides))
     secret = {name for name, one in here.deploy.parameters.items() if one.give_as == "secret"} | task.secrets.keys()

@@ -21,12 +21,7 @@ def check_workers(deploy: Deploy) -> Iterator[Problem]:
     assert workers.cpu is not None
     assert workers.memory is not None
     if wrong := check_size(workers.cpu, workers.memory):
-        field = "memory" if "memory" in workers.model_fields_set else "cpu"
-        message, fix = wrong
-        if "memory" not in workers.model_fields_set:
-            message = f"with the memory of the task, {workers.memory} MiB, it is no size that Fargate has"
-            fix = "write run.workers.memory, too"
-        yield Problem((*AT, field), message, fix, (("task", "memory"),))
+        yield Problem((*AT, "memory"), *wrong, ((*AT, "cpu"), ("task", "memory"), ("task", "cpu")))
     for i, name in enumerate(workers.capacity):
         if name in workers.capacity[:i]:
             yield Problem((*AT, "capacity", i), f"{name} is there twice", KEEP)

@@ -13,6 +13,7 @@ import threading
 from reconciler.core.errors import Interrupted
 from reconciler.core.plan import Options, Plan
 from reconciler.core.spec import Address
+from reconciler.core.workers import secret_name
 from reconciler.engine.apply import Applied, Events
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.execute import Outcome, execute
@@ -59,10 +60,19 @@ def destroy(
         plan = now
         events.executing()
         outcome = execute(plan, here.aws, here.kinds, events, recorded=seen.recorded, stop=stop)
+        if here.deploy.run.workers:
+            _forget_certificates(here)
         left = seen.kept - {step.address for step in outcome.done}
         if left != seen.recorded:
             write_record(here.aws, here.deploy.name, left, seen.recorded)
     return Applied(plan, outcome)
+
+
+def _forget_certificates(here: Deployment) -> None:
+    """Those of runs that nobody came back to, after the client that saw them through was killed."""
+    path = secret_name(here.deploy.name, "").rstrip("/")
+    for one in here.aws.pages("ssm", "GetParametersByPath", "Parameters", Path=path):
+        here.aws.find("ssm", "DeleteParameter", Name=one["Name"])
 
 
 def _does(plan: Plan) -> set[Address]:

@@ -22,7 +22,7 @@ LOCK = "ssm:parameter/reconciler/{deploy}/lock*"
 RECORD = "ssm:parameter/reconciler/{deploy}/record*"
 REVISIONS, TASKS = "ecs:task-definition/{family}:*", "ecs:task/{cluster}/*"
 AGAIN = "ecs:task-definition/{again}:*"  # of runs that repeat others, or have workers
-CERTIFICATES = "ssm:parameter/reconciler/{deploy}/workers/*"
+CERTIFICATES = "ssm:parameter/reconciler/{deploy}/workers*"
 ROLES = ("iam:role/{execution_role}", "iam:role/{task_role}")
 IN_CLUSTER = {"ArnEquals": {"ecs:cluster": "{cluster_arn}"}}
 SERVICE_ROLE = "iam:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
@@ -139,6 +139,8 @@ PARTS: tuple[Part, ...] = (
     Part(("run.like",), LAUNCHES, ("ecs:RegisterTaskDefinition", "ecs:TagResource"), (AGAIN,)),
     # The certificate of a run with workers.
     Part(("run.crew",), LAUNCHES, ("ssm:PutParameter", "ssm:DeleteParameter"), (CERTIFICATES,), when=_workers),
+    Part(("engine.destroy",), (DESTROY,), ("ssm:GetParametersByPath", "ssm:DeleteParameter"), (CERTIFICATES,),
+         when=_workers),
     Part(("run.crew",), LAUNCHES, ("ecs:RunTask",), (AGAIN,), IN_CLUSTER, when=_workers),
     Part(("run.crew",), LAUNCHES, ("ecs:RegisterTaskDefinition", "ecs:TagResource"), (AGAIN,), when=_workers),
     Part(("run.data_versions",), LAUNCHES, ("s3:GetObject", "s3:GetObjectVersion"), _data_paths),

@@ -20,6 +20,7 @@ from reconciler.local.signing import request
 from tests.cli.conftest import DOCKERFILE, PROGRAM, Project
 from tests.folder import Result
 from tests.local_fixtures import EmbeddedAws
+from tests.stand_in_engine import FILES
 
 DEPLOY = """\
 name: tiny
@@ -256,6 +257,29 @@ def destroyed(held: Held) -> None:
     assert all_gone.code == 0, all_gone.out + all_gone.err
     assert held.aws.client("s3").list_buckets()["Buckets"] == []
     assert held.aws.client("iam").list_roles()["Roles"] == []
+
+
+def test_a_run_with_workers(held: Held) -> None:
+    for name, text in FILES.items():
+        held.project.write(name, text)
+    held.project.write("deploy.yaml", DEPLOY.replace("run: {", "run: {workers: {count: 1}, "))
+    apply = held.policies("apply")
+    held.give(without(apply, "ssm:PutParameter"))
+    assert "ssm:PutParameter" in held.run("apply").err
+    held.give(apply)
+    done = held.run("apply")
+    assert done.code == 0, done.out + done.err
+    assert "| workers: 1" in done.out
+    held.give(held.policies("run"))
+    again = held.run("apply", "--env", "ROUND=1")
+    assert again.code == 0, again.out + again.err
+    ssm = held.aws.client("ssm")
+    assert not ssm.get_parameters_by_path(Path="/reconciler/tiny/workers")["Parameters"]
+    ssm.put_parameter(Name="/reconciler/tiny/workers/left", Value="x", Type="SecureString")  # by a client that died
+    held.give(held.policies("destroy"))
+    gone = held.run("destroy", "--yes")
+    assert gone.code == 0, gone.out + gone.err
+    assert not ssm.get_parameters_by_path(Path="/reconciler/tiny", Recursive=True)["Parameters"]
 
 
 def under_keys(bucket_key: str, secret: str, secret_key: str) -> str:
