@@ -1,6 +1,7 @@
 # All that is needed is make and Python 3.11 or later: everything else goes into .venv, from locks with hashes.
 #
 #   make demo      train on this machine: no AWS account, no Docker needed; DATA_FILE=/path/to/prices.csv for real data
+#   make demo-cluster  the same training by one process and by worker tasks (docs/workers.md), held against each other
 #   make test      each kind of test, a share of the long tables; PYTEST_ARGS="-k plan" for some of them
 #   make check     what CI runs: ruff, mypy, import-linter, hadolint, bandit, zizmor, every test
 #   make audit     ask PyPI for known vulnerabilities of all that the locks name; needs the network, CI runs it too
@@ -26,12 +27,19 @@ LINK := $(BIN)/python -c "import os, pathlib, sysconfig; pathlib.Path(sysconfig.
 COMPILE := $(BIN)/python -m compileall -q reconciler model
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check audit fmt docs dist lock clean bench
+.PHONY: help demo demo-cluster test check audit fmt docs dist lock clean bench
 help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/demo $(if $(DATA_FILE),,data/sample.csv)
 	$(BIN)/python -m reconciler apply deploy.yaml --local
+
+# Each environment of cluster.yaml is a deploy of its own. Forecasts differ as docs/model.md says, by less than 2 % of loss.
+demo-cluster: $(VENV)/dask data/sample.csv
+	rm -rf results/cluster-demo
+	$(BIN)/python -m reconciler apply cluster.yaml --local --env alone
+	$(BIN)/python -m reconciler apply cluster.yaml --local --env workers
+	$(BIN)/python -m model compare --alike 0.02 results/cluster-demo/alone/* results/cluster-demo/workers/*
 
 test: $(VENV)/dev
 	@echo 'each kind of test, and of long tables and dear files a share, in some ten minutes on two cores that are free;'
@@ -95,6 +103,11 @@ $(VENV)/demo: requirements/demo.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/demo.txt
 	@$(LINK)
 	@$(COMPILE)
+	@touch $@
+
+$(VENV)/dask: requirements/dask.txt | $(VENV)/demo
+	@echo 'installing requirements/dask.txt into $(VENV) (a minute or less)'
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dask.txt
 	@touch $@
 
 $(VENV)/dev: requirements/dev.txt | $(BIN)/python

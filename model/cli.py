@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("a", metavar="A", help="OUTPUT_URI of a run")
     compare.add_argument("b", metavar="B", help="OUTPUT_URI of another")
     compare.add_argument("--json", action="store_true", help="as one JSON object")
+    compare.add_argument(
+        "--alike", type=float, metavar="SHARE", help="end with 1 unless the losses of the same hours differ by less"
+    )
     promote = _promote(commands)
     for each in (train, sweep, predict, score, check, promote):
         each.add_argument("--resample", action="store_true", help="make hours of finer bars (RESAMPLE=true)")
@@ -112,7 +115,7 @@ def _run(given: argparse.Namespace) -> int:
 
         result = compare.compare(given.a, given.b)
         _print(harmless.dumps(result, indent=2) if given.json else harmless.lines(compare.as_text(result)))
-        return 0
+        return 0 if given.alike is None or compare.alike(result, given.alike) else 1
     if given.command == "promote":
         from model import promotion
 

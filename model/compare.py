@@ -135,3 +135,10 @@ def as_text(result: dict[str, Any]) -> str:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:16]}…"
+
+
+def alike(result: dict[str, Any], share: float) -> bool:
+    """Whether the two forecast the same hours with losses that differ by less than this share, for every target."""
+    paired = result.get("paired") or {}
+    saves = [one["b_saves"]["value"] for one in paired.values() if isinstance(one, dict)]
+    return bool(saves) and all(value is not None and abs(value) < share for value in saves)

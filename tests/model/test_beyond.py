@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from model import boost, features, limits, place, settings, targets, train
+from model import boost, compare, features, limits, place, settings, targets, train
 from model.bars import Array, Bars
 from model.engine import Engine, InMemory, OnDisk, Part
 from model.errors import InputError
@@ -144,3 +144,23 @@ def test_a_scheduler_that_is_not_there_is_one_line() -> None:
     with pytest.raises(InputError, match=f"DASK_SCHEDULER_ADDRESS is '{address}': no scheduler answers"):
         OnCluster(address, wait=1)
     assert settings.load({"DATA_PATH": "x", "DASK_SCHEDULER_ADDRESS": address}).scheduler == address
+
+
+@pytest.mark.parametrize(
+    ("saved", "expected"),
+    [((0.001, -0.019), True), ((0.001, -0.02), False), ((0.001, None), False), ((), False)],
+)
+def test_whether_two_runs_forecast_alike(saved: tuple[float | None, ...], expected: bool) -> None:
+    paired = {"hours": 7} | {str(n): {"b_saves": {"value": value}} for n, value in enumerate(saved)}
+    assert compare.alike({"paired": paired}, 0.02) is expected
+
+
+@pytest.mark.long
+def test_as_many_workers_as_are_to_come_are_waited_for(scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from model import cluster
+
+    monkeypatch.setattr(cluster, "COME", 0.5)
+    assert settings.load({"DATA_PATH": "x", "DASK_WORKERS": "3"}).workers == 3
+    with pytest.raises(InputError, match=r"2 of 3 Dask workers came within 0.5 s \(DASK_WORKERS\)"):
+        cluster.OnCluster(scheduler, workers=3)
+    cluster.OnCluster(scheduler, workers=2).close()
