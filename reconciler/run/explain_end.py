@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reconciler.core.fargate import next_size
+from reconciler.core.fargate import SIZES, next_size
 from reconciler.core.run_paths import RUNS, WITH_CHECKPOINT
 from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, no_route, said
 from reconciler.run.explain_missing import file, module
@@ -79,6 +79,16 @@ def _stopped(case: Case) -> Diagnosis | None:
         cause += ", and it was killed, since it didn't end by itself"
         fix += "; a program that handles SIGTERM can save what it has"
     return Diagnosis(cause, (case.reason or "stop code UserInitiated",), fix)
+
+
+def _worker(case: Case) -> Diagnosis | None:
+    """The program failed for want of what a worker had."""
+    found = re.search(r"worker [0-9]+ was out of memory \(([0-9]+) MiB\)", case.reason)
+    if case.event is not Event.ERROR or not found:
+        return None
+    enough = [mib for row in SIZES.values() for mib in row if mib >= 2 * int(found[1])]
+    change = f"run:\n  workers:\n    memory: {min(enough)}" if enough else ""
+    return Diagnosis(found[0], (case.reason,), "give each worker more memory, or the data more workers", change)
 
 
 ACTION = re.compile(
@@ -234,6 +244,6 @@ def _no_code(case: Case) -> Diagnosis | None:
 
 
 END: tuple[Rule, ...] = (
-    _spot, _timeout, _too_dear, _stopped, _memory, _denied, _no_data, _disk, _read_only, _network, module, file, _crash,
-    _exception, _killed, _no_code,
+    _spot, _timeout, _too_dear, _stopped, _worker, _memory, _denied, _no_data, _disk, _read_only, _network, module,
+    file, _crash, _exception, _killed, _no_code,
 )  # fmt: skip

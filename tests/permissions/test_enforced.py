@@ -260,6 +260,7 @@ def destroyed(held: Held) -> None:
 
 
 def test_a_run_with_workers(held: Held) -> None:
+    (held.project.folder / "dask").mkdir()
     for name, text in FILES.items():
         held.project.write(name, text)
     held.project.write("deploy.yaml", DEPLOY.replace("run: {", "run: {workers: {count: 1}, "))

@@ -16,7 +16,7 @@ from reconciler.core import secret
 from reconciler.run import diagnosis, explain_end, explain_missing, explain_start, retry
 from reconciler.run.diagnosis import LONGEST
 from reconciler.run.explain import explain
-from reconciler.run.retry import Event
+from reconciler.run.retry import LOST_SCHEDULER, Event
 from tests.run.samples import case
 from tests.work import assert_linear, processor
 
@@ -88,6 +88,12 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
      "an array with shape (1073741824,)")]}, "out of memory: it needs more than the 2048 MiB", True, "memory: 16384"),
     ("OOM at the top", {"exit_code": 137, "reason": "OutOfMemoryError", "cpu": 32768, "memory": 249856},
      "Fargate has no size that is enough", True, ""),
+    ("OOM of a worker", {"reason": "Essential container in task exited; worker 3 was out of memory (16384 MiB)"},
+     "worker 3 was out of memory (16384 MiB)", True, "memory: 32768"),
+    ("a worker's end", {"reason": "Essential container in task exited; worker 3 ended: x, exit code 1"},
+     "unknown", False, ""),
+    ("a lost scheduler", {"event": Event.INTERRUPTION, "reason": f"{LOST_SCHEDULER} (exit code 137)"},
+     LOST_SCHEDULER, True, ""),
     ("Spot", {"event": Event.INTERRUPTION, "exit_code": 143, "reason": "Your Spot Task was interrupted."},
      "Spot took the capacity back", True, "FARGATE_SPOT, FARGATE"),
     ("no room", {"event": Event.NO_CAPACITY, "exit_code": None, "reason": "Capacity is unavailable at this time."},
