@@ -20,7 +20,8 @@ from reconciler.run.run import Overrides, Run
 MOST = 100  # workers of a run
 LAUNCHES = 4  # of a worker at most: it is replaced three times
 UNSEEN = 60.0  # seconds for which ECS may not show a task that was launched
-ENDED = (0, 143)  # exit codes of a scheduler that was told to end: of its own, and by SIGTERM
+ENDED = (0, 143)  # exit codes of a worker or scheduler that was told to end: of its own, and by SIGTERM
+KILLED = 128  # from which on an exit code is that of a signal
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,13 @@ def how_ended(task: Mapping[str, Any]) -> str:
 
 
 def lost_scheduler(task: Mapping[str, Any]) -> str:
-    """That a stopped task's scheduler ended before its program, empty where it didn't."""
+    """That a stopped task's scheduler was killed before its program ended, empty where it wasn't.
+
+    One that ended by itself is none: Dask isn't in the image, or the program has shut it down.
+    """
     found = next((c for c in task.get("containers") or () if c.get("name") == SCHEDULER), None)
-    if found is None or found.get("exitCode") in (None, *ENDED):
+    code = (found or {}).get("exitCode")
+    if found is None or code is None or code < KILLED or code in ENDED:
         return ""
     why = f"{found['reason']}, " if found.get("reason") else ""
-    return f"{LOST_SCHEDULER} ({why}exit code {found['exitCode']})"
+    return f"{LOST_SCHEDULER} ({why}exit code {code})"

@@ -153,8 +153,9 @@ def test_what_a_worker_is_launched_with() -> None:
         ({"exitCode": 0}, 1, Event.ERROR),
         ({"exitCode": 143}, 1, Event.ERROR),
         ({"exitCode": 137, "reason": "OutOfMemoryError"}, 1, Event.INTERRUPTION),
-        ({"exitCode": 1}, 1, Event.INTERRUPTION),
-        ({"exitCode": 1}, 0, Event.SUCCESS),
+        ({"exitCode": 139}, 143, Event.INTERRUPTION),
+        ({"exitCode": 137}, 0, Event.SUCCESS),
+        ({"exitCode": 1}, 1, Event.ERROR),
         ({}, 1, Event.ERROR),
     ],
 )
@@ -206,7 +207,7 @@ for address in (where, *client.scheduler_info(n_workers=-1)["workers"]):
 while names() != ["worker-1-2"]:
     time.sleep(0.1)
 print("replaced", flush=True)
-client.run_on_scheduler(os._exit, 9) if os.environ["RUN_ATTEMPT"] == "1" else client.close()
+client.run_on_scheduler(lambda: os.kill(os.getpid(), 9)) if os.environ["RUN_ATTEMPT"] == "1" else client.close()
 sys.exit(os.environ["RUN_ATTEMPT"] == "1")
 """
 FILE = "run: {checkpoint: true, workers: {count: 1}, retry: {backoff: 0}}\n"
