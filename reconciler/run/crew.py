@@ -6,13 +6,15 @@ mark, so that whoever goes on with a run finds them.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.container import Container
-from reconciler.core.errors import AwsError, Interrupted, ReconcilerError
+from reconciler.core.errors import AwsError, Denied, Interrupted, ReconcilerError, Unreachable
 from reconciler.core.fargate import FARGATE
 from reconciler.core.run_paths import again_family, task_id
 from reconciler.core.secret import KNOWN
@@ -24,6 +26,7 @@ from reconciler.core.workers import (
     ENCRYPTED,
     SCHEDULER,
     WORKER,
+    group_of,
     mark_of,
     number_of,
     port_of,
@@ -32,6 +35,7 @@ from reconciler.core.workers import (
 from reconciler.kinds import TaskDefinition, TaskDefinitionSpec
 from reconciler.kinds.ecs_task_definition import AGAIN_TAG, request
 from reconciler.run.certificate import new_certificate
+from reconciler.run.logs import Line, TaskLog
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.run_task import STATUSES, why_none
@@ -53,6 +57,8 @@ if TYPE_CHECKING:
 
 LOOK = 3.0  # seconds between looks at the workers
 PAUSE = 30.0  # seconds more after a launch that was refused
+LOGS = 4  # workers' logs that are read in a second, at most
+BEFORE = ("PROVISIONING", "PENDING", "ACTIVATING")
 AT_ONCE = 100  # tasks that DescribeTasks takes
 WORKERS_TAG = "reconciler:workers"  # of a run's definition: the ARN of that of its workers
 NO_PAUSE = {"DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False", "DASK_LOGGING__DISTRIBUTED": "warning"}
@@ -121,16 +127,21 @@ def definitions(
 
 @dataclass
 class Crew:
-    """The workers of a run's newest attempt. said: told what becomes of them; lost: how those ended that were lost."""
+    """The workers of a run's newest attempt. said: told what becomes of them; line: given their log lines, as a watcher
+    is; lost: how those ended that were lost.
+    """
 
     aws: Aws
     launch: Launch
     run: Run
     said: Callable[[str], None] = lambda text: None
+    line: Line = lambda container, text, timestamp: None
     lost: dict[str, str] = field(default_factory=dict)  # by the task's ARN
     _known: dict[int, Known] = field(default_factory=dict)
     _looked: float | None = None
+    _since: float = 0.0  # when the first look was: what they wrote before it was seen by another
     _team: Team | None = None
+    _logs: dict[str, TaskLog] = field(default_factory=dict)  # by the task's ARN
     _last: str = ""
 
     def tend(self, task: Mapping[str, Any]) -> None:
@@ -138,11 +149,14 @@ class Crew:
         said, and it is tried again.
         """
         address, now = address_of(task), self.aws.clock.now()
-        if not address or (self._looked is not None and now - self._looked < LOOK):
+        # Each look reads the log of each worker, and CloudWatch answers so many questions a second.
+        pause = max(LOOK, self._team.size.count / LOGS if self._team else 0.0)
+        if not address or (self._looked is not None and now - self._looked < pause):
             return
-        first, self._looked = self._looked is None, now
+        first, self._looked, self._since = self._looked is None, now, self._since or now
         try:
             self._look(first=first)
+            self._read()
             team = self._team = self._team or team_of(self.aws, self.run)
             for number in missing(team.size.count, self._known, now):
                 if not self._start(team, number, address):
@@ -160,6 +174,7 @@ class Crew:
         """
         try:
             self._look(first=self._looked is None, over=True)
+            self._read()
             stop_workers(self.aws, self.launch.cluster, self.run.attempts[-1], "its run's attempt has ended")
         except AwsError as error:
             self.said(f"the workers of run {self.run.id} end by themselves; stopping them failed: {error}")
@@ -180,6 +195,22 @@ class Crew:
         for at in range(0, len(arns), AT_ONCE):
             for task in described(self.aws, self.launch.cluster, arns[at : at + AT_ONCE]):
                 self._learn(task, new=False, over=over)
+
+    def _read(self) -> None:
+        """Hand on what is new in their logs. What can't be read now, or may not be, is left out."""
+        for number, one in self._known.items():
+            if one.task is None or one.task.get("lastStatus") in BEFORE:
+                continue
+            arn = str(one.task["taskArn"])
+            if arn not in self._logs:
+                log = self._logs[arn] = TaskLog(self.aws, self.launch.log_group, self.launch.log_prefix, arn)
+                log.follow([WORKER])
+                log.since = self._since if one.launched < self._since else None
+            with contextlib.suppress(Unreachable, Denied):
+                self._logs[arn].read(partial(self._line, number))
+
+    def _line(self, number: int, container: str, text: str, timestamp: float) -> None:
+        self.line(group_of(number), text, timestamp)
 
     def _learn(self, task: Mapping[str, Any], *, new: bool, over: bool) -> None:
         number = number_of(str(task.get("group", "")))

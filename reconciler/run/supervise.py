@@ -183,7 +183,7 @@ class Supervisor:
         watcher = screen or Silent()
         watch = watch_of(self.aws, launch.place, attempt, log, watcher)
         watch.to_stop = lambda task, now: step.to_stop(run, self.rules.limits, task, now)
-        crew = Crew(self.aws, launch, run, watcher.trouble) if workers_of(run) else None
+        crew = Crew(self.aws, launch, run, watcher.trouble, watcher.line) if workers_of(run) else None
         watch.ended = lambda end: self._keep(run, crew.ended(end) if crew else end)
         if crew:
             watch.tend = crew.tend

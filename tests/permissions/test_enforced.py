@@ -280,7 +280,7 @@ def test_a_run_with_workers(held: Held) -> None:
     held.give(held.policies("destroy"))
     gone = held.run("destroy", "--yes")
     assert gone.code == 0, gone.out + gone.err
-    assert not ssm.get_parameters_by_path(Path="/reconciler/tiny", Recursive=True)["Parameters"]
+    assert not ssm.get_parameters_by_path(Path="/reconciler/tiny/workers")["Parameters"]
 
 
 def under_keys(bucket_key: str, secret: str, secret_key: str) -> str:

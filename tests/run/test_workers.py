@@ -194,6 +194,7 @@ client = distributed.Client(where, timeout=60)
 client.wait_for_workers(int(os.environ["DASK_WORKERS"]), timeout=60)
 names = lambda: sorted(one["name"] for one in client.scheduler_info(n_workers=-1)["workers"].values())
 print("workers:", *names(), flush=True)
+client.run(lambda: print("hello from here", flush=True))
 print("sum:", sum(client.gather(client.map(lambda x: x * x, range(10)))), flush=True)
 for address in (where, *client.scheduler_info(n_workers=-1)["workers"]):
     context = ssl.create_default_context()
@@ -229,7 +230,8 @@ def test_with_dask(lane: Lane) -> None:
     replaced(2)
     out, err = applied.communicate(timeout=120)
     assert applied.returncode == 0, out + err
-    assert "workers: worker-1\n" in out
+    assert "main | workers: worker-1\n" in out
+    assert out.count("worker-1 | hello from here") == 2
     assert out.count("sum: 285") == out.count("| replaced") == 2
     assert f"{LOST_SCHEDULER}: launching again" in out
     assert not lane.tasks("RUNNING")
