@@ -87,8 +87,8 @@ def _worker(case: Case) -> Diagnosis | None:
     if case.event is not Event.ERROR or not found:
         return None
     enough = [mib for row in SIZES.values() for mib in row if mib >= 2 * int(found[1])]
-    change = f"run:\n  workers:\n    memory: {min(enough)}" if enough else ""
-    return Diagnosis(found[0], (case.reason,), "give each worker more memory, or the data more workers", change)
+    more = f"give each more memory (run.workers.memory: {min(enough)}), or " if enough else ""
+    return Diagnosis(found[0], (case.reason,), f"{more}share the data among more of them (run.workers.count)")
 
 
 ACTION = re.compile(

@@ -89,7 +89,7 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
     ("OOM at the top", {"exit_code": 137, "reason": "OutOfMemoryError", "cpu": 32768, "memory": 249856},
      "Fargate has no size that is enough", True, ""),
     ("OOM of a worker", {"reason": "Essential container in task exited; worker 3 was out of memory (16384 MiB)"},
-     "worker 3 was out of memory (16384 MiB)", True, "memory: 32768"),
+     "worker 3 was out of memory (16384 MiB)", True, ""),
     ("a worker's end", {"reason": "Essential container in task exited; worker 3 ended: x, exit code 1"},
      "unknown", False, ""),
     ("a lost scheduler", {"event": Event.INTERRUPTION, "reason": f"{LOST_SCHEDULER} (exit code 137)"},
