@@ -15,12 +15,14 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, ReconcilerError
+from reconciler.core.fargate import FARGATE
 from reconciler.core.function_settings import Retry
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id
 from reconciler.core.secret import KNOWN
-from reconciler.run import crew
+from reconciler.run import worker_definitions
 from reconciler.run.cap import TOO_LITTLE, pays
+from reconciler.run.crew import Where, stop_workers
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import check_length
 from reconciler.run.place import Place
@@ -74,6 +76,12 @@ class Launch:
         """Where its tasks are."""
         family = self.task_definition.rpartition("/")[2].partition(":")[0]
         return Place(self.cluster, family, self.container, self.log_group, self.log_prefix)
+
+    @property
+    def of_workers(self) -> Where:
+        """Where its workers are."""
+        providers = self.workers or FARGATE[:1]
+        return Where(self.cluster, self.subnets, self.security_group, self.public_ip, providers)
 
     def given(self, run: Run) -> Overrides:
         """What is different for a run's tasks: by what was asked for it, and by each launch."""
@@ -141,8 +149,8 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
         check_length(_request(launch, run, attempt)["overrides"])
         runs.put(run)
     if (workers := workers_of(run)) is not None:
-        if not crew.is_prepared(launch, run):
-            run = crew.prepare(aws, launch, run, workers)
+        if not worker_definitions.is_prepared(launch, run):
+            run = worker_definitions.prepare(aws, launch, run, workers)
             runs.put(run)
         launch = replace(launch, task_definition=run.task_definition)
     if launch.deadline:
@@ -237,7 +245,7 @@ def stop_task(aws: Aws, runs: Runs, place: Place, run: Run, reason: str) -> None
             run = replace(run, unattended=True)
     aws.find("ecs", "StopTask", cluster=place.cluster, task=task_id(run.task_arn), reason=reason)
     if workers_of(run) is not None:
-        crew.stop_workers(aws, place.cluster, run.attempts[-1], reason)
+        stop_workers(aws, place.cluster, run.attempts[-1], reason)
 
 
 def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt, *, recorded: bool) -> tuple[str, str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from reconciler.aws.calls import Aws, Gone
 from reconciler.core.errors import Denied, Unreachable
+from reconciler.core.workers import WORKER, group_of
 from reconciler.run.diagnosis import cut
 from reconciler.run.last_lines import There
 from reconciler.run.log_end import last_events
@@ -157,3 +159,32 @@ class TaskLog:
                 return
             stream.token = token
         stream.more = True
+
+
+BEFORE = ("PROVISIONING", "PENDING", "ACTIVATING")  # states in which a task has written nothing
+
+
+@dataclass
+class WorkerLogs:
+    """The logs of a run's worker tasks, as they are seen to run. line: given each, with the worker's name."""
+
+    aws: Aws
+    group: str
+    prefix: str
+    line: Line
+    _logs: dict[str, TaskLog] = field(default_factory=dict)  # by the task's ARN
+    _since: float | None = None  # what they wrote before the first look, another has shown
+
+    def read(self, number: int, task: Mapping[str, Any]) -> None:
+        """Hand on what is new of one. What can't be read now, or may not be, is left out."""
+        arn, created = str(task["taskArn"]), task.get("createdAt")
+        if self._since is None:
+            self._since = self.aws.clock.now()
+        if task.get("lastStatus") in BEFORE:
+            return
+        if arn not in self._logs:
+            log = self._logs[arn] = TaskLog(self.aws, self.group, self.prefix, arn)
+            log.follow([WORKER])
+            log.since = self._since if created and created.timestamp() < self._since else None
+        with contextlib.suppress(Unreachable, Denied):
+            self._logs[arn].read(lambda container, text, timestamp: self.line(group_of(number), text, timestamp))

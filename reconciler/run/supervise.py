@@ -15,7 +15,7 @@ from reconciler.core.errors import AwsError, ReconcilerError
 from reconciler.run import step
 from reconciler.run.crew import Crew
 from reconciler.run.launch import Launch, start
-from reconciler.run.logs import TaskLog
+from reconciler.run.logs import TaskLog, WorkerLogs
 from reconciler.run.retry import Again, Attempt
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
@@ -183,7 +183,7 @@ class Supervisor:
         watcher = screen or Silent()
         watch = watch_of(self.aws, launch.place, attempt, log, watcher)
         watch.to_stop = lambda task, now: step.to_stop(run, self.rules.limits, task, now)
-        crew = Crew(self.aws, launch, run, watcher.trouble, watcher.line) if workers_of(run) else None
+        crew = self._crew(launch, run, watcher) if workers_of(run) else None
         watch.ended = lambda end: self._keep(run, crew.ended(end) if crew else end)
         if crew:
             watch.tend = crew.tend
@@ -193,6 +193,11 @@ class Supervisor:
             launch.deadline.remove(self.aws, attempt)
         self._rest(run, LastLines(log, watcher, end, seen=watch.seen, alive=watch.alive))
         return Seen(end=end)
+
+    def _crew(self, launch: Launch, run: Run, watcher: Watcher) -> Crew:
+        logs = WorkerLogs(self.aws, launch.log_group, launch.log_prefix, watcher.line)
+        now = self.aws.clock.now
+        return Crew(self.aws, launch.of_workers, run, launch.given(run), now, watcher.trouble, logs.read)
 
     def _keep(self, run: Run, end: Verdict) -> None:
         """Write down how its newest attempt ended, before anything is waited for: ECS forgets it."""
