@@ -22,7 +22,7 @@ from reconciler.engine.deployment import Deployment
 from reconciler.run.certificate import check_can_make
 from reconciler.run.hand_over import check_no_secret, given_over
 from reconciler.run.job import Decision, decide, follower, function_of, runs_of, supervisor
-from reconciler.run.launch import Launch, new_run
+from reconciler.run.launch import Launch, new_run, prepared
 from reconciler.run.like import launch_like
 from reconciler.run.overrides import check_length, parse
 from reconciler.run.run import Overrides, Run
@@ -186,6 +186,7 @@ class SingleWork:
             self.runs.put(run)
         else:
             run = given_over(self.runs, run, unattended=True)
+        run = prepared(self.here.aws, self.runs, launch, run)
         function = function_of(self.here)
         function.go_on(self.here.aws, run, given)
         self.terminal.say(f"  {function.name} sees it through, whoever watches")

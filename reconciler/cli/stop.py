@@ -11,6 +11,7 @@ from reconciler.cli.options import OfRun as Arguments
 from reconciler.cli.past_runs import past, whole
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
+from reconciler.run.crew import end_of_run
 from reconciler.run.hand_over import Function, stop_waiting
 from reconciler.run.launch import stop_task
 from reconciler.run.retry import Event
@@ -47,6 +48,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     elif not found.attempts or found.attempts[-1].event is not None or not found.task_arn:
         # Nothing runs: it waits to be launched, perhaps again.
         stop_waiting(here.aws, here.runs, Function(here.names.watcher), found)
+        end_of_run(here.aws, here.names.deploy.name, here.place.cluster, found)
         result, text = (
             "stopped",
             f"run {found.id} is stopped; it had no task under way; launch it anew: {command(here.where, 'apply', '')}",

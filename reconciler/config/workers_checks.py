@@ -27,9 +27,6 @@ def check_workers(deploy: Deploy) -> Iterator[Problem]:
             yield Problem((*AT, "capacity", i), f"{name} is there twice", KEEP)
     if run.sweep is not None:
         yield Problem(AT, "a sweep launches one task for each run, and no workers yet", KEEP, (("run", "sweep"),))
-    if run.unattended:
-        message = "the function that sees unattended runs through launches no workers yet"
-        yield Problem(AT, message, KEEP, (("run", "unattended"),))
     if deploy.schedule is not None:
         message = "the function that launches scheduled runs launches no workers yet"
         yield Problem(AT, message, KEEP, (("schedule",),))

@@ -64,7 +64,8 @@ class Watched:
     the usual; checkpoint: whether the attempts of a run hand one on; exec_enabled: whether a shell may be opened in its
     tasks; retries: times again when a launch fails; max_duration: seconds; stop_role, call_role: ARNs of what stops
     tasks and of what calls the function; function, dead_letters: ARNs of itself and of the queue for what fails; image:
-    as people call it; task_role, execution_role: names; data: the key of what the program reads.
+    as people call it; task_role, execution_role: names; data: the key of what the program reads. workers: where those
+    of a run are, in this order; empty without any.
     """
 
     deploy: str
@@ -99,6 +100,7 @@ class Watched:
     call_role: str
     dead_letters: str
     tell: Tell | None
+    workers: tuple[str, ...] = ()
 
     @property
     def limited(self) -> bool:
@@ -120,7 +122,7 @@ class Watched:
         retry = Retry(**found["retry"] | {"exit_codes": tuple(found["retry"]["exit_codes"])})
         tell = Tell(**found["tell"]) if found["tell"] else None
         cap = Cap(**found["cap"]) if found["cap"] else None
-        lists = {name: tuple(found[name]) for name in ("capacity", "subnets")}
+        lists = {name: tuple(found[name]) for name in ("capacity", "subnets", "workers")}
         return cls(**found | lists | {"retry": retry, "tell": tell, "cap": cap})
 
 

@@ -17,6 +17,8 @@ OPEN = (1024, 65_535)  # what the security group lets tasks of it use among them
 
 WAIT = 120  # seconds for which a worker looks for its scheduler before it ends itself
 
+OF_WORKERS = "/workers"  # how the mark of their tasks ends
+
 
 def secret_name(deploy: str, run_id: str) -> str:
     """The parameter with the certificate and key of a run's tasks. run_id: `*` for those of all runs."""
@@ -30,7 +32,7 @@ def port_of(run_id: str) -> int:
 
 def mark_of(token: str) -> str:
     """What an attempt's worker tasks are started by. token: the attempt's, by which its own task is."""
-    return f"{token}/workers"
+    return f"{token}{OF_WORKERS}"
 
 
 def group_of(number: int) -> str:

@@ -35,8 +35,9 @@ MODULES = (
     *(f"run/{one}" for one in ("last_lines", "verdict", "log_end", "webhook_request", "usage")),
     *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),
     *(f"run/{one}" for one in ("cap", "checkpoint", "index", "index_store", "scheduled_record", "step", "stored")),
-    "run/workers",
+    "run/crew", "run/workers",
     *(f"scheduled/{one}" for one in ("__init__", "aws", "handler", "launch", "record", "see", "tell", "why")),
+    "scheduled/workers",
 )  # fmt: skip
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with
 # What AWS fills in, and with which it is put right; the log group has the function's name.

@@ -35,6 +35,7 @@ from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
 from reconciler.kinds.lambda_function import HANDLER, RUNTIME, FunctionSpec, code_sha256
 from reconciler.lower.ci import service_trust
+from reconciler.lower.workers import certificates
 from reconciler.permissions import keys
 from reconciler.permissions.parts import passed_to, webhook, webhook_key
 
@@ -145,6 +146,7 @@ def watched(names: Names) -> Watched:
         call_role=names.iam(f"role/{names.schedule_role}"),
         dead_letters=names.arn("sqs", names.dead_letters),
         tell=tell,
+        workers=run.workers.capacity if run.workers else (),
     )
 
 
@@ -162,7 +164,8 @@ def pattern(names: Names) -> dict[str, Any]:
         "detail-type": ["ECS Task State Change"],
         "detail": {
             "clusterArn": [names.arn("ecs", f"cluster/{deploy.cluster.name}")],
-            "lastStatus": ["STOPPED"],
+            # A run's workers are launched once its task runs.
+            "lastStatus": ["RUNNING", "STOPPED"] if deploy.run.workers else ["STOPPED"],
             **which,
         },
     }
@@ -200,7 +203,7 @@ def statements(names: Names) -> list[dict[str, Any]]:
         _allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
         _allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
     ]  # fmt: skip
-    return [*found, *_checkpoints(names), *_schedules(names), *_tell(names), *_key(names)]
+    return [*found, *_checkpoints(names), *_workers(names), *_schedules(names), *_tell(names), *_key(names)]
 
 
 def _checkpoints(names: Names) -> Iterator[dict[str, Any]]:
@@ -208,6 +211,12 @@ def _checkpoints(names: Names) -> Iterator[dict[str, Any]]:
         whose = "*" if names.deploy.run.unattended else f"{SCHEDULED}*"
         of_schedule = [names.s3(path.replace("*", whose, 1)) for path in CHECKPOINTS]
         yield _allow("Checkpoints", ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectTagging"], of_schedule)
+
+
+def _workers(names: Names) -> Iterator[dict[str, Any]]:
+    if names.deploy.run.workers:
+        yield _allow("Workers", "ecs:DescribeTaskDefinition", "*")
+        yield _allow("Certificates", "ssm:DeleteParameter", certificates(names))
 
 
 def _schedules(names: Names) -> Iterator[dict[str, Any]]:

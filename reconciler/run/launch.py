@@ -148,10 +148,8 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
             attempt = run.attempts[-1]
         check_length(_request(launch, run, attempt)["overrides"])
         runs.put(run)
-    if (workers := workers_of(run)) is not None:
-        if not worker_definitions.is_prepared(launch, run):
-            run = worker_definitions.prepare(aws, launch, run, workers)
-            runs.put(run)
+    if workers_of(run) is not None:
+        run = prepared(aws, runs, launch, run)
         launch = replace(launch, task_definition=run.task_definition)
     if launch.deadline:
         launch.deadline.make(aws, run)
@@ -181,6 +179,16 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     run = replace(run.with_attempt(replace(attempt, task_arn=arn)), state=State.RUNNING)
     runs.put(run)
     return run, Seen(known=aws.clock.now())
+
+
+def prepared(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Run:
+    """A run that is recorded, with what its workers need, if it has any. Raises AwsError, ReconcilerError, Changed."""
+    size = workers_of(run)
+    if size is None or run.state.over or worker_definitions.is_prepared(launch, run):
+        return run
+    run = worker_definitions.prepare(aws, launch, run, size)
+    runs.put(run)
+    return run
 
 
 def find_task(aws: Aws, place: Place, attempt: Attempt) -> str | None:

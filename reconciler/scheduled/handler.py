@@ -19,13 +19,16 @@ from typing import Any
 
 from reconciler.core.function_settings import AGAIN, GIVEN, LAUNCH, PROVIDER, START, Watched
 from reconciler.core.run_paths import is_run_id
+from reconciler.core.workers import OF_WORKERS
 from reconciler.run.place import NotOurs, Place
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_task import read_overrides
 from reconciler.run.scheduled_record import new_run, scheduled_id
-from reconciler.run.step import Seen
+from reconciler.run.step import Seen, end_of
 from reconciler.run.stop_schedule import schedule_name
 from reconciler.run.stored import TRIES, Changed, overrides_from
+from reconciler.run.workers import size_of
+from reconciler.scheduled import workers
 from reconciler.scheduled.aws import find
 from reconciler.scheduled.record import put_first, records
 from reconciler.scheduled.see import ours, see_through, sized
@@ -105,6 +108,9 @@ def _again(watched: Watched, token: str, provider: str, given: Any) -> Run | Non
 def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
     """Record the end of a task, and launch another if the rules say so. Returns the run if it is over."""
     token = str(detail.get("startedBy") or "")
+    if detail["lastStatus"] != "STOPPED" or token.endswith(OF_WORKERS):
+        _tend(watched, detail)
+        return None
     run_id = token.rpartition("-")[0]
     print(json.dumps({"run": run_id, "task": detail["taskArn"], "status": detail["lastStatus"]}))
     here = is_run_id(run_id) and place_of(watched).has(detail, token)
@@ -118,7 +124,25 @@ def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
     if newest.token == token and newest.event is None and not run.state.over:
         run = run.with_attempt(replace(newest, task_arn=detail["taskArn"]))
         seen = Seen(task, essential=(watched.container,))
+        if (end := end_of(run.attempts[-1], seen, time.time())) and size_of(run):
+            seen = Seen(end=workers.ended(watched, run, end, _given(watched, run, task)))
     return see_through(watched, run, seen, given=_given(watched, run, task))
+
+
+def _tend(watched: Watched, detail: Mapping[str, Any]) -> None:
+    """See to the workers of a run, of which a task has begun or ended."""
+    mark = str(detail.get("startedBy") or "")
+    token = mark.removesuffix(OF_WORKERS)
+    run_id = token.rpartition("-")[0]
+    here = is_run_id(run_id) and place_of(watched).has(detail, mark)
+    run = records(watched).get(run_id) if here else None
+    if run is None or size_of(run) is None or not ours(run) or run.state.over or run.attempts[-1].token != token:
+        return
+    arn = run.task_arn if mark != token else str(detail["taskArn"])
+    if arn and run.attempts[-1].event is None:
+        run = run.with_attempt(replace(run.attempts[-1], task_arn=arn))
+        task = _described(watched, run)
+        workers.tend(watched, run, arn, _given(watched, run, task))
 
 
 def _given(watched: Watched, run: Run, task: Mapping[str, Any] | None) -> Overrides | None:

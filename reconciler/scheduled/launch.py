@@ -26,6 +26,7 @@ from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, Seen, given_up, newest
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
 from reconciler.run.stored import TRIES, Changed
 from reconciler.run.verdict import Verdict
+from reconciler.run.workers import size_of
 from reconciler.scheduled.aws import call, find, there
 from reconciler.scheduled.record import records
 
@@ -178,6 +179,8 @@ def _run_task(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
         recorded, _, revision = run.task_definition.rpartition("/")[2].partition(":")
         if recorded not in (family, again_family(family)):
             raise NotLaunched(f"it was to be launched with {run.task_definition!a}, which isn't of {family}")
+        if size_of(run) and recorded != again_family(family):
+            raise NotLaunched("its client was stopped before it had made what its workers need: run `apply` again")
         family = f"{recorded}:{revision}"
     request = run_task(
         attempt, run.id, "" if run.unattended else watched.schedule, overrides, cluster=watched.cluster,

@@ -18,6 +18,7 @@ from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
 from reconciler.run.step import End, Launch, Retry, Rules, Seen, Stop, newest, step
 from reconciler.run.stop_schedule import schedule_name
+from reconciler.scheduled import workers
 from reconciler.scheduled.aws import call, there
 from reconciler.scheduled.launch import keep_deadline, launch, limits_of, stop_unseen
 from reconciler.scheduled.record import records
@@ -50,6 +51,7 @@ def see_through(
                 return _end(watched, decision.run)
             if run.state is State.STOPPED:
                 stop_unseen(watched, run)
+                workers.over(watched, run)
             return run
         if isinstance(decision, Launch):
             if given is None:
@@ -95,6 +97,7 @@ def _end(watched: Watched, run: Run) -> Run:
             store.end_checkpoint(run)
         except (ClientError, BotoCoreError) as error:
             print(line(f"what {run.id} left of its checkpoint stays: {error}"))
+    workers.over(watched, run)
     store.put(run)
     return run
 

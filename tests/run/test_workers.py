@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +32,8 @@ from reconciler.run.workers import (
 )
 from tests.run.conftest import Lane
 from tests.run.test_step import RETRIES
+from tests.stand_in_engine import FILES as STAND_IN
+from tests.stand_in_engine import PROGRAM as PROGRAM_OF_STAND_IN
 from tests.waiting import until
 
 ID, NOW = "20260101-000000-aaaaaaaa", 10_000.0
@@ -246,10 +249,54 @@ def test_with_dask(lane: Lane) -> None:
     lane.bare()
 
 
+LOSES_ONE = """
+def count():
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"p")
+        return int(connection.recv(9))
+while count():
+    time.sleep(0.02)
+while not count():
+    time.sleep(0.02)
+print("another one", flush=True)
+"""
+
+
+def test_of_an_unattended_run(lane: Lane) -> None:
+    """The deploy's function launches them once the program's task runs, replaces a lost one, and leaves nothing."""
+    lane.program(PROGRAM_OF_STAND_IN + LOSES_ONE, deploy="run: {unattended: true, workers: {count: 1}}\n",
+                 dockerfile=STAND_IN["Dockerfile"])  # fmt: skip
+    (lane.folder / "dask").mkdir(exist_ok=True)
+    for name in ("dask/__init__.py", "dask/__main__.py"):
+        lane.write(name, STAND_IN[name])
+    made = lane.run("apply", "--local", "--detach")
+    assert made.code == 0, made.out + made.err
+    mine = "/workers"
+    one = until(lambda: [t for t in lane.tasks("RUNNING") if t["startedBy"].endswith(mine)], "a worker")[0]
+    main = next(task for task in lane.tasks() if task["startedBy"] == one["startedBy"].removesuffix(mine))
+    until(lambda: _events(lane, main) == ["workers: 1"], "the program's look at it")
+    lane.client("ecs").stop_task(cluster="tiny", task=one["taskArn"])
+    watched = lane.run("watch", "--local", "--from-start")
+    assert watched.code == 0, watched.out + watched.err
+    assert "main | another one" in watched.out
+    until(lambda: not lane.tasks("RUNNING"), "the end of all tasks")
+    assert not lane.client("ssm").get_parameters_by_path(Path="/reconciler/tiny/workers")["Parameters"]
+    assert len([task for task in lane.tasks() if task["startedBy"].endswith(mine)]) == 2
+    shutil.rmtree(lane.folder / "dask")
+    lane.bare()
+
+
+def _events(lane: Lane, task: Any) -> list[str]:
+    stream, logs = f"ecs/main/{task['taskArn'].rpartition('/')[2]}", lane.client("logs")
+    try:
+        events = logs.get_log_events(logGroupName="/ecs/tiny", logStreamName=stream)["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return [event["message"] for event in events]
+
+
 def _lines(lane: Lane, token: str) -> list[str]:
     """What the program of an attempt has printed, once it has looked at its worker."""
     (task,) = [one for one in lane.tasks() if one["startedBy"] == token]
-    stream = f"ecs/main/{task['taskArn'].rpartition('/')[2]}"
-    events = lane.client("logs").get_log_events(logGroupName="/ecs/tiny", logStreamName=stream)["events"]
-    lines = [event["message"] for event in events]
+    lines = _events(lane, task)
     return lines if lines[-1:] == ["a stranger was refused"] and len(lines) == 4 else []

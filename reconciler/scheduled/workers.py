@@ -1,0 +1,48 @@
+"""See to the workers of unattended runs, as `apply` does while it watches: when a task of a run has begun or ended."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.core.function_settings import GROUP, Watched
+from reconciler.core.text import line
+from reconciler.run.crew import Crew, Where, end_of_run
+from reconciler.run.run import Overrides, Run
+from reconciler.run.verdict import Verdict
+from reconciler.run.workers import address_of, size_of
+from reconciler.scheduled import aws
+from reconciler.scheduled.aws import FAILURES, find
+
+PAUSE, ENOUGH = 10.0, 480.0  # seconds between launches that are refused, and for which they are tried
+
+
+def tend(watched: Watched, run: Run, task_arn: str, given: Overrides | None) -> None:
+    """Launch the workers that a run's newest attempt lacks, while its task runs. given: what is different for it."""
+    crew, until = _crew(watched, run, given), time.time() + ENOUGH
+    while True:
+        answer = find("ecs", "DescribeTasks", cluster=watched.cluster, tasks=[task_arn])
+        task: Mapping[str, Any] = next(iter((answer or {}).get("tasks") or ()), {})
+        if not address_of(task) or crew.tend(task) or time.time() > until:
+            return
+        time.sleep(PAUSE)
+
+
+def ended(watched: Watched, run: Run, end: Verdict, given: Overrides | None) -> Verdict:
+    """Stop them, since the task of a run's newest attempt has ended so. Returns that with how the lost ones ended."""
+    return _crew(watched, run, given).ended(end) if size_of(run) else end
+
+
+def over(watched: Watched, run: Run) -> None:
+    """Have nothing left of the workers of a run that is over. What hinders it is said."""
+    try:
+        end_of_run(aws, watched.deploy, watched.cluster, run)
+    except FAILURES as error:
+        print(line(f"what {run.id} left of its workers stays: {error}"))
+
+
+def _crew(watched: Watched, run: Run, given: Overrides | None) -> Crew:
+    where = Where(watched.cluster, watched.subnets, os.environ[GROUP], watched.public_ip, watched.workers)
+    return Crew(aws, where, run, given or Overrides(), time.time, lambda text: print(line(f"{run.id}: {text}")))
