@@ -130,13 +130,17 @@ def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
 
 
 def _tend(watched: Watched, detail: Mapping[str, Any]) -> None:
-    """See to the workers of a run, of which a task has begun or ended."""
+    """See to the workers of a run, whose program's task has begun or of which one has ended."""
     mark = str(detail.get("startedBy") or "")
     token = mark.removesuffix(OF_WORKERS)
+    if (token == mark) is not (detail["lastStatus"] == "RUNNING"):
+        return
     run_id = token.rpartition("-")[0]
     here = is_run_id(run_id) and place_of(watched).has(detail, mark)
     run = records(watched).get(run_id) if here else None
-    if run is None or size_of(run) is None or not ours(run) or run.state.over or run.attempts[-1].token != token:
+    if run is None or size_of(run) is None or not ours(run) or run.state.over:
+        return
+    if not run.attempts or run.attempts[-1].token != token:
         return
     arn = run.task_arn if mark != token else str(detail["taskArn"])
     if arn and run.attempts[-1].event is None:
