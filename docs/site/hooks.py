@@ -1,4 +1,4 @@
-"""What mkdocs does besides: each cell of a table is given its heading, which a narrow screen shows before it."""
+"""What mkdocs does besides: a cell of a table has its heading, which a narrow screen shows, and options stay whole."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from typing import Any
 _TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
 _ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
+_INLINE = re.compile(r"<code>[^<\n]*</code>")
+_OPTION = re.compile(r"(?<![^\s>])--?\w[\w-]*")
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """The page with `data-label` in each cell."""
-    return _TABLE.sub(lambda table: labelled(table[0]), html)
+    """The page with `data-label` in each cell, and options that break nowhere."""
+    return _INLINE.sub(lambda code: whole(code[0]), _TABLE.sub(lambda table: labelled(table[0]), html))
+
+
+def whole(code: str) -> str:
+    """Code in a line of text; a browser would break `--local` after its first hyphen."""
+    return _OPTION.sub(r'<span class="option">\g<0></span>', code)
 
 
 def labelled(table: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.aws.calls import Aws
+from reconciler.cli.interrupt import command
 from reconciler.cli.target import Target
 from reconciler.cli.terminal import Terminal
 from reconciler.config.resource_names import Facts
@@ -64,8 +65,9 @@ class Past:
             if run_id in key:
                 raise Unreadable(key, why)
         if not found:
-            what = f"there is no run {run_id}" if run_id else "there is no run yet"
-            raise UserError(what, hint="`python -m reconciler runs` lists them; `apply` launches one")
+            if not run_id:
+                raise UserError("there is no run yet", hint="`apply` launches one")
+            raise UserError(f"there is no run {run_id}", hint=f"`{command(self.where, 'runs', '')}` lists them")
         return found[0]
 
     def ended(self, run_id: str) -> Run:

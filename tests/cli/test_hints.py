@@ -56,6 +56,8 @@ HINTS: dict[str, str] = {
     "put that right and run the command again": MOVED,
     "{}: end that, then run the command again": HELD,
     "; with `task.family: {}` and the cluster {} in it again, `apply` goes on with the run": RENAMED,
+    "runs, results, data and logs are kept: `local reset` forgets them":
+        "tests/local/test_kept.py::test_it_survives_the_end_of_the_process_but_no_reset",
     "its packages aren't in {} any more; `local reset` has it made anew": LOCAL,
     "; if the bucket is yours, `python -m reconciler permissions` prints what to allow": POLICY,
     "--all is for `local stop`": "tests/local/test_idle.py::test_all_are_listed_and_stopped",
@@ -99,7 +101,7 @@ HINTS: dict[str, str] = {
     "what runs goes on; run the same command again to go on with what is missing": SWEEP,
     "{} ended with nobody watching; `watch` shows and records it":
         "tests/run/test_coming_back.py::test_a_task_that_ended_while_nobody_looked",
-    "`python -m reconciler runs` lists them; `apply` launches one": NAMED,
+    "`apply` launches one": UNLAUNCHED,
     "`runs show` lists the metrics of a run": NAMED,
     "more: python -m reconciler diagnose {}": FAILED,
     "Cost: a run is ${} an hour{}{}. `cost` shows the sums.": NAMED,

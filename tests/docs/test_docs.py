@@ -94,6 +94,16 @@ def test_each_cell_of_the_site_names_its_column() -> None:
     assert made.startswith("<p>|</p><table><tr><th>")
 
 
+def test_an_option_breaks_nowhere() -> None:
+    hooks = runpy.run_path(str(DOCS / "site" / "hooks.py"))
+    page = "<p><code>apply --wait-for-lock 600 -o a-b</code> --local</p><pre><code>apply --local\nplan</code></pre>"
+    wanted = (
+        '<p><code>apply <span class="option">--wait-for-lock</span> 600 <span class="option">-o</span> a-b</code> '
+        "--local</p><pre><code>apply --local\nplan</code></pre>"
+    )
+    assert hooks["on_page_content"](page, page=None) == wanted
+
+
 def test_every_page_is_in_the_site() -> None:
     site = yaml.load((ROOT / "mkdocs.yml").read_text(), Loader=yaml.BaseLoader)
 

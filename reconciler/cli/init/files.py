@@ -158,7 +158,7 @@ def dockerfile(program: str, requirements: str) -> str:
         f"{install}"
         "# No name and no home of its own: it reads and writes in S3, and in /tmp.\n"
         "USER 10001:10001\n"
-        f'CMD ["python", "{program}"]\n'
+        f'CMD ["python", {_quoted(program)}]\n'
     )
 
 

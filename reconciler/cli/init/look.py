@@ -61,13 +61,20 @@ def look(folder: Path) -> Found:
     return Found(
         dockerfiles=tuple(sorted((name for name in near if _is_dockerfile(name)), key=_less_usual)),
         data=tuple(name for name in near if _is_data(name)),
-        program=next((name for name in PROGRAMS if name in names), ""),
+        program=_program(near),
         requirements=next((name for name in ("requirements.txt", "pyproject.toml") if name in names), ""),
         root=root,
         repository=path_on("github.com", origin, r"[^/\s]+/[^/\s]+?"),
         project=path_on("gitlab.com", origin, r"[^\s]+/[^/\s]+?"),
         branch=head.partition("/")[2] or "main",
     )
+
+
+def _program(near: Sequence[str]) -> str:
+    """The Python program with a usual name, in the folder or in src, or else the only one of the folder."""
+    usual = [f"{folder}{name}" for folder in ("", "src/") for name in PROGRAMS]
+    alone = [name for name in near if name.endswith(".py") and "/" not in name and name != "setup.py"]
+    return next((name for name in usual if name in near), alone[0] if len(alone) == 1 else "")
 
 
 def entries(folder: Path, data: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -193,6 +193,24 @@ def test_a_folder_of_very_many_files_hides_no_program(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize(
+    ("there", "program"),
+    [
+        (["a.py", "main.py"], "main.py"),
+        (["train model.py", "data.csv", "setup.py"], "train model.py"),
+        (["a.py", "b.py"], ""),
+        (["src/app.py", "src/b.py"], "src/app.py"),
+        (["src/b.py"], ""),
+        (["a.py", "src/main.py"], "src/main.py"),
+    ],
+)
+def test_the_program_is_the_usual_one_or_the_only_one(there: list[str], program: str, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    for name in there:
+        (tmp_path / name).touch()
+    assert look(tmp_path).program == program
+
+
+@pytest.mark.parametrize(
     ("there", "copies", "context", "dockerfile"),
     [
         (["Dockerfile", "main.py"], "COPY main.py .", ".", "Dockerfile"),
