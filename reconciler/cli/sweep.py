@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,9 @@ from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.sweep import label
 from reconciler.run.watch import Silent
+
+LIVE = 20  # tasks that are shown as they run
+SHOWN, FAILED = 50, 20  # runs in the table at the end; and of those after them so many that didn't succeed
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ class SweepWork:
         self.all: list[Run] = []
 
     def decide(self) -> None:
-        """Read each combination's newest run."""
+        """Read each combination's newest run, where there is one."""
+        self.runs.look_ahead(len(self.found))
         self.decisions = self.here.aws.each(lambda one: decide(self.here, self.runs, one), self.found)
 
     @property
@@ -259,8 +264,10 @@ class Screen:
         now = self.now()
         rows = [
             f"    {self.name(run)}  {run.attempts[-1].provider}  {seconds(now - run.attempts[-1].launched)}"
-            for run in sorted(active, key=lambda run: run.attempts[-1].launched)
+            for run in heapq.nsmallest(LIVE, active, key=lambda run: run.attempts[-1].launched)
         ]
+        if len(active) > LIVE:
+            rows.append(f"    and {len(active) - LIVE:,} more")
         self.terminal.status("\n".join([f"  {len(active)} running, {waiting} waiting, {ended}", *rows]))
 
     def trouble(self, text: str) -> None:
@@ -275,6 +282,8 @@ def show_table(terminal: Terminal, runs: Sequence[Run], name: Callable[[Run], st
     if metric is not None and sweep is not None:
         sign = 1.0 if sweep.goal == "min" else -1.0
         ordered.sort(key=lambda run: (metric not in run.metrics, sign * run.metrics.get(metric, 0.0)))
+    counts = Counter(run.state.value for run in ordered)
+    ordered, left = _some(ordered)
     width = max([len(name(run)) for run in ordered] + [len("combination")])
     terminal.print(f"  {'combination':<{width}}  {'state':<10} {'exit':<5} {'time':<10} {metric or ''}".rstrip())
     for run in ordered:
@@ -283,5 +292,15 @@ def show_table(terminal: Terminal, runs: Sequence[Run], name: Callable[[Run], st
         value = f"{run.metrics[metric]:.6g}" if metric and metric in run.metrics else ""
         line = f"  {name(run):<{width}}  {run.state.value:<10} {code:<5} {took:<10} {value}".rstrip()
         terminal.print(line if run.state is State.SUCCEEDED else f"{line:<{width + 31}} {run.id}")
-    counts = Counter(run.state.value for run in runs)
+    if left:
+        terminal.print(f"  and {left:,} more: `runs --limit N` lists all, `runs best` the best")
     terminal.print("  " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+
+
+def _some(ordered: list[Run]) -> tuple[list[Run], int]:
+    """The runs that are shown, and how many aren't: the first ones, and the first of those that didn't succeed."""
+    if len(ordered) <= SHOWN + FAILED:
+        return ordered, 0
+    first, rest = ordered[:SHOWN], ordered[SHOWN:]
+    shown = [*first, *[run for run in rest if run.state is not State.SUCCEEDED][:FAILED]]
+    return shown, len(ordered) - len(shown)

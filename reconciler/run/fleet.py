@@ -8,7 +8,7 @@ run.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from reconciler.run.watch import AT_ONCE, LastLines, Watcher, describe
 TICK = 0.5  # seconds between looks
 INDEXED = 10.0  # seconds between two times that the index of runs is written
 RATE = 20  # launches a second: what ECS allows for Fargate
+LOOKS = 10  # DescribeTasks a second at most, where ECS allows 20 to the whole account
 
 
 class FleetScreen(Protocol):
@@ -64,13 +65,19 @@ class Fleet:
     def work(self, runs: Sequence[Run]) -> list[Run]:
         """See all of them to their end; they are returned in order. Raises AwsError; Interrupted from the clock."""
         self._queue.extend(runs)
+        looked = float("-inf")
         while self._queue or self._later or self.active:
+            began = self.aws.clock.now()
             self._start_some()
-            self._look()
+            calls = -(-len(self.active) // AT_ONCE)
+            if self.aws.clock.now() - looked >= calls / LOOKS:  # each tick, but with more than 500 under way
+                looked = self.aws.clock.now()
+                self._look()
             self.seer.runs.flush(INDEXED)
             self.screen.tick(len(self._queue) + len(self._later), list(self.active.values()))
             if self._queue or self._later or self.active:
-                self.aws.clock.sleep(TICK)
+                # What the launches took is part of the tick, so that the rate is kept.
+                self.aws.clock.sleep(max(TICK - (self.aws.clock.now() - began), 0.0))
         return [self.over[run.id] for run in runs]
 
     def _start_some(self) -> None:
@@ -81,19 +88,27 @@ class Fleet:
         self._later = [entry for entry in self._later if entry not in due]
         batch = [run for _, run in due]
         while len(batch) < room and self._queue:
-            batch.append(self._with_budget(self._queue.popleft(), batch))
+            batch.append(self._queue.popleft())
+        batch = self._with_budgets(batch)
         for run, seen in self.aws.each(self._start, batch):
             self._go_on(run, seen)
 
-    def _with_budget(self, run: Run, batch: Sequence[Run]) -> Run:
-        """A run that is about to be launched, with its part of what is left. batch: others that are, too."""
-        if self.limit is None or run.budget is not None:
-            return run
-        limits, waiting = self.seer.rules.limits, [one for one in self._queue if one.budget is None]
+    def _with_budgets(self, batch: list[Run]) -> list[Run]:
+        """Runs that are about to be launched, each with its part of what is left."""
+        if self.limit is None or all(one.budget is not None for one in batch):
+            return batch
+        limits = self.seer.rules.limits
+        waiting = sum(one.budget is None for one in (*batch, *self._queue))
         others = (*self.active.values(), *batch, *self._queue, *(one for _, one in self._later))
         taken = sum(one.budget or 0.0 for one in others)
         taken += sum(cap.cost_at_most(one, limits) for one in self.over.values())
-        return replace(run, budget=cap.share(self.limit, taken, len(waiting) + 1, run, limits))
+        found = []
+        for run in batch:
+            if run.budget is None:
+                run = replace(run, budget=cap.share(self.limit, taken, waiting, run, limits))
+                waiting, taken = waiting - 1, taken + (run.budget or 0.0)
+            found.append(run)
+        return found
 
     def _start(self, run: Run) -> tuple[Run, Seen]:
         """Launch it, where that is what comes next: somebody else may have seen it through meanwhile."""
@@ -140,10 +155,18 @@ class Fleet:
         for run, seen in ended:
             self._go_on(run, seen)
 
-    def _describe(self) -> Iterator[Mapping[str, Any]]:
+    def _describe(self) -> list[Mapping[str, Any]]:
         arns = [run.task_arn for run in self.active.values()]
-        for first in range(0, len(arns), AT_ONCE):
-            yield from describe(self.aws, self.launch.cluster, arns[first : first + AT_ONCE], self.screen.trouble)
+        batches = [arns[first : first + AT_ONCE] for first in range(0, len(arns), AT_ONCE)]
+        told: list[str] = []
+
+        def trouble(text: str) -> None:
+            if not told:  # which each of them would say
+                told.append(text)
+                self.screen.trouble(text)
+
+        found = self.aws.each(lambda one: describe(self.aws, self.launch.cluster, one, trouble), batches)
+        return [task for tasks in found for task in tasks]
 
     def last_lines(self, run: Run, watcher: Watcher, explains: Callable[[Sequence[str]], bool]) -> list[str]:
         """The last lines of a run that failed, once they are there. Each wait ends at a time that is counted from the

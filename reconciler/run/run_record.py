@@ -19,6 +19,7 @@ from reconciler.run.index_store import LONGEST, TRIES
 from reconciler.run.run import Run
 from reconciler.run.stored import Store, Unreadable, to_json
 
+LISTED = 100  # fingerprints from which on one listing is less than a read for each
 CHUNK = 1_000  # records that are read at once
 
 
@@ -36,14 +37,27 @@ class Runs(Store):
         super().__init__(aws, bucket, tell, keep)
         self.aws = aws
         self.unreadable: dict[str, str] = {}  # why, by key
+        self._known: frozenset[str] | None = None  # keys of fingerprints that there are, if that was looked for
 
     def now(self) -> float:
         """Seconds since the epoch, by the clock of the way to AWS."""
         return self.aws.clock.now()
 
+    def look_ahead(self, count: int) -> None:
+        """List which fingerprints there are, so that of many that are looked up only those are read. Raises AwsError.
+
+        count: so many are looked up next.
+        """
+        self._known = None
+        if count >= LISTED:
+            place = fingerprint_key("")[: -len(".json")]
+            found = self.aws.pages("s3", "ListObjectsV2", "Contents", Bucket=self.bucket, Prefix=place)
+            self._known = frozenset(one["Key"] for one in found)
+
     def latest(self, fingerprint: str) -> Run | None:
         """The newest run with this fingerprint that hasn't expired. Raises Unreadable, AwsError."""
-        run = self.at(fingerprint_key(fingerprint))
+        key = fingerprint_key(fingerprint)
+        run = self.at(key) if self._known is None or key in self._known else None
         return None if run is not None and self._expired(run) else run
 
     def kept(self, run_id: str) -> Run | None:
