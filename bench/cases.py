@@ -19,6 +19,7 @@ from bench.subjects import Ours, Terraform, bare, guide_script, terraform_folder
 from bench.targets import BARE, FREE, LIMITED, MOTO, OURS, PYDANTIC, PYTHON, TERRAFORM
 
 Results = dict[str, dict[str, list[Sample]]]
+PLAIN = "bench.plain_lab"
 GUIDE = "the guide's script"
 
 
@@ -51,7 +52,10 @@ class Bench:
     def labs(self, *names: str) -> Iterator[list[Lab]]:
         """Labs of these names, without latency as yet."""
         with contextlib.ExitStack() as stack:
-            yield [stack.enter_context(Lab(self.folder / f"{n}-lab", plain="plain" in n)) for n in names]
+            yield [
+                stack.enter_context(Lab(self.folder / f"{n}-lab", module=PLAIN if "plain" in n else "tests.lab"))
+                for n in names
+            ]
 
     def note(self, text: str) -> None:
         """Say once why something is missing."""

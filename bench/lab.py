@@ -16,10 +16,9 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 
 
 class Lab:
-    """A running lab, as a context manager. latency: milliseconds before each answer. plain: moto as it is."""
+    """A running lab, as a context manager. latency: milliseconds before each answer. module: what serves it."""
 
-    def __init__(self, home: Path, latency: float = 0.0, *, plain: bool = False) -> None:
-        module = "bench.plain_lab" if plain else "tests.lab"
+    def __init__(self, home: Path, latency: float = 0.0, *, module: str = "tests.lab") -> None:
         command = [sys.executable, "-m", module, "0", "--home", str(home), "--until-eof"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self._process.stdout is not None
@@ -64,6 +63,10 @@ class Lab:
     def log(self) -> list[dict[str, Any]]:
         """The requests so far, in order: n, t (seconds), service, op, status, fault."""
         return list(self._control("GET", "log"))
+
+    def launches(self) -> int:
+        """How many tasks were launched since the log was forgotten."""
+        return sum(row["op"] == "RunTask" for row in self.log())
 
     @property
     def requests(self) -> int:

@@ -1,0 +1,111 @@
+"""A sweep of many combinations on the embedded AWS's control plane, whose tasks are stubs; interrupted in the middle.
+
+    python -m bench.sweep [COUNT] [--parallel N] [--seconds S]
+
+`apply` is started, interrupted with Ctrl-C (`--on-interrupt detach`) once a third is launched, and started again; then once
+more, when nothing is left. Printed: time, memory and requests of each, launches a second, and how many tasks there were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.lab import ROOT, Lab
+
+DEPLOY = """\
+name: tiny
+data: prices.csv
+image: {{uri: "python:3.13-slim"}}
+task: {{cpu: 256, memory: 512}}
+run:
+  sweep:
+    random: {{count: {count}, ranges: {{N: {{min: 0, max: 1}}}}}}
+    max_parallel: {parallel}
+"""
+
+
+def started(lab: Lab, folder: Path, *more: str) -> subprocess.Popen[str]:
+    """`apply`, under way."""
+    command = [sys.executable, "-m", "reconciler", "apply", "--json", "--on-interrupt", "detach", *more]
+    environment = {**lab.environment, "PYTHONPATH": os.fspath(ROOT)}
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def ended(running: subprocess.Popen[str]) -> tuple[int, dict[str, Any], float]:
+    """(exit code, what it printed, MB at most)."""
+    assert running.stdout is not None
+    out = running.stdout.read()
+    _, status, used = os.wait4(running.pid, 0)
+    running.returncode = os.waitstatus_to_exitcode(status)
+    return running.returncode, json.loads(out) if out.strip() else {}, used.ru_maxrss / 1024
+
+
+def launched(lab: Lab) -> list[float]:
+    """When each task was launched."""
+    return [row["t"] for row in lab.log() if row["op"] == "RunTask" and row["status"] == 200]
+
+
+def counted(lab: Lab) -> Mapping[str, int]:
+    """Requests by operation."""
+    return dict(sorted(Counter(f"{row['service']}:{row['op']}" for row in lab.log()).items()))
+
+
+def sweep(count: int, parallel: int, folder: Path, lab: Lab) -> dict[str, Any]:
+    """The whole of it. What is measured, by part."""
+    folder.mkdir()
+    (folder / "deploy.yaml").write_text(DEPLOY.format(count=count, parallel=parallel))
+    (folder / "prices.csv").write_text("a\n1\n")
+    made = started(lab, folder, "--skip-run")
+    assert ended(made)[0] == 0, made.stderr.read() if made.stderr else ""
+    found: dict[str, Any] = {}
+    tasks: list[float] = []
+    for part in ("interrupted", "gone on", "nothing left"):
+        lab.zero()
+        began = time.perf_counter()
+        running = started(lab, folder)
+        if part == "interrupted":
+            while lab.launches() < count // 3 and running.poll() is None:
+                time.sleep(0.2 + count / 2_000)  # the whole log is read each time
+            running.send_signal(signal.SIGINT)
+        code, said, memory = ended(running)
+        times = launched(lab)
+        tasks += times
+        rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+        found[part] = {
+            "code": code, "seconds": round(time.perf_counter() - began, 1), "MB": round(memory), "tasks": len(times),
+            "launches a second": round(rate, 1), "requests": counted(lab),
+            "runs": (said.get("sweep") or {}).get("counts"),
+        }  # fmt: skip
+    found["tasks"] = len(tasks)
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.sweep", description=__doc__.partition("\n")[0])
+    parser.add_argument("count", nargs="?", type=int, default=10_000)
+    parser.add_argument("--parallel", type=int, default=1_000)
+    parser.add_argument("--seconds", type=float, default=1.0, help="that each task lasts (default: %(default)s)")
+    options = parser.parse_args()
+    os.environ["STUB_SECONDS"] = str(options.seconds)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        with Lab(folder / "lab", module="bench.stub_lab") as lab:
+            print(json.dumps(sweep(options.count, options.parallel, folder / "sweep", lab), indent=1))
+
+
+if __name__ == "__main__":
+    main()
