@@ -2,14 +2,15 @@
 
     python -m bench.sweep [COUNT] [--parallel N] [--seconds S]
 
-`apply` is started, interrupted with Ctrl-C (`--on-interrupt detach`) once a third is launched, and started again; then once
-more, when nothing is left. Printed: time, memory and requests of each, launches a second, and how many tasks there were.
+`apply` is started, interrupted with Ctrl-C (`--on-interrupt detach`) once a third is launched, started again, and once more
+when nothing is left. Printed: time, memory and requests of each, launches a second, and how many tasks there were.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import subprocess
@@ -30,7 +31,7 @@ image: {{uri: "python:3.13-slim"}}
 task: {{cpu: 256, memory: 512}}
 run:
   sweep:
-    random: {{count: {count}, ranges: {{N: {{min: 0, max: 1}}}}}}
+    grid: {{A: {a}, B: {b}}}
     max_parallel: {parallel}
 """
 
@@ -66,7 +67,9 @@ def counted(lab: Lab) -> Mapping[str, int]:
 def sweep(count: int, parallel: int, folder: Path, lab: Lab) -> dict[str, Any]:
     """The whole of it. What is measured, by part."""
     folder.mkdir()
-    (folder / "deploy.yaml").write_text(DEPLOY.format(count=count, parallel=parallel))
+    rows = next(one for one in range(math.isqrt(count), 0, -1) if count % one == 0)
+    text = DEPLOY.format(a=[*range(rows)], b=[*range(count // rows)], parallel=parallel)
+    (folder / "deploy.yaml").write_text(text)
     (folder / "prices.csv").write_text("a\n1\n")
     made = started(lab, folder, "--skip-run")
     assert ended(made)[0] == 0, made.stderr.read() if made.stderr else ""
