@@ -2,8 +2,8 @@
 
     python -m bench.sweep [COUNT] [--parallel N] [--seconds S]
 
-`apply` is started, interrupted with Ctrl-C (`--on-interrupt detach`) once a third is launched, started again, and once more
-when nothing is left. Printed: time, memory and requests of each, launches a second, and how many tasks there were.
+`apply` is started, interrupted with Ctrl-C (`--on-interrupt detach`) once a third is launched, started again, and once
+more when nothing is left. Printed: time, memory, requests and launches a second of each, and how many tasks there were.
 """
 
 from __future__ import annotations
