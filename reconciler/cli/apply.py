@@ -19,7 +19,17 @@ from reconciler.cli.saved_plan import SavedPlan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
 from reconciler.cli.sweep import Ended, Swept
-from reconciler.cli.target import Target, command_line, deployment, locking, plan_options, target, warn, where_line
+from reconciler.cli.target import (
+    Target,
+    command_line,
+    data_lines,
+    deployment,
+    locking,
+    plan_options,
+    target,
+    warn,
+    where_line,
+)
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
 from reconciler.core.errors import Interrupted, UserError
@@ -110,7 +120,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     code = 0 if applied.outcome.ok else NOT_LAUNCHED
     if work is not None and applied.outcome.ok:
         code = work.finish()
-    found = _summary(applied, work, code)
+    found = _summary(here, applied, work, code)
     github.applied(terminal, here, where, applied.outcome, plain(found))
     if options.json:
         terminal.json(found)
@@ -146,7 +156,8 @@ class _Shown(Steps):
 
     def planned(self, plan: Plan) -> None:
         """Show the plan. Raises PlanDrift when it does more than the one that was saved."""
-        self.terminal.say(self.terminal.fold("", where_line(self.here, self.where)))
+        for line in (where_line(self.here, self.where), *data_lines(self.here)):
+            self.terminal.say(self.terminal.fold("", line))
         if self.here.dirty:
             self.terminal.say(f"the image holds changes that aren't committed: {', '.join(self.here.dirty[:5])}")
         show_plan(self.terminal, plan, verbose=self.verbose)
@@ -214,7 +225,8 @@ class _Starting:
             check(self.here.aws, image.name, digest, self.here.deploy.image.fail_on, self.terminal.say)
 
 
-def _summary(applied: engine.Applied, work: Work | None, code: int) -> Applied:
+def _summary(here: Deployment, applied: engine.Applied, work: Work | None, code: int) -> Applied:
     ended = work.ended(code) if work is not None else Ended(verdict(None, code), run=None)
     parts = outcome_json(applied.outcome)
-    return Applied(plan_json(applied.plan), *parts, verdict=ended.verdict, run=ended.run, sweep=ended.sweep)
+    plan = plan_json(applied.plan, here.given_data)
+    return Applied(plan, *parts, verdict=ended.verdict, run=ended.run, sweep=ended.sweep)

@@ -95,7 +95,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     span, image, note = _look(options, terminal, where)
     deploy = where.deploy
     often = _often(options, where)
-    files = [file.path for one in deploy.data.files for file in files_of(one, where.base)]
+    files = [file.path for one in deploy.data.uploads for file in files_of(one, where.base)]
     amounts = Amounts(
         seconds=span.value * 60,
         runs=often.value,

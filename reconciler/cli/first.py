@@ -9,7 +9,9 @@ def init(command: Parser) -> None:
     """The arguments of `init`."""
     command.add_argument("folder", nargs="?", default=".", help="(default: this one)")
     command.add_argument("--name", metavar="N", help="(default: from the folder's)")
-    command.add_argument("--data", metavar="FILE", help="the data to train on (default: the only data file there is)")
+    command.add_argument(
+        "--data", metavar="FILE", help="the data to train on, or its S3 URI (default: the only data file there is)"
+    )
     command.add_argument("--region", metavar="R", help="(default: as the AWS CLI has it, else us-east-1)")
     command.add_argument("--account", metavar="ID", help="refuse the credentials of any other account")
     command.add_argument("--image", metavar="URI", help="use this existing image, instead of a Dockerfile")

@@ -9,7 +9,7 @@ from pathlib import Path
 from reconciler.cli.options import Planning
 from reconciler.cli.program_name import program
 from reconciler.cli.render import plan_json, show_plan
-from reconciler.cli.target import Target, deployment, plan_options, target, warn, where_line
+from reconciler.cli.target import Target, data_lines, deployment, plan_options, target, warn, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Options, Plan
 from reconciler.engine import plan_file as planfile
@@ -45,11 +45,13 @@ def run(options: Arguments, terminal: Terminal) -> int:
     allowed = plan_options(options, list(here.graph.nodes))
     plan = here.plan(here.observe(allowed), allowed)
     for_github = os.environ.get("GITHUB_ACTIONS") == "true"
-    text = _markdown(plan, where_line(here, where), in_a_line(here.deploy)) if options.markdown or for_github else ""
+    place = "; ".join([where_line(here, where), *data_lines(here)])
+    text = _markdown(plan, place, in_a_line(here.deploy)) if options.markdown or for_github else ""
     if options.markdown and not options.json:
         terminal.lines(text)
     elif not options.json:
-        terminal.say(terminal.fold("", where_line(here, where)))
+        for line in (where_line(here, where), *data_lines(here)):
+            terminal.say(terminal.fold("", line))
         show_plan(terminal, plan, verbose=options.verbose)
         if where.local is None:  # on this machine nothing is paid for
             terminal.say(terminal.fold("", in_a_line(here.deploy)))
@@ -60,7 +62,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     if options.out:
         _save(Path(options.out), plan, allowed, here, where, options)
     if options.json:
-        terminal.json(plan_json(plan))
+        terminal.json(plan_json(plan, here.given_data))
     elif options.out:
         local = " --local" if options.local else ""
         terminal.say(f"saved; to do exactly this: {program()} apply {options.out}{local}")
@@ -76,7 +78,7 @@ def _markdown(plan: Plan, place: str, cost: str) -> str:
 def _save(out: Path, plan: Plan, allowed: Options, here: Deployment, where: Target, options: Arguments) -> None:
     saved = planfile.new(
         plan,
-        plan_json(plan),
+        plan_json(plan, here.given_data),
         here.deploy,
         here.graph,
         file=os.path.relpath(where.file.resolve(), out.resolve().parent),

@@ -68,6 +68,19 @@ class PlanSummary(TypedDict):
     none: Count
 
 
+class PlanData(TypedDict):
+    """What was found of data that is in S3 already."""
+
+    place: Annotated[Text, "The object or folder, as an S3 URI."]
+    objects: Count
+    bytes: Count
+    newest: Annotated[str | None, "When it was changed last, in UTC; null for nothing."]
+    content: Annotated[
+        str, "A hash of keys, sizes and ETags, a part of a run's fingerprint. Empty where it couldn't be read."
+    ]
+    trouble: NotRequired[Annotated[Text, "Why it can't be used. `plan` and `apply` fail then."]]
+
+
 class PlanObject(TypedDict):
     """A plan, explained in docs/plan-json.md. Within version 1 later versions of the program may add keys; those that
     are here keep their meaning.
@@ -77,3 +90,6 @@ class PlanObject(TypedDict):
     deploy: Annotated[Text, "The deploy's name, `name` in deploy.yaml."]
     summary: Annotated[PlanSummary, "How many steps there are of each action. Every action is there."]
     steps: Annotated[list[PlanStep], "One step for each resource, in an order in which they can be done."]
+    data: NotRequired[
+        Annotated[list[PlanData], "What was found of `data:` that is in S3 already, in the order of the file."]
+    ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Sequence
 from typing import Any, cast
 
-from reconciler.cli.plan_format import VERSION, PlanChange, PlanObject, PlanStep, PlanSummary
+from reconciler.cli.plan_format import VERSION, PlanChange, PlanData, PlanObject, PlanStep, PlanSummary
 from reconciler.cli.terminal import Terminal, size
+from reconciler.core.given_data import GivenData
 from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.spec import Change
 from reconciler.image.kind import ImageSpec, changed_files
@@ -180,10 +182,24 @@ def _statement(value: Any) -> str:
     return " ".join(parts + (["if", " and ".join(tests)] if tests else []))
 
 
-def plan_json(plan: Plan) -> PlanObject:
-    """The plan as one object."""
+def plan_json(plan: Plan, data: Sequence[GivenData] = ()) -> PlanObject:
+    """The plan as one object. data: what was found in S3."""
     steps = [_step_json(step) for step in plan.steps]
-    return {"version": VERSION, "deploy": plan.deploy, "summary": cast("PlanSummary", plan.summary), "steps": steps}
+    found: PlanObject = {
+        "version": VERSION, "deploy": plan.deploy, "summary": cast("PlanSummary", plan.summary), "steps": steps,
+    }  # fmt: skip
+    return {**found, "data": [_data_json(one) for one in data]} if data else found
+
+
+def _data_json(given: GivenData) -> PlanData:
+    found: PlanData = {
+        "place": given.place.uri,
+        "objects": given.objects,
+        "bytes": given.size,
+        "newest": f"{given.newest:%Y-%m-%dT%H:%M:%SZ}" if given.newest else None,
+        "content": given.content,
+    }
+    return {**found, "trouble": given.trouble} if given.trouble else found
 
 
 def _step_json(step: Step) -> PlanStep:

@@ -12,7 +12,7 @@ from reconciler.cli.past_runs import say_unseen, whole
 from reconciler.cli.plan_format import PlanObject
 from reconciler.cli.render import GLYPHS, plan_json
 from reconciler.cli.runs import NEWEST, Unreadable, id_width, row, unreadable_json
-from reconciler.cli.target import deployment, target, where_line
+from reconciler.cli.target import data_lines, deployment, target, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Action, Step
 from reconciler.engine.lock import current_holder
@@ -59,9 +59,11 @@ def run(options: Arguments, terminal: Terminal) -> int:
     past, unseen = as_they_are(aws, place_of(here.deploy), rules_of(here.deploy), found)
     plan = here.plan(seen)
     if options.json:
-        terminal.json(There(plan_json(plan), str(holder) if holder else None, whole(past), unreadable_json(runs)))
+        shown = plan_json(plan, here.given_data)
+        terminal.json(There(shown, str(holder) if holder else None, whole(past), unreadable_json(runs)))
         return 0
-    terminal.print(terminal.fold("", where_line(here, where)))
+    for line in (where_line(here, where), *data_lines(here)):
+        terminal.print(terminal.fold("", line))
     for step in plan.steps:
         terminal.print(_resource(terminal, step))
     if holder:

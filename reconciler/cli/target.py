@@ -168,6 +168,11 @@ def where_line(here: Deployment, where: Target) -> str:
     return f"{here.deploy.name}{chosen}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
 
 
+def data_lines(here: Deployment) -> list[str]:
+    """What was found of data that is in S3 already, a line for each place."""
+    return [one.trouble or f"data: {one.place.uri}: {one.text}; read as it is" for one in here.given_data]
+
+
 def deployment(
     where: Target,
     aws: Aws,

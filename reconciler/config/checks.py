@@ -9,24 +9,25 @@ from pathlib import Path as FilePath
 
 from reconciler.config.checks_task import check_task
 from reconciler.config.data_tree import Refused, files_of
-from reconciler.config.names import IMAGE_URI, OBJECT_KEY
+from reconciler.config.names import BUCKET, IMAGE_URI, OBJECT_KEY
 from reconciler.config.problems import Path, show_path
 from reconciler.config.problems import Problem as Problem
 from reconciler.config.regions import known_regions
 from reconciler.config.schema import Deploy
-from reconciler.config.storage import DataFile
+from reconciler.config.storage import WILD, DataFile
 from reconciler.config.sweep import COMBINATIONS, most
 from reconciler.config.task_size import check_size
 from reconciler.config.unattended_checks import check_unattended
 from reconciler.config.workers_checks import check_workers
 from reconciler.core.aws_names import same_tags
+from reconciler.core.given_data import OTHER_BUCKET, OWN_BUCKET
 from reconciler.core.limits import IMAGE
 from reconciler.core.run_paths import RUNS
 from reconciler.core.wildcard import matches
 
 ELSEWHERE = (
-    "data uploads files of this machine; what is elsewhere the program reads by itself, by a URL under "
-    "task.environment and with a right under task.role.policy"
+    "data names files of this machine, and places in S3 as s3://BUCKET/PREFIX/; what is elsewhere the program reads by "
+    "itself, by a URL under task.environment"
 )
 
 
@@ -93,6 +94,12 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
         yield Problem(("runs", "keep"), message, "keep runs for longer", (("run", "max_duration"),))
     for i, file in enumerate(deploy.data.files):
         place = ("data", "files", i, "file")
+        if file.given:
+            yield from _given(deploy, i, file)
+            continue
+        if file.kms_key:
+            message = "kms_key is for data that is in S3 already, and this is uploaded"
+            yield Problem((*place[:-1], "kms_key"), message, "leave it out; of the bucket it is data.bucket.kms_key")
         if "://" in file.file:
             yield Problem(place, "{value} isn't a file of this machine", ELSEWHERE)
         elif reason := OBJECT_KEY.problem(file.key or ""):
@@ -103,6 +110,26 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
                 message = f"its key {file.key} is in the folder of {show_path(('data', 'files', n))}, {other.prefix}"
                 fix = "leave it out if that folder has it, or give one of them another key:"
                 yield Problem(place, message, fix, (("data", "files", n, "file"),))
+
+
+def _given(deploy: Deploy, number: int, file: DataFile) -> Iterator[Problem]:
+    """What is wrong with a place in S3, by its text alone."""
+    at: Path = ("data", "files", number, "file")
+    bucket, path = file.place
+    if reason := BUCKET.problem(bucket):
+        yield Problem(at, f"{bucket!r} is no bucket: {reason}", "write it as s3://BUCKET/PREFIX/")
+    elif WILD.search(path):
+        yield Problem(at, "a place in S3 is no pattern", "name the folder, with a / at its end")
+    elif path and OBJECT_KEY.problem(path.removesuffix("/")):
+        fix = "name a folder above it: in a policy a path is in Latin-1, without ${ and without an empty part, . or .."
+        yield Problem(at, f"{path!r} can't be named in a policy as it is", fix)
+    if bucket == deploy.data.bucket.name:
+        yield Problem(at, OWN_BUCKET, OTHER_BUCKET, (("data", "bucket", "name"),))
+    if file.key is not None:
+        yield Problem((*at[:-1], "key"), "what is in S3 already is read where it is", "leave key out")
+    for n, other in enumerate(deploy.data.files[:number]):
+        if other.given and other.file.rstrip("/") == file.file.rstrip("/"):
+            yield Problem(at, "{value} is there twice", "keep one of them", (("data", "files", n, "file"),))
 
 
 def _image(deploy: Deploy) -> Iterator[Problem]:
@@ -152,13 +179,13 @@ def _environment(deploy: Deploy) -> Iterator[Problem]:
         return
     named, key = task.environment.get("S3_BUCKET"), task.environment.get("S3_KEY")
     at: Path = ("task", "environment")
-    if named and bucket and named != bucket:
+    if named and bucket and named not in (bucket, *(one.place.bucket for one in deploy.data.given)):
         message = "{value} is not the bucket of this deploy, and the task may read no other"
         yield Problem(
             (*at, "S3_BUCKET"), message, f"write {bucket}, or leave it out", (("data", "bucket", "name"),), tells=True
         )
     read = task.role.read or ()
-    if key and read and not any(matches(pattern, key) for pattern in read):
+    if key and read and not deploy.data.given and not any(matches(pattern, key) for pattern in read):
         near = difflib.get_close_matches(key, read, 1, 0) or list(read)
         message = "{value} is nothing that the task may read"
         fix = f"write {near[0]}, or add it to data.files or task.role.read"
@@ -257,7 +284,7 @@ def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
     for i, data in enumerate(deploy.data.files):
         place = ("data", "files", i, "file")
         if "://" in data.file:
-            continue  # said already
+            continue  # is no file, or said already
         if data.tree:
             yield from _look_into(place, folder, data)
         else:

@@ -357,7 +357,7 @@ class Deploy(Section):
             return role
         write = WRITE if role.write is None else role.write
         # A program may read what it has written: its results so far, a model of another run.
-        return _fill(role, read=tuple(dict.fromkeys((*(f.readable for f in data.files), *write))), write=write)
+        return _fill(role, read=tuple(dict.fromkeys((*(f.readable for f in data.uploads), *write))), write=write)
 
     def _ci(self) -> Ci | None:
         if self.ci is None:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 
 from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
+from reconciler.core.given_data import SCHEME, Place, place_of
 
 
 class LifecycleRule(Section):
@@ -68,13 +69,16 @@ def _one_file(value: Any, info: ValidationInfo) -> Any:
 
 
 class DataFile(Section):
-    """A file, a folder or a pattern of files that are uploaded to the bucket. The path alone is enough."""
+    """A file, a folder or a pattern of files that are uploaded to the bucket, or a place in S3 whose data is used as it
+    is. The path alone is enough.
+    """
 
     file: str = Field(
         min_length=1,
         description="The file or folder, relative to the folder of deploy.yaml, or a pattern: `*` and `?` stand for "
-        "any part of a name, `**` for any folders. docs/data.md explains it.",
-        examples=["data/prices.csv", "images/", "data/**/*.parquet"],
+        "any part of a name, `**` for any folders. Or an S3 URI, of what is there already and stays as it is. "
+        "docs/data.md explains it.",
+        examples=["data/prices.csv", "images/", "data/**/*.parquet", "s3://my-datasets/prices/"],
     )
     key: Annotated[str, names.OBJECT_KEY] | None = Field(
         None,
@@ -82,11 +86,26 @@ class DataFile(Section):
         "Default: data/FILE-NAME; of a folder, data/FOLDER-NAME.",
         examples=["data/prices.csv"],
     )
+    kms_key: Annotated[str, names.KMS_KEY] | None = Field(
+        None,
+        description="With an S3 URI: ARN of the KMS key that encrypts what is there, for the program to decrypt it.",
+        examples=["arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
+    )
+
+    @property
+    def given(self) -> bool:
+        """Whether it is in S3 already."""
+        return self.file.startswith(SCHEME)
+
+    @property
+    def place(self) -> Place:
+        """Of what is in S3 already: where."""
+        return place_of(self.file)
 
     @property
     def tree(self) -> bool:
-        """Whether it names the files of a folder, and not one."""
-        return self.file.endswith("/") or WILD.search(self.file) is not None
+        """Whether it names the files of a folder here, and not one."""
+        return not self.given and (self.file.endswith("/") or WILD.search(self.file) is not None)
 
     @property
     def folder(self) -> str:
@@ -119,7 +138,9 @@ class DataFile(Section):
         return f"{self.key}/*" if self.tree else str(self.key)
 
     def filled(self) -> DataFile:
-        """This file with its key."""
+        """This file with its key. What is in S3 already has none in the bucket."""
+        if self.given:
+            return self
         name = PurePath(self.folder if self.tree else self.file).name
         plain = self.tree and name in ("", "..", "data")
         return self.model_copy(update={"key": self.key or ("data" if plain else f"data/{name}")})
@@ -133,10 +154,25 @@ class Data(Section):
         tuple[Annotated[DataFile, BeforeValidator(_one_file, json_schema_input_type=str | DataFile)], ...], OneOrMore()
     ] = Field(
         (),
-        description="Files, folders and patterns to upload; the first is the training data (S3_KEY, and of a folder "
-        "S3_PREFIX).",
-        examples=[["data/prices.csv"], ["images/"], [{"file": "data/prices.csv", "key": "data/2025/prices.csv"}]],
+        description="Files, folders and patterns to upload, and places in S3 that are read as they are; the first is "
+        "the training data (S3_BUCKET, S3_KEY, and of a folder S3_PREFIX).",
+        examples=[
+            ["data/prices.csv"],
+            ["images/"],
+            [{"file": "data/prices.csv", "key": "data/2025/prices.csv"}],
+            ["s3://my-datasets/prices/"],
+        ],
     )
+
+    @property
+    def uploads(self) -> tuple[DataFile, ...]:
+        """What is uploaded to the bucket."""
+        return tuple(one for one in self.files if not one.given)
+
+    @property
+    def given(self) -> tuple[DataFile, ...]:
+        """What is in S3 already, and isn't the deploy's."""
+        return tuple(one for one in self.files if one.given)
 
 
 class Repository(Section):

@@ -19,6 +19,7 @@ from reconciler.config.data_tree import files_of
 from reconciler.config.file_checksums import checksums
 from reconciler.config.resource_names import Facts
 from reconciler.core.errors import Denied, UserError
+from reconciler.core.given_data import GivenData
 from reconciler.core.graph import Graph
 from reconciler.core.plan import Options, Plan, Users, make_plan, ours, plan_destroy
 from reconciler.core.secret import KNOWN
@@ -36,9 +37,10 @@ from reconciler.kinds import (
     TaskDefinitionSpec,
 )
 from reconciler.kinds.s3_folder import folder_of
-from reconciler.lower import Names, lower
+from reconciler.lower import DataSpec, Names, lower
 from reconciler.lower.account import check_account, read_facts
 from reconciler.lower.existing import Given, read_given
+from reconciler.lower.given_data import checked, read_given_data
 from reconciler.lower.sizes import check_sizes
 from reconciler.permissions.parts import PLAN
 from reconciler.permissions.preflight import principal
@@ -76,7 +78,7 @@ class Deployment:
     names: Names
     graph: Graph
     kinds: dict[str, AnyKind]
-    objects: tuple[ObjectSpec | FolderSpec, ...]
+    data: tuple[DataSpec, ...]  # in the order of the file
     image: ImageSpec | None
     dirty: tuple[str, ...] = ()  # changed files of the work tree that go into the image
     present_image: str = ""  # URI of the image that the file or, with --skip-image, the task definition names
@@ -85,6 +87,11 @@ class Deployment:
     given: Given = field(default_factory=Given)
     command: str = PLAN
     removing: bool = False  # all of it
+
+    @property
+    def given_data(self) -> list[GivenData]:
+        """What was found in S3 that isn't the deploy's."""
+        return [one for one in self.data if isinstance(one, GivenData)]
 
     @cached_property
     def image_mark(self) -> str:
@@ -227,6 +234,7 @@ def prepare(
         partial(read_facts, aws, deploy),
         partial(_data, deploy, base, rehash=rehash),
         partial(read_given, aws, deploy),
+        partial(_given_data, aws, deploy, removing=removing),
     ]
     if build:
         reads.append(partial(_image, deploy, base, plan_file))
@@ -235,24 +243,27 @@ def prepare(
     # Making a client takes the processor as long as an answer takes to come, so the others are made meanwhile.
     ready = aws.start(lambda: [aws.client(service) for service in SERVICES])
     with all_that_is_missing(aws, deploy, command):
-        facts, data, given, *more = aws.together(*reads)
+        facts, uploads, given, stored, *more = aws.together(*reads)
     ready.result()
     assert isinstance(facts, Facts)
-    if checking:
-        given.check(deploy)
     names = Names(deploy, facts)
-    objects = tuple(one.model_copy(update={"name": f"{names.bucket}/{one.name}"}) for one in data)
+    stored = [checked(names, one) for one in stored]
+    if checking:
+        given.check(deploy, stored)
+    named = (one.model_copy(update={"name": f"{names.bucket}/{one.name}"}) for one in uploads)
+    found = iter(stored)
+    data = tuple(next(found) if one.given else next(named) for one in deploy.data.files)
     image, dirty = more[0] if build else (None, ())
     early = {more[0].spec.address: more[0]} if skip_image and more[0] else {}
     present = deploy.image.uri or next((_image_of(deploy, one) for one in early.values()), "")
     values = {variable: given.value(one) for variable, one in deploy.parameters.items()}
-    graph = lower(deploy, facts, objects, image, fallback=present, values=values)
+    graph = lower(deploy, facts, data, image, fallback=present, values=values)
     if not removing:
         check_sizes(names, (node.spec for node in graph.nodes.values()))
     by_name: dict[str, AnyKind] = {kind.spec.kind: kind for kind in (*KINDS, *kinds)}
     left_alone = frozenset({IMAGE}) if skip_image and not removing else frozenset[str]()
     return Deployment(
-        deploy, aws, names, graph, by_name, objects, image, dirty, present, left_alone, early, given, command, removing
+        deploy, aws, names, graph, by_name, data, image, dirty, present, left_alone, early, given, command, removing
     )
 
 
@@ -275,13 +286,18 @@ def all_that_is_missing(aws: Aws, deploy: Deploy, command: str) -> Iterator[None
         raise explain(aws, deploy, command, error) from None
 
 
+def _given_data(aws: Aws, deploy: Deploy, *, removing: bool) -> list[GivenData]:
+    """What is in S3 already; not looked at to remove what is ours, since it may be gone by then."""
+    return [GivenData(one.place) for one in deploy.data.given] if removing else read_given_data(aws, deploy)
+
+
 def _data(deploy: Deploy, base: Path, *, rehash: bool) -> list[ObjectSpec | FolderSpec]:
     """What is to be uploaded, as objects and folders that are named without the bucket yet."""
     tags = {OWNER_TAG: deploy.name}
     data: list[ObjectSpec | FolderSpec] = []
     paths: list[Path] = []
     try:
-        entries = [(one, files_of(one, base)) for one in deploy.data.files]
+        entries = [(one, files_of(one, base)) for one in deploy.data.uploads]
         paths = [file.path for _, files in entries for file in files]
         if rehash:
             file_checksums.forget(paths)
@@ -307,7 +323,7 @@ def _image(deploy: Deploy, base: Path, plan_file: Path | None) -> tuple[ImageSpe
     image = deploy.image
     assert image.repository is not None, "filled in where something is built"
     # What isn't part of the program: the data, which goes to the bucket, and what runs of ours leave behind.
-    leave_out = [one.outside_image for one in deploy.data.files if not Path(one.file).is_absolute()]
+    leave_out = [one.outside_image for one in deploy.data.uploads if not Path(one.file).is_absolute()]
     leave_out += [".reconciler", *([deploy.run.results] if deploy.run.results else [])]
     context = (base / (image.context or ".")).resolve()
     if plan_file is not None and plan_file.resolve().is_relative_to(context):

@@ -20,6 +20,7 @@ from reconciler.aws.iam_actions import action_of
 from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts, Names
 from reconciler.core.errors import Denied, MissingPermissions, ReconcilerError, UserError
+from reconciler.core.given_data import Place
 from reconciler.core.needs import ANYWHERE
 from reconciler.core.run_paths import RUNS
 from reconciler.engine.ownership_record import read_record
@@ -27,6 +28,7 @@ from reconciler.image.kind import EVERY_KIND
 from reconciler.lower.account import read_facts
 from reconciler.lower.existing import read_given
 from reconciler.lower.from_file import resources
+from reconciler.lower.given_data import read_place
 from reconciler.permissions import policies, preflight
 from reconciler.permissions.needs import NEEDS, statements
 from reconciler.permissions.parts import APPLY, COMMANDS, OPTIONAL, PARTS, PLAN, RUN
@@ -137,6 +139,7 @@ def readings(names: Names, command: str) -> list[Reading]:
     found = [
         Reading(lambda aws: read_facts(aws, deploy), _of_parts(names, PLAN, "lower.account")),
         Reading(lambda aws: read_given(aws, deploy), _of_parts(names, PLAN, "lower.existing", "kinds.ssm_parameter")),
+        *(Reading(partial(read_place, place=place), needs) for place, needs in _given(names)),
         Reading(lambda aws: read_record(aws, deploy.name), _of_parts(names, PLAN, "engine.ownership_record")),
     ]
     for spec in resources(names):
@@ -146,6 +149,13 @@ def readings(names: Names, command: str) -> list[Reading]:
         runs = {"s3:GetObject": [f"arn:{names.facts.partition}:s3:::{names.bucket}/{RUNS}/*"]}
         found.append(Reading(partial(_read_runs, names), runs, _of_parts(names, RUN)))
     return found
+
+
+def _given(names: Names) -> Iterable[tuple[Place, Places]]:
+    """Data that is in S3 already, with what listing it takes."""
+    for one in names.deploy.data.given:
+        bucket = f"arn:{names.facts.partition}:s3:::{one.place.bucket}"
+        yield one.place, {"s3:ListBucket": [bucket]}
 
 
 def _observe(kind: object, spec: object, aws: Aws) -> object:

@@ -29,8 +29,9 @@ from reconciler.importer.tree import tree_of
 from reconciler.importer.valid import valid
 from reconciler.importer.writer import write
 from reconciler.kinds import ObjectSpec
-from reconciler.lower import Names, lower
+from reconciler.lower import DataSpec, Names, lower
 from reconciler.lower.account import read_facts
+from reconciler.lower.given_data import read_given_data
 
 SHORT = 80  # characters of a value in a line about a difference
 
@@ -98,7 +99,8 @@ def _plan(deploy: Deploy, aws: Aws, found: Found, data: Path | None) -> Plan:
                           size=data.stat().st_size, tags={OWNER_TAG: deploy.name})  # fmt: skip
         objects = (spec,)
     kinds: dict[str, Any] = {kind.spec.kind: kind for kind in EVERY_KIND}
-    here = Deployment(deploy, aws, names, lower(deploy, facts, objects), kinds, objects, None)
+    stored: tuple[DataSpec, ...] = (*objects, *read_given_data(aws, deploy))
+    here = Deployment(deploy, aws, names, lower(deploy, facts, stored), kinds, stored, None)
     return here.plan(here.observe())
 
 

@@ -15,7 +15,9 @@ from reconciler.aws.calls import Aws
 from reconciler.core.canonical import policy
 from reconciler.core.container import Container
 from reconciler.core.errors import Denied, UserError
-from reconciler.core.spec import Address, Spec
+from reconciler.core.given_data import Place
+from reconciler.core.run_paths import RUNS
+from reconciler.core.spec import OWNER_TAG, Address, Spec
 from reconciler.kinds import (
     KINDS,
     AnyKind,
@@ -40,6 +42,7 @@ from reconciler.kinds import (
 )
 from reconciler.lower import EXECUTION_POLICY
 from reconciler.lower.ci import GITHUB
+from reconciler.permissions.judge import decide
 
 LISTED: tuple[AnyKind, ...] = (
     Role(), User(), Bucket(), Repository(), LogGroup(), SecurityGroup(), Cluster(), TaskDefinition(),
@@ -73,6 +76,7 @@ class Found:
     gitlab_provider: OidcProviderSpec | None = None
     bucket: BucketSpec | None = None
     key: str = ""
+    given: str = ""  # the URI of data in a bucket that isn't the deploy's
     other_objects: int = 0
     repository: RepositorySpec | None = None
     log_group: LogGroupSpec | None = None
@@ -175,12 +179,15 @@ class Finder:
     def _storage(self) -> None:
         found, container = self.found, self.found.container
         environment = container.environment if container else {}
-        bucket = environment.get("S3_BUCKET", "")
+        bucket = str(environment.get("S3_BUCKET", ""))
+        if bucket and self._only_reads(bucket):
+            place = Place(bucket, str(environment.get("S3_PREFIX", environment.get("S3_KEY", ""))))
+            found.given, bucket = place.uri, ""
         found.bucket = (self._observe(BucketSpec(name=bucket)) if bucket else None) or self._one(BucketSpec)
         if found.bucket:
             pages = self.aws.call("s3", "ListObjectsV2", Bucket=found.bucket.name)
             keys = [one["Key"] for one in pages.get("Contents", ())]
-            wanted = str(environment.get("S3_KEY", ""))
+            wanted = "" if found.given else str(environment.get("S3_KEY", ""))
             there = wanted and self.aws.find("s3", "HeadObject", Bucket=found.bucket.name, Key=wanted)
             found.key = wanted if there else ""
             found.other_objects = len([key for key in keys if key != found.key])
@@ -190,6 +197,14 @@ class Finder:
             name = re.split(r"[@:]", image.partition("/")[2])[0]
             found.repository = self._observe(RepositorySpec(name=name))
         found.repository = found.repository or self._one(RepositorySpec)
+
+    def _only_reads(self, bucket: str) -> bool:
+        """Whether it isn't the deploy's bucket but another, whose data its program reads and may not write."""
+        task, policy = self.found.task, self.found.task_policy
+        if not task or OWNER_TAG not in task.tags or not policy:
+            return False
+        results = f"arn:{self.aws.partition}:s3:::{bucket}/{RUNS}/ID/output/report.html"
+        return decide([policy.document.document()], "s3:PutObject", results) != "allowed"
 
     def _network(self) -> None:
         found, aws = self.found, self.aws

@@ -105,7 +105,9 @@ def _data(found: Found, tree: Tree, data: str | None) -> dict[str, Any]:
         if found.other_objects:
             count = str(found.other_objects) if found.other_objects < PAGE - 1 else "very many"
             tree.notes.append(f"bucket {bucket.name} has {count} other objects, which stay as they are")
-    if found.key:
+    if found.given:
+        section["files"] = [found.given]
+    elif found.key:
         section["files"] = [{"file": data or Variable("${DATA_FILE}"), "key": found.key}]
         if data is None:
             name = PurePath(found.key).name

@@ -17,6 +17,7 @@ from reconciler.core.canonical import strings
 from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
 from reconciler.core.fargate import FARGATE
+from reconciler.core.given_data import GivenData
 from reconciler.core.graph import Graph, Node
 from reconciler.core.log_mode import MODE, MODES
 from reconciler.core.run_paths import RUNS, fingerprint_key, index_key, record_key
@@ -36,7 +37,7 @@ from reconciler.kinds import (
 from reconciler.kinds.ec2_security_group import EVERYWHERE
 from reconciler.kinds.ecr_repository import tag_mutability
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
-from reconciler.lower import checkpoints, promotion, workers
+from reconciler.lower import checkpoints, given_data, promotion, workers
 from reconciler.lower.ci import ci_nodes, given, service_trust
 from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.execution import TASKS, execution_role
@@ -52,25 +53,28 @@ from reconciler.permissions.policies import documents
 # What ECS's agent in a task needs for a shell; AWS knows no resources for it.
 EXEC = [f"ssmmessages:{verb}{kind}Channel" for verb in ("Create", "Open") for kind in ("Control", "Data")]
 
+DataSpec = ObjectSpec | FolderSpec | GivenData
+
 
 def lower(
     deploy: Deploy,
     facts: Facts,
-    objects: Sequence[ObjectSpec | FolderSpec] = (),
+    data: Sequence[DataSpec] = (),
     image: Spec | None = None,
     fallback: str = "",
     values: Mapping[str, str] = MappingProxyType({}),
 ) -> Graph:
     """All resources of a deploy.
 
-    objects: the files and folders to upload, read. image: the image to build, or None; then the task definition names
-    `image.uri`, or `fallback` (what is there, or the tag `latest`). values: of parameters that the file has none for.
+    data: the files and folders to upload, read, and what was found in S3. image: the image to build, or None; then the
+    task definition names `image.uri`, or `fallback` (what is there, or the tag `latest`). values: of parameters that
+    the file has none for.
     """
     names = Names(deploy, facts)
     roles = [*_task_roles(names), *_stop_role(names)]
     rest = [
-        *_bucket(names, objects), *_image(names, image), *parameters(names),
-        *_run(names, image, fallback, values, objects), *service(names), *unattended(names),
+        *_bucket(names, data), *_image(names, image), *parameters(names),
+        *_run(names, image, fallback, values, data), *service(names), *unattended(names),
     ]  # fmt: skip
     others = [node.spec for node in (*roles, *rest)]
     if image is None and deploy.image.uri is None:  # left as it is this time, and CI pushes it all the same
@@ -111,7 +115,7 @@ def task_policies(names: Names) -> list[dict[str, Any]]:
     """What the training program may do, in as few policies as can be: files that don't fit into a single one are named
     by their folders.
     """
-    role, files = names.deploy.task.role, [str(one.key) for one in names.deploy.data.files if not one.tree]
+    role, files = names.deploy.task.role, [str(one.key) for one in names.deploy.data.uploads if not one.tree]
     if role.policy:
         return documents(given(role.policy))
     read = role.read or ()
@@ -155,7 +159,7 @@ def task_statements(
     if (read or write or kept) and (key := names.deploy.data.bucket.kms_key):
         through_s3 = keys.through("s3", names.deploy.region)
         statements.append(keys.use(key, keys.WRITE if write or kept else [keys.DECRYPT], through_s3))
-    return statements
+    return [*statements, *given_data.statements(names)]
 
 
 def _task_roles(names: Names) -> Iterator[Node]:
@@ -183,7 +187,7 @@ def _stop_role(names: Names) -> Iterator[Node]:
         yield scheduler_role(names, names.stop_role, what, "stop", [statement])
 
 
-def _bucket(names: Names, objects: Sequence[ObjectSpec | FolderSpec]) -> Iterator[Node]:
+def _bucket(names: Names, data: Sequence[DataSpec]) -> Iterator[Node]:
     bucket = names.deploy.data.bucket
     rules = [Expiry(**rule.model_dump()) for rule in bucket.lifecycle]
     if (keep := names.deploy.runs.keep) is not None:
@@ -201,8 +205,9 @@ def _bucket(names: Names, objects: Sequence[ObjectSpec | FolderSpec]) -> Iterato
         tags=names.tags | protection(bucket.protect),
     )
     yield Node(spec, protect=bucket.protect)
-    for one in objects:
-        yield Node(one, (spec.address,), protect=bucket.protect)
+    for one in data:
+        if not isinstance(one, GivenData):
+            yield Node(one, (spec.address,), protect=bucket.protect)
 
 
 def protection(protect: bool) -> dict[str, str]:
@@ -227,15 +232,18 @@ def _image(names: Names, image: Spec | None) -> Iterator[Node]:
         yield Node(image, (spec.address,), protect=repository.protect)
 
 
-def environment(
-    names: Names, values: Mapping[str, str], objects: Sequence[ObjectSpec | FolderSpec]
-) -> dict[str, str | Ref]:
+def environment(names: Names, values: Mapping[str, str], data: Sequence[DataSpec]) -> dict[str, str | Ref]:
     """The task's environment: the file's, and where its data is unless the file says so."""
     found: dict[str, str | Ref] = {"AWS_DEFAULT_REGION": names.deploy.region, "S3_BUCKET": names.bucket}
-    if objects:
-        found |= {"USE_S3": "true", "S3_KEY": objects[0].first_key}
-        if isinstance(objects[0], FolderSpec):
-            found["S3_PREFIX"] = objects[0].place["Prefix"]
+    if data:
+        first = data[0]
+        found |= {"USE_S3": "true", "S3_KEY": first.first_key}
+        if isinstance(first, FolderSpec):
+            found["S3_PREFIX"] = first.place["Prefix"]
+        elif isinstance(first, GivenData):
+            found["S3_BUCKET"] = first.place.bucket
+            if first.place.is_folder:
+                found["S3_PREFIX"] = first.place.path
     found |= {**names.deploy.task.environment, **variables(names, values), **promotion.variable(names)}
     return {name: found[name] for name in sorted(found.keys() - secrets(names).keys())}
 
@@ -256,7 +264,7 @@ def _run(
     image: Spec | None,
     fallback: str,
     values: Mapping[str, str],
-    objects: Sequence[ObjectSpec | FolderSpec],
+    data: Sequence[DataSpec],
 ) -> Iterator[Node]:
     deploy, task, tags = names.deploy, names.deploy.task, names.tags
     group, cluster = deploy.network.security_group, deploy.cluster
@@ -286,7 +294,7 @@ def _run(
         image=Ref(image.address, "uri") if image else deploy.image.uri or fallback or f"{names.repository_uri}:latest",
         entrypoint=task.entrypoint,
         command=task.command,
-        environment=environment(names, values, objects),
+        environment=environment(names, values, data),
         secrets=secrets(names),
         log_driver="awslogs",
         log_options=log_options(deploy),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
 from reconciler.config.schema import Parameter
 from reconciler.core.errors import UserError
+from reconciler.core.given_data import GivenData
 from reconciler.core.secret import KNOWN
 from reconciler.kinds.ssm_parameter import SECURE, describe_parameters, read_parameters
 
@@ -40,9 +41,10 @@ class Given:
                 found |= KNOWN.marked({"parameters": {variable: self.value(one)}}, deploy.name)["parameters"]
         return found
 
-    def check(self, deploy: Deploy) -> None:
-        """Raises UserError for what isn't there, or isn't what the file says."""
+    def check(self, deploy: Deploy, data: Sequence[GivenData] = ()) -> None:
+        """Raises UserError for what isn't there, or isn't what the file says. data: what was found in S3."""
         wrong = [*_parameters(deploy, self.parameters), *_providers(deploy, self.providers)]
+        wrong += [(one.trouble, one.fix) for one in data if one.trouble]
         if wrong:
             fixes = dict.fromkeys(fix for _, fix in wrong)
             raise UserError("; ".join(what for what, _ in wrong), hint="\n  ".join(fixes))

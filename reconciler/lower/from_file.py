@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from reconciler.config.resource_names import Names
+from reconciler.config.storage import DataFile
+from reconciler.core.given_data import GivenData
 from reconciler.core.spec import Spec
 from reconciler.image.kind import ImageSpec
 from reconciler.kinds import FolderSpec, ObjectSpec
-from reconciler.lower import lower
+from reconciler.lower import DataSpec, lower
 
 
 def resources(names: Names) -> list[Spec]:
     """All of them, the objects and the image by their names alone."""
     deploy = names.deploy
-    files = [
-        FolderSpec(name=f"{names.bucket}/{one.prefix}") if one.tree else ObjectSpec(name=f"{names.bucket}/{one.key}")
-        for one in deploy.data.files
-    ]
+    files = [_bare(names.bucket, one) for one in deploy.data.files]
     image = ImageSpec(name=names.repository) if deploy.image.uri is None else None
     return [node.spec for node in lower(deploy, names.facts, files, image).nodes.values()]
+
+
+def _bare(bucket: str, one: DataFile) -> DataSpec:
+    if one.given:
+        return GivenData(one.place)
+    return FolderSpec(name=f"{bucket}/{one.prefix}") if one.tree else ObjectSpec(name=f"{bucket}/{one.key}")

@@ -130,7 +130,7 @@ def watched(names: Names) -> Watched:
         image=deploy.image.uri or names.repository,
         task_role=str(deploy.task.role.name),
         execution_role=str(deploy.task.execution_role.name),
-        data=str(deploy.data.files[0].key) if deploy.data.files else "",
+        data=_first(deploy),
         schedule=names.schedule,
         architecture=deploy.task.platform,
         disk=deploy.task.ephemeral_storage,
@@ -169,6 +169,11 @@ def pattern(names: Names) -> dict[str, Any]:
             **which,
         },
     }
+
+
+def _first(deploy: Deploy) -> str:
+    """The path of its first data."""
+    return next((str(one.place.path if one.given else one.key) for one in deploy.data.files), "")
 
 
 def statements(names: Names) -> list[dict[str, Any]]:

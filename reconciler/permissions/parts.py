@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reconciler.config import Deploy
-from reconciler.core.needs import ANYWHERE, Condition
+from reconciler.core.given_data import Place
+from reconciler.core.needs import ANYWHERE, Condition, On
 from reconciler.core.run_paths import CHECKPOINTS
 from reconciler.permissions.keys import DECRYPT, WRITE, through
 
@@ -43,7 +44,7 @@ class Part:
     modules: tuple[str, ...]
     commands: tuple[str, ...]
     actions: tuple[str, ...]
-    on: tuple[str, ...] | Callable[[Deploy], tuple[str, ...]] = (ANYWHERE,)
+    on: tuple[str, ...] | Callable[[Deploy], tuple[str | On, ...]] = (ANYWHERE,)
     condition: Condition = field(default_factory=dict)
     when: Callable[[Deploy], bool] = lambda deploy: True
 
@@ -70,13 +71,38 @@ def _workers(deploy: Deploy) -> bool:
 
 
 def _data(deploy: Deploy) -> bool:
-    return bool(deploy.data.files)
+    return bool(deploy.data.uploads)
 
 
 def _data_paths(deploy: Deploy) -> tuple[str, ...]:
     """What the files are, or the bucket where they are so many that a policy can't name them beside all else."""
-    files = deploy.data.files
-    return tuple(f"s3:{{bucket}}/{one.readable}" for one in files) if len(files) <= NAMED else ("s3:{bucket}/*",)
+    files = deploy.data.uploads
+    if len(files) > NAMED:
+        return ("s3:{bucket}/*",)
+    return tuple(f"s3:{{bucket}}/{_literal(one.readable)}" for one in files)
+
+
+def _literal(path: str) -> str:
+    """A path of which nothing is filled in."""
+    return path.replace("{", "{{").replace("}", "}}")
+
+
+def _given(deploy: Deploy) -> bool:
+    return bool(deploy.data.given)
+
+
+def _given_paths(deploy: Deploy) -> tuple[On, ...]:
+    return tuple(On(f"s3:{one.place.bucket}/{path}") for one in deploy.data.given for path in one.place.paths)
+
+
+def _given_buckets(deploy: Deploy) -> tuple[On, ...]:
+    """The buckets of what is in S3 already, each of which may be listed there alone."""
+    places = [Place(one.place.bucket, _literal(one.place.path)) for one in deploy.data.given]
+    return tuple(On(f"s3:{one.bucket}", one.prefixes) for one in places)
+
+
+def _given_keys(deploy: Deploy) -> tuple[str, ...]:
+    return tuple(one.kms_key for one in deploy.data.given if one.kms_key)
 
 
 def _builds(deploy: Deploy) -> bool:
@@ -124,6 +150,7 @@ PARTS: tuple[Part, ...] = (
          when=lambda deploy: any(one.secure for one in deploy.parameters.values())),
     Part(("lower.existing",), COMMANDS, ("ecs:DescribeCapacityProviders",),
          lambda deploy: tuple(f"ecs:capacity-provider/{name}" for name in deploy.own_providers)),
+    Part(("lower.given_data",), (PLAN, *LAUNCHES), ("s3:ListBucket",), _given_buckets, when=_given),
     Part(("engine.ownership_record",), COMMANDS, ("ssm:GetParametersByPath",), (RECORD,)),
     WRITE_RECORD,
     LOCK_PART,
@@ -149,7 +176,9 @@ PARTS: tuple[Part, ...] = (
     Part(("run.data_versions",), LAUNCHES, ("s3:GetObject", "s3:GetObjectVersion"), _data_paths),
     Part(("run.data_versions",), LAUNCHES, ("s3:ListBucketVersions",), ("s3:{bucket}",), when=_data),
     Part(("run.data_versions",), LAUNCHES, ("s3:PutObject", "s3:AbortMultipartUpload"), ("s3:{bucket}/{runs}/*",),
-         when=_data),
+         when=lambda deploy: bool(deploy.data.files)),
+    Part(("run.data_versions",), LAUNCHES, ("s3:GetObject", "s3:GetObjectVersion"), _given_paths, when=_given),
+    Part(("run.data_versions",), LAUNCHES, ("s3:ListBucketVersions",), _given_buckets, when=_given),
     Part(WATCHERS, LAUNCHES, ("ecs:ListTasks",), condition=IN_CLUSTER),
     Part(WATCHERS, LAUNCHES, ("ecs:DescribeTasks", "ecs:StopTask"), (TASKS,)),
     Part(WATCHERS, LAUNCHES, ("ecs:DescribeTaskDefinition",)),
@@ -184,6 +213,7 @@ PARTS: tuple[Part, ...] = (
          ("ec2:DescribeSubnets", "ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints")),
     Part(("kinds.iam_policy",), (VERIFY,), ("iam:GetPolicy", "iam:GetPolicyVersion"), ("{execution_policy}",)),
     Part(("checks.verify.image",), (VERIFY,), ("ecr:DescribeImages",), ("ecr:repository/{repository}",)),
+    Part(("checks.verify.things",), (VERIFY,), ("s3:GetObject",), _given_paths, when=_given),
     Part(("checks.verify.things",), (VERIFY,), ("servicequotas:GetServiceQuota",), ("servicequotas:fargate/*",)),
     Part(("checks.verify.things",), (VERIFY,), ("ssm:DescribeParameters",), when=lambda d: ":ssm:" in _secrets(d)),
     Part(("checks.verify.things",), (VERIFY,), ("secretsmanager:DescribeSecret",), lambda deploy: tuple(
@@ -191,7 +221,10 @@ PARTS: tuple[Part, ...] = (
     # S3 uses the bucket's key on behalf of whoever writes and reads; a checksum of what is there is read so too.
     Part((), LAUNCHES, WRITE, ("{kms_key}",), through("s3", "{region}"), when=_key),
     Part((), (PLAN, DESTROY), (DECRYPT,), ("{kms_key}",), through("s3", "{region}"),
-         when=lambda deploy: _key(deploy) and bool(deploy.data.files)),
+         when=lambda deploy: _key(deploy) and bool(deploy.data.uploads)),
+    # What a run that repeats another copies, and what `verify` reads.
+    Part((), (*LAUNCHES, VERIFY), (DECRYPT,), _given_keys, through("s3", "{region}"),
+         when=lambda deploy: bool(_given_keys(deploy))),
     Part((), LAUNCHES, (DECRYPT,), ("{webhook_key}",), through("{webhook_service}", "{region}"),
          when=lambda deploy: bool(webhook_key(deploy))),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from reconciler.config.resource_names import Names
 from reconciler.core.limits import MANAGED_POLICY, policy_size
-from reconciler.core.needs import ANYWHERE, Condition, parts_of
+from reconciler.core.needs import ANYWHERE, Condition, On, parts_of
 from reconciler.core.run_paths import RUNS, again_family, schedule_prefix
 from reconciler.core.spec import Spec
 from reconciler.permissions import keys
@@ -99,7 +99,7 @@ def of_part(part: Part, names: Names) -> set[Grant]:
     if not part.when(names.deploy):
         return set()
     on, values = part.on(names.deploy) if callable(part.on) else part.on, _values(names)
-    places = [keys.named(one.format_map(values)) for one in on]
+    places = [one if isinstance(one, On) else On(*keys.named(one.format_map(values))) for one in on]
     return {
         Grant(action, _arn(one, names), _condition({**part.condition, **condition}, values))
         for action in part.actions

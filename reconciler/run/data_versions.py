@@ -8,18 +8,19 @@ What isn't the newest is copied below the new run's own prefix, for a program th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import takewhile
 from typing import Any
-from urllib.parse import quote
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied, UserError
+from reconciler.core.given_data import SCHEME, Listing, place_of
 from reconciler.core.run_paths import input_prefix
 from reconciler.kinds import FolderSpec, ObjectSpec
 from reconciler.kinds.s3_object import OWNER, checksum
+from reconciler.lower.given_data import read_place
 from reconciler.run.run import Run
 
 TRIED = 100  # versions of a file that are looked at
@@ -42,11 +43,24 @@ class Version:
 
 @dataclass(frozen=True)
 class Old:
-    """One of the run's data: a key, or a folder's prefix with a slash. moved: it isn't what is there now."""
+    """One of the run's data: a key, a folder's prefix with a slash, or the URI of either in another bucket.
+
+    moved: it isn't what is there now. bucket: the other one.
+    """
 
     key: str
     versions: tuple[Version, ...]
     moved: bool
+    bucket: str = ""
+
+    @property
+    def path(self) -> str:
+        """In its bucket."""
+        return place_of(self.key).path if self.bucket else self.key
+
+    def copied(self, run_id: str) -> str:
+        """What the keys of its copies begin with."""
+        return input_prefix(run_id) + (f"{self.bucket}/" if self.bucket else "")
 
     @property
     def text(self) -> str:
@@ -84,8 +98,36 @@ def old_data(aws: Aws, bucket: str, deploy: str, run: Run, named: Iterable[str])
     place, told = _Place(aws, bucket, deploy, run), run.inputs.get("data")
     sure = isinstance(told, dict) and all(isinstance(one, str) for one in told.values())
     wanted: dict[str, str] = dict(told) if sure and isinstance(told, dict) else dict.fromkeys(named, "")
-    found = aws.each(lambda one: (_folder if one[0].endswith("/") else _file)(place, *one), sorted(wanted.items()))
+
+    def look(key: str, content: str) -> Old:
+        if key.startswith(SCHEME):
+            return _given(place, key, content)
+        return (_folder if key.endswith("/") else _file)(place, key, content)
+
+    found = aws.each(lambda one: look(*one), sorted(wanted.items()))
     return found, "" if sure or not wanted else f"{UNSAID}: what the bucket had at its launch is taken"
+
+
+def _given(place: _Place, uri: str, content: str) -> Old:
+    """Data of a bucket that isn't the deploy's: as it is, or in versions whose ETags are those of then."""
+    where = place_of(uri)
+    if read_place(place.aws, where).content == content:
+        return Old(uri, (), moved=False, bucket=where.bucket)
+    there = replace(place, bucket=where.bucket)
+    listed, markers = _listed(there, where.path)
+    changes = {one["LastModified"] for one in (*listed, *markers) if not place.is_later(one)}
+    for moment in sorted(changes, reverse=True)[:TRIED]:
+        then = _at(listed, markers, moment)
+        if len(then) > FILES:
+            raise UserError(f"{uri} had {len(then):,} objects, and at most {FILES:,} are looked at")
+        listing, versions = Listing(where), []
+        for key, one in sorted(then.items(), key=lambda item: item[0].encode()):
+            if key == where.path or (where.is_folder and not key.endswith("/")):
+                listing.add(one)
+                versions.append(Version(key, one["VersionId"], one["Size"], bool(one["IsLatest"])))
+        if listing.content == content:
+            return Old(uri, tuple(versions), moved=True, bucket=where.bucket)
+    raise _gone(place, uri, "no versions are there whose ETags are those of then")
 
 
 def _file(place: _Place, key: str, sha: str) -> Old:
@@ -176,12 +218,12 @@ def _gone(place: _Place, key: str, why: str) -> UserError:
 
 def copy(aws: Aws, bucket: str, run_id: str, data: Iterable[Old]) -> None:
     """Copy what isn't the newest any more to where the run reads it, in S3 itself. To do it again does no harm."""
-    to = input_prefix(run_id)
-    aws.each(partial(_copy, aws, bucket, to), [one for old in data if old.moved for one in old.versions])
+    moved = [(old, one) for old in data if old.moved for one in old.versions]
+    aws.each(lambda each: _copy(aws, bucket, each[0].copied(run_id), each[0].bucket or bucket, each[1]), moved)
 
 
-def _copy(aws: Aws, bucket: str, to: str, one: Version) -> None:
-    source = f"{bucket}/{quote(one.key)}" + (f"?versionId={quote(one.version)}" if one.version else "")
+def _copy(aws: Aws, bucket: str, to: str, home: str, one: Version) -> None:
+    source = f"{home}/{one.key}" + (f"?versionId={one.version}" if one.version else "")  # which botocore encodes
     where = {"Bucket": bucket, "Key": f"{to}{one.key}"}
     if one.size <= WHOLE:
         aws.call("s3", "CopyObject", **where, CopySource=source, TaggingDirective="REPLACE")
@@ -205,16 +247,24 @@ def moved_text(text: str, bucket: str, run_id: str, data: Iterable[Old]) -> tupl
     key or folder that it names, empty for none. It may be a key, or an S3 URI, alone or behind `NAME=`.
     """
     for start in (0, text.find("=") + 1):
-        at = start + len(f"s3://{bucket}/") if text.startswith(f"s3://{bucket}/", start) else start
-        key = text[at:]
         for old in data:
-            folder = old.key.endswith("/") and (key.startswith(old.key) or key == old.key[:-1])
-            if old.moved and (folder or key == old.key):
-                return f"{text[:at]}{input_prefix(run_id)}{key}", old.key
+            uri = f"{SCHEME}{old.bucket or bucket}/"
+            named = text.startswith(uri, start)
+            if not old.moved or (old.bucket and not named):  # a key alone is one of the deploy's bucket
+                continue
+            key = text[start + len(uri) if named else start :]
+            folder = (not old.path or old.path.endswith("/")) and (key.startswith(old.path) or key == old.path[:-1])
+            if folder or key == old.path:
+                return f"{text[:start]}{f'{SCHEME}{bucket}/' if named else ''}{old.copied(run_id)}{key}", old.key
     return text, ""
 
 
 def moved(values: Mapping[str, str], bucket: str, run_id: str, data: Sequence[Old]) -> tuple[dict[str, str], set[str]]:
-    """The same of all of these, and what they name."""
+    """The same of all of these, and what they name. S3_KEY and S3_PREFIX are in S3_BUCKET."""
     found = {name: moved_text(value, bucket, run_id, data) for name, value in values.items()}
+    home = values.get("S3_BUCKET", bucket)
+    for name in values.keys() & {"S3_KEY", "S3_PREFIX"} if home != bucket else ():
+        text, key = moved_text(f"{SCHEME}{home}/{values[name]}", bucket, run_id, data)
+        if key:
+            found |= {name: (text.removeprefix(f"{SCHEME}{bucket}/"), key), "S3_BUCKET": (bucket, key)}
     return {name: text for name, (text, _) in found.items()}, {key for _, key in found.values() if key}

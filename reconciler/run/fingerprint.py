@@ -9,9 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.core.container import Container
+from reconciler.core.given_data import GivenData
 from reconciler.core.secret import KNOWN
 from reconciler.core.spec import Ref
-from reconciler.kinds import FolderSpec, ObjectSpec, TaskDefinitionSpec
+from reconciler.kinds import TaskDefinitionSpec
+from reconciler.lower import DataSpec
 
 NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
@@ -19,7 +21,7 @@ NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 def run_inputs(
     task: TaskDefinitionSpec,
     image: str,
-    objects: Sequence[ObjectSpec | FolderSpec],
+    data: Sequence[DataSpec],
     parameters: Mapping[str, str] = NO_PARAMETERS,
 ) -> dict[str, Any]:
     """Image, data checksums, command, environment, parameters and size: what decides whether a run is another run.
@@ -31,7 +33,7 @@ def run_inputs(
     for one in task.containers:
         containers[one.name] = _container(one, image if one is task.containers[0] else str(one.image))
     return {
-        "data": {one.name.partition("/")[2]: one.content for one in sorted(objects, key=lambda o: o.name)},
+        "data": dict(sorted((_name(one), one.content) for one in data)),
         "containers": containers,
         **({"parameters": dict(parameters)} if parameters else {}),
         "cpu": task.cpu,
@@ -39,6 +41,11 @@ def run_inputs(
         "ephemeral_storage": task.ephemeral_storage,
         "architecture": task.cpu_architecture,
     }
+
+
+def _name(one: DataSpec) -> str:
+    """A key or folder of the deploy's bucket, or the URI of what is elsewhere."""
+    return one.place.uri if isinstance(one, GivenData) else one.name.partition("/")[2]
 
 
 def _container(container: Container, image: str) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def inputs_of(here: Deployment, overrides: Overrides = NONE) -> dict[str, Any]:
     task = here.graph.nodes[address].spec
     assert isinstance(task, TaskDefinitionSpec)
     image = here.image_mark or str(task.containers[0].image)
-    inputs = run_inputs(task, image, here.objects, here.given.marks(here.deploy))
+    inputs = run_inputs(task, image, here.data, here.given.marks(here.deploy))
     if workers := here.deploy.run.workers:
         inputs["workers"] = workers.model_dump(include={"engine", "count", "cpu", "memory"})
     return recorded(overrides.onto(inputs, here.deploy.task.container), here.names.bucket)

@@ -42,7 +42,7 @@ class Held:
     """A project whose commands run as an IAM user with the policies that a test gives it."""
 
     def __init__(self, project: Project, aws: EmbeddedAws, patch: pytest.MonkeyPatch) -> None:
-        self.project, self.aws = project, aws
+        self.project, self.aws, self.deploy = project, aws, DEPLOY + SCHEDULE
         iam = aws.client("iam")
         iam.create_user(UserName="held")
         key = iam.create_access_key(UserName="held")["AccessKey"]
@@ -111,6 +111,7 @@ def without(documents: list[dict[str, Any]], action: str) -> list[dict[str, Any]
 
 
 def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(held: Held) -> None:
+    more_data(held)
     planned(held)
     applied(held)
     same_plan_without_the_reads_of_the_whole_account(held)
@@ -120,6 +121,16 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     rolled_back(held)
     repeated(held)
     destroyed(held)
+
+
+def more_data(held: Held) -> None:
+    """Data in a bucket that isn't the deploy's."""
+    s3 = held.aws.client("s3")
+    s3.create_bucket(Bucket="their-datasets")
+    s3.put_object(Bucket="their-datasets", Key="rates/1.csv", Body=b"1")
+    data = "data: [prices.csv, s3://their-datasets/rates]"
+    held.deploy = (DEPLOY + SCHEDULE).replace("data: prices.csv", data)
+    held.project.write("deploy.yaml", held.deploy)
 
 
 def planned(held: Held) -> None:
@@ -201,13 +212,13 @@ def run_again(held: Held) -> None:
     assert unseen.code == 0, unseen.err
     assert "CPU units (" not in unseen.out
     held.give(run)
-    held.project.write("deploy.yaml", (DEPLOY + SCHEDULE).replace("days: 1", "days: 3"))
+    held.project.write("deploy.yaml", held.deploy.replace("days: 1", "days: 3"))
     assert "logs:PutRetentionPolicy" in held.run("apply").out
 
 
 def pushed_by_ci(held: Held) -> None:
     """CI: the same, and new code, of another size."""
-    held.project.write("deploy.yaml", (DEPLOY + SCHEDULE).replace("memory: 512", "memory: 1024"))
+    held.project.write("deploy.yaml", held.deploy.replace("memory: 512", "memory: 1024"))
     held.give(attached(held, "tiny-ci"))  # two policies, since one would be too large
     held.project.write("train.py", PROGRAM.replace("hello", "good morning"))
     held.project.write("prices.csv", "a,b\n1,2\n")
@@ -255,7 +266,7 @@ def destroyed(held: Held) -> None:
     held.give(data)
     all_gone = held.run("destroy", "--yes", "--delete-data")
     assert all_gone.code == 0, all_gone.out + all_gone.err
-    assert held.aws.client("s3").list_buckets()["Buckets"] == []
+    assert [one["Name"] for one in held.aws.client("s3").list_buckets()["Buckets"]] == ["their-datasets"]
     assert held.aws.client("iam").list_roles()["Roles"] == []
 
 

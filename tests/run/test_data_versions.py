@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.aws.calls import Aws
 from reconciler.run import data_versions
-from reconciler.run.data_versions import Old, Version, _at, copy, moved_text
+from reconciler.run.data_versions import Old, Version, _at, copy, moved, moved_text
 from tests.local_fixtures import unique
 from tests.run.conftest import Lane
 
@@ -47,6 +47,24 @@ def old(key: str, *, moved: bool = True) -> Old:
 def test_what_names_the_data(text: str, wanted: str, names: str) -> None:
     data = [old(FILE), old(FOLDER), old("data/same.csv", moved=False)]
     assert moved_text(text, "bucket", RUN, data) == (wanted, names)
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({"S3_BUCKET": "theirs", "S3_KEY": "a/1", "S3_PREFIX": "a/"},
+         {"S3_BUCKET": "bucket", "S3_KEY": f"{TO}theirs/a/1", "S3_PREFIX": f"{TO}theirs/a/"}),
+        ({"S3_BUCKET": "bucket", "S3_KEY": "a/1"}, {}),
+        ({"S3_BUCKET": "theirs", "S3_KEY": "b/1"}, {}),
+        ({"S3_BUCKET": "whole", "S3_KEY": "b/1", "S3_PREFIX": ""},
+         {"S3_BUCKET": "bucket", "S3_KEY": f"{TO}whole/b/1", "S3_PREFIX": f"{TO}whole/"}),
+        ({"RATES": "s3://theirs/a/"}, {"RATES": f"s3://bucket/{TO}theirs/a/"}),
+        ({"RATES": "s3://theirs/other/", "KEY": "a/1"}, {}),
+    ],
+)  # fmt: skip
+def test_data_of_another_bucket_is_named_in_the_deploys(values: dict[str, str], wanted: dict[str, str]) -> None:
+    theirs = [Old(uri, (), moved=True, bucket=uri.split("/")[2]) for uri in ("s3://theirs/a/", "s3://whole/")]
+    assert moved(values, "bucket", RUN, theirs)[0] == values | wanted
 
 
 def at(second: int) -> datetime:

@@ -14,9 +14,11 @@ from reconciler.checks.findings import Finding, ng, ok, skip
 from reconciler.config import Deploy
 from reconciler.config.resource_names import Names
 from reconciler.core.errors import AwsError, Denied
+from reconciler.core.given_data import GivenData
 from reconciler.core.spec import Observed
 from reconciler.kinds import Policy as PolicyKind
 from reconciler.kinds import PolicySpec, Role, RoleSpec, TaskDefinition, TaskDefinitionSpec
+from reconciler.lower.given_data import checked, read_given_data
 from reconciler.permissions.judge import decide
 from reconciler.permissions.policies import Grant
 from reconciler.permissions.preflight import denied, organisation
@@ -38,6 +40,11 @@ class Live:
         """The newest active revision."""
         family = str(self.deploy.task.family)
         return TaskDefinition().observe(self.aws, [TaskDefinitionSpec(name=family)]).get(family)
+
+    @cached_property
+    def given_data(self) -> list[GivenData]:
+        """What is in S3 already."""
+        return [checked(self.names, one) for one in read_given_data(self.aws, self.deploy)]
 
     def role(self, name: str) -> Observed[RoleSpec] | None:
         """A role."""

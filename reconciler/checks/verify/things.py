@@ -9,7 +9,8 @@ from reconciler.config import file_checksums
 from reconciler.config.data_tree import files_of
 from reconciler.config.file_checksums import checksums
 from reconciler.config.storage import DataFile
-from reconciler.core.errors import AwsError, Denied
+from reconciler.core.errors import AwsError, Denied, Gone
+from reconciler.core.given_data import GivenData
 from reconciler.kinds import (
     Cluster,
     ClusterSpec,
@@ -53,8 +54,8 @@ def task_definition(live: Live) -> Finding:
 
 def data(live: Live) -> Finding:
     """Each file of the file: in the bucket, with the checksum that the one here has; a folder's all together."""
-    files = live.deploy.data.files
-    if not files:
+    files = live.deploy.data.uploads
+    if not live.deploy.data.files:
         return group("data", skip("files", "deploy.yaml names none"))
     file_checksums.recall(live.base, live.deploy.name)
     wants = []
@@ -77,7 +78,23 @@ def data(live: Live) -> Finding:
             inside.append(ng(what, "has other content than the file here", f"{APPLY} uploads it again"))
         else:
             inside.append(ok(what, f"SHA-256 {want.sha256[:12]}, as the file here"))
-    return group("data", *inside)
+    return group("data", *inside, *(_given(live, one) for one in live.given_data))
+
+
+def _given(live: Live, found: GivenData) -> Finding:
+    """What is in S3 already: there, and readable as the program would read it, by one byte of its first object."""
+    what = found.place.uri
+    if found.trouble:
+        return ng(what, found.trouble.removeprefix(f"data: {what}: "), found.fix)
+    first = {"Bucket": found.place.bucket, "Key": found.first_key}
+    try:
+        live.aws.call("s3", "GetObject", **first, **({"Range": "bytes=0-0"} if found.size else {}))
+    except Denied as error:
+        why = f"{found.first_key} may not be read: {error.reason or error.code}"
+        return ng(what, why, f"{error.hint}; under a KMS key, kms:Decrypt too, and kms_key: beside the URI")
+    except Gone:
+        return ng(what, f"{found.first_key} is gone since it was listed", "run this again")
+    return ok(what, found.text)
 
 
 def _folder(live: Live, data: DataFile) -> Finding:

@@ -27,6 +27,7 @@ from reconciler.config.rule import Rule
 from reconciler.config.schema import GitHub
 from reconciler.config.storage import WILD
 from reconciler.core.errors import UserError
+from reconciler.core.given_data import SCHEME
 
 MARK = "-m reconciler"  # in a workflow that runs this program
 WORKFLOW, DRIFT = Path(".github", "workflows", "pipeline.yml"), Path(".github", "workflows", "drift.yml")
@@ -167,7 +168,7 @@ def _deploy(
     ):
         _valid(option, rule, value)
     for path in asked.data:
-        if not (folder / path).exists() and not WILD.search(path):
+        if not path.startswith(SCHEME) and not WILD.search(path) and not (folder / path).exists():
             raise UserError(f"--data {path}: there is no such file in {folder}")
     if asked.repository:
         named = _named(asked.repository, done)
@@ -220,7 +221,7 @@ def _valid(option: str, rule: Rule, value: str) -> None:
 def _data(options: Arguments, folder: Path, found: Found, done: Written) -> tuple[str, ...]:
     """What was named, or the files that look like data and have a key of their own."""
     if options.data:
-        if not (here := Path(options.data)).exists():
+        if options.data.startswith(SCHEME) or not (here := Path(options.data)).exists():
             return (options.data,)
         return (Path(os.path.relpath(here, folder)).as_posix() + ("/" if here.is_dir() else ""),)
     taken, out = entries(folder, found.data)
@@ -275,7 +276,7 @@ def _dockerignore(deploy: Deploy, folder: Path, done: Written) -> None:
     context = folder / str(deploy.image.context)
     file = context / deploy.image.dockerfile
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    named = [one.outside_image for one in deploy.data.files if one.outside_image]
+    named = [one.outside_image for one in deploy.data.uploads if one.outside_image]
     inside = [os.path.relpath(folder / one, context) for one in named]
     data = [Path(path).as_posix() for path in inside if not path.startswith("..")]
     done.write(context / ".dockerignore", files.dockerignore(data, text), folder)

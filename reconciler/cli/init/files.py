@@ -11,6 +11,7 @@ from zlib import crc32
 
 from reconciler.config.storage import WILD
 from reconciler.core.errors import UserError
+from reconciler.core.given_data import SCHEME
 from reconciler.core.text import dumps, line
 
 WORKFLOW = Path(__file__).with_name("workflow.yml")
@@ -56,6 +57,7 @@ def deploy_yaml(answers: Answers) -> str:
     """deploy.yaml: what was asked for, and what is worth knowing early."""
     account = f'account: "{answers.account}"' if answers.account else '# account: "123456789012"'
     data = _scalar(answers.data[0]) if len(answers.data) == 1 else f"[{', '.join(map(_scalar, answers.data))}]"
+    kept = "read as it is" if answers.data and answers.data[0].startswith(SCHEME) else "uploaded"
     parts = [
         f"# yaml-language-server: $schema={SCHEMA}",
         "#",
@@ -66,7 +68,7 @@ def deploy_yaml(answers: Answers) -> str:
         f"region: {answers.region}",
         f"{account} # refuse to work with credentials of any other account",
         "",
-        f"data: {data} # uploaded; the program finds {_where(answers)}"
+        f"data: {data} # {kept}; the program finds {_where(answers)}"
         if answers.data
         else "# data: data/prices.csv # is uploaded; the program finds it at s3://$S3_BUCKET/$S3_KEY",
         _image(answers),

@@ -8,6 +8,7 @@ from pathlib import Path
 from reconciler.cli.init.files import Answers
 from reconciler.cli.terminal import Terminal
 from reconciler.config import names as rules
+from reconciler.core.given_data import SCHEME
 
 
 def ask(
@@ -38,9 +39,8 @@ def ask(
             return default
 
     def file(path: str) -> str | None:
-        return (
-            None if (folder / path).exists() or path in answers.data else f"there is no such file in {folder.resolve()}"
-        )
+        there = path.startswith(SCHEME) or (folder / path).exists() or path in answers.data
+        return None if there else f"there is no such file in {folder.resolve()}"
 
     return Answers(
         name=one("Name", answers.name, name, rules.DEPLOY.problem),

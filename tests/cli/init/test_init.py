@@ -275,6 +275,16 @@ def test_an_image_that_exists_needs_no_dockerfile(fresh: Project) -> None:
     assert load(fresh.folder / "deploy.yaml", environ={}).image.uri == "python:3.13-slim"
 
 
+def test_data_that_is_in_s3_already(fresh: Project) -> None:
+    assert fresh.run("init", "--image", "python:3.13-slim", "--data", "s3://my-datasets/prices/").code == 0
+    assert (
+        "data: s3://my-datasets/prices/ # read as it is; the program finds it at"
+        in (fresh.folder / "deploy.yaml").read_text()
+    )
+    (data,) = load(fresh.folder / "deploy.yaml", environ={}).data.given
+    assert data.place == ("my-datasets", "prices/")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -286,6 +296,7 @@ def test_an_image_that_exists_needs_no_dockerfile(fresh: Project) -> None:
         (("--image", "python:3", "--github", "https://github.com/a/b"), "for instance a/b"),
         (("--image", "python:3", "--account", "123"), "an account id has 12 digits"),
         (("--image", "python:3", "--data", "gone.csv"), "there is no such file"),
+        (("--image", "python:3", "--data", "s3://No_Bucket/x"), "'No_Bucket' is no bucket"),
         (("nowhere",), "there is no such folder"),
     ],
 )

@@ -1,0 +1,122 @@
+"""Data that is in S3 already: read by listing, never written, and what the program may do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from reconciler.aws.calls import Aws, Waiting
+from reconciler.config import Deploy
+from reconciler.config.resource_names import Names
+from reconciler.core.errors import AwsError, Denied, Gone
+from reconciler.core.given_data import OTHER_BUCKET, OWN_BUCKET, GivenData, Listing, Place
+from reconciler.permissions import keys
+
+MOST = 1_000_000  # objects: a thousand requests, one after the other
+OPTIONAL = ["RestoreStatus"]  # whether what is in an archive can be read for now
+EMBEDDED = "into the embedded AWS, which `python -m reconciler local env` leads to"
+
+
+def read_given_data(aws: Aws, deploy: Deploy) -> list[GivenData]:
+    """What is there, in the order of the file: a request for each thousand objects. What is wrong with it is in it.
+
+    Raises AwsError where S3 can't be asked at all.
+    """
+    return aws.each(partial(_told, aws), [one.place for one in deploy.data.given])
+
+
+def checked(names: Names, found: GivenData) -> GivenData:
+    """The same, with what is wrong about whose bucket it is."""
+    return _no_use(found.place, OWN_BUCKET, OTHER_BUCKET) if found.place.bucket == names.bucket else found
+
+
+def statements(names: Names) -> Iterator[dict[str, Any]]:
+    """What lets the program read it, and nothing beside it."""
+    region, partition = names.deploy.region, names.facts.partition
+    for number, one in enumerate(names.deploy.data.given, 1):
+        where = f"arn:{partition}:s3:::{one.place.bucket}"
+        read = [f"{where}/{path}" for path in one.place.paths]
+        yield {"Sid": f"ReadGiven{number}", "Effect": "Allow", "Action": "s3:GetObject", "Resource": read}
+        listing = {"Sid": f"ListGiven{number}", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": where}
+        yield listing | ({"Condition": one.place.prefixes} if one.place.prefixes else {})
+        if one.kms_key:
+            yield keys.use(one.kms_key, [keys.DECRYPT], keys.through("s3", region), f"KeyGiven{number}")
+
+
+def read_place(aws: Aws, place: Place) -> GivenData:
+    """What is there. Raises AwsError."""
+    if place.is_folder:
+        return _listed(aws, place)
+    # Of all keys that begin with a key, S3 lists that one first.
+    first = aws.call("s3", "ListObjectsV2", Bucket=place.bucket, Prefix=place.path, MaxKeys=1).get("Contents", [])
+    if first and first[0]["Key"] == place.path:
+        return _found(_with(Listing(place), first))
+    return _listed(aws, Place(place.bucket, f"{place.path}/"))
+
+
+def _told(aws: Aws, place: Place) -> GivenData:
+    """What is there, or why that can't be used."""
+    try:
+        return read_place(aws, place)
+    except Gone:
+        fix = f"make it and put the data there (aws s3 cp), or name another; with --local, {EMBEDDED}"
+        return _no_use(place, f"there is no bucket {place.bucket}", fix)
+    except Denied as error:
+        return _no_use(place, f"it may not be listed: {error.reason or error.code}", _rights(place))
+    except AwsError as error:
+        if error.bucket_region in ("", aws.region):
+            raise
+        return _no_use(place, *_elsewhere(place, error.bucket_region, aws.region))
+
+
+def _listed(aws: Aws, place: Place) -> GivenData:
+    listing, began, more = Listing(place), aws.clock.now(), dict[str, str]()
+    while True:
+        answer = aws.call(
+            "s3", "ListObjectsV2", Bucket=place.bucket, Prefix=place.path, OptionalObjectAttributes=OPTIONAL, **more
+        )
+        region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", aws.region)
+        if region != aws.region:  # botocore follows S3 there
+            return _no_use(place, *_elsewhere(place, region, aws.region))
+        _with(listing, answer.get("Contents", []))
+        token = answer.get("NextContinuationToken")
+        if not token:
+            return _found(listing)
+        if listing.objects >= MOST:
+            return _no_use(place, f"it has more than {MOST:,} objects", "name the folders in it that are read")
+        more = {"ContinuationToken": token}
+        aws.on_wait(Waiting(f"the listing of {place.uri}", aws.clock.now() - began))
+
+
+def _with(listing: Listing, objects: list[Any]) -> Listing:
+    for one in objects:
+        listing.add(one)
+    return listing
+
+
+def _found(listing: Listing) -> GivenData:
+    place = listing.place
+    if not listing.objects:
+        return _no_use(place, "nothing is there", "put the data there, or write the place where it is")
+    if listing.archived:
+        what = f"{listing.archived} is in an archive (Glacier), from which no program reads"
+        return _no_use(place, what, f"restore it first: aws s3api restore-object --bucket {place.bucket} --key …")
+    return listing.data()
+
+
+def _no_use(place: Place, trouble: str, fix: str) -> GivenData:
+    return GivenData(place, trouble=f"data: {place.uri}: {trouble}", fix=fix)
+
+
+def _elsewhere(place: Place, there: str, here: str) -> tuple[str, str]:
+    what = f"the bucket {place.bucket} is in {there}, and the deploy in {here}"
+    return what, f"write region: {there}, or copy the data to a bucket in {here}"
+
+
+def _rights(place: Place) -> str:
+    where = " and ".join(f"arn:aws:s3:::{place.bucket}/{path}" for path in place.paths)
+    return (
+        f"allow s3:ListBucket on arn:aws:s3:::{place.bucket} to whoever runs this, and the task's role s3:GetObject on "
+        f"{where}; a bucket of another account has to allow both in its own policy too"
+    )
