@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import re
 import threading
 from typing import Any
 
@@ -18,7 +19,7 @@ from moto.core import responses
 from moto.core.responses import EmptyResult
 from moto.core.utils import method_names_from_class
 from moto.ec2.exceptions import DependencyViolationError
-from moto.ec2.models import EC2Backend
+from moto.ec2.models import EC2Backend, security_groups
 from moto.ecr.models import ecr_backends
 from moto.iam.responses import IamResponse
 from moto.logs.models import LogStream
@@ -155,6 +156,19 @@ def _security_groups_in_use_stay() -> None:
     EC2Backend._delete_security_group = delete  # type: ignore[method-assign]
 
 
+def _filters_are_wildcards() -> None:
+    """EC2 reads `*`, `?` and `\\` in a filter; moto a regular expression: it finds no group `a (b)`, and fails at `[`."""
+
+    def matches(pattern: str, text: Any) -> bool:
+        parts = re.findall(r"\\?.", pattern, re.DOTALL)
+        wild = {"*": ".*", "?": "."}
+        return (
+            re.fullmatch("".join(wild.get(one, re.escape(one[-1])) for one in parts), str(text), re.DOTALL) is not None
+        )
+
+    security_groups.aws_api_matches = matches  # type: ignore[assignment, attr-defined]
+
+
 def _oidc_audiences_change() -> None:
     """moto knows an OpenID Connect provider's audiences, and not the two operations that change them."""
 
@@ -176,6 +190,11 @@ OWN = (
         "security groups in use stay",
         "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html",
         _security_groups_in_use_stay,
+    ),
+    Correction(
+        "filters are wildcards",
+        "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html",
+        _filters_are_wildcards,
     ),
     Correction("log pages end at one megabyte", f"{LOGS}GetLogEvents.html", _log_pages_end_at_one_megabyte),
     Correction("log groups have identifiers", f"{LOGS}FilterLogEvents.html", _log_groups_have_identifiers),

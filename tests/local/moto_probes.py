@@ -79,6 +79,14 @@ def _bucket(clients: Clients) -> str:
     return name
 
 
+def _filtered_group(clients: Clients) -> bool:
+    ec2, name = clients("ec2"), f"{_new()} [a](b){{c}}+$"
+    ec2.create_security_group(GroupName=name, Description="x")
+    filters = [[{"Name": "group-name", "Values": [value]}] for value in (name, f"{name[:-3]}*", name.replace("(", "?"))]
+    found = [ec2.describe_security_groups(Filters=each)["SecurityGroups"] for each in filters]
+    return [[one["GroupName"] for one in each] for each in found] == [[name]] * 3
+
+
 def _group_in_use(clients: Clients) -> bool:
     ec2 = clients("ec2")
     subnet = ec2.describe_subnets()["Subnets"][0]
@@ -372,6 +380,7 @@ def _unconfirmed(clients: Clients) -> bool:
 
 PROBES: dict[str, Probe] = {
     "security groups in use stay": _group_in_use,
+    "filters are wildcards": _filtered_group,
     "log pages end at one megabyte": _log_pages,
     "log groups have identifiers": _log_identifier,
     "filter patterns look into events": _log_pattern,
