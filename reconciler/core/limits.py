@@ -35,6 +35,7 @@ class Limit:
 MANAGED_POLICY = Limit("a managed policy", 6_144, "characters", _IAM)  # IAM counts no white space in policies
 ROLE_INLINE = Limit("the inline policies of a role together", 10_240, "characters", _IAM)
 USER_INLINE = Limit("the inline policies of a user together", 2_048, "characters", _IAM)
+POLICY_NAME = Limit("a policy's name", 128, "characters", _IAM)
 TRUST = Limit("a trust policy", 2_048, "characters", _IAM)  # 4,096 on request
 ATTACHED = Limit("the managed policies of a role or user", 10, "policies", _IAM)  # 20 on request, for roles
 TASK_DEFINITION = Limit("a task definition", 65_536, "bytes", _ECS)

@@ -157,7 +157,7 @@ def _security_groups_in_use_stay() -> None:
 
 
 def _filters_are_wildcards() -> None:
-    """EC2 reads `*`, `?` and `\\` in a filter; moto a regular expression: it finds no group `a (b)`, and fails at `[`."""
+    """EC2 reads `*`, `?` and `\\` in a filter, moto a regular expression: `a (b)` isn't found, and `[` fails."""
 
     def matches(pattern: str, text: Any) -> bool:
         parts = re.findall(r"\\?.", pattern, re.DOTALL)

@@ -24,21 +24,26 @@ from reconciler.lower.managed import is_part
 
 AS_A_FILE = "give the program what is long as a file (data.files)"
 FOLDERS = "name folders, such as read: [data/*], or put the files into fewer folders"
+SHORTER = "write a shorter name: what it allows is too much for one policy, and further ones are NAME.2 and so on"
 FEWER = "name fewer, or shorter ones"
 
 
 def check_sizes(names: Names, specs: Iterable[Spec]) -> None:
     """Raises UserError with all that is too large."""
     found = dict.fromkeys(
-        (f"{place}: {what}", fix)
-        for spec in specs
-        for what in (*PROBLEMS.get(type(spec), lambda _: ())(spec), *limits.tag_problems(spec.tags.items()))
-        if what
-        for place, fix in [_place(names, spec)]
+        (f"{place}: {what}", fix) for spec in specs for place, fix, what in _problems(names, spec) if what
     )
     if found:
         message = "\n".join(what for what, _ in found)
         raise UserError(message, hint="\n".join(dict.fromkeys(fix for _, fix in found)))
+
+
+def _problems(names: Names, spec: Spec) -> Iterator[tuple[str, str, str]]:
+    """(the part of the file that a resource follows from, the way out, what is too large, which may be empty)."""
+    for what in (*PROBLEMS.get(type(spec), lambda _: ())(spec), *limits.tag_problems(spec.tags.items())):
+        yield *_place(names, spec), what
+    if isinstance(spec, PolicySpec):
+        yield spec.name, SHORTER, limits.POLICY_NAME.exceeded(len(spec.name))
 
 
 def _place(names: Names, spec: Spec) -> tuple[str, str]:

@@ -26,7 +26,7 @@ LAYOUTS = {
     "a folder each": "data/symbol=btcusdt/year={0:04d}/klines.csv",
     "many folders": "data/{1:02d}/btcusdt-1h-klines-archive-{0:04d}.csv",
 }
-ALL = {
+ALL: dict[str, Any] = {
     "schedule": {"when": "rate(1 day)"}, "notify": {"email": "a@example.com"}, "run": {"max_duration": "1h"},
     "ci": {"github": {"repository": "owner/tiny", "pull_requests": True}, "user": {"access_keys": 1}},
 }  # fmt: skip
@@ -81,6 +81,16 @@ def test_few_files_are_named_each_by_itself_in_one_policy(many: int) -> None:
     assert len({*resources_of}) == many
     assert not [one for one in resources_of if "*" in one]
     assert len(document["Statement"]) == len(own.document.statements)
+
+
+def test_a_name_that_is_too_long_with_the_number_of_a_part_is_said_before_anything_is_made() -> None:
+    names = names_of(**ALL | {"ci": ALL["ci"] | {"policy_name": "c" * 127}})
+    specs = resources(names)
+    assert any(one.name == f"{'c' * 127}.2" for one in specs)
+    with pytest.raises(UserError, match=r"c\.2: a policy's name of 129 characters, and AWS takes 128") as raised:
+        check_sizes(names, specs)
+    assert "write a shorter name" in raised.value.hint
+    assert "NAME.2" in raised.value.hint
 
 
 @pytest.mark.parametrize("many", [1, 100, 130, 400])
