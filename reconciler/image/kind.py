@@ -69,6 +69,9 @@ class Build(Value):
         )
 
 
+MB = 1_000_000
+
+
 class ImageSpec(Spec):
     """One image. `name` is the repository's; `inputs` the hash of all that goes into it."""
 
@@ -92,6 +95,17 @@ class ImageSpec(Spec):
     def tag(self) -> str:
         """The tag by which it is found."""
         return INPUTS_TAG + self.inputs
+
+
+def pulled(size: int, largest: int) -> str:
+    """What the size of an image means for the start of a task. size, largest: bytes of all layers, and of the largest.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-pull-behavior.html
+    """
+    return (
+        f"each task on Fargate pulls all of it before it starts, since none is kept: {size / MB:.0f} MB compressed, "
+        f"the largest layer {largest / MB:.0f} MB"
+    )
 
 
 def changed_files(want: ImageSpec, seen: ImageSpec) -> tuple[str, ...]:
@@ -175,6 +189,8 @@ class ImageKind(Kind[ImageSpec]):
         self._untag(aws, want, marks_of(aws, want.name, [one for one in unused if one.digest != manifest.digest]))
         shown = (want.tag, *want.tags_wanted, *want.tags_once)
         self._report(f"image {uri}@{manifest.digest}, tagged {', '.join(shown)}")
+        if (size := sum(manifest.layers)) >= MB:
+            self._report(pulled(size, max(manifest.layers)))
 
     def update(self, aws: Aws, want: ImageSpec, seen: Observed[ImageSpec], changes: Changes) -> None:
         """Another image if its inputs changed, else only its tags. Raises ReconcilerError."""

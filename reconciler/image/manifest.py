@@ -47,6 +47,12 @@ class Manifest:
         found = json.loads(self.text).get("annotations")
         return found if isinstance(found, dict) else {}
 
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The bytes of each layer as it is stored, which is compressed; empty for what has none."""
+        found = json.loads(self.text).get("layers") or ()
+        return tuple(one["size"] for one in found if isinstance(one, dict) and isinstance(one.get("size"), int))
+
     def annotated(self, annotations: Mapping[str, str]) -> Manifest:
         """The same image with these annotations: same configuration, same layers, in OCI's format."""
         document: dict[str, Any] = json.loads(self.text)
