@@ -192,8 +192,10 @@ NO_HINTS = frozenset((
     "{} has tags of its own, which `apply --adopt` would take away: {}",
 ))  # fmt: skip
 # Help, descriptions and generated pages.
-HELP = {"cli/arguments.py", "cli/failure.py", "cli/permissions.py", "cli/plan_format.py", "cli/publish.py", "cli/top_help.py",
-        "config/reference.py", "config/schema.py"}  # fmt: skip
+HELP = {
+    "cli/arguments.py", "cli/failure.py", "cli/permissions.py", "cli/plan_format.py", "cli/publish.py",
+    "cli/top_help.py", "config/reference.py", "config/schema.py",
+}  # fmt: skip
 
 
 def texts(path: Path) -> Iterator[str]:
