@@ -159,6 +159,8 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("ecs", "RunTask", {"taskDefinition": "t", "capacityProviderStrategy": [
      {"capacityProvider": "FARGATE", "weight": 0}, {"capacityProvider": "FARGATE_SPOT", "weight": 0}]},
      "greater than 0"),
+    ("ecs", "CreateCapacityProvider", {"name": "ecs-own", "cluster": "c"}, "capacity provider name is invalid"),
+    ("ecs", "CreateCapacityProvider", {"name": "my-own", "cluster": "c"}, ""),
     ("ecs", "RunTask", {"taskDefinition": "t", "count": 11}, "between 1 and 10"),
     ("ecs", "RunTask", {"taskDefinition": "t", "startedBy": "a b"}, "startedBy"),
     ("ecs", "RunTask", {"taskDefinition": "t", "group": "service:x"}, "reserved"),

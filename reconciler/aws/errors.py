@@ -45,7 +45,15 @@ class Rule:
 CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409", "NoSuchKey")
 SHORT = 5.0  # seconds for what won't get better by waiting
 BUSY = 600.0  # seconds for what AWS takes minutes for: a cluster's change, a task's network interface
-PASS = ("RegisterTaskDefinition", "RunTask", "CreateSchedule", "UpdateSchedule")  # calls that hand a role over
+PASS = (
+    "RegisterTaskDefinition",
+    "RunTask",
+    "CreateSchedule",
+    "UpdateSchedule",
+    "CreateCapacityProvider",
+    "UpdateCapacityProvider",
+)  # calls that hand a role over
+MANAGED_CALLS = ("CreateCapacityProvider", "UpdateCapacityProvider")  # which look at two roles and a profile
 ABSENT_S3 = (
     "NoSuchBucket", "NoSuchKey", "404", "NotFound", "NoSuchLifecycleConfiguration", "NoSuchTagSet",
     "NoSuchPublicAccessBlockConfiguration", "ServerSideEncryptionConfigurationNotFoundError", "NoSuchBucketPolicy",
@@ -58,6 +66,7 @@ ABSENT_ECR = (
 CLUSTER_IN_USE = (
     "ResourceInUseException", "UpdateInProgressException", "ClusterContainsTasksException",
     "ClusterContainsServicesException", "ClusterContainsContainerInstancesException",
+    "ClusterContainsCapacityProviderException",
 )  # fmt: skip
 FOREIGN_BUCKET = (
     "the bucket of this name may belong to another account: names are unique in all of AWS, so choose another under "
@@ -74,6 +83,8 @@ RULES = (
     # IAM: a principal, role or version that was made a moment ago isn't seen everywhere yet.
     # A service of AWS is there or never will be.
     Rule(Fault.OTHER, "iam", "MalformedPolicyDocument", text='invalid principal in policy: "service"'),
+    # A profile has one role: another, or this one by a call whose answer was lost.
+    Rule(Fault.ALREADY_THERE, "iam", "LimitExceeded", ("AddRoleToInstanceProfile",)),
     Rule(Fault.NOT_YET, "iam", "MalformedPolicyDocument", text="invalid principal",
          hint="does the principal that the policy names exist?"),
     Rule(Fault.NOT_YET, "iam", "ConcurrentModification"),
@@ -102,6 +113,11 @@ RULES = (
     Rule(Fault.NOT_YET, "ecs", "ClientException", text="role is not valid", fresh=True),
     Rule(Fault.NOT_YET, "ecs", "ClientException", text="unable to assume the role", fresh=True),
     Rule(Fault.NOT_YET, "ecs", "AccessDeniedException", PASS, text="iam:passrole", fresh=True),
+    *(Rule(Fault.NOT_YET, "ecs", code, MANAGED_CALLS, text=text, fresh=True)
+      for code in ("ClientException", "InvalidParameterException") for text in ("role", "instance profile")),
+    Rule(Fault.ALREADY_THERE, "ecs", "ClientException", ("CreateCapacityProvider",), text="already exists"),
+    Rule(Fault.GONE, "ecs", "ClientException", text="capacity provider does not exist"),
+    Rule(Fault.NOT_YET, "ecs", "ClientException", ("DeleteCapacityProvider",), text="in use", budget=BUSY),
     # Another's revision may be just what was to be registered: look before making one more.
     Rule(Fault.ALREADY_THERE, "ecs", "ClientException", ("RegisterTaskDefinition",), text="too many concurrent"),
     *(Rule(Fault.NOT_YET, "ecs", code, budget=BUSY) for code in CLUSTER_IN_USE),

@@ -38,6 +38,10 @@ WITH: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = {
         "tags": ("ecs:TagResource",), "taskRoleArn": ("iam:PassRole",), "executionRoleArn": ("iam:PassRole",)},
     ("ecs", "RunTask"): {"tags": ("ecs:TagResource",), "taskDefinition": ("iam:PassRole",)},
     ("ecs", "CreateService"): {"tags": ("ecs:TagResource",)},
+    ("ecs", "CreateCapacityProvider"): {
+        "tags": ("ecs:TagResource",), "managedInstancesProvider": ("iam:PassRole",)},
+    ("ecs", "UpdateCapacityProvider"): {"managedInstancesProvider": ("iam:PassRole",)},
+    ("iam", "CreateInstanceProfile"): {"Tags": ("iam:TagInstanceProfile",)},
     ("ssm", "PutParameter"): {"Tags": ("ssm:AddTagsToResource",)},
     ("sqs", "CreateQueue"): {"tags": ("sqs:TagQueue",)},
     ("sns", "CreateTopic"): {"Tags": ("sns:TagResource",)},

@@ -200,8 +200,15 @@ class _Starting:
         self.work.start(launch, lambda: self._check_scan(attributes))
 
     def _say_what_is_not_done(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
-        """What of the Dockerfile isn't done without a container engine, before the program runs without it."""
+        """What this machine doesn't do of the file and the Dockerfile, before the program runs without it."""
         image, home = self.here.image, self.where.local
+        if home is not None and (wanted := self.here.deploy.task.gpu):
+            from reconciler.local.gpus import present
+
+            if (there := len(present())) < wanted:
+                without = f"has {there} of the {wanted} NVIDIA GPUs" if there else "has no NVIDIA GPU"
+                self.terminal.say(f"this machine {without} that the task asks for; it runs without")
+                self.terminal.say()
         if home is None or image is None or not (digest := attributes.get(image.address, {}).get("digest")):
             return
         from reconciler.local.process_engine import left_undone, made_for

@@ -15,6 +15,7 @@ from reconciler.cli.terminal import Terminal, seconds
 from reconciler.config.data_tree import files_of
 from reconciler.core import prices
 from reconciler.core.errors import ReconcilerError, UserError
+from reconciler.core.managed_instances import MANAGED_SPOT
 from reconciler.run.cost import GB, Amounts, Line, a_month, month_lines, run_lines, tasks, total
 from reconciler.run.state import State
 
@@ -131,7 +132,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
             "" if stored is None else f" Without one it costs ${stored:.4f}: what is stored (image {image.source})."
         )
         terminal.print(f"A month: how many runs? {often.source} adds them up.{without}")
-    if "FARGATE_SPOT" in deploy.run.capacity:
+    if "FARGATE_SPOT" in deploy.run.capacity or MANAGED_SPOT in deploy.managed_providers.values():
         terminal.print()
         terminal.print("A task on Spot is counted at the on-demand price; Spot's own changes, and is up to 70 % less.")
     if total(once) is None:

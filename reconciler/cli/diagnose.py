@@ -112,6 +112,7 @@ def diagnosis_of(deploy: Deploy, run: Run, base: Path, lines: Sequence[str], loc
         exit_code=run.exit_code,
         reason=last.reason if last and not stopped else run.reason,
         log=lines,
+        managed=last is not None and last.provider in deploy.managed_providers,
         cpu=int((last and last.cpu) or run.inputs.get("cpu", task.cpu)),
         memory=int((last and last.memory) or run.inputs.get("memory", task.memory)),
         architecture=str(run.inputs.get("architecture", task.platform)),

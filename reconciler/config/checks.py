@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
+from reconciler.config.checks_capacity import check_capacity
 from reconciler.config.checks_task import check_task
 from reconciler.config.data_tree import Refused, files_of
 from reconciler.config.names import BUCKET, IMAGE_URI, OBJECT_KEY
@@ -16,7 +17,6 @@ from reconciler.config.regions import known_regions
 from reconciler.config.schema import Deploy
 from reconciler.config.storage import WILD, DataFile
 from reconciler.config.sweep import COMBINATIONS, most
-from reconciler.config.task_size import check_size
 from reconciler.config.unattended_checks import check_unattended
 from reconciler.config.workers_checks import check_workers
 from reconciler.core.aws_names import same_tags
@@ -39,6 +39,7 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     yield from _task(deploy)
     yield from _environment(deploy)
     yield from _capacity(deploy)
+    yield from check_capacity(deploy)
     yield from check_task(deploy)
     yield from _sweep(deploy)
     yield from check_unattended(deploy)
@@ -161,8 +162,6 @@ def _image(deploy: Deploy) -> Iterator[Problem]:
 
 def _task(deploy: Deploy) -> Iterator[Problem]:
     task = deploy.task
-    if wrong := check_size(task.cpu, task.memory):
-        yield Problem(("task", "memory"), *wrong, (("task", "cpu"),))
     if task.role.policy is not None and (task.role.read is not None or task.role.write is not None):
         other = "read" if task.role.read is not None else "write"
         message = f"policy and {other} say the same thing twice"
@@ -205,7 +204,8 @@ def _capacity(deploy: Deploy) -> Iterator[Problem]:
         yield Problem(at, "every weight is 0, so no task could be placed", "give one provider a weight of 1")
     for i, name in enumerate(deploy.run.capacity):
         if name in deploy.run.capacity[:i]:
-            yield Problem(("run", "capacity", i), f"{name} is there twice", "keep one of them")
+            twice = deploy.managed_providers.get(name, name)
+            yield Problem(("run", "capacity", i), f"{twice} is there twice", "keep one of them")
 
 
 def _sweep(deploy: Deploy) -> Iterator[Problem]:

@@ -1,19 +1,15 @@
-"""What concerns several fields at once: the parameters, the service, and where the task runs."""
+"""What concerns several fields of a task at once: the parameters, the log, and what a run gives its program."""
 
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator
 
 from reconciler.config.problems import Path, Problem, show_path
 from reconciler.config.schema import Deploy
-from reconciler.config.service import on_ec2
 from reconciler.config.sweep import varied
-from reconciler.core.fargate import EXACT, STOP
 from reconciler.core.limits import LOG_STREAM, TASK_DEFINITION, json_size
 from reconciler.core.log_mode import AWSLOGS, BUFFER, MODE, buffer_problem, mode_problem
-from reconciler.core.prices import DATE, LEAST, hourly
 from reconciler.core.run_paths import WITH_CHECKPOINT, each_run
 
 TASK_ID = 32  # characters, with which ECS ends the name of a log stream
@@ -25,8 +21,6 @@ def check_task(deploy: Deploy) -> Iterator[Problem]:
     yield from _swept(deploy)
     yield from _promoted(deploy)
     yield from _checkpoint(deploy)
-    yield from _capacity(deploy)
-    yield from _max_cost(deploy)
     if (most := deploy.run.max_memory) is not None and most < deploy.task.memory:
         message = f"it is less than the {deploy.task.memory} MiB that the task has"
         yield Problem(("run", "max_memory"), message, "write more, or leave it out", (("task", "memory"),))
@@ -129,45 +123,3 @@ def _checkpoint(deploy: Deploy) -> Iterator[Problem]:
                 yield Problem(("task", section, variable), message, "leave it out", (("run", "checkpoint"),))
         if sweep and variable in varied(sweep):
             yield Problem(("run", "sweep"), f"{message}, and it varies that", "use another name")
-
-
-def _max_cost(deploy: Deploy) -> Iterator[Problem]:
-    """A limit in dollars is kept by a price: without one it would be none."""
-    task, run, region = deploy.task, deploy.run, deploy.region
-    limits: dict[Path, float | None] = {("run", "max_cost"): run.max_cost}
-    if run.sweep:
-        limits["run", "sweep", "max_cost"] = run.sweep.max_cost
-    disk, address = task.ephemeral_storage, deploy.network.public_ip
-    price = hourly(region, task.platform, task.cpu, task.memory, disk, public_ip=address)
-    shortest = (LEAST + (task.stop_timeout or STOP) + EXACT) / 3600
-    instead = "write run.max_duration instead, such as run: {max_duration: 2h}"
-    for at, limit in limits.items():
-        if limit is None:
-            continue
-        if own := on_ec2(run.capacity):
-            message = f"what a task costs on {own[0]}, which is yours, isn't known"
-            yield Problem(at, message, instead, (("run", "capacity"),))
-        elif price is None:
-            what = f"a disk of {disk} GiB" if hourly(region, task.platform, task.cpu, task.memory) else task.platform
-            yield Problem(at, f"the table of prices of {DATE} has none of {region} for {what}", instead)
-        elif limit < price * shortest:
-            least = math.ceil(price * shortest * 10_000) / 10_000
-            yield Problem(at, "{value} doesn't pay for the shortest task", f"write {least} or more", tells=True)
-
-
-def _capacity(deploy: Deploy) -> Iterator[Problem]:
-    task, run, service = deploy.task, deploy.run, deploy.service
-    places: list[tuple[Path, str]] = [(("run", "capacity", i), name) for i, name in enumerate(run.capacity)]
-    if service is not None and service.capacity is not None:
-        places.append((("service", "capacity"), service.capacity))
-    elsewhere = [name for _, name in places if on_ec2((name,))]
-    if task.gpu is not None:
-        for at, name in places:
-            if name not in elsewhere:
-                message = f"Fargate has no GPUs, and {show_path(at)} is {name}"
-                fix = "name an ECS capacity provider of yours with GPU instances: run: {capacity: [my-gpu-provider]}"
-                yield Problem(("task", "gpu"), message, fix, (at,))
-                return
-    if elsewhere and task.ephemeral_storage is not None:
-        message = f"only Fargate has ephemeral storage, and {elsewhere[0]} is a capacity provider of yours"
-        yield Problem(("task", "ephemeral_storage"), message, "leave it out", (("run", "capacity"),))

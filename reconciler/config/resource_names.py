@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.config import Deploy
 from reconciler.config.regions import registry
+from reconciler.core.managed_instances import INSTANCE_ROLE
 from reconciler.core.spec import OWNER_TAG
 
 
@@ -58,6 +59,16 @@ class Names:
     def stop_role(self) -> str:
         """The role with which EventBridge Scheduler stops a task whose `run.max_duration` is over."""
         return f"{self.deploy.name}-stop-role"
+
+    @property
+    def infrastructure_role(self) -> str:
+        """The role with which ECS launches and ends managed instances."""
+        return f"{self.deploy.name}-infrastructure-role"
+
+    @property
+    def instance_role(self) -> str:
+        """The role of the managed instances, and the profile that hands it to them."""
+        return f"{INSTANCE_ROLE}-{self.deploy.name}"
 
     @property
     def schedule(self) -> str:

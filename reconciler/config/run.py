@@ -103,7 +103,8 @@ class Run(Section):
     capacity: Annotated[tuple[Provider, ...], OneOrMore()] = Field(
         ("FARGATE",),
         min_length=1,
-        description="Capacity providers, in the order in which they are tried: Fargate's, or yours by name.",
+        description="Capacity providers, in the order in which they are tried: Fargate's, `managed` and `managed-spot` "
+        "(ECS Managed Instances, made for this deploy), or yours by name.",
         examples=[["FARGATE_SPOT", "FARGATE"]],
     )
     retry: Retry = Field(Retry(), description="How often again, and when not.", examples=[{"error": 1}])
@@ -117,7 +118,7 @@ class Run(Section):
     max_memory: Memory | None = Field(
         None,
         description="MiB, or text like `2GB`: no attempt gets more than this by `retry.out_of_memory`. Default: the "
-        "largest that Fargate has.",
+        "largest that Fargate has, or that managed instances may have.",
         examples=["32GB"],
     )
     max_cost: float | None = Field(

@@ -18,13 +18,14 @@ from reconciler.config.parameters import Parameter, Parameters
 from reconciler.config.parameters import filled as filled_parameters
 from reconciler.config.place import CapacityWeight, Cluster, Network, SecurityGroup
 from reconciler.config.run import DAY, Retry, Run, Runs
-from reconciler.config.service import Service, on_ec2
+from reconciler.config.service import Service, provider_name
 from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository
 from reconciler.config.sweep import RandomSweep, Range, Sweep
 from reconciler.config.task import WRITE, ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
 from reconciler.config.unattended import Notify, Schedule, Webhook
-from reconciler.core.fargate import LONGEST_STOP, SPOT
+from reconciler.core.fargate import FARGATE, LONGEST_STOP, SPOT
 from reconciler.core.log_mode import BLOCKING, BUFFER, MODE, NON_BLOCKING
+from reconciler.core.managed_instances import MANAGED, MANAGED_SPOT, Requirements, requirements
 from reconciler.core.run_paths import RUNS
 
 __all__ = [
@@ -299,7 +300,7 @@ class Deploy(Section):
                 "notify": self.notify and _fill(self.notify, topic=f"{n}-runs"),
                 "parameters": filled_parameters(self.parameters, n),
                 "run": self._run(),
-                "service": self.service and _fill(self.service, name=n, capacity=self.run.capacity[0]),
+                "service": self._service(),
             }
         )
 
@@ -314,7 +315,8 @@ class Deploy(Section):
     def _stop_timeout(self) -> dict[str, int]:
         """Spot gives two minutes' notice, and ECS sends SIGTERM at its beginning: a program may use all of it."""
         places = (*self.run.capacity, self.service.capacity if self.service else None)
-        return {"stop_timeout": LONGEST_STOP} if self.task.stop_timeout is None and SPOT in places else {}
+        spot = SPOT in places or MANAGED_SPOT in places
+        return {"stop_timeout": LONGEST_STOP} if self.task.stop_timeout is None and spot else {}
 
     def _log_mode(self) -> str:
         """No line is lost unless the file says so; a buffer is of the other mode only."""
@@ -327,16 +329,43 @@ class Deploy(Section):
         return self.schedule is not None or self.run.unattended
 
     @property
-    def own_providers(self) -> tuple[str, ...]:
-        """The capacity providers that it names and that aren't Fargate's."""
+    def providers(self) -> tuple[str, ...]:
+        """All capacity providers that it uses."""
         service = (self.service.capacity,) if self.service and self.service.capacity else ()
-        return tuple(dict.fromkeys(on_ec2((*self.run.capacity, *service))))
+        return tuple(dict.fromkeys((*self.run.capacity, *service)))
+
+    @property
+    def managed_providers(self) -> dict[str, str]:
+        """Those that are made for it, by name, each with what the file calls it."""
+        ours = {provider_name(self.name, one): one for one in (MANAGED, MANAGED_SPOT)}
+        return {name: ours[name] for name in self.providers if name in ours}
+
+    @property
+    def own_providers(self) -> tuple[str, ...]:
+        """Those that are neither Fargate's nor made for it."""
+        others = {*FARGATE, *self.managed_providers}
+        return tuple(name for name in self.providers if name not in others)
+
+    @property
+    def requirements(self) -> Requirements:
+        """What a managed instance for its task has to have."""
+        task = self.task
+        return requirements(task.cpu, task.memory, task.gpu, task.gpu_type, task.platform)
+
+    def _provider(self, capacity: str) -> str:
+        return provider_name(self.name, capacity) if capacity in (MANAGED, MANAGED_SPOT) else capacity
+
+    def _service(self) -> Service | None:
+        if self.service is None:
+            return None
+        capacity = self._provider(self.service.capacity or self.run.capacity[0])
+        return _fill(self.service, name=self.name).model_copy(update={"capacity": capacity})
 
     def _run(self) -> Run:
         """A service keeps its tasks running, so that nothing is launched beside it unless the file says so; and an
         unattended run goes on without whoever looks at it.
         """
-        given, usual = self.run.model_fields_set, dict[str, str]()
+        given, usual = self.run.model_fields_set, dict[str, Any](capacity=tuple(map(self._provider, self.run.capacity)))
         if self.service is not None and "when" not in given:
             usual["when"] = "never"
         if self.run.unattended and "on_interrupt" not in given:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
+from reconciler.config.service import GPU_TYPE
 from reconciler.config.task_size import Cpu, Memory
 from reconciler.core.fargate import DISK, LONGEST_STOP
 
@@ -106,7 +107,7 @@ class ExecutionRole(Section):
 
 
 class Task(Section):
-    """The ECS task definition: one container on Fargate, or on instances of yours."""
+    """The ECS task definition: one container on Fargate, on managed instances, or on instances of yours."""
 
     family: Annotated[str, names.ECS] | None = Field(
         None, description="The task definition's family. Default: NAME.", examples=["my-task"]
@@ -116,20 +117,32 @@ class Task(Section):
         1024, description="CPU units (1024 is one vCPU), or text like `1 vCPU`.", examples=[4096, "4 vCPU"]
     )
     memory: Memory = Field(
-        2048, description="MiB, or text like `2GB`; which sizes there are depends on `cpu`.", examples=[8192, "8GB"]
+        2048,
+        description="MiB, or text like `2GB`; which sizes Fargate has depends on `cpu`.",
+        examples=[8192, "8GB"],
     )
     gpu: Int | None = Field(
         None,
         ge=1,
         le=16,
-        description="GPUs; needs a capacity provider of yours in run.capacity, since Fargate has none.",
+        description="GPUs; needs managed instances or a capacity provider of yours in run.capacity, since Fargate has "
+        "none.",
         examples=[1],
+    )
+    gpu_type: Annotated[tuple[Annotated[str, GPU_TYPE], ...], OneOrMore()] = Field(
+        (),
+        description="Which GPUs managed instances may have. Default: any of NVIDIA's.",
+        examples=[["t4", "l4"]],
     )
     platform: Literal["X86_64", "ARM64"] = Field(
         "X86_64", description="The processor architecture.", examples=["ARM64"]
     )
     ephemeral_storage: Int | None = Field(
-        None, ge=DISK[0], le=DISK[-1], description="Disk in GiB; null for Fargate's 20.", examples=[50]
+        None,
+        ge=DISK[0],
+        le=DISK[-1],
+        description="Disk in GiB; null for Fargate's 20, or what managed instances have by themselves.",
+        examples=[50],
     )
     entrypoint: Words = Field(None, description="Instead of the image's entry point.", examples=[["/usr/bin/env"]])
     command: Words = Field(None, description="Instead of the image's command.", examples=[["python", "-m", "model"]])
@@ -154,7 +167,7 @@ class Task(Section):
         ge=2,
         le=LONGEST_STOP,
         description="Seconds from SIGTERM to SIGKILL. Default: 120, the most, where run.capacity or "
-        "service.capacity has FARGATE_SPOT; else ECS's 30.",
+        "service.capacity has FARGATE_SPOT or managed-spot; else ECS's 30.",
         examples=[120],
     )
     execution_role: ExecutionRole = Field(

@@ -39,10 +39,13 @@ def _cpu(value: Any) -> int:
         raise bad("{value} is not a number of CPU units", "write units, such as 1024, or text such as 1 vCPU")
     if units * 1024 in SIZES:  # nobody means a thousandth of a processor by `cpu: 1`
         units *= 1024
-    if units not in SIZES:
-        near = _or(str(n) for n in nearest(units, sorted(SIZES)))
-        raise bad("{value} is not a CPU size that Fargate has", f"use {near}")
+    if units < min(SIZES) or units != int(units):
+        raise bad("{value} is not a CPU size that Fargate has", f"use {_near(units)}")
     return int(units)
+
+
+def _near(units: float) -> str:
+    return _or(str(n) for n in nearest(units, sorted(SIZES)))
 
 
 def _memory(value: Any) -> int:
@@ -80,8 +83,15 @@ def nearest(value: float, sizes: Sequence[int]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(below + above))
 
 
+def check_cpu(cpu: int) -> tuple[str, str] | None:
+    """What is wrong with so many CPU units, and the sizes that exist; None if Fargate has them."""
+    return None if cpu in SIZES else ("{value} is not a CPU size that Fargate has", f"use {_near(cpu)}")
+
+
 def check_size(cpu: int, memory: int) -> tuple[str, str] | None:
-    """What is wrong with `memory` (MiB) for `cpu` (units), and the sizes that exist; None if Fargate has the pair."""
+    """What is wrong with `memory` (MiB) for `cpu` (units that Fargate has), and the sizes that exist; None if Fargate
+    has the pair.
+    """
     fitting = SIZES[cpu]
     if memory in fitting:
         return None

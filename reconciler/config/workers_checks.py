@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reconciler.config.problems import Path, Problem
 from reconciler.config.schema import Deploy
-from reconciler.config.task_size import check_size
+from reconciler.config.task_size import check_cpu, check_size
 from reconciler.core.workers import SCHEDULER, VARIABLES
 
 AT: Path = ("run", "workers")
@@ -20,11 +20,16 @@ def check_workers(deploy: Deploy) -> Iterator[Problem]:
         return
     assert workers.cpu is not None
     assert workers.memory is not None
-    if wrong := check_size(workers.cpu, workers.memory):
+    if wrong := check_cpu(workers.cpu):
+        yield Problem((*AT, "cpu"), *wrong, (("task", "cpu"),))
+    elif wrong := check_size(workers.cpu, workers.memory):
         yield Problem((*AT, "memory"), *wrong, ((*AT, "cpu"), ("task", "memory"), ("task", "cpu")))
     for i, name in enumerate(workers.capacity):
         if name in workers.capacity[:i]:
             yield Problem((*AT, "capacity", i), f"{name} is there twice", KEEP)
+    if deploy.managed_providers:
+        message = "workers run on Fargate by the program's task definition, and that is for managed instances"
+        yield Problem(AT, message, "write run: {capacity: FARGATE}, or leave one of them out", (("run", "capacity"),))
     if run.sweep is not None:
         yield Problem(AT, "a sweep launches one task for each run, and no workers yet", KEEP, (("run", "sweep"),))
     if deploy.schedule is not None:

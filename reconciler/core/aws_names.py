@@ -34,6 +34,13 @@ class Form:
 
 ECS = Form("a name in ECS", "1 to 255 letters, digits, _ and -", r"[A-Za-z0-9_-]+", 255,
            f"{_ECS}API_RegisterTaskDefinition.html")  # fmt: skip
+CAPACITY_PROVIDER = Form(
+    "a name for a capacity provider",
+    "1 to 255 letters, digits, _ and -, not beginning with aws, ecs or fargate",
+    r"(?!(?:[aA][wW][sS]|[eE][cC][sS]|[fF][aA][rR][gG][aA][tT][eE]))[A-Za-z0-9_-]+",
+    255,
+    f"{_ECS}API_CreateCapacityProvider.html",
+)
 EC2_TEXT = r"A-Za-z0-9. _\-:/()#,@\[\]+=&;{}!$*"
 # AWS takes spaces at the ends away, so that what is there would never be as wanted.
 SECURITY_GROUP = Form(

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from reconciler.core.fargate import EXACT as EXACT
+from reconciler.core.fargate import SIZES, larger
+from reconciler.core.managed_instances import larger as twice
 
 GROUP = "SECURITY_GROUP"  # one more variable: its id, which is known once it is made
 LAUNCH = "launch"  # in what the schedule calls it with: the time for which it was due
@@ -19,7 +21,9 @@ PROVIDER = "provider"  # and where it goes on
 
 @dataclass(frozen=True)
 class Retry:
-    """`run.retry`. max_memory: `run.max_memory`, in MiB."""
+    """`run.retry`. max_memory: `run.max_memory`, in MiB; largest: MiB of the largest managed instance that a task may
+    get, 0 where it gets none; managed: the capacity providers of those.
+    """
 
     no_capacity: int
     interruption: int
@@ -30,17 +34,33 @@ class Retry:
     max_cost: float | None
     out_of_memory: int = 0
     max_memory: int | None = None
+    largest: int = 0
+    managed: tuple[str, ...] = ()
+
+    def fits(self, provider: str, cpu: int, memory: int) -> bool:
+        """Whether an attempt on this provider may have this size (CPU units, MiB)."""
+        if provider in self.managed:
+            return cpu > 0 and 0 < memory <= min(self.max_memory or self.largest, self.largest)
+        return memory in SIZES.get(cpu, ()) and memory <= (self.max_memory or memory)
+
+    def larger(self, provider: str, cpu: int, memory: int) -> tuple[int, int] | None:
+        """The size to go on with when memory was too little; None where there is none."""
+        if provider in self.managed:
+            return twice(cpu, memory, min(self.max_memory or self.largest, self.largest))
+        return larger(cpu, memory, self.max_memory)
 
 
 @dataclass(frozen=True)
 class Cap:
     """A limit in US dollars. dollars: `run.max_cost`, None where only the sweep has one; public_ip: whether each task
-    has an address that is paid for; margin: seconds from when a task is told to stop until nothing is paid for it.
+    has an address that is paid for; margin: seconds from when a task is told to stop until nothing is paid for it;
+    managed: US dollars an hour of the dearest managed instance that a task may get, None where it gets none.
     """
 
     dollars: float | None
     public_ip: bool
     margin: int
+    managed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +139,8 @@ class Watched:
         for field in fields(cls):
             text = environ[field.name.upper()]
             found[field.name] = text if field.type == "str" else json.loads(text)
-        retry = Retry(**found["retry"] | {"exit_codes": tuple(found["retry"]["exit_codes"])})
+        lists = {name: tuple(found["retry"].get(name, ())) for name in ("exit_codes", "managed")}
+        retry = Retry(**found["retry"] | lists)
         tell = Tell(**found["tell"]) if found["tell"] else None
         cap = Cap(**found["cap"]) if found["cap"] else None
         lists = {name: tuple(found[name]) for name in ("capacity", "subnets", "workers")}

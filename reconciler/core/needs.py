@@ -22,9 +22,9 @@ Condition = Mapping[str, Mapping[str, Any]]
 class On(NamedTuple):
     """A resource that an action is on, as `service:resource`, under a condition.
 
-    Both may hold {name}, {holder} (the part of a name before its first slash), {plain_name} (as it is in a parameter's
-    name), {deploy} and what `permissions.policies` knows of the file besides. A condition's value may be a function of
-    the spec.
+    Both may hold {name}, {holder} (the part of a name before its first slash), {member} (that after its last),
+    {plain_name} (as it is in a parameter's name), {deploy} and what `permissions.policies` knows of the file besides.
+    A condition's value may be a function of the spec.
     """
 
     resource: str
@@ -92,4 +92,5 @@ class Needs:
 def parts_of(name: str, deploy: str) -> dict[str, str]:
     """What the resources of `Needs` may hold of a resource's name."""
     plain = in_parameter_name(name)
-    return {"name": name, "plain_name": plain, "holder": name.partition("/")[0], "deploy": deploy}
+    holder, member = name.partition("/")[0], name.rpartition("/")[2]
+    return {"name": name, "plain_name": plain, "holder": holder, "member": member, "deploy": deploy}

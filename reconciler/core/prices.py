@@ -15,6 +15,8 @@ SOURCES = {
     "logs": "https://aws.amazon.com/cloudwatch/pricing/",
     "ipv4": "https://aws.amazon.com/vpc/pricing/",
     "lambda": "https://aws.amazon.com/lambda/pricing/",
+    "instances": "https://aws.amazon.com/ec2/pricing/on-demand/",
+    "managed": "https://aws.amazon.com/ecs/pricing/",
 }
 FREE_STORAGE = 20  # GiB
 LEAST = 60.0  # seconds
@@ -62,3 +64,65 @@ def task_cost(
     """US dollars, without its public address. The rest is as in `hourly`."""
     price = hourly(region, architecture, cpu, memory, storage)
     return None if price is None else price * max(seconds, LEAST) / 3600
+
+
+# A Linux instance an hour, on demand, in these regions in this order; None where it isn't there or isn't known.
+INSTANCE_DATE = "2026-02"
+INSTANCE_REGIONS = (
+    "us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1", "eu-west-2", "ap-northeast-1",
+)  # fmt: skip
+INSTANCES: dict[str, tuple[float | None, ...]] = {
+    "g4dn.xlarge": (0.526, 0.526, 0.526, 0.587, 0.658, 0.615, 0.71),
+    "g4dn.2xlarge": (0.752, 0.752, 0.752, 0.838, 0.94, 0.88, 1.015),
+    "g4dn.4xlarge": (1.204, 1.204, 1.204, 1.342, 1.505, 1.409, 1.625),
+    "g4dn.8xlarge": (2.176, 2.176, 2.176, 2.426, 2.72, 2.546, 2.938),
+    "g4dn.16xlarge": (4.352, 4.352, 4.352, 4.853, 5.44, 5.092, 5.875),
+    "g4dn.12xlarge": (3.912, 3.912, 3.912, 4.362, 4.89, 4.577, 5.281),
+    "g5.xlarge": (1.006, 1.006, 1.006, 1.123, 1.258, 1.277, 1.459),
+    "g5.2xlarge": (1.212, 1.212, 1.212, 1.35296, 1.5156, 1.53849, 1.75776),
+    "g5.4xlarge": (1.624, 1.624, 1.624, 1.81287, 2.03081, 2.06148, 2.35528),
+    "g5.8xlarge": (2.448, 2.448, 2.448, 2.73271, 3.06122, 3.10745, 3.55033),
+    "g5.16xlarge": (4.096, 4.096, 4.096, 4.57237, 5.12204, 5.1994, 5.94042),
+    "g5.12xlarge": (5.672, 5.672, 5.672, 6.33167, 7.09282, 7.19994, 8.22609),
+    "g5.24xlarge": (8.144, 8.144, 8.144, 9.09117, 10.18405, 10.33786, 11.81123),
+    "g5.48xlarge": (16.288, 16.288, 16.288, 18.18233, 20.3681, 20.67572, 23.62246),
+    "g5g.xlarge": (0.42, None, 0.42, None, 0.5254, None, 0.5669),
+    "g5g.2xlarge": (0.556, None, 0.556, None, 0.6955, None, 0.7505),
+    "g5g.4xlarge": (0.828, None, 0.828, None, 1.0358, None, 1.1176),
+    "g5g.8xlarge": (1.372, None, 1.372, None, 1.7163, None, 1.8519),
+    "g5g.16xlarge": (2.744, None, 2.744, None, 3.4326, None, 3.7039),
+    "g6.xlarge": (0.8048, 0.8048, 0.8048, None, 1.0064, 1.0216, 1.1672),
+    "g6.2xlarge": (0.9776, 0.9776, 0.9776, None, 1.22249, 1.24095, 1.41781),
+    "g6.4xlarge": (1.3232, 1.3232, 1.3232, None, 1.65466, 1.67965, 1.91903),
+    "g6.8xlarge": (2.0144, 2.0144, 2.0144, None, 2.519, 2.55705, 2.92148),
+    "g6.16xlarge": (3.3968, 3.3968, 3.3968, None, 4.24769, 4.31184, 4.92637),
+    "g6.12xlarge": (4.6016, 4.6016, 4.6016, None, 5.75429, 5.8412, 6.67369),
+    "g6.24xlarge": (6.6752, 6.6752, 6.6752, None, 8.34732, 8.47339, 9.68103),
+    "g6.48xlarge": (13.3504, 13.3504, 13.3504, None, 16.69464, 16.94678, 19.36206),
+    "gr6.4xlarge": (1.5392, 1.5392, 1.5392, None, 1.9248, 1.9539, 2.2323),
+    "gr6.8xlarge": (2.4464, 2.4464, 2.4464, None, 3.05927, 3.10552, 3.54801),
+    "g6e.xlarge": (1.861, 1.861, 1.861, None, 2.327, None, 2.699),
+    "g6e.2xlarge": (2.24208, 2.24208, 2.24208, None, 2.8035, None, 3.25168),
+    "g6e.4xlarge": (3.00424, 3.00424, 3.00424, None, 3.75651, None, 4.35703),
+    "g6e.8xlarge": (4.52856, 4.52856, 4.52856, None, 5.66252, None, 6.56775),
+    "g6e.16xlarge": (7.57719, 7.57719, 7.57719, None, 9.47454, None, 10.98917),
+    "g6e.12xlarge": (10.49264, 10.49264, 10.49264, None, 13.12002, None, 15.21742),
+    "g6e.24xlarge": (15.06559, 15.06559, 15.06559, None, 18.83806, None, 21.84956),
+    "g6e.48xlarge": (30.13118, 30.13118, 30.13118, None, 37.67612, None, 43.69912),
+    "p3.2xlarge": (3.06, 3.06, 3.06, 3.305, 3.823, 3.589, 4.194),
+    "p3.8xlarge": (12.24, 12.24, 12.24, 13.22, 15.292, 14.356, 16.776),
+    "p3.16xlarge": (24.48, 24.48, 24.48, 26.44, 30.584, 28.712, 33.552),
+    "p3dn.24xlarge": (31.212, None, 31.212, 33.711, None, None, 42.783),
+    "p4d.24xlarge": (21.957642, 21.95764, 21.95764, 23.71569, 27.43298, 28.54493, 30.09784),
+    "p4de.24xlarge": (27.44705, None, 27.44705, None, 34.29122, None, 37.6223),
+    "p5.4xlarge": (6.88, 6.88, 6.88, None, None, 8.944, 8.6),
+    "p5.48xlarge": (55.04, 55.04, 55.04, None, None, 71.552, 68.8),
+}  # fmt: skip
+MANAGED_FEE = 0.12  # of the on-demand price, also on Spot: what ECS Managed Instances cost beside the instance
+
+
+def managed_hourly(region: str, instance_type: str) -> float | None:
+    """US dollars an hour of a managed instance on demand, with the fee."""
+    prices = dict(zip(INSTANCE_REGIONS, INSTANCES.get(instance_type, ()), strict=False))
+    price = prices.get(region)
+    return None if price is None else price * (1 + MANAGED_FEE)

@@ -257,7 +257,7 @@ def prepare(
     early = {more[0].spec.address: more[0]} if skip_image and more[0] else {}
     present = deploy.image.uri or next((_image_of(deploy, one) for one in early.values()), "")
     values = {variable: given.value(one) for variable, one in deploy.parameters.items()}
-    graph = lower(deploy, facts, data, image, fallback=present, values=values)
+    graph = lower(deploy, facts, data, image, fallback=present, values=values, own_managed=given.managed)
     if not removing:
         check_sizes(names, (node.spec for node in graph.nodes.values()))
     by_name: dict[str, AnyKind] = {kind.spec.kind: kind for kind in (*KINDS, *kinds)}

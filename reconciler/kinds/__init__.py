@@ -5,10 +5,12 @@ from __future__ import annotations
 from reconciler.kinds.base import AnyKind, Kind
 from reconciler.kinds.ec2_security_group import SecurityGroup, SecurityGroupSpec
 from reconciler.kinds.ecr_repository import Repository, RepositorySpec
+from reconciler.kinds.ecs_capacity_provider import CapacityProvider, CapacityProviderSpec
 from reconciler.kinds.ecs_cluster import Cluster, ClusterSpec
 from reconciler.kinds.ecs_service import Service, ServiceSpec
 from reconciler.kinds.ecs_task_definition import TaskDefinition, TaskDefinitionSpec
 from reconciler.kinds.events_rule import Rule, RuleSpec
+from reconciler.kinds.iam_instance_profile import InstanceProfile, InstanceProfileSpec
 from reconciler.kinds.iam_oidc_provider import OidcProvider, OidcProviderSpec
 from reconciler.kinds.iam_policy import Policy, PolicySpec
 from reconciler.kinds.iam_role import Role, RoleSpec
@@ -24,15 +26,16 @@ from reconciler.kinds.sqs_queue import Queue, QueueSpec
 from reconciler.kinds.ssm_parameter import Parameter, ParameterSpec
 
 KINDS: tuple[AnyKind, ...] = (
-    OidcProvider(), Policy(), Role(), User(), Bucket(), Object(), Folder(), Repository(), LogGroup(),
-    SecurityGroup(), Parameter(), Cluster(), TaskDefinition(), Service(), Queue(), Topic(), Function(), Schedule(),
-    Rule(),
+    OidcProvider(), Policy(), Role(), User(), InstanceProfile(), Bucket(), Object(), Folder(), Repository(),
+    LogGroup(), SecurityGroup(), Parameter(), Cluster(), CapacityProvider(), TaskDefinition(), Service(), Queue(),
+    Topic(), Function(), Schedule(), Rule(),
 )  # fmt: skip
 
 __all__ = [
-    "KINDS", "AnyKind", "Bucket", "BucketSpec", "Cluster", "ClusterSpec", "Folder", "FolderSpec", "Function",
-    "FunctionSpec", "Kind", "LogGroup", "LogGroupSpec", "Object", "ObjectSpec", "OidcProvider", "OidcProviderSpec",
-    "Parameter", "ParameterSpec", "Policy", "PolicySpec", "Queue", "QueueSpec", "Repository", "RepositorySpec", "Role",
+    "KINDS", "AnyKind", "Bucket", "BucketSpec", "CapacityProvider", "CapacityProviderSpec", "Cluster",
+    "ClusterSpec", "Folder", "FolderSpec", "Function", "FunctionSpec", "InstanceProfile", "InstanceProfileSpec",
+    "Kind", "LogGroup", "LogGroupSpec", "Object", "ObjectSpec", "OidcProvider", "OidcProviderSpec", "Parameter",
+    "ParameterSpec", "Policy", "PolicySpec", "Queue", "QueueSpec", "Repository", "RepositorySpec", "Role",
     "RoleSpec", "Rule", "RuleSpec", "Schedule", "ScheduleSpec", "SecurityGroup", "SecurityGroupSpec", "Service",
     "ServiceSpec", "TaskDefinition", "TaskDefinitionSpec", "Topic", "TopicSpec", "User", "UserSpec",
 ]  # fmt: skip

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.attached import AttachedSpec, not_allowed, note
 from reconciler.core.canonical import StringSet
 from reconciler.core.capacity import Weight, strategy, weights
+from reconciler.core.fargate import FARGATE
 from reconciler.core.needs import Needs
-from reconciler.core.spec import Changes, Observed, Spec, touches
+from reconciler.core.spec import Changes, Local, Observed, Spec, touches
 from reconciler.kinds.base import OF_TASKS, Kind
 
 BATCH = 100  # clusters that one call describes
 
 
 class ClusterSpec(AttachedSpec):
-    """A cluster. attached: `shell-log PLACE`, the bucket or log group that gets all that is typed in its shells."""
+    """A cluster. attached: `shell-log PLACE`, the bucket or log group that gets all that is typed in its shells.
+
+    managed: capacity providers of managed instances that it may have, which are its own from when they are made, and
+    no part of what is put. Of others it is found out, where that may be read.
+    """
 
     kind: ClassVar[str] = "cluster"
     works_with: ClassVar[tuple[str, ...]] = OF_TASKS
 
     capacity_providers: StringSet = ()
+    managed: Annotated[StringSet, Local()] = ()
     default_strategy: tuple[Weight, ...] = ()
     container_insights: str = "disabled"  # enabled, disabled or enhanced
 
@@ -50,7 +56,7 @@ class Cluster(Kind[ClusterSpec]):
         include = ["TAGS", "SETTINGS", "CONFIGURATIONS"]
         answers = aws.each(lambda batch: aws.call("ecs", "DescribeClusters", clusters=batch, include=include), batches)
         live = [c for answer in answers for c in answer["clusters"] if c["status"] != "INACTIVE"]
-        allowed = {want.name: want for want in wants}
+        allowed = {want.name: _knowing(aws, want, live) for want in wants}
         specs = [(one, _spec(one, allowed[one["clusterName"]])) for one in live]
         return {
             spec.name: Observed(spec, {"arn": one["clusterArn"], "status": one["status"]}, note(spec))
@@ -104,6 +110,16 @@ class Cluster(Kind[ClusterSpec]):
         return sorted(name for name, one in found.items() if one.owner == deploy)
 
 
+def _knowing(aws: Aws, want: ClusterSpec, live: Iterable[Mapping[str, Any]]) -> ClusterSpec:
+    """What is wanted of a cluster, with the managed instances' providers that others gave it: nobody can take them."""
+    there = next((one.get("capacityProviders") or () for one in live if one["clusterName"] == want.name), ())
+    if {*there} <= {*FARGATE, *want.capacity_providers, *want.managed}:
+        return want
+    answer = aws.allowed("ecs", "DescribeCapacityProviders", cluster=want.name, capacityProviders=list(there)) or {}
+    found = [one["name"] for one in answer.get("capacityProviders", ()) if one.get("managedInstancesProvider")]
+    return want.model_copy(update={"managed": (*want.managed, *found)})
+
+
 def _settings(want: ClusterSpec) -> list[dict[str, str]]:
     return [{"name": "containerInsights", "value": want.container_insights}]
 
@@ -119,7 +135,7 @@ def _spec(live: Mapping[str, Any], want: ClusterSpec) -> ClusterSpec:
     settings = {s["name"]: s["value"] for s in live.get("settings") or ()}
     return ClusterSpec(
         name=live["clusterName"],
-        capacity_providers=tuple(live.get("capacityProviders") or ()),
+        capacity_providers=tuple(one for one in live.get("capacityProviders") or () if one not in want.managed),
         default_strategy=weights(live.get("defaultCapacityProviderStrategy")),
         container_insights=settings.get("containerInsights", "disabled"),
         attached=not_allowed(_shell_logs(live), want),

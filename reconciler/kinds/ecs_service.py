@@ -26,7 +26,7 @@ class ServiceSpec(Spec):
     """A service, named CLUSTER/SERVICE. circuit_breaker: what becomes of a deployment whose tasks don't stay up."""
 
     kind: ClassVar[str] = "service"
-    uses: ClassVar[tuple[str, ...]] = ("cluster", "task-definition", "security-group")
+    uses: ClassVar[tuple[str, ...]] = ("cluster", "capacity-provider", "task-definition", "security-group")
     works_with: ClassVar[tuple[str, ...]] = OF_TASKS
 
     desired_count: int = 0

@@ -29,7 +29,8 @@ RUNTIME = "python3.13"
 # to that), so nothing is installed or built.
 MODULES = (
     "__init__",
-    *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "plain_json", "prices")),
+    *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "managed_instances", "plain_json",
+                           "prices")),
     "core/limits", "core/run_paths", "core/secret", "core/text", "core/workers",
     *(f"run/{one}" for one in ("__init__", "diagnosis", "explain", "explain_end", "explain_missing", "explain_start")),
     *(f"run/{one}" for one in ("last_lines", "verdict", "log_end", "webhook_request", "usage")),
@@ -54,7 +55,9 @@ class FunctionSpec(AttachedSpec):
     """A function. It owns its resource policy and all that hangs on it: what isn't wanted is taken away."""
 
     kind: ClassVar[str] = "function"
-    uses: ClassVar[tuple[str, ...]] = ("role", "log-group", "queue", "cluster", "task-definition", "security-group")
+    uses: ClassVar[tuple[str, ...]] = (
+        "role", "log-group", "queue", "cluster", "capacity-provider", "task-definition", "security-group",
+    )  # fmt: skip
     works_with: ClassVar[tuple[str, ...]] = ("bucket", "object", "folder", "topic")
 
     code: str = ""  # base64 of the archive's SHA-256

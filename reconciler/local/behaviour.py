@@ -14,6 +14,7 @@ Rule = dict[str, Any]
 OPTIONS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "no-capacity": {"when": str, "reason": str},
     "spot-interruption": {"after_seconds": (int, float), "after_lines": int},
+    "instance-loss": {"after_seconds": (int, float), "after_lines": int},
     "start-error": {"code": str, "message": str},
     "memory-limit": {"mib": int},
     "stop-timeout": {"seconds": (int, float)},

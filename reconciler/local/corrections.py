@@ -34,6 +34,7 @@ from reconciler.local import (
     lambda_attached,
     lambda_corrections,
     log_patterns,
+    managed_instances,
     rules,
     s3_corrections,
     sizes,
@@ -230,6 +231,7 @@ def every(caller: functions.Functions) -> tuple[Correction, ...]:
         *s3_corrections.CORRECTIONS,
         *sizes.CORRECTIONS,
         *ecs_control.CORRECTIONS,
+        *managed_instances.CORRECTIONS,
         *rules.corrections(caller),
         *functions.corrections(caller),
     )

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.image.command import try_run
+from reconciler.local.gpus import given
 from reconciler.local.images import ECR_IMAGE, FindDigest
 from reconciler.local.process_runner import ProcessRunner
 from reconciler.local.runner import (
@@ -262,6 +263,8 @@ def _create(task: TaskSpec, container: ContainerSpec, image: LocalImage, images:
     units = container.cpu_units or task.cpu_units
     if units:
         arguments.append(f"--cpus={min(units / 1024, os.cpu_count() or 1):.2f}")
+    if devices := given(container.gpus):
+        arguments.append(f'--gpus="device={devices}"')
     if container.working_directory:
         arguments.append(f"--workdir={container.working_directory}")
     words = list(container.command or ())

@@ -11,10 +11,12 @@ from moto.core.responses import ActionResult
 from moto.ecs.exceptions import ECSException, InvalidParameterException
 from moto.ecs.responses import EC2ContainerServiceResponse
 
+from reconciler.core.managed_instances import COMPATIBILITY
 from reconciler.local.correction import Correction
 from reconciler.local.ecs_services import live_services
 from reconciler.local.ecs_tasks import live_tasks
 from reconciler.local.fargate_rules import check_fargate
+from reconciler.local.managed_instances import keep_own, managed_providers, refuse_own
 from reconciler.local.task_request import FARGATE_PROVIDERS
 
 API = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_"
@@ -27,6 +29,15 @@ class ClusterContainsTasks(ECSException):
 
     def __init__(self) -> None:
         super().__init__("The Cluster cannot be deleted while Tasks are active.")
+
+
+class ClusterContainsProviders(ECSException):
+    """DeleteCluster while capacity providers of its own are there."""
+
+    code = "ClusterContainsCapacityProviderException"
+
+    def __init__(self) -> None:
+        super().__init__("The Cluster cannot be deleted while it contains capacity providers.")
 
 
 class ClusterContainsServices(ECSException):
@@ -57,6 +68,8 @@ def _delete_cluster(original: Any) -> Any:
             raise ClusterContainsServices
         if live_tasks(self.ecs_backend, cluster.name):
             raise ClusterContainsTasks
+        if managed_providers(self.ecs_backend, cluster.name):
+            raise ClusterContainsProviders
         return original(self)
 
     return delete_cluster
@@ -67,6 +80,7 @@ def _describe_clusters(original: Any) -> Any:
         for cluster in self.ecs_backend.clusters.values():
             tasks = live_tasks(self.ecs_backend, cluster.name)
             cluster.running_tasks_count = sum(task.last_status == "RUNNING" for task in tasks)
+            managed_providers(self.ecs_backend, cluster.name)  # those that are gone by now
             cluster.pending_tasks_count = sum(task.last_status in ("PROVISIONING", "PENDING") for task in tasks)
         return original(self)
 
@@ -75,8 +89,11 @@ def _describe_clusters(original: Any) -> Any:
 
 def _put_capacity_providers(original: Any) -> Any:
     def put_cluster_capacity_providers(self: EC2ContainerServiceResponse) -> Any:
+        refuse_own(self, self._get_param("capacityProviders") or [])
         _check_providers(self)
-        return original(self)
+        answer = original(self)
+        keep_own(self.ecs_backend._get_cluster(self._get_param("cluster")), self.ecs_backend)
+        return answer
 
     return put_cluster_capacity_providers
 
@@ -103,6 +120,8 @@ def _register_task_definition(original: Any) -> Any:
             self.params["cpu"], self.params["memory"] = map(str, size)  # "1 vCPU" is kept as 1024
         answer = original(self)
         definition = answer.result["taskDefinition"]
+        if COMPATIBILITY in (wanted := self._get_param("requiresCompatibilities") or []):
+            definition.compatibilities = sorted({"EC2", *wanted})
         definition.registered_at = datetime.now(UTC)
         definition.registered_by = f"arn:aws:iam::{self.current_account}:root"
         answer.result["tags"] = definition.tags

@@ -14,6 +14,7 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 
 from reconciler.local.agent import Agent
 from reconciler.local.behaviour import Behaviour, quirks_of
+from reconciler.local.managed_instances import provider_of
 from reconciler.local.network import attach_interface, check_network
 from reconciler.local.task import Launch, Task
 from reconciler.local.task_request import needs_gpu, read_launches
@@ -106,11 +107,14 @@ class TaskOperations:
         """Begin one task, or say why there is no room for it. show: gets it as it is before it moves."""
         quirks = quirks_of(self._behaviour, _facts(launch))
         refused = quirks.first("no-capacity")
-        if refused is not None and refused.get("when", "run") == "run":
+        provider = provider_of(launch)
+        if refused is not None and refused.get("when", "start" if provider else "run") == "run":
             return str(refused.get("reason", NO_CAPACITY))
         if launch.launch_type == "EC2":
             return NO_GPU if needs_gpu(launch) else NO_INSTANCE
         task = Task(launch)
+        if provider:
+            provider.tasks.add(task.id)
         if launch.subnets:
             attach_interface(task)
         backend.tasks.setdefault(launch.cluster_name, {})[task.arn] = task  # type: ignore[assignment]

@@ -113,6 +113,18 @@ def _tags_move_with_a_user() -> None:
     IAMBackend.update_user = update  # type: ignore[method-assign]
 
 
+def _a_role_leaves_a_profile_once() -> None:
+    """moto fails where the role isn't in the profile."""
+    original: Any = IAMBackend.remove_role_from_instance_profile
+
+    def remove(self: Any, profile_name: str, role_name: str) -> None:
+        if role_name not in [role.name for role in self.get_instance_profile(profile_name).roles]:
+            raise NotFoundException(f"The role with name {role_name} cannot be found in {profile_name}.")
+        original(self, profile_name, role_name)
+
+    IAMBackend.remove_role_from_instance_profile = remove  # type: ignore[method-assign]
+
+
 def _names_of_policies_are_used_once() -> None:
     """A name is unique in an account whatever the path; to moto two paths make two names."""
     original: Any = IamResponse.create_policy
@@ -139,4 +151,7 @@ CORRECTIONS = (
     ),
     Correction("tags move with a user", f"{API}UpdateUser.html", _tags_move_with_a_user),
     Correction("names of policies are used once", f"{API}CreatePolicy.html", _names_of_policies_are_used_once),
+    Correction(
+        "a role leaves a profile once", f"{API}RemoveRoleFromInstanceProfile.html", _a_role_leaves_a_profile_once
+    ),
 )

@@ -1,4 +1,4 @@
-"""A Spot interruption that a rule asks for: some seconds after the task runs, or after so many lines of output."""
+"""An interruption that a rule asks for: some seconds after the task runs, or after so many lines of output."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from reconciler.local.runner import Output
 
 
 class Interruption:
-    """Calls `interrupt` once, when it is due; never when no rule asks for it."""
+    """Calls `interrupt` once, when it is due; never when no rule asks for it. do: that rule's."""
 
-    def __init__(self, quirks: Quirks, interrupt: Callable[[], None]) -> None:
+    def __init__(self, quirks: Quirks, do: str, interrupt: Callable[[], None]) -> None:
         self._interrupt = interrupt
-        self._lines_left = int(quirks.number("spot-interruption", "after_lines", 0))
+        self._lines_left = int(quirks.number(do, "after_lines", 0))
         self._timer: threading.Timer | None = None
-        if quirks.first("spot-interruption") and self._lines_left == 0:
-            self._timer = threading.Timer(quirks.number("spot-interruption", "after_seconds", 0), interrupt)
+        if quirks.first(do) and self._lines_left == 0:
+            self._timer = threading.Timer(quirks.number(do, "after_seconds", 0), interrupt)
             self._timer.daemon = True
 
     def running(self) -> None:

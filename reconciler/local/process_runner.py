@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reconciler.local.gpus import given as given_gpus
 from reconciler.local.image_paths import Places
 from reconciler.local.images import FindDigest, ProcessImage, copy_rootfs, find_image
 from reconciler.local.runner import ContainerSpec, Exit, Inside, Output, Running, StartError, TaskSpec, Used
@@ -211,8 +212,12 @@ def _environment(image: ProcessImage, container: ContainerSpec, folder: Path, pl
     """Nothing of this process's own environment: what the image and the task say, and the folders to use."""
     given = places.variables({**image.environment, **container.environment})
     path = [str(image.programs), given.get("PATH", ""), SYSTEM_PATH]
+    # A process sees all devices; CUDA takes those that this names.
+    devices = given_gpus(container.gpus) if container.gpus else ""
+    named = dict.fromkeys(("NVIDIA_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"), devices) if devices else {}
     return {
         "LANG": "C.UTF-8",
+        **named,
         **given,
         "PATH": ":".join(part for part in path if part),  # `python` is that of the image's packages, or of this server
         "HOME": str(folder / "home"),

@@ -36,6 +36,8 @@ def ecs(operation: str, params: Params) -> Iterator[Broken]:
         yield from (Broken(text, PARAMETER) for text in _asked_for(operation, params))
     elif operation == "ListTasks" and params.get("startedBy") and any(params.get(one) for one in OTHER_FILTERS):
         yield Broken("When startedBy is specified, it must be the only filter.", PARAMETER)
+    if operation == "CreateCapacityProvider" and not aws_names.CAPACITY_PROVIDER.fits(params["name"]):
+        yield Broken(f"The specified capacity provider name is invalid: {aws_names.CAPACITY_PROVIDER.allowed}.", CLIENT)
     strategies = params.get("capacityProviderStrategy") or params.get("defaultCapacityProviderStrategy") or ()
     yield from (Broken(text, PARAMETER) for text in _strategy(operation, strategies))
 

@@ -79,7 +79,8 @@ def _iam(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
         yield Wanted(action, "*" if operation.startswith(("List", "GetAccount")) else ANY_RESOURCE)
     if operation.startswith("Create") and any(key.startswith("Tags.") for key in params):
         kind = operation.removeprefix("Create")
-        yield Wanted(f"iam:Tag{kind}", _with_path(f"{kind.lower()}/{params.get(f'{kind}Name')}", place))
+        of = "instance-profile" if kind == "InstanceProfile" else kind.lower()
+        yield Wanted(f"iam:Tag{kind}", _with_path(f"{of}/{params.get(f'{kind}Name')}", place))
 
 
 def _with_path(resource: str, place: Place) -> str:
@@ -141,6 +142,11 @@ def _ecs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
             yield Wanted(action, made, context)
         family = str(params.get("taskDefinition") or "").rpartition("/")[2]
         yield from _passed(_roles_of(family, place), "ecs-tasks")
+    elif operation.endswith(("CapacityProvider", "CapacityProviders")) and operation != "PutClusterCapacityProviders":
+        for one in params.get("capacityProviders") or [params.get("capacityProvider") or params.get("name") or "*"]:
+            made = place.arn("ecs", f"capacity-provider/{str(one).rpartition('/')[2]}")
+            yield Wanted(action, made)
+        yield from _handed_on(params.get("managedInstancesProvider") or {}, place)
     elif "Cluster" in operation:
         made = context["ecs:cluster"]
         yield Wanted(action, made)
@@ -148,6 +154,15 @@ def _ecs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
         yield Wanted(action, ANY_RESOURCE)
     if made and params.get("tags"):
         yield Wanted("ecs:TagResource", made, {"ecs:createaction": operation})
+
+
+def _handed_on(settings: Mapping[str, Any], place: Place) -> Iterator[Wanted]:
+    """The roles of a capacity provider: one is handed to ECS, that of the instance profile to EC2."""
+    yield from _passed([settings.get("infrastructureRoleArn")], "ecs")
+    template = settings.get("instanceLaunchTemplate") or {}
+    with contextlib.suppress(Exception):
+        name = str(template.get("ec2InstanceProfileArn")).rpartition("/")[2]
+        yield from _passed([one.arn for one in _moto("iam", place).get_instance_profile(name).roles], "ec2")
 
 
 def _overriding(params: Params) -> list[Any]:

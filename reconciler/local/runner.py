@@ -16,6 +16,7 @@ class ContainerSpec:
 
     `entry_point` and `command` are None where the image's own apply. `environment` is the whole environment that
     the task definition and ECS give; the image's ENV goes below it. `memory_mib` is the hard limit, None for none.
+    `gpus`: how many it asks for.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ContainerSpec:
     cpu_units: int | None
     stop_timeout: float
     working_directory: str | None = None
+    gpus: int = 0
 
 
 @dataclass(frozen=True)

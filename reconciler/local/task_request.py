@@ -7,8 +7,10 @@ from typing import Any
 from moto.ecs.exceptions import EcsClientException, InvalidParameterException
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
 
+from reconciler.core.managed_instances import COMPATIBILITY
 from reconciler.local.fargate_rules import check_fargate
 from reconciler.local.identities import why_not_assumable
+from reconciler.local.managed_instances import managed_providers
 from reconciler.local.task import Launch
 
 FARGATE_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
@@ -27,12 +29,14 @@ def read_launches(
         raise EcsClientException("TaskDefinition is inactive")
     count = params.get("count")
     count = 1 if count is None else int(count)
-    providers = _providers(cluster, params, count)
-    overrides = _overrides(definition, params.get("overrides") or {}, {_launch_type(name) for name in providers})
+    providers = _providers(backend, cluster, params, count)
+    own = managed_providers(backend, cluster.name)
+    types = {name: COMPATIBILITY if name in own else _launch_type(name) for name in providers}
+    overrides = _overrides(definition, params.get("overrides") or {}, set(types.values()))
     if with_roles:
         _check_roles(definition, overrides)
     network = (params.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
-    if network.get("assignPublicIp") == "ENABLED" and "EC2" in {_launch_type(name) for name in providers}:
+    if network.get("assignPublicIp") == "ENABLED" and {*types.values()} - {"FARGATE"}:
         raise InvalidParameterException("Assign public IP is not supported for this launch type.")
     if definition.network_mode == "awsvpc" and not network.get("subnets"):
         raise InvalidParameterException(
@@ -49,9 +53,9 @@ def read_launches(
             group=params.get("group") or f"family:{definition.family}",
             started_by=params.get("startedBy"),
             tags=_tags(definition, params),
-            launch_type=_launch_type(provider),
+            launch_type=types[provider],
             capacity_provider=provider,
-            platform_version=_platform(params.get("platformVersion")) if _launch_type(provider) == "FARGATE" else None,
+            platform_version=_platform(params.get("platformVersion")) if types[provider] == "FARGATE" else None,
             subnets=list(network.get("subnets") or []),
             security_groups=list(network.get("securityGroups") or []),
             assign_public_ip=network.get("assignPublicIp") == "ENABLED",
@@ -61,7 +65,9 @@ def read_launches(
     ]
 
 
-def _providers(cluster: Cluster, params: dict[str, Any], count: int) -> list[str | None]:
+def _providers(
+    backend: EC2ContainerServiceBackend, cluster: Cluster, params: dict[str, Any], count: int
+) -> list[str | None]:
     """The capacity provider of each task; None with a launch type."""
     launch_type, strategy = params.get("launchType"), params.get("capacityProviderStrategy")
     if launch_type == "FARGATE":
@@ -74,6 +80,13 @@ def _providers(cluster: Cluster, params: dict[str, Any], count: int) -> list[str
         name = item["capacityProvider"]
         if name not in (cluster.capacity_providers or []):
             raise InvalidParameterException(f"The specified capacity provider '{name}' was not found.")
+    own = managed_providers(backend, cluster.name)
+    if any(own[item["capacityProvider"]].status != "ACTIVE" for item in strategy if item["capacityProvider"] in own):
+        raise InvalidParameterException("The specified capacity provider is not in an ACTIVE state.")
+    if len({item["capacityProvider"] in FARGATE_PROVIDERS for item in strategy}) > 1:
+        raise InvalidParameterException(
+            "The specified capacity provider strategy cannot contain a mix of Fargate and other capacity providers."
+        )
     return list(_spread(strategy, count))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from reconciler.local.behaviour import Quirks
 from reconciler.local.insights import Meter
 from reconciler.local.interruption import Interruption
+from reconciler.local.managed_instances import find_instance, instance_of, release, without_room
 from reconciler.local.network import check_way_out
 from reconciler.local.preparation import Prepared, Preparer
 from reconciler.local.runner import Exit, Inside, Running, StartError, TaskSpec
@@ -67,7 +68,9 @@ class TaskRun:
         self._stop = threading.Event()
         self._kill_now = threading.Event()
         self._meter = Meter(task, self._spec, lambda: dict(self._running))
-        self._interruption = Interruption(quirks, lambda: self.stop("SpotInterruption", SPOT))
+        self._interruption = Interruption(quirks, "spot-interruption", lambda: self.stop("SpotInterruption", SPOT))
+        self._loss = Interruption(quirks, "instance-loss", self._lose)
+        self._lost = False
         self.thread = threading.Thread(target=self._run, name=f"task {task.id}", daemon=True)
 
     def stop(self, code: str, reason: str) -> None:
@@ -87,6 +90,13 @@ class TaskRun:
         self.stop("UserInitiated", "The embedded AWS was stopped or reset.")
         self._events.put(None)
 
+    def _lose(self) -> None:
+        """The instance is gone, and with it all that ran there: nobody knows how it ended."""
+        self._lost = True
+        self.stop("TerminationNotice", f"Host EC2 (instance {instance_of(self.task)}) terminated.")
+        for running in list(self._running.values()):
+            running.kill()
+
     def _mark_stopping(self, code: str, reason: str) -> bool:
         with self.task.changing():
             if self.task.desired_status == "STOPPED":
@@ -104,7 +114,10 @@ class TaskRun:
         try:
             self._pause("PROVISIONING")
             if (rule := self.quirks.first("no-capacity")) is not None:
-                raise StartError("", rule.get("reason", NO_CAPACITY))
+                raise StartError("", without_room(self.task, rule.get("reason")) or NO_CAPACITY)
+            find_instance(self.task, self._stop)
+            if self._stop.is_set():
+                raise Stopped
             self._move("PENDING", "connectivityAt")
             self._pause("PENDING")
             self._prepare()
@@ -171,7 +184,7 @@ class TaskRun:
                 if not may_start(container, self.task.containers):
                     continue
                 prepared = self._prepared[container.name]
-                output = self._interruption.counting(prepared.log.write)
+                output = self._loss.counting(self._interruption.counting(prepared.log.write))
                 running = self._preparer.runner.start(self._spec, prepared.spec, output)
             except StartError as error:
                 self._fail(error, container)
@@ -201,6 +214,7 @@ class TaskRun:
         self._meter.start()
         self._move("RUNNING", "startedAt")
         self._interruption.running()
+        self._loss.running()
 
     def _watch(self, container: ContainerState, running: Running, log: LogWriter) -> None:
         result = running.wait()
@@ -229,7 +243,7 @@ class TaskRun:
         with task.changing():
             del self._running[container.name]
             container.last_status = "STOPPED"
-            container.exit_code = None if self.quirks.first("no-exit-code") else result.code
+            container.exit_code = None if self._lost or self.quirks.first("no-exit-code") else result.code
             container.reason = OUT_OF_MEMORY if result.out_of_memory else container.reason
             others = any(c.last_status != "STOPPED" for c in task.containers)
             if container.essential or not others:
@@ -251,6 +265,7 @@ class TaskRun:
     def _finish(self) -> None:
         task = self.task
         self._interruption.cancel()
+        self._loss.cancel()
         for running in self._running.values():  # only after an error of ours
             running.kill()
         with task.changing():
@@ -264,6 +279,7 @@ class TaskRun:
         self._meter.close()
         self._preparer.clean_up(task, self._spec)
         self._release(task)
+        release(task, lost=self._lost)
         self._move("STOPPED", "stoppedAt")
         for prepared in self._prepared.values():
             prepared.log.stopped()

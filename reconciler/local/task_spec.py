@@ -62,7 +62,14 @@ def container_spec(
         cpu_units=_whole(override.get("cpu") or definition.get("cpu")),
         stop_timeout=quirks.number("stop-timeout", "seconds", DEFAULT_STOP_TIMEOUT if timeout is None else timeout),
         working_directory=definition.get("workingDirectory"),
+        gpus=gpus(definition),
     )
+
+
+def gpus(definition: Mapping[str, Any]) -> int:
+    """How many GPUs a container asks for; all of an instance's count as one, since nobody knows how many these are."""
+    found = [one["value"] for one in definition.get("resourceRequirements") or () if one.get("type") == "GPU"]
+    return sum(int(one) if str(one).isdigit() else 1 for one in found)
 
 
 def aws_environment(task: Task, endpoint_url: str) -> dict[str, str]:

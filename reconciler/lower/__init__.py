@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts
 from reconciler.config.resource_names import Names as Names
 from reconciler.config.run import DAY
+from reconciler.config.service import provider_name
 from reconciler.core.attached import OpenSpec
 from reconciler.core.canonical import strings
 from reconciler.core.capacity import Weight
@@ -20,6 +21,7 @@ from reconciler.core.fargate import FARGATE
 from reconciler.core.given_data import GivenData
 from reconciler.core.graph import Graph, Node
 from reconciler.core.log_mode import MODE, MODES
+from reconciler.core.managed_instances import MANAGED, MANAGED_SPOT
 from reconciler.core.run_paths import RUNS, fingerprint_key, index_key, record_key
 from reconciler.core.spec import PROTECT_TAG, Address, Ref, Spec
 from reconciler.image.kind import ImageSpec
@@ -42,6 +44,7 @@ from reconciler.lower.ci import ci_nodes, given, service_trust
 from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.execution import TASKS, execution_role
 from reconciler.lower.managed import arns_of, managed
+from reconciler.lower.managed_instances import managed_instances
 from reconciler.lower.parameters import needs, parameters, secrets, variables
 from reconciler.lower.service import launch_types, requirements, service
 from reconciler.permissions import keys
@@ -63,18 +66,20 @@ def lower(
     image: Spec | None = None,
     fallback: str = "",
     values: Mapping[str, str] = MappingProxyType({}),
+    own_managed: Collection[str] = (),
 ) -> Graph:
     """All resources of a deploy.
 
     data: the files and folders to upload, read, and what was found in S3. image: the image to build, or None; then the
     task definition names `image.uri`, or `fallback` (what is there, or the tag `latest`). values: of parameters that
-    the file has none for.
+    the file has none for. own_managed: those of the user's capacity providers that are of managed instances.
     """
     names = Names(deploy, facts)
     roles = [*_task_roles(names), *_stop_role(names)]
     rest = [
         *_bucket(names, data), *_image(names, image), *parameters(names),
-        *_run(names, image, fallback, values, data), *service(names), *unattended(names),
+        *_run(names, image, fallback, values, data, own_managed), *managed_instances(names), *service(names),
+        *unattended(names),
     ]  # fmt: skip
     others = [node.spec for node in (*roles, *rest)]
     if image is None and deploy.image.uri is None:  # left as it is this time, and CI pushes it all the same
@@ -265,7 +270,9 @@ def _run(
     fallback: str,
     values: Mapping[str, str],
     data: Sequence[DataSpec],
+    own_managed: Collection[str],
 ) -> Iterator[Node]:
+    types = launch_types(names.deploy, (*names.deploy.managed_providers, *own_managed))
     deploy, task, tags = names.deploy, names.deploy.task, names.tags
     group, cluster = deploy.network.security_group, deploy.cluster
     yield Node(LogGroupSpec(name=str(deploy.logs.group), retention_in_days=deploy.logs.retention_days, tags=tags))
@@ -283,7 +290,8 @@ def _run(
     yield Node(
         ClusterSpec(
             name=str(cluster.name),
-            capacity_providers=(*FARGATE, *deploy.own_providers),
+            capacity_providers=(*FARGATE, *(one for one in deploy.own_providers if one not in own_managed)),
+            managed=(*(provider_name(deploy.name, one) for one in (MANAGED, MANAGED_SPOT)), *own_managed),
             default_strategy=tuple(sorted(strategy, key=lambda w: w.provider)),
             container_insights="enabled" if cluster.container_insights else "disabled",
             tags=tags,
@@ -306,11 +314,11 @@ def _run(
         name=str(task.family),
         cpu=task.cpu,
         memory=task.memory,
-        compatibilities=launch_types(names),
+        compatibilities=types,
         execution_role=names.iam(f"role/{roles[0]}"),
         task_role=names.iam(f"role/{roles[1]}"),
         cpu_architecture=task.platform,
-        ephemeral_storage=task.ephemeral_storage,
+        ephemeral_storage=task.ephemeral_storage if "FARGATE" in types else None,
         containers=(container,),
         tags=tags,
     )

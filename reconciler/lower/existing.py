@@ -20,11 +20,13 @@ NONE: Mapping[str, Any] = {}
 @dataclass(frozen=True)
 class Given:
     """parameters: those of the file that are there, by name, as GetParameters has them, or DescribeParameters for
-    those that the file says are secure. providers: by name, those capacity providers of the file's that are there.
+    those that the file says are secure. providers: by name, those capacity providers of the file's that are there;
+    managed: those of them that are of managed instances, which are one cluster's alone.
     """
 
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     providers: frozenset[str] = frozenset()
+    managed: frozenset[str] = frozenset()
 
     def value(self, one: Parameter) -> str:
         """The value of a parameter: that in AWS, else the first one."""
@@ -51,7 +53,7 @@ class Given:
 
 
 def read_given(aws: Aws, deploy: Deploy) -> Given:
-    """One read for ten parameters, and one for all capacity providers; none where the file has neither.
+    """One read for ten parameters, and one for all capacity providers, or two; none where the file has neither.
 
     Secure parameters are described and never read, so that a role that only plans needs no right to read them.
     """
@@ -60,16 +62,23 @@ def read_given(aws: Aws, deploy: Deploy) -> Given:
     reads: list[Any] = [
         lambda: read_parameters(aws, plain) if plain else {},
         lambda: describe_parameters(aws, secure) if secure else {},
-        lambda: _known(aws, providers),
+        lambda: _known(aws, str(deploy.cluster.name), providers),
     ]
-    values, described, known = aws.together(*reads)
-    return Given(values | described, known)
+    values, described, (known, managed) = aws.together(*reads)
+    return Given(values | described, known | managed, managed)
 
 
-def _known(aws: Aws, providers: tuple[str, ...]) -> frozenset[str]:
-    if not providers:
+def _known(aws: Aws, cluster: str, providers: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """Those of Auto Scaling groups, and those of managed instances, which only their cluster shows."""
+    known = _active(aws, providers)
+    return known, _active(aws, tuple(one for one in providers if one not in known), cluster=cluster)
+
+
+def _active(aws: Aws, names: tuple[str, ...], **place: str) -> frozenset[str]:
+    if not names:
         return frozenset()
-    found = aws.pages("ecs", "DescribeCapacityProviders", "capacityProviders", capacityProviders=list(providers))
+    asked = {"capacityProviders": list(names), **place}
+    found = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", **asked) or ()
     return frozenset(one["name"] for one in found if one.get("status", "ACTIVE") == "ACTIVE")
 
 
@@ -88,7 +97,8 @@ def _parameters(deploy: Deploy, there: Mapping[str, Mapping[str, Any]]) -> Itera
 
 
 def _providers(deploy: Deploy, there: frozenset[str]) -> Iterator[tuple[str, str]]:
-    fix = "make it from an Auto Scaling group (aws ecs create-capacity-provider), or use FARGATE or FARGATE_SPOT"
+    fix = "make it (aws ecs create-capacity-provider), or write managed, FARGATE or FARGATE_SPOT"
     for name in deploy.own_providers:
         if name not in there:
-            yield f"there is no ECS capacity provider {name} in this account and region", fix
+            where = f"in this account and region, nor in the cluster {deploy.cluster.name}"
+            yield f"there is no ECS capacity provider {name} {where}", fix

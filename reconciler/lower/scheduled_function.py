@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.config import Deploy
+from reconciler.config.checks_capacity import managed_price
 from reconciler.config.resource_names import Names
 from reconciler.core.canonical import policy
 from reconciler.core.fargate import STOP
 from reconciler.core.function_settings import EXACT, GROUP, Cap, Retry, Tell, Watched
 from reconciler.core.graph import Node
+from reconciler.core.managed_instances import IDLE
 from reconciler.core.needs import Condition
 from reconciler.core.run_paths import (
     CHECKPOINTS,
@@ -35,6 +37,7 @@ from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
 from reconciler.kinds.lambda_function import HANDLER, RUNTIME, FunctionSpec, code_sha256
 from reconciler.lower.ci import service_trust
+from reconciler.lower.managed_instances import addresses
 from reconciler.lower.workers import certificates
 from reconciler.permissions import keys
 from reconciler.permissions.parts import passed_to, webhook, webhook_key
@@ -77,7 +80,7 @@ def watcher(names: Names) -> Iterator[Node]:
         tags=names.tags,
     )
     parts = Address("cluster", str(deploy.cluster.name)), Address("task-definition", str(deploy.task.family))
-    yield Node(spec, (log, role, dead, group, *parts))
+    yield Node(spec, (log, role, dead, group, *parts, *addresses(names)))
     changes = RuleSpec(
         name=names.watcher_rule,
         pattern=json.dumps(pattern(names)),
@@ -90,14 +93,23 @@ def watcher(names: Names) -> Iterator[Node]:
 
 def retry_of(deploy: Deploy) -> Retry:
     """How often again, and with how much memory at most."""
-    return Retry(**deploy.run.retry.model_dump(), max_memory=deploy.run.max_memory)
+    managed = tuple(deploy.managed_providers)
+    largest = deploy.requirements.memory.max if managed else 0
+    rules = deploy.run.retry.model_dump()
+    return Retry(**rules, max_memory=deploy.run.max_memory, largest=largest, managed=managed)
 
 
 def cap_of(deploy: Deploy) -> Cap | None:
-    """Its limit in dollars. Scheduler is exact to a minute, and a task may take all of its stop timeout to end."""
+    """Its limit in dollars. Scheduler is exact to a minute, a task may take all of its stop timeout to end, and a
+    managed instance is kept for a while after it.
+    """
     run, timeout = deploy.run, deploy.task.stop_timeout or STOP
-    late = WAIT if run.workers else 0  # a worker that has just begun looks for its scheduler
-    return Cap(run.max_cost, deploy.network.public_ip, timeout + EXACT + late) if run.capped else None
+    if not run.capped:
+        return None
+    managed = any(name in deploy.managed_providers for name in run.capacity)
+    # A worker that has just begun looks for its scheduler.
+    margin = timeout + EXACT + (WAIT if run.workers else 0) + (IDLE if managed else 0)
+    return Cap(run.max_cost, deploy.network.public_ip, margin, managed_price(deploy) if managed else None)
 
 
 def watched(names: Names) -> Watched:

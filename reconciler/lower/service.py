@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
+from reconciler.config import Deploy
 from reconciler.config.resource_names import Names
 from reconciler.core.capacity import Weight
 from reconciler.core.fargate import FARGATE
 from reconciler.core.graph import Node
+from reconciler.core.managed_instances import COMPATIBILITY
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ServiceSpec
+from reconciler.lower.managed_instances import addresses
 
 
 def service(names: Names) -> Iterator[Node]:
@@ -32,15 +35,13 @@ def service(names: Names) -> Iterator[Node]:
         public_ip=deploy.network.public_ip and provider in FARGATE,
         tags=names.tags,
     )
-    yield Node(spec, (Address("cluster", str(deploy.cluster.name)),))
+    yield Node(spec, (Address("cluster", str(deploy.cluster.name)), *addresses(names)))
 
 
-def launch_types(names: Names) -> tuple[str, ...]:
-    """What the task definition has to be good for."""
-    own = names.deploy.own_providers
-    service = names.deploy.service
-    used = (*names.deploy.run.capacity, *([str(service.capacity)] if service else []))
-    return tuple(sorted({"EC2" if one in own else "FARGATE" for one in used}))
+def launch_types(deploy: Deploy, managed: Collection[str]) -> tuple[str, ...]:
+    """What the task definition has to be good for. managed: providers of managed instances."""
+    kinds = dict.fromkeys(FARGATE, "FARGATE") | dict.fromkeys(managed, COMPATIBILITY)
+    return tuple(sorted({kinds.get(one, "EC2") for one in deploy.providers}))
 
 
 def requirements(names: Names) -> dict[str, Any]:

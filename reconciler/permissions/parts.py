@@ -241,6 +241,7 @@ OTHERS: tuple[Part, ...] = (
 )  # fmt: skip
 # What is tried and done without where it is refused, so that no policy of ours has it; and what needs no permission.
 OPTIONAL: dict[str, tuple[str, ...]] = {
+    "kinds.ecs_cluster": ("ecs:DescribeCapacityProviders",),
     "kinds.iam": ("iam:GetAccountAuthorizationDetails", "iam:ListRoles"),
     "permissions.preflight": ("iam:SimulatePrincipalPolicy",),
 }

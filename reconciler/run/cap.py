@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from reconciler.core.fargate import FARGATE
 from reconciler.core.function_settings import Cap
 from reconciler.core.prices import LEAST, hourly
 from reconciler.run.retry import Attempt, Event
@@ -83,7 +84,12 @@ def paid(attempt: Attempt, over: float) -> float:
 
 
 def price_of(run: Run, attempt: Attempt, limits: Limits) -> float | None:
-    """US dollars an hour of an attempt's task, and of its workers; None where no price is known."""
+    """US dollars an hour of an attempt's task, and of its workers; None where no price is known.
+
+    On a managed instance that of all of it.
+    """
+    if limits.cap and limits.cap.managed is not None and attempt.provider not in FARGATE:
+        return limits.cap.managed
     size, architecture = run.size_of(attempt), str(run.inputs.get("architecture", "X86_64"))
     if size is None:
         return None

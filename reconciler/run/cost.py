@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 from reconciler.config import Deploy
-from reconciler.config.service import on_ec2
+from reconciler.config.checks_capacity import managed_price
 from reconciler.core import prices
+from reconciler.core.managed_instances import MANAGED_SPOT, allowed
 from reconciler.core.schedule import BadSchedule, parse, per_day
 from reconciler.run.sweep import combinations
 
@@ -76,8 +77,10 @@ def _run_lines(deploy: Deploy, hours: float) -> list[Line]:
 
 def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[Line]:
     """So many tasks for so long."""
-    if on_ec2((provider,)):
+    if provider in deploy.own_providers:
         return [Line("instances", f"{provider}: yours, at EC2's price", None)]
+    if provider in deploy.managed_providers:
+        return _managed_lines(deploy, many, hours)
     task, region = deploy.task, deploy.region
     cpu, memory = prices.FARGATE.get(region, {}).get(task.platform, (None, None))
     times, span = f"{many} tasks x " if many > 1 else "", f"{_number(hours)} h"
@@ -93,6 +96,35 @@ def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[
     if deploy.network.public_ip:
         lines.append(line("public IPv4", 1, "", prices.IPV4.get(region)))
     return lines
+
+
+def _managed_lines(deploy: Deploy, many: int, hours: float) -> list[Line]:
+    """So many tasks on managed instances of their own, each at what the dearest costs that it may get."""
+    price, times = managed_price(deploy), f"{many} tasks x " if many > 1 else ""
+    shown = "unknown price" if price is None else f"${price:.4g} at most"
+    dollars = None if price is None else many * hours * price
+    return [Line("managed instance", f"{times}{_number(hours)} h x {shown}, with AWS's fee", dollars)]
+
+
+def managed_in_a_line(deploy: Deploy) -> str:
+    """What an hour of a managed instance costs: the cheapest and the dearest that the requirements allow."""
+    task, region = deploy.task, deploy.region
+    if task.gpu is None:
+        return "Cost: a run is on a managed instance, at EC2's price for one of its size and AWS's fee."
+    types = allowed(deploy.requirements)
+    known = sorted((price, one.name) for one in types if (price := prices.managed_hourly(region, one.name)) is not None)
+    if not known:
+        names = ", ".join(one.name for one in types)
+        return f"Cost: the table of {prices.INSTANCE_DATE} has no price of {region} for {names}."
+    (least, cheap), (most, dear) = known[0], known[-1]
+    unknown = [one.name for one in types if prices.managed_hourly(region, one.name) is None]
+    text = f"${least:.4f} ({cheap})" + (f" to ${most:.4f} ({dear})" if len(known) > 1 else "")
+    text += " an hour with AWS's fee"
+    if not task.gpu_type:
+        text += ", or more, since task.gpu_type doesn't say which GPUs"
+    elif unknown:
+        text += f" ({', '.join(unknown)}: price unknown)"
+    return f"Cost: a run is on a managed instance, {text}"
 
 
 def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
@@ -139,7 +171,16 @@ def total(lines: Sequence[Line]) -> float | None:
 
 def in_a_line(deploy: Deploy) -> str:
     """What a run costs at most, for the plan: by the hour, and until `run.max_duration`."""
-    if on_ec2(deploy.run.capacity[:1]):
+    managed = [name for name in deploy.run.capacity if name in deploy.managed_providers]
+    if managed:
+        spot = "; Spot is less" if MANAGED_SPOT in deploy.managed_providers.values() else ""
+        text = managed_in_a_line(deploy)
+        return (
+            text
+            if text.endswith(".")
+            else f"{text}{_limits(deploy, managed_price(deploy))}{spot}. `cost` shows the sums."
+        )
+    if deploy.run.capacity[0] in deploy.own_providers:
         return f"Cost: a run is on instances of yours ({deploy.run.capacity[0]}), at EC2's price."
     hour = total(_run_lines(deploy, 1.0))
     if hour is None:
@@ -147,10 +188,15 @@ def in_a_line(deploy: Deploy) -> str:
     workers = deploy.run.workers
     on_spot = "FARGATE_SPOT" in (*deploy.run.capacity, *(workers.capacity if workers else ()))
     spot = "; Spot is less" if on_spot else ""
+    return f"Cost: a run is ${hour:.4f} an hour{_limits(deploy, hour)}{spot}. `cost` shows the sums."
+
+
+def _limits(deploy: Deploy, hour: float | None) -> str:
+    """What a run costs at most. hour: US dollars; None where that isn't known."""
     limit = deploy.run.max_duration
-    most = f", at most ${hour * limit / 3600:.4f} until run.max_duration" if limit else ""
+    most = f", at most ${hour * limit / 3600:.4f} until run.max_duration" if limit and hour is not None else ""
     if deploy.run.capped:
         sweep = deploy.run.sweep
         caps = {"run.max_cost": deploy.run.max_cost, "run.sweep.max_cost": sweep.max_cost if sweep else None}
         most += "".join(f", at most ${one:.4f} by {name}" for name, one in caps.items() if one)
-    return f"Cost: a run is ${hour:.4f} an hour{most}{spot}. `cost` shows the sums."
+    return most

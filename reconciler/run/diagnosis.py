@@ -23,6 +23,7 @@ class Case:
     of the build context by its name; empty where that isn't known. command: what deploy.yaml says of it. undone: what
     of the Dockerfile wasn't done for a program that ran without a container engine; None where it ran in a container.
     advice: what to do about a Python module that isn't there, where the build context tells more; else empty.
+    managed: whether it was on managed instances of this deploy.
 
     Each text is cut to `LONGEST`, here for all rules: what a program writes may be a line of any length.
     """
@@ -47,6 +48,7 @@ class Case:
     command: Sequence[str] = ()
     undone: Sequence[str] | None = None
     advice: Callable[[str], str] = lambda module: ""
+    managed: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", cut(self.reason))

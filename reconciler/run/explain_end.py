@@ -8,7 +8,7 @@ from reconciler.core.fargate import SIZES, next_size
 from reconciler.core.run_paths import RUNS, WITH_CHECKPOINT
 from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, no_route, said
 from reconciler.run.explain_missing import file, module
-from reconciler.run.retry import LOST_SCHEDULER, Event
+from reconciler.run.retry import LOST_HOST, LOST_SCHEDULER, Event
 
 UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0**2}  # in MiB
 
@@ -26,6 +26,8 @@ def _memory(case: Case) -> Diagnosis | None:
         if asked := re.search(r"Unable to allocate ([\d.]+) ([KMGT]iB)", text):
             least = max(least, int(float(asked[1]) * UNITS[asked[2]]))
             up = f"that holds the {asked[1]} {asked[2]} which it asked for at once" if least > case.memory else "up"
+    if case.managed:
+        return Diagnosis(cause, (text,), f"give it more than {least} MiB", f"task:\n  memory: {2 * least}")
     cpu, memory = size = next_size(case.cpu, case.memory)
     while memory <= least and next_size(*size) != size:
         cpu, memory = size = next_size(*size)
@@ -43,11 +45,15 @@ def _spot(case: Case) -> Diagnosis | None:
             "give the task more memory, which the scheduler shares, or allow more retries under run.retry.interruption"
         )
         return Diagnosis(LOST_SCHEDULER, (case.reason,), fix)
+    places = "[managed-spot, managed]" if case.managed else "[FARGATE_SPOT, FARGATE]"
+    if case.reason.startswith(LOST_HOST):
+        fix = "a checkpoint lets the next attempt go on (run.checkpoint); more attempts: run.retry.interruption"
+        return Diagnosis("the instance that it ran on is gone", (case.reason,), fix, "run:\n  checkpoint: true")
     return Diagnosis(
         "Spot took the capacity back",
         (case.reason or "stop code SpotInterruption",),
         "fall back to on-demand capacity, or allow more retries under run.retry.interruption",
-        "run:\n  capacity: [FARGATE_SPOT, FARGATE]",
+        f"run:\n  capacity: {places}",
     )
 
 

@@ -147,12 +147,39 @@ def _capacity(case: Case) -> Diagnosis | None:
     if "RESOURCE:GPU" in case.reason:
         fix = "its Auto Scaling group needs instances with a free GPU: look at its limits"
         return Diagnosis("no instance of the capacity provider has a free GPU", (case.reason,), fix)
+    if case.managed:
+        return _no_instance(case)
     return Diagnosis(
         "Fargate has no room for the task now",
         (case.reason or "no capacity",),
         "try again later, name another capacity provider, or more subnets in other availability zones",
         "run:\n  capacity: [FARGATE_SPOT, FARGATE]",
     )
+
+
+def _no_instance(case: Case) -> Diagnosis:
+    """EC2 has no instance for a task on managed instances, or the account may have no more of them."""
+    if limit := re.search("VcpuLimitExceeded|MaxSpotInstanceCountExceeded", case.reason):
+        which = (
+            "All ... Spot Instance Requests" if limit[0].startswith("MaxSpot") else "Running On-Demand ... instances"
+        )
+        fix = f"ask for more under Service Quotas, EC2, `{which}`: a new account may have no GPUs at all"
+        return Diagnosis("the account's quota of such instances is used up", (case.reason,), fix)
+    return Diagnosis(
+        "EC2 has no instance that is enough for the task now",
+        (case.reason or "no capacity",),
+        "try again later, allow more kinds of GPUs (task.gpu_type), or more subnets in other availability zones",
+        "run:\n  capacity: [managed-spot, managed]",
+    )
+
+
+def _launching(case: Case) -> Diagnosis | None:
+    """What the roles of managed instances don't allow; AWS tells it with the task that waits for an instance."""
+    text = said(r"Unable to launch an instance|didn't register with the cluster", case)
+    if not text or case.event is not Event.NOT_STARTED:
+        return None
+    fix = "run `apply`: it puts the infrastructure role, the instance role and its profile right"
+    return Diagnosis("ECS may not launch an instance for the task", (text,), fix)
 
 
 def _refused(case: Case) -> Diagnosis | None:
@@ -168,6 +195,6 @@ def _refused(case: Case) -> Diagnosis | None:
 
 
 START: tuple[Rule, ...] = (
-    _refused, _secret, _log_group, _image_large, _image_limited, _image_missing, _image_denied, _image_platform,
-    _image_unreachable, _interface, _image_other, _script, command, _capacity,
+    _refused, _launching, _secret, _log_group, _image_large, _image_limited, _image_missing, _image_denied,
+    _image_platform, _image_unreachable, _interface, _image_other, _script, command, _capacity,
 )  # fmt: skip

@@ -140,7 +140,7 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     arn = find_task(aws, launch.place, attempt) if recorded else None
     if not recorded:
         if launch.retry:
-            sized = runs.with_size(run, launch.retry.max_memory)
+            sized = runs.with_size(run, launch.retry)
             run = sized if launch.deadline is None or pays(sized, launch.deadline.limits) else run
             attempt = run.attempts[-1]
         if launch.checkpoint:

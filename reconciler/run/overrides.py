@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.config.task_size import check_size
+from reconciler.config.task_size import check_cpu, check_size
 from reconciler.core.errors import UserError
 from reconciler.core.fargate import SIZES
 from reconciler.core.limits import OVERRIDES, json_characters
@@ -48,7 +48,7 @@ def parse(
                 ) from error
     if found:
         units, mib = found.get("cpu", size[0]), found.get("memory", size[1])
-        if wrong := check_size(units, mib):
+        if wrong := check_cpu(units) or check_size(units, mib):
             raise UserError(f"--cpu {units} --memory {mib}: Fargate has no such size", hint=wrong[1])
     given = tuple(command) if command else None
     made = Overrides(environment=environment, cpu=found.get("cpu"), memory=found.get("memory"), command=given)
@@ -67,5 +67,5 @@ def check_length(overrides: Mapping[str, Any]) -> None:
 
 
 def _sizes(option: str, cpu: int) -> str:
-    sizes = SIZES if option == "cpu" else SIZES[cpu]
+    sizes = SIZES if option == "cpu" else SIZES.get(cpu, ())
     return f"one of {', '.join(map(str, sizes))}"

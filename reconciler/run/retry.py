@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from reconciler.core.fargate import larger
 from reconciler.core.function_settings import Retry
 from reconciler.run.checkpoint import Checkpoint
 from reconciler.run.usage import Usage
@@ -27,7 +26,7 @@ class Event(StrEnum):
     SUCCESS = "success"
     ERROR = "error"  # the program failed
     NO_CAPACITY = "no-capacity"
-    INTERRUPTION = "interruption"  # Spot took the capacity back, or the scheduler of its workers ended
+    INTERRUPTION = "interruption"  # Spot took the capacity, the instance is gone, or its workers' scheduler ended
     NOT_STARTED = "not-started"  # the image, a secret, the network
     STOPPED = "stopped"  # somebody stopped it
     TIMEOUT = "timeout"  # `max_duration`
@@ -90,7 +89,7 @@ def again(
             return f"{what} on {places}" + (f", {len(attempts)} tries" if len(attempts) > 1 else "")
     elif rules.out_of_memory and out_of_memory(last):
         what, provider = f"out of memory{f' with {size[1]:,} MiB' if size else ''}", last.provider
-        more = larger(*size, rules.max_memory) if size else None
+        more = rules.larger(last.provider, *size) if size else None
         tried = sum(map(out_of_memory, attempts))
         if tried > rules.out_of_memory:
             return f"out of memory {tried} times"
@@ -117,7 +116,9 @@ def again(
 
 
 def interruption(reason: str) -> str:
-    """What has interrupted an attempt: Spot, or the end of its workers' scheduler."""
+    """What has interrupted an attempt: Spot, the end of its instance or of its workers' scheduler."""
+    if reason.startswith(LOST_HOST):
+        return "instance lost"
     return LOST_SCHEDULER if LOST_SCHEDULER in reason else "Spot interruption"
 
 
@@ -141,14 +142,18 @@ def ran_for(attempts: Sequence[Attempt]) -> float | None:
     return sum(spans) if spans else None
 
 
-# RESOURCE:MEMORY and the like; "on resource: arn:…" is a refusal.
-NO_ROOM = re.compile(r"(?i:capacity is unavailable|capacity not available)|RESOURCE:")
+# RESOURCE:MEMORY and the like; "on resource: arn:…" is a refusal. EC2's own words are of managed instances.
+NO_ROOM = re.compile(
+    r"(?i:capacity is unavailable|capacity not available|do not have sufficient)|RESOURCE:"
+    r"|InsufficientInstanceCapacity|VcpuLimitExceeded|MaxSpotInstanceCountExceeded"
+)
+LOST_HOST = "Host EC2 (instance "  # how ECS begins the reason of a task whose instance is gone
 
 
 def event_of(task: Mapping[str, Any], exit_code: int | None, *, overdue: bool = False, too_dear: bool = False) -> Event:
     """What ended a stopped task. overdue: it ran past its `max_duration`; too_dear: past what `max_cost` pays for."""
     stop_code, reason = task.get("stopCode", ""), str(task.get("stoppedReason", ""))
-    if stop_code in ("SpotInterruption", "TerminationNotice"):
+    if stop_code in ("SpotInterruption", "TerminationNotice", "InfrastructureHealth") or reason.startswith(LOST_HOST):
         return Event.INTERRUPTION
     if stop_code == "UserInitiated":
         return Event.MAX_COST if too_dear else Event.TIMEOUT if overdue else Event.STOPPED

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.core.fargate import FARGATE, SIZES
+from reconciler.core.fargate import FARGATE
 from reconciler.core.function_settings import Retry as RetryRules
 from reconciler.core.prices import task_cost
 from reconciler.core.run_paths import token
@@ -209,7 +209,7 @@ def _following(run: Run, rules: Rules, now: float, *, known: bool) -> Launch | R
 def _sized(attempt: Attempt, rules: RetryRules) -> Attempt:
     """An attempt without a size of its own that the file doesn't let it have, whatever its record says."""
     cpu, memory = attempt.cpu or 0, attempt.memory or 0
-    allowed = rules.out_of_memory and memory in SIZES.get(cpu, ()) and memory <= (rules.max_memory or memory)
+    allowed = rules.out_of_memory and rules.fits(attempt.provider, cpu, memory)
     return attempt if allowed else replace(attempt, cpu=None, memory=None)
 
 

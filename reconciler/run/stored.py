@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from reconciler.core import plain_json
 from reconciler.core import run_paths as keys
 from reconciler.core.errors import ReconcilerError
-from reconciler.core.fargate import SIZES
+from reconciler.core.function_settings import Retry
 from reconciler.core.run_paths import SCHEDULED
 from reconciler.run import checkpoint
 from reconciler.run.checkpoint import Checkpoint
@@ -231,10 +231,10 @@ class Store:
         if stays := end(self._calls, self.bucket, run.id):
             self.say(f"{len(stays)} objects of the checkpoint of run {run.id} can't be deleted: {stays[0]}")
 
-    def with_size(self, run: Run, most: int | None) -> Run:
+    def with_size(self, run: Run, rules: Retry) -> Run:
         """A run whose first attempt is about to be launched, with the size that another of its family needed.
 
-        Only if that is more than its own, and at most so many MiB.
+        Only if that is more than its own, and one that the rules let it have.
         """
         last = run.attempts[-1]
         size = run.size_of(last)
@@ -246,9 +246,9 @@ class Store:
         except plain_json.NotJson:
             return run
         cpu, memory = (found.get("cpu"), found.get("memory")) if isinstance(found, dict) else (None, None)
-        if not isinstance(cpu, int) or not isinstance(memory, int) or memory not in SIZES.get(cpu, ()):
+        if not isinstance(cpu, int) or not isinstance(memory, int) or not rules.fits(last.provider, cpu, memory):
             return run
-        enough = cpu >= size[0] and size[1] < memory <= (most or memory)
+        enough = cpu >= size[0] and size[1] < memory
         return run.with_attempt(replace(last, cpu=cpu, memory=memory)) if enough else run
 
     def keep_size(self, run: Run) -> None:

@@ -114,7 +114,7 @@ def sized(watched: Watched, run: Run) -> Run:
     """
     if not watched.retry.out_of_memory:
         return run
-    larger = records(watched).with_size(run, watched.retry.max_memory)
+    larger = records(watched).with_size(run, watched.retry)
     return larger if pays(larger, limits_of(watched)) else run
 
 

@@ -96,6 +96,7 @@ def _case(watched: Watched, run: Run, lines: Sequence[str]) -> Case:
         log_group=watched.log_group,
         max_duration=watched.max_duration,
         data=watched.data,
+        managed=last.provider in watched.retry.managed,
     )
 
 

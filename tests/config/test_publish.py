@@ -96,6 +96,8 @@ def test_every_example_is_right(pattern: tuple[str, ...], tmp_path: Path) -> Non
             tree["image"]["tags"] = ["v1"]
         if pattern[-1] == "gpu":
             tree["run"] = {"capacity": "my-gpu-provider"}
+        if pattern[-1] == "gpu_type":
+            tree |= {"task": tree["task"] | {"gpu": 1}, "run": {"capacity": "managed"}}
         path = tmp_path / "deploy.yaml"
         path.write_text(yaml.safe_dump({"name": "ok"} | tree))
         try:

@@ -36,6 +36,8 @@ ASKED: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "security-group": (("ec2", "GroupId GroupIds SecurityGroupIds", "NetworkInterfaceId"),),
     "parameter": (("ssm", "Name Names ResourceId ResourceArn", "DocumentVersion AssociationId VersionName"),),
+    "instance-profile": (("iam", "InstanceProfileName", ""),),
+    "capacity-provider": (("ecs", "capacityProviders resourceArn", "clusters"),),
     "cluster": (("ecs", "cluster clusters clusterArn resourceArn", ""),),
     "task-definition": (("ecs", "taskDefinition familyPrefix family", ""),),
     "service": (("ecs", "service services serviceName resourceArn", ""),),

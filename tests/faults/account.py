@@ -19,7 +19,7 @@ RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}(?:-[0-9a-f]{2,8})?")
 def account(lab: LabHandle) -> dict[str, Any]:
     """All of it."""
     found = {
-        **_identities(lab), "providers": _providers(lab),
+        **_identities(lab), "providers": _providers(lab), "profiles": _profiles(lab),
         "buckets": _buckets(lab), "repositories": _repositories(lab), "clusters": _clusters(lab),
         "tasks": _tasks(lab), "families": _families(lab), "logs": _logs(lab), "groups": _groups(lab),
         "parameters": _parameters(lab),
@@ -88,6 +88,11 @@ def _providers(lab: LabHandle) -> list[str]:
     return [p["Arn"] for p in _all(lab, "iam", "list_open_id_connect_providers", "OpenIDConnectProviderList")]
 
 
+def _profiles(lab: LabHandle) -> dict[str, Any]:
+    found = _all(lab, "iam", "list_instance_profiles", "InstanceProfiles")
+    return {one["InstanceProfileName"]: [role["RoleName"] for role in one["Roles"]] for one in found}
+
+
 def _buckets(lab: LabHandle) -> dict[str, Any]:
     found = {}
     for bucket in lab.client("s3").list_buckets()["Buckets"]:
@@ -136,7 +141,18 @@ def _clusters(lab: LabHandle) -> list[Any]:
         return []
     live = lab.client("ecs").describe_clusters(clusters=arns, include=["TAGS", "SETTINGS"])["clusters"]
     keys = ("clusterName", "capacityProviders", "defaultCapacityProviderStrategy", "settings", "tags")
-    return [{key: c.get(key) for key in keys} for c in live if c["status"] != "INACTIVE"]
+    there = [c for c in live if c["status"] != "INACTIVE"]
+    for one in there:  # several are made at once
+        one["capacityProviders"] = sorted(one["capacityProviders"])
+    return [{key: c.get(key) for key in keys} | _capacity(lab, c["clusterName"]) for c in there]
+
+
+def _capacity(lab: LabHandle, cluster: str) -> dict[str, Any]:
+    """The providers that are the cluster's own."""
+    found = lab.client("ecs").describe_capacity_providers(cluster=cluster, include=["TAGS"])["capacityProviders"]
+    keys = ("name", "status", "tags")
+    made = [{key: one.get(key) for key in keys} for one in found if one.get("managedInstancesProvider")]
+    return {"managed": sorted(made, key=lambda one: str(one["name"]))} if made else {}
 
 
 def _tasks(lab: LabHandle) -> list[Any]:

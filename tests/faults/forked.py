@@ -97,7 +97,9 @@ def warm_clients(lab: LabHandle) -> None:
 class Command:
     """A command that runs."""
 
-    def __init__(self, lab: LabHandle, folder: Path, arguments: Sequence[str], *, kill_after: int = 0) -> None:
+    def __init__(
+        self, lab: LabHandle, folder: Path, arguments: Sequence[str], *, kill_after: int = 0, kill_at: str = ""
+    ) -> None:
         self._output = folder / f"output-{next(_numbers)}.txt"
         self._began = time.monotonic()
         waiting, go = os.pipe()
@@ -105,6 +107,8 @@ class Command:
         if self.pid == 0:
             _child(lab, folder, arguments, self._output, waiting)
         os.close(waiting)
+        if kill_at:
+            lab.rules({"do": "kill", "pid": self.pid, "op": kill_at})
         if kill_after:
             lab.rules({"do": "kill", "pid": self.pid, "changes": True, "skip": kill_after - 1})
         os.write(go, b".")
@@ -131,12 +135,13 @@ class Command:
         os.kill(self.pid, number)
 
 
-def run(lab: LabHandle, folder: Path, arguments: Sequence[str], *, kill_after: int = 0) -> Ended:
-    """Run a command in `folder`. kill_after: end it when so many of its requests were done, before it hears of it.
+def run(lab: LabHandle, folder: Path, arguments: Sequence[str], *, kill_after: int = 0, kill_at: str = "") -> Ended:
+    """Run a command in `folder`. kill_after: end it when so many of its requests were done, before it hears of it;
+    kill_at: when the first of this operation was done.
 
     Of reads that follow one another only the first counts: killed at the next one, it leaves the same.
     """
-    return Command(lab, folder, arguments, kill_after=kill_after).wait()
+    return Command(lab, folder, arguments, kill_after=kill_after, kill_at=kill_at).wait()
 
 
 def _child(lab: LabHandle, folder: Path, arguments: Sequence[str], output: Path, waiting: int) -> None:

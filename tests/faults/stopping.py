@@ -50,12 +50,12 @@ class Point:
 class Worker:
     """A lab, a folder with a deploy, and what the account is to be in the end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, deploy: str = DEPLOY) -> None:
         self.folder = folder
         (folder / "app").mkdir(parents=True)
         (folder / "app" / "Dockerfile").write_text('FROM scratch\nCMD ["echo", "trained"]\n')
         (folder / "prices.csv").write_text("time,close\n1,2\n")
-        (folder / "deploy.yaml").write_text(DEPLOY)
+        (folder / "deploy.yaml").write_text(deploy)
         os.environ["RECONCILER_LOCAL_ENGINE"] = "process"
         self.lab = LabHandle(folder / ".reconciler" / "local")
         forked.warm_clients(self.lab)
@@ -70,7 +70,7 @@ class Worker:
         Before that, of each command, what it asks for when nothing is in its way.
         """
         for command in COMMANDS:
-            self._prepare(command)
+            self.prepare(command)
             assert not (ended := self._run(command)).code, ended.output
             yield command, "none", Point(0, [str(row["op"]) for row in self.lab.log()], "")
             expected = account(self.lab)
@@ -85,7 +85,7 @@ class Worker:
                     n += step
                 yield command, fault, n
 
-    def _prepare(self, command: Command) -> None:
+    def prepare(self, command: Command) -> None:
         """Keep what the command starts from: nothing, or all that an apply and its run leave."""
         self.lab.reset()
         if command == "destroy":
@@ -94,11 +94,24 @@ class Worker:
         self.lab.zero()
         self.lab.keep()
 
-    def _run(self, command: Command, kill_after: int = 0) -> forked.Ended:
-        return forked.run(self.lab, self.folder, APPLY if command == "apply" else DESTROY, kill_after=kill_after)
+    def _run(self, command: Command, kill_after: int = 0, kill_at: str = "") -> forked.Ended:
+        words = APPLY if command == "apply" else DESTROY
+        return forked.run(self.lab, self.folder, words, kill_after=kill_after, kill_at=kill_at)
 
-    def _kill(self, command: Command, n: int, expected: dict[str, Any]) -> Point | None:
-        first = self._run(command, kill_after=n)
+    def at(self, command: Command, fault: Fault, op: str, expected: dict[str, Any]) -> Point | None:
+        """Stop a command at the first of an operation, or lose its answer. None: it isn't asked for."""
+        self.lab.back()
+        if fault == "kill":
+            return self._kill(command, 0, expected, kill_at=op)
+        return self._without(command, 0, expected, {"op": op})
+
+    def end(self, command: Command) -> dict[str, Any]:
+        """What the account is after the command, when nothing is in its way."""
+        assert not (ended := self._run(command)).code, ended.output
+        return account(self.lab)
+
+    def _kill(self, command: Command, n: int, expected: dict[str, Any], kill_at: str = "") -> Point | None:
+        first = self._run(command, kill_after=n, kill_at=kill_at)
         if first.code == 0:
             return None
         op = self._hit("kill")

@@ -11,9 +11,9 @@ from typing import Any
 
 from reconciler.kinds import KINDS, AnyKind
 from tests.kinds.sample import TAGS, Sample
-from tests.kinds.samples_ecs import cluster, security_group, service, task_definition
+from tests.kinds.samples_ecs import capacity_provider, cluster, security_group, service, task_definition
 from tests.kinds.samples_events import events_rule, function, queue, schedule, topic
-from tests.kinds.samples_iam import iam_policy, oidc_provider, role, user
+from tests.kinds.samples_iam import iam_policy, instance_profile, oidc_provider, role, user
 from tests.kinds.samples_storage import bucket, image, log_group, parameter, repository, s3_folder, s3_object
 from tests.lab_client import LabHandle
 
@@ -22,6 +22,7 @@ SAMPLES: dict[str, Callable[[LabHandle, Path], dict[str, Any]]] = {
     "policy": iam_policy,
     "role": role,
     "user": user,
+    "instance-profile": instance_profile,
     "bucket": bucket,
     "object": s3_object,
     "folder": s3_folder,
@@ -31,6 +32,7 @@ SAMPLES: dict[str, Callable[[LabHandle, Path], dict[str, Any]]] = {
     "security-group": security_group,
     "parameter": parameter,
     "cluster": cluster,
+    "capacity-provider": capacity_provider,
     "task-definition": task_definition,
     "service": service,
     "queue": queue,

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
+from reconciler.core.managed_instances import requirements
 from reconciler.kinds.ec2_security_group import EVERYWHERE, ITSELF, Rule
 from tests.kinds.sample import OTHER_TAGS, TAGS, trust
 from tests.lab_client import ACCOUNT, REGION, LabHandle
@@ -46,6 +47,46 @@ def cluster(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "tags": OTHER_TAGS,
         },
         "outside": {"attached": shells},
+    }
+
+
+def capacity_provider(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    iam, ec2 = lab.client("iam"), lab.client("ec2")
+    lab.client("ecs").create_cluster(clusterName="sample", capacityProviders=["FARGATE"])
+    for name, who in (("one", "ecs"), ("two", "ecs"), ("ecsInstanceRole-a", "ec2"), ("ecsInstanceRole-b", "ec2")):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust(f"{who}.amazonaws.com").text())
+        if who == "ec2":
+            iam.create_instance_profile(InstanceProfileName=name)
+            iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    subnets = sorted(subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"])
+    groups = sorted(group["GroupId"] for group in ec2.describe_security_groups()["SecurityGroups"])
+    more = ec2.create_security_group(GroupName="more", Description="x", VpcId=ec2.describe_vpcs()["Vpcs"][0]["VpcId"])
+    arn = f"arn:aws:iam::{ACCOUNT}"
+    roles = {"instance_role": f"{arn}:role/ecsInstanceRole-b"}
+    return {
+        "base": {
+            "name": "sample/sample",
+            "infrastructure_role": f"{arn}:role/one",
+            "instance_profile": f"{arn}:instance-profile/ecsInstanceRole-a",
+            "instance_role": f"{arn}:role/ecsInstanceRole-a",
+            "subnets": tuple(subnets[:1]),
+            "security_groups": tuple(groups[:1]),
+            "requirements": requirements(4096, 8192, 1, ("t4", "l4")).request(),
+            "storage": 50,
+            "scale_in_after": 60,
+        },
+        "changes": {
+            "infrastructure_role": f"{arn}:role/two",
+            "instance_profile": {"instance_profile": f"{arn}:instance-profile/ecsInstanceRole-b", **roles},
+            "subnets": tuple(subnets[:2]),
+            "security_groups": (more["GroupId"],),
+            "requirements": requirements(8192, 16384).request(),
+            "capacity_option": "SPOT",
+            "storage": 100,
+            "scale_in_after": 300,
+            "propagate_tags": "CAPACITY_PROVIDER",
+            "tags": OTHER_TAGS,
+        },
     }
 
 

@@ -110,3 +110,10 @@ def user(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "attached": lambda lab: credentials(lab, "sample"),
         },
     }
+
+
+def instance_profile(lab: LabHandle, folder: Path) -> dict[str, Any]:
+    iam = lab.client("iam")
+    for name in ("one", "two"):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust("ec2.amazonaws.com").text())
+    return {"base": {"role": "one"}, "changes": {"role": "two", "tags": OTHER_TAGS}}

@@ -171,6 +171,20 @@ def roles(client: Client, prefix: str) -> Iterator[Found]:
             yield f"role {one['RoleName']}", partial(delete, one["RoleName"])
 
 
+def instance_profiles(client: Client, prefix: str) -> Iterator[Found]:
+    api = client("iam")
+
+    def delete(one: dict[str, Any]) -> None:
+        name = one["InstanceProfileName"]
+        for role in one["Roles"]:
+            api.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role["RoleName"])
+        api.delete_instance_profile(InstanceProfileName=name)
+
+    for one in pages(api, "list_instance_profiles", "InstanceProfiles"):
+        if one["InstanceProfileName"].startswith(prefix):
+            yield f"instance profile {one['InstanceProfileName']}", partial(delete, one)
+
+
 def policies(client: Client, prefix: str) -> Iterator[Found]:
     api = client("iam")
 
@@ -188,7 +202,7 @@ def policies(client: Client, prefix: str) -> Iterator[Found]:
 # In this order each can be deleted: what uses comes before what is used.
 FINDERS = (
     schedules, rules, functions, topics, queues, clusters, task_definitions, security_groups, log_groups, repositories,
-    buckets, parameters, users, roles, policies,
+    buckets, parameters, users, instance_profiles, roles, policies,
 )  # fmt: skip
 
 

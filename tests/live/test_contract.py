@@ -31,6 +31,7 @@ LEFT_OUT = {
     "user": "its access keys are credentials that would leave the account",
     "image": "the main job pushes one",
     "service": "it runs a task for as long as it is there, which costs something",
+    "capacity-provider": "it needs two roles and a profile, and may launch an instance, which costs something",
     "schedule": "it needs a role, a cluster and a task that it could launch, which cost something",
 }
 EXECUTION = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
@@ -103,6 +104,15 @@ def a_log_group(account: Account, folder: Path) -> Made:
     return {"name": f"/ecs/{account.prefix}", "retention_in_days": 7}, {"retention_in_days": None}
 
 
+def an_instance_profile(account: Account, folder: Path) -> Made:
+    """Roles that are in no other profile."""
+    roles = [f"{account.prefix}-{name}" for name in ("one", "two")]
+    for name in roles:
+        account.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("ec2.amazonaws.com").text())
+    tags = {OWNER_TAG: account.prefix, "more": "x"}
+    return {"role": roles[0]}, {"role": roles[1], "tags": tags}
+
+
 def a_security_group(account: Account, folder: Path) -> Made:
     vpcs = account.client("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     if not vpcs:
@@ -167,7 +177,7 @@ SAMPLES: dict[str, Callable[[Account, Path], Made]] = {
     "policy": a_policy, "role": a_role, "bucket": a_bucket, "object": an_object, "folder": a_folder,
     "repository": a_repository, "log-group": a_log_group, "security-group": a_security_group, "cluster": a_cluster,
     "task-definition": a_task_definition, "parameter": a_parameter, "queue": a_queue, "topic": a_topic, "rule": a_rule,
-    "function": a_function,
+    "function": a_function, "instance-profile": an_instance_profile,
 }  # fmt: skip
 
 

@@ -343,6 +343,25 @@ def _unknown_provider(clients: Clients) -> bool:
     return _refused("InvalidParameterException", ecs.put_cluster_capacity_providers, **given)
 
 
+def _managed_provider(clients: Clients) -> bool:
+    ecs, name = clients("ecs"), _new()
+    ecs.create_cluster(clusterName=name)
+    role = _role(clients, "ecs.amazonaws.com")
+    profile = clients("iam").create_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Arn"]
+    template = {"ec2InstanceProfileArn": profile, "networkConfiguration": {"subnets": ["subnet-1"]}}
+    asked = {"infrastructureRoleArn": role, "instanceLaunchTemplate": template}
+    ecs.create_capacity_provider(name=name, cluster=name, managedInstancesProvider=asked)
+    return bool(ecs.describe_clusters(clusters=[name])["clusters"][0]["capacityProviders"] == [name])
+
+
+def _role_of_a_profile(clients: Clients) -> bool:
+    iam, name = clients("iam"), _new()
+    role = _role(clients).rpartition("/")[2]
+    iam.create_instance_profile(InstanceProfileName=name)
+    given = {"InstanceProfileName": name, "RoleName": role}
+    return _refused("NoSuchEntity", iam.remove_role_from_instance_profile, **given)
+
+
 FARGATE = {"requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
            "containerDefinitions": [{"name": "a", "image": "a"}]}  # fmt: skip
 
@@ -391,6 +410,8 @@ PROBES: dict[str, Probe] = {
     "users stay while they have credentials": _user_with_key,
     "tags move with a user": _moved_user,
     "names of policies are used once": _policy_name,
+    "a role leaves a profile once": _role_of_a_profile,
+    "managed instances have capacity providers": _managed_provider,
     "lifecycle policies delete images": _expired_image,
     "all of a function's configuration is kept": _configuration,
     "a function's architecture changes with its code": _architecture,

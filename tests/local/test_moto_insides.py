@@ -55,6 +55,10 @@ def test_the_version_is_the_one_pinned() -> None:
             EC2ContainerServiceResponse,
             "put_cluster_capacity_providers register_task_definition deregister_task_definition",
         ),
+        (
+            EC2ContainerServiceResponse,
+            "create_capacity_provider update_capacity_provider delete_capacity_provider describe_capacity_providers",
+        ),
         (BaseResponse, "_get_param _get_params _get_int_param"),
         (ActionResult, "result"),
         (WerkzeugRule, "_compile_builder"),
@@ -77,6 +81,7 @@ def test_the_version_is_the_one_pinned() -> None:
         (IAMBackend, "get_role_by_arn delete_user update_user get_user get_groups_for_user"),
         (IAMBackend, "create_policy create_policy_version create_role update_assume_role_policy put_role_policy"),
         (IAMBackend, "put_user_policy attach_role_policy attach_user_policy"),
+        (IAMBackend, "remove_role_from_instance_profile get_instance_profile"),
         (SimpleSystemManagerBackend, "put_parameter"),
         (EventsBackend, "put_rule"),
         (S3Backend, "put_bucket_policy"),

@@ -364,3 +364,25 @@ def test_apply_works_under_motos_own_enforcement(held: Held) -> None:
     done = judged(everywhere)
     assert done.code == 0, done.out + done.err
     assert "| read 3 rows" in done.out
+
+
+def test_managed_instances_are_made_changed_and_deleted_with_the_policies_alone(held: Held) -> None:
+    file = DEPLOY.replace("task: {cpu: 256, memory: 512}\n", "task: {gpu: 1, gpu_type: t4, memory: %s}\n")
+    file = file.replace("run: {", "run: {capacity: [managed-spot, managed], ")
+    held.project.write("deploy.yaml", file % "2GB")
+    held.give(held.policies("apply"))
+    made = held.run("apply")
+    assert made.code == 0, made.out + made.err
+    held.project.write("deploy.yaml", file % "8GB")
+    changed = held.run("apply", "--skip-run")
+    assert changed.code == 0, changed.out + changed.err
+    assert "requirements.memoryMiB" in changed.out
+    documents = held.policies("apply")
+    held.give(held.policies("destroy", "--delete-data"))
+    gone = held.run("destroy", "--yes", "--delete-data")
+    assert gone.code == 0, gone.out + gone.err
+    # Both roles are handed over: without the right to one, nothing is made.
+    held.give(without(documents, "iam:PassRole"))
+    refused = held.run("apply", "--skip-run")
+    assert refused.code != 0
+    assert "iam:PassRole" in refused.err + refused.out

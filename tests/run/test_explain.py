@@ -98,6 +98,20 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
      "Spot took the capacity back", True, "FARGATE_SPOT, FARGATE"),
     ("no room", {"event": Event.NO_CAPACITY, "exit_code": None, "reason": "Capacity is unavailable at this time."},
      "Fargate has no room", True, "capacity"),
+    ("no instance", {"event": Event.NO_CAPACITY, "exit_code": None, "managed": True,
+     "reason": "Unable to launch an instance. InsufficientInstanceCapacity: We currently do not have sufficient capacity"},
+     "EC2 has no instance", True, "managed-spot, managed"),
+    ("no quota", {"event": Event.NO_CAPACITY, "exit_code": None, "managed": True, "reason": "VcpuLimitExceeded: You have "
+     "requested more vCPU capacity than your current vCPU limit of 0 allows"}, "quota of such instances", True, ""),
+    ("no right to launch", {"event": Event.NOT_STARTED, "exit_code": None, "managed": True, "reason": "Unable to launch an "
+     "instance of capacity provider x. UnauthorizedOperation: " + USER + "iam:PassRole on resource: y"},
+     "ECS may not launch an instance", True, ""),
+    ("Spot on managed", {"event": Event.INTERRUPTION, "exit_code": 143, "managed": True, "reason": "Your Spot Task was "
+     "interrupted."}, "Spot took the capacity back", True, "managed-spot, managed"),
+    ("instance lost", {"event": Event.INTERRUPTION, "exit_code": None, "managed": True,
+     "reason": "Host EC2 (instance i-0a1b) terminated."}, "the instance that it ran on is gone", True, "checkpoint: true"),
+    ("OOM on managed", {"exit_code": 137, "reason": "OutOfMemoryError", "managed": True, "cpu": 49152, "memory": 98304},
+     "out of memory", True, "memory: 196608"),
     ("timeout", {"event": Event.TIMEOUT, "exit_code": 143, "reason": "run.max_duration is over", "max_duration": 60},
      "longer than its run.max_duration of 60 s", True, "max_duration: 120"),
     ("stopped", {"event": Event.STOPPED, "exit_code": 143, "reason": "stopped by the user"}, "somebody stopped it",

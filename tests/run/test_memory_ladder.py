@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.function_settings import Retry
 from reconciler.run.retry import Attempt
 from reconciler.run.run import Run
 from reconciler.run.state import State
@@ -110,7 +111,8 @@ def run_of(**more: Any) -> Run:
 def test_what_is_kept_of_a_family_is_believed_only_where_it_is_a_size(
     body: bytes | None, most: int | None, wanted: int | None
 ) -> None:
-    found = Store(Kept(body), "b", lambda text: None).with_size(run_of(), most)
+    rules = Retry(0, 0, 0, (), 0.0, None, None, 1, most)
+    found = Store(Kept(body), "b", lambda text: None).with_size(run_of(), rules)
     assert found.attempts[-1].memory == wanted
 
 

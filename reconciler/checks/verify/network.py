@@ -67,12 +67,16 @@ def _subnet(live: Live, subnet: Any, tables: Sequence[Any], endpoints: Sequence[
             what, f"its route to everywhere leads to {target}, which is {state}", "put the route right, or remove it"
         )
     if target.startswith("igw-"):
-        if live.deploy.network.public_ip:
+        managed = live.deploy.managed_providers
+        if live.deploy.network.public_ip and not managed:
             return ok(what, f"through {target}, with a public address")
         lacking = _lacking(live, subnet, str(table["RouteTableId"]), endpoints)
         if lacking:
             fix = "network.public_ip: true in deploy.yaml; or a subnet with a NAT gateway, or VPC endpoints"
-            return ng(what, f"{target} is for public addresses, and network.public_ip is false", fix)
+            if managed:
+                fix = "a subnet with a NAT gateway, or VPC endpoints"
+            why = "a task on managed instances has none" if managed else "network.public_ip is false"
+            return ng(what, f"{target} is for public addresses, and {why}", fix)
         return ok(what, "through VPC endpoints")
     if target:
         return ok(what, f"through {target}")

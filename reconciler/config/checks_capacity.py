@@ -1,0 +1,145 @@
+"""Where the task runs: sizes, GPUs, disks, and what that costs at most."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from reconciler.config.problems import Path, Problem, show_path
+from reconciler.config.schema import Deploy
+from reconciler.config.task_size import check_cpu, check_size
+from reconciler.core.fargate import EXACT, STOP
+from reconciler.core.managed_instances import GPU_TYPES, IDLE, TYPES, allowed
+from reconciler.core.prices import DATE, INSTANCE_DATE, LEAST, hourly, managed_hourly
+
+INSTEAD = "write run.max_duration instead, such as run: {max_duration: 2h}"
+
+
+def check_capacity(deploy: Deploy) -> Iterator[Problem]:
+    """What is wrong with a filled deploy in this."""
+    yield from _size(deploy)
+    yield from _gpus(deploy)
+    yield from _disk(deploy)
+    yield from _max_cost(deploy)
+
+
+def managed_price(deploy: Deploy) -> float | None:
+    """US dollars an hour of the dearest managed instance that the task may get; None where that isn't known: where the
+    file doesn't name its GPUs there are types that no table has.
+    """
+    types = allowed(deploy.requirements) if deploy.task.gpu_type else ()
+    prices = [managed_hourly(deploy.region, one.name) for one in types]
+    known = [price for price in prices if price is not None]
+    return max(known) if known and len(known) == len(prices) else None
+
+
+def places(deploy: Deploy) -> list[tuple[Path, str]]:
+    """Where the file says where something runs, and on which capacity provider."""
+    run, service = deploy.run, deploy.service
+    found: list[tuple[Path, str]] = [(("run", "capacity", i), name) for i, name in enumerate(run.capacity)]
+    if service is not None and service.capacity is not None:
+        found.append((("service", "capacity"), service.capacity))
+    return found
+
+
+def _size(deploy: Deploy) -> Iterator[Problem]:
+    """Managed instances have any size; what may run elsewhere has one of Fargate's."""
+    task = deploy.task
+    if not all(name in deploy.managed_providers for _, name in places(deploy)):
+        if wrong := check_cpu(task.cpu):
+            yield Problem(("task", "cpu"), *wrong)
+        elif wrong := check_size(task.cpu, task.memory):
+            yield Problem(("task", "memory"), *wrong, (("task", "cpu"),))
+
+
+def _gpus(deploy: Deploy) -> Iterator[Problem]:
+    task, managed = deploy.task, deploy.managed_providers
+    on_fargate = [(at, name) for at, name in places(deploy) if name not in (*managed, *deploy.own_providers)]
+    if task.gpu_type and task.gpu is None:
+        yield Problem(("task", "gpu_type"), "task.gpu says how many of them, and isn't there", "add gpu: 1")
+    elif task.gpu_type and (own := [(at, name) for at, name in places(deploy) if name in deploy.own_providers]):
+        at, name = own[0]
+        message = f"which GPUs {name} has is its own matter, since it is a capacity provider of yours"
+        yield Problem(("task", "gpu_type"), message, "leave it out, or write run: {capacity: managed}", (at,))
+    if task.gpu is None:
+        return
+    if on_fargate:
+        at, name = on_fargate[0]
+        message = f"Fargate has no GPUs, and {show_path(at)} is {name}"
+        fix = "write run: {capacity: managed}, or name an ECS capacity provider of yours with GPU instances"
+        yield Problem(("task", "gpu"), message, fix, (at,))
+    elif managed and not allowed(deploy.requirements):
+        yield _too_large(deploy)
+
+
+def _too_large(deploy: Deploy) -> Problem:
+    """No instance has all that a task asks for: how much there is with its kind of GPUs."""
+    task = deploy.task
+    kind = f" {' or '.join(task.gpu_type)}" if task.gpu_type else ""
+    alike = [one for one in TYPES if one.platform == task.platform and one.gpu in (task.gpu_type or GPU_TYPES)]
+    gpus_wanted = f"{task.gpu}{kind} GPU{'' if task.gpu == 1 else 's'}"
+    message = f"no managed instance for {task.platform} has {gpus_wanted}, {task.cpu} CPU units and {task.memory} MiB"
+    if not alike:
+        return Problem(("task", "gpu"), message, "write another gpu_type or another platform")
+    gpus, vcpus, memory = (max(getattr(one, part) for one in alike) for part in ("gpus", "vcpus", "memory"))
+    fix = f"there are up to {gpus} GPUs, {vcpus * 1024} CPU units and {memory} MiB"
+    return Problem(("task", "gpu"), message, fix, (("task", "cpu"), ("task", "memory")))
+
+
+def _disk(deploy: Deploy) -> Iterator[Problem]:
+    if deploy.own_providers and deploy.task.ephemeral_storage is not None:
+        message = (
+            f"only Fargate and managed instances have it, and {deploy.own_providers[0]} is a capacity provider of yours"
+        )
+        yield Problem(("task", "ephemeral_storage"), message, "leave it out", (("run", "capacity"),))
+
+
+def _max_cost(deploy: Deploy) -> Iterator[Problem]:
+    """A limit in dollars is kept by a price: without one it would be none."""
+    task, run, region = deploy.task, deploy.run, deploy.region
+    limits: dict[Path, float | None] = {("run", "max_cost"): run.max_cost}
+    if run.sweep:
+        limits["run", "sweep", "max_cost"] = run.sweep.max_cost
+    if deploy.managed_providers and run.retry.max_cost is not None:
+        message = "what a managed instance has cost isn't known before its bill"
+        yield Problem(("run", "retry", "max_cost"), message, "write run.max_cost, which counts the dearest")
+    for at, limit in limits.items():
+        if limit is None:
+            continue
+        own = [name for name in run.capacity if name in deploy.own_providers]
+        managed = [name for name in run.capacity if name in deploy.managed_providers]
+        disk, address = task.ephemeral_storage, deploy.network.public_ip
+        dear = managed_price(deploy) if managed else 0.0
+        fargate = (
+            None
+            if len(managed) == len(run.capacity)
+            else hourly(region, task.platform, task.cpu, task.memory, disk, public_ip=address)
+        )
+        if own:
+            message = f"what a task costs on {own[0]}, which is yours, isn't known"
+            yield Problem(at, message, INSTEAD, (("run", "capacity"),))
+        elif dear is None:
+            yield _unknown(deploy, at)
+        elif len(managed) < len(run.capacity) and fargate is None:
+            what = f"a disk of {disk} GiB" if hourly(region, task.platform, task.cpu, task.memory) else task.platform
+            yield Problem(at, f"the table of prices of {DATE} has none of {region} for {what}", INSTEAD)
+        else:
+            idle = IDLE if managed else 0
+            shortest = (LEAST + (task.stop_timeout or STOP) + EXACT + idle) / 3600
+            price = max(dear, fargate or 0.0)
+            if limit < price * shortest:
+                least = math.ceil(price * shortest * 10_000) / 10_000
+                yield Problem(at, "{value} doesn't pay for the shortest task", f"write {least} or more", tells=True)
+
+
+def _unknown(deploy: Deploy, at: Path) -> Problem:
+    """There is no price of the managed instances that a task may get."""
+    if deploy.task.gpu is None:
+        return Problem(at, "which managed instance a task without GPUs gets isn't known, nor what it costs", INSTEAD)
+    if not deploy.task.gpu_type:
+        message = "any of NVIDIA's GPUs is allowed, and what the dearest costs isn't known"
+        return Problem(at, message, "write task.gpu_type, such as [t4, l4], or run.max_duration instead")
+    names = ", ".join(
+        one.name for one in allowed(deploy.requirements) if managed_hourly(deploy.region, one.name) is None
+    )
+    return Problem(at, f"the table of prices of {INSTANCE_DATE} has none of {deploy.region} for {names}", INSTEAD)

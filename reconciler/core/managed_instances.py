@@ -1,0 +1,138 @@
+"""ECS Managed Instances: what they are named by here, the GPU types of EC2, and which of them fit a task. Pure.
+
+Sizes of the types: EC2's DescribeInstanceTypes. Only GPUs that `acceleratorNames` can name are in the table, so that a
+file that names its GPUs can get nothing that isn't in it:
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_InstanceRequirementsRequest.html
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+MANAGED, MANAGED_SPOT = "managed", "managed-spot"  # as run.capacity has them
+COMPATIBILITY = "MANAGED_INSTANCES"  # as ECS has it: a task definition's, and a launch type
+INSTANCE_ROLE = "ecsInstanceRole"  # how its name has to begin: AWS's policy lets ECS hand over no other role
+INFRASTRUCTURE_POLICY = "AmazonECSInfrastructureRolePolicyForManagedInstances"
+INSTANCE_POLICY = "AmazonECSInstanceRolePolicyForManagedInstances"
+IDLE = 60  # seconds for which an instance without a task is kept: `scaleInAfter`
+WIDE = 4  # an instance may have so many times the processors and the memory of the task
+MAKERS = {"X86_64": ("amd", "intel"), "ARM64": ("amazon-web-services",)}  # of processors
+
+
+class InstanceType(NamedTuple):
+    """One type of EC2. memory: MiB."""
+
+    name: str
+    gpu: str
+    gpus: int
+    vcpus: int
+    memory: int
+    platform: str = "X86_64"
+
+
+class Range(NamedTuple):
+    """From, and up to."""
+
+    min: int
+    max: int
+
+
+class Requirements(NamedTuple):
+    """What an instance has to have. memory: MiB; gpus: None for none; gpu_types: empty for any of NVIDIA's."""
+
+    vcpus: Range
+    memory: Range
+    gpus: Range | None
+    gpu_types: tuple[str, ...]
+    platform: str
+
+    def fits(self, one: InstanceType) -> bool:
+        """Whether a type of the table meets them."""
+        return (
+            self.gpus is not None
+            and one.platform == self.platform
+            and (not self.gpu_types or one.gpu in self.gpu_types)
+            and self.gpus.min <= one.gpus <= self.gpus.max
+            and self.vcpus.min <= one.vcpus <= self.vcpus.max
+            and self.memory.min <= one.memory <= self.memory.max
+        )
+
+    def request(self) -> dict[str, Any]:
+        """As the ECS API takes them."""
+        found: dict[str, Any] = {
+            "vCpuCount": self.vcpus._asdict(),
+            "memoryMiB": self.memory._asdict(),
+            "cpuManufacturers": list(MAKERS[self.platform]),
+        }
+        if self.gpus is None:
+            return found | {"acceleratorCount": {"max": 0}}
+        found |= {
+            "acceleratorTypes": ["gpu"],
+            "acceleratorManufacturers": ["nvidia"],
+            "acceleratorCount": self.gpus._asdict(),
+        }
+        return found | ({"acceleratorNames": list(self.gpu_types)} if self.gpu_types else {})
+
+
+def _family(
+    family: str, gpu: str, memory: int, sizes: dict[str, tuple[int, int]], platform: str = "X86_64"
+) -> list[InstanceType]:
+    """The types of a family with as many GiB of memory for each processor. sizes: GPUs and processors by size."""
+    return [
+        InstanceType(f"{family}.{size}", gpu, gpus, vcpus, vcpus * memory * 1024, platform)
+        for size, (gpus, vcpus) in sizes.items()
+    ]
+
+
+_ONE = {"xlarge": (1, 4), "2xlarge": (1, 8), "4xlarge": (1, 16), "8xlarge": (1, 32), "16xlarge": (1, 64)}
+_FOUR = {"12xlarge": (4, 48), "24xlarge": (4, 96), "48xlarge": (8, 192)}
+TYPES: tuple[InstanceType, ...] = (
+    *_family("g4dn", "t4", 4, {**_ONE, "12xlarge": (4, 48)}),
+    *_family("g5", "a10g", 4, {**_ONE, **_FOUR}),
+    *_family("g5g", "t4g", 2, {**_ONE, "16xlarge": (2, 64)}, "ARM64"),
+    *_family("g6", "l4", 4, {**_ONE, **_FOUR}),
+    *_family("gr6", "l4", 8, {"4xlarge": (1, 16), "8xlarge": (1, 32)}),
+    *_family("g6e", "l40s", 8, {**_ONE, **_FOUR}),
+    InstanceType("p3.2xlarge", "v100", 1, 8, 61 * 1024),
+    InstanceType("p3.8xlarge", "v100", 4, 32, 244 * 1024),
+    InstanceType("p3.16xlarge", "v100", 8, 64, 488 * 1024),
+    InstanceType("p3dn.24xlarge", "v100", 8, 96, 768 * 1024),
+    InstanceType("p4d.24xlarge", "a100", 8, 96, 1152 * 1024),
+    InstanceType("p4de.24xlarge", "a100", 8, 96, 1152 * 1024),
+    InstanceType("p5.4xlarge", "h100", 1, 16, 256 * 1024),
+    InstanceType("p5.48xlarge", "h100", 8, 192, 2048 * 1024),
+)
+GPU_TYPES = tuple(sorted({one.gpu for one in TYPES}))
+
+
+def requirements(
+    cpu: int, memory: int, gpus: int | None = None, gpu_types: tuple[str, ...] = (), platform: str = "X86_64"
+) -> Requirements:
+    """What an instance for a task of this size has to have. cpu: CPU units; memory: MiB.
+
+    At most `WIDE` times as much as the task, so that a small task gets no large machine; or, where no type is that
+    small, as much as the smallest that has enough. More GPUs than wanted only where no type has as many.
+    """
+    vcpus, kinds = math.ceil(cpu / 1024), tuple(sorted(gpu_types))
+    many = Range(gpus, 10**3) if gpus else None
+    least = Requirements(Range(vcpus, 10**6), Range(memory, 10**9), many, kinds, platform)
+    enough = [one for one in TYPES if least.fits(one)]
+    # Of each GPU that is named there is to be one, whatever else there is.
+    groups = [[one for one in enough if one.gpu == kind] for kind in kinds] or [enough]
+    small = [min(group, key=lambda one: (one.gpus, one.vcpus, one.memory)) for group in groups if group]
+    return least._replace(
+        vcpus=Range(vcpus, max(WIDE * vcpus, *(one.vcpus for one in small), 0)),
+        memory=Range(memory, max(WIDE * memory, *(one.memory for one in small), 0)),
+        gpus=Range(gpus, max(gpus, *(one.gpus for one in small), 0)) if gpus else None,
+    )
+
+
+def allowed(wanted: Requirements) -> tuple[InstanceType, ...]:
+    """The types of the table that meet them."""
+    return tuple(one for one in TYPES if wanted.fits(one))
+
+
+def larger(cpu: int, memory: int, most: int) -> tuple[int, int] | None:
+    """The size to go on with when memory was too little: twice as much, up to so many MiB; None where there is none."""
+    return (cpu, min(2 * memory, most)) if memory < most else None

@@ -1,0 +1,179 @@
+"""Capacity providers of ECS Managed Instances: which EC2 instances ECS launches for the tasks of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from reconciler.aws import tags
+from reconciler.aws.calls import Aws
+from reconciler.core.canonical import StringSet
+from reconciler.core.needs import Needs
+from reconciler.core.spec import Changes, Grants, Immutable, Local, Observed, Ref, Spec, touches
+from reconciler.kinds.base import OF_TASKS, Kind
+
+BATCH = 100  # providers that one read describes
+GONE, ACTIVE, LEAVING = "INACTIVE", "ACTIVE", "DEPROVISIONING"
+FAILED = ("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED")
+
+
+def _requirements(value: Any) -> Any:
+    """Lists are sets, and what is empty isn't there."""
+    if isinstance(value, Mapping):
+        return {key: _requirements(one) for key, one in sorted(value.items()) if one not in (None, [], {}, ())}
+    return sorted(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+class CapacityProviderSpec(Spec):
+    """A capacity provider. name: CLUSTER/PROVIDER, since it is that cluster's alone.
+
+    requirements: `instanceRequirements` as the ECS API has them. storage: GiB, None for what ECS gives by itself.
+    scale_in_after: seconds for which an instance without a task is kept, None for ECS's own way.
+    """
+
+    kind: ClassVar[str] = "capacity-provider"
+    uses: ClassVar[tuple[str, ...]] = ("cluster", "role", "instance-profile", "security-group")
+    works_with: ClassVar[tuple[str, ...]] = OF_TASKS
+
+    infrastructure_role: Annotated[str, Grants()] = ""  # ARN
+    instance_profile: Annotated[str, Grants()] = ""  # ARN
+    instance_role: Annotated[str, Local()] = ""  # ARN of the profile's, which whoever writes this hands over too
+    subnets: StringSet = ()
+    security_groups: tuple[str | Annotated[Ref, PlainSerializer(str)], ...] = ()  # ids
+    requirements: Annotated[dict[str, Any], BeforeValidator(_requirements)] = Field({})
+    capacity_option: Annotated[str, Immutable()] = "ON_DEMAND"  # or SPOT
+    storage: int | None = None
+    scale_in_after: int | None = None
+    propagate_tags: str = "NONE"  # or CAPACITY_PROVIDER
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Cluster and provider."""
+        cluster, _, provider = self.name.partition("/")
+        return {"cluster": cluster, "provider": provider}
+
+
+class CapacityProvider(Kind[CapacityProviderSpec]):
+    """Reads and writes those of managed instances; those of Auto Scaling groups belong to no cluster."""
+
+    spec: ClassVar[type[Spec]] = CapacityProviderSpec
+    needs: ClassVar[Needs] = Needs(
+        create=("ecs:CreateCapacityProvider", "ecs:TagResource"), delete=("ecs:DeleteCapacityProvider",),
+        fields={"": ("ecs:UpdateCapacityProvider",), "tags": ("ecs:TagResource", "ecs:UntagResource")},
+        read=("ecs:DescribeCapacityProviders",), on=("ecs:capacity-provider/{member}",),
+        passes={"infrastructure_role": "ecs", "instance_role": "ec2"},
+        listing=("ecs:ListClusters", "ecs:DescribeCapacityProviders"),
+    )  # fmt: skip
+    pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255}"
+    patience: ClassVar[float] = 1200.0  # until the last instance is gone
+
+    def observe(self, aws: Aws, wants: Sequence[CapacityProviderSpec]) -> Mapping[str, Observed[CapacityProviderSpec]]:
+        """One read for a hundred of a cluster. An INACTIVE one is absent: it was deleted."""
+        clusters = dict.fromkeys(want.place["cluster"] for want in wants)
+        names = {c: [want.place["provider"] for want in wants if want.place["cluster"] == c] for c in clusters}
+        batches = [(c, found[i : i + BATCH]) for c, found in names.items() for i in range(0, len(found), BATCH)]
+        answers = aws.each(
+            lambda one: _described(aws, cluster=one[0], capacityProviders=one[1]),
+            batches,
+        )
+        return {
+            one.spec.name: one
+            for (cluster, _), answer in zip(batches, answers, strict=True)
+            for one in (_observed(cluster, live) for live in answer)
+        }
+
+    def create(self, aws: Aws, want: CapacityProviderSpec) -> None:
+        """One call makes all of it, and associates it with its cluster."""
+        aws.call(
+            "ecs",
+            "CreateCapacityProvider",
+            name=want.place["provider"],
+            cluster=want.place["cluster"],
+            managedInstancesProvider=_parts(want, capacityOptionType=want.capacity_option),
+            tags=tags.pairs(want.tags, "key", "value"),
+        )
+
+    def update(
+        self, aws: Aws, want: CapacityProviderSpec, seen: Observed[CapacityProviderSpec], changes: Changes
+    ) -> None:
+        """One call puts all of it but the tags; instances that run stay as they are."""
+        if any(not touches((change,), "tags") for change in changes):
+            place = {"name": want.place["provider"], "cluster": want.place["cluster"]}
+            aws.call("ecs", "UpdateCapacityProvider", **place, managedInstancesProvider=_parts(want))
+        if touches(changes, "tags"):
+            arn = seen.attributes["arn"]
+            if gone := tags.removed(want.tags, seen.spec.tags):
+                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=gone)
+            aws.call("ecs", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags, "key", "value"))
+
+    def delete(self, aws: Aws, seen: Observed[CapacityProviderSpec]) -> None:
+        """Its instances end after their last task; until then it is there."""
+        place = seen.spec.place
+        aws.find("ecs", "DeleteCapacityProvider", cluster=place["cluster"], capacityProvider=place["provider"])
+
+    def listed(self, aws: Aws) -> Iterable[str]:
+        """One read, and one for each cluster."""
+        return [one.spec.name for one in self._all(aws)]
+
+    def owned(self, aws: Aws, deploy: str) -> list[str]:
+        """As many reads as listing them takes."""
+        return sorted(one.spec.name for one in self._all(aws) if one.owner == deploy)
+
+    def _all(self, aws: Aws) -> list[Observed[CapacityProviderSpec]]:
+        clusters = [arn.rpartition("/")[2] for arn in aws.pages("ecs", "ListClusters", "clusterArns")]
+        found = aws.each(lambda cluster: _described(aws, cluster=cluster), clusters)
+        return [_observed(cluster, live) for cluster, lives in zip(clusters, found, strict=True) for live in lives]
+
+
+def _described(aws: Aws, **asked: Any) -> list[Mapping[str, Any]]:
+    """Those of managed instances that are there; none in a cluster that isn't."""
+    found = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", include=["TAGS"], **asked)
+    return [one for one in found or () if one["status"] != GONE and one.get("managedInstancesProvider")]
+
+
+def _parts(want: CapacityProviderSpec, **more: Any) -> dict[str, Any]:
+    """`managedInstancesProvider`. more: of the launch template, what is given when it is made only."""
+    template = {
+        "ec2InstanceProfileArn": want.instance_profile,
+        "networkConfiguration": {"subnets": list(want.subnets), "securityGroups": list(want.security_groups)},
+        "instanceRequirements": want.requirements,
+        **({"storageConfiguration": {"storageSizeGiB": want.storage}} if want.storage is not None else {}),
+        **more,
+    }
+    after = want.scale_in_after
+    return {
+        "infrastructureRoleArn": want.infrastructure_role,
+        "instanceLaunchTemplate": template,
+        "propagateTags": want.propagate_tags,
+        "infrastructureOptimization": {} if after is None else {"scaleInAfter": after},
+    }
+
+
+def _observed(cluster: str, live: Mapping[str, Any]) -> Observed[CapacityProviderSpec]:
+    managed = live["managedInstancesProvider"]
+    template = managed.get("instanceLaunchTemplate") or {}
+    network = template.get("networkConfiguration") or {}
+    option, status = template.get("capacityOptionType") or "ON_DEMAND", live["status"]
+    spec = CapacityProviderSpec(
+        name=f"{cluster}/{live['name']}",
+        infrastructure_role=managed.get("infrastructureRoleArn") or "",
+        instance_profile=template.get("ec2InstanceProfileArn") or "",
+        subnets=tuple(network.get("subnets") or ()),
+        security_groups=tuple(sorted(network.get("securityGroups") or ())),
+        requirements=template.get("instanceRequirements") or {},
+        # One that is going can't be had back: it is another that is wanted.
+        capacity_option=f"{option}, being deleted" if status == LEAVING else option,
+        storage=(template.get("storageConfiguration") or {}).get("storageSizeGiB"),
+        scale_in_after=(managed.get("infrastructureOptimization") or {}).get("scaleInAfter"),
+        propagate_tags=managed.get("propagateTags") or "NONE",
+        tags=tags.mapping(live.get("tags"), "key", "value"),
+    )
+    attributes = {"arn": live["capacityProviderArn"], "status": ACTIVE if status == LEAVING else status}
+    update = live.get("updateStatus") or ""
+    if update in FAILED:
+        attributes["failure"] = f"{update}: {live.get('updateStatusReason') or 'AWS gave no reason'}"
+    elif update.endswith("_IN_PROGRESS") and status != LEAVING:
+        attributes |= {"status": update, "progress": update}
+    return Observed(spec, attributes)

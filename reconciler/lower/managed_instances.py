@@ -1,0 +1,60 @@
+"""What `managed` and `managed-spot` of run.capacity mean: capacity providers, and the roles that they need. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.config.resource_names import Names
+from reconciler.core.graph import Node
+from reconciler.core.managed_instances import IDLE, INFRASTRUCTURE_POLICY, INSTANCE_POLICY, MANAGED_SPOT
+from reconciler.core.spec import Address, Ref
+from reconciler.kinds import CapacityProviderSpec, InstanceProfileSpec, RoleSpec
+from reconciler.lower.ci import service_trust
+
+
+def addresses(names: Names) -> tuple[Address, ...]:
+    """The capacity providers of the deploy."""
+    providers = names.deploy.managed_providers
+    return tuple(Address("capacity-provider", f"{names.deploy.cluster.name}/{one}") for one in providers)
+
+
+def managed_instances(names: Names) -> Iterator[Node]:
+    """The roles, the profile and the providers; nothing where the file has none."""
+    deploy = names.deploy
+    if not deploy.managed_providers:
+        return
+    infrastructure, instance = names.infrastructure_role, names.instance_role
+    # ECS takes the one and EC2 the other; neither is known to say for whose account.
+    for role, service, policy, what in (
+        (infrastructure, "ecs", INFRASTRUCTURE_POLICY, "Launches and ends the managed instances of"),
+        (instance, "ec2", INSTANCE_POLICY, "The ECS agent on the managed instances of"),
+    ):
+        yield Node(
+            RoleSpec(
+                name=role,
+                trust=service_trust(names, f"{service}.amazonaws.com", only_here=False),
+                description=f"{what} {deploy.name}",
+                managed_policies=(f"arn:{names.facts.partition}:iam::aws:policy/{policy}",),
+                tags=names.tags,
+            )
+        )
+    profile = InstanceProfileSpec(name=instance, role=instance, tags=names.tags)
+    yield Node(profile, (Address("role", instance),))
+    group = Address("security-group", str(deploy.network.security_group.name))
+    needs = (Address("cluster", str(deploy.cluster.name)), Address("role", infrastructure), profile.address)
+    for address, capacity in zip(addresses(names), deploy.managed_providers.values(), strict=True):
+        spec = CapacityProviderSpec(
+            name=address.name,
+            infrastructure_role=names.iam(f"role/{infrastructure}"),
+            instance_profile=names.iam(f"instance-profile/{instance}"),
+            instance_role=names.iam(f"role/{instance}"),
+            subnets=names.facts.subnets,
+            security_groups=(Ref(group, "id"),),
+            requirements=deploy.requirements.request(),
+            capacity_option="SPOT" if capacity == MANAGED_SPOT else "ON_DEMAND",
+            storage=deploy.task.ephemeral_storage,
+            scale_in_after=IDLE,
+            propagate_tags="CAPACITY_PROVIDER",
+            tags=names.tags,
+        )
+        yield Node(spec, needs)

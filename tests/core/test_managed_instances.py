@@ -1,0 +1,104 @@
+"""Which managed instances a task may get, and what its provider is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.config.service import provider_name
+from reconciler.core.function_settings import Retry
+from reconciler.core.managed_instances import TYPES, allowed, larger, requirements
+from reconciler.core.prices import INSTANCE_REGIONS, INSTANCES, managed_hourly
+
+NAMES = {one.name for one in TYPES}
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        ((4096, 12288, 1, ("t4",)), "g4dn.xlarge g4dn.2xlarge"),
+        ((4096, 16384, 1, ("l4",)), "g6.xlarge g6.2xlarge g6.4xlarge"),
+        ((8192, 30720, 1, ("l4", "t4")), "g4dn.2xlarge g4dn.4xlarge g6.2xlarge g6.4xlarge"),
+        # None has two or three: the least that has more.
+        ((1024, 2048, 2, ("t4",)), "g4dn.12xlarge"),
+        ((1024, 2048, 3, ("a10g",)), "g5.12xlarge"),
+        # Each kind that is named has its smallest, however much larger than the task.
+        ((1024, 2048, 1, ("h100", "t4")), "g4dn.xlarge g4dn.2xlarge g4dn.4xlarge p5.4xlarge"),
+        ((16384, 65536, 8, ("h100",)), "p5.48xlarge"),
+        ((1024, 2048, 1, ("t4g",), "ARM64"), "g5g.xlarge"),
+        ((1024, 2048, 1, ("t4",), "ARM64"), ""),
+        ((98304, 2048, 1, ("t4",)), ""),
+        ((1024, 2048, 16), ""),
+        ((4096, 16384), ""),
+    ],
+)
+def test_what_it_may_get(size: tuple[Any, ...], wanted: str) -> None:
+    assert [one.name for one in allowed(requirements(*size))] == wanted.split()
+
+
+def test_any_gpu_is_no_dear_one() -> None:
+    found = {one.name for one in allowed(requirements(8192, 30720, 1))}
+    assert {"g4dn.2xlarge", "g6e.2xlarge"} <= found
+    assert not found & {"p5.4xlarge", "g5.12xlarge", "g4dn.xlarge"}
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        ((1500, 3000), {
+            "vCpuCount": {"min": 2, "max": 8}, "memoryMiB": {"min": 3000, "max": 12000},
+            "cpuManufacturers": ["amd", "intel"], "acceleratorCount": {"max": 0}}),
+        ((1024, 2048, 1, (), "ARM64"), {
+            "vCpuCount": {"min": 1, "max": 4}, "memoryMiB": {"min": 2048, "max": 8192},
+            "cpuManufacturers": ["amazon-web-services"], "acceleratorTypes": ["gpu"],
+            "acceleratorManufacturers": ["nvidia"], "acceleratorCount": {"min": 1, "max": 1}}),
+        ((4096, 12288, 2, ("t4",)), {
+            "vCpuCount": {"min": 4, "max": 48}, "memoryMiB": {"min": 12288, "max": 196608},
+            "cpuManufacturers": ["amd", "intel"], "acceleratorTypes": ["gpu"], "acceleratorNames": ["t4"],
+            "acceleratorManufacturers": ["nvidia"], "acceleratorCount": {"min": 2, "max": 4}}),
+    ],
+)  # fmt: skip
+def test_as_ecs_takes_it(size: tuple[Any, ...], wanted: dict[str, Any]) -> None:
+    assert requirements(*size).request() == wanted
+
+
+@pytest.mark.parametrize(
+    ("deploy", "name"),
+    [("tiny", "tiny-managed"), ("aws-x", "my_aws-x-managed"), ("fargate1", "my_fargate1-managed")],
+)
+def test_its_name(deploy: str, name: str) -> None:
+    assert provider_name(deploy, "managed") == name
+
+
+def test_prices_are_of_the_types() -> None:
+    assert INSTANCES.keys() == NAMES
+    assert all(len(prices) == len(INSTANCE_REGIONS) for prices in INSTANCES.values())
+    assert managed_hourly("us-east-1", "g4dn.xlarge") == pytest.approx(0.526 * 1.12)
+    assert managed_hourly("eu-west-1", "g6.xlarge") is None
+    assert managed_hourly("us-west-1", "g4dn.xlarge") is None
+
+
+@pytest.mark.parametrize(("memory", "wanted"), [(4096, 8192), (12288, 16384), (16384, None), (20000, None)])
+def test_more_memory(memory: int, wanted: int | None) -> None:
+    assert larger(6144, memory, 16384) == (wanted and (6144, wanted))
+
+
+RULES = Retry(0, 0, 0, (), 0.0, None, None, 2, max_memory=None, largest=16384, managed=("m",))
+
+
+@pytest.mark.parametrize(
+    ("provider", "size", "fits", "more"),
+    [
+        ("m", (6144, 12000), True, (6144, 16384)),
+        ("m", (6144, 16384), True, None),
+        ("m", (6144, 16385), False, None),
+        ("FARGATE", (6144, 12000), False, (8192, 24576)),
+        ("FARGATE", (1024, 2048), True, (1024, 4096)),
+    ],
+)
+def test_the_ladder_is_that_of_where_it_runs(
+    provider: str, size: tuple[int, int], fits: bool, more: tuple[int, int] | None
+) -> None:
+    assert RULES.fits(provider, *size) is fits
+    assert RULES.larger(provider, *size) == more
