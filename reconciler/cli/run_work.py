@@ -173,7 +173,10 @@ class SingleWork:
 
     def _started(self, launch: Launch, run: Run) -> Run:
         """Launched by this command, which takes back what a function has seen to so far."""
-        run = given_over(self.runs, run, unattended=False) if run.unattended else run
+        if run.unattended:
+            name = function_of(self.here).name
+            self.terminal.note(f"run {run.id} is taken from the function {name}: this command sees it through")
+            run = given_over(self.runs, run, unattended=False)
         return run if run.state.over else supervisor(self.here, self.runs).start(launch, run)
 
     def _handed_over(self, launch: Launch, run: Run, *, new: bool) -> Run:

@@ -17,7 +17,6 @@ from reconciler.cli.task import watch as watch_task
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import exit_code, verdict
 from reconciler.core.errors import UserError
-from reconciler.run.hand_over import given_over
 from reconciler.run.job import launch_of, runs_of
 from reconciler.run.launch import overrides_of
 from reconciler.run.like import launch_like
@@ -69,15 +68,12 @@ def run(options: Arguments, terminal: Terminal) -> int:
             launch = launch_like(launch_of(here, attributes, ""), found)
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} isn't there any more", hint="run `apply`") from None
-        taken = found.unattended and not here.deploy.run.unattended
         launched = found.attempts and (found.attempts[-1].event is not None or found.task_arn)
-        if not launched and (taken or not found.unattended):
+        if not launched and not found.unattended:
             hint = "its function launches it" if found.schedule else "run `apply` as for this run: it launches it"
             hint += f"\nor end it: {command(where, 'stop', found.id)}"
             raise UserError(f"run {found.id} isn't launched", hint=hint)
         given = overrides_of(here.aws, launch, found)
-        if taken:
-            found = given_over(runs, found, unattended=False)
         found, code = watch_task(
             terminal, where, here, runs, launch, replace(found, overrides=given or Overrides()),
             options.on_interrupt, from_start=options.from_start, again=given is not None,

@@ -17,6 +17,7 @@ START = "start"  # in what a client calls it with: the id of an unattended run t
 GIVEN = "given"  # and beside AGAIN: what is different for this run, as `given` makes it; null where that isn't known
 AGAIN = "again"  # the same after a pause: the token of the attempt before it
 PROVIDER = "provider"  # and where it goes on
+LAUNCHES = 3  # times again that a refused launch of a run without a schedule is tried
 
 
 @dataclass(frozen=True)

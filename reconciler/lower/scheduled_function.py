@@ -14,7 +14,7 @@ from reconciler.config.checks_capacity import managed_price
 from reconciler.config.resource_names import Names
 from reconciler.core.canonical import policy
 from reconciler.core.fargate import STOP
-from reconciler.core.function_settings import EXACT, GROUP, Cap, Retry, Tell, Watched
+from reconciler.core.function_settings import EXACT, GROUP, LAUNCHES, Cap, Retry, Tell, Watched
 from reconciler.core.graph import Node
 from reconciler.core.managed_instances import IDLE
 from reconciler.core.needs import Condition
@@ -45,7 +45,6 @@ from reconciler.permissions.parts import passed_to, webhook, webhook_key
 LAMBDA, EVENTS = "lambda.amazonaws.com", "events.amazonaws.com"
 LONGEST = 900  # seconds: what Lambda allows; a launch that is refused is tried again for most of it
 MEMORY = 256  # MiB
-RETRIES = 3  # of a launch that fails, without a schedule that says how often
 
 
 def watcher(names: Names) -> Iterator[Node]:
@@ -146,7 +145,7 @@ def watched(names: Names) -> Watched:
         schedule=names.schedule,
         architecture=deploy.task.platform,
         disk=deploy.task.ephemeral_storage,
-        retries=deploy.schedule.retries if deploy.schedule else RETRIES,
+        retries=deploy.schedule.retries if deploy.schedule else LAUNCHES,
         capacity=run.capacity,
         retry=retry_of(deploy),
         checkpoint=run.checkpoint,

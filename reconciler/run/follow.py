@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import ReconcilerError
+from reconciler.core.errors import Denied, Gone, ReconcilerError
 from reconciler.core.function_settings import EXACT
-from reconciler.run.hand_over import Function
+from reconciler.run.hand_over import Function, given_over
 from reconciler.run.launch import Launch
 from reconciler.run.retry import Again
 from reconciler.run.run import Overrides, Run
@@ -30,8 +30,9 @@ LATE = 30.0  # seconds for which the function may have done nothing before it is
 
 @dataclass
 class Follower:
-    """Shows runs of one deploy. given: what is different for the run, None where only its record says that; explains:
-    whether these lines of its log say why a run that is over failed.
+    """Shows runs of one deploy. given: what is different for the run, None where only its record says that; takes_back:
+    a run whose function can't be called, since the file says nothing of one; explains: whether these lines of its log
+    say why a run that is over failed.
     """
 
     aws: Aws
@@ -39,6 +40,7 @@ class Follower:
     rules: Rules
     function: Function
     given: Overrides | None = None
+    takes_back: bool = False
     explains: Callable[[Run, Sequence[str]], bool] = lambda run, lines: True
 
     def finish(self, launch: Launch, run: Run, screen: Screen | None = None) -> Run:
@@ -46,7 +48,7 @@ class Follower:
         whose record is gone; Changed once a client decides about it; Interrupted from the clock.
         """
         if run.state is State.STOPPING:
-            self.function.go_on(self.aws, run, self.given)  # whoever had it stopped may not have told ECS
+            self._call(run)  # whoever had it stopped may not have told ECS
         shown = said = 0  # of which attempt the log was shown, and of which it was said that another follows
         rest: LastLines | None = None
         while True:
@@ -93,6 +95,20 @@ class Follower:
             rest.explains = lambda lines: self.explains(run, lines)
         rest.read()
 
+    def _call(self, run: Run) -> None:
+        """Have the function go on with a run. Raises Changed for one that was taken back since that can't be done;
+        AwsError.
+        """
+        try:
+            self.function.go_on(self.aws, run, self.given)
+        except (Gone, Denied) as error:
+            launched = run.attempts and (run.attempts[-1].event is not None or run.task_arn)
+            if not self.takes_back or not launched:
+                raise
+            self.runs.say(f"the function {self.function.name} can't be called: {error}")
+            given_over(self.runs, run, unattended=False)
+            raise Changed(run.id) from None
+
     def _late(self, run: Run) -> str:
         """That the function is late, and what to do about it."""
         name = self.function.name
@@ -119,7 +135,7 @@ class Follower:
                     raise ReconcilerError(f"the record of run {run.id} isn't there any more")
                 if screen:
                     screen.trouble(self._late(known))
-                self.function.go_on(self.aws, run, self.given)
+                self._call(known)
                 due = clock.now() + LATE
             if screen:
                 screen.tick()

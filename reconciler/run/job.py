@@ -152,7 +152,8 @@ def function_of(here: Deployment) -> Function:
 
 def follower(here: Deployment, runs: Runs, given: Overrides | None = None) -> Follower:
     """What looks at an unattended run of a deployment. given: what is different for its tasks."""
-    return Follower(here.aws, runs, rules_of(here.deploy), function_of(here), given)
+    takes_back = not here.deploy.run.unattended
+    return Follower(here.aws, runs, rules_of(here.deploy), function_of(here), given, takes_back)
 
 
 def rules_of(deploy: Deploy) -> Rules:

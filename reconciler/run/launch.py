@@ -41,12 +41,13 @@ from reconciler.run.run_task import (
     why_none,
 )
 from reconciler.run.state import State
-from reconciler.run.step import LAUNCHED_BEFORE, Seen, given_up
+from reconciler.run.step import LAUNCHED_BEFORE, Seen, accounts_for, given_up
 from reconciler.run.stored import TRIES, Changed
 from reconciler.run.verdict import Verdict
 from reconciler.run.workers import size_of as workers_of
 
 CODE_VERSION = "CODE_VERSION"  # the variable with the commit of deploy.yaml
+TOO_LATE = "launched by a client after the run had gone on without it"
 NO_DEADLINE = "its deadline (run.max_duration, run.max_cost) was refused"
 
 
@@ -177,7 +178,13 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
                     aws.find("ecs", "StopTask", cluster=launch.cluster, task=task_id(arn), reason=NO_DEADLINE)
             raise
     run = replace(run.with_attempt(replace(attempt, task_arn=arn)), state=State.RUNNING)
-    runs.put(run)
+    try:
+        runs.put(run)
+    except Changed:  # the function has taken it over since, which may have given this attempt up
+        known = runs.get(run.id)
+        if known and not accounts_for(known, attempt.number, arn):
+            aws.find("ecs", "StopTask", cluster=launch.cluster, task=task_id(arn), reason=TOO_LATE)
+        raise
     return run, Seen(known=aws.clock.now())
 
 

@@ -160,6 +160,16 @@ def newest(run: Run, record: Run | None) -> Run:
     return replace(run, state=State.STOPPING) if record.state is State.STOPPING and not run.state.over else run
 
 
+def accounts_for(record: Run, number: int, task_arn: str) -> bool:
+    """Whether a run's record knows this task of the attempt with this number, or whoever goes on will find it by its
+    token. If not it was launched by somebody who had fallen behind, and is to be stopped.
+    """
+    for attempt in record.attempts:
+        if attempt.number == number and (attempt.task_arn or attempt.event):
+            return attempt.task_arn == task_arn
+    return not record.state.over
+
+
 def spent(run: Run, region: str, now: float) -> float | None:
     """What a run's tasks have cost so far, in US dollars; None where that isn't known."""
     if any(attempt.provider not in FARGATE for attempt in run.attempts):

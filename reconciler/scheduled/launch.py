@@ -13,8 +13,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reconciler.core.function_settings import GROUP, Watched
-from reconciler.core.run_paths import again_family, is_task_arn
+from reconciler.core.function_settings import GROUP, LAUNCHES, Watched
+from reconciler.core.run_paths import again_family, is_scheduled_id, is_task_arn
 from reconciler.core.text import line
 from reconciler.run.cap import TOO_LITTLE, Limits, deadline, pays
 from reconciler.run.retry import NO_ROOM, Attempt, Event
@@ -127,11 +127,12 @@ def _of_size(run: Run, attempt: Attempt, task: Mapping[str, Any]) -> Run:
 
 
 def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
-    """(task, "") or, when there is no room for it, (None, why). Tried again as `schedule.retries` says.
+    """(task, "") or, when there is no room for it, (None, why). Tried again, that of the schedule as it says.
 
     Raises ClientError, BotoCoreError, NotLaunched, Stopped, Forgotten.
     """
     began, number, run_id = time.monotonic(), 0, run.id
+    tries = watched.retries if is_scheduled_id(run_id) else LAUNCHES
     while True:
         try:
             if watched.limited:
@@ -139,7 +140,7 @@ def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
             return _run_task(watched, run, given)
         except (ClientError, BotoCoreError, NotLaunched) as error:
             pause = min(PAUSE * 2**number, LONGEST)
-            if number == watched.retries or time.monotonic() - began + pause > ENOUGH:
+            if number == tries or time.monotonic() - began + pause > ENOUGH:
                 raise
             print(line(f"launching {run_id} failed, again in {pause:.0f} s: {error}"))
         time.sleep(pause)

@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.cli.task import _interrupted
 from reconciler.core.clock import SystemClock
-from reconciler.core.errors import Interrupted, ReconcilerError, UserError
+from reconciler.core.errors import AwsError, Denied, Gone, Interrupted, ReconcilerError, UserError
 from reconciler.core.function_settings import Retry
 from reconciler.core.secret import KNOWN
 from reconciler.run.cap import Limits
@@ -184,6 +184,7 @@ class Followed(Bucket):
         super().__init__()
         self.clock, self.time, self.invoked = self, 100.0, list[float]()  # type: ignore[assignment]
         self.then: Callable[[], object] = lambda: None
+        self.refusal: AwsError | None = None
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -196,15 +197,17 @@ class Followed(Bucket):
         then()
 
     def call(self, service: str, operation: str, **params: Any) -> dict[str, str]:
+        if service == "lambda" and self.refusal:
+            raise self.refusal
         if service == "lambda":
             self.invoked.append(self.time)
             return {}
         return super().call(service, operation, **params)
 
 
-def followed(bucket: Followed, run: Run) -> Run:
+def followed(bucket: Followed, run: Run, *, takes_back: bool = False) -> Run:
     rules = Rules(("FARGATE",), Retry(0, 0, 0, (), 0.0, None, None), Limits(None, None, "us-east-1"))
-    return Follower(bucket, store(bucket), rules, Function("f")).finish(None, run)  # type: ignore[arg-type]
+    return Follower(bucket, store(bucket), rules, Function("f"), None, takes_back).finish(None, run)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("attempts", [(), (replace(FIRST, event=Event.INTERRUPTION, task_arn=TASK),)])
@@ -239,6 +242,27 @@ def test_who_looks_finds_that_a_client_took_it_back(bucket: Bucket) -> None:
     with pytest.raises(Changed):
         followed(found, waits)
     assert found.invoked == []
+
+
+@pytest.mark.parametrize("why", [Gone, Denied])
+@pytest.mark.parametrize("launched", [True, False])
+def test_who_looks_with_another_file_takes_it_back_only_where_nobody_can_be_called(
+    why: type[AwsError], launched: bool
+) -> None:
+    """A file without `unattended` may be an older one: its `watch` looks as any other does."""
+    found, ended = Followed(), replace(FIRST, event=Event.INTERRUPTION)
+    waits = run(unattended=True, attempts=(ended,) if launched else ())
+    store(found).put(waits)
+    found.then = lambda: other(found, state=State.STOPPED)
+    assert (followed(found, waits, takes_back=True).state, found.invoked) == (State.STOPPED, [])
+    store(found).put(waits)
+    found.then = lambda: setattr(found, "refusal", why("lambda", "Invoke", "X", "no such function"))
+    with pytest.raises(Changed if launched else why):
+        followed(found, waits, takes_back=True)
+    assert kept(found).unattended is not launched
+    store(found).put(waits)
+    with pytest.raises(why):
+        followed(found, waits)
 
 
 def test_who_looks_has_it_stopped_where_that_was_only_written(bucket: Bucket) -> None:

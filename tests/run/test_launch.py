@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import boto3
 import pytest
@@ -21,6 +22,7 @@ from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import LAUNCHED_BEFORE
+from reconciler.run.stored import Changed
 from tests.lab_client import SkippingClock
 from tests.local_fixtures import REGION, EmbeddedAws, unique
 from tests.local_fixtures import embedded_aws as embedded_aws
@@ -73,6 +75,35 @@ def launcher(embedded_aws: EmbeddedAws) -> Iterator[Launcher]:
     found = Launcher(embedded_aws)
     yield found
     embedded_aws.behaviour()
+
+
+@pytest.mark.parametrize("after", ["no room", "another task", "over", "not yet"])
+def test_a_client_that_fell_behind_leaves_no_task(embedded_aws: EmbeddedAws, after: str) -> None:
+    """It stood still between its record and RunTask, and the function had the run meanwhile."""
+    launcher = Launcher(embedded_aws, SLEEPS)
+    (first,) = launcher.run.attempts
+    others = {
+        "no room": replace(first, event=Event.NO_CAPACITY), "not yet": first, "over": first,
+        "another task": replace(first, task_arn=f"arn:aws:ecs:us-east-1:123456789012:task/tests/{'0' * 32}"),
+    }  # fmt: skip
+    state = State.STOPPED if after == "over" else State.LAUNCHING
+    meanwhile = replace(launcher.run, unattended=True, attempts=(others[after],), state=state)
+    launch, call = launcher.launch, launcher.aws.call
+
+    def behind(service: str, operation: str, /, **params: Any) -> dict[str, Any]:
+        if operation == "RunTask":
+            theirs = Runs(launcher.aws, launcher.runs.bucket)
+            theirs.get(launcher.run.id)
+            theirs.put(meanwhile)
+        return call(service, operation, **params)
+
+    launcher.aws.call = behind  # type: ignore[method-assign]
+    with pytest.raises(Changed):
+        start(launcher.aws, launcher.runs, launch, launcher.run, recorded=False)
+    (task,) = launcher.tasks()
+    wanted = embedded_aws.describe(task)["desiredStatus"]
+    assert wanted == ("RUNNING" if after == "not yet" else "STOPPED")
+    embedded_aws.client("ecs").stop_task(cluster=launch.cluster, task=task)
 
 
 @pytest.mark.parametrize("changed", [True, False], ids=["with another definition", "as it was"])

@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from reconciler.run.scheduled_record import scheduled_id
 from reconciler.run.state import State
 from reconciler.run.stored import from_json, to_json
 from reconciler.scheduled import aws, record
+from reconciler.scheduled import launch as launching
 from reconciler.scheduled.handler import handle
 from tests.scheduled.test_tasks import settings
 
@@ -252,7 +254,51 @@ def test_a_deadline_that_another_launch_took_away_is_made_again(make: Callable[.
     found = make(max_duration=3600)
     found.write(run(found.watched))
     start()
-    (first,) = found.schedules.items()
+    name = f"tiny.{ID}-1"
+    first = found.schedules[name]
     found.schedules.clear()
     start(None)
-    assert (found.schedules, json.loads(first[1])["Task"]) == (dict([first]), found.read().task_arn)
+    assert (found.schedules[name], json.loads(first)["Task"]) == (first, found.read().task_arn)
+
+
+class Time:
+    """In which nothing is waited for."""
+
+    monotonic, time = staticmethod(time.monotonic), staticmethod(time.time)
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+@pytest.mark.parametrize("refused", [1, 3, 4])
+def test_a_refused_launch_is_tried_again_whatever_the_schedule_says_of_its_runs(
+    make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    found, clock = make(retries=0), Time()
+    monkeypatch.setattr(launching, "time", clock)
+    found.write(run(found.watched))
+    times = iter(range(refused))
+
+    def refuse() -> None:
+        if next(times, None) is not None:
+            found.at["run_task"] = refuse
+            raise found._error("ThrottlingException")
+
+    found.at["run_task"] = refuse
+    start()
+    assert (found.running, found.read().state) == ((1, State.RUNNING) if refused < 4 else (0, State.FAILED))
+    assert len(clock.slept) == min(refused, 3)
+
+
+def test_a_launch_of_the_schedule_is_tried_as_often_as_it_says(make: Callable[..., Aws]) -> None:
+    found, due = make(retries=0), "2026-01-02T03:04:05Z"
+
+    def refuse() -> None:
+        raise found._error("ThrottlingException")
+
+    found.at["run_task"] = refuse
+    handle({LAUNCH: due}, None)
+    assert (found.launched, found.schedules) == ([], {})
