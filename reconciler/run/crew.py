@@ -60,6 +60,7 @@ class Crew:
     lost: dict[str, str] = field(default_factory=dict)  # by the task's ARN
     _known: dict[int, Known] = field(default_factory=dict)
     _looked: float | None = None
+    _listed: bool = False
     _team: Team | None = None
     _last: str = ""
 
@@ -72,14 +73,16 @@ class Crew:
         address, now = address_of(task), self.now()
         if not address or (self._looked is not None and now - self._looked < pause):
             return False
-        first, self._looked = self._looked is None, now
+        self._looked = now
         try:
-            self._look(first=first)
+            self._look()
             team = self._team = self._team or team_of(self.calls, self.run)
             return all(self._start(team, number, address) for number in missing(team.size.count, self._known, now))
         except (*self.calls.FAILURES, NoWorker) as error:
             # The program waits for them, and ends by itself if they don't come.
             self._looked = now + PAUSE
+            # Whoever else sees to them may have launched it, with a variable that this one doesn't have.
+            self._known, self._listed = {}, False
             self._say(f"a worker can't be launched now: {error}")
         return False
 
@@ -89,7 +92,7 @@ class Crew:
         They end by themselves as soon as their scheduler is gone: that stopping them fails is said, and no more.
         """
         try:
-            self._look(first=self._looked is None, over=True)
+            self._look(over=True)
             stop_workers(self.calls, self.where.cluster, self.run.attempts[-1], "its run's attempt has ended")
         except self.calls.FAILURES as error:
             self.said(f"the workers of run {self.run.id} end by themselves; stopping them failed: {error}")
@@ -100,11 +103,12 @@ class Crew:
         lost = self.lost.values() if end.event is Event.ERROR else ()
         return replace(end, reason="; ".join(dict.fromkeys((end.reason, *lost))))
 
-    def _look(self, *, first: bool, over: bool = False) -> None:
-        """Learn how they are. first: those that somebody else may have launched, too; over: their scheduler is gone."""
-        token = self.run.attempts[-1].token
-        for task in workers_of(self.calls, self.where.cluster, token) if first else ():
-            self._learn(task, new=True, over=over)
+    def _look(self, *, over: bool = False) -> None:
+        """Learn how they are, at first also those that somebody else has launched. over: their scheduler is gone."""
+        if not self._listed:
+            for task in workers_of(self.calls, self.where.cluster, self.run.attempts[-1].token):
+                self._learn(task, new=True, over=over)
+            self._listed = True
         arns = [str(one.task["taskArn"]) for one in self._known.values() if one.task is not None]
         for at in range(0, len(arns), AT_ONCE):
             for task in described(self.calls, self.where.cluster, arns[at : at + AT_ONCE]):

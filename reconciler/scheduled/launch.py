@@ -181,7 +181,7 @@ def _run_task(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
         if recorded not in (family, again_family(family)):
             raise NotLaunched(f"it was to be launched with {run.task_definition!a}, which isn't of {family}")
         if size_of(run) and recorded != again_family(family):
-            raise NotLaunched("its client was stopped before it had made what its workers need: run `apply` again")
+            raise NotLaunched("its client was stopped before it had made what its workers need")
         family = f"{recorded}:{revision}"
     request = run_task(
         attempt, run.id, "" if run.unattended else watched.schedule, overrides, cluster=watched.cluster,

@@ -1,0 +1,123 @@
+"""The driver of a run's workers, over ways to AWS that say what they are told to say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.run.crew import LOOK, PAUSE, WORKERS_TAG, Crew, Where
+from reconciler.run.run import Overrides
+from tests.run.test_workers import NOW, WORKERS, run
+
+PROGRAM = {
+    "lastStatus": "RUNNING", "desiredStatus": "RUNNING",
+    "containers": [{"networkInterfaces": [{"privateIpv4Address": "10.0.0.1"}]}],
+}  # fmt: skip
+FAMILY = "arn:aws:ecs:us-east-1:123456789012:task-definition/tiny-again"
+
+
+class Refused(Exception):
+    """ECS says no."""
+
+
+class Ecs:
+    """ECS as far as a crew asks it. refuse: what a launch on a provider is answered, or raised."""
+
+    FAILURES = (Refused,)
+
+    def __init__(self, **refuse: Any) -> None:
+        self.tasks: dict[str, dict[str, Any]] = {}
+        self.asked: list[dict[str, Any]] = []
+        self.refuse = refuse
+
+    def call(self, service: str, operation: str, **given: Any) -> dict[str, Any]:
+        if operation == "DescribeTaskDefinition":
+            container = {"environment": [{"name": "DASK_WORKERS", "value": "2"}]}
+            definition = {"containerDefinitions": [container], "cpu": "1024", "memory": "4096"}
+            return {"taskDefinition": definition, "tags": [{"key": WORKERS_TAG, "value": f"{FAMILY}:1"}]}
+        self.asked.append(given)
+        provider = given["capacityProviderStrategy"][0]["capacityProvider"]
+        if isinstance(answer := self.refuse.get(provider), Exception):
+            raise answer
+        if answer:
+            return {"failures": [{"reason": answer}]}
+        return {"tasks": [self.launched(given["group"])]}
+
+    def launched(self, group: str) -> dict[str, Any]:
+        arn = f"arn/{len(self.tasks) + 1}"
+        self.tasks[arn] = {"taskArn": arn, "group": group, "lastStatus": "RUNNING", "containers": [{"name": "worker"}]}
+        return self.tasks[arn]
+
+    def find(self, service: str, operation: str, **given: Any) -> dict[str, Any] | None:
+        if operation == "ListTasks":
+            stopped = given["desiredStatus"] == "STOPPED"
+            return {"taskArns": [a for a, t in self.tasks.items() if (t["lastStatus"] == "STOPPED") == stopped]}
+        if operation == "DescribeTasks":
+            return {"tasks": [t for t in self.tasks.values() if t["taskArn"].rpartition("/")[2] in given["tasks"]]}
+        self.tasks[f"arn/{given['task']}"]["lastStatus"] = "STOPPED"
+        return {}
+
+    def each(self, ask: Any, items: Any) -> list[Any]:
+        return [ask(one) for one in items]
+
+
+def crew(ecs: Ecs, clock: list[float], said: list[str]) -> Crew:
+    where = Where("c", ("s",), "g", False, ("FARGATE_SPOT", "FARGATE"))
+    return Crew(ecs, where, run(WORKERS), Overrides(), lambda: clock[0], said.append)
+
+
+def launched(ecs: Ecs) -> list[tuple[str, str]]:
+    return [(one["group"], one["capacityProviderStrategy"][0]["capacityProvider"]) for one in ecs.asked]
+
+
+def test_a_lost_one_is_launched_again_elsewhere_and_four_times_at_most() -> None:
+    ecs, clock, said = Ecs(), [NOW], list[str]()
+    mine = crew(ecs, clock, said)
+    assert mine.tend(PROGRAM)
+    assert launched(ecs) == [("worker-1", "FARGATE_SPOT"), ("worker-2", "FARGATE_SPOT")]
+    assert not mine.tend(PROGRAM)  # before its time
+    for _ in range(6):
+        newest = [task for task in ecs.tasks.values() if task["group"] == "worker-1"][-1]
+        newest |= {"lastStatus": "STOPPED", "stoppedReason": "x"}
+        clock[0] += LOOK
+        mine.tend(PROGRAM)
+    assert launched(ecs)[2:] == [("worker-1", "FARGATE")] * 3
+    assert len({one["clientToken"] for one in ecs.asked}) == 5
+    assert said.count("worker 1 ended: x") == 4
+
+
+def test_where_there_is_no_room_the_next_provider_is_asked() -> None:
+    ecs, said = Ecs(FARGATE_SPOT="Capacity is unavailable at this time"), list[str]()
+    assert crew(ecs, [NOW], said).tend(PROGRAM)
+    assert said == ["worker 1 on FARGATE", "worker 2 on FARGATE"]
+    ecs.refuse["FARGATE"] = "RESOURCE:CPU"
+    ecs.tasks.clear()
+    said.clear()
+    clock = [NOW]
+    mine = crew(ecs, clock, said)
+    for _ in range(3):
+        assert not mine.tend(PROGRAM)
+        clock[0] += LOOK
+    assert said == ["there is no room for worker 1 yet: RESOURCE:CPU"]
+
+
+def test_what_another_has_launched_is_found_after_a_refusal() -> None:
+    """Two may watch a run, with variables that differ: ECS refuses the second one's token."""
+    ecs, clock, said = Ecs(FARGATE_SPOT=Refused("ConflictException")), [NOW], list[str]()
+    mine = crew(ecs, clock, said)
+    assert not mine.tend(PROGRAM)
+    assert said == ["a worker can't be launched now: ConflictException"]
+    for number in (1, 2):
+        ecs.launched(f"worker-{number}")
+    clock[0] += LOOK
+    assert not mine.tend(PROGRAM)
+    clock[0] += PAUSE
+    assert mine.tend(PROGRAM)
+    assert len(ecs.asked) == 1
+
+
+def test_none_is_launched_for_a_program_that_ends() -> None:
+    ecs = Ecs()
+    for status in ("PENDING", "DEPROVISIONING", "STOPPED"):
+        assert not crew(ecs, [NOW], []).tend(PROGRAM | {"lastStatus": status})
+    assert not crew(ecs, [NOW], []).tend(PROGRAM | {"desiredStatus": "STOPPED"})
+    assert not ecs.asked
