@@ -17,7 +17,17 @@ from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_task import STATUSES, why_none
 from reconciler.run.verdict import Verdict
-from reconciler.run.workers import Known, Size, address_of, how_ended, is_lost, missing, run_worker, size_of
+from reconciler.run.workers import (
+    Known,
+    Size,
+    address_of,
+    how_ended,
+    is_lost,
+    just_ended,
+    missing,
+    run_worker,
+    size_of,
+)
 
 LOOK = 3.0  # seconds between looks at the workers
 LOGS = 4  # workers' logs that are read in a second, at most
@@ -77,7 +87,8 @@ class Crew:
         try:
             self._look()
             team = self._team = self._team or team_of(self.calls, self.run)
-            return all(self._start(team, number, address) for number in missing(team.size.count, self._known, now))
+            started = all(self._start(team, number, address) for number in missing(team.size.count, self._known, now))
+            return started and not any(one.task and just_ended(one.task, now) for one in self._known.values())
         except (*self.calls.FAILURES, NoWorker) as error:
             # The program waits for them, and ends by itself if they don't come.
             self._looked = now + PAUSE
@@ -123,7 +134,7 @@ class Crew:
         newer = not new or one.task is None or (created and created.timestamp() >= one.launched)
         launched = created.timestamp() if created else one.launched
         self._known[number] = Known(one.launches + new, task if newer else one.task, max(launched, one.launched))
-        if is_lost(task, over=over) and task["taskArn"] not in self.lost:
+        if is_lost(task, over=over or just_ended(task, self.now())) and task["taskArn"] not in self.lost:
             self.lost[str(task["taskArn"])] = how_ended(task)
             self.said(how_ended(task))
 

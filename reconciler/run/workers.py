@@ -19,6 +19,7 @@ from reconciler.run.run import Overrides, Run
 
 MOST = 100  # workers of a run
 LAUNCHES = 4  # of a worker at most: it is replaced three times
+GRACE = 5.0  # seconds since a worker's end in which that may be its program's, which ECS shows later
 UNSEEN = 60.0  # seconds for which ECS may not show a task that was launched
 ENDED = (0, 143)  # exit codes of a worker or scheduler that was told to end: of its own, and by SIGTERM
 KILLED = 128  # from which on an exit code is that of a signal
@@ -63,7 +64,13 @@ def _is_missing(one: Known, now: float) -> bool:
         return False
     if one.task is None:
         return now - one.launched > UNSEEN
-    return one.task.get("lastStatus") == "STOPPED"
+    return one.task.get("lastStatus") == "STOPPED" and not just_ended(one.task, now)
+
+
+def just_ended(task: Mapping[str, Any], now: float) -> bool:
+    """Whether a task has stopped so lately that what it belonged to may have ended, too."""
+    stopped = task.get("stoppedAt")
+    return stopped is not None and now - stopped.timestamp() < GRACE
 
 
 def address_of(task: Mapping[str, Any]) -> str:

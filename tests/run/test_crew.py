@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.run.crew import LOOK, PAUSE, WORKERS_TAG, Crew, Where
 from reconciler.run.run import Overrides
+from reconciler.run.workers import GRACE
 from tests.run.test_workers import NOW, WORKERS, run
 
 PROGRAM = {
@@ -83,6 +85,22 @@ def test_a_lost_one_is_launched_again_elsewhere_and_four_times_at_most() -> None
     assert launched(ecs)[2:] == [("worker-1", "FARGATE")] * 3
     assert len({one["clientToken"] for one in ecs.asked}) == 5
     assert said.count("worker 1 ended: x") == 4
+
+
+def test_one_that_ends_with_its_program_is_not_lost() -> None:
+    ecs, clock, said = Ecs(), [NOW], list[str]()
+    mine = crew(ecs, clock, said)
+    mine.tend(PROGRAM)
+    for code, task in zip((0, 1), ecs.tasks.values(), strict=True):
+        ended = {"stoppedAt": datetime.fromtimestamp(NOW + LOOK, UTC), "stoppedReason": "x"}
+        task |= {"lastStatus": "STOPPED", "containers": [{"name": "worker", "exitCode": code}], **ended}
+    clock[0] += LOOK
+    assert not mine.tend(PROGRAM)  # ECS may not show yet that the program has ended
+    assert (len(ecs.asked), said[2:]) == (2, ["worker 2 ended: x, exit code 1"])
+    clock[0] += GRACE
+    assert mine.tend(PROGRAM)
+    assert len(ecs.asked) == 4
+    assert "worker 1 ended: x, exit code 0" in said
 
 
 def test_where_there_is_no_room_the_next_provider_is_asked() -> None:

@@ -19,6 +19,7 @@ from reconciler.run.state import State
 from reconciler.run.step import spent
 from reconciler.run.verdict import judge
 from reconciler.run.workers import (
+    GRACE,
     LAUNCHES,
     UNSEEN,
     Known,
@@ -62,6 +63,8 @@ def task(status: str = "RUNNING", code: int | None = None, **more: Any) -> dict[
         ({1: Known(1, task("PENDING"), NOW), 2: Known(1, task("STOPPED"), NOW)}, [2]),
         ({1: Known(1, None, NOW - UNSEEN / 2), 2: Known(1, None, NOW - UNSEEN - 1)}, [2]),
         ({1: Known(LAUNCHES, task("STOPPED"), NOW), 2: Known(LAUNCHES - 1, task("STOPPED"), NOW)}, [2]),
+        ({1: Known(1, task("STOPPED", stoppedAt=datetime.fromtimestamp(NOW - GRACE + 1, UTC)), NOW - 90)}, [2]),
+        ({1: Known(1, task("STOPPED", stoppedAt=datetime.fromtimestamp(NOW - GRACE, UTC)), NOW - 90)}, [1, 2]),
         ({1: Known(LAUNCHES, None, 0.0), 2: Known(1, task(), NOW), 3: Known(1, task(), NOW)}, []),
     ],
 )
