@@ -161,6 +161,7 @@ class TaskLog:
         stream.more = True
 
 
+SKEW = 30.0  # seconds by which AWS's clock may be behind
 BEFORE = ("PROVISIONING", "PENDING", "ACTIVATING")  # states in which a task has written nothing
 
 
@@ -173,18 +174,19 @@ class WorkerLogs:
     prefix: str
     line: Line
     _logs: dict[str, TaskLog] = field(default_factory=dict)  # by the task's ARN
-    _since: float | None = None  # what they wrote before the first look, another has shown
+    _since: float = 0.0  # what those wrote before that were there then, another has shown
+
+    def __post_init__(self) -> None:
+        self._since = self.aws.clock.now()
 
     def read(self, number: int, task: Mapping[str, Any]) -> None:
         """Hand on what is new of one. What can't be read now, or may not be, is left out."""
         arn, created = str(task["taskArn"]), task.get("createdAt")
-        if self._since is None:
-            self._since = self.aws.clock.now()
         if task.get("lastStatus") in BEFORE:
             return
         if arn not in self._logs:
             log = self._logs[arn] = TaskLog(self.aws, self.group, self.prefix, arn)
             log.follow([WORKER])
-            log.since = self._since if created and created.timestamp() < self._since else None
+            log.since = self._since if created and created.timestamp() < self._since - SKEW else None
         with contextlib.suppress(Unreachable, Denied):
             self._logs[arn].read(lambda container, text, timestamp: self.line(group_of(number), text, timestamp))
