@@ -63,6 +63,7 @@ HINTS: dict[str, str] = {
     "--all is for `local stop`": "tests/local/test_idle.py::test_all_are_listed_and_stopped",
     "run again": PUSH,
     "run it again": PUSH,
+    "run this again": "tests/engine/test_given_data.py::test_verify_reads_it_as_the_program_would",
     "run the command again": ANYWHERE,
     "run the command again; what changes by itself and isn't needed in it goes into .dockerignore": PUSH,
     "run the same command again": PUSH,
@@ -105,6 +106,10 @@ HINTS: dict[str, str] = {
     "`runs show` lists the metrics of a run": NAMED,
     "more: python -m reconciler diagnose {}": FAILED,
     "Cost: a run is ${} an hour{}{}. `cost` shows the sums.": NAMED,
+    "{}{}{}. `cost` shows the sums.": NAMED,
+    "run `apply`: it puts the infrastructure role, the instance role and its profile right":
+        "tests/run/test_managed_instances.py::test_roles_that_do_not_do_are_told_and_put_right",
+    "  and {} more: `runs --limit N` lists all, `runs best` the best": NAMED,
     "`apply` makes what the file says": ROLLBACK,
     "`runs` lists them; name one": NAMED,
     "`runs` lists them": NAMED,
@@ -155,6 +160,8 @@ HINTS: dict[str, str] = {
 }  # fmt: skip
 # Texts that name a command and advise none of a state that it is to mend.
 NO_HINTS = frozenset((
+    "it is in the deploy's own bucket, which `destroy --delete-data` deletes with all that is in it",
+    "into the embedded AWS, which `python -m reconciler local env` leads to",
     (
         "Keep runs for so many days after their end, with what they wrote; S3 deletes them then, and what they were "
         "made of may be run again. Default: for ever."

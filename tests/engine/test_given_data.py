@@ -84,7 +84,10 @@ def test_verify_reads_it_as_the_program_would(project: Project, s3: Any) -> None
     assert f"OK s3://{OTHER}/prices/: 2 objects, 3 bytes" in said()
     project.lab.rules(error("s3", "GetObject", "AccessDenied", times=-1, status=403))
     assert f"NG s3://{OTHER}/prices/: prices/2025/b.csv may not be read: AccessDenied" in said()
+    project.lab.rules(error("s3", "GetObject", "NoSuchKey", times=-1, status=404))
+    assert "prices/2025/b.csv is gone since it was listed" in said()
     project.lab.rules()
+    assert f"OK s3://{OTHER}/prices/: 2 objects, 3 bytes" in said()
     s3.delete_objects(Bucket=OTHER, Delete={"Objects": [{"Key": "prices/a.csv"}, {"Key": "prices/2025/b.csv"}]})
     assert f"NG s3://{OTHER}/prices/: nothing is there" in said()
 
