@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from reconciler.core.schedule import BadSchedule, next_time, parse, per_day
+from reconciler.core.schedule import BadSchedule, next_time, parse, per_day, time_zones
 
 START = "2026-03-04T12:00"  # a Wednesday
 
@@ -164,3 +164,8 @@ def test_next_and_on_agree() -> None:
             day = due
         days = [moment("2026-01-02T00:00") + timedelta(days=n) for n in range(365 * 8 + 1)]
         assert found == [one for one in days if cron.on(one.date())]  # type: ignore[union-attr]
+
+
+def test_the_time_zones_are_those_of_this_machine() -> None:
+    assert time_zones() == available_timezones()
+    assert time_zones() is time_zones(), "they are read once"
