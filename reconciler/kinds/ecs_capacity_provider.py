@@ -47,6 +47,8 @@ class CapacityProviderSpec(Spec):
     storage: int | None = None
     scale_in_after: int | None = None
     propagate_tags: str = "NONE"  # or CAPACITY_PROVIDER
+    # Whether an instance's own metadata has its tags: EC2 launches none then with a tag key such as `team/name`.
+    metadata_tags: bool = False
 
     @property
     def place(self) -> dict[str, str]:
@@ -139,6 +141,7 @@ def _parts(want: CapacityProviderSpec, **more: Any) -> dict[str, Any]:
         "ec2InstanceProfileArn": want.instance_profile,
         "networkConfiguration": {"subnets": list(want.subnets), "securityGroups": list(want.security_groups)},
         "instanceRequirements": want.requirements,
+        "instanceMetadataTagsPropagation": want.metadata_tags,
         **({"storageConfiguration": {"storageSizeGiB": want.storage}} if want.storage is not None else {}),
         **more,
     }
@@ -168,6 +171,7 @@ def _observed(cluster: str, live: Mapping[str, Any]) -> Observed[CapacityProvide
         storage=(template.get("storageConfiguration") or {}).get("storageSizeGiB"),
         scale_in_after=(managed.get("infrastructureOptimization") or {}).get("scaleInAfter"),
         propagate_tags=managed.get("propagateTags") or "NONE",
+        metadata_tags=template.get("instanceMetadataTagsPropagation", True),
         tags=tags.mapping(live.get("tags"), "key", "value"),
     )
     attributes = {"arn": live["capacityProviderArn"], "status": ACTIVE if status == LEAVING else status}

@@ -6,6 +6,7 @@ instance isn't launched are EC2's, after a beginning of ours.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import uuid
@@ -43,6 +44,7 @@ OWN = (
     "providers are already associated with the cluster that they were created for."
 )
 EC2 = "ec2.amazonaws.com"
+IN_METADATA = re.compile(r"[0-9a-zA-Z\-_+=,.@:]{1,255}")  # tag keys that an instance's metadata can have
 
 
 @dataclass
@@ -71,6 +73,15 @@ class ManagedProvider:
         """The launch template."""
         found: dict[str, Any] = self.settings["instanceLaunchTemplate"]
         return found
+
+    @property
+    def tags_not_in_metadata(self) -> list[str]:
+        """Keys of tags that its instances are to have in their metadata, and can't."""
+        if self.settings.get("propagateTags") != "CAPACITY_PROVIDER":
+            return []
+        if not self.template.get("instanceMetadataTagsPropagation", True):
+            return []
+        return [one["key"] for one in self.tags if not IN_METADATA.fullmatch(one["key"])]
 
     def response(self, *, with_tags: bool) -> dict[str, Any]:
         """The members of the API's CapacityProvider structure."""
@@ -174,6 +185,8 @@ def _why_none(provider: ManagedProvider, launch: Launch) -> str:
     instances = f"arn:{PARTITION}:ec2:{region}:{account}:instance/*"
     if why := refusal(ecs, "ec2:CreateFleet", instances, {"aws:requesttag/AmazonECSManaged": "true"}):
         return f"UnauthorizedOperation: {why}"
+    if wrong := provider.tags_not_in_metadata:
+        return f"InvalidParameterValue: '{wrong[0]}' is not a valid tag key for instance metadata."
     profile = _profile(account, provider.template["ec2InstanceProfileArn"])
     (own, *_) = [one.arn for one in profile.roles] if profile is not None and profile.roles else [""]
     if not own:

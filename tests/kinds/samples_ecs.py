@@ -85,6 +85,7 @@ def capacity_provider(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "storage": 100,
             "scale_in_after": 300,
             "propagate_tags": "CAPACITY_PROVIDER",
+            "metadata_tags": True,
             "tags": OTHER_TAGS,
         },
     }
