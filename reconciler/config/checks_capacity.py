@@ -9,7 +9,7 @@ from reconciler.config.problems import Path, Problem, show_path
 from reconciler.config.schema import Deploy
 from reconciler.config.task_size import check_cpu, check_size
 from reconciler.core.fargate import EXACT, STOP
-from reconciler.core.managed_instances import GPU_TYPES, IDLE, TYPES, allowed
+from reconciler.core.managed_instances import GPU_TYPES, IDLE, LEAST_MEMORY, MOST_CPU, TYPES, allowed
 from reconciler.core.prices import DATE, INSTANCE_DATE, LEAST, hourly, managed_hourly
 
 INSTEAD = "write run.max_duration instead, such as run: {max_duration: 2h}"
@@ -50,6 +50,10 @@ def _size(deploy: Deploy) -> Iterator[Problem]:
             yield Problem(("task", "cpu"), *wrong)
         elif wrong := check_size(task.cpu, task.memory):
             yield Problem(("task", "memory"), *wrong, (("task", "cpu"),))
+    elif task.cpu > MOST_CPU:
+        yield Problem(("task", "cpu"), "{value} is more CPU units than ECS takes", f"write {MOST_CPU} at most")
+    elif task.memory < LEAST_MEMORY:
+        yield Problem(("task", "memory"), "{value} MiB is less than a container needs", f"write {LEAST_MEMORY} or more")
 
 
 def _gpus(deploy: Deploy) -> Iterator[Problem]:

@@ -17,6 +17,8 @@ INFRASTRUCTURE_POLICY = "AmazonECSInfrastructureRolePolicyForManagedInstances"
 INSTANCE_POLICY = "AmazonECSInstanceRolePolicyForManagedInstances"
 IDLE = 60  # seconds for which an instance without a task is kept: `scaleInAfter`
 WIDE = 4  # an instance may have so many times the processors and the memory of the task
+MOST_CPU, LEAST_MEMORY = 196608, 6  # CPU units that ECS takes at most, and MiB at least
+DISK = 80  # GiB for the tasks of an instance, where the file says nothing: as much as ECS gives by itself
 MAKERS = {"X86_64": ("amd", "intel"), "ARM64": ("amazon-web-services",)}  # of processors
 
 
@@ -112,11 +114,14 @@ def requirements(
     """What an instance for a task of this size has to have. cpu: CPU units; memory: MiB.
 
     At most `WIDE` times as much as the task, so that a small task gets no large machine; or, where no type is that
-    small, as much as the smallest that has enough. More GPUs than wanted only where no type has as many.
+    small, as much as the smallest that has enough. More GPUs than wanted only where no type has as many. Without GPUs
+    there is no table: EC2's common types have 2, 4 or 8 GiB for each processor, and two processors or more.
     """
     vcpus, kinds = math.ceil(cpu / 1024), tuple(sorted(gpu_types))
-    many = Range(gpus, 10**3) if gpus else None
-    least = Requirements(Range(vcpus, 10**6), Range(memory, 10**9), many, kinds, platform)
+    if not gpus:
+        most = Range(vcpus, max(WIDE * vcpus, 2 * math.ceil(memory / 8192)))
+        return Requirements(most, Range(memory, WIDE * max(memory, 1024 * vcpus)), None, kinds, platform)
+    least = Requirements(Range(vcpus, 10**6), Range(memory, 10**9), Range(gpus, 10**3), kinds, platform)
     enough = [one for one in TYPES if least.fits(one)]
     # Of each GPU that is named there is to be one, whatever else there is.
     groups = [[one for one in enough if one.gpu == kind] for kind in kinds] or [enough]
@@ -124,7 +129,7 @@ def requirements(
     return least._replace(
         vcpus=Range(vcpus, max(WIDE * vcpus, *(one.vcpus for one in small), 0)),
         memory=Range(memory, max(WIDE * memory, *(one.memory for one in small), 0)),
-        gpus=Range(gpus, max(gpus, *(one.gpus for one in small), 0)) if gpus else None,
+        gpus=Range(gpus, max(gpus, *(one.gpus for one in small), 0)),
     )
 
 

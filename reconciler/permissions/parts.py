@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from reconciler.config import Deploy
 from reconciler.core.given_data import Place
+from reconciler.core.managed_instances import MANAGED_SPOT
 from reconciler.core.needs import ANYWHERE, Condition, On
 from reconciler.core.run_paths import CHECKPOINTS
 from reconciler.permissions.keys import DECRYPT, WRITE, through
@@ -26,7 +27,6 @@ AGAIN = "ecs:task-definition/{again}:*"  # of runs that repeat others, or have w
 CERTIFICATES = "ssm:parameter/reconciler/{deploy}/workers*"
 ROLES = ("iam:role/{execution_role}", "iam:role/{task_role}")
 IN_CLUSTER = {"ArnEquals": {"ecs:cluster": "{cluster_arn}"}}
-SERVICE_ROLE = "iam:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
 
 
 def passed_to(service: str) -> Condition:
@@ -47,6 +47,13 @@ class Part:
     on: tuple[str, ...] | Callable[[Deploy], tuple[str | On, ...]] = (ANYWHERE,)
     condition: Condition = field(default_factory=dict)
     when: Callable[[Deploy], bool] = lambda deploy: True
+
+
+def _service_role(service: str, role: str, when: Callable[[Deploy], bool] = lambda deploy: True) -> Part:
+    """That AWS makes a service's own role, which an account has from its first use on."""
+    on = f"iam:role/aws-service-role/{service}.amazonaws.com/{role}"
+    by = {"StringEquals": {"iam:AWSServiceName": f"{service}.amazonaws.com"}}
+    return Part((), (APPLY,), ("iam:CreateServiceLinkedRole",), (on,), by, when)
 
 
 WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.unwatched_ends", "run.crew")
@@ -155,8 +162,10 @@ PARTS: tuple[Part, ...] = (
     WRITE_RECORD,
     LOCK_PART,
     # The first cluster of an account: ECS has IAM make the role with which it attaches network interfaces.
-    Part((), (APPLY,), ("iam:CreateServiceLinkedRole",), (SERVICE_ROLE,),
-         {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}}),
+    _service_role("ecs", "AWSServiceRoleForECS"),
+    # The first managed instances of an account, and the first Spot instances.
+    _service_role("ecs-compute", "AWSServiceRoleForECSCompute", lambda deploy: bool(deploy.managed_providers)),
+    _service_role("spot", "AWSServiceRoleForEC2Spot", lambda d: MANAGED_SPOT in d.managed_providers.values()),
     Part(("image.scan",), LAUNCHES, ("ecr:DescribeImageScanFindings",), ("ecr:repository/{repository}",),
          when=lambda deploy: _builds(deploy) and deploy.image.fail_on is not None),
     Part(("run.launch",), LAUNCHES, ("ecs:RunTask",), (REVISIONS,), IN_CLUSTER),
@@ -248,7 +257,7 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
 FREE = frozenset({"sts:GetCallerIdentity"})
 # What AWS asks for and no call of ours shows, each with when; what a kind needs so says the kind.
 UNSEEN: dict[str, str] = {
-    "iam:CreateServiceLinkedRole": "asked by ECS for the first cluster of an account",
+    "iam:CreateServiceLinkedRole": "asked by ECS for the first cluster of an account, its first managed and its first Spot instances",
     "kms:GenerateDataKey": "asked by S3 for a bucket with a key of its own",
     "kms:Decrypt": "asked by S3 for a bucket with a key of its own, and for a webhook's URL under such a key",
 }

@@ -63,6 +63,21 @@ def test_as_ecs_takes_it(size: tuple[Any, ...], wanted: dict[str, Any]) -> None:
     assert requirements(*size).request() == wanted
 
 
+COMMON = [(vcpus, vcpus * each * 1024) for vcpus in (2, 4, 8, 16, 32, 48, 64, 96, 128, 192) for each in (2, 4, 8)]
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory"),
+    [(256, 512), (256, 6), (1024, 2048), (4096, 1024), (1500, 3000), (1024, 204800), (512, 1024 * 1024), (17408, 2048),
+     (100000, 4096), (196608, 6), (196608, 1536 * 1024), (3072, 100000)],
+)  # fmt: skip
+def test_without_gpus_a_common_type_is_among_them(cpu: int, memory: int) -> None:
+    vcpus, mib = requirements(cpu, memory)[:2]
+    fitting = [(v, m) for v, m in COMMON if vcpus.min <= v <= vcpus.max and mib.min <= m <= mib.max]
+    assert fitting
+    assert vcpus.max <= 2 * max(2 * vcpus.min, fitting[0][0])
+
+
 @pytest.mark.parametrize(
     ("deploy", "name"),
     [("tiny", "tiny-managed"), ("aws-x", "my_aws-x-managed"), ("fargate1", "my_fargate1-managed")],

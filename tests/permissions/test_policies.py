@@ -146,6 +146,24 @@ def test_a_policy_has_only_what_the_file_is_about() -> None:
     assert {"s3:DeleteBucket", "s3:DeleteObjectVersion", "ecr:DeleteRepository"} <= gone - kept
 
 
+@pytest.mark.parametrize(
+    ("capacity", "roles"),
+    [
+        ([], "ECS"),
+        (["FARGATE_SPOT", "FARGATE"], "ECS"),
+        (["managed"], "ECS ECSCompute"),
+        (["managed-spot", "managed"], "EC2Spot ECS ECSCompute"),
+    ],
+)
+def test_aws_makes_the_roles_of_services_that_an_account_uses_first(capacity: list[str], roles: str) -> None:
+    found = [g for g in grants(SMALL | {"run": {"capacity": capacity}} if capacity else SMALL, "apply")
+             if g.action == "iam:CreateServiceLinkedRole"]  # fmt: skip
+    assert sorted(g.resource.rpartition("AWSServiceRoleFor")[2] for g in found) == roles.split()
+    for grant in found:
+        service = grant.resource.split("/")[-2]
+        assert json.loads(grant.condition) == {"StringEquals": {"iam:AWSServiceName": service}}
+
+
 @pytest.mark.parametrize("file", [EVERYTHING, SMALL], ids=["everything", "small"])
 @pytest.mark.parametrize(
     ("command", "do"),
