@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import tenacity
 
-from reconciler.aws.answer import answer_of
+from reconciler.aws.answer import BROKEN_ANSWER, answer_of
 from reconciler.aws.clients import CONNECTIONS, TRANSFER, Clients, method_of, paging
 from reconciler.aws.credentials import NoRole
 from reconciler.aws.errors import CHANGED, Fault
@@ -30,7 +30,7 @@ from reconciler.aws.pace import Pace
 from reconciler.aws.together import Shared, Together
 from reconciler.config.regions import partition_of
 from reconciler.core.clock import Clock, SystemClock, interrupted
-from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, Interrupted, ReconcilerError
+from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, Interrupted, ReconcilerError, Unreachable
 
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Filter", "Lookup", "Simulate", "BatchCheck")
 # Calls that make another thing each time, or harm what they made (CreateBucket in us-east-1 resets its ACL): when the
@@ -174,6 +174,10 @@ class Aws:
             following = {ours: answer.get(theirs) for ours, theirs in tokens}
             if not tokens or not any(following.values()):
                 return
+            if following.items() <= params.items():
+                raise Unreachable(
+                    service, operation, BROKEN_ANSWER, "its next page is itself", hint="run the command again"
+                )
             params |= {ours: token for ours, token in following.items() if token}
 
     def find_all(self, service: str, operation: str, key: str, /, **params: Any) -> list[Any] | None:

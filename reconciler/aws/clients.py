@@ -19,6 +19,8 @@ from reconciler.core.errors import UserError
 
 TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Operations that answer in pages, and that botocore has no paginator for.
+UNLISTED = {"DescribeCapacityProviders": [("nextToken", "nextToken")]}
 CONNECTIONS = 32  # that are open at a time, and so requests in flight
 
 
@@ -205,9 +207,9 @@ def method_of(operation: str) -> str:
 
 
 def paging(client: Any, operation: str) -> list[tuple[str, str]]:
-    """(input token, output token) pairs of a paged operation, from botocore's own tables."""
+    """(input token, output token) pairs of a paged operation, from botocore's tables, or ours for what they lack."""
     if not client.can_paginate(method_of(operation)):
-        return []
+        return UNLISTED.get(operation, [])
     config = client.get_paginator(method_of(operation))._pagination_cfg
     ours, theirs = config["input_token"], config["output_token"]
     if isinstance(ours, str):

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_InstanceRequiremen
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 MANAGED, MANAGED_SPOT = "managed", "managed-spot"  # as run.capacity has them
@@ -106,6 +107,11 @@ TYPES: tuple[InstanceType, ...] = (
     InstanceType("p5.48xlarge", "h100", 8, 192, 2048 * 1024),
 )
 GPU_TYPES = tuple(sorted({one.gpu for one in TYPES}))
+
+
+def is_managed(provider: Mapping[str, Any]) -> bool:
+    """Whether a capacity provider, as DescribeCapacityProviders has it, is of managed instances."""
+    return bool(provider.get("managedInstancesProvider")) or provider.get("type") == COMPATIBILITY
 
 
 def requirements(

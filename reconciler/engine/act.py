@@ -121,7 +121,7 @@ class Actor:
             if waited >= (SETTLE if done else kind.patience):
                 what = "doesn't show" if there is None else "isn't ready"
                 what = f"still has another {changes[0].path}" if changes else what
-                progress = f" ({progress})" if progress else ""
+                progress = f" ({progress or failure})" if progress or failure else ""
                 raise NotSettled(
                     f"{want.address} {what} {waited:.0f} s after it was written{progress}", hint="run the command again"
                 )

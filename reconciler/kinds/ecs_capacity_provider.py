@@ -10,13 +10,15 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.canonical import StringSet
+from reconciler.core.errors import NotSettled
+from reconciler.core.managed_instances import is_managed
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Immutable, Local, Observed, Ref, Spec, touches
 from reconciler.kinds.base import OF_TASKS, Kind
 
 BATCH = 100  # providers that one read describes
 GONE, ACTIVE, LEAVING = "INACTIVE", "ACTIVE", "DEPROVISIONING"
-FAILED = ("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED")
+CREATE_FAILED, UPDATE_FAILED, DELETE_FAILED = FAILED = ("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED")
 
 
 def _requirements(value: Any) -> Any:
@@ -115,6 +117,16 @@ class CapacityProvider(Kind[CapacityProviderSpec]):
         place = seen.spec.place
         aws.find("ecs", "DeleteCapacityProvider", cluster=place["cluster"], capacityProvider=place["provider"])
 
+    def is_there(self, aws: Aws, seen: Observed[CapacityProviderSpec]) -> bool:
+        """Whether it is still going. Raises NotSettled with AWS's reason where it has given that up."""
+        there = self.observe(aws, [seen.spec]).get(seen.spec.name)
+        failure = there.attributes.get("failure", "") if there else ""
+        if failure.startswith(DELETE_FAILED) and failure != seen.attributes.get("failure"):
+            raise NotSettled(
+                f"{seen.spec.address} wasn't deleted: {failure}", hint="mend that and run the command again"
+            )
+        return there is not None
+
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read, and one for each cluster."""
         return [one.spec.name for one in self._all(aws)]
@@ -132,7 +144,7 @@ class CapacityProvider(Kind[CapacityProviderSpec]):
 def _described(aws: Aws, **asked: Any) -> list[Mapping[str, Any]]:
     """Those of managed instances that are there; none in a cluster that isn't."""
     found = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", include=["TAGS"], **asked)
-    return [one for one in found or () if one["status"] != GONE and one.get("managedInstancesProvider")]
+    return [one for one in found or () if one["status"] != GONE and is_managed(one)]
 
 
 def _parts(want: CapacityProviderSpec, **more: Any) -> dict[str, Any]:
@@ -155,19 +167,23 @@ def _parts(want: CapacityProviderSpec, **more: Any) -> dict[str, Any]:
 
 
 def _observed(cluster: str, live: Mapping[str, Any]) -> Observed[CapacityProviderSpec]:
-    managed = live["managedInstancesProvider"]
+    managed = live.get("managedInstancesProvider") or {}
     template = managed.get("instanceLaunchTemplate") or {}
     network = template.get("networkConfiguration") or {}
     option, status = template.get("capacityOptionType") or "ON_DEMAND", live["status"]
+    update = live.get("updateStatus") or ""
+    # What was never made, and what is going, can't be had: it is another that is wanted.
+    lost = "being deleted" if status == LEAVING else update if update == CREATE_FAILED else ""
+    # Settings that AWS shows and has not taken over are put once more.
+    untaken = {"updateStatus": update} if update == UPDATE_FAILED else {}
     spec = CapacityProviderSpec(
         name=f"{cluster}/{live['name']}",
         infrastructure_role=managed.get("infrastructureRoleArn") or "",
         instance_profile=template.get("ec2InstanceProfileArn") or "",
         subnets=tuple(network.get("subnets") or ()),
         security_groups=tuple(sorted(network.get("securityGroups") or ())),
-        requirements=template.get("instanceRequirements") or {},
-        # One that is going can't be had back: it is another that is wanted.
-        capacity_option=f"{option}, being deleted" if status == LEAVING else option,
+        requirements={**(template.get("instanceRequirements") or {}), **untaken},
+        capacity_option=f"{option}, {lost}" if lost else option,
         storage=(template.get("storageConfiguration") or {}).get("storageSizeGiB"),
         scale_in_after=(managed.get("infrastructureOptimization") or {}).get("scaleInAfter"),
         propagate_tags=managed.get("propagateTags") or "NONE",
@@ -175,7 +191,6 @@ def _observed(cluster: str, live: Mapping[str, Any]) -> Observed[CapacityProvide
         tags=tags.mapping(live.get("tags"), "key", "value"),
     )
     attributes = {"arn": live["capacityProviderArn"], "status": ACTIVE if status == LEAVING else status}
-    update = live.get("updateStatus") or ""
     if update in FAILED:
         attributes["failure"] = f"{update}: {live.get('updateStatusReason') or 'AWS gave no reason'}"
     elif update.endswith("_IN_PROGRESS") and status != LEAVING:

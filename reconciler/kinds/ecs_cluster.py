@@ -10,9 +10,11 @@ from reconciler.aws.calls import Aws
 from reconciler.core.attached import AttachedSpec, not_allowed, note
 from reconciler.core.canonical import StringSet
 from reconciler.core.capacity import Weight, strategy, weights
+from reconciler.core.errors import Denied
 from reconciler.core.fargate import FARGATE
+from reconciler.core.managed_instances import is_managed
 from reconciler.core.needs import Needs
-from reconciler.core.spec import Changes, Local, Observed, Spec, touches
+from reconciler.core.spec import OWNER_TAG, Changes, Local, Observed, Spec, touches
 from reconciler.kinds.base import OF_TASKS, Kind
 
 BATCH = 100  # clusters that one call describes
@@ -51,13 +53,11 @@ class Cluster(Kind[ClusterSpec]):
 
     def observe(self, aws: Aws, wants: Sequence[ClusterSpec]) -> Mapping[str, Observed[ClusterSpec]]:
         """One read for a hundred clusters. An INACTIVE one is absent: it was deleted."""
-        names = [want.name for want in wants]
-        batches = [names[i : i + BATCH] for i in range(0, len(names), BATCH)]
-        include = ["TAGS", "SETTINGS", "CONFIGURATIONS"]
-        answers = aws.each(lambda batch: aws.call("ecs", "DescribeClusters", clusters=batch, include=include), batches)
-        live = [c for answer in answers for c in answer["clusters"] if c["status"] != "INACTIVE"]
-        allowed = {want.name: _knowing(aws, want, live) for want in wants}
-        specs = [(one, _spec(one, allowed[one["clusterName"]])) for one in live]
+        live = _described(aws, [want.name for want in wants])
+        by_name = {one["clusterName"]: one for one in live}
+        there = [want for want in wants if want.name in by_name]
+        knowing = aws.each(lambda want: _knowing(aws, want, by_name[want.name]), there)
+        specs = [(by_name[want.name], _spec(by_name[want.name], want)) for want in knowing]
         return {
             spec.name: Observed(spec, {"arn": one["clusterArn"], "status": one["status"]}, note(spec))
             for one, spec in specs
@@ -106,17 +106,30 @@ class Cluster(Kind[ClusterSpec]):
 
     def owned(self, aws: Aws, deploy: str) -> list[str]:
         """As many reads as observing them all takes."""
-        found = self.observe(aws, [ClusterSpec(name=name) for name in self.listed(aws)])
-        return sorted(name for name, one in found.items() if one.owner == deploy)
+        live = _described(aws, list(self.listed(aws)))
+        found = [_spec(one, ClusterSpec(name=one["clusterName"])) for one in live]
+        return sorted(one.name for one in found if one.tags.get(OWNER_TAG) == deploy)
 
 
-def _knowing(aws: Aws, want: ClusterSpec, live: Iterable[Mapping[str, Any]]) -> ClusterSpec:
+def _described(aws: Aws, names: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Those that are there."""
+    batches = [names[i : i + BATCH] for i in range(0, len(names), BATCH)]
+    include = ["TAGS", "SETTINGS", "CONFIGURATIONS"]
+    answers = aws.each(lambda batch: aws.call("ecs", "DescribeClusters", clusters=batch, include=include), batches)
+    return [c for answer in answers for c in answer["clusters"] if c["status"] != "INACTIVE"]
+
+
+def _knowing(aws: Aws, want: ClusterSpec, live: Mapping[str, Any]) -> ClusterSpec:
     """What is wanted of a cluster, with the managed instances' providers that others gave it: nobody can take them."""
-    there = next((one.get("capacityProviders") or () for one in live if one["clusterName"] == want.name), ())
+    there = live.get("capacityProviders") or ()
     if {*there} <= {*FARGATE, *want.capacity_providers, *want.managed}:
         return want
-    answer = aws.allowed("ecs", "DescribeCapacityProviders", cluster=want.name, capacityProviders=list(there)) or {}
-    found = [one["name"] for one in answer.get("capacityProviders", ()) if one.get("managedInstancesProvider")]
+    asked = {"cluster": want.name, "capacityProviders": list(there)}
+    try:
+        shown = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", **asked) or ()
+    except Denied:
+        return want
+    found = [one["name"] for one in shown if is_managed(one)]
     return want.model_copy(update={"managed": (*want.managed, *found)})
 
 

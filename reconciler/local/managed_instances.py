@@ -28,6 +28,7 @@ from reconciler.local.runner import StartError
 from reconciler.local.task import Launch, Task
 
 ACTIVE, LEAVING = "ACTIVE", "DEPROVISIONING"
+PAGE = 10  # providers that one answer has
 START = 0.2  # seconds until an instance is there; AWS takes a minute or more
 NO_ROOM = (
     "InsufficientInstanceCapacity: We currently do not have sufficient capacity in the Availability Zone you "
@@ -331,7 +332,10 @@ def _describe(original: Any) -> Any:
             there = managed_providers(backend, backend._get_cluster(cluster).name)
             shown = [one.response(with_tags=with_tags) for name, one in there.items() if not names or name in names]
             missing = [{"arn": name, "reason": "MISSING"} for name in names if name not in there]
-            return ActionResult({"capacityProviders": shown, "failures": missing})
+            start = int(self._get_param("nextToken") or 0)
+            end = start + int(self._get_param("maxResults") or PAGE)
+            more = {"nextToken": str(end)} if end < len(shown) else {}
+            return ActionResult({"capacityProviders": shown[start:end], "failures": missing, **more})
         scoped = [one for one in backend.capacity_providers.values() if isinstance(one, ManagedProvider)]
         hidden = {one.name for one in scoped} - backend.capacity_providers.keys()
         self.params["capacityProviders"] = [name for name in names if name not in hidden]

@@ -11,6 +11,7 @@ from reconciler.config import Deploy
 from reconciler.config.schema import Parameter
 from reconciler.core.errors import UserError
 from reconciler.core.given_data import GivenData
+from reconciler.core.managed_instances import is_managed
 from reconciler.core.secret import KNOWN
 from reconciler.kinds.ssm_parameter import SECURE, describe_parameters, read_parameters
 
@@ -65,21 +66,22 @@ def read_given(aws: Aws, deploy: Deploy) -> Given:
         lambda: _known(aws, str(deploy.cluster.name), providers),
     ]
     values, described, (known, managed) = aws.together(*reads)
-    return Given(values | described, known | managed, managed)
+    return Given(values | described, known, managed)
 
 
 def _known(aws: Aws, cluster: str, providers: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    """Those of Auto Scaling groups, and those of managed instances, which only their cluster shows."""
+    """All that are there, and those of them that are of managed instances. Some are shown with their cluster alone."""
     known = _active(aws, providers)
-    return known, _active(aws, tuple(one for one in providers if one not in known), cluster=cluster)
+    known |= _active(aws, tuple(one for one in providers if one not in known), cluster=cluster)
+    return frozenset(known), frozenset(name for name, one in known.items() if is_managed(one))
 
 
-def _active(aws: Aws, names: tuple[str, ...], **place: str) -> frozenset[str]:
+def _active(aws: Aws, names: tuple[str, ...], **place: str) -> dict[str, Mapping[str, Any]]:
     if not names:
-        return frozenset()
+        return {}
     asked = {"capacityProviders": list(names), **place}
     found = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", **asked) or ()
-    return frozenset(one["name"] for one in found if one.get("status", "ACTIVE") == "ACTIVE")
+    return {one["name"]: one for one in found if one.get("status", "ACTIVE") == "ACTIVE"}
 
 
 def _parameters(deploy: Deploy, there: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

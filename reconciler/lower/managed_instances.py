@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reconciler.config.resource_names import Names
 from reconciler.core.graph import Node
-from reconciler.core.managed_instances import IDLE, INFRASTRUCTURE_POLICY, INSTANCE_POLICY, MANAGED_SPOT
+from reconciler.core.managed_instances import DISK, IDLE, INFRASTRUCTURE_POLICY, INSTANCE_POLICY, MANAGED_SPOT
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import CapacityProviderSpec, InstanceProfileSpec, RoleSpec
 from reconciler.lower.ci import service_trust
@@ -52,7 +52,7 @@ def managed_instances(names: Names) -> Iterator[Node]:
             security_groups=(Ref(group, "id"),),
             requirements=deploy.requirements.request(),
             capacity_option="SPOT" if capacity == MANAGED_SPOT else "ON_DEMAND",
-            storage=deploy.task.ephemeral_storage,
+            storage=deploy.task.ephemeral_storage or DISK,  # a size that is left out of an update stays
             scale_in_after=IDLE,
             propagate_tags="CAPACITY_PROVIDER",
             tags=names.tags,

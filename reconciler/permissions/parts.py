@@ -257,7 +257,7 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
 FREE = frozenset({"sts:GetCallerIdentity"})
 # What AWS asks for and no call of ours shows, each with when; what a kind needs so says the kind.
 UNSEEN: dict[str, str] = {
-    "iam:CreateServiceLinkedRole": "asked by ECS for the first cluster of an account, its first managed and its first Spot instances",
+    "iam:CreateServiceLinkedRole": "asked by ECS for the first cluster of an account, and its first managed instances",
     "kms:GenerateDataKey": "asked by S3 for a bucket with a key of its own",
     "kms:Decrypt": "asked by S3 for a bucket with a key of its own, and for a webhook's URL under such a key",
 }
