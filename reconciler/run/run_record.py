@@ -51,8 +51,8 @@ class Runs(Store):
         self._known = None
         if count >= LISTED:
             place = fingerprint_key("")[: -len(".json")]
-            found = self.aws.pages("s3", "ListObjectsV2", "Contents", Bucket=self.bucket, Prefix=place)
-            self._known = frozenset(one["Key"] for one in found)
+            found = self.aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=self.bucket, Prefix=place)
+            self._known = frozenset(one["Key"] for one in found or ())  # the first apply of all has no bucket yet
 
     def latest(self, fingerprint: str) -> Run | None:
         """The newest run with this fingerprint that hasn't expired. Raises Unreadable, AwsError."""

@@ -16,7 +16,9 @@ import pytest
 from bench.lab import Lab
 from bench.sweep import DEPLOY, ended, started, sweep
 from bench.sweep_limits import FARGATE_PAGE, floors, simulate
+from reconciler.aws.calls import Aws
 from reconciler.cli.sweep import FAILED, LIVE, SHOWN, Screen, show_table
+from reconciler.core.errors import Gone
 from reconciler.run.run_record import LISTED, Runs
 from reconciler.run.state import State
 from tests.run.samples import run as a_run
@@ -69,13 +71,17 @@ def test_an_interruption_is_gone_on_without_one_more_or_one_fewer(lab: Lab, tmp_
 
 
 class Keys:
-    """The keys of a listing."""
+    """The keys of a listing; None where there is no bucket."""
 
-    def __init__(self, keys: list[str]) -> None:
+    find_all = Aws.find_all
+
+    def __init__(self, keys: list[str] | None) -> None:
         self.keys, self.asked = keys, list[str]()
 
     def pages(self, service: str, operation: str, key: str, /, **params: Any) -> Iterator[dict[str, str]]:
         self.asked.append(f"{operation} {params['Prefix']}")
+        if self.keys is None:
+            raise Gone("s3", operation, "NoSuchBucket", "The specified bucket does not exist")
         yield from ({"Key": one} for one in self.keys)
 
     def find(self, service: str, operation: str, /, **params: Any) -> None:
@@ -95,6 +101,14 @@ def test_of_many_only_what_was_run_before_is_read(count: int, asked: list[str]) 
     runs.look_ahead(count)
     assert [runs.latest(one) for one in "ab"] == [None, None]
     assert aws.asked == asked
+
+
+def test_the_first_apply_of_many_finds_no_bucket() -> None:
+    aws: Any = Keys(None)
+    runs = Runs(aws, "bucket")
+    runs.look_ahead(LISTED)
+    assert runs.latest("a") is None
+    assert aws.asked == ["ListObjectsV2 runs/fingerprints/"]
 
 
 class Lines:
