@@ -1,99 +1,173 @@
 """What outlives the embedded AWS's process: the buckets with every version of their objects, and the logs.
 
 That is what nobody can make again: runs, their results and lines, and data. All else is made from deploy.yaml by the
-next `apply`. Each bucket, version, log group and log stream is a file, of one line of JSON and what is in it; its name
-is a number, so that no name of an object is ever a path. Nothing is read from it but JSON and bytes.
+next `apply`. Each bucket, version, log group and log stream is a file: a line of JSON, a line with the size of what
+is in it, a line with its stamp (reconciler/local/seal.py), and what is in it. Its name is a number, so that no name of
+an object is ever a path. Nothing is read from it but JSON and bytes.
 """
 
 from __future__ import annotations
 
 import datetime
+import hmac
 import json
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from moto.core.utils import utcnow
-from moto.logs.models import LogEvent, LogGroup, LogStream, logs_backends
+from moto.logs.models import LogEvent, LogGroup, LogsBackend, LogStream, logs_backends
 from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, S3Backend, s3_backends
 
-from reconciler.local.seal import FILES, KEEP, KEPT
+from reconciler.local.seal import FILES, KEEP, KEPT, Seal, Unsealed, read_seal
 
 PART = ".part"
-SETTLED = datetime.timedelta(seconds=5)  # a log that grows isn't written again and again
+SETTLED = datetime.timedelta(seconds=5)  # a log that grows isn't written again and again,
+WAITS = 60.0  # but after so many seconds it is
+DIGITS = 15  # of a file's name: one with more isn't ours
 # Of an object, as moto calls them: what it is made with, and what is set afterwards.
 MADE_WITH = (
     "etag", "is_versioned", "version_id", "storage", "encryption", "kms_key_id", "bucket_key_enabled",
     "checksum_value", "checksum_type", "checksum_parts",
 )  # fmt: skip
+NAMED_BY = {
+    "bucket": ("partition", "name"), "object": ("partition", "bucket", "name", "version_id"),
+    "log-group": ("region", "name"), "log-stream": ("region", "group", "name"),
+}  # fmt: skip
 PRIVATE = {"etag": "_etag", "is_versioned": "_is_versioned", "version_id": "_version_id", "storage": "_storage_class"}
 Head = Mapping[str, Any]  # one thing without its content, as JSON has it
 Body = Callable[[], bytes]
+Identity = str
+Rest = Callable[[], tuple[Head, Body]]  # what is there of a thing beside its names
+Put = Callable[[str, Head, bytes], None]
 
 
 class Kept:
-    """The folder, and which file has what. With RECONCILER_LOCAL_KEEP=0 it is neither read nor written."""
+    """The folder, and which file has what. With RECONCILER_LOCAL_KEEP=0 it is neither read nor written, nor without the
+    seal that is made before the process starts.
+    """
 
     def __init__(self, home: Path) -> None:
         self._folder = home / KEPT
-        self._files: dict[str, str] = {}  # by the head, as it is written
+        self._files: dict[Identity, tuple[str, str]] = {}  # the head as it is written, and the file's name
+        self._growing: dict[Identity, float] = {}  # since when a log waits to be written
         self._last = 0
-        self._on = os.environ.get(KEEP) != "0"
+        self._lock = threading.Lock()  # `forget` comes from another thread than `save`
+        self._seal: Seal | None = None
+        try:
+            self._seal = read_seal(home) if os.environ.get(KEEP) != "0" else None
+        except (OSError, Unsealed) as error:
+            _tell(f"nothing is kept: {error}")
 
     def load(self, account_id: str) -> None:
-        """Put into moto what is there. What can't be read is told, and left out."""
-        found: list[tuple[Head, bytes]] = []
-        for path in sorted(self._folder.glob(FILES)) if self._on else ():
+        """Put into moto what is there. What can't be read is told, left out, and stays where it is."""
+        if self._seal is None:
+            return
+        found: dict[str, dict[Identity, list[tuple[Path, Head]]]] = {kind: {} for kind in PUT}
+        for path in sorted(self._folder.glob(FILES), key=lambda path: (len(path.name), path.name)):
             try:
                 if path.suffix == PART:
                     path.unlink()  # it was being written when the process ended
                     continue
-                self._last = max(self._last, int(path.name))
-                head, body = _read(path)
-                found.append((head, body))
-                self._files[_line(head)] = path.name
+                self._last = max(self._last, _number(path))
+                head = _head(path)
+                found[head["kind"]].setdefault(_identity(head), []).append((path, head))
             except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 _tell(f"{path} is left out: {error}")
-        for kind, put in PUT.items():
-            for head, body in sorted((one for one in found if one[0]["kind"] == kind), key=lambda one: one[0]["at"]):
-                try:
-                    put(account_id, head, body)
-                except Exception as error:  # whatever is in a file that something else has written
-                    _tell(f"{kind} {head.get('name')} is left out: {type(error).__name__}: {error}")
+        for kind, those in found.items():
+            for files in sorted(those.values(), key=lambda files: str(files[-1][1]["at"])):
+                self._put(account_id, PUT[kind], self._seal, files)
+
+    def _put(self, account_id: str, put: Put, seal: Seal, files: list[tuple[Path, Head]]) -> None:
+        """Put the newest file of one thing that can be; the older ones were to go when the process ended."""
+        while files:
+            path, head = files.pop()
+            try:
+                put(account_id, head, _body(path, seal))
+            except Exception as error:  # whatever is in a file that something else has written
+                _tell(f"{path} is left out: {head['kind']} {head.get('name')}: {type(error).__name__}: {error}")
+                continue
+            self._files[_identity(head)] = _line(head), path.name
+            for older, _ in files:
+                self._remove(older.name)
+            return
 
     def save(self, account_id: str, *, last: bool = False) -> None:
         """Write what has come, and remove what has gone. last: the process ends, so that no log is still growing."""
-        if not self._on:
+        if self._seal is None:
             return
+        with self._lock:
+            there = {_identity(named): (named, rest) for named, rest in [*_buckets(account_id), *_logs(account_id)]}
+            told = ""
+            for identity, (named, rest) in there.items():
+                try:
+                    self._keep(identity, named, rest, self._seal, last=last)
+                except OSError as error:
+                    told = told or f"not all of what is in it can be kept: {error}"
+            if told:
+                _tell(told)
+            for identity in self._files.keys() - there.keys():
+                self._remove(self._files.pop(identity)[1])
+            self._growing = {one: since for one, since in self._growing.items() if one in there}
+
+    def _keep(self, identity: Identity, named: Head, rest: Rest, seal: Seal, *, last: bool) -> None:
+        """Write one thing, if it is another than what its file has. Raises OSError."""
+        before, name = self._files.get(identity, ("", ""))
         try:
-            files = {}
-            for head, body in [*_buckets(account_id), *_logs(account_id, utcnow() if last else utcnow() - SETTLED)]:
-                line = _line(head)
-                files[line] = self._files.get(line) or self._write(line, body)
-            for name in set(self._files.values()) - set(files.values()):
-                (self._folder / name).unlink(missing_ok=True)
-            self._files = files
-        except OSError as error:
-            _tell(f"what is in it can't be kept: {error}")
+            more, body = rest()
+            head = {**named, **more}
+            line = _line(head)
+            if line == before or not (last or self._is_settled(identity, head)):
+                return
+            self._files[identity] = line, self._write(line, body(), seal)
+        except OSError:
+            raise
+        except Exception as error:  # it is changed or deleted meanwhile: next time it is written, or gone
+            _tell(f"{identity} waits: {type(error).__name__}: {error}")
+            return
+        self._growing.pop(identity, None)
+        if name:
+            self._remove(name)
+
+    def _is_settled(self, identity: Identity, head: Head) -> bool:
+        """Whether it is to be written now. Only a log grows, and one that never stops is written from time to time."""
+        written = head.get("last")
+        if not written or datetime.datetime.fromisoformat(written) <= utcnow() - SETTLED:
+            return True
+        now = time.monotonic()
+        return now - self._growing.setdefault(identity, now) >= WAITS
 
     def forget(self) -> None:
         """Nothing of it is there any more."""
-        self._files = {}
-        if self._on:
-            for path in self._folder.glob(FILES):
-                path.unlink(missing_ok=True)
+        with self._lock:
+            self._files, self._growing = {}, {}
+            for path in self._folder.glob(FILES) if self._seal else ():
+                self._remove(path.name)
 
-    def _write(self, line: str, body: Body) -> str:
+    def _remove(self, name: str) -> None:
+        try:
+            (self._folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            _tell(f"{self._folder / name} can't be removed: {error}")
+
+    def _write(self, line: str, content: bytes, seal: Seal) -> str:
         self._last += 1
         path = self._folder / f"{self._last:09d}"
         part = path.with_suffix(PART)
         part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            content = body()
-            file.write(f"{line}\n{len(content)}\n".encode())
-            file.write(content)
-        part.replace(path)
+        stamp = seal.stamp(path.name, line.encode(), content)
+        try:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+                file.write(f"{line}\n{len(content)}\n{stamp}\n".encode())
+                file.write(content)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
         return path.name
 
 
@@ -105,36 +179,68 @@ def _line(head: Head) -> str:
     return json.dumps(head, sort_keys=True)
 
 
-def _read(path: Path) -> tuple[Head, bytes]:
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-        head, size = json.loads(file.readline()), int(file.readline())
-        body = file.read()
-    if len(body) != size or head["kind"] not in PUT or not isinstance(head["at"], str):
+def _identity(head: Head) -> Identity:
+    """What tells a thing from others. Two files of one identity are that thing at two times."""
+    return json.dumps([head["kind"], *(head[name] for name in NAMED_BY[head["kind"]])])
+
+
+def _number(path: Path) -> int:
+    if not (path.name.isdecimal() and path.name.isascii() and len(path.name) <= DIGITS):
+        raise ValueError("its name is none of ours")
+    return int(path.name)
+
+
+def _opened(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
+def _head(path: Path) -> Head:
+    with _opened(path) as file:
+        head: Head = json.loads(file.readline())
+    if head["kind"] not in PUT or not isinstance(head["at"], str):
         raise ValueError("it isn't whole")
-    return head, body
+    return head
 
 
-def _buckets(account_id: str) -> Iterator[tuple[Head, Body]]:
+def _body(path: Path, seal: Seal) -> bytes:
+    """What is in a file. Raises ValueError if it isn't what was written under this name."""
+    with _opened(path) as file:
+        line, size, stamp, body = file.readline(), int(file.readline()), file.readline(), file.read()
+    if len(body) != size:
+        raise ValueError("it isn't whole")
+    if not hmac.compare_digest(stamp.strip(), seal.stamp(path.name, line.removesuffix(b"\n"), body).encode()):
+        raise ValueError("this embedded AWS hasn't written it")
+    return body
+
+
+def _buckets(account_id: str) -> Iterator[tuple[Head, Rest]]:
     for backend in list(s3_backends[account_id].values()):
         for bucket in list(backend.buckets.values()):
-            yield {
-                "kind": "bucket", "at": bucket.creation_date.isoformat(), "name": bucket.name,
-                "partition": backend.partition, "region": bucket.region_name, "versioning": bucket.versioning_status,
-                "tags": backend.tagger.get_tag_dict_for_resource(bucket.arn),
-            }, bytes  # fmt: skip
+            named = {"kind": "bucket", "partition": backend.partition, "name": bucket.name}
+            yield named, partial(_bucket, backend, bucket)
             for versions in list(dict.values(bucket.keys)):
-                yield from (_version(backend, bucket, version) for version in list(versions))
+                for version in list(versions):
+                    named = {
+                        "kind": "object", "partition": backend.partition, "bucket": bucket.name,
+                        "name": version.name, "version_id": version.version_id,
+                    }  # fmt: skip
+                    yield named, partial(_version, backend, version)
 
 
-def _version(backend: S3Backend, bucket: FakeBucket, version: Any) -> tuple[Head, Body]:
-    head = {
-        "kind": "object", "at": version.last_modified.isoformat(), "name": version.name, "bucket": bucket.name,
-        "partition": backend.partition, "version_id": version.version_id,
-    }  # fmt: skip
+def _bucket(backend: S3Backend, bucket: FakeBucket) -> tuple[Head, Body]:
+    return {
+        "at": bucket.creation_date.isoformat(), "region": bucket.region_name, "versioning": bucket.versioning_status,
+        "tags": backend.tagger.get_tag_dict_for_resource(bucket.arn),
+    }, bytes  # fmt: skip
+
+
+def _version(backend: S3Backend, version: Any) -> tuple[Head, Body]:
+    at = version.last_modified.isoformat()
     if isinstance(version, FakeDeleteMarker):
-        return head | {"deleted": True}, bytes
+        return {"at": at, "deleted": True}, bytes
     _ = version.etag  # it is reckoned when it is asked for
-    return head | {
+    return {
+        "at": at,
         "made": {name: getattr(version, PRIVATE.get(name, name)) for name in MADE_WITH},
         "metadata": dict(version.metadata),
         "checksum_algorithm": version.checksum_algorithm,
@@ -168,24 +274,28 @@ def _put_object(account_id: str, head: Head, body: bytes) -> None:
     bucket.keys.setlist(key.name, [*bucket.keys.getlist(key.name, []), version])
 
 
-def _logs(account_id: str, until: datetime.datetime) -> Iterator[tuple[Head, Body]]:
+def _logs(account_id: str) -> Iterator[tuple[Head, Rest]]:
     for region, backend in list(logs_backends[account_id].items()):
         for group in list(backend.groups.values()):
-            at = group.creation_time.isoformat()
-            yield {
-                "kind": "log-group", "at": at, "name": group.name, "region": region,
-                "retention": group.retention_in_days, "tags": backend.list_tags_for_resource(group.arn),
-            }, bytes  # fmt: skip
-            for stream in list(group.streams.values()):
-                if stream.last_ingestion_time is None or stream.last_ingestion_time <= until:
-                    yield _stream(group, stream)
+            yield {"kind": "log-group", "region": region, "name": group.name}, partial(_group, backend, group)
+            for name, stream in list(group.streams.items()):
+                yield (
+                    {"kind": "log-stream", "region": region, "group": group.name, "name": name},
+                    partial(_stream, stream),
+                )
 
 
-def _stream(group: LogGroup, stream: LogStream) -> tuple[Head, Body]:
+def _group(backend: LogsBackend, group: LogGroup) -> tuple[Head, Body]:
+    return {
+        "at": group.creation_time.isoformat(), "retention": group.retention_in_days,
+        "tags": backend.list_tags_for_resource(group.arn),
+    }, bytes  # fmt: skip
+
+
+def _stream(stream: LogStream) -> tuple[Head, Body]:
     events = list(stream.events)
     return {
-        "kind": "log-stream", "at": stream.creation_time.isoformat(), "name": stream.log_stream_name,
-        "group": group.name, "region": group.region, "lines": len(events),
+        "at": stream.creation_time.isoformat(), "lines": len(events),
         "last": stream.last_ingestion_time and stream.last_ingestion_time.isoformat(),
     }, lambda: json.dumps([(one.timestamp, one.ingestion_time, one.message) for one in events]).encode()  # fmt: skip
 
@@ -206,6 +316,6 @@ def _put_stream(account_id: str, head: Head, body: bytes) -> None:
     stream.stored_bytes = sum(len(one.message) for one in stream.events)
 
 
-PUT: dict[str, Callable[[str, Head, bytes], None]] = {
+PUT: dict[str, Put] = {
     "bucket": _put_bucket, "object": _put_object, "log-group": _put_group, "log-stream": _put_stream,
 }  # fmt: skip

@@ -40,7 +40,7 @@ RECORD: dict[str, type | tuple[type, ...]] = {
 # as the addresses of proxies do.
 PASSED_ON = frozenset((
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
-    "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG",
+    "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG",
     "RECONCILER_LOCAL_ENGINE", "RECONCILER_LOCAL_REGISTRY", IDLE, KEEP, REFUSALS,
 ))  # fmt: skip
 MODULE = "reconciler.local.server"

@@ -1,7 +1,8 @@
 """Whether what an embedded AWS has kept was written on this machine by this user.
 
 A checkout or an archive can bring a folder `.reconciler/local/kept` along, with runs that nobody has run. What is kept
-is therefore believed only with a seal, which is made with a secret of this user's that no project's folder has.
+is therefore believed only with a seal, which is made with a secret of this user's that no project's folder has; and of
+what is in the folder only the files that have a stamp of that seal.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hmac
 import os
 import secrets
 from pathlib import Path
+from typing import NamedTuple
 
 KEEP = "RECONCILER_LOCAL_KEEP"  # in the environment: 0: nothing outlives the process
 KEPT = "kept"
@@ -20,6 +22,18 @@ SEAL = "seal"
 
 class Unsealed(Exception):
     """What is there is somebody else's, or can't be told apart from it. The text says what to do."""
+
+
+class Seal(NamedTuple):
+    """What the files of one folder are stamped with. key: this user's secret; nonce: the folder's."""
+
+    key: bytes
+    nonce: str
+
+    def stamp(self, name: str, head: bytes, body: bytes) -> str:
+        """What tells that a file with this name, head and content was written by the embedded AWS of this folder."""
+        content = hashlib.sha256(body).hexdigest()
+        return hmac.new(self.key, f"file {self.nonce} {name} {content} ".encode() + head, hashlib.sha256).hexdigest()
 
 
 def keeps(home: Path) -> bool:
@@ -36,6 +50,15 @@ def open_seal(home: Path) -> None:
         (folder / SEAL).unlink(missing_ok=True)
         (folder / SEAL).write_text(f"{nonce} {_proof(key, nonce)}\n", encoding="ascii")
         return
+    _read(folder, key)
+
+
+def read_seal(home: Path) -> Seal:
+    """The seal that `open_seal` has made. Raises Unsealed; OSError if there is no place for the user's secret."""
+    return _read(home / KEPT, _key())
+
+
+def _read(folder: Path, key: bytes) -> Seal:
     try:
         nonce, _, proof = (folder / SEAL).read_text(encoding="ascii").strip().partition(" ")
     except (OSError, ValueError):
@@ -45,6 +68,7 @@ def open_seal(home: Path) -> None:
             f"What is in {folder} wasn't written by you on this machine, and its runs would be taken for yours: look "
             f"where it is from, and remove it with `rm -r {folder}`. {KEEP}=0 leaves it alone."
         )
+    return Seal(key, nonce)
 
 
 def _key() -> bytes:

@@ -95,7 +95,12 @@ class Server:
         """Write what is to outlive this process, if it was used since."""
         if self._embedded is not None and self._used + SAVE_SECONDS > self._saved:
             self._saved = time.monotonic()
-            self._embedded.keep()
+            try:
+                self._embedded.keep()
+            except Exception:  # it is tried again; nobody's work ends for it
+                import traceback
+
+                traceback.print_exc()
 
     def close(self) -> None:
         """End the tasks that run."""

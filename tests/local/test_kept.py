@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from moto.s3.models import s3_backends
 
 from reconciler import local
 from reconciler.cli.main import main
+from reconciler.local import kept
 from reconciler.local.kept import Kept
 from reconciler.local.lifecycle import _kept
-from reconciler.local.seal import FILES, KEEP, Unsealed, open_seal
+from reconciler.local.seal import FILES, KEEP, Unsealed, open_seal, read_seal
 from tests.local.test_lifecycle import alive
 from tests.local_fixtures import EmbeddedAws
 from tests.waiting import until
@@ -130,10 +133,6 @@ def test_a_log_that_grows_is_written_when_it_has_settled(tmp_path: Path) -> None
     assert any(b"a line" in path.read_bytes() for path in (tmp_path / "kept").glob(FILES))
 
 
-def nested(path: Path) -> None:
-    path.write_bytes(b"[" * 100_000 + b"\n0\n")
-
-
 def linked(path: Path) -> None:
     path.unlink()
     path.symlink_to("/etc/hostname")
@@ -144,26 +143,60 @@ def folder(path: Path) -> None:
     path.mkdir()
 
 
+def sealed(head: bytes, body: bytes = b"body of b") -> Callable[[Path], object]:
+    """Write a file as the embedded AWS would, with this in it."""
+
+    def write(path: Path) -> None:
+        stamp = read_seal(path.parent.parent).stamp(path.name, head, body)
+        path.write_bytes(b"%s\n%d\n%s\n%s" % (head, len(body), stamp.encode(), body))
+
+    return write
+
+
+def with_head(old: bytes, new: bytes) -> Callable[[Path], object]:
+    return lambda path: sealed(path.read_bytes().split(b"\n", 1)[0].replace(old, new))(path)
+
+
+def planted(path: Path) -> None:
+    """Another file of the same thing, which something else has written."""
+    path.with_name("999999999").write_bytes(path.read_bytes())
+    path.unlink()
+
+
+def without_stamp(path: Path) -> None:
+    head, size, _, body = path.read_bytes().split(b"\n", 3)
+    path.write_bytes(b"\n".join((head, size, body)))
+
+
 BROKEN: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
     "longer": lambda path: path.write_bytes(path.read_bytes() + b"x"),
-    "no JSON": lambda path: path.write_bytes(b"\x80\x04]\n0\n"),
-    "nested": nested,
-    "no object": lambda path: path.write_bytes(b"[1]\n0\n"),
-    "other kind": lambda path: path.write_bytes(b'{"kind": "role", "at": "2026"}\n0\n'),
-    "little": lambda path: path.write_bytes(b'{"kind": "object", "at": "2026"}\n0\n'),
-    "no bucket": lambda path: path.write_bytes(path.read_bytes().replace(b'"bucket": "plain"', b'"bucket": "other"')),
-    "other types": lambda path: path.write_bytes(path.read_bytes().replace(b'"name": "b"', b'"name": [1]')),
-    "no time": lambda path: path.write_bytes(path.read_bytes().replace(b'"at": "2', b'"at": "x')),
+    "another body": lambda path: path.write_bytes(path.read_bytes().replace(b"body of b", b"BODY of b")),
+    "another head": lambda path: path.write_bytes(path.read_bytes().replace(b'"metadata"', b'"x": 1, "metadata"')),
+    "another name": planted,
+    "no stamp": without_stamp,
+    "no JSON": sealed(b"\x80\x04]"),
+    "nested": sealed(b"[" * 100_000),
+    "no object": sealed(b"[1]"),
+    "other kind": sealed(b'{"kind": "role", "at": "2026"}'),
+    "little": sealed(b'{"kind": "object", "at": "2026"}'),
+    "no bucket": with_head(b'"bucket": "plain"', b'"bucket": "other"'),
+    "other types": with_head(b'"name": "b"', b'"name": [1]'),
+    "no time": with_head(b'"at": "2', b'"at": "x'),
     "a link": linked,
     "a folder": folder,
     "no number": lambda path: path.rename(path.with_name("1x")),
+    "a longer number": lambda path: path.rename(path.with_name("9" * 250)),
 }
 
 
+def names(home: Path) -> set[str]:
+    return {path.name for path in (home / "kept").glob(FILES)}
+
+
 @pytest.mark.parametrize("broken", BROKEN)
-def test_what_is_broken_is_left_out_and_the_rest_is_there(
+def test_what_is_broken_is_left_out_and_stays_and_the_rest_is_there(
     broken: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     s3_backends[ACCOUNT]["aws"].create_bucket("plain", REGION)
@@ -172,6 +205,7 @@ def test_what_is_broken_is_left_out_and_the_rest_is_there(
     Kept(tmp_path).save(ACCOUNT)
     (path,) = (path for path in (tmp_path / "kept").glob(FILES) if b"body of b" in path.read_bytes())
     BROKEN[broken](path)
+    before = names(tmp_path)
     empty()
     again = Kept(tmp_path)
     again.load(ACCOUNT)
@@ -179,6 +213,103 @@ def test_what_is_broken_is_left_out_and_the_rest_is_there(
     assert "is left out: " in capfd.readouterr().out
     put("plain", "d", b"")
     again.save(ACCOUNT)
+    assert (len(before), before - names(tmp_path), len(names(tmp_path))) == (4, set(), 5)
+
+
+def test_a_log_that_goes_on_keeps_its_file_and_is_written_from_time_to_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs, keeps = logs_backends[ACCOUNT][REGION], Kept(tmp_path)
+    logs.create_log_group("g", {})
+    logs.create_log_stream("g", "s")
+
+    def texts() -> bytes:
+        return b"".join(path.read_bytes() for path in (tmp_path / "kept").glob(FILES))
+
+    def line(text: str) -> None:
+        logs.put_log_events("g", "s", [{"timestamp": int(time.time() * 1000), "message": text}])
+
+    line("first")
+    keeps.save(ACCOUNT, last=True)
+    line("second")
+    keeps.save(ACCOUNT)
+    assert (b"first" in texts(), b"second" in texts()) == (True, False), "it grows, and what was kept stays"
+    monkeypatch.setattr(kept, "WAITS", 0)
+    keeps.save(ACCOUNT)
+    assert (b"first" in texts(), b"second" in texts(), len(names(tmp_path))) == (True, True, 2)
+
+
+def test_what_is_deleted_while_it_is_written_keeps_nothing_else_from_it(tmp_path: Path) -> None:
+    s3_backends[ACCOUNT]["aws"].create_bucket("plain", REGION)
+    for key in "abc":
+        put("plain", key, b"body of " + key.encode())
+    gone = s3_backends[ACCOUNT]["aws"].buckets["plain"].keys["b"]
+    gone.dispose()  # as moto does when it is deleted or overwritten
+    keeps = Kept(tmp_path)
+    keeps.save(ACCOUNT)
+    texts = b"".join(path.read_bytes() for path in (tmp_path / "kept").glob(FILES))
+    assert [key for key in "abc" if f"body of {key}".encode() in texts] == ["a", "c"]
+    put("plain", "b", b"body of b")
+    keeps.save(ACCOUNT)
+    assert len(names(tmp_path)) == 4
+
+
+def test_after_a_full_disk_nothing_is_doubled_or_half_there(tmp_path: Path) -> None:
+    s3_backends[ACCOUNT]["aws"].create_bucket("versioned", REGION)
+    s3_backends[ACCOUNT]["aws"].put_bucket_versioning("versioned", "Enabled")
+    for key, size in (("a", 1), ("large", 100_000), ("z", 1)):
+        put("versioned", key, b"x" * size)
+    before, keeps, limits = everything(), Kept(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        for _ in range(3):
+            keeps.save(ACCOUNT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (len(names(tmp_path)), [name for name in names(tmp_path) if name.endswith(".part")]) == (3, [])
+    keeps.save(ACCOUNT)
+    assert len(names(tmp_path)) == 4
+    empty()
+    Kept(tmp_path).load(ACCOUNT)
+    assert everything() == before
+
+
+def test_of_two_files_of_one_thing_the_newer_counts(tmp_path: Path) -> None:
+    """As the process left them that ended after it wrote the new one."""
+    fill()
+    Kept(tmp_path).save(ACCOUNT, last=True)
+    older = {path.name: path.read_bytes() for path in (tmp_path / "kept").glob(FILES)}
+    s3, logs = s3_backends[ACCOUNT]["aws"], logs_backends[ACCOUNT][REGION]
+    s3.put_bucket_tagging("plain", {"changed": "1"})
+    put("plain", KEYS[0], b"new")
+    tagged = s3.get_object("versioned", "tagged")
+    s3.tagger.tag_resource(tagged.arn, [{"Key": "a", "Value": "changed"}])
+    logs.put_retention_policy("/ecs/prices", "7")
+    logs.put_log_events("/ecs/prices", "main/main/1", [{"timestamp": int(time.time() * 1000), "message": "2"}])
+    again = Kept(tmp_path)
+    again._files, again._last = {}, len(older)  # all is written anew, and nothing removed
+    again.save(ACCOUNT, last=True)
+    assert len(names(tmp_path)) == 2 * len(older)
+    before = everything()
+    empty()
+    Kept(tmp_path).load(ACCOUNT)
+    assert everything() == before
+    assert len(names(tmp_path)) == len(older)
+
+
+def test_one_content_at_a_time_is_read(tmp_path: Path) -> None:
+    s3_backends[ACCOUNT]["aws"].create_bucket("plain", REGION)
+    for number in range(6):
+        put("plain", str(number), b"x" * 2**21)
+    Kept(tmp_path).save(ACCOUNT)
+    empty()
+    tracemalloc.start()
+    try:
+        Kept(tmp_path).load(ACCOUNT)
+        now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - now < 4 * 2**21
 
 
 def test_it_survives_the_end_of_the_process_but_no_reset(
