@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from reconciler.core.graph import Graph
-from reconciler.core.spec import Address, Observed, held_by
+from reconciler.core.spec import Address, Observed, Spec, held_by
 
 
 class Before(NamedTuple):
@@ -33,6 +33,8 @@ def in_order(
     """
     order = {kind: rank for rank, kind in enumerate(ranks)}
     who = frozenset(last) | graph.closure(one for one in last if one in graph.nodes)
+    for caller in [one.spec for one in going if one.spec.address in last]:  # of what left the file live values tell
+        who |= {one.spec.address for one in going if one.spec.kind in caller.uses and _names(caller, one)}
 
     def place(one: Observed[Any]) -> tuple[bool, int, str]:
         return one.spec.address in who, -order.get(one.spec.kind, 0), one.spec.name
@@ -61,7 +63,7 @@ class _SoFar:
             if address.kind in spec.uses:
                 untold = [other for other in others if not self._is_told(address, other.spec.address)]
                 after.update(other.spec.address for other in untold)
-                needs.update(other.spec.address for other in untold if _names(other, one))
+                needs.update(other.spec.address for other in untold if _names(other.spec, one))
         if address in self.who:
             after.update(other for other in self.places if other not in self.who)
         self._keep(one)
@@ -82,8 +84,8 @@ class _SoFar:
             self.users.setdefault(other, []).append(address)
 
 
-def _names(one: Observed[Any], other: Observed[Any]) -> bool:
-    """Whether the live values of one name the other."""
+def _names(one: Spec, other: Observed[Any]) -> bool:
+    """Whether live values name the other."""
     marks = [value for key, value in other.attributes.items() if key in ("arn", "id")]
-    values = one.spec.model_dump_json() if marks else ""
+    values = one.model_dump_json() if marks else ""
     return any(re.search(rf"{re.escape(mark)}(?![\w-])", values) for mark in marks)

@@ -69,6 +69,14 @@ def test_what_left_the_file_holds_back_what_its_values_name(arn: str, needs: boo
     assert (first.needs, second.needs, second.after) == ((), (TWO.address,) if needs else (), (TWO.address,))
 
 
+def test_who_deletes_goes_last_with_what_its_values_name_though_all_left_the_file() -> None:
+    """Without its policies it could delete nothing more."""
+    mine, other = seen(BOX, arn="ARN"), seen(OTHER_BOX, arn="OTHER")
+    going = [mine, other, seen(ONE), seen(TWO), seen(HOST)]
+    found = [one.spec.name for one, _ in in_order(going, graph(), RANKS, [TWO.address])]
+    assert found == ["h", "one", "b", "two", "a"]
+
+
 def test_a_thousand_in_a_folder_that_left_take_no_time() -> None:
     parts = [seen(Content(name=f"a/{number}", tags=OWNED)) for number in range(1000)]
     found = in_order([seen(BOX), *parts], graph(), RANKS)

@@ -282,7 +282,7 @@ def test_of_two_files_of_one_thing_the_newer_counts(tmp_path: Path) -> None:
     s3, logs = s3_backends[ACCOUNT]["aws"], logs_backends[ACCOUNT][REGION]
     s3.put_bucket_tagging("plain", {"changed": "1"})
     put("plain", KEYS[0], b"new")
-    tagged = s3.get_object("versioned", "tagged")
+    tagged: Any = s3.get_object("versioned", "tagged")
     s3.tagger.tag_resource(tagged.arn, [{"Key": "a", "Value": "changed"}])
     logs.put_retention_policy("/ecs/prices", "7")
     logs.put_log_events("/ecs/prices", "main/main/1", [{"timestamp": int(time.time() * 1000), "message": "2"}])
