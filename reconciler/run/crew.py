@@ -15,15 +15,17 @@ from reconciler.core.run_paths import task_id
 from reconciler.core.workers import COUNT, mark_of, number_of, secret_name
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run import Overrides, Run
-from reconciler.run.run_task import STATUSES, why_none
+from reconciler.run.run_task import STATUSES, is_old, why_none
 from reconciler.run.verdict import Verdict
 from reconciler.run.workers import (
+    LAUNCHES,
     Known,
     Size,
     address_of,
     how_ended,
     is_lost,
     just_ended,
+    launches_of,
     missing,
     run_worker,
     size_of,
@@ -104,7 +106,7 @@ class Crew:
         """
         try:
             self._look(over=True)
-            stop_workers(self.calls, self.where.cluster, self.run.attempts[-1], "its run's attempt has ended")
+            stop_workers(self.calls, self.where.cluster, self.run.attempts[-1:], "its run's attempt has ended")
         except self.calls.FAILURES as error:
             self.said(f"the workers of run {self.run.id} end by themselves; stopping them failed: {error}")
         return self.with_why(end)
@@ -133,23 +135,41 @@ class Crew:
         one, created = self._known.get(number, Known()), task.get("createdAt")
         newer = not new or one.task is None or (created and created.timestamp() >= one.launched)
         launched = created.timestamp() if created else one.launched
-        self._known[number] = Known(one.launches + new, task if newer else one.task, max(launched, one.launched))
+        # ECS forgets the earlier ones: how often it was launched tells the newest.
+        launches = max(one.launches, launches_of(task))
+        self._known[number] = Known(launches, task if newer else one.task, max(launched, one.launched))
         if is_lost(task, over=over or just_ended(task, self.now())) and task["taskArn"] not in self.lost:
             self.lost[str(task["taskArn"])] = how_ended(task)
             self.said(how_ended(task))
 
     def _start(self, team: Team, number: int, address: str) -> bool:
-        """Launch a worker's task. False where no provider has room."""
-        one, why = self._known.get(number, Known()), ""
+        """Launch a worker's task. False where no provider has room.
+
+        Where a token has launched one before, which has ended since and ECS may have forgotten, the next is tried.
+        """
         providers = self.where.providers
-        for provider in providers[min(one.launches, len(providers) - 1) :]:
-            task, why = self._run_task(team, number, one.launches, address, provider)
-            if task is not None:
-                self._known[number] = Known(one.launches + 1, task, self.now())
+        while (launches := self._known.get(number, Known()).launches) < LAUNCHES:
+            task, why = None, ""
+            for provider in providers[min(launches, len(providers) - 1) :]:
+                task, why = self._run_task(team, number, launches, address, provider)
+                if task is not None:
+                    break
+            if task is None:
+                self._say(f"there is no room for worker {number} yet: {why}")
+                return False
+            self._known[number] = Known(launches + 1, task, self.now())
+            if not self._is_gone(task):
                 self.said(f"worker {number} on {provider}")
-                return True
-        self._say(f"there is no room for worker {number} yet: {why}")
-        return False
+                break
+        return True
+
+    def _is_gone(self, task: Mapping[str, Any]) -> bool:
+        """Whether a task that RunTask has answered is an earlier launch's that has ended. Raises what calls raise."""
+        if task.get("lastStatus") != "STOPPED" and is_old(task, self.now()):
+            task = next(
+                iter(described(self.calls, self.where.cluster, [str(task["taskArn"])])), {"lastStatus": "STOPPED"}
+            )
+        return bool(task.get("lastStatus") == "STOPPED")
 
     def _say(self, text: str) -> None:
         if text != self._last:
@@ -213,9 +233,9 @@ def workers_of(calls: Calls, cluster: str, token: str) -> list[Mapping[str, Any]
     return sorted(found, key=lambda task: str(task.get("createdAt", "")))
 
 
-def stop_workers(calls: Calls, cluster: str, attempt: Attempt, reason: str) -> None:
-    """Stop the worker tasks of an attempt. Raises what calls raise."""
-    arns = _arns(calls, cluster, attempt.token, "RUNNING")
+def stop_workers(calls: Calls, cluster: str, attempts: Sequence[Attempt], reason: str) -> None:
+    """Stop the worker tasks of these attempts. Raises what calls raise."""
+    arns = [arn for attempt in attempts for arn in _arns(calls, cluster, attempt.token, "RUNNING")]
     calls.each(lambda arn: calls.find("ecs", "StopTask", cluster=cluster, task=task_id(arn), reason=reason), arns)
 
 
@@ -233,6 +253,5 @@ def end_of_run(calls: Calls, deploy: str, cluster: str, run: Run) -> None:
     """Stop what is left of a run that is over, and take its certificate away. Raises what calls raise."""
     if size_of(run) is None:
         return
-    if run.attempts:
-        stop_workers(calls, cluster, run.attempts[-1], "its run is over")
+    stop_workers(calls, cluster, run.attempts, "its run is over")
     calls.find("ssm", "DeleteParameter", Name=secret_name(deploy, run.id))

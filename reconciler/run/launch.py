@@ -151,12 +151,12 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
         runs.put(run)
     if workers_of(run) is not None:
         run = prepared(aws, runs, launch, run)
-        launch = replace(launch, task_definition=run.task_definition)
     if launch.deadline:
         launch.deadline.make(aws, run)
     if arn is None:
         try:
-            arn, reason = _run_task(aws, launch, run, attempt, recorded=recorded)
+            own = replace(launch, task_definition=run.task_definition) if workers_of(run) else launch
+            arn, reason = _run_task(aws, own, run, attempt, recorded=recorded)
         except Forgotten as forgotten:
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
@@ -260,7 +260,7 @@ def stop_task(aws: Aws, runs: Runs, place: Place, run: Run, reason: str) -> None
             run = replace(run, unattended=True)
     aws.find("ecs", "StopTask", cluster=place.cluster, task=task_id(run.task_arn), reason=reason)
     if workers_of(run) is not None:
-        stop_workers(aws, place.cluster, run.attempts[-1], reason)
+        stop_workers(aws, place.cluster, run.attempts, reason)
 
 
 def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt, *, recorded: bool) -> tuple[str, str]:

@@ -8,8 +8,10 @@ stops them at the end.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from reconciler.core.fargate import SIZES
@@ -23,6 +25,8 @@ GRACE = 5.0  # seconds since a worker's end in which that may be its program's, 
 UNSEEN = 60.0  # seconds for which ECS may not show a task that was launched
 ENDED = (0, 143)  # exit codes of a worker or scheduler that was told to end: of its own, and by SIGTERM
 KILLED = 128  # from which on an exit code is that of a signal
+BY_ECS = (*ENDED, 137)  # and those of a scheduler that ECS has stopped: it may be killed before it hears of SIGTERM
+OUT_OF_MEMORY = "outofmemory"  # in what ECS says of a container, in small letters
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,9 @@ def just_ended(task: Mapping[str, Any], now: float) -> bool:
 
 
 def address_of(task: Mapping[str, Any]) -> str:
-    """Where other tasks reach a task that runs; empty while that isn't known."""
-    if task.get("lastStatus") != "RUNNING" or task.get("desiredStatus") == "STOPPED":
+    """Where workers reach the scheduler of a task that runs; empty while that isn't known, and where it has ended."""
+    scheduler = _scheduler_of(task) or {}
+    if task.get("lastStatus") != "RUNNING" or "STOPPED" in (task.get("desiredStatus"), scheduler.get("lastStatus")):
         return ""
     interfaces = (one for c in task.get("containers") or () for one in c.get("networkInterfaces") or ())
     return next((str(one["privateIpv4Address"]) for one in interfaces if one.get("privateIpv4Address")), "")
@@ -97,6 +102,16 @@ def worker_command(run_id: str, address: str, number: int, launches: int, cpu: i
         "--nthreads", str(max(cpu // 1024, 1)), "--memory-limit", f"{memory}MiB", "--death-timeout", str(WAIT),
         "--no-dashboard", "--dashboard-address", "127.0.0.1:0",
     )  # fmt: skip
+
+
+def launches_of(task: Mapping[str, Any]) -> int:
+    """Which launch of its worker a task is, from 1, by the name in its command."""
+    for container in (task.get("overrides") or {}).get("containerOverrides") or ():
+        command = list(container.get("command") or ())
+        for word, name in pairwise(command):
+            if word == "--name" and (found := re.fullmatch(rf"{WORKER}-\d{{1,9}}-(\d{{1,9}})", str(name))):
+                return int(found[1])
+    return 1
 
 
 def run_worker(
@@ -136,7 +151,7 @@ def how_ended(task: Mapping[str, Any]) -> str:
     container: Mapping[str, Any] = next(iter(task.get("containers") or ()), {})
     reasons = "; ".join(filter(None, (str(task.get("stoppedReason") or ""), str(container.get("reason") or ""))))
     who = f"worker {number_of(str(task.get('group', '')))}"
-    if "outofmemory" in reasons.lower():
+    if OUT_OF_MEMORY in reasons.lower():
         return f"{who} was out of memory ({task.get('memory')} MiB)"
     if task.get("stopCode") == "SpotInterruption":
         return f"{who} was interrupted by Spot"
@@ -147,11 +162,18 @@ def how_ended(task: Mapping[str, Any]) -> str:
 def lost_scheduler(task: Mapping[str, Any]) -> str:
     """That a stopped task's scheduler was killed before its program ended, empty where it wasn't.
 
-    One that ended by itself is none: Dask isn't in the image, or the program has shut it down.
+    One that ended by itself is none: Dask isn't in the image, or the program has shut it down. Nor is one that ECS has
+    stopped since the program had ended: while it starts it doesn't hear of SIGTERM, and is killed.
     """
-    found = next((c for c in task.get("containers") or () if c.get("name") == SCHEDULER), None)
+    found = _scheduler_of(task)
     code = (found or {}).get("exitCode")
-    if found is None or code is None or code < KILLED or code in ENDED:
+    if found is None or code is None or code < KILLED:
+        return ""
+    if code in BY_ECS and not (code == 137 and OUT_OF_MEMORY in str(found.get("reason") or "").lower()):
         return ""
     why = f"{found['reason']}, " if found.get("reason") else ""
     return f"{LOST_SCHEDULER} ({why}exit code {code})"
+
+
+def _scheduler_of(task: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return next((c for c in task.get("containers") or () if c.get("name") == SCHEDULER), None)

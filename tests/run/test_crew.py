@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.run.crew import LOOK, PAUSE, WORKERS_TAG, Crew, Where
-from reconciler.run.run import Overrides
-from reconciler.run.workers import GRACE
-from tests.run.test_workers import NOW, WORKERS, run
+import pytest
 
-PROGRAM = {
+from reconciler.run.crew import LOOK, PAUSE, WORKERS_TAG, Crew, Where, end_of_run
+from reconciler.run.retry import Attempt, Event
+from reconciler.run.run import Overrides
+from reconciler.run.verdict import Verdict
+from reconciler.run.workers import GRACE, launches_of
+from tests.run.test_workers import ID, NOW, WORKERS, run
+
+PROGRAM: dict[str, Any] = {
     "lastStatus": "RUNNING", "desiredStatus": "RUNNING",
     "containers": [{"networkInterfaces": [{"privateIpv4Address": "10.0.0.1"}]}],
 }  # fmt: skip
@@ -30,6 +34,9 @@ class Ecs:
         self.tasks: dict[str, dict[str, Any]] = {}
         self.asked: list[dict[str, Any]] = []
         self.refuse = refuse
+        self.tokens: dict[str, dict[str, Any]] = {}
+        self.made = 0
+        self.listed: list[str] = []
 
     def call(self, service: str, operation: str, **given: Any) -> dict[str, Any]:
         if operation == "DescribeTaskDefinition":
@@ -42,20 +49,28 @@ class Ecs:
             raise answer
         if answer:
             return {"failures": [{"reason": answer}]}
-        return {"tasks": [self.launched(given["group"])]}
+        if (known := self.tokens.get(given["clientToken"])) is None:
+            known = self.tokens[given["clientToken"]] = self.launched(given["group"], given["overrides"])
+        return {"tasks": [known]}
 
-    def launched(self, group: str) -> dict[str, Any]:
-        arn = f"arn/{len(self.tasks) + 1}"
-        self.tasks[arn] = {"taskArn": arn, "group": group, "lastStatus": "RUNNING", "containers": [{"name": "worker"}]}
+    def launched(self, group: str, overrides: Any = None) -> dict[str, Any]:
+        self.made += 1
+        arn = f"arn/{self.made}"
+        self.tasks[arn] = {
+            "taskArn": arn, "group": group, "lastStatus": "RUNNING", "containers": [{"name": "worker"}],
+            "overrides": overrides,
+        }  # fmt: skip
         return self.tasks[arn]
 
     def find(self, service: str, operation: str, **given: Any) -> dict[str, Any] | None:
         if operation == "ListTasks":
+            self.listed.append(given["startedBy"])
             stopped = given["desiredStatus"] == "STOPPED"
             return {"taskArns": [a for a, t in self.tasks.items() if (t["lastStatus"] == "STOPPED") == stopped]}
         if operation == "DescribeTasks":
             return {"tasks": [t for t in self.tasks.values() if t["taskArn"].rpartition("/")[2] in given["tasks"]]}
-        self.tasks[f"arn/{given['task']}"]["lastStatus"] = "STOPPED"
+        if operation == "StopTask":
+            self.tasks[f"arn/{given['task']}"]["lastStatus"] = "STOPPED"
         return {}
 
     def each(self, ask: Any, items: Any) -> list[Any]:
@@ -85,6 +100,54 @@ def test_a_lost_one_is_launched_again_elsewhere_and_four_times_at_most() -> None
     assert launched(ecs)[2:] == [("worker-1", "FARGATE")] * 3
     assert len({one["clientToken"] for one in ecs.asked}) == 5
     assert said.count("worker 1 ended: x") == 4
+
+
+@pytest.mark.parametrize("forgotten", [["arn/1"], ["arn/1", "arn/3"]], ids=["the first", "all"])
+def test_a_lost_one_is_replaced_after_earlier_ones_are_forgotten(forgotten: list[str]) -> None:
+    """Whoever comes later counts by what ECS still shows: the newest one's name, or what a token's answer tells."""
+    ecs, clock, said = Ecs(), [NOW], list[str]()
+    mine = crew(ecs, clock, said)
+    assert mine.tend(PROGRAM)
+    ecs.tasks["arn/1"] |= {"lastStatus": "STOPPED"}
+    clock[0] += LOOK
+    assert mine.tend(PROGRAM)
+    ecs.tasks["arn/3"] |= {"lastStatus": "STOPPED"}
+    for arn in forgotten:
+        del ecs.tasks[arn]
+    assert crew(ecs, clock, said).tend(PROGRAM)
+    assert [(t["group"], t["lastStatus"]) for t in ecs.tasks.values()][-1] == ("worker-1", "RUNNING")
+    assert [launches_of(task) for task in ecs.tasks.values()][-1] == 3
+
+
+def test_an_answer_that_shows_an_old_task_as_it_was_is_not_believed() -> None:
+    ecs, clock, said = Ecs(), [NOW], list[str]()
+    assert crew(ecs, clock, said).tend(PROGRAM)
+    for task in ecs.tokens.values():
+        task["createdAt"] = datetime.fromtimestamp(NOW, UTC)
+    del ecs.tasks["arn/1"]
+    clock[0] += 7200
+    assert crew(ecs, clock, said).tend(PROGRAM)
+    assert [(task["group"], launches_of(task)) for task in ecs.tasks.values()] == [("worker-2", 1), ("worker-1", 2)]
+
+
+def test_after_its_end_nothing_of_any_attempt_is_left() -> None:
+    ecs = Ecs()
+    attempts = [Attempt(number, "FARGATE", f"{ID}-{number}", 0.0, f"arn/{number}") for number in (1, 2, 3)]
+    end_of_run(ecs, "tiny", "c", run(WORKERS, *attempts))
+    assert ecs.listed == [f"{ID}-{number}/workers" for number in (1, 2, 3)]
+
+
+def test_a_scheduler_that_has_ended_gets_no_workers() -> None:
+    ecs, clock, said = Ecs(), [NOW], list[str]()
+    mine = crew(ecs, clock, said)
+    mine.tend(PROGRAM)
+    for task in ecs.tasks.values():
+        task |= {"lastStatus": "STOPPED", "containers": [{"name": "worker", "exitCode": 0}]}
+    clock[0] += GRACE + LOOK
+    shut_down = {"name": "scheduler", "lastStatus": "STOPPED", "exitCode": 0}
+    assert not mine.tend(PROGRAM | {"containers": [*PROGRAM["containers"], shut_down]})
+    end = mine.ended(Verdict(Event.ERROR, 1, "x"))
+    assert (len(ecs.asked), mine.lost, end.reason) == (2, {}, "x")
 
 
 def test_one_that_ends_with_its_program_is_not_lost() -> None:

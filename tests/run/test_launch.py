@@ -106,8 +106,15 @@ def test_a_client_that_fell_behind_leaves_no_task(embedded_aws: EmbeddedAws, aft
     embedded_aws.client("ecs").stop_task(cluster=launch.cluster, task=task)
 
 
-@pytest.mark.parametrize("changed", [True, False], ids=["with another definition", "as it was"])
-def test_a_token_whose_task_is_forgotten_is_given_up(launcher: Launcher, changed: bool) -> None:
+@pytest.mark.parametrize(
+    ("changed", "workers"),
+    [(True, False), (False, False), (False, True)],
+    ids=["with another definition", "as it was", "with workers"],
+)
+def test_a_token_whose_task_is_forgotten_is_given_up(launcher: Launcher, changed: bool, workers: bool) -> None:
+    if workers:
+        inputs = {"workers": {"engine": "dask", "count": 1, "cpu": 256, "memory": 512}}
+        launcher.run = replace(launcher.run, inputs=inputs)
     first = launcher.again().task_arn
     until(lambda: not launcher.tasks(), "its being forgotten")
     launcher.clock.skipped += 7200

@@ -27,6 +27,7 @@ from reconciler.run.workers import (
     address_of,
     how_ended,
     is_lost,
+    launches_of,
     missing,
     run_worker,
     size_of,
@@ -119,10 +120,24 @@ def test_how_a_worker_ended(found: dict[str, Any], words: str, lost: bool, lost_
         ({"lastStatus": "RUNNING", "desiredStatus": "STOPPED",
           "containers": [{"networkInterfaces": [{"privateIpv4Address": "10.0.0.1"}]}]}, ""),
         ({"lastStatus": "RUNNING"}, ""),
+        ({"lastStatus": "RUNNING", "containers": [{"networkInterfaces": [{"privateIpv4Address": "10.0.0.1"}]},
+                                                  {"name": "scheduler", "lastStatus": "RUNNING"}]}, "10.0.0.1"),
+        ({"lastStatus": "RUNNING", "containers": [{"networkInterfaces": [{"privateIpv4Address": "10.0.0.1"}]},
+                                                  {"name": "scheduler", "lastStatus": "STOPPED"}]}, ""),
     ],
 )  # fmt: skip
 def test_where_a_task_is_reached(found: dict[str, Any], expected: str) -> None:
     assert address_of(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("worker-3", 1), ("worker-3-2", 2), ("worker-12-4", 4), ("worker", 1), ("x-3-2", 1), ("worker-3-x", 1), (None, 1)],
+)
+def test_which_launch_a_task_is(name: str | None, expected: int) -> None:
+    command = ["worker", "tls://10.0.0.1:1", *([] if name is None else ["--name", name]), "--no-nanny"]
+    assert launches_of({"overrides": {"containerOverrides": [{"command": command}]}}) == expected
+    assert launches_of({"overrides": {"containerOverrides": [{}]}}) == launches_of({}) == 1
 
 
 def test_names() -> None:
@@ -160,7 +175,10 @@ def test_what_a_worker_is_launched_with() -> None:
         ({"exitCode": 143}, 1, Event.ERROR),
         ({"exitCode": 137, "reason": "OutOfMemoryError"}, 1, Event.INTERRUPTION),
         ({"exitCode": 139}, 143, Event.INTERRUPTION),
+        ({"exitCode": 137, "reason": "OutOfMemoryError: Container killed due to memory usage"}, 0, Event.SUCCESS),
         ({"exitCode": 137}, 0, Event.SUCCESS),
+        ({"exitCode": 137}, 1, Event.ERROR),  # still starting, it didn't hear of SIGTERM
+        ({"exitCode": 137, "reason": ""}, 1, Event.ERROR),
         ({"exitCode": 1}, 1, Event.ERROR),
         ({}, 1, Event.ERROR),
     ],
@@ -214,7 +232,7 @@ for address in (where, *client.scheduler_info(n_workers=-1)["workers"]):
 while names() != ["worker-1-2"]:
     time.sleep(0.1)
 print("replaced", flush=True)
-client.run_on_scheduler(lambda: os.kill(os.getpid(), 9)) if os.environ["RUN_ATTEMPT"] == "1" else client.close()
+client.run_on_scheduler(lambda: os.abort()) if os.environ["RUN_ATTEMPT"] == "1" else client.close()
 sys.exit(os.environ["RUN_ATTEMPT"] == "1")
 """
 FILE = "run: {checkpoint: true, workers: {count: 1}, retry: {backoff: 0}}\n"
