@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from reconciler.core.fargate import EXACT as EXACT
@@ -17,6 +17,7 @@ START = "start"  # in what a client calls it with: the id of an unattended run t
 GIVEN = "given"  # and beside AGAIN: what is different for this run, as `given` makes it; null where that isn't known
 AGAIN = "again"  # the same after a pause: the token of the attempt before it
 PROVIDER = "provider"  # and where it goes on
+TRIED = "tried"  # and beside AGAIN: so many calls have tried to launch the workers of that attempt; absent for none
 LAUNCHES = 3  # times again that a refused launch of a run without a schedule is tried
 
 
@@ -135,16 +136,22 @@ class Watched:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Watched:
-        """From such variables. Raises KeyError, ValueError, TypeError for any that `variables` didn't make."""
+        """From such variables. Raises KeyError, ValueError, TypeError for any that `variables` didn't make.
+
+        One that has a default may be absent: between two updates of a function its code is newer than its variables.
+        """
         found: dict[str, Any] = {}
         for field in fields(cls):
-            text = environ[field.name.upper()]
-            found[field.name] = text if field.type == "str" else json.loads(text)
+            text = environ.get(field.name.upper())
+            if text is not None:
+                found[field.name] = text if field.type == "str" else json.loads(text)
+            elif field.default is MISSING:
+                raise KeyError(field.name.upper())
         lists = {name: tuple(found["retry"].get(name, ())) for name in ("exit_codes", "managed")}
         retry = Retry(**found["retry"] | lists)
         tell = Tell(**found["tell"]) if found["tell"] else None
         cap = Cap(**found["cap"]) if found["cap"] else None
-        lists = {name: tuple(found[name]) for name in ("capacity", "subnets", "workers")}
+        lists = {name: tuple(found[name]) for name in ("capacity", "subnets", "workers") if name in found}
         return cls(**found | lists | {"retry": retry, "tell": tell, "cap": cap})
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from reconciler.aws.calls import Aws, Gone
-from reconciler.core.errors import Denied, Unreachable
+from reconciler.core.errors import AwsError, Denied, Unreachable
 from reconciler.core.workers import WORKER, group_of
 from reconciler.run.diagnosis import cut
 from reconciler.run.last_lines import There
@@ -188,5 +188,5 @@ class WorkerLogs:
             log = self._logs[arn] = TaskLog(self.aws, self.group, self.prefix, arn)
             log.follow([WORKER])
             log.since = self._since if created and created.timestamp() < self._since - SKEW else None
-        with contextlib.suppress(Unreachable, Denied):
+        with contextlib.suppress(AwsError):  # a question too many, say: it would hinder what is launched
             self._logs[arn].read(lambda container, text, timestamp: self.line(group_of(number), text, timestamp))

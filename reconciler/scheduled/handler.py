@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.function_settings import AGAIN, GIVEN, LAUNCH, PROVIDER, START, Watched
+from reconciler.core.function_settings import AGAIN, GIVEN, LAUNCH, PROVIDER, START, TRIED, Watched
 from reconciler.core.run_paths import is_run_id
 from reconciler.core.workers import OF_WORKERS
 from reconciler.run.place import NotOurs, Place
@@ -31,7 +31,7 @@ from reconciler.run.workers import size_of
 from reconciler.scheduled import workers
 from reconciler.scheduled.aws import find
 from reconciler.scheduled.record import put_first, records
-from reconciler.scheduled.see import ours, see_through, sized
+from reconciler.scheduled.see import ours, see_through, sized, tend
 from reconciler.scheduled.tell import tell
 from reconciler.scheduled.why import explained
 
@@ -59,7 +59,7 @@ def _called(watched: Watched, event: Mapping[str, Any]) -> Run | None:
     if START in event:
         return _started(watched, str(event[START]), event.get(GIVEN))
     if AGAIN in event:
-        return _again(watched, str(event[AGAIN]), str(event[PROVIDER]), event.get(GIVEN))
+        return _again(watched, str(event[AGAIN]), str(event[PROVIDER]), event.get(GIVEN), int(event.get(TRIED, 0)))
     return _ended(watched, event["detail"])
 
 
@@ -92,8 +92,10 @@ def _started(watched: Watched, run_id: str, given: Any) -> Run | None:
     return see_through(watched, run, seen, given=known)
 
 
-def _again(watched: Watched, token: str, provider: str, given: Any) -> Run | None:
-    """Go on with a run after the pause behind the attempt with this token. Returns it if it is over."""
+def _again(watched: Watched, token: str, provider: str, given: Any, tried: int) -> Run | None:
+    """Go on with a run after the pause behind the attempt with this token, or with the launch of that attempt's
+    workers, which so many calls have tried. Returns it if it is over.
+    """
     run_id, _, number = token.rpartition("-")
     if not is_run_id(run_id):
         raise ValueError(f"no run: {token!a}")
@@ -102,7 +104,10 @@ def _again(watched: Watched, token: str, provider: str, given: Any) -> Run | Non
     if run is None or not ours(run):
         return None
     known = overrides_from(given) if given is not None else _given(watched, run, None)
-    return see_through(watched, run, given=known, due=run.attempts[-1].token == token)
+    newest = run.attempts[-1].token == token
+    if tried and not newest:
+        return None
+    return see_through(watched, run, given=known, due=newest and not tried, tried=tried)
 
 
 def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
@@ -146,7 +151,7 @@ def _tend(watched: Watched, detail: Mapping[str, Any]) -> None:
     if arn and run.attempts[-1].event is None:
         run = run.with_attempt(replace(run.attempts[-1], task_arn=arn))
         task = _described(watched, run)
-        workers.tend(watched, run, arn, _given(watched, run, task))
+        tend(watched, run, _given(watched, run, task))
 
 
 def _given(watched: Watched, run: Run, task: Mapping[str, Any] | None) -> Overrides | None:

@@ -6,10 +6,11 @@ import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reconciler.core.function_settings import AGAIN, GIVEN, PROVIDER, Watched
+from reconciler.core.function_settings import AGAIN, GIVEN, PROVIDER, TRIED, Watched
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import is_scheduled_id
 from reconciler.core.text import line
@@ -18,22 +19,30 @@ from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
 from reconciler.run.step import End, Launch, Retry, Rules, Seen, Stop, newest, step
 from reconciler.run.stop_schedule import schedule_name
+from reconciler.run.workers import size_of
 from reconciler.scheduled import workers
 from reconciler.scheduled.aws import call, there
 from reconciler.scheduled.launch import keep_deadline, launch, limits_of, stop_unseen
 from reconciler.scheduled.record import records
 
+TRIES = 12  # calls at most, each of several minutes, that try to launch the workers of an attempt
 SHORT = 60.0  # seconds that are slept; for a longer pause Scheduler, exact to a minute, calls the function again
 
 
 def see_through(
-    watched: Watched, run: Run, seen: Seen | None = None, *, given: Overrides | None, due: bool = False
+    watched: Watched,
+    run: Run,
+    seen: Seen | None = None,
+    *,
+    given: Overrides | None,
+    due: bool = False,
+    tried: int = 0,
 ) -> Run | None:
     """Go on with a run until it is over, which is its record, or something else goes on with it, which is None.
 
     seen: its newest task, None where nothing was heard of it. given: what is different for the run, None where nobody
     knows, and then nothing is launched: its record alone says it, which more may write than may launch. due: Scheduler
-    says that its pause is over. Raises ClientError, Changed.
+    says that its pause is over. tried: calls that have tried to launch its workers. Raises ClientError, Changed.
     """
     rules = Rules(watched.capacity, watched.retry, limits_of(watched), watched.checkpoint)
     store = records(watched)
@@ -77,7 +86,26 @@ def see_through(
                 call("ecs", "StopTask", cluster=watched.cluster, task=run.task_arn, reason=decision.reason)
             elif seen.task is not None and watched.limited:
                 keep_deadline(watched, run)
+            if not isinstance(decision, Stop) and given is not None:
+                tend(watched, run, given, tried)
             return None  # the end of its task is the next event
+
+
+def tend(watched: Watched, run: Run, given: Overrides | None, tried: int = 0) -> None:
+    """Launch the workers that a run lacks whose newest task runs. Where there is no room for them another call goes
+    on, since no event may tell of the run before its end. tried: calls that have tried it.
+    """
+    if size_of(run) is None or not run.task_arn or run.state is State.STOPPING:
+        return
+    if workers.tend(watched, run, given):
+        if tried + 1 >= TRIES:
+            print(line(f"{run.id}: its workers are tried no more"))
+            return
+        token = run.attempts[-1].token
+        what = {AGAIN: token, PROVIDER: "", GIVEN: given and plain(given), TRIED: tried + 1}
+        name = schedule_name(watched.deploy, f"{token}-workers-{tried + 1}")
+        _call_at(watched, name, time.time() + 2 * SHORT, what, "Launches workers that there was no room for")
+        print(line(f"{run.id}: its workers are tried again in {2 * SHORT:.0f} s"))
 
 
 def ours(run: Run) -> bool:
@@ -121,22 +149,29 @@ def sized(watched: Watched, run: Run) -> Run:
 def _call_again(watched: Watched, after: Retry, given: Overrides | None) -> None:
     """Have Scheduler call the function when the pause is over: there may be hours of them, and Lambda has minutes."""
     token, following = after.run.attempts[-1].token, after.following
-    when = datetime.fromtimestamp(after.at, UTC)
+    name = schedule_name(watched.deploy, f"{token}-again")
+    what = {AGAIN: token, PROVIDER: following.provider, GIVEN: given and plain(given)}
+    _call_at(watched, name, after.at, what, f"Goes on with a run of {watched.deploy} after a pause")
+    print(line(f"{after.run.id}: {following.why}, again on {following.provider} in {following.pause:.0f} s"))
+
+
+def _call_at(watched: Watched, name: str, at: float, what: dict[str, Any], why: str) -> None:
+    """Have Scheduler call the function with this, once. at: seconds since the epoch."""
+    when = datetime.fromtimestamp(at, UTC)
     there(
         "scheduler",
         "CreateSchedule",
-        Name=schedule_name(watched.deploy, f"{token}-again"),
+        Name=name,
         ScheduleExpression=f"at({when:%Y-%m-%dT%H:%M:%S})",
         ScheduleExpressionTimezone="UTC",
         FlexibleTimeWindow={"Mode": "OFF"},
         ActionAfterCompletion="DELETE",
-        Description=f"Goes on with a run of {watched.deploy} after a pause",
+        Description=why,
         Target={
             "Arn": watched.function,
             "RoleArn": watched.call_role,
-            "Input": json.dumps({AGAIN: token, PROVIDER: following.provider, GIVEN: given and plain(given)}),
+            "Input": json.dumps(what),
             "RetryPolicy": {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600},
             "DeadLetterConfig": {"Arn": watched.dead_letters},
         },
     )
-    print(line(f"{after.run.id}: {following.why}, again on {following.provider} in {following.pause:.0f} s"))

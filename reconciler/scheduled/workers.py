@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.core.fargate import FARGATE
 from reconciler.core.function_settings import GROUP, Watched
 from reconciler.core.text import line
 from reconciler.run.crew import Crew, Where, end_of_run
@@ -19,14 +20,19 @@ from reconciler.scheduled.aws import FAILURES, find
 PAUSE, ENOUGH = 10.0, 480.0  # seconds between launches that are refused, and for which they are tried
 
 
-def tend(watched: Watched, run: Run, task_arn: str, given: Overrides | None) -> None:
-    """Launch the workers that a run's newest attempt lacks, while its task runs. given: what is different for it."""
+def tend(watched: Watched, run: Run, given: Overrides | None) -> bool:
+    """Launch the workers that a run's newest attempt lacks, while its task runs. given: what is different for it.
+
+    Returns whether some are lacking still, after as long as a call may try.
+    """
     crew, until = _crew(watched, run, given), time.time() + ENOUGH
     while True:
-        answer = find("ecs", "DescribeTasks", cluster=watched.cluster, tasks=[task_arn])
+        answer = find("ecs", "DescribeTasks", cluster=watched.cluster, tasks=[run.task_arn])
         task: Mapping[str, Any] = next(iter((answer or {}).get("tasks") or ()), {})
-        if not address_of(task) or crew.tend(task) or time.time() > until:
-            return
+        if not address_of(task) or crew.tend(task):
+            return False
+        if time.time() > until:
+            return True
         time.sleep(PAUSE)
 
 
@@ -44,5 +50,7 @@ def over(watched: Watched, run: Run) -> None:
 
 
 def _crew(watched: Watched, run: Run, given: Overrides | None) -> Crew:
-    where = Where(watched.cluster, watched.subnets, os.environ[GROUP], watched.public_ip, watched.workers)
+    where = Where(
+        watched.cluster, watched.subnets, os.environ[GROUP], watched.public_ip, watched.workers or FARGATE[:1]
+    )
     return Crew(aws, where, run, given or Overrides(), time.time, lambda text: print(line(f"{run.id}: {text}")))

@@ -125,6 +125,9 @@ def test_a_token_whose_task_is_forgotten_is_given_up(launcher: Launcher, changed
     assert found.state is State.RUNNING
     assert second.task_arn not in ("", first)
     assert len(launcher.notes) == 1
+    if workers:
+        made = launcher.aws.call("ecs", "DescribeTaskDefinition", taskDefinition=found.task_definition)
+        assert [c["name"] for c in made["taskDefinition"]["containerDefinitions"]] == ["main", "scheduler"]
     kept = launcher.runs.get(found.id)
     assert kept is not None
     assert (kept.attempts, kept.state) == (found.attempts, State.RUNNING)

@@ -14,15 +14,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from reconciler.core.function_settings import GIVEN, GROUP, LAUNCH, START, Watched
+from reconciler.core.function_settings import AGAIN, GIVEN, GROUP, LAUNCH, START, TRIED, Watched
 from reconciler.core.run_paths import fingerprint_key, record_key
+from reconciler.run.crew import WORKERS_TAG
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.scheduled_record import scheduled_id
 from reconciler.run.state import State
 from reconciler.run.stored import from_json, to_json
-from reconciler.scheduled import aws, record
+from reconciler.scheduled import aws, record, see
 from reconciler.scheduled import launch as launching
+from reconciler.scheduled import workers as of_workers
 from reconciler.scheduled.handler import handle
 from tests.scheduled.test_tasks import settings
 
@@ -42,6 +44,7 @@ class Aws:
         self.schedules: dict[str, str] = {}  # the input of each
         self.launched: list[dict[str, Any]] = []
         self.numbers = itertools.count(1)
+        self.full = True  # no worker finds room
 
     def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
         if operation.startswith("_"):
@@ -78,9 +81,11 @@ class Aws:
     def _run_task(self, **asked: Any) -> dict[str, Any]:
         self.launched.append(asked)
         token, watched = asked["clientToken"], self.watched
+        if self.full and asked["startedBy"].endswith("/workers"):
+            return {"tasks": [], "failures": [{"reason": "Capacity is unavailable at this time"}]}
         place = f"arn:aws:ecs:us-east-1:123456789012:task/{watched.cluster}"
         made = self.tasks.setdefault(token, {
-            "taskArn": f"{place}/{next(self.numbers):032x}", "startedBy": token, "lastStatus": "RUNNING",
+            "taskArn": f"{place}/{next(self.numbers):032x}", "startedBy": asked["startedBy"], "lastStatus": "RUNNING",
             "desiredStatus": "RUNNING", "clusterArn": f"arn:aws:ecs:us-east-1:123456789012:cluster/{watched.cluster}",
             "taskDefinitionArn": f"arn:aws:ecs:us-east-1:123456789012:task-definition/{asked['taskDefinition']}",
             "overrides": asked["overrides"], "containers": [],
@@ -93,6 +98,11 @@ class Aws:
     def _list_tasks(self, startedBy: str, desiredStatus: str, **more: Any) -> dict[str, Any]:  # noqa: N803
         one = self.tasks.get(startedBy)
         return {"taskArns": [one["taskArn"]] if one and one["desiredStatus"] == desiredStatus else []}
+
+    def _describe_task_definition(self, taskDefinition: str, **more: Any) -> dict[str, Any]:  # noqa: N803
+        container = {"environment": [{"name": "DASK_WORKERS", "value": "1"}]}
+        found = {"containerDefinitions": [container], "cpu": "256", "memory": "512"}
+        return {"taskDefinition": found, "tags": [{"key": WORKERS_TAG, "value": f"{taskDefinition}-workers"}]}
 
     def _stop_task(self, task: str, **more: Any) -> dict[str, Any]:
         (one,) = self._describe_tasks([task])["tasks"]
@@ -302,3 +312,35 @@ def test_a_launch_of_the_schedule_is_tried_as_often_as_it_says(make: Callable[..
     found.at["run_task"] = refuse
     handle({LAUNCH: due}, None)
     assert (found.launched, found.schedules) == ([], {})
+
+
+def test_workers_without_room_are_tried_by_further_calls(
+    make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the client died after its program's task had begun, so that no event tells of it."""
+    found = make()
+    clock = [time.time()]
+    for module in (of_workers, see):
+        monkeypatch.setattr(module.time, "time", lambda: clock[0])
+        monkeypatch.setattr(module.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    found._run_task(clientToken=FIRST.token, startedBy=FIRST.token, taskDefinition=f"{found.watched.family}:1",
+                    overrides={})  # fmt: skip
+    task = found.tasks[FIRST.token]
+    task["containers"] = [{"name": "main", "networkInterfaces": [{"privateIpv4Address": "10.0.0.1"}]}]
+    inputs = {"workers": {"engine": "dask", "count": 1, "cpu": 256, "memory": 512}}
+    begun = replace(FIRST, task_arn=task["taskArn"], launched=clock[0])
+    found.write(replace(run(found.watched, state=State.RUNNING, attempts=(begun,)), inputs=inputs))
+    start()
+    for number in range(1, 3):
+        (name,) = found.schedules
+        asked = json.loads(found.schedules.pop(name))
+        assert (asked[AGAIN], asked[TRIED]) == (FIRST.token, number)
+        handle(asked, None)
+    assert all(one["capacityProviderStrategy"][0]["capacityProvider"] == "FARGATE" for one in found.launched[1:])
+    found.schedules.clear()
+    handle({**asked, TRIED: see.TRIES - 1}, None)
+    assert not found.schedules
+    found.full = False
+    handle(asked, None)
+    assert not found.schedules
+    assert [one["startedBy"] for one in found.tasks.values()][1:] == [f"{FIRST.token}/workers"]

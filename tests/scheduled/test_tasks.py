@@ -127,6 +127,15 @@ def test_metrics(text: bytes, found: dict[str, float]) -> None:
     assert metrics_in(text)[0] == found
 
 
+def test_a_variable_that_older_code_did_not_make_may_be_absent() -> None:
+    variables = settings().variables()
+    del variables["WORKERS"]
+    assert Watched.read(variables) == settings()
+    del variables["FAMILY"]
+    with pytest.raises(KeyError):
+        Watched.read(variables)
+
+
 @pytest.mark.parametrize(
     "more",
     [
