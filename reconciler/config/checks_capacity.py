@@ -11,6 +11,7 @@ from reconciler.config.task_size import check_cpu, check_size
 from reconciler.core.fargate import EXACT, STOP
 from reconciler.core.managed_instances import GPU_TYPES, IDLE, LEAST_MEMORY, MOST_CPU, TYPES, allowed
 from reconciler.core.prices import DATE, INSTANCE_DATE, LEAST, hourly, managed_hourly
+from reconciler.core.workers import WAIT
 
 INSTEAD = "write run.max_duration instead, such as run: {max_duration: 2h}"
 
@@ -119,21 +120,33 @@ def _max_cost(deploy: Deploy) -> Iterator[Problem]:
             if len(managed) == len(run.capacity)
             else hourly(region, task.platform, task.cpu, task.memory, disk, public_ip=address)
         )
+        theirs = _workers_price(deploy)
         if own:
             message = f"what a task costs on {own[0]}, which is yours, isn't known"
             yield Problem(at, message, INSTEAD, (("run", "capacity"),))
         elif dear is None:
             yield _unknown(deploy, at)
-        elif len(managed) < len(run.capacity) and fargate is None:
+        elif theirs is None or (len(managed) < len(run.capacity) and fargate is None):
             what = f"a disk of {disk} GiB" if hourly(region, task.platform, task.cpu, task.memory) else task.platform
             yield Problem(at, f"the table of prices of {DATE} has none of {region} for {what}", INSTEAD)
         else:
             idle = IDLE if managed else 0
-            shortest = (LEAST + (task.stop_timeout or STOP) + EXACT + idle) / 3600
-            price = max(dear, fargate or 0.0)
+            wait = WAIT if run.workers else 0
+            shortest = (LEAST + (task.stop_timeout or STOP) + EXACT + idle + wait) / 3600
+            price = max(dear, fargate or 0.0) + theirs
             if limit < price * shortest:
                 least = math.ceil(price * shortest * 10_000) / 10_000
                 yield Problem(at, "{value} doesn't pay for the shortest task", f"write {least} or more", tells=True)
+
+
+def _workers_price(deploy: Deploy) -> float | None:
+    """US dollars an hour of all workers of a run; None where that isn't known."""
+    task, workers = deploy.task, deploy.run.workers
+    if workers is None:
+        return 0.0
+    cpu, memory, address = workers.cpu or task.cpu, workers.memory or task.memory, deploy.network.public_ip
+    one = hourly(deploy.region, task.platform, cpu, memory, task.ephemeral_storage, public_ip=address)
+    return None if one is None else workers.count * one
 
 
 def _unknown(deploy: Deploy, at: Path) -> Problem:

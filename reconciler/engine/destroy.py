@@ -45,6 +45,7 @@ def destroy(
         if seen.kept != seen.recorded or lock.left_behind():
             with lock.guarding(here.aws):
                 write_record(here.aws, here.deploy.name, seen.kept)
+        _forget_certificates(here)
         return Applied(plan, Outcome())
     if stop.is_set():
         raise Interrupted("interrupted before anything was deleted")
@@ -60,16 +61,17 @@ def destroy(
         plan = now
         events.executing()
         outcome = execute(plan, here.aws, here.kinds, events, recorded=seen.recorded, stop=stop)
-        if here.deploy.run.workers:
-            _forget_certificates(here)
         left = seen.kept - {step.address for step in outcome.done}
         if left != seen.recorded:
             write_record(here.aws, here.deploy.name, left, seen.recorded)
+        _forget_certificates(here)
     return Applied(plan, outcome)
 
 
 def _forget_certificates(here: Deployment) -> None:
     """Those of runs that nobody came back to, after the client that saw them through was killed."""
+    if not here.deploy.run.workers:
+        return
     path = secret_name(here.deploy.name, "").rstrip("/")
     for one in here.aws.pages("ssm", "GetParametersByPath", "Parameters", Path=path):
         here.aws.find("ssm", "DeleteParameter", Name=one["Name"])

@@ -86,18 +86,18 @@ def paid(attempt: Attempt, over: float) -> float:
 def price_of(run: Run, attempt: Attempt, limits: Limits) -> float | None:
     """US dollars an hour of an attempt's task, and of its workers; None where no price is known.
 
-    On a managed instance that of all of it.
+    On a managed instance that of all of it, beside its workers, which are on Fargate.
     """
-    if limits.cap and limits.cap.managed is not None and attempt.provider not in FARGATE:
-        return limits.cap.managed
+    managed = limits.cap.managed if limits.cap and attempt.provider not in FARGATE else None
     size, architecture = run.size_of(attempt), str(run.inputs.get("architecture", "X86_64"))
-    if size is None:
+    if size is None and managed is None:
         return None
     public_ip, workers = limits.cap.public_ip if limits.cap else True, workers_of(run)
-    sizes = [size, *[(workers.cpu, workers.memory)] * workers.count] if workers else [size]
+    sizes = [size] if size and managed is None else []
+    sizes += [(workers.cpu, workers.memory)] * workers.count if workers else []
     storage = run.inputs.get("ephemeral_storage")
     prices = [hourly(limits.region, architecture, cpu, mib, storage, public_ip=public_ip) for cpu, mib in sizes]
-    return None if None in prices else sum(price or 0.0 for price in prices)
+    return None if None in prices else sum((price or 0.0 for price in prices), managed or 0.0)
 
 
 def pays(run: Run, limits: Limits) -> bool:

@@ -15,7 +15,7 @@ from reconciler.engine.act import Actor
 from reconciler.engine.lock import Lock
 from reconciler.kinds import RoleSpec
 from reconciler.kinds.iam_role import Role
-from tests.engine.project import Project
+from tests.engine.project import DEPLOY, Project
 from tests.engine.project import project as project
 from tests.lab_client import LabHandle
 from tests.waiting import until
@@ -50,6 +50,16 @@ def test_behind_an_apply_it_looks_again(project: Project, before: bool) -> None:
     assert "- cluster" in ended.out.partition("Destroyed")[0]
     assert lab.client("ecs").describe_clusters(clusters=["tiny"])["clusters"][0]["status"] == "INACTIVE"
     assert f"Destroyed {2 if before else 1} resources" in ended.out
+
+
+def test_certificates_are_left_by_no_destroy(project: Project) -> None:
+    """Also where one was stopped after its last deletion: the next has nothing else to do."""
+    project.write("deploy.yaml", DEPLOY.replace("run: {", "run: {workers: {count: 1}, "))
+    ssm = project.lab.client("ssm")
+    ssm.put_parameter(Name="/reconciler/tiny/workers/left", Value="x", Type="SecureString")
+    ended = project.run("destroy", "--yes")
+    assert ended.code == 0, ended.out + ended.err
+    assert not ssm.get_parameters_by_path(Path="/reconciler/tiny/workers")["Parameters"]
 
 
 def test_a_policy_that_was_attached_since_the_look_is_detached(lab: LabHandle) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -208,6 +209,10 @@ def test_they_are_paid_for() -> None:
     limits = Limits(None, Cap(1.0, False, 90), "us-east-1")
     assert price_of(run(WORKERS), attempt, limits) == pytest.approx(one + 2 * worker)
     assert price_of(run(), attempt, limits) == pytest.approx(one)
+    managed = Limits(None, Cap(1.0, False, 90, 3.0), "us-east-1")
+    on_instance = replace(attempt, provider="tiny-managed")
+    assert price_of(run(WORKERS), on_instance, managed) == pytest.approx(3.0 + 2 * worker)
+    assert price_of(run(), on_instance, managed) == pytest.approx(3.0)
 
 
 PROGRAM = """
