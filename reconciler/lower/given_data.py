@@ -49,7 +49,10 @@ def read_place(aws: Aws, place: Place) -> GivenData:
     if place.is_folder:
         return _listed(aws, place)
     # Of all keys that begin with a key, S3 lists that one first.
-    first = aws.call("s3", "ListObjectsV2", Bucket=place.bucket, Prefix=place.path, MaxKeys=1).get("Contents", [])
+    answer = _page(aws, place, MaxKeys=1)
+    if isinstance(answer, GivenData):
+        return answer
+    first = answer.get("Contents", [])
     if first and first[0]["Key"] == place.path:
         return _found(_with(Listing(place), first))
     return _listed(aws, Place(place.bucket, f"{place.path}/"))
@@ -73,12 +76,9 @@ def _told(aws: Aws, place: Place) -> GivenData:
 def _listed(aws: Aws, place: Place) -> GivenData:
     listing, began, more = Listing(place), aws.clock.now(), dict[str, str]()
     while True:
-        answer = aws.call(
-            "s3", "ListObjectsV2", Bucket=place.bucket, Prefix=place.path, OptionalObjectAttributes=OPTIONAL, **more
-        )
-        region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", aws.region)
-        if region != aws.region:  # botocore follows S3 there
-            return _no_use(place, *_elsewhere(place, region, aws.region))
+        answer = _page(aws, place, **more)
+        if isinstance(answer, GivenData):
+            return answer
         _with(listing, answer.get("Contents", []))
         token = answer.get("NextContinuationToken")
         if not token:
@@ -87,6 +87,16 @@ def _listed(aws: Aws, place: Place) -> GivenData:
             return _no_use(place, f"it has more than {MOST:,} objects", "name the folders in it that are read")
         more = {"ContinuationToken": token}
         aws.on_wait(Waiting(f"the listing of {place.uri}", aws.clock.now() - began))
+
+
+def _page(aws: Aws, place: Place, **more: Any) -> dict[str, Any] | GivenData:
+    """A page of the listing, or what is wrong about where the bucket is."""
+    where = {"Bucket": place.bucket, "Prefix": place.path}
+    answer = aws.call("s3", "ListObjectsV2", **where, OptionalObjectAttributes=OPTIONAL, **more)
+    region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", aws.region)
+    if region != aws.region:  # botocore follows S3 there
+        return _no_use(place, *_elsewhere(place, region, aws.region))
+    return answer
 
 
 def _with(listing: Listing, objects: list[Any]) -> Listing:

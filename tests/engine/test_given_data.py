@@ -5,11 +5,15 @@ written.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from reconciler.aws.calls import SystemClock
+from reconciler.core.given_data import Place
+from reconciler.lower.given_data import read_place
 from tests.engine.project import Project
 from tests.faults.case import error
 
@@ -54,6 +58,40 @@ def test_the_task_is_told_where_it_is_and_may_read_it_alone(project: Project, s3
     assert (listed["Action"], listed["Resource"]) == ("s3:ListBucket", f"arn:aws:s3:::{OTHER}")
     assert listed["Condition"] == {"StringLike": {"s3:prefix": ["prices", "prices/*"]}}
     assert project.todo() == {}
+
+
+class Answers:
+    """S3 with one object in an archive. told: of it beside, where that is asked for; region: the bucket's."""
+
+    region = "us-east-1"
+
+    def __init__(self, told: dict[str, Any], region: str) -> None:
+        self.told, self.headers, self.clock = told, {"x-amz-bucket-region": region}, SystemClock()
+
+    def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
+        one = {"Key": "prices/a.csv", "Size": 1, "ETag": '"e"', "StorageClass": "GLACIER"}
+        one |= {"LastModified": datetime.now(UTC)} | (self.told if "OptionalObjectAttributes" in params else {})
+        return {"ResponseMetadata": {"HTTPHeaders": self.headers}, "Contents": [one]}
+
+
+RESTORED = {"RestoreStatus": {"IsRestoreInProgress": False, "RestoreExpiryDate": datetime.now(UTC)}}
+RESTORING = {"RestoreStatus": {"IsRestoreInProgress": True}}
+
+
+@pytest.mark.parametrize("path", ["prices/a.csv", "prices/", "prices"])
+@pytest.mark.parametrize(
+    ("told", "region", "why"),
+    [
+        (RESTORED, "us-east-1", ""),
+        (RESTORING, "us-east-1", "is in an archive"),
+        ({}, "us-east-1", "is in an archive"),
+        (RESTORED, "eu-west-1", f"the bucket {OTHER} is in eu-west-1"),
+    ],
+)
+def test_one_object_is_judged_as_a_folder_is(path: str, told: dict[str, Any], region: str, why: str) -> None:
+    aws: Any = Answers(told, region)
+    found = read_place(aws, Place(OTHER, path))
+    assert (why in found.trouble, bool(found.trouble), found.objects) == (True, bool(why), 0 if why else 1)
 
 
 def whole(s3: Any) -> list[Any]:
