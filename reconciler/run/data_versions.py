@@ -15,7 +15,7 @@ from itertools import takewhile
 from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import Denied, UserError
+from reconciler.core.errors import Denied, Gone, UserError
 from reconciler.core.given_data import SCHEME, Listing, place_of
 from reconciler.core.run_paths import input_prefix
 from reconciler.kinds import FolderSpec, ObjectSpec
@@ -25,6 +25,7 @@ from reconciler.run.run import Run
 
 TRIED = 100  # versions of a file that are looked at
 FILES = 10_000  # of a folder
+VERSIONS = 20 * FILES  # of all that a place had and has
 MOMENTS = 4  # seconds back from the launch at which a folder is looked at
 PIECE = 2**30  # bytes of a part, where an object is copied in parts
 WHOLE = 5 * 2**30  # bytes that one CopyObject takes
@@ -114,15 +115,14 @@ def _given(place: _Place, uri: str, content: str) -> Old:
     if read_place(place.aws, where).content == content:
         return Old(uri, (), moved=False, bucket=where.bucket)
     there = replace(place, bucket=where.bucket)
-    listed, markers = _listed(there, where.path)
+    listed, markers = _listed(there, uri, where.path, alone=not where.is_folder)
     changes = {one["LastModified"] for one in (*listed, *markers) if not place.is_later(one)}
     for moment in sorted(changes, reverse=True)[:TRIED]:
         then = _at(listed, markers, moment)
-        if len(then) > FILES:
-            raise UserError(f"{uri} had {len(then):,} objects, and at most {FILES:,} are looked at")
+        _check_count(uri, len(then))
         listing, versions = Listing(where), []
         for key, one in sorted(then.items(), key=lambda item: item[0].encode()):
-            if key == where.path or (where.is_folder and not key.endswith("/")):
+            if not key.endswith("/"):
                 listing.add(one)
                 versions.append(Version(key, one["VersionId"], one["Size"], bool(one["IsLatest"])))
         if listing.content == content:
@@ -150,14 +150,13 @@ def _file(place: _Place, key: str, sha: str) -> Old:
 
 
 def _folder(place: _Place, prefix: str, content: str) -> Old:
-    listed, markers = _listed(place, prefix)
+    listed, markers = _listed(place, prefix, prefix)
     now = {one["Key"] for one in listed if one["IsLatest"]}
     known: dict[Version, tuple[str, bool]] = {}  # what was asked of a version
     for back in range(MOMENTS):  # what came after the launch may be of its second
         then = _at(listed, markers, place.launched - timedelta(seconds=back))
         files = {key: one for key, one in then.items() if not key.endswith("/")}
-        if len(files) > FILES:
-            raise UserError(f"{prefix} had {len(files):,} files, and at most {FILES:,} are looked at")
+        _check_count(prefix, len(files))
         versions = tuple(Version(k, one["VersionId"], one["Size"], bool(one["IsLatest"])) for k, one in files.items())
         asked = [one for one in versions if content and one not in known]
         known |= zip(asked, place.aws.each(partial(_sha, place), asked), strict=True)
@@ -187,12 +186,36 @@ def _at(listed: Sequence[Any], markers: Sequence[Any], moment: datetime) -> dict
     return {key: one for key, one in sorted(found.items()) if id(one) not in gone}
 
 
-def _listed(place: _Place, prefix: str) -> tuple[list[Any], list[Any]]:
-    where = {"Bucket": place.bucket, "Prefix": prefix}
-    versions, markers = place.aws.each(
-        lambda part: place.aws.find_all("s3", "ListObjectVersions", part, **where) or [], ("Versions", "DeleteMarkers")
-    )
+def _listed(place: _Place, what: str, prefix: str, *, alone: bool = False) -> tuple[list[Any], list[Any]]:
+    """All versions and delete markers, in S3's order. alone: of the object with this key only, which S3 lists first.
+
+    what: how it is named in an error. Raises UserError as soon as there are more than are looked at.
+    """
+    versions, markers, there = list[Any](), list[Any](), dict[str, bool]()
+    try:
+        for page in place.aws.answers("s3", "ListObjectVersions", Bucket=place.bucket, Prefix=prefix):
+            found, gone = page.get("Versions") or [], page.get("DeleteMarkers") or []
+            those = [[one for one in part if not alone or one["Key"] == prefix] for part in (found, gone)]
+            versions += those[0]
+            markers += those[1]
+            for one in sorted([*those[0], *those[1]], key=lambda one: one["LastModified"], reverse=True):
+                if not place.is_later(one) and not one["Key"].endswith("/"):
+                    there.setdefault(
+                        one["Key"], "Size" in one
+                    )  # of the launch is the newest before it; a marker has none
+            _check_count(what, sum(there.values()))
+            if len(versions) + len(markers) > VERSIONS:
+                raise UserError(f"{what} has more than {VERSIONS:,} versions, and no more are looked at")
+            if len(those[0]) + len(those[1]) < len(found) + len(gone):
+                break
+    except Gone:
+        return [], []
     return versions, markers
+
+
+def _check_count(what: str, count: int) -> None:
+    if count > FILES:
+        raise UserError(f"{what} had more than {FILES:,} files at the launch, and no more are looked at")
 
 
 def _sha(place: _Place, one: Version) -> tuple[str, bool]:
@@ -210,10 +233,10 @@ def _sha(place: _Place, one: Version) -> tuple[str, bool]:
 
 
 def _gone(place: _Place, key: str, why: str) -> UserError:
-    return UserError(
-        f"the data of run {place.run.id} is gone: {key} ({why})",
-        hint="a bucket keeps old versions with data.bucket.versioning, for as long as the noncurrent_days of its rules",
-    )
+    hint = "a bucket keeps old versions with data.bucket.versioning, for as long as the noncurrent_days of its rules"
+    if key.startswith(SCHEME):
+        hint = "its bucket keeps old versions where its owner has switched versioning on, for as long as its rules say"
+    return UserError(f"the data of run {place.run.id} is gone: {key} ({why})", hint=hint)
 
 
 def copy(aws: Aws, bucket: str, run_id: str, data: Iterable[Old]) -> None:

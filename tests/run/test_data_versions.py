@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from reconciler.aws.calls import Aws
+from reconciler.aws.calls import Aws, SystemClock
+from reconciler.core.errors import UserError
 from reconciler.run import data_versions
-from reconciler.run.data_versions import Old, Version, _at, copy, moved, moved_text
+from reconciler.run.data_versions import Old, Version, _at, copy, moved, moved_text, old_data
 from tests.local_fixtures import unique
 from tests.run.conftest import Lane
+from tests.run.samples import run as a_run
 
 RUN = "20260101-000000-0123abcd"
 TO = f"runs/{RUN}/input/output/"
@@ -94,6 +97,53 @@ def test_what_was_there_then(
 ) -> None:
     found = _at([listed(*one) for one in versions], [listed(*one) for one in markers], at(moment))
     assert {key: one["VersionId"] for key, one in found.items()} == wanted
+
+
+class Pages:
+    """A bucket with one version and one delete marker on each of very many pages."""
+
+    pages, find_all = Aws.pages, Aws.find_all
+
+    def __init__(self, key: str, second: int) -> None:
+        self.key, self.second, self.asked = key, second, 0
+
+    def answers(self, service: str, operation: str, /, **params: Any) -> Iterator[dict[str, Any]]:
+        for number in range(99):
+            self.asked += 1
+            key = self.key.format(number)
+            version = listed(key, self.second, str(number)) | {"Size": 1, "IsLatest": True, "ETag": '"e"'}
+            yield {"Versions": [version], "DeleteMarkers": [listed(f"{key}x", 1, "m")]}
+
+    def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
+        return {"ResponseMetadata": {"HTTPHeaders": {}}}
+
+    def each(self, read: Any, items: Any) -> list[Any]:
+        return [read(one) for one in items]
+
+    region, clock = "us-east-1", SystemClock()
+
+
+@pytest.mark.parametrize(
+    ("uri", "key", "second", "asked", "why"),
+    [
+        ("s3://theirs/a/", "a/{}", 1, 6, "s3://theirs/a/ had more than 5 files at the launch"),
+        ("s3://theirs/a/", "a/{}", 9, 11, "s3://theirs/a/ has more than 20 versions"),
+        ("s3://theirs/a/", "a/1", 1, 11, "s3://theirs/a/ has more than 20 versions"),
+        ("a/", "a/{}", 1, 6, "a/ had more than 5 files at the launch"),
+        ("s3://theirs/a", "a", 1, 1, "s3://theirs/a (no versions are there whose ETags are those of then)"),
+    ],
+)
+def test_a_place_of_any_size_is_listed_once_and_to_a_limit(
+    uri: str, key: str, second: int, asked: int, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_versions, "FILES", 5)
+    monkeypatch.setattr(data_versions, "VERSIONS", 20)
+    aws: Any = Pages(key, second)
+    run = a_run(created=5.0, attempts=[], inputs={"data": {uri: "another"}})
+    with pytest.raises(UserError) as refused:
+        old_data(aws, "bucket", "prices", run, [])
+    assert (why in str(refused.value), aws.asked) == (True, asked)
+    assert "data.bucket.versioning" not in refused.value.hint
 
 
 def test_what_is_too_large_for_one_call_is_copied_in_parts(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
