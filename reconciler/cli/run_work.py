@@ -72,7 +72,11 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
     """What the file and the command line ask for. Raises UserError."""
     task, runs = here.deploy.task, runs_of(here, terminal.note)
     ours = (*each_run(here.deploy.run.checkpoint), *(VARIABLES if here.deploy.run.workers else ()))
-    overrides = parse(asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory), ours)
+    managed = [one in here.deploy.managed_providers for one in here.deploy.run.capacity]
+    overrides = parse(
+        asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory), ours,
+        here.deploy.requirements if any(managed) else None, fargate=not all(managed),
+    )  # fmt: skip
     KNOWN.learn_all(plain(overrides))
     secret = {name for name, one in here.deploy.parameters.items() if one.give_as == "secret"} | task.secrets.keys()
     sweep, unattended = here.deploy.run.sweep, here.deploy.run.unattended

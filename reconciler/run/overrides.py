@@ -10,6 +10,7 @@ from reconciler.config.task_size import check_cpu, check_size
 from reconciler.core.errors import UserError
 from reconciler.core.fargate import SIZES
 from reconciler.core.limits import OVERRIDES, json_characters
+from reconciler.core.managed_instances import LEAST_MEMORY, Requirements
 from reconciler.core.run_paths import EACH_RUN
 from reconciler.run.run import Overrides
 
@@ -18,10 +19,11 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def parse(
     env: Sequence[str], cpu: str, memory: str, command: Sequence[str] | None, size: tuple[int, int],
-    ours: Sequence[str] = EACH_RUN,
+    ours: Sequence[str] = EACH_RUN, managed: Requirements | None = None, *, fargate: bool = True,
 ) -> Overrides:  # fmt: skip
     """From the words of the command line. size: CPU units and MiB of the file; ours: variables that each task gets.
 
+    managed: what its managed instances have, if it may run on one; fargate: whether it may run elsewhere.
     Raises UserError.
     """
     from pydantic import TypeAdapter, ValidationError
@@ -42,20 +44,32 @@ def parse(
             try:
                 found[option] = TypeAdapter(kind).validate_python(text)
             except ValidationError as error:
-                raise UserError(
-                    f"--{option} {text}: not a size that Fargate has",
-                    hint=_sizes(option, found.get("cpu", size[0])),
-                ) from error
+                raise _no_size(option, text, found.get("cpu", size[0]), fargate=fargate) from error
     if found:
         units, mib = found.get("cpu", size[0]), found.get("memory", size[1])
-        if wrong := check_cpu(units) or check_size(units, mib):
+        if fargate and check_cpu(units):
+            raise _no_size("cpu", str(units), units, fargate=True)
+        if fargate and (wrong := check_size(units, mib)):
             raise UserError(f"--cpu {units} --memory {mib}: Fargate has no such size", hint=wrong[1])
+        if managed is not None:
+            _check_managed(units, mib, managed)
     given = tuple(command) if command else None
     made = Overrides(environment=environment, cpu=found.get("cpu"), memory=found.get("memory"), command=given)
     check_length(
         {"environment": [{"name": n, "value": v} for n, v in environment.items()], "command": list(given or ())}
     )
     return made
+
+
+def _check_managed(cpu: int, memory: int, managed: Requirements) -> None:
+    """Raises UserError for a size that no managed instance of the deploy has."""
+    if memory < LEAST_MEMORY:
+        raise UserError(f"--memory {memory}: a container needs {LEAST_MEMORY} MiB or more")
+    for option, amount, most in (("cpu", cpu, managed.vcpus.max * 1024), ("memory", memory, managed.memory.max)):
+        if amount > most:
+            what, unit = "a managed instance of this deploy has at most", "CPU units" if option == "cpu" else "MiB"
+            hint = f"write more in task.{option} of deploy.yaml, which says how large they may be, and apply it"
+            raise UserError(f"--{option} {amount}: {what} {most} {unit}", hint=hint)
 
 
 def check_length(overrides: Mapping[str, Any]) -> None:
@@ -66,6 +80,11 @@ def check_length(overrides: Mapping[str, Any]) -> None:
         )
 
 
-def _sizes(option: str, cpu: int) -> str:
+def _no_size(option: str, text: str, cpu: int, *, fargate: bool) -> UserError:
+    """What isn't a size at all. cpu: with which memory goes."""
+    if not fargate:
+        hint = "write for instance 1024 or 2 vCPU" if option == "cpu" else "write for instance 8192 or 8GB"
+        return UserError(f"--{option} {text}: not an amount that a managed instance has", hint=hint)
     sizes = SIZES if option == "cpu" else SIZES.get(cpu, ())
-    return f"one of {', '.join(map(str, sizes))}"
+    hint = f"one of {', '.join(map(str, sizes))}"
+    return UserError(f"--{option} {text}: not a size that Fargate has", hint=hint)

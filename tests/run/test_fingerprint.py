@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from reconciler.core.container import Container
 from reconciler.core.errors import UserError
+from reconciler.core.managed_instances import requirements
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ObjectSpec, TaskDefinitionSpec
 from reconciler.run.fingerprint import fingerprint, run_inputs
@@ -99,6 +101,28 @@ def test_overrides_from_the_command_line() -> None:
         environment={"A": "1", "B": "x=y", "C": ""}, cpu=2048, memory=8192, command=("python", "-V")
     )
     assert parse([], "", "", None, (1024, 2048)) == Overrides()
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "fargate", "wrong"),
+    [
+        ("3 vCPU", "", False, ""),
+        ("", "5000", False, ""),
+        ("64 vCPU", "", False, "--cpu 65536: a managed instance of this deploy has at most 16384 CPU units"),
+        ("", "100GB", False, "--memory 102400: a managed instance of this deploy has at most 32768 MiB"),
+        ("", "4", False, "--memory 4: a container needs 6 MiB or more"),
+        ("x", "", False, "--cpu x: not an amount that a managed instance has"),
+        ("3 vCPU", "", True, "--cpu 3072: not a size that Fargate has"),
+        ("", "60GB", True, "--cpu 4096 --memory 61440: Fargate has no such size"),
+        ("8 vCPU", "16GB", True, ""),
+        ("16 vCPU", "40GB", True, "--memory 40960: a managed instance of this deploy has at most 32768 MiB"),
+    ],
+)
+def test_a_size_is_one_of_where_it_may_run(cpu: str, memory: str, fargate: bool, wrong: str) -> None:
+    managed = requirements(4096, 8192)
+    with pytest.raises(UserError) if wrong else nullcontext() as caught:
+        parse([], cpu, memory, None, (4096, 8192), (), managed, fargate=fargate)
+    assert str(caught.value if caught else "") == wrong
 
 
 @pytest.mark.parametrize(
