@@ -12,12 +12,13 @@ from typing import Annotated
 from reconciler.config import Deploy
 from reconciler.config.checks_capacity import managed_price
 from reconciler.core import prices
-from reconciler.core.managed_instances import MANAGED_SPOT, allowed
+from reconciler.core.managed_instances import IDLE, MANAGED_SPOT, allowed
 from reconciler.core.schedule import BadSchedule, parse, per_day
 from reconciler.run.sweep import combinations
 
 GB = 2**30  # bytes: what AWS bills as a GB
 DAYS = 30  # of a month
+FEE = "with AWS's fee, without its disk"  # of a managed instance
 YEAR = 2026  # over which a cron expression is averaged, or over its first later one
 # Of the function that sees runs through, for a run without a retry: assumed, and its memory in GB.
 CALLS, SECONDS, MEMORY = 2, 10, 0.25
@@ -102,15 +103,16 @@ def _managed_lines(deploy: Deploy, many: int, hours: float) -> list[Line]:
     """So many tasks on managed instances of their own, each at what the dearest costs that it may get."""
     price, times = managed_price(deploy), f"{many} tasks x " if many > 1 else ""
     shown = "unknown price" if price is None else f"${price:.4g} at most"
+    hours += IDLE / 3600  # for which it is kept after its task
     dollars = None if price is None else many * hours * price
-    return [Line("managed instance", f"{times}{_number(hours)} h x {shown}, with AWS's fee", dollars)]
+    return [Line("managed instance", f"{times}{_number(hours)} h x {shown}, {FEE}", dollars)]
 
 
 def managed_in_a_line(deploy: Deploy) -> str:
     """What an hour of a managed instance costs: the cheapest and the dearest that the requirements allow."""
     task, region = deploy.task, deploy.region
     if task.gpu is None:
-        return "Cost: a run is on a managed instance, at EC2's price for one of its size and AWS's fee."
+        return "Cost: a run is on a managed instance, at EC2's price for one of its size and its disk, and AWS's fee."
     types = allowed(deploy.requirements)
     known = sorted((price, one.name) for one in types if (price := prices.managed_hourly(region, one.name)) is not None)
     if not known:
@@ -119,7 +121,7 @@ def managed_in_a_line(deploy: Deploy) -> str:
     (least, cheap), (most, dear) = known[0], known[-1]
     unknown = [one.name for one in types if prices.managed_hourly(region, one.name) is None]
     text = f"${least:.4f} ({cheap})" + (f" to ${most:.4f} ({dear})" if len(known) > 1 else "")
-    text += " an hour with AWS's fee"
+    text += f" an hour {FEE}"
     if not task.gpu_type:
         text += ", or more, since task.gpu_type doesn't say which GPUs"
     elif unknown:
@@ -178,7 +180,7 @@ def in_a_line(deploy: Deploy) -> str:
         return (
             text
             if text.endswith(".")
-            else f"{text}{_limits(deploy, managed_price(deploy))}{spot}. `cost` shows the sums."
+            else f"{text}{_limits(deploy, managed_price(deploy), IDLE)}{spot}. `cost` shows the sums."
         )
     if deploy.run.capacity[0] in deploy.own_providers:
         return f"Cost: a run is on instances of yours ({deploy.run.capacity[0]}), at EC2's price."
@@ -191,10 +193,10 @@ def in_a_line(deploy: Deploy) -> str:
     return f"Cost: a run is ${hour:.4f} an hour{_limits(deploy, hour)}{spot}. `cost` shows the sums."
 
 
-def _limits(deploy: Deploy, hour: float | None) -> str:
-    """What a run costs at most. hour: US dollars; None where that isn't known."""
+def _limits(deploy: Deploy, hour: float | None, idle: int = 0) -> str:
+    """What a run costs at most. hour: US dollars; None where that isn't known. idle: seconds paid after a task."""
     limit = deploy.run.max_duration
-    most = f", at most ${hour * limit / 3600:.4f} until run.max_duration" if limit and hour is not None else ""
+    most = f", at most ${hour * (limit + idle) / 3600:.4f} until run.max_duration" if limit and hour is not None else ""
     if deploy.run.capped:
         sweep = deploy.run.sweep
         caps = {"run.max_cost": deploy.run.max_cost, "run.sweep.max_cost": sweep.max_cost if sweep else None}

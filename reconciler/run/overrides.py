@@ -68,7 +68,7 @@ def _check_managed(cpu: int, memory: int, managed: Requirements) -> None:
     for option, amount, most in (("cpu", cpu, managed.vcpus.max * 1024), ("memory", memory, managed.memory.max)):
         if amount > most:
             what, unit = "a managed instance of this deploy has at most", "CPU units" if option == "cpu" else "MiB"
-            hint = f"write more in task.{option} of deploy.yaml, which says how large they may be, and apply it"
+            hint = f"write more in task.{option} of deploy.yaml, which says how large they may be"
             raise UserError(f"--{option} {amount}: {what} {most} {unit}", hint=hint)
 
 

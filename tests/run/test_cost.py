@@ -179,14 +179,14 @@ def test_instances_of_ones_own_have_no_price_here(tmp_path: Path) -> None:
 
 
 GPU = "name: ok\nimage: {uri: x}\ntask: {gpu: 1%s, cpu: 8192, memory: 30720}\nrun: {capacity: [managed-spot, managed]"
-FEE = "an hour with AWS's fee"
+FEE = "an hour with AWS's fee, without its disk"
 
 
 @pytest.mark.parametrize(
     ("types", "more", "said", "dearest"),
     [
         (", gpu_type: [t4, l4]", ", max_duration: 2h}",
-         f"$0.8422 (g4dn.2xlarge) to $1.4820 (g6.4xlarge) {FEE}, at most $2.9640 until run.max_duration", 1.4820),
+         f"$0.8422 (g4dn.2xlarge) to $1.4820 (g6.4xlarge) {FEE}, at most $2.9887 until run.max_duration", 1.4820),
         (", gpu_type: [h100]", ", max_cost: 20}",
          f"$7.7056 (p5.4xlarge) {FEE}, at most $20.0000 by run.max_cost", 7.7056),
         ("", "}",
@@ -200,7 +200,7 @@ def test_managed_instances_cost_from_the_cheapest_to_the_dearest(
     found = deploy(tmp_path, GPU % types + more)
     assert in_a_line(found) == f"Cost: a run is on a managed instance, {said}; Spot is less. `cost` shows the sums."
     once = total(run_lines(found, Amounts(3600, 0, 0, 0, 0)))
-    assert once == (pytest.approx(dearest, abs=1e-4) if dearest else None)
+    assert once == (pytest.approx(dearest * 61 / 60, abs=1e-4) if dearest else None)
 
 
 def test_a_price_that_is_not_known_is_said(tmp_path: Path) -> None:
@@ -208,9 +208,14 @@ def test_a_price_that_is_not_known_is_said(tmp_path: Path) -> None:
     none = deploy(tmp_path, plain % ("ap-south-1", "gpu: 1, gpu_type: l4"))
     assert in_a_line(none) == "Cost: the table of 2026-02 has no price of ap-south-1 for g6.xlarge."
     some = deploy(tmp_path, plain % ("eu-west-1", "gpu: 1, gpu_type: [l4, t4]"))
-    assert "$0.6574 (g4dn.xlarge) an hour with AWS's fee (g6.xlarge: price unknown)." in in_a_line(some)
+    assert "$0.6574 (g4dn.xlarge) an hour with AWS's fee, without its disk (g6.xlarge: price unknown)." in in_a_line(
+        some
+    )
     cpus = deploy(tmp_path, plain % ("us-east-1", "cpu: 48 vCPU, memory: 96GB"))
-    assert in_a_line(cpus) == "Cost: a run is on a managed instance, at EC2's price for one of its size and AWS's fee."
+    assert (
+        in_a_line(cpus)
+        == "Cost: a run is on a managed instance, at EC2's price for one of its size and its disk, and AWS's fee."
+    )
 
 
 def test_a_service_costs_all_month(tmp_path: Path) -> None:
