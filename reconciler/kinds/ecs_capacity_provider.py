@@ -123,7 +123,7 @@ class CapacityProvider(Kind[CapacityProviderSpec]):
         failure = there.attributes.get("failure", "") if there else ""
         if failure.startswith(DELETE_FAILED) and failure != seen.attributes.get("failure"):
             raise NotSettled(
-                f"{seen.spec.address} wasn't deleted: {failure}", hint="mend that and run the command again"
+                f"{seen.spec.address} wasn't deleted: {failure}", hint="put that right and run the command again"
             )
         return there is not None
 
