@@ -27,6 +27,7 @@ from reconciler.run.state import State
 from reconciler.run.step import Rules
 from reconciler.run.stored import Unreadable
 from reconciler.run.supervise import Supervisor
+from reconciler.run.workers import Size
 
 NONE = Overrides()
 
@@ -104,6 +105,7 @@ def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version:
     deploy = here.deploy
     group = attributes[Address("security-group", str(deploy.network.security_group.name))]
     task = attributes[Address("task-definition", str(deploy.task.family))]
+    workers = deploy.run.workers
     return Launch(
         deploy=deploy.name,
         cluster=str(deploy.cluster.name),
@@ -120,7 +122,8 @@ def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version:
         checkpoint=deploy.run.checkpoint,
         exec_enabled=deploy.run.exec,
         retry=retry_of(deploy) if deploy.run.retry.out_of_memory else None,
-        workers=deploy.run.workers.capacity if deploy.run.workers else (),
+        workers=workers.capacity if workers else (),
+        worker_size=Size(workers.count, workers.cpu or 0, workers.memory or 0) if workers else None,  # filled
     )
 
 

@@ -44,6 +44,7 @@ from reconciler.run.state import State
 from reconciler.run.step import LAUNCHED_BEFORE, Seen, accounts_for, given_up
 from reconciler.run.stored import TRIES, Changed
 from reconciler.run.verdict import Verdict
+from reconciler.run.workers import Size
 from reconciler.run.workers import size_of as workers_of
 
 CODE_VERSION = "CODE_VERSION"  # the variable with the commit of deploy.yaml
@@ -71,6 +72,7 @@ class Launch:
     exec_enabled: bool = False  # whether a shell may be opened in its tasks
     retry: Retry | None = None  # where a run that is out of memory goes on with more
     workers: tuple[str, ...] = ()  # where its workers run, in this order; empty without any
+    worker_size: Size | None = None  # how many and how large, for a run that has no definitions yet
 
     @property
     def place(self) -> Place:
@@ -189,11 +191,18 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
 
 
 def prepared(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Run:
-    """A run that is recorded, with what its workers need, if it has any. Raises AwsError, ReconcilerError, Changed."""
-    size = workers_of(run)
-    if size is None or run.state.over or worker_definitions.is_prepared(launch, run):
+    """A run that is recorded, with what its workers need, if it has any. Raises AwsError, ReconcilerError, Changed.
+
+    How many and how large they are says the deploy: a record may say anything.
+    """
+    if workers_of(run) is None or run.state.over or worker_definitions.is_prepared(launch, run):
         return run
-    run = worker_definitions.prepare(aws, launch, run, size)
+    if launch.worker_size is None:
+        raise ReconcilerError(
+            f"run {run.id} is to have workers, by its record, and the file has no run.workers",
+            hint="write run.workers as it was, or stop the run",
+        )
+    run = worker_definitions.prepare(aws, launch, run, launch.worker_size)
     runs.put(run)
     return run
 

@@ -12,10 +12,10 @@ import boto3
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import Denied
+from reconciler.core.errors import Denied, ReconcilerError
 from reconciler.run.cap import Limits
 from reconciler.run.deadline import Deadline
-from reconciler.run.launch import NO_DEADLINE, Launch, new_run, start
+from reconciler.run.launch import NO_DEADLINE, Launch, new_run, prepared, start
 from reconciler.run.place import NotOurs
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
@@ -23,6 +23,7 @@ from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import LAUNCHED_BEFORE
 from reconciler.run.stored import Changed
+from reconciler.run.workers import Size
 from tests.lab_client import SkippingClock
 from tests.local_fixtures import REGION, EmbeddedAws, unique
 from tests.local_fixtures import embedded_aws as embedded_aws
@@ -113,8 +114,9 @@ def test_a_client_that_fell_behind_leaves_no_task(embedded_aws: EmbeddedAws, aft
 )
 def test_a_token_whose_task_is_forgotten_is_given_up(launcher: Launcher, changed: bool, workers: bool) -> None:
     if workers:
-        inputs = {"workers": {"engine": "dask", "count": 1, "cpu": 256, "memory": 512}}
+        inputs = {"workers": {"engine": "dask", "count": 50, "cpu": 256, "memory": 512}}
         launcher.run = replace(launcher.run, inputs=inputs)
+        launcher.launch = replace(launcher.launch, worker_size=Size(1, 256, 512))
     first = launcher.again().task_arn
     until(lambda: not launcher.tasks(), "its being forgotten")
     launcher.clock.skipped += 7200
@@ -128,6 +130,8 @@ def test_a_token_whose_task_is_forgotten_is_given_up(launcher: Launcher, changed
     if workers:
         made = launcher.aws.call("ecs", "DescribeTaskDefinition", taskDefinition=found.task_definition)
         assert [c["name"] for c in made["taskDefinition"]["containerDefinitions"]] == ["main", "scheduler"]
+        main, _ = made["taskDefinition"]["containerDefinitions"]
+        assert {"name": "DASK_WORKERS", "value": "1"} in main["environment"], "the deploy says how many"
     kept = launcher.runs.get(found.id)
     assert kept is not None
     assert (kept.attempts, kept.state) == (found.attempts, State.RUNNING)
@@ -222,3 +226,10 @@ def test_a_run_that_is_not_launched_is_launched_or_ended(lane: Lane) -> None:
     lane.recorded(waiting)
     assert lane.run("stop", run_id, "--local").code == 0
     assert records(lane)[0]["state"] == "stopped"
+
+
+def test_a_record_alone_makes_no_workers(embedded_aws: EmbeddedAws) -> None:
+    launcher = Launcher(embedded_aws)
+    run = replace(launcher.run, inputs={"workers": {"engine": "dask", "count": 50, "cpu": 256, "memory": 512}})
+    with pytest.raises(ReconcilerError, match=r"the file has no run\.workers"):
+        prepared(launcher.aws, launcher.runs, launcher.launch, run)
