@@ -39,6 +39,22 @@ def test_what_is_no_time_is_told(text: str) -> None:
         idle_seconds({"RECONCILER_LOCAL_IDLE": text})
 
 
+def test_it_goes_on_when_what_is_in_it_cannot_be_kept(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    class Full:
+        tries = 0
+
+        def keep(self) -> None:
+            self.tries += 1
+            raise RuntimeError("dictionary changed size during iteration")
+
+    server, full = Server(tmp_path, new_keys()), Full()
+    server._embedded = cast(Embedded, full)
+    server.keep()
+    server.keep()
+    assert full.tries == 2
+    assert "dictionary changed size" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("idle", "unused", "busy", "ends"),
     [
