@@ -90,7 +90,7 @@ class User(Kind[UserSpec]):
     pattern: ClassVar[str] = iam.NAME
 
     def read(self, aws: Aws, want: UserSpec) -> Observed[UserSpec] | None:
-        """Nine reads, and one for each inline policy; five for what the account's details answer."""
+        """Nine reads, and one for each inline policy; five for what the account's details answer, one for nobody."""
         both: list[Any] = aws.together(lambda: self._own(aws, want), lambda: read_account(aws).users.get(want.name))
         own, details = both
         if own is None:
@@ -110,9 +110,18 @@ class User(Kind[UserSpec]):
 
     def _own(self, aws: Aws, want: UserSpec) -> _Own | None:
         """What it can prove itself with; None for one that doesn't exist."""
+        keys = self._keys(aws, want)
+        return self._credentials(aws, want, keys) if keys is not None else None  # who isn't there has nothing else
+
+    @staticmethod
+    def _keys(aws: Aws, want: UserSpec) -> list[Any] | None:
+        return aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=want.name)
+
+    def _credentials(self, aws: Aws, want: UserSpec, keys: list[Any] | None = None) -> _Own | None:
+        """The same of one that is there. keys: its access keys, if they are read already."""
         name = want.name
         reads: list[Any] = aws.together(
-            lambda: aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=name),
+            lambda: self._keys(aws, want) if keys is None else keys,
             lambda: aws.find("iam", "GetLoginProfile", UserName=name),
             lambda: aws.find_all("iam", "ListSSHPublicKeys", "SSHPublicKeys", UserName=name),
             lambda: aws.find_all("iam", "ListSigningCertificates", "Certificates", UserName=name),
@@ -162,7 +171,7 @@ class User(Kind[UserSpec]):
         if seen.spec.allow:  # what the file let be has to go too
             seen = self.read(aws, seen.spec.model_copy(update={"allow": ()})) or seen
         reads: list[Any] = aws.together(
-            lambda: self._own(aws, UserSpec(name=name)),  # all that it has by now, whoever made it
+            lambda: self._credentials(aws, UserSpec(name=name)),  # all that it has by now, whoever made it
             lambda: aws.find_all("iam", "ListMFADevices", "MFADevices", UserName=name),
             lambda: self._forget(aws, seen),
         )
