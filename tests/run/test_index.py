@@ -7,6 +7,8 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -496,7 +498,8 @@ def test_a_run_is_found_by_what_the_index_has(s3: FakeS3) -> None:
     assert Past(nothing, nothing, record(s3), nothing).find("") == record(s3).kept(run(1).id)
     assert asked(s3) == 4 + 1, "which has the newest whole; the one is for the comparison"
     aws: Any = s3
-    gone = Past(nothing, aws, record(s3, keep=60.0), nothing)
+    where: Any = SimpleNamespace(file=Path("deploy.yaml"), local=None, environment="")
+    gone = Past(where, aws, record(s3, keep=60.0), nothing)
     for name in (run(1).id, run(1).id[:-1], ""):
         with pytest.raises(UserError, match="there is no run"):
             gone.find(name)
