@@ -190,8 +190,8 @@ def request(want: TaskDefinitionSpec) -> dict[str, Any]:
         "memory": str(want.memory),
         "networkMode": want.network_mode,
         "requiresCompatibilities": list(want.compatibilities),
-        "executionRoleArn": want.execution_role,
-        "taskRoleArn": want.task_role,
+        **({"executionRoleArn": want.execution_role} if want.execution_role else {}),
+        **({"taskRoleArn": want.task_role} if want.task_role else {}),
         "runtimePlatform": {
             "cpuArchitecture": want.cpu_architecture,
             "operatingSystemFamily": want.operating_system,

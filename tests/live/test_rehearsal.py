@@ -42,6 +42,8 @@ def make(lab: LabHandle, prefix: str) -> None:
     iam.create_role(RoleName=f"{prefix}-role", AssumeRolePolicyDocument=TRUST)
     iam.attach_role_policy(RoleName=f"{prefix}-role", PolicyArn=arn)
     iam.put_role_policy(RoleName=f"{prefix}-role", PolicyName="inline", PolicyDocument=ALLOW)
+    iam.create_instance_profile(InstanceProfileName=f"{prefix}-profile")
+    iam.add_role_to_instance_profile(InstanceProfileName=f"{prefix}-profile", RoleName=f"{prefix}-role")
     iam.create_user(UserName=f"{prefix}-user")
     iam.create_access_key(UserName=f"{prefix}-user")
     s3.create_bucket(Bucket=f"{prefix}-bucket")

@@ -30,6 +30,7 @@ from reconciler.run.step import (
     Seen,
     Stop,
     Wait,
+    accounts_for,
     end_of,
     given_up,
     newest,
@@ -457,3 +458,28 @@ def test_a_token_that_is_given_up_is_a_lost_attempt_and_another_on_the_same_prov
 
 def test_a_minute_is_what_is_waited_for() -> None:
     assert steps.MISSING == 60.0
+
+
+def test_workers_are_paid_for_as_long_as_the_program() -> None:
+    inputs = {"cpu": 256, "memory": 512, "workers": {"count": 2, "cpu": 1024, "memory": 4096}}
+    worker = task_cost(REGION, "X86_64", 1024, 4096, 940.0)
+    assert spent(run(FAILED, inputs=inputs), REGION, NOW) == pytest.approx((COST or 0) + 2 * (worker or 0))
+
+
+@pytest.mark.parametrize(
+    ("record", "number", "arn", "known"),
+    [
+        (run(UNDER_WAY), 1, "arn/1", True),
+        (run(UNDER_WAY), 1, "arn/2", False),  # another's was recorded meanwhile
+        (run(NONE), 1, "arn/1", True),  # whoever goes on finds it by its token
+        (run(REFUSED), 1, "arn/1", False),  # that attempt ended without a task
+        (run(FAILED, TWICE), 1, "arn/1", True),
+        (run(FAILED, TWICE), 2, "arn/2", True),
+        (run(FAILED, SECOND), 2, "arn/2", True),
+        (run(FAILED), 2, "arn/2", True),
+        (run(FAILED, state=State.FAILED), 2, "arn/2", False),  # nobody goes on
+        (run(NONE, state=State.STOPPED), 1, "arn/1", False),
+    ],
+)
+def test_which_task_a_record_accounts_for(record: Run, number: int, arn: str, known: bool) -> None:
+    assert accounts_for(record, number, arn) is known
