@@ -106,6 +106,9 @@ RESERVED_VARIABLES = re.compile(
     "|AWS_LAMBDA_(?:FUNCTION_(?:NAME|VERSION|MEMORY_SIZE)|LOG_(?:GROUP|STREAM)_NAME|INITIALIZATION_TYPE|RUNTIME_API)"
     "|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN|LAMBDA_(?:TASK_ROOT|RUNTIME_DIR)"
 )
+# The log group of a cluster's Container Insights.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-reference-performance-logs-ECS.html
+USAGE_GROUP = "/aws/ecs/containerinsights/{cluster}/performance"
 TAG_SYMBOLS = " _.:/=+-@"  # https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html
 RESERVED_TAGS = "aws:"
 

@@ -12,17 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from reconciler.core.aws_names import USAGE_GROUP
 from reconciler.local.runner import Running, TaskSpec
 from reconciler.local.task import Task
 
 FIRST, SAMPLE, MINUTE = 2.0, 20.0, 60.0  # seconds until the first look, between two, and between two events
 KEPT = 1  # days, as CloudWatch keeps what Container Insights writes
 MIB = 2**20
-
-
-def group_of(cluster: str) -> str:
-    """The log group of a cluster."""
-    return f"/aws/ecs/containerinsights/{cluster}/performance"
 
 
 def is_on(task: Task) -> bool:
@@ -107,7 +103,8 @@ def put(task: Task, event: Mapping[str, Any]) -> None:
     from moto.logs.models import logs_backends
 
     backend = logs_backends[task.launch.account_id][task.launch.region]
-    group, stream = group_of(task.launch.cluster_name), f"FargateTelemetry-{int(task.id[:4], 16)}"
+    group = USAGE_GROUP.format(cluster=task.launch.cluster_name)
+    stream = f"FargateTelemetry-{int(task.id[:4], 16)}"
     with GROUPS:
         if group not in backend.groups:
             backend.create_log_group(group, {})

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reconciler.config import Deploy
+from reconciler.core.aws_names import USAGE_GROUP
 from reconciler.core.given_data import Place
 from reconciler.core.managed_instances import MANAGED_SPOT
 from reconciler.core.needs import ANYWHERE, Condition, On
@@ -196,7 +197,7 @@ PARTS: tuple[Part, ...] = (
     Part(("run.logs", "run.log_end"), LAUNCHES, ("logs:DescribeLogStreams", "logs:GetLogEvents"),
          ("logs:log-group:{group}:log-stream:*",)),
     Part(("run.insights",), LAUNCHES, ("logs:FilterLogEvents",),
-         ("logs:log-group:/aws/ecs/containerinsights/{cluster}/performance:log-stream:*",),
+         (f"logs:log-group:{USAGE_GROUP}:log-stream:*",),
          when=lambda deploy: deploy.cluster.container_insights),
     Part(RECORDS, LAUNCHES, ("s3:GetObject", "s3:PutObject"), ("s3:{bucket}/{runs}/*",)),
     Part(RECORDS, LAUNCHES, ("s3:ListBucket",), ("s3:{bucket}",)),

@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.aws.calls import Aws
+from reconciler.core.aws_names import USAGE_GROUP
 from reconciler.core.errors import Denied
 from reconciler.core.run_paths import task_id
 from reconciler.run.place import Place
 from reconciler.run.retry import Attempt
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
-from reconciler.run.usage import AT_ONCE, LATE, group_of, pattern, used
+from reconciler.run.usage import AT_ONCE, LATE, pattern, used
 
 PAGES = 100  # of an answer that are read at most
 MARGIN = 60.0  # seconds before and after a task in which its events are looked for
@@ -57,7 +58,7 @@ def late(attempt: Attempt, now: float) -> bool:
 
 def _events(aws: Aws, place: Place, ids: Sequence[str], attempts: Sequence[Attempt], now: float) -> list[str] | None:
     """The events of these tasks, at most so many pages; None where there are none to be read."""
-    where: dict[str, Any] = {"logGroupName": group_of(place.cluster), "filterPattern": pattern(ids)}
+    where: dict[str, Any] = {"logGroupName": USAGE_GROUP.format(cluster=place.cluster), "filterPattern": pattern(ids)}
     where["startTime"] = int(max(min(one.launched for one in attempts) - MARGIN, 0.0) * 1000)
     where["endTime"] = int((max(one.stopped or now for one in attempts) + MARGIN) * 1000)
     found: list[str] = []

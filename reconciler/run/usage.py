@@ -57,11 +57,6 @@ class Took:
     runs: float | None
 
 
-def group_of(cluster: str) -> str:
-    """The log group into which ECS writes what the tasks of a cluster use."""
-    return f"/aws/ecs/containerinsights/{cluster}/performance"
-
-
 def pattern(task_ids: Iterable[str]) -> str:
     """The filter pattern of CloudWatch Logs for the events of these tasks, at most `AT_ONCE`."""
     tasks = " || ".join(f"($.TaskId = {json.dumps(one)})" for one in task_ids)

@@ -13,7 +13,6 @@ from reconciler.cli.used import attempt_line, enough_for, run_lines
 from reconciler.config.schema import Deploy
 from reconciler.core.errors import Denied
 from reconciler.local.docker_runner import used_in
-from reconciler.local.insights import group_of as local_group
 from reconciler.local.log_patterns import parse
 from reconciler.local.runner import Used
 from reconciler.run.insights import PAGES, with_usage
@@ -30,7 +29,6 @@ from reconciler.run.usage import (
     Took,
     Usage,
     enough,
-    group_of,
     pattern,
     said_of,
     said_of_size,
@@ -272,7 +270,7 @@ def test_it_is_asked_for_once_and_kept_in_the_record() -> None:
     assert [one.number for one in found.attempts] == [1, 2]
     assert logs.kept == [found]
     (where, *_) = logs.asked
-    assert where["logGroupName"] == "/aws/ecs/containerinsights/tiny/performance" == group_of("tiny")
+    assert where["logGroupName"] == "/aws/ecs/containerinsights/tiny/performance"
     assert (where["startTime"], where["endTime"]) == (0, 150_000)
     again = Logs([])
     assert read(again, found) == found
@@ -388,7 +386,7 @@ def test_a_task_of_the_embedded_aws_is_measured_and_its_record_outlives_the_meas
             one |= {name: one[name] - 3600 for name in ("launched", "started", "stopped")}
 
     lane.recorded(earlier)
-    logs, group = lane.client("logs"), local_group("tiny")
+    logs, group = lane.client("logs"), "/aws/ecs/containerinsights/tiny/performance"
     logs.put_log_events(logGroupName=group, logStreamName=logs.describe_log_streams(logGroupName=group)["logStreams"][0]
                         ["logStreamName"], logEvents=[_an_hour_ago(attempt)])  # fmt: skip
     assert lane.run("runs", "show", "--local").code == 0
