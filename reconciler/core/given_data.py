@@ -37,6 +37,11 @@ class Place(NamedTuple):
         """What may be read of it, as paths of policies. Without a slash at its end it is an object or a folder."""
         return (f"{self.path}*",) if self.is_folder else (self.path, f"{self.path}/*")
 
+    def arns(self, partition: str) -> tuple[str, list[str]]:
+        """Of its bucket, and of what may be read of it."""
+        bucket = f"arn:{partition}:s3:::{self.bucket}"
+        return bucket, [f"{bucket}/{path}" for path in self.paths]
+
     @property
     def prefixes(self) -> dict[str, dict[str, list[str]]]:
         """The condition under which its bucket is listed; none for all of a bucket."""

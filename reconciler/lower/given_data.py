@@ -35,8 +35,7 @@ def statements(names: Names) -> Iterator[dict[str, Any]]:
     """What lets the program read it, and nothing beside it."""
     region, partition = names.deploy.region, names.facts.partition
     for number, one in enumerate(names.deploy.data.given, 1):
-        where = f"arn:{partition}:s3:::{one.place.bucket}"
-        read = [f"{where}/{path}" for path in one.place.paths]
+        where, read = one.place.arns(partition)
         yield {"Sid": f"ReadGiven{number}", "Effect": "Allow", "Action": "s3:GetObject", "Resource": read}
         listing = {"Sid": f"ListGiven{number}", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": where}
         yield listing | ({"Condition": one.place.prefixes} if one.place.prefixes else {})
@@ -66,7 +65,7 @@ def _told(aws: Aws, place: Place) -> GivenData:
         fix = f"make it and put the data there (aws s3 cp), or name another; with --local, {EMBEDDED}"
         return _no_use(place, f"there is no bucket {place.bucket}", fix)
     except Denied as error:
-        return _no_use(place, f"it may not be listed: {error.reason or error.code}", _rights(place))
+        return _no_use(place, f"it may not be listed: {error.reason or error.code}", _rights(place, aws.partition))
     except AwsError as error:
         if error.bucket_region in ("", aws.region):
             raise
@@ -124,9 +123,9 @@ def _elsewhere(place: Place, there: str, here: str) -> tuple[str, str]:
     return what, f"write region: {there}, or copy the data to a bucket in {here}"
 
 
-def _rights(place: Place) -> str:
-    where = " and ".join(f"arn:aws:s3:::{place.bucket}/{path}" for path in place.paths)
+def _rights(place: Place, partition: str) -> str:
+    bucket, read = place.arns(partition)
     return (
-        f"allow s3:ListBucket on arn:aws:s3:::{place.bucket} to whoever runs this, and the task's role s3:GetObject on "
-        f"{where}; a bucket of another account has to allow both in its own policy too"
+        f"allow s3:ListBucket on {bucket} to whoever runs this, and the task's role s3:GetObject on "
+        f"{' and '.join(read)}; a bucket of another account has to allow both in its own policy too"
     )

@@ -12,8 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from reconciler.aws.calls import SystemClock
+from reconciler.core.errors import Denied
 from reconciler.core.given_data import Place
-from reconciler.lower.given_data import read_place
+from reconciler.lower.given_data import _told, read_place
 from tests.engine.project import Project
 from tests.faults.case import error
 
@@ -92,6 +93,23 @@ def test_one_object_is_judged_as_a_folder_is(path: str, told: dict[str, Any], re
     aws: Any = Answers(told, region)
     found = read_place(aws, Place(OTHER, path))
     assert (why in found.trouble, bool(found.trouble), found.objects) == (True, bool(why), 0 if why else 1)
+
+
+class Refuses:
+    """S3 in China, which lets nobody list."""
+
+    region, partition = "cn-north-1", "aws-cn"
+
+    def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
+        raise Denied(service, operation, "AccessDenied", "no")
+
+
+def test_rights_are_told_in_the_partition_of_the_deploy() -> None:
+    aws: Any = Refuses()
+    fix = _told(aws, Place(OTHER, "prices")).fix
+    bucket = f"arn:aws-cn:s3:::{OTHER}"
+    assert f"s3:ListBucket on {bucket} to" in fix
+    assert f"s3:GetObject on {bucket}/prices and {bucket}/prices/*;" in fix
 
 
 def whole(s3: Any) -> list[Any]:

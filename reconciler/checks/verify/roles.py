@@ -6,7 +6,6 @@ import json
 
 from reconciler.checks.findings import Finding, group, ng, ok
 from reconciler.checks.verify.live import APPLY, Live, may
-from reconciler.core.given_data import SCHEME
 from reconciler.core.run_paths import RUNS
 from reconciler.lower import checkpoints, promotion
 from reconciler.permissions import keys
@@ -22,8 +21,7 @@ def check(live: Live) -> Finding:
     own = str(task.role.name)
     wanted = {names.s3(one.readable): {"s3:GetObject"} for one in live.deploy.data.uploads}
     for one in live.given_data:
-        where = f"{one.place.uri.removeprefix(SCHEME)}{'*' if one.place.is_folder else ''}"
-        wanted[f"arn:{names.facts.partition}:s3:::{where}"] = {"s3:GetObject"}
+        wanted[one.place.arns(names.facts.partition)[1][0]] = {"s3:GetObject"}
     wanted[names.s3(f"{RUNS}/ID/output/metrics.json")] = {"s3:PutObject"}
     if live.deploy.run.promote:
         wanted |= {names.s3(path): set(actions) for path, actions in promotion.NEEDED.items()}
