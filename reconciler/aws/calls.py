@@ -167,18 +167,17 @@ class Aws:
 
     def answers(self, service: str, operation: str, /, **params: Any) -> Iterator[dict[str, Any]]:
         """Each page of a paged answer, whole."""
-        tokens = paging(self._clients.get(service, operation), operation)
+        tokens, following = paging(self._clients.get(service, operation), operation), dict[str, Any]()
         while True:
-            answer = self.call(service, operation, **params)
+            answer = self.call(service, operation, **(params | following))
             yield answer
-            following = {ours: answer.get(theirs) for ours, theirs in tokens}
-            if not tokens or not any(following.values()):
+            before, following = following, {ours: token for ours, theirs in tokens if (token := answer.get(theirs))}
+            if not following:
                 return
-            if following.items() <= params.items():
+            if following == before:
                 raise Unreachable(
                     service, operation, BROKEN_ANSWER, "its next page is itself", hint="run the command again"
                 )
-            params |= {ours: token for ours, token in following.items() if token}
 
     def find_all(self, service: str, operation: str, key: str, /, **params: Any) -> list[Any] | None:
         """All items of a paged answer, with None for what doesn't exist."""

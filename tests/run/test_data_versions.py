@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from reconciler.aws import calls
 from reconciler.aws.calls import Aws, SystemClock
-from reconciler.core.errors import UserError
+from reconciler.core.errors import Unreachable, UserError
 from reconciler.run import data_versions
 from reconciler.run.data_versions import Old, Version, _at, copy, moved, moved_text, old_data
 from tests.local_fixtures import unique
@@ -97,6 +99,25 @@ def test_what_was_there_then(
 ) -> None:
     found = _at([listed(*one) for one in versions], [listed(*one) for one in markers], at(moment))
     assert {key: one["VersionId"] for key, one in found.items()} == wanted
+
+
+def test_a_page_is_asked_for_with_the_marks_of_the_one_before_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that ends behind the last version of a key names none to go on from, and another's would be wrong."""
+    names = (("KeyMarker", "NextKeyMarker"), ("VersionIdMarker", "NextVersionIdMarker"))
+    marks = [{"NextKeyMarker": "a", "NextVersionIdMarker": "1"}, {"NextKeyMarker": "b"}, {"NextKeyMarker": "b"}]
+    asked: list[dict[str, str]] = []
+
+    def call(service: str, operation: str, /, **params: str) -> dict[str, str]:
+        asked.append(params)
+        return marks[len(asked) - 1]
+
+    monkeypatch.setattr(calls, "paging", lambda client, operation: names)
+    aws: Any = SimpleNamespace(call=call, _clients=SimpleNamespace(get=lambda service, operation: None))
+    with pytest.raises(Unreachable, match="its next page is itself"):
+        list(Aws.answers(aws, "s3", "ListObjectVersions", Bucket="b"))
+    assert asked == [
+        {"Bucket": "b"}, {"Bucket": "b", "KeyMarker": "a", "VersionIdMarker": "1"}, {"Bucket": "b", "KeyMarker": "b"},
+    ]  # fmt: skip
 
 
 class Pages:
