@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from moto.logs.utils import EventMessageFilter
@@ -59,19 +59,21 @@ def parse(pattern: str) -> Matches | None:
 
 
 def _either(words: list[Any]) -> Matches:
-    found = [_both(words)]
-    while words[:1] == ["||"]:
-        del words[0]
-        found.append(_both(words))
-    return lambda event: any(one(event) for one in found)
+    return _joined(words, "||", _both, any)
 
 
 def _both(words: list[Any]) -> Matches:
-    found = [_one(words)]
-    while words[:1] == ["&&"]:
+    return _joined(words, "&&", _one, all)
+
+
+def _joined(
+    words: list[Any], by: str, part: Callable[[list[Any]], Matches], hold: Callable[[Iterable[bool]], bool]
+) -> Matches:
+    found = [part(words)]
+    while words[:1] == [by]:
         del words[0]
-        found.append(_one(words))
-    return lambda event: all(one(event) for one in found)
+        found.append(part(words))
+    return lambda event: hold(one(event) for one in found)
 
 
 def _one(words: list[Any]) -> Matches:
