@@ -100,9 +100,13 @@ class Embedded:
         for service, region in (("iam", "aws"), ("ec2", "us-east-1")):
             get_backend(service)[DEFAULT_ACCOUNT_ID][region]  # type: ignore[call-overload]
 
+    def working(self) -> bool:
+        """Whether a task or function runs."""
+        return self.agent.running() > 0 or self._functions.running()
+
     def busy(self) -> bool:
         """Whether a task or function runs, or a schedule is still to come."""
-        return self.agent.running() > 0 or self._functions.running() or self._schedules.waiting()
+        return self.working() or self._schedules.waiting()
 
     def close(self) -> None:
         """End the tasks that run."""

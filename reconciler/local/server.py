@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 StartResponse = Callable[..., Any]
 IDENTITY_PATH = "/_reconciler/identity"
 CHECK_SECONDS = 2.0
-SAVE_SECONDS = 10.0  # after its last use: by then a log that came late is whole
+SAVE_SECONDS = 10.0  # after its last use or work: by then a log that came late is whole
 SMALL_SECONDS = 30.0  # without use until memory is given back
 LEAST_NONCE = 16
 RECORD_VERSION = 2
@@ -56,7 +56,7 @@ class Server:
         self.idle = idle_seconds(os.environ)
         self._used = time.monotonic()
         self._small = False
-        self._saved = 0.0
+        self._worked = self._saved = 0.0
 
     def is_idle(self, now: float) -> bool:
         """Whether nothing has used it for so long that it is to end. now: of the monotonic clock.
@@ -92,8 +92,12 @@ class Server:
         return type(self._embedded).handler if self._embedded is not None else Handler
 
     def keep(self) -> None:
-        """Write what is to outlive this process, if it was used since."""
-        if self._embedded is not None and self._used + SAVE_SECONDS > self._saved:
+        """Write what is to outlive this process, if it was used since, or a task or function ran."""
+        if self._embedded is None:
+            return
+        if self._embedded.working():
+            self._worked = time.monotonic()
+        if max(self._used, self._worked) + SAVE_SECONDS > self._saved:
             self._saved = time.monotonic()
             try:
                 self._embedded.keep()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from reconciler.cli.main import main
 from reconciler.local.embedded import Embedded
 from reconciler.local.idle import BadSpan, idle_seconds, spelled
 from reconciler.local.keys import new_keys
-from reconciler.local.server import Server
+from reconciler.local.server import SAVE_SECONDS, Server
 from tests.local.test_lifecycle import alive
 from tests.local_fixtures import EmbeddedAws
 from tests.waiting import until
@@ -43,6 +44,9 @@ def test_it_goes_on_when_what_is_in_it_cannot_be_kept(tmp_path: Path, capfd: pyt
     class Full:
         tries = 0
 
+        def working(self) -> bool:
+            return False
+
         def keep(self) -> None:
             self.tries += 1
             raise RuntimeError("dictionary changed size during iteration")
@@ -53,6 +57,30 @@ def test_it_goes_on_when_what_is_in_it_cannot_be_kept(tmp_path: Path, capfd: pyt
     server.keep()
     assert full.tries == 2
     assert "dictionary changed size" in capfd.readouterr().err
+
+
+def test_what_a_task_writes_that_nobody_watches_is_kept(tmp_path: Path) -> None:
+    class Works:
+        works, kept = True, 0
+
+        def working(self) -> bool:
+            return self.works
+
+        def keep(self) -> None:
+            self.kept += 1
+
+    server, works = Server(tmp_path, new_keys()), Works()
+    server._embedded = cast(Embedded, works)
+    server._used = time.monotonic() - 10 * SAVE_SECONDS
+    for kept in (1, 2):
+        server.keep()
+        assert works.kept == kept
+    works.works = False
+    server.keep()
+    assert works.kept == 3, "its last lines"
+    server._worked -= 2 * SAVE_SECONDS
+    server.keep()
+    assert works.kept == 3, "nothing has come since"
 
 
 @pytest.mark.parametrize(
