@@ -24,7 +24,7 @@ from reconciler.run.verdict import Verdict, judge
 from reconciler.run.workers import size_of as workers_of
 
 MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
-FORGOTTEN = "ECS doesn't know this task any more: it ended over an hour ago"
+FORGOTTEN = "ECS doesn't know this task any more: it ended over an hour ago or, with --local, with the embedded AWS"
 LAUNCHED_BEFORE = "it was launched, and ECS doesn't know it any more: it ended over an hour ago"
 BY_USER = "stopped by the user"
 
