@@ -1,4 +1,4 @@
-"""A sweep of many combinations on the embedded AWS's control plane, whose tasks are stubs; interrupted in the middle.
+"""A sweep of many combinations on the embedded AWS, whose tasks only take time; interrupted in the middle.
 
     python -m bench.sweep [COUNT] [--parallel N] [--seconds S]
 
@@ -103,10 +103,10 @@ def main() -> None:
     parser.add_argument("--parallel", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=1.0, help="that each task lasts (default: %(default)s)")
     options = parser.parse_args()
-    os.environ["STUB_SECONDS"] = str(options.seconds)
+    os.environ["TASK_SECONDS"] = str(options.seconds)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        with Lab(folder / "lab", module="bench.stub_lab") as lab:
+        with Lab(folder / "lab", module="bench.timed_lab") as lab:
             print(json.dumps(sweep(options.count, options.parallel, folder / "sweep", lab), indent=1))
 
 

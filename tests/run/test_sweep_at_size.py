@@ -1,6 +1,6 @@
 """What a sweep of any size asks of AWS: so many requests for each combination, what can be had together asked for
-together, an interruption in the middle gone on without one more or one fewer. Its tasks are stubs; `bench/sweep.py`
-does ten thousand of them.
+together, an interruption in the middle gone on without one more or one fewer. Its tasks only take time;
+`bench/sweep.py` does ten thousand of them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from tests.run.samples import run as a_run
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """An embedded AWS whose tasks end at once."""
-    os.environ["STUB_SECONDS"] = "0.1"
-    with Lab(tmp_path_factory.mktemp("stubs"), module="bench.stub_lab") as one:
+    os.environ["TASK_SECONDS"] = "0.1"
+    with Lab(tmp_path_factory.mktemp("timed"), module="bench.timed_lab") as one:
         yield one
-    del os.environ["STUB_SECONDS"]
+    del os.environ["TASK_SECONDS"]
 
 
 def applied(lab: Lab, folder: Path, count: int) -> Counter[str]:

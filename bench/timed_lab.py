@@ -1,6 +1,6 @@
-"""The lab with an ECS agent whose tasks are stubs: they end well after STUB_SECONDS, and nothing runs.
+"""The lab with tasks that only take time: each ends well after TASK_SECONDS, and no program runs.
 
-python -m bench.stub_lab 0 --home DIR --until-eof      as `tests.lab`, whose wire and control requests it has
+python -m bench.timed_lab 0 --home DIR --until-eof      as `tests.lab`, whose wire and control requests it has
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from reconciler.local import embedded
 from reconciler.local.runner import ContainerSpec, Exit, Inside, Output, TaskSpec, Used
 from tests.lab import serve
 
-SECONDS = float(os.environ.get("STUB_SECONDS", "1"))
+SECONDS = float(os.environ.get("TASK_SECONDS", "1"))
 DIGEST = f"sha256:{'0' * 64}"
 
 
-class Stub:
-    """A container that is nothing. It ends by itself, or when it is told to."""
+class Timed:
+    """A container without a process. It ends by itself, or when it is told to."""
 
     def __init__(self) -> None:
         self._told = threading.Event()
@@ -43,14 +43,14 @@ class Stub:
         return None
 
     def inside(self, words: Sequence[str], *, terminal: bool) -> Inside:
-        """Nothing can be run in it."""
-        raise NotImplementedError
+        """A process of this machine, without any of its variables."""
+        return Inside(list(words), {"PATH": os.defpath}, None)
 
 
-class Stubs:
+class TimedRunner:
     """See `reconciler.local.runner.Runner`."""
 
-    name = "stub"
+    name = "timed"
 
     def __init__(self, *_: object) -> None:
         """As LocalRunner is made."""
@@ -59,16 +59,16 @@ class Stubs:
         """Every image is there."""
         return DIGEST
 
-    def start(self, task: TaskSpec, container: ContainerSpec, output: Output) -> Stub:
+    def start(self, task: TaskSpec, container: ContainerSpec, output: Output) -> Timed:
         """At once."""
-        return Stub()
+        return Timed()
 
     def remove(self, task: TaskSpec) -> None:
         """Nothing is left."""
 
 
 if __name__ == "__main__":
-    embedded.LocalRunner = Stubs  # type: ignore[assignment, misc]
+    embedded.LocalRunner = TimedRunner  # type: ignore[assignment, misc]
     with suppress(SystemExit):
         serve(int(sys.argv[1]), Path(sys.argv[3]), 0.0, until_eof=True)
     os._exit(0)  # threads of open connections have nothing left to do
