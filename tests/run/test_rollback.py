@@ -54,6 +54,13 @@ def image(revision: Any) -> str:
     return str(revision["containerDefinitions"][0]["image"])
 
 
+def marks(ecr: Any, revision: Any) -> list[str]:
+    """The tags that say that a revision's image is in use."""
+    kept = [{"imageDigest": image(revision).partition("@")[2]}]
+    (found,) = ecr.describe_images(repositoryName="tiny", imageIds=kept)["imageDetails"]
+    return [one for one in found["imageTags"] if one.startswith("in-use-")]
+
+
 def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
     version(lane, 1, 512)
     ok(lane, "apply")
@@ -63,15 +70,10 @@ def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
     own = newest(lane)
     assert image(own) != image(old)
 
-    ecr, digest = lane.client("ecr"), image(old).partition("@")[2]
-    kept = {"imageDigest": digest}
-    marks = [one for one in ecr.describe_images(repositoryName="tiny", imageIds=[kept])["imageDetails"][0]["imageTags"]
-             if one.startswith("in-use-")]  # fmt: skip
-    ecr.batch_delete_image(repositoryName="tiny", imageIds=[{"imageTag": one} for one in marks])
-
+    ecr = lane.client("ecr")
+    ecr.batch_delete_image(repositoryName="tiny", imageIds=[{"imageTag": one} for one in marks(ecr, old)])
     shown = ok(lane, "rollback")
-    tags = ecr.describe_images(repositoryName="tiny", imageIds=[kept])["imageDetails"][0]["imageTags"]
-    assert [one for one in tags if one.startswith("in-use-tiny-")], "it may be the oldest by now"
+    assert [one for one in marks(ecr, old) if one.startswith("in-use-tiny-")], "it may be the oldest by now"
     assert f"Rolled back: the schedule and the service use what run {first} was" in " ".join(shown.split())
     back = newest(lane)
     assert (image(back), back["tags"]["reconciler:rollback"]) == (image(old), f"{first} {own['revision']}")
