@@ -6,14 +6,13 @@ import gc
 import os
 import sys
 
-PLUGINS = "pydantic.plugin._loader"
-
 
 def main() -> int:
     """Run the command line and return its exit code."""
     # Service models are very many objects and none is garbage: looking through them takes longer than a plan's reads.
     gc.set_threshold(100_000, 50, 100)
-    _without_plugins()
+    # pydantic would look through every installed package for plugins.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         if _helped(sys.argv[1:]):
             return 0
@@ -28,16 +27,6 @@ def main() -> int:
     finally:
         # The interpreter would look through all of it once more at its end, for 0.2 s, before the system takes it back.
         gc.freeze()
-
-
-def _without_plugins() -> None:
-    """pydantic would look through every installed package for plugins. Told not to, it loads all the same what it would
-    look with, which takes longer than a file is checked: its module for that is there already, and knows of none.
-    """
-    if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
-        none = type(sys)(PLUGINS)
-        vars(none)["get_plugins"] = tuple
-        sys.modules.setdefault(PLUGINS, none)
 
 
 def _helped(arguments: list[str]) -> bool:

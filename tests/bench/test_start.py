@@ -25,8 +25,8 @@ AWS = {
 }
 FILE = {"pydantic", "yaml", "reconciler.config"}
 # What takes longer to load than a message to print.
-DEAR = {"email", "html", "importlib.metadata", "logging", "structlog", "subprocess", "tenacity", "urllib3"}
-OF_PYDANTIC = {"hashlib", "secrets"}  # the same, but that pydantic needs them
+DEAR = {"html", "logging", "structlog", "subprocess", "tenacity", "urllib3"}
+OF_PYDANTIC = {"email", "hashlib", "importlib.metadata", "secrets"}  # the same, but that pydantic needs them
 MOTO_ITSELF = {"backend_index", "backends", "core", "moto_api", "moto_server", "settings", "utilities"}
 BAD = "name: x\nregoin: us-east-1\ndata: nowhere.csv\nimage: .\n"
 
