@@ -234,6 +234,8 @@ def _stage(instruction: Instruction, fill: Filler, outer: Mapping[str, str], nam
             f"{fill.source}:{instruction.line}: FROM {instruction.rest[:SHOWN]}: {why}",
             hint="write FROM image [AS name], and give each ARG in it a default or a value in image.build_args",
         )
+    if strange := sorted(instruction.flags.keys() - {"platform"}):
+        raise _refused(fill.source, instruction, f"unknown flag --{strange[0]}")
     platform = fill(instruction, instruction.flags.get("platform", ""), outer)
     return Stage(name, base, platform, names.get(base.lower()), instruction.line)
 

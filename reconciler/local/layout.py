@@ -36,6 +36,7 @@ KNOWN: dict[str, frozenset[str] | None] = {
                      "VOLUME", "WORKDIR"), frozenset()),
     "HEALTHCHECK": None, "ONBUILD": None,
 }  # fmt: skip
+ALONE = ("CMD", "ENTRYPOINT", "RUN")  # which may have nothing behind them
 SITE_PACKAGES = re.compile(r".*/site-packages|/usr/local|/usr/local/(?:lib|bin|lib/python3\.\d+)|/root/\.local")
 
 
@@ -265,6 +266,10 @@ def check_instructions(inputs: Inputs) -> None:
             if known is not None and (strange := sorted(one.flags.keys() - known)):
                 hint = f"it knows {', '.join(f'--{flag}' for flag in sorted(known)) or 'none'}"
                 raise _failed(inputs, one, f"unknown flag --{strange[0]}", hint)
+            if not one.rest and one.name not in ALONE:
+                raise _failed(inputs, one, "nothing is behind it", f"write what {one.name} is to do, or leave it out")
+            if one.name == "SHELL" and form(one.rest) is None:
+                raise _failed(inputs, one, "it is no JSON list", 'for instance SHELL ["/bin/bash", "-c"]')
             if one.name in ("COPY", "ADD") and len(form(one.rest) or one.rest.split()) < 2:
                 raise _failed(inputs, one, "it names no destination", "write what is copied, and where to")
 

@@ -194,6 +194,7 @@ REFUSED = [
     ("FROM ${A:?which}", ":1: .*A: which"),
     ("FROM ${A", ":1: .*no }"),
     ("FROM a\nENV A=1 B", ":2: .*'B' has no ="),
+    ("FROM --plattform=linux/arm64 a", ":1: .*unknown flag --plattform"),
     ("FROM a\nENV PATH", ":2: .*a name and a value"),
     ("FROM a\nENV", ":2: .*a name and a value"),
     ("FROM a\nENV =b", ":2: .*a name and a value"),

@@ -82,6 +82,11 @@ NOT_KNOWN = [
     ("ADD --from=build x y", "unknown flag --from", "it knows"),
     ("RUN --mounts=type=cache true", "unknown flag --mounts", "it knows --device, --mount, --network, --security"),
     ("WORKDIR --x /y", "unknown flag --x", "it knows none"),
+    ("WORKDIR", "nothing is behind it", "write what WORKDIR"),
+    ("ARG", "nothing is behind it", "ARG"),
+    ("user  ", "nothing is behind it", "USER"),
+    ("SHELL /bin/bash -c", "no JSON list", 'SHELL ["/bin/bash", "-c"]'),
+    ("COPY", "nothing is behind it", "COPY"),
     ("COPY train.py", "it names no destination", "where to"),
     ('COPY ["train.py"]', "it names no destination", "where to"),
 ]
