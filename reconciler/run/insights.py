@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.aws_names import USAGE_GROUP
-from reconciler.core.errors import Denied
+from reconciler.core.errors import Denied, Gone
 from reconciler.core.run_paths import task_id
 from reconciler.run.place import Place
 from reconciler.run.retry import Attempt
@@ -61,16 +62,9 @@ def _events(aws: Aws, place: Place, ids: Sequence[str], attempts: Sequence[Attem
     where: dict[str, Any] = {"logGroupName": USAGE_GROUP.format(cluster=place.cluster), "filterPattern": pattern(ids)}
     where["startTime"] = int(max(min(one.launched for one in attempts) - MARGIN, 0.0) * 1000)
     where["endTime"] = int((max(one.stopped or now for one in attempts) + MARGIN) * 1000)
-    found: list[str] = []
-    for _ in range(PAGES):
-        try:
-            page = aws.find("logs", "FilterLogEvents", **where)
-        except Denied:
-            return None
-        if page is None:  # there is no log group before the first event
-            return None
-        found += [one["message"] for one in page.get("events") or ()]
-        if not page.get("nextToken"):
-            return found
-        where["nextToken"] = page["nextToken"]
-    return None
+    try:
+        pages = list(islice(aws.answers("logs", "FilterLogEvents", **where), PAGES))
+    except (Denied, Gone):  # there is no log group before the first event
+        return None
+    left = pages[-1].get("nextToken")
+    return None if left else [one["message"] for page in pages for one in page.get("events") or ()]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 import pytest
 
 from reconciler.cli.used import attempt_line, enough_for, run_lines
 from reconciler.config.schema import Deploy
-from reconciler.core.errors import Denied
+from reconciler.core.errors import Denied, Gone
 from reconciler.local.docker_runner import used_in
 from reconciler.local.log_patterns import parse
 from reconciler.local.runner import Used
@@ -239,14 +240,16 @@ class Logs:
     def now(self) -> float:
         return NOW
 
-    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+    def answers(self, service: str, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
         assert (service, operation) == ("logs", "FilterLogEvents")
-        self.asked.append(params)
-        if self.denied == "read":
-            raise Denied(service, operation, "AccessDenied", "no")
-        page = self.pages.pop(0) if len(self.pages) > 1 else self.pages[0]
-        more = {"nextToken": "t"} if len(self.pages) > 1 or page == ["again"] else {}
-        return None if page is None else {"events": [{"message": one} for one in page], **more}
+        for page in self.pages if self.pages != [["again"]] else repeat(["again"]):
+            self.asked.append(params)
+            if self.denied == "read":
+                raise Denied(service, operation, "AccessDenied", "no")
+            if page is None:
+                raise Gone(service, operation, "ResourceNotFoundException", "no")
+            more = {"nextToken": "t"} if page is not self.pages[-1] else {}
+            yield {"events": [{"message": one} for one in page], **more}
 
     def keep_usage(self, run: Run) -> None:
         if self.denied == "write":
@@ -264,7 +267,7 @@ def over(*attempts: Any, **more: Any) -> Run:
 
 def test_it_is_asked_for_once_and_kept_in_the_record() -> None:
     run = over(ended(), ended(2, event=Event.SUCCESS, stopped=90.0))
-    logs = Logs([event()], [], [event(TaskId=OTHER, MemoryUtilized=9), "no event"], ["left"])
+    logs = Logs([event()], [], [event(TaskId=OTHER, MemoryUtilized=9), "no event"])
     found = read(logs, run)
     assert [one.usage for one in found.attempts] == [Usage(277, 24, 1), Usage(9, 24, 1)]
     assert [one.number for one in found.attempts] == [1, 2]
