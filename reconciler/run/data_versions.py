@@ -200,9 +200,8 @@ def _listed(place: _Place, what: str, prefix: str, *, alone: bool = False) -> tu
             markers += those[1]
             for one in sorted([*those[0], *those[1]], key=lambda one: one["LastModified"], reverse=True):
                 if not place.is_later(one) and not one["Key"].endswith("/"):
-                    there.setdefault(
-                        one["Key"], "Size" in one
-                    )  # of the launch is the newest before it; a marker has none
+                    # Of the launch is the newest before it; a marker has no size.
+                    there.setdefault(one["Key"], "Size" in one)
             _check_count(what, sum(there.values()))
             if len(versions) + len(markers) > VERSIONS:
                 raise UserError(f"{what} has more than {VERSIONS:,} versions, and no more are looked at")
