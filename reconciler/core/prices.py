@@ -126,3 +126,8 @@ def managed_hourly(region: str, instance_type: str) -> float | None:
     prices = dict(zip(INSTANCE_REGIONS, INSTANCES.get(instance_type, ()), strict=False))
     price = prices.get(region)
     return None if price is None else price * (1 + MANAGED_FEE)
+
+
+def dollars(amount: float) -> str:
+    """What something costs, for people: with as many digits as tell something."""
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.6f}" if 0 < amount < 0.0001 else f"${amount:.4f}"

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.core.function_settings import Retry
+from reconciler.core.prices import dollars
 from reconciler.run.checkpoint import Checkpoint
 from reconciler.run.usage import Usage
 
@@ -108,7 +109,7 @@ def again(
     if rules.within is not None and now + pause - attempts[0].launched > rules.within:
         return f"{what}, and `run.retry.within` is over"
     if rules.max_cost is not None and cost is not None and cost >= rules.max_cost:
-        return f"{what}, and the run has cost {_dollars(cost)}, `run.retry.max_cost` is {_dollars(rules.max_cost)}"
+        return f"{what}, and the run has cost {dollars(cost)}, `run.retry.max_cost` is {dollars(rules.max_cost)}"
     if provider != last.provider:
         # Elsewhere there may be room at once.
         return Again(provider, 0.0, f"{what} on {last.provider}")
@@ -130,10 +131,6 @@ def out_of_memory(attempt: Attempt) -> bool:
 def _next(providers: Sequence[str], last: str) -> str | None:
     later = list(providers)[list(providers).index(last) + 1 :] if last in providers else []
     return later[0] if later else None
-
-
-def _dollars(cost: float) -> str:
-    return f"${cost:.2f}" if cost >= 1 else f"${cost:.4f}"
 
 
 def ran_for(attempts: Sequence[Attempt]) -> float | None:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from reconciler.core import plain_json
 from reconciler.core.fargate import SIZES
-from reconciler.core.prices import task_cost
+from reconciler.core.prices import dollars, task_cost
 
 LATE = 600.0  # seconds after a task's end until which its last measurement has come
 ROOM = 1.2  # a size is enough that has a fifth more than was used
@@ -144,12 +144,7 @@ def said_of_size(found: Enough, size: tuple[int, int], *, whole: bool) -> str:
 def _saved(found: Enough) -> str:
     if found.saves is None:
         return "its price isn't known here"
-    verb = "costs" if found.saves < 0 else "saves"
-    if found.saves_a_month is not None:
-        return f"{verb} {_dollars(found.saves_a_month)}{' more' if found.saves < 0 else ''} a month by the schedule"
-    return f"{verb} {_dollars(found.saves)}{' more' if found.saves < 0 else ''} a run"
-
-
-def _dollars(amount: float) -> str:
-    amount = abs(amount)
-    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.6f}" if amount < 0.0001 else f"${amount:.4f}"
+    month = found.saves_a_month
+    amount, each = (found.saves, "a run") if month is None else (month, "a month by the schedule")
+    verb, more = ("costs", " more") if found.saves < 0 else ("saves", "")
+    return f"{verb} {dollars(abs(amount))}{more} {each}"

@@ -40,6 +40,8 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, ...], list[Any], Any]] = [
     ("too late", {"error": 9, "within": 60}, BOTH, [("error", "FARGATE")], "within` is over"),
     ("in time", {"error": 9, "within": 111}, BOTH, [("error", "FARGATE")], ("FARGATE", 10)),
     ("too dear", {"error": 9, "max_cost": 2.0}, BOTH, [("error", "FARGATE")], "has cost $2.00"),
+    ("too dear for a limit of less than a cent", {"error": 9, "max_cost": 0.00002}, BOTH, [("error", "FARGATE")],
+     "`run.retry.max_cost` is $0.000020"),
     ("cheap enough", {"error": 9, "max_cost": 2.01}, BOTH, [("error", "FARGATE")], ("FARGATE", 10)),
 ]  # fmt: skip
 
