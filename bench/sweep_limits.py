@@ -20,29 +20,20 @@ PUTS = 4  # objects that each run writes from its launch to its end
 LOG_READS = 2  # of a run that failed, to explain it
 
 
-@dataclass(frozen=True)
-class Rate:
-    """A token bucket. burst: what it holds; refill: a second."""
-
-    burst: float
-    refill: float
-    page: str
-
-
 FARGATE_PAGE = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html"
 ECS_PAGE = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html"
 QUOTAS_PAGE = "https://docs.aws.amazon.com/general/latest/gr/ecs-service.html#service-quotas-fargate"
 LOGS_PAGE = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html"
 S3_PAGE = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html"
 
-TASKS = Rate(100, 20, FARGATE_PAGE)  # Fargate's tasks, launched by whatever call
-RUN_TASK = Rate(
-    20, 20, FARGATE_PAGE
-)  # calls of RunTask for Fargate; each run is one, since each has variables of its own
-READS = Rate(100, 20, ECS_PAGE)  # DescribeTasks and ListTasks together
-LOG_EVENTS = Rate(10, 10, LOGS_PAGE)  # GetLogEvents, in most of the large regions
+# A second, once what may be had at once is used up.
+TASKS = 20.0  # Fargate's tasks, launched by whatever call: FARGATE_PAGE
+RUN_TASK = 20.0  # calls of RunTask for Fargate; each run is one, since each has variables of its own: FARGATE_PAGE
+READS = 20.0  # DescribeTasks and ListTasks together: ECS_PAGE
+LOG_EVENTS = 10.0  # GetLogEvents, in most of the large regions: LOGS_PAGE
+S3_WRITES = 3_500.0  # to a prefix: S3_PAGE
+
 VCPU = 6  # at once on Fargate, of an account that asked for no more; a new one may have less: QUOTAS_PAGE
-S3_WRITES = 3_500  # a second and prefix: S3_PAGE
 
 
 @dataclass(frozen=True)
@@ -55,9 +46,7 @@ class Simulated:
     looks: int
 
 
-def simulate(
-    count: int, lasts: float, at_once: int, rate: float = min(RATE, RUN_TASK.refill, TASKS.refill)
-) -> Simulated:
+def simulate(count: int, lasts: float, at_once: int, rate: float = min(RATE, RUN_TASK, TASKS)) -> Simulated:
     """Launch `count` tasks that last `lasts` seconds each, never more than `at_once` together."""
     ends: deque[int] = deque()
     now, left, most, looks, launched = 0, count, 0, 0, 0
@@ -77,10 +66,10 @@ def simulate(
 def floors(count: int, lasts: float, at_once: int, failed: int) -> dict[str, float]:
     """Seconds that each limit alone would take, by what it is."""
     return {
-        f"launches, {RUN_TASK.refill:g} a second": count / RUN_TASK.refill,
+        f"launches, {RUN_TASK:g} a second": count / RUN_TASK,
         f"{at_once:,} tasks at once": count * lasts / at_once,
-        f"looks, {AT_ONCE} tasks a call, {READS.refill:g} calls a second": count / AT_ONCE / READS.refill,
-        f"logs of {failed:,} that failed, {LOG_EVENTS.refill:g} reads a second": failed * LOG_READS / LOG_EVENTS.refill,
+        f"looks, {AT_ONCE} tasks a call, {READS:g} calls a second": count / AT_ONCE / READS,
+        f"logs of {failed:,} that failed, {LOG_EVENTS:g} reads a second": failed * LOG_READS / LOG_EVENTS,
         "records in S3": count * PUTS / S3_WRITES,
     }
 
