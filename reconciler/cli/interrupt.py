@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 
@@ -38,8 +39,10 @@ def come_back(where: Target, run: Run | None = None) -> str:
 
 
 def command(where: Target, verb: str, run_id: str) -> str:
-    """A command line about a run."""
-    file = "" if where.file == Path("deploy.yaml") else f" --file {where.file}"
-    file += f" --env {where.environment}" if where.environment else ""
-    name = f" {run_id}" if run_id else ""
-    return f"{program()} {verb}{name}{file}{' --local' if where.local else ''}"
+    """A command line about a run, or an `apply`, as a shell takes it."""
+    words = [verb, run_id] if run_id else [verb]
+    if where.file != Path("deploy.yaml"):
+        words += [*([] if verb == "apply" else ["--file"]), str(where.file)]
+    words += ["--env", where.environment] if where.environment else []
+    words += ["--local"] if where.local else []
+    return f"{program()} {shlex.join(words)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         terminal.json(plan_json(plan, here.given_data))
     elif options.out:
         local = " --local" if options.local else ""
-        terminal.say(f"saved; to do exactly this: {program()} apply {options.out}{local}")
+        terminal.say(f"saved; to do exactly this: {program()} apply {shlex.quote(options.out)}{local}")
     return 2 if options.detailed_exitcode and plan.changes else 0
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from reconciler.cli.arguments import parser
+from reconciler.cli.interrupt import command
+from reconciler.cli.program_name import program
 from tests.engine.project import Project
 from tests.engine.project import project as project
 
@@ -260,5 +266,18 @@ def test_the_commands_that_hints_name(project: Project) -> None:
     project.ok("runs")
     project.ok("runs", "--rebuild")
     project.ok("cost")
-    for command in ("plan", "apply", "run", "destroy", "verify"):
-        project.ok("permissions", "--for", command)
+    for verb in ("plan", "apply", "run", "destroy", "verify"):
+        project.ok("permissions", "--for", verb)
+
+
+@pytest.mark.parametrize("file", ["deploy.yaml", "other.yaml", "my deploys/it's $one.yaml"])
+@pytest.mark.parametrize(
+    ("verb", "run"),
+    [("apply", ""), ("runs", ""), ("watch", "20261129-1"), ("logs", "20261129-1"), ("stop", "20261129-1"),
+     ("diagnose", "20261129-1")],
+)  # fmt: skip
+def test_a_command_about_a_run_does_what_it_says_whatever_the_file(verb: str, run: str, file: str) -> None:
+    where: Any = SimpleNamespace(file=Path(file), environment="prod", local=Path("home"))
+    words = shlex.split(command(where, verb, run).removeprefix(program()))
+    read = parser().parse_args(words)
+    assert (Path(read.file), read.env, read.local, getattr(read, "run", "")) == (Path(file), ["prod"], True, run)
