@@ -47,8 +47,9 @@ def test_no_capacity_after_the_launch(embedded_aws: EmbeddedAws) -> None:
 def test_spot_interruption_after_some_lines_shows_while_the_task_still_runs(embedded_aws: EmbeddedAws) -> None:
     embedded_aws.behaviour({"do": "spot-interruption", "after_lines": 3})
     arn = embedded_aws.launch_python(
-        "import signal, sys, time\n"
-        "def end(*_):\n    time.sleep(0.5); print('saved', flush=True); sys.exit(0)\n"
+        "import os, signal, sys, time\n"
+        # Not `print`, which may be under way in the program at that moment and then refuses.
+        "def end(*_):\n    time.sleep(0.5); os.write(1, b'saved\\n'); sys.exit(0)\n"
         "signal.signal(signal.SIGTERM, end)\n" + LOOP,
         capacityProviderStrategy=[{"capacityProvider": "FARGATE_SPOT", "weight": 1}],
     )

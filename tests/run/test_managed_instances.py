@@ -24,6 +24,7 @@ def launched(lane: Lane) -> Any:
     task = ecs.run_task(
         cluster="tiny",
         taskDefinition="tiny",
+        startedBy="somebody",
         capacityProviderStrategy=[{"capacityProvider": PROVIDERS[1], "weight": 1}],
         networkConfiguration={"awsvpcConfiguration": network},
     )["tasks"][0]
