@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from reconciler import version as git
+from reconciler.config.storage import DataFile
 from reconciler.core.errors import UserError
 from reconciler.image.dockerfile import form, instructions
 
@@ -86,10 +87,11 @@ def entries(folder: Path, data: Sequence[str]) -> tuple[tuple[str, ...], tuple[s
     for name in data:
         top = name.partition("/")[0] if "/" in name and len(data) > NAMED else ""
         groups[top or (f"*{_suffix(name)}" if len(data) > NAMED else "")].append(name)
-    taken: dict[str, str] = {}  # by what the key ends with
+    taken: dict[str, str] = {}  # by key
     out: list[str] = []
     for group in groups.values():
-        for key, entry, files in _together(folder, group) if len(group) > FEW and len(data) > NAMED else _alone(group):
+        for entry, files in _together(folder, group) if len(group) > FEW and len(data) > NAMED else _alone(group):
+            key = str(DataFile(file=entry).filled().key)
             if key in taken:
                 out += files
             else:
@@ -97,18 +99,21 @@ def entries(folder: Path, data: Sequence[str]) -> tuple[tuple[str, ...], tuple[s
     return tuple(taken.values()), tuple(out)
 
 
-def _alone(group: Sequence[str]) -> Iterator[tuple[str, str, list[str]]]:
-    return ((PurePosixPath(name).name, name, [name]) for name in group)
+def _alone(group: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    return ((name, [name]) for name in group)
 
 
-def _together(folder: Path, group: Sequence[str]) -> Iterator[tuple[str, str, Sequence[str]]]:
+def _together(folder: Path, group: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
     common = os.path.commonpath([str(PurePosixPath(name).parent) for name in group])
     if common not in ("", ".") and all(_is_data(f"data/{path.name}") for path in _walk(folder / common, DEEP)):
-        yield PurePosixPath(common).name, f"{common}/", group
+        yield f"{common}/", group
         return
-    for suffix in sorted({_suffix(name) for name in group}):
-        pattern = f"*{suffix}" if common in ("", ".") else f"{common}/**/*{suffix}"
-        yield pattern, pattern, [name for name in group if _suffix(name) == suffix]
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in group:
+        alike[_suffix(name)].append(name)
+    # The most first: all patterns of a folder have the same key.
+    for suffix, names in sorted(alike.items(), key=lambda one: -len(one[1])):
+        yield f"*{suffix}" if common in ("", ".") else f"{common}/**/*{suffix}", names
 
 
 def _suffix(name: str) -> str:

@@ -180,6 +180,29 @@ def test_many_data_files_are_a_folder_or_a_pattern(there: list[str], data: list[
     assert entries(tmp_path, look(tmp_path).data) == (tuple(data), ())
 
 
+@pytest.mark.parametrize(
+    ("there", "data", "out"),
+    [
+        ([f"{n}.csv" for n in range(5)] + [f"{n}.npy" for n in range(6)], ["*.csv"], [f"{n}.npy" for n in range(6)]),
+        ([f"data/{n}.csv" for n in range(9)] + ["data/README", "data/a.py"], ["data/**/*.csv"], ["data/README"]),
+        ([f"{n}.csv" for n in range(9)] + [f"data/{n}.csv" for n in range(4)], ["*.csv"],
+         [f"data/{n}.csv" for n in range(4)]),
+        ([f"{top}/x/{n}.csv" for top in "ab" for n in range(5)] + ["a/x/p.py", "b/x/p.py"], ["a/x/**/*.csv"],
+         [f"b/x/{n}.csv" for n in range(5)]),
+    ],
+)  # fmt: skip
+def test_of_many_data_files_with_one_key_the_others_are_named(
+    there: list[str], data: list[str], out: list[str], fresh: Project
+) -> None:
+    for name in (*there, "Dockerfile"):
+        (fresh.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        fresh.write(name, "FROM x\n")
+    assert entries(fresh.folder, look(fresh.folder).data) == (tuple(data), tuple(out))
+    said = fresh.ok("init").out
+    assert f"{len(out)} more files look like data and aren't in deploy.yaml: {out[0]}" in said
+    assert [one.file for one in load(fresh.folder / "deploy.yaml", environ={}).data.files] == data
+
+
 def test_a_folder_of_very_many_files_hides_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[look.__module__], "MANY", 20)
     (tmp_path / "data").mkdir()
