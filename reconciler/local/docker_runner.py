@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ class RunningContainer:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a Ctrl-C at the terminal is for the agent to judge
         )
-        self._exit = Exit(137)
+        self._exit, self._asked = Exit(137), time.monotonic()  # when what it uses was asked for last
         self._wait_until_started()
         self._reader = threading.Thread(target=self._read, args=(output,), name=f"output of {name}", daemon=True)
         self._reader.start()
@@ -172,10 +173,13 @@ class RunningContainer:
         try_run([self._command, "kill", self._identity], self._environment)
 
     def used(self) -> Used | None:
-        """By the engine's `stats`, of this moment: so nothing of a container that has ended."""
+        """By the engine's `stats`, of this moment, which stands for the time since the last: so nothing of a container
+        that has ended.
+        """
         shown = "{{.MemUsage}}|{{.CPUPerc}}"
         answer = try_run([self._command, "stats", "--no-stream", "--format", shown, self._identity], self._environment)
-        return used_in(answer or "")
+        before, self._asked = self._asked, time.monotonic()
+        return used_in(answer or "", self._asked - before)
 
     def inside(self, words: Sequence[str], *, terminal: bool) -> Inside:
         """By the engine's own `exec`."""
@@ -278,13 +282,13 @@ def _create(task: TaskSpec, container: ContainerSpec, image: LocalImage, images:
 UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
-def used_in(stats: str) -> Used | None:
-    """What `MEMORY / LIMIT|PERCENT%` of an engine's `stats` says; None for anything else."""
+def used_in(stats: str, seconds: float) -> Used | None:
+    """What `MEMORY / LIMIT|PERCENT%` of an engine's `stats` says, of so many seconds; None for anything else."""
     found = re.fullmatch(r"([\d.]+)\s*([kKMGT]?i?B) /[^|]*\|([\d.]+)%", stats.strip())
     if found is None or found[2] not in UNITS:
         return None
     try:
-        return Used(int(float(found[1]) * UNITS[found[2]]), float(found[3]) / 100)
+        return Used(int(float(found[1]) * UNITS[found[2]]), float(found[3]) / 100 * seconds)
     except ValueError:
         return None
 

@@ -38,12 +38,12 @@ class Meter:
         self._on = is_on(task)
         self._lock = threading.Lock()
         self._done = threading.Event()
-        self._looked = self._written = time.monotonic()
+        self._written = time.monotonic()
         self._memory, self._busy = 0, 0.0  # since the last event: bytes at most, seconds of a processor
 
     def start(self) -> None:
         """Its programs begin to run."""
-        self._looked = self._written = time.monotonic()
+        self._written = time.monotonic()
         if self._on:
             threading.Thread(target=self._measure, name=f"measures task {self._task.id}", daemon=True).start()
 
@@ -69,10 +69,8 @@ class Meter:
     def _look(self, running: Mapping[str, Running]) -> None:
         found = [one for one in (each.used() for each in running.values()) if one is not None]
         with self._lock:
-            now = time.monotonic()
             self._memory = max(self._memory, sum(one.memory for one in found))
-            self._busy += sum(one.cpu for one in found) * (now - self._looked)
-            self._looked = now
+            self._busy += sum(one.cpu for one in found)
 
     def _write(self) -> None:
         with self._lock:

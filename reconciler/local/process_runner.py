@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,8 +92,8 @@ class RunningProcess:
         self._report = os.fdopen(report, "rb")
         self._orders, self._reports = threading.Lock(), threading.Lock()
         self._exit, self._ended = Exit(137), False
-        self._memory, self._cpu = 0, 0.0  # bytes at most since it was asked last; seconds of a processor since then
-        self._known, self._asked = 0.0, time.monotonic()  # seconds of a processor until it was asked last, and when
+        self._memory, self._cpu = 0, 0.0  # bytes at most since it was asked last; seconds of a processor so far
+        self._known = 0.0  # seconds of a processor until it was asked last
         self._order(json.dumps(order).encode() + b"\n")
         answer = _json_line(self._report.readline())
         if "started" not in answer:
@@ -122,9 +121,8 @@ class RunningProcess:
             if not self._ended:
                 self._order(b"M")
                 self._take_report()
-            now = time.monotonic()
-            found = Used(self._memory, (self._cpu - self._known) / max(now - self._asked, 0.001))
-            self._memory, self._known, self._asked = 0, self._cpu, now
+            found = Used(self._memory, self._cpu - self._known)
+            self._memory, self._known = 0, self._cpu
         return found
 
     def inside(self, words: Sequence[str], *, terminal: bool) -> Inside:

@@ -55,7 +55,7 @@ class Exit:
 
 @dataclass(frozen=True)
 class Used:
-    """What a container used since it was asked last. memory: bytes at most; cpu: processors on the average."""
+    """What a container used since it was asked last. memory: bytes at most; cpu: seconds of a processor."""
 
     memory: int
     cpu: float

@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import repeat
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from reconciler.cli.used import attempt_line, enough_for, run_lines
 from reconciler.config.schema import Deploy
 from reconciler.core.errors import Denied, Gone
+from reconciler.local import insights
 from reconciler.local.docker_runner import used_in
 from reconciler.local.log_patterns import parse
 from reconciler.local.runner import Used
@@ -342,9 +344,9 @@ def test_the_embedded_aws_knows_such_patterns(text: str, wanted: list[bool] | No
 @pytest.mark.parametrize(
     ("stats", "wanted"),
     [
-        ("300.5MiB / 512MiB|101.50%\n", Used(315_097_088, 1.015)),
+        ("300.5MiB / 512MiB|101.50%\n", Used(315_097_088, 2.03)),
         ("1.5GiB / 2GiB|0.00%", Used(1_610_612_736, 0.0)),
-        ("12kB / 2GB|3%", Used(12_000, 0.03)),
+        ("12kB / 2GB|3%", Used(12_000, 0.06)),
         ("0B / 0B|0.00%", Used(0, 0.0)),
         ("-- / --|--", None),
         ("1.2.3MiB / 2GB|3%", None),
@@ -353,7 +355,23 @@ def test_the_embedded_aws_knows_such_patterns(text: str, wanted: list[bool] | No
     ],
 )
 def test_what_an_engine_says_of_a_container(stats: str, wanted: Used | None) -> None:
-    assert used_in(stats) == wanted
+    assert used_in(stats, 2.0) == wanted
+
+
+def test_what_ends_before_the_rest_takes_nothing_from_what_that_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sidecar that ends after 50 s, and the program after 60 s, which were asked last when they began."""
+    seconds, written = [0.0], list[Any]()
+    monkeypatch.setattr(insights, "is_on", lambda task: True)
+    monkeypatch.setattr(insights, "put", lambda task, event: written.append(event))
+    monkeypatch.setattr("reconciler.local.insights.time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    monkeypatch.setattr(insights.Meter, "_event", lambda self, memory, cpu: (memory, cpu))
+    task: Any = SimpleNamespace(id=ONE, times={"startedAt": 0})
+    meter = insights.Meter(task, cast(Any, None), dict)
+    for moment, cpu in ((50.0, 6.0), (60.0, 30.0)):
+        seconds[0] = moment
+        meter.ended(cast(Any, SimpleNamespace(used=lambda cpu=cpu: Used(7, cpu))))
+    meter.close()
+    assert written == [(7, pytest.approx(36 / 60))]
 
 
 TAKES = """\
