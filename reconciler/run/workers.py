@@ -16,8 +16,9 @@ from typing import Any
 
 from reconciler.core.fargate import SIZES
 from reconciler.core.workers import SCHEDULER, WAIT, WORKER, group_of, mark_of, number_of, port_of
-from reconciler.run.retry import LOST_SCHEDULER
+from reconciler.run.retry import LOST_SCHEDULER, Attempt
 from reconciler.run.run import Overrides, Run
+from reconciler.run.run_task import run_task, task_overrides
 
 MOST = 100  # workers of a run
 LAUNCHES = 4  # of a worker at most: it is replaced three times
@@ -121,23 +122,13 @@ def run_worker(
     """The parameters of RunTask for a worker of a run's newest attempt. given: what is different for the run."""
     token = run.attempts[-1].token
     command = worker_command(run.id, address, number, launches, size.cpu, size.memory)
-    variables = {**given.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
-    environment = [{"name": name, "value": variables[name]} for name in sorted(variables)]
-    network = {"subnets": list(subnets), "securityGroups": [security_group]}
-    public = "ENABLED" if public_ip else "DISABLED"
-    return {
-        "cluster": cluster,
-        "taskDefinition": task_definition,
-        "count": 1,
-        "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
-        "clientToken": f"{token}-w{number}-{launches}{'s' if provider.endswith('SPOT') else ''}",
-        "startedBy": mark_of(token),
-        "group": group_of(number),
-        "propagateTags": "TASK_DEFINITION",
-        "tags": [{"key": "reconciler:run", "value": run.id}],
-        "networkConfiguration": {"awsvpcConfiguration": {**network, "assignPublicIp": public}},
-        "overrides": {"containerOverrides": [{"name": WORKER, "command": list(command), "environment": environment}]},
-    }
+    mine = Attempt(number, provider, mark_of(token), 0.0)
+    overrides = task_overrides(run, mine, Overrides(given.environment, command=command), WORKER, with_checkpoint=False)
+    request = run_task(
+        mine, run.id, group_of(number), overrides, cluster=cluster, task_definition=task_definition, subnets=subnets,
+        security_group=security_group, public_ip=public_ip,
+    )  # fmt: skip
+    return request | {"clientToken": f"{token}-w{number}-{launches}{'s' if provider.endswith('SPOT') else ''}"}
 
 
 def is_lost(task: Mapping[str, Any], *, over: bool) -> bool:
