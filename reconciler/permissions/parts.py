@@ -58,7 +58,7 @@ def _service_role(service: str, role: str, when: Callable[[Deploy], bool] = lamb
 
 
 WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.unwatched_ends", "run.crew")
-STARTERS = ("run.launch", "run.crew", "run.worker_definitions")
+STARTERS = ("run.launch", "run.crew")
 RECORDS = ("run.stored", "run.index_store", "run.results")
 
 
@@ -170,19 +170,17 @@ PARTS: tuple[Part, ...] = (
     Part(("image.scan",), LAUNCHES, ("ecr:DescribeImageScanFindings",), ("ecr:repository/{repository}",),
          when=lambda deploy: _builds(deploy) and deploy.image.fail_on is not None),
     Part(("run.launch",), LAUNCHES, ("ecs:RunTask",), (REVISIONS,), IN_CLUSTER),
-    Part((*STARTERS, "run.like"), LAUNCHES, ("iam:PassRole",), ROLES, passed_to("ecs-tasks")),
+    Part((*STARTERS, "run.own_definition"), LAUNCHES, ("iam:PassRole",), ROLES, passed_to("ecs-tasks")),
     Part(STARTERS, LAUNCHES, ("ecs:TagResource",), (TASKS,), {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
-    # A run that repeats another has a definition of its own, and its data in the versions of then.
-    Part(("run.like",), LAUNCHES, ("ecs:RunTask",), (AGAIN,), IN_CLUSTER),
-    Part(("run.like",), LAUNCHES, ("ecs:RegisterTaskDefinition", "ecs:TagResource"), (AGAIN,)),
+    # A run that repeats another, or has workers, has a definition of its own.
+    Part(("run.like", "run.crew"), LAUNCHES, ("ecs:RunTask",), (AGAIN,), IN_CLUSTER),
+    Part(("run.own_definition",), LAUNCHES, ("ecs:RegisterTaskDefinition", "ecs:TagResource"), (AGAIN,)),
     # The certificate of a run with workers.
     Part(("run.crew", "run.worker_definitions"), LAUNCHES, ("ssm:PutParameter", "ssm:DeleteParameter"), (CERTIFICATES,),
          when=_workers),
     Part(("engine.destroy",), (DESTROY,), ("ssm:GetParametersByPath", "ssm:DeleteParameter"), (CERTIFICATES,),
          when=_workers),
-    Part(("run.crew",), LAUNCHES, ("ecs:RunTask",), (AGAIN,), IN_CLUSTER, when=_workers),
-    Part(("run.worker_definitions",), LAUNCHES, ("ecs:RegisterTaskDefinition", "ecs:TagResource"), (AGAIN,),
-         when=_workers),
+    # A run that repeats another has its data in the versions of then.
     Part(("run.data_versions",), LAUNCHES, ("s3:GetObject", "s3:GetObjectVersion"), _data_paths),
     Part(("run.data_versions",), LAUNCHES, ("s3:ListBucketVersions",), ("s3:{bucket}",), when=_data),
     Part(("run.data_versions",), LAUNCHES, ("s3:PutObject", "s3:AbortMultipartUpload"), ("s3:{bucket}/{runs}/*",),

@@ -25,6 +25,7 @@ from reconciler.run.cap import TOO_LITTLE, pays
 from reconciler.run.crew import Where, stop_workers
 from reconciler.run.deadline import Deadline
 from reconciler.run.overrides import check_length
+from reconciler.run.own_definition import has_own
 from reconciler.run.place import Place
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run import Overrides, Run
@@ -195,7 +196,7 @@ def prepared(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Run:
 
     How many and how large they are says the deploy: a record may say anything.
     """
-    if workers_of(run) is None or run.state.over or worker_definitions.is_prepared(launch, run):
+    if workers_of(run) is None or run.state.over or has_own(run, launch.task_definition):
         return run
     if launch.worker_size is None:
         raise ReconcilerError(

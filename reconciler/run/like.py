@@ -12,20 +12,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.aws.calls import Aws
 from reconciler.core.container import Container
 from reconciler.core.errors import UserError
-from reconciler.core.run_paths import again_family, input_prefix
+from reconciler.core.run_paths import input_prefix
 from reconciler.core.secret import MASK
-from reconciler.core.spec import OWNER_TAG, Address, Observed
+from reconciler.core.spec import Address, Observed
 from reconciler.engine.deployment import Deployment
-from reconciler.kinds import TaskDefinition, TaskDefinitionSpec
-from reconciler.kinds.ecs_task_definition import AGAIN_TAG, REVISION, request
+from reconciler.kinds import TaskDefinitionSpec
 from reconciler.lower import may_read
 from reconciler.run.data_versions import Old, copy, moved, moved_text, old_data
 from reconciler.run.earlier import check_image, definition_of, first_of
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
 from reconciler.run.launch import CODE_VERSION, Launch
+from reconciler.run.own_definition import has_own, register
+from reconciler.run.own_definition import own as own_definition
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 
@@ -120,12 +120,11 @@ def _definition(here: Deployment, run: Run, live: Observed[TaskDefinitionSpec]) 
     )  # fmt: skip
     spec = live.spec.model_copy(
         update={
-            "name": again_family(family), "containers": (box,), "execution_role": today.execution_role,
-            "task_role": today.task_role, "compatibilities": today.compatibilities, "extra": {},
-            "tags": {k: v for k, v in today.tags.items() if k != OWNER_TAG} | {AGAIN_TAG: here.deploy.name},
+            "containers": (box,), "execution_role": today.execution_role, "task_role": today.task_role,
+            "compatibilities": today.compatibilities, "extra": {}, "tags": today.tags,
         }
     )  # fmt: skip
-    return spec, [*told, *of_parameters]
+    return own_definition(spec, here.deploy.name), [*told, *of_parameters]
 
 
 def _image(run: Run, image: str) -> tuple[str, list[str]]:
@@ -199,18 +198,6 @@ def overrides_of_new(earlier: Earlier) -> Overrides:
     return Overrides(environment, command=given.command if "command" in earlier.secrets else None)
 
 
-def register(aws: Aws, spec: TaskDefinitionSpec, deploy: str) -> str:
-    """The ARN of a revision that is this, a new one unless the newest is. Raises UserError, AwsError."""
-    found = TaskDefinition(plain=True).observe(aws, [spec]).get(spec.name)
-    if found is not None and found.spec.tags.get(AGAIN_TAG) != deploy:
-        raise UserError(
-            f"there is a task definition {spec.name}, which isn't this deploy's", hint="give task.family another name"
-        )
-    if found is not None and found.spec == spec:
-        return found.attributes["arn"]
-    return str(aws.call("ecs", "RegisterTaskDefinition", **request(spec))["taskDefinition"]["taskDefinitionArn"])
-
-
 def prepare(here: Deployment, runs: Runs, earlier: Earlier, run: Run) -> Run:
     """Make what the new run needs: the copies of its data, and its definition. To do it again does no harm."""
     spec = definition(earlier, runs.bucket, run)
@@ -222,9 +209,7 @@ def launch_like(launch: Launch, run: Run) -> Launch:
     """What a run is launched with: one that repeats another with its own definition. Raises UserError."""
     if not run.like:
         return launch
-    family = launch.task_definition.rpartition("/")[2].partition(":")[0]
-    place = f"{launch.task_definition.rpartition('/')[0]}/{again_family(family)}:"
-    if not REVISION.fullmatch(run.task_definition.removeprefix(place)):
+    if not has_own(run, launch.task_definition):
         raise UserError(
             f"the record of run {run.id} names {run.task_definition}, with which no run like another is launched",
             hint="the record was changed, or task.family in deploy.yaml was since the run",

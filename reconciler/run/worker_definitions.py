@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from reconciler.aws.calls import Aws
 from reconciler.core.container import Container
 from reconciler.core.errors import ReconcilerError
-from reconciler.core.run_paths import again_family
 from reconciler.core.secret import KNOWN
-from reconciler.core.spec import OWNER_TAG
 from reconciler.core.workers import ADDRESS, CERTIFICATES, COUNT, ENCRYPTED, SCHEDULER, WORKER, port_of, secret_name
 from reconciler.kinds import TaskDefinition, TaskDefinitionSpec
-from reconciler.kinds.ecs_task_definition import AGAIN_TAG, request
 from reconciler.run.certificate import new_certificate
 from reconciler.run.crew import WORKERS_TAG
+from reconciler.run.own_definition import own, register
 from reconciler.run.run import Run
 from reconciler.run.workers import Size, scheduler_command
 
@@ -26,15 +24,10 @@ NO_PAUSE = {"DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False", "DASK_LOGGING__D
 DASK = ("python", "-m", "dask")
 
 
-def is_prepared(launch: Launch, run: Run) -> bool:
-    """Whether a run with workers has its own definition."""
-    family = launch.task_definition.rpartition("/")[2].partition(":")[0]
-    return run.task_definition.rpartition("/")[2].partition(":")[0] == again_family(family)
-
-
 def prepare(aws: Aws, launch: Launch, run: Run, size: Size) -> Run:
     """Make what a run with workers needs: its certificate as a secret, and definitions of its own, since a secret is
-    named nowhere else. Returns the run with its definition. To do it again does no harm. Raises AwsError.
+    named nowhere else. Returns the run with its definition. To do it again does no harm. Raises AwsError,
+    ReconcilerError.
     """
     name, pem = secret_name(launch.deploy, run.id), new_certificate(run.id)
     KNOWN.add(pem)
@@ -43,10 +36,9 @@ def prepare(aws: Aws, launch: Launch, run: Run, size: Size) -> Run:
     if found is None:
         raise ReconcilerError(f"there is no task definition {launch.task_definition}", hint="run `apply`")
     for_workers, for_program = definitions(found.spec, launch, run, size, aws.arn("ssm", f"parameter{name}"))
-    made = aws.call("ecs", "RegisterTaskDefinition", **request(for_workers))["taskDefinition"]["taskDefinitionArn"]
+    made = register(aws, for_workers, launch.deploy)
     spec = for_program.model_copy(update={"tags": {**for_program.tags, WORKERS_TAG: made}})
-    registered = aws.call("ecs", "RegisterTaskDefinition", **request(spec))["taskDefinition"]
-    return replace(run, task_definition=str(registered["taskDefinitionArn"]))
+    return replace(run, task_definition=register(aws, spec, launch.deploy))
 
 
 def definitions(
@@ -74,13 +66,10 @@ def definitions(
     others = [one for one in spec.containers if one.name != launch.container]
     # A program may shut it down and go on: only its own end is that of the task.
     scheduler = beside(SCHEDULER, scheduler_command(run.id)).model_copy(update={"essential": False})
-    own = {
-        "name": again_family(spec.name),
-        "tags": {k: v for k, v in spec.tags.items() if k != OWNER_TAG} | {AGAIN_TAG: launch.deploy},
-    }
+    ours = own(spec, launch.deploy)
     worker = {"cpu": size.cpu, "memory": size.memory, "compatibilities": ("FARGATE",), "extra": {}}
     alone = {"containers": (beside(WORKER, ("worker", "--help")),)}  # each is launched with a command of its own
     return (
-        spec.model_copy(update={**own, **worker, **alone}),
-        spec.model_copy(update={**own, "containers": (main, *others, scheduler)}),
+        ours.model_copy(update={**worker, **alone}),
+        ours.model_copy(update={"containers": (main, *others, scheduler)}),
     )

@@ -12,10 +12,13 @@ import boto3
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import Denied, ReconcilerError
+from reconciler.core.errors import Denied, ReconcilerError, UserError
+from reconciler.core.run_paths import again_family
 from reconciler.run.cap import Limits
 from reconciler.run.deadline import Deadline
 from reconciler.run.launch import NO_DEADLINE, Launch, new_run, prepared, start
+from reconciler.run.like import launch_like
+from reconciler.run.own_definition import has_own
 from reconciler.run.place import NotOurs
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
@@ -29,6 +32,7 @@ from tests.local_fixtures import REGION, EmbeddedAws, unique
 from tests.local_fixtures import embedded_aws as embedded_aws
 from tests.local_fixtures import embedded_aws_session as embedded_aws_session
 from tests.run.conftest import SLEEPS, Lane, records
+from tests.run.samples import run as a_run
 from tests.waiting import until
 
 
@@ -233,3 +237,44 @@ def test_a_record_alone_makes_no_workers(embedded_aws: EmbeddedAws) -> None:
     run = replace(launcher.run, inputs={"workers": {"engine": "dask", "count": 50, "cpu": 256, "memory": 512}})
     with pytest.raises(ReconcilerError, match=r"the file has no run\.workers"):
         prepared(launcher.aws, launcher.runs, launcher.launch, run)
+
+
+def test_a_family_of_somebody_else_gets_no_definition_of_a_run(embedded_aws: EmbeddedAws) -> None:
+    """`destroy` would take theirs with ours."""
+    launcher = Launcher(embedded_aws)
+    launch = replace(launcher.launch, worker_size=Size(1, 256, 512))
+    theirs = embedded_aws.client("ecs").register_task_definition(
+        family=again_family(launch.place.family),
+        containerDefinitions=[{"name": "main", "image": "theirs", "memory": 64}],
+    )["taskDefinition"]
+    run = replace(launcher.run, inputs={"workers": {"engine": "dask", "count": 1, "cpu": 256, "memory": 512}})
+    with pytest.raises(ReconcilerError, match="isn't this deploy's"):
+        prepared(launcher.aws, launcher.runs, launch, run)
+    families = embedded_aws.client("ecs").list_task_definitions(familyPrefix=theirs["family"])
+    assert families["taskDefinitionArns"] == [theirs["taskDefinitionArn"]]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "expected"),
+    [
+        ("arn:aws:ecs:us-east-1:123456789012:task-definition/tiny-again:3", True),
+        ("arn:aws:ecs:us-east-1:123456789012:task-definition/tiny:3", False),
+        ("arn:aws:ecs:us-east-1:210987654321:task-definition/tiny-again:3", False),
+        ("arn:aws:ecs:us-east-1:123456789012:task-definition/tiny-again:0", False),
+        ("arn:aws:ecs:us-east-1:123456789012:task-definition/tiny-again", False),
+        ("tiny-again:3", False),
+        ("3", False),
+        ("", False),
+    ],
+)
+def test_which_definition_is_a_runs_own(recorded: str, expected: bool) -> None:
+    """A record may say anything: `3` would be the newest of a family that is called so."""
+    deploys = "arn:aws:ecs:us-east-1:123456789012:task-definition/tiny:7"
+    launch = Launch("tiny", "tiny", deploys, "main", (), "sg", True, "/tests", "run", {})
+    run = a_run(task_definition=recorded, like="20260101-000000-aaaaaaaa")
+    assert has_own(run, deploys) is expected
+    if expected:
+        assert launch_like(launch, run).task_definition == recorded
+    else:
+        with pytest.raises(UserError, match="with which no run like another is launched"):
+            launch_like(launch, run)
