@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.fargate import FARGATE
+from reconciler.core.function_settings import Cap
 from reconciler.core.function_settings import Retry as RetryRules
-from reconciler.core.prices import task_cost
+from reconciler.core.prices import LEAST
 from reconciler.core.run_paths import token
-from reconciler.run.cap import TOO_LITTLE, Limits, pays, said, too_long
+from reconciler.run.cap import TOO_LITTLE, Limits, pays, price_of, said, too_long
 from reconciler.run.retry import Again, Attempt, Event, again
 from reconciler.run.run import Run
 from reconciler.run.state import State, state_after
 from reconciler.run.verdict import Verdict, judge
-from reconciler.run.workers import size_of as workers_of
 
 MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
 FORGOTTEN = "ECS doesn't know this task any more: it ended over an hour ago or, with --local, with the embedded AWS"
@@ -177,17 +177,12 @@ def spent(run: Run, region: str, now: float) -> float | None:
     launched = [attempt for attempt in run.attempts if attempt.task_arn]
     if any(attempt.event is Event.LOST and attempt.stopped is None for attempt in launched):
         return None  # nobody knows when it ended
-    kind, storage = (region, str(run.inputs.get("architecture", "X86_64"))), run.inputs.get("ephemeral_storage")
-    sizes, workers = [run.size_of(a) for a in launched], workers_of(run)
-    times = [(a.stopped or now) - (a.started or a.launched) for a in launched]
-    costs = [
-        size and task_cost(*kind, *size, seconds, storage) for seconds, size in zip(times, sizes, strict=True)
-    ]  # fmt: skip
-    if workers:  # each for as long as the program, at most
-        costs += [
-            task_cost(*kind, workers.cpu, workers.memory, s, storage) for s in times for _ in range(workers.count)
-        ]
-    return None if None in costs else sum(cost or 0.0 for cost in costs)
+    # List prices alone. Workers are there for as long as the program, at most.
+    plain = Limits(None, Cap(None, public_ip=False, margin=0), region)
+    prices = [price_of(run, attempt, plain) for attempt in launched]
+    times = [max((one.stopped or now) - (one.started or one.launched), LEAST) for one in launched]
+    costs = ((price or 0.0) * seconds / 3600 for price, seconds in zip(prices, times, strict=True))
+    return None if None in prices else sum(costs)
 
 
 def _following(run: Run, rules: Rules, now: float, *, known: bool) -> Launch | Retry | End:
