@@ -108,25 +108,25 @@ def _managed_lines(deploy: Deploy, many: int, hours: float) -> list[Line]:
     return [Line("managed instance", f"{times}{_number(hours)} h x {shown}, {FEE}", dollars)]
 
 
-def managed_in_a_line(deploy: Deploy) -> str:
+def _managed_in_a_line(deploy: Deploy) -> str:
     """What an hour of a managed instance costs: the cheapest and the dearest that the requirements allow."""
     task, region = deploy.task, deploy.region
     if task.gpu is None:
         return "Cost: a run is on a managed instance, at EC2's price for one of its size and its disk, and AWS's fee."
-    types = allowed(deploy.requirements)
-    known = sorted((price, one.name) for one in types if (price := prices.managed_hourly(region, one.name)) is not None)
+    costs = {one.name: prices.managed_hourly(region, one.name) for one in allowed(deploy.requirements)}
+    known = sorted((price, name) for name, price in costs.items() if price is not None)
     if not known:
-        names = ", ".join(one.name for one in types)
-        return f"Cost: the table of {prices.INSTANCE_DATE} has no price of {region} for {names}."
+        return f"Cost: the table of {prices.INSTANCE_DATE} has no price of {region} for {', '.join(costs)}."
     (least, cheap), (most, dear) = known[0], known[-1]
-    unknown = [one.name for one in types if prices.managed_hourly(region, one.name) is None]
+    unknown = [name for name, price in costs.items() if price is None]
     text = f"${least:.4f} ({cheap})" + (f" to ${most:.4f} ({dear})" if len(known) > 1 else "")
     text += f" an hour {FEE}"
     if not task.gpu_type:
         text += ", or more, since task.gpu_type doesn't say which GPUs"
     elif unknown:
         text += f" ({', '.join(unknown)}: price unknown)"
-    return f"Cost: a run is on a managed instance, {text}"
+    spot = MANAGED_SPOT in deploy.managed_providers.values()
+    return _in_a_line(deploy, f"on a managed instance, {text}", managed_price(deploy), spot=spot, idle=IDLE)
 
 
 def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
@@ -173,32 +173,24 @@ def total(lines: Sequence[Line]) -> float | None:
 
 def in_a_line(deploy: Deploy) -> str:
     """What a run costs at most, for the plan: by the hour, and until `run.max_duration`."""
-    managed = [name for name in deploy.run.capacity if name in deploy.managed_providers]
-    if managed:
-        spot = "; Spot is less" if MANAGED_SPOT in deploy.managed_providers.values() else ""
-        text = managed_in_a_line(deploy)
-        return (
-            text
-            if text.endswith(".")
-            else f"{text}{_limits(deploy, managed_price(deploy), IDLE)}{spot}. `cost` shows the sums."
-        )
+    if any(name in deploy.managed_providers for name in deploy.run.capacity):
+        return _managed_in_a_line(deploy)
     if deploy.run.capacity[0] in deploy.own_providers:
         return f"Cost: a run is on instances of yours ({deploy.run.capacity[0]}), at EC2's price."
     hour = total(_run_lines(deploy, 1.0))
     if hour is None:
         return f"Cost: the table of {prices.DATE} has no prices of {deploy.region} for {deploy.task.platform}."
     workers = deploy.run.workers
-    on_spot = "FARGATE_SPOT" in (*deploy.run.capacity, *(workers.capacity if workers else ()))
-    spot = "; Spot is less" if on_spot else ""
-    return f"Cost: a run is ${hour:.4f} an hour{_limits(deploy, hour)}{spot}. `cost` shows the sums."
+    spot = "FARGATE_SPOT" in (*deploy.run.capacity, *(workers.capacity if workers else ()))
+    return _in_a_line(deploy, f"${hour:.4f} an hour", hour, spot=spot)
 
 
-def _limits(deploy: Deploy, hour: float | None, idle: int = 0) -> str:
-    """What a run costs at most. hour: US dollars; None where that isn't known. idle: seconds paid after a task."""
+def _in_a_line(deploy: Deploy, what: str, hour: float | None, *, spot: bool, idle: int = 0) -> str:
+    """With what a run costs at most. hour: US dollars; None where that isn't known. idle: seconds paid after a task."""
     limit = deploy.run.max_duration
     most = f", at most ${hour * (limit + idle) / 3600:.4f} until run.max_duration" if limit and hour is not None else ""
     if deploy.run.capped:
         sweep = deploy.run.sweep
         caps = {"run.max_cost": deploy.run.max_cost, "run.sweep.max_cost": sweep.max_cost if sweep else None}
         most += "".join(f", at most ${one:.4f} by {name}" for name, one in caps.items() if one)
-    return most
+    return f"Cost: a run is {what}{most}{'; Spot is less' if spot else ''}. `cost` shows the sums."
