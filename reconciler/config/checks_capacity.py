@@ -34,6 +34,16 @@ def managed_price(deploy: Deploy) -> float | None:
     return max(known) if known and len(known) == len(prices) else None
 
 
+def margin(deploy: Deploy) -> int:
+    """Seconds from when a task is told to stop until nothing is paid for it: Scheduler is exact to a minute, the task
+    may take all of its stop timeout to end, a worker that has just begun looks for its scheduler, and a managed
+    instance is kept for a while.
+    """
+    managed = any(name in deploy.managed_providers for name in deploy.run.capacity)
+    timeout = deploy.task.stop_timeout or STOP
+    return timeout + EXACT + (WAIT if deploy.run.workers else 0) + (IDLE if managed else 0)
+
+
 def places(deploy: Deploy) -> list[tuple[Path, str]]:
     """Where the file says where something runs, and on which capacity provider."""
     run, service = deploy.run, deploy.service
@@ -130,9 +140,7 @@ def _max_cost(deploy: Deploy) -> Iterator[Problem]:
             what = f"a disk of {disk} GiB" if hourly(region, task.platform, task.cpu, task.memory) else task.platform
             yield Problem(at, f"the table of prices of {DATE} has none of {region} for {what}", INSTEAD)
         else:
-            idle = IDLE if managed else 0
-            wait = WAIT if run.workers else 0
-            shortest = (LEAST + (task.stop_timeout or STOP) + EXACT + idle + wait) / 3600
+            shortest = (LEAST + margin(deploy)) / 3600
             price = max(dear, fargate or 0.0) + theirs
             if limit < price * shortest:
                 least = math.ceil(price * shortest * 10_000) / 10_000

@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.config import Deploy
-from reconciler.config.checks_capacity import managed_price
+from reconciler.config.checks_capacity import managed_price, margin
 from reconciler.config.resource_names import Names
 from reconciler.core.canonical import policy
-from reconciler.core.fargate import STOP
-from reconciler.core.function_settings import EXACT, GROUP, LAUNCHES, Cap, Retry, Tell, Watched
+from reconciler.core.function_settings import GROUP, LAUNCHES, Cap, Retry, Tell, Watched
 from reconciler.core.graph import Node
-from reconciler.core.managed_instances import IDLE
 from reconciler.core.needs import Condition
 from reconciler.core.run_paths import (
     CHECKPOINTS,
@@ -32,7 +30,6 @@ from reconciler.core.run_paths import (
     told_key,
 )
 from reconciler.core.spec import Address, Ref
-from reconciler.core.workers import WAIT
 from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
 from reconciler.kinds.lambda_function import HANDLER, RUNTIME, FunctionSpec, code_sha256
@@ -99,16 +96,12 @@ def retry_of(deploy: Deploy) -> Retry:
 
 
 def cap_of(deploy: Deploy) -> Cap | None:
-    """Its limit in dollars. Scheduler is exact to a minute, a task may take all of its stop timeout to end, and a
-    managed instance is kept for a while after it.
-    """
-    run, timeout = deploy.run, deploy.task.stop_timeout or STOP
+    """Its limit in dollars."""
+    run = deploy.run
     if not run.capped:
         return None
     managed = any(name in deploy.managed_providers for name in run.capacity)
-    # A worker that has just begun looks for its scheduler.
-    margin = timeout + EXACT + (WAIT if run.workers else 0) + (IDLE if managed else 0)
-    return Cap(run.max_cost, deploy.network.public_ip, margin, managed_price(deploy) if managed else None)
+    return Cap(run.max_cost, deploy.network.public_ip, margin(deploy), managed_price(deploy) if managed else None)
 
 
 def watched(names: Names) -> Watched:
