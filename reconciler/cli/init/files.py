@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from zlib import crc32
 
-from reconciler.config.storage import WILD
+from reconciler.config.storage import DataFile
 from reconciler.core.errors import UserError
 from reconciler.core.given_data import SCHEME
 from reconciler.core.text import dumps, line
@@ -104,7 +104,8 @@ def deploy_yaml(answers: Answers) -> str:
 
 def _where(answers: Answers) -> str:
     """Where the program finds the data."""
-    if WILD.search(answers.data[0]) or answers.data[0].endswith("/"):
+    first = DataFile(file=answers.data[0])
+    if first.place.is_folder if first.given else first.tree:
         return "its files below s3://$S3_BUCKET/$S3_PREFIX"
     return f"{'it' if len(answers.data) < 2 else 'the first'} at s3://$S3_BUCKET/$S3_KEY"
 

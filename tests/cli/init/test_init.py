@@ -298,12 +298,20 @@ def test_an_image_that_exists_needs_no_dockerfile(fresh: Project) -> None:
     assert load(fresh.folder / "deploy.yaml", environ={}).image.uri == "python:3.13-slim"
 
 
-def test_data_that_is_in_s3_already(fresh: Project) -> None:
-    assert fresh.run("init", "--image", "python:3.13-slim", "--data", "s3://my-datasets/prices/").code == 0
+@pytest.mark.parametrize(
+    ("uri", "path", "where"),
+    [
+        ("s3://my-datasets/prices/", "prices/", "its files below s3://$S3_BUCKET/$S3_PREFIX"),
+        ("s3://my-datasets", "", "its files below s3://$S3_BUCKET/$S3_PREFIX"),
+        ("s3://my-datasets/prices.csv", "prices.csv", "it at s3://$S3_BUCKET/$S3_KEY"),
+    ],
+)
+def test_data_that_is_in_s3_already(uri: str, path: str, where: str, fresh: Project) -> None:
+    assert fresh.run("init", "--image", "python:3.13-slim", "--data", uri).code == 0
     text = (fresh.folder / "deploy.yaml").read_text()
-    assert "data: s3://my-datasets/prices/ # read as it is; the program finds its files below s3://$S3_BUCKET/" in text
+    assert f"data: {uri} # read as it is; the program finds {where}\n" in text
     (data,) = load(fresh.folder / "deploy.yaml", environ={}).data.given
-    assert data.place == ("my-datasets", "prices/")
+    assert data.place == ("my-datasets", path)
 
 
 @pytest.mark.parametrize(
