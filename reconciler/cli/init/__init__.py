@@ -20,7 +20,7 @@ from reconciler.cli.init.look import Found, context_of, entries, look
 from reconciler.cli.options import Output
 from reconciler.cli.program_name import program
 from reconciler.cli.terminal import Terminal, attended
-from reconciler.config import Deploy, load
+from reconciler.config import ConfigErrors, Deploy, load
 from reconciler.config import names as rules
 from reconciler.config.publish import SCHEMA
 from reconciler.config.rule import Rule
@@ -265,11 +265,14 @@ def _region() -> str:
 
 
 def _check(text: str) -> Deploy:
-    """The deploy that the new file will be. Raises ConfigErrors."""
+    """The deploy that the new file will be. Raises ConfigErrors, of the file as it will be named."""
     with tempfile.TemporaryDirectory() as beside:
         path = Path(beside, "deploy.yaml")
         path.write_text(text, encoding="utf-8")
-        return load(path, environ=os.environ, git_sha=lambda: None, files=False)
+        try:
+            return load(path, environ=os.environ, git_sha=lambda: None, files=False)
+        except ConfigErrors as wrong:
+            raise ConfigErrors(replace(one, file=path.name) for one in wrong.errors) from None
 
 
 def _dockerignore(deploy: Deploy, folder: Path, done: Written) -> None:

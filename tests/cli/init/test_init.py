@@ -326,6 +326,7 @@ def test_data_that_is_in_s3_already(uri: str, path: str, where: str, fresh: Proj
         (("--image", "python:3", "--account", "123"), "an account id has 12 digits"),
         (("--image", "python:3", "--data", "gone.csv"), "there is no such file"),
         (("--image", "python:3", "--data", "s3://No_Bucket/x"), "'No_Bucket' is no bucket"),
+        (("--image", "python:3", "--data", "s3://my-bucket/*.csv"), "a place in S3 is no pattern"),
         (("nowhere",), "there is no such folder"),
     ],
 )
@@ -335,6 +336,7 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     ended = fresh.run("init", *arguments)
     assert ended.code == 2
     assert said in ended.err
+    assert "/deploy.yaml" not in ended.err, "the file isn't anywhere yet"
     assert listed(fresh.folder) == set()
 
 
