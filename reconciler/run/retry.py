@@ -125,7 +125,12 @@ def interruption(reason: str) -> str:
 
 def out_of_memory(attempt: Attempt) -> bool:
     """Whether ECS ended an attempt for want of memory. A program that says so itself is one that failed."""
-    return attempt.event is Event.ERROR and "outofmemory" in attempt.reason.lower()
+    return attempt.event is Event.ERROR and lacked_memory(attempt.reason)
+
+
+def lacked_memory(reason: str) -> bool:
+    """Whether ECS says so of a container, or of the task that ended with it."""
+    return "outofmemory" in reason.lower()
 
 
 def _next(providers: Sequence[str], last: str) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.run_paths import is_digest
-from reconciler.run.retry import Attempt, Event, event_of
+from reconciler.run.retry import Attempt, Event, event_of, lacked_memory
 from reconciler.run.workers import lost_scheduler
 
 OVERDUE = "run.max_duration is over"  # the reason with which such a task is stopped
@@ -78,7 +78,7 @@ def _culprit(containers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | Non
 
 
 def _stopped_by_ecs(container: Mapping[str, Any]) -> bool:
-    return container.get("exitCode") in KILLED and "outofmemory" not in container.get("reason", "").lower()
+    return container.get("exitCode") in KILLED and not lacked_memory(container.get("reason", ""))
 
 
 def _digest(text: Any) -> str:

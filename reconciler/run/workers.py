@@ -16,7 +16,7 @@ from typing import Any
 
 from reconciler.core.fargate import SIZES
 from reconciler.core.workers import SCHEDULER, WAIT, WORKER, group_of, mark_of, number_of, port_of
-from reconciler.run.retry import LOST_SCHEDULER, Attempt
+from reconciler.run.retry import LOST_SCHEDULER, Attempt, lacked_memory
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_task import run_task, task_overrides
 
@@ -27,7 +27,6 @@ UNSEEN = 60.0  # seconds for which ECS may not show a task that was launched
 ENDED = (0, 143)  # exit codes of a worker or scheduler that was told to end: of its own, and by SIGTERM
 KILLED = 128  # from which on an exit code is that of a signal
 BY_ECS = (*ENDED, 137)  # and those of a scheduler that ECS has stopped: it may be killed before it hears of SIGTERM
-OUT_OF_MEMORY = "outofmemory"  # in what ECS says of a container, in small letters
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def how_ended(task: Mapping[str, Any]) -> str:
     container: Mapping[str, Any] = next(iter(task.get("containers") or ()), {})
     reasons = "; ".join(filter(None, (str(task.get("stoppedReason") or ""), str(container.get("reason") or ""))))
     who = f"worker {number_of(str(task.get('group', '')))}"
-    if OUT_OF_MEMORY in reasons.lower():
+    if lacked_memory(reasons):
         return f"{who} was out of memory ({task.get('memory')} MiB)"
     if task.get("stopCode") == "SpotInterruption":
         return f"{who} was interrupted by Spot"
@@ -160,7 +159,7 @@ def lost_scheduler(task: Mapping[str, Any]) -> str:
     code = (found or {}).get("exitCode")
     if found is None or code is None or code < KILLED:
         return ""
-    if code in BY_ECS and not (code == 137 and OUT_OF_MEMORY in str(found.get("reason") or "").lower()):
+    if code in BY_ECS and not (code == 137 and lacked_memory(str(found.get("reason") or ""))):
         return ""
     why = f"{found['reason']}, " if found.get("reason") else ""
     return f"{LOST_SCHEDULER} ({why}exit code {code})"
