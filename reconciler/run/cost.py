@@ -12,6 +12,7 @@ from typing import Annotated
 from reconciler.config import Deploy
 from reconciler.config.checks_capacity import managed_price
 from reconciler.core import prices
+from reconciler.core.fargate import FARGATE, SPOT
 from reconciler.core.managed_instances import IDLE, MANAGED_SPOT, allowed
 from reconciler.core.schedule import BadSchedule, parse, per_day
 from reconciler.run.sweep import combinations
@@ -173,16 +174,20 @@ def total(lines: Sequence[Line]) -> float | None:
 
 def in_a_line(deploy: Deploy) -> str:
     """What a run costs at most, for the plan: by the hour, and until `run.max_duration`."""
-    if any(name in deploy.managed_providers for name in deploy.run.capacity):
+    first, *others = deploy.run.capacity
+    if first in deploy.managed_providers:
         return _managed_in_a_line(deploy)
-    if deploy.run.capacity[0] in deploy.own_providers:
-        return f"Cost: a run is on instances of yours ({deploy.run.capacity[0]}), at EC2's price."
+    if first in deploy.own_providers:
+        return f"Cost: a run is on instances of yours ({first}), at EC2's price."
     hour = total(_run_lines(deploy, 1.0))
     if hour is None:
         return f"Cost: the table of {prices.DATE} has no prices of {deploy.region} for {deploy.task.platform}."
     workers = deploy.run.workers
-    spot = "FARGATE_SPOT" in (*deploy.run.capacity, *(workers.capacity if workers else ()))
-    return _in_a_line(deploy, f"${hour:.4f} an hour", hour, spot=spot)
+    spot = SPOT in (*deploy.run.capacity, *(workers.capacity if workers else ()))
+    what = f"${hour:.4f} an hour"
+    if on_ec2 := [deploy.managed_providers.get(name, name) for name in others if name not in FARGATE]:
+        return _in_a_line(deploy, f"{what} on {first}, and at EC2's price on {' and '.join(on_ec2)}", None, spot=spot)
+    return _in_a_line(deploy, what, hour, spot=spot)
 
 
 def _in_a_line(deploy: Deploy, what: str, hour: float | None, *, spot: bool, idle: int = 0) -> str:

@@ -111,8 +111,7 @@ HINTS: dict[str, str] = {
     "`apply` launches one": UNLAUNCHED,
     "`runs show` lists the metrics of a run": NAMED,
     "more: python -m reconciler diagnose {}": FAILED,
-    "Cost: a run is ${} an hour{}{}. `cost` shows the sums.": NAMED,
-    "{}{}{}. `cost` shows the sums.": NAMED,
+    "Cost: a run is {}{}{}. `cost` shows the sums.": NAMED,
     "run `apply`: it puts the infrastructure role, the instance role and its profile right":
         "tests/run/test_managed_instances.py::test_roles_that_do_not_do_are_told_and_put_right",
     "  and {} more: `runs --limit N` lists all, `runs best` the best": NAMED,

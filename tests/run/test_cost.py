@@ -178,6 +178,14 @@ def test_instances_of_ones_own_have_no_price_here(tmp_path: Path) -> None:
     assert in_a_line(own) == "Cost: a run is on instances of yours (my-gpus), at EC2's price."
 
 
+@pytest.mark.parametrize("behind", ["managed", "my-cpus"])
+def test_what_is_behind_fargate_is_no_part_of_its_bound(behind: str, tmp_path: Path) -> None:
+    text = f"name: ok\nimage: {{uri: x}}\nnetwork: {{public_ip: false}}\nrun: {{capacity: [FARGATE, {behind}]"
+    assert in_a_line(deploy(tmp_path, text + ", max_duration: 30m}\n")) == (
+        f"Cost: a run is $0.0494 an hour on FARGATE, and at EC2's price on {behind}. `cost` shows the sums."
+    )
+
+
 GPU = "name: ok\nimage: {uri: x}\ntask: {gpu: 1%s, cpu: 8192, memory: 30720}\nrun: {capacity: [managed-spot, managed]"
 FEE = "an hour with AWS's fee, without its disk"
 
