@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import cleandoc
 from typing import Any
 
 import yaml
@@ -65,7 +66,7 @@ def _section(schema: dict[str, Any], at: fields.Pattern) -> str:
     model = fields.sections()[at]
     name = ".".join(at).replace(f".{fields.ITEM}", fields.ITEM)
     found = schema["$defs"][model.__name__] if at else schema
-    doc = (model.__doc__ or "").strip()
+    doc = cleandoc(model.__doc__ or "")
     rows = "".join(
         _row(schema, key, inner, key in found.get("required", ())) for key, inner in found["properties"].items()
     )

@@ -74,7 +74,7 @@ def asker(frame: FrameType | None) -> tuple[str, str]:
 
 def declared(owner: str, verb: str) -> set[str]:
     """The actions that this owner may ask for."""
-    found = set(FREE) | set(OPTIONAL.get(owner, ()))
+    found = set(FREE) | {a for module, actions in OPTIONAL.items() if owner in _owners((module,)) for a in actions}
     found |= {a for part in (*PARTS, *OTHERS) if owner in _owners(part.modules) for a in part.actions}
     if needs := NEEDS.get(owner):
         found |= {*needs.read, *needs.watch, *needs.listing}
@@ -115,8 +115,9 @@ def unused(seen: set[Seen]) -> list[str]:
         for action in part.actions:
             if action not in UNSEEN and not any((owner, action) in called for owner in owners):
                 found.append(f"the part of {', '.join(owners)} in reconciler/permissions/parts.py has {action}, unused")
-    for owner, actions in OPTIONAL.items():
-        found += [f"OPTIONAL[{owner!r}] has {one}, unused" for one in actions if (owner, one) not in called]
+    for module, actions in OPTIONAL.items():
+        owner = OWNERS.get(module, module)
+        found += [f"OPTIONAL[{module!r}] has {one}, unused" for one in actions if (owner, one) not in called]
     return found
 
 
