@@ -167,7 +167,7 @@ NAMES = {
     "repository": "team/a", "image": "team/a", "log-group": "/ecs/a", "security-group": "a b (c)",
     "parameter": "/a/b.c", "cluster": "a", "task-definition": "a_b",
     "service": "a/b", "queue": "a-dead-letters", "schedule": "a.b", "topic": "a-runs", "function": "a-watcher",
-    "rule": "a-tasks", "capacity-provider": "a-managed", "instance-profile": "a-instances",
+    "rule": "a-tasks", "capacity-provider": "a/a-managed", "instance-profile": "a-instances",
 }  # fmt: skip
 
 
