@@ -100,13 +100,14 @@ def _summary(terminal: Terminal, page: str) -> None:
     """Add it to what this step's summary has, as far as GitHub takes it: it drops a summary that is too large."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     taken = Path(path).stat().st_size if path and Path(path).is_file() else 0
+    page = KNOWN.hide(page)  # before it is cut
     _append(terminal, "GITHUB_STEP_SUMMARY", markdown.fit(page + "\n", markdown.SUMMARY - taken))
 
 
 def _outputs(terminal: Terminal, values: Mapping[str, str]) -> None:
     """One line each: a line break in a value would begin another output."""
     lines = (f"{name}={text.value(value)}\n" for name, value in values.items())
-    _append(terminal, "GITHUB_OUTPUT", "".join(lines))
+    _append(terminal, "GITHUB_OUTPUT", KNOWN.hide("".join(lines)))
 
 
 def _append(terminal: Terminal, variable: str, added: str) -> None:
@@ -114,6 +115,6 @@ def _append(terminal: Terminal, variable: str, added: str) -> None:
         return
     try:
         with Path(path).open("a", encoding="utf-8") as file:
-            file.write(KNOWN.hide(added))
+            file.write(added)
     except OSError as error:
         terminal.note(f"{variable} can't be written: {error.strerror}")

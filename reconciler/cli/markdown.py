@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import re
+from bisect import bisect
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from reconciler.cli.render import show_plan, summary
@@ -22,12 +24,16 @@ from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.index import Row
 from reconciler.run.run import Run
 
-LONGEST = 60_000  # characters of a plan: a comment on GitHub has 65,536
+COMMENT = 65_000  # characters of a plan's page: a comment or an issue on GitHub has 65,536
+LONGEST = 60_000  # characters of an error
+LINE = 1_000  # characters of a line of a plan
 SUMMARY = 1 << 20  # bytes of a step's summary: GitHub drops a longer one whole
 CELL = 500  # characters of a cell of the sweep's table
 PLOTS = 4  # metrics that are drawn
 PLOT_TITLE = 80  # characters
 METRICS = 40  # metrics in the table
+MORE = "  … and {:,} more lines: `python -m reconciler plan` shows all"
+DETAILS, DETAILS_END = "<details open>", "</details>"
 SIGNS = {"~": "!", "±": "!", ">": "!"}  # what a ```diff block colours, for what it doesn't
 
 
@@ -37,15 +43,19 @@ def plan(found: Plan, place: str, cost: str = "") -> str:
     terminal.stream, terminal.live, terminal.colour = io.StringIO(), False, False
     show_plan(terminal, found)
     lines = terminal.stream.getvalue().splitlines()[:-1]  # the last is the sum
-    text = "\n".join(SIGNS.get(line[:1], line[:1]) + line[1:] for line in lines)
-    if len(text) > LONGEST:
-        text = text[:LONGEST].rpartition("\n")[0] + "\n  … cut; the log has all of it"
-    parts = [f"### {escape(summary(found))}", escape(place)]
-    if text:
-        parts.append(f"<details open><summary>What differs</summary>\n\n{block(text, 'diff')}\n\n</details>")
-    if cost:
-        parts.append(escape(cost))
-    return "\n\n".join(parts) + "\n"
+    lines = [_cut(SIGNS.get(line[:1], line[:1]) + line[1:], LINE) for line in lines]
+    head, end = f"### {escape(summary(found))}\n\n{escape(place)}\n", f"\n{escape(cost)}\n" if cost else ""
+    room = COMMENT - len(head + end + _differs([])) - 2 * LINE  # no fence is longer than a line
+    ends = list(accumulate(len(line) + 1 for line in lines))
+    if ends and ends[-1] > room:
+        kept = bisect(ends, room - len(MORE) - 20)
+        lines = [*lines[:kept], MORE.format(len(lines) - kept)]
+    return head + (_differs(lines) if lines else "") + end
+
+
+def _differs(lines: Sequence[str]) -> str:
+    text = block("\n".join(lines), "diff")
+    return f"\n{DETAILS}<summary>What differs</summary>\n\n{text}\n\n{DETAILS_END}\n"
 
 
 def run(
@@ -121,24 +131,27 @@ def ended(name: str, found: Mapping[str, Any]) -> str:
     rows = [
         (
             code_span(str(one["id"])),
-            escape(_short(" ".join(f"{k}={v}" for k, v in one["overrides"]["environment"].items()))),
+            escape(_cut(" ".join(f"{k}={v}" for k, v in one["overrides"]["environment"].items()), CELL)),
             escape(f"{one['state']}, exit code {one['exit_code']}"),
-            escape(_short(" ".join(f"{k}={v:.4g}" for k, v in sorted(one["metrics"].items())[:PLOTS]))),
+            escape(_cut(" ".join(f"{k}={v:.4g}" for k, v in sorted(one["metrics"].items())[:PLOTS]), CELL)),
         )
         for one in sweep["runs"]
     ]
     head = f"### {sign} {escape(str(sweep['id']))}: {escape(counts or str(verdict['result']))}\n\n"
-    return fit(head + table(("Run", "Combination", "End", "Metrics"), rows) + "\n", SUMMARY * 9 // 10)
+    page = head + table(("Run", "Combination", "End", "Metrics"), rows) + "\n"
+    return fit(page, SUMMARY * 9 // 10, "`runs --limit N` lists all")
 
 
-def fit(text: str, room: int) -> str:
-    """As many of the lines as have room, and a word about the others. room: bytes of UTF-8, with that word."""
-    left = room - len(NOT_ALL.encode()) - 100
+def fit(text: str, room: int, rest: str = "the log has all of it") -> str:
+    """As many of the lines as have room, and a word about the others. room: bytes of UTF-8, with that word; rest: where
+    the others are.
+    """
+    left = room - len(NOT_ALL.format(0, rest).encode()) - 100
     if len(text) * 4 <= room or len(text.encode()) <= room:
         return text
     kept: list[str] = []
     lines = text.rstrip("\n").split("\n")
-    fence = ""
+    fence, folded = "", 0
     for line in lines:
         left -= len(line.encode()) + 1
         if left < 0:
@@ -148,22 +161,26 @@ def fit(text: str, room: int) -> str:
             fence = line[: len(line) - len(line.lstrip("`"))]
         elif line == fence:
             fence = ""
-    more = f"{fence}\n" if fence else ""
-    return "\n".join(kept) + f"\n{more}\n" + NOT_ALL.format(len(lines) - len(kept)) if kept else ""
+        elif not fence:
+            folded += line.startswith(DETAILS) - line.startswith(DETAILS_END)
+    more = (f"{fence}\n" if fence else "") + f"\n{DETAILS_END}\n" * folded
+    return "\n".join(kept) + f"\n{more}\n" + NOT_ALL.format(len(lines) - len(kept), rest) if kept else ""
 
 
-NOT_ALL = "… and {} more lines; the log has all of it\n"
+NOT_ALL = "… and {} more lines; {}\n"
 
 
-def _short(text: str) -> str:
+def _cut(text: str, most: int) -> str:
     text = KNOWN.hide(text)  # before it is cut
-    return text if len(text) <= CELL else text[:CELL] + "…"
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def failed(name: str, error: ReconcilerError) -> str:
     """A command that ended with an error of ours."""
     text = KNOWN.hide(f"{error}\n{error.hint}".strip())  # before it is cut
-    return f"### ❌ {code_span(name)}\n\n{block(text[:LONGEST], 'text')}\n"
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]} …\n… cut; the log has all of it"
+    return f"### ❌ {code_span(name)}\n\n{block(text, 'text')}\n"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,13 @@ from reconciler.cli import github, markdown
 from reconciler.cli.log_lines import readable
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import UserError
+from reconciler.core.graph import Graph, Node
 from reconciler.core.plain_json import plain
+from reconciler.core.plan import Options, Plan, make_plan
+from reconciler.core.secret import Secrets
+from reconciler.core.spec import Observed
 from reconciler.core.text import block
+from reconciler.kinds import LogGroupSpec
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.state import State
@@ -108,8 +114,69 @@ def test_table_of_a_large_sweep_is_cut_below_what_github_takes() -> None:
     lines = text.splitlines()
     assert lines[-1].startswith("\u2026 and ")
     rows = [line for line in lines if line.startswith("| `2026")]
-    assert lines[-1] == f"\u2026 and {5184 - len(rows)} more lines; the log has all of it"
+    assert lines[-1] == f"\u2026 and {5184 - len(rows)} more lines; `runs --limit N` lists all", "the log has 50"
     assert all(row.endswith(" |") for row in rows)
+
+
+def planned(*values: str) -> Plan:
+    """A plan to give log groups these tags."""
+    groups = [LogGroupSpec(name=f"g{n}", tags={"x": value}) for n, value in enumerate(values)]
+    graph = Graph([Node(group) for group in groups])
+    seen = {group.address: Observed(group.model_copy(update={"tags": {"x": "was"}})) for group in groups}
+    return make_plan("a1", graph, seen, options=Options(adopt=True))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["a" * 90_000, "last"],  # one line that is longer than a page
+        ["\U0001f600" * 400] * 400,
+        ["`" * 70_000, "`" * 900, *["b" * 300] * 300],
+        ["- x\n" * 200] * 200,
+    ],
+    ids=["one line", "not ASCII", "fences", "many"],
+)
+def test_a_plan_fits_into_a_comment_and_says_where_the_rest_is(values: list[str]) -> None:
+    text = markdown.plan(planned(*values), "here; " * 300, "it costs")
+    assert len(text) <= 65_536
+    body, _, end = text.rpartition("\n\n</details>\n")
+    assert end == "\nit costs\n"
+    fence = body.rpartition("\n")[2]
+    assert set(fence) == {"`"}
+    assert body.count(f"\n{fence}") == 2
+    assert "g0" in body, "a line of any length doesn't hide the others"
+    if len(values) > 100:
+        last = body.split("\n")[-2]
+        assert re.fullmatch(r"  … and [0-9,]+ more lines: `python -m reconciler plan` shows all", last)
+    else:
+        assert "last" in body
+
+
+def test_an_error_that_is_cut_says_so() -> None:
+    text = markdown.failed("plan", UserError("x" * 70_000))
+    assert len(text) < 65_536
+    assert text.endswith("x …\n… cut; the log has all of it\n```\n")
+
+
+def test_what_is_cut_within_a_fold_is_folded() -> None:
+    text = markdown.plan(planned(*["c" * 90] * 500), "here")
+    found = markdown.fit(text + "more\n" * 100, 20_000)
+    assert found.count("<details") == found.count("</details>") == 1
+    assert found.count("```") == 2
+    assert found.rstrip().endswith("; the log has all of it")
+
+
+def test_a_summary_that_hides_a_secret_still_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The word in the place of a secret is longer than a short one."""
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setattr(github, "KNOWN", known := Secrets())
+    known.learn("PASSWORD", "pw12")
+    github.plan(Terminal(), "pw12\n" * (2**20 // 5), planned("x"))
+    text = (tmp_path / "summary.md").read_text()
+    assert len(text.encode()) <= 2**20
+    assert "pw12" not in text
+    assert text.endswith("the log has all of it\n")
 
 
 @pytest.mark.parametrize("room", [-5, 0, 50, 200, 1000, 4000])
