@@ -24,6 +24,7 @@ from reconciler.cli.options import OfRun
 from reconciler.cli.past_runs import Past, past, whole
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
+from reconciler.config.regions import partition_of
 from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.core.job_token import without_tokens
 from reconciler.core.run_paths import is_sweep_id, task_id
@@ -163,7 +164,14 @@ def session(
     answer = calls.call("ecs", "ExecuteCommand", **where, command=shlex.join(words), interactive=True)
     runtime = next((one.get("runtimeId", "") for one in task.get("containers") or () if one["name"] == container), "")
     about = {"Target": f"ecs:{cluster}_{where['task']}_{runtime}"}
-    line = [SESSION, region, "StartSession", "", json.dumps(about), f"https://ssm.{region}.amazonaws.com"]
+    line = [
+        SESSION,
+        region,
+        "StartSession",
+        "",
+        json.dumps(about),
+        f"https://ssm.{region}.{partition_of(region).domain}",
+    ]
     given = {key[:1].upper() + key[1:]: value for key, value in answer["session"].items()}
     return line, {SESSION: json.dumps(given)}
 

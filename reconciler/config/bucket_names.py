@@ -23,7 +23,7 @@ def _bucket(value: str) -> str | None:
 
 
 def _suggest_bucket(value: str) -> str:
-    text = value.strip().lower().removeprefix("s3://").removeprefix("arn:aws:s3:::").split("/")[0]
+    text = re.sub(r"^(?:s3://|arn:aws[a-z-]*:s3:::)", "", value.strip().lower()).split("/")[0]
     for prefix in BUCKET_PREFIXES:
         text = text.removeprefix(prefix)
     for suffix in BUCKET_SUFFIXES:
@@ -36,7 +36,7 @@ BUCKET = Rule.of(aws_names.BUCKET, _suggest_bucket, _bucket)
 
 
 def _path(value: str) -> str:
-    text = re.sub(r"^(?:s3://[^/]*|arn:aws:s3:::[^/]*)", "", value.strip()).lstrip("/")
+    text = re.sub(r"^(?:s3://[^/]*|arn:aws[a-z-]*:s3:::[^/]*)", "", value.strip()).lstrip("/")
     text = re.sub(r"[^\x20-\x7e\xa0-\xff]", "-", text)
     return f"{text}*" if text.endswith("/") else text
 

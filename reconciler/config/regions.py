@@ -1,6 +1,7 @@
 """Regions, partitions and their domains, from the installed botocore's own table, read without importing botocore.
 
-(Importing it takes 0.1 s.) A service's principal, such as `lambda.amazonaws.com`, has the same name in every partition.
+(Importing it takes 0.1 s.) A service's principal, such as `lambda.amazonaws.com`, has the same name in nearly every
+partition: `core.aws_names.principal`.
 """
 
 from __future__ import annotations

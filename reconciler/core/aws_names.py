@@ -109,8 +109,17 @@ RESERVED_VARIABLES = re.compile(
 # The log group of a cluster's Container Insights.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-reference-performance-logs-ECS.html
 USAGE_GROUP = "/aws/ecs/containerinsights/{cluster}/performance"
+# EC2 has a name of its own in China, which its trust policies need; all other services that are used here have one name
+# in every partition. https://docs.amazonaws.cn/en_us/IAM/latest/UserGuide/reference_policies_elements_principal.html,
+# https://github.com/hashicorp/terraform-provider-aws/pull/47141, https://github.com/awslabs/cdk-eks-blueprints/issues/558
+PRINCIPALS = {("aws-cn", "ec2"): "ec2.amazonaws.com.cn"}
 TAG_SYMBOLS = " _.:/=+-@"  # https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html
 RESERVED_TAGS = "aws:"
+
+
+def principal(service: str, partition: str = "aws") -> str:
+    """By which name a service takes on a role."""
+    return PRINCIPALS.get((partition, service), f"{service}.amazonaws.com")
 
 
 def tag_problem(text: str) -> str:

@@ -111,7 +111,7 @@ def dumps(value: Any, *, indent: int | None = None, ascii_only: bool = True) -> 
 
 def escape(text: str) -> str:
     """Markdown that reads as the text, on one line: no markup, no HTML, no link, no mention of a person or an issue."""
-    text = _short(line(" ".join(text.split()))).replace("&", "&amp;")
+    text = short(line(" ".join(text.split()))).replace("&", "&amp;")
     text = re.sub(r"([\\`*_\[\]|<>~])", r"\\\1", text)
     text = re.sub(r"\A(?=[-+=])|\A(\d+)(?=[.)])", r"\1\\", text)
     # GitHub looks for these in what is left after Markdown, where a backslash is gone.
@@ -121,7 +121,7 @@ def escape(text: str) -> str:
 
 def code_span(text: str) -> str:
     """Markdown with the text as code, in a line or a cell."""
-    text = _short(line(" ".join(text.split()))).replace("|", "\\|") or " "
+    text = short(line(" ".join(text.split()))).replace("|", "\\|") or " "
     fence = "`" * (1 + max((len(found) for found in re.findall(r"`+", text)), default=0))
     space = " " if text[:1] == "`" or text[-1:] == "`" else ""
     return f"{fence}{space}{text}{space}{fence}"
@@ -141,7 +141,7 @@ def slack(text: str) -> str:
 
 def message(text: str) -> str:
     """One line of a message."""
-    return _short(line(text))
+    return short(line(text))
 
 
 def subject(text: str) -> str:
@@ -154,7 +154,8 @@ def value(text: str) -> str:
     return line(" ".join(text.split()))
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """The beginning of one foreign text, as it is: not made harmless."""
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

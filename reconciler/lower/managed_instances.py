@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.config.resource_names import Names
+from reconciler.core.aws_names import principal
 from reconciler.core.graph import Node
 from reconciler.core.managed_instances import DISK, IDLE, INFRASTRUCTURE_POLICY, INSTANCE_POLICY, MANAGED_SPOT
 from reconciler.core.spec import Address, Ref
@@ -32,7 +33,7 @@ def managed_instances(names: Names) -> Iterator[Node]:
         yield Node(
             RoleSpec(
                 name=role,
-                trust=service_trust(names, f"{service}.amazonaws.com", only_here=False),
+                trust=service_trust(names, principal(service, names.facts.partition), only_here=False),
                 description=f"{what} {deploy.name}",
                 managed_policies=(f"arn:{names.facts.partition}:iam::aws:policy/{policy}",),
                 tags=names.tags,

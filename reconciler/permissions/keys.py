@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from reconciler.config.regions import COMMERCIAL, partition_of
 from reconciler.core.needs import Condition
 
 DECRYPT, DATA_KEY = "kms:Decrypt", "kms:GenerateDataKey"
@@ -25,8 +26,9 @@ def named(key: str) -> tuple[str, Condition]:
 
 
 def through(service: str, region: str) -> Condition:
-    """That a service uses it in somebody's name."""
-    return {"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}}
+    """That a service uses it in somebody's name. Which of the two names it has in China AWS says nowhere."""
+    names = {f"{service}.{region}.{domain}": None for domain in (COMMERCIAL.domain, partition_of(region).domain)}
+    return {"StringEquals": {"kms:ViaService": next(iter(names)) if len(names) == 1 else [*names]}}
 
 
 def use(key: str, actions: Iterable[str], via: Condition, sid: str = "Key") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reconciler.config import Deploy
-from reconciler.core.aws_names import USAGE_GROUP
+from reconciler.core.aws_names import USAGE_GROUP, principal
 from reconciler.core.given_data import Place
 from reconciler.core.managed_instances import MANAGED_SPOT
 from reconciler.core.needs import ANYWHERE, Condition, On
@@ -30,9 +30,9 @@ ROLES = ("iam:role/{execution_role}", "iam:role/{task_role}")
 IN_CLUSTER = {"ArnEquals": {"ecs:cluster": "{cluster_arn}"}}
 
 
-def passed_to(service: str) -> Condition:
+def passed_to(service: str, partition: str = "aws") -> Condition:
     """That a role is handed to this service and no other."""
-    return {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
+    return {"StringEquals": {"iam:PassedToService": principal(service, partition)}}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Part:
     commands: tuple[str, ...]
     actions: tuple[str, ...]
     on: tuple[str, ...] | Callable[[Deploy], tuple[str | On, ...]] = (ANYWHERE,)
-    condition: Condition = field(default_factory=dict)
+    condition: Condition | Callable[[Deploy], Condition] = field(default_factory=dict)
     when: Callable[[Deploy], bool] = lambda deploy: True
 
 
@@ -60,6 +60,14 @@ def _service_role(service: str, role: str, when: Callable[[Deploy], bool] = lamb
 WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.unwatched_ends", "run.crew")
 STARTERS = ("run.launch", "run.crew")
 RECORDS = ("run.stored", "run.index_store", "run.results")
+
+
+def _through_s3(deploy: Deploy) -> Condition:
+    return through("s3", deploy.region)
+
+
+def _through_webhook(deploy: Deploy) -> Condition:
+    return through("ssm" if ":ssm:" in webhook(deploy) else "secretsmanager", deploy.region)
 
 
 def _deadline(deploy: Deploy) -> bool:
@@ -227,13 +235,13 @@ PARTS: tuple[Part, ...] = (
     Part(("checks.verify.things",), (VERIFY,), ("secretsmanager:DescribeSecret",), lambda deploy: tuple(
         ":".join(arn.split(":")[:7]) for arn in deploy.task.secrets.values() if ":secretsmanager:" in arn)),
     # S3 uses the bucket's key on behalf of whoever writes and reads; a checksum of what is there is read so too.
-    Part((), LAUNCHES, WRITE, ("{kms_key}",), through("s3", "{region}"), when=_key),
-    Part((), (PLAN, DESTROY), (DECRYPT,), ("{kms_key}",), through("s3", "{region}"),
+    Part((), LAUNCHES, WRITE, ("{kms_key}",), _through_s3, when=_key),
+    Part((), (PLAN, DESTROY), (DECRYPT,), ("{kms_key}",), _through_s3,
          when=lambda deploy: _key(deploy) and bool(deploy.data.uploads)),
     # What a run that repeats another copies, and what `verify` reads.
-    Part((), (*LAUNCHES, VERIFY), (DECRYPT,), _given_keys, through("s3", "{region}"),
+    Part((), (*LAUNCHES, VERIFY), (DECRYPT,), _given_keys, _through_s3,
          when=lambda deploy: bool(_given_keys(deploy))),
-    Part((), LAUNCHES, (DECRYPT,), ("{webhook_key}",), through("{webhook_service}", "{region}"),
+    Part((), LAUNCHES, (DECRYPT,), ("{webhook_key}",), _through_webhook,
          when=lambda deploy: bool(webhook_key(deploy))),
 )  # fmt: skip
 

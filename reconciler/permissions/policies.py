@@ -91,7 +91,8 @@ def of_kind(spec: Spec, actions: Iterable[str], names: Names, *, widest: bool = 
 def handing_on(spec: Spec, names: Names) -> set[Grant]:
     """That the roles of this resource may be handed to the service that it is for, and to no other."""
     roles = ((str(getattr(spec, field)), service) for field, service in NEEDS[spec.kind].passes.items())
-    return {Grant("iam:PassRole", role, _condition(passed_to(service), {})) for role, service in roles if role}
+    where = names.facts.partition
+    return {Grant("iam:PassRole", role, _condition(passed_to(service, where), {})) for role, service in roles if role}
 
 
 def of_part(part: Part, names: Names) -> set[Grant]:
@@ -100,8 +101,9 @@ def of_part(part: Part, names: Names) -> set[Grant]:
         return set()
     on, values = part.on(names.deploy) if callable(part.on) else part.on, _values(names)
     places = [one if isinstance(one, On) else On(*keys.named(one.format_map(values))) for one in on]
+    always = part.condition(names.deploy) if callable(part.condition) else part.condition
     return {
-        Grant(action, _arn(one, names), _condition({**part.condition, **condition}, values))
+        Grant(action, _arn(one, names), _condition({**always, **condition}, values))
         for action in part.actions
         for one, condition in places
     }
@@ -125,7 +127,7 @@ def _values(names: Names) -> dict[str, str]:
         "cluster_arn": names.arn("ecs", f"cluster/{deploy.cluster.name}"),
         "kms_key": deploy.data.bucket.kms_key or "", "topic": names.topic,
         "webhook": webhook(deploy), "webhook_key": webhook_key(deploy),
-        "webhook_service": "ssm" if ":ssm:" in webhook(deploy) else "secretsmanager", "vpc": names.facts.vpc or "*",
+        "vpc": names.facts.vpc or "*",
         "execution_policy": f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}",
     }  # fmt: skip
 

@@ -35,7 +35,10 @@ KEEPING = frozenset({"ssm:PutParameter", "ssm:DeleteParameter"})  # of the lock 
 SKIP = "--skip-permission-check"
 # Where IAM is, whose requests have this region wherever they come from.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-requestedregion
-IAM_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+IAM_REGIONS = {
+    "aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-iso": "us-iso-east-1",
+    "aws-iso-b": "us-isob-east-1", "aws-iso-f": "us-isof-south-1",
+}  # fmt: skip
 Actions = Mapping[str, set[str]]
 
 

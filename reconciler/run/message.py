@@ -1,16 +1,26 @@
-"""What is told of a run that is over: a text for people, facts for programs. Pure."""
+"""What is told of a run that is over: a text for people, facts for programs. Pure.
+
+Who takes a message takes no more than so much of it, and refuses it, or loses its end, if it has more. So it is cut
+here: of metrics and of runs that failed there are fewer then, and `left_out` says how many.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-from reconciler.core.text import message, slack, subject
+from reconciler.core.limits import MESSAGE
+from reconciler.core.text import message, short, slack, subject
 from reconciler.run.state import State
 
 METRICS = 12
+CHAT = 2_000  # characters: Discord has no room for more, Mattermost for 16,383, Slack for 40,000
+EMAIL = 20_000  # characters
+LINE = 300  # characters of a line of a text that is too long
+MANY = ("metrics", "failed")  # facts of which there may be very many
 
 
 @dataclass(frozen=True)
@@ -29,17 +39,47 @@ class Message:
 
     @property
     def whole(self) -> str:
-        """For programs, as JSON."""
-        return json.dumps({**self.facts, "message": self.subject})
+        """For programs, as JSON of at most half of what SNS takes: within another JSON it is longer."""
+        facts = {key: short(one) if isinstance(one, str) else one for key, one in self.facts.items()}
+        many = {key: len(facts[key]) for key in MANY if key in facts}
+        most = max(many.values(), default=0)
+        while len(json.dumps(text := json.dumps({**facts, "message": self.subject}))) > MESSAGE.most // 2 and most:
+            most //= 2
+            for key in many:
+                facts[key] = _first(self.facts[key], most)
+            facts["left_out"] = {key: count - most for key, count in many.items() if count > most}
+        return text
 
     def for_topic(self) -> dict[str, Any]:
         """The parameters of SNS's Publish, but for the topic."""
-        by_protocol = json.dumps({"default": self.whole, "email": self.text})
+        by_protocol = json.dumps({"default": self.whole, "email": _within(EMAIL, self.text)}, ensure_ascii=False)
         return {"Subject": subject(self.subject), "MessageStructure": "json", "Message": by_protocol}
 
     def for_webhook(self, form: str) -> bytes:
         """The body of a POST. form: `slack` or `json`."""
-        return (json.dumps({"text": slack(self.text)}) if form == "slack" else self.whole).encode()
+        return (json.dumps({"text": slack(_within(CHAT, self.text))}) if form == "slack" else self.whole).encode()
+
+
+def _first(values: Any, count: int) -> Any:
+    """The first of a mapping or of a list."""
+    return dict(islice(values.items(), count)) if isinstance(values, Mapping) else values[:count]
+
+
+def _within(room: int, text: str) -> str:
+    """Lines with room for so many characters, as a chat counts them after `slack`. The last, which says where all of it
+    is, stays; the others are cut, and then left out.
+    """
+
+    def size(lines: Sequence[str]) -> int:
+        return len(slack("\n".join(lines)).encode("utf-16-le")) // 2
+
+    lines = text.split("\n")
+    if size(lines) <= room:
+        return text
+    *first, last = (one if len(one) <= LINE else f"{one[:LINE]}…" for one in lines)
+    while len(first) > 1 and size([*first, "…", last]) > room:
+        first.pop()
+    return "\n".join([*first, *(["…"] if len(first) < len(lines) - 1 else []), last])
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,11 @@ def test_the_plugin_gets_the_session_and_no_process_list_its_token(
         "operation": "ExecuteCommand", "cluster": "tiny", "task": "0123", "container": "main", "command": "ls 'a b'",
         "interactive": True,
     }  # fmt: skip
+    there = exec_.session(calls, "cn-north-1", "tiny", "main", task, ("ls", "a b"))[0]
+    assert [words[0][-1], there[-1]] == [
+        "https://ssm.us-east-1.amazonaws.com",
+        "https://ssm.cn-north-1.amazonaws.com.cn",
+    ]
     assert exec_._child([str(plugin), *words[0]], os.environ | words[1], None, lambda: False, None) == 0
     arguments, given = capfd.readouterr().out.splitlines()
     assert "hunter2" not in arguments

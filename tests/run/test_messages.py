@@ -12,8 +12,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from reconciler.run.message import Ended, of_ended
+from reconciler.run.message import Ended, Message, of_ended
+from reconciler.run.notify import of_sweep
+from reconciler.run.state import State
 from reconciler.run.webhook_request import ANSWER, NotSent, TryAgain, send
+from tests.run.samples import run
 
 EVIL = "<!channel> <@U1> <http://evil|good> @channel &lt;!here&gt;\x1b[2J\n::error::x\r\u202e"
 
@@ -36,6 +39,47 @@ def test_a_subject_is_what_sns_takes() -> None:
     subject = of_ended("tiny", Ended("\x1b[2J\x07é\n" * 50, "failed", None, "", "")).for_topic()["Subject"]
     assert len(subject) == 100
     assert re.fullmatch(r"[ -~]+", subject)
+
+
+MUCH = "\U0001f600<&" * 5_000
+WIDE = {MUCH[:999] + str(n): 1.0 for n in range(99)}
+MANY = {f"metric {n:05} {'m' * 900}": float(n) for n in range(10_000)}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        of_ended("tiny", Ended("r1", "succeeded", 0, "s3://b/runs/r1/output", "arn", metrics=MANY)),
+        of_ended("tiny", Ended("r1", "failed", 1, "s3://b/o", "arn", reason=MUCH, cause=MUCH, fix=MUCH)),
+        of_ended("tiny", Ended("r1", "failed", 1, "s3://b/o", "arn", metrics=WIDE)),
+        of_sweep("tiny", "sweep-1", [run(id=f"20260101-000000-{n:08x}", state=State.FAILED) for n in range(10_000)],
+                 lambda one: "\u4e00" * 3_000),
+    ],
+    ids=["metrics", "reason", "names", "sweep"],
+)  # fmt: skip
+def test_a_message_has_room_where_it_goes(message: Message) -> None:
+    """SNS refuses one of more than 256 KiB, Discord's webhook one of more than 2,000 characters."""
+    topic = message.for_topic()
+    assert len(topic["Message"].encode()) + len(topic["Subject"]) <= 262_144
+    by_protocol = json.loads(topic["Message"])
+    assert message.for_webhook("json") == by_protocol["default"].encode()
+    chat = json.loads(message.for_webhook("slack"))["text"]
+    assert len(chat.encode("utf-16-le")) <= 2 * 2_000
+    assert not re.search(r"&(?!lt;|gt;|amp;)", chat)
+    first, *_, last = message.text.split("\n")
+    for shown in (chat, by_protocol["email"]):
+        assert shown.split("\n")[0] == first
+        assert shown.split("\n")[-1].startswith(last[:100])
+    facts = json.loads(by_protocol["default"])
+    whole = {name: len(facts.get(name, ())) + facts.get("left_out", {}).get(name, 0) for name in ("metrics", "failed")}
+    assert whole == {name: len(message.facts.get(name, ())) for name in whole}
+
+
+def test_what_has_room_is_whole() -> None:
+    message = of_ended("tiny", Ended("r1", "failed", 1, "", "", reason="x" * 1_500, metrics={"a": 1.0}))
+    assert message.text in json.loads(message.for_topic()["Message"])["email"]
+    assert json.loads(message.for_webhook("slack"))["text"] == message.text
+    assert "left_out" not in json.loads(message.for_webhook("json"))
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
