@@ -66,7 +66,8 @@ def fetch(aws: Aws, runs: Runs, run: Run, folder: Path) -> Copied:
     found = aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=runs.bucket, Prefix=prefix)
     if found is None:
         raise Gone("s3", "ListObjectsV2", "NoSuchBucket", f"there is no bucket {runs.bucket} any more")
-    names = [one["Key"].removeprefix(prefix) for one in found if not one["Key"].endswith("/")]  # a folder's marker
+    markers = {one["Key"] for one in found if one["Key"].endswith("/") and not one["Size"]}  # of folders
+    names = [one["Key"].removeprefix(prefix) for one in found if one["Key"] not in markers]
     copied = Copied(folder / run.id)
     if not names and not (folder / run.id).exists():
         return copied
@@ -75,13 +76,12 @@ def fetch(aws: Aws, runs: Runs, run: Run, folder: Path) -> Copied:
         _say(top, UNFINISHED)
         bare = _repositories(names)
         written: set[str] = set()
+        ours: set[tuple[int, int]] = set()
         for number, name in enumerate(names):
             get = partial(_download, aws, runs.bucket, prefix + name)
             try:
                 parts = _parts(name, bare)
-                if "/".join(parts) in written:
-                    raise _Unsafe("another key has the same name here")
-                _write(top, parts, get)
+                _write(top, parts, get, ours)
             except AwsError as error:
                 copied.missed.append((name, str(error)))
                 if isinstance(error, Unreachable):
@@ -134,6 +134,8 @@ def _parts(name: str, bare: Container[str]) -> list[str]:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise _Unsafe("`..` leads out of a folder")
+    if name.endswith("/"):
+        raise _Unsafe("it names a folder, and has content")
     if not name.isprintable():
         raise _Unsafe("a name with control characters")
     if parts and parts[0].lower() == NOTE.lower():
@@ -162,8 +164,12 @@ def _is_in(here: int, name: str) -> bool:
     return True
 
 
-def _write(top: int, parts: list[str], get: Callable[[BinaryIO], object]) -> None:
-    """Write a file in a folder, whole or not at all; what is there by this name is replaced, and never written to."""
+def _write(top: int, parts: list[str], get: Callable[[BinaryIO], object], ours: set[tuple[int, int]]) -> None:
+    """Write a file in a folder, whole or not at all; what is there by this name is replaced, and never written to.
+
+    ours: the files of this copy, which aren't replaced: two keys may be one name to a file system that takes upper and
+    lower case, or two ways to write an accent, for the same.
+    """
     *folders, name = parts
     with contextlib.ExitStack() as opened:
         here = top
@@ -171,14 +177,19 @@ def _write(top: int, parts: list[str], get: Callable[[BinaryIO], object]) -> Non
             here = opened.enter_context(_inside(here, one))
         _check_no_repository(here, name)
         with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISDIR(os.stat(name, dir_fd=here, follow_symlinks=False).st_mode):
+            there = os.stat(name, dir_fd=here, follow_symlinks=False)
+            if stat.S_ISDIR(there.st_mode):
                 raise _Unsafe("there is a folder of this name")
+            if (there.st_dev, there.st_ino) in ours:
+                raise _Unsafe("another key has the same name here")
         part = f".{uuid.uuid4().hex}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
             with os.fdopen(os.open(part, flags, 0o666, dir_fd=here), "wb") as file:
                 get(file)
+                made = os.fstat(file.fileno())
             os.replace(part, name, src_dir_fd=here, dst_dir_fd=here)
+            ours.add((made.st_dev, made.st_ino))
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(part, dir_fd=here)
@@ -212,7 +223,7 @@ def _open(descriptor: int) -> Iterator[int]:
 def _say(top: int, text: str) -> None:
     """Have the file that says what isn't copied say this; empty takes it away."""
     if text:
-        _write(top, [NOTE], lambda file: file.write(text.encode()))
+        _write(top, [NOTE], lambda file: file.write(text.encode()), set())
     else:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(NOTE, dir_fd=top)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 
@@ -73,7 +75,7 @@ def test_all_of_it(results: Results) -> None:
 
 
 def test_no_results_make_no_folder(results: Results) -> None:
-    results.wrote("folder/")
+    results.aws.call("s3", "PutObject", Bucket=results.bucket, Key=f"runs/{ID}/output/folder/")
     assert results.copy().count == 0
     assert not results.folder.exists()
     assert is_whole(results.top) is None
@@ -150,6 +152,36 @@ def test_two_keys_of_one_name(results: Results) -> None:
     copied = results.copy()
     assert copied.files == ["a/b"]
     assert [why for _, why in copied.missed] == ["another key has the same name here"]
+
+
+@pytest.mark.parametrize("fold", [str.lower, lambda name: normalize("NFD", name)], ids=["case", "accents"])
+def test_two_keys_of_one_name_to_the_file_system(
+    results: Results, monkeypatch: pytest.MonkeyPatch, fold: Callable[[str], str]
+) -> None:
+    """As on macOS. Here the names that the copy gives are folded on their way to Linux."""
+    for function in ("open", "stat", "mkdir"):
+        was = getattr(os, function)
+        folded = lambda name, *more, was=was, **rest: was(fold(name) if "dir_fd" in rest else name, *more, **rest)  # noqa: E731
+        monkeypatch.setattr(os, function, folded)
+    was = os.replace
+    monkeypatch.setattr(os, "replace", lambda part, name, **rest: was(part, fold(name), **rest))
+    results.wrote("Model\u00e9/a", "model\u00e9/a", "modele\u0301/a", "z")
+    copied = results.copy()
+    assert len(copied.files) == 3
+    ((missed, why),) = copied.missed
+    assert missed == "model\u00e9/a", "S3 lists the others before it"
+    assert why == "another key has the same name here"
+    monkeypatch.undo()
+    assert {path.read_text() for path in results.top.glob("*/a")} == {*copied.files} - {"z"}
+
+
+def test_a_key_that_ends_as_a_folder_does_and_has_content(results: Results) -> None:
+    results.wrote("model", "plots/a.png")
+    for key, body in (("plots/", b""), ("weights/", b"much")):
+        results.aws.call("s3", "PutObject", Bucket=results.bucket, Key=f"runs/{ID}/output/{key}", Body=body)
+    copied = results.copy()
+    assert copied.files == ["model", "plots/a.png"], "an empty one is what consoles make of a folder"
+    assert copied.missed == [("weights/", "it names a folder, and has content")]
 
 
 def test_a_folder_that_would_be_a_bare_repository(results: Results) -> None:
