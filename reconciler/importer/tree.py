@@ -16,7 +16,9 @@ from reconciler.core.spec import OWNER_TAG
 from reconciler.importer.found import Found, gitlab_of, subjects_of
 from reconciler.importer.writer import Path, Variable
 from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec
+from reconciler.kinds.s3_bucket import Expiry
 from reconciler.lower import EXECUTION_POLICY
+from reconciler.lower.checkpoints import LEFT
 
 LOG_OPTIONS = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix", MODE)
 GIVEN = re.compile(r"-*([A-Za-z][\w-]{0,60})=")  # what gives a value to an option or a variable
@@ -63,6 +65,7 @@ def tree_of(found: Found, prefix: str, data: str | None) -> Tree:
         "cluster": _cluster(found),
         "network": _network(found),
         "ci": _ci(found, tree),
+        "run": _run(found),
     }
     tree.values = {key: checked(value, (key,), tree) for key, value in sections.items() if value}
     tree.comments[("account",)] = "refuse to work with credentials of any other account"
@@ -96,12 +99,12 @@ def _data(found: Found, tree: Tree, data: str | None) -> dict[str, Any]:
             **({"encryption": bucket.encryption} if bucket.encryption != "AES256" else {}),
             **({"kms_key": bucket.kms_key} if bucket.kms_key else {}),
             **({} if bucket.public_access_block else {"block_public_access": False}),
-            "lifecycle": [
-                {k: v for k, v in rule.model_dump(exclude={"other"}).items() if v not in (None, "")}
-                for rule in bucket.lifecycle
-            ],
+            "lifecycle": [rule.model_dump(exclude_defaults=True) for rule in bucket.lifecycle if _sayable(rule)],
         }
         tree.comments[("data", "bucket", "block_public_access")] = "as found; true is safer"
+        if left := [one.identity for one in bucket.lifecycle if not _sayable(one) and one != LEFT]:
+            why = "says more than deploy.yaml can, and is left out whole: a part of it would delete more"
+            tree.notes += [f"bucket {bucket.name}: its lifecycle rule for {one} {why}" for one in left]
         if found.other_objects:
             count = str(found.other_objects) if found.other_objects < PAGE - 1 else "very many"
             tree.notes.append(f"bucket {bucket.name} has {count} other objects, which stay as they are")
@@ -113,6 +116,15 @@ def _data(found: Found, tree: Tree, data: str | None) -> dict[str, Any]:
             name = PurePath(found.key).name
             tree.notes.append(f"where {name} is here isn't known: set DATA_FILE to it, or write it to data.files")
     return section
+
+
+def _sayable(rule: Expiry) -> bool:
+    """Whether deploy.yaml can say all of a rule; one that is switched off, or for some objects only, isn't."""
+    return not rule.tag and not rule.other
+
+
+def _run(found: Found) -> dict[str, Any]:
+    return {"checkpoint": True} if found.bucket and LEFT in found.bucket.lifecycle else {}
 
 
 def _image(found: Found, tree: Tree) -> dict[str, Any]:

@@ -163,6 +163,45 @@ def test_what_we_made_ourselves_comes_back_without_differences(
     assert "oidc-provider.token.actions.githubusercontent.com" in project.plan()
 
 
+NARROW = {
+    "off": {"Status": "Disabled", "Filter": {"Prefix": "runs/"}, "Expiration": {"Days": 9}},
+    "large": {"Filter": {"And": {"Prefix": "big/", "ObjectSizeGreaterThan": 9}}, "Expiration": {"Days": 9}},
+    "tagged": {"Filter": {"And": {"Prefix": "t/", "Tags": [{"Key": "k", "Value": "v"}]}}, "Expiration": {"Days": 9}},
+    "two tags": {
+        "Filter": {"And": {"Prefix": "u/", "Tags": [{"Key": "k", "Value": "v"}, {"Key": "l", "Value": "v"}]}},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 9},
+    },
+}  # fmt: skip
+
+
+def test_a_rule_that_deletes_is_carried_over_whole_or_not_at_all(by_hand: Project) -> None:
+    rules = [{"ID": name, "Status": "Enabled", **rule} for name, rule in NARROW.items()]
+    whole = {"ID": "whole", "Status": "Enabled", "Filter": {"Prefix": "w/"}, "Expiration": {"Days": 7}}
+    by_hand.lab.client("s3").put_bucket_lifecycle_configuration(
+        Bucket=guide.BUCKET, LifecycleConfiguration={"Rules": [*rules, whole]}
+    )
+    done = by_hand.ok("import", "--prefix", guide.P, "--data", "btc.csv")
+    text = by_hand.folder.joinpath("deploy.yaml").read_text()
+    assert yaml.safe_load(text)["data"]["bucket"]["lifecycle"] == [{"prefix": "w/", "expire_days": 7}]
+    for place in ("runs/", "big/", "t/ k=v", "u/"):
+        assert f"bucket {guide.BUCKET}: its lifecycle rule for {place} says more than deploy.yaml can" in done.out
+
+
+def test_what_workers_and_checkpoints_need_is_said(project: Project) -> None:
+    """No rule that was for what a failed run left becomes one for all results."""
+    run = "{when: never, workers: {count: 2}, unattended: true, checkpoint: true, exec: true}"
+    project.write("deploy.yaml", DEPLOY.replace("{when: never}", run).replace(", API_TOKEN: hunter2", ""))
+    project.ok("apply")
+    project.folder.joinpath("deploy.yaml").rename(project.folder / "big.yaml")
+    done = project.ok("import", "--prefix", "tiny", "--data", "prices.csv", "--json").json
+    plan = project.plan("--prune")
+    assert plan["bucket.tiny-data-123456789012"]["action"] == "none"
+    assert project.ok("show", "--json").json["run"]["checkpoint"] is True
+    changes = {address for address, step in plan.items() if step["action"] != "none"}
+    assert {line.split(":")[0].split(" is ")[0] for line in done["differences"]} == changes
+    assert changes >= {"function.tiny-schedule-watcher", "security-group.tiny"}
+
+
 def test_several_could_be_meant(by_hand: Project) -> None:
     by_hand.lab.client("ecs").create_cluster(clusterName=f"{guide.P}-other")
     several = by_hand.run("import", "--prefix", guide.P)
