@@ -32,7 +32,7 @@ CELL = 500  # characters of a cell of the sweep's table
 PLOTS = 4  # metrics that are drawn
 PLOT_TITLE = 80  # characters
 METRICS = 40  # metrics in the table
-MORE = "  … and {:,} more lines: `python -m reconciler plan` shows all"
+MORE = "  … and {:,} more lines; without --markdown the plan has all of them"
 DETAILS, DETAILS_END = "<details open>", "</details>"
 SIGNS = {"~": "!", "±": "!", ">": "!"}  # what a ```diff block colours, for what it doesn't
 

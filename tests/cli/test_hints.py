@@ -115,6 +115,7 @@ HINTS: dict[str, str] = {
     "run `apply`: it puts the infrastructure role, the instance role and its profile right":
         "tests/run/test_managed_instances.py::test_roles_that_do_not_do_are_told_and_put_right",
     "  and {} more: `runs --limit N` lists all, `runs best` the best": NAMED,
+    "`runs --limit N` lists all": NAMED,
     "`apply` makes what the file says": ROLLBACK,
     "`runs` lists them; name one": NAMED,
     "`runs` lists them": NAMED,

@@ -147,7 +147,7 @@ def test_a_plan_fits_into_a_comment_and_says_where_the_rest_is(values: list[str]
     assert "g0" in body, "a line of any length doesn't hide the others"
     if len(values) > 100:
         last = body.split("\n")[-2]
-        assert re.fullmatch(r"  … and [0-9,]+ more lines: `python -m reconciler plan` shows all", last)
+        assert re.fullmatch(r"  … and [0-9,]+ more lines; without --markdown the plan has all of them", last)
     else:
         assert "last" in body
 
