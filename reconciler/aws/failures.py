@@ -7,10 +7,12 @@ import contextlib
 import os
 import random
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import tenacity
 
@@ -67,8 +69,9 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
         return answered(service, operation, error.response, fresh=fresh)
     if isinstance(error, botocore.ConnectionError):
         # Nobody answers at this address, or not who should: worth a few tries, not half a minute.
-        unreachable = Unreachable(service, operation, NOT_SENT, str(error), hint=_no_way(error, region))
-        return Failed(Rule(Fault.BROKEN, service, "", budget=SHORT), unreachable)
+        reason = _distrusted(error)
+        unreachable = Unreachable(service, operation, NOT_SENT, reason or str(error), hint=_no_way(error, region))
+        return Failed(Rule(Fault.BROKEN, service, "", budget=0.0 if reason else SHORT), unreachable)
     if isinstance(error, Foreign):
         foreign = Unreachable(service, operation, "not AWS's answer", str(error), hint=HINT)
         return Failed(Rule(Fault.BROKEN, service, "", budget=SHORT), foreign)
@@ -154,16 +157,29 @@ def _place(error: Any) -> str:
     return f"{path}:{lines[0]}: {what}" if lines[0] else str(error)
 
 
+def _distrusted(error: Exception) -> str:
+    """Why no try at TLS with this address will do; empty for any other failure."""
+    said = getattr(error, "kwargs", {})
+    inner, address = said.get("error"), urlsplit(str(said.get("endpoint_url", "")))
+    while isinstance(inner, Exception) and not isinstance(inner, ssl.SSLError):  # urllib3's has Python's in it
+        inner = next((one for one in inner.args if isinstance(one, Exception)), inner.__cause__)
+    where = f"{address.scheme}://{address.netloc}"
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return f"the certificate of {where} isn't trusted: {inner.verify_message}"
+    plain = isinstance(inner, ssl.SSLError) and getattr(inner, "reason", "") in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")
+    return f"{where} doesn't speak TLS" if plain else ""
+
+
 def _no_way(error: Exception, region: str) -> str:
     """What to look at when there is no way to AWS."""
     from botocore import exceptions as botocore
 
-    from reconciler.aws.foreign import HINT_TLS
+    from reconciler.aws.foreign import HINT_PLAIN, HINT_TLS
 
     if isinstance(error, botocore.ProxyConnectionError):
         return "that is the proxy of HTTPS_PROXY: is it right, and is it there?"
     if isinstance(error, botocore.SSLError):
-        return HINT_TLS
+        return HINT_PLAIN if _distrusted(error).endswith("TLS") else HINT_TLS
     if not any(f".{name}" in str(error) for name in ("api.aws", COMMERCIAL.domain, *(p.domain for p in partitions()))):
         return "is something there to answer? AWS_ENDPOINT_URL, or ~/.aws/config, says to ask there instead of AWS"
     return f"is {region!r} a region, and is the network there?"

@@ -17,6 +17,7 @@ HINT = (
     "browser"
 )
 HINT_TLS = "does a proxy in between show a certificate of its own? Then AWS_CA_BUNDLE has to name its authority's file"
+HINT_PLAIN = "is it http:// that AWS_ENDPOINT_URL is to name? Else a proxy or a login page is in between"
 
 
 class Foreign(ResponseParserError):  # type: ignore[misc]  # botocore has no types

@@ -12,11 +12,13 @@ import pytest
 
 from reconciler.aws import clients
 from reconciler.aws.calls import Aws, Waiting
-from reconciler.aws.foreign import HINT, HINT_TLS, Foreign, refuse
+from reconciler.aws.foreign import HINT, HINT_PLAIN, HINT_TLS, Foreign, refuse
 from reconciler.checks.doctor import Once
 from reconciler.cli.target import Patience
 from reconciler.cli.terminal import Terminal
+from reconciler.core.clock import SystemClock
 from reconciler.core.errors import Unreachable
+from reconciler.run.certificate import new_certificate
 
 PAGE = b"<html><head><title>x</title><style>p {}</style></head><body><h1>Access blocked\x1b[2J</h1> <p>by us</p></body>"
 SAYS = "(Access blocked [2J by us)"
@@ -120,6 +122,40 @@ def test_another_certificate() -> None:
         "s3", "ListBuckets", "us-east-1", SSLError(endpoint_url="https://x/", error=ssl.SSLError()), fresh=False
     )
     assert wrong.error.hint == HINT_TLS  # type: ignore[union-attr]
+
+
+class Unslept(SystemClock):
+    """A clock by which nobody waits."""
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError("it is tried again")
+
+
+def test_what_is_not_trusted_is_said_at_once(proxy: ThreadingHTTPServer, tmp_path: Path) -> None:
+    served = tmp_path / "both.pem"
+    served.write_text(new_certificate("127.0.0.1"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(served)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        ports = {server.server_port: ("isn't trusted: ", HINT_TLS), proxy.server_port: ("speak TLS", HINT_PLAIN)}
+        for port, (reason, hint) in ports.items():
+            where, session = f"https://127.0.0.1:{port}", clients.new_session("a", "b")
+            with (
+                Aws("us-east-1", session=session, endpoint_url=where, clock=Unslept()) as aws,
+                pytest.raises(Unreachable) as caught,
+            ):
+                aws.call("sts", "GetCallerIdentity")
+            assert where in str(caught.value)
+            assert reason in str(caught.value)
+            assert caught.value.hint == hint
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_many_that_wait_for_the_same_say_it_once(capsys: pytest.CaptureFixture[str]) -> None:
