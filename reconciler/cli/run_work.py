@@ -12,6 +12,7 @@ from reconciler.cli.sweep import Ended, SweepWork
 from reconciler.cli.target import Target
 from reconciler.cli.task import report, watch
 from reconciler.cli.terminal import Terminal
+from reconciler.cli.under_way import say_others
 from reconciler.cli.verdict import verdict
 from reconciler.core.errors import UserError
 from reconciler.core.plain_json import plain
@@ -159,6 +160,8 @@ class SingleWork:
             run = new_run(self.runs, launch, decision.fingerprint, decision.inputs, now, self.overrides, before=before)
             self.terminal.say(self.terminal.fold("", f"Run {run.id}: {decision.why}"))
         self.begin(launch, run, new=decision.action != "resume")
+        if decision.action != "resume":
+            say_others(self.terminal, self.where, self.here, self.runs, {run.id})
 
     def see_off(self, launch: Launch, run: Run) -> None:
         """Wait for the end of a run that was stopped."""

@@ -15,6 +15,7 @@ from reconciler.cli.interrupt import choose, come_back, command
 from reconciler.cli.target import Target
 from reconciler.cli.task import CTRL_C, notifier
 from reconciler.cli.terminal import Terminal, seconds
+from reconciler.cli.under_way import say_others
 from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
 from reconciler.config.sweep import Sweep
 from reconciler.core.errors import AwsError, Interrupted, ReconcilerError
@@ -133,6 +134,8 @@ class SweepWork:
             f"Sweep {self.id}: {len(self.decisions)} combinations, {len(self.decisions) - len(wanted)} done before, "
             f"{under_way} under way, {len(wanted) - under_way} to launch, at most {self.max_parallel} at once"
         )
+        if len(wanted) > under_way:
+            say_others(self.terminal, self.where, self.here, self.runs, {run.id for run in self.todo})
 
     def finish(self) -> int:
         """Run what is left, then show all."""

@@ -22,6 +22,7 @@ from reconciler.run.launch import overrides_of
 from reconciler.run.like import launch_like
 from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
+from reconciler.run.unwatched_ends import is_launching, launched_unseen
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
             launch = launch_like(launch_of(here, attributes, ""), found)
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} isn't there any more", hint="run `apply`") from None
+        if is_launching(found):
+            found = launched_unseen(here.aws, past.place, found) or found
         launched = found.attempts and (found.attempts[-1].event is not None or found.task_arn)
         if not launched and not found.unattended:
             hint = "its function launches it" if found.schedule else "run `apply` as for this run: it launches it"

@@ -139,10 +139,10 @@ class Catalog:
             due = due[:AT_ONCE]
         return self._read([*due, *others[:RUNNING]])
 
-    def unfinished(self) -> list[Run]:
-        """Those that aren't over, by their records."""
-        ids = [one for part in self._parts for one in part.unsettled]
-        return [run for run in self._read(sorted(ids, key=moment, reverse=True)) if not run.state.over]
+    def unfinished(self, most: int | None = None) -> list[Run]:
+        """Those that aren't over, by their records. most: of the newest that are looked at; None for all."""
+        ids = sorted((one for part in self._parts for one in part.unsettled), key=moment, reverse=True)
+        return [run for run in self._read(ids[:most]) if not run.state.over]
 
     def ids(self, part_of_id: str) -> list[str]:
         """The ids in which this text is, or whose newest task it is, the newest first."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied
 from reconciler.core.run_paths import task_id
 from reconciler.run.index import Row
-from reconciler.run.place import Place
+from reconciler.run.launch import find_task
+from reconciler.run.place import NotOurs, Place
 from reconciler.run.run import Run
+from reconciler.run.state import State
 from reconciler.run.step import End, Retry, Rules, Seen, step
 from reconciler.run.watch import AT_ONCE
 
@@ -18,9 +22,13 @@ from reconciler.run.watch import AT_ONCE
 def with_ends(aws: Aws, place: Place, rules: Rules, runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     """(the runs as they are now, the ids of those that have ended and that nobody records as such), in their order.
 
-    Nothing is recorded. Where ECS may not be asked they are as they were recorded, and so are those whose tasks aren't
-    this deploy's. place, rules: the deploy's. Raises AwsError.
+    Nothing is recorded. A task whose client was stopped before it had recorded it is found by its mark. Where ECS may
+    not be asked they are as they were recorded, and so are those whose tasks aren't this deploy's. place, rules: the
+    deploy's. Raises AwsError.
     """
+    found = aws.each(partial(launched_unseen, aws, place), [run for run in runs if is_launching(run)])
+    known = {run.id: run for run in found if run is not None}
+    runs = [known.get(run.id, run) for run in runs]
     tasks = _tasks(aws, place, runs)
     seen, ended = [], []
     for run in runs:
@@ -30,6 +38,22 @@ def with_ends(aws: Aws, place: Place, rules: Rules, runs: Sequence[Run]) -> tupl
         if isinstance(decision, End) and not run.state.over and not run.unattended:
             ended.append(run.id)
     return seen, ended
+
+
+def is_launching(run: Run) -> bool:
+    """Whether a client may have launched its newest attempt's task and not have recorded that."""
+    last = run.attempts[-1] if run.attempts else None
+    return not (run.state.over or run.unattended or last is None or last.task_arn or last.event is not None)
+
+
+def launched_unseen(aws: Aws, place: Place, run: Run) -> Run | None:
+    """A run that is being launched with its task; None where ECS knows none. Raises AwsError."""
+    last = run.attempts[-1]
+    try:
+        arn = find_task(aws, place, last)
+    except (Denied, NotOurs):
+        return None
+    return replace(run.with_attempt(replace(last, task_arn=arn)), state=State.RUNNING) if arn else None
 
 
 def as_they_are(

@@ -99,6 +99,7 @@ HINTS: dict[str, str] = {
     # Runs.
     "run `apply`": UNLAUNCHED,
     "run `apply` as for this run: it launches it": UNLAUNCHED,
+    "{} is still to be launched, by an `apply` with its options": UNLAUNCHED,
     "nothing runs now; run the command again": REFUSED,
     "run {} is to be launched again, and only its record says with which options: run `apply` with these, which goes "
     "on with it": "tests/run/test_forged.py::test_watch_launches_nothing_that_only_a_record_tells_of",

@@ -209,6 +209,40 @@ def test_apply_gets_on_after_a_launch_that_was_stopped_and_forgotten(lane: Lane)
     assert len(lane.tasks()) == before + 1
 
 
+DIES = """
+import os
+from reconciler.aws.calls import Aws
+once = Aws._once
+def dies(self, service, operation, params):
+    try:
+        return once(self, service, operation, params)
+    finally:
+        if operation == "RunTask":
+            os._exit(77)
+Aws._once = dies
+"""
+
+
+def test_a_task_whose_client_was_killed_at_its_launch_is_no_ones_secret(lane: Lane) -> None:
+    """The record has no task yet, which runs: it is seen, told by the next launch of another run, and stopped."""
+    lane.program("import os, time\nprint('begun', flush=True)\ntime.sleep(600 if 'WAIT' in os.environ else 0)\n")
+    assert lane.start("apply", "--local", "--env", "WAIT=1", first=DIES).wait() == 77
+    left = records(lane)[0]["id"]
+    (task,) = lane.tasks("RUNNING") or until(lambda: lane.tasks("RUNNING"), "its task")
+    assert records(lane)[0]["state"] == "running"
+    assert lane.run("unlock", "--local").code == 0
+    other = lane.run("apply", "--local", "--env", "OTHER=1")
+    assert other.code == 0
+    told = f"note: run {left} (WAIT=1) is under way too; end it: python -m reconciler stop {left} --local"
+    assert " ".join(other.err.split()).count(told) == 1
+    stopped = lane.run("stop", left, "--local")
+    assert f"run {left} is being stopped" in stopped.out
+    ecs = lane.client("ecs")
+    until(lambda: ecs.describe_tasks(cluster="tiny", tasks=[task["taskArn"]])["tasks"][0]["lastStatus"] == "STOPPED",
+          "its end")  # fmt: skip
+    assert lane.run("watch", left, "--local").code == 123
+
+
 def test_a_run_that_is_not_launched_is_launched_or_ended(lane: Lane) -> None:
     """What `watch` says to do about it works, each in its turn; so does what it says where its cluster is gone."""
     lane.program("print('once')\n# waits\n")

@@ -1,0 +1,48 @@
+"""Which earlier runs of a deploy go on while another is launched: each costs money, and nobody may watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from reconciler.cli.interrupt import command
+from reconciler.cli.past_runs import say_unseen
+from reconciler.cli.target import Target
+from reconciler.cli.terminal import Terminal
+from reconciler.core.errors import ReconcilerError
+from reconciler.core.secret import KNOWN
+from reconciler.engine.deployment import Deployment
+from reconciler.run.job import place_of, rules_of
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
+from reconciler.run.sweep import label
+from reconciler.run.unwatched_ends import with_ends
+
+MOST = 20  # of the newest that are looked at
+SHOWN = 3
+
+
+def say_others(terminal: Terminal, where: Target, here: Deployment, runs: Runs, mine: Collection[str]) -> None:
+    """Say which runs that clients have launched aren't over, and how to end them. mine: the ids of those that this
+    command sees through.
+    """
+    try:
+        found = runs.catalog().unfinished(MOST)
+        others = [one for one in found if one.id not in mine and not one.unattended and not one.schedule]
+        seen, ended = with_ends(here.aws, place_of(here.deploy), rules_of(here.deploy), others)
+    except ReconcilerError as error:
+        terminal.note(f"note: whether earlier runs are under way can't be seen: {error}")
+        return
+    say_unseen(runs, ended)
+    going = [one for one in seen if not one.state.over]
+    for run in going[:SHOWN]:
+        terminal.note(terminal.fold("note: ", f"{_goes_on(run)}; end it: {command(where, 'stop', run.id)}"))
+    if len(going) > SHOWN:
+        terminal.note(f"note: and {len(going) - SHOWN} more runs aren't over: {command(where, 'runs', '')}")
+
+
+def _goes_on(run: Run) -> str:
+    parameters = label({name: KNOWN.shown(name, value) for name, value in run.overrides.environment.items()})
+    what = f"run {run.id}{f' ({parameters})' if parameters else ''}"
+    if run.task_arn and run.attempts[-1].event is None:
+        return f"{what} is under way too"
+    return f"{what} is still to be launched, by an `apply` with its options"
