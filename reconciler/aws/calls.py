@@ -24,7 +24,7 @@ from reconciler.aws.answer import BROKEN_ANSWER, answer_of
 from reconciler.aws.clients import CONNECTIONS, TRANSFER, Clients, method_of, paging
 from reconciler.aws.credentials import NoRole
 from reconciler.aws.errors import CHANGED, Fault
-from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, no_role, pause, unread
+from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, no_role, pause, undescribed, unread
 from reconciler.aws.fresh import Fresh
 from reconciler.aws.pace import Pace
 from reconciler.aws.together import Shared, Together
@@ -328,6 +328,8 @@ class Aws:
             code, request_id = (told.code, told.request_id) if told else (type(error).__name__, "")
             self.on_call(Call(service, operation, request_id, self.clock.now() - began, code))
             raise failure from None
+        if (left := undescribed(service, operation, answer)) is not None:
+            raise left
         if operation.startswith("Create"):
             self._made.add(answer, self.clock.now())
         self._made.see(service, answer, self.clock.now())

@@ -207,6 +207,18 @@ def answered(service: str, operation: str, response: Mapping[str, Any], *, fresh
     return Failed(rule, found, cause or rule.hint)
 
 
+def undescribed(service: str, operation: str, answer: Mapping[str, Any]) -> Failed | None:
+    """That ECS couldn't describe something, which it answers with 200. What isn't there is MISSING, and no failure."""
+    if service != "ecs" or not operation.startswith("Describe"):
+        return None
+    for one in answer.get("failures") or ():
+        if one.get("reason") != "MISSING":
+            reason, what = str(one.get("reason") or "no reason"), str(one.get("detail") or one.get("arn") or "")
+            lost = Unreachable(service, operation, reason, what, hint="AWS had a failure: run the command again")
+            return Failed(Rule(Fault.BROKEN, service, "", budget=SHORT), lost)
+    return None
+
+
 def named(service: str, response: Mapping[str, Any]) -> str:
     """The cause that AWS names in an answer, where it is more than its code says; empty for any other."""
     problem = response.get("Error", {})

@@ -27,6 +27,10 @@ def _client(service: str) -> Any:
 def call(service: str, operation: str, **params: Any) -> dict[str, Any]:
     """One call. operation: the API's name of it. Raises ClientError, BotoCoreError."""
     answer: dict[str, Any] = getattr(_client(service), xform_name(operation))(**params)
+    for one in answer.get("failures") or () if operation.startswith("Describe") else ():
+        if one.get("reason") != "MISSING":  # it isn't known whether it is there
+            problem = {"Code": str(one.get("reason")), "Message": str(one.get("detail") or one.get("arn"))}
+            raise ClientError({"Error": problem}, operation)
     return answer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,29 @@ def test_for_a_moment_it_does_no_harm(lab: LabHandle, tmp_path: Path) -> None:
     assert world.apply().ok
     assert [row["op"] for row in lab.log() if row["fault"]] != []
     assert differs(world.plan()) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "params", "what"),
+    [
+        ("DescribeTasks", {"tasks": ["0123"]}, "tasks"), ("DescribeClusters", {"clusters": ["c"]}, "clusters"),
+        ("DescribeServices", {"services": ["s"]}, "services"),
+        ("DescribeCapacityProviders", {"capacityProviders": ["p"]}, "capacityProviders"),
+    ],
+)  # fmt: skip
+def test_what_ecs_could_not_describe_is_not_gone(
+    lab: LabHandle, operation: str, params: dict[str, Any], what: str
+) -> None:
+    """A task that is taken for forgotten is launched again."""
+    for reason, known in (("MISSING", True), ("ACCESS_DENIED", False), ("", False)):
+        body = json.dumps({what: [], "failures": [{"arn": "arn:x", "reason": reason}]})
+        lab.rules({"service": "ecs", "op": operation, "do": "answer", "status": 200, "body": body,
+                   "type": "application/x-amz-json-1.1", "times": -1})  # fmt: skip
+        if known:
+            assert lab.aws().find("ecs", operation, **params)
+        else:
+            with pytest.raises(Unreachable, match="arn:x"):
+                lab.aws().find("ecs", operation, **params)
 
 
 def test_an_answer_of_awss_with_the_same_status_is_believed(lab: LabHandle) -> None:

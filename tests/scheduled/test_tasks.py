@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from reconciler.run.state import State
 from reconciler.run.step import spent
 from reconciler.run.stored import from_json, to_json
 from reconciler.run.verdict import judge
+from reconciler.scheduled import aws
 
 RUN = "scheduled-20260101-000000-0123abcd"
 ARN = "arn:aws:ecs:us-east-1:123456789012:task/tiny/0123456789abcdef0123456789abcdef"
@@ -152,3 +154,16 @@ def test_what_the_function_is_told_comes_back_from_its_text(more: dict[str, Any]
     assert Watched.read(variables) == told
     assert all(isinstance(value, str) for value in variables.values())
     assert len(json.dumps(variables)) < 3000, "Lambda takes 4 KB"
+
+
+@pytest.mark.parametrize(("reason", "known"), [("MISSING", True), ("ACCESS_DENIED", False), (None, False)])
+def test_a_task_that_ecs_could_not_describe_is_not_forgotten(
+    monkeypatch: pytest.MonkeyPatch, reason: str | None, known: bool
+) -> None:
+    answer = {"tasks": [], "failures": [{"arn": ARN} | ({"reason": reason} if reason else {})]}
+    monkeypatch.setattr(aws, "_client", lambda service: SimpleNamespace(describe_tasks=lambda **params: answer))
+    if known:
+        assert aws.find("ecs", "DescribeTasks", cluster="c", tasks=[ARN]) == answer
+    else:
+        with pytest.raises(aws.FAILURES, match=f"{reason}.*{ARN}"):
+            aws.find("ecs", "DescribeTasks", cluster="c", tasks=[ARN])
