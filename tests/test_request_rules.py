@@ -122,6 +122,10 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("s3", "PutBucketPolicy", {"Bucket": "b", "Policy": "{}"}, "no Statement"),
     ("s3", "PutBucketLifecycleConfiguration", {"Bucket": "b", "LifecycleConfiguration": {"Rules": [
      {"Status": "Enabled", "Filter": {"Prefix": "a"}}]}}, "At least one action"),
+    ("s3", "PutBucketLifecycleConfiguration", {"Bucket": "b", "LifecycleConfiguration": {"Rules": [
+     {"Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 0}}]}}, "positive integer"),
+    ("s3", "PutBucketLifecycleConfiguration", {"Bucket": "b", "LifecycleConfiguration": {"Rules": [
+     {"Status": "Enabled", "Filter": {"Prefix": ""}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}]}}, ""),
     ("s3", "PutBucketEncryption", {"Bucket": "b", "ServerSideEncryptionConfiguration": {"Rules": [
      {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256", "KMSMasterKeyID": "k"}}]}}, "not applicable"),
     ("s3", "PutBucketPolicy", bucket_policy(Sid="Allow get requests from www.example.com."), ""),
@@ -181,6 +185,8 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("ecs", "RegisterTaskDefinition", definition({"image": "a/" + "b" * 254 + "@sha256:" + "0" * 64}), ""),
     ("ecs", "RegisterTaskDefinition", definition({"environment": [{"name": "A", "value": "1"}] * 2}), "unique"),
     ("ecs", "RegisterTaskDefinition", definition({"stopTimeout": 121}), "120 seconds"),
+    ("ecs", "RegisterTaskDefinition", definition({"stopTimeout": 1}), "at least 2 seconds"),
+    ("ecs", "RegisterTaskDefinition", definition({"stopTimeout": 2}), ""),
     ("ecs", "RegisterTaskDefinition", definition({"resourceRequirements": [{"type": "GPU", "value": "1"}]}), "GPU"),
     ("ecs", "RegisterTaskDefinition", definition({"logConfiguration": {"logDriver": "awslogs", "options": {
      "awslogs-groop": "g"}}}, executionRoleArn="r"), "disallows options: awslogs-groop"),

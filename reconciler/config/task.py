@@ -10,7 +10,7 @@ from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.config.service import GPU_TYPE
 from reconciler.config.task_size import Cpu, Memory
-from reconciler.core.fargate import DISK, LONGEST_STOP
+from reconciler.core.fargate import DISK, LONGEST_STOP, SHORTEST_STOP
 
 WRITE = ("runs/*/output/*",)  # the default of `write`: the results of runs, and not their records
 Words = Annotated[tuple[str, ...] | None, AsWritten()]
@@ -164,7 +164,7 @@ class Task(Section):
     )
     stop_timeout: Int | None = Field(
         None,
-        ge=2,
+        ge=SHORTEST_STOP,
         le=LONGEST_STOP,
         description="Seconds from SIGTERM to SIGKILL. Default: 120, the most, where run.capacity or "
         "service.capacity has FARGATE_SPOT or managed-spot; else ECS's 30.",

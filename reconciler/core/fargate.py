@@ -6,7 +6,9 @@ SPOT = "FARGATE_SPOT"
 FARGATE = ("FARGATE", SPOT)
 EXACT = 60  # seconds: as exact as Scheduler, which stops a task at its deadline, is
 STOP = 30  # seconds from SIGTERM to SIGKILL, unless a container says something else
-LONGEST_STOP = 120  # seconds from SIGTERM to SIGKILL, at most
+# Seconds from SIGTERM to SIGKILL, at least (which ECS asks for anywhere) and at most:
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html#ECS-Type-ContainerDefinition-stopTimeout
+SHORTEST_STOP, LONGEST_STOP = 2, 120
 DISK = range(21, 201)  # GiB; 20 without a word of it
 
 # CPU units to MiB: first, last, step. The smallest and the largest have no even step.

@@ -76,6 +76,8 @@ BUCKET_POLICY = Limit(
     "a bucket policy", 20_480, "bytes", "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html"
 )
 
+# Of a lifecycle rule: https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleExpiration.html
+FEWEST_DAYS = 1
 NESTED = "{{"  # in a parameter's value, with which it would name another; its source is that of PARAMETER
 NAME = re.compile(r"[A-Za-z0-9_.\-/]+")
 LEVELS = 15

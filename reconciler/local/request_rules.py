@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core import aws_names, limits
-from reconciler.core.limits import Limit
+from reconciler.core.limits import FEWEST_DAYS, Limit
 from reconciler.core.schedule import BadSchedule, parse, time_zones
 from reconciler.local.request_model import Broken, broken
 from reconciler.local.request_policies import policy_problems
@@ -113,6 +113,9 @@ def _s3(operation: str, params: Params) -> Iterator[Broken]:
         for rule in (params.get("LifecycleConfiguration") or {}).get("Rules") or ():
             if not rule.keys() & LIFECYCLE_ACTIONS:
                 yield Broken("At least one action needs to be specified in a rule.", "InvalidRequest")
+            for action, unit in LIFECYCLE_DAYS.items():
+                if (rule.get(action) or {}).get(unit, FEWEST_DAYS) < FEWEST_DAYS:
+                    yield Broken(f"'{unit}' for {action} action must be a positive integer", "InvalidArgument")
     elif operation == "PutBucketEncryption":
         for rule in params["ServerSideEncryptionConfiguration"].get("Rules") or ():
             usual = rule.get("ApplyServerSideEncryptionByDefault") or {}
@@ -121,6 +124,10 @@ def _s3(operation: str, params: Params) -> Iterator[Broken]:
                              "aws:kms:dsse", "InvalidArgument")  # fmt: skip
 
 
+LIFECYCLE_DAYS = {
+    "Expiration": "Days", "NoncurrentVersionExpiration": "NoncurrentDays",
+    "AbortIncompleteMultipartUpload": "DaysAfterInitiation",
+}  # fmt: skip
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html
 LIFECYCLE_ACTIONS = frozenset((
     "Expiration", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload", "Transitions",

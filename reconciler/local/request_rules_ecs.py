@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core import aws_names, limits
-from reconciler.core.fargate import DISK, LONGEST_STOP
+from reconciler.core.fargate import DISK, LONGEST_STOP, SHORTEST_STOP
 from reconciler.core.log_mode import AWSLOGS
 from reconciler.local.fargate_rules import check_containers, check_execution_role_given, check_fargate
 from reconciler.local.request_model import Broken
@@ -129,6 +129,8 @@ def _container(container: Params, *, fargate: bool) -> Iterator[str]:
     log = container.get("logConfiguration") or {}
     if log.get("logDriver") == "awslogs" and (unknown := sorted((log.get("options") or {}).keys() - AWSLOGS)):
         yield f"Log driver awslogs disallows options: {', '.join(unknown)}."
+    if (container.get("stopTimeout") or LONGEST_STOP) < SHORTEST_STOP:
+        yield f"The stop timeout has to be at least {SHORTEST_STOP} seconds."
     if fargate and (container.get("stopTimeout") or 0) > LONGEST_STOP:
         yield f"The stop timeout can be at most {LONGEST_STOP} seconds on Fargate."
     if fargate and any(one.get("type") == "GPU" for one in container.get("resourceRequirements") or ()):

@@ -14,8 +14,11 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.live", description=__doc__)
     parser.add_argument("--account", metavar="ID", help="the account that the credentials have to be of")
     parser.add_argument("--region", default="us-east-1", metavar="NAME", help="default us-east-1")
-    parser.add_argument("--budget", type=float, default=0.5, metavar="DOLLARS", help="for Fargate, default 0.50")
-    parser.add_argument("--minutes", type=float, default=30, metavar="N", help="after which it ends, default 30")
+    parser.add_argument("--budget", type=float, default=0.5, metavar="DOLLARS", help="for tasks, default 0.50")
+    parser.add_argument("--minutes", type=float, default=60, metavar="N", help="after which it ends, default 60")
+    parser.add_argument(
+        "--managed", action="store_true", help="also a run on ECS Managed Instances: up to 0.25 dollars"
+    )
     parser.add_argument("--rehearsal", action="store_true", help="against an embedded AWS instead, which costs nothing")
     asked = parser.parse_args(words)
     if not asked.rehearsal and not asked.account:
@@ -26,6 +29,7 @@ def main(words: Sequence[str]) -> int:
         "RECONCILER_LIVE_REGION": asked.region,
         "RECONCILER_LIVE_MAX_COST": f"{asked.budget:g}",
         "RECONCILER_LIVE_MAX_MINUTES": f"{asked.minutes:g}",
+        "RECONCILER_LIVE_MANAGED": "1" if asked.managed else "",
     }
     ours = [sys.executable, "-m", "pytest", "tests/live", "-v", "-p", "no:cacheprovider"]
     ours += ["--ignore", "tests/live/test_rehearsal.py"]

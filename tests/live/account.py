@@ -25,7 +25,7 @@ PRICE = 0.06  # US dollars an hour, above what a task of this suite costs in any
 
 @dataclass
 class Budget:
-    """What may be spent. dollars: on Fargate; minutes: from the first test on."""
+    """What may be spent. dollars: on tasks and their instances; minutes: from the first test on."""
 
     dollars: float = float(os.environ.get("RECONCILER_LIVE_MAX_COST", "0.50"))
     minutes: float = float(os.environ.get("RECONCILER_LIVE_MAX_MINUTES", "30"))
@@ -37,11 +37,14 @@ class Budget:
         """Until the time is over."""
         return self.minutes * 60 - (time.monotonic() - self.began)
 
-    def check(self, minutes: float = 0.0) -> None:
-        """Fails before something begins that may take so many minutes of a task, if that is more than what is left."""
+    def check(self, minutes: float = 0.0, price: float = PRICE) -> None:
+        """Fails before something begins that may take so many minutes of tasks, if that is more than what is left.
+
+        price: US dollars an hour.
+        """
         if self.seconds_left <= 0:
             pytest.fail(f"the {self.minutes:g} minutes of RECONCILER_LIVE_MAX_MINUTES are over")
-        self.spent += minutes / 60 * PRICE
+        self.spent += minutes / 60 * price
         if self.spent > self.dollars:
             pytest.fail(f"more than the ${self.dollars:.2f} of RECONCILER_LIVE_MAX_COST")
 

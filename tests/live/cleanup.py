@@ -69,6 +69,9 @@ def clusters(client: Client, prefix: str) -> Iterator[Found]:
     def delete(name: str) -> None:
         for arn in api.list_services(cluster=name)["serviceArns"]:
             api.delete_service(cluster=name, service=arn, force=True)
+        for one in api.describe_capacity_providers(cluster=name)["capacityProviders"]:
+            if one["name"].startswith(prefix) and one["status"] == "ACTIVE":
+                api.delete_capacity_provider(cluster=name, capacityProvider=one["name"])
         tasks = api.list_tasks(cluster=name)["taskArns"]
         for arn in tasks:
             api.stop_task(cluster=name, task=arn, reason="end of a test")
@@ -99,7 +102,7 @@ def security_groups(client: Client, prefix: str) -> Iterator[Found]:
 
 def log_groups(client: Client, prefix: str) -> Iterator[Found]:
     api = client("logs")
-    for start in (prefix, f"/ecs/{prefix}", f"/aws/lambda/{prefix}"):
+    for start in (prefix, f"/ecs/{prefix}", f"/aws/lambda/{prefix}", f"/aws/ecs/containerinsights/{prefix}"):
         for one in pages(api, "describe_log_groups", "logGroups", logGroupNamePrefix=start):
             yield f"log group {one['logGroupName']}", partial(api.delete_log_group, logGroupName=one["logGroupName"])
 
@@ -137,6 +140,11 @@ def parameters(client: Client, prefix: str) -> Iterator[Found]:
             yield f"parameter {one['Name']}", partial(api.delete_parameter, Name=one["Name"])
 
 
+def starts(prefix: str) -> tuple[str, str]:
+    """How names of roles begin: AWS's own policy has ECS hand over such a role to an instance, and no other."""
+    return prefix, f"ecsInstanceRole-{prefix}"
+
+
 def users(client: Client, prefix: str) -> Iterator[Found]:
     api = client("iam")
 
@@ -167,7 +175,7 @@ def roles(client: Client, prefix: str) -> Iterator[Found]:
         api.delete_role(**who)
 
     for one in pages(api, "list_roles", "Roles"):
-        if one["RoleName"].startswith(prefix):
+        if one["RoleName"].startswith(starts(prefix)):
             yield f"role {one['RoleName']}", partial(delete, one["RoleName"])
 
 
@@ -181,7 +189,7 @@ def instance_profiles(client: Client, prefix: str) -> Iterator[Found]:
         api.delete_instance_profile(InstanceProfileName=name)
 
     for one in pages(api, "list_instance_profiles", "InstanceProfiles"):
-        if one["InstanceProfileName"].startswith(prefix):
+        if one["InstanceProfileName"].startswith(starts(prefix)):
             yield f"instance profile {one['InstanceProfileName']}", partial(delete, one)
 
 

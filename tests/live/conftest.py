@@ -37,7 +37,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if PREFIX not in config.stash:
         return
     terminalreporter.section("what it cost")
-    terminalreporter.write_line(f"at most ${config.stash[BUDGET].spent:.2f} for tasks on Fargate")
+    terminalreporter.write_line(f"at most ${config.stash[BUDGET].spent:.2f} for tasks and their instances")
     left = config.stash.get(LEFT, ["everything: it wasn't cleaned up"])
     terminalreporter.section(f"what {config.stash[PREFIX]} left in the account")
     for line in left or ["nothing, but inactive revisions of task definitions, which ECS keeps"]:

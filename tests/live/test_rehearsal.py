@@ -30,7 +30,7 @@ def test_it_runs_and_leaves_nothing() -> None:
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert re.search(r"at most \$0\.0\d for tasks on Fargate", done.stdout)
+    assert re.search(r"at most \$0\.\d\d for tasks and their instances", done.stdout)
     assert "left in the account" in done.stdout
     assert "nothing, but inactive revisions" in done.stdout
 
@@ -54,6 +54,8 @@ def make(lab: LabHandle, prefix: str) -> None:
     lab.client("logs").create_log_group(logGroupName=f"/ecs/{prefix}")
     ecs.create_cluster(clusterName=f"{prefix}-cluster")
     container = {"name": "main", "image": "x", "memory": 128}
+    iam.create_instance_profile(InstanceProfileName=f"ecsInstanceRole-{prefix}")
+    iam.create_role(RoleName=f"ecsInstanceRole-{prefix}", AssumeRolePolicyDocument=TRUST)
     ecs.register_task_definition(family=f"{prefix}-task", containerDefinitions=[container])
     vpc = lab.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
     lab.client("ec2").create_security_group(GroupName=f"{prefix}-group", Description="a", VpcId=vpc)
@@ -81,10 +83,10 @@ def there(lab: LabHandle, prefix: str) -> list[str]:
 def test_all_with_the_prefix_is_deleted_and_nothing_else(lab: LabHandle) -> None:
     make(lab, PREFIX)
     make(lab, "another-name")
-    assert len(there(lab, PREFIX)) == len(FINDERS)
+    assert len(there(lab, PREFIX)) == len(FINDERS) + 2
     assert clean(lab.client, PREFIX) == []
     assert there(lab, PREFIX) == []
-    assert len(there(lab, "another-name")) == len(FINDERS)
+    assert len(there(lab, "another-name")) == len(FINDERS) + 2
 
 
 def test_what_cannot_be_deleted_is_said_and_the_rest_is_done(lab: LabHandle) -> None:
