@@ -31,7 +31,7 @@ class Record(Answer):
     record: Annotated[Sequence[str], "the addresses of this deploy's resources"]
     new: Annotated[Sequence[str], "those that the record before didn't have"]
     dropped: Annotated[Mapping[str, str], "address: why it was dropped"]
-    unread: Annotated[Mapping[str, str], "kind: why it wasn't listed"]
+    unread: Annotated[Mapping[str, str], "kind, or address: why it wasn't listed, or read"]
 
 
 ANSWERS = (Record,)
@@ -73,8 +73,10 @@ def _tell(terminal: Terminal, found: Recovered, in_file: Container[Address], *, 
         terminal.say(f"  {address.kind:<16} {address.name}" + (f"  ({', '.join(remarks)})" if remarks else ""))
     for address, why in found.dropped.items():
         terminal.say(f"- {address.kind:<16} {address.name}  dropped: {why}")
-    for kind, why in found.unread.items():
-        terminal.note(f"resources of the kind {kind} couldn't be listed: {why}; what the record says of them stays")
+    for what, why in found.unread.items():
+        one = "." in what
+        text = f"{what} couldn't be read" if one else f"resources of the kind {what} couldn't be listed"
+        terminal.note(f"{text}: {why}; what the record says of {'it' if one else 'them'} stays")
     count, new, gone = len(found.record), len(found.new), len(found.dropped)
     change = f"{new} new, {gone} dropped" if new or gone else "as it was"
     terminal.print(f"The record names {count} resources: {change}.")

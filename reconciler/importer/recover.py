@@ -7,7 +7,7 @@ carries another deploy's tag never gets in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,8 @@ from reconciler.kinds import KINDS, AnyKind
 class Recovered:
     """record: what the record is to say. new: what of it the old one lacks. dropped: what of the old one goes, and why.
 
-    unread: kinds that couldn't be listed, and why; what the old record says of those stays.
+    unread: kinds that couldn't be listed, or addresses that couldn't be read, and why; what the old record says of
+    those stays.
     """
 
     record: frozenset[Address]
@@ -40,10 +41,11 @@ def recover(here: Deployment) -> Recovered:
     tagged, unread = _tagged(aws, deploy)
     wanted = [node.spec for node in here.graph.nodes.values()]
     more = (tagged | old) - here.graph.nodes.keys()
-    seen = _observe(here, [*wanted, *(_spec(here, a) for a in sorted(more) if a.kind in here.kinds)])
+    specs = [*wanted, *(_spec(here, a) for a in sorted(more) if a.kind in here.kinds)]
+    seen = _observe(here, specs, unread)
     record = set(owned(deploy, here.graph, seen, old)) | (tagged & seen.keys())
-    record |= _inside(here, record)
-    kept = {address for address in old - record if address.kind in unread}
+    record |= _inside(here, record, unread)
+    kept = {address for address in old - record if address.kind in unread or str(address) in unread}
     dropped = {a: _why(a, seen.get(a)) for a in sorted(old - record - kept)}
     found = frozenset(record | kept)
     return Recovered(found, found - old, dropped, unread)
@@ -80,7 +82,7 @@ def _one_by_one(aws: Aws, kind: AnyKind, deploy: str) -> list[str]:
     return [name for name, found in zip(names, aws.each(owner, names), strict=True) if found == deploy]
 
 
-def _inside(here: Deployment, record: Iterable[Address]) -> set[Address]:
+def _inside(here: Deployment, record: Iterable[Address], unread: dict[str, str]) -> set[Address]:
     """What our buckets and repositories have in them. What can't say by itself whose it is belongs to its holder's."""
     parts = [kind for kind in here.kinds.values() if kind.spec.part_of]
     specs = [
@@ -90,7 +92,7 @@ def _inside(here: Deployment, record: Iterable[Address]) -> set[Address]:
         if holder.kind == kind.spec.part_of
         for name in kind.inside(here.aws, holder.name)
     ]
-    found = _observe(here, specs).items()
+    found = _observe(here, specs, unread).items()
     own = here.deploy.name
     return {address for address, one in found if one.owner == own or (not one.spec.marked and one.owner is None)}
 
@@ -99,12 +101,22 @@ def _spec(here: Deployment, address: Address) -> Any:
     return here.kinds[address.kind].spec(name=address.name)
 
 
-def _observe(here: Deployment, specs: Iterable[Any]) -> dict[Address, Observed[Any]]:
+def _observe(here: Deployment, specs: Iterable[Any], unread: dict[str, str]) -> dict[Address, Observed[Any]]:
+    """What is there of these. unread: gets those that may not be read, each of which hides no other."""
     by_kind: dict[str, list[Any]] = {}
     for spec in specs:
         by_kind.setdefault(spec.kind, []).append(spec)
-    answers = here.aws.each(lambda kind: here.kinds[kind].observe(here.aws, by_kind[kind]), by_kind)
-    return {one.spec.address: one for answer in answers for one in answer.values()}
+
+    def seen(several: Sequence[Any]) -> list[Observed[Any]]:
+        try:
+            return [*here.kinds[several[0].kind].observe(here.aws, several).values()]
+        except Denied as error:
+            if len(several) == 1:
+                unread[str(several[0].address)] = f"{error.service}:{error.operation} is denied"
+                return []
+            return [one for spec in several for one in seen([spec])]
+
+    return {one.spec.address: one for answer in here.aws.each(seen, by_kind.values()) for one in answer}
 
 
 def _why(address: Address, observed: Observed[Any] | None) -> str:

@@ -138,6 +138,20 @@ def test_images_are_found_in_our_repository(project: Project) -> None:
     assert found["dropped"] == {"role.gone": "it isn't there any more"}
 
 
+def test_one_of_its_own_that_may_not_be_read_stays_and_hides_no_other(applied: Project) -> None:
+    """As when the deploy's bucket has a policy that denies reading it."""
+    applied.ok("recover")
+    before = record(applied)
+    write_record(applied.lab.aws(), "tiny", [Address("bucket", "tiny-data-123456789012")])
+    denied = {"service": "s3", "do": "error", "code": "AccessDenied", "status": 403, "times": -1}
+    applied.lab.rules(*({"op": op} | denied for op in ("HeadBucket", "GetBucketVersioning", "ListObjectsV2")))
+    found = applied.run("recover")
+    assert found.code == 1
+    assert "bucket.tiny-data-123456789012 couldn't be read: s3:" in found.err
+    applied.lab.rules()
+    assert record(applied) >= {one for one in before if not one.startswith("object.")}
+
+
 def test_one_that_may_not_be_read_hides_no_other(applied: Project) -> None:
     """A role that left the file, beside one of somebody else's whose tags may not be read."""
     iam = applied.lab.client("iam")
