@@ -27,7 +27,7 @@ TRUST = f'{{"Version": "2012-10-17", "Statement": [{LAMBDA}]}}'
 def test_it_runs_and_leaves_nothing() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.live", "--rehearsal"],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert re.search(r"at most \$0\.\d\d for tasks and their instances", done.stdout)
