@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.kinds import lambda_function as bundle
 from tests.lab_client import LabHandle
+from tests.live.__main__ import FILES
 from tests.live.account import MODE, Budget
 from tests.live.cleanup import FINDERS, clean
 
@@ -26,8 +27,8 @@ TRUST = f'{{"Version": "2012-10-17", "Statement": [{LAMBDA}]}}'
 @pytest.mark.skipif(bool(MODE), reason="this is it")
 def test_it_runs_and_leaves_nothing() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.live", "--rehearsal"],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=500,
+        [sys.executable, "-m", "tests.live", "--rehearsal", *FILES[:2]],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert re.search(r"at most \$0\.\d\d for tasks and their instances", done.stdout)
