@@ -6,8 +6,8 @@ They are the baselines (HAR, logistic regression) and the start that boosting co
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -89,39 +89,98 @@ def _standard(inputs: Matrix, mean: Array, std: Array) -> Array:
     return np.nan_to_num(np.clip(z, -CLIP, CLIP, out=z), copy=False)
 
 
-def _moments(inputs: Matrix | Rows) -> tuple[Array, Array]:
+class Standard(NamedTuple):
+    """How inputs are standardised."""
+
+    mean: Array
+    std: Array
+    ones: bool
+    """Whether a first column of ones is added, for the intercept."""
+
+    def of(self, inputs: Matrix) -> Array:
+        """The standardised inputs."""
+        z = _standard(inputs, self.mean, self.std)
+        return np.column_stack([np.ones(len(z)), z]) if self.ones else z
+
+
+class Block(NamedTuple):
+    """Some of the rows that are fitted on."""
+
+    inputs: Matrix
+    labels: Array
+    weight: Any
+    """How much each row counts, shape (n,); 1.0: all the same."""
+    season: Any
+
+
+class Table(Protocol):
+    """The rows that are fitted on, wherever they are."""
+
+    width: int
+    """Inputs of a row."""
+
+    def __len__(self) -> int:
+        """How many rows."""
+
+    def sums(
+        self, start: Sequence[Any], of: Callable[..., Sequence[Any]], *given: Any, standard: Standard | None = None
+    ) -> list[Any]:
+        """Add up what ``of(block, *given)`` gives for each block, its inputs standardised, on top of `start`."""
+
+
+class Together:
+    """A table in this process. Blocks of standardised inputs are kept if they are few, else made each time."""
+
+    def __init__(self, inputs: Matrix | Rows, labels: Array, weight: Array | None = None, season: Any = None) -> None:
+        self.width = len(inputs.columns) if isinstance(inputs, Rows) else inputs.shape[1]
+        self._inputs, self._labels, self._weight, self._season = inputs, labels, weight, season
+        self._kept: tuple[Standard, list[Block]] | None = None
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def sums(
+        self, start: Sequence[Any], of: Callable[..., Sequence[Any]], *given: Any, standard: Standard | None = None
+    ) -> list[Any]:
+        """See `Table`."""
+        found = list(start)
+        for block in self._blocks(standard):
+            found = [a + b for a, b in zip(found, of(block, *given), strict=True)]
+        return found
+
+    def _blocks(self, standard: Standard | None) -> Iterable[Block]:
+        if standard is None or not standard.ones or len(self) * self.width > KEPT:
+            return self._made(standard)
+        if self._kept is None or self._kept[0] is not standard:
+            self._kept = standard, list(self._made(standard))
+        return self._kept[1]
+
+    def _made(self, standard: Standard | None) -> Iterator[Block]:
+        for part, block in _blocks(self._inputs):
+            yield Block(
+                block if standard is None else standard.of(block),
+                self._labels[part],
+                1.0 if self._weight is None else self._weight[part],
+                None if self._season is None else self._season[part],
+            )
+
+
+def _totals(block: Block) -> tuple[Any, ...]:
+    return np.nansum(block.inputs, axis=0, dtype=np.float64), np.isfinite(block.inputs).sum(axis=0)
+
+
+def _squares(block: Block, mean: Array) -> tuple[Any, ...]:
+    return (np.nansum((block.inputs.astype(np.float64) - mean) ** 2, axis=0),)
+
+
+def _moments(table: Table) -> tuple[Array, Array]:
     """Mean and standard deviation of each column over the rows that have it (0 and 1 without any)."""
-    total: Any = 0.0
-    count: Any = 0
-    for _, block in _blocks(inputs):
-        total = total + np.nansum(block, axis=0, dtype=np.float64)
-        count = count + np.isfinite(block).sum(axis=0)
+    nothing = np.zeros(table.width)
+    total, count = table.sums([nothing, nothing], _totals)
     mean = total / np.maximum(count, 1)
-    squares: Any = 0.0
-    for _, block in _blocks(inputs):
-        squares = squares + np.nansum((block.astype(np.float64) - mean) ** 2, axis=0)
+    (squares,) = table.sums([nothing], _squares, mean)
     std = np.sqrt(squares / np.maximum(count, 1))
     return np.asarray(mean), np.asarray(np.where(std > 0, std, 1.0))
-
-
-class _Standardised:
-    """Blocks of standardised inputs with a first column of ones; kept if they are few, else made each time."""
-
-    def __init__(self, inputs: Matrix | Rows, width: int) -> None:
-        self.inputs = inputs
-        self.mean, self.std = _moments(inputs)
-        self._kept = list(self._made()) if len(inputs) * width <= KEPT else None
-
-    def _made(self) -> Iterator[tuple[slice, Array]]:
-        for part, block in _blocks(self.inputs):
-            yield part, np.column_stack([np.ones(len(block)), _standard(block, self.mean, self.std)])
-
-    def __iter__(self) -> Iterator[tuple[slice, Array]]:
-        return iter(self._kept) if self._kept is not None else self._made()
-
-
-def _width(inputs: Matrix | Rows) -> int:
-    return len(inputs.columns) if isinstance(inputs, Rows) else inputs.shape[1]
 
 
 def _solve(matrix: Array, right: Array) -> Array:
@@ -132,18 +191,30 @@ def _solve(matrix: Array, right: Array) -> Array:
         return np.asarray(np.linalg.lstsq(matrix, right)[0], dtype=np.float64)
 
 
+def _normal(block: Block) -> tuple[Any, ...]:
+    return block.inputs.T @ block.inputs, block.inputs.T @ block.labels
+
+
 def least_squares(inputs: Matrix | Rows, labels: Array, penalty: float = 0.0) -> Linear:
     """Ridge regression; the intercept isn't penalised. `inputs` (n, p), `labels` (n,) without NaN."""
-    width = _width(inputs)
-    z = _Standardised(inputs, width)
-    gram, moment = np.zeros((width + 1, width + 1)), np.zeros(width + 1)
-    for part, block in z:
-        gram += block.T @ block
-        moment += block.T @ labels[part]
-    ridge = np.full(width + 1, penalty + 1e-9 * len(labels))
+    return least_squares_of(Together(inputs, labels), penalty)
+
+
+def least_squares_of(table: Table, penalty: float = 0.0) -> Linear:
+    """`least_squares` of a table, wherever it is."""
+    size, standard = table.width + 1, Standard(*_moments(table), ones=True)
+    gram, moment = table.sums([np.zeros((size, size)), np.zeros(size)], _normal, standard=standard)
+    ridge = np.full(size, penalty + 1e-9 * len(table))
     ridge[0] = 0.0
     weights = _solve(gram + np.diag(ridge), moment)
-    return Linear(z.mean, z.std, weights[1:], float(weights[0]))
+    return Linear(standard.mean, standard.std, weights[1:], float(weights[0]))
+
+
+def _newton(block: Block, weights: Array) -> tuple[Any, ...]:
+    """Gradient and Hessian of the rows' log loss."""
+    z, w = block.inputs, block.weight
+    p = sigmoid(z @ weights)
+    return z.T @ (w * (p - block.labels)), (z * (w * p * (1 - p))[:, None]).T @ z
 
 
 def logistic(
@@ -158,23 +229,23 @@ def logistic(
         steps: of Newton's method, at most.
         weight: how much each row counts, shape (n,), 1 on average; None: all the same.
     """
-    width = _width(inputs)
-    z = _Standardised(inputs, width)
-    ridge = np.full(width + 1, penalty)
+    return logistic_of(Together(inputs, labels, weight), penalty, steps)
+
+
+def logistic_of(table: Table, penalty: float = 3000.0, steps: int = 12) -> Linear:
+    """`logistic` of a table, wherever it is."""
+    size, standard = table.width + 1, Standard(*_moments(table), ones=True)
+    ridge = np.full(size, penalty)
     ridge[0] = 0.0
-    weights = np.zeros(width + 1)
+    weights = np.zeros(size)
     for _ in range(steps):
-        gradient, hessian = ridge * weights, np.diag(ridge + 1e-9 * len(labels))
-        for part, block in z:
-            p = sigmoid(block @ weights)
-            w: Any = 1.0 if weight is None else weight[part]
-            gradient += block.T @ (w * (p - labels[part]))
-            hessian += (block * (w * p * (1 - p))[:, None]).T @ block
+        start = [ridge * weights, np.diag(ridge + 1e-9 * len(table))]
+        gradient, hessian = table.sums(start, _newton, weights, standard=standard)
         step = _solve(hessian, gradient)
         weights = weights - step
         if np.abs(step).max() < 1e-8:
             break
-    return Linear(z.mean, z.std, weights[1:], float(weights[0]))
+    return Linear(standard.mean, standard.std, weights[1:], float(weights[0]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,6 +271,17 @@ class Seasonal:
         return cls(Linear.from_json(raw["slopes"]), np.asarray(raw["offsets"], float))
 
 
+def _by_season(block: Block, seasons: int) -> tuple[Any, ...]:
+    z, of, y = block.inputs, block.season, block.labels
+    return (
+        z.T @ z,
+        z.T @ y,
+        np.bincount(of, minlength=seasons),
+        np.bincount(of, y, seasons),
+        np.stack([np.bincount(of, column, seasons) for column in z.T], axis=1),
+    )
+
+
 def seasonal(
     inputs: Matrix | Rows, season: npt.NDArray[np.integer[Any]], labels: Array, seasons: int = 168
 ) -> Seasonal:
@@ -214,21 +296,21 @@ def seasonal(
         labels: shape (n,), no NaN.
         seasons: how many there are.
     """
-    width = _width(inputs)
-    mean, std = _moments(inputs)
-    gram, moment = np.zeros((width, width)), np.zeros(width)
-    sums, count, label = np.zeros((seasons, width)), np.zeros(seasons), np.zeros(seasons)
-    for part, block in _blocks(inputs):
-        z, of, y = _standard(block, mean, std), season[part], labels[part]
-        gram += z.T @ z
-        moment += z.T @ y
-        count += np.bincount(of, minlength=seasons)
-        label += np.bincount(of, y, seasons)
-        sums += np.stack([np.bincount(of, column, seasons) for column in z.T], axis=1)
+    return seasonal_of(Together(inputs, labels, season=season), seasons)
+
+
+def seasonal_of(table: Table, seasons: int = 168) -> Seasonal:
+    """`seasonal` of a table, wherever it is."""
+    width = table.width
+    mean, std = _moments(table)
+    start = [np.zeros((width, width)), np.zeros(width), np.zeros(seasons), np.zeros(seasons)]
+    gram, moment, count, label, sums = table.sums(
+        [*start, np.zeros((seasons, width))], _by_season, seasons, standard=Standard(mean, std, ones=False)
+    )
     there = np.maximum(count, 1)
-    gram -= sums.T @ (sums / there[:, None])
-    moment -= sums.T @ (label / there)
-    weights = _solve(gram + np.diag(np.full(width, 1e-9 * max(len(labels), 1))), moment)
+    gram = gram - sums.T @ (sums / there[:, None])
+    moment = moment - sums.T @ (label / there)
+    weights = _solve(gram + np.diag(np.full(width, 1e-9 * max(len(table), 1))), moment)
     offsets = label / there - (sums / there[:, None]) @ weights
     known = count > 0
     offsets[~known] = offsets[known].mean() if known.any() else 0.0
