@@ -59,8 +59,8 @@ class Fitted:
         return np.concatenate(made).astype(np.float64) if made else np.empty(0)
 
     def _matrix(self, inputs: Features, har: Array) -> xgb.DMatrix:
-        margin = _margin(self.target, self.start, inputs, har)
-        return xgb.DMatrix(inputs, base_margin=margin, nthread=1, feature_names=self.booster.feature_names)
+        start = margin(self.target, self.start, inputs, har)
+        return xgb.DMatrix(inputs, base_margin=start, nthread=1, feature_names=self.booster.feature_names)
 
     def contributions(self, features: Features, har: Array) -> Array:
         """SHAP values of each of `columns`, shape (n, columns + 1); the last is the bias.
@@ -127,7 +127,8 @@ def _starts_from(target: str, columns: int) -> int:
     return HAR if target == "volatility" else columns
 
 
-def _margin(target: str, start: Linear | None, inputs: Features | Rows, har: Array) -> Array | None:
+def margin(target: str, start: Linear | None, inputs: Features | Rows, har: Array) -> Array | None:
+    """What each row's booster starts from, shape (n,); None: from nothing."""
     if start is None:
         return None
     return np.nan_to_num(start.predict(har if target == "volatility" else inputs))
@@ -150,12 +151,20 @@ def label(target: str, targets: Targets) -> Array:
         return np.clip(targets.ret / targets.scale, -5, 5)
 
 
-def weights(numbers: Numbers, stop: int, half_life: float) -> Array | None:
-    """How much the rows `numbers` of a training period ``[0, stop)`` count, 1 on average; None: all the same."""
+def weights(numbers: Numbers, stop: int, half_life: float, mean: float | None = None) -> Array | None:
+    """How much the rows `numbers` of a training period ``[0, stop)`` count, 1 on average; None: all the same.
+
+    `mean` is that of `aged` over all rows of the period, where `numbers` are only some of them.
+    """
     if not half_life or not len(numbers):
         return None
-    found = 0.5 ** ((stop - numbers) / half_life)
-    return np.asarray(found / found.mean())
+    found = aged(numbers, stop, half_life)
+    return np.asarray(found / (found.mean() if mean is None else mean))
+
+
+def aged(numbers: Numbers, stop: int, half_life: float) -> Array:
+    """How much rows count by their age alone: 1 at `stop`, half at each half-life before."""
+    return np.asarray(0.5 ** ((stop - numbers) / half_life))
 
 
 class Kept(Protocol):
@@ -203,6 +212,24 @@ def fit(
         (shape (stop,), NaN before the tail): out of sample, for calibration.
     """
     period = _Period(target, features, columns, targets, stop, embargo, params, seed, engine or InMemory())
+    return fit_period(period, tail_forecast, kept)
+
+
+class Period(Protocol):
+    """What a booster is trained on, wherever its rows are."""
+
+    def early(self) -> Fitted:
+        """Train on the head, for as many rounds as its forecasts of the tail get better."""
+
+    def whole(self, rounds: int) -> Fitted:
+        """Train on the whole period."""
+
+    def tail_forecast(self, early: Fitted) -> Array | None:
+        """The forecasts of the tail's rows, shape (stop,), NaN elsewhere; None where they are made later."""
+
+
+def fit_period(period: Period, tail_forecast: bool, kept: Kept | None) -> tuple[Fitted, Array | None]:
+    """`fit` of a period, wherever its rows are."""
     kept = kept or _Unkept()
     whole, early = kept.take(WHOLE), kept.take(EARLY)
     if early is None and (whole is None or tail_forecast):
@@ -214,6 +241,24 @@ def fit(
         kept.put(WHOLE, whole)
     assert whole is not None
     return whole, forecast
+
+
+def booster_settings(target: str, params: Params, seed: int) -> dict[str, Any]:
+    """XGBoost's training parameters."""
+    return {
+        **params.booster(),
+        "objective": OBJECTIVES[target],
+        "eval_metric": _METRIC[target],
+        "seed": seed,
+        "tree_method": "hist",
+        "base_score": 0.5 if target == "direction" else 0.0,
+        "verbosity": 1,
+    }
+
+
+def rounds_of(early: xgb.Booster) -> int:
+    """How many rounds early stopping chose; 1 where SIGTERM ended it."""
+    return early.best_iteration + 1 if not stopping.requested() else 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,20 +281,12 @@ class _Period:
 
     @functools.cached_property
     def usable(self) -> npt.NDArray[np.bool_]:
-        return _usable(self.target, self.features, self.targets)
+        return usable(self.target, self.features, self.targets)
 
     @property
     def settings(self) -> dict[str, Any]:
         """XGBoost's training parameters."""
-        return {
-            **self.params.booster(),
-            "objective": OBJECTIVES[self.target],
-            "eval_metric": _METRIC[self.target],
-            "seed": self.seed,
-            "tree_method": "hist",
-            "base_score": 0.5 if self.target == "direction" else 0.0,
-            "verbosity": 1,
-        }
+        return booster_settings(self.target, self.params, self.seed)
 
     def early(self) -> Fitted:
         """Train on the head, for as many rounds as its forecasts of the tail get better."""
@@ -258,7 +295,7 @@ class _Period:
         start = self._start(head)
         parts = [self._part(head, start, head_stop), dataclasses.replace(self._part(late, start), weight=None)]
         early = self.engine.train(self.settings, parts, self.params.max_rounds, self.params.patience)
-        rounds = early.best_iteration + 1 if not stopping.requested() else 1
+        rounds = rounds_of(early)
         return Fitted(self.target, early[:rounds], start, rounds, self.columns)
 
     def whole(self, rounds: int) -> Fitted:
@@ -286,13 +323,14 @@ class _Period:
     def _part(self, numbers: Numbers, start: Linear | None, until: int | None = None) -> Part:
         rows, har = self._rows(numbers), self.targets.har[numbers]
         weight = weights(numbers, until or self.stop, self.params.half_life)
-        return Part(rows, self.y[numbers], weight, _margin(self.target, start, rows, har))
+        return Part(rows, self.y[numbers], weight, margin(self.target, start, rows, har))
 
 
-def _usable(target: str, features: Features, targets: Targets) -> npt.NDArray[np.bool_]:
-    usable = np.isfinite(label(target, targets)) & present(features)
+def usable(target: str, features: Features, targets: Targets) -> npt.NDArray[np.bool_]:
+    """Which rows a booster of `target` can be trained on, shape (n,)."""
+    found = np.isfinite(label(target, targets)) & present(features)
     if target != "direction":
-        usable &= np.isfinite(targets.scale)
+        found &= np.isfinite(targets.scale)
     if target == "volatility":
-        usable &= np.isfinite(targets.har).all(axis=1)
-    return np.asarray(usable)
+        found &= np.isfinite(targets.har).all(axis=1)
+    return np.asarray(found)

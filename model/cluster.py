@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ COME = 600
 AGAIN = 2
 """Times that a booster is trained again whose workers were lost meanwhile, where others come for them."""
 BLOCK = 250_000
+Arrays = Callable[[], dict[str, Any]]
+"""Makes the rows of a part as Dask arrays by XGBoost's names: data, label, weight and base_margin."""
 
 
 class OnCluster:
@@ -79,6 +82,16 @@ class OnCluster:
         Raises:
             ModelError: a worker failed, or none is left.
         """
+        return self.train_on(settings, [functools.partial(self._sent, part) for part in parts], rounds, patience)
+
+    def train_on(
+        self, settings: dict[str, Any], parts: Sequence[Arrays], rounds: int, patience: int | None
+    ) -> xgb.Booster:
+        """`train` on rows that are on the workers already, or come there when they are asked for.
+
+        Raises:
+            ModelError: a worker failed, or none is left.
+        """
         for again in reversed(range(AGAIN + 1 if self._expected else 1)):
             before = self.workers
             try:
@@ -97,7 +110,9 @@ class OnCluster:
             return False
         return not {*before} <= {*self.workers}
 
-    def _train(self, settings: dict[str, Any], parts: Sequence[Part], rounds: int, patience: int | None) -> xgb.Booster:
+    def _train(
+        self, settings: dict[str, Any], parts: Sequence[Arrays], rounds: int, patience: int | None
+    ) -> xgb.Booster:
         from xgboost import dask as over
 
         if stopping.requested():
@@ -106,9 +121,7 @@ class OnCluster:
             made: list[Any] = []
             for part in parts:
                 made.append(
-                    over.DaskQuantileDMatrix(
-                        self.client, **self._sent(part), max_bin=MAX_BIN, ref=made[0] if made else None
-                    )
+                    over.DaskQuantileDMatrix(self.client, **part(), max_bin=MAX_BIN, ref=made[0] if made else None)
                 )
             trained = over.train(
                 self.client,

@@ -94,7 +94,13 @@ def regimes(sigma: Array) -> npt.NDArray[np.int64]:
 
 
 def track(
-    scores: Array, low: Array, high: Array, hour: npt.NDArray[Any], regime: npt.NDArray[np.int64], coverage: float
+    scores: Array,
+    low: Array,
+    high: Array,
+    hour: npt.NDArray[Any],
+    regime: npt.NDArray[np.int64],
+    coverage: float,
+    before: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array, Array]:
     """The log of each row's factor from the rows before it, and the factors of hours and of regimes after the last.
 
@@ -105,9 +111,12 @@ def track(
         hour: of the day, shape (n,).
         regime: as `regimes` gives them.
         coverage: nominal.
+        before: the factors of hours and of regimes before the first row; without, all are 1.
     """
     logs = np.full(len(scores), np.nan)
     of_hour, of_regime = [0.0] * 24, [0.0] * (REGIMES + 1)
+    if before:
+        of_hour, of_regime = before[0].tolist(), [*before[1].tolist(), 0.0]
     # Rows without a score teach nothing; of the others row t is judged before row t + 1 is made.
     rows = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
     walk = zip(
@@ -138,12 +147,46 @@ def intervals(
         hour: hour of the day that is forecast, shape (n,).
         coverage: nominal.
     """
-    scores = (ret - center) / sigma
-    low, high = quantiles(scores, coverage)
-    logs, of_hour, of_regime = track(scores, low, high, hour, regimes(sigma), coverage)
+    lower, upper, after = walk_on(None, center, sigma, ret, hour, coverage)
+    return lower, upper, after.calibration()
+
+
+@dataclasses.dataclass(frozen=True)
+class Walked:
+    """Where the intervals stand after a row: all that those of the next rows take from the rows before."""
+
+    scores: Array
+    """Of the last rows that the next quantile may take, NaN where not known, shape (at most WINDOW + 1,)."""
+    sigma: Array
+    """Of the same rows."""
+    known: Array
+    """The last `WINDOW` forecast volatilities that there are."""
+    last: tuple[float, float]
+    """Quantiles of the last row."""
+    hours: Array
+    regimes: Array
+
+    def calibration(self) -> Calibration:
+        """What the next interval takes."""
+        parts = np.arange(1, REGIMES) / REGIMES
+        edges = np.quantile(self.known, parts) if len(self.known) else np.full(REGIMES - 1, np.nan)
+        return Calibration(*self.last, self.hours, edges, self.regimes)
+
+
+def walk_on(
+    before: Walked | None, center: Array, sigma: Array, ret: Array, hour: npt.NDArray[Any], coverage: float
+) -> tuple[Array, Array, Walked]:
+    """As `intervals`, for rows that follow those that `before` stands after, without a hole between; at least one."""
+    scores, some = (ret - center) / sigma, slice(len(before.scores) if before else 0, None)
+    long_scores = np.concatenate([before.scores, scores]) if before else scores
+    long_sigma = np.concatenate([before.sigma, sigma]) if before else sigma
+    low, high = (found[some] for found in quantiles(long_scores, coverage))
+    factors = (before.hours, before.regimes) if before else None
+    logs, of_hour, of_regime = track(scores, low, high, hour, regimes(long_sigma)[some], coverage, factors)
     width = sigma * np.exp(logs)
     known = sigma[np.isfinite(sigma)][-WINDOW:]
-    parts = np.arange(1, REGIMES) / REGIMES
-    edges = np.quantile(known, parts) if len(known) else np.full(REGIMES - 1, np.nan)
-    last = Calibration(float(low[-1]), float(high[-1]), of_hour, edges, of_regime)
-    return center + low * width, center + high * width, last
+    if before:
+        known = np.concatenate([before.known, known])[-WINDOW:]
+    last, keep = (float(low[-1]), float(high[-1])), slice(-WINDOW - 1, None)
+    after = Walked(long_scores[keep], long_sigma[keep], known, last, of_hour, of_regime)
+    return center + low * width, center + high * width, after

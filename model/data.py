@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +31,22 @@ class Data:
     """Rows in the file."""
     repairs: dict[str, int]
     """What was mended, left out or noticed, by name; see `model.repair` and `model.plausible`."""
+    earlier: int = 0
+    """Hours before the first of `bars` that aren't held here, but on workers."""
 
     @property
     def span(self) -> tuple[str, str]:
         """First and last hour, ISO 8601 in UTC."""
-        return f"{self.bars.time[0]}Z", f"{self.bars.time[-1]}Z"
+        return self.at(0), f"{self.bars.time[-1]}Z"
+
+    @property
+    def hours(self) -> int:
+        """All hours, those that aren't held here included."""
+        return self.earlier + len(self.bars)
+
+    def at(self, hour: int) -> str:
+        """When an hour begins, ISO 8601 in UTC; the first of all is 0."""
+        return f"{self.bars.time[0] + (hour - self.earlier) * np.timedelta64(3600, 's')}Z"
 
 
 def load(path: Path, how: Reading = AS_IT_IS, now: dt.datetime | None = None) -> Data:
@@ -47,8 +60,22 @@ def load(path: Path, how: Reading = AS_IT_IS, now: dt.datetime | None = None) ->
     Raises:
         InputError: with line and reason, when a repair wouldn't be safe.
     """
+    return load_files([path], how, now)
+
+
+def load_files(
+    paths: Sequence[Path], how: Reading = AS_IT_IS, now: dt.datetime | None = None, least: int = MIN_ROWS
+) -> Data:
+    """`load` of files that follow each other, as of one; `least` is how many rows are needed.
+
+    The checksum is the file's, of several that of their checksums.
+    """
     moment = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).replace(tzinfo=None)
-    rows, done = columns.read(path, how)
+    pieces = [columns.read(path, how) for path in paths]
+    rows, done = pieces[0]
+    for more, counts in pieces[1:]:
+        rows = pd.concat([rows, more])
+        done = {name: done[name] + counts[name] for name in done}
     read = len(rows)
     rows = _one_symbol(_volumes(rows, done))
     apart = resample.step(rows)
@@ -57,12 +84,17 @@ def load(path: Path, how: Reading = AS_IT_IS, now: dt.datetime | None = None) ->
     repair.hours(rows)
     rows = repair.order(rows, done)
     rows = repair.unfinished(rows, moment, done)
-    if len(rows) < MIN_ROWS:
-        raise InputError(f"{path.name} has {len(rows)} usable rows: at least {MIN_ROWS} hours are needed")
+    if len(rows) < least:
+        raise InputError(f"{paths[0].name} has {len(rows)} usable rows: at least {least} hours are needed")
     rows = repair.prices(rows, done)
     plausible.check(rows, done)
     schema.check(rows)
-    return Data(repair.to_bars(rows, done), sha256_file(path), read, done)
+    return Data(repair.to_bars(rows, done), checksum([sha256_file(path) for path in paths]), read, done)
+
+
+def checksum(parts: Sequence[str]) -> str:
+    """The checksum of a file, or that of several files' checksums."""
+    return parts[0] if len(parts) == 1 else hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _volumes(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,16 +96,16 @@ def qlike(lv: Array, variance: Array) -> Array:
     return np.asarray(np.exp(d) - d - 1)
 
 
-def _compare(target: str, baseline: str, measure: str, loss: Array, other: Array, seed: int) -> Comparison:
-    good = np.isfinite(loss) & np.isfinite(other)
-    loss, other = loss[good], other[good]
+def _compare(of: Losses, seed: int) -> Comparison:
+    loss, other = of.model[of.good], of.other[of.good]
     if not len(loss):
         nothing = Estimate(math.nan, math.nan, math.nan)
-        return Comparison(target, baseline, measure, math.nan, math.nan, nothing, stats.diebold_mariano(loss, other))
+        test = stats.diebold_mariano(loss, other)
+        return Comparison(of.target, of.baseline, of.measure, math.nan, math.nan, nothing, test)
     return Comparison(
-        target,
-        baseline,
-        measure,
+        of.target,
+        of.baseline,
+        of.measure,
         float(loss.mean()),
         float(other.mean()),
         stats.skill(loss, other, seed),
@@ -119,44 +119,84 @@ def score(
     """Score the forecasts of `rows` (row numbers, in order)."""
     return Scores(
         len(rows),
-        _estimates(bars, targets, f, rows, seed),
-        _comparisons(bars, targets, f, rows, coverage, seed),
+        {m.name: m.estimate(seed) for m in measured(bars, targets, f, rows)},
+        [_compare(each, seed) for each in losses(bars, targets, f, rows, coverage)],
     )
 
 
-def _estimates(bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64], seed: int) -> dict[str, Estimate]:
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """Two values of each row that an estimate is made of; a row in which one is missing doesn't count."""
+
+    name: str
+    kind: str
+    """``ratio`` of the sums of `a` and `b`, ``auc`` of the scores `b` of the labels `a`, ``r2`` of forecasts `b`."""
+    a: Array
+    b: Array
+
+    @property
+    def good(self) -> npt.NDArray[np.bool_]:
+        """The rows that count."""
+        return np.asarray(np.isfinite(self.a) & np.isfinite(self.b))
+
+    def estimate(self, seed: int) -> Estimate:
+        """The estimate, with its interval."""
+        a, b = self.a[self.good], self.b[self.good]
+        if self.kind == "auc":
+            return stats.auc(a, b, seed)
+        if self.kind == "ratio":
+            return stats.quotient(a, b, seed)
+        if not len(a):
+            return Estimate(math.nan, math.nan, math.nan)
+        return stats.skill((a - b) ** 2, (a - a.mean()) ** 2, seed)
+
+
+def measured(bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64]) -> Iterator[Measured]:
+    """What the estimates of the rows `r` are made of, one after another."""
     up, ret, lv = targets.up[r], targets.ret[r], targets.lv[r]
-    estimates: dict[str, Estimate] = {}
     for name, p in (("direction_auc", f.p_up[r]), ("direction_auc_logistic", f.p_logistic[r])):
-        known = np.isfinite(up) & np.isfinite(p)
-        estimates[name] = stats.auc(up[known], p[known], seed)
+        yield Measured(name, "auc", up, p)
+    one = np.ones(len(r))
     for name, p in (("direction_accuracy", f.p_up[r]), ("direction_base_rate_accuracy", f.p_base[r])):
         known = np.isfinite(up) & np.isfinite(p)
-        estimates[name] = stats.mean(((p > 0.5) == (up > 0.5))[known].astype(float), seed)
-    estimates["volatility_variance_ratio"] = _ratio(np.exp(lv), f.var[r], seed)
+        yield Measured(name, "ratio", np.where(known, (p > 0.5) == (up > 0.5), np.nan), one)
+    yield Measured("volatility_variance_ratio", "ratio", np.exp(lv), f.var[r])
     for name, low, high in (
         ("price", f.lower[r], f.upper[r]),
         ("price_baseline", f.base_lower[r], f.base_upper[r]),
     ):
         good = np.isfinite(ret) & np.isfinite(low) & np.isfinite(high)
-        estimates[f"{name}_coverage"] = stats.mean(((ret >= low) & (ret <= high))[good].astype(float), seed)
-        estimates[f"{name}_width"] = stats.mean((np.exp(high) - np.exp(low))[good], seed)
+        yield Measured(f"{name}_coverage", "ratio", np.where(good, (ret >= low) & (ret <= high), np.nan), one)
+        yield Measured(f"{name}_width", "ratio", np.where(good, np.exp(high) - np.exp(low), np.nan), one)
     close = bars.close[r]
     after = close * np.exp(ret)
-    point = close * np.exp(f.ret[r])
-    estimates["price_r2_of_levels"] = _r2(after, point, seed)
-    estimates["price_r2_of_persistence"] = _r2(after, close, seed)
-    return estimates
+    yield Measured("price_r2_of_levels", "r2", after, close * np.exp(f.ret[r]))
+    yield Measured("price_r2_of_persistence", "r2", after, close)
 
 
-def _comparisons(
-    bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64], coverage: float, seed: int
-) -> list[Comparison]:
+@dataclasses.dataclass(frozen=True)
+class Losses:
+    """The loss of each row, the model's and a baseline's; NaN where it isn't known."""
+
+    target: str
+    baseline: str
+    measure: str
+    model: Array
+    other: Array
+
+    @property
+    def good(self) -> npt.NDArray[np.bool_]:
+        """The rows that count."""
+        return np.asarray(np.isfinite(self.model) & np.isfinite(self.other))
+
+
+def losses(bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64], coverage: float) -> Iterator[Losses]:
+    """The losses of the rows `r` beside those of every baseline, one after another."""
     up, ret, lv, close = targets.up[r], targets.ret[r], targets.lv[r], bars.close[r]
     after, point = close * np.exp(ret), close * np.exp(f.ret[r])
 
-    def saved(target: str, measure: str, loss: Array, others: Mapping[str, Array]) -> list[Comparison]:
-        return [_compare(target, baseline, measure, loss, other, seed) for baseline, other in others.items()]
+    def beside(target: str, measure: str, model: Array, others: Mapping[str, Array]) -> Iterator[Losses]:
+        return (Losses(target, baseline, measure, model, other) for baseline, other in others.items())
 
     def square(forecast: Array) -> Array:
         return np.asarray((lv - forecast) ** 2)
@@ -164,15 +204,15 @@ def _comparisons(
     def winkler(lower: Array, upper: Array) -> Array:
         return interval_score(ret, lower[r], upper[r], coverage)
 
-    losses = {"base rate": log_loss(up, f.p_base[r]), "logistic regression": log_loss(up, f.p_logistic[r])}
-    compare = saved("direction", "log loss", log_loss(up, f.p_up[r]), losses)
-    compare += saved("return", "squared error", (ret - f.ret[r]) ** 2, {"zero": ret**2})
+    simple = {"base rate": log_loss(up, f.p_base[r]), "logistic regression": log_loss(up, f.p_logistic[r])}
+    yield from beside("direction", "log loss", log_loss(up, f.p_up[r]), simple)
+    yield from beside("return", "squared error", (ret - f.ret[r]) ** 2, {"zero": ret**2})
     others = {"HAR": f.lv_har[r], SEASONAL: f.lv_lhar[r], "persistence": targets.lv_now[r]}
-    compare += saved("volatility", "squared error", square(f.lv[r]), {k: square(v) for k, v in others.items()})
+    yield from beside("volatility", "squared error", square(f.lv[r]), {k: square(v) for k, v in others.items()})
     variances = {"HAR (QLIKE)": f.var_har[r], f"{SEASONAL} (QLIKE)": f.var_lhar[r]}
-    compare += saved("volatility", "QLIKE", qlike(lv, f.var[r]), {k: qlike(lv, v) for k, v in variances.items()})
-    compare += saved("price", "squared error", (after - point) ** 2, {"persistence": (after - close) ** 2})
-    compare += saved(
+    yield from beside("volatility", "QLIKE", qlike(lv, f.var[r]), {k: qlike(lv, v) for k, v in variances.items()})
+    yield from beside("price", "squared error", (after - point) ** 2, {"persistence": (after - close) ** 2})
+    yield from beside(
         "price interval",
         "interval score",
         winkler(f.lower, f.upper),
@@ -182,13 +222,6 @@ def _comparisons(
             f"conformal on {SEASONAL}": winkler(f.lhar_lower, f.lhar_upper),
         },
     )
-    return compare
-
-
-def _ratio(above: Array, below: Array, seed: int) -> Estimate:
-    """Sum of what came over the sum of what was forecast: 1 for a forecast of the right size."""
-    good = np.isfinite(above) & np.isfinite(below)
-    return stats.of_sums(np.column_stack([above, below])[good], lambda s: s[..., 0] / s[..., 1], seed)
 
 
 def strongest(comparisons: Sequence[Comparison], target: str) -> Comparison:
@@ -196,14 +229,6 @@ def strongest(comparisons: Sequence[Comparison], target: str) -> Comparison:
     of = [c for c in comparisons if c.target == target]
     same = [c for c in of if c.measure == of[0].measure]
     return min(same, key=lambda c: c.baseline_loss if math.isfinite(c.baseline_loss) else math.inf)
-
-
-def _r2(actual: Array, forecast: Array, seed: int) -> Estimate:
-    good = np.isfinite(actual) & np.isfinite(forecast)
-    a, e = actual[good], forecast[good]
-    if not len(a):
-        return Estimate(math.nan, math.nan, math.nan)
-    return stats.skill((a - e) ** 2, (a - a.mean()) ** 2, seed)
 
 
 def flat(scores: Scores) -> dict[str, float]:

@@ -22,9 +22,9 @@ def metrics(run: Run) -> dict[str, Any]:
         "folds": [
             {
                 "fold": f.number + 1,
-                "train_until": f"{run.bars.time[f.train_stop - 1]}Z",
-                "test_from": f"{run.bars.time[f.test_start]}Z",
-                "test_until": f"{run.bars.time[f.test_stop - 1]}Z",
+                "train_until": run.data.at(f.train_stop - 1),
+                "test_from": run.data.at(f.test_start),
+                "test_until": run.data.at(f.test_stop - 1),
                 **s.to_json(),
             }
             for f, s in zip(run.folds, run.by_fold, strict=True)

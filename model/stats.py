@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -39,9 +39,11 @@ def resamples(rows: int) -> int:
     return int(min(1000, max(100, WORK // max(rows, 1))))
 
 
-def _starts(rows: int, seed: int, draws: int, block: int) -> npt.NDArray[np.int64]:
-    blocks = max(1, math.ceil(rows / block))
-    return np.random.default_rng(seed).integers(0, rows, size=(draws, blocks))
+def _starts(rows: int, seed: int, draws: int, block: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Where the blocks of each resample begin."""
+    blocks, rng = max(1, math.ceil(rows / block)), np.random.default_rng(seed)
+    for _ in range(draws):
+        yield rng.integers(0, rows, size=blocks)
 
 
 def _interval(value: float, draws: Array) -> Estimate:
@@ -76,10 +78,9 @@ def skill(loss: Array, baseline: Array, seed: int) -> Estimate:
     return of_sums(np.column_stack([loss, baseline]), lambda s: 1 - s[..., 0] / s[..., 1], seed)
 
 
-def mean(values: Array, seed: int) -> Estimate:
-    """A mean."""
-    both = np.column_stack([values, np.ones(len(values))])
-    return of_sums(both, lambda s: s[..., 0] / s[..., 1], seed)
+def quotient(above: Array, below: Array, seed: int) -> Estimate:
+    """sum(above) / sum(below); a mean where `below` is ones."""
+    return of_sums(np.column_stack([above, below]), lambda s: s[..., 0] / s[..., 1], seed)
 
 
 def ratio(above: Array, below: Array, block: int = BLOCK) -> Estimate:
@@ -169,13 +170,37 @@ def diebold_mariano(loss: Array, baseline: Array, lags: int | None = None) -> Di
     n = len(d)
     if n < 10:
         return DieboldMariano(math.nan, math.nan)
-    lags = min(168, round(n ** (1 / 3))) if lags is None else lags
-    # Bartlett's weighted sum of autocovariances is the mean square of the sums of all windows of lags + 1 hours,
-    # those that reach beyond an end of the series included.
-    sums = np.cumsum(np.concatenate([np.zeros(lags + 1), d - d.mean(), np.zeros(lags)]))
-    windows = sums[lags + 1 :] - sums[: -lags - 1]
-    variance = float(windows @ windows) / ((lags + 1) * n)
+    lags = lags_for(n) if lags is None else lags
+    windows = window_sums(d - d.mean(), lags, np.empty(0), is_last=True)
+    return of_windows(float(d.mean()), float(windows @ windows), n, lags)
+
+
+def lags_for(rows: int) -> int:
+    """How many autocovariances count for so many rows: n^(1/3), at most a week."""
+    return min(168, round(rows ** (1 / 3)))
+
+
+def window_sums(d: Array, lags: int, before: Array, is_last: bool) -> Array:
+    """Sums of the windows of lags + 1 rows of a series that end in the rows `d`, those over its beginning included.
+
+    Args:
+        d: some rows of the series, in order.
+        lags: see above.
+        before: up to `lags` rows before `d`; fewer only where the series begins with them.
+        is_last: whether the series ends with `d`: then the windows that reach beyond its end are there, too.
+    """
+    sums = np.cumsum(np.concatenate([np.zeros(lags + 1 - len(before)), before, d, np.zeros(lags if is_last else 0)]))
+    return np.asarray(sums[lags + 1 :] - sums[: -lags - 1])
+
+
+def of_windows(mean: float, squares: float, rows: int, lags: int) -> DieboldMariano:
+    """The test from the mean difference and the sum of the squares of the windows of what differs from it.
+
+    Bartlett's weighted sum of autocovariances is the mean square of the sums of all windows of lags + 1 hours, those
+    that reach beyond an end of the series included.
+    """
+    variance = squares / ((lags + 1) * rows)
     if variance <= 0:
         return DieboldMariano(math.nan, math.nan)
-    statistic = float(d.mean()) / math.sqrt(variance / n)
+    statistic = mean / math.sqrt(variance / rows)
     return DieboldMariano(statistic, math.erfc(abs(statistic) / math.sqrt(2)))

@@ -171,4 +171,4 @@ def break_even(ret: Array, p_up: Array, seed: int) -> Estimate:
     good = np.isfinite(ret) & np.isfinite(p_up)
     position = np.where(p_up[good] > 0.5, 1.0, -1.0)
     turnover = np.abs(np.diff(position, prepend=0.0))
-    return stats.of_sums(np.column_stack([position * ret[good], turnover]), lambda s: s[..., 0] / s[..., 1], seed)
+    return stats.quotient(position * ret[good], turnover, seed)
