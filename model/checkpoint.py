@@ -15,7 +15,6 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from model import boost, log, stopping, store
 from model.boost import EARLY, WHOLE, Fitted
@@ -81,8 +80,8 @@ class Checkpoint:
         self._given_up = False
         self._lock = threading.Lock()
 
-    def began(self, data: Path, now: dt.datetime) -> dt.datetime:
-        """When the run first began to work on this data; now, if it hasn't before.
+    def began(self, data: str, now: dt.datetime) -> dt.datetime:
+        """When the run first began to work on the data with this checksum; now, if it hasn't before.
 
         It decides whether the last hour of the data was over, and so must be the same for each attempt.
 
@@ -90,7 +89,7 @@ class Checkpoint:
             InputError: the folder can't be written.
         """
         store.check_writable(self.uri, "CHECKPOINT_URI")
-        made_for = {"data": store.sha256_file(data)}
+        made_for = {"data": data}
         try:
             found = self.read(BEGAN, made_for)
             moment = now if found is None else dt.datetime.fromisoformat(found.decode())

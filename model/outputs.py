@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
-from model import evaluate, features, manifest, parquet, report, store
+from model import evaluate, features, log, manifest, parquet, report, store
 from model.params import TARGETS
 from model.run import Run
 from model.store import Output
@@ -43,14 +43,20 @@ def write(run: Run, out: Output) -> None:
         out.write(f"{target}.ubj", fitted.save(features.names(run.features)))
     out.write("metrics.json", to_bytes(metrics(run)))
     out.write("predictions.parquet", parquet.encode(parquet.table(run.bars, run.targets, run.result.forecasts)))
-    for name, drawn in report.standalone(run).items():
-        out.write(name, drawn)
     out.write("model-card.md", report.card(run))
-    out.write("report.html", report.page(run))
+    if run.data.earlier:
+        log.get().warning(
+            "no report.html: it is made of all hours, and only the last are held here", hours=len(run.bars)
+        )
+    else:
+        for name, drawn in report.standalone(run).items():
+            out.write(name, drawn)
+        out.write(REPORT, report.page(run))
     out.finish(to_bytes(manifest.make(run, out)))
 
 
-TRACKED = ("report.html", "model-card.md", "metrics.json", store.MANIFEST, *(f"{target}.ubj" for target in TARGETS))
+REPORT = "report.html"
+TRACKED = (REPORT, "model-card.md", "metrics.json", store.MANIFEST, *(f"{target}.ubj" for target in TARGETS))
 """Files that go to MLflow as artifacts."""
 
 

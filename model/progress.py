@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from model import log
+from model import __version__, log
 from model.run import Run
+from model.settings import Settings
 
 
 class Stages:
@@ -29,6 +30,19 @@ class Stages:
         yield found
         self.seconds[name] = round(time.perf_counter() - began, 3)
         log.get().info(name, seconds=self.seconds[name], **found)
+
+
+def begins(settings: Settings) -> None:
+    """The first line."""
+    log.get().info(
+        "training begins",
+        data=settings.data,
+        output=settings.output,
+        version=__version__,
+        threads=settings.threads,
+        seed=settings.seed,
+        run_id=settings.run_id or None,
+    )
 
 
 def boosters(total: int) -> Callable[[str, int, float, int, bool], None]:

@@ -71,13 +71,15 @@ def _switch(env: Mapping[str, str], name: str) -> bool:
 
 
 def data_uri(env: Mapping[str, str]) -> str:
-    """Where the data is: USE_S3 with S3_BUCKET and S3_KEY, else DATA_PATH, else the sample.
+    """Where the data is: USE_S3 with S3_BUCKET and S3_KEY or S3_PREFIX, else DATA_PATH, else the sample.
 
     Raises:
         InputError: the variables don't say.
     """
     if _switch(env, "USE_S3"):
         bucket, key = env.get("S3_BUCKET", "").strip(), env.get("S3_KEY", "").strip()
+        if prefix := env.get("S3_PREFIX", "").strip():
+            key = f"{prefix.strip('/')}/"
         missing = [name for name, value in (("S3_BUCKET", bucket), ("S3_KEY", key)) if not value]
         if missing:
             raise InputError(

@@ -21,6 +21,10 @@ WORK = 40_000_000
 """Rows times resamples that an interval may cost; fewer resamples for very long series."""
 
 
+FEWEST = 10
+"""Rows that a test needs."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Estimate:
     """A score with the bounds of its 95 % confidence interval."""
@@ -168,7 +172,7 @@ def diebold_mariano(loss: Array, baseline: Array, lags: int | None = None) -> Di
     """
     d = baseline - loss
     n = len(d)
-    if n < 10:
+    if n < FEWEST:
         return DieboldMariano(math.nan, math.nan)
     lags = lags_for(n) if lags is None else lags
     windows = window_sums(d - d.mean(), lags, np.empty(0), is_last=True)
@@ -177,7 +181,7 @@ def diebold_mariano(loss: Array, baseline: Array, lags: int | None = None) -> Di
 
 def lags_for(rows: int) -> int:
     """How many autocovariances count for so many rows: n^(1/3), at most a week."""
-    return min(168, round(rows ** (1 / 3)))
+    return int(min(168, round(rows ** (1 / 3))))
 
 
 def window_sums(d: Array, lags: int, before: Array, is_last: bool) -> Array:

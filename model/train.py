@@ -9,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model import (
-    __version__,
     data,
     evaluate,
     features,
-    log,
     outputs,
     place,
     progress,
@@ -32,6 +30,7 @@ from model.engine import Engine
 from model.evaluate import Scores
 from model.features import Feature
 from model.forecasts import Forecasts
+from model.parts import files
 from model.rows import Features
 from model.run import Run
 from model.settings import Settings
@@ -51,23 +50,19 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
         InputError: data or configuration can't be used.
         ModelError: S3 or the disk fails.
     """
+    if settings.scheduler and files.is_folder(settings.data):
+        from model.parts import train as of_parts
+
+        return of_parts.train(settings, now)
     stages = progress.Stages()
     out = Output(settings.output)
     moment = now or dt.datetime.now(dt.UTC)
-    log.get().info(
-        "training begins",
-        data=settings.data,
-        output=settings.output,
-        version=__version__,
-        threads=settings.threads,
-        seed=settings.seed,
-        run_id=settings.run_id or None,
-    )
+    progress.begins(settings)
     kept = Checkpoint(settings.checkpoint) if settings.checkpoint else None
     with stages("data read and checked") as found:
-        with store.fetched(settings.data, settings.reading.max_bytes) as path:
-            moment = kept.began(path, moment) if kept else moment
-            loaded = data.load(path, settings.reading, moment)
+        with files.fetched(files.of(settings.data), settings.reading.max_bytes) as paths:
+            moment = kept.began(data.checksum([*map(store.sha256_file, paths)]), moment) if kept else moment
+            loaded = data.load_files(paths, settings.reading, moment)
         found |= {
             "rows": loaded.rows,
             "first": loaded.span[0],
@@ -149,6 +144,10 @@ def train_tracked(settings: Settings, env: Mapping[str, str]) -> Run:
     except BaseException:
         tracking.abandon(tracked, "FAILED")
         raise
-    files = {name: store.read_bytes(store.join(settings.output, name)) for name in outputs.TRACKED}
+    files = {
+        name: store.read_bytes(store.join(settings.output, name))
+        for name in outputs.TRACKED
+        if name != outputs.REPORT or not run.data.earlier
+    }
     tracking.finish(tracked, outputs.tracked_params(run), outputs.tracked_metrics(run), files)
     return run

@@ -83,18 +83,8 @@ class _Training:
         return job, fitted, tail, time.perf_counter() - began
 
     def named(self, job: Job) -> checkpoint.Job:
-        """The job as a checkpoint names it, with what its booster depends on alone."""
-        target, number, stop = job
-        return checkpoint.Job(
-            f"{target}-{'final' if number < 0 else f'fold-{number + 1}'}",
-            target,
-            columns_for(target, self.features),
-            {
-                "set of parameters": json.dumps(dataclasses.asdict(self.settings.params[target])),
-                "training period or seed": json.dumps([stop, self.settings.embargo, self.settings.seed]),
-            },
-            _needs_tail(job),
-        )
+        """See `named`."""
+        return named(job, self.features, self.settings)
 
     def forecast(self, target: str, fitted: boost.Fitted, fold: Fold) -> tuple[Numbers, Array]:
         """The numbers of a fold's rows that can be forecast, and the forecasts."""
@@ -102,6 +92,21 @@ class _Training:
         rows = rows_between(fold.test_start, fold.test_stop, np.asarray(np.isfinite(har).all(axis=1)))
         forecast = fitted.predict_rows(Rows(self.matrix, rows, fitted.columns), har[rows])
         return rows, forecast * self.targets.scale[rows] if target == "return" else forecast
+
+
+def named(job: Job, features: Sequence[Feature], settings: Settings) -> checkpoint.Job:
+    """The job as a checkpoint names it, with what its booster depends on alone."""
+    target, number, stop = job
+    return checkpoint.Job(
+        f"{target}-{'final' if number < 0 else f'fold-{number + 1}'}",
+        target,
+        columns_for(target, features),
+        {
+            "set of parameters": json.dumps(dataclasses.asdict(settings.params[target])),
+            "training period or seed": json.dumps([stop, settings.embargo, settings.seed]),
+        },
+        _needs_tail(job),
+    )
 
 
 def _needs_tail(job: Job) -> bool:
@@ -152,14 +157,19 @@ def run(
 
 def _boosters(kept: Checkpoint, training: _Training) -> Boosters:
     """The kept boosters of this run, and only those that it would train itself."""
-    common = {
-        "program": f"{fingerprint.program()} {training.settings.code_version}",
+    data = fingerprint.inputs(training.matrix, training.targets)
+    return Boosters(kept, made_for(training.settings, data, training.engine.place), names(training.features))
+
+
+def made_for(settings: Settings, data: str, place: str) -> checkpoint.MadeFor:
+    """What every booster of a run depends on; `data` is a checksum of what is learnt, `place` where it is."""
+    return {
+        "program": f"{fingerprint.program()} {settings.code_version}",
         "set of libraries": json.dumps(fingerprint.versions()),
         "kind of processor": fingerprint.processor(),
-        "data": fingerprint.inputs(training.matrix, training.targets),
-        "number of machines": training.engine.place,
+        "data": data,
+        "number of machines": place,
     }
-    return Boosters(kept, common, names(training.features))
 
 
 def _side_by_side(training: _Training, jobs: Sequence[Job]) -> Generator[tuple[Job, boost.Fitted, Array | None, float]]:

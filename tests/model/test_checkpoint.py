@@ -396,11 +396,11 @@ def test_a_beginning_that_was_changed_is_said(
 ) -> None:
     kept = checkpoint.Checkpoint(str(tmp_path))
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    assert kept.began(data, now) == now
-    assert kept.began(data, now + dt.timedelta(hours=1)) == now
+    assert kept.began("a checksum", now) == now
+    assert kept.began("a checksum", now + dt.timedelta(hours=1)) == now
     spoil(tmp_path / checkpoint.BEGAN)
     capsys.readouterr()
-    assert kept.began(data, now + dt.timedelta(hours=2)) == now + dt.timedelta(hours=2)
+    assert kept.began("a checksum", now + dt.timedelta(hours=2)) == now + dt.timedelta(hours=2)
     assert [line["reason"] for line in lines(capsys)] == [reason]
 
 

@@ -1,0 +1,195 @@
+"""Forecasts of pieces: made where the rows are, and then, hour after hour, their intervals."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from model import baselines, boost, conformal, linear, smearing
+from model.bars import Array
+from model.boost import Fitted
+from model.conformal import Calibration, Walked
+from model.forecasts import Forecasts
+from model.linear import Linear, Seasonal
+from model.parts.pieces import Hours, Pieces
+from model.rows import Features, Rows
+from model.split import rows_between
+
+MODEL, HAR, SEASONAL = NAMES = ("model", "har", "lhar")
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """Some hours that are forecast by the same models: a test fold, or the tail of the first training period."""
+
+    start: int
+    stop: int
+    fold: int | None
+    """None: the tail, which only calibrates."""
+    boosters: dict[str, Fitted]
+    har: Linear
+    seasonal: Seasonal
+    logistic: Linear | None = None
+    base_rate: float = np.nan
+
+
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """The forecasts of a piece, for all of its hours, before there are intervals."""
+
+    forecasts: Forecasts
+    ret: Array
+    """With those of the tail, as the next two."""
+    logs: dict[str, Array]
+    """Of the log variance, by name."""
+
+
+# What workers do.
+
+
+def draft(piece: Hours, matrix: Features, segments: Sequence[Segment]) -> Draft:
+    """Forecast the hours of a piece that lie in one of the segments."""
+    t, size = piece.targets, len(piece)
+    f, usable = Forecasts.empty(size), np.asarray(np.isfinite(t.har).all(axis=1))
+    made = Draft(f, np.full(size, np.nan), {name: np.full(size, np.nan) for name in NAMES})
+    for segment in segments:
+        low, high = piece.within(segment.start, segment.stop)
+        if low == high:
+            continue
+        for target, fitted in segment.boosters.items():
+            # Of the tail only those hours calibrate that early stopping looked at.
+            good = usable if segment.fold is not None else boost.usable(target, matrix, t)
+            rows = rows_between(low, high, good)
+            values = fitted.predict_rows(Rows(matrix, rows, fitted.columns), t.har[rows])
+            if target == "direction":
+                f.p_up[rows], f.fold[rows] = values, segment.fold
+            else:
+                into = made.ret if target == "return" else made.logs[MODEL]
+                into[rows] = values * t.scale[rows] if target == "return" else values
+        some = slice(low, high)
+        _linear(made, segment, matrix, piece, some, usable[some])
+    made.logs[MODEL][:] = baselines.blend(made.logs[MODEL], made.logs[SEASONAL])
+    tested = ~np.isnan(f.fold)
+    for into, values in ((f.ret, made.ret), (f.lv, made.logs[MODEL]), (f.lv_har, made.logs[HAR])):
+        into[tested] = values[tested]
+    f.lv_lhar[tested] = made.logs[SEASONAL][tested]
+    return made
+
+
+def _linear(made: Draft, segment: Segment, matrix: Features, piece: Hours, some: slice, usable: Any) -> None:
+    """The baselines' forecasts of the rows `some`."""
+    f, t = made.forecasts, piece.targets
+    made.logs[HAR][some] = np.where(usable, segment.har.predict(t.har[some]), np.nan)
+    made.logs[SEASONAL][some] = np.where(usable, segment.seasonal.predict(t.lhar[some], t.week_hour[some]), np.nan)
+    if segment.logistic is not None:
+        columns = segment.boosters["direction"].columns
+        f.p_base[some] = segment.base_rate
+        rows = Rows(matrix, np.arange(some.start, some.stop), columns)
+        f.p_logistic[some] = linear.sigmoid(segment.logistic.predict(rows))
+
+
+def errors(made: Draft, piece: Hours, until: int) -> dict[str, Array]:
+    """The last errors before an hour that `smearing` takes, by name."""
+    _, stop = piece.within(0, until)
+    found = {}
+    for name, forecast in made.logs.items():
+        off = piece.targets.lv[:stop] - forecast[:stop]
+        found[name] = off[np.isfinite(off)][-smearing.WINDOW :]
+    return found
+
+
+Bounds = tuple[Array, Array, Walked]
+"""Lower and upper bound of each row of a piece, and where the intervals stand after it."""
+
+
+def bounds(before: Bounds | None, made: Draft, piece: Hours, name: str, coverage: float) -> Bounds:
+    """The intervals of a piece around forecasts, after those of the piece before."""
+    t = piece.targets
+    center = made.ret if name == MODEL else np.zeros(len(piece))
+    walked = before[2] if before else None
+    return conformal.walk_on(walked, center, np.exp(made.logs[name] / 2), t.ret, t.week_hour % 24, coverage)
+
+
+def from_past_returns(before: Bounds | None, piece: Hours, coverage: float) -> Bounds:
+    """The interval of a piece from past returns alone, which has no factors."""
+    known = before[2].scores if before else np.empty(0)
+    whole = np.concatenate([known, piece.targets.ret])
+    low, high = (found[len(known) :] for found in conformal.quantiles(whole, coverage))
+    empty, last = np.empty(0), (float(low[-1]), float(high[-1]))
+    return low, high, Walked(whole[-conformal.WINDOW - 1 :], empty, empty, last, empty, empty)
+
+
+def calibration(found: Bounds) -> Calibration:
+    """What the interval of the next hour takes."""
+    return found[2].calibration()
+
+
+def finished(made: Draft, smear: dict[str, dict[int, float]], found: Sequence[Bounds]) -> Forecasts:
+    """The forecasts with variances and intervals; `found` has the bounds of `NAMES` and of past returns, in order."""
+    old = made.forecasts
+    tested, changed = ~np.isnan(old.fold), {}
+    for name, into, log in ((MODEL, "var", old.lv), (HAR, "var_har", old.lv_har), (SEASONAL, "var_lhar", old.lv_lhar)):
+        factors = np.full(len(log), np.nan)
+        for fold, factor in smear[name].items():
+            factors[old.fold == fold] = factor
+        changed[into] = np.exp(log) * factors
+    for before, (low, high, _) in zip(("", "har_", "lhar_", "base_"), found, strict=True):
+        changed |= {f"{before}lower": np.where(tested, low, np.nan), f"{before}upper": np.where(tested, high, np.nan)}
+    return dataclasses.replace(old, **changed)
+
+
+# What the process that trains does.
+
+
+class Forecast:
+    """The finished forecasts of all pieces that have some, on their workers."""
+
+    def __init__(self, pieces: Pieces, segments: Sequence[Segment], coverage: float) -> None:
+        """Have the workers forecast, and follow the intervals from piece to piece.
+
+        Args:
+            pieces: the data.
+            segments: the tail of the first training period, then the test folds, in order.
+            coverage: nominal, of the intervals.
+        """
+        self.pieces, self._first = pieces, segments[0].start
+        (sent,) = pieces.client.scatter([list(segments)], broadcast=True, hash=False)
+        self.over = pieces.over(self._first, len(pieces))
+        drafts = {k: pieces.submit(k, draft, pieces.hours[k], pieces.matrix[k], sent) for k in self.over}
+        folds = [(segment.fold, segment.start) for segment in segments if segment.fold is not None]
+        before = {fold: self._smear(drafts, start) for fold, start in folds}
+        self.smear = self._smear(drafts, len(pieces))
+        factors = {name: {fold: found[name] for fold, found in before.items()} for name in NAMES}
+        chains = [self._chain(drafts, name, coverage) for name in NAMES]
+        every = [*chains, self._past_returns(coverage)]
+        self.each = {
+            k: pieces.submit(k, finished, drafts[k], factors, [chain[k] for chain in every]) for k in self.over
+        }
+        last = [pieces.submit(self.over[-1], calibration, chain[self.over[-1]]) for chain in chains]
+        self.calibration: dict[str, Calibration] = dict(zip(NAMES, pieces.gather(last), strict=True))
+
+    def _chain(self, drafts: dict[int, Any], name: str, coverage: float) -> dict[int, Any]:
+        chain: dict[int, Any] = {}
+        for k in self.over:
+            given = (chain.get(k - 1), drafts[k], self.pieces.hours[k], name, coverage)
+            chain[k] = self.pieces.submit(k, bounds, *given)
+        return chain
+
+    def _past_returns(self, coverage: float) -> dict[int, Any]:
+        chain: dict[int, Any] = {}
+        for k in self.pieces.over(self._first - conformal.WINDOW - 1, len(self.pieces)):
+            chain[k] = self.pieces.submit(k, from_past_returns, chain.get(k - 1), self.pieces.hours[k], coverage)
+        return chain
+
+    def _smear(self, drafts: dict[int, Any], until: int) -> dict[str, float]:
+        """By what the exponential of a log variance from hour `until` on is multiplied, by name."""
+        found = {name: np.empty(0) for name in NAMES}
+        for k in reversed(self.pieces.over(self._first, until)):
+            (more,) = self.pieces.gather([self.pieces.submit(k, errors, drafts[k], self.pieces.hours[k], until)])
+            found = {name: np.concatenate([more[name], found[name]]) for name in NAMES}
+            if all(len(values) >= smearing.WINDOW for values in found.values()):
+                break
+        return {name: smearing.factor(values) for name, values in found.items()}
