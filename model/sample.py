@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from model.bars import Array
 from model.errors import InputError
 
 STEPS = 30
@@ -30,27 +33,39 @@ def write(path: Path, rows: int, seed: int) -> None:
     """
     if rows < 1:
         raise InputError(f"--rows is {rows}: at least 1 row is needed")
-    rng = np.random.default_rng(seed)
     hours = LAST_HOUR - np.arange(rows - 1, -1, -1)
-    log_price, slow, fast, last = np.log(30_000.0), 0.0, 0.0, 0.0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
         with part.open("w", newline="\n") as file:
             file.write(HEADER)
-            for start in range(0, rows, CHUNK):
-                chunk = hours[start : start + CHUNK]
-                text, log_price, slow, fast, last = _chunk(rng, chunk, log_price, slow, fast, last)
-                file.write(text)
+            for chunk in series(hours, seed):
+                stamps = np.datetime_as_string(chunk[0].astype("datetime64[s]"))
+                for stamp, o, h, low, c, v in zip(stamps, *chunk[1:], strict=True):
+                    file.write(f"{stamp[:10]} {stamp[11:]},{o:.2f},{h:.2f},{low:.2f},{c:.2f},{v:.6f}\n")
         part.replace(path)
     except OSError as error:
         raise InputError(f"can't write {path}: {error.strerror}") from error
 
 
+Chunk = tuple[Any, Array, Array, Array, Array, Array]
+"""Hours with their Open, High, Low, Close and Volume."""
+
+
+def series(hours: npt.NDArray[Any], seed: int) -> Iterator[Chunk]:
+    """The bars of these hours, which follow each other, `CHUNK` at a time; the same seed gives the same numbers."""
+    rng = np.random.default_rng(seed)
+    log_price, slow, fast, last = float(np.log(30_000.0)), 0.0, 0.0, 0.0
+    for start in range(0, len(hours), CHUNK):
+        chunk = hours[start : start + CHUNK]
+        made, log_price, slow, fast, last = _chunk(rng, chunk, log_price, slow, fast, last)
+        yield made
+
+
 def _chunk(
-    rng: np.random.Generator, hours: np.ndarray, log_price: float, slow: float, fast: float, last: float
-) -> tuple[str, float, float, float, float]:
-    """The CSV lines of some hours, and the state after them."""
+    rng: np.random.Generator, hours: npt.NDArray[Any], log_price: float, slow: float, fast: float, last: float
+) -> tuple[Chunk, float, float, float, float]:
+    """The bars of some hours, and the state after them."""
     n = len(hours)
     slow_noise, fast_noise = 0.03 * rng.standard_normal(n), 0.25 * rng.standard_normal(n)
     number = hours.astype(np.int64)
@@ -73,12 +88,7 @@ def _chunk(
     highs = np.maximum(np.exp(paths.max(axis=1)), opens)
     lows = np.minimum(np.exp(paths.min(axis=1)), opens)
     volume = 900 * (sigma / 0.004) ** 1.3 * np.exp(0.3 * rng.standard_normal(n))
-    stamps = np.datetime_as_string(hours.astype("datetime64[s]"))
-    lines = [
-        f"{s[:10]} {s[11:]},{o:.2f},{h:.2f},{low:.2f},{c:.2f},{v:.6f}\n"
-        for s, o, h, low, c, v in zip(stamps, opens, highs, lows, closes, volume, strict=True)
-    ]
-    return "".join(lines), float(log_price), float(slow), float(fast), float(last)
+    return (hours, opens, highs, lows, closes, volume), float(log_price), float(slow), float(fast), float(last)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
