@@ -21,8 +21,8 @@ COME = 600
 AGAIN = 2
 """Times that a booster is trained again whose workers were lost meanwhile, where others come for them."""
 BLOCK = 250_000
-Arrays = Callable[[], dict[str, Any]]
-"""Makes the rows of a part as Dask arrays by XGBoost's names: data, label, weight and base_margin."""
+Blocks = dict[str, list[tuple[Any, tuple[int, ...]]]]
+"""Rows that are on workers, as float32: by XGBoost's names (data, label, weight, base_margin) futures and shapes."""
 
 
 class OnCluster:
@@ -85,7 +85,7 @@ class OnCluster:
         return self.train_on(settings, [functools.partial(self._sent, part) for part in parts], rounds, patience)
 
     def train_on(
-        self, settings: dict[str, Any], parts: Sequence[Arrays], rounds: int, patience: int | None
+        self, settings: dict[str, Any], parts: Sequence[Callable[[], Blocks]], rounds: int, patience: int | None
     ) -> xgb.Booster:
         """`train` on rows that are on the workers already, or come there when they are asked for.
 
@@ -111,7 +111,7 @@ class OnCluster:
         return not {*before} <= {*self.workers}
 
     def _train(
-        self, settings: dict[str, Any], parts: Sequence[Arrays], rounds: int, patience: int | None
+        self, settings: dict[str, Any], parts: Sequence[Callable[[], Blocks]], rounds: int, patience: int | None
     ) -> xgb.Booster:
         from xgboost import dask as over
 
@@ -121,7 +121,9 @@ class OnCluster:
             made: list[Any] = []
             for part in parts:
                 made.append(
-                    over.DaskQuantileDMatrix(self.client, **part(), max_bin=MAX_BIN, ref=made[0] if made else None)
+                    over.DaskQuantileDMatrix(
+                        self.client, **_arrays(part()), max_bin=MAX_BIN, ref=made[0] if made else None
+                    )
                 )
             trained = over.train(
                 self.client,
@@ -141,31 +143,33 @@ class OnCluster:
         booster.set_param({"nthread": 1})
         return booster
 
-    def _sent(self, part: Part) -> dict[str, Any]:
-        """The part as Dask arrays, a block at a time to the workers in turn, so that each has as many rows."""
-        import dask.array
-
-        da: Any = dask.array
+    def _sent(self, part: Part) -> Blocks:
+        """The part, a block at a time to the workers in turn, so that each has as many rows."""
         workers = self.workers
         size = max(1, min(BLOCK, -(-len(part.rows) // len(workers))))
         turn = itertools.cycle(workers)
-        pieces: dict[str, list[Any]] = {"data": [], "label": [], "weight": [], "base_margin": []}
+        found: Blocks = {"data": [], "label": [], "weight": [], "base_margin": []}
         for where, block in part.rows.blocks(size):
             worker = next(turn)
-            found: dict[str, Any] = {
-                "data": block,
-                "label": part.label,
-                "weight": part.weight,
-                "base_margin": part.margin,
-            }
-            for name, values in found.items():
-                if values is None:
-                    continue
-                values = block if name == "data" else np.asarray(values[where], dtype=np.float32)
+            others = {"label": part.label, "weight": part.weight, "base_margin": part.margin}
+            given = {name: values[where].astype(np.float32) for name, values in others.items() if values is not None}
+            for name, values in {"data": block, **given}.items():
                 future = self.client.scatter(values, workers=[worker], hash=False)
-                pieces[name].append(da.from_delayed(future, values.shape, values.dtype))
-        return {name: da.concatenate(arrays) for name, arrays in pieces.items() if arrays}
+                found[name].append((future, values.shape))
+        return found
 
     def close(self) -> None:
         """See `Engine`: what waits for the workers ends with an error."""
         self.client.close(timeout=5)
+
+
+def _arrays(blocks: Blocks) -> dict[str, Any]:
+    """The blocks as Dask arrays, which stay where they are."""
+    import dask.array
+
+    da: Any = dask.array
+    return {
+        name: da.concatenate([da.from_delayed(future, shape, np.float32) for future, shape in some])
+        for name, some in blocks.items()
+        if some
+    }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from model import champion, limits, params, store
 from model.errors import InputError
+from model.parts import files
 from model.reading import AS_IT_IS, MAX_DATA_BYTES, ORDERS, Reading
 
 SAMPLE = "data/sample.csv"
@@ -78,8 +79,9 @@ def data_uri(env: Mapping[str, str]) -> str:
     """
     if _switch(env, "USE_S3"):
         bucket, key = env.get("S3_BUCKET", "").strip(), env.get("S3_KEY", "").strip()
-        if prefix := env.get("S3_PREFIX", "").strip():
-            key = f"{prefix.strip('/')}/"
+        prefix = env.get("S3_PREFIX", "").strip()
+        if prefix and (not key or key.endswith(files.SUFFIX)):  # a deploy with a folder sets both
+            key = prefix if prefix.endswith("/") else f"{prefix}*"
         missing = [name for name, value in (("S3_BUCKET", bucket), ("S3_KEY", key)) if not value]
         if missing:
             raise InputError(

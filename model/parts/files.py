@@ -36,8 +36,8 @@ class File:
 
 
 def is_folder(uri: str) -> bool:
-    """Whether the data is a folder or a prefix (``s3://bucket/prefix/``), and so in parts."""
-    return uri.endswith("/") if store.is_s3(uri) else Path(uri).is_dir()
+    """Whether the data is a folder or a prefix (``s3://bucket/prefix/``, ``s3://bucket/begins-with*``): in parts."""
+    return uri.endswith(("/", "*")) if store.is_s3(uri) else Path(uri).is_dir()
 
 
 def listed(uri: str) -> list[File]:
@@ -69,7 +69,7 @@ def _in_folder(folder: Path) -> Iterator[File]:
 
 
 def _in_s3(uri: str) -> list[File]:
-    bucket, prefix = store.split_s3(uri)
+    bucket, prefix = store.split_s3(uri.removesuffix("*"))
 
     def pages() -> list[File]:
         found = store.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)

@@ -12,6 +12,7 @@ import numpy as np
 from model import boost, linear, split, stopping
 from model.bars import Array
 from model.boost import Fitted
+from model.cluster import Blocks
 from model.linear import Linear, Seasonal, Standard, Together
 from model.params import Params
 from model.parts.pieces import Hours, Pieces
@@ -157,24 +158,19 @@ class Stretch:
             found = [a + b for a, b in zip(found, part, strict=True)]
         return found
 
-    def arrays(self, target: str, begin: Linear | None) -> dict[str, Any]:
-        """The rows as Dask arrays that lie where they are, by XGBoost's names."""
-        import dask.array
-
-        da: Any = dask.array
-        made: dict[str, list[Any]] = {}
+    def blocks(self, target: str, begin: Linear | None) -> Blocks:
+        """The rows where they lie, with what XGBoost takes beside them."""
+        made: Blocks = {"data": [], "label": [], "weight": [], "base_margin": []}
         for k, count in zip(self.over, self.counts, strict=True):
             if not count:
                 continue
             where = (self.taken[k], self.start, self.stop)
-            data = self.pieces.submit(k, inputs_of, *where)
-            made.setdefault("data", []).append(da.from_delayed(data, (count, self.width), np.float32))
+            made["data"].append((self.pieces.submit(k, inputs_of, *where), (count, self.width)))
             beside = self.pieces.submit(k, beside_inputs, *where, target, begin, self.weighing)
-            names = ["label", *(["weight"] if self.weighing else []), *(["base_margin"] if begin else [])]
-            for name in names:
-                values = self.pieces.submit(k, picked, beside, name)
-                made.setdefault(name, []).append(da.from_delayed(values, (count,), np.float32))
-        return {name: da.concatenate(parts) for name, parts in made.items()}
+            there = {"label": True, "weight": bool(self.weighing), "base_margin": bool(begin)}
+            for name in (name for name, wanted in there.items() if wanted):
+                made[name].append((self.pieces.submit(k, picked, beside, name), (count,)))
+        return made
 
 
 class OfTarget:
@@ -221,17 +217,17 @@ class PeriodInPieces:
         rows, (head_stop, tail_start) = self.rows, split.tail(self.stop, self.embargo)
         begin = rows.begin(0, head_stop)
         parts = [rows.stretch(0, head_stop, self.params.half_life), rows.stretch(tail_start, self.stop)]
-        arrays = [functools.partial(part.arrays, rows.target, begin) for part in parts]
+        blocks = [functools.partial(part.blocks, rows.target, begin) for part in parts]
         train = rows.pieces.cluster.train_on
-        early = train(self.settings, arrays, self.params.max_rounds, self.params.patience)
+        early = train(self.settings, blocks, self.params.max_rounds, self.params.patience)
         rounds = boost.rounds_of(early)
         return Fitted(rows.target, early[:rounds], begin, rounds, rows.columns)
 
     def whole(self, rounds: int) -> Fitted:
         """See `boost.Period`."""
         rows, begin = self.rows, self.rows.begin(0, self.stop)
-        arrays = functools.partial(rows.stretch(0, self.stop, self.params.half_life).arrays, rows.target, begin)
-        booster = rows.pieces.cluster.train_on(self.settings, [arrays], rounds, None)
+        blocks = functools.partial(rows.stretch(0, self.stop, self.params.half_life).blocks, rows.target, begin)
+        booster = rows.pieces.cluster.train_on(self.settings, [blocks], rounds, None)
         return Fitted(rows.target, booster, begin, rounds, rows.columns)
 
     def tail_forecast(self, early: Fitted) -> None:

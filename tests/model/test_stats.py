@@ -85,7 +85,9 @@ def test_least_squares_and_logistic_against_scikit_learn() -> None:
 
 def test_a_score_without_any_hours_is_none_in_json() -> None:
     nothing = np.full(50, np.nan)
-    found = evaluate.Scores(0, {}, [evaluate._compare(evaluate.Losses("return", "zero", "squared error", nothing, nothing), 1)])
+    found = evaluate.Scores(
+        0, {}, [evaluate._compare(evaluate.Losses("return", "zero", "squared error", nothing, nothing), 1)]
+    )
     raw = json.loads(json.dumps(found.to_json(), allow_nan=False))
     (only,) = raw["comparisons"]
     assert (only["model_loss"], only["skill"]["value"], only["verdict"]) == (None, None, "no skill")

@@ -1,0 +1,400 @@
+"""Training on data in parts: as one process that holds all rows, with workers that are stood in for by this process.
+
+`tests/model/test_beyond.py` has real ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import fastparquet
+import numpy as np
+import pandas as pd
+import pytest
+
+from model import (
+    boost,
+    conformal,
+    data,
+    features,
+    linear,
+    settings,
+    split,
+    stats,
+    store,
+    targets,
+    train,
+)
+from model.bars import Bars
+from model.cluster import Blocks
+from model.engine import InMemory, Part
+from model.errors import InputError
+from model.forecasts import Forecasts
+from model.parts import files, pieces
+from model.parts import train as of_parts
+from model.parts.files import File
+from model.parts.fits import OfTarget, Variances
+from model.parts.pieces import Pieces, Summary
+from model.reading import AS_IT_IS, Reading
+from model.rows import Rows
+from model.run import Run
+from model.targets import Targets
+from tests.model.conftest import QUICK, quick
+
+NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+CUTS = (0, 700, 1090, 1095, 2000, 2970)
+"""Where the parts begin: one is shorter than what features look back on, one has five hours."""
+
+
+class Here:
+    """Stands in for a cluster: what it is asked for, this process does at once. `client` is it, too."""
+
+    place = "this process"
+    workers = ("one", "two")
+
+    def __init__(self, address: str = "", workers: int = 0) -> None:
+        self.client = self
+
+    def submit(self, function: Callable[..., Any], *given: Any, **_: object) -> Any:
+        return function(*given)
+
+    def gather(self, futures: Sequence[Any]) -> list[Any]:
+        return list(futures)
+
+    def scatter(self, values: Sequence[Any], **_: object) -> list[Any]:
+        return list(values)
+
+    def train_on(
+        self, wanted: dict[str, Any], parts: Sequence[Callable[[], Blocks]], rounds: int, patience: int | None
+    ) -> Any:
+        return InMemory().train(wanted, [_part(blocks()) for blocks in parts], rounds, patience)
+
+    def close(self) -> None:
+        pass
+
+
+def _part(blocks: Blocks) -> Part:
+    for some in blocks.values():
+        assert all(values.shape == shape for values, shape in some)
+    found = {name: np.concatenate([values for values, _ in some]) for name, some in blocks.items() if some}
+    rows = Rows(found["data"], np.arange(len(found["data"])), np.arange(found["data"].shape[1]))
+    return Part(rows, found["label"], found.get("weight"), found.get("base_margin"))
+
+
+def frame(path: Path) -> pd.DataFrame:
+    rows = pd.read_csv(path)
+    rows["Open time"] = pd.to_datetime(rows["Open time"])
+    return rows
+
+
+def write(rows: pd.DataFrame, folder: Path, cuts: Sequence[int] = CUTS) -> Path:
+    folder.mkdir()
+    for number, (start, stop) in enumerate(itertools.pairwise(cuts)):
+        fastparquet.write(str(folder / f"{number}.parquet"), rows[start:stop].reset_index(drop=True))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(sample_csv: Path) -> pd.DataFrame:
+    """Hours of which the last ten of a part are missing, and some within another."""
+    rows = frame(sample_csv)
+    return rows.drop(rows.index[[*range(1090, 1100), *range(1500, 1520)]])
+
+
+@pytest.fixture(scope="module")
+def folder(whole: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(whole, tmp_path_factory.mktemp("parts") / "parts")
+
+
+@pytest.fixture(scope="module")
+def bars(folder: Path) -> Bars:
+    """All hours, as one process reads them."""
+    with files.fetched(files.listed(str(folder)), 2**30) as paths:
+        return data.load_files(paths, AS_IT_IS, NOW).bars
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path) -> Pieces:
+    return Pieces(Here(), str(folder), AS_IT_IS, NOW)  # type: ignore[arg-type]  # stands in for a cluster
+
+
+def test_features_and_outcomes_are_those_of_all_hours_together(made: Pieces, bars: Bars) -> None:
+    assert len(made.parts) == len(CUTS) - 1
+    assert (len(made), made.gaps) == (len(bars), [0, 0, 10, 0, 0])
+    expected, together = features.build(bars, features.select(False)), np.concatenate(made.matrix)
+    assert together == pytest.approx(expected, rel=1e-4, abs=1e-4, nan_ok=True)
+    labels = targets.make(bars)
+    for field in dataclasses.fields(Targets):
+        values = np.concatenate([getattr(piece.targets, field.name) for piece in made.hours])
+        assert values == pytest.approx(getattr(labels, field.name), rel=1e-6, abs=1e-8, nan_ok=True), field.name
+
+
+@pytest.mark.parametrize("lacking", ["before", "after"])
+def test_a_piece_alone_has_other_features_at_its_edges(lacking: str, made: Pieces, folder: Path) -> None:
+    loaded = files.read([File(str(folder / "4.parquet"), 0, "")], AS_IT_IS, NOW)
+    if lacking == "before":
+        alone = pieces.matrix(loaded, 0, False, None)
+        assert not np.isclose(alone[:720], made.matrix[4][:720], equal_nan=True).all()
+        assert alone[720:] == pytest.approx(made.matrix[4][720:], rel=1e-4, abs=1e-4, nan_ok=True)
+    else:
+        loaded = files.read([File(str(folder / "0.parquet"), 0, "")], AS_IT_IS, NOW)
+        alone_t = pieces.hours(0, loaded, 0, False, None, None).targets
+        assert np.isnan(alone_t.ret[-1])
+        assert np.isfinite(made.hours[0].targets.ret[-1])
+        assert np.array_equal(alone_t.ret[:-1], made.hours[0].targets.ret[:-1], equal_nan=True)
+
+
+def test_linear_fits_add_up(made: Pieces, bars: Bars) -> None:
+    chosen = features.select(False)
+    matrix, labels = features.build(bars, chosen), targets.make(bars)
+    columns, stop = features.columns_for("direction", chosen), 2500
+    rows = split.rows_between(0, stop, boost.usable("direction", matrix, labels))
+    weight = boost.weights(rows, stop, 1000.0)
+    one = linear.logistic(Rows(matrix, rows, columns), labels.up[rows], weight=weight)
+    many = OfTarget(made, "direction", columns).stretch(0, stop, 1000.0)
+    assert len(many) == len(rows)
+    assert many.mean_label == pytest.approx(labels.up[rows].mean())
+    found = linear.logistic_of(many)
+    assert found.weights == pytest.approx(one.weights, abs=1e-5)
+    known = split.rows_between(0, stop, np.isfinite(labels.lv) & np.isfinite(labels.har).all(axis=1))
+    har, seasonal = Variances(made).fit(stop)
+    assert har.weights == pytest.approx(linear.least_squares(labels.har[known], labels.lv[known]).weights, rel=1e-6)
+    whole_season = linear.seasonal(labels.lhar[known], labels.week_hour[known], labels.lv[known])
+    assert seasonal.offsets == pytest.approx(whole_season.offsets, abs=1e-5)
+
+
+@pytest.mark.parametrize("step", [1, 7, 500, 2500])
+def test_intervals_go_on_from_piece_to_piece(step: int) -> None:
+    rng, size = np.random.default_rng(3), 2500 if step == 1 else 6000
+    center, sigma = 0.001 * rng.normal(size=size), np.exp(rng.normal(size=size) / 4)
+    ret, hour = sigma * rng.standard_t(4, size=size), np.arange(size) % 24
+    for values in (center, sigma):
+        values[: size // 3] = np.nan
+    ret[rng.random(size) < 0.01] = np.nan
+    lower, upper, last = conformal.intervals(center, sigma, ret, hour, 0.9)
+    before, low, high = None, [], []
+    for start in range(0, size, step):
+        some = slice(start, start + step)
+        a, b, before = conformal.walk_on(before, center[some], sigma[some], ret[some], hour[some], 0.9)
+        low.append(a)
+        high.append(b)
+    assert np.array_equal(np.concatenate(low), lower, equal_nan=True)
+    assert np.array_equal(np.concatenate(high), upper, equal_nan=True)
+    assert before is not None
+    assert json.dumps(before.calibration().to_json()) == json.dumps(last.to_json())
+
+
+@pytest.mark.parametrize("lags", [0, 1, 5, 12])
+@pytest.mark.parametrize("cuts", [(), (1,), (3, 4, 40), (30,), (0, 50)])
+def test_windows_are_those_of_the_whole_series(lags: int, cuts: tuple[int, ...]) -> None:
+    d = np.random.default_rng(1).normal(size=50)
+    ends = [*cuts, len(d)]
+    found, start = [], 0
+    for number, stop in enumerate(ends):
+        before = d[max(0, start - lags) : start]
+        found.append(stats.window_sums(d[start:stop], lags, before, number == len(ends) - 1))
+        start = stop
+    assert np.concatenate(found) == pytest.approx(stats.window_sums(d, lags, d[:0], is_last=True))
+
+
+@pytest.fixture(scope="module")
+def both(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run, Path]:
+    """A run on the parts by one process that holds all, and one in parts; and where their outputs are."""
+    out = tmp_path_factory.mktemp("both")
+    params = {target: dataclasses.replace(p, max_rounds=20, patience=20) for target, p in QUICK.items()}
+
+    def given(name: str, **more: Any) -> settings.Settings:
+        return quick(data=str(folder), output=str(out / name), folds=3, params=params, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(of_parts, "OnCluster", Here)
+        return train.train(given("one"), NOW), train.train(given("parts", scheduler="here"), NOW), out
+
+
+def test_a_run_in_parts_comes_out_as_that_of_one_process(both: tuple[Run, Run, Path]) -> None:
+    one, parts, out = both
+    assert parts.result.rounds == one.result.rounds
+    for field in dataclasses.fields(Forecasts):
+        expected, found = (getattr(run.result.forecasts, field.name) for run in (one, parts))
+        assert found == pytest.approx(expected, rel=1e-3, abs=1e-5, nan_ok=True), field.name
+    assert {p.relative_to(out / "one") for p in (out / "one").rglob("*.*")} == {
+        p.relative_to(out / "parts") for p in (out / "parts").rglob("*.*")
+    }
+    manifests = [json.loads((out / name / store.MANIFEST).read_text()) for name in ("one", "parts")]
+    assert manifests[0]["data"] == manifests[1]["data"]
+    assert manifests[0].keys() == manifests[1].keys()
+    assert (manifests[0]["verdicts"], manifests[0]["rounds"]) == (manifests[1]["verdicts"], manifests[1]["rounds"])
+    for name, smear in manifests[0]["volatility"]["smear"].items():
+        assert manifests[1]["volatility"]["smear"][name] == pytest.approx(smear, rel=1e-4)
+    folds = [json.loads((out / name / "metrics.json").read_text())["folds"] for name in ("one", "parts")]
+    for a, b in zip(*folds, strict=True):
+        assert [a[k] for k in ("fold", "train_until", "test_from", "test_until", "hours")] == [
+            b[k] for k in ("fold", "train_until", "test_from", "test_until", "hours")
+        ]
+
+
+def test_scores_in_parts_are_those_of_all_hours_together(both: tuple[Run, Run, Path]) -> None:
+    """Values and tests are the same; intervals are of other resamples."""
+    _, run, _ = both
+    overall, by_fold, recent = train.scored(run.bars, run.targets, run.result.forecasts, run.settings)
+    for expected, found in zip([overall, *by_fold, recent], [run.overall, *run.by_fold, run.recent], strict=True):
+        assert found.hours == expected.hours
+        assert list(found.estimates) == list(expected.estimates)
+        for name, estimate in expected.estimates.items():
+            near = 1e-4 if "auc" in name else 1e-9  # probabilities that share a bin count as equal
+            assert found.estimates[name].value == pytest.approx(estimate.value, rel=near), name
+            width = estimate.high - estimate.low
+            assert found.estimates[name].low == pytest.approx(estimate.low, abs=0.4 * width), name
+            assert found.estimates[name].high == pytest.approx(estimate.high, abs=0.4 * width), name
+        for one, two in zip(expected.comparisons, found.comparisons, strict=True):
+            assert (two.target, two.baseline, two.measure) == (one.target, one.baseline, one.measure)
+            assert (two.model_loss, two.baseline_loss) == pytest.approx((one.model_loss, one.baseline_loss))
+            assert two.test.statistic == pytest.approx(one.test.statistic, rel=1e-6, abs=1e-9)
+
+
+def test_later_parts_change_nothing_before(
+    both: tuple[Run, Run, Path], whole: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every price of the last part is another; what was forecast before its first hour was known, is the same."""
+    _, run, _ = both
+    changed, first = whole.copy(), int(run.data.hours - 1000)
+    factor = np.exp(0.01 * np.sin(np.arange(1000) * 0.3))
+    for name in ("Open", "High", "Low", "Close"):
+        changed.loc[changed.index[-1000:], name] *= factor
+    last = len(changed)
+    parts = write(changed, tmp_path / "changed", (0, 700, 1090, 1095, last - 1000, last))
+    monkeypatch.setattr(of_parts, "OnCluster", Here)
+    other = train.train(dataclasses.replace(run.settings, data=str(parts), output=str(tmp_path / "out")), NOW)
+    early = [fold for fold in run.folds if fold.test_start < first]
+    assert early
+    for name in ("p_up", "ret", "lv", "lower", "upper", "har_lower", "base_upper", "var", "p_logistic"):
+        old, new = (getattr(made.result.forecasts, name)[:first] for made in (run, other))
+        assert new == pytest.approx(old, rel=1e-6, abs=1e-9, nan_ok=True), name
+        assert np.isfinite(old).any()
+    late = np.nan_to_num(run.result.forecasts.lv[first:]) != np.nan_to_num(other.result.forecasts.lv[first:])
+    assert late.any()
+
+
+def test_more_hours_than_are_held_are_written_by_the_workers(
+    both: tuple[Run, Run, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, run, out = both
+    monkeypatch.setattr(of_parts, "OnCluster", Here)
+    monkeypatch.setattr(of_parts, "LATEST", 800)
+    short = train.train(dataclasses.replace(run.settings, output=str(tmp_path / "out")), NOW)
+    assert (len(short.bars), short.data.hours, short.data.span) == (800, run.data.hours, run.data.span)
+    assert short.overall == run.overall
+    written = [pd.read_parquet(path) for path in sorted((tmp_path / "out/predictions").glob("*.parquet"))]
+    every = pd.read_parquet(out / "parts/predictions.parquet")
+    pd.testing.assert_frame_equal(pd.concat(written, ignore_index=True), every)
+    latest = pd.read_parquet(tmp_path / "out/predictions.parquet")
+    pd.testing.assert_frame_equal(latest, every[every["hour"] > short.bars.time[0]].reset_index(drop=True))
+    manifest = json.loads((tmp_path / "out" / store.MANIFEST).read_text())
+    names = {f"predictions/{path.name}" for path in (tmp_path / "out/predictions").iterdir()}
+    assert set(manifest["files"]) >= names
+    assert "report.html" not in manifest["files"]
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert metrics == json.loads((out / "parts/metrics.json").read_text())
+
+
+def part(name: str, first: int, last: int, opens: float = 100.0, closes: float = 100.0, missing: int = 0) -> Summary:
+    start = np.datetime64("2024-01-01T00", "s")
+    first_hour, last_hour = start + first * pieces.HOUR, start + last * pieces.HOUR
+    return Summary(name, first_hour, last_hour, last - first + 1, "", {"missing_hours": missing}, False, opens, closes)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([part("a", 0, 299)], [0]),
+        ([part("a", 0, 149), part("b", 150, 299)], [0, 0]),
+        ([part("a", 0, 149), part("b", 153, 299)], [0, 3]),
+        ([part("a", 0, 149), part("b", 149, 299)], "b begins at 2024-01-07T05:00:00Z, and a ends at .*may not overlap"),
+        ([part("a", 0, 299), part("b", 10, 20)], "may not overlap"),
+        ([part("a", 0, 149), part("b", 150, 299, opens=210)], "b: its first Open is 210 after a Close of 100 in a"),
+        ([part("a", 0, 149, closes=210), part("b", 150, 299)], "the unit changes there"),
+        ([part("a", 0, 149), part("b", 153, 299, opens=210)], [0, 3]),  # after a gap prices may be further apart
+        ([part("a", 0, 149), part("b", 153, 299, opens=510)], "these are two series"),
+        ([part("a", 0, 149), part("b", 260, 399)], "110 of 400 hours are missing"),
+        ([part("a", 0, 199, missing=30), part("b", 251, 399, missing=10)], "91 of 400 hours are missing"),
+        ([part("a", 0, 50), part("b", 51, 100)], "the parts have 101 usable hours: at least 200 are needed"),
+    ],
+)
+def test_parts_follow_each_other(parts: list[Summary], expected: list[int] | str) -> None:
+    if isinstance(expected, list):
+        assert pieces.gaps(parts) == expected
+    else:
+        with pytest.raises(InputError, match=expected):
+            pieces.gaps(parts)
+
+
+MB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("sizes", "workers", "expected"),
+    [
+        ([MB], 4, [1]),
+        ([9 * MB, 9 * MB], 1, [1, 1]),
+        ([MB] * 80, 2, [8] * 10),  # 8 MB each
+        ([MB] * 16, 2, [2] * 8),  # four pieces a worker
+        ([MB] * 8, 2, [1] * 8),
+        ([3 * MB, 3 * MB, 3 * MB] * 20, 1, [2] * 30),
+        ([0] * 5, 1, [5]),
+    ],
+)
+def test_small_files_are_read_together(sizes: list[int], workers: int, expected: list[int]) -> None:
+    found = files.grouped([File(f"{number:03}", size, "") for number, size in enumerate(sizes)], workers)
+    assert [len(group) for group in found] == expected
+    assert [file.uri for group in found for file in group] == [f"{number:03}" for number in range(len(sizes))]
+
+
+def test_which_files_of_a_folder_count(tmp_path: Path) -> None:
+    names = ("b.parquet", "a.parquet", "_SUCCESS", "_metadata.parquet", ".c.parquet", "d.csv", "year=2024/c.parquet")
+    for name in names:
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    found = files.listed(str(tmp_path / "data"))
+    assert [file.name for file in found] == ["a.parquet", "b.parquet", "c.parquet"]
+    before = files.fingerprint(found)
+    (tmp_path / "data/a.parquet").write_bytes(b"xy")
+    assert files.fingerprint(files.listed(str(tmp_path / "data"))) != before
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match=r"no \.parquet files in .*none"):
+        files.listed(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"S3_PREFIX": "data/hours/"}, "s3://b/data/hours/"),
+        ({"S3_PREFIX": "data/hours-"}, "s3://b/data/hours-*"),
+        ({"S3_KEY": "data/hours/"}, "s3://b/data/hours/"),
+        ({"S3_KEY": "data/hours/0.parquet", "S3_PREFIX": "data/hours/"}, "s3://b/data/hours/"),  # as a deploy sets them
+        ({"S3_KEY": "data/hours/0.csv", "S3_PREFIX": "data/hours/"}, "s3://b/data/hours/0.csv"),  # the first file
+        ({}, "USE_S3 is true, but S3_KEY is not set"),
+    ],
+)
+def test_a_prefix_is_the_data(env: dict[str, str], expected: str) -> None:
+    given = {"USE_S3": "true", "S3_BUCKET": "b", **env}
+    if expected.startswith("s3:"):
+        assert settings.data_uri(given) == expected
+        assert files.is_folder(expected) is not expected.endswith(".csv")
+    else:
+        with pytest.raises(InputError, match=expected):
+            settings.data_uri(given)
+
+
+def test_a_part_that_cannot_be_used_is_named(whole: pd.DataFrame, tmp_path: Path) -> None:
+    broken = whole.copy()
+    broken.loc[broken.index[1500], "Low"] = -1.0
+    folder = write(broken, tmp_path / "broken")
+    with pytest.raises(InputError, match=r"3\.parquet: line .*zero or negative"):
+        Pieces(Here(), str(folder), Reading(), NOW)  # type: ignore[arg-type]  # stands in for a cluster
