@@ -146,12 +146,12 @@ class Pieces:
         self.cluster, self.client = cluster, cluster.client
         workers = cluster.workers
         groups = files.grouped(files.listed(uri), len(workers))
-        self._homes = [workers[k % len(workers)] for k in range(len(groups))]
+        self.homes = [workers[k % len(workers)] for k in range(len(groups))]
         names = [_name(group) for group in groups]
         loaded = [self.submit(k, files.read, group, how, now) for k, group in enumerate(groups)]
         told = self.gather([self.submit(k, summary, loaded[k], names[k]) for k in range(len(groups))])
         order = sorted(range(len(groups)), key=lambda k: told[k].first)
-        self._homes = [self._homes[k] for k in order]
+        self.homes = [self.homes[k] for k in order]
         self.parts: list[Summary] = [told[k] for k in order]
         self.gaps = gaps(self.parts)
         self.has_flow = all(part.has_flow for part in self.parts)
@@ -203,7 +203,7 @@ class Pieces:
 
     def submit(self, piece: int, function: Callable[..., T], *given: Any) -> Any:
         """Have a function called on the worker of a piece, or another if that is gone; `given` may hold futures."""
-        home = [self._homes[piece]]
+        home = [self.homes[piece]]
         return self.client.submit(function, *given, workers=home, allow_other_workers=True, pure=False)
 
     def gather(self, futures: Sequence[Any]) -> list[Any]:

@@ -24,6 +24,8 @@ from model.stats import DieboldMariano, Estimate
 
 BINS = 2**16
 """Into which probabilities fall for the AUC: two that share a bin count as equal."""
+FINE = 1e-3
+"""Log-odds up to which bins have the same width; beyond they grow in proportion, since forecasts are near a half."""
 LAGS = 168
 """The most rows before a piece that its first windows reach back to."""
 
@@ -76,7 +78,9 @@ def _width(kind: str) -> int:
 
 
 def _bins(p: Array) -> npt.NDArray[np.int64]:
-    return np.minimum((p * BINS).astype(np.int64), BINS - 1)
+    p = np.clip(p, 1e-15, 1 - 1e-15)
+    place = np.arcsinh(np.log(p / (1 - p)) / FINE) / np.arcsinh(35 / FINE)
+    return np.asarray(np.clip((place + 1) / 2 * BINS, 0, BINS - 1).astype(np.int64))
 
 
 def sums(piece: Hours, f: Forecasts, coverage: float) -> dict[int, Sums]:

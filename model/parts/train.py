@@ -73,7 +73,7 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
         folds = split.walk_forward(len(pieces), settings.folds, settings.first_train, settings.embargo)
         out.begin()
         with stages("models trained") as found:
-            training = _Training(settings, pieces, folds, kept)
+            training = Training(settings, pieces, folds, kept)
             training.run()
             found |= {"boosters": 3 * (len(folds) + 1)}
         with stages("hours forecast by the workers"):
@@ -106,7 +106,7 @@ def _finish(
     return run
 
 
-class _Training:
+class Training:
     """The boosters and baselines of every fold, one target after another."""
 
     def __init__(self, settings: Settings, pieces: Pieces, folds: Sequence[Fold], kept: Checkpoint | None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +19,11 @@ from model.bars import Array, Bars
 from model.engine import Engine, InMemory, OnDisk, Part
 from model.errors import InputError
 from model.params import TARGETS
+from model.parts import train as of_parts
 from model.rows import Rows
 from model.run import Run
 from tests.model.conftest import QUICK, quick
+from tests.model.test_parts import frame, write
 
 STOP = 2400
 TOLERANCE = 1e-4
@@ -133,6 +137,29 @@ def test_a_whole_run_on_the_workers(
     by = {(c.target, c.baseline): c for c in made.overall.comparisons}
     assert by["volatility", "HAR"].verdict == "skill"
     assert made.result.models.keys() == run.result.models.keys()
+
+
+@pytest.mark.long
+def test_data_in_parts_on_workers_of_which_one_is_lost(
+    sample_csv: Path, tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker is killed when all parts are read: they are read again, and it comes out as of one process."""
+    params = {t: dataclasses.replace(p, max_rounds=20, patience=20, subsample=1, colsample=1) for t, p in QUICK.items()}
+    parts = write(frame(sample_csv), tmp_path / "parts", (0, 700, 1100, 1105, 2000, 3000))
+
+    def given(name: str, **more: Any) -> settings.Settings:
+        return quick(data=str(parts), output=str(tmp_path / name), folds=2, params=params, **more)
+
+    def after_a_loss(training: Any, run: Any = of_parts.Training.run) -> None:
+        pids = training.pieces.client.run(os.getpid)
+        os.kill(pids[training.pieces.homes[0]], signal.SIGKILL)
+        run(training)
+
+    monkeypatch.setattr(of_parts.Training, "run", after_a_loss)
+    train.train(given("one"))
+    made = train.train(given("many", scheduler=scheduler, workers=2))
+    assert made.data.rows == 3000
+    assert compare.alike(compare.compare(str(tmp_path / "one"), str(tmp_path / "many")), LOSS)
 
 
 def test_a_scheduler_that_is_not_there_is_one_line() -> None:
