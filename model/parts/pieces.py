@@ -136,8 +136,8 @@ def matrix(loaded: Data, gap: int, with_flow: bool, before: Bars | None) -> Feat
 class Pieces:
     """The pieces of the data, each on a worker, in order of time. What is lost with a worker is made again."""
 
-    def __init__(self, cluster: OnCluster, uri: str, how: Reading, now: dt.datetime) -> None:
-        """Have the workers read the data.
+    def __init__(self, cluster: OnCluster, listed: Sequence[File], how: Reading, now: dt.datetime) -> None:
+        """Have the workers read the files.
 
         Raises:
             InputError: a file can't be used, or they don't follow each other.
@@ -145,7 +145,7 @@ class Pieces:
         """
         self.cluster, self.client = cluster, cluster.client
         workers = cluster.workers
-        groups = files.grouped(files.listed(uri), len(workers))
+        groups = files.grouped(listed, len(workers))
         self.homes = [workers[k % len(workers)] for k in range(len(groups))]
         names = [_name(group) for group in groups]
         loaded = [self.submit(k, files.read, group, how, now) for k, group in enumerate(groups)]

@@ -58,17 +58,18 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
     Raises:
         InputError: data or configuration can't be used.
         ModelError: the workers, S3 or the disk fail.
+        Stopped: SIGTERM came.
     """
     stages, out = progress.Stages(), Output(settings.output)
     moment = now or dt.datetime.now(dt.UTC)
     progress.begins(settings)
     kept = Checkpoint(settings.checkpoint) if settings.checkpoint else None
-    listing = files.fingerprint(files.listed(settings.data))
-    moment = kept.began(listing, moment) if kept else moment
+    listed = files.listed(settings.data)
+    moment = kept.began(files.fingerprint(listed), moment) if kept else moment
     with contextlib.closing(OnCluster(settings.scheduler, workers=settings.workers)) as cluster:
         log.get().info("trained by Dask workers", scheduler=settings.scheduler, workers=len(cluster.workers))
         with stages("data read, features built by the workers") as found:
-            pieces = Pieces(cluster, settings.data, settings.reading, moment)
+            pieces = Pieces(cluster, listed, settings.reading, moment)
             found |= {"hours": len(pieces), "pieces": len(pieces.parts), "features": len(pieces.chosen)}
         folds = split.walk_forward(len(pieces), settings.folds, settings.first_train, settings.embargo)
         out.begin()

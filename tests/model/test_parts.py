@@ -121,7 +121,7 @@ def bars(folder: Path) -> Bars:
 
 @pytest.fixture(scope="module")
 def made(folder: Path) -> Pieces:
-    return Pieces(Here(), str(folder), AS_IT_IS, NOW)  # type: ignore[arg-type]  # stands in for a cluster
+    return Pieces(Here(), files.listed(str(folder)), AS_IT_IS, NOW)  # type: ignore[arg-type]  # stands in for a cluster
 
 
 def test_features_and_outcomes_are_those_of_all_hours_together(made: Pieces, bars: Bars) -> None:
@@ -397,4 +397,19 @@ def test_a_part_that_cannot_be_used_is_named(whole: pd.DataFrame, tmp_path: Path
     broken.loc[broken.index[1500], "Low"] = -1.0
     folder = write(broken, tmp_path / "broken")
     with pytest.raises(InputError, match=r"3\.parquet: line .*zero or negative"):
-        Pieces(Here(), str(folder), Reading(), NOW)  # type: ignore[arg-type]  # stands in for a cluster
+        Pieces(Here(), files.listed(str(folder)), Reading(), NOW)  # type: ignore[arg-type]  # stands in for a cluster
+
+
+def test_boosters_that_are_kept_arent_trained_again(
+    both: tuple[Run, Run, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, run, _ = both
+    monkeypatch.setattr(of_parts, "OnCluster", Here)
+    few = {target: dataclasses.replace(p, max_rounds=3, patience=3) for target, p in run.settings.params.items()}
+    wanted = dataclasses.replace(run.settings, folds=2, params=few, checkpoint=str(tmp_path / "kept"))
+    first = train.train(dataclasses.replace(wanted, output=str(tmp_path / "first")), NOW)
+    monkeypatch.setattr(Here, "train_on", None)
+    again = train.train(dataclasses.replace(wanted, output=str(tmp_path / "again")), NOW)
+    assert (first.result.restored, again.result.restored) == (0, 9)
+    for name in ("metrics.json", "predictions.parquet", "volatility.ubj"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
