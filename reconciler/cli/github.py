@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from reconciler.engine.deployment import Deployment
 from reconciler.engine.execute import Outcome
 from reconciler.image.kind import ImageSpec
 from reconciler.run.job import place_of, runs_of
+from reconciler.run.log_place import log_place
 from reconciler.run.run import Run
 from reconciler.run.state import State
 from reconciler.run.stored import from_json
@@ -72,6 +74,8 @@ def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcom
     if run.state.over and run.state is not State.SUCCEEDED:
         why = diagnose(here.aws, here.deploy, run, where.base, where.local)
     place = place_of(here.deploy)  # for links; the record may say anything
+    with suppress(ReconcilerError):
+        place = log_place(here.aws, place, run)
     run = replace(
         run, reason=KNOWN.hide(run.reason),  # before it is cut
         cluster=place.cluster, container=place.container, log_group=place.log_group, log_prefix=place.log_prefix,

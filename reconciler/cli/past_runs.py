@@ -16,8 +16,9 @@ from reconciler.lower import Names
 from reconciler.lower.account import check_account
 from reconciler.run.index import Row
 from reconciler.run.job import place_of, rules_of
+from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog
-from reconciler.run.place import NotOurs, Place
+from reconciler.run.place import Place
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.stored import Unreadable
@@ -76,7 +77,7 @@ class Past:
         return run
 
     def log(self, run: Run, number: int = 0) -> TaskLog:
-        """The log of a run's newest attempt, or of that with this number. Raises UserError, NotOurs."""
+        """The log of a run's newest attempt, or of that with this number. Raises UserError, NotOurs, AwsError."""
         arns = [a.task_arn for a in run.attempts if a.task_arn and number in (0, a.number)]
         if not arns:
             raise UserError(f"run {run.id} has no task: nothing was launched")
@@ -96,15 +97,8 @@ def say_unseen(runs: Runs, unseen: Sequence[str]) -> None:
 
 
 def log_of(aws: Aws, place: Place, run: Run, task_arn: str) -> TaskLog:
-    """The log of a run's task, in the deploy's log group. Raises NotOurs for a run that logged elsewhere."""
-    recorded = (run.log_group, run.log_prefix, run.container)
-    ours = (place.log_group, place.log_prefix, place.container)
-    if any(was and was != now for was, now in zip(recorded, ours, strict=True)):
-        raise NotOurs(
-            f"the record says that run {run.id} logged to {' '.join(recorded)}, and this deploy logs to "
-            f"{' '.join(ours)} (group, prefix, container)",
-            hint="the record was changed, or `logs` or task.container in deploy.yaml were since the run",
-        )
+    """The log of a run's task. Raises NotOurs where nobody knows where the run logged; AwsError."""
+    place = log_place(aws, place, run)
     log = TaskLog(aws, place.log_group, place.log_prefix, task_arn)
     log.follow([place.container])
     return log

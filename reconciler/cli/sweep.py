@@ -28,6 +28,7 @@ from reconciler.run.fleet import Fleet
 from reconciler.run.job import Decision, decide, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.notify import of_sweep
+from reconciler.run.place import NotOurs
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
@@ -189,7 +190,7 @@ class SweepWork:
                 if why.known:
                     run = replace(run, why=why.cause)
                     self.runs.put(run)
-            except AwsError:
+            except (AwsError, NotOurs):
                 return run  # its end is recorded, and `diagnose` looks again
             return run
 

@@ -61,14 +61,15 @@ class Screen:
         if attempt.checkpoint:
             self.terminal.say(f"  attempt {attempt.number} {attempt.checkpoint.text}")
         if self.where.endpoint is None and console(self.aws.region):
-            place = place_of(self.where.deploy)
-            stream = f"{place.log_prefix}/{place.container}/{attempt.task_arn.rpartition('/')[2]}"
-            self.terminal.say(f"  {task_link(self.aws.region, place.cluster, attempt.task_arn)}")
-            self.terminal.say(f"  {log_link(self.aws.region, place.log_group, stream)}")
+            cluster = str(self.where.deploy.cluster.name)
+            self.terminal.say(f"  {task_link(self.aws.region, cluster, attempt.task_arn)}")
 
     def reads(self, log: TaskLog) -> None:
-        """Go on after the lines that were shown before."""
+        """Say where it is, where there is a console, and go on after the lines that were shown before."""
         self.log = log
+        if self.where.endpoint is None and console(self.aws.region):
+            stream = next(iter(log.streams.values()))
+            self.terminal.say(f"  {log_link(self.aws.region, log.group, stream.name)}")
         if self.run is not None and not self.from_start:
             say_shown(self.terminal, self.where, self.run, Shown(self.where.base, self.run.id).resume(log))
 

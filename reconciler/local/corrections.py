@@ -97,9 +97,15 @@ def _iam_answers_one_at_a_time() -> None:
 
 def _log_pages_end_at_one_megabyte() -> None:
     """GetLogEvents from the head gives at most 1 MB, and the token for the rest; moto gives it all. Some events are
-    shown later than they are stored (task_log).
+    shown later than they are stored, and of a stream whose events are late it is told that there are any (task_log).
     """
     original: Any = LogStream.get_log_events
+    described: Any = LogStream.to_describe_dict
+
+    def describe(self: Any) -> dict[str, Any]:
+        found: dict[str, Any] = described(self)
+        sent = self.sent() if hasattr(self, "sent") else None
+        return found if sent is None else {"firstEventTimestamp": sent, **found}
 
     def get(self: Any, start_time: Any, end_time: Any, limit: Any, next_token: str | None, start_from_head: Any) -> Any:
         stream = self
@@ -118,6 +124,7 @@ def _log_pages_end_at_one_megabyte() -> None:
         return events, backward, forward
 
     LogStream.get_log_events = get  # type: ignore[method-assign]
+    LogStream.to_describe_dict = describe  # type: ignore[method-assign]
 
 
 def _log_groups_have_identifiers() -> None:

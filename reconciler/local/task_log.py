@@ -63,6 +63,7 @@ class LogWriter:
         self._due: deque[tuple[float, list[Event]]] = deque()  # in order; those that wait for STOPPED have no time yet
         self._ready = threading.Condition()
         self._shown, self._stopped, self._closed = 0, not late.from_stop, False
+        self.first: int | None = None  # when the first line was written, in milliseconds since the epoch
         if late.seconds > 0:
             threading.Thread(target=self._deliver_late, name="late log lines", daemon=True).start()
 
@@ -109,6 +110,8 @@ class LogWriter:
         now = time.time_ns() // 1_000_000
         pieces = (piece for line in lines for piece in split_text(line.decode("utf-8", "replace")))
         events = [{"timestamp": now, "message": piece} for piece in pieces]
+        if events and self.first is None:
+            self.first = now
         if self._most is not None:
             events = events[: self._most]
             self._most -= len(events)
@@ -205,6 +208,8 @@ def open_stream(definition: Mapping[str, Any], task: Task, quirks: Quirks) -> Lo
     loss = quirks.first("log-loss") if mode == NON_BLOCKING else None
     late = Lateness(**quirks.options("log-delay"))
     writer = LogWriter(put, late, int(loss["after_lines"]) if loss else None)
+    if late.seconds > 0:
+        backend.groups[group].streams[stream].sent = lambda: writer.first  # type: ignore[attr-defined]  # the same
     if late.stored:
         backend.groups[group].streams[stream].shown = lambda: writer.shown  # type: ignore[attr-defined]  # corrections
     return writer

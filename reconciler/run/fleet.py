@@ -16,6 +16,7 @@ from reconciler.aws.calls import Aws
 from reconciler.core.run_paths import task_id
 from reconciler.run import cap, step
 from reconciler.run.launch import Launch, stop_task
+from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog
 from reconciler.run.run import Run
 from reconciler.run.step import Seen, newest
@@ -172,10 +173,11 @@ class Fleet:
         """The last lines of a run that failed, once they are there. Each wait ends at a time that is counted from the
         end of its own task, so that many at once, or one after the other, take no longer than the last one.
 
-        explains: whether lines say why. Raises AwsError.
+        explains: whether lines say why. Raises AwsError; NotOurs where nobody knows where they are.
         """
-        log = TaskLog(self.aws, self.launch.log_group, self.launch.log_prefix, run.task_arn)
-        log.follow([self.launch.container])
+        place = log_place(self.aws, self.launch.place, run)
+        log = TaskLog(self.aws, place.log_group, place.log_prefix, run.task_arn)
+        log.follow([place.container])
         LastLines(log, watcher, Verdict.of(run.attempts[-1]), explains).read()
         return list(log.recent)
 

@@ -5,6 +5,8 @@ mostly within a second, and nobody says when all are there. What is known is wei
 
 - the stream's `lastIngestionTime`: where it is later than that of the lines that were read, there are more. It may lag
   behind for an hour, so that an earlier one says nothing; `storedBytes` has been 0 since 2019 and isn't asked.
+- the stream's `firstEventTimestamp`, which AWS documents without such a lag: a stream that has none never had a line,
+  and its driver has sent all by the time that the task reads STOPPED. See docs/decisions/last-lines.md.
 - the time of the last line against that at which the program ended, both by AWS's clock: a program seldom ends in
   silence.
 - whether the log says why a program failed, which its last lines do.
@@ -23,10 +25,11 @@ LATEST = 30.0  # seconds after the end: later lines aren't waited for
 
 
 class There(Enum):
-    """What the streams' `lastIngestionTime` says of lines that weren't read."""
+    """What the streams' `lastIngestionTime` and `firstEventTimestamp` say of lines that weren't read."""
 
     MORE = "there are more"
     ALL = "these are the last that were stored"
+    NEVER = "there was never any"
     UNSAID = "nothing: it lags behind, or there is none"
 
 
@@ -64,6 +67,8 @@ def wait_until(log: LogEnd) -> float:
         return limit
     if whole and log.ahead:
         return log.ended + QUIET
+    if log.there is There.NEVER and log.explained is not False:  # of a failure it would be too dear to be wrong
+        return usual
     if log.gap is None or (log.tardy and not log.explained):
         return limit
     if log.explained is False:

@@ -24,6 +24,7 @@ from reconciler.run import worker_definitions
 from reconciler.run.cap import TOO_LITTLE, pays
 from reconciler.run.crew import Where, stop_workers
 from reconciler.run.deadline import Deadline
+from reconciler.run.log_place import of_definition
 from reconciler.run.overrides import check_length
 from reconciler.run.own_definition import has_own
 from reconciler.run.place import Place
@@ -141,7 +142,7 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     ReconcilerError.
     """
     attempt = run.attempts[-1]
-    arn = find_task(aws, launch.place, attempt) if recorded else None
+    task = find_task(aws, launch.place, attempt) if recorded else None
     if not recorded:
         if launch.retry:
             sized = runs.with_size(run, launch.retry)
@@ -156,10 +157,10 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
         run = prepared(aws, runs, launch, run)
     if launch.deadline:
         launch.deadline.make(aws, run)
-    if arn is None:
+    own = replace(launch, task_definition=run.task_definition) if workers_of(run) else launch
+    if task is None:
         try:
-            own = replace(launch, task_definition=run.task_definition) if workers_of(run) else launch
-            arn, reason = _run_task(aws, own, run, attempt, recorded=recorded)
+            task, reason = _run_task(aws, own, run, attempt, recorded=recorded)
         except Forgotten as forgotten:
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
@@ -168,10 +169,11 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
             if launch.deadline and not pays(run, launch.deadline.limits):
                 return run, Seen(end=Verdict(Event.MAX_COST, None, TOO_LITTLE))
             return start(aws, runs, launch, run, recorded=False)
-        if not arn:
+        if task is None:
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
             return run, Seen(end=Verdict(Event.NO_CAPACITY, None, reason))
+    arn = str(task["taskArn"])
     if launch.deadline:
         try:
             launch.deadline.aim(aws, run, arn)
@@ -180,6 +182,7 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
                 with contextlib.suppress(ReconcilerError):
                     aws.find("ecs", "StopTask", cluster=launch.cluster, task=task_id(arn), reason=NO_DEADLINE)
             raise
+    run = _launched_with(aws, own, run, task)
     run = replace(run.with_attempt(replace(attempt, task_arn=arn)), state=State.RUNNING)
     try:
         runs.put(run)
@@ -189,6 +192,18 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
             aws.find("ecs", "StopTask", cluster=launch.cluster, task=task_id(arn), reason=TOO_LATE)
         raise
     return run, Seen(known=aws.clock.now())
+
+
+def _launched_with(aws: Aws, launch: Launch, run: Run, task: Mapping[str, Any]) -> Run:
+    """A run with the definition that its newest task has, which may be newer than its record, and where that logs."""
+    made = str(task.get("taskDefinitionArn") or run.task_definition)
+    if made == run.task_definition:
+        return run
+    place = launch.place if made == launch.task_definition else of_definition(aws, launch.place, made)
+    run = replace(run, task_definition=made)
+    if place is None:
+        return run
+    return replace(run, container=place.container, log_group=place.log_group, log_prefix=place.log_prefix)
 
 
 def prepared(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Run:
@@ -208,16 +223,18 @@ def prepared(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Run:
     return run
 
 
-def find_task(aws: Aws, place: Place, attempt: Attempt) -> str | None:
-    """The task of an attempt by its mark, running or stopped within the last hour or so. Raises NotOurs, AwsError."""
+def find_task(aws: Aws, place: Place, attempt: Attempt) -> Mapping[str, Any] | None:
+    """The task of an attempt by its mark, running or stopped within the last hour or so, as ECS describes it, or with
+    its ARN alone. Raises NotOurs, AwsError.
+    """
     for status in STATUSES:
         found = aws.find("ecs", "ListTasks", cluster=place.cluster, startedBy=attempt.token, desiredStatus=status)
         if found and found["taskArns"]:
             (arn, *_) = found["taskArns"]
             described = aws.find("ecs", "DescribeTasks", cluster=place.cluster, tasks=[arn])
             for task in (described or {}).get("tasks") or ():
-                place.check(task, replace(attempt, task_arn=arn))
-            return str(arn)
+                return place.check(task, replace(attempt, task_arn=arn))
+            return {"taskArn": arn}
     return None
 
 
@@ -273,8 +290,10 @@ def stop_task(aws: Aws, runs: Runs, place: Place, run: Run, reason: str) -> None
         stop_workers(aws, place.cluster, run.attempts, reason)
 
 
-def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt, *, recorded: bool) -> tuple[str, str]:
-    """(ARN, "") of the task, or ("", why) when there is no room for it. Raises Forgotten."""
+def _run_task(
+    aws: Aws, launch: Launch, run: Run, attempt: Attempt, *, recorded: bool
+) -> tuple[Mapping[str, Any] | None, str]:  # fmt: skip
+    """(the task, ""), or (None, why) when there is no room for it. Raises Forgotten."""
     try:
         answer = aws.call("ecs", "RunTask", **_request(launch, run, attempt))
     except AwsError as error:
@@ -286,25 +305,25 @@ def _run_task(aws: Aws, launch: Launch, run: Run, attempt: Attempt, *, recorded:
         (task, *_) = answer["tasks"]
         if recorded and is_old(task, aws.clock.now()):
             return _earlier(aws, launch.place, attempt, str(task["taskArn"])), ""
-        return str(task["taskArn"]), ""
+        return task, ""
     text = why_none(answer)
     if NO_ROOM.search(text):
-        return "", text
+        return None, text
     raise ReconcilerError(
         f"ECS launched nothing: {text or 'it gave no reason'}", hint="nothing runs now; run the command again"
     )
 
 
-def _earlier(aws: Aws, place: Place, attempt: Attempt, arn: str) -> str:
-    """The ARN of the task that an attempt's token has launched before, which AWS names or not. ECS may not show it yet.
+def _earlier(aws: Aws, place: Place, attempt: Attempt, arn: str) -> Mapping[str, Any]:
+    """The task that an attempt's token has launched before, which AWS names or not. ECS may not show it yet.
 
     Raises Forgotten, NotOurs, AwsError.
     """
     for look in range(LOOKS):
         if look:
             aws.clock.sleep(PAUSE)
-        if arn and known_task(aws, place, replace(attempt, task_arn=arn)):
-            return arn
+        if arn and (found := known_task(aws, place, replace(attempt, task_arn=arn))):
+            return found
         if not arn and (found := find_task(aws, place, attempt)):
             return found
     raise Forgotten(arn)

@@ -34,6 +34,7 @@ class Stream:
     # When CloudWatch got the last line, of those that were read and by what it says, in milliseconds since the epoch.
     read_to: int = 0
     stored: int = 0
+    begun: bool | None = None  # whether it ever had a line, by what CloudWatch says
 
 
 class TaskLog:
@@ -111,15 +112,17 @@ class TaskLog:
             except Denied:
                 self._told = False
                 return
-            streams = (answer or {}).get("logStreams", ())
-            stream.stored = max((one.get("lastIngestionTime", 0) for one in streams), default=0)
+            for one in (answer or {}).get("logStreams", ()):
+                stream.stored, stream.begun = one.get("lastIngestionTime", 0), "firstEventTimestamp" in one
 
     @property
     def there(self) -> There:
         """What the answers say of lines that weren't read."""
         streams = self.streams.values()
-        if any(one.stored > one.read_to for one in streams):
+        if any(one.stored > one.read_to or (one.begun and not one.read_to) for one in streams):
             return There.MORE
+        if all(one.begun is False and not one.read_to for one in streams):
+            return There.NEVER
         whole = any(one.stored for one in streams) and all(one.stored == one.read_to for one in streams)
         return There.ALL if whole else There.UNSAID
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import AwsError, ReconcilerError
+from reconciler.core.errors import AwsError, Denied, ReconcilerError, Unreachable
 from reconciler.run import step
 from reconciler.run.crew import Crew
 from reconciler.run.launch import Launch, start
+from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog, WorkerLogs
+from reconciler.run.place import NotOurs
 from reconciler.run.retry import Again, Attempt
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
@@ -41,13 +43,20 @@ class Screen(Watcher, Protocol):
 
 
 def log_of(aws: Aws, launch: Launch, run: Run, screen: Screen | None) -> TaskLog:
-    """The log of a run's newest attempt, which is shown to be launched."""
-    log = TaskLog(aws, launch.log_group, launch.log_prefix, run.task_arn)
+    """The log of a run's newest attempt, which is shown to be launched; closed where nobody knows where it is."""
+    place, unknown = launch.place, None
+    try:
+        place = log_place(aws, place, run)
+    except (NotOurs, Denied, Unreachable) as error:
+        unknown = error
+    log = TaskLog(aws, place.log_group, place.log_prefix, run.task_arn)
+    log.follow([place.container])
     if screen:
         screen.launched(run, run.attempts[-1])
         screen.reads(log)
-    log.closed = screen is None
-    log.follow([launch.container])
+    if screen and unknown:
+        screen.trouble(f"the log can't be shown: {unknown}")
+    log.closed = screen is None or unknown is not None
     return log
 
 
@@ -183,7 +192,7 @@ class Supervisor:
         watcher = screen or Silent()
         watch = watch_of(self.aws, launch.place, attempt, log, watcher)
         watch.to_stop = lambda task, now: step.to_stop(run, self.rules.limits, task, now)
-        crew = self._crew(launch, run, watcher) if workers_of(run) else None
+        crew = self._crew(launch, run, watcher, log) if workers_of(run) else None
         watch.ended = lambda end: self._keep(run, crew.ended(end) if crew else end)
         if crew:
             watch.tend = crew.tend
@@ -194,8 +203,8 @@ class Supervisor:
         self._rest(run, LastLines(log, watcher, end, seen=watch.seen, alive=watch.alive))
         return Seen(end=end)
 
-    def _crew(self, launch: Launch, run: Run, watcher: Watcher) -> Crew:
-        logs = WorkerLogs(self.aws, launch.log_group, launch.log_prefix, watcher.line)
+    def _crew(self, launch: Launch, run: Run, watcher: Watcher, log: TaskLog) -> Crew:
+        logs = WorkerLogs(self.aws, log.group, log.prefix, watcher.line)
         now = self.aws.clock.now
         return Crew(self.aws, launch.of_workers, run, launch.given(run), now, watcher.trouble, logs.read)
 

@@ -50,10 +50,14 @@ def launched_unseen(aws: Aws, place: Place, run: Run) -> Run | None:
     """A run that is being launched with its task; None where ECS knows none. Raises AwsError."""
     last = run.attempts[-1]
     try:
-        arn = find_task(aws, place, last)
+        task = find_task(aws, place, last)
     except (Denied, NotOurs):
         return None
-    return replace(run.with_attempt(replace(last, task_arn=arn)), state=State.RUNNING) if arn else None
+    if task is None:
+        return None
+    definition = str(task.get("taskDefinitionArn") or run.task_definition)
+    run = run.with_attempt(replace(last, task_arn=str(task["taskArn"])))
+    return replace(run, state=State.RUNNING, task_definition=definition)
 
 
 def as_they_are(

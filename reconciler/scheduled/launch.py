@@ -79,6 +79,8 @@ def launch(watched: Watched, run: Run, given: Overrides) -> tuple[Run, Seen]:
     if watched.limited:
         find("scheduler", "UpdateSchedule", **_deadline(watched, run, task["taskArn"]))
     run = run.with_attempt(replace(attempt, task_arn=task["taskArn"]))
+    if not run.unattended and run.task_definition != task["taskDefinitionArn"]:  # the newest, as the settings are
+        run = replace(run, log_group=watched.log_group, log_prefix=watched.log_prefix, container=watched.container)
     run = replace(run, state=State.RUNNING, task_definition=task["taskDefinitionArn"])
     return _recorded(watched, run)
 

@@ -43,11 +43,11 @@ def why(watched: Watched, run: Run) -> Diagnosis:
     last, began, first = _newest(run), time.time(), None
     log = _end(last, began)
     while True:
-        events, stored = _tail(watched, last.task_arn)
+        events, stored = _tail(watched, run, last.task_arn)
         known = explain(_case(watched, run, [event["message"] for event in events]))
         first = len(events) if first is None else first
         log = _looked(log, last, events, stored, explained=known.known, tardy=len(events) > first)
-        now, until = time.time(), wait_until(log) if last.task_arn else 0.0
+        now, until = time.time(), wait_until(log) if last.task_arn and stored is not None else 0.0
         if now >= until:
             return known
         time.sleep(min(PAUSE, until - now))
@@ -66,8 +66,11 @@ def _end(last: Attempt, now: float) -> LogEnd:
     )  # fmt: skip
 
 
-def _looked(log: LogEnd, last: Attempt, events: Events, stored: int, *, explained: bool, tardy: bool) -> LogEnd:
+def _looked(
+    log: LogEnd, last: Attempt, events: Events, stored: int | None, *, explained: bool, tardy: bool
+) -> LogEnd:  # fmt: skip
     """What is known after a look. stored: when CloudWatch got the newest line, by what it says."""
+    stored = stored or 0
     read_to = max((event.get("ingestionTime", 0) for event in events), default=0)
     there = There.MORE if stored > read_to else There.ALL if stored and stored == read_to else There.UNSAID
     newest = max((event["timestamp"] for event in events), default=None)
@@ -100,23 +103,30 @@ def _case(watched: Watched, run: Run, lines: Sequence[str]) -> Case:
     )
 
 
-def _tail(watched: Watched, task: str) -> tuple[Events, int]:
+def _tail(watched: Watched, run: Run, task: str) -> tuple[Events, int | None]:
     """The last lines of a task's log, and when CloudWatch got the newest that it has, in milliseconds since the epoch.
 
-    Nothing where it can't be read, since what ECS says is still worth explaining.
+    The log is where the run's record says, of which the function's role lets it read the deploy's. ([], None) where it
+    may not be read: what ECS says is still worth explaining.
     """
     if not task:
-        return [], 0
-    group, stream = watched.log_group, f"{watched.log_prefix}/{watched.container}/{task.rpartition('/')[2]}"
-    events = last_events(partial(_asked, "GetLogEvents", logGroupName=group, logStreamName=stream), LINES)
-    told = _asked("DescribeLogStreams", logGroupName=group, logStreamNamePrefix=stream, limit=1)
-    stored = max((one.get("lastIngestionTime", 0) for one in told.get("logStreams", ())), default=0)
-    return events, stored
+        return [], None
+    group, prefix = run.log_group or watched.log_group, run.log_prefix or watched.log_prefix
+    stream = f"{prefix}/{run.container or watched.container}/{task.rpartition('/')[2]}"
+    refused: list[str] = []
+    events = last_events(partial(_asked, refused, "GetLogEvents", logGroupName=group, logStreamName=stream), LINES)
+    if refused:
+        return [], None
+    told = _asked(refused, "DescribeLogStreams", logGroupName=group, logStreamNamePrefix=stream, limit=1)
+    return events, max((one.get("lastIngestionTime", 0) for one in told.get("logStreams", ())), default=0)
 
 
-def _asked(operation: str, **params: Any) -> dict[str, Any]:
+def _asked(refused: list[str], operation: str, **params: Any) -> dict[str, Any]:
+    """What CloudWatch answers; nothing where it doesn't. refused: the calls that the function may not make."""
     try:
         return find("logs", operation, **params) or {}
     except (ClientError, BotoCoreError) as error:
         print(line(f"the log can't be read: {error}"))
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] == "AccessDeniedException":
+            refused.append(operation)
         return {}

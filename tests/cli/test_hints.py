@@ -200,7 +200,7 @@ NO_HINTS = frozenset((
         "the file lets the program write the records of runs, by which `apply` decides what to run and what a run's "
         "end was; its results need no more than task.role.write: [{}]"
     ),
-    "the record was changed, or `logs` or task.container in deploy.yaml were since the run",
+    "the record was changed, or `logs` or task.container in deploy.yaml were and its definition was deleted",
     "the run that this is about, if there is one; not with a sweep",
     "the root user may do everything; a user or a role with `permissions` is safer",
     "{} has tags of its own, which `apply --adopt` would take away: {}",

@@ -33,6 +33,7 @@ TABLE: list[tuple[str, dict[str, Any], float]] = [
     ("silent at its end, and it is all", {"gap": NEAR + 0.1, "there": There.ALL}, AT_ONCE),
     ("no line", {"gap": None}, LIMIT),
     ("no line, and it is all", {"gap": None, "there": There.ALL}, LIMIT),
+    ("no line, and there never was any", {"gap": None, "there": There.NEVER}, AT_ONCE),
     ("there is more", {"there": There.MORE}, LIMIT),
     ("there is more than nothing", {"gap": None, "there": There.MORE}, LIMIT),
     ("there was more, and it came", {"there": There.ALL, "ahead": True}, AT_ONCE),
@@ -49,6 +50,8 @@ TABLE: list[tuple[str, dict[str, Any], float]] = [
     ("it says why", {"explained": True}, AT_ONCE),
     ("it says why, and is silent", {"explained": True, "gap": 9.0}, SOON),
     ("it doesn't say why", {"explained": False}, LIMIT),
+    ("it failed without a line", {"gap": None, "there": There.NEVER, "explained": False}, LIMIT),
+    ("the same, and ECS says why", {"gap": None, "there": There.NEVER, "explained": True}, AT_ONCE),
     ("it doesn't say why, and it is all", {"explained": False, "there": There.ALL}, SOON),
     ("the same, of prompt lines", {"explained": False, "there": There.ALL, "late": 1.0}, SOON),
     ("the same, of lines that weren't prompt", {"explained": False, "there": There.ALL, "late": 1.1}, LIMIT),
@@ -85,11 +88,14 @@ class Line:
 
 @dataclass
 class Cloud:
-    """CloudWatch with one stream, and the time. lag: seconds by which lastIngestionTime is old."""
+    """CloudWatch with one stream, and the time. lag: seconds by which lastIngestionTime is old; first_known: whether
+    it tells that there are lines.
+    """
 
     lines: Sequence[Line]
     time: float
     lag: float = 0.0
+    first_known: bool = True
     interrupt_at: float = float("inf")
     asked: list[str] = field(default_factory=list)
     fails: Mapping[str, Exception] = field(default_factory=dict)
@@ -134,6 +140,8 @@ class Cloud:
             raise self.fails[operation]
         times = [stored for _, stored in self._stored() if stored + self.lag <= self.time]
         found = {"logStreamName": params["logStreamNamePrefix"]}
+        if self.first_known and self.lines:
+            found["firstEventTimestamp"] = int(self.lines[0].written * 1000)
         return {"logStreams": [found | ({"lastIngestionTime": int(max(times) * 1000)} if times else {})]}
 
 
@@ -204,6 +212,7 @@ PROMPT: list[tuple[str, list[Line], float, int]] = [
     ("one line", burst(1), LONG_AGO, 0),
     ("it says why", burst(30, why=True), LONG_AGO, 1),
     ("silent for a minute", burst(3, before=59), 0.0, 0),
+    ("silent", [], 0.0, 0),
 ]
 
 
@@ -228,6 +237,7 @@ LATE: list[tuple[str, list[Line], float, int, float]] = [
     ("all, 10 s after", late(burst(10), by=10), LONG_AGO, 0, 30.2),
     ("all, 10 s after, and they are known to come", late(burst(10), by=10, stored=True), 0.0, 0, 10.4),
     ("all, 29 s after", late(burst(10, why=True), by=29), LONG_AGO, 1, 30.2),
+    ("no line, and it failed", [], LONG_AGO, 1, 30.2),
     ("some at 2 s, the rest at 14 s", late(late(burst(9), by=2), by=14, first=6), LONG_AGO, 0, 30.2),
 ]  # fmt: skip
 
