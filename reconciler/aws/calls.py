@@ -31,6 +31,7 @@ from reconciler.aws.together import Shared, Together
 from reconciler.config.regions import partition_of
 from reconciler.core.clock import Clock, SystemClock, interrupted
 from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, Interrupted, ReconcilerError, Unreachable
+from reconciler.core.pages import Endless, pages
 
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Filter", "Lookup", "Simulate", "BatchCheck")
 # Calls that make another thing each time, or harm what they made (CreateBucket in us-east-1 resets its ACL): when the
@@ -165,19 +166,17 @@ class Aws:
         for answer in self.answers(service, operation, **params):
             yield from answer.get(key) or ()
 
-    def answers(self, service: str, operation: str, /, **params: Any) -> Iterator[dict[str, Any]]:
+    def answers(self, service: str, operation: str, /, **params: Any) -> Iterator[Mapping[str, Any]]:
         """Each page of a paged answer, whole."""
-        tokens, following = paging(self._clients.get(service, operation), operation), dict[str, Any]()
-        while True:
-            answer = self.call(service, operation, **(params | following))
-            yield answer
-            before, following = following, {ours: token for ours, theirs in tokens if (token := answer.get(theirs))}
-            if not following:
-                return
-            if following == before:
-                raise Unreachable(
-                    service, operation, BROKEN_ANSWER, "its next page is itself", hint="run the command again"
-                )
+        marks = dict(paging(self._clients.get(service, operation), operation))
+
+        def page(following: Mapping[str, Any]) -> dict[str, Any]:
+            return self.call(service, operation, **{**params, **following})
+
+        try:
+            yield from pages(page, marks)
+        except Endless as error:
+            raise Unreachable(service, operation, BROKEN_ANSWER, error.message, hint=error.hint) from None
 
     def find_all(self, service: str, operation: str, key: str, /, **params: Any) -> list[Any] | None:
         """All items of a paged answer, with None for what doesn't exist."""

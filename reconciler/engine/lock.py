@@ -18,7 +18,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from reconciler.aws.calls import AlreadyThere, Aws
 from reconciler.core.errors import Locked, ReconcilerError
@@ -245,12 +245,8 @@ def _drop(aws: Aws, deploy: str, number: int) -> None:
 def _read(aws: Aws, deploy: str) -> tuple[list[Slot], float]:
     """(the chain in order, AWS's time)."""
     found: list[Slot] = []
-    params: dict[str, Any] = {"Path": f"/reconciler/{deploy}/lock"}
-    while True:
-        answer = aws.call("ssm", "GetParametersByPath", **params)
+    date = ""
+    for answer in aws.answers("ssm", "GetParametersByPath", Path=f"/reconciler/{deploy}/lock"):
         found += [Slot(int(p["Name"].rpartition("/")[2]), read_holder(p)) for p in answer["Parameters"]]
-        if not (token := answer.get("NextToken")):
-            date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
-            now = parsedate_to_datetime(date).timestamp() if date else aws.clock.now()
-            return sorted(found), now
-        params["NextToken"] = token
+        date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+    return sorted(found), parsedate_to_datetime(date).timestamp() if date else aws.clock.now()

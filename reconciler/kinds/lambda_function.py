@@ -31,7 +31,7 @@ MODULES = (
     "__init__",
     *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "managed_instances", "plain_json",
                            "prices")),
-    "core/limits", "core/run_paths", "core/secret", "core/text", "core/workers",
+    "core/limits", "core/pages", "core/run_paths", "core/secret", "core/text", "core/workers",
     *(f"run/{one}" for one in ("__init__", "diagnosis", "explain", "explain_end", "explain_missing", "explain_start")),
     *(f"run/{one}" for one in ("last_lines", "verdict", "log_end", "webhook_request", "usage")),
     *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from reconciler.config import Deploy
 from reconciler.config.resource_names import Names
 from reconciler.core.errors import AwsError, Denied, Gone
 from reconciler.core.given_data import OTHER_BUCKET, OWN_BUCKET, GivenData, Listing, Place
+from reconciler.core.pages import pages
 from reconciler.permissions import keys
 
 MOST = 1_000_000  # objects: a thousand requests, one after the other
@@ -73,19 +74,20 @@ def _told(aws: Aws, place: Place) -> GivenData:
 
 
 def _listed(aws: Aws, place: Place) -> GivenData:
-    listing, began, more = Listing(place), aws.clock.now(), dict[str, str]()
-    while True:
-        answer = _page(aws, place, **more)
+    listing, began = Listing(place), aws.clock.now()
+
+    def page(following: Mapping[str, Any]) -> Any:
+        if following and listing.objects >= MOST:
+            return _no_use(place, f"it has more than {MOST:,} objects", "name the folders in it that are read")
+        if following:
+            aws.on_wait(Waiting(f"the listing of {place.uri}", aws.clock.now() - began))
+        return _page(aws, place, **following)
+
+    for answer in pages(page, {"ContinuationToken": "NextContinuationToken"}):
         if isinstance(answer, GivenData):
             return answer
         _with(listing, answer.get("Contents", []))
-        token = answer.get("NextContinuationToken")
-        if not token:
-            return _found(listing)
-        if listing.objects >= MOST:
-            return _no_use(place, f"it has more than {MOST:,} objects", "name the folders in it that are read")
-        more = {"ContinuationToken": token}
-        aws.on_wait(Waiting(f"the listing of {place.uri}", aws.clock.now() - began))
+    return _found(listing)
 
 
 def _page(aws: Aws, place: Place, **more: Any) -> dict[str, Any] | GivenData:

@@ -7,11 +7,12 @@ and `runs/` holds records too. It needs nothing but Python's own library: the fu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.core.pages import pages
 from reconciler.core.run_paths import CHECKPOINT_MARK, checkpoint_prefix
 
 LONGEST = 200  # characters of a name that are shown
@@ -77,23 +78,16 @@ def leave(calls: Any, bucket: str, run_id: str) -> list[str]:
     return why
 
 
-def _pages(calls: Any, operation: str, bucket: str, run_id: str) -> Iterator[dict[str, Any]]:
+def _pages(calls: Any, operation: str, bucket: str, run_id: str) -> Iterator[Mapping[str, Any]]:
     """The pages of a listing; none where there is no bucket."""
-    more: dict[str, str] = {}
-    names = {"ContinuationToken": "NextContinuationToken"}
+    marks = {"ContinuationToken": "NextContinuationToken"}
     if operation == "ListObjectVersions":
-        names = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
-    while True:
-        page = calls.find("s3", operation, Bucket=bucket, Prefix=checkpoint_prefix(run_id), **more)
-        if page is None:
-            return
-        yield page
-        if not page.get("IsTruncated"):
-            return
-        more = {name: page[next_one] for name, next_one in names.items() if page.get(next_one)}
+        marks = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
+    where = {"Bucket": bucket, "Prefix": checkpoint_prefix(run_id)}
+    return pages(lambda more: calls.find("s3", operation, **where, **more), marks)
 
 
-def _its(run_id: str, page: dict[str, Any], part: str) -> list[Any]:
+def _its(run_id: str, page: Mapping[str, Any], part: str) -> list[Any]:
     """What is the checkpoint's: the object of that name, and all below it."""
     prefix = checkpoint_prefix(run_id)
     return [one for one in page.get(part) or () if one["Key"] == prefix or one["Key"].startswith(f"{prefix}/")]

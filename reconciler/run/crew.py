@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reconciler.core.pages import pages
 from reconciler.core.run_paths import task_id
 from reconciler.core.workers import COUNT, mark_of, number_of, secret_name
 from reconciler.run.retry import NO_ROOM, Attempt, Event
@@ -241,12 +242,8 @@ def stop_workers(calls: Calls, cluster: str, attempts: Sequence[Attempt], reason
 
 def _arns(calls: Calls, cluster: str, token: str, status: str) -> Iterator[str]:
     where = {"cluster": cluster, "startedBy": mark_of(token), "desiredStatus": status}
-    while True:
-        answer = calls.find("ecs", "ListTasks", **where) or {}
-        yield from answer.get("taskArns") or ()
-        if not (following := answer.get("nextToken")):
-            return
-        where["nextToken"] = following
+    for page in pages(lambda more: calls.find("ecs", "ListTasks", **where, **more), {"nextToken": "nextToken"}):
+        yield from page.get("taskArns") or ()
 
 
 def end_of_run(calls: Calls, deploy: str, cluster: str, run: Run) -> None:

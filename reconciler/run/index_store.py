@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.core.pages import pages
 from reconciler.core.run_paths import RUNS, SCHEDULED, index_key, is_run_id, moment
 from reconciler.run.index import MOST, Damaged, Head, Rows, Seen, Segment, to_merge, unpack
 
@@ -142,9 +143,8 @@ class Index:
         return self.calls.conditional("s3", "PutObject", **what) is not None
 
     def _pages(self, key: str, **params: Any) -> Iterator[Any]:
-        more: dict[str, str] = {}
-        while (page := self.calls.find("s3", "ListObjectsV2", Bucket=self.bucket, **params, **more)) is not None:
+        def read(more: dict[str, Any]) -> Any:
+            return self.calls.find("s3", "ListObjectsV2", Bucket=self.bucket, **params, **more)
+
+        for page in pages(read, {"ContinuationToken": "NextContinuationToken"}):
             yield from page.get(key) or ()
-            if not page.get("IsTruncated"):
-                return
-            more = {"ContinuationToken": page["NextContinuationToken"]}

@@ -1,4 +1,4 @@
-"""Where the lines of a run are, when the file says something else by now: by the run's definition, never a record alone."""
+"""Where the lines of a run are, whatever the file says by now: by its definition, never by a record alone."""
 
 from __future__ import annotations
 
@@ -100,6 +100,7 @@ def test_lines_are_shown_whatever_the_file_says_by_now(lane: Lane) -> None:
         assert "waiting for the last lines" not in back.out
         assert time.monotonic() - began < 20
         assert lane.run("logs", "-f", "--local").out == "begun\nNo space left on device\n"
+
         # The same run, launched again by a client that the file has told something else.
         def at_its_launch(run: dict[str, Any]) -> None:
             attempt = {key: run["attempts"][0][key] for key in ("number", "provider", "token", "launched", "task_arn")}

@@ -1,0 +1,42 @@
+"""Pages of an answer, with an end: who answers may give marks of a next page for ever. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from reconciler.core.errors import ReconcilerError
+
+EMPTY = 1_000  # pages in a row without anything
+MOST = 1_000_000  # pages
+
+
+class Endless(ReconcilerError):
+    """The pages of an answer don't end."""
+
+
+def pages(
+    read: Callable[[dict[str, Any]], Mapping[str, Any] | None], marks: Mapping[str, str]
+) -> Iterator[Mapping[str, Any]]:  # fmt: skip
+    """Each page, whole; none where `read` gives None.
+
+    read: given the parameters of a page. marks: the parameter by which the next is asked for, and where a page has its
+    value; a page without any is the last. Raises Endless, and what `read` raises.
+    """
+    following, seen, empty = dict[str, Any](), set[int](), 0
+    for _ in range(MOST):
+        page = read(following)
+        if page is None:
+            return
+        yield page
+        before, following = following, {ours: mark for ours, theirs in marks.items() if (mark := page.get(theirs))}
+        if not following:
+            return
+        if following == before:
+            raise Endless("its next page is itself", hint="run the command again")
+        one = hash(tuple(sorted((name, str(mark)) for name, mark in following.items())))
+        empty = 0 if any(isinstance(part, list) and part for part in page.values()) else empty + 1
+        if one in seen or empty >= EMPTY:
+            raise Endless("its pages don't end", hint="run the command again")
+        seen.add(one)
+    raise Endless("its pages don't end", hint="run the command again")
