@@ -11,6 +11,7 @@ from reconciler.core.errors import UserError
 from reconciler.core.fargate import SIZES
 from reconciler.core.limits import OVERRIDES, json_characters
 from reconciler.core.managed_instances import LEAST_MEMORY, Requirements
+from reconciler.core.plain_json import is_text
 from reconciler.core.run_paths import EACH_RUN
 from reconciler.run.run import Overrides
 
@@ -37,6 +38,7 @@ def parse(
             raise UserError(f"--env {name}: not NAME=VALUE", hint="write for instance --env EPOCHS=20")
         if name in ours:
             raise UserError(f"--env {name}: each run gets its own {name}", hint="leave it out")
+        _check_text(f"--env {name}", value)
         environment[name] = value
     found: dict[str, int] = {}
     for option, text, kind in (("cpu", cpu, Cpu), ("memory", memory, Memory)):
@@ -54,11 +56,19 @@ def parse(
         if managed is not None:
             _check_managed(units, mib, managed)
     given = tuple(command) if command else None
+    for word in given or ():
+        _check_text("--command", word)
     made = Overrides(environment=environment, cpu=found.get("cpu"), memory=found.get("memory"), command=given)
     check_length(
         {"environment": [{"name": n, "value": v} for n, v in environment.items()], "command": list(given or ())}
     )
     return made
+
+
+def _check_text(option: str, value: str) -> None:
+    """Raises UserError for what no request and no record can hold: bytes of the command line that aren't UTF-8."""
+    if not is_text(value):
+        raise UserError(f"{option}: {value!a} isn't text in UTF-8", hint="give the program bytes as a file: data.files")
 
 
 def _check_managed(cpu: int, memory: int, managed: Requirements) -> None:
