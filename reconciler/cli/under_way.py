@@ -26,8 +26,8 @@ def say_others(terminal: Terminal, where: Target, here: Deployment, runs: Runs, 
     command sees through.
     """
     try:
-        found = runs.catalog().unfinished(MOST)
-        others = [one for one in found if one.id not in mine and not one.unattended and not one.schedule]
+        found = runs.catalog().unfinished(MOST, mine)
+        others = [one for one in found if not one.unattended and not one.schedule]
         seen, ended = with_ends(here.aws, place_of(here.deploy), rules_of(here.deploy), others)
     except ReconcilerError as error:
         terminal.note(f"note: whether earlier runs are under way can't be seen: {error}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -139,9 +139,12 @@ class Catalog:
             due = due[:AT_ONCE]
         return self._read([*due, *others[:RUNNING]])
 
-    def unfinished(self, most: int | None = None) -> list[Run]:
-        """Those that aren't over, by their records. most: of the newest that are looked at; None for all."""
-        ids = sorted((one for part in self._parts for one in part.unsettled), key=moment, reverse=True)
+    def unfinished(self, most: int | None = None, but: Collection[str] = ()) -> list[Run]:
+        """Those that aren't over, by their records. most: of the newest that are looked at, None for all; but: ids of
+        those that aren't.
+        """
+        waiting = {one for part in self._parts for one in part.unsettled}.difference(but)
+        ids = sorted(waiting, key=moment, reverse=True)
         return [run for run in self._read(ids[:most]) if not run.state.over]
 
     def ids(self, part_of_id: str) -> list[str]:
