@@ -132,7 +132,8 @@ def command_lines(apply: int, folder: Path) -> str:
     ours = {apply} | {one for one, line in lines.items() if str(folder) in line}  # the server is nobody's child
     while more := {one for one, parent in parents.items() if parent in ours} - ours:
         ours |= more
-    found = [line for one, line in lines.items() if one in ours and one != apply]
+    # A child that has just been forked has its parent's command line, until it runs its own program.
+    found = [line for one, line in lines.items() if one in ours and line != lines.get(apply)]
     # The task's own command line is what deploy.yaml says: in a container it is the container's.
     return "\n".join(line for line in found if "pytest" not in line and "train.py" not in line)
 

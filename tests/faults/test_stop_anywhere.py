@@ -1,7 +1,7 @@
 """Stopped anywhere, it converges: after each call of apply and destroy that matters, and with each call's answer lost.
 
 Every point is done, some 170 of both commands, and what counts as one is said in tests/faults/stopping.py; with --share
-every eighth. Three workers, each a process with a lab of its own, share them, so that two processors have always
+every sixteenth. Three workers, each a process with a lab of its own, share them, so that two processors have always
 something to do.
 """
 
@@ -19,7 +19,7 @@ from tests.faults.stopping import GROUPS, Command, Fault, work
 from tests.lab_reads import reads
 
 WORKERS = 3
-SHARE = 8  # with --share one point of so many
+SHARE = 16  # with --share one point of so many
 Line = dict[str, Any]
 
 

@@ -6,19 +6,20 @@ import json
 import re
 import signal
 
-from tests.run.conftest import Lane, normal
+from tests.run.conftest import Gate, Lane, normal
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
 from tests.waiting import LONG, until, until_printed
 
 
-def test_each_end_is_told_once(lane: Lane, ears: Ears) -> None:
+def test_each_end_is_told_once(lane: Lane, ears: Ears, gate: Gate) -> None:
     lane.program(
-        "import os, time\nprint('begun', flush=True)\ntime.sleep(1)\nexit(int(os.environ.get('EXIT', '0')))\n",
-        deploy=NOTIFY,
+        f"import os\nprint('begun', flush=True)\n{gate.wait}exit(int(os.environ.get('EXIT', '0')))\n", deploy=NOTIFY
     )
     first = lane.start("apply", "--local")
     until(lambda: lane.tasks("RUNNING"), "a task")
-    second = lane.start("watch", "--local")  # both see it end, and one of them tells
+    second = lane.start("watch", "--local")
+    until_printed(second, "| begun")
+    gate.open()  # both see it end, and one of them tells
     assert [one.wait(LONG) for one in (first, second)] == [0, 0]
     (told,) = ears.sns()
     assert (told["result"], told["exit_code"]) == ("succeeded", 0)
