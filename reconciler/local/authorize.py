@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, unquote, urlparse
 from xml.etree import ElementTree  # what it reads, moto reads too, and expat expands no bomb  # nosec B405
 from xml.sax.saxutils import escape  # it escapes, and reads nothing  # nosec B406
 
+from moto.utilities.utils import get_partition
+
 from reconciler.local import kms, plain_requests, resources, rest
 from reconciler.local.identities import Identity, judge, may_become, refusal
 from reconciler.local.resources import Place
@@ -120,7 +122,7 @@ def _why_not_sts(identity: Identity, operation: str, params: dict[str, Any]) -> 
 def hides_missing_key(environ: dict[str, Any], identity: Identity) -> Refused | None:
     """S3 tells that a key isn't there only to who may list the bucket; the refusal for everyone else."""
     bucket, key = _bucket_and_key(environ)
-    arn = f"arn:aws:s3:::{bucket}"
+    arn = f"arn:{get_partition(_region(environ))}:s3:::{bucket}"
     if not key or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
         return None
     if judge(identity, "s3:ListBucket", arn, {"s3:prefix": key}) == "allowed":
@@ -155,7 +157,7 @@ def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:
     if not bucket:
         yield Asked("s3:ListAllMyBuckets", "*", context)
         return
-    arn = f"arn:aws:s3:::{bucket}"
+    arn = f"arn:{get_partition(_region(environ))}:s3:::{bucket}"
     if method == "POST" and "delete" in query and not key:
         for name, versions in _keys_to_delete(_body(environ)):
             for action in ("s3:DeleteObject", *(("s3:DeleteObjectVersion",) if versions else ())):
@@ -175,7 +177,7 @@ def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:
     if source := str(environ.get("HTTP_X_AMZ_COPY_SOURCE", "")):
         parts = urlparse(source)  # as moto reads it
         version = "versionId" in parse_qs(parts.query, keep_blank_values=True)
-        copied = f"arn:aws:s3:::{unquote(parts.path).lstrip('/')}"
+        copied = f"arn:{get_partition(_region(environ))}:s3:::{unquote(parts.path).lstrip('/')}"
         yield Asked("s3:GetObjectVersion" if version else "s3:GetObject", copied, context)
 
 
@@ -188,16 +190,16 @@ def _keys_of_s3(environ: dict[str, Any], account: str) -> Iterator[Asked]:
     )
     if not key or query.keys() & (SUBRESOURCES - {"uploads", "uploadId"}):
         return
-    found: list[kms.Use] = []
+    found, region = list[kms.Use](), _region(environ)
     if method == "GET" or (method == "HEAD" and "HTTP_X_AMZ_CHECKSUM_MODE" in environ):
-        place = kms.of_object(account, bucket, key), "s3", account, _region(environ)
+        place = kms.of_object(account, region, bucket, key), "s3", account, region
         found += kms.uses(*place, kms.DECRYPT)
     elif method in ("PUT", "POST"):
         parts = (kms.DECRYPT,) if query.keys() & {"uploads", "uploadId"} else ()
-        found += kms.uses(kms.of_bucket(account, bucket), "s3", account, _region(environ), kms.DATA_KEY, *parts)
+        found += kms.uses(kms.of_bucket(account, region, bucket), "s3", account, region, kms.DATA_KEY, *parts)
         source = unquote(urlparse(str(environ.get("HTTP_X_AMZ_COPY_SOURCE", ""))).path).lstrip("/")
-        of_source = kms.of_object(account, *source.split("/", 1)) if "/" in source else None
-        found += kms.uses(of_source, "s3", account, _region(environ), kms.DECRYPT)
+        of_source = kms.of_object(account, region, *source.split("/", 1)) if "/" in source else None
+        found += kms.uses(of_source, "s3", account, region, kms.DECRYPT)
     yield from (Asked(*one) for one in found)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ecs.exceptions import ECSException, InvalidParameterException
 from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.utilities.utils import get_partition
 
 from reconciler.core.managed_instances import COMPATIBILITY
 from reconciler.local.correction import Correction
@@ -123,7 +124,7 @@ def _register_task_definition(original: Any) -> Any:
         if COMPATIBILITY in (wanted := self._get_param("requiresCompatibilities") or []):
             definition.compatibilities = sorted({"EC2", *wanted})
         definition.registered_at = datetime.now(UTC)
-        definition.registered_by = f"arn:aws:iam::{self.current_account}:root"
+        definition.registered_by = f"arn:{get_partition(self.region)}:iam::{self.current_account}:root"
         answer.result["tags"] = definition.tags
         return answer
 

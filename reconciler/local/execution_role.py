@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from moto.utilities.utils import get_partition
+
 from reconciler.local import kms
 from reconciler.local.identities import Identity, execution_role, refusal
 from reconciler.local.images import ECR_IMAGE
@@ -39,7 +41,8 @@ def _check_secret(identity: Identity, task: Task, source: str) -> None:
         return
     launch = task.launch
     name = source.lstrip("/")
-    arn = source if source.startswith("arn:") else f"arn:aws:ssm:{launch.region}:{launch.account_id}:parameter/{name}"
+    here = f"arn:{get_partition(launch.region)}:ssm:{launch.region}:{launch.account_id}"
+    arn = source if source.startswith("arn:") else f"{here}:parameter/{name}"
     message = refusal(identity, "ssm:GetParameters", arn)
     region, account = arn.split(":")[3:5]
     own = kms.of_parameter(account, region, "/" + arn.partition(":parameter/")[2])
@@ -62,7 +65,8 @@ def _check_image(identity: Identity, image: str) -> None:
     message = refusal(identity, "ecr:GetAuthorizationToken", "*")
     if message:
         raise StartError("ResourceInitializationError", f"{REGISTRY_AUTH} ecr registry auth: {ONCE} {message}")
-    arn = f"arn:aws:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
+    here = f"arn:{get_partition(match['region'])}:ecr:{match['region']}:{match['account']}"
+    arn = f"{here}:repository/{match['repository']}"
     for action in ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"):
         if refusal(identity, action, arn):
             raise StartError(
@@ -80,7 +84,8 @@ def _check_log(identity: Identity, task: Task, definition: Mapping[str, Any], gr
     options = configuration.get("options") or {}
     launch = task.launch
     region = options.get("awslogs-region") or launch.region
-    group = f"arn:aws:logs:{region}:{launch.account_id}:log-group:{options.get('awslogs-group')}"
+    here = f"arn:{get_partition(region)}:logs:{region}:{launch.account_id}"
+    group = f"{here}:log-group:{options.get('awslogs-group')}"
     stream = f"{group}:log-stream:{options.get('awslogs-stream-prefix')}/{definition['name']}/{task.id}"
     creates = str(options.get("awslogs-create-group", "")).lower() == "true" and not group_exists
     for wanted, action, resource in (

@@ -28,6 +28,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto.awslambda.exceptions import InvalidParameterValueException
 from moto.awslambda.models import LambdaBackend, LambdaFunction, lambda_backends
 from moto.logs.models import logs_backends
+from moto.utilities.utils import get_partition
 
 from reconciler.local.clients import client
 from reconciler.local.correction import Correction
@@ -188,7 +189,8 @@ def _log(function: LambdaFunction, request: str, output: bytes, began: float) ->
     """Into its log group, if that is there and its role may."""
     backend, group = logs_backends[function.account_id][function.region], str(function.logs_group_name)
     stream = f"{time.strftime('%Y/%m/%d', time.gmtime(began))}/[$LATEST]{request.replace('-', '')}"
-    where = f"arn:aws:logs:{function.region}:{function.account_id}:log-group:{group}:log-stream:{stream}"
+    here = f"arn:{get_partition(function.region)}:logs:{function.region}:{function.account_id}"
+    where = f"{here}:log-group:{group}:log-stream:{stream}"
     if group not in backend.groups or refusal(_identity(function), "logs:PutLogEvents", where):
         return
     with contextlib.suppress(Exception):  # the group is deleted at this moment

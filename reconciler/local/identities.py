@@ -19,7 +19,6 @@ from reconciler.local.task import Task
 from reconciler.permissions.judge import Context, Decision, Document, conditions_hold, decide, names_principal
 
 SESSION_SECONDS = 6 * 3600
-PARTITION = "aws"
 SERVICE = "ecs-tasks.amazonaws.com"
 
 
@@ -36,7 +35,8 @@ class Identity:
         """How AWS names it in a refusal."""
         if not self.session:
             return self.principal_arn
-        return f"arn:{PARTITION}:sts::{self.account_id}:assumed-role/{self.principal_arn.split('/')[-1]}/{self.session}"
+        partition, name = partition_in(self.principal_arn), self.principal_arn.split("/")[-1]
+        return f"arn:{partition}:sts::{self.account_id}:assumed-role/{name}/{self.session}"
 
 
 def task_role(task: Task) -> str | None:
@@ -54,11 +54,8 @@ def execution_role(task: Task) -> str | None:
 def why_not_assumable(role_arn: str, service: str = SERVICE) -> str | None:
     """ECS's words for a role that it (or another service) can't take, or None."""
     trust, account = {}, role_arn.split(":")[4]
-    try:
-        role = iam_backends[account][PARTITION].get_role_by_arn(role_arn)
-        trust = _document(role.assume_role_policy_document)
-    except NotFoundException:
-        pass
+    with contextlib.suppress(NotFoundException, KeyError):
+        trust = _document(iam_of(role_arn).get_role_by_arn(role_arn).assume_role_policy_document)
     statements = trust.get("Statement") or []
     for statement in statements if isinstance(statements, list) else [statements]:
         principal = statement.get("Principal")
@@ -86,8 +83,8 @@ def judge(identity: Identity, action: str, resource: str, context: Context | Non
 def may_become(identity: Identity, role_arn: str) -> bool:
     """Whether a role's trust policy, and the policies of who asks, let it assume the role."""
     try:
-        role = iam_backends[role_arn.split(":")[4]][PARTITION].get_role_by_arn(role_arn)
-    except (NotFoundException, IndexError):
+        role = iam_of(role_arn).get_role_by_arn(role_arn)
+    except (NotFoundException, IndexError, KeyError):
         return False
     statements = _document(role.assume_role_policy_document).get("Statement") or []
     named = [
@@ -113,7 +110,7 @@ def refusal(
         if decision == "not allowed"
         else "with an explicit deny in an identity-based or resource-based policy"
     )
-    quoted = f'"{resource}"' if resource.startswith("arn:aws:s3:") else resource or "*"
+    quoted = f'"{resource}"' if resource.split(":")[2:3] == ["s3"] else resource or "*"
     return f"User: {identity.arn} is not authorized to perform: {action} on resource: {quoted} {why}"
 
 
@@ -133,7 +130,7 @@ class Identities:
     def assume(self, role_arn: str, session: str) -> dict[str, str]:
         """Environment variables with a role's credentials, until `release`."""
         account_id = role_arn.split(":")[4]
-        role = sts_backends[account_id][PARTITION].assume_role(
+        role = sts_backends[account_id][partition_in(role_arn)].assume_role(
             region_name="us-east-1",
             role_session_name=session,
             role_arn=role_arn,
@@ -158,8 +155,9 @@ class Identities:
         if identity is None or key is None:
             return
         with contextlib.suppress(ValueError):  # gone with a reset
-            sts_backends[identity.account_id][PARTITION].assumed_roles.remove(role)  # type: ignore[arg-type]
-        iam_backends[identity.account_id][PARTITION].access_keys.pop(key, None)
+            here = sts_backends[identity.account_id][partition_in(identity.principal_arn)]
+            here.assumed_roles.remove(role)  # type: ignore[arg-type]
+        iam_of(identity.principal_arn).access_keys.pop(key, None)
 
     def keys(self, access_key_id: str) -> Keys | None:
         """The secret and token of a key that the embedded IAM or STS made and that is valid still; else None."""
@@ -167,12 +165,12 @@ class Identities:
             found = self._by_key.get(access_key_id)
         if found:
             return _of_session(found[1])
-        for account_id, account in list(iam_backends.items()):
-            key = account[PARTITION].access_keys.get(access_key_id)
+        for account_id, partition, iam in _every_iam():
+            key = iam.access_keys.get(access_key_id)
             if key is None:
                 continue
             if key.role_arn:
-                role = sts_backends[account_id][PARTITION].get_assumed_role_from_access_key(access_key_id)
+                role = sts_backends[account_id][partition].get_assumed_role_from_access_key(access_key_id)
                 return _of_session(role) if role is not None else None
             active = key.user_name and key.status == "Active"
             return Keys(access_key_id, str(key.secret_access_key)) if active else None
@@ -184,13 +182,28 @@ class Identities:
             found = self._by_key.get(access_key_id)
         if found:
             return found[0]
-        for account_id, account in list(iam_backends.items()):
-            key = account[PARTITION].access_keys.get(access_key_id)
+        for account_id, _, iam in _every_iam():
+            key = iam.access_keys.get(access_key_id)
             if key is not None and key.role_arn:
                 return Identity(account_id, key.role_arn, "session")
             if key is not None and key.user_name:
-                return Identity(account_id, account[PARTITION].get_user(key.user_name).arn, "")
+                return Identity(account_id, iam.get_user(key.user_name).arn, "")
         return None
+
+
+def partition_in(arn: str) -> str:
+    """The partition that an ARN names."""
+    return arn.split(":")[1]
+
+
+def iam_of(arn: str) -> Any:
+    """The IAM that an ARN's account and partition have. Raises KeyError where there is no such partition."""
+    return iam_backends[arn.split(":")[4]][partition_in(arn)]
+
+
+def _every_iam() -> list[tuple[str, str, Any]]:
+    """(account, partition, IAM) of all that are in use."""
+    return [(name, part, iam) for name, account in list(iam_backends.items()) for part, iam in list(account.items())]
 
 
 def _of_session(role: AssumedRole) -> Keys | None:
@@ -215,7 +228,7 @@ def _document(text: Any) -> dict[str, Any]:
 
 
 def _policies(identity: Identity) -> Sequence[Document]:
-    iam = iam_backends[identity.account_id][PARTITION]
+    iam = iam_of(identity.principal_arn)
     holders: list[Any]
     try:
         if identity.session:
@@ -236,10 +249,10 @@ def _policies(identity: Identity) -> Sequence[Document]:
 def _bucket_policy(identity: Identity, resource: str) -> list[Document]:
     from moto.s3.models import s3_backends
 
-    if not resource.startswith("arn:aws:s3:::"):
+    _, _, place = resource.partition(":s3:::")
+    if not place:
         return []
-    name = resource.removeprefix("arn:aws:s3:::").split("/")[0]
-    bucket = s3_backends[identity.account_id][PARTITION].buckets.get(name)
+    bucket = s3_backends[identity.account_id][partition_in(resource)].buckets.get(place.split("/")[0])
     if bucket is None or not bucket.policy:
         return []
     statements = _document(bucket.policy.decode()).get("Statement") or []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from moto.backends import get_backend
+from moto.utilities.utils import get_partition
 
 DECRYPT, DATA_KEY = "kms:Decrypt", "kms:GenerateDataKey"
 AWS_MANAGED = "alias/aws/"
@@ -24,7 +25,8 @@ def uses(key_id: str | None, service: str, account: str, region: str, *actions: 
     if not key_id or name.startswith(AWS_MANAGED):
         return []
     found = _key(name, account, region)
-    arn = str(found.arn) if found else key_id if ":" in key_id else f"arn:aws:kms:{region}:{account}:key/{key_id}"
+    own = f"arn:{get_partition(region)}:kms:{region}:{account}:key/{key_id}"
+    arn = str(found.arn) if found else key_id if ":" in key_id else own
     context: dict[str, Any] = {"kms:viaservice": f"{service}.{region}.amazonaws.com"}
     if found:
         context["kms:resourcealiases"] = tuple(found.aliases)
@@ -38,17 +40,17 @@ def _key(name: str, account: str, region: str) -> Any:
     return keys.get(name.removeprefix("key/"))
 
 
-def of_bucket(account: str, bucket: str) -> str | None:
+def of_bucket(account: str, region: str, bucket: str) -> str | None:
     """The key of a bucket's new objects."""
-    found = _backend("s3", account, "aws").buckets.get(bucket)
+    found = _backend("s3", account, get_partition(region)).buckets.get(bucket)
     rule = ((found.encryption if found is not None else None) or {}).get("Rule") or {}
     default = rule.get("ApplyServerSideEncryptionByDefault") or {}
     return default.get("KMSMasterKeyID") if default.get("SSEAlgorithm") == "aws:kms" else None
 
 
-def of_object(account: str, bucket: str, key: str) -> str | None:
+def of_object(account: str, region: str, bucket: str, key: str) -> str | None:
     """The key of an object; None too where there is no such object."""
-    found = _backend("s3", account, "aws").buckets.get(bucket)
+    found = _backend("s3", account, get_partition(region)).buckets.get(bucket)
     one = found.keys.get(key) if found is not None else None
     return one.kms_key_id if one is not None and one.encryption == "aws:kms" else None
 

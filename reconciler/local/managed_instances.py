@@ -19,11 +19,12 @@ from moto.ecs.exceptions import EcsClientException, InvalidParameterException
 from moto.ecs.models import EC2ContainerServiceBackend, ecs_backends
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.iam.exceptions import NotFoundException
-from moto.iam.models import iam_backends
+from moto.utilities.utils import get_partition
 
+from reconciler.core.aws_names import principal
 from reconciler.core.managed_instances import COMPATIBILITY
 from reconciler.local.correction import Correction
-from reconciler.local.identities import PARTITION, Identity, refusal, why_not_assumable
+from reconciler.local.identities import Identity, iam_of, refusal, why_not_assumable
 from reconciler.local.runner import StartError
 from reconciler.local.task import Launch, Task
 
@@ -44,7 +45,6 @@ OWN = (
     "Cannot associate Managed Instances capacity provider to clusters using this API. Managed Instances capacity "
     "providers are already associated with the cluster that they were created for."
 )
-EC2 = "ec2.amazonaws.com"
 IN_METADATA = re.compile(r"[0-9a-zA-Z\-_+=,.@:]{1,255}")  # tag keys that an instance's metadata can have
 
 
@@ -63,7 +63,7 @@ class ManagedProvider:
     def __init__(self, backend: Any, cluster: str, name: str, settings: dict[str, Any], tags: Any) -> None:
         self.name, self.cluster, self.settings, self.tags = name, cluster, settings, tags or []
         place = f"{backend.region_name}:{backend.account_id}"
-        self.capacity_provider_arn = f"arn:{PARTITION}:ecs:{place}:capacity-provider/{name}"
+        self.capacity_provider_arn = f"arn:{backend.partition}:ecs:{place}:capacity-provider/{name}"
         self.status, self.update_status = ACTIVE, "CREATE_COMPLETE"
         self.tasks: set[str] = set()  # ids of those that haven't ended, with an instance or without
         self.instances: list[Instance] = []
@@ -179,32 +179,34 @@ def release(task: Task, *, lost: bool = False) -> None:
 def _why_none(provider: ManagedProvider, launch: Launch) -> str:
     """Why the roles don't let ECS launch an instance that joins the cluster; empty if they do."""
     account, region = launch.account_id, launch.region
+    partition = get_partition(region)
+    ec2 = principal("ec2", partition)
     role = str(provider.settings["infrastructureRoleArn"])
     if why := why_not_assumable(role, "ecs.amazonaws.com"):
         return why
     ecs = Identity(account, role, "ECSManagedInstancesForCompute")
-    instances = f"arn:{PARTITION}:ec2:{region}:{account}:instance/*"
+    instances = f"arn:{partition}:ec2:{region}:{account}:instance/*"
     if why := refusal(ecs, "ec2:CreateFleet", instances, {"aws:requesttag/AmazonECSManaged": "true"}):
         return f"UnauthorizedOperation: {why}"
     if wrong := provider.tags_not_in_metadata:
         return f"InvalidParameterValue: '{wrong[0]}' is not a valid tag key for instance metadata."
-    profile = _profile(account, provider.template["ec2InstanceProfileArn"])
+    profile = _profile(provider.template["ec2InstanceProfileArn"])
     (own, *_) = [one.arn for one in profile.roles] if profile is not None and profile.roles else [""]
     if not own:
         return "InvalidParameterValue: the instance profile doesn't exist or has no role."
-    if why := refusal(ecs, "iam:PassRole", own, {"iam:passedtoservice": EC2}):
+    if why := refusal(ecs, "iam:PassRole", own, {"iam:passedtoservice": ec2}):
         return f"UnauthorizedOperation: {why}"
-    if why := why_not_assumable(own, EC2):
+    if why := why_not_assumable(own, ec2):
         return why
-    cluster = f"arn:{PARTITION}:ecs:{region}:{account}:cluster/{launch.cluster_name}"
+    cluster = f"arn:{partition}:ecs:{region}:{account}:cluster/{launch.cluster_name}"
     why = refusal(Identity(account, own, "i-0"), "ecs:RegisterContainerInstance", cluster)
     return f"The instance didn't register with the cluster: {why}" if why else ""
 
 
-def _profile(account: str, arn: str) -> Any:
+def _profile(arn: str) -> Any:
     try:
-        return iam_backends[account][PARTITION].get_instance_profile(arn.rpartition("/")[2])
-    except NotFoundException:
+        return iam_of(arn).get_instance_profile(arn.rpartition("/")[2])
+    except (NotFoundException, IndexError, KeyError):
         return None
 
 
@@ -264,13 +266,13 @@ def _create(original: Any) -> Any:
 
 def _check(request: EC2ContainerServiceResponse, settings: Mapping[str, Any]) -> None:
     """Raises what ECS answers to a role, a profile or a network that isn't there."""
-    account = request.current_account
+    role = str(settings["infrastructureRoleArn"])
     try:
-        iam_backends[account][PARTITION].get_role_by_arn(settings["infrastructureRoleArn"])
-    except NotFoundException:
+        iam_of(role).get_role_by_arn(role)
+    except (NotFoundException, IndexError, KeyError):
         raise EcsClientException("Role is not valid") from None
     profile = (settings.get("instanceLaunchTemplate") or {}).get("ec2InstanceProfileArn")
-    if profile and _profile(account, profile) is None:
+    if profile and _profile(profile) is None:
         raise EcsClientException(f"The specified instance profile {profile} is not valid.")
 
 

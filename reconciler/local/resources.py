@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from moto.backends import get_backend
+from moto.utilities.utils import get_partition
 
 from reconciler.local import kms
 from reconciler.permissions.judge import ANY_RESOURCE
@@ -25,7 +26,8 @@ class Place(NamedTuple):
 
     def arn(self, service: str, resource: str) -> str:
         """An ARN there; IAM's have no region."""
-        return f"arn:aws:{service}:{'' if service == 'iam' else self.region}:{self.account}:{resource}"
+        where = "" if service == "iam" else self.region
+        return f"arn:{get_partition(self.region)}:{service}:{where}:{self.account}:{resource}"
 
 
 class Wanted(NamedTuple):
@@ -95,7 +97,7 @@ def _with_path(resource: str, place: Place) -> str:
 
 def _moto(service: str, place: Place) -> Any:
     backends: Any = get_backend(service)  # type: ignore[call-overload]
-    return backends[place.account]["aws" if service == "iam" else place.region]
+    return backends[place.account][get_partition(place.region) if service == "iam" else place.region]
 
 
 def _ecr(operation: str, params: Params, place: Place) -> Iterator[Wanted]:

@@ -30,7 +30,7 @@ from reconciler.local.keys import Keys
 TICK_SECONDS = 0.5
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 SERVICE = "scheduler.amazonaws.com"
-UNIVERSAL = "arn:aws:scheduler:::aws-sdk:"
+UNIVERSAL = ":scheduler:::aws-sdk:"
 
 
 class ScheduleFailed(Exception):
@@ -170,8 +170,8 @@ def _request(schedule: Schedule, due: datetime) -> tuple[str, str, dict[str, Any
     target = schedule.target
     arn = str(target["Arn"])
     given = json.loads(_with_context(target.get("Input") or "{}", schedule, due))
-    if arn.startswith(UNIVERSAL):
-        service, _, action = arn.removeprefix(UNIVERSAL).partition(":")
+    if UNIVERSAL in arn:
+        service, _, action = arn.partition(UNIVERSAL)[2].partition(":")
         return service, action[:1].upper() + action[1:], given
     if ":ecs:" in arn and ":cluster/" in arn and target.get("EcsParameters"):
         params = dict(target["EcsParameters"])

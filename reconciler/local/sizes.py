@@ -61,7 +61,7 @@ def _attached(backend: Any, given: Given) -> None:
 
 def _parameter(backend: Any, given: Given) -> None:
     name = str(given["name"]).lstrip("/")
-    arn = f"arn:aws:ssm:{backend.region_name}:{backend.account_id}:parameter/{name}"
+    arn = f"arn:{backend.partition}:ssm:{backend.region_name}:{backend.account_id}:parameter/{name}"
     if why := limits.PARAMETER_NAME.exceeded(len(arn)):
         raise ValidationException(f"Parameter name: {why}.")
 
