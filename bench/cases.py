@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import local_start
+from bench import local_start, upload
 from bench.lab import ROOT, Lab
 from bench.measure import Sample, Subject, by_turns, process
 from bench.subjects import Ours, Terraform, bare, guide_script, terraform_folder
@@ -188,6 +188,17 @@ def throttled(bench: Bench, count: int = 20, per_second: float = 20.0) -> None:
 
             subjects[name] = run
         bench.compare(f"apply from nothing, {total}", subjects, 1)
+
+
+def uploads(bench: Bench) -> None:
+    """2 GB to the embedded AWS, in one file and in many."""
+    _, why = upload.program()
+    if why:
+        bench.note(f"`aws s3 cp` isn't measured: {why}")
+    for files in (1, 5000):
+        name = f"upload, 2 GB in {files:,} file{'s' if files > 1 else ''}"
+        bench.say(f"{name} ...")
+        bench.results[name] = upload.compare(bench.folder / f"upload-{files}", 2000, files, bench.few, bench.say)
 
 
 def load(bench: Bench, row: int = 1000, once: int = 100, commands: int = 12) -> None:

@@ -36,6 +36,7 @@ from reconciler.local import (
     log_patterns,
     managed_instances,
     rules,
+    s3_content,
     s3_corrections,
     sizes,
 )
@@ -236,6 +237,7 @@ def every(caller: functions.Functions) -> tuple[Correction, ...]:
         *lambda_attached.CORRECTIONS,
         *log_patterns.CORRECTIONS,
         *s3_corrections.CORRECTIONS,
+        *s3_content.CORRECTIONS,
         *sizes.CORRECTIONS,
         *ecs_control.CORRECTIONS,
         *managed_instances.CORRECTIONS,

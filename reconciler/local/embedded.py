@@ -168,7 +168,7 @@ class Embedded:
             return _refuse(start, judged)
         answered: list[Any] = []
         with plain_requests.Judged(judged):
-            parts = list(self._answered(environ, lambda *answer: answered.extend(answer), service))
+            parts = self._answered(environ, lambda *answer: answered.extend(answer), service)
         if service == "s3" and str(answered[0]).startswith("404"):
             refused = authorize.hides_missing_key(environ, identity)
             if refused is not None:

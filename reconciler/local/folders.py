@@ -9,9 +9,9 @@ import os
 import stat
 from pathlib import Path
 
-from reconciler.local.seal import KEPT
+from reconciler.local.seal import KEPT, OBJECTS, PASSING
 
-FOLDERS = ("images", "tasks", "functions", KEPT)
+FOLDERS = ("images", "tasks", "functions", KEPT, OBJECTS, PASSING)
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 WITHIN = (*FOLDERS, "server.json", "server.log", "lock", ".gitignore")
 

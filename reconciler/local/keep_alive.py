@@ -9,6 +9,7 @@ crashes, or a thread never ends, where a body is shorter than it says.
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import socket
 import tempfile
@@ -26,6 +27,7 @@ LONGEST_LINE = 1024
 MOST_TRAILERS = 64
 MOST_UNPROVED = 2**20  # bytes of a body, which are read before its signature can be checked
 MOST_UNREAD, HANG_UP_SECONDS = 2**16, 1.0
+FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 class BadBody(Exception):
@@ -46,10 +48,14 @@ class KeepAliveHandler(WSGIRequestHandler):
             try:
                 self._read_body(environ, body)
             except BadBody as error:
-                self.close_connection = True
-                text = str(error).encode()
-                self._send(str(environ["REQUEST_METHOD"]), "400 Bad Request", [("Content-Type", "text/plain")], text)
-                self._hang_up()
+                self._refuse(environ, str(error).encode(), "text/plain")
+                return
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                told = f"{error.strerror}: what is sent is first written to {tempfile.gettempdir()}. Make room there."
+                text = f"<Error><Code>InsufficientStorage</Code><Message>{told}</Message></Error>"
+                self._refuse(environ, text.encode(), "application/xml")
                 return
             environ["wsgi.input"] = body
             self._answer(environ)
@@ -65,17 +71,37 @@ class KeepAliveHandler(WSGIRequestHandler):
         parts: list[bytes] = []
         try:
             answer: Iterable[bytes] = self.server.app(environ, start_response)
-            parts.extend(answer)
-            close = getattr(answer, "close", None)
-            if close is not None:
-                close()
+            length = _length(headers) if environ["REQUEST_METHOD"] == "GET" else 0
+            if length <= SPOOL_BYTES:
+                parts.extend(answer)
+                getattr(answer, "close", lambda: None)()
         except Exception:
             traceback.print_exc()
-            status, headers = ["500 Internal Server Error"], [("Content-Type", "text/plain")]
+            status, headers, length = ["500 Internal Server Error"], [("Content-Type", "text/plain")], 0
             parts = [b"Internal Server Error"]
-        self._send(environ["REQUEST_METHOD"], status[0], headers, b"".join(parts))
+        if length > SPOOL_BYTES:
+            self._send_blocks(status[0], headers, length, answer)
+        else:
+            self._send(environ["REQUEST_METHOD"], status[0], headers, b"".join(parts))
 
-    def _send(self, method: str, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
+    def _send_blocks(self, status: str, headers: list[tuple[str, str]], length: int, blocks: Iterable[bytes]) -> None:
+        """Send what is too long for memory. Once it is begun it can't become another answer, only be cut short."""
+        try:
+            self._send("GET", status, headers, b"", length)
+            for block in blocks:
+                self.wfile.write(block)
+                length -= len(block)
+        except (ConnectionError, TimeoutError):
+            raise
+        except Exception:
+            traceback.print_exc()
+        finally:
+            self.close_connection = self.close_connection or length != 0
+            getattr(blocks, "close", lambda: None)()
+
+    def _send(
+        self, method: str, status: str, headers: list[tuple[str, str]], body: bytes, length: int | None = None
+    ) -> None:
         code, _, message = status.partition(" ")
         bare = method == "HEAD" or int(code) in NO_BODY
         names = {name.lower() for name, _ in headers}
@@ -84,7 +110,7 @@ class KeepAliveHandler(WSGIRequestHandler):
             if name.lower() != "connection" and not (name.lower() == "content-length" and not bare):
                 self.send_header(name, value)
         if not bare:
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) if length is None else length))
         for name, value in (("server", self.version_string()), ("date", self.date_time_string())):
             if name not in names:
                 self.send_header(name, value)
@@ -108,6 +134,12 @@ class KeepAliveHandler(WSGIRequestHandler):
             self._copy(int(lengths[0]), body, environ)
         environ["CONTENT_LENGTH"] = str(body.tell())
         body.seek(0)
+
+    def _refuse(self, environ: dict[str, Any], text: bytes, kind: str) -> None:
+        """Answer a request of which not all was read, and end the connection."""
+        self.close_connection = True
+        self._send(str(environ["REQUEST_METHOD"]), "400 Bad Request", [("Content-Type", kind)], text)
+        self._hang_up()
 
     def _hang_up(self) -> None:
         """Let the client read the answer: closed with bytes unread, the connection would be reset under it."""
@@ -147,3 +179,8 @@ class KeepAliveHandler(WSGIRequestHandler):
         """Write errors to standard error, which is the server's log."""
         if type == "error":
             super().log(type, message, *args)
+
+
+def _length(headers: list[tuple[str, str]]) -> int:
+    """How long an answer says that it is; 0 where it doesn't."""
+    return next((int(value) for name, value in headers if name.lower() == "content-length" and value.isdigit()), 0)

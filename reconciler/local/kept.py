@@ -3,27 +3,33 @@
 That is what nobody can make again: runs, their results and lines, and data. All else is made from deploy.yaml by the
 next `apply`. Each bucket, version, log group and log stream is a file: a line of JSON, a line with the size of what
 is in it, a line with its stamp (reconciler/local/seal.py), and what is in it. Its name is a number, so that no name of
-an object is ever a path. Nothing is read from it but JSON and bytes.
+an object is ever a path. Nothing is read from it but JSON and bytes. Where an object's content has a file of its own
+(reconciler/local/s3_content.py), it stays there: the line of JSON says which, and what it must be.
 """
 
 from __future__ import annotations
 
 import datetime
 import hmac
+import itertools
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
 from moto.core.utils import utcnow
-from moto.logs.models import LogEvent, LogGroup, LogsBackend, LogStream, logs_backends
+from moto.logs.models import LogEvent, LogGroup, LogStream, logs_backends
 from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, S3Backend, s3_backends
 
-from reconciler.local.seal import FILES, KEEP, KEPT, Seal, Unsealed, read_seal
+from reconciler.local import s3_content
+from reconciler.local.s3_content import opened
+from reconciler.local.seal import FILES, KEEP, KEPT, OBJECTS, PASSING, Seal, Unsealed, read_seal
 
 PART = ".part"
 SETTLED = datetime.timedelta(seconds=5)  # a log that grows isn't written again and again,
@@ -39,11 +45,24 @@ NAMED_BY = {
     "log-group": ("region", "name"), "log-stream": ("region", "group", "name"),
 }  # fmt: skip
 PRIVATE = {"etag": "_etag", "is_versioned": "_is_versioned", "version_id": "_version_id", "storage": "_storage_class"}
+MADE = tuple(PRIVATE.get(name, name) for name in MADE_WITH)
+made_with, state_of = attrgetter(*MADE), attrgetter(*MADE, "_value_buffer", "last_modified", "checksum_algorithm")
 Head = Mapping[str, Any]  # one thing without its content, as JSON has it
 Body = Callable[[], bytes]
-Identity = str
+Identity = tuple[str, ...]  # a kind and its names: what tells a thing from others
+State = tuple[Any, ...]  # all that its file depends on, cheap to make
 Rest = Callable[[], tuple[Head, Body]]  # what is there of a thing beside its names
+Thing = tuple[Identity, State, Rest]
 Put = Callable[[str, Head, bytes], None]
+
+
+class File(NamedTuple):
+    """A thing's file. state: the thing's when it was written; before that is known again, the head tells (line)."""
+
+    name: str
+    identity: Identity
+    state: State | None
+    line: str = ""
 
 
 class Kept:
@@ -53,7 +72,7 @@ class Kept:
 
     def __init__(self, home: Path) -> None:
         self._folder = home / KEPT
-        self._files: dict[Identity, tuple[str, str]] = {}  # the head as it is written, and the file's name
+        self._files: dict[Identity, File] = {}
         self._growing: dict[Identity, float] = {}  # since when a log waits to be written
         self._last = 0
         self._lock = threading.Lock()  # `forget` comes from another thread than `save`
@@ -62,9 +81,12 @@ class Kept:
             self._seal = read_seal(home) if os.environ.get(KEEP) != "0" else None
         except (OSError, Unsealed) as error:
             _tell(f"nothing is kept: {error}")
+        self._left_out = False
+        self._objects = home / (PASSING if self._seal is None else OBJECTS)
 
     def load(self, account_id: str) -> None:
         """Put into moto what is there. What can't be read is told, left out, and stays where it is."""
+        s3_content.use(self._objects)
         if self._seal is None:
             return
         found: dict[str, dict[Identity, list[tuple[Path, Head]]]] = {kind: {} for kind in PUT}
@@ -77,21 +99,31 @@ class Kept:
                 head = _head(path)
                 found[head["kind"]].setdefault(_identity(head), []).append((path, head))
             except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-                _tell(f"{path} is left out: {error}")
+                self._leave_out(path, str(error))
         for kind, those in found.items():
             for files in sorted(those.values(), key=lambda files: str(files[-1][1]["at"])):
                 self._put(account_id, PUT[kind], self._seal, files)
+        if not self._left_out:
+            s3_content.forget_all_but({content.path for content in _contents(account_id)})
+
+    def _leave_out(self, path: Path, why: str) -> None:
+        self._left_out = True
+        _tell(f"{path} is left out: {why}")
 
     def _put(self, account_id: str, put: Put, seal: Seal, files: list[tuple[Path, Head]]) -> None:
         """Put the newest file of one thing that can be; the older ones were to go when the process ended."""
         while files:
             path, head = files.pop()
             try:
-                put(account_id, head, _body(path, seal))
-            except Exception as error:  # whatever is in a file that something else has written
-                _tell(f"{path} is left out: {head['kind']} {head.get('name')}: {type(error).__name__}: {error}")
+                put(account_id, head, _body(path, head, seal))
+            except s3_content.Removed:  # with the object, just before the process ended
+                self._remove(path.name)
                 continue
-            self._files[_identity(head)] = _line(head), path.name
+            except Exception as error:  # whatever is in a file that something else has written
+                self._leave_out(path, f"{head['kind']} {head.get('name')}: {type(error).__name__}: {error}")
+                continue
+            identity = _identity(head)
+            self._files[identity] = File(path.name, identity, None, _line(head))
             for older, _ in files:
                 self._remove(older.name)
             return
@@ -99,39 +131,48 @@ class Kept:
     def save(self, account_id: str, *, last: bool = False) -> None:
         """Write what has come, and remove what has gone. last: the process ends, so that no log is still growing."""
         if self._seal is None:
+            if last:
+                shutil.rmtree(self._objects, ignore_errors=True)
             return
         with self._lock:
-            there = {_identity(named): (named, rest) for named, rest in [*_buckets(account_id), *_logs(account_id)]}
+            there = set()
             told = ""
-            for identity, (named, rest) in there.items():
+            for identity, state, rest in itertools.chain(_buckets(account_id), _logs(account_id)):
+                before = self._files.get(identity)
+                there.add(identity if before is None else before.identity)  # which is there already
+                if before is not None and before.state == state:
+                    continue
                 try:
-                    self._keep(identity, named, rest, self._seal, last=last)
+                    self._keep(identity, state, rest, self._seal, last=last)
                 except OSError as error:
                     told = told or f"not all of what is in it can be kept: {error}"
             if told:
                 _tell(told)
-            for identity in self._files.keys() - there.keys():
-                self._remove(self._files.pop(identity)[1])
+            for identity in self._files.keys() - there:
+                self._remove(self._files.pop(identity).name)
             self._growing = {one: since for one, since in self._growing.items() if one in there}
 
-    def _keep(self, identity: Identity, named: Head, rest: Rest, seal: Seal, *, last: bool) -> None:
+    def _keep(self, identity: Identity, state: State, rest: Rest, seal: Seal, *, last: bool) -> None:
         """Write one thing, if it is another than what its file has. Raises OSError."""
-        before, name = self._files.get(identity, ("", ""))
+        before = self._files.get(identity)
         try:
             more, body = rest()
-            head = {**named, **more}
+            head = {"kind": identity[0], **dict(zip(NAMED_BY[identity[0]], identity[1:], strict=True)), **more}
             line = _line(head)
-            if line == before or not (last or self._is_settled(identity, head)):
+            if before is not None and line == before.line:
+                self._files[identity] = before._replace(state=state, line="")
                 return
-            self._files[identity] = line, self._write(line, body(), seal)
+            if not (last or self._is_settled(identity, head)):
+                return
+            self._files[identity] = File(self._write(head, line, body(), seal), identity, state)
         except OSError:
             raise
         except Exception as error:  # it is changed or deleted meanwhile: next time it is written, or gone
             _tell(f"{identity} waits: {type(error).__name__}: {error}")
             return
         self._growing.pop(identity, None)
-        if name:
-            self._remove(name)
+        if before is not None:
+            self._remove(before.name)
 
     def _is_settled(self, identity: Identity, head: Head) -> bool:
         """Whether it is to be written now. Only a log grows, and one that never stops is written from time to time."""
@@ -154,15 +195,17 @@ class Kept:
         except OSError as error:
             _tell(f"{self._folder / name} can't be removed: {error}")
 
-    def _write(self, line: str, content: bytes, seal: Seal) -> str:
+    def _write(self, head: Head, line: str, content: bytes, seal: Seal) -> str:
         self._last += 1
         path = self._folder / f"{self._last:09d}"
         part = path.with_suffix(PART)
         part.unlink(missing_ok=True)
         stamp = seal.stamp(path.name, line.encode(), content)
+        # The content's in another file too, so that a program of before doesn't take it for empty.
+        size = head["content"]["size"] if "content" in head else len(content)
         try:
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-                file.write(f"{line}\n{len(content)}\n{stamp}\n".encode())
+                file.write(f"{line}\n{size}\n{stamp}\n".encode())
                 file.write(content)
             part.replace(path)
         except BaseException:
@@ -180,8 +223,11 @@ def _line(head: Head) -> str:
 
 
 def _identity(head: Head) -> Identity:
-    """What tells a thing from others. Two files of one identity are that thing at two times."""
-    return json.dumps([head["kind"], *(head[name] for name in NAMED_BY[head["kind"]])])
+    """Two files of one identity are that thing at two times. Raises TypeError for a name that is none."""
+    names = [head[name] for name in NAMED_BY[head["kind"]]]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("a name isn't a text")
+    return head["kind"], *names
 
 
 def _number(path: Path) -> int:
@@ -190,62 +236,84 @@ def _number(path: Path) -> int:
     return int(path.name)
 
 
-def _opened(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-
-
 def _head(path: Path) -> Head:
-    with _opened(path) as file:
+    with opened(path) as file:
         head: Head = json.loads(file.readline())
     if head["kind"] not in PUT or not isinstance(head["at"], str):
         raise ValueError("it isn't whole")
     return head
 
 
-def _body(path: Path, seal: Seal) -> bytes:
+def _body(path: Path, head: Head, seal: Seal) -> bytes:
     """What is in a file. Raises ValueError if it isn't what was written under this name."""
-    with _opened(path) as file:
+    with opened(path) as file:
         line, size, stamp, body = file.readline(), int(file.readline()), file.readline(), file.read()
-    if len(body) != size:
+    if len(body) != (0 if "content" in head else size):
         raise ValueError("it isn't whole")
     if not hmac.compare_digest(stamp.strip(), seal.stamp(path.name, line.removesuffix(b"\n"), body).encode()):
         raise ValueError("this embedded AWS hasn't written it")
     return body
 
 
-def _buckets(account_id: str) -> Iterator[tuple[Head, Rest]]:
+def _buckets(account_id: str) -> Iterator[Thing]:
+    for backend, bucket in _every_bucket(account_id):
+        tags = backend.tagger.get_tag_dict_for_resource(bucket.arn)
+        state = bucket, bucket.creation_date, bucket.versioning_status, tags
+        yield ("bucket", backend.partition, bucket.name), state, partial(_bucket, bucket, tags)
+        place, arn, tagged = ("object", backend.partition, bucket.name), f"{bucket.arn}/", backend.tagger.tags
+        for versions in list(dict.values(bucket.keys)):
+            for version in list(versions):
+                named = version.name, version.version_id
+                state = _state(version, tagged.get(f"{arn}{named[0]}/{named[1]}"))
+                yield (*place, *named), state, partial(_version, backend, version)
+
+
+def _every_bucket(account_id: str) -> Iterator[tuple[S3Backend, FakeBucket]]:
     for backend in list(s3_backends[account_id].values()):
         for bucket in list(backend.buckets.values()):
-            named = {"kind": "bucket", "partition": backend.partition, "name": bucket.name}
-            yield named, partial(_bucket, backend, bucket)
-            for versions in list(dict.values(bucket.keys)):
-                for version in list(versions):
-                    named = {
-                        "kind": "object", "partition": backend.partition, "bucket": bucket.name,
-                        "name": version.name, "version_id": version.version_id,
-                    }  # fmt: skip
-                    yield named, partial(_version, backend, version)
+            yield backend, bucket
 
 
-def _bucket(backend: S3Backend, bucket: FakeBucket) -> tuple[Head, Body]:
+def _contents(account_id: str) -> Iterator[s3_content.Content]:
+    """Of every version that is there."""
+    for _, bucket in _every_bucket(account_id):
+        for versions in list(dict.values(bucket.keys)):
+            for version in versions:
+                content: Any = getattr(version, "_value_buffer", None)
+                if content is not None:
+                    yield content
+
+
+def _bucket(bucket: FakeBucket, tags: Mapping[str, str]) -> tuple[Head, Body]:
     return {
         "at": bucket.creation_date.isoformat(), "region": bucket.region_name, "versioning": bucket.versioning_status,
-        "tags": backend.tagger.get_tag_dict_for_resource(bucket.arn),
+        "tags": tags,
     }, bytes  # fmt: skip
+
+
+def _state(version: Any, tags: Mapping[str, Any] | None) -> State:
+    """There may be a hundred thousand of them, and each is looked at again and again."""
+    if isinstance(version, FakeDeleteMarker):
+        return version, version.last_modified
+    metadata = getattr(version._metadata, "store", version._metadata)  # of moto's own kind of mapping, which is slow
+    return *state_of(version), tuple(metadata.items()), tuple(tags.items()) if tags else ()
 
 
 def _version(backend: S3Backend, version: Any) -> tuple[Head, Body]:
     at = version.last_modified.isoformat()
     if isinstance(version, FakeDeleteMarker):
         return {"at": at, "deleted": True}, bytes
-    _ = version.etag  # it is reckoned when it is asked for
-    return {
+    content: s3_content.Content = version._value_buffer
+    head = {
         "at": at,
-        "made": {name: getattr(version, PRIVATE.get(name, name)) for name in MADE_WITH},
+        "made": dict(zip(MADE_WITH, made_with(version), strict=True)),
         "metadata": dict(version.metadata),
         "checksum_algorithm": version.checksum_algorithm,
         "tags": backend.tagger.get_tag_dict_for_resource(version.arn),
-    }, lambda: bytes(version.value)
+    }
+    if content.path is None:
+        return head, lambda: bytes(version.value)
+    return {**head, "content": content.described()}, bytes
 
 
 def _put_bucket(account_id: str, head: Head, _: bytes) -> None:
@@ -261,7 +329,7 @@ def _put_object(account_id: str, head: Head, body: bytes) -> None:
     bucket = backend.buckets[head["bucket"]]
     made: Mapping[str, Any] = head.get("made", {})
     with_: dict[str, Any] = {name: made.get(name) for name in MADE_WITH}
-    key = FakeKey(head["name"], body, account_id, bucket.region_name, bucket_name=bucket.name, **with_)
+    key: Any = FakeKey(head["name"], b"", account_id, bucket.region_name, bucket_name=bucket.name, **with_)
     version: Any = key
     if head.get("deleted"):
         version = FakeDeleteMarker(key)
@@ -271,25 +339,24 @@ def _put_object(account_id: str, head: Head, body: bytes) -> None:
         key.checksum_algorithm = head["checksum_algorithm"]
         backend.tagger.tag_resource(key.arn, [{"Key": name, "Value": value} for name, value in head["tags"].items()])
     version.last_modified = datetime.datetime.fromisoformat(head["at"])
+    # Last: with an object that can't be put together its content would go.
+    key.value = s3_content.recalled(head["content"]) if "content" in head else body
     bucket.keys.setlist(key.name, [*bucket.keys.getlist(key.name, []), version])
 
 
-def _logs(account_id: str) -> Iterator[tuple[Head, Rest]]:
+def _logs(account_id: str) -> Iterator[Thing]:
     for region, backend in list(logs_backends[account_id].items()):
         for group in list(backend.groups.values()):
-            yield {"kind": "log-group", "region": region, "name": group.name}, partial(_group, backend, group)
+            tags = backend.list_tags_for_resource(group.arn)
+            state = group, group.creation_time, group.retention_in_days, tags
+            yield ("log-group", region, group.name), state, partial(_group, group, tags)
             for name, stream in list(group.streams.items()):
-                yield (
-                    {"kind": "log-stream", "region": region, "group": group.name, "name": name},
-                    partial(_stream, stream),
-                )
+                grown = stream, len(stream.events), stream.last_ingestion_time
+                yield ("log-stream", region, group.name, name), grown, partial(_stream, stream)
 
 
-def _group(backend: LogsBackend, group: LogGroup) -> tuple[Head, Body]:
-    return {
-        "at": group.creation_time.isoformat(), "retention": group.retention_in_days,
-        "tags": backend.list_tags_for_resource(group.arn),
-    }, bytes  # fmt: skip
+def _group(group: LogGroup, tags: Mapping[str, str]) -> tuple[Head, Body]:
+    return {"at": group.creation_time.isoformat(), "retention": group.retention_in_days, "tags": tags}, bytes
 
 
 def _stream(stream: LogStream) -> tuple[Head, Body]:

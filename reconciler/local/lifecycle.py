@@ -29,7 +29,7 @@ from reconciler.local.idle import IDLE, BadSpan, idle_seconds, spelled
 from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof, new_nonce, same, server_proof
 from reconciler.local.processes import birth, is_ours, listener
 from reconciler.local.refusals import REFUSALS
-from reconciler.local.seal import KEEP, KEPT, Unsealed, keeps, open_seal
+from reconciler.local.seal import KEEP, KEPT, OBJECTS, PASSING, Unsealed, keeps, open_seal
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -150,7 +150,7 @@ def reset(home: Path) -> None:
         if found is None:
             import shutil
 
-            for name in ("images", "tasks", KEPT):
+            for name in ("images", "tasks", KEPT, OBJECTS, PASSING):
                 shutil.rmtree(home / name, ignore_errors=True)
             return
         from reconciler.local.signing import request
@@ -244,7 +244,8 @@ def _start(home: Path) -> LocalAws:
 
     environment = _server_environment() | _kept(home)
     (home / "server.json").unlink(missing_ok=True)
-    for name in ("images", "tasks", "functions"):  # of a server that knows nothing of them any more, or a checkout's
+    # Of a server that knows nothing of them any more, or a checkout's.
+    for name in ("images", "tasks", "functions", PASSING):
         shutil.rmtree(home / name, ignore_errors=True)
     log_file = home / "server.log"
     handle = os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 KEEP = "RECONCILER_LOCAL_KEEP"  # in the environment: 0: nothing outlives the process
 KEPT = "kept"
+OBJECTS = "objects"  # their content, of which KEPT has all else
+PASSING = "objects-of-now"  # the same, where nothing is kept
 FILES = "[0-9]*"
 SEAL = "seal"
 

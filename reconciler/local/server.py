@@ -37,7 +37,9 @@ StartResponse = Callable[..., Any]
 IDENTITY_PATH = "/_reconciler/identity"
 CHECK_SECONDS = 2.0
 SAVE_SECONDS = 10.0  # after its last use or work: by then a log that came late is whole
+SAVE_SHARE = 20.0  # times as long as it took nothing is written, so that who has very much doesn't wait for it
 SMALL_SECONDS = 30.0  # without use until memory is given back
+M_MMAP_THRESHOLD, LARGE_BYTES = -3, 2**18  # of glibc: from how many bytes on memory is mapped by itself
 LEAST_NONCE = 16
 RECORD_VERSION = 2
 ACCESS_KEY = re.compile(r"(?:Credential|AWSAccessKeyId)=(\w{1,128})")
@@ -56,7 +58,7 @@ class Server:
         self.idle = idle_seconds(os.environ)
         self._used = time.monotonic()
         self._small = False
-        self._worked = self._saved = 0.0
+        self._worked = self._saved = self._save_again = 0.0
 
     def is_idle(self, now: float) -> bool:
         """Whether nothing has used it for so long that it is to end. now: of the monotonic clock.
@@ -97,7 +99,7 @@ class Server:
             return
         if self._embedded.working():
             self._worked = time.monotonic()
-        if max(self._used, self._worked) + SAVE_SECONDS > self._saved:
+        if max(self._used, self._worked) + SAVE_SECONDS > self._saved and time.monotonic() >= self._save_again:
             self._saved = time.monotonic()
             try:
                 self._embedded.keep()
@@ -105,6 +107,8 @@ class Server:
                 import traceback
 
                 traceback.print_exc()
+            ended = time.monotonic()
+            self._save_again = ended + SAVE_SHARE * (ended - self._saved)
 
     def close(self) -> None:
         """End the tasks that run."""
@@ -211,6 +215,15 @@ def give_back() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
+def free_at_once() -> None:
+    """Have the system get large memory back as soon as it is free: glibc else keeps what a few uploads once needed."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):  # another library than glibc
+            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+
+
 def become_orphan() -> int:
     """Go on as a child whose parent ends when the child has said that it serves, or has ended.
 
@@ -229,6 +242,7 @@ def become_orphan() -> int:
 def main(home: Path) -> None:
     """Serve until told to end."""
     os.umask(0o077)
+    free_at_once()
     serving = become_orphan()
     keys = new_keys()
     app = Server(home, keys)

@@ -6,14 +6,19 @@ prints a JSON object: for each probe whether moto is as AWS is. A call that moto
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime
+import gc
+import hashlib
 import io
 import json
 import sys
 import threading
 import tomllib
+import tracemalloc
 import uuid
+import weakref
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -397,6 +402,20 @@ def _unconfirmed(clients: Clients) -> bool:
     return bool(found["SubscriptionArn"] == "PendingConfirmation")
 
 
+def _copy_has_its_own_checksum(clients: Clients) -> bool:
+    """Whether what was uploaded in parts has, once copied, the checksum of all its bytes."""
+    s3, body = clients("s3"), bytes(range(256)) * 40
+    place = {"Bucket": _bucket(clients), "Key": "parts"}
+    begun = s3.create_multipart_upload(**place, ChecksumAlgorithm="SHA256")
+    upload = {**place, "UploadId": begun["UploadId"]}
+    part = s3.upload_part(**upload, PartNumber=1, Body=body, ChecksumAlgorithm="SHA256")
+    parts = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    s3.copy_object(Bucket=place["Bucket"], Key="copy", CopySource=place)
+    found = s3.head_object(Bucket=place["Bucket"], Key="copy", ChecksumMode="ENABLED")
+    return bool(base64.b64decode(found["ChecksumSHA256"]) == hashlib.sha256(body).digest())
+
+
 PROBES: dict[str, Probe] = {
     "security groups in use stay": _group_in_use,
     "filters are wildcards": _filtered_group,
@@ -442,6 +461,7 @@ PROBES: dict[str, Probe] = {
     "a task definition says when it was deregistered": _deregistered,
     "rules call functions": _disabled_rule,
     "addresses are confirmed": _unconfirmed,
+    "a copy has a checksum of its own": _copy_has_its_own_checksum,
 }
 
 
@@ -513,6 +533,59 @@ def _function_runs(clients: Clients) -> bool:
     return "it ran" in str(logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"])
 
 
+def _needed(ask: Callable[[], object]) -> int:
+    """The most bytes that Python needs at once for it, beside those of before."""
+    tracemalloc.start()
+    try:
+        ask()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def _object_is_on_disk(clients: Clients) -> bool:
+    """Whether moto keeps 2 MiB elsewhere than in memory."""
+    s3, name, body = clients("s3"), _bucket(clients), bytes(2**21)
+    s3.put_object(Bucket=name, Key="warm", Body=b"")
+    tracemalloc.start()
+    try:
+        s3.put_object(Bucket=name, Key="large", Body=body)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] < 2**21
+    finally:
+        tracemalloc.stop()
+
+
+def _a_range_is_read_by_itself(clients: Clients) -> bool:
+    s3, name = clients("s3"), _bucket(clients)
+    s3.put_object(Bucket=name, Key="large", Body=bytes(2**23))
+    return _needed(lambda: s3.get_object(Bucket=name, Key="large", Range="bytes=1-4")["Body"].read()) < 2**23
+
+
+def _parts_are_put_together_elsewhere(clients: Clients) -> bool:
+    """Whether two parts of 5 MiB are put together with less memory than both."""
+    s3, name, parts = clients("s3"), _bucket(clients), []
+    place = {"Bucket": name, "Key": "large"}
+    upload = {**place, "UploadId": s3.create_multipart_upload(**place)["UploadId"]}
+    for number in (1, 2):
+        part = s3.upload_part(**upload, PartNumber=number, Body=bytes(5 * 2**20))
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    return _needed(lambda: s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})) < 10 * 2**20
+
+
+def _deleted_is_forgotten(clients: Clients) -> bool:
+    from moto.s3.models import FakeKey, s3_backends
+
+    s3, name = clients("s3"), _bucket(clients)
+    s3.put_object(Bucket=name, Key="short-lived", Body=b"")
+    key: FakeKey = s3_backends["123456789012"]["aws"].buckets[name].keys["short-lived"]
+    alive = weakref.ref(key)
+    del key
+    s3.delete_object(Bucket=name, Key="short-lived")
+    gc.collect()
+    return alive() is None
+
+
 # What shows itself only from within moto's own process: why each is there is a fault of moto as it is.
 WITHIN: dict[str, Probe] = {
     "functions run without Docker": _function_runs,
@@ -520,6 +593,10 @@ WITHIN: dict[str, Probe] = {
     "moto's own code is looked at once": _names_moto_by_listing_folders,
     "one rule is compiled at a time": _python_is_new,
     "listings look at no more than their page": _lists_a_page,
+    "objects are on disk": _object_is_on_disk,
+    "objects are sent and copied in blocks": _a_range_is_read_by_itself,
+    "parts are put together on disk": _parts_are_put_together_elsewhere,
+    "what is deleted is forgotten": _deleted_is_forgotten,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import signal
@@ -13,14 +14,14 @@ from typing import Any
 
 import pytest
 from moto.logs.models import logs_backends
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeKey, s3_backends
 
 from reconciler import local
 from reconciler.cli.main import main
-from reconciler.local import kept
+from reconciler.local import kept, s3_content
 from reconciler.local.kept import Kept
 from reconciler.local.lifecycle import _kept
-from reconciler.local.seal import FILES, KEEP, Unsealed, open_seal, read_seal
+from reconciler.local.seal import FILES, KEEP, OBJECTS, Unsealed, open_seal, read_seal
 from tests.local.test_lifecycle import alive
 from tests.local_fixtures import EmbeddedAws
 from tests.waiting import until
@@ -33,6 +34,10 @@ KEYS = ["data/a.csv", "../../outside", "a\nb", "größe €", "runs/1/run.json",
 def on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     monkeypatch.setenv(KEEP, "1")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    monkeypatch.setattr(FakeKey, "value", FakeKey.value)  # what is put there is for this test only
+    s3_content.objects_are_on_disk()
+    monkeypatch.setattr(s3_content.Content, "folder", s3_content.Content.folder)
+    s3_content.use(tmp_path / OBJECTS)
     open_seal(tmp_path)
     empty()
     yield
@@ -42,6 +47,13 @@ def on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest
 def empty() -> None:
     s3_backends[ACCOUNT]["aws"].reset()
     logs_backends[ACCOUNT][REGION].reset()
+
+
+def ended() -> None:
+    """As when the process was killed: no file is removed."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(s3_content.Content, "close", lambda content: None)
+        empty()
 
 
 def put(bucket: str, key: str, body: bytes, **more: Any) -> Any:
@@ -257,18 +269,22 @@ def test_what_is_deleted_while_it_is_written_keeps_nothing_else_from_it(tmp_path
 def test_after_a_full_disk_nothing_is_doubled_or_half_there(tmp_path: Path) -> None:
     s3_backends[ACCOUNT]["aws"].create_bucket("versioned", REGION)
     s3_backends[ACCOUNT]["aws"].put_bucket_versioning("versioned", "Enabled")
-    for key, size in (("a", 1), ("large", 100_000), ("z", 1)):
-        put("versioned", key, b"x" * size)
+    for key in "az":
+        put("versioned", key, b"x")
+    logs = logs_backends[ACCOUNT][REGION]
+    logs.create_log_group("g", {})
+    logs.create_log_stream("g", "large")
+    logs.put_log_events("g", "large", [{"timestamp": int(time.time() * 1000), "message": "x" * 100_000}])
     before, keeps, limits = everything(), Kept(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
         for _ in range(3):
-            keeps.save(ACCOUNT)
+            keeps.save(ACCOUNT, last=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert (len(names(tmp_path)), [name for name in names(tmp_path) if name.endswith(".part")]) == (3, [])
-    keeps.save(ACCOUNT)
-    assert len(names(tmp_path)) == 4
+    assert (len(names(tmp_path)), [name for name in names(tmp_path) if name.endswith(".part")]) == (4, [])
+    keeps.save(ACCOUNT, last=True)
+    assert len(names(tmp_path)) == 5
     empty()
     Kept(tmp_path).load(ACCOUNT)
     assert everything() == before
@@ -302,7 +318,7 @@ def test_one_content_at_a_time_is_read(tmp_path: Path) -> None:
     for number in range(6):
         put("plain", str(number), b"x" * 2**21)
     Kept(tmp_path).save(ACCOUNT)
-    empty()
+    ended()
     tracemalloc.start()
     try:
         Kept(tmp_path).load(ACCOUNT)
@@ -310,6 +326,85 @@ def test_one_content_at_a_time_is_read(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak - now < 4 * 2**21
+
+
+def changed(path: Path) -> None:
+    path.write_bytes(b"y" * path.stat().st_size)
+
+
+def copied(path: Path) -> None:
+    """As with the folder, to another disk."""
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data)
+
+
+# What becomes of the object's file, and what of the object: (is there, its file in `kept` is).
+CONTENTS: dict[str, tuple[Callable[[Path], object], bool, bool]] = {
+    "as it was": (lambda path: None, True, True),
+    "copied": (copied, True, True),
+    "changed": (changed, False, True),
+    "cut": (lambda path: os.truncate(path, 9999), False, True),
+    "longer": (lambda path: path.write_bytes(path.read_bytes() + b"x"), False, True),
+    "a link": (linked, False, True),
+    "a folder": (folder, False, True),
+    "gone": (Path.unlink, False, False),
+}
+
+
+@pytest.mark.parametrize("what", CONTENTS)
+def test_content_in_a_file_of_its_own_is_what_it_was_or_left_out(what: str, tmp_path: Path) -> None:
+    change, there, stays = CONTENTS[what]
+    s3_backends[ACCOUNT]["aws"].create_bucket("plain", REGION)
+    put("plain", "large", b"x" * 10_000, checksum_value="abc").set_metadata({"x-amz-meta-a": "b"})
+    put("plain", "small", b"x")
+    before, keeps = everything(), Kept(tmp_path)
+    keeps.save(ACCOUNT)
+    ended()
+    (path,) = (tmp_path / OBJECTS).iterdir()
+    change(path)
+    again = Kept(tmp_path)
+    again.load(ACCOUNT)
+    assert everything() == (before if there else {name: it for name, it in before.items() if name != "plain/large"})
+    again.save(ACCOUNT)
+    assert len(names(tmp_path)) == (3 if stays else 2)
+    assert [one.name for one in (tmp_path / OBJECTS).iterdir()] == ([path.name] if stays else [])
+
+
+def test_what_has_not_changed_is_neither_read_nor_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is what is written to `kept` what is in a file of its own."""
+    s3, read = s3_backends[ACCOUNT]["aws"], list[str]()
+    digest, head = hashlib.file_digest, kept._line
+
+    def hashed(file: Any, name: Any) -> Any:
+        read.append("content")
+        return digest(file, name)
+
+    def line(thing: Any) -> str:
+        read.append(thing["name"])
+        return head(thing)
+
+    monkeypatch.setattr(hashlib, "file_digest", hashed)
+    monkeypatch.setattr(kept, "_line", line)
+    s3.create_bucket("plain", REGION)
+    put("plain", "large", b"x" * 10_000)
+    keeps = Kept(tmp_path)
+    keeps.save(ACCOUNT)
+    assert read == ["plain", "content", "large"]
+    assert all(path.stat().st_size < 2000 for path in (tmp_path / "kept").glob(FILES))
+    keeps.save(ACCOUNT)
+    ended()
+    again = Kept(tmp_path)
+    again.load(ACCOUNT)
+    for _ in range(2):
+        again.save(ACCOUNT)
+    assert read[3:] == ["plain", "large"] * 2, "heads alone: at the start, and once to know them"
+    large: Any = s3.get_object("plain", "large")
+    s3.tagger.tag_resource(large.arn, [{"Key": "a", "Value": "b"}])
+    again.save(ACCOUNT)
+    assert read[7:] == ["large"], "another tag, the content as it was"
 
 
 def test_it_survives_the_end_of_the_process_but_no_reset(

@@ -1,0 +1,198 @@
+"""The embedded S3 keeps content on disk: uploaded, put together, copied and read, it is never in memory as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+
+from reconciler import local
+from reconciler.local.seal import KEEP, OBJECTS, PASSING
+from tests.local.test_lifecycle import alive
+from tests.local_fixtures import EmbeddedAws
+from tests.waiting import until
+
+SIZE, BLOCK = 200 * 2**20, 2**20
+MOST = 100 * 2**20  # bytes of growth: parts of 8 MiB in flight, of which moto makes several copies each
+CONFIG = TransferConfig(max_concurrency=2, multipart_chunksize=8 * 2**20)
+BUCKET = "content"
+SMALL, LARGE = b"s" * 100, b"l" * 100_000
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of an embedded AWS that keeps what it has."""
+    folder = tmp_path_factory.mktemp("content") / "home"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RECONCILER_LOCAL_ENGINE", "process")
+        patched.setenv("XDG_STATE_HOME", str(folder.parent / "state"))
+        patched.setenv(KEEP, "1")
+        yield folder
+        local.stop(folder)
+
+
+@pytest.fixture
+def aws(home: Path) -> EmbeddedAws:
+    found = EmbeddedAws(local.ensure_running(home))
+    found.client("s3").create_bucket(Bucket=BUCKET)  # of us-east-1: again is no fault
+    return found
+
+
+def objects(home: Path) -> list[Path]:
+    return sorted((home / OBJECTS).iterdir())
+
+
+class Memory:
+    """The most memory of a process, files' pages included, in bytes, while it is watched."""
+
+    def __init__(self, pid: int) -> None:
+        self._status, self._stop = Path(f"/proc/{pid}/status"), threading.Event()
+        self.first = self.most = self._now()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _now(self) -> int:
+        line = next(one for one in self._status.read_text().splitlines() if one.startswith("VmRSS"))
+        return int(line.split()[1]) * 1024
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.01):
+            self.most = max(self.most, self._now())
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def received(s3: Any, key: str, **more: Any) -> str:
+    found = hashlib.sha256()
+    for block in s3.get_object(Bucket=BUCKET, Key=key, **more)["Body"].iter_chunks(BLOCK):
+        found.update(block)
+    return found.hexdigest()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says how much memory a process has")
+def test_what_is_large_is_never_in_memory(aws: EmbeddedAws, home: Path, tmp_path: Path) -> None:
+    file, wanted, s3 = tmp_path / "data.bin", hashlib.sha256(), aws.client("s3")
+    with file.open("wb") as out:
+        for number in range(SIZE // BLOCK):
+            block = number.to_bytes(4, "big") * (BLOCK // 4)
+            out.write(block)
+            wanted.update(block)
+    with Memory(aws.running.pid) as memory:
+        s3.upload_file(str(file), BUCKET, "one", Config=CONFIG)
+        s3.copy_object(Bucket=BUCKET, Key="two", CopySource={"Bucket": BUCKET, "Key": "one"})
+        read, ranged = received(s3, "two"), received(s3, "one", Range="bytes=0-")
+        part = s3.get_object(Bucket=BUCKET, Key="one", Range=f"bytes={SIZE - 4}-")["Body"].read()
+    assert (read, ranged) == (wanted.hexdigest(),) * 2
+    assert part == (SIZE // BLOCK - 1).to_bytes(4, "big")
+    assert [path.stat().st_size for path in objects(home)] == [SIZE, SIZE], "the parts are gone"
+    assert {path.stat().st_mode & 0o777 for path in (home / OBJECTS, *objects(home))} == {0o700, 0o600}
+    s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "one"}, {"Key": "two"}]})
+    assert objects(home) == []
+    assert memory.most - memory.first < MOST
+
+
+def test_parts_copied_from_ranges_make_a_whole_and_an_upload_that_is_given_up_leaves_nothing(
+    aws: EmbeddedAws, home: Path
+) -> None:
+    s3, begin, end = aws.client("s3"), b"a" * 5 * 2**20, b"b" * 5000
+    place, parts = {"Bucket": BUCKET, "Key": "joined"}, []
+    s3.put_object(Bucket=BUCKET, Key="source", Body=end + begin)
+    upload = {**place, "UploadId": s3.create_multipart_upload(**place, ChecksumAlgorithm="SHA256")["UploadId"]}
+    for number, span in enumerate((f"5000-{4999 + len(begin)}", "0-4999"), 1):
+        found = s3.upload_part_copy(
+            **upload,
+            PartNumber=number,
+            CopySource={"Bucket": BUCKET, "Key": "source"},
+            CopySourceRange=f"bytes={span}",
+        )
+        parts.append({"PartNumber": number, "ETag": found["CopyPartResult"]["ETag"]})
+    with pytest.raises(ClientError, match="InvalidPart"):
+        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": "x"}]})
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    head = s3.get_object(**place, ChecksumMode="ENABLED")
+    each = b"".join(hashlib.md5(data, usedforsecurity=False).digest() for data in (begin, end))
+    assert head["Body"].read() == begin + end
+    assert head["ETag"] == f'"{hashlib.md5(each, usedforsecurity=False).hexdigest()}-2"'
+    assert head["ChecksumType"] == "COMPOSITE"
+    given_up = {**place, "UploadId": s3.create_multipart_upload(**place)["UploadId"]}
+    s3.upload_part(**given_up, PartNumber=1, Body=LARGE)
+    assert len(objects(home)) == 3
+    s3.abort_multipart_upload(**given_up)
+    assert len(objects(home)) == 2
+    s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "joined"}, {"Key": "source"}]})
+    assert objects(home) == []
+
+
+def test_a_full_disk_is_said_and_nothing_is_half_there(aws: EmbeddedAws, home: Path) -> None:
+    s3 = aws.client("s3")
+    before = resource.prlimit(aws.running.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(aws.running.pid, resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(ClientError, match="InsufficientStorage") as refused:
+            s3.put_object(Bucket=BUCKET, Key="k", Body=LARGE)
+        assert f"{home / OBJECTS}. Make room there." in str(refused.value)
+        assert objects(home) == []
+        with pytest.raises(ClientError, match="InsufficientStorage") as refused:  # too large even to be received
+            s3.put_object(Bucket=BUCKET, Key="k", Body=bytes(17 * 2**20))
+        assert "Make room there." in str(refused.value)
+    finally:
+        resource.prlimit(aws.running.pid, resource.RLIMIT_FSIZE, before)
+    s3.put_object(Bucket=BUCKET, Key="k", Body=LARGE)
+    assert s3.get_object(Bucket=BUCKET, Key="k")["Body"].read() == LARGE
+    s3.delete_object(Bucket=BUCKET, Key="k")
+
+
+def test_it_outlives_the_process_and_what_nobody_needs_is_removed(home: Path, aws: EmbeddedAws) -> None:
+    s3 = aws.client("s3")
+    for key, body in (("small", SMALL), ("large", LARGE), ("changed", LARGE)):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+    local.stop(home)
+    (home / OBJECTS / "orphaned").write_bytes(b"of a process that was killed")
+    before = {path: path.stat().st_ino for path in objects(home)}
+    again = EmbeddedAws(local.ensure_running(home)).client("s3")
+    assert [again.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in ("small", "large")] == [SMALL, LARGE]
+    assert {path: path.stat().st_ino for path in objects(home)} == {
+        path: number for path, number in before.items() if path.name != "orphaned"
+    }
+    again.put_object(Bucket=BUCKET, Key="changed", Body=LARGE * 2)
+    assert sorted(path.stat().st_size for path in objects(home)) == [100_000, 200_000]
+    local.reset(home)
+    assert objects(home) == []
+
+
+def test_without_keeping_it_goes_with_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECONCILER_LOCAL_ENGINE", "process")
+    monkeypatch.setenv(KEEP, "0")
+    home = tmp_path / "home"
+    (home / OBJECTS).mkdir(parents=True)
+    (home / OBJECTS / "of_before").write_bytes(LARGE)
+    try:
+        running = local.ensure_running(home)
+        s3 = EmbeddedAws(running).client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_object(Bucket=BUCKET, Key="k", Body=LARGE)
+        assert [path.stat().st_size for path in (home / PASSING).iterdir()] == [len(LARGE)]
+        os.kill(running.pid, signal.SIGKILL)
+        until(lambda: not alive(running.pid), "its end")
+        local.ensure_running(home)
+        assert list((home / PASSING).iterdir()) == []
+    finally:
+        local.stop(home)
+    assert not (home / PASSING).exists()
+    assert [path.name for path in objects(home)] == ["of_before"]
+    local.reset(home)
+    assert not (home / OBJECTS).exists()
