@@ -81,8 +81,8 @@ def _ours(folder: Path, aws: LocalAws, *, many: bool) -> Sample:
 def _cp(folder: Path, aws: LocalAws, program: str, *, many: bool) -> Sample:
     environment = _environment(folder, aws)
     process([program, "s3", "mb", f"s3://{BUCKET}"], folder, None, env=environment)
-    source = ["data", "--recursive"] if many else ["data/0.bin"]
-    command = [program, "s3", "cp", *source, f"s3://{BUCKET}/data/", "--only-show-errors"]
+    source, more = ("data", ["--recursive"]) if many else ("data/0.bin", [])
+    command = [program, "s3", "cp", source, f"s3://{BUCKET}/data/", "--only-show-errors", *more]
     return process(command, folder, None, env=environment)
 
 

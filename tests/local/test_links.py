@@ -35,8 +35,8 @@ def left(victim: Path) -> dict[str, str]:
 
 
 LINKS = [".reconciler", ".reconciler/local", ".reconciler/local/tasks", ".reconciler/local/images",
-         ".reconciler/local/functions", ".reconciler/local/server.json", ".reconciler/local/server.log",
-         ".reconciler/local/lock", ".reconciler/local/.gitignore"]  # fmt: skip
+         ".reconciler/local/functions", ".reconciler/local/objects", ".reconciler/local/server.json",
+         ".reconciler/local/server.log", ".reconciler/local/lock", ".reconciler/local/.gitignore"]  # fmt: skip
 
 
 @pytest.mark.share(5)
