@@ -25,7 +25,15 @@ from moto.kms.models import Key, KmsBackend
 from moto.logs.models import LogGroup, LogsBackend, LogStream
 from moto.logs.responses import LogsResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, PublicAccessBlock, S3Backend
+from moto.s3.models import (
+    FakeBucket,
+    FakeDeleteMarker,
+    FakeKey,
+    FakeMultipart,
+    MultipartChecksumBuilder,
+    PublicAccessBlock,
+    S3Backend,
+)
 from moto.s3.responses import S3Response
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, ScheduleGroup
 from moto.sns.models import SNSBackend, Topic
@@ -84,7 +92,10 @@ def test_the_version_is_the_one_pinned() -> None:
         (IAMBackend, "remove_role_from_instance_profile get_instance_profile"),
         (SimpleSystemManagerBackend, "put_parameter"),
         (EventsBackend, "put_rule"),
-        (S3Backend, "put_bucket_policy"),
+        (S3Backend, "put_bucket_policy copy_object upload_part_copy"),
+        (S3Response, "_get_key"),
+        (FakeMultipart, "complete set_part dispose"),
+        (MultipartChecksumBuilder, "addPart build"),
         (
             IamResponse,
             "_dispatch create_user create_policy list_ssh_public_keys list_signing_certificates list_mfa_devices",
@@ -141,6 +152,7 @@ def test_names_are_there(owner: type, names: str) -> None:
         (KmsBackend.__init__, "keys"),
         (Key.__init__, "arn aliases"),
         (FakeKey.__init__, "encryption kms_key_id bucket_key_enabled _etag _is_versioned _version_id _storage_class"),
+        (FakeKey.__init__, "_value_buffer"),
         (FakeKey.__init__, "last_modified checksum_algorithm checksum_value checksum_type checksum_parts"),
         (FakeBucket.__init__, "keys creation_date versioning_status encryption public_access_block ownership_rule"),
         (User.__init__, "access_keys ssh_public_keys signing_certificates mfa_devices password"),

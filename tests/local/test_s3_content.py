@@ -162,14 +162,20 @@ def test_it_outlives_the_process_and_what_nobody_needs_is_removed(home: Path, aw
         s3.put_object(Bucket=BUCKET, Key=key, Body=body)
     local.stop(home)
     (home / OBJECTS / "orphaned").write_bytes(b"of a process that was killed")
+    (home / OBJECTS / "folder").mkdir()
     before = {path: path.stat().st_ino for path in objects(home)}
     again = EmbeddedAws(local.ensure_running(home)).client("s3")
+    again.list_buckets()  # by then it has loaded
+    (home / OBJECTS / "folder").rmdir()
     assert [again.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in ("small", "large")] == [SMALL, LARGE]
     assert {path: path.stat().st_ino for path in objects(home)} == {
-        path: number for path, number in before.items() if path.name != "orphaned"
+        path: number for path, number in before.items() if path.name not in ("orphaned", "folder")
     }
     again.put_object(Bucket=BUCKET, Key="changed", Body=LARGE * 2)
     assert sorted(path.stat().st_size for path in objects(home)) == [100_000, 200_000]
+    again.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    again.put_object(Bucket=BUCKET, Key="changed", Body=LARGE * 3)
+    assert len(objects(home)) == 3, "the version before is still there"
     local.reset(home)
     assert objects(home) == []
 
