@@ -60,7 +60,7 @@ class Applied(Changed):
     """What was done, and how the run ended."""
 
     verdict: Verdict
-    run: Annotated[Run | None, "the run that this is about, if there is one; not with a sweep"] = ABSENT
+    run: Annotated[Run | None, "the run, if there is one; not with a sweep"] = ABSENT
     sweep: Annotated[Swept, "with a sweep"] = ABSENT
 
 
@@ -112,11 +112,11 @@ def run(options: Arguments, terminal: Terminal) -> int:
             ask_iam=not options.skip_permission_check,
         )
     except Interrupted as error:
-        error.hint = error.hint or f"to go on: {command_line()}"
+        error.hint = error.hint or f"to continue: {command_line()}"
         raise
     show_outcome(terminal, applied.outcome, command_line())
     if where.stop.is_set():
-        raise Interrupted("interrupted", hint=f"what was done stays; to go on: {command_line()}")
+        raise Interrupted("interrupted", hint=f"what was done is kept; to continue: {command_line()}")
     code = 0 if applied.outcome.ok else NOT_LAUNCHED
     if work is not None and applied.outcome.ok:
         code = work.finish()

@@ -50,7 +50,7 @@ def _resources(top: Top) -> None:
     apply.add_argument("--skip-run", action="store_true", help="don't start the task")
     apply.add_argument("--detach", action="store_true", help="don't watch the run, print its id; needs run.unattended")
     apply.add_argument(
-        "--engine", choices=ENGINES, default="", help="with --local: what builds and runs the image (default: auto)"
+        "--engine", choices=ENGINES, default="", help="with --local: builds and runs the image (default: auto)"
     )
     _permission_check(apply)
     _this_run(apply)
@@ -84,7 +84,7 @@ def _account(top: Top) -> None:
     _command(top, "show", aws=False)
 
     completion = top.command("completion")
-    completion.description = "Print a script with which a shell completes the installed `reconciler` command."
+    completion.description = "Print a shell script that completes the installed command `reconciler`."
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     _output(completion)
     completion.set_defaults(module="completion")
@@ -96,15 +96,16 @@ def _importing(top: Top) -> None:
     """The commands that put right what this program keeps, or write the file from an account."""
     local = top.command("local")
     local.description = (
-        'The embedded AWS behind --local. With `eval "$(reconciler local env)"` the other AWS tools of a shell, such '
-        "as the AWS CLI and boto3, reach it with all rights; the key that it prints is good until it is stopped."
+        'The embedded AWS behind --local. With `eval "$(reconciler local env)"` the other AWS '
+        "tools of a shell, such as the AWS CLI and boto3, reach it with all rights. The printed "
+        "key is valid until it is stopped."
     )
     local.add_argument(
         "action", choices=("status", "env", "list", "stop", "reset"),
-        help="status: say whether it runs; env: print the settings of a shell for it; list: show all that run; "
-        "stop: end it; reset: empty it",
+        help="status: say whether it runs; env: print a shell's settings for it; list: show all running "
+"ones; stop: end it; reset: empty it",
     )  # fmt: skip
-    local.add_argument("--all", action="store_true", help="with stop: end all that run, of every folder")
+    local.add_argument("--all", action="store_true", help="with stop: end all running ones, of every folder")
     local.add_argument(
         "file", nargs="?", type=Path, default="deploy.yaml", help="its deploy.yaml (default: %(default)s)"
     )
@@ -121,18 +122,23 @@ def _importing(top: Top) -> None:
     )
     source = bring.add_mutually_exclusive_group(required=True)
     bring.arguments += [
-        source.add_argument("--prefix", default="", metavar="P", help="the part that the names of the resources share"),
+        source.add_argument("--prefix", default="", metavar="P", help="the part of the names that all resources share"),
         source.add_argument(
-            "--copilot", type=Path, metavar="DIR", help="the folder with Copilot's files; AWS isn't asked"
+            "--copilot", type=Path, metavar="DIR", help="the folder with Copilot's files; no call to AWS"
         ),
     ]
-    bring.add_argument("--region", metavar="R", help="(default: AWS_REGION, else us-east-1)")
+    bring.add_argument("--region", metavar="R", help="(default: AWS_REGION or AWS_DEFAULT_REGION, else us-east-1)")
     bring.add_argument(
-        "-o", "--out", type=Path, default="deploy.yaml", metavar="FILE", help="never overwritten (default: %(default)s)"
+        "-o",
+        "--out",
+        type=Path,
+        default="deploy.yaml",
+        metavar="FILE",
+        help="the file to write; never overwrites one (default: %(default)s)",
     )
     bring.add_argument("--data", metavar="FILE", help="the training data, relative to the file's folder")
     bring.add_argument(
-        "--take", action="append", default=[], metavar="KIND.NAME", help="use this one, where several are possible"
+        "--take", action="append", default=[], metavar="KIND.NAME", help="use this one, if there are several"
     )
     _reach(bring)
     bring.set_defaults(module="import_")
@@ -190,12 +196,11 @@ def _output(command: Parser) -> None:
 def _runs(top: Top) -> None:
     """The commands about runs, which name a run and not a file."""
 
-    def command(name: str, *, run: bool = True) -> Parser:
+    def command(name: str, default: str = "the newest") -> Parser:
         made = top.command(name)
-        if run:
-            made.add_argument(
-                "run", nargs="?", default="", metavar="RUN", help="its id or a part of it (default: the newest)"
-            )
+        if default:
+            what = f"its id or a part of it (default: {default})"
+            made.add_argument("run", nargs="?", default="", metavar="RUN", help=what)
         made.add_argument("--file", type=Path, default="deploy.yaml", help="(default: %(default)s)")
         _environment(made)
         _reach(made)
@@ -207,35 +212,35 @@ def _runs(top: Top) -> None:
     watch.add_argument("--from-start", action="store_true", help="show all lines, also those that were shown before")
     logs = command("logs")
     logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines until the task has stopped")
-    logs.add_argument("--since", default="", metavar="SPAN", help="only the lines of the last 10m, 2h or 1d")
+    logs.add_argument("--since", default="", metavar="SPAN", help="only the last lines, such as 10m, 2h or 1d")
     logs.add_argument("--attempt", type=int, default=0, metavar="N", help="only this attempt (default: the newest)")
-    inside = command("exec")
+    inside = command("exec", "the only one that runs")
     inside.description = (
-        "Open a shell, or run a command, in a task that runs. Options come before RUN. The exit code is the command's "
-        "with --local; Systems Manager, which carries the session in AWS, doesn't tell it."
+        "Open a shell, or run a command, in a running task. Options come before RUN. With --local "
+        "it exits with the command's exit code; in AWS, Systems Manager doesn't report that code."
     )
     inside.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="(default: /bin/sh)")
     inside.set_defaults(module="exec_")
     command("stop")
     command("diagnose")
-    rollback = command("rollback")
+    rollback = command("rollback", "the last that succeeded with another definition")
     rollback.description = (
-        "Have the schedule and the service use what an earlier run was: its image, command, environment and size, "
-        "until an `apply` changes the task definition. Default: the last run that succeeded with another definition."
+        "Make the schedule and the service use the image, command, environment and size of an "
+        "earlier run, until an `apply` changes the task definition."
     )
-    rollback.add_argument("--undo", action="store_true", help="go back to what the last `apply` made")
+    rollback.add_argument("--undo", action="store_true", help="return to the definition of the last `apply`")
     _permission_check(rollback)
     rollback.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
-    runs = command("runs", run=False)
+    runs = command("runs", "")
     runs.add_argument("verb", nargs="?", default="list", choices=("list", "show", "compare", "best"))
     runs.add_argument("names", nargs="*", metavar="RUN|METRIC", help="one for show, two for compare, a metric for best")
-    runs.add_argument("--limit", type=int, metavar="N", help="list so many (default: 20, or the 10 best)")
-    runs.add_argument("--rebuild", action="store_true", help="first make the index of runs anew, from all records")
+    runs.add_argument("--limit", type=int, metavar="N", help="list this many (default: 20, or the 10 best)")
+    runs.add_argument("--rebuild", action="store_true", help="first rebuild the index of runs from all records")
     runs.add_argument("--lowest", action="store_true", help="with best: the lowest value is the best")
 
 
 def _on_interrupt(command: Parser) -> None:
-    what = "what Ctrl-C does with the task: stop it, or let it run on"
+    what = "what Ctrl-C does to the task: stop it, or let it run"
     command.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help=what)
 
 
@@ -247,7 +252,7 @@ def _this_run(apply: Parser) -> None:
             "--like",
             default="",
             metavar="RUN",
-            help="launch what this run was (image, command, variables, size, data), and change nothing else",
+            help="launch a run with this run's image, command, variables, size and data; change nothing else",
         ),
         group.add_argument("--cpu", default="", metavar="UNITS", help="CPU units, or text like '4 vCPU'"),
         group.add_argument("--memory", default="", metavar="MIB", help="MiB, or text like 8GB"),
@@ -266,7 +271,7 @@ def _this_run(apply: Parser) -> None:
 def _planning(command: Parser) -> None:
     command.add_argument("--skip-image", action="store_true", help="don't build or push the image")
     command.add_argument("--rehash", action="store_true", help="read every data file again, changed or not")
-    command.add_argument("--adopt", action="store_true", help="take over what others made with these names")
+    command.add_argument("--adopt", action="store_true", help="take over resources with these names that others made")
     command.add_argument("--prune", action="store_true", help="delete resources that are no longer in the file")
     command.add_argument("--delete-data", action="store_true", help="with --prune: also delete data and images")
     _confirm(command)
@@ -280,7 +285,7 @@ def _planning(command: Parser) -> None:
 
 
 def _permission_check(command: Parser) -> None:
-    what = "don't check first, with IAM's simulator, that all permissions are there"
+    what = "don't check all permissions first with IAM's simulator"
     command.add_argument("--skip-permission-check", action="store_true", help=what)
 
 
@@ -290,7 +295,7 @@ def _confirm(command: Parser) -> None:
         action="append",
         default=[],
         metavar="KIND.NAME",
-        help="delete this although only the record, and no tag, says that it is ours; may be repeated",
+        help="delete this resource, which only the record, but no tag, counts as this deploy's; may be repeated",
     )
 
 

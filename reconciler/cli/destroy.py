@@ -59,7 +59,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     outcome = applied.outcome
     show_outcome(terminal, outcome, again)
     if where.stop.is_set():
-        raise Interrupted("interrupted", hint=f"what was deleted is gone; to go on: {again}")
+        raise Interrupted("interrupted", hint=f"what was deleted stays deleted; to continue: {again}")
     if options.json:
         terminal.json(Destroyed(plan_json(applied.plan), *outcome_json(outcome)))
     elif outcome.done and outcome.ok:
@@ -81,7 +81,7 @@ class _Shown(Steps):
         """Show the plan and ask. Raises UserError when there is nobody to ask, ReconcilerError for a no."""
         self.terminal.say(self.terminal.fold("", where_line(self.here, self.where)))
         if not plan.steps:
-            self.terminal.say("Nothing to destroy: nothing of this deploy is there.")
+            self.terminal.say("Nothing to destroy: nothing of this deploy exists.")
             return
         show_plan(self.terminal, plan)
         self._say_runs(plan)

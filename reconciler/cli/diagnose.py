@@ -41,14 +41,16 @@ class Diagnosed(Answer):
 
     run: Annotated[str, "the run's id"]
     state: State
-    cause: Annotated[str | None, "in a line; null when the run didn't fail"]
+    cause: Annotated[str | None, "one line; null if the run didn't fail"]
     evidence: Annotated[Sequence[str], "quoted from ECS or the log"] = ABSENT
     fix: Annotated[str, "what to do"] = ABSENT
-    change: Annotated[str, "to deploy.yaml, if that is it"] = ABSENT
+    change: Annotated[str, "the change of deploy.yaml that helps, if there is one"] = ABSENT
     sure: Annotated[bool, "whether the evidence leaves no doubt"] = ABSENT
-    checkpoint: Annotated[Checkpoint | None, "what its last attempt went on from; null for a first one"] = None
-    usage: Annotated[Usage | None, "what its last attempt used, by Container Insights; null where nobody knows"] = None
-    enough: Annotated[Enough | None, "a size for what it used as far as it got; null where that isn't known"] = None
+    checkpoint: Annotated[
+        Checkpoint | None, "the checkpoint from which its last attempt continued; null for a first attempt"
+    ] = None
+    usage: Annotated[Usage | None, "what its last attempt used, by Container Insights; null if unknown"] = None
+    enough: Annotated[Enough | None, "a size that is enough for what it has used so far; null if unknown"] = None
 
 
 ANSWERS = (Diagnosed,)

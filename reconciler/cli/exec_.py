@@ -54,7 +54,7 @@ class Entered(Answer):
 
     run: Annotated[str, "the run's id"]
     task_arn: str
-    exit_code: Annotated[int | None, "of the command; null where Systems Manager carried it, which doesn't tell"]
+    exit_code: Annotated[int | None, "the command's exit code; null in AWS, where Systems Manager doesn't report it"]
 
 
 ANSWERS = (Entered,)

@@ -29,7 +29,7 @@ class Verdict:
     """How it ended, see exit-codes.md."""
 
     result: Result
-    exit_code: Annotated[int, "the command's"]
+    exit_code: Annotated[int, "the command's exit code"]
     task_exit_code: Annotated[int | None, "the program's own"]
 
 
@@ -60,8 +60,8 @@ class Failure(Answer):
     """What any command prints with --json when it ends without having done its work."""
 
     error: Annotated[str, "what, where and why"]
-    exit_code: Annotated[int, "the command's"]
-    hint: Annotated[str, "what next"] = ABSENT
+    exit_code: Annotated[int, "the command's exit code"]
+    hint: Annotated[str, "what to do next"] = ABSENT
     aws: FromAws = ABSENT
     problems: Annotated[Sequence[Wrong], "all that is wrong with the file"] = ABSENT
     verdict: Annotated[Verdict, "of `apply` and `watch` only"] = ABSENT

@@ -32,10 +32,10 @@ def show(terminal: Terminal, findings: Iterable[Finding], depth: int = 0) -> Non
 class Check:
     """One check, and its parts."""
 
-    check: Annotated[str, "what was looked at"]
-    state: Annotated[State, "NG: no good; SKIP: it can't be told, or isn't asked for"]
+    check: Annotated[str, "what was checked"]
+    state: Annotated[State, "NG: no good; SKIP: can't be checked, or isn't asked for"]
     says: Annotated[str, "what was found"]
-    fix: Annotated[str, "what to do, of an NG"]
+    fix: Annotated[str, "what to do about an NG"]
     inside: Annotated[Sequence[Check], "its parts"]
 
 
@@ -44,7 +44,7 @@ class Checks(Answer):
     """What was looked at."""
 
     ok: Annotated[bool, "whether nothing is NG"]
-    checks: Annotated[Sequence[Check], "in the order in which they matter"]
+    checks: Annotated[Sequence[Check], "in order of importance"]
 
 
 def as_json(findings: Iterable[Finding]) -> list[Check]:

@@ -10,9 +10,9 @@ def init(command: Parser) -> None:
     command.add_argument("folder", nargs="?", default=".", help="(default: this one)")
     command.add_argument("--name", metavar="N", help="(default: from the folder's)")
     command.add_argument(
-        "--data", metavar="FILE", help="the data to train on, or its S3 URI (default: the only data file there is)"
+        "--data", metavar="FILE", help="the data to train on, or its S3 URI (default: the folder's only data file)"
     )
-    command.add_argument("--region", metavar="R", help="(default: as the AWS CLI has it, else us-east-1)")
+    command.add_argument("--region", metavar="R", help="(default: the AWS CLI's, else us-east-1)")
     command.add_argument("--account", metavar="ID", help="refuse the credentials of any other account")
     command.add_argument("--image", metavar="URI", help="use this existing image, instead of a Dockerfile")
     command.add_argument("--github", metavar="OWNER/NAME", help="(default: the remote `origin`)")
@@ -24,7 +24,9 @@ def init(command: Parser) -> None:
 
 def cost(command: Parser) -> None:
     """The arguments of `cost`."""
-    command.add_argument("--minutes", type=float, metavar="N", help="of a run (default: as the last runs, else 10)")
+    command.add_argument(
+        "--minutes", type=float, metavar="N", help="a run's duration (default: as the last runs, else 10)"
+    )
     command.add_argument("--runs-per-month", type=float, metavar="N", help="(default: from the schedule)")
     command.add_argument("--image-gb", type=float, metavar="N", help="size of the image (default: as it is, else 0.5)")
     command.add_argument("--log-mb", type=float, metavar="N", help="size of a task's log (default: 1)")

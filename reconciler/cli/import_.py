@@ -63,7 +63,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     """Write the file. Returns 0; raises UserError when it is there already, or when nothing was found."""
     out = options.out
     if out.exists():
-        raise UserError(f"{out} is there already, and is never overwritten", hint="name another file: -o FILE")
+        raise UserError(f"{out} exists already, and is never overwritten", hint="name another file: -o FILE")
     region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     if problem := REGION.problem(region):
         raise UserError(f"--region {region}: {problem}")
@@ -76,7 +76,7 @@ def _from_aws(options: Arguments, region: str, terminal: Terminal) -> int:
     out = options.out
     session, endpoint, _ = reach(out, options.local, quiet=options.quiet)
     if not options.prefix.strip("-_./ "):
-        raise UserError("--prefix is empty", hint="give the part that the names of the resources share")
+        raise UserError("--prefix is empty", hint="give the part of the names that all resources share")
     imported = import_deploy(
         Aws(region, session=session, endpoint_url=endpoint, read_only=True),
         options.prefix,
@@ -111,7 +111,7 @@ def _from_copilot(options: Arguments, region: str, terminal: Terminal) -> int:
     terminal.say(f"  {'job':<16} {made.job}")
     for note in made.notes:
         terminal.print(terminal.fold("note: ", note))
-    for head, lines in (("Not carried over:", made.left), ("To be mended before the file can be used:", wrong)):
+    for head, lines in (("Not carried over:", made.left), ("Correct this before you use the file:", wrong)):
         if lines:
             terminal.print(head)
         for line in lines:
@@ -139,7 +139,7 @@ def _tell(terminal: Terminal, imported: Imported, out: Path, *, as_json: bool) -
     for note in imported.notes:
         terminal.print(terminal.fold("note: ", note))
     if imported.differences:
-        terminal.print(f"{out} can't say all of it, or some of it isn't there; `plan` shows:")
+        terminal.print(f"{out} can't describe everything, or something doesn't exist; `plan` shows:")
         for line in imported.differences:
             terminal.print(f"  {line}")
     else:

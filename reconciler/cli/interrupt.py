@@ -35,7 +35,7 @@ def come_back(where: Target, run: Run | None = None) -> str:
     """How to come back to a run, or to all of them."""
     if run is None:
         return f"see them: {command(where, 'runs', '')}"
-    return f"come back to it: {command(where, 'watch', run.id)}\nend it: {command(where, 'stop', run.id)}"
+    return f"follow it again: {command(where, 'watch', run.id)}\nend it: {command(where, 'stop', run.id)}"
 
 
 def command(where: Target, verb: str, run_id: str) -> str:

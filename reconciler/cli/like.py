@@ -28,11 +28,11 @@ OTHERS = (
 def check_alone(options: Any, *, saved: bool) -> None:
     """Raises UserError for what can't be said beside --like. options: those of `apply`; saved: a plan is applied."""
     if saved:
-        raise UserError("--like launches what a run was, and a saved plan says what to change", hint="leave one out")
+        raise UserError("--like repeats an earlier run and can't be combined with a saved plan", hint="leave one out")
     for name in OTHERS:
         if getattr(options, name) not in (None, False, "", ()):
             flag = "--" + name.replace("_", "-")
-            raise UserError(f"--like launches what a run was and changes nothing else: {flag} says more")
+            raise UserError(f"--like repeats an earlier run and changes nothing else: {flag} says more")
 
 
 def around(here: Deployment) -> frozenset[Address]:
@@ -77,7 +77,7 @@ class LikeWork(SingleWork):
             self.see_off(launch_like(launch, last), last)
         given = overrides_of_new(was)
         if decision.action == "resume" and last is not None:
-            self.terminal.say(f"Coming back to run {last.id}")
+            self.terminal.say(f"Following run {last.id}")
             run = replace(last, overrides=given if last.like else was.overrides)
         else:
             check()

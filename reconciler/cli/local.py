@@ -46,8 +46,8 @@ class Environment(Answer):
     """`local env`"""
 
     action: Literal["env"]
-    set: Annotated[Mapping[str, str], "the environment with which AWS tools reach it, its key included"]
-    unset: Annotated[Sequence[str], "variables that would lead them elsewhere"]
+    set: Annotated[Mapping[str, str], "the environment with which AWS tools reach it, including its key"]
+    unset: Annotated[Sequence[str], "variables that would direct them elsewhere"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Listed(Answer):
     """`local list`"""
 
     action: Literal["list"]
-    servers: Annotated[Sequence[Server], "the embedded AWSs of this user that run"]
+    servers: Annotated[Sequence[Server], "this user's running embedded AWSs"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Over(Answer):
 
     action: Literal["stop", "reset"]
     was_running: Annotated[bool, "until now"]
-    homes: Annotated[Sequence[str], "with --all: the folders of those that ran"] = ABSENT
+    homes: Annotated[Sequence[str], "with --all: the folders of those that were running"] = ABSENT
 
 
 ANSWERS = (Running, Environment, Listed, Over)
@@ -127,8 +127,8 @@ def _stop_all(terminal: Terminal, as_json: bool) -> int:
 
 def _left(home: Path) -> str:
     if keeps(home):
-        return "runs, results, data and logs are kept: `local reset` forgets them"
-    return "what was in it is gone"
+        return "runs, results, data and logs are kept: `local reset` deletes them"
+    return "everything in it is deleted"
 
 
 def _ends(one: LocalAws) -> str:

@@ -16,17 +16,17 @@ PlanChange = TypedDict(
         "path": Annotated[
             Text, "The field: names with dots between them, and in brackets what identifies an item of a set."
         ],
-        "from": Annotated[Any, "What is there: any JSON value; null is unset, `(hidden)` a value that isn't shown."],
+        "from": Annotated[Any, "The value in AWS: any JSON value; null is unset, `(hidden)` a value that isn't shown."],
         "to": Annotated[
             Any,
-            "What is wanted, likewise; `(ATTRIBUTE of KIND.NAME, known once that is made)` is a value that no one "
-            "knows yet.",
+            "The wanted value, likewise; `(ATTRIBUTE of KIND.NAME, known once that is made)` is a "
+            "value that isn't known yet.",
         ],
         "replaces": NotRequired[
             Annotated[Literal[True], "This difference is why the resource is replaced. Absent for no."]
         ],
         "widens": NotRequired[
-            Annotated[Literal[True], "What is there allows something that isn't wanted. Absent for no."]
+            Annotated[Literal[True], "The value in AWS allows something that the file doesn't. Absent for no."]
         ],
     },
 )
@@ -40,11 +40,11 @@ class PlanStep(TypedDict):
     name: Annotated[Text, "The resource's name in AWS; of an object BUCKET/KEY, of an image its repository."]
     changes: Annotated[
         list[PlanChange],
-        "The fields that differ, those first that take back a widened access. Empty for `none` and `delete`.",
+        "The fields that differ; those that narrow a widened access come first. Empty for `none` and `delete`.",
     ]
     reason: NotRequired[Annotated[Text, "Why it is replaced and not updated."]]
-    held: NotRequired[Annotated[Text, "Why `apply` leaves this step alone as things are, and what would let it do it."]]
-    note: NotRequired[Annotated[Text, "What is worth knowing, such as that the resource isn't this deploy's."]]
+    held: NotRequired[Annotated[Text, "Why `apply` skips this step now, and which option would let it do it."]]
+    note: NotRequired[Annotated[Text, "A note, for example that the resource isn't this deploy's."]]
 
 
 # What the types of a step don't say.
@@ -74,7 +74,7 @@ class PlanData(TypedDict):
     place: Annotated[Text, "The object or folder, as an S3 URI."]
     objects: Count
     bytes: Count
-    newest: Annotated[str | None, "When it was changed last, in UTC; null for nothing."]
+    newest: Annotated[str | None, "The time of the last change, in UTC; null if there is no object."]
     content: Annotated[
         str, "A hash of keys, sizes and ETags, a part of a run's fingerprint. Empty where it couldn't be read."
     ]
@@ -86,10 +86,12 @@ class PlanObject(TypedDict):
     are here keep their meaning.
     """
 
-    version: Annotated[Literal[1], "The version of this format. It is raised when a key goes or changes its meaning."]
+    version: Annotated[
+        Literal[1], "The version of this format. It is raised when a key is removed or changes its meaning."
+    ]
     deploy: Annotated[Text, "The deploy's name, `name` in deploy.yaml."]
-    summary: Annotated[PlanSummary, "How many steps there are of each action. Every action is there."]
+    summary: Annotated[PlanSummary, "The number of steps with each action. Every action is a key."]
     steps: Annotated[list[PlanStep], "One step for each resource, in an order in which they can be done."]
     data: NotRequired[
-        Annotated[list[PlanData], "What was found of `data:` that is in S3 already, in the order of the file."]
+        Annotated[list[PlanData], "The state of `data:` that is in S3 already, in the order of the file."]
     ]

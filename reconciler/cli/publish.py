@@ -78,13 +78,13 @@ JSON_INTRO = f"""\
 
 {MADE}
 
-Every command takes `--json`. It then prints one object on standard output, and everything else on standard error, in
-every case: when it couldn't do its work, that of [a failure](#a-failure). (`logs` prints one object for each line.)
-`--json` never asks anything: `destroy` wants `--yes`.
+Every command takes `--json`. It then always prints one object on standard output, and everything else on standard
+error. A command that failed prints the object of [a failure](#a-failure). (`logs` prints one object for each line.)
+With `--json` no command asks a question: `destroy` needs `--yes`.
 
 The schemas (draft 2020-12) come with the package: `importlib.resources.files("reconciler.cli") / "schemas"` has
-`COMMAND.schema.json` and `error.schema.json`. A format's `version` is raised when a key goes, changes its type or its
-meaning; further keys may come within a version, so readers should pass over what they don't know.
+`COMMAND.schema.json` and `error.schema.json`. A format's `version` is raised when a key is removed or changes its type
+or meaning. Keys may be added within a version, so programs should ignore unknown ones.
 
 `plan` has [a page of its own](plan-json.md); `show` prints deploy.yaml with every default, in the form that
 `reconciler/config/deploy.schema.json` describes.

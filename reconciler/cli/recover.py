@@ -29,7 +29,7 @@ class Record(Answer):
     """The record that was written."""
 
     record: Annotated[Sequence[str], "the addresses of this deploy's resources"]
-    new: Annotated[Sequence[str], "those that the record before didn't have"]
+    new: Annotated[Sequence[str], "those that the old record didn't have"]
     dropped: Annotated[Mapping[str, str], "address: why it was dropped"]
     unread: Annotated[Mapping[str, str], "kind, or address: why it wasn't listed, or read"]
 

@@ -99,7 +99,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     )
     show_outcome(terminal, applied.outcome, command_line())
     if where.stop.is_set():
-        raise Interrupted("interrupted", hint=f"what was done stays; to go on: {command_line()}")
+        raise Interrupted("interrupted", hint=f"what was done is kept; to continue: {command_line()}")
     if options.json:
         found = plan_json(applied.plan), *outcome_json(applied.outcome)
         terminal.json(RolledBack(*found, run=back[0] if back else None))

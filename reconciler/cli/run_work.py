@@ -84,7 +84,7 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
     on_interrupt, count = asked.on_interrupt, asked.count
     if asked.detach and not unattended:
         raise UserError(
-            "--detach: nobody would see the run through",
+            "--detach: nobody would manage the run",
             hint="write in deploy.yaml run: {unattended: true}, which has a function of the deploy do it",
         )
     if unattended and count is not None:
@@ -150,7 +150,7 @@ class SingleWork:
         assert decision is not None
         if decision.action == "resume" and decision.run is not None:
             launch = launch_like(launch, decision.run)
-            self.terminal.say(f"Coming back to run {decision.run.id}")
+            self.terminal.say(f"Following run {decision.run.id}")
             # Its fingerprint is that of these overrides, and the record has no secrets.
             run = replace(decision.run, overrides=self.overrides)
         else:
@@ -182,7 +182,7 @@ class SingleWork:
         """Launched by this command, which takes back what a function has seen to so far."""
         if run.unattended:
             name = function_of(self.here).name
-            self.terminal.note(f"run {run.id} is taken from the function {name}: this command sees it through")
+            self.terminal.note(f"run {run.id} is taken from the function {name}: this command manages it")
             run = given_over(self.runs, run, unattended=False)
         return run if run.state.over else supervisor(self.here, self.runs).start(launch, run)
 
@@ -199,7 +199,7 @@ class SingleWork:
         run = prepared(self.here.aws, self.runs, launch, run)
         function = function_of(self.here)
         function.go_on(self.here.aws, run, given)
-        self.terminal.say(f"  {function.name} sees it through, whoever watches")
+        self.terminal.say(f"  {function.name} manages it, whoever watches")
         self.given = given
         return run
 

@@ -57,7 +57,7 @@ class Unreadable:
 class Listed(Answer):
     """`runs`"""
 
-    runs: Annotated[Sequence[Run], "the newest first; as many as `--limit` says, or twenty"]
+    runs: Annotated[Sequence[Run], "the newest first; `--limit` of them, by default twenty"]
     unreadable: Annotated[Sequence[Unreadable], "the records of runs that can't be read"]
 
 
@@ -66,7 +66,9 @@ class Shown(Answer):
     """`runs show`"""
 
     run: Run
-    enough: Annotated[Enough | None, "for what it used, by Container Insights; null where that isn't known"] = None
+    enough: Annotated[
+        Enough | None, "a size that is enough for what it used, by Container Insights; null if unknown"
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ class Compared(Answer):
 
     a: Annotated[str, "the run's id"]
     b: Annotated[str, "the run's id"]
-    inputs: Annotated[Differences, "path: [of a, of b], where they differ"]
-    metrics: Annotated[Differences, "the same of the metrics"]
+    inputs: Annotated[Differences, "path: [value of a, value of b], only differences"]
+    metrics: Annotated[Differences, "the same for the metrics"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Best(Answer):
     """`runs best METRIC`"""
 
     metric: str
-    runs: Annotated[Sequence[Run], "those that have it, the best first; as many as `--limit` says, or ten"]
+    runs: Annotated[Sequence[Run], "those with the metric, the best first; `--limit` of them, by default ten"]
 
 
 ANSWERS = (Listed, Shown, Compared, Best)

@@ -18,7 +18,9 @@ received: list[int] = []  # since `on_interrupt`
 
 def _leave(signum: int, frame: FrameType | None) -> None:
     """Ctrl-C again: leave at once. What was done is found by the next run."""
-    os.write(2, b"\ninterrupted again: leaving at once; what runs in AWS goes on, run the command again to go on\n")
+    os.write(
+        2, b"\ninterrupted again: leaving at once; running tasks in AWS continue; run the command again to continue\n"
+    )
     os._exit(130)
 
 

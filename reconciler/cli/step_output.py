@@ -81,7 +81,7 @@ def show_outcome(terminal: Terminal, outcome: Outcome, command: str) -> None:
             terminal.print(f"             AWS request id: {error.request_id}")
     for step, because in outcome.skipped:
         terminal.print(terminal.fold("  not tried  ", f"{step.address}: {because}"))
-    terminal.print(f"To go on: {command}")
+    terminal.print(f"To continue: {command}")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Changed(Answer):
     plan: PlanObject
     done: Annotated[Sequence[str], "the addresses (`KIND.NAME`) of the steps that were done"]
     failed: Annotated[Sequence[Failed], "the steps that failed"]
-    not_tried: Annotated[Sequence[NotTried], "those that weren't tried"]
+    not_tried: Annotated[Sequence[NotTried], "the steps that weren't tried"]
 
 
 def outcome_json(outcome: Outcome) -> tuple[list[str], list[Failed], list[NotTried]]:

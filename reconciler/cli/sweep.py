@@ -53,7 +53,7 @@ class Swept:
 
     id: str
     counts: Annotated[dict[str, int], "runs by state"]
-    runs: Annotated[Sequence[OneOf], "each with its own `verdict` besides"]
+    runs: Annotated[Sequence[OneOf], "each also has its own `verdict`"]
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class SweepWork:
                 self._interrupted(fleet)
             except ReconcilerError as error:
                 self.terminal.status("")
-                hint = "what runs goes on; run the same command again to go on with what is missing"
+                hint = "running tasks continue; run the same command again for the rest"
                 raise RunFailed(f"lost sight of {self.id}: {error}", hint=hint) from None
             self.terminal.status("")
             message = of_sweep(self.here.deploy.name, self.id, list(ended.values()), self.name)
@@ -213,7 +213,7 @@ class SweepWork:
     def _interrupted(self, fleet: Fleet) -> None:
         """Stop what runs, or leave it; what isn't launched yet stays so."""
         choice = choose(self.where, self.here, self.terminal, self.on_interrupt)
-        rest = f"run the same command again to go on with what is missing\n{come_back(self.where)}"
+        rest = f"run the same command again for the rest\n{come_back(self.where)}"
         if choice == "detach":
             raise Interrupted(f"detached; {len(fleet.active)} tasks of {self.id} go on", hint=rest)
         count = fleet.stop()

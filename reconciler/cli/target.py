@@ -232,7 +232,7 @@ def warn(terminal: Terminal, here: Deployment) -> None:
             terminal.fold(
                 "warning: ",
                 f"run.checkpoint needs what task.role.policy doesn't allow: {', '.join(missing)}; without it the "
-                "program can't keep what the next attempt would go on from",
+                "program can't save a checkpoint for the next attempt",
             )
         )
     if missing := promotion.missing(here.names):
@@ -243,15 +243,15 @@ def warn(terminal: Terminal, here: Deployment) -> None:
                 "with an error after its training",
             )
         )
-    if plain := plain_secrets(here.deploy):
+    warn_of_secrets(here.deploy, terminal)
+
+
+def warn_of_secrets(deploy: Deploy, terminal: Terminal) -> None:
+    """Name the places of the file whose secrets others may read."""
+    if plain := plain_secrets(deploy):
         shown = ", ".join(plain[:5]) + (f" and {len(plain) - 5} more" if len(plain) > 5 else "")
-        terminal.note(
-            terminal.fold(
-                "warning: ",
-                f"what seems to be a secret is kept where others may read it: {shown}; for a secret there are "
-                "`task.secrets`, and `parameters` with `secure: true`",
-            )
-        )
+        what = f"others may read what looks like a secret in {shown}: use `task.secrets`, or `parameters` with `secure`"
+        terminal.note(terminal.fold("warning: ", what))
 
 
 def plain_secrets(deploy: Deploy) -> list[str]:

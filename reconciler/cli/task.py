@@ -188,13 +188,13 @@ def watch(
                 run = newest(run, runs.get(run.id))
             name = looks.function.name
             how = f"given to the function {name}, which" if run.unattended else f"taken from {name}, and this command"
-            terminal.note(f"run {run.id} was {how} sees it through")
+            terminal.note(f"run {run.id} was {how} manages it")
     except Interrupted:
         screen.keep()
         terminal.status("")
         _interrupted(terminal, where, here, runs, run.id, on_interrupt)
     except BrokenPipeError:
-        terminal.note(f"nobody reads the output any more; run {run.id} goes on")
+        terminal.note(f"nobody reads the output any more; run {run.id} continues")
         for one in come_back(where, run).split("\n"):
             terminal.note(one)
         raise
@@ -256,7 +256,7 @@ def _interrupted(terminal: Terminal, where: Target, here: Deployment, runs: Runs
     run = runs.get(run_id)
     waits = run is not None and run.unattended and not run.state.over and not run.task_arn  # for its launch
     if run is None or choice == "detach" or not (run.task_arn or waits):
-        raise Interrupted(f"detached; run {run_id} goes on", hint=come_back(where, run) if run else "")
+        raise Interrupted(f"detached; run {run_id} continues", hint=come_back(where, run) if run else "")
     if waits or (run.unattended and not run.state.over and run.attempts[-1].event is not None):
         try:
             stop_waiting(here.aws, runs, function_of(here), run)

@@ -60,6 +60,6 @@ def run_lines(deploy: Deploy, run: Run) -> Iterator[str]:
     if found and size:
         yield said_of_size(found, size, whole=run.state is State.SUCCEEDED)
     elif last and last.usage and last.usage.measurements and out_of_memory(last):
-        yield "it took all the memory that it had: how much is enough isn't known"
+        yield "it used all of its memory, so the size that is enough isn't known"
     elif any(ran(one) and not one.usage for one in run.attempts) and not deploy.cluster.container_insights:
-        yield f"not measured; `{SETTING}` in deploy.yaml has memory and processor measured (costs extra)"
+        yield f"not measured; `{SETTING}` in deploy.yaml measures memory and processor (costs extra)"

@@ -68,7 +68,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         try:
             launch = launch_like(launch_of(here, attributes, ""), found)
         except KeyError as missing:
-            raise UserError(f"{missing.args[0]} isn't there any more", hint="run `apply`") from None
+            raise UserError(f"{missing.args[0]} doesn't exist any more", hint="run `apply`") from None
         if is_launching(found):
             found = launched_unseen(here.aws, past.place, found) or found
         launched = found.attempts and (found.attempts[-1].event is not None or found.task_arn)

@@ -20,46 +20,48 @@ These = Annotated[tuple[Annotated[str, ATTACHED], ...], AsWritten(), OneOrMore()
 
 
 class Allow(Section):
-    """What others have attached to resources of the deploy and may stay, each as the plan names it."""
+    """Attachments by others to this deploy's resources that may stay, each as the plan names it."""
 
     bucket: These = Field(
         (),
-        description="Buckets that objects are copied to, and what is told of them, by ARN.",
+        description="Buckets to which objects are copied, and topics, queues and functions that are notified "
+        "of objects, by ARN.",
         examples=[["arn:aws:s3:::my-backup"]],
     )
     log_group: These = Field(
         (),
-        description="Where log lines are sent besides, by ARN.",
+        description="Further destinations of log lines, by ARN.",
         examples=[["arn:aws:lambda:us-east-1:123456789012:function:ship-logs"]],
     )
     function: These = Field(
         (),
-        description="What the schedule's function is called by and where its results go: ARNs, URLs, names of aliases.",
+        description="Further callers of the schedule's function, and destinations of its results: ARNs, URLs, "
+        "names of aliases.",
         examples=[["arn:aws:sqs:us-east-1:123456789012:failures"]],
     )
     role: These = Field(
         (),
-        description="Policies that roles may have besides, and a permissions boundary: ARNs, names of inline policies.",
+        description="Further policies of roles, and a permissions boundary: ARNs, names of inline policies.",
         examples=[["arn:aws:iam::123456789012:policy/organisation-boundary"]],
     )
     user: These = Field(
         (),
-        description="The same of the CI's user, and the ids of its SSH keys, certificates and credentials of services.",
+        description="The same for CI's user, and the ids of its SSH keys, certificates and service credentials.",
         examples=[["APKAIOSFODNN7EXAMPLE"]],
     )
     topic: These = Field(
         (),
-        description="What is subscribed besides to the topic of `notify`: endpoints.",
+        description="Further subscribers of `notify`'s topic: endpoints.",
         examples=[["arn:aws:sqs:us-east-1:123456789012:pager"]],
     )
     queue: These = Field(
         (),
-        description="Where messages of the queue for failed calls go on, by ARN.",
+        description="Where the queue for failed calls forwards messages, by ARN.",
         examples=[["arn:aws:sqs:us-east-1:123456789012:failures-of-all"]],
     )
     cluster: These = Field(
         (),
-        description="Buckets and log groups that get what is typed in shells of its tasks, by name.",
+        description="Buckets and log groups that log the shells in its tasks, by name.",
         examples=[["audit-of-shells"]],
     )
 

@@ -46,7 +46,7 @@ class Parameter(Section):
         AsWritten(),
     ] = Field(
         None,
-        description="The value that it is made with where it isn't there yet. Without one it must be there.",
+        description="The first value, with which a missing parameter is created. Without it the parameter must exist.",
         examples=[0.05],
     )
     name: Annotated[str, PARAMETER] | None = Field(
@@ -59,12 +59,12 @@ class Parameter(Section):
     )
     secure: bool = Field(
         False,
-        description="A SecureString, which must be there: it is neither made nor read here.",
+        description="A SecureString, which must exist: it is neither created nor read.",
         examples=[True],
     )
     kms_key: Annotated[str, names.KMS_KEY] | None = Field(
         None,
-        description="ARN of the KMS key of a SecureString, so that ECS may decrypt with it; null for AWS's own key.",
+        description="ARN of a SecureString's KMS key, so that ECS may decrypt with it; null for AWS's own key.",
         examples=["arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
     )
 

@@ -36,14 +36,14 @@ class Cluster(Section):
 
 
 class SecurityGroup(Section):
-    """The task's security group: no way in, everything out."""
+    """The task's security group: no incoming traffic, all outgoing traffic."""
 
     name: Annotated[str, names.SECURITY_GROUP] | None = Field(
         None, description="Its name. Default: NAME.", examples=["my-tasks"]
     )
     description: Annotated[str, names.SECURITY_GROUP_TEXT] | None = Field(
         None,
-        description="What it is for; can't be changed once made. Default: NAME tasks, egress only.",
+        description="What it is for; AWS can't change it later. Default: NAME tasks, egress only.",
         examples=["Training tasks, egress only"],
     )
 
@@ -75,5 +75,8 @@ class Network(Section):
         SecurityGroup(), description="The security group.", examples=[{"name": "my-tasks"}]
     )
     public_ip: bool = Field(
-        True, description="Needed in a public subnet to reach ECR and S3 without a NAT gateway.", examples=[False]
+        True,
+        description="Give the task a public address. It needs one in a public subnet to reach ECR and S3 "
+        "without a NAT gateway.",
+        examples=[False],
     )

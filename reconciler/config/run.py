@@ -34,22 +34,22 @@ class Retry(Section):
     """How often a task is launched again, by what ended it. A retry is a new task of the same run."""
 
     no_capacity: Int = Field(
-        2, ge=0, le=100, description="Times again on each capacity provider when it has no room.", examples=[5]
+        2, ge=0, le=100, description="Retries on each capacity provider when it has no room.", examples=[5]
     )
     interruption: Int = Field(
-        2, ge=0, le=100, description="Times again on each capacity provider after a Spot interruption.", examples=[5]
+        2, ge=0, le=100, description="Retries on each capacity provider after a Spot interruption.", examples=[5]
     )
-    error: Int = Field(0, ge=0, le=100, description="Times again after the program failed.", examples=[1])
+    error: Int = Field(0, ge=0, le=100, description="Retries after the program failed.", examples=[1])
     out_of_memory: Int = Field(
         0,
         ge=0,
         le=10,
-        description="Times again with the next size that has more memory, after ECS ended the task for want of it. 0: "
-        "such an end counts as the program's failure.",
+        description="Retries with the next size that has more memory, after ECS ended the task for lack of "
+        "memory. 0: such an end counts as the program's failure.",
         examples=[2],
     )
     exit_codes: tuple[Int, ...] = Field(
-        (), description="The exit codes that `error` is for; empty for every one but 0.", examples=[[75]]
+        (), description="The exit codes after which `error` retries; empty for every code except 0.", examples=[[75]]
     )
     backoff: Duration = Field(
         10,
@@ -62,7 +62,7 @@ class Retry(Section):
         None, ge=1, description="No retry later than this after the first launch.", examples=["6h"]
     )
     max_cost: float | None = Field(
-        None, gt=0, description="No retry once the tasks of the run have cost this much, in US dollars.", examples=[5.0]
+        None, gt=0, description="No retry after the run's tasks have cost this much, in US dollars.", examples=[5.0]
     )
 
 
@@ -81,12 +81,12 @@ Days = Annotated[int, BeforeValidator(_days, json_schema_input_type=int | _Text)
 
 
 class Runs(Section):
-    """What becomes of runs once they are over."""
+    """What happens to runs after their end."""
 
     keep: Days | None = Field(
         None,
-        description="Keep runs for so many days after their end, with what they wrote; S3 deletes them then, and what "
-        "they were made of may be run again. Default: for ever.",
+        description="Keep runs and their results for this many days after their end; then S3 deletes them, and "
+        "the same inputs may be run again. Default: for ever.",
         examples=["90d"],
     )
 
@@ -96,60 +96,62 @@ class Run(Section):
 
     when: Literal["changed", "always", "never"] = Field(
         "changed",
-        description="`changed`: when no run with the same image, data, command, environment and size succeeded. "
-        "Default: `never` with a service.",
+        description="`changed`: launch a run unless one with the same image, data, command, environment and "
+        "size succeeded. Default: `never` with a service.",
         examples=["always"],
     )
     capacity: Annotated[tuple[Provider, ...], OneOrMore()] = Field(
         ("FARGATE",),
         min_length=1,
-        description="Capacity providers, in the order in which they are tried: Fargate's, `managed` and `managed-spot` "
-        "(ECS Managed Instances, made for this deploy), or yours by name.",
+        description="Capacity providers, in the order in which they are tried: Fargate's, `managed` and "
+        "`managed-spot` (ECS Managed Instances, made for this deploy), or the names of your own.",
         examples=[["FARGATE_SPOT", "FARGATE"]],
     )
-    retry: Retry = Field(Retry(), description="How often again, and when not.", examples=[{"error": 1}])
+    retry: Retry = Field(Retry(), description="How often a task is retried, and when not.", examples=[{"error": 1}])
     max_duration: Duration | None = Field(
         None,
         ge=60,
         le=14 * 86400,
-        description="Stop a task after this long, even when nobody watches any more.",
+        description="Stop a task after this long, even when nobody watches it.",
         examples=["2h"],
     )
     max_memory: Memory | None = Field(
         None,
-        description="MiB, or text like `2GB`: no attempt gets more than this by `retry.out_of_memory`. Default: the "
-        "largest that Fargate has, or that managed instances may have.",
+        description="MiB, or text like `2GB`: the most memory that `retry.out_of_memory` gives an attempt. "
+        "Default: the largest that Fargate has, or that managed instances may have.",
         examples=["32GB"],
     )
     max_cost: float | None = Field(
         None,
         gt=0,
-        description="Stop the run when its tasks have cost this much in US dollars, all attempts together, by the "
-        "table of list prices that `cost` shows, even when nobody watches any more.",
+        description="Stop the run when its tasks, all attempts together, have cost this much in US dollars by "
+        "the list prices that `cost` uses, even when nobody watches it.",
         examples=[2.0],
     )
     checkpoint: bool = Field(
         False,
-        description="Give the program CHECKPOINT_URI, a place of its run's in the bucket that it may read, write and "
-        "delete, the same for each attempt, and RUN_ATTEMPT, the attempt's number. docs/checkpoints.md explains it.",
+        description="Give the program CHECKPOINT_URI, a place in the bucket which is the same for each attempt of "
+        "a run and which it may read, write and delete, and RUN_ATTEMPT, the attempt's number. "
+        "docs/checkpoints.md explains it.",
         examples=[True],
     )
     unattended: bool = Field(
         False,
-        description="Have a Lambda function of this deploy see each run through: launch it, and again by `retry`, keep "
-        "its limits, record its end and tell of it. Whoever watches only looks, and may leave: see docs/unattended.md.",
+        description="Let a Lambda function of this deploy manage each run: launch it, retry it, enforce its "
+        "limits, record its end and send the notifications. You may stop watching at any time. "
+        "docs/unattended.md explains it.",
         examples=[True],
     )
     exec: bool = Field(
         False,
-        description="Let `exec RUN` open a shell in a task of a run: it is launched with ECS Exec, and its role may "
-        "talk to Systems Manager (ssmmessages).",
+        description="Let `exec RUN` open a shell in a run's task: it is launched with ECS Exec, and its role "
+        "may use Systems Manager (ssmmessages).",
         examples=[True],
     )
     on_interrupt: Literal["stop", "detach"] = Field(
         "stop",
-        description="What Ctrl-C or a cancelled CI job does to the task where nobody can be asked. Default: `detach` "
-        "for unattended runs.",
+        description="What Ctrl-C or a cancelled CI job does to the task if nobody can answer a question. "
+        "Default: `detach` for unattended runs.",
         examples=["detach"],
     )
     sweep: Sweep | None = Field(
@@ -159,20 +161,22 @@ class Run(Section):
     )
     workers: Workers | None = Field(
         None,
-        description="Tasks of the same image that the program of each run trains on, beside its own. It finds their "
-        "scheduler by DASK_SCHEDULER_ADDRESS, and their number by DASK_WORKERS. docs/workers.md explains it.",
+        description="Worker tasks of the same image, on which each run's program trains. "
+        "DASK_SCHEDULER_ADDRESS gives it their scheduler, DASK_WORKERS their number. "
+        "docs/workers.md explains it.",
         examples=[{"engine": "dask", "count": 4, "cpu": "4 vCPU", "memory": "16GB"}],
     )
     promote: Literal["volatility", "qlike", "direction", "return", "interval"] | None = Field(
         None,
-        description="After its training the program makes the run's model the champion if it is better by this metric "
-        "than the one in place, and may read and write models/* for that. docs/promotion.md explains it.",
+        description="After the training, the program makes the run's model the champion if it is better by "
+        "this metric than the present one; for this it may read and write models/*. "
+        "docs/promotion.md explains it.",
         examples=["volatility"],
     )
     results: str | None = Field(
         "results",
         min_length=1,
-        description="Copy what a run wrote to this folder, relative to the folder of deploy.yaml; null doesn't.",
+        description="Copy a run's results to this folder, relative to the folder of deploy.yaml; null copies nothing.",
         examples=["output"],
     )
 

@@ -77,13 +77,13 @@ def _image(value: Any) -> Any:
 
 
 class GitHub(Section):
-    """GitHub Actions as the one who applies: a role that only this repository may assume, and no stored key."""
+    """GitHub Actions runs `apply`: with a role that only this repository may assume, and no stored key."""
 
     repository: Annotated[str, names.GITHUB] = Field(description="OWNER/NAME on GitHub.", examples=["owner/repository"])
     owner_id: Annotated[Annotated[str, names.GITHUB_ID] | None, AsWritten()] = Field(
         None,
-        description="The id of OWNER, by which GitHub names repositories made, renamed or moved since 2026-07-15; "
-        "`gh api repos/OWNER/NAME --jq .owner.id` prints it.",
+        description="The id of OWNER; GitHub names repositories that were created, renamed or moved since "
+        "2026-07-15 by their ids. `gh api repos/OWNER/NAME --jq .owner.id` prints it.",
         examples=["1234567"],
     )
     repository_id: Annotated[Annotated[str, names.GITHUB_ID] | None, AsWritten()] = Field(
@@ -104,17 +104,17 @@ class GitHub(Section):
     )
     pull_requests: bool = Field(
         False,
-        description="Also a role that only reads, for `plan` in the repository's own pull requests.",
+        description="Also make a role that only reads, for `plan` in the repository's own pull requests.",
         examples=[True],
     )
     plan_role: Annotated[str, names.ROLE] | None = Field(
         None,
-        description="The name of that role; its policy is called the same. Default: NAME-ci-plan.",
+        description="The name of that role and of its policy. Default: NAME-ci-plan.",
         examples=["my-ci-plan-role"],
     )
     drift: bool = Field(
         False,
-        description="Workflows of the branch may assume that role too: for a nightly `plan` that tells of drift.",
+        description="Let workflows of the branch assume that role too, for a nightly `plan` that reports drift.",
         examples=[True],
     )
 
@@ -144,12 +144,12 @@ class GitHub(Section):
 
 
 class GitLab(Section):
-    """GitLab CI/CD as the one who applies: a role that only one branch of one project may assume, and no stored key."""
+    """GitLab CI/CD runs `apply`: with a role that only one branch of one project may assume, and no stored key."""
 
     project: Annotated[str, names.GITLAB] = Field(description="GROUP/PROJECT on GitLab.", examples=["group/project"])
     url: Annotated[str, names.GITLAB_URL] = Field(
         "https://gitlab.com",
-        description="The address of a GitLab of your own; AWS has to reach it.",
+        description="The address of your own GitLab; AWS has to reach it.",
         examples=["https://gitlab.example.com"],
     )
     branch: Annotated[str, names.BRANCH] = Field(
@@ -174,7 +174,7 @@ class GitLab(Section):
 
 
 class CiUser(Section):
-    """An IAM user as the one who applies, for CI systems without OpenID Connect."""
+    """An IAM user runs `apply`, for CI systems without OpenID Connect."""
 
     name: Annotated[str, names.USER] | None = Field(
         None, description="The user's name. Default: NAME-ci.", examples=["my-ci-user"]
@@ -189,13 +189,13 @@ class CiUser(Section):
     keep_keys: Annotated[tuple[Annotated[str, names.ACCESS_KEY], ...], OneOrMore()] = Field(
         (),
         max_length=2,
-        description="Ids of access keys that were made elsewhere and stay; any other is deleted.",
+        description="Ids of access keys that were made elsewhere and are kept; all others are deleted.",
         examples=[["AKIAIOSFODNN7EXAMPLE"]],
     )
 
 
 class Ci(Section):
-    """Who may run `apply` in CI: `github`, `gitlab` or `user`. Without this section nobody is set up."""
+    """Who may run `apply` in CI: `github`, `gitlab` or `user`. Without this section nothing is set up."""
 
     github: GitHub | None = Field(
         None,
@@ -224,13 +224,13 @@ class Deploy(Section):
     )
     region: Annotated[str, names.REGION] = Field("us-east-1", description="The AWS region.", examples=["eu-central-1"])
     account: Annotated[Annotated[str, names.ACCOUNT] | None, AsWritten()] = Field(
-        None, description="Refuse to work with credentials of any other account.", examples=["123456789012"]
+        None, description="The account's id; credentials of any other account are refused.", examples=["123456789012"]
     )
     tags: Annotated[dict[Annotated[str, names.TAG_KEY], Annotated[str, names.TAG_VALUE]], AsWritten()] = Field(
-        {}, max_length=40, description="Tags for everything that can be tagged.", examples=[{"team": "forecasting"}]
+        {}, max_length=40, description="Tags for every resource that can have tags.", examples=[{"team": "forecasting"}]
     )
     data: Annotated[Data, BeforeValidator(_data, json_schema_input_type=str | tuple[str | DataFile, ...] | Data)] = (
-        Field(Data(), description="The bucket and what is uploaded.", examples=["data/prices.csv"])
+        Field(Data(), description="The bucket and the files to upload.", examples=["data/prices.csv"])
     )
     image: Annotated[Image, BeforeValidator(_image, json_schema_input_type=str | Image)] = Field(
         Image(), description="The container image.", examples=["training"]
@@ -252,22 +252,22 @@ class Deploy(Section):
     run: Run = Field(Run(), description="The training run.", examples=[{"when": "always"}])
     runs: Runs = Field(Runs(), description="The record of runs.", examples=[{"keep": "90d"}])
     schedule: Schedule | None = Field(
-        None, description="Runs that AWS starts by itself.", examples=[{"when": "cron(0 6 * * ? *)"}]
+        None, description="Starts runs at fixed times.", examples=[{"when": "cron(0 6 * * ? *)"}]
     )
     notify: Notify | None = Field(
-        None, description="Who is told how runs end.", examples=[{"email": ["team@example.com"]}]
+        None, description="Notifications about the ends of runs.", examples=[{"email": ["team@example.com"]}]
     )
     service: Service | None = Field(
         None, description="An ECS service, which keeps tasks running.", examples=[{"desired_count": 1}]
     )
     allow: Allow = Field(
         Allow(),
-        description="What others have attached to resources of the deploy and may stay. docs/attached.md explains it.",
+        description="Attachments by others to this deploy's resources that may stay. docs/attached.md explains it.",
         examples=[{"bucket": ["arn:aws:s3:::my-backup"]}],
     )
     environments: dict[Annotated[str, names.ENVIRONMENT], dict[str, Any]] = Field(
         {},
-        description="What differs in each, chosen with `--env`; NAME then ends with the environment's. "
+        description="Differences between environments, chosen with `--env`; the environment is added to NAME. "
         "docs/environments.md explains it.",
         examples=[{"dev": {"task": {"cpu": 256, "memory": 512}}, "prod": {"account": "123456789012"}}],
     )

@@ -44,17 +44,17 @@ def provider_name(deploy: str, capacity: str) -> str:
 
 
 class Service(Section):
-    """An ECS service: tasks that are kept running. With it nothing is launched, unless `run.when` says so."""
+    """An ECS service, which keeps tasks running. With a service, no run is launched unless `run.when` is set."""
 
     name: Annotated[str, names.ECS] | None = Field(
         None, description="The service's name. Default: NAME.", examples=["my-service"]
     )
-    desired_count: Int = Field(1, ge=0, le=1000, description="So many tasks are kept running.", examples=[2])
+    desired_count: Int = Field(1, ge=0, le=1000, description="The number of tasks that are kept running.", examples=[2])
     circuit_breaker: bool = Field(
         True,
-        description="Give up a deployment whose tasks don't stay up, and go back to the last one that did.",
+        description="Give up a deployment whose tasks don't keep running, and return to the last one whose tasks did.",
         examples=[False],
     )
     capacity: Provider | None = Field(
-        None, description="Where they run. Default: the first of run.capacity.", examples=["FARGATE_SPOT"]
+        None, description="The capacity provider. Default: the first of run.capacity.", examples=["FARGATE_SPOT"]
     )

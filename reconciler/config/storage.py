@@ -52,7 +52,7 @@ class Bucket(Section):
     )
     lifecycle: tuple[LifecycleRule, ...] = Field(
         (LifecycleRule(abort_upload_days=7, noncurrent_days=90),),
-        description="Rules that remove what is old.",
+        description="Rules that delete old objects.",
         examples=[[{"prefix": "runs/", "expire_days": 365}]],
     )
     protect: bool = Field(False, description="Refuse to delete the bucket.", examples=[True])
@@ -78,9 +78,9 @@ class DataFile(Section):
 
     file: str = Field(
         min_length=1,
-        description="The file or folder, relative to the folder of deploy.yaml, or a pattern: `*` and `?` stand for "
-        "any part of a name, `**` for any folders. Or an S3 URI, of what is there already and stays as it is. "
-        "docs/data.md explains it.",
+        description="The file or folder, relative to the folder of deploy.yaml, or a pattern: `*` and `?` "
+        "stand for any part of a name, `**` for any folders. Or an S3 URI of existing data, which "
+        "is read where it is. docs/data.md explains it.",
         examples=["data/prices.csv", "images/", "data/**/*.parquet", "s3://my-datasets/prices/"],
     )
     key: Annotated[str, names.OBJECT_KEY] | None = Field(
@@ -91,7 +91,7 @@ class DataFile(Section):
     )
     kms_key: Annotated[str, names.KMS_KEY] | None = Field(
         None,
-        description="With an S3 URI: ARN of the KMS key that encrypts what is there, for the program to decrypt it.",
+        description="With an S3 URI: ARN of the KMS key that encrypts the data, so that the program may decrypt it.",
         examples=["arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
     )
 
@@ -157,8 +157,8 @@ class Data(Section):
         tuple[Annotated[DataFile, BeforeValidator(_one_file, json_schema_input_type=str | DataFile)], ...], OneOrMore()
     ] = Field(
         (),
-        description="Files, folders and patterns to upload, and places in S3 that are read as they are; the first is "
-        "the training data (S3_BUCKET, S3_KEY, and of a folder S3_PREFIX).",
+        description="Files, folders and patterns to upload, and places in S3 that are read where they are; the "
+        "first is the training data (S3_BUCKET, S3_KEY, and S3_PREFIX for a folder).",
         examples=[
             ["data/prices.csv"],
             ["images/"],
@@ -187,13 +187,13 @@ class Repository(Section):
     scan_on_push: bool = Field(True, description="Scan each pushed image for known vulnerabilities.", examples=[True])
     immutable_tags: bool = Field(
         False,
-        description="Refuse to move a tag to another image, but for `moving_tags`.",
+        description="Refuse to move a tag to another image, except `moving_tags`.",
         examples=[True],
     )
     moving_tags: Annotated[tuple[Annotated[str, names.TAG_PATTERN], ...], OneOrMore()] = Field(
         (),
         max_length=5,
-        description="With `immutable_tags`: tags that move all the same; `*` stands for any text.",
+        description="With `immutable_tags`: tags that may move; `*` stands for any text.",
         examples=[["latest"]],
     )
     keep_images: Int | None = Field(

@@ -53,17 +53,20 @@ class Sweep(Section):
     random: RandomSweep | None = Field(
         None, description="Combinations drawn at random.", examples=[{"count": 20, "choices": {"ETA": [0.1, 0.3]}}]
     )
-    max_parallel: Int = Field(10, ge=1, le=1000, description="No more tasks than this at once.", examples=[20])
+    max_parallel: Int = Field(10, ge=1, le=1000, description="The most tasks at once.", examples=[20])
     max_cost: float | None = Field(
         None,
         gt=0,
-        description="What an `apply` of the sweep may cost in US dollars, all of its runs together: docs/cost.md.",
+        description="The most that one `apply` of the sweep may cost in US dollars, all of its runs together: "
+        "docs/cost.md.",
         examples=[20.0],
     )
     metric: str | None = Field(
         None, min_length=1, description="The metric by which the table is sorted.", examples=["rmse"]
     )
-    goal: Literal["min", "max"] = Field("min", description="Whether less or more of it is better.", examples=["max"])
+    goal: Literal["min", "max"] = Field(
+        "min", description="Whether a lower or a higher value is better.", examples=["max"]
+    )
 
 
 def most(sweep: Sweep) -> int:

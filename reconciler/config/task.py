@@ -18,12 +18,12 @@ Paths = Annotated[tuple[Annotated[str, names.BUCKET_PATH], ...], OneOrMore()]
 
 
 class PolicyStatement(Section):
-    """One statement of a policy document, in IAM's own words."""
+    """One statement of a policy document, with IAM's own keys."""
 
     Sid: str | None = Field(None, description="A name for the statement.", examples=["ReadData"])
     Effect: Literal["Allow", "Deny"] = Field(description="Allow or Deny.", examples=["Allow"])
     Action: str | tuple[str, ...] = Field(
-        min_length=1, description="What it is about, with * for any.", examples=["s3:GetObject"]
+        min_length=1, description="Actions, with * for any.", examples=["s3:GetObject"]
     )
     Resource: str | tuple[str, ...] = Field(
         min_length=1, description="ARNs, with * for any.", examples=["arn:aws:s3:::my-pipeline-data/data/*"]
@@ -36,7 +36,7 @@ class PolicyStatement(Section):
 
 
 class Policy(Section):
-    """A policy document, in IAM's own words."""
+    """A policy document, with IAM's own keys."""
 
     Version: Literal["2012-10-17"] = Field(
         "2012-10-17", description="The policy language's version.", examples=["2012-10-17"]
@@ -125,13 +125,13 @@ class Task(Section):
         None,
         ge=1,
         le=16,
-        description="GPUs; needs managed instances or a capacity provider of yours in run.capacity, since Fargate has "
-        "none.",
+        description="Number of GPUs; needs managed instances or your own capacity provider in run.capacity, "
+        "since Fargate has none.",
         examples=[1],
     )
     gpu_type: Annotated[tuple[Annotated[str, GPU_TYPE], ...], OneOrMore()] = Field(
         (),
-        description="Which GPUs managed instances may have. Default: any of NVIDIA's.",
+        description="The GPU types that managed instances may have. Default: any of NVIDIA's.",
         examples=[["t4", "l4"]],
     )
     platform: Literal["X86_64", "ARM64"] = Field(
@@ -141,15 +141,16 @@ class Task(Section):
         None,
         ge=DISK[0],
         le=DISK[-1],
-        description="Disk in GiB; null for Fargate's 20, or what managed instances have by themselves.",
+        description="Disk in GiB; null for the default: 20 on Fargate, 80 on managed instances.",
         examples=[50],
     )
-    entrypoint: Words = Field(None, description="Instead of the image's entry point.", examples=[["/usr/bin/env"]])
-    command: Words = Field(None, description="Instead of the image's command.", examples=[["python", "-m", "model"]])
+    entrypoint: Words = Field(None, description="Replaces the image's entry point.", examples=[["/usr/bin/env"]])
+    command: Words = Field(None, description="Replaces the image's command.", examples=[["python", "-m", "model"]])
     environment: Annotated[dict[Annotated[str, names.ENV], str], AsWritten()] = Field(
         {},
-        description="Environment variables, beside USE_S3, S3_BUCKET, S3_KEY, S3_PREFIX and AWS_DEFAULT_REGION, which "
-        "have defaults. Not for secrets: whoever may see the task definition can read them.",
+        description="Environment variables, beside USE_S3, S3_BUCKET, S3_KEY, S3_PREFIX and "
+        "AWS_DEFAULT_REGION, which have defaults. Not for secrets: everybody who may describe the "
+        "task definition can read them.",
         examples=[{"EPOCHS": "20"}],
     )
     secrets: dict[Annotated[str, names.ENV], Annotated[str, names.SECRET]] = Field(
@@ -159,7 +160,8 @@ class Task(Section):
     )
     secret_keys: Annotated[tuple[Annotated[str, names.KMS_KEY], ...], OneOrMore()] = Field(
         (),
-        description="ARNs of the KMS keys that encrypt `secrets`, so that ECS may decrypt; none for AWS's own.",
+        description="ARNs of the KMS keys that encrypt `secrets`, so that ECS may decrypt them; not needed for "
+        "AWS's own keys.",
         examples=[["arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"]],
     )
     stop_timeout: Int | None = Field(
@@ -171,13 +173,13 @@ class Task(Section):
         examples=[120],
     )
     execution_role: ExecutionRole = Field(
-        ExecutionRole(), description="For ECS itself.", examples=[{"name": "my-task-execution-role"}]
+        ExecutionRole(), description="The role of ECS itself.", examples=[{"name": "my-task-execution-role"}]
     )
-    role: TaskRole = Field(TaskRole(), description="For the program.", examples=[{"read": ["data/*"]}])
+    role: TaskRole = Field(TaskRole(), description="The role of the program.", examples=[{"read": ["data/*"]}])
 
 
 class Logs(Section):
-    """The CloudWatch log group, and how lines get there."""
+    """The CloudWatch log group, and how lines are sent there."""
 
     group: Annotated[str, names.LOG_GROUP] | None = Field(
         None, description="The log group's name. Default: /ecs/FAMILY.", examples=["/ecs/my-task"]
@@ -190,9 +192,10 @@ class Logs(Section):
     )
     mode: Literal["blocking", "non-blocking", "account"] | None = Field(
         None,
-        description="`blocking`: a program whose lines CloudWatch doesn't take at once waits. `non-blocking`: it goes "
-        "on, and lines are lost when the buffer is full. `account`: as the account's setting `defaultLogDriverMode` "
-        "says, by default non-blocking. Default: blocking, or what `options` say.",
+        description="`blocking`: the program waits until CloudWatch takes its lines. `non-blocking`: the "
+        "program continues, and lines are lost when the buffer is full. `account`: the account's "
+        "setting `defaultLogDriverMode` decides, by default non-blocking. Default: blocking, or "
+        "what `options` say.",
         examples=["non-blocking"],
     )
     options: Annotated[dict[str, str], AsWritten()] = Field(

@@ -15,11 +15,11 @@ class Workers(Section):
 
     engine: Literal["dask"] = Field(
         "dask",
-        description="What connects them. The image needs its packages: `dask` is Dask's distributed, and Python as "
-        "`python`.",
+        description="The software that connects them. The image needs its packages (for `dask`, Dask's "
+        "distributed) and Python as `python`.",
         examples=["dask"],
     )
-    count: Int = Field(description="So many worker tasks of each run.", ge=1, le=100, examples=[4])
+    count: Int = Field(description="The number of worker tasks of each run.", ge=1, le=100, examples=[4])
     cpu: Cpu | None = Field(
         None, description="CPU units of each, or text like `4 vCPU`. Default: those of the task.", examples=["4 vCPU"]
     )
@@ -29,7 +29,7 @@ class Workers(Section):
     capacity: Annotated[tuple[Literal["FARGATE", "FARGATE_SPOT"], ...], OneOrMore()] = Field(
         ("FARGATE",),
         min_length=1,
-        description="Where they run, in the order in which it is tried: for want of room, and for a worker that was "
-        "lost.",
+        description="Capacity providers for the workers, in the order in which they are tried: if one has no "
+        "room, and after a worker was lost.",
         examples=[["FARGATE_SPOT", "FARGATE"]],
     )

@@ -78,13 +78,13 @@ def larger(planned: Planned, step: Step) -> str:
     if step.action not in SMALLER[before]:
         return f"was to {before}, and now: {step.action}{paths(step.changes)}"
     if not planned.wanted(step):
-        return f"what is wanted is something else now{paths(step.changes)}"
+        return f"the wanted state has changed since{paths(step.changes)}"
     if planned.seen(step) and step.action is before:
         return ""
     if step.action is Action.DELETE:
-        return "what is to be deleted isn't what it was"
+        return "the resource to delete has changed since"
     unlike = tuple(change for change in step.changes if not _part_of(planned, change))
-    return f"it is something else now{paths(unlike)}" if unlike else ""
+    return f"it has changed since{paths(unlike)}" if unlike else ""
 
 
 def paths(changes: tuple[Change, ...]) -> str:

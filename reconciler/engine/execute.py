@@ -148,7 +148,7 @@ class _Execution:
             self.outcome.done.append(step)
             self.listener.done(step, seconds)
         elif isinstance(error, Interrupted):
-            self._skip(step, "interrupted while AWS was waited for; the next run finishes it")
+            self._skip(step, "interrupted before it ended; the next apply finishes it")
         elif isinstance(error, ReconcilerError):
             self.outcome.failed.append((step, error))
             self.listener.failed(step, error, seconds)

@@ -122,6 +122,14 @@ def changed_inputs(before: Mapping[str, str], after: Mapping[str, str]) -> tuple
     return tuple(signs)
 
 
+def changed(when: str) -> PlanDrift:
+    """An input of the image isn't any more what the plan saw. when: since when, and which."""
+    return PlanDrift(
+        f"an input of the image changed {when}",
+        hint="run the command again; add a file that the image doesn't need to .dockerignore",
+    )
+
+
 def snapshot(inputs: Inputs, folder: Path) -> None:
     """Copy the context as it was hashed to an empty folder. Raises PlanDrift if a file has changed since."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,9 +145,9 @@ def snapshot(inputs: Inputs, folder: Path) -> None:
                 found_sha = _copy(source, target)
                 target.chmod(0o755 if entry.kind == "program" else 0o644)
         except OSError as error:
-            raise PlanDrift(f"{source} changed while the image was made: {error.strerror}", hint="run again") from None
+            raise changed(f"while the image was made: {source} ({error.strerror})") from None
         if found_sha != entry.sha256:
-            raise PlanDrift(f"{source} changed while the image was made", hint="run again")
+            raise changed(f"while the image was made: {source}")
         os.utime(target, (MTIME, MTIME), follow_symlinks=False)
     for below, folders, _ in os.walk(folder, topdown=False):
         for name in folders:

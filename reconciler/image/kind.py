@@ -17,14 +17,14 @@ from pydantic import Field
 from reconciler.aws.calls import Aws
 from reconciler.config.regions import registry
 from reconciler.core.clock import interrupted
-from reconciler.core.errors import AwsError, PlanDrift, ReconcilerError
+from reconciler.core.errors import AwsError, ReconcilerError
 from reconciler.core.needs import ALL, ANYWHERE, Needs
 from reconciler.core.spec import AtLeast, Changes, Local, Observed, Spec, Value, touches
 from reconciler.core.wildcard import matches
 from reconciler.image.base import BASE_TAG, base_here, base_tag, is_newer
 from reconciler.image.engine import BuildRequest, Engine, Login, PushRequest, no_engine
 from reconciler.image.in_use import UsedBy, keep_current, marks_of
-from reconciler.image.inputs import Inputs, changed_inputs, read_inputs
+from reconciler.image.inputs import Inputs, changed, changed_inputs, read_inputs
 from reconciler.image.manifest import RECORD, Manifest, get_manifest, put_manifest, record_annotation, record_of, taken
 from reconciler.kinds import KINDS, AnyKind, Kind
 from reconciler.kinds.ecr_repository import IN_USE
@@ -229,11 +229,7 @@ class ImageKind(Kind[ImageSpec]):
             raise no_engine(self._missing)
         inputs = want.build.inputs()
         if inputs.hash != want.inputs:
-            changed = ", ".join(changed_inputs(want.build.files, inputs.record)[:5])
-            raise PlanDrift(
-                f"what goes into the image changed since the plan: {changed}",
-                hint="run the command again; what changes by itself and isn't needed in it goes into .dockerignore",
-            )
+            raise changed(f"since the plan: {', '.join(changed_inputs(want.build.files, inputs.record)[:5])}")
         stopped = partial(interrupted, aws.clock)
         newest = max(_ours(aws, want.name), key=_age, default=None)
         cache = f"{uri}:{INPUTS_TAG}{_inputs_of(newest)}" if newest else None

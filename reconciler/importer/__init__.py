@@ -76,7 +76,7 @@ def import_deploy(
         plan = _plan(valid(tree, environ), aws, found, base / file if file else None)
     differences = [line for step in plan.changes for line in _lines(step)]
     planned = {step.address for step in plan.steps}
-    differences += [f"{one} is there, and this file says nothing of it" for one in found.others if one not in planned]
+    differences += [f"{one} exists, but isn't in this file" for one in found.others if one not in planned]
     tree.notes += [f"whether there are others of the kind {kind} may not be read" for kind in found.unread]
     header = [
         f"Imported from account {found.account}, {found.region}: what was set up under names with {prefix!r}.",
@@ -122,7 +122,7 @@ def _lines(step: Step) -> list[str]:
     if step.action is Action.CREATE:
         return [f"{step.address} isn't there"]
     if step.action is Action.DELETE:
-        return [f"{step.address} is this deploy's, and this file says nothing of it"]
+        return [f"{step.address} is this deploy's, but isn't in this file"]
     return [f"{step.address}: {change.path} is {_shown(change.before)}" for change in step.changes]
 
 

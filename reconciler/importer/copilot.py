@@ -111,7 +111,7 @@ def what_is_wrong(out: Path, environments: tuple[str, ...], environ: Mapping[str
 def _header(job: _Job, name: str, left: tuple[str, ...]) -> list[str]:
     header = [
         f"Imported from AWS Copilot's {job.document.file}. docs/from-copilot.md says what becomes of each key.",
-        f"`python -m reconciler plan {printable(name)}` shows what there would be; nothing of Copilot's is changed.",
+        f"`python -m reconciler plan {printable(name)}` shows what would be made; Copilot's resources aren't changed.",
     ]
     return header if not left else [*header, "", "Not carried over:", *(f"  {line}" for line in left)]
 

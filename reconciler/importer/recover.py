@@ -121,5 +121,5 @@ def _observe(here: Deployment, specs: Iterable[Any], unread: dict[str, str]) -> 
 
 def _why(address: Address, observed: Observed[Any] | None) -> str:
     if observed is None:
-        return "it isn't there any more"
+        return "it doesn't exist any more"
     return f"it belongs to deploy {observed.owner!r}" if observed.owner else "it isn't ours"

@@ -114,7 +114,9 @@ def _data(found: Found, tree: Tree, data: str | None) -> dict[str, Any]:
         section["files"] = [{"file": data or Variable("${DATA_FILE}"), "key": found.key}]
         if data is None:
             name = PurePath(found.key).name
-            tree.notes.append(f"where {name} is here isn't known: set DATA_FILE to it, or write it to data.files")
+            tree.notes.append(
+                f"where {name} is isn't known: set DATA_FILE to its path, or write the path to data.files"
+            )
     return section
 
 

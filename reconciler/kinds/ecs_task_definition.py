@@ -86,7 +86,7 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
         run, number = held
         aside = self.revision(aws, f"{want.name}:{number}", want)
         if aside is None or not _active(aside) or rolled_back(aside.spec.tags):
-            return replace(found, note=f"rolled back to run {run}; revision {number} isn't there any more")
+            return replace(found, note=f"rolled back to run {run}; revision {number} doesn't exist any more")
         note = f"rolled back to run {run}, which holds back revision {number} {UNTIL}"
         attributes = {**found.attributes, ASIDE: aside.attributes["arn"]}
         return replace(found, attributes=attributes, note=note, aside=aside)

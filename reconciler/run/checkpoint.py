@@ -33,12 +33,12 @@ class Checkpoint:
     def text(self) -> str:
         """For people: from where the attempt went on."""
         if not self.files:
-            return "began anew: there was no checkpoint"
+            return "started from the beginning: there was no checkpoint"
         size = f"{self.bytes / 2**20:,.1f} MiB" if self.bytes >= 2**20 else f"{self.bytes:,} bytes"
         when = datetime.fromtimestamp(self.written or 0.0, UTC)
         newest = f", the newest {self.newest[:LONGEST]}" if self.newest else ""
         files = f"{self.files:,} file{'s'[: self.files != 1]}"
-        return f"went on from the checkpoint of {when:%Y-%m-%d %H:%M:%S} UTC ({files}, {size}{newest})"
+        return f"continued from the checkpoint of {when:%Y-%m-%d %H:%M:%S} UTC ({files}, {size}{newest})"
 
 
 def variables(output: str, attempt: int) -> dict[str, str]:

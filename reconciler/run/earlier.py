@@ -31,7 +31,7 @@ def first_of(run: Run, find: Callable[[str], Run]) -> Run:
 
 
 def definition_of(aws: Aws, names: Names, run: Run) -> Observed[TaskDefinitionSpec]:
-    """The revision that a run was launched with. Raises UserError where that isn't there any more, or isn't ours."""
+    """The revision that a run was launched with. Raises UserError where that doesn't exist any more, or isn't ours."""
     family = str(names.deploy.task.family)
     ours = names.arn("ecs", f"task-definition/{family}:")
     if not run.task_definition.startswith("arn:"):
@@ -57,7 +57,7 @@ def definition_of(aws: Aws, names: Names, run: Run) -> Observed[TaskDefinitionSp
 
 
 def check_image(aws: Aws, names: Names, run: Run, image: str) -> None:
-    """Raises UserError for an image by digest of this account's ECR that isn't there any more."""
+    """Raises UserError for an image by digest of this account's ECR that doesn't exist any more."""
     repository, _, digest = image.partition("@")
     found = PRIVATE.fullmatch(repository)
     if not digest or not found or (found["account"], found["region"]) != (names.facts.account, names.deploy.region):

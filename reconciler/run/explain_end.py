@@ -47,8 +47,8 @@ def _spot(case: Case) -> Diagnosis | None:
         return Diagnosis(LOST_SCHEDULER, (case.reason,), fix)
     places = "[managed-spot, managed]" if case.managed else "[FARGATE_SPOT, FARGATE]"
     if case.reason.startswith(LOST_HOST):
-        fix = "a checkpoint lets the next attempt go on (run.checkpoint); more attempts: run.retry.interruption"
-        return Diagnosis("the instance that it ran on is gone", (case.reason,), fix, "run:\n  checkpoint: true")
+        fix = "with a checkpoint the next attempt continues (run.checkpoint); more attempts: run.retry.interruption"
+        return Diagnosis("the instance that it ran on was lost", (case.reason,), fix, "run:\n  checkpoint: true")
     return Diagnosis(
         "Spot took the capacity back",
         (case.reason or "stop code SpotInterruption",),

@@ -132,7 +132,7 @@ class Follower:
                 due = max(due, decision.at + EXACT + LATE)
             if clock.now() > due:
                 if known is None:
-                    raise ReconcilerError(f"the record of run {run.id} isn't there any more")
+                    raise ReconcilerError(f"the record of run {run.id} doesn't exist any more")
                 if screen:
                     screen.trouble(self._late(known))
                 self._call(known)

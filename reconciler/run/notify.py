@@ -42,7 +42,7 @@ class Notifier:
             if not self._first(message):
                 return
         except ReconcilerError as error:
-            self.trouble(f"nobody was told of the end: {error}")
+            self.trouble(f"no notification of the end was sent: {error}")
             return
         if notify.subscriptions:
             self._try(lambda: self._publish(message), "by SNS")
@@ -61,7 +61,7 @@ class Notifier:
         try:
             send()
         except ReconcilerError as error:
-            self.trouble(f"nobody was told of the end {how}: {error}")
+            self.trouble(f"no notification of the end was sent {how}: {error}")
 
     def _publish(self, message: Message) -> None:
         self.aws.call("sns", "Publish", TopicArn=self.names.topic, **message.for_topic())

@@ -60,7 +60,7 @@ class Place:
         back = ""
         if task.get("startedBy") == attempt.token:  # so that it is the file that was changed
             family, cluster = family_of(task), cluster_of(task)
-            back = f"; with `task.family: {family}` and the cluster {cluster} in it again, `apply` goes on with the run"
+            back = f"; with `task.family: {family}` and the cluster {cluster} in it again, `apply` continues the run"
         return NotOurs(
             f"the record says that {attempt.token} is the task {attempt.task_arn}, which isn't one of the task "
             f"definition {self.family} in the cluster {self.cluster} that was launched as that",

@@ -138,7 +138,7 @@ class Supervisor:
         if decision.following and not self.again:
             raise ReconcilerError(
                 f"run {decision.run.id} is to be launched again, and only its record says with which options: run "
-                "`apply` with these, which goes on with it"
+                "`apply` with these, which continues it"
             )
         return start(self.aws, self.runs, launch, decision.run, recorded=decision.recorded)
 

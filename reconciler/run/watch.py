@@ -82,7 +82,7 @@ def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str
             if aws.clock.now() - began > OUTAGE:
                 raise
             if not told:
-                trouble(f"AWS can't be reached, what runs goes on without us: {error.reason}")
+                trouble(f"AWS can't be reached; running tasks continue: {error.reason}")
                 told = True
             aws.clock.sleep(SLOW)
         else:

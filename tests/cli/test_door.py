@@ -1,7 +1,8 @@
 """What a newcomer is told in the first hour, word for word: each text is a file in tests/cli/door/.
 
-Nothing here asks AWS or needs a server. What needs one has its texts elsewhere: of deploy.yaml in tests/config/bad, of
-runs that fail in tests/run/golden, of projects without Docker in tests/cli/test_walks.py, of the README in tests/docs.
+Nothing here asks AWS or needs a server. Other texts are elsewhere: those that need a server in
+tests/faults/test_door.py, of deploy.yaml in tests/config/bad, of runs that fail in tests/run/golden, of projects
+without Docker in tests/cli/test_walks.py, of the README in tests/docs.
 """
 
 from __future__ import annotations
@@ -12,8 +13,23 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.build_output import BuildOutput
+from reconciler.cli.live_line import LiveLine
+from reconciler.cli.runs import row
+from reconciler.cli.target import warn_of_secrets
+from reconciler.cli.terminal import Terminal
+from reconciler.config import load
+from reconciler.config.sweep import Sweep
+from reconciler.core.errors import ReconcilerError
+from reconciler.image.inputs import read_inputs, snapshot
+from reconciler.kinds.s3_object import ObjectSpec, changed_meanwhile
+from reconciler.run.retry import Event
+from reconciler.run.run import Overrides
+from reconciler.run.sweep import chosen, combinations
+from tests.cli.test_live_line import BUILDKIT, Screen
 from tests.folder import Folder
 from tests.golden import golden
+from tests.run.samples import attempt, run
 
 DOOR = Path(__file__).parent / "door"
 DEPLOY = "name: prices\ndata: prices.csv\nimage: .\ntask: {cpu: 256, memory: 512}\n"
@@ -64,3 +80,73 @@ def test_what_is_said(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         lines = (ended.err + ended.out).replace(str(tmp_path), "/home/ada").splitlines()
         said += [f"$ reconciler {command}", *(lines[:most] if most else lines), f"exit code {ended.code}", ""]
     golden(DOOR / f"{name}.txt", "\n".join(said))
+
+
+def a_value_that_the_sweep_lacks(folder: Path) -> None:
+    chosen(combinations(Sweep(grid={"C": ("1", "2")})), {"C": "7"})
+
+
+def a_file_that_changes(folder: Path) -> None:
+    (folder / "app.log").write_text("a line\n")
+    inputs = read_inputs(folder)
+    (folder / "app.log").write_text("a line\nanother\n")
+    snapshot(inputs, folder.parent / "copy")
+
+
+def a_file_that_goes(folder: Path) -> None:
+    (folder / "app.log").write_text("a line\n")
+    inputs = read_inputs(folder)
+    (folder / "app.log").unlink()
+    snapshot(inputs, folder.parent / "another copy")
+
+
+def data_that_changes(folder: Path) -> None:
+    raise changed_meanwhile(ObjectSpec(name="bucket/data/prices.csv", file=str(folder / "prices.csv")))
+
+
+def a_good_build(folder: Path) -> None:
+    screen = Screen()
+    build = BuildOutput(screen, LiveLine(screen), verbose=False)
+    for line in BUILDKIT:
+        build.say(line)
+    build.over()
+    print(*screen.shown, sep="\n")
+
+
+def runs_of_a_sweep(folder: Path) -> None:
+    done = attempt(event=Event.SUCCESS, started=10.0, stopped=75.0, exit_code=0)
+    for c, loss in (("1", 0.25), ("7", 0.24)):
+        varied = Overrides({"C": c, "API_TOKEN": "planted"})
+        print(row(Terminal(), run(attempts=(done,), overrides=varied, metrics={"loss": loss})))
+
+
+def secrets_that_others_may_read(folder: Path) -> None:
+    variables = {"DB_PASSWORD": "planted-1-x", "NOTE": "sk-planted1234567890abcdefghijklmnop", "EPOCHS": "20"}
+    (folder / "deploy.yaml").write_text(f"{DEPLOY}\ntask: {{environment: {variables}}}\n".replace(TASK, ""))
+    (folder / "prices.csv").write_text("a\n1\n")
+    warn_of_secrets(load(folder / "deploy.yaml", environ={}), Terminal())
+
+
+TASK = "task: {cpu: 256, memory: 512}"
+# The file, and what is said by whom.
+SAID = {
+    "beside-a-sweep": [a_value_that_the_sweep_lacks],
+    "what-changes": [a_file_that_changes, a_file_that_goes, data_that_changes],
+    "folded-build": [a_good_build],
+    "runs-of-a-sweep": [runs_of_a_sweep],
+    "plain-secrets": [secrets_that_others_may_read],
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_is_said_where(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "my job"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM python:3.13-slim\nCOPY . .\n")
+    for says in SAID[name]:
+        try:
+            says(folder)
+        except ReconcilerError as error:
+            Terminal().error(error)
+    said = capsys.readouterr()
+    golden(DOOR / f"{name}.txt", (said.out + said.err).replace(str(tmp_path), "/home/ada"))

@@ -68,7 +68,7 @@ def test_a_reader_that_goes_away_hears_of_the_task(project: Project) -> None:
     told = apply.stderr.read()
     apply.stderr.close()
     (task,) = client(project, "ecs").list_tasks(cluster="tiny", desiredStatus="RUNNING")["taskArns"]
-    run = re.search(r"run (\S+) goes on\ncome back to it: python -m reconciler watch \1 --local", told)
+    run = re.search(r"run (\S+) continues\nfollow it again: python -m reconciler watch \1 --local", told)
     assert run is not None, told
     assert project.run("stop", run[1], "--local").code == 0
     assert client(project, "ecs").describe_tasks(cluster="tiny", tasks=[task])["tasks"][0]["desiredStatus"] == "STOPPED"

@@ -25,7 +25,7 @@ VERBS = (
     "recover", "rollback", "runs", "show", "status", "stop", "unlock", "verify", "watch",
 )  # fmt: skip
 NAMES_ONE = re.compile(
-    rf"`(?:python -m reconciler )?(?:{'|'.join(VERBS)})\b[^`]*`|python -m reconciler|to go on: "
+    rf"`(?:python -m reconciler )?(?:{'|'.join(VERBS)})\b[^`]*`|python -m reconciler|to continue: "
     r"|\brun (?:it|this|that|the (?:same )?command|again)\b|then this again"
 )
 ANYWHERE = "tests/faults/test_stop_anywhere.py::test_stop_anywhere"  # stopped at any call, then the command again
@@ -61,22 +61,22 @@ HINTS: dict[str, str] = {
     "nothing was written since; what was done stays: run the command again": ANYWHERE,
     "put that right and run the command again": MOVED,
     "{}: end that, then run the command again": HELD,
-    "; with `task.family: {}` and the cluster {} in it again, `apply` goes on with the run": RENAMED,
-    "runs, results, data and logs are kept: `local reset` forgets them":
+    "; with `task.family: {}` and the cluster {} in it again, `apply` continues the run": RENAMED,
+    "runs, results, data and logs are kept: `local reset` deletes them":
         "tests/local/test_kept.py::test_it_survives_the_end_of_the_process_but_no_reset",
     "its packages aren't in {} any more; `local reset` has it made anew": LOCAL,
     "; if the bucket is yours, `python -m reconciler permissions` prints what to allow": POLICY,
     "--all is for `local stop`": "tests/local/test_idle.py::test_all_are_listed_and_stopped",
-    "run again": PUSH,
     "run it again": PUSH,
     "run this again": "tests/engine/test_given_data.py::test_verify_reads_it_as_the_program_would",
     "run the command again": ANYWHERE,
-    "run the command again; what changes by itself and isn't needed in it goes into .dockerignore": PUSH,
+    "run the command again; add a file that the image doesn't need to .dockerignore":
+        "tests/cli/test_door.py::test_what_is_said_where",
     "run the same command again": PUSH,
     "see its log, mend the program or the file, and run the command again": SERVICE,
-    "to go on: {}": ANYWHERE,
-    "what was done stays; to go on: {}": ANYWHERE,
-    "what was deleted is gone; to go on: {}": ANYWHERE,
+    "to continue: {}": ANYWHERE,
+    "what was done is kept; to continue: {}": ANYWHERE,
+    "what was deleted stays deleted; to continue: {}": ANYWHERE,
     "something still writes into it: stop that and run it again": EMPTIED,
     "a retention (object lock), MFA delete or a policy may hold them; end that, then run it again": EMPTIED,
     "run `plan` again": NAMED,
@@ -101,12 +101,12 @@ HINTS: dict[str, str] = {
     "run `apply` as for this run: it launches it": UNLAUNCHED,
     "{} is still to be launched, by an `apply` with its options": UNLAUNCHED,
     "nothing runs now; run the command again": REFUSED,
-    "run {} is to be launched again, and only its record says with which options: run `apply` with these, which goes "
-    "on with it": "tests/run/test_forged.py::test_watch_launches_nothing_that_only_a_record_tells_of",
+    "run {} is to be launched again, and only its record says with which options: run `apply` with these, which "
+    "continues it": "tests/run/test_forged.py::test_watch_launches_nothing_that_only_a_record_tells_of",
     "look at it: aws s3 cp {} -\nto run again what it is the record of: aws s3 rm {}":
         "tests/run/test_forged.py::test_a_record_that_cannot_be_read_is_said_and_nothing_is_trained_again",
-    "run the same command again to go on with what is missing\n{}": SWEEP,
-    "what runs goes on; run the same command again to go on with what is missing": SWEEP,
+    "run the same command again for the rest\n{}": SWEEP,
+    "running tasks continue; run the same command again for the rest": SWEEP,
     "{} ended with nobody watching; `watch` shows and records it":
         "tests/run/test_coming_back.py::test_a_task_that_ended_while_nobody_looked",
     "`apply` launches one": UNLAUNCHED,
@@ -157,7 +157,7 @@ HINTS: dict[str, str] = {
     "python -m reconciler plan {} shows all of it": NAMED,
     "python -m reconciler apply": "tests/checks/verify/test_verify.py::test_verify",
     "`python -m reconciler plan {}` compares it with what is there; docs/deploy-yaml.md explains each field.": IMPORTED,
-    "{} can't say all of it, or some of it isn't there; `plan` shows:": IMPORTED,
+    "{} can't describe everything, or something doesn't exist; `plan` shows:": IMPORTED,
     "  {} apply{}           make it and run it": NAMED,
     "`apply --local` starts it": LOCAL,
     "not running; `apply --local` starts it": LOCAL,
@@ -170,17 +170,17 @@ NO_HINTS = frozenset((
     "it is in the deploy's own bucket, which `destroy --delete-data` deletes with all that is in it",
     "into the embedded AWS, which `python -m reconciler local env` leads to",
     (
-        "Keep runs for so many days after their end, with what they wrote; S3 deletes them then, and what they were "
-        "made of may be run again. Default: for ever."
+        "Keep runs and their results for this many days after their end; then S3 deletes them, and the same inputs may "
+        "be run again. Default: for ever."
     ),
-    "`python -m reconciler plan {}` shows what there would be; nothing of Copilot's is changed.",
+    "`python -m reconciler plan {}` shows what would be made; Copilot's resources aren't changed.",
     "# One training pipeline in AWS. What isn't said here has a default: `python -m reconciler show` prints all.",
     "--env {}=…: only `apply` takes variables",
     (
-        "Stop the run when its tasks have cost this much in US dollars, all attempts together, by the table of list "
-        "prices that `cost` shows, even when nobody watches any more."
+        "Stop the run when its tasks, all attempts together, have cost this much in US dollars by the list prices that "
+        "`cost` uses, even when nobody watches it."
     ),
-    "What an `apply` of the sweep may cost in US dollars, all of its runs together: docs/cost.md.",
+    "The most that one `apply` of the sweep may cost in US dollars, all of its runs together: docs/cost.md.",
     "Nothing to run: every combination has a run that succeeded.",
     "Until `apply --adopt` marks them as this deploy's, resources are used as they are and never changed.",
     "`runs {}` takes {} name(s), got {}",
@@ -201,7 +201,6 @@ NO_HINTS = frozenset((
         "end was; its results need no more than task.role.write: [{}]"
     ),
     "the record was changed, or `logs` or task.container in deploy.yaml were and its definition was deleted",
-    "the run that this is about, if there is one; not with a sweep",
     "the root user may do everything; a user or a role with `permissions` is safer",
     "{} has tags of its own, which `apply --adopt` would take away: {}",
 ))  # fmt: skip

@@ -62,13 +62,13 @@ def test_what_was_held_or_not_there_was_not_to_be_done() -> None:
 
 def test_something_else_is_wanted() -> None:
     now = replace(step(A.UPDATE, (Change("size", 1, 4),)), want=Thing(name="x", size=4))
-    assert larger(Shown(step(A.UPDATE, (GROW,))), now) == "what is wanted is something else now (size)"
+    assert larger(Shown(step(A.UPDATE, (GROW,))), now) == "the wanted state has changed since (size)"
 
 
 def test_what_is_to_be_deleted_is_something_else() -> None:
     assert larger(Shown(step(A.DELETE)), step(A.DELETE)) == ""
-    assert larger(Shown(step(A.DELETE)), step(A.DELETE, seen=OTHER)) == "what is to be deleted isn't what it was"
-    assert larger(Shown(step(A.DELETE, seen=None)), step(A.DELETE)) == "what is to be deleted isn't what it was"
+    assert larger(Shown(step(A.DELETE)), step(A.DELETE, seen=OTHER)) == "the resource to delete has changed since"
+    assert larger(Shown(step(A.DELETE, seen=None)), step(A.DELETE)) == "the resource to delete has changed since"
 
 
 NOTE = Change("note", "a", "b")
@@ -90,7 +90,7 @@ def test_an_update_of_what_is_something_else_now(
     shown: tuple[Change, ...], now: tuple[Change, ...], unlike: str
 ) -> None:
     found = larger(Shown(step(A.UPDATE, shown)), step(A.UPDATE, now, seen=OTHER))
-    assert found == (f"it is something else now ({unlike})" if unlike else "")
+    assert found == (f"it has changed since ({unlike})" if unlike else "")
 
 
 def test_the_same_of_the_same_is_not_compared_further() -> None:
@@ -102,13 +102,13 @@ def test_the_same_of_the_same_is_not_compared_further() -> None:
 @pytest.mark.parametrize("action", [A.CREATE, A.REPLACE])
 def test_what_is_half_made_is_finished(action: Action, before: object) -> None:
     assert larger(Shown(step(action)), step(A.UPDATE, (Change("note", before, "b"),))) == ""
-    assert larger(Shown(step(action)), step(A.UPDATE, (NOTE,))) == "it is something else now (note)"
+    assert larger(Shown(step(action)), step(A.UPDATE, (NOTE,))) == "it has changed since (note)"
 
 
 @pytest.mark.parametrize("before", [None, "", (), [], {}, False])
 def test_an_update_is_not_half_made(before: object) -> None:
     found = larger(Shown(step(A.UPDATE, (GROW,))), step(A.UPDATE, (Change("note", before, "b"),), seen=OTHER))
-    assert found == "it is something else now (note)"
+    assert found == "it has changed since (note)"
 
 
 def test_nothing_was_shown_of_it() -> None:

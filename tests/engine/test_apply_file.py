@@ -88,7 +88,7 @@ OBJECT = {"Bucket": "tiny-data-123456789012", "Key": "data/prices.csv"}
 MOVED: dict[str, tuple[Act, str]] = {
     "a field that it changes": (
         by_hand("logs", "put_retention_policy", logGroupName="/ecs/tiny", retentionInDays=1),
-        "log-group./ecs/tiny: it is something else now (retention_in_days)",
+        "log-group./ecs/tiny: it has changed since (retention_in_days)",
     ),
     "a resource that it leaves alone": (
         by_hand("iam", "put_role_policy", RoleName="tiny-task-role", PolicyName="x", PolicyDocument=INLINE),
@@ -100,15 +100,15 @@ MOVED: dict[str, tuple[Act, str]] = {
     ),
     "an object that it overwrites": (
         by_hand("s3", "put_object", **OBJECT, Body=b"by hand"),
-        f"object.{OBJECT['Bucket']}/{OBJECT['Key']}: it is something else now (sha256",
+        f"object.{OBJECT['Bucket']}/{OBJECT['Key']}: it has changed since (sha256",
     ),
     "a resource that it deletes": (
         by_hand("iam", "put_role_policy", RoleName="tiny-ci", PolicyName="x", PolicyDocument=INLINE),
-        "role.tiny-ci: what is to be deleted isn't what it was",
+        "role.tiny-ci: the resource to delete has changed since",
     ),
     "the data": (
         lambda project: project.write("prices.csv", "a,b\n7,8\n"),
-        f"object.{OBJECT['Bucket']}/{OBJECT['Key']}: what is wanted is something else now",
+        f"object.{OBJECT['Bucket']}/{OBJECT['Key']}: the wanted state has changed since",
     ),
     "deploy.yaml": (
         lambda project: project.change("EPOCHS: 3", "EPOCHS: 4"),
@@ -184,7 +184,7 @@ def test_half_made_with_something_in_it_that_nobody_planned(project: Project) ->
     )
     iam.put_role_policy(RoleName="tiny-task-role", PolicyName="x", PolicyDocument=INLINE)
     stopped = project.run("apply", "plan.json")
-    assert "moved: role.tiny-task-role: it is something else now (inline_policies.x)" in stopped.out
+    assert "moved: role.tiny-task-role: it has changed since (inline_policies.x)" in stopped.out
 
 
 def test_the_options_are_those_of_the_plan(planned: Project) -> None:

@@ -110,7 +110,7 @@ def test_what_is_new_by_its_date(service: str, answer: Any, params: Any, fresh: 
 
 
 def test_a_role_of_a_command_that_was_stopped_is_waited_for(lab: LabHandle) -> None:
-    """ECS doesn't take it yet, and whoever made it isn't there any more."""
+    """ECS doesn't take it yet, and whoever made it doesn't exist any more."""
     lab.client("iam").create_role(RoleName="fresh-role", AssumeRolePolicyDocument=TRUST)
     not_yet = {"code": "ClientException", "message": "Role is not valid", "status": 400}
     aws, role = lab.aws(), "arn:aws:iam::123456789012:role/fresh-role"

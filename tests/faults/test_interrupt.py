@@ -78,7 +78,7 @@ def test_the_first_lets_steps_under_way_finish(bench: Bench, number: signal.Sign
     assert "+ log-group        /ecs/demo" in ended.output, "the step under way didn't finish"
     assert "Done: " in ended.output
     assert "not tried  task-definition.demo: interrupted" in ended.output
-    assert "to go on: python -m reconciler apply" in ended.output
+    assert "to continue: python -m reconciler apply" in ended.output
     assert not calls(bench.lab) & {"RegisterTaskDefinition", "RunTask"}
     assert bench.locks() == []
     bench.lab.rules()
@@ -116,7 +116,7 @@ def test_interrupted_while_it_waits_for_aws(bench: Bench) -> None:
     command.interrupt()
     ended = command.wait()
     assert ended.code == 130, ended.output
-    assert "not tried  log-group./ecs/demo: interrupted while AWS was waited for" in ended.output
+    assert "not tried  log-group./ecs/demo: interrupted before it ended" in ended.output
     assert bench.locks() == []
 
 
@@ -129,7 +129,7 @@ def test_destroy_is_interrupted_as_well(bench: Bench) -> None:
     bench.lab.release()
     ended = command.wait()
     assert ended.code == 130, ended.output
-    assert "what was deleted is gone; to go on: python -m reconciler destroy" in ended.output
+    assert "what was deleted stays deleted; to continue: python -m reconciler destroy" in ended.output
     assert "DeleteRole" not in calls(bench.lab)
     assert bench.locks() == []
 
@@ -143,7 +143,7 @@ def test_a_failed_step_holds_back_only_what_needs_it(bench: Bench) -> None:
     assert "allow logs:CreateLogGroup" in ended.output
     assert "AWS request id: lab-" in ended.output
     assert "not tried  task-definition.demo: needs log-group./ecs/demo" in ended.output
-    assert "To go on: python -m reconciler apply" in ended.output
+    assert "To continue: python -m reconciler apply" in ended.output
     assert calls(bench.lab) >= FIRST_WRITES
     assert "RunTask" not in calls(bench.lab)
     bench.lab.rules()

@@ -298,7 +298,7 @@ def test_a_service_that_was_made_by_hand_is_said(by_hand: Project) -> None:
     ecs.create_service(cluster=cluster, serviceName=name, taskDefinition=guide.FAMILY, desiredCount=0,
                        launchType="FARGATE", networkConfiguration=network)  # fmt: skip
     done = by_hand.ok("import", "--prefix", guide.P, "--data", "btc.csv")
-    line = f"service.{cluster.rpartition('/')[2]}/{name} is there, and this file says nothing of it"
+    line = f"service.{cluster.rpartition('/')[2]}/{name} exists, but isn't in this file"
     assert line in done.out
     assert line in (by_hand.folder / "deploy.yaml").read_text()
     assert "no differences" not in done.out

@@ -84,7 +84,7 @@ def test_what_is_gone_or_another_deploys_is_dropped(applied: Project) -> None:
     dropped = applied.ok("recover", "--json").json["dropped"]
     assert dropped == {
         "role.tiny-ci": "it belongs to deploy 'other'",
-        "oidc-provider.token.actions.githubusercontent.com": "it isn't there any more",
+        "oidc-provider.token.actions.githubusercontent.com": "it doesn't exist any more",
     }
     assert record(applied).isdisjoint(dropped)
 
@@ -135,7 +135,7 @@ def test_images_are_found_in_our_repository(project: Project) -> None:
     write_record(project.lab.aws(), "tiny", [Address("role", "gone")])
     found = project.ok("recover", "--json").json
     assert "image.tiny" in found["new"]
-    assert found["dropped"] == {"role.gone": "it isn't there any more"}
+    assert found["dropped"] == {"role.gone": "it doesn't exist any more"}
 
 
 def test_one_of_its_own_that_may_not_be_read_stays_and_hides_no_other(applied: Project) -> None:

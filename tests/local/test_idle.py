@@ -141,7 +141,7 @@ def test_all_are_listed_and_stopped(
     assert (server["home"], server["pid"]) == (str(ours.home), ours.pid)
     monkeypatch.setattr(command, "stop", lambda home: home == ours.home)  # which the other tests still need
     assert main(["local", "stop", "--all"]) == 0
-    assert capfd.readouterr().out == f"stopped {ours.home}; what was in it is gone\n"
+    assert capfd.readouterr().out == f"stopped {ours.home}; everything in it is deleted\n"
     assert main(["local", "stop", "--all", "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["homes"] == [str(ours.home)]
     assert main(["local", "status", "--all"]) == 2

@@ -426,7 +426,7 @@ def test_it_survives_the_end_of_the_process_but_no_reset(
         assert (found["Body"].read(), found["Metadata"]) == (b"v", {"a": "b"})
         second.client("s3").put_object(Bucket="kept", Key="later", Body=b"v")
         assert main(["local", "stop"]) == 0
-        kept_words = "stopped; runs, results, data and logs are kept: `local reset` forgets them\n"
+        kept_words = "stopped; runs, results, data and logs are kept: `local reset` deletes them\n"
         assert capfd.readouterr().out == kept_words
         third = EmbeddedAws(local.ensure_running(home, said.append))
         assert [one["Key"] for one in third.client("s3").list_objects_v2(Bucket="kept")["Contents"]] == ["k", "later"]

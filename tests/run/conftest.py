@@ -246,7 +246,7 @@ STATES = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "S
 def normal(text: str) -> str:
     """The output from the run on, without what differs each time. States are seen or not: they are left out."""
     lines = text.splitlines()
-    begins = ("Run ", "Coming back", "Nothing to run", "Waiting for the end", "  task arn:", "  (", "  | ")
+    begins = ("Run ", "Following", "Nothing to run", "Waiting for the end", "  task arn:", "  (", "  | ")
     first = next((i for i, line in enumerate(lines) if line.startswith(begins)), 0)
     # The inside of a traceback is Python's and the libraries', and differs from version to version.
     kept = [

@@ -74,7 +74,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(lane: Lane) -> None:
     run = records(lane)[0]
     assert [one["event"] for one in run["attempts"]] == ["interruption", "success"]
     assert went_on(run) == [None, (1, "state.json")]
-    assert "attempt 2 went on from the checkpoint of 20" in found.out
+    assert "attempt 2 continued from the checkpoint of 20" in found.out
     assert "(1 file, " in lane.run("runs", "show", "--local").out
     first = next(line for line in found.out.splitlines() if "of attempt 2" in line)
     assert int(first.split()[2]) > 10, "it began anew"
@@ -101,7 +101,7 @@ def test_what_a_failed_run_left_is_marked_and_it_may_reach_nothing_else(lane: La
     assert found.out.count("| AccessDenied") == 8
     assert "| allowed" not in found.out
     assert went_on(run) == [None, (2, "of/two")]
-    assert "went on from the checkpoint of" in lane.run("diagnose", "--local").out
+    assert "continued from the checkpoint of" in lane.run("diagnose", "--local").out
     left = versions(lane, run["id"])
     kept = [(one["Key"], one["IsLatest"], one["Size"]) for one in left]
     assert sorted(kept) == [(key, True, 2), (f"{key}/of/two", True, 2)]
@@ -214,11 +214,11 @@ def test_all_pages_of_it_are_looked_at_and_nothing_beside_it() -> None:
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        (Checkpoint(0, 0), "began anew: there was no checkpoint"),
+        (Checkpoint(0, 0), "started from the beginning: there was no checkpoint"),
         (Checkpoint(1, 999, "a", 0.0),
-         "went on from the checkpoint of 1970-01-01 00:00:00 UTC (1 file, 999 bytes, the newest a)"),
+         "continued from the checkpoint of 1970-01-01 00:00:00 UTC (1 file, 999 bytes, the newest a)"),
         (Checkpoint(2, 3 * 2**20, "", 60.0),
-         "went on from the checkpoint of 1970-01-01 00:01:00 UTC (2 files, 3.0 MiB)"),
+         "continued from the checkpoint of 1970-01-01 00:01:00 UTC (2 files, 3.0 MiB)"),
     ],
 )  # fmt: skip
 def test_it_is_told_from_where_an_attempt_went_on(found: Checkpoint, text: str) -> None:

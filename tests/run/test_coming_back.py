@@ -27,7 +27,7 @@ def test_interrupted(lane: Lane, number: signal.Signals, choice: str) -> None:
     assert ours.returncode == 130
     run_id = records(lane)[0]["id"]
     if choice == "detach":
-        assert f"detached; run {run_id} goes on" in err
+        assert f"detached; run {run_id} continues" in err
         assert f"python -m reconciler watch {run_id} --local" in err
         assert [one["taskArn"] for one in lane.tasks("RUNNING")] == [task["taskArn"]]
         assert lane.run("stop", "--local").code == 0

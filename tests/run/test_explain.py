@@ -109,7 +109,7 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
     ("Spot on managed", {"event": Event.INTERRUPTION, "exit_code": 143, "managed": True, "reason": "Your Spot Task was "
      "interrupted."}, "Spot took the capacity back", True, "managed-spot, managed"),
     ("instance lost", {"event": Event.INTERRUPTION, "exit_code": None, "managed": True,
-     "reason": "Host EC2 (instance i-0a1b) terminated."}, "the instance that it ran on is gone", True, "checkpoint: true"),
+     "reason": "Host EC2 (instance i-0a1b) terminated."}, "the instance that it ran on was lost", True, "checkpoint: true"),
     ("OOM on managed", {"exit_code": 137, "reason": "OutOfMemoryError", "managed": True, "cpu": 49152, "memory": 98304},
      "out of memory", True, "memory: 196608"),
     ("timeout", {"event": Event.TIMEOUT, "exit_code": 143, "reason": "run.max_duration is over", "max_duration": 60},

@@ -79,4 +79,4 @@ def test_aws_out_of_reach_is_waited_for_but_not_for_ever() -> None:
             describe(aws, "tests", ["arn"], told.append)
     assert 0.9 * OUTAGE < clock.skipped < 1.1 * OUTAGE
     (text,) = told
-    assert text.startswith("AWS can't be reached, what runs goes on without us: ")
+    assert text.startswith("AWS can't be reached; running tasks continue: ")

@@ -257,7 +257,7 @@ def test_what_is_launched_again_is_what_the_command_says(lane: Lane) -> None:
     put(lane, fingerprint_key(good["fingerprint"]), {**forged, "id": other, "attempts": [waiting]})
     ended = lane.run("apply", "--local")
     assert ended.code == 0, ended.out + ended.err
-    assert f"Coming back to run {other}" in ended.out
+    assert f"Following run {other}" in ended.out
     assert f"| evil None s3://{BUCKET}/runs/{other}/output\n" in ended.out
     task = max(lane.tasks(), key=lambda one: one["createdAt"])
     (override,) = task["overrides"]["containerOverrides"]

@@ -229,7 +229,7 @@ def test_who_looks_ends_with_the_record(bucket: Bucket) -> None:
     waits = run(unattended=True, attempts=())
     store(found).put(waits)
     found.then = found.objects.clear
-    with pytest.raises(ReconcilerError, match="isn't there any more"):
+    with pytest.raises(ReconcilerError, match="doesn't exist any more"):
         followed(found, waits)
     assert (found.invoked, found.time > 100 + LATE) == ([], True)
 

@@ -179,7 +179,7 @@ def test_a_client_that_drove_it_finds_that_the_function_does_now(lane: Lane, gat
     gate.open()
     out, err = driving.communicate(timeout=LONG)
     (lane.folder / ".dockerignore").unlink()
-    assert (driving.returncode, "which sees it through" in err) == (4, True), out + err
+    assert (driving.returncode, "which manages it" in err) == (4, True), out + err
     (run,) = records(lane)
     assert (run["id"], run["unattended"], [one["exit_code"] for one in run["attempts"]]) == (
         found.out.strip(), True, [4, 4],
@@ -196,4 +196,4 @@ def test_what_cannot_be_unattended_is_refused(lane: Lane) -> None:
         assert (found.code, why in found.err, "abcd1234" in found.err) == (2, True, False), found.err
     lane.program(SECOND)
     found = lane.run("apply", "--local", "--detach")
-    assert (found.code, "nobody would see the run through" in found.err) == (2, True), found.err
+    assert (found.code, "nobody would manage the run" in found.err) == (2, True), found.err

@@ -77,7 +77,7 @@ def test_a_lost_instance_is_gone_on_from_its_checkpoint(lane: Lane) -> None:
     ended = lane.run("apply", "--local")
     assert ended.code == 0, ended.out + ended.err
     assert "instance lost: launching again on tiny-managed" in ended.out
-    assert "attempt 2 went on from the checkpoint" in ended.out
+    assert "attempt 2 continued from the checkpoint" in ended.out
     assert "| goes on 2" in ended.out
     first = records(lane)[0]["attempts"][0]
     assert first["event"] == "interruption"

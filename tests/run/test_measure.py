@@ -245,7 +245,10 @@ def test_ctrl_c_twice_leaves_at_once(throttled: tuple[Lane, LabHandle]) -> None:
     lane, lab = throttled
     code, err = interrupted_while_it_is_stopped(lane, lab, signal.SIGINT)
     assert code == 130
-    assert err == "\ninterrupted again: leaving at once; what runs in AWS goes on, run the command again to go on\n"
+    assert (
+        err
+        == "\ninterrupted again: leaving at once; running tasks in AWS continue; run the command again to continue\n"
+    )
     assert lane.run("watch", "--local").code == 123
 
 
@@ -259,7 +262,7 @@ def test_losing_sight_is_no_code_of_the_task(throttled: tuple[Lane, LabHandle], 
     gate.open()
     assert ended.code == 121
     assert "lost sight of run" in ended.err
-    assert "come back to it: python -m reconciler watch" in ended.err
+    assert "follow it again: python -m reconciler watch" in ended.err
     assert lane.run("watch", "--local").code == 0
 
 

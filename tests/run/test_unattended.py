@@ -62,7 +62,7 @@ def test_only_failures_and_what_cannot_be_sent(lane: Lane, ears: Ears) -> None:
     ears.hook.answers = [404]
     lost = lane.run("apply", "--local", "--command", "python", "-c", "print(1); exit(5)")
     assert lost.code == 5, "the task's code all the same"
-    assert "nobody was told of the end by the webhook: the webhook answered 404" in lost.err
+    assert "no notification of the end was sent by the webhook: the webhook answered 404" in lost.err
     assert "hunter2" not in lost.out + lost.err + lane.run("plan", "--local", "--verbose").err
 
 

@@ -78,7 +78,7 @@ class Begun(Answer):
     """What was written."""
 
     wrote: Annotated[Sequence[str], "new files, relative to the folder"]
-    left: Annotated[Sequence[str], "files that were there already and are as they were"]
+    left: Annotated[Sequence[str], "files that existed already and weren't changed"]
     notes: Annotated[Sequence[str], "what to know besides"]
 
 
@@ -346,7 +346,7 @@ def _github(
         done.write(found.root / path, files.workflow(answers, **given, template=template), here)
     if DRIFT in wanted and answers.branch != found.branch:
         done.notes.append(
-            f"unless {answers.branch} is the default branch, drift isn't told of: GitHub plans nightly on that one only"
+            f"unless {answers.branch} is the default branch, drift isn't reported: GitHub plans nightly only there"
         )
 
 
@@ -384,7 +384,7 @@ def _tell(
     terminal.say()
     terminal.say("Next:")
     terminal.say(f"  {program()} apply{where} --local   the whole job on this machine, without AWS")
-    terminal.say(f"  {program()} plan{where}            what there would be in AWS; only reads")
+    terminal.say(f"  {program()} plan{where}            what apply would make in AWS; only reads")
     terminal.say(f"  {program()} apply{where}           make it and run it")
     github, gitlab = (deploy.ci.github, deploy.ci.gitlab) if deploy.ci else (None, None)
     account = deploy.account or "ACCOUNT"

@@ -79,7 +79,7 @@ def deploy_yaml(answers: Answers) -> str:
         "  # environment: {EPOCHS: 20} # not for secrets, which go under `secrets:` by ARN",
         "",
         "run: # launched when the image, the data, the command, the environment or the size changed",
-        "  max_duration: 2h # a task is stopped after this long, even when nobody watches any more",
+        "  max_duration: 2h # a task is stopped after this long, even when nobody watches it",
     ]
     if answers.repository:
         branch = "" if answers.branch == "main" else f"\n    branch: {_scalar(answers.branch)}"

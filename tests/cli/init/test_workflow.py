@@ -203,7 +203,10 @@ def test_a_cancelled_job_leaves_or_stops_its_task(project: Project, github: Fede
         return str(ecs.describe_tasks(cluster="tiny", tasks=[arn])["tasks"][0]["lastStatus"])
 
     arns = []
-    for word, said in (("detach", "goes on"), ("stop", "is being stopped")):  # the second comes back to the first's run
+    for word, said in (
+        ("detach", "continues"),
+        ("stop", "is being stopped"),
+    ):  # the second comes back to the first's run
         path.write_text(path.read_text().replace("run: #", f"run:\n  on_interrupt: {word} #"))
         apply.output.write_text("")
         step = apply.start("Apply")
