@@ -47,7 +47,7 @@ class Parser(argparse.ArgumentParser):
             near = _near(wrong[1], choices) or f"choose from {', '.join(choices)};"
             message = f"{what} {wrong[1]!r}"
         elif unknown := re.search(r"unrecognized arguments: (\S+)", message):
-            parser = next((found for name, found in self.commands.items() if name in self.given), self)
+            parser = next((self.commands[word] for word in self.given if word in self.commands), self)
             flags = [flag for one in parser.arguments for flag in one.option_strings]
             near = _near(unknown[1].partition("=")[0], flags)
             message = f"there is no argument {unknown[1]}"
@@ -91,5 +91,6 @@ def _name(action: argparse.Action | None) -> str:
 def _near(word: str, choices: list[str]) -> str:
     import difflib
 
-    found = difflib.get_close_matches(word, choices, 1, 0.5)
-    return f"did you mean {found[0]}?" if found else ""
+    bare = {choice.lstrip("-"): choice for choice in choices}  # dashes alone make no likeness
+    found = difflib.get_close_matches(word.lstrip("-"), list(bare), 1)
+    return f"did you mean {bare[found[0]]}?" if found else ""

@@ -200,6 +200,7 @@ WRONG = [
     (["aply"], "there is no command 'aply'", "did you mean apply"),
     (["apply", "--tagret", "x"], "there is no argument --tagret", "did you mean --target"),
     (["runs", "bset"], "verb: 'bset'", "did you mean best"),
+    (["local", "status", "--local"], "there is no argument --local", "see python -m reconciler local --help"),
     (["local", "xyz"], "action: 'xyz'", "choose from status, env, list, stop, reset"),
     (["import"], "one of the arguments --prefix --copilot is required", "see python -m reconciler import --help"),
     ([], "which command?", "begin with python -m reconciler init; all of them: python -m reconciler --help"),
