@@ -17,7 +17,9 @@ START = "start"  # in what a client calls it with: the id of an unattended run t
 GIVEN = "given"  # and beside AGAIN: what is different for this run, as `given` makes it; null where that isn't known
 AGAIN = "again"  # the same after a pause: the token of the attempt before it
 PROVIDER = "provider"  # and where it goes on
-TRIED = "tried"  # and beside AGAIN: so many calls have tried to launch the workers of that attempt; absent for none
+TRIED = "tried"  # and beside both: so many calls have tried to launch the workers of that attempt; absent for none
+WORKER_TRIES = 12  # of them at most, each of several minutes; a look is one call more
+EVERY = 20 * 60  # seconds between looks at a run that isn't over: ECS knows a task for an hour after its end
 LAUNCHES = 3  # times again that a refused launch of a run without a schedule is tried
 
 

@@ -37,7 +37,7 @@ MODULES = (
     *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),
     *(f"run/{one}" for one in ("cap", "checkpoint", "index", "index_store", "scheduled_record", "step", "stored")),
     "run/crew", "run/workers",
-    *(f"scheduled/{one}" for one in ("__init__", "aws", "handler", "launch", "record", "see", "tell", "why")),
+    *(f"scheduled/{one}" for one in ("__init__", "aws", "handler", "later", "launch", "record", "see", "tell", "why")),
     "scheduled/workers",
 )  # fmt: skip
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with

@@ -21,7 +21,7 @@ from moto.core.exceptions import ServiceException
 from moto.ecs.models import ecs_backends
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, scheduler_backends
 
-from reconciler.core.schedule import BadSchedule, Once, next_time, parse
+from reconciler.core.schedule import BadSchedule, Once, Rate, next_time, parse
 from reconciler.local.clients import client
 from reconciler.local.functions import Functions
 from reconciler.local.identities import Identity, refusal, why_not_assumable
@@ -160,9 +160,17 @@ def _due(schedule: Schedule, after: datetime | None = None) -> datetime | None:
         zone = ZoneInfo(schedule.schedule_expression_timezone)
     except (ZoneInfoNotFoundError, ValueError):
         zone = ZoneInfo("UTC")
-    # The one moment of a schedule counts even when it was past as it was set.
-    changed = EVER if isinstance(found, Once) else datetime.fromtimestamp(float(schedule.last_modified_date), UTC)
-    return next_time(found, zone, after or changed)
+    if isinstance(found, Once):  # its moment counts even when it was past as it was set, and no StartDate or EndDate
+        return next_time(found, zone, after or EVER)
+    since, start, end = map(_moment, (schedule.last_modified_date, schedule.start_date, schedule.end_date))
+    if start and since and start > since:  # on it, or after
+        since = start - (found.every if isinstance(found, Rate) else timedelta(microseconds=1))
+    due = next_time(found, zone, after or since or EVER)
+    return None if end and due and due > end else due
+
+
+def _moment(given: Any) -> datetime | None:
+    return datetime.fromtimestamp(float(given), UTC) if given else None
 
 
 def _request(schedule: Schedule, due: datetime) -> tuple[str, str, dict[str, Any]]:

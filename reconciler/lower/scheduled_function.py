@@ -229,12 +229,12 @@ def _workers(names: Names) -> Iterator[dict[str, Any]]:
 
 
 def _schedules(names: Names) -> Iterator[dict[str, Any]]:
-    """Those with which it is called after a pause, and those that stop tasks at their deadline."""
+    """Those with which it is called after a pause and now and then, and those that stop tasks at their deadline."""
     whose = "" if names.deploy.run.unattended else SCHEDULED
     made = names.arn("scheduler", f"schedule/default/{schedule_prefix(names.deploy.name)}{whose}*")
-    roles, verbs = [names.schedule_role], ["Create"]
+    roles, verbs = [names.schedule_role], ["Create", "Delete"]
     if names.deploy.run.limited:
-        roles, verbs = [*roles, names.stop_role], [*verbs, "Update", "Delete"]
+        roles, verbs = [*roles, names.stop_role], ["Create", "Update", "Delete"]
     yield _allow("Schedules", [f"scheduler:{verb}Schedule" for verb in verbs], made)
     passed = [names.iam(f"role/{role}") for role in roles]
     yield _allow("PassToScheduler", "iam:PassRole", passed, passed_to("scheduler"))

@@ -43,14 +43,13 @@ from reconciler.run.run_task import (
     why_none,
 )
 from reconciler.run.state import State
-from reconciler.run.step import LAUNCHED_BEFORE, Seen, accounts_for, given_up
+from reconciler.run.step import LAUNCHED_BEFORE, TOO_LATE, Seen, accounts_for, given_up
 from reconciler.run.stored import TRIES, Changed
 from reconciler.run.verdict import Verdict
 from reconciler.run.workers import Size
 from reconciler.run.workers import size_of as workers_of
 
 CODE_VERSION = "CODE_VERSION"  # the variable with the commit of deploy.yaml
-TOO_LATE = "launched by a client after the run had gone on without it"
 NO_DEADLINE = "its deadline (run.max_duration, run.max_cost) was refused"
 
 

@@ -26,6 +26,7 @@ from reconciler.run.verdict import Verdict, judge
 MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
 FORGOTTEN = "ECS doesn't know this task any more: it ended over an hour ago or, with --local, with the embedded AWS"
 LAUNCHED_BEFORE = "it was launched, and ECS doesn't know it any more: it ended over an hour ago"
+TOO_LATE = "launched after the run had gone on without it"
 BY_USER = "stopped by the user"
 
 

@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.function_settings import AGAIN, GIVEN, LAUNCH, PROVIDER, START, TRIED, Watched
+from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import is_run_id
 from reconciler.core.workers import OF_WORKERS
 from reconciler.run.place import NotOurs, Place
@@ -30,6 +31,7 @@ from reconciler.run.stored import TRIES, Changed, overrides_from
 from reconciler.run.workers import size_of
 from reconciler.scheduled import workers
 from reconciler.scheduled.aws import find
+from reconciler.scheduled.later import look_no_more, look_now_and_then
 from reconciler.scheduled.record import put_first, records
 from reconciler.scheduled.see import ours, see_through, sized, tend
 from reconciler.scheduled.tell import tell
@@ -50,6 +52,7 @@ def handle(event: Mapping[str, Any], context: object) -> None:
                 raise
     if ended is not None:
         tell(watched, *explained(watched, ended), call_id=str(getattr(context, "aws_request_id", "")))
+        look_no_more(watched, ended.id)
 
 
 def _called(watched: Watched, event: Mapping[str, Any]) -> Run | None:
@@ -57,7 +60,7 @@ def _called(watched: Watched, event: Mapping[str, Any]) -> Run | None:
     if LAUNCH in event:
         return _due(watched, str(event[LAUNCH]))
     if START in event:
-        return _started(watched, str(event[START]), event.get(GIVEN))
+        return _started(watched, str(event[START]), event.get(GIVEN), int(event.get(TRIED, 0)))
     if AGAIN in event:
         return _again(watched, str(event[AGAIN]), str(event[PROVIDER]), event.get(GIVEN), int(event.get(TRIED, 0)))
     return _ended(watched, event["detail"])
@@ -67,18 +70,25 @@ def _due(watched: Watched, due: str) -> Run | None:
     """Launch the run that is due, unless that was done before. Returns it if it is over all the same."""
     run_id = scheduled_id(watched, due)
     print(json.dumps({"run": run_id, "due": due}))
+    look_now_and_then(watched, run_id, plain(Overrides()), time.time())
     run = records(watched).get(run_id)
     if run is None:  # recorded before the launch, so that it is found again by its token
         run = put_first(watched, sized(watched, new_run(watched, run_id, time.time())))
     return see_through(watched, run, given=Overrides())
 
 
-def _started(watched: Watched, run_id: str, given: Any) -> Run | None:
-    """Start an unattended run, or go on with it where a client sees that nobody does. Returns it if it is over."""
+def _started(watched: Watched, run_id: str, given: Any, tried: int) -> Run | None:
+    """Start an unattended run, or go on with it where a client or Scheduler sees that nobody does. Returns it if it is
+    over. tried: calls that have tried to launch its workers.
+    """
     print(json.dumps({"run": run_id, "started": given is not None}))
-    run = records(watched).get(run_id) if is_run_id(run_id) else None
-    if run is None or not run.unattended:
+    if not is_run_id(run_id):
+        return None
+    look_now_and_then(watched, run_id, given, time.time())  # first of all, since anything else may fail for good
+    run = records(watched).get(run_id)
+    if run is None or not ours(run):
         print(json.dumps({"not one of its": run_id}))
+        look_no_more(watched, run_id)
         return None
     seen, task = Seen(known=run.attempts[-1].launched if run.attempts else time.time()), None
     if run.task_arn and run.attempts[-1].event is None:
@@ -89,7 +99,9 @@ def _started(watched: Watched, run_id: str, given: Any) -> Run | None:
             return None
         seen = replace(seen, task=task, essential=(watched.container,))
     known = overrides_from(given) if given is not None else _given(watched, run, task)
-    return see_through(watched, run, seen, given=known)
+    if task is not None and task["lastStatus"] == "STOPPED":
+        return _after(watched, run, run.attempts[-1].token, task, known)
+    return see_through(watched, run, seen, given=known, tried=tried)
 
 
 def _again(watched: Watched, token: str, provider: str, given: Any, tried: int) -> Run | None:
@@ -123,15 +135,23 @@ def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
     if run is None or not ours(run) or token not in [attempt.token for attempt in run.attempts]:
         print(json.dumps({"not one of its": token}))
         return None
+    task = _task(watched, detail)
+    return _after(watched, run, token, task, _given(watched, run, task))
+
+
+def _after(watched: Watched, run: Run, token: str, task: Mapping[str, Any], given: Overrides | None) -> Run | None:
+    """Go on after the end of a task. token: its attempt's; given: what is different for the run. Returns the run if it
+    is over.
+    """
     if watched.limited:
         find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, token))
-    newest, seen, task = run.attempts[-1], None, _task(watched, detail)
+    newest, seen = run.attempts[-1], None
     if newest.token == token and newest.event is None and not run.state.over:
-        run = run.with_attempt(replace(newest, task_arn=detail["taskArn"]))
+        run = run.with_attempt(replace(newest, task_arn=task["taskArn"]))
         seen = Seen(task, essential=(watched.container,))
         if (end := end_of(run.attempts[-1], seen, time.time())) and size_of(run):
-            seen = Seen(end=workers.ended(watched, run, end, _given(watched, run, task)))
-    return see_through(watched, run, seen, given=_given(watched, run, task))
+            seen = Seen(end=workers.ended(watched, run, end, given))
+    return see_through(watched, run, seen, given=given)
 
 
 def _tend(watched: Watched, detail: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from reconciler.run.run import Overrides, Run
 from reconciler.run.run_task import LOOKS, STATUSES, Forgotten, is_old, run_task, task_overrides, why_none
 from reconciler.run.run_task import PAUSE as LOOK
 from reconciler.run.state import State
-from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, Seen, given_up, newest
+from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, TOO_LATE, Seen, accounts_for, given_up, newest
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
 from reconciler.run.stored import TRIES, Changed
 from reconciler.run.verdict import Verdict
@@ -86,14 +86,16 @@ def launch(watched: Watched, run: Run, given: Overrides) -> tuple[Run, Seen]:
 
 
 def _recorded(watched: Watched, run: Run) -> tuple[Run, Seen]:
-    """Record the task of a run's newest attempt, or stop it where somebody has stopped the run. Raises Changed."""
+    """Record the task of a run's newest attempt, or stop it where somebody has stopped the run, or has gone on
+    without it. Raises Changed.
+    """
     store = records(watched)
     for left in reversed(range(TRIES)):
         known = store.get(run.id)
-        if known and known.state is State.STOPPED and known.attempts and known.attempts[-1].event is None:
-            # It was stopped before anybody knew of this task.
-            call("ecs", "StopTask", cluster=watched.cluster, task=run.task_arn, reason=BY_USER)
-            return known, Seen()
+        if known and not accounts_for(known, run.attempts[-1].number, run.task_arn):
+            why = BY_USER if known.state is State.STOPPED else TOO_LATE
+            call("ecs", "StopTask", cluster=watched.cluster, task=run.task_arn, reason=why)
+            return known, Seen(known=time.time())
         # A short task may have ended by now, and another call of the function have recorded that.
         latest = newest(run, known)
         if latest is not run:

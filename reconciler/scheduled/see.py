@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reconciler.core.function_settings import AGAIN, GIVEN, PROVIDER, TRIED, Watched
+from reconciler.core.function_settings import AGAIN, GIVEN, PROVIDER, TRIED, WORKER_TRIES, Watched
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import is_scheduled_id
 from reconciler.core.text import line
@@ -18,14 +15,13 @@ from reconciler.run.cap import pays
 from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
 from reconciler.run.step import End, Launch, Retry, Rules, Seen, Stop, newest, step
-from reconciler.run.stop_schedule import schedule_name
 from reconciler.run.workers import size_of
 from reconciler.scheduled import workers
-from reconciler.scheduled.aws import call, there
+from reconciler.scheduled.aws import call
+from reconciler.scheduled.later import call_at
 from reconciler.scheduled.launch import keep_deadline, launch, limits_of, stop_unseen
 from reconciler.scheduled.record import records
 
-TRIES = 12  # calls at most, each of several minutes, that try to launch the workers of an attempt
 SHORT = 60.0  # seconds that are slept; for a longer pause Scheduler, exact to a minute, calls the function again
 
 
@@ -98,13 +94,13 @@ def tend(watched: Watched, run: Run, given: Overrides | None, tried: int = 0) ->
     if size_of(run) is None or not run.task_arn or run.state is State.STOPPING:
         return
     if workers.tend(watched, run, given):
-        if tried + 1 >= TRIES:
+        if tried + 1 >= WORKER_TRIES:
             print(line(f"{run.id}: its workers are tried no more"))
             return
         token = run.attempts[-1].token
         what = {AGAIN: token, PROVIDER: "", GIVEN: given and plain(given), TRIED: tried + 1}
-        name = schedule_name(watched.deploy, f"{token}-workers-{tried + 1}")
-        _call_at(watched, name, time.time() + 2 * SHORT, what, "Launches workers that there was no room for")
+        why = "Launches workers that there was no room for"
+        call_at(watched, f"{token}-workers-{tried + 1}", time.time() + 2 * SHORT, what, why)
         print(line(f"{run.id}: its workers are tried again in {2 * SHORT:.0f} s"))
 
 
@@ -149,29 +145,6 @@ def sized(watched: Watched, run: Run) -> Run:
 def _call_again(watched: Watched, after: Retry, given: Overrides | None) -> None:
     """Have Scheduler call the function when the pause is over: there may be hours of them, and Lambda has minutes."""
     token, following = after.run.attempts[-1].token, after.following
-    name = schedule_name(watched.deploy, f"{token}-again")
     what = {AGAIN: token, PROVIDER: following.provider, GIVEN: given and plain(given)}
-    _call_at(watched, name, after.at, what, f"Goes on with a run of {watched.deploy} after a pause")
+    call_at(watched, f"{token}-again", after.at, what, f"Goes on with a run of {watched.deploy} after a pause")
     print(line(f"{after.run.id}: {following.why}, again on {following.provider} in {following.pause:.0f} s"))
-
-
-def _call_at(watched: Watched, name: str, at: float, what: dict[str, Any], why: str) -> None:
-    """Have Scheduler call the function with this, once. at: seconds since the epoch."""
-    when = datetime.fromtimestamp(at, UTC)
-    there(
-        "scheduler",
-        "CreateSchedule",
-        Name=name,
-        ScheduleExpression=f"at({when:%Y-%m-%dT%H:%M:%S})",
-        ScheduleExpressionTimezone="UTC",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        ActionAfterCompletion="DELETE",
-        Description=why,
-        Target={
-            "Arn": watched.function,
-            "RoleArn": watched.call_role,
-            "Input": json.dumps(what),
-            "RetryPolicy": {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600},
-            "DeadLetterConfig": {"Arn": watched.dead_letters},
-        },
-    )

@@ -15,25 +15,36 @@ from tests.waiting import until
 
 
 @pytest.mark.parametrize(
-    ("expression", "timezone", "expected"),
+    ("expression", "timezone", "expected", "begins", "ends"),  # these in days, None for no such date
     [
-        ("cron(0 12 L * ? *)", "UTC", ["03-31T12:00", "04-30T12:00"]),
-        ("cron(0 12 ? * 6#2 *)", "America/New_York", ["03-13T16:00", "04-10T16:00"]),
-        ("cron(0 12 5W APR ? *)", "Not/There", ["04-06T12:00"]),
-        ("rate(20 days)", "UTC", ["03-24T00:00", "04-13T00:00"]),
-        ("at(2026-03-01T00:00:00)", "UTC", ["03-04T00:00"]),  # past when it was set
-        ("cron(0 12 * *)", "UTC", []),
-        ("whenever", "UTC", []),
+        ("cron(0 12 L * ? *)", "UTC", ["03-31T12:00", "04-30T12:00"], None, None),
+        ("cron(0 12 ? * 6#2 *)", "America/New_York", ["03-13T16:00", "04-10T16:00"], None, None),
+        ("cron(0 12 5W APR ? *)", "Not/There", ["04-06T12:00"], None, None),
+        ("rate(20 days)", "UTC", ["03-24T00:00", "04-13T00:00"], None, None),
+        ("at(2026-03-01T00:00:00)", "UTC", ["03-04T00:00"], None, None),  # past when it was set
+        ("cron(0 12 * *)", "UTC", [], None, None),
+        ("whenever", "UTC", [], None, None),
+        ("rate(20 days)", "UTC", ["03-06T00:00", "03-26T00:00"], 2, 30),
+        ("rate(20 days)", "UTC", ["03-24T00:00"], -1, 39),
+        ("cron(0 0 6 * ? *)", "UTC", ["03-06T00:00", "04-06T00:00"], 2, None),
+        ("at(2026-03-06T00:00:00)", "UTC", ["03-06T00:00"], 9, 1),  # neither counts
     ],
 )
 def test_each_time_is_called_once(
-    monkeypatch: pytest.MonkeyPatch, expression: str, timezone: str, expected: list[str]
+    monkeypatch: pytest.MonkeyPatch,
+    expression: str,
+    timezone: str,
+    expected: list[str],
+    begins: int | None,
+    ends: int | None,
 ) -> None:
     """Looked at every ten minutes from when it was set, for two months."""
     begin = datetime(2026, 3, 4, tzinfo=UTC)
     schedule = SimpleNamespace(
         arn="a", last_modified_date=begin.timestamp(), state="ENABLED", schedule_expression=expression,
         schedule_expression_timezone=timezone, action_after_completion=None,
+        start_date=begins and (begin + timedelta(days=begins)).timestamp(),
+        end_date=ends and (begin + timedelta(days=ends)).timestamp(),
     )  # fmt: skip
     called: list[str] = []
     monkeypatch.setattr(schedules, "_all", lambda: [(None, schedule)])

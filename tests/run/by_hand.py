@@ -130,10 +130,16 @@ def by_hand(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
         for name in where:
             patched.delenv(name)
         yield found
-    for name in deadlines(lane):  # not all tasks are seen to their end
+    for name in schedules(lane):  # not all tasks are seen to their end
         lane.client("scheduler").delete_schedule(Name=name)
 
 
-def deadlines(lane: Lane) -> list[str]:
+def schedules(lane: Lane) -> list[str]:
+    """The names of all that runs have made."""
     names = [one["Name"] for one in lane.client("scheduler").list_schedules()["Schedules"]]
     return [one for one in names if one != "tiny-schedule"]
+
+
+def deadlines(lane: Lane) -> list[str]:
+    """Of those, the ones that stop tasks or go on after a pause; the others look at a run now and then."""
+    return [one for one in schedules(lane) if not one.endswith("-look")]

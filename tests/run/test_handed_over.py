@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.run.by_hand import Function, by_hand, deadlines
+from tests.run.by_hand import Function, by_hand, schedules
 from tests.run.conftest import BUCKET, SLEEPS, Gate, Lane, records
 from tests.run.conftest import gate as gate
 from tests.run.ears import NOTIFY, Ears
@@ -113,7 +113,31 @@ def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, functio
             assert heard == (1, 1)
             break
     assert stop > 20
-    assert (len(lane.tasks()), deadlines(lane)) == (count, [])
+    assert (len(lane.tasks()), schedules(lane)) == (count, [])
+
+
+def test_a_run_goes_on_though_no_event_tells_of_its_tasks(lane: Lane, ears: Ears) -> None:
+    """Its client is gone, and so is every event: Scheduler calls the function, as its role, with what was given."""
+    lane.program(SECOND, deploy=NOTIFY + UNATTENDED)
+    assert lane.run("apply", "--local", "--skip-run").code == 0
+    lane.client("events").disable_rule(Name="tiny-schedule-tasks")
+    found = lane.run("apply", "--local", "--detach", "--quiet", "--env", "EXIT=3")
+    assert found.code == 0, found.out + found.err
+    (run,), before = records(lane), len(lane.tasks())
+
+    def look() -> None:
+        lane.control("POST", f"schedules/default/tiny.{run['id']}-look")
+
+    for attempt in (1, 2):
+        until(lambda a=attempt: f"{run['id']}-{a}" in {one["startedBy"] for one in lane.tasks("STOPPED")}, "its end")
+        look()
+    (message,) = until(ears.sns, "its message")
+    (ended,) = records(lane)
+    assert (message["run"], message["exit_code"], ended["state"]) == (run["id"], 3, "failed")
+    assert [one["exit_code"] for one in ended["attempts"]] == [3, 3]
+    assert len(lane.tasks()) - before == 2 - len(run["attempts"])
+    until(lambda: schedules(lane) == [], "that nobody looks any more")
+    lane.client("events").enable_rule(Name="tiny-schedule-tasks")
 
 
 def test_a_message_is_not_lost_with_the_function(lane: Lane, ears: Ears, function: Function) -> None:
@@ -163,7 +187,7 @@ def test_stopped_by_its_user_at_any_call(lane: Lane, ears: Ears, function: Funct
         assert (at, json.loads(body)["state"]) == (at, "stopped")
         heard = until(ears.sns, "its message")  # the function that `stop` called may tell of it a moment later
         assert [one["result"] for one in heard] == ["stopped"], at
-        until(lambda: deadlines(lane) == [], "that nothing is left to stop it")
+        until(lambda: schedules(lane) == [], "that nothing is left to stop it")
     assert at > 5
 
 

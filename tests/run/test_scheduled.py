@@ -170,7 +170,7 @@ def test_its_deadline_holds(lane: Lane, ears: Ears) -> None:
 
     def deadlines() -> list[str]:
         names = [one["Name"] for one in scheduler.list_schedules()["Schedules"]]
-        return [one for one in names if one != "tiny-schedule"]
+        return [one for one in names if one != "tiny-schedule" and not one.endswith("-look")]
 
     def aimed(name: str) -> Any:
         return json.loads(scheduler.get_schedule(Name=name)["Target"]["Input"])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from reconciler.core.function_settings import AGAIN, GIVEN, GROUP, LAUNCH, START, TRIED, Watched
+from reconciler.core.function_settings import AGAIN, GIVEN, GROUP, LAUNCH, START, TRIED, WORKER_TRIES, Watched
 from reconciler.core.run_paths import fingerprint_key, record_key
 from reconciler.run.crew import WORKERS_TAG
 from reconciler.run.retry import Attempt, Event
@@ -31,6 +31,7 @@ from tests.scheduled.test_tasks import settings
 BUCKET, MARK = "tiny-bucket", "a" * 64
 ID = f"20260102-030405-{MARK[:8]}"
 FIRST = Attempt(1, "FARGATE", f"{ID}-1", 1.0)
+PLACE = "arn:aws:ecs:us-east-1:123456789012:task/tiny"
 NOTHING: dict[str, Any] = {"environment": {}, "cpu": None, "memory": None, "command": None}
 
 
@@ -218,6 +219,19 @@ def test_what_a_client_took_back_is_the_clients(make: Callable[..., Aws], operat
     assert found.read() == back
 
 
+@pytest.mark.parametrize("gone_on", [True, False], ids=["without it", "and was stopped"])
+def test_a_function_that_fell_behind_leaves_no_task(make: Callable[..., Aws], gone_on: bool) -> None:
+    """It stood still before RunTask, and a client that had the run meanwhile has given the attempt up."""
+    found = make()
+    found.write(run(found.watched))
+    second = Attempt(2, "FARGATE", f"{ID}-2", 2.0, task_arn=f"{PLACE}/{'0' * 32}")
+    attempts = (replace(FIRST, event=Event.NO_CAPACITY), *([second] if gone_on else []))
+    meanwhile = run(found.watched, attempts=attempts, state=State.RUNNING if gone_on else State.STOPPED)
+    found.at["run_task"] = lambda: found.write(meanwhile)
+    start()
+    assert (found.read().attempts, found.running) == (attempts, 0)
+
+
 def test_a_late_end_leaves_the_record_of_a_newer_run(make: Callable[..., Aws]) -> None:
     """Its user had it again since, which the next `apply` comes back to."""
     found = make()
@@ -238,8 +252,11 @@ def test_a_size_that_only_its_record_says(make: Callable[..., Aws]) -> None:
     assert "cpu" not in asked["overrides"]
 
 
-def test_a_definition_of_another_family_is_not_launched(make: Callable[..., Aws]) -> None:
+def test_a_definition_of_another_family_is_not_launched(
+    make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = make(retries=0)
+    monkeypatch.setattr(launching, "time", Time())
     other = "arn:aws:ecs:us-east-1:123456789012:task-definition/other:7"
     found.write(replace(run(found.watched), task_definition=other))
     start()
@@ -331,16 +348,22 @@ def test_workers_without_room_are_tried_by_further_calls(
     begun = replace(FIRST, task_arn=task["taskArn"], launched=clock[0])
     found.write(replace(run(found.watched, state=State.RUNNING, attempts=(begun,)), inputs=inputs))
     start()
+    look = json.loads(found.schedules[f"tiny.{ID}-look"])
+
+    def further() -> list[Any]:
+        names = [one for one in found.schedules if "-workers-" in one]
+        return [json.loads(found.schedules.pop(one)) for one in names]
+
     for number in range(1, 3):
-        (name,) = found.schedules
-        asked = json.loads(found.schedules.pop(name))
+        (asked,) = further()
         assert (asked[AGAIN], asked[TRIED]) == (FIRST.token, number)
         handle(asked, None)
     assert all(one["capacityProviderStrategy"][0]["capacityProvider"] == "FARGATE" for one in found.launched[1:])
-    found.schedules.clear()
-    handle({**asked, TRIED: see.TRIES - 1}, None)
-    assert not found.schedules
+    further()
+    for last in ({**asked, TRIED: WORKER_TRIES - 1}, look):
+        handle(last, None)
+        assert further() == []
     found.full = False
     handle(asked, None)
-    assert not found.schedules
+    assert further() == []
     assert [one["startedBy"] for one in found.tasks.values()][1:] == [f"{FIRST.token}/workers"]

@@ -1,0 +1,285 @@
+"""A run that nobody is told of goes on all the same: Scheduler has the function look at it now and then.
+
+Events are lost and calls of the function are stopped for good, each at every place: the run ends as it would have. AWS
+is in this process, and so is its time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from reconciler.core.function_settings import EVERY, GIVEN, GROUP, LAUNCH, START, TRIED, WORKER_TRIES, Retry, Tell
+from reconciler.core.run_paths import record_key, told_key
+from reconciler.run.run import Run
+from reconciler.run.scheduled_record import scheduled_id
+from reconciler.run.state import State
+from reconciler.run.stored import from_json
+from reconciler.scheduled import aws, handler, record, see, why
+from reconciler.scheduled import launch as launching
+from reconciler.scheduled.handler import handle
+from tests.scheduled.test_races import BUCKET, FIRST, ID, NOTHING, Aws, run
+from tests.scheduled.test_tasks import settings
+
+RETRY = Retry(0, 1, 1, (), 0.0, None, None, out_of_memory=1)
+GIVEN_ONE = NOTHING | {"environment": {"A": "1"}}
+DUE = "2026-01-02T03:04:05Z"
+MOST = 12  # looks, or other calls by Scheduler
+SPOT = {"stopCode": "SpotInterruption", "stoppedReason": "Your Spot Task was interrupted."}
+EXITED = {"stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited"}
+OUT = {"reason": "OutOfMemoryError: Container killed due to memory usage"}
+
+
+class Killed(BaseException):
+    """The call of the function ends here, and isn't made again."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """How the tasks of a run end, one after the other (an exit code, an interruption, want of memory, None for no
+    room), by these rules, and how the run does.
+    """
+
+    name: str
+    ends: tuple[int | str | None, ...]
+    state: State
+    retry: Retry = RETRY
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+CASES = (
+    Case("succeeds", (0,), State.SUCCEEDED),
+    Case("fails twice", (3, 3), State.FAILED),
+    Case("is interrupted, then more memory", ("spot", "memory", 0), State.SUCCEEDED),
+    Case("no room, elsewhere", (None, 0), State.SUCCEEDED),
+    Case("after a pause", (3, 0), State.SUCCEEDED, replace(RETRY, backoff=300.0)),
+    Case("with a deadline", ("spot", 0), State.SUCCEEDED, more={"max_duration": 3600}),
+)
+
+
+class World(Aws):
+    """AWS in which time goes by only as it is slept or moved on. calls: of the function's to AWS, so far."""
+
+    def __init__(self, case: Case) -> None:
+        tell = Tell(on="both", topic="arn:aws:sns:us-east-1:123456789012:told", webhook="", form="")
+        more = {"capacity": ("FARGATE_SPOT", "FARGATE"), "retry": case.retry, **case.more}
+        super().__init__(replace(settings(), bucket=BUCKET, tell=tell, **more))
+        self.case, self.clock, self.calls, self.kill = case, 1000.0, 0, 0
+        self.told, self.waiting, self.killed_at = list[str](), list[Any](), ""
+
+    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
+        call = super().__getattr__(operation)
+
+        def counted(**params: Any) -> dict[str, Any]:
+            self.calls += 1
+            try:
+                return call(**params)
+            finally:
+                if self.calls == self.kill:
+                    self.killed_at = f"{operation} {params.get('Key', '')}"
+                    raise Killed
+
+        return counted
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        return self.clock
+
+    monotonic = time
+
+    def sleep(self, seconds: float) -> None:
+        """Nothing is waited for."""
+        self.clock += seconds
+
+    def _publish(self, Message: str, **more: Any) -> dict[str, Any]:  # noqa: N803
+        self.told.append(Message)
+        return {}
+
+    def _get_log_events(self, **more: Any) -> dict[str, Any]:
+        return {"events": []}
+
+    _describe_log_streams = _get_log_events
+
+    def _run_task(self, **asked: Any) -> dict[str, Any]:
+        new = asked["clientToken"] not in self.tasks
+        number = int(asked["clientToken"].rpartition("-")[2])
+        if self.case.ends[number - 1] is None:
+            return {"tasks": [], "failures": [{"reason": "Capacity is unavailable at this time"}]}
+        answer = super()._run_task(**asked)
+        if new:
+            answer["tasks"][0]["createdAt"] = datetime.fromtimestamp(self.clock, UTC)
+        return answer
+
+    def end(self) -> Mapping[str, Any] | None:
+        """The task that runs ends, as its case says. Returns it; None where none runs."""
+        for token, task in self.tasks.items():
+            if task["lastStatus"] == "STOPPED":
+                continue
+            self.clock += 60
+            how = self.case.ends[int(token.rpartition("-")[2]) - 1]
+            container: dict[str, Any] = {"name": self.watched.container}
+            container |= {"exitCode": 137, **OUT} if how == "memory" else {} if how == "spot" else {"exitCode": how}
+            moment = datetime.fromtimestamp(self.clock, UTC)
+            task |= {"lastStatus": "STOPPED", "desiredStatus": "STOPPED", "containers": [container]}
+            task |= {"stoppedAt": moment, "startedAt": task["createdAt"], **(SPOT if how == "spot" else EXITED)}
+            return task
+        return None
+
+    def called(self, event: Mapping[str, Any]) -> None:
+        """The function, perhaps for the last time."""
+        record._store.cache_clear()
+        with contextlib.suppress(Killed):
+            handle(json.loads(json.dumps(event, default=lambda moment: moment.isoformat())), None)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Callable[[Case], World]:
+    def made(case: Case) -> World:
+        found = World(case)
+        monkeypatch.setattr(aws, "_client", lambda service: found)
+        for module in (handler, see, launching, why):
+            monkeypatch.setattr(module, "time", found)
+        for name, value in {**found.watched.variables(), GROUP: "sg-1"}.items():
+            monkeypatch.setenv(name, value)
+        return found
+
+    return made
+
+
+def see_to_the_end(found: World, first: Mapping[str, Any], heard: Iterator[bool]) -> Run | None:
+    """Have a run begin and end. Returns it as it is recorded; None where it isn't. heard: whether the next event or
+    call after a pause arrives; looks always do.
+    """
+    found.called(first)
+    for _ in range(MOST):
+        while task := found.end():
+            if next(heard):
+                found.called({"detail": task})
+        if not found.schedules:
+            break
+        found.clock += EVERY
+        for name, what in tuple(found.schedules.items()):
+            if name.endswith("-again"):
+                del found.schedules[name]
+            if name.endswith("-look") or (name.endswith("-again") and next(heard)):
+                found.called(json.loads(what))
+    key = record_key(str(first.get(START) or scheduled_id(found.watched, DUE)))
+    return from_json(found.objects[key], key) if key in found.objects else None
+
+
+def lost(count: int) -> set[tuple[bool, ...]]:
+    """Of so many events that are heard: none is lost, each alone, all."""
+    each = {tuple(other != number for other in range(count)) for number in range(count)}
+    return {(True,) * count, *each, (False,) * count}
+
+
+def summary(run: Run) -> Any:
+    return run.state, run.exit_code, [(one.event, one.exit_code, one.provider, one.memory) for one in run.attempts]
+
+
+@pytest.mark.share(2)
+@pytest.mark.parametrize(
+    ("case", "first"),
+    [*((case, {START: ID, GIVEN: GIVEN_ONE}) for case in CASES), (CASES[1], {LAUNCH: DUE})],
+    ids=[*(case.name for case in CASES), "of the schedule"],
+)
+def test_it_ends_the_same(world: Callable[[Case], World], case: Case, first: Mapping[str, Any]) -> None:
+    """Whichever events are lost, and after whichever call the function is stopped for good."""
+    usual: Any = None
+    for heard in sorted(lost(len(case.ends)), reverse=True):
+        for kill in itertools.count():
+            found = world(case)
+            if START in first:
+                found.write(run(found.watched, attempts=(replace(FIRST, provider="FARGATE_SPOT", launched=1000.0),)))
+            found.kill = kill
+            ended, where = see_to_the_end(found, first, itertools.cycle(heard)), (heard, kill, found.killed_at)
+            assert found.schedules == {}, where
+            if ended is None:  # a launch of the schedule that failed for good before it was recorded is a dead letter
+                assert (LAUNCH in first, found.launched, found.told, kill < 4) == (True, [], [], True), where
+                continue
+            usual = usual or summary(ended)
+            assert (ended.state, summary(ended)) == (case.state, usual), where
+            tasks = [one.task_arn for one in ended.attempts if one.task_arn]
+            assert len(set(tasks)) == len(tasks) == len(found.tasks) == sum(one is not None for one in case.ends), where
+            marked = told_key(ended.id) in found.killed_at  # between that mark and the message, or behind both
+            assert len(found.told) == 1 or (marked and not found.told), where
+            if found.calls < kill:
+                break
+        assert kill > 10
+
+
+def test_what_is_different_for_it_is_handed_on(world: Callable[[Case], World]) -> None:
+    found = world(CASES[1])
+    found.write(run(found.watched))
+    found.called({START: ID, GIVEN: GIVEN_ONE})
+    ((name, look),) = found.schedules.items()
+    assert (name, json.loads(look)) == (f"tiny.{ID}-look", {START: ID, GIVEN: GIVEN_ONE, TRIED: WORKER_TRIES})
+    found.end()
+    found.called(json.loads(look))
+    variables = [one["overrides"]["containerOverrides"][0]["environment"] for one in found.launched]
+    assert [{"name": "A", "value": "1"} in some for some in variables] == [True, True]
+
+
+@pytest.mark.parametrize("whose", ["a client's", "nobody's"])
+def test_what_is_not_its_own_is_looked_at_no_more(world: Callable[[Case], World], whose: str) -> None:
+    found = world(CASES[0])
+    found.write(run(found.watched))
+    found.called({START: ID, GIVEN: NOTHING})
+    (look,) = found.schedules.values()
+    if whose == "nobody's":
+        del found.objects[record_key(ID)]
+    else:
+        found.write(run(found.watched, unattended=False))
+    found.called(json.loads(look))
+    assert (found.schedules, found.running) == ({}, 1)
+
+
+def test_one_that_runs_is_left_alone(world: Callable[[Case], World]) -> None:
+    found = world(CASES[0])
+    found.write(run(found.watched))
+    found.called({START: ID, GIVEN: NOTHING})
+    before = found.read()
+    ((name, look),) = found.schedules.items()
+    found.called(json.loads(look))
+    assert (found.read(), list(found.schedules), len(found.launched)) == (before, [name], 1)
+
+
+def test_a_task_that_ecs_has_forgotten_ends_it(world: Callable[[Case], World]) -> None:
+    found = world(CASES[0])
+    found.write(run(found.watched, attempts=(replace(FIRST, launched=1000.0),)))
+    found.called({START: ID, GIVEN: NOTHING})
+    (look,) = found.schedules.values()
+    found.tasks.clear()
+    found.clock += 2 * 3600
+    found.called(json.loads(look))
+    assert (found.read().state, found.schedules, len(found.told)) == (State.FAILED, {}, 1)
+
+
+def test_one_that_was_told_to_stop_is_stopped(world: Callable[[Case], World]) -> None:
+    """`stop` was killed between the record and ECS."""
+    found = world(CASES[0])
+    found.write(run(found.watched))
+    found.called({START: ID, GIVEN: NOTHING})
+    (look,) = found.schedules.values()
+    found.write(replace(found.read(), state=State.STOPPING))
+    found.called(json.loads(look))
+    assert found.running == 0
+
+
+def test_that_nobody_can_look_is_no_reason_not_to_launch(world: Callable[[Case], World]) -> None:
+    found = world(CASES[0])
+    found.write(run(found.watched))
+
+    def refuse() -> None:
+        raise found._error("AccessDeniedException")
+
+    found.at["create_schedule"] = refuse
+    found.called({START: ID, GIVEN: NOTHING})
+    assert (found.running, found.schedules) == (1, {})
