@@ -29,6 +29,8 @@ from reconciler.run.overrides import check_length, parse
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
+from reconciler.run.step import newest
+from reconciler.run.stored import Changed
 from reconciler.run.sweep import chosen, combinations, copies
 
 
@@ -184,7 +186,10 @@ class SingleWork:
             name = function_of(self.here).name
             self.terminal.note(f"run {run.id} is taken from the function {name}: this command manages it")
             run = given_over(self.runs, run, unattended=False)
-        return run if run.state.over else supervisor(self.here, self.runs).start(launch, run)
+        try:
+            return run if run.state.over else supervisor(self.here, self.runs).start(launch, run)
+        except Changed:  # somebody has stopped it meanwhile, or a function sees it through
+            return newest(run, self.runs.get(run.id))
 
     def _handed_over(self, launch: Launch, run: Run, *, new: bool) -> Run:
         """Recorded as the function's, which is then called: it does what is next, whoever looks."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from reconciler.cli.answer import Answer
 from reconciler.cli.interrupt import command
@@ -12,15 +12,15 @@ from reconciler.cli.past_runs import Past, past, whole
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.run.crew import end_of_run
-from reconciler.run.hand_over import Function, stop_waiting
-from reconciler.run.launch import stop_task
+from reconciler.run.hand_over import Function
 from reconciler.run.retry import Event
 from reconciler.run.run import Run
 from reconciler.run.run_task import LOOKS, OLD, PAUSE
 from reconciler.run.state import State
+from reconciler.run.step import BY_USER
+from reconciler.run.stopping import Stopping as Result
+from reconciler.run.stopping import stop_run
 from reconciler.run.unwatched_ends import is_launching
-
-Result = Literal["is-over", "stopped", "is-being-stopped"]
 
 
 @dataclass(frozen=True)
@@ -49,27 +49,22 @@ def run(options: Arguments, terminal: Terminal) -> int:
     """Ask ECS to stop it: SIGTERM, and SIGKILL after the stop timeout."""
     here = past(target(options), terminal, read_only=False)
     found = here.find(options.run)
-    if found.unattended:  # its record is written only where nothing has changed since it was read
-        found = here.runs.get(found.id) or found
     now = _looked(here, found)
     found = now if now.task_arn and not found.task_arn else found
     result: Result = "is-over"
-    # What ECS doesn't know is told to stop all the same.
-    if found.state.over or (now.state.over and now.event is not Event.LOST):
+    if not (now.state.over and now.event is not Event.LOST):  # what ECS doesn't know is told to stop all the same
+        function = Function(here.names.watcher)
+        found, result = stop_run(here.aws, here.runs, here.place, function, found, BY_USER)
+        now = found
+    if result == "is-over":
         text = f"run {found.id} is over: {now.state.value}"
         if now.state is not State.SUCCEEDED:
             text += f"; see why: {command(here.where, 'diagnose', found.id)}"
-    elif not found.attempts or found.attempts[-1].event is not None or not found.task_arn:
-        # Nothing runs: it waits to be launched, perhaps again.
-        stop_waiting(here.aws, here.runs, Function(here.names.watcher), found)
+    elif result == "stopped":  # it waits to be launched, perhaps again
         end_of_run(here.aws, here.names.deploy.name, here.place.cluster, found)
-        result, text = (
-            "stopped",
-            f"run {found.id} is stopped; it had no task under way; launch it anew: {command(here.where, 'apply', '')}",
-        )
+        again = command(here.where, "apply", "")
+        text = f"run {found.id} is stopped; it had no task under way; launch it anew: {again}"
     else:
-        stop_task(here.aws, here.runs, here.place, found, "stopped by the user")
-        result = "is-being-stopped"
         text = f"run {found.id} is being stopped; see how it ended: {command(here.where, 'watch', found.id)}"
     if options.json:
         terminal.json(Stopped(found.id, result, found.task_arn or None))

@@ -25,7 +25,7 @@ from reconciler.engine.deployment import Deployment
 from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.fingerprint import fingerprint
 from reconciler.run.fleet import Fleet
-from reconciler.run.job import Decision, decide, supervisor
+from reconciler.run.job import Decision, decide, function_of, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.notify import of_sweep
 from reconciler.run.place import NotOurs
@@ -216,7 +216,7 @@ class SweepWork:
         rest = f"run the same command again for the rest\n{come_back(self.where)}"
         if choice == "detach":
             raise Interrupted(f"detached; {len(fleet.active)} tasks of {self.id} go on", hint=rest)
-        count = fleet.stop()
+        count = fleet.stop(function_of(self.here))
         raise Interrupted(f"{count} tasks of {self.id} are being stopped", hint=rest)
 
 

@@ -20,9 +20,8 @@ from reconciler.core.errors import Gone, Interrupted, ReconcilerError
 from reconciler.engine.deployment import Deployment
 from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.diagnosis import Diagnosis, cut
-from reconciler.run.hand_over import stop_waiting
 from reconciler.run.job import follower, function_of, place_of, supervisor
-from reconciler.run.launch import Launch, stop_task
+from reconciler.run.launch import Launch
 from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
 from reconciler.run.results import NOTE, Copied, fetch, is_whole, shown
@@ -30,7 +29,9 @@ from reconciler.run.retry import Again, Attempt
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
+from reconciler.run.step import End as IsOver
 from reconciler.run.step import newest
+from reconciler.run.stopping import stop_run
 from reconciler.run.stored import Changed
 from reconciler.run.supervise import Supervisor
 
@@ -185,7 +186,9 @@ def watch(
                 run = looks.finish(launch, run, screen) if run.unattended else seer.finish(launch, run, screen)
                 break
             except Changed:
-                run = newest(run, runs.get(run.id))
+                was, run = run.unattended, newest(run, runs.get(run.id))
+            if run.unattended is was:
+                continue  # somebody has stopped it meanwhile
             name = looks.function.name
             how = f"given to the function {name}, which" if run.unattended else f"taken from {name}, and this command"
             terminal.note(f"run {run.id} was {how} manages it")
@@ -254,19 +257,19 @@ def _interrupted(terminal: Terminal, where: Target, here: Deployment, runs: Runs
     """Stop the task or leave it."""
     choice = choose(where, here, terminal, wanted)
     run = runs.get(run_id)
-    waits = run is not None and run.unattended and not run.state.over and not run.task_arn  # for its launch
-    if run is None or choice == "detach" or not (run.task_arn or waits):
+    if run is None or choice == "detach" or not (run.task_arn or run.unattended):
         raise Interrupted(f"detached; run {run_id} continues", hint=come_back(where, run) if run else "")
-    if waits or (run.unattended and not run.state.over and run.attempts[-1].event is not None):
-        try:
-            stop_waiting(here.aws, runs, function_of(here), run)
-        except Changed:
-            raise Interrupted(f"run {run_id} has just gone on, and isn't stopped", hint=come_back(where, run)) from None
-        raise Interrupted(f"run {run_id} is stopped; it had no task under way")
-    if run.attempts[-1].event is not None:
+    if not run.unattended and isinstance(supervisor(here, runs).decide(run), IsOver):
         raise Interrupted(f"run {run_id} has ended", hint=f"see how: {command(where, 'watch', run_id)}")
-    stop_task(here.aws, runs, place_of(here.deploy), run, "interrupted by the user")
-    raise Interrupted(f"run {run_id} is being stopped", hint=f"see how it ended: {command(where, 'watch', run_id)}")
+    why = "interrupted by the user"
+    try:
+        _, result = stop_run(here.aws, runs, place_of(here.deploy), function_of(here), run, why)
+    except Changed:
+        raise Interrupted(f"run {run_id} has just gone on, and isn't stopped", hint=come_back(where, run)) from None
+    if result == "stopped":
+        raise Interrupted(f"run {run_id} is stopped; it had no task under way")
+    says = {"is-over": f"run {run_id} has ended", "is-being-stopped": f"run {run_id} is being stopped"}
+    raise Interrupted(says[result], hint=f"see how it ended: {command(where, 'watch', run_id)}")
 
 
 def report(

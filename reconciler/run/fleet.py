@@ -15,11 +15,14 @@ from typing import Any, Protocol
 from reconciler.aws.calls import Aws
 from reconciler.core.run_paths import task_id
 from reconciler.run import cap, step
-from reconciler.run.launch import Launch, stop_task
+from reconciler.run.hand_over import Function
+from reconciler.run.launch import Launch
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog
 from reconciler.run.run import Run
 from reconciler.run.step import Seen, newest
+from reconciler.run.stopping import stop_run
+from reconciler.run.stored import Changed
 from reconciler.run.supervise import Supervisor
 from reconciler.run.verdict import Verdict
 from reconciler.run.watch import AT_ONCE, LastLines, Watcher, describe
@@ -117,7 +120,10 @@ class Fleet:
         decision = self.seer.decide(run)
         seen = Seen(known=self.aws.clock.now())
         if isinstance(decision, step.Launch):
-            run, seen = self.seer.launch(self.launch, decision)
+            try:
+                run, seen = self.seer.launch(self.launch, decision)
+            except Changed:  # somebody has stopped it meanwhile
+                run = newest(run, self.seer.runs.get(run.id))
         if run.task_arn and not run.state.over and not self.launch.place.may_hold(run.task_arn):
             raise self.launch.place.refusal(run.attempts[-1])
         return run, seen
@@ -128,8 +134,12 @@ class Fleet:
         if isinstance(decision, step.End):
             run = self.over[run.id] = self.seer.written(run, decision)
         elif isinstance(decision, step.Retry):
-            run = self.seer.written(run, decision)
-            self._later.append((decision.at, run))
+            try:
+                run = self.seer.written(run, decision)
+                self._later.append((decision.at, run))
+            except Changed:
+                run = newest(decision.run, self.seer.runs.get(run.id))
+                self._later.append((0.0, run))
         elif isinstance(decision, step.Launch):
             self._later.append((0.0, run))
         else:
@@ -181,9 +191,9 @@ class Fleet:
         LastLines(log, watcher, Verdict.of(run.attempts[-1]), explains).read()
         return list(log.recent)
 
-    def stop(self) -> int:
-        """Stop every task that is under way. Returns how many. Raises AwsError."""
-        stopped = list(self.active.values())
-        why, place = "interrupted by the user", self.launch.place
-        self.aws.each(lambda run: stop_task(self.aws, self.seer.runs, place, run, why), stopped)
+    def stop(self, function: Function) -> int:
+        """Stop every task that is under way. Returns how many. function: the deploy's. Raises AwsError."""
+        stopped, place = list(self.active.values()), self.launch.place
+        why = "interrupted by the user"
+        self.aws.each(lambda run: stop_run(self.aws, self.seer.runs, place, function, run, why), stopped)
         return len(stopped)

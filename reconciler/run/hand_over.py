@@ -16,8 +16,7 @@ from reconciler.core.plain_json import plain
 from reconciler.core.secret import KNOWN
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
-from reconciler.run.state import State
-from reconciler.run.step import BY_USER, newest
+from reconciler.run.step import newest
 from reconciler.run.stored import TRIES, Changed
 
 
@@ -54,15 +53,6 @@ def given_over(runs: Runs, run: Run, *, unattended: bool) -> Run:
             continue
         return run
     raise Changed(run.id)
-
-
-def stop_waiting(aws: Aws, runs: Runs, function: Function, run: Run) -> None:
-    """Record as stopped a run that has no task under way. Of an unattended one its function tells, and it stops a task
-    that was launched meanwhile. Raises Changed, AwsError.
-    """
-    runs.put(replace(run, state=State.STOPPED, reason=BY_USER))
-    if run.unattended:
-        function.go_on(aws, run, None)
 
 
 def check_no_secret(given: Overrides, bucket: str) -> None:

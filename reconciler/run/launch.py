@@ -22,7 +22,7 @@ from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, tas
 from reconciler.core.secret import KNOWN
 from reconciler.run import worker_definitions
 from reconciler.run.cap import TOO_LITTLE, pays
-from reconciler.run.crew import Where, stop_workers
+from reconciler.run.crew import Where
 from reconciler.run.deadline import Deadline
 from reconciler.run.log_place import of_definition
 from reconciler.run.overrides import check_length
@@ -44,7 +44,7 @@ from reconciler.run.run_task import (
 )
 from reconciler.run.state import State
 from reconciler.run.step import LAUNCHED_BEFORE, TOO_LATE, Seen, accounts_for, given_up
-from reconciler.run.stored import TRIES, Changed
+from reconciler.run.stored import Changed
 from reconciler.run.verdict import Verdict
 from reconciler.run.workers import Size
 from reconciler.run.workers import size_of as workers_of
@@ -264,29 +264,6 @@ def overrides_of(aws: Aws, launch: Launch, run: Run) -> Overrides | None:
             KNOWN.learn_all(plain(found))
             return found
     return None
-
-
-def stop_task(aws: Aws, runs: Runs, place: Place, run: Run, reason: str) -> None:
-    """Have a run's task stopped: SIGTERM, and SIGKILL after the stop timeout. Recorded first.
-
-    Raises NotOurs for a task that isn't of this deploy and run, and then nothing was done; AwsError.
-    """
-    for left in reversed(range(TRIES)):
-        run = (runs.get(run.id) or run) if run.unattended else run
-        if run.state.over:
-            return
-        # One that ECS doesn't know, or not yet, is nobody else's.
-        known_task(aws, place, run.attempts[-1])
-        try:
-            runs.put(replace(run, state=State.STOPPING))
-            break
-        except Changed:  # its function goes on with it
-            if not left:
-                raise
-            run = replace(run, unattended=True)
-    aws.find("ecs", "StopTask", cluster=place.cluster, task=task_id(run.task_arn), reason=reason)
-    if workers_of(run) is not None:
-        stop_workers(aws, place.cluster, run.attempts, reason)
 
 
 def _run_task(

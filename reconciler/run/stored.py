@@ -38,6 +38,7 @@ ATTEMPTS = 10_000
 TRIES = 5  # to write a record that others write as well
 DEAREST = 1e9  # US dollars
 LARGEST = 2**53  # of whole numbers: every reader of JSON has them
+STOPS = (State.STOPPING, State.STOPPED)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # of a variable
 E = TypeVar("E", State, Event)
 
@@ -119,13 +120,14 @@ class Store:
         """A run as it was recorded; its output is in this bucket, whatever its record says."""
         return replace(run, output=f"s3://{self.bucket}/{keys.output_prefix(run.id)}")
 
-    def put(self, run: Run) -> None:
+    def put(self, run: Run, *, only_over_known: bool = False) -> None:
         """Write a run, and that it is the newest with its fingerprint.
 
         The fingerprint's, by which the next apply comes back to the run, is written first and, at the end, last: a
         run that was stopped between the two is never left behind half written. Where the record was read or written
         here before, it is written only over that: it decides, and the fingerprint's follows. Then an unattended run is
-        written over nothing that was written since, and nobody's over one that has become unattended. Raises Changed.
+        written over nothing that was written since, and nobody's over one that has become unattended, or that somebody
+        has stopped meanwhile. only_over_known: no other either. Raises Changed.
         """
         record = keys.record_key(run.id)
         places = [record]
@@ -136,7 +138,7 @@ class Store:
         for key in places:
             what = {"Bucket": self.bucket, "Key": key, "Body": body, "ContentType": "application/json"}
             if key in self._etags:
-                self._put_over(run, what)
+                self._put_over(run, what, only_over_known)
                 continue
             if key != record and run.unattended and run.state.over:
                 self._put_newest(run, what)
@@ -149,8 +151,10 @@ class Store:
         if run.state.over and not self.later:
             self.flush()
 
-    def _put_over(self, run: Run, what: Mapping[str, Any]) -> None:
-        """Write a run's record over the one that is known here. what: the parameters of PutObject."""
+    def _put_over(self, run: Run, what: Mapping[str, Any], only_known: bool) -> None:
+        """Write a run's record over the one that is known here. what: the parameters of PutObject; only_known: over no
+        other.
+        """
         key = what["Key"]
         for _ in range(TRIES):
             answer = self._calls.conditional("s3", "PutObject", **what, IfMatch=self._etags[key])
@@ -165,7 +169,9 @@ class Store:
             self._etags[key], body = str(found["ETag"]), found["Body"].read(MOST + 1)
             if body == what["Body"]:
                 return  # it was written, and the answer lost
-            if run.unattended or from_json(body, key).unattended:
+            known = from_json(body, key)
+            stopped = known.state in STOPS and run.state not in STOPS and not run.state.over
+            if only_known or run.unattended or known.unattended or stopped:
                 break
             # Several clients that see a run through write the same of it.
         raise Changed(run.id)

@@ -28,6 +28,8 @@ from reconciler.run.verdict import Verdict
 from reconciler.run.watch import LastLines, Silent, Watcher, watch_of
 from reconciler.run.workers import size_of as workers_of
 
+LOOK = 2.0  # seconds of a pause between two looks at the record
+
 
 class Screen(Watcher, Protocol):
     """Told also of attempts."""
@@ -130,8 +132,17 @@ class Supervisor:
             if isinstance(decision, step.Launch):
                 run, seen = self.launch(launch, decision)
             else:
-                self.aws.clock.sleep(max(decision.at - self.aws.clock.now(), 0.0))
-                run, seen = newest(decision.run, self.runs.get(run.id)), None
+                run, seen = self._waited(decision), None
+
+    def _waited(self, decision: step.Retry) -> Run:
+        """The run as it is known after its pause, or as soon as somebody has stopped it or gone on with it."""
+        run, clock = decision.run, self.aws.clock
+        while True:
+            left = max(decision.at - clock.now(), 0.0)
+            clock.sleep(min(left, LOOK))
+            known = newest(run, self.runs.get(run.id))
+            if left <= LOOK or known != run:
+                return known
 
     def launch(self, launch: Launch, decision: step.Launch) -> tuple[Run, Seen]:
         """Launch what is to be launched. Raises AwsError, ReconcilerError."""

@@ -7,12 +7,14 @@ import io
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from reconciler.cli.task import _interrupted
+from reconciler.config import Deploy
 from reconciler.core.clock import SystemClock
 from reconciler.core.errors import AwsError, Denied, Gone, Interrupted, ReconcilerError, UserError
 from reconciler.core.function_settings import Retry
@@ -20,12 +22,15 @@ from reconciler.core.secret import KNOWN
 from reconciler.run.cap import Limits
 from reconciler.run.follow import LATE, Follower
 from reconciler.run.hand_over import Function, check_no_secret, given_over
+from reconciler.run.place import Place
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import Rules, newest
+from reconciler.run.stopping import stop_run
 from reconciler.run.stored import Changed
+from reconciler.run.supervise import LOOK, Supervisor
 
 MARK = "a" * 64
 ID = f"20260102-030405-{MARK[:8]}"
@@ -210,18 +215,36 @@ def followed(bucket: Followed, run: Run, *, takes_back: bool = False) -> Run:
     return Follower(bucket, store(bucket), rules, Function("f"), None, takes_back).finish(None, run)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("attempts", [(), (replace(FIRST, event=Event.INTERRUPTION, task_arn=TASK),)])
-def test_ctrl_c_stops_it_where_it_has_no_task(attempts: tuple[Attempt, ...]) -> None:
-    """It waits to be launched, perhaps again, which the function would do."""
-    found = Followed()
-    store(found).put(run(unattended=True, attempts=attempts))
-    where, here = (
-        SimpleNamespace(stop=threading.Event()),
-        SimpleNamespace(aws=found, names=SimpleNamespace(watcher="f")),
-    )
-    with pytest.raises(Interrupted, match="is stopped"):
+INTERRUPTED = replace(FIRST, task_arn=TASK, event=Event.INTERRUPTION)
+
+
+@pytest.mark.parametrize(
+    ("unattended", "attempts", "says", "state"),
+    [
+        (True, (), "is stopped", State.STOPPED),
+        (True, (INTERRUPTED,), "is stopped", State.STOPPED),
+        (False, (INTERRUPTED,), "is stopped", State.STOPPED),  # in the pause before the next attempt
+        (
+            False,
+            (replace(INTERRUPTED, event=Event.NOT_STARTED),),
+            "has ended",
+            State.LAUNCHING,
+        ),  # which isn't recorded
+    ],
+)
+def test_ctrl_c_stops_what_has_no_task(
+    unattended: bool, attempts: tuple[Attempt, ...], says: str, state: State
+) -> None:  # fmt: skip
+    """It waits to be launched, perhaps again."""
+    found, more = Followed(), {"image": {"uri": "x"}, "run": {"retry": {"interruption": 2}}}
+    store(found).put(run(unattended=unattended, attempts=attempts))
+    deploy = Deploy.model_validate({"name": "tiny", **more}).filled()
+    names = SimpleNamespace(watcher="f")
+    where, here = SimpleNamespace(stop=threading.Event()), SimpleNamespace(aws=found, names=names, deploy=deploy)
+    where.file, where.environment, where.local = Path("deploy.yaml"), "", None
+    with pytest.raises(Interrupted, match=says):
         _interrupted(SimpleNamespace(live=False), where, here, store(found), ID, "stop")  # type: ignore[arg-type]
-    assert (kept(found).state, len(found.invoked)) == (State.STOPPED, 1)
+    assert (kept(found).state, len(found.invoked)) == (state, int(unattended))
 
 
 def test_who_looks_ends_with_the_record(bucket: Bucket) -> None:
@@ -288,3 +311,93 @@ def test_no_secret_is_handed_on(given: Overrides, named: str) -> None:
             check_no_secret(given, "b")
     else:
         check_no_secret(given, "b")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mine", "wrote"),
+    [  # in a record that no function sees through: what another has written, and whether ours is written over it
+        (State.STOPPED, State.RUNNING, False),
+        (State.STOPPING, State.RUNNING, False),
+        (State.STOPPING, State.STOPPING, True),
+        (State.STOPPING, State.FAILED, True),
+        (State.RUNNING, State.RUNNING, True),
+    ],
+)
+def test_what_was_stopped_is_not_written_over(bucket: Bucket, theirs: State, mine: State, wrote: bool) -> None:
+    us = store(bucket)
+    us.put(run())
+    other(bucket, state=theirs)
+    if wrote:
+        us.put(run(state=mine))
+    else:
+        with pytest.raises(Changed):
+            us.put(run(state=mine))
+    assert kept(bucket).state is (mine if wrote else theirs)
+
+
+class Going(Bucket):
+    """A bucket, and ECS and Lambda. then: what somebody does between the next read of a record and its write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.then: list[Callable[[], object]] = []
+        self.asked: list[str] = []
+
+    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+        if service == "ecs":
+            self.asked.append(operation)
+            return None
+        return super().find(service, operation, **params)
+
+    def call(self, service: str, operation: str, **params: Any) -> dict[str, str]:
+        if service == "lambda":
+            self.asked.append(operation)
+            return {}
+        return super().call(service, operation, **params)
+
+    def conditional(self, service: str, operation: str, **params: Any) -> dict[str, str] | None:
+        while self.then:
+            self.then.pop()()
+        return super().conditional(service, operation, **params)
+
+
+LAUNCHED = replace(FIRST, task_arn=TASK)
+PLACE = Place("c", "f", "main", "g", "p")
+
+
+@pytest.mark.parametrize("unattended", [False, True])
+@pytest.mark.parametrize(
+    ("before", "meanwhile", "became", "state", "asked"),
+    [
+        (FIRST, None, "stopped", State.STOPPED, []),
+        (INTERRUPTED, None, "stopped", State.STOPPED, []),
+        (LAUNCHED, None, "is-being-stopped", State.STOPPING, ["DescribeTasks", "StopTask"]),
+        (FIRST, LAUNCHED, "is-being-stopped", State.STOPPING, ["DescribeTasks", "StopTask"]),
+        (LAUNCHED, INTERRUPTED, "stopped", State.STOPPED, ["DescribeTasks"]),
+    ],
+)
+def test_a_run_is_stopped_as_it_is_by_now(
+    before: Attempt, meanwhile: Attempt | None, became: str, state: State, asked: list[str], unattended: bool
+) -> None:
+    """Whoever sees it through goes on between the read of its record and the write: nothing of that is lost."""
+    found, known = Going(), {"unattended": unattended, "state": State.RUNNING}
+    store(found).put(run(attempts=(before,), **known))
+    if meanwhile:
+        found.then = [lambda: other(found, attempts=(meanwhile,))]
+    invoked = ["Invoke"] if unattended and became == "stopped" else []
+    _, result = stop_run(found, store(found), PLACE, Function("f"), run(), "why")  # type: ignore[arg-type]
+    assert (result, kept(found).state, found.asked) == (became, state, [*asked, *invoked])
+    assert kept(found).attempts == (meanwhile or before,)
+
+
+@pytest.mark.parametrize("state", [State.STOPPED, State.STOPPING])
+def test_a_stop_ends_the_pause_before_a_retry_at_once(state: State) -> None:
+    found = Followed()
+    retry = Retry(0, 2, 0, (), 300.0, None, None)
+    begun = run(state=State.RUNNING, attempts=(replace(INTERRUPTED, launched=100.0, stopped=100.0),))
+    store(found).put(begun)
+    found.then = lambda: other(found, state=state)
+    rules = Rules(("FARGATE",), retry, Limits(None, None, "us-east-1"))
+    ended = Supervisor(found, store(found), rules).finish(None, begun)  # type: ignore[arg-type]
+    assert (ended.state, kept(found).state) == (State.STOPPED, State.STOPPED)
+    assert found.time < 100 + 2 * LOOK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -116,6 +117,10 @@ def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, functio
     assert (len(lane.tasks()), schedules(lane)) == (count, [])
 
 
+def ended_task(lane: Lane, token: str) -> bool:
+    return token in {one["startedBy"] for one in lane.tasks("STOPPED")}
+
+
 def test_a_run_goes_on_though_no_event_tells_of_its_tasks(lane: Lane, ears: Ears) -> None:
     """Its client is gone, and so is every event: Scheduler calls the function, as its role, with what was given."""
     lane.program(SECOND, deploy=NOTIFY + UNATTENDED)
@@ -125,12 +130,9 @@ def test_a_run_goes_on_though_no_event_tells_of_its_tasks(lane: Lane, ears: Ears
     assert found.code == 0, found.out + found.err
     (run,), before = records(lane), len(lane.tasks())
 
-    def look() -> None:
-        lane.control("POST", f"schedules/default/tiny.{run['id']}-look")
-
     for attempt in (1, 2):
-        until(lambda a=attempt: f"{run['id']}-{a}" in {one["startedBy"] for one in lane.tasks("STOPPED")}, "its end")
-        look()
+        until(partial(ended_task, lane, f"{run['id']}-{attempt}"), "its end")
+        lane.control("POST", f"schedules/default/tiny.{run['id']}-look")
     (message,) = until(ears.sns, "its message")
     (ended,) = records(lane)
     assert (message["run"], message["exit_code"], ended["state"]) == (run["id"], 3, "failed")

@@ -82,17 +82,17 @@ def launcher(embedded_aws: EmbeddedAws) -> Iterator[Launcher]:
     embedded_aws.behaviour()
 
 
-@pytest.mark.parametrize("after", ["no room", "another task", "over", "not yet"])
+@pytest.mark.parametrize("after", ["no room", "another task", "over", "not yet", "stopped"])
 def test_a_client_that_fell_behind_leaves_no_task(embedded_aws: EmbeddedAws, after: str) -> None:
     """It stood still between its record and RunTask, and the function had the run meanwhile."""
     launcher = Launcher(embedded_aws, SLEEPS)
     (first,) = launcher.run.attempts
     others = {
-        "no room": replace(first, event=Event.NO_CAPACITY), "not yet": first, "over": first,
+        "no room": replace(first, event=Event.NO_CAPACITY), "not yet": first, "over": first, "stopped": first,
         "another task": replace(first, task_arn=f"arn:aws:ecs:us-east-1:123456789012:task/tests/{'0' * 32}"),
     }  # fmt: skip
-    state = State.STOPPED if after == "over" else State.LAUNCHING
-    meanwhile = replace(launcher.run, unattended=True, attempts=(others[after],), state=state)
+    state = State.STOPPED if after in ("over", "stopped") else State.LAUNCHING
+    meanwhile = replace(launcher.run, unattended=after != "stopped", attempts=(others[after],), state=state)
     launch, call = launcher.launch, launcher.aws.call
 
     def behind(service: str, operation: str, /, **params: Any) -> dict[str, Any]:

@@ -21,10 +21,11 @@ from reconciler.core.run_paths import record_key, told_key
 from reconciler.run.run import Run
 from reconciler.run.scheduled_record import scheduled_id
 from reconciler.run.state import State
-from reconciler.run.stored import from_json
+from reconciler.run.stopping import stop_run
+from reconciler.run.stored import Store, from_json
 from reconciler.scheduled import aws, handler, record, see, why
 from reconciler.scheduled import launch as launching
-from reconciler.scheduled.handler import handle
+from reconciler.scheduled.handler import handle, place_of
 from tests.scheduled.test_races import BUCKET, FIRST, ID, NOTHING, Aws, run
 from tests.scheduled.test_tasks import settings
 
@@ -34,6 +35,7 @@ DUE = "2026-01-02T03:04:05Z"
 MOST = 12  # looks, or other calls by Scheduler
 SPOT = {"stopCode": "SpotInterruption", "stoppedReason": "Your Spot Task was interrupted."}
 EXITED = {"stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited"}
+BY_USER = {"stopCode": "UserInitiated", "stoppedReason": "stopped by the user"}
 OUT = {"reason": "OutOfMemoryError: Container killed due to memory usage"}
 
 
@@ -72,7 +74,8 @@ class World(Aws):
         more = {"capacity": ("FARGATE_SPOT", "FARGATE"), "retry": case.retry, **case.more}
         super().__init__(replace(settings(), bucket=BUCKET, tell=tell, **more))
         self.case, self.clock, self.calls, self.kill = case, 1000.0, 0, 0
-        self.told, self.waiting, self.killed_at = list[str](), list[Any](), ""
+        self.told, self.killed_at = list[str](), ""
+        self.then: tuple[int, Callable[[], object]] = (0, lambda: None)  # after which call what else is done
 
     def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
         call = super().__getattr__(operation)
@@ -82,6 +85,8 @@ class World(Aws):
             try:
                 return call(**params)
             finally:
+                if self.calls == self.then[0]:
+                    self.then[1]()
                 if self.calls == self.kill:
                     self.killed_at = f"{operation} {params.get('Key', '')}"
                     raise Killed
@@ -117,10 +122,13 @@ class World(Aws):
             answer["tasks"][0]["createdAt"] = datetime.fromtimestamp(self.clock, UTC)
         return answer
 
-    def end(self) -> Mapping[str, Any] | None:
-        """The task that runs ends, as its case says. Returns it; None where none runs."""
+    def end(self, *, told: bool = False) -> Mapping[str, Any] | None:
+        """The task that runs ends, as its case says. Returns it; None where none runs. told: only one that was told to
+        stop.
+        """
         for token, task in self.tasks.items():
-            if task["lastStatus"] == "STOPPED":
+            stops = task["desiredStatus"] == "STOPPED"
+            if task["lastStatus"] == "STOPPED" or (told and not stops):
                 continue
             self.clock += 60
             how = self.case.ends[int(token.rpartition("-")[2]) - 1]
@@ -128,9 +136,18 @@ class World(Aws):
             container |= {"exitCode": 137, **OUT} if how == "memory" else {} if how == "spot" else {"exitCode": how}
             moment = datetime.fromtimestamp(self.clock, UTC)
             task |= {"lastStatus": "STOPPED", "desiredStatus": "STOPPED", "containers": [container]}
-            task |= {"stoppedAt": moment, "startedAt": task["createdAt"], **(SPOT if how == "spot" else EXITED)}
+            task |= {
+                "stoppedAt": moment,
+                "startedAt": task["createdAt"],
+                **(SPOT if how == "spot" else BY_USER if stops else EXITED),
+            }
             return task
         return None
+
+    def read_of(self, run_id: str) -> Run | None:
+        """A run as it is recorded; None where it isn't."""
+        key = record_key(run_id)
+        return from_json(self.objects[key], key) if key in self.objects else None
 
     def called(self, event: Mapping[str, Any]) -> None:
         """The function, perhaps for the last time."""
@@ -153,13 +170,15 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Callable[[Case], World]:
     return made
 
 
-def see_to_the_end(found: World, first: Mapping[str, Any], heard: Iterator[bool]) -> Run | None:
+def see_to_the_end(
+    found: World, first: Mapping[str, Any], heard: Iterator[bool], *, told: bool = False
+) -> Run | None:  # fmt: skip
     """Have a run begin and end. Returns it as it is recorded; None where it isn't. heard: whether the next event or
-    call after a pause arrives; looks always do.
+    call after a pause arrives; looks always do. told: a task ends only where it was told to.
     """
     found.called(first)
     for _ in range(MOST):
-        while task := found.end():
+        while task := found.end(told=told):
             if next(heard):
                 found.called({"detail": task})
         if not found.schedules:
@@ -170,8 +189,7 @@ def see_to_the_end(found: World, first: Mapping[str, Any], heard: Iterator[bool]
                 del found.schedules[name]
             if name.endswith("-look") or (name.endswith("-again") and next(heard)):
                 found.called(json.loads(what))
-    key = record_key(str(first.get(START) or scheduled_id(found.watched, DUE)))
-    return from_json(found.objects[key], key) if key in found.objects else None
+    return found.read_of(str(first.get(START) or scheduled_id(found.watched, DUE)))
 
 
 def lost(count: int) -> set[tuple[bool, ...]]:
@@ -213,6 +231,45 @@ def test_it_ends_the_same(world: Callable[[Case], World], case: Case, first: Map
             if found.calls < kill:
                 break
         assert kill > 10
+
+
+@pytest.mark.parametrize("first", [{START: ID, GIVEN: GIVEN_ONE}, {LAUNCH: DUE}], ids=["unattended", "scheduled"])
+@pytest.mark.parametrize("heard", [True, False])
+def test_it_is_stopped_by_its_user_after_any_call(
+    world: Callable[[Case], World], first: Mapping[str, Any], heard: bool
+) -> None:
+    """Whatever the function does at that moment, the run is stopped, no task is left, and it is told of once."""
+    for at in range(1, 20):  # the first looks at it, too
+        found = world(Case("sleeps", (0, 0), State.STOPPED))
+        if START in first:
+            found.write(run(found.watched, attempts=(replace(FIRST, launched=1000.0),)))
+        run_id, later = str(first.get(START) or scheduled_id(found.watched, DUE)), list[str]()
+
+        def stop(found: World = found, run_id: str = run_id, later: list[str] = later) -> None:
+            runs = Store(aws, BUCKET, print)
+            if known := runs.get(run_id):
+                stop_run(aws, runs, place_of(found.watched), Lambda(later), known, "stopped by the user")  # type: ignore[arg-type]
+            else:
+                found.then = found.calls + 1, stop
+
+        found.then = at, stop
+        see_to_the_end(found, first, itertools.repeat(heard), told=True)
+        for one in later:
+            found.called({START: one, GIVEN: None})
+        ended = found.read_of(run_id)
+        assert ended is not None
+        assert (ended.state, found.running, found.schedules, len(found.told)) == (State.STOPPED, 0, {}, 1), at
+
+
+class Lambda:
+    """Where `stop` calls the function, which is called later."""
+
+    def __init__(self, later: list[str]) -> None:
+        self.later = later
+
+    def go_on(self, calls: Any, run: Run, given: Any) -> None:
+        """Call it."""
+        self.later.append(run.id)
 
 
 def test_what_is_different_for_it_is_handed_on(world: Callable[[Case], World]) -> None:

@@ -94,7 +94,8 @@ class Aws:
         return {"tasks": [made]}
 
     def _describe_tasks(self, tasks: list[str], **more: Any) -> dict[str, Any]:
-        return {"tasks": [one for one in self.tasks.values() if one["taskArn"] in tasks]}
+        ids = {one.rpartition("/")[2] for one in tasks}
+        return {"tasks": [one for one in self.tasks.values() if one["taskArn"].rpartition("/")[2] in ids]}
 
     def _list_tasks(self, startedBy: str, desiredStatus: str, **more: Any) -> dict[str, Any]:  # noqa: N803
         one = self.tasks.get(startedBy)

@@ -1,0 +1,54 @@
+"""Have a run stopped, whoever sees it through and whatever is done about it meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from reconciler.aws.calls import Aws
+from reconciler.core.run_paths import task_id
+from reconciler.run.crew import stop_workers
+from reconciler.run.hand_over import Function
+from reconciler.run.launch import known_task
+from reconciler.run.place import Place
+from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
+from reconciler.run.state import State
+from reconciler.run.step import BY_USER, newest
+from reconciler.run.stored import TRIES, Changed
+from reconciler.run.workers import size_of
+
+Stopping = Literal["is-over", "stopped", "is-being-stopped"]
+
+
+def stop_run(
+    aws: Aws, runs: Runs, place: Place, function: Function, run: Run, reason: str
+) -> tuple[Run, Stopping]:  # fmt: skip
+    """Have a run stopped: its task by SIGTERM, and SIGKILL after the stop timeout; one that waits for a launch at once.
+
+    It is recorded first, and over nothing that was written since the record was read. Returns the run as it was found,
+    and what became of it. Raises NotOurs for a task that isn't of this deploy and run, and then nothing was done;
+    AwsError, Changed.
+    """
+    for left in reversed(range(TRIES)):
+        run = newest(run, runs.get(run.id))  # its task may be known that isn't recorded
+        if run.state.over:
+            return run, "is-over"
+        waits = not run.task_arn or run.attempts[-1].event is not None
+        if not waits:  # one that ECS doesn't know, or not yet, is nobody else's
+            known_task(aws, place, run.attempts[-1])
+        stopped = replace(run, state=State.STOPPED, reason=BY_USER) if waits else replace(run, state=State.STOPPING)
+        try:
+            runs.put(stopped, only_over_known=True)
+            break
+        except Changed:  # somebody goes on with it
+            if not left:
+                raise
+    if waits:
+        if run.unattended:
+            function.go_on(aws, run, None)  # which tells, and stops a task that was launched meanwhile
+        return run, "stopped"
+    aws.find("ecs", "StopTask", cluster=place.cluster, task=task_id(run.task_arn), reason=reason)
+    if size_of(run) is not None:
+        stop_workers(aws, place.cluster, run.attempts, reason)
+    return run, "is-being-stopped"
