@@ -13,6 +13,7 @@ from reconciler.config import Deploy
 from reconciler.config.checks_capacity import managed_price
 from reconciler.core import prices
 from reconciler.core.fargate import FARGATE, SPOT
+from reconciler.core.function_settings import EVERY
 from reconciler.core.managed_instances import IDLE, MANAGED_SPOT, allowed
 from reconciler.core.schedule import BadSchedule, parse, per_day
 from reconciler.run.sweep import combinations
@@ -21,7 +22,7 @@ GB = 2**30  # bytes: what AWS bills as a GB
 DAYS = 30  # of a month
 FEE = "with AWS's fee, without its disk"  # of a managed instance
 YEAR = 2026  # over which a cron expression is averaged, or over its first later one
-# Of the function that sees runs through, for a run without a retry: assumed, and its memory in GB.
+# Of the function that sees runs through, for a run without a retry: assumed, without its looks, and its memory in GB.
 CALLS, SECONDS, MEMORY = 2, 10, 0.25
 
 
@@ -145,8 +146,9 @@ def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
         lines.append(Line("service", text if whole is not None else f"{text}, unknown price", whole))
     if deploy.has_function:
         call = prices.FUNCTION.get(deploy.region)
-        text = f"{_number(amounts.runs)} x {CALLS} calls of {SECONDS} s with {MEMORY:g} GB"
-        known = None if call is None else amounts.runs * CALLS * (call[0] + SECONDS * MEMORY * call[1])
+        calls = CALLS + int(amounts.seconds // EVERY)
+        text = f"{_number(amounts.runs)} x {calls} calls of {SECONDS} s with {MEMORY:g} GB"
+        known = None if call is None else amounts.runs * calls * (call[0] + SECONDS * MEMORY * call[1])
         lines.append(Line("function", text if call else f"{text}, unknown price", known))
     for what, size, price in (
         ("image in ECR", amounts.image, prices.ECR.get(deploy.region)),

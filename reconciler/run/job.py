@@ -138,7 +138,9 @@ def deadline_of(here: Deployment) -> Deadline | None:
 
 def runs_of(here: Deployment, tell: Callable[[str], None]) -> Runs:
     """The record of a deployment's runs, without those that have expired. tell: told what isn't shown or kept."""
-    return Runs(here.aws, here.names.bucket, tell, here.deploy.runs_kept)
+    runs = Runs(here.aws, here.names.bucket, tell, here.deploy.runs_kept)
+    runs.checkpoints = here.deploy.run.checkpoint
+    return runs
 
 
 def supervisor(here: Deployment, runs: Runs) -> Supervisor:

@@ -39,6 +39,7 @@ TRIES = 5  # to write a record that others write as well
 DEAREST = 1e9  # US dollars
 LARGEST = 2**53  # of whole numbers: every reader of JSON has them
 STOPS = (State.STOPPING, State.STOPPED)
+UNSEEN = 30 * 86400.0  # seconds after its last launch from which on nobody is expected to come back to a run
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # of a variable
 E = TypeVar("E", State, Event)
 
@@ -79,6 +80,7 @@ class Store:
         self._etags: dict[str, str] = {}  # of the records that were read or written here, by key
         self._for_index: dict[str, Seen] = {}
         self.later = False  # whether the index is written when `flush` is called, and not at each end
+        self.checkpoints = False  # whether runs leave any
         self.over: set[str] = set()  # ids of runs that were seen to be over, which the index may not know
         self._flushed = 0.0
 
@@ -211,7 +213,20 @@ class Store:
     def look(self, run_id: str) -> Seen | None:
         """A run for the index; None where it has no record."""
         answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=keys.record_key(run_id))
-        return self._seen(run_id, answer["Body"].read(MOST + 1), str(answer["ETag"])) if answer else None
+        if answer is None:
+            return None
+        seen = self._seen(run_id, body := answer["Body"].read(MOST + 1), str(answer["ETag"]))
+        if seen.row is None and self.checkpoints:
+            self._leave_checkpoint(body, keys.record_key(run_id))
+        return seen
+
+    def _leave_checkpoint(self, body: bytes, key: str) -> None:
+        """Mark the checkpoint of a run whose end nobody has seen. One that runs after all writes another."""
+        with contextlib.suppress(Unreadable, *self._calls.FAILURES):
+            run = from_json(body, key)
+            newest = run.attempts[-1].launched if run.attempts else run.created
+            if newest + UNSEEN < self.now():
+                checkpoint.leave(self._calls, self.bucket, run.id)
 
     def _seen(self, run_id: str, body: bytes, etag: str) -> Seen:
         """A run for the index. One that can't be read is none, and is looked at again later."""

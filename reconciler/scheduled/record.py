@@ -14,12 +14,14 @@ from reconciler.scheduled.aws import there
 
 def records(watched: Watched) -> Store:
     """Where they are read and written: one for all that a call does, since it knows what it has read."""
-    return _store(watched.bucket)
+    return _store(watched.bucket, watched.checkpoint)
 
 
 @cache
-def _store(bucket: str) -> Store:
-    return Store(aws, bucket, print)
+def _store(bucket: str, checkpoints: bool) -> Store:
+    store = Store(aws, bucket, print)
+    store.checkpoints = checkpoints
+    return store
 
 
 def put_first(watched: Watched, run: Run) -> Run:

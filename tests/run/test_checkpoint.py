@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,9 +11,10 @@ import pytest
 
 from reconciler.run import checkpoint
 from reconciler.run.checkpoint import Checkpoint
+from reconciler.run.retry import Attempt
 from reconciler.run.run import Run
 from reconciler.run.state import State
-from reconciler.run.stored import Store
+from reconciler.run.stored import Store, to_json
 from tests.docs.pages import ROOT, blocks
 from tests.run.conftest import BUCKET, Lane, records
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
@@ -150,6 +153,8 @@ def test_the_function_of_the_schedule_hands_them_on(lane: Lane, ears: Ears) -> N
 class Pages:
     """Answers of S3, each page asked for by the mark of the one before it."""
 
+    FAILURES = ()
+
     def __init__(self, *pages: dict[str, Any]) -> None:
         self.pages, self.asked, self.done = list(pages), list[dict[str, Any]](), list[tuple[str, Any]]()
 
@@ -209,6 +214,31 @@ def test_all_pages_of_it_are_looked_at_and_nothing_beside_it() -> None:
     over = Run(id=RUN, fingerprint="", state=State.SUCCEEDED, created=0.0, inputs={}, output="", cluster="c")
     Store(calls, "b", told.append).end_checkpoint(over)
     assert told == [f"2 objects of the checkpoint of run {RUN} can't be deleted: {AT} (AccessDenied)"]
+
+
+@pytest.mark.parametrize(
+    ("state", "days", "marked"),
+    [(State.RUNNING, 31, True), (State.RUNNING, 29, False), (State.FAILED, 31, False)],
+)
+def test_that_of_a_run_whose_end_nobody_saw_is_marked(state: State, days: int, marked: bool) -> None:
+    """By whoever writes the index of runs and looks at what is left of it."""
+    attempt = Attempt(1, "FARGATE", f"{RUN}-1", time.time() - days * 86400)
+    run = Run(
+        id=RUN,
+        fingerprint=RUN[-8:] * 8,
+        state=state,
+        created=1.0,
+        inputs={},
+        output="",
+        cluster="c",
+        attempts=(attempt,),
+    )
+    body, calls = to_json(run), Pages({"Body": None, "ETag": "e"}, {"Versions": [version(AT, "1")]})
+    calls.pages[0]["Body"] = io.BytesIO(body)
+    store = Store(calls, "b", print)
+    store.checkpoints = True
+    assert store.look(RUN) is not None
+    assert calls.done == ([("tag", AT)] if marked else [])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Unattended runs while clients and the function are killed at random, Spot takes tasks back and memory runs out.
+"""Unattended runs while clients and the function are killed at random, events are lost, Spot takes tasks back and
+memory runs out.
 
 UNATTENDED_SOAK=200 python -m pytest tests/run/test_soak_unattended.py -s     prints the figures
 """
@@ -25,12 +26,13 @@ from tests.waiting import until
 
 COUNT = int(os.environ.get("UNATTENDED_SOAK", "6"))
 AT_ONCE = 4  # clients
+RULE = "tiny-schedule-tasks"  # by which the function hears of the ends of tasks
 RULES = """\
 run:
   unattended: true
   results: null
   capacity: [FARGATE_SPOT, FARGATE]
-  retry: {interruption: 2, out_of_memory: 2, error: 1, exit_codes: [30], backoff: 0}
+  retry: {interruption: 2, out_of_memory: 6, error: 1, exit_codes: [30], backoff: 0}
 """
 # What a run does by its number: a good end, a bad one, a bad one that is retried; with more memory than some tasks get.
 PROGRAM = """\
@@ -61,6 +63,37 @@ class Killer(threading.Thread):
                 self.killed += 1
 
 
+class Mishaps(threading.Thread):
+    """Loses the events of all tasks for a while, again and again, and has Scheduler look at runs. lost: how many tasks
+    ended unheard; looks: how many were made.
+    """
+
+    def __init__(self, lane: Lane, seed: int) -> None:
+        super().__init__(daemon=True)
+        self.lane, self.random, self.lost, self.looks = lane, random.Random(seed + 1), 0, 0
+        self.done = threading.Event()
+        self.events, self.scheduler = lane.client("events"), lane.client("scheduler")
+
+    def run(self) -> None:
+        """Until it is done."""
+        while not self.done.wait(self.random.uniform(1.0, 4.0)):
+            before = len(self.lane.tasks("STOPPED"))
+            self.events.disable_rule(Name=RULE)
+            self.done.wait(self.random.uniform(0.5, 2.0))
+            self.events.enable_rule(Name=RULE)
+            self.lost += len(self.lane.tasks("STOPPED")) - before
+            self.look(0.3)
+
+    def look(self, share: float = 1.0) -> None:
+        """At some of the runs that are under way, or all: their 20 minutes have gone by."""
+        pages = self.scheduler.get_paginator("list_schedules").paginate()
+        names = [one["Name"] for page in pages for one in page["Schedules"] if one["Name"].endswith("-look")]
+        for name in names:
+            if self.random.random() < share:
+                code, _ = self.lane.embedded.control("POST", f"schedules/default/{name}")
+                self.looks += code == 200  # its run may be over by now
+
+
 def is_function(process: psutil.Process) -> bool:
     try:
         return BOOT in process.cmdline()
@@ -88,7 +121,7 @@ class Soak:
         return runs if all(one["state"] in ("succeeded", "failed") for one in runs.values()) else {}
 
     def clients_come_and_go(self) -> None:
-        """An `apply` for each run, some at a time; one that is killed comes again where nothing was begun."""
+        """An `apply` for each run, some at a time; one that is killed comes again where the function wasn't called."""
         waiting, active = list(range(COUNT)), list[tuple[int, subprocess.Popen[str]]]()
         while waiting or active:
             while waiting and len(active) < AT_ONCE:
@@ -104,7 +137,7 @@ class Soak:
             except subprocess.TimeoutExpired:
                 continue
             active.remove((number, process))
-            if code < 0 and number not in self.known():
+            if code < 0 and not self.known().get(number, {}).get("attempts"):
                 waiting.insert(0, number)
 
     def all_told(self, ids: set[str]) -> bool:
@@ -122,18 +155,23 @@ def test_soak(lane: Lane, ears: Ears) -> None:
     assert running is not None
     seed = random.SystemRandom().randrange(2**32)
     print(f"\nseed {seed}")
-    spot = {"capacityProvider": "FARGATE_SPOT", "times": COUNT // 3}
+    # Of the first launches on Spot, one of each run, some are interrupted and others lack memory.
+    chosen = random.Random(seed).sample(range(COUNT), COUNT // 3 + COUNT // 6)
+    on_spot = [{"capacityProvider": "FARGATE_SPOT", "skip": number} for number in chosen]
+    interrupted, limited = on_spot[: COUNT // 3], on_spot[COUNT // 3 :]
     lane.behave(
-        {"do": "spot-interruption", "after_lines": 1, **spot},
-        # Not of those that are interrupted: they would end before their memory is looked at.
-        {"do": "memory-limit", "mib": 64, "skip": COUNT // 3, "times": COUNT // 6},
+        *({"do": "spot-interruption", "after_lines": 1, **one} for one in interrupted),
+        *({"do": "memory-limit", "mib": 64, **one} for one in limited),
     )
-    soak, killer = Soak(lane, ears, seed), Killer(psutil.Process(running.pid), seed)
+    soak, killer, mishaps = Soak(lane, ears, seed), Killer(psutil.Process(running.pid), seed), Mishaps(lane, seed)
     before, began = len(lane.tasks()), time.monotonic()
-    killer.start()
+    for one in (killer, mishaps):
+        one.start()
     soak.clients_come_and_go()
-    killer.done.set()
-    killer.join()
+    for one in (killer, mishaps):
+        one.done.set()
+        one.join()
+    mishaps.look()
     took, runs = time.monotonic() - began, until(soak.ended, "the end of all runs")
     assert {n: (run["state"], run["exit_code"]) for n, run in runs.items()} == {n: ENDS[n % 3] for n in range(COUNT)}
     attempts = [one for run in runs.values() for one in run["attempts"]]
@@ -145,5 +183,6 @@ def test_soak(lane: Lane, ears: Ears) -> None:
     twice = sum(many > 1 for many in soak.told.values())
     print(
         f"{COUNT} runs, {len(accounted)} tasks in {took:.0f} s; killed: {soak.killed} clients, {killer.killed} calls "
-        f"of the function; ends of tasks: {dict(events)}; told twice: {twice}"
+        f"of the function; ends of tasks: {dict(events)}, unheard: {mishaps.lost}; looks: {mishaps.looks}; told twice: "
+        f"{twice}"
     )
