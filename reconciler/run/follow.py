@@ -114,7 +114,7 @@ class Follower:
         name = self.function.name
         late = f"{name} hasn't gone on with it for {LATE:.0f} s: it is called again; its log: /aws/lambda/{name}"
         if self.given is None and run.overrides != Overrides() and not run.task_arn:
-            late += "\nshould it stay there: `apply` with the options that it was given launches it"
+            late += "; should it stay there, `apply` with the options that it was given launches it"
         return late
 
     def _gone_on(self, run: Run, screen: Screen | None) -> Run:

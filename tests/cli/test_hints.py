@@ -123,7 +123,7 @@ HINTS: dict[str, str] = {
     "{} runs aren't in the index yet and were left out: `runs --rebuild`": NAMED,
     "{} runs aren't in the index of runs yet: `runs --rebuild` puts them in": NAMED,
     "{} of the index of runs can't be read, and records are read instead: `runs --rebuild` makes it anew": NAMED,
-    "\nshould it stay there: `apply` with the options that it was given launches it": UNATTENDED,
+    "; should it stay there, `apply` with the options that it was given launches it": UNATTENDED,
     "its log: `logs`": FAILED,
     "add {} to task.role.read, or s3:GetObject on it to task.role.policy, and run `apply --skip-run`":
         "tests/run/test_like.py::test_what_is_gone_or_hidden_is_said_before_anything_is_done",

@@ -31,6 +31,7 @@ from reconciler.run.step import Rules, newest
 from reconciler.run.stopping import stop_run
 from reconciler.run.stored import Changed
 from reconciler.run.supervise import LOOK, Supervisor
+from reconciler.run.watch import Silent
 
 MARK = "a" * 64
 ID = f"20260102-030405-{MARK[:8]}"
@@ -255,6 +256,36 @@ def test_who_looks_ends_with_the_record(bucket: Bucket) -> None:
     with pytest.raises(ReconcilerError, match="doesn't exist any more"):
         followed(found, waits)
     assert (found.invoked, found.time > 100 + LATE) == ([], True)
+
+
+class Told(Silent):
+    """A screen. lines: what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def trouble(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_that_the_function_is_late_is_said_in_a_line(bucket: Bucket) -> None:
+    """A line break would be shown as what it isn't: \\n."""
+    found, told = Followed(), Told()
+    waits = run(unattended=True, attempts=(), overrides=Overrides({"A": "1"}))
+    store(found).put(waits)
+
+    def later() -> None:
+        found.then = later
+        if found.time > 140:
+            other(found, state=State.STOPPED)
+
+    found.then = later
+    rules = Rules(("FARGATE",), Retry(0, 0, 0, (), 0.0, None, None), Limits(None, None, "us-east-1"))
+    Follower(found, store(found), rules, Function("f")).finish(None, waits, told)  # type: ignore[arg-type]
+    (line,) = told.lines
+    assert "it is called again" in line
+    assert "`apply` with the options" in line
+    assert "\n" not in line
 
 
 def test_who_looks_finds_that_a_client_took_it_back(bucket: Bucket) -> None:

@@ -20,7 +20,8 @@ TOO_DEAR = "run.max_cost is reached"
 
 def schedule(lane: Lane, other: str = "") -> Any:
     """The schedule that stops a task, once it is aimed at one."""
-    found = [one["Name"] for one in lane.client("scheduler").list_schedules()["Schedules"] if one["Name"] != other]
+    found = [one["Name"] for one in lane.client("scheduler").list_schedules()["Schedules"]]
+    found = [one for one in found if one != other and not one.endswith("-look")]
     made = lane.client("scheduler").get_schedule(Name=found[0]) if found else None
     return made if made and json.loads(made["Target"]["Input"])["Task"].startswith("arn:") else None
 
