@@ -237,6 +237,10 @@ def lane(shared: Lane) -> Iterator[Lane]:
         keys = [{"Key": one["Key"]} for one in page.get("Contents", ())]
         if keys:
             s3.delete_objects(Bucket=BUCKET, Delete={"Objects": keys})
+    scheduler = shared.client("scheduler")
+    for one in scheduler.list_schedules(NamePrefix="tiny.")["Schedules"]:  # of runs that weren't seen to their end
+        with contextlib.suppress(scheduler.exceptions.ResourceNotFoundException):
+            scheduler.delete_schedule(Name=one["Name"])
 
 
 WAITING = "waiting for the last lines"  # where a machine is slow

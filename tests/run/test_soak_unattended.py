@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -26,6 +27,7 @@ from tests.waiting import until
 
 COUNT = int(os.environ.get("UNATTENDED_SOAK", "6"))
 AT_ONCE = 4  # clients
+KILLED = 0.35  # of them
 RULE = "tiny-schedule-tasks"  # by which the function hears of the ends of tasks
 RULES = """\
 run:
@@ -101,12 +103,23 @@ def is_function(process: psutil.Process) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class Client:
+    """A process that asks for the run with this number. Times are this machine's, dies: None for never."""
+
+    number: int
+    process: subprocess.Popen[str]
+    began: float
+    dies: float | None
+
+
 class Soak:
     """The runs, their clients, and those who are told."""
 
     def __init__(self, lane: Lane, ears: Ears, seed: int) -> None:
         self.lane, self.ears, self.chance, self.killed = lane, ears, random.Random(seed), 0
         self.told, self.heard = Counter[str](), set[str]()
+        self.usual = 10.0  # seconds that a client takes
 
     def known(self) -> dict[int, Any]:
         """The runs that are recorded."""
@@ -122,23 +135,30 @@ class Soak:
 
     def clients_come_and_go(self) -> None:
         """An `apply` for each run, some at a time; one that is killed comes again where the function wasn't called."""
-        waiting, active = list(range(COUNT)), list[tuple[int, subprocess.Popen[str]]]()
+        waiting, active = list(range(COUNT)), list[Client]()
         while waiting or active:
             while waiting and len(active) < AT_ONCE:
-                n = waiting.pop()
-                client = self.lane.start("apply", "--local", "--env", f"N={n}", "--wait-for-lock", "300")
-                active.append((n, client))
-            number, process = self.chance.choice(active)
-            if self.chance.random() < 0.1:
-                process.kill()
+                active.append(self._client(waiting.pop()))
+            one = self.chance.choice(active)
+            if one.dies is not None and time.monotonic() > one.dies and one.process.poll() is None:
+                one.process.kill()
                 self.killed += 1
             try:
-                code = process.wait(self.chance.uniform(0.1, 1.0))
+                code = one.process.wait(self.chance.uniform(0.1, 0.5))
             except subprocess.TimeoutExpired:
                 continue
-            active.remove((number, process))
-            if code < 0 and not self.known().get(number, {}).get("attempts"):
-                waiting.insert(0, number)
+            active.remove(one)
+            if code >= 0:
+                self.usual = (self.usual + time.monotonic() - one.began) / 2
+            elif not self.known().get(one.number, {}).get("attempts"):
+                waiting.insert(0, one.number)
+
+    def _client(self, number: int) -> Client:
+        """One that dies at some moment of the time that a client takes here, or doesn't."""
+        process = self.lane.start("apply", "--local", "--env", f"N={number}", "--wait-for-lock", "300")
+        began = time.monotonic()
+        dies = began + self.chance.uniform(0.0, self.usual) if self.chance.random() < KILLED else None
+        return Client(number, process, began, dies)
 
     def all_told(self, ids: set[str]) -> bool:
         """Whether everyone has heard of all of these, and of no other."""
