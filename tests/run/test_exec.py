@@ -13,6 +13,7 @@ import pytest
 from reconciler.cli import exec_
 from reconciler.core.errors import UserError
 from tests.cli.test_json import holds
+from tests.command import main
 from tests.run.conftest import SLEEPS, Lane, records
 from tests.waiting import LONG, until, until_printed
 
@@ -68,6 +69,18 @@ def test_a_command_in_a_task_and_every_clear_end(lane: Lane) -> None:
     third = lane.start("apply", "--local", "--on-interrupt", "detach")
     until_printed(third, "begun")
     refused(lane, "was launched without ECS Exec write run: {exec: true}", records(lane)[0]["id"])
+
+
+def test_an_option_behind_the_run_is_said_to_be_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command it would go to AWS."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deploy.yaml").write_text("name: tiny\nimage: {uri: x}\n")
+    assert main(["exec", "20260101-000000-aaaaaaaa", "--local", "--", "ls"]) == 2
+    said = capsys.readouterr().err
+    assert "--local: behind the run's id begins the command" in said
+    assert "options of exec come before that id" in said
 
 
 def test_what_it_adds(lane: Lane) -> None:
