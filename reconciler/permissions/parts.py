@@ -57,7 +57,9 @@ def _service_role(service: str, role: str, when: Callable[[Deploy], bool] = lamb
     return Part((), (APPLY,), ("iam:CreateServiceLinkedRole",), (on,), by, when)
 
 
-WATCHERS = ("run.launch", "run.watch", "run.fleet", "run.unwatched_ends", "run.log_place", "run.crew")
+WATCHERS = (
+    "run.launch", "run.watch", "run.fleet", "run.stopping", "run.unwatched_ends", "run.log_place", "run.crew",
+)  # fmt: skip
 STARTERS = ("run.launch", "run.crew")
 RECORDS = ("run.stored", "run.index_store", "run.results")
 
