@@ -212,6 +212,6 @@ def test_soak(lane: Lane, ears: Ears) -> None:
     twice = sum(many > 1 for many in soak.told.values())
     print(
         f"{len(runs)} runs, {len(accounted)} tasks in {took:.0f} s; killed: {soak.killed} clients, "
-        f"{killer.killed} calls of the function; ends of tasks: {dict(events)}, unheard: {mishaps.lost}; looks: {mishaps.looks}; told twice: "
-        f"{twice}"
+        f"{killer.killed} calls of the function; ends of tasks: {dict(events)}, unheard: {mishaps.lost}; "
+        f"looks: {mishaps.looks}; told twice: {twice}"
     )
