@@ -28,7 +28,7 @@ def look_now_and_then(watched: Watched, run_id: str, given: Any, now: float) -> 
 
     That this fails is said, and no reason to leave the run alone.
     """
-    first, why = datetime.fromtimestamp(now, UTC) + timedelta(seconds=EVERY), "Looks at a run that isn't over"
+    first, why = datetime.fromtimestamp(now, UTC) + timedelta(seconds=EVERY), f"Goes on with {run_id} where nobody does"
     times = {"StartDate": first, "EndDate": first + LONGEST}
     try:
         what = {START: run_id, GIVEN: given, TRIED: WORKER_TRIES}
