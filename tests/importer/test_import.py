@@ -256,12 +256,16 @@ def test_what_is_in_no_part_of_the_file_is_said(project: Project) -> None:
     project.ok("apply")
     project.folder.joinpath("deploy.yaml").rename(project.folder / "big.yaml")
     done = project.ok("import", "--prefix", "tiny", "--data", "prices.csv", "--json").json
-    kinds = {line.partition(".")[0] for line in done["differences"] if line.endswith("this file says nothing of it")}
+    kinds = {line.partition(".")[0] for line in done["differences"] if line.endswith("isn't in this file")}
     assert kinds >= {"schedule", "topic", "parameter", "service", "function", "queue", "rule"}
     github = project.ok("show", "--json").json["ci"]["github"]
     assert (github["pull_requests"], github["plan_role"]) == (True, "tiny-ci-plan")
     deletes = {address for address, step in project.plan("--prune").items() if step["action"] == "delete"}
-    said = {line.split(" is ")[0] for line in done["differences"] if line.endswith("says nothing of it")}
+    said = {
+        line.partition(" exists")[0].partition(" is ")[0]
+        for line in done["differences"]
+        if line.endswith("isn't in this file")
+    }
     assert said == deletes
     told = project.ok(
         "import", "--prefix", "tiny", "-o", "again.yaml", "--take", "cluster.tiny", "--data", "prices.csv"
