@@ -208,7 +208,7 @@ PARTS: tuple[Part, ...] = (
          (f"logs:log-group:{USAGE_GROUP}:log-stream:*",),
          when=lambda deploy: deploy.cluster.container_insights),
     Part(RECORDS, LAUNCHES, ("s3:GetObject", "s3:PutObject"), ("s3:{bucket}/{runs}/*",)),
-    Part(RECORDS, LAUNCHES, ("s3:ListBucket",), ("s3:{bucket}",)),
+    Part((*RECORDS, "run.run_record"), LAUNCHES, ("s3:ListBucket",), ("s3:{bucket}",)),
     # What the attempts of a run hand on is removed with all its versions, or marked for the bucket's rule.
     Part(("run.checkpoint",), LAUNCHES, ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectTagging"),
          tuple(f"s3:{{bucket}}/{path}" for path in CHECKPOINTS), when=_checkpoint),
