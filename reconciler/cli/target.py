@@ -250,8 +250,9 @@ def warn_of_secrets(deploy: Deploy, terminal: Terminal) -> None:
     """Name the places of the file whose secrets others may read."""
     if plain := plain_secrets(deploy):
         shown = ", ".join(plain[:5]) + (f" and {len(plain) - 5} more" if len(plain) > 5 else "")
-        what = f"others may read what looks like a secret in {shown}: use `task.secrets`, or `parameters` with `secure`"
-        terminal.note(terminal.fold("warning: ", what))
+        what = f"others may read what looks like a secret in {shown}: "
+        fix = "use `task.secrets`, or `parameters` with `secure: true`"
+        terminal.note(terminal.fold("warning: ", what + fix))
 
 
 def plain_secrets(deploy: Deploy) -> list[str]:

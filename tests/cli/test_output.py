@@ -145,6 +145,7 @@ def test_quiet_says_only_results_and_errors(here: Project) -> None:
 
 
 def test_verbose_logs_every_call_with_its_request_id(here: Project) -> None:
+    here.run("plan", "--local")  # that the embedded AWS is started is no event
     ended = here.run("plan", "--local", "--verbose", "--json")
     events = [json.loads(line) for line in ended.err.splitlines()]
     assert (events[0]["event"], events[0]["command"]) == ("command", "plan")

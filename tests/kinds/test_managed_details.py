@@ -75,7 +75,7 @@ def test_tags_are_kept_out_of_the_metadata(metadata: bool | None, differs: list[
 )  # fmt: skip
 def test_the_emulator_knows_what_metadata_can_have(key: str, propagated: bool, fits: bool) -> None:
     settings = made(instanceMetadataTagsPropagation=propagated)["managedInstancesProvider"]
-    backend = type("Backend", (), {"region_name": "r", "account_id": "1"})
+    backend = type("Backend", (), {"region_name": "r", "account_id": "1", "partition": "aws"})
     provider = ManagedProvider(backend, "c", "p", settings, [{"key": key, "value": "x"}])
     assert provider.tags_not_in_metadata == ([] if fits else [key])
 

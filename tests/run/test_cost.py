@@ -58,7 +58,7 @@ def test_the_guides_example(tmp_path: Path) -> None:
     assert len(rows) == 7
     assert f"**${whole:.2f}**" in text
     small = total(month_lines(deploy(tmp_path, GUIDE), Amounts(600, 30, 0.5, 50 / 1024, 1 / 1024)))
-    assert f"the month is **${small:.2f}**" in text
+    assert f"the month costs **${small:.2f}**" in text
 
 
 @pytest.mark.parametrize(

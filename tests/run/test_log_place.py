@@ -95,7 +95,7 @@ def test_lines_are_shown_whatever_the_file_says_by_now(lane: Lane) -> None:
         run_id = lane.recorded(under_way)
         began = time.monotonic()
         back = lane.run("apply", "--local")
-        assert f"Coming back to run {run_id}" in back.out
+        assert f"Following run {run_id}" in back.out
         assert back.out.count("  | No space left on device") == 1
         assert "waiting for the last lines" not in back.out
         assert time.monotonic() - began < 20

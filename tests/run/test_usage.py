@@ -203,10 +203,10 @@ OOM: dict[str, Any] = {
         ({"usage": Usage(300, 100, 1)}, INSIGHTS | {"schedule": {"when": "rate(1 day)", "enabled": False}}, ["a run"]),
         ({"usage": NOTHING}, INSIGHTS, []),
         ({}, INSIGHTS, []),
-        ({}, {}, ["not measured; `cluster: {container_insights: true}` in deploy.yaml has memory and processor"]),
+        ({}, {}, ["not measured; `cluster: {container_insights: true}` in deploy.yaml measures memory and processor"]),
         # Nothing ran; it was too small; it isn't Fargate's.
         ({"started": None, "event": Event.NOT_STARTED}, {}, []),
-        ({"usage": Usage(2048, 100, 1), **OOM}, INSIGHTS, ["it took all the memory that it had"]),
+        ({"usage": Usage(2048, 100, 1), **OOM}, INSIGHTS, ["it used all of its memory"]),
         ({"usage": Usage(300, 100, 1), "provider": "gpu"}, INSIGHTS, []),
     ],
 )
