@@ -35,8 +35,8 @@ from tests.suite.progress import clock
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 STOPPING = "tests/faults/test_stop_anywhere.py"
-WORKERS = 4  # on two cores: tests that wait for a process leave the processor to others
-ROWS, FEW = 12, 4  # of a table, `make test` runs so many rows at most, and a further Python
+WORKERS = 6  # on two cores: tests that wait for a process leave the processor to others
+ROWS, FEW = 12, 3  # of a table, `make test` runs so many rows at most, and a further Python
 ALONE = 40  # so many failures are looked at a second time; more have another reason than chance
 FAILED, FLAKY = 1, 3
 
