@@ -31,6 +31,7 @@ COUNT = int(os.environ.get("UNATTENDED_SOAK", "6"))
 SECONDS = float(os.environ.get("UNATTENDED_SOAK_SECONDS", "inf"))
 AT_ONCE = 4  # clients
 KILLED = 0.35  # of them
+CALLED = 15.0  # seconds after which the function has launched what a client that was killed had called it for
 RULE = "tiny-schedule-tasks"  # by which the function hears of the ends of tasks
 RULES = """\
 run:
@@ -123,6 +124,7 @@ class Soak:
         self.lane, self.ears, self.chance, self.killed = lane, ears, random.Random(seed), 0
         self.told, self.heard = Counter[str](), set[str]()
         self.begun = set[int]()  # the numbers of runs
+        self.died: dict[int, float] = {}  # when a client of this number was killed
         self.usual = 10.0  # seconds that a client takes
 
     def known(self) -> dict[int, Any]:
@@ -139,13 +141,16 @@ class Soak:
 
     def clients_come_and_go(self) -> None:
         """An `apply` for each run, some at a time; one that is killed comes again where the function wasn't called."""
-        waiting, active, until = list(range(COUNT)), list[Client](), time.monotonic() + SECONDS
+        waiting, active, end = list(range(COUNT)), list[Client](), time.monotonic() + SECONDS
         while waiting or active:
-            if time.monotonic() > until:
+            if time.monotonic() > end:
                 waiting = [one for one in waiting if one in self.begun]
-            while waiting and len(active) < AT_ONCE:
-                self.begun.add(waiting[-1])
-                active.append(self._client(waiting.pop()))
+            if not active and waiting:
+                until(lambda: any(self._known_by_now(one) for one in waiting), "what killed clients had called for")  # noqa: B023  called at once
+            while len(active) < AT_ONCE and (number := self._next(waiting)) is not None:
+                active.append(self._client(number))
+            if not active:
+                continue
             one = self.chance.choice(active)
             if one.dies is not None and time.monotonic() > one.dies and one.process.poll() is None:
                 one.process.kill()
@@ -157,8 +162,24 @@ class Soak:
             active.remove(one)
             if code >= 0:
                 self.usual = (self.usual + time.monotonic() - one.began) / 2
-            elif not self.known().get(one.number, {}).get("attempts"):
+            else:
+                self.died[one.number] = time.monotonic()
                 waiting.insert(0, one.number)
+
+    def _known_by_now(self, number: int) -> bool:
+        return time.monotonic() > self.died.get(number, -CALLED) + CALLED
+
+    def _next(self, waiting: list[int]) -> int | None:
+        """Takes out the number of the run to ask for next; None where there is none yet. That of a killed client comes
+        again only where the function wasn't called: an `apply` after a run that failed is another run.
+        """
+        for number in reversed(waiting.copy()):
+            if self._known_by_now(number):
+                waiting.remove(number)
+                if number not in self.died or not self.known().get(number, {}).get("attempts"):
+                    self.begun.add(number)
+                    return number
+        return None
 
     def _client(self, number: int) -> Client:
         """One that dies at some moment of the time that a client takes here, or doesn't."""
