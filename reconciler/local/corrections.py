@@ -24,7 +24,9 @@ from moto.ecr.models import ecr_backends
 from moto.iam.responses import IamResponse
 from moto.logs.models import LogStream
 from moto.logs.responses import LogsResponse
+from moto.moto_server.werkzeug_app import BackendRequest
 from werkzeug.routing import Rule
+from werkzeug.wrappers import Request
 
 from reconciler.local import (
     ecs_control,
@@ -59,6 +61,13 @@ def _one_rule_is_compiled_at_a_time() -> None:
             return original(self, *args, **kwargs)
 
     Rule._compile_builder = compile_builder  # type: ignore[method-assign]
+
+
+def _a_request_goes_with_its_answer() -> None:
+    """Flask, which moto has in debug mode, makes a class for each request that has a body: it and the request hold each
+    other, so that the body stays in memory until the garbage collector comes.
+    """
+    BackendRequest._load_form_data = Request._load_form_data  # type: ignore[method-assign]
 
 
 def _its_own_code_is_looked_at_once() -> None:
@@ -223,6 +232,9 @@ OWN = (
         "one rule is compiled at a time",
         "https://github.com/python/cpython/issues/106905",
         _one_rule_is_compiled_at_a_time,
+    ),
+    Correction(
+        "a request goes with its answer", f"{MOTO}moto_server/werkzeug_app.py#debug", _a_request_goes_with_its_answer
     ),
 )
 

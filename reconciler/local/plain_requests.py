@@ -125,7 +125,7 @@ def _read(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any]]:
 
 def _by_route(environ: dict[str, Any], service: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     try:
-        found, within = get_service_router(service).match(Request(environ.copy()))
+        found, within = get_service_router(service).match(Request(environ.copy(), populate_request=False))
     except Exception:
         raise Unclear(f"it isn't known what this asks of {service}") from None
     return str(found.name), {**body, **within}

@@ -61,7 +61,7 @@ def _read(environ: dict[str, Any], service: str) -> Asked | None:
     try:
         model: Any = get_service_model(service)
         if str(model.protocol).startswith("rest"):
-            return _of_rest(Request(environ.copy()), model)
+            return _of_rest(Request(environ.copy(), populate_request=False), model)
         if name := str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]:
             return _of_json(JSONParser(model.operation_model(name)), _body(environ))
         return _of_form(environ, model)

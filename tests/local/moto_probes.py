@@ -573,6 +573,24 @@ def _parts_are_put_together_elsewhere(clients: Clients) -> bool:
     return _needed(lambda: s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})) < 10 * 2**20
 
 
+def _request_is_forgotten(_: Clients) -> bool:
+    """Whether a request with a body goes when it is answered, without the garbage collector."""
+    from flask import request
+    from moto.moto_server.werkzeug_app import create_backend_app
+    from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+    app, seen = create_backend_app("s3"), list[weakref.ref[Any]]()
+    app.before_request(lambda: seen.append(weakref.ref(request._get_current_object())))  # type: ignore[attr-defined]
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        run_wsgi_app(app, EnvironBuilder(f"/{_new()}/key", method="PUT", data=b"a body").get_environ())
+        return [one() for one in seen] == [None]
+    finally:
+        if collects:
+            gc.enable()
+
+
 def _deleted_is_forgotten(clients: Clients) -> bool:
     from moto.s3.models import FakeKey, s3_backends
 
@@ -592,6 +610,7 @@ WITHIN: dict[str, Probe] = {
     "IAM answers one at a time": _walks_while_policies_come,
     "moto's own code is looked at once": _names_moto_by_listing_folders,
     "one rule is compiled at a time": _python_is_new,
+    "a request goes with its answer": _request_is_forgotten,
     "listings look at no more than their page": _lists_a_page,
     "objects are on disk": _object_is_on_disk,
     "objects are sent and copied in blocks": _a_range_is_read_by_itself,

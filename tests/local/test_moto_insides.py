@@ -24,7 +24,12 @@ from moto.iam.responses import IamResponse
 from moto.kms.models import Key, KmsBackend
 from moto.logs.models import LogGroup, LogsBackend, LogStream
 from moto.logs.responses import LogsResponse
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import (
+    BackendRequest,
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
 from moto.s3.models import (
     FakeBucket,
     FakeDeleteMarker,
@@ -70,6 +75,7 @@ def test_the_version_is_the_one_pinned() -> None:
         (BaseResponse, "_get_param _get_params _get_int_param"),
         (ActionResult, "result"),
         (WerkzeugRule, "_compile_builder"),
+        (BackendRequest, "_load_form_data"),
         (LogsResponse, "_get_param filter_log_events"),
         (backends, "list_of_moto_modules"),
         (responses, "method_names_from_class"),

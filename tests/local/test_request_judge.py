@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
 import subprocess
 import sys
+import weakref
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from reconciler.local import request_judge
+from reconciler.local import plain_requests, request_judge
 from tests import request_rules
 from tests.local_fixtures import REGION, EmbeddedAws
 
@@ -85,6 +87,10 @@ def environ(path: str, headers: dict[str, str], body: io.BytesIO) -> dict[str, A
     }  # fmt: skip
 
 
+class Held(io.BytesIO):
+    """A body that can be referred to weakly."""
+
+
 class Content(io.BytesIO):
     """What fails when it is read."""
 
@@ -99,6 +105,20 @@ def test_the_content_of_an_object_is_not_read() -> None:
     assert refused is not None
     assert b"ASCII" in refused.body
     assert request_judge.refusal(environ("/bucket/key", {}, Content(b"x" * 100)), "s3") is None
+
+
+def test_the_judges_hold_nothing_of_a_request_afterwards() -> None:
+    """Nor does it wait for the garbage collector."""
+    asked = environ("/2015-03-31/functions/f/code", {"CONTENT_TYPE": "application/json"}, Held(b"{}"))
+    body = weakref.ref(asked["wsgi.input"])
+    gc.disable()
+    try:
+        request_judge.refusal(asked, "lambda")
+        plain_requests._by_route(asked, "lambda", {})
+        del asked
+        assert body() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.any_request
