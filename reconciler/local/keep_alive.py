@@ -72,14 +72,14 @@ class KeepAliveHandler(WSGIRequestHandler):
         try:
             answer: Iterable[bytes] = self.server.app(environ, start_response)
             length = _length(headers) if environ["REQUEST_METHOD"] == "GET" else 0
-            if length <= SPOOL_BYTES:
+            if length <= COPY_BYTES:
                 parts.extend(answer)
                 getattr(answer, "close", lambda: None)()
         except Exception:
             traceback.print_exc()
             status, headers, length = ["500 Internal Server Error"], [("Content-Type", "text/plain")], 0
             parts = [b"Internal Server Error"]
-        if length > SPOOL_BYTES:
+        if length > COPY_BYTES:
             self._send_blocks(status[0], headers, length, answer)
         else:
             self._send(environ["REQUEST_METHOD"], status[0], headers, b"".join(parts))

@@ -27,8 +27,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from werkzeug.serving import make_server
 
 from reconciler import local
+from reconciler.local.keep_alive import KeepAliveHandler
 from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof
 from reconciler.local.processes import birth
 from tests.local_fixtures import REGION, EmbeddedAws, unique
@@ -382,6 +384,36 @@ def test_connections_stay_open(embedded_aws: EmbeddedAws) -> None:
         connection.getresponse().read()
         assert connection.sock is first
     connection.close()
+
+
+def test_a_large_answer_is_sent_while_it_is_made() -> None:
+    """So that it is never in memory as a whole."""
+    received, size = threading.Event(), 2 * 2**20
+    waited: list[bool] = []
+
+    def blocks() -> Iterator[bytes]:
+        yield b"a" * (size // 2)
+        waited.append(received.wait(10))
+        yield b"b" * (size // 2)
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterator[bytes]:
+        start("200 OK", [("Content-Length", str(size))])
+        return blocks()
+
+    server = make_server("127.0.0.1", 0, app, request_handler=KeepAliveHandler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    try:
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert answer.read(size // 2) == b"a" * (size // 2)
+        received.set()
+        assert answer.read() == b"b" * (size // 2)
+        assert waited == [True], "the first half came before the second was made"
+    finally:
+        connection.close()
+        server.shutdown()
+        server.server_close()
 
 
 def wire(aws: EmbeddedAws, *parts: bytes) -> bytes:
