@@ -8,19 +8,16 @@ from typing import Annotated
 from reconciler.cli.answer import Answer
 from reconciler.cli.interrupt import command
 from reconciler.cli.options import OfRun as Arguments
-from reconciler.cli.past_runs import Past, past, whole
+from reconciler.cli.past_runs import past, whole
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.run.crew import end_of_run
 from reconciler.run.hand_over import Function
 from reconciler.run.retry import Event
-from reconciler.run.run import Run
-from reconciler.run.run_task import LOOKS, OLD, PAUSE
 from reconciler.run.state import State
 from reconciler.run.step import BY_USER
 from reconciler.run.stopping import Stopping as Result
 from reconciler.run.stopping import stop_run
-from reconciler.run.unwatched_ends import is_launching
 
 
 @dataclass(frozen=True)
@@ -35,21 +32,11 @@ class Stopped(Answer):
 ANSWERS = (Stopped,)
 
 
-def _looked(here: Past, found: Run) -> Run:
-    """The run as it is now. Of one whose client was stopped as it launched it ECS may not show the task at once."""
-    for look in range(LOOKS):
-        (now,) = whole(here.ends([found]))
-        if not is_launching(now) or now.attempts[-1].launched + OLD < here.runs.now() or look == LOOKS - 1:
-            break
-        here.aws.clock.sleep(PAUSE)
-    return now
-
-
 def run(options: Arguments, terminal: Terminal) -> int:
     """Ask ECS to stop it: SIGTERM, and SIGKILL after the stop timeout."""
     here = past(target(options), terminal, read_only=False)
     found = here.find(options.run)
-    now = _looked(here, found)
+    (now,) = whole(here.ends([found]))
     found = now if now.task_arn and not found.task_arn else found
     result: Result = "is-over"
     if not (now.state.over and now.event is not Event.LOST):  # what ECS doesn't know is told to stop all the same

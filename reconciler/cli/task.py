@@ -257,7 +257,7 @@ def _interrupted(terminal: Terminal, where: Target, here: Deployment, runs: Runs
     """Stop the task or leave it."""
     choice = choose(where, here, terminal, wanted)
     run = runs.get(run_id)
-    if run is None or choice == "detach" or not (run.task_arn or run.unattended):
+    if run is None or choice == "detach":
         raise Interrupted(f"detached; run {run_id} continues", hint=come_back(where, run) if run else "")
     if not run.unattended and isinstance(supervisor(here, runs).decide(run), IsOver):
         raise Interrupted(f"run {run_id} has ended", hint=f"see how: {command(where, 'watch', run_id)}")

@@ -13,9 +13,11 @@ from reconciler.run.launch import known_task
 from reconciler.run.place import Place
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
+from reconciler.run.run_task import LOOKS, OLD, PAUSE
 from reconciler.run.state import State
 from reconciler.run.step import BY_USER, newest
 from reconciler.run.stored import TRIES, Changed
+from reconciler.run.unwatched_ends import is_launching, launched_unseen
 from reconciler.run.workers import size_of
 
 Stopping = Literal["is-over", "stopped", "is-being-stopped"]
@@ -31,7 +33,7 @@ def stop_run(
     AwsError, Changed.
     """
     for left in reversed(range(TRIES)):
-        run = newest(run, runs.get(run.id))  # its task may be known that isn't recorded
+        run = _with_task(aws, runs, place, newest(run, runs.get(run.id)))  # which may be known and not recorded
         if run.state.over:
             return run, "is-over"
         waits = not run.task_arn or run.attempts[-1].event is not None
@@ -52,3 +54,17 @@ def stop_run(
     if size_of(run) is not None:
         stop_workers(aws, place.cluster, run.attempts, reason)
     return run, "is-being-stopped"
+
+
+def _with_task(aws: Aws, runs: Runs, place: Place, run: Run) -> Run:
+    """A run with the task that its client may have launched and not recorded: ECS may not show that at once."""
+    for look in range(LOOKS):
+        if not is_launching(run):
+            break
+        if (found := launched_unseen(aws, place, run)) is not None:
+            return found
+        if run.attempts[-1].launched + OLD < runs.now() or look == LOOKS - 1:
+            break
+        aws.clock.sleep(PAUSE)
+        run = newest(run, runs.get(run.id))
+    return run

@@ -191,6 +191,8 @@ class Followed(Bucket):
         self.clock, self.time, self.invoked = self, 100.0, list[float]()  # type: ignore[assignment]
         self.then: Callable[[], object] = lambda: None
         self.refusal: AwsError | None = None
+        self.task_shown = 103.0  # by ListTasks, from then on
+        self.stopped: list[str] = []
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -201,6 +203,13 @@ class Followed(Bucket):
         self.time += seconds
         then, self.then = self.then, lambda: None
         then()
+
+    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+        if service != "ecs":
+            return super().find(service, operation, **params)
+        if operation == "StopTask":
+            self.stopped.append(params["task"])
+        return {"taskArns": [TASK.replace("/c/", "/tiny/")] if self.time >= self.task_shown else []}
 
     def call(self, service: str, operation: str, **params: Any) -> dict[str, str]:
         if service == "lambda" and self.refusal:
@@ -225,6 +234,9 @@ INTERRUPTED = replace(FIRST, task_arn=TASK, event=Event.INTERRUPTION)
         (True, (), "is stopped", State.STOPPED),
         (True, (INTERRUPTED,), "is stopped", State.STOPPED),
         (False, (INTERRUPTED,), "is stopped", State.STOPPED),  # in the pause before the next attempt
+        (False, (replace(FIRST, event=Event.NO_CAPACITY),), "is stopped", State.STOPPED),  # in that of one without task
+        (False, (FIRST,), "is stopped", State.STOPPED),  # before RunTask
+        (False, (replace(FIRST, launched=99.0),), "is being stopped", State.STOPPING),  # ECS will show its task
         (
             False,
             (replace(INTERRUPTED, event=Event.NOT_STARTED),),
@@ -237,7 +249,7 @@ def test_ctrl_c_stops_what_has_no_task(
     unattended: bool, attempts: tuple[Attempt, ...], says: str, state: State
 ) -> None:  # fmt: skip
     """It waits to be launched, perhaps again."""
-    found, more = Followed(), {"image": {"uri": "x"}, "run": {"retry": {"interruption": 2}}}
+    found, more = Followed(), {"image": {"uri": "x"}, "run": {"retry": {"interruption": 2, "no_capacity": 2}}}
     store(found).put(run(unattended=unattended, attempts=attempts))
     deploy = Deploy.model_validate({"name": "tiny", **more}).filled()
     names = SimpleNamespace(watcher="f")
@@ -246,6 +258,7 @@ def test_ctrl_c_stops_what_has_no_task(
     with pytest.raises(Interrupted, match=says):
         _interrupted(SimpleNamespace(live=False), where, here, store(found), ID, "stop")  # type: ignore[arg-type]
     assert (kept(found).state, len(found.invoked)) == (state, int(unattended))
+    assert found.stopped == (["0123"] if state is State.STOPPING else [])
 
 
 def test_who_looks_ends_with_the_record(bucket: Bucket) -> None:
@@ -416,6 +429,7 @@ def test_a_run_is_stopped_as_it_is_by_now(
     if meanwhile:
         found.then = [lambda: other(found, attempts=(meanwhile,))]
     invoked = ["Invoke"] if unattended and became == "stopped" else []
+    asked = ["ListTasks"] * 2 * (before is FIRST and not unattended) + asked  # it may be launched and not recorded
     _, result = stop_run(found, store(found), PLACE, Function("f"), run(), "why")  # type: ignore[arg-type]
     assert (result, kept(found).state, found.asked) == (became, state, [*asked, *invoked])
     assert kept(found).attempts == (meanwhile or before,)
