@@ -73,7 +73,7 @@ class _Shown(Steps):
     def __init__(self, terminal: Terminal, where: Target, here: Deployment, *, ask: bool, data: bool) -> None:
         super().__init__(terminal)
         self.where, self.here, self.ask = where, here, ask
-        self.runs = runs_of(here, terminal.note)
+        self.runs = runs_of(here.aws, here.names, terminal.note)
         # Read while the plan is made: only what deletes data is asked for them.
         self.early = here.aws.start(self._under_way) if data else None
 

@@ -67,7 +67,7 @@ def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcom
         _summary(terminal, markdown.ended(here.deploy.name, found))
         return
     try:
-        past = runs_of(here, terminal.note).catalog().newest(HISTORY)
+        past = runs_of(here.aws, here.names, terminal.note).catalog().newest(HISTORY)
     except ReconcilerError:
         past = []  # the picture of earlier runs is an extra
     why = None

@@ -15,7 +15,7 @@ from reconciler.core.run_paths import is_run_id
 from reconciler.lower import Names
 from reconciler.lower.account import check_account
 from reconciler.run.index import Row
-from reconciler.run.job import place_of, rules_of
+from reconciler.run.job import place_of, rules_of, runs_of
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog
 from reconciler.run.place import Place
@@ -111,4 +111,4 @@ def past(where: Target, terminal: Terminal, *, read_only: bool = True) -> Past:
     # The bucket's name may hold the account's id; nothing else of the account matters here.
     account = "" if where.deploy.data.bucket.name else aws.account
     names = Names(where.deploy, Facts(account, aws.partition, "", ()))
-    return Past(where, aws, Runs(aws, names.bucket, terminal.note, where.deploy.runs_kept), names)
+    return Past(where, aws, runs_of(aws, names, terminal.note), names)

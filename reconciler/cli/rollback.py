@@ -118,7 +118,7 @@ def _wanted(
     where: Target, here: Deployment, terminal: Terminal, live: Live, run_id: str
 ) -> tuple[str, TaskDefinitionSpec]:
     """The run to go back to, and its definition. Raises UserError."""
-    past = Past(where, here.aws, runs_of(here, terminal.note), here.names)
+    past = Past(where, here.aws, runs_of(here.aws, here.names, terminal.note), here.names)
     found = past.find(run_id) if run_id else _last_good(past, here, live.aside or live)
     first = first_of(found, past.find)
     spec = definition_of(here.aws, here.names, first).spec

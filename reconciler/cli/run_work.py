@@ -73,7 +73,7 @@ class Work(Protocol):
 
 def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal) -> Work:
     """What the file and the command line ask for. Raises UserError."""
-    task, runs = here.deploy.task, runs_of(here, terminal.note)
+    task, runs = here.deploy.task, runs_of(here.aws, here.names, terminal.note)
     ours = (*each_run(here.deploy.run.checkpoint), *(VARIABLES if here.deploy.run.workers else ()))
     managed = [one in here.deploy.managed_providers for one in here.deploy.run.capacity]
     overrides = parse(

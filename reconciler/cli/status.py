@@ -51,7 +51,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     where = target(options)
     aws = where.aws(terminal, read_only=True)
     here = deployment(where, aws, terminal, "status")
-    runs = runs_of(here, terminal.note)
+    runs = runs_of(here.aws, here.names, terminal.note)
     read: list[Any] = [
         here.observe, lambda: _past(runs, as_json=options.json), lambda: current_holder(aws, here.deploy.name)
     ]  # fmt: skip

@@ -11,7 +11,6 @@ from reconciler.cli.options import OfRun as Arguments
 from reconciler.cli.past_runs import past, whole
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
-from reconciler.run.crew import end_of_run
 from reconciler.run.hand_over import Function
 from reconciler.run.retry import Event
 from reconciler.run.state import State
@@ -41,14 +40,14 @@ def run(options: Arguments, terminal: Terminal) -> int:
     result: Result = "is-over"
     if not (now.state.over and now.event is not Event.LOST):  # what ECS doesn't know is told to stop all the same
         function = Function(here.names.watcher)
-        found, result = stop_run(here.aws, here.runs, here.place, function, found, BY_USER)
+        deploy = here.names.deploy.name
+        found, result = stop_run(here.aws, here.runs, here.place, function, found, BY_USER, deploy=deploy)
         now = found
     if result == "is-over":
         text = f"run {found.id} is over: {now.state.value}"
         if now.state is not State.SUCCEEDED:
             text += f"; see why: {command(here.where, 'diagnose', found.id)}"
     elif result == "stopped":  # it waits to be launched, perhaps again
-        end_of_run(here.aws, here.names.deploy.name, here.place.cluster, found)
         again = command(here.where, "apply", "")
         text = f"run {found.id} is stopped; it had no task under way; launch it anew: {again}"
     else:

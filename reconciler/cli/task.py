@@ -261,9 +261,9 @@ def _interrupted(terminal: Terminal, where: Target, here: Deployment, runs: Runs
         raise Interrupted(f"detached; run {run_id} continues", hint=come_back(where, run) if run else "")
     if not run.unattended and isinstance(supervisor(here, runs).decide(run), IsOver):
         raise Interrupted(f"run {run_id} has ended", hint=f"see how: {command(where, 'watch', run_id)}")
-    why = "interrupted by the user"
+    why, deploy = "interrupted by the user", here.deploy
     try:
-        _, result = stop_run(here.aws, runs, place_of(here.deploy), function_of(here), run, why)
+        _, result = stop_run(here.aws, runs, place_of(deploy), function_of(here), run, why, deploy=deploy.name)
     except Changed:
         raise Interrupted(f"run {run_id} has just gone on, and isn't stopped", hint=come_back(where, run)) from None
     if result == "stopped":

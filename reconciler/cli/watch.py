@@ -49,7 +49,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     where = target(options)
     on_interrupt(where.stop.set)
     here = deployment(where, where.aws(terminal), terminal, "watch", skip_image=True)
-    runs = runs_of(here, terminal.note)
+    runs = runs_of(here.aws, here.names, terminal.note)
     past = Past(where, here.aws, runs, here.names)
     found = past.find(options.run)
     if found.state.over:

@@ -246,9 +246,14 @@ def _arns(calls: Calls, cluster: str, token: str, status: str) -> Iterator[str]:
         yield from page.get("taskArns") or ()
 
 
-def end_of_run(calls: Calls, deploy: str, cluster: str, run: Run) -> None:
-    """Stop what is left of a run that is over, and take its certificate away. Raises what calls raise."""
+def end_of_run(calls: Calls, deploy: str, cluster: str, said: Callable[[str], None], run: Run) -> None:
+    """Stop what is left of the workers of a run that is over, and take its certificate away. said: told what hinders
+    it.
+    """
     if size_of(run) is None:
         return
-    stop_workers(calls, cluster, run.attempts, "its run is over")
-    calls.find("ssm", "DeleteParameter", Name=secret_name(deploy, run.id))
+    try:
+        stop_workers(calls, cluster, run.attempts, "its run is over")
+        calls.find("ssm", "DeleteParameter", Name=secret_name(deploy, run.id))
+    except calls.FAILURES as error:
+        said(f"what run {run.id} left of its workers stays: {error}")

@@ -192,8 +192,10 @@ class Fleet:
         return list(log.recent)
 
     def stop(self, function: Function) -> int:
-        """Stop every task that is under way. Returns how many. function: the deploy's. Raises AwsError."""
-        stopped, place = list(self.active.values()), self.launch.place
-        why = "interrupted by the user"
-        self.aws.each(lambda run: stop_run(self.aws, self.seer.runs, place, function, run, why), stopped)
-        return len(stopped)
+        """Stop every task that is under way. Returns how many were. function: the deploy's. Raises AwsError."""
+        place, why, deploy = self.launch.place, "interrupted by the user", self.launch.deploy
+
+        def stop(run: Run) -> bool:
+            return stop_run(self.aws, self.seer.runs, place, function, run, why, deploy=deploy)[1] == "is-being-stopped"
+
+        return sum(self.aws.each(stop, list(self.active.values())))

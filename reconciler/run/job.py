@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+from reconciler.aws.calls import Aws
 from reconciler.config.schema import Deploy
 from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment
 from reconciler.kinds import TaskDefinitionSpec
 from reconciler.kinds.ecs_task_definition import ASIDE
+from reconciler.lower import Names
 from reconciler.lower.scheduled_function import cap_of, retry_of
 from reconciler.run.cap import Limits
 from reconciler.run.crew import end_of_run
@@ -136,17 +138,15 @@ def deadline_of(here: Deployment) -> Deadline | None:
     return Deadline(deploy.name, str(deploy.cluster.name), role, rules_of(deploy).limits)
 
 
-def runs_of(here: Deployment, tell: Callable[[str], None]) -> Runs:
-    """The record of a deployment's runs, without those that have expired. tell: told what isn't shown or kept."""
-    runs = Runs(here.aws, here.names.bucket, tell, here.deploy.runs_kept)
-    runs.checkpoints = here.deploy.run.checkpoint
-    return runs
+def runs_of(aws: Aws, names: Names, tell: Callable[[str], None]) -> Runs:
+    """The record of a deploy's runs, without those that have expired. tell: told what isn't shown or kept."""
+    return Runs(aws, names.bucket, tell, names.deploy.runs_kept, checkpoints=names.deploy.run.checkpoint)
 
 
 def supervisor(here: Deployment, runs: Runs) -> Supervisor:
     """What sees the runs of a deployment through."""
     deploy = here.deploy
-    over = partial(end_of_run, here.aws, deploy.name, str(deploy.cluster.name))
+    over = partial(end_of_run, here.aws, deploy.name, str(deploy.cluster.name), runs.say)
     return Supervisor(here.aws, runs, rules_of(deploy), end_workers=over)
 
 

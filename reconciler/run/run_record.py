@@ -32,9 +32,10 @@ class Runs(Store):
     """
 
     def __init__(
-        self, aws: Aws, bucket: str, tell: Callable[[str], None] = lambda text: None, keep: float | None = None
-    ) -> None:
-        super().__init__(aws, bucket, tell, keep)
+        self, aws: Aws, bucket: str, tell: Callable[[str], None] = lambda text: None, keep: float | None = None, *,
+        checkpoints: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(aws, bucket, tell, keep, checkpoints=checkpoints)
         self.aws = aws
         self.unreadable: dict[str, str] = {}  # why, by key
         self._known: frozenset[str] | None = None  # keys of fingerprints that there are, if that was looked for

@@ -7,7 +7,7 @@ from typing import Literal
 
 from reconciler.aws.calls import Aws
 from reconciler.core.run_paths import task_id
-from reconciler.run.crew import stop_workers
+from reconciler.run.crew import end_of_run, stop_workers
 from reconciler.run.hand_over import Function
 from reconciler.run.launch import known_task
 from reconciler.run.place import Place
@@ -24,13 +24,13 @@ Stopping = Literal["is-over", "stopped", "is-being-stopped"]
 
 
 def stop_run(
-    aws: Aws, runs: Runs, place: Place, function: Function, run: Run, reason: str
+    aws: Aws, runs: Runs, place: Place, function: Function, run: Run, reason: str, *, deploy: str
 ) -> tuple[Run, Stopping]:  # fmt: skip
     """Have a run stopped: its task by SIGTERM, and SIGKILL after the stop timeout; one that waits for a launch at once.
 
-    It is recorded first, and over nothing that was written since the record was read. Returns the run as it was found,
-    and what became of it. Raises NotOurs for a task that isn't of this deploy and run, and then nothing was done;
-    AwsError, Changed.
+    It is recorded first, and over nothing that was written since the record was read. deploy: its name. Returns the run
+    as it was found, and what became of it. Raises NotOurs for a task that isn't of this deploy and run, and then
+    nothing was done; AwsError, Changed.
     """
     for left in reversed(range(TRIES)):
         run = _with_task(aws, runs, place, newest(run, runs.get(run.id)))  # which may be known and not recorded
@@ -49,6 +49,9 @@ def stop_run(
     if waits:
         if run.unattended:
             function.go_on(aws, run, None)  # which tells, and stops a task that was launched meanwhile
+        else:
+            runs.end_checkpoint(stopped)
+            end_of_run(aws, deploy, place.cluster, runs.say, stopped)
         return run, "stopped"
     aws.find("ecs", "StopTask", cluster=place.cluster, task=task_id(run.task_arn), reason=reason)
     if size_of(run) is not None:

@@ -69,18 +69,18 @@ class Store:
     calls: has `call`, `find` and `conditional`, an operation of AWS by service and name; `find` gives None for what
     doesn't exist, `conditional` where a condition doesn't hold; `each`, for many; and FAILURES, what they raise, which
     is raised here too. tell: told what isn't shown or kept, each once. keep: seconds for which runs are kept; None for
-    always.
+    always. checkpoints: whether runs leave any.
     """
 
     def __init__(
-        self, calls: Any, bucket: str, tell: Callable[[str], None], keep: float | None = None
+        self, calls: Any, bucket: str, tell: Callable[[str], None], keep: float | None = None, *,
+        checkpoints: bool = False,
     ) -> None:  # fmt: skip
-        self._calls, self.bucket, self.keep = calls, bucket, keep
+        self._calls, self.bucket, self.keep, self._checkpoints = calls, bucket, keep, checkpoints
         self._tell, self._told = tell, set[str]()
         self._etags: dict[str, str] = {}  # of the records that were read or written here, by key
         self._for_index: dict[str, Seen] = {}
         self.later = False  # whether the index is written when `flush` is called, and not at each end
-        self.checkpoints = False  # whether runs leave any
         self.over: set[str] = set()  # ids of runs that were seen to be over, which the index may not know
         self._flushed = 0.0
 
@@ -215,25 +215,25 @@ class Store:
         answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=keys.record_key(run_id))
         if answer is None:
             return None
-        seen = self._seen(run_id, body := answer["Body"].read(MOST + 1), str(answer["ETag"]))
-        if seen.row is None and self.checkpoints:
-            self._leave_checkpoint(body, keys.record_key(run_id))
-        return seen
+        return self._seen(run_id, answer["Body"].read(MOST + 1), str(answer["ETag"]), self._leave_checkpoint)
 
-    def _leave_checkpoint(self, body: bytes, key: str) -> None:
+    def _leave_checkpoint(self, run: Run) -> None:
         """Mark the checkpoint of a run whose end nobody has seen. One that runs after all writes another."""
-        with contextlib.suppress(Unreadable, *self._calls.FAILURES):
-            run = from_json(body, key)
-            newest = run.attempts[-1].launched if run.attempts else run.created
-            if newest + UNSEEN < self.now():
+        newest = run.attempts[-1].launched if run.attempts else run.created
+        if self._checkpoints and not run.state.over and newest + UNSEEN < self.now():
+            with contextlib.suppress(*self._calls.FAILURES):
                 checkpoint.leave(self._calls, self.bucket, run.id)
 
-    def _seen(self, run_id: str, body: bytes, etag: str) -> Seen:
-        """A run for the index. One that can't be read is none, and is looked at again later."""
+    def _seen(self, run_id: str, body: bytes, etag: str, also: Callable[[Run], None] = lambda run: None) -> Seen:
+        """A run for the index. One that can't be read is none, and is looked at again later. also: what else is done
+        with the run.
+        """
         try:
-            return Seen.of(from_json(body, keys.record_key(run_id)), etag, body, self.now())
+            run = from_json(body, keys.record_key(run_id))
         except Unreadable:
             return Seen(run_id, etag, None, self.now())
+        also(run)
+        return Seen.of(run, etag, body, self.now())
 
     def body(self, run: Run) -> bytes:
         """A run as it is written."""
@@ -247,10 +247,17 @@ class Store:
         return run.with_attempt(replace(last, checkpoint=checkpoint.look(self._calls, self.bucket, run.id)))
 
     def end_checkpoint(self, run: Run) -> None:
-        """Remove the checkpoint of a run that succeeded; of another that is over, mark what is to be removed later."""
+        """Remove the checkpoint of a run that succeeded; of another that is over, mark what is to be removed later.
+        What hinders that is said.
+        """
+        if not self._checkpoints:
+            return
         end = checkpoint.remove if run.state is State.SUCCEEDED else checkpoint.leave
-        if stays := end(self._calls, self.bucket, run.id):
-            self.say(f"{len(stays)} objects of the checkpoint of run {run.id} can't be deleted: {stays[0]}")
+        try:
+            if stays := end(self._calls, self.bucket, run.id):
+                self.say(f"{len(stays)} objects of the checkpoint of run {run.id} can't be deleted: {stays[0]}")
+        except self._calls.FAILURES as error:
+            self.say(f"what run {run.id} left of its checkpoint stays: {error}")
 
     def with_size(self, run: Run, rules: Retry) -> Run:
         """A run whose first attempt is about to be launched, with the size that another of its family needed.

@@ -161,28 +161,13 @@ class Supervisor:
         if isinstance(decision, step.End):
             run = replace(run, metrics=self.runs.metrics(run)) if run.state is State.SUCCEEDED else run
             run = self.before_end(run)
-            self._end_checkpoint(run)
-            self._end_workers(run)
+            # Before the end is written down, so that whoever comes after a stop between the two does it.
+            self.runs.end_checkpoint(run)
+            self.end_workers(run)
             if self.rules.retry.out_of_memory:
                 self.runs.keep_size(run)
         self._put(run)
         return run
-
-    def _end_checkpoint(self, run: Run) -> None:
-        """Before the end is written down, so that whoever comes after a stop between the two does it."""
-        if not self.rules.checkpoint:
-            return
-        try:
-            self.runs.end_checkpoint(run)
-        except AwsError as error:
-            self.runs.say(f"what run {run.id} left of its checkpoint stays: {error}")
-
-    def _end_workers(self, run: Run) -> None:
-        """The same, for the same reason."""
-        try:
-            self.end_workers(run)
-        except AwsError as error:
-            self.runs.say(f"what run {run.id} left of its workers stays: {error}")
 
     def _put(self, run: Run) -> None:
         """Write it down. Where the bucket was deleted meanwhile, what is known of the end is still to be shown."""

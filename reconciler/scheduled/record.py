@@ -6,6 +6,7 @@ from functools import cache
 
 from reconciler.core.function_settings import Watched
 from reconciler.core.run_paths import record_key
+from reconciler.core.text import line
 from reconciler.run.run import Run
 from reconciler.run.stored import Store
 from reconciler.scheduled import aws
@@ -19,9 +20,7 @@ def records(watched: Watched) -> Store:
 
 @cache
 def _store(bucket: str, checkpoints: bool) -> Store:
-    store = Store(aws, bucket, print)
-    store.checkpoints = checkpoints
-    return store
+    return Store(aws, bucket, lambda text: print(line(text)), checkpoints=checkpoints)
 
 
 def put_first(watched: Watched, run: Run) -> Run:

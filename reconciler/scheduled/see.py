@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from reconciler.core.function_settings import AGAIN, GIVEN, PROVIDER, TRIED, WORKER_TRIES, Watched
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import is_scheduled_id
@@ -56,6 +54,7 @@ def see_through(
                 return _end(watched, decision.run)
             if run.state is State.STOPPED:
                 stop_unseen(watched, run)
+                store.end_checkpoint(run)
                 workers.over(watched, run)
             return run
         if isinstance(decision, Launch):
@@ -116,11 +115,7 @@ def _end(watched: Watched, run: Run) -> Run:
         run = replace(run, metrics=store.metrics(run))
     if watched.retry.out_of_memory:
         store.keep_size(run)
-    if watched.checkpoint:
-        try:
-            store.end_checkpoint(run)
-        except (ClientError, BotoCoreError) as error:
-            print(line(f"what {run.id} left of its checkpoint stays: {error}"))
+    store.end_checkpoint(run)
     workers.over(watched, run)
     store.put(run)
     return run

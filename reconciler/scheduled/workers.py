@@ -15,7 +15,7 @@ from reconciler.run.run import Overrides, Run
 from reconciler.run.verdict import Verdict
 from reconciler.run.workers import address_of, size_of
 from reconciler.scheduled import aws
-from reconciler.scheduled.aws import FAILURES, find
+from reconciler.scheduled.aws import find
 
 PAUSE, ENOUGH = 10.0, 480.0  # seconds between launches that are refused, and for which they are tried
 
@@ -43,10 +43,7 @@ def ended(watched: Watched, run: Run, end: Verdict, given: Overrides | None) -> 
 
 def over(watched: Watched, run: Run) -> None:
     """Have nothing left of the workers of a run that is over. What hinders it is said."""
-    try:
-        end_of_run(aws, watched.deploy, watched.cluster, run)
-    except FAILURES as error:
-        print(line(f"what {run.id} left of its workers stays: {error}"))
+    end_of_run(aws, watched.deploy, watched.cluster, lambda text: print(line(text)), run)
 
 
 def _crew(watched: Watched, run: Run, given: Overrides | None) -> Crew:

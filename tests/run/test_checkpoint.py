@@ -212,7 +212,7 @@ def test_all_pages_of_it_are_looked_at_and_nothing_beside_it() -> None:
     calls, told = pages(), list[str]()
     calls.held = True
     over = Run(id=RUN, fingerprint="", state=State.SUCCEEDED, created=0.0, inputs={}, output="", cluster="c")
-    Store(calls, "b", told.append).end_checkpoint(over)
+    Store(calls, "b", told.append, checkpoints=True).end_checkpoint(over)
     assert told == [f"2 objects of the checkpoint of run {RUN} can't be deleted: {AT} (AccessDenied)"]
 
 
@@ -235,8 +235,7 @@ def test_that_of_a_run_whose_end_nobody_saw_is_marked(state: State, days: int, m
     )
     body, calls = to_json(run), Pages({"Body": None, "ETag": "e"}, {"Versions": [version(AT, "1")]})
     calls.pages[0]["Body"] = io.BytesIO(body)
-    store = Store(calls, "b", print)
-    store.checkpoints = True
+    store = Store(calls, "b", print, checkpoints=True)
     assert store.look(RUN) is not None
     assert calls.done == ([("tag", AT)] if marked else [])
 

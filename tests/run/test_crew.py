@@ -133,7 +133,7 @@ def test_an_answer_that_shows_an_old_task_as_it_was_is_not_believed() -> None:
 def test_after_its_end_nothing_of_any_attempt_is_left() -> None:
     ecs = Ecs()
     attempts = [Attempt(number, "FARGATE", f"{ID}-{number}", 0.0, f"arn/{number}") for number in (1, 2, 3)]
-    end_of_run(ecs, "tiny", "c", run(WORKERS, *attempts))
+    end_of_run(ecs, "tiny", "c", print, run(WORKERS, *attempts))
     assert ecs.listed == [f"{ID}-{number}/workers" for number in (1, 2, 3)]
 
 

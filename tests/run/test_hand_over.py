@@ -20,6 +20,7 @@ from reconciler.core.errors import AwsError, Denied, Gone, Interrupted, Reconcil
 from reconciler.core.function_settings import Retry
 from reconciler.core.secret import KNOWN
 from reconciler.run.cap import Limits
+from reconciler.run.fleet import Fleet
 from reconciler.run.follow import LATE, Follower
 from reconciler.run.hand_over import Function, check_no_secret, given_over
 from reconciler.run.place import Place
@@ -386,9 +387,13 @@ class Going(Bucket):
         super().__init__()
         self.then: list[Callable[[], object]] = []
         self.asked: list[str] = []
+        self.each = map
 
     def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
-        if service == "ecs":
+        if operation == "ListObjectVersions":
+            checkpoint = {"Key": f"runs/{ID}/checkpoint/a", "IsLatest": True}
+            return {"Versions": [checkpoint]}
+        if operation != "GetObject":
             self.asked.append(operation)
             return None
         return super().find(service, operation, **params)
@@ -430,9 +435,33 @@ def test_a_run_is_stopped_as_it_is_by_now(
         found.then = [lambda: other(found, attempts=(meanwhile,))]
     invoked = ["Invoke"] if unattended and became == "stopped" else []
     asked = ["ListTasks"] * 2 * (before is FIRST and not unattended) + asked  # it may be launched and not recorded
-    _, result = stop_run(found, store(found), PLACE, Function("f"), run(), "why")  # type: ignore[arg-type]
+    _, result = stop_run(found, store(found), PLACE, Function("f"), run(), "why", deploy="d")  # type: ignore[arg-type]
     assert (result, kept(found).state, found.asked) == (became, state, [*asked, *invoked])
     assert kept(found).attempts == (meanwhile or before,)
+
+
+@pytest.mark.parametrize("unattended", [False, True])
+def test_whoever_ends_a_run_that_waits_does_what_an_end_owes(unattended: bool) -> None:
+    """Its checkpoint is marked, its workers' certificate taken away; its function does that where it has one."""
+    found = Going()
+    known = run(unattended=unattended, attempts=(INTERRUPTED,))
+    known = replace(known, inputs={"workers": {"count": 1, "cpu": 256, "memory": 512}})
+    runs = Runs(found, "b", checkpoints=True)  # type: ignore[arg-type]
+    runs.later = True
+    runs.put(known)
+    stop_run(found, runs, PLACE, Function("f"), known, "why", deploy="d")  # type: ignore[arg-type]
+    assert found.asked == (["Invoke"] if unattended else ["PutObjectTagging", "ListTasks", "DeleteParameter"])
+
+
+@pytest.mark.parametrize(("state", "count"), [(State.RUNNING, 1), (State.SUCCEEDED, 0)])
+def test_a_sweep_counts_the_tasks_that_it_has_stopped(state: State, count: int) -> None:
+    found, launch = Going(), SimpleNamespace(place=PLACE, deploy="d")
+    known = run(attempts=(LAUNCHED,), state=state)
+    store(found).put(known)
+    rules = Rules(("FARGATE",), Retry(0, 0, 0, (), 0.0, None, None), Limits(None, None, "us-east-1"))
+    fleet = Fleet(Supervisor(found, store(found), rules), launch, 1, None)  # type: ignore[arg-type]
+    fleet.active = {ID: replace(known, state=State.RUNNING)}
+    assert fleet.stop(Function("f")) == count
 
 
 @pytest.mark.parametrize("state", [State.STOPPED, State.STOPPING])

@@ -248,7 +248,7 @@ def test_it_is_stopped_by_its_user_after_any_call(
         def stop(found: World = found, run_id: str = run_id, later: list[str] = later) -> None:
             runs = Store(aws, BUCKET, print)
             if known := runs.get(run_id):
-                stop_run(aws, runs, place_of(found.watched), Lambda(later), known, "stopped by the user")  # type: ignore[arg-type]
+                stop_run(aws, runs, place_of(found.watched), Lambda(later), known, "stopped by the user", deploy="d")  # type: ignore[arg-type]
             else:
                 found.then = found.calls + 1, stop
 

@@ -45,6 +45,7 @@ class Aws:
         self.schedules: dict[str, str] = {}  # the input of each
         self.launched: list[dict[str, Any]] = []
         self.numbers = itertools.count(1)
+        self.marked: list[str] = []  # keys of objects
         self.full = True  # no worker finds room
 
     def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
@@ -78,6 +79,13 @@ class Aws:
 
     def _list_objects_v2(self, **more: Any) -> dict[str, Any]:
         return {"Contents": [], "IsTruncated": False, "KeyCount": 0}
+
+    def _list_object_versions(self, **more: Any) -> dict[str, Any]:
+        return {"Versions": [{"Key": f"runs/{ID}/checkpoint", "IsLatest": True}]}
+
+    def _put_object_tagging(self, Key: str, **more: Any) -> dict[str, Any]:  # noqa: N803
+        self.marked.append(Key)
+        return {}
 
     def _run_task(self, **asked: Any) -> dict[str, Any]:
         self.launched.append(asked)
@@ -177,7 +185,7 @@ def test_stopped_between_its_launch_and_its_record(make: Callable[..., Aws]) -> 
 
 
 def test_stopped_after_the_function_died_behind_its_launch(make: Callable[..., Aws]) -> None:
-    found = make()
+    found = make(checkpoint=True)
     found.write(run(found.watched))
 
     def die() -> None:
@@ -188,7 +196,7 @@ def test_stopped_after_the_function_died_behind_its_launch(make: Callable[..., A
         start()
     found.write(run(found.watched, state=State.STOPPED))
     start(None)  # as `stop` does
-    assert found.running == 0
+    assert (found.running, found.marked) == (0, [f"runs/{ID}/checkpoint"])
 
 
 def test_a_scheduled_run_stopped_after_the_function_died(make: Callable[..., Aws]) -> None:
