@@ -162,8 +162,6 @@ class SingleWork:
             run = new_run(self.runs, launch, decision.fingerprint, decision.inputs, now, self.overrides, before=before)
             self.terminal.say(self.terminal.fold("", f"Run {run.id}: {decision.why}"))
         self.begin(launch, run, new=decision.action != "resume")
-        if decision.action != "resume":
-            say_others(self.terminal, self.where, self.here, self.runs, {run.id})
 
     def see_off(self, launch: Launch, run: Run) -> None:
         """Wait for the end of a run that was stopped."""
@@ -179,6 +177,8 @@ class SingleWork:
         self.launch = launch
         unattended = self.here.deploy.run.unattended
         self.run = self._handed_over(launch, run, new=new) if unattended else self._started(launch, run)
+        if new:
+            say_others(self.terminal, self.where, self.here, self.runs, {run.id})
 
     def _started(self, launch: Launch, run: Run) -> Run:
         """Launched by this command, which takes back what a function has seen to so far."""

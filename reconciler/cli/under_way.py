@@ -11,9 +11,12 @@ from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
+from reconciler.run.index import ended
 from reconciler.run.job import place_of, rules_of
+from reconciler.run.retry import LONGEST
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
+from reconciler.run.run_task import OLD
 from reconciler.run.sweep import label
 from reconciler.run.unwatched_ends import with_ends
 
@@ -26,23 +29,26 @@ def say_others(terminal: Terminal, where: Target, here: Deployment, runs: Runs, 
     command sees through.
     """
     try:
-        found = runs.catalog().unfinished(MOST, mine)
-        others = [one for one in found if not one.unattended and not one.schedule]
-        seen, ended = with_ends(here.aws, place_of(here.deploy), rules_of(here.deploy), others)
+        found = runs.catalog(scheduled=False).unfinished(MOST, mine)
+        others = [one for one in found if not one.unattended]
+        seen, unseen = with_ends(here.aws, place_of(here.deploy), rules_of(here.deploy), others)
     except ReconcilerError as error:
         terminal.note(f"note: whether earlier runs are under way can't be seen: {error}")
         return
-    say_unseen(runs, ended)
+    say_unseen(runs, unseen)
     going = [one for one in seen if not one.state.over]
     for run in going[:SHOWN]:
-        terminal.note(terminal.fold("note: ", f"{_goes_on(run)}; end it: {command(where, 'stop', run.id)}"))
+        terminal.note(terminal.fold("note: ", f"{_goes_on(run, runs.now())}; end it: {command(where, 'stop', run.id)}"))
     if len(going) > SHOWN:
         terminal.note(f"note: and {len(going) - SHOWN} more runs aren't over: {command(where, 'runs', '')}")
 
 
-def _goes_on(run: Run) -> str:
+def _goes_on(run: Run, now: float) -> str:
+    """How a run that isn't over does. now: seconds since the epoch."""
     parameters = label({name: KNOWN.shown(name, value) for name, value in run.overrides.environment.items()})
     what = f"run {run.id}{f' ({parameters})' if parameters else ''}"
     if run.task_arn and run.attempts[-1].event is None:
         return f"{what} is under way too"
-    return f"{what} is still to be launched, by an `apply` with its options"
+    if ended(run) + LONGEST + OLD < now:
+        return f"{what} is still to be launched, by an `apply` with its options"
+    return f"{what} isn't launched, or not again yet"

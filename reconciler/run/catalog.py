@@ -42,11 +42,13 @@ class _Part:
 
 
 class Catalog:
-    """The runs of a record, the newest first. Each call raises AwsError."""
+    """The runs of a record, the newest first. Each call raises AwsError. scheduled: whether those of the schedule are
+    among them.
+    """
 
-    def __init__(self, runs: Runs) -> None:
+    def __init__(self, runs: Runs, *, scheduled: bool = True) -> None:
         self._runs, self._now = runs, runs.now()
-        self._parts = runs.aws.each(self._part, (False, True))
+        self._parts = runs.aws.each(self._part, (False, True) if scheduled else (False,))
 
     def _part(self, scheduled: bool) -> _Part:
         index = self._runs.index(scheduled)

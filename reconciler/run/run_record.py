@@ -77,9 +77,11 @@ class Runs(Store):
         """A run as it is written: with a mark for each secret."""
         return to_json(run, lambda tree: KNOWN.marked(tree, self.bucket))
 
-    def catalog(self) -> Catalog:
-        """All runs: what the index has of them, and the records of those that it doesn't have. Raises AwsError."""
-        return Catalog(self)
+    def catalog(self, *, scheduled: bool = True) -> Catalog:
+        """All runs: what the index has of them, and the records of those that it doesn't have. scheduled: those of the
+        schedule, too. Raises AwsError.
+        """
+        return Catalog(self, scheduled=scheduled)
 
     def readable(self, name: str) -> Run | None:
         """The run in this folder, if there is one that can be read and hasn't expired; else it is in `unreadable`."""

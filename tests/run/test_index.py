@@ -256,6 +256,12 @@ def test_a_writer_that_was_killed_leaves_no_gap(s3: FakeS3) -> None:
     assert asked(s3) == 4
 
 
+def test_those_of_the_schedule_are_left_out_before_they_are_counted(s3: FakeS3) -> None:
+    put(s3, run(0, state=State.RUNNING), *(run(n, state=State.RUNNING, scheduled=True) for n in (1, 2)), later=True)
+    assert ids(record(s3).catalog().unfinished(1)) == [run(2, scheduled=True).id]
+    assert ids(record(s3).catalog(scheduled=False).unfinished(1)) == [run(0).id]
+
+
 def test_what_a_sweep_that_was_killed_left_out_is_put_in_by_the_next(s3: FakeS3) -> None:
     """Its runs are in the index before they begin, and it is written now and then; the next knows which are over."""
     sweep = record(s3)

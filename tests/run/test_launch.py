@@ -6,12 +6,17 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
 from reconciler.aws.calls import Aws
+from reconciler.cli import run_work
+from reconciler.cli.like import LikeWork
+from reconciler.cli.run_work import SingleWork
+from reconciler.cli.under_way import _goes_on
 from reconciler.core.errors import Denied, ReconcilerError, UserError
 from reconciler.core.run_paths import again_family
 from reconciler.run.cap import Limits
@@ -241,6 +246,40 @@ def test_a_task_whose_client_was_killed_at_its_launch_is_no_ones_secret(lane: La
     until(lambda: ecs.describe_tasks(cluster="tiny", tasks=[task["taskArn"]])["tasks"][0]["lastStatus"] == "STOPPED",
           "its end")  # fmt: skip
     assert lane.run("watch", left, "--local").code == 123
+
+
+TAKEN = Attempt(1, "FARGATE", "t", 1000.0, "arn")
+
+
+@pytest.mark.parametrize(
+    ("attempts", "now", "says"),
+    [
+        ((TAKEN,), 1e9, "is under way too"),
+        ((), 1010.0, "isn't launched, or not again yet"),  # its client is about to
+        ((), 1361.0, "is still to be launched, by an `apply` with its options"),
+        ((replace(TAKEN, event=Event.INTERRUPTION),), 1300.0, "isn't launched, or not again yet"),
+        ((replace(TAKEN, event=Event.INTERRUPTION, stopped=5000.0),), 5300.0, "isn't launched, or not again yet"),
+        ((replace(TAKEN, event=Event.NO_CAPACITY, task_arn=""),), 1361.0, "is still to be launched"),
+    ],
+)
+def test_how_a_run_goes_on_is_said_as_far_as_it_is_known(attempts: tuple[Attempt, ...], now: float, says: str) -> None:
+    found = replace(a_run(), attempts=attempts, created=1000.0)
+    assert says in _goes_on(found, now)
+
+
+@pytest.mark.parametrize("kind", [SingleWork, LikeWork])
+@pytest.mark.parametrize("new", [True, False])
+def test_whatever_is_launched_anew_tells_of_others(
+    kind: type[SingleWork], new: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, work, found = list[set[str]](), kind.__new__(kind), a_run()
+    monkeypatch.setattr(run_work, "say_others", lambda *args: told.append(args[-1]))
+    monkeypatch.setattr(work, "_started", lambda launch, run: run, raising=False)
+    unattended = SimpleNamespace(run=SimpleNamespace(unattended=False))
+    work.terminal = work.where = work.runs = None  # type: ignore[assignment]
+    work.here = SimpleNamespace(deploy=unattended)  # type: ignore[assignment]
+    work.begin(None, found, new=new)  # type: ignore[arg-type]
+    assert told == ([{found.id}] if new else [])
 
 
 def test_a_run_that_is_not_launched_is_launched_or_ended(lane: Lane) -> None:
