@@ -84,14 +84,13 @@ def _one_by_one(aws: Aws, kind: AnyKind, deploy: str) -> list[str]:
 
 def _inside(here: Deployment, record: Iterable[Address], unread: dict[str, str]) -> set[Address]:
     """What our buckets and repositories have in them. What can't say by itself whose it is belongs to its holder's."""
-    parts = [kind for kind in here.kinds.values() if kind.spec.part_of]
-    specs = [
-        kind.spec(name=name)
-        for kind in parts
-        for holder in record
-        if holder.kind == kind.spec.part_of
-        for name in kind.inside(here.aws, holder.name)
-    ]
+    specs = list[Any]()
+    for kind in (kind for kind in here.kinds.values() if kind.spec.part_of):
+        for holder in (holder for holder in record if holder.kind == kind.spec.part_of):
+            try:
+                specs += [kind.spec(name=name) for name in kind.inside(here.aws, holder.name)]
+            except Denied as error:
+                unread[str(holder)] = f"{error.service}:{error.operation} is denied"
     found = _observe(here, specs, unread).items()
     own = here.deploy.name
     return {address for address, one in found if one.owner == own or (not one.spec.marked and one.owner is None)}

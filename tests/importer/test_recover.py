@@ -148,6 +148,10 @@ def test_one_of_its_own_that_may_not_be_read_stays_and_hides_no_other(applied: P
     found = applied.run("recover")
     assert found.code == 1
     assert "bucket.tiny-data-123456789012 couldn't be read: s3:" in found.err
+    applied.lab.rules({"op": "ListObjectsV2"} | denied)
+    found = applied.run("recover")
+    assert found.code == 1
+    assert "bucket.tiny-data-123456789012 couldn't be read: s3:ListObjectsV2 is denied" in found.err
     applied.lab.rules()
     assert record(applied) >= {one for one in before if not one.startswith("object.")}
 
