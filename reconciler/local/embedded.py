@@ -128,7 +128,7 @@ class Embedded:
         self._operations.reset()
         self.behaviour.replace([])
         moto_api_backend.reset()
-        self._kept.forget()
+        self._kept.forget(DEFAULT_ACCOUNT_ID)
         shutil.rmtree(self._home / "images", ignore_errors=True)
         threading.Thread(target=self.warm, name="warm", daemon=True).start()
 

@@ -57,12 +57,16 @@ Put = Callable[[str, Head, bytes], None]
 
 
 class File(NamedTuple):
-    """A thing's file. state: the thing's when it was written; before that is known again, the head tells (line)."""
+    """A thing's file. state: the thing's when it was written; before that is known again, the head tells (line).
+
+    content: the name of the file that has its content, where that is another.
+    """
 
     name: str
     identity: Identity
     state: State | None
     line: str = ""
+    content: str = ""
 
 
 class Kept:
@@ -123,7 +127,7 @@ class Kept:
                 self._leave_out(path, f"{head['kind']} {head.get('name')}: {type(error).__name__}: {error}")
                 continue
             identity = _identity(head)
-            self._files[identity] = File(path.name, identity, None, _line(head))
+            self._files[identity] = File(path.name, identity, None, _line(head), _content(head))
             for older, _ in files:
                 self._remove(older.name)
             return
@@ -150,6 +154,7 @@ class Kept:
                 _tell(told)
             for identity in self._files.keys() - there:
                 self._remove(self._files.pop(identity).name)
+            s3_content.release_all_but({file.content for file in self._files.values()})
             self._growing = {one: since for one, since in self._growing.items() if one in there}
 
     def _keep(self, identity: Identity, state: State, rest: Rest, seal: Seal, *, last: bool) -> None:
@@ -164,7 +169,8 @@ class Kept:
                 return
             if not (last or self._is_settled(identity, head)):
                 return
-            self._files[identity] = File(self._write(head, line, body(), seal), identity, state)
+            file = self._write(head, line, body(), seal)
+            self._files[identity] = File(file, identity, state, content=_content(head))
         except OSError:
             raise
         except Exception as error:  # it is changed or deleted meanwhile: next time it is written, or gone
@@ -182,12 +188,14 @@ class Kept:
         now = time.monotonic()
         return now - self._growing.setdefault(identity, now) >= WAITS
 
-    def forget(self) -> None:
-        """Nothing of it is there any more."""
+    def forget(self, account_id: str) -> None:
+        """Nothing of what was there is there any more, nor is what was left out."""
         with self._lock:
             self._files, self._growing = {}, {}
+            s3_content.release_all_but(())
             for path in self._folder.glob(FILES) if self._seal else ():
                 self._remove(path.name)
+            s3_content.forget_all_but({content.path for content in _contents(account_id)})
 
     def _remove(self, name: str) -> None:
         try:
@@ -220,6 +228,10 @@ def _tell(text: str) -> None:
 
 def _line(head: Head) -> str:
     return json.dumps(head, sort_keys=True)
+
+
+def _content(head: Head) -> str:
+    return str(head["content"]["file"]) if "content" in head else ""
 
 
 def _identity(head: Head) -> Identity:
@@ -313,7 +325,7 @@ def _version(backend: S3Backend, version: Any) -> tuple[Head, Body]:
     }
     if content.path is None:
         return head, lambda: bytes(version.value)
-    return {**head, "content": content.described()}, bytes
+    return {**head, "content": content.description}, content.hold
 
 
 def _put_bucket(account_id: str, head: Head, _: bytes) -> None:

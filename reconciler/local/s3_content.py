@@ -13,17 +13,21 @@ import importlib
 import os
 import re
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from moto.core.common_models import BaseModel
-from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML, S3ClientError
+from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML, MissingKey, NoSuchUpload, S3ClientError
 from moto.s3.models import FakeKey, FakeMultipart, MultipartChecksumBuilder, S3Backend
 from moto.s3.responses import S3Response
 from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 from moto.utilities.utils import md5_hash
+from werkzeug.datastructures import Headers
 
 from reconciler.local.correction import Correction
 from reconciler.local.keep_alive import FULL
@@ -53,46 +57,54 @@ class Removed(Exception):
 
 
 class Content:
-    """An object's bytes. path: the file that has them, where they aren't in memory; closed: the object is gone."""
+    """An object's bytes. path: the file that has them, where they aren't in memory; closed: the object is gone;
+    replaced: another was written over it, in a bucket without versions.
+
+    kept: those whose files a record on disk names (reconciler/local/kept.py), by the files' names.
+    """
 
     folder: ClassVar[Path] = Path(tempfile.gettempdir())
+    kept: ClassVar[dict[str, Content]] = {}
 
     def __init__(self, data: bytes = b"", path: Path | None = None, size: int = 0) -> None:
-        self._data, self.path, self.closed = data, path, False
+        self._data, self.path, self.closed, self.replaced = data, path, False, False
         self.size = size if path else len(data)
-        self.description: Description = {}
+        self.description: Description = {}  # what tells the file's content again: `recalled` takes it
 
     def __len__(self) -> int:
         return self.size
 
     def close(self) -> None:
-        """Remove the file: the object was deleted."""
+        """Remove the file: the object was deleted. One that was replaced has it until the new one has a record, so that
+        no end of the process takes both.
+        """
         self.closed = True
-        if self.path is not None:
+        if self.path is not None and not (self.replaced and self.path.name in Content.kept):
             self.path.unlink(missing_ok=True)
+
+    def hold(self) -> bytes:
+        """Have the file named by a record, which has nothing of it itself. Raises Removed."""
+        assert self.path is not None, "what is in memory is in the record"
+        Content.kept[self.path.name] = self  # first: `close` sees it, or is seen
+        if self.closed:
+            raise Removed(self.path.name)
+        return b""
 
     def read(self) -> Any:
         """The bytes that are in memory, or the stretch of the file, which is open until `close`."""
         return self._data if self.path is None else Stretch(opened(self.path), 0, self.size)
 
-    def blocks(self) -> Iterable[bytes]:
+    def blocks(self) -> Iterator[bytes]:
         """All of it, a little at a time."""
-        return [self._data] if self.path is None else Stretch(opened(self.path), 0, self.size)
+        if self.path is None:
+            yield self._data
+            return
+        with opened(self.path) as file:
+            yield from Stretch(file, 0, self.size)
 
     def whole(self) -> bytes:
         """All of it in memory."""
         return self._data if self.path is None else self.path.read_bytes()
-
-    def described(self) -> Description:
-        """What tells the file's content again: `recalled` takes it. The first time it reads all. Raises Removed."""
-        if not self.description:
-            assert self.path is not None, "what is in memory needs no description"
-            with _there(self.path) as file:
-                self.description = {
-                    "file": self.path.name, "size": self.size, "mark": _mark(file),
-                    "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
-                }  # fmt: skip
-        return self.description
 
 
 class Stretch:
@@ -126,6 +138,15 @@ def use(folder: Path) -> None:
     """Have the files there from now on. Raises OSError."""
     folder.mkdir(mode=0o700, exist_ok=True)
     Content.folder = folder
+    Content.kept.clear()
+
+
+def release_all_but(names: Collection[str]) -> None:
+    """No record names other files than these any more."""
+    for name in Content.kept.keys() - names:
+        content = Content.kept.pop(name)
+        if content.closed:
+            content.close()
 
 
 def forget_all_but(paths: Collection[Path | None]) -> None:
@@ -150,37 +171,45 @@ def recalled(of: Description) -> Content:
         raise ValueError("its content's name is none of ours")
     found = Content(path=Content.folder / of["file"], size=of["size"])
     found.description = of
-    with _there(found.folder / of["file"]) as file:
-        if (mark := _mark(file)) == of["mark"]:
-            return found
-        if hashlib.file_digest(file, "sha256").hexdigest() != of["sha256"]:
-            raise ValueError("its content is another than what was written")
-    found.description = {**of, "mark": mark}
+    try:
+        file = opened(found.folder / of["file"])
+    except FileNotFoundError:
+        raise Removed(of["file"]) from None
+    with file:
+        if (mark := _mark(file.fileno())) != of["mark"]:
+            if hashlib.file_digest(file, "sha256").hexdigest() != of["sha256"]:
+                raise ValueError("its content is another than what was written")
+            found.description = {**of, "mark": mark}
+    found.hold()
     return found
 
 
-def _there(path: Path) -> BufferedReader:
-    try:
-        return opened(path)
-    except FileNotFoundError:
-        raise Removed(path.name) from None
+def _mark(handle: int) -> Mark:
+    """No program can set the time of a file's last change (ctime) but by the machine's clock. Of which disk it is says
+    nothing: with some file systems that is another number after each start of the machine.
+    """
+    found = os.fstat(handle)
+    return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
-def _mark(file: BufferedReader) -> Mark:
-    """No program can set the time of a file's last change (ctime) but by the machine's clock."""
-    found = os.fstat(file.fileno())
-    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
-
-
-def _written(blocks: Iterable[bytes]) -> Content:
-    """A new file with these bytes. Raises DiskFull, OSError."""
+def _written(blocks: Iterable[bytes], *hashes: Any, described: bool = True) -> Content:
+    """A new file with these bytes, each of which the hashes get, too. Raises DiskFull, OSError."""
+    sha256 = hashlib.sha256()
     try:
         handle, name = tempfile.mkstemp(prefix="", dir=Content.folder)
-        size = 0
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
                 for block in blocks:
-                    size += _write(file, block)
+                    _write(file, block)
+                    for one in (*hashes, sha256) if described else hashes:
+                        one.update(block)
+                found = Content(path=Path(name), size=file.tell())
+                if described:
+                    found.description = {
+                        "file": Path(name).name, "size": found.size, "mark": _mark(file.fileno()),
+                        "sha256": sha256.hexdigest(),
+                    }  # fmt: skip
+                return found
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -188,21 +217,12 @@ def _written(blocks: Iterable[bytes]) -> Content:
         if error.errno in FULL:
             raise DiskFull(error.strerror) from None
         raise
-    return Content(path=Path(name), size=size)
 
 
-def _write(file: Any, block: bytes) -> int:
+def _write(file: Any, block: bytes) -> None:
     left = memoryview(block)
     while left:
         left = left[file.write(left) :]  # a file takes less than it is given where room ends
-    return len(block)
-
-
-def _md5(blocks: Iterable[bytes]) -> str:
-    found = md5_hash()
-    for block in blocks:
-        found.update(block)
-    return str(found.hexdigest())
 
 
 def objects_are_on_disk() -> None:
@@ -217,14 +237,27 @@ def objects_are_on_disk() -> None:
     def put(self: Any, new: Any) -> None:
         if isinstance(new, str):
             new = new.encode()
-        if self._etag is None:
-            self._etag = _md5([new] if isinstance(new, bytes) else new)
-        if isinstance(new, Stretch) or len(new) >= LEAST:
-            new = new if isinstance(new, Content) else _written([new] if isinstance(new, bytes) else new)
-        self._value_buffer = new if isinstance(new, Content) else Content(new)
+        if not isinstance(new, Content):
+            blocks, md5 = [new] if isinstance(new, bytes) else new, md5_hash()
+            if isinstance(new, Stretch) or len(new) >= LEAST:
+                new = _written(blocks, md5, described=not isinstance(self.name, int))  # a part, which isn't kept
+            else:
+                md5.update(new)
+                new = Content(new)
+            self._etag = self._etag or md5.hexdigest()
+        self._value_buffer = new
         self.contentsize = len(new)
 
+    def put_object(self: Any, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> Any:
+        bucket = self.buckets.get(bucket_name)
+        for key in [] if bucket is None or bucket.is_versioned else bucket.keys.getlist(key_name, []):
+            if isinstance(key, FakeKey):
+                cast(Any, key)._value_buffer.replaced = True
+        return put_key(self, bucket_name, key_name, *args, **kwargs)
+
+    put_key: Any = S3Backend.put_object
     FakeKey.value = property(value, put)  # type: ignore[assignment,method-assign]
+    S3Backend.put_object = put_object  # type: ignore[method-assign]
 
 
 class _Running:
@@ -244,39 +277,57 @@ class _Running:
         else:
             self._value = self._reckon(block, self._value)
 
+    def raw(self) -> bytes:
+        return self._value.to_bytes(self._size, "big") if self._sha is None else self._sha.digest()
+
     def text(self) -> str:
-        raw = self._value.to_bytes(self._size, "big") if self._sha is None else self._sha.digest()
-        return binascii.b2a_base64(raw, newline=False).decode()
+        return binascii.b2a_base64(self.raw(), newline=False).decode()
 
 
 class _Checksum(MultipartChecksumBuilder):
-    """moto's, without a copy of all bytes where the checksum is of them all."""
+    """moto's, which gets each part block by block."""
 
-    _whole: _Running | None = None
+    _running: _Running | None = None
 
-    def addPart(self, part: bytes) -> None:  # noqa: N802 - moto's name
-        if self.checksum_type == "COMPOSITE":
-            super().addPart(part)
-            return
-        self._whole = self._whole or _Running(self.checksum_algorithm)
-        self._whole.add(part)
+    def passed(self, part: Iterable[bytes]) -> Iterator[bytes]:
+        """The blocks of a part, once they are reckoned with."""
+        composite = self.checksum_type == "COMPOSITE"
+        if composite or self._running is None:
+            self._running = _Running(self.checksum_algorithm)
+        for block in part:
+            self._running.add(block)
+            yield block
+        if composite:
+            self.checksum.extend(self._running.raw())
+            self.part_count += 1
 
     def build(self) -> Any:
-        return super().build() if self._whole is None else (self.checksum_type, self._whole.text(), 1)
+        if self.checksum_type == "COMPOSITE" or self._running is None:
+            return super().build()
+        return self.checksum_type, self._running.text(), 1
 
 
 class _Unread:
-    """An object as moto asks it for its content, which isn't read yet."""
+    """An object as moto asks it for its content, which isn't read yet, and is there until it is sent. Raises
+    FileNotFoundError where it was deleted or replaced just now.
+    """
 
     def __init__(self, key: Any) -> None:
-        self._key = key
+        self._key, self.value = key, key._value_buffer.read()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._key, name)
 
-    @property
-    def value(self) -> Any:
-        return self._key._value_buffer.read()
+
+def _unread(find: Callable[[], tuple[Any, bool]]) -> tuple[_Unread, bool]:
+    """What is found, or what has replaced it meanwhile. Raises MissingKey, and what `find` raises."""
+    while True:
+        key, not_modified = find()
+        try:
+            return _Unread(key), not_modified
+        except FileNotFoundError:
+            if not key._value_buffer.closed:  # none of our own removed the file
+                raise MissingKey(key=key.name) from None
 
 
 def _objects_are_sent_and_copied_in_blocks() -> None:
@@ -284,19 +335,27 @@ def _objects_are_sent_and_copied_in_blocks() -> None:
     copy: Any = S3Backend.copy_object
 
     def get_key(self: Any, *args: Any, **kwargs: Any) -> tuple[Any, bool]:
-        key, not_modified = find(self, *args, **kwargs)
-        return _Unread(key), not_modified
+        return _unread(lambda: find(self, *args, **kwargs))
 
     def copy_object(self: Any, src_key: Any, *args: Any, **kwargs: Any) -> None:
-        copy(self, _Unread(src_key), *args, **kwargs)
+        copy(self, source(self, src_key.bucket_name, src_key.name, src_key.version_id), *args, **kwargs)
+
+    def source(self: Any, bucket_name: str, name: str, version_id: str | None) -> _Unread:
+        def found() -> tuple[Any, bool]:
+            key = self.get_object(bucket_name, name, version_id=version_id)
+            if key is None:
+                raise MissingKey(key=name)
+            return key, False
+
+        return _unread(found)[0]
 
     def upload_part_copy(
         self: Any, dest_bucket_name: str, multipart_id: str, part_id: int, src_bucket_name: str, src_key_name: str,
         src_version_id: str | None, start_byte: int | None, end_byte: int,
     ) -> Any:  # fmt: skip
         upload = self.get_bucket(dest_bucket_name).multiparts[multipart_id]
-        source = _Unread(self.get_object(src_bucket_name, src_key_name, version_id=src_version_id)).value
-        return upload.set_part(part_id, source if start_byte is None else source[start_byte : end_byte + 1])
+        value = source(self, src_bucket_name, src_key_name, src_version_id).value
+        return upload.set_part(part_id, value if start_byte is None else value[start_byte : end_byte + 1])
 
     S3Response._get_key = get_key  # type: ignore[method-assign]
     S3Backend.copy_object = copy_object  # type: ignore[method-assign]
@@ -310,7 +369,7 @@ def _parts_are_put_together_on_disk() -> None:
         parts, md5s = list[Any](), md5_hash()
         for number, etag in body:
             part = self.parts.get(number)
-            if part is None or part.etag.strip('"') != etag.strip('"'):
+            if part is None or part.disposed or part.etag.strip('"') != etag.strip('"'):
                 raise InvalidPart
             if parts and parts[-1].contentsize < S3_UPLOAD_PART_MIN_SIZE:
                 raise EntityTooSmall
@@ -323,35 +382,99 @@ def _parts_are_put_together_on_disk() -> None:
 
         def contents() -> Iterator[bytes]:
             for part in parts:
-                data = part.value
-                checksum.addPart(data)
-                yield data
+                yield from checksum.passed(part._value_buffer.blocks())
                 part.dispose()
 
-        return _written(contents()), f"{md5s.hexdigest()}-{len(parts)}", checksum.build()
+        try:
+            self.whole = _written(contents())
+        except FileNotFoundError:  # it was uploaded again meanwhile, or the upload given up
+            raise InvalidPart from None
+        self.dispose()  # the parts that it doesn't have
+        return self.whole, f"{md5s.hexdigest()}-{len(parts)}", checksum.build()
 
     FakeMultipart.complete = complete  # type: ignore[assignment,method-assign]
 
 
+def _an_upload_is_completed_once() -> None:
+    """moto answers 500 to a second request to complete an upload that comes while the first is under way."""
+    original: Any = S3Backend.complete_multipart_upload
+
+    def complete(self: Any, bucket_name: str, multipart_id: str, body: Any) -> Any:
+        bucket = self.get_bucket(bucket_name)
+        upload = bucket.multiparts.get(multipart_id)
+        if upload is None:
+            raise NoSuchUpload(upload_id=multipart_id)
+        with vars(upload).setdefault("completing", threading.Lock()):
+            if multipart_id in bucket.multiparts:
+                return _completed(upload, bucket, partial(original, self, bucket_name, multipart_id, body))
+        for key in bucket.keys.getlist(upload.key_name, []):
+            if getattr(key, "multipart", None) is upload:
+                return key
+        raise NoSuchUpload(upload_id=multipart_id)
+
+    S3Backend.complete_multipart_upload = complete  # type: ignore[method-assign]
+
+
+def _completed(upload: Any, bucket: Any, complete: Callable[[], Any]) -> Any:
+    """The object. What was put together for it goes if it isn't made."""
+    try:
+        return complete()
+    except BaseException:
+        whole = getattr(upload, "whole", None)
+        made = (getattr(key, "_value_buffer", None) for key in bucket.keys.getlist(upload.key_name, []))
+        if whole is not None and all(one is not whole for one in made):
+            whole.close()
+        raise
+
+
+def _listings_of_versions_read_no_content() -> None:
+    """moto copies all of a bucket for each, content and all."""
+
+    def twin(self: Any, _: object) -> Any:
+        found: Any = object.__new__(FakeKey)
+        vars(found).update(vars(self), _value_buffer=Content(), multipart=None, disposed=True)
+        return found
+
+    FakeKey.__deepcopy__ = twin  # type: ignore[attr-defined]
+
+
 def _a_copy_has_a_checksum_of_its_own() -> None:
-    """moto gives it that of its source, which may be of parts that the copy doesn't have: boto3 refuses to read it."""
+    """moto gives it that of its source, which may be of parts that the copy doesn't have: boto3 refuses to read it. One
+    that is asked for it reckons of the whole in memory.
+    """
+    answer: Any = S3Response.copy_object
     copy: Any = S3Backend.copy_object
+    asked = ContextVar("asked", default="")  # the algorithm that the request names
+
+    def answered(self: Any) -> Any:
+        self.headers = Headers(self.headers)
+        reset = asked.set(self.headers.pop("x-amz-checksum-algorithm", ""))
+        try:
+            return answer(self)
+        finally:
+            asked.reset(reset)
 
     def copy_object(self: Any, src_key: Any, dest_bucket_name: str, dest_key_name: str, **kwargs: Any) -> None:
         copy(self, src_key, dest_bucket_name, dest_key_name, **kwargs)
         made = self.get_object(dest_bucket_name, dest_key_name)
-        if made.checksum_value and src_key.checksum_type == "COMPOSITE":
-            made.checksum_type, whole = "FULL_OBJECT", _Running(made.checksum_algorithm)
+        of_parts = made.checksum_value and src_key.checksum_type == "COMPOSITE"
+        if algorithm := asked.get() or (made.checksum_algorithm if of_parts else ""):
+            whole = _Running(algorithm)
             for block in made._value_buffer.blocks():
                 whole.add(block)
-            made.checksum_value = whole.text()
+            made.checksum_algorithm, made.checksum_type, made.checksum_value = algorithm, "FULL_OBJECT", whole.text()
 
+    S3Response.copy_object = answered  # type: ignore[method-assign]
     S3Backend.copy_object = copy_object  # type: ignore[assignment,method-assign]
 
 
 def _what_is_deleted_is_forgotten() -> None:
     """moto lists each thing that it ever made, for a page of its own which nobody here can see."""
-    BaseModel.__new__ = staticmethod(lambda cls, *args, **kwargs: object.__new__(cls))  # type: ignore[method-assign]
+
+    def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        return super(BaseModel, cls).__new__(cls)  # some are dicts, too
+
+    BaseModel.__new__ = staticmethod(new)  # type: ignore[method-assign]
 
 
 CORRECTIONS = (
@@ -360,6 +483,10 @@ CORRECTIONS = (
         "objects are sent and copied in blocks", f"{SOURCE}s3/responses.py", _objects_are_sent_and_copied_in_blocks
     ),
     Correction("parts are put together on disk", f"{SOURCE}s3/models.py#complete", _parts_are_put_together_on_disk),
+    Correction("an upload is completed once", f"{SOURCE}s3/models.py#upload", _an_upload_is_completed_once),
+    Correction(
+        "listings of versions read no content", f"{SOURCE}s3/models.py#versions", _listings_of_versions_read_no_content
+    ),
     Correction(
         "a copy has a checksum of its own",
         "https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html",

@@ -416,6 +416,17 @@ def _copy_has_its_own_checksum(clients: Clients) -> bool:
     return bool(base64.b64decode(found["ChecksumSHA256"]) == hashlib.sha256(body).digest())
 
 
+def _unknown_upload(clients: Clients) -> bool:
+    place = {"Bucket": _bucket(clients), "Key": "key"}
+    try:
+        clients("s3").complete_multipart_upload(
+            **place, UploadId="none", MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": "x"}]}
+        )
+    except ClientError as error:
+        return str(error.response["Error"]["Code"]) == "NoSuchUpload"
+    return False
+
+
 PROBES: dict[str, Probe] = {
     "security groups in use stay": _group_in_use,
     "filters are wildcards": _filtered_group,
@@ -462,6 +473,7 @@ PROBES: dict[str, Probe] = {
     "rules call functions": _disabled_rule,
     "addresses are confirmed": _unconfirmed,
     "a copy has a checksum of its own": _copy_has_its_own_checksum,
+    "an upload is completed once": _unknown_upload,
 }
 
 
@@ -573,6 +585,13 @@ def _parts_are_put_together_elsewhere(clients: Clients) -> bool:
     return _needed(lambda: s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})) < 10 * 2**20
 
 
+def _versions_are_listed_without_content(clients: Clients) -> bool:
+    s3, name = clients("s3"), _bucket(clients)
+    s3.put_object(Bucket=name, Key="large", Body=bytes(2**22))
+    s3.list_object_versions(Bucket=name)
+    return _needed(lambda: s3.list_object_versions(Bucket=name)) < 2**22
+
+
 def _request_is_forgotten(_: Clients) -> bool:
     """Whether a request with a body goes when it is answered, without the garbage collector."""
     from flask import request
@@ -615,6 +634,7 @@ WITHIN: dict[str, Probe] = {
     "objects are on disk": _object_is_on_disk,
     "objects are sent and copied in blocks": _a_range_is_read_by_itself,
     "parts are put together on disk": _parts_are_put_together_elsewhere,
+    "listings of versions read no content": _versions_are_listed_without_content,
     "what is deleted is forgotten": _deleted_is_forgotten,
 }
 

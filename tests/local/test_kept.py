@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import resource
 import signal
@@ -10,11 +11,12 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from moto.logs.models import logs_backends
-from moto.s3.models import FakeKey, s3_backends
+from moto.s3.models import FakeKey, S3Backend, s3_backends
 
 from reconciler import local
 from reconciler.cli.main import main
@@ -35,6 +37,7 @@ def on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest
     monkeypatch.setenv(KEEP, "1")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     monkeypatch.setattr(FakeKey, "value", FakeKey.value)  # what is put there is for this test only
+    monkeypatch.setattr(S3Backend, "put_object", S3Backend.put_object)
     s3_content.objects_are_on_disk()
     monkeypatch.setattr(s3_content.Content, "folder", s3_content.Content.folder)
     s3_content.use(tmp_path / OBJECTS)
@@ -130,7 +133,7 @@ def test_what_is_deleted_or_changed_is_gone(tmp_path: Path) -> None:
     kept.save(ACCOUNT)
     texts = b"".join(path.read_bytes() for path in (tmp_path / "kept").glob(FILES))
     assert (b"xyzzy" in texts, b"old" in texts, b"new" in texts) == (False, False, True)
-    kept.forget()
+    kept.forget(ACCOUNT)
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["seal"]
 
 
@@ -143,6 +146,56 @@ def test_a_log_that_grows_is_written_when_it_has_settled(tmp_path: Path) -> None
     assert not any(b"a line" in path.read_bytes() for path in (tmp_path / "kept").glob(FILES))
     kept.save(ACCOUNT, last=True)
     assert any(b"a line" in path.read_bytes() for path in (tmp_path / "kept").glob(FILES))
+
+
+def test_what_is_written_over_stays_until_the_new_has_a_record_and_what_is_deleted_goes_at_once(tmp_path: Path) -> None:
+    s3, keeps = s3_backends[ACCOUNT]["aws"], Kept(tmp_path)
+    s3.create_bucket("plain", REGION)
+    put("plain", "replaced", b"1" * 10_000)
+    put("plain", "deleted", b"2" * 20_000)
+    keeps.save(ACCOUNT)
+    before = everything()
+    put("plain", "replaced", b"3" * 30_000)
+    put("plain", "replaced", b"4" * 40_000)  # of two that no record names the newer is there
+    s3.delete_object("plain", "deleted")
+    assert sizes(tmp_path) == [10_000, 40_000]
+    ended()
+    again = Kept(tmp_path)
+    again.load(ACCOUNT)
+    assert everything() == {name: it for name, it in before.items() if name != "plain/deleted"}
+    assert sizes(tmp_path) == [10_000]
+    put("plain", "replaced", b"5" * 50_000)
+    again.save(ACCOUNT)
+    assert sizes(tmp_path) == [50_000]
+    (tmp_path / OBJECTS / "of_before").write_bytes(b"6")
+    empty()
+    again.forget(ACCOUNT)
+    assert sizes(tmp_path) == []
+
+
+def sizes(home: Path) -> list[int]:
+    return sorted(path.stat().st_size for path in (home / OBJECTS).iterdir())
+
+
+def test_no_record_names_what_is_written_over_while_it_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeps, line = Kept(tmp_path), kept._line
+    s3_backends[ACCOUNT]["aws"].create_bucket("plain", REGION)
+    put("plain", "replaced", b"1" * 10_000)
+    keeps.save(ACCOUNT)
+    put("plain", "replaced", b"2" * 20_000)
+
+    def in_between(head: Any) -> str:
+        put("plain", "replaced", b"3" * 30_000)
+        return line(head)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kept, "_line", in_between)
+        keeps.save(ACCOUNT)
+    assert sizes(tmp_path) == [10_000, 30_000], "what the record of before names is there"
+    keeps.save(ACCOUNT)
+    assert sizes(tmp_path) == [30_000]
 
 
 def linked(path: Path) -> None:
@@ -374,9 +427,9 @@ def test_content_in_a_file_of_its_own_is_what_it_was_or_left_out(what: str, tmp_
 def test_what_has_not_changed_is_neither_read_nor_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor is what is written to `kept` what is in a file of its own."""
-    s3, read = s3_backends[ACCOUNT]["aws"], list[str]()
-    digest, head = hashlib.file_digest, kept._line
+    """Nor is what is written to `kept` what is in a file of its own. A disk has another number at times."""
+    s3, read, starts = s3_backends[ACCOUNT]["aws"], list[str](), itertools.count()
+    digest, head, stat = hashlib.file_digest, kept._line, os.fstat
 
     def hashed(file: Any, name: Any) -> Any:
         read.append("content")
@@ -386,13 +439,20 @@ def test_what_has_not_changed_is_neither_read_nor_written_again(
         read.append(thing["name"])
         return head(thing)
 
+    def elsewhere(handle: int) -> SimpleNamespace:
+        found = stat(handle)
+        return SimpleNamespace(**{
+            name: getattr(found, name) for name in dir(found) if name.startswith("st_")
+        } | {"st_dev": next(starts)})  # fmt: skip
+
     monkeypatch.setattr(hashlib, "file_digest", hashed)
+    monkeypatch.setattr(os, "fstat", elsewhere)
     monkeypatch.setattr(kept, "_line", line)
     s3.create_bucket("plain", REGION)
     put("plain", "large", b"x" * 10_000)
     keeps = Kept(tmp_path)
     keeps.save(ACCOUNT)
-    assert read == ["plain", "content", "large"]
+    assert read == ["plain", "large"], "what was written is known from then"
     assert all(path.stat().st_size < 2000 for path in (tmp_path / "kept").glob(FILES))
     keeps.save(ACCOUNT)
     ended()
@@ -400,11 +460,11 @@ def test_what_has_not_changed_is_neither_read_nor_written_again(
     again.load(ACCOUNT)
     for _ in range(2):
         again.save(ACCOUNT)
-    assert read[3:] == ["plain", "large"] * 2, "heads alone: at the start, and once to know them"
+    assert read[2:] == ["plain", "large"] * 2, "heads alone: at the start, and once to know them"
     large: Any = s3.get_object("plain", "large")
     s3.tagger.tag_resource(large.arn, [{"Key": "a", "Value": "b"}])
     again.save(ACCOUNT)
-    assert read[7:] == ["large"], "another tag, the content as it was"
+    assert read[6:] == ["large"], "another tag, the content as it was"
 
 
 def test_it_survives_the_end_of_the_process_but_no_reset(

@@ -98,8 +98,8 @@ def test_the_version_is_the_one_pinned() -> None:
         (IAMBackend, "remove_role_from_instance_profile get_instance_profile"),
         (SimpleSystemManagerBackend, "put_parameter"),
         (EventsBackend, "put_rule"),
-        (S3Backend, "put_bucket_policy copy_object upload_part_copy"),
-        (S3Response, "_get_key"),
+        (S3Backend, "put_bucket_policy copy_object upload_part_copy put_object complete_multipart_upload"),
+        (S3Response, "_get_key copy_object"),
         (FakeMultipart, "complete set_part dispose"),
         (MultipartChecksumBuilder, "addPart build"),
         (

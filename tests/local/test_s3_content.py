@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import resource
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
+from moto.core.common_models import BaseModel
+from moto.s3.exceptions import MissingKey
 
 from reconciler import local
+from reconciler.local import s3_content
 from reconciler.local.seal import KEEP, OBJECTS, PASSING
 from tests.local.test_lifecycle import alive
 from tests.local_fixtures import EmbeddedAws
@@ -93,11 +99,15 @@ def test_what_is_large_is_never_in_memory(aws: EmbeddedAws, home: Path, tmp_path
             wanted.update(block)
     with Memory(aws.running.pid) as memory:
         s3.upload_file(str(file), BUCKET, "one", Config=CONFIG)
-        s3.copy_object(Bucket=BUCKET, Key="two", CopySource={"Bucket": BUCKET, "Key": "one"})
+        source = {"Bucket": BUCKET, "Key": "one"}
+        copied = s3.copy_object(Bucket=BUCKET, Key="two", CopySource=source, ChecksumAlgorithm="SHA256")
         read, ranged = received(s3, "two"), received(s3, "one", Range="bytes=0-")
         part = s3.get_object(Bucket=BUCKET, Key="one", Range=f"bytes={SIZE - 4}-")["Body"].read()
+        listed = s3.list_object_versions(Bucket=BUCKET)["Versions"]
     assert (read, ranged) == (wanted.hexdigest(),) * 2
     assert part == (SIZE // BLOCK - 1).to_bytes(4, "big")
+    assert base64.b64decode(copied["CopyObjectResult"]["ChecksumSHA256"]) == wanted.digest()
+    assert [(one["Key"], one["Size"], one["IsLatest"]) for one in listed] == [("one", SIZE, True), ("two", SIZE, True)]
     assert [path.stat().st_size for path in objects(home)] == [SIZE, SIZE], "the parts are gone"
     assert {path.stat().st_mode & 0o777 for path in (home / OBJECTS, *objects(home))} == {0o700, 0o600}
     s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "one"}, {"Key": "two"}]})
@@ -156,6 +166,97 @@ def test_a_full_disk_is_said_and_nothing_is_half_there(aws: EmbeddedAws, home: P
     s3.delete_object(Bucket=BUCKET, Key="k")
 
 
+class Upload:
+    """An upload in parts of 5 MiB, all of which are there."""
+
+    def __init__(self, s3: Any, key: str, count: int) -> None:
+        self._s3, place, self.parts = s3, {"Bucket": BUCKET, "Key": key}, list[dict[str, Any]]()
+        self.place = {**place, "UploadId": s3.create_multipart_upload(**place)["UploadId"]}
+        for number in range(1, count + 1):
+            part = s3.upload_part(**self.place, PartNumber=number, Body=bytes([number]) * 5 * 2**20)
+            self.parts.append({"PartNumber": number, "ETag": part["ETag"]})
+
+    def complete(self, count: int) -> str:
+        found = self._s3.complete_multipart_upload(**self.place, MultipartUpload={"Parts": self.parts[:count]})
+        return str(found["ETag"])
+
+
+def test_an_upload_is_completed_once_however_often_that_is_asked_for(aws: EmbeddedAws, home: Path) -> None:
+    upload = Upload(aws.client("s3"), "often", 5)
+    with ThreadPoolExecutor(4) as pool:
+        found = {*pool.map(upload.complete, [4] * 4)}
+    assert [tag.endswith('-4"') for tag in found] == [True]
+    assert [path.stat().st_size for path in objects(home)] == [4 * 5 * 2**20], "nor is there the part that it hasn't"
+    assert {upload.complete(4)} == found, "as when the first answer was lost"
+    aws.client("s3").delete_object(Bucket=BUCKET, Key="often")
+    with pytest.raises(ClientError, match="NoSuchUpload"):
+        upload.complete(4)
+    assert objects(home) == []
+
+
+def test_an_upload_that_found_no_room_leaves_no_half_of_it(aws: EmbeddedAws, home: Path) -> None:
+    s3 = aws.client("s3")
+    upload, before = Upload(s3, "no-room", 3), resource.prlimit(aws.running.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(aws.running.pid, resource.RLIMIT_FSIZE, (8 * 2**20, before[1]))
+    try:
+        with pytest.raises(ClientError, match="InsufficientStorage"):
+            upload.complete(3)
+    finally:
+        resource.prlimit(aws.running.pid, resource.RLIMIT_FSIZE, before)
+    assert {path.stat().st_size for path in objects(home)} == {5 * 2**20}, "parts alone"
+    with pytest.raises(ClientError, match="InvalidPart"):
+        upload.complete(3)
+    s3.abort_multipart_upload(**upload.place)
+    assert objects(home) == []
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+def test_what_was_put_together_goes_unless_an_object_has_it(is_made: bool, tmp_path: Path) -> None:
+    """As when the bucket is deleted meanwhile."""
+    whole = s3_content.Content(path=tmp_path / "whole", size=1)
+    (tmp_path / "whole").write_bytes(b"x")
+    keys = {"key": [SimpleNamespace(_value_buffer=whole)]} if is_made else {}
+    bucket = SimpleNamespace(keys=SimpleNamespace(getlist=keys.get))
+
+    def fails() -> None:
+        raise KeyError("bucket")
+
+    with pytest.raises(KeyError, match="bucket"):
+        s3_content._completed(SimpleNamespace(whole=whole, key_name="key"), bucket, fails)
+    assert (tmp_path / "whole").exists() is is_made
+
+
+def test_what_is_replaced_or_deleted_while_it_is_asked_for(tmp_path: Path) -> None:
+    def version(name: str, *, closed: bool = False) -> Any:
+        content = s3_content.Content(path=tmp_path / name, size=3)
+        content.closed = closed
+        return SimpleNamespace(name="key", tag=name, _value_buffer=content)
+
+    def asked(*found: Any) -> Any:
+        answers = iter([(one, False) for one in found])
+        return s3_content._unread(lambda: next(answers))[0]
+
+    (tmp_path / "new").write_bytes(b"new")
+    replaced, new, lost = version("old", closed=True), version("new"), version("lost")
+    read = asked(replaced, replaced, new)
+    assert (read.tag, b"".join(read.value)) == ("new", b"new")
+    read.value.close()
+    with pytest.raises(StopIteration):  # what `find` raises where it is deleted
+        asked(replaced)
+    with pytest.raises(MissingKey):  # something else has removed the file
+        asked(lost, new)
+
+
+def test_a_model_may_be_a_dict_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BaseModel, "__new__", BaseModel.__new__)
+    s3_content._what_is_deleted_is_forgotten()
+
+    class Both(BaseModel, dict[str, int]):
+        pass
+
+    assert Both(a=1) == {"a": 1}
+
+
 def test_it_outlives_the_process_and_what_nobody_needs_is_removed(home: Path, aws: EmbeddedAws) -> None:
     s3 = aws.client("s3")
     for key, body in (("small", SMALL), ("large", LARGE), ("changed", LARGE)):
@@ -172,7 +273,7 @@ def test_it_outlives_the_process_and_what_nobody_needs_is_removed(home: Path, aw
         path: number for path, number in before.items() if path.name not in ("orphaned", "folder")
     }
     again.put_object(Bucket=BUCKET, Key="changed", Body=LARGE * 2)
-    assert sorted(path.stat().st_size for path in objects(home)) == [100_000, 200_000]
+    until(lambda: sorted(path.stat().st_size for path in objects(home)) == [100_000, 200_000], "the end of the old one")
     again.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     again.put_object(Bucket=BUCKET, Key="changed", Body=LARGE * 3)
     assert len(objects(home)) == 3, "the version before is still there"
