@@ -109,9 +109,9 @@ def _no_answer(folder: Path, said: str) -> NoAnswer:
         allow = command or f"git config --global --add safe.directory {folder.resolve()}"
         return NoAnswer("git refuses this folder, since it belongs to another user (safe.directory)", f"`{allow}`")
     if "not a git repository" in said:
-        return NoCommit("this folder is in no git repository", "`git init` and commit")
+        return NoCommit("this folder isn't in a git repository", "`git init` and commit")
     if "Needed a single revision" in said:
-        return NoCommit("this folder is in no git repository with a commit", "commit first")
+        return NoCommit("this folder isn't in a git repository with a commit", "commit first")
     lines = [line for line in said.splitlines() if line.strip()]
     first = "".join(char if char.isprintable() else " " for char in (lines or ["nothing"])[0])[:200]
     return NoAnswer(f"git says: {first}", "look at `git status` there")

@@ -10,8 +10,8 @@ from reconciler.config.base import AsWritten, OneOrMore, Section
 from reconciler.config.rule import Rule
 
 ATTACHED = Rule(
-    "what a plan shows of something attached",
-    "write the ARN, name or id that the plan shows there, without a blank",
+    "the ARN, name or id of an attachment",
+    "write it as the plan shows it, without spaces",
     r"[^\s]+",
     lambda value: next(iter(value.split()), ""),
     2048,

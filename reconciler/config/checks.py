@@ -26,8 +26,8 @@ from reconciler.core.run_paths import RUNS
 from reconciler.core.wildcard import matches
 
 ELSEWHERE = (
-    "data names files of this machine, and places in S3 as s3://BUCKET/PREFIX/; what is elsewhere the program reads by "
-    "itself, by a URL under task.environment"
+    "data takes files of this machine, and places in S3 as s3://BUCKET/PREFIX/; for data from elsewhere, give the "
+    "program the URL in task.environment and let it read the data itself"
 )
 
 
@@ -56,15 +56,15 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     if github and github.by_name_too and github.owner_id is None:
         yield Problem(
             ("ci", "github", "by_name_too"),
-            "without owner_id and repository_id the repository is trusted by its name alone",
-            "add both ids, or leave it out",
+            "by_name_too needs both ids: without them the repository is trusted by its name alone already",
+            "add owner_id and repository_id, or leave by_name_too out",
         )
     if github and github.drift and not github.pull_requests:
-        problem = "a nightly plan has the role for pull requests, which isn't made"
+        problem = "drift uses the role for pull requests, and this file makes none"
         yield Problem(("ci", "github", "drift"), problem, "add pull_requests: true")
     if deploy.ci and not (deploy.ci.github or deploy.ci.gitlab or deploy.ci.user):
         fix = "add github: {repository: OWNER/NAME}, gitlab: {project: GROUP/PROJECT}, or user: {}"
-        yield Problem(("ci",), "ci names nobody", fix)
+        yield Problem(("ci",), "ci doesn't say who may run apply", fix)
     yield from _names(deploy)
 
 
@@ -72,7 +72,7 @@ def _region(deploy: Deploy) -> Iterator[Problem]:
     regions = known_regions()
     if regions and deploy.region not in regions:
         near = difflib.get_close_matches(deploy.region, sorted(regions), 3, 0.6) or ["us-east-1"]
-        fix = f"use {' or '.join(near)}; for a region that opened since, upgrade botocore"
+        fix = f"use {' or '.join(near)}; if the region is new, upgrade botocore"
         yield Problem(("region",), "{value} is not a region of AWS", fix, tells=True)
 
 
@@ -87,29 +87,29 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
             fix = "add expire_days, noncurrent_days or abort_upload_days"
             yield Problem((*at, "lifecycle", i), "this rule does nothing", fix)
         if deploy.runs.keep is not None and rule.expire_days is not None and rule.prefix == f"{RUNS}/":
-            message = f"runs.keep says how long what is in {RUNS}/ stays, too"
-            yield Problem((*at, "lifecycle", i), message, "leave expire_days out, or runs.keep", (("runs", "keep"),))
+            message = f"runs.keep also sets how long objects in {RUNS}/ are kept"
+            yield Problem((*at, "lifecycle", i), message, "keep either expire_days or runs.keep", (("runs", "keep"),))
     longest = deploy.run.max_duration
     if longest is not None and deploy.runs.keep is not None and deploy.runs.keep <= longest:
-        message = "a run may take longer than runs are kept, and its record would be deleted meanwhile"
-        yield Problem(("runs", "keep"), message, "keep runs for longer", (("run", "max_duration"),))
+        message = "run.max_duration is as long or longer, so a run's record could be deleted while it runs"
+        yield Problem(("runs", "keep"), message, "keep runs longer than run.max_duration", (("run", "max_duration"),))
     for i, file in enumerate(deploy.data.files):
         place = ("data", "files", i, "file")
         if file.given:
             yield from _given(deploy, i, file)
             continue
         if file.kms_key:
-            message = "kms_key is for data that is in S3 already, and this is uploaded"
-            yield Problem((*place[:-1], "kms_key"), message, "leave it out; of the bucket it is data.bucket.kms_key")
+            message = "kms_key is only for data that is in S3 already, and this is uploaded"
+            yield Problem((*place[:-1], "kms_key"), message, "leave it out; the bucket's key is data.bucket.kms_key")
         if "://" in file.file:
             yield Problem(place, "{value} isn't a file of this machine", ELSEWHERE)
         elif reason := OBJECT_KEY.problem(file.key or ""):
-            message = f"the {'folder' if file.tree else 'file'}'s name makes no key in the bucket: {reason}"
-            yield Problem(place, message, "give it one with key:", (("data", "files", i, "key"),))
+            message = f"the {'folder' if file.tree else 'file'}'s name can't be its key in the bucket: {reason}"
+            yield Problem(place, message, "set another key with key:", (("data", "files", i, "key"),))
         for n, other in enumerate(deploy.data.files):
             if n != i and other.tree and f"{file.key}/".startswith(other.prefix) and file.key != other.key:
-                message = f"its key {file.key} is in the folder of {show_path(('data', 'files', n))}, {other.prefix}"
-                fix = "leave it out if that folder has it, or give one of them another key:"
+                message = f"its key {file.key} is in {other.prefix}, the folder of {show_path(('data', 'files', n))}"
+                fix = "leave it out if that folder contains it, or give one of them another key:"
                 yield Problem(place, message, fix, (("data", "files", n, "file"),))
 
 
@@ -118,27 +118,25 @@ def _given(deploy: Deploy, number: int, file: DataFile) -> Iterator[Problem]:
     at: Path = ("data", "files", number, "file")
     bucket, path = file.place
     if reason := BUCKET.problem(bucket):
-        yield Problem(at, f"{bucket!r} is no bucket: {reason}", "write it as s3://BUCKET/PREFIX/")
+        yield Problem(at, f"{bucket!r} is not a bucket's name: {reason}", "write it as s3://BUCKET/PREFIX/")
     elif WILD.search(path):
-        yield Problem(at, "a place in S3 is no pattern", "name the folder, with a / at its end")
+        yield Problem(at, "a place in S3 can't be a pattern", "name the folder, with a / at its end")
     elif path and OBJECT_KEY.problem(path.removesuffix("/")):
-        fix = "name a folder above it: in a policy a path is in Latin-1, without ${ and without an empty part, . or .."
-        yield Problem(at, f"{path!r} can't be named in a policy as it is", fix)
+        fix = "name a folder above it: such a path is in Latin-1, without ${ and without a part that is empty, . or .."
+        yield Problem(at, f"{path!r} can't be written in an IAM policy as it is", fix)
     if bucket == deploy.data.bucket.name:
         yield Problem(at, OWN_BUCKET, OTHER_BUCKET, (("data", "bucket", "name"),))
     if file.key is not None:
         yield Problem((*at[:-1], "key"), "what is in S3 already is read where it is", "leave key out")
     for n, other in enumerate(deploy.data.files[:number]):
         if other.given and other.file.rstrip("/") == file.file.rstrip("/"):
-            yield Problem(at, "{value} is there twice", "keep one of them", (("data", "files", n, "file"),))
+            yield Problem(at, "{value} is listed twice", "keep one of them", (("data", "files", n, "file"),))
 
 
 def _image(deploy: Deploy) -> Iterator[Problem]:
     image = deploy.image
     if image.uri is None and image.context is None:
-        yield Problem(
-            ("image", "context"), "there is neither a context nor a uri", "give one of them", (("image", "uri"),)
-        )
+        yield Problem(("image", "context"), "neither context nor uri is given", "give one of them", (("image", "uri"),))
     if image.uri is not None and "@" not in image.uri and (long := IMAGE.exceeded(len(image.uri))):
         yield Problem(("image", "uri"), f"it is {long}", "use a shorter name or tag, or name the image by its digest")
     if image.uri is not None and image.context is not None:
@@ -164,7 +162,7 @@ def _task(deploy: Deploy) -> Iterator[Problem]:
     task = deploy.task
     if task.role.policy is not None and (task.role.read is not None or task.role.write is not None):
         other = "read" if task.role.read is not None else "write"
-        message = f"policy and {other} say the same thing twice"
+        message = f"policy replaces {other}, so only one of them can be given"
         yield Problem(("task", "role", "policy"), message, f"keep either policy or {other}", (("task", "role", other),))
     for name in sorted(task.environment.keys() & task.secrets.keys()):
         message = f"{name} is in environment too, and ECS refuses a variable that is given twice"
@@ -186,7 +184,7 @@ def _environment(deploy: Deploy) -> Iterator[Problem]:
     read = task.role.read or ()
     if key and read and not deploy.data.given and not any(matches(pattern, key) for pattern in read):
         near = difflib.get_close_matches(key, read, 1, 0) or list(read)
-        message = "{value} is nothing that the task may read"
+        message = "the task may not read {value}"
         fix = f"write {near[0]}, or add it to data.files or task.role.read"
         yield Problem((*at, "S3_KEY"), message, fix, (("task", "role", "read"), ("data", "files")), tells=True)
 
@@ -197,7 +195,7 @@ def _capacity(deploy: Deploy) -> Iterator[Problem]:
     providers = [s.provider for s in strategy]
     for i, provider in enumerate(providers):
         if provider in providers[:i]:
-            yield Problem((*at, i), f"{provider} is there twice", "keep one of them")
+            yield Problem((*at, i), f"{provider} is listed twice", "keep one of them")
     if sum(s.base > 0 for s in strategy) > 1:
         yield Problem(at, "only one provider can have a base", "leave base out of the others")
     if all(s.weight == 0 for s in strategy):
@@ -205,7 +203,7 @@ def _capacity(deploy: Deploy) -> Iterator[Problem]:
     for i, name in enumerate(deploy.run.capacity):
         if name in deploy.run.capacity[:i]:
             twice = deploy.managed_providers.get(name, name)
-            yield Problem(("run", "capacity", i), f"{twice} is there twice", "keep one of them")
+            yield Problem(("run", "capacity", i), f"{twice} is listed twice", "keep one of them")
 
 
 def _sweep(deploy: Deploy) -> Iterator[Problem]:
@@ -227,7 +225,7 @@ def _sweep(deploy: Deploy) -> Iterator[Problem]:
         where: Path = (*at, "random", "ranges", name)
         if one.min > one.max:
             message = f"min is {one.min:g}, which is more than max"
-            yield Problem((*where, "max"), message, "exchange them", ((*where, "min"),))
+            yield Problem((*where, "max"), message, "swap min and max", ((*where, "min"),))
         elif one.log and one.min <= 0:
             message = "log: true needs numbers above 0"
             yield Problem((*where, "min"), message, "write a min above 0", ((*where, "log"),))
@@ -259,7 +257,7 @@ def _names(deploy: Deploy) -> Iterator[Problem]:
     yield from _twice("policy", policies, fold=True)
     yield from _twice("key", keys, fold=False)
     for key, other in same_tags(deploy.tags):
-        message = f"IAM can't tell this tag from {other}: it takes upper and lower case for the same"
+        message = f"to IAM this tag is the same as {other}: it ignores upper and lower case"
         yield Problem(("tags", key), message, "keep one of them", (("tags", other),))
 
 
@@ -270,8 +268,8 @@ def _twice(what: str, names: list[tuple[Path, str | None]], *, fold: bool) -> It
             continue
         same = name.lower() if fold else name
         if same in first:
-            message = f"the {what} {{value}} is also that of {show_path(first[same])}"
-            case = ": IAM takes upper and lower case for the same" if fold and name != same else ""
+            message = f"the {what} {{value}} is also used by {show_path(first[same])}"
+            case = ": IAM ignores upper and lower case" if fold and name != same else ""
             yield Problem(
                 path, message + case, f"give each its own {what if what == 'key' else 'name'}", (first[same],)
             )
@@ -335,8 +333,8 @@ def _look(path: Path, base: FilePath, written: str, what: str, relative_to: Path
         elif what == "folder" and not found.is_dir():
             yield Problem(path, "{value} is not a folder", "name the folder that it is in", uses)
     except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "no path"
-        yield Problem(path, f"{{value}} can't be looked at: {reason}", f"write a path {where}", uses)
+        reason = (error.strerror if isinstance(error, OSError) else None) or "it is not a path"
+        yield Problem(path, f"{{value}} can't be accessed: {reason}", f"write a path {where}", uses)
 
 
 def _near(path: FilePath, written: str) -> str | None:

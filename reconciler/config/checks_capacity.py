@@ -71,10 +71,10 @@ def _gpus(deploy: Deploy) -> Iterator[Problem]:
     task, managed = deploy.task, deploy.managed_providers
     on_fargate = [(at, name) for at, name in places(deploy) if name not in (*managed, *deploy.own_providers)]
     if task.gpu_type and task.gpu is None:
-        yield Problem(("task", "gpu_type"), "task.gpu says how many of them, and isn't there", "add gpu: 1")
+        yield Problem(("task", "gpu_type"), "gpu_type needs task.gpu, which is the number of GPUs", "add gpu: 1")
     elif task.gpu_type and (own := [(at, name) for at, name in places(deploy) if name in deploy.own_providers]):
         at, name = own[0]
-        message = f"which GPUs {name} has is its own matter, since it is a capacity provider of yours"
+        message = f"gpu_type is only for managed instances, and {name} is a capacity provider of yours"
         yield Problem(("task", "gpu_type"), message, "leave it out, or write run: {capacity: managed}", (at,))
     if task.gpu is None:
         return
@@ -116,8 +116,8 @@ def _max_cost(deploy: Deploy) -> Iterator[Problem]:
     if run.sweep:
         limits["run", "sweep", "max_cost"] = run.sweep.max_cost
     if deploy.managed_providers and run.retry.max_cost is not None:
-        message = "what a managed instance has cost isn't known before its bill"
-        yield Problem(("run", "retry", "max_cost"), message, "write run.max_cost, which counts the dearest")
+        message = "the cost of a managed instance isn't known before its bill"
+        yield Problem(("run", "retry", "max_cost"), message, "write run.max_cost, which assumes the dearest instance")
     for at, limit in limits.items():
         if limit is None:
             continue
@@ -132,13 +132,13 @@ def _max_cost(deploy: Deploy) -> Iterator[Problem]:
         )
         theirs = _workers_price(deploy)
         if own:
-            message = f"what a task costs on {own[0]}, which is yours, isn't known"
+            message = f"the price of a task on {own[0]} isn't known, since it is a capacity provider of yours"
             yield Problem(at, message, INSTEAD, (("run", "capacity"),))
         elif dear is None:
             yield _unknown(deploy, at)
         elif theirs is None or (len(managed) < len(run.capacity) and fargate is None):
             what = f"a disk of {disk} GiB" if hourly(region, task.platform, task.cpu, task.memory) else task.platform
-            yield Problem(at, f"the table of prices of {DATE} has none of {region} for {what}", INSTEAD)
+            yield Problem(at, f"the price table of {DATE} has no price in {region} for {what}", INSTEAD)
         else:
             shortest = (LEAST + margin(deploy)) / 3600
             price = max(dear, fargate or 0.0) + theirs
@@ -160,11 +160,11 @@ def _workers_price(deploy: Deploy) -> float | None:
 def _unknown(deploy: Deploy, at: Path) -> Problem:
     """There is no price of the managed instances that a task may get."""
     if deploy.task.gpu is None:
-        return Problem(at, "which managed instance a task without GPUs gets isn't known, nor what it costs", INSTEAD)
+        return Problem(at, "ECS chooses the managed instance of a task without GPUs, so its price isn't known", INSTEAD)
     if not deploy.task.gpu_type:
-        message = "any of NVIDIA's GPUs is allowed, and what the dearest costs isn't known"
+        message = "any NVIDIA GPU is allowed, and the price of the most expensive one isn't known"
         return Problem(at, message, "write task.gpu_type, such as [t4, l4], or run.max_duration instead")
     names = ", ".join(
         one.name for one in allowed(deploy.requirements) if managed_hourly(deploy.region, one.name) is None
     )
-    return Problem(at, f"the table of prices of {INSTANCE_DATE} has none of {deploy.region} for {names}", INSTEAD)
+    return Problem(at, f"the price table of {INSTANCE_DATE} has no price in {deploy.region} for {names}", INSTEAD)

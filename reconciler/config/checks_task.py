@@ -35,8 +35,8 @@ def _size(deploy: Deploy) -> Iterator[Problem]:
     sizes = {name: json_size(value) for name, value in parts.items()}
     if why := TASK_DEFINITION.exceeded(sum(sizes.values())):
         name = max(sizes, key=lambda one: sizes[one])
-        fix = "give the program what is long as a file (data.files)"
-        yield Problem(("task", name), f"with all of task, this makes {why}", fix)
+        fix = "give the program long text as a file (data.files)"
+        yield Problem(("task", name), f"together with the rest of task, this makes {why}", fix)
 
 
 def _logs(deploy: Deploy) -> Iterator[Problem]:
@@ -47,7 +47,7 @@ def _logs(deploy: Deploy) -> Iterator[Problem]:
                       (("task", "container"),))  # fmt: skip
     for option in sorted(logs.options.keys() - AWSLOGS):
         near = difflib.get_close_matches(option, sorted(AWSLOGS), 1) or ["awslogs-datetime-format"]
-        yield Problem((*at, option), "ECS has no such option of the awslogs driver", f"for instance {near[0]}")
+        yield Problem((*at, option), "the awslogs driver of ECS has no such option", f"for instance {near[0]}")
     given = logs.options.get(MODE)
     if why := mode_problem(logs.options):
         yield Problem((*at, MODE), why, "use one of them, or leave it out for blocking")
@@ -70,15 +70,15 @@ def _parameters(deploy: Deploy) -> Iterator[Problem]:
             yield Problem(at, f"each run gets its own {variable}", "give it another name")
         if one.secure and one.value is not None:
             make = f"aws ssm put-parameter --type SecureString --name {one.name} --value …"
-            fix = f"leave it out, and make it once: {make}"
-            yield Problem((*at, "secure"), "the value of a secret isn't for this file", fix, ((*at, "value"),))
+            fix = f"leave value out, and create the parameter once: {make}"
+            yield Problem((*at, "secure"), "a secret's value can't be given in this file", fix, ((*at, "value"),))
         if one.secure and one.give_as == "environment":
             message = "whoever may see the task definition could read the secret"
             yield Problem((*at, "give_as"), message, "write give_as: secret", ((*at, "secure"),))
         if one.kms_key and not one.secure:
             yield Problem((*at, "kms_key"), "kms_key is for a SecureString", "add secure: true", ((*at, "secure"),))
         if first := names.get(str(one.name)):
-            message = f"the parameter {one.name} is also that of {show_path(('parameters', first))}"
+            message = f"the parameter {one.name} is also used by {show_path(('parameters', first))}"
             yield Problem((*at, "name"), message, "give each its own name", (("parameters", first, "name"),))
         names.setdefault(str(one.name), variable)
 
@@ -122,4 +122,4 @@ def _checkpoint(deploy: Deploy) -> Iterator[Problem]:
             if variable in getattr(deploy.task, section):
                 yield Problem(("task", section, variable), message, "leave it out", (("run", "checkpoint"),))
         if sweep and variable in varied(sweep):
-            yield Problem(("run", "sweep"), f"{message}, and it varies that", "use another name")
+            yield Problem(("run", "sweep"), f"{message}, so a sweep can't vary it", "use another name")

@@ -86,9 +86,9 @@ def _check(one: Here, top: Path) -> None:
         if target.is_dir():
             raise Refused(f"{shown} is a link to a folder", hint="put the files there, or remove the link")
         if not target.exists():
-            raise Refused(f"{shown} is a link to what isn't there", hint="remove it")
+            raise Refused(f"{shown} is a link to a file that doesn't exist", hint="remove it")
     if not one.path.is_file():
-        raise Refused(f"{shown} is no regular file", hint="remove it, or name the files by a pattern")
+        raise Refused(f"{shown} is not a regular file", hint="remove it, or name the files by a pattern")
 
 
 def _pattern(text: str) -> re.Pattern[str]:

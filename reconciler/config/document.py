@@ -181,7 +181,7 @@ class Builder:
             raise OverflowError
         self.document.values[path] = self._spot(node)
         if id(node) in self._open:
-            self.document.error(path, "this alias is inside of what it stands for", "write it out")
+            self.document.error(path, "this alias is part of the value that it stands for", "write the value instead")
             return None
         self._open.append(id(node))
         try:

@@ -40,7 +40,7 @@ def names(document: Document) -> tuple[str, ...]:
         elif not isinstance(overlay, dict) and overlay is not None:
             document.error(here, "an environment must be a mapping", f"write {name}: {{region: eu-central-1}}")
         elif OVERLAYS in (overlay or {}):
-            document.error((*here, OVERLAYS), "an environment has none of its own", "move it one level up")
+            document.error((*here, OVERLAYS), "an environment can't contain environments", "move it one level up")
     if len(document.errors) > wrong:
         raise ConfigErrors(document.errors)
     return tuple(found)
@@ -92,7 +92,7 @@ def overlaid(document: Document, name: str) -> Document:
 def pinned(made: Document, name: str) -> None:
     """Note that a production without an account would work with any credentials."""
     if name in PINNED and made.tree.get("account") is None and ("account",) not in made.broken:
-        message = f"the environment {name} needs account:, so that credentials of any other are refused"
+        message = f"the environment {name} needs account:, so that credentials of any other account are refused"
         fix = 'write account: "123456789012" in it (aws sts get-caller-identity shows yours)'
         at: Path = (OVERLAYS, name)
         made.error(at, message, fix, spot=made.named, broken=False)

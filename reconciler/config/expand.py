@@ -56,7 +56,7 @@ def expand(text: str, environ: Mapping[str, str], git_sha: Callable[[], str | No
         room -= len(value)
         if room < 0:
             message = f"the variables in this file have more than {MOST:,} characters together"
-            raise TooMuch(message, "give the program what is long as a file", *match.span())
+            raise TooMuch(message, "give the program long text as a file", *match.span())
         if value and name in environ:
             whole = looks_secret(name, value)
             secrets += [(name, part) for part in ([value] if whole else secrets_in(value))]
@@ -68,7 +68,7 @@ def _value(match: re.Match[str], environ: Mapping[str, str], git_sha: Callable[[
     start, end = match.span()
     if match[2] is None:
         if match.string[end : end + 2].startswith("{"):
-            raise ExpandError("one ${...} in another is not possible", "write it without the inner one", start, end)
+            raise ExpandError("${...} inside ${...} is not possible", "write it without the inner one", start, end)
         raise ExpandError(
             "${ without its }",
             "add the }, quote the value if it holds # or :, or write $${ for a literal ${",
@@ -79,7 +79,7 @@ def _value(match: re.Match[str], environ: Mapping[str, str], git_sha: Callable[[
     if inside is None:
         raise ExpandError(f"{quoted(match[0])} is not known", _hint(match[1]), start, end)
     name, default = inside[1], inside[2]
-    why: git.NoAnswer = git.NoCommit("this folder is in no git repository with a commit", "commit first")
+    why: git.NoAnswer = git.NoCommit("this folder isn't in a git repository with a commit", "commit first")
     try:
         value = git_sha() if name == "git.sha" else environ.get(name)
     except git.NoAnswer as error:

@@ -93,7 +93,7 @@ def _environments(
         if deploy is not None:
             for other, one in before:
                 for path, what, shared in environments.collisions(one, deploy):
-                    message = f"the {what} {quoted(shared)} is also that of the environment {other}"
+                    message = f"the {what} {quoted(shared)} is also used by the environment {other}"
                     fix = f"give each its own, or leave it out: {show_path(('environments', name, *path))}"
                     made.error(explain.in_file(made, path), message, fix, shown=path, broken=False)
             before.append((name, deploy))

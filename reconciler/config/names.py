@@ -147,7 +147,7 @@ ENV = Rule(
     r"(?!AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)$)[A-Za-z_][A-Za-z0-9_]*",
     lambda v: re.sub(r"^(?=[0-9])", "_", re.sub(r"[^A-Za-z0-9_]+", "_", v.strip())),
     also=lambda v: (
-        "leave credentials out, since they can be read here; the task role gives the program its own"
+        "leave credentials out, since others can read them here; the task role gives the program its own"
         if v in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         else None
     ),
@@ -176,7 +176,7 @@ KMS_KEY = Rule(
 
 def _spaces(value: str) -> str | None:
     """AWS takes them away, so that what is there would never be as wanted."""
-    return "it begins or ends with a space, which AWS takes away" if value != value.strip(" ") else None
+    return "it begins or ends with a space, which AWS removes" if value != value.strip(" ") else None
 
 
 LOG_GROUP = Rule(
@@ -186,7 +186,7 @@ LOG_GROUP = Rule(
     lambda v: re.sub(r"^aws/", "/aws/", re.sub(r"[^A-Za-z0-9._/-]+", "-", v.strip()))[:512],
     512,
     # A log group may have it in its name, and no ARN by which its tags are read and put.
-    lambda v: "with a # its tags can't be read" if "#" in v else None,
+    lambda v: "AWS can't read its tags if the name has a #" if "#" in v else None,
 )
 # What IAM has in descriptions: ASCII, and the letters of western Europe.
 IAM_TEXT = Rule(
@@ -241,13 +241,13 @@ def _suggest_gitlab(value: str) -> str:
 
 GITLAB = Rule(
     "a project on GitLab",
-    "write GROUP/PROJECT, with the groups in between",
+    "write GROUP/PROJECT, with all subgroups between them",
     rf"(?:{_SLUG}/){{1,20}}{_SLUG}",
     _suggest_gitlab,
 )
 GITLAB_URL = Rule(
-    "the address of a GitLab",
-    "https:// and a name, without a port or anything behind a ?, as IAM takes it",
+    "the address of a GitLab server",
+    "https:// and a host name; IAM takes no port and nothing after a ?",
     r"https://[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+(?:/[A-Za-z0-9._~-]+)*",
     lambda v: "https://" + re.sub(r"^[a-z]+://|[?#].*$|:[0-9]+(?=/|$)", "", v.strip().lower()).rstrip("/"),
 )
@@ -292,7 +292,7 @@ ACCOUNT = Rule("an AWS account", "an account id has 12 digits", r"[0-9]{12}", _s
 def _retention(days: int) -> int:
     if days not in RETENTION_DAYS:
         near = " or ".join(str(n) for n in nearest(days, RETENTION_DAYS))
-        raise bad("{value} is not a number of days that CloudWatch Logs has", f"use {near}, or null for ever")
+        raise bad("CloudWatch Logs can't keep lines for {value} days", f"use {near}, or null to keep them for ever")
     return days
 
 
@@ -305,7 +305,7 @@ def _tag(value: str) -> str | None:
     if reason := tag_problem(value):
         return reason
     if value.lower().startswith((RESERVED_TAGS, "reconciler:")):
-        return "what begins with aws: or reconciler: is reserved"
+        return "text that begins with aws: or reconciler: is reserved"
     return None
 
 

@@ -8,14 +8,15 @@ from reconciler.config import fields
 from reconciler.config.problems import Path
 
 _VARIABLES = "the task's environment variables go into task: {environment: {NAME: value}}"
-_SPOT = "write run: {capacity: FARGATE_SPOT}, or [FARGATE_SPOT, FARGATE] to go on without Spot where there is none"
+_SPOT = "write run: {capacity: FARGATE_SPOT}, or [FARGATE_SPOT, FARGATE] to continue on FARGATE when Spot has no room"
 _SIZE = "the size of the task goes into task: {cpu: 1 vCPU, memory: 2GB}"
 _COMMAND = "what the container runs goes into task: {command: [python, train.py]}"
 _SECRETS = (
-    "task: {secrets: {NAME: ARN}} names what AWS keeps already; parameters: {NAME: {value: ..., secure: true}} keeps it"
+    "write task: {secrets: {NAME: ARN}} for a secret that is in AWS already; "
+    "parameters: {NAME: {secure: true}} is the same for an SSM parameter /NAME-OF-THE-DEPLOY/NAME"
 )
 _SCHEDULE = "write schedule: {when: cron(0 3 * * ? *)}"
-_RETRY = "write run: {retry: {error: 2}}; interruption and no_capacity have counts of their own"
+_RETRY = "write run: {retry: {error: 2}}; interruption and no_capacity are counted separately"
 _LIMIT = "write run: {max_duration: 2h}"
 _BUCKET = "the bucket goes into data: {bucket: {name: my-bucket}}"
 _ROLE = "what the program may do goes into task: {role: {read: [...], write: [...]}}"

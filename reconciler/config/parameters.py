@@ -18,9 +18,9 @@ LONGEST = PARAMETER_SIZE.most
 
 def _value(value: str) -> str:
     if why := PARAMETER_SIZE.exceeded(len(value.encode())):
-        raise bad(f"it would be {why}", "give the program what is long as a file (data.files)")
+        raise bad(f"it would be {why}", "give the program long text as a file (data.files)")
     if NESTED in value:
-        raise bad("{{ would begin a reference to another parameter, which SSM refuses in a value", "write it otherwise")
+        raise bad("SSM refuses {{ in a value: it begins a reference to another parameter", "write the value without {{")
     return value
 
 

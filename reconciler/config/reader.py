@@ -27,10 +27,10 @@ _SYNTAX = (
     ("found character '", "a value can't begin with this character", "put the value in quotes"),
     (
         "mapping values are not allowed",
-        "a `:` where none can be",
+        "a `:` is not allowed here",
         "quote text that holds `: `, or check the indentation",
     ),
-    ("mapping keys are not allowed", "a `?` where none can be", "put the value in quotes"),
+    ("mapping keys are not allowed", "a `?` is not allowed here", "put the value in quotes"),
     ("found undefined alias", "this alias has no anchor", "mark the value that it stands for with &NAME, or quote it"),
     ("while scanning an alias", "this alias has no name", "put text that begins with * in quotes"),
     ("expected the node content", "a value is missing here", "give a value, or quote it if it begins with - : or ,"),
@@ -48,7 +48,7 @@ _SYNTAX = (
     ),
     (
         "found unknown escape",
-        "double quotes don't know this escape",
+        "double quotes have no such escape",
         "use single quotes, or write \\\\ for a backslash",
     ),
     ("but found another document", "a second document", "keep one document: remove the --- line and what follows"),
@@ -142,7 +142,7 @@ def _near(path: Path) -> str:
         return "check the path"
     near = difflib.get_close_matches(path.name, names, 1, 0.6) or sorted(names)[:1]
     return (
-        f"did you mean {printable(str(path.with_name(near[0])))}?" if near else "`init` writes one; or check the path"
+        f"did you mean {printable(str(path.with_name(near[0])))}?" if near else "check the path; `init` writes a file"
     )
 
 
@@ -204,7 +204,7 @@ def _syntax(document: Document, error: yaml.MarkedYAMLError) -> NoReturn:
     opened = any(words in message for words in ("never closed", "not closed", "is missing after", "has no name"))
     mark = (error.context_mark if opened else None) or error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
-    if "where none can be" in message:
+    if "is not allowed here" in message:
         above = _without_space(document.lines, line)
         if above is not None:
             line, column, message = *above, MISSING

@@ -73,7 +73,7 @@ def _days(value: Any) -> Any:
     """Seconds, of a text such as `90d`."""
     seconds = _duration(value)
     if seconds % DAY or not DAY <= seconds <= 36_500 * DAY:
-        raise bad("{value} is not a number of days, of which S3 counts whole ones", "write days, such as 90d")
+        raise bad("{value} is not a whole number of days", "write the unit too: 90d is 90 days")
     return seconds
 
 

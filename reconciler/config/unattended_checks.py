@@ -14,18 +14,18 @@ def check_unattended(deploy: Deploy) -> Iterator[Problem]:
     """What is wrong with them."""
     yield from _schedule(deploy)
     if deploy.run.unattended and deploy.run.sweep is not None:
-        message = "a sweep is launched by its client, task after task, so that its runs can't be unattended"
+        message = "the client launches a sweep's tasks one after another, so a sweep can't be unattended"
         yield Problem(("run", "unattended"), message, "keep one of them", (("run", "sweep"),))
     notify = deploy.notify
     if notify is None:
         return
     at: Path = ("notify",)
     if not (notify.email or notify.subscribers or notify.webhook):
-        yield Problem(at, "notify tells nobody", "add email, subscribers or webhook")
+        yield Problem(at, "notify names no receiver", "add email, subscribers or webhook")
     for name, given in (("email", notify.email), ("subscribers", notify.subscribers)):
         for i, one in enumerate(given):
             if one in given[:i]:
-                yield Problem((*at, name, i), "{value} is there twice", "keep one of them")
+                yield Problem((*at, name, i), "{value} is listed twice", "keep one of them")
     if notify.webhook:
         region = notify.webhook.url_from.split(":")[3]
         if region != deploy.region:
@@ -45,4 +45,4 @@ def _schedule(deploy: Deploy) -> Iterator[Problem]:
         fix = f"use {' or '.join(by_case[one] for one in near) or 'UTC'}"
         yield Problem(("schedule", "timezone"), "{value} is not a time zone", fix, tells=True)
     if schedule.window % 60:
-        yield Problem(("schedule", "window"), "Scheduler has windows of whole minutes", "write for instance 15m")
+        yield Problem(("schedule", "window"), "EventBridge Scheduler takes whole minutes", "write for instance 15m")

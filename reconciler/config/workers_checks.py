@@ -26,17 +26,17 @@ def check_workers(deploy: Deploy) -> Iterator[Problem]:
         yield Problem((*AT, "memory"), *wrong, ((*AT, "cpu"), ("task", "memory"), ("task", "cpu")))
     for i, name in enumerate(workers.capacity):
         if name in workers.capacity[:i]:
-            yield Problem((*AT, "capacity", i), f"{name} is there twice", KEEP)
+            yield Problem((*AT, "capacity", i), f"{name} is listed twice", KEEP)
     if deploy.managed_providers:
-        message = "workers run on Fargate by the program's task definition, and that is for managed instances"
+        message = "workers run on Fargate with the program's task definition, and that is for managed instances"
         yield Problem(AT, message, "write run: {capacity: FARGATE}, or leave one of them out", (("run", "capacity"),))
     if run.sweep is not None:
-        yield Problem(AT, "a sweep launches one task for each run, and no workers yet", KEEP, (("run", "sweep"),))
+        yield Problem(AT, "a sweep can't have workers yet", KEEP, (("run", "sweep"),))
     if deploy.schedule is not None:
-        message = "the function that launches scheduled runs launches no workers yet"
+        message = "scheduled runs can't have workers yet"
         yield Problem(AT, message, KEEP, (("schedule",),))
     if deploy.task.container == SCHEDULER:
-        message = "so the container of the workers' scheduler is called"
+        message = "the container of the workers' scheduler has this name"
         yield Problem(("task", "container"), message, "give it another name", (AT,))
     for variable in VARIABLES:
         for section in ("environment", "secrets"):

@@ -123,7 +123,7 @@ def check(path: Path) -> None:
     hint = "name another file with --out"
     try:
         if path.exists() and not path.is_file():  # a device would be replaced
-            raise UserError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}", hint=hint)
+            raise UserError(f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}", hint=hint)
         if not path.parent.is_dir():
             raise UserError(f"{path}: there is no folder {path.parent}", hint=hint)
         if path.exists() and path.stat().st_size and not _is_plan(read_file(path, MOST).decode("utf-8", "replace")):

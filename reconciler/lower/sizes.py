@@ -22,7 +22,7 @@ from reconciler.kinds import (
 from reconciler.kinds.ecs_task_definition import request
 from reconciler.lower.managed import is_part
 
-AS_A_FILE = "give the program what is long as a file (data.files)"
+AS_A_FILE = "give the program long text as a file (data.files)"
 FOLDERS = "name folders, such as read: [data/*], or put the files into fewer folders"
 SHORTER = "write a shorter name: what it allows is too much for one policy, and further ones are NAME.2 and so on"
 FEWER = "name fewer, or shorter ones"

@@ -85,9 +85,7 @@ def _check_managed(cpu: int, memory: int, managed: Requirements) -> None:
 def check_length(overrides: Mapping[str, Any]) -> None:
     """Raises UserError for more than ECS takes. overrides: as they are sent, or a part of them."""
     if why := OVERRIDES.exceeded(json_characters(overrides)):
-        raise UserError(
-            f"variables and command make {why}", hint="give the program what is long as a file (data.files)"
-        )
+        raise UserError(f"variables and command make {why}", hint="give the program long text as a file (data.files)")
 
 
 def _no_size(option: str, text: str, cpu: int, *, fargate: bool) -> UserError:

@@ -152,7 +152,7 @@ HINTS: dict[str, str] = {
     "reconciler unlock": NAMED,
     "protected by its tag reconciler:protect; `protect: false` and `apply --target {}` take that away":
         "tests/engine/test_protect.py::test_it_doesnt_end_when_it_leaves_the_file",
-    "`init` writes one; or check the path": NAMED,
+    "check the path; `init` writes a file": NAMED,
     "not there; `python -m reconciler init` writes one": NAMED,
     "python -m reconciler plan {} shows all of it": NAMED,
     "python -m reconciler apply": "tests/checks/verify/test_verify.py::test_verify",

@@ -102,10 +102,10 @@ def not_utf8(at: Path) -> None:
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "out of the folder": (link("../../outside.csv"), "leads out of the folder"),
     "to an absolute path": (link("/etc/passwd"), "leads out of the folder"),
-    "to nothing": (link("nothing.csv"), "what isn't there"),
-    "to itself": (lambda at: at.symlink_to(at.name), "what isn't there"),
+    "to nothing": (link("nothing.csv"), "that doesn't exist"),
+    "to itself": (lambda at: at.symlink_to(at.name), "that doesn't exist"),
     "to a folder": (link("deep"), "a link to a folder"),
-    "a pipe": (lambda at: os.mkfifo(at), "no regular file"),
+    "a pipe": (lambda at: os.mkfifo(at), "not a regular file"),
     "not UTF-8": (not_utf8, "isn't UTF-8"),
     "a line break": (lambda at: (at.parent / "a\nb").write_text("x"), "can't be shown"),
     "an escape": (lambda at: (at.parent / "a\x1b[2Jb").write_text("x"), "can't be shown"),

@@ -75,16 +75,17 @@ def test_null_takes_away_and_an_empty_one_changes_nothing(tmp_path: Path) -> Non
         ("  dev: {task: {cpu: 4096}}\n", "dev",  # with the rest's memory, which fits no such size
          (4, "task.memory", "2048 is not a size that Fargate has with 4096 CPU units", None)),
         ("  dev: {}\n  prod: {region: eu-west-1}\n", "dev",
-         (7, "environments.prod", "the environment prod needs account:, so that credentials of any other are refused",
+         (7, "environments.prod",
+          "the environment prod needs account:, so that credentials of any other account are refused",
           None)),
         ("  Dev: {}\n", "Dev", (6, "environments.Dev", None, "for instance dev")),
         ("  dev: 3\n", "dev", (6, "environments.dev", "an environment must be a mapping", None)),
         ("  dev: {environments: {}}\n", "dev",
-         (6, "environments.dev.environments", "an environment has none of its own", None)),
+         (6, "environments.dev.environments", "an environment can't contain environments", None)),
         ("  dev: {cluster: {name: c}}\n  qa: {cluster: {name: c}}\n", "dev",
-         (7, "environments.qa.cluster.name", "the cluster 'c' is also that of the environment dev", None)),
+         (7, "environments.qa.cluster.name", "the cluster 'c' is also used by the environment dev", None)),
         ("  dev: {name: same}\n  qa: {name: same}\n", "qa",
-         (7, "environments.qa.name", "the deploy 'same' is also that of the environment dev", None)),
+         (7, "environments.qa.name", "the deploy 'same' is also used by the environment dev", None)),
         ("  a: {task: {environment: {X: '${GONE}'}}}\n", "a",
          (6, "environments.a.task.environment.X", "the variable GONE is not defined", None)),
     ],
@@ -124,7 +125,7 @@ def test_a_variable_is_needed_in_its_own_environment_only(tmp_path: Path) -> Non
 def test_what_two_may_share(tmp_path: Path, dev: str, qa: str, same: bool) -> None:
     text = f"name: tiny\nenvironments:\n  dev: {dev}\n  qa: {qa}\n"
     if same:
-        assert "is also that of the environment dev" in wrong(tmp_path, text, "dev")[0][2]
+        assert "is also used by the environment dev" in wrong(tmp_path, text, "dev")[0][2]
     else:
         assert loaded(tmp_path, text, "qa").name == "tiny-qa"
 

@@ -102,10 +102,10 @@ def test_each_cause_is_said(project: Path, tmp_path: Path) -> None:
     assert "git.sha is not known: git says: fatal: out of ideas" in show(project, PATH=f"{broken}:/usr/bin:/bin")[1]
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare/deploy.yaml").write_text(FILE)
-    assert "git.sha is not known: this folder is in no git repository" in show(tmp_path / "bare")[1]
+    assert "git.sha is not known: this folder isn't in a git repository" in show(tmp_path / "bare")[1]
     run(tmp_path / "bare", "git", "init", "-q")
     said = show(tmp_path / "bare")[1]
-    assert "git.sha is not known: this folder is in no git repository with a commit" in said
+    assert "git.sha is not known: this folder isn't in a git repository with a commit" in said
     assert "commit first" in said
 
 

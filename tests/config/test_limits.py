@@ -31,7 +31,7 @@ def refused(load_it: Callable[[], object]) -> list[str]:
     return [f"{one.line}: {one.path}: {one.message} ({one.fix})" for one in caught.value.errors]
 
 
-WAY_OUT = "give the program what is long as a file"
+WAY_OUT = "give the program long text as a file"
 TOO_MUCH = f"the variables in this file have more than {MOST:,} characters together ({WAY_OUT})"
 
 

@@ -193,7 +193,7 @@ def test_no_git_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_no_such_file(tmp_path: Path) -> None:
     assert (
         fails(tmp_path / "deploy.yaml")
-        == "DIR/deploy.yaml: there is no such file\n    `init` writes one; or check the path"
+        == "DIR/deploy.yaml: there is no such file\n    check the path; `init` writes a file"
     )
     (tmp_path / "deploy.yml").write_text("name: ok\n")
     assert fails(tmp_path / "deploy.yaml").endswith("did you mean DIR/deploy.yml?")

@@ -27,7 +27,7 @@ def test_what_has_no_end_is_not_read(tmp_path: Path, kind: str) -> None:
         os.mkfifo(at)
     else:
         at.mkdir()
-    with pytest.raises(OSError, match="it is no regular file"):
+    with pytest.raises(OSError, match="it is not a regular file"):
         read_file(at)
 
 

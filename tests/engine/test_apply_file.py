@@ -324,7 +324,7 @@ def test_it_overwrites_plans_and_nothing_else(planned: Project) -> None:
     refused = planned.run("plan", "--out", "no/such/folder.json")
     assert refused.code == 2
     assert "there is no folder no/such" in refused.err
-    assert "/dev/null is no regular file" in planned.run("plan", "--out", "/dev/null").err
+    assert "/dev/null is not a regular file" in planned.run("plan", "--out", "/dev/null").err
     assert Path("/dev/null").is_char_device()
     assert sorted(path.name for path in planned.folder.iterdir()) == ["deploy.yaml", "plan.json", "prices.csv"]
 

@@ -221,5 +221,5 @@ def test_a_file_of_a_checkout_that_has_no_end_is_refused(context: Path, name: st
         os.mkfifo(file)
     else:
         file.symlink_to("/dev/zero")
-    with pytest.raises(UserError, match="can't be read: it is no regular file"):
+    with pytest.raises(UserError, match="can't be read: it is not a regular file"):
         read_inputs(context)

@@ -287,7 +287,7 @@ def test_each_secret_of_a_command_and_of_the_variables_is_in_a_variable_of_its_o
         ("", "the file is empty"),
         ("- a", "the file is a list"),
         ("a: [", "is missing here"),
-        ("a: &a [*a]\ntype: Scheduled Job", "inside of what it stands for"),
+        ("a: &a [*a]\ntype: Scheduled Job", "part of the value that it stands for"),
         (START + "a: !!python/object/apply:os.system x", "is not supported"),
         (START + "name: again", "is given twice"),
         ("a: " + "[" * 2000, "nested too deeply|not closed"),

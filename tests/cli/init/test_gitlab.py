@@ -59,7 +59,7 @@ def test_the_line_to_change(fields: dict[str, Any], issuer: str, named: str, say
         ("project: group/tiny, branch: 'f*'", "a branch as git writes it"),
         ("project: group/tiny, url: 'http://gitlab.example.com'", "for instance https://gitlab.example.com"),
         ("project: group/tiny, url: 'https://gitlab.example.com:8443'", "for instance https://gitlab.example.com"),
-        ("project: group/tiny, url: 'https://*.example.com'", "https:// and a name"),
+        ("project: group/tiny, url: 'https://*.example.com'", "https:// and a host name"),
         ("project: group/tiny, role: a1-task-role", "a1-task-role"),
     ],
 )

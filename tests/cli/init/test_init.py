@@ -326,7 +326,7 @@ def test_data_that_is_in_s3_already(uri: str, path: str, where: str, fresh: Proj
         (("--image", "python:3", "--account", "123"), "an account id has 12 digits"),
         (("--image", "python:3", "--data", "gone.csv"), "there is no such file"),
         (("--image", "python:3", "--data", "s3://No_Bucket/x"), "'No_Bucket' is no bucket"),
-        (("--image", "python:3", "--data", "s3://my-bucket/*.csv"), "a place in S3 is no pattern"),
+        (("--image", "python:3", "--data", "s3://my-bucket/*.csv"), "a place in S3 can't be a pattern"),
         (("nowhere",), "there is no such folder"),
     ],
 )
