@@ -18,7 +18,7 @@ def chosen(environment: Mapping[str, str], choice: str = "") -> str:
     """docker, process or auto. choice: of the command line, which goes before the environment. Raises UserError."""
     found = choice or environment.get(CHOICE, "") or "auto"
     if found not in ("auto", "docker", "process"):
-        raise UserError(f"{CHOICE}={found!r} means nothing", hint="set it to docker, process or auto, or unset it")
+        raise UserError(f"{CHOICE}={found!r} is unknown", hint="set it to docker, process or auto, or unset it")
     return found
 
 

@@ -58,7 +58,7 @@ def local_engine(
         return made if wanted == "docker" else WithFallback(made, processes)
     if wanted == "docker":
         said = f"--engine {choice}" if choice else f"{CHOICE}={wanted}"
-        raise UserError(f"{said}, and no Docker engine on this machine answers", hint="start Docker, or leave it out")
+        raise UserError(f"{said}, but no Docker engine answers on this machine", hint="start Docker, or leave it out")
     if image is not None:
         processes.check(image.build.inputs())
     return processes
@@ -118,7 +118,7 @@ class LocalDockerEngine:
                 )
                 urllib.request.urlopen(put, timeout=30).close()  # noqa: S310  # nosec B310
         except (OSError, ValueError) as error:
-            raise ReconcilerError(f"the local registry {self._registry} doesn't do as it should: {error}") from None
+            raise ReconcilerError(f"the local registry {self._registry} didn't take the manifest: {error}") from None
         return manifest
 
     def _without_registry(self, image: str) -> Manifest:

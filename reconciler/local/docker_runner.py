@@ -108,10 +108,10 @@ class DockerRunner:
         """Have the image in the engine, from the local registry if need be. Raises StartError."""
         image = find_local_image(self._images, container.image, self._find_digest)
         if image is None:
-            raise StartError("CannotPullContainerError", f"{container.image}: not an image that Docker made here")
+            raise StartError("CannotPullContainerError", f"{container.image}: not built with Docker on this machine")
         if try_run([image.command, "image", "inspect", image.image], self._environment) is None:
             if image.reference is None:
-                why = "the engine doesn't have it any more, and there is no local registry that would"
+                why = "Docker no longer has this image, and no local registry keeps it"
                 raise StartError("CannotPullContainerError", f"{container.image}: {why}")
             answer = _docker(image.command, ["pull", "--quiet", image.reference], self._environment)
             if answer.returncode != 0:
@@ -316,4 +316,4 @@ def _docker(
 
 def _said(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0] if lines else "Docker said nothing"
+    return lines[0] if lines else "Docker gave no reason"

@@ -151,7 +151,7 @@ class Environments:
         path = self.folder / self._key(installs)
         with self._locked(path, output):
             if _whole(path):
-                output(f"the packages that the Dockerfile installs are there already, in {path}")
+                output(f"the packages that the Dockerfile installs are in {path} already")
             else:
                 self._make(path, installs, rootfs, output, stopped)
             os.utime(_mark(path))
@@ -223,7 +223,7 @@ class Environments:
             last = "\n".join(f"  {line}" for line in lines[-LAST_LINES:] if not NOISE.match(line))
             raise ReconcilerError(
                 f"line {install.line} of the Dockerfile, RUN {install.shown}, failed (exit code {code}):\n{last}",
-                hint="correct what is installed; what needs another Python or a system's packages needs Docker",
+                hint="correct the command; packages that need another Python or a system library need Docker",
             )
 
     def _tool(self, command: Command, python: Path, words: Sequence[str]) -> list[str]:

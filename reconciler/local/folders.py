@@ -46,7 +46,7 @@ def _keep_others_out(folder: Path) -> None:
             os.fchmod(handle, stat.S_IMODE(found.st_mode) & ~OTHERS_WRITE)
     except OSError:
         raise UnsafeFolder(
-            f"Others can write to {folder} and replace what the embedded AWS keeps there: take that away with "
+            f"Other users can write to {folder} and replace the embedded AWS's files there. Take that right away with "
             f"`chmod go-w {folder}`."
         ) from None
     finally:
@@ -62,17 +62,16 @@ def _check(path: Path, *, folder: bool) -> None:
         raise UnsafeFolder(f"The embedded AWS can't use the folder {path.parent}: {error.strerror}.") from None
     if stat.S_ISLNK(found.st_mode):
         raise UnsafeFolder(
-            f"{path} is a symbolic link (to {str(path.readlink())!r}), and the embedded AWS writes and deletes there: "
-            f"remove it with `rm {path}`, if you don't know where it is from look first what else came with it."
+            f"{path} is a symbolic link (to {str(path.readlink())!r}), and the embedded AWS would write and delete "
+            f"there. Remove it with `rm {path}`. If you didn't make it, first look what else came with it."
         )
     if found.st_uid not in (os.getuid(), 0):
         raise UnsafeFolder(
-            f"{path} belongs to another user (uid {found.st_uid}), who could read or change what the embedded AWS "
-            f"keeps there: remove it, or make it yours with `chown -R {os.getuid()} {path}`."
+            f"{path} belongs to another user (uid {found.st_uid}), who could read or change the embedded AWS's files "
+            f"there. Remove it, or make it yours with `chown -R {os.getuid()} {path}`."
         )
     if stat.S_ISDIR(found.st_mode) != folder:
-        raise UnsafeFolder(
-            f"The embedded AWS can't use the folder {path.parent}: {path.name} is not what it should be."
-        )
+        right = "folder" if folder else "file"
+        raise UnsafeFolder(f"The embedded AWS can't use the folder {path.parent}: {path.name} should be a {right}.")
     if found.st_mode & OTHERS_WRITE and path.name == "server.json":
-        raise UnsafeFolder(f"{path} can be written by others: take that away with `chmod go-w {path}`.")
+        raise UnsafeFolder(f"Other users can write to {path}. Take that right away with `chmod go-w {path}`.")

@@ -20,7 +20,7 @@ def idle_seconds(environment: Mapping[str, str]) -> float:
     text = environment.get(IDLE, "").strip() or DEFAULT
     match = SPAN.fullmatch(text)
     if match is None:
-        raise BadSpan(f"{IDLE}={text!r} is no time: write 90m, 8h or 2d; 0 keeps it for ever")
+        raise BadSpan(f"{IDLE}={text!r} is not a duration: write 90m, 8h or 2d, or 0 for no limit")
     return float(match[1]) * UNITS[match[2]]
 
 

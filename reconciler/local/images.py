@@ -48,19 +48,19 @@ def find_image(images: Path, reference: str, find_digest: FindDigest) -> Process
     """The image that a container definition names. Raises StartError (CannotPullContainerError)."""
     match = ECR_IMAGE.fullmatch(reference)
     if match is None:
-        raise _cannot_pull(reference, "the embedded AWS runs images of its own ECR only: not an ECR image reference")
+        raise _cannot_pull(reference, "not an ECR image reference; the embedded AWS runs images of its own ECR only")
     tag = match["tag"] or (None if match["digest"] else "latest")
     digest = find_digest(match["account"], match["region"], match["repository"], tag, match["digest"])
     if digest is None:
         raise _cannot_pull(reference, f"{reference}: not found")
     folder = images / digest.removeprefix("sha256:")
     if any(one.is_symlink() for one in (folder, folder / "rootfs", folder / "config.json")):
-        raise _cannot_pull(reference, f"the image in {folder} is a symbolic link, which nothing here makes")
+        raise _cannot_pull(reference, f"the image in {folder} is a symbolic link, which the embedded AWS never makes")
     try:
         config = json.loads((folder / "config.json").read_text())
         python = Path(config["python"]) if config.get("python") else None
         if python is not None and not (python / "bin" / "python").exists():
-            raise _cannot_pull(reference, f"its packages aren't in {python} any more; `local reset` has it made anew")
+            raise _cannot_pull(reference, f"its packages are no longer in {python}; run `local reset`, then `apply`")
         return ProcessImage(
             digest=digest,
             rootfs=folder / "rootfs",
@@ -72,7 +72,7 @@ def find_image(images: Path, reference: str, find_digest: FindDigest) -> Process
             environments=tuple(map(str, config.get("environments") or ())),
         )
     except FileNotFoundError:
-        raise _cannot_pull(reference, f"{digest}: the files of this image are not on this machine: not found") from None
+        raise _cannot_pull(reference, f"{digest}: not found: the files of this image are not on this machine") from None
     except (OSError, ValueError, AttributeError) as error:
         raise _cannot_pull(reference, f"the image in {folder} can't be read: {error}") from None
 

@@ -53,7 +53,7 @@ class KeepAliveHandler(WSGIRequestHandler):
             except OSError as error:
                 if error.errno not in FULL:
                     raise
-                told = f"{error.strerror}: what is sent is first written to {tempfile.gettempdir()}. Make room there."
+                told = f"{error.strerror}: uploads are first written to {tempfile.gettempdir()}. Make room there."
                 text = f"<Error><Code>InsufficientStorage</Code><Message>{told}</Message></Error>"
                 self._refuse(environ, text.encode(), "application/xml")
                 return

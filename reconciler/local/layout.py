@@ -123,7 +123,7 @@ class _Layout:
         except MissingFile as error:
             known = base_of(self.inputs.parsed.root(step.stage).base).has is not Has.UNKNOWN
             if not known or any(not text.startswith("USER ") for _, text in laid.undone):
-                laid.leave(instruction, f"there is no {error} but in the base image or from what isn't done")
+                laid.leave(instruction, f"only the base image or a line that isn't done can have {error}")
                 return
             raise _failed(
                 self.inputs, instruction, f"Could not open requirements file: No such file or directory: '{error}'",
@@ -192,7 +192,7 @@ class _Layout:
             except Outside:
                 laid.leave(instruction, "a link leads out of the image")
             except tarfile.TarError as error:
-                laid.leave(instruction, f"it isn't unpacked: {error}")
+                laid.leave(instruction, f"the archive isn't unpacked: {error}")
 
     def _copy_from_stage(
         self, step: Step, laid: Laid, sources: Sequence[str], target: str, *, into_folder: bool
@@ -221,7 +221,7 @@ class _Layout:
             if not matches and empty and not other.undone and not PATTERN.search(source):
                 raise _failed(self.inputs, instruction, f'"{source}" isn\'t in the stage {name}', "correct the path")
             if not matches:
-                laid.leave(instruction, f"the base image of the stage {name}, or what isn't done in it, has it")
+                laid.leave(instruction, f"only the base image of stage {name} or a line that isn't done can have it")
             found += matches
         for entry in other.undone:
             if entry not in laid.undone and not entry[1].startswith("USER "):
@@ -267,11 +267,11 @@ def check_instructions(inputs: Inputs) -> None:
                 hint = f"it knows {', '.join(f'--{flag}' for flag in sorted(known)) or 'none'}"
                 raise _failed(inputs, one, f"unknown flag --{strange[0]}", hint)
             if not one.rest and one.name not in ALONE:
-                raise _failed(inputs, one, "nothing is behind it", f"write what {one.name} is to do, or leave it out")
+                raise _failed(inputs, one, "nothing follows it", f"write what {one.name} is to do, or leave it out")
             if one.name == "SHELL" and form(one.rest) is None:
-                raise _failed(inputs, one, "it is no JSON list", 'for instance SHELL ["/bin/bash", "-c"]')
+                raise _failed(inputs, one, "it is not a JSON list", 'for instance SHELL ["/bin/bash", "-c"]')
             if one.name in ("COPY", "ADD") and len(form(one.rest) or one.rest.split()) < 2:
-                raise _failed(inputs, one, "it names no destination", "write what is copied, and where to")
+                raise _failed(inputs, one, "it names no destination", "write the source and the destination")
 
 
 def check_sources(inputs: Inputs) -> None:

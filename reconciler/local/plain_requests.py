@@ -55,11 +55,11 @@ def tidy(environ: dict[str, Any], service: str) -> None:
     if ".localhost" in str(environ.get("HTTP_HOST", "")).lower():
         raise Unclear("the bucket must be named in the path")
     if service in ACT_FOR_OTHERS:
-        raise Unclear(f"{service} acts for whoever asks, which isn't judged here: only its owner may use it")
+        raise Unclear(f"{service} acts for its caller, whose rights aren't checked here: only the owner may use it")
     if service == "s3":
         return
     if BaseResponse.region_regex.search(f"{environ.get('PATH_INFO')}?{environ.get('QUERY_STRING')}"):
-        raise Unclear("the address names a region, which the signature does")
+        raise Unclear("the address names a region, and only the signature may")
     encoding = str(environ.pop("HTTP_CONTENT_ENCODING", "")).lower()
     if encoding == "gzip":
         unpack(environ)
@@ -127,7 +127,7 @@ def _by_route(environ: dict[str, Any], service: str, body: Mapping[str, Any]) ->
     try:
         found, within = get_service_router(service).match(Request(environ.copy(), populate_request=False))
     except Exception:
-        raise Unclear(f"it isn't known what this asks of {service}") from None
+        raise Unclear(f"this is no known operation of {service}") from None
     return str(found.name), {**body, **within}
 
 

@@ -170,7 +170,7 @@ def not_done(inputs: Inputs, laid: Laid) -> list[str]:
     if why := _instead(base_of(stage.base)):
         found[stage.line] = f"FROM {stage.base}: {why}"
     if not laid.installs and found:
-        return [*_in_order(found), f"its packages: the program finds those of {PYTHON}"]
+        return [*_in_order(found), f"the image's packages: the program uses those of {PYTHON}"]
     return _in_order(found)
 
 
@@ -183,8 +183,8 @@ def _instead(base: Base) -> str:
     if base.has is Has.PYTHON and base.python == f"{sys.version_info[0]}.{sys.version_info[1]}":
         return ""
     if base.has is Has.PYTHON:
-        return f"{PYTHON} runs the program" + ("" if base.python else ", whichever is in the image")
-    return "it isn't a Python image; the programs of this machine stand in for what it has"
+        return f"{PYTHON} runs the program" + ("" if base.python else ", not the one in the image")
+    return "it isn't a Python image; programs of this machine are used instead of the image's"
 
 
 def refuse(inputs: Inputs, task: Start) -> None:
@@ -206,7 +206,7 @@ def refuse(inputs: Inputs, task: Start) -> None:
         raise UserError(
             f"this image isn't Python: it needs Docker or Podman ({inputs.dockerfile.name} starts {what})",
             hint="install Docker (https://docs.docker.com/engine/install) and start it; without it --local runs only "
-            "Python and shell programs. To apply in AWS, Podman will do as well",
+            "Python and shell programs. To apply in AWS, Podman works too",
         )
 
 

@@ -67,8 +67,8 @@ def _read(folder: Path, key: bytes) -> Seal:
         nonce, proof = "", ""
     if not hmac.compare_digest(proof.encode(), _proof(key, nonce).encode()):
         raise Unsealed(
-            f"What is in {folder} wasn't written by you on this machine, and its runs would be taken for yours: look "
-            f"where it is from, and remove it with `rm -r {folder}`. {KEEP}=0 leaves it alone."
+            f"The files in {folder} weren't written by you on this machine, but their runs would count as yours. Look "
+            f"where they come from, and remove them with `rm -r {folder}`. With {KEEP}=0 they are ignored."
         )
     return Seal(key, nonce)
 

@@ -147,7 +147,7 @@ class Server:
         nonce = str(environ.get("HTTP_" + NONCE_HEADER.upper().replace("-", "_"), ""))
         proof = str(environ.get("HTTP_" + PROOF_HEADER.upper().replace("-", "_"), ""))
         if len(nonce) < LEAST_NONCE or not same(client_proof(self.keys, nonce), proof):
-            return json_answer(start, "403 Forbidden", {"message": "reconciler: not without the secret of this server"})
+            return json_answer(start, "403 Forbidden", {"message": "reconciler: this needs the secret of this server"})
         shown = {"pid": os.getpid(), "runner": "process", "error": self._error, "idle": self.idle}
         if self._embedded is not None:
             shown["runner"] = self._embedded.runner_name

@@ -285,7 +285,7 @@ def _check_v2(
     """An address presigned the old way, which boto3 still does by default for us-east-1."""
     until, key = named.get("Expires", ""), named["AWSAccessKeyId"]
     if not until.isdecimal() or "X-Amz-Algorithm" in named:
-        raise BadSignature("AccessDenied", "the presigned address isn't whole", "s3")
+        raise BadSignature("AccessDenied", "the presigned address is incomplete", "s3")
     token = named.get("x-amz-security-token", "")
     keys = _keys(_Claim(key, "", "", "s3", (), "", "", token), find)
     if now > int(until):

@@ -145,7 +145,7 @@ def test_copy_is_followed(aws: Aws, kind: ImageKind, context: Path, tmp_path: Pa
         "code/a.py", "code/b.py", "code/lib/a.py", "code/lib/b.py", "code/start.py", "elsewhere/a.py", "elsewhere/b.py"
     ]  # fmt: skip
     assert [line for line in left_undone(tmp_path / "home/images", digest) if "COPY" in line] == [
-        "line 7: COPY --from=x /y /y: the base image of the stage x, or what isn't done in it, has it"
+        "line 7: COPY --from=x /y /y: only the base image of stage x or a line that isn't done can have it"
     ]
 
 

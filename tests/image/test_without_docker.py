@@ -24,7 +24,7 @@ from reconciler.local.runner import ContainerSpec, TaskSpec
 OURS = f"python:{sys.version_info[0]}.{sys.version_info[1]}"
 HERE = f"Python {sys.version_info[0]}.{sys.version_info[1]} of this machine"
 WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-NOT_PYTHON = "it isn't a Python image; the programs of this machine stand in for what it has"
+NOT_PYTHON = "it isn't a Python image; programs of this machine are used instead of the image's"
 IMPORTS = "import sys\nfor name in sys.argv[1:]:\n    print(name, __import__(name).VERSION)\n"
 
 
@@ -82,13 +82,13 @@ NOT_KNOWN = [
     ("ADD --from=build x y", "unknown flag --from", "it knows"),
     ("RUN --mounts=type=cache true", "unknown flag --mounts", "it knows --device, --mount, --network, --security"),
     ("WORKDIR --x /y", "unknown flag --x", "it knows none"),
-    ("WORKDIR", "nothing is behind it", "write what WORKDIR"),
-    ("ARG", "nothing is behind it", "ARG"),
-    ("user  ", "nothing is behind it", "USER"),
-    ("SHELL /bin/bash -c", "no JSON list", 'SHELL ["/bin/bash", "-c"]'),
-    ("COPY", "nothing is behind it", "COPY"),
-    ("COPY train.py", "it names no destination", "where to"),
-    ('COPY ["train.py"]', "it names no destination", "where to"),
+    ("WORKDIR", "nothing follows it", "write what WORKDIR"),
+    ("ARG", "nothing follows it", "ARG"),
+    ("user  ", "nothing follows it", "USER"),
+    ("SHELL /bin/bash -c", "not a JSON list", 'SHELL ["/bin/bash", "-c"]'),
+    ("COPY", "nothing follows it", "COPY"),
+    ("COPY train.py", "it names no destination", "the destination"),
+    ('COPY ["train.py"]', "it names no destination", "the destination"),
 ]
 
 
@@ -141,11 +141,11 @@ def test_what_is_not_done_is_listed(place: Place) -> None:
         f"line 3: FROM python:3.10: {HERE} runs the program",
         "line 4: RUN exit 3",
         "line 5: RUN apt-get update && apt-get install -y gcc",
-        "line 8: COPY --from=build /x /x: the base image of the stage build, or what isn't done in it, has it",
+        "line 8: COPY --from=build /x /x: only the base image of stage build or a line that isn't done can have it",
         "line 9: ADD https://a.example/b /b",
         "line 10: USER 1000",
         "line 11: STOPSIGNAL SIGINT",
-        f"its packages: the program finds those of {HERE}",
+        f"the image's packages: the program uses those of {HERE}",
     ]
 
 
@@ -158,7 +158,7 @@ def test_nothing_is_listed_where_all_is_done(place: Place) -> None:
     [
         ("node:20", f"line 1: FROM node:20: {NOT_PYTHON}"),
         ("ubuntu", f"line 1: FROM ubuntu: {NOT_PYTHON}"),
-        ("python:3", f"line 1: FROM python:3: {HERE} runs the program, whichever is in the image"),
+        ("python:3", f"line 1: FROM python:3: {HERE} runs the program, not the one in the image"),
     ],
 )  # fmt: skip
 def test_another_base_is_listed(place: Place, base: str, line: str) -> None:
@@ -238,7 +238,7 @@ def test_packages_are_installed_once_for_each_set(place: Place, wheels: Path) ->
     place.said.clear()
     digest = place.build(text, {"p.py": IMPORTS + "print('changed')\n"})
     assert environments(place) == [first]
-    assert any("there already" in line for line in place.said)
+    assert any("installs are in" in line for line in place.said)
     with pytest.raises(UserError, match=r"No such file or directory: 'more\.txt'"):  # it is copied only after that
         place.build(text, {"r.txt": "-r more.txt\n", "more.txt": "alpha\nbeta\n"})
     digest = place.build(text.replace("COPY r.txt", "COPY *.txt"))
@@ -427,9 +427,9 @@ def test_the_engine_that_is_asked_for(place: Place, tmp_path: Path) -> None:
     for choice, variable in (("process", "docker"), ("auto", "docker"), ("", "auto"), ("", "process")):
         env = {**nothing, "RECONCILER_LOCAL_ENGINE": variable}
         assert isinstance(local_engine(place.home, place.aws, env, choice=choice), ProcessEngine)
-    with pytest.raises(UserError, match="--engine docker, and no Docker"):
+    with pytest.raises(UserError, match="--engine docker, but no Docker"):
         local_engine(place.home, place.aws, nothing, choice="docker")
-    with pytest.raises(UserError, match="RECONCILER_LOCAL_ENGINE=docker, and no Docker"):
+    with pytest.raises(UserError, match="RECONCILER_LOCAL_ENGINE=docker, but no Docker"):
         local_engine(place.home, place.aws, {**nothing, "RECONCILER_LOCAL_ENGINE": "docker"})
-    with pytest.raises(UserError, match="RECONCILER_LOCAL_ENGINE='podman' means nothing"):
+    with pytest.raises(UserError, match="RECONCILER_LOCAL_ENGINE='podman' is unknown"):
         local_engine(place.home, place.aws, {**nothing, "RECONCILER_LOCAL_ENGINE": "podman"})

@@ -123,7 +123,7 @@ ROUTES: dict[str, tuple[str, str, bytes, dict[str, str]]] = {
 
 
 REFUSALS = (
-    "MissingAuthenticationToken", "InvalidClientTokenId", "InvalidAccessKeyId", "not without the secret",
+    "MissingAuthenticationToken", "InvalidClientTokenId", "InvalidAccessKeyId", "needs the secret",
     "AccessDenied",
 )  # fmt: skip
 

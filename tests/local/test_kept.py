@@ -522,7 +522,7 @@ def test_what_came_with_a_checkout_is_refused(foreign: str, tmp_path: Path, monk
     open_seal(tmp_path)
     FOREIGN[foreign](tmp_path / "kept")
     (tmp_path / "kept" / "000000001").write_text("a run that nobody has run")
-    with pytest.raises(local.LocalError, match="wasn't written by you on this machine") as refused:
+    with pytest.raises(local.LocalError, match="weren't written by you on this machine") as refused:
         local.ensure_running(tmp_path)
     assert f"rm -r {tmp_path / 'kept'}" in str(refused.value)
     assert local.stop(tmp_path) is False  # of which nothing is believed

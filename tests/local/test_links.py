@@ -91,7 +91,7 @@ def test_a_record_that_others_can_write(tmp_path: Path) -> None:
     record = tmp_path / "server.json"
     record.write_text("{}")
     record.chmod(0o666)
-    with pytest.raises(local.LocalError, match="can be written by others"):
+    with pytest.raises(local.LocalError, match="Other users can write to"):
         local.status(tmp_path)
 
 
