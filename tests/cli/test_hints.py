@@ -64,7 +64,7 @@ HINTS: dict[str, str] = {
     "; with `task.family: {}` and the cluster {} in it again, `apply` continues the run": RENAMED,
     "runs, results, data and logs are kept: `local reset` deletes them":
         "tests/local/test_kept.py::test_it_survives_the_end_of_the_process_but_no_reset",
-    "its packages aren't in {} any more; `local reset` has it made anew": LOCAL,
+    "its packages are no longer in {}; run `local reset`, then `apply`": LOCAL,
     "; if the bucket is yours, `python -m reconciler permissions` prints what to allow": POLICY,
     "--all is for `local stop`": "tests/local/test_idle.py::test_all_are_listed_and_stopped",
     "run it again": PUSH,

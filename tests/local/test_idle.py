@@ -54,6 +54,7 @@ def test_it_goes_on_when_what_is_in_it_cannot_be_kept(tmp_path: Path, capfd: pyt
     server, full = Server(tmp_path, new_keys()), Full()
     server._embedded = cast(Embedded, full)
     server.keep()
+    server._save_again = 0.0  # the pause after a save is over
     server.keep()
     assert full.tries == 2
     assert "dictionary changed size" in capfd.readouterr().err
@@ -75,6 +76,7 @@ def test_what_a_task_writes_that_nobody_watches_is_kept(tmp_path: Path) -> None:
     for kept in (1, 2):
         server.keep()
         assert works.kept == kept
+        server._save_again = 0.0  # the pause after a save is over
     works.works = False
     server.keep()
     assert works.kept == 3, "its last lines"
