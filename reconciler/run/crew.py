@@ -20,6 +20,7 @@ from reconciler.run.run_task import STATUSES, is_old, why_none
 from reconciler.run.verdict import Verdict
 from reconciler.run.workers import (
     LAUNCHES,
+    UNSEEN,
     Known,
     Size,
     address_of,
@@ -37,6 +38,8 @@ LOGS = 4  # workers' logs that are read in a second, at most
 PAUSE = 30.0  # seconds more after a launch that was refused
 AT_ONCE = 100  # tasks that DescribeTasks takes
 WORKERS_TAG = "reconciler:workers"  # of a run's definition: the ARN of that of its workers
+CONFLICT = "ConflictException"  # RunTask's answer to a token that was used with other parameters
+FORGOTTEN: Mapping[str, Any] = {"lastStatus": "STOPPED"}
 Calls = Any  # reconciler.aws.calls.Aws, or the module reconciler.scheduled.aws
 
 
@@ -76,6 +79,7 @@ class Crew:
     _listed: bool = False
     _team: Team | None = None
     _last: str = ""
+    _conflict: float | None = None  # since when tokens are refused that somebody else has used
 
     def tend(self, task: Mapping[str, Any]) -> bool:
         """Launch those that are missing, if the program's task runs. task: that, as ECS shows it. What hinders it is
@@ -91,6 +95,7 @@ class Crew:
             self._look()
             team = self._team = self._team or team_of(self.calls, self.run)
             started = all(self._start(team, number, address) for number in missing(team.size.count, self._known, now))
+            self._conflict = None
             return started and not any(one.task and just_ended(one.task, now) for one in self._known.values())
         except (*self.calls.FAILURES, NoWorker) as error:
             # The program waits for them, and ends by itself if they don't come.
@@ -155,6 +160,9 @@ class Crew:
                 task, why = self._run_task(team, number, launches, address, provider)
                 if task is not None:
                     break
+            if task is FORGOTTEN:
+                self._known[number] = Known(launches + 1, None, 0.0)
+                continue
             if task is None:
                 self._say(f"there is no room for worker {number} yet: {why}")
                 return False
@@ -180,14 +188,25 @@ class Crew:
     def _run_task(
         self, team: Team, number: int, launches: int, address: str, provider: str
     ) -> tuple[Mapping[str, Any] | None, str]:
-        """(task, ""), or (None, why) where there is no room for it. Raises NoWorker, and what calls raise."""
+        """(task, ""), or (None, why) where there is no room for it; FORGOTTEN for one that somebody has launched with
+        something else that differs, and that ECS shows no more. Raises NoWorker, and what calls raise.
+        """
         where = self.where
         request = run_worker(
             self.run, number, launches, address, provider, team.size, self.given, cluster=where.cluster,
             task_definition=team.definition, subnets=where.subnets, security_group=where.security_group,
             public_ip=where.public_ip,
         )  # fmt: skip
-        answer = self.calls.call("ecs", "RunTask", **request)
+        try:
+            answer = self.calls.call("ecs", "RunTask", **request)
+        except self.calls.FAILURES as error:
+            if code_of(error) != CONFLICT:
+                raise
+            # It may have been launched a moment ago: what ECS shows is looked at again before it is given up.
+            self._conflict = self.now() if self._conflict is None else self._conflict
+            if self.now() - self._conflict < UNSEEN:
+                raise
+            return FORGOTTEN, ""
         for task in answer.get("tasks") or ():
             return task, ""
         why = why_none(answer)
@@ -202,6 +221,12 @@ class Team:
 
     definition: str
     size: Size
+
+
+def code_of(error: Exception) -> str:
+    """AWS's code of a failure, of either way to it."""
+    response: Mapping[str, Any] = getattr(error, "response", {})
+    return str(getattr(error, "code", "") or response.get("Error", {}).get("Code", ""))
 
 
 def team_of(calls: Calls, run: Run) -> Team:

@@ -24,6 +24,10 @@ FAMILY = "arn:aws:ecs:us-east-1:123456789012:task-definition/tiny-again"
 class Refused(Exception):
     """ECS says no."""
 
+    @property
+    def code(self) -> str:
+        return str(self)
+
 
 class Ecs:
     """ECS as far as a crew asks it. refuse: what a launch on a provider is answered, or raised."""
@@ -37,6 +41,7 @@ class Ecs:
         self.tokens: dict[str, dict[str, Any]] = {}
         self.made = 0
         self.listed: list[str] = []
+        self.used: set[str] = set()  # tokens, with other parameters
 
     def call(self, service: str, operation: str, **given: Any) -> dict[str, Any]:
         if operation == "DescribeTaskDefinition":
@@ -49,6 +54,8 @@ class Ecs:
             raise answer
         if answer:
             return {"failures": [{"reason": answer}]}
+        if given["clientToken"] in self.used:
+            raise Refused("ConflictException")
         if (known := self.tokens.get(given["clientToken"])) is None:
             known = self.tokens[given["clientToken"]] = self.launched(given["group"], given["overrides"])
         return {"tasks": [known]}
@@ -194,6 +201,23 @@ def test_what_another_has_launched_is_found_after_a_refusal() -> None:
     clock[0] += PAUSE
     assert mine.tend(PROGRAM)
     assert len(ecs.asked) == 1
+
+
+def test_tokens_that_another_used_for_what_is_forgotten_are_given_up() -> None:
+    """Another commit's client launched them, and they ended hours ago: neither ECS's answer nor its list shows them."""
+    ecs, clock, said = Ecs(), [NOW], list[str]()
+    mine = crew(ecs, clock, said)
+    ecs.used = {f"{ID}-1-w1-0s", f"{ID}-1-w1-1", f"{ID}-1-w2-0s"}
+    asked = []
+    while not mine.tend(PROGRAM) and len(asked) < 9:
+        asked.append(len(ecs.asked))
+        clock[0] += PAUSE + LOOK
+    assert asked == [1, 2]  # ECS may not show yet what was launched a moment ago
+    assert [(task["group"], launches_of(task)) for task in ecs.tasks.values()] == [("worker-1", 3), ("worker-2", 2)]
+    assert launched(ecs)[-2:] == [("worker-2", "FARGATE_SPOT"), ("worker-2", "FARGATE")]
+    ecs.used, ecs.tasks["arn/1"]["lastStatus"] = {f"{ID}-1-w1-3"}, "STOPPED"
+    clock[0] += LOOK
+    assert not mine.tend(PROGRAM)  # another one, which may have been launched a moment ago
 
 
 def test_none_is_launched_for_a_program_that_ends() -> None:
