@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws.calls import Aws
+from reconciler.config.names import DEPLOY
+from reconciler.config.service import provider_name
 from reconciler.core.canonical import policy
 from reconciler.core.container import Container
 from reconciler.core.errors import Denied, UserError
 from reconciler.core.given_data import Place
+from reconciler.core.managed_instances import COMPATIBILITY, MANAGED, MANAGED_SPOT
 from reconciler.core.run_paths import RUNS
 from reconciler.core.spec import OWNER_TAG, Address, Spec
 from reconciler.kinds import (
@@ -23,6 +26,7 @@ from reconciler.kinds import (
     AnyKind,
     Bucket,
     BucketSpec,
+    CapacityProviderSpec,
     Cluster,
     ClusterSpec,
     LogGroup,
@@ -82,6 +86,8 @@ class Found:
     log_group: LogGroupSpec | None = None
     security_group: SecurityGroupSpec | None = None
     cluster: ClusterSpec | None = None
+    managed: CapacityProviderSpec | None = None  # managed instances
+    managed_spot: CapacityProviderSpec | None = None
     others: tuple[Address, ...] = ()  # that have the prefix in their names too
     unread: tuple[str, ...] = ()  # kinds that may not be listed
 
@@ -95,6 +101,13 @@ class Found:
         """The container that trains: the essential one."""
         containers = self.task.containers if self.task else ()
         return next((one for one in containers if one.essential), None)
+
+
+def deploy_name(found: Found, prefix: str) -> str:
+    """The deploy that the resources say they belong to, or a name made of the prefix."""
+    owners = {spec.tags.get(OWNER_TAG) for spec in found.specs} - {None}
+    name = str(owners.pop()) if len(owners) == 1 else prefix.strip("-_./ ")
+    return name if DEPLOY.problem(name) is None else str(DEPLOY.better(name) or "imported")
 
 
 def belongs(name: str, prefix: str) -> bool:
@@ -130,6 +143,7 @@ class Finder:
         self._storage()
         self._network()
         self._ci()
+        self._capacity()
         self._others(listed)
         return self.found
 
@@ -232,6 +246,14 @@ class Finder:
             found.provider = self._observe(OidcProviderSpec(name=GITHUB))
         if found.gitlab_role and (trusted := gitlab_of(found.gitlab_role)):
             found.gitlab_provider = self._observe(OidcProviderSpec(name=trusted[0]))
+
+    def _capacity(self) -> None:
+        found = self.found
+        if found.task is None or found.cluster is None or COMPATIBILITY not in found.task.compatibilities:
+            return
+        deploy = deploy_name(found, self.prefix)
+        names = [f"{found.cluster.name}/{provider_name(deploy, one)}" for one in (MANAGED, MANAGED_SPOT)]
+        found.managed, found.managed_spot = (self._observe(CapacityProviderSpec(name=name)) for name in names)
 
     def _policy(self, holder: RoleSpec | UserSpec | None) -> PolicySpec | None:
         """The policy of the account that is attached to a role or user; of several, one of our name."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from reconciler.config.names import DEPLOY
+from reconciler.core.fargate import FARGATE
 from reconciler.core.log_mode import BLOCKING, MODE
+from reconciler.core.managed_instances import DISK, MANAGED, MANAGED_SPOT
 from reconciler.core.secret import KNOWN, MASK
-from reconciler.core.spec import OWNER_TAG
-from reconciler.importer.found import Found, gitlab_of, subjects_of
+from reconciler.importer.found import Found, deploy_name, gitlab_of, subjects_of
 from reconciler.importer.writer import Path, Variable
 from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec
 from reconciler.kinds.s3_bucket import Expiry
@@ -52,7 +52,7 @@ class Tree:
 def tree_of(found: Found, prefix: str, data: str | None) -> Tree:
     """The tree. data: the local file with the training data, as deploy.yaml is to name it; None for ${DATA_FILE}."""
     tree = Tree()
-    name, tags = _name(found, prefix), _tags(found, tree)
+    name, tags = deploy_name(found, prefix), _tags(found, tree)
     sections: dict[str, Any] = {
         "name": name,
         "region": found.region,
@@ -65,18 +65,11 @@ def tree_of(found: Found, prefix: str, data: str | None) -> Tree:
         "cluster": _cluster(found),
         "network": _network(found),
         "ci": _ci(found, tree),
-        "run": _run(found),
+        "run": _run(found, tree),
     }
     tree.values = {key: checked(value, (key,), tree) for key, value in sections.items() if value}
     tree.comments[("account",)] = "refuse to work with credentials of any other account"
     return tree
-
-
-def _name(found: Found, prefix: str) -> str:
-    """The deploy that the resources say they belong to, or a name made of the prefix."""
-    owners = {spec.tags.get(OWNER_TAG) for spec in found.specs} - {None}
-    name = str(owners.pop()) if len(owners) == 1 else prefix.strip("-_./ ")
-    return name if DEPLOY.problem(name) is None else str(DEPLOY.better(name) or "imported")
 
 
 def _tags(found: Found, tree: Tree) -> dict[str, str]:
@@ -125,8 +118,30 @@ def _sayable(rule: Expiry) -> bool:
     return not rule.tag and not rule.other
 
 
-def _run(found: Found) -> dict[str, Any]:
-    return {"checkpoint": True} if found.bucket and LEFT in found.bucket.lifecycle else {}
+def _run(found: Found, tree: Tree) -> dict[str, Any]:
+    section: dict[str, Any] = {"checkpoint": True} if found.bucket and LEFT in found.bucket.lifecycle else {}
+    managed = [name for name, one in ((MANAGED_SPOT, found.managed_spot), (MANAGED, found.managed)) if one]
+    if managed and found.task:
+        capacity = [*managed, *(name for name in found.task.compatibilities if name == FARGATE[0])]
+        section["capacity"] = capacity
+        if len(capacity) > 1:
+            tree.notes.append("in which order a run tries its capacity isn't in AWS: put run.capacity in order")
+    return section
+
+
+def _instances(found: Found) -> dict[str, Any]:
+    """What managed instances have to have, and the disk of their tasks."""
+    provider = found.managed or found.managed_spot
+    if provider is None:
+        return {}
+    asked = found.container.extra.get("resourceRequirements", ()) if found.container else ()
+    gpus = [int(one["value"]) for one in asked if one.get("type") == "GPU"]
+    types = [str(one) for one in provider.requirements.get("acceleratorNames", ())]
+    return {
+        **({"gpu": gpus[0]} if gpus else {}),
+        **({"gpu_type": types} if types else {}),
+        **({"ephemeral_storage": provider.storage} if provider.storage not in (None, DISK) else {}),
+    }
 
 
 def _image(found: Found, tree: Tree) -> dict[str, Any]:
@@ -159,6 +174,7 @@ def _task(found: Found, tree: Tree) -> dict[str, Any]:
         section |= {"cpu": task.cpu, "memory": task.memory}
         section |= {"platform": task.cpu_architecture} if task.cpu_architecture != "X86_64" else {}
         section |= {"ephemeral_storage": task.ephemeral_storage} if task.ephemeral_storage else {}
+    section |= _instances(found)
     if container:
         section |= {"entrypoint": command("entrypoint", container.entrypoint, tree)} if container.entrypoint else {}
         section |= {"command": command("command", container.command, tree)} if container.command else {}

@@ -164,6 +164,31 @@ def test_what_we_made_ourselves_comes_back_without_differences(
     assert "oidc-provider.token.actions.githubusercontent.com" in project.plan()
 
 
+@pytest.mark.parametrize(
+    ("task", "capacity"),
+    [
+        ("  gpu: 1\n  gpu_type: [l4, t4]\n  ephemeral_storage: 200\n", ["managed-spot", "managed"]),
+        ("", ["managed"]),
+        ("  platform: ARM64\n", ["managed-spot", "FARGATE"]),
+    ],
+)
+def test_managed_instances_come_back(
+    project: Project, monkeypatch: pytest.MonkeyPatch, task: str, capacity: list[str]
+) -> None:
+    run = json.dumps({"when": "never", "capacity": capacity})
+    text = DEPLOY.replace("{when: never}", run).replace("logs:", f"{task}logs:")
+    project.write("deploy.yaml", text)
+    project.ok("apply")
+    (project.folder / "deploy.yaml").rename(project.folder / "lost.yaml")
+    monkeypatch.setenv("API_TOKEN", "hunter2")
+    done = project.ok("import", "--prefix", "tiny", "--data", "prices.csv", "--json").json
+    assert done["differences"] == []
+    assert project.todo("--prune") == {}
+    found = yaml.safe_load((project.folder / "deploy.yaml").read_text())
+    assert found["run"]["capacity"] == capacity
+    assert any("run.capacity" in note for note in done["notes"]) is (len(capacity) > 1)
+
+
 NARROW: dict[str, dict[str, Any]] = {
     "off": {"Status": "Disabled", "Filter": {"Prefix": "runs/"}, "Expiration": {"Days": 9}},
     "large": {"Filter": {"And": {"Prefix": "big/", "ObjectSizeGreaterThan": 9}}, "Expiration": {"Days": 9}},
