@@ -65,7 +65,7 @@ DEAR: Mapping[str, int] = {
     "faults/test_missing.py": 4,
     "faults/test_permissions.py": 10,
     "faults/test_unattended.py": 6,
-    "faults/test_workers.py": 2,
+    "faults/test_workers.py": 4,
     "image/test_in_use.py": 2,
     "image/test_process_engine.py": 2,
     "image/test_without_docker.py": 19,

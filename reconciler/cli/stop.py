@@ -11,6 +11,7 @@ from reconciler.cli.options import OfRun as Arguments
 from reconciler.cli.past_runs import past, whole
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
+from reconciler.run.crew import end_of_run
 from reconciler.run.hand_over import Function
 from reconciler.run.retry import Event
 from reconciler.run.state import State
@@ -43,6 +44,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
         deploy = here.names.deploy.name
         found, result = stop_run(here.aws, here.runs, here.place, function, found, BY_USER, deploy=deploy)
         now = found
+    elif not found.state.over:  # nobody has seen its end
+        end_of_run(here.aws, here.names.deploy.name, here.place.cluster, here.runs.say, found)
     if result == "is-over":
         text = f"run {found.id} is over: {now.state.value}"
         if now.state is not State.SUCCEEDED:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from reconciler.aws.calls import Aws
 from reconciler.core.run_paths import task_id
-from reconciler.run.crew import end_of_run, stop_workers
+from reconciler.run.crew import end_of_run
 from reconciler.run.hand_over import Function
 from reconciler.run.launch import known_task
 from reconciler.run.place import Place
@@ -18,7 +18,6 @@ from reconciler.run.state import State
 from reconciler.run.step import BY_USER, newest
 from reconciler.run.stored import TRIES, Changed
 from reconciler.run.unwatched_ends import is_launching, launched_unseen
-from reconciler.run.workers import size_of
 
 Stopping = Literal["is-over", "stopped", "is-being-stopped"]
 
@@ -54,8 +53,7 @@ def stop_run(
             end_of_run(aws, deploy, place.cluster, runs.say, stopped)
         return run, "stopped"
     aws.find("ecs", "StopTask", cluster=place.cluster, task=task_id(run.task_arn), reason=reason)
-    if size_of(run) is not None:
-        stop_workers(aws, place.cluster, run.attempts, reason)
+    end_of_run(aws, deploy, place.cluster, runs.say, run)  # its workers: it may be that nobody sees its end
     return run, "is-being-stopped"
 
 

@@ -98,8 +98,9 @@ class Command:
     """A command that runs."""
 
     def __init__(
-        self, lab: LabHandle, folder: Path, arguments: Sequence[str], *, kill_after: int = 0, kill_at: str = ""
-    ) -> None:
+        self, lab: LabHandle, folder: Path, arguments: Sequence[str], *, kill_after: int = 0, kill_at: str = "",
+        skip: int = 0,
+    ) -> None:  # fmt: skip
         self._output = folder / f"output-{next(_numbers)}.txt"
         self._began = time.monotonic()
         waiting, go = os.pipe()
@@ -108,7 +109,7 @@ class Command:
             _child(lab, folder, arguments, self._output, waiting)
         os.close(waiting)
         if kill_at:
-            lab.rules({"do": "kill", "pid": self.pid, "op": kill_at})
+            lab.rules({"do": "kill", "pid": self.pid, "op": kill_at, "skip": skip})
         if kill_after:
             lab.rules({"do": "kill", "pid": self.pid, "changes": True, "skip": kill_after - 1})
         os.write(go, b".")
@@ -135,13 +136,15 @@ class Command:
         os.kill(self.pid, number)
 
 
-def run(lab: LabHandle, folder: Path, arguments: Sequence[str], *, kill_after: int = 0, kill_at: str = "") -> Ended:
+def run(
+    lab: LabHandle, folder: Path, arguments: Sequence[str], *, kill_after: int = 0, kill_at: str = "", skip: int = 0
+) -> Ended:  # fmt: skip
     """Run a command in `folder`. kill_after: end it when so many of its requests were done, before it hears of it;
-    kill_at: when the first of this operation was done.
+    kill_at: when the first of this operation was done, after those to skip.
 
     Of reads that follow one another only the first counts: killed at the next one, it leaves the same.
     """
-    return Command(lab, folder, arguments, kill_after=kill_after, kill_at=kill_at).wait()
+    return Command(lab, folder, arguments, kill_after=kill_after, kill_at=kill_at, skip=skip).wait()
 
 
 def _child(lab: LabHandle, folder: Path, arguments: Sequence[str], output: Path, waiting: int) -> None:

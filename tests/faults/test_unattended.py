@@ -1,4 +1,7 @@
-"""An unattended run whose client is killed after any of its calls: with the next apply there is one task of it."""
+"""An unattended run whose client is killed after any of its calls: with the next apply there is one task of it.
+
+Of one with workers nothing is left in the end, whether that next command is `apply` or `stop`.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,21 @@ from reconciler.run import follow
 from tests.faults import forked
 from tests.faults.stopping import APPLY, PREPARE
 from tests.lab_client import LabHandle
+from tests.stand_in_engine import FILES
 from tests.waiting import until
 
-BUCKET = "demo-data-123456789012"
 DEPLOY = """\
 name: demo
 data: prices.csv
 image: app
 run: {unattended: true}
+"""
+CREW = """\
+name: crew
+data: prices.csv
+image: crew
+task: {cpu: 256, memory: 512}
+run: {unattended: true, workers: {count: 1}}
 """
 
 
@@ -74,21 +84,66 @@ def test_its_client_is_killed_after_any_call(lab: LabHandle, request: pytest.Fix
     assert n > 5, "did it do anything?"
 
 
-def ended(lab: LabHandle, n: int) -> list[Any]:
-    """The run with this number, once it is over; nothing before."""
-    s3 = lab.client("s3")
-    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET, Prefix="runs/").get("Contents", ())]
-    found = [json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys if "/run.json" in key]
+def test_with_workers(lab: LabHandle, request: pytest.FixtureRequest) -> None:
+    """The function launches them, and ends them; killed before it has the run, it is the client's to go on or stop."""
+    every, folder, stopped = 7 if request.config.getoption("share") else 1, Path(lab.home).parents[1], 0
+    for name, text in {"crew.yaml": CREW, **{f"crew/{name}": text for name, text in FILES.items()}}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    made = forked.run(lab, folder, ("apply", "crew.yaml", "--local", "--skip-run"))
+    assert made.code == 0, made.output
+    for n in range(2, 200, every):
+        apply = ("apply", "crew.yaml", "--local", "--detach", "--env", f"N={n}")
+        first = forked.run(lab, folder, apply, kill_after=n)
+        lab.rules()
+        lab.ahead(TTL + 5)
+        ours, said = runs(lab, "crew", n), first.output
+        if first.code != 0:
+            assert first.code == -signal.SIGKILL, said
+            stop = ours and n % 2
+            stopped += bool(stop)
+            second = forked.run(
+                lab, folder, ("stop", ours[0]["id"], "--file", "crew.yaml", "--local") if stop else apply
+            )
+            assert second.code == 0, f"{n}: {second.output}"
+            said += second.output
+        lab.ahead(0)
+        ssm = lab.client("ssm")
+        for lock in ssm.get_parameters_by_path(Path="/reconciler/crew/lock")["Parameters"]:
+            ssm.delete_parameter(Name=lock["Name"])  # the dead one's, which `stop` doesn't wait for
+        until(partial(ended, lab, n, "crew"), f"the end of run {n}: {said}")
+        until(partial(nothing_left, lab), f"the end of all that run {n} has: {said}")
+        if first.code == 0:
+            break
+    assert stopped > 5 / every, "did it do anything?"
+
+
+def runs(lab: LabHandle, deploy: str, n: int) -> list[Any]:
+    """The run with this number, if there is one."""
+    s3, bucket = lab.client("s3"), f"{deploy}-data-123456789012"
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket, Prefix="runs/").get("Contents", ())]
+    found = [json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys if "/run.json" in key]
     ours = [run for run in found if run["overrides"]["environment"] == {"N": str(n)}]
     assert len(ours) < 2, ours
-    return [run for run in ours if run["state"] in ("succeeded", "failed")]
+    return ours
 
 
-def tasks(lab: LabHandle) -> list[Any]:
+def ended(lab: LabHandle, n: int, deploy: str = "demo") -> list[Any]:
+    """The run with this number, once it is over; nothing before."""
+    return [run for run in runs(lab, deploy, n) if run["state"] in ("succeeded", "failed", "stopped")]
+
+
+def nothing_left(lab: LabHandle) -> bool:
+    """Whether no task and no certificate of workers is left."""
+    left = lab.client("ssm").get_parameters_by_path(Path="/reconciler/crew/workers")["Parameters"]
+    return not left and all(task["lastStatus"] == "STOPPED" for task in tasks(lab, "crew"))
+
+
+def tasks(lab: LabHandle, cluster: str = "demo") -> list[Any]:
     ecs = lab.client("ecs")
     found: list[Any] = []
     for status in ("RUNNING", "STOPPED"):
-        for page in ecs.get_paginator("list_tasks").paginate(cluster="demo", desiredStatus=status):
+        for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status):
             if page["taskArns"]:
-                found += ecs.describe_tasks(cluster="demo", tasks=page["taskArns"])["tasks"]
+                found += ecs.describe_tasks(cluster=cluster, tasks=page["taskArns"])["tasks"]
     return found

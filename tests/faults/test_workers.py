@@ -1,10 +1,12 @@
 """A run with workers, stopped after each of its calls: nothing runs on, and in the end nothing is left.
 
-The points are those of tests/faults/stopping.py, of what follows once the resources are there.
+The points are those of tests/faults/stopping.py, of what follows once the resources are there. After each comes the
+command that a user would give next. With --share it is one point of so many.
 """
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,30 +29,43 @@ task: {cpu: 256, memory: 512, environment: {GIVE_UP: "%s"}}
 run: {workers: {count: 2}}
 """
 APPLY = ("apply", "--local")
-SHARE = 6  # with --share one point of so many
+STOP, WATCH = ("stop", "--local"), ("watch", "--local")
+BUCKET = "demo-data-123456789012"
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RECONCILER_LOCAL_ENGINE", "process")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("workers")
     program = {f"app/{name}": text for name, text in FILES.items()}
-    for name, text in {**program, "deploy.yaml": DEPLOY % (tmp_path / "give-up"), "prices.csv": "a\n1\n"}.items():
-        path = tmp_path / name
+    for name, text in {**program, "deploy.yaml": DEPLOY % (made / "give-up"), "prices.csv": "a\n1\n"}.items():
+        path = made / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return tmp_path
+    return made
+
+
+@pytest.fixture(scope="module")
+def kept(folder: Path) -> Iterator[LabHandle]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RECONCILER_LOCAL_ENGINE", "process")
+        found = LabHandle(folder / ".reconciler" / "local")
+        try:
+            forked.warm()
+            forked.warm_clients(found)
+            assert not (made := forked.run(found, folder, (*APPLY, "--skip-run"))).code, made.output
+            found.zero()
+            found.keep()
+            yield found
+        finally:
+            found.close()
 
 
 @pytest.fixture
-def lab(folder: Path) -> Iterator[LabHandle]:
-    found = LabHandle(folder / ".reconciler" / "local")
-    forked.warm()
-    forked.warm_clients(found)
-    assert not (made := forked.run(found, folder, (*APPLY, "--skip-run"))).code, made.output
-    found.zero()
-    found.keep()
-    yield found
-    found.close()
+def lab(kept: LabHandle, folder: Path) -> LabHandle:
+    """A lab in whose account all resources are, and no run."""
+    (folder / "give-up").unlink(missing_ok=True)
+    kept.back()
+    return kept
 
 
 def running(lab: LabHandle) -> list[Any]:
@@ -68,27 +83,107 @@ def certificates(lab: LabHandle) -> list[str]:
     return [one["Name"] for one in found]
 
 
+def runs(lab: LabHandle) -> list[Any]:
+    """The records of all runs."""
+    s3 = lab.client("s3")
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET, Prefix="runs/").get("Contents", ())]
+    return [json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys if "/run.json" in key]
+
+
+def nothing_left(lab: LabHandle, where: str) -> None:
+    """No task runs, no certificate is there, and each run is over by its record."""
+    assert not running(lab), where
+    assert not certificates(lab), where
+    assert {run["state"] for run in runs(lab)} <= {"succeeded", "failed", "stopped"}, where
+
+
+def killed(lab: LabHandle, folder: Path, command: tuple[str, ...], n: int) -> tuple[str, str]:
+    """Kill a command after its n-th call. Returns (at which that was, empty where it has made fewer; its output)."""
+    first = forked.run(lab, folder, command, kill_after=n)
+    where = f"point {n}: {[row['op'] for row in lab.log() if row['fault'] == 'kill']}"
+    assert first.code in (0, -signal.SIGKILL), where + first.output
+    lab.rules()
+    lab.ahead(TTL + 5)  # the dead one's lock has ended
+    return where if first.code else "", first.output
+
+
+def every(request: pytest.FixtureRequest, points: int) -> int:
+    """One point of so many is done."""
+    return points if request.config.getoption("share") else 1
+
+
 def test_stopped_after_any_call(lab: LabHandle, folder: Path, request: pytest.FixtureRequest) -> None:
-    step, n, stopped = SHARE if request.config.getoption("share") else 1, 1, 0
-    while True:
-        lab.back()
-        first = forked.run(lab, folder, APPLY, kill_after=n)
-        if first.code == 0:
-            break
-        where = f"point {n}: {[row['op'] for row in lab.log() if row['fault'] == 'kill']}"
-        assert first.code == -signal.SIGKILL, where + first.output
+    step, n, stopped = every(request, 6), 1, 0
+    while (first := killed(lab, folder, APPLY, n))[0]:
+        where = first[0]
         (folder / "give-up").touch()
         until(lambda: not running(lab), f"the end of all tasks, with no client there; {where}")
         (folder / "give-up").unlink()
-        lab.rules()
-        lab.ahead(TTL + 5)
         ends = [forked.run(lab, folder, APPLY)]
         if ends[0].code:  # the program has ended itself, since its workers didn't come
             assert "the workers didn't come" in ends[0].output, where + ends[0].output
             ends.append(forked.run(lab, folder, APPLY))
         assert not ends[-1].code, where + ends[-1].output
-        assert "workers: 2" in "".join(end.output for end in (first, *ends)), where
-        assert not running(lab), where
-        assert not certificates(lab), where
+        assert "workers: 2" in first[1] + "".join(end.output for end in ends), where
+        nothing_left(lab, where)
         n, stopped = n + step, stopped + 1
+        lab.back()
     assert stopped >= 20 / step, "too few points: did the command do anything?"
+
+
+def test_then_somebody_stops_the_run(lab: LabHandle, folder: Path, request: pytest.FixtureRequest) -> None:
+    """While its program waits for its workers, of which some may run."""
+    step, n, stopped = every(request, 8), 2, 0
+    while where := killed(lab, folder, APPLY, n)[0]:
+        end = forked.run(lab, folder, STOP)
+        where += end.output
+        assert bool(end.code) is not bool(runs(lab)), where
+        until(lambda: not running(lab), f"the end of all tasks; {where}")
+        assert not certificates(lab), where
+        if "is being stopped" in end.output:
+            where += forked.run(lab, folder, WATCH).output  # its program may have ended well meanwhile
+        nothing_left(lab, where)
+        n, stopped = n + step, stopped + 1
+        lab.back()
+    assert stopped >= 20 / step, "too few points: did the command do anything?"
+
+
+def test_then_somebody_watches_the_run(lab: LabHandle, folder: Path, request: pytest.FixtureRequest) -> None:
+    """They launch what is missing of its workers; what isn't launched yet is stopped."""
+    step, n, watched = every(request, 8), 3, 0
+    while where := killed(lab, folder, APPLY, n)[0]:
+        end = forked.run(lab, folder, WATCH)
+        where += end.output
+        if end.code and "isn't launched" in end.output:
+            assert not forked.run(lab, folder, STOP).code, where
+        elif end.code:
+            assert not runs(lab), where
+        else:
+            watched += 1
+        nothing_left(lab, where)
+        n += step
+        lab.back()
+    assert watched >= 8 / step, "too few points: did the command do anything?"
+
+
+def test_what_stops_the_run_is_stopped_after_any_call(
+    lab: LabHandle, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    """Its program waits for the second worker. Then comes another `stop`, or whoever watches."""
+    step, n = every(request, 4), 1
+    while True:
+        first = forked.run(lab, folder, APPLY, kill_at="RunTask", skip=1)
+        assert first.code == -signal.SIGKILL, first.output
+        lab.rules()
+        assert len(running(lab)) == 2
+        if not (where := killed(lab, folder, STOP, n)[0]):
+            break
+        if n % 2:
+            assert not (end := forked.run(lab, folder, STOP)).code, where + end.output
+            until(lambda: not running(lab), f"the end of all tasks; {where}")
+            assert not certificates(lab), where
+        where += forked.run(lab, folder, WATCH).output
+        nothing_left(lab, where)
+        n += step
+        lab.back()
+    assert n > 6, "too few points: did the command do anything?"
