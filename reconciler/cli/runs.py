@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+from reconciler.aws.calls import Aws
 from reconciler.cli.answer import Answer
 from reconciler.cli.diagnose import SHOWN
 from reconciler.cli.options import InAws
@@ -15,8 +17,9 @@ from reconciler.cli.target import target
 from reconciler.cli.terminal import WIDE, Terminal, seconds
 from reconciler.cli.used import attempt_line, enough_for, measured, run_lines
 from reconciler.config import Deploy
-from reconciler.core.errors import UserError
+from reconciler.core.errors import Denied, UserError
 from reconciler.core.secret import KNOWN
+from reconciler.run.crew import how_workers_are
 from reconciler.run.diagnosis import cut
 from reconciler.run.index import Row
 from reconciler.run.run import Run
@@ -111,6 +114,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
     elif verb == "show":
         found = measured(here, here.ended(names[0] if names else ""))
         _show(terminal, where.deploy, found, options.json, paid=where.local is None, now=here.runs.now())
+        if not options.json:
+            say_workers(terminal, here.aws, here.place.cluster, found)
     elif verb == "compare":
         _compare(terminal, here.find(names[0]), here.find(names[1]), options.json)
     else:
@@ -125,6 +130,13 @@ def _rebuild(terminal: Terminal, here: Past) -> None:
     terminal.say(f"The index has {count:,} runs.")
 
 
+def say_workers(terminal: Terminal, aws: Aws, cluster: str, one: Run | Row) -> None:
+    """How the workers of a run that is under way are, where it has any and ECS may be asked."""
+    with contextlib.suppress(Denied):
+        if isinstance(one, Run) and (text := how_workers_are(aws, cluster, one)):
+            terminal.print(terminal.fold("    workers: ", cut(text, SHOWN)))
+
+
 def _list(terminal: Terminal, here: Past, options: Arguments) -> None:
     catalog = here.runs.catalog()
     found = here.ends(catalog.newest(options.limit or NEWEST, whole=options.json))
@@ -135,6 +147,7 @@ def _list(terminal: Terminal, here: Past, options: Arguments) -> None:
         terminal.print("no runs yet")
     for one in found:
         terminal.print(row(terminal, one, id_width(found), paid=here.where.local is None))
+        say_workers(terminal, here.aws, here.place.cluster, one)
     if (more := catalog.count - len(found) - len(here.runs.unreadable)) > 0 and len(found) == (options.limit or NEWEST):
         terminal.say(f"  and {more:,} more: --limit N lists N")
 

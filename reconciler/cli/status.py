@@ -11,7 +11,7 @@ from reconciler.cli.options import InAws as Arguments
 from reconciler.cli.past_runs import say_unseen, whole
 from reconciler.cli.plan_format import PlanObject
 from reconciler.cli.render import GLYPHS, plan_json
-from reconciler.cli.runs import NEWEST, Unreadable, id_width, row, unreadable_json
+from reconciler.cli.runs import NEWEST, Unreadable, id_width, row, say_workers, unreadable_json
 from reconciler.cli.target import data_lines, deployment, target, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Action, Step
@@ -71,6 +71,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     terminal.print(f"runs: {count:,}" + (f", the newest {RUNS}:" if count > RUNS else ""))
     for one in past:
         terminal.print(row(terminal, one, id_width(past), paid=where.local is None))
+        say_workers(terminal, aws, str(here.deploy.cluster.name), one)
     say_unseen(runs, unseen)
     return 0
 

@@ -25,6 +25,7 @@ from reconciler.run.workers import (
     Size,
     address_of,
     how_ended,
+    how_they_are,
     is_lost,
     just_ended,
     launches_of,
@@ -38,6 +39,7 @@ LOGS = 4  # workers' logs that are read in a second, at most
 PAUSE = 30.0  # seconds more after a launch that was refused
 AT_ONCE = 100  # tasks that DescribeTasks takes
 WORKERS_TAG = "reconciler:workers"  # of a run's definition: the ARN of that of its workers
+FAILED = (Event.ERROR, Event.TIMEOUT, Event.MAX_COST)  # ends that the loss of a worker may be behind
 CONFLICT = "ConflictException"  # RunTask's answer to a token that was used with other parameters
 FORGOTTEN: Mapping[str, Any] = {"lastStatus": "STOPPED"}
 Calls = Any  # reconciler.aws.calls.Aws, or the module reconciler.scheduled.aws
@@ -119,7 +121,7 @@ class Crew:
 
     def with_why(self, end: Verdict) -> Verdict:
         """How the program's task ended, with how the workers did that it may have failed for."""
-        lost = self.lost.values() if end.event is Event.ERROR else ()
+        lost = self.lost.values() if end.event in FAILED else ()
         return replace(end, reason="; ".join(dict.fromkeys((end.reason, *lost))))
 
     def _look(self, *, over: bool = False) -> None:
@@ -257,6 +259,14 @@ def workers_of(calls: Calls, cluster: str, token: str) -> list[Mapping[str, Any]
         for at in range(0, len(arns), AT_ONCE):
             found += described(calls, cluster, arns[at : at + AT_ONCE])
     return sorted(found, key=lambda task: str(task.get("createdAt", "")))
+
+
+def how_workers_are(calls: Calls, cluster: str, run: Run) -> str:
+    """How the workers of a run that is under way are; empty where it has none. Raises what calls raise."""
+    size, last = size_of(run), run.attempts[-1] if run.attempts else None
+    if size is None or last is None or not last.task_arn or last.event is not None or run.state.over:
+        return ""
+    return how_they_are(workers_of(calls, cluster, last.token), size.count)
 
 
 def stop_workers(calls: Calls, cluster: str, attempts: Sequence[Attempt], reason: str) -> None:

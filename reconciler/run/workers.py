@@ -24,6 +24,7 @@ MOST = 100  # workers of a run
 LAUNCHES = 4  # of a worker at most: it is replaced three times
 GRACE = 5.0  # seconds since a worker's end in which that may be its program's, which ECS shows later
 UNSEEN = 60.0  # seconds for which ECS may not show a task that was launched
+TOLD = 3  # ends of workers that are told, the newest
 ENDED = (0, 143)  # exit codes of a worker or scheduler that was told to end: of its own, and by SIGTERM
 KILLED = 128  # from which on an exit code is that of a signal
 BY_ECS = (*ENDED, 137)  # and those of a scheduler that ECS has stopped: it may be killed before it hears of SIGTERM
@@ -147,6 +148,15 @@ def how_ended(task: Mapping[str, Any]) -> str:
         return f"{who} was interrupted by Spot"
     code = container.get("exitCode")
     return f"{who} ended: {reasons}" + ("" if code is None else f", exit code {code}")
+
+
+def how_they_are(tasks: Sequence[Mapping[str, Any]], count: int) -> str:
+    """Of a run that is under way: `3 of 4 run; worker 3 was out of memory (16384 MiB)`. tasks: of its newest attempt's
+    workers, the oldest first.
+    """
+    running = {task.get("group") for task in tasks if task.get("lastStatus") == "RUNNING"}
+    ended = [how_ended(task) for task in tasks if task.get("lastStatus") == "STOPPED"]
+    return "; ".join(dict.fromkeys((f"{len(running)} of {count} run", *ended[-TOLD:])))
 
 
 def lost_scheduler(task: Mapping[str, Any]) -> str:

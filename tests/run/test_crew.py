@@ -157,6 +157,21 @@ def test_a_scheduler_that_has_ended_gets_no_workers() -> None:
     assert (len(ecs.asked), mine.lost, end.reason) == (2, {}, "x")
 
 
+@pytest.mark.parametrize(
+    ("event", "told"), [(Event.ERROR, True), (Event.TIMEOUT, True), (Event.MAX_COST, True), (Event.SUCCESS, False)]
+)
+def test_what_a_run_may_have_waited_for_is_told(event: Event, told: bool) -> None:
+    ecs, clock, said = Ecs(), [NOW], list[str]()
+    mine = crew(ecs, clock, said)
+    mine.tend(PROGRAM)
+    ecs.tasks["arn/2"] |= {"lastStatus": "STOPPED", "stoppedReason": "OutOfMemoryError: killed", "memory": "4096"}
+    clock[0] += LOOK
+    mine.tend(PROGRAM)
+    assert mine.ended(Verdict(event, 1, "x")).reason == "x" + (
+        "; worker 2 was out of memory (4096 MiB)" if told else ""
+    )
+
+
 def test_one_that_ends_with_its_program_is_not_lost() -> None:
     ecs, clock, said = Ecs(), [NOW], list[str]()
     mine = crew(ecs, clock, said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,13 +28,15 @@ from reconciler.run.workers import (
     Size,
     address_of,
     how_ended,
+    how_they_are,
     is_lost,
     launches_of,
     missing,
     run_worker,
     size_of,
 )
-from tests.run.conftest import Lane
+from tests.run.conftest import Lane, records
+from tests.run.test_max_cost import fire, schedule
 from tests.run.test_step import RETRIES
 from tests.stand_in_engine import FILES as STAND_IN
 from tests.stand_in_engine import PROGRAM as PROGRAM_OF_STAND_IN
@@ -109,6 +112,15 @@ def test_a_record_may_say_anything(found: Any, expected: Size | None) -> None:
 def test_how_a_worker_ended(found: dict[str, Any], words: str, lost: bool, lost_at_the_end: bool) -> None:
     assert (is_lost(found, over=False), is_lost(found, over=True)) == (lost, lost_at_the_end)
     assert not words or words in how_ended(found)
+
+
+def test_how_they_are_while_their_run_is_under_way() -> None:
+    ended = [task("STOPPED", why="OutOfMemoryError: killed") | {"group": f"worker-{number}"} for number in range(1, 6)]
+    assert how_they_are([], 4) == "0 of 4 run"
+    assert how_they_are([task(), task("PENDING") | {"group": "worker-4"}], 4) == "1 of 4 run"
+    told = [f"worker {number} was out of memory (512 MiB)" for number in (3, 4, 5)]
+    assert how_they_are([*ended, ended[-1], task()], 5) == "; ".join(("1 of 5 run", *told[1:]))
+    assert how_they_are([*ended, task()], 5) == "; ".join(("1 of 5 run", *told))
 
 
 @pytest.mark.parametrize(
@@ -288,28 +300,78 @@ print("another one", flush=True)
 """
 
 
-def test_of_an_unattended_run(lane: Lane) -> None:
-    """The deploy's function launches them once the program's task runs, replaces a lost one, and leaves nothing."""
-    lane.program(PROGRAM_OF_STAND_IN + LOSES_ONE, deploy="run: {unattended: true, workers: {count: 1}}\n",
-                 dockerfile=STAND_IN["Dockerfile"])  # fmt: skip
-    (lane.folder / "dask").mkdir(exist_ok=True)
+@pytest.fixture
+def stand_in(lane: Lane) -> Iterator[Lane]:
+    """The project, in whose image the stand-in is."""
+    (lane.folder / "dask").mkdir()
     for name in ("dask/__init__.py", "dask/__main__.py"):
         lane.write(name, STAND_IN[name])
-    made = lane.run("apply", "--local", "--detach")
-    assert made.code == 0, made.out + made.err
+    yield lane
+    shutil.rmtree(lane.folder / "dask")
+    lane.bare()
+
+
+def _with_worker(lane: Lane) -> Any:
+    """The task of a run's only worker, once its program has found it."""
     mine = "/workers"
     one = until(lambda: [t for t in lane.tasks("RUNNING") if t["startedBy"].endswith(mine)], "a worker")[0]
     main = next(task for task in lane.tasks() if task["startedBy"] == one["startedBy"].removesuffix(mine))
     until(lambda: _events(lane, main) == ["workers: 1"], "the program's look at it")
+    return one
+
+
+def _nothing_left(lane: Lane, worker: Any, launched: int) -> None:
+    """No task and no certificate; launched: so many tasks of workers were."""
+    until(lambda: not lane.tasks("RUNNING"), "the end of all tasks")
+    path, ssm = "/reconciler/tiny/workers", lane.client("ssm")  # which an unattended run's function deletes
+    until(lambda: not ssm.get_parameters_by_path(Path=path)["Parameters"], "the end of its certificate")
+    assert len([task for task in lane.tasks() if task["startedBy"] == worker["startedBy"]]) == launched
+
+
+@pytest.mark.parametrize(
+    ("limit", "end"),
+    [
+        ("", ("stopped", "stopped")),
+        ("max_duration: 60, ", ("failed", "timeout")),
+        ("unattended: true, max_cost: 1, ", ("failed", "max-cost")),
+    ],
+    ids=["by another process", "by the deadline, with no client there", "by the limit in dollars, unattended"],
+)
+def test_all_end_with_a_run_that_is_stopped(stand_in: Lane, limit: str, end: tuple[str, str]) -> None:
+    lane, attended = stand_in, "unattended" not in limit
+    lane.program(PROGRAM_OF_STAND_IN + "time.sleep(600)\n", deploy=f"run: {{{limit}workers: {{count: 1}}}}\n",
+                 dockerfile=STAND_IN["Dockerfile"])  # fmt: skip
+    applied = lane.start("apply", "--local", *([] if attended else ["--detach"]))
+    worker = _with_worker(lane)
+    assert "    workers: 1 of 1 run\n" in lane.run(*("status", "runs")[bool(limit) :][:1], "--local").out
+    if limit:
+        applied.kill() if attended else applied.communicate(timeout=60)
+        applied.wait()
+        fire(lane, schedule(lane))
+        if attended:
+            lane.run("watch", "--local")
+    else:
+        stopped = lane.run("stop", "--local")
+        assert stopped.code == 0, stopped.out + stopped.err
+        applied.communicate(timeout=60)
+    run = until(lambda: [one for one in records(lane)[:1] if one["state"] in ("stopped", "failed")], "its end")[0]
+    assert (run["state"], run["attempts"][0]["event"]) == end
+    _nothing_left(lane, worker, 1)
+
+
+def test_of_an_unattended_run(stand_in: Lane) -> None:
+    """The deploy's function launches them once the program's task runs, replaces a lost one, and leaves nothing."""
+    lane = stand_in
+    lane.program(PROGRAM_OF_STAND_IN + LOSES_ONE, deploy="run: {unattended: true, workers: {count: 1}}\n",
+                 dockerfile=STAND_IN["Dockerfile"])  # fmt: skip
+    made = lane.run("apply", "--local", "--detach")
+    assert made.code == 0, made.out + made.err
+    one = _with_worker(lane)
     lane.client("ecs").stop_task(cluster="tiny", task=one["taskArn"])
     watched = lane.run("watch", "--local", "--from-start")
     assert watched.code == 0, watched.out + watched.err
     assert "main | another one" in watched.out
-    until(lambda: not lane.tasks("RUNNING"), "the end of all tasks")
-    assert not lane.client("ssm").get_parameters_by_path(Path="/reconciler/tiny/workers")["Parameters"]
-    assert len([task for task in lane.tasks() if task["startedBy"] == one["startedBy"]]) == 2
-    shutil.rmtree(lane.folder / "dask")
-    lane.bare()
+    _nothing_left(lane, one, 2)
 
 
 def _events(lane: Lane, task: Any) -> list[str]:
