@@ -223,7 +223,7 @@ def test_tokens_that_another_used_for_what_is_forgotten_are_given_up() -> None:
     ecs, clock, said = Ecs(), [NOW], list[str]()
     mine = crew(ecs, clock, said)
     ecs.used = {f"{ID}-1-w1-0s", f"{ID}-1-w1-1", f"{ID}-1-w2-0s"}
-    asked = []
+    asked = list[int]()
     while not mine.tend(PROGRAM) and len(asked) < 9:
         asked.append(len(ecs.asked))
         clock[0] += PAUSE + LOOK
