@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+T = TypeVar("T")
 Array = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]
 
@@ -52,3 +53,9 @@ class Bars:
     def slice(self, start: int, stop: int) -> Bars:
         """Bars `start` to `stop` (excluded), as views."""
         return self.map(lambda values: values[start:stop])
+
+
+def of_each(change: Callable[..., Any], *things: T) -> T:
+    """A dataclass of arrays, each of them what `change` makes of the same array of all `things`."""
+    fields = [field.name for field in dataclasses.fields(things[0])]  # type: ignore[arg-type]  # it is a dataclass
+    return type(things[0])(*(change(*(getattr(thing, name) for thing in things)) for name in fields))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from model import columns, plausible, repair, resample, schema
+from model import columns, plausible, repair, resample, schema, store
 from model.bars import PRICES, Array, Bars
 from model.errors import InputError
 from model.harmless import short
+from model.parts import files
+from model.parts.files import File
 from model.reading import AS_IT_IS, Reading
 from model.store import sha256_file
 
@@ -49,6 +53,34 @@ class Data:
         return f"{self.bars.time[0] + (hour - self.earlier) * np.timedelta64(3600, 's')}Z"
 
 
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """The rows of a file as `columns.read` gives them, before anything is mended."""
+
+    name: str
+    rows: pd.DataFrame
+    repairs: dict[str, int]
+    sha256: str
+
+    @property
+    def first(self) -> pd.Timestamp:
+        """Its earliest time."""
+        return self.rows["time"].min()
+
+    @property
+    def has_volume(self) -> bool:
+        """Whether any row has a volume that isn't zero."""
+        return bool((self.rows["volume"].fillna(0) != 0).any())
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    """What must be known of all files to mend some of them."""
+
+    has_volume: bool
+    """Some file has volumes; else the number of price changes is taken."""
+
+
 def load(path: Path, how: Reading = AS_IT_IS, now: dt.datetime | None = None) -> Data:
     """Read, mend and check a file of hourly bars.
 
@@ -60,36 +92,104 @@ def load(path: Path, how: Reading = AS_IT_IS, now: dt.datetime | None = None) ->
     Raises:
         InputError: with line and reason, when a repair wouldn't be safe.
     """
-    return load_files([path], how, now)
+    return checked([read(path, how)], how, now)
 
 
-def load_files(
-    paths: Sequence[Path], how: Reading = AS_IT_IS, now: dt.datetime | None = None, least: int = MIN_ROWS
+def load_uri(uri: str, how: Reading = AS_IT_IS, now: dt.datetime | None = None) -> Data:
+    """`load` of a file, or of the Parquet files of a folder or prefix as of one; a path or S3 URI.
+
+    Raises:
+        InputError: as `load`, or there is no such file.
+    """
+    return checked(tables(uri, how), how, now)
+
+
+def tables(uri: str, how: Reading) -> list[Table]:
+    """The files of the data, read; see `load_uri`."""
+    return [fetch(file, how) for file in files.of(uri)]
+
+
+def fetch(file: File, how: Reading) -> Table:
+    """Read a file of the data, wherever it is.
+
+    Raises:
+        InputError: as `read`, or there is no such file; names it where it is one of a folder.
+    """
+    with named(file.name if file.folder else ""), store.fetched(file.uri, how.max_bytes) as path:
+        return read(path, how, file.name if file.folder else "")
+
+
+@contextlib.contextmanager
+def named(name: str) -> Iterator[None]:
+    """Name a file, if that is given, in what it is refused for."""
+    try:
+        yield
+    except InputError as error:
+        if not name:
+            raise
+        raise InputError(f"{name}: {error}") from error
+
+
+def read(path: Path, how: Reading, name: str = "") -> Table:
+    """Read a file; `name` is what it is called in messages.
+
+    Raises:
+        InputError: a value isn't a number or a time, or it isn't such a file.
+    """
+    rows, repairs = columns.read(path, how)
+    return Table(name or path.name, rows, repairs, sha256_file(path))
+
+
+def checked(
+    tables: Sequence[Table],
+    how: Reading = AS_IT_IS,
+    now: dt.datetime | None = None,
+    of: Whole | None = None,
 ) -> Data:
-    """`load` of files that follow each other, as of one; `least` is how many rows are needed.
+    """Mend and check the rows of files as of one; their checksum is the file's, of several that of their checksums.
 
-    The checksum is the file's, of several that of their checksums.
+    Args:
+        tables: in any order.
+        how: what the files can't show.
+        now: decides whether the last hour is over; the present by default.
+        of: the whole that these files are a part of. Of a part that many hours are missing or odd isn't refused, and
+            it may have no hour at all: that is for whoever has all parts to judge.
+
+    Raises:
+        InputError: with line (of several files also with the file) and reason, when a repair wouldn't be safe.
     """
     moment = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).replace(tzinfo=None)
-    pieces = [columns.read(path, how) for path in paths]
-    rows, done = pieces[0]
-    for more, counts in pieces[1:]:
-        rows = pd.concat([rows, more])
-        done = {name: done[name] + counts[name] for name in done}
-    read = len(rows)
-    rows = _one_symbol(_volumes(rows, done))
+    tables = sorted(tables, key=lambda table: table.first)
+    check = functools.partial(_checked, tables, how=how, moment=moment, of=of)
+    try:
+        return check(tables[0].rows if len(tables) == 1 else pd.concat([t.rows for t in tables], ignore_index=True))
+    except InputError:
+        if len(tables) == 1:
+            raise
+        # Once more for the message: names of lines are texts, too large for what is mostly right.
+        return check(pd.concat([t.rows.set_axis([f"{n} of {t.name}" for n in t.rows.index]) for t in tables]))
+
+
+def _checked(
+    tables: Sequence[Table], rows: pd.DataFrame, *, how: Reading, moment: dt.datetime, of: Whole | None
+) -> Data:
+    most, has_volume = (1.0, of.has_volume) if of else (repair.MAX_MISSING, any(t.has_volume for t in tables))
+    done = {name: sum(table.repairs[name] for table in tables) for name in tables[0].repairs}
+    read_rows = len(rows)
+    # A copy, since workers may take the same tables once more.
+    rows = _one_symbol(_volumes(rows.copy(deep=False), done, has_volume, most))
     apart = resample.step(rows)
     if apart < repair.HOUR and len(rows) > 2:
-        rows = _hours(rows, apart, how, moment, done)
-    repair.hours(rows)
+        rows = _hours(rows, apart, how, moment, done, most)
+    repair.hours(rows, is_part=bool(of))
     rows = repair.order(rows, done)
     rows = repair.unfinished(rows, moment, done)
-    if len(rows) < least:
-        raise InputError(f"{paths[0].name} has {len(rows)} usable rows: at least {least} hours are needed")
-    rows = repair.prices(rows, done)
-    plausible.check(rows, done)
+    if len(rows) < MIN_ROWS and not of:
+        raise InputError(f"{tables[0].name} has {len(rows)} usable rows: at least {MIN_ROWS} hours are needed")
+    rows = repair.prices(rows, done, most)
+    plausible.check(rows, done, is_part=bool(of))
     schema.check(rows)
-    return Data(repair.to_bars(rows, done), checksum([sha256_file(path) for path in paths]), read, done)
+    return Data(repair.to_bars(rows, done, most), checksum([table.sha256 for table in tables]), read_rows, done)
 
 
 def checksum(parts: Sequence[str]) -> str:
@@ -97,15 +197,15 @@ def checksum(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _volumes(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
+def _volumes(rows: pd.DataFrame, done: dict[str, int], has_volume: bool, most: float) -> pd.DataFrame:
     """The volume, or the number of price changes where a broker gives no volume; counts ``tick_volume``."""
     if "tick_volume" in rows:
-        if not (rows["volume"].fillna(0) != 0).any():
+        if not has_volume:
             rows["volume"] = rows["tick_volume"]
             done["tick_volume"] = len(rows)
         rows = rows.drop(columns="tick_volume")
     missing = rows["volume"].isna()
-    if missing.any() and missing.mean() > repair.MAX_MISSING:
+    if missing.any() and missing.mean() > most:
         raise InputError(f"line {rows.index[missing][0]}: most rows lack a volume")
     return rows
 
@@ -126,7 +226,7 @@ def _one_symbol(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _hours(
-    rows: pd.DataFrame, apart: pd.Timedelta, how: Reading, moment: dt.datetime, done: dict[str, int]
+    rows: pd.DataFrame, apart: pd.Timedelta, how: Reading, moment: dt.datetime, done: dict[str, int], most: float
 ) -> pd.DataFrame:
     """Hours from finer bars, if that is wanted."""
     if not how.resample:
@@ -141,7 +241,7 @@ def _hours(
     if "close_time" in rows and pd.notna(last["close_time"]) and last["close_time"] - last["time"] < apart * 0.95:
         rows = rows.iloc[:-1]
     rows = rows[(rows["time"] <= moment).to_numpy() | (rows["time"] > moment + repair.HOUR).to_numpy()]
-    rows = repair.prices(rows.drop(columns="close_time", errors="ignore"), fine)
+    rows = repair.prices(rows.drop(columns="close_time", errors="ignore"), fine, most)
     done |= fine
     return resample.to_hours(rows, apart, done)
 

@@ -38,6 +38,12 @@ class Comparison:
     """Share of the baseline's loss that the model saves."""
     test: stats.DieboldMariano
 
+    @classmethod
+    def unknown(cls, target: str, baseline: str, measure: str) -> Comparison:
+        """Where no loss is known."""
+        nothing, test = Estimate(math.nan, math.nan, math.nan), stats.DieboldMariano(math.nan, math.nan)
+        return cls(target, baseline, measure, math.nan, math.nan, nothing, test)
+
     @property
     def verdict(self) -> str:
         """``skill``, ``slight skill``, ``no skill`` or ``worse``, at 95 % in both the interval and the test."""
@@ -77,6 +83,11 @@ class Scores:
         }
 
 
+def known(*values: Array) -> npt.NDArray[np.bool_]:
+    """The rows in which all values are known."""
+    return np.asarray(np.all([np.isfinite(each) for each in values], axis=0))
+
+
 def log_loss(up: Array, p: Array) -> Array:
     """-ln of the probability given to what happened: `up` 1 or 0. NaN where `up` or `p` is missing."""
     p = np.clip(p, 1e-6, 1 - 1e-6)
@@ -99,9 +110,7 @@ def qlike(lv: Array, variance: Array) -> Array:
 def _compare(of: Losses, seed: int) -> Comparison:
     loss, other = of.model[of.good], of.other[of.good]
     if not len(loss):
-        nothing = Estimate(math.nan, math.nan, math.nan)
-        test = stats.diebold_mariano(loss, other)
-        return Comparison(of.target, of.baseline, of.measure, math.nan, math.nan, nothing, test)
+        return Comparison.unknown(of.target, of.baseline, of.measure)
     return Comparison(
         of.target,
         of.baseline,
@@ -137,7 +146,7 @@ class Measured:
     @property
     def good(self) -> npt.NDArray[np.bool_]:
         """The rows that count."""
-        return np.asarray(np.isfinite(self.a) & np.isfinite(self.b))
+        return known(self.a, self.b)
 
     def estimate(self, seed: int) -> Estimate:
         """The estimate, with its interval."""
@@ -158,14 +167,13 @@ def measured(bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64
         yield Measured(name, "auc", up, p)
     one = np.ones(len(r))
     for name, p in (("direction_accuracy", f.p_up[r]), ("direction_base_rate_accuracy", f.p_base[r])):
-        known = np.isfinite(up) & np.isfinite(p)
-        yield Measured(name, "ratio", np.where(known, (p > 0.5) == (up > 0.5), np.nan), one)
+        yield Measured(name, "ratio", np.where(known(up, p), (p > 0.5) == (up > 0.5), np.nan), one)
     yield Measured("volatility_variance_ratio", "ratio", np.exp(lv), f.var[r])
     for name, low, high in (
         ("price", f.lower[r], f.upper[r]),
         ("price_baseline", f.base_lower[r], f.base_upper[r]),
     ):
-        good = np.isfinite(ret) & np.isfinite(low) & np.isfinite(high)
+        good = known(ret, low, high)
         yield Measured(f"{name}_coverage", "ratio", np.where(good, (ret >= low) & (ret <= high), np.nan), one)
         yield Measured(f"{name}_width", "ratio", np.where(good, np.exp(high) - np.exp(low), np.nan), one)
     close = bars.close[r]
@@ -187,7 +195,7 @@ class Losses:
     @property
     def good(self) -> npt.NDArray[np.bool_]:
         """The rows that count."""
-        return np.asarray(np.isfinite(self.model) & np.isfinite(self.other))
+        return known(self.model, self.other)
 
 
 def losses(bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64], coverage: float) -> Iterator[Losses]:

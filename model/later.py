@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from model import baselines, boost, data, evaluate, features, linear, parquet, predict, store, targets
+from model import baselines, boost, data, evaluate, features, linear, parquet, predict, targets
 from model.bars import Bars
 from model.conformal import Calibration, quantiles
 from model.errors import InputError
@@ -77,11 +77,9 @@ def check(
 
 
 def _bars(data_uri: str, history_uri: str, how: Reading, now: dt.datetime | None) -> Bars:
-    with store.fetched(data_uri, how.max_bytes) as path:
-        loaded = data.load(path, how, now)
+    loaded = data.load_uri(data_uri, how, now)
     if history_uri:
-        with store.fetched(history_uri, how.max_bytes) as path:
-            loaded = data.joined(data.load(path, how, now), loaded)
+        loaded = data.joined(data.load_uri(history_uri, how, now), loaded)
     return loaded.bars
 
 

@@ -52,6 +52,7 @@ def write(run: Run, out: Output) -> None:
         for name, drawn in report.standalone(run).items():
             out.write(name, drawn)
         out.write(REPORT, report.page(run))
+    out.drop_earlier(REPORT, "plots/*.svg", "predictions/*.parquet")
     out.finish(to_bytes(manifest.make(run, out)))
 
 

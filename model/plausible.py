@@ -23,6 +23,9 @@ WIDE = 3.0
 JUMP = 0.01
 MAX_JUMPS = 0.01
 """More jumps than this share of all hours: the rows aren't in the order of their times."""
+MIXED = "don't begin where the one before ended: the rows' times are wrong, or prices of several series are mixed"
+MAX_FLAT = 0.5
+"""More bars of one price than this share: they aren't bars."""
 WICK = 5.0
 """A High or Low that is so many times further than Open and Close is counted."""
 WEEK = 168
@@ -33,8 +36,10 @@ SAME = 0.001
 POWERS = (10.0, 100.0, 1000.0, 1e6)
 
 
-def check(rows: pd.DataFrame, done: dict[str, int]) -> None:
+def check(rows: pd.DataFrame, done: dict[str, int], is_part: bool = False) -> None:
     """Look at rows in order of time; counts ``jumps``, ``long_wicks``, ``spring_gaps`` and ``volume_steps``.
+
+    Of a part of the data single bars are refused, and not what many or all of its bars are.
 
     Raises:
         InputError: the rows can't be bars of one series; names lines.
@@ -45,10 +50,10 @@ def check(rows: pd.DataFrame, done: dict[str, int]) -> None:
     o, h, low, c = (rows[name].to_numpy() for name in PRICES)
     time = rows["time"].to_numpy()
     lines = rows.index.to_numpy()
-    if c.max() == c.min():
+    if c.max() == c.min() and not is_part:
         raise InputError(f"line {lines[0]} to line {lines[-1]}: the price is {c[0]:g} in all rows: nothing to forecast")
     flat = h == low
-    if flat.mean() > 0.5:
+    if flat.mean() > MAX_FLAT and not is_part:
         raise InputError(
             f"line {lines[flat][0]}: High is Low in {flat.mean():.0%} of the rows: these are single prices and not "
             "bars, and nothing is known about the range within an hour"
@@ -57,7 +62,14 @@ def check(rows: pd.DataFrame, done: dict[str, int]) -> None:
     _units(o, c, next_hour, lines)
     _within(o, c, lines)
     _decimals(h, low, np.maximum(o, c), np.minimum(o, c), lines)
-    done["jumps"] = _jumps(o, c, h, low, next_hour, lines)
+    far = _jumps(o, c, h, low, next_hour)
+    done["jumps"] = int(far.sum())
+    if too_many_jumps(done["jumps"], int(next_hour.sum())) and not is_part:
+        at = int(np.flatnonzero(far)[0])
+        raise InputError(
+            f"line {lines[at + 1]}: Open is {o[at + 1]:g} after a Close of {c[at]:g} (line {lines[at]}), and "
+            f"{done['jumps'] - 1} more hours {MIXED}"
+        )
     done["long_wicks"] = int(((h > WICK * np.maximum(o, c)) | (low < np.minimum(o, c) / WICK)).sum())
     done["spring_gaps"] = _spring_gaps(time)
     done["volume_steps"] = _volume_steps(rows["volume"].to_numpy())
@@ -119,25 +131,15 @@ def _power_of_ten(times: Floats, near: float) -> tuple[int, float] | None:
     return None
 
 
-def _jumps(
-    o: Floats, c: Floats, h: Floats, low: Floats, next_hour: npt.NDArray[np.bool_], lines: npt.NDArray[np.int64]
-) -> int:
-    """How many Opens are far from the Close of the hour before.
+def too_many_jumps(jumps: int, hours: int) -> bool:
+    """Whether rows are at wrong times: so many of the hours that follow another don't begin where that one ended."""
+    return jumps > max(3, MAX_JUMPS * max(1, hours))
 
-    Raises:
-        InputError: so many that rows are at wrong times.
-    """
+
+def _jumps(o: Floats, c: Floats, h: Floats, low: Floats, next_hour: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which Opens but the first are far from the Close of the hour before."""
     usual = float(np.median(np.log(h / low)))
-    far = next_hour & (np.abs(np.log(o[1:] / c[:-1])) > max(JUMP, WIDE * usual))
-    count = int(far.sum())
-    if count > max(3, MAX_JUMPS * max(1, int(next_hour.sum()))):
-        at = int(np.flatnonzero(far)[0])
-        raise InputError(
-            f"line {lines[at + 1]}: Open is {o[at + 1]:g} after a Close of {c[at]:g} (line {lines[at]}), and "
-            f"{count - 1} more hours don't begin where the one before ended: the rows' times are wrong, or prices of "
-            "several series are mixed"
-        )
-    return count
+    return np.asarray(next_hour & (np.abs(np.log(o[1:] / c[:-1])) > max(JUMP, WIDE * usual)))
 
 
 def _volume_steps(volume: Floats) -> int:

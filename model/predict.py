@@ -74,7 +74,7 @@ def forecast(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.dat
 
     Args:
         model_uri: OUTPUT_URI of a training run.
-        data_uri: a file of hourly bars, at least `targets.MINIMUM_HISTORY` hours.
+        data_uri: hourly bars, at least `targets.MINIMUM_HISTORY` hours.
         how: what the file itself can't show.
         now: the present; by default the clock's.
 
@@ -84,9 +84,7 @@ def forecast(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.dat
     moment = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC)
     content = read_manifest(model_uri)
     models = read_models(model_uri, content)
-    with store.fetched(data_uri, how.max_bytes) as path:
-        loaded = data.load(path, how, moment)
-    bars = loaded.bars
+    bars = data.load_uri(data_uri, how, moment).bars
     if len(bars) < targets.MINIMUM_HISTORY:
         raise InputError(f"{data_uri} has {len(bars)} hours: the features need {targets.MINIMUM_HISTORY}")
     has_flow = bool(content["data"].get("has_flow"))

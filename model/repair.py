@@ -8,6 +8,7 @@ Not safe, so refused with line and reason: anything that would need a guess abou
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,8 +28,8 @@ def _refuse(line: object, reason: str, more: int = 0) -> InputError:
     return InputError(f"line {line}: {reason}{also}")
 
 
-def hours(rows: pd.DataFrame) -> None:
-    """Check that times are whole hours.
+def hours(rows: pd.DataFrame, is_part: bool = False) -> None:
+    """Check that times are whole hours, one after another; of a part of the data the first alone.
 
     Raises:
         InputError: they aren't, or the bars are of another length.
@@ -44,7 +45,7 @@ def hours(rows: pd.DataFrame) -> None:
         raise _refuse(line, f"{rows['time'][line]} is not a whole hour", int(off.sum()) - 1)
     rows["time"] = rows["time"].dt.floor("h")
     step = rows["time"].sort_values().drop_duplicates().diff().median()
-    if len(rows) > 2 and step != HOUR:
+    if len(rows) > 2 and step != HOUR and not is_part:
         few = len(rows["time"].unique()) < len(rows) / 2
         what = "most times are there more than once" if few or pd.isna(step) else f"bars are {step} apart"
         raise _refuse(rows.index[1], f"{what}: hourly bars are needed")
@@ -121,7 +122,7 @@ def unfinished(rows: pd.DataFrame, now: dt.datetime, done: dict[str, int]) -> pd
     return rows.iloc[:-1] if partial else rows
 
 
-def prices(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
+def prices(rows: pd.DataFrame, done: dict[str, int], most: float = MAX_MISSING) -> pd.DataFrame:
     """Mend impossible bars where it is safe; counts ``swapped_high_low``, ``widened`` and ``incomplete``.
 
     Raises:
@@ -130,7 +131,7 @@ def prices(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
     rows = rows.copy()
     incomplete = rows[list(PRICES)].isna().any(axis=1).to_numpy()
     done["incomplete"] = int(incomplete.sum())
-    if incomplete.mean() > MAX_MISSING:
+    if incomplete.sum() > most * len(rows):
         raise _refuse(rows.index[incomplete][0], f"{incomplete.mean():.0%} of all rows lack a price")
     rows = rows[~incomplete]
     o, h, low, c = (rows[name].to_numpy().copy() for name in PRICES)
@@ -159,15 +160,22 @@ def prices(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
     return rows
 
 
-def _has_values(column: pd.Series) -> bool:
-    """Whether a column of the order flow says anything: neither mostly empty nor all zero."""
-    return bool(column.isna().mean() <= MAX_MISSING and (column.fillna(0) != 0).any())
+def has_values(missing: int, rows: int, is_any: bool) -> bool:
+    """Whether a column of the order flow says anything: neither empty in many of its `rows` nor all zero."""
+    return is_any and missing <= MAX_MISSING * rows
 
 
-def to_bars(rows: pd.DataFrame, done: dict[str, int]) -> Bars:
+def flow_of(column: Any) -> tuple[int, int, bool]:
+    """How many values are missing, of how many, and whether any isn't zero."""
+    missing = np.isnan(column)
+    return int(missing.sum()), len(column), bool((column[~missing] != 0).any())
+
+
+def to_bars(rows: pd.DataFrame, done: dict[str, int], most: float = MAX_MISSING) -> Bars:
     """Rows on an unbroken hourly grid; counts ``missing_hours``, ``longest_gap`` and ``no_trade``.
 
-    An hour without trades (no volume and one price) carries no news: it becomes a missing hour.
+    An hour without trades (no volume and one price) carries no news: it becomes a missing hour. With `most` of 1 the
+    rows are a part of the data: there may be none, and the order flow is kept, whether or not it says anything.
 
     Raises:
         InputError: too much is missing.
@@ -177,15 +185,15 @@ def to_bars(rows: pd.DataFrame, done: dict[str, int]) -> Bars:
     done["zero_volume"] = int((rows["volume"] == 0).sum()) - done["no_trade"]
     done["missing_volume"] = int(rows["volume"].isna().sum())
     rows = rows[~still]
-    if rows.empty:
+    if rows.empty and most < 1:
         raise InputError("no hour has any trades: every row has volume 0 and one price")
     stamp = rows["time"].to_numpy().astype("datetime64[h]")
-    place = (stamp - stamp[0]).astype(np.int64)
-    size = int(place[-1]) + 1
+    place = (stamp - stamp[:1]).astype(np.int64)
+    size = int(place.max(initial=-1)) + 1
     gaps = np.diff(place) - 1
     done["missing_hours"] = int(gaps.sum())
     done["longest_gap"] = int(gaps.max(initial=0))
-    if done["missing_hours"] > MAX_MISSING * size:
+    if done["missing_hours"] > most * size:
         line = rows.index[1:][gaps == gaps.max()][0]
         raise _refuse(
             line,
@@ -198,10 +206,11 @@ def to_bars(rows: pd.DataFrame, done: dict[str, int]) -> Bars:
         values[place] = rows[name].to_numpy()
         return values
 
-    there = [name for name in FLOW if name in rows and _has_values(rows[name])]
-    done["empty_flow"] = sum(name in rows for name in FLOW) - len(there)
+    given = [name for name in FLOW if name in rows]
+    there = [name for name in given if most >= 1 or has_values(*flow_of(rows[name]))]
+    done["empty_flow"] = len(given) - len(there)
     flow = {name: grid(name) for name in FLOW} if len(there) == len(FLOW) else {}
-    time = stamp[0] + np.arange(size).astype("timedelta64[h]")
+    time = stamp[:1] + np.arange(size).astype("timedelta64[h]")
     return Bars(
         time.astype("datetime64[s]"), grid("open"), grid("high"), grid("low"), grid("close"), grid("volume"), flow
     )

@@ -80,7 +80,9 @@ def data_uri(env: Mapping[str, str]) -> str:
     if _switch(env, "USE_S3"):
         bucket, key = env.get("S3_BUCKET", "").strip(), env.get("S3_KEY", "").strip()
         prefix = env.get("S3_PREFIX", "").strip()
-        if prefix and (not key or key.endswith(files.SUFFIX)):  # a deploy with a folder sets both
+        # A deploy with a folder sets both. The first key may be that of _SUCCESS, which is no data.
+        below = key[prefix.rfind("/") + 1 :] if key.startswith(prefix) else ""
+        if prefix and (not key or key.endswith(files.SUFFIX) or files.is_hidden(below)):
             key = prefix if prefix.endswith("/") else f"{prefix}*"
         missing = [name for name, value in (("S3_BUCKET", bucket), ("S3_KEY", key)) if not value]
         if missing:

@@ -19,8 +19,6 @@ BLOCK = 72
 """Hours in a bootstrap block."""
 WORK = 40_000_000
 """Rows times resamples that an interval may cost; fewer resamples for very long series."""
-
-
 FEWEST = 10
 """Rows that a test needs."""
 
@@ -172,11 +170,10 @@ def diebold_mariano(loss: Array, baseline: Array, lags: int | None = None) -> Di
     """
     d = baseline - loss
     n = len(d)
-    if n < FEWEST:
-        return DieboldMariano(math.nan, math.nan)
     lags = lags_for(n) if lags is None else lags
-    windows = window_sums(d - d.mean(), lags, np.empty(0), is_last=True)
-    return of_windows(float(d.mean()), float(windows @ windows), n, lags)
+    mean = float(d.mean()) if n else math.nan
+    windows = window_sums(d - mean, lags, np.empty(0), is_last=True)
+    return of_windows(mean, float(windows @ windows), n, lags)
 
 
 def lags_for(rows: int) -> int:
@@ -201,8 +198,10 @@ def of_windows(mean: float, squares: float, rows: int, lags: int) -> DieboldMari
     """The test from the mean difference and the sum of the squares of the windows of what differs from it.
 
     Bartlett's weighted sum of autocovariances is the mean square of the sums of all windows of lags + 1 hours, those
-    that reach beyond an end of the series included.
+    that reach beyond an end of the series included. Of fewer rows than `FEWEST` there is none.
     """
+    if rows < FEWEST:
+        return DieboldMariano(math.nan, math.nan)
     variance = squares / ((lags + 1) * rows)
     if variance <= 0:
         return DieboldMariano(math.nan, math.nan)

@@ -20,7 +20,7 @@ from model.errors import InputError, ModelError
 
 MANIFEST = "manifest.json"
 T = TypeVar("T")
-FOLDERS = ("plots",)
+FOLDERS = ("plots", "predictions")
 """Folders within an output."""
 _TYPES = {
     ".json": "application/json",
@@ -365,6 +365,19 @@ class Output:
                 part.unlink(missing_ok=True)
                 raise ModelError(f"can't write {path}: {error.strerror}") from error
         self.written[name] = hashlib.sha256(content).hexdigest()
+
+    def drop_earlier(self, *patterns: str) -> None:
+        """Remove from a folder what an earlier run left under such names. In S3 the right to write need not be one to
+        delete: there the manifest says which files are of this run."""
+        if is_s3(self.uri):
+            return
+        folder = Path(self.uri)
+        for path in (path for pattern in patterns for path in folder.glob(pattern)):
+            if path.relative_to(folder).as_posix() not in self.written:
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise ModelError(f"can't remove {path} of an earlier run: {error.strerror}") from error
 
     def finish(self, manifest: bytes) -> None:
         """Write the manifest, which makes the output complete."""

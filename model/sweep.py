@@ -85,8 +85,7 @@ def sweep(
     """
     tried = candidates(grid, count, settings.seed)
     tables = [params.apply(settings.params, values, "--grid") for values in tried]
-    with store.fetched(settings.data, settings.reading.max_bytes) as path:
-        loaded = data.load(path, settings.reading, now)
+    loaded = data.load_uri(settings.data, settings.reading, now)
     out = store.Output(settings.output)
     out.prepare()
     early = early_part(loaded.bars, settings)

@@ -60,9 +60,10 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
     progress.begins(settings)
     kept = Checkpoint(settings.checkpoint) if settings.checkpoint else None
     with stages("data read and checked") as found:
-        with files.fetched(files.of(settings.data), settings.reading.max_bytes) as paths:
-            moment = kept.began(data.checksum([*map(store.sha256_file, paths)]), moment) if kept else moment
-            loaded = data.load_files(paths, settings.reading, moment)
+        tables = data.tables(settings.data, settings.reading)
+        moment = kept.began(data.checksum([table.sha256 for table in tables]), moment) if kept else moment
+        loaded = data.checked(tables, settings.reading, moment)
+        del tables
         found |= {
             "rows": loaded.rows,
             "first": loaded.span[0],

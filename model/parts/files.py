@@ -1,22 +1,19 @@
-"""The files of data in parts: which there are, and reading them."""
+"""The files of data in parts: which there are, and which are read together."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import datetime as dt
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from model import data, store
-from model.data import Data
+from model import store
 from model.errors import InputError
-from model.reading import Reading
 
 SUFFIX = ".parquet"
 PIECE_BYTES = 8 * 2**20
-"""Neighbouring files are read together up to so many bytes: some 250,000 hours."""
+"""Neighbouring files are read together up to so many bytes: some 160,000 hours."""
 PIECES_A_WORKER = 4
 """Files are read together only as far as each worker still gets so many pieces."""
 
@@ -28,11 +25,13 @@ class File:
     uri: str
     size: int
     version: str
+    folder: str = ""
+    """In which the file was looked for, with a slash at its end."""
 
     @property
     def name(self) -> str:
-        """Without its folder."""
-        return self.uri.rpartition("/")[2]
+        """Below the folder."""
+        return self.uri.removeprefix(self.folder)
 
 
 def is_folder(uri: str) -> bool:
@@ -40,17 +39,26 @@ def is_folder(uri: str) -> bool:
     return uri.endswith(("/", "*")) if store.is_s3(uri) else Path(uri).is_dir()
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file's name, or that of a folder which it is in, begins with a dot or ``_``: it isn't data."""
+    return any(part.startswith((".", "_")) for part in name.split("/"))
+
+
+def _counts(name: str) -> bool:
+    return name.endswith(SUFFIX) and not is_hidden(name)
+
+
 def listed(uri: str) -> list[File]:
-    """The Parquet files of a folder or below a prefix, by name; names that begin with a dot or ``_`` don't count.
+    """The Parquet files of a folder or below a prefix, by name; hidden ones don't count.
 
     Raises:
-        InputError: there are none, or they may not be listed.
+        InputError: there are none, a folder may not be listed, or a file is a link that leads nowhere.
     """
-    found = [f for f in (_in_s3(uri) if store.is_s3(uri) else _in_folder(Path(uri))) if f.name.endswith(SUFFIX)]
-    found = [f for f in found if not f.name.startswith((".", "_"))]
-    if not found:
+    found = _in_s3(uri) if store.is_s3(uri) else _in_folder(Path(uri).resolve())
+    files = [file for file in found if _counts(file.name)]
+    if not files:
         raise InputError(f"no {SUFFIX} files in {uri}: data in parts is a folder or prefix of Parquet files")
-    return sorted(found, key=lambda file: file.uri)
+    return sorted(files, key=lambda file: file.uri)
 
 
 def of(uri: str) -> list[File]:
@@ -63,18 +71,34 @@ def of(uri: str) -> list[File]:
 
 
 def _in_folder(folder: Path) -> Iterator[File]:
-    for path in folder.rglob(f"*{SUFFIX}"):
-        known = path.stat()
-        yield File(str(path.resolve()), known.st_size, str(known.st_mtime_ns))
+    """The files that count; links to folders are followed, and each folder is taken once."""
+    top, seen = f"{str(folder).rstrip('/')}/", set()
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"can't list {error.filename}: {error.strerror}") from error
+
+    for here, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:
+            names.clear()
+            folders.clear()
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for path in (Path(here, name) for name in names if _counts(name)):
+            if not path.exists():
+                raise InputError(f"{path} is a link that leads nowhere: remove it, or bring the file back")
+            known = path.stat()
+            yield File(str(path), known.st_size, str(known.st_mtime_ns), top)
 
 
 def _in_s3(uri: str) -> list[File]:
     bucket, prefix = store.split_s3(uri.removesuffix("*"))
+    folder = f"s3://{bucket}/{prefix[: prefix.rfind('/') + 1]}"
 
     def pages() -> list[File]:
         found = store.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [
-            File(f"s3://{bucket}/{each['Key']}", int(each["Size"]), str(each["ETag"]))
+            File(f"s3://{bucket}/{each['Key']}", int(each["Size"]), str(each["ETag"]), folder)
             for page in found
             for each in page.get("Contents", ())
         ]
@@ -96,24 +120,3 @@ def grouped(files: Sequence[File], workers: int) -> list[tuple[File, ...]]:
             made.append([])
         made[-1].append(file)
     return [tuple(group) for group in made]
-
-
-@contextlib.contextmanager
-def fetched(files: Sequence[File], max_bytes: int) -> Iterator[list[Path]]:
-    """The files as local paths, for the time of the block."""
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(store.fetched(file.uri, max_bytes)) for file in files]
-
-
-def read(files: Sequence[File], how: Reading, now: dt.datetime, least: int = 2) -> Data:
-    """Read, mend and check files that follow each other, as `data.load` does one.
-
-    Raises:
-        InputError: a file can't be used; names it.
-    """
-    try:
-        with fetched(files, how.max_bytes) as paths:
-            return data.load_files(paths, how, now, least)
-    except InputError as error:
-        last = f" to {files[-1].name}" if len(files) > 1 else ""
-        raise InputError(f"{files[0].name}{last}: {error}") from error

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from model import data, features, plausible, repair, targets
-from model.bars import Bars
+from model import data, features, log, plausible, repair, targets
+from model.bars import FLOW, Bars, of_each
 from model.cluster import OnCluster
-from model.data import Data
+from model.data import Data, Table
 from model.errors import InputError, ModelError
 from model.features.registry import LOOKBACK
 from model.parts import files
@@ -29,6 +29,7 @@ from model.targets import Targets
 
 T = TypeVar("T")
 HOUR = np.timedelta64(3600, "s")
+NEVER = np.datetime64("NaT", "s")
 LARGEST = ("longest_gap",)
 """Of the counts of repairs those of which the largest counts, and not the sum."""
 
@@ -59,28 +60,58 @@ class Summary:
     first: np.datetime64
     last: np.datetime64
     rows: int
-    sha256: str
     repairs: dict[str, int]
-    has_flow: bool
     opens: float
     closes: float
+    counts: dict[str, int]
+    """Its ``hours`` that have prices, those ``following`` another one, those that are ``flat``: of one price."""
+    flow: dict[str, tuple[int, int, bool]]
+    """See `repair.flow_of`, of each column; empty without order flow."""
+    lowest: float
+    highest: float
+    """Of its closes."""
 
 
 # What workers do.
 
 
+def glance(table: Table) -> tuple[Any, str, bool]:
+    """First time and checksum of a file, and whether it has volumes."""
+    return table.first, table.sha256, table.has_volume
+
+
+def mended(tables: Sequence[Table], name: str, how: Reading, now: dt.datetime, whole: data.Whole) -> Data:
+    """Mend and check files that follow each other. What all of them must be is for `check` to say.
+
+    Raises:
+        InputError: a file can't be used; names it.
+    """
+    with data.named(name):
+        return data.checked(tables, how, now, whole)
+
+
 def summary(loaded: Data, name: str) -> Summary:
-    """What the process that trains is told of a piece."""
-    b = loaded.bars
-    first, last = float(b.open[0]), float(b.close[-1])
-    return Summary(name, b.time[0], b.time[-1], loaded.rows, loaded.sha256, loaded.repairs, bool(b.flow), first, last)
+    """What the process that trains is told of a piece; no hours if it has none."""
+    b, there = loaded.bars, np.isfinite(loaded.bars.close)
+    counts = {
+        "hours": int(there.sum()),
+        "following": int((there[1:] & there[:-1]).sum()),
+        "flat": int((b.high == b.low).sum()),
+    }
+    flow = {column: repair.flow_of(values[there]) for column, values in b.flow.items()}
+    edges = (b.time[0], b.time[-1], b.open[0], b.close[-1]) if len(b) else (NEVER, NEVER, np.nan, np.nan)
+    first, last, opens, closes = edges
+    lowest, highest = float(b.close[there].min(initial=np.inf)), float(b.close[there].max(initial=0))
+    return Summary(
+        name, first, last, loaded.rows, loaded.repairs, float(opens), float(closes), counts, flow, lowest, highest
+    )
 
 
 def padded(loaded: Data, gap: int, with_flow: bool) -> Bars:
     """The bars of a piece after so many missing hours."""
     b = loaded.bars
     time = np.concatenate([b.time[0] - HOUR * np.arange(gap, 0, -1), b.time])
-    flow = b.flow if with_flow else {}
+    flow = {name: b.flow.get(name, np.full(len(b), np.nan)) for name in FLOW} if with_flow else {}
 
     def longer(values: Any) -> Any:
         return np.concatenate([np.full(gap, np.nan), values]) if values.dtype.kind == "f" else time
@@ -119,8 +150,7 @@ def hours(start: int, loaded: Data, gap: int, with_flow: bool, before: Bars | No
     earlier = len(before) if before is not None else 0
     some = slice(earlier, earlier + len(bars))
     whole = targets.make(joined([before, bars, after]))
-    own = {f.name: getattr(whole, f.name)[some].copy() for f in dataclasses.fields(Targets)}
-    return Hours(start, bars, Targets(**own))
+    return Hours(start, bars, of_each(lambda values: values[some].copy(), whole))
 
 
 def matrix(loaded: Data, gap: int, with_flow: bool, before: Bars | None) -> Features:
@@ -144,25 +174,45 @@ class Pieces:
             ModelError: the workers fail.
         """
         self.cluster, self.client = cluster, cluster.client
-        workers = cluster.workers
-        groups = files.grouped(listed, len(workers))
-        self.homes = [workers[k % len(workers)] for k in range(len(groups))]
-        names = [_name(group) for group in groups]
-        loaded = [self.submit(k, files.read, group, how, now) for k, group in enumerate(groups)]
-        told = self.gather([self.submit(k, summary, loaded[k], names[k]) for k in range(len(groups))])
-        order = sorted(range(len(groups)), key=lambda k: told[k].first)
-        self.homes = [self.homes[k] for k in order]
-        self.parts: list[Summary] = [told[k] for k in order]
+        loaded = self._read(listed, how, now)
         self.gaps = gaps(self.parts)
-        self.has_flow = all(part.has_flow for part in self.parts)
+        check(self.told, self.gaps)
+        self.without_flow = without_flow(self.parts)
+        self.has_flow = not self.without_flow
+        lacking = [part.name for part in self.parts if not part.flow]
+        if self.without_flow and len(lacking) < len(self.parts):
+            log.get().warning("order flow isn't used: too many hours lack it", without=", ".join(lacking[:3]))
         self.chosen = features.select(self.has_flow)
         sizes = [int((p.last - p.first) // HOUR) + 1 + gap for p, gap in zip(self.parts, self.gaps, strict=True)]
         self.starts = [0, *np.cumsum(sizes).tolist()]
-        self._place([loaded[k] for k in order])
+        self._place(loaded)
 
     def __len__(self) -> int:
         """All hours."""
         return int(self.starts[-1])
+
+    def _read(self, listed: Sequence[File], how: Reading, now: dt.datetime) -> list[Any]:
+        """Have the workers read files, and mend those together that follow each other and are small."""
+        workers = self.cluster.workers
+        self.homes = [workers[k % len(workers)] for k in range(len(listed))]
+        tables = {file: self.submit(k, data.fetch, file, how) for k, file in enumerate(listed)}
+        glances = self.gather([self.submit(k, glance, tables[file]) for k, file in enumerate(listed)])
+        known = dict(zip(listed, glances, strict=True))
+        in_time = sorted(listed, key=lambda file: known[file][0])
+        self.sha256 = data.checksum([known[file][1] for file in in_time])
+        whole = data.Whole(has_volume=any(has_volume for _, _, has_volume in glances))
+        groups = files.grouped(in_time, len(workers))
+        loaded = [
+            self.submit(k, mended, [tables[file] for file in group], _name(group), how, now, whole)
+            for k, group in enumerate(groups)
+        ]
+        self.told: list[Summary] = self.gather(
+            [self.submit(k, summary, loaded[k], _name(group)) for k, group in enumerate(groups)]
+        )
+        """Of all files; those in which no hour was traded are no pieces."""
+        there = [k for k, part in enumerate(self.told) if part.counts["hours"]]
+        self.homes, self.parts = [self.homes[k] for k in there], [self.told[k] for k in there]
+        return [loaded[k] for k in there]
 
     def _place(self, loaded: Sequence[Any]) -> None:
         """Have the workers make outcomes and features."""
@@ -181,21 +231,17 @@ class Pieces:
         self.matrix = [self.submit(k, matrix, loaded[k], self.gaps[k], flow, before[k]) for k in range(count)]
         self.gather([self.submit(k, len, each) for k, each in enumerate(self.matrix)])
 
-    @property
-    def sha256(self) -> str:
-        """The checksum of the parts' checksums, in order of time."""
-        return data.checksum([part.sha256 for part in self.parts])
-
     def data(self, bars: Bars) -> Data:
         """What is to be said about the data, with the last of its bars."""
         repairs: dict[str, int] = {}
-        for part in self.parts:
+        for part in self.told:
             for name, count in part.repairs.items():
                 known = repairs.get(name, 0)
                 repairs[name] = max(known, count) if name in LARGEST else known + count
         repairs["missing_hours"] = repairs.get("missing_hours", 0) + sum(self.gaps)
         repairs["longest_gap"] = max(repairs.get("longest_gap", 0), *self.gaps)
-        return Data(bars, self.sha256, sum(part.rows for part in self.parts), repairs, len(self) - len(bars))
+        repairs["empty_flow"] = len(self.without_flow) if any(part.flow for part in self.parts) else 0
+        return Data(bars, self.sha256, sum(part.rows for part in self.told), repairs, len(self) - len(bars))
 
     def over(self, start: int, stop: int) -> list[int]:
         """The numbers of the pieces that hold hours from `start` to `stop`."""
@@ -229,8 +275,10 @@ def gaps(parts: Sequence[Summary]) -> list[int]:
     """How many hours are missing before each part, in order of time.
 
     Raises:
-        InputError: parts overlap, don't belong to one series, or too much is missing between them.
+        InputError: there are none, they overlap, or they don't belong to one series.
     """
+    if not parts:
+        raise InputError("no part has an hour with trades and prices")
     found = [0]
     for one, two in itertools.pairwise(parts):
         missing = int((two.first - one.last) // HOUR) - 1
@@ -245,10 +293,46 @@ def gaps(parts: Sequence[Summary]) -> list[int]:
                 "changes there, or these are two series"
             )
         found.append(missing)
+    return found
+
+
+def check(told: Sequence[Summary], between: Sequence[int]) -> None:
+    """Hold all parts together against the limits that one process holds all rows against.
+
+    Raises:
+        InputError: too much is missing or odd.
+    """
+
+    def total(name: str) -> int:
+        return sum(part.counts.get(name, 0) + part.repairs.get(name, 0) for part in told)
+
+    parts = [part for part in told if part.counts["hours"]]
     span = int((parts[-1].last - parts[0].first) // HOUR) + 1
-    lacking = sum(found) + sum(part.repairs.get("missing_hours", 0) for part in parts)
+    rows, hours = sum(part.rows for part in told), total("hours")
+    lacking = sum(between) + total("missing_hours")
     if lacking > repair.MAX_MISSING * span:
         raise InputError(f"{lacking} of {span} hours are missing: too many to learn from")
-    if span < data.MIN_ROWS:
-        raise InputError(f"the parts have {span} usable hours: at least {data.MIN_ROWS} are needed")
+    for name, what in (("incomplete", "price"), ("missing_volume", "volume")):
+        if (count := total(name)) > repair.MAX_MISSING * rows:
+            raise InputError(f"{count} of {rows} rows lack a {what}: too many to learn from")
+    if hours < data.MIN_ROWS:
+        raise InputError(f"the parts have {hours} usable hours: at least {data.MIN_ROWS} are needed")
+    lowest, highest = min(part.lowest for part in parts), max(part.highest for part in parts)
+    if lowest == highest:
+        raise InputError(f"the price is {highest:g} in all rows: nothing to forecast")
+    if total("flat") > plausible.MAX_FLAT * hours:
+        raise InputError(f"High is Low in {total('flat')} of {hours} rows: these are single prices and not bars")
+    if plausible.too_many_jumps(total("jumps"), total("following")):
+        worst = max(parts, key=lambda part: part.repairs.get("jumps", 0))
+        raise InputError(f"{worst.name} and others: {total('jumps')} hours {plausible.MIXED}")
+
+
+def without_flow(parts: Sequence[Summary]) -> list[str]:
+    """The columns of the order flow that say too little in all parts together."""
+    found = []
+    for name in FLOW:
+        told = [part.flow.get(name, (part.counts["hours"], part.counts["hours"], False)) for part in parts]
+        missing, rows, is_any = zip(*told, strict=True)
+        if not repair.has_values(sum(missing), sum(rows), any(is_any)):
+            found.append(name)
     return found

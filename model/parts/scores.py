@@ -20,7 +20,7 @@ from model.evaluate import Comparison, Scores
 from model.forecasts import Forecasts
 from model.parts.forecasts import Forecast
 from model.parts.pieces import Hours
-from model.stats import DieboldMariano, Estimate
+from model.stats import Estimate
 
 BINS = 2**16
 """Into which probabilities fall for the AUC: two that share a bin count as equal."""
@@ -184,7 +184,7 @@ def score(made: Forecast, names: Names, folds: int, coverage: float, seed: int) 
     told = pieces.gather([pieces.submit(k, sums, pieces.hours[k], made.each[k], coverage) for k in over])
     by_fold = {fold: [found[fold] for found in told if fold in found] for fold in range(folds)}
     wanted = [tuple(range(folds)), *((fold,) for fold in range(folds)), tuple(range(folds))[-evaluate.RECENT :]]
-    merged = [_merged([one for fold in some for one in by_fold[fold]]) for some in wanted]
+    merged = [_merged(names, [one for fold in some for one in by_fold[fold]]) for some in wanted]
     stretches = [
         Stretch(
             some,
@@ -217,7 +217,11 @@ def _first_loss(names: Names) -> int:
     return sum(_width(kind) for _, kind in names.measured)
 
 
-def _merged(parts: Sequence[Sums]) -> Sums:
+def _merged(names: Names, parts: Sequence[Sums]) -> Sums:
+    if not parts:  # a fold whose every hour is missing
+        aucs = sum(kind == "auc" for _, kind in names.measured)
+        width = _first_loss(names) + 3 * len(names.losses)
+        return Sums(0, np.empty(0, np.int64), np.zeros((0, width)), np.zeros((aucs, 2, BINS), np.int64))
     blocks, values = _together([(part.blocks, part.values) for part in parts])
     return Sums(sum(part.hours for part in parts), blocks, values, np.sum([part.ranks for part in parts], axis=0))
 
@@ -286,11 +290,9 @@ def _r2(blocks: Array) -> Callable[[Array], Array]:
 def _comparison(what: tuple[str, str, str], blocks: Array, windows: Array, lags: int, seed: int) -> Comparison:
     loss, other, count = blocks.sum(axis=0)
     if not count:
-        nothing = Estimate(math.nan, math.nan, math.nan)
-        return Comparison(*what, math.nan, math.nan, nothing, DieboldMariano(math.nan, math.nan))
+        return Comparison.unknown(*what)
     skill = stats.of_sums(blocks[:, :2], lambda s: 1 - _share(s), seed, 1)
     mean = float(other - loss) / count
     squares = windows[0] - 2 * mean * windows[1] + mean**2 * windows[2]
-    enough = count >= stats.FEWEST
-    test = stats.of_windows(mean, float(squares), int(count), lags) if enough else DieboldMariano(math.nan, math.nan)
+    test = stats.of_windows(mean, float(squares), int(count), lags)
     return Comparison(*what, float(loss / count), float(other / count), skill, test)

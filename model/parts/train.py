@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime as dt
 import time
 from collections.abc import Sequence
@@ -23,8 +22,10 @@ from model import (
     report,
     split,
     stopping,
+    store,
     walkforward,
 )
+from model.bars import of_each
 from model.baselines import Fits
 from model.boost import Fitted
 from model.checkpoint import Boosters, Checkpoint
@@ -42,7 +43,6 @@ from model.run import Run
 from model.settings import Settings
 from model.split import Fold
 from model.store import Output
-from model.targets import Targets
 from model.walkforward import Result
 
 LATEST = 100_000
@@ -196,19 +196,21 @@ def _last(piece: Hours, matrix: Features, f: Forecasts | None, first: int) -> La
     def cut(values: Any) -> Any:
         return values[some].copy()
 
-    t, f = piece.targets, f or Forecasts.empty(len(piece))
-    late = Targets(*(cut(getattr(t, x.name)) for x in dataclasses.fields(Targets)))
-    forecasts = Forecasts(*(cut(getattr(f, x.name)) for x in dataclasses.fields(Forecasts)))
-    return Hours(piece.start + some.start, piece.bars.map(cut), late), cut(matrix), forecasts
+    late = Hours(piece.start + some.start, piece.bars.map(cut), of_each(cut, piece.targets))
+    return late, cut(matrix), of_each(cut, f or Forecasts.empty(len(piece)))
 
 
-def _write(piece: Hours, f: Forecasts, uri: str, name: str) -> dict[str, str]:
-    """Write the forecasts of a piece; the file's name and checksum, nothing without forecasts."""
+def _encoded(piece: Hours, f: Forecasts) -> bytes:
+    """The forecasts of a piece as a Parquet file; empty without forecasts."""
     rows = parquet.table(piece.bars, piece.targets, f)
-    if rows.empty:
-        return {}
+    return b"" if rows.empty else parquet.encode(rows)
+
+
+def _write(encoded: bytes, uri: str, name: str) -> dict[str, str]:
+    """Write a file, unless it is empty; its name and checksum."""
     out = Output(uri)
-    out.write(name, parquet.encode(rows))
+    if encoded:
+        out.write(name, encoded)
     return out.written
 
 
@@ -216,11 +218,17 @@ def _write(piece: Hours, f: Forecasts, uri: str, name: str) -> dict[str, str]:
 
 
 def _write_predictions(pieces: Pieces, made: Forecast, out: Output) -> None:
-    """Have the workers write all forecasts, a file a piece."""
+    """Write all forecasts, a file a piece: to S3 the workers do, to a folder of this machine this process."""
     names = {k: f"predictions/{number:05}.parquet" for number, k in enumerate(made.over)}
-    given = [pieces.submit(k, _write, pieces.hours[k], made.each[k], out.uri, names[k]) for k in made.over]
-    for written in pieces.gather(given):
-        out.written |= written
+    if store.is_s3(out.uri):
+        encoded = {k: pieces.submit(k, _encoded, pieces.hours[k], made.each[k]) for k in made.over}
+        for written in pieces.gather([pieces.submit(k, _write, encoded[k], out.uri, names[k]) for k in made.over]):
+            out.written |= written
+        return
+    for k in made.over:
+        (found,) = pieces.gather([pieces.submit(k, _encoded, pieces.hours[k], made.each[k])])
+        if found:
+            out.write(names[k], found)
 
 
 def _latest(pieces: Pieces, made: Forecast, count: int) -> Late:
@@ -231,9 +239,9 @@ def _latest(pieces: Pieces, made: Forecast, count: int) -> Late:
     late: list[Late] = pieces.gather(given)
     hours, matrices, forecasts = zip(*late, strict=True)
 
-    def whole(of: type, parts: Sequence[Any]) -> Any:
-        return of(*(np.concatenate([getattr(part, x.name) for part in parts]) for x in dataclasses.fields(of)))
+    def whole(*parts: Any) -> Any:
+        return np.concatenate(parts)
 
-    outcomes = whole(Targets, [piece.targets for piece in hours])
+    outcomes = of_each(whole, *(piece.targets for piece in hours))
     bars = joined([piece.bars for piece in hours])
-    return Hours(first, bars, outcomes), np.concatenate(matrices), whole(Forecasts, forecasts)
+    return Hours(first, bars, outcomes), np.concatenate(matrices), of_each(whole, *forecasts)

@@ -41,7 +41,8 @@ def card(run: Run) -> bytes:
         f"- Data: {code(words.source(run))}, {run.data.rows:,} rows, {run.data.span[0]} to {run.data.span[1]}",
         f"- SHA-256 of the data: `{run.data.sha256}`",
         f"- Run: {_named(s.run_id)}; code: {_named(s.code_version)}; seed {s.seed}",
-        f"- Features: {len(run.features)}, listed with formulas in `manifest.json` and `report.html`",
+        f"- Features: {len(run.features)}, listed with formulas in `manifest.json`"
+        + ("" if run.data.earlier else " and `report.html`"),
         "",
         "## How well it does",
         "",

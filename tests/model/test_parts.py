@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import dataclasses
 import datetime as dt
 import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fastparquet
@@ -19,15 +22,21 @@ import pandas as pd
 import pytest
 
 from model import (
+    batch,
     boost,
     conformal,
     data,
     features,
+    later,
     linear,
+    log,
+    outputs,
+    predict,
     settings,
     split,
     stats,
     store,
+    sweep,
     targets,
     train,
 )
@@ -36,7 +45,7 @@ from model.cluster import Blocks
 from model.engine import InMemory, Part
 from model.errors import InputError
 from model.forecasts import Forecasts
-from model.parts import files, pieces
+from model.parts import files, pieces, scores
 from model.parts import train as of_parts
 from model.parts.files import File
 from model.parts.fits import OfTarget, Variances
@@ -56,7 +65,7 @@ class Here:
     """Stands in for a cluster: what it is asked for, this process does at once. `client` is it, too."""
 
     place = "this process"
-    workers = ("one", "two")
+    workers: tuple[str, ...] = ("one", "two")
 
     def __init__(self, address: str = "", workers: int = 0) -> None:
         self.client = self
@@ -115,8 +124,7 @@ def folder(whole: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="module")
 def bars(folder: Path) -> Bars:
     """All hours, as one process reads them."""
-    with files.fetched(files.listed(str(folder)), 2**30) as paths:
-        return data.load_files(paths, AS_IT_IS, NOW).bars
+    return data.load_uri(str(folder), AS_IT_IS, NOW).bars
 
 
 @pytest.fixture(scope="module")
@@ -135,15 +143,19 @@ def test_features_and_outcomes_are_those_of_all_hours_together(made: Pieces, bar
         np.testing.assert_allclose(values, getattr(labels, field.name), rtol=1e-6, atol=1e-8, err_msg=field.name)
 
 
+def piece_of(path: Path) -> data.Data:
+    return pieces.mended([data.read(path, AS_IT_IS)], path.name, AS_IT_IS, NOW, data.Whole(has_volume=True))
+
+
 @pytest.mark.parametrize("lacking", ["before", "after"])
 def test_a_piece_alone_has_other_features_at_its_edges(lacking: str, made: Pieces, folder: Path) -> None:
-    loaded = files.read([File(str(folder / "4.parquet"), 0, "")], AS_IT_IS, NOW)
+    loaded = piece_of(folder / "4.parquet")
     if lacking == "before":
         alone = pieces.matrix(loaded, 0, False, None)
         assert not np.isclose(alone[:720], made.matrix[4][:720], equal_nan=True).all()
         assert alone[720:] == pytest.approx(made.matrix[4][720:], rel=1e-4, abs=1e-4, nan_ok=True)
     else:
-        loaded = files.read([File(str(folder / "0.parquet"), 0, "")], AS_IT_IS, NOW)
+        loaded = piece_of(folder / "0.parquet")
         alone_t = pieces.hours(0, loaded, 0, False, None, None).targets
         assert np.isnan(alone_t.ret[-1])
         assert np.isfinite(made.hours[0].targets.ret[-1])
@@ -281,13 +293,30 @@ def test_later_parts_change_nothing_before(
     assert late.any()
 
 
-def test_more_hours_than_are_held_are_written_by_the_workers(
+class Elsewhere(Here):
+    """Workers with a disk of their own."""
+
+    def submit(self, function: Callable[..., Any], *given: Any, **_: object) -> Any:
+        Path("worker").mkdir(exist_ok=True)
+        with contextlib.chdir("worker"):
+            return function(*given)
+
+
+def test_more_hours_than_are_held_are_all_written(
     both: tuple[Run, Run, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """To a folder that has the files of an earlier run."""
     _, run, out = both
-    monkeypatch.setattr(of_parts, "OnCluster", Here)
+    for name in ("report.html", "plots/saved.svg", "predictions/00099.parquet"):
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text("of before")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(of_parts, "OnCluster", Elsewhere)
     monkeypatch.setattr(of_parts, "LATEST", 800)
-    short = train.train(dataclasses.replace(run.settings, output=str(tmp_path / "out")), NOW)
+    short = train.train(dataclasses.replace(run.settings, output="out"), NOW)
+    left = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
+    assert left - {"manifest.json"} == json.loads((tmp_path / "out" / store.MANIFEST).read_text())["files"].keys()
+    assert "report.html" not in (tmp_path / "out/model-card.md").read_text()
     assert (len(short.bars), short.data.hours, short.data.span) == (800, run.data.hours, run.data.span)
     assert short.overall == run.overall
     written = [pd.read_parquet(path) for path in sorted((tmp_path / "out/predictions").glob("*.parquet"))]
@@ -306,7 +335,9 @@ def test_more_hours_than_are_held_are_written_by_the_workers(
 def part(name: str, first: int, last: int, opens: float = 100.0, closes: float = 100.0, missing: int = 0) -> Summary:
     start = np.datetime64("2024-01-01T00", "s")
     first_hour, last_hour = start + first * pieces.HOUR, start + last * pieces.HOUR
-    return Summary(name, first_hour, last_hour, last - first + 1, "", {"missing_hours": missing}, False, opens, closes)
+    rows, repairs = last - first + 1, {"missing_hours": missing}
+    counts = {"hours": rows, "following": rows - 1, "flat": 0}
+    return Summary(name, first_hour, last_hour, rows, repairs, opens, closes, counts, {}, 90.0, 110.0)
 
 
 @pytest.mark.parametrize(
@@ -328,10 +359,184 @@ def part(name: str, first: int, last: int, opens: float = 100.0, closes: float =
 )
 def test_parts_follow_each_other(parts: list[Summary], expected: list[int] | str) -> None:
     if isinstance(expected, list):
-        assert pieces.gaps(parts) == expected
+        found = pieces.gaps(parts)
+        pieces.check(parts, found)
+        assert found == expected
     else:
         with pytest.raises(InputError, match=expected):
-            pieces.gaps(parts)
+            pieces.check(parts, pieces.gaps(parts))
+
+
+def in_parts(folder: Path, workers: int = 2, now: dt.datetime = NOW) -> Pieces:
+    cluster = Here()
+    cluster.workers = ("one",) * workers
+    return Pieces(cluster, files.listed(str(folder)), AS_IT_IS, now)  # type: ignore[arg-type]  # stands in for a cluster
+
+
+@pytest.fixture(scope="module")
+def unordered(whole: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files whose names aren't in the order of their times: 10 comes before 2, and the newest first."""
+    folder = write(whole, tmp_path_factory.mktemp("unordered") / "parts", (0, *range(300, 2900, 200), 2970))
+    (folder / "13.parquet").rename(folder / "-newest.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_files_come_in_any_order(workers: int, unordered: Path, bars: Bars) -> None:
+    found, one = in_parts(unordered, workers), data.load_uri(str(unordered), AS_IT_IS, NOW)
+    assert len(found.parts) == {1: 5, 8: 14}[workers]
+    for loaded in (pieces.joined([piece.bars for piece in found.hours]), one.bars):
+        assert np.array_equal(loaded.time, bars.time)
+        assert np.array_equal(loaded.close, bars.close, equal_nan=True)
+    assert (found.sha256, one.repairs["unordered"]) == (one.sha256, 0)
+
+
+def test_hours_that_contradict_each_other_are_named_with_their_files(whole: pd.DataFrame, tmp_path: Path) -> None:
+    """Two files of one name, with an hour in common."""
+    other = whole[1000:].copy()
+    other.iloc[0, other.columns.get_loc("Open")] *= 1.0001
+    for year, rows in ((2023, whole[:1001]), (2024, other)):
+        (tmp_path / f"year={year}").mkdir()
+        fastparquet.write(str(tmp_path / f"year={year}/part-0.parquet"), rows.reset_index(drop=True))
+    lines = r"lines 1 of year=2024/part-0\.parquet and 1001 of year=2023/part-0\.parquet: two different bars"
+    with pytest.raises(InputError, match=lines):
+        data.load_uri(str(tmp_path), AS_IT_IS, NOW)
+
+
+def test_what_is_wrong_is_named_with_its_file(whole: pd.DataFrame, tmp_path: Path) -> None:
+    broken = whole.copy()
+    broken.loc[broken.index[1500], "Low"] = -1.0
+    folder = write(broken, tmp_path / "broken", (0, 1000, 1400, 1600, 2970))
+    (folder / "2.parquet").rename(folder / "bad.parquet")
+    line = r"line 101 of bad\.parquet: a price is zero or negative: open [\d.]+, .*low -1,"
+    for read in (lambda: data.load_uri(str(folder), AS_IT_IS, NOW), lambda: in_parts(folder, 1)):
+        with pytest.raises(InputError, match=line):
+            read()
+
+
+PRICES = ["Open", "High", "Low", "Close"]
+
+
+def odd(kind: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of which those from 500 to 600 are odd: too odd to be alone, and few enough among all."""
+    some = slice(500, 599)
+    if kind == "hours":
+        return rows.drop(range(510, 560))
+    if kind == "every second hour":
+        return rows.drop(range(501, 599, 2))
+    if kind == "prices":
+        rows.loc[510:560, "Close"] = np.nan
+    if kind == "volumes":
+        rows.loc[some, "Volume"] = np.nan
+    if kind == "no trade":
+        rows.loc[some, PRICES] = rows["Close"][499]
+        rows.loc[some, "Volume"] = 0.0
+    if kind == "one price":
+        rows.loc[some, PRICES] = rows["Close"][499]
+    if kind == "jumps":
+        rows.loc[[510, 530, 550, 570], PRICES] *= 1.02
+    if kind == "ticks":
+        rows["TickVol"] = 7.0
+        rows.loc[some, "Volume"] = 0.0
+    if kind == "flow":
+        rows = rows.assign(**{"Number of trades": 5, "Taker buy base asset volume": rows["Volume"] / 2})
+        rows.loc[510:560, "Number of trades"] = np.nan
+        rows.loc[some, "Taker buy base asset volume"] = 0.0
+    return rows
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["hours", "every second hour", "prices", "volumes", "no trade", "one price", "jumps", "ticks", "flow"],
+)
+def test_limits_are_of_all_hours_together(kind: str, whole: pd.DataFrame, tmp_path: Path) -> None:
+    """Also where the newest part is a single hour that isn't over."""
+    rows = odd(kind, whole.reset_index(drop=True).astype({"Volume": float}))
+    cuts = [0, *np.searchsorted(rows.index, (500, 600, 2919)).tolist(), len(rows)]
+    folder = write(rows[:2920], tmp_path / "parts", [*cuts[:-1], cuts[-2] + 1])
+    now = rows["Open time"][2919].tz_localize(dt.UTC).to_pydatetime() + dt.timedelta(minutes=30)
+    one, found = data.load_uri(str(folder), AS_IT_IS, now), in_parts(folder, 8, now)
+    assert len(found.told) == 4
+    told, bars = found.data(one.bars), pieces.joined([piece.bars for piece in found.hours])
+    # What is noticed isn't looked for across the edges of parts.
+    noticed = {name: told.repairs[name] for name in ("volume_steps", "jumps")}
+    assert (told.rows, told.sha256, told.repairs) == (one.rows, one.sha256, one.repairs | noticed)
+    assert bars.flow.keys() == one.bars.flow.keys()
+    for values, expected in zip(pieces._columns(bars), pieces._columns(one.bars), strict=True):
+        np.testing.assert_array_equal(values, expected)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (["Volume"], "rows lack a volume: too many"),
+        (["Close"], "rows lack a price: too many"),
+        (PRICES, "High is Low in .* of .* rows"),
+    ],
+)
+def test_too_much_of_all_hours_is_refused(
+    changed: list[str], expected: str, whole: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows = whole.reset_index(drop=True)
+    for name in changed:
+        rows.loc[: int(len(rows) * 0.6), name] = rows["Close"] if changed == PRICES else np.nan
+    with pytest.raises(InputError, match=expected):
+        in_parts(write(rows, tmp_path / "parts", (0, 1500, 2920)))
+    with pytest.raises(InputError):
+        data.load_uri(str(tmp_path / "parts"), AS_IT_IS, NOW)
+
+
+def test_order_flow_that_a_part_lacks_is_told(
+    whole: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = whole.assign(**{"Number of trades": 5, "Taker buy base asset volume": whole["Volume"] / 2})
+    folder = write(full, tmp_path / "parts", (0, 1000, 2970))
+    log.configure({"LOG_FORMAT": "plain"})
+    assert in_parts(folder).has_flow
+    assert capsys.readouterr().err == ""
+    fastparquet.write(str(folder / "0.parquet"), whole[:1000].reset_index(drop=True))
+    assert not in_parts(folder).has_flow
+    told = " ".join(capsys.readouterr().err.split())
+    assert "order flow isn't used: too many hours lack it without=0.parquet" in told
+    few = write(full, tmp_path / "few", (0, 300, 2970))
+    fastparquet.write(str(few / "0.parquet"), whole[:300].reset_index(drop=True))
+    found, one = in_parts(few), data.load_uri(str(few), AS_IT_IS, NOW).bars
+    assert found.has_flow
+    for name, values in pieces.joined([piece.bars for piece in found.hours]).flow.items():
+        np.testing.assert_array_equal(values, one.flow[name])
+
+
+def test_a_fold_without_tested_hours_has_no_scores(both: tuple[Run, Run, Path]) -> None:
+    """As where the exchange stood still for all of it."""
+    run, _, _ = both
+    hours, f, s = pieces.Hours(0, run.bars, run.targets), copy.deepcopy(run.result.forecasts), run.settings
+    f.fold[f.fold == 1] = np.nan
+    made: Any = SimpleNamespace(pieces=Here(), over=[0], each=[f])
+    made.pieces.hours = [hours]
+    made.pieces.submit = lambda _, function, *given: function(*given)
+    names = scores.Names.of(hours, f, s.coverage)
+    overall, each, _ = scores.score(made, names, 3, s.coverage, s.seed)
+    expected = train.scored(run.bars, run.targets, f, s)[1][1]
+    assert (each[1].hours, overall.hours) == (0, each[0].hours + each[2].hours)
+    assert outputs.to_bytes(each[1].to_json()) == outputs.to_bytes(expected.to_json())
+
+
+def test_every_command_reads_data_in_parts(
+    finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, folder = str(sample_csv), str(write(frame(sample_csv), tmp_path / "parts", (0, 1500, 3000)))
+    model = str(finished[1])
+    assert predict.forecast(model, folder)["price"] == predict.forecast(model, one)["price"]
+    pd.testing.assert_frame_equal(batch.table(model, folder), batch.table(model, one))
+    pd.testing.assert_frame_equal(later.outcomes(model, folder), later.outcomes(model, one))
+    with pytest.raises(InputError, match="parts has 0 hours after"):
+        later.check(model, folder, history_uri=folder)
+    monkeypatch.setattr(sweep.Trial, "loss", lambda *_: 1.0)
+    results = [
+        sweep.sweep(quick(data=uri, output=str(tmp_path / "out")), ["direction"], {"eta": [0.1]}, 1)
+        for uri in (folder, one)
+    ]
+    assert results[0] | {"data_sha256": ""} == results[1] | {"data_sha256": ""}
 
 
 MB = 2**20
@@ -357,18 +562,39 @@ def test_small_files_are_read_together(sizes: list[int], workers: int, expected:
 
 def test_which_files_of_a_folder_count(tmp_path: Path) -> None:
     names = ("b.parquet", "a.parquet", "_SUCCESS", "_metadata.parquet", ".c.parquet", "d.csv", "year=2024/c.parquet")
-    for name in names:
+    hidden = ("_delta_log/1.checkpoint.parquet", "_temporary/0/a.parquet", "year=2024/.ipynb_checkpoints/a.parquet")
+    for name in (*names, *hidden, "spark.parquet/part-0.parquet", "blob"):
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
+    (tmp_path / "data/z.parquet").symlink_to("blob")
+    (tmp_path / "data/.#b.parquet").symlink_to("an editor's lock")
+    (tmp_path / "data/again").symlink_to(".")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/y.parquet").write_bytes(b"x")
+    (tmp_path / "data/linked").symlink_to("../elsewhere")
     found = files.listed(str(tmp_path / "data"))
-    assert [file.name for file in found] == ["a.parquet", "b.parquet", "c.parquet"]
+    expected = ["a.parquet", "b.parquet", "linked/y.parquet", "spark.parquet/part-0.parquet", "year=2024/c.parquet"]
+    assert [file.name for file in found] == [*expected, "z.parquet"]
     before = files.fingerprint(found)
     (tmp_path / "data/a.parquet").write_bytes(b"xy")
     assert files.fingerprint(files.listed(str(tmp_path / "data"))) != before
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match=r"no \.parquet files in .*none"):
         files.listed(str(tmp_path / "none"))
+    (tmp_path / "none/a.parquet").symlink_to("gone")
+    with pytest.raises(InputError, match=r"a\.parquet is a link that leads nowhere"):
+        files.listed(str(tmp_path / "none"))
+
+
+def test_files_below_a_prefix_in_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = ("d/h-1.parquet", "d/h-_log/1.parquet", "d/h-2/1.parquet", "d/h-2/_SUCCESS", "d/h-2/.x/1.parquet")
+    page = {"Contents": [{"Key": key, "Size": 1, "ETag": key} for key in keys]}
+    paginator = SimpleNamespace(paginate=lambda **_: [page])
+    monkeypatch.setattr(store, "client", lambda _: SimpleNamespace(get_paginator=lambda _: paginator))
+    assert [file.name for file in files.listed("s3://b/d/h-*")] == [
+        "h-1.parquet", "h-2/1.parquet", "h-_log/1.parquet"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -379,6 +605,10 @@ def test_which_files_of_a_folder_count(tmp_path: Path) -> None:
         ({"S3_KEY": "data/hours/"}, "s3://b/data/hours/"),
         ({"S3_KEY": "data/hours/0.parquet", "S3_PREFIX": "data/hours/"}, "s3://b/data/hours/"),  # as a deploy sets them
         ({"S3_KEY": "data/hours/0.csv", "S3_PREFIX": "data/hours/"}, "s3://b/data/hours/0.csv"),  # the first file
+        ({"S3_KEY": "data/hours/_SUCCESS", "S3_PREFIX": "data/hours/"}, "s3://b/data/hours/"),  # as Spark leaves it
+        ({"S3_KEY": "data/hours/._SUCCESS.crc", "S3_PREFIX": "data/hours/"}, "s3://b/data/hours/"),
+        ({"S3_KEY": "data/hours/_delta_log/0.json", "S3_PREFIX": "data/hours/"}, "s3://b/data/hours/"),
+        ({"S3_KEY": "_raw/hours/0.csv", "S3_PREFIX": "_raw/hours/"}, "s3://b/_raw/hours/0.csv"),
         ({}, "USE_S3 is true, but S3_KEY is not set"),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,12 @@ def test_threads_from_the_cpu_limit(tmp_path: Path) -> None:
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert limits.threads({}, tmp_path) >= 1
     assert limits.threads({"NTHREADS": "5"}, tmp_path) == 5
+
+
+def test_what_is_told_at_once_loads_no_tables() -> None:
+    program = "import sys, model.cli; print([m for m in ('numpy', 'pandas', 'xgboost', 'boto3') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_s3_has_precedence_over_a_path() -> None:
