@@ -12,6 +12,7 @@ from model import __version__, champion, harmless, log, settings, stopping, stor
 from model.errors import InputError, ModelError
 from model.reading import ORDERS
 
+BARS = "hourly bars: a file, or a folder or prefix of Parquet files, local or in S3"
 MODEL = "OUTPUT_URI of a training run, or champion"
 
 
@@ -46,10 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--targets", default="direction,return,volatility", help="which targets (default all)")
     predict = commands.add_parser("predict", help="the next hour's forecast as JSON")
     predict.add_argument("--model", required=True, metavar="URI", help=MODEL)
-    predict.add_argument("--data", required=True, metavar="URI", help="a file of hourly bars, local or in S3")
-    score = commands.add_parser("score", help="forecasts for every hour of a file, as Parquet")
+    predict.add_argument("--data", required=True, metavar="URI", help=BARS)
+    score = commands.add_parser("score", help="forecasts for every hour of the data, as Parquet")
     score.add_argument("--model", required=True, metavar="URI", help=MODEL)
-    score.add_argument("--data", required=True, metavar="URI", help="a file of hourly bars, local or in S3")
+    score.add_argument("--data", required=True, metavar="URI", help=BARS)
     score.add_argument("--out", required=True, metavar="URI", help="the Parquet file to write, local or in S3")
     check = commands.add_parser("check", help="how a finished model does on later hours than it was trained on")
     check.add_argument("--model", required=True, metavar="URI", help=MODEL)

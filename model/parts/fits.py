@@ -219,6 +219,8 @@ class PeriodInPieces:
         parts = [rows.stretch(0, head_stop, self.params.half_life), rows.stretch(tail_start, self.stop)]
         blocks = [functools.partial(part.blocks, rows.target, begin) for part in parts]
         train = rows.pieces.cluster.train_on
+        if not len(parts[1]):  # every hour of the tail is missing: one round, as XGBoost chooses with an empty tail
+            return Fitted(rows.target, train(self.settings, blocks[:1], 1, None), begin, 1, rows.columns)
         early = train(self.settings, blocks, self.params.max_rounds, self.params.patience)
         rounds = boost.rounds_of(early)
         return Fitted(rows.target, early[:rounds], begin, rounds, rows.columns)

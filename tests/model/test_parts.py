@@ -48,7 +48,7 @@ from model.forecasts import Forecasts
 from model.parts import files, pieces, scores
 from model.parts import train as of_parts
 from model.parts.files import File
-from model.parts.fits import OfTarget, Variances
+from model.parts.fits import OfTarget, PeriodInPieces, Variances
 from model.parts.pieces import Pieces, Summary
 from model.reading import AS_IT_IS, Reading
 from model.rows import Rows
@@ -519,6 +519,17 @@ def test_a_fold_without_tested_hours_has_no_scores(both: tuple[Run, Run, Path]) 
     expected = train.scored(run.bars, run.targets, f, s)[1][1]
     assert (each[1].hours, overall.hours) == (0, each[0].hours + each[2].hours)
     assert outputs.to_bytes(each[1].to_json()) == outputs.to_bytes(expected.to_json())
+
+
+def test_a_tail_without_hours_stops_at_once_as_in_one_process(whole: pd.DataFrame, tmp_path: Path) -> None:
+    found = in_parts(write(whole.drop(whole.index[1700:2100]), tmp_path / "parts", (0, 900, 2570)))
+    chosen, p = features.select(False), dataclasses.replace(QUICK["return"], max_rounds=5, patience=2)
+    columns, bars = features.columns_for("return", chosen), pieces.joined([piece.bars for piece in found.hours])
+    matrix, labels = features.build(bars, chosen), targets.make(bars)
+    early = PeriodInPieces(OfTarget(found, "return", columns), 2000, 24, p, 7).early()
+    expected = boost._Period("return", matrix, columns, labels, 2000, 24, p, 7, InMemory()).early()
+    assert (early.rounds, expected.rounds) == (1, 1)
+    assert early.predict(matrix, labels.har) == pytest.approx(expected.predict(matrix, labels.har), rel=1e-5)
 
 
 def test_every_command_reads_data_in_parts(
