@@ -13,7 +13,7 @@ from model.errors import InputError
 
 SUFFIX = ".parquet"
 PIECE_BYTES = 8 * 2**20
-"""Neighbouring files are read together up to so many bytes: some 160,000 hours."""
+"""Neighbouring files are read together up to so many bytes: some 160,000 hours, packed twice as many."""
 PIECES_A_WORKER = 4
 """Files are read together only as far as each worker still gets so many pieces."""
 
