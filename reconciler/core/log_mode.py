@@ -34,5 +34,5 @@ def buffer_problem(options: Mapping[str, str]) -> str | None:
     if size is None:
         return None
     if not SIZE.fullmatch(size):
-        return "it is no size such as 10m"
-    return "there is no buffer in the blocking mode" if options.get(MODE) == BLOCKING else None
+        return "it is not a size such as 10m"
+    return "the blocking mode has no buffer" if options.get(MODE) == BLOCKING else None

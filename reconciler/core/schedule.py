@@ -79,9 +79,9 @@ def parse(expression: str) -> Once | Rate | Cron:
         try:
             moment = datetime.fromisoformat(match[1])
         except ValueError:
-            raise BadSchedule(f"{match[1]} is no date and time") from None
+            raise BadSchedule(f"{match[1]} is not a date and time") from None
         if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-            raise BadSchedule(f"{moment.year} is no year from {FIRST_YEAR} to {LAST_YEAR}")
+            raise BadSchedule(f"the year {moment.year} is not from {FIRST_YEAR} to {LAST_YEAR}")
         return Once(moment)
     if match := RATE.fullmatch(expression):
         return Rate(timedelta(**{f"{match[2]}s": int(match[1])}))
@@ -90,7 +90,7 @@ def parse(expression: str) -> Once | Rate | Cron:
         raise BadSchedule("")
     parts = match[1].split()
     if len(parts) != 6:
-        raise BadSchedule(f"cron has six fields, and here are {len(parts)}: MINUTE HOUR DAY MONTH WEEKDAY YEAR")
+        raise BadSchedule(f"cron has six fields, and this has {len(parts)}: MINUTE HOUR DAY MONTH WEEKDAY YEAR")
     minute, hour, day, month, weekday, year = parts
     found = Cron(
         _numbers(minute, "minute", 0, 59),
@@ -101,7 +101,7 @@ def parse(expression: str) -> Once | Rate | Cron:
         _numbers(year, "year", FIRST_YEAR, LAST_YEAR),
     )
     if (found.days is None) == (found.weekdays is None):
-        raise BadSchedule("exactly one of day and weekday is ?, since the other says which days are meant")
+        raise BadSchedule("exactly one of day and weekday must be ?, and the other says which days are meant")
     return found
 
 
@@ -200,7 +200,7 @@ def _field(
             continue
         values = _span(item, low, high, names)
         if not values:
-            raise BadSchedule(f"{text} is no {what} from {low} to {high}")
+            raise BadSchedule(f"the {what} {text} is not from {low} to {high}")
         found.update(values)
     return frozenset(found)
 

@@ -99,7 +99,7 @@ class Functions:
             output, code = self._process(function, event, folder, call_id, stopped)
             _log(function, request, output, began)
             lines = output.decode("utf-8", "replace").strip().splitlines()
-            return "" if code == 0 else lines[-1] if lines else f"it ended with {code}"
+            return "" if code == 0 else lines[-1] if lines else f"it ended with exit code {code}"
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
