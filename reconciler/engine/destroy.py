@@ -9,9 +9,11 @@ lock, which it may have waited for, that is shown and asked for too.
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 
 from reconciler.core.errors import Interrupted
 from reconciler.core.plan import Options, Plan
+from reconciler.core.run_paths import schedule_prefix
 from reconciler.core.spec import Address
 from reconciler.core.workers import secret_name
 from reconciler.engine.apply import Applied, Events
@@ -46,6 +48,7 @@ def destroy(
             with lock.guarding(here.aws):
                 write_record(here.aws, here.deploy.name, seen.kept)
         _forget_certificates(here)
+        _forget_schedules(here, seen.resources.keys())
         return Applied(plan, Outcome())
     if stop.is_set():
         raise Interrupted("interrupted before anything was deleted")
@@ -65,6 +68,7 @@ def destroy(
         if left != seen.recorded:
             write_record(here.aws, here.deploy.name, left, seen.recorded)
         _forget_certificates(here)
+        _forget_schedules(here, seen.resources.keys() - {step.address for step in outcome.done})
     return Applied(plan, outcome)
 
 
@@ -75,6 +79,20 @@ def _forget_certificates(here: Deployment) -> None:
     path = secret_name(here.deploy.name, "").rstrip("/")
     for one in here.aws.pages("ssm", "GetParametersByPath", "Parameters", Path=path):
         here.aws.find("ssm", "DeleteParameter", Name=one["Name"])
+
+
+def _forget_schedules(here: Deployment, left: Collection[Address]) -> None:
+    """What would call the function about runs that weren't over: the next one of its name isn't to go on with them.
+
+    left: the resources that there still are.
+    """
+    run, watcher = here.deploy.run, here.names.watcher
+    if not (run.unattended or here.deploy.schedule) or Address("function", watcher) in left:
+        return
+    where = {"GroupName": "default", "NamePrefix": schedule_prefix(here.deploy.name)}
+    for one in list(here.aws.pages("scheduler", "ListSchedules", "Schedules", **where)):
+        if one["Target"]["Arn"].endswith(f":function:{watcher}"):  # a deadline stops a task, whoever is there
+            here.aws.find("scheduler", "DeleteSchedule", Name=one["Name"])
 
 
 def _does(plan: Plan) -> set[Address]:

@@ -12,9 +12,10 @@ from reconciler.core.needs import Needs
 from reconciler.image.kind import EVERY_KIND
 
 NEEDS: Mapping[str, Needs] = {kind.spec.kind: kind.needs for kind in EVERY_KIND}
-# What AWS allows on `*` only: of the network, which isn't a kind, and of the kinds.
+# What AWS allows on `*` only: of the network, which isn't a kind, of the schedules of runs, and of the kinds.
 ONLY_ANYWHERE = frozenset({
     "ec2:DescribeRouteTables", "ec2:DescribeSubnets", "ec2:DescribeVpcEndpoints", "ec2:DescribeVpcs",
+    "scheduler:ListSchedules",
 }).union(*(needs.anywhere for needs in NEEDS.values()))  # fmt: skip
 
 

@@ -80,6 +80,10 @@ def _unattended(deploy: Deploy) -> bool:
     return deploy.run.unattended
 
 
+def _function(deploy: Deploy) -> bool:
+    return deploy.run.unattended or deploy.schedule is not None
+
+
 def _checkpoint(deploy: Deploy) -> bool:
     return deploy.run.checkpoint
 
@@ -190,6 +194,10 @@ PARTS: tuple[Part, ...] = (
          when=_workers),
     Part(("engine.destroy",), (DESTROY,), ("ssm:GetParametersByPath", "ssm:DeleteParameter"), (CERTIFICATES,),
          when=_workers),
+    # What calls the function about runs that weren't over.
+    Part(("engine.destroy",), (DESTROY,), ("scheduler:ListSchedules",), when=_function),
+    Part(("engine.destroy",), (DESTROY,), ("scheduler:DeleteSchedule",), ("scheduler:schedule/default/{prefix}*",),
+         when=_function),
     # A run that repeats another has its data in the versions of then.
     Part(("run.data_versions",), LAUNCHES, ("s3:GetObject", "s3:GetObjectVersion"), _data_paths),
     Part(("run.data_versions",), LAUNCHES, ("s3:ListBucketVersions",), ("s3:{bucket}",), when=_data),

@@ -21,7 +21,8 @@ from tests.lab_client import LabHandle
 from tests.waiting import until
 
 NOW = 1_000_000.0
-TRUST = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}]}'  # noqa: E501
+ZIP = b"PK\x05\x06" + bytes(18)
+TRUST = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": ["ecs-tasks.amazonaws.com", "scheduler.amazonaws.com", "lambda.amazonaws.com"]}, "Action": "sts:AssumeRole"}]}'  # noqa: E501
 
 MORE = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}]}'
 
@@ -60,6 +61,35 @@ def test_certificates_are_left_by_no_destroy(project: Project) -> None:
     ended = project.run("destroy", "--yes")
     assert ended.code == 0, ended.out + ended.err
     assert not ssm.get_parameters_by_path(Path="/reconciler/tiny/workers")["Parameters"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_schedules_that_call_a_deleted_function_are_left_by_no_destroy(project: Project, there: bool) -> None:
+    """A new one of its name would go on with runs of the one before. there: the function isn't ours, and stays."""
+    project.write("deploy.yaml", DEPLOY.replace("run: {", "run: {unattended: true, "))
+    scheduler, lab, role = project.lab.client("scheduler"), project.lab, "arn:aws:iam::123456789012:role/r"
+    lab.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
+    function, stop = "arn:aws:lambda:us-east-1:123456789012:function:", "arn:aws:scheduler:::aws-sdk:ecs:stopTask"
+    for name, target in (
+        ("tiny.20260102-030405-aaaaaaaa-look", f"{function}tiny-schedule-watcher"),
+        ("tiny.20260102-030405-aaaaaaaa-1-again", f"{function}tiny-schedule-watcher"),
+        ("tiny.20260102-030405-aaaaaaaa-2", stop),
+        ("tiny2.20260102-030405-aaaaaaaa-look", f"{function}tiny2-schedule-watcher"),
+    ):
+        scheduler.create_schedule(
+            Name=name, ScheduleExpression="rate(20 minutes)", FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": target, "RoleArn": role, "Input": "{}"},
+        )  # fmt: skip
+    if there:
+        lab.client("lambda").create_function(
+            FunctionName="tiny-schedule-watcher", Runtime="python3.13", Role=role, Handler="a.b", Code={"ZipFile": ZIP}
+        )
+    before = {one["Name"] for one in scheduler.list_schedules()["Schedules"]}
+    ended = project.run("destroy", "--yes")
+    assert ended.code == 0, ended.out + ended.err
+    gone = set() if there else {one for one in before if one.startswith("tiny.") and not one.endswith("-2")}
+    assert {one["Name"] for one in scheduler.list_schedules()["Schedules"]} == before - gone
+    assert len(before) == 4
 
 
 def test_a_policy_that_was_attached_since_the_look_is_detached(lab: LabHandle) -> None:
