@@ -62,7 +62,7 @@ class Aws:
     As a context manager, or with `close`, it leaves no thread and no connection. patience: seconds for an answer.
     """
 
-    FAILURES = (AwsError,)  # what calls raise
+    FAILURES = (AwsError, Endless)  # what calls raise, and reading the pages of their answers
 
     def __init__(
         self,

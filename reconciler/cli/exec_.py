@@ -62,12 +62,14 @@ ANSWERS = (Entered,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Run it. Returns its exit code; in AWS that of the session."""
-    if options.command[:1] != ("--",) and options.command[:1] and options.command[0].startswith("-"):
+    words = options.command
+    if words[:1] == ("--",):
+        words = words[1:]
+    elif words and words[0].startswith("-"):
         raise UserError(
-            f"{options.command[0]}: behind the run's id begins the command", hint="options of exec come before that id"
+            f"{words[0]}: behind the run's id begins the command", hint="options of exec come before that id"
         )
     here = past(target(options), terminal, read_only=False)
-    words = options.command[1:] if options.command[:1] == ("--",) else options.command
     found = _under_way(here, options.run)
     task = _task_of(here, found)
     stopped = _Stopped(here, found)

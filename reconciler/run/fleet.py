@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
+from reconciler.core.errors import Unreachable
 from reconciler.core.run_paths import task_id
 from reconciler.run import cap, step
 from reconciler.run.hand_over import Function
@@ -20,16 +21,18 @@ from reconciler.run.launch import Launch
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog
 from reconciler.run.run import Run
+from reconciler.run.state import State
 from reconciler.run.step import Seen, newest
 from reconciler.run.stopping import stop_run
 from reconciler.run.stored import Changed
-from reconciler.run.supervise import Supervisor
+from reconciler.run.supervise import LOOK, Supervisor
 from reconciler.run.verdict import Verdict
 from reconciler.run.watch import AT_ONCE, LastLines, Watcher, describe
 
 TICK = 0.5  # seconds between looks
 INDEXED = 10.0  # seconds between two times that the index of runs is written
 RATE = 20  # launches a second: what ECS allows for Fargate
+READS = 20  # records a second of runs in a pause, at most
 LOOKS = 10  # DescribeTasks a second at most, where ECS allows 20 to the whole account
 
 
@@ -60,6 +63,7 @@ class Fleet:
     _queue: deque[Run] = field(default_factory=deque)
     _later: list[tuple[float, Run]] = field(default_factory=list)  # when it goes on
     _seen: dict[str, Seen] = field(default_factory=dict)  # of those that are active
+    _asked: float = field(default=0.0, init=False)  # when the records of those that wait were read
 
     @property
     def aws(self) -> Aws:
@@ -72,6 +76,7 @@ class Fleet:
         looked = float("-inf")
         while self._queue or self._later or self.active:
             began = self.aws.clock.now()
+            self._look_at_pauses()
             self._start_some()
             calls = -(-len(self.active) // AT_ONCE)
             if self.aws.clock.now() - looked >= calls / LOOKS:  # each tick, but with more than 500 under way
@@ -83,6 +88,25 @@ class Fleet:
                 # What the launches took is part of the tick, so that the rate is kept.
                 self.aws.clock.sleep(max(TICK - (self.aws.clock.now() - began), 0.0))
         return [self.over[run.id] for run in runs]
+
+    def _look_at_pauses(self) -> None:
+        """End the pauses of those runs that somebody has stopped, or gone on with."""
+        now = self.aws.clock.now()
+        if not self._later or now - self._asked < max(LOOK, len(self._later) / READS):
+            return
+        self._asked, waiting, self._later = now, self._later, []
+        for (at, run), known in zip(waiting, self.aws.each(self._known, [run for _, run in waiting]), strict=True):
+            if known.state.over or known.state is State.STOPPING:
+                self._go_on(known, Seen(known=now))  # which needs no room
+            else:
+                self._later.append((at if known == run else 0.0, known))
+
+    def _known(self, run: Run) -> Run:
+        """A run as it is known by now, as far as its record can be read."""
+        try:
+            return newest(run, self.seer.runs.get(run.id))
+        except Unreachable:
+            return run  # the next look says more
 
     def _start_some(self) -> None:
         """As many as there is room for and ECS lets launch in a tick."""

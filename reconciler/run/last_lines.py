@@ -15,8 +15,10 @@ mostly within a second, and nobody says when all are there. What is known is wei
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any, NamedTuple
 
 QUIET = 0.3  # seconds that are waited at least
 NEAR = 1.0  # seconds between the last line and the end of its program
@@ -31,6 +33,34 @@ class There(Enum):
     ALL = "these are the last that were stored"
     NEVER = "there was never any"
     UNSAID = "nothing: it lags behind, or there is none"
+
+
+class Said(NamedTuple):
+    """What is known of a log stream. Moments are milliseconds since the epoch, 0 where it isn't known.
+
+    read_to: when CloudWatch got the last line that was read; stored: the last that it has, by what it says; begun:
+    whether there ever was a line, by what it says, None where it said nothing.
+    """
+
+    read_to: int = 0
+    stored: int = 0
+    begun: bool | None = None
+
+    def told(self, answer: Mapping[str, Any]) -> Said:
+        """The same after an answer of DescribeLogStreams; it may have none."""
+        for one in answer.get("logStreams") or ():
+            return self._replace(stored=one.get("lastIngestionTime", 0), begun="firstEventTimestamp" in one)
+        return self
+
+
+def there_is(streams: Collection[Said]) -> There:
+    """What is said of lines of a task's streams that weren't read."""
+    if any(one.stored > one.read_to or (one.begun and not one.read_to) for one in streams):
+        return There.MORE
+    if all(one.begun is False and not one.read_to for one in streams):
+        return There.NEVER
+    whole = any(one.stored for one in streams) and all(one.stored == one.read_to for one in streams)
+    return There.ALL if whole else There.UNSAID
 
 
 @dataclass(frozen=True)

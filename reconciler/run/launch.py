@@ -43,7 +43,7 @@ from reconciler.run.run_task import (
     why_none,
 )
 from reconciler.run.state import State
-from reconciler.run.step import LAUNCHED_BEFORE, TOO_LATE, Seen, accounts_for, given_up
+from reconciler.run.step import LAUNCHED_BEFORE, Seen, accounts_for, given_up, why_unaccounted
 from reconciler.run.stored import Changed
 from reconciler.run.verdict import Verdict
 from reconciler.run.workers import Size
@@ -188,7 +188,7 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     except Changed:  # the function has taken it over since, which may have given this attempt up
         known = runs.get(run.id)
         if known and not accounts_for(known, attempt.number, arn):
-            aws.find("ecs", "StopTask", cluster=launch.cluster, task=task_id(arn), reason=TOO_LATE)
+            aws.find("ecs", "StopTask", cluster=launch.cluster, task=task_id(arn), reason=why_unaccounted(known))
         raise
     return run, Seen(known=aws.clock.now())
 

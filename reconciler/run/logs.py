@@ -13,7 +13,7 @@ from reconciler.aws.calls import Aws, Gone
 from reconciler.core.errors import AwsError, Denied, Unreachable
 from reconciler.core.workers import WORKER, group_of
 from reconciler.run.diagnosis import cut
-from reconciler.run.last_lines import There
+from reconciler.run.last_lines import Said, There, there_is
 from reconciler.run.log_end import last_events
 
 PAGES = 100  # of a megabyte each, that one look at a stream reads
@@ -31,10 +31,7 @@ class Stream:
     seen: int = 0
     skip: int = 0  # lines at its beginning that aren't handed on
     more: bool = False  # the last look ended before the stream did
-    # When CloudWatch got the last line, of those that were read and by what it says, in milliseconds since the epoch.
-    read_to: int = 0
-    stored: int = 0
-    begun: bool | None = None  # whether it ever had a line, by what CloudWatch says
+    said: Said = field(default_factory=Said)
 
 
 class TaskLog:
@@ -85,7 +82,8 @@ class TaskLog:
             for event in self._events(stream):
                 stored, written = event.get("ingestionTime", 0), event["timestamp"] / 1000
                 self.late = max(self.late, stored / 1000 - written)
-                self.last, stream.read_to = max(self.last or 0.0, written), max(stream.read_to, stored)
+                self.last = max(self.last or 0.0, written)
+                stream.said = stream.said._replace(read_to=max(stream.said.read_to, stored))
                 self.recent.append(cut(event["message"]))
                 if stream.seen >= stream.skip:
                     line(stream.container, event["message"], written)
@@ -112,19 +110,12 @@ class TaskLog:
             except Denied:
                 self._told = False
                 return
-            for one in (answer or {}).get("logStreams", ()):
-                stream.stored, stream.begun = one.get("lastIngestionTime", 0), "firstEventTimestamp" in one
+            stream.said = stream.said.told(answer or {})
 
     @property
     def there(self) -> There:
         """What the answers say of lines that weren't read."""
-        streams = self.streams.values()
-        if any(one.stored > one.read_to or (one.begun and not one.read_to) for one in streams):
-            return There.MORE
-        if all(one.begun is False and not one.read_to for one in streams):
-            return There.NEVER
-        whole = any(one.stored for one in streams) and all(one.stored == one.read_to for one in streams)
-        return There.ALL if whole else There.UNSAID
+        return there_is([stream.said for stream in self.streams.values()])
 
     def tail(self, count: int) -> list[str]:
         """The last lines of all streams, at most `count`, without handing any on. Raises AwsError."""

@@ -171,6 +171,11 @@ def accounts_for(record: Run, number: int, task_arn: str) -> bool:
     return not record.state.over
 
 
+def why_unaccounted(record: Run) -> str:
+    """Why such a task is stopped."""
+    return BY_USER if record.state is State.STOPPED else TOO_LATE
+
+
 def spent(run: Run, region: str, now: float) -> float | None:
     """What a run's tasks have cost so far, in US dollars; None where that isn't known."""
     if any(attempt.provider not in FARGATE for attempt in run.attempts):

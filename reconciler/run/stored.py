@@ -67,9 +67,9 @@ class Store:
     """Reads and writes the records in one bucket, each whole by one call: a crash leaves the old one or the new one.
 
     calls: has `call`, `find` and `conditional`, an operation of AWS by service and name; `find` gives None for what
-    doesn't exist, `conditional` where a condition doesn't hold; `each`, for many; and FAILURES, what they raise, which
-    is raised here too. tell: told what isn't shown or kept, each once. keep: seconds for which runs are kept; None for
-    always. checkpoints: whether runs leave any.
+    doesn't exist, `conditional` where a condition doesn't hold; `each`, for many; and FAILURES, what they and reading
+    their pages raise, which is raised here too. tell: told what isn't shown or kept, each once. keep: seconds for which
+    runs are kept; None for always. checkpoints: whether runs leave any.
     """
 
     def __init__(

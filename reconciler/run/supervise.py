@@ -25,7 +25,7 @@ from reconciler.run.state import State
 from reconciler.run.step import Seen, newest
 from reconciler.run.stored import Changed, Unreadable
 from reconciler.run.verdict import Verdict
-from reconciler.run.watch import LastLines, Silent, Watcher, watch_of
+from reconciler.run.watch import OUTAGE, LastLines, Silent, Watcher, watch_of
 from reconciler.run.workers import size_of as workers_of
 
 LOOK = 2.0  # seconds of a pause between two looks at the record
@@ -45,7 +45,9 @@ class Screen(Watcher, Protocol):
 
 
 def log_of(aws: Aws, launch: Launch, run: Run, screen: Screen | None) -> TaskLog:
-    """The log of a run's newest attempt, which is shown to be launched; closed where nobody knows where it is."""
+    """The log of a run's newest attempt, which is shown to be launched; closed, and not said to be anywhere, where
+    nobody knows where it is.
+    """
     place, unknown = launch.place, None
     try:
         place = log_place(aws, place, run)
@@ -55,9 +57,10 @@ def log_of(aws: Aws, launch: Launch, run: Run, screen: Screen | None) -> TaskLog
     log.follow([place.container])
     if screen:
         screen.launched(run, run.attempts[-1])
-        screen.reads(log)
-    if screen and unknown:
-        screen.trouble(f"the log can't be shown: {unknown}")
+        if unknown:
+            screen.trouble(f"the log can't be shown: {unknown}")
+        else:
+            screen.reads(log)
     log.closed = screen is None or unknown is not None
     return log
 
@@ -135,12 +138,21 @@ class Supervisor:
                 run, seen = self._waited(decision), None
 
     def _waited(self, decision: step.Retry) -> Run:
-        """The run as it is known after its pause, or as soon as somebody has stopped it or gone on with it."""
+        """The run as it is known after its pause, or as soon as somebody has stopped it or gone on with it. A look that
+        fails is no reason to leave it; Unreachable is raised long after the pause.
+        """
         run, clock = decision.run, self.aws.clock
+        due = max(decision.at, clock.now())
         while True:
-            left = max(decision.at - clock.now(), 0.0)
+            left = max(due - clock.now(), 0.0)
             clock.sleep(min(left, LOOK))
-            known = newest(run, self.runs.get(run.id))
+            try:
+                known = newest(run, self.runs.get(run.id))
+            except Unreachable:
+                if clock.now() - due > OUTAGE:
+                    raise
+                clock.sleep(LOOK)
+                continue
             if left <= LOOK or known != run:
                 return known
 

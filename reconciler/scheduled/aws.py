@@ -11,9 +11,11 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from reconciler.core.pages import Endless
+
 ABSENT = ("NoSuchKey", "404", "ResourceNotFoundException", "ParameterNotFound")
 THERE = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409", "ConflictException")
-FAILURES = (ClientError, BotoCoreError)  # what calls raise
+FAILURES = (ClientError, BotoCoreError, Endless)  # what calls raise, and reading the pages of their answers
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741  the item of `each`

@@ -22,7 +22,7 @@ from reconciler.run.run import Overrides, Run
 from reconciler.run.run_task import LOOKS, STATUSES, Forgotten, is_old, run_task, task_overrides, why_none
 from reconciler.run.run_task import PAUSE as LOOK
 from reconciler.run.state import State
-from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, TOO_LATE, Seen, accounts_for, given_up, newest
+from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, Seen, accounts_for, given_up, newest, why_unaccounted
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
 from reconciler.run.stored import TRIES, Changed
 from reconciler.run.verdict import Verdict
@@ -93,7 +93,7 @@ def _recorded(watched: Watched, run: Run) -> tuple[Run, Seen]:
     for left in reversed(range(TRIES)):
         known = store.get(run.id)
         if known and not accounts_for(known, run.attempts[-1].number, run.task_arn):
-            why = BY_USER if known.state is State.STOPPED else TOO_LATE
+            why = why_unaccounted(known)
             call("ecs", "StopTask", cluster=watched.cluster, task=run.task_arn, reason=why)
             return known, Seen(known=time.time())
         # A short task may have ended by now, and another call of the function have recorded that.

@@ -14,7 +14,7 @@ from reconciler.core.function_settings import Watched
 from reconciler.core.text import line
 from reconciler.run.diagnosis import Case, Diagnosis
 from reconciler.run.explain import explain
-from reconciler.run.last_lines import LogEnd, There, wait_until
+from reconciler.run.last_lines import LogEnd, Said, There, there_is, wait_until
 from reconciler.run.log_end import last_events
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
@@ -43,11 +43,13 @@ def why(watched: Watched, run: Run) -> Diagnosis:
     last, began, first = _newest(run), time.time(), None
     log = _end(last, began)
     while True:
-        events, stored = _tail(watched, run, last.task_arn)
+        events, said = _tail(watched, run, last.task_arn)
         known = explain(_case(watched, run, [event["message"] for event in events]))
         first = len(events) if first is None else first
-        log = _looked(log, last, events, stored, explained=known.known, tardy=len(events) > first)
-        now, until = time.time(), wait_until(log) if last.task_arn and stored is not None else 0.0
+        if said is None:
+            return known
+        log = _looked(log, last, events, said, explained=known.known, tardy=len(events) > first)
+        now, until = time.time(), wait_until(log)
         if now >= until:
             return known
         time.sleep(min(PAUSE, until - now))
@@ -67,12 +69,10 @@ def _end(last: Attempt, now: float) -> LogEnd:
 
 
 def _looked(
-    log: LogEnd, last: Attempt, events: Events, stored: int | None, *, explained: bool, tardy: bool
+    log: LogEnd, last: Attempt, events: Events, said: Said, *, explained: bool, tardy: bool
 ) -> LogEnd:  # fmt: skip
-    """What is known after a look. stored: when CloudWatch got the newest line, by what it says."""
-    stored = stored or 0
-    read_to = max((event.get("ingestionTime", 0) for event in events), default=0)
-    there = There.MORE if stored > read_to else There.ALL if stored and stored == read_to else There.UNSAID
+    """What is known after a look. said: by CloudWatch, before it was asked for the lines."""
+    there = there_is([said])
     newest = max((event["timestamp"] for event in events), default=None)
     gap = None if newest is None else (last.stopped or newest / 1000) - newest / 1000
     late = max(((event.get("ingestionTime", 0) - event["timestamp"]) / 1000 for event in events), default=0.0)
@@ -103,8 +103,8 @@ def _case(watched: Watched, run: Run, lines: Sequence[str]) -> Case:
     )
 
 
-def _tail(watched: Watched, run: Run, task: str) -> tuple[Events, int | None]:
-    """The last lines of a task's log, and when CloudWatch got the newest that it has, in milliseconds since the epoch.
+def _tail(watched: Watched, run: Run, task: str) -> tuple[Events, Said | None]:
+    """The last lines of a task's log, and what CloudWatch said just before of those that it has.
 
     The log is where the run's record says, of which the function's role lets it read the deploy's. ([], None) where it
     may not be read: what ECS says is still worth explaining.
@@ -114,11 +114,12 @@ def _tail(watched: Watched, run: Run, task: str) -> tuple[Events, int | None]:
     group, prefix = run.log_group or watched.log_group, run.log_prefix or watched.log_prefix
     stream = f"{prefix}/{run.container or watched.container}/{task.rpartition('/')[2]}"
     refused: list[str] = []
-    events = last_events(partial(_asked, refused, "GetLogEvents", logGroupName=group, logStreamName=stream), LINES)
-    if refused:
-        return [], None
     told = _asked(refused, "DescribeLogStreams", logGroupName=group, logStreamNamePrefix=stream, limit=1)
-    return events, max((one.get("lastIngestionTime", 0) for one in told.get("logStreams", ())), default=0)
+    events = last_events(partial(_asked, refused, "GetLogEvents", logGroupName=group, logStreamName=stream), LINES)
+    if "GetLogEvents" in refused:
+        return [], None
+    read_to = max((event.get("ingestionTime", 0) for event in events), default=0)
+    return events, Said(read_to).told(told)
 
 
 def _asked(refused: list[str], operation: str, **params: Any) -> dict[str, Any]:

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from reconciler.aws.calls import Aws
 from reconciler.run.crew import LOOK, PAUSE, WORKERS_TAG, Crew, Where, end_of_run
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides
+from reconciler.run.stored import Store
 from reconciler.run.verdict import Verdict
 from reconciler.run.workers import GRACE, launches_of
+from reconciler.scheduled import aws as scheduled
 from tests.run.test_workers import ID, NOW, WORKERS, run
 
 PROGRAM: dict[str, Any] = {
@@ -142,6 +145,23 @@ def test_after_its_end_nothing_of_any_attempt_is_left() -> None:
     attempts = [Attempt(number, "FARGATE", f"{ID}-{number}", 0.0, f"arn/{number}") for number in (1, 2, 3)]
     end_of_run(ecs, "tiny", "c", print, run(WORKERS, *attempts))
     assert ecs.listed == [f"{ID}-{number}/workers" for number in (1, 2, 3)]
+
+
+class Pages(Ecs):
+    """Pages of an answer, each of which names itself as the next."""
+
+    def find(self, service: str, operation: str, **given: Any) -> dict[str, Any] | None:
+        return {"taskArns": ["x"], "nextToken": "t", "Versions": [], "NextKeyMarker": "k"}
+
+
+@pytest.mark.parametrize("failures", [Aws.FAILURES, scheduled.FAILURES], ids=["client", "function"])
+def test_an_answer_without_an_end_hinders_no_end(failures: tuple[type[Exception], ...]) -> None:
+    """What is left is said, and the run's end recorded all the same."""
+    calls, said, over = Pages(), list[str](), run(WORKERS, Attempt(1, "FARGATE", f"{ID}-1", 0.0, "arn/1"))
+    calls.FAILURES = failures  # type: ignore[assignment]
+    end_of_run(calls, "tiny", "c", said.append, over)
+    Store(calls, "b", said.append, checkpoints=True).end_checkpoint(over)
+    assert [what.partition(" of its ")[2].split()[0] for what in said] == ["workers", "checkpoint"]
 
 
 def test_a_scheduler_that_has_ended_gets_no_workers() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ import pytest
 from reconciler.cli.task import _interrupted
 from reconciler.config import Deploy
 from reconciler.core.clock import SystemClock
-from reconciler.core.errors import AwsError, Denied, Gone, Interrupted, ReconcilerError, UserError
+from reconciler.core.errors import AwsError, Denied, Gone, Interrupted, ReconcilerError, Unreachable, UserError
 from reconciler.core.function_settings import Retry
 from reconciler.core.secret import KNOWN
 from reconciler.run.cap import Limits
@@ -24,15 +24,16 @@ from reconciler.run.fleet import Fleet
 from reconciler.run.follow import LATE, Follower
 from reconciler.run.hand_over import Function, check_no_secret, given_over
 from reconciler.run.place import Place
-from reconciler.run.retry import Attempt, Event
+from reconciler.run.retry import Again, Attempt, Event
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
+from reconciler.run.step import Retry as RetryNext
 from reconciler.run.step import Rules, newest
 from reconciler.run.stopping import stop_run
 from reconciler.run.stored import Changed
-from reconciler.run.supervise import LOOK, Supervisor
-from reconciler.run.watch import Silent
+from reconciler.run.supervise import LOOK, Supervisor, log_of
+from reconciler.run.watch import OUTAGE, Silent
 
 MARK = "a" * 64
 ID = f"20260102-030405-{MARK[:8]}"
@@ -194,6 +195,7 @@ class Followed(Bucket):
         self.refusal: AwsError | None = None
         self.task_shown = 103.0  # by ListTasks, from then on
         self.stopped: list[str] = []
+        self.away = (0.0, 0.0)  # when AWS can't be reached
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -206,6 +208,9 @@ class Followed(Bucket):
         then()
 
     def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+        if self.away[0] <= self.time < self.away[1]:
+            self.time += 1
+            raise Unreachable(service, operation, "Timeout", "no answer")
         if service != "ecs":
             return super().find(service, operation, **params)
         if operation == "StopTask":
@@ -475,3 +480,70 @@ def test_a_stop_ends_the_pause_before_a_retry_at_once(state: State) -> None:
     ended = Supervisor(found, store(found), rules).finish(None, begun)  # type: ignore[arg-type]
     assert (ended.state, kept(found).state) == (State.STOPPED, State.STOPPED)
     assert found.time < 100 + 2 * LOOK
+
+
+PAUSED = replace(INTERRUPTED, launched=100.0, stopped=100.0)
+PAUSES = Rules(("FARGATE",), Retry(0, 2, 0, (), 300.0, None, None), Limits(None, None, "us-east-1"))
+
+
+@pytest.mark.parametrize(
+    ("stopped", "away", "ends"),
+    [
+        (True, (101.0, 150.0), 150.0),  # in the pause, and the stop is seen as soon as it can be
+        (False, (101.0, 150.0), 400.0),
+        (False, (390.0, 450.0), 450.0),  # at its end
+        (True, (101.0, 1e9), 400.0 + OUTAGE),  # for ever
+    ],
+)
+def test_a_pause_outlasts_an_outage(stopped: bool, away: tuple[float, float], ends: float) -> None:
+    found, begun = Followed(), run(state=State.RUNNING, attempts=(PAUSED,))
+    store(found).put(begun)
+    if stopped:
+        other(found, state=State.STOPPED)
+    found.away, seer = away, Supervisor(found, store(found), PAUSES)  # type: ignore[arg-type]
+    paused = RetryNext(begun, 400.0, Again("FARGATE", 300.0, "why"))
+    if ends > 450:
+        with pytest.raises(Unreachable):
+            seer._waited(paused)
+    else:
+        assert seer._waited(paused).state is (State.STOPPED if stopped else State.RUNNING)
+    assert ends <= found.time < ends + 3 * LOOK
+
+
+class Quiet:
+    """A screen of many runs that shows nothing."""
+
+    def changed(self, run: Run) -> None: ...
+
+    def tick(self, waiting: int, active: Sequence[Run]) -> None: ...
+
+
+@pytest.mark.parametrize("state", [State.STOPPED, State.STOPPING, State.SUCCEEDED])
+@pytest.mark.parametrize("away", [False, True])
+def test_a_sweep_sees_a_stop_in_a_pause_at_once_also_where_there_is_no_room(state: State, away: bool) -> None:
+    found, begun = Followed(), run(state=State.RUNNING, attempts=(PAUSED,))
+    found.each = lambda read, items: [read(one) for one in items]  # type: ignore[attr-defined]
+    store(found).put(begun)
+    found.then, found.away = lambda: other(found, state=state), ((100.6, 105.0) if away else (0.0, 0.0))
+    fleet = Fleet(Supervisor(found, store(found), PAUSES), SimpleNamespace(deadline=None), 0, Quiet())  # type: ignore[arg-type]
+    fleet._later = [(400.0, begun)]
+    fleet.work([])
+    over = State.SUCCEEDED if state is State.SUCCEEDED else State.STOPPED
+    assert (fleet.over[ID].state, kept(found).state) == (over, over)
+    assert found.time < 100 + 3 * LOOK + 4 * away
+
+
+@pytest.mark.parametrize("group", ["/ecs/tiny", "/elsewhere"])
+def test_a_log_that_nobody_knows_is_said_to_be_nowhere(group: str) -> None:
+    """A link to it would lead to an empty one."""
+    found, told = Followed(), list[str]()
+    place = replace(PLACE, log_group="/ecs/tiny")
+    known = replace(run(attempts=(LAUNCHED,)), log_group=group)
+    screen = SimpleNamespace(
+        launched=lambda *args: told.append("launched"), reads=lambda log: told.append(log.group),
+        trouble=lambda text: told.append(text[:22]),
+    )  # fmt: skip
+    log = log_of(found, SimpleNamespace(place=place), known, screen)  # type: ignore[arg-type]
+    known_there = group == "/ecs/tiny"
+    assert told == ["launched", group if known_there else "the log can't be shown"]
+    assert log.closed is not known_there

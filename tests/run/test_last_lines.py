@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.errors import Denied, Interrupted, Unreachable
-from reconciler.run.last_lines import LATEST, NEAR, QUIET, SENT, LogEnd, There, wait_until
+from reconciler.run.last_lines import LATEST, NEAR, QUIET, SENT, LogEnd, Said, There, there_is, wait_until
 from reconciler.run.logs import TaskLog
 from reconciler.run.retry import Event
 from reconciler.run.verdict import Verdict
@@ -70,6 +70,26 @@ def test_until_when(known: dict[str, Any], wanted: float) -> None:
     found = wait_until(replace(END, **known))
     assert found == pytest.approx(wanted)
     assert found <= replace(END, **known).stopped + LATEST
+
+
+@pytest.mark.parametrize(
+    ("streams", "wanted"),
+    [
+        ([Said()], There.UNSAID),
+        ([Said(5)], There.UNSAID),
+        ([Said(5, 4, begun=True)], There.UNSAID),  # it lags behind
+        ([Said(5, 5, begun=True)], There.ALL),
+        ([Said(5, 6, begun=True)], There.MORE),
+        ([Said(0, 0, begun=True)], There.MORE),
+        ([Said(0, 0, begun=False)], There.NEVER),
+        ([Said(5, 0, begun=False)], There.UNSAID),  # written since
+        ([Said(5, 5, begun=True), Said(0, 0, begun=False)], There.ALL),
+        ([Said(5, 5, begun=True), Said(0, 6, begun=True)], There.MORE),
+        ([Said(0, 0, begun=False), Said()], There.UNSAID),
+    ],
+)
+def test_what_is_said_of_lines_that_were_not_read(streams: list[Said], wanted: There) -> None:
+    assert there_is(streams) is wanted
 
 
 def test_how_long() -> None:

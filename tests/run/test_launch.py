@@ -29,7 +29,7 @@ from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
-from reconciler.run.step import LAUNCHED_BEFORE
+from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, TOO_LATE
 from reconciler.run.stored import Changed
 from reconciler.run.workers import Size
 from tests.lab_client import SkippingClock
@@ -98,9 +98,11 @@ def test_a_client_that_fell_behind_leaves_no_task(embedded_aws: EmbeddedAws, aft
     }  # fmt: skip
     state = State.STOPPED if after in ("over", "stopped") else State.LAUNCHING
     meanwhile = replace(launcher.run, unattended=after != "stopped", attempts=(others[after],), state=state)
-    launch, call = launcher.launch, launcher.aws.call
+    launch, call, why = launcher.launch, launcher.aws.call, list[str]()
 
     def behind(service: str, operation: str, /, **params: Any) -> dict[str, Any]:
+        if operation == "StopTask":
+            why.append(params["reason"])
         if operation == "RunTask":
             theirs = Runs(launcher.aws, launcher.runs.bucket)
             theirs.get(launcher.run.id)
@@ -113,6 +115,7 @@ def test_a_client_that_fell_behind_leaves_no_task(embedded_aws: EmbeddedAws, aft
     (task,) = launcher.tasks()
     wanted = embedded_aws.describe(task)["desiredStatus"]
     assert wanted == ("RUNNING" if after == "not yet" else "STOPPED")
+    assert why == ([] if after == "not yet" else [BY_USER if state is State.STOPPED else TOO_LATE])
     embedded_aws.client("ecs").stop_task(cluster=launch.cluster, task=task)
 
 

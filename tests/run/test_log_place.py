@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from reconciler.run.last_lines import LATEST, QUIET
 from reconciler.run.log_place import log_place
 from reconciler.run.place import NotOurs, Place
 from reconciler.run.retry import Attempt, Event
@@ -147,3 +149,19 @@ def test_a_function_that_may_not_read_it_does_not_wait(
     assert not why.why(settings(), run).known
     assert set(read) == {"/ecs/old before/main/0a"}
     assert bool(slept) is waits
+
+
+@pytest.mark.parametrize(("stream", "waited"), [({}, QUIET), ({"firstEventTimestamp": 1}, LATEST)])
+def test_the_function_waits_for_last_lines_as_apply_does(
+    stream: dict[str, Any], waited: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For none where CloudWatch says that there never was one, and for all where it says that there are."""
+    slept = list[float]()
+    clock = SimpleNamespace(time=lambda: 1e9 + sum(slept), sleep=slept.append)
+    monkeypatch.setattr(why, "time", clock)
+    monkeypatch.setattr(why, "find", lambda service, operation, **params: {"logStreams": [stream], "events": []})
+    memory = "OutOfMemoryError: Container killed due to memory usage"
+    attempt = Attempt(1, "FARGATE", "t", 1e9, "task/tiny/0a", Event.ERROR, 137, memory, 1e9 - 60, 1e9)
+    failed = replace(a_run(), state=State.FAILED, attempts=(attempt,), exit_code=137)
+    assert why.why(settings(), failed).known
+    assert sum(slept) == pytest.approx(waited)
