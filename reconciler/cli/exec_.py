@@ -236,6 +236,8 @@ def _end_with(child: subprocess.Popen[bytes], ended: Callable[[], bool], over: t
         for number in (signal.SIGHUP, signal.SIGKILL):
             with contextlib.suppress(psutil.Error):
                 main = psutil.Process(child.pid)
+                if number == signal.SIGKILL:
+                    main.suspend()  # or it may go on once what it waits for is killed, and end as if nothing had been
                 for one in (*main.children(recursive=True), main):
                     with contextlib.suppress(psutil.Error):
                         one.send_signal(number)

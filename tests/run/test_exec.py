@@ -163,3 +163,12 @@ def test_the_plugin_gets_the_session_and_no_process_list_its_token(
     assert found.code == 1, found.out + found.err
     assert "TargetNotConnectedException" in found.err
     until(lambda: lane.tasks("RUNNING"), "it goes on")
+
+
+def test_nothing_goes_on_once_what_it_waits_for_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of its children is killed long before itself."""
+    monkeypatch.setattr(exec_, "LOOK", 0.2)
+    there = tmp_path / "there"
+    many = "for n in 1 2 3 4 5 6 7 8 9 10; do sleep 600 & sleep 600 & sleep 600 & sleep 600 & sleep 600 & done"
+    words = ["sh", "-c", f"trap '' HUP; sleep 600 & first=$!; {many}; touch {there}; wait $first; exit 0"]
+    assert exec_._child(words, os.environ, None, there.exists, None) == 137
