@@ -18,24 +18,24 @@ Values = Annotated[tuple[str, ...], Field(min_length=1)]
 class Range(Section):
     """A number between two others."""
 
-    min: float = Field(description="The least.", examples=[0.01])
-    max: float = Field(description="The most.", examples=[0.3])
-    log: bool = Field(False, description="Evenly by its logarithm.", examples=[True])
-    integer: bool = Field(False, description="A whole number.", examples=[True])
+    min: float = Field(description="The smallest value.", examples=[0.01])
+    max: float = Field(description="The largest value.", examples=[0.3])
+    log: bool = Field(False, description="Draw evenly on a logarithmic scale.", examples=[True])
+    integer: bool = Field(False, description="Draw whole numbers.", examples=[True])
 
 
 class RandomSweep(Section):
     """Combinations drawn at random; the same seed draws the same."""
 
-    count: Int = Field(ge=1, le=1000, description="How many.", examples=[20])
-    seed: Int = Field(0, ge=0, description="Where the random numbers start.", examples=[7])
+    count: Int = Field(ge=1, le=1000, description="The number of combinations to draw.", examples=[20])
+    seed: Int = Field(0, ge=0, description="The seed of the random numbers.", examples=[7])
     ranges: dict[Name, Range] = Field(
         {},
-        description="For each environment variable the numbers to draw from.",
+        description="For each environment variable, the range to draw from.",
         examples=[{"ETA": {"min": 0.01, "max": 0.3, "log": True}}],
     )
     choices: Annotated[dict[Name, Values], AsWritten()] = Field(
-        {}, description="For each environment variable the values to draw from.", examples=[{"MAX_DEPTH": [3, 5, 7]}]
+        {}, description="For each environment variable, the values to draw from.", examples=[{"MAX_DEPTH": [3, 5, 7]}]
     )
 
 
@@ -48,12 +48,12 @@ class Sweep(Section):
         examples=[{"MAX_DEPTH": [3, 5, 7], "ETA": [0.1, 0.3]}],
     )
     list: Annotated[tuple[dict[Name, str], ...], AsWritten()] = Field(
-        (), description="Combinations, one by one.", examples=[[{"MAX_DEPTH": 3, "ETA": 0.1}]]
+        (), description="Combinations, each written out.", examples=[[{"MAX_DEPTH": 3, "ETA": 0.1}]]
     )
     random: RandomSweep | None = Field(
         None, description="Combinations drawn at random.", examples=[{"count": 20, "choices": {"ETA": [0.1, 0.3]}}]
     )
-    max_parallel: Int = Field(10, ge=1, le=1000, description="The most tasks at once.", examples=[20])
+    max_parallel: Int = Field(10, ge=1, le=1000, description="How many tasks may run at the same time.", examples=[20])
     max_cost: float | None = Field(
         None,
         gt=0,
