@@ -221,7 +221,9 @@ class _Starting:
                 hint=f"to have it made anew, forget everything: {program()} local reset",
             )
         if lines := left_undone(home / "images", digest):
-            self.terminal.say("without Docker, this of the Dockerfile is not done (with Docker it would be):")
+            self.terminal.say(
+                "without Docker, these lines of the Dockerfile weren't followed (with Docker they would be):"
+            )
             for line in lines:
                 self.terminal.say(self.terminal.fold("  ", self.terminal.program(line)))
             self.terminal.say()

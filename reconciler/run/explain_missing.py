@@ -16,7 +16,7 @@ PATH = re.compile(r"(?:open file '|cannot open |directory: ')(/?[^':\n]{1,1000})
 NAMED = re.compile(r"exec: \"([^\"]{1,200})\"|(?:line )?\d{1,9}: ([^\s:]{1,200}): (?:command )?not found")
 PLAIN = re.compile(r"-{0,2}[A-Za-z_./][\w./=-]{0,200}")
 PROGRAMS = ("python", "python3", "bash", "sh", "uv", "torchrun", "accelerate", "gunicorn", "jupyter", "make")
-WITHOUT_DOCKER = "without Docker this of the Dockerfile isn't done: "
+WITHOUT_DOCKER = "without Docker, these lines of the Dockerfile weren't followed: "
 
 
 def module(case: Case) -> Diagnosis | None:

@@ -107,7 +107,7 @@ def same(expected: list[str], found: list[str]) -> bool:
 
 def without_list(lines: list[str]) -> list[str]:
     """The lines without the list of what isn't done without Docker: which Python runs the tests is in it."""
-    begin = next((at for at, line in enumerate(lines) if line.startswith("without Docker, this of the")), len(lines))
+    begin = next((at for at, line in enumerate(lines) if line.startswith("without Docker, these lines of")), len(lines))
     end = next((at for at in range(begin, len(lines)) if not lines[at].strip()), len(lines) - 1)
     return lines[:begin] + lines[end + 1 :]
 
