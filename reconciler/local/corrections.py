@@ -40,6 +40,7 @@ from reconciler.local import (
     rules,
     s3_content,
     s3_corrections,
+    s3_versions,
     sizes,
 )
 from reconciler.local.correction import Correction
@@ -250,6 +251,7 @@ def every(caller: functions.Functions) -> tuple[Correction, ...]:
         *log_patterns.CORRECTIONS,
         *s3_corrections.CORRECTIONS,
         *s3_content.CORRECTIONS,
+        *s3_versions.CORRECTIONS,
         *sizes.CORRECTIONS,
         *ecs_control.CORRECTIONS,
         *managed_instances.CORRECTIONS,

@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from moto.core.common_models import BaseModel
 from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML, MissingKey, NoSuchUpload, S3ClientError
@@ -58,7 +58,7 @@ class Removed(Exception):
 
 class Content:
     """An object's bytes. path: the file that has them, where they aren't in memory; closed: the object is gone;
-    replaced: another was written over it, in a bucket without versions.
+    replaced: another of the same version ID was written over it (reconciler/local/s3_versions.py).
 
     kept: those whose files a record on disk names (reconciler/local/kept.py), by the files' names.
     """
@@ -248,16 +248,7 @@ def objects_are_on_disk() -> None:
         self._value_buffer = new
         self.contentsize = len(new)
 
-    def put_object(self: Any, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> Any:
-        bucket = self.buckets.get(bucket_name)
-        for key in [] if bucket is None or bucket.is_versioned else bucket.keys.getlist(key_name, []):
-            if isinstance(key, FakeKey):
-                cast(Any, key)._value_buffer.replaced = True
-        return put_key(self, bucket_name, key_name, *args, **kwargs)
-
-    put_key: Any = S3Backend.put_object
     FakeKey.value = property(value, put)  # type: ignore[assignment,method-assign]
-    S3Backend.put_object = put_object  # type: ignore[method-assign]
 
 
 class _Running:

@@ -427,6 +427,19 @@ def _unknown_upload(clients: Clients) -> bool:
     return False
 
 
+def _suspended_versioning(clients: Clients) -> bool:
+    """Whether a PUT and a DELETE leave the versions that have an ID, once versioning is suspended."""
+    s3, place, contents = clients("s3"), {"Bucket": _bucket(clients), "Key": "key"}, []
+    for status in ("Enabled", "Suspended"):
+        s3.put_bucket_versioning(Bucket=place["Bucket"], VersioningConfiguration={"Status": status})
+        s3.put_object(**place, Body=status.encode())
+    for _ in range(2):
+        listed = s3.list_object_versions(Bucket=place["Bucket"])
+        contents.append({one["VersionId"] == "null" for one in listed.get("Versions", ())})
+        s3.delete_object(**place)
+    return contents == [{False, True}, {False}]
+
+
 PROBES: dict[str, Probe] = {
     "security groups in use stay": _group_in_use,
     "filters are wildcards": _filtered_group,
@@ -472,6 +485,7 @@ PROBES: dict[str, Probe] = {
     "a task definition says when it was deregistered": _deregistered,
     "rules call functions": _disabled_rule,
     "addresses are confirmed": _unconfirmed,
+    "a version replaces only its own ID": _suspended_versioning,
     "a copy has a checksum of its own": _copy_has_its_own_checksum,
     "an upload is completed once": _unknown_upload,
 }

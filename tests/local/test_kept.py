@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 from moto.logs.models import logs_backends
-from moto.s3.models import FakeKey, S3Backend, s3_backends
+from moto.s3.models import FakeBucket, FakeKey, S3Backend, s3_backends
+from moto.s3.responses import S3Response
+from moto.s3.utils import _VersionedKeyStore
 
 from reconciler import local
 from reconciler.cli.main import main
-from reconciler.local import kept, s3_content
+from reconciler.local import kept, s3_content, s3_versions
 from reconciler.local.kept import Kept
 from reconciler.local.lifecycle import _kept
 from reconciler.local.seal import FILES, KEEP, OBJECTS, Unsealed, open_seal, read_seal
@@ -37,8 +39,11 @@ def on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest
     monkeypatch.setenv(KEEP, "1")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     monkeypatch.setattr(FakeKey, "value", FakeKey.value)  # what is put there is for this test only
-    monkeypatch.setattr(S3Backend, "put_object", S3Backend.put_object)
     s3_content.objects_are_on_disk()
+    for owner, name in ((_VersionedKeyStore, "setlist"), (S3Backend, "delete_object"), (S3Response, "head_object"),
+                        (FakeBucket, "is_versioned")):  # fmt: skip
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    s3_versions.a_version_replaces_only_its_own_id()
     monkeypatch.setattr(s3_content.Content, "folder", s3_content.Content.folder)
     s3_content.use(tmp_path / OBJECTS)
     open_seal(tmp_path)
@@ -86,14 +91,19 @@ def everything() -> dict[str, object]:
 
 def fill() -> None:
     s3, logs = s3_backends[ACCOUNT]["aws"], logs_backends[ACCOUNT][REGION]
-    for bucket in ("versioned", "plain"):
+    for bucket in ("versioned", "suspended", "plain"):
         s3.create_bucket(bucket, REGION)
         s3.put_bucket_tagging(bucket, {"reconciler:deploy": "prices", "ü": ""})
     s3.put_bucket_versioning("versioned", "Enabled")
+    s3.put_bucket_versioning("suspended", "Enabled")
     for number, key in enumerate(KEYS * 2):
-        for bucket in ("versioned", "plain"):
+        if number == len(KEYS):
+            s3.put_bucket_versioning("suspended", "Suspended")
+        for bucket in ("versioned", "suspended", "plain"):
             put(bucket, key, b"" if key == "empty" else bytes([number]) * 9)
-    s3.delete_object("versioned", KEYS[0])
+    for bucket in ("versioned", "suspended"):
+        s3.delete_object(bucket, KEYS[0])
+    assert [one.version_id == "null" for one in s3.buckets["suspended"].keys.getlist(KEYS[0])] == [False, True]
     tagged = put("versioned", "tagged", b"\x00\xff\n", encryption="aws:kms", kms_key_id="k", storage="STANDARD_IA")
     tagged.set_metadata({"Content-Type": "text/csv", "x-amz-meta-a": "b"})
     s3.tagger.tag_resource(tagged.arn, [{"Key": "a", "Value": "b"}])
@@ -171,6 +181,57 @@ def test_what_is_written_over_stays_until_the_new_has_a_record_and_what_is_delet
     empty()
     again.forget(ACCOUNT)
     assert sizes(tmp_path) == []
+
+
+def test_where_versioning_is_suspended_the_old_or_the_new_null_version_is_there_and_each_other_one(
+    tmp_path: Path,
+) -> None:
+    s3, keeps = s3_backends[ACCOUNT]["aws"], Kept(tmp_path)
+    s3.create_bucket("suspended", REGION)
+    s3.put_bucket_versioning("suspended", "Enabled")
+    for key in ("replaced", "deleted"):
+        put("suspended", key, b"1" * 10_000)
+    s3.put_bucket_versioning("suspended", "Suspended")
+    put("suspended", "replaced", b"2" * 20_000)
+    put("suspended", "deleted", b"3" * 30_000)
+    keeps.save(ACCOUNT)
+    before = everything()
+    for name in ("first", "second"):  # what the process that ends has done, and what the next does for good
+        put("suspended", "replaced", b"4" * 40_000)
+        s3.delete_object("suspended", "deleted")
+        assert sizes(tmp_path) == [10_000, 10_000, 20_000, 30_000, 40_000], name
+        if name == "first":
+            ended()
+            keeps = Kept(tmp_path)
+            keeps.load(ACCOUNT)
+            assert everything() == before
+    after = everything()
+    keeps.save(ACCOUNT)
+    assert sizes(tmp_path) == [10_000, 10_000, 40_000]
+    ended()
+    Kept(tmp_path).load(ACCOUNT)
+    assert everything() == after
+
+
+def test_of_two_writes_at_once_both_versions_stay() -> None:
+    s3 = s3_backends[ACCOUNT]["aws"]
+    s3.create_bucket("versioned", REGION)
+    s3.put_bucket_versioning("versioned", "Enabled")
+    put("versioned", "key", b"1")
+    keys: Any = s3.buckets["versioned"].keys
+
+    class Meanwhile(_VersionedKeyStore):
+        """The other write comes once the first has read which versions are there."""
+
+        def getlist(self, key: str, default: Any = None) -> Any:
+            found = list(super().getlist(key, default))
+            self.__class__ = _VersionedKeyStore  # type: ignore[assignment]
+            put("versioned", "key", b"2")
+            return found
+
+    keys.__class__ = Meanwhile
+    put("versioned", "key", b"3")
+    assert [one.value for one in keys.getlist("key")] == [b"1", b"2", b"3"]
 
 
 def sizes(home: Path) -> list[int]:

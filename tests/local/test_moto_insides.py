@@ -40,6 +40,7 @@ from moto.s3.models import (
     S3Backend,
 )
 from moto.s3.responses import S3Response
+from moto.s3.utils import _VersionedKeyStore
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, ScheduleGroup
 from moto.sns.models import SNSBackend, Topic
 from moto.sns.responses import SNSResponse
@@ -99,7 +100,10 @@ def test_the_version_is_the_one_pinned() -> None:
         (SimpleSystemManagerBackend, "put_parameter"),
         (EventsBackend, "put_rule"),
         (S3Backend, "put_bucket_policy copy_object upload_part_copy put_object complete_multipart_upload"),
-        (S3Response, "_get_key copy_object"),
+        (S3Backend, "delete_object get_bucket"),
+        (S3Response, "_get_key copy_object head_object"),
+        (FakeBucket, "is_versioned"),
+        (_VersionedKeyStore, "setlist getlist"),
         (FakeMultipart, "complete set_part dispose"),
         (MultipartChecksumBuilder, "addPart build"),
         (

@@ -247,6 +247,82 @@ def test_what_is_replaced_or_deleted_while_it_is_asked_for(tmp_path: Path) -> No
         asked(lost, new)
 
 
+def versions(s3: Any, bucket: str) -> list[tuple[str, bytes | None, bool]]:
+    """(version ID, content, whether it is the latest) of each version of the key, the newest first; None: a marker."""
+    page = s3.list_object_versions(Bucket=bucket)
+    those = [(one, True) for one in page.get("Versions", [])] + [(one, False) for one in page.get("DeleteMarkers", [])]
+    found = []
+    for one, is_object in sorted(those, key=lambda each: not each[0]["IsLatest"]):
+        place = {"Bucket": bucket, "Key": "key", "VersionId": one["VersionId"]}
+        body = s3.get_object(**place)["Body"].read() if is_object else None
+        assert body is None or s3.head_object(**place)["ContentLength"] == len(body)
+        found.append((one["VersionId"], body, one["IsLatest"]))
+    return found
+
+
+def test_where_versioning_is_suspended_only_the_null_version_is_replaced_or_deleted(
+    aws: EmbeddedAws, home: Path
+) -> None:
+    s3, bucket, before = aws.client("s3"), "suspended", objects(home)
+    place = {"Bucket": bucket, "Key": "key"}
+    one, two, three, four = (letter * 5_000 for letter in (b"1", b"2", b"3", b"4"))
+
+    def versioning(status: str) -> None:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(**place, Body=one)
+    versioning("Enabled")
+    old = s3.put_object(**place, Body=two)["VersionId"]
+    versioning("Suspended")
+    assert versions(s3, bucket) == [(old, two, True), ("null", one, False)]
+    s3.put_object(**place, Body=three)
+    assert versions(s3, bucket) == [("null", three, True), (old, two, False)]
+    s3.copy_object(**place, CopySource={**place, "VersionId": old})
+    assert versions(s3, bucket) == [("null", two, True), (old, two, False)]
+    upload = {**place, "UploadId": s3.create_multipart_upload(**place)["UploadId"]}
+    part = {"PartNumber": 1, "ETag": s3.upload_part(**upload, PartNumber=1, Body=four)["ETag"]}
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [part]})
+    assert versions(s3, bucket) == [("null", four, True), (old, two, False)]
+
+    for _ in range(2):  # the second marker replaces the first
+        gone = s3.delete_object(**place)
+        assert (gone["DeleteMarker"], gone["VersionId"]) == (True, "null")
+        assert versions(s3, bucket) == [("null", None, True), (old, two, False)]
+    with pytest.raises(s3.exceptions.NoSuchKey):
+        s3.get_object(**place)
+    s3.delete_object(**place, VersionId="null")
+    assert versions(s3, bucket) == [(old, two, True)]
+    (deleted,) = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "key"}]})["Deleted"]
+    assert deleted["DeleteMarkerVersionId"] == "null"
+    s3.put_object(**place, Body=three)
+    s3.delete_object(**place, VersionId="another")
+    assert versions(s3, bucket) == [("null", three, True), (old, two, False)]
+    versioning("Enabled")
+    s3.delete_object(**place)
+    versioning("Suspended")
+    assert [body for _, body, _ in versions(s3, bucket)][:1] == [None]
+    assert len(versions(s3, bucket)) == 3
+    for version, _, _ in versions(s3, bucket):
+        s3.delete_object(**place, VersionId=version)
+    assert (versions(s3, bucket), objects(home)) == ([], before)
+    s3.delete_object(**place)
+    assert versions(s3, bucket) == [("null", None, True)], "a marker, though nothing was there"
+    s3.delete_object(**place, VersionId="null")
+    s3.delete_bucket(Bucket=bucket)
+
+
+def test_where_no_versions_were_ever_kept_a_delete_of_another_version_deletes_nothing(aws: EmbeddedAws) -> None:
+    s3, place = aws.client("s3"), {"Bucket": "unversioned", "Key": "key"}
+    s3.create_bucket(Bucket="unversioned")
+    s3.put_object(**place, Body=SMALL)
+    s3.delete_object(**place, VersionId="another")
+    assert versions(s3, "unversioned") == [("null", SMALL, True)]
+    s3.delete_object(**place, VersionId="null")
+    assert versions(s3, "unversioned") == []
+    s3.delete_bucket(Bucket="unversioned")
+
+
 def test_a_model_may_be_a_dict_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BaseModel, "__new__", BaseModel.__new__)
     s3_content._what_is_deleted_is_forgotten()

@@ -1,0 +1,81 @@
+"""Which versions of an object a write or a delete leaves in the embedded S3."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any, cast
+
+from moto.s3.models import FakeBucket, FakeDeleteMarker, S3Backend
+from moto.s3.responses import S3Response
+from moto.s3.utils import _VersionedKeyStore
+
+from reconciler.local.correction import Correction
+
+NULL = "null"  # the version ID of what is written while versioning isn't enabled
+SUSPENDED = "Suspended"
+
+
+def a_version_replaces_only_its_own_id() -> None:
+    """A PUT while versioning is suspended replaces the version `null` alone; a DELETE puts a marker in its place.
+
+    moto then drops all versions of the object, also at a DELETE of one version, and refuses a HEAD of a version. Of two
+    writes at once it drops the first, also where versioning is enabled.
+    """
+    set_list: Any = _VersionedKeyStore.setlist
+    delete: Any = S3Backend.delete_object
+    head: Any = S3Response.head_object
+    is_enabled: Any = FakeBucket.is_versioned
+    has_versions = ContextVar("has_versions", default=False)  # the request is about a version, of whichever bucket
+    lock = threading.Lock()
+
+    def setlist(self: Any, name: str, versions: list[Any]) -> None:
+        with lock:
+            before = self.getlist(name, [])
+            new = [version for version in versions[-1:] if version not in before]
+            for version in new:
+                same = [one for one in before if one.version_id == version.version_id]
+                for content in filter(None, (getattr(one, "_value_buffer", None) for one in same)):
+                    content.replaced = True
+                versions = [*(one for one in before if one not in same), version]
+            set_list(self, name, versions)
+
+    def delete_object(
+        self: Any, bucket_name: str, key_name: str, version_id: str | None = None, bypass: bool = False
+    ) -> Any:
+        bucket = self.get_bucket(bucket_name)
+        if version_id is None and bucket.versioning_status == SUSPENDED:
+            marker = FakeDeleteMarker(cast(Any, SimpleNamespace(name=key_name)))
+            marker._version_id = NULL
+            bucket.keys.setlist(key_name, [marker])
+            return True, {"version-id": NULL, "delete-marker": "true"}
+        reset = has_versions.set(version_id is not None)
+        try:
+            return delete(self, bucket_name, key_name, version_id, bypass)
+        finally:
+            has_versions.reset(reset)
+
+    def head_object(self: Any, bucket_name: str, query: dict[str, Any], key_name: str, headers: Any) -> Any:
+        suspended = self.backend.get_bucket(bucket_name).versioning_status == SUSPENDED
+        reset = has_versions.set(suspended or query.get("versionId") == [NULL])
+        try:
+            return head(self, bucket_name, query, key_name, headers)
+        finally:
+            has_versions.reset(reset)
+
+    _VersionedKeyStore.setlist = setlist  # type: ignore[assignment,method-assign]
+    S3Backend.delete_object = delete_object  # type: ignore[method-assign]
+    S3Response.head_object = head_object  # type: ignore[method-assign]
+    FakeBucket.is_versioned = property(  # type: ignore[assignment,method-assign]
+        lambda self: has_versions.get() or is_enabled.fget(self)
+    )
+
+
+CORRECTIONS = (
+    Correction(
+        "a version replaces only its own ID",
+        "https://docs.aws.amazon.com/AmazonS3/latest/userguide/VersionSuspendedBehavior.html",
+        a_version_replaces_only_its_own_id,
+    ),
+)
