@@ -6,7 +6,7 @@ import re
 
 from reconciler.run.diagnosis import Case, Diagnosis, Rule, Then, find, no_route, said
 from reconciler.run.explain_missing import command
-from reconciler.run.retry import Event
+from reconciler.run.retry import FARGATE_QUOTA, Event
 
 NO_ANSWER = r"timeout|timed out|deadline exceeded|dial tcp|no route|connection refused"
 
@@ -149,6 +149,9 @@ def _capacity(case: Case) -> Diagnosis | None:
         return Diagnosis("no instance of the capacity provider has a free GPU", (case.reason,), fix)
     if case.managed:
         return _no_instance(case)
+    if re.search(FARGATE_QUOTA, case.reason):
+        fix = "ask for more under Service Quotas, AWS Fargate, or wait for what else runs in the account and region"
+        return Diagnosis("the account's quota of Fargate is used up", (case.reason,), fix)
     return Diagnosis(
         "Fargate has no room for the task now",
         (case.reason or "no capacity",),

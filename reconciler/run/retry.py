@@ -144,10 +144,12 @@ def ran_for(attempts: Sequence[Attempt]) -> float | None:
     return sum(spans) if spans else None
 
 
-# RESOURCE:MEMORY and the like; "on resource: arn:…" is a refusal. EC2's own words are of managed instances.
+# RESOURCE:MEMORY and the like; "on resource: arn:…" is a refusal. EC2's own words are of managed instances. Fargate's
+# quotas, of which on-demand and Spot have one each, are told as a failure of RunTask.
+FARGATE_QUOTA = r"limit on the number of \w+ you can run concurrently"
 NO_ROOM = re.compile(
     r"(?i:capacity is unavailable|capacity not available|do not have sufficient)|RESOURCE:"
-    r"|InsufficientInstanceCapacity|VcpuLimitExceeded|MaxSpotInstanceCountExceeded"
+    rf"|InsufficientInstanceCapacity|VcpuLimitExceeded|MaxSpotInstanceCountExceeded|{FARGATE_QUOTA}"
 )
 LOST_HOST = "Host EC2 (instance "  # how ECS begins the reason of a task whose instance is gone
 

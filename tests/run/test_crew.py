@@ -208,8 +208,15 @@ def test_one_that_ends_with_its_program_is_not_lost() -> None:
     assert "worker 1 ended: x, exit code 0" in said
 
 
-def test_where_there_is_no_room_the_next_provider_is_asked() -> None:
-    ecs, said = Ecs(FARGATE_SPOT="Capacity is unavailable at this time"), list[str]()
+@pytest.mark.parametrize(
+    "why",
+    [
+        "Capacity is unavailable at this time",
+        "You\u2019ve reached the limit on the number of vCPUs you can run concurrently",
+    ],
+)
+def test_where_there_is_no_room_the_next_provider_is_asked(why: str) -> None:
+    ecs, said = Ecs(FARGATE_SPOT=why), list[str]()
     assert crew(ecs, [NOW], said).tend(PROGRAM)
     assert said == ["worker 1 on FARGATE", "worker 2 on FARGATE"]
     ecs.refuse["FARGATE"] = "RESOURCE:CPU"

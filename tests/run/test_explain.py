@@ -98,6 +98,8 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
      "Spot took the capacity back", True, "FARGATE_SPOT, FARGATE"),
     ("no room", {"event": Event.NO_CAPACITY, "exit_code": None, "reason": "Capacity is unavailable at this time."},
      "Fargate has no room", True, "capacity"),
+    ("no more of Fargate", {"event": Event.NO_CAPACITY, "exit_code": None, "reason": "You've reached the limit on the "
+     "number of tasks you can run concurrently"}, "quota of Fargate", True, ""),
     ("no instance", {"event": Event.NO_CAPACITY, "exit_code": None, "managed": True,
      "reason": "Unable to launch an instance. InsufficientInstanceCapacity: We currently do not have sufficient capacity"},
      "EC2 has no instance", True, "managed-spot, managed"),

@@ -100,6 +100,13 @@ def test_a_cost_that_is_unknown_stops_nothing() -> None:
         ),
         (
             "TaskFailedToStart",
+            "You've reached the limit on the number of vCPUs you can run concurrently",
+            None,
+            False,
+            Event.NO_CAPACITY,
+        ),
+        (
+            "TaskFailedToStart",
             "UnauthorizedOperation: not authorized to perform: iam:PassRole on resource: x",
             None,
             False,
