@@ -147,8 +147,8 @@ class Crew:
         launches = max(one.launches, launches_of(task))
         self._known[number] = Known(launches, task if newer else one.task, max(launched, one.launched))
         if is_lost(task, over=over or just_ended(task, self.now())) and task["taskArn"] not in self.lost:
-            self.lost[str(task["taskArn"])] = how_ended(task)
-            self.said(how_ended(task))
+            self.lost[str(task["taskArn"])] = text = how_ended(task)
+            self.said(f"{text}; after {LAUNCHES} launches there is no other" if launches >= LAUNCHES else text)
 
     def _start(self, team: Team, number: int, address: str) -> bool:
         """Launch a worker's task. False where no provider has room.
