@@ -14,6 +14,7 @@ if words[0] == "worker":
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.settimeout(None)
         connection.sendall(b"w")
+        print("works", flush=True)
         while connection.recv(1):
             pass
     sys.exit()

@@ -15,10 +15,14 @@ from reconciler.cli.past_runs import Past, past
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
-from reconciler.core.errors import Interrupted, UserError
+from reconciler.core.errors import Denied, Interrupted, UserError
+from reconciler.core.workers import SCHEDULER, WORKER, group_of, number_of
+from reconciler.run.crew import workers_of
+from reconciler.run.logs import TaskLog
 from reconciler.run.run import Run
 from reconciler.run.state import State, state_after
 from reconciler.run.watch import LastLines, watch_of
+from reconciler.run.workers import size_of
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -93,9 +97,34 @@ def run(options: Arguments, terminal: Terminal) -> int:
         over = replace(found.with_attempt(end.ends(attempt)), state=state_after(end.event), exit_code=end.exit_code)
         explains = partial(explained, here, over) if over.state is not State.SUCCEEDED else None
         LastLines(log, lines, end, explains, watch.seen, watch.alive).read()
-    elif not log.read_all(lines.line):
+        return 0
+    if size_of(found) is not None:
+        lines.several = True
+        log.follow([SCHEDULER])
+    if not log.read_all(lines.line) + _of_workers(here, found, log, lines):
         terminal.note(f"run {found.id} has no log lines{' since then' if since else ' yet'}")
     return 0
+
+
+def _of_workers(here: Past, run: Run, log: TaskLog, lines: _Lines) -> int:
+    """Print those of an attempt's workers, which ECS knows for about an hour. log: of the attempt. Returns how many."""
+    token = next(one.token for one in run.attempts if one.task_arn.rpartition("/")[2] == log.task_id)
+    count, tasks = 0, list[Mapping[str, Any]]()
+    try:
+        tasks = workers_of(here.aws, here.place.cluster, token) if size_of(run) is not None else tasks
+    except Denied as error:
+        lines.trouble(f"the workers' lines can't be shown: {error}")
+    for task in tasks:
+        name = group_of(number_of(str(task.get("group", ""))))
+
+        def line(_: str, text: str, written: float, name: str = name) -> None:
+            lines.line(name, text, written)
+
+        theirs = TaskLog(here.aws, log.group, log.prefix, str(task["taskArn"]))
+        theirs.since = log.since
+        theirs.follow([WORKER])
+        count += theirs.read_all(line)
+    return count
 
 
 def explained(here: Past, run: Run, lines: Sequence[str]) -> bool:

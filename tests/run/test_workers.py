@@ -372,6 +372,8 @@ def test_of_an_unattended_run(stand_in: Lane) -> None:
     assert watched.code == 0, watched.out + watched.err
     assert "main | another one" in watched.out
     _nothing_left(lane, one, 2)
+    lines = lane.run("logs", "--local").out.splitlines()
+    assert lines == ["main | workers: 1", "main | another one", "worker-1 | works", "worker-1 | works"]
 
 
 def _events(lane: Lane, task: Any) -> list[str]:
