@@ -22,7 +22,7 @@ from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, tas
 from reconciler.core.secret import KNOWN
 from reconciler.run import worker_definitions
 from reconciler.run.cap import TOO_LITTLE, pays
-from reconciler.run.crew import Where
+from reconciler.run.crew import Where, end_of_run
 from reconciler.run.deadline import Deadline
 from reconciler.run.log_place import of_definition
 from reconciler.run.overrides import check_length
@@ -218,7 +218,12 @@ def prepared(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Run:
             hint="write run.workers as it was, or stop the run",
         )
     run = worker_definitions.prepare(aws, launch, run, launch.worker_size)
-    runs.put(run)
+    try:
+        runs.put(run)
+    except Changed:
+        if (known := runs.get(run.id)) is not None and known.state.over:  # who ended it found no certificate
+            end_of_run(aws, launch.deploy, launch.cluster, runs.say, run)
+        raise
     return run
 
 

@@ -315,6 +315,27 @@ def test_a_record_alone_makes_no_workers(embedded_aws: EmbeddedAws) -> None:
         prepared(launcher.aws, launcher.runs, launcher.launch, run)
 
 
+def test_one_that_is_stopped_before_its_certificate_is_made_leaves_none(embedded_aws: EmbeddedAws) -> None:
+    launcher = Launcher(embedded_aws)
+    launch = replace(launcher.launch, worker_size=Size(1, 256, 512))
+    run = replace(launcher.run, inputs={"workers": {"engine": "dask", "count": 1, "cpu": 256, "memory": 512}})
+    launcher.runs.put(run)
+    ensure, made = launcher.aws.ensure, list[str]()
+
+    def behind(service: str, operation: str, /, **params: Any) -> Any:
+        theirs = Runs(launcher.aws, launcher.runs.bucket)
+        theirs.get(run.id)
+        theirs.put(replace(run, state=State.STOPPED))
+        made.append(params["Name"])
+        return ensure(service, operation, **params)
+
+    launcher.aws.ensure = behind  # type: ignore[method-assign]
+    with pytest.raises(Changed):
+        prepared(launcher.aws, launcher.runs, launch, run)
+    assert not embedded_aws.client("ssm").get_parameters(Names=made)["Parameters"]
+    assert made
+
+
 def test_a_family_of_somebody_else_gets_no_definition_of_a_run(embedded_aws: EmbeddedAws) -> None:
     """`destroy` would take theirs with ours."""
     launcher = Launcher(embedded_aws)
