@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from reconciler.aws.calls import Aws
-from reconciler.run.crew import LOOK, PAUSE, WORKERS_TAG, Crew, Where, end_of_run
+from reconciler.core.errors import AwsError
+from reconciler.run.crew import LOOK, PAUSE, WORKERS_TAG, Crew, Where, code_of, end_of_run
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides
 from reconciler.run.stored import Store
@@ -261,6 +263,19 @@ def test_tokens_that_another_used_for_what_is_forgotten_are_given_up() -> None:
     ecs.used, ecs.tasks["arn/1"]["lastStatus"] = {f"{ID}-1-w1-3"}, "STOPPED"
     clock[0] += LOOK
     assert not mine.tend(PROGRAM)  # another one, which may have been launched a moment ago
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ClientError({"Error": {"Code": "ConflictException", "Message": "m"}}, "RunTask"), "ConflictException"),
+        (AwsError("ecs", "RunTask", "ConflictException", "m"), "ConflictException"),
+        (EndpointConnectionError(endpoint_url="https://x"), ""),
+        (ClientError({}, "RunTask"), ""),
+    ],
+)
+def test_the_code_of_a_failure_is_found_of_either_way_to_aws(error: Exception, code: str) -> None:
+    assert code_of(error) == code
 
 
 def test_none_is_launched_for_a_program_that_ends() -> None:
