@@ -228,7 +228,7 @@ def test_they_are_paid_for() -> None:
 
 
 PROGRAM = """
-import os, socket, ssl, sys, time, distributed
+import os, socket, ssl, sys, time, boto3, distributed
 where = os.environ["DASK_SCHEDULER_ADDRESS"]
 host, port = where.removeprefix("tls://").split(":")
 client = distributed.Client(where, timeout=60)
@@ -249,6 +249,8 @@ for address in (where, *client.scheduler_info(n_workers=-1)["workers"]):
 while names() != ["worker-1-2"]:
     time.sleep(0.1)
 print("replaced", flush=True)
+bucket, _, key = os.environ["CHECKPOINT_URI"].removeprefix("s3://").partition("/")
+boto3.client("s3").put_object(Bucket=bucket, Key=f"{key}/state", Body=os.environ["RUN_ATTEMPT"].encode())
 client.run_on_scheduler(lambda: os.abort()) if os.environ["RUN_ATTEMPT"] == "1" else client.close()
 sys.exit(os.environ["RUN_ATTEMPT"] == "1")
 """
@@ -256,7 +258,7 @@ FILE = "run: {checkpoint: true, workers: {count: 1}, retry: {backoff: 0}}\n"
 
 
 def test_with_dask(lane: Lane) -> None:
-    """A worker is found, nobody else is let in, a lost one is replaced; a lost scheduler is another attempt."""
+    """A worker is found, nobody else let in, a lost one replaced; a lost scheduler is a retry from the checkpoint."""
     lane.program(PROGRAM, deploy=FILE)
     applied = lane.start("apply", "--local")
 
@@ -275,6 +277,7 @@ def test_with_dask(lane: Lane) -> None:
     assert out.count("worker-1 | hello from here") == 2
     assert out.count("sum: 285") == out.count("| replaced") == 2
     assert f"{LOST_SCHEDULER}: launching again" in out
+    assert "  attempt 2 continued from the checkpoint" in out
     assert not lane.tasks("RUNNING")
     ssm = lane.client("ssm")
     assert not ssm.get_parameters_by_path(Path="/reconciler/tiny/workers")["Parameters"]
