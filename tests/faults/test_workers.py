@@ -113,7 +113,7 @@ def every(request: pytest.FixtureRequest, points: int) -> int:
 
 
 def test_stopped_after_any_call(lab: LabHandle, folder: Path, request: pytest.FixtureRequest) -> None:
-    step, n, stopped = every(request, 6), 1, 0
+    step, n, stopped = every(request, 9), 1, 0
     while (first := killed(lab, folder, APPLY, n))[0]:
         where = first[0]
         (folder / "give-up").touch()
@@ -133,7 +133,7 @@ def test_stopped_after_any_call(lab: LabHandle, folder: Path, request: pytest.Fi
 
 def test_then_somebody_stops_the_run(lab: LabHandle, folder: Path, request: pytest.FixtureRequest) -> None:
     """While its program waits for its workers, of which some may run."""
-    step, n, stopped = every(request, 8), 2, 0
+    step, n, stopped = every(request, 12), 2, 0
     while where := killed(lab, folder, APPLY, n)[0]:
         end = forked.run(lab, folder, STOP)
         where += end.output
@@ -150,7 +150,7 @@ def test_then_somebody_stops_the_run(lab: LabHandle, folder: Path, request: pyte
 
 def test_then_somebody_watches_the_run(lab: LabHandle, folder: Path, request: pytest.FixtureRequest) -> None:
     """They launch what is missing of its workers; what isn't launched yet is stopped."""
-    step, n, watched = every(request, 8), 3, 0
+    step, n, watched = every(request, 12), 3, 0
     while where := killed(lab, folder, APPLY, n)[0]:
         end = forked.run(lab, folder, WATCH)
         where += end.output
