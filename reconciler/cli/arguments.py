@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 from functools import cache
 from pathlib import Path
 
 from reconciler.cli import first
-from reconciler.cli.parser import Parser, Top
+from reconciler.cli.parser import Parser, Top, number, whole
 from reconciler.cli.program_name import program
 
 ENGINES = ("process", "docker", "auto")
@@ -56,7 +57,7 @@ def _resources(top: Top) -> None:
     _this_run(apply)
     apply.add_argument(
         "--wait-for-lock",
-        type=float,
+        type=number(0, math.inf),
         default=0.0,
         metavar="SECONDS",
         help="wait this long for another apply's lock",
@@ -67,7 +68,9 @@ def _resources(top: Top) -> None:
     _confirm(destroy)
     destroy.add_argument("--yes", action="store_true", help="don't ask")
     _permission_check(destroy)
-    destroy.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
+    destroy.add_argument(
+        "--wait-for-lock", type=number(0, math.inf), default=0.0, metavar="SECONDS", help=argparse.SUPPRESS
+    )
 
 
 def _account(top: Top) -> None:
@@ -107,13 +110,15 @@ def _importing(top: Top) -> None:
     )  # fmt: skip
     local.add_argument("--all", action="store_true", help="with stop: end all running ones, of every folder")
     local.add_argument(
-        "file", nargs="?", type=Path, default="deploy.yaml", help="its deploy.yaml (default: %(default)s)"
+        "file", nargs="?", type=Path, default="deploy.yaml", help="its deploy.yaml (default: deploy.yaml)"
     )
     _output(local)
     local.set_defaults(module="local")
 
     recover = _command(top, "recover")
-    recover.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
+    recover.add_argument(
+        "--wait-for-lock", type=number(0, math.inf), default=0.0, metavar="SECONDS", help=argparse.SUPPRESS
+    )
 
     bring = top.command("import")
     bring.description = (
@@ -213,7 +218,9 @@ def _runs(top: Top) -> None:
     logs = command("logs")
     logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines until the task has stopped")
     logs.add_argument("--since", default="", metavar="SPAN", help="only the last lines, such as 10m, 2h or 1d")
-    logs.add_argument("--attempt", type=int, default=0, metavar="N", help="only this attempt (default: the newest)")
+    logs.add_argument(
+        "--attempt", type=whole(1), default=0, metavar="N", help="only this attempt (default: the newest)"
+    )
     inside = command("exec", "the only one that runs")
     inside.description = (
         "Open a shell, or run a command, in a running task. Options come before RUN. With --local "
@@ -230,11 +237,13 @@ def _runs(top: Top) -> None:
     )
     rollback.add_argument("--undo", action="store_true", help="return to the definition of the last `apply`")
     _permission_check(rollback)
-    rollback.add_argument("--wait-for-lock", type=float, default=0.0, metavar="SECONDS", help=argparse.SUPPRESS)
+    rollback.add_argument(
+        "--wait-for-lock", type=number(0, math.inf), default=0.0, metavar="SECONDS", help=argparse.SUPPRESS
+    )
     runs = command("runs", "")
     runs.add_argument("verb", nargs="?", default="list", choices=("list", "show", "compare", "best"))
     runs.add_argument("names", nargs="*", metavar="RUN|METRIC", help="one for show, two for compare, a metric for best")
-    runs.add_argument("--limit", type=int, metavar="N", help="list this many (default: 20, or the 10 best)")
+    runs.add_argument("--limit", type=whole(1), metavar="N", help="list this many (default: 20, or the 10 best)")
     runs.add_argument("--rebuild", action="store_true", help="first rebuild the index of runs from all records")
     runs.add_argument("--lowest", action="store_true", help="with best: the lowest value is the best")
 
@@ -263,7 +272,10 @@ def _this_run(apply: Parser) -> None:
             help="the command; must be the last option",
         ),
         group.add_argument(
-            "--count", type=int, metavar="N", help="start N tasks of the same kind; each gets RUN_INDEX and RUN_COUNT"
+            "--count",
+            type=whole(1, 100),
+            metavar="N",
+            help="start N tasks of the same kind; each gets RUN_INDEX and RUN_COUNT",
         ),
     ]
 

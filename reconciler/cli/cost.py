@@ -14,7 +14,7 @@ from reconciler.cli.target import Target, target
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.config.data_tree import files_of
 from reconciler.core import prices
-from reconciler.core.errors import ReconcilerError, UserError
+from reconciler.core.errors import ReconcilerError
 from reconciler.core.managed_instances import MANAGED_SPOT
 from reconciler.run.cost import GB, Amounts, Line, a_month, month_lines, run_lines, tasks, total
 from reconciler.run.state import State
@@ -84,14 +84,6 @@ class Arguments(InAws):
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Print it. Reads the record of runs and the size of the image, when AWS can be asked; changes nothing."""
-    for name, given in (
-        ("minutes", options.minutes),
-        ("runs-per-month", options.runs_per_month),
-        ("image-gb", options.image_gb),
-        ("log-mb", options.log_mb),
-    ):
-        if given is not None and not 0 <= given < 1e9:
-            raise UserError(f"--{name} {given:g}: write a number of at least 0")
     where = target(options)
     span, image, note = _look(options, terminal, where)
     deploy = where.deploy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.cli.parser import Parser
+from reconciler.cli.parser import Parser, number
 
 
 def init(command: Parser) -> None:
@@ -25,9 +25,11 @@ def init(command: Parser) -> None:
 def cost(command: Parser) -> None:
     """The arguments of `cost`."""
     command.add_argument(
-        "--minutes", type=float, metavar="N", help="a run's duration (default: as the last runs, else 10)"
+        "--minutes", type=number(0), metavar="N", help="a run's duration (default: as the last runs, else 10)"
     )
-    command.add_argument("--runs-per-month", type=float, metavar="N", help="(default: from the schedule)")
-    command.add_argument("--image-gb", type=float, metavar="N", help="size of the image (default: as it is, else 0.5)")
-    command.add_argument("--log-mb", type=float, metavar="N", help="size of a task's log (default: 1)")
+    command.add_argument("--runs-per-month", type=number(0), metavar="N", help="(default: from the schedule)")
+    command.add_argument(
+        "--image-gb", type=number(0), metavar="N", help="size of the image (default: as it is, else 0.5)"
+    )
+    command.add_argument("--log-mb", type=number(0), metavar="N", help="size of a task's log (default: 1)")
     command.add_argument("--offline", action="store_true", help="don't ask AWS for anything")

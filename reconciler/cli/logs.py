@@ -135,7 +135,7 @@ def explained(here: Past, run: Run, lines: Sequence[str]) -> bool:
 def _since(text: str, now: float) -> float | None:
     if not text:
         return None
-    match = re.fullmatch(r"(\d+)([smhd])", text)
+    match = re.fullmatch(r"(\d{1,9})([smhd])", text)
     if match is None:
         raise UserError(f"--since {text}: not a span of time", hint="write for instance 10m, 2h or 1d")
-    return now - int(match[1]) * UNITS[match[2]]
+    return max(now - int(match[1]) * UNITS[match[2]], 0.0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from reconciler.cli.top_help import COMMANDS, columns, text
 from reconciler.core.errors import UserError
+
+MOST = 1_000_000_000  # of a number on the command line that has no limit of its own
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,6 +23,7 @@ class Parser(argparse.ArgumentParser):
         self.given: Sequence[str] = ()
         self.commands: dict[str, Parser] = {}
         self.about = ""
+        self._mixing = False
         super().__init__(**settings)
 
     def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
@@ -29,9 +33,17 @@ class Parser(argparse.ArgumentParser):
         return made
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse does it."""
+        """As argparse does it, but options may stand between the words of a command that takes several."""
         self.given = list(args or ())
-        return super().parse_known_args(args, namespace)
+        words = [one.nargs for one in self.arguments if not one.option_strings]
+        # Of a word behind `--` the second pass would make an option again.
+        if self._mixing or len(words) < 2 or argparse.REMAINDER in words or "--" in self.given:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True  # argparse calls this for each of its passes
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
 
     def print_help(self, file: Any = None) -> None:
         """Print the help. Raises OSError where it can't be written, which argparse's own keeps to itself."""
@@ -51,6 +63,8 @@ class Parser(argparse.ArgumentParser):
             flags = [flag for one in parser.arguments for flag in one.option_strings]
             near = _near(unknown[1].partition("=")[0], flags)
             message = f"there is no argument {unknown[1]}"
+        elif amount := re.fullmatch(r"argument (--[a-z-]+): (.*: write a .*)", message, re.DOTALL):
+            message = f"{amount[1]} {amount[2]}"
         elif message.endswith("required: COMMAND"):
             raise UserError("which command?", hint=f"begin with {self.prog} init; all of them: {self.prog} --help")
         raise UserError(message, hint=f"{near} see {parser.prog} --help".lstrip())
@@ -94,3 +108,38 @@ def _near(word: str, choices: list[str]) -> str:
     bare = {choice.lstrip("-"): choice for choice in choices}  # dashes alone make no likeness
     found = difflib.get_close_matches(word.lstrip("-"), list(bare), 1)
     return f"did you mean {bare[found[0]]}?" if found else ""
+
+
+def whole(least: int, most: int = MOST) -> Callable[[str], int]:
+    """An argument's `type`: a whole number from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise _wrong(text, "whole number", least, most)
+        return value
+
+    return parse
+
+
+def number(least: float, most: float = MOST) -> Callable[[str], float]:
+    """An argument's `type`: a number from `least` to `most`; not NaN, which is in no range."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise _wrong(text, "number", least, most)
+        return value
+
+    return parse
+
+
+def _wrong(text: str, what: str, least: float, most: float) -> argparse.ArgumentTypeError:
+    limits = f"of at least {least}" if math.isinf(most) else f"from {least} to {most:,}"
+    return argparse.ArgumentTypeError(f"{text}: write a {what} {limits}")

@@ -107,8 +107,6 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
             hint=f"write in deploy.yaml parameters: {{{taken[0]}: {{give_as: environment, …}}}}",
         )
     if count is not None:
-        if not 1 <= count <= 100:
-            raise UserError(f"--count {count}: from 1 to 100")
         return SweepWork(where, here, runs, terminal, on_interrupt, overrides, copies(count), count, None)
     if sweep is not None:
         found = chosen(combinations(sweep), overrides.environment)

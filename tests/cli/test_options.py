@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,3 +55,64 @@ def test_what_env_means() -> None:
 def test_an_env_that_means_nothing(words: tuple[str, ...], message: str) -> None:
     with pytest.raises(UserError, match=message):
         options(*words)
+
+
+WORDS = {"runs": ["compare", "A", "B"], "local": ["stop", "other.yaml"]}  # of commands that take several
+
+
+def flags(command: str) -> Iterator[list[str]]:
+    """Each option of a command, with a value where it takes one."""
+    for one in parser("r").commands[command].arguments:
+        if one.option_strings and one.dest != "help" and one.nargs != argparse.REMAINDER:
+            value = [str((one.choices or ["7"])[0])] if one.nargs is None else []  # type: ignore[index]
+            yield [one.option_strings[-1], *value]
+
+
+@pytest.mark.parametrize("command", sorted(set(parser("r").commands) - {"exec"}))
+def test_an_option_may_stand_before_between_and_behind_the_words(command: str) -> None:
+    """But with `exec`, behind whose RUN the command begins."""
+    takes = any(not one.option_strings for one in parser("r").commands[command].arguments)
+    words = WORDS.get(command, NEEDED[command][:1] if command == "completion" else ["name"] if takes else [])
+    needed = NEEDED["import"] if command == "import" else []
+    for flag in flags(command):
+        if flag[0] == "--copilot":
+            continue  # instead of --prefix
+        expected = options(command, *words, *flag, *needed)
+        for at in range(len(words)):
+            assert options(command, *words[:at], *flag, *words[at:], *needed) == expected, (flag, at)
+
+
+def test_words_behind_two_dashes_and_the_help_are_as_without() -> None:
+    assert options("runs", "--local", "show", "--", "-odd").names == ("-odd",)
+    assert options("runs", "--", "show", "-odd").names == ("-odd",)
+    for command in ("runs", "local"):
+        for word in ("-h", "--help", "--hel"):
+            with pytest.raises(SystemExit):
+                options(command, word)
+
+
+def numeric() -> Iterator[tuple[str, str, bool]]:
+    """Each option that takes a number: its command, its name, and whether it may be 0."""
+    for name, command in parser("r").commands.items():
+        for one in command.arguments:
+            if one.option_strings and one.type not in (None, Path):
+                yield name, one.option_strings[-1], one.dest not in ("limit", "attempt", "count")
+
+
+@pytest.mark.parametrize(("command", "flag", "may_be_0"), list(numeric()))
+def test_a_number_that_means_nothing_is_refused(command: str, flag: str, may_be_0: bool) -> None:
+    for value in ("-1", "-0.5", "nan", "-inf", "x", "", "1e999x", "9" * 5000 + "x", *([] if may_be_0 else ["0"])):
+        with pytest.raises(UserError, match=f"^{flag} .*: write a (whole )?number (of|from)"):
+            options(command, f"{flag}={value}", *NEEDED.get(command, []))
+    assert options(command, flag, "7")
+
+
+def test_the_limits_of_a_number_are_said() -> None:
+    for words, limits in (
+        (("runs", "--limit", "-3"), "--limit -3: write a whole number from 1 to 1,000,000,000"),
+        (("apply", "--count", "101"), "--count 101: write a whole number from 1 to 100"),
+        (("apply", "--wait-for-lock", "nan"), "--wait-for-lock nan: write a number of at least 0"),
+        (("cost", "--minutes", "1e10"), "--minutes 1e10: write a number from 0 to 1,000,000,000"),
+    ):
+        with pytest.raises(UserError, match=limits):
+            options(*words)
