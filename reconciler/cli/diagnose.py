@@ -108,7 +108,7 @@ def diagnosis_of(deploy: Deploy, run: Run, base: Path, lines: Sequence[str], loc
     """The same from these lines, the last of its log."""
     task, last = deploy.task, run.attempts[-1] if run.attempts else None
     stopped = run.state is State.STOPPED  # which may have been between two attempts
-    inputs = run.inputs.get("containers", {}).get(task.container, {})
+    inputs = run.inputs.get("containers", {}).get(run.container or task.container, {})
     case = Case(
         event=Event.STOPPED if stopped else run.event,
         exit_code=run.exit_code,

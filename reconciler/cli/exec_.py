@@ -30,6 +30,7 @@ from reconciler.core.job_token import without_tokens
 from reconciler.core.run_paths import is_sweep_id, task_id
 from reconciler.run.launch import known_task
 from reconciler.run.run import Run
+from reconciler.run.run_task import program_of
 
 SHELL = ("/bin/sh",)
 PLUGIN = "session-manager-plugin"
@@ -72,12 +73,13 @@ def run(options: Arguments, terminal: Terminal) -> int:
     here = past(target(options), terminal, read_only=False)
     found = _under_way(here, options.run)
     task = _task_of(here, found)
+    container = program_of(task, found.container or here.place.container)
     stopped = _Stopped(here, found)
     output = sys.stderr if options.json else None
     if here.where.local is not None:
-        code = known = _here(here.where.local, here, found, words or SHELL, stopped, output)
+        code = known = _here(here.where.local, found, container, words or SHELL, stopped, output)
     else:
-        code, known = _in_aws(here, task, words or SHELL, output), None
+        code, known = _in_aws(here, task, container, words or SHELL, output), None
         terminal.note(UNKNOWN)
     if stopped.seen:
         terminal.note(f"the task of run {found.id} has ended, and the command with it")
@@ -137,7 +139,7 @@ class _Stopped:
         return self.seen
 
 
-def _here(home: Path, here: Past, found: Run, words: tuple[str, ...], stopped: _Stopped, output: Any) -> int:
+def _here(home: Path, found: Run, container: str, words: tuple[str, ...], stopped: _Stopped, output: Any) -> int:
     """In a task of the embedded AWS: a process beside the program's, or in its container."""
     from reconciler.local import status
     from reconciler.local.signing import request
@@ -146,7 +148,7 @@ def _here(home: Path, here: Past, found: Run, words: tuple[str, ...], stopped: _
     if running is None:
         raise UserError("the embedded AWS doesn't run any more")
     asked = {
-        "task": task_id(found.task_arn), "container": here.place.container, "words": list(words),
+        "task": task_id(found.task_arn), "container": container, "words": list(words),
         "terminal": sys.stdin.isatty() and sys.stdout.isatty(),
     }  # fmt: skip
     _, inside = request(running.endpoint_url, running.keys, "POST", "/_reconciler/inside", asked)
@@ -155,10 +157,10 @@ def _here(home: Path, here: Past, found: Run, words: tuple[str, ...], stopped: _
     return _child(inside["words"], inside["environment"], inside["folder"], stopped.look, output)
 
 
-def _in_aws(here: Past, task: Mapping[str, Any], words: tuple[str, ...], output: Any) -> int:
+def _in_aws(here: Past, task: Mapping[str, Any], container: str, words: tuple[str, ...], output: Any) -> int:
     """Through Systems Manager, by AWS's plugin."""
-    plugin, place = _plugin(), here.place
-    line, variables = session(here.aws, here.where.deploy.region, place.cluster, place.container, task, words)
+    plugin, region = _plugin(), here.where.deploy.region
+    line, variables = session(here.aws, region, here.place.cluster, container, task, words)
     return _child([plugin, *line], without_tokens(os.environ) | variables, None, None, output)
 
 

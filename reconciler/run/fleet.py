@@ -21,6 +21,7 @@ from reconciler.run.launch import Launch
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog
 from reconciler.run.run import Run
+from reconciler.run.run_task import program_of
 from reconciler.run.state import State
 from reconciler.run.step import Seen, newest
 from reconciler.run.stopping import stop_run
@@ -178,7 +179,8 @@ class Fleet:
             task, seen = tasks.get(run.task_arn), replace(self._seen[run.id], task=None)
             if task is not None:
                 self.launch.place.check(task, run.attempts[-1])
-                seen = Seen(task, self.aws.clock.now(), (self.launch.container,))
+                program = program_of(task, run.container or self.launch.container)
+                seen = Seen(task, self.aws.clock.now(), (program,))
             self._seen[run.id], decision = seen, self.seer.decide(run, seen)
             if isinstance(decision, step.Stop):
                 stopped = {"task": task_id(run.task_arn), "reason": decision.reason}

@@ -81,6 +81,10 @@ class Launch:
         family = self.task_definition.rpartition("/")[2].partition(":")[0]
         return Place(self.cluster, family, self.container, self.log_group, self.log_prefix)
 
+    def with_definition_of(self, run: Run) -> Launch:
+        """The same with a run's own definition, which names the container as the file did then."""
+        return replace(self, task_definition=run.task_definition, container=run.container or self.container)
+
     @property
     def of_workers(self) -> Where:
         """Where its workers are."""
@@ -156,7 +160,7 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
         run = prepared(aws, runs, launch, run)
     if launch.deadline:
         launch.deadline.make(aws, run)
-    own = replace(launch, task_definition=run.task_definition) if workers_of(run) else launch
+    own = launch.with_definition_of(run) if workers_of(run) else launch
     if task is None:
         try:
             task, reason = _run_task(aws, own, run, attempt, recorded=recorded)
@@ -263,7 +267,8 @@ def overrides_of(aws: Aws, launch: Launch, run: Run) -> Overrides | None:
     for attempt in reversed(run.attempts):
         task = known_task(aws, launch.place, attempt) if attempt.task_arn else None
         if task is not None:
-            found = read_overrides(task.get("overrides") or {}, launch.container, (*launch.environment, CODE_VERSION))
+            container = run.container or launch.container
+            found = read_overrides(task, container, (*launch.environment, CODE_VERSION))
             if attempt.memory is not None:  # its own
                 found = replace(found, cpu=run.overrides.cpu, memory=run.overrides.memory)
             KNOWN.learn_all(plain(found))

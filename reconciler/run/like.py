@@ -65,7 +65,7 @@ def read_earlier(here: Deployment, runs: Runs, found: Run, find: Callable[[str],
     data, unsure = old_data(here.aws, runs.bucket, here.deploy.name, run, named[:1])
     _check_reach(here, run, data)
     if run.fingerprint:
-        inputs = recorded(overrides.onto(run.inputs, box.name), runs.bucket) if secrets else run.inputs
+        inputs = recorded(overrides.onto(run.inputs, run.container or box.name), runs.bucket) if secrets else run.inputs
     else:
         parts = run_inputs(spec, str(box.image), ())
         inputs = recorded({**parts, "data": {old.key: old.text for old in data}}, runs.bucket)
@@ -214,4 +214,4 @@ def launch_like(launch: Launch, run: Run) -> Launch:
             f"the record of run {run.id} names {run.task_definition}, with which no run like another is launched",
             hint="the record was changed, or task.family in deploy.yaml was since the run",
         )
-    return replace(launch, task_definition=run.task_definition, environment={})
+    return replace(launch.with_definition_of(run), environment={})

@@ -64,10 +64,21 @@ def task_overrides(run: Run, attempt: Attempt, given: Overrides, name: str, *, w
     return {"containerOverrides": [container], **{key: str(size) for key, size in sizes.items() if size is not None}}
 
 
-def read_overrides(found: Mapping[str, Any], container: str, everywhere: Collection[str] = ()) -> Overrides:
-    """What was given for a run, from a task's overrides as ECS describes them. everywhere: variables that each launch
-    gives.
+def program_of(task: Mapping[str, Any], otherwise: str) -> str:
+    """The name of the container in which a task's program runs: the one that was told of the run at its launch. The
+    file may name it otherwise since. otherwise: where ECS doesn't say.
     """
+    containers = (task.get("overrides") or {}).get("containerOverrides") or ()
+    told = (c for c in containers if "RUN_ID" in [pair["name"] for pair in c.get("environment") or ()])
+    return next((str(c["name"]) for c in told), otherwise)
+
+
+def read_overrides(task: Mapping[str, Any], otherwise: str, everywhere: Collection[str] = ()) -> Overrides:
+    """What was given for a run, from a task of its as ECS describes it. otherwise: see `program_of`; everywhere:
+    variables that each launch gives.
+    """
+    found: Mapping[str, Any] = task.get("overrides") or {}
+    container = program_of(task, otherwise)
     containers: Sequence[Mapping[str, Any]] = found.get("containerOverrides") or ()
     one = next((each for each in containers if each.get("name") == container), {})
     given = {str(pair["name"]): str(pair["value"]) for pair in one.get("environment") or ()}

@@ -45,7 +45,7 @@ class Seen:
     """What ECS said last of a run's newest attempt.
 
     task: as DescribeTasks shows it, None: ECS doesn't know it; known: when ECS knew it last, in seconds since the
-    epoch; essential: the names of the containers that end it, none for all; end: how it ended, where that is known
+    epoch; essential: the names of the containers that end it, see `judge`; end: how it ended, where that is known
     otherwise, such as a launch that was refused.
     """
 

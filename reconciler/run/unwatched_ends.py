@@ -14,6 +14,7 @@ from reconciler.run.index import Row
 from reconciler.run.launch import find_task
 from reconciler.run.place import NotOurs, Place
 from reconciler.run.run import Run
+from reconciler.run.run_task import program_of
 from reconciler.run.state import State
 from reconciler.run.step import End, Retry, Rules, Seen, step
 from reconciler.run.watch import AT_ONCE
@@ -57,7 +58,8 @@ def launched_unseen(aws: Aws, place: Place, run: Run) -> Run | None:
         return None
     definition = str(task.get("taskDefinitionArn") or run.task_definition)
     run = run.with_attempt(replace(last, task_arn=str(task["taskArn"])))
-    return replace(run, state=State.RUNNING, task_definition=definition)
+    container = program_of(task, run.container)
+    return replace(run, state=State.RUNNING, task_definition=definition, container=container)
 
 
 def as_they_are(
@@ -72,7 +74,7 @@ def as_they_are(
 def _seen(place: Place, run: Run, tasks: Mapping[str, Any] | None, now: float) -> Seen:
     task = tasks.get(run.task_arn) if tasks and _under_way(run) else None
     if task is not None and place.has(task, run.attempts[-1].token):
-        return Seen(task, now, (place.container,))
+        return Seen(task, now, (program_of(task, run.container or place.container),))
     forgotten = tasks is not None and task is None and place.may_hold(run.task_arn)
     return Seen(known=0.0 if forgotten else now)
 

@@ -48,8 +48,11 @@ class Verdict:
 
 
 def judge(task: Mapping[str, Any], essential: Collection[str] = ()) -> Verdict:
-    """The verdict on a stopped task as DescribeTasks shows it. essential: names; empty when all containers are."""
-    containers = [c for c in task.get("containers") or () if not essential or c["name"] in essential]
+    """The verdict on a stopped task as DescribeTasks shows it. essential: names; all containers are where there is none
+    of these.
+    """
+    containers = task.get("containers") or ()
+    containers = [c for c in containers if c["name"] in essential] or containers
     culprit = _culprit(containers)
     exit_code = culprit.get("exitCode") if culprit else None
     reasons = [task.get("stoppedReason", ""), culprit.get("reason", "") if culprit else ""]

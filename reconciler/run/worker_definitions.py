@@ -38,7 +38,7 @@ def prepare(aws: Aws, launch: Launch, run: Run, size: Size) -> Run:
     for_workers, for_program = definitions(found.spec, launch, run, size, aws.arn("ssm", f"parameter{name}"))
     made = register(aws, for_workers, launch.deploy)
     spec = for_program.model_copy(update={"tags": {**for_program.tags, WORKERS_TAG: made}})
-    return replace(run, task_definition=register(aws, spec, launch.deploy))
+    return replace(run, task_definition=register(aws, spec, launch.deploy), container=launch.container)
 
 
 def definitions(

@@ -23,7 +23,7 @@ from reconciler.core.run_paths import is_run_id
 from reconciler.core.workers import OF_WORKERS
 from reconciler.run.place import NotOurs, Place
 from reconciler.run.run import Overrides, Run
-from reconciler.run.run_task import read_overrides
+from reconciler.run.run_task import program_of, read_overrides
 from reconciler.run.scheduled_record import new_run, scheduled_id
 from reconciler.run.step import Seen, end_of
 from reconciler.run.stop_schedule import schedule_name
@@ -97,7 +97,7 @@ def _started(watched: Watched, run_id: str, given: Any, tried: int) -> Run | Non
         except NotOurs as error:  # it may be running elsewhere, and nothing is known of it here
             print(json.dumps({"not here": str(error)}))
             return None
-        seen = replace(seen, task=task, essential=(watched.container,))
+        seen = _seen(watched, run, task, seen.known)
     known = overrides_from(given) if given is not None else _given(watched, run, task)
     if task is not None and task["lastStatus"] == "STOPPED":
         return _after(watched, run, run.attempts[-1].token, task, known)
@@ -148,7 +148,7 @@ def _after(watched: Watched, run: Run, token: str, task: Mapping[str, Any], give
     newest, seen = run.attempts[-1], None
     if newest.token == token and newest.event is None and not run.state.over:
         run = run.with_attempt(replace(newest, task_arn=task["taskArn"]))
-        seen = Seen(task, essential=(watched.container,))
+        seen = _seen(watched, run, task)
         if (end := end_of(run.attempts[-1], seen, time.time())) and size_of(run):
             seen = Seen(end=workers.ended(watched, run, end, given))
     return see_through(watched, run, seen, given=given)
@@ -177,8 +177,13 @@ def _tend(watched: Watched, detail: Mapping[str, Any]) -> None:
 def _given(watched: Watched, run: Run, task: Mapping[str, Any] | None) -> Overrides | None:
     """What was different for a run: by a task of its, or by its record where that says that nothing was."""
     if task is not None:
-        return read_overrides(task.get("overrides") or {}, watched.container)
+        return read_overrides(task, run.container or watched.container)
     return Overrides() if run.overrides == Overrides() else None
+
+
+def _seen(watched: Watched, run: Run, task: Mapping[str, Any] | None, known: float = 0.0) -> Seen:
+    """What ECS says of a run's newest task."""
+    return Seen(task, known, (program_of(task or {}, run.container or watched.container),))
 
 
 def _described(watched: Watched, run: Run) -> Mapping[str, Any] | None:

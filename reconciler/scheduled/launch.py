@@ -179,7 +179,9 @@ def _no_deadline(watched: Watched, attempt: Attempt) -> None:
 
 def _run_task(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
     attempt, family = run.attempts[-1], watched.family
-    overrides = task_overrides(run, attempt, given, watched.container, with_checkpoint=watched.checkpoint)
+    # Of an unattended run the container is its definition's, which the file may name otherwise since.
+    container = (run.unattended and run.container) or watched.container
+    overrides = task_overrides(run, attempt, given, container, with_checkpoint=watched.checkpoint)
     if run.unattended:  # the revision that the client made; no other family, whatever its record says
         recorded, _, revision = run.task_definition.rpartition("/")[2].partition(":")
         if recorded not in (family, again_family(family)):

@@ -212,6 +212,26 @@ def test_a_client_that_drove_it_finds_that_the_function_does_now(lane: Lane, gat
     )  # fmt: skip
 
 
+def test_its_container_is_renamed_in_the_file_meanwhile(lane: Lane, gate: Gate) -> None:
+    ends = "print('begun', os.environ['RUN_ID'], flush=True)\nraise SystemExit(int(os.environ['EXIT'].split()[int("
+    ends += "os.environ['RUN_ATTEMPT']) - 1]))\n"
+    lane.program(gate.wait + ends, deploy=UNATTENDED + "  checkpoint: true\n  exec: true\n")
+    found = lane.run("apply", "--local", "--detach", "--quiet", "--env", "EXIT=3 0")
+    run_id = found.out.strip()
+    until(lambda: lane.tasks("RUNNING"), "a task")
+    lane.write("deploy.yaml", (lane.folder / "deploy.yaml").read_text().replace("task:\n", "task:\n  container: now\n"))
+    changed = lane.run("apply", "--local", "--skip-run")
+    assert changed.code == 0, changed.out + changed.err
+    out, err = lane.start("exec", "--local", run_id, "sh", "-c", "echo $RUN_ID").communicate(timeout=LONG)
+    assert out.split() == [run_id], err
+    gate.open()
+    watched = lane.run("watch", run_id, "--local")
+    assert watched.code == 0, watched.out + watched.err
+    assert f"begun {run_id}" in watched.out
+    (run, *_) = records(lane)
+    assert (run["id"], [one["exit_code"] for one in run["attempts"]], run["container"]) == (run_id, [3, 0], "main")
+
+
 def test_what_cannot_be_unattended_is_refused(lane: Lane) -> None:
     lane.program(SECOND, deploy=UNATTENDED)
     for arguments, why in (

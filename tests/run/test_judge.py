@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.run.retry import Event
+from reconciler.run.run_task import program_of, read_overrides
 from reconciler.run.verdict import OVERDUE, judge
 from tests.run.samples import container, task
 
@@ -21,6 +22,7 @@ CASES: list[tuple[str, list[dict[str, Any]], tuple[str, ...], tuple[int | None, 
     ("the sidecar was stopped by ECS", [container("main", 5), container("side", 143)], (), (5, Event.ERROR, "main")),
     ("a good end, the sidecar killed", [container("side", 137), container("main", 0)], (), (0, Event.SUCCESS, "main")),
     ("not essential", [container("side", 1), container("main", 0)], ("main",), (0, Event.SUCCESS, "main")),
+    ("none has that name", [container("side", 143), container("main", 5)], ("renamed",), (5, Event.ERROR, "main")),
     ("the sidecar that ended it", [container("main", 143), container("side", 3)], (), (3, Event.ERROR, "side")),
     ("out of memory beside one stopped", [container("main", 143), container("side", 137, OOM)], (),
      (137, Event.ERROR, "side")),
@@ -50,3 +52,24 @@ def test_times_and_the_deadline() -> None:
     assert found.event is Event.TIMEOUT
     assert found.started is not None
     assert found.stopped == found.started + 60
+
+
+def told(name: str, **variables: str) -> dict[str, Any]:
+    return {"name": name, "environment": [{"name": key, "value": value} for key, value in variables.items()]}
+
+
+@pytest.mark.parametrize(
+    ("containers", "program", "given"),
+    [  # of a task's overrides; the file's name is `now`
+        ([told("then", RUN_ID="r", S="25")], "then", {"S": "25"}),
+        ([{"name": "side"}, told("then", S="25", RUN_ID="r", OUTPUT_URI="u")], "then", {"S": "25"}),
+        ([told("side", S="1"), told("now", S="2")], "now", {"S": "2"}),  # ECS doesn't say
+        ([{"name": "side"}], "now", {}),
+        ([], "now", {}),
+    ],
+)
+def test_the_container_of_the_program_is_what_its_launch_said(
+    containers: list[dict[str, Any]], program: str, given: dict[str, str]
+) -> None:
+    launched = {"overrides": {"containerOverrides": containers}}
+    assert (program_of(launched, "now"), read_overrides(launched, "now").environment) == (program, given)

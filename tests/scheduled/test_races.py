@@ -376,3 +376,29 @@ def test_workers_without_room_are_tried_by_further_calls(
     handle(asked, None)
     assert further() == []
     assert [one["startedBy"] for one in found.tasks.values()][1:] == [f"{FIRST.token}/workers"]
+
+
+@pytest.mark.parametrize("recorded", ["then", ""], ids=["recorded", "by older code"])
+@pytest.mark.parametrize("given", [NOTHING, None])
+@pytest.mark.parametrize("code", [0, 3])
+def test_its_container_may_have_another_name_in_the_file_by_now(
+    make: Callable[..., Aws], recorded: str, given: Any, code: int
+) -> None:
+    """The end counts, and a retry has the container of the definition that it is launched with."""
+    found = make(container="now", retry=replace(settings().retry, error=1, backoff=0))
+    variables = [{"name": "RUN_ID", "value": ID}, {"name": "S", "value": "25"}]
+    overrides = {"containerOverrides": [{"name": "then", "environment": variables}]}
+    launched = {"clientToken": FIRST.token, "startedBy": FIRST.token, "taskDefinition": f"{found.watched.family}:1"}
+    (task,) = found._run_task(**launched, overrides=overrides)["tasks"]
+    task |= {"lastStatus": "STOPPED", "desiredStatus": "STOPPED", "stopCode": "EssentialContainerExited"}
+    task["containers"] = [{"name": "then", "exitCode": code}]
+    under_way = run(found.watched, state=State.RUNNING, attempts=(replace(FIRST, task_arn=task["taskArn"]),))
+    found.write(replace(under_way, container=recorded))
+    start(given)
+    first, *more = found.read().attempts
+    assert (first.exit_code, first.event) == (code, Event.ERROR if code else Event.SUCCESS)
+    assert len(more) == len(found.launched) - 1 == bool(code)
+    if code and recorded:
+        (one,) = found.launched[1]["overrides"]["containerOverrides"]
+        told = {pair["name"]: pair["value"] for pair in one["environment"]}
+        assert (one["name"], told.get("S")) == ("then", None if given else "25")
