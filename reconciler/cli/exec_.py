@@ -6,6 +6,7 @@ What is printed is the command's own and goes to the terminal as it comes, as wi
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shlex
@@ -77,7 +78,11 @@ def run(options: Arguments, terminal: Terminal) -> int:
     stopped = _Stopped(here, found)
     output = sys.stderr if options.json else None
     if here.where.local is not None:
-        code = known = _here(here.where.local, found, container, words or SHELL, stopped, output)
+        try:
+            code = known = _here(here.where.local, found, container, words or SHELL, stopped, output)
+        except _NotRun as wrong:
+            terminal.error(wrong)
+            code = known = wrong.code
     else:
         code, known = _in_aws(here, task, container, words or SHELL, output), None
         terminal.note(UNKNOWN)
@@ -122,6 +127,14 @@ def _task_of(here: Past, found: Run) -> Mapping[str, Any]:
             hint="write run: {exec: true} in deploy.yaml, and launch it anew",
         )
     return task
+
+
+class _NotRun(UserError):
+    """A command can't be begun. code: what a shell ends with then."""
+
+    def __init__(self, word: str, why: OSError) -> None:
+        super().__init__(f"{word} can't be run there: {why.strerror}")
+        self.code = 127 if why.errno in (errno.ENOENT, errno.ENOTDIR) else 126
 
 
 class _Stopped:
@@ -208,14 +221,16 @@ def _child(
     """Run it with our terminal. Ctrl-C is the child's: it is in the foreground as we are. ended: whether the task is
     over, None where the session ends with it by itself.
 
-    Returns its exit code, 128 and the number for a signal.
+    Returns its exit code, 128 and the number for a signal. Raises UserError where it can't be begun.
     """
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
         try:
             child = subprocess.Popen(words, env=dict(environment), cwd=folder, stdout=output)  # noqa: S603
         except OSError as error:
-            raise UserError(f"{words[0]} can't be run there: {error.strerror}") from None
+            if folder is not None and error.filename == folder:
+                raise UserError(f"the task's folder {folder} can't be entered: {error.strerror}") from None
+            raise _NotRun(words[0], error) from None
         before[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         over = threading.Event()
         if ended is not None:

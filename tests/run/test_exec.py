@@ -46,7 +46,13 @@ def test_a_command_in_a_task_and_every_clear_end(lane: Lane) -> None:
     out, err = told.communicate(timeout=LONG)
     assert holds("exec", out)["exit_code"] == 0
     assert "\x1b[31mred" in err
-    refused(lane, "nonsense can't be run there: No such file or directory", one, "nonsense")
+    # What can't be run ends as in a shell, and not as wrong input does.
+    missing = lane.run("exec", "--local", one, "nonsense")
+    assert (missing.code, missing.out) == (127, ""), missing.err
+    assert "nonsense can't be run there: No such file or directory" in missing.err
+    folder = lane.run("exec", "--local", "--json", one, "/tmp")
+    assert (folder.code, holds("exec", folder.out)["exit_code"]) == (126, 126)
+    assert "/tmp can't be run there: " in folder.err
 
     # Several run: one has to be named.
     second = lane.start("apply", "--local", "--env", "WHO=you", "--on-interrupt", "detach")
@@ -172,3 +178,22 @@ def test_nothing_goes_on_once_what_it_waits_for_is_killed(tmp_path: Path, monkey
     many = "for n in 1 2 3 4 5 6 7 8 9 10; do sleep 600 & sleep 600 & sleep 600 & sleep 600 & sleep 600 & done"
     words = ["sh", "-c", f"trap '' HUP; sleep 600 & first=$!; {many}; touch {there}; wait $first; exit 0"]
     assert exec_._child(words, os.environ, None, there.exists, None) == 137
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("there", 126), ("", 126), ("absent", 127), ("there/below", 127), ("no-program", 126), ("x" * 300, 126)],
+)
+def test_what_cannot_be_run_ends_as_in_a_shell(tmp_path: Path, name: str, code: int) -> None:
+    (tmp_path / "there").write_text("not executable")
+    (tmp_path / "no-program").write_text("neither a program nor a script")
+    (tmp_path / "no-program").chmod(0o755)
+    with pytest.raises(exec_._NotRun) as caught:
+        exec_._child([f"./{name}"], os.environ, str(tmp_path), None, None)
+    assert caught.value.code == code
+
+
+def test_a_folder_that_is_gone_is_not_the_command(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"folder .* can't be entered") as caught:
+        exec_._child(["ls"], os.environ, str(tmp_path / "gone"), None, None)
+    assert not isinstance(caught.value, exec_._NotRun)
