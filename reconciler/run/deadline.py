@@ -7,13 +7,15 @@ a launcher that dies in the moment between the two leaves a task without its dea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.run.cap import Limits, deadline
 from reconciler.run.retry import Attempt
 from reconciler.run.run import Run
+from reconciler.run.run_task import counted
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
 
 
@@ -26,10 +28,21 @@ class Deadline:
     role: str
     limits: Limits
 
-    def make(self, aws: Aws, run: Run) -> None:
-        """Make the newest attempt's schedule, which stops nothing yet. Raises AwsError."""
-        if ends := deadline(run, self.limits):
-            aws.ensure("scheduler", "CreateSchedule", **self._schedule(aws, run, ends, NOT_YET))
+    def make(self, aws: Aws, run: Run, *, again: bool = False, task: Mapping[str, Any] | None = None) -> None:
+        """Make the newest attempt's schedule, which stops nothing without its task. Raises AwsError.
+
+        again: the attempt was recorded before, perhaps long ago, and it counts from now, or from when its task was
+        made. An earlier try may have made its schedule, whose time would be over too early.
+        """
+        if again:
+            last = run.attempts[-1]
+            run = run.with_attempt(counted(last, task) if task else replace(last, launched=aws.clock.now()))
+        ends = deadline(run, self.limits)
+        if ends is None:
+            return
+        what = self._schedule(aws, run, ends, str(task["taskArn"]) if task else NOT_YET)
+        if not again or aws.find("scheduler", "UpdateSchedule", **what) is None:
+            aws.ensure("scheduler", "CreateSchedule", **what)
 
     def aim(self, aws: Aws, run: Run, task_arn: str) -> None:
         """Have the schedule stop this task. Raises AwsError."""

@@ -36,6 +36,7 @@ from reconciler.run.run_task import (
     PAUSE,
     STATUSES,
     Forgotten,
+    counted,
     is_old,
     read_overrides,
     run_task,
@@ -147,19 +148,12 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     attempt = run.attempts[-1]
     task = find_task(aws, launch.place, attempt) if recorded else None
     if not recorded:
-        if launch.retry:
-            sized = runs.with_size(run, launch.retry)
-            run = sized if launch.deadline is None or pays(sized, launch.deadline.limits) else run
-            attempt = run.attempts[-1]
-        if launch.checkpoint:
-            run = runs.with_checkpoint(run)
-            attempt = run.attempts[-1]
-        check_length(_request(launch, run, attempt)["overrides"])
-        runs.put(run)
+        run = _written(runs, launch, run)
+        attempt = run.attempts[-1]
     if workers_of(run) is not None:
         run = prepared(aws, runs, launch, run)
     if launch.deadline:
-        launch.deadline.make(aws, run)
+        launch.deadline.make(aws, run, again=recorded, task=task)
     own = launch.with_definition_of(run) if workers_of(run) else launch
     if task is None:
         try:
@@ -176,7 +170,8 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
             return run, Seen(end=Verdict(Event.NO_CAPACITY, None, reason))
-    arn = str(task["taskArn"])
+    arn, attempt = str(task["taskArn"]), counted(attempt, task)
+    run = run.with_attempt(attempt)
     if launch.deadline:
         try:
             launch.deadline.aim(aws, run, arn)
@@ -195,6 +190,17 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
             aws.find("ecs", "StopTask", cluster=launch.cluster, task=task_id(arn), reason=why_unaccounted(known))
         raise
     return run, Seen(known=aws.clock.now())
+
+
+def _written(runs: Runs, launch: Launch, run: Run) -> Run:
+    """A run whose newest attempt is about to be launched for the first time, as it was written down."""
+    if launch.retry:
+        sized = runs.with_size(run, launch.retry)
+        run = sized if launch.deadline is None or pays(sized, launch.deadline.limits) else run
+    run = runs.with_checkpoint(run) if launch.checkpoint else run
+    check_length(_request(launch, run, run.attempts[-1])["overrides"])
+    runs.put(run)
+    return run
 
 
 def _launched_with(aws: Aws, launch: Launch, run: Run, task: Mapping[str, Any]) -> Run:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reconciler.core.fargate import FARGATE
@@ -93,6 +94,12 @@ def why_none(answer: Mapping[str, Any]) -> str:
     """Why an answer has no task; empty when ECS gives no reason."""
     failures = answer.get("failures") or ()
     return "; ".join(" ".join(filter(None, (one.get("reason"), one.get("detail")))) for one in failures)
+
+
+def counted(attempt: Attempt, task: Mapping[str, Any]) -> Attempt:
+    """An attempt that counts from when ECS made its task: its launch may be long after it was recorded."""
+    made = task.get("createdAt")
+    return attempt if made is None else replace(attempt, launched=max(attempt.launched, made.timestamp()))
 
 
 def is_old(task: Mapping[str, Any], now: float) -> bool:

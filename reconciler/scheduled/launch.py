@@ -19,7 +19,7 @@ from reconciler.core.text import line
 from reconciler.run.cap import TOO_LITTLE, Limits, deadline, pays
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run import Overrides, Run
-from reconciler.run.run_task import LOOKS, STATUSES, Forgotten, is_old, run_task, task_overrides, why_none
+from reconciler.run.run_task import LOOKS, STATUSES, Forgotten, counted, is_old, run_task, task_overrides, why_none
 from reconciler.run.run_task import PAUSE as LOOK
 from reconciler.run.state import State
 from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, Seen, accounts_for, given_up, newest, why_unaccounted
@@ -75,7 +75,8 @@ def launch(watched: Watched, run: Run, given: Overrides) -> tuple[Run, Seen]:
     if task is None:
         _no_deadline(watched, attempt)
         return run, Seen(end=Verdict(Event.NO_CAPACITY, None, why))
-    run = _of_size(run, attempt, task)
+    attempt = counted(attempt, task)
+    run = _of_size(run.with_attempt(attempt), attempt, task)
     if watched.limited:
         find("scheduler", "UpdateSchedule", **_deadline(watched, run, task["taskArn"]))
     run = run.with_attempt(replace(attempt, task_arn=task["taskArn"]))
@@ -120,7 +121,14 @@ def stop_unseen(watched: Watched, run: Run) -> None:
 
 def keep_deadline(watched: Watched, run: Run) -> None:
     """See to it that the task that is under way has a deadline: a launch at the same time that failed takes it away."""
-    there("scheduler", "CreateSchedule", **_deadline(watched, run, run.task_arn))
+    _keep_deadline(watched, run, run.task_arn)
+
+
+def _keep_deadline(watched: Watched, run: Run, task: str) -> None:
+    """Make the deadline of the newest attempt's task, also where an earlier try has made another."""
+    what = _deadline(watched, run, task)
+    if there("scheduler", "CreateSchedule", **what) is None:
+        find("scheduler", "UpdateSchedule", **what)
 
 
 def _of_size(run: Run, attempt: Attempt, task: Mapping[str, Any]) -> Run:
@@ -139,8 +147,9 @@ def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
     tries = watched.retries if is_scheduled_id(run_id) else LAUNCHES
     while True:
         try:
-            if watched.limited:
-                there("scheduler", "CreateSchedule", **_deadline(watched, run, NOT_YET))
+            if watched.limited:  # which counts from this try, and the attempt's from when its task was made
+                late = run.with_attempt(replace(run.attempts[-1], launched=time.time()))
+                _keep_deadline(watched, late, NOT_YET)
             return _run_task(watched, run, given)
         except (ClientError, BotoCoreError, NotLaunched) as error:
             pause = min(PAUSE * 2**number, LONGEST)

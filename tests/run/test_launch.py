@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +20,7 @@ from reconciler.cli.run_work import SingleWork
 from reconciler.cli.under_way import _goes_on
 from reconciler.core.errors import Denied, ReconcilerError, UserError
 from reconciler.core.run_paths import again_family
-from reconciler.run.cap import Limits
+from reconciler.run.cap import SLACK, Limits
 from reconciler.run.deadline import Deadline
 from reconciler.run.launch import NO_DEADLINE, Launch, new_run, prepared, start
 from reconciler.run.like import launch_like
@@ -30,6 +31,7 @@ from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, TOO_LATE
+from reconciler.run.stop_schedule import schedule_name
 from reconciler.run.stored import Changed
 from reconciler.run.workers import Size
 from tests.lab_client import SkippingClock
@@ -166,6 +168,33 @@ def test_a_family_that_was_changed_meanwhile_is_named_and_with_it_the_run_goes_o
         launcher.again(task_definition="other:1")
     assert f"with `task.family: {launcher.launch.place.family}` and the cluster" in raised.value.hint
     assert launcher.again().task_arn == first
+
+
+@pytest.mark.parametrize("earlier", ["nothing", "its schedule", "its task"])
+def test_a_late_launch_has_all_of_its_time(embedded_aws: EmbeddedAws, earlier: str) -> None:
+    """Killed between the record and RunTask, or just after, and gone on with after more than the limit: its deadline
+    counts from the launch.
+    """
+    launcher, ago, limit = Launcher(embedded_aws, SLEEPS), 5000.0, 600
+    role, client = "arn:aws:iam::123456789012:role/tiny-stop-role", embedded_aws.client("scheduler")
+    deadline = Deadline("tests", launcher.launch.cluster, role, Limits(limit, None, REGION))
+    launcher.launch = replace(launcher.launch, deadline=deadline)
+    (attempt,) = launcher.run.attempts
+    began = launcher.clock.now()
+    launcher.run = launcher.run.with_attempt(replace(attempt, launched=began - ago))
+    if earlier == "its schedule":
+        soon = launcher.run.with_attempt(replace(attempt, launched=began - limit))
+        deadline.make(launcher.aws, soon)
+    if earlier == "its task":
+        launcher.again()
+    (found,) = launcher.again().attempts
+    schedule = client.get_schedule(Name=schedule_name("tests", attempt.token))
+    at = datetime.strptime(schedule["ScheduleExpression"], "at(%Y-%m-%dT%H:%M:%S)").replace(tzinfo=UTC).timestamp()
+    assert found.launched > began - 5
+    assert limit <= at - began <= launcher.clock.now() - began + limit + SLACK
+    assert json.loads(schedule["Target"]["Input"])["Task"] == found.task_arn
+    client.delete_schedule(Name=schedule["Name"])
+    embedded_aws.client("ecs").stop_task(cluster=launcher.launch.cluster, task=found.task_arn)
 
 
 def test_a_task_whose_deadline_is_refused_is_stopped(embedded_aws: EmbeddedAws) -> None:

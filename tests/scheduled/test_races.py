@@ -6,9 +6,11 @@ import hashlib
 import io
 import itertools
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -43,10 +45,12 @@ class Aws:
         self.objects: dict[str, bytes] = {}
         self.tasks: dict[str, dict[str, Any]] = {}  # by token
         self.schedules: dict[str, str] = {}  # the input of each
+        self.times: dict[str, float] = {}  # when each is due
         self.launched: list[dict[str, Any]] = []
         self.numbers = itertools.count(1)
         self.marked: list[str] = []  # keys of objects
         self.full = True  # no worker finds room
+        self.now = time.time
 
     def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
         if operation.startswith("_"):
@@ -97,7 +101,7 @@ class Aws:
             "taskArn": f"{place}/{next(self.numbers):032x}", "startedBy": asked["startedBy"], "lastStatus": "RUNNING",
             "desiredStatus": "RUNNING", "clusterArn": f"arn:aws:ecs:us-east-1:123456789012:cluster/{watched.cluster}",
             "taskDefinitionArn": f"arn:aws:ecs:us-east-1:123456789012:task-definition/{asked['taskDefinition']}",
-            "overrides": asked["overrides"], "containers": [],
+            "overrides": asked["overrides"], "containers": [], "createdAt": datetime.fromtimestamp(self.now(), UTC),
         })  # fmt: skip
         return {"tasks": [made]}
 
@@ -127,6 +131,8 @@ class Aws:
         self.schedules.pop(Name, None)
         if operation != "delete_schedule":
             self.schedules[Name] = more["Target"]["Input"]
+            due = re.fullmatch(r"at\((.*)\)", more["ScheduleExpression"])
+            self.times[Name] = datetime.fromisoformat(due[1]).replace(tzinfo=UTC).timestamp() if due else 0.0
         return {}
 
     def write(self, run: Run) -> None:
@@ -300,10 +306,14 @@ def test_a_deadline_that_another_launch_took_away_is_made_again(make: Callable[.
 class Time:
     """In which nothing is waited for."""
 
-    monotonic, time = staticmethod(time.monotonic), staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
 
     def __init__(self) -> None:
         self.slept: list[float] = []
+        self.passes = 0.0  # seconds in each pause
+
+    def time(self) -> float:
+        return time.time() + len(self.slept) * self.passes
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -402,3 +412,34 @@ def test_its_container_may_have_another_name_in_the_file_by_now(
         (one,) = found.launched[1]["overrides"]["containerOverrides"]
         told = {pair["name"]: pair["value"] for pair in one["environment"]}
         assert (one["name"], told.get("S")) == ("then", None if given else "25")
+
+
+@pytest.mark.parametrize(
+    "late", ["recorded long ago", "tried again and again", "after a launch that left its schedule"]
+)
+def test_a_late_launch_has_all_of_its_time(
+    make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    """Whenever it was recorded, and however long its launch was refused: its deadline counts from the launch."""
+    found, clock, name = make(max_duration=60), Time(), f"tiny.{ID}-1"
+    monkeypatch.setattr(launching, "time", clock)
+    began = time.time()
+    recorded = replace(FIRST, launched=began if late == "tried again and again" else began - 5000)
+    found.write(run(found.watched, attempts=(recorded,)))
+    if late.startswith("after"):
+        found.schedules[name], found.times[name] = "{}", began + 1
+    if late.startswith("tried"):
+        clock.passes = 100.0
+
+        def refuse() -> None:
+            raise found._error("ThrottlingException")
+
+        found.at["run_task"] = refuse
+        found.now = clock.time
+    start()
+    (attempt,) = found.read().attempts
+    assert json.loads(found.schedules[name])["Task"] == attempt.task_arn
+    launched = began + len(clock.slept) * clock.passes
+    assert found.times[name] + 1 - launched >= 60
+    assert found.times[name] - launched < 200
+    assert attempt.launched >= launched - 1
