@@ -49,12 +49,13 @@ class Stopped(Exception):
 def launch(watched: Watched, run: Run, given: Overrides) -> tuple[Run, Seen]:
     """Launch a run's newest attempt, or another where ECS has forgotten its task. Returns the run, over where somebody
     stopped it meanwhile, and what is known of the attempt: it has a task, or has ended, since there is no room or ECS
-    refuses. given: what is different for the run. Raises ClientError, Changed.
+    refuses. given: what is different for the run. Raises ClientError and BotoCoreError where nobody knows whether it
+    was launched, and it keeps its deadline; Changed.
     """
     attempt = run.attempts[-1]
     try:
         task, why = _launched(watched, run, given)
-    except (ClientError, BotoCoreError, NotLaunched) as error:
+    except NotLaunched as error:
         _no_deadline(watched, attempt)
         return run, Seen(end=Verdict(Event.NOT_STARTED, None, str(error)))
     except Stopped as stopped:
@@ -139,11 +140,12 @@ def _of_size(run: Run, attempt: Attempt, task: Mapping[str, Any]) -> Run:
 
 
 def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
-    """(task, "") or, when there is no room for it, (None, why). Tried again, that of the schedule as it says.
+    """(task, "") or, when there is no room for it, (None, why). Tried again, that of the schedule as it says. A try
+    without a clear answer may have launched it, and so may an earlier call.
 
-    Raises ClientError, BotoCoreError, NotLaunched, Stopped, Forgotten.
+    Raises NotLaunched, Stopped, Forgotten, Changed; ClientError, BotoCoreError for a question that failed.
     """
-    began, number, run_id = time.monotonic(), 0, run.id
+    began, number, run_id, token, looks = time.monotonic(), 0, run.id, run.attempts[-1].token, 1
     tries = watched.retries if is_scheduled_id(run_id) else LAUNCHES
     while True:
         try:
@@ -153,16 +155,28 @@ def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
             return _run_task(watched, run, given)
         except (ClientError, BotoCoreError, NotLaunched) as error:
             pause = min(PAUSE * 2**number, LONGEST)
+            looks = LOOKS if _is_unclear(error) else looks
             if number == tries or time.monotonic() - began + pause > ENOUGH:
-                raise
+                if task := _looked_for(watched, token, (), looks):
+                    return task, ""
+                raise NotLaunched(str(error)) from None
             print(line(f"launching {run_id} failed, again in {pause:.0f} s: {error}"))
         time.sleep(pause)
         known = records(watched).get(run_id)
         if known and known.state.over:
+            _looked_for(watched, token, (), looks)  # so that ECS shows it to whoever stops it
             raise Stopped(known)
         if known and known.unattended != run.unattended:
             raise Changed(run_id)
         number += 1
+
+
+def _is_unclear(error: Exception) -> bool:
+    """Whether a task may have been launched though RunTask failed so, or at a try before that botocore has made."""
+    if not isinstance(error, ClientError):
+        return isinstance(error, BotoCoreError)
+    about: Mapping[str, Any] = error.response.get("ResponseMetadata") or {}
+    return bool(about.get("HTTPStatusCode", 400) >= 500 or about.get("RetryAttempts", 0) > 0)
 
 
 def limits_of(watched: Watched) -> Limits:
@@ -222,12 +236,19 @@ def _run_task(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
 
 def _earlier(watched: Watched, token: str, named: Sequence[str]) -> Any:
     """The task that a token has launched before, which ECS may not show yet. named: by AWS. Raises Forgotten."""
-    for look in range(LOOKS):
+    if task := _looked_for(watched, token, named, LOOKS):
+        return task
+    raise Forgotten(next(iter(named), ""))
+
+
+def _looked_for(watched: Watched, token: str, named: Sequence[str], looks: int) -> Any:
+    """The task with this token, which ECS may not show at the first of so many looks; None where it shows none."""
+    for look in range(looks):
         if look:
             time.sleep(LOOK)
         if task := _find(watched, token, named):
             return task
-    raise Forgotten(next(iter(named), ""))
+    return None
 
 
 def _find(watched: Watched, token: str, named: Sequence[str]) -> Any:

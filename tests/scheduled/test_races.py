@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from reconciler.core.function_settings import AGAIN, GIVEN, GROUP, LAUNCH, START, TRIED, WORKER_TRIES, Watched
 from reconciler.core.run_paths import fingerprint_key, record_key
@@ -443,3 +443,64 @@ def test_a_late_launch_has_all_of_its_time(
     assert found.times[name] + 1 - launched >= 60
     assert found.times[name] - launched < 200
     assert attempt.launched >= launched - 1
+
+
+UNCLEAR = ReadTimeoutError(endpoint_url="https://ecs")
+BROKEN = ClientError({"Error": {"Code": "ServerException"}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "RunTask")
+RETRIED = ClientError({"Error": {"Code": "ThrottlingException"},
+                       "ResponseMetadata": {"HTTPStatusCode": 400, "RetryAttempts": 3}}, "RunTask")  # fmt: skip
+REFUSED = ClientError({"Error": {"Code": "AccessDeniedException"}}, "RunTask")
+
+
+@pytest.mark.parametrize(
+    ("errors", "shown"),
+    [  # of RunTask, which launches at the first; and at which look ECS shows its task
+        ([UNCLEAR], 1),
+        ([UNCLEAR], 4),
+        ([BROKEN], 3),
+        ([RETRIED], 2),
+        ([UNCLEAR, REFUSED], 3),
+        ([REFUSED], 1),  # by a call before, that was stopped
+    ],
+)
+@pytest.mark.parametrize("then", ["goes on", "is stopped", "can't be asked"])
+def test_a_task_that_was_launched_without_an_answer_is_accounted_for(
+    make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, errors: list[Exception], shown: int, then: str
+) -> None:
+    found, looks, answers = (
+        make(max_duration=3600),
+        itertools.count(1),
+        itertools.chain(errors, itertools.repeat(errors[-1])),
+    )
+    monkeypatch.setattr(launching, "time", Time())
+    found.write(run(found.watched))
+    run_task, list_tasks = found._run_task, found._list_tasks
+
+    def launched(**asked: Any) -> dict[str, Any]:
+        run_task(**asked)
+        if then == "is stopped" and len(found.launched) == len(errors):
+            found.write(run(found.watched, state=State.STOPPED))
+        raise next(answers)
+
+    def listed(**asked: Any) -> dict[str, Any]:
+        if then == "can't be asked":
+            raise REFUSED
+        look = next(looks) if asked["desiredStatus"] == "RUNNING" else 9
+        return list_tasks(**asked) if look >= shown else {"taskArns": []}
+
+    monkeypatch.setattr(found, "_run_task", launched)
+    monkeypatch.setattr(found, "_list_tasks", listed)
+    if then == "can't be asked":
+        with pytest.raises(ClientError):
+            start()
+    else:
+        start()
+    (task,) = found.tasks.values()
+    known = found.read()
+    if then == "is stopped":
+        assert (known.state, found.running) == (State.STOPPED, 0)
+        return
+    assert (known.state, known.task_arn) == (
+        (State.RUNNING, task["taskArn"]) if then == "goes on" else (State.LAUNCHING, "")
+    )
+    assert f"tiny.{ID}-1" in found.schedules, "its deadline"
