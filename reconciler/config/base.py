@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
@@ -52,6 +53,22 @@ def _whole_number(value: Any) -> Any:
 
 
 Int = Annotated[int, BeforeValidator(_whole_number)]
+
+
+def _no_switch(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise bad("{value} is not a number")
+    return value
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise bad("{value} is not a finite number")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_switch), AfterValidator(_finite)]
+DOLLARS = 1_000_000  # at most, of a limit
 
 
 def _one(value: Any) -> Any:

@@ -226,6 +226,9 @@ def _sweep(deploy: Deploy) -> Iterator[Problem]:
         if one.min > one.max:
             message = f"min is {one.min:g}, which is more than max"
             yield Problem((*where, "max"), message, "swap min and max", ((*where, "min"),))
+        elif math.isinf(one.max - one.min):
+            message = "nothing can be drawn from a range that is so wide"
+            yield Problem((*where, "max"), message, "write a smaller max, or a larger min", ((*where, "min"),))
         elif one.log and one.min <= 0:
             message = "log: true needs numbers above 0"
             yield Problem((*where, "min"), message, "write a min above 0", ((*where, "log"),))

@@ -176,7 +176,7 @@ def _range(named: Path) -> str:
     for rule in field.metadata if field else ():
         low, high, above = getattr(rule, "ge", low), getattr(rule, "le", high), getattr(rule, "gt", above)
     if above is not None:
-        return f"above {above}"
+        return f"above {above}" if high is None else f"above {above} and at most {high:,}"
     return f"from {low} to {high}" if high is not None else f"of at least {low}"
 
 

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from reconciler.config.base import Int, OneOrMore, Section, bad
+from reconciler.config.base import DOLLARS, Int, Number, OneOrMore, Section, bad
 from reconciler.config.service import Provider
 from reconciler.config.sweep import Sweep
 from reconciler.config.task_size import Memory
 from reconciler.config.workers import Workers
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+DAY = 86_400
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 
 
 def _duration(value: Any) -> Any:
@@ -59,14 +60,15 @@ class Retry(Section):
         examples=["30s"],
     )
     within: Duration | None = Field(
-        None, ge=1, description="No retry later than this after the first launch.", examples=["6h"]
+        None, ge=1, le=36_500 * DAY, description="No retry later than this after the first launch.", examples=["6h"]
     )
-    max_cost: float | None = Field(
-        None, gt=0, description="No retry after the run's tasks have cost this much, in US dollars.", examples=[5.0]
+    max_cost: Number | None = Field(
+        None,
+        gt=0,
+        le=DOLLARS,
+        description="No retry after the run's tasks have cost this much, in US dollars.",
+        examples=[5.0],
     )
-
-
-DAY = 86_400
 
 
 def _days(value: Any) -> Any:
@@ -121,9 +123,10 @@ class Run(Section):
         "Default: the largest that Fargate has, or that managed instances may have.",
         examples=["32GB"],
     )
-    max_cost: float | None = Field(
+    max_cost: Number | None = Field(
         None,
         gt=0,
+        le=DOLLARS,
         description="Stop the run when its tasks, all attempts together, have cost this much in US dollars by "
         "the list prices that `cost` uses, even when nobody watches it.",
         examples=[2.0],

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.config import names
-from reconciler.config.base import AsWritten, Int, Section
+from reconciler.config.base import DOLLARS, AsWritten, Int, Number, Section
 
 COMBINATIONS = 10_000  # at most, of all kinds together
 Name = Annotated[str, names.ENV]
@@ -18,8 +18,8 @@ Values = Annotated[tuple[str, ...], Field(min_length=1)]
 class Range(Section):
     """A number between two others."""
 
-    min: float = Field(description="The smallest value.", examples=[0.01])
-    max: float = Field(description="The largest value.", examples=[0.3])
+    min: Number = Field(description="The smallest value.", examples=[0.01])
+    max: Number = Field(description="The largest value.", examples=[0.3])
     log: bool = Field(False, description="Draw evenly on a logarithmic scale.", examples=[True])
     integer: bool = Field(False, description="Draw whole numbers.", examples=[True])
 
@@ -54,9 +54,10 @@ class Sweep(Section):
         None, description="Combinations drawn at random.", examples=[{"count": 20, "choices": {"ETA": [0.1, 0.3]}}]
     )
     max_parallel: Int = Field(10, ge=1, le=1000, description="How many tasks may run at the same time.", examples=[20])
-    max_cost: float | None = Field(
+    max_cost: Number | None = Field(
         None,
         gt=0,
+        le=DOLLARS,
         description="The most that one `apply` of the sweep may cost in US dollars, all of its runs together: "
         "docs/cost.md.",
         examples=[20.0],

@@ -21,6 +21,7 @@ from reconciler.run.verdict import OVERDUE, TOO_DEAR
 from reconciler.run.workers import size_of as workers_of
 
 SLACK = 60.0  # seconds for the start: max_duration counts from when the program runs
+LONGEST = 365 * 86_400.0  # seconds that an attempt may last at most, whatever its limit in dollars pays for
 TOO_LITTLE = "what is left of the limit doesn't pay for another task"
 
 
@@ -42,7 +43,8 @@ def limit_of(run: Run, limits: Limits) -> float | None:
 def seconds_left(run: Run, limits: Limits) -> float | None:
     """How long after its launch the newest attempt is to be told to stop for its cost; None for no limit.
 
-    Where no price is known that is at once: a limit that can't be kept is none.
+    At most a year: Scheduler takes no moment in thousands of years. Where no price is known that is at once: a limit
+    that can't be kept is none.
     """
     limit = limit_of(run, limits)
     if limits.cap is None or limit is None:
@@ -52,7 +54,7 @@ def seconds_left(run: Run, limits: Limits) -> float | None:
         return 0.0
     times = [paid(one, then.launched) for one, then in pairwise(run.attempts)]
     spent = sum((price or 0.0) * time / 3600 for price, time in zip(before, times, strict=True))
-    return max((limit - spent) / last * 3600 - limits.cap.margin, 0.0)
+    return max(0.0, min((limit - spent) / last * 3600 - limits.cap.margin, LONGEST))
 
 
 def share(limit: float, taken: float, waiting: int, run: Run, limits: Limits) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,6 +40,7 @@ from reconciler.run.step import (
     step,
     to_stop,
 )
+from reconciler.run.stop_schedule import stop_schedule
 from reconciler.run.verdict import OVERDUE, TOO_DEAR, Verdict
 
 ID, REGION = "20260101-000000-aaaaaaaa", "us-east-1"
@@ -299,6 +302,7 @@ def test_the_next_size_with_more_memory(size: tuple[int, int], most: int | None,
     assert larger(*size, most) == wanted
 
 
+YEAR = 365 * 86_400.0
 DEADLINES: list[tuple[Limits, Run, Any]] = [
     (Limits(None, None, REGION), run(UNDER_WAY), None),
     (Limits(600, None, REGION), run(UNDER_WAY), (9_660.0, OVERDUE)),
@@ -308,6 +312,9 @@ DEADLINES: list[tuple[Limits, Run, Any]] = [
     (replace(capped(2_000).limits, max_duration=600), run(UNDER_WAY), (9_660.0, OVERDUE)),
     (replace(capped(2_000).limits, max_duration=3_600), run(UNDER_WAY), (10_900.0, TOO_DEAR)),
     (capped(2_000).limits, run(UNDER_WAY, inputs={"cpu": 256}), (9_000.0, TOO_DEAR)),
+    *((capped(paid).limits, run(UNDER_WAY), (9_000.0 + YEAR, TOO_DEAR)) for paid in (1e11, 1e300, math.inf)),
+    (capped(None).limits, run(UNDER_WAY, budget=1e300), (9_000.0 + YEAR, TOO_DEAR)),
+    (capped(math.nan).limits, run(UNDER_WAY), (9_000.0, TOO_DEAR)),
 ]
 
 
@@ -316,6 +323,10 @@ def test_when_scheduler_stops_it(limits: Limits, given: Run, wanted: Any) -> Non
     found = cap.deadline(given, limits)
     assert (found and found[1]) == (wanted and wanted[1])
     assert found is None or found[0] == pytest.approx(wanted[0])
+    if found:  # which Scheduler takes, today too
+        ends = (found[0] + 1.8e9, found[1])
+        made = stop_schedule("t", ends, "task", deploy="d", partition="aws", role="r", cluster="c")
+        assert re.fullmatch(r"at\(20\d\d-.*\)", made["ScheduleExpression"])
 
 
 def test_the_parts_of_a_sweeps_limit() -> None:
