@@ -14,7 +14,7 @@ from reconciler.cli.task import report, watch
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.under_way import say_others
 from reconciler.cli.verdict import verdict
-from reconciler.core.errors import UserError
+from reconciler.core.errors import AwsError, UserError
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import each_run
 from reconciler.core.secret import KNOWN
@@ -22,8 +22,9 @@ from reconciler.core.workers import VARIABLES
 from reconciler.engine.deployment import Deployment
 from reconciler.run.certificate import check_can_make
 from reconciler.run.hand_over import check_no_secret, given_over
-from reconciler.run.job import Decision, decide, follower, function_of, runs_of, supervisor
+from reconciler.run.job import Decision, decide, follower, function_of, place_of, rules_of, runs_of, supervisor
 from reconciler.run.launch import Launch, new_run, prepared
+from reconciler.run.left_certificates import delete_left
 from reconciler.run.like import launch_like
 from reconciler.run.overrides import check_length, parse
 from reconciler.run.run import Overrides, Run
@@ -208,6 +209,8 @@ class SingleWork:
 
     def finish(self) -> int:
         """See it through, or say why there is nothing to do. Returns the exit code."""
+        if self.here.deploy.run.workers:
+            self._delete_certificates()
         if self.run is not None and self.detach:
             self._say_detached(self.run)
             return 0
@@ -224,6 +227,14 @@ class SingleWork:
             elif self.decision.run is not None:
                 report(self.terminal, self.where, self.here, self.decision.run)
         return 0
+
+    def _delete_certificates(self) -> None:
+        """Those of other runs whose end nobody saw."""
+        deploy, mine = self.here.deploy, self.run.id if self.run else ""
+        try:
+            delete_left(self.here.aws, self.runs, place_of(deploy), rules_of(deploy), deploy.name, mine)
+        except AwsError as error:
+            self.terminal.note(f"note: whether earlier runs left certificates can't be seen: {error}")
 
     def _say_detached(self, run: Run) -> None:
         """That it goes on, and how to come back to it."""

@@ -25,6 +25,11 @@ def secret_name(deploy: str, run_id: str) -> str:
     return f"/reconciler/{deploy}/workers/{run_id}"
 
 
+def certificates_path(deploy: str) -> str:
+    """Where the certificates of all runs of a deploy are."""
+    return secret_name(deploy, "").rstrip("/")
+
+
 def port_of(run_id: str) -> int:
     """Where a run's scheduler listens. Two runs on one machine (`--local`) seldom have the same one."""
     return PORTS[int(hashlib.sha256(run_id.encode()).hexdigest()[:8], 16) % len(PORTS)]

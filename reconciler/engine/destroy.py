@@ -15,7 +15,7 @@ from reconciler.core.errors import Interrupted
 from reconciler.core.plan import Options, Plan
 from reconciler.core.run_paths import schedule_prefix
 from reconciler.core.spec import Address
-from reconciler.core.workers import secret_name
+from reconciler.core.workers import certificates_path
 from reconciler.engine.apply import Applied, Events
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.execute import Outcome, execute
@@ -73,11 +73,12 @@ def destroy(
 
 
 def _forget_certificates(here: Deployment) -> None:
-    """Those of runs that nobody came back to, after the client that saw them through was killed."""
-    if not here.deploy.run.workers:
-        return
-    path = secret_name(here.deploy.name, "").rstrip("/")
-    for one in here.aws.pages("ssm", "GetParametersByPath", "Parameters", Path=path):
+    """Those of runs that nobody came back to, after the client that saw them through was killed. The file may have
+    `run.workers` no more.
+    """
+    for one in list(
+        here.aws.pages("ssm", "GetParametersByPath", "Parameters", Path=certificates_path(here.deploy.name))
+    ):
         here.aws.find("ssm", "DeleteParameter", Name=one["Name"])
 
 

@@ -192,8 +192,10 @@ PARTS: tuple[Part, ...] = (
     # The certificate of a run with workers.
     Part(("run.crew", "run.worker_definitions"), LAUNCHES, ("ssm:PutParameter", "ssm:DeleteParameter"), (CERTIFICATES,),
          when=_workers),
-    Part(("engine.destroy",), (DESTROY,), ("ssm:GetParametersByPath", "ssm:DeleteParameter"), (CERTIFICATES,),
+    # Those that are left. A file that has run.workers no more may have had it.
+    Part(("run.left_certificates",), LAUNCHES, ("ssm:GetParametersByPath", "ssm:DeleteParameter"), (CERTIFICATES,),
          when=_workers),
+    Part(("engine.destroy",), (DESTROY,), ("ssm:GetParametersByPath", "ssm:DeleteParameter"), (CERTIFICATES,)),
     # What calls the function about runs that weren't over.
     Part(("engine.destroy",), (DESTROY,), ("scheduler:ListSchedules",), when=_function),
     Part(("engine.destroy",), (DESTROY,), ("scheduler:DeleteSchedule",), ("scheduler:schedule/default/{prefix}*",),

@@ -282,13 +282,21 @@ def _arns(calls: Calls, cluster: str, token: str, status: str) -> Iterator[str]:
 
 
 def end_of_run(calls: Calls, deploy: str, cluster: str, said: Callable[[str], None], run: Run) -> None:
-    """Stop what is left of the workers of a run that is over, and take its certificate away. said: told what hinders
-    it.
+    """Stop what is left of the workers of a run that is over, and take its certificate away, also where they can't be
+    stopped. said: told what hinders it.
     """
     if size_of(run) is None:
         return
     try:
         stop_workers(calls, cluster, run.attempts, "its run is over")
-        calls.find("ssm", "DeleteParameter", Name=secret_name(deploy, run.id))
     except calls.FAILURES as error:
         said(f"what run {run.id} left of its workers stays: {error}")
+    delete_certificate(calls, deploy, said, run)
+
+
+def delete_certificate(calls: Calls, deploy: str, said: Callable[[str], None], run: Run) -> None:
+    """Take away the certificate of a run's tasks. said: told what hinders it."""
+    try:
+        calls.find("ssm", "DeleteParameter", Name=secret_name(deploy, run.id))
+    except calls.FAILURES as error:
+        said(f"the certificate of run {run.id} stays: {error}")

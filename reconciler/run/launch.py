@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import AwsError, ReconcilerError
+from reconciler.core.errors import AwsError, Interrupted, ReconcilerError, Unreachable
 from reconciler.core.fargate import FARGATE
 from reconciler.core.function_settings import Retry
 from reconciler.core.plain_json import plain
@@ -22,7 +22,7 @@ from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, tas
 from reconciler.core.secret import KNOWN
 from reconciler.run import worker_definitions
 from reconciler.run.cap import TOO_LITTLE, pays
-from reconciler.run.crew import Where, end_of_run
+from reconciler.run.crew import CONFLICT, Where, delete_certificate, end_of_run
 from reconciler.run.deadline import Deadline
 from reconciler.run.log_place import of_definition
 from reconciler.run.overrides import check_length
@@ -150,14 +150,15 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     if not recorded:
         run = _written(runs, launch, run)
         attempt = run.attempts[-1]
-    if workers_of(run) is not None:
+    if task is None and workers_of(run) is not None:
         run = prepared(aws, runs, launch, run)
     if launch.deadline:
-        launch.deadline.make(aws, run, again=recorded, task=task)
+        with _nothing_left(aws, runs, launch, run) if task is None else contextlib.nullcontext():
+            launch.deadline.make(aws, run, again=recorded, task=task)
     own = launch.with_definition_of(run) if workers_of(run) else launch
     if task is None:
         try:
-            task, reason = _run_task(aws, own, run, attempt, recorded=recorded)
+            task, reason = _run_task(aws, runs, own, run, recorded=recorded)
         except Forgotten as forgotten:
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
@@ -188,6 +189,8 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
         known = runs.get(run.id)
         if known and not accounts_for(known, attempt.number, arn):
             aws.find("ecs", "StopTask", cluster=launch.cluster, task=task_id(arn), reason=why_unaccounted(known))
+        if known and known.state.over:
+            end_of_run(aws, launch.deploy, launch.cluster, runs.say, run)
         raise
     return run, Seen(known=aws.clock.now())
 
@@ -220,14 +223,19 @@ def prepared(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Run:
 
     How many and how large they are says the deploy: a record may say anything.
     """
-    if workers_of(run) is None or run.state.over or has_own(run, launch.task_definition):
+    if workers_of(run) is None or run.state.over:
+        return run
+    if has_own(run, launch.task_definition):
+        if launch.worker_size is not None:  # it may have lost its certificate while nobody saw to it
+            worker_definitions.put_certificate(aws, launch.deploy, run)
         return run
     if launch.worker_size is None:
         raise ReconcilerError(
             f"run {run.id} is to have workers, by its record, and the file has no run.workers",
             hint="write run.workers as it was, or stop the run",
         )
-    run = worker_definitions.prepare(aws, launch, run, launch.worker_size)
+    with _nothing_left(aws, runs, launch, run):
+        run = worker_definitions.prepare(aws, launch, run, launch.worker_size)
     try:
         runs.put(run)
     except Changed:
@@ -283,13 +291,23 @@ def overrides_of(aws: Aws, launch: Launch, run: Run) -> Overrides | None:
 
 
 def _run_task(
-    aws: Aws, launch: Launch, run: Run, attempt: Attempt, *, recorded: bool
+    aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool
 ) -> tuple[Mapping[str, Any] | None, str]:  # fmt: skip
-    """(the task, ""), or (None, why) when there is no room for it. Raises Forgotten."""
+    """(the task, ""), or (None, why) when there is no room for it. Raises Forgotten; AwsError, ReconcilerError, and
+    then nothing is left of what was made for it, unless nobody knows whether it was launched.
+    """
+    attempt = run.attempts[-1]
     try:
-        answer = aws.call("ecs", "RunTask", **_request(launch, run, attempt))
+        with _nothing_left(aws, runs, launch, run):
+            answer = aws.call("ecs", "RunTask", **_request(launch, run, attempt))
+            text = "" if answer.get("tasks") else why_none(answer)
+            if not answer.get("tasks") and not NO_ROOM.search(text):
+                raise ReconcilerError(
+                    f"ECS launched nothing: {text or 'it gave no reason'}",
+                    hint="nothing runs now; run the command again",
+                )
     except AwsError as error:
-        if error.code != "ConflictException":
+        if error.code != CONFLICT:
             raise
         # Launched before, with something else that differs: this token's task is this attempt's.
         return _earlier(aws, launch.place, attempt, next(filter(is_task_arn, error.resources), "")), ""
@@ -298,12 +316,26 @@ def _run_task(
         if recorded and is_old(task, aws.clock.now()):
             return _earlier(aws, launch.place, attempt, str(task["taskArn"])), ""
         return task, ""
-    text = why_none(answer)
-    if NO_ROOM.search(text):
-        return None, text
-    raise ReconcilerError(
-        f"ECS launched nothing: {text or 'it gave no reason'}", hint="nothing runs now; run the command again"
-    )
+    return None, text
+
+
+@contextlib.contextmanager
+def _nothing_left(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Iterator[None]:
+    """Leave no schedule and no certificate of a launch that is refused: the next makes them again. Where nobody knows
+    whether there is a task they stay.
+    """
+    try:
+        yield
+    except (Unreachable, Interrupted):
+        raise
+    except ReconcilerError as error:
+        if getattr(error, "code", "") != CONFLICT:
+            if launch.deadline and run.attempts:
+                with contextlib.suppress(AwsError):  # what was refused is what is told
+                    launch.deadline.remove(aws, run.attempts[-1])
+            if workers_of(run) is not None:
+                delete_certificate(aws, launch.deploy, runs.say, run)
+        raise
 
 
 def _earlier(aws: Aws, place: Place, attempt: Attempt, arn: str) -> Mapping[str, Any]:

@@ -29,9 +29,7 @@ def prepare(aws: Aws, launch: Launch, run: Run, size: Size) -> Run:
     named nowhere else. Returns the run with its definition. To do it again does no harm. Raises AwsError,
     ReconcilerError.
     """
-    name, pem = secret_name(launch.deploy, run.id), new_certificate(run.id)
-    KNOWN.add(pem)
-    aws.ensure("ssm", "PutParameter", Name=name, Value=pem, Type="SecureString", Description=f"TLS of run {run.id}")
+    name = put_certificate(aws, launch.deploy, run)
     found = TaskDefinition(plain=True).revision(aws, launch.task_definition)
     if found is None:
         raise ReconcilerError(f"there is no task definition {launch.task_definition}", hint="run `apply`")
@@ -39,6 +37,14 @@ def prepare(aws: Aws, launch: Launch, run: Run, size: Size) -> Run:
     made = register(aws, for_workers, launch.deploy)
     spec = for_program.model_copy(update={"tags": {**for_program.tags, WORKERS_TAG: made}})
     return replace(run, task_definition=register(aws, spec, launch.deploy), container=launch.container)
+
+
+def put_certificate(aws: Aws, deploy: str, run: Run) -> str:
+    """Have a certificate for a run's tasks, that there is or another. Returns its parameter's name. Raises AwsError."""
+    name, pem = secret_name(deploy, run.id), new_certificate(run.id)
+    KNOWN.add(pem)
+    aws.ensure("ssm", "PutParameter", Name=name, Value=pem, Type="SecureString", Description=f"TLS of run {run.id}")
+    return name
 
 
 def definitions(

@@ -53,9 +53,13 @@ def test_behind_an_apply_it_looks_again(project: Project, before: bool) -> None:
     assert f"Destroyed {2 if before else 1} resources" in ended.out
 
 
-def test_certificates_are_left_by_no_destroy(project: Project) -> None:
-    """Also where one was stopped after its last deletion: the next has nothing else to do."""
-    project.write("deploy.yaml", DEPLOY.replace("run: {", "run: {workers: {count: 1}, "))
+@pytest.mark.parametrize("workers", [True, False])
+def test_certificates_are_left_by_no_destroy(project: Project, workers: bool) -> None:
+    """Also where one was stopped after its last deletion: the next has nothing else to do. Not either where the file
+    has run.workers no more.
+    """
+    if workers:
+        project.write("deploy.yaml", DEPLOY.replace("run: {", "run: {workers: {count: 1}, "))
     ssm = project.lab.client("ssm")
     ssm.put_parameter(Name="/reconciler/tiny/workers/left", Value="x", Type="SecureString")
     ended = project.run("destroy", "--yes")

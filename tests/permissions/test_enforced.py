@@ -283,11 +283,14 @@ def test_a_run_with_workers(held: Held) -> None:
     assert done.code == 0, done.out + done.err
     assert "| workers: 1" in done.out
     held.give(held.policies("run"))
+    ssm, left = held.aws.client("ssm"), "/reconciler/tiny/workers/20260101-000000-aaaaaaaa"
+    ssm.put_parameter(Name=left, Value="x", Type="SecureString")  # of a run that there is no more
     again = held.run("apply", "--env", "ROUND=1")
     assert again.code == 0, again.out + again.err
-    ssm = held.aws.client("ssm")
+    assert "certificate" not in again.err
     assert not ssm.get_parameters_by_path(Path="/reconciler/tiny/workers")["Parameters"]
-    ssm.put_parameter(Name="/reconciler/tiny/workers/left", Value="x", Type="SecureString")  # by a client that died
+    ssm.put_parameter(Name=left, Value="x", Type="SecureString")
+    held.project.write("deploy.yaml", DEPLOY)  # without run.workers
     held.give(held.policies("destroy"))
     gone = held.run("destroy", "--yes")
     assert gone.code == 0, gone.out + gone.err

@@ -150,6 +150,22 @@ def test_after_its_end_nothing_of_any_attempt_is_left() -> None:
     assert ecs.listed == [f"{ID}-{number}/workers" for number in (1, 2, 3)]
 
 
+def test_what_can_not_be_stopped_keeps_no_certificate() -> None:
+    ecs, said = Ecs(), list[str]()
+
+    def refuses(service: str, operation: str, **given: Any) -> dict[str, Any] | None:
+        if service == "ecs":
+            raise Refused("AccessDenied")
+        ecs.listed.append(given["Name"])
+        return {}
+
+    ecs.find = refuses  # type: ignore[method-assign]
+    over = run(WORKERS, Attempt(1, "FARGATE", f"{ID}-1", 0.0, "arn/1"))
+    end_of_run(ecs, "tiny", "c", said.append, over)
+    assert ecs.listed == [f"/reconciler/tiny/workers/{ID}"]
+    assert said == [f"what run {ID} left of its workers stays: AccessDenied"]
+
+
 class Pages(Ecs):
     """Pages of an answer, each of which names itself as the next."""
 

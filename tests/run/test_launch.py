@@ -19,10 +19,13 @@ from reconciler.cli.like import LikeWork
 from reconciler.cli.run_work import SingleWork
 from reconciler.cli.under_way import _goes_on
 from reconciler.core.errors import Denied, ReconcilerError, UserError
+from reconciler.core.function_settings import Retry
 from reconciler.core.run_paths import again_family
+from reconciler.core.workers import certificates_path, secret_name
 from reconciler.run.cap import SLACK, Limits
 from reconciler.run.deadline import Deadline
 from reconciler.run.launch import NO_DEADLINE, Launch, new_run, prepared, start
+from reconciler.run.left_certificates import delete_left
 from reconciler.run.like import launch_like
 from reconciler.run.own_definition import has_own
 from reconciler.run.place import NotOurs
@@ -30,7 +33,7 @@ from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
-from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, TOO_LATE
+from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, TOO_LATE, Rules
 from reconciler.run.stop_schedule import schedule_name
 from reconciler.run.stored import Changed
 from reconciler.run.workers import Size
@@ -363,6 +366,75 @@ def test_one_that_is_stopped_before_its_certificate_is_made_leaves_none(embedded
         prepared(launcher.aws, launcher.runs, launch, run)
     assert not embedded_aws.client("ssm").get_parameters(Names=made)["Parameters"]
     assert made
+
+
+def of_workers(embedded: EmbeddedAws, program: str = "") -> Launcher:
+    """Launches a run with a worker, and with a deadline."""
+    found = Launcher(embedded, program)
+    found.run = replace(found.run, inputs={"workers": {"engine": "dask", "count": 1, "cpu": 256, "memory": 512}})
+    role = embedded.role(unique("stop"), service="scheduler.amazonaws.com")
+    limits = Limits(600, None, REGION)
+    found.launch = replace(
+        found.launch, deploy=unique("of-workers"), worker_size=Size(1, 256, 512),
+        deadline=Deadline("tests", found.launch.cluster, role, limits),
+    )  # fmt: skip
+    return found
+
+
+def certificates(launcher: Launcher) -> list[str]:
+    """The runs that have one."""
+    ssm = launcher.embedded.client("ssm")
+    found = ssm.get_parameters_by_path(Path=certificates_path(launcher.launch.deploy))["Parameters"]
+    return sorted(one["Name"].rpartition("/")[2] for one in found)
+
+
+@pytest.mark.parametrize("refused", ["subnets", "definitions"])
+def test_a_launch_that_is_refused_leaves_nothing_and_is_made_later(embedded_aws: EmbeddedAws, refused: str) -> None:
+    launcher = of_workers(embedded_aws)
+    good = launcher.launch
+    bad = {
+        "subnets": replace(good, subnets=("subnet-0123456789abcdef0",)),
+        "definitions": replace(good, task_definition=good.task_definition + "000"),
+    }[refused]
+    with pytest.raises(ReconcilerError):
+        start(launcher.aws, launcher.runs, bad, launcher.run, recorded=False)
+    assert certificates(launcher) == []
+    scheduler = embedded_aws.client("scheduler")
+    assert not [one for one in scheduler.list_schedules()["Schedules"] if launcher.run.id in one["Name"]]
+    left = launcher.runs.get(launcher.run.id)
+    assert left is not None
+    launched, seen = start(launcher.aws, launcher.runs, good, left, recorded=True)
+    assert (launched.state, seen.end, certificates(launcher)) == (State.RUNNING, None, [launcher.run.id])
+
+
+def test_what_is_left_of_runs_that_nobody_saw_end(embedded_aws: EmbeddedAws) -> None:
+    launcher = of_workers(embedded_aws)
+    now, place, ids = launcher.clock.now(), launcher.launch.place, [f"20260101-000000-{one:08x}" for one in range(9)]
+    launcher.run = replace(launcher.run, inputs={})
+    ended = launcher.again()  # which nobody sees
+    embedded_aws.finished(ended.task_arn)
+    old, new = (Attempt(1, "FARGATE", unique("token"), now - ago) for ago in (4000, 10))
+    interrupted = replace(old, event=Event.INTERRUPTION, task_arn=ended.task_arn)
+    records = {
+        "over": replace(ended, state=State.FAILED),
+        "launched by nobody": replace(ended, state=State.LAUNCHING, attempts=(old,)),
+        "never launched": replace(ended, state=State.LAUNCHING, attempts=(), created=now - 4000),
+        "its retry is nobody's": replace(ended, attempts=(interrupted,)),
+        "being launched": replace(ended, state=State.LAUNCHING, attempts=(new,)),
+        "to be launched": replace(ended, state=State.LAUNCHING, attempts=(), created=now),
+        "a retry": replace(ended, attempts=(replace(interrupted, stopped=now - 10),)),
+    }
+    kept = {ids[n] for n, name in enumerate(records) if name in ("being launched", "to be launched", "a retry")}
+    for run_id, record in zip(ids, records.values(), strict=False):
+        launcher.runs.put(replace(record, id=run_id))
+    launcher.aws.call("s3", "PutObject", Bucket=launcher.runs.bucket, Key=f"runs/{ids[8]}/run.json", Body=b"[")
+    for name in (ended.id, *ids, "theirs"):  # there is no record of ids[7]
+        embedded_aws.client("ssm").put_parameter(
+            Name=secret_name(launcher.launch.deploy, name), Value="x", Type="SecureString"
+        )
+    mine, rules = ids[0], Rules(("FARGATE",), Retry(0, 1, 0, (), 1.0, None, None), Limits(None, None, REGION))
+    delete_left(launcher.aws, launcher.runs, place, rules, launcher.launch.deploy, mine)
+    assert certificates(launcher) == sorted({mine, ids[8], "theirs", *kept})
 
 
 def test_a_family_of_somebody_else_gets_no_definition_of_a_run(embedded_aws: EmbeddedAws) -> None:
