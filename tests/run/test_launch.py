@@ -413,7 +413,7 @@ def test_what_is_left_of_runs_that_nobody_saw_end(embedded_aws: EmbeddedAws) -> 
     launcher.run = replace(launcher.run, inputs={})
     ended = launcher.again()  # which nobody sees
     embedded_aws.finished(ended.task_arn)
-    old, new = (Attempt(1, "FARGATE", unique("token"), now - ago) for ago in (4000, 10))
+    old, new = (Attempt(1, "FARGATE", "", now - ago) for ago in (4000, 10))
     interrupted = replace(old, event=Event.INTERRUPTION, task_arn=ended.task_arn)
     records = {
         "over": replace(ended, state=State.FAILED),
@@ -426,7 +426,8 @@ def test_what_is_left_of_runs_that_nobody_saw_end(embedded_aws: EmbeddedAws) -> 
     }
     kept = {ids[n] for n, name in enumerate(records) if name in ("being launched", "to be launched", "a retry")}
     for run_id, record in zip(ids, records.values(), strict=False):
-        launcher.runs.put(replace(record, id=run_id))
+        attempts = tuple(replace(one, token=f"{run_id}-1") for one in record.attempts)
+        launcher.runs.put(replace(record, id=run_id, fingerprint=run_id[-8:] * 8, attempts=attempts))
     launcher.aws.call("s3", "PutObject", Bucket=launcher.runs.bucket, Key=f"runs/{ids[8]}/run.json", Body=b"[")
     for name in (ended.id, *ids, "theirs"):  # there is no record of ids[7]
         embedded_aws.client("ssm").put_parameter(
