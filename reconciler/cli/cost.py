@@ -124,7 +124,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
             "" if stored is None else f" Without one it costs ${stored:.4f}: what is stored (image {image.source})."
         )
         terminal.print(f"A month: how many runs? {often.source} adds them up.{without}")
-    if "FARGATE_SPOT" in deploy.run.capacity or MANAGED_SPOT in deploy.managed_providers.values():
+    of_workers = deploy.run.workers.capacity if deploy.run.workers else ()
+    if "FARGATE_SPOT" in (*deploy.run.capacity, *of_workers) or MANAGED_SPOT in deploy.managed_providers.values():
         terminal.print()
         terminal.print("A task on Spot is counted at the on-demand price; Spot's own changes, and is up to 70 % less.")
     if total(once) is None:

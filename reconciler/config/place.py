@@ -43,7 +43,8 @@ class SecurityGroup(Section):
     )
     description: Annotated[str, names.SECURITY_GROUP_TEXT] | None = Field(
         None,
-        description="What it is for; AWS can't change it later. Default: NAME tasks, egress only.",
+        description="What it is for; AWS can't change it later. Default: NAME tasks, egress only; "
+        "with run.workers NAME tasks, ingress from each other only.",
         examples=["Training tasks, egress only"],
     )
 
@@ -55,6 +56,11 @@ Subnets = Annotated[tuple[Subnet, ...], Field(min_length=1)]
 def _subnets(value: Any) -> Any:
     """A bare subnet is a list of one."""
     return [value] if isinstance(value, str) and value != "default" else value
+
+
+def group_texts(deploy: str) -> tuple[str, str]:
+    """The default descriptions of a deploy's security group: without `run.workers`, and with it."""
+    return f"{deploy} tasks, egress only", f"{deploy} tasks, ingress from each other only"
 
 
 class Network(Section):

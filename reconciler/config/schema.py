@@ -16,7 +16,7 @@ from reconciler.config.allow import Allow
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.config.parameters import Parameter, Parameters
 from reconciler.config.parameters import filled as filled_parameters
-from reconciler.config.place import CapacityWeight, Cluster, Network, SecurityGroup
+from reconciler.config.place import CapacityWeight, Cluster, Network, SecurityGroup, group_texts
 from reconciler.config.run import DAY, Retry, Run, Runs
 from reconciler.config.service import Service, provider_name
 from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository
@@ -286,7 +286,9 @@ class Deploy(Section):
             "role": self._role(data),
             **self._stop_timeout(),
         }
-        group = _fill(self.network.security_group, name=n, description=f"{n} tasks, egress only")
+        group = _fill(
+            self.network.security_group, name=n, description=group_texts(n)[0 if self.run.workers is None else 1]
+        )
         return self.model_copy(
             update={
                 "data": data,

@@ -15,6 +15,7 @@ VARIABLES = (ADDRESS, COUNT, ENCRYPTED, *CERTIFICATES)  # that each run's contai
 PORTS = range(20_000, 32_000)  # below those that systems give to connections
 OPEN = (1024, 65_535)  # what the security group lets tasks of it use among themselves: workers choose their ports
 
+STOP = 5  # seconds from SIGTERM to SIGKILL: a worker that computes would go on for as long as it may
 WAIT = 120  # seconds for which a worker looks for its scheduler before it ends itself
 
 OF_WORKERS = "/workers"  # how the mark of their tasks ends

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError
 from reconciler.core.needs import ANYWHERE, Needs, On
-from reconciler.core.spec import OWNER_TAG, Changes, Grants, Immutable, Observed, Spec, Value, touches
+from reconciler.core.spec import OWNER_TAG, Changes, Grants, Immutable, Local, Observed, Spec, Value, touches
 from reconciler.kinds.base import Kind
 
 # A group's id is known to AWS only, so that its tag has to tell; a new one is tagged before it has a tag to tell by.
@@ -43,11 +44,15 @@ ITSELF = "itself"  # a group's own id, which nobody knows before it is made
 
 
 class SecurityGroupSpec(Spec):
-    """A security group of one VPC. It owns its rules: one that isn't wanted is taken away."""
+    """A security group of one VPC. It owns its rules: one that isn't wanted is taken away.
+
+    alike: descriptions that are as good, of a group that there is.
+    """
 
     kind: ClassVar[str] = "security-group"
 
     description: Annotated[str, Immutable()] = ""
+    alike: Annotated[tuple[str, ...], Local()] = ()
     vpc: Annotated[str, Immutable()] = ""
     ingress: Annotated[tuple[Rule, ...], Grants()] = ()
     egress: Annotated[tuple[Rule, ...], Grants()] = ()
@@ -85,8 +90,8 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
     def _read(self, aws: Aws, wants: Sequence[SecurityGroupSpec]) -> dict[str, Observed[SecurityGroupSpec]]:
         filters = [{"Name": "group-name", "Values": [want.name for want in wants]}]
         groups = [_spec(live) for live in aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=filters)]
-        chosen = {want.name: _choose(want, [g for g in groups if g.spec.name == want.name]) for want in wants}
-        return {name: found for name, found in chosen.items() if found is not None}
+        chosen = ((want, _choose(want, [g for g in groups if g.spec.name == want.name])) for want in wants)
+        return {want.name: _described(want, found) for want, found in chosen if found is not None}
 
     def create(self, aws: Aws, want: SecurityGroupSpec) -> None:
         """Make it; AWS gives it a rule that lets everything out."""
@@ -182,6 +187,13 @@ def _choose(
     if not want.vpc:
         here = sorted(found, key=lambda one: (one.owner != owner, one.owner is not None))
     return next(iter((*here, *(one for one in found if owner and one.owner == owner))), None)
+
+
+def _described(want: SecurityGroupSpec, found: Observed[SecurityGroupSpec]) -> Observed[SecurityGroupSpec]:
+    """A group with the wanted description, where its own is as good: AWS can't change it."""
+    if found.spec.description not in want.alike:
+        return found
+    return replace(found, spec=found.spec.model_copy(update={"description": want.description}))
 
 
 def _spec(live: Mapping[str, Any]) -> Observed[SecurityGroupSpec]:

@@ -280,6 +280,7 @@ def _run(
         SecurityGroupSpec(
             name=str(group.name),
             description=str(group.description),
+            alike=workers.descriptions(names),
             vpc=names.facts.vpc,
             ingress=workers.ingress(names),
             egress=(EVERYWHERE,),

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from reconciler.config.place import group_texts
 from reconciler.config.resource_names import Names
 from reconciler.core.workers import OPEN, secret_name
 from reconciler.kinds.ec2_security_group import ITSELF, Rule
+
+
+def descriptions(names: Names) -> tuple[str, ...]:
+    """The default descriptions of the security group, if it has one of them: an existing group keeps its own, whether
+    the file has had `run.workers` or not.
+    """
+    found = group_texts(names.deploy.name)
+    return found if names.deploy.network.security_group.description in found else ()
 
 
 def ingress(names: Names) -> tuple[Rule, ...]:

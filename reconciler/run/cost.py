@@ -21,6 +21,7 @@ from reconciler.run.sweep import combinations
 GB = 2**30  # bytes: what AWS bills as a GB
 DAYS = 30  # of a month
 FEE = "with AWS's fee, without its disk"  # of a managed instance
+OF_WORKERS = "workers: "  # how their lines begin
 YEAR = 2026  # over which a cron expression is averaged, or over its first later one
 # Of the function that sees runs through, for a run without a retry: assumed, without its looks, and its memory in GB.
 CALLS, SECONDS, MEMORY = 2, 10, 0.25
@@ -75,7 +76,7 @@ def _run_lines(deploy: Deploy, hours: float) -> list[Line]:
     size = {"cpu": workers.cpu, "memory": workers.memory}
     theirs = deploy.model_copy(update={"task": deploy.task.model_copy(update=size)})
     more = _task_lines(theirs, workers.count, hours, workers.capacity[0])
-    return [*lines, *(replace(line, what=f"workers: {line.what}") for line in more)]
+    return [*lines, *(replace(line, what=f"{OF_WORKERS}{line.what}") for line in more)]
 
 
 def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[Line]:
@@ -180,7 +181,12 @@ def in_a_line(deploy: Deploy) -> str:
     if first in deploy.managed_providers:
         return _managed_in_a_line(deploy)
     if first in deploy.own_providers:
-        return f"Cost: a run is on instances of yours ({first}), at EC2's price."
+        what = f"on instances of yours ({first}), at EC2's price"
+        if (workers := deploy.run.workers) is None:
+            return f"Cost: a run is {what}."
+        theirs = total([line for line in _run_lines(deploy, 1.0) if line.what.startswith(OF_WORKERS)])
+        price = "at an unknown price" if theirs is None else f"at ${theirs:.4f} an hour"
+        return _in_a_line(deploy, f"{what}, and its workers on Fargate {price}", None, spot=SPOT in workers.capacity)
     hour = total(_run_lines(deploy, 1.0))
     if hour is None:
         return f"Cost: the table of {prices.DATE} has no prices of {deploy.region} for {deploy.task.platform}."

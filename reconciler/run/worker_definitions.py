@@ -9,7 +9,17 @@ from reconciler.aws.calls import Aws
 from reconciler.core.container import Container
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.secret import KNOWN
-from reconciler.core.workers import ADDRESS, CERTIFICATES, COUNT, ENCRYPTED, SCHEDULER, WORKER, port_of, secret_name
+from reconciler.core.workers import (
+    ADDRESS,
+    CERTIFICATES,
+    COUNT,
+    ENCRYPTED,
+    SCHEDULER,
+    STOP,
+    WORKER,
+    port_of,
+    secret_name,
+)
 from reconciler.kinds import TaskDefinition, TaskDefinitionSpec
 from reconciler.run.certificate import new_certificate
 from reconciler.run.crew import WORKERS_TAG
@@ -74,7 +84,8 @@ def definitions(
     scheduler = beside(SCHEDULER, scheduler_command(run.id)).model_copy(update={"essential": False})
     ours = own(spec, launch.deploy)
     worker = {"cpu": size.cpu, "memory": size.memory, "compatibilities": ("FARGATE",), "extra": {}}
-    alone = {"containers": (beside(WORKER, ("worker", "--help")),)}  # each is launched with a command of its own
+    one = beside(WORKER, ("worker", "--help"))  # each is launched with a command of its own
+    alone = {"containers": (one.model_copy(update={"stop_timeout": STOP}),)}
     return (
         ours.model_copy(update={**worker, **alone}),
         ours.model_copy(update={"containers": (main, *others, scheduler)}),

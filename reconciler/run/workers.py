@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from reconciler.core.fargate import SIZES
+from reconciler.core.fargate import SHORTEST_STOP, SIZES
 from reconciler.core.workers import SCHEDULER, WAIT, WORKER, group_of, mark_of, number_of, port_of
 from reconciler.run.retry import LOST_SCHEDULER, Attempt, lacked_memory
 from reconciler.run.run import Overrides, Run
@@ -27,7 +27,6 @@ UNSEEN = 60.0  # seconds for which ECS may not show a task that was launched
 TOLD = 3  # ends of workers that are told, the newest
 ENDED = (0, 143)  # exit codes of a worker or scheduler that was told to end: of its own, and by SIGTERM
 KILLED = 128  # from which on an exit code is that of a signal
-BY_ECS = (*ENDED, 137)  # and those of a scheduler that ECS has stopped: it may be killed before it hears of SIGTERM
 
 
 @dataclass(frozen=True)
@@ -163,16 +162,24 @@ def lost_scheduler(task: Mapping[str, Any]) -> str:
     """That a stopped task's scheduler was killed before its program ended, empty where it wasn't.
 
     One that ended by itself is none: Dask isn't in the image, or the program has shut it down. Nor is one that ECS has
-    stopped since the program had ended: while it starts it doesn't hear of SIGTERM, and is killed.
+    stopped since the program had ended: while it starts it doesn't hear of SIGTERM, and is killed after a while.
     """
     found = _scheduler_of(task)
     code = (found or {}).get("exitCode")
     if found is None or code is None or code < KILLED:
         return ""
-    if code in BY_ECS and not (code == 137 and lacked_memory(str(found.get("reason") or ""))):
+    if code == 137 and not (lacked_memory(str(found.get("reason") or "")) or _ended_at_once(task)):
+        return ""
+    if code in ENDED:
         return ""
     why = f"{found['reason']}, " if found.get("reason") else ""
     return f"{LOST_SCHEDULER} ({why}exit code {code})"
+
+
+def _ended_at_once(task: Mapping[str, Any]) -> bool:
+    """Whether nothing of a task was left to be stopped once its program had ended."""
+    began, over = task.get("stoppingAt"), task.get("executionStoppedAt")
+    return bool(began and over and (over - began).total_seconds() < SHORTEST_STOP)
 
 
 def _scheduler_of(task: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -67,6 +67,30 @@ def test_certificates_are_left_by_no_destroy(project: Project, workers: bool) ->
     assert not ssm.get_parameters_by_path(Path="/reconciler/tiny/workers")["Parameters"]
 
 
+def test_the_group_of_tasks_keeps_its_description_when_workers_come_or_go(project: Project) -> None:
+    """AWS can't change it, so that it would be replaced. A new one says what it is."""
+    with_workers = DEPLOY.replace("run: {", "run: {workers: {count: 1}, ")
+    ec2, only = project.lab.client("ec2"), ("apply", "--target", "security-group.tiny", "--skip-run")
+
+    def described() -> tuple[str, str]:
+        named = [{"Name": "group-name", "Values": ["tiny"]}]
+        (group,) = ec2.describe_security_groups(Filters=named)["SecurityGroups"]
+        return group["GroupId"], group["Description"]
+
+    for first, second, says in (
+        (DEPLOY, with_workers, "tiny tasks, egress only"),
+        (with_workers, DEPLOY, "tiny tasks, ingress from each other only"),
+    ):
+        project.write("deploy.yaml", first)
+        project.ok(*only)
+        before = described()
+        assert before[1] == says
+        project.write("deploy.yaml", second)
+        project.ok(*only)
+        assert described() == before
+        project.ok("destroy", "--yes")
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_schedules_that_call_a_deleted_function_are_left_by_no_destroy(project: Project, there: bool) -> None:
     """A new one of its name would go on with runs of the one before. there: the function isn't ours, and stays."""

@@ -178,6 +178,27 @@ def test_instances_of_ones_own_have_no_price_here(tmp_path: Path) -> None:
     assert in_a_line(own) == "Cost: a run is on instances of yours (my-gpus), at EC2's price."
 
 
+@pytest.mark.parametrize(
+    ("region", "capacity", "says"),
+    [
+        ("us-east-1", "FARGATE", "at $0.1975 an hour. `cost` shows the sums."),
+        ("us-east-1", "FARGATE_SPOT", "at $0.1975 an hour; Spot is less. `cost` shows the sums."),
+        ("af-south-1", "FARGATE", "at an unknown price. `cost` shows the sums."),
+    ],
+)
+def test_workers_beside_an_instance_of_ones_own_cost(region: str, capacity: str, says: str, tmp_path: Path) -> None:
+    text = f"name: ok\nregion: {region}\nimage: {{uri: x}}\nnetwork: {{public_ip: false}}\n"
+    text += f"task: {{gpu: 1}}\nrun: {{capacity: my-gpus, workers: {{count: 4, capacity: {capacity}}}}}\n"
+    beside = "Cost: a run is on instances of yours (my-gpus), at EC2's price, and its workers on Fargate "
+    assert in_a_line(deploy(tmp_path, text)) == beside + says
+
+
+def test_the_command_says_that_workers_on_spot_are_counted_as_others(project: Project) -> None:
+    path = project.folder / "deploy.yaml"
+    path.write_text(path.read_text() + "run: {workers: {count: 1, capacity: FARGATE_SPOT}}\n")
+    assert "A task on Spot is counted at the on-demand price" in project.run("cost", "--offline").out
+
+
 @pytest.mark.parametrize("behind", ["managed", "my-cpus"])
 def test_what_is_behind_fargate_is_no_part_of_its_bound(behind: str, tmp_path: Path) -> None:
     text = f"name: ok\nimage: {{uri: x}}\nnetwork: {{public_ip: false}}\nrun: {{capacity: [FARGATE, {behind}]"

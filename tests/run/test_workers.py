@@ -181,6 +181,19 @@ def test_what_a_worker_is_launched_with() -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "event"), [(-9.0, Event.INTERRUPTION), (0.5, Event.INTERRUPTION), (2.0, Event.ERROR)]
+)
+def test_a_scheduler_that_was_killed_before_anything_was_stopped_is_lost(seconds: float, event: Event) -> None:
+    """ECS may not say that it lacked memory, or somebody has killed it: ECS itself waits before it kills."""
+    ended = {
+        "stopCode": "EssentialContainerExited", "stoppingAt": datetime.fromtimestamp(NOW, UTC),
+        "executionStoppedAt": datetime.fromtimestamp(NOW + seconds, UTC),
+        "containers": [{"name": "main", "exitCode": 1}, {"name": "scheduler", "exitCode": 137}],
+    }  # fmt: skip
+    assert judge(ended, ("main",)).event is event
+
+
+@pytest.mark.parametrize(
     ("scheduler", "main", "event"),
     [
         ({"exitCode": 0}, 0, Event.SUCCESS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.aws.calls import Aws
 from reconciler.checks.findings import Finding, group, ng, ok, skip
 from reconciler.checks.verify.live import APPLY, Live, may
-from reconciler.config import file_checksums
+from reconciler.config import Deploy, file_checksums
 from reconciler.config.data_tree import files_of
 from reconciler.config.file_checksums import checksums
 from reconciler.config.storage import DataFile
@@ -180,14 +180,22 @@ def _there(aws: Aws, variable: str, arn: str) -> Finding:
     return ok(what, "there") if found else ng(what, f"nothing is at {arn}", make)
 
 
+def vcpus(deploy: Deploy) -> dict[str, float]:
+    """How many vCPUs a run needs of each capacity provider at most: where all its tasks and workers are there."""
+    run, found = deploy.run, dict[str, float]()
+    tasks = [(run.capacity, run.sweep.max_parallel if run.sweep else 1, deploy.task.cpu)]
+    if workers := run.workers:
+        tasks.append((workers.capacity, workers.count, workers.cpu or deploy.task.cpu))
+    for providers, count, cpu in tasks:
+        for provider in dict.fromkeys(providers):
+            found[provider] = found.get(provider, 0.0) + count * cpu / 1024
+    return found
+
+
 def quotas(live: Live) -> Finding:
     """As many vCPUs of Fargate at a time as the file asks for."""
-    deploy = live.deploy
-    sweep = deploy.run.sweep
-    tasks = sweep.max_parallel if sweep is not None else 1
-    needed = deploy.task.cpu / 1024 * tasks
-    inside = []
-    for provider in dict.fromkeys(deploy.run.capacity):
+    deploy, inside = live.deploy, []
+    for provider, needed in vcpus(deploy).items():
         if provider not in VCPUS:
             inside.append(skip(provider, "its instances decide"))
             continue

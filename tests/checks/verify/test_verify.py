@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from reconciler.checks.verify.things import vcpus
+from reconciler.config import load
 from tests.cli.test_json import holds
 from tests.engine.project import Project, use
 from tests.faults.case import error
@@ -114,6 +116,23 @@ def quota(value: float) -> dict[str, object]:
     body = f'{{"Quota": {{"Value": {value}}}}}'
     rule = {"service": "servicequotas", "op": "GetServiceQuota", "do": "answer", "body": body, "times": -1}
     return {**rule, "type": "application/x-amz-json-1.1"}
+
+
+@pytest.mark.parametrize(
+    ("run", "needs"),
+    [
+        ("{}", {"FARGATE": 0.25}),
+        ("{sweep: {grid: {A: [1, 2, 3]}, max_parallel: 2}, capacity: FARGATE_SPOT}", {"FARGATE_SPOT": 0.5}),
+        ("{workers: {count: 4}}", {"FARGATE": 1.25}),
+        ("{workers: {count: 4, cpu: 4 vCPU, memory: 16GB}}", {"FARGATE": 16.25}),
+        ("{workers: {count: 4, capacity: [FARGATE_SPOT, FARGATE]}}", {"FARGATE": 1.25, "FARGATE_SPOT": 1.0}),
+        ("{capacity: my-gpus, workers: {count: 4}}", {"my-gpus": 0.25, "FARGATE": 1.0}),
+    ],
+)
+def test_how_many_vcpus_a_run_needs(run: str, needs: dict[str, float], tmp_path: Path) -> None:
+    text = f"name: tiny\nimage: {{uri: x}}\ntask: {{cpu: 256, memory: 512}}\nrun: {run}\n"
+    (tmp_path / "deploy.yaml").write_text(text)
+    assert vcpus(load(tmp_path / "deploy.yaml", environ={}, files=False)) == needs
 
 
 SIMULATED = {"service": "iam", "op": "SimulatePrincipalPolicy", "do": "deny", "actions": ["s3:GetObject"], "times": -1}
