@@ -25,6 +25,7 @@ from reconciler.engine.deployment import Deployment
 from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.fingerprint import fingerprint
 from reconciler.run.fleet import Fleet
+from reconciler.run.hand_over import given_over
 from reconciler.run.job import Decision, decide, function_of, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.notify import of_sweep
@@ -32,6 +33,7 @@ from reconciler.run.place import NotOurs
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
+from reconciler.run.stored import Changed
 from reconciler.run.sweep import label
 from reconciler.run.watch import Silent
 
@@ -109,7 +111,13 @@ class SweepWork:
         if stopping := [d.run for d in self.decisions if d.run is not None and d.run.state is State.STOPPING]:
             self.terminal.say(f"Waiting for the end of {len(stopping)} tasks that were stopped")
             seer = supervisor(self.here, self.runs)
-            self.here.aws.each(lambda run: seer.finish(launch, run), stopping)
+
+            def end(run: Run) -> None:
+                run = given_over(self.runs, run, unattended=False) if run.unattended else run
+                if not run.state.over:
+                    seer.finish(launch, run)
+
+            self.here.aws.each(end, stopping)
             self.decide()
         now = self.here.aws.clock.now()
         if any(decision.action == "launch" for decision in self.decisions):
@@ -190,7 +198,7 @@ class SweepWork:
                 if why.known:
                     run = replace(run, why=why.cause)
                     self.runs.put(run)
-            except (AwsError, NotOurs):
+            except (AwsError, Changed, NotOurs):
                 return run  # its end is recorded, and `diagnose` looks again
             return run
 

@@ -16,7 +16,7 @@ from reconciler.aws.calls import Aws
 from reconciler.core.errors import Unreachable
 from reconciler.core.run_paths import task_id
 from reconciler.run import cap, step
-from reconciler.run.hand_over import Function
+from reconciler.run.hand_over import Function, given_over
 from reconciler.run.launch import Launch
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog
@@ -105,9 +105,17 @@ class Fleet:
     def _known(self, run: Run) -> Run:
         """A run as it is known by now, as far as its record can be read."""
         try:
-            return newest(run, self.seer.runs.get(run.id))
+            return self._newest(run)
         except Unreachable:
             return run  # the next look says more
+
+    def _newest(self, run: Run) -> Run:
+        """A run as it is recorded by now; one about which the deploy's function decides is taken back."""
+        run = newest(run, self.seer.runs.get(run.id))
+        if not run.unattended or run.state.over:
+            return run
+        self.screen.trouble(f"run {run.id} was taken from the deploy's function, and this command manages it")
+        return given_over(self.seer.runs, run, unattended=False)
 
     def _start_some(self) -> None:
         """As many as there is room for and ECS lets launch in a tick."""
@@ -141,14 +149,14 @@ class Fleet:
 
     def _start(self, run: Run) -> tuple[Run, Seen]:
         """Launch it, where that is what comes next: somebody else may have seen it through meanwhile."""
-        run = newest(run, self.seer.runs.get(run.id))
+        run = self._newest(run)
         decision = self.seer.decide(run)
         seen = Seen(known=self.aws.clock.now())
         if isinstance(decision, step.Launch):
             try:
                 run, seen = self.seer.launch(self.launch, decision)
-            except Changed:  # somebody has stopped it meanwhile
-                run = newest(run, self.seer.runs.get(run.id))
+            except Changed:  # somebody has stopped it meanwhile, or gone on with it
+                run = self._newest(run)
         if run.task_arn and not run.state.over and not self.launch.place.may_hold(run.task_arn):
             raise self.launch.place.refusal(run.attempts[-1])
         return run, seen
@@ -156,15 +164,17 @@ class Fleet:
     def _go_on(self, run: Run, seen: Seen) -> None:
         """Do what comes next for a run that isn't active."""
         decision = self.seer.decide(run, seen)
-        if isinstance(decision, step.End):
-            run = self.over[run.id] = self.seer.written(run, decision)
-        elif isinstance(decision, step.Retry):
+        if isinstance(decision, step.End | step.Retry):
             try:
                 run = self.seer.written(run, decision)
-                self._later.append((decision.at, run))
-            except Changed:
-                run = newest(decision.run, self.seer.runs.get(run.id))
+            except Changed:  # somebody else goes on with it: of an end its record says whether it was written
+                run = self._newest(run if isinstance(decision, step.End) else decision.run)
                 self._later.append((0.0, run))
+            else:
+                if isinstance(decision, step.End):
+                    self.over[run.id] = run
+                else:
+                    self._later.append((decision.at, run))
         elif isinstance(decision, step.Launch):
             self._later.append((0.0, run))
         else:

@@ -86,7 +86,7 @@ class Supervisor:
 
     def decide(self, run: Run, seen: Seen | None = None) -> step.Decision:
         """What is next. seen: None where ECS wasn't asked. Raises Changed where the deploy's function decides that."""
-        if run.unattended:
+        if run.unattended and not run.state.over:
             raise Changed(run.id)
         now = self.aws.clock.now()
         return step.step(run, self.rules, seen or Seen(known=now), now)

@@ -533,6 +533,46 @@ def test_a_sweep_sees_a_stop_in_a_pause_at_once_also_where_there_is_no_room(stat
     assert found.time < 100 + 3 * LOOK + 4 * away
 
 
+class Ended(Followed):
+    """The same, where the task ends as soon as time goes by; then: at the first sleep."""
+
+    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+        if operation != "DescribeTasks":
+            return super().find(service, operation, **params)
+        more = {"lastStatus": "RUNNING" if self.time < 103 else "STOPPED", "stopCode": "EssentialContainerExited"}
+        containers = [{"name": "main", "exitCode": 0}]
+        family = "arn:aws:ecs:us-east-1:123456789012:task-definition/f:1"
+        known = {"taskArn": TASK, "startedBy": FIRST.token, "taskDefinitionArn": family, "clusterArn": "a/c"}
+        return {"tasks": [{**known, **more, "containers": containers}]}
+
+
+RUNS = run(state=State.RUNNING, attempts=(replace(LAUNCHED, launched=100.0),))
+OVER = {"state": State.SUCCEEDED, "attempts": (replace(LAUNCHED, event=Event.SUCCESS, exit_code=0),)}
+
+
+@pytest.mark.parametrize("ends", [{}, OVER, {"state": State.STOPPING}], ids=["goes on", "was over", "is being stopped"])
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_sweep_takes_back_what_was_given_to_the_function(
+    monkeypatch: pytest.MonkeyPatch, when: str, ends: dict[str, Any]
+) -> None:
+    """By an `apply` of one of its combinations, before it or meanwhile: it sees that run, too, to its end."""
+    found, told = Ended(), list[str]()
+    found.each = lambda read, items: [read(one) for one in items]  # type: ignore[attr-defined]
+    theirs = replace(RUNS, unattended=True, **ends)
+    store(found).put(theirs if when == "before" else RUNS)
+    if when == "meanwhile":
+        found.then = lambda: other(found, unattended=True, **ends)
+    screen = Quiet()
+    screen.trouble = told.append  # type: ignore[attr-defined]
+    launch = SimpleNamespace(deadline=None, place=PLACE, container="main", cluster="c")
+    runs = store(found)
+    monkeypatch.setattr(runs, "flush", lambda pause=0.0: None)
+    (ended,) = Fleet(Supervisor(found, runs, PAUSES), launch, 1, screen).work([RUNS])  # type: ignore[arg-type]
+    assert (ended.state, kept(found).state) == (State.SUCCEEDED, State.SUCCEEDED)
+    taken = [f"run {ID} was taken from the deploy's function, and this command manages it"]
+    assert (told, kept(found).unattended) == (([], True) if ends is OVER else (taken, False))
+
+
 @pytest.mark.parametrize("group", ["/ecs/tiny", "/elsewhere"])
 def test_a_log_that_nobody_knows_is_said_to_be_nowhere(group: str) -> None:
     """A link to it would lead to an empty one."""

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.run.by_hand import Function, by_hand, schedules
-from tests.run.conftest import BUCKET, SLEEPS, Gate, Lane, records
+from tests.run.conftest import BUCKET, DEPLOY, SLEEPS, Gate, Lane, records
 from tests.run.conftest import gate as gate
 from tests.run.ears import NOTIFY, Ears
-from tests.waiting import LONG, until
+from tests.waiting import LONG, until, until_printed
 
 UNATTENDED = "run:\n  unattended: true\n  retry: {error: 1, backoff: 0}\n  results: null\n"
 SECOND = """\
@@ -230,6 +230,23 @@ def test_its_container_is_renamed_in_the_file_meanwhile(lane: Lane, gate: Gate) 
     assert f"begun {run_id}" in watched.out
     (run, *_) = records(lane)
     assert (run["id"], [one["exit_code"] for one in run["attempts"]], run["container"]) == (run_id, [3, 0], "main")
+
+
+def test_a_sweep_comes_back_to_an_unattended_run(lane: Lane, gate: Gate) -> None:
+    lane.program(f"{gate.wait}print('ended', os.environ['EPOCHS'], flush=True)\n", deploy=UNATTENDED)
+    lane.write(".dockerignore", "deploy.yaml\n")
+    found = lane.run("apply", "--local", "--detach", "--quiet", "--env", "EPOCHS=1")
+    assert found.code == 0, found.out + found.err
+    attended = UNATTENDED.replace("  unattended: true\n", "")
+    lane.write("deploy.yaml", DEPLOY + attended + "  sweep: {grid: {EPOCHS: [1, 2]}}\n")
+    sweep = lane.start("apply", "--local")
+    until_printed(sweep, "1 under way, 1 to launch")
+    gate.open()
+    out, err = sweep.communicate(timeout=LONG)
+    (lane.folder / ".dockerignore").unlink()
+    assert (sweep.returncode, f"run {found.out.strip()} was taken from" in err) == (0, True), out + err
+    ends = {run["overrides"]["environment"]["EPOCHS"]: (run["state"], run["unattended"]) for run in records(lane)[:2]}
+    assert ends == {"1": ("succeeded", False), "2": ("succeeded", False)}
 
 
 def test_what_cannot_be_unattended_is_refused(lane: Lane) -> None:
