@@ -16,7 +16,7 @@ from reconciler.config.data_tree import files_of
 from reconciler.core import prices
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.managed_instances import MANAGED_SPOT
-from reconciler.run.cost import GB, Amounts, Line, a_month, month_lines, run_lines, tasks, total
+from reconciler.run.cost import GB, Amounts, Line, a_month, month_lines, run_lines, tasks, total, why_no_sum
 from reconciler.run.state import State
 
 MINUTES, IMAGE, LOG = 10.0, 0.5, 1.0  # assumed: minutes, GB, MB
@@ -36,6 +36,7 @@ class Prices:
     """The table of prices."""
 
     date: Annotated[str, "when it was made"]
+    instances_date: Annotated[str, "when its part with EC2's instances was made"]
     sources: Annotated[Mapping[str, str], "its pages"]
 
 
@@ -107,7 +108,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
     terminal.print(
         f"{deploy.name}: {deploy.region}, {task.platform}, {task.cpu / 1024:g} vCPU, {task.memory / 1024:g} GB"
     )
-    terminal.print(f"US dollars, list prices of {prices.DATE}, without free tiers and taxes")
+    instances = f", EC2's instances of {prices.INSTANCE_DATE}" if deploy.managed_providers else ""
+    terminal.print(f"US dollars, list prices of {prices.DATE}{instances}, without free tiers and taxes")
     if note:
         terminal.note(f"note: {note}")
     many = f" of {tasks(deploy)} tasks," if tasks(deploy) > 1 else ","
@@ -130,9 +132,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         terminal.print("A task on Spot is counted at the on-demand price; Spot's own changes, and is up to 70 % less.")
     if total(once) is None:
         terminal.print()
-        terminal.print(
-            f"No sum: the table has no price of {deploy.region} for some of it; see {prices.SOURCES['fargate']}"
-        )
+        terminal.print(f"No sum: {why_no_sum(deploy, once)}")
     return 0
 
 
@@ -191,6 +191,6 @@ def _table(terminal: Terminal, lines: list[Line], name: str) -> None:
 
 
 def _answer(where: Target, once: list[Line], month: list[Line], known: dict[str, Known]) -> Costs:
-    table = Prices(prices.DATE, prices.SOURCES)
+    table = Prices(prices.DATE, prices.INSTANCE_DATE, prices.SOURCES)
     of_month = OfMonth(known["runs_per_month"].value, total(month), month)
     return Costs(where.deploy.name, where.deploy.region, table, known, OfRun(total(once), once), of_month)

@@ -9,8 +9,8 @@ from reconciler.config.problems import Path, Problem, show_path
 from reconciler.config.schema import Deploy
 from reconciler.config.task_size import check_cpu, check_size
 from reconciler.core.fargate import EXACT, STOP
-from reconciler.core.managed_instances import GPU_TYPES, IDLE, LEAST_MEMORY, MOST_CPU, TYPES, allowed
-from reconciler.core.prices import DATE, INSTANCE_DATE, LEAST, hourly, managed_hourly
+from reconciler.core.managed_instances import GPU_TYPES, IDLE, LEAST_MEMORY, MOST_CPU, TYPES, allowed, for_tasks
+from reconciler.core.prices import DATE, INSTANCE_DATE, LEAST, hourly, instance_hourly, managed_hourly
 from reconciler.core.workers import WAIT
 
 INSTEAD = "write run.max_duration instead, such as run: {max_duration: 2h}"
@@ -97,7 +97,8 @@ def _too_large(deploy: Deploy) -> Problem:
     if not alike:
         return Problem(("task", "gpu"), message, "write another gpu_type or another platform")
     gpus, vcpus, memory = (max(getattr(one, part) for one in alike) for part in ("gpus", "vcpus", "memory"))
-    fix = f"there are up to {gpus} GPUs, {vcpus * 1024} CPU units and {memory} MiB"
+    fix = f"there are up to {gpus} GPUs, {vcpus * 1024} CPU units and, beside what the system keeps, "
+    fix += f"{for_tasks(memory)} MiB"
     return Problem(("task", "gpu"), message, fix, (("task", "cpu"), ("task", "memory")))
 
 
@@ -135,7 +136,7 @@ def _max_cost(deploy: Deploy) -> Iterator[Problem]:
             message = f"the price of a task on {own[0]} isn't known, since it is a capacity provider of yours"
             yield Problem(at, message, INSTEAD, (("run", "capacity"),))
         elif dear is None:
-            yield _unknown(deploy, at)
+            yield Problem(at, *why_no_price(deploy)[:2])
         elif theirs is None or (len(managed) < len(run.capacity) and fargate is None):
             what = f"a disk of {disk} GiB" if hourly(region, task.platform, task.cpu, task.memory) else task.platform
             yield Problem(at, f"the price table of {DATE} has no price in {region} for {what}", INSTEAD)
@@ -157,14 +158,17 @@ def _workers_price(deploy: Deploy) -> float | None:
     return None if one is None else workers.count * one
 
 
-def _unknown(deploy: Deploy, at: Path) -> Problem:
-    """There is no price of the managed instances that a task may get."""
+def why_no_price(deploy: Deploy) -> tuple[str, str, str]:
+    """Why the price of the managed instance that a task may get isn't known, what to write instead of a limit, and
+    which of the sources of `core/prices.py` has the price.
+    """
     if deploy.task.gpu is None:
-        return Problem(at, "ECS chooses the managed instance of a task without GPUs, so its price isn't known", INSTEAD)
+        return "ECS chooses the managed instance of a task without GPUs, so its price isn't known", INSTEAD, "instances"
     if not deploy.task.gpu_type:
         message = "any NVIDIA GPU is allowed, and the price of the most expensive one isn't known"
-        return Problem(at, message, "write task.gpu_type, such as [t4, l4], or run.max_duration instead")
-    names = ", ".join(
-        one.name for one in allowed(deploy.requirements) if managed_hourly(deploy.region, one.name) is None
-    )
-    return Problem(at, f"the price table of {INSTANCE_DATE} has no price in {deploy.region} for {names}", INSTEAD)
+        return message, "write task.gpu_type, such as [t4, l4], or run.max_duration instead", "instances"
+    unknown = [one.name for one in allowed(deploy.requirements) if managed_hourly(deploy.region, one.name) is None]
+    if missing := [name for name in unknown if instance_hourly(deploy.region, name) is None]:
+        message = f"the price table of {INSTANCE_DATE} has no price in {deploy.region} for {', '.join(missing)}"
+        return message, INSTEAD, "instances"
+    return f"what ECS adds to the price of {', '.join(unknown)} isn't known", INSTEAD, "managed"

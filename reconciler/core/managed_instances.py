@@ -18,6 +18,10 @@ INFRASTRUCTURE_POLICY = "AmazonECSInfrastructureRolePolicyForManagedInstances"
 INSTANCE_POLICY = "AmazonECSInstanceRolePolicyForManagedInstances"
 IDLE = 60  # seconds for which an instance without a task is kept: `scaleInAfter`
 WIDE = 4  # an instance may have so many times the processors and the memory of the task
+# Percent of an instance's memory that tasks may have. How much the kernel and the agent of a managed instance keep AWS
+# doesn't say: of an m4.large 2.5 % (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/memory-management.html).
+# AWS's advice is to leave them 5 %: https://docs.aws.amazon.com/batch/latest/userguide/ecs-reserved-memory.html
+FOR_TASKS = 95
 MOST_CPU, LEAST_MEMORY = 196608, 6  # CPU units that ECS takes at most, and MiB at least
 DISK = 80  # GiB for the tasks of an instance, where the file says nothing: as much as ECS gives by itself
 MAKERS = {"X86_64": ("amd", "intel"), "ARM64": ("amazon-web-services",)}  # of processors
@@ -49,6 +53,11 @@ class Requirements(NamedTuple):
     gpus: Range | None
     gpu_types: tuple[str, ...]
     platform: str
+
+    @property
+    def largest_task(self) -> int:
+        """MiB that a task may have at most on an instance that meets them."""
+        return for_tasks(max((one.memory for one in allowed(self)), default=self.memory.max))
 
     def fits(self, one: InstanceType) -> bool:
         """Whether a type of the table meets them."""
@@ -114,27 +123,34 @@ def is_managed(provider: Mapping[str, Any]) -> bool:
     return bool(provider.get("managedInstancesProvider")) or provider.get("type") == COMPATIBILITY
 
 
+def for_tasks(memory: int) -> int:
+    """MiB that tasks may have of an instance with so many."""
+    return memory * FOR_TASKS // 100
+
+
 def requirements(
     cpu: int, memory: int, gpus: int | None = None, gpu_types: tuple[str, ...] = (), platform: str = "X86_64"
 ) -> Requirements:
     """What an instance for a task of this size has to have. cpu: CPU units; memory: MiB.
 
-    At most `WIDE` times as much as the task, so that a small task gets no large machine; or, where no type is that
-    small, as much as the smallest that has enough. More GPUs than wanted only where no type has as many. Without GPUs
-    there is no table: EC2's common types have 2, 4 or 8 GiB for each processor, and two processors or more.
+    More memory than the task, since the system keeps some. At most `WIDE` times as much as the task, so that a small
+    task gets no large machine; or, where no type is that small, as much as the smallest that has enough. More GPUs than
+    wanted only where no type has as many. Without GPUs there is no table: EC2's common types have 2, 4 or 8 GiB for
+    each processor, and two processors or more.
     """
     vcpus, kinds = math.ceil(cpu / 1024), tuple(sorted(gpu_types))
+    needed = -(-memory * 100 // FOR_TASKS)  # rounded up
     if not gpus:
-        most = Range(vcpus, max(WIDE * vcpus, 2 * math.ceil(memory / 8192)))
-        return Requirements(most, Range(memory, WIDE * max(memory, 1024 * vcpus)), None, kinds, platform)
-    least = Requirements(Range(vcpus, 10**6), Range(memory, 10**9), Range(gpus, 10**3), kinds, platform)
+        most = Range(vcpus, max(WIDE * vcpus, 2 * math.ceil(needed / 8192)))
+        return Requirements(most, Range(needed, WIDE * max(memory, 1024 * vcpus)), None, kinds, platform)
+    least = Requirements(Range(vcpus, 10**6), Range(needed, 10**9), Range(gpus, 10**3), kinds, platform)
     enough = [one for one in TYPES if least.fits(one)]
     # Of each GPU that is named there is to be one, whatever else there is.
     groups = [[one for one in enough if one.gpu == kind] for kind in kinds] or [enough]
     small = [min(group, key=lambda one: (one.gpus, one.vcpus, one.memory)) for group in groups if group]
     return least._replace(
         vcpus=Range(vcpus, max(WIDE * vcpus, *(one.vcpus for one in small), 0)),
-        memory=Range(memory, max(WIDE * memory, *(one.memory for one in small), 0)),
+        memory=Range(needed, max(WIDE * memory, *(one.memory for one in small), 0)),
         gpus=Range(gpus, max(gpus, *(one.gpus for one in small), 0)),
     )
 

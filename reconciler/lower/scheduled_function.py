@@ -90,7 +90,7 @@ def watcher(names: Names) -> Iterator[Node]:
 def retry_of(deploy: Deploy) -> Retry:
     """How often again, and with how much memory at most."""
     managed = tuple(deploy.managed_providers)
-    largest = deploy.requirements.memory.max if managed else 0
+    largest = deploy.requirements.largest_task if managed else 0
     rules = deploy.run.retry.model_dump()
     return Retry(**rules, max_memory=deploy.run.max_memory, largest=largest, managed=managed)
 

@@ -20,7 +20,8 @@ from reconciler.run.run import Run
 from reconciler.run.verdict import OVERDUE, TOO_DEAR
 from reconciler.run.workers import size_of as workers_of
 
-SLACK = 60.0  # seconds for the start: max_duration counts from when the program runs
+SLACK = 60.0  # seconds for the start on Fargate: max_duration counts from when the program runs
+STARTING = 1800.0  # the same where an instance may have to be launched first, which pulls the whole image
 LONGEST = 365 * 86_400.0  # seconds that an attempt may last at most, whatever its limit in dollars pays for
 TOO_LITTLE = "what is left of the limit doesn't pay for another task"
 
@@ -102,6 +103,11 @@ def price_of(run: Run, attempt: Attempt, limits: Limits) -> float | None:
     return None if None in prices else sum((price or 0.0 for price in prices), managed or 0.0)
 
 
+def allowance(provider: str) -> float:
+    """Seconds from a task's launch until its program runs, which nobody may see: for so long it isn't overdue."""
+    return SLACK if provider in FARGATE else STARTING
+
+
 def pays(run: Run, limits: Limits) -> bool:
     """Whether what is left pays for the newest attempt at all."""
     left = seconds_left(run, limits)
@@ -113,7 +119,7 @@ def deadline(run: Run, limits: Limits) -> tuple[float, str] | None:
     launched, left = run.attempts[-1].launched, seconds_left(run, limits)
     ends = [] if left is None else [(launched + left, TOO_DEAR)]
     if limits.max_duration is not None:
-        ends.append((launched + limits.max_duration + SLACK, OVERDUE))
+        ends.append((launched + allowance(run.attempts[-1].provider) + limits.max_duration, OVERDUE))
     return min(ends, default=None)
 
 

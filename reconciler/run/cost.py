@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 from reconciler.config import Deploy
-from reconciler.config.checks_capacity import managed_price
+from reconciler.config.checks_capacity import managed_price, margin, why_no_price
 from reconciler.core import prices
 from reconciler.core.fargate import FARGATE, SPOT
 from reconciler.core.function_settings import EVERY
 from reconciler.core.managed_instances import IDLE, MANAGED_SPOT, allowed
 from reconciler.core.schedule import BadSchedule, parse, per_day
+from reconciler.run.cap import allowance
 from reconciler.run.sweep import combinations
 
 GB = 2**30  # bytes: what AWS bills as a GB
@@ -106,9 +107,14 @@ def _managed_lines(deploy: Deploy, many: int, hours: float) -> list[Line]:
     """So many tasks on managed instances of their own, each at what the dearest costs that it may get."""
     price, times = managed_price(deploy), f"{many} tasks x " if many > 1 else ""
     shown = "unknown price" if price is None else f"${price:.4g} at most"
+    types = allowed(deploy.requirements) if deploy.task.gpu_type else ()
+    without = [prices.instance_hourly(deploy.region, one.name) for one in types]
+    if price is None and without and None not in without:
+        shown = f"${max(one or 0.0 for one in without):.4g} at most and an unknown fee"
     hours += IDLE / 3600  # for which it is kept after its task
     dollars = None if price is None else many * hours * price
-    return [Line("managed instance", f"{times}{_number(hours)} h x {shown}, {FEE}", dollars)]
+    known = FEE if price is not None else "without its disk"
+    return [Line("managed instance", f"{times}{_number(hours)} h x {shown}, {known}", dollars)]
 
 
 def _managed_in_a_line(deploy: Deploy) -> str:
@@ -118,18 +124,23 @@ def _managed_in_a_line(deploy: Deploy) -> str:
         return "Cost: a run is on a managed instance, at EC2's price for one of its size and its disk, and AWS's fee."
     costs = {one.name: prices.managed_hourly(region, one.name) for one in allowed(deploy.requirements)}
     known = sorted((price, name) for name, price in costs.items() if price is not None)
-    if not known:
+    unknown = {name: prices.instance_hourly(region, name) for name, price in costs.items() if price is None}
+    if not known and not any(unknown.values()):
         return f"Cost: the table of {prices.INSTANCE_DATE} has no price of {region} for {', '.join(costs)}."
-    (least, cheap), (most, dear) = known[0], known[-1]
-    unknown = [name for name, price in costs.items() if price is None]
-    text = f"${least:.4f} ({cheap})" + (f" to ${most:.4f} ({dear})" if len(known) > 1 else "")
-    text += f" an hour {FEE}"
+    text = ", ".join(
+        f"{name}: price unknown" if price is None else f"{name}: ${price:.4f} an hour and a fee that isn't known"
+        for name, price in unknown.items()
+    )
+    if known:
+        (least, cheap), (most, dear), others = known[0], known[-1], text
+        text = f"${least:.4f} ({cheap})" + (f" to ${most:.4f} ({dear})" if len(known) > 1 else "")
+        text += f" an hour {FEE}"
+        if task.gpu_type and others:
+            text += f" ({others})"
     if not task.gpu_type:
         text += ", or more, since task.gpu_type doesn't say which GPUs"
-    elif unknown:
-        text += f" ({', '.join(unknown)}: price unknown)"
     spot = MANAGED_SPOT in deploy.managed_providers.values()
-    return _in_a_line(deploy, f"on a managed instance, {text}", managed_price(deploy), spot=spot, idle=IDLE)
+    return _in_a_line(deploy, f"on a managed instance, {text}", managed_price(deploy), spot=spot)
 
 
 def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
@@ -175,6 +186,18 @@ def total(lines: Sequence[Line]) -> float | None:
     return sum(known) if len(known) == len(lines) else None
 
 
+def why_no_sum(deploy: Deploy, lines: Sequence[Line]) -> str:
+    """Why what a run costs can't be added up, and which page of AWS has the price."""
+    first = deploy.run.capacity[0]
+    names = ", ".join(line.what for line in lines if line.dollars is None)
+    if first in deploy.own_providers:
+        return f"what instances of yours ({first}) cost isn't known here; see {prices.SOURCES['instances']}"
+    if "managed instance" in names.split(", "):
+        why, _, source = why_no_price(deploy)
+        return f"{why}; see {prices.SOURCES[source]}"
+    return f"the table of {prices.DATE} has no price of {deploy.region} for {names}; see {prices.SOURCES['fargate']}"
+
+
 def in_a_line(deploy: Deploy) -> str:
     """What a run costs at most, for the plan: by the hour, and until `run.max_duration`."""
     first, *others = deploy.run.capacity
@@ -198,10 +221,12 @@ def in_a_line(deploy: Deploy) -> str:
     return _in_a_line(deploy, what, hour, spot=spot)
 
 
-def _in_a_line(deploy: Deploy, what: str, hour: float | None, *, spot: bool, idle: int = 0) -> str:
-    """With what a run costs at most. hour: US dollars; None where that isn't known. idle: seconds paid after a task."""
-    limit = deploy.run.max_duration
-    most = f", at most ${hour * (limit + idle) / 3600:.4f} until run.max_duration" if limit and hour is not None else ""
+def _in_a_line(deploy: Deploy, what: str, hour: float | None, *, spot: bool) -> str:
+    """With what a run costs at most. hour: US dollars; None where that isn't known."""
+    limit, most = deploy.run.max_duration, ""
+    if limit and hour is not None:  # from its launch until nothing is paid for it, though nobody watches
+        longest = max(map(allowance, deploy.run.capacity)) + limit + margin(deploy)
+        most = f", at most ${hour * longest / 3600:.4f} an attempt by run.max_duration"
     if deploy.run.capped:
         sweep = deploy.run.sweep
         caps = {"run.max_cost": deploy.run.max_cost, "run.sweep.max_cost": sweep.max_cost if sweep else None}

@@ -75,7 +75,7 @@ def _check_managed(cpu: int, memory: int, managed: Requirements) -> None:
     """Raises UserError for a size that no managed instance of the deploy has."""
     if memory < LEAST_MEMORY:
         raise UserError(f"--memory {memory}: a container needs {LEAST_MEMORY} MiB or more")
-    for option, amount, most in (("cpu", cpu, managed.vcpus.max * 1024), ("memory", memory, managed.memory.max)):
+    for option, amount, most in (("cpu", cpu, managed.vcpus.max * 1024), ("memory", memory, managed.largest_task)):
         if amount > most:
             what, unit = "a managed instance of this deploy has at most", "CPU units" if option == "cpu" else "MiB"
             hint = f"write more in task.{option} of deploy.yaml, which says how large they may be"

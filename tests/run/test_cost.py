@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -103,7 +104,9 @@ def test_the_line_in_the_plan(tmp_path: Path) -> None:
     assert in_a_line(deploy(tmp_path, text)) == "Cost: a run is $0.0494 an hour. `cost` shows the sums."
     limited = in_a_line(deploy(tmp_path, text + "run: {max_duration: 30m, capacity: FARGATE_SPOT}\n"))
     assert limited == (
-        "Cost: a run is $0.0494 an hour, at most $0.0247 until run.max_duration; Spot is less. `cost` shows the sums."
+        # half an hour, two minutes until it runs and is stopped, and two to end
+        "Cost: a run is $0.0494 an hour, at most $0.0280 an attempt by run.max_duration; Spot is less. "
+        "`cost` shows the sums."
     )
 
 
@@ -215,11 +218,18 @@ FEE = "an hour with AWS's fee, without its disk"
     ("types", "more", "said", "dearest"),
     [
         (", gpu_type: [t4, l4]", ", max_duration: 2h}",
-         f"$0.8422 (g4dn.2xlarge) to $1.4820 (g6.4xlarge) {FEE}, at most $2.9887 until run.max_duration", 1.4820),
-        (", gpu_type: [h100]", ", max_cost: 20}",
-         f"$7.7056 (p5.4xlarge) {FEE}, at most $20.0000 by run.max_cost", 7.7056),
+         # 7200 s, 1800 until it runs, Scheduler's minute, 120 s to end, a minute of idling
+         f"$0.8107 (g4dn.2xlarge) to $1.4264 (g6.4xlarge) {FEE}, at most $3.6611 an attempt by run.max_duration",
+         1.4264),
+        (", gpu_type: [l4]", ", max_cost: 20}",
+         f"$1.0539 (g6.2xlarge) to $1.4264 (g6.4xlarge) {FEE}, at most $20.0000 by run.max_cost", 1.4264),
+        (", gpu_type: [h100]", ", max_duration: 2h}",
+         "p5.4xlarge: $6.8800 an hour and a fee that isn't known", None),
+        (", gpu_type: [l4, v100]", ", max_duration: 2h}",
+         f"$1.0539 (g6.2xlarge) to $1.4264 (g6.4xlarge) {FEE} (p3.2xlarge: $3.0600 an hour and a fee that isn't known)",
+         None),
         ("", "}",
-         f"$0.8422 (g4dn.2xlarge) to $3.4272 (p3.2xlarge) {FEE}, or more, since task.gpu_type doesn't say which GPUs",
+         f"$0.8107 (g4dn.2xlarge) to $2.4170 (g6e.2xlarge) {FEE}, or more, since task.gpu_type doesn't say which GPUs",
          None),
     ],
 )  # fmt: skip
@@ -237,7 +247,7 @@ def test_a_price_that_is_not_known_is_said(tmp_path: Path) -> None:
     none = deploy(tmp_path, plain % ("ap-south-1", "gpu: 1, gpu_type: l4"))
     assert in_a_line(none) == "Cost: the table of 2026-02 has no price of ap-south-1 for g6.xlarge."
     some = deploy(tmp_path, plain % ("eu-west-1", "gpu: 1, gpu_type: [l4, t4]"))
-    assert "$0.6574 (g4dn.xlarge) an hour with AWS's fee, without its disk (g6.xlarge: price unknown)." in in_a_line(
+    assert "$0.6328 (g4dn.xlarge) an hour with AWS's fee, without its disk (g6.xlarge: price unknown)." in in_a_line(
         some
     )
     cpus = deploy(tmp_path, plain % ("us-east-1", "cpu: 48 vCPU, memory: 96GB"))
@@ -245,6 +255,30 @@ def test_a_price_that_is_not_known_is_said(tmp_path: Path) -> None:
         in_a_line(cpus)
         == "Cost: a run is on a managed instance, at EC2's price for one of its size and its disk, and AWS's fee."
     )
+
+
+@pytest.mark.parametrize(
+    ("region", "task", "why"),
+    [
+        ("us-east-1", "gpu: 1", "any NVIDIA GPU is allowed, and the price of the most expensive one isn't known; ec2"),
+        ("us-east-1", "gpu: 1, gpu_type: h100", "what ECS adds to the price of p5.4xlarge isn't known; ecs"),
+        ("eu-west-1", "gpu: 1, gpu_type: l4",
+         "the price table of 2026-02 has no price in eu-west-1 for g6.xlarge; ec2"),
+        ("us-east-1", "cpu: 48 vCPU, memory: 96GB",
+         "ECS chooses the managed instance of a task without GPUs, so its price isn't known; ec2"),
+    ],
+)  # fmt: skip
+def test_why_there_is_no_sum(region: str, task: str, why: str, project: Project) -> None:
+    path = project.folder / "deploy.yaml"
+    path.write_text(f"name: ok\nimage: {{uri: x}}\nregion: {region}\ntask: {{{task}}}\nrun: {{capacity: managed}}\n")
+    shown = project.run("cost", "--offline")
+    reason, page = why.split("; ")
+    link = {"ec2": "https://aws.amazon.com/ec2/pricing/on-demand/", "ecs": "https://aws.amazon.com/ecs/pricing/"}[page]
+    assert shown.out.rstrip().endswith(f"No sum: {reason}; see {link}")
+    assert "list prices of 2026-06, EC2's instances of 2026-02," in shown.out
+    asked = json.loads(project.run("cost", "--offline", "--json").out)
+    assert asked["prices"]["instances_date"] == prices.INSTANCE_DATE
+    assert asked["run"]["total"] is None
 
 
 def test_a_service_costs_all_month(tmp_path: Path) -> None:
