@@ -114,12 +114,16 @@ def pays(run: Run, limits: Limits) -> bool:
     return left is None or left >= LEAST
 
 
-def deadline(run: Run, limits: Limits) -> tuple[float, str] | None:
-    """When Scheduler is to stop the newest attempt's task, in seconds since the epoch, and why; None for never."""
+def deadline(run: Run, limits: Limits, started: float | None = None) -> tuple[float, str] | None:
+    """When Scheduler is to stop the newest attempt's task, in seconds since the epoch, and why; None for never.
+
+    started: when its program began, in seconds since the epoch; None where that isn't known.
+    """
     launched, left = run.attempts[-1].launched, seconds_left(run, limits)
     ends = [] if left is None else [(launched + left, TOO_DEAR)]
     if limits.max_duration is not None:
-        ends.append((launched + allowance(run.attempts[-1].provider) + limits.max_duration, OVERDUE))
+        began = launched + allowance(run.attempts[-1].provider) if started is None else started + SLACK
+        ends.append((began + limits.max_duration, OVERDUE))
     return min(ends, default=None)
 
 

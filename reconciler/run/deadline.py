@@ -3,6 +3,8 @@
 EventBridge Scheduler calls ECS StopTask, as a role that may do that to tasks of this cluster and nothing else. The
 schedule is made before the launch, so that without it nothing is launched, and gets the task's ARN right after: only
 a launcher that dies in the moment between the two leaves a task without its deadline, until somebody watches it.
+How long an instance takes to start nobody knows before: there the schedule is made late enough, and made earlier once
+the program is seen to run.
 """
 
 from __future__ import annotations
@@ -44,9 +46,9 @@ class Deadline:
         if not again or aws.find("scheduler", "UpdateSchedule", **what) is None:
             aws.ensure("scheduler", "CreateSchedule", **what)
 
-    def aim(self, aws: Aws, run: Run, task_arn: str) -> None:
-        """Have the schedule stop this task. Raises AwsError."""
-        if ends := deadline(run, self.limits):
+    def aim(self, aws: Aws, run: Run, task_arn: str, started: float | None = None) -> None:
+        """Have the schedule stop this task. started: when its program began, where that is known. Raises AwsError."""
+        if ends := deadline(run, self.limits, started):
             aws.call("scheduler", "UpdateSchedule", **self._schedule(aws, run, ends, task_arn))
 
     def remove(self, aws: Aws, attempt: Attempt) -> None:

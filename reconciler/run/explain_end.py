@@ -8,7 +8,7 @@ from reconciler.core.fargate import SIZES, next_size
 from reconciler.core.run_paths import RUNS, WITH_CHECKPOINT
 from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, no_route, said
 from reconciler.run.explain_missing import file, module
-from reconciler.run.retry import LOST_HOST, LOST_SCHEDULER, Event
+from reconciler.run.retry import LOST_HOST, LOST_SCHEDULER, NOT_BEGUN, Event
 
 UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0**2}  # in MiB
 
@@ -62,6 +62,9 @@ def _timeout(case: Case) -> Diagnosis | None:
         return None
     longer = f"run:\n  max_duration: {2 * case.max_duration}" if case.max_duration else ""
     limit = f" of {case.max_duration} s" if case.max_duration else ""
+    if NOT_BEGUN in case.reason:
+        cause, fix = "its image was still being pulled when its run.max_duration was over", "make the image smaller"
+        return Diagnosis(cause, (case.reason,), f"{fix}, or allow it longer", longer)
     return Diagnosis(
         f"it ran longer than its run.max_duration{limit}",
         (case.reason,),

@@ -6,7 +6,7 @@ import re
 
 from reconciler.run.diagnosis import Case, Diagnosis, Rule, Then, find, no_route, said
 from reconciler.run.explain_missing import command
-from reconciler.run.retry import FARGATE_QUOTA, Event
+from reconciler.run.retry import FARGATE_QUOTA, NOT_BEGUN, Event
 
 NO_ANSWER = r"timeout|timed out|deadline exceeded|dial tcp|no route|connection refused"
 
@@ -149,6 +149,9 @@ def _capacity(case: Case) -> Diagnosis | None:
         return Diagnosis("no instance of the capacity provider has a free GPU", (case.reason,), fix)
     if case.managed:
         return _no_instance(case)
+    if NOT_BEGUN in case.reason:
+        fix = "try again later, name another capacity provider, or more subnets in other availability zones"
+        return Diagnosis("nothing had room for the task until its run.max_duration was over", (case.reason,), fix)
     if re.search(FARGATE_QUOTA, case.reason):
         fix = "ask for more under Service Quotas, AWS Fargate, or wait for what else runs in the account and region"
         return Diagnosis("the account's quota of Fargate is used up", (case.reason,), fix)

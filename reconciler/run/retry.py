@@ -151,16 +151,22 @@ NO_ROOM = re.compile(
     r"(?i:capacity is unavailable|capacity not available|do not have sufficient)|RESOURCE:"
     rf"|InsufficientInstanceCapacity|VcpuLimitExceeded|MaxSpotInstanceCountExceeded|{FARGATE_QUOTA}"
 )
+NOT_BEGUN = "its program hadn't begun"  # beside the reason of a task that was stopped for its max_duration
 LOST_HOST = "Host EC2 (instance "  # how ECS begins the reason of a task whose instance is gone
 
 
 def event_of(task: Mapping[str, Any], exit_code: int | None, *, overdue: bool = False, too_dear: bool = False) -> Event:
-    """What ended a stopped task. overdue: it ran past its `max_duration`; too_dear: past what `max_cost` pays for."""
+    """What ended a stopped task. overdue: it was past its `max_duration`; too_dear: past what `max_cost` pays for.
+
+    One that had got no place by its `max_duration` lacked room: it was still to pull its image.
+    """
     stop_code, reason = task.get("stopCode", ""), str(task.get("stoppedReason", ""))
     if stop_code in ("SpotInterruption", "TerminationNotice", "InfrastructureHealth") or reason.startswith(LOST_HOST):
         return Event.INTERRUPTION
     if stop_code == "UserInitiated":
-        return Event.MAX_COST if too_dear else Event.TIMEOUT if overdue else Event.STOPPED
+        placed = exit_code is not None or task.get("pullStartedAt") or task.get("startedAt")
+        late = Event.TIMEOUT if placed else Event.NO_CAPACITY
+        return Event.MAX_COST if too_dear else late if overdue else Event.STOPPED
     if stop_code == "TaskFailedToStart":
         return Event.NO_CAPACITY if NO_ROOM.search(reason) else Event.NOT_STARTED
     if exit_code is None:

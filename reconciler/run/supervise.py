@@ -6,12 +6,14 @@ an end before its last lines are waited for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, Denied, ReconcilerError, Unreachable
+from reconciler.core.fargate import FARGATE
 from reconciler.run import step
 from reconciler.run.crew import Crew
 from reconciler.run.launch import Launch, start
@@ -202,14 +204,33 @@ class Supervisor:
         watch.to_stop = lambda task, now: step.to_stop(run, self.rules.limits, task, now)
         crew = self._crew(launch, run, watcher, log) if workers_of(run) else None
         watch.ended = lambda end: self._keep(run, crew.ended(end) if crew else end)
-        if crew:
-            watch.tend = crew.tend
+        aim = self._aim(launch, run)
+
+        def tend(task: Mapping[str, Any]) -> None:
+            aim(task)
+            if crew:
+                crew.tend(task)
+
+        watch.tend = tend
         end = watch.follow()
         end = crew.with_why(end) if crew else end
         if launch.deadline:
             launch.deadline.remove(self.aws, attempt)
         self._rest(run, LastLines(log, watcher, end, seen=watch.seen, alive=watch.alive))
         return Seen(end=end)
+
+    def _aim(self, launch: Launch, run: Run) -> Callable[[Mapping[str, Any]], None]:
+        """What makes the deadline of a task that waited for its instance an earlier one, once its program runs."""
+        deadline, late = launch.deadline, run.attempts[-1].provider not in FARGATE
+
+        def aim(task: Mapping[str, Any]) -> None:
+            nonlocal late
+            if late and deadline is not None and deadline.limits.max_duration and (began := task.get("startedAt")):
+                late = False
+                with contextlib.suppress(ReconcilerError):  # the later one stays
+                    deadline.aim(self.aws, run, str(task["taskArn"]), began.timestamp())
+
+        return aim
 
     def _crew(self, launch: Launch, run: Run, watcher: Watcher, log: TaskLog) -> Crew:
         logs = WorkerLogs(self.aws, log.group, log.prefix, watcher.line)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.run_paths import is_digest
-from reconciler.run.retry import Attempt, Event, event_of, lacked_memory
+from reconciler.run.retry import NOT_BEGUN, Attempt, Event, event_of, lacked_memory
 from reconciler.run.workers import lost_scheduler
 
 OVERDUE = "run.max_duration is over"  # the reason with which such a task is stopped
@@ -60,6 +60,8 @@ def judge(task: Mapping[str, Any], essential: Collection[str] = ()) -> Verdict:
     event = event_of(task, exit_code, overdue=OVERDUE in why, too_dear=TOO_DEAR in why)
     if event is Event.ERROR and (lost := lost_scheduler(task)):
         event, reasons = Event.INTERRUPTION, [lost]  # of what it ran on, so that it is tried again
+    if OVERDUE in why and event is not Event.MAX_COST and exit_code is None and not task.get("startedAt"):
+        reasons.append(NOT_BEGUN)
     return Verdict(
         event=event,
         exit_code=exit_code,

@@ -16,7 +16,7 @@ from reconciler.core import secret
 from reconciler.run import diagnosis, explain_end, explain_missing, explain_start, retry
 from reconciler.run.diagnosis import LONGEST
 from reconciler.run.explain import explain
-from reconciler.run.retry import LOST_SCHEDULER, Event
+from reconciler.run.retry import LOST_SCHEDULER, NOT_BEGUN, Event
 from tests.run.samples import case
 from tests.work import assert_linear, processor
 
@@ -114,6 +114,12 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
      "reason": "Host EC2 (instance i-0a1b) terminated."}, "the instance that it ran on was lost", True, "checkpoint: true"),
     ("OOM on managed", {"exit_code": 137, "reason": "OutOfMemoryError", "managed": True, "cpu": 49152, "memory": 98304},
      "out of memory", True, "memory: 196608"),
+    ("no instance in time", {"event": Event.NO_CAPACITY, "exit_code": None, "managed": True,
+     "reason": f"run.max_duration is over; {NOT_BEGUN}"}, "EC2 has no instance", True, "managed-spot, managed"),
+    ("no place in time", {"event": Event.NO_CAPACITY, "exit_code": None, "reason": f"run.max_duration is over; {NOT_BEGUN}"},
+     "nothing had room for the task until its run.max_duration was over", True, ""),
+    ("no image in time", {"event": Event.TIMEOUT, "exit_code": None, "reason": f"run.max_duration is over; {NOT_BEGUN}",
+     "max_duration": 60}, "its image was still being pulled", True, "max_duration: 120"),
     ("timeout", {"event": Event.TIMEOUT, "exit_code": 143, "reason": "run.max_duration is over", "max_duration": 60},
      "longer than its run.max_duration of 60 s", True, "max_duration: 120"),
     ("stopped", {"event": Event.STOPPED, "exit_code": 143, "reason": "stopped by the user"}, "somebody stopped it",

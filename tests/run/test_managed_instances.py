@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+import pytest
 
 from reconciler.core.managed_instances import INFRASTRUCTURE_POLICY, INSTANCE_POLICY
 from reconciler.local.gpus import present
 from reconciler.run.retry import Event, event_of
 from tests.run.conftest import Lane, golden, records
+from tests.run.test_max_cost import at, fire
 from tests.waiting import until
 
 GPU = "  gpu: 1\n  gpu_type: [t4, l4]\n"
@@ -54,6 +58,39 @@ def test_from_spot_to_on_demand(lane: Lane) -> None:
     assert definition["requiresCompatibilities"] == ["MANAGED_INSTANCES"]
     assert definition["containerDefinitions"][0]["stopTimeout"] == 120
     assert "Nothing to change" in lane.run("plan", "--local").out
+
+
+def test_what_gets_no_instance_in_time_goes_on_elsewhere_and_its_start_is_no_part_of_its_time(lane: Lane) -> None:
+    """Scheduler stops what waits for an instance late; what then runs it stops by when that began."""
+    run = f"{GPU}  environment: {{WAIT: '60'}}\nrun:\n  capacity: [managed-spot, managed]\n  max_duration: 10m\n{ONCE}"
+    lane.program(f"{WAITS}# waits\n", deploy=run)
+    waits = {"do": "state-delay", "state": "PROVISIONING", "seconds": 600}
+    lane.behave(waits | {"capacityProvider": PROVIDERS[0]})
+    scheduler = lane.client("scheduler")
+
+    def schedule(number: int) -> Any:
+        attempts = records(lane)[0]["attempts"] if records(lane) else []
+        if len(attempts) < number or not (arn := attempts[-1]["task_arn"]):
+            return None
+        (name,) = [one["Name"] for one in scheduler.list_schedules()["Schedules"]]
+        made = scheduler.get_schedule(Name=name)
+        return (attempts[-1], made) if json.loads(made["Target"]["Input"])["Task"] == arn else None
+
+    ours = lane.start("apply", "--local")
+    first, made = until(lambda: schedule(1), "the deadline of what waits")
+    assert at(made) == pytest.approx(first["launched"] + 1800 + 600, abs=1.0)
+    fire(lane, made)
+    until(lambda: lane.tasks("RUNNING"), "a task on demand")
+    (task,) = lane.tasks("RUNNING")
+    began = task["startedAt"].timestamp()
+    until(lambda: (found := schedule(2)) and at(found[1]) < began + 700, "its deadline, by when it began")
+    _, made = schedule(2)
+    assert at(made) == pytest.approx(began + 60 + 600, abs=1.0)
+    fire(lane, made)
+    assert ours.wait() == 123
+    assert [(a["provider"], a["event"]) for a in records(lane)[0]["attempts"]] == [
+        (PROVIDERS[0], "no-capacity"), (PROVIDERS[1], "timeout"),
+    ]  # fmt: skip
 
 
 def test_no_room_anywhere_is_explained(lane: Lane) -> None:

@@ -18,7 +18,7 @@ from reconciler.core.prices import hourly, task_cost
 from reconciler.run import cap
 from reconciler.run import step as steps
 from reconciler.run.cap import TOO_LITTLE, Limits
-from reconciler.run.retry import Again, Attempt, Event
+from reconciler.run.retry import NOT_BEGUN, Again, Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.state import State
 from reconciler.run.step import (
@@ -83,6 +83,13 @@ def stopped(code: int, how: str = "EssentialContainerExited", at: float = 9_950.
     return task("STOPPED") | ended | {"stoppedAt": moment(at), "containers": containers} | more
 
 
+def unplaced(**more: Any) -> dict[str, Any]:
+    """A task that Scheduler stopped before its containers were there."""
+    containers = [{"name": "main", "lastStatus": "STOPPED"}]
+    ended = {"lastStatus": "STOPPED", "stopCode": "UserInitiated", "stoppedReason": OVERDUE}
+    return ended | {"stoppedAt": moment(9_950.0), "containers": containers} | more
+
+
 def saw(found: Mapping[str, Any] | None, known: float = NOW) -> Seen:
     return Seen(found, known, ("main",))
 
@@ -92,6 +99,8 @@ GOOD = replace(FAILED, event=Event.SUCCESS, exit_code=0, reason="")
 NO_ROOM = Verdict(Event.NO_CAPACITY, None, "RESOURCE:CPU")
 REFUSED = replace(NONE, event=Event.NO_CAPACITY, reason="RESOURCE:CPU")
 LOST = replace(UNDER_WAY, event=Event.LOST, reason=FORGOTTEN)
+UNPLACED = replace(UNDER_WAY, event=Event.NO_CAPACITY, reason=f"{OVERDUE}; {NOT_BEGUN}", started=None, stopped=9_950.0)
+ELSEWHERE = Again("FARGATE", 0.0, "no capacity on FARGATE_SPOT")
 TWICE = replace(SECOND, task_arn="arn/2")
 TABLE: list[tuple[str, Run, Seen, Any]] = [
     # The first launch, and what was written down and maybe launched.
@@ -138,6 +147,11 @@ TABLE: list[tuple[str, Run, Seen, Any]] = [
      End(over(State.STOPPED, replace(FAILED, event=Event.STOPPED, exit_code=143), "it failed"))),
     ("timed out", run(UNDER_WAY), saw(stopped(143, "UserInitiated", stoppedReason=OVERDUE)),
      End(over(State.FAILED, replace(FAILED, event=Event.TIMEOUT, exit_code=143, reason=OVERDUE), OVERDUE))),
+    # One that got no place until then lacked room, and is tried elsewhere.
+    ("never placed", run(UNDER_WAY), saw(unplaced()), Retry(run(UNPLACED), 9_950.0, ELSEWHERE)),
+    ("its image still pulled", run(UNDER_WAY), saw(unplaced(pullStartedAt=moment(9_100.0))),
+     End(over(State.FAILED, replace(UNPLACED, event=Event.TIMEOUT), f"{OVERDUE}; {NOT_BEGUN}",
+              cost=(COST or 0.0) * 950 / 940))),
     ("no room", run(NONE), Seen(end=NO_ROOM),
      Retry(run(REFUSED), 9_000.0, Again("FARGATE", 0.0, "no capacity on FARGATE_SPOT"))),
     ("refused", run(NONE), Seen(end=Verdict(Event.NOT_STARTED, None, "no")),
@@ -315,6 +329,8 @@ DEADLINES: list[tuple[Limits, Run, Any]] = [
     *((capped(paid).limits, run(UNDER_WAY), (9_000.0 + YEAR, TOO_DEAR)) for paid in (1e11, 1e300, math.inf)),
     (capped(None).limits, run(UNDER_WAY, budget=1e300), (9_000.0 + YEAR, TOO_DEAR)),
     (capped(math.nan).limits, run(UNDER_WAY), (9_000.0, TOO_DEAR)),
+    # Where an instance is launched first it isn't overdue while that is started.
+    (Limits(600, None, REGION), run(replace(UNDER_WAY, provider="tiny-managed")), (11_400.0, OVERDUE)),
 ]
 
 
@@ -327,6 +343,11 @@ def test_when_scheduler_stops_it(limits: Limits, given: Run, wanted: Any) -> Non
         ends = (found[0] + 1.8e9, found[1])
         made = stop_schedule("t", ends, "task", deploy="d", partition="aws", role="r", cluster="c")
         assert re.fullmatch(r"at\(20\d\d-.*\)", made["ScheduleExpression"])
+
+
+def test_once_it_runs_scheduler_stops_it_by_that() -> None:
+    waited = run(replace(UNDER_WAY, provider="tiny-managed"))
+    assert cap.deadline(waited, Limits(600, None, REGION), started=9_240.0) == (9_900.0, OVERDUE)
 
 
 def test_the_parts_of_a_sweeps_limit() -> None:
