@@ -18,7 +18,7 @@ from moto import backends
 from moto.core import responses
 from moto.core.responses import EmptyResult
 from moto.core.utils import method_names_from_class
-from moto.ec2.exceptions import DependencyViolationError
+from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models import EC2Backend, security_groups
 from moto.ecr.models import ecr_backends
 from moto.iam.responses import IamResponse
@@ -175,6 +175,19 @@ def _security_groups_in_use_stay() -> None:
     EC2Backend._delete_security_group = delete  # type: ignore[method-assign]
 
 
+def _security_groups_have_a_vpc() -> None:
+    original: Any = EC2Backend.create_security_group
+
+    def create(
+        self: Any, name: str, description: str, vpc_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> Any:  # fmt: skip
+        if vpc_id and vpc_id not in self.vpcs:
+            raise EC2ClientError("InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
+        return original(self, name, description, vpc_id, *args, **kwargs)
+
+    EC2Backend.create_security_group = create  # type: ignore[method-assign]
+
+
 def _filters_are_wildcards() -> None:
     """EC2 reads `*`, `?` and `\\` in a filter, moto a regular expression: `a (b)` isn't found, and `[` fails."""
 
@@ -209,6 +222,11 @@ OWN = (
         "security groups in use stay",
         "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html",
         _security_groups_in_use_stay,
+    ),
+    Correction(
+        "a security group is of a VPC that is there",
+        "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html",
+        _security_groups_have_a_vpc,
     ),
     Correction(
         "filters are wildcards",

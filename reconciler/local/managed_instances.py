@@ -25,6 +25,7 @@ from reconciler.core.aws_names import principal
 from reconciler.core.managed_instances import COMPATIBILITY
 from reconciler.local.correction import Correction
 from reconciler.local.identities import Identity, iam_of, refusal, why_not_assumable
+from reconciler.local.network import missing_network
 from reconciler.local.runner import StartError
 from reconciler.local.task import Launch, Task
 
@@ -177,7 +178,7 @@ def release(task: Task, *, lost: bool = False) -> None:
 
 
 def _why_none(provider: ManagedProvider, launch: Launch) -> str:
-    """Why the roles don't let ECS launch an instance that joins the cluster; empty if they do."""
+    """Why ECS can't launch an instance that joins the cluster: for its roles, network or tags; empty if it can."""
     account, region = launch.account_id, launch.region
     partition = get_partition(region)
     ec2 = principal("ec2", partition)
@@ -188,6 +189,9 @@ def _why_none(provider: ManagedProvider, launch: Launch) -> str:
     instances = f"arn:{partition}:ec2:{region}:{account}:instance/*"
     if why := refusal(ecs, "ec2:CreateFleet", instances, {"aws:requesttag/AmazonECSManaged": "true"}):
         return f"UnauthorizedOperation: {why}"
+    network = provider.template.get("networkConfiguration") or {}
+    if missing := missing_network(account, region, network.get("subnets") or (), network.get("securityGroups") or ()):
+        return f"{missing[2]}: {missing[3]}"
     if wrong := provider.tags_not_in_metadata:
         return f"InvalidParameterValue: '{wrong[0]}' is not a valid tag key for instance metadata."
     profile = _profile(provider.template["ec2InstanceProfileArn"])
@@ -265,7 +269,10 @@ def _create(original: Any) -> Any:
 
 
 def _check(request: EC2ContainerServiceResponse, settings: Mapping[str, Any]) -> None:
-    """Raises what ECS answers to a role, a profile or a network that isn't there."""
+    """Raises what ECS answers to a role or a profile that isn't there.
+
+    That it looks at the network here AWS doesn't say: EC2 does when an instance is launched.
+    """
     role = str(settings["infrastructureRoleArn"])
     try:
         iam_of(role).get_role_by_arn(role)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError
@@ -17,21 +18,25 @@ from reconciler.local.task import Launch, Task
 
 def check_network(launch: Launch) -> None:
     """Raises InvalidParameterException for a subnet or security group that doesn't exist."""
-    backend = ec2_backends[launch.account_id][launch.region]
-    for subnet_id in launch.subnets:
+    if missing := missing_network(launch.account_id, launch.region, launch.subnets, launch.security_groups):
+        what, name, code, text = missing
+        raise InvalidParameterException(f"Error retrieving {what} information for [{name}]: {text} (ErrorCode: {code})")
+
+
+def missing_network(
+    account_id: str, region: str, subnets: Sequence[str], groups: Sequence[str]
+) -> tuple[str, str, str, str] | None:
+    """What the first of these is that doesn't exist, its id, EC2's error code and EC2's words; None if all exist."""
+    backend = ec2_backends[account_id][region]
+    for one in subnets:
         try:
-            backend.get_subnet(subnet_id)
+            backend.get_subnet(one)
         except EC2ClientError:
-            raise InvalidParameterException(
-                f"Error retrieving subnet information for [{subnet_id}]: The subnet ID '{subnet_id}' does not exist "
-                "(ErrorCode: InvalidSubnetID.NotFound)"
-            ) from None
-    for group_id in launch.security_groups:
-        if backend.get_security_group_from_id(group_id) is None:
-            raise InvalidParameterException(
-                f"Error retrieving security group information for [{group_id}]: The security group '{group_id}' does "
-                "not exist (ErrorCode: InvalidGroup.NotFound)"
-            )
+            return "subnet", one, "InvalidSubnetID.NotFound", f"The subnet ID '{one}' does not exist"
+    for one in groups:
+        if backend.get_security_group_from_id(one) is None:
+            return "security group", one, "InvalidGroup.NotFound", f"The security group '{one}' does not exist"
+    return None
 
 
 def check_way_out(task: Task) -> None:

@@ -348,6 +348,11 @@ def _unknown_provider(clients: Clients) -> bool:
     return _refused("InvalidParameterException", ecs.put_cluster_capacity_providers, **given)
 
 
+def _group_of_no_vpc(clients: Clients) -> bool:
+    given = {"GroupName": _new(), "Description": "a", "VpcId": "vpc-0123456789abcdef0"}
+    return _refused("InvalidVpcID.NotFound", clients("ec2").create_security_group, **given)
+
+
 def _managed_provider(clients: Clients) -> bool:
     ecs, name = clients("ecs"), _new()
     ecs.create_cluster(clusterName=name)
@@ -442,6 +447,7 @@ def _suspended_versioning(clients: Clients) -> bool:
 
 PROBES: dict[str, Probe] = {
     "security groups in use stay": _group_in_use,
+    "a security group is of a VPC that is there": _group_of_no_vpc,
     "filters are wildcards": _filtered_group,
     "log pages end at one megabyte": _log_pages,
     "log groups have identifiers": _log_identifier,

@@ -10,6 +10,7 @@ import pytest
 from reconciler.core.managed_instances import INFRASTRUCTURE_POLICY, INSTANCE_POLICY
 from reconciler.local.gpus import present
 from reconciler.run.retry import Event, event_of
+from tests.docs.pages import ROOT, blocks
 from tests.run.conftest import Lane, golden, records
 from tests.run.test_max_cost import at, fire
 from tests.waiting import until
@@ -18,6 +19,11 @@ GPU = "  gpu: 1\n  gpu_type: [t4, l4]\n"
 WAITS = "import os, time\nprint('begun', flush=True)\ntime.sleep(float(os.environ.get('WAIT', '0.3')))\n"
 ONCE = "  retry: {no_capacity: 0, interruption: 0}\n"
 PROVIDERS = ("tiny-managed-spot", "tiny-managed")
+
+
+def described(lane: Lane) -> Any:
+    """The deploy's providers."""
+    return lane.client("ecs").describe_capacity_providers(cluster="tiny")["capacityProviders"]
 
 
 def launched(lane: Lane) -> Any:
@@ -93,6 +99,18 @@ def test_what_gets_no_instance_in_time_goes_on_elsewhere_and_its_start_is_no_par
     ]  # fmt: skip
 
 
+def test_the_file_of_the_guide_to_gpus_runs(lane: Lane) -> None:
+    """With another program than PyTorch's, which takes gigabytes."""
+    (file,) = [block.text for block in blocks((ROOT / "docs" / "gpu.md").read_text()) if block.title == "deploy.yaml"]
+    lane.program("print('as in the guide')\n")
+    lane.write("deploy.yaml", file)
+    ended = lane.run("apply", "--local")
+    assert ended.code == 0, ended.out + ended.err
+    assert "| as in the guide\n" in ended.out
+    gone = lane.run("destroy", "--local", "--yes", "--delete-data")
+    assert gone.code == 0, gone.out + gone.err
+
+
 def test_no_room_anywhere_is_explained(lane: Lane) -> None:
     lane.program("print('never')\n", deploy=f"{GPU}run:\n  capacity: [managed-spot, managed]\n{ONCE}")
     lane.behave({"do": "no-capacity", "times": -1})
@@ -140,6 +158,19 @@ def test_roles_that_do_not_do_are_told_and_put_right(lane: Lane) -> None:
         assert shown.code == 0, shown.out + shown.err
         assert policy in shown.out
     assert launched(lane)["stopCode"] == "EssentialContainerExited"
+    # As EC2 refuses to launch an instance in a network that is gone.
+    ecs, (made_one, *_) = lane.client("ecs"), described(lane)
+    settings = made_one["managedInstancesProvider"]
+    template = settings["instanceLaunchTemplate"]
+    network = template.pop("networkConfiguration")
+    template.pop("capacityOptionType", None)
+    for part, name, said in (
+        ("subnets", "subnet-0123456789abcdef0", "InvalidSubnetID.NotFound: The subnet ID"),
+        ("securityGroups", "sg-0123456789abcdef0", "InvalidGroup.NotFound: The security group"),
+    ):
+        gone = settings | {"instanceLaunchTemplate": template | {"networkConfiguration": network | {part: [name]}}}
+        ecs.update_capacity_provider(name=PROVIDERS[1], cluster="tiny", managedInstancesProvider=gone)
+        assert f"{said} '{name}' does not exist" in launched(lane)["stoppedReason"]
 
 
 def test_what_is_made_goes_in_order(lane: Lane) -> None:
