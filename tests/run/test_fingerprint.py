@@ -109,13 +109,13 @@ def test_overrides_from_the_command_line() -> None:
         ("3 vCPU", "", False, ""),
         ("", "5000", False, ""),
         ("64 vCPU", "", False, "--cpu 65536: a managed instance of this deploy has at most 16384 CPU units"),
-        ("", "100GB", False, "--memory 102400: a managed instance of this deploy has at most 32768 MiB"),
+        ("", "100GB", False, "--memory 102400: a managed instance of this deploy has at most 31129 MiB"),
         ("", "4", False, "--memory 4: a container needs 6 MiB or more"),
         ("x", "", False, "--cpu x: not an amount that a managed instance has"),
         ("3 vCPU", "", True, "--cpu 3072: not a size that Fargate has"),
         ("", "60GB", True, "--cpu 4096 --memory 61440: Fargate has no such size"),
         ("8 vCPU", "16GB", True, ""),
-        ("16 vCPU", "40GB", True, "--memory 40960: a managed instance of this deploy has at most 32768 MiB"),
+        ("16 vCPU", "40GB", True, "--memory 40960: a managed instance of this deploy has at most 31129 MiB"),
     ],
 )
 def test_a_size_is_one_of_where_it_may_run(cpu: str, memory: str, fargate: bool, wrong: str) -> None:
