@@ -98,6 +98,7 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("iam", "GetRole", {"RoleName": 5}, "not a string"),
     ("iam", "TagRole", {"RoleName": "r", "Tags": "x"}, "not a list"),
     ("ssm", "PutParameter", {"Name": "/a", "Value": "x" * 4097, "Type": "String", "Tier": "Advanced"}, ""),
+    ("ssm", "PutParameter", {"Name": "/a", "Value": "x", "Type": "String", "Policies": "[]"}, "advanced tier"),
     ("ssm", "PutParameter", {"Name": "/a", "Value": "", "Type": "String"}, "can't be empty"),
     ("ssm", "PutParameter", {"Name": "/a", "Value": "x", "Type": "String", "Overwrite": True,
      "Tags": [{"Key": "a", "Value": "b"}]}, "together"),

@@ -144,6 +144,8 @@ def _ssm(operation: str, params: Params) -> Iterator[Broken]:
         yield Broken(f"Parameter name: {why}.", USUAL)
     if not size:
         yield Broken("Parameter value can't be empty.", USUAL)
+    if params.get("Policies") and not advanced:
+        yield Broken("Parameter policies are for parameters of the advanced tier.", USUAL)
     if size > limits.PARAMETER.most and not advanced:
         most = limits.PARAMETER.most
         yield Broken(f"Standard tier parameters support a maximum parameter value of {most} characters.", USUAL)

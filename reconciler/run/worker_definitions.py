@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.aws.calls import Aws
@@ -21,7 +23,7 @@ from reconciler.core.workers import (
     secret_name,
 )
 from reconciler.kinds import TaskDefinition, TaskDefinitionSpec
-from reconciler.run.certificate import new_certificate
+from reconciler.run.certificate import DAYS, new_certificate
 from reconciler.run.crew import WORKERS_TAG
 from reconciler.run.own_definition import own, register
 from reconciler.run.run import Run
@@ -53,7 +55,13 @@ def put_certificate(aws: Aws, deploy: str, run: Run) -> str:
     """Have a certificate for a run's tasks, that there is or another. Returns its parameter's name. Raises AwsError."""
     name, pem = secret_name(deploy, run.id), new_certificate(run.id)
     KNOWN.add(pem)
-    aws.ensure("ssm", "PutParameter", Name=name, Value=pem, Type="SecureString", Description=f"TLS of run {run.id}")
+    # AWS deletes it if nobody ever does, once the certificate has expired. Only advanced parameters have that.
+    end = f"{datetime.fromtimestamp(aws.clock.now() + DAYS * 86_400, UTC):%Y-%m-%dT%H:%M:%S.000Z}"
+    over = [{"Type": "Expiration", "Version": "1.0", "Attributes": {"Timestamp": end}}]
+    aws.ensure(
+        "ssm", "PutParameter", Name=name, Value=pem, Type="SecureString", Description=f"TLS of run {run.id}",
+        Tier="Advanced", Policies=json.dumps(over),
+    )  # fmt: skip
     return name
 
 

@@ -308,6 +308,13 @@ def _parameter_name(clients: Clients) -> bool:
     return _refused("ValidationException", clients("ssm").put_parameter, Name=name, Value="1", Type="String")
 
 
+def _parameter_expires(clients: Clients) -> bool:
+    ssm, name = clients("ssm"), f"/{_new()}"
+    over = [{"Type": "Expiration", "Version": "1.0", "Attributes": {"Timestamp": "2020-01-01T00:00:00.000Z"}}]
+    ssm.put_parameter(Name=name, Value="1", Type="String", Tier="Advanced", Policies=json.dumps(over))
+    return _refused("ParameterNotFound", ssm.get_parameter, Name=name)
+
+
 def _cluster_again(clients: Clients) -> bool:
     ecs, name = clients("ecs"), _new()
     ecs.create_cluster(clusterName=name, tags=[{"key": "a", "value": "b"}])
@@ -483,6 +490,7 @@ PROBES: dict[str, Probe] = {
         clients, "User", _user(clients)
     ),
     "put_parameter keeps to a parameter's ARN": _parameter_name,
+    "parameters expire": _parameter_expires,
     "a cluster that is there is given back": _cluster_again,
     "a cluster in use stays": _cluster_in_use,
     "a cluster counts its tasks": _cluster_counts,

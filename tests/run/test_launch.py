@@ -22,6 +22,7 @@ from reconciler.core.errors import Denied, ReconcilerError, UserError
 from reconciler.core.function_settings import Retry
 from reconciler.core.run_paths import again_family
 from reconciler.core.workers import certificates_path, secret_name
+from reconciler.local.parameter_expiry import is_over
 from reconciler.run.cap import SLACK, Limits
 from reconciler.run.deadline import Deadline
 from reconciler.run.launch import NO_DEADLINE, Launch, new_run, prepared, start
@@ -405,6 +406,12 @@ def test_a_launch_that_is_refused_leaves_nothing_and_is_made_later(embedded_aws:
     assert left is not None
     launched, seen = start(launcher.aws, launcher.runs, good, left, recorded=True)
     assert (launched.state, seen.end, certificates(launcher)) == (State.RUNNING, None, [launcher.run.id])
+    own = [{"Key": "Name", "Values": [secret_name(good.deploy, launcher.run.id)]}]
+    (made,) = embedded_aws.client("ssm").describe_parameters(ParameterFilters=own)["Parameters"]
+    (over,) = made["Policies"]
+    assert (made["Tier"], over["PolicyType"]) == ("Advanced", "Expiration")
+    assert is_over(f"[{over['PolicyText']}]", launcher.clock.now() + 61 * 86_400)
+    assert not is_over(f"[{over['PolicyText']}]", launcher.clock.now() + 59 * 86_400)
 
 
 def test_what_is_left_of_runs_that_nobody_saw_end(embedded_aws: EmbeddedAws) -> None:
