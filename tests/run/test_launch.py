@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -37,6 +37,7 @@ from reconciler.run.state import State
 from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, TOO_LATE, Rules
 from reconciler.run.stop_schedule import schedule_name
 from reconciler.run.stored import Changed
+from reconciler.run.worker_definitions import put_certificate
 from reconciler.run.workers import Size
 from tests.lab_client import SkippingClock
 from tests.local_fixtures import REGION, EmbeddedAws, unique
@@ -45,6 +46,8 @@ from tests.local_fixtures import embedded_aws_session as embedded_aws_session
 from tests.run.conftest import SLEEPS, Lane, records
 from tests.run.samples import run as a_run
 from tests.waiting import until
+
+NOON = 1_800_000_000.0
 
 
 class Launcher:
@@ -406,12 +409,14 @@ def test_a_launch_that_is_refused_leaves_nothing_and_is_made_later(embedded_aws:
     assert left is not None
     launched, seen = start(launcher.aws, launcher.runs, good, left, recorded=True)
     assert (launched.state, seen.end, certificates(launcher)) == (State.RUNNING, None, [launcher.run.id])
-    own = [{"Key": "Name", "Values": [secret_name(good.deploy, launcher.run.id)]}]
-    (made,) = embedded_aws.client("ssm").describe_parameters(ParameterFilters=own)["Parameters"]
-    (over,) = made["Policies"]
-    assert (made["Tier"], over["PolicyType"]) == ("Advanced", "Expiration")
-    assert is_over(f"[{over['PolicyText']}]", launcher.clock.now() + 61 * 86_400)
-    assert not is_over(f"[{over['PolicyText']}]", launcher.clock.now() + 59 * 86_400)
+
+
+def test_a_certificate_that_nobody_deletes_expires() -> None:
+    made = list[Mapping[str, Any]]()
+    aws = SimpleNamespace(clock=SimpleNamespace(now=lambda: NOON), ensure=lambda *words, **given: made.append(given))
+    assert put_certificate(cast(Any, aws), "tiny", a_run()) == made[0]["Name"]
+    assert made[0]["Tier"] == "Advanced"
+    assert [is_over(made[0]["Policies"], NOON + days * 86_400) for days in (0, 59.9, 60.1)] == [False, False, True]
 
 
 def test_what_is_left_of_runs_that_nobody_saw_end(embedded_aws: EmbeddedAws) -> None:
