@@ -28,7 +28,7 @@ from reconciler.engine.lock import Lock
 from reconciler.image.in_use import digest_in, mark
 from reconciler.kinds import ServiceSpec, TaskDefinition, TaskDefinitionSpec
 from reconciler.kinds.ecs_task_definition import UNTIL, rollback_mark, rolled_back
-from reconciler.run.earlier import check_image, definition_of, first_of
+from reconciler.run.earlier import check_image, check_launchable, definition_of, first_of, pinned, placed
 from reconciler.run.job import runs_of
 from reconciler.run.run import Run
 from reconciler.run.state import State
@@ -72,19 +72,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
         raise UserError(f"there is no task definition {address.name} yet", hint="run `apply`")
     if options.undo and options.run:
         raise UserError("--undo takes no run: it goes back to what the file says")
-    back = None if options.undo else _wanted(where, here, terminal, live, options.run)
-    own = live.aside or live
-    if back is not None:
-        run_id, spec = back
-        mark = rollback_mark(run_id, own.attributes["revision"])
-        wanted = spec.model_copy(update={"tags": {**own.spec.tags, **mark}})
-    elif rolled_back(live.spec.tags) is None:
-        wanted = live.spec
-    elif live.aside is None:
-        raise UserError(live.note, hint="`apply` makes what the file says")
-    else:
-        wanted = live.aside.spec
-    if back is not None:
+    back, wanted = ("", _own(live)) if options.undo else _wanted(where, here, terminal, live, options.run)
+    if back:
         _keep_images(here, terminal, wanted)
     there = _only(here, wanted)
     applied = engine.apply(
@@ -102,9 +91,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
         raise Interrupted("interrupted", hint=f"what was done is kept; to continue: {command_line()}")
     if options.json:
         found = plan_json(applied.plan), *outcome_json(applied.outcome)
-        terminal.json(RolledBack(*found, run=back[0] if back else None))
+        terminal.json(RolledBack(*found, run=back or None))
     elif applied.outcome.ok:
-        terminal.print(terminal.fold("", _said(back[0] if back else "")))
+        terminal.print(terminal.fold("", _said(back)))
     return 0 if applied.outcome.ok else 1
 
 
@@ -114,17 +103,41 @@ def _said(run_id: str) -> str:
     return f"Rolled back: the schedule and the service use what run {run_id} was, {UNTIL}."
 
 
+def _own(live: Live) -> TaskDefinitionSpec:
+    """The file's own definition, as `apply` made it. Raises UserError where a rollback is in force and it is gone."""
+    if rolled_back(live.spec.tags) is None:
+        return live.spec
+    if live.aside is None:
+        raise UserError(live.note, hint="`apply` makes what the file says")
+    return live.aside.spec
+
+
 def _wanted(
     where: Target, here: Deployment, terminal: Terminal, live: Live, run_id: str
 ) -> tuple[str, TaskDefinitionSpec]:
-    """The run to go back to, and its definition. Raises UserError."""
+    """The run to go back to, and its definition; no run where that is the file's own. Raises UserError."""
     past = Past(where, here.aws, runs_of(here.aws, here.names, terminal.note), here.names)
-    found = past.find(run_id) if run_id else _last_good(past, here, live.aside or live)
-    first = first_of(found, past.find)
-    spec = definition_of(here.aws, here.names, first).spec
-    for one in spec.containers:
-        check_image(here.aws, here.names, first, str(one.image))
-    return first.id, spec
+    own = live.aside or live
+    first = first_of(past.find(run_id), past.find) if run_id else _last_good(past, here, own)
+    spec = _definition(here, first, own.spec)
+    image, told = pinned(first, str(spec.containers[0].image))
+    for one in told:
+        terminal.note(f"note: {one}")
+    check_image(here.aws, here.names, first, image)
+    spec = spec.model_copy(update={"containers": (spec.containers[0].model_copy(update={"image": image}),)})
+    held = rolled_back(own.spec.tags)  # where the file's own is gone
+    if spec == own.spec and held is None:
+        terminal.note(f"run {first.id} was launched with the file's own definition")
+        return "", own.spec
+    mark = rollback_mark(first.id, str(held[1]) if held else own.attributes["revision"])
+    return first.id, spec.model_copy(update={"tags": {**own.spec.tags, **mark}})
+
+
+def _definition(here: Deployment, first: Run, own: TaskDefinitionSpec) -> TaskDefinitionSpec:
+    """What the schedule and the service can launch of what a run was. Raises UserError."""
+    spec = placed(first, definition_of(here.aws, here.names, first).spec, own)
+    check_launchable(here.names, first, spec, own)
+    return spec
 
 
 def _keep_images(here: Deployment, terminal: Terminal, wanted: TaskDefinitionSpec) -> None:
@@ -149,11 +162,11 @@ def _last_good(past: Past, here: Deployment, own: Live) -> Run:
         looked_at.add(one.task_definition)
         first = first_of(one, past.find)
         try:
-            spec = definition_of(here.aws, here.names, first).spec
+            spec = _definition(here, first, own.spec)
         except UserError as error:
             past.runs.say(f"run {one.id} is left out: {error}")
             continue
-        if spec.model_copy(update={"tags": own.spec.tags}) != own.spec:
+        if spec != own.spec:
             return first
     what = f"none of the newest {LOOKED} runs has succeeded with another definition"
     raise UserError(what, hint="`runs` lists them; name one")

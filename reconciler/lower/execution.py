@@ -71,9 +71,12 @@ def start_statements(names: Names) -> list[dict[str, Any]]:
 def image_repository(names: Names) -> str:
     """The ARN of the ECR repository that the task's image is in; empty for a public image."""
     uri = names.deploy.image.uri
-    if uri is None:
-        return names.arn("ecr", f"repository/{names.repository}")
-    match = PRIVATE.fullmatch(uri)
+    return names.arn("ecr", f"repository/{names.repository}") if uri is None else repository_of(names, uri)
+
+
+def repository_of(names: Names, image: str) -> str:
+    """The ARN of the ECR repository that an image is in; empty for a public image."""
+    match = PRIVATE.fullmatch(image)
     if match is None:
         return ""
     return f"arn:{names.facts.partition}:ecr:{match['region']}:{match['account']}:repository/{match['name']}"

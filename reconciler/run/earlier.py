@@ -9,12 +9,15 @@ from collections.abc import Callable
 
 from reconciler.aws.calls import Aws
 from reconciler.config.resource_names import Names
+from reconciler.core.container import Container
 from reconciler.core.errors import UserError
+from reconciler.core.fargate import SIZES
+from reconciler.core.managed_instances import Requirements
 from reconciler.core.spec import Observed
 from reconciler.image.manifest import get_manifest
 from reconciler.kinds import TaskDefinition, TaskDefinitionSpec
 from reconciler.kinds.ecs_task_definition import REVISION
-from reconciler.lower.execution import PRIVATE
+from reconciler.lower.execution import PRIVATE, repository_of
 from reconciler.run.run import Run
 
 FIRST = 10  # runs from one that names another to the one that names none
@@ -54,6 +57,91 @@ def definition_of(aws: Aws, names: Names, run: Run) -> Observed[TaskDefinitionSp
             f"run {run.id} was launched with {family}:{number}, which was deleted from ECS", hint=NO_DEFINITION
         )
     return found
+
+
+def placed(run: Run, then: TaskDefinitionSpec, today: TaskDefinitionSpec) -> TaskDefinitionSpec:
+    """A run's definition, `then`, in the place of today's: its own image, command, variables, secrets and size; today's
+    container's name, log, roles and kinds of capacity. Raises UserError.
+    """
+    log = today.containers[0]
+    box = _container(run, then, log.name).model_copy(
+        update={
+            "name": log.name, "log_driver": log.log_driver, "log_options": log.log_options,
+            "stop_timeout": log.stop_timeout,
+        }
+    )  # fmt: skip
+    return then.model_copy(
+        update={
+            "containers": (box,), "execution_role": today.execution_role, "task_role": today.task_role,
+            "compatibilities": today.compatibilities, "extra": today.extra, "tags": today.tags,
+            "ephemeral_storage": then.ephemeral_storage if "FARGATE" in today.compatibilities else None,
+        }
+    )  # fmt: skip
+
+
+def _container(run: Run, spec: TaskDefinitionSpec, name: str) -> Container:
+    """The program's. name: today's, which a record from before it had the name means."""
+    for one in spec.containers:
+        if one.name == (run.container or name) or (not run.container and len(spec.containers) == 1):
+            return one
+    raise UserError(f"the definition of run {run.id}, a revision of {spec.name}, has no container {run.container}")
+
+
+def pinned(run: Run, image: str) -> tuple[str, list[str]]:
+    """The image by digest, as the run had it, and what isn't known of it."""
+    if "@" in image:
+        return image, []
+    digest = next((one.image for one in reversed(run.attempts) if one.image), "")
+    if not digest:
+        return image, [f"its record doesn't say which image {image} was: it is what that names now"]
+    head, slash, last = image.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}@{digest}", []
+
+
+def check_launchable(names: Names, run: Run, spec: TaskDefinitionSpec, today: TaskDefinitionSpec) -> None:
+    """Raises UserError where no task of a definition in today's place would start. today: what `apply` has made."""
+    role, box = f"the role {names.deploy.task.execution_role.name}", spec.containers[0]
+    known = {_whole(arn) for one in today.containers for arn in one.secrets.values()}
+    for variable, arn in sorted(box.secrets.items()):
+        if _whole(arn) not in known:
+            raise UserError(
+                f"run {run.id} got {variable} from {arn}, which {role} may not read any more",
+                hint="write it in parameters or task.secrets of deploy.yaml again",
+            )
+    repository = repository_of(names, str(box.image))
+    ours = {repository_of(names, str(one.image)) for one in today.containers}
+    if repository and repository not in ours and not names.deploy.task.execution_role.managed_policy:
+        raise UserError(
+            f"the image of run {run.id}, {box.image}, is in a repository that {role} may not pull from",
+            hint="write task: {execution_role: {managed_policy: true}} in deploy.yaml: then it may pull each",
+        )
+    managed = names.deploy.requirements if names.deploy.managed_providers else None
+    if why := _too_large(spec, managed):
+        raise UserError(f"run {run.id} {why}", hint=NO_DEFINITION)
+
+
+def _whole(arn: str) -> str:
+    """What a policy names of a secret's ARN: not a key in it, or its version."""
+    return ":".join(arn.split(":")[:7])
+
+
+def _too_large(spec: TaskDefinitionSpec, managed: Requirements | None) -> str:
+    """Why today's capacity has no room for a definition, whenever; empty where it may."""
+    needs = spec.containers[0].extra.get("resourceRequirements") or ()
+    gpus = sum(int(one["value"]) for one in needs if one.get("type") == "GPU")
+    size = f"had {spec.cpu} CPU units and {spec.memory} MiB"
+    if "FARGATE" in spec.compatibilities:
+        if gpus:
+            return "had a GPU, and Fargate, where tasks run now, has none"
+        return "" if spec.memory in SIZES.get(spec.cpu, ()) else f"{size}, which Fargate, where tasks run now, hasn't"
+    if managed is None:
+        return ""
+    if spec.cpu_architecture != managed.platform:
+        return f"ran on {spec.cpu_architecture}, and the managed instances have {managed.platform}"
+    if spec.cpu > managed.vcpus.max * 1024 or spec.memory > managed.memory.max:
+        return f"{size}, which is more than the managed instances may have now"
+    most = managed.gpus.max if managed.gpus else 0
+    return f"had {gpus} GPUs, and the managed instances have at most {most} now" if gpus > most else ""
 
 
 def check_image(aws: Aws, names: Names, run: Run, image: str) -> None:

@@ -21,7 +21,7 @@ from reconciler.engine.deployment import Deployment
 from reconciler.kinds import TaskDefinitionSpec
 from reconciler.lower import may_read
 from reconciler.run.data_versions import Old, copy, moved, moved_text, old_data
-from reconciler.run.earlier import check_image, definition_of, first_of
+from reconciler.run.earlier import check_image, definition_of, first_of, pinned, placed
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
 from reconciler.run.launch import CODE_VERSION, Launch
 from reconciler.run.own_definition import has_own, register
@@ -103,39 +103,14 @@ def _with_secrets(run: Run, given: Overrides) -> tuple[Overrides, frozenset[str]
 
 def _definition(here: Deployment, run: Run, live: Observed[TaskDefinitionSpec]) -> tuple[TaskDefinitionSpec, list[str]]:
     """The run's definition in its place of today, and what isn't as it was."""
-    family, name = str(here.deploy.task.family), here.deploy.task.container
-    today = here.graph.nodes[Address(TaskDefinitionSpec.kind, family)].spec
+    today = here.graph.nodes[Address(TaskDefinitionSpec.kind, str(here.deploy.task.family))].spec
     assert isinstance(today, TaskDefinitionSpec)
-    own = next((one for one in live.spec.containers if one.name == (run.container or name)), None)
-    if own is None:
-        raise UserError(f"the definition of run {run.id}, {live.attributes['arn']}, has no container {run.container}")
-    image, told = _image(run, str(own.image))
+    spec = placed(run, live.spec, today)
+    (own,) = spec.containers
+    image, told = pinned(run, str(own.image))
     parameters, of_parameters = _parameters(here, run, own)
-    log = today.containers[0]
-    box = own.model_copy(
-        update={
-            "name": name, "image": image, "log_driver": log.log_driver, "log_options": log.log_options,
-            "stop_timeout": log.stop_timeout, **parameters,
-        }
-    )  # fmt: skip
-    spec = live.spec.model_copy(
-        update={
-            "containers": (box,), "execution_role": today.execution_role, "task_role": today.task_role,
-            "compatibilities": today.compatibilities, "extra": {}, "tags": today.tags,
-        }
-    )  # fmt: skip
-    return own_definition(spec, here.deploy.name), [*told, *of_parameters]
-
-
-def _image(run: Run, image: str) -> tuple[str, list[str]]:
-    """The image by digest."""
-    if "@" in image:
-        return image, []
-    digest = next((one.image for one in reversed(run.attempts) if one.image), "")
-    if not digest:
-        return image, [f"its record doesn't say which image {image} was: it is what that names now"]
-    head, slash, last = image.rpartition("/")
-    return f"{head}{slash}{last.partition(':')[0]}@{digest}", []
+    box = own.model_copy(update={"image": image, **parameters})
+    return own_definition(spec.model_copy(update={"containers": (box,)}), here.deploy.name), [*told, *of_parameters]
 
 
 def _parameters(here: Deployment, run: Run, own: Container) -> tuple[dict[str, Any], list[str]]:

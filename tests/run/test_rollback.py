@@ -24,11 +24,11 @@ def lane(lane: Lane) -> Iterator[Lane]:
     lane.bare()
 
 
-def version(lane: Lane, number: int, memory: int, more: str = "") -> None:
-    """Write this version of the program, with a size of its own."""
+def version(lane: Lane, number: int, memory: int, more: str = "", task: str = "") -> None:
+    """Write this version of the program, with a size of its own. task: a line of that section."""
     lane.program(SERVES.format(n=number), deploy=DEPLOY + more)
     text = (lane.folder / "deploy.yaml").read_text()
-    lane.write("deploy.yaml", text.replace("memory: 512", f"memory: {memory}"))
+    lane.write("deploy.yaml", text.replace("memory: 512", f"memory: {memory}\n  {task}"))
 
 
 def newest(lane: Lane) -> Any:
@@ -65,10 +65,17 @@ def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
     version(lane, 1, 512)
     ok(lane, "apply")
     first, old = records(lane)[0]["id"], newest(lane)
-    version(lane, 2, 1024)
+    version(lane, 2, 1024, "logs: {stream_prefix: later}\n", task="container: trainer")
     ok(lane, "apply")
-    own = newest(lane)
+    second, own = records(lane)[0]["id"], newest(lane)
     assert image(own) != image(old)
+
+    # The run that has the file's own definition: there is nothing to do.
+    same = lane.run("rollback", second, "--local")
+    assert (same.code, f"run {second} was launched with the file's own definition" in same.err) == (0, True), same.err
+    assert "Nothing is rolled back" in same.out
+    assert newest(lane) == own
+    assert "rolled back" not in ok(lane, "plan")
 
     ecr = lane.client("ecr")
     ecr.batch_delete_image(repositoryName="tiny", imageIds=[{"imageTag": one} for one in marks(ecr, old)])
@@ -78,6 +85,10 @@ def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
     back = newest(lane)
     assert (image(back), back["tags"]["reconciler:rollback"]) == (image(old), f"{first} {own['revision']}")
     assert served(lane) == back["taskDefinitionArn"]
+    # The program, its variables and size are the run's; the container's name, the log and the roles are today's.
+    (box,), (todays,) = back["containerDefinitions"], own["containerDefinitions"]
+    assert (box["name"], box["logConfiguration"]) == ("trainer", todays["logConfiguration"])
+    assert (back["memory"], box["environment"]) == ("512", old["containerDefinitions"][0]["environment"])
     assert "Nothing to change" in ok(lane, "rollback", first), "a second time nothing is done"
     assert newest(lane)["revision"] == back["revision"]
 
@@ -99,7 +110,7 @@ def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
     assert over["task_definition"] == back["taskDefinitionArn"]
     assert (over["inputs"]["memory"], ok(lane, "logs", over["id"])) == (512, "version 1\n")
 
-    shown = ok(lane, "rollback", "--undo")
+    shown = ok(lane, "rollback", second)  # as --undo does
     assert "Nothing is rolled back" in shown
     assert (image(newest(lane)), "reconciler:rollback" in newest(lane)["tags"]) == (image(own), False)
     assert served(lane) == newest(lane)["taskDefinitionArn"]
@@ -111,7 +122,7 @@ def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
     assert holds("rollback", ok(lane, "rollback", first, "--json"))["run"] == first
     ok(lane, "apply", "--skip-run", "--skip-image")  # which keeps the file's own image
     assert newest(lane)["tags"]["reconciler:rollback"].startswith(first)
-    version(lane, 2, 1024, "logs: {stream_prefix: other}\n")
+    version(lane, 2, 1024, "logs: {stream_prefix: other}\n", task="container: trainer")
     shown = ok(lane, "plan")
     assert "~ task-definition" in shown
     assert f"rolled back to run {first}" in " ".join(shown.split())
