@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied, Gone, ReconcilerError
@@ -26,13 +27,19 @@ from reconciler.run.watch import LastLines, Silent, watch_of
 
 POLL, SLOW = 0.2, 2.0  # seconds between looks at the record, growing to
 LATE = 30.0  # seconds for which the function may have done nothing before it is called again
+LONGEST_CALL = 900.0  # seconds: what Lambda allows
+
+
+def _is_launched(run: Run) -> bool:
+    """Whether a task of its tells how another is launched."""
+    return bool(run.attempts and (run.attempts[-1].event is not None or run.task_arn))
 
 
 @dataclass
 class Follower:
     """Shows runs of one deploy. given: what is different for the run, None where only its record says that; takes_back:
-    a run whose function can't be called, since the file says nothing of one; explains: whether these lines of its log
-    say why a run that is over failed.
+    a run whose function can't be called, or does nothing when it is, since the file says nothing of one; explains:
+    whether these lines of its log say why a run that is over failed.
     """
 
     aws: Aws
@@ -102,12 +109,29 @@ class Follower:
         try:
             self.function.go_on(self.aws, run, self.given)
         except (Gone, Denied) as error:
-            launched = run.attempts and (run.attempts[-1].event is not None or run.task_arn)
-            if not self.takes_back or not launched:
+            if not self.takes_back or not _is_launched(run):
                 raise
-            self.runs.say(f"the function {self.function.name} can't be called: {error}")
-            given_over(self.runs, run, unattended=False)
-            raise Changed(run.id) from None
+            self._take_back(run, f"the function {self.function.name} can't be called: {error}")
+
+    def _take_back(self, run: Run, why: str) -> NoReturn:
+        """Decide about a run from now on. Raises Changed."""
+        self.runs.say(why)
+        given_over(self.runs, run, unattended=False)
+        raise Changed(run.id) from None
+
+    def _unanswered(self, run: Run, since: float) -> None:
+        """The function was called, for the first time then, and has done nothing. Where the file says nothing of one it
+        may not know such runs any more: one that has begun is taken back, which raises Changed. Raises ReconcilerError
+        for one that nobody here knows how to launch, once the call must be over.
+        """
+        if not self.takes_back:
+            return
+        why = f"the function {self.function.name} was called and hasn't gone on with it"
+        if _is_launched(run):
+            self._take_back(run, f"run {run.id}: {why}")
+        if self.aws.clock.now() - since > LONGEST_CALL:
+            hint = "run `apply` as for this run: it launches it"
+            raise ReconcilerError(f"run {run.id} isn't launched: {why}", hint=hint)
 
     def _late(self, run: Run) -> str:
         """That the function is late, and what to do about it."""
@@ -120,7 +144,7 @@ class Follower:
     def _gone_on(self, run: Run, screen: Screen | None) -> Run:
         """The run once the function has gone on with it."""
         clock, pause = self.aws.clock, POLL
-        due = clock.now() + LATE
+        due, called = clock.now() + LATE, 0.0
         while True:
             known = self.runs.get(run.id)
             if known is not None and not known.unattended and not known.state.over:
@@ -133,9 +157,12 @@ class Follower:
             if clock.now() > due:
                 if known is None:
                     raise ReconcilerError(f"the record of run {run.id} doesn't exist any more")
+                if called:
+                    self._unanswered(known, called)
                 if screen:
                     screen.trouble(self._late(known))
                 self._call(known)
+                called = called or clock.now()
                 due = clock.now() + LATE
             if screen:
                 screen.tick()

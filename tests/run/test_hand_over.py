@@ -21,7 +21,7 @@ from reconciler.core.function_settings import Retry
 from reconciler.core.secret import KNOWN
 from reconciler.run.cap import Limits
 from reconciler.run.fleet import Fleet
-from reconciler.run.follow import LATE, Follower
+from reconciler.run.follow import LATE, LONGEST_CALL, Follower
 from reconciler.run.hand_over import Function, check_no_secret, given_over
 from reconciler.run.place import Place
 from reconciler.run.retry import Again, Attempt, Event
@@ -336,6 +336,45 @@ def test_who_looks_with_another_file_takes_it_back_only_where_nobody_can_be_call
     store(found).put(waits)
     with pytest.raises(why):
         followed(found, waits)
+
+
+@pytest.mark.parametrize(
+    ("takes_back", "attempts", "raises", "calls", "seconds"),
+    [
+        (True, (replace(FIRST, event=Event.INTERRUPTION),), Changed, 1, 2 * LATE),
+        (True, (), ReconcilerError, 30, LONGEST_CALL + LATE),  # nobody here knows with what it is to be launched
+        (
+            False,
+            (replace(FIRST, event=Event.INTERRUPTION),),
+            None,
+            62,
+            2000.0,
+        ),  # its file says that the function manages it
+    ],
+)
+def test_who_looks_with_a_file_that_turned_it_off_takes_it_back_from_a_function_that_does_nothing(
+    takes_back: bool, attempts: tuple[Attempt, ...], raises: type[Exception] | None, calls: int, seconds: float
+) -> None:
+    """It is there for the schedule, and its role no longer lets it read the records of clients' runs."""
+    found = Followed()
+    waits = run(unattended=True, attempts=attempts)
+    store(found).put(waits)
+
+    def later() -> None:
+        found.then = later
+        if found.time > 2100:
+            other(found, state=State.STOPPED)
+
+    found.then = later
+    if raises is None:
+        assert followed(found, waits, takes_back=takes_back).state is State.STOPPED
+    else:
+        with pytest.raises(raises) as error:
+            followed(found, waits, takes_back=takes_back)
+        assert isinstance(error.value, Changed) is (raises is Changed)
+    assert kept(found).unattended is (raises is not Changed)
+    assert abs(len(found.invoked) - calls) <= 2
+    assert seconds <= found.time - 100 < seconds + 2 * LATE
 
 
 def test_who_looks_has_it_stopped_where_that_was_only_written(bucket: Bucket) -> None:
