@@ -288,6 +288,8 @@ def test_a_run_with_workers(held: Held) -> None:
     again = held.run("apply", "--env", "ROUND=1")
     assert again.code == 0, again.out + again.err
     assert "certificate" not in again.err
+    ssm.put_parameter(Name=left, Value="x", Type="SecureString")
+    assert "Nothing to run" in held.run("apply", "--env", "ROUND=1").out
     assert not ssm.get_parameters_by_path(Path="/reconciler/tiny/workers")["Parameters"]
     ssm.put_parameter(Name=left, Value="x", Type="SecureString")
     held.project.write("deploy.yaml", DEPLOY)  # without run.workers

@@ -11,15 +11,19 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.container import Container
 from reconciler.core.function_settings import Cap
 from reconciler.core.prices import hourly
 from reconciler.core.workers import CERTIFICATES, PORTS, mark_of, number_of, port_of
+from reconciler.kinds import TaskDefinitionSpec
 from reconciler.run.cap import Limits, price_of
+from reconciler.run.launch import Launch
 from reconciler.run.retry import LOST_SCHEDULER, Attempt, Event, again
 from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
 from reconciler.run.step import spent
 from reconciler.run.verdict import judge
+from reconciler.run.worker_definitions import definitions
 from reconciler.run.workers import (
     GRACE,
     LAUNCHES,
@@ -223,6 +227,17 @@ def test_a_lost_scheduler_is_tried_again(scheduler: dict[str, Any], main: int, e
         following = again(RETRIES, ("FARGATE_SPOT", "FARGATE"), [attempt], cost=None, now=NOW)
         assert isinstance(following, str)  # RETRIES allows none
         assert following.startswith(LOST_SCHEDULER)
+
+
+def test_one_that_computes_is_killed_soon_whatever_the_program_may_take() -> None:
+    """It has nothing to save, and would compute for all of the program's stop timeout."""
+    place = "arn:aws:ecs:us-east-1:123456789012:task-definition/tiny:1"
+    launch = Launch("tiny", "tiny", place, "main", (), "sg", True, "/tests", "run", {})
+    main = Container(name="main", image="x", stop_timeout=120)
+    spec = TaskDefinitionSpec(name="tiny", cpu=256, memory=512, containers=(main,))
+    theirs, ours = definitions(spec, launch, run(WORKERS), Size(2, 1024, 4096), "secret")
+    assert [(one.name, one.stop_timeout) for one in theirs.containers] == [("worker", 5)]
+    assert [(one.name, one.stop_timeout) for one in ours.containers] == [("main", 120), ("scheduler", 120)]
 
 
 def test_they_are_paid_for() -> None:
