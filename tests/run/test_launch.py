@@ -419,11 +419,14 @@ def test_a_certificate_that_nobody_deletes_expires() -> None:
     assert [is_over(made[0]["Policies"], NOON + days * 86_400) for days in (0, 59.9, 60.1)] == [False, False, True]
 
 
-def test_what_is_left_of_runs_that_nobody_saw_end(embedded_aws: EmbeddedAws) -> None:
+@pytest.mark.parametrize("unattended", [False, True])
+def test_what_is_left_of_runs_that_nobody_saw_end(embedded_aws: EmbeddedAws, unattended: bool) -> None:
+    """unattended: nor the function, such as one that was deleted."""
     launcher = of_workers(embedded_aws)
     now, place, ids = launcher.clock.now(), launcher.launch.place, [f"20260101-000000-{one:08x}" for one in range(9)]
     launcher.run = replace(launcher.run, inputs={})
     ended = launcher.again()  # which nobody sees
+    launcher.runs.put(replace(ended, unattended=unattended))
     embedded_aws.finished(ended.task_arn)
     old, new = (Attempt(1, "FARGATE", "", now - ago) for ago in (4000, 10))
     interrupted = replace(old, event=Event.INTERRUPTION, task_arn=ended.task_arn)
