@@ -56,6 +56,16 @@ def each(read: Callable[[I], T], items: Iterable[I]) -> list[T]:
     return [read(item) for item in items]
 
 
+def is_unclear(error: Exception) -> bool:
+    """Whether a call that failed so may have been done all the same, at this try or at one that botocore made before;
+    the same call may be answered later.
+    """
+    if not isinstance(error, ClientError):
+        return isinstance(error, BotoCoreError)
+    about: dict[str, Any] = error.response.get("ResponseMetadata") or {}
+    return bool(about.get("HTTPStatusCode", 400) >= 500 or about.get("RetryAttempts", 0) > 0)
+
+
 def _unless(codes: tuple[str, ...], service: str, operation: str, params: dict[str, Any]) -> dict[str, Any] | None:
     try:
         return call(service, operation, **params)

@@ -50,8 +50,9 @@ def handle(event: Mapping[str, Any], context: object) -> None:
         except Changed:  # by another call, or by somebody who stops the run: what is next follows from its record
             if not left:
                 raise
-    if ended is not None:
-        tell(watched, *explained(watched, ended), call_id=str(getattr(context, "aws_request_id", "")))
+    if ended is None:
+        return
+    if tell(watched, *explained(watched, ended), call_id=str(getattr(context, "aws_request_id", ""))):
         look_no_more(watched, ended.id)
 
 

@@ -27,7 +27,7 @@ from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
 from reconciler.run.stored import TRIES, Changed
 from reconciler.run.verdict import Verdict
 from reconciler.run.workers import size_of
-from reconciler.scheduled.aws import call, find, there
+from reconciler.scheduled.aws import call, find, is_unclear, there
 from reconciler.scheduled.record import records
 
 PAUSE, LONGEST = 10.0, 120.0  # seconds before a launch is tried again; it doubles, up to
@@ -155,7 +155,7 @@ def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
             return _run_task(watched, run, given)
         except (ClientError, BotoCoreError, NotLaunched) as error:
             pause = min(PAUSE * 2**number, LONGEST)
-            looks = LOOKS if _is_unclear(error) else looks
+            looks = LOOKS if is_unclear(error) else looks
             if number == tries or time.monotonic() - began + pause > ENOUGH:
                 if task := _looked_for(watched, token, (), looks):
                     return task, ""
@@ -169,14 +169,6 @@ def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
         if known and known.unattended != run.unattended:
             raise Changed(run_id)
         number += 1
-
-
-def _is_unclear(error: Exception) -> bool:
-    """Whether a task may have been launched though RunTask failed so, or at a try before that botocore has made."""
-    if not isinstance(error, ClientError):
-        return isinstance(error, BotoCoreError)
-    about: Mapping[str, Any] = error.response.get("ResponseMetadata") or {}
-    return bool(about.get("HTTPStatusCode", 400) >= 500 or about.get("RetryAttempts", 0) > 0)
 
 
 def limits_of(watched: Watched) -> Limits:

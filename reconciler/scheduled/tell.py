@@ -2,6 +2,7 @@
 
 Lambda calls the function again when it was stopped, by the same name of the call. If that call left the mark and didn't
 come to send, it is sent then: nothing is lost with the function, and only who is stopped between the two sends twice.
+Where all its calls were stopped, a later one by another name takes the mark over.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,9 +24,29 @@ from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.message import Ended, Message, of_ended
 from reconciler.run.run import Run
 from reconciler.run.webhook_request import PAUSE, TRIES, NotSent, TryAgain, question, send, url_in
-from reconciler.scheduled.aws import call, find, there
+from reconciler.scheduled.aws import call, conditional, find, is_unclear, there
 
 MARK_MOST = 10_000  # bytes of a mark
+LONGEST = 900.0  # seconds: how long Lambda lets a call last
+CALLS = 4  # that try to send: Lambda's three, and one of the look 20 minutes later
+SETTLED, BUSY = True, False
+WAYS = ("SNS", "the webhook")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """That a call tells of a run's end. told: by which ways it was; tries: calls before it that couldn't."""
+
+    call: str
+    told: tuple[str, ...] = ()
+    tries: int = 0
+
+    @classmethod
+    def read(cls, call_id: str, known: Mapping[str, Any]) -> Mark:
+        """What another call has left, which may be anything."""
+        told, tries = known.get("told"), known.get("tries")
+        ways = tuple(one for one in WAYS if isinstance(told, list) and one in told)
+        return cls(call_id, ways, tries if isinstance(tries, int) and 0 <= tries < CALLS else 0)
 
 
 def in_aws() -> bool:
@@ -31,13 +54,15 @@ def in_aws() -> bool:
     return "AWS_ENDPOINT_URL" not in os.environ
 
 
-def tell(watched: Watched, run: Run, known: Diagnosis | None, call_id: str) -> None:
+def tell(watched: Watched, run: Run, known: Diagnosis | None, call_id: str) -> bool:
     """Send it to everyone who wants to hear of such an end. What can't be sent is said in the function's log.
 
-    known: why it failed; call_id: the name of Lambda's call, the same when it is called again; empty for none.
+    known: why it failed; call_id: the name of Lambda's call, the same when it is called again; empty for none. Returns
+    whether that is settled, and False while another call may be sending. Raises NotSent for what may get there when it
+    is called again, so often at most.
     """
     if watched.tell is None:
-        return
+        return True
     message = of_ended(
         watched.deploy,
         Ended(
@@ -46,37 +71,66 @@ def tell(watched: Watched, run: Run, known: Diagnosis | None, call_id: str) -> N
             metrics=run.metrics, cause=known.cause if known else "", fix=known.fix if known else "",
         ),
     )  # fmt: skip
-    if not message.wanted(watched.tell.on) or not _is_ours(watched, message, call_id):
-        return
-    if watched.tell.topic:
-        try:
-            call("sns", "Publish", TopicArn=watched.tell.topic, **message.for_topic())
-        except (ClientError, BotoCoreError) as error:
-            print(line(f"nobody was told by SNS: {error}"))
-    if watched.tell.webhook:
-        try:
-            _post(watched.tell, message)
-        except (ClientError, BotoCoreError, NotSent) as error:
-            print(line(f"nobody was told by the webhook: {error}"))
+    mark = _taken(watched, message, call_id) if message.wanted(watched.tell.on) else SETTLED
+    if not isinstance(mark, Mark):
+        return mark is SETTLED
+    told, failed = _send(watched, watched.tell, message, mark)
+    again = bool(failed and call_id and mark.tries + 1 < CALLS)
     if call_id:
-        call("s3", "PutObject", **_mark(watched, message, call_id, sent=True))
+        mark = replace(mark, told=told, tries=mark.tries + 1)
+        call("s3", "PutObject", **_written(watched, message, mark, sent=not again))
+    if again:
+        raise NotSent(f"run {run.id}: it is tried again to tell of its end: {failed}")
+    return True
 
 
-def _is_ours(watched: Watched, message: Message, call_id: str) -> bool:
-    """Leave the mark, before anything is sent. False where another has left it, or the message was sent."""
-    mark = _mark(watched, message, call_id, sent=False)
-    if there("s3", "PutObject", **mark, IfNoneMatch="*") is not None:
-        return True
-    left = find("s3", "GetObject", Bucket=mark["Bucket"], Key=mark["Key"]) if call_id else None
+def _send(watched: Watched, how: Tell, message: Message, mark: Mark) -> tuple[tuple[str, ...], str]:
+    """Send it by each way by which it wasn't. Returns by which it was, and why it wasn't by one that may work later."""
+    told, failed = mark.told, ""
+    ways = {
+        "SNS": how.topic and (lambda: call("sns", "Publish", TopicArn=how.topic, **message.for_topic())),
+        "the webhook": how.webhook and (lambda: _post(how, message)),
+    }
+    for name, send_by in ways.items():
+        if not send_by or name in told:
+            continue
+        try:
+            send_by()
+            told = (*told, name)
+        except (ClientError, BotoCoreError, NotSent) as error:
+            failed = str(error) if isinstance(error, TryAgain) or is_unclear(error) else failed
+            print(line(f"nobody was told by {name}: {error}"))
+    return told, failed
+
+
+def _taken(watched: Watched, message: Message, call_id: str) -> Mark | bool:
+    """The mark that is left before anything is sent; SETTLED where the message was sent, or is sent by a client; BUSY
+    while another call may be sending. One that can't be, since no call lasts so long, has died.
+    """
+    mark = Mark(call_id)
+    if there("s3", "PutObject", **_written(watched, message, mark, sent=False), IfNoneMatch="*") is not None:
+        return mark
+    place = {"Bucket": watched.bucket, "Key": told_key(message.mark)}
+    left = find("s3", "GetObject", **place) if call_id else None
     try:
-        found = plain_json.read(left["Body"].read(MARK_MOST + 1), MARK_MOST) if left else None
+        known = plain_json.read(left["Body"].read(MARK_MOST + 1), MARK_MOST) if left else None
     except plain_json.NotJson:
-        return False
-    return isinstance(found, dict) and found.get("call") == call_id and found.get("sent") is False
+        return SETTLED
+    if left is None or not isinstance(known, dict) or known.get("sent") is not False or "call" not in known:
+        return SETTLED
+    mark = Mark.read(call_id, known)
+    if known["call"] == call_id:
+        return mark
+    at = known.get("at")
+    if isinstance(at, (int, float)) and time.time() - LONGEST < at <= time.time():
+        return BUSY
+    taken = conditional("s3", "PutObject", **_written(watched, message, mark, sent=False), IfMatch=left["ETag"])
+    return BUSY if taken is None else mark
 
 
-def _mark(watched: Watched, message: Message, call_id: str, *, sent: bool) -> dict[str, Any]:
-    body = json.dumps({"at": time.time(), "subject": message.subject, "call": call_id, "sent": sent}).encode()
+def _written(watched: Watched, message: Message, mark: Mark, *, sent: bool) -> dict[str, Any]:
+    about = {"at": time.time(), "subject": message.subject, "call": mark.call, "sent": sent}
+    body = json.dumps({**about, "told": mark.told, "tries": mark.tries}).encode()
     key = told_key(message.mark)
     return {"Bucket": watched.bucket, "Key": key, "Body": body, "ContentType": "application/json"}
 

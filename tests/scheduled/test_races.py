@@ -11,23 +11,27 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from reconciler.core.function_settings import AGAIN, GIVEN, GROUP, LAUNCH, START, TRIED, WORKER_TRIES, Watched
-from reconciler.core.run_paths import fingerprint_key, record_key
+from reconciler.core.function_settings import AGAIN, GIVEN, GROUP, LAUNCH, START, TRIED, WORKER_TRIES, Tell, Watched
+from reconciler.core.run_paths import fingerprint_key, record_key, told_key
 from reconciler.run.crew import WORKERS_TAG
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.scheduled_record import scheduled_id
 from reconciler.run.state import State
 from reconciler.run.stored import from_json, to_json
+from reconciler.run.webhook_request import TRIES, NotSent, TryAgain
 from reconciler.scheduled import aws, record, see
 from reconciler.scheduled import launch as launching
+from reconciler.scheduled import tell as telling_of
 from reconciler.scheduled import workers as of_workers
 from reconciler.scheduled.handler import handle
+from tests.run.by_hand import Skipping
 from tests.scheduled.test_tasks import settings
 
 BUCKET, MARK = "tiny-bucket", "a" * 64
@@ -504,3 +508,81 @@ def test_a_task_that_was_launched_without_an_answer_is_accounted_for(
         (State.RUNNING, task["taskArn"]) if then == "goes on" else (State.LAUNCHING, "")
     )
     assert f"tiny.{ID}-1" in found.schedules, "its deadline"
+
+
+class Heard:
+    """Who is told. busy: how often the webhook answers 503 before it takes a message."""
+
+    def __init__(self, busy: int) -> None:
+        self.busy, self.webhook, self.sns, self.clock = busy, 0, 0, Skipping()
+
+    def send(self, url: str, body: bytes) -> None:
+        if self.busy:
+            self.busy -= 1
+            raise TryAgain("the webhook answered 503")
+        self.webhook += 1
+
+
+def telling(make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, busy: int) -> tuple[Aws, Heard]:
+    """A run that has ended, and whom the function tells of it."""
+    hook = "arn:aws:ssm:us-east-1:123456789012:parameter/tiny/hook"
+    found, heard = make(tell=Tell("both", "arn:topic", hook, "json")), Heard(busy)
+
+    def publish(**asked: Any) -> dict[str, Any]:
+        heard.sns += 1
+        return {}
+
+    monkeypatch.setattr(found, "_publish", publish, raising=False)
+    monkeypatch.setattr(found, "_get_parameter", lambda **a: {"Parameter": {"Value": "https://hook"}}, raising=False)
+    monkeypatch.setattr(telling_of, "send", heard.send)
+    monkeypatch.setattr(telling_of, "time", heard.clock)
+    ended = replace(FIRST, event=Event.SUCCESS, exit_code=0, task_arn=f"{PLACE}/1")
+    found.write(run(found.watched, state=State.SUCCEEDED, exit_code=0, attempts=(ended,)))
+    return found, heard
+
+
+def called(call_id: str) -> None:
+    handle({START: ID, GIVEN: None}, SimpleNamespace(aws_request_id=call_id))
+
+
+@pytest.mark.parametrize(("busy", "failing"), [(0, 0), (TRIES - 1, 0), (TRIES, 1), (3 * TRIES + 1, 3), (999, 3)])
+def test_a_webhook_that_is_busy_for_a_while_is_told_later(
+    make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, busy: int, failing: int
+) -> None:
+    """Lambda calls the function again, twice, and Scheduler once more after 20 minutes: then it is given up."""
+    found, heard = telling(make, monkeypatch, busy)
+    for _ in range(failing):
+        with pytest.raises(NotSent):
+            called("a")
+        assert f"tiny.{ID}-look" in found.schedules, "that somebody tells of it"
+    if failing == 3:
+        heard.clock.later = 1000.0
+    called("b" if failing == 3 else "a")
+    assert (heard.webhook, heard.sns, found.schedules) == (int(busy < 999), 1, {})
+    called("c")
+    assert (heard.webhook, heard.sns, found.schedules) == (int(busy < 999), 1, {})
+
+
+@pytest.mark.parametrize(
+    ("mark", "told", "settled"),
+    [
+        ({"call": "a", "sent": False, "at": 0.0}, 1, True),  # it has died: no call lasts so long
+        ({"call": "a", "sent": False, "at": 1e15}, 1, True),
+        ({"call": "a", "sent": False, "at": "x", "told": 5, "tries": "x"}, 1, True),
+        ({"call": "a", "sent": False, "at": None, "tries": 3}, 1, True),
+        ({"call": "a", "sent": False, "at": True}, 0, False),  # a moment ago
+        ({"call": "b", "sent": False, "at": True}, 1, True),  # its own, called again
+        ({"call": "a", "sent": True, "at": 0.0}, 0, True),
+        ({"at": 0.0, "subject": "of a client"}, 0, True),
+        ("no JSON", 0, True),
+    ],
+)
+def test_a_mark_whose_call_has_died_is_taken_over(
+    make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, mark: Any, told: int, settled: bool
+) -> None:
+    found, heard = telling(make, monkeypatch, 0)
+    if isinstance(mark, dict) and mark["at"] is True:
+        mark = mark | {"at": time.time() - 5}
+    found.objects[told_key(ID)] = json.dumps(mark).encode() if isinstance(mark, dict) else b"\xff"
+    called("b")
+    assert (heard.webhook, heard.sns, found.schedules == {}) == (told, told, settled)
