@@ -32,6 +32,7 @@ from reconciler.run.workers import size_of
 from reconciler.scheduled import workers
 from reconciler.scheduled.aws import find
 from reconciler.scheduled.later import look_no_more, look_now_and_then
+from reconciler.scheduled.launch import with_task
 from reconciler.scheduled.record import put_first, records
 from reconciler.scheduled.see import ours, see_through, sized, tend
 from reconciler.scheduled.tell import tell
@@ -148,7 +149,7 @@ def _after(watched: Watched, run: Run, token: str, task: Mapping[str, Any], give
         find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, token))
     newest, seen = run.attempts[-1], None
     if newest.token == token and newest.event is None and not run.state.over:
-        run = run.with_attempt(replace(newest, task_arn=task["taskArn"]))
+        run = run if newest.task_arn == task["taskArn"] else with_task(watched, run, task)
         seen = _seen(watched, run, task)
         if (end := end_of(run.attempts[-1], seen, time.time())) and size_of(run):
             seen = Seen(end=workers.ended(watched, run, end, given))

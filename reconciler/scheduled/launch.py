@@ -76,15 +76,22 @@ def launch(watched: Watched, run: Run, given: Overrides) -> tuple[Run, Seen]:
     if task is None:
         _no_deadline(watched, attempt)
         return run, Seen(end=Verdict(Event.NO_CAPACITY, None, why))
-    attempt = counted(attempt, task)
-    run = _of_size(run.with_attempt(attempt), attempt, task)
+    run = with_task(watched, run.with_attempt(counted(attempt, task)), task)
     if watched.limited:
-        find("scheduler", "UpdateSchedule", **_deadline(watched, run, task["taskArn"]))
-    run = run.with_attempt(replace(attempt, task_arn=task["taskArn"]))
+        find("scheduler", "UpdateSchedule", **_deadline(watched, run, run.task_arn))
+    return _recorded(watched, replace(run, state=State.RUNNING))
+
+
+def with_task(watched: Watched, run: Run, task: Mapping[str, Any]) -> Run:
+    """The run whose newest attempt has this task, with the definition and size that ECS says: a rollback's definition
+    has its own, of which the function isn't told.
+    """
+    attempt = replace(run.attempts[-1], task_arn=task["taskArn"])
     if not run.unattended and run.task_definition != task["taskDefinitionArn"]:  # the newest, as the settings are
         run = replace(run, log_group=watched.log_group, log_prefix=watched.log_prefix, container=watched.container)
-    run = replace(run, state=State.RUNNING, task_definition=task["taskDefinitionArn"])
-    return _recorded(watched, run)
+    if attempt.memory is None and task.get("cpu") and task.get("memory"):
+        run = replace(run, inputs={**run.inputs, "cpu": int(task["cpu"]), "memory": int(task["memory"])})
+    return replace(run, task_definition=task["taskDefinitionArn"]).with_attempt(attempt)
 
 
 def _recorded(watched: Watched, run: Run) -> tuple[Run, Seen]:
@@ -130,13 +137,6 @@ def _keep_deadline(watched: Watched, run: Run, task: str) -> None:
     what = _deadline(watched, run, task)
     if there("scheduler", "CreateSchedule", **what) is None:
         find("scheduler", "UpdateSchedule", **what)
-
-
-def _of_size(run: Run, attempt: Attempt, task: Mapping[str, Any]) -> Run:
-    """The run with the size that ECS says: a rollback's definition has its own, of which the function isn't told."""
-    if attempt.memory is not None or not task.get("cpu") or not task.get("memory"):
-        return run
-    return replace(run, inputs={**run.inputs, "cpu": int(task["cpu"]), "memory": int(task["memory"])})
 
 
 def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:

@@ -271,6 +271,20 @@ def test_a_size_that_only_its_record_says(make: Callable[..., Aws]) -> None:
     assert "cpu" not in asked["overrides"]
 
 
+def test_what_a_task_was_is_recorded_though_it_ended_before_its_launch_was(make: Callable[..., Aws]) -> None:
+    """The event of its end comes first: a rollback's definition has a size of its own, which only ECS says."""
+    found = make()
+    launched = {"clientToken": FIRST.token, "startedBy": FIRST.token, "taskDefinition": f"{found.watched.family}:7"}
+    (task,) = found._run_task(**launched, overrides={})["tasks"]
+    task |= {"lastStatus": "STOPPED", "stopCode": "EssentialContainerExited", "cpu": "512", "memory": "1024"}
+    task["containers"] = [{"name": found.watched.container, "exitCode": 0}]
+    found.write(run(found.watched))
+    handle({"detail": task}, None)
+    over = found.read()
+    assert (over.state, over.inputs["cpu"], over.inputs["memory"]) == (State.SUCCEEDED, 512, 1024)
+    assert (over.task_arn, over.task_definition) == (task["taskArn"], task["taskDefinitionArn"])
+
+
 def test_a_definition_of_another_family_is_not_launched(
     make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch
 ) -> None:
