@@ -6,14 +6,16 @@ A field either isn't about access, or more in it means more access (actions that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from itertools import product
 from typing import Any
 
-from reconciler.core.canonical import Policy, Statement
+from reconciler.core.canonical import Caseless, Policy, Statement, Strings
 from reconciler.core.spec import Conditions, Grants, Neutral, Restricts
 from reconciler.core.wildcard import matches
+
+_Conditions = Mapping[str, Mapping[Caseless, Strings]]
 
 
 class Sense(Enum):
@@ -39,6 +41,16 @@ _TURNED = {
     Sense.MORE_OR_OTHER: Sense.LESS_OR_OTHER,
 }
 EMPTY: tuple[Any, ...] = (None, (), {}, "")
+# A condition's operators, without case and IAM's ForAnyValue:, ForAllValues: and IfExists: what they say of a request
+# that has one of the values. Of all others nothing is known.
+ONE_OF = {
+    "stringequals", "stringequalsignorecase", "stringlike", "numericequals", "dateequals", "bool", "binaryequals",
+    "ipaddress", "arnequals", "arnlike",
+}  # fmt: skip
+NONE_OF = {
+    "stringnotequals", "stringnotequalsignorecase", "stringnotlike", "numericnotequals", "datenotequals",
+    "notipaddress", "arnnotequals", "arnnotlike",
+}  # fmt: skip
 
 
 def sense_of(marks: Iterable[Any], around: Sense) -> Sense:
@@ -56,8 +68,11 @@ def sense_of(marks: Iterable[Any], around: Sense) -> Sense:
     return around
 
 
-def widens(sense: Sense, want: Any, seen: Any) -> bool:
-    """Whether `seen`, which differs from `want`, allows something that `want` doesn't, or may do so."""
+def widens(sense: Sense, want: Any, seen: Any, operator: str = "") -> bool:
+    """Whether `seen`, which differs from `want`, allows something that `want` doesn't, or may do so.
+
+    operator: that of the condition whose values these are.
+    """
     match sense:
         case Sense.NONE:
             return False
@@ -65,27 +80,31 @@ def widens(sense: Sense, want: Any, seen: Any) -> bool:
             return _extra(want, seen)
         case Sense.LESS:
             return _extra(seen, want)
-    return (want if sense is Sense.LESS_OR_OTHER else seen) not in EMPTY
+    stricter, looser = (seen, want) if sense is Sense.LESS_OR_OTHER else (want, seen)
+    if operator and isinstance(want, tuple) and isinstance(seen, tuple):
+        return not _meets(operator, stricter, looser)
+    return looser not in EMPTY
 
 
 def allows_no_more(want: Policy, seen: Policy) -> bool:
     """Whether `want` allows all that `seen` does, however each groups it in statements; False where that is unsure."""
     allowed = [one for one in want.statements if not one.denies]
-    kept = [_bare(one) for one in seen.statements]
-    return all(_bare(one) in kept for one in want.statements if one.denies) and all(
+    denied = [one for one in seen.statements if one.denies]
+    return all(_covered(one, denied) for one in want.statements if one.denies) and all(
         _covered(one, allowed) for one in seen.statements if not one.denies
     )
 
 
 def _bare(statement: Statement) -> Statement:
-    return statement.model_copy(update={"sid": ""})
+    return statement.model_copy(update={"sid": "", "conditions": {}})
 
 
-def _covered(one: Statement, allowed: list[Statement]) -> bool:
-    """Whether each action on each resource for each principal is in one of these, under the same conditions."""
+def _covered(one: Statement, others: list[Statement]) -> bool:
+    """Whether each action on each resource for each principal is in one of these, whenever its conditions are met."""
+    others = [other for other in others if _under(one.conditions, other.conditions)]
     if one.not_actions or one.not_resources or one.not_principals:
-        return _bare(one) in [_bare(other) for other in allowed]
-    like = [other for other in allowed if other.conditions in ({}, one.conditions) and not other.not_actions
+        return _bare(one) in [_bare(other) for other in others]
+    like = [other for other in others if not other.not_actions
             and not other.not_resources and not other.not_principals]  # fmt: skip
     whom: list[tuple[str, str] | None] = [(kind, name) for kind, names in one.principals.items() for name in names]
     return all(
@@ -97,6 +116,25 @@ def _covered(one: Statement, allowed: list[Statement]) -> bool:
         )
         for who, action, resource in product(whom or [None], one.actions, one.resources or (None,))
     )
+
+
+def _under(one: _Conditions, other: _Conditions) -> bool:
+    """Whether each request that meets the one's conditions meets the other's."""
+    return all(
+        key in one.get(operator, {}) and _meets(operator, one[operator][key], values)
+        for operator, keys in other.items()
+        for key, values in keys.items()
+    )
+
+
+def _meets(operator: str, one: Strings, other: Strings) -> bool:
+    """Whether what is let through with the one's values is so with the other's."""
+    name = operator.casefold().rpartition(":")[2].removesuffix("ifexists")
+    if name in NONE_OF:
+        return set(other) <= set(one)
+    if name == "stringlike":
+        return all(_in(value, other) for value in one)
+    return set(one) <= set(other) if name in ONE_OF else one == other
 
 
 def _in(text: str, patterns: Iterable[str]) -> bool:

@@ -38,6 +38,7 @@ class _Way:
     hide: bool = False
     variables: bool = False  # a mapping of them, or a command's words
     variable: str = ""
+    operator: str = ""  # of a statement's condition
 
     def into(self, marks: list[Any]) -> _Way:
         """The way into a field with these marks."""
@@ -53,6 +54,8 @@ class _Way:
 
     def key(self, name: str) -> _Way:
         """The way to the value under a key."""
+        if self.sense in (Sense.LESS_OR_OTHER, Sense.MORE_OR_OTHER):
+            return replace(self, operator=self.operator or name)
         if not self.variables or (self.variable and looks_secret(self.variable)):
             return self
         return replace(self, variable=name)
@@ -148,7 +151,7 @@ def _label(item: Value) -> str:
 
 
 def _change(path: str, want: Any, seen: Any, way: _Way) -> Change:
-    wide = widens(way.sense, want, seen)
+    wide = widens(way.sense, want, seen, way.operator)
     return Change(path, _shown(seen, way), _shown(want, way), way.replaces, wide)
 
 

@@ -51,6 +51,27 @@ def test_widens(sense: Sense, want: Any, seen: Any, expected: bool) -> None:
     assert widens(sense, want, seen) is expected
 
 
+@pytest.mark.parametrize(
+    ("operator", "want", "seen", "wider"),
+    [
+        ("StringLike", ("a/*", "b/*"), ("a/*",), False), ("StringLike", ("a/*",), ("a/*", "b/*"), True),
+        ("StringLike", ("a/*",), ("a/b/*", "a/c"), False), ("StringLike", ("a/b/*",), ("a/*",), True),
+        ("StringEquals", ("a", "b"), ("b",), False), ("StringEquals", ("a",), ("b",), True),
+        ("StringEquals", ("a*",), ("ab",), True), ("stringequals", ("a", "b"), ("b",), False),
+        ("ForAnyValue:StringLike", ("a*", "b"), ("a",), False), ("ForAllValues:StringEqualsIfExists", ("a", "b"), ("a",), False),
+        ("IpAddress", ("1.0.0.0/8", "2.0.0.0/8"), ("1.0.0.0/8",), False), ("ArnLike", ("a", "b"), ("a",), False),
+        ("StringNotEquals", ("a",), ("a", "b"), False), ("StringNotLike", ("a*", "b"), ("b",), True),
+        ("NotIpAddress", ("1.0.0.0/8",), ("1.0.0.0/8", "2.0.0.0/8"), False),
+        ("NumericLessThan", ("1", "2"), ("1",), True), ("Null", ("true",), ("false",), True),
+    ],
+)  # fmt: skip
+def test_values_of_a_condition(operator: str, want: Any, seen: Any, wider: bool) -> None:
+    assert widens(LO, want, seen, operator) is wider
+    assert widens(MO, seen, want, operator) is wider, "what denies, the other way round"
+    assert widens(LO, want, None, operator)
+    assert not widens(LO, None, seen, operator)
+
+
 BASE = {
     "Sid": "A", "Effect": "Allow", "Principal": {"AWS": "x"}, "Action": "s3:GetObject", "Resource": "r",
     "Condition": {"StringEquals": {"k": "v"}},
@@ -75,6 +96,7 @@ NARROWER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("an action less", BASE | {"Action": ["a:A", "a:B"]}, {"Action": "a:A"}),
     ("a resource less", BASE | {"Resource": ["r", "s"]}, {"Resource": "r"}),
     ("a condition more", BASE, {"Condition": {"StringEquals": {"k": "v", "l": "w"}}}),
+    ("a condition's value less", BASE | {"Condition": {"StringEquals": {"k": ["v", "w"]}}}, BASE),
     ("an exception more", NOTS, {"NotAction": ["s3:GetObject", "s3:PutObject"]}),
     ("a resource's exception more", NOTS, {"NotResource": ["r", "s"]}),
 ]
@@ -165,6 +187,8 @@ def allow(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
 
 DENY = {"Effect": "Deny", "Action": "s3:Put*", "Resource": "*"}
 IF = {"Condition": {"StringEquals": {"aws:RequestedRegion": "x"}}}
+IF_EITHER = {"Condition": {"StringEquals": {"aws:RequestedRegion": ["x", "y"]}}}
+IF_BOTH = {"Condition": {"StringEquals": {"aws:RequestedRegion": "x", "k": "v"}}}
 
 
 @pytest.mark.parametrize(
@@ -190,6 +214,14 @@ IF = {"Condition": {"StringEquals": {"aws:RequestedRegion": "x"}}}
         ([allow("a:X", "r", **IF)], [allow("a:X", "r", **IF), allow("a:Y", "r", **IF)], True),
         ([allow("a:X", "r")], [allow("a:X", "r", Principal="*")], True),
         ([allow("a:X", "r")], [allow("a:X", "r", **IF)], False),
+        # Under fewer or stricter conditions.
+        ([allow(["a:X", "a:Y"], "r", **IF_EITHER)], [allow("a:X", "r", **IF), allow("a:Y", "r", **IF)], False),
+        ([allow(["a:X", "a:Y"], "r", **IF)], [allow("a:X", "r", **IF_BOTH)], False),
+        ([allow("a:X", "r", **IF)], [allow("a:X", "r", **IF_EITHER)], True),
+        ([allow("a:X", "r", **IF_BOTH)], [allow("a:X", "r", **IF)], True),
+        ([{**DENY, **IF}], [{**DENY, **IF_EITHER}], False),
+        ([{**DENY, **IF}], [DENY], False),
+        ([{**DENY, **IF_EITHER}], [{**DENY, **IF}], True),
     ],
 )  # fmt: skip
 def test_other_statements_of_the_same_widen_nothing(want: list[Any], seen: list[Any], wider: bool) -> None:
