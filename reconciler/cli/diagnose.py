@@ -20,6 +20,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.cli.used import attempt_line, enough_for, measured, run_lines
 from reconciler.config import Deploy
 from reconciler.core.errors import ReconcilerError
+from reconciler.lower.ci import given
 from reconciler.run.checkpoint import Checkpoint
 from reconciler.run.diagnosis import LONGEST, Case, Diagnosis, cut
 from reconciler.run.explain import explain
@@ -128,6 +129,7 @@ def diagnosis_of(deploy: Deploy, run: Run, base: Path, lines: Sequence[str], loc
         data=str(inputs.get("environment", {}).get("S3_KEY", "")),
         read=task.role.read or (),
         write=task.role.write or (),
+        policy=given(task.role.policy) if task.role.policy else (),
         command=(*(task.entrypoint or ()), *(task.command or ())),
         undone=_undone(local, str(inputs.get("image", ""))),
         advice=partial(advice, base / deploy.image.context) if deploy.image.context else _unknown,

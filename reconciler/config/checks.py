@@ -160,10 +160,6 @@ def _image(deploy: Deploy) -> Iterator[Problem]:
 
 def _task(deploy: Deploy) -> Iterator[Problem]:
     task = deploy.task
-    if task.role.policy is not None and (task.role.read is not None or task.role.write is not None):
-        other = "read" if task.role.read is not None else "write"
-        message = f"policy replaces {other}, so only one of them can be given"
-        yield Problem(("task", "role", "policy"), message, f"keep either policy or {other}", (("task", "role", other),))
     for name in sorted(task.environment.keys() & task.secrets.keys()):
         message = f"{name} is in environment too, and ECS refuses a variable that is given twice"
         yield Problem(("task", "secrets", name), message, "keep one of them", (("task", "environment", name),))

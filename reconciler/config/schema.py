@@ -384,7 +384,7 @@ class Deploy(Section):
 
     def _role(self, data: Data) -> TaskRole:
         role = _fill(self.task.role, name=f"{self.name}-task-role", policy_name=f"{self.name}-task-policy")
-        if role.policy is not None:
+        if role.only_policy:
             return role
         write = WRITE if role.write is None else role.write
         # A program may read what it has written: its results so far, a model of another run.

@@ -75,7 +75,7 @@ class TaskRole(Section):
     )
     policy: Policy | None = Field(
         None,
-        description="A policy document instead of `read` and `write`.",
+        description="A policy document instead of `read` and `write`; beside one of them it adds to both.",
         examples=[
             {
                 "Statement": [
@@ -84,6 +84,11 @@ class TaskRole(Section):
             }
         ],
     )
+
+    @property
+    def only_policy(self) -> bool:
+        """Whether a policy alone says what the program may do, without `read` and `write`."""
+        return self.policy is not None and self.read is None and self.write is None
 
 
 class ExecutionRole(Section):

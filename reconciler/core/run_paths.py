@@ -34,6 +34,11 @@ def is_run_id(text: str) -> bool:
     return bool((found := _RUN.fullmatch(text)) and not (found[1] and found[3]))
 
 
+def of_any_run(text: str) -> str:
+    """A text with `*` for each run's id in it, so that it is of any run."""
+    return _RUN.sub("*", text)
+
+
 def is_scheduled_id(text: str) -> bool:
     """Whether it is one of a run of the schedule."""
     return is_run_id(text) and text.startswith(SCHEDULED)

@@ -13,6 +13,7 @@ from reconciler.config.resource_names import Facts
 from reconciler.config.resource_names import Names as Names
 from reconciler.config.run import DAY
 from reconciler.config.service import provider_name
+from reconciler.config.task import TaskRole
 from reconciler.core.attached import OpenSpec
 from reconciler.core.canonical import strings
 from reconciler.core.capacity import Weight
@@ -112,8 +113,14 @@ def may_read(names: Names, path: str) -> bool:
 
 def _allows(names: Names, action: str, path: str) -> bool:
     role = names.deploy.task.role
-    document = {"Statement": given(role.policy) if role.policy else task_statements(names)}
-    return decide([document], action, names.s3(path)) == "allowed"
+    statements = [*([] if role.only_policy else task_statements(names)), *_given(role)]
+    return decide([{"Statement": statements}], action, names.s3(path)) == "allowed"
+
+
+def _given(role: TaskRole) -> list[dict[str, Any]]:
+    """The statements of `task.role.policy`; beside ours without Sids, of which no policy may have one twice."""
+    statements = given(role.policy) if role.policy else []
+    return statements if role.only_policy else [{k: v for k, v in one.items() if k != "Sid"} for one in statements]
 
 
 def task_policies(names: Names) -> list[dict[str, Any]]:
@@ -121,15 +128,15 @@ def task_policies(names: Names) -> list[dict[str, Any]]:
     by their folders.
     """
     role, files = names.deploy.task.role, [str(one.key) for one in names.deploy.data.uploads if not one.tree]
-    if role.policy:
-        return documents(given(role.policy))
+    if role.only_policy:
+        return documents(_given(role))
     read = role.read or ()
     others = [path for path in read if path not in files]
     forms = [(*form, *others) for form in by_folder([path for path in read if path in files])]
     # Last without the listing of what is in no folder, which is there when the program looks.
     made = [partial(task_statements, names, form) for form in forms]
     made.append(partial(task_statements, names, forms[-1], [path for path in forms[-1] if path not in files]))
-    return fewest(documents(one()) for one in made)
+    return fewest(documents([*one(), *_given(role)]) for one in made)
 
 
 def task_statements(

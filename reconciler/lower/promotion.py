@@ -41,11 +41,11 @@ def missing(names: Names) -> list[str]:
 
 
 def not_allowed(names: Names, needed: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """What of these actions, by path of the bucket, `task.role.policy` doesn't allow; none without such a policy."""
-    document = names.deploy.task.role.policy
-    if document is None:
+    """What of these actions, by path of the bucket, `task.role.policy` doesn't allow; none where that isn't all."""
+    role = names.deploy.task.role
+    if role.policy is None or not role.only_policy:
         return []
-    policy = {"Statement": given(document)}
+    policy = {"Statement": given(role.policy)}
     return [
         f"{action} on {path}"
         for path, actions in needed.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.secret import KNOWN
@@ -19,7 +19,8 @@ CHAINED = ("During handling of the above exception", "The above exception was th
 class Case:
     """What is known of an ended task. log: its last lines; cpu: CPU units; memory: MiB; image: as it was launched;
     max_duration: seconds; bucket: the deploy's, empty where it isn't known; data: the key of it that the program was to
-    read. read, write: the paths of the bucket that its role has; empty where they aren't known. first_line: of a file
+    read. read, write: the paths of the bucket that its role has, and policy: the statements of task.role.policy; empty
+    where they aren't known. first_line: of a file
     of the build context by its name; empty where that isn't known. command: what deploy.yaml says of it. undone: what
     of the Dockerfile wasn't done for a program that ran without a container engine; None where it ran in a container.
     advice: what to do about a Python module that isn't there, where the build context tells more; else empty.
@@ -44,6 +45,7 @@ class Case:
     data: str = ""
     read: Sequence[str] = ()
     write: Sequence[str] = ()
+    policy: Sequence[Mapping[str, object]] = ()
     first_line: Callable[[str], str] = lambda name: ""
     command: Sequence[str] = ()
     undone: Sequence[str] | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from reconciler.core.fargate import SIZES, next_size
-from reconciler.core.run_paths import RUNS, WITH_CHECKPOINT
+from reconciler.core.run_paths import RUNS, WITH_CHECKPOINT, of_any_run
 from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, no_route, said
 from reconciler.run.explain_missing import file, module
 from reconciler.run.retry import LOST_HOST, LOST_SCHEDULER, NOT_BEGUN, Event
@@ -135,24 +136,41 @@ def _denied(case: Case) -> Diagnosis | None:
         )
     section = LISTS.get(action.lower(), "")
     bucket, _, path = resource.partition(":::")[2].partition("/")
-    path = path or (case.data if section == "read" else "")
-    if section and path and bucket in ("", case.bucket or bucket):
-        path = of_all_runs(path)
+    path = of_all_runs(path or (case.data if section == "read" else ""))
+    only_policy = case.policy and not case.read and not case.write
+    if refusal := re.search(r"with an explicit deny[^\n]{0,100}|because no (?!identity)[^\n]{0,100}", evidence):
+        fix, change = f"another policy refuses it ({refusal[0].strip()}): change that first", ""
+    elif section and path and bucket in ("", case.bucket or bucket) and not only_policy:
         paths = dict.fromkeys((*(case.read if section == "read" else case.write), path))
         change = f"task:\n  role:\n    {section}: [{', '.join(paths)}]"
         fix = f"add {path} to task.role.{section}, the paths of the bucket that the program may {section}"
     else:
-        change = ""
-        fix = f"allow {action} on {resource or 'what it asked for'} with a statement under task.role.policy"
+        fix, change = _statement(case, action, of_any_run(resource))
     return Diagnosis(f"{case.task_role} may not {action}", (evidence,), fix, change)
+
+
+def _statement(case: Case, action: str, resource: str) -> tuple[str, str]:
+    """How to allow it beside what the role allows already, and the change of deploy.yaml that does."""
+    fix = f"allow {action} on {resource or 'what it asked for'} with a statement under task.role.policy"
+    if action.lower() == "s3:listbucket":
+        fix = f"list with a Prefix, one of the paths in task.role.read and write; or {fix}"
+    section = "write" if case.write else "read"
+    beside = f"    {section}: [{', '.join(case.write or case.read)}]\n" if case.write or case.read else ""
+    if not case.policy:
+        fix += ", beside task.role.read or write: a policy alone replaces what the role has"
+    if not resource or not (beside or case.policy):
+        return fix, ""
+    statements = [*case.policy, {"Effect": "Allow", "Action": action, "Resource": resource}]
+    rows = "".join(f"\n      - {json.dumps(statement)}" for statement in statements)
+    return fix, f"task:\n  role:\n{beside}    policy:\n      Statement:{rows}"
 
 
 def of_all_runs(path: str) -> str:
     """A path of one run as that of all: a role that names this run alone would have the next one refused."""
     first, *rest = path.split("/")
     if first != RUNS or len(rest) < 2:
-        return path
-    return "/".join([first, "*", *rest[1:-1], "*" if len(rest) > 2 else rest[-1]])
+        return of_any_run(path)
+    return of_any_run("/".join([first, "*", *rest[1:-1], "*" if len(rest) > 2 else rest[-1]]))
 
 
 def _no_data(case: Case) -> Diagnosis | None:

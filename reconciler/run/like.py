@@ -134,10 +134,12 @@ def _check_reach(here: Deployment, run: Run, data: Sequence[Old]) -> None:
     """Raises UserError where the program may not read what is copied for it."""
     place = f"{input_prefix(run.id)}data"
     if any(old.moved for old in data) and not may_read(here.names, place):
-        path = input_prefix("*") + "*"
+        path, role = input_prefix("*") + "*", here.deploy.task.role
+        paths = ", ".join((*(role.read or ()), path))
+        change = f"allow s3:GetObject on {path} in policy" if role.only_policy else f"write read: [{paths}]"
         raise UserError(
             f"the data of run {run.id} has changed since, and task.role lets the program read no copy of what it was",
-            hint=f"add {path} to task.role.read, or s3:GetObject on it to task.role.policy, and run `apply --skip-run`",
+            hint=f"{change} under task.role, and run `apply --skip-run`",
         )
 
 

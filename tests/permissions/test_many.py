@@ -11,6 +11,8 @@ from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
 from reconciler.core.errors import UserError
 from reconciler.kinds import PolicySpec
+from reconciler.lower import may_read
+from reconciler.lower.checkpoints import missing
 from reconciler.lower.from_file import resources
 from reconciler.lower.sizes import check_sizes
 from reconciler.permissions.ci import ci_statements
@@ -136,6 +138,35 @@ def test_an_own_policy_is_divided_too() -> None:
         assert decide(found, "s3:GetObject", resource.replace("*", "x")) == "allowed"
     assert decide(found, "s3:GetObject", "arn:aws:s3:::x/y") == "denied"
     for document in found:
+        sids = [one["Sid"] for one in document["Statement"] if "Sid" in one]
+        assert len({*sids}) == len(sids)
+
+
+QUEUES = {"Sid": "Read", "Effect": "Allow", "Action": "sqs:ListQueues", "Resource": "*"}
+DATA = {"files": [{"file": "d.csv", "key": "data/d.csv"}]}
+BESIDE: dict[str, tuple[dict[str, Any], tuple[bool, bool, bool, bool]]] = {  # task.role; may it read the data, read
+    # and write its results, list queues
+    "neither": ({}, (True, True, True, False)),
+    "only a policy": ({"policy": {"Statement": [QUEUES]}}, (False, False, False, True)),
+    "a policy beside write": (
+        {"policy": {"Statement": [QUEUES]}, "write": ["runs/*/output/*"]}, (True, True, True, True)),
+    "a policy beside read": ({"policy": {"Statement": [QUEUES]}, "read": ["x/*"]}, (False, False, True, True)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_a_policy_beside_paths_adds_to_them(case: str) -> None:
+    role, expected = BESIDE[case]
+    names = names_of(task={"role": role}, data=DATA, run={"checkpoint": True})
+    found = held(names)["tiny-task-role"]
+    output, mark = f"{BUCKET}/runs/r/output/x", f"{BUCKET}/runs/r/checkpoint/x"
+    asked = (("s3:GetObject", f"{BUCKET}/data/d.csv"), ("s3:GetObject", output), ("s3:PutObject", output),
+             ("sqs:ListQueues", "*"))  # fmt: skip
+    assert tuple(decide(found, action, where) == "allowed" for action, where in asked) == expected
+    assert may_read(names, "data/d.csv") is expected[0]
+    assert (decide(found, "s3:PutObject", mark) == "allowed") is (case != "only a policy")
+    assert bool(missing(names)) is (case == "only a policy")
+    for document in found:  # AWS takes no Sid twice
         sids = [one["Sid"] for one in document["Statement"] if "Sid" in one]
         assert len({*sids}) == len(sids)
 

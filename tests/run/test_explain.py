@@ -28,6 +28,14 @@ LOGS = INIT + "failed to validate logger args: create stream has been retried 1 
 SHIM = "CannotStartContainerError: ResourceInitializationError: failed to create new container runtime task: "
 DENIED = "botocore.exceptions.ClientError: An error occurred (AccessDenied) when calling the GetObject operation: "
 USER = "User: arn:aws:sts::123456789012:assumed-role/my-task-role/0a1b is not authorized to perform: "
+OWN = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+QUEUES = (
+    "An error occurred (AccessDenied) when calling the ListQueues operation: "
+    + USER
+    + (
+        "sqs:ListQueues on resource: arn:aws:sqs:us-east-1:1:* because no identity-based policy allows the sqs:ListQueues action"
+    )
+)
 TRACE = "Traceback (most recent call last):"
 FILE = '  File "/app/train.py", line 3, in <module>'
 
@@ -150,6 +158,38 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
     ("another service", {"log": ["An error occurred (AccessDeniedException) when calling the Query operation: " + USER +
      "dynamodb:Query on resource: arn:aws:dynamodb:us-east-1:1:table/t"]}, "my-task-role may not dynamodb:Query", True,
      ""),
+    ("a service beside the defaults", {"read": ("a.csv", "runs/*/output/*"), "write": ("runs/*/output/*",), "log": [QUEUES]},
+     "may not sqs:ListQueues", True, """task:
+  role:
+    write: [runs/*/output/*]
+    policy:
+      Statement:
+      - {"Effect": "Allow", "Action": "sqs:ListQueues", "Resource": "arn:aws:sqs:us-east-1:1:*"}"""),
+    ("a service beside a policy", {"policy": (OWN,), "log": [QUEUES]}, "may not sqs:ListQueues", True, """task:
+  role:
+    policy:
+      Statement:
+      - {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+      - {"Effect": "Allow", "Action": "sqs:ListQueues", "Resource": "arn:aws:sqs:us-east-1:1:*"}"""),
+    ("a service beside both", {"policy": (OWN,), "write": ("x/*",), "log": [QUEUES]}, "may not sqs:ListQueues", True,
+     'write: [x/*]\n    policy:\n      Statement:\n      - {"Effect": "Allow", "Action": "s3:GetObject"'),
+    ("S3 get beside only a policy", {"bucket": "b", "policy": (OWN,), "log": [DENIED + USER +
+     "s3:GetObject on resource: \"arn:aws:s3:::b/m/20260101-000000-aaaaaaaa.bin\" because no identity-based policy"]},
+     "may not s3:GetObject", True, '"Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/m/*.bin"}'),
+    ("S3 get beside both", {"bucket": "b", "policy": (OWN,), "read": ("x/*",), "log": [DENIED + USER +
+     "s3:GetObject on resource: \"arn:aws:s3:::b/k\" because no identity-based policy allows"]},
+     "may not s3:GetObject", True, "    read: [x/*, k]"),
+    ("S3 list of all", {"bucket": "b", "write": ("x/*",), "log": [DENIED + USER +
+     "s3:ListBucket on resource: \"arn:aws:s3:::b\" because no identity-based policy allows"]}, "may not s3:ListBucket",
+     True, '    write: [x/*]\n    policy:\n      Statement:\n      - {"Effect": "Allow", "Action": "s3:ListBucket", '
+     '"Resource": "arn:aws:s3:::b"}'),
+    ("S3 put, its id in the name", {"write": ("runs/*/output/*",), "log": [DENIED + USER +
+     "s3:PutObject on resource: \"arn:aws:s3:::b/models/scheduled-20260101-000000-aaaaaaaa/m-20260101-000000-aaaaaaaa-2.bin\" "
+     "because"]}, "may not s3:PutObject", True, "write: [runs/*/output/*, models/*/m-*.bin]"),
+    ("refused by a Deny", {"write": ("x/*",), "log": [DENIED + USER + "s3:PutObject on resource: \"arn:aws:s3:::b/k\" with "
+     "an explicit deny in a resource-based policy"]}, "may not s3:PutObject", True, ""),
+    ("refused by a boundary", {"write": ("x/*",), "log": [DENIED + USER + "s3:PutObject on resource: \"arn:aws:s3:::b/k\" "
+     "because no permissions boundary allows the s3:PutObject action"]}, "may not s3:PutObject", True, ""),
     ("some refusal", {"log": ["Access Denied"]}, "AWS refused something", False, ""),
     ("no such key", {"log": [("botocore.errorfactory.NoSuchKey: An error occurred (NoSuchKey) when calling the GetObject "
      "operation: The specified key does not exist.")]}, "an object or bucket isn't there", True, ""),

@@ -39,7 +39,7 @@ def check(live: Live) -> Finding:
 def _key(live: Live) -> set[Grant]:
     """The use of the bucket's key. A policy of the file's own may name by its ARN what the file names by an alias."""
     key = live.deploy.data.bucket.kms_key
-    if not key or (":alias/" in key and live.deploy.task.role.policy):
+    if not key or (":alias/" in key and live.deploy.task.role.only_policy):
         return set()
     return of_key(key, keys.WRITE, keys.through("s3", live.deploy.region))
 
