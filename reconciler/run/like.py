@@ -135,11 +135,10 @@ def _check_reach(here: Deployment, run: Run, data: Sequence[Old]) -> None:
     place = f"{input_prefix(run.id)}data"
     if any(old.moved for old in data) and not may_read(here.names, place):
         path, role = input_prefix("*") + "*", here.deploy.task.role
-        paths = ", ".join((*(role.read or ()), path))
-        change = f"allow s3:GetObject on {path} in policy" if role.only_policy else f"write read: [{paths}]"
+        where = "policy" if role.only_policy else f"read ([{', '.join((*(role.read or ()), path))}])"
         raise UserError(
             f"the data of run {run.id} has changed since, and task.role lets the program read no copy of what it was",
-            hint=f"{change} under task.role, and run `apply --skip-run`",
+            hint=f"add {path} to task.role.{where}, and run `apply --skip-run`",
         )
 
 

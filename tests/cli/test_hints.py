@@ -125,7 +125,7 @@ HINTS: dict[str, str] = {
     "{} of the index of runs can't be read, and records are read instead: `runs --rebuild` makes it anew": NAMED,
     "; should it stay there, `apply` with the options that it was given launches it": UNATTENDED,
     "its log: `logs`": FAILED,
-    "{} under task.role, and run `apply --skip-run`":
+    "add {} to task.role.{}, and run `apply --skip-run`":
         "tests/run/test_like.py::test_what_is_gone_or_hidden_is_said_before_anything_is_done",
     "to launch what an earlier run was: `apply --like RUN`": "tests/run/test_like.py::test_it_is_what_the_run_was",
     "make it anew from its commit: check that out, then `apply`": ROLLBACK,

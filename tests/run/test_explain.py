@@ -181,8 +181,7 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
      "may not s3:GetObject", True, "    read: [x/*, k]"),
     ("S3 list of all", {"bucket": "b", "write": ("x/*",), "log": [DENIED + USER +
      "s3:ListBucket on resource: \"arn:aws:s3:::b\" because no identity-based policy allows"]}, "may not s3:ListBucket",
-     True, '    write: [x/*]\n    policy:\n      Statement:\n      - {"Effect": "Allow", "Action": "s3:ListBucket", '
-     '"Resource": "arn:aws:s3:::b"}'),
+     True, 'write: [x/*]\n    policy:\n      Statement:\n      - {"Effect": "Allow", "Action": "s3:ListBucket", "Resource"'),
     ("S3 put, its id in the name", {"write": ("runs/*/output/*",), "log": [DENIED + USER +
      "s3:PutObject on resource: \"arn:aws:s3:::b/models/scheduled-20260101-000000-aaaaaaaa/m-20260101-000000-aaaaaaaa-2.bin\" "
      "because"]}, "may not s3:PutObject", True, "write: [runs/*/output/*, models/*/m-*.bin]"),

@@ -146,7 +146,7 @@ def test_what_is_gone_or_hidden_is_said_before_anything_is_done(lane: Lane) -> N
     lane.write("deploy.yaml", text.replace("task:\n", "task:\n  role: {read: [data/*]}\n"))
     ok(lane, "apply", "--skip-run")
     with_role = ("--like", first, "--env", "API_TOKEN=hunter2hunter2")
-    refused(lane, "add runs/*/input/output/* to task.role.read", *with_role)
+    refused(lane, "add runs/*/input/output/* to task.role.read ([data/*, runs/*/input/output/*])", *with_role)
     # Its image is gone.
     digest = records(lane)[-1]["attempts"][0]["image"]
     lane.client("ecr").batch_delete_image(repositoryName="tiny", imageIds=[{"imageDigest": digest}])
