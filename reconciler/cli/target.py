@@ -200,7 +200,7 @@ def deployment(
             rehash=rehash,
             removing=removing,
             checking=command in ("plan", "apply"),
-            plan_file=plan_file,
+            own_files=[where.file, *([plan_file] if plan_file else [])],
             command=command,
         )
     except RoleRefused as error:

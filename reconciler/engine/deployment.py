@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -27,7 +27,7 @@ from reconciler.core.spec import OWNER_TAG, Address, Observed, held_by
 from reconciler.engine.ownership_record import read_record, valid
 from reconciler.image.in_use import UsedBy
 from reconciler.image.kind import ImageSpec, inputs_of_digest
-from reconciler.image.source import image_spec
+from reconciler.image.source import image_spec, not_copied
 from reconciler.kinds import (
     KINDS,
     AnyKind,
@@ -219,14 +219,14 @@ def prepare(
     rehash: bool = False,
     removing: bool = False,
     checking: bool = False,
-    plan_file: Path | None = None,
+    own_files: Sequence[Path] = (),
     command: str = PLAN,
 ) -> Deployment:
     """Read what a plan starts from. base: the folder of deploy.yaml; kinds: that of images, and those that are to show
-    how far they are; skip_image: leave the image as it is, unless
-    everything is to be removed. rehash: read all data again. checking: raise for what has to be there and isn't;
-    plan_file: never a part of the image; command: what it is for, to say what that may not read. Raises UserError,
-    MissingPermissions, AwsError.
+    how far they are; skip_image: leave the image as it is, unless everything is to be removed. rehash: read all data
+    again. checking: raise for what has to be there and isn't; own_files: that of the deploy and that of a plan, no part
+    of the image unless its Dockerfile copies them by name; command: what it is for, to say what that may not read.
+    Raises UserError, MissingPermissions, AwsError.
     """
     check_account(aws, deploy)
     build = deploy.image.uri is None and not skip_image
@@ -237,7 +237,7 @@ def prepare(
         partial(_given_data, aws, deploy, removing=removing),
     ]
     if build:
-        reads.append(partial(_image, deploy, base, plan_file))
+        reads.append(partial(_image, deploy, base, own_files))
     if skip_image:
         reads.append(partial(_present, aws, deploy))
     # Making a client takes the processor as long as an answer takes to come, so the others are made meanwhile.
@@ -319,18 +319,17 @@ def _data(deploy: Deploy, base: Path, *, rehash: bool) -> list[ObjectSpec | Fold
     return data
 
 
-def _image(deploy: Deploy, base: Path, plan_file: Path | None) -> tuple[ImageSpec, tuple[str, ...]]:
+def _image(deploy: Deploy, base: Path, own_files: Sequence[Path]) -> tuple[ImageSpec, tuple[str, ...]]:
     image = deploy.image
     assert image.repository is not None, "filled in where something is built"
     # What isn't part of the program: the data, which goes to the bucket, and what runs of ours leave behind.
     leave_out = [one.outside_image for one in deploy.data.uploads if not Path(one.file).is_absolute()]
     leave_out += [".reconciler", *([deploy.run.results] if deploy.run.results else [])]
-    context = (base / (image.context or ".")).resolve()
-    if plan_file is not None and plan_file.resolve().is_relative_to(context):
-        leave_out.append(plan_file.resolve().relative_to(context).as_posix())
+    context = base / (image.context or ".")
+    leave_out += not_copied(context, image.dockerfile, own_files)
     return image_spec(
         str(image.repository.name),
-        base / (image.context or "."),
+        context,
         dockerfile=image.dockerfile,
         target=image.target,
         build_args=image.build_args,

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.core.errors import UserError
+from reconciler.core.wildcard import matches
 from reconciler.image.dockerfile_words import (
     SPACE,
     Budget,
@@ -238,6 +239,19 @@ def _stage(instruction: Instruction, fill: Filler, outer: Mapping[str, str], nam
         raise _refused(fill.source, instruction, f"unknown flag --{strange[0]}")
     platform = fill(instruction, instruction.flags.get("platform", ""), outer)
     return Stage(name, base, platform, names.get(base.lower()), instruction.line)
+
+
+def copies(dockerfile: str, path: str) -> bool:
+    """Whether a Dockerfile names the file or its folder in a COPY or ADD of its own; `COPY . .` doesn't count.
+
+    dockerfile: its text; path: of the context. A pattern names it, too, if it is more than `*`.
+    """
+    top = {path, path.split("/")[0], posixpath.dirname(path)} - {"", "."}
+    for rest in re.findall(r"(?im)^[ \t]*(?:COPY|ADD)[ \t]+(.*)$", dockerfile):
+        words = {word.strip("\"',[]").removeprefix("./").rstrip("/") for word in rest.split()[:-1]}
+        if any(matches(word, name) for word in words - {"*", "**"} for name in top):
+            return True
+    return False
 
 
 def instructions(text: str, source: str = "Dockerfile") -> Iterator[Instruction]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import version as git
 from reconciler.image.base import base_here
+from reconciler.image.dockerfile import copies
 from reconciler.image.in_use import UsedBy
 from reconciler.image.inputs import Inputs, read_inputs, shown
 from reconciler.image.kind import Build, ImageSpec
@@ -92,6 +94,20 @@ def image_spec(
         name=repository, inputs=inputs.hash, tags_wanted=wanted, tags_once=once, used_by=used_by, build=build
     )
     return spec, tuple(map(shown, dirty))
+
+
+def not_copied(context: Path, dockerfile: str, files: Iterable[Path]) -> list[str]:
+    """Those of the files that are in the context and that the Dockerfile doesn't copy by name, as patterns of
+    .dockerignore: a link and what it points to.
+    """
+    folder = context.resolve()
+    try:
+        text = (context / dockerfile).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""  # said where the image's inputs are read
+    places = dict.fromkeys(place for file in files for place in (file.parent.resolve() / file.name, file.resolve()))
+    inside = [place.relative_to(folder).as_posix() for place in places if place.is_relative_to(folder)]
+    return [re.sub(r"([\\*?\[\]!#])", r"\\\1", path) for path in inside if not copies(text, path)]
 
 
 def _goes_in(name: str, inputs: Inputs, dockerfile: str) -> bool:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.image.source import image_spec, work_tree
+from reconciler.image.inputs import read_inputs
+from reconciler.image.source import image_spec, not_copied, work_tree
 
 
 def git(folder: Path, *words: str) -> str:
@@ -66,3 +67,27 @@ def test_without_git_or_commit(context: Path) -> None:
     assert work_tree(context) is None
     spec, dirty = image_spec("trainer", context, tags=("latest",))
     assert (dirty, spec.tags_wanted, spec.build.labels) == ((), ("latest",), {})
+
+
+@pytest.mark.parametrize("name", ["deploy.yaml", "t.yaml", "#t [1]*?.yaml", "!t\\.yaml"])
+def test_the_file_of_the_deploy_is_left_out(context: Path, name: str) -> None:
+    (context / ".dockerignore").unlink()
+    before = read_inputs(context).hash
+    (context / name).write_text("name: tiny\n")
+    assert read_inputs(context).hash != before
+    assert read_inputs(context, leave_out=not_copied(context, "Dockerfile", [context / name])).hash == before
+
+
+@pytest.mark.parametrize(
+    ("line", "file", "left_out"),
+    [
+        ("COPY . .", "conf/t.yaml", ["conf/t.yaml"]), ("COPY conf /conf", "conf/t.yaml", []),
+        ("COPY t.yaml /", "t.yaml", []), ("COPY *.yaml /conf/", "t.yaml", []), ("COPY u.yaml /", "t.yaml", ["t.yaml"]),
+        ("COPY . .", "../t.yaml", []), ("COPY . .", "link.yaml", ["link.yaml", "t.yaml"]),
+    ],
+)  # fmt: skip
+def test_which_files_of_a_deploy_are_left_out(context: Path, line: str, file: str, left_out: list[str]) -> None:
+    (context / "Dockerfile").write_text(f"FROM scratch\n{line}\n")
+    (context / "link.yaml").symlink_to("t.yaml")
+    assert not_copied(context, "Dockerfile", [context / file]) == left_out
+    assert not_copied(context, "none", [context / "t.yaml"]) == ["t.yaml"], "no Dockerfile is said elsewhere"

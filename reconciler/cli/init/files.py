@@ -6,13 +6,14 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from zlib import crc32
 
 from reconciler.config.storage import DataFile
 from reconciler.core.errors import UserError
 from reconciler.core.given_data import SCHEME
 from reconciler.core.text import dumps, line
+from reconciler.image.dockerfile import copies
 
 WORKFLOW = Path(__file__).with_name("workflow.yml")
 DRIFT = Path(__file__).with_name("drift.yml")
@@ -134,16 +135,6 @@ def gitignore(results: str) -> str:
     """.gitignore of a project. results: the folder that runs are copied to, or empty."""
     lines = ["# What runs and Python leave behind.", ".reconciler/", *([f"{results}/"] if results else [])]
     return "\n".join([*lines, ".venv/", "__pycache__/"]) + "\n"
-
-
-def copies(dockerfile: str, path: str) -> bool:
-    """Whether a Dockerfile names the file or its folder in a COPY or ADD of its own; `COPY . .` doesn't count."""
-    top = {path, PurePosixPath(path).parts[0], str(PurePosixPath(path).parent)} - {"."}
-    for rest in re.findall(r"(?im)^[ \t]*(?:COPY|ADD)[ \t]+(.*)$", dockerfile):
-        words = {word.strip("\"',[]").removeprefix("./").rstrip("/") for word in rest.split()[:-1]}
-        if words & top:
-            return True
-    return False
 
 
 def dockerfile(program: str, requirements: str) -> str:

@@ -16,6 +16,7 @@ import pytest
 from reconciler.cli.init import files
 from reconciler.cli.init.look import context_of, entries, look, path_on
 from reconciler.config import load
+from reconciler.image.dockerfile import copies
 from tests.cli.conftest import Project
 from tests.cli.test_json import holds
 from tests.lab_client import ROOT
@@ -372,16 +373,19 @@ def test_data_far_down_and_hidden_is_not_found(tmp_path: Path) -> None:
         ('ADD ["data", "/data"]', True),
         ("COPY model ./model", False),
         ("RUN cp data /x", False),
+        ("COPY data/*.csv /app/", True),
+        ("COPY * /app/", False),
+        ("COPY *.py /app/", False),
     ],
 )
 def test_data_that_a_dockerfile_copies(line: str, copied: bool) -> None:
-    assert files.copies(f"FROM x\n{line}\n", "data/prices.csv") is copied
+    assert copies(f"FROM x\n{line}\n", "data/prices.csv") is copied
 
 
 def test_empty_lines_of_a_dockerfile_are_looked_at_once() -> None:
     def work(size: int) -> Callable[[], object]:
         text = "\n" * size
-        return lambda: files.copies(text, "data/prices.csv")
+        return lambda: copies(text, "data/prices.csv")
 
     assert_linear(work, 2000)
 
