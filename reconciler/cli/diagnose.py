@@ -18,6 +18,7 @@ from reconciler.cli.past_runs import log_of, past
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.used import attempt_line, enough_for, measured, run_lines
+from reconciler.cli.where_files_are import in_context, of_data
 from reconciler.config import Deploy
 from reconciler.core.errors import ReconcilerError
 from reconciler.lower.ci import given
@@ -133,6 +134,10 @@ def diagnosis_of(deploy: Deploy, run: Run, base: Path, lines: Sequence[str], loc
         command=(*(task.entrypoint or ()), *(task.command or ())),
         undone=_undone(local, str(inputs.get("image", ""))),
         advice=partial(advice, base / deploy.image.context) if deploy.image.context else _unknown,
+        of_data=partial(of_data, deploy),
+        in_context=partial(in_context, base / deploy.image.context, str(deploy.image.dockerfile))
+        if deploy.image.context
+        else _unknown,
     )
     return explain(case)
 

@@ -23,7 +23,8 @@ class Case:
     where they aren't known. first_line: of a file
     of the build context by its name; empty where that isn't known. command: what deploy.yaml says of it. undone: what
     of the Dockerfile wasn't done for a program that ran without a container engine; None where it ran in a container.
-    advice: what to do about a Python module that isn't there, where the build context tells more; else empty.
+    advice: what to do about a Python module that isn't there, where the build context tells more; else empty. of_data,
+    in_context: the same about a file by the path that the program took, if it is one of the data, or of the context.
     managed: whether it was on managed instances of this deploy.
 
     Each text is cut to `LONGEST`, here for all rules: what a program writes may be a line of any length.
@@ -50,6 +51,8 @@ class Case:
     command: Sequence[str] = ()
     undone: Sequence[str] | None = None
     advice: Callable[[str], str] = lambda module: ""
+    of_data: Callable[[str], str] = lambda path: ""
+    in_context: Callable[[str], str] = lambda path: ""
     managed: bool = False
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from reconciler.run.diagnosis import Case, Diagnosis, Pattern, Then, find, said
 
@@ -13,6 +13,10 @@ NO_MODULE = re.compile(r"No module named '?([A-Za-z_]\w{0,200})")
 NO_LIBRARY = re.compile(r"(lib[\w.+-]{1,200}): cannot open shared object file")
 NO_SCRIPT = r"can't open file '|cannot open /|FileNotFoundError: .*No such file or directory: '/"
 PATH = re.compile(r"(?:open file '|cannot open |directory: ')(/?[^':\n]{1,1000})")
+NOT_THERE = re.compile(r"no such file or directory|can't open|cannot open|\bENOENT\b|\(os error 2\)", re.IGNORECASE)
+QUOTE = re.compile("['\"`\u2018\u2019]")
+SEPARATOR = re.compile("[\\s'\"`\u2018\u2019:,()]+")
+LAST, MOST = 20, 60  # lines of the log, and parts of a line, that are looked at for a file's name
 NAMED = re.compile(r"exec: \"([^\"]{1,200})\"|(?:line )?\d{1,9}: ([^\s:]{1,200}): (?:command )?not found")
 PLAIN = re.compile(r"-{0,2}[A-Za-z_./][\w./=-]{0,200}")
 PROGRAMS = ("python", "python3", "bash", "sh", "uv", "torchrun", "accelerate", "gunicorn", "jupyter", "make")
@@ -84,19 +88,49 @@ def _yaml(word: str) -> str:
 
 
 def file(case: Case) -> Diagnosis | None:
-    """The program's own file isn't there; of a process, also any other that is named from the root."""
-    found = find(NO_SCRIPT, case.telling)
-    if not found or case.exit_code == 0:
+    """A file isn't there: one of the data, of the build context, or the program's own; of a process, also any other
+    that is named from the root.
+    """
+    if case.exit_code == 0:
         return None
-    path = PATH.search(found[1])
-    name = (path[1] if path else "a file").rpartition("/rootfs")[2]
-    if case.undone is not None and name.startswith("/") and "/rootfs" not in found[1]:
+    if data := _located(case, case.of_data):
+        line, name, fix = data
+        return Diagnosis(f"{name} is data, which isn't where the program looked for it", (line,), fix)
+    found = find(NO_SCRIPT, case.telling)
+    path = PATH.search(found[1]) if found else None
+    name = _inside(path[1]) if path else "a file"
+    if found and case.undone is not None and name.startswith("/") and "/rootfs" not in found[1]:
         fix = (
             "a process has no root of its own: a path from the root is led to the image's files only in CMD, "
             "ENTRYPOINT and variables. In a script or program take one relative to WORKDIR, or use Docker"
         )
         return Diagnosis(f"there is no {name} on this machine, where the program ran without Docker", (found[1],), fix)
-    if "FileNotFoundError" in found[1]:
+    if context := _located(case, case.in_context):
+        line, name, fix = context
+        return Diagnosis(f"there is no {name} where the program looked for it", (line,), fix)
+    if not found or "FileNotFoundError" in found[1]:
         return None
     fix = "COPY it in the Dockerfile, look whether .dockerignore leaves it out, and at WORKDIR"
     return Diagnosis(f"the program's file {name} isn't in the image", (found[1],), fix)
+
+
+def _inside(path: str) -> str:
+    """A path as the program has it: without that of the folder which is the image's root for a process."""
+    return path.rpartition("/rootfs")[2]
+
+
+def _located(case: Case, advice: Callable[[str], str]) -> tuple[str, str, str] | None:
+    """The last line that tells of a file which isn't there and of which more is known, its name, and the advice."""
+    for line in reversed(case.telling[-LAST:]):
+        if NOT_THERE.search(line):
+            for name in _paths(line):
+                if fix := advice(name):
+                    return line.strip(), name, fix
+    return None
+
+
+def _paths(line: str) -> list[str]:
+    """What of a line may be the path of a file: what is between quotes, colons or spaces."""
+    parts = [*QUOTE.split(line), *line.split(": "), *SEPARATOR.split(line)]
+    named = [_inside(part.strip()) for part in parts]
+    return [*dict.fromkeys(part for part in named if 0 < len(part) < 500)][:MOST]

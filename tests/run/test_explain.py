@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 
 from reconciler.cli import markdown
 from reconciler.cli.diagnose import SHOWN, advice
+from reconciler.cli.where_files_are import in_context, of_data
+from reconciler.config.schema import Deploy
 from reconciler.core import secret
 from reconciler.run import diagnosis, explain_end, explain_missing, explain_start, retry
 from reconciler.run.diagnosis import LONGEST
@@ -258,8 +261,6 @@ def test_unknown_shows_what_there_is() -> None:
 def test_a_change_is_a_part_of_deploy_yaml() -> None:
     import yaml
 
-    from reconciler.config.schema import Deploy
-
     changes = [explain(case(**NOT_STARTED, reason=one[0])).change for one in STARTS]
     changes += [explain(case(**one[1])).change for one in ENDS]
     for change in filter(None, changes):
@@ -348,6 +349,50 @@ def test_what_the_build_context_says_of_a_module(tmp_path: Path) -> None:
     assert advice(tmp_path, "numpy").startswith("requirements.txt names it")
     assert advice(tmp_path, "some_thing").startswith("pyproject.toml names it")
     assert advice(tmp_path, "num") == advice(tmp_path, "other") == ""
+
+
+LOOKED_FOR: list[tuple[list[str], dict[str, Any], str, str]] = [  # the log, the case, the cause, a part of the fix
+    ([TRACE, FILE, "FileNotFoundError: [Errno 2] No such file or directory: 'prices.csv'"], {}, "prices.csv is data",
+     "read s3://$S3_BUCKET/$S3_KEY;"),
+    ([TRACE, FILE, "FileNotFoundError: [Errno 2] No such file or directory: '/app/in/prices.csv'"], {"undone": []},
+     "/app/in/prices.csv is data", "read s3://$S3_BUCKET/$S3_KEY;"),
+    (["wc: prices.csv: No such file or directory"], {}, "prices.csv is data", "$S3_KEY"),
+    (["cat: can't open 'prices.csv': No such file or directory", "no rows"], {}, "prices.csv is data", "$S3_KEY"),
+    (["run.sh: line 3: my other.csv: No such file or directory"], {}, "my other.csv is data",
+     "read s3://$S3_BUCKET/data/my other.csv;"),
+    (["Error: ENOENT: no such file or directory, open 'prices.csv'", "    at Object.openSync (node:fs:573:18)"], {},
+     "prices.csv is data", "$S3_KEY"),
+    (["head: cannot open \u2018img/a/1.png\u2019 for reading: No such file or directory"], {}, "img/a/1.png is data",
+     "read s3://$S3_BUCKET/pics/a/1.png;"),
+    (['thread main panicked: Os { code: 2, message: "No such file or directory (os error 2)": prices.csv'], {},
+     "prices.csv is data", "$S3_KEY"),
+    (["wc: big.bin: No such file or directory"], {}, "big.bin is data", "read s3://somebodys-bucket/x/big.bin;"),
+    (["cat: conf/a.json: No such file or directory"], {}, "there is no conf/a.json where",
+     ".dockerignore leaves conf/a.json out"),
+    ([TRACE, FILE, "FileNotFoundError: [Errno 2] No such file or directory: '/app/conf/b.txt'"], {},
+     "there is no /app/conf/b.txt where", "conf/b.txt is in the build context"),
+    ([TRACE, FILE, "FileNotFoundError: [Errno 2] No such file or directory: 'out/x.csv'"], {},
+     "the program failed: FileNotFoundError", "correct the program"),
+    (["wc: /x/nothing.csv: No such file or directory"], {}, "unknown", ""),
+    (["wc: prices.csv: No such file or directory"], {"exit_code": 0}, "unknown", ""),
+    (["prices.csv has no rows"], {}, "unknown", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("log", "known", "cause", "fix"), LOOKED_FOR)
+def test_a_file_that_the_program_did_not_find(
+    tmp_path: Path, log: list[str], known: dict[str, Any], cause: str, fix: str
+) -> None:
+    (tmp_path / "conf").mkdir()
+    for name, text in ((".dockerignore", "*.csv\nconf/*.json\n"), ("conf/a.json", ""), ("conf/b.txt", "")):
+        (tmp_path / name).write_text(text)
+    files = ["prices.csv", "my other.csv", {"file": "img/", "key": "pics"}, "s3://somebodys-bucket/x/big.bin"]
+    deploy = Deploy.model_validate({"name": "tiny", "image": ".", "data": files}).filled()
+    where = {"of_data": partial(of_data, deploy), "in_context": partial(in_context, tmp_path, "Dockerfile")}
+    found = explain(case(**{"log": log, **where, **known}))
+    assert found.cause.startswith(cause)
+    assert fix in found.fix
+    assert found.evidence[-1] in log or cause == "unknown"
 
 
 def test_the_build_context_is_searched_in_linear_time(tmp_path: Path) -> None:
