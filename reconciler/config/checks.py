@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
@@ -11,7 +12,7 @@ from reconciler.config.checks_capacity import check_capacity
 from reconciler.config.checks_task import check_task
 from reconciler.config.data_tree import Refused, files_of
 from reconciler.config.names import BUCKET, IMAGE_URI, OBJECT_KEY
-from reconciler.config.problems import Path, show_path
+from reconciler.config.problems import Path, quoted, show_path
 from reconciler.config.problems import Problem as Problem
 from reconciler.config.regions import known_regions
 from reconciler.config.schema import Deploy
@@ -323,7 +324,15 @@ def _look(path: Path, base: FilePath, written: str, what: str, relative_to: Path
     where = f"relative to {show_path(relative_to) or 'the folder of deploy.yaml'}"
     found = base / written
     try:
-        if not found.exists():
+        if found.is_symlink() and not found.exists():
+            target = quoted(os.fsdecode(found.readlink()))
+            yield Problem(
+                path,
+                f"{{value}} is a link to {target}, which is not there",
+                "mend the link, or name another path",
+                uses,
+            )
+        elif not found.exists():
             yield Problem(
                 path, "{value} is not there", _near(found, written) or f"write the path {where}", uses, tells=True
             )
@@ -340,7 +349,7 @@ def _near(path: FilePath, written: str) -> str | None:
     if written.startswith("~"):
         return "~ is not expanded; write ${HOME}"
     try:
-        names = [p.name for p in path.parent.iterdir()]
+        names = [p.name for p in path.parent.iterdir() if p.exists()]
     except (OSError, ValueError):
         return None
     near = difflib.get_close_matches(path.name, names, 1, 0.7)

@@ -14,6 +14,7 @@ from reconciler.config.document import Document
 from reconciler.config.problems import Path, quoted
 from reconciler.core.secret import KNOWN
 
+_SURE = 0.8  # how alike a key has to be to one that is known here, to be told before one that is known elsewhere
 _NOUNS = {"tuple_type": "a list", "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping"}
 
 
@@ -51,7 +52,10 @@ def _unknown(document: Document, location: Path) -> None:
     known = fields.keys_at(parent)
     near = _nearest(key, known)
     others = fields.places_of(key)
-    if fix := other_words.without_space(parent, key) or other_words.meant(fields.plain(place), key):
+    if others and near and difflib.SequenceMatcher(None, key, near).ratio() < _SURE:
+        near = None
+    variable = other_words.variable(fields.plain(parent), key) if key.lower() not in known else ""
+    if fix := other_words.without_space(parent, key) or variable or other_words.meant(fields.plain(place), key):
         pass
     elif near:
         fix = f"did you mean {near}?"
@@ -157,6 +161,11 @@ def _as_list_or_mapping(kind: str, value: Any, named: Path, secret: bool) -> str
             words = [value]
         return f"write {start}{_flow(words)}"
     example = _example(named)
+    if isinstance(example, dict) and len(example) == 1 and isinstance(value, str) and not secret:
+        (key,) = example
+        rule = fields.rule((*named, key))
+        if rule and (better := value if rule.problem(value) is None else rule.better(value)):
+            example = {key: better}
     return f"write {start}{_flow(example)}" if example is not None else ""
 
 

@@ -44,6 +44,13 @@ _WORDS = {
     **dict.fromkeys(("vpc_id", "subnet", "subnet_ids", "security_groups"), _NETWORK),
     **dict.fromkeys(("setup", "requirements", "dependencies", "packages", "pip", "conda"), _INSTALL),
 }
+# What a mapping has for environment variables, by its place.
+_HOLDS_VARIABLES: dict[Path, str] = {
+    (): "an environment variable of the task goes into task: {environment: {NAME: VALUE}}",
+    ("task",): "an environment variable goes into environment: {NAME: VALUE}",
+    ("run", "sweep"): "the values of a variable go into grid: {NAME: [...]}",
+    ("run", "sweep", "random"): "write ranges: {NAME: {min: ..., max: ...}}, or choices: {NAME: [...]}",
+}
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_-]{0,60}):(?!//)([^\s:,}]{1,100})")
 
 
@@ -53,6 +60,11 @@ def meant(place: Path, key: str) -> str:
     if word == "on" and place[:-1]:  # of `notify`; at the top level it is GitHub's
         return ""
     return _WORDS.get(word, "")
+
+
+def variable(parent: Path, key: str) -> str:
+    """Where a variable goes whose name stands in place of a key of the mapping at `parent`; empty if `key` isn't one."""
+    return _HOLDS_VARIABLES.get(parent, "").replace("NAME", key) if re.fullmatch(r"[A-Z][A-Z0-9_]*", key) else ""
 
 
 def without_space(place: Path, text: str) -> str:

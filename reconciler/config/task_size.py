@@ -17,6 +17,7 @@ _MEMORIES = tuple(sorted({mib for row in SIZES.values() for mib in row}))
 
 _NUMBER = r"(\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})"
 _CPU = re.compile(_NUMBER + r"\s*(v?cpus?)?", re.IGNORECASE | re.ASCII)
+_FEW = 64  # a number up to this is one of processors, or of GB: there is no size of so few units or MiB
 _MEMORY = re.compile(_NUMBER + r"\s*([mg]i?b?)?", re.IGNORECASE | re.ASCII)
 
 
@@ -40,7 +41,8 @@ def _cpu(value: Any) -> int:
     if units * 1024 in SIZES:  # nobody means a thousandth of a processor by `cpu: 1`
         units *= 1024
     if units < min(SIZES) or units != int(units):
-        raise bad("{value} is not a CPU size that Fargate has", f"use {_near(units)}")
+        processors = units <= _FEW and units == _amount(value, _CPU, 1)  # without a unit
+        raise bad("{value} is not a CPU size that Fargate has", f"use {_near(units * 1024 if processors else units)}")
     return int(units)
 
 
@@ -95,10 +97,8 @@ def check_size(cpu: int, memory: int) -> tuple[str, str] | None:
     fitting = SIZES[cpu]
     if memory in fitting:
         return None
-    near = _or(str(n) for n in nearest(memory, fitting))
+    near = _or(str(n) for n in nearest(memory * 1024 if memory <= _FEW else memory, fitting))
     fix = f"use {near}"
-    if memory * 1024 in fitting:
-        fix += f" ({memory} GB is {memory * 1024})"
     if others := [c for c, row in SIZES.items() if memory in row]:
         fix += f", or cpu: {_or(str(c) for c in others)} with this memory"
     return f"{{value}} is not a size that Fargate has with {cpu} CPU units", fix

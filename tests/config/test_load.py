@@ -282,3 +282,17 @@ def test_loading_needs_little(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert done.stdout.startswith("deploy.yaml:1:7: name: no is true or false in YAML")
     assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize("text", ["data: link.csv\n", "data: prices.csv\nimage: {dockerfile: link.csv}\n"])
+def test_a_link_to_nothing_is_told_as_such(tmp_path: Path, text: str) -> None:
+    for name in ("Dockerfile", "prices.csv"):
+        (tmp_path / name).write_text("FROM scratch\n")
+    (tmp_path / "link.csv").symlink_to("gone.csv")
+    (tmp_path / "link2.csv").symlink_to("gone.csv")
+    (tmp_path / "deploy.yaml").write_text(f"name: ok\n{text}")
+    with pytest.raises(ConfigErrors) as caught:
+        load(tmp_path / "deploy.yaml", environ={}, git_sha=lambda: None)
+    (error,) = caught.value.errors
+    assert error.message == "'link.csv' is a link to 'gone.csv', which is not there"
+    assert error.fix == "mend the link, or name another path"
