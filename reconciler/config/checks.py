@@ -325,13 +325,8 @@ def _look(path: Path, base: FilePath, written: str, what: str, relative_to: Path
     found = base / written
     try:
         if found.is_symlink() and not found.exists():
-            target = quoted(os.fsdecode(found.readlink()))
-            yield Problem(
-                path,
-                f"{{value}} is a link to {target}, which is not there",
-                "mend the link, or name another path",
-                uses,
-            )
+            message = f"{{value}} is a link to {quoted(os.fsdecode(found.readlink()))}, which is not there"
+            yield Problem(path, message, "mend the link, or name another path", uses)
         elif not found.exists():
             yield Problem(
                 path, "{value} is not there", _near(found, written) or f"write the path {where}", uses, tells=True

@@ -63,7 +63,7 @@ def meant(place: Path, key: str) -> str:
 
 
 def variable(parent: Path, key: str) -> str:
-    """Where a variable goes whose name stands in place of a key of the mapping at `parent`; empty if `key` isn't one."""
+    """Where a variable goes whose name stands as a key of the mapping at `parent`; empty if `key` isn't one."""
     return _HOLDS_VARIABLES.get(parent, "").replace("NAME", key) if re.fullmatch(r"[A-Z][A-Z0-9_]*", key) else ""
 
 

@@ -30,7 +30,7 @@ class Names:
     @property
     def bucket(self) -> str:
         """The bucket, with the account's id in it unless the file names it."""
-        return self.deploy.data.bucket.name or f"{self.deploy.name}-data-{self.facts.account}".lower()
+        return self.deploy.data.bucket.name or f"{self.deploy.name.lower()}-data-{self.facts.account}"
 
     @property
     def repository(self) -> str:
