@@ -173,6 +173,8 @@ def test_permissions_without_credentials(here: Project) -> None:
     ended = here.run("permissions", "open.yaml", "--for", "plan")
     assert ended.code == 0
     assert "arn:aws:ecs:us-east-1:ACCOUNT_ID:cluster/tiny" in ended.out
+    assert "arn:aws:s3:::tiny-data-ACCOUNT_ID" in ended.out
+    assert "account_id" not in ended.out, "a placeholder that the note doesn't name"
     assert "note: ACCOUNT_ID stands for the account's id, which can't be asked for: no AWS credentials" in ended.err
     assert "`account:` in deploy.yaml says it" in ended.err.replace("\n", " ")
 
