@@ -163,7 +163,7 @@ def id_width(found: Sequence[Run | Row]) -> int:
 
 
 def row(terminal: Terminal, one: Run | Row, width: int = 0, *, paid: bool = True) -> str:
-    """One run on one line; at a narrow terminal without what its id says too.
+    """One run on one line; at a narrow terminal without what its id says too, and what was varied below it.
 
     width: of the id's column. paid: whether it was in AWS, where it costs something.
     """
@@ -177,9 +177,15 @@ def row(terminal: Terminal, one: Run | Row, width: int = 0, *, paid: bool = True
     varied = [f"{k}={KNOWN.shown(k, v)}" for k, v in sorted(one.environment.items())]
     metrics = " ".join([*varied, *shown[:METRICS]])
     state = terminal.style(f"{one.state.value:<10}", colour)
+    if terminal.width < NARROW:
+        rest = cut(" ".join([f"exit {code}", took, cost, *varied]), SHOWN)
+        return terminal.below(f"  {one.id:<24}  {terminal.style(one.state.value, colour)}", terminal.fold("    ", rest))
     if terminal.width < WIDE:
-        metric = next((text for text in (varied or shown)[:1] if len(text) <= terminal.width - NARROW), "")
-        return f"  {one.id:<24}  {state} exit {code:<4} {took:<10} {cost:<8} {metric}".rstrip()
+        line = f"  {one.id:<24}  {state} exit {code:<4} {took:<10} {cost:<8} "
+        what = " ".join(varied or shown[:1])
+        if len(what) <= terminal.width - NARROW:
+            return f"{line}{what}".rstrip()
+        return terminal.below(line.rstrip(), *([terminal.fold("    ", cut(metrics, SHOWN))] if varied else []))
     return f"  {one.id:<{width}} {when} UTC  {state} exit {code:<4} {took:<12} {cost:<9} {metrics}".rstrip()
 
 

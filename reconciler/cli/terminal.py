@@ -77,6 +77,10 @@ class Terminal:
         lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
         return head + (self._break + " " * len(head)).join(lines)
 
+    def below(self, *lines: str) -> str:
+        """Lines below each other, to be printed as one."""
+        return self._break.join(lines)
+
     def program(self, text: str) -> str:
         """A line of a program's output, to be printed: in its own colours where colours are shown."""
         shown = output(text, colour=self.colour)

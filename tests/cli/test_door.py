@@ -118,6 +118,15 @@ def runs_of_a_sweep(folder: Path) -> None:
     for c, loss in (("1", 0.25), ("7", 0.24)):
         varied = Overrides({"C": c, "API_TOKEN": "planted"})
         print(row(Terminal(), run(attempts=(done,), overrides=varied, metrics={"loss": loss})))
+    for columns in ("100", "80", "40"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", columns)
+            screen = Screen()
+            screen.live, screen.colour = True, False
+            for values in ({}, {"C": "1"}, {"C": "1", "ETA": "0.3", "NUM_LEAVES": "31", "MAX_DEPTH": "7"}):
+                one = run(attempts=(done,), overrides=Overrides(values), metrics={"loss": 0.25})
+                screen.print(row(screen, one))
+            print(f"at {columns} columns:", *screen.shown, sep="\n")
 
 
 def secrets_that_others_may_read(folder: Path) -> None:
