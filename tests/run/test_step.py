@@ -39,6 +39,7 @@ from reconciler.run.step import (
     spent,
     step,
     to_stop,
+    why_unaccounted,
 )
 from reconciler.run.stop_schedule import stop_schedule
 from reconciler.run.verdict import OVERDUE, TOO_DEAR, Verdict
@@ -515,3 +516,15 @@ def test_workers_are_paid_for_as_long_as_the_program() -> None:
 )
 def test_which_task_a_record_accounts_for(record: Run, number: int, arn: str, known: bool) -> None:
     assert accounts_for(record, number, arn) is known
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (run(NONE, state=State.STOPPED), "stopped by the user"),
+        (run(FAILED, state=State.FAILED), "launched after the run had gone on without it"),
+        (run(REFUSED), "launched after the run had gone on without it"),
+    ],
+)
+def test_why_a_task_that_no_record_accounts_for_is_stopped(record: Run, why: str) -> None:
+    assert why_unaccounted(record) == why
