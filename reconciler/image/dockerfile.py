@@ -366,6 +366,21 @@ def form(text: str) -> tuple[str, ...] | None:
     return tuple(value) if isinstance(value, list) and all(isinstance(word, str) for word in value) else None
 
 
+# No command of a shell begins like that: `[` without a space behind, or a word and a comma.
+LIKE_JSON = re.compile(r"""\[(?:[^\s\[]|\s+(?:"[^"]{0,500}"|'[^']{0,500}'|[^\s,\]"']{1,500})\s{0,100},)""")
+
+
+def check_json(dockerfile: Dockerfile) -> None:
+    """Raises UserError for a CMD or ENTRYPOINT that is meant as JSON and isn't: Docker takes it for a shell's line."""
+    for one in (one for stage in dockerfile.stages for one in stage.instructions):
+        if one.name in ("CMD", "ENTRYPOINT") and form(one.rest) is None and LIKE_JSON.match(one.rest):
+            raise UserError(
+                f"{dockerfile.source}:{one.line}: {one.name} {one.rest[:SHOWN]}: this looks like JSON and isn't, so "
+                "that Docker takes it for a line for a shell",
+                hint=f'put each word in double quotes, as in {one.name} ["python", "train.py"]',
+            )
+
+
 @dataclass(frozen=True)
 class Start:
     """How an image is started, from the Dockerfile alone: what its base image sets isn't known here."""

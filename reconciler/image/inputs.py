@@ -20,7 +20,7 @@ from pathlib import Path
 
 from reconciler.core.errors import PlanDrift, UserError
 from reconciler.core.files import read_file
-from reconciler.image.dockerfile import Dockerfile, parse_dockerfile
+from reconciler.image.dockerfile import Dockerfile, check_json, parse_dockerfile
 from reconciler.image.dockerignore import Ignore, parse_ignore, read_ignore
 
 VERSION = "1"  # of the hash: a new one builds every image again
@@ -87,6 +87,7 @@ def read_inputs(
     text = _dockerfile_text(path)
     parsed = parse_dockerfile(text, args, str(path), platform=platform)
     parsed.number(target)
+    check_json(parsed)
     ignore = _with(read_ignore(context, path) if _has_ignore(context, path) else None, leave_out)
     entries = tuple(sorted(_walk(context, ignore), key=lambda entry: entry.path))
     full = {entry.name: f"{entry.kind} {entry.sha256}" for entry in entries}

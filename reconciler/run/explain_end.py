@@ -6,9 +6,9 @@ import json
 import re
 
 from reconciler.core.fargate import SIZES, next_size
-from reconciler.core.run_paths import RUNS, WITH_CHECKPOINT, of_any_run
+from reconciler.core.run_paths import RUNS, of_any_run
 from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, no_route, said
-from reconciler.run.explain_missing import file, module
+from reconciler.run.explain_missing import OURS, file, module, of_ours
 from reconciler.run.retry import LOST_HOST, LOST_SCHEDULER, NOT_BEGUN, Event
 
 UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0**2}  # in MiB
@@ -215,18 +215,7 @@ def _crash(case: Case) -> Diagnosis | None:
 
 
 LIBRARY = re.compile(r'File "(?:<frozen |.*/(?:lib|lib64)/python3(?:\.\d+)?/|.*/site-packages/)')
-UNSET = re.compile(r"KeyError: '(\w+)'")
-OF_DATA = ("USE_S3", "S3_KEY", "S3_PREFIX")
-OURS = {
-    "USE_S3": "it says that there is data in S3",
-    "S3_KEY": "it names the first file of `data:`",
-    "S3_PREFIX": "it names the folder, where the first of `data:` is one",
-    "S3_BUCKET": "it names the bucket",
-    "OUTPUT_URI": "it says where results go",
-    "RUN_ID": "it names the run",
-    "CHECKPOINT_URI": "it says where the next attempt finds what this one left",
-    "RUN_ATTEMPT": "it is the attempt's number",
-}  # variables that a task gets, each with what it is for
+NO_KEY = re.compile(r"KeyError: '(\w+)'")
 
 
 def _exception(case: Case) -> Diagnosis | None:
@@ -242,13 +231,8 @@ def _exception(case: Case) -> Diagnosis | None:
     place = [line for line in places if not LIBRARY.search(line)] or places
     if not raised:
         return None
-    if (missing := UNSET.match(raised)) and missing[1] in OURS:
-        without = "data:" if missing[1] in OF_DATA else "run.checkpoint" if missing[1] in WITH_CHECKPOINT else ""
-        only = "only a run that `apply` launches has it"
-        fix = f"without `{without}` in deploy.yaml there is none" if without else only
-        return Diagnosis(
-            f"the variable {missing[1]} isn't set", (*place[-1:], raised.strip()), f"{OURS[missing[1]]}: {fix}"
-        )
+    if (missing := NO_KEY.match(raised)) and missing[1] in OURS:
+        return of_ours(missing[1], (*place[-1:], raised.strip()))
     return Diagnosis(
         f"the program failed: {raised.strip()}", (*place[-1:], raised.strip()), "correct the program or its input"
     )

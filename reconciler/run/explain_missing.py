@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 
+from reconciler.core.run_paths import WITH_CHECKPOINT
 from reconciler.run.diagnosis import Case, Diagnosis, Pattern, Then, find, said
 
 NO_MODULE = re.compile(r"No module named '?([A-Za-z_]\w{0,200})")
@@ -17,9 +18,27 @@ NOT_THERE = re.compile(r"no such file or directory|can't open|cannot open|\bENOE
 QUOTE = re.compile("['\"`\u2018\u2019]")
 SEPARATOR = re.compile("[\\s'\"`\u2018\u2019:,()]+")
 LAST, MOST = 20, 60  # lines of the log, and parts of a line, that are looked at for a file's name
-NAMED = re.compile(r"exec: \"([^\"]{1,200})\"|(?:line )?\d{1,9}: ([^\s:]{1,200}): (?:command )?not found")
+NAMED = re.compile(
+    r"exec: \"([^\"]{1,200})\"|(?:line )?\d{1,9}: (?:exec: )?([^\s:]{1,200}): (?:command )?not found"
+    r"|env: \W?([\w./-]{1,200})\W?: No such file"
+)
+IN_SCRIPT = re.compile(r"([^\s:]{1,500}): (?:line )?(\d{1,9}): ")
+SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh", "busybox")
+DENIED = re.compile(r"exec: \"([^\"]{1,200})\": permission denied|: ([\w./-]{1,200}): Permission denied\s*$")
+UNSET = re.compile(r": (\$?\w{1,200}): (?:unbound variable|parameter (?:null or )?not set)")
 PLAIN = re.compile(r"-{0,2}[A-Za-z_./][\w./=-]{0,200}")
 PROGRAMS = ("python", "python3", "bash", "sh", "uv", "torchrun", "accelerate", "gunicorn", "jupyter", "make")
+OF_DATA = ("USE_S3", "S3_KEY", "S3_PREFIX")
+OURS = {
+    "USE_S3": "it says that there is data in S3",
+    "S3_KEY": "it names the first file of `data:`",
+    "S3_PREFIX": "it names the folder, where the first of `data:` is one",
+    "S3_BUCKET": "it names the bucket",
+    "OUTPUT_URI": "it says where results go",
+    "RUN_ID": "it names the run",
+    "CHECKPOINT_URI": "it says where the next attempt finds what this one left",
+    "RUN_ATTEMPT": "it is the attempt's number",
+}  # variables that a task gets, each with what it is for
 WITHOUT_DOCKER = "without Docker, these lines of the Dockerfile weren't followed: "
 
 
@@ -56,10 +75,14 @@ def _quoted(lines: Sequence[str]) -> str:
 
 
 def command(case: Case) -> Diagnosis | None:
-    """The program that the task starts isn't there, or can't be executed."""
+    """The program that the task starts, or a script of it, isn't there, or can't be executed."""
+    if text := said(r"no command specified", case):
+        fix = 'add one to the Dockerfile, such as `CMD ["python", "train.py"]`, or give task.command'
+        return Diagnosis("neither the image nor the task names a command to start", (text,), fix)
     patterns: tuple[Pattern, ...] = (
-        r"executable file not found|CannotStartContainer|: (command )?not found$",
+        r"executable file not found|CannotStartContainer|: (command )?not found$|^\S*env: .{1,200}: No such file",
         Then("no such file or directory", "exec"),
+        Then('exec: "', "permission denied"),
     )
     text = said(patterns, case)
     if not text and case.exit_code in (126, 127):
@@ -67,10 +90,25 @@ def command(case: Case) -> Diagnosis | None:
         text = found[1] if found else f"exit code {case.exit_code}, which a shell gives for a command that it can't run"
     if not text:
         return None
+    if denied := DENIED.search(text):
+        return _not_executable(denied[1] or denied[2], text)
     match = NAMED.search(text)
-    program = (match[1] or match[2]) if match else ""
+    program = next(filter(None, match.groups()), "") if match else ""
+    if program.startswith("["):
+        fix = 'its words need double quotes, as in `CMD ["python", "train.py"]`: without, it is a line for a shell'
+        return Diagnosis("CMD or ENTRYPOINT of the Dockerfile isn't the JSON that it looks like", (text,), fix)
+    return _absent(case, text, program)
+
+
+def _absent(case: Case, text: str, program: str) -> Diagnosis:
+    """The program of this name isn't there: a script named it, or what starts the task."""
     near = next(iter(difflib.get_close_matches(program, PROGRAMS, 1, 0.75)), "") if program not in PROGRAMS else ""
     where = "task.command or task.entrypoint" if case.command else "CMD or ENTRYPOINT of the Dockerfile"
+    cause = "the command isn't in the image, or can't be executed"
+    script = IN_SCRIPT.match(text)
+    if script and script[1].rpartition("/")[2] not in SHELLS:
+        where = f"line {script[2]} of {_inside(script[1])}"
+        cause = f"{program}, which {where} starts, isn't in the image"
     fix = f"correct {where}"
     change = ""
     if near:
@@ -80,7 +118,46 @@ def command(case: Case) -> Diagnosis | None:
             change = f"task:\n  command: [{', '.join(map(_yaml, words))}]"
     elif lines := _installs(case):
         fix = f"{_quoted(lines)}; use Docker, or {fix}"
-    return Diagnosis("the command isn't in the image, or can't be executed", (text,), fix, change)
+    elif "/" in program:
+        fix = case.in_context(program) or fix
+    elif program:
+        fix += f", or have the Dockerfile install {program}"
+    return Diagnosis(cause, (text,), fix, change)
+
+
+def _not_executable(name: str, text: str) -> Diagnosis:
+    """A file that is there, and may not be started."""
+    name = _inside(name)
+    interpreter = "python" if name.endswith(".py") else "sh"
+    fix = (
+        f"make it executable (`chmod +x {name}`; in git `git update-index --chmod=+x {name}`), or name what runs it: "
+        f'["{interpreter}", "{name}"]'
+    )
+    return Diagnosis(f"{name} isn't executable", (text,), fix)
+
+
+def variable(case: Case) -> Diagnosis | None:
+    """A shell with `set -u` ended at a variable that isn't set."""
+    found = [(match, line) for line in case.log[-3:] if (match := UNSET.search(line))]
+    if not found or case.exit_code in (0, None):
+        return None
+    match, line = found[-1]
+    name = match[1]
+    if name.startswith("$"):
+        fix = "give it in task.command, or in CMD of the Dockerfile"
+        return Diagnosis(f"the script was started without the argument {name}", (line.strip(),), fix)
+    if name in OURS:
+        return of_ours(name, (line.strip(),))
+    fix = f"give it under task.environment, or let the script do without: ${{{name}:-}}"
+    return Diagnosis(f"the variable {name} isn't set", (line.strip(),), fix)
+
+
+def of_ours(name: str, evidence: tuple[str, ...]) -> Diagnosis:
+    """One of the variables that a task gets, and only where there is something to say."""
+    without = "data:" if name in OF_DATA else "run.checkpoint" if name in WITH_CHECKPOINT else ""
+    only = "only a run that `apply` launches has it"
+    fix = f"without `{without}` in deploy.yaml there is none" if without else only
+    return Diagnosis(f"the variable {name} isn't set", evidence, f"{OURS[name]}: {fix}")
 
 
 def _yaml(word: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reconciler.run.diagnosis import Case, Diagnosis, Rule, Then, find, no_route, said
-from reconciler.run.explain_missing import command
+from reconciler.run.explain_missing import command, variable
 from reconciler.run.retry import FARGATE_QUOTA, NOT_BEGUN, Event
 
 NO_ANSWER = r"timeout|timed out|deadline exceeded|dial tcp|no route|connection refused"
@@ -202,5 +202,5 @@ def _refused(case: Case) -> Diagnosis | None:
 
 START: tuple[Rule, ...] = (
     _refused, _launching, _secret, _log_group, _image_large, _image_limited, _image_missing, _image_denied,
-    _image_platform, _image_unreachable, _interface, _image_other, _script, command, _capacity,
+    _image_platform, _image_unreachable, _interface, _image_other, _script, variable, command, _capacity,
 )  # fmt: skip

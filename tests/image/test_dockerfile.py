@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from reconciler.core.errors import UserError
-from reconciler.image.dockerfile import form, parse_dockerfile, start_of
+from reconciler.image.dockerfile import check_json, form, parse_dockerfile, start_of
 from tests.work import assert_linear, processor
 
 TEXT = r"""# syntax=docker/dockerfile:1
@@ -279,3 +279,23 @@ def test_pattern_of_a_variable_is_linear(pattern: str) -> None:
         return lambda: start_of(parse_dockerfile(text, {}), None)
 
     assert_linear(work, 5000)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["CMD [python, a.py]", "CMD ['python', 'a.py']", 'CMD ["python", "a.py",]', "CMD [python]", "CMD [ python, a.py ]",
+     "ENTRYPOINT [python a.py]", "CMD [\u201cpython\u201d, \u201ca.py\u201d]", "CMD [ 'a' , 'b' ]", 'CMD ["a" "b"]'],
+)  # fmt: skip
+def test_what_is_meant_as_json_and_is_not(line: str) -> None:
+    with pytest.raises(UserError, match=r"Dockerfile:2: .*looks like JSON and isn't") as caught:
+        check_json(parse_dockerfile(f"FROM a\n{line}\nRUN b", {}))
+    assert line.split()[0] + ' ["python", "train.py"]' in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["CMD []", 'CMD ["a", "b"]', "CMD [ -f a ] && b", "CMD [[ -f a ]]", "CMD python [a,b].py", "RUN [a, b]",
+     'CMD [ -n "a, b" ] || c', 'CMD [ "a, b" = c ]'],
+)  # fmt: skip
+def test_a_test_of_a_shell_is_no_json(line: str) -> None:
+    check_json(parse_dockerfile(f"FROM a\n{line}", {}))
