@@ -14,7 +14,7 @@ from typing import Annotated
 from reconciler.aws.calls import Aws
 from reconciler.cli.answer import Answer
 from reconciler.cli.options import Output
-from reconciler.cli.program_name import program
+from reconciler.cli.program_name import program, typed_comments
 from reconciler.cli.target import reach
 from reconciler.cli.terminal import Terminal
 from reconciler.config.names import REGION
@@ -86,7 +86,7 @@ def _from_aws(options: Arguments, region: str, terminal: Terminal) -> int:
         environ=os.environ,
         name=str(out),
     )
-    _write(out, imported.text)
+    _write(out, typed_comments(imported.text))
     _tell(terminal, imported, out, as_json=options.json)
     return 0
 
@@ -103,7 +103,7 @@ def _from_copilot(options: Arguments, region: str, terminal: Terminal) -> int:
         environ=os.environ,
         name=str(out),
     )
-    _write(out, made.text)
+    _write(out, typed_comments(made.text))
     wrong = what_is_wrong(out, made.environments, os.environ)
     if options.json:
         terminal.json(Written(str(out), [Resource("job", made.job)], [*made.left, *wrong], made.notes))

@@ -20,3 +20,8 @@ def program() -> str:
 def typed(text: str) -> str:
     """A text whose commands can be typed as this one was."""
     return text.replace(MODULE, program())
+
+
+def typed_comments(text: str) -> str:
+    """A file whose comment lines name commands as they are typed here; what it runs stays."""
+    return "\n".join(typed(one) if one.startswith("#") else one for one in text.split("\n"))

@@ -28,6 +28,7 @@ from reconciler.config.schema import GitHub
 from reconciler.config.storage import WILD
 from reconciler.core.errors import UserError
 from reconciler.core.given_data import SCHEME
+from reconciler.image.dockerfile import copies
 
 MARK = "-m reconciler"  # in a workflow that runs this program
 WORKFLOW, DRIFT = Path(".github", "workflows", "pipeline.yml"), Path(".github", "workflows", "drift.yml")
@@ -231,9 +232,15 @@ def _data(options: Arguments, folder: Path, found: Found, done: Written) -> tupl
     elif files_ > 1:
         done.notes.append(f"{files_} files are the data, and the first, {taken[0]}, is S3_KEY: look at `data:`")
     if out:
-        some = ", ".join(out[:4]) + (", …" if len(out) > 4 else "")
-        done.notes.append(f"{len(out)} more files look like data and aren't in deploy.yaml: {some}")
+        done.notes.append(f"{len(out)} more files look like data and aren't in deploy.yaml: {_some(out)}")
+    build = (folder / found.dockerfiles[0]).read_text(encoding="utf-8", errors="replace") if found.dockerfiles else ""
+    if others := [name for name in found.others if not copies(build, name)]:
+        done.notes.append(f"left out of `data:`, where those belong that are data: {_some(others)}")
     return taken
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
 
 
 def _image(options: Arguments, folder: Path, found: Found) -> tuple[str, str, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
+from reconciler.cli.program_name import typed_comments
 from reconciler.config.storage import DataFile
 from reconciler.core.errors import UserError
 from reconciler.core.given_data import SCHEME
@@ -100,7 +101,7 @@ def deploy_yaml(answers: Answers) -> str:
         if not answers.repository:
             parts += ["", "ci: # GitLab CI/CD of this project: `apply` on the branch; no stored key"]
         parts += ["  gitlab:", f"    project: {answers.project}{url}{branch}"]
-    return "\n".join(parts) + "\n"
+    return typed_comments("\n".join(parts) + "\n")
 
 
 def _where(answers: Answers) -> str:
@@ -177,7 +178,7 @@ def workflow(
         "RUNNER": "ubuntu-24.04-arm" if arm else "ubuntu-24.04",
         "RESULTS": _literal(f"{results}/"),
     }
-    return re.sub(r"<<([A-Z]+)>>", lambda match: values[match[1]], template.read_text(encoding="utf-8"))
+    return _filled(template, values)
 
 
 def check_gitlab_branch(branch: str) -> None:
@@ -211,7 +212,12 @@ def gitlab_ci(
         "INSTALL": _quoted(install.replace("$", "$$")),
         "RESULTS": _value(f"{results}/"),
     }
-    return re.sub(r"<<([A-Z]+)>>", lambda match: values[match[1]], GITLAB.read_text(encoding="utf-8"))
+    return _filled(GITLAB, values)
+
+
+def _filled(template: Path, values: Mapping[str, str]) -> str:
+    text = typed_comments(template.read_text(encoding="utf-8"))
+    return re.sub(r"<<([A-Z]+)>>", lambda match: values[match[1]], text)
 
 
 def _word(text: str) -> str:

@@ -20,6 +20,14 @@ DATA = (
 )  # fmt: skip
 FOLDERS = {"data", "dataset", "datasets", "input", "inputs"}  # in which any file is data, but for programs and texts
 NO_DATA = (".py", ".ipynb", ".sh", ".r", ".jl", ".js", ".sql", ".md", ".rst", ".yaml", ".yml", ".toml", ".dvc")
+# What else is no data: programs, and what tools read. Anything else may be some.
+OTHER_THINGS = re.compile(
+    r"[^.]*|.*\.(?:tsx?|jsx|mjs|c|cc|cpp|h|hpp|cu|go|rs|java|kt|scala|pl|rb|lua|ps1|bat|cmd|html?|css|ipynb|rmd|qmd|tex|pdf"
+    r"|cfg|ini|conf|properties|lock|tf|tfvars|hcl|mk|in|log|out|err|pid|pyc|pyi|so|dll|whl|egg|dockerfile|svg)"
+    r"|(?:readme|license|licence|notice|changelog|authors|copying|requirements|constraints|makefile|dockerfile)\b.*"
+    r"|.*requirements.*\.txt|.*package(?:-lock)?\.json|[jt]sconfig\b.*|.*\.schema\.json|cmakelists\.txt",
+    re.IGNORECASE,
+)
 NAMED = 8  # files of data that are named one by one; of more, those of a folder are named together
 FEW = 3
 DOCKERFILE = re.compile(r"(?:Dockerfile|Containerfile)(?:\..+)?|.+\.[Dd]ockerfile")
@@ -34,14 +42,15 @@ MANY = 5000  # files that are looked at
 class Found:
     """Paths are relative to the folder, with `/`.
 
-    dockerfiles: sorted, those nearest first. data: files that look like data. program: a Python program that a
-    Dockerfile could start, or empty. requirements: what pip would install for it. root: the folder of the git
-    repository, or the folder itself. repository: OWNER/NAME on GitHub, or empty.
+    dockerfiles: sorted, those nearest first. data: files that look like data; others: those that may be. program: a
+    Python program that a Dockerfile could start, or empty. requirements: what pip would install for it. root: the
+    folder of the git repository, or the folder itself. repository: OWNER/NAME on GitHub, or empty.
     project: GROUP/PROJECT on gitlab.com, or empty.
     """
 
     dockerfiles: tuple[str, ...]
     data: tuple[str, ...]
+    others: tuple[str, ...]
     program: str
     requirements: str
     root: Path
@@ -62,6 +71,7 @@ def look(folder: Path) -> Found:
     return Found(
         dockerfiles=tuple(sorted((name for name in near if _is_dockerfile(name)), key=_less_usual)),
         data=tuple(name for name in near if _is_data(name)),
+        others=tuple(name for name in near if not _is_data(name) and _may_be_data(name)),
         program=_program(near),
         requirements=next((name for name in ("requirements.txt", "pyproject.toml") if name in names), ""),
         root=root,
@@ -126,6 +136,11 @@ def _is_data(name: str) -> bool:
     lower = name.lower()
     inside = not FOLDERS.isdisjoint(lower.split("/")[:-1]) and not _is_dockerfile(name)
     return lower.endswith(DATA) or (inside and not lower.endswith(NO_DATA))
+
+
+def _may_be_data(name: str) -> bool:
+    file = name.rpartition("/")[2]
+    return not file.lower().endswith(NO_DATA) and not OTHER_THINGS.fullmatch(file)
 
 
 def _is_dockerfile(name: str) -> bool:

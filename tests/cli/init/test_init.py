@@ -145,6 +145,16 @@ def test_a_folder_inside_a_repository(fresh: Project, tmp_path: Path) -> None:
     assert 'RECONCILER: "tool @ git+https://example.com/tool@0123abc"' in workflow
 
 
+def test_comments_name_the_command_that_was_typed(fresh: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh.write("Dockerfile", "FROM x\n")
+    monkeypatch.setattr(sys, "argv", ["/home/ada/.local/bin/reconciler", "init"])
+    fresh.ok("init", "--github", "owner/name")
+    assert "`reconciler show` prints all" in (fresh.folder / "deploy.yaml").read_text()
+    workflow = (fresh.folder / ".github" / "workflows" / "pipeline.yml").read_text()
+    assert "`reconciler apply deploy.yaml --skip-run`" in workflow
+    assert "exec python -m reconciler plan deploy.yaml" in workflow, "what a job runs is installed with pip"
+
+
 def test_every_data_file_is_used_or_named(fresh: Project) -> None:
     (fresh.folder / "old").mkdir()
     for name in ("Dockerfile", "a.csv", "b, c.parquet", "old/a.csv"):
@@ -202,6 +212,29 @@ def test_of_many_data_files_with_one_key_the_others_are_named(
     said = fresh.ok("init").out
     assert f"{len(out)} more files look like data and aren't in deploy.yaml: {out[0]}" in said
     assert [one.file for one in load(fresh.folder / "deploy.yaml", environ={}).data.files] == data
+
+
+@pytest.mark.parametrize(
+    ("there", "others"),
+    [
+        (["a.csv", "b.parquet", "raw/c.json", "labels.txt"], ["labels.txt", "raw/c.json"]),
+        (["data.xlsx", "labels.txt", "photos/1.jpg", "x.unheard-of"],
+         ["data.xlsx", "labels.txt", "x.unheard-of", "photos/1.jpg"]),
+        (["config.json", "raw/c.json", "raw/d.json", "m.pkl", "n.pkl", "o.pkl"],
+         ["m.pkl", "n.pkl", "o.pkl", "raw/c.json", "raw/d.json"]),
+        (["train.py", "README.md", "readme.txt", "LICENSE", "requirements.txt", "requirements-dev.txt", "package.json",
+          "uv.lock", "Makefile", "setup.cfg", "run.sh", "src/a.c", "x.schema.json", "config.json", "apply.log"], []),
+    ],
+)  # fmt: skip
+def test_what_may_be_data_and_is_left_out_is_named(there: list[str], others: list[str], fresh: Project) -> None:
+    for name in there:
+        (fresh.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        fresh.write(name, "x\n")
+    fresh.write("Dockerfile", "FROM x\nCOPY config.json .\n")
+    said = fresh.ok("init").out.replace("\n", " ")
+    some = ", ".join(others[:4]) + (" and 1 more" if len(others) > 4 else "")
+    assert (f"left out of `data:`, where those belong that are data: {some} " in said) is bool(others)
+    assert ("left out of `data:`" in said) is bool(others)
 
 
 def test_a_folder_of_very_many_files_hides_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
