@@ -12,6 +12,10 @@ KEPT = 200  # lines that are shown when a build fails
 STEP = re.compile(
     r"#\d+ \[[^\]]{0,200}?\d{1,9}/\d{1,9}\]|Step \d+/\d+ ?:|STEP \d+/\d+:"
 )  # of BuildKit, the classic builder, Podman
+RUN, OVER = (
+    "RUN ",
+    "pushing to ",
+)  # how an installation begins where there is no engine, and what is said after the last
 DETAIL = re.compile(r"#\d+ |[0-9a-f]{12}: | ---> |Removing intermediate|Copying blob|Copying config|Storing sign")
 END = re.compile(r"Successfully (?:built|tagged)|COMMIT ")
 
@@ -23,6 +27,7 @@ class BuildOutput:
         self._terminal, self._live, self._verbose = terminal, live, verbose
         self._folded: deque[str] = deque(maxlen=KEPT)
         self._inside = False  # of a step whose output has no mark of its own
+        self._without_engine = False
 
     def say(self, text: str) -> None:
         """A line: of the engine, or about its work."""
@@ -35,6 +40,7 @@ class BuildOutput:
 
     def over(self) -> None:
         """The build and the push are done."""
+        self._inside = self._without_engine = False
         self._live.tell("image", "")
 
     def failed(self) -> None:
@@ -48,6 +54,11 @@ class BuildOutput:
         self._terminal.say(self._terminal.style(f"    image | {self._terminal.program(text)}", "dim"))
 
     def _is_detail(self, text: str) -> bool:
+        if text.startswith(RUN) and (self._without_engine or not self._inside):
+            self._inside = self._without_engine = True
+            return False
+        if self._without_engine and text.startswith(OVER):
+            self._inside = self._without_engine = False
         if STEP.match(text):
             self._inside = not text.startswith("#")
             # BuildKit says a step again when it goes on with it, and with what became of it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 from collections import deque
@@ -104,3 +105,10 @@ def _end(process: subprocess.Popen[str]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def last_words(lines: list[str]) -> str:
+    """The last line that says something; builders end with a repetition of the command otherwise."""
+    said = [line.strip() for line in lines if line.strip() and not set(line.strip()) <= set("-=> ")]
+    errors = [line for line in said if re.search(r"error|denied|failed|cannot|unknown|refused", line, re.I)]
+    return (errors or said or ["it said nothing"])[-1]

@@ -20,7 +20,7 @@ from typing import Any
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.files import read_file
 from reconciler.core.job_token import without_tokens
-from reconciler.image.command import run, tell, try_run
+from reconciler.image.command import last_words, run, tell, try_run
 from reconciler.image.engine import BuildRequest, Output, PushRequest, no_engine
 from reconciler.image.inputs import snapshot
 from reconciler.image.login import logged_in
@@ -98,7 +98,7 @@ class CommandLineEngine:
             )
         if code != 0:
             raise ReconcilerError(
-                f"the image can't be built ({self.name}, exit code {code}): {_last_words(lines)}",
+                f"the image can't be built ({self.name}, exit code {code}): {last_words(lines)}",
                 hint=_hint(request, lines),
             )
         image = self.image_id(tag)
@@ -120,7 +120,7 @@ class CommandLineEngine:
                 digest = DIGEST.findall("\n".join(said))
                 if code == 0 and digest:
                     return str(digest[-1])
-                last = _last_words(lines)
+                last = last_words(lines)
                 if FINAL.search(last) or attempt == ATTEMPTS:
                     break
                 output(f"push failed ({last}); trying again with a new token ({attempt + 1} of {ATTEMPTS})")
@@ -229,7 +229,7 @@ def _ask(command: str, env: Mapping[str, str]) -> tuple[CommandLineEngine | None
         return None, str(error)
     words = answer.stdout.split()
     if answer.returncode != 0 or not words:
-        return None, _last_words(answer.stderr.splitlines()) or "no answer"
+        return None, last_words(answer.stderr.splitlines()) or "no answer"
     if podman or "podman" in answer.stderr.lower():
         return CommandLineEngine(command, words[0], "podman", env), ""
     if try_run([command, "buildx", "version"], env):
@@ -250,10 +250,3 @@ def _hint(request: BuildRequest, lines: list[str]) -> str:
 
 def _without_noise(output: Output) -> Output:
     return lambda line: None if NOISE.match(line) else output(line)
-
-
-def _last_words(lines: list[str]) -> str:
-    """The last line that says something; builders end with a repetition of the command otherwise."""
-    said = [line.strip() for line in lines if line.strip() and not set(line.strip()) <= set("-=> ")]
-    errors = [line for line in said if re.search(r"error|denied|failed|cannot|unknown|refused", line, re.I)]
-    return (errors or said or ["it said nothing"])[-1]

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.core.errors import ReconcilerError
-from reconciler.image.command import tell
+from reconciler.image.command import last_words, tell
 from reconciler.image.engine import Output
 from reconciler.local.image_paths import Places
 from reconciler.local.package_commands import Command
@@ -33,7 +33,6 @@ from reconciler.local.package_commands import Command
 VERSION = 1  # of how they are made
 KEY_DIGITS = 16
 UNUSED_DAYS = 30
-LAST_LINES = 8
 # What pip and uv need of the user's environment: where their own settings are, and the way to their index.
 PASSED = frozenset((
     "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
@@ -220,9 +219,9 @@ class Environments:
             folder=folder,
         )
         if code != 0:
-            last = "\n".join(f"  {line}" for line in lines[-LAST_LINES:] if not NOISE.match(line))
+            where = f"line {install.line} of the Dockerfile, RUN {install.shown}"
             raise ReconcilerError(
-                f"line {install.line} of the Dockerfile, RUN {install.shown}, failed (exit code {code}):\n{last}",
+                f"{where}, failed (exit code {code}): {last_words(lines)}",
                 hint="correct the command; packages that need another Python or a system library need Docker",
             )
 

@@ -92,6 +92,8 @@ class ProcessEngine:
             snapshot(request.inputs, unfinished / "context")
             (unfinished / "stages").mkdir()
             laid = lay_out(request.inputs, unfinished / "context", unfinished / "stages")
+            if not (_start(request.inputs).entrypoint or _start(request.inputs).command):
+                output(f"{request.inputs.dockerfile.name} has no ENTRYPOINT and no CMD: the task needs a command")
             made = self._install(laid, request, output)
             laid.root.rename(unfinished / "rootfs")
             for name in ("context", "stages"):
@@ -99,8 +101,6 @@ class ProcessEngine:
             (unfinished / "config.json").write_text(
                 json.dumps(_settings(request.inputs) | _here(request.inputs, laid, made), sort_keys=True)
             )
-            if not (_start(request.inputs).entrypoint or _start(request.inputs).command):
-                output(f"{request.inputs.dockerfile.name} has no ENTRYPOINT and no CMD: the task needs a command")
             (unfinished / "manifest.json").write_text(manifest.text)
             unfinished.chmod(0o755)
             try:

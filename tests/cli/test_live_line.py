@@ -132,15 +132,26 @@ Successfully tagged x:y
 pushing to 1.dkr.ecr/x""".splitlines()
 PROCESS = ["not done without a container engine: RUN apt-get install x", "Collecting pandas"]
 
+INSTALLS = """\
+RUN pip install pandas
+Collecting pandas
+Successfully installed pandas-3.0
+RUN pip install -r requirements.txt
+ERROR: No matching distribution found for x
+pushing to 1.dkr.ecr/x
+the image is whole""".splitlines()
+
 
 @pytest.mark.parametrize(
     ("lines", "kept"),
     [
+        (INSTALLS, [INSTALLS[i] for i in (0, 3, 5, 6)]),
+        ([*CLASSIC[:4], "RUN of a program", *CLASSIC[4:]], [CLASSIC[i] for i in (0, 2, 6, 9)]),
         (BUILDKIT, [BUILDKIT[i] for i in (0, 1, 3, 6, 9, 10)]),
         (CLASSIC, [CLASSIC[i] for i in (0, 2, 6, 9)]),
         (PROCESS, PROCESS),
     ],
-    ids=["BuildKit", "classic builder", "without an engine"],
+    ids=["installations", "a step that says RUN", "BuildKit", "classic builder", "without an engine"],
 )
 def test_a_good_build_is_folded_to_its_steps(lines: list[str], kept: list[str]) -> None:
     screen = Screen()
@@ -154,7 +165,7 @@ def test_a_good_build_is_folded_to_its_steps(lines: list[str], kept: list[str]) 
         assert any("Collecting pandas" in state for state in screen.states)
 
 
-@pytest.mark.parametrize("lines", [BUILDKIT, CLASSIC], ids=["BuildKit", "classic builder"])
+@pytest.mark.parametrize("lines", [BUILDKIT, CLASSIC, INSTALLS], ids=["BuildKit", "classic builder", "installations"])
 def test_all_of_a_build_is_shown_when_it_fails_and_with_verbose(lines: list[str]) -> None:
     for verbose in (False, True):
         screen = Screen()
