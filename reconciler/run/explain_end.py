@@ -102,7 +102,7 @@ def _worker(case: Case) -> Diagnosis | None:
 
 
 ACTION = re.compile(
-    r"not authorized to perform:?\s*(?P<action>[\w-]+:\w+)(?:\s+on resource:?\s*\"?(?P<resource>arn:[^\s\"']+))?",
+    r"not authorized to perform:?\s*(?P<action>[\w-]+:\w+)(?:\s+on resource:?\s*\"?(?P<resource>arn:[^\s\"']+|\*))?",
     re.IGNORECASE,
 )
 
@@ -125,6 +125,8 @@ def _denied(case: Case) -> Diagnosis | None:
     action, resource = "", ""
     if match := ACTION.search(evidence):
         action, resource = match["action"], match["resource"] or ""
+        if not resource and re.search(r":(Describe|List)", action):  # of which most are allowed for all or not at all
+            resource = "*"
     elif match := OPERATION.search(evidence):
         action = ACTIONS.get(match["operation"], "")
     if not action:

@@ -168,6 +168,11 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
     policy:
       Statement:
       - {"Effect": "Allow", "Action": "sqs:ListQueues", "Resource": "arn:aws:sqs:us-east-1:1:*"}"""),
+    ("a service without a resource", {"write": ("x/*",), "log": [QUEUES.replace("arn:aws:sqs:us-east-1:1:*", "*")]},
+     "may not sqs:ListQueues", True, '"Action": "sqs:ListQueues", "Resource": "*"}'),
+    ("a service that names no resource", {"write": ("x/*",), "log": ["UnauthorizedOperation: You are not authorized to perform "
+     "this operation. " + USER + "ec2:DescribeVpcs because no identity-based policy allows the ec2:DescribeVpcs action"]},
+     "may not ec2:DescribeVpcs", True, '"Action": "ec2:DescribeVpcs", "Resource": "*"}'),
     ("a service beside a policy", {"policy": (OWN,), "log": [QUEUES]}, "may not sqs:ListQueues", True, """task:
   role:
     policy:
