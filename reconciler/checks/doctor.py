@@ -114,14 +114,14 @@ def git(file: Path) -> Finding:
 
 def engine(environ: Mapping[str, str], deploy: Deploy | None) -> Finding:
     """Docker or Podman: the client, and whether its engine answers."""
-    from reconciler.image.docker import all_engines
+    from reconciler.image.docker import all_engines, best
 
     if deploy is not None and deploy.image.uri is not None:
         return skip("Docker or Podman", "not needed: image.uri names an image that exists")
     tried: list[str] = []
     found = all_engines(environ, tried)
     if found:
-        return ok("Docker or Podman", found[0].name)
+        return ok("Docker or Podman", best(found).name)
     if tried:
         fix = "start the engine (`sudo systemctl start docker`, Docker Desktop, `podman machine start`)"
         return ng("Docker or Podman", f"no engine answers ({'; '.join(tried)})", f"{fix}; or use --local")

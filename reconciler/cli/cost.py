@@ -114,7 +114,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
         terminal.note(f"note: {note}")
     many = f" of {tasks(deploy)} tasks," if tasks(deploy) > 1 else ","
     terminal.print()
-    terminal.print(f"A run{many} {seconds(amounts.seconds)} ({span.source})")
+    least = f", billed as {seconds(prices.LEAST)}" if amounts.seconds < prices.LEAST else ""
+    terminal.print(f"A run{many} {seconds(amounts.seconds)} ({span.source}){least}")
     _table(terminal, once, "a run")
     terminal.print()
     if often.value or options.runs_per_month is not None or deploy.service is not None:
@@ -123,7 +124,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     else:
         stored = total(month)
         without = (
-            "" if stored is None else f" Without one it costs ${stored:.4f}: what is stored (image {image.source})."
+            "" if stored is None else f" Without one it costs {_stored(stored)}: what is stored (image {image.source})."
         )
         terminal.print(f"A month: how many runs? {often.source} adds them up.{without}")
     of_workers = deploy.run.workers.capacity if deploy.run.workers else ()
@@ -145,7 +146,7 @@ def _look(options: Arguments, terminal: Terminal, where: Target) -> tuple[Known,
         try:
             here = past(where, terminal)
             if span is None and (good := _last_good(here)):
-                span = Known(statistics.median(good) / 60, f"the median of the last {len(good)} good runs")
+                span = Known(statistics.median(good) / 60, _of_good(len(good)))
             repository = where.deploy.image.repository
             if image is None and repository is not None:
                 found = here.aws.find_all("ecr", "DescribeImages", "imageDetails", repositoryName=str(repository.name))
@@ -155,6 +156,14 @@ def _look(options: Arguments, terminal: Terminal, where: Target) -> tuple[Known,
             note = f"AWS can't be asked, so what it knows is assumed: {error}"
     # Without max_duration in between: how long a run may take says little about how long it takes.
     return span or Known(MINUTES, "assumed; --minutes N"), image or Known(IMAGE, "assumed"), note
+
+
+def _of_good(count: int) -> str:
+    return f"the median of the last {count} good runs" if count > 1 else "as long as the good run took"
+
+
+def _stored(dollars: float) -> str:
+    return f"${dollars:.4f}" if dollars >= 0.0001 else "less than $0.0001"
 
 
 def _last_good(here: Past) -> list[float]:

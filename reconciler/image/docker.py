@@ -12,7 +12,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -190,6 +190,11 @@ def find_engine(environment: Mapping[str, str] | None = None) -> CommandLineEngi
     engines = all_engines(os.environ if environment is None else environment, tried)
     if not engines:
         raise no_engine("; ".join(tried) or "neither docker nor podman is on the PATH")
+    return best(engines)
+
+
+def best(engines: Iterable[CommandLineEngine]) -> CommandLineEngine:
+    """The engine among these that builds best."""
     order = ("buildx", "buildkit", "classic", "podman")
     return min(engines, key=lambda engine: order.index(engine.builder))
 

@@ -6,6 +6,7 @@ Held against BuildKit's own parser: what that takes is taken, and read as it rea
 
 from __future__ import annotations
 
+import difflib
 import json
 import posixpath
 import re
@@ -218,7 +219,11 @@ def parse_dockerfile(
                 elif given:
                     outer[key] = fill(instruction, default, outer)
         else:
-            raise UserError(f"{source}:{instruction.line}: {instruction.name} before the first FROM")
+            near = difflib.get_close_matches(instruction.name, ("FROM", "ARG"), 1)
+            raise UserError(
+                f"{source}:{instruction.line}: {instruction.name} before the first FROM",
+                hint=f"write {near[0]}" if near else "begin with FROM and a base image; only ARG may stand before it",
+            )
     if not stages:
         raise UserError(f"{source} has no FROM", hint="a Dockerfile begins with FROM and a base image")
     return Dockerfile(tuple(stages), outer, dict(arguments), source)

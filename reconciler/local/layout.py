@@ -60,6 +60,9 @@ def shown(instruction: Instruction) -> str:
     """An instruction on one line, as it is in the file, but not longer than a line."""
     flags = "".join(f"--{name}={value} " if value else f"--{name} " for name, value in instruction.flags.items())
     text = f"{instruction.name} {flags}{' '.join(instruction.rest.split())}"
+    if instruction.name == "RUN":  # a here-document is what it runs
+        lines = (" ".join(row.split()) for one in instruction.heredocs for row in one.content.splitlines())
+        text = " ".join([text, "; ".join(filter(None, lines))]).rstrip()
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
 
 

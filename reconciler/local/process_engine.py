@@ -205,8 +205,8 @@ def refuse(inputs: Inputs, task: Start) -> None:
         what = f"`{program}`, {language}" if program else language
         raise UserError(
             f"this image isn't Python: it needs Docker or Podman ({inputs.dockerfile.name} starts {what})",
-            hint="install Docker (https://docs.docker.com/engine/install) and start it; without it --local runs only "
-            "Python and shell programs. To apply in AWS, Podman works too",
+            hint="for --local install Docker (https://docs.docker.com/engine/install) and start it: without it only "
+            "Python and shell programs run here. Without --local, in AWS, Docker or Podman builds the image",
         )
 
 

@@ -1,4 +1,4 @@
-"""Build arguments as an engine's client gets them: from an executable that notes how it was called."""
+"""Which engine is taken, and build arguments as its client gets them: an executable notes how it was called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.image.docker import CommandLineEngine
+from reconciler.image.docker import CommandLineEngine, best
 from reconciler.image.engine import BuildRequest
 from reconciler.image.inputs import read_inputs
 
@@ -48,3 +48,8 @@ def test_their_values_are_in_no_command_line(builder: str, tmp_path: Path) -> No
     for name in ("PIP_TOKEN", "HTTPS_PROXY", "EMPTY"):
         assert environment[name] == given[name]
     assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_the_engine_that_builds_best_is_taken_wherever_it_is_on_the_path() -> None:
+    engines = [CommandLineEngine(one, "1", one, {}) for one in ("podman", "classic", "buildkit", "buildx")]
+    assert [best(engines[:end]).builder for end in (1, 2, 3, 4)] == ["podman", "classic", "buildkit", "buildx"]

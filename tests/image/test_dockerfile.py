@@ -216,6 +216,17 @@ def test_what_docker_refuses_too_is_refused_with_its_line(text: str, why: str) -
     assert len(str(raised.value)) < 1000
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("FORM", "write FROM"), ("FRM", "write FROM"), ("AGR", "write ARG"),
+     ("RUN", "begin with FROM and a base image; only ARG may stand before it")],
+)  # fmt: skip
+def test_what_stands_before_the_first_from_is_told_what_to_write(name: str, hint: str) -> None:
+    with pytest.raises(UserError, match=f":1: {name} before the first FROM") as raised:
+        parse_dockerfile(f"{name} python:3.13\nRUN x\n", {})
+    assert raised.value.hint == hint
+
+
 def test_stages_are_found_by_name_and_number() -> None:
     parsed = parse_dockerfile("FROM a AS one\nFROM b AS Two\nFROM c AS one", {})
     assert [parsed.number(target) for target in (None, "TWO", "one", "0", "1")] == [2, 1, 2, 0, 1]

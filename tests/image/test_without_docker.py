@@ -134,7 +134,7 @@ def test_what_is_not_done_is_listed(place: Place) -> None:
     assert place.undone(
         "FROM python:2.7 AS build\nRUN make it\nFROM python:3.10\nRUN exit 3\nRUN apt-get update && \\\n"
         "  apt-get install -y gcc\nCOPY a.py /\nCOPY --from=build /x /x\nADD https://a.example/b /b\nUSER 1000\n"
-        'STOPSIGNAL SIGINT\nCMD ["python", "/a.py"]\n',
+        'STOPSIGNAL SIGINT\nRUN <<EOF\napt-get update\n\n  apt-get install -y  jq\nEOF\nCMD ["python", "/a.py"]\n',
         {"a.py": "print('ran')"},
     ) == [
         "line 2: RUN make it",
@@ -145,6 +145,7 @@ def test_what_is_not_done_is_listed(place: Place) -> None:
         "line 9: ADD https://a.example/b /b",
         "line 10: USER 1000",
         "line 11: STOPSIGNAL SIGINT",
+        "line 12: RUN <<EOF apt-get update; apt-get install -y jq",
         f"the image's packages: the program uses those of {HERE}",
     ]
 

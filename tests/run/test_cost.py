@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli import cost
 from reconciler.config import Deploy, load
 from reconciler.core import prices
 from reconciler.run.cost import Amounts, a_month, in_a_line, month_lines, run_lines, total
@@ -125,6 +126,20 @@ def test_the_command_without_aws(project: Project) -> None:
     assert "--minutes -1" in wrong.err
 
 
+def test_what_is_shorter_than_a_minute_is_billed_as_one(project: Project) -> None:
+    assert "A run, 4.8 s (given), billed as 1 min 0 s" in project.run("cost", "--offline", "--minutes", "0.08").out
+    assert "billed as" not in project.run("cost", "--offline", "--minutes", "1").out
+
+
+def test_small_amounts_and_few_runs_are_said_in_words() -> None:
+    assert [cost._stored(dollars) for dollars in (0, 0.00004, 0.0001, 1)] == [
+        "less than $0.0001", "less than $0.0001", "$0.0001", "$1.0000",
+    ]  # fmt: skip
+    assert [cost._of_good(count) for count in (1, 3)] == [
+        "as long as the good run took", "the median of the last 3 good runs",
+    ]  # fmt: skip
+
+
 def test_without_a_schedule_it_asks_how_many_runs(project: Project) -> None:
     shown = project.run("cost", "--offline").out
     assert "A month: how many runs? --runs-per-month N adds them up. Without one it costs $0.05" in shown
@@ -140,7 +155,7 @@ def test_no_amount_has_an_exponent(tmp_path: Path, data: float) -> None:
 def test_the_command_knows_what_was(project: Project) -> None:
     assert project.run("apply", "--local").code == 0
     shown = project.run("cost", "--local").out
-    assert "(the median of the last 1 good runs)" in shown
+    assert "(as long as the good run took)" in shown
     assert "image as it is (1 kept)" in shown
 
 
