@@ -27,6 +27,7 @@ UNSEEN = 60.0  # seconds for which ECS may not show a task that was launched
 TOLD = 3  # ends of workers that are told, the newest
 ENDED = (0, 143)  # exit codes of a worker or scheduler that was told to end: of its own, and by SIGTERM
 KILLED = 128  # from which on an exit code is that of a signal
+TO_BEGIN = 60.0  # seconds in which a scheduler fails that can't work at all
 
 
 @dataclass(frozen=True)
@@ -159,21 +160,28 @@ def how_they_are(tasks: Sequence[Mapping[str, Any]], count: int) -> str:
 
 
 def lost_scheduler(task: Mapping[str, Any]) -> str:
-    """That a stopped task's scheduler was killed before its program ended, empty where it wasn't.
+    """That a stopped task's scheduler failed or was killed before its program ended, empty where it wasn't.
 
-    One that ended by itself is none: Dask isn't in the image, or the program has shut it down. Nor is one that ECS has
-    stopped since the program had ended: while it starts it doesn't hear of SIGTERM, and is killed after a while.
+    One that the program has shut down is none, nor one that fails within a minute: Dask isn't in the image. Nor is one
+    that ECS has stopped since the program had ended: while it starts it doesn't hear of SIGTERM, and is killed after a
+    while.
     """
     found = _scheduler_of(task)
     code = (found or {}).get("exitCode")
-    if found is None or code is None or code < KILLED:
+    if found is None or code is None or code in ENDED:
+        return ""
+    if code < KILLED and not _worked(task):
         return ""
     if code == 137 and not (lacked_memory(str(found.get("reason") or "")) or _ended_at_once(task)):
         return ""
-    if code in ENDED:
-        return ""
     why = f"{found['reason']}, " if found.get("reason") else ""
     return f"{LOST_SCHEDULER} ({why}exit code {code})"
+
+
+def _worked(task: Mapping[str, Any]) -> bool:
+    """Whether a task ran for so long that its scheduler had begun to work."""
+    began, over = task.get("startedAt"), task.get("executionStoppedAt") or task.get("stoppedAt")
+    return bool(began and over and (over - began).total_seconds() >= TO_BEGIN)
 
 
 def _ended_at_once(task: Mapping[str, Any]) -> bool:

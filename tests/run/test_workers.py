@@ -198,6 +198,29 @@ def test_a_scheduler_that_was_killed_before_anything_was_stopped_is_lost(seconds
 
 
 @pytest.mark.parametrize(
+    ("seconds", "scheduler", "main", "event"),
+    [
+        (5, 1, 1, Event.ERROR),  # the image lacks Dask
+        (59, 1, 1, Event.ERROR),
+        (60, 1, 1, Event.INTERRUPTION),
+        (4000, 2, 143, Event.INTERRUPTION),
+        (4000, 1, 0, Event.SUCCESS),
+        (4000, 0, 1, Event.ERROR),  # the program has shut it down, or failed itself
+        (4000, 143, 1, Event.ERROR),
+    ],
+)
+def test_a_scheduler_that_failed_after_it_had_worked_is_lost(
+    seconds: float, scheduler: int, main: int, event: Event
+) -> None:
+    ended = {
+        "stopCode": "EssentialContainerExited", "startedAt": datetime.fromtimestamp(NOW - seconds, UTC),
+        "stoppedAt": datetime.fromtimestamp(NOW, UTC),
+        "containers": [{"name": "main", "exitCode": main}, {"name": "scheduler", "exitCode": scheduler}],
+    }  # fmt: skip
+    assert judge(ended, ("main",)).event is event
+
+
+@pytest.mark.parametrize(
     ("scheduler", "main", "event"),
     [
         ({"exitCode": 0}, 0, Event.SUCCESS),
