@@ -122,8 +122,10 @@ def unfinished(rows: pd.DataFrame, now: dt.datetime, done: dict[str, int]) -> pd
     return rows.iloc[:-1] if partial else rows
 
 
-def prices(rows: pd.DataFrame, done: dict[str, int], most: float = MAX_MISSING) -> pd.DataFrame:
+def prices(rows: pd.DataFrame, done: dict[str, int], is_part: bool = False) -> pd.DataFrame:
     """Mend impossible bars where it is safe; counts ``swapped_high_low``, ``widened`` and ``incomplete``.
+
+    How many of a part of the data are incomplete is for whoever has all parts to judge.
 
     Raises:
         InputError: a bar that can't be right (names line and reason), or too many incomplete ones.
@@ -131,7 +133,7 @@ def prices(rows: pd.DataFrame, done: dict[str, int], most: float = MAX_MISSING) 
     rows = rows.copy()
     incomplete = rows[list(PRICES)].isna().any(axis=1).to_numpy()
     done["incomplete"] = int(incomplete.sum())
-    if incomplete.sum() > most * len(rows):
+    if incomplete.sum() > MAX_MISSING * len(rows) and not is_part:
         raise _refuse(rows.index[incomplete][0], f"{incomplete.mean():.0%} of all rows lack a price")
     rows = rows[~incomplete]
     o, h, low, c = (rows[name].to_numpy().copy() for name in PRICES)
@@ -171,11 +173,11 @@ def flow_of(column: Any) -> tuple[int, int, bool]:
     return int(missing.sum()), len(column), bool((column[~missing] != 0).any())
 
 
-def to_bars(rows: pd.DataFrame, done: dict[str, int], most: float = MAX_MISSING) -> Bars:
+def to_bars(rows: pd.DataFrame, done: dict[str, int], is_part: bool = False) -> Bars:
     """Rows on an unbroken hourly grid; counts ``missing_hours``, ``longest_gap`` and ``no_trade``.
 
-    An hour without trades (no volume and one price) carries no news: it becomes a missing hour. With `most` of 1 the
-    rows are a part of the data: there may be none, and the order flow is kept, whether or not it says anything.
+    An hour without trades (no volume and one price) carries no news: it becomes a missing hour. Of a part of the
+    data there may be none, many may be missing, and the order flow is kept, whether or not it says anything.
 
     Raises:
         InputError: too much is missing.
@@ -185,7 +187,7 @@ def to_bars(rows: pd.DataFrame, done: dict[str, int], most: float = MAX_MISSING)
     done["zero_volume"] = int((rows["volume"] == 0).sum()) - done["no_trade"]
     done["missing_volume"] = int(rows["volume"].isna().sum())
     rows = rows[~still]
-    if rows.empty and most < 1:
+    if rows.empty and not is_part:
         raise InputError("no hour has any trades: every row has volume 0 and one price")
     stamp = rows["time"].to_numpy().astype("datetime64[h]")
     place = (stamp - stamp[:1]).astype(np.int64)
@@ -193,7 +195,7 @@ def to_bars(rows: pd.DataFrame, done: dict[str, int], most: float = MAX_MISSING)
     gaps = np.diff(place) - 1
     done["missing_hours"] = int(gaps.sum())
     done["longest_gap"] = int(gaps.max(initial=0))
-    if done["missing_hours"] > most * size:
+    if done["missing_hours"] > MAX_MISSING * size and not is_part:
         line = rows.index[1:][gaps == gaps.max()][0]
         raise _refuse(
             line,
@@ -207,7 +209,7 @@ def to_bars(rows: pd.DataFrame, done: dict[str, int], most: float = MAX_MISSING)
         return values
 
     given = [name for name in FLOW if name in rows]
-    there = [name for name in given if most >= 1 or has_values(*flow_of(rows[name]))]
+    there = [name for name in given if is_part or has_values(*flow_of(rows[name]))]
     done["empty_flow"] = len(given) - len(there)
     flow = {name: grid(name) for name in FLOW} if len(there) == len(FLOW) else {}
     time = stamp[:1] + np.arange(size).astype("timedelta64[h]")
