@@ -12,10 +12,8 @@ KEPT = 200  # lines that are shown when a build fails
 STEP = re.compile(
     r"#\d+ \[[^\]]{0,200}?\d{1,9}/\d{1,9}\]|Step \d+/\d+ ?:|STEP \d+/\d+:"
 )  # of BuildKit, the classic builder, Podman
-RUN, OVER = (
-    "RUN ",
-    "pushing to ",
-)  # how an installation begins where there is no engine, and what is said after the last
+RUN = "RUN "  # how an installation begins where there is no engine
+OVER = "pushing to "  # what is said after the last
 DETAIL = re.compile(r"#\d+ |[0-9a-f]{12}: | ---> |Removing intermediate|Copying blob|Copying config|Storing sign")
 END = re.compile(r"Successfully (?:built|tagged)|COMMIT ")
 

@@ -98,10 +98,12 @@ def run(options: Arguments, terminal: Terminal) -> int:
         explains = partial(explained, here, over) if over.state is not State.SUCCEEDED else None
         LastLines(log, lines, end, explains, watch.seen, watch.alive).read()
         return 0
-    if size_of(found) is not None:
+    workers = size_of(found) is not None
+    if workers:
         lines.several = True
         log.follow([SCHEDULER])
-    if not log.read_all(lines.line) + _of_workers(here, found, log, lines):
+    count = log.read_all(lines.line) + (_of_workers(here, found, log, lines) if workers else 0)
+    if not count:
         terminal.note(f"run {found.id} has no log lines{' since then' if since else ' yet'}")
     return 0
 
@@ -111,7 +113,7 @@ def _of_workers(here: Past, run: Run, log: TaskLog, lines: _Lines) -> int:
     token = next(one.token for one in run.attempts if one.task_arn.rpartition("/")[2] == log.task_id)
     count, tasks = 0, list[Mapping[str, Any]]()
     try:
-        tasks = workers_of(here.aws, here.place.cluster, token) if size_of(run) is not None else tasks
+        tasks = workers_of(here.aws, here.place.cluster, token)
     except Denied as error:
         lines.trouble(f"the workers' lines can't be shown: {error}")
     for task in tasks:

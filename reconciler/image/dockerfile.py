@@ -246,15 +246,24 @@ def _stage(instruction: Instruction, fill: Filler, outer: Mapping[str, str], nam
     return Stage(name, base, platform, names.get(base.lower()), instruction.line)
 
 
+VARIABLE = re.compile(r"\$(?:\w+|\{[^}]*\})")
+
+
 def copies(dockerfile: str, path: str) -> bool:
     """Whether a Dockerfile names the file or its folder in a COPY or ADD of its own; `COPY . .` doesn't count.
 
-    dockerfile: its text; path: of the context. A pattern names it, too, if it is more than `*`.
+    dockerfile: its text; path: of the context. A pattern names it, too, if it is more than `*`, and a variable whatever
+    it may stand for.
     """
     top = {path, path.split("/")[0], posixpath.dirname(path)} - {"", "."}
-    for rest in re.findall(r"(?im)^[ \t]*(?:COPY|ADD)[ \t]+(.*)$", dockerfile):
-        words = {word.strip("\"',[]").removeprefix("./").rstrip("/") for word in rest.split()[:-1]}
-        if any(matches(word, name) for word in words - {"*", "**"} for name in top):
+    try:
+        copied = [one for one in instructions(dockerfile) if one.name in ("COPY", "ADD") and "from" not in one.flags]
+    except UserError:
+        return False  # said where the image is built
+    for one in copied:
+        words = {word.removeprefix("./").rstrip("/") for word in (form(one.rest) or one.rest.split())[:-1]}
+        patterns = (VARIABLE.sub("*", word) for word in words - {"*", "**"})
+        if any(matches(pattern, name) for pattern in patterns for name in top):
             return True
     return False
 

@@ -22,7 +22,7 @@ from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, tas
 from reconciler.core.secret import KNOWN
 from reconciler.run import worker_definitions
 from reconciler.run.cap import TOO_LITTLE, pays
-from reconciler.run.crew import CONFLICT, Where, delete_certificate, end_of_run
+from reconciler.run.crew import CONFLICT, Where, code_of, delete_certificate, end_of_run
 from reconciler.run.deadline import Deadline
 from reconciler.run.log_place import of_definition
 from reconciler.run.overrides import check_length
@@ -329,7 +329,7 @@ def _nothing_left(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Iterator[No
     except (Unreachable, Interrupted):
         raise
     except ReconcilerError as error:
-        if getattr(error, "code", "") != CONFLICT:
+        if code_of(error) != CONFLICT:
             if launch.deadline and run.attempts:
                 with contextlib.suppress(AwsError):  # what was refused is what is told
                     launch.deadline.remove(aws, run.attempts[-1])

@@ -73,7 +73,7 @@ def tell(watched: Watched, run: Run, known: Diagnosis | None, call_id: str) -> b
     )  # fmt: skip
     mark = _taken(watched, message, call_id) if message.wanted(watched.tell.on) else SETTLED
     if not isinstance(mark, Mark):
-        return mark is SETTLED
+        return mark
     told, failed = _send(watched, watched.tell, message, mark)
     again = bool(failed and call_id and mark.tries + 1 < CALLS)
     if call_id:

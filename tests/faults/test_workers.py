@@ -112,10 +112,21 @@ def every(request: pytest.FixtureRequest, points: int) -> int:
     return points if request.config.getoption("share") else 1
 
 
+def stops(lab: LabHandle, folder: Path, first: int, step: int) -> Iterator[tuple[str, str]]:
+    """`apply`, killed after its first such call and each so many further ones: what `killed` says. Nothing may be left
+    of the run when the next is asked for.
+    """
+    n = first
+    while (found := killed(lab, folder, APPLY, n))[0]:
+        yield found
+        nothing_left(lab, found[0])
+        lab.back()
+        n += step
+    assert n >= first + 20, "too few points: did the command do anything?"
+
+
 def test_stopped_after_any_call(lab: LabHandle, folder: Path, request: pytest.FixtureRequest) -> None:
-    step, n, stopped = every(request, 9), 1, 0
-    while (first := killed(lab, folder, APPLY, n))[0]:
-        where = first[0]
+    for where, output in stops(lab, folder, 1, every(request, 9)):
         (folder / "give-up").touch()
         until(lambda: not running(lab), f"the end of all tasks, with no client there; {where}")
         (folder / "give-up").unlink()
@@ -124,34 +135,24 @@ def test_stopped_after_any_call(lab: LabHandle, folder: Path, request: pytest.Fi
             assert "the workers didn't come" in ends[0].output, where + ends[0].output
             ends.append(forked.run(lab, folder, APPLY))
         assert not ends[-1].code, where + ends[-1].output
-        assert "workers: 2" in first[1] + "".join(end.output for end in ends), where
-        nothing_left(lab, where)
-        n, stopped = n + step, stopped + 1
-        lab.back()
-    assert stopped >= 20 / step, "too few points: did the command do anything?"
+        assert "workers: 2" in output + "".join(end.output for end in ends), where
 
 
 def test_then_somebody_stops_the_run(lab: LabHandle, folder: Path, request: pytest.FixtureRequest) -> None:
     """While its program waits for its workers, of which some may run."""
-    step, n, stopped = every(request, 12), 2, 0
-    while where := killed(lab, folder, APPLY, n)[0]:
+    for where, _ in stops(lab, folder, 2, every(request, 12)):
         end = forked.run(lab, folder, STOP)
-        where += end.output
-        assert bool(end.code) is not bool(runs(lab)), where
+        assert bool(end.code) is not bool(runs(lab)), where + end.output
         until(lambda: not running(lab), f"the end of all tasks; {where}")
         assert not certificates(lab), where
         if "is being stopped" in end.output:
-            where += forked.run(lab, folder, WATCH).output  # its program may have ended well meanwhile
-        nothing_left(lab, where)
-        n, stopped = n + step, stopped + 1
-        lab.back()
-    assert stopped >= 20 / step, "too few points: did the command do anything?"
+            forked.run(lab, folder, WATCH)  # its program may have ended well meanwhile
 
 
 def test_then_somebody_watches_the_run(lab: LabHandle, folder: Path, request: pytest.FixtureRequest) -> None:
     """They launch what is missing of its workers; what isn't launched yet is stopped."""
-    step, n, watched = every(request, 12), 3, 0
-    while where := killed(lab, folder, APPLY, n)[0]:
+    step, watched = every(request, 12), 0
+    for where, _ in stops(lab, folder, 3, step):
         end = forked.run(lab, folder, WATCH)
         where += end.output
         if end.code and "isn't launched" in end.output:
@@ -160,9 +161,6 @@ def test_then_somebody_watches_the_run(lab: LabHandle, folder: Path, request: py
             assert not runs(lab), where
         else:
             watched += 1
-        nothing_left(lab, where)
-        n += step
-        lab.back()
     assert watched >= 8 / step, "too few points: did the command do anything?"
 
 

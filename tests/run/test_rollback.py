@@ -61,6 +61,22 @@ def marks(ecr: Any, revision: Any) -> list[str]:
     return [one for one in found["imageTags"] if one.startswith("in-use-")]
 
 
+def says_what_is_held_back(lane: Lane, run_id: str, revision: int) -> None:
+    """The plan has nothing to do, and says what is held back by what; so does status."""
+    plan = json.loads(ok(lane, "plan", "--detailed-exitcode", "--json"))
+    (step,) = [one for one in plan["steps"] if one["kind"] == "task-definition"]
+    assert (step["action"], step["changes"]) == ("none", [])
+    assert step["note"].startswith(f"rolled back to run {run_id}, which holds back revision {revision} until")
+    assert f"rolled back to run {run_id}" in " ".join(ok(lane, "status").split())
+
+
+def is_todays(back: Any, old: Any, own: Any) -> None:
+    """The program, its variables and size are the run's; the container's name, the log and the roles are today's."""
+    (box,), (todays,) = back["containerDefinitions"], own["containerDefinitions"]
+    assert (box["name"], box["logConfiguration"]) == ("trainer", todays["logConfiguration"])
+    assert (back["memory"], box["environment"]) == ("512", old["containerDefinitions"][0]["environment"])
+
+
 def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
     version(lane, 1, 512)
     ok(lane, "apply")
@@ -85,19 +101,11 @@ def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
     back = newest(lane)
     assert (image(back), back["tags"]["reconciler:rollback"]) == (image(old), f"{first} {own['revision']}")
     assert served(lane) == back["taskDefinitionArn"]
-    # The program, its variables and size are the run's; the container's name, the log and the roles are today's.
-    (box,), (todays,) = back["containerDefinitions"], own["containerDefinitions"]
-    assert (box["name"], box["logConfiguration"]) == ("trainer", todays["logConfiguration"])
-    assert (back["memory"], box["environment"]) == ("512", old["containerDefinitions"][0]["environment"])
+    is_todays(back, old, own)
     assert "Nothing to change" in ok(lane, "rollback", first), "a second time nothing is done"
     assert newest(lane)["revision"] == back["revision"]
 
-    # The plan has nothing to do, and says what is held back by what; so does status.
-    plan = json.loads(ok(lane, "plan", "--detailed-exitcode", "--json"))
-    (step,) = [one for one in plan["steps"] if one["kind"] == "task-definition"]
-    assert (step["action"], step["changes"]) == ("none", [])
-    assert step["note"].startswith(f"rolled back to run {first}, which holds back revision {own['revision']} until")
-    assert f"rolled back to run {first}" in " ".join(ok(lane, "status").split())
+    says_what_is_held_back(lane, first, own["revision"])
 
     # An apply that changes nothing leaves it, and launches what the file says.
     assert "Nothing to run" in ok(lane, "apply")

@@ -409,6 +409,14 @@ def test_data_far_down_and_hidden_is_not_found(tmp_path: Path) -> None:
         ("COPY data/*.csv /app/", True),
         ("COPY * /app/", False),
         ("COPY *.py /app/", False),
+        ("COPY train.py \\\n  # the data\n  data/prices.csv \\\n  /app/", True),
+        ("COPY --chmod=644 data/prices.csv /app/", True),
+        ("ARG FILE=data/prices.csv\nCOPY $FILE /app/", True),
+        ("COPY data/${NAME:-prices}.csv /app/", True),
+        ("COPY ${NAME}.py /app/", False),
+        ("COPY --from=build data/prices.csv /app/", False),  # of another stage
+        ("COPY <<EOF /app/x\nCOPY data/prices.csv /app/\nEOF", False),  # a file with this in it
+        ("COPY <<EOF /app/x", False),  # refused where it is built
     ],
 )
 def test_data_that_a_dockerfile_copies(line: str, copied: bool) -> None:
