@@ -120,10 +120,10 @@ def run(options: Arguments, terminal: Terminal) -> int:
     code = 0 if applied.outcome.ok else NOT_LAUNCHED
     if work is not None and applied.outcome.ok:
         code = work.finish()
-    found = _summary(here, applied, work, code)
-    github.applied(terminal, here, where, applied.outcome, plain(found))
+    answer = _summary(here, applied, work, code)
+    github.applied(terminal, here, where, applied.outcome, plain(answer))
     if options.json:
-        terminal.json(found)
+        terminal.json(answer)
     return code
 
 

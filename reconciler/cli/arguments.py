@@ -204,8 +204,8 @@ def _runs(top: Top) -> None:
     def command(name: str, default: str = "the newest") -> Parser:
         made = top.command(name)
         if default:
-            what = f"its id or a part of it (default: {default})"
-            made.add_argument("run", nargs="?", default="", metavar="RUN", help=what)
+            help_text = f"its id or a part of it (default: {default})"
+            made.add_argument("run", nargs="?", default="", metavar="RUN", help=help_text)
         made.add_argument("--file", type=Path, default="deploy.yaml", help="(default: %(default)s)")
         _environment(made)
         _reach(made)
@@ -249,8 +249,8 @@ def _runs(top: Top) -> None:
 
 
 def _on_interrupt(command: Parser) -> None:
-    what = "what Ctrl-C does to the task: stop it, or let it run"
-    command.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help=what)
+    help_text = "what Ctrl-C does to the task: stop it, or let it run"
+    command.add_argument("--on-interrupt", choices=("stop", "detach"), default="", help=help_text)
 
 
 def _this_run(apply: Parser) -> None:
@@ -297,8 +297,8 @@ def _planning(command: Parser) -> None:
 
 
 def _permission_check(command: Parser) -> None:
-    what = "don't check all permissions first with IAM's simulator"
-    command.add_argument("--skip-permission-check", action="store_true", help=what)
+    help_text = "don't check all permissions first with IAM's simulator"
+    command.add_argument("--skip-permission-check", action="store_true", help=help_text)
 
 
 def _confirm(command: Parser) -> None:

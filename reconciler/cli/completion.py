@@ -39,13 +39,13 @@ class Command:
 
     @property
     def options(self) -> list[Argument]:
-        """Those with flags."""
-        return [one for one in self.arguments if one.flags]
+        """The arguments that have flags."""
+        return [argument for argument in self.arguments if argument.flags]
 
     @property
     def words(self) -> list[str]:
         """The choices of the first positional argument that has some."""
-        return [word for one in self.arguments if not one.flags for word in one.choices]
+        return [word for argument in self.arguments if not argument.flags for word in argument.choices]
 
 
 @dataclass(frozen=True)
@@ -107,28 +107,33 @@ def _argument(action: argparse.Action) -> Argument:
 
 
 def _plain(command: Command) -> Command:
-    """With help that no shell acts on."""
+    """The command with help that no shell acts on."""
     table = str.maketrans({"`": None, "'": "\u2019", "$": " ", '"': " ", "\\": " "})
-    arguments = tuple(replace(one, help=one.help.translate(table)) for one in command.arguments)
+    arguments = tuple(replace(argument, help=argument.help.translate(table)) for argument in command.arguments)
     return replace(command, help=command.help.translate(table), arguments=arguments)
 
 
-def bash(found: list[Command]) -> str:
-    """For bash 4 and later: what is no word of ours is completed as a file."""
+def bash(commands: list[Command]) -> str:
+    """The completion script for bash 4 and later: what is no word of ours is completed as a file."""
     values = [
-        f"    {command.name}:{flag}) COMPREPLY=($(compgen -W '{' '.join(one.choices)}' -- \"$current\")); return ;;"
-        for command in found
-        for one in command.options
-        if one.choices
-        for flag in one.flags
+        f"    {command.name}:{flag}) COMPREPLY=($(compgen -W '{' '.join(option.choices)}' -- \"$current\")); return ;;"
+        for command in commands
+        for option in command.options
+        if option.choices
+        for flag in option.flags
     ]
     free = [
-        f"{c.name}:{flag}" for c in found for one in c.options if one.takes and not one.choices for flag in one.flags
+        f"{c.name}:{flag}"
+        for c in commands
+        for option in c.options
+        if option.takes and not option.choices
+        for flag in option.flags
     ]
     words = [
-        f"    {c.name}) words='{' '.join([*c.words, *(f for one in c.options for f in one.flags)])}' ;;" for c in found
+        f"    {c.name}) words='{' '.join([*c.words, *(f for option in c.options for f in option.flags)])}' ;;"
+        for c in commands
     ]
-    names = " ".join(command.name for command in found)
+    names = " ".join(command.name for command in commands)
     return f"""\
 # bash completion of {NAME}: eval "$({NAME} completion bash)"
 _{NAME}() {{
@@ -151,10 +156,12 @@ complete -o default -F _{NAME} {NAME}
 """
 
 
-def zsh(found: list[Command]) -> str:
-    """For zsh with compinit."""
-    names = "\n".join(f"    '{command.name}:{_escaped(command.help)}'" for command in found)
-    cases = "\n".join(f"      {c.name}) _arguments -s {' '.join(_zsh(one) for one in c.arguments)} ;;" for c in found)
+def zsh(commands: list[Command]) -> str:
+    """The completion script for zsh with compinit."""
+    names = "\n".join(f"    '{command.name}:{_escaped(command.help)}'" for command in commands)
+    cases = "\n".join(
+        f"      {c.name}) _arguments -s {' '.join(_zsh(argument) for argument in c.arguments)} ;;" for c in commands
+    )
     return f"""\
 #compdef {NAME}
 # zsh completion of {NAME}: eval "$({NAME} completion zsh)" after compinit, or as a file _{NAME} in a folder of $fpath
@@ -177,12 +184,12 @@ if [ "$funcstack[1]" = _{NAME} ]; then _{NAME} "$@"; else compdef _{NAME} {NAME}
 """
 
 
-def _zsh(one: Argument) -> str:
-    value = f"({' '.join(one.choices)})" if one.choices else "_files" if one.file else ""
-    if not one.flags:
-        return f"'::{one.metavar.replace('|', ' or ')}:{value or '_files'}'"
-    end = f":{one.metavar}:{value or ' '}" if one.takes else ""
-    return " ".join(f"'*{flag}[{_escaped(one.help)}]{end}'" for flag in one.flags)
+def _zsh(argument: Argument) -> str:
+    value = f"({' '.join(argument.choices)})" if argument.choices else "_files" if argument.file else ""
+    if not argument.flags:
+        return f"'::{argument.metavar.replace('|', ' or ')}:{value or '_files'}'"
+    end = f":{argument.metavar}:{value or ' '}" if argument.takes else ""
+    return " ".join(f"'*{flag}[{_escaped(argument.help)}]{end}'" for flag in argument.flags)
 
 
 def _escaped(text: str) -> str:
@@ -190,28 +197,28 @@ def _escaped(text: str) -> str:
     return "".join(f"\\{c}" if c in ":[]" else c for c in text)
 
 
-def fish(found: list[Command]) -> str:
-    """For fish 3 and later."""
+def fish(commands: list[Command]) -> str:
+    """The completion script for fish 3 and later."""
     lines = [
         f"# fish completion of {NAME}: {NAME} completion fish | source",
         f"complete -c {NAME} -n __fish_use_subcommand -f",
     ]
     lines += [f"complete -c {NAME} -n __fish_use_subcommand -l version -d 'print the version'"]
-    for command in found:
+    for command in commands:
         lines.append(f"complete -c {NAME} -n __fish_use_subcommand -a {command.name} -d '{command.help}'")
         seen = f"complete -c {NAME} -n '__fish_seen_subcommand_from {command.name}'"
         if command.words:
             lines.append(f"{seen} -f -a '{' '.join(command.words)}'")
-        for one in command.options:
-            flags = " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in one.flags)
+        for option in command.options:
+            flags = " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in option.flags)
             value = (
-                f" -x -a '{' '.join(one.choices)}'"
-                if one.choices
+                f" -x -a '{' '.join(option.choices)}'"
+                if option.choices
                 else " -r"
-                if one.file
+                if option.file
                 else " -x"
-                if one.takes
+                if option.takes
                 else ""
             )
-            lines.append(f"{seen} {flags}{value} -d '{one.help}'")
+            lines.append(f"{seen} {flags}{value} -d '{option.help}'")
     return "\n".join(lines) + "\n"

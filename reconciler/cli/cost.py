@@ -84,12 +84,12 @@ class Arguments(InAws):
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
-    """Print it. Reads the record of runs and the size of the image, when AWS can be asked; changes nothing."""
+    """Print the costs. Reads the record of runs and the size of the image, when AWS can be asked; changes nothing."""
     where = target(options)
     span, image, note = _look(options, terminal, where)
     deploy = where.deploy
     often = _often(options, where)
-    files = [file.path for one in deploy.data.uploads for file in files_of(one, where.base)]
+    files = [file.path for upload in deploy.data.uploads for file in files_of(upload, where.base)]
     amounts = Amounts(
         seconds=span.value * 60,
         runs=often.value,
@@ -149,8 +149,8 @@ def _look(options: Arguments, terminal: Terminal, where: Target) -> tuple[Known,
                 span = Known(statistics.median(good) / 60, _of_good(len(good)))
             repository = where.deploy.image.repository
             if image is None and repository is not None:
-                found = here.aws.find_all("ecr", "DescribeImages", "imageDetails", repositoryName=str(repository.name))
-                if sizes := [int(one.get("imageSizeInBytes", 0)) for one in found or ()]:
+                images = here.aws.find_all("ecr", "DescribeImages", "imageDetails", repositoryName=str(repository.name))
+                if sizes := [int(details.get("imageSizeInBytes", 0)) for details in images or ()]:
                     image = Known(sum(sizes) / GB, f"as it is ({len(sizes)} kept)")
         except ReconcilerError as error:
             note = f"AWS can't be asked, so what it knows is assumed: {error}"
@@ -168,13 +168,13 @@ def _stored(dollars: float) -> str:
 
 def _last_good(here: Past) -> list[float]:
     """How long the last runs took that succeeded."""
-    found: list[float] = []
+    durations: list[float] = []
     for batch in here.runs.catalog().batches():
-        good = (one.seconds for one in here.ends(batch) if one.state is State.SUCCEEDED)
-        found += [taken for taken in good if taken is not None]
-        if len(found) >= LAST:
+        good = (run.seconds for run in here.ends(batch) if run.state is State.SUCCEEDED)
+        durations += [taken for taken in good if taken is not None]
+        if len(durations) >= LAST:
             break
-    return found[:LAST]
+    return durations[:LAST]
 
 
 def _often(options: Arguments, where: Target) -> Known:
@@ -184,9 +184,9 @@ def _often(options: Arguments, where: Target) -> Known:
     schedule = where.deploy.schedule
     if schedule is None or not schedule.enabled:
         return Known(0.0, "--runs-per-month N")
-    found = a_month(schedule.when)
+    runs = a_month(schedule.when)
     return Known(
-        found or 0.0, "schedule" if found is not None else f"{schedule.when} isn't understood: --runs-per-month N"
+        runs or 0.0, "schedule" if runs is not None else f"{schedule.when} isn't understood: --runs-per-month N"
     )
 
 

@@ -59,35 +59,33 @@ ANSWERS = (Diagnosed,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
-    """Say it."""
+    """Print why a run failed, and what it needs."""
     where = target(options)
     here = past(where, terminal, read_only=not where.deploy.cluster.container_insights)
-    found = here.ended(options.run)
-    if found.state is State.SUCCEEDED or not found.state.over:
+    run = here.ended(options.run)
+    if run.state is State.SUCCEEDED or not run.state.over:
         if options.json:
-            terminal.json(Diagnosed(found.id, found.state, None))
+            terminal.json(Diagnosed(run.id, run.state, None))
         else:
-            terminal.print(f"run {found.id} {'succeeded' if found.state.over else 'is not over'}")
+            terminal.print(f"run {run.id} {'succeeded' if run.state.over else 'is not over'}")
         return 0
-    diagnosis = diagnose(here.aws, here.where.deploy, found, here.where.base, here.where.local)
-    found = measured(here, found)
-    last = found.attempts[-1] if found.attempts else None
+    diagnosis = diagnose(here.aws, here.where.deploy, run, here.where.base, here.where.local)
+    run = measured(here, run)
+    last = run.attempts[-1] if run.attempts else None
     went_on, usage = (last.checkpoint, last.usage) if last else (None, None)
     if options.json:
-        size = enough_for(where.deploy, found)
-        terminal.json(
-            Diagnosed(found.id, found.state, **asdict(diagnosis), checkpoint=went_on, usage=usage, enough=size)
-        )
+        size = enough_for(where.deploy, run)
+        terminal.json(Diagnosed(run.id, run.state, **asdict(diagnosis), checkpoint=went_on, usage=usage, enough=size))
     else:
-        terminal.print(f"Run {found.id} {found.state.value}.")
+        terminal.print(f"Run {run.id} {run.state.value}.")
         if went_on:
-            terminal.print(f"  attempt {found.attempts[-1].number} {went_on.text}")
-        for attempt in found.attempts:
-            if used := attempt_line(where.deploy, found, attempt, here.runs.now()):
+            terminal.print(f"  attempt {run.attempts[-1].number} {went_on.text}")
+        for attempt in run.attempts:
+            if used := attempt_line(where.deploy, run, attempt, here.runs.now()):
                 terminal.print(terminal.fold("  ", f"attempt {attempt.number} {used}"))
-        show(terminal, diagnosis, command(here.where, "logs", found.id))
+        show(terminal, diagnosis, command(here.where, "logs", run.id))
         terminal.print(f"  then     {command(here.where, 'apply', '')}")
-        for line in run_lines(where.deploy, found):
+        for line in run_lines(where.deploy, run):
             terminal.print(terminal.fold("  size     ", line))
     return 0
 
@@ -107,7 +105,7 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run, base: Path, local: Path | None)
 
 
 def diagnosis_of(deploy: Deploy, run: Run, base: Path, lines: Sequence[str], local: Path | None) -> Diagnosis:
-    """The same from these lines, the last of its log."""
+    """Why a run failed, from the last lines of its log."""
     task, last = deploy.task, run.attempts[-1] if run.attempts else None
     stopped = run.state is State.STOPPED  # which may have been between two attempts
     inputs = run.inputs.get("containers", {}).get(run.container or task.container, {})
@@ -194,19 +192,19 @@ def image_name(deploy: Deploy, recorded: str) -> str:
     return str(repository.name) if recorded.startswith("inputs:") and repository else recorded
 
 
-def show(terminal: Terminal, found: Diagnosis, rest: str) -> None:
+def show(terminal: Terminal, diagnosis: Diagnosis, rest: str) -> None:
     """Cause, evidence, fix, and the change to deploy.yaml. rest: the command that shows what is cut of them."""
-    cause = cut(found.cause, SHOWN)
-    cause = cause if found.sure or not found.known else f"{cause} (not sure)"
+    cause = cut(diagnosis.cause, SHOWN)
+    cause = cause if diagnosis.sure or not diagnosis.known else f"{cause} (not sure)"
     terminal.print(
         "  why      " + terminal.style(terminal.fold("  why      ", cause).removeprefix("  why      "), "bold")
     )
-    for line in found.evidence:
+    for line in diagnosis.evidence:
         terminal.print(terminal.fold("  found    ", terminal.program(cut(line, SHOWN))))
-    if any(len(text) > SHOWN for text in (found.cause, *found.evidence)):
+    if any(len(text) > SHOWN for text in (diagnosis.cause, *diagnosis.evidence)):
         terminal.print(f"  (cut; the whole log: {rest})")
-    terminal.print(terminal.fold("  fix      ", found.fix))
-    if found.change:
+    terminal.print(terminal.fold("  fix      ", diagnosis.fix))
+    if diagnosis.change:
         terminal.print("  in deploy.yaml:")
-        for line in found.change.splitlines():
+        for line in diagnosis.change.splitlines():
             terminal.print(f"      {line}")

@@ -30,13 +30,13 @@ ANSWERS = (Examined,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Look at everything. Returns 0, or 1 when something is wrong."""
-    found = examine(options.file, options.environment)
+    findings = examine(options.file, options.environment)
     if options.json:
-        terminal.json(Examined(not counts(found)[State.NG], as_json(found)))
+        terminal.json(Examined(not counts(findings)[State.NG], as_json(findings)))
     else:
-        show(terminal, found)
-        terminal.say(summary(found))
-    return 1 if counts(found)[State.NG] else 0
+        show(terminal, findings)
+        terminal.say(summary(findings))
+    return 1 if counts(findings)[State.NG] else 0
 
 
 def examine(file: Path, environment: str = "") -> list[Finding]:
@@ -44,42 +44,42 @@ def examine(file: Path, environment: str = "") -> list[Finding]:
     known, deploy = doctor.deploy_file(file, os.environ, environment)
     with ThreadPoolExecutor(1) as pool:
         engine = pool.submit(doctor.engine, os.environ, deploy)  # which takes its time
-        found = [doctor.python(), doctor.git(file), known]
+        findings = [doctor.python(), doctor.git(file), known]
         try:
             session = new_session(region=deploy.region if deploy else "")
         except UserError as error:
-            found.append(ng("credentials", error.message, error.hint))
+            findings.append(ng("credentials", error.message, error.hint))
         else:
             where, region = doctor.region(session, deploy)
-            found += [where, *_aws(session, region, file, deploy)]
-        found.insert(2, engine.result())
-    return found
+            findings += [where, *_aws(session, region, file, deploy)]
+        findings.insert(2, engine.result())
+    return findings
 
 
 def _aws(session: Any, region: str, file: Path, deploy: Deploy | None) -> list[Finding]:
-    """What only AWS can tell."""
-    found = [doctor.credentials(session)]
-    there = found[0].state is not State.NG
+    """The checks for which AWS is asked."""
+    findings = [doctor.credentials(session)]
+    there = findings[0].state is not State.NG
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or None
     with Aws(
         region, session=session, endpoint_url=endpoint, read_only=True, patience=doctor.PATIENCE, clock=doctor.Once()
     ) as aws:
         who = ""
         if there:
-            one, who = doctor.account(aws, deploy)
-            found.append(one)
+            account, who = doctor.account(aws, deploy)
+            findings.append(account)
         else:
-            found.append(skip("account", "no credentials"))
-        found.append(doctor.clock(doctor.address(session, region, endpoint)))
+            findings.append(skip("account", "no credentials"))
+        findings.append(doctor.clock(doctor.address(session, region, endpoint)))
         if deploy is None:
-            found.append(skip("permissions to plan", "no file says what a plan would read"))
+            findings.append(skip("permissions to plan", "no file says what a plan would read"))
         elif not who:
-            found.append(skip("permissions to plan", "AWS doesn't say who asks"))
+            findings.append(skip("permissions to plan", "AWS doesn't say who asks"))
         else:
-            found.append(doctor.permissions(aws, deploy, file.resolve().parent, who))
+            findings.append(doctor.permissions(aws, deploy, file.resolve().parent, who))
         ci, asked = deploy.ci if deploy is not None else None, aws if who else None
         if ci and ci.github and in_github(os.environ):
-            found.append(github_token.check(asked, ci.github, os.environ))
+            findings.append(github_token.check(asked, ci.github, os.environ))
         if ci and ci.gitlab and in_gitlab(os.environ):
-            found.append(gitlab_token.check(asked, ci.gitlab, os.environ))
-    return found
+            findings.append(gitlab_token.check(asked, ci.gitlab, os.environ))
+    return findings

@@ -63,7 +63,7 @@ ANSWERS = (Entered,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
-    """Run it. Returns its exit code; in AWS that of the session."""
+    """Run the command in the task. Returns its exit code; in AWS that of the session."""
     words = options.command
     if words[:1] == ("--",):
         words = words[1:]
@@ -72,14 +72,14 @@ def run(options: Arguments, terminal: Terminal) -> int:
             f"{words[0]}: behind the run's id begins the command", hint="options of exec come before that id"
         )
     here = past(target(options), terminal, read_only=False)
-    found = _under_way(here, options.run)
-    task = _task_of(here, found)
-    container = program_of(task, found.container or here.place.container)
-    stopped = _Stopped(here, found)
+    run = _under_way(here, options.run)
+    task = _task_of(here, run)
+    container = program_of(task, run.container or here.place.container)
+    stopped = _Stopped(here, run)
     output = sys.stderr if options.json else None
     if here.where.local is not None:
         try:
-            code = known = _here(here.where.local, found, container, words or SHELL, stopped, output)
+            code = known = _here(here.where.local, run, container, words or SHELL, stopped, output)
         except _NotRun as wrong:
             terminal.error(wrong)
             code = known = wrong.code
@@ -87,9 +87,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
         code, known = _in_aws(here, task, container, words or SHELL, output), None
         terminal.note(UNKNOWN)
     if stopped.seen:
-        terminal.note(f"the task of run {found.id} has ended, and the command with it")
+        terminal.note(f"the task of run {run.id} has ended, and the command with it")
     if options.json:
-        terminal.json(Entered(found.id, found.task_arn, known))
+        terminal.json(Entered(run.id, run.task_arn, known))
     return code
 
 
@@ -97,33 +97,33 @@ def _under_way(here: Past, name: str) -> Run:
     """The run that is meant: with no name, or that of a sweep, the only one that is under way. Raises UserError."""
     if name and not is_sweep_id(name):
         return here.ended(name)
-    found = [
-        one
-        for one in whole(here.ends(here.runs.catalog().unfinished()))
-        if not one.state.over and name in ("", one.sweep)
+    runs = [
+        run
+        for run in whole(here.ends(here.runs.catalog().unfinished()))
+        if not run.state.over and name in ("", run.sweep)
     ]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    if len(runs) == 1:
+        return runs[0]
+    if not runs:
         raise UserError("no run is under way", hint="`runs` lists them")
-    raise UserError(f"{len(found)} runs are under way: name one of {', '.join(one.id for one in found[:5])}")
+    raise UserError(f"{len(runs)} runs are under way: name one of {', '.join(run.id for run in runs[:5])}")
 
 
-def _task_of(here: Past, found: Run) -> Mapping[str, Any]:
+def _task_of(here: Past, run: Run) -> Mapping[str, Any]:
     """The task that runs. Raises UserError for a run in which no shell can be opened; NotOurs, AwsError."""
-    if found.state.over:
-        raise UserError(f"nothing runs: run {found.id} is {found.state.value}", hint="its log: `logs`")
-    if not found.task_arn:
-        raise UserError(f"run {found.id} has no task yet", hint="wait until it is RUNNING")
-    task = known_task(here.aws, here.place, found.attempts[-1])
+    if run.state.over:
+        raise UserError(f"nothing runs: run {run.id} is {run.state.value}", hint="its log: `logs`")
+    if not run.task_arn:
+        raise UserError(f"run {run.id} has no task yet", hint="wait until it is RUNNING")
+    task = known_task(here.aws, here.place, run.attempts[-1])
     status = task["lastStatus"] if task else "unknown to ECS"
     if task is None or status in ENDING:
-        raise UserError(f"nothing runs: the task of run {found.id} is {status}", hint="its log: `logs`")
+        raise UserError(f"nothing runs: the task of run {run.id} is {status}", hint="its log: `logs`")
     if status != "RUNNING":
-        raise UserError(f"the task of run {found.id} is {status}", hint="wait until it is RUNNING")
+        raise UserError(f"the task of run {run.id} is {status}", hint="wait until it is RUNNING")
     if not task.get("enableExecuteCommand"):
         raise UserError(
-            f"the task of run {found.id} was launched without ECS Exec",
+            f"the task of run {run.id} was launched without ECS Exec",
             hint="write run: {exec: true} in deploy.yaml, and launch it anew",
         )
     return task
@@ -140,8 +140,8 @@ class _NotRun(UserError):
 class _Stopped:
     """Whether a run's task has ended meanwhile."""
 
-    def __init__(self, here: Past, found: Run) -> None:
-        self._here, self._attempt, self.seen = here, found.attempts[-1], False
+    def __init__(self, here: Past, run: Run) -> None:
+        self._here, self._attempt, self.seen = here, run.attempts[-1], False
 
     def look(self) -> bool:
         try:
@@ -152,7 +152,7 @@ class _Stopped:
         return self.seen
 
 
-def _here(home: Path, found: Run, container: str, words: tuple[str, ...], stopped: _Stopped, output: Any) -> int:
+def _here(home: Path, run: Run, container: str, words: tuple[str, ...], stopped: _Stopped, output: Any) -> int:
     """In a task of the embedded AWS: a process beside the program's, or in its container."""
     from reconciler.local import status
     from reconciler.local.signing import request
@@ -161,12 +161,12 @@ def _here(home: Path, found: Run, container: str, words: tuple[str, ...], stoppe
     if running is None:
         raise UserError("the embedded AWS doesn't run any more")
     asked = {
-        "task": task_id(found.task_arn), "container": container, "words": list(words),
+        "task": task_id(run.task_arn), "container": container, "words": list(words),
         "terminal": sys.stdin.isatty() and sys.stdout.isatty(),
     }  # fmt: skip
     _, inside = request(running.endpoint_url, running.keys, "POST", "/_reconciler/inside", asked)
     if inside is None:
-        raise UserError(f"nothing runs in the task of run {found.id} any more")
+        raise UserError(f"nothing runs in the task of run {run.id} any more")
     return _child(inside["words"], inside["environment"], inside["folder"], stopped.look, output)
 
 
@@ -183,7 +183,9 @@ def session(
     """The plugin's arguments and variables for a new session in a task's container. Raises AwsError."""
     where = {"cluster": cluster, "task": task_id(task["taskArn"]), "container": container}
     answer = calls.call("ecs", "ExecuteCommand", **where, command=shlex.join(words), interactive=True)
-    runtime = next((one.get("runtimeId", "") for one in task.get("containers") or () if one["name"] == container), "")
+    runtime = next(
+        (entry.get("runtimeId", "") for entry in task.get("containers") or () if entry["name"] == container), ""
+    )
     about = {"Target": f"ecs:{cluster}_{where['task']}_{runtime}"}
     line = [
         SESSION,
@@ -199,10 +201,10 @@ def session(
 
 def _plugin() -> str:
     """AWS's plugin. Raises UserError where there is none that is recent enough."""
-    found = shutil.which(PLUGIN)
-    if found is None:
+    plugin = shutil.which(PLUGIN)
+    if plugin is None:
         raise UserError(f"{PLUGIN} isn't installed, with which AWS opens a session", hint=f"get it: {WHERE}")
-    asked = [found, "--version"]
+    asked = [plugin, "--version"]
     told = subprocess.run(  # noqa: S603 - AWS's plugin
         asked, capture_output=True, text=True, check=False, env=without_tokens(os.environ)
     ).stdout
@@ -211,7 +213,7 @@ def _plugin() -> str:
     if len(parts) < len(OLDEST) or parts < OLDEST:
         wanted = ".".join(map(str, OLDEST))
         raise UserError(f"{PLUGIN} {told} is too old: {wanted} is the first that fits", hint=f"get it: {WHERE}")
-    return found
+    return plugin
 
 
 def _child(
@@ -255,9 +257,9 @@ def _end_with(child: subprocess.Popen[bytes], ended: Callable[[], bool], over: t
                 main = psutil.Process(child.pid)
                 if number == signal.SIGKILL:
                     main.suspend()  # or it may go on once what it waits for is killed, and end as if nothing had been
-                for one in (*main.children(recursive=True), main):
+                for process in (*main.children(recursive=True), main):
                     with contextlib.suppress(psutil.Error):
-                        one.send_signal(number)
+                        process.send_signal(number)
             if over.wait(LOOK):
                 return
         return

@@ -16,16 +16,16 @@ COLOURS = {State.OK: "green", State.NG: "red", State.SKIP: "dim"}
 
 def show(terminal: Terminal, findings: Iterable[Finding], depth: int = 0) -> None:
     """Print them as a tree; with --quiet only what is wrong."""
-    for one in findings:
-        write = terminal.print if one.state is State.NG else terminal.say
-        mark = terminal.style(f"{one.state.value:<4}", COLOURS[one.state])
+    for finding in findings:
+        write = terminal.print if finding.state is State.NG else terminal.say
+        mark = terminal.style(f"{finding.state.value:<4}", COLOURS[finding.state])
         blanks = "  " * depth
-        head = f"{blanks}{one.state.value:<4}  "
-        text = typed(f"{one.what}: {one.says}" if one.says else one.what)
+        head = f"{blanks}{finding.state.value:<4}  "
+        text = typed(f"{finding.what}: {finding.says}" if finding.says else finding.what)
         write(terminal.fold(head, text).replace(head, f"{blanks}{mark}  ", 1))
-        if one.state is State.NG and one.fix:
-            write(terminal.fold(f"{blanks}      fix: ", typed(one.fix)))
-        show(terminal, one.inside, depth + 1)
+        if finding.state is State.NG and finding.fix:
+            write(terminal.fold(f"{blanks}      fix: ", typed(finding.fix)))
+        show(terminal, finding.inside, depth + 1)
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,22 @@ class Checks(Answer):
 
 
 def as_json(findings: Iterable[Finding]) -> list[Check]:
-    """The same for programs."""
-    return [Check(one.what, one.state, one.says, one.fix, as_json(one.inside)) for one in findings]
+    """The findings as --json prints them."""
+    return [
+        Check(finding.what, finding.state, finding.says, finding.fix, as_json(finding.inside)) for finding in findings
+    ]
 
 
 def counts(findings: Iterable[Finding]) -> dict[State, int]:
     """How many of each; a group isn't counted, its parts are."""
-    found = dict.fromkeys(State, 0)
-    for one in findings:
-        for part in one.all():
-            found[part.state] += not part.inside
-    return found
+    by_state = dict.fromkeys(State, 0)
+    for finding in findings:
+        for part in finding.all():
+            by_state[part.state] += not part.inside
+    return by_state
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    """One line."""
-    found = counts(findings)
-    return ", ".join(f"{count} {state.value}" for state, count in found.items() if count)
+    """How many findings there are of each state, on one line."""
+    by_state = counts(findings)
+    return ", ".join(f"{count} {state.value}" for state, count in by_state.items() if count)

@@ -38,11 +38,11 @@ def active() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def plan(terminal: Terminal, page: str, found: Plan) -> None:
+def plan(terminal: Terminal, page: str, planned: Plan) -> None:
     """The plan's Markdown as summary; `changes` says whether there are any."""
     if active():
         _summary(terminal, page)
-        _outputs(terminal, {"changes": "true" if found.changes else "false"})
+        _outputs(terminal, {"changes": "true" if planned.changes else "false"})
 
 
 def launched(terminal: Terminal, run: Run) -> None:
@@ -51,20 +51,20 @@ def launched(terminal: Terminal, run: Run) -> None:
         _outputs(terminal, {"run-id": run.id, "task-arn": run.task_arn})
 
 
-def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcome, found: Mapping[str, Any]) -> None:
-    """How an apply ended. found: `verdict`, and `run` or `sweep`, as `apply --json` prints them."""
+def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcome, answer: Mapping[str, Any]) -> None:
+    """How an apply ended. answer: what `apply --json` prints, with `verdict` and `run` or `sweep`."""
     if not active():
         return
     digest = _digest(outcome)
-    run = _run(found["run"]) if found.get("run") else None
-    verdict = found["verdict"]
+    run = _run(answer["run"]) if answer.get("run") else None
+    verdict = answer["verdict"]
     outputs = {"result": verdict["result"], "exit-code": str(verdict["exit_code"]), "image-digest": digest}
     if run is not None:
         outputs |= {"run-id": run.id, "task-arn": run.task_arn, "results": run.output}
     _outputs(terminal, outputs)
     linked = where.endpoint is None
     if run is None:
-        _summary(terminal, markdown.ended(here.deploy.name, found))
+        _summary(terminal, markdown.ended(here.deploy.name, answer))
         return
     try:
         past = runs_of(here.aws, here.names, terminal.note).catalog().newest(HISTORY)
@@ -90,13 +90,13 @@ def failed(terminal: Terminal, name: str, error: ReconcilerError) -> None:
         _summary(terminal, markdown.failed(name, error))
 
 
-def _run(found: Mapping[str, Any]) -> Run:
+def _run(record: Mapping[str, Any]) -> Run:
     """The run that was printed."""
-    return from_json(plain_json.write(found), record_key(found["id"]))
+    return from_json(plain_json.write(record), record_key(record["id"]))
 
 
 def _digest(outcome: Outcome) -> str:
-    images = [found for address, found in outcome.attributes.items() if address.kind == ImageSpec.kind]
+    images = [attributes for address, attributes in outcome.attributes.items() if address.kind == ImageSpec.kind]
     return str(images[0].get("digest", "")) if images else ""
 
 

@@ -131,8 +131,8 @@ def _write(out: Path, text: str) -> None:
 
 def _tell(terminal: Terminal, imported: Imported, out: Path, *, as_json: bool) -> None:
     if as_json:
-        found = [Resource(one.kind, one.name) for one in imported.found]
-        terminal.json(Written(str(out), found, imported.differences, imported.notes))
+        resources = [Resource(address.kind, address.name) for address in imported.found]
+        terminal.json(Written(str(out), resources, imported.differences, imported.notes))
         return
     for address in imported.found:
         terminal.say(f"  {address.kind:<16} {address.name}")

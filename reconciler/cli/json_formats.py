@@ -40,7 +40,7 @@ def commands() -> dict[str, list[Schema]]:
     """The objects that each command may print, but for those in ELSEWHERE."""
     modules = {name: command.get_default("module") for name, command in sorted(parser().commands.items())}
     return {
-        name: [shape(one) for one in import_module(f"reconciler.cli.{module}").ANSWERS]
+        name: [shape(answer) for answer in import_module(f"reconciler.cli.{module}").ANSWERS]
         for name, module in modules.items()
         if name not in ELSEWHERE
     }
@@ -53,10 +53,10 @@ def shared() -> dict[str, Schema]:
 
 def plan_parts() -> dict[str, Schema]:
     """The plan, a step and a change, by name."""
-    found = {name: shape(kind) for kind, name in PLAN_PARTS.items()}
-    found["step"]["properties"]["kind"]["enum"] = [*(kind.spec.kind for kind in KINDS), ImageSpec.kind]
-    found["step"]["allOf"] = STEP_RULES
-    return found
+    parts = {name: shape(kind) for kind, name in PLAN_PARTS.items()}
+    parts["step"]["properties"]["kind"]["enum"] = [*(kind.spec.kind for kind in KINDS), ImageSpec.kind]
+    parts["step"]["allOf"] = STEP_RULES
+    return parts
 
 
 def shape(kind: type) -> Schema:
@@ -64,15 +64,15 @@ def shape(kind: type) -> Schema:
     if is_typeddict(kind):
         return _keys(kind)
     hints = get_type_hints(kind, include_extras=True)
-    inline = [one for one in fields(kind) if one.metadata.get("inline")]
-    own = [one for one in fields(kind) if one not in inline]
-    found: Schema = {
+    inline = [field for field in fields(kind) if field.metadata.get("inline")]
+    own = [field for field in fields(kind) if field not in inline]
+    own_schema: Schema = {
         "type": "object",
         "description": " ".join(cleandoc(kind.__doc__ or "").split()),
-        "required": [one.name for one in own if one.default is not ABSENT],
-        "properties": {one.name: of(hints[one.name]) for one in own},
+        "required": [field.name for field in own if field.default is not ABSENT],
+        "properties": {field.name: of(hints[field.name]) for field in own},
     }
-    return {"allOf": [*(of(hints[one.name]) for one in inline), found]} if inline else found
+    return {"allOf": [*(of(hints[field.name]) for field in inline), own_schema]} if inline else own_schema
 
 
 def _keys(kind: type) -> Schema:
@@ -90,13 +90,13 @@ def of(hint: Any) -> Schema:
     """The schema of a type. Raises KeyError for one that no answer may have."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        base, *all_said = inner
-        found = of(base)
-        for said in all_said:
-            found |= said if isinstance(said, dict) else {"description": said}
-        return found
+        base, *notes = inner
+        annotated = of(base)
+        for note in notes:
+            annotated |= note if isinstance(note, dict) else {"description": note}
+        return annotated
     if origin in (Union, UnionType):
-        return {"anyOf": [{"type": "null"} if one is NoneType else of(one) for one in inner]}
+        return {"anyOf": [{"type": "null"} if member is NoneType else of(member) for member in inner]}
     if origin is Literal:
         return {"const": inner[0]} if len(inner) == 1 else {"enum": list(inner)}
     if origin is tuple:
@@ -110,7 +110,7 @@ def of(hint: Any) -> Schema:
     if hint is Any:
         return {}
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return {"enum": [one.value for one in hint]}
+        return {"enum": [member.value for member in hint]}
     if is_typeddict(hint) or (isinstance(hint, type) and is_dataclass(hint)):
         return shape(hint)
     return {"type": TYPES[hint]}
@@ -120,17 +120,17 @@ def schema(command: str) -> Schema:
     """The JSON schema (draft 2020-12) of a command's object but for that of `show`, or of `error`. Raises KeyError."""
     others = {"error": Failure, "plan": PlanObject}
     answers = [shape(others[command])] if command in others else commands()[command]
-    found: Schema = {
+    answer: Schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"What `reconciler {command} --json` prints, version 1"
         if command != "error"
         else "A failed command, version 1",
     }
-    found |= answers[0] if len(answers) == 1 else {"anyOf": answers}
+    answer |= answers[0] if len(answers) == 1 else {"anyOf": answers}
     everything = {**shared(), **_record()["$defs"], **plan_parts()}
     needed: dict[str, Schema] = {}
-    _collect(found, everything, needed)
-    return found | ({"$defs": needed} if needed else {})
+    _collect(answer, everything, needed)
+    return answer | ({"$defs": needed} if needed else {})
 
 
 def _collect(part: Any, everything: dict[str, Schema], needed: dict[str, Schema]) -> None:
@@ -148,14 +148,14 @@ def _collect(part: Any, everything: dict[str, Schema], needed: dict[str, Schema]
 
 
 def _run() -> Schema:
-    found = _record()
-    found.pop("$defs")
-    return found | {"description": "One run, as docs/runs.md explains it. Times are seconds since the epoch."}
+    record = _record()
+    record.pop("$defs")
+    return record | {"description": "One run, as docs/runs.md explains it. Times are seconds since the epoch."}
 
 
 def _record() -> Schema:
-    found: Schema = _untitled(TypeAdapter(Run).json_schema(mode="serialization"))
-    return found
+    record: Schema = _untitled(TypeAdapter(Run).json_schema(mode="serialization"))
+    return record
 
 
 def _untitled(part: Any) -> Any:
@@ -163,6 +163,6 @@ def _untitled(part: Any) -> Any:
         return [_untitled(item) for item in part]
     if not isinstance(part, dict):
         return part
-    found = {k: _untitled(v) for k, v in part.items() if not (k == "title" and isinstance(v, str))}
+    untitled = {k: _untitled(v) for k, v in part.items() if not (k == "title" and isinstance(v, str))}
     # All of it is printed, whatever has a default.
-    return found | {"required": list(found["properties"])} if "properties" in found else found
+    return untitled | {"required": list(untitled["properties"])} if "properties" in untitled else untitled

@@ -34,13 +34,13 @@ class LiveLine:
             self._steps.pop(address, None)
         self.draw()
 
-    def tell(self, what: str, text: str) -> None:
+    def tell(self, subject: str, text: str) -> None:
         """How far something is; empty when it is over."""
         with self._lock:
             if text:
-                self._lines[what] = text
+                self._lines[subject] = text
             else:
-                self._lines.pop(what, None)
+                self._lines.pop(subject, None)
         self.draw()
 
     def under_way(self) -> list[str]:
@@ -75,9 +75,9 @@ class Uploads:
         """So many bytes more of the object BUCKET/KEY."""
         now = self._clock()
         with self._lock:
-            one = self._sending.setdefault(name, _Sending(now))
-            one.done += sent
-            done, took = one.done, now - one.began
+            sending = self._sending.setdefault(name, _Sending(now))
+            sending.done += sent
+            done, took = sending.done, now - sending.began
         self._live.tell(name, "" if done >= whole else progress(name.partition("/")[2], done, whole, took))
 
 

@@ -99,15 +99,15 @@ def run(options: Arguments, terminal: Terminal) -> int:
 
 def _list(terminal: Terminal, as_json: bool) -> int:
     """Every embedded AWS of this user, with its folder."""
-    found = [one for home in homes() if (one := status(home)) is not None]
+    running = [server for home in homes() if (server := status(home)) is not None]
     if as_json:
-        servers = [Server(str(one.home), one.endpoint_url, one.pid, one.idle) for one in found]
+        servers = [Server(str(server.home), server.endpoint_url, server.pid, server.idle) for server in running]
         terminal.json(Listed("list", servers))
         return 0
-    for one in found:
-        age = seconds(time.time() - one.started_at)
-        terminal.print(f"{one.home}  {one.endpoint_url}  process {one.pid}, for {age}{_ends(one)}")
-    if not found:
+    for server in running:
+        age = seconds(time.time() - server.started_at)
+        terminal.print(f"{server.home}  {server.endpoint_url}  process {server.pid}, for {age}{_ends(server)}")
+    if not running:
         terminal.print("none runs")
     return 0
 
@@ -131,8 +131,8 @@ def _left(home: Path) -> str:
     return "everything in it is deleted"
 
 
-def _ends(one: LocalAws) -> str:
-    return f"; ends after {spelled(one.idle)} without use" if one.idle else ""
+def _ends(server: LocalAws) -> str:
+    return f"; ends after {spelled(server.idle)} without use" if server.idle else ""
 
 
 SERVICE_ENDPOINT = re.compile("AWS_ENDPOINT_URL_[A-Z0-9_]+")
@@ -145,14 +145,14 @@ MISLEADING = (
 
 def _env(file: Path, home: Path, terminal: Terminal, as_json: bool) -> int:
     """Print what a POSIX shell has to run so that AWS tools reach the embedded AWS as its owner. Starts nothing."""
-    found = status(home)
-    if found is None:
+    server = status(home)
+    if server is None:
         raise ReconcilerError("the embedded AWS isn't running", hint="`apply --local` starts it")
     region = _region(file)
     given = {
-        "AWS_ENDPOINT_URL": found.endpoint_url,
-        "AWS_ACCESS_KEY_ID": found.keys.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": found.keys.secret_access_key,
+        "AWS_ENDPOINT_URL": server.endpoint_url,
+        "AWS_ACCESS_KEY_ID": server.keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": server.keys.secret_access_key,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
     }
@@ -190,15 +190,15 @@ def _run(action: str, home: Path, terminal: Terminal, as_json: bool) -> int:
             return 0
         terminal.print("reset: it is empty now" if running else "it wasn't running; it is empty now")
     else:
-        found = status(home)
+        server = status(home)
         if as_json:
-            address, pid = (found.endpoint_url, found.pid) if found else (None, None)
-            terminal.json(Running("status", found is not None, address, pid))
-        elif found is None:
+            address, pid = (server.endpoint_url, server.pid) if server else (None, None)
+            terminal.json(Running("status", server is not None, address, pid))
+        elif server is None:
             terminal.print("not running; `apply --local` starts it")
         else:
-            age = seconds(time.time() - found.started_at)
-            text = f"running at {found.endpoint_url} (process {found.pid}, for {age}); tasks run as {found.runner}"
-            text += _ends(found)
+            age = seconds(time.time() - server.started_at)
+            text = f"running at {server.endpoint_url} (process {server.pid}, for {age}); tasks run as {server.runner}"
+            text += _ends(server)
             terminal.print(terminal.fold("", text))
     return 0

@@ -27,19 +27,19 @@ class Log:
         )
 
     def command(self, name: str, version: str) -> None:
-        """A command begins."""
+        """Write that a command begins."""
         self._log.info("command", command=name, version=version)
 
     def ended(self, exit_code: int) -> None:
-        """It has ended."""
+        """Write that a command has ended."""
         self._log.info("ended", exit_code=exit_code)
 
     def call(self, call: Call) -> None:
         """One attempt of a call to AWS, with the id by which AWS's support finds it."""
         write = self._log.warning if call.error else self._log.info
         error = {"error": call.error} if call.error else {}
-        found = {"service": call.service, "operation": call.operation, "request_id": call.request_id}
-        write("aws", **found, seconds=round(call.seconds, 3), **error)
+        call_fields = {"service": call.service, "operation": call.operation, "request_id": call.request_id}
+        write("aws", **call_fields, seconds=round(call.seconds, 3), **error)
 
     def waiting(self, waiting: Waiting) -> None:
         """Something that isn't so yet is waited for, or a call is tried again."""

@@ -16,20 +16,20 @@ def readable(line: str) -> str:
     if not line.startswith("{"):
         return line
     try:
-        found = _readable(line)
+        text = _readable(line)
     except (ValueError, RecursionError):  # no JSON, or a hostile one: numbers of many digits, deep nesting
         return line
-    return found.encode("utf-8", "backslashreplace").decode()  # JSON may escape half a character
+    return text.encode("utf-8", "backslashreplace").decode()  # JSON may escape half a character
 
 
 def _readable(line: str) -> str:
-    found = json.loads(line)
-    message = next((key for key in MESSAGES if isinstance(found.get(key), str)), None)
+    record = json.loads(line)
+    message = next((key for key in MESSAGES if isinstance(record.get(key), str)), None)
     if message is None:
         return line
-    level = next((str(found[key]).lower() for key in LEVELS if key in found), "")
-    rest = [f"{key}={_value(value)}" for key, value in found.items() if key not in (message, *TIMES, *LEVELS)]
-    parts = [found[message], *([" ".join(rest)] if rest else [])]
+    level = next((str(record[key]).lower() for key in LEVELS if key in record), "")
+    rest = [f"{key}={_value(value)}" for key, value in record.items() if key not in (message, *TIMES, *LEVELS)]
+    parts = [record[message], *([" ".join(rest)] if rest else [])]
     return ("" if level in ("", *PLAIN) else f"{level}: ") + "  ".join(parts)
 
 

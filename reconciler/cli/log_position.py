@@ -26,7 +26,7 @@ class Shown:
             raise ValueError(run_id)
         self._file = base / ".reconciler" / "shown" / f"{run_id}.json"
         # Somebody else's checkout could have them lead elsewhere.
-        self._safe = not any(one.is_symlink() for one in (self._file.parent.parent, self._file.parent, self._file))
+        self._safe = not any(path.is_symlink() for path in (self._file.parent.parent, self._file.parent, self._file))
 
     def resume(self, log: TaskLog) -> int:
         """Have the log go on after what was shown of it. Returns how many lines that was."""
@@ -36,7 +36,7 @@ class Shown:
 
     def keep(self, log: TaskLog) -> None:
         """Remember how far the log was shown. A folder that can't be written costs the lines being shown again."""
-        lines = {name: max(one.seen, one.skip) for name, one in log.streams.items()}
+        lines = {name: max(stream.seen, stream.skip) for name, stream in log.streams.items()}
         text = json.dumps(self._read() | {log.task_id: lines})
         part = self._file.with_suffix(".part")
         if not self._safe or part.is_symlink():
@@ -57,7 +57,7 @@ class Shown:
             return {}
         try:
             with self._file.open("rb") as file:
-                found = plain_json.read(file.read(MOST + 1), MOST)
-            return {task: {str(k): max(int(v), 0) for k, v in lines.items()} for task, lines in found.items()}
+                tasks = plain_json.read(file.read(MOST + 1), MOST)
+            return {task: {str(k): max(int(v), 0) for k, v in lines.items()} for task, lines in tasks.items()}
         except (OSError, ValueError, AttributeError, TypeError):
             return {}

@@ -83,34 +83,36 @@ class Arguments(OfRun):
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
-    """Print them; with --follow until the task has stopped and its last lines have come."""
+    """Print a run's log; with --follow until the task has stopped and its last lines have come."""
     here = past(target(options), terminal)
     since = _since(options.since, here.aws.clock.now())
-    found = here.find(options.run)
-    log, lines = here.log(found, options.attempt), _Lines(terminal, options.json)
+    run = here.find(options.run)
+    log, lines = here.log(run, options.attempt), _Lines(terminal, options.json)
     log.since = since
     if options.follow:
         on_interrupt(here.where.stop.set)
-        attempt = next(one for one in reversed(found.attempts) if one.task_arn and options.attempt in (0, one.number))
+        attempt = next(
+            attempt for attempt in reversed(run.attempts) if attempt.task_arn and options.attempt in (0, attempt.number)
+        )
         watch = watch_of(here.aws, here.place, attempt, log, lines)
         end = watch.follow()
-        over = replace(found.with_attempt(end.ends(attempt)), state=state_after(end.event), exit_code=end.exit_code)
+        over = replace(run.with_attempt(end.ends(attempt)), state=state_after(end.event), exit_code=end.exit_code)
         explains = partial(explained, here, over) if over.state is not State.SUCCEEDED else None
         LastLines(log, lines, end, explains, watch.seen, watch.alive).read()
         return 0
-    workers = size_of(found) is not None
+    workers = size_of(run) is not None
     if workers:
         lines.several = True
         log.follow([SCHEDULER])
-    count = log.read_all(lines.line) + (_of_workers(here, found, log, lines) if workers else 0)
+    count = log.read_all(lines.line) + (_of_workers(here, run, log, lines) if workers else 0)
     if not count:
-        terminal.note(f"run {found.id} has no log lines{' since then' if since else ' yet'}")
+        terminal.note(f"run {run.id} has no log lines{' since then' if since else ' yet'}")
     return 0
 
 
 def _of_workers(here: Past, run: Run, log: TaskLog, lines: _Lines) -> int:
-    """Print those of an attempt's workers, which ECS knows for about an hour. log: of the attempt. Returns how many."""
-    token = next(one.token for one in run.attempts if one.task_arn.rpartition("/")[2] == log.task_id)
+    """Print the lines of an attempt's workers: ECS knows them an hour. log: its log. Returns how many lines."""
+    token = next(attempt.token for attempt in run.attempts if attempt.task_arn.rpartition("/")[2] == log.task_id)
     count, tasks = 0, list[Mapping[str, Any]]()
     try:
         tasks = workers_of(here.aws, here.place.cluster, token)

@@ -37,14 +37,14 @@ DETAILS, DETAILS_END = "<details open>", "</details>"
 SIGNS = {"~": "!", "±": "!", ">": "!"}  # what a ```diff block colours, for what it doesn't
 
 
-def plan(found: Plan, place: str, cost: str = "") -> str:
+def plan(planned: Plan, place: str, cost: str = "") -> str:
     """A plan: where, the sum, and what differs as a coloured block. place: deploy, account and region."""
     terminal = Terminal()
     terminal.stream, terminal.live, terminal.colour = io.StringIO(), False, False
-    show_plan(terminal, found)
+    show_plan(terminal, planned)
     lines = terminal.stream.getvalue().splitlines()[:-1]  # the last is the sum
     lines = [_cut(SIGNS.get(line[:1], line[:1]) + line[1:], LINE) for line in lines]
-    head, end = f"### {escape(summary(found))}\n\n{escape(place)}\n", f"\n{escape(cost)}\n" if cost else ""
+    head, end = f"### {escape(summary(planned))}\n\n{escape(place)}\n", f"\n{escape(cost)}\n" if cost else ""
     room = COMMENT - len(head + end + _differs([])) - 2 * LINE  # no fence is longer than a line
     ends = list(accumulate(len(line) + 1 for line in lines))
     if ends and ends[-1] > room:
@@ -59,7 +59,7 @@ def _differs(lines: Sequence[str]) -> str:
 
 
 def run(
-    one: Run,
+    run: Run,
     verdict: Mapping[str, Any],
     region: str,
     image: str,
@@ -70,50 +70,50 @@ def run(
 ) -> str:
     """How a run ended. past: earlier runs and this one, the oldest first. linked: whether the console knows it."""
     sign = {"succeeded": "✅", "nothing-to-run": "✅"}.get(str(verdict["result"]), "❌")
-    code = "no exit code" if one.exit_code is None else f"exit code {one.exit_code}"
-    task = code_span(one.task_arn)
-    if linked and one.task_arn and console(region):
-        stream = f"{one.log_prefix}/{one.container}/{one.task_arn.rpartition('/')[2]}"
-        task += f" ([console]({task_link(region, one.cluster, one.task_arn)})"
-        task += f", [log]({log_link(region, one.log_group, stream)}))"
+    code = "no exit code" if run.exit_code is None else f"exit code {run.exit_code}"
+    task = code_span(run.task_arn)
+    if linked and run.task_arn and console(region):
+        stream = f"{run.log_prefix}/{run.container}/{run.task_arn.rpartition('/')[2]}"
+        task += f" ([console]({task_link(region, run.cluster, run.task_arn)})"
+        task += f", [log]({log_link(region, run.log_group, stream)}))"
     rows = {
-        "Result": escape(f"{one.state.value}, {code}"),
-        "Reason": escape(one.reason),
+        "Result": escape(f"{run.state.value}, {code}"),
+        "Reason": escape(run.reason),
         "Why": escape(why.cause if why.sure or why.cause == "unknown" else f"{why.cause} (not sure)") if why else "",
         "Fix": escape(why.fix) if why else "",
-        "Took": seconds(one.seconds) if one.seconds is not None else "",
-        "Cost": f"at most ${one.cost:.4f}" if one.cost is not None and linked else "",
-        "Task": task if one.task_arn else "",
+        "Took": seconds(run.seconds) if run.seconds is not None else "",
+        "Cost": f"at most ${run.cost:.4f}" if run.cost is not None and linked else "",
+        "Task": task if run.task_arn else "",
         "Image": code_span(image) if image else "",
-        "Results": code_span(one.output),
+        "Results": code_span(run.output),
     }
     if verdict["result"] == "nothing-to-run":
-        title = f"### {sign} Nothing to run: run {code_span(one.id)} with the same inputs succeeded"
+        title = f"### {sign} Nothing to run: run {code_span(run.id)} with the same inputs succeeded"
     else:
-        title = f"### {sign} Run {code_span(one.id)} {one.state.value}"
+        title = f"### {sign} Run {code_span(run.id)} {run.state.value}"
     parts = [title, table(("", ""), [(name, value) for name, value in rows.items() if value])]
     if why and why.change:
         parts.append(f"In deploy.yaml:\n\n{block(why.change, 'yaml')}")
-    if one.metrics:
-        shown = sorted(one.metrics.items())
+    if run.metrics:
+        shown = sorted(run.metrics.items())
         rest = f"\n\nand {len(shown) - METRICS} more in metrics.json" if len(shown) > METRICS else ""
         parts.append(table(("Metric", ""), [(code_span(k), f"{v:.6g}") for k, v in shown[:METRICS]]) + rest)
-    parts += plots(one, past)
+    parts += plots(run, past)
     return "\n\n".join(parts) + "\n"
 
 
-def plots(one: Run, past: Sequence[Run | Row]) -> list[str]:
+def plots(run: Run, past: Sequence[Run | Row]) -> list[str]:
     """Each metric over the runs that have it, as mermaid charts."""
-    found: list[str] = []
-    for name in sorted(one.metrics):
+    charts: list[str] = []
+    for name in sorted(run.metrics):
         values = [(p.id, p.metrics[name]) for p in past if name in p.metrics]
-        if len(values) > 1 and len({value for _, value in values}) > 1 and len(found) < PLOTS:
+        if len(values) > 1 and len({value for _, value in values}) > 1 and len(charts) < PLOTS:
             title = _plain(name)[:PLOT_TITLE]
-            ids = ", ".join(f'"{_plain(one_id)[-8:]}"' for one_id, _ in values)
+            ids = ", ".join(f'"{_plain(run_id)[-8:]}"' for run_id, _ in values)
             line = ", ".join(f"{value:.6g}" for _, value in values)
             chart = f'xychart-beta\n    title "{title}"\n    x-axis [{ids}]\n    line [{line}]'
-            found.append(block(chart, "mermaid"))
-    return ["#### Over the last runs", *found] if found else []
+            charts.append(block(chart, "mermaid"))
+    return ["#### Over the last runs", *charts] if charts else []
 
 
 def _plain(text: str) -> str:
@@ -121,21 +121,21 @@ def _plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9 _.,:/%()-]", " ", text)
 
 
-def ended(name: str, found: Mapping[str, Any]) -> str:
+def ended(name: str, answer: Mapping[str, Any]) -> str:
     """An apply without a single run to show: only resources, or a sweep."""
-    verdict, sweep = found["verdict"], found.get("sweep")
+    verdict, sweep = answer["verdict"], answer.get("sweep")
     sign = "✅" if verdict["exit_code"] == 0 else "❌"
     if sweep is None:
         return f"### {sign} {code_span(name)}: {escape(str(verdict['result']))}, no run\n"
     counts = ", ".join(f"{count} {state}" for state, count in sorted(sweep["counts"].items()))
     rows = [
         (
-            code_span(str(one["id"])),
-            escape(_cut(" ".join(f"{k}={v}" for k, v in one["overrides"]["environment"].items()), CELL)),
-            escape(f"{one['state']}, exit code {one['exit_code']}"),
-            escape(_cut(" ".join(f"{k}={v:.4g}" for k, v in sorted(one["metrics"].items())[:PLOTS]), CELL)),
+            code_span(str(record["id"])),
+            escape(_cut(" ".join(f"{k}={v}" for k, v in record["overrides"]["environment"].items()), CELL)),
+            escape(f"{record['state']}, exit code {record['exit_code']}"),
+            escape(_cut(" ".join(f"{k}={v:.4g}" for k, v in sorted(record["metrics"].items())[:PLOTS]), CELL)),
         )
-        for one in sweep["runs"]
+        for record in sweep["runs"]
     ]
     head = f"### {sign} {escape(str(sweep['id']))}: {escape(counts or str(verdict['result']))}\n\n"
     page = head + table(("Run", "Combination", "End", "Metrics"), rows) + "\n"

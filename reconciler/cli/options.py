@@ -72,8 +72,8 @@ def made(kind: type[Made], words: Namespace, deploy: Deploy | None) -> Made:
     """
     environment, variables = chosen(words)
     given: dict[str, Any] = vars(words) | {"environment": environment, "env": variables, "deploy": deploy}
-    found = {field.name: given[field.name] for field in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+    values = {field.name: given[field.name] for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def chosen(words: Namespace) -> tuple[str, tuple[str, ...]]:

@@ -30,13 +30,13 @@ def open_streams() -> None:
 def tell_harmless() -> None:
     """Have what Python itself and other packages write to standard error be harmless too: tracebacks, warnings."""
     sys.excepthook = lambda kind, error, trace: _tell(error)
-    threading.excepthook = lambda found: _tell(found.exc_value)
+    threading.excepthook = lambda args: _tell(args.exc_value)
     if "logging" in sys.modules:
         tell_harmless_logs()
 
 
 def tell_harmless_logs() -> None:
-    """The same of what other packages log and nobody else takes: before any of them is loaded."""
+    """Have what other packages log, and nobody else takes, be harmless too. Called before any of them is loaded."""
     import logging
 
     class LastResort(logging.Handler):
@@ -55,7 +55,7 @@ def _tell(error: BaseException | None) -> None:
 
 def _write(text: str) -> None:
     with suppress(OSError, AttributeError):  # it may be closed
-        sys.stderr.write("\n".join(guard(line(one)) for one in text.split("\n")) + "\n")
+        sys.stderr.write("\n".join(guard(line(text_line)) for text_line in text.split("\n")) + "\n")
 
 
 def silence(stream: TextIO) -> None:
@@ -73,6 +73,6 @@ def excuse(error: Exception) -> ReconcilerError | None:
         )
     if isinstance(error, OSError) and error.strerror:
         names = [str(name) for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
-        what = " to ".join(names) or "the operating system refused something"
-        return ReconcilerError(f"{what}: {error.strerror}", hint="put that right and run the command again")
+        place = " to ".join(names) or "the operating system refused something"
+        return ReconcilerError(f"{place}: {error.strerror}", hint="put that right and run the command again")
     return None

@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse does it, but options may stand between the words of a command that takes several."""
         self.given = list(args or ())
-        words = [one.nargs for one in self.arguments if not one.option_strings]
+        words = [argument.nargs for argument in self.arguments if not argument.option_strings]
         # Of a word behind `--` the second pass would make an option again.
         if self._mixing or len(words) < 2 or argparse.REMAINDER in words or "--" in self.given:
             return super().parse_known_args(args, namespace)
@@ -53,14 +53,16 @@ class Parser(argparse.ArgumentParser):
         """Raises UserError, with what was probably meant."""
         parser, near = self, ""
         if wrong := re.search(r"invalid choice: '(.*?)'", message):
-            action = next((one for one in self.arguments if _is(one, message)), None)
+            action = next((argument for argument in self.arguments if _is(argument, message)), None)
             choices = [str(choice) for choice in (action.choices if action else None) or ()]
-            what = "there is no command" if action is not None and action.metavar == "COMMAND" else f"{_name(action)}:"
+            problem = (
+                "there is no command" if action is not None and action.metavar == "COMMAND" else f"{_name(action)}:"
+            )
             near = _near(wrong[1], choices) or f"choose from {', '.join(choices)};"
-            message = f"{what} {wrong[1]!r}"
+            message = f"{problem} {wrong[1]!r}"
         elif unknown := re.search(r"unrecognized arguments: (\S+)", message):
             parser = next((self.commands[word] for word in self.given if word in self.commands), self)
-            flags = [flag for one in parser.arguments for flag in one.option_strings]
+            flags = [flag for argument in parser.arguments for flag in argument.option_strings]
             near = _near(unknown[1].partition("=")[0], flags)
             message = f"there is no argument {unknown[1]}"
         elif amount := re.fullmatch(r"argument (--[a-z-]+): (.*: write a .*)", message, re.DOTALL):
@@ -106,8 +108,8 @@ def _near(word: str, choices: list[str]) -> str:
     import difflib
 
     bare = {choice.lstrip("-"): choice for choice in choices}  # dashes alone make no likeness
-    found = difflib.get_close_matches(word.lstrip("-"), list(bare), 1)
-    return f"did you mean {bare[found[0]]}?" if found else ""
+    matches = difflib.get_close_matches(word.lstrip("-"), list(bare), 1)
+    return f"did you mean {bare[matches[0]]}?" if matches else ""
 
 
 def whole(least: int, most: int = MOST) -> Callable[[str], int]:
@@ -140,6 +142,6 @@ def number(least: float, most: float = MOST) -> Callable[[str], float]:
     return parse
 
 
-def _wrong(text: str, what: str, least: float, most: float) -> argparse.ArgumentTypeError:
+def _wrong(text: str, noun: str, least: float, most: float) -> argparse.ArgumentTypeError:
     limits = f"of at least {least}" if math.isinf(most) else f"from {least} to {most:,}"
-    return argparse.ArgumentTypeError(f"{text}: write a {what} {limits}")
+    return argparse.ArgumentTypeError(f"{text}: write a {noun} {limits}")

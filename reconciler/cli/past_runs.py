@@ -41,9 +41,9 @@ class Past:
         """Where the deploy's tasks are."""
         return place_of(self.where.deploy)
 
-    def ends(self, found: Sequence[Run | Row]) -> list[Run | Row]:
+    def ends(self, runs: Sequence[Run | Row]) -> list[Run | Row]:
         """These runs as they are now. That one has ended without being recorded as such is said. Raises AwsError."""
-        seen, ended = as_they_are(self.aws, self.place, rules_of(self.where.deploy), found)
+        seen, ended = as_they_are(self.aws, self.place, rules_of(self.where.deploy), runs)
         say_unseen(self.runs, ended)
         return seen
 
@@ -57,19 +57,19 @@ class Past:
         catalog = self.runs.catalog()
         if run_id:
             ids = catalog.ids(run_id)[:SEVERAL]
-            found = [run for run in self.aws.each(self.runs.readable, ids) if run is not None]
+            runs = [run for run in self.aws.each(self.runs.readable, ids) if run is not None]
         else:
-            found = whole(catalog.newest(1, whole=True))
-        if len(found) > 1:
-            raise UserError(f"{run_id} means several runs: {', '.join(run.id for run in found)}")
-        for key, why in self.runs.unreadable.items() if run_id and not found else ():
+            runs = whole(catalog.newest(1, whole=True))
+        if len(runs) > 1:
+            raise UserError(f"{run_id} means several runs: {', '.join(run.id for run in runs)}")
+        for key, why in self.runs.unreadable.items() if run_id and not runs else ():
             if run_id in key:
                 raise Unreadable(key, why)
-        if not found:
+        if not runs:
             if not run_id:
                 raise UserError("there is no run yet", hint="`apply` launches one")
             raise UserError(f"there is no run {run_id}", hint=f"`{command(self.where, 'runs', '')}` lists them")
-        return found[0]
+        return runs[0]
 
     def ended(self, run_id: str) -> Run:
         """The run that `find` gives, as it is now."""
@@ -84,16 +84,16 @@ class Past:
         return log_of(self.aws, self.place, run, arns[-1])
 
 
-def whole(found: Sequence[Run | Row]) -> list[Run]:
-    """Those that are here as runs."""
-    return [one for one in found if isinstance(one, Run)]
+def whole(runs: Sequence[Run | Row]) -> list[Run]:
+    """Those of them that are whole records, and not rows of the index."""
+    return [run for run in runs if isinstance(run, Run)]
 
 
 def say_unseen(runs: Runs, unseen: Sequence[str]) -> None:
-    """That nobody has recorded how these ended."""
+    """Say that nobody has recorded how these runs ended."""
     if unseen:
-        what = f"run {unseen[0]}" if len(unseen) == 1 else f"{len(unseen)} runs"
-        runs.say(f"{what} ended with nobody watching; `watch` shows and records it")
+        subject = f"run {unseen[0]}" if len(unseen) == 1 else f"{len(unseen)} runs"
+        runs.say(f"{subject} ended with nobody watching; `watch` shows and records it")
 
 
 def log_of(aws: Aws, place: Place, run: Run, task_arn: str) -> TaskLog:

@@ -82,7 +82,7 @@ ANSWERS = (Permissions,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
-    """Print them. Returns 0."""
+    """Print the policies. Returns 0."""
     where = target(options)
     deploy = where.deploy
     account = deploy.account or _account(where.aws(terminal, read_only=True), terminal)
@@ -90,8 +90,10 @@ def run(options: Arguments, terminal: Terminal) -> int:
     names = Names(deploy, Facts(account, partition_of(deploy.region).name, vpc, ()))
     specs = resources(names)
     wanted = [options.for_] if options.for_ else list(COMMANDS)
-    grants = {one: policies.for_command(one, names, specs, delete_data=options.delete_data) for one in wanted}
-    made = {one: _made(one, names, specs, delete_data=options.delete_data) for one in wanted}
+    grants = {
+        command: policies.for_command(command, names, specs, delete_data=options.delete_data) for command in wanted
+    }
+    made = {command: _made(command, names, specs, delete_data=options.delete_data) for command in wanted}
     if options.json:
         terminal.json(_object(names, made, grants))
     else:
@@ -117,14 +119,16 @@ def _account(here: calls.Aws, terminal: Terminal) -> str:
 
 def wide(grants: Iterable[Grant]) -> dict[str, list[str]]:
     """The actions whose resource isn't named to its end, by why."""
-    found: dict[str, list[str]] = {}
-    for one in sorted(grants):
-        if one.action in ONLY_ANYWHERE:
-            found.setdefault(WHY, []).append(f"{one.action} on *")
-        elif one.resource == ANYWHERE or (one.resource.endswith((":security-group/*", "/*")) and _whole(one.resource)):
-            why = next((text for start, text in WHY_MANY.items() if one.action.startswith(start)), "")
-            found.setdefault(why, []).append(f"{one.action} on {one.resource.rpartition(':')[2]}")
-    return {why: sorted(set(actions)) for why, actions in found.items() if why}
+    actions_by_why: dict[str, list[str]] = {}
+    for grant in sorted(grants):
+        if grant.action in ONLY_ANYWHERE:
+            actions_by_why.setdefault(WHY, []).append(f"{grant.action} on *")
+        elif grant.resource == ANYWHERE or (
+            grant.resource.endswith((":security-group/*", "/*")) and _whole(grant.resource)
+        ):
+            why = next((text for start, text in WHY_MANY.items() if grant.action.startswith(start)), "")
+            actions_by_why.setdefault(why, []).append(f"{grant.action} on {grant.resource.rpartition(':')[2]}")
+    return {why: sorted(set(actions)) for why, actions in actions_by_why.items() if why}
 
 
 def _whole(resource: str) -> bool:
@@ -170,7 +174,7 @@ def _show(
             say(terminal.style(f"{name}: {size:,} of the {policies.LIMIT:,} characters of a managed policy", "bold"))
             terminal.lines(json.dumps(document, indent=2))
     say("")
-    for why, actions in wide({one for found in grants.values() for one in found}).items():
+    for why, actions in wide({grant for granted in grants.values() for grant in granted}).items():
         say(terminal.fold("", f"{why}:"))
         for action in actions:
             say(f"  {action}")

@@ -24,4 +24,4 @@ def typed(text: str) -> str:
 
 def typed_comments(text: str) -> str:
     """A file whose comment lines name commands as they are typed here; what it runs stays."""
-    return "\n".join(typed(one) if one.startswith("#") else one for one in text.split("\n"))
+    return "\n".join(typed(line) if line.startswith("#") else line for line in text.split("\n"))

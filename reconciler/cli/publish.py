@@ -21,9 +21,13 @@ MADE = "<!-- Made by `python -m reconciler.cli.publish`. -->"
 
 def commands_page() -> str:
     """docs/commands.md."""
-    found = list(described("python -m reconciler"))
-    shared = {one.flags: one for one in found[0].arguments if one.flags}
-    shared = {flags: one for flags, one in shared.items() if sum(flags in _flags(c) for c in found) > len(found) - 4}
+    commands = list(described("python -m reconciler"))
+    shared = {argument.flags: argument for argument in commands[0].arguments if argument.flags}
+    shared = {
+        flags: argument
+        for flags, argument in shared.items()
+        if sum(flags in _flags(c) for c in commands) > len(commands) - 4
+    }
     lines = [
         "# Commands",
         "",
@@ -35,37 +39,37 @@ def commands_page() -> str:
     lines += [
         "| Command | What it does |",
         "|---|---|",
-        *(f"| [`{c.name}`](#{c.name}) | {_cell(c.help)} |" for c in found),
+        *(f"| [`{c.name}`](#{c.name}) | {_cell(c.help)} |" for c in commands),
         "",
     ]
     lines += ["Exit codes: [exit-codes.md](exit-codes.md). What `--json` prints: [json.md](json.md).", ""]
     lines += ["## Every command", "", *_table(list(shared.values())), ""]
-    for command in found:
-        own = [one for one in command.arguments if one.flags not in shared]
-        words = " ".join(_usage(one) for one in own if not one.flags)
+    for command in commands:
+        own = [argument for argument in command.arguments if argument.flags not in shared]
+        words = " ".join(_usage(argument) for argument in own if not argument.flags)
         lines += [f"## {command.name}", "", f"    reconciler {command.name} {words}".rstrip(), ""]
         lines += [f"{command.about}", "", *(_table(own) if own else []), *([""] if own else [])]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _flags(command: Command) -> list[tuple[str, ...]]:
-    return [one.flags for one in command.arguments]
+    return [argument.flags for argument in command.arguments]
 
 
-def _usage(one: Argument) -> str:
-    name = "|".join(one.choices) or one.metavar
-    return name if one.required else f"[{name}]"
+def _usage(argument: Argument) -> str:
+    name = "|".join(argument.choices) or argument.metavar
+    return name if argument.required else f"[{name}]"
 
 
 def _table(arguments: list[Argument]) -> list[str]:
     rows = ["| Argument | Meaning |", "|---|---|"]
-    for one in arguments:
-        name = ", ".join(f"`{flag}`" for flag in one.flags) or f"`{one.metavar}`"
-        if one.flags and one.takes:
-            name += " " + (", ".join(f"`{choice}`" for choice in one.choices) or f"`{one.metavar}`")
-        elif not one.flags and one.choices:
-            name = ", ".join(f"`{choice}`" for choice in one.choices)
-        rows.append(f"| {_cell(name)} | {_cell(one.help)} |")
+    for argument in arguments:
+        name = ", ".join(f"`{flag}`" for flag in argument.flags) or f"`{argument.metavar}`"
+        if argument.flags and argument.takes:
+            name += " " + (", ".join(f"`{choice}`" for choice in argument.choices) or f"`{argument.metavar}`")
+        elif not argument.flags and argument.choices:
+            name = ", ".join(f"`{choice}`" for choice in argument.choices)
+        rows.append(f"| {_cell(name)} | {_cell(argument.help)} |")
     return rows
 
 
@@ -125,7 +129,7 @@ def _type(value: dict[str, Any]) -> str:
         page = {"plan": "plan-json.md"}.get(name, f"#the-shape-{name}")
         return f"[`{name}`]({page})" if name in ("plan", *json_formats.shared()) else f"`{name}`"
     if "anyOf" in value:
-        return " or ".join(_type(one) for one in value["anyOf"])
+        return " or ".join(_type(option) for option in value["anyOf"])
     if "const" in value:
         return f"`{json.dumps(value['const'])}`"
     if "enum" in value:

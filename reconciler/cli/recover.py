@@ -48,35 +48,35 @@ def run(options: Arguments, terminal: Terminal) -> int:
     with Lock(aws.unguarded(), here.deploy.name, locking("recover", options.file), wait=options.wait_for_lock).guarding(
         aws
     ):
-        found = recover(here)
-        if found.new or found.dropped:
-            write_record(aws, here.deploy.name, found.record)
+        recovered = recover(here)
+        if recovered.new or recovered.dropped:
+            write_record(aws, here.deploy.name, recovered.record)
     # The image is left alone here, and so isn't in the graph.
-    wanted = {address for address in found.record if address in here.graph.nodes or address.kind in here.left_alone}
-    _tell(terminal, found, wanted, as_json=options.json)
-    return 1 if found.unread else 0
+    wanted = {address for address in recovered.record if address in here.graph.nodes or address.kind in here.left_alone}
+    _tell(terminal, recovered, wanted, as_json=options.json)
+    return 1 if recovered.unread else 0
 
 
-def _tell(terminal: Terminal, found: Recovered, in_file: Container[Address], *, as_json: bool) -> None:
+def _tell(terminal: Terminal, recovered: Recovered, in_file: Container[Address], *, as_json: bool) -> None:
     if as_json:
         terminal.json(
             Record(
-                [str(address) for address in sorted(found.record)],
-                [str(address) for address in sorted(found.new)],
-                {str(address): why for address, why in found.dropped.items()},
-                found.unread,
+                [str(address) for address in sorted(recovered.record)],
+                [str(address) for address in sorted(recovered.new)],
+                {str(address): why for address, why in recovered.dropped.items()},
+                recovered.unread,
             )
         )
         return
-    for address in sorted(found.record):
-        remarks = ["new to the record"] * (address in found.new) + ["not in the file"] * (address not in in_file)
+    for address in sorted(recovered.record):
+        remarks = ["new to the record"] * (address in recovered.new) + ["not in the file"] * (address not in in_file)
         terminal.say(f"  {address.kind:<16} {address.name}" + (f"  ({', '.join(remarks)})" if remarks else ""))
-    for address, why in found.dropped.items():
+    for address, why in recovered.dropped.items():
         terminal.say(f"- {address.kind:<16} {address.name}  dropped: {why}")
-    for what, why in found.unread.items():
-        one = "." in what
-        text = f"{what} couldn't be read" if one else f"resources of the kind {what} couldn't be listed"
-        terminal.note(f"{text}: {why}; what the record says of {'it' if one else 'them'} stays")
-    count, new, gone = len(found.record), len(found.new), len(found.dropped)
+    for name, why in recovered.unread.items():
+        single = "." in name
+        text = f"{name} couldn't be read" if single else f"resources of the kind {name} couldn't be listed"
+        terminal.note(f"{text}: {why}; what the record says of {'it' if single else 'them'} stays")
+    count, new, gone = len(recovered.record), len(recovered.new), len(recovered.dropped)
     change = f"{new} new, {gone} dropped" if new or gone else "as it was"
     terminal.print(f"The record names {count} resources: {change}.")

@@ -69,8 +69,8 @@ def summary(plan: Plan) -> str:
     """One line: how many of each action."""
     if not plan.changes:
         count = len(plan.steps)
-        what = "the one resource is" if count == 1 else f"{count} resources are"
-        return f"Nothing to change: {what} as the file says."
+        text = "the one resource is" if count == 1 else f"{count} resources are"
+        return f"Nothing to change: {text} as the file says."
     counts = ", ".join(f"{count} {WORDS[action]}" for action, count in plan.summary.items() if count)
     held = f"; {len(plan.held)} of them skipped" if plan.held else ""
     return f"Plan: {counts}{held}."
@@ -82,9 +82,11 @@ def _details(terminal: Terminal, step: Step, verbose: bool) -> list[str]:
         if brief := _brief(step, terminal.width - INDENT):
             lines.append(terminal.style(brief, "dim"))
     else:
-        files = [one for one in step.changes if isinstance(step.want, FolderSpec) and one.path.startswith(FILES)]
+        files = [
+            change for change in step.changes if isinstance(step.want, FolderSpec) and change.path.startswith(FILES)
+        ]
         shown = files if verbose else files[:LONGEST]
-        for change in (*shown, *(one for one in step.changes if not files or not one.path.startswith(FILES))):
+        for change in (*shown, *(change for change in step.changes if not files or not change.path.startswith(FILES))):
             lines += _change(terminal, step, change)
         if len(files) > len(shown):
             lines.append(f"and {len(files) - len(shown):,} more files; --verbose shows all")
@@ -117,7 +119,7 @@ def _change(terminal: Terminal, step: Step, change: Change) -> list[str]:
     width = terminal.width - INDENT - len(WIDER) - 6
     if isinstance(step.want, ImageSpec) and step.seen is not None and change.path == "inputs":
         files = changed_files(step.want, step.seen.spec)
-        listed = [f"  {one}" for one in files[:LONGEST]]
+        listed = [f"  {path}" for path in files[:LONGEST]]
         if len(files) > LONGEST:
             listed.append(f"  and {len(files) - LONGEST} more")
         return [f"{change.path}: {before} -> {after}", *(["image changed: these files", *listed] if files else [])]
@@ -131,10 +133,10 @@ def _change(terminal: Terminal, step: Step, change: Change) -> list[str]:
 
 def _apart(before: Any, after: Any) -> tuple[Any, Any]:
     """Of two sets, which are sorted, only what isn't in both; anything else whole."""
-    texts = all(isinstance(one, list) and all(isinstance(item, str) for item in one) for one in (before, after))
+    texts = all(isinstance(side, list) and all(isinstance(item, str) for item in side) for side in (before, after))
     if not texts or before != sorted(before) or after != sorted(after):
         return before, after
-    return [one for one in before if one not in after], [one for one in after if one not in before]
+    return [item for item in before if item not in after], [item for item in after if item not in before]
 
 
 def _lines(value: Any, sign: str, width: int) -> list[str]:
@@ -185,43 +187,43 @@ def _statement(value: Any) -> str:
 def plan_json(plan: Plan, data: Sequence[GivenData] = ()) -> PlanObject:
     """The plan as one object. data: what was found in S3."""
     steps = [_step_json(step) for step in plan.steps]
-    found: PlanObject = {
+    answer: PlanObject = {
         "version": VERSION, "deploy": plan.deploy, "summary": cast("PlanSummary", plan.summary), "steps": steps,
     }  # fmt: skip
-    return {**found, "data": [_data_json(one) for one in data]} if data else found
+    return {**answer, "data": [_data_json(given) for given in data]} if data else answer
 
 
 def _data_json(given: GivenData) -> PlanData:
-    found: PlanData = {
+    answer: PlanData = {
         "place": given.place.uri,
         "objects": given.objects,
         "bytes": given.size,
         "newest": f"{given.newest:%Y-%m-%dT%H:%M:%SZ}" if given.newest else None,
         "content": given.content,
     }
-    return {**found, "trouble": given.trouble} if given.trouble else found
+    return {**answer, "trouble": given.trouble} if given.trouble else answer
 
 
 def _step_json(step: Step) -> PlanStep:
-    found: PlanStep = {
+    answer: PlanStep = {
         "action": step.action.value,
         "kind": step.address.kind,
         "name": step.address.name,
         "changes": [_change_json(change) for change in step.changes],
     }
     if step.reason:
-        found["reason"] = step.reason
+        answer["reason"] = step.reason
     if step.held:
-        found["held"] = step.held
+        answer["held"] = step.held
     if step.note:
-        found["note"] = step.note
-    return found
+        answer["note"] = step.note
+    return answer
 
 
 def _change_json(change: Change) -> PlanChange:
-    found: PlanChange = {"path": change.path, "from": change.before, "to": change.after}
+    answer: PlanChange = {"path": change.path, "from": change.before, "to": change.after}
     if change.replaces:
-        found["replaces"] = True
+        answer["replaces"] = True
     if change.widens:
-        found["widens"] = True
-    return found
+        answer["widens"] = True
+    return answer

@@ -90,8 +90,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
     if where.stop.is_set():
         raise Interrupted("interrupted", hint=f"what was done is kept; to continue: {command_line()}")
     if options.json:
-        found = plan_json(applied.plan), *outcome_json(applied.outcome)
-        terminal.json(RolledBack(*found, run=back or None))
+        answer = plan_json(applied.plan), *outcome_json(applied.outcome)
+        terminal.json(RolledBack(*answer, run=back or None))
     elif applied.outcome.ok:
         terminal.print(terminal.fold("", _said(back)))
     return 0 if applied.outcome.ok else 1
@@ -121,8 +121,8 @@ def _wanted(
     first = first_of(past.find(run_id), past.find) if run_id else _last_good(past, here, own)
     spec = _definition(here, first, own.spec)
     image, told = pinned(first, str(spec.containers[0].image))
-    for one in told:
-        terminal.note(f"note: {one}")
+    for note in told:
+        terminal.note(f"note: {note}")
     check_image(here.aws, here.names, first, image)
     spec = spec.model_copy(update={"containers": (spec.containers[0].model_copy(update={"image": image}),)})
     held = rolled_back(own.spec.tags)  # where the file's own is gone
@@ -144,7 +144,9 @@ def _keep_images(here: Deployment, terminal: Terminal, wanted: TaskDefinitionSpe
     """Have ECR keep the images that come into use again. That this is refused is no reason to stay with the others."""
     if (users := used_by(here.deploy)) is None:
         return
-    for digest in filter(None, (digest_in(here.names.repository, str(one.image)) for one in wanted.containers)):
+    for digest in filter(
+        None, (digest_in(here.names.repository, str(container.image)) for container in wanted.containers)
+    ):
         try:
             mark(here.aws, here.names.repository, users, digest)
         except AwsError as error:
@@ -155,21 +157,21 @@ def _last_good(past: Past, here: Deployment, own: Live) -> Run:
     """The newest run that succeeded with another definition than the file's. Raises UserError."""
     looked_at = {own.attributes["arn"]}
     catalog = past.runs.catalog()
-    good = ([one for one in batch if one.state is State.SUCCEEDED] for batch in catalog.batches())
-    for one in islice(chain.from_iterable(whole(catalog.wholes(batch)) for batch in good), LOOKED):
-        if one.task_definition in looked_at:
+    good = ([run for run in batch if run.state is State.SUCCEEDED] for batch in catalog.batches())
+    for run in islice(chain.from_iterable(whole(catalog.wholes(batch)) for batch in good), LOOKED):
+        if run.task_definition in looked_at:
             continue
-        looked_at.add(one.task_definition)
-        first = first_of(one, past.find)
+        looked_at.add(run.task_definition)
+        first = first_of(run, past.find)
         try:
             spec = _definition(here, first, own.spec)
         except UserError as error:
-            past.runs.say(f"run {one.id} is left out: {error}")
+            past.runs.say(f"run {run.id} is left out: {error}")
             continue
         if spec != own.spec:
             return first
-    what = f"none of the newest {LOOKED} runs has succeeded with another definition"
-    raise UserError(what, hint="`runs` lists them; name one")
+    problem = f"none of the newest {LOOKED} runs has succeeded with another definition"
+    raise UserError(problem, hint="`runs` lists them; name one")
 
 
 def _only(here: Deployment, wanted: TaskDefinitionSpec) -> Deployment:
@@ -178,8 +180,8 @@ def _only(here: Deployment, wanted: TaskDefinitionSpec) -> Deployment:
     known: dict[Ref, str] = {}
     if here.deploy.service is not None:
         spec = here.graph.nodes[group].spec
-        if found := here.kinds[group.kind].observe(here.aws, [spec]).get(group.name):
-            known = {Ref(group, name): value for name, value in found.attributes.items()}
+        if live := here.kinds[group.kind].observe(here.aws, [spec]).get(group.name):
+            known = {Ref(group, name): value for name, value in live.attributes.items()}
     changed = (
         Node(wanted if node.spec.address == wanted.address else resolve(node.spec, known), (), node.protect)
         if isinstance(node.spec, TaskDefinitionSpec | ServiceSpec)
@@ -198,7 +200,7 @@ class _Shown(Steps):
         self.where, self.here = where, here
 
     def planned(self, plan: Plan) -> None:
-        """Show it."""
+        """Print the plan."""
         self.terminal.say(self.terminal.fold("", where_line(self.here, self.where)))
         show_plan(self.terminal, plan)
 

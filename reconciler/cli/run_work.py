@@ -69,20 +69,22 @@ class Work(Protocol):
         """See it through, or say why there is nothing to do. Returns the exit code."""
 
     def ended(self, code: int) -> Ended:
-        """How it ended."""
+        """How the work ended, for --json. code: what the command ends with."""
 
 
 def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal) -> Work:
     """What the file and the command line ask for. Raises UserError."""
     task, runs = here.deploy.task, runs_of(here.aws, here.names, terminal.note)
     ours = (*each_run(here.deploy.run.checkpoint), *(VARIABLES if here.deploy.run.workers else ()))
-    managed = [one in here.deploy.managed_providers for one in here.deploy.run.capacity]
+    managed = [provider in here.deploy.managed_providers for provider in here.deploy.run.capacity]
     overrides = parse(
         asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory), ours,
         here.deploy.requirements if any(managed) else None, fargate=not all(managed),
     )  # fmt: skip
     KNOWN.learn_all(plain(overrides))
-    secret = {name for name, one in here.deploy.parameters.items() if one.give_as == "secret"} | task.secrets.keys()
+    secret = {
+        name for name, parameter in here.deploy.parameters.items() if parameter.give_as == "secret"
+    } | task.secrets.keys()
     sweep, unattended = here.deploy.run.sweep, here.deploy.run.unattended
     on_interrupt, count = asked.on_interrupt, asked.count
     if asked.detach and not unattended:
@@ -110,8 +112,10 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
     if count is not None:
         return SweepWork(where, here, runs, terminal, on_interrupt, overrides, copies(count), count, None)
     if sweep is not None:
-        found = chosen(combinations(sweep), overrides.environment)
-        return SweepWork(where, here, runs, terminal, on_interrupt, overrides, found, sweep.max_parallel, sweep)
+        sweep_combinations = chosen(combinations(sweep), overrides.environment)
+        return SweepWork(
+            where, here, runs, terminal, on_interrupt, overrides, sweep_combinations, sweep.max_parallel, sweep
+        )
     return SingleWork(where, here, runs, terminal, on_interrupt, overrides, detach=asked.detach)
 
 
@@ -229,7 +233,7 @@ class SingleWork:
         return 0
 
     def _delete_certificates(self) -> None:
-        """Those of other runs whose end nobody saw."""
+        """Delete the certificates of other runs whose end nobody saw."""
         deploy, mine = self.here.deploy, self.run.id if self.run else ""
         try:
             delete_left(self.here.aws, self.runs, place_of(deploy), rules_of(deploy), deploy.name, mine)

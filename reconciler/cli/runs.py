@@ -112,10 +112,10 @@ def run(options: Arguments, terminal: Terminal) -> int:
     if verb == "list":
         _list(terminal, here, options)
     elif verb == "show":
-        found = measured(here, here.ended(names[0] if names else ""))
-        _show(terminal, where.deploy, found, options.json, paid=where.local is None, now=here.runs.now())
+        run = measured(here, here.ended(names[0] if names else ""))
+        _show(terminal, where.deploy, run, options.json, paid=where.local is None, now=here.runs.now())
         if not options.json:
-            say_workers(terminal, here.aws, here.place.cluster, found)
+            say_workers(terminal, here.aws, here.place.cluster, run)
     elif verb == "compare":
         _compare(terminal, here.find(names[0]), here.find(names[1]), options.json)
     else:
@@ -125,30 +125,30 @@ def run(options: Arguments, terminal: Terminal) -> int:
 
 def _rebuild(terminal: Terminal, here: Past) -> None:
     """Make the index anew, and say how many runs are in it."""
-    count = here.runs.rebuild(lambda done, all_: terminal.status(f"  {done:,} of {all_:,} records are read"))
+    count = here.runs.rebuild(lambda done, total: terminal.status(f"  {done:,} of {total:,} records are read"))
     terminal.status("")
     terminal.say(f"The index has {count:,} runs.")
 
 
-def say_workers(terminal: Terminal, aws: Aws, cluster: str, one: Run | Row) -> None:
+def say_workers(terminal: Terminal, aws: Aws, cluster: str, run: Run | Row) -> None:
     """How the workers of a run that is under way are, where it has any and ECS may be asked."""
     with contextlib.suppress(Denied):
-        if isinstance(one, Run) and (text := how_workers_are(aws, cluster, one)):
+        if isinstance(run, Run) and (text := how_workers_are(aws, cluster, run)):
             terminal.print(terminal.fold("    workers: ", cut(text, SHOWN)))
 
 
 def _list(terminal: Terminal, here: Past, options: Arguments) -> None:
     catalog = here.runs.catalog()
-    found = here.ends(catalog.newest(options.limit or NEWEST, whole=options.json))
+    runs = here.ends(catalog.newest(options.limit or NEWEST, whole=options.json))
     if options.json:
-        terminal.json(Listed(whole(found), unreadable_json(here.runs)))
+        terminal.json(Listed(whole(runs), unreadable_json(here.runs)))
         return
-    if not found:
+    if not runs:
         terminal.print("no runs yet")
-    for one in found:
-        terminal.print(row(terminal, one, id_width(found), paid=here.where.local is None))
-        say_workers(terminal, here.aws, here.place.cluster, one)
-    if (more := catalog.count - len(found) - len(here.runs.unreadable)) > 0 and len(found) == (options.limit or NEWEST):
+    for run in runs:
+        terminal.print(row(terminal, run, id_width(runs), paid=here.where.local is None))
+        say_workers(terminal, here.aws, here.place.cluster, run)
+    if (more := catalog.count - len(runs) - len(here.runs.unreadable)) > 0 and len(runs) == (options.limit or NEWEST):
         terminal.say(f"  and {more:,} more: --limit N lists N")
 
 
@@ -157,65 +157,65 @@ def unreadable_json(runs: Runs) -> list[Unreadable]:
     return [Unreadable(key, why) for key, why in sorted(runs.unreadable.items())]
 
 
-def id_width(found: Sequence[Run | Row]) -> int:
+def id_width(runs: Sequence[Run | Row]) -> int:
     """Columns for the ids of these: those of scheduled runs are longer than others."""
-    return max([26, *(len(one.id) for one in found)])
+    return max([26, *(len(run.id) for run in runs)])
 
 
-def row(terminal: Terminal, one: Run | Row, width: int = 0, *, paid: bool = True) -> str:
+def row(terminal: Terminal, run: Run | Row, width: int = 0, *, paid: bool = True) -> str:
     """One run on one line; at a narrow terminal without what its id says too, and what was varied below it.
 
     width: of the id's column. paid: whether it was in AWS, where it costs something.
     """
-    one = Row.of(one) if isinstance(one, Run) else one
-    when = datetime.fromtimestamp(one.created, UTC).strftime("%Y-%m-%d %H:%M")
-    took = seconds(one.seconds) if one.seconds is not None else "-"
-    colour = "green" if one.state is State.SUCCEEDED else "yellow"
-    code = "-" if one.exit_code is None else str(one.exit_code)
-    cost = f"${one.cost:.4f}" if one.cost is not None and paid else "-"
-    shown = [f"{k}={v:.4g}" for k, v in sorted(one.metrics.items())]
-    varied = [f"{k}={KNOWN.shown(k, v)}" for k, v in sorted(one.environment.items())]
+    run = Row.of(run) if isinstance(run, Run) else run
+    when = datetime.fromtimestamp(run.created, UTC).strftime("%Y-%m-%d %H:%M")
+    took = seconds(run.seconds) if run.seconds is not None else "-"
+    colour = "green" if run.state is State.SUCCEEDED else "yellow"
+    code = "-" if run.exit_code is None else str(run.exit_code)
+    cost = f"${run.cost:.4f}" if run.cost is not None and paid else "-"
+    shown = [f"{k}={v:.4g}" for k, v in sorted(run.metrics.items())]
+    varied = [f"{k}={KNOWN.shown(k, v)}" for k, v in sorted(run.environment.items())]
     metrics = " ".join([*varied, *shown[:METRICS]])
-    state = terminal.style(f"{one.state.value:<10}", colour)
+    state = terminal.style(f"{run.state.value:<10}", colour)
     if terminal.width < NARROW:
         rest = cut(" ".join([f"exit {code}", took, cost, *varied]), SHOWN)
-        return terminal.below(f"  {one.id:<24}  {terminal.style(one.state.value, colour)}", terminal.fold("    ", rest))
+        return terminal.below(f"  {run.id:<24}  {terminal.style(run.state.value, colour)}", terminal.fold("    ", rest))
     if terminal.width < WIDE:
-        line = f"  {one.id:<24}  {state} exit {code:<4} {took:<10} {cost:<8} "
-        what = " ".join(varied or shown[:1])
-        if len(what) <= terminal.width - NARROW:
-            return f"{line}{what}".rstrip()
+        line = f"  {run.id:<24}  {state} exit {code:<4} {took:<10} {cost:<8} "
+        remark = " ".join(varied or shown[:1])
+        if len(remark) <= terminal.width - NARROW:
+            return f"{line}{remark}".rstrip()
         return terminal.below(line.rstrip(), *([terminal.fold("    ", cut(metrics, SHOWN))] if varied else []))
-    return f"  {one.id:<{width}} {when} UTC  {state} exit {code:<4} {took:<12} {cost:<9} {metrics}".rstrip()
+    return f"  {run.id:<{width}} {when} UTC  {state} exit {code:<4} {took:<12} {cost:<9} {metrics}".rstrip()
 
 
-def _show(terminal: Terminal, deploy: Deploy, one: Run, as_json: bool, *, paid: bool, now: float) -> None:
+def _show(terminal: Terminal, deploy: Deploy, run: Run, as_json: bool, *, paid: bool, now: float) -> None:
     if as_json:
-        terminal.json(Shown(one, enough_for(deploy, one)))
+        terminal.json(Shown(run, enough_for(deploy, run)))
         return
-    terminal.print(row(terminal, one, paid=paid).strip())
-    for attempt in one.attempts:
+    terminal.print(row(terminal, run, paid=paid).strip())
+    for attempt in run.attempts:
         end = attempt.event.value if attempt.event else "under way"
-        what = f"{end}  {cut(attempt.reason, SHOWN)}  {attempt.task_arn}"
-        terminal.print(f"  attempt {attempt.number} on {attempt.provider}: {what}")
+        text = f"{end}  {cut(attempt.reason, SHOWN)}  {attempt.task_arn}"
+        terminal.print(f"  attempt {attempt.number} on {attempt.provider}: {text}")
         if attempt.memory is not None:
             terminal.print(f"    with {attempt.cpu:,} CPU units and {attempt.memory:,} MiB")
         if attempt.checkpoint:
             terminal.print(f"    {attempt.checkpoint.text}")
-        if used := attempt_line(deploy, one, attempt, now):
+        if used := attempt_line(deploy, run, attempt, now):
             terminal.print(f"    {used}")
-    if one.why:
-        terminal.print(terminal.fold("  why     ", cut(one.why, SHOWN)))
-    for line in run_lines(deploy, one):
+    if run.why:
+        terminal.print(terminal.fold("  why     ", cut(run.why, SHOWN)))
+    for line in run_lines(deploy, run):
         terminal.print(terminal.fold("  size    ", line))
-    if one.like:
-        terminal.print(f"  like    run {one.like}, which it repeats")
-    terminal.print(f"  output  {one.output}")
+    if run.like:
+        terminal.print(f"  like    run {run.like}, which it repeats")
+    terminal.print(f"  output  {run.output}")
     terminal.print("  inputs")
-    for path, value in flat(one.inputs):
+    for path, value in flat(run.inputs):
         terminal.print(f"    {path:<50} {value}")
     terminal.print("  metrics")
-    for name, number in sorted(one.metrics.items()):
+    for name, number in sorted(run.metrics.items()):
         terminal.print(f"    {name:<50} {number:.6g}")
 
 
@@ -255,11 +255,11 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[
 
 def _best(terminal: Terminal, here: Past, metric: str, options: Arguments) -> None:
     catalog = here.runs.catalog()
-    found = catalog.with_metric(metric, options.limit or BEST, lowest=options.lowest)
-    if not found:
+    best = catalog.with_metric(metric, options.limit or BEST, lowest=options.lowest)
+    if not best:
         raise UserError(f"no run has the metric {metric!r}", hint="`runs show` lists the metrics of a run")
     if options.json:
-        terminal.json(Best(metric, whole(catalog.wholes(found))))
+        terminal.json(Best(metric, whole(catalog.wholes(best))))
         return
-    for one in found:
-        terminal.print(f"  {one.metrics[metric]:<14.6g} {one.id}  exit {one.exit_code}  {one.state.value}")
+    for run in best:
+        terminal.print(f"  {run.metrics[metric]:<14.6g} {run.id}  exit {run.exit_code}  {run.state.value}")

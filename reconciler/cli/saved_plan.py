@@ -67,5 +67,5 @@ class SavedPlan:
             return
         for line in lines:
             terminal.print(f"moved: {line}")
-        what = "1 thing" if len(lines) == 1 else f"{len(lines)} things"
-        raise PlanDrift(f"{what} moved since {self.path} was made; nothing was done", hint=planfile.AGAIN)
+        count = "1 thing" if len(lines) == 1 else f"{len(lines)} things"
+        raise PlanDrift(f"{count} moved since {self.path} was made; nothing was done", hint=planfile.AGAIN)

@@ -11,7 +11,7 @@ from reconciler.core.secret import KNOWN
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
-    """Print it."""
+    """Print the file as it is understood."""
     deploy = load(options.file, environ=os.environ, environment=options.environment)
     if options.json:
         terminal.json(deploy.filled().model_dump(mode="json"))

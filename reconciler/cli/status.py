@@ -47,7 +47,7 @@ ANSWERS = (There,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
-    """Print it."""
+    """Print what is there: resources, the lock and the newest runs."""
     where = target(options)
     aws = where.aws(terminal, read_only=True)
     here = deployment(where, aws, terminal, "status")
@@ -55,8 +55,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
     read: list[Any] = [
         here.observe, lambda: _past(runs, as_json=options.json), lambda: current_holder(aws, here.deploy.name)
     ]  # fmt: skip
-    seen, (count, found), holder = aws.together(*read)
-    past, unseen = as_they_are(aws, place_of(here.deploy), rules_of(here.deploy), found)
+    seen, (count, newest), holder = aws.together(*read)
+    past, unseen = as_they_are(aws, place_of(here.deploy), rules_of(here.deploy), newest)
     plan = here.plan(seen)
     if options.json:
         shown = plan_json(plan, here.given_data)
@@ -69,9 +69,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
     if holder:
         terminal.print(f"locked by {holder}")
     terminal.print(f"runs: {count:,}" + (f", the newest {RUNS}:" if count > RUNS else ""))
-    for one in past:
-        terminal.print(row(terminal, one, id_width(past), paid=where.local is None))
-        say_workers(terminal, aws, str(here.deploy.cluster.name), one)
+    for run in past:
+        terminal.print(row(terminal, run, id_width(past), paid=where.local is None))
+        say_workers(terminal, aws, str(here.deploy.cluster.name), run)
     say_unseen(runs, unseen)
     return 0
 
@@ -79,8 +79,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
 def _past(runs: Runs, *, as_json: bool) -> tuple[int, list[Run | Row]]:
     """How many runs there are, and the newest of them. as_json: whole."""
     catalog = runs.catalog()
-    found = catalog.newest(NEWEST if as_json else RUNS, whole=as_json)
-    return max(catalog.count, len(found)), found
+    newest = catalog.newest(NEWEST if as_json else RUNS, whole=as_json)
+    return max(catalog.count, len(newest)), newest
 
 
 def _resource(terminal: Terminal, step: Step) -> str:

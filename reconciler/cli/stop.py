@@ -35,28 +35,28 @@ ANSWERS = (Stopped,)
 def run(options: Arguments, terminal: Terminal) -> int:
     """Ask ECS to stop it: SIGTERM, and SIGKILL after the stop timeout."""
     here = past(target(options), terminal, read_only=False)
-    found = here.find(options.run)
-    (now,) = whole(here.ends([found]))
-    found = now if now.task_arn and not found.task_arn else found
+    run = here.find(options.run)
+    (now,) = whole(here.ends([run]))
+    run = now if now.task_arn and not run.task_arn else run
     result: Result = "is-over"
     if not (now.state.over and now.event is not Event.LOST):  # what ECS doesn't know is told to stop all the same
         function = Function(here.names.watcher)
         deploy = here.names.deploy.name
-        found, result = stop_run(here.aws, here.runs, here.place, function, found, BY_USER, deploy=deploy)
-        now = found
-    elif not found.state.over:  # nobody has seen its end
-        end_of_run(here.aws, here.names.deploy.name, here.place.cluster, here.runs.say, found)
+        run, result = stop_run(here.aws, here.runs, here.place, function, run, BY_USER, deploy=deploy)
+        now = run
+    elif not run.state.over:  # nobody has seen its end
+        end_of_run(here.aws, here.names.deploy.name, here.place.cluster, here.runs.say, run)
     if result == "is-over":
-        text = f"run {found.id} is over: {now.state.value}"
+        text = f"run {run.id} is over: {now.state.value}"
         if now.state is not State.SUCCEEDED:
-            text += f"; see why: {command(here.where, 'diagnose', found.id)}"
+            text += f"; see why: {command(here.where, 'diagnose', run.id)}"
     elif result == "stopped":  # it waits to be launched, perhaps again
         again = command(here.where, "apply", "")
-        text = f"run {found.id} is stopped; it had no task under way; launch it anew: {again}"
+        text = f"run {run.id} is stopped; it had no task under way; launch it anew: {again}"
     else:
-        text = f"run {found.id} is being stopped; see how it ended: {command(here.where, 'watch', found.id)}"
+        text = f"run {run.id} is being stopped; see how it ended: {command(here.where, 'watch', run.id)}"
     if options.json:
-        terminal.json(Stopped(found.id, result, found.task_arn or None))
+        terminal.json(Stopped(run.id, result, run.task_arn or None))
     else:
         terminal.print(text)
     return 0

@@ -68,7 +68,7 @@ class Ended:
 
 
 class SweepWork:
-    """See reconciler.cli.run_work.Work. found: the combinations; sweep: its section, None for --count."""
+    """See reconciler.cli.run_work.Work. combinations: the runs' environments; sweep: its section, None for --count."""
 
     def __init__(
         self,
@@ -78,16 +78,16 @@ class SweepWork:
         terminal: Terminal,
         on_interrupt: str,
         overrides: Overrides,
-        found: Sequence[dict[str, str]],
+        combinations: Sequence[dict[str, str]],
         max_parallel: int,
         sweep: Sweep | None,
     ) -> None:
         self.where, self.here, self.runs, self.terminal, self.on_interrupt = where, here, runs, terminal, on_interrupt
-        self.found = [overrides.with_environment(one) for one in found]
-        self.names = {name for one in found for name in one}
+        self.found = [overrides.with_environment(combination) for combination in combinations]
+        self.names = {name for combination in combinations for name in combination}
         self.max_parallel, self.sweep = max_parallel, sweep
         # `list`, as a sweep's combinations are in the file: what is secret in them is seen by its variable's name.
-        made = KNOWN.marked({"list": list(found), "overrides": plain(overrides)}, here.names.bucket)
+        made = KNOWN.marked({"list": list(combinations), "overrides": plain(overrides)}, here.names.bucket)
         made = {"combinations": made["list"], "overrides": made["overrides"]}
         self.id = f"sweep-{fingerprint(made)[:8]}"
         self.decisions: list[Decision] = []
@@ -98,7 +98,7 @@ class SweepWork:
     def decide(self) -> None:
         """Read each combination's newest run, where there is one."""
         self.runs.look_ahead(len(self.found))
-        self.decisions = self.here.aws.each(lambda one: decide(self.here, self.runs, one), self.found)
+        self.decisions = self.here.aws.each(lambda overrides: decide(self.here, self.runs, overrides), self.found)
 
     @property
     def launches(self) -> bool:
@@ -173,12 +173,12 @@ class SweepWork:
             notifier(self.terminal, self.here).tell(message)
         else:
             self.terminal.say("Nothing to run: every combination has a run that succeeded.")
-        found = [ended.get(d.fingerprint) or d.run for d in self.decisions]
-        self.all = [run for run in found if run is not None]
+        runs = [ended.get(d.fingerprint) or d.run for d in self.decisions]
+        self.all = [run for run in runs if run is not None]
         show_table(self.terminal, self.all, self.name, self.sweep)
         if failed := [run for run in self.all if run.state is State.FAILED]:
             self.terminal.print(f"  why, for instance: {command(self.where, 'diagnose', failed[0].id)}")
-        return 0 if len(self.all) == len(found) and all(r.state is State.SUCCEEDED for r in self.all) else SOME_FAILED
+        return 0 if len(self.all) == len(runs) and all(r.state is State.SUCCEEDED for r in self.all) else SOME_FAILED
 
     def _explained(self, fleet: Fleet, runs: Sequence[Run]) -> list[Run]:
         """The runs with why they failed, in their records too: all have been recorded, and their last lines may be
@@ -190,11 +190,11 @@ class SweepWork:
             if run.state is not State.FAILED or run.why or not run.task_arn:
                 return run
 
-            def cause(found: Sequence[str]) -> Diagnosis:
-                return diagnosis_of(self.here.deploy, run, self.where.base, found, self.where.local)
+            def cause(log_lines: Sequence[str]) -> Diagnosis:
+                return diagnosis_of(self.here.deploy, run, self.where.base, log_lines, self.where.local)
 
             try:
-                why = cause(fleet.last_lines(run, lines, lambda found: cause(found).known))
+                why = cause(fleet.last_lines(run, lines, lambda log_lines: cause(log_lines).known))
                 if why.known:
                     run = replace(run, why=why.cause)
                     self.runs.put(run)
@@ -202,10 +202,10 @@ class SweepWork:
                 return run  # its end is recorded, and `diagnose` looks again
             return run
 
-        found = self.here.aws.each(explained, runs)
+        with_causes = self.here.aws.each(explained, runs)
         if lines.interrupted:
             self.where.stop.clear()
-        return found
+        return with_causes
 
     def name(self, run: Run) -> str:
         """A run's combination, for people."""
@@ -235,7 +235,7 @@ class Rest(Silent):
         self.terminal, self.told, self.interrupted = terminal, False, False
 
     def waiting(self, seconds: float) -> None:
-        """Say so."""
+        """Say that the last lines are waited for."""
         if not self.told:
             self.told = True
             self.terminal.status("")

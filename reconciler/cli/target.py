@@ -69,7 +69,7 @@ class Target:
     engine_choice: str = ""  # of --local: what builds and runs images, if that was said
 
     def aws(self, terminal: Terminal, *, read_only: bool = False) -> Aws:
-        """A way to AWS."""
+        """A client of AWS for this deploy."""
         return Aws(
             self.deploy.region,
             session=self.session,
@@ -98,7 +98,7 @@ class Target:
 
     @property
     def place(self) -> str:
-        """Where, for people."""
+        """The region, or the embedded AWS, as it is printed."""
         if self.local is not None:
             return f"embedded AWS on this machine ({self.endpoint})"
         return self.endpoint or "AWS"
@@ -170,7 +170,7 @@ def where_line(here: Deployment, where: Target) -> str:
 
 def data_lines(here: Deployment) -> list[str]:
     """What was found of data that is in S3 already, a line for each place."""
-    return [one.trouble or f"data: {one.place.uri}: {one.text}; read as it is" for one in here.given_data]
+    return [given.trouble or f"data: {given.place.uri}: {given.text}; read as it is" for given in here.given_data]
 
 
 def deployment(
@@ -250,9 +250,9 @@ def warn_of_secrets(deploy: Deploy, terminal: Terminal) -> None:
     """Name the places of the file whose secrets others may read."""
     if plain := plain_secrets(deploy):
         shown = ", ".join(plain[:5]) + (f" and {len(plain) - 5} more" if len(plain) > 5 else "")
-        what = f"others may read what looks like a secret in {shown}: "
+        warning = f"others may read what looks like a secret in {shown}: "
         fix = "use `task.secrets`, or `parameters` with `secure: true`"
-        terminal.note(terminal.fold("warning: ", what + fix))
+        terminal.note(terminal.fold("warning: ", warning + fix))
 
 
 def plain_secrets(deploy: Deploy) -> list[str]:
@@ -264,12 +264,16 @@ def plain_secrets(deploy: Deploy) -> list[str]:
         return (f"{place}.{name}" for name, value in values.items() if KNOWN.shown(name, value) != value)
 
     task = deploy.task
-    found = [*named("task.environment", task.environment)]
+    places = [*named("task.environment", task.environment)]
     for place, words in (("task.entrypoint", task.entrypoint), ("task.command", task.command)):
         if words and KNOWN.words(words) != list(words):
-            found.append(place)
-    plain = {name: str(one.value) for name, one in deploy.parameters.items() if one.value and not one.secure}
-    return [*found, *named("parameters", plain), *named("image.build_args", deploy.image.build_args)]
+            places.append(place)
+    plain = {
+        name: str(parameter.value)
+        for name, parameter in deploy.parameters.items()
+        if parameter.value and not parameter.secure
+    }
+    return [*places, *named("parameters", plain), *named("image.build_args", deploy.image.build_args)]
 
 
 def plan_options(options: Planning, graph_addresses: list[Address]) -> Options:
@@ -296,13 +300,13 @@ def plan_options(options: Planning, graph_addresses: list[Address]) -> Options:
 
 def confirmed(texts: Iterable[str]) -> frozenset[Address]:
     """What may be deleted though only the record says that it is ours. Raises UserError for what is no address."""
-    found = []
+    addresses = []
     for text in texts:
         kind, _, name = text.partition(".")
         if not (name and valid(Address(kind, name))):
             raise UserError(f"--confirm {text}: it is written KIND.NAME, as the plan shows it")
-        found.append(Address(kind, name))
-    return frozenset(found)
+        addresses.append(Address(kind, name))
+    return frozenset(addresses)
 
 
 class Patience:

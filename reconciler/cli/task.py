@@ -86,7 +86,7 @@ class Screen:
         self.terminal.say(f"  {following.why}: launching again on {following.provider}{size}{pause}")
 
     def state(self, task: Mapping[str, Any], state: str) -> None:
-        """Say the new state."""
+        """Print the run's new state."""
         self.several = len(task.get("containers", ())) > 1
         self._state = state
         self.tick()
@@ -198,8 +198,8 @@ def watch(
         _interrupted(terminal, where, here, runs, run.id, on_interrupt)
     except BrokenPipeError:
         terminal.note(f"nobody reads the output any more; run {run.id} continues")
-        for one in come_back(where, run).split("\n"):
-            terminal.note(one)
+        for hint in come_back(where, run).split("\n"):
+            terminal.note(hint)
         raise
     except ReconcilerError as error:
         screen.keep()
@@ -289,8 +289,8 @@ def report(
     if not good:
         if run.reason:
             terminal.print(terminal.fold("  reason   ", cut(run.reason, SHOWN)))
-        found = why or diagnose(here.aws, here.deploy, run, where.base, where.local)
-        show(terminal, found, command(where, "logs", run.id))
+        diagnosis = why or diagnose(here.aws, here.deploy, run, where.base, where.local)
+        show(terminal, diagnosis, command(where, "logs", run.id))
         return
     last = run.attempts[-1]
     if last.memory is not None:

@@ -84,7 +84,7 @@ class Terminal:
     def program(self, text: str) -> str:
         """A line of a program's output, to be printed: in its own colours where colours are shown."""
         shown = output(text, colour=self.colour)
-        return re.sub(r"\x1b\[([\d;]*m)", lambda found: self._mark + found[1], shown)
+        return re.sub(r"\x1b\[([\d;]*m)", lambda match: self._mark + match[1], shown)
 
     def print(self, text: str = "") -> None:
         """A line that matters even with --quiet."""
@@ -95,8 +95,8 @@ class Terminal:
 
     def lines(self, text: str) -> None:
         """Several lines that matter even with --quiet."""
-        for one in KNOWN.hide(text).split("\n"):  # a secret may go over several
-            self.print(one)
+        for text_line in KNOWN.hide(text).split("\n"):  # a secret may go over several
+            self.print(text_line)
 
     def say(self, text: str = "") -> None:
         """A line about the work."""
@@ -116,7 +116,7 @@ class Terminal:
             return
         columns, rows = _size()
         text = KNOWN.hide(text)  # before it is cut
-        lines = [self._harmless(one)[: columns - 1] for one in text.split("\n")] if text else []
+        lines = [self._harmless(text_line)[: columns - 1] for text_line in text.split("\n")] if text else []
         if len(lines) > max(rows - 2, 1):
             lines = [*lines[: max(rows - 3, 1)], f"  and {len(lines) - max(rows - 3, 1)} more"]
         with self._lock:
@@ -129,8 +129,8 @@ class Terminal:
         if self.live:
             with self._lock:
                 self._clear()
-                one = self._harmless(KNOWN.hide(text))[: _size()[0] - 1]
-                self._status = "\n".join(filter(None, (self._base, one)))
+                shown = self._harmless(KNOWN.hide(text))[: _size()[0] - 1]
+                self._status = "\n".join(filter(None, (self._base, shown)))
                 self._draw()
 
     def json(self, value: Any) -> None:
@@ -151,11 +151,11 @@ class Terminal:
             self.note(self.fold("", first))
         else:
             self.note(self._red("error:") + self.fold("error: ", first).removeprefix("error:"))
-        for one in more:
-            self.note(one if getattr(error, "errors", ()) else f"  {one}")
-        for one in typed(error.hint).split("\n") if error.hint else ():
+        for text_line in more:
+            self.note(text_line if getattr(error, "errors", ()) else f"  {text_line}")
+        for text_line in typed(error.hint).split("\n") if error.hint else ():
             # A command stays on one line, to be copied.
-            self.note(f"  {one}" if f"{program()} " in one else self.fold("  ", one))
+            self.note(f"  {text_line}" if f"{program()} " in text_line else self.fold("  ", text_line))
         if (aws := from_aws(error)) and aws.request_id:
             self.note(f"  AWS request id: {aws.request_id}")
 
@@ -168,8 +168,8 @@ class Terminal:
         """Where an error that nobody foresaw came from."""
         import traceback
 
-        for one in KNOWN.hide("".join(traceback.format_exception(error))).rstrip("\n").split("\n"):
-            self.note(one)
+        for text_line in KNOWN.hide("".join(traceback.format_exception(error))).rstrip("\n").split("\n"):
+            self.note(text_line)
 
     def ask(self, question: str) -> str:
         """What the person at the terminal answers. Raises EOFError."""
@@ -202,7 +202,7 @@ class Terminal:
                 parts.append(f"\x1b[{own[1]}m")
             end = own.end()
         lines.append("".join([*parts, line(text[end:])]))
-        return "\n".join(guard(one) if self._guarded else one for one in lines)
+        return "\n".join(guard(text_line) if self._guarded else text_line for text_line in lines)
 
     def _clear(self) -> None:
         if self._status:
@@ -219,7 +219,7 @@ class Terminal:
         hidden = KNOWN.hide(text)
         if json and hidden != text and not _is_json(hidden):
             # A number in JSON is none of a secret's that reads the same: only the texts are hidden then.
-            hidden = _TEXT.sub(lambda one: KNOWN.hide(one[0]), text)
+            hidden = _TEXT.sub(lambda match: KNOWN.hide(match[0]), text)
         text = hidden
         try:
             stream.write(text)

@@ -57,9 +57,9 @@ def text(program: str, width: int) -> str:
 
 def columns() -> int:
     """What argparse takes for the width of a line: COLUMNS, or else the terminal's, or 80; less two."""
-    said = os.environ.get("COLUMNS", "")
-    if said.isdecimal() and int(said):
-        return int(said) - 2
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given) - 2
     try:
         return (os.get_terminal_size(1).columns or 80) - 2
     except OSError:
@@ -69,14 +69,16 @@ def columns() -> int:
 def _table(rows: dict[str, str], indent: int, width: int) -> str:
     left = indent + max(map(len, rows)) + 2
     return "".join(
-        f"{' ' * indent}{name:{left - indent}}" + f"\n{' ' * left}".join(_lines(what, max(width - left, NARROW))) + "\n"
-        for name, what in rows.items()
+        f"{' ' * indent}{name:{left - indent}}"
+        + f"\n{' ' * left}".join(_lines(about, max(width - left, NARROW)))
+        + "\n"
+        for name, about in rows.items()
     )
 
 
-def _lines(what: str, width: int) -> list[str]:
+def _lines(about: str, width: int) -> list[str]:
     lines = [""]
-    for word in what.split():
+    for word in about.split():
         if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
             lines.append("")
         lines[-1] += f" {word}" if lines[-1] else word

@@ -29,14 +29,14 @@ def say_others(terminal: Terminal, where: Target, here: Deployment, runs: Runs, 
     command sees through.
     """
     try:
-        found = runs.catalog(scheduled=False).unfinished(MOST, mine)
-        others = [one for one in found if not one.unattended]
+        unfinished = runs.catalog(scheduled=False).unfinished(MOST, mine)
+        others = [run for run in unfinished if not run.unattended]
         seen, unseen = with_ends(here.aws, place_of(here.deploy), rules_of(here.deploy), others)
     except ReconcilerError as error:
         terminal.note(f"note: whether earlier runs are under way can't be seen: {error}")
         return
     say_unseen(runs, unseen)
-    going = [one for one in seen if not one.state.over]
+    going = [run for run in seen if not run.state.over]
     for run in going[:SHOWN]:
         terminal.note(terminal.fold("note: ", f"{_goes_on(run, runs.now())}; end it: {command(where, 'stop', run.id)}"))
     if len(going) > SHOWN:
@@ -46,9 +46,9 @@ def say_others(terminal: Terminal, where: Target, here: Deployment, runs: Runs, 
 def _goes_on(run: Run, now: float) -> str:
     """How a run that isn't over does. now: seconds since the epoch."""
     parameters = label({name: KNOWN.shown(name, value) for name, value in run.overrides.environment.items()})
-    what = f"run {run.id}{f' ({parameters})' if parameters else ''}"
+    subject = f"run {run.id}{f' ({parameters})' if parameters else ''}"
     if run.task_arn and run.attempts[-1].event is None:
-        return f"{what} is under way too"
+        return f"{subject} is under way too"
     if ended(run) + LONGEST + OLD < now:
-        return f"{what} is still to be launched, by an `apply` with its options"
-    return f"{what} isn't launched, or not again yet"
+        return f"{subject} is still to be launched, by an `apply` with its options"
+    return f"{subject} isn't launched, or not again yet"

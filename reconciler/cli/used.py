@@ -39,7 +39,7 @@ def enough_for(deploy: Deploy, run: Run) -> Enough | None:
         run.inputs.get("ephemeral_storage"),
         a_month(schedule.when) if schedule and schedule.enabled else None,
     )  # fmt: skip
-    return enough([one.usage for one in run.attempts if one.usage], size, took)
+    return enough([attempt.usage for attempt in run.attempts if attempt.usage], size, took)
 
 
 def attempt_line(deploy: Deploy, run: Run, attempt: Attempt, now: float) -> str:
@@ -56,10 +56,10 @@ def attempt_line(deploy: Deploy, run: Run, attempt: Attempt, now: float) -> str:
 def run_lines(deploy: Deploy, run: Run) -> Iterator[str]:
     """What size is enough for a run, or how that is found out."""
     last = run.attempts[-1] if run.attempts else None
-    found, size = enough_for(deploy, run), run.size_of(last) if last else None
-    if found and size:
-        yield said_of_size(found, size, whole=run.state is State.SUCCEEDED)
+    enough_size, size = enough_for(deploy, run), run.size_of(last) if last else None
+    if enough_size and size:
+        yield said_of_size(enough_size, size, whole=run.state is State.SUCCEEDED)
     elif last and last.usage and last.usage.measurements and out_of_memory(last):
         yield "it used all of its memory, so the size that is enough isn't known"
-    elif any(ran(one) and not one.usage for one in run.attempts) and not deploy.cluster.container_insights:
+    elif any(ran(attempt) and not attempt.usage for attempt in run.attempts) and not deploy.cluster.container_insights:
         yield f"not measured; `{SETTING}` in deploy.yaml measures memory and processor (costs extra)"

@@ -32,10 +32,10 @@ def run(options: Arguments, terminal: Terminal) -> int:
         vpc = "" if deploy.network.vpc == "default" else deploy.network.vpc
         names = Names(deploy, Facts(aws.account, aws.partition, vpc, ()))
         terminal.say(terminal.fold("", f"{deploy.name}: account {aws.account}, {deploy.region}, {where.place}"))
-        found = verify.examine(Live(aws, deploy, names, where.base))
+        findings = verify.examine(Live(aws, deploy, names, where.base))
     if options.json:
-        terminal.json(Examined(not counts(found)[State.NG], as_json(found)))
+        terminal.json(Examined(not counts(findings)[State.NG], as_json(findings)))
     else:
-        show(terminal, found)
-        terminal.say(summary(found))
-    return 1 if counts(found)[State.NG] else 0
+        show(terminal, findings)
+        terminal.say(summary(findings))
+    return 1 if counts(findings)[State.NG] else 0

@@ -51,36 +51,36 @@ def run(options: Arguments, terminal: Terminal) -> int:
     here = deployment(where, where.aws(terminal), terminal, "watch", skip_image=True)
     runs = runs_of(here.aws, here.names, terminal.note)
     past = Past(where, here.aws, runs, here.names)
-    found = past.find(options.run)
-    if found.state.over:
-        if found.task_arn:
-            log, shown = past.log(found), Shown(where.base, found.id)
+    run = past.find(options.run)
+    if run.state.over:
+        if run.task_arn:
+            log, shown = past.log(run), Shown(where.base, run.id)
             if not options.from_start:
-                say_shown(terminal, where, found, shown.resume(log))
+                say_shown(terminal, where, run, shown.resume(log))
             log.read_all(lambda container, text, timestamp: terminal.say(f"  | {terminal.program(text)}"))
             shown.forget()
-        copied = copy_results(terminal, where, here, runs, found) if found.state is State.SUCCEEDED else None
-        report(terminal, where, here, found, copied=copied)
-        code = exit_code(found)
+        copied = copy_results(terminal, where, here, runs, run) if run.state is State.SUCCEEDED else None
+        report(terminal, where, here, run, copied=copied)
+        code = exit_code(run)
     else:
         seen = here.observe()
-        attributes = {address: one.attributes for address, one in seen.resources.items()}
+        attributes = {address: live.attributes for address, live in seen.resources.items()}
         try:
-            launch = launch_like(launch_of(here, attributes, ""), found)
+            launch = launch_like(launch_of(here, attributes, ""), run)
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} doesn't exist any more", hint="run `apply`") from None
-        if is_launching(found):
-            found = launched_unseen(here.aws, past.place, found) or found
-        launched = found.attempts and (found.attempts[-1].event is not None or found.task_arn)
-        if not launched and not found.unattended:
-            hint = "its function launches it" if found.schedule else "run `apply` as for this run: it launches it"
-            hint += f"\nor end it: {command(where, 'stop', found.id)}"
-            raise UserError(f"run {found.id} isn't launched", hint=hint)
-        given = overrides_of(here.aws, launch, found)
-        found, code = watch_task(
-            terminal, where, here, runs, launch, replace(found, overrides=given or Overrides()),
+        if is_launching(run):
+            run = launched_unseen(here.aws, past.place, run) or run
+        launched = run.attempts and (run.attempts[-1].event is not None or run.task_arn)
+        if not launched and not run.unattended:
+            hint = "its function launches it" if run.schedule else "run `apply` as for this run: it launches it"
+            hint += f"\nor end it: {command(where, 'stop', run.id)}"
+            raise UserError(f"run {run.id} isn't launched", hint=hint)
+        given = overrides_of(here.aws, launch, run)
+        run, code = watch_task(
+            terminal, where, here, runs, launch, replace(run, overrides=given or Overrides()),
             options.on_interrupt, from_start=options.from_start, again=given is not None,
         )  # fmt: skip
     if options.json:
-        terminal.json(Watched(verdict(found, code), found))
+        terminal.json(Watched(verdict(run, code), run))
     return code

@@ -91,16 +91,16 @@ def run(options: Arguments, terminal: Terminal) -> int:
     folder = Path(options.folder)
     if not folder.is_dir():
         raise UserError(f"{options.folder}: there is no such folder", hint="make it, or leave it out for this one")
-    found = look(folder.resolve())
+    facts = look(folder.resolve())
     file = folder / "deploy.yaml"
     done = Written()
-    deploy, answers = _deploy(options, terminal, folder, file, found, done)
+    deploy, answers = _deploy(options, terminal, folder, file, facts, done)
     if answers.project:
         files.check_gitlab_branch(_gitlab_branch(deploy, answers))
-    if found.dockerfiles or answers.uri or deploy is not None:
+    if facts.dockerfiles or answers.uri or deploy is not None:
         start = ""
     else:
-        start = files.dockerfile(found.program, found.requirements)
+        start = files.dockerfile(facts.program, facts.requirements)
     text = files.deploy_yaml(answers)
     if deploy is None:
         deploy = _check(text)
@@ -108,20 +108,20 @@ def run(options: Arguments, terminal: Terminal) -> int:
     done.write(folder / files.SCHEMA, SCHEMA.read_text(encoding="utf-8"), folder)
     if start:
         done.write(folder / "Dockerfile", start, folder)
-        done.notes.append(f"the Dockerfile starts {found.program}: look whether that is the program")
-        if not found.requirements:
+        done.notes.append(f"the Dockerfile starts {facts.program}: look whether that is the program")
+        if not facts.requirements:
             done.notes.append(
                 "it installs nothing besides: write a requirements.txt, and a line for it in the Dockerfile"
             )
     if deploy.image.context is not None:
         _dockerignore(deploy, folder, done)
-    _workflow(options, deploy, answers, found, folder, done)
+    _workflow(options, deploy, answers, facts, folder, done)
     _tell(terminal, options, folder, deploy, answers, done)
     return 0
 
 
 def _deploy(
-    options: Arguments, terminal: Terminal, folder: Path, file: Path, found: Found, done: Written
+    options: Arguments, terminal: Terminal, folder: Path, file: Path, facts: Found, done: Written
 ) -> tuple[Deploy | None, Answers]:
     """What is there, or the answers for what is to be written."""
     if file.exists():
@@ -133,14 +133,14 @@ def _deploy(
             deploy.name,
             deploy.region,
             repository=github.repository if github else "",
-            branch=github.branch if github else gitlab.branch if gitlab else found.branch,
+            branch=github.branch if github else gitlab.branch if gitlab else facts.branch,
             project=gitlab.project if gitlab else "",
         )
     if options.environment:
         raise UserError(f"--env {options.environment}: there is no deploy.yaml here yet", hint="leave it out")
-    data = _data(options, folder, found, done)
-    image, dockerfile, uri = _image(options, folder, found)
-    project, url = _project(options.gitlab) if options.gitlab else ("" if options.github else found.project, "")
+    data = _data(options, folder, facts, done)
+    image, dockerfile, uri = _image(options, folder, facts)
+    project, url = _project(options.gitlab) if options.gitlab else ("" if options.github else facts.project, "")
     asked = Answers(
         name=options.name or _name(folder.resolve().name),
         region=options.region or _region(),
@@ -149,8 +149,8 @@ def _deploy(
         image=image,
         dockerfile=dockerfile,
         uri=uri,
-        repository=options.github or ("" if options.gitlab else found.repository),
-        branch=found.branch,
+        repository=options.github or ("" if options.gitlab else facts.repository),
+        branch=facts.branch,
         project=project,
         url=url,
     )
@@ -190,22 +190,22 @@ def _named(repository: str, done: Written, there: GitHub | None = None) -> subje
     if there is not None and there.owner_id:
         return subject.Subject()
     try:
-        found = subject.ask(repository)
+        named = subject.ask(repository)
     except subject.NoAnswer as error:
         done.notes.append(subject.by_hand(repository, str(error)))
         return subject.Subject()
-    if found.own:
+    if named.own:
         done.notes.append(
-            f"{repository} has a template of its own for the subjects of its tokens ({found.own}), which the roles "
+            f"{repository} has a template of its own for the subjects of its tokens ({named.own}), which the roles "
             f"don't trust: `gh api -X PUT repos/{repository}/actions/oidc/customization/sub -F use_default=true` "
             "ends that"
         )
-    elif there is not None and found.owner_id:
+    elif there is not None and named.owner_id:
         done.notes.append(
             f"GitHub names {repository} with ids, so its workflows may not assume the roles: write under ci.github "
-            f'owner_id: "{found.owner_id}" and repository_id: "{found.repository_id}"'
+            f'owner_id: "{named.owner_id}" and repository_id: "{named.repository_id}"'
         )
-    return found
+    return named
 
 
 def _name(folder: str) -> str:
@@ -219,22 +219,22 @@ def _valid(option: str, rule: Rule, value: str) -> None:
         raise UserError(f"{option} {value}: {problem}", hint=f"for instance {better}" if better else "")
 
 
-def _data(options: Arguments, folder: Path, found: Found, done: Written) -> tuple[str, ...]:
+def _data(options: Arguments, folder: Path, facts: Found, done: Written) -> tuple[str, ...]:
     """What was named, or the files that look like data and have a key of their own."""
     if options.data:
         if options.data.startswith(SCHEME) or not (here := Path(options.data)).exists():
             return (options.data,)
         return (Path(os.path.relpath(here, folder)).as_posix() + ("/" if here.is_dir() else ""),)
-    taken, out = entries(folder, found.data)
-    files_ = len(found.data) - len(out)
-    if set(taken) - set(found.data):
+    taken, out = entries(folder, facts.data)
+    files_ = len(facts.data) - len(out)
+    if set(taken) - set(facts.data):
         done.notes.append(f"{files_} files are the data ({', '.join(taken)}), and the first is S3_KEY: look at `data:`")
     elif files_ > 1:
         done.notes.append(f"{files_} files are the data, and the first, {taken[0]}, is S3_KEY: look at `data:`")
     if out:
         done.notes.append(f"{len(out)} more files look like data and aren't in deploy.yaml: {_some(out)}")
-    build = (folder / found.dockerfiles[0]).read_text(encoding="utf-8", errors="replace") if found.dockerfiles else ""
-    if others := [name for name in found.others if not copies(build, name)]:
+    build = (folder / facts.dockerfiles[0]).read_text(encoding="utf-8", errors="replace") if facts.dockerfiles else ""
+    if others := [name for name in facts.others if not copies(build, name)]:
         done.notes.append(f"left out of `data:`, where those belong that are data: {_some(others)}")
     return taken
 
@@ -243,13 +243,13 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
 
 
-def _image(options: Arguments, folder: Path, found: Found) -> tuple[str, str, str]:
+def _image(options: Arguments, folder: Path, facts: Found) -> tuple[str, str, str]:
     """The build context and the Dockerfile in it, or the image that is there. Raises UserError if there is neither."""
     if options.image:
         return "", "Dockerfile", options.image
-    if found.dockerfiles:
-        return *context_of(folder, found.dockerfiles[0]), ""
-    if found.program:
+    if facts.dockerfiles:
+        return *context_of(folder, facts.dockerfiles[0]), ""
+    if facts.program:
         return ".", "Dockerfile", ""
     raise UserError(
         "there is no Dockerfile here, and no Python program to write one for (train.py, main.py, app.py, run.py)",
@@ -258,9 +258,9 @@ def _image(options: Arguments, folder: Path, found: Found) -> tuple[str, str, st
 
 
 def _region() -> str:
-    """As the AWS CLI has it."""
-    if found := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
-        return found
+    """The region that the AWS CLI would use; us-east-1 where none is set."""
+    if region := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
+        return region
     profile = os.environ.get("AWS_PROFILE", "default")
     config = ConfigParser(interpolation=None)
     try:
@@ -279,41 +279,41 @@ def _check(text: str) -> Deploy:
         try:
             return load(path, environ=os.environ, git_sha=lambda: None, files=False)
         except ConfigErrors as wrong:
-            raise ConfigErrors(replace(one, file=path.name) for one in wrong.errors) from None
+            raise ConfigErrors(replace(error, file=path.name) for error in wrong.errors) from None
 
 
 def _dockerignore(deploy: Deploy, folder: Path, done: Written) -> None:
     context = folder / str(deploy.image.context)
     file = context / deploy.image.dockerfile
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    named = [one.outside_image for one in deploy.data.uploads if one.outside_image]
-    inside = [os.path.relpath(folder / one, context) for one in named]
+    named = [upload.outside_image for upload in deploy.data.uploads if upload.outside_image]
+    inside = [os.path.relpath(folder / path, context) for path in named]
     data = [Path(path).as_posix() for path in inside if not path.startswith("..")]
     done.write(context / ".dockerignore", files.dockerignore(data, text), folder)
 
 
-def _workflow(options: Arguments, deploy: Deploy, answers: Answers, found: Found, folder: Path, done: Written) -> None:
+def _workflow(options: Arguments, deploy: Deploy, answers: Answers, facts: Found, folder: Path, done: Written) -> None:
     here = folder.resolve()
-    install = options.install or _install(found.root)
+    install = options.install or _install(facts.root)
     given: dict[str, Any] = {
-        "file": Path(os.path.relpath(here / "deploy.yaml", found.root)).as_posix(),
+        "file": Path(os.path.relpath(here / "deploy.yaml", facts.root)).as_posix(),
         "install": install,
         "environment": options.environment,
-        "results": Path(os.path.relpath(here / (deploy.run.results or "results"), found.root)).as_posix(),
+        "results": Path(os.path.relpath(here / (deploy.run.results or "results"), facts.root)).as_posix(),
         "arm": deploy.task.platform == "ARM64",
     }
     github = deploy.ci.github if deploy.ci else None
     if answers.project:
         named = replace(answers, branch=_gitlab_branch(deploy, answers))
         text = files.gitlab_ci(named, **given, builds=deploy.image.context is not None)
-        done.write(found.root / ".gitlab-ci.yml", text, here)
+        done.write(facts.root / ".gitlab-ci.yml", text, here)
         if not install:
             done.notes.append(
                 "the job installs what the CI/CD variable RECONCILER names (not `reconciler` alone: on PyPI that is "
                 "another project)"
             )
     if answers.repository:
-        _github(answers, github, found, here, given, done)
+        _github(answers, github, facts, here, given, done)
     if answers.project or answers.repository:
         done.write(here / ".gitignore", files.gitignore(deploy.run.results or ""), here)
     else:
@@ -328,19 +328,19 @@ def _gitlab_branch(deploy: Deploy | None, answers: Answers) -> str:
 
 
 def _github(
-    answers: Answers, github: GitHub | None, found: Found, here: Path, given: Mapping[str, Any], done: Written
+    answers: Answers, github: GitHub | None, facts: Found, here: Path, given: Mapping[str, Any], done: Written
 ) -> None:
     """The workflows that aren't there."""
     wanted = {WORKFLOW: files.WORKFLOW} | ({DRIFT: files.DRIFT} if github and github.drift else {})
     there = [
         path
-        for path in sorted((found.root / WORKFLOW.parent).glob("*.y*ml"))
+        for path in sorted((facts.root / WORKFLOW.parent).glob("*.y*ml"))
         if MARK in path.read_text("utf-8", "replace")
     ]
     done.left += [os.path.relpath(path, here) for path in there]
-    if found.root / DRIFT in there:
+    if facts.root / DRIFT in there:
         wanted.pop(DRIFT, None)
-    if set(there) - {found.root / DRIFT}:
+    if set(there) - {facts.root / DRIFT}:
         del wanted[WORKFLOW]
     if not wanted:
         return
@@ -350,8 +350,8 @@ def _github(
             "that is another project); gh variable set RECONCILER --body git+https://…@COMMIT"
         )
     for path, template in wanted.items():
-        done.write(found.root / path, files.workflow(answers, **given, template=template), here)
-    if DRIFT in wanted and answers.branch != found.branch:
+        done.write(facts.root / path, files.workflow(answers, **given, template=template), here)
+    if DRIFT in wanted and answers.branch != facts.branch:
         done.notes.append(
             f"unless {answers.branch} is the default branch, drift isn't reported: GitHub plans nightly only there"
         )

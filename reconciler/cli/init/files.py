@@ -128,7 +128,7 @@ def dockerignore(data: Sequence[str], dockerfile: str) -> str:
         ".git", ".gitignore", ".github", ".reconciler", ".venv", "venv", "**/__pycache__", "**/*.pyc", ".*_cache",
         "results", "output", "*.log", "nohup.out", ".env", ".env.*", "deploy.yaml", SCHEMA,
     ]  # fmt: skip
-    lines += [one for one in data if not copies(dockerfile, one)]
+    lines += [path for path in data if not copies(dockerfile, path)]
     return "\n".join(lines) + "\n"
 
 

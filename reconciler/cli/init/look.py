@@ -122,13 +122,13 @@ def _together(folder: Path, group: Sequence[str]) -> Iterator[tuple[str, Sequenc
     for name in group:
         alike[_suffix(name)].append(name)
     # The most first: all patterns of a folder have the same key.
-    for suffix, names in sorted(alike.items(), key=lambda one: -len(one[1])):
+    for suffix, names in sorted(alike.items(), key=lambda item: -len(item[1])):
         yield f"*{suffix}" if common in ("", ".") else f"{common}/**/*{suffix}", names
 
 
 def _suffix(name: str) -> str:
     lower = name.lower()
-    length = max((len(one) for one in DATA if lower.endswith(one)), default=len(PurePosixPath(name).suffix))
+    length = max((len(suffix) for suffix in DATA if lower.endswith(suffix)), default=len(PurePosixPath(name).suffix))
     return name[len(name) - length :]
 
 
@@ -157,27 +157,27 @@ def context_of(folder: Path, dockerfile: str) -> tuple[str, str]:
     """
     path = PurePosixPath(dockerfile)
     wanted = _copied((folder / path).read_text(encoding="utf-8", errors="replace"))
-    context = min(path.parents, key=lambda one: sum(not _has(folder / one, source) for source in wanted))
+    context = min(path.parents, key=lambda parent: sum(not _has(folder / parent, source) for source in wanted))
     return str(context), str(path.relative_to(context))
 
 
 def _copied(text: str) -> list[str]:
     """What a Dockerfile copies from its context, but for what isn't told without building it."""
-    found: list[str] = []
+    sources: list[str] = []
     try:
-        for one in instructions(text):
-            if one.name in ("COPY", "ADD") and "from" not in one.flags and not one.heredocs:
-                words = form(one.rest) or one.rest.split()
-                found += [word for word in words[:-1] if "://" not in word and "$" not in word]
+        for instruction in instructions(text):
+            if instruction.name in ("COPY", "ADD") and "from" not in instruction.flags and not instruction.heredocs:
+                words = form(instruction.rest) or instruction.rest.split()
+                sources += [word for word in words[:-1] if "://" not in word and "$" not in word]
     except UserError:
         return []  # whoever builds it will hear of that
-    return found
+    return sources
 
 
 def _has(context: Path, source: str) -> bool:
     inside = source.lstrip("/").removeprefix("./").rstrip("/")
     if inside in ("", "."):  # a folder that has nothing but the Dockerfile isn't what it copies
-        return any(not _is_dockerfile(one.name) for one in context.iterdir() if not one.name.startswith("."))
+        return any(not _is_dockerfile(path.name) for path in context.iterdir() if not path.name.startswith("."))
     try:
         return next(context.glob(inside), None) is not None
     except (ValueError, NotImplementedError, OSError):
@@ -193,11 +193,13 @@ def path_on(host: str, url: str, path: str) -> str:
 
 def _walk(folder: Path, deep: int) -> Iterator[Path]:
     """Files of the folder first, so that none of it is hidden by very many in a folder below."""
-    here = sorted((one for one in os.scandir(folder) if not one.name.startswith(".")), key=lambda one: one.name)
-    yield from (Path(one.path) for one in here if one.is_file())
-    for one in here:
-        if deep and one.name not in SKIP and one.is_dir(follow_symlinks=False):
-            yield from _walk(Path(one.path), DEEPER if one.name.lower() in FOLDERS else deep - 1)
+    here = sorted(
+        (entry for entry in os.scandir(folder) if not entry.name.startswith(".")), key=lambda entry: entry.name
+    )
+    yield from (Path(entry.path) for entry in here if entry.is_file())
+    for entry in here:
+        if deep and entry.name not in SKIP and entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), DEEPER if entry.name.lower() in FOLDERS else deep - 1)
 
 
 def _git(folder: Path, *arguments: str) -> str:

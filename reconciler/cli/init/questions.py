@@ -26,12 +26,12 @@ def ask(
     Enter gives what was found, and so does the end of the input; a wrong one is asked for again.
     """
 
-    def one(what: str, default: str, given: str | None, problem: Callable[[str], str | None]) -> str:
+    def answer_to(label: str, default: str, given: str | None, problem: Callable[[str], str | None]) -> str:
         if given:
             return default
         try:
             while True:
-                answer = terminal.ask(f"{what} [{default or 'none'}]: ") or default
+                answer = terminal.ask(f"{label} [{default or 'none'}]: ") or default
                 if not answer or not (wrong := problem(answer)):
                     return answer
                 terminal.note(terminal.fold("  ", wrong))
@@ -43,14 +43,16 @@ def ask(
         return None if there else f"there is no such file in {folder.resolve()}"
 
     return Answers(
-        name=one("Name", answers.name, name, rules.DEPLOY.problem),
-        region=one("AWS region", answers.region, region, rules.REGION.problem),
+        name=answer_to("Name", answers.name, name, rules.DEPLOY.problem),
+        region=answer_to("AWS region", answers.region, region, rules.REGION.problem),
         account=answers.account,
-        data=answers.data if len(answers.data) > 1 else _one_file(one("Data file", "".join(answers.data), data, file)),
+        data=answers.data
+        if len(answers.data) > 1
+        else _one_file(answer_to("Data file", "".join(answers.data), data, file)),
         image=answers.image,
         dockerfile=answers.dockerfile,
         uri=answers.uri,
-        repository=one("GitHub repository, OWNER/NAME", answers.repository, github, rules.GITHUB.problem),
+        repository=answer_to("GitHub repository, OWNER/NAME", answers.repository, github, rules.GITHUB.problem),
         branch=answers.branch,
         project=answers.project,
         url=answers.url,

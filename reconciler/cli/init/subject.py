@@ -42,10 +42,10 @@ def ask(repository: str) -> Subject:
     What it calls `sub_claim_prefix` counts; `use_immutable_subject` beside it is the repository's own setting, and not
     what holds for all that are new.
     """
-    found = _api(f"repos/{repository}/actions/oidc/customization/sub")
-    if found.get("use_default") is False:
-        return Subject(own=", ".join(str(key) for key in found.get("include_claim_keys") or ()) or "another template")
-    prefix = found.get("sub_claim_prefix")
+    answer = _api(f"repos/{repository}/actions/oidc/customization/sub")
+    if answer.get("use_default") is False:
+        return Subject(own=", ".join(str(key) for key in answer.get("include_claim_keys") or ()) or "another template")
+    prefix = answer.get("sub_claim_prefix")
     if isinstance(prefix, str):
         match = BY_ID.match(prefix)
         return Subject(match["owner_id"], match["repository_id"]) if match else Subject()
@@ -87,9 +87,9 @@ def _api(path: str) -> dict[str, Any]:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["gh failed"]
         raise NoAnswer(line(lines[0])[:SHOWN])
     try:
-        found = json.loads(done.stdout)
+        answer = json.loads(done.stdout)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        answer = None
+    if not isinstance(answer, dict):
         raise NoAnswer("gh's answer can't be read")
-    return found
+    return answer
