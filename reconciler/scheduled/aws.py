@@ -29,30 +29,30 @@ def _client(service: str) -> Any:
 def call(service: str, operation: str, **params: Any) -> dict[str, Any]:
     """One call. operation: the API's name of it. Raises ClientError, BotoCoreError."""
     answer: dict[str, Any] = getattr(_client(service), xform_name(operation))(**params)
-    for one in answer.get("failures") or () if operation.startswith("Describe") else ():
-        if one.get("reason") != "MISSING":  # it isn't known whether it is there
-            problem = {"Code": str(one.get("reason")), "Message": str(one.get("detail") or one.get("arn"))}
+    for failure in answer.get("failures") or () if operation.startswith("Describe") else ():
+        if failure.get("reason") != "MISSING":  # it isn't known whether it is there
+            problem = {"Code": str(failure.get("reason")), "Message": str(failure.get("detail") or failure.get("arn"))}
             raise ClientError({"Error": problem}, operation)
     return answer
 
 
 def find(service: str, operation: str, **params: Any) -> dict[str, Any] | None:
-    """The same, with None for what doesn't exist."""
+    """As `call`, but None for what doesn't exist."""
     return _unless(ABSENT, service, operation, params)
 
 
 def there(service: str, operation: str, **params: Any) -> dict[str, Any] | None:
-    """The same for what makes something, with None for what is there already."""
+    """As `call`, for what makes something; None for what is there already."""
     return _unless(THERE, service, operation, params)
 
 
 def conditional(service: str, operation: str, **params: Any) -> dict[str, Any] | None:
-    """The same for what is done on a condition (IfMatch), with None where that doesn't hold."""
+    """As `call`, for what is done on a condition (IfMatch); None where that doesn't hold."""
     return _unless((*THERE, *ABSENT), service, operation, params)
 
 
 def each(read: Callable[[I], T], items: Iterable[I]) -> list[T]:
-    """One after the other."""
+    """Read the items one after the other."""
     return [read(item) for item in items]
 
 

@@ -194,7 +194,7 @@ def _described(watched: Watched, run: Run) -> Mapping[str, Any] | None:
     if not place.may_hold(run.task_arn):
         raise place.refusal(last)
     answer = find("ecs", "DescribeTasks", cluster=watched.cluster, tasks=[run.task_arn])
-    return next((dict(place.check(one, last)) for one in (answer or {}).get("tasks", ())), None)
+    return next((dict(place.check(task, last)) for task in (answer or {}).get("tasks", ())), None)
 
 
 def place_of(watched: Watched) -> Place:
@@ -205,8 +205,8 @@ def place_of(watched: Watched) -> Place:
 def _task(watched: Watched, detail: Mapping[str, Any]) -> Mapping[str, Any]:
     """The task as ECS has it now; as the event tells of it where ECS has forgotten it, or hasn't heard of its end."""
     answer = find("ecs", "DescribeTasks", cluster=watched.cluster, tasks=[detail["taskArn"]])
-    for found in answer["tasks"] if answer else ():
-        if found["lastStatus"] == "STOPPED":
-            return dict(found)
+    for task in answer["tasks"] if answer else ():
+        if task["lastStatus"] == "STOPPED":
+            return dict(task)
     moments = {name: datetime.fromisoformat(detail[name]) for name in MOMENTS if detail.get(name)}
     return {**detail, **moments}

@@ -18,21 +18,25 @@ from reconciler.scheduled.aws import FAILURES, find, there
 LONGEST = timedelta(days=30)  # after which nobody looks: the deploy may have been destroyed meanwhile
 
 
-def call_at(watched: Watched, token: str, at: float, what: Mapping[str, Any], why: str) -> None:
-    """Once. token: begins with the run's id; at: seconds since the epoch. Raises ClientError, BotoCoreError."""
-    _schedule(watched, token, f"at({datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S})", what, why)
+def call_at(watched: Watched, token: str, at: float, event: Mapping[str, Any], why: str) -> None:
+    """Have the function called once. token: begins with the run's id; at: seconds since the epoch; event: its input.
+
+    Raises ClientError, BotoCoreError.
+    """
+    _schedule(watched, token, f"at({datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S})", event, why)
 
 
 def look_now_and_then(watched: Watched, run_id: str, given: Any, now: float) -> None:
-    """Until `look_no_more`. given: what is different for the run, as it was handed on; now: seconds since the epoch.
+    """Have the function look at a run until `look_no_more`. given: what is different for it, as it was handed on;
+    now: seconds since the epoch.
 
     That this fails is said, and no reason to leave the run alone.
     """
     first, why = datetime.fromtimestamp(now, UTC) + timedelta(seconds=EVERY), f"Goes on with {run_id} where nobody does"
     times = {"StartDate": first, "EndDate": first + LONGEST}
     try:
-        what = {START: run_id, GIVEN: given, TRIED: WORKER_TRIES}
-        _schedule(watched, f"{run_id}-look", f"rate({EVERY // 60} minutes)", what, why, **times)
+        event = {START: run_id, GIVEN: given, TRIED: WORKER_TRIES}
+        _schedule(watched, f"{run_id}-look", f"rate({EVERY // 60} minutes)", event, why, **times)
     except FAILURES as error:
         print(line(f"{run_id}: nobody looks at it now and then: {error}"))
 
@@ -43,7 +47,7 @@ def look_no_more(watched: Watched, run_id: str) -> None:
 
 
 def _schedule(
-    watched: Watched, token: str, expression: str, what: Mapping[str, Any], why: str, **times: datetime
+    watched: Watched, token: str, expression: str, event: Mapping[str, Any], why: str, **times: datetime
 ) -> None:  # fmt: skip
     there(
         "scheduler",
@@ -57,7 +61,7 @@ def _schedule(
         Target={
             "Arn": watched.function,
             "RoleArn": watched.call_role,
-            "Input": json.dumps(what),
+            "Input": json.dumps(event),
             "RetryPolicy": {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600},
             "DeadLetterConfig": {"Arn": watched.dead_letters},
         },

@@ -134,9 +134,9 @@ def keep_deadline(watched: Watched, run: Run) -> None:
 
 def _keep_deadline(watched: Watched, run: Run, task: str) -> None:
     """Make the deadline of the newest attempt's task, also where an earlier try has made another."""
-    what = _deadline(watched, run, task)
-    if there("scheduler", "CreateSchedule", **what) is None:
-        find("scheduler", "UpdateSchedule", **what)
+    schedule = _deadline(watched, run, task)
+    if there("scheduler", "CreateSchedule", **schedule) is None:
+        find("scheduler", "UpdateSchedule", **schedule)
 
 
 def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
@@ -246,7 +246,9 @@ def _looked_for(watched: Watched, token: str, named: Sequence[str], looks: int) 
 def _find(watched: Watched, token: str, named: Sequence[str]) -> Any:
     """The task with this token, among those that AWS names or by its mark; None where there is none."""
     where = {"cluster": watched.cluster}
-    listed = (call("ecs", "ListTasks", **where, startedBy=token, desiredStatus=one)["taskArns"] for one in STATUSES)
+    listed = (
+        call("ecs", "ListTasks", **where, startedBy=token, desiredStatus=status)["taskArns"] for status in STATUSES
+    )
     for arns in (named, *listed):
         for task in call("ecs", "DescribeTasks", **where, tasks=arns)["tasks"] if arns else ():
             if task.get("startedBy") == token:

@@ -97,9 +97,9 @@ def tend(watched: Watched, run: Run, given: Overrides | None, tried: int = 0) ->
             print(line(f"{run.id}: its workers are tried no more"))
             return
         token = run.attempts[-1].token
-        what = {AGAIN: token, PROVIDER: "", GIVEN: given and plain(given), TRIED: tried + 1}
+        event = {AGAIN: token, PROVIDER: "", GIVEN: given and plain(given), TRIED: tried + 1}
         why = "Launches workers that there was no room for"
-        call_at(watched, f"{token}-workers-{tried + 1}", time.time() + 2 * SHORT, what, why)
+        call_at(watched, f"{token}-workers-{tried + 1}", time.time() + 2 * SHORT, event, why)
         print(line(f"{run.id}: its workers are tried again in {2 * SHORT:.0f} s"))
 
 
@@ -140,6 +140,6 @@ def sized(watched: Watched, run: Run) -> Run:
 def _call_again(watched: Watched, after: Retry, given: Overrides | None) -> None:
     """Have Scheduler call the function when the pause is over: there may be hours of them, and Lambda has minutes."""
     token, following = after.run.attempts[-1].token, after.following
-    what = {AGAIN: token, PROVIDER: following.provider, GIVEN: given and plain(given)}
-    call_at(watched, f"{token}-again", after.at, what, f"Goes on with a run of {watched.deploy} after a pause")
+    event = {AGAIN: token, PROVIDER: following.provider, GIVEN: given and plain(given)}
+    call_at(watched, f"{token}-again", after.at, event, f"Goes on with a run of {watched.deploy} after a pause")
     print(line(f"{after.run.id}: {following.why}, again on {following.provider} in {following.pause:.0f} s"))

@@ -45,7 +45,7 @@ class Mark:
     def read(cls, call_id: str, known: Mapping[str, Any]) -> Mark:
         """What another call has left, which may be anything."""
         told, tries = known.get("told"), known.get("tries")
-        ways = tuple(one for one in WAYS if isinstance(told, list) and one in told)
+        ways = tuple(way for way in WAYS if isinstance(told, list) and way in told)
         return cls(call_id, ways, tries if isinstance(tries, int) and 0 <= tries < CALLS else 0)
 
 
