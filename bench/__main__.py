@@ -33,6 +33,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "1200": partial(cases.scaled, count=200),
     "throttled": cases.throttled,
     "load": cases.load,
+    "runs": cases.many_runs,
     "upload": cases.uploads,
 }
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import local_start, upload
+from bench import local_start, runs, upload
 from bench.lab import ROOT, Lab
 from bench.measure import Sample, Subject, by_turns, process
 from bench.subjects import Ours, Terraform, bare, guide_script, terraform_folder
-from bench.targets import BARE, FREE, LIMITED, MOTO, OURS, PYDANTIC, PYTHON, TERRAFORM
+from bench.targets import BARE, FREE, LIMITED, MOTO, OF_MANY, OURS, PYDANTIC, PYTHON, TERRAFORM
 
 Results = dict[str, dict[str, list[Sample]]]
 PLAIN = "bench.plain_lab"
@@ -199,6 +199,11 @@ def uploads(bench: Bench) -> None:
         name = f"upload, 2 GB in {files:,} file{'s' if files > 1 else ''}"
         bench.say(f"{name} ...")
         bench.results[name] = upload.compare(bench.folder / f"upload-{files}", 2000, files, bench.few, bench.say)
+
+
+def many_runs(bench: Bench) -> None:
+    """Lists of ten thousand runs; `python -m bench.runs` has a hundred thousand."""
+    bench.results |= runs.measured(bench.folder / "runs", OF_MANY, bench.latency, bench.few, bench.say)
 
 
 def load(bench: Bench, row: int = 1000, once: int = 100, commands: int = 12) -> None:

@@ -36,7 +36,8 @@ class Lab:
     ) -> None:
         self._process.communicate(timeout=20)  # closes its standard input
 
-    def _control(self, method: str, name: str) -> Any:
+    def control(self, method: str, name: str) -> Any:
+        """The answer to a control request (tests/lab.py), which is neither counted nor delayed."""
         connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=120)
         try:
             connection.request(method, f"/__lab/{name}")
@@ -46,23 +47,23 @@ class Lab:
 
     def reset(self) -> None:
         """Forget every resource, the log, the latency and the rate."""
-        self._control("POST", "reset")
+        self.control("POST", "reset")
 
     def zero(self) -> None:
         """Forget the log."""
-        self._control("POST", "zero")
+        self.control("POST", "zero")
 
     def latency(self, milliseconds: float) -> None:
         """Sleep so long before each answer."""
-        self._control("POST", f"latency?ms={milliseconds}")
+        self.control("POST", f"latency?ms={milliseconds}")
 
     def rate(self, per_second: float) -> None:
         """Throttle what is more than this for a service; 0 for no limit."""
-        self._control("POST", f"rate?per_second={per_second}")
+        self.control("POST", f"rate?per_second={per_second}")
 
     def log(self) -> list[dict[str, Any]]:
         """The requests so far, in order: n, t (seconds), service, op, status, fault."""
-        return list(self._control("GET", "log"))
+        return list(self.control("GET", "log"))
 
     def launches(self) -> int:
         """How many tasks were launched since the log was forgotten."""
@@ -71,7 +72,7 @@ class Lab:
     @property
     def requests(self) -> int:
         """How many there were since the log was forgotten."""
-        return int(self._control("GET", "count")["requests"])
+        return int(self.control("GET", "count")["requests"])
 
     @property
     def environment(self) -> dict[str, str]:

@@ -54,6 +54,7 @@ from urllib.parse import parse_qs
 from werkzeug.serving import make_server
 
 from reconciler.local.keys import Keys
+from reconciler.local.seal import KEEP
 from reconciler.local.server import Server, write_record
 from tests.lab_kept import Keeper, end_with_input
 from tests.lab_reads import Order, Request
@@ -264,6 +265,7 @@ def serve(port: int, home: Path, latency: float, *, until_eof: bool) -> None:
     from reconciler.local.embedded import RequestHandler
 
     load_managed_policies_once()
+    os.environ.setdefault(KEEP, "0")  # its home has nothing to begin with
     home.mkdir(parents=True, exist_ok=True)
     inner = Server(home, KEYS)
     lab = Lab(inner)

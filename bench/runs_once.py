@@ -1,0 +1,37 @@
+"""One step of an apply in a process of its own, as a fresh machine makes it: `look-up` or `charts`.
+
+python -m bench.runs_once look-up|charts
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from reconciler.cli.github import HISTORY
+from reconciler.cli.markdown import plots
+from reconciler.cli.past_runs import past, whole
+from reconciler.cli.runs import Arguments
+from reconciler.cli.target import target
+from reconciler.cli.terminal import Terminal
+
+FINGERPRINT = "9e3779b1" * 8  # of the second record of `bench.runs_lab`
+
+
+def main() -> int:
+    """Do it. Exit code 1 where nothing was found."""
+    options = Arguments(
+        json=False, file=Path("deploy.yaml"), environment="", local=False, quiet=True, deploy=None, verb="list",
+        names=(), lowest=False, limit=None, rebuild=False,
+    )  # fmt: skip
+    here = past(target(options), Terminal())
+    if sys.argv[1] == "look-up":
+        return int(here.runs.latest(FINGERPRINT) is None)
+    catalog = here.runs.catalog()
+    found = catalog.newest(HISTORY)
+    with_metrics = whole(catalog.wholes([one for one in found if one.metrics][:1]))  # as the run that has ended has
+    return int(not plots(with_metrics[0], found[::-1]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
