@@ -55,7 +55,7 @@ class Bars:
         return self.map(lambda values: values[start:stop])
 
 
-def of_each(change: Callable[..., Any], *things: T) -> T:
-    """A dataclass of arrays, each of them what `change` makes of the same array of all `things`."""
-    fields = [field.name for field in dataclasses.fields(things[0])]  # type: ignore[arg-type]  # it is a dataclass
-    return type(things[0])(*(change(*(getattr(thing, name) for thing in things)) for name in fields))
+def of_each(change: Callable[..., Any], *sources: T) -> T:
+    """A dataclass of arrays, each of them what `change` makes of the same array of all `sources`."""
+    fields = [field.name for field in dataclasses.fields(sources[0])]  # type: ignore[arg-type]  # it is a dataclass
+    return type(sources[0])(*(change(*(getattr(source, name) for source in sources)) for name in fields))

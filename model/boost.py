@@ -54,7 +54,7 @@ class Fitted:
         return self.predict_rows(Rows(features, np.arange(len(features)), self.columns), har)
 
     def predict_rows(self, rows: Rows, har: Array) -> Array:
-        """The same for `rows`, a block at a time; `har` has shape (len(rows), 3)."""
+        """As `predict`, of `rows` and a block at a time; `har` has shape (len(rows), 3)."""
         made = [self.booster.predict(self._matrix(block, har[part])) for part, block in rows.blocks()]
         return np.concatenate(made).astype(np.float64) if made else np.empty(0)
 
@@ -68,12 +68,12 @@ class Fitted:
         A start from the same inputs (direction's) is spread over them; one from HAR is in the bias.
         """
         inputs = np.ascontiguousarray(features[:, self.columns])
-        found = np.asarray(self.booster.predict(self._matrix(inputs, har), pred_contribs=True), dtype=np.float64)
+        values = np.asarray(self.booster.predict(self._matrix(inputs, har), pred_contribs=True), dtype=np.float64)
         if self.start is not None and self.target == "direction":
             terms = self.start.terms(inputs)
-            found[:, :-1] += terms
-            found[:, -1] -= terms.sum(axis=1)
-        return found
+            values[:, :-1] += terms
+            values[:, -1] -= terms.sum(axis=1)
+        return values
 
     def save(self, names: Sequence[str]) -> bytes:
         """The model file, in XGBoost's UBJSON format, with the start as an attribute of the booster."""
@@ -158,8 +158,8 @@ def weights(numbers: Numbers, stop: int, half_life: float, mean: float | None = 
     """
     if not half_life or not len(numbers):
         return None
-    found = aged(numbers, stop, half_life)
-    return np.asarray(found / (found.mean() if mean is None else mean))
+    ages = aged(numbers, stop, half_life)
+    return np.asarray(ages / (ages.mean() if mean is None else mean))
 
 
 def aged(numbers: Numbers, stop: int, half_life: float) -> Array:
@@ -328,9 +328,9 @@ class _Period:
 
 def usable(target: str, features: Features, targets: Targets) -> npt.NDArray[np.bool_]:
     """Which rows a booster of `target` can be trained on, shape (n,)."""
-    found = np.isfinite(label(target, targets)) & present(features)
+    mask = np.isfinite(label(target, targets)) & present(features)
     if target != "direction":
-        found &= np.isfinite(targets.scale)
+        mask &= np.isfinite(targets.scale)
     if target == "volatility":
-        found &= np.isfinite(targets.har).all(axis=1)
-    return np.asarray(found)
+        mask &= np.isfinite(targets.har).all(axis=1)
+    return np.asarray(mask)

@@ -55,10 +55,10 @@ def read(models: str) -> tuple[dict[str, Any] | None, str]:
 def _is_one(content: dict[str, Any]) -> bool:
     """Whether it names a run, and its history and what was withdrawn name runs."""
     others = content.get("history"), content.get("withdrawn", [])
-    if not all(isinstance(part, list) and all(isinstance(one, dict) for one in part) for part in others):
+    if not all(isinstance(part, list) and all(isinstance(record, dict) for record in part) for part in others):
         return False
     named = [content, *content["history"], *content.get("withdrawn", [])]
-    return all(isinstance(one.get(name), str) for one in named for name in ("run", "manifest_sha256"))
+    return all(isinstance(record.get(name), str) for record in named for name in ("run", "manifest_sha256"))
 
 
 def resolve(model: str, env: Mapping[str, str]) -> str:

@@ -91,11 +91,11 @@ class Checkpoint:
         store.check_writable(self.uri, "CHECKPOINT_URI")
         made_for = {"data": data}
         try:
-            found = self.read(BEGAN, made_for)
-            moment = now if found is None else dt.datetime.fromisoformat(found.decode())
+            stored = self.read(BEGAN, made_for)
+            moment = now if stored is None else dt.datetime.fromisoformat(stored.decode())
             if moment.tzinfo is None or moment > now + _SKEW:
                 raise Unfit("its time isn't in the past")
-            if found is not None:
+            if stored is not None:
                 return moment
             self.is_new = True
         except Unfit as error:
@@ -256,9 +256,9 @@ class _Kept:
     job: Job
 
     def take(self, part: str) -> Fitted | None:
-        """See `boost.Kept`."""
+        """The booster of a part, None if it isn't kept."""
         return self.boosters.take(self.job, part)
 
     def put(self, part: str, fitted: Fitted) -> None:
-        """See `boost.Kept`."""
+        """Keep the booster of a part."""
         self.boosters.put(self.job, part, fitted)

@@ -65,9 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         "--alike", type=float, metavar="SHARE", help="end with 1 unless the losses of the same hours differ by less"
     )
     promote = _promote(commands)
-    for each in (train, sweep, predict, score, check, promote):
-        each.add_argument("--resample", action="store_true", help="make hours of finer bars (RESAMPLE=true)")
-        each.add_argument("--date-order", choices=tuple(ORDERS), help="of dates such as 01/02/2023 (DATE_ORDER)")
+    for command in (train, sweep, predict, score, check, promote):
+        command.add_argument("--resample", action="store_true", help="make hours of finer bars (RESAMPLE=true)")
+        command.add_argument("--date-order", choices=tuple(ORDERS), help="of dates such as 01/02/2023 (DATE_ORDER)")
     sample = commands.add_parser("sample", help="write a synthetic price file", add_help=False)
     sample.add_argument("rest", nargs=argparse.REMAINDER)
     return parser

@@ -60,15 +60,15 @@ class OnCluster:
         try:
             self.client.wait_for_workers(workers or 1, timeout=wait)
         except TimeoutError as error:
-            found = len(self.workers)
+            count = len(self.workers)
             self.close()
             if workers:
-                raise InputError(f"{found} of {workers} Dask workers came within {wait:g} s (DASK_WORKERS)") from error
+                raise InputError(f"{count} of {workers} Dask workers came within {wait:g} s (DASK_WORKERS)") from error
             raise InputError(f"the Dask scheduler at {address} has no workers: start some, then run again") from error
 
     @property
     def place(self) -> str:
-        """See `Engine`."""
+        """How many Dask workers train."""
         return f"{len(self.workers)} Dask workers"
 
     @property
@@ -148,15 +148,15 @@ class OnCluster:
         workers = self.workers
         size = max(1, min(BLOCK, -(-len(part.rows) // len(workers))))
         turn = itertools.cycle(workers)
-        found: Blocks = {"data": [], "label": [], "weight": [], "base_margin": []}
+        blocks: Blocks = {"data": [], "label": [], "weight": [], "base_margin": []}
         for where, block in part.rows.blocks(size):
             worker = next(turn)
             others = {"label": part.label, "weight": part.weight, "base_margin": part.margin}
             given = {name: values[where].astype(np.float32) for name, values in others.items() if values is not None}
             for name, values in {"data": block, **given}.items():
                 future = self.client.scatter(values, workers=[worker], hash=False)
-                found[name].append((future, values.shape))
-        return found
+                blocks[name].append((future, values.shape))
+        return blocks
 
     def close(self) -> None:
         """See `Engine`: what waits for the workers ends with an error."""
@@ -169,7 +169,7 @@ def _arrays(blocks: Blocks) -> dict[str, Any]:
 
     da: Any = dask.array
     return {
-        name: da.concatenate([da.from_delayed(future, shape, np.float32) for future, shape in some])
-        for name, some in blocks.items()
-        if some
+        name: da.concatenate([da.from_delayed(future, shape, np.float32) for future, shape in pairs])
+        for name, pairs in blocks.items()
+        if pairs
     }

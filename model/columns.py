@@ -191,12 +191,12 @@ class _Reader:
 
     def style(self) -> Style:
         """How the numbers of the file are written, from all of them."""
-        found = Style()
+        style = Style()
         for piece in self._named(texts=True):
             for name in NUMBERS:
                 if name in piece:
-                    found.see(piece[name], name, self.layout.titles[name])
-        return found
+                    style.see(piece[name], name, self.layout.titles[name])
+        return style
 
     def _named(self, texts: bool) -> Iterator[pd.DataFrame]:
         """Pieces with the known columns under our names, times as ``time0`` and so on, without a cut last line."""
@@ -229,17 +229,17 @@ class _Reader:
         made: dict[str, pd.Series] = {"time0": time}
         made |= {f"time{i}": raw[column] for i, column in enumerate(layout.times) if i}
         made |= {name: raw[column] for name, column in layout.where.items()}
-        found = pd.DataFrame(made).dropna(how="all")
-        priceless = found[list(PRICES)].isna().all(axis=1)
+        table = pd.DataFrame(made).dropna(how="all")
+        priceless = table[list(PRICES)].isna().all(axis=1)
         if priceless.any():
-            found = found[~(priceless & found["time0"].str.startswith("#", na=False))]
-        if layout.header and found["open"].dtype.kind not in "iuf":
-            again = found["open"].astype(str).str.strip().str.lower() == layout.titles["open"].lower()
-            for line in found.index[again]:
-                self._same_header(found.loc[line], line)
+            table = table[~(priceless & table["time0"].str.startswith("#", na=False))]
+        if layout.header and table["open"].dtype.kind not in "iuf":
+            again = table["open"].astype(str).str.strip().str.lower() == layout.titles["open"].lower()
+            for line in table.index[again]:
+                self._same_header(table.loc[line], line)
             self.repairs["repeated_header"] += int(again.sum())
-            found = found[~again]
-        return found
+            table = table[~again]
+        return table
 
     def _same_header(self, row: pd.Series, line: object) -> None:
         """Refuse a further header line that names another column where the first one named ours."""

@@ -18,15 +18,15 @@ def read(uri: str) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         InputError: the run isn't there, or isn't complete.
     """
-    found = []
+    contents = []
     for name in (store.MANIFEST, "metrics.json"):
         source = store.join(uri, name)
         content = store.parse_json(store.read_bytes(source), source)
         whole = isinstance(content, dict) and content.get("complete") is not False
         if not whole or (name == store.MANIFEST and not isinstance(content.get("files"), dict)):
             raise InputError(f"{source} is not of a complete run")
-        found.append(content)
-    return found[0], found[1]
+        contents.append(content)
+    return contents[0], contents[1]
 
 
 def compare(a: str, b: str) -> dict[str, Any]:
@@ -47,22 +47,24 @@ def compare(a: str, b: str) -> dict[str, Any]:
         inputs |= {
             k: [left.get(k), right.get(k)] for k in sorted(left.keys() | right.keys()) if left.get(k) != right.get(k)
         }
-    one, two = _numbers(metrics_a), _numbers(metrics_b)
+    numbers_a, numbers_b = _numbers(metrics_a), _numbers(metrics_b)
     numbers = {
         name: {
-            "a": one.get(name),
-            "b": two.get(name),
-            "difference": round(two[name] - one[name], 6) if name in one and name in two else None,
+            "a": numbers_a.get(name),
+            "b": numbers_b.get(name),
+            "difference": round(numbers_b[name] - numbers_a[name], 6)
+            if name in numbers_a and name in numbers_b
+            else None,
         }
-        for name in sorted(one.keys() | two.keys())
+        for name in sorted(numbers_a.keys() | numbers_b.keys())
     }
     return {"a": a, "b": b, "inputs": inputs, "metrics": numbers, "paired": _paired(a, manifest_a, b, manifest_b)}
 
 
 def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
     """The metrics of a metrics.json that are numbers."""
-    found = metrics.get("metrics")
-    return {k: v for k, v in found.items() if isinstance(v, int | float)} if isinstance(found, dict) else {}
+    values = metrics.get("metrics")
+    return {k: v for k, v in values.items() if isinstance(v, int | float)} if isinstance(values, dict) else {}
 
 
 def _flat(value: Any, prefix: str) -> dict[str, Any]:
@@ -93,18 +95,18 @@ def _paired(a: str, manifest_a: dict[str, Any], b: str, manifest_b: dict[str, An
     left, right = left.loc[hours], right.loc[hours]
     if not np.allclose(left["close"], right["close"]):
         return {"hours": 0, "note": "the runs forecast the same hours of different prices"}
-    found: dict[str, Any] = {"hours": len(hours)}
+    result: dict[str, Any] = {"hours": len(hours)}
     for (name, loss_a), loss_b in zip(_losses(left).items(), _losses(right).values(), strict=True):
         good = np.isfinite(loss_a) & np.isfinite(loss_b)
         skill = stats.skill(loss_b[good], loss_a[good], seed=0)
         test = stats.diebold_mariano(loss_b[good], loss_a[good])
         sure = test.p_value < 0.05 and (skill.low > 0 or skill.high < 0)
-        found[name] = {
+        result[name] = {
             "b_saves": skill.to_json(),
             "diebold_mariano": test.to_json(),
             "better": ("b" if skill.low > 0 else "a") if sure else "neither",
         }
-    return found
+    return result
 
 
 def as_text(result: dict[str, Any]) -> str:
@@ -140,5 +142,5 @@ def _short(value: Any) -> str:
 def alike(result: dict[str, Any], share: float) -> bool:
     """Whether the two forecast the same hours with losses that differ by less than this share, for every target."""
     paired = result.get("paired") or {}
-    saves = [one["b_saves"]["value"] for one in paired.values() if isinstance(one, dict)]
+    saves = [compared["b_saves"]["value"] for compared in paired.values() if isinstance(compared, dict)]
     return bool(saves) and all(value is not None and abs(value) < share for value in saves)

@@ -87,10 +87,10 @@ def quantiles(scores: Array, coverage: float, window: int = WINDOW) -> tuple[Arr
 def regimes(sigma: Array) -> npt.NDArray[np.int64]:
     """Which fifth of its last `WINDOW` hours each forecast volatility is in; `REGIMES` where that isn't known yet."""
     rank = pd.Series(sigma).rolling(WINDOW, min_periods=MIN_SCORES).rank(pct=True).to_numpy()
-    found = np.full(len(sigma), REGIMES, dtype=np.int64)
+    fifths = np.full(len(sigma), REGIMES, dtype=np.int64)
     known = np.isfinite(rank)
-    found[known] = np.ceil(rank[known] * REGIMES).astype(np.int64) - 1
-    return found
+    fifths[known] = np.ceil(rank[known] * REGIMES).astype(np.int64) - 1
+    return fifths
 
 
 def track(
@@ -177,12 +177,12 @@ def walk_on(
     before: Walked | None, center: Array, sigma: Array, ret: Array, hour: npt.NDArray[Any], coverage: float
 ) -> tuple[Array, Array, Walked]:
     """As `intervals`, for rows that follow those that `before` stands after, without a hole between; at least one."""
-    scores, some = (ret - center) / sigma, slice(len(before.scores) if before else 0, None)
+    scores, added = (ret - center) / sigma, slice(len(before.scores) if before else 0, None)
     long_scores = np.concatenate([before.scores, scores]) if before else scores
     long_sigma = np.concatenate([before.sigma, sigma]) if before else sigma
-    low, high = (found[some] for found in quantiles(long_scores, coverage))
+    low, high = (bounds[added] for bounds in quantiles(long_scores, coverage))
     factors = (before.hours, before.regimes) if before else None
-    logs, of_hour, of_regime = track(scores, low, high, hour, regimes(long_sigma)[some], coverage, factors)
+    logs, of_hour, of_regime = track(scores, low, high, hour, regimes(long_sigma)[added], coverage, factors)
     width = sigma * np.exp(logs)
     known = sigma[np.isfinite(sigma)][-WINDOW:]
     if before:

@@ -64,7 +64,7 @@ class Table:
 
     @property
     def first(self) -> pd.Timestamp:
-        """Its earliest time."""
+        """The earliest time of the table."""
         return self.rows["time"].min()
 
     @property
@@ -263,17 +263,17 @@ def joined(earlier: Data, later: Data) -> Data:
         whole[at : at + len(bars)] = values
         return whole
 
-    one, two = placed(a, a.close), placed(b, b.close)
-    apart = np.abs(one / two - 1) > plausible.SAME
+    closes_a, closes_b = placed(a, a.close), placed(b, b.close)
+    apart = np.abs(closes_a / closes_b - 1) > plausible.SAME
     if apart.any():
         at = int(np.flatnonzero(apart)[0])
         raise InputError(
-            f"the earlier and the later bars have different closes at {time[at]}Z, {one[at]:g} and {two[at]:g}: they "
-            "are of different series"
+            f"the earlier and the later bars have different closes at {time[at]}Z, {closes_a[at]:g} and "
+            f"{closes_b[at]:g}: they are of different series"
         )
 
     def both(from_a: Array, from_b: Array) -> Array:
-        return np.where(np.isnan(two), placed(a, from_a), placed(b, from_b))
+        return np.where(np.isnan(closes_b), placed(a, from_a), placed(b, from_b))
 
     o, h, low, c, v = (both(getattr(a, name), getattr(b, name)) for name in (*PRICES, "volume"))
     flow = {name: both(a.flow[name], b.flow[name]) for name in b.flow if a.flow}

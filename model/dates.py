@@ -61,9 +61,9 @@ def _year(text: str) -> int:
     return int(text) if len(text) > 2 else 1900 + int(text) if int(text) >= 70 else 2000 + int(text)
 
 
-def _read_date(found: re.Match[str]) -> dict[str, np.datetime64]:
+def _read_date(match: re.Match[str]) -> dict[str, np.datetime64]:
     """What a date may mean, by order; ``""`` when there is one meaning."""
-    g = found.groupdict()
+    g = match.groupdict()
     if g["year"]:
         return {"": _day(int(g["year"]), int(g["month"]), int(g["day"]))}
     for m, d, y in (("m1", "d1", "y1"), ("m2", "d2", "y2")):
@@ -107,20 +107,20 @@ def _micros(g: dict[str, str | None]) -> int | None:
 
 def _read_rest(text: str) -> tuple[int, int | None] | None:
     """What follows a date: µs since midnight and the offset from UTC in µs (None: none named); None if it is none."""
-    found = _REST.match(text) if len(text) <= LONGEST else None
-    if not found:
+    match = _REST.match(text) if len(text) <= LONGEST else None
+    if not match:
         return None
-    clock = _micros(found.groupdict())
+    clock = _micros(match.groupdict())
     if clock is None:
         return None
-    if not found["zone"]:
+    if not match["zone"]:
         return clock, None
-    if not found["sign"]:
+    if not match["sign"]:
         return clock, 0
-    hours, minutes = int(found["zh"]), int(found["zm"] or 0)
+    hours, minutes = int(match["zh"]), int(match["zm"] or 0)
     if hours > 15 or minutes > 59:
         return None
-    return clock, (-1 if found["sign"] == "-" else 1) * (hours * 60 + minutes) * 60_000_000
+    return clock, (-1 if match["sign"] == "-" else 1) * (hours * 60 + minutes) * 60_000_000
 
 
 class _Piece:
@@ -174,9 +174,9 @@ class Times:
             return InputError(f"line {line}, column {self.title}: there is no time")
         if "Etc/" in text:
             return InputError(f"{where}: Etc/GMT+1 is an hour behind UTC, unlike GMT+1; write the offset, as in -01:00")
-        if _DATE.match(text) and (found := _ZONE_NAME.search(text)):
+        if _DATE.match(text) and (match := _ZONE_NAME.search(text)):
             return InputError(
-                f"{where} names the zone {found[1]}, which may mean more than one offset: write the offset, as in "
+                f"{where} names the zone {match[1]}, which may mean more than one offset: write the offset, as in "
                 "+01:00, or leave the zone out and set DATA_TIMEZONE"
             )
         if re.fullmatch(r"\d{5}(\.\d+)?", text):
@@ -209,17 +209,17 @@ class Times:
         sure: list[tuple[int, np.datetime64]] = []
         several: list[tuple[int, str, dict[str, np.datetime64]]] = []
         for row, value in zip(rows.tolist(), text.tolist(), strict=True):
-            found = _DATE.match(value) if len(value) <= LONGEST else None
-            if not found:
+            match = _DATE.match(value) if len(value) <= LONGEST else None
+            if not match:
                 continue
-            date, rest = value[: found.end()], value[found.end() :]
+            date, rest = value[: match.end()], value[match.end() :]
             if rest not in self._rests:
                 self._rests[rest] = _read_rest(rest)
             clock = self._rests[rest]
             if clock is None:
                 continue
             if date not in self._days:
-                self._days[date] = _read_date(found)
+                self._days[date] = _read_date(match)
             days, (micros, offset) = self._days[date], clock
             piece.utc[row] = offset is not None
             shift = np.timedelta64(micros - (offset or 0), "us")
@@ -298,8 +298,8 @@ class Times:
             return self.how.order
         if not fitting:
             shown = [self.misfits[o] for o in ("dmy", "mdy") if o in self.misfits]
-            what = " and ".join(f"{text!r} (line {line})" for line, text in shown)
-            raise InputError(f"column {self.title}: {what} can't both be of one order of day and month")
+            texts = " and ".join(f"{text!r} (line {line})" for line, text in shown)
+            raise InputError(f"column {self.title}: {texts} can't both be of one order of day and month")
         if len(fitting) == 1:
             return fitting[0]
         made = {}
@@ -352,11 +352,11 @@ def _usual(values: pd.Series, piece: _Piece) -> npt.NDArray[np.int64]:
 
 def _compact(text: str) -> np.datetime64 | None:
     """A time of the form yyyymmddhh, with minutes and seconds or without; None for another."""
-    found = DIGITS.match(text)
-    if not found:
+    match = DIGITS.match(text)
+    if not match:
         return None
-    clock = _micros(found.groupdict())
-    day = _day(int(found["year"]), int(found["month"]), int(found["day"]))
+    clock = _micros(match.groupdict())
+    day = _day(int(match["year"]), int(match["month"]), int(match["day"]))
     return None if clock is None or np.isnat(day) else day + np.timedelta64(clock, "us")
 
 
@@ -402,9 +402,9 @@ def looks(text: str) -> str:
         r"(?i)\d{1,2}\s*[ap]\.?m\.?", text
     ):
         return "clock"
-    found = _DATE.match(text)
-    if found:
-        rest = text[found.end() :]
+    match = _DATE.match(text)
+    if match:
+        rest = text[match.end() :]
         return "date" if not rest.strip() else "time" if _read_rest(rest) is not None else ""
     number = re.fullmatch(r"\d{9,19}(\.\d*)?|\d\.\d+[eE]\+?\d+", text)
     return "time" if number else ""

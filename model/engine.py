@@ -81,7 +81,7 @@ class InMemory:
     side_by_side = True
 
     def train(self, settings: dict[str, Any], parts: Sequence[Part], rounds: int, patience: int | None) -> xgb.Booster:
-        """See `Engine`."""
+        """Train with all rows in memory. Arguments: as of `Engine`."""
         made: list[xgb.DMatrix] = []
         for part in parts:
             made.append(
@@ -98,7 +98,7 @@ class InMemory:
         return _run(settings, made, rounds, patience)
 
     def close(self) -> None:
-        """See `Engine`."""
+        """Nothing to end."""
 
 
 class _Blocks(xgb.DataIter):
@@ -110,11 +110,11 @@ class _Blocks(xgb.DataIter):
         super().__init__(cache_prefix=cache)
 
     def next(self, input_data: Callable[..., Any]) -> bool:
-        """The next block."""
-        found = next(self._blocks, None)
-        if found is None:
+        """Hand XGBoost the next block; False after the last."""
+        following = next(self._blocks, None)
+        if following is None:
             return False
-        where, block = found
+        where, block = following
         p = self._part
         input_data(
             data=block,
@@ -140,7 +140,7 @@ class OnDisk:
         self._folder, self._block = folder, block
 
     def train(self, settings: dict[str, Any], parts: Sequence[Part], rounds: int, patience: int | None) -> xgb.Booster:
-        """See `Engine`."""
+        """Train on rows that are read a block at a time. Arguments: as of `Engine`."""
         with tempfile.TemporaryDirectory(dir=self._folder, prefix="binned-") as cache:
             made: list[xgb.DMatrix] = []
             for number, part in enumerate(parts):
@@ -153,4 +153,4 @@ class OnDisk:
         return booster
 
     def close(self) -> None:
-        """See `Engine`."""
+        """Nothing to end."""

@@ -85,7 +85,7 @@ class Scores:
 
 def known(*values: Array) -> npt.NDArray[np.bool_]:
     """The rows in which all values are known."""
-    return np.asarray(np.all([np.isfinite(each) for each in values], axis=0))
+    return np.asarray(np.all([np.isfinite(array) for array in values], axis=0))
 
 
 def log_loss(up: Array, p: Array) -> Array:
@@ -129,7 +129,7 @@ def score(
     return Scores(
         len(rows),
         {m.name: m.estimate(seed) for m in measured(bars, targets, f, rows)},
-        [_compare(each, seed) for each in losses(bars, targets, f, rows, coverage)],
+        [_compare(loss, seed) for loss in losses(bars, targets, f, rows, coverage)],
     )
 
 
@@ -165,17 +165,17 @@ def measured(bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64
     up, ret, lv = targets.up[r], targets.ret[r], targets.lv[r]
     for name, p in (("direction_auc", f.p_up[r]), ("direction_auc_logistic", f.p_logistic[r])):
         yield Measured(name, "auc", up, p)
-    one = np.ones(len(r))
+    ones = np.ones(len(r))
     for name, p in (("direction_accuracy", f.p_up[r]), ("direction_base_rate_accuracy", f.p_base[r])):
-        yield Measured(name, "ratio", np.where(known(up, p), (p > 0.5) == (up > 0.5), np.nan), one)
+        yield Measured(name, "ratio", np.where(known(up, p), (p > 0.5) == (up > 0.5), np.nan), ones)
     yield Measured("volatility_variance_ratio", "ratio", np.exp(lv), f.var[r])
     for name, low, high in (
         ("price", f.lower[r], f.upper[r]),
         ("price_baseline", f.base_lower[r], f.base_upper[r]),
     ):
         good = known(ret, low, high)
-        yield Measured(f"{name}_coverage", "ratio", np.where(good, (ret >= low) & (ret <= high), np.nan), one)
-        yield Measured(f"{name}_width", "ratio", np.where(good, np.exp(high) - np.exp(low), np.nan), one)
+        yield Measured(f"{name}_coverage", "ratio", np.where(good, (ret >= low) & (ret <= high), np.nan), ones)
+        yield Measured(f"{name}_width", "ratio", np.where(good, np.exp(high) - np.exp(low), np.nan), ones)
     close = bars.close[r]
     after = close * np.exp(ret)
     yield Measured("price_r2_of_levels", "r2", after, close * np.exp(f.ret[r]))
@@ -241,8 +241,8 @@ def strongest(comparisons: Sequence[Comparison], target: str) -> Comparison:
 
 def flat(scores: Scores) -> dict[str, float]:
     """One number a name, for the run record: estimates, and ``<target>_skill_vs_<baseline>``."""
-    found = {name: e.value for name, e in scores.estimates.items()}
+    numbers = {name: e.value for name, e in scores.estimates.items()}
     for c in scores.comparisons:
         key = f"{c.target}_skill_vs_{c.baseline}".replace(" ", "_").replace("(", "").replace(")", "").lower()
-        found[key] = c.skill.value
-    return {name: round(value, 6) for name, value in found.items() if math.isfinite(value)}
+        numbers[key] = c.skill.value
+    return {name: round(value, 6) for name, value in numbers.items() if math.isfinite(value)}

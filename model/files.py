@@ -54,15 +54,15 @@ MARKS: tuple[tuple[bytes, str, str], ...] = (
 """First bytes, what they mean, and the way out."""
 
 
-def _refuse(name: str, what: str, way: str) -> NoReturn:
-    raise InputError(f"{name} is {what}, not a CSV or Parquet file: {way}")
+def _refuse(name: str, kind: str, way: str) -> NoReturn:
+    raise InputError(f"{name} is {kind}, not a CSV or Parquet file: {way}")
 
 
 def _look(head: bytes, name: str) -> None:
     """Refuse what the first bytes show to be something else than a text of bars."""
-    for mark, what, way in MARKS:
+    for mark, kind, way in MARKS:
         if head.startswith(mark):
-            _refuse(name, what, way)
+            _refuse(name, kind, way)
     if head[257:262] == b"ustar":
         _refuse(name, "a tar archive", "unpack it and give the CSV file in it")
     if head.startswith((b"\x1f\x8b", b"PK\x03\x04", b"PAR1")):
@@ -201,8 +201,8 @@ def _member(raw: BinaryIO, name: str, max_bytes: int) -> Iterator[BinaryIO]:
         tables = [n for n in seen if n.lower().endswith((".csv", ".txt", ".tsv"))] if len(seen) > 1 else seen
         if len(tables) != 1:
             shown = ", ".join((tables or seen)[:5]) + (", …" if len(tables or seen) > 5 else "")
-            what = f"{len(tables)} files ({shown})" if tables else f"no CSV file ({shown or 'it is empty'})"
-            raise InputError(f"{name} is a zip archive with {what}: give it with one CSV file, or unpack it")
+            contents = f"{len(tables)} files ({shown})" if tables else f"no CSV file ({shown or 'it is empty'})"
+            raise InputError(f"{name} is a zip archive with {contents}: give it with one CSV file, or unpack it")
         info = archive.getinfo(tables[0])
         if info.flag_bits & 1:
             raise InputError(f"{name} is a zip archive with a password: unpack it")

@@ -37,11 +37,11 @@ def versions() -> dict[str, str]:
 def program() -> str:
     """A checksum of this program's source files."""
     folder = Path(__file__).parent
-    found = hashlib.sha256()
+    checksum = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         content = path.read_bytes()
-        found.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
-    return found.hexdigest()
+        checksum.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
+    return checksum.hexdigest()
 
 
 @functools.cache
@@ -60,16 +60,16 @@ def processor() -> str:
     booster = InMemory().train(settings, [Part(rows, labels, margin=start.predict(inputs))], 3, None)
     shown: Any = np.show_config(mode="dicts")
     sets = json.dumps([platform.machine(), platform.libc_ver(), shown["SIMD Extensions"]])
-    found = hashlib.sha256(sets.encode() + json.dumps([start.to_json(), plain.to_json()]).encode())
-    found.update(bytes(booster.save_raw("ubj")))
-    return found.hexdigest()
+    checksum = hashlib.sha256(sets.encode() + json.dumps([start.to_json(), plain.to_json()]).encode())
+    checksum.update(bytes(booster.save_raw("ubj")))
+    return checksum.hexdigest()
 
 
 def inputs(matrix: Features, targets: Targets) -> str:
     """A checksum of the features and of what is learnt."""
-    found = hashlib.sha256(json.dumps([matrix.shape, matrix.dtype.str]).encode())
+    checksum = hashlib.sha256(json.dumps([matrix.shape, matrix.dtype.str]).encode())
     for start in range(0, len(matrix), BLOCK):
-        found.update(np.ascontiguousarray(matrix[start : start + BLOCK]).data)
+        checksum.update(np.ascontiguousarray(matrix[start : start + BLOCK]).data)
     for name in LABELS:
-        found.update(np.ascontiguousarray(getattr(targets, name)).data)
-    return found.hexdigest()
+        checksum.update(np.ascontiguousarray(getattr(targets, name)).data)
+    return checksum.hexdigest()

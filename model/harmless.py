@@ -33,7 +33,7 @@ def short(text: object, most: int = 80) -> str:
 
 
 def lines(text: str) -> str:
-    """The same for text of several lines of our own making."""
+    """As `line`, for a text of several lines of our own making."""
     return "\n".join(map(line, text.split("\n")))
 
 
@@ -51,10 +51,10 @@ def html(text: str) -> str:
 def code(text: str) -> str:
     """The text as code in Markdown, on one line."""
     text = _HARMFUL.sub(_escaped, " ".join(text.split())) or " "
-    fence = "`" * (1 + max((len(found) for found in re.findall("`+", text)), default=0))
+    fence = "`" * (1 + max((len(ticks) for ticks in re.findall("`+", text)), default=0))
     space = " " if "`" in (text[0], text[-1]) else ""
     return f"{fence}{space}{text}{space}{fence}"
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return {"\n": "\\n", "\r": "\\r"}.get(found[0]) or ascii(found[0])[1:-1]
+def _escaped(match: re.Match[str]) -> str:
+    return {"\n": "\\n", "\r": "\\r"}.get(match[0]) or ascii(match[0])[1:-1]

@@ -120,21 +120,21 @@ def _meaning(name: str) -> _Meaning | None:
     name = re.sub(r"^\d+[a-z]?\.\s*", "", name.strip())
     if (ours := _exact(name)) is not None:
         return _Meaning(ours, 0)
-    found = len(name) <= LONGEST and (
+    name_and_unit = len(name) <= LONGEST and (
         re.fullmatch(r"(.+?)[\s_]*[(\[](.*)[)\]]", name)
         or re.fullmatch(r"(.+?)[\s_]+([A-Z0-9]{2,10}(?:[-/][A-Z0-9]{2,6})?)", name)
         or re.fullmatch(r"(.+?)[\s_]+([A-Za-z]{3,5})", name)
         or re.fullmatch(r"(.+?)[\s_]+(s|ms|us|µs|ns)", name)
     )
-    if not found:
+    if not name_and_unit:
         return _Meaning(WEAK[_plain(name)], 2) if _plain(name) in WEAK else None
-    ours, unit = _exact(found[1]), found[2].strip().lower()
+    ours, unit = _exact(name_and_unit[1]), name_and_unit[2].strip().lower()
     bracketed = name.rstrip().endswith((")", "]"))
     if ours is None or ours in ("symbol", "close_time", "trades", "taker_base", "zone"):
         return None
     if ours == "time" and unit in TIME_UNITS:
         return _Meaning(ours, 1, unit)
-    if not bracketed and unit not in QUOTES and not found[2].isupper():
+    if not bracketed and unit not in QUOTES and not name_and_unit[2].isupper():
         return None
     if not bracketed and unit in ("ma", "sma", "ema", "wma", "vwap", "avg", "rsi", "pct"):
         return None
@@ -153,7 +153,7 @@ def match(header: Sequence[str], line: object = 1) -> Matched:
     Raises:
         InputError: a required column isn't there, or two columns mean the same.
     """
-    found: dict[str, list[tuple[int, int]]] = {}
+    ranked: dict[str, list[tuple[int, int]]] = {}
     for position, name in enumerate(header):
         meaning = _meaning(name)
         if meaning is None:
@@ -163,10 +163,10 @@ def match(header: Sequence[str], line: object = 1) -> Matched:
                 f"line {line}: the column {name!r} names a zone: call it {name.partition('(')[0].strip() or 'time'!r} "
                 "and set DATA_TIMEZONE to the zone's name, such as Europe/Zurich"
             )
-        found.setdefault(meaning.ours, []).append((meaning.rank, position))
+        ranked.setdefault(meaning.ours, []).append((meaning.rank, position))
     where: dict[str, int] = {}
     second: int | None = None
-    for ours, places in found.items():
+    for ours, places in ranked.items():
         best = [position for rank, position in places if rank == min(places)[0]]
         if ours == "volume" and len(best) == 2 and header[best[0]] != header[best[1]]:
             second = best[1]
@@ -177,7 +177,7 @@ def match(header: Sequence[str], line: object = 1) -> Matched:
         where["volume"] = where.pop("tick_volume")
     if missing := [name for name in REQUIRED if name not in where]:
         raise _missing(missing, header, where, line)
-    times = [position for _, position in found["time"]]
+    times = [position for _, position in ranked["time"]]
     where.pop("quote_volume", None)
     where.pop("time")
     return where, times, second
@@ -326,8 +326,8 @@ def _layout(rows: list[list[str]], separator: str, skip: int, fields: list[str],
         return seen.pop() if len(seen) == 1 else "time"
 
     kinds = {column: kind(column) for column in times}
-    clocks = [column for column, what in kinds.items() if what == "clock"]
-    days = [column for column, what in kinds.items() if what == "date"]
+    clocks = [column for column, form in kinds.items() if form == "clock"]
+    days = [column for column, form in kinds.items() if form == "date"]
     full = [column for column in times if column not in clocks and column not in days]
     clock = None
     if not full and days and clocks:

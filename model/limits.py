@@ -52,10 +52,10 @@ def memory(env: Mapping[str, str], cgroup: Path = Path("/sys/fs/cgroup")) -> int
     """
     if given := _given(env, "MEMORY_LIMIT_MB"):
         return given * 2**20
-    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup v2, then v1
         try:
-            found.append(int((cgroup / name).read_text()))
+            limits.append(int((cgroup / name).read_text()))
         except (OSError, ValueError):  # no such file, or "max"
             continue
-    return min(found)
+    return min(limits)

@@ -142,11 +142,11 @@ class Together:
     def sums(
         self, start: Sequence[Any], of: Callable[..., Sequence[Any]], *given: Any, standard: Standard | None = None
     ) -> list[Any]:
-        """See `Table`."""
-        found = list(start)
+        """As of `Table`: add up what ``of(block, *given)`` gives for each block, on top of `start`."""
+        totals = list(start)
         for block in self._blocks(standard):
-            found = [a + b for a, b in zip(found, of(block, *given), strict=True)]
-        return found
+            totals = [a + b for a, b in zip(totals, of(block, *given), strict=True)]
+        return totals
 
     def _blocks(self, standard: Standard | None) -> Iterable[Block]:
         if standard is None or not standard.ones or len(self) * self.width > KEPT:

@@ -48,7 +48,7 @@ def make(run: Run, out: Output) -> dict[str, Any]:
         },
         "parameters": {t: dataclasses.asdict(p) for t, p in s.params.items()},
         "rounds": {t: {"folds": run.result.rounds[t], "final": m.rounds} for t, m in run.result.models.items()},
-        "importance": {t: {name: round(value, 6) for name, value in found[:20]} for t, found in run.shap.items()},
+        "importance": {t: {name: round(value, 6) for name, value in ranked[:20]} for t, ranked in run.shap.items()},
         "seed": s.seed,
         "volatility": {"seasonal_har_share": baselines.BLEND, "smear": run.result.smear},
         "price_interval": {"coverage": s.coverage, **run.result.calibration["model"].to_json()},
@@ -122,9 +122,9 @@ def check(manifest: Any, source: str) -> dict[str, Any]:
     theirs = [column["name"] for column in manifest["features"]["columns"]]
     if theirs != features.names(now):
         gone = sorted(set(theirs) ^ set(features.names(now)))
-        what = f"they differ in {', '.join(gone[:5])}" if gone else "their order differs"
+        difference = f"they differ in {', '.join(gone[:5])}" if gone else "their order differs"
         raise InputError(
-            f"{source}: the model was trained on other features than this program computes: {what}; "
+            f"{source}: the model was trained on other features than this program computes: {difference}; "
             "train it again with this version, or predict with the version that made it"
         )
     if len(manifest["features"]["probe"]) != len(now):

@@ -107,10 +107,10 @@ def _texts(values: pd.Series) -> pd.Series:
 
 def _split(text: str, name: str) -> tuple[str, str, float]:
     """Unit, number and multiple (0: none) of a text."""
-    found = _UNIT.match(text.strip()) if len(text) <= LONGEST else None
-    if found is None:
+    match = _UNIT.match(text.strip()) if len(text) <= LONGEST else None
+    if match is None:
         return "", "", 0
-    before, core, after = found.groups()
+    before, core, after = match.groups()
     if re.fullmatch(r"(?i)inf|infinity|nan", core + after):
         return "", "", 0
     if name in AMOUNTS and after.upper() in MULTIPLES:

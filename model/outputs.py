@@ -81,9 +81,9 @@ def tracked_params(run: Run) -> dict[str, object]:
 
 def tracked_metrics(run: Run) -> list[tuple[str, float, int]]:
     """What MLflow shows as metrics: overall as they are, each fold's as ``fold_...`` with the fold as step."""
-    found = [(name, value, 0) for name, value in evaluate.flat(run.overall).items()]
+    values = [(name, value, 0) for name, value in evaluate.flat(run.overall).items()]
     if run.result.restored:
-        found.append(("boosters_from_checkpoint", run.result.restored, 0))
+        values.append(("boosters_from_checkpoint", run.result.restored, 0))
     for number, scores in enumerate(run.by_fold, start=1):
-        found += [(f"fold_{name}", value, number) for name, value in evaluate.flat(scores).items()]
-    return found
+        values += [(f"fold_{name}", value, number) for name, value in evaluate.flat(scores).items()]
+    return values

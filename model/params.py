@@ -98,15 +98,15 @@ def _unknown(name: str, source: str) -> InputError:
 
 def _flatten(table: Mapping[str, Any], source: str) -> list[tuple[str | None, str, object]]:
     """(target or None, name, value) of a nested table; those for all targets first."""
-    found: list[tuple[str | None, str, object]] = []
+    entries: list[tuple[str | None, str, object]] = []
     for key, value in table.items():
         if key in TARGETS:
             if not isinstance(value, Mapping):
                 raise InputError(f"{source}: {key} must hold a table of hyperparameters, not {value!r}")
-            found += [(key, name, inner) for name, inner in value.items()]
+            entries += [(key, name, inner) for name, inner in value.items()]
         else:
-            found.append((None, key, value))
-    return sorted(found, key=lambda item: item[0] is not None)
+            entries.append((None, key, value))
+    return sorted(entries, key=lambda item: item[0] is not None)
 
 
 def apply(base: Mapping[str, Params], table: Mapping[str, Any], source: str) -> dict[str, Params]:
@@ -120,8 +120,8 @@ def apply(base: Mapping[str, Params], table: Mapping[str, Any], source: str) -> 
         if name not in _NAMES:
             raise _unknown(str(name), source)
         number = parse(name, value, source)
-        for each in [target] if target else TARGETS:
-            result[each] = dataclasses.replace(result[each], **{name: number})  # type: ignore[arg-type]  # parse() gives the field its type
+        for chosen in [target] if target else TARGETS:
+            result[chosen] = dataclasses.replace(result[chosen], **{name: number})  # type: ignore[arg-type]  # parse() gives the field its type
     return result
 
 

@@ -88,8 +88,8 @@ def _units(o: Floats, c: Floats, next_hour: npt.NDArray[np.bool_], lines: npt.ND
     at = int(bad[0])
     more = len(bad) - 1
     power = next((p for p in POWERS if abs(times[at] / p - 1) < 0.2), None)
-    what = f"some {power:,.0f} times" if power else f"{times[at]:.3g} times"
-    way = f"{what} as much" if ratio[at] > 1 else f"{what} less"
+    factor = f"some {power:,.0f} times" if power else f"{times[at]:.3g} times"
+    way = f"{factor} as much" if ratio[at] > 1 else f"{factor} less"
     single = len(bad) > 1 and bad[1] == at + 1
     why = "a bar of another unit" if single else "the unit changes here, or these are two series"
     also = f" (and {more} more such jumps)" if more else ""
@@ -103,8 +103,8 @@ def _within(o: Floats, c: Floats, lines: npt.NDArray[np.int64]) -> None:
 
     The Open after it would show it, too, but the first bar has none before and the last one none after it.
     """
-    if found := _power_of_ten(np.maximum(c / o, o / c), 0.2):
-        at, power = found
+    if outlier := _power_of_ten(np.maximum(c / o, o / c), 0.2):
+        at, power = outlier
         raise InputError(
             f"line {lines[at]}: Close is {c[at]:g} and Open {o[at]:g}, some {power:,.0f} times apart: the decimal "
             "point of one seems to be at another place"
@@ -114,8 +114,8 @@ def _within(o: Floats, c: Floats, lines: npt.NDArray[np.int64]) -> None:
 def _decimals(h: Floats, low: Floats, top: Floats, bottom: Floats, lines: npt.NDArray[np.int64]) -> None:
     """Refuse a High or Low whose decimal point is at another place."""
     for name, times, value in (("High", h / top, h), ("Low", bottom / low, low)):
-        if found := _power_of_ten(times, 0.03):
-            at, power = found
+        if outlier := _power_of_ten(times, 0.03):
+            at, power = outlier
             raise InputError(
                 f"line {lines[at]}: {name} is {value[at]:g}, {power:,.0f} times off Open and Close: its decimal "
                 "point seems to be at another place"

@@ -51,11 +51,11 @@ def read_models(uri: str, content: dict[str, Any]) -> dict[str, boost.Fitted]:
         InputError: a file isn't the one that the manifest names, or was trained on other features.
     """
     names = [column["name"] for column in content["features"]["columns"]]
-    found = {}
+    models = {}
     for target, name in content["models"].items():
         raw = read_file(uri, name, content)
         try:
-            found[target] = boost.load(raw, names)
+            models[target] = boost.load(raw, names)
         except ubjson.Unreadable as error:
             made_by = content.get("versions", {}).get("xgboost") or ubjson.made_by(raw)
             raise InputError(
@@ -66,7 +66,7 @@ def read_models(uri: str, content: dict[str, Any]) -> dict[str, boost.Fitted]:
             raise InputError(
                 f"{store.join(uri, name)} was trained on other features than the manifest names: {error}"
             ) from error
-    return found
+    return models
 
 
 def forecast(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.datetime | None = None) -> dict[str, Any]:

@@ -25,15 +25,15 @@ class Stages:
     def __call__(self, name: str, **values: Any) -> Iterator[dict[str, Any]]:
         """Time a stage; values put into the yielded dict are logged at its end."""
         self.current = name
-        found: dict[str, Any] = dict(values)
+        logged: dict[str, Any] = dict(values)
         began = time.perf_counter()
-        yield found
+        yield logged
         self.seconds[name] = round(time.perf_counter() - began, 3)
-        log.get().info(name, seconds=self.seconds[name], **found)
+        log.get().info(name, seconds=self.seconds[name], **logged)
 
 
 def begins(settings: Settings) -> None:
-    """The first line."""
+    """Log the first line of a run."""
     log.get().info(
         "training begins",
         data=settings.data,

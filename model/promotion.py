@@ -39,7 +39,7 @@ def _losses(run: str, data_uri: str, how: Reading) -> pd.DataFrame:
         return np.asarray(rows[name].to_numpy(), dtype=np.float64)
 
     low, high = (np.log(column(f"{side}_price") / column("close")) for side in ("lower", "upper"))
-    found = {
+    losses = {
         "volatility": (column("lv") - column("lv_forecast")) ** 2,
         "qlike": evaluate.qlike(column("lv"), column("variance_forecast")),
         "direction": evaluate.log_loss(column("up"), column("p_up")),
@@ -48,7 +48,7 @@ def _losses(run: str, data_uri: str, how: Reading) -> pd.DataFrame:
         "close": column("close"),
         "coverage": np.full(len(rows), coverage),
     }
-    return pd.DataFrame(found, index=rows.index)
+    return pd.DataFrame(losses, index=rows.index)
 
 
 def judge(

@@ -47,8 +47,8 @@ def hours(rows: pd.DataFrame, is_part: bool = False) -> None:
     step = rows["time"].sort_values().drop_duplicates().diff().median()
     if len(rows) > 2 and step != HOUR and not is_part:
         few = len(rows["time"].unique()) < len(rows) / 2
-        what = "most times are there more than once" if few or pd.isna(step) else f"bars are {step} apart"
-        raise _refuse(rows.index[1], f"{what}: hourly bars are needed")
+        problem = "most times are there more than once" if few or pd.isna(step) else f"bars are {step} apart"
+        raise _refuse(rows.index[1], f"{problem}: hourly bars are needed")
 
 
 def order(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:

@@ -43,13 +43,13 @@ class Rows:
         return self.features[np.ix_(numbers, self.columns)]
 
     def all(self) -> Features:
-        """All of them at once."""
+        """The inputs of all rows in one array."""
         return self.take(slice(0, len(self)))
 
 
 def present(features: Features) -> npt.NDArray[np.bool_]:
     """Which rows have any feature, shape (n,)."""
-    found = np.empty(len(features), dtype=np.bool_)
+    mask = np.empty(len(features), dtype=np.bool_)
     for start in range(0, len(features), BLOCK):
-        found[start : start + BLOCK] = np.isfinite(features[start : start + BLOCK]).any(axis=1)
-    return found
+        mask[start : start + BLOCK] = np.isfinite(features[start : start + BLOCK]).any(axis=1)
+    return mask

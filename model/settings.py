@@ -146,8 +146,8 @@ def _checkpoint(env: Mapping[str, str], output: str) -> str:
         raise InputError(f"CHECKPOINT_URI is {given!r}: use s3://bucket/prefix or a folder")
     if store.is_s3(uri):
         store.split_s3(uri)
-    one, two = (place if store.is_s3(place) else os.path.realpath(place) for place in (uri, output))
-    if f"{one}/".startswith(f"{two.rstrip('/')}/") or two.startswith(f"{one}/"):
+    checkpoint, results = (place if store.is_s3(place) else os.path.realpath(place) for place in (uri, output))
+    if f"{checkpoint}/".startswith(f"{results.rstrip('/')}/") or results.startswith(f"{checkpoint}/"):
         raise InputError(f"CHECKPOINT_URI is {given!r}, and OUTPUT_URI {output!r}: neither may lie in the other")
     return uri
 

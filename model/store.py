@@ -55,7 +55,7 @@ def client(service: str) -> Any:
     return session.client(service, config=Config(retries={"mode": "standard", "max_attempts": 5}))
 
 
-def call_aws(what: str, call: Callable[[], T]) -> T:
+def call_aws(action: str, call: Callable[[], T]) -> T:
     """Run an AWS call; say in one line what failed.
 
     Raises:
@@ -69,16 +69,16 @@ def call_aws(what: str, call: Callable[[], T]) -> T:
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         if code in ("404", "NoSuchKey", "NoSuchBucket", "ParameterNotFound", "NotFound"):
-            raise InputError(f"can't {what}: it isn't there ({code})") from error
+            raise InputError(f"can't {action}: it isn't there ({code})") from error
         if code in ("403", "AccessDenied", "AccessDeniedException"):
-            raise InputError(f"can't {what}: access denied ({code}); the task role needs the permission") from error
-        raise ModelError(f"can't {what}: {code}: {error.response.get('Error', {}).get('Message', '')}") from error
+            raise InputError(f"can't {action}: access denied ({code}); the task role needs the permission") from error
+        raise ModelError(f"can't {action}: {code}: {error.response.get('Error', {}).get('Message', '')}") from error
     except NoCredentialsError as error:
-        raise InputError(f"can't {what}: no AWS credentials; give the task a role or set AWS_PROFILE") from error
+        raise InputError(f"can't {action}: no AWS credentials; give the task a role or set AWS_PROFILE") from error
     except NoRegionError as error:
-        raise InputError(f"can't {what}: no AWS region; set AWS_REGION") from error
+        raise InputError(f"can't {action}: no AWS region; set AWS_REGION") from error
     except BotoCoreError as error:
-        raise ModelError(f"can't {what}: {error}") from error
+        raise ModelError(f"can't {action}: {error}") from error
 
 
 @contextmanager
@@ -200,7 +200,7 @@ def _is_missing(bucket: str, key: str) -> bool:
         answer = client("s3").list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
     except ClientError:
         return False
-    return all(found["Key"] != key for found in answer.get("Contents", ()))
+    return all(entry["Key"] != key for entry in answer.get("Contents", ()))
 
 
 def write_versioned(uri: str, content: bytes, version: str) -> bool:
@@ -249,11 +249,11 @@ def _write_locked(path: Path, content: bytes, version: str) -> bool:
     return True
 
 
-def check_writable(uri: str, what: str) -> None:
+def check_writable(uri: str, place: str) -> None:
     """See that a local folder is there and can be written, making it if need be; of S3 nothing is known before.
 
     Raises:
-        InputError: it can't; `what` names the place.
+        InputError: it can't; `place` names it.
     """
     if is_s3(uri):
         return
@@ -264,7 +264,7 @@ def check_writable(uri: str, what: str) -> None:
             with tempfile.NamedTemporaryFile(dir=inner, prefix=".model-"):
                 pass
     except OSError as error:
-        raise InputError(f"can't write to {what} {error.filename or uri}: {error.strerror}") from error
+        raise InputError(f"can't write to {place} {error.filename or uri}: {error.strerror}") from error
 
 
 def join(base: str, name: str) -> str:
@@ -333,17 +333,17 @@ class Output:
         except OSError as error:
             raise InputError(f"can't write to OUTPUT_URI {self.uri}: {error.strerror}") from error
 
-    def prepare(self, what: str = "OUTPUT_URI") -> None:
+    def prepare(self, place: str = "OUTPUT_URI") -> None:
         """Make a folder if there is none, and see that it can be written; an object store only shows when it is.
 
         Args:
-            what: names the place in a refusal.
+            place: its name in a refusal.
 
         Raises:
             InputError: it can't be written.
         """
         Output.latest = self
-        check_writable(self.uri, what)
+        check_writable(self.uri, place)
 
     def write(self, name: str, content: bytes) -> None:
         """Write one file, whole or not at all."""

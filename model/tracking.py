@@ -79,13 +79,13 @@ class MlflowRun:
         """
         try:
             query = urllib.parse.urlencode({"experiment_name": self._experiment})
-            found = self._ask("GET", f"experiments/get-by-name?{query}", None, "experiment", "experiment_id")
+            experiment_id = self._ask("GET", f"experiments/get-by-name?{query}", None, "experiment", "experiment_id")
         except Unreachable as error:
             if "RESOURCE_DOES_NOT_EXIST" not in str(error):
                 raise
-            found = self._ask("POST", "experiments/create", {"name": self._experiment}, "experiment_id")
+            experiment_id = self._ask("POST", "experiments/create", {"name": self._experiment}, "experiment_id")
         body = {
-            "experiment_id": found,
+            "experiment_id": experiment_id,
             "start_time": _now(),
             "run_name": name,
             "tags": [{"key": k, "value": v} for k, v in tags.items() if v],
@@ -123,10 +123,10 @@ class MlflowRun:
 
     def _ask(self, method: str, path: str, body: object, *fields: str) -> Any:
         """What the answer holds at a path of fields."""
-        found: Any = self._call(method, path, body)
+        answer: Any = self._call(method, path, body)
         for field in fields:
-            found = _field(found, field)
-        return found
+            answer = _field(answer, field)
+        return answer
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()

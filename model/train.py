@@ -59,12 +59,12 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
     moment = now or dt.datetime.now(dt.UTC)
     progress.begins(settings)
     kept = Checkpoint(settings.checkpoint) if settings.checkpoint else None
-    with stages("data read and checked") as found:
+    with stages("data read and checked") as values:
         tables = data.tables(settings.data, settings.reading)
         moment = kept.began(data.checksum([table.sha256 for table in tables]), moment) if kept else moment
         loaded = data.checked(tables, settings.reading, moment)
         del tables
-        found |= {
+        values |= {
             "rows": loaded.rows,
             "first": loaded.span[0],
             "last": loaded.span[1],
@@ -92,24 +92,24 @@ def _work(
 ) -> Run:
     """From features to outputs; `into` is where the matrix goes if not into memory."""
     out.begin()
-    with stages("features built") as found:
+    with stages("features built") as values:
         matrix = features.build(loaded.bars, chosen, into=into)
         labels = targets.make(loaded.bars)
-        found |= {"features": len(chosen), "hours": len(loaded.bars)}
-    with stages("models trained") as found:
+        values |= {"features": len(chosen), "hours": len(loaded.bars)}
+    with stages("models trained") as values:
         result = walkforward.run(
             loaded.bars, chosen, matrix, labels, folds, settings, progress.boosters(3 * (len(folds) + 1)), engine, kept
         )
-        found |= {"boosters": 3 * (len(folds) + 1)}
-    with stages("forecasts scored") as found:
+        values |= {"boosters": 3 * (len(folds) + 1)}
+    with stages("forecasts scored") as values:
         overall, by_fold, recent = scored(loaded.bars, labels, result.forecasts, settings)
-        found |= {"hours": overall.hours}
+        values |= {"hours": overall.hours}
     run = Run(settings, loaded, chosen, matrix, labels, folds, result, overall, by_fold, recent, stages.seconds, {})
     with stages("forecasts explained"):
         run.shap |= {target: report.mean_abs(run, target) for target in result.models}
-    with stages("results written") as found:
+    with stages("results written") as values:
         outputs.write(run, out)
-        found |= {"output": out.uri, "files": len(out.written)}
+        values |= {"output": out.uri, "files": len(out.written)}
     progress.result(run)
     return run
 
@@ -123,8 +123,8 @@ def scored(bars: Bars, labels: Targets, f: Forecasts, settings: Settings) -> tup
         return evaluate.score(bars, labels, f, rows, settings.coverage, settings.seed)
 
     overall = of(tested)
-    each = [of(tested[fold == k]) for k in range(settings.folds)]
-    return overall, each, of(tested[fold >= settings.folds - evaluate.RECENT])
+    by_fold = [of(tested[fold == k]) for k in range(settings.folds)]
+    return overall, by_fold, of(tested[fold >= settings.folds - evaluate.RECENT])
 
 
 def train_tracked(settings: Settings, env: Mapping[str, str]) -> Run:

@@ -57,8 +57,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def made_by(raw: bytes) -> str:
     """The version of XGBoost that a model file names as its maker, such as ``3.2.0``; empty if it can't be found."""
-    if found := re.search(rb'"version"\s*:\s*\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)', raw):
-        return ".".join(part.decode() for part in found.groups())
+    if match := re.search(rb'"version"\s*:\s*\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)', raw):
+        return ".".join(part.decode() for part in match.groups())
     if (at := raw.find(b"version[")) < 0:
         return ""
     reader = _Reader(raw)
@@ -86,9 +86,9 @@ class _Reader:
 
     def next_is(self, mark: bytes) -> bool:
         """Step over `mark` if it is next."""
-        found = self.raw.startswith(mark, self.at)
-        self.at += found
-        return found
+        is_next = self.raw.startswith(mark, self.at)
+        self.at += is_next
+        return is_next
 
     def length(self) -> int:
         """A length, always of eight bytes."""

@@ -83,7 +83,7 @@ class _Training:
         return job, fitted, tail, time.perf_counter() - began
 
     def named(self, job: Job) -> checkpoint.Job:
-        """See `named`."""
+        """The job's name in a checkpoint."""
         return named(job, self.features, self.settings)
 
     def forecast(self, target: str, fitted: boost.Fitted, fold: Fold) -> tuple[Numbers, Array]:

@@ -69,11 +69,11 @@ def _new_york_offset(x: Series) -> Array:
     hours = _coming_hour(x)
     year = (x.bars.time + np.timedelta64(3600, "s")).astype("datetime64[Y]")
     offset = np.full(len(hours), -5.0)
-    for each in np.unique(year):
-        march, november = each.astype("datetime64[M]") + 2, each.astype("datetime64[M]") + 10
+    for calendar_year in np.unique(year):
+        march, november = calendar_year.astype("datetime64[M]") + 2, calendar_year.astype("datetime64[M]") + 10
         begins = (_first_sunday(march) + 7) * 24 + 7
         ends = _first_sunday(november) * 24 + 6
-        offset[(year == each) & (hours >= begins) & (hours < ends)] = -4.0
+        offset[(year == calendar_year) & (hours >= begins) & (hours < ends)] = -4.0
     return offset
 
 

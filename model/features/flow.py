@@ -22,7 +22,7 @@ def taker_share(x: Series) -> Array:
 
 @feature("taker_share_{w}", "mean(taker_share) over {w} hours", "flow", windows=(3, 24), needs_flow=True)
 def taker_mean(x: Series, w: int) -> Array:
-    """The same over a window."""
+    """The takers' share, averaged over a window."""
     return x.mean_of(_share(x), w)
 
 

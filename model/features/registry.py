@@ -112,8 +112,8 @@ def build(
         stop = min(start + chunk, len(bars))
         series = Series(bars.slice(before, stop))
         with np.errstate(all="ignore"):
-            for column, each in enumerate(features):
-                values = each.compute(series)[start - before :]
+            for column, feature in enumerate(features):
+                values = feature.compute(series)[start - before :]
                 matrix[start:stop, column] = np.where(np.isfinite(values), values, np.nan)
     # An hour without a bar has no forecast, so it needs no features either.
     matrix[np.isnan(bars.close)] = np.nan
@@ -133,8 +133,8 @@ def probe(features: Sequence[Feature]) -> list[float | None]:
 def differing(features: Sequence[Feature], theirs: Sequence[float | None]) -> list[str]:
     """Names of features whose probe isn't `theirs`, to four digits."""
     return [
-        each.name
-        for each, ours, other in zip(features, probe(features), theirs, strict=True)
+        feature.name
+        for feature, ours, other in zip(features, probe(features), theirs, strict=True)
         if (ours is None) != (other is None)
         or (ours is not None and other is not None and not np.isclose(ours, other, rtol=1e-4, atol=1e-5))
     ]

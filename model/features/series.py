@@ -77,8 +77,8 @@ class Series:
     def _source(self, name: str) -> Array:
         if name == "ret2":
             return np.asarray(self.ret**2)
-        found: Array = getattr(self, name) if hasattr(self, name) else getattr(self.bars, name)
-        return found
+        source: Array = getattr(self, name) if hasattr(self, name) else getattr(self.bars, name)
+        return source
 
     def mean_of(self, values: Array, window: int) -> Array:
         """Rolling mean of any series over `window` hours, at least half of them there."""

@@ -54,8 +54,8 @@ def listed(uri: str) -> list[File]:
     Raises:
         InputError: there are none, a folder may not be listed, or a file is a link that leads nowhere.
     """
-    found = _in_s3(uri) if store.is_s3(uri) else _in_folder(Path(uri).resolve())
-    files = [file for file in found if _counts(file.name)]
+    below = _in_s3(uri) if store.is_s3(uri) else _in_folder(Path(uri).resolve())
+    files = [file for file in below if _counts(file.name)]
     if not files:
         raise InputError(f"no {SUFFIX} files in {uri}: data in parts is a folder or prefix of Parquet files")
     return sorted(files, key=lambda file: file.uri)
@@ -96,11 +96,11 @@ def _in_s3(uri: str) -> list[File]:
     folder = f"s3://{bucket}/{prefix[: prefix.rfind('/') + 1]}"
 
     def pages() -> list[File]:
-        found = store.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        answers = store.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [
-            File(f"s3://{bucket}/{each['Key']}", int(each["Size"]), str(each["ETag"]), folder)
-            for page in found
-            for each in page.get("Contents", ())
+            File(f"s3://{bucket}/{entry['Key']}", int(entry["Size"]), str(entry["ETag"]), folder)
+            for page in answers
+            for entry in page.get("Contents", ())
         ]
 
     return store.call_aws(f"list {uri}", pages)

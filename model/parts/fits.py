@@ -33,10 +33,10 @@ class Taken:
     season: Any = None
 
     def between(self, start: int, stop: int) -> Taken:
-        """Those of the hours from `start` to `stop`, as views."""
-        some = slice(*np.searchsorted(self.numbers, (start, stop)))
-        other = [None if values is None else values[some] for values in (self.har, self.season)]
-        return Taken(self.numbers[some], self.inputs[some], self.labels[some], *other)
+        """The rows of the hours from `start` to `stop`, as views."""
+        span = slice(*np.searchsorted(self.numbers, (start, stop)))
+        other = [None if values is None else values[span] for values in (self.har, self.season)]
+        return Taken(self.numbers[span], self.inputs[span], self.labels[span], *other)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -76,9 +76,9 @@ def of_variance(piece: Hours, seasonal: bool) -> Taken:
 
 def counted(taken: Taken, start: int, stop: int, half_life: float) -> tuple[int, float, float]:
     """How many rows there are from `start` to `stop`, the sum of what they count by age, and that of their labels."""
-    some = taken.between(start, stop)
-    aged = boost.aged(some.numbers, stop, half_life).sum() if half_life else 0.0
-    return len(some), float(aged), float(some.labels.sum())
+    rows = taken.between(start, stop)
+    aged = boost.aged(rows.numbers, stop, half_life).sum() if half_life else 0.0
+    return len(rows), float(aged), float(rows.labels.sum())
 
 
 def added(
@@ -93,10 +93,10 @@ def added(
     standard: Standard | None,
 ) -> list[Any]:
     """What `of` gives for the rows from `start` to `stop`, added up."""
-    some = taken.between(start, stop)
-    weight = weighing.of(some.numbers) if weighing else None
-    inputs: Any = some.har if of_har else some.inputs
-    table = Together(inputs, some.labels, weight, some.season)
+    rows = taken.between(start, stop)
+    weight = weighing.of(rows.numbers) if weighing else None
+    inputs: Any = rows.har if of_har else rows.inputs
+    table = Together(inputs, rows.labels, weight, rows.season)
     return table.sums([0.0] * sums, of, *given, standard=standard)
 
 
@@ -109,18 +109,18 @@ def beside_inputs(
     taken: Taken, start: int, stop: int, target: str, begin: Linear | None, weighing: Weighing | None
 ) -> dict[str, Any]:
     """Label, weight and margin of the same rows, by XGBoost's names."""
-    some = taken.between(start, stop)
-    found = {
-        "label": some.labels,
-        "weight": weighing.of(some.numbers) if weighing else None,
-        "base_margin": boost.margin(target, begin, some.inputs, some.har if some.har is not None else np.empty(0)),
+    rows = taken.between(start, stop)
+    columns = {
+        "label": rows.labels,
+        "weight": weighing.of(rows.numbers) if weighing else None,
+        "base_margin": boost.margin(target, begin, rows.inputs, rows.har if rows.har is not None else np.empty(0)),
     }
-    return {name: np.asarray(values, dtype=np.float32) for name, values in found.items() if values is not None}
+    return {name: np.asarray(values, dtype=np.float32) for name, values in columns.items() if values is not None}
 
 
-def picked(found: dict[str, Any], name: str) -> Any:
-    """One of them."""
-    return found[name]
+def picked(values: dict[str, Any], name: str) -> Any:
+    """The values of this name."""
+    return values[name]
 
 
 # What the process that trains does.
@@ -148,15 +148,15 @@ class Stretch:
     def sums(
         self, start: Sequence[Any], of: Callable[..., Sequence[Any]], *given: Any, standard: Standard | None = None
     ) -> list[Any]:
-        """See `linear.Table`."""
+        """As of `linear.Table`, added up by the workers, each over its own pieces."""
         if stopping.requested():
             raise stopping.Stopped
         rest = (self._of_har, self.weighing, len(start), of, given, standard)
         parts = [self.pieces.submit(k, added, self.taken[k], self.start, self.stop, *rest) for k in self.over]
-        found = list(start)
+        totals = list(start)
         for part in self.pieces.gather(parts):
-            found = [a + b for a, b in zip(found, part, strict=True)]
-        return found
+            totals = [a + b for a, b in zip(totals, part, strict=True)]
+        return totals
 
     def blocks(self, target: str, begin: Linear | None) -> Blocks:
         """The rows where they lie, with what XGBoost takes beside them."""
@@ -213,7 +213,7 @@ class PeriodInPieces:
         return boost.booster_settings(self.rows.target, self.params, self.seed)
 
     def early(self) -> Fitted:
-        """See `boost.Period`."""
+        """Train on the head, for as many rounds as the forecasts of the tail get better."""
         rows, (head_stop, tail_start) = self.rows, split.tail(self.stop, self.embargo)
         begin = rows.begin(0, head_stop)
         parts = [rows.stretch(0, head_stop, self.params.half_life), rows.stretch(tail_start, self.stop)]
@@ -226,7 +226,7 @@ class PeriodInPieces:
         return Fitted(rows.target, early[:rounds], begin, rounds, rows.columns)
 
     def whole(self, rounds: int) -> Fitted:
-        """See `boost.Period`."""
+        """Train on the whole period."""
         rows, begin = self.rows, self.rows.begin(0, self.stop)
         blocks = functools.partial(rows.stretch(0, self.stop, self.params.half_life).blocks, rows.target, begin)
         booster = rows.pieces.cluster.train_on(self.settings, [blocks], rounds, None)

@@ -69,8 +69,8 @@ def draft(piece: Hours, matrix: Features, segments: Sequence[Segment]) -> Draft:
             else:
                 into = made.ret if target == "return" else made.logs[MODEL]
                 into[rows] = values * t.scale[rows] if target == "return" else values
-        some = slice(low, high)
-        _linear(made, segment, matrix, piece, some, usable[some])
+        span = slice(low, high)
+        _linear(made, segment, matrix, piece, span, usable[span])
     made.logs[MODEL][:] = baselines.blend(made.logs[MODEL], made.logs[SEASONAL])
     tested = ~np.isnan(f.fold)
     for into, values in ((f.ret, made.ret), (f.lv, made.logs[MODEL]), (f.lv_har, made.logs[HAR])):
@@ -79,26 +79,26 @@ def draft(piece: Hours, matrix: Features, segments: Sequence[Segment]) -> Draft:
     return made
 
 
-def _linear(made: Draft, segment: Segment, matrix: Features, piece: Hours, some: slice, usable: Any) -> None:
-    """The baselines' forecasts of the rows `some`."""
+def _linear(made: Draft, segment: Segment, matrix: Features, piece: Hours, span: slice, usable: Any) -> None:
+    """The baselines' forecasts of the rows `span`."""
     f, t = made.forecasts, piece.targets
-    made.logs[HAR][some] = np.where(usable, segment.har.predict(t.har[some]), np.nan)
-    made.logs[SEASONAL][some] = np.where(usable, segment.seasonal.predict(t.lhar[some], t.week_hour[some]), np.nan)
+    made.logs[HAR][span] = np.where(usable, segment.har.predict(t.har[span]), np.nan)
+    made.logs[SEASONAL][span] = np.where(usable, segment.seasonal.predict(t.lhar[span], t.week_hour[span]), np.nan)
     if segment.logistic is not None:
         columns = segment.boosters["direction"].columns
-        f.p_base[some] = segment.base_rate
-        rows = Rows(matrix, np.arange(some.start, some.stop), columns)
-        f.p_logistic[some] = linear.sigmoid(segment.logistic.predict(rows))
+        f.p_base[span] = segment.base_rate
+        rows = Rows(matrix, np.arange(span.start, span.stop), columns)
+        f.p_logistic[span] = linear.sigmoid(segment.logistic.predict(rows))
 
 
 def errors(made: Draft, piece: Hours, until: int) -> dict[str, Array]:
     """The last errors before an hour that `smearing` takes, by name."""
     _, stop = piece.within(0, until)
-    found = {}
+    last = {}
     for name, forecast in made.logs.items():
         off = piece.targets.lv[:stop] - forecast[:stop]
-        found[name] = off[np.isfinite(off)][-smearing.WINDOW :]
-    return found
+        last[name] = off[np.isfinite(off)][-smearing.WINDOW :]
+    return last
 
 
 Bounds = tuple[Array, Array, Walked]
@@ -117,18 +117,18 @@ def from_past_returns(before: Bounds | None, piece: Hours, coverage: float) -> B
     """The interval of a piece from past returns alone, which has no factors."""
     known = before[2].scores if before else np.empty(0)
     whole = np.concatenate([known, piece.targets.ret])
-    low, high = (found[len(known) :] for found in conformal.quantiles(whole, coverage))
+    low, high = (quantile[len(known) :] for quantile in conformal.quantiles(whole, coverage))
     empty, last = np.empty(0), (float(low[-1]), float(high[-1]))
     return low, high, Walked(whole[-conformal.WINDOW - 1 :], empty, empty, last, empty, empty)
 
 
-def calibration(found: Bounds) -> Calibration:
+def calibration(interval: Bounds) -> Calibration:
     """What the interval of the next hour takes."""
-    return found[2].calibration()
+    return interval[2].calibration()
 
 
-def finished(made: Draft, smear: dict[str, dict[int, float]], found: Sequence[Bounds]) -> Forecasts:
-    """The forecasts with variances and intervals; `found` has the bounds of `NAMES` and of past returns, in order."""
+def finished(made: Draft, smear: dict[str, dict[int, float]], intervals: Sequence[Bounds]) -> Forecasts:
+    """The forecasts with variances and intervals. intervals: those of `NAMES` and of past returns, in order."""
     old = made.forecasts
     tested, changed = ~np.isnan(old.fold), {}
     for name, into, log in ((MODEL, "var", old.lv), (HAR, "var_har", old.lv_har), (SEASONAL, "var_lhar", old.lv_lhar)):
@@ -136,7 +136,7 @@ def finished(made: Draft, smear: dict[str, dict[int, float]], found: Sequence[Bo
         for fold, factor in smear[name].items():
             factors[old.fold == fold] = factor
         changed[into] = np.exp(log) * factors
-    for before, (low, high, _) in zip(("", "har_", "lhar_", "base_"), found, strict=True):
+    for before, (low, high, _) in zip(("", "har_", "lhar_", "base_"), intervals, strict=True):
         changed |= {f"{before}lower": np.where(tested, low, np.nan), f"{before}upper": np.where(tested, high, np.nan)}
     return dataclasses.replace(old, **changed)
 
@@ -162,7 +162,7 @@ class Forecast:
         folds = [(segment.fold, segment.start) for segment in segments if segment.fold is not None]
         before = {fold: self._smear(drafts, start) for fold, start in folds}
         self.smear = self._smear(drafts, len(pieces))
-        factors = {name: {fold: found[name] for fold, found in before.items()} for name in NAMES}
+        factors = {name: {fold: by_name[name] for fold, by_name in before.items()} for name in NAMES}
         chains = [self._chain(drafts, name, coverage) for name in NAMES]
         every = [*chains, self._past_returns(coverage)]
         self.each = {
@@ -186,10 +186,10 @@ class Forecast:
 
     def _smear(self, drafts: dict[int, Any], until: int) -> dict[str, float]:
         """By what the exponential of a log variance from hour `until` on is multiplied, by name."""
-        found = {name: np.empty(0) for name in NAMES}
+        last = {name: np.empty(0) for name in NAMES}
         for k in reversed(self.pieces.over(self._first, until)):
             (more,) = self.pieces.gather([self.pieces.submit(k, errors, drafts[k], self.pieces.hours[k], until)])
-            found = {name: np.concatenate([more[name], found[name]]) for name in NAMES}
-            if all(len(values) >= smearing.WINDOW for values in found.values()):
+            last = {name: np.concatenate([more[name], last[name]]) for name in NAMES}
+            if all(len(values) >= smearing.WINDOW for values in last.values()):
                 break
-        return {name: smearing.factor(values) for name, values in found.items()}
+        return {name: smearing.factor(values) for name, values in last.items()}

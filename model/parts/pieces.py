@@ -128,9 +128,9 @@ def joined(pieces: Sequence[Bars | None]) -> Bars:
 
 def _columns(bars: Bars) -> list[Any]:
     """Its arrays in the order in which `Bars.map` goes through them."""
-    found: list[Any] = []
-    bars.map(found.append)
-    return found
+    arrays: list[Any] = []
+    bars.map(arrays.append)
+    return arrays
 
 
 def last_hours(before: Bars | None, loaded: Data, gap: int, with_flow: bool) -> Bars:
@@ -148,9 +148,9 @@ def hours(start: int, loaded: Data, gap: int, with_flow: bool, before: Bars | No
     """The bars of a piece and their outcomes."""
     bars = padded(loaded, gap, with_flow)
     earlier = len(before) if before is not None else 0
-    some = slice(earlier, earlier + len(bars))
+    span = slice(earlier, earlier + len(bars))
     whole = targets.make(joined([before, bars, after]))
-    return Hours(start, bars, of_each(lambda values: values[some].copy(), whole))
+    return Hours(start, bars, of_each(lambda values: values[span].copy(), whole))
 
 
 def matrix(loaded: Data, gap: int, with_flow: bool, before: Bars | None) -> Features:
@@ -229,7 +229,7 @@ class Pieces:
             for k in range(count)
         ]
         self.matrix = [self.submit(k, matrix, loaded[k], self.gaps[k], flow, before[k]) for k in range(count)]
-        self.gather([self.submit(k, len, each) for k, each in enumerate(self.matrix)])
+        self.gather([self.submit(k, len, future) for k, future in enumerate(self.matrix)])
 
     def data(self, bars: Bars) -> Data:
         """What is to be said about the data, with the last of its bars."""
@@ -279,21 +279,22 @@ def gaps(parts: Sequence[Summary]) -> list[int]:
     """
     if not parts:
         raise InputError("no part has an hour with trades and prices")
-    found = [0]
-    for one, two in itertools.pairwise(parts):
-        missing = int((two.first - one.last) // HOUR) - 1
+    missing_hours = [0]
+    for earlier, later in itertools.pairwise(parts):
+        missing = int((later.first - earlier.last) // HOUR) - 1
         if missing < 0:
             raise InputError(
-                f"{two.name} begins at {two.first}Z, and {one.name} ends at {one.last}Z: parts may not overlap"
+                f"{later.name} begins at {later.first}Z, and {earlier.name} ends at {earlier.last}Z: "
+                "parts may not overlap"
             )
-        ratio = max(two.opens / one.closes, one.closes / two.opens)
+        ratio = max(later.opens / earlier.closes, earlier.closes / later.opens)
         if ratio >= (plausible.TIMES_AFTER_GAP if missing else plausible.TIMES):
             raise InputError(
-                f"{two.name}: its first Open is {two.opens:g} after a Close of {one.closes:g} in {one.name}: the unit "
-                "changes there, or these are two series"
+                f"{later.name}: its first Open is {later.opens:g} after a Close of {earlier.closes:g} in "
+                f"{earlier.name}: the unit changes there, or these are two series"
             )
-        found.append(missing)
-    return found
+        missing_hours.append(missing)
+    return missing_hours
 
 
 def check(told: Sequence[Summary], between: Sequence[int]) -> None:
@@ -312,9 +313,9 @@ def check(told: Sequence[Summary], between: Sequence[int]) -> None:
     lacking = sum(between) + total("missing_hours")
     if lacking > repair.MAX_MISSING * span:
         raise InputError(f"{lacking} of {span} hours are missing: too many to learn from")
-    for name, what in (("incomplete", "price"), ("missing_volume", "volume")):
+    for name, noun in (("incomplete", "price"), ("missing_volume", "volume")):
         if (count := total(name)) > repair.MAX_MISSING * rows:
-            raise InputError(f"{count} of {rows} rows lack a {what}: too many to learn from")
+            raise InputError(f"{count} of {rows} rows lack a {noun}: too many to learn from")
     if hours < data.MIN_ROWS:
         raise InputError(f"the parts have {hours} usable hours: at least {data.MIN_ROWS} are needed")
     lowest, highest = min(part.lowest for part in parts), max(part.highest for part in parts)
@@ -329,10 +330,10 @@ def check(told: Sequence[Summary], between: Sequence[int]) -> None:
 
 def without_flow(parts: Sequence[Summary]) -> list[str]:
     """The columns of the order flow that say too little in all parts together."""
-    found = []
+    lacking = []
     for name in FLOW:
         told = [part.flow.get(name, (part.counts["hours"], part.counts["hours"], False)) for part in parts]
         missing, rows, is_any = zip(*told, strict=True)
         if not repair.has_values(sum(missing), sum(rows), any(is_any)):
-            found.append(name)
-    return found
+            lacking.append(name)
+    return lacking

@@ -85,7 +85,7 @@ def _bins(p: Array) -> npt.NDArray[np.int64]:
 
 def sums(piece: Hours, f: Forecasts, coverage: float) -> dict[int, Sums]:
     """What the tested hours of a piece add up to, by fold."""
-    found = {}
+    by_fold = {}
     for fold in np.unique(f.fold[~np.isnan(f.fold)]).astype(int).tolist():
         rows = np.flatnonzero(f.fold == fold).astype(np.int64)
         columns, ranks = [], []
@@ -95,10 +95,10 @@ def sums(piece: Hours, f: Forecasts, coverage: float) -> dict[int, Sums]:
                 ranks.append([np.bincount(place[rise == up], minlength=BINS) for up in (False, True)])
             else:
                 columns += [np.where(m.good, values, 0.0) for values in _columns(m.kind, m.a, m.b)]
-        for each in evaluate.losses(piece.bars, piece.targets, f, rows, coverage):
-            columns += [np.where(each.good, values, 0.0) for values in (each.model, each.other, np.ones(len(rows)))]
-        found[fold] = Sums(len(rows), *_by_block(piece, rows, columns), np.array(ranks))
-    return found
+        for loss in evaluate.losses(piece.bars, piece.targets, f, rows, coverage):
+            columns += [np.where(loss.good, values, 0.0) for values in (loss.model, loss.other, np.ones(len(rows)))]
+        by_fold[fold] = Sums(len(rows), *_by_block(piece, rows, columns), np.array(ranks))
+    return by_fold
 
 
 def _by_block(piece: Hours, rows: npt.NDArray[np.int64], columns: Sequence[Array]) -> tuple[Any, Array]:
@@ -116,21 +116,21 @@ Edge = tuple[Array, Array]
 def differences(piece: Hours, f: Forecasts, coverage: float) -> Edge:
     """By how much each baseline's loss is above the model's in the tested hours; NaN where it isn't known."""
     rows = np.flatnonzero(~np.isnan(f.fold)).astype(np.int64)
-    found = evaluate.losses(piece.bars, piece.targets, f, rows, coverage)
-    return f.fold[rows], np.column_stack([np.where(x.good, x.other - x.model, np.nan) for x in found])
+    losses = evaluate.losses(piece.bars, piece.targets, f, rows, coverage)
+    return f.fold[rows], np.column_stack([np.where(x.good, x.other - x.model, np.nan) for x in losses])
 
 
 def edge(before: Edge | None, made: Edge) -> Edge:
     """What the windows of the next piece reach back to."""
-    one, two = (np.concatenate([old, new]) for old, new in zip(before, made, strict=True)) if before else made
-    return one[-2 * LAGS :].copy(), two[-2 * LAGS :].copy()
+    folds, saved = (np.concatenate([old, new]) for old, new in zip(before, made, strict=True)) if before else made
+    return folds[-2 * LAGS :].copy(), saved[-2 * LAGS :].copy()
 
 
 def second(
     piece: Hours, f: Forecasts, made: Edge, before: Edge | None, stretches: Sequence[Stretch], number: int
 ) -> list[tuple[Any, Array, Array]]:
     """For each stretch: blocks, their sums for each AUC, and the sums of the windows for each comparison."""
-    found = []
+    by_stretch = []
     for stretch in stretches:
         rows = np.flatnonzero(np.isin(f.fold, stretch.folds)).astype(np.int64)
         columns: list[Array] = []
@@ -139,22 +139,22 @@ def second(
             fall, auc = m.good & ~rise, stretch.placing.auc[k]
             columns += [rise * (stretch.placing.below[k][place] - auc), rise.astype(float)]
             columns += [fall * (stretch.placing.above[k][place] - auc), fall.astype(float)]
-        found.append((*_by_block(piece, rows, columns), _windows(made, before, stretch, number == stretch.last)))
-    return found
+        by_stretch.append((*_by_block(piece, rows, columns), _windows(made, before, stretch, number == stretch.last)))
+    return by_stretch
 
 
 def _windows(made: Edge, before: Edge | None, stretch: Stretch, is_last: bool) -> Array:
     """For each comparison: sums of the squares of the windows, of windows by their lengths, and of these squared."""
     own = made[1][np.isin(made[0], stretch.folds)]
     earlier = before[1][np.isin(before[0], stretch.folds)] if before else own[:0]
-    found = []
+    squares = []
     for k, lags in enumerate(stretch.lags):
         d, past = own[:, k], earlier[:, k]
         d, past = d[np.isfinite(d)], past[np.isfinite(past)][-lags:] if lags else past[:0]
         w = stats.window_sums(d, lags, past, is_last)
         c = stats.window_sums(np.ones(len(d)), lags, np.ones(len(past)), is_last)
-        found.append([w @ w, w @ c, c @ c])
-    return np.asarray(found, dtype=np.float64)
+        squares.append([w @ w, w @ c, c @ c])
+    return np.asarray(squares, dtype=np.float64)
 
 
 # What the process that trains does.
@@ -182,34 +182,34 @@ def score(made: Forecast, names: Names, folds: int, coverage: float, seed: int) 
     """The scores of the whole test, of each fold, and of the last `evaluate.RECENT` folds together."""
     pieces, over = made.pieces, made.over
     told = pieces.gather([pieces.submit(k, sums, pieces.hours[k], made.each[k], coverage) for k in over])
-    by_fold = {fold: [found[fold] for found in told if fold in found] for fold in range(folds)}
+    by_fold = {fold: [of_piece[fold] for of_piece in told if fold in of_piece] for fold in range(folds)}
     wanted = [tuple(range(folds)), *((fold,) for fold in range(folds)), tuple(range(folds))[-evaluate.RECENT :]]
-    merged = [_merged(names, [one for fold in some for one in by_fold[fold]]) for some in wanted]
+    merged = [_merged(names, [part for fold in chosen for part in by_fold[fold]]) for chosen in wanted]
     stretches = [
         Stretch(
-            some,
+            chosen,
             _placing(total.ranks),
             tuple(stats.lags_for(int(count)) for count in total.values[:, _first_loss(names) + 2 :: 3].sum(axis=0)),
-            max((k for k, found in zip(over, told, strict=True) if set(found) & set(some)), default=-1),
+            max((k for k, of_piece in zip(over, told, strict=True) if set(of_piece) & set(chosen)), default=-1),
         )
-        for some, total in zip(wanted, merged, strict=True)
+        for chosen, total in zip(wanted, merged, strict=True)
     ]
-    overall, *each, recent = (
-        _scores(names, total, stretch, _added(found), seed)
-        for total, stretch, found in zip(merged, stretches, _second(made, stretches, coverage), strict=True)
+    overall, *of_folds, recent = (
+        _scores(names, total, stretch, _added(added_up), seed)
+        for total, stretch, added_up in zip(merged, stretches, _second(made, stretches, coverage), strict=True)
     )
-    return overall, each, recent
+    return overall, of_folds, recent
 
 
 def _second(made: Forecast, stretches: Sequence[Stretch], coverage: float) -> list[list[Any]]:
     """What `second` gives, for each stretch and piece."""
-    pieces, before, found = made.pieces, None, []
+    pieces, before, futures = made.pieces, None, []
     (sent,) = pieces.client.scatter([list(stretches)], broadcast=True, hash=False)
     for k in made.over:
         different = pieces.submit(k, differences, pieces.hours[k], made.each[k], coverage)
-        found.append(pieces.submit(k, second, pieces.hours[k], made.each[k], different, before, sent, k))
+        futures.append(pieces.submit(k, second, pieces.hours[k], made.each[k], different, before, sent, k))
         before = pieces.submit(k, edge, before, different)
-    return [list(of) for of in zip(*pieces.gather(found), strict=True)]
+    return [list(of) for of in zip(*pieces.gather(futures), strict=True)]
 
 
 def _first_loss(names: Names) -> int:
@@ -249,24 +249,24 @@ def _placing(ranks: npt.NDArray[np.int64]) -> Placing:
         return Placing(below, above, (rise * below).sum(axis=1) / rise.sum(axis=1))
 
 
-def _scores(names: Names, total: Sums, stretch: Stretch, found: tuple[Array, Array], seed: int) -> Scores:
-    ranks, windows = found
+def _scores(names: Names, total: Sums, stretch: Stretch, added_up: tuple[Array, Array], seed: int) -> Scores:
+    ranks, windows = added_up
     estimates: dict[str, Estimate] = {}
     column = auc = 0
     for name, kind in names.measured:
         if kind == "auc":
             value = float(stretch.placing.auc[auc])
-            some = ranks[:, 4 * auc : 4 * auc + 4]
-            estimates[name] = stats.of_sums(some, _moved(value), seed, 1)
+            blocks = ranks[:, 4 * auc : 4 * auc + 4]
+            estimates[name] = stats.of_sums(blocks, _moved(value), seed, 1)
             auc += 1
         else:
-            some = total.values[:, column : column + _width(kind)]
-            estimates[name] = stats.of_sums(some, _share if kind == "ratio" else _r2(some), seed, 1)
+            blocks = total.values[:, column : column + _width(kind)]
+            estimates[name] = stats.of_sums(blocks, _share if kind == "ratio" else _r2(blocks), seed, 1)
             column += _width(kind)
     comparisons = []
-    for k, what in enumerate(names.losses):
-        some = total.values[:, column + 3 * k : column + 3 * k + 3]
-        comparisons.append(_comparison(what, some, windows[k], stretch.lags[k], seed))
+    for k, loss in enumerate(names.losses):
+        blocks = total.values[:, column + 3 * k : column + 3 * k + 3]
+        comparisons.append(_comparison(loss, blocks, windows[k], stretch.lags[k], seed))
     return Scores(total.hours, estimates, comparisons)
 
 
@@ -287,12 +287,12 @@ def _r2(blocks: Array) -> Callable[[Array], Array]:
     return lambda s: 1 - s[..., 0] / (s[..., 1] - 2 * mean * s[..., 2] + mean**2 * s[..., 3])
 
 
-def _comparison(what: tuple[str, str, str], blocks: Array, windows: Array, lags: int, seed: int) -> Comparison:
+def _comparison(loss_name: tuple[str, str, str], blocks: Array, windows: Array, lags: int, seed: int) -> Comparison:
     loss, other, count = blocks.sum(axis=0)
     if not count:
-        return Comparison.unknown(*what)
+        return Comparison.unknown(*loss_name)
     skill = stats.of_sums(blocks[:, :2], lambda s: 1 - _share(s), seed, 1)
     mean = float(other - loss) / count
     squares = windows[0] - 2 * mean * windows[1] + mean**2 * windows[2]
     test = stats.of_windows(mean, float(squares), int(count), lags)
-    return Comparison(*what, float(loss / count), float(other / count), skill, test)
+    return Comparison(*loss_name, float(loss / count), float(other / count), skill, test)

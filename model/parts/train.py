@@ -68,15 +68,15 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
     moment = kept.began(files.fingerprint(listed), moment) if kept else moment
     with contextlib.closing(OnCluster(settings.scheduler, workers=settings.workers)) as cluster:
         log.get().info("trained by Dask workers", scheduler=settings.scheduler, workers=len(cluster.workers))
-        with stages("data read, features built by the workers") as found:
+        with stages("data read, features built by the workers") as values:
             pieces = Pieces(cluster, listed, settings.reading, moment)
-            found |= {"hours": len(pieces), "pieces": len(pieces.parts), "features": len(pieces.chosen)}
+            values |= {"hours": len(pieces), "pieces": len(pieces.parts), "features": len(pieces.chosen)}
         folds = split.walk_forward(len(pieces), settings.folds, settings.first_train, settings.embargo)
         out.begin()
-        with stages("models trained") as found:
+        with stages("models trained") as values:
             training = Training(settings, pieces, folds, kept)
             training.run()
-            found |= {"boosters": 3 * (len(folds) + 1)}
+            values |= {"boosters": 3 * (len(folds) + 1)}
         with stages("hours forecast by the workers"):
             made = training.forecast()
         return _finish(settings, pieces, folds, training.result, made, out, stages)
@@ -88,21 +88,32 @@ def _finish(
 ) -> Run:  # fmt: skip
     """From forecasts to outputs."""
     late, matrix, result.forecasts = _latest(pieces, made, LATEST)
-    with stages("forecasts scored") as found:
+    with stages("forecasts scored") as values:
         names = scores.Names.of(late, result.forecasts, settings.coverage)
-        overall, each, recent = scores.score(made, names, len(folds), settings.coverage, settings.seed)
-        found |= {"hours": overall.hours}
+        overall, by_fold, recent = scores.score(made, names, len(folds), settings.coverage, settings.seed)
+        values |= {"hours": overall.hours}
     loaded = pieces.data(late.bars)
     run = Run(
-        settings, loaded, pieces.chosen, matrix, late.targets, folds, result, overall, each, recent, stages.seconds, {}
+        settings,
+        loaded,
+        pieces.chosen,
+        matrix,
+        late.targets,
+        folds,
+        result,
+        overall,
+        by_fold,
+        recent,
+        stages.seconds,
+        {},
     )
     with stages("forecasts explained"):
         run.shap |= {target: report.mean_abs(run, target) for target in result.models}
-    with stages("results written") as found:
+    with stages("results written") as values:
         if loaded.earlier:
             _write_predictions(pieces, made, out)
         outputs.write(run, out)
-        found |= {"output": out.uri, "files": len(out.written)}
+        values |= {"output": out.uri, "files": len(out.written)}
     progress.result(run)
     return run
 
@@ -191,12 +202,12 @@ Late = tuple[Hours, Features, Forecasts]
 
 def _last(piece: Hours, matrix: Features, f: Forecasts | None, first: int) -> Late:
     """The hours of a piece from the one numbered `first` on."""
-    some = slice(piece.within(0, first)[1], len(piece))
+    span = slice(piece.within(0, first)[1], len(piece))
 
     def cut(values: Any) -> Any:
-        return values[some].copy()
+        return values[span].copy()
 
-    late = Hours(piece.start + some.start, piece.bars.map(cut), of_each(cut, piece.targets))
+    late = Hours(piece.start + span.start, piece.bars.map(cut), of_each(cut, piece.targets))
     return late, cut(matrix), of_each(cut, f or Forecasts.empty(len(piece)))
 
 
@@ -226,9 +237,9 @@ def _write_predictions(pieces: Pieces, made: Forecast, out: Output) -> None:
             out.written |= written
         return
     for k in made.over:
-        (found,) = pieces.gather([pieces.submit(k, _encoded, pieces.hours[k], made.each[k])])
-        if found:
-            out.write(names[k], found)
+        (content,) = pieces.gather([pieces.submit(k, _encoded, pieces.hours[k], made.each[k])])
+        if content:
+            out.write(names[k], content)
 
 
 def _latest(pieces: Pieces, made: Forecast, count: int) -> Late:

@@ -115,10 +115,10 @@ def _mark(kind: str, cls: str, x: float, y: float) -> str:
 
 def wrap(drawn: str, words: Words) -> str:
     """The drawing in a larger one, with everything that a reader needs who sees nothing else."""
-    found = _SIZE.search(drawn)
-    if found is None:
+    match = _SIZE.search(drawn)
+    if match is None:
         return drawn
-    width, height = int(found[1]), int(found[2])
+    width, height = int(match[1]), int(match[2])
     parts = [f'<text x="14" y="24" class="ink" style="font-size:16px;font-weight:650">{escape(words.title)}</text>']
     x = 14.0
     for kind, cls, text in words.legend:

@@ -20,11 +20,11 @@ def stability(before: Array, after: Array, parts: int = 10) -> float:
 
     The sum of (b - a) ln(b / a) over the groups' shares; a share is at least 0.01 %. NaN without values on both sides.
     """
-    one, two = before[np.isfinite(before)], after[np.isfinite(after)]
-    if not len(one) or not len(two):
+    first, second = before[np.isfinite(before)], after[np.isfinite(after)]
+    if not len(first) or not len(second):
         return float("nan")
-    edges = _edges(one, parts)
-    return _index(_shares(edges, one), _shares(edges, two))
+    edges = _edges(first, parts)
+    return _index(_shares(edges, first), _shares(edges, second))
 
 
 def _edges(values: Array, parts: int) -> Array:
@@ -36,8 +36,8 @@ def _shares(edges: Array, values: Array) -> Array:
     return np.maximum(counts / len(values), 1e-4)
 
 
-def _index(one: Array, two: Array) -> float:
-    return float(((two - one) * np.log(two / one)).sum())
+def _index(first: Array, second: Array) -> float:
+    return float(((second - first) * np.log(second / first)).sum())
 
 
 def drift(run: Run, count: int = 10) -> list[tuple[str, float, float, float]]:
@@ -49,7 +49,7 @@ def drift(run: Run, count: int = 10) -> list[tuple[str, float, float, float]]:
         Name, stability index, the median index of the stretches of `LATE` hours before, and the shift of the mean in
         standard deviations; the most unusual first.
     """
-    found = []
+    drifts = []
     for column, feature in enumerate(run.features):
         if feature.group == "calendar":  # a month always differs from years in what the calendar says
             continue
@@ -59,8 +59,8 @@ def drift(run: Run, count: int = 10) -> list[tuple[str, float, float, float]]:
         usual = usually(before)
         if np.isfinite(index) and np.isfinite(usual):
             scale = float(np.nanstd(before)) or 1.0
-            found.append((feature.name, index, usual, float(np.nanmean(after) - np.nanmean(before)) / scale))
-    return sorted(found, key=lambda each: each[2] - each[1])[:count]
+            drifts.append((feature.name, index, usual, float(np.nanmean(after) - np.nanmean(before)) / scale))
+    return sorted(drifts, key=lambda entry: entry[2] - entry[1])[:count]
 
 
 def usually(values: Array) -> float:
@@ -90,10 +90,10 @@ def gaps(run: Run, count: int = 5) -> list[tuple[str, int]]:
     """The longest stretches without a bar: first missing hour, and hours."""
     missing = np.concatenate([[False], np.isnan(run.bars.close), [False]])
     edges = np.flatnonzero(np.diff(missing.astype(np.int8)))
-    found = [
+    stretches = [
         (f"{run.bars.time[a]}"[:16].replace("T", " "), int(b - a)) for a, b in zip(edges[::2], edges[1::2], strict=True)
     ]
-    return sorted(found, key=lambda each: -each[1])[:count]
+    return sorted(stretches, key=lambda stretch: -stretch[1])[:count]
 
 
 def opens(run: Run) -> tuple[float, float, str]:

@@ -64,44 +64,44 @@ def volatility(run: Run, width: int) -> str:
 def groups(score: Array, outcome: Array, count: int) -> list[Group]:
     """`count` groups of equal size by score."""
     order = np.argsort(score, kind="stable")
-    found = []
+    result = []
     for part in np.array_split(order, count):
         if len(part) > 1:
             error = float(outcome[part].std(ddof=1) / math.sqrt(len(part)))
-            found.append((float(score[part].mean()), float(outcome[part].mean()), error, len(part)))
-    return found
+            result.append((float(score[part].mean()), float(outcome[part].mean()), error, len(part)))
+    return result
 
 
 def direction_calibration(run: Run, width: int) -> str:
     """How often the price rose, by the probability that was given to it."""
     f, up = run.result.forecasts, run.targets.up
     good = np.isfinite(f.p_up) & np.isfinite(up)
-    found = groups(f.p_up[good], up[good], 10)
+    points = groups(f.p_up[good], up[good], 10)
     label = "Share of hours that rose, by forecast probability"
-    return _calibration(width, found, None, lambda v: f"{v * 100:.3g} %", label)
+    return _calibration(width, points, None, lambda v: f"{v * 100:.3g} %", label)
 
 
 def volatility_calibration(run: Run, width: int) -> str:
     """Volatility that came, by the forecast; both as geometric means, on a logarithmic scale."""
     f, lv = run.result.forecasts, run.targets.lv
     good = np.isfinite(f.lv) & np.isfinite(lv)
-    found = groups(f.lv[good], lv[good], 15)
+    points = groups(f.lv[good], lv[good], 15)
     marks = [2 * math.log(v / 100) for v in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)]
     label = "Mean log variance that came, by forecast"
-    return _calibration(width, found, marks, lambda v: f"{100 * math.exp(v / 2):.2g} %", label)
+    return _calibration(width, points, marks, lambda v: f"{100 * math.exp(v / 2):.2g} %", label)
 
 
-def _calibration(width: int, found: list[Group], marks: Sequence[float] | None, form: Format, label: str) -> str:
-    mid = np.array([g[1] for g in found])
-    bars = 1.96 * np.array([g[2] for g in found])
-    both = span([g[0] for g in found], mid - bars, mid + bars)
-    plot = Plot(width, 300, both, both, left=52)
-    shown = ticks(*both, 5) if marks is None else [m for m in marks if both[0] <= m <= both[1]]
+def _calibration(width: int, points: list[Group], marks: Sequence[float] | None, form: Format, label: str) -> str:
+    mid = np.array([g[1] for g in points])
+    bars = 1.96 * np.array([g[2] for g in points])
+    extent = span([g[0] for g in points], mid - bars, mid + bars)
+    plot = Plot(width, 300, extent, extent, left=52)
+    shown = ticks(*extent, 5) if marks is None else [m for m in marks if extent[0] <= m <= extent[1]]
     plot.y_axis(shown, form)
     plot.x_axis(shown, form)
-    corners = [f"{plot.px(v):.1f} {plot.py(v):.1f}" for v in both]
+    corners = [f"{plot.px(v):.1f} {plot.py(v):.1f}" for v in extent]
     plot.raw(f'<path class="ref" d="M{corners[0]}L{corners[1]}"/>')
-    for x, y, error, size in found:
+    for x, y, error, size in points:
         plot.whisker(x, y - 1.96 * error, y + 1.96 * error, "whisk")
         plot.dot(x, y, "dot", f"forecast {form(x)}, came {form(y)} ({size:,} hours)")
     return plot.svg(label)

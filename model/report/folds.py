@@ -43,8 +43,8 @@ def _percent(value: float) -> str:
 
 def _skill(run: Run, target: str, baseline: str) -> Value:
     def of(fold: int) -> tuple[Estimate, None]:
-        found = (c.skill for c in run.by_fold[fold].comparisons if (c.target, c.baseline) == (target, baseline))
-        return next(found), None
+        skills = (c.skill for c in run.by_fold[fold].comparisons if (c.target, c.baseline) == (target, baseline))
+        return next(skills), None
 
     return of
 

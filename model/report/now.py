@@ -61,20 +61,20 @@ def _lately(run: Run, target: str) -> Comparison:
 
 def trust(run: Run) -> list[tuple[str, str, str]]:
     """For interval, volatility and direction: name, ``yes``, ``a little`` or ``no``, and why."""
-    found = []
+    answers = []
     cover = run.recent.estimates["price_coverage"]
     nominal = run.settings.coverage
     holds = cover.low - 0.01 <= nominal <= cover.high + 0.01
     inside = f"{words.percent(cover.value)} of prices came inside ({words.bounds(cover)})"
-    found.append(("Interval", "yes" if holds else "no", inside))
+    answers.append(("Interval", "yes" if holds else "no", inside))
     for name, target in (("Volatility", "volatility"), ("Direction", "direction")):
         c = _lately(run, target)
         answer = {"skill": "yes", "slight skill": "a little"}.get(c.verdict, "no")
         saved = (
             f"{words.signed(c.skill.value, 2)} {c.measure} saved against {words.named(c)} ({words.bounds(c.skill, 2)})"
         )
-        found.append((name, answer, saved))
-    return found
+        answers.append((name, answer, saved))
+    return answers
 
 
 def panel(run: Run) -> str:

@@ -153,21 +153,21 @@ def _data(run: Run) -> str:
 
 def _calibration(run: Run) -> str:
     volatility = "Volatility that came (geometric mean), by fifteenth of the forecast; logarithmic scales."
-    both = pair(
+    figures = pair(
         figure(run, "direction_calibration", "Direction", DIRECTION, half=True),
         figure(run, "volatility_calibration", "Volatility", volatility, half=True),
     )
-    return f"<h2>Calibration</h2>{both}"
+    return f"<h2>Calibration</h2>{figures}"
 
 
 def _importance(run: Run) -> str:
     odds = "Mean absolute SHAP value, in log-odds, over the last test hours."
     beyond = "Mean absolute SHAP value, in log variance: what the trees (three quarters of the forecast) add to HAR."
-    both = pair(
+    figures = pair(
         figure(run, "importance_direction", "Direction", odds, half=True),
         figure(run, "importance_volatility", "Volatility, beyond HAR", beyond, half=True),
     )
-    return f"<h2>What the forecasts rest on</h2>{both}"
+    return f"<h2>What the forecasts rest on</h2>{figures}"
 
 
 def _method(run: Run) -> str:

@@ -58,13 +58,13 @@ def _recent(card: words.Card) -> str:
 
 def cards(run: Run) -> str:
     """The verdict on each target."""
-    found = [
+    rendered = [
         f'<div class="card"><div class="top"><h3>{card.title}</h3><span class="chips">{chip(card.verdict)}'
         f"{_recent(card)}</span></div>"
         f'<div class="big">{card.headline}</div><div class="ci">{card.interval}</div><p>{escape(card.text)}</p></div>'
         for card in words.cards(run)
     ]
-    return f'<div class="cards">{"".join(found)}</div>'
+    return f'<div class="cards">{"".join(rendered)}</div>'
 
 
 def _row(c: Comparison) -> str:

@@ -28,10 +28,10 @@ def regimes(run: Run) -> tuple[Groups, list[str]]:
     """Which fifth of the tested hours each is in by forecast volatility; -1 for hours that weren't tested."""
     lv = run.result.forecasts.lv
     good = np.isfinite(lv)
-    found = np.full(len(lv), -1, dtype=np.int64)
+    fifths = np.full(len(lv), -1, dtype=np.int64)
     if good.any():
-        found[good] = np.searchsorted(np.quantile(lv[good], [0.2, 0.4, 0.6, 0.8]), lv[good])
-    return found, list(REGIMES)
+        fifths[good] = np.searchsorted(np.quantile(lv[good], [0.2, 0.4, 0.6, 0.8]), lv[good])
+    return fifths, list(REGIMES)
 
 
 def _block(count: int) -> int:
