@@ -96,9 +96,9 @@ def _data(given: Path | None, folder: Path) -> Path:
 
 def _report(bench: Bench) -> str:
     out = [_machine(bench)]
-    for name, found in bench.results.items():
-        first = OURS if OURS in found else next(iter(found))
-        out.append(f"{name} ({len(found[first])} rounds)\n{table.text(table.rows(found, first))}")
+    for name, by_subject in bench.results.items():
+        first = OURS if OURS in by_subject else next(iter(by_subject))
+        out.append(f"{name} ({len(by_subject[first])} rounds)\n{table.text(table.rows(by_subject, first))}")
     measured = [target for target in targets.TARGETS if target.case in bench.results]
     lines = [target.line(bench.results[target.case]) for target in measured]
     if lines:
@@ -117,27 +117,27 @@ def _machine(bench: Bench) -> str:
 def write(out: Path, bench: Bench, report: str) -> None:
     """bench.json, report.txt and the plots."""
     results = {
-        name: {who: [sample.plain() for sample in samples] for who, samples in found.items()}
-        for name, found in bench.results.items()
+        name: {who: [sample.plain() for sample in samples] for who, samples in by_subject.items()}
+        for name, by_subject in bench.results.items()
     }
     plain = {"version": 1, "machine": _machine(bench), "results": results, "notes": bench.notes}
     (out / "bench.json").write_text(json.dumps(plain, indent=1) + "\n")
     (out / "report.txt").write_text(report + "\n")
-    for what, up in (("wall", "seconds"), ("requests", "requests"), ("memory", "MB")):
-        if series := _series(bench.results, what):
+    for measure, up in (("wall", "seconds"), ("requests", "requests"), ("memory", "MB")):
+        if series := _series(bench.results, measure):
             plot.write(
-                out / f"plan-{what}.svg", f"plan with no changes, {bench.latency:g} ms a request: {up}", up, series
+                out / f"plan-{measure}.svg", f"plan with no changes, {bench.latency:g} ms a request: {up}", up, series
             )
 
 
-def _series(results: Results, what: str) -> dict[str, list[tuple[float, float]]]:
+def _series(results: Results, measure: str) -> dict[str, list[tuple[float, float]]]:
     """The points of each subject; nothing unless there are two sizes."""
-    found: dict[str, list[tuple[float, float]]] = {}
+    series: dict[str, list[tuple[float, float]]] = {}
     for name, size in SIZES.items():
         for who in (OURS, TERRAFORM):
             if samples := results.get(name, {}).get(who):
-                found.setdefault(who, []).append((size, median(getattr(sample, what) for sample in samples)))
-    return {who: points for who, points in found.items() if len(points) > 1}
+                series.setdefault(who, []).append((size, median(getattr(sample, measure) for sample in samples)))
+    return {who: points for who, points in series.items() if len(points) > 1}
 
 
 if __name__ == "__main__":

@@ -100,8 +100,8 @@ def guide_size(bench: Bench) -> None:
         ours.lab_latency = bench.latency
         ours.apply()
         peer = _terraform(bench, source, "terraform", other, {"data_file": str(bench.data)})
-        for one in (lab, other):
-            one.latency(bench.latency)
+        for used_lab in (lab, other):
+            used_lab.latency(bench.latency)
         peers: dict[str, Subject] = {TERRAFORM: peer.plan} if peer else {}
         bench.compare("plan, no changes, 18", {OURS: ours.plan, BARE: lambda: bare(lab), **peers})
         peers = {TERRAFORM: peer.apply} if peer else {}
@@ -131,22 +131,22 @@ def _from_nothing(bench: Bench, ours: Ours, peer: Terraform | None, spare: Lab) 
     made: dict[str, Subject] = {OURS: ours.apply_from_nothing}
     if peer is not None:
         made[TERRAFORM] = peer.apply
-    found: Results = {"apply from nothing, 18": {}, "destroy, 18": {}}
+    results: Results = {"apply from nothing, 18": {}, "destroy, 18": {}}
     gone: dict[str, Subject] = {OURS: ours.destroy} | ({TERRAFORM: peer.destroy} if peer else {})
     for number in range(1, bench.few + 1):
         for name, subjects in (("apply from nothing, 18", made), ("destroy, 18", gone)):
             bench.say(f"{name}, {number} of {bench.few} ...")
             for who, samples in by_turns(subjects, 1, bench.say).items():
-                found[name].setdefault(who, []).extend(samples)
+                results[name].setdefault(who, []).extend(samples)
         if script is not None:
             # One of its steps fails, as it does on AWS, and the script goes on.
             sample = process(["bash", str(script), str(bench.data)], bench.folder, spare)
-            found["apply from nothing, 18"].setdefault(GUIDE, []).append(sample)
+            results["apply from nothing, 18"].setdefault(GUIDE, []).append(sample)
             spare.reset()
             spare.latency(bench.latency)
     if script is None:
         bench.note(f"the guide's script isn't measured: {why}")
-    bench.results |= found
+    bench.results |= results
 
 
 def scaled(bench: Bench, count: int) -> None:
@@ -164,8 +164,8 @@ def scaled(bench: Bench, count: int) -> None:
         _driver(ours, "apply", count, codes=(0, 1))  # moto isn't safe to use from many threads
         _driver(ours, "apply", count)
         peer = _terraform(bench, source, f"terraform-{total}", other, {"n": str(count)})
-        for one in (lab, other):
-            one.latency(bench.latency)
+        for used_lab in (lab, other):
+            used_lab.latency(bench.latency)
         peers: dict[str, Subject] = {TERRAFORM: peer.plan} if peer else {}
         rounds = bench.rounds if count < 100 else bench.few
         bench.compare(f"plan, no changes, {total}", {OURS: lambda: _driver(ours, "plan", count), **peers}, rounds)
@@ -218,12 +218,14 @@ def load(bench: Bench, row: int = 1000, once: int = 100, commands: int = 12) -> 
         )
         if ended.returncode:
             raise RuntimeError(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stderr[-3000:]}")
-        found = json.loads(ended.stdout)
+        report = json.loads(ended.stdout)
         for name, plans in (("row", row), ("at once", once)):
-            first, last = found[name][0], found[name][-1]
-            held = ", ".join(f"{what} {first[what]:g} -> {last[what]:g}" for what in ("threads", "files", "memory"))
+            first, last = report[name][0], report[name][-1]
+            held = ", ".join(
+                f"{quantity} {first[quantity]:g} -> {last[quantity]:g}" for quantity in ("threads", "files", "memory")
+            )
             bench.notes.append(f"load, {plans} plans {'in a row' if name == 'row' else 'at once'}: {held} MB")
-        codes = found["exit codes"]
+        codes = report["exit codes"]
         bench.notes.append(f"load, {commands} commands at once: {codes.count(0)} of {len(codes)} ended as they should")
 
 

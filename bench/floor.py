@@ -43,8 +43,8 @@ class Bare:
     def policy(self, name: str) -> None:
         """Two reads, of which the second needs the first one's answer, which needs the account."""
         arn = f"arn:aws:iam::{self.account}:policy/{name}"
-        found = self.read("iam", "get_policy", PolicyArn=arn).result()["Policy"]
-        self.read("iam", "get_policy_version", PolicyArn=arn, VersionId=found["DefaultVersionId"]).result()
+        policy = self.read("iam", "get_policy", PolicyArn=arn).result()["Policy"]
+        self.read("iam", "get_policy_version", PolicyArn=arn, VersionId=policy["DefaultVersionId"]).result()
 
     def log_group(self) -> None:
         """The tags, whose ARN needs the account."""
@@ -52,7 +52,7 @@ class Bare:
         self.read("logs", "list_tags_for_resource", resourceArn=arn).result()
 
     def all(self) -> None:
-        """All 23."""
+        """All 23 reads of a plan."""
         identity = self.read("sts", "get_caller_identity")
         reads = [identity]
         for role in ROLES:
@@ -74,8 +74,8 @@ class Bare:
         self.account = identity.result()["Account"]
         with ThreadPoolExecutor(3) as more:  # waits of their own, so that they take no place from a read
             rest = [more.submit(self.policy, name) for name in POLICIES] + [more.submit(self.log_group)]
-            for one in rest:
-                one.result()
+            for future in rest:
+                future.result()
         for read in reads:
             read.result()
         self.pool.shutdown()

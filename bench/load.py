@@ -87,19 +87,19 @@ def processes(count: int) -> list[int]:
     """Commands at the same time; their exit codes."""
     command = [sys.executable, "-m", "reconciler", "plan", "--skip-image", "--detailed-exitcode", "--quiet"]
     running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(count)]
-    return [one.wait() for one in running]
+    return [process.wait() for process in running]
 
 
 def main(in_row: int, once: int, commands: int) -> dict[str, object]:
-    """All of it."""
+    """Plans in a row, plans at once, and commands at once; what each of them held and took."""
     began = time.perf_counter()
-    found: dict[str, object] = {"row": [asdict(held) for held in row(in_row)]}
-    found["seconds of a plan in a row"] = round((time.perf_counter() - began) / (in_row + min(WARM, in_row)), 3)
+    report: dict[str, object] = {"row": [asdict(held) for held in row(in_row)]}
+    report["seconds of a plan in a row"] = round((time.perf_counter() - began) / (in_row + min(WARM, in_row)), 3)
     began = time.perf_counter()
-    found["at once"] = [asdict(held) for held in at_once(once)]
-    found["seconds of all at once"] = round(time.perf_counter() - began, 1)
-    found["exit codes"] = processes(commands)
-    return found
+    report["at once"] = [asdict(held) for held in at_once(once)]
+    report["seconds of all at once"] = round(time.perf_counter() - began, 1)
+    report["exit codes"] = processes(commands)
+    return report
 
 
 if __name__ == "__main__":

@@ -61,10 +61,10 @@ def by_turns(
     subjects: Mapping[str, Subject], rounds: int, say: Callable[[str], None] = lambda line: None
 ) -> dict[str, list[Sample]]:
     """A B C, A B C, ...: the samples of each subject, in the order of the rounds. say: told each round."""
-    found: dict[str, list[Sample]] = {name: [] for name in subjects}
+    by_subject: dict[str, list[Sample]] = {name: [] for name in subjects}
     for number in range(1, rounds + 1):
         for name, subject in subjects.items():
-            found[name].append(subject())
-        walls = ", ".join(f"{name} {samples[-1].wall:.2f} s" for name, samples in found.items())
+            by_subject[name].append(subject())
+        walls = ", ".join(f"{name} {samples[-1].wall:.2f} s" for name, samples in by_subject.items())
         say(f"  {number}/{rounds}  {walls}")
-    return found
+    return by_subject

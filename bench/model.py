@@ -66,11 +66,11 @@ class Stages:
 
     def __init__(self, rows: int) -> None:
         self.rows, self.began = rows, time.perf_counter()
-        self.found: dict[str, dict[str, float]] = {}
+        self.stages: dict[str, dict[str, float]] = {}
 
     def note(self, name: str, seconds: float, cpu: float, mb: int) -> None:
         """Keep a stage's numbers, and show them."""
-        self.found[name] = {"seconds": round(seconds, 3), "mb": mb, "cpu": round(cpu, 3)}
+        self.stages[name] = {"seconds": round(seconds, 3), "mb": mb, "cpu": round(cpu, 3)}
         print(f"{self.rows:>12,} {name:<12} {seconds:>9.2f} s {cpu:>8.2f} cpu {mb:>7,} MB", file=sys.stderr)
 
     def __call__(self, name: str, work: Callable[[], T]) -> T:
@@ -82,13 +82,13 @@ class Stages:
         return result
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, with the totals."""
+        """The stages and their totals."""
         return {
             "rows": self.rows,
-            "stages": self.found,
+            "stages": self.stages,
             "seconds": round(time.perf_counter() - self.began, 2),
             "cpu": round(time.process_time(), 2),
-            "mb": max(stage["mb"] for stage in self.found.values()),
+            "mb": max(stage["mb"] for stage in self.stages.values()),
         }
 
 

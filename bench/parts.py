@@ -75,7 +75,7 @@ def first_files(folder: Path, rows: int) -> Iterator[Path]:
 
 @dataclasses.dataclass
 class Process:
-    """One that is watched."""
+    """A process that is watched."""
 
     what: str
     child: subprocess.Popen[bytes]
@@ -93,10 +93,10 @@ class Process:
             times = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return
-        found = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if line.startswith("Vm")}
-        self.peak = max(self.peak, int(found.get("VmHWM", 0)) // 1024)
+        fields = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if line.startswith("Vm")}
+        self.peak = max(self.peak, int(fields.get("VmHWM", 0)) // 1024)
         self.seconds = (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
-        if int(found.get("VmRSS", 0)) // 1024 > limit and self.child.poll() is None:
+        if int(fields.get("VmRSS", 0)) // 1024 > limit and self.child.poll() is None:
             self.over = True
             self.child.kill()
 
@@ -111,13 +111,13 @@ class Watched:
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
 
-    def start(self, what: str, command: Sequence[str], **environment: str) -> Process:
-        """Start one; what it writes goes to a file of that name."""
-        with (self.folder / f"{what}.log").open("wb") as log:
+    def start(self, name: str, command: Sequence[str], **environment: str) -> Process:
+        """Start a process; what it writes goes to a file of that name."""
+        with (self.folder / f"{name}.log").open("wb") as log:
             child = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}
             )
-        self.processes.append(Process(what, child))
+        self.processes.append(Process(name, child))
         return self.processes[-1]
 
     def _look(self) -> None:
@@ -197,16 +197,16 @@ def run(data: Path, workers: int, limit: int, rounds: int, keep: Path) -> dict[s
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def line(found: dict[str, Any], one: float | None) -> str:
-    """A run as a row; `one`: seconds of a single worker with as many rows."""
-    who = f"{found['workers']} workers" if found["workers"] else "one process"
-    how = f"{found['seconds']:>8.1f} s" if found["done"] else f"ended after {found['seconds']:.0f} s at the limit"
-    if not found["done"] and not found["ended"]:
-        how = f"failed after {found['seconds']:.0f} s"
-    times = f"{one / found['seconds']:.2f} times" if one and found["done"] else ""
+def line(result: dict[str, Any], alone: float | None) -> str:
+    """A run as a row; `alone`: seconds of a single worker with as many rows."""
+    who = f"{result['workers']} workers" if result["workers"] else "one process"
+    how = f"{result['seconds']:>8.1f} s" if result["done"] else f"ended after {result['seconds']:.0f} s at the limit"
+    if not result["done"] and not result["ended"]:
+        how = f"failed after {result['seconds']:.0f} s"
+    times = f"{alone / result['seconds']:.2f} times" if alone and result["done"] else ""
     return (
-        f"{found['rows']:>11,}  {who:<12} {how:<32} {found['cpu']:>8.1f} s cpu {found['program_mb']:>7,} MB"
-        f" {found['worker_mb']:>7,} MB  {times:<12} {' '.join(found['ended'])}  load {found['load']}"
+        f"{result['rows']:>11,}  {who:<12} {how:<32} {result['cpu']:>8.1f} s cpu {result['program_mb']:>7,} MB"
+        f" {result['worker_mb']:>7,} MB  {times:<12} {' '.join(result['ended'])}  load {result['load']}"
     )
 
 
@@ -229,13 +229,13 @@ def main() -> int:
     results: list[dict[str, Any]] = []
     for rows in given.rows:
         with first_files(given.folder / "rows", rows) as data:
-            one = None
+            alone = None
             for workers in given.workers:
-                found = run(data, workers, given.limit, given.rounds, given.folder / f"run-{rows}-{workers}")
-                found |= {"rows": rows, "load": round(os.getloadavg()[0], 1)}
-                one = found["seconds"] if workers == 1 and found["done"] else one
-                results.append(found)
-                print(line(found, one), flush=True)
+                result = run(data, workers, given.limit, given.rounds, given.folder / f"run-{rows}-{workers}")
+                result |= {"rows": rows, "load": round(os.getloadavg()[0], 1)}
+                alone = result["seconds"] if workers == 1 and result["done"] else alone
+                results.append(result)
+                print(line(result, alone), flush=True)
                 content = {"processors": os.cpu_count(), "limit_mb": given.limit, "results": results}
                 (given.folder / "bench.json").write_text(json.dumps(content, indent=2) + "\n")
     return 0 if results and results[-1]["done"] else 1

@@ -27,8 +27,8 @@ class _Axis:
     @property
     def ticks(self) -> list[float]:
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        found = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
-        return [tick for tick in found if self.low <= tick <= self.high]
+        candidates = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+        return [tick for tick in candidates if self.low <= tick <= self.high]
 
 
 def plot(title: str, across: str, up: str, series: Mapping[str, Points]) -> str:

@@ -52,21 +52,21 @@ class Ours:
             shutil.copy(ROOT / name, folder)
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,), aws: bool = True) -> Sample:
-        """One command."""
+        """Run one command and measure it."""
         command = [sys.executable, "-m", "reconciler", *arguments]
         env = {"PYTHONPATH": str(ROOT)}
         return process(command, self.folder, self.lab if aws else None, env=env, codes=codes)
 
     def plan(self) -> Sample:
-        """With no changes: what `--detailed-exitcode` is there to say."""
+        """A plan with no changes: what `--detailed-exitcode` is there to say."""
         return self.run("plan", "--skip-image", "--detailed-exitcode")
 
     def apply(self) -> Sample:
-        """Resources only."""
+        """Apply the resources only."""
         return self.run("apply", "--skip-image", "--skip-run")
 
     def apply_from_nothing(self) -> Sample:
-        """In an empty AWS."""
+        """Apply in an empty AWS."""
         latency = self.lab_latency
         self.lab.reset()
         self.lab.latency(latency)
@@ -75,7 +75,7 @@ class Ours:
     lab_latency = 0.0  # that a reset has to put back
 
     def destroy(self) -> Sample:
-        """All of it, data too."""
+        """Destroy everything, data too."""
         return self.run("destroy", "--yes", "--delete-data")
 
 
@@ -94,15 +94,15 @@ class Terraform:
         return process(command, self.folder, self.lab, env=self.env)
 
     def plan(self) -> Sample:
-        """With no changes."""
+        """A plan with no changes."""
         return self._run("plan", "-detailed-exitcode", variables=True)
 
     def apply(self) -> Sample:
-        """All of it."""
+        """Apply everything."""
         return self._run("apply", "-auto-approve", variables=True)
 
     def destroy(self) -> Sample:
-        """All of it."""
+        """Destroy everything."""
         return self._run("destroy", "-auto-approve", variables=True)
 
 

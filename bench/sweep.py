@@ -65,15 +65,15 @@ def counted(lab: Lab) -> Mapping[str, int]:
 
 
 def sweep(count: int, parallel: int, folder: Path, lab: Lab) -> dict[str, Any]:
-    """The whole of it. What is measured, by part."""
+    """Run a sweep, stop it and go on with it. Returns what is measured, by part."""
     folder.mkdir()
-    rows = next(one for one in range(math.isqrt(count), 0, -1) if count % one == 0)
+    rows = next(divisor for divisor in range(math.isqrt(count), 0, -1) if count % divisor == 0)
     text = DEPLOY.format(a=[*range(rows)], b=[*range(count // rows)], parallel=parallel)
     (folder / "deploy.yaml").write_text(text)
     (folder / "prices.csv").write_text("a\n1\n")
     made = started(lab, folder, "--skip-run")
     assert ended(made)[0] == 0
-    found: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     tasks: list[float] = []
     for part in ("interrupted", "gone on", "nothing left"):
         lab.zero()
@@ -83,17 +83,17 @@ def sweep(count: int, parallel: int, folder: Path, lab: Lab) -> dict[str, Any]:
             while lab.launches() < count // 3 and running.poll() is None:
                 time.sleep(0.2 + count / 2_000)  # the whole log is read each time
             running.send_signal(signal.SIGINT)
-        code, said, memory = ended(running)
+        code, answer, memory = ended(running)
         times = launched(lab)
         tasks += times
         rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
-        found[part] = {
+        measured[part] = {
             "code": code, "seconds": round(time.perf_counter() - began, 1), "MB": round(memory), "tasks": len(times),
             "launches a second": round(rate, 1), "requests": counted(lab),
-            "runs": (said.get("sweep") or {}).get("counts"),
+            "runs": (answer.get("sweep") or {}).get("counts"),
         }  # fmt: skip
-    found["tasks"] = len(tasks)
-    return found
+    measured["tasks"] = len(tasks)
+    return measured
 
 
 def main() -> None:

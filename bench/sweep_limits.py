@@ -75,7 +75,7 @@ def floors(count: int, lasts: float, at_once: int, failed: int) -> dict[str, flo
 
 
 def spelled(seconds: float) -> str:
-    """For people."""
+    """A time in words."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
@@ -93,15 +93,15 @@ def main() -> None:
     lasts = options.minutes * 60 + START
     for quota in options.quota:
         at_once = max(min(int(quota / options.vcpu), options.parallel), 1)
-        found = simulate(options.count, lasts, at_once)
+        simulated = simulate(options.count, lasts, at_once)
         alone = floors(options.count, lasts, at_once, options.count // 20)
         slowest = max(alone, key=alone.__getitem__)
         print(
-            f"{quota:>6g} vCPU: {spelled(found.seconds):>8}, at most {found.most:,} at once, last launch after "
-            f"{spelled(found.launched)}, {found.looks:,} looks; bound by {slowest}"
+            f"{quota:>6g} vCPU: {spelled(simulated.seconds):>8}, at most {simulated.most:,} at once, last launch after "
+            f"{spelled(simulated.launched)}, {simulated.looks:,} looks; bound by {slowest}"
         )
-    for what, seconds in alone.items():
-        print(f"  {what}: {spelled(seconds)} alone")
+    for bound, seconds in alone.items():
+        print(f"  {bound}: {spelled(seconds)} alone")
     for page in dict.fromkeys((FARGATE_PAGE, ECS_PAGE, QUOTAS_PAGE, LOGS_PAGE, S3_PAGE)):
         print(f"  {page}")
 

@@ -26,12 +26,12 @@ def requests(samples: Sequence[Sample]) -> str:
     return str(low) if low == high else f"{low}-{high}"
 
 
-def rows(found: Mapping[str, Sequence[Sample]], ours: str) -> list[tuple[str, ...]]:
+def rows(by_subject: Mapping[str, Sequence[Sample]], ours: str) -> list[tuple[str, ...]]:
     """One row for each subject."""
     out: list[tuple[str, ...]] = []
-    for name, samples in found.items():
+    for name, samples in by_subject.items():
         walls = [sample.wall for sample in samples]
-        times = ratios(samples, found[ours])
+        times = ratios(samples, by_subject[ours])
         (low, high), (least, most) = spread(walls), spread(times)
         out.append(
             (

@@ -40,20 +40,20 @@ class Target:
     must: float
     aim: float
 
-    def value(self, found: Found) -> float | None:
+    def value(self, by_subject: Found) -> float | None:
         """The measured number, or None when it wasn't measured."""
         if self.measure == "throttled":
-            limited, free = found.get(LIMITED), found.get(FREE)
+            limited, free = by_subject.get(LIMITED), by_subject.get(FREE)
             return max(s.requests for s in limited) / min(s.requests for s in free) if limited and free else None
-        ours = found.get(OURS)
+        ours = by_subject.get(OURS)
         if not ours:
             return None
         peer = PEERS.get(self.measure)
         if peer is not None:
-            if not found.get(peer):
+            if not by_subject.get(peer):
                 return None
             # How many times faster than the other; how many times the other's time.
-            return median(ratios(*((found[peer], ours) if self.measure in FASTER else (ours, found[peer]))))
+            return median(ratios(*((by_subject[peer], ours) if self.measure in FASTER else (ours, by_subject[peer]))))
         if self.measure == "requests":
             return float(max(sample.requests for sample in ours))
         if self.measure == "memory":
@@ -64,9 +64,9 @@ class Target:
         """Whether the number is as good as the bound."""
         return value >= bound if self.measure in FASTER else value <= bound
 
-    def line(self, found: Found) -> tuple[str, ...]:
+    def line(self, by_subject: Found) -> tuple[str, ...]:
         """(case, what, measured, must, aim, how it ended)."""
-        value = self.value(found)
+        value = self.value(by_subject)
         if value is None:
             return (self.case, WORDS[self.measure], "-", f"{self.must:g}", f"{self.aim:g}", "not measured")
         end = (

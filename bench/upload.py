@@ -45,11 +45,11 @@ def compare(folder: Path, megabytes: int, files: int, rounds: int, say: Callable
     """So many bytes in so many files, uploaded into an AWS that has the bucket and else nothing."""
     folder.mkdir()
     (folder / "data").mkdir()
-    each = megabytes * 10**6 // files
+    file_size = megabytes * 10**6 // files
     for number in range(files):
         with (folder / "data" / f"{number}.bin").open("wb") as out:
-            for at in range(0, each, BLOCK):
-                out.write(os.urandom(min(BLOCK, each - at)))
+            for at in range(0, file_size, BLOCK):
+                out.write(os.urandom(min(BLOCK, file_size - at)))
     text = DEPLOY.format(bucket=BUCKET, files="data" if files > 1 else "data/0.bin")
     (folder / "deploy.yaml").write_text(text)
     peer, _ = program()
@@ -107,11 +107,11 @@ def main() -> int:
         print(f"`aws s3 cp` isn't measured: {why}")
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         for files in options.files:
-            found = compare(Path(name) / str(files), options.size, files, options.rounds, print)
-            for who, samples in found.items():
-                walls = ", ".join(f"{one.wall:.2f}" for one in samples)
-                cpus = ", ".join(f"{one.cpu:.2f}" for one in samples)
-                most = max(one.memory for one in samples)
+            results = compare(Path(name) / str(files), options.size, files, options.rounds, print)
+            for who, samples in results.items():
+                walls = ", ".join(f"{sample.wall:.2f}" for sample in samples)
+                cpus = ", ".join(f"{sample.cpu:.2f}" for sample in samples)
+                most = max(sample.memory for sample in samples)
                 print(f"{options.size} MB in {files}: {who}: {walls} s, {cpus} s of processor, at most {most:.0f} MB")
     return 0
 
