@@ -88,10 +88,10 @@ def widens(sense: Sense, want: Any, seen: Any, operator: str = "") -> bool:
 
 def allows_no_more(want: Policy, seen: Policy) -> bool:
     """Whether `want` allows all that `seen` does, however each groups it in statements; False where that is unsure."""
-    allowed = [one for one in want.statements if not one.denies]
-    denied = [one for one in seen.statements if one.denies]
-    return all(_covered(one, denied) for one in want.statements if one.denies) and all(
-        _covered(one, allowed) for one in seen.statements if not one.denies
+    allowed = [statement for statement in want.statements if not statement.denies]
+    denied = [statement for statement in seen.statements if statement.denies]
+    return all(_covered(statement, denied) for statement in want.statements if statement.denies) and all(
+        _covered(statement, allowed) for statement in seen.statements if not statement.denies
     )
 
 
@@ -99,46 +99,48 @@ def _bare(statement: Statement) -> Statement:
     return statement.model_copy(update={"sid": "", "conditions": {}})
 
 
-def _covered(one: Statement, others: list[Statement]) -> bool:
-    """Whether each action on each resource for each principal is in one of these, whenever its conditions are met."""
-    others = [other for other in others if _under(one.conditions, other.conditions)]
-    if one.not_actions or one.not_resources or one.not_principals:
-        return _bare(one) in [_bare(other) for other in others]
+def _covered(statement: Statement, others: list[Statement]) -> bool:
+    """Whether each action on each resource for each principal is in one of the others, when its conditions are met."""
+    others = [other for other in others if _under(statement.conditions, other.conditions)]
+    if statement.not_actions or statement.not_resources or statement.not_principals:
+        return _bare(statement) in [_bare(other) for other in others]
     like = [other for other in others if not other.not_actions
             and not other.not_resources and not other.not_principals]  # fmt: skip
-    whom: list[tuple[str, str] | None] = [(kind, name) for kind, names in one.principals.items() for name in names]
+    whom: list[tuple[str, str] | None] = [
+        (kind, name) for kind, names in statement.principals.items() for name in names
+    ]
     return all(
         any(
             (who is None and not other.principals) or (who is not None and who[1] in other.principals.get(who[0], ()))
             for other in like
-            if _in(action.casefold(), [each.casefold() for each in other.actions])
+            if _in(action.casefold(), [name.casefold() for name in other.actions])
             and (_in(resource, other.resources) if resource is not None else not other.resources)
         )
-        for who, action, resource in product(whom or [None], one.actions, one.resources or (None,))
+        for who, action, resource in product(whom or [None], statement.actions, statement.resources or (None,))
     )
 
 
-def _under(one: _Conditions, other: _Conditions) -> bool:
-    """Whether each request that meets the one's conditions meets the other's."""
+def _under(conditions: _Conditions, other: _Conditions) -> bool:
+    """Whether each request that meets these conditions meets the other ones too."""
     return all(
-        key in one.get(operator, {}) and _meets(operator, one[operator][key], values)
+        key in conditions.get(operator, {}) and _meets(operator, conditions[operator][key], values)
         for operator, keys in other.items()
         for key, values in keys.items()
     )
 
 
-def _meets(operator: str, one: Strings, other: Strings) -> bool:
-    """Whether what is let through with the one's values is so with the other's."""
+def _meets(operator: str, values: Strings, other: Strings) -> bool:
+    """Whether whatever these values let through is let through by the other ones too."""
     name = operator.casefold().rpartition(":")[2].removesuffix("ifexists")
     if name in NONE_OF:
-        return set(other) <= set(one)
+        return set(other) <= set(values)
     if name == "stringlike":
-        return all(_in(value, other) for value in one)
-    return set(one) <= set(other) if name in ONE_OF else one == other
+        return all(_in(value, other) for value in values)
+    return set(values) <= set(other) if name in ONE_OF else values == other
 
 
 def _in(text: str, patterns: Iterable[str]) -> bool:
-    return any(text == one or (matches(one, text) and "?" not in one) for one in patterns)
+    return any(text == pattern or (matches(pattern, text) and "?" not in pattern) for pattern in patterns)
 
 
 def _extra(base: Any, other: Any) -> bool:

@@ -131,9 +131,9 @@ def tag_problem(text: str) -> str:
 def same_tags(keys: Iterable[str]) -> list[tuple[str, str]]:
     """(key, an earlier one) of those that IAM can't tell apart: it takes upper and lower case for the same."""
     first: dict[str, str] = {}
-    found = []
+    alike = []
     for key in keys:
         if (small := key.lower()) in first:
-            found.append((key, first[small]))
+            alike.append((key, first[small]))
         first.setdefault(small, key)
-    return found
+    return alike

@@ -67,7 +67,7 @@ class Caseless(str):
 
 def caseless(value: Any) -> tuple[Caseless, ...]:
     """A set of such texts, sorted."""
-    return tuple(sorted({Caseless(one) for one in strings(value)}, key=str.casefold))
+    return tuple(sorted({Caseless(text) for text in strings(value)}, key=str.casefold))
 
 
 def _principal(value: str, kind: str) -> str:
@@ -79,7 +79,10 @@ def _principals(value: Any) -> dict[str, Strings]:
         return {}
     if value == "*":
         return {"AWS": ("*",)}
-    return {kind: strings([_principal(one, kind) for one in strings(who)]) for kind, who in sorted(value.items())}
+    return {
+        kind: strings([_principal(principal, kind) for principal in strings(who)])
+        for kind, who in sorted(value.items())
+    }
 
 
 def _conditions(value: Any) -> dict[str, dict[Caseless, Strings]]:
@@ -156,7 +159,7 @@ def _shortest(value: Any) -> Any:
     """Plain values; a list of one is that one."""
     if isinstance(value, dict):
         return {str(key): _shortest(part) for key, part in value.items()}
-    return str(value[0]) if len(value) == 1 else [str(one) for one in value]
+    return str(value[0]) if len(value) == 1 else [str(item) for item in value]
 
 
 def policy(document: Any) -> Policy:
@@ -170,10 +173,10 @@ def policy(document: Any) -> Policy:
         document = json.loads(unquote(document) if document.lstrip().startswith("%7B") else document)
     if "statements" in document:
         return Policy.model_validate(document)
-    found = document.get("Statement", [])
+    declared = document.get("Statement", [])
     statements: list[Statement] = []
-    for one in [found] if isinstance(found, Mapping) else found:
-        statement = _statement(one)
+    for entry in [declared] if isinstance(declared, Mapping) else declared:
+        statement = _statement(entry)
         if statement not in statements:
             statements.append(statement)
     statements.sort(key=lambda statement: statement.model_dump_json().casefold())

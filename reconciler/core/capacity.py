@@ -23,10 +23,10 @@ class Weight(Value):
 
 def weights(strategy: Iterable[Mapping[str, Any]] | None) -> tuple[Weight, ...]:
     """A strategy as the ECS API has it, in the desired form."""
-    found = [
+    entries = [
         Weight(provider=s["capacityProvider"], weight=s.get("weight", 0), base=s.get("base", 0)) for s in strategy or ()
     ]
-    return tuple(sorted(found, key=lambda w: w.provider))
+    return tuple(sorted(entries, key=lambda w: w.provider))
 
 
 def strategy(wanted: Iterable[Weight]) -> list[dict[str, Any]]:

@@ -27,24 +27,29 @@ class Before(NamedTuple):
 def in_order(
     going: Sequence[Observed[Any]], graph: Graph, ranks: Sequence[str], last: Collection[Address] = ()
 ) -> list[tuple[Observed[Any], Before]]:
-    """What is to go with what each comes after, in an order in which all can go one by one.
+    """What is to be deleted, each with what it comes after, in an order in which all can be deleted one by one.
 
     ranks: kinds in the order in which they are made. last: who deletes.
     """
     order = {kind: rank for rank, kind in enumerate(ranks)}
-    who = frozenset(last) | graph.closure(one for one in last if one in graph.nodes)
-    for caller in [one.spec for one in going if one.spec.address in last]:  # of what left the file live values tell
-        who |= {one.spec.address for one in going if one.spec.kind in caller.uses and _names(caller, one)}
+    who = frozenset(last) | graph.closure(address for address in last if address in graph.nodes)
+    # Of what left the file, live values tell what it uses.
+    for caller in [observed.spec for observed in going if observed.spec.address in last]:
+        who |= {
+            observed.spec.address
+            for observed in going
+            if observed.spec.kind in caller.uses and _names(caller, observed)
+        }
 
-    def place(one: Observed[Any]) -> tuple[bool, int, str]:
-        return one.spec.address in who, -order.get(one.spec.kind, 0), one.spec.name
+    def place(observed: Observed[Any]) -> tuple[bool, int, str]:
+        return observed.spec.address in who, -order.get(observed.spec.kind, 0), observed.spec.name
 
     so_far = _SoFar(graph, who)
-    return [(one, so_far.add(one)) for one in sorted(going, key=place)]
+    return [(observed, so_far.add(observed)) for observed in sorted(going, key=place)]
 
 
 class _SoFar:
-    """What goes earlier, by what each of it uses."""
+    """The deletions that come earlier, by what each of their resources uses."""
 
     def __init__(self, graph: Graph, who: Collection[Address]) -> None:
         self.graph, self.who = graph, who
@@ -52,9 +57,9 @@ class _SoFar:
         self.users: dict[Address, list[Address]] = {}
         self.by_kind: dict[str, list[Observed[Any]]] = {}
 
-    def add(self, one: Observed[Any]) -> Before:
-        """What this one comes after, of what was added before."""
-        address = one.spec.address
+    def add(self, observed: Observed[Any]) -> Before:
+        """What the deletion of this resource comes after, of what was added before."""
+        address = observed.spec.address
         needs, after = set(self.users.get(address, ())), set[Address]()
         for others in self.by_kind.values():
             spec = others[0].spec
@@ -63,29 +68,29 @@ class _SoFar:
             if address.kind in spec.uses:
                 untold = [other for other in others if not self._is_told(address, other.spec.address)]
                 after.update(other.spec.address for other in untold)
-                needs.update(other.spec.address for other in untold if _names(other.spec, one))
+                needs.update(other.spec.address for other in untold if _names(other.spec, observed))
         if address in self.who:
             after.update(other for other in self.places if other not in self.who)
-        self._keep(one)
+        self._keep(observed)
         return Before(self._sorted(needs), self._sorted(needs | after))
 
     def _is_told(self, address: Address, other: Address) -> bool:
         return address in self.graph.nodes and other in self.graph.nodes
 
-    def _sorted(self, found: Collection[Address]) -> tuple[Address, ...]:
-        return tuple(sorted(found, key=self.places.__getitem__))
+    def _sorted(self, addresses: Collection[Address]) -> tuple[Address, ...]:
+        return tuple(sorted(addresses, key=self.places.__getitem__))
 
-    def _keep(self, one: Observed[Any]) -> None:
-        address = one.spec.address
+    def _keep(self, observed: Observed[Any]) -> None:
+        address = observed.spec.address
         self.places[address] = len(self.places)
-        self.by_kind.setdefault(address.kind, []).append(one)
+        self.by_kind.setdefault(address.kind, []).append(observed)
         used = self.graph.closure([address]) - {address} if address in self.graph.nodes else frozenset[Address]()
-        for other in used.union(held_by(one.spec)):
+        for other in used.union(held_by(observed.spec)):
             self.users.setdefault(other, []).append(address)
 
 
-def _names(one: Spec, other: Observed[Any]) -> bool:
-    """Whether live values name the other."""
+def _names(spec: Spec, other: Observed[Any]) -> bool:
+    """Whether live values name the other resource."""
     marks = [value for key, value in other.attributes.items() if key in ("arn", "id")]
-    values = one.model_dump_json() if marks else ""
+    values = spec.model_dump_json() if marks else ""
     return any(re.search(rf"{re.escape(mark)}(?![\w-])", values) for mark in marks)

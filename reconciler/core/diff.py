@@ -73,12 +73,12 @@ def diff(want: Spec, seen: Spec) -> Changes:
 
 def whole(want: Spec) -> Changes:
     """What the making of a resource sets: each field that isn't at its default, as one change."""
-    found = []
+    changes = []
     for name, field in type(want).model_fields.items():
         value, way = getattr(want, name), _Way().into(field.metadata)
         if name != "name" and not _local(field.metadata) and value != field.get_default(call_default_factory=True):
-            found.append(Change(name, None, _shown(value, way)))
-    return tuple(found)
+            changes.append(Change(name, None, _shown(value, way)))
+    return tuple(changes)
 
 
 def _local(marks: list[Any]) -> bool:

@@ -142,19 +142,19 @@ class Watched:
 
         One that has a default may be absent: between two updates of a function its code is newer than its variables.
         """
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for field in fields(cls):
             text = environ.get(field.name.upper())
             if text is not None:
-                found[field.name] = text if field.type == "str" else json.loads(text)
+                values[field.name] = text if field.type == "str" else json.loads(text)
             elif field.default is MISSING:
                 raise KeyError(field.name.upper())
-        lists = {name: tuple(found["retry"].get(name, ())) for name in ("exit_codes", "managed")}
-        retry = Retry(**found["retry"] | lists)
-        tell = Tell(**found["tell"]) if found["tell"] else None
-        cap = Cap(**found["cap"]) if found["cap"] else None
-        lists = {name: tuple(found[name]) for name in ("capacity", "subnets", "workers") if name in found}
-        return cls(**found | lists | {"retry": retry, "tell": tell, "cap": cap})
+        lists = {name: tuple(values["retry"].get(name, ())) for name in ("exit_codes", "managed")}
+        retry = Retry(**values["retry"] | lists)
+        tell = Tell(**values["tell"]) if values["tell"] else None
+        cap = Cap(**values["cap"]) if values["cap"] else None
+        lists = {name: tuple(values[name]) for name in ("capacity", "subnets", "workers") if name in values}
+        return cls(**values | lists | {"retry": retry, "tell": tell, "cap": cap})
 
 
 def _plain(value: Any) -> Any:

@@ -26,19 +26,19 @@ class Graph:
 
     def __init__(self, nodes: Iterable[Node]) -> None:
         """Raises ValueError for two nodes with one address; graphlib.CycleError for a cycle."""
-        found: dict[Address, Node] = {}
+        by_address: dict[Address, Node] = {}
         for node in nodes:
-            if node.spec.address in found:
+            if node.spec.address in by_address:
                 raise ValueError(f"two resources are {node.spec.address}")
-            found[node.spec.address] = node
+            by_address[node.spec.address] = node
         self.needs: dict[Address, tuple[Address, ...]] = {
             address: tuple(
-                dict.fromkeys(n for n in (*node.needs, *(r.address for r in references(node.spec))) if n in found)
+                dict.fromkeys(n for n in (*node.needs, *(r.address for r in references(node.spec))) if n in by_address)
             )
-            for address, node in found.items()
+            for address, node in by_address.items()
         }
         order = TopologicalSorter(self.needs).static_order()
-        self.nodes: dict[Address, Node] = {address: found[address] for address in order}
+        self.nodes: dict[Address, Node] = {address: by_address[address] for address in order}
 
     def closure(self, targets: Iterable[Address]) -> frozenset[Address]:
         """These resources and everything that they need."""

@@ -133,7 +133,7 @@ def environment_size(variables: Mapping[str, str]) -> int:
 def tag_problems(tags: Iterable[tuple[str, str]]) -> list[str]:
     """What is wrong with the sizes of a resource's tags."""
     tags = list(tags)
-    found = [TAGS.exceeded(len(tags))]
-    found += [TAG_KEY.exceeded(len(key)) for key, _ in tags]
-    found += [TAG_VALUE.exceeded(len(value)) for _, value in tags]
-    return [one for one in found if one]
+    problems = [TAGS.exceeded(len(tags))]
+    problems += [TAG_KEY.exceeded(len(key)) for key, _ in tags]
+    problems += [TAG_VALUE.exceeded(len(value)) for _, value in tags]
+    return [problem for problem in problems if problem]

@@ -57,34 +57,34 @@ class Requirements(NamedTuple):
     @property
     def largest_task(self) -> int:
         """MiB that a task may have at most on an instance that meets them."""
-        return for_tasks(max((one.memory for one in allowed(self)), default=self.memory.max))
+        return for_tasks(max((instance.memory for instance in allowed(self)), default=self.memory.max))
 
-    def fits(self, one: InstanceType) -> bool:
-        """Whether a type of the table meets them."""
+    def fits(self, instance: InstanceType) -> bool:
+        """Whether an instance type meets them."""
         return (
             self.gpus is not None
-            and one.platform == self.platform
-            and (not self.gpu_types or one.gpu in self.gpu_types)
-            and self.gpus.min <= one.gpus <= self.gpus.max
-            and self.vcpus.min <= one.vcpus <= self.vcpus.max
-            and self.memory.min <= one.memory <= self.memory.max
+            and instance.platform == self.platform
+            and (not self.gpu_types or instance.gpu in self.gpu_types)
+            and self.gpus.min <= instance.gpus <= self.gpus.max
+            and self.vcpus.min <= instance.vcpus <= self.vcpus.max
+            and self.memory.min <= instance.memory <= self.memory.max
         )
 
     def request(self) -> dict[str, Any]:
         """As the ECS API takes them."""
-        found: dict[str, Any] = {
+        request: dict[str, Any] = {
             "vCpuCount": self.vcpus._asdict(),
             "memoryMiB": self.memory._asdict(),
             "cpuManufacturers": list(MAKERS[self.platform]),
         }
         if self.gpus is None:
-            return found | {"acceleratorCount": {"max": 0}}
-        found |= {
+            return request | {"acceleratorCount": {"max": 0}}
+        request |= {
             "acceleratorTypes": ["gpu"],
             "acceleratorManufacturers": ["nvidia"],
             "acceleratorCount": self.gpus._asdict(),
         }
-        return found | ({"acceleratorNames": list(self.gpu_types)} if self.gpu_types else {})
+        return request | ({"acceleratorNames": list(self.gpu_types)} if self.gpu_types else {})
 
 
 def _family(
@@ -115,7 +115,7 @@ TYPES: tuple[InstanceType, ...] = (
     InstanceType("p5.4xlarge", "h100", 1, 16, 256 * 1024),
     InstanceType("p5.48xlarge", "h100", 8, 192, 2048 * 1024),
 )
-GPU_TYPES = tuple(sorted({one.gpu for one in TYPES}))
+GPU_TYPES = tuple(sorted({instance.gpu for instance in TYPES}))
 
 
 def is_managed(provider: Mapping[str, Any]) -> bool:
@@ -144,20 +144,22 @@ def requirements(
         most = Range(vcpus, max(WIDE * vcpus, 2 * math.ceil(needed / 8192)))
         return Requirements(most, Range(needed, WIDE * max(memory, 1024 * vcpus)), None, kinds, platform)
     least = Requirements(Range(vcpus, 10**6), Range(needed, 10**9), Range(gpus, 10**3), kinds, platform)
-    enough = [one for one in TYPES if least.fits(one)]
+    enough = [instance for instance in TYPES if least.fits(instance)]
     # Of each GPU that is named there is to be one, whatever else there is.
-    groups = [[one for one in enough if one.gpu == kind] for kind in kinds] or [enough]
-    small = [min(group, key=lambda one: (one.gpus, one.vcpus, one.memory)) for group in groups if group]
+    groups = [[instance for instance in enough if instance.gpu == kind] for kind in kinds] or [enough]
+    small = [
+        min(group, key=lambda instance: (instance.gpus, instance.vcpus, instance.memory)) for group in groups if group
+    ]
     return least._replace(
-        vcpus=Range(vcpus, max(WIDE * vcpus, *(one.vcpus for one in small), 0)),
-        memory=Range(needed, max(WIDE * memory, *(one.memory for one in small), 0)),
-        gpus=Range(gpus, max(gpus, *(one.gpus for one in small), 0)),
+        vcpus=Range(vcpus, max(WIDE * vcpus, *(instance.vcpus for instance in small), 0)),
+        memory=Range(needed, max(WIDE * memory, *(instance.memory for instance in small), 0)),
+        gpus=Range(gpus, max(gpus, *(instance.gpus for instance in small), 0)),
     )
 
 
 def allowed(wanted: Requirements) -> tuple[InstanceType, ...]:
     """The types of the table that meet them."""
-    return tuple(one for one in TYPES if wanted.fits(one))
+    return tuple(instance for instance in TYPES if wanted.fits(instance))
 
 
 def larger(cpu: int, memory: int, most: int) -> tuple[int, int] | None:

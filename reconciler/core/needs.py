@@ -77,16 +77,18 @@ class Needs:
 
     def places(self, action: str) -> tuple[On, ...]:
         """The resources that an action is on, of several forms of one the widest last."""
-        return tuple(one if isinstance(one, On) else On(one) for one in self.elsewhere.get(action, self.on))
+        return tuple(
+            resource if isinstance(resource, On) else On(resource) for resource in self.elsewhere.get(action, self.on)
+        )
 
     def for_changes(self, changes: Changes, *, update: bool) -> frozenset[str]:
         """The actions that making (or updating) with these changes needs, besides those of every creation."""
         touched = {top(change.path) for change in changes}
-        found = frozenset(action for name in touched for action in self.set.get(name, ()))
+        actions = frozenset(action for name in touched for action in self.set.get(name, ()))
         if update:
-            rest = self.fields.get("", ())
-            found |= {action for name in touched for action in self.fields.get(name, rest)}
-        return found
+            otherwise = self.fields.get("", ())
+            actions |= {action for name in touched for action in self.fields.get(name, otherwise)}
+        return actions
 
 
 def parts_of(name: str, deploy: str) -> dict[str, str]:

@@ -34,9 +34,9 @@ def pages(
             return
         if following == before:
             raise Endless("its next page is itself", hint="run the command again")
-        one = hash(tuple(sorted((name, str(mark)) for name, mark in following.items())))
+        fingerprint = hash(tuple(sorted((name, str(mark)) for name, mark in following.items())))
         empty = 0 if any(isinstance(part, list) and part for part in page.values()) else empty + 1
-        if one in seen or empty >= EMPTY:
+        if fingerprint in seen or empty >= EMPTY:
             raise Endless("its pages don't end", hint="run the command again")
-        seen.add(one)
+        seen.add(fingerprint)
     raise Endless("its pages don't end", hint="run the command again")

@@ -39,7 +39,7 @@ def read(text: bytes | str, most: int, *, odd: bool = False) -> Any:
         raise NotJson(f"it has more than {most:,} {'bytes' if isinstance(text, bytes) else 'characters'}")
     number = _odd if odd else _finite
     try:
-        found = json.loads(text, parse_constant=number, parse_float=number, parse_int=_whole(number))
+        value = json.loads(text, parse_constant=number, parse_float=number, parse_int=_whole(number))
     except RecursionError:
         raise Deep(f"it is nested deeper than {DEEPEST} levels") from None
     except UnicodeDecodeError:
@@ -48,12 +48,12 @@ def read(text: bytes | str, most: int, *, odd: bool = False) -> Any:
         raise
     except ValueError:
         raise Broken("it isn't JSON") from None
-    for depth, part in _parts(found):
+    for depth, part in _parts(value):
         if depth > DEEPEST:
             raise Deep(f"it is nested deeper than {DEEPEST} levels")
         if isinstance(part, str) and not is_text(part):
             raise NotJson("a text in it isn't Unicode")
-    return found
+    return value
 
 
 def is_text(text: str) -> bool:
@@ -101,16 +101,16 @@ def _whole(number: Callable[[str], float]) -> Callable[[str], int | float]:
 
 def _parts(value: Any) -> Iterator[tuple[int, Any]]:
     """(how deep, what) of everything in a value, keys too; without a call for each level."""
-    rest: list[tuple[int, Any]] = [(0, value)]
-    while rest:
-        depth, part = rest.pop()
+    waiting: list[tuple[int, Any]] = [(0, value)]
+    while waiting:
+        depth, part = waiting.pop()
         yield depth, part
         if isinstance(part, dict):
-            for key, one in part.items():
+            for key, member in part.items():
                 yield depth, key
-                rest.append((depth + 1, one))
+                waiting.append((depth + 1, member))
         elif isinstance(part, list):
-            rest.extend((depth + 1, one) for one in part)
+            waiting.extend((depth + 1, item) for item in part)
 
 
 def plain(value: Any) -> Any:
@@ -120,12 +120,12 @@ def plain(value: Any) -> Any:
     from dataclasses import fields, is_dataclass  # not for a command that prints nothing of the kind, such as --help
 
     if is_dataclass(value) and not isinstance(value, type):
-        found: dict[str, Any] = {}
-        for one in fields(value):
-            part = getattr(value, one.name)
+        members: dict[str, Any] = {}
+        for field in fields(value):
+            part = getattr(value, field.name)
             if part is not ABSENT:
-                found |= plain(part) if one.metadata.get("inline") else {one.name: plain(part)}
-        return found
+                members |= plain(part) if field.metadata.get("inline") else {field.name: plain(part)}
+        return members
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -139,9 +139,9 @@ def make_plan(
         if address not in wanted:
             continue
         gone = [replaced[need] for need in graph.needs[address] if need in replaced]
-        found = _left(node.spec, seen.get(address), gone)
-        step = _wanted(node, found, known, address in mine, options)
-        if step.action is Action.REPLACE and not step.held and (why := _unsure(deploy, found, seen, options)):
+        remaining = _left(node.spec, seen.get(address), gone)
+        step = _wanted(node, remaining, known, address in mine, options)
+        if step.action is Action.REPLACE and not step.held and (why := _unsure(deploy, remaining, seen, options)):
             step = replace(step, held=why)
         step = replace(step, needs=graph.needs[address])
         steps.append(step)
@@ -150,14 +150,16 @@ def make_plan(
             replaced[address] = step.seen
     if options.targets is None:
         left = [seen[address] for address in sorted(recorded - graph.nodes.keys()) if address in mine]
-        unsure = {one.spec.address: _unsure(deploy, one, seen, options, left=True) for one in left}
+        unsure = {observed.spec.address: _unsure(deploy, observed, seen, options, left=True) for observed in left}
         how: dict[str, Any] = {
             "protected": _protected(graph, seen), "unsure": unsure, "graph": graph, "users": users,
             "last": last,
         }  # fmt: skip
-        needless = [one for one in left if _continues(one.spec, graph)]
+        needless = [observed for observed in left if _continues(observed.spec, graph)]
         steps += deletions(needless, options, ranks, **how)
-        steps += deletions([one for one in left if one not in needless], options, ranks, left=True, **how)
+        steps += deletions(
+            [observed for observed in left if observed not in needless], options, ranks, left=True, **how
+        )
     return Plan(deploy, tuple(steps))
 
 
@@ -174,10 +176,10 @@ def plan_destroy(
 ) -> Plan:
     """The plan that removes everything of this deploy, what it holds in data only if told so."""
     mine = owned(deploy, graph, seen, recorded)
-    found = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in mine]
-    unsure = {one.spec.address: _unsure(deploy, one, seen, options) for one in found}
+    going = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in mine]
+    unsure = {observed.spec.address: _unsure(deploy, observed, seen, options) for observed in going}
     how: dict[str, Any] = {"protected": _protected(graph, seen), "unsure": unsure, "graph": graph, "users": users}
-    return Plan(deploy, tuple(deletions(found, options, ranks, last=last, **how)))
+    return Plan(deploy, tuple(deletions(going, options, ranks, last=last, **how)))
 
 
 def _continues(spec: Spec, graph: Graph) -> bool:
@@ -191,7 +193,7 @@ def _continues(spec: Spec, graph: Graph) -> bool:
 
 def _protected(graph: Graph, seen: Mapping[Address, Observed[Any]]) -> Mapping[Address, str]:
     """What isn't deleted, each with why: the file says so, or said so, of which the tag is left."""
-    tagged = {address: BY_TAG.format(address) for address, one in seen.items() if one.protected}
+    tagged = {address: BY_TAG.format(address) for address, observed in seen.items() if observed.protected}
     return tagged | {address: BY_FILE for address, node in graph.nodes.items() if node.protect}
 
 
@@ -209,8 +211,8 @@ def owned(
         observed = seen.get(address)
         if observed is None:
             continue
-        holders = [seen[one] for one in held_by(observed.spec) if one in seen]
-        if observed.owner is None and any(one.owner not in (None, deploy) for one in holders):
+        holders = [seen[holder] for holder in held_by(observed.spec) if holder in seen]
+        if observed.owner is None and any(holder.owner not in (None, deploy) for holder in holders):
             continue  # a part of what is another's
         parents = [need for need in graph.needs.get(address, ()) if need.kind == observed.spec.part_of]
         if ours(deploy, observed, recorded) or (observed.owner is None and any(need in mine for need in parents)):
@@ -220,7 +222,7 @@ def owned(
 
 def _unsure(
     deploy: str,
-    one: Observed[Any] | None,
+    observed: Observed[Any] | None,
     seen: Mapping[Address, Observed[Any]],
     options: Options,
     *,
@@ -231,13 +233,13 @@ def _unsure(
     left: it left the file, so that a part doesn't go with what holds it; then it has to say by itself whose it is, if
     its kind can.
     """
-    if one is None or one.owner == deploy or one.spec.address in options.confirm:
+    if observed is None or observed.owner == deploy or observed.spec.address in options.confirm:
         return ""
-    if not (left and one.spec.marked):
-        holders = held_by(one.spec)
+    if not (left and observed.spec.marked):
+        holders = held_by(observed.spec)
         if any(a in options.confirm or (a in seen and seen[a].owner == deploy) for a in holders):
             return ""
-    return BY_RECORD.format(one.spec.address)
+    return BY_RECORD.format(observed.spec.address)
 
 
 def _wanted(node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mine: bool, options: Options) -> Step:
@@ -265,14 +267,16 @@ def _wanted(node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mi
 
 
 def _left(want: Spec, seen: Observed[Any] | None, replaced: Sequence[Observed[Any]]) -> Observed[Any] | None:
-    """What is there once these have been deleted to be made anew: their parts go, and what names them loses that."""
-    if seen is None or any(one.spec.kind == want.part_of for one in replaced):
+    """What is left once `replaced` are deleted, to be made anew: their parts go too, and what names them forgets them."""
+    if seen is None or any(observed.spec.kind == want.part_of for observed in replaced):
         return None
     spec = seen.spec
     for name, field in type(spec).model_fields.items():
         for mark in field.metadata:
             if isinstance(mark, Holds):
-                gone = {one.attributes.get(mark.attribute) for one in replaced if one.spec.kind == mark.kind}
+                gone = {
+                    observed.attributes.get(mark.attribute) for observed in replaced if observed.spec.kind == mark.kind
+                }
                 kept = tuple(value for value in getattr(spec, name) if value not in gone)
                 spec = spec.model_copy(update={name: kept})
     return replace(seen, spec=spec)
@@ -325,32 +329,32 @@ def deletions(
     left: these left the file, so that deleting them needs `prune`. unsure: why some aren't to be deleted unconfirmed.
     """
     steps: list[Step] = []
-    for one, before in in_order(mine, graph, ranks, last):
-        address = one.spec.address
-        if why := _in(protected, one.spec):
+    for observed, before in in_order(mine, graph, ranks, last):
+        address = observed.spec.address
+        if why := _in(protected, observed.spec):
             held = why
         elif left and not options.prune:
             held = "it is no longer in the file: pass --prune to delete it"
         else:
-            data = one.spec.data and not options.delete_data
+            data = observed.spec.data and not options.delete_data
             reasons = (unsure.get(address, ""), "it holds data: pass --delete-data to delete it" if data else "")
             held = "; ".join(filter(None, reasons)) or _used(users, address, steps)
-        steps.append(Step(Action.DELETE, address, (), None, one, *before, held=held))
+        steps.append(Step(Action.DELETE, address, (), None, observed, *before, held=held))
     return steps
 
 
 def _used(users: Users, address: Address, earlier: Sequence[Step]) -> str:
     """Why it stays since somebody uses it whose deletion isn't among the earlier steps. Empty if nobody does."""
-    found = users.get(address, frozenset())
-    if found is None:
+    using = users.get(address, frozenset())
+    if using is None:
         return UNREAD
-    others = sorted(found - {step.address for step in earlier if step.does})
+    others = sorted(using - {step.address for step in earlier if step.does})
     return IN_USE.format(f"{others[0]}{f' (and {len(others) - 1} more)' if others[1:] else ''}") if others else ""
 
 
 def _in(protected: Mapping[Address, str], spec: Spec) -> str:
     """Why it is protected, or is a part of what is: an image of a repository, an object BUCKET/KEY. Empty if not."""
-    return next((protected[one] for one in (spec.address, *held_by(spec)) if one in protected), "")
+    return next((protected[address] for address in (spec.address, *held_by(spec)) if address in protected), "")
 
 
 def _join(paths: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ def each_run(checkpoint: bool) -> tuple[str, ...]:
 
 def is_run_id(text: str) -> bool:
     """Whether it is one of a run: `YYYYMMDD-HHMMSS-` and eight hex digits, with `scheduled-` before or `-N` behind."""
-    return bool((found := _RUN.fullmatch(text)) and not (found[1] and found[3]))
+    return bool((match := _RUN.fullmatch(text)) and not (match[1] and match[3]))
 
 
 def of_any_run(text: str) -> str:
@@ -71,16 +71,16 @@ def task_id(task_arn: str) -> str:
 
 def cluster_in(task_arn: str) -> str:
     """The cluster that a task's ARN names; empty where it names none."""
-    found = _TASK.fullmatch(task_arn)
-    return (found[1] or "") if found else ""
+    match = _TASK.fullmatch(task_arn)
+    return (match[1] or "") if match else ""
 
 
 def fits(run_id: str, fingerprint: str) -> bool:
     """Whether a run with this id may have this fingerprint: a scheduled one has none, any other names its start."""
-    found = _RUN.fullmatch(run_id)
-    if not found:
+    match = _RUN.fullmatch(run_id)
+    if not match:
         return False
-    return not fingerprint if found[1] else is_fingerprint(fingerprint) and fingerprint.startswith(found[2])
+    return not fingerprint if match[1] else is_fingerprint(fingerprint) and fingerprint.startswith(match[2])
 
 
 def token(run_id: str, number: int) -> str:

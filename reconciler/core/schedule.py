@@ -92,7 +92,7 @@ def parse(expression: str) -> Once | Rate | Cron:
     if len(parts) != 6:
         raise BadSchedule(f"cron has six fields, and this has {len(parts)}: MINUTE HOUR DAY MONTH WEEKDAY YEAR")
     minute, hour, day, month, weekday, year = parts
-    found = Cron(
+    cron = Cron(
         _numbers(minute, "minute", 0, 59),
         _numbers(hour, "hour", 0, 23),
         None if day == "?" else _field(day, "day of the month", 1, 31, special=r"L|LW|(?:[1-9]|[12][0-9]|3[01])W"),
@@ -100,9 +100,9 @@ def parse(expression: str) -> Once | Rate | Cron:
         None if weekday == "?" else _weekdays(weekday),
         _numbers(year, "year", FIRST_YEAR, LAST_YEAR),
     )
-    if (found.days is None) == (found.weekdays is None):
+    if (cron.days is None) == (cron.weekdays is None):
         raise BadSchedule("exactly one of day and weekday must be ?, and the other says which days are meant")
-    return found
+    return cron
 
 
 def next_time(schedule: Once | Rate | Cron, zone: tzinfo, after: datetime) -> datetime | None:
@@ -115,10 +115,10 @@ def next_time(schedule: Once | Rate | Cron, zone: tzinfo, after: datetime) -> da
         return after.astimezone(UTC) + schedule.every
     moments = iter([schedule.moment]) if isinstance(schedule, Once) else _local(schedule, after.astimezone(zone))
     for moment in moments:
-        found = moment.replace(tzinfo=zone).astimezone(UTC)
-        there = isinstance(schedule, Once) or found.astimezone(zone).replace(tzinfo=None) == moment
-        if there and found > after:
-            return found
+        due = moment.replace(tzinfo=zone).astimezone(UTC)
+        there = isinstance(schedule, Once) or due.astimezone(zone).replace(tzinfo=None) == moment
+        if there and due > after:
+            return due
     return None
 
 
@@ -128,7 +128,7 @@ def per_day(schedule: Once | Rate | Cron, year: int) -> float:
         return 0.0
     if isinstance(schedule, Rate):
         return timedelta(days=1) / schedule.every
-    years = [one for one in schedule.years if one >= year]
+    years = [named for named in schedule.years if named >= year]
     if not years:
         return 0.0
     begin, end = date(min(years), 1, 1), date(min(years) + 1, 1, 1)
@@ -174,8 +174,8 @@ def _day_of(item: str, year: int, month: int, last: int) -> int:
 
 def _weekdays(text: str) -> frozenset[int | str]:
     """The field for weekdays; L alone is Saturday, the last of a week, and names of days become numbers."""
-    found = _field(text, "day of the week", 1, 7, DAYS, special=rf"L|(?:[1-7]|{'|'.join(DAYS)})(?:L|#[1-5])")
-    return frozenset(7 if item == "L" else _numbered(item) if isinstance(item, str) else item for item in found)
+    values = _field(text, "day of the week", 1, 7, DAYS, special=rf"L|(?:[1-7]|{'|'.join(DAYS)})(?:L|#[1-5])")
+    return frozenset(7 if item == "L" else _numbered(item) if isinstance(item, str) else item for item in values)
 
 
 def _numbered(item: str) -> str:
@@ -185,24 +185,24 @@ def _numbered(item: str) -> str:
     return item
 
 
-def _numbers(text: str, what: str, low: int, high: int, names: tuple[str, ...] = ()) -> frozenset[int]:
-    return frozenset(item for item in _field(text, what, low, high, names) if isinstance(item, int))
+def _numbers(text: str, field: str, low: int, high: int, names: tuple[str, ...] = ()) -> frozenset[int]:
+    return frozenset(item for item in _field(text, field, low, high, names) if isinstance(item, int))
 
 
 def _field(
-    text: str, what: str, low: int, high: int, names: tuple[str, ...] = (), *, special: str = ""
+    text: str, field: str, low: int, high: int, names: tuple[str, ...] = (), *, special: str = ""
 ) -> frozenset[int | str]:
     """The values of a field: numbers, and the specials as they stand there. Raises BadSchedule."""
-    found: set[int | str] = set()
+    values: set[int | str] = set()
     for item in text.upper().split(","):
         if special and re.fullmatch(special, item):
-            found.add(item)
+            values.add(item)
             continue
-        values = _span(item, low, high, names)
-        if not values:
-            raise BadSchedule(f"the {what} {text} is not from {low} to {high}")
-        found.update(values)
-    return frozenset(found)
+        numbers = _span(item, low, high, names)
+        if not numbers:
+            raise BadSchedule(f"the {field} {text} is not from {low} to {high}")
+        values.update(numbers)
+    return frozenset(values)
 
 
 def _span(item: str, low: int, high: int, names: tuple[str, ...]) -> list[int]:

@@ -184,7 +184,7 @@ class Secrets:
         """All of them, made when it is wanted: a file may have thousands, which are learned one after the other."""
         if self._changed:
             with self._lock:
-                forms = sorted({form for one in self._values for form in _forms(one)}, key=len, reverse=True)
+                forms = sorted({form for value in self._values for form in _forms(value)}, key=len, reverse=True)
                 self._made, self._changed = re.compile("|".join(forms)) if forms else None, False
         return self._made
 
@@ -273,7 +273,7 @@ class Secrets:
             if (name and value and (name in self.names or looks_secret(name, value))) or self._is(value):
                 return mark(value, salt)
             pattern = self._pattern
-            return pattern.sub(lambda found: mark(found[0], salt), value) if pattern else value
+            return pattern.sub(lambda match: mark(match[0], salt), value) if pattern else value
 
         def words(given: Sequence[str]) -> list[str]:
             out = [replace("", word) for word in given]
@@ -290,17 +290,17 @@ def _options(words: Sequence[str]) -> Iterator[tuple[int, tuple[str, str, str]]]
     """(place, (what is before the value, name, value)) of each word that gives something with a name."""
     following = ""
     for at, word in enumerate(words):
-        found = _OPTION.fullmatch(word)
+        match = _OPTION.fullmatch(word)
         if following and not word.startswith("--"):
             yield at, ("", following, word)
         following = ""
         before = ""
-        while found and found[3]:  # --env=TOKEN=VALUE gives both
-            before += f"{found[1]}{found[2]}="
-            yield at, (before, found[2].replace("-", "_"), found[4])
-            found = _OPTION.fullmatch(found[4]) if "=" in found[4] and before.count("=") < NAMES else None
-        if found and found[1] and not found[3] and not found[4]:
-            following = found[2].replace("-", "_")
+        while match and match[3]:  # --env=TOKEN=VALUE gives both
+            before += f"{match[1]}{match[2]}="
+            yield at, (before, match[2].replace("-", "_"), match[4])
+            match = _OPTION.fullmatch(match[4]) if "=" in match[4] and before.count("=") < NAMES else None
+        if match and match[1] and not match[3] and not match[4]:
+            following = match[2].replace("-", "_")
 
 
 def _walk(
@@ -319,15 +319,15 @@ def _walk(
     if inside and not (pair and len(tree) == 2):
         return {key: _walk(part, text, words, str(key)) for key, part in tree.items()}
     own = str(given[0]) if pair and not name else name  # a parameter's own name is a path
-    found: dict[Any, Any] = {}
+    copied: dict[Any, Any] = {}
     for key, part in tree.items():
         if str(key) in _COMMANDS and isinstance(part, str):
             words(part.split())
-        if str(key) in _COMMANDS and isinstance(part, list | tuple) and all(isinstance(one, str) for one in part):
-            found[key] = words(part)
+        if str(key) in _COMMANDS and isinstance(part, list | tuple) and all(isinstance(word, str) for word in part):
+            copied[key] = words(part)
         else:
-            found[key] = _walk(part, text, words, own if key == "value" else "", str(key) in _VARIABLES)
-    return found
+            copied[key] = _walk(part, text, words, own if key == "value" else "", str(key) in _VARIABLES)
+    return copied
 
 
 def _html(value: str) -> str:
@@ -351,7 +351,7 @@ def _forms(value: str) -> Iterable[str]:
     for way in (quote, quote_plus):
         for safe in ("", "/"):
             quoted = way(value, safe=safe)
-            written |= {quoted, re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quoted), quote(quoted, safe="")}
+            written |= {quoted, re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quoted), quote(quoted, safe="")}
     written.add(re.sub(r"([\\`*_{}\[\]<>()#+.!|~@-])", r"\\\1", value))  # Markdown
     # Where a line is too long for a terminal, it goes on in the next one, behind spaces or the margin of a log.
     patterns = {r"\s+(?:\| +)?".join(map(re.escape, re.split(r"\s+", form))) for form in written}
@@ -364,11 +364,11 @@ def _base64(value: str) -> Iterator[str]:
     """The value in base64, wherever it begins in a longer text."""
     data = value.encode()
     for before, skip in ((0, 0), (1, 2), (2, 3)):
-        whole = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
-        rest = (before + len(data)) % 3
-        core = whole[skip : len(whole) - (1 if rest else 0)]
+        encoded = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
+        remainder = (before + len(data)) % 3
+        core = encoded[skip : len(encoded) - (1 if remainder else 0)]
         pattern = "".join({"+": "[+-]", "/": "[/_]"}.get(letter, letter) for letter in core)
-        yield pattern + ("[A-Za-z0-9+/_-]?={0,2}" if rest else "")
+        yield pattern + ("[A-Za-z0-9+/_-]?={0,2}" if remainder else "")
 
 
 KNOWN = Secrets()  # those of this process

@@ -64,7 +64,7 @@ def line(text: str) -> str:
 
 
 def lines(text: str) -> str:
-    """The same for text of several lines of our own making: a line feed ends a line."""
+    """Text of several lines of our own making, each harmless as by `line`: a line feed ends a line."""
     return "\n".join(map(line, text.split("\n")))
 
 
@@ -77,14 +77,14 @@ def output(text: str, *, colour: bool = False) -> str:
     if text.isascii() and text.isprintable():
         return text
     drawn = text.rstrip("\r\n").split("\r")
-    seen = next((one for one in reversed(drawn) if _SEQUENCE.sub("", one).strip()), "")
+    seen = next((drawing for drawing in reversed(drawn) if _SEQUENCE.sub("", drawing).strip()), "")
     parts: list[str] = []
     end = 0
-    for found in _SEQUENCE.finditer(seen):
-        parts.append(line(seen[end : found.start()]))
-        if colour and _SGR.fullmatch(found[0]):
-            parts.append(found[0])
-        end = found.end()
+    for match in _SEQUENCE.finditer(seen):
+        parts.append(line(seen[end : match.start()]))
+        if colour and _SGR.fullmatch(match[0]):
+            parts.append(match[0])
+        end = match.end()
     parts.append(line(seen[end:]))
     shown = "".join(parts)
     return f"{shown}\x1b[0m" if "\x1b" in shown else shown
@@ -99,8 +99,8 @@ def guard(text: str) -> str:
     standard error may overtake standard output.
     """
     if "#" in text:
-        text = _ANYWHERE.sub(lambda found: _broken(found[1], found[2]), text)
-    return _AT_START.sub(lambda found: _broken(found[1], ""), text) if ":" in text else text
+        text = _ANYWHERE.sub(lambda match: _broken(match[1], match[2]), text)
+    return _AT_START.sub(lambda match: _broken(match[1], ""), text) if ":" in text else text
 
 
 def dumps(value: Any, *, indent: int | None = None, ascii_only: bool = True) -> str:
@@ -122,14 +122,14 @@ def escape(text: str) -> str:
 def code_span(text: str) -> str:
     """Markdown with the text as code, in a line or a cell."""
     text = short(line(" ".join(text.split()))).replace("|", "\\|") or " "
-    fence = "`" * (1 + max((len(found) for found in re.findall(r"`+", text)), default=0))
+    fence = "`" * (1 + max((len(ticks) for ticks in re.findall(r"`+", text)), default=0))
     space = " " if text[:1] == "`" or text[-1:] == "`" else ""
     return f"{fence}{space}{text}{space}{fence}"
 
 
 def block(text: str, language: str) -> str:
     """Markdown with lines of code, fenced so that nothing in them ends it."""
-    fence = "`" * max(3, *(len(found) + 1 for found in re.findall(r"`+", text)), 3)
+    fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall(r"`+", text)), 3)
     return f"{fence}{language}\n{lines(text)}\n{fence}"
 
 
@@ -159,18 +159,18 @@ def short(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-def _escaped(found: re.Match[str]) -> str:
-    if (one := found[1]) is None:
-        return found[0]
-    number = ord(one)
-    return _SHORT.get(one) or (f"\\x{number:02x}" if number < 256 else _wide(number))
+def _escaped(match: re.Match[str]) -> str:
+    if (character := match[1]) is None:
+        return match[0]
+    number = ord(character)
+    return _SHORT.get(character) or (f"\\x{number:02x}" if number < 256 else _wide(number))
 
 
-def _json_escaped(found: re.Match[str]) -> str:
+def _json_escaped(match: re.Match[str]) -> str:
     """JSON's own line ends are between its values, never in one."""
-    if (one := found[1]) is None or one == "\n":
-        return found[0]
-    units = one.encode("utf-16-be", "surrogatepass").hex()
+    if (character := match[1]) is None or character == "\n":
+        return match[0]
+    units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
@@ -181,5 +181,7 @@ def _wide(number: int) -> str:
 def _broken(first: str, then: str) -> str:
     """`first` with a blank behind it, unless something that can be seen is in between already."""
     gap = re.sub(r"\x1b\[[\d;]*m", "", first + then)
-    hidden = all(one.isascii() or one.isspace() or unicodedata.category(one) in _UNSEEN for one in gap)
+    hidden = all(
+        character.isascii() or character.isspace() or unicodedata.category(character) in _UNSEEN for character in gap
+    )
     return f"{first} " if hidden else first

@@ -19,10 +19,10 @@ def matches(pattern: str, value: str) -> bool:
     if end < at or not _at(first, value, 0) or not _at(last, value, end):
         return False
     for part in middle:
-        found = _find(part, value, at, end)
-        if found < 0:
+        start = _find(part, value, at, end)
+        if start < 0:
             return False
-        at = found + len(part)
+        at = start + len(part)
     return True
 
 
@@ -37,6 +37,6 @@ def _find(part: str, value: str, at: int, end: int) -> int:
     """Where a part without a star stands first; -1 for nowhere."""
     if "?" not in part:
         return value.find(part, at, end)
-    one = re.compile("".join("." if c == "?" else re.escape(c) for c in part), re.DOTALL)
-    found = one.search(value, at, end)
-    return found.start() if found else -1
+    regex = re.compile("".join("." if c == "?" else re.escape(c) for c in part), re.DOTALL)
+    match = regex.search(value, at, end)
+    return match.start() if match else -1
