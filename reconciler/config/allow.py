@@ -67,5 +67,5 @@ class Allow(Section):
 
     def of(self, kind: str) -> tuple[str, ...]:
         """What may stay at resources of a kind; nothing where the kind has no such field."""
-        found: tuple[str, ...] = getattr(self, kind.replace("-", "_"), ())
-        return found
+        allowed: tuple[str, ...] = getattr(self, kind.replace("-", "_"), ())
+        return allowed

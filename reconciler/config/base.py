@@ -21,8 +21,8 @@ class AsWritten:
     """Marks a field whose scalars are text whatever YAML makes of them: 1.10 stays "1.10", true stays "true"."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        found: dict[str, Any] = _any_scalar(handler(schema))
-        return found
+        json_schema: dict[str, Any] = _any_scalar(handler(schema))
+        return json_schema
 
 
 @dataclass(frozen=True)
@@ -84,5 +84,5 @@ class OneOrMore:
         return core_schema.no_info_before_validator_function(_one, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        found = handler(schema)
-        return {"anyOf": [found["items"], found]}
+        json_schema = handler(schema)
+        return {"anyOf": [json_schema["items"], json_schema]}

@@ -28,14 +28,14 @@ def learn(text: str) -> None:
         for secret in secrets_in(line):
             KNOWN.add(secret)
         alone = _ALONE.match(line)
-        for found in (*_NAME.finditer(line), *([alone] if alone else ())):
-            name, value = found[1], line[found.end() : found.end() + MOST]
+        for match in (*_NAME.finditer(line), *([alone] if alone else ())):
+            name, value = match[1], line[match.end() : match.end() + MOST]
             if not looks_secret(name, value) or (name == name.lower() and len(name) <= 4) or name == "secrets":
                 continue
             if _BLOCK.fullmatch(value):
                 value = "\n".join(_below(lines, number))
-            for one in _values(value):
-                KNOWN.add(one)
+            for candidate in _values(value):
+                KNOWN.add(candidate)
 
 
 def _below(lines: list[str], number: int) -> Iterator[str]:
@@ -53,7 +53,7 @@ def _indentation(line: str) -> int:
 
 def _values(text: str) -> Iterator[str]:
     """What may be the value of a variable in the text that follows its name, and how a hint may write it."""
-    plain = _VARIABLE.sub(lambda found: f" {found[1] or ''} ", text)
+    plain = _VARIABLE.sub(lambda match: f" {match[1] or ''} ", text)
     quoted = re.match(r"(['\"])(.+)\1", plain.strip(), re.DOTALL)
     for word in [*([quoted[2]] if quoted else []), *_BETWEEN.split(plain)]:
         word = word.lstrip("!&*$%@`").removesuffix("${")

@@ -173,7 +173,7 @@ def _environment(deploy: Deploy) -> Iterator[Problem]:
         return
     named, key = task.environment.get("S3_BUCKET"), task.environment.get("S3_KEY")
     at: Path = ("task", "environment")
-    if named and bucket and named not in (bucket, *(one.place.bucket for one in deploy.data.given)):
+    if named and bucket and named not in (bucket, *(file.place.bucket for file in deploy.data.given)):
         message = "{value} is not the bucket of this deploy, and the task may read no other"
         yield Problem(
             (*at, "S3_BUCKET"), message, f"write {bucket}, or leave it out", (("data", "bucket", "name"),), tells=True
@@ -218,18 +218,18 @@ def _sweep(deploy: Deploy) -> Iterator[Problem]:
         return
     if not (sweep.random.ranges or sweep.random.choices):
         yield Problem((*at, "random"), "there is nothing to draw", "add ranges or choices")
-    for name, one in sweep.random.ranges.items():
+    for name, bounds in sweep.random.ranges.items():
         where: Path = (*at, "random", "ranges", name)
-        if one.min > one.max:
-            message = f"min is {one.min:g}, which is more than max"
+        if bounds.min > bounds.max:
+            message = f"min is {bounds.min:g}, which is more than max"
             yield Problem((*where, "max"), message, "swap min and max", ((*where, "min"),))
-        elif math.isinf(one.max - one.min):
+        elif math.isinf(bounds.max - bounds.min):
             message = "nothing can be drawn from a range that is so wide"
             yield Problem((*where, "max"), message, "write a smaller max, or a larger min", ((*where, "min"),))
-        elif one.log and one.min <= 0:
+        elif bounds.log and bounds.min <= 0:
             message = "log: true needs numbers above 0"
             yield Problem((*where, "min"), message, "write a min above 0", ((*where, "log"),))
-        elif one.integer and math.ceil(one.min) > one.max:
+        elif bounds.integer and math.ceil(bounds.min) > bounds.max:
             message = "there is no whole number between min and max"
             yield Problem((*where, "max"), message, "write a larger max", ((*where, "min"), (*where, "integer")))
 
@@ -261,17 +261,17 @@ def _names(deploy: Deploy) -> Iterator[Problem]:
         yield Problem(("tags", key), message, "keep one of them", (("tags", other),))
 
 
-def _twice(what: str, names: list[tuple[Path, str | None]], *, fold: bool) -> Iterator[Problem]:
+def _twice(kind: str, names: list[tuple[Path, str | None]], *, fold: bool) -> Iterator[Problem]:
     first: dict[str, Path] = {}
     for path, name in names:
         if name is None:
             continue
         same = name.lower() if fold else name
         if same in first:
-            message = f"the {what} {{value}} is also used by {show_path(first[same])}"
+            message = f"the {kind} {{value}} is also used by {show_path(first[same])}"
             case = ": IAM ignores upper and lower case" if fold and name != same else ""
             yield Problem(
-                path, message + case, f"give each its own {what if what == 'key' else 'name'}", (first[same],)
+                path, message + case, f"give each its own {kind if kind == 'key' else 'name'}", (first[same],)
             )
         else:
             first[same] = path
@@ -309,31 +309,31 @@ def _look_into(place: Path, folder: FilePath, data: DataFile) -> Iterator[Proble
     if missing:
         return
     try:
-        found = files_of(data, folder)
+        files = files_of(data, folder)
     except Refused as error:
         yield Problem(place, error.message, error.hint)
     else:
-        if not found:
+        if not files:
             hidden = "; names that begin with a dot are left out" if data.pattern == "**" else ""
             yield Problem(place, f"{{value}} names no file{hidden}", "put the data there, or name another folder")
 
 
-def _look(path: Path, base: FilePath, written: str, what: str, relative_to: Path = ()) -> Iterator[Problem]:
+def _look(path: Path, base: FilePath, written: str, kind: str, relative_to: Path = ()) -> Iterator[Problem]:
     """A problem if `written`, relative to `base`, is no file (or folder) that can be used."""
     uses = (relative_to,) if relative_to else ()
     where = f"relative to {show_path(relative_to) or 'the folder of deploy.yaml'}"
-    found = base / written
+    target = base / written
     try:
-        if found.is_symlink() and not found.exists():
-            message = f"{{value}} is a link to {quoted(os.fsdecode(found.readlink()))}, which is not there"
+        if target.is_symlink() and not target.exists():
+            message = f"{{value}} is a link to {quoted(os.fsdecode(target.readlink()))}, which is not there"
             yield Problem(path, message, "mend the link, or name another path", uses)
-        elif not found.exists():
+        elif not target.exists():
             yield Problem(
-                path, "{value} is not there", _near(found, written) or f"write the path {where}", uses, tells=True
+                path, "{value} is not there", _near(target, written) or f"write the path {where}", uses, tells=True
             )
-        elif what == "file" and not found.is_file():
+        elif kind == "file" and not target.is_file():
             yield Problem(path, "{value} is not a file", "name a file in it", uses)
-        elif what == "folder" and not found.is_dir():
+        elif kind == "folder" and not target.is_dir():
             yield Problem(path, "{value} is not a folder", "name the folder that it is in", uses)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "it is not a path"

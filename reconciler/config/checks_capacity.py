@@ -29,7 +29,7 @@ def managed_price(deploy: Deploy) -> float | None:
     file doesn't name its GPUs there are types that no table has.
     """
     types = allowed(deploy.requirements) if deploy.task.gpu_type else ()
-    prices = [managed_hourly(deploy.region, one.name) for one in types]
+    prices = [managed_hourly(deploy.region, instance.name) for instance in types]
     known = [price for price in prices if price is not None]
     return max(known) if known and len(known) == len(prices) else None
 
@@ -47,10 +47,10 @@ def margin(deploy: Deploy) -> int:
 def places(deploy: Deploy) -> list[tuple[Path, str]]:
     """Where the file says where something runs, and on which capacity provider."""
     run, service = deploy.run, deploy.service
-    found: list[tuple[Path, str]] = [(("run", "capacity", i), name) for i, name in enumerate(run.capacity)]
+    providers: list[tuple[Path, str]] = [(("run", "capacity", i), name) for i, name in enumerate(run.capacity)]
     if service is not None and service.capacity is not None:
-        found.append((("service", "capacity"), service.capacity))
-    return found
+        providers.append((("service", "capacity"), service.capacity))
+    return providers
 
 
 def _size(deploy: Deploy) -> Iterator[Problem]:
@@ -91,12 +91,16 @@ def _too_large(deploy: Deploy) -> Problem:
     """No instance has all that a task asks for: how much there is with its kind of GPUs."""
     task = deploy.task
     kind = f" {' or '.join(task.gpu_type)}" if task.gpu_type else ""
-    alike = [one for one in TYPES if one.platform == task.platform and one.gpu in (task.gpu_type or GPU_TYPES)]
+    alike = [
+        instance
+        for instance in TYPES
+        if instance.platform == task.platform and instance.gpu in (task.gpu_type or GPU_TYPES)
+    ]
     gpus_wanted = f"{task.gpu}{kind} GPU{'' if task.gpu == 1 else 's'}"
     message = f"no managed instance for {task.platform} has {gpus_wanted}, {task.cpu} CPU units and {task.memory} MiB"
     if not alike:
         return Problem(("task", "gpu"), message, "write another gpu_type or another platform")
-    gpus, vcpus, memory = (max(getattr(one, part) for one in alike) for part in ("gpus", "vcpus", "memory"))
+    gpus, vcpus, memory = (max(getattr(instance, part) for instance in alike) for part in ("gpus", "vcpus", "memory"))
     fix = f"there are up to {gpus} GPUs, {vcpus * 1024} CPU units and, beside what the system keeps, "
     fix += f"{for_tasks(memory)} MiB"
     return Problem(("task", "gpu"), message, fix, (("task", "cpu"), ("task", "memory")))
@@ -138,8 +142,10 @@ def _max_cost(deploy: Deploy) -> Iterator[Problem]:
         elif dear is None:
             yield Problem(at, *why_no_price(deploy)[:2])
         elif theirs is None or (len(managed) < len(run.capacity) and fargate is None):
-            what = f"a disk of {disk} GiB" if hourly(region, task.platform, task.cpu, task.memory) else task.platform
-            yield Problem(at, f"the price table of {DATE} has no price in {region} for {what}", INSTEAD)
+            unpriced = (
+                f"a disk of {disk} GiB" if hourly(region, task.platform, task.cpu, task.memory) else task.platform
+            )
+            yield Problem(at, f"the price table of {DATE} has no price in {region} for {unpriced}", INSTEAD)
         else:
             shortest = (LEAST + margin(deploy)) / 3600
             price = max(dear, fargate or 0.0) + theirs
@@ -154,8 +160,8 @@ def _workers_price(deploy: Deploy) -> float | None:
     if workers is None:
         return 0.0
     cpu, memory, address = workers.cpu or task.cpu, workers.memory or task.memory, deploy.network.public_ip
-    one = hourly(deploy.region, task.platform, cpu, memory, task.ephemeral_storage, public_ip=address)
-    return None if one is None else workers.count * one
+    price = hourly(deploy.region, task.platform, cpu, memory, task.ephemeral_storage, public_ip=address)
+    return None if price is None else workers.count * price
 
 
 def why_no_price(deploy: Deploy) -> tuple[str, str, str]:
@@ -167,7 +173,11 @@ def why_no_price(deploy: Deploy) -> tuple[str, str, str]:
     if not deploy.task.gpu_type:
         message = "any NVIDIA GPU is allowed, and the price of the most expensive one isn't known"
         return message, "write task.gpu_type, such as [t4, l4], or run.max_duration instead", "instances"
-    unknown = [one.name for one in allowed(deploy.requirements) if managed_hourly(deploy.region, one.name) is None]
+    unknown = [
+        instance.name
+        for instance in allowed(deploy.requirements)
+        if managed_hourly(deploy.region, instance.name) is None
+    ]
     if missing := [name for name in unknown if instance_hourly(deploy.region, name) is None]:
         message = f"the price table of {INSTANCE_DATE} has no price in {deploy.region} for {', '.join(missing)}"
         return message, INSTEAD, "instances"

@@ -34,7 +34,7 @@ def _size(deploy: Deploy) -> Iterator[Problem]:
     parts = {"environment": task.environment, "secrets": task.secrets, "command": task.command or ()}
     sizes = {name: json_size(value) for name, value in parts.items()}
     if why := TASK_DEFINITION.exceeded(sum(sizes.values())):
-        name = max(sizes, key=lambda one: sizes[one])
+        name = max(sizes, key=lambda part: sizes[part])
         fix = "give the program long text as a file (data.files)"
         yield Problem(("task", name), f"together with the rest of task, this makes {why}", fix)
 
@@ -60,7 +60,7 @@ def _logs(deploy: Deploy) -> Iterator[Problem]:
 
 def _parameters(deploy: Deploy) -> Iterator[Problem]:
     task, names = deploy.task, dict[str, str]()
-    for variable, one in deploy.parameters.items():
+    for variable, parameter in deploy.parameters.items():
         at: Path = ("parameters", variable)
         for section in ("environment", "secrets"):
             if variable in getattr(task, section):
@@ -68,19 +68,19 @@ def _parameters(deploy: Deploy) -> Iterator[Problem]:
                 yield Problem(at, message, "keep one of them", (("task", section, variable),))
         if variable in each_run(deploy.run.checkpoint):
             yield Problem(at, f"each run gets its own {variable}", "give it another name")
-        if one.secure and one.value is not None:
-            make = f"aws ssm put-parameter --type SecureString --name {one.name} --value …"
+        if parameter.secure and parameter.value is not None:
+            make = f"aws ssm put-parameter --type SecureString --name {parameter.name} --value …"
             fix = f"leave value out, and create the parameter once: {make}"
             yield Problem((*at, "secure"), "a secret's value can't be given in this file", fix, ((*at, "value"),))
-        if one.secure and one.give_as == "environment":
+        if parameter.secure and parameter.give_as == "environment":
             message = "whoever may see the task definition could read the secret"
             yield Problem((*at, "give_as"), message, "write give_as: secret", ((*at, "secure"),))
-        if one.kms_key and not one.secure:
+        if parameter.kms_key and not parameter.secure:
             yield Problem((*at, "kms_key"), "kms_key is for a SecureString", "add secure: true", ((*at, "secure"),))
-        if first := names.get(str(one.name)):
-            message = f"the parameter {one.name} is also used by {show_path(('parameters', first))}"
+        if first := names.get(str(parameter.name)):
+            message = f"the parameter {parameter.name} is also used by {show_path(('parameters', first))}"
             yield Problem((*at, "name"), message, "give each its own name", (("parameters", first, "name"),))
-        names.setdefault(str(one.name), variable)
+        names.setdefault(str(parameter.name), variable)
 
 
 def _swept(deploy: Deploy) -> Iterator[Problem]:

@@ -38,12 +38,12 @@ def files_of(data: DataFile, base: Path) -> list[Here]:
         return [Here(str(data.key), base / data.file)]
     top, wanted = base / data.folder, _pattern(data.pattern)
     named = (name for name in _walk(top) if wanted.fullmatch(name))
-    found = [Here(data.prefix + name, top / name) for name in islice(named, MOST + 1)]
-    if len(found) > MOST:
+    files = [Here(data.prefix + name, top / name) for name in islice(named, MOST + 1)]
+    if len(files) > MOST:
         raise Refused(f"it names more than {MOST:,} files", hint="pack them into archives")
-    for one in found:
-        _check(one, top)
-    return sorted(found, key=lambda one: os.fsencode(one.key))
+    for file in files:
+        _check(file, top)
+    return sorted(files, key=lambda file: os.fsencode(file.key))
 
 
 def _walk(top: Path) -> Iterator[str]:
@@ -63,21 +63,21 @@ def _walk(top: Path) -> Iterator[str]:
             raise Refused(reason, hint="allow reading it, or name the files by a pattern that leaves it out") from None
 
 
-def _check(one: Here, top: Path) -> None:
-    shown = ascii(str(one.path))[1:-1]
+def _check(file: Here, top: Path) -> None:
+    shown = ascii(str(file.path))[1:-1]
     try:
-        size = len(one.key.encode())
+        size = len(file.key.encode())
     except UnicodeEncodeError:
         raise Refused(f"the name of {shown} isn't UTF-8, which S3 needs", hint="rename it") from None
-    if not one.key.isprintable():
+    if not file.key.isprintable():
         raise Refused(f"the name of {shown} has characters that can't be shown", hint="rename it")
     if size > OBJECT_KEY.most:
         raise Refused(
             f"{shown} makes a key of {size} bytes, and S3 takes {OBJECT_KEY.most}",
             hint="rename it, or give a shorter key:",
         )
-    if one.path.is_symlink():
-        target = Path(os.path.realpath(one.path))  # resolve() raises for a link to itself
+    if file.path.is_symlink():
+        target = Path(os.path.realpath(file.path))  # resolve() raises for a link to itself
         if not target.is_relative_to(top.resolve()):
             raise Refused(
                 f"{shown} is a link that leads out of the folder",
@@ -87,7 +87,7 @@ def _check(one: Here, top: Path) -> None:
             raise Refused(f"{shown} is a link to a folder", hint="put the files there, or remove the link")
         if not target.exists():
             raise Refused(f"{shown} is a link to a file that doesn't exist", hint="remove it")
-    if not one.path.is_file():
+    if not file.path.is_file():
         raise Refused(f"{shown} is not a regular file", hint="remove it, or name the files by a pattern")
 
 

@@ -93,8 +93,8 @@ class Document:
 
     def _origin(self, path: Path) -> Path:
         for end in range(len(path), 0, -1):
-            if found := self.origins.get(path[:end]):
-                return found + path[end:]
+            if origin := self.origins.get(path[:end]):
+                return origin + path[end:]
         return path
 
     def spot(self, path: Path) -> Spot:
@@ -230,11 +230,11 @@ class Builder:
 
     def _merged(self, node: yaml.Node, path: Path) -> list[yaml.MappingNode]:
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        found = [n for n in nodes if isinstance(n, yaml.MappingNode)]
-        if len(found) != len(nodes):
+        mappings = [n for n in nodes if isinstance(n, yaml.MappingNode)]
+        if len(mappings) != len(nodes):
             message = "<< takes a mapping, or a list of them"
             self.document.error(path, message, "write <<: *anchor", spot=self._spot(node), broken=False)
-        return found
+        return mappings
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
         if "://" in node.value and fields.unshown(fields.plain(path)):
@@ -260,8 +260,8 @@ class Builder:
         if variable := variable_at(fields.plain(path)):
             KNOWN.learn(variable, text)
             self._learn(node, path, variable)
-        if found := _CONTROL.search(text):
-            message = f"this text holds the control character U+{ord(found[0]):04X}"
+        if match := _CONTROL.search(text):
+            message = f"this text holds the control character U+{ord(match[0]):04X}"
             self.document.error(path, message, "remove it")
             return None
         kind = node.tag.removeprefix(TAG)
@@ -302,16 +302,16 @@ class Builder:
     def _spot(self, node: yaml.Node, expanded: Expanded | None = None) -> Spot:
         start, end = node.start_mark, node.end_mark
         scalar = isinstance(node, yaml.ScalarNode)
-        rest = len(self.document.lines[start.line]) if start.line < len(self.document.lines) else start.column
-        width = (end.column if end.line == start.line else rest) - start.column
+        line_length = len(self.document.lines[start.line]) if start.line < len(self.document.lines) else start.column
+        width = (end.column if end.line == start.line else line_length) - start.column
         return Spot(start.line, start.column, max(1, width), node.value if scalar else "", scalar, expanded)
 
     def _inside(self, node: yaml.ScalarNode, error: ExpandError) -> Spot:
         """The spot of the ${...} in a scalar, if it stands there as it reads."""
-        whole = self._spot(node)
+        spot = self._spot(node)
         token = node.value[error.start : error.end]
-        line = self.document.lines[whole.line] if whole.line < len(self.document.lines) else ""
-        column = line.find(token, whole.column)
+        line = self.document.lines[spot.line] if spot.line < len(self.document.lines) else ""
+        column = line.find(token, spot.column)
         if column < 0:
-            return whole
-        return Spot(whole.line, column, len(token), whole.text, scalar=True)
+            return spot
+        return Spot(spot.line, column, len(token), spot.text, scalar=True)

@@ -23,14 +23,14 @@ SHORT = {"data": "files", "image": "context"}  # sections for which a plain valu
 
 def names(document: Document) -> tuple[str, ...]:
     """The environments of a file. Raises ConfigErrors when they aren't mappings with right names."""
-    found = document.tree.get(OVERLAYS)
-    if found is None:
+    overlays = document.tree.get(OVERLAYS)
+    if overlays is None:
         return ()
     wrong = len(document.errors)
-    if not isinstance(found, dict):
+    if not isinstance(overlays, dict):
         document.error((OVERLAYS,), "environments must be a mapping", "write environments: {dev: {...}, prod: {...}}")
         raise ConfigErrors(document.errors)
-    for name, overlay in found.items():
+    for name, overlay in overlays.items():
         here: Path = (OVERLAYS, name)
         if problem := ENVIRONMENT.problem(name):
             better = ENVIRONMENT.better(name)
@@ -43,7 +43,7 @@ def names(document: Document) -> tuple[str, ...]:
             document.error((*here, OVERLAYS), "an environment can't contain environments", "move it one level up")
     if len(document.errors) > wrong:
         raise ConfigErrors(document.errors)
-    return tuple(found)
+    return tuple(overlays)
 
 
 def choose(document: Document, known: tuple[str, ...], wanted: str) -> None:
@@ -114,13 +114,15 @@ def _lay(
         for spots in (made.values, made.keys):
             for path in [path for path in spots if path[: len(here)] == here]:
                 del spots[path]
-        for spots, found in ((made.values, source.values), (made.keys, source.keys)):
-            spots |= {path[2:]: spot for path, spot in found.items() if path[: len(here) + 2] == (*prefix, *here)}
+        for spots, source_spots in ((made.values, source.values), (made.keys, source.keys)):
+            spots |= {
+                path[2:]: spot for path, spot in source_spots.items() if path[: len(here) + 2] == (*prefix, *here)
+            }
         made.origins[here] = (*prefix, *here)
 
 
 def collisions(first: Deploy, second: Deploy) -> Iterator[tuple[Path, str, str]]:
-    """(path, what, name) of what both would be, where the two may be in one account and region.
+    """(path, kind, name) of what both would be, where the two may be in one account and region.
 
     The names must differ that would be one resource: those of a bucket everywhere, those of IAM in an account.
     """
@@ -129,10 +131,10 @@ def collisions(first: Deploy, second: Deploy) -> Iterator[tuple[Path, str, str]]
     if region and first.name == second.name:
         yield ("name",), "deploy", second.name  # and all that follows from it
         return
-    known = {(what, path): name for path, what, name, _ in _named(first)}
-    for path, what, name, scope in _named(second):
-        if name and known.get((what, path)) == name and {"world": True, "account": account, "region": region}[scope]:
-            yield path, what, name
+    known = {(kind, path): name for path, kind, name, _ in _named(first)}
+    for path, kind, name, scope in _named(second):
+        if name and known.get((kind, path)) == name and {"world": True, "account": account, "region": region}[scope]:
+            yield path, kind, name
 
 
 def _named(deploy: Deploy) -> Iterator[tuple[Path, str, str | None, str]]:

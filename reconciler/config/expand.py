@@ -58,8 +58,8 @@ def expand(text: str, environ: Mapping[str, str], git_sha: Callable[[], str | No
             message = f"the variables in this file have more than {MOST:,} characters together"
             raise TooMuch(message, "give the program long text as a file", *match.span())
         if value and name in environ:
-            whole = looks_secret(name, value)
-            secrets += [(name, part) for part in ([value] if whole else secrets_in(value))]
+            is_secret = looks_secret(name, value)
+            secrets += [(name, part) for part in ([value] if is_secret else secrets_in(value))]
     parts.append(text[at:])
     return Expanded("".join(parts), changed=True, secrets=tuple(secrets))
 

@@ -107,8 +107,8 @@ def _words(document: Document, error: Mapping[str, Any], named: Path, place: Pat
     if value is None:
         return "nothing is given here", f"give a value{_such_as(named)}{_or_leave_out(named)}"
     if kind in ("too_short", "string_too_short"):
-        what = "at least one" if kind == "too_short" else "a value"
-        return "nothing is given here", f"give {what}{_such_as(named)}{_or_leave_out(named)}"
+        wanted = "at least one" if kind == "too_short" else "a value"
+        return "nothing is given here", f"give {wanted}{_such_as(named)}{_or_leave_out(named)}"
     if kind == "too_long":
         return f"{len(value)} are too many", f"keep at most {context['max_length']}"
     if kind in _NOUNS:
@@ -118,12 +118,12 @@ def _words(document: Document, error: Mapping[str, Any], named: Path, place: Pat
     if isinstance(value, dict | list):
         return f"{_noun(value, shown)}, where a single value is needed", f"write {_start(named)}VALUE{_such_as(named)}"
     if kind == "string_type":
-        what = "true or false" if isinstance(value, bool) else "a number"
+        noun = "true or false" if isinstance(value, bool) else "a number"
         rule = fields.rule(named)
         if rule and rule.problem(shown):
             better = rule.better(shown)
-            return f"{shown} is {what} in YAML, where text is needed", f"write {rule.what}{_for_instance(better)}"
-        return f"{shown} is {what} in YAML, where text is needed", f"quote it: {_start(named)}'{shown}'"
+            return f"{shown} is {noun} in YAML, where text is needed", f"write {rule.what}{_for_instance(better)}"
+        return f"{shown} is {noun} in YAML, where text is needed", f"quote it: {_start(named)}'{shown}'"
     if kind.startswith("int_") or kind == "finite_number":
         return f"{shown} is not a whole number", f"write a number{_such_as(named)}"
     if kind.startswith("bool_"):
@@ -199,8 +199,8 @@ def _or_leave_out(named: Path) -> str:
 
 
 def _such_as(named: Path) -> str:
-    found = _example(named)
-    return f", such as {_flow(found)}" if found is not None else ""
+    example = _example(named)
+    return f", such as {_flow(example)}" if example is not None else ""
 
 
 def _example(named: Path) -> Any:

@@ -72,21 +72,23 @@ def _metadata(annotation: Any) -> Iterator[Any]:
 
 def as_written(path: Path) -> bool:
     """Whether scalars at `path` are text as they stand in the file."""
-    found, kept = pattern(path)
-    return kept == path and bool(found) and any(isinstance(m, AsWritten) for m in table()[found].metadata)
+    field_pattern, kept = pattern(path)
+    return (
+        kept == path and bool(field_pattern) and any(isinstance(m, AsWritten) for m in table()[field_pattern].metadata)
+    )
 
 
 def unshown(path: Path) -> bool:
     """Whether a URL at `path`, or below it, isn't to be shown."""
-    found, _ = pattern(path)
-    ends = (found[:end] for end in range(1, len(found) + 1))
+    field_pattern, _ = pattern(path)
+    ends = (field_pattern[:end] for end in range(1, len(field_pattern) + 1))
     return any(isinstance(mark, Unshown) for end in ends if end in table() for mark in table()[end].metadata)
 
 
 def keys_at(path: Path) -> tuple[str, ...]:
     """The keys that the mapping at `path` may have; empty if it has any, or isn't a mapping."""
-    found, kept = pattern(path)
-    model = sections().get(found) if kept == path else None
+    field_pattern, kept = pattern(path)
+    model = sections().get(field_pattern) if kept == path else None
     return tuple(model.model_fields) if model else ()
 
 
@@ -109,11 +111,11 @@ def _walk(model: type[Section], at: Pattern) -> Iterator[tuple[Pattern, FieldInf
 
 def may_be_empty(path: Path) -> bool:
     """Whether `path` is a section, list or mapping that null can stand for, as when all in it is commented out."""
-    found, kept = pattern(path)
-    if kept != path or found not in table() or path[:-1] == (OVERLAYS,):
+    field_pattern, kept = pattern(path)
+    if kept != path or field_pattern not in table() or path[:-1] == (OVERLAYS,):
         return False
-    holds = found in sections() or any((*found, step) in table() for step in (ITEM, KEY))
-    return holds and type(None) not in get_args(table()[found].annotation)
+    holds = field_pattern in sections() or any((*field_pattern, step) in table() for step in (ITEM, KEY))
+    return holds and type(None) not in get_args(table()[field_pattern].annotation)
 
 
 def _inside(annotation: Any) -> Iterator[tuple[Pattern, type[Section] | None]]:

@@ -142,8 +142,8 @@ def _read(path: Path) -> _Known:
     return _Known(before, Checksums(sha256.hexdigest(), md5.hexdigest()), settled)
 
 
-def _stamp(found: os.stat_result) -> _Stamp:
-    return _Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+def _stamp(status: os.stat_result) -> _Stamp:
+    return _Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def _is_hex(text: object, length: int) -> bool:

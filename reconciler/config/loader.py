@@ -91,9 +91,9 @@ def _environments(
         environments.pinned(made, name)
         deploy = _whole(made, folder, files=files and name == wanted)
         if deploy is not None:
-            for other, one in before:
-                for path, what, shared in environments.collisions(one, deploy):
-                    message = f"the {what} {quoted(shared)} is also used by the environment {other}"
+            for other, earlier in before:
+                for path, kind, shared in environments.collisions(earlier, deploy):
+                    message = f"the {kind} {quoted(shared)} is also used by the environment {other}"
                     fix = f"give each its own, or leave it out: {show_path(('environments', name, *path))}"
                     made.error(explain.in_file(made, path), message, fix, shown=path, broken=False)
             before.append((name, deploy))
@@ -110,17 +110,17 @@ def _validate(document: Document, folder: FilePath) -> Deploy | None:
         try:
             return Deploy.model_validate(tree, context={BASE: folder}).filled()
         except ValidationError as error:
-            found = error.errors(include_url=False)
-        found = _meant(found)
+            details = error.errors(include_url=False)
+        details = _meant(details)
         before = frozenset(document.broken)
-        misspelt = {explain.meant(document, one["loc"]) for one in found if one["type"] == "extra_forbidden"}
-        for one in found:
-            place = _given(document, one)
-            if _touches(before, place) or (one["type"] == "missing" and place in misspelt):
+        misspelt = {explain.meant(document, detail["loc"]) for detail in details if detail["type"] == "extra_forbidden"}
+        for detail in details:
+            place = _given(document, detail)
+            if _touches(before, place) or (detail["type"] == "missing" and place in misspelt):
                 # It follows from another problem: then there is no looking at what holds it.
                 document.broken.add(_entry(place)[:-1])
             else:
-                explain.note(document, one)
+                explain.note(document, detail)
     return None
 
 
@@ -132,22 +132,22 @@ def _given(document: Document, error: ErrorDetails) -> Place:
     return explain.in_file(document, location)
 
 
-def _meant(found: list[ErrorDetails]) -> list[ErrorDetails]:
+def _meant(details: list[ErrorDetails]) -> list[ErrorDetails]:
     """One error for each place: of those that a field of several types gives, the one that went deepest."""
     best: dict[Place, ErrorDetails] = {}
     unions: set[Place] = set()
-    for one in found:
-        location: Place = one["loc"]
+    for detail in details:
+        location: Place = detail["loc"]
         place = fields.pattern(location)[1]
-        if one["type"] in ("extra_forbidden", "missing") or location[-1] == "[key]":
+        if detail["type"] in ("extra_forbidden", "missing") or location[-1] == "[key]":
             place = location
         elif place != location:
             unions.add(place)
         if place not in best or len(location) >= len(best[place]["loc"]):
-            best[place] = one
+            best[place] = detail
     inner = {place[:end] for place in best for end in range(len(place))}
-    short = {place for place, one in best.items() if one["type"] == "too_short"}  # for its items being wrong
-    return [one for place, one in best.items() if place not in (unions | short) & inner]
+    short = {place for place, detail in best.items() if detail["type"] == "too_short"}  # for its items being wrong
+    return [detail for place, detail in best.items() if place not in (unions | short) & inner]
 
 
 def _note(document: Document, deploy: Deploy, problem: Problem) -> None:

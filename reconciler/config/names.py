@@ -106,8 +106,8 @@ IMAGE_TAG = Rule.of(aws_names.IMAGE_TAG, like("A-Za-z0-9_.-", 128))
 
 def _suggest_uri(value: str) -> str:
     text = re.sub(r"^[a-z]+://", "", value.strip())
-    registry, slash, rest = text.partition("/")
-    name, colon, tag = rest.rpartition(":") if ":" in rest else (rest, "", "")
+    registry, slash, path = text.partition("/")
+    name, colon, tag = path.rpartition(":") if ":" in path else (path, "", "")
     return f"{registry.lower()}{slash}{name.lower()}{colon}{tag}"
 
 
@@ -120,9 +120,9 @@ IMAGE_URI = Rule(
 )
 
 
-def _iam(what: str, longest: int) -> Rule:
+def _iam(subject: str, longest: int) -> Rule:
     return Rule(
-        what,
+        subject,
         f"1 to {longest} letters, digits and + = , . @ _ -",
         r"[A-Za-z0-9_+=,.@-]+",
         lambda v: only("A-Za-z0-9_+=,.@-", v.rstrip("/").rsplit("/", 1)[-1])[:longest].rstrip("-"),

@@ -69,15 +69,15 @@ def variable(parent: Path, key: str) -> str:
 
 def without_space(place: Path, text: str) -> str:
     """How `text` is written as a key of the mapping at `place` and its value, if only the space between is missing."""
-    found = _PAIR.match(text)
-    return spaced(text) if found and found[1] in fields.keys_at(fields.plain(place)) else ""
+    match = _PAIR.match(text)
+    return spaced(text) if match and match[1] in fields.keys_at(fields.plain(place)) else ""
 
 
 def spaced(text: str) -> str:
     """How to write the `key:value` that a line begins with; empty if it begins with something else."""
     text = text.lstrip(" ")
-    found = _PAIR.match(text)
-    if not found:
+    match = _PAIR.match(text)
+    if not match:
         return ""
-    goes_on = text[found.end() :].strip()[:1] not in ("", ",", "}", "#")
-    return f"write {found[1]}: {'VALUE' if goes_on else found[2]}, with a space after the colon"
+    goes_on = text[match.end() :].strip()[:1] not in ("", ",", "}", "#")
+    return f"write {match[1]}: {'VALUE' if goes_on else match[2]}, with a space after the colon"

@@ -89,8 +89,8 @@ Parameters = Annotated[
 
 
 def filled(parameters: dict[str, Parameter], deploy: str) -> dict[str, Parameter]:
-    """These with their names."""
+    """The parameters, each with a name."""
     return {
-        variable: one if one.name else one.model_copy(update={"name": f"/{deploy}/{variable}"})
-        for variable, one in parameters.items()
+        variable: parameter if parameter.name else parameter.model_copy(update={"name": f"/{deploy}/{variable}"})
+        for variable, parameter in parameters.items()
     }

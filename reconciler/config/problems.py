@@ -33,7 +33,7 @@ class ConfigError:
         lines = [line(f"{place}: {where}{self.message}")]
         # What is secret in it may be known only since the problem was noted, and a part of it isn't known again.
         if self.source.strip() and KNOWN.hide(self.source) == self.source:
-            lines += [f"    {line(one)}" for one in _pointed(self.source, self.column - 1, self.width)]
+            lines += [f"    {line(text)}" for text in _pointed(self.source, self.column - 1, self.width)]
         if self.fix:
             lines.append(f"    {line(self.fix)}")
         return "\n".join(lines)

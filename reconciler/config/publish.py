@@ -37,7 +37,7 @@ def json_schema() -> dict[str, Any]:
         for name, field in model.model_fields.items():
             _bound(section["properties"][name], field)
     overlays = schema["properties"][fields.OVERLAYS]["patternProperties"]
-    inside = {name: found for name, found in schema["properties"].items() if name != fields.OVERLAYS}
+    inside = {name: subschema for name, subschema in schema["properties"].items() if name != fields.OVERLAYS}
     for pattern in overlays:
         overlays[pattern] = {"type": ["object", "null"], "properties": inside, "additionalProperties": False}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "deploy.yaml"}
@@ -47,10 +47,10 @@ def json_schema() -> dict[str, Any]:
 def _bound(schema: dict[str, Any], field: FieldInfo) -> None:
     """Add a field's bounds, which pydantic leaves out where null is allowed too."""
     bounds = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum"}
-    for one in schema.get("anyOf", [schema]):
-        if one.get("type") in ("integer", "number"):
+    for subschema in schema.get("anyOf", [schema]):
+        if subschema.get("type") in ("integer", "number"):
             for rule in field.metadata:
-                one.update({key: getattr(rule, name) for name, key in bounds.items() if hasattr(rule, name)})
+                subschema.update({key: getattr(rule, name) for name, key in bounds.items() if hasattr(rule, name)})
 
 
 def _open(schema: Any) -> Any:

@@ -98,9 +98,9 @@ def _document(document: Document, text: str, builder: Callable[[Document], Build
         _refuse(file, f"the file is not YAML: {printable(str(error))}", "remove directives and tags")
     if not isinstance(document.tree, dict):
         if not document.errors:
-            what = "a list" if isinstance(document.tree, list) else "a single value"
+            noun = "a list" if isinstance(document.tree, list) else "a single value"
             document.error(
-                (), f"the file is {what}, where a mapping is needed", "begin with a line such as: name: my-pipeline"
+                (), f"the file is {noun}, where a mapping is needed", "begin with a line such as: name: my-pipeline"
             )
         raise ConfigErrors(document.errors)
     return document
@@ -158,7 +158,7 @@ def _decode(content: bytes, file: str) -> str:
         before = content[: error.start].decode("utf-8", "replace")
         lines = split(before)
         byte = content[error.start]
-        rest = split(content[error.start :].decode("utf-8", "replace"))[0]
+        after = split(content[error.start :].decode("utf-8", "replace"))[0]
         message = f"the byte 0x{byte:02x} is not UTF-8"
         place = ConfigError(
             file,
@@ -168,21 +168,21 @@ def _decode(content: bytes, file: str) -> str:
             f"0x{byte:02x}",
             message,
             "save the file as UTF-8",
-            _shown(lines[-1] + rest),
+            _shown(lines[-1] + after),
         )
         raise ConfigErrors([place]) from None
 
 
 def _without_space(lines: list[str], line: int) -> tuple[int, int] | None:
     """Where `key:value` stands, in or above a line whose `:` YAML took for a part of that text."""
-    found = None
+    place = None
     for at in range(line, -1, -1):
         spaced = other_words.spaced(lines[at])
         if spaced:
-            found = at, len(lines[at]) - len(lines[at].lstrip())
-        elif found or (at < line and lines[at].strip()):
+            place = at, len(lines[at]) - len(lines[at].lstrip())
+        elif place or (at < line and lines[at].strip()):
             break
-    return found
+    return place
 
 
 def _unprintable(document: Document, text: str, error: yaml.reader.ReaderError) -> NoReturn:
@@ -195,9 +195,9 @@ def _unprintable(document: Document, text: str, error: yaml.reader.ReaderError) 
 
 
 def _syntax(document: Document, error: yaml.MarkedYAMLError) -> NoReturn:
-    said = f"{error.context or ''} {error.problem or ''}"
+    description = f"{error.context or ''} {error.problem or ''}"
     message, fix = next(
-        ((m, f) for words, m, f in _SYNTAX if words in said),
+        ((m, f) for words, m, f in _SYNTAX if words in description),
         (printable(error.problem or "this is not YAML"), "check this line and the one above"),
     )
     # Of what was never closed, the beginning helps; of the rest, the place where the parser gave up.

@@ -65,10 +65,10 @@ def reference(schema: dict[str, Any]) -> str:
 def _section(schema: dict[str, Any], at: fields.Pattern) -> str:
     model = fields.sections()[at]
     name = ".".join(at).replace(f".{fields.ITEM}", fields.ITEM)
-    found = schema["$defs"][model.__name__] if at else schema
+    section = schema["$defs"][model.__name__] if at else schema
     doc = cleandoc(model.__doc__ or "")
     rows = "".join(
-        _row(schema, key, inner, key in found.get("required", ())) for key, inner in found["properties"].items()
+        _row(schema, key, inner, key in section.get("required", ())) for key, inner in section["properties"].items()
     )
     head = f"\n### {'`' + name + '`' if name else 'The whole file'}\n\n{doc}\n\n"
     return f"{head}| Key | Type | Default | Meaning | Example |\n|---|---|---|---|---|\n{rows}"
@@ -101,9 +101,9 @@ def _types(schema: dict[str, Any], field: dict[str, Any]) -> Iterator[str]:
     if "$ref" in field:
         yield "section"
     elif "anyOf" in field:
-        for one in field["anyOf"]:
-            if one != {"type": "string", "pattern": r"\$\{"}:
-                yield from _types(schema, one)
+        for option in field["anyOf"]:
+            if option != {"type": "string", "pattern": r"\$\{"}:
+                yield from _types(schema, option)
     elif "const" in field or ("enum" in field and field.get("type") == "string"):
         yield " or ".join(f"`{v}`" for v in field.get("enum", [field.get("const")]))
     elif field.get("type") == "array":

@@ -35,10 +35,12 @@ def partitions() -> tuple[Partition, ...]:
     if spec is None or spec.origin is None:
         return ()
     try:
-        found = json.loads((Path(spec.origin).parent / "data" / "partitions.json").read_text())
+        table = json.loads((Path(spec.origin).parent / "data" / "partitions.json").read_text())
         return tuple(
-            Partition(str(one["id"]), str(one["outputs"]["dnsSuffix"]), one["regionRegex"], frozenset(one["regions"]))
-            for one in found["partitions"]
+            Partition(
+                str(entry["id"]), str(entry["outputs"]["dnsSuffix"]), entry["regionRegex"], frozenset(entry["regions"])
+            )
+            for entry in table["partitions"]
         )
     except (OSError, ValueError, KeyError, TypeError):
         return ()
@@ -47,13 +49,15 @@ def partitions() -> tuple[Partition, ...]:
 @cache
 def partition_of(region: str) -> Partition:
     """The partition that a region is in; that of most regions for a name that none has."""
-    known = (one for one in partitions() if region in one.regions or re.match(one.pattern, region))
+    known = (
+        partition for partition in partitions() if region in partition.regions or re.match(partition.pattern, region)
+    )
     return next(known, COMMERCIAL)
 
 
 def known_regions() -> frozenset[str]:
     """Names of regions; empty where none are known."""
-    return frozenset(name for one in partitions() for name in one.regions)
+    return frozenset(name for partition in partitions() for name in partition.regions)
 
 
 def registry(account: str, region: str) -> str:

@@ -30,7 +30,7 @@ class Rule:
 
     @classmethod
     def of(cls, form: Form, suggest: Check, also: Check = lambda _: None) -> Rule:
-        """That of AWS's own table."""
+        """The rule that AWS's own table has."""
         return cls(form.what, form.allowed, form.pattern, suggest, form.most, also)
 
     def problem(self, value: str) -> str | None:
@@ -51,8 +51,8 @@ class Rule:
 
     def better(self, value: str) -> str | None:
         """A text like `value` that is right, if there is one."""
-        found = self.suggest(value)
-        return found if found and found != value and self.problem(found) is None else None
+        suggestion = self.suggest(value)
+        return suggestion if suggestion and suggestion != value and self.problem(suggestion) is None else None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self.check, handler(source))

@@ -118,16 +118,16 @@ class GitHub(Section):
         examples=[True],
     )
 
-    def subjects(self, rest: str) -> tuple[str, ...]:
-        """The exact subjects that GitHub's tokens have for this repository. rest: what follows, such as pull_request.
+    def subjects(self, context: str) -> tuple[str, ...]:
+        """The exact subjects that GitHub's tokens have for this repository. context: such as pull_request.
 
         https://docs.github.com/actions/concepts/security/openid-connect
         """
-        by_name = f"repo:{self.repository}:{rest}"
+        by_name = f"repo:{self.repository}:{context}"
         if self.owner_id is None or self.repository_id is None:
             return (by_name,)
         owner, _, name = self.repository.partition("/")
-        by_id = f"repo:{owner}@{self.owner_id}/{name}@{self.repository_id}:{rest}"
+        by_id = f"repo:{owner}@{self.owner_id}/{name}@{self.repository_id}:{context}"
         return (by_id, by_name) if self.by_name_too else (by_id,)
 
     @property
@@ -309,10 +309,10 @@ class Deploy(Section):
     @property
     def runs_kept(self) -> float | None:
         """Seconds after its end for which a run is in the bucket; None for always."""
-        rules = (one for one in self.data.bucket.lifecycle if f"{RUNS}/".startswith(one.prefix))
-        days = [one.expire_days * DAY for one in rules if one.expire_days is not None]
-        found = [*days, *([self.runs.keep] if self.runs.keep is not None else [])]
-        return min(found, default=None)
+        rules = (rule for rule in self.data.bucket.lifecycle if f"{RUNS}/".startswith(rule.prefix))
+        days = [rule.expire_days * DAY for rule in rules if rule.expire_days is not None]
+        ages = [*days, *([self.runs.keep] if self.runs.keep is not None else [])]
+        return min(ages, default=None)
 
     def _stop_timeout(self) -> dict[str, int]:
         """Spot gives two minutes' notice, and ECS sends SIGTERM at its beginning: a program may use all of it."""
@@ -339,7 +339,7 @@ class Deploy(Section):
     @property
     def managed_providers(self) -> dict[str, str]:
         """Those that are made for it, by name, each with what the file calls it."""
-        ours = {provider_name(self.name, one): one for one in (MANAGED, MANAGED_SPOT)}
+        ours = {provider_name(self.name, capacity): capacity for capacity in (MANAGED, MANAGED_SPOT)}
         return {name: ours[name] for name in self.providers if name in ours}
 
     @property

@@ -64,11 +64,11 @@ WILD = re.compile(r"[*?]")
 
 def _one_file(value: Any, info: ValidationInfo) -> Any:
     """A path alone is a file. What is a folder on this machine ends with a slash from here on."""
-    found = {"file": value} if isinstance(value, str) else value
-    if not isinstance(found, dict) or not isinstance(file := found.get("file"), str) or not info.context:
-        return found
+    entry = {"file": value} if isinstance(value, str) else value
+    if not isinstance(entry, dict) or not isinstance(file := entry.get("file"), str) or not info.context:
+        return entry
     folder = file and not file.endswith("/") and os.path.isdir(info.context[BASE] / file)  # noqa: PTH112  never raises
-    return found | {"file": f"{file}/"} if folder else found
+    return entry | {"file": f"{file}/"} if folder else entry
 
 
 class DataFile(Section):
@@ -170,12 +170,12 @@ class Data(Section):
     @property
     def uploads(self) -> tuple[DataFile, ...]:
         """What is uploaded to the bucket."""
-        return tuple(one for one in self.files if not one.given)
+        return tuple(file for file in self.files if not file.given)
 
     @property
     def given(self) -> tuple[DataFile, ...]:
         """What is in S3 already, and isn't the deploy's."""
-        return tuple(one for one in self.files if one.given)
+        return tuple(file for file in self.files if file.given)
 
 
 class Repository(Section):

@@ -78,6 +78,6 @@ def most(sweep: Sweep) -> int:
 
 def varied(sweep: Sweep) -> tuple[str, ...]:
     """The variables that it sets, each once."""
-    drawn = (*sweep.grid, *(key for one in sweep.list for key in one))
+    drawn = (*sweep.grid, *(key for combination in sweep.list for key in combination))
     drawn += (*sweep.random.ranges, *sweep.random.choices) if sweep.random else ()
     return tuple(dict.fromkeys(drawn))

@@ -11,7 +11,7 @@ from reconciler.core.schedule import time_zones
 
 
 def check_unattended(deploy: Deploy) -> Iterator[Problem]:
-    """What is wrong with them."""
+    """What is wrong with `schedule`, `notify` and `run.unattended`."""
     yield from _schedule(deploy)
     if deploy.run.unattended and deploy.run.sweep is not None:
         message = "the client launches a sweep's tasks one after another, so a sweep can't be unattended"
@@ -23,8 +23,8 @@ def check_unattended(deploy: Deploy) -> Iterator[Problem]:
     if not (notify.email or notify.subscribers or notify.webhook):
         yield Problem(at, "notify names no receiver", "add email, subscribers or webhook")
     for name, given in (("email", notify.email), ("subscribers", notify.subscribers)):
-        for i, one in enumerate(given):
-            if one in given[:i]:
+        for i, receiver in enumerate(given):
+            if receiver in given[:i]:
                 yield Problem((*at, name, i), "{value} is listed twice", "keep one of them")
     if notify.webhook:
         region = notify.webhook.url_from.split(":")[3]
@@ -42,7 +42,7 @@ def _schedule(deploy: Deploy) -> Iterator[Problem]:
     if zones and schedule.timezone not in zones:
         by_case = {zone.lower(): zone for zone in zones}
         near = difflib.get_close_matches(schedule.timezone.lower(), sorted(by_case), 2, 0.6)
-        fix = f"use {' or '.join(by_case[one] for one in near) or 'UTC'}"
+        fix = f"use {' or '.join(by_case[name] for name in near) or 'UTC'}"
         yield Problem(("schedule", "timezone"), "{value} is not a time zone", fix, tells=True)
     if schedule.window % 60:
         yield Problem(("schedule", "window"), "EventBridge Scheduler takes whole minutes", "write for instance 15m")

@@ -14,7 +14,7 @@ KEEP = "keep one of them"
 
 
 def check_workers(deploy: Deploy) -> Iterator[Problem]:
-    """What is wrong with them."""
+    """What is wrong with `run.workers`, and with other fields because of it."""
     workers, run = deploy.run.workers, deploy.run
     if workers is None:
         return

@@ -267,7 +267,7 @@ def _wanted(node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mi
 
 
 def _left(want: Spec, seen: Observed[Any] | None, replaced: Sequence[Observed[Any]]) -> Observed[Any] | None:
-    """What is left once `replaced` are deleted, to be made anew: their parts go too, and nothing names them any more."""
+    """What is left once `replaced` are deleted to be made anew: their parts go too, and nothing names them any more."""
     if seen is None or any(observed.spec.kind == want.part_of for observed in replaced):
         return None
     spec = seen.spec

@@ -77,15 +77,15 @@ def lower(
     """
     names = Names(deploy, facts)
     roles = [*_task_roles(names), *_stop_role(names)]
-    rest = [
+    other_nodes = [
         *_bucket(names, data), *_image(names, image), *parameters(names),
         *_run(names, image, fallback, values, data, own_managed), *managed_instances(names), *service(names),
         *unattended(names),
     ]  # fmt: skip
-    others = [node.spec for node in (*roles, *rest)]
+    others = [node.spec for node in (*roles, *other_nodes)]
     if image is None and deploy.image.uri is None:  # left as it is this time, and CI pushes it all the same
         others.append(ImageSpec(name=names.repository))
-    nodes = [*roles, *ci_nodes(names, others), *rest]
+    nodes = [*roles, *ci_nodes(names, others), *other_nodes]
     return Graph(_allowing(names, node) for node in nodes)
 
 
@@ -120,14 +120,18 @@ def _allows(names: Names, action: str, path: str) -> bool:
 def _given(role: TaskRole) -> list[dict[str, Any]]:
     """The statements of `task.role.policy`; beside ours without Sids, of which no policy may have one twice."""
     statements = given(role.policy) if role.policy else []
-    return statements if role.only_policy else [{k: v for k, v in one.items() if k != "Sid"} for one in statements]
+    return (
+        statements
+        if role.only_policy
+        else [{k: v for k, v in statement.items() if k != "Sid"} for statement in statements]
+    )
 
 
 def task_policies(names: Names) -> list[dict[str, Any]]:
     """What the training program may do, in as few policies as can be: files that don't fit into a single one are named
     by their folders.
     """
-    role, files = names.deploy.task.role, [str(one.key) for one in names.deploy.data.uploads if not one.tree]
+    role, files = names.deploy.task.role, [str(file.key) for file in names.deploy.data.uploads if not file.tree]
     if role.only_policy:
         return documents(_given(role))
     read = role.read or ()
@@ -136,7 +140,7 @@ def task_policies(names: Names) -> list[dict[str, Any]]:
     # Last without the listing of what is in no folder, which is there when the program looks.
     made = [partial(task_statements, names, form) for form in forms]
     made.append(partial(task_statements, names, forms[-1], [path for path in forms[-1] if path not in files]))
-    return fewest(documents([*one(), *_given(role)]) for one in made)
+    return fewest(documents([*make(), *_given(role)]) for make in made)
 
 
 def task_statements(
@@ -177,7 +181,7 @@ def task_statements(
 def _task_roles(names: Names) -> Iterator[Node]:
     task, tags = names.deploy.task, names.tags
     yield from execution_role(names)
-    nonempty = [one for one in task_policies(names) if one["Statement"]]
+    nonempty = [document for document in task_policies(names) if document["Statement"]]
     attached = managed(names, str(task.role.policy_name), nonempty)
     yield from attached
     role = RoleSpec(
@@ -195,8 +199,8 @@ def _stop_role(names: Names) -> Iterator[Node]:
     if names.deploy.run.limited:
         tasks = names.arn("ecs", f"task/{names.deploy.cluster.name}/*")
         statement = {"Effect": "Allow", "Action": "ecs:StopTask", "Resource": tasks}
-        what = "Stops a task when run.max_duration is over"
-        yield scheduler_role(names, names.stop_role, what, "stop", [statement])
+        description = "Stops a task when run.max_duration is over"
+        yield scheduler_role(names, names.stop_role, description, "stop", [statement])
 
 
 def _bucket(names: Names, data: Sequence[DataSpec]) -> Iterator[Node]:
@@ -217,9 +221,9 @@ def _bucket(names: Names, data: Sequence[DataSpec]) -> Iterator[Node]:
         tags=names.tags | protection(bucket.protect),
     )
     yield Node(spec, protect=bucket.protect)
-    for one in data:
-        if not isinstance(one, GivenData):
-            yield Node(one, (spec.address,), protect=bucket.protect)
+    for data_spec in data:
+        if not isinstance(data_spec, GivenData):
+            yield Node(data_spec, (spec.address,), protect=bucket.protect)
 
 
 def protection(protect: bool) -> dict[str, str]:
@@ -246,18 +250,18 @@ def _image(names: Names, image: Spec | None) -> Iterator[Node]:
 
 def environment(names: Names, values: Mapping[str, str], data: Sequence[DataSpec]) -> dict[str, str | Ref]:
     """The task's environment: the file's, and where its data is unless the file says so."""
-    found: dict[str, str | Ref] = {"AWS_DEFAULT_REGION": names.deploy.region, "S3_BUCKET": names.bucket}
+    env: dict[str, str | Ref] = {"AWS_DEFAULT_REGION": names.deploy.region, "S3_BUCKET": names.bucket}
     if data:
         first = data[0]
-        found |= {"USE_S3": "true", "S3_KEY": first.first_key}
+        env |= {"USE_S3": "true", "S3_KEY": first.first_key}
         if isinstance(first, FolderSpec):
-            found["S3_PREFIX"] = first.place["Prefix"]
+            env["S3_PREFIX"] = first.place["Prefix"]
         elif isinstance(first, GivenData):
-            found["S3_BUCKET"] = first.place.bucket
+            env["S3_BUCKET"] = first.place.bucket
             if first.place.is_folder:
-                found["S3_PREFIX"] = first.place.path
-    found |= {**names.deploy.task.environment, **variables(names, values), **promotion.variable(names)}
-    return {name: found[name] for name in sorted(found.keys() - secrets(names).keys())}
+                env["S3_PREFIX"] = first.place.path
+    env |= {**names.deploy.task.environment, **variables(names, values), **promotion.variable(names)}
+    return {name: env[name] for name in sorted(env.keys() - secrets(names).keys())}
 
 
 def log_options(deploy: Deploy) -> dict[str, str]:
@@ -298,8 +302,8 @@ def _run(
     yield Node(
         ClusterSpec(
             name=str(cluster.name),
-            capacity_providers=(*FARGATE, *(one for one in deploy.own_providers if one not in own_managed)),
-            managed=(*(provider_name(deploy.name, one) for one in (MANAGED, MANAGED_SPOT)), *own_managed),
+            capacity_providers=(*FARGATE, *(name for name in deploy.own_providers if name not in own_managed)),
+            managed=(*(provider_name(deploy.name, capacity) for capacity in (MANAGED, MANAGED_SPOT)), *own_managed),
             default_strategy=tuple(sorted(strategy, key=lambda w: w.provider)),
             container_insights="enabled" if cluster.container_insights else "disabled",
             tags=tags,

@@ -39,14 +39,14 @@ def read_facts(aws: Aws, deploy: Deploy) -> Facts:
 def _vpc(aws: Aws, wanted: str) -> str:
     if wanted != "default":
         return wanted
-    found = aws.call("ec2", "DescribeVpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
-    if not found:
+    vpcs = aws.call("ec2", "DescribeVpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    if not vpcs:
         raise UserError(
             f"this account has no default VPC in {aws.region}",
             hint="name one in deploy.yaml under network.vpc, with network.subnets, "
             "or make one: aws ec2 create-default-vpc",
         )
-    return str(found[0]["VpcId"])
+    return str(vpcs[0]["VpcId"])
 
 
 def _subnets(aws: Aws, deploy: Deploy) -> list[tuple[str, str]]:
@@ -55,15 +55,15 @@ def _subnets(aws: Aws, deploy: Deploy) -> list[tuple[str, str]]:
 
     An account has one default VPC in a region, so that it needn't be known before its subnets are asked for.
     """
-    network, on_fargate = deploy.network, any(one in FARGATE for one in deploy.run.capacity)
+    network, on_fargate = deploy.network, any(provider in FARGATE for provider in deploy.run.capacity)
     if not isinstance(network.subnets, str):
         return [(subnet, GIVEN) for subnet in network.subnets]
     filters = [{"Name": "default-for-az", "Values": ["true"]}]
     if network.vpc != "default":
         filters.append({"Name": "vpc-id", "Values": [network.vpc]})
-    found = aws.pages("ec2", "DescribeSubnets", "Subnets", Filters=filters)
+    subnets = aws.pages("ec2", "DescribeSubnets", "Subnets", Filters=filters)
     return [
-        (str(one["SubnetId"]), str(one["VpcId"]))
-        for one in found
-        if not on_fargate or has_fargate(aws.region, str(one.get("AvailabilityZoneId", "")))
+        (str(subnet["SubnetId"]), str(subnet["VpcId"]))
+        for subnet in subnets
+        if not on_fargate or has_fargate(aws.region, str(subnet.get("AvailabilityZoneId", "")))
     ]

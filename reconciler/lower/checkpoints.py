@@ -22,7 +22,7 @@ def paths(names: Names) -> tuple[str, ...]:
 
 
 def statement(names: Names) -> dict[str, Any]:
-    """That it may read, write and delete them."""
+    """What lets the program read, write and delete checkpoints."""
     resources = [names.s3(path) for path in CHECKPOINTS]
     return {"Sid": "Checkpoint", "Effect": "Allow", "Action": [*ACTIONS], "Resource": resources}
 

@@ -59,14 +59,14 @@ def ci_nodes(names: Names, others: Sequence[Spec]) -> Iterator[Node]:
     while True:  # the policies let CI read themselves, so that how many they are is part of them
         nodes = list(_bare(names, ci, documents))
         specs = [*others, *(node.spec for node in nodes)]
-        found = {str(ci.policy_name): split(given(ci.policy)) if ci.policy else ci_policies(names, specs)}
+        wanted = {str(ci.policy_name): split(given(ci.policy)) if ci.policy else ci_policies(names, specs)}
         if ci.github and ci.github.pull_requests:
-            found[str(ci.github.plan_role)] = plan_policies(names, specs)
-        grown = any(len(its) > len(documents.get(name, ("",))) for name, its in found.items())
-        documents = {name: [*its, *documents.get(name, ())[len(its) :]] for name, its in found.items()}
+            wanted[str(ci.github.plan_role)] = plan_policies(names, specs)
+        grown = any(len(its) > len(documents.get(name, ("",))) for name, its in wanted.items())
+        documents = {name: [*its, *documents.get(name, ())[len(its) :]] for name, its in wanted.items()}
         if not grown:
             break
-    texts = {part_name(name, n): one for name, its in documents.items() for n, one in enumerate(its, 1)}
+    texts = {part_name(name, n): document for name, its in documents.items() for n, document in enumerate(its, 1)}
     for node in nodes:
         if isinstance(node.spec, PolicySpec):
             yield replace(node, spec=node.spec.model_copy(update={"document": policy(texts[node.spec.name])}))
@@ -75,11 +75,11 @@ def ci_nodes(names: Names, others: Sequence[Spec]) -> Iterator[Node]:
 
 
 def _bare(names: Names, ci: Ci, documents: Mapping[str, Sequence[Any]]) -> Iterator[Node]:
-    """The same, with nothing in the policies yet, but as many of each as it has documents."""
+    """The nodes of `ci_nodes` with nothing in the policies yet, but as many policies of each name as `documents`."""
     tags = names.tags
     own = managed(names, str(ci.policy_name), documents.get(str(ci.policy_name), (None,)))
     yield from own
-    needs, arns = tuple(one.spec.address for one in own), tuple(arns_of(own))
+    needs, arns = tuple(node.spec.address for node in own), tuple(arns_of(own))
     if ci.github:
         yield Node(OidcProviderSpec(name=GITHUB, audiences=(AUDIENCE,), tags=tags))
         provider = Address("oidc-provider", GITHUB)
@@ -92,7 +92,7 @@ def _bare(names: Names, ci: Ci, documents: Mapping[str, Sequence[Any]]) -> Itera
             yield from reads
             who = _jobs(names, GITHUB, ci.github.of_plans)
             role = RoleSpec(name=name, trust=who, managed_policies=tuple(arns_of(reads)), tags=tags)
-            yield Node(role, (*(one.spec.address for one in reads), provider))
+            yield Node(role, (*(node.spec.address for node in reads), provider))
     if gitlab := ci.gitlab:
         yield Node(OidcProviderSpec(name=gitlab.host, audiences=(AUDIENCE,), tags=tags))
         who = _jobs(names, gitlab.host, [gitlab.subject])

@@ -40,7 +40,7 @@ def execution_role(names: Names) -> Iterator[Node]:
         if statements
     }
     more: list[Node] = []
-    if sum(policy_size(one.text()) for one in inline.values()) > ROLE_INLINE.most:
+    if sum(policy_size(document.text()) for document in inline.values()) > ROLE_INLINE.most:
         del inline["secrets"]
         more = managed(names, f"{role.name}.secrets", documents(own["secrets"]))
     yield from more
@@ -59,13 +59,13 @@ def start_statements(names: Names) -> list[dict[str, Any]]:
     """Pull the task's image, where it is in a private registry of ECR, and write the task's log."""
     logs = names.deploy.logs
     group = names.arn("logs", f"log-group:{logs.group}")
-    found = [_allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{group}:log-stream:*")]
+    statements = [_allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{group}:log-stream:*")]
     if logs.options.get("awslogs-create-group", "").lower() == "true":
-        found.append(_allow("LogGroup", "logs:CreateLogGroup", f"{group}:*"))
+        statements.append(_allow("LogGroup", "logs:CreateLogGroup", f"{group}:*"))
     if repository := image_repository(names):
         # AWS looks at no single repository when it gives the token; the token opens what the statement before does.
-        found = [_allow("Pull", PULL, repository), _allow("Login", "ecr:GetAuthorizationToken", "*"), *found]
-    return found
+        statements = [_allow("Pull", PULL, repository), _allow("Login", "ecr:GetAuthorizationToken", "*"), *statements]
+    return statements
 
 
 def image_repository(names: Names) -> str:

@@ -29,28 +29,28 @@ class Given:
     providers: frozenset[str] = frozenset()
     managed: frozenset[str] = frozenset()
 
-    def value(self, one: Parameter) -> str:
+    def value(self, parameter: Parameter) -> str:
         """The value of a parameter: that in AWS, else the first one."""
-        return str(self.parameters.get(str(one.name), NONE).get("Value", one.value or ""))
+        return str(self.parameters.get(str(parameter.name), NONE).get("Value", parameter.value or ""))
 
     def marks(self, deploy: Deploy) -> dict[str, str]:
         """What stands for each parameter's value in a run's fingerprint: the value, but for secrets."""
-        found = {}
-        for variable, one in sorted(deploy.parameters.items()):
-            live = self.parameters.get(str(one.name), NONE)
+        marks = {}
+        for variable, parameter in sorted(deploy.parameters.items()):
+            live = self.parameters.get(str(parameter.name), NONE)
             if "Value" not in live and live:
-                found[variable] = f"version {live['Version']} of {live.get('LastModifiedDate', '')}"
+                marks[variable] = f"version {live['Version']} of {live.get('LastModifiedDate', '')}"
             else:
-                found |= KNOWN.marked({"parameters": {variable: self.value(one)}}, deploy.name)["parameters"]
-        return found
+                marks |= KNOWN.marked({"parameters": {variable: self.value(parameter)}}, deploy.name)["parameters"]
+        return marks
 
     def check(self, deploy: Deploy, data: Sequence[GivenData] = ()) -> None:
         """Raises UserError for what isn't there, or isn't what the file says. data: what was found in S3."""
         wrong = [*_parameters(deploy, self.parameters), *_providers(deploy, self.providers)]
-        wrong += [(one.trouble, one.fix) for one in data if one.trouble]
+        wrong += [(given.trouble, given.fix) for given in data if given.trouble]
         if wrong:
             fixes = dict.fromkeys(fix for _, fix in wrong)
-            raise UserError("; ".join(what for what, _ in wrong), hint="\n  ".join(fixes))
+            raise UserError("; ".join(problem for problem, _ in wrong), hint="\n  ".join(fixes))
 
 
 def read_given(aws: Aws, deploy: Deploy) -> Given:
@@ -58,7 +58,9 @@ def read_given(aws: Aws, deploy: Deploy) -> Given:
 
     Secure parameters are described and never read, so that a role that only plans needs no right to read them.
     """
-    plain, secure = ([str(p.name) for p in deploy.parameters.values() if p.secure is one] for one in (False, True))
+    plain, secure = (
+        [str(p.name) for p in deploy.parameters.values() if p.secure is secured] for secured in (False, True)
+    )
     providers = deploy.own_providers
     reads: list[Any] = [
         lambda: read_parameters(aws, plain) if plain else {},
@@ -72,30 +74,33 @@ def read_given(aws: Aws, deploy: Deploy) -> Given:
 def _known(aws: Aws, cluster: str, providers: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
     """All that are there, and those of them that are of managed instances. Some are shown with their cluster alone."""
     known = _active(aws, providers)
-    known |= _active(aws, tuple(one for one in providers if one not in known), cluster=cluster)
-    return frozenset(known), frozenset(name for name, one in known.items() if is_managed(one))
+    known |= _active(aws, tuple(name for name in providers if name not in known), cluster=cluster)
+    return frozenset(known), frozenset(name for name, provider in known.items() if is_managed(provider))
 
 
 def _active(aws: Aws, names: tuple[str, ...], **place: str) -> dict[str, Mapping[str, Any]]:
     if not names:
         return {}
     asked = {"capacityProviders": list(names), **place}
-    found = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", **asked) or ()
-    return {one["name"]: one for one in found if one.get("status", "ACTIVE") == "ACTIVE"}
+    providers = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", **asked) or ()
+    return {provider["name"]: provider for provider in providers if provider.get("status", "ACTIVE") == "ACTIVE"}
 
 
 def _parameters(deploy: Deploy, there: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    for variable, one in deploy.parameters.items():
-        live, kind = there.get(str(one.name)), SECURE if one.secure else "String"
-        if live is None and one.value is None:
-            make = f"make it: aws ssm put-parameter --name {one.name} --type {kind} --value … --region {deploy.region}"
-            other = "" if one.secure else f", or give it a first value: parameters: {{{variable}: …}}"
-            yield f"the parameter {one.name} isn't there, and the file has no value for it", make + other
-        elif live is not None and one.secure and live["Type"] != SECURE:
-            what = f"the parameter {one.name} is a {live['Type']}, which whoever may read parameters sees"
-            yield what, "make it anew as a SecureString, or leave `secure` out"
-        elif live is not None and one.give_as == "environment" and live["Type"] == SECURE:
-            yield f"the parameter {one.name} is a SecureString, which isn't read here", "write give_as: secret"
+    for variable, parameter in deploy.parameters.items():
+        live, kind = there.get(str(parameter.name)), SECURE if parameter.secure else "String"
+        if live is None and parameter.value is None:
+            make = (
+                f"make it: aws ssm put-parameter --name {parameter.name} --type {kind} "
+                f"--value … --region {deploy.region}"
+            )
+            other = "" if parameter.secure else f", or give it a first value: parameters: {{{variable}: …}}"
+            yield f"the parameter {parameter.name} isn't there, and the file has no value for it", make + other
+        elif live is not None and parameter.secure and live["Type"] != SECURE:
+            problem = f"the parameter {parameter.name} is a {live['Type']}, which whoever may read parameters sees"
+            yield problem, "make it anew as a SecureString, or leave `secure` out"
+        elif live is not None and parameter.give_as == "environment" and live["Type"] == SECURE:
+            yield f"the parameter {parameter.name} is a SecureString, which isn't read here", "write give_as: secret"
 
 
 def _providers(deploy: Deploy, there: frozenset[str]) -> Iterator[tuple[str, str]]:

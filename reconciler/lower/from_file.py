@@ -12,14 +12,14 @@ from reconciler.lower import DataSpec, lower
 
 
 def resources(names: Names) -> list[Spec]:
-    """All of them, the objects and the image by their names alone."""
+    """All resources of the deploy, the objects and the image by their names alone."""
     deploy = names.deploy
-    files = [_bare(names.bucket, one) for one in deploy.data.files]
+    files = [_bare(names.bucket, file) for file in deploy.data.files]
     image = ImageSpec(name=names.repository) if deploy.image.uri is None else None
     return [node.spec for node in lower(deploy, names.facts, files, image).nodes.values()]
 
 
-def _bare(bucket: str, one: DataFile) -> DataSpec:
-    if one.given:
-        return GivenData(one.place)
-    return FolderSpec(name=f"{bucket}/{one.prefix}") if one.tree else ObjectSpec(name=f"{bucket}/{one.key}")
+def _bare(bucket: str, file: DataFile) -> DataSpec:
+    if file.given:
+        return GivenData(file.place)
+    return FolderSpec(name=f"{bucket}/{file.prefix}") if file.tree else ObjectSpec(name=f"{bucket}/{file.key}")

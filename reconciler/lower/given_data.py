@@ -24,24 +24,24 @@ def read_given_data(aws: Aws, deploy: Deploy) -> list[GivenData]:
 
     Raises AwsError where S3 can't be asked at all.
     """
-    return aws.each(partial(_told, aws), [one.place for one in deploy.data.given])
+    return aws.each(partial(_told, aws), [file.place for file in deploy.data.given])
 
 
-def checked(names: Names, found: GivenData) -> GivenData:
-    """The same, with what is wrong about whose bucket it is."""
-    return _no_use(found.place, OWN_BUCKET, OTHER_BUCKET) if found.place.bucket == names.bucket else found
+def checked(names: Names, data: GivenData) -> GivenData:
+    """The data with a note of what is wrong, if its bucket is the deploy's own."""
+    return _no_use(data.place, OWN_BUCKET, OTHER_BUCKET) if data.place.bucket == names.bucket else data
 
 
 def statements(names: Names) -> Iterator[dict[str, Any]]:
     """What lets the program read it, and nothing beside it."""
     region, partition = names.deploy.region, names.facts.partition
-    for number, one in enumerate(names.deploy.data.given, 1):
-        where, read = one.place.arns(partition)
+    for number, file in enumerate(names.deploy.data.given, 1):
+        where, read = file.place.arns(partition)
         yield {"Sid": f"ReadGiven{number}", "Effect": "Allow", "Action": "s3:GetObject", "Resource": read}
         listing = {"Sid": f"ListGiven{number}", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": where}
-        yield listing | ({"Condition": one.place.prefixes} if one.place.prefixes else {})
-        if one.kms_key:
-            yield keys.use(one.kms_key, [keys.DECRYPT], keys.through("s3", region), f"KeyGiven{number}")
+        yield listing | ({"Condition": file.place.prefixes} if file.place.prefixes else {})
+        if file.kms_key:
+            yield keys.use(file.kms_key, [keys.DECRYPT], keys.through("s3", region), f"KeyGiven{number}")
 
 
 def read_place(aws: Aws, place: Place) -> GivenData:
@@ -101,8 +101,8 @@ def _page(aws: Aws, place: Place, **more: Any) -> dict[str, Any] | GivenData:
 
 
 def _with(listing: Listing, objects: list[Any]) -> Listing:
-    for one in objects:
-        listing.add(one)
+    for s3_object in objects:
+        listing.add(s3_object)
     return listing
 
 
@@ -111,8 +111,8 @@ def _found(listing: Listing) -> GivenData:
     if not listing.objects:
         return _no_use(place, "nothing is there", "put the data there, or write the place where it is")
     if listing.archived:
-        what = f"{listing.archived} is in an archive (Glacier), from which no program reads"
-        return _no_use(place, what, f"restore it first: aws s3api restore-object --bucket {place.bucket} --key …")
+        problem = f"{listing.archived} is in an archive (Glacier), from which no program reads"
+        return _no_use(place, problem, f"restore it first: aws s3api restore-object --bucket {place.bucket} --key …")
     return listing.data()
 
 
@@ -121,8 +121,8 @@ def _no_use(place: Place, trouble: str, fix: str) -> GivenData:
 
 
 def _elsewhere(place: Place, there: str, here: str) -> tuple[str, str]:
-    what = f"the bucket {place.bucket} is in {there}, and the deploy in {here}"
-    return what, f"write region: {there}, or copy the data to a bucket in {here}"
+    problem = f"the bucket {place.bucket} is in {there}, and the deploy in {here}"
+    return problem, f"write region: {there}, or copy the data to a bucket in {here}"
 
 
 def _rights(place: Place, partition: str) -> str:

@@ -33,7 +33,7 @@ def managed(names: Names, name: str, documents: Sequence[Any]) -> list[Node]:
                 tags=names.tags,
             )
         )
-        for part, document in ((part_name(name, number), one) for number, one in enumerate(documents, 1))
+        for part, document in ((part_name(name, number), document) for number, document in enumerate(documents, 1))
     ]
 
 

@@ -16,7 +16,7 @@ from reconciler.lower.ci import service_trust
 def addresses(names: Names) -> tuple[Address, ...]:
     """The capacity providers of the deploy."""
     providers = names.deploy.managed_providers
-    return tuple(Address("capacity-provider", f"{names.deploy.cluster.name}/{one}") for one in providers)
+    return tuple(Address("capacity-provider", f"{names.deploy.cluster.name}/{provider}") for provider in providers)
 
 
 def managed_instances(names: Names) -> Iterator[Node]:
@@ -26,7 +26,7 @@ def managed_instances(names: Names) -> Iterator[Node]:
         return
     infrastructure, instance = names.infrastructure_role, names.instance_role
     # ECS takes the one and EC2 the other; neither is known to say for whose account.
-    for role, service, policy, what in (
+    for role, service, policy, purpose in (
         (infrastructure, "ecs", INFRASTRUCTURE_POLICY, "Launches and ends the managed instances of"),
         (instance, "ec2", INSTANCE_POLICY, "The ECS agent on the managed instances of"),
     ):
@@ -34,7 +34,7 @@ def managed_instances(names: Names) -> Iterator[Node]:
             RoleSpec(
                 name=role,
                 trust=service_trust(names, principal(service, names.facts.partition), only_here=False),
-                description=f"{what} {deploy.name}",
+                description=f"{purpose} {deploy.name}",
                 managed_policies=(f"arn:{names.facts.partition}:iam::aws:policy/{policy}",),
                 tags=names.tags,
             )

@@ -14,10 +14,10 @@ from reconciler.permissions.keys import ALIASES, DECRYPT, named
 
 
 def parameters(names: Names) -> Iterator[Node]:
-    """Those that the file has a value for; the others are taken as they are."""
-    for variable, one in names.deploy.parameters.items():
-        if one.value is not None:
-            yield Node(ParameterSpec(name=str(one.name), initial={variable: one.value}, tags=names.tags))
+    """The parameters that the file has a value for; the others are taken as they are."""
+    for variable, parameter in names.deploy.parameters.items():
+        if parameter.value is not None:
+            yield Node(ParameterSpec(name=str(parameter.name), initial={variable: parameter.value}, tags=names.tags))
 
 
 def arn_of(names: Names, parameter: str) -> str:
@@ -27,23 +27,23 @@ def arn_of(names: Names, parameter: str) -> str:
 
 def secrets(names: Names) -> dict[str, str]:
     """The container's variables that ECS reads when a task starts, by ARN."""
-    found = {v: arn_of(names, str(one.name)) for v, one in _given_as(names, "secret")}
-    return dict(sorted((names.deploy.task.secrets | found).items()))
+    by_name = {v: arn_of(names, str(parameter.name)) for v, parameter in _given_as(names, "secret")}
+    return dict(sorted((names.deploy.task.secrets | by_name).items()))
 
 
 def variables(names: Names, values: Mapping[str, str]) -> dict[str, str | Ref]:
     """The container's variables that are written into the task definition. values: of those that the file has none
     for.
     """
-    found: dict[str, str | Ref] = {}
-    for variable, one in _given_as(names, "environment"):
-        address = Address("parameter", str(one.name))
-        found[variable] = values.get(variable, "") if one.value is None else Ref(address, "value")
-    return found
+    written: dict[str, str | Ref] = {}
+    for variable, parameter in _given_as(names, "environment"):
+        address = Address("parameter", str(parameter.name))
+        written[variable] = values.get(variable, "") if parameter.value is None else Ref(address, "value")
+    return written
 
 
 def _given_as(names: Names, how: str) -> Iterator[tuple[str, Any]]:
-    return ((v, one) for v, one in names.deploy.parameters.items() if one.give_as == how)
+    return ((v, parameter) for v, parameter in names.deploy.parameters.items() if parameter.give_as == how)
 
 
 def needs(names: Names) -> list[Address]:
@@ -54,24 +54,24 @@ def needs(names: Names) -> list[Address]:
 def secret_statements(names: Names) -> list[dict[str, Any]]:
     """What the execution role may read so that ECS can hand the secrets over: these, and nothing else."""
     arns = sorted({":".join(arn.split(":")[:7]) for arn in secrets(names).values()})
-    of_parameters = {one.kms_key for _, one in _given_as(names, "secret") if one.kms_key}
+    of_parameters = {parameter.kms_key for _, parameter in _given_as(names, "secret") if parameter.kms_key}
     keys = sorted({*of_parameters, *names.deploy.task.secret_keys})
     wanted = {
         "ssm:GetParameters": [*(arn for arn in arns if ":ssm:" in arn), *certificates(names)],
         "secretsmanager:GetSecretValue": [arn for arn in arns if ":secretsmanager:" in arn],
     }
-    found = [_allow(action, resources) for action, resources in wanted.items() if resources]
+    statements = [_allow(action, resources) for action, resources in wanted.items() if resources]
     own = [key for key in keys if ":alias/" not in key]
     if own:
-        found.append(_allow(DECRYPT, own))
+        statements.append(_allow(DECRYPT, own))
     aliases: dict[str, list[str]] = {}
     for key in keys:
         if key not in own:
             aliases.setdefault(named(key)[0], []).append(key.rpartition(":")[2])
     for resource, its in aliases.items():
         condition = {"ForAnyValue:StringEquals": {ALIASES: its}}
-        found.append(_allow(DECRYPT, [resource]) | {"Condition": condition})
-    return found
+        statements.append(_allow(DECRYPT, [resource]) | {"Condition": condition})
+    return statements
 
 
 def _allow(action: str, resources: list[str]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def retry_of(deploy: Deploy) -> Retry:
 
 
 def cap_of(deploy: Deploy) -> Cap | None:
-    """Its limit in dollars."""
+    """The deploy's limit in dollars."""
     run = deploy.run
     if not run.capped:
         return None
@@ -161,8 +161,8 @@ def pattern(names: Names) -> dict[str, Any]:
     """
     deploy = names.deploy
     families = str(deploy.task.family), again_family(str(deploy.task.family))
-    prefixes = [{"prefix": names.arn("ecs", f"task-definition/{one}:")} for one in families]
-    which = {"taskDefinitionArn": prefixes} if deploy.run.unattended else {"group": [names.schedule]}
+    prefixes = [{"prefix": names.arn("ecs", f"task-definition/{family}:")} for family in families]
+    selector = {"taskDefinitionArn": prefixes} if deploy.run.unattended else {"group": [names.schedule]}
     return {
         "source": ["aws.ecs"],
         "detail-type": ["ECS Task State Change"],
@@ -170,14 +170,14 @@ def pattern(names: Names) -> dict[str, Any]:
             "clusterArn": [names.arn("ecs", f"cluster/{deploy.cluster.name}")],
             # A run's workers are launched once its task runs.
             "lastStatus": ["RUNNING", "STOPPED"] if deploy.run.workers else ["STOPPED"],
-            **which,
+            **selector,
         },
     }
 
 
 def _first(deploy: Deploy) -> str:
-    """The path of its first data."""
-    return next((str(one.place.path if one.given else one.key) for one in deploy.data.files), "")
+    """The path of the deploy's first data."""
+    return next((str(file.place.path if file.given else file.key) for file in deploy.data.files), "")
 
 
 def statements(names: Names) -> list[dict[str, Any]]:
@@ -195,7 +195,7 @@ def statements(names: Names) -> list[dict[str, Any]]:
     objects = [names.s3(path) for path in (*runs, *(keys_of if unattended else ()))]
     metrics = [names.s3(metrics_key("*"))] if unattended else []
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
-    found = [
+    allowed = [
         _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"],
                names.arn("logs", f"log-group:{names.watcher_log}:log-stream:*")),
         _allow("Explain", ["logs:DescribeLogStreams", "logs:GetLogEvents"],
@@ -212,7 +212,7 @@ def statements(names: Names) -> list[dict[str, Any]]:
         _allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
         _allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
     ]  # fmt: skip
-    return [*found, *_checkpoints(names), *_workers(names), *_schedules(names), *_tell(names), *_key(names)]
+    return [*allowed, *_checkpoints(names), *_workers(names), *_schedules(names), *_tell(names), *_key(names)]
 
 
 def _checkpoints(names: Names) -> Iterator[dict[str, Any]]:
@@ -259,5 +259,5 @@ def _key(names: Names) -> Iterator[dict[str, Any]]:
 
 
 def _allow(sid: str, action: Any, resource: Any, condition: Condition | None = None) -> dict[str, Any]:
-    found = {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
-    return found | {"Condition": condition} if condition else found
+    statement = {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
+    return statement | {"Condition": condition} if condition else statement

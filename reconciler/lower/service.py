@@ -41,7 +41,7 @@ def service(names: Names) -> Iterator[Node]:
 def launch_types(deploy: Deploy, managed: Collection[str]) -> tuple[str, ...]:
     """What the task definition has to be good for. managed: providers of managed instances."""
     kinds = dict.fromkeys(FARGATE, "FARGATE") | dict.fromkeys(managed, COMPATIBILITY)
-    return tuple(sorted({kinds.get(one, "EC2") for one in deploy.providers}))
+    return tuple(sorted({kinds.get(provider, "EC2") for provider in deploy.providers}))
 
 
 def requirements(names: Names) -> dict[str, Any]:

@@ -30,18 +30,18 @@ FEWER = "name fewer, or shorter ones"
 
 def check_sizes(names: Names, specs: Iterable[Spec]) -> None:
     """Raises UserError with all that is too large."""
-    found = dict.fromkeys(
-        (f"{place}: {what}", fix) for spec in specs for place, fix, what in _problems(names, spec) if what
+    problems = dict.fromkeys(
+        (f"{place}: {problem}", fix) for spec in specs for place, fix, problem in _problems(names, spec) if problem
     )
-    if found:
-        message = "\n".join(what for what, _ in found)
-        raise UserError(message, hint="\n".join(dict.fromkeys(fix for _, fix in found)))
+    if problems:
+        message = "\n".join(problem for problem, _ in problems)
+        raise UserError(message, hint="\n".join(dict.fromkeys(fix for _, fix in problems)))
 
 
 def _problems(names: Names, spec: Spec) -> Iterator[tuple[str, str, str]]:
     """(the part of the file that a resource follows from, the way out, what is too large, which may be empty)."""
-    for what in (*PROBLEMS.get(type(spec), lambda _: ())(spec), *limits.tag_problems(spec.tags.items())):
-        yield *_place(names, spec), what
+    for problem in (*PROBLEMS.get(type(spec), lambda _: ())(spec), *limits.tag_problems(spec.tags.items())):
+        yield *_place(names, spec), problem
     if isinstance(spec, PolicySpec):
         yield spec.name, SHORTER, limits.POLICY_NAME.exceeded(len(spec.name))
 
@@ -80,12 +80,12 @@ def _policy(spec: PolicySpec) -> Iterator[str]:
 
 def _role(spec: RoleSpec) -> Iterator[str]:
     yield limits.TRUST.exceeded(policy_size(spec.trust.text()))
-    yield limits.ROLE_INLINE.exceeded(sum(policy_size(one.text()) for one in spec.inline_policies.values()))
+    yield limits.ROLE_INLINE.exceeded(sum(policy_size(document.text()) for document in spec.inline_policies.values()))
     yield limits.ATTACHED.exceeded(len(spec.managed_policies))
 
 
 def _user(spec: UserSpec) -> Iterator[str]:
-    yield limits.USER_INLINE.exceeded(sum(policy_size(one.text()) for one in spec.inline_policies.values()))
+    yield limits.USER_INLINE.exceeded(sum(policy_size(document.text()) for document in spec.inline_policies.values()))
     yield limits.ATTACHED.exceeded(len(spec.managed_policies))
 
 
@@ -107,7 +107,7 @@ def _rule(spec: RuleSpec) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Any:
-    """With what only AWS knows by its name, which is about as long."""
+    """The value with each reference as text, which is about as long as what AWS puts there."""
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -12,8 +12,8 @@ def descriptions(names: Names) -> tuple[str, ...]:
     """The default descriptions of the security group, if it has one of them: an existing group keeps its own, whether
     the file has had `run.workers` or not.
     """
-    found = group_texts(names.deploy.name)
-    return found if names.deploy.network.security_group.description in found else ()
+    texts = group_texts(names.deploy.name)
+    return texts if names.deploy.network.security_group.description in texts else ()
 
 
 def ingress(names: Names) -> tuple[Rule, ...]:
